@@ -1,0 +1,46 @@
+# The quota service: what its config says, and what it offers over RPC.
+#
+# The node ids, the ordinals and the types are a contract with files that exist: extend a struct at its end, and change nothing else.
+
+@0xa59dc3c618efbe35;
+
+struct QuotaSpec @0xf1b1466d411b9def {
+  # Config of the quota service (0xce1f32c680e1ef0b): the rules by which permits are granted.
+
+  rules @0 :List(QuotaRule);
+  # The rules. Default, when there is no config at all: a single rule "default" of 100 permits per second.
+  # Bounds: at least one; no name twice.
+}
+
+struct QuotaRule @0xae3dc0d27a255b5c {
+  # A rate limit: each key has a bucket of permits of its own, which fills steadily and is never fuller than the burst.
+
+  name @0 :Text;
+  # What callers name the rule by; a label of the metrics. No default. Bounds: not empty.
+
+  permits @1 :UInt32;
+  # How many permits a bucket gets in each period, in permits. No default. Bounds: 1 or more.
+
+  periodMillis @2 :UInt32 = 1000;
+  # The period, in milliseconds. Default: 1000, a second. Bounds: 1 or more.
+
+  burst @3 :UInt32;
+  # How many permits a full bucket holds, in permits: the most that can be granted at once. Default: 0, which means as many as
+  # "permits".
+
+  maxKeys @4 :UInt32 = 100000;
+  # How many keys have a bucket at the same time, in keys. One more, and the fullest bucket that was idle longest makes room.
+  # Default: 100000. Bounds: 1 or more.
+}
+
+interface Quota @0xe472019f31e4976f {
+  # The quota service over RPC.
+
+  acquire @0 (rule :Text, key :Text, permits :UInt32 = 1) -> (granted :Bool, remaining :UInt32, retryAfterMillis :UInt32);
+  # Takes `permits` from the bucket of `key` under `rule`, all of them or none. `granted` says whether they were taken, `remaining` how
+  # many are left, and `retryAfterMillis` after how many milliseconds a denied call would succeed if nobody else took any (0 when
+  # granted). An unknown rule, 0 permits or more permits than the burst is an error.
+
+  rules @1 () -> (rules :List(QuotaRule));
+  # The rules in effect.
+}

@@ -1,0 +1,250 @@
+//! The schemas keep the wire: node ids, ordinals, types and defaults are those that existing files and clients have.
+//!
+//! The table below is the contract, written out by hand; `capnp` says by introspection what the committed code really has.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use capnp::introspect::{Introspect, Type, TypeVariant};
+use capnp::schema::{Field, StructSchema};
+use capnp::schema_capnp::{field, value};
+use capnp::traits::HasTypeId;
+use schema::{health_capnp, metrics_capnp, quota_capnp, rpc_capnp};
+
+/// A field on the wire: ordinal, name, type, and default where it is not zero or empty.
+type Row = (u16, &'static str, &'static str, &'static str);
+
+#[test]
+fn the_health_schema_keeps_the_wire() {
+    check::<health_capnp::health_check_service_spec::Owned>(
+        0xf61f_7c33_b286_f52f,
+        "HealthCheckServiceSpec",
+        &[
+            (0, "healthCheckSpecs", "List(HealthCheckSpec)", ""),
+            (1, "commandServerChanSize", "UInt8", ""),
+            (2, "maxConcurrentRuns", "UInt8", "1"),
+        ],
+    );
+    check::<health_capnp::health_check_spec::Owned>(
+        0xe65d_f7ca_ce0d_d1c2,
+        "HealthCheckSpec",
+        &[
+            (0, "healthCheckID", "UInt64", ""),
+            (1, "runIntervalSeconds", "UInt16", ""),
+            (2, "timeoutSeconds", "UInt8", ""),
+        ],
+    );
+}
+
+#[test]
+fn the_metrics_schema_keeps_the_wire() {
+    check::<metrics_capnp::metrics_service_spec::Owned>(
+        0xb978_0f65_d514_6efb,
+        "MetricsServiceSpec",
+        &[
+            (0, "httpPort", "UInt16", "4444"),
+            (1, "metricSpecs", "MetricSpecs", ""),
+            (2, "bindAddress", "Text", ""),
+            (3, "maxSeriesPerVector", "UInt32", "1000"),
+        ],
+    );
+    check::<metrics_capnp::metric_specs::Owned>(
+        0x8854_2dcd_70c6_048b,
+        "MetricSpecs",
+        &[
+            (0, "counterSpecs", "List(CounterMetricSpec)", ""),
+            (1, "counterVectorSpecs", "List(CounterVectorMetricSpec)", ""),
+            (2, "gaugeSpecs", "List(GaugeMetricSpec)", ""),
+            (3, "gaugeVectorSpecs", "List(GaugeVectorMetricSpec)", ""),
+            (4, "histogramSpecs", "List(HistogramMetricSpec)", ""),
+            (5, "histogramVectorSpecs", "List(HistogramVectorMetricSpec)", ""),
+        ],
+    );
+}
+
+#[test]
+fn the_specs_of_the_six_kinds_keep_the_wire() {
+    const SCALAR: [Row; 3] =
+        [(0, "serviceId", "UInt64", ""), (1, "metricId", "UInt64", ""), (2, "help", "Text", "")];
+    const HISTOGRAM: [Row; 4] = [SCALAR[0], SCALAR[1], SCALAR[2], (3, "buckets", "List(Float64)", "")];
+    const LABELS: Row = (1, "labelNames", "List(Text)", "");
+    use metrics_capnp::{
+        counter_metric_spec, counter_vector_metric_spec, gauge_metric_spec, gauge_vector_metric_spec,
+        histogram_metric_spec, histogram_vector_metric_spec,
+    };
+    check::<counter_metric_spec::Owned>(0xfe23_7f35_c45e_cc97, "CounterMetricSpec", &SCALAR);
+    check::<gauge_metric_spec::Owned>(0xeebf_043f_5429_43d3, "GaugeMetricSpec", &SCALAR);
+    check::<histogram_metric_spec::Owned>(0x8e79_552f_df96_a8a7, "HistogramMetricSpec", &HISTOGRAM);
+    check::<counter_vector_metric_spec::Owned>(
+        0xdb34_d9fc_c1df_fa24,
+        "CounterVectorMetricSpec",
+        &[(0, "metricSpec", "CounterMetricSpec", ""), LABELS],
+    );
+    check::<gauge_vector_metric_spec::Owned>(
+        0xa227_4ad7_61e6_a999,
+        "GaugeVectorMetricSpec",
+        &[(0, "metricSpec", "GaugeMetricSpec", ""), LABELS],
+    );
+    check::<histogram_vector_metric_spec::Owned>(
+        0x8527_f1eb_82ce_eb98,
+        "HistogramVectorMetricSpec",
+        &[(0, "metricSpec", "HistogramMetricSpec", ""), LABELS],
+    );
+}
+
+#[test]
+fn the_rpc_schema_keeps_the_wire() {
+    let spec = (0, "rpcServiceSpec", "RPCServiceSpec", "");
+    check::<rpc_capnp::rpc_server_spec::Owned>(
+        0xfc13_c845_6771_ca68,
+        "RPCServerSpec",
+        &[
+            spec,
+            (1, "serverCert", "X509KeyPair", ""),
+            (2, "caCert", "Data", ""),
+            (3, "maxConns", "UInt32", ""),
+        ],
+    );
+    check::<rpc_capnp::rpc_client_spec::Owned>(
+        0xbec6_6883_94d2_9776,
+        "RPCClientSpec",
+        &[spec, (1, "clientCert", "X509KeyPair", ""), (2, "caCert", "Data", "")],
+    );
+    check::<rpc_capnp::rpc_service_spec::Owned>(
+        0xb6e3_2df5_c504_ebf2,
+        "RPCServiceSpec",
+        &[
+            (0, "domainID", "UInt64", ""),
+            (1, "appId", "UInt64", ""),
+            (2, "serviceId", "UInt64", ""),
+            (3, "port", "UInt16", ""),
+        ],
+    );
+    check::<rpc_capnp::x509_key_pair::Owned>(
+        0xf4dd_7321_3f6e_70a6,
+        "X509KeyPair",
+        &[(0, "key", "Data", ""), (1, "cert", "Data", "")],
+    );
+}
+
+#[test]
+fn the_quota_schema_keeps_the_wire() {
+    check::<quota_capnp::quota_spec::Owned>(
+        0xf1b1_466d_411b_9def,
+        "QuotaSpec",
+        &[(0, "rules", "List(QuotaRule)", "")],
+    );
+    check::<quota_capnp::quota_rule::Owned>(
+        0xae3d_c0d2_7a25_5b5c,
+        "QuotaRule",
+        &[
+            (0, "name", "Text", ""),
+            (1, "permits", "UInt32", ""),
+            (2, "periodMillis", "UInt32", "1000"),
+            (3, "burst", "UInt32", ""),
+            (4, "maxKeys", "UInt32", "100000"),
+        ],
+    );
+}
+
+#[test]
+fn the_quota_interface_keeps_the_wire() {
+    assert_eq!(quota_capnp::quota::Client::TYPE_ID, 0xe472_019f_31e4_976f);
+    assert_eq!(
+        fields::<quota_capnp::quota::acquire_params::Owned>(),
+        rows(&[(0, "rule", "Text", ""), (1, "key", "Text", ""), (2, "permits", "UInt32", "1")])
+    );
+    assert_eq!(
+        fields::<quota_capnp::quota::acquire_results::Owned>(),
+        rows(&[
+            (0, "granted", "Bool", ""),
+            (1, "remaining", "UInt32", ""),
+            (2, "retryAfterMillis", "UInt32", "")
+        ])
+    );
+    assert_eq!(fields::<quota_capnp::quota::rules_params::Owned>(), rows(&[]));
+    assert_eq!(
+        fields::<quota_capnp::quota::rules_results::Owned>(),
+        rows(&[(0, "rules", "List(QuotaRule)", "")])
+    );
+}
+
+#[test]
+fn every_file_keeps_its_id() {
+    for (file, id) in [
+        ("health", "@0xe42204a141ec4e6f;"),
+        ("metrics", "@0xdb8274f9144abc7e;"),
+        ("rpc", "@0x99f3cbccce65aee8;"),
+        ("quota", "@0xa59dc3c618efbe35;"),
+    ] {
+        let path = format!("{}/capnp/{file}.capnp", env!("CARGO_MANIFEST_DIR"));
+        assert!(std::fs::read_to_string(path).unwrap().lines().any(|line| line == id), "{file}: {id}");
+    }
+}
+
+/// Compares one struct of the committed code with its lines of the contract.
+fn check<T: Introspect>(id: u64, name: &str, expected: &[Row]) {
+    let proto = schema_of(T::introspect()).get_proto();
+    assert_eq!((proto.get_id(), struct_name(T::introspect())), (id, name.to_owned()));
+    assert_eq!(fields::<T>(), rows(expected), "{name}");
+}
+
+fn rows(expected: &[Row]) -> Vec<(u16, String, String, String)> {
+    expected.iter().map(|row| (row.0, row.1.to_owned(), row.2.to_owned(), row.3.to_owned())).collect()
+}
+
+fn fields<T: Introspect>() -> Vec<(u16, String, String, String)> {
+    let fields = schema_of(T::introspect()).get_fields().unwrap();
+    let mut found: Vec<_> = fields.into_iter().enumerate().map(|(place, field)| row(place, field)).collect();
+    found.sort();
+    found
+}
+
+fn row(place: usize, of: Field) -> (u16, String, String, String) {
+    let proto = of.get_proto();
+    // The fields of parameter lists have no ordinals of their own: their order is their ordinal.
+    let ordinal = match proto.get_ordinal().which().unwrap() {
+        field::ordinal::Explicit(ordinal) => ordinal,
+        field::ordinal::Implicit(()) => u16::try_from(place).unwrap(),
+    };
+    let field::Slot(slot) = proto.which().unwrap() else { panic!("a group") };
+    let default = default(slot.get_default_value().unwrap());
+    (ordinal, proto.get_name().unwrap().to_string().unwrap(), type_name(of.get_type()), default)
+}
+
+fn default(of: value::Reader<'_>) -> String {
+    let number = match of.which().unwrap() {
+        value::Uint8(number) => u64::from(number),
+        value::Uint16(number) => u64::from(number),
+        value::Uint32(number) => u64::from(number),
+        value::Uint64(number) => number,
+        value::Bool(bit) => u64::from(bit),
+        value::Text(text) => return text.unwrap().to_string().unwrap(),
+        value::Data(data) => return String::from_utf8(data.unwrap().to_vec()).unwrap(),
+        value::List(list) if list.is_null() => 0,
+        value::Struct(inner) if inner.is_null() => 0,
+        _ => panic!("a default that no field of ours has"),
+    };
+    if number == 0 { String::new() } else { number.to_string() }
+}
+
+fn type_name(of: Type) -> String {
+    match of.which() {
+        TypeVariant::List(element) => format!("List({})", type_name(element)),
+        TypeVariant::Struct(_) => struct_name(of),
+        TypeVariant::UInt8 => "UInt8".to_owned(),
+        TypeVariant::UInt16 => "UInt16".to_owned(),
+        TypeVariant::UInt32 => "UInt32".to_owned(),
+        TypeVariant::UInt64 => "UInt64".to_owned(),
+        other => format!("{other:?}"),
+    }
+}
+
+fn struct_name(of: Type) -> String {
+    let full = schema_of(of).get_proto().get_display_name().unwrap().to_string().unwrap();
+    full.rsplit(':').next().unwrap().to_owned()
+}
+
+fn schema_of(of: Type) -> StructSchema {
+    let TypeVariant::Struct(raw) = of.which() else { panic!("{of:?} is no struct") };
+    raw.into()
+}
