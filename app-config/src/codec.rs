@@ -1,0 +1,191 @@
+//! The framing of a config file: `zlib(packed(one Cap'n Proto message))`.
+//!
+//! Decoding goes from the outside in, and each layer is whole and within its limit before the next one is looked at:
+//!
+//! 1. the file, at most [`MAX_FILE_BYTES`];
+//! 2. inflated, at most [`MAX_PACKED_BYTES`], with its checksum, and nothing after it;
+//! 3. unpacked, at most [`MAX_MESSAGE_WORDS`] and the segment table;
+//! 4. the segment table, which has to describe exactly the words that are there.
+//!
+//! Memory is taken for bytes that arrived, never for a size that the file claims. So the worst file costs the sum of the
+//! limits, whatever it says about itself.
+
+mod errors;
+mod packed;
+#[cfg(test)]
+mod tests;
+
+use std::io::{Read, Write};
+use std::ops::Deref;
+
+use capnp::Word;
+use capnp::message;
+use capnp::serialize::{BufferSegments, SEGMENTS_COUNT_LIMIT};
+use flate2::{Compression, Decompress, FlushDecompress, Status};
+
+pub use self::errors::{MarshalError, UnmarshalError};
+use crate::limits::{MAX_FILE_BYTES, MAX_MESSAGE_WORDS, MAX_PACKED_BYTES, MAX_TABLE_WORDS, reader_options};
+
+/// A config message, as Cap'n Proto reads it.
+pub type Message = message::Reader<Segments>;
+
+/// The segments of a decoded message, with the segment table in front.
+pub type Segments = BufferSegments<Words>;
+
+/// Words in memory, seen as bytes. Aligned as Cap'n Proto needs it.
+pub struct Words(Vec<Word>);
+
+impl Deref for Words {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        Word::words_to_bytes(&self.0)
+    }
+}
+
+/// How every file that age seals begins.
+const SEALED: &[u8] = b"age-encryption.org/v1";
+
+/// The same in age's text form.
+const SEALED_AS_TEXT: &[u8] = b"-----BEGIN AGE ENCRYPTED FILE-----";
+
+/// Writes a message as the content of a config file.
+///
+/// Whatever is written here, [`unmarshal`] reads: a message beyond its limits is refused. Nothing is written on an error of
+/// the message.
+///
+/// # Errors
+/// The message is larger than a config may be, or `out` fails.
+pub fn marshal<A: message::Allocator>(
+    message: &message::Builder<A>,
+    out: &mut impl Write,
+) -> Result<(), MarshalError> {
+    let segments = message.get_segments_for_output();
+    let words: usize = segments.iter().map(|segment| segment.len() / size_of::<Word>()).sum();
+    if words > MAX_MESSAGE_WORDS {
+        return Err(MarshalError::TooManyWords { words });
+    }
+    if segments.len() >= SEGMENTS_COUNT_LIMIT {
+        return Err(MarshalError::TooManySegments { segments: segments.len() });
+    }
+    let mut packed = Vec::new();
+    capnp::serialize_packed::write_message(&mut packed, message).map_err(MarshalError::Message)?;
+    if packed.len() > MAX_PACKED_BYTES {
+        return Err(MarshalError::PacksTooFar { bytes: packed.len() });
+    }
+    let mut file = flate2::write::ZlibEncoder::new(Vec::new(), Compression::default());
+    let file = file.write_all(&packed).and_then(|()| file.finish()).map_err(MarshalError::Write)?;
+    if file.len() > MAX_FILE_BYTES {
+        return Err(MarshalError::FileTooLarge { bytes: file.len() });
+    }
+    out.write_all(&file).map_err(MarshalError::Write)
+}
+
+/// Reads a message from the content of a config file, to the end of `input`.
+///
+/// What comes back is framed as it should be and within the limits; whether it is a message of the right schema is another
+/// question, which [`ConfigSchema`](crate::ConfigSchema) answers.
+///
+/// # Errors
+/// `input` fails, or is not exactly one message within the limits.
+pub fn unmarshal(input: impl Read) -> Result<Message, UnmarshalError> {
+    let mut file = Vec::new();
+    let limit = MAX_FILE_BYTES as u64 + 1;
+    input.take(limit).read_to_end(&mut file).map_err(UnmarshalError::Read)?;
+    decode(&file)
+}
+
+/// As [`unmarshal`], from memory.
+///
+/// # Errors
+/// `file` is not exactly one message within the limits.
+pub fn decode(file: &[u8]) -> Result<Message, UnmarshalError> {
+    if file.len() > MAX_FILE_BYTES {
+        return Err(UnmarshalError::FileTooLarge);
+    }
+    if file.is_empty() {
+        return Err(UnmarshalError::Empty);
+    }
+    if file.starts_with(SEALED) || file.starts_with(SEALED_AS_TEXT) {
+        return Err(UnmarshalError::Sealed);
+    }
+    let packed = inflate(file)?;
+    let words = packed::unpack(&packed, MAX_MESSAGE_WORDS + MAX_TABLE_WORDS)?;
+    check_table(&words)?;
+    let segments = BufferSegments::new(Words(words), reader_options()).map_err(UnmarshalError::Message)?;
+    Ok(message::Reader::new(segments, reader_options()))
+}
+
+fn inflate(file: &[u8]) -> Result<Vec<u8>, UnmarshalError> {
+    if !starts_as_zlib(file) {
+        return Err(UnmarshalError::NotZlib);
+    }
+    let mut state = Decompress::new(true);
+    // One byte more than is allowed tells "just fits" from "too much".
+    let limit = MAX_PACKED_BYTES + 1;
+    let mut packed = Vec::with_capacity((file.len() * 4).clamp(4096, limit));
+    loop {
+        let at = usize::try_from(state.total_in()).unwrap_or(file.len());
+        let rest = file.get(at..).unwrap_or_default();
+        let status = state.decompress_vec(rest, &mut packed, FlushDecompress::Finish);
+        let status = status.map_err(|_| UnmarshalError::Damaged { offset: state.total_in() })?;
+        if packed.len() >= limit {
+            return Err(UnmarshalError::InflatesTooFar);
+        }
+        match status {
+            Status::StreamEnd => break,
+            Status::Ok | Status::BufError if packed.len() < packed.capacity() => {
+                return Err(UnmarshalError::CutShort);
+            }
+            Status::Ok | Status::BufError => {
+                packed.reserve_exact(packed.len().min(limit - packed.len()));
+            }
+        }
+    }
+    match file.len() as u64 - state.total_in() {
+        0 => Ok(packed),
+        bytes => Err(UnmarshalError::TrailingBytes { bytes }),
+    }
+}
+
+/// Whether the first bytes are a zlib header without a preset dictionary (RFC 1950, 2.2).
+///
+/// A file of one byte is judged by what is there: it is a zlib file that was cut short.
+fn starts_as_zlib(file: &[u8]) -> bool {
+    match file {
+        [method] => method & 0x0f == 8,
+        [method, flags, ..] => {
+            method & 0x0f == 8 && u16::from_be_bytes([*method, *flags]) % 31 == 0 && flags & 0x20 == 0
+        }
+        [] => false,
+    }
+}
+
+/// Compares what the segment table says with the words that are there. Takes no memory.
+fn check_table(words: &[Word]) -> Result<(), UnmarshalError> {
+    let bytes = Word::words_to_bytes(words);
+    let entry = |index: usize| {
+        let entry = bytes.get(index * 4..).and_then(|rest| rest.first_chunk::<4>());
+        entry.map(|entry| u32::from_le_bytes(*entry) as usize)
+    };
+    let Some(last) = entry(0) else { return Err(UnmarshalError::NoMessage) };
+    let count = last.saturating_add(1);
+    if count >= SEGMENTS_COUNT_LIMIT {
+        return Err(UnmarshalError::TooManySegments { segments: count });
+    }
+    let table = count / 2 + 1;
+    let mut claimed: usize = 0;
+    for index in 1..=count {
+        let Some(segment) = entry(index) else { return Err(UnmarshalError::TableCutShort) };
+        claimed = claimed.saturating_add(segment);
+    }
+    if claimed > MAX_MESSAGE_WORDS {
+        return Err(UnmarshalError::ClaimsTooMuch { words: claimed });
+    }
+    match words.len().checked_sub(table) {
+        None => Err(UnmarshalError::TableCutShort),
+        Some(present) if present < claimed => Err(UnmarshalError::MessageCutShort { claimed, present }),
+        Some(present) if present > claimed => Err(UnmarshalError::TrailingWords { words: present - claimed }),
+        Some(_) => Ok(()),
+    }
+}

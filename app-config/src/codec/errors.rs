@@ -1,0 +1,196 @@
+//! Why a file is no config, and why a message can't become one: in words that help whoever made the file.
+//!
+//! No text repeats a byte of the content: configs hold secrets.
+
+use std::{error, fmt, io};
+
+use crate::limits::{MAX_FILE_BYTES, MAX_MESSAGE_WORDS, MAX_PACKED_BYTES};
+
+/// Why [`unmarshal`](crate::unmarshal) refused its input.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum UnmarshalError {
+    /// Reading failed.
+    Read(io::Error),
+    /// There is not a single byte.
+    Empty,
+    /// It is sealed with age, which is not opened here.
+    Sealed,
+    /// It is larger than [`MAX_FILE_BYTES`].
+    FileTooLarge,
+    /// It does not begin as zlib data does.
+    NotZlib,
+    /// The compressed data ends before its end mark and checksum.
+    CutShort,
+    /// The compressed data is invalid.
+    Damaged {
+        /// How many bytes were read up to the place.
+        offset: u64,
+    },
+    /// It inflates to more than [`MAX_PACKED_BYTES`].
+    InflatesTooFar,
+    /// Something follows the compressed data.
+    TrailingBytes {
+        /// How many bytes.
+        bytes: u64,
+    },
+    /// The packed message ends inside a word.
+    PackedCutShort {
+        /// Its length in bytes.
+        offset: usize,
+    },
+    /// It unpacks to more than [`MAX_MESSAGE_WORDS`].
+    UnpacksTooFar,
+    /// It holds no message, not even a segment table.
+    NoMessage,
+    /// The message claims to be in too many segments.
+    TooManySegments {
+        /// How many.
+        segments: usize,
+    },
+    /// The segment table is not whole.
+    TableCutShort,
+    /// The segment table claims more than [`MAX_MESSAGE_WORDS`].
+    ClaimsTooMuch {
+        /// How many words.
+        words: usize,
+    },
+    /// The message is shorter than its segment table claims.
+    MessageCutShort {
+        /// Words that the table claims.
+        claimed: usize,
+        /// Words that are there.
+        present: usize,
+    },
+    /// Something follows the message.
+    TrailingWords {
+        /// How many words.
+        words: usize,
+    },
+    /// Cap'n Proto refused the message.
+    Message(capnp::Error),
+}
+
+impl fmt::Display for UnmarshalError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Read(_) => f.write_str("reading failed"),
+            Self::Empty => f.write_str("the file is empty"),
+            Self::Sealed => f.write_str(
+                "the file is sealed (age), and this build reads plain configs only: install the config unsealed, \
+                 or use a build that opens sealed ones",
+            ),
+            Self::FileTooLarge => {
+                write!(f, "the file is larger than {MAX_FILE_BYTES} bytes, the most that a config may have")
+            }
+            Self::NotZlib => f.write_str("the file is no config: it does not begin as zlib data does"),
+            Self::CutShort => f.write_str("the file is cut short: its compressed data has no end"),
+            Self::Damaged { offset } => {
+                write!(f, "the file is damaged: its compressed data is invalid at byte {offset} or before")
+            }
+            Self::InflatesTooFar => {
+                write!(f, "the file inflates to more than {MAX_PACKED_BYTES} bytes, the most that is allowed")
+            }
+            Self::TrailingBytes { bytes } => {
+                write!(f, "the file does not end where its compressed data ends: {bytes} bytes follow")
+            }
+            Self::PackedCutShort { offset } => {
+                write!(f, "the packed message is cut short: it ends inside a word, after {offset} bytes")
+            }
+            Self::UnpacksTooFar => {
+                write!(f, "the message unpacks to more than {MAX_MESSAGE_WORDS} words, the most that is allowed")
+            }
+            Self::NoMessage => f.write_str("the file holds no message"),
+            Self::TooManySegments { segments } => {
+                write!(f, "the message claims to have {segments} segments, more than is allowed")
+            }
+            Self::TableCutShort => f.write_str("the message is cut short: its segment table is not whole"),
+            Self::ClaimsTooMuch { words } => write!(
+                f,
+                "the message claims to have {words} words, more than the {MAX_MESSAGE_WORDS} that are allowed"
+            ),
+            Self::MessageCutShort { claimed, present } => {
+                write!(f, "the message is cut short: it claims to have {claimed} words, and {present} are there")
+            }
+            Self::TrailingWords { words } => {
+                write!(f, "the file does not end where its message ends: {words} words follow")
+            }
+            Self::Message(_) => f.write_str("the message is malformed"),
+        }
+    }
+}
+
+impl error::Error for UnmarshalError {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match self {
+            Self::Read(cause) => Some(cause),
+            Self::Message(cause) => Some(cause),
+            _ => None,
+        }
+    }
+}
+
+/// Why [`marshal`](crate::marshal) did not write a message.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum MarshalError {
+    /// The message has more than [`MAX_MESSAGE_WORDS`].
+    TooManyWords {
+        /// How many words it has.
+        words: usize,
+    },
+    /// The message is in more segments than a reader accepts.
+    TooManySegments {
+        /// How many segments it has.
+        segments: usize,
+    },
+    /// The message packs to more than [`MAX_PACKED_BYTES`].
+    PacksTooFar {
+        /// How many bytes it packs to.
+        bytes: usize,
+    },
+    /// The file would have more than [`MAX_FILE_BYTES`].
+    FileTooLarge {
+        /// How many bytes it would have.
+        bytes: usize,
+    },
+    /// Cap'n Proto refused the message.
+    Message(capnp::Error),
+    /// Writing failed.
+    Write(io::Error),
+}
+
+impl fmt::Display for MarshalError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooManyWords { words } => {
+                write!(f, "the message has {words} words, more than the {MAX_MESSAGE_WORDS} that are allowed")
+            }
+            Self::TooManySegments { segments } => {
+                write!(f, "the message is in {segments} segments, more than is allowed")
+            }
+            Self::PacksTooFar { bytes } => write!(
+                f,
+                "the message packs to {bytes} bytes, more than the {MAX_PACKED_BYTES} that are allowed"
+            ),
+            Self::FileTooLarge { bytes } => {
+                write!(
+                    f,
+                    "the file would have {bytes} bytes, more than the {MAX_FILE_BYTES} that are allowed"
+                )
+            }
+            Self::Message(_) => f.write_str("the message can't be packed"),
+            Self::Write(_) => f.write_str("writing failed"),
+        }
+    }
+}
+
+impl error::Error for MarshalError {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match self {
+            Self::Message(cause) => Some(cause),
+            Self::Write(cause) => Some(cause),
+            _ => None,
+        }
+    }
+}

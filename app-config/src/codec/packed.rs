@@ -1,0 +1,73 @@
+//! Cap'n Proto's packed encoding, read: <https://capnproto.org/encoding.html#packing>.
+//!
+//! The reader of the `capnp` crate takes a buffer of the size that the segment table claims before it has seen the words;
+//! this one grows with the words that are there. It also reads runs that go on from the table into the message, as Go's
+//! `MarshalPacked` writes them.
+
+use capnp::{Word, word};
+
+use super::errors::UnmarshalError;
+
+const ZERO: Word = word(0, 0, 0, 0, 0, 0, 0, 0);
+
+/// Unpacks all of `packed`.
+pub(super) fn unpack(packed: &[u8], limit_words: usize) -> Result<Vec<Word>, UnmarshalError> {
+    // Typical messages take 3 to 5 bytes a word; a guess that costs at most twice the input.
+    let mut words = Vec::with_capacity((packed.len() / 4).min(limit_words));
+    let mut rest = packed;
+    while let Some((&tag, after)) = rest.split_first() {
+        let cut = || UnmarshalError::PackedCutShort { offset: packed.len() };
+        let run = match tag {
+            0x00 => after.first().map(|&run| usize::from(run)).ok_or_else(cut)?,
+            0xff => after.get(8).map(|&run| usize::from(run)).ok_or_else(cut)?,
+            _ => 0,
+        };
+        if words.len() + run >= limit_words {
+            return Err(UnmarshalError::UnpacksTooFar);
+        }
+        rest = match tag {
+            0x00 => {
+                words.resize(words.len() + 1 + run, ZERO);
+                &after[1..]
+            }
+            0xff => {
+                let (first, after) = after.split_first_chunk::<8>().ok_or_else(cut)?;
+                let (raw, after) = after[1..].split_at_checked(run * 8).ok_or_else(cut)?;
+                words.push(whole(first));
+                words.extend(raw.as_chunks::<8>().0.iter().map(whole));
+                after
+            }
+            _ => {
+                let taken = tag.count_ones() as usize;
+                if let Some(bytes) = after.first_chunk::<8>() {
+                    words.push(spread(tag, bytes));
+                } else {
+                    let bytes = after.get(..taken).ok_or_else(cut)?;
+                    let mut padded = [0; 8];
+                    padded[..taken].copy_from_slice(bytes);
+                    words.push(spread(tag, &padded));
+                }
+                &after[taken..]
+            }
+        };
+    }
+    Ok(words)
+}
+
+fn whole(bytes: &[u8; 8]) -> Word {
+    let [b0, b1, b2, b3, b4, b5, b6, b7] = *bytes;
+    word(b0, b1, b2, b3, b4, b5, b6, b7)
+}
+
+/// The word whose non-zero bytes are the first ones of `bytes`, at the places that `tag` has a bit for.
+fn spread(tag: u8, bytes: &[u8; 8]) -> Word {
+    let mut out = [0; 8];
+    let mut next = 0;
+    for (place, byte) in out.iter_mut().enumerate() {
+        let present = (tag >> place) & 1;
+        // Without a branch: the bits of a tag are as good as random. `next` is at most 7 here, for bits before this one.
+        *byte = bytes[next & 7] & present.wrapping_neg();
+        next += usize::from(present);
+    }
+    whole(&out)
+}
