@@ -1,0 +1,214 @@
+//! The rules of the house that a machine can check.
+//!
+//! Each rule is a test that reads the workspace, and beside it stands one that shows the rule failing.
+//! A rule that is in the way of better code is changed here, in the same commit, with the reason.
+//!
+//! [`manifest`] has what concerns a `Cargo.toml`, [`source`] what concerns a `.rs` file, [`tree`] finds both.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::collections::BTreeSet;
+
+use manifest::Manifest;
+
+#[path = "workspace/manifest.rs"]
+mod manifest;
+#[path = "workspace/source.rs"]
+mod source;
+#[path = "workspace/tree.rs"]
+mod tree;
+
+/// A crate imports only crates of floors below its own.
+const FLOORS: &[(&str, u8)] = &[
+    ("schema", 0),
+    ("app-ids", 0),
+    ("app-errors", 0),
+    ("app-core", 1),
+    ("app-config", 2),
+    ("app-metrics", 3),
+    ("app-health", 4),
+    ("svc-example", 6),
+    ("benches", 7),
+];
+
+/// Imports inside of a floor.
+const SAME_FLOOR: &[(&str, &str)] = &[("app-errors", "app-ids")];
+
+/// All that these may import of ours, whatever the floors allow: a kernel that knows nobody, schemas that
+/// anybody can use.
+const AT_MOST: &[(&str, &[&str])] = &[("app-core", &["app-errors", "app-ids"]), ("schema", &[])];
+
+/// Dependencies that stay in one place, so that what they do has one place too. `benches` is exempt: it
+/// is there to use other people's crates.
+const ONLY_IN: &[(&str, &[&str], &str)] = &[
+    ("axum", &["app-metrics", "app-health"], "HTTP is served by metrics; health contributes routes"),
+    ("http-body-util", &["app-metrics"], "HTTP is served by metrics"),
+    ("hyper", &["app-metrics"], "HTTP is served by metrics"),
+    ("hyper-util", &["app-metrics"], "HTTP is served by metrics"),
+    ("socket2", &["app-metrics"], "HTTP is served by metrics"),
+    ("tower", &["app-metrics"], "HTTP is served by metrics"),
+    ("procfs", &["app-metrics"], "process metrics"),
+    (
+        "prometheus-client",
+        &["app-metrics"],
+        "the specs of app-metrics are checked, those of this crate are not",
+    ),
+    ("clap", &["app-core"], "argv is read once"),
+    ("signal-hook", &["app-core"], "signals are the whole process's"),
+    ("libc", &["app-core"], "what it is good for here is unsafe"),
+    ("slog", &["app-core"], "services log through the prelude"),
+    ("slog-json", &["app-core"], "log drains"),
+    ("slog-term", &["app-core"], "log drains"),
+    ("log", &["app-core"], "the bridge from dependencies' logs"),
+    ("tracing-core", &["app-core"], "the bridge from dependencies' logs"),
+    ("backtrace", &["app-core", "app-errors"], "stacks of threads and of errors"),
+    ("getrandom", &["app-ids", "app-errors"], "random ids"),
+    ("flate2", &["app-config"], "the codec of configs, with its caps"),
+    ("age", &["app-config"], "sealed configs"),
+    ("capnp", &["schema", "app-config", "app-metrics", "app-health", "svc-example"], "readers of configs"),
+    ("capnpc", &[], "the generated code is committed; its test regenerates it"),
+    ("capnp-rpc", &["app-rpc"], "RPC"),
+    ("rcgen", &["app-rpc", "app-cli"], "certificates"),
+    ("rustls", &["app-rpc"], "TLS"),
+    ("tokio-rustls", &["app-rpc"], "TLS"),
+    ("criterion", &[], "benchmarks"),
+    ("proptest", &[], "tests"),
+    ("tracing", &[], "tests of the bridge"),
+];
+
+/// Where `unsafe` may be written.
+const UNSAFE_IN: &str = "app-core/src/stacks/capture.rs";
+
+/// Tests that may wait on the real clock, and why they can't do otherwise.
+const REAL_SLEEP_IN: &[(&str, &str)] = &[];
+
+/// Tests that may name a port.
+const FIXED_PORT_IN: &[(&str, &str)] = &[("app-core/tests/workspace/source.rs", "shows the rule failing")];
+
+/// Panics with one violation a line.
+fn assert_none(violations: &[String]) {
+    assert!(violations.is_empty(), "{} violations:\n{}", violations.len(), violations.join("\n"));
+}
+
+fn manifests() -> Vec<Manifest> {
+    tree::crates()
+        .iter()
+        .map(|name| Manifest::parse(name, &tree::read(&format!("{name}/Cargo.toml"))))
+        .collect()
+}
+
+/// What the check finds in all source files but generated ones.
+fn in_sources(check: impl Fn(&str, &str) -> Vec<String>) -> Vec<String> {
+    let files = tree::sources();
+    assert!(files.len() > 50, "only {} files found", files.len());
+    files.iter().flat_map(|path| check(path, &tree::read(path))).collect()
+}
+
+#[test]
+fn the_members_are_the_crates_at_the_top_and_no_others() {
+    let root = tree::read("Cargo.toml");
+    let members = manifest::list(&root, "members");
+    let floors: BTreeSet<String> = FLOORS.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(members, floors, "members and floors");
+    assert_eq!(members, tree::crates(), "members and directories");
+    let mut but_benches = members;
+    assert!(but_benches.remove("benches"));
+    assert_eq!(manifest::list(&root, "default-members"), but_benches, "a test run does not build the peers");
+}
+
+#[test]
+fn a_crate_imports_only_from_floors_below_it() {
+    assert_none(&manifests().iter().flat_map(|crate_| crate_.floors(FLOORS, SAME_FLOOR)).collect::<Vec<_>>());
+}
+
+#[test]
+fn the_kernel_knows_ids_and_errors_and_the_schemas_know_nobody() {
+    assert_none(&manifests().iter().flat_map(|crate_| crate_.at_most(AT_MOST)).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_dependency_that_has_a_place_is_used_there_alone() {
+    let crates = manifests().into_iter().filter(|crate_| crate_.name != "benches");
+    assert_none(&crates.flat_map(|crate_| crate_.only_in(ONLY_IN)).collect::<Vec<_>>());
+}
+
+#[test]
+fn versions_lints_and_the_edition_are_set_in_the_root_manifest_alone() {
+    assert_none(&manifests().iter().flat_map(Manifest::inherits).collect::<Vec<_>>());
+}
+
+#[test]
+fn every_dependency_is_used_by_the_crate_that_declares_it() {
+    let code_of = |name: &str| -> String {
+        let in_crate = format!("{name}/");
+        let files = tree::sources().into_iter().filter(|path| path.starts_with(&in_crate));
+        files.map(|path| source::code_only(&tree::read(&path))).collect()
+    };
+    assert_none(
+        &manifests().iter().flat_map(|crate_| crate_.unused(&code_of(&crate_.name))).collect::<Vec<_>>(),
+    );
+}
+
+#[test]
+fn every_version_in_the_root_manifest_is_used_by_some_crate() {
+    assert_none(&manifest::unused_in_root(&tree::read("Cargo.toml"), &manifests()));
+}
+
+#[test]
+fn a_source_file_opens_with_its_subject() {
+    assert_none(&in_sources(source::opens_with_docs));
+}
+
+#[test]
+fn a_source_file_has_at_most_500_lines_and_a_lib_rs_120() {
+    assert_none(&in_sources(source::length));
+}
+
+#[test]
+fn no_file_or_module_has_a_name_that_says_nothing() {
+    assert_none(&in_sources(source::names));
+}
+
+#[test]
+fn unsafe_code_is_in_one_file() {
+    assert!(tree::sources().iter().any(|path| path == UNSAFE_IN), "{UNSAFE_IN} is gone: so is the exception");
+    assert_none(&in_sources(
+        |path, text| if path == UNSAFE_IN { vec![] } else { source::unsafe_code(path, text) },
+    ));
+}
+
+#[test]
+fn nothing_is_left_to_do_and_nothing_to_debug() {
+    assert_none(&in_sources(source::leftovers));
+}
+
+#[test]
+fn the_name_of_a_test_is_a_sentence_without_test_in_front() {
+    assert_none(&in_sources(source::named_test));
+}
+
+#[test]
+fn tests_do_not_sleep_on_the_real_clock() {
+    assert_none(&excepting(REAL_SLEEP_IN, source::real_sleep));
+}
+
+#[test]
+fn tests_name_no_ports() {
+    assert_none(&excepting(FIXED_PORT_IN, source::fixed_port));
+}
+
+/// What the check finds in files without an exception, and exceptions that are not needed any more.
+fn excepting(exceptions: &[(&str, &str)], check: impl Fn(&str, &str) -> Vec<String>) -> Vec<String> {
+    let mut needed = BTreeSet::new();
+    let mut found = Vec::new();
+    for path in tree::sources() {
+        let violations = check(&path, &tree::read(&path));
+        match exceptions.iter().find(|(file, _)| *file == path) {
+            Some((file, _)) if !violations.is_empty() => drop(needed.insert(*file)),
+            Some(_) => {}
+            None => found.extend(violations),
+        }
+    }
+    let stale = exceptions.iter().filter(|(file, _)| !needed.contains(file));
+    found.extend(stale.map(|(file, reason)| format!("{file}: needs its exception no more ({reason})")));
+    found
+}

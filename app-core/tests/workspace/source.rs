@@ -1,0 +1,280 @@
+//! Rules about the text of a `.rs` file.
+
+const MAX_LINES: usize = 500;
+const MAX_LIB_LINES: usize = 120;
+const SAYS_NOTHING: &[&str] = &["common", "helper", "helpers", "misc", "util", "utils", "utilities"];
+
+pub(crate) fn opens_with_docs(path: &str, text: &str) -> Vec<String> {
+    let opens = text.strip_prefix("//! ").is_some_and(|rest| !rest.trim_start().is_empty());
+    if opens { vec![] } else { vec![format!("{path}: does not open with `//! ` and its subject")] }
+}
+
+pub(crate) fn length(path: &str, text: &str) -> Vec<String> {
+    let max = if path.ends_with("/src/lib.rs") { MAX_LIB_LINES } else { MAX_LINES };
+    let lines = text.lines().count();
+    if lines > max { vec![format!("{path}: {lines} lines, at most {max}")] } else { vec![] }
+}
+
+pub(crate) fn names(path: &str, text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for part in path.trim_end_matches(".rs").split('/') {
+        if part == "mod" {
+            found.push(format!("{path}: foo.rs beside foo/ instead of foo/mod.rs"));
+        } else if SAYS_NOTHING.contains(&part) {
+            found.push(format!("{path}: `{part}` says nothing"));
+        }
+    }
+    let code = code_only(text);
+    for name in SAYS_NOTHING {
+        found.extend(
+            lines_with(&code, |line| {
+                let mut words = line.split(|c: char| !is_word(c)).filter(|word| !word.is_empty());
+                words.any(|word| word == "mod") && words.next() == Some(name)
+            })
+            .map(|line| format!("{path}:{line}: `{name}` says nothing")),
+        );
+    }
+    found
+}
+
+pub(crate) fn unsafe_code(path: &str, text: &str) -> Vec<String> {
+    let code = code_only(text);
+    let lines = lines_with(&code, |line| has_word(line, "unsafe"));
+    lines.map(|line| format!("{path}:{line}: unsafe code")).collect()
+}
+
+pub(crate) fn leftovers(path: &str, text: &str) -> Vec<String> {
+    let code = code_only(text);
+    let mut found = Vec::new();
+    for name in ["todo", "unimplemented", "dbg"] {
+        let lines = lines_with(&code, |line| followed_by(line, name, "!"));
+        found.extend(lines.map(|line| format!("{path}:{line}: {name}!")));
+    }
+    found
+}
+
+pub(crate) fn named_test(path: &str, text: &str) -> Vec<String> {
+    let code = code_only(text);
+    let lines = lines_with(&code, |line| line.contains("fn test_"));
+    lines.map(|line| format!("{path}:{line}: a sentence without `test_`")).collect()
+}
+
+/// Sleeping in a test: never by a thread; by a task only where the file pauses the clock.
+pub(crate) fn real_sleep(path: &str, text: &str) -> Vec<String> {
+    if !is_test(path) {
+        return vec![];
+    }
+    let code = code_only(text);
+    let paused = has_word(&code, "start_paused") || code.contains("time::pause(");
+    let lines = lines_with(&code, |line| {
+        let sleeps = followed_by(line, "sleep", "(") || followed_by(line, "sleep_until", "(");
+        line.contains("thread::sleep") || (sleeps && !paused)
+    });
+    lines.map(|line| format!("{path}:{line}: sleeps on the real clock")).collect()
+}
+
+/// A port other than 0 behind a local address, in a test.
+pub(crate) fn fixed_port(path: &str, text: &str) -> Vec<String> {
+    if !is_test(path) {
+        return vec![];
+    }
+    let lines = lines_with(text, |line| {
+        ["127.0.0.1:", "0.0.0.0:", "localhost:", "[::1]:", "[::]:"].iter().any(|host| {
+            let behind = line.split(host).skip(1);
+            behind.into_iter().any(|rest| rest.starts_with(|c: char| matches!(c, '1'..='9')))
+        })
+    });
+    lines.map(|line| format!("{path}:{line}: a fixed port")).collect()
+}
+
+/// Unit tests (`foo/tests.rs`, `foo/tests/`) and the tests of an API (`tests/`).
+fn is_test(path: &str) -> bool {
+    path.ends_with("/tests.rs") || path.contains("/tests/")
+}
+
+/// The numbers of the lines that the condition holds for.
+fn lines_with<'a>(text: &'a str, condition: impl Fn(&str) -> bool + 'a) -> impl Iterator<Item = usize> + 'a {
+    text.lines().zip(1..).filter(move |(line, _)| condition(line)).map(|(_, number)| number)
+}
+
+fn is_word(c: char) -> bool {
+    c == '_' || c.is_alphanumeric()
+}
+
+/// Whether the text has the word, not only as a part of another.
+pub(crate) fn has_word(text: &str, word: &str) -> bool {
+    words(text, word).next().is_some()
+}
+
+fn followed_by(text: &str, word: &str, mark: &str) -> bool {
+    words(text, word).any(|after| after.trim_start().starts_with(mark))
+}
+
+/// What comes after each occurrence of the word.
+fn words<'a>(text: &'a str, word: &'a str) -> impl Iterator<Item = &'a str> {
+    text.match_indices(word).filter_map(move |(at, _)| {
+        let after = text.get(at + word.len()..)?;
+        let part_of_another = text.get(..at)?.ends_with(is_word) || after.starts_with(is_word);
+        (!part_of_another).then_some(after)
+    })
+}
+
+/// The text with comments, strings and character literals blanked out, line for line.
+pub(crate) fn code_only(text: &str) -> String {
+    let mut code = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let blank =
+            comment(rest).or_else(|| raw_string(rest)).or_else(|| string(rest)).or_else(|| character(rest));
+        let len = match blank {
+            Some(len) => len,
+            // A whole word at once: the `r` in `bar"..` begins no raw string.
+            None if is_word(first) => rest.find(|c| !is_word(c)).unwrap_or(rest.len()),
+            None => first.len_utf8(),
+        };
+        let (token, after) = rest.split_at(len.min(rest.len()));
+        if blank.is_some() {
+            code.extend(token.chars().map(|c| if c == '\n' { '\n' } else { ' ' }));
+        } else {
+            code.push_str(token);
+        }
+        rest = after;
+    }
+    code
+}
+
+/// The length of the comment that the text begins with.
+fn comment(text: &str) -> Option<usize> {
+    if text.starts_with("//") {
+        return Some(text.find('\n').unwrap_or(text.len()));
+    }
+    if !text.starts_with("/*") {
+        return None;
+    }
+    let (mut depth, mut at) = (0_usize, 0);
+    while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
+        if rest.starts_with("/*") {
+            depth += 1;
+            at += 2;
+        } else if rest.starts_with("*/") {
+            depth -= 1;
+            at += 2;
+            if depth == 0 {
+                return Some(at);
+            }
+        } else {
+            at += rest.chars().next().map_or(1, char::len_utf8);
+        }
+    }
+    Some(text.len())
+}
+
+fn raw_string(text: &str) -> Option<usize> {
+    let body = ["r", "br", "cr"].iter().find_map(|prefix| text.strip_prefix(prefix))?;
+    let hashes = body.len() - body.trim_start_matches('#').len();
+    let inner = body.trim_start_matches('#').strip_prefix('"')?;
+    let end = format!("\"{}", "#".repeat(hashes));
+    let opening = text.len() - inner.len();
+    Some(inner.find(&end).map_or(text.len(), |at| opening + at + end.len()))
+}
+
+fn string(text: &str) -> Option<usize> {
+    let mut escaped = false;
+    let inner = text.strip_prefix('"')?;
+    let end = inner.find(|c| {
+        let ends = c == '"' && !escaped;
+        escaped = c == '\\' && !escaped;
+        ends
+    });
+    Some(end.map_or(text.len(), |at| at + 2))
+}
+
+/// A character literal; `None` for a lifetime.
+fn character(text: &str) -> Option<usize> {
+    let inner = text.strip_prefix('\'')?;
+    let first = inner.chars().next()?;
+    let at_least = if first == '\\' { 2 } else { first.len_utf8() };
+    let end = at_least + inner.get(at_least..)?.find('\'')?;
+    (first == '\\' || end == at_least).then_some(end + 2)
+}
+
+mod violations {
+    //! Each rule catches what it is there to catch.
+
+    use super::*;
+
+    const TEST: &str = "app-x/tests/x.rs";
+
+    #[test]
+    fn a_file_without_a_subject_is_found() {
+        assert_eq!(opens_with_docs("x.rs", "use x;\n//! late\n").len(), 1);
+        assert_eq!(opens_with_docs("x.rs", "//! \n").len(), 1);
+        assert!(opens_with_docs("x.rs", "//! Xs.\n").is_empty());
+    }
+
+    #[test]
+    fn a_long_file_is_found() {
+        assert_eq!(length("a/src/x.rs", &"\n".repeat(501)).len(), 1);
+        assert!(length("a/src/x.rs", &"\n".repeat(500)).is_empty());
+        assert_eq!(length("a/src/lib.rs", &"\n".repeat(121)).len(), 1);
+    }
+
+    #[test]
+    fn a_name_that_says_nothing_is_found() {
+        assert_eq!(names("a/src/log/mod.rs", "").len(), 1);
+        assert_eq!(names("a/src/util.rs", "").len(), 1);
+        assert_eq!(names("a/tests/common/x.rs", "").len(), 1);
+        assert_eq!(names("a/src/x.rs", "pub(crate) mod helpers {\n").len(), 1);
+        assert!(names("a/src/model.rs", "mod common_prefix;\n// mod util;\n").is_empty());
+    }
+
+    #[test]
+    fn unsafe_code_is_found_but_not_talk_of_it() {
+        assert_eq!(unsafe_code("x.rs", "fn f() {\n    unsafe { g() }\n}"), ["x.rs:2: unsafe code"]);
+        assert_eq!(unsafe_code("x.rs", "let s = \"\\\"\"; unsafe {}").len(), 1);
+        assert!(
+            unsafe_code("x.rs", "#![deny(unsafe_code)]\n// unsafe\n/* unsafe */ let x = \"unsafe\";")
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn leftovers_are_found() {
+        assert_eq!(leftovers("x.rs", "todo!()\nunimplemented!()\ndbg!(x)\n").len(), 3);
+        assert!(leftovers("x.rs", "// todo!\nlet todo = 1; my_dbg!(x)").is_empty());
+    }
+
+    #[test]
+    fn a_test_named_test_is_found() {
+        assert_eq!(named_test("x.rs", "#[test]\nfn test_it() {}\n"), ["x.rs:2: a sentence without `test_`"]);
+    }
+
+    #[test]
+    fn a_sleep_on_the_real_clock_is_found_in_tests() {
+        assert_eq!(real_sleep(TEST, "std::thread::sleep(ms);").len(), 1);
+        assert_eq!(real_sleep(TEST, "tokio::time::sleep(ms).await;").len(), 1);
+        assert_eq!(real_sleep("a/src/x/tests.rs", "sleep (ms).await;").len(), 1);
+        assert_eq!(real_sleep(TEST, "#[tokio::test(start_paused = true)]\nthread::sleep(ms);").len(), 1);
+        assert!(real_sleep(TEST, "#[tokio::test(start_paused = true)]\nsleep(ms).await;").is_empty());
+        assert!(real_sleep("a/src/x.rs", "thread::sleep(ms);").is_empty());
+    }
+
+    #[test]
+    fn a_fixed_port_is_found_in_tests() {
+        assert_eq!(fixed_port(TEST, "connect(\"127.0.0.1:4444\")").len(), 1);
+        assert_eq!(fixed_port(TEST, "get(\"http://localhost:80/x\")").len(), 1);
+        assert!(fixed_port(TEST, "bind(\"127.0.0.1:0\"); format!(\"127.0.0.1:{port}\")").is_empty());
+    }
+
+    #[test]
+    fn code_is_told_from_what_only_looks_like_it() {
+        assert_eq!(code_only("a // b\nc"), "a     \nc");
+        assert_eq!(code_only("a /* b /* c */ d */ e"), "a                   e");
+        assert_eq!(code_only(r####"f(r#"a " b"#, x)"####), "f(          , x)");
+        assert_eq!(code_only(r#"f("a\\", b, "\"c")"#), "f(     , b,      )");
+        assert_eq!(code_only(r"f('\'', '\u{41}', '/', 'x')"), "f(    ,         ,    ,    )");
+        assert_eq!(code_only("fn f<'a>(x: &'a str, y: &'a u8)"), "fn f<'a>(x: &'a str, y: &'a u8)");
+        assert_eq!(code_only("let bar = \"\n\";"), "let bar =  \n ;");
+        assert_eq!(code_only("\"open"), "     ");
+    }
+}
