@@ -1,1 +1,93 @@
-//! app-core.
+//! The kernel of an application service platform: it orders, starts, watches, stops and reports on services, and
+//! knows none of them.
+//!
+//! An application is a set of services in one process. Each service is a crate: linking it installs it, the parameters
+//! of its start function are what it depends on, and what that function returns is what its dependents get.
+//!
+//! ```
+//! use app_core::{prelude::*, testing::TestApp};
+//!
+//! const CLOCK: ServiceId = ServiceId::new(0x9c0d_5a3e_77b1_4f20);
+//! const GREETER: ServiceId = ServiceId::new(0xb1d3_02a9_7c55_e011);
+//!
+//! app_core::service! { id: CLOCK, name: "clock", start: start_clock }
+//! app_core::service! { id: GREETER, name: "greeter", start: start_greeter }
+//!
+//! struct Clock;
+//! impl Exposed for Clock { const SERVICE: ServiceId = CLOCK; }
+//!
+//! async fn start_clock() -> Result<Clock, Error> { Ok(Clock) }
+//!
+//! // The clock runs when this is called, and stops after it.
+//! async fn start_greeter(service: Service, _clock: Dep<Clock>) -> Result<(), Error> {
+//!     service.every(Duration::from_secs(1), |log| info!(log, "hello"));
+//!     Ok(())
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! // In `main.rs` this is `app_core::run()`; in a test:
+//! let app = TestApp::with([GREETER]).await;
+//! assert!(app.readiness().ready());
+//! app.stop().await.expect_clean();
+//! # }
+//! ```
+//!
+//! What stays out: config, metrics, health and RPC are services of their own crates. The kernel offers them the places
+//! where they plug in: [`Param`], [`Preflight`], [`App::events`], [`App::service_statuses`].
+
+mod app;
+mod check;
+mod commands;
+mod descriptor;
+pub mod events;
+mod facade;
+mod flags;
+mod graph;
+mod identity;
+mod lifecycle;
+mod log;
+mod panics;
+mod param;
+mod preflight;
+pub mod prelude;
+mod registry;
+mod run;
+mod service;
+mod signals;
+mod stacks;
+mod status;
+mod stop;
+pub mod testing;
+
+pub use self::{
+    app::{APP_SERVICE, App, AppBuilder, DEFAULT_APP_STOP_TIMEOUT},
+    commands::{Command, CommandReceiver, CommandServer, CommandServerBuilder, ServiceCommandChannel},
+    descriptor::{
+        DEFAULT_START_TIMEOUT, DEFAULT_STOP_TIMEOUT, Origin, ServiceDescriptor, StartFuture, linked_services,
+    },
+    events::{AppEvent, ServiceEventKind},
+    facade::{
+        alive, current, dead, domain, dump_all_stacks, dying, id, install, instance, kill, log_level, logger,
+        release, reset, reset_with_config_dir, services, started_on,
+    },
+    flags::{Flags, ServiceLevel},
+    identity::Identity,
+    log::{
+        CapturedLog, LevelChange, Log, LogFormat, LogLevel, ParseLogFormatError, ParseLogLevelError,
+        capture_dependencies,
+    },
+    param::{Dep, Exposed, Param, Start, StartContext},
+    preflight::Preflight,
+    run::{run, run_with},
+    service::{KillReason, Service, ServiceState, TaskOutput},
+    status::{Readiness, ServiceStatus},
+    stop::{Abandoned, ExitStatus, StopCause, StopReport},
+};
+
+/// For the macros of this crate.
+#[doc(hidden)]
+pub mod __private {
+    pub use app_ids::{IdKind, IdName};
+    pub use inventory;
+}

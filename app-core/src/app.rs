@@ -1,0 +1,444 @@
+//! The app: a set of services in one process, or, in tests, one of several such sets.
+
+use std::{
+    any::Any,
+    collections::HashMap,
+    fmt,
+    io::{self, Write},
+    path::Path,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::{Duration, Instant, SystemTime},
+};
+
+use app_errors::{Error, Origin as ErrorOrigin, errors, illegal_argument_error, service_not_alive_error};
+use app_ids::{AppId, DomainId, InstanceId, ReleaseId, ServiceId};
+use parking_lot::{Mutex, RwLock};
+use slog::Logger;
+use tokio::sync::{Notify, broadcast};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    AppEvent, Exposed, Flags, Identity, Log, Readiness, Service, ServiceDescriptor, ServiceEventKind,
+    ServiceState, ServiceStatus, StopCause, StopReport, lifecycle, registry::Registry, status::Board,
+};
+
+mod builder;
+mod levels;
+
+pub use self::builder::{AppBuilder, DEFAULT_APP_STOP_TIMEOUT};
+
+/// The service id under which the app itself logs and raises errors.
+pub const APP_SERVICE: ServiceId = ServiceId::new(0);
+
+/// How many lifecycle events a slow subscriber may lag behind before it misses some.
+const EVENTS: usize = 1024;
+
+/// A set of services that start, run and stop together. A cheap handle; clones are the same app.
+#[derive(Clone)]
+pub struct App {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    identity: Identity,
+    flags: Flags,
+    any_port: bool,
+    stop_timeout: Duration,
+    log: Log,
+    logger: Logger,
+    started_on: SystemTime,
+    pub(crate) created: Instant,
+    pub(crate) services: Vec<ServiceDescriptor>,
+    pub(crate) registry: Registry,
+    handles: RwLock<HashMap<ServiceId, (Service, Arc<dyn Any + Send + Sync>)>>,
+    pub(crate) board: Board,
+    phase: AtomicU8,
+    cause: OnceLock<(StopCause, Instant)>,
+    dying: CancellationToken,
+    dead: CancellationToken,
+    pub(crate) report: OnceLock<StopReport>,
+    events: broadcast::Sender<AppEvent>,
+    /// Services that died and that the supervisor has not looked at; at most one entry each.
+    deaths: Mutex<Vec<(Service, Option<Error>)>>,
+    pub(crate) died: Notify,
+    /// The kernel's own tasks. Gone once the app is dead, which also breaks the circle of references.
+    kernel: Mutex<Option<Service>>,
+}
+
+/// Where an app is in its life.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(crate) enum Phase {
+    Made = 0,
+    Starting = 1,
+    Running = 2,
+    Stopping = 3,
+    Stopped = 4,
+}
+
+impl App {
+    /// The settings of an app that is to be made.
+    pub fn builder() -> AppBuilder {
+        AppBuilder::default()
+    }
+
+    /// Starts the services, level by level; ready when it returns.
+    ///
+    /// # Errors
+    /// The report of an app that stopped before it was ready: because a service failed to start, with what had started
+    /// stopped again, or because the app was killed in the meantime.
+    pub async fn start(&self) -> Result<(), StopReport> {
+        lifecycle::start(self).await
+    }
+
+    /// Waits until the app has stopped. Cancel safe.
+    pub async fn stopped(&self) -> StopReport {
+        self.dead().await;
+        // Set before the app is dead.
+        let unknown = || StopReport {
+            cause: StopCause::Killed(String::new()),
+            took: Duration::ZERO,
+            abandoned: Vec::new(),
+        };
+        self.inner.report.get().cloned().unwrap_or_else(unknown)
+    }
+
+    /// Kills the app: readiness goes down, services stop in reverse order. The first cause stays.
+    pub fn kill(&self, cause: StopCause) {
+        if self.inner.cause.set((cause, Instant::now())).is_ok() {
+            self.inner.dying.cancel();
+        }
+        // An app that was never started has nobody to stop it.
+        if self.begin(Phase::Stopped) {
+            let cause = self.cause().unwrap_or_else(|| StopCause::Killed(String::new()));
+            self.close(StopReport { cause, took: Duration::ZERO, abandoned: Vec::new() });
+        }
+    }
+
+    /// Whether the app was not killed yet.
+    #[must_use]
+    pub fn alive(&self) -> bool {
+        self.inner.cause.get().is_none()
+    }
+
+    /// Waits until the app is killed. Cancel safe.
+    pub async fn dying(&self) {
+        self.inner.dying.cancelled().await;
+    }
+
+    /// Waits until the app has stopped. Cancel safe.
+    pub async fn dead(&self) {
+        self.inner.dead.cancelled().await;
+    }
+
+    /// Why the app was killed, if it was.
+    #[must_use]
+    pub fn cause(&self) -> Option<StopCause> {
+        self.inner.cause.get().map(|(cause, _)| cause.clone())
+    }
+
+    /// The ids of this instance.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.inner.identity
+    }
+
+    /// The domain that the app belongs to.
+    #[must_use]
+    pub fn domain(&self) -> DomainId {
+        self.identity().domain
+    }
+
+    /// The app's id.
+    #[must_use]
+    pub fn id(&self) -> AppId {
+        self.identity().app
+    }
+
+    /// The release that runs.
+    #[must_use]
+    pub fn release(&self) -> ReleaseId {
+        self.identity().release
+    }
+
+    /// The id of this very instance, new in every process.
+    #[must_use]
+    pub fn instance(&self) -> InstanceId {
+        self.identity().instance
+    }
+
+    /// What a reporter of errors adds to each: who, and on which machine.
+    #[must_use]
+    pub fn error_origin(&self) -> ErrorOrigin {
+        let Identity { domain, app, release, instance } = *self.identity();
+        ErrorOrigin { domain, app, release, instance, pid: std::process::id(), host: host_name() }
+    }
+
+    /// When the app was made.
+    #[must_use]
+    pub fn started_on(&self) -> SystemTime {
+        self.inner.started_on
+    }
+
+    /// The flags that it was made with.
+    #[must_use]
+    pub fn flags(&self) -> &Flags {
+        &self.inner.flags
+    }
+
+    /// The directory of configs. Only app-config reads it.
+    #[must_use]
+    pub fn config_dir(&self) -> &Path {
+        &self.inner.flags.config_dir
+    }
+
+    /// Whether services that listen take any free port in place of their default: so that tests run in parallel.
+    #[must_use]
+    pub fn any_port(&self) -> bool {
+        self.inner.any_port
+    }
+
+    /// The app's logger.
+    #[must_use]
+    pub fn logger(&self) -> &Logger {
+        &self.inner.logger
+    }
+
+    /// The app's log: its levels, and what it wrote and dropped.
+    #[must_use]
+    pub fn log(&self) -> &Log {
+        &self.inner.log
+    }
+
+    /// Registers a service that was made at run time.
+    ///
+    /// # Errors
+    /// `AppNotAlive`, `ServiceNotAlive`, or `ServiceAlreadyRegistered` when a service with this id is alive.
+    pub fn register(&self, service: &Service) -> Result<(), Error> {
+        if service.parent().is_some() || !Arc::ptr_eq(&service.app().inner, &self.inner) {
+            let message = format!("service {} is part of another service or app", service.describe());
+            return Err(illegal_argument_error(message));
+        }
+        service.ensure_alive()?;
+        self.enter(std::slice::from_ref(service))?;
+        service.advance(ServiceState::Running);
+        // It may have died in the meantime: then its burial came too early to take it out.
+        if service.is_dead() && self.inner.registry.unregister(service) {
+            self.emit_service(service, ServiceEventKind::Unregistered);
+            return Err(service_not_alive_error(service.id()));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn enter(&self, services: &[Service]) -> Result<(), Error> {
+        self.inner.registry.register(services)?;
+        for service in services {
+            self.emit_service(service, ServiceEventKind::Registered);
+        }
+        Ok(())
+    }
+
+    /// Takes a service out of the registry: this very incarnation, not another one under its id. It lives on.
+    ///
+    /// # Errors
+    /// `ServiceNotRegistered` when it isn't; `AppNotAlive` once the app was killed.
+    pub fn unregister(&self, service: &Service) -> Result<(), Error> {
+        if !self.alive() {
+            return Err(app_errors::app_not_alive_error());
+        }
+        if !self.inner.registry.unregister(service) {
+            return Err(app_errors::service_not_registered_error(service.id()));
+        }
+        self.emit_service(service, ServiceEventKind::Unregistered);
+        Ok(())
+    }
+
+    /// Looks a registered service up; takes no lock.
+    #[must_use]
+    pub fn service(&self, id: ServiceId) -> Option<Service> {
+        self.inner.registry.service(id)
+    }
+
+    /// The ids of the registered services, sorted.
+    #[must_use]
+    pub fn service_ids(&self) -> Vec<ServiceId> {
+        self.services().iter().map(Service::id).collect()
+    }
+
+    /// The registered services, sorted by id.
+    #[must_use]
+    pub fn services(&self) -> Vec<Service> {
+        self.inner.registry.services()
+    }
+
+    /// Every service that the app was made of, alive or not, sorted by id.
+    #[must_use]
+    pub fn service_statuses(&self) -> Vec<ServiceStatus> {
+        self.inner.board.statuses()
+    }
+
+    /// The handle that a running service exposes.
+    ///
+    /// # Errors
+    /// `ServiceNotAvailable` when it does not run, or exposes another type.
+    pub fn get<T: Exposed>(&self) -> Result<Arc<T>, Error> {
+        let handle = self.inner.handles.read().get(&T::SERVICE).map(|(_, handle)| Arc::clone(handle));
+        let Some(handle) = handle else { return Err(app_errors::service_not_available_error(T::SERVICE)) };
+        handle.downcast().map_err(|_| {
+            let message = format!(
+                "service {} does not expose {}: its start function returns another type",
+                T::SERVICE.describe(),
+                std::any::type_name::<T>(),
+            );
+            errors::SERVICE_NOT_AVAILABLE.error(T::SERVICE).message(message).build()
+        })
+    }
+
+    /// Whether the app can do its work: every service runs, and it is not stopping.
+    #[must_use]
+    pub fn readiness(&self) -> Readiness {
+        let mut reasons = Vec::new();
+        match (self.cause(), self.phase()) {
+            (Some(cause), _) => reasons.push(format!("stopping: {cause}")),
+            (None, Phase::Made | Phase::Starting) => reasons.push("starting".to_owned()),
+            (None, _) => {}
+        }
+        reasons.extend(self.inner.board.down());
+        Readiness { reasons }
+    }
+
+    /// Subscribes to lifecycle events. A subscriber that lags too far behind is told how many it missed.
+    #[must_use]
+    pub fn events(&self) -> broadcast::Receiver<AppEvent> {
+        self.inner.events.subscribe()
+    }
+
+    /// Writes the live tasks of every service, by name.
+    ///
+    /// # Errors
+    /// When writing fails.
+    pub fn dump_tasks(&self, out: &mut dyn Write) -> io::Result<()> {
+        for service in self.services() {
+            writeln!(out, "service {} is {}", service.describe(), service.state())?;
+            for task in service.open_tasks() {
+                writeln!(out, "  task {task}")?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs a task of the kernel's own, dropped when the app stops.
+    pub(crate) fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        let kernel = self.inner.kernel.lock().clone();
+        if let Some(kernel) = kernel {
+            let dying = kernel.token();
+            // Refused only when the app is dead, and its tasks with it.
+            let _ = kernel.spawn(name, async move {
+                dying.run_until_cancelled(task).await;
+            });
+        }
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        match self.inner.phase.load(Ordering::Acquire) {
+            0 => Phase::Made,
+            1 => Phase::Starting,
+            2 => Phase::Running,
+            3 => Phase::Stopping,
+            _ => Phase::Stopped,
+        }
+    }
+
+    /// Leaves the first phase; false when somebody else did.
+    pub(crate) fn begin(&self, next: Phase) -> bool {
+        let (made, next) = (Phase::Made as u8, next as u8);
+        self.inner.phase.compare_exchange(made, next, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    pub(crate) fn enter_phase(&self, phase: Phase) {
+        self.inner.phase.store(phase as u8, Ordering::Release);
+    }
+
+    pub(crate) fn stop_timeout(&self) -> Duration {
+        self.inner.stop_timeout
+    }
+
+    pub(crate) fn killed_at(&self) -> Instant {
+        self.inner.cause.get().map_or_else(Instant::now, |(_, at)| *at)
+    }
+
+    pub(crate) fn take_deaths(&self) -> Vec<(Service, Option<Error>)> {
+        std::mem::take(&mut self.inner.deaths.lock())
+    }
+
+    pub(crate) fn expose(&self, service: &Service, handle: Arc<dyn Any + Send + Sync>) {
+        self.inner.handles.write().insert(service.id(), (service.clone(), handle));
+    }
+
+    /// What is done for a service that has just died, before anyone learns of it.
+    pub(crate) fn buried(&self, service: &Service, failure: Option<Error>) {
+        if service.id().is_zero() {
+            return;
+        }
+        let handle = {
+            let mut handles = self.inner.handles.write();
+            let its_own = handles.get(&service.id()).is_some_and(|(owner, _)| owner.same(service));
+            if its_own { handles.remove(&service.id()) } else { None }
+        };
+        // Outside the lock: a handle's drop is the service's own code.
+        drop(handle);
+        let registered = self.inner.registry.unregister(service);
+        self.emit_service(service, ServiceEventKind::Stopped { failure: failure.clone() });
+        if registered {
+            self.emit_service(service, ServiceEventKind::Unregistered);
+        }
+        self.inner.deaths.lock().push((service.clone(), failure));
+        self.inner.died.notify_one();
+    }
+
+    pub(crate) fn emit_service(&self, service: &Service, kind: ServiceEventKind) {
+        self.inner.board.note(service, &kind, !self.alive());
+        self.publish(AppEvent::Service { id: service.id(), kind }, service.log());
+    }
+
+    pub(crate) fn emit(&self, event: AppEvent) {
+        self.publish(event, self.logger());
+    }
+
+    fn publish(&self, event: AppEvent, logger: &Logger) {
+        lifecycle::log_event(logger, &event);
+        // Without a subscriber there is nobody to tell.
+        let _ = self.inner.events.send(event);
+    }
+
+    /// The very end: nobody waits for anything after this.
+    pub(crate) fn close(&self, report: StopReport) {
+        let _ = self.inner.report.set(report);
+        self.enter_phase(Phase::Stopped);
+        let kernel = self.inner.kernel.lock().take();
+        if let Some(kernel) = kernel {
+            kernel.kill("the app has stopped");
+        }
+        self.inner.deaths.lock().clear();
+        let handles = std::mem::take(&mut *self.inner.handles.write());
+        drop(handles);
+        self.inner.dead.cancel();
+    }
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App")
+            .field("identity", self.identity())
+            .field("services", &self.service_ids())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The name of this machine, as error reports carry it.
+fn host_name() -> String {
+    nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}

@@ -1,0 +1,54 @@
+//! Log levels of an app and its services, changed while it runs, with an optional time to live.
+
+use std::time::Duration;
+
+use app_ids::ServiceId;
+
+use super::App;
+use crate::{LogLevel, log::LevelChange};
+
+impl App {
+    /// The app's log level: that of every service without one of its own.
+    #[must_use]
+    pub fn log_level(&self) -> LogLevel {
+        self.log().level()
+    }
+
+    /// The log level of a service: its own, or the app's.
+    #[must_use]
+    pub fn service_log_level(&self, id: ServiceId) -> LogLevel {
+        self.log().service_level(id)
+    }
+
+    /// Sets the app's log level; with a time to live, it then goes back to what it was, unless it was changed since.
+    ///
+    /// # Panics
+    /// With a time to live, outside of a tokio runtime.
+    pub fn set_log_level(&self, level: LogLevel, time_to_live: Option<Duration>) {
+        let change = self.log().set_level(level);
+        self.revert_after(change, time_to_live);
+    }
+
+    /// Sets the log level of a service, or gives it back the app's; else as [`set_log_level`](Self::set_log_level).
+    ///
+    /// # Panics
+    /// With a time to live, outside of a tokio runtime.
+    pub fn set_service_log_level(
+        &self,
+        id: ServiceId,
+        level: Option<LogLevel>,
+        time_to_live: Option<Duration>,
+    ) {
+        let change = self.log().set_service_level(id, level);
+        self.revert_after(change, time_to_live);
+    }
+
+    fn revert_after(&self, change: LevelChange, time_to_live: Option<Duration>) {
+        let Some(time_to_live) = time_to_live else { return };
+        let log = self.log().clone();
+        self.spawn("log level", async move {
+            tokio::time::sleep(time_to_live).await;
+            log.revert(change);
+        });
+    }
+}

@@ -1,0 +1,231 @@
+//! The bare command channel, for services that run their own loop.
+
+use std::{borrow::Cow, fmt, sync::Arc};
+
+use app_errors::{Error, illegal_argument_error, service_not_alive_error};
+use tokio::sync::{
+    mpsc::{self, error::TrySendError},
+    oneshot,
+};
+
+use crate::Service;
+
+type Boxed<S> = Box<dyn FnOnce(&mut S) + Send>;
+
+/// A command on its way: run it on the state that the loop owns.
+pub struct Command<S>(Boxed<S>);
+
+impl<S> Command<S> {
+    /// Runs the command.
+    pub fn run(self, state: &mut S) {
+        (self.0)(state);
+    }
+}
+
+impl<S> fmt::Debug for Command<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Command")
+    }
+}
+
+/// Pairs a bounded channel of commands with a service. Cheap to clone; clones send to the same receiver.
+pub struct ServiceCommandChannel<S = ()> {
+    sender: mpsc::Sender<Command<S>>,
+    owner: Arc<Owner>,
+}
+
+struct Owner {
+    service: Service,
+    name: Cow<'static, str>,
+}
+
+/// The receiving end: owned by the loop that runs the commands.
+#[derive(Debug)]
+pub struct CommandReceiver<S = ()> {
+    commands: mpsc::Receiver<Command<S>>,
+}
+
+impl<S: Send + 'static> ServiceCommandChannel<S> {
+    /// Makes a channel that holds `capacity` commands which were not received yet.
+    ///
+    /// The loop of the service receives until it is killed, then closes the receiver and runs what was accepted:
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp, ServiceCommandChannel};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let app = TestApp::empty().await;
+    /// # let service = app.service(ServiceId::new(7), "counter");
+    /// let (channel, mut commands) = ServiceCommandChannel::<u32>::new(&service, "counter", 16)?;
+    /// let me = service.clone();
+    /// service.spawn("loop", async move {
+    ///     let mut count = 0;
+    ///     loop {
+    ///         tokio::select! {
+    ///             biased;
+    ///             () = me.dying() => break,
+    ///             Some(command) = commands.recv() => command.run(&mut count),
+    ///         }
+    ///     }
+    ///     commands.close();
+    ///     while let Some(command) = commands.recv().await {
+    ///         command.run(&mut count);
+    ///     }
+    /// })?;
+    /// channel.submit(|count| *count += 1).await?;
+    /// assert_eq!(channel.call(|count| *count).await?, 1);
+    /// # app.stop().await.expect_clean();
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// `ServiceNotAlive` when the service was killed; `IllegalArgument` when the capacity is zero.
+    pub fn new(
+        service: &Service,
+        name: impl Into<Cow<'static, str>>,
+        capacity: u16,
+    ) -> Result<(Self, CommandReceiver<S>), Error> {
+        service.ensure_alive()?;
+        let name = name.into();
+        if capacity == 0 {
+            let message = format!(
+                "command channel {name:?} of service {}: its capacity must not be zero",
+                service.id()
+            );
+            return Err(illegal_argument_error(message));
+        }
+        let (sender, commands) = mpsc::channel(usize::from(capacity));
+        Ok((
+            Self { sender, owner: Arc::new(Owner { service: service.clone(), name }) },
+            CommandReceiver { commands },
+        ))
+    }
+
+    /// Hands a command over; waits for room in the queue.
+    ///
+    /// Cancel safe: dropped before it is ready, the command was not accepted.
+    ///
+    /// # Errors
+    /// `ServiceNotAlive` once the service was killed, or its loop has ended. The command did not run and never will.
+    pub async fn submit(&self, command: impl FnOnce(&mut S) + Send + 'static) -> Result<(), Error> {
+        self.service().ensure_alive()?;
+        self.send(Box::new(command)).await
+    }
+
+    /// Hands a command over if there is room right now; never waits.
+    ///
+    /// # Errors
+    /// `ServiceNotAlive` once the service was killed; `ServiceNotAvailable` when the queue is full. The command did
+    /// not run and never will.
+    pub fn try_submit(&self, command: impl FnOnce(&mut S) + Send + 'static) -> Result<(), Error> {
+        self.service().ensure_alive()?;
+        self.sender.try_send(Command(Box::new(command))).map_err(|refused| match refused {
+            TrySendError::Closed(_) => self.not_alive(),
+            TrySendError::Full(_) => {
+                let message = format!(
+                    "the queue of command server {:?} of service {} is full ({} commands)",
+                    self.name(),
+                    self.service().id().describe(),
+                    self.capacity(),
+                );
+                app_errors::errors::SERVICE_NOT_AVAILABLE.error(self.service().id()).message(message).build()
+            }
+        })
+    }
+
+    /// Hands a command over and waits for what it returns.
+    ///
+    /// Dropped before it is ready, the command may still run; its answer is dropped.
+    ///
+    /// # Errors
+    /// `ServiceNotAlive` when the service was killed before the command ran, or the command panicked.
+    pub async fn call<R: Send + 'static>(
+        &self,
+        command: impl FnOnce(&mut S) -> R + Send + 'static,
+    ) -> Result<R, Error> {
+        self.service().ensure_alive()?;
+        let (answer, answered) = oneshot::channel();
+        let command = move |state: &mut S| {
+            // The caller may have gone: then nobody wants the answer.
+            let _ = answer.send(command(state));
+        };
+        self.send(Box::new(command)).await?;
+        answered.await.map_err(|_| self.not_alive())
+    }
+
+    async fn send(&self, command: Boxed<S>) -> Result<(), Error> {
+        match self.sender.try_send(Command(command)) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Closed(_)) => Err(self.not_alive()),
+            Err(TrySendError::Full(command)) => tokio::select! {
+                biased;
+                () = self.service().dying() => Err(self.not_alive()),
+                sent = self.sender.send(command) => sent.map_err(|_| self.not_alive()),
+            },
+        }
+    }
+
+    fn not_alive(&self) -> Error {
+        service_not_alive_error(self.service().id())
+    }
+}
+
+impl<S> ServiceCommandChannel<S> {
+    /// The service that runs the commands.
+    #[must_use]
+    pub fn service(&self) -> &Service {
+        &self.owner.service
+    }
+
+    /// The channel's name, for logs.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.owner.name
+    }
+
+    /// How many commands wait.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.capacity() - self.sender.capacity()
+    }
+
+    /// How many commands may wait.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.sender.max_capacity()
+    }
+}
+
+impl<S> CommandReceiver<S> {
+    /// Waits for the next command; `None` once closed and empty, or when every sender is gone. Cancel safe.
+    pub async fn recv(&mut self) -> Option<Command<S>> {
+        self.commands.recv().await
+    }
+
+    /// Waits for commands and takes up to `limit` of them at once; 0 once closed and empty. Cancel safe.
+    pub async fn recv_many(&mut self, batch: &mut Vec<Command<S>>, limit: usize) -> usize {
+        self.commands.recv_many(batch, limit).await
+    }
+
+    /// Refuses new commands; those accepted are still received.
+    pub fn close(&mut self) {
+        self.commands.close();
+    }
+}
+
+impl<S> Clone for ServiceCommandChannel<S> {
+    fn clone(&self) -> Self {
+        Self { sender: self.sender.clone(), owner: Arc::clone(&self.owner) }
+    }
+}
+
+impl<S> fmt::Debug for ServiceCommandChannel<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let service = self.service();
+        f.debug_struct("ServiceCommandChannel")
+            .field("service", &service.id())
+            .field("name", &self.name())
+            .finish()
+    }
+}

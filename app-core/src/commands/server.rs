@@ -1,0 +1,181 @@
+//! The command server: a loop of its own around a command channel, with hooks before the first and after the last.
+
+use std::{borrow::Cow, ops::Deref, pin::pin};
+
+use app_errors::{Error, service_init_error, service_shutdown_error};
+use tokio::sync::watch;
+
+use super::{Command, CommandReceiver, ServiceCommandChannel};
+use crate::Service;
+
+/// How many commands are taken off the queue at once.
+const BATCH: usize = 64;
+
+type Hook<S> = Box<dyn FnOnce(&mut S) -> Result<(), Error> + Send>;
+
+/// Owns a state and runs commands on it, one after another, in a task of the service.
+///
+/// After a kill, `submit` and `call` are refused; what was accepted before runs, then the destroy hook. A command that
+/// panics fails the service: its state is dropped, and whoever waits gets `ServiceNotAlive`.
+///
+/// Cheap to clone; clones send to the same server.
+#[derive(Debug)]
+pub struct CommandServer<S> {
+    channel: ServiceCommandChannel<S>,
+    phase: watch::Receiver<Phase>,
+}
+
+#[derive(Debug, Clone)]
+enum Phase {
+    Initialising,
+    Running,
+    Ended(Result<(), Error>),
+}
+
+/// The optional settings of a [`CommandServer`].
+#[must_use]
+pub struct CommandServerBuilder<S> {
+    name: Cow<'static, str>,
+    capacity: u16,
+    init: Option<Hook<S>>,
+    destroy: Option<Hook<S>>,
+}
+
+impl<S: Send + 'static> CommandServer<S> {
+    /// A server named for the logs, whose queue holds `capacity` commands.
+    pub fn builder(name: impl Into<Cow<'static, str>>, capacity: u16) -> CommandServerBuilder<S> {
+        CommandServerBuilder { name: name.into(), capacity, init: None, destroy: None }
+    }
+
+    /// Waits until the server has ended, and says how: the way for its creator to learn of a failed hook.
+    /// Cancel safe.
+    ///
+    /// # Errors
+    /// The error of the init or destroy hook. `ServiceNotAlive` when the server was dropped or panicked before its end.
+    pub async fn ended(&self) -> Result<(), Error> {
+        self.phase(|phase| matches!(phase, Phase::Ended(_))).await
+    }
+
+    async fn phase(&self, reached: impl FnMut(&Phase) -> bool) -> Result<(), Error> {
+        match self.phase.clone().wait_for(reached).await.as_deref() {
+            Ok(Phase::Ended(result)) => result.clone(),
+            Ok(_) => Ok(()),
+            Err(_) => Err(app_errors::service_not_alive_error(self.service().id())),
+        }
+    }
+}
+
+impl<S: Send + 'static> CommandServerBuilder<S> {
+    /// Sets what runs before any command. An error kills the service and reaches whoever calls [`start`](Self::start).
+    pub fn init(mut self, hook: impl FnOnce(&mut S) -> Result<(), Error> + Send + 'static) -> Self {
+        self.init = Some(Box::new(hook));
+        self
+    }
+
+    /// Sets what runs after the last command, once the service was killed. An error becomes the failure of the
+    /// service, and reaches whoever waits for [`CommandServer::ended`].
+    pub fn destroy(mut self, hook: impl FnOnce(&mut S) -> Result<(), Error> + Send + 'static) -> Self {
+        self.destroy = Some(Box::new(hook));
+        self
+    }
+
+    /// Starts the server and waits until its init hook has run.
+    ///
+    /// # Errors
+    /// The error of the init hook as `ServiceInitFailed`; else as [`spawn`](Self::spawn).
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub async fn start(self, service: &Service, state: S) -> Result<CommandServer<S>, Error> {
+        let server = self.spawn(service, state)?;
+        server.phase(|phase| !matches!(phase, Phase::Initialising)).await?;
+        Ok(server)
+    }
+
+    /// Starts the server; commands wait until its init hook has run.
+    ///
+    /// # Errors
+    /// `ServiceNotAlive` when the service was killed; `IllegalArgument` when the capacity is zero.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn spawn(self, service: &Service, state: S) -> Result<CommandServer<S>, Error> {
+        let (channel, commands) = ServiceCommandChannel::new(service, self.name.clone(), self.capacity)?;
+        let (phase, phases) = watch::channel(Phase::Initialising);
+        let (init, destroy, me) = (self.init, self.destroy, service.clone());
+        service.spawn(self.name, async move {
+            let result = serve(&me, state, commands, init, destroy, &phase).await;
+            phase.send_replace(Phase::Ended(result.clone()));
+            result
+        })?;
+        Ok(CommandServer { channel, phase: phases })
+    }
+}
+
+async fn serve<S: Send>(
+    service: &Service,
+    mut state: S,
+    mut commands: CommandReceiver<S>,
+    init: Option<Hook<S>>,
+    destroy: Option<Hook<S>>,
+    phase: &watch::Sender<Phase>,
+) -> Result<(), Error> {
+    if let Some(init) = init {
+        init(&mut state).map_err(|error| service_init_error(service.id(), error))?;
+    }
+    phase.send_replace(Phase::Running);
+    let mut batch = Vec::with_capacity(BATCH);
+    {
+        let mut dying = pin!(service.dying());
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut dying => break,
+                received = commands.recv_many(&mut batch, BATCH) => {
+                    if received == 0 {
+                        // Every handle is gone: nothing will ever come, but the destroy hook waits for the kill.
+                        dying.await;
+                        break;
+                    }
+                    run(&mut batch, &mut state);
+                }
+            }
+        }
+    }
+    commands.close();
+    while commands.recv_many(&mut batch, BATCH).await > 0 {
+        run(&mut batch, &mut state);
+    }
+    destroy
+        .map_or(Ok(()), |destroy| destroy(&mut state))
+        .map_err(|error| service_shutdown_error(service.id(), error))
+}
+
+fn run<S>(batch: &mut Vec<Command<S>>, state: &mut S) {
+    for command in batch.drain(..) {
+        command.run(state);
+    }
+}
+
+impl<S> Deref for CommandServer<S> {
+    type Target = ServiceCommandChannel<S>;
+
+    fn deref(&self) -> &ServiceCommandChannel<S> {
+        &self.channel
+    }
+}
+
+impl<S> Clone for CommandServer<S> {
+    fn clone(&self) -> Self {
+        Self { channel: self.channel.clone(), phase: self.phase.clone() }
+    }
+}
+
+impl<S> std::fmt::Debug for CommandServerBuilder<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CommandServerBuilder")
+            .field("name", &self.name)
+            .field("capacity", &self.capacity)
+            .finish()
+    }
+}

@@ -1,0 +1,267 @@
+//! What the kernel knows of a service before it starts: its id, name, needs and start function.
+
+use std::{any::Any, borrow::Cow, fmt, sync::Arc, time::Duration};
+
+use app_errors::Error;
+use app_ids::ServiceId;
+use futures_util::future::BoxFuture;
+
+use crate::{Start, StartContext};
+
+/// How long a start function may take, unless the descriptor says otherwise.
+pub const DEFAULT_START_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a killed service may take to finish its tasks, unless the descriptor says otherwise.
+pub const DEFAULT_STOP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What a start function comes to: the handle that dependents get, or the reason why there is none.
+pub type StartFuture = BoxFuture<'static, Result<Arc<dyn Any + Send + Sync>, Error>>;
+
+/// Where a descriptor was written, for messages about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    /// Cargo package.
+    pub package: &'static str,
+    /// Version of that package.
+    pub version: &'static str,
+    /// Source file.
+    pub file: &'static str,
+    /// Line in it.
+    pub line: u32,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}:{}", self.package, self.file, self.line)
+    }
+}
+
+#[derive(Clone)]
+enum Needs {
+    Fixed(fn() -> Vec<ServiceId>),
+    Listed(Arc<[ServiceId]>),
+}
+
+#[derive(Clone)]
+enum StartFn {
+    Fixed(fn(StartContext) -> StartFuture),
+    Shared(Arc<dyn Fn(StartContext) -> StartFuture + Send + Sync>),
+}
+
+/// A service as the kernel sees it.
+///
+/// [`service!`](crate::service) writes one and registers it; [`ServiceDescriptor::of`] makes one at run time,
+/// with the same meaning.
+#[derive(Clone)]
+pub struct ServiceDescriptor {
+    id: ServiceId,
+    name: Cow<'static, str>,
+    needs: Needs,
+    start: StartFn,
+    origin: Origin,
+    start_timeout: Duration,
+    stop_timeout: Duration,
+    infrastructure: bool,
+}
+
+inventory::collect!(ServiceDescriptor);
+
+impl ServiceDescriptor {
+    /// A descriptor of two plain functions, as [`service!`](crate::service) writes it.
+    #[must_use]
+    pub const fn new(
+        id: ServiceId,
+        name: &'static str,
+        needs: fn() -> Vec<ServiceId>,
+        start: fn(StartContext) -> StartFuture,
+        origin: Origin,
+    ) -> Self {
+        Self {
+            id,
+            name: Cow::Borrowed(name),
+            needs: Needs::Fixed(needs),
+            start: StartFn::Fixed(start),
+            origin,
+            start_timeout: DEFAULT_START_TIMEOUT,
+            stop_timeout: DEFAULT_STOP_TIMEOUT,
+            infrastructure: false,
+        }
+    }
+
+    /// A descriptor made at run time from a start function whose parameters say what it needs.
+    ///
+    /// ```
+    /// use app_core::{ServiceDescriptor, prelude::*};
+    ///
+    /// let greeter = ServiceDescriptor::of(ServiceId::new(7), "greeter", |service: Service| async move {
+    ///     info!(service.log(), "hello");
+    ///     Ok(())
+    /// });
+    /// assert_eq!(greeter.name(), "greeter");
+    /// ```
+    #[track_caller]
+    pub fn of<F, Args>(id: ServiceId, name: impl Into<Cow<'static, str>>, start: F) -> Self
+    where
+        F: Start<Args>,
+    {
+        let place = std::panic::Location::caller();
+        let start = Arc::new(start);
+        Self {
+            id,
+            name: name.into(),
+            needs: Needs::Listed(start.needs().into()),
+            start: StartFn::Shared(Arc::new(move |context| start.start(context))),
+            origin: Origin {
+                package: "made at run time",
+                version: "",
+                file: place.file(),
+                line: place.line(),
+            },
+            start_timeout: DEFAULT_START_TIMEOUT,
+            stop_timeout: DEFAULT_STOP_TIMEOUT,
+            infrastructure: false,
+        }
+    }
+
+    /// Adds dependencies to those that the start function's parameters say: services that must run, though no
+    /// handle of theirs is taken.
+    #[must_use]
+    pub fn after(mut self, services: impl IntoIterator<Item = ServiceId>) -> Self {
+        let needs = self.needs().into_iter().chain(services).collect::<Vec<_>>();
+        self.needs = Needs::Listed(needs.into());
+        self
+    }
+
+    /// Sets how long the start function may take.
+    #[must_use]
+    pub const fn start_timeout(mut self, timeout: Duration) -> Self {
+        self.start_timeout = timeout;
+        self
+    }
+
+    /// Sets how long the service may take to finish its tasks once it was killed.
+    #[must_use]
+    pub const fn stop_timeout(mut self, timeout: Duration) -> Self {
+        self.stop_timeout = timeout;
+        self
+    }
+
+    /// Marks a service that all others rest on: it starts before and stops after every service without the mark.
+    #[must_use]
+    pub const fn infrastructure(mut self, infrastructure: bool) -> Self {
+        self.infrastructure = infrastructure;
+        self
+    }
+
+    /// The service's id.
+    #[must_use]
+    pub const fn id(&self) -> ServiceId {
+        self.id
+    }
+
+    /// The service's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The services that it needs, from its start function's parameters.
+    #[must_use]
+    pub fn needs(&self) -> Vec<ServiceId> {
+        match &self.needs {
+            Needs::Fixed(needs) => needs(),
+            Needs::Listed(needs) => needs.to_vec(),
+        }
+    }
+
+    /// Where it was written.
+    #[must_use]
+    pub const fn origin(&self) -> Origin {
+        self.origin
+    }
+
+    /// Whether all other services rest on it.
+    #[must_use]
+    pub const fn is_infrastructure(&self) -> bool {
+        self.infrastructure
+    }
+
+    pub(crate) fn shared_name(&self) -> Cow<'static, str> {
+        self.name.clone()
+    }
+
+    pub(crate) const fn timeouts(&self) -> (Duration, Duration) {
+        (self.start_timeout, self.stop_timeout)
+    }
+
+    pub(crate) fn start(&self, context: StartContext) -> StartFuture {
+        match &self.start {
+            StartFn::Fixed(start) => start(context),
+            StartFn::Shared(start) => start(context),
+        }
+    }
+}
+
+impl fmt::Debug for ServiceDescriptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServiceDescriptor")
+            .field("id", &self.id)
+            .field("name", &self.name)
+            .field("needs", &self.needs())
+            .field("origin", &self.origin)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Every descriptor that is linked into this program, sorted by id so that runs are alike.
+///
+/// A crate that nothing references is not linked: name it in `main.rs` (`use quota as _;`).
+#[must_use]
+pub fn linked_services() -> Vec<ServiceDescriptor> {
+    let mut all: Vec<_> = inventory::iter::<ServiceDescriptor>.into_iter().cloned().collect();
+    all.sort_by(|a, b| (a.id, a.origin.file, a.origin.line).cmp(&(b.id, b.origin.file, b.origin.line)));
+    all
+}
+
+/// Installs a service: linking the crate that says this is all it takes.
+///
+/// `start` is an `async fn(P1, .. Pn) -> Result<H, Error>` whose parameters implement [`Param`](crate::Param);
+/// the services that they need are the edges of the start-up graph, and `H` is the handle that dependents get.
+/// Optional, in this order: `infrastructure: true`, `start_timeout: Duration`, `stop_timeout: Duration`.
+///
+/// ```
+/// use app_core::prelude::*;
+///
+/// app_core::service! { id: ServiceId::new(0xb1d3_02a9_7c55_e011), name: "greeter", start: start }
+///
+/// async fn start(service: Service) -> Result<(), Error> {
+///     service.every(Duration::from_secs(1), |log| info!(log, "hello"));
+///     Ok(())
+/// }
+/// # fn main() {}
+/// ```
+#[macro_export]
+macro_rules! service {
+    (id: $id:expr, name: $name:literal, start: $start:path $(, infrastructure: $infra:expr)?
+     $(, start_timeout: $start_timeout:expr)? $(, stop_timeout: $stop_timeout:expr)? $(,)?) => {
+        $crate::__private::inventory::submit! {
+            $crate::ServiceDescriptor::new(
+                $id,
+                $name,
+                || $crate::Start::needs(&$start),
+                |context| $crate::Start::start(&$start, context),
+                $crate::Origin {
+                    package: ::std::env!("CARGO_PKG_NAME"),
+                    version: ::std::env!("CARGO_PKG_VERSION"),
+                    file: ::std::file!(),
+                    line: ::std::line!(),
+                },
+            )
+            $(.infrastructure($infra))?
+            $(.start_timeout($start_timeout))?
+            $(.stop_timeout($stop_timeout))?
+        }
+        $crate::__private::inventory::submit! {
+            $crate::__private::IdName::new($crate::__private::IdKind::Service, $id.as_u64(), $name)
+        }
+    };
+}

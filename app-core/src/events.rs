@@ -1,0 +1,171 @@
+//! Lifecycle events: typed values, and the log event ids that are their log form.
+
+use std::{borrow::Cow, time::Duration};
+
+use app_errors::Error;
+use app_ids::{LogEventId, ServiceId, ids};
+
+use crate::{KillReason, StopCause};
+
+ids! {
+    /// The application is ready: every service runs.
+    pub APP_STARTED: LogEventId = 0xa482_715a_50d6_7a5f, "app_started";
+    /// The application began to stop.
+    pub APP_STOPPING: LogEventId = 0xbcda_e48c_0cb8_936e, "app_stopping";
+    /// The application did not stop in time; what was left of it was aborted.
+    pub APP_STOPPING_TIMEOUT: LogEventId = 0xaa77_44d8_a20d_857a, "app_stopping_timeout";
+    /// The application stopped.
+    pub APP_STOPPED: LogEventId = 0xdd0c_7775_e42d_7841, "app_stopped";
+    /// A test took the application down and up again.
+    pub APP_RESET: LogEventId = 0xee31_7bbb_0fe0_fafe, "app_reset";
+    /// A service's start function was called.
+    pub SERVICE_STARTING: LogEventId = 0xa3c3_eb88_7d09_f9aa, "service_starting";
+    /// A service's start function came back well.
+    pub SERVICE_STARTED: LogEventId = 0xc27a_49a4_e5a2_a502, "service_started";
+    /// A service was killed: by the stop of the application, on request, or by a failure of its own.
+    pub SERVICE_KILLED: LogEventId = 0x85ad_f7d7_0dce_f626, "service_killed";
+    /// The kernel waits for a killed service to finish.
+    pub SERVICE_STOPPING: LogEventId = 0x85ad_bb66_1141_efce, "service_stopping";
+    /// A service did not stop in time and was abandoned.
+    pub SERVICE_STOPPING_TIMEOUT: LogEventId = 0x8ed2_e400_ce58_5f16, "service_stopping_timeout";
+    /// A service is dead: killed, and every task of it has finished.
+    pub SERVICE_STOPPED: LogEventId = 0xfd84_3c25_ce81_f841, "service_stopped";
+    /// A service was entered in the registry.
+    pub SERVICE_REGISTERED: LogEventId = 0xd8f2_5797_ffa5_8858, "service_registered";
+    /// A service was taken out of the registry.
+    pub SERVICE_UNREGISTERED: LogEventId = 0xa611_d10b_1dfc_880d, "service_unregistered";
+    /// The metrics service could not use its config.
+    pub METRICS_SERVICE_CONFIG_ERROR: LogEventId = 0x83ad_8592_584d_0930, "metrics_service_config_error";
+    /// The metrics HTTP server failed while it was being shut down.
+    pub METRICS_HTTP_REPORTER_SHUTDOWN_ERROR: LogEventId = 0xab35_5f69_33e9_b3fe, "metrics_http_reporter_shutdown_error";
+    /// The metrics HTTP server could not start.
+    pub METRICS_HTTP_REPORTER_START_ERROR: LogEventId = 0xa1e8_2667_eef8_67ff, "metrics_http_reporter_start_error";
+    /// The metrics HTTP server ended while its service was running.
+    pub METRICS_HTTP_REPORTER_SHUTDOWN_WHILE_SERVICE_RUNNING: LogEventId =
+        0xf8c7_8708_6a35_cd78, "metrics_http_reporter_shutdown_while_service_running";
+    /// The metrics HTTP server is about to bind its port.
+    pub METRICS_HTTP_SERVER_STARTING: LogEventId = 0xbec4_ba15_afa9_7c2b, "metrics_http_server_starting";
+    /// The metrics HTTP server is bound and answers.
+    pub METRICS_HTTP_SERVER_STARTED: LogEventId = 0x8fab_3d9e_f501_1368, "metrics_http_server_started";
+    /// The metrics HTTP server stopped.
+    pub METRICS_HTTP_SERVER_STOPPED: LogEventId = 0xefd0_f72b_ffc6_36f6, "metrics_http_server_stopped";
+    /// A config could not be loaded.
+    pub CONFIG_LOADING_ERR: LogEventId = 0x83e9_27cb_25aa_a032, "config_loading_err";
+    /// A Cap'n Proto message was not what its schema says.
+    pub CAPNP_ERR: LogEventId = 0x8234_07a4_ed42_7f33, "capnp_err";
+    /// No health check is registered.
+    pub ZERO_HEALTHCHECKS: LogEventId = 0x8c80_5853_a70e_c666, "zero_healthchecks";
+    /// A health check was registered.
+    pub HEALTHCHECK_REGISTERED: LogEventId = 0xb5f3_142d_410a_2375, "healthcheck_registered";
+    /// A health check was paused.
+    pub HEALTHCHECK_PAUSED: LogEventId = 0xc7a3_b541_88e7_5210, "healthcheck_paused";
+    /// A paused health check was resumed.
+    pub HEALTHCHECK_RESUMED: LogEventId = 0xc4dc_7b29_38ca_f3a9, "healthcheck_resumed";
+    /// A health check ran.
+    pub HEALTHCHECK_RESULT: LogEventId = 0xa68e_0475_cc18_39be, "healthcheck_result";
+}
+
+/// What happened to a service.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum ServiceEventKind {
+    /// Entered in the registry.
+    Registered,
+    /// Its start function was called.
+    Starting,
+    /// Its start function came back well after `took`.
+    Started {
+        /// How long the start function ran.
+        took: Duration,
+    },
+    /// Killed, and why. It may still have tasks that finish their work.
+    Killed {
+        /// Why.
+        reason: KillReason,
+    },
+    /// The kernel waits for it to finish.
+    Stopping,
+    /// It did not finish in time and was abandoned.
+    StoppingTimeout {
+        /// How long the kernel waited.
+        waited: Duration,
+        /// Its tasks that had not finished.
+        tasks: Vec<Cow<'static, str>>,
+    },
+    /// Dead: killed, and every task has finished.
+    Stopped {
+        /// The failure that ended it, if it was one.
+        failure: Option<Error>,
+    },
+    /// Taken out of the registry.
+    Unregistered,
+}
+
+/// A lifecycle event of the application or of one of its services.
+///
+/// Log lines and metrics are adapters of these values; subscribe with [`App::events`](crate::App::events).
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum AppEvent {
+    /// Ready: every service runs.
+    Started {
+        /// How many services run.
+        services: usize,
+        /// From the creation of the app to readiness.
+        took: Duration,
+    },
+    /// The app began to stop.
+    Stopping {
+        /// Why.
+        cause: StopCause,
+    },
+    /// The app did not stop in time; what was left was aborted.
+    StoppingTimeout {
+        /// How long the kernel waited.
+        waited: Duration,
+        /// The services that were still there.
+        services: Vec<ServiceId>,
+    },
+    /// The app stopped.
+    Stopped {
+        /// Why.
+        cause: StopCause,
+        /// From the cause to the end.
+        took: Duration,
+        /// The services that had to be abandoned.
+        abandoned: Vec<ServiceId>,
+    },
+    /// A test took the app down and up again.
+    Reset,
+    /// Something happened to a service.
+    Service {
+        /// The service.
+        id: ServiceId,
+        /// What happened to it.
+        kind: ServiceEventKind,
+    },
+}
+
+impl AppEvent {
+    /// The log event id under which this event is logged.
+    #[must_use]
+    pub fn log_event_id(&self) -> LogEventId {
+        match self {
+            Self::Started { .. } => APP_STARTED,
+            Self::Stopping { .. } => APP_STOPPING,
+            Self::StoppingTimeout { .. } => APP_STOPPING_TIMEOUT,
+            Self::Stopped { .. } => APP_STOPPED,
+            Self::Reset => APP_RESET,
+            Self::Service { kind, .. } => match kind {
+                ServiceEventKind::Registered => SERVICE_REGISTERED,
+                ServiceEventKind::Starting => SERVICE_STARTING,
+                ServiceEventKind::Started { .. } => SERVICE_STARTED,
+                ServiceEventKind::Killed { .. } => SERVICE_KILLED,
+                ServiceEventKind::Stopping => SERVICE_STOPPING,
+                ServiceEventKind::StoppingTimeout { .. } => SERVICE_STOPPING_TIMEOUT,
+                ServiceEventKind::Stopped { .. } => SERVICE_STOPPED,
+                ServiceEventKind::Unregistered => SERVICE_UNREGISTERED,
+            },
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! The functions of the package: each is one line to the process's current app.
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    sync::Arc,
+    time::SystemTime,
+};
+
+use app_errors::{Error, app_not_alive_error};
+use app_ids::{AppId, DomainId, InstanceId, ReleaseId};
+use arc_swap::ArcSwapOption;
+use slog::Logger;
+
+use crate::{App, AppEvent, LogLevel, StopCause, StopReport};
+
+static CURRENT: ArcSwapOption<App> = ArcSwapOption::const_empty();
+
+/// Makes an app the process's current one: [`run`](crate::run) does.
+pub fn install(app: &App) {
+    CURRENT.store(Some(Arc::new(app.clone())));
+}
+
+/// The process's current app.
+///
+/// # Errors
+/// `AppNotAlive` when none was installed.
+pub fn current() -> Result<App, Error> {
+    CURRENT.load().as_deref().cloned().ok_or_else(app_not_alive_error)
+}
+
+/// Whether the app runs and was not killed.
+#[must_use]
+pub fn alive() -> bool {
+    current().is_ok_and(|app| app.alive())
+}
+
+/// Kills the app: it stops, and [`run`](crate::run) returns. Does nothing without an app.
+pub fn kill() {
+    if let Ok(app) = current() {
+        app.kill(StopCause::Killed("on request".to_owned()));
+    }
+}
+
+/// Waits until the app is killed; at once without an app. Cancel safe.
+pub async fn dying() {
+    if let Ok(app) = current() {
+        app.dying().await;
+    }
+}
+
+/// Waits until the app has stopped; at once without an app. Cancel safe.
+pub async fn dead() {
+    if let Ok(app) = current() {
+        app.dead().await;
+    }
+}
+
+/// The domain that the app belongs to.
+///
+/// # Errors
+/// `AppNotAlive` without an app.
+pub fn domain() -> Result<DomainId, Error> {
+    current().map(|app| app.domain())
+}
+
+/// The app's id.
+///
+/// # Errors
+/// `AppNotAlive` without an app.
+pub fn id() -> Result<AppId, Error> {
+    current().map(|app| app.id())
+}
+
+/// The release that runs.
+///
+/// # Errors
+/// `AppNotAlive` without an app.
+pub fn release() -> Result<ReleaseId, Error> {
+    current().map(|app| app.release())
+}
+
+/// The id of this very instance.
+///
+/// # Errors
+/// `AppNotAlive` without an app.
+pub fn instance() -> Result<InstanceId, Error> {
+    current().map(|app| app.instance())
+}
+
+/// When the app was made.
+///
+/// # Errors
+/// `AppNotAlive` without an app.
+pub fn started_on() -> Result<SystemTime, Error> {
+    current().map(|app| app.started_on())
+}
+
+/// The app's logger.
+///
+/// # Errors
+/// `AppNotAlive` without an app.
+pub fn logger() -> Result<Logger, Error> {
+    current().map(|app| app.logger().clone())
+}
+
+/// The app's log level.
+///
+/// # Errors
+/// `AppNotAlive` without an app.
+pub fn log_level() -> Result<LogLevel, Error> {
+    current().map(|app| app.log_level())
+}
+
+/// Writes the stack of every thread of the process, then the live tasks of every service by name.
+///
+/// # Errors
+/// When writing fails.
+pub fn dump_all_stacks(out: &mut dyn Write) -> io::Result<()> {
+    crate::stacks::dump_threads(out)?;
+    let Ok(app) = current() else { return Ok(()) };
+    app.dump_tasks(out)
+}
+
+/// For tests: stops the current app and starts another one of the same services, with the same flags and log.
+///
+/// # Errors
+/// `AppNotAlive` without an app; the first problem when the new app does not start.
+pub async fn reset() -> Result<StopReport, Error> {
+    let flags = current()?.flags().clone();
+    reset_with(flags.config_dir).await
+}
+
+/// For tests: as [`reset`], with another config directory.
+///
+/// # Errors
+/// As [`reset`].
+pub async fn reset_with_config_dir(config_dir: impl Into<PathBuf>) -> Result<StopReport, Error> {
+    reset_with(config_dir.into()).await
+}
+
+async fn reset_with(config_dir: PathBuf) -> Result<StopReport, Error> {
+    let old = current()?;
+    old.kill(StopCause::Killed("reset".to_owned()));
+    let report = old.stopped().await;
+    let new =
+        old.remake(config_dir).map_err(|error| app_errors::service_init_error(crate::APP_SERVICE, error))?;
+    install(&new);
+    new.emit(AppEvent::Reset);
+    match new.start().await {
+        Ok(()) => Ok(report),
+        Err(failed) => Err(failed.into_error()),
+    }
+}
+
+/// The services of the process's current app.
+pub mod services {
+    use app_errors::Error;
+    use app_ids::ServiceId;
+
+    use super::current;
+    use crate::{LogLevel, Service};
+
+    /// Registers a service that was made at run time.
+    ///
+    /// # Errors
+    /// `AppNotAlive`, `ServiceNotAlive`, or `ServiceAlreadyRegistered`.
+    pub fn register(service: &Service) -> Result<(), Error> {
+        current()?.register(service)
+    }
+
+    /// Takes this very incarnation out of the registry.
+    ///
+    /// # Errors
+    /// `AppNotAlive` or `ServiceNotRegistered`.
+    pub fn unregister(service: &Service) -> Result<(), Error> {
+        current()?.unregister(service)
+    }
+
+    /// Looks a registered service up.
+    ///
+    /// # Errors
+    /// `AppNotAlive` without an app.
+    pub fn service(id: ServiceId) -> Result<Option<Service>, Error> {
+        current().map(|app| app.service(id))
+    }
+
+    /// The ids of the registered services, sorted.
+    ///
+    /// # Errors
+    /// `AppNotAlive` without an app.
+    pub fn service_ids() -> Result<Vec<ServiceId>, Error> {
+        current().map(|app| app.service_ids())
+    }
+
+    /// The registered services, sorted by id.
+    ///
+    /// # Errors
+    /// `AppNotAlive` without an app.
+    pub fn services() -> Result<Vec<Service>, Error> {
+        current().map(|app| app.services())
+    }
+
+    /// The log level of a service: its own, or the app's.
+    ///
+    /// # Errors
+    /// `AppNotAlive` without an app.
+    pub fn log_level(id: ServiceId) -> Result<LogLevel, Error> {
+        current().map(|app| app.service_log_level(id))
+    }
+}

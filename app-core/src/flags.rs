@@ -1,0 +1,155 @@
+//! Flags and environment variables: every application has these.
+
+use std::{path::PathBuf, time::Duration};
+
+use app_ids::{AppId, DomainId, ReleaseId};
+use clap::builder::BoolishValueParser;
+
+use crate::{LogFormat, LogLevel, linked_services};
+
+mod values;
+
+pub use self::values::ServiceLevel;
+
+/// Where Docker and, by convention, Kubernetes mount secrets.
+const CONFIG_DIR: &str = "/run/secrets";
+
+/// The flags that every application has, each with an environment variable `OP_<FLAG>`.
+///
+/// An application adds flags of its own by flattening this into its clap struct, and calls
+/// [`run_with`](crate::run_with):
+///
+/// ```no_run
+/// #[derive(clap::Parser)]
+/// struct Cli {
+///     #[command(flatten)]
+///     app: app_core::Flags,
+///     /// Greet in this language.
+///     #[arg(long, default_value = "en")]
+///     language: String,
+/// }
+///
+/// fn main() -> std::process::ExitCode {
+///     let cli = <Cli as clap::Parser>::parse();
+///     app_core::run_with(cli.app)
+/// }
+/// ```
+#[derive(Debug, Clone, clap::Args)]
+pub struct Flags {
+    /// Domain that the application belongs to: decimal, or hex with 0x.
+    #[arg(long, env = "OP_DOMAIN_ID", value_name = "ID", default_value = "0")]
+    pub domain_id: DomainId,
+
+    /// Id of the application: decimal, or hex with 0x.
+    #[arg(long, env = "OP_APP_ID", value_name = "ID", default_value = "0")]
+    pub app_id: AppId,
+
+    /// Id of the release: decimal, or hex with 0x.
+    #[arg(long, env = "OP_RELEASE_ID", value_name = "ID", default_value = "0")]
+    pub release_id: ReleaseId,
+
+    /// Least severe level that is logged: DEBUG, INFO, WARN or ERROR.
+    #[arg(long, env = "OP_LOG_LEVEL", value_name = "LEVEL", default_value = "INFO")]
+    pub log_level: LogLevel,
+
+    /// Log levels of single services, by 0x hex id, decimal id or name: quota=DEBUG,0xe3054017c1b1d214=WARN.
+    #[arg(long, env = "OP_SERVICE_LOG_LEVEL", value_name = "ID=LEVEL", value_delimiter = ',')]
+    pub service_log_level: Vec<ServiceLevel>,
+
+    /// Form of the log: json, term, or auto, which is term on a terminal and else json.
+    #[arg(long, env = "OP_LOG_FORMAT", value_name = "FORMAT", default_value = "auto")]
+    pub log_format: LogFormat,
+
+    /// Directory of the configs, one file a service, named 0x<hex id>.
+    #[arg(long, env = "OP_CONFIG_DIR", value_name = "DIR", default_value = CONFIG_DIR)]
+    pub config_dir: PathBuf,
+
+    /// File of age identities that open sealed configs [default: <config-dir>/config.identity, if it is there]
+    #[arg(long, env = "OP_CONFIG_IDENTITY", value_name = "FILE")]
+    pub config_identity: Option<PathBuf>,
+
+    /// Refuse configs that are not sealed.
+    #[arg(long, env = "OP_REQUIRE_SEALED", value_parser = BoolishValueParser::new())]
+    pub require_sealed: bool,
+
+    /// How long to wait between readiness going down and the first service stopping: 5s, 500ms, or seconds.
+    #[arg(long, env = "OP_DRAIN_DELAY", value_name = "TIME", default_value = "0", value_parser = values::drain_delay)]
+    pub drain_delay: Duration,
+
+    /// Threads that run the services [default: one a core]
+    #[arg(long, env = "OP_WORKER_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub worker_threads: Option<u16>,
+
+    /// Check configs and the graph of services, print every problem, start nothing.
+    #[arg(long, env = "OP_CHECK", value_parser = BoolishValueParser::new())]
+    pub check: bool,
+}
+
+impl Default for Flags {
+    fn default() -> Self {
+        Self {
+            domain_id: DomainId::new(0),
+            app_id: AppId::new(0),
+            release_id: ReleaseId::new(0),
+            log_level: LogLevel::Info,
+            service_log_level: Vec::new(),
+            log_format: LogFormat::Auto,
+            config_dir: CONFIG_DIR.into(),
+            config_identity: None,
+            require_sealed: false,
+            drain_delay: Duration::ZERO,
+            worker_threads: None,
+            check: false,
+        }
+    }
+}
+
+impl Flags {
+    /// The command line of an application without flags of its own.
+    pub(crate) fn command() -> clap::Command {
+        let name = program_name();
+        let version = version_of(&name);
+        <Self as clap::Args>::augment_args(
+            clap::Command::new(name.clone())
+                .bin_name(name)
+                .version(version)
+                .about("An application of services."),
+        )
+    }
+
+    /// Checks what single values can't tell.
+    ///
+    /// # Errors
+    /// What is wrong, for people.
+    pub(crate) fn check_service_levels(&self) -> Result<(), String> {
+        let services = linked_services();
+        for (i, level) in self.service_log_level.iter().enumerate() {
+            let id = level.resolve(&services)?;
+            for other in &self.service_log_level[..i] {
+                if other.resolve(&services)? == id {
+                    return Err(format!("service {} has two log levels", level.service));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn program_name() -> String {
+    let program = std::env::args_os().next().map(PathBuf::from);
+    let name = program
+        .as_deref()
+        .and_then(std::path::Path::file_name)
+        .map(|name| name.to_string_lossy().into_owned());
+    name.unwrap_or_else(|| "app".to_owned())
+}
+
+/// The version of the package that the program is named after, when a service of it is linked; else the platform's.
+fn version_of(program: &str) -> String {
+    let platform = concat!("app-core ", env!("CARGO_PKG_VERSION"));
+    let own = linked_services().into_iter().find(|service| service.origin().package == program);
+    own.map_or_else(|| platform.to_owned(), |service| format!("{} ({platform})", service.origin().version))
+}
+
+#[cfg(test)]
+mod tests;

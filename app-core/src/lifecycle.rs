@@ -1,0 +1,11 @@
+//! How an app starts, runs and stops.
+
+mod start;
+mod stop;
+mod story;
+mod supervise;
+
+pub(crate) use self::{start::start, story::log_event};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,151 @@
+//! The start: plan, preflight, then level by level, in parallel inside a level; all or nothing.
+
+use std::{sync::Arc, time::Instant};
+
+use app_errors::{Error, errors, service_init_error};
+use futures_util::future::join_all;
+use tokio::sync::oneshot;
+
+use super::{stop, supervise};
+use crate::{
+    APP_SERVICE, App, AppEvent, Preflight, Service, ServiceDescriptor, ServiceEventKind, ServiceState,
+    StartContext, StopCause, StopReport, app::Phase, graph::Plan,
+};
+
+/// Starts an app, and the supervisor that sees it to its end.
+pub(crate) async fn start(app: &App) -> Result<(), StopReport> {
+    if !app.begin(Phase::Starting) {
+        let error = errors::ILLEGAL_ARGUMENT.error(APP_SERVICE).message("the app was started before").build();
+        let cause = StopCause::StartFailed(vec![error]);
+        return Err(StopReport { cause, took: std::time::Duration::ZERO, abandoned: Vec::new() });
+    }
+    let plan = match plan(app) {
+        Ok(plan) => Arc::new(plan),
+        Err(problems) => {
+            app.kill(StopCause::StartFailed(problems));
+            return Err(stop::stop(app, &Plan::default()).await);
+        }
+    };
+    app.inner.board.enter(plan.services());
+    // In a task of its own, so that whoever dropped the start can't leave half an app behind.
+    let (ready, started) = oneshot::channel();
+    let (runner, planned) = (app.clone(), Arc::clone(&plan));
+    tokio::spawn(async move {
+        let result = levels(&runner, &planned).await;
+        if let Err(problems) = result {
+            runner.kill(StopCause::StartFailed(problems));
+        } else if runner.alive() {
+            runner.enter_phase(Phase::Running);
+            let services = planned.services().len();
+            runner.emit(AppEvent::Started { services, took: runner.inner.created.elapsed() });
+            // Nobody may be waiting for it any more.
+            let _ = ready.send(());
+        }
+        supervise::until_killed(&runner, &planned).await;
+        stop::stop(&runner, &planned).await;
+    });
+    match started.await {
+        Ok(()) => Ok(()),
+        Err(_) => Err(app.stopped().await),
+    }
+}
+
+/// What `--check` checks too: the graph and everything that a preflight finds.
+pub(super) fn plan(app: &App) -> Result<Plan, Vec<Error>> {
+    let services = app.inner.services.clone();
+    let (plan, mut problems) = match Plan::new(services) {
+        Ok(plan) => (plan, Vec::new()),
+        Err(problems) => (Plan::default(), problems),
+    };
+    problems.extend(Preflight::run_all(app));
+    if problems.is_empty() { Ok(plan) } else { Err(problems) }
+}
+
+async fn levels(app: &App, plan: &Plan) -> Result<(), Vec<Error>> {
+    for level in plan.levels() {
+        let services: Vec<_> = level.map(|descriptor| (made(app, descriptor), descriptor)).collect();
+        let handles: Vec<_> = services.iter().map(|(service, _)| service.clone()).collect();
+        app.enter(&handles).map_err(|error| vec![error])?;
+        let starts = services.iter().map(|(service, descriptor)| start_one(service, descriptor));
+        let all = join_all(starts);
+        let results = tokio::select! {
+            biased;
+            results = all => results,
+            () = app.dying() => {
+                // Start functions know nothing of the kill: theirs is dropped, what they spawned is stopped as usual.
+                handles.iter().filter(|s| s.state() <= ServiceState::Starting).for_each(abandon_start);
+                return Ok(());
+            }
+        };
+        let mut problems: Vec<_> = results.into_iter().filter_map(Result::err).collect();
+        // A service of a lower level that failed since is as good a reason.
+        problems.extend(app.take_deaths().into_iter().filter_map(|(service, failure)| {
+            let known = handles.iter().any(|started| started.same(&service));
+            failure.filter(|_| !known).map(|failure| service_init_error(service.id(), failure))
+        }));
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+    }
+    Ok(())
+}
+
+fn made(app: &App, descriptor: &ServiceDescriptor) -> Service {
+    Service::with(app.clone(), descriptor.id(), descriptor.shared_name(), None, descriptor.timeouts().1)
+}
+
+fn abandon_start(service: &Service) {
+    service.kill("the app stops");
+    service.abort_tasks();
+}
+
+/// Runs one start function as a task of its service, so that its panic, its error and its end are the service's.
+async fn start_one(service: &Service, descriptor: &ServiceDescriptor) -> Result<(), Error> {
+    let begun = Instant::now();
+    service.advance(ServiceState::Starting);
+    service.emit(ServiceEventKind::Starting);
+    let (done, mut start) = oneshot::channel();
+    let (me, descriptor_start) = (service.clone(), descriptor.clone());
+    service.spawn("start", async move {
+        let handle = descriptor_start
+            .start(StartContext::new(me.clone()))
+            .await
+            .map_err(|error| failed(&me, error))?;
+        me.app().expose(&me, handle);
+        // The kernel may have given up on it.
+        let _ = done.send(());
+        Ok::<(), Error>(())
+    })?;
+    let (start_timeout, _) = descriptor.timeouts();
+    let timely = tokio::select! {
+        biased;
+        _ = &mut start => true,
+        () = tokio::time::sleep(start_timeout) => false,
+    };
+    if !timely {
+        let late = format!(
+            "its start function did not come back within {}",
+            humantime::format_duration(start_timeout)
+        );
+        service
+            .kill(failed(service, errors::SERVICE_NOT_AVAILABLE.error(service.id()).message(late).build()));
+        service.abort_tasks();
+    }
+    if service.advance(ServiceState::Running) {
+        service.emit(ServiceEventKind::Started { took: begun.elapsed() });
+        return Ok(());
+    }
+    Err(service.error().unwrap_or_else(|| {
+        let reason = service.reason().map(|reason| reason.to_string()).unwrap_or_default();
+        let killed = format!("it was killed while it was starting: {reason}");
+        failed(service, errors::SERVICE_NOT_ALIVE.error(service.id()).message(killed).build())
+    }))
+}
+
+fn failed(service: &Service, error: Error) -> Error {
+    // An error that says by itself that a service could not start is told once.
+    if error.is(&errors::SERVICE_INIT_FAILED) && error.service() == service.id() {
+        return error;
+    }
+    service_init_error(service.id(), error)
+}

@@ -1,0 +1,108 @@
+//! The stop: readiness first, then services in reverse order, each within its time; never a hang.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use app_errors::Error;
+use futures_util::future::join_all;
+use parking_lot::Mutex;
+
+use crate::{
+    Abandoned, App, AppEvent, Service, ServiceEventKind, StopCause, StopReport, app::Phase, graph::Plan,
+};
+
+/// How long the tasks of a service that was given up may take to notice that they were aborted.
+const ABORT_GRACE: Duration = Duration::from_millis(100);
+
+/// Stops an app that was killed.
+pub(super) async fn stop(app: &App, plan: &Plan) -> StopReport {
+    let cause = app.cause().unwrap_or_else(|| StopCause::Killed(String::new()));
+    app.enter_phase(Phase::Stopping);
+    app.emit(AppEvent::Stopping { cause: cause.clone() });
+    let drain = app.flags().drain_delay;
+    if !drain.is_zero() && !matches!(cause, StopCause::StartFailed(_)) {
+        tokio::time::sleep(drain).await;
+    }
+    let abandoned = Arc::new(Mutex::new(Vec::new()));
+    let limit = app.stop_timeout();
+    if tokio::time::timeout(limit, stop_services(app, plan, &abandoned)).await.is_err() {
+        give_up(app, limit, &abandoned).await;
+    }
+    let abandoned = std::mem::take(&mut *abandoned.lock());
+    let report = StopReport { cause, took: app.killed_at().elapsed(), abandoned };
+    let ids = report.abandoned.iter().map(|service| service.id).collect();
+    app.emit(AppEvent::Stopped { cause: report.cause.clone(), took: report.took, abandoned: ids });
+    app.close(report.clone());
+    report
+}
+
+async fn stop_services(app: &App, plan: &Plan, abandoned: &Mutex<Vec<Abandoned>>) {
+    // Closed first: what registers late would be stopped by nobody.
+    app.inner.registry.close();
+    let others: Vec<_> = app.services().into_iter().filter(|service| !plan.contains(service.id())).collect();
+    stop_all(&others, "the app stops", abandoned).await;
+    for level in plan.levels().rev() {
+        let level: Vec<_> = level.filter_map(|descriptor| app.service(descriptor.id())).collect();
+        stop_all(&level, "the app stops", abandoned).await;
+    }
+}
+
+/// Kills services and waits until each is dead, or its time is up.
+pub(super) async fn stop_all(services: &[Service], reason: &'static str, abandoned: &Mutex<Vec<Abandoned>>) {
+    services.iter().for_each(|service| service.kill(reason));
+    join_all(services.iter().map(|service| wait_for(service, abandoned))).await;
+}
+
+async fn wait_for(service: &Service, abandoned: &Mutex<Vec<Abandoned>>) {
+    let limit = service.stop_timeout();
+    if tokio::time::timeout(limit, service.dead()).await.is_ok() {
+        return;
+    }
+    abandoned.lock().push(abandon(service, limit));
+    // Best effort: a task that blocks its thread stays.
+    let _ = tokio::time::timeout(ABORT_GRACE, service.dead()).await;
+}
+
+fn abandon(service: &Service, waited: Duration) -> Abandoned {
+    let tasks = service.open_tasks();
+    service.emit(ServiceEventKind::StoppingTimeout { waited, tasks: tasks.clone() });
+    service.abort_tasks();
+    Abandoned {
+        id: service.id(),
+        name: service.name().to_owned(),
+        tasks: tasks.into_iter().map(|task| task.into_owned()).collect(),
+    }
+}
+
+/// The whole app took too long: everything that is left is aborted.
+async fn give_up(app: &App, limit: Duration, abandoned: &Mutex<Vec<Abandoned>>) {
+    let left = app.services();
+    app.emit(AppEvent::StoppingTimeout { waited: limit, services: left.iter().map(Service::id).collect() });
+    for service in &left {
+        service.kill("the app stops");
+        if !abandoned.lock().iter().any(|known| known.id == service.id()) {
+            let given_up = abandon(service, limit);
+            abandoned.lock().push(given_up);
+        }
+    }
+    let deadline = Instant::now() + ABORT_GRACE;
+    for service in &left {
+        // Best effort, as above.
+        let _ = tokio::time::timeout_at(deadline.into(), service.dead()).await;
+    }
+}
+
+/// Stops everything that depends on a service that died for good: dependents hold its handle.
+pub(super) async fn stop_dependents(app: &App, plan: &Plan, of: &Service, failure: Option<&Error>) {
+    let why = failure.map_or_else(|| "it ended".to_owned(), |error| error.to_string());
+    for level in plan.dependents_of(of.id()) {
+        let level: Vec<_> = level.into_iter().filter_map(|id| app.service(id)).collect();
+        let abandoned = Mutex::default();
+        for service in &level {
+            service.kill(format!("service {}, which it depends on, is gone: {why}", of.describe()));
+        }
+        stop_all(&level, "a dependency is gone", &abandoned).await;
+    }
+}

@@ -1,0 +1,197 @@
+//! Dependencies as function parameters: what a start function may ask for, and how its parameters become edges.
+
+use std::{any::Any, fmt, ops::Deref, sync::Arc};
+
+use app_errors::Error;
+use app_ids::ServiceId;
+use futures_util::future::BoxFuture;
+use slog::Logger;
+
+use crate::{App, Service, StartFuture};
+
+/// A handle type that a service exposes to its dependents.
+pub trait Exposed: Send + Sync + 'static {
+    /// The service whose start function returns this type.
+    const SERVICE: ServiceId;
+}
+
+/// What a start function is called with; parameters take their values from it.
+#[derive(Debug, Clone)]
+pub struct StartContext {
+    service: Service,
+}
+
+impl StartContext {
+    pub(crate) fn new(service: Service) -> Self {
+        Self { service }
+    }
+
+    /// The service that is being started.
+    #[must_use]
+    pub fn service(&self) -> &Service {
+        &self.service
+    }
+
+    /// The app that it is started in.
+    #[must_use]
+    pub fn app(&self) -> &App {
+        self.service.app()
+    }
+
+    /// The handle of a service that runs.
+    ///
+    /// # Errors
+    /// `ServiceNotAvailable` when the service does not run, or exposes another type.
+    pub fn handle<T: Exposed>(&self) -> Result<Arc<T>, Error> {
+        self.app().get::<T>()
+    }
+}
+
+/// A parameter of a start function.
+///
+/// A crate implements it for what its service has to offer: `Configured<C>` is a parameter of app-config's.
+pub trait Param: Sized + Send {
+    /// The services that must run before this parameter can be taken.
+    fn needs() -> Vec<ServiceId>;
+
+    /// Takes the value.
+    ///
+    /// # Errors
+    /// Whatever stands in the way; the service then fails to start with this error.
+    fn take(context: &StartContext) -> Result<Self, Error>;
+}
+
+/// The handle of a service that this one depends on.
+pub struct Dep<T>(Arc<T>);
+
+impl<T> Deref for Dep<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> Clone for Dep<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Dep<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<T> Dep<T> {
+    /// The shared handle itself.
+    #[must_use]
+    pub fn into_inner(self) -> Arc<T> {
+        self.0
+    }
+}
+
+impl<T: Exposed> Param for Dep<T> {
+    fn needs() -> Vec<ServiceId> {
+        vec![T::SERVICE]
+    }
+
+    fn take(context: &StartContext) -> Result<Self, Error> {
+        context.handle().map(Dep)
+    }
+}
+
+impl Param for Service {
+    fn needs() -> Vec<ServiceId> {
+        Vec::new()
+    }
+
+    fn take(context: &StartContext) -> Result<Self, Error> {
+        Ok(context.service.clone())
+    }
+}
+
+impl Param for App {
+    fn needs() -> Vec<ServiceId> {
+        Vec::new()
+    }
+
+    fn take(context: &StartContext) -> Result<Self, Error> {
+        Ok(context.app().clone())
+    }
+}
+
+impl Param for Logger {
+    fn needs() -> Vec<ServiceId> {
+        Vec::new()
+    }
+
+    fn take(context: &StartContext) -> Result<Self, Error> {
+        Ok(context.service.log().clone())
+    }
+}
+
+/// A start function: any `async fn(P1, .. Pn) -> Result<H, Error>` of up to twelve [`Param`]s.
+pub trait Start<Args>: Send + Sync + 'static {
+    /// The services that the parameters need.
+    fn needs(&self) -> Vec<ServiceId>;
+
+    /// Takes the parameters and calls the function.
+    fn start(&self, context: StartContext) -> StartFuture;
+}
+
+fn shared<H: Send + Sync + 'static>(handle: H) -> Arc<dyn Any + Send + Sync> {
+    Arc::new(handle)
+}
+
+fn refused(error: Error) -> StartFuture {
+    let refused: BoxFuture<'static, _> = Box::pin(std::future::ready(Err(error)));
+    refused
+}
+
+macro_rules! start_functions {
+    ($($param:ident)*) => {
+        impl<Function, Running, Handle, $($param,)*> Start<($($param,)*)> for Function
+        where
+            Function: Fn($($param),*) -> Running + Send + Sync + 'static,
+            Running: Future<Output = Result<Handle, Error>> + Send + 'static,
+            Handle: Send + Sync + 'static,
+            $($param: Param,)*
+        {
+            fn needs(&self) -> Vec<ServiceId> {
+                #[allow(unused_mut, reason = "a function without parameters needs nothing")]
+                let mut needs = Vec::new();
+                $(needs.extend($param::needs());)*
+                needs
+            }
+
+            fn start(&self, context: StartContext) -> StartFuture {
+                let _ = &context;
+                #[allow(non_snake_case, reason = "a parameter is named as its type")]
+                let running = {
+                    $(let $param = match $param::take(&context) {
+                        Ok(value) => value,
+                        Err(error) => return refused(error),
+                    };)*
+                    self($($param),*)
+                };
+                Box::pin(async move { running.await.map(shared) })
+            }
+        }
+    };
+}
+
+start_functions! {}
+start_functions! { P1 }
+start_functions! { P1 P2 }
+start_functions! { P1 P2 P3 }
+start_functions! { P1 P2 P3 P4 }
+start_functions! { P1 P2 P3 P4 P5 }
+start_functions! { P1 P2 P3 P4 P5 P6 }
+start_functions! { P1 P2 P3 P4 P5 P6 P7 }
+start_functions! { P1 P2 P3 P4 P5 P6 P7 P8 }
+start_functions! { P1 P2 P3 P4 P5 P6 P7 P8 P9 }
+start_functions! { P1 P2 P3 P4 P5 P6 P7 P8 P9 P10 }
+start_functions! { P1 P2 P3 P4 P5 P6 P7 P8 P9 P10 P11 }
+start_functions! { P1 P2 P3 P4 P5 P6 P7 P8 P9 P10 P11 P12 }

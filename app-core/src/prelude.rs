@@ -1,0 +1,9 @@
+//! What nearly every service uses: `use app_core::prelude::*;`.
+
+pub use std::time::Duration;
+
+pub use app_errors::{Error, errors};
+pub use app_ids::{ErrorId, HealthCheckId, LogEventId, MetricId, ServiceId, ids};
+pub use slog::{Logger, debug, error, info, warn};
+
+pub use crate::{App, CommandServer, Dep, Exposed, Param, Service};

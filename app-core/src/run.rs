@@ -1,0 +1,230 @@
+//! The process around an app: signals, flags, log, runtime, exit status.
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+    sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+    time::{Duration, Instant},
+};
+
+use app_errors::{Error, errors};
+use clap::{FromArgMatches, error::ErrorKind};
+use slog::{error, info, warn};
+
+use crate::{
+    APP_SERVICE, App, ExitStatus, Flags, StopCause, StopReport, check, facade, linked_services,
+    log::capture_dependencies, panics, signals,
+};
+
+/// How long the log may take to write what it holds, at the very end.
+const LOG_DEADLINE: Duration = Duration::from_secs(1);
+/// How long threads that services left blocked may hold the exit up.
+const RUNTIME_DEADLINE: Duration = Duration::from_millis(500);
+/// A second signal within this time is taken for an echo of the first: terminals and supervisors send several.
+const SECOND_SIGNAL_AFTER: Duration = Duration::from_secs(1);
+/// Past the app's own deadlines: only a runtime whose every thread is blocked gets here.
+const MARGIN: Duration = Duration::from_secs(10);
+
+/// What the main thread waits for.
+pub(crate) enum Message {
+    /// A signal arrived.
+    Signal(i32),
+    /// The app stopped.
+    Stopped(StopReport),
+}
+
+/// Runs the application: all services that are linked, until a signal, a kill or a fatal error.
+///
+/// Parses the command line. Returns what `main` is to return, one of [`ExitStatus`].
+///
+/// ```no_run
+/// fn main() -> std::process::ExitCode {
+///     app_core::run()
+/// }
+/// ```
+#[must_use]
+pub fn run() -> ExitCode {
+    // First of all: as process 1 a signal without a handler is lost.
+    let (sender, messages) = sync_channel(16);
+    let signals = signals::forward(sender.clone());
+    let mut command = Flags::command();
+    let parsed = command.try_get_matches_from_mut(std::env::args_os());
+    let flags = parsed
+        .and_then(|matches| Flags::from_arg_matches(&matches))
+        .map_err(|error| error.format(&mut command));
+    match flags {
+        Ok(flags) => run_process(flags, command, signals, sender, messages),
+        Err(usage) => refuse(&usage),
+    }
+}
+
+/// Runs the application with flags that it parsed itself; otherwise as [`run`].
+#[must_use]
+pub fn run_with(flags: Flags) -> ExitCode {
+    let (sender, messages) = sync_channel(16);
+    let signals = signals::forward(sender.clone());
+    run_process(flags, Flags::command(), signals, sender, messages)
+}
+
+/// Prints help, version, or what is wrong with the flags, as clap does.
+fn refuse(usage: &clap::Error) -> ExitCode {
+    // Nobody to tell when even this fails.
+    let _ = usage.print();
+    if usage.use_stderr() { ExitStatus::Usage.into() } else { ExitStatus::Clean.into() }
+}
+
+fn run_process(
+    flags: Flags,
+    mut command: clap::Command,
+    signals: io::Result<()>,
+    sender: SyncSender<Message>,
+    messages: Receiver<Message>,
+) -> ExitCode {
+    if let Err(problem) = flags.check_service_levels() {
+        let text = format!("invalid value for '--service-log-level <ID=LEVEL>': {problem}");
+        return refuse(&command.error(ErrorKind::ValueValidation, text));
+    }
+    let app = match App::builder().flags(flags).build() {
+        Ok(app) => app,
+        Err(problem) => {
+            // Without a log, standard error is what is left.
+            let _ = writeln!(io::stderr(), "cannot open the log: {problem}");
+            return ExitStatus::StartFailed.into();
+        }
+    };
+    apply_service_levels(&app);
+    if app.flags().check {
+        return check::check(&app).into();
+    }
+    panics::log_panics(app.logger().clone());
+    capture_dependencies(app.log());
+    facade::install(&app);
+    let status = match signals.and_then(|()| runtime(&app)) {
+        Ok(runtime) => serve(&app, runtime, sender, &messages),
+        Err(problem) => {
+            let problem =
+                errors::SERVICE_INIT_FAILED.error(APP_SERVICE).cause(problem).message("cannot start").build();
+            error!(app.logger(), "{problem}"; "err" => #&problem);
+            ExitStatus::StartFailed
+        }
+    };
+    if !app.log().shut_down(LOG_DEADLINE) {
+        // The sink is stuck: nobody reads this, and nothing waits for it.
+    }
+    status.into()
+}
+
+fn apply_service_levels(app: &App) {
+    let services = linked_services();
+    for level in &app.flags().service_log_level {
+        if let Ok(id) = level.resolve(&services) {
+            app.set_service_log_level(id, Some(level.level), None);
+        }
+    }
+}
+
+fn runtime(app: &App) -> io::Result<tokio::runtime::Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if let Some(threads) = app.flags().worker_threads {
+        builder.worker_threads(usize::from(threads));
+    }
+    builder.thread_name("worker").enable_all().build()
+}
+
+/// Runs the app on the runtime; this thread stays outside, so that it can act when every worker is blocked.
+fn serve(
+    app: &App,
+    runtime: tokio::runtime::Runtime,
+    sender: SyncSender<Message>,
+    messages: &Receiver<Message>,
+) -> ExitStatus {
+    let running = app.clone();
+    runtime.spawn(async move {
+        let report = match running.start().await {
+            Ok(()) => running.stopped().await,
+            Err(report) => report,
+        };
+        // The main thread may have left already.
+        let _ = sender.try_send(Message::Stopped(report));
+    });
+    let status = wait(app, messages);
+    match status {
+        ExitStatus::Signal(_) => runtime.shutdown_background(),
+        _ => runtime.shutdown_timeout(RUNTIME_DEADLINE),
+    }
+    status
+}
+
+fn wait(app: &App, messages: &Receiver<Message>) -> ExitStatus {
+    let mut first_signal = None;
+    loop {
+        match next(app, messages) {
+            Some(Message::Stopped(report)) => return report.exit_status(),
+            Some(Message::Signal(signal)) if signals::asks_to_stop(signal) => {
+                let first = *first_signal.get_or_insert_with(Instant::now);
+                if first.elapsed() >= SECOND_SIGNAL_AFTER {
+                    return abort(app, signal);
+                }
+                app.kill(StopCause::Signal(signal));
+            }
+            Some(Message::Signal(_)) => {
+                info!(
+                    app.logger(),
+                    "SIGHUP: no service takes a new config while it runs, so nothing is reloaded"
+                );
+            }
+            None => return blocked(app),
+        }
+    }
+}
+
+/// The next message; while the app stops, only until it is past all its deadlines.
+fn next(app: &App, messages: &Receiver<Message>) -> Option<Message> {
+    let look = Duration::from_secs(1);
+    loop {
+        match messages.recv_timeout(look) {
+            Ok(message) => return Some(message),
+            Err(RecvTimeoutError::Disconnected) => return None,
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+        let limit = app.flags().drain_delay + app.stop_timeout() + MARGIN;
+        if !app.alive() && app.killed_at().elapsed() > limit {
+            return None;
+        }
+    }
+}
+
+/// A second signal: out at once, with a word about who was in the way.
+fn abort(app: &App, signal: i32) -> ExitStatus {
+    let waiting = open_services(app);
+    warn!(app.logger(), "second signal: aborted without waiting for {waiting}"; "signal" => signal);
+    ExitStatus::Signal(signal)
+}
+
+/// The runtime itself does not answer: every worker thread is blocked.
+fn blocked(app: &App) -> ExitStatus {
+    let waiting = open_services(app);
+    let id = crate::events::APP_STOPPING_TIMEOUT.hex();
+    error!(app.logger(), "the app did not stop in time, and its threads are blocked; it waited for {waiting}"; "event" => id);
+    ExitStatus::Abandoned
+}
+
+fn open_services(app: &App) -> String {
+    let open: Vec<_> = app
+        .services()
+        .iter()
+        .map(|service| {
+            format!("{} {} (tasks: {})", service.describe(), service.state(), service.open_tasks().join(", "))
+        })
+        .collect();
+    if open.is_empty() { "nothing".to_owned() } else { open.join("; ") }
+}
+
+/// For messages: every problem, one a line.
+pub(crate) fn print_problems(problems: &[Error]) -> io::Result<()> {
+    let mut out = io::stderr().lock();
+    for problem in problems {
+        writeln!(out, "{problem}")?;
+    }
+    Ok(())
+}

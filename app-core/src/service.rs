@@ -1,0 +1,501 @@
+//! A service: a handle with the semantics of a tomb.
+//!
+//! Invariants, all kept under the one lock of [`Life`]:
+//! 1. A service is dead when it was killed, it has no task and nobody holds it up; dead is for ever.
+//! 2. A task is entered while the service is not dead, and taken out when its future is gone: a spawn can't race death.
+//! 3. The first reason stays, but for a failure, which is kept beside a reason that was none.
+//! 4. Events are emitted in the order killed, stopped: whoever kills holds the service up until he has said so.
+//!
+//! (A task tracker alone can't give 2: it accepts spawns after it was closed.)
+
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::Duration,
+};
+
+use app_errors::{Error, errors, service_not_alive_error};
+use app_ids::ServiceId;
+use parking_lot::Mutex;
+use slog::Logger;
+use tokio::task::AbortHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::{App, CommandServer, ServiceEventKind};
+
+mod reason;
+mod state;
+mod task;
+
+pub use self::{reason::KillReason, state::ServiceState, task::TaskOutput};
+
+/// A service of an app: killed by anyone, alive until then, dead when its tasks have finished.
+///
+/// A service fails when a task of it returns an error or panics: that kills it with this reason. Tasks that end well
+/// do not end it. The handle is cheap to clone; clones are the same service.
+#[derive(Clone)]
+pub struct Service {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    id: ServiceId,
+    name: Cow<'static, str>,
+    app: App,
+    log: Logger,
+    /// The parent, and this child's number there.
+    parent: Option<(Service, u64)>,
+    stop_timeout: Duration,
+    /// Written under the lock of `life`, read anywhere: a reader that sees `Stopping` or later sees a killed service.
+    state: AtomicU8,
+    life: Mutex<Life>,
+    dying: CancellationToken,
+    dead: CancellationToken,
+}
+
+#[derive(Default)]
+struct Life {
+    killed: bool,
+    dead: bool,
+    reason: Option<KillReason>,
+    failure: Option<Error>,
+    /// By number, in the order of their spawning.
+    tasks: HashMap<u64, Task>,
+    /// The children that are not dead. Weak: one that everybody forgot is gone, and holds nothing up.
+    children: HashMap<u64, Weak<Inner>>,
+    next_number: u64,
+    /// Whoever is about to emit an event.
+    holds: usize,
+}
+
+impl Life {
+    fn number(&mut self) -> u64 {
+        self.next_number += 1;
+        self.next_number
+    }
+
+    fn deserted(&self) -> bool {
+        self.tasks.is_empty() && self.children.is_empty() && self.holds == 0
+    }
+}
+
+struct Task {
+    name: Cow<'static, str>,
+    abort: Option<AbortHandle>,
+}
+
+/// How long a service that was made at run time may take to stop.
+const STOP_TIMEOUT: Duration = crate::DEFAULT_STOP_TIMEOUT;
+
+impl Service {
+    /// Makes a service at run time; [`App::register`] makes it known. It belongs to the app from the start: the app's
+    /// tasks can't outlive it only once it is registered.
+    ///
+    /// # Errors
+    /// `IllegalArgument` when the id is zero, which is the app's own.
+    pub fn new(app: &App, id: ServiceId, name: impl Into<Cow<'static, str>>) -> Result<Self, Error> {
+        if id.is_zero() {
+            return Err(app_errors::illegal_argument_error("a service id must not be zero"));
+        }
+        Ok(Self::with(app.clone(), id, name.into(), None, STOP_TIMEOUT))
+    }
+
+    pub(crate) fn with(
+        app: App,
+        id: ServiceId,
+        name: Cow<'static, str>,
+        parent: Option<(Service, u64)>,
+        stop_timeout: Duration,
+    ) -> Self {
+        let log = match &parent {
+            Some((parent, _)) => parent.log().clone(),
+            None => app.log().service_logger(id, &name),
+        };
+        let inner = Inner {
+            id,
+            name,
+            app,
+            log,
+            parent,
+            stop_timeout,
+            state: AtomicU8::new(ServiceState::Registered as u8),
+            life: Mutex::default(),
+            dying: CancellationToken::new(),
+            dead: CancellationToken::new(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// The service's id.
+    #[must_use]
+    pub fn id(&self) -> ServiceId {
+        self.inner.id
+    }
+
+    /// The service's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    /// The app that it belongs to.
+    #[must_use]
+    pub fn app(&self) -> &App {
+        &self.inner.app
+    }
+
+    /// The service's logger: its records carry the service's id and name, and follow its log level.
+    #[must_use]
+    pub fn log(&self) -> &Logger {
+        &self.inner.log
+    }
+
+    /// Where it is in its life.
+    #[must_use]
+    pub fn state(&self) -> ServiceState {
+        ServiceState::from_u8(self.inner.state.load(Ordering::Acquire))
+    }
+
+    /// Whether it was not killed yet.
+    #[must_use]
+    pub fn alive(&self) -> bool {
+        self.state() < ServiceState::Stopping
+    }
+
+    /// Refuses to go on when the service was killed.
+    ///
+    /// # Errors
+    /// `ServiceNotAlive`.
+    #[track_caller]
+    pub fn ensure_alive(&self) -> Result<(), Error> {
+        if self.alive() { Ok(()) } else { Err(service_not_alive_error(self.id())) }
+    }
+
+    /// Waits until the service is killed: the signal to stop. Cancel safe.
+    pub async fn dying(&self) {
+        self.inner.dying.cancelled().await;
+    }
+
+    /// A token that is cancelled when the service is killed, to hand to code that knows nothing of services.
+    #[must_use]
+    pub fn token(&self) -> CancellationToken {
+        self.inner.dying.child_token()
+    }
+
+    /// Waits until the service is dead: killed, and every task finished. Cancel safe.
+    ///
+    /// Inside one of its own tasks, which would be to wait for oneself, it returns once the service is dying.
+    pub async fn dead(&self) {
+        if task::runs_inside(self) { self.dying().await } else { self.inner.dead.cancelled().await }
+    }
+
+    /// Waits until the service is dead, and says how it ended. Cancel safe.
+    ///
+    /// # Errors
+    /// The failure that ended it. `IllegalArgument`, at once, inside one of its own tasks: it would wait for itself.
+    pub async fn wait(&self) -> Result<(), Error> {
+        if task::runs_inside(self) {
+            let message =
+                format!("a task of service {} can't wait for the end of its own service", self.describe());
+            return Err(app_errors::illegal_argument_error(message));
+        }
+        self.inner.dead.cancelled().await;
+        self.error().map_or(Ok(()), Err)
+    }
+
+    /// The failure that killed the service, or that came up while it stopped.
+    #[must_use]
+    pub fn error(&self) -> Option<Error> {
+        self.inner.life.lock().failure.clone()
+    }
+
+    /// Why it was killed.
+    #[must_use]
+    pub fn reason(&self) -> Option<KillReason> {
+        self.inner.life.lock().reason.clone()
+    }
+
+    /// Kills the service. The first reason stays; a failure that comes later is kept too, as its [`error`](Self::error).
+    pub fn kill(&self, reason: impl Into<KillReason>) {
+        let reason = reason.into();
+        let (first, children) = {
+            let mut life = self.inner.life.lock();
+            if life.dead {
+                return;
+            }
+            if let (KillReason::Failed(error), None) = (&reason, &life.failure) {
+                life.failure = Some(error.clone());
+            }
+            life.holds += 1;
+            let first = !std::mem::replace(&mut life.killed, true);
+            if first {
+                life.reason = Some(reason.clone());
+                self.set_state(ServiceState::Stopping);
+            }
+            (first, life.children.values().filter_map(Weak::upgrade).collect::<Vec<_>>())
+        };
+        if first {
+            self.emit(ServiceEventKind::Killed { reason });
+            self.emit(ServiceEventKind::Stopping);
+            self.inner.dying.cancel();
+            for inner in children {
+                Self { inner }.kill(format!("its parent {} was killed", self.describe()));
+            }
+        }
+        self.leave(|life| life.holds -= 1);
+    }
+
+    /// Runs a task of the service. It is the task's business to end when the service is [`dying`](Self::dying).
+    ///
+    /// An error or a panic kills the service with that reason; an end without error does not.
+    ///
+    /// # Errors
+    /// `ServiceNotAlive` when the service is dead. While it is dying, its tasks may still spawn others.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn spawn<F>(&self, name: impl Into<Cow<'static, str>>, future: F) -> Result<(), Error>
+    where
+        F: Future + Send + 'static,
+        F::Output: TaskOutput,
+    {
+        let number = self.enter(name.into())?;
+        let handle = tokio::spawn(task::run(self.clone(), number, future)).abort_handle();
+        if let Some(task) = self.inner.life.lock().tasks.get_mut(&number) {
+            task.abort = Some(handle);
+        }
+        Ok(())
+    }
+
+    /// Calls a function every `period`, first after one period, until the service is killed. What was missed while the
+    /// function ran long, or the process was suspended, is skipped. A panic in it fails the service.
+    ///
+    /// On a dead service it does nothing.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime, or when the period is zero.
+    pub fn every(&self, period: Duration, mut action: impl FnMut(&Logger) + Send + 'static) {
+        let service = self.clone();
+        let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + period, period);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        let work = async move {
+            loop {
+                tokio::select! {
+                    biased;
+                    () = service.dying() => return,
+                    _ = ticks.tick() => action(service.log()),
+                }
+            }
+        };
+        // Refused only by a dead service, on which nothing is to be done.
+        let _ = self.spawn("every", work);
+    }
+
+    /// A part of the service that can be killed alone: killed with its parent, which is not dead before the child is.
+    ///
+    /// A failure of the child ends the child alone. To link them, let a task of the parent wait for the child:
+    /// `service.spawn("child", async move { child.wait().await })`.
+    ///
+    /// # Errors
+    /// `ServiceNotAlive` when the service was killed.
+    pub fn child(&self, name: impl fmt::Display) -> Result<Self, Error> {
+        let mut life = self.inner.life.lock();
+        if life.killed {
+            return Err(service_not_alive_error(self.id()));
+        }
+        let number = life.number();
+        let name = Cow::Owned(format!("{}/{name}", self.name()));
+        let parent = Some((self.clone(), number));
+        let child = Self::with(self.app().clone(), self.id(), name, parent, self.inner.stop_timeout);
+        child.set_state(ServiceState::Running);
+        life.children.insert(number, Arc::downgrade(&child.inner));
+        Ok(child)
+    }
+
+    /// Starts a command server without hooks: it owns `state` and runs commands on it one after another.
+    ///
+    /// # Errors
+    /// `ServiceNotAlive` when the service was killed; `IllegalArgument` when the capacity is zero.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn command_server<S: Send + 'static>(
+        &self,
+        name: impl Into<Cow<'static, str>>,
+        capacity: u16,
+        state: S,
+    ) -> Result<CommandServer<S>, Error> {
+        CommandServer::builder(name, capacity).spawn(self, state)
+    }
+
+    /// The names of its tasks that have not finished, in the order of their spawning, children left out.
+    #[must_use]
+    pub fn tasks(&self) -> Vec<Cow<'static, str>> {
+        let life = self.inner.life.lock();
+        let mut tasks: Vec<_> = life.tasks.iter().collect();
+        tasks.sort_by_key(|(number, _)| **number);
+        tasks.into_iter().map(|(_, task)| task.name.clone()).collect()
+    }
+
+    /// The names of its open tasks, those of its children included.
+    pub(crate) fn open_tasks(&self) -> Vec<Cow<'static, str>> {
+        let children: Vec<_> = self.inner.life.lock().children.values().filter_map(Weak::upgrade).collect();
+        let mut tasks = self.tasks();
+        for inner in children {
+            let child = Self { inner };
+            tasks.extend(
+                child.open_tasks().into_iter().map(|task| format!("{}: {task}", child.name()).into()),
+            );
+        }
+        tasks
+    }
+
+    /// Whether two handles are of the same incarnation of the same service.
+    #[must_use]
+    pub fn same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
+    pub(crate) fn describe(&self) -> String {
+        format!("{} ({})", self.name(), self.id())
+    }
+
+    pub(crate) fn stop_timeout(&self) -> Duration {
+        self.inner.stop_timeout
+    }
+
+    pub(crate) fn parent(&self) -> Option<&Self> {
+        self.inner.parent.as_ref().map(|(parent, _)| parent)
+    }
+
+    /// Whether it is dead: killed, and every task finished.
+    #[must_use]
+    pub fn is_dead(&self) -> bool {
+        self.inner.life.lock().dead
+    }
+
+    /// Drops its tasks at their next await. What blocks a thread can't be aborted.
+    pub(crate) fn abort_tasks(&self) {
+        let (handles, children) = {
+            let life = self.inner.life.lock();
+            let handles: Vec<_> = life.tasks.values().filter_map(|task| task.abort.clone()).collect();
+            (handles, life.children.values().filter_map(Weak::upgrade).collect::<Vec<_>>())
+        };
+        // Outside the lock: dropping a future may run code of its own.
+        handles.iter().for_each(AbortHandle::abort);
+        children.into_iter().for_each(|inner| Self { inner }.abort_tasks());
+    }
+
+    /// Moves on to a later state, if the service was not killed in the meantime.
+    pub(crate) fn advance(&self, state: ServiceState) -> bool {
+        let life = self.inner.life.lock();
+        if !life.killed {
+            self.set_state(state);
+        }
+        !life.killed
+    }
+
+    fn set_state(&self, state: ServiceState) {
+        self.inner.state.store(state as u8, Ordering::Release);
+    }
+
+    pub(crate) fn emit(&self, kind: ServiceEventKind) {
+        if self.inner.parent.is_none() && !self.id().is_zero() {
+            self.app().emit_service(self, kind);
+        }
+    }
+
+    /// Enters a task (invariant 2).
+    fn enter(&self, name: Cow<'static, str>) -> Result<u64, Error> {
+        let mut life = self.inner.life.lock();
+        if life.dead {
+            return Err(service_not_alive_error(self.id()));
+        }
+        let number = life.number();
+        life.tasks.insert(number, Task { name, abort: None });
+        Ok(number)
+    }
+
+    /// Takes a task or a hold out, and declares the service dead if that was the last (invariant 1).
+    fn leave(&self, take_out: impl FnOnce(&mut Life)) {
+        let (died, failure) = {
+            let mut life = self.inner.life.lock();
+            take_out(&mut life);
+            let died = life.killed && !life.dead && life.deserted();
+            if died {
+                life.dead = true;
+                self.set_state(if life.failure.is_some() {
+                    ServiceState::Failed
+                } else {
+                    ServiceState::Stopped
+                });
+            }
+            (died, life.failure.clone())
+        };
+        if died {
+            if self.inner.parent.is_none() {
+                self.app().buried(self, failure);
+            }
+            self.inner.dead.cancel();
+            self.inner.leave_parent();
+        }
+    }
+
+    /// The end of a task: called exactly once for each that was entered.
+    fn finished(&self, number: u64, result: Result<(), Error>) {
+        if let Err(error) = result {
+            self.kill(error);
+        }
+        self.leave(|life| {
+            life.tasks.remove(&number);
+        });
+    }
+
+    /// The failure of a task that was dropped before its end.
+    fn dropped(&self, number: u64) -> Result<(), Error> {
+        let life = self.inner.life.lock();
+        if life.killed {
+            return Ok(());
+        }
+        let name = life.tasks.get(&number).map_or(Cow::Borrowed("?"), |task| task.name.clone());
+        drop(life);
+        let message = format!("task {name:?} of service {} was dropped before its end", self.describe());
+        Err(errors::BUG.error(self.id()).message(message).build())
+    }
+}
+
+impl Inner {
+    fn leave_parent(&self) {
+        if let Some((parent, number)) = &self.parent {
+            parent.leave(|life| {
+                life.children.remove(number);
+            });
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if !self.life.get_mut().dead {
+            self.leave_parent();
+        }
+    }
+}
+
+impl fmt::Debug for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Service")
+            .field("id", &self.id())
+            .field("name", &self.name())
+            .field("state", &self.state())
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,87 @@
+//! The tasks of a service: whatever becomes of one, its service learns of it exactly once.
+
+use std::{any::Any, panic::AssertUnwindSafe};
+
+use app_errors::{Error, errors};
+use futures_util::FutureExt;
+
+use super::Service;
+
+tokio::task_local! {
+    static CURRENT: Service;
+}
+
+/// What a task may return: nothing, or a result whose error fails its service.
+pub trait TaskOutput: Send + 'static {
+    /// The error, if there was one.
+    ///
+    /// # Errors
+    /// That error.
+    fn into_result(self) -> Result<(), Error>;
+}
+
+impl TaskOutput for () {
+    fn into_result(self) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+impl TaskOutput for Result<(), Error> {
+    fn into_result(self) -> Result<(), Error> {
+        self
+    }
+}
+
+/// Whether the caller runs in a task of this service, or of a child of it.
+pub(super) fn runs_inside(service: &Service) -> bool {
+    CURRENT
+        .try_with(|current| std::iter::successors(Some(current), |at| at.parent()).any(|at| at.same(service)))
+        .unwrap_or(false)
+}
+
+/// Reports the end of a task, also when its future is dropped before its first poll.
+struct Presence {
+    service: Service,
+    number: u64,
+    result: Option<Result<(), Error>>,
+}
+
+impl Presence {
+    fn ended(mut self, result: Result<(), Error>) {
+        self.result = Some(result);
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        let result = self.result.take().unwrap_or_else(|| self.service.dropped(self.number));
+        self.service.finished(self.number, result);
+    }
+}
+
+/// Wraps a task that was entered under `number`.
+pub(super) fn run<F>(service: Service, number: u64, future: F) -> impl Future<Output = ()> + Send
+where
+    F: Future + Send + 'static,
+    F::Output: TaskOutput,
+{
+    let presence = Presence { service: service.clone(), number, result: None };
+    async move {
+        let outcome = CURRENT.scope(service, AssertUnwindSafe(future).catch_unwind()).await;
+        let result = match outcome {
+            Ok(output) => output.into_result(),
+            Err(panic) => Err(panicked(&presence.service, number, panic.as_ref())),
+        };
+        presence.ended(result);
+    }
+}
+
+fn panicked(service: &Service, number: u64, panic: &(dyn Any + Send)) -> Error {
+    let name = service.inner.life.lock().tasks.get(&number).map(|task| task.name.clone()).unwrap_or_default();
+    let message = format!(
+        "task {name:?} of service {} panicked: {}",
+        service.describe(),
+        crate::panics::message(panic)
+    );
+    errors::BUG.error(service.id()).message(message).tag("PANIC").build()
+}

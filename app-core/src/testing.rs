@@ -1,0 +1,12 @@
+//! For tests: an app of one's own, with its log captured, and services that go wrong on purpose.
+
+mod faults;
+mod test_app;
+
+pub use self::{
+    faults::{
+        fails_after, fails_to_start, hangs_at_start, hangs_at_stop, panics_after, panics_at_start, runs,
+    },
+    test_app::{TestApp, TestAppBuilder},
+};
+pub use crate::log::CapturedLog;

@@ -1,0 +1,219 @@
+//! An app for one test: any free port, a temporary config directory, a captured log.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use app_ids::{AppId, DomainId, InstanceId, ReleaseId, ServiceId};
+use tempfile::TempDir;
+
+use crate::{
+    App, Exposed, Flags, Identity, Log, LogLevel, Service, ServiceDescriptor, StopCause, StopReport,
+    linked_services, log::CapturedLog,
+};
+
+/// An app that runs for one test; apps of several tests run side by side in one process.
+///
+/// ```
+/// use app_core::{prelude::*, testing::{TestApp, runs}};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let app = TestApp::builder().service(runs(ServiceId::new(7), "seven")).start().await;
+/// assert_eq!(app.service_ids(), [ServiceId::new(7)]);
+/// app.stop().await.expect_clean();
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct TestApp {
+    app: App,
+    log: CapturedLog,
+    config_dir: TempDir,
+}
+
+/// The settings of a [`TestApp`].
+#[derive(Debug)]
+#[must_use]
+pub struct TestAppBuilder {
+    services: Vec<ServiceDescriptor>,
+    flags: Flags,
+    config_dir: TempDir,
+}
+
+impl TestApp {
+    /// Runs these linked services and all that they need.
+    ///
+    /// # Panics
+    /// When one is not linked into the test (`use quota as _;`), or the app does not start.
+    pub async fn with(services: impl IntoIterator<Item = ServiceId>) -> Self {
+        Self::builder().linked(services).start().await
+    }
+
+    /// Runs no service at all.
+    ///
+    /// # Panics
+    /// When the app does not start.
+    pub async fn empty() -> Self {
+        Self::builder().start().await
+    }
+
+    /// The settings of an app that is to be made.
+    ///
+    /// # Panics
+    /// When there is no temporary directory.
+    pub fn builder() -> TestAppBuilder {
+        #[expect(clippy::expect_used, reason = "a test can't go on without it")]
+        let config_dir = tempfile::tempdir().expect("a temporary config directory");
+        let flags = Flags {
+            config_dir: config_dir.path().to_owned(),
+            log_level: LogLevel::Debug,
+            ..Flags::default()
+        };
+        TestAppBuilder { services: Vec::new(), flags, config_dir }
+    }
+
+    /// The handle that a service exposes.
+    ///
+    /// # Panics
+    /// When it does not run.
+    #[must_use]
+    #[track_caller]
+    pub fn get<T: Exposed>(&self) -> Arc<T> {
+        match self.app.get() {
+            Ok(handle) => handle,
+            Err(error) => panic!("{error:#}"),
+        }
+    }
+
+    /// Makes a service at run time and registers it.
+    ///
+    /// # Panics
+    /// When it can't be registered.
+    #[must_use]
+    #[track_caller]
+    pub fn service(&self, id: ServiceId, name: &'static str) -> Service {
+        let service = Service::new(&self.app, id, name)
+            .and_then(|service| self.app.register(&service).map(|()| service));
+        service.unwrap_or_else(|error| panic!("{error:#}"))
+    }
+
+    /// What was logged.
+    #[must_use]
+    pub fn captured(&self) -> &CapturedLog {
+        &self.log
+    }
+
+    /// The config directory, empty unless the test put something there.
+    #[must_use]
+    pub fn config_dir(&self) -> &std::path::Path {
+        self.config_dir.path()
+    }
+
+    /// Stops the app.
+    pub async fn stop(self) -> StopReport {
+        self.app.kill(StopCause::Killed("the test is over".to_owned()));
+        self.app.stopped().await
+    }
+}
+
+impl std::ops::Deref for TestApp {
+    type Target = App;
+
+    fn deref(&self) -> &App {
+        &self.app
+    }
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        self.app.kill(StopCause::Killed("the test dropped it".to_owned()));
+    }
+}
+
+impl TestAppBuilder {
+    /// Adds linked services and all that they need.
+    ///
+    /// # Panics
+    /// When one is not linked into the test.
+    pub fn linked(mut self, services: impl IntoIterator<Item = ServiceId>) -> Self {
+        let linked: BTreeMap<_, _> =
+            linked_services().into_iter().map(|service| (service.id(), service)).collect();
+        let mut wanted: Vec<_> = services.into_iter().collect();
+        let mut taken: BTreeSet<_> = self.services.iter().map(ServiceDescriptor::id).collect();
+        while let Some(id) = wanted.pop() {
+            let Some(service) = linked.get(&id) else {
+                panic!(
+                    "service {} is not linked into this test: name its crate (`use .. as _;`)",
+                    id.describe()
+                );
+            };
+            if taken.insert(id) {
+                wanted.extend(service.needs());
+                self.services.push(service.clone());
+            }
+        }
+        self
+    }
+
+    /// Adds a service.
+    pub fn service(mut self, service: ServiceDescriptor) -> Self {
+        self.services.push(service);
+        self
+    }
+
+    /// Adds services.
+    pub fn services(mut self, services: impl IntoIterator<Item = ServiceDescriptor>) -> Self {
+        self.services.extend(services);
+        self
+    }
+
+    /// Changes the flags.
+    pub fn flags(mut self, change: impl FnOnce(&mut Flags)) -> Self {
+        change(&mut self.flags);
+        self
+    }
+
+    /// The config directory, to put configs there before the start.
+    #[must_use]
+    pub fn config_dir(&self) -> &std::path::Path {
+        self.config_dir.path()
+    }
+
+    /// Makes the app, not started.
+    ///
+    /// # Panics
+    /// When it can't be made.
+    #[must_use]
+    pub fn build(self) -> TestApp {
+        let identity = Identity {
+            domain: DomainId::new(0xd0),
+            app: AppId::new(0xa0),
+            release: ReleaseId::new(0x10),
+            instance: InstanceId::random(),
+        };
+        let (log, captured) = Log::captured(&identity, self.flags.log_level);
+        let builder = App::builder()
+            .identity(identity)
+            .flags(self.flags)
+            .services(self.services)
+            .log(log)
+            .any_port(true);
+        match builder.build() {
+            Ok(app) => TestApp { app, log: captured, config_dir: self.config_dir },
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Makes the app and starts it.
+    ///
+    /// # Panics
+    /// When it does not start; the message has the reasons and the log.
+    pub async fn start(self) -> TestApp {
+        let app = self.build();
+        if let Err(report) = app.app.start().await {
+            panic!("the app did not start: {report:#?}\n{}", app.log.text());
+        }
+        app
+    }
+}
