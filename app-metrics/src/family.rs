@@ -1,0 +1,187 @@
+//! A registered metric: its spec, its values, and what a scrape needs of both.
+
+use crate::spec::{Kind, MetricSpec, MetricVectorSpec, Shape};
+use crate::vector::{Metric, Vector, VectorParts};
+use crate::{
+    Counter, CounterSpec, CounterVector, CounterVectorSpec, Gauge, GaugeSpec, GaugeVector, GaugeVectorSpec,
+    Histogram, HistogramSpec, HistogramVector, HistogramVectorSpec,
+};
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// A metric and the spec under which it is registered. Dereferences to the metric.
+#[derive(Clone, Debug)]
+pub struct Registered<S, M> {
+    spec: Arc<S>,
+    metric: M,
+}
+
+impl<S, M> Registered<S, M> {
+    /// What it was registered as.
+    #[must_use]
+    pub fn spec(&self) -> &S {
+        &self.spec
+    }
+
+    /// The metric.
+    #[must_use]
+    pub fn metric(&self) -> &M {
+        &self.metric
+    }
+}
+
+impl<S, M> Deref for Registered<S, M> {
+    type Target = M;
+
+    fn deref(&self) -> &M {
+        &self.metric
+    }
+}
+
+/// A registered counter.
+pub type CounterMetric = Registered<CounterSpec, Counter>;
+/// A registered vector of counters.
+pub type CounterVectorMetric = Registered<CounterVectorSpec, CounterVector>;
+/// A registered gauge.
+pub type GaugeMetric = Registered<GaugeSpec, Gauge>;
+/// A registered vector of gauges.
+pub type GaugeVectorMetric = Registered<GaugeVectorSpec, GaugeVector>;
+/// A registered histogram.
+pub type HistogramMetric = Registered<HistogramSpec, Histogram>;
+/// A registered vector of histograms.
+pub type HistogramVectorMetric = Registered<HistogramVectorSpec, HistogramVector>;
+
+/// A registered metric of any kind.
+#[derive(Clone, Debug)]
+pub(crate) enum Instrument {
+    Counter(CounterMetric),
+    CounterVector(CounterVectorMetric),
+    Gauge(GaugeMetric),
+    GaugeVector(GaugeVectorMetric),
+    Histogram(HistogramMetric),
+    HistogramVector(HistogramVectorMetric),
+}
+
+impl Instrument {
+    pub(crate) fn shape(&self) -> Shape<'_> {
+        match self {
+            Self::Counter(metric) => metric.spec().shape(),
+            Self::CounterVector(metric) => metric.spec().shape(),
+            Self::Gauge(metric) => metric.spec().shape(),
+            Self::GaugeVector(metric) => metric.spec().shape(),
+            Self::Histogram(metric) => metric.spec().shape(),
+            Self::HistogramVector(metric) => metric.spec().shape(),
+        }
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        self.shape().kind
+    }
+
+    /// Calls of a vector's `with` that got its overflow series; `None` for what is no vector.
+    pub(crate) fn overflowed(&self) -> Option<u64> {
+        match self {
+            Self::CounterVector(metric) => Some(metric.overflowed()),
+            Self::GaugeVector(metric) => Some(metric.overflowed()),
+            Self::HistogramVector(metric) => Some(metric.overflowed()),
+            Self::Counter(_) | Self::Gauge(_) | Self::Histogram(_) => None,
+        }
+    }
+}
+
+/// What the registry does alike for the specs of all kinds.
+pub(crate) trait Spec: Clone + PartialEq + Sized {
+    type Metric: Clone;
+
+    fn shape(&self) -> Shape<'_>;
+    fn spec_mut(&mut self) -> &mut MetricSpec;
+    /// The metric of a spec without problems; `cap` is for vectors whose spec says none.
+    fn build(&self, cap: usize) -> Self::Metric;
+    fn wrap(registered: Registered<Self, Self::Metric>) -> Instrument;
+    fn unwrap(instrument: &Instrument) -> Option<&Registered<Self, Self::Metric>>;
+
+    fn register(self, cap: usize) -> Registered<Self, Self::Metric> {
+        let metric = self.build(cap);
+        Registered { spec: Arc::new(self), metric }
+    }
+}
+
+macro_rules! simple {
+    ($spec:ident, $kind:ident, |$self:ident| $build:expr, $buckets:expr) => {
+        impl Spec for $spec {
+            type Metric = $kind;
+
+            fn shape(&self) -> Shape<'_> {
+                let $self = self;
+                Shape { kind: Kind::$kind, spec: &self.spec, labels: None, buckets: $buckets }
+            }
+
+            fn spec_mut(&mut self) -> &mut MetricSpec {
+                &mut self.spec
+            }
+
+            fn build(&self, _: usize) -> $kind {
+                let $self = self;
+                $build
+            }
+
+            fn wrap(registered: Registered<Self, $kind>) -> Instrument {
+                Instrument::$kind(registered)
+            }
+
+            fn unwrap(instrument: &Instrument) -> Option<&Registered<Self, $kind>> {
+                if let Instrument::$kind(registered) = instrument { Some(registered) } else { None }
+            }
+        }
+    };
+}
+
+simple!(CounterSpec, Counter, |_spec| Counter::default(), None);
+simple!(GaugeSpec, Gauge, |_spec| Gauge::default(), None);
+simple!(HistogramSpec, Histogram, |spec| Histogram::new(spec.buckets.as_slice().into()), Some(&spec.buckets));
+
+macro_rules! vector {
+    ($spec:ident, $kind:ident, |$self:ident| $buckets:expr) => {
+        impl Spec for $spec {
+            type Metric = $kind;
+
+            fn shape(&self) -> Shape<'_> {
+                let $self = self;
+                let labels = Some(self.vector.labels.as_slice());
+                Shape { kind: Kind::$kind, spec: &self.vector.spec, labels, buckets: $buckets }
+            }
+
+            fn spec_mut(&mut self) -> &mut MetricSpec {
+                &mut self.vector.spec
+            }
+
+            fn build(&self, cap: usize) -> $kind {
+                let $self = self;
+                let buckets: Option<&[f64]> = $buckets;
+                new_vector(&self.vector, buckets.unwrap_or_default(), cap)
+            }
+
+            fn wrap(registered: Registered<Self, $kind>) -> Instrument {
+                Instrument::$kind(registered)
+            }
+
+            fn unwrap(instrument: &Instrument) -> Option<&Registered<Self, $kind>> {
+                if let Instrument::$kind(registered) = instrument { Some(registered) } else { None }
+            }
+        }
+    };
+}
+
+vector!(CounterVectorSpec, CounterVector, |_spec| None);
+vector!(GaugeVectorSpec, GaugeVector, |_spec| None);
+vector!(HistogramVectorSpec, HistogramVector, |spec| Some(&spec.buckets));
+
+fn new_vector<M: Metric>(spec: &MetricVectorSpec, buckets: &[f64], cap: usize) -> Vector<M> {
+    Vector::new(VectorParts {
+        service: spec.spec.service,
+        name: spec.spec.prometheus_name(),
+        labels: spec.labels.clone(),
+        bounds: buckets.into(),
+        cap: spec.max_series.unwrap_or(cap),
+    })
+}

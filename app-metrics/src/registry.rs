@@ -1,0 +1,192 @@
+//! The metrics of one application: registered once, found by service and id, read by scrapes.
+//!
+//! Invariants:
+//! 1. A key (service, metric) has one spec for ever, of one kind; nothing is unregistered, so what a scrape shows under
+//!    a name never changes its meaning.
+//! 2. Values are not behind the lock: it guards the list of metrics, and who counts never takes it.
+//! 3. A scrape reads an immutable snapshot of the list, which is made anew only when something was registered since.
+
+mod lookup;
+#[cfg(test)]
+mod tests;
+
+use crate::errors::{METRIC_SPEC_CONFLICT, METRIC_SPEC_INVALID};
+use crate::family::{Instrument, Registered, Spec};
+use crate::spec::{Kind, Origin, Shape, metric_spec_labels, problems};
+use app_core::Identity;
+use app_errors::Error;
+use app_ids::{MetricId, ServiceId};
+use arc_swap::ArcSwap;
+use parking_lot::RwLock;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::Arc;
+
+/// The most series a vector has when neither its spec nor the config says otherwise.
+pub const DEFAULT_MAX_SERIES_PER_VECTOR: usize = 1_000;
+
+type Key = (ServiceId, MetricId);
+pub(crate) type ConstantLabels = [(&'static str, String); 5];
+
+/// The metrics of one application, by service and id.
+///
+/// Services reach it through [`Metrics`](crate::Metrics); it is public for the lookups, which are the original's
+/// functions, one set per kind.
+pub struct MetricRegistry {
+    identity: Identity,
+    max_series_per_vector: usize,
+    families: RwLock<Families>,
+    snapshot: ArcSwap<Snapshot>,
+}
+
+#[derive(Default)]
+struct Families {
+    by_key: BTreeMap<Key, Arc<Family>>,
+    /// The constant labels, shared by all metrics of a service.
+    labels: HashMap<ServiceId, Arc<ConstantLabels>>,
+}
+
+/// A registered metric with all that a scrape writes about it except the values.
+#[derive(Debug)]
+pub(crate) struct Family {
+    pub(crate) name: String,
+    pub(crate) labels: Arc<ConstantLabels>,
+    pub(crate) instrument: Instrument,
+}
+
+/// The families in the order of their keys. As none is ever removed, one is up to date when it has them all.
+#[derive(Debug, Default)]
+pub(crate) struct Snapshot {
+    pub(crate) families: Vec<Arc<Family>>,
+}
+
+impl MetricRegistry {
+    pub(crate) fn new(identity: Identity, max_series_per_vector: usize) -> Self {
+        Self { identity, max_series_per_vector, families: RwLock::default(), snapshot: ArcSwap::default() }
+    }
+
+    /// The constant labels of a service's metrics: `domain app svc release instance`, names and values.
+    #[must_use]
+    pub fn metric_spec_labels(&self, service: ServiceId) -> [(&'static str, String); 5] {
+        metric_spec_labels(&self.identity, service)
+    }
+
+    /// Registers a metric, or finds the one that is registered with an equal spec.
+    pub(crate) fn register<S: Spec>(&self, spec: S, origin: Origin) -> Result<S::Metric, Error> {
+        let spec = checked(spec, origin)?;
+        let key = {
+            let common = spec.shape().spec;
+            (common.service, common.metric)
+        };
+        let mut families = self.families.write();
+        if let Some(family) = families.by_key.get(&key) {
+            return match S::unwrap(&family.instrument) {
+                Some(registered) if *registered.spec() == spec => Ok(registered.metric().clone()),
+                _ => Err(conflict(&family.instrument, &spec.shape())),
+            };
+        }
+        let labels =
+            families.labels.entry(key.0).or_insert_with(|| Arc::new(self.metric_spec_labels(key.0))).clone();
+        let registered = spec.register(self.max_series_per_vector);
+        let metric = registered.metric().clone();
+        let name = key.1.prometheus_name(key.0);
+        families.by_key.insert(key, Arc::new(Family { name, labels, instrument: S::wrap(registered) }));
+        Ok(metric)
+    }
+
+    /// Every registered metric, in the order of service and metric id.
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        let known = self.snapshot.load_full();
+        let families = self.families.read();
+        if known.families.len() == families.by_key.len() {
+            return known;
+        }
+        let fresh = Arc::new(Snapshot { families: families.by_key.values().cloned().collect() });
+        self.snapshot.store(Arc::clone(&fresh));
+        fresh
+    }
+
+    pub(crate) fn registered<S: Spec>(
+        &self,
+        service: ServiceId,
+        metric: MetricId,
+    ) -> Option<Registered<S, S::Metric>> {
+        S::unwrap(&self.families.read().by_key.get(&(service, metric))?.instrument).cloned()
+    }
+
+    fn ids(&self, kind: Kind, service: ServiceId) -> Vec<MetricId> {
+        let of_service = (service, MetricId::new(0))..=(service, MetricId::new(u64::MAX));
+        let families = self.families.read();
+        families
+            .by_key
+            .range(of_service)
+            .filter(|(_, family)| family.instrument.kind() == kind)
+            .map(|((_, metric), _)| *metric)
+            .collect()
+    }
+
+    fn ids_by_service(&self, kind: Kind) -> BTreeMap<ServiceId, Vec<MetricId>> {
+        let mut ids: BTreeMap<ServiceId, Vec<MetricId>> = BTreeMap::new();
+        for ((service, metric), family) in &self.families.read().by_key {
+            if family.instrument.kind() == kind {
+                ids.entry(*service).or_default().push(*metric);
+            }
+        }
+        ids
+    }
+}
+
+impl fmt::Debug for MetricRegistry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MetricRegistry")
+            .field("identity", &self.identity)
+            .field("metrics", &self.families.read().by_key.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The spec with its help trimmed, or an error that names the metric and every broken rule.
+fn checked<S: Spec>(mut spec: S, origin: Origin) -> Result<S, Error> {
+    let found = problems(&spec.shape(), origin);
+    if found.is_empty() {
+        let help = &mut spec.spec_mut().help;
+        if help.trim().len() != help.len() {
+            *help = help.trim().to_owned();
+        }
+        return Ok(spec);
+    }
+    let reasons: Vec<String> = found.iter().map(ToString::to_string).collect();
+    let message = format!("{}: {}", subject(&spec.shape()), reasons.join("; "));
+    Err(METRIC_SPEC_INVALID.error(spec.shape().spec.service).message(message).build())
+}
+
+/// `counter op_ce1f32c680e1ef0b_84087d0f1533d4a6 of quota (ce1f32c680e1ef0b)`.
+fn subject(shape: &Shape<'_>) -> String {
+    format!("{} {} of {}", shape.kind, shape.spec.prometheus_name(), shape.spec.service.describe())
+}
+
+fn conflict(registered: &Instrument, wanted: &Shape<'_>) -> Error {
+    let existing = registered.shape();
+    let mut differences = Vec::new();
+    if existing.kind != wanted.kind {
+        differences.push(format!("it is a {}", existing.kind));
+    }
+    if existing.spec.help != wanted.spec.help {
+        differences.push(format!("its help is {:?}, not {:?}", existing.spec.help, wanted.spec.help));
+    }
+    if let (Some(own), Some(other)) = (existing.labels, wanted.labels)
+        && own != other
+    {
+        differences.push(format!("its labels are {own:?}, not {other:?}"));
+    }
+    if let (Some(own), Some(other)) = (existing.buckets, wanted.buckets)
+        && own != other
+    {
+        differences.push(format!("its buckets are {own:?}, not {other:?}"));
+    }
+    if differences.is_empty() {
+        differences.push("its number of series is limited otherwise".to_owned());
+    }
+    let message = format!("{}: already registered, and {}", subject(wanted), differences.join(", "));
+    METRIC_SPEC_CONFLICT.error(wanted.spec.service).message(message).build()
+}

@@ -1,0 +1,28 @@
+//! The name of a metric and the labels that every sample carries.
+
+use super::MetricSpec;
+use app_core::Identity;
+use app_ids::ServiceId;
+
+/// Names of the labels that every sample carries, in the order in which they are written. No metric may use them
+/// for labels of its own.
+pub const CONSTANT_LABELS: [&str; 5] = ["domain", "app", "svc", "release", "instance"];
+
+/// The constant labels of a service's metrics: names and values (ids in hex), in the order of [`CONSTANT_LABELS`].
+#[must_use]
+pub fn metric_spec_labels(identity: &Identity, service: ServiceId) -> [(&'static str, String); 5] {
+    let [domain, app, svc, release, instance] = CONSTANT_LABELS;
+    [
+        (domain, identity.domain.hex()),
+        (app, identity.app.hex()),
+        (svc, service.hex()),
+        (release, identity.release.hex()),
+        (instance, identity.instance.hex()),
+    ]
+}
+
+/// The name of a metric in Prometheus: `op_{service hex}_{metric hex}`, such as `op_e49214fa20b35ba8_db722ec1bb1b5766`.
+#[must_use]
+pub fn prometheus_name(spec: &MetricSpec) -> String {
+    spec.prometheus_name()
+}

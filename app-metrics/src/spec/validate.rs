@@ -1,0 +1,145 @@
+//! The rules that a spec keeps: DESIGN section 8. The exposition library checks none of them.
+//!
+//! Every problem is found, not the first, so that an author of a config mends a file once.
+
+use super::{CONSTANT_LABELS, Kind, MetricSpec};
+use std::fmt;
+
+/// The most buckets a histogram may have: each is a line of every scrape, for every series.
+const MAX_BUCKETS: usize = 256;
+
+/// The label that Prometheus itself puts on the buckets of a histogram.
+const BUCKET_LABEL: &str = "le";
+
+/// Whose metric it is. Only the platform's own may belong to the application (service id 0).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Service,
+    Platform,
+}
+
+/// What the rules are about, whatever the kind.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape<'a> {
+    pub kind: Kind,
+    pub spec: &'a MetricSpec,
+    /// Of vectors.
+    pub labels: Option<&'a [String]>,
+    /// Of histograms.
+    pub buckets: Option<&'a [f64]>,
+}
+
+/// The part of a spec that a problem is about; printed as in code, and mapped to a config's path elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Field {
+    Service,
+    Metric,
+    Help,
+    Labels,
+    Label(usize),
+    Buckets,
+    Bucket(usize),
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Service => f.write_str("service"),
+            Self::Metric => f.write_str("metric"),
+            Self::Help => f.write_str("help"),
+            Self::Labels => f.write_str("labels"),
+            Self::Label(index) => write!(f, "labels[{index}]"),
+            Self::Buckets => f.write_str("buckets"),
+            Self::Bucket(index) => write!(f, "buckets[{index}]"),
+        }
+    }
+}
+
+/// One broken rule: `labels[1]: "svc" is a label of every metric`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Problem {
+    pub field: Field,
+    pub reason: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.reason)
+    }
+}
+
+/// Every rule that the spec breaks.
+pub(crate) fn problems(shape: &Shape<'_>, origin: Origin) -> Vec<Problem> {
+    let mut found = Vec::new();
+    let mut add = |field, reason: String| found.push(Problem { field, reason });
+    if shape.spec.service.is_zero() && origin == Origin::Service {
+        add(Field::Service, "must not be zero".into());
+    }
+    if shape.spec.metric.is_zero() {
+        add(Field::Metric, "must not be zero".into());
+    }
+    check_help(&shape.spec.help, &mut add);
+    if let Some(labels) = shape.labels {
+        check_labels(labels, shape.buckets.is_some(), &mut add);
+    }
+    if let Some(buckets) = shape.buckets {
+        check_buckets(buckets, &mut add);
+    }
+    found
+}
+
+fn check_help(help: &str, add: &mut impl FnMut(Field, String)) {
+    let help = help.trim();
+    if help.is_empty() {
+        add(Field::Help, "must not be empty".into());
+    } else if let Some(control) = help.chars().find(|c| c.is_control()) {
+        add(Field::Help, format!("must be one line without control characters, has {control:?}"));
+    }
+}
+
+fn check_labels(labels: &[String], histogram: bool, add: &mut impl FnMut(Field, String)) {
+    if labels.is_empty() {
+        add(Field::Labels, "a vector needs at least one label".into());
+    }
+    for (index, label) in labels.iter().enumerate() {
+        let reason = if !is_label_name(label) {
+            format!("{label:?} is no label name ([a-zA-Z_][a-zA-Z0-9_]*)")
+        } else if label.starts_with("__") {
+            format!("{label:?} is reserved: names that begin with __ are Prometheus' own")
+        } else if CONSTANT_LABELS.contains(&label.as_str()) {
+            format!("{label:?} is reserved: every metric has it already")
+        } else if histogram && label == BUCKET_LABEL {
+            format!("{label:?} is reserved: it names the buckets of a histogram")
+        } else if labels.iter().take(index).any(|earlier| earlier == label) {
+            format!("{label:?} is there twice")
+        } else {
+            continue;
+        };
+        add(Field::Label(index), reason);
+    }
+}
+
+fn is_label_name(name: &str) -> bool {
+    let mut bytes = name.bytes();
+    bytes.next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
+        && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+fn check_buckets(buckets: &[f64], add: &mut impl FnMut(Field, String)) {
+    if buckets.is_empty() {
+        add(Field::Buckets, "must not be empty".into());
+    } else if buckets.len() > MAX_BUCKETS {
+        add(Field::Buckets, format!("at most {MAX_BUCKETS}, found {}", buckets.len()));
+    }
+    for (index, bound) in buckets.iter().enumerate() {
+        let before = index.checked_sub(1).and_then(|before| buckets.get(before));
+        if !bound.is_finite() {
+            add(Field::Bucket(index), format!("must be finite, found {bound}"));
+        } else if let Some(before) = before.filter(|before| before.is_finite() && *before >= bound) {
+            add(
+                Field::Bucket(index),
+                format!("must be above the bucket before it ({before}), found {bound}"),
+            );
+        }
+    }
+}
