@@ -51,7 +51,7 @@ const MAX_THREADS: usize = 4_096;
 /// - something else in the process handles `SIGURG` (`AddrInUse`),
 /// - another thread has been asking for stacks for longer than 10 s (`TimedOut`),
 /// - `out` fails.
-pub fn dump_threads(out: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn dump_threads(out: &mut dyn Write) -> io::Result<()> {
     let (asked, listed) = ask_all()?;
     writeln!(out, "{} threads of process {}", asked.len(), std::process::id())?;
     for (thread, answer) in &asked {
