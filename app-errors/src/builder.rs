@@ -23,6 +23,7 @@ impl ErrorBuilder {
     /// Raises: takes the time, the place and, if the spec wants it, the stack.
     #[track_caller]
     pub(crate) fn new(spec: ErrSpec, service: ServiceId) -> Self {
+        let location = Location::caller();
         let parts = Parts {
             spec,
             service,
@@ -32,8 +33,8 @@ impl ErrorBuilder {
             context: None,
             uid: ErrorUid::next(),
             time: SystemTime::now(),
-            location: Location::caller(),
-            stack: spec.captures_stack.then(Stack::capture),
+            location,
+            stack: spec.captures_stack.then(|| Stack::capture(location)),
         };
         Self { parts, tags: BTreeSet::new() }
     }

@@ -6,12 +6,16 @@
 //! hot paths does without a stack.
 
 use std::fmt;
+use std::panic::Location;
 use std::sync::Arc;
 
 use crate::print::write_escaped;
 
 /// At most this many frames are captured, from the innermost one outwards.
 const MAX_FRAMES: usize = 64;
+
+/// The frames of the capture itself are among the first so many, calls that the compiler inlined included.
+const INNERMOST: usize = 16;
 
 /// What the capture itself puts on the stack, by the start of the demangled names.
 const OWN_FRAMES: [&str; 6] = [
@@ -30,13 +34,17 @@ const OUTERMOST: &str = "__rust_begin_short_backtrace";
 ///
 /// [`Display`](fmt::Display) looks the names up and prints a line per frame, innermost first. Cheap to clone.
 #[derive(Clone)]
-pub struct Stack(Arc<[usize]>);
+pub struct Stack {
+    addresses: Arc<[usize]>,
+    raised_at: &'static Location<'static>,
+}
 
 /// A call on a stack.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Frame {
-    /// The function's path, or its address if the binary has no name for it.
+    /// The function's path, or its address if the binary has no name for it. Of a call that the compiler inlined,
+    /// line tables have the last part of the path only.
     pub function: String,
     /// Source file and line, if the binary has them (`debug = "line-tables-only"` is enough).
     pub place: Option<(String, u32)>,
@@ -58,7 +66,7 @@ impl fmt::Display for Frame {
 impl Stack {
     /// The calling thread's stack, addresses only.
     #[inline(never)]
-    pub(crate) fn capture() -> Self {
+    pub(crate) fn capture(raised_at: &'static Location<'static>) -> Self {
         let mut addresses = [0_usize; MAX_FRAMES];
         let mut count = 0;
         backtrace::trace(|frame| {
@@ -66,33 +74,46 @@ impl Stack {
             count += 1;
             count < MAX_FRAMES
         });
-        Self(addresses[..count].into())
+        Self { addresses: addresses[..count].into(), raised_at }
     }
 
     /// The addresses, innermost first, the frames of the capture itself included: at most 64.
     #[must_use]
     pub fn addresses(&self) -> &[usize] {
-        &self.0
+        &self.addresses
     }
 
     /// Looks the names up: takes milliseconds, more the first time. Innermost first; calls that the compiler inlined
     /// are frames too; the frames of the capture itself and of the thread's start are left out.
     #[must_use]
     pub fn frames(&self) -> Vec<Frame> {
-        let mut frames: Vec<Frame> = self.0.iter().flat_map(|address| resolve(*address)).collect();
-        let own = frames.iter().take_while(|frame| is_own(&frame.function)).count();
-        frames.drain(..own);
+        let mut frames: Vec<Frame> = self.addresses.iter().flat_map(|address| resolve(*address)).collect();
+        let start = self.start(&frames);
+        frames.drain(..start);
         if let Some(end) = frames.iter().position(|frame| frame.function.contains(OUTERMOST)) {
             frames.truncate(end);
         }
         frames
+    }
+
+    /// Where the frames begin that a reader wants: at the place where the error was raised, if the binary has places
+    /// and the compiler left that frame; else after the last frame that is the capture's by name. Names alone would
+    /// not do, since line tables have no path of an inlined function.
+    fn start(&self, frames: &[Frame]) -> usize {
+        let innermost = &frames[..frames.len().min(INNERMOST)];
+        let raised_here = |(file, line): &(String, u32)| {
+            file.ends_with(self.raised_at.file()) && *line == self.raised_at.line()
+        };
+        let own = || innermost.iter().rposition(|frame| is_own(&frame.function)).map(|last| last + 1);
+        let raised = innermost.iter().position(|frame| frame.place.as_ref().is_some_and(raised_here));
+        raised.or_else(own).unwrap_or(0)
     }
 }
 
 fn is_own(function: &str) -> bool {
     // A method's name may be `<path::Type>::method`, by the compiler's version.
     let path = function.replace(['<', '>'], "");
-    OWN_FRAMES.iter().any(|own| path.starts_with(own)) && !path.contains("::tests::")
+    OWN_FRAMES.iter().any(|own| path.starts_with(own))
 }
 
 /// The functions at an address: several where calls were inlined.
@@ -125,7 +146,7 @@ impl fmt::Display for Stack {
 /// Addresses only, without looking names up.
 impl fmt::Debug for Stack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Stack({:x?})", self.0)
+        write!(f, "Stack({:x?})", self.addresses)
     }
 }
 

@@ -1,1 +1,136 @@
-//! Tests of stack.
+//! What a stack shows and what it leaves out.
+
+use app_ids::ServiceId;
+
+use super::*;
+use crate::errors::{BUG, SERVICE_INIT_FAILED};
+use crate::{Error, ServiceErrSpec, new_bug, service_init_error};
+
+const SERVICE: ServiceId = ServiceId::new(0x5e);
+
+#[inline(never)]
+fn raise() -> Error {
+    BUG.error(SERVICE).build()
+}
+
+#[inline(never)]
+fn deep(levels: usize) -> Error {
+    let error = if levels == 0 { raise() } else { deep(levels - 1) };
+    // Something to do after the call, or it is no call but a jump.
+    std::hint::black_box(error)
+}
+
+#[test]
+fn a_stack_begins_where_the_error_was_raised_and_has_files_and_lines() {
+    let frames = raise().stack().unwrap().frames();
+    assert!(frames[0].function.ends_with("raise"), "{frames:#?}");
+    let (file, line) = frames[0].place.clone().unwrap();
+    assert!(file.ends_with("app-errors/src/stack/tests.rs"), "{file}");
+    assert_eq!(line, raise().location().line());
+    assert!(frames[1].function.contains("a_stack_begins_where"), "{frames:#?}");
+}
+
+#[test]
+fn a_stack_leaves_out_who_captured_it_however_the_error_was_raised() {
+    let raised = [
+        BUG.error(SERVICE).message("m").build(),
+        ServiceErrSpec::new(SERVICE_INIT_FAILED, SERVICE).error().build(),
+        service_init_error(SERVICE, "cause"),
+        new_bug(None, "m", SERVICE, None, &[]),
+    ];
+    for error in raised {
+        let frames = error.stack().unwrap().frames();
+        assert!(frames[0].function.contains("a_stack_leaves_out"), "{frames:#?}");
+    }
+}
+
+#[test]
+#[rustfmt::skip]
+fn a_stack_begins_where_a_call_of_several_lines_raised() {
+    let error = BUG
+        .error(SERVICE)
+        .message("m")
+        .build();
+    let frames = error.stack().unwrap().frames();
+    assert!(frames[0].function.contains("a_stack_begins_where_a_call"), "{frames:#?}");
+    assert_eq!(frames[0].place.as_ref().map(|place| place.1), Some(error.location().line()), "{frames:#?}");
+}
+
+#[test]
+fn a_stack_leaves_out_the_threads_start() {
+    let error = std::thread::spawn(raise).join().unwrap();
+    let printed = error.stack().unwrap().to_string();
+    assert!(!printed.contains("__rust_begin_short_backtrace"), "{printed}");
+    assert!(!printed.contains("clone3") && !printed.contains("start_thread"), "{printed}");
+}
+
+#[test]
+fn of_a_deep_stack_64_addresses_are_kept() {
+    let error = deep(1_000);
+    let stack = error.stack().unwrap();
+    assert_eq!(stack.addresses().len(), 64);
+    assert!(stack.frames().last().unwrap().function.ends_with("deep"));
+}
+
+#[test]
+fn a_printed_stack_has_a_line_per_frame() {
+    let error = deep(3);
+    let stack = error.stack().unwrap();
+    let printed = stack.to_string();
+    assert_eq!(printed.lines().count(), stack.frames().len());
+    let first = printed.lines().next().unwrap();
+    assert!(first.starts_with("   0: ") && first.contains("raise (") && first.ends_with(')'), "{first}");
+}
+
+fn stack_of(addresses: &[usize]) -> Stack {
+    Stack { addresses: addresses.into(), raised_at: Location::caller() }
+}
+
+#[test]
+fn the_debug_form_is_the_addresses() {
+    let stack = stack_of(&[0x1f, 0x2e]);
+    assert_eq!(format!("{stack:?}"), "Stack([1f, 2e])");
+}
+
+#[test]
+fn an_address_without_a_name_prints_as_the_address() {
+    let stack = stack_of(&[0x10]);
+    assert_eq!(stack.to_string(), "   0: 0x10");
+}
+
+#[test]
+fn a_frame_stays_on_its_line() {
+    let frame = Frame { function: "f\n".to_owned(), place: Some(("a\u{1b}.rs".to_owned(), 7)) };
+    assert_eq!(frame.to_string(), r"f\n (a\u{1b}.rs:7)");
+    assert_eq!(Frame { place: None, ..frame }.to_string(), r"f\n");
+}
+
+/// Frames of a binary without line tables.
+fn named(functions: &[&str]) -> Vec<Frame> {
+    functions.iter().map(|function| Frame { function: (*function).to_owned(), place: None }).collect()
+}
+
+#[test]
+fn without_places_the_captures_frames_are_left_out_by_name() {
+    let stack = stack_of(&[]);
+    let frames = named(&[
+        "trace",
+        "backtrace::trace",
+        "<app_errors::stack::Stack>::capture",
+        "app_errors::spec::ErrSpec::error",
+        "quota::start",
+    ]);
+    assert_eq!(stack.start(&frames), 4);
+    assert_eq!(stack.start(&named(&["0x10", "0x20"])), 0);
+    assert_eq!(stack.start(&[]), 0);
+}
+
+#[test]
+fn own_frames_are_known_in_both_manglings() {
+    assert!(is_own("app_errors::spec::ErrSpec::error"));
+    assert!(is_own("<app_errors::spec::ErrSpec>::error"));
+    assert!(is_own("backtrace::backtrace::libunwind::trace"));
+    assert!(!is_own("quota::start"));
+    assert!(is_own("app_errors::constructors::config_error"));
+    assert!(!is_own("my_app_errors::constructors::raise"));
+}
