@@ -1,0 +1,257 @@
+//! The log: slog loggers for the application and its services, and one thread that writes.
+//!
+//! A record is formatted on the thread that logs and copied into a bounded buffer; the thread `log` writes whole
+//! batches. Nobody who logs ever waits for the sink: while it is full, closed or blocked, records are dropped and
+//! counted ([`Log::dropped`]). Levels of the application and of each service change while the program runs.
+//!
+//! In JSON, `event` comes before a record's own keys, an error under `err` is an object, and a key of a record that
+//! has the name of one of ours gets an underscore (`message_`).
+
+mod captured;
+mod dependencies;
+mod drain;
+mod errors;
+mod escape;
+mod fields;
+mod format;
+mod json;
+mod level;
+mod levels;
+mod queue;
+mod term;
+mod timestamp;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use app_ids::ServiceId;
+use parking_lot::Mutex;
+use slog::Logger;
+
+pub use self::captured::CapturedLog;
+pub use self::dependencies::capture_dependencies;
+pub use self::format::{LogFormat, ParseLogFormatError};
+pub use self::level::{LogLevel, ParseLogLevelError};
+pub use self::levels::LevelChange;
+
+use self::captured::Memory;
+use self::drain::{Form, Output, ServiceDrain};
+use self::levels::{Levels, Threshold};
+use self::queue::{Producers, Queue};
+use self::writer::Sink;
+use crate::Identity;
+
+/// The log of one application; a cheap handle.
+///
+/// When the last handle and logger are gone, the thread writes what it has and ends; [`Log::shut_down`] waits
+/// for that.
+#[derive(Clone)]
+pub struct Log(Arc<Inner>);
+
+struct Inner {
+    identity: Identity,
+    style: Style,
+    levels: Levels,
+    output: Output,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Style {
+    Json,
+    Term { colours: bool },
+}
+
+impl Log {
+    /// A log on standard error. Colours only on a terminal, and not if `NO_COLOR` is set.
+    ///
+    /// # Errors
+    ///
+    /// Standard error could not be duplicated, or no thread be started.
+    pub fn to_stderr(identity: &Identity, format: LogFormat, level: LogLevel) -> io::Result<Log> {
+        let is_terminal = io::stderr().is_terminal();
+        let no_colours = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let style = Style::new(format, is_terminal, is_terminal && !no_colours);
+        Log::with_sink(identity, style, level, Sink::stderr()?)
+    }
+
+    /// A log on any writer; [`LogFormat::Auto`] means JSON.
+    ///
+    /// The writer may fail or block in every way: only the thread of the log is concerned. It is flushed after
+    /// every batch. What it logs itself, through this or the `log` and `tracing` crates, is dropped.
+    ///
+    /// # Errors
+    ///
+    /// No thread could be started.
+    pub fn to_writer(
+        identity: &Identity,
+        format: LogFormat,
+        level: LogLevel,
+        writer: Box<dyn Write + Send>,
+    ) -> io::Result<Log> {
+        Log::with_sink(identity, Style::new(format, false, false), level, Sink::Writer(writer))
+    }
+
+    /// A log in memory, in JSON and without a thread: a record can be read when the call that logged it returned.
+    #[must_use]
+    pub fn captured(identity: &Identity, level: LogLevel) -> (Log, CapturedLog) {
+        let memory = Arc::new(Memory::default());
+        let log = Log(Arc::new(Inner {
+            identity: *identity,
+            style: Style::Json,
+            levels: Levels::new(level),
+            output: Output::Memory(Arc::clone(&memory)),
+            writer: Mutex::new(None),
+        }));
+        (log, CapturedLog(memory))
+    }
+
+    fn with_sink(identity: &Identity, style: Style, level: LogLevel, sink: Sink) -> io::Result<Log> {
+        let queue = Arc::new(Queue::new());
+        let form = style.form(identity, None);
+        let writer =
+            writer::spawn(Arc::clone(&queue), sink, Box::new(move |dropped| drop_report(&form, dropped)))?;
+        Ok(Log(Arc::new(Inner {
+            identity: *identity,
+            style,
+            levels: Levels::new(level),
+            output: Output::Queue(Arc::new(Producers::new(queue))),
+            writer: Mutex::new(Some(writer)),
+        })))
+    }
+
+    /// The application's logger.
+    pub fn logger(&self) -> Logger {
+        self.new_logger(self.0.levels.app_threshold(), None)
+    }
+
+    /// A logger of a service: its records name the service, its level is the service's.
+    pub fn service_logger(&self, id: ServiceId, name: &str) -> Logger {
+        self.new_logger(self.0.levels.service_threshold(id), Some((id, name)))
+    }
+
+    fn new_logger(&self, threshold: Threshold, service: Option<(ServiceId, &str)>) -> Logger {
+        let form = self.0.style.form(&self.0.identity, service);
+        let drain = ServiceDrain { threshold, form, output: AssertUnwindSafe(self.0.output.clone()) };
+        Logger::root(drain, slog::o!())
+    }
+
+    /// From which level on the application's records are written, and those of services without a level of
+    /// their own.
+    #[must_use]
+    pub fn level(&self) -> LogLevel {
+        self.0.levels.app_level()
+    }
+
+    /// Sets the application's level, at once and for every logger there is.
+    pub fn set_level(&self, level: LogLevel) -> LevelChange {
+        let change = self.0.levels.set_app(level);
+        dependencies::level_changed(self);
+        change
+    }
+
+    /// From which level on the records of this service are written.
+    #[must_use]
+    pub fn service_level(&self, id: ServiceId) -> LogLevel {
+        self.0.levels.service_level(id)
+    }
+
+    /// Sets the level of a service, which need not exist yet; `None` makes it follow the application's.
+    pub fn set_service_level(&self, id: ServiceId, level: Option<LogLevel>) -> LevelChange {
+        self.0.levels.set_service(id, level)
+    }
+
+    /// Takes a change back: the level is what it was before, unless it was changed again since. Then the later
+    /// change stays in force, and what it gives way to, once it is taken back, is the level before both.
+    ///
+    /// Whether there was anything to take back.
+    #[expect(clippy::needless_pass_by_value, reason = "a change is taken back once")]
+    pub fn revert(&self, change: LevelChange) -> bool {
+        let reverted = self.0.levels.revert(&change);
+        dependencies::level_changed(self);
+        reverted
+    }
+
+    /// How many records were submitted and will never be written, since the sink was full, closed or blocked.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.0.output.counters().dropped()
+    }
+
+    /// How many records of this level were written in full. Exact after a [`flush`](Self::flush); the record that
+    /// tells of dropped ones is not counted.
+    #[must_use]
+    pub fn written(&self, level: LogLevel) -> u64 {
+        self.0.output.counters().written(level)
+    }
+
+    /// Blocks until all that was logged before is written, or dropped and counted; `false` if `deadline` passed first.
+    #[must_use]
+    pub fn flush(&self, deadline: Duration) -> bool {
+        self.0.output.flush(deadline)
+    }
+
+    /// Ends the log: writes what was logged before, drops and counts what is logged after. Blocks for at most
+    /// `deadline`; `false` if the sink did not take everything by then, and its thread is left behind.
+    #[must_use]
+    pub fn shut_down(&self, deadline: Duration) -> bool {
+        let Output::Queue(producers) = &self.0.output else { return true };
+        let stopped = producers.queue.stop(Instant::now() + deadline);
+        let writer = if stopped { self.0.writer.lock().take() } else { None };
+        if let Some(writer) = writer {
+            // It said that it is done: this takes no time. Its panics are caught in there.
+            let _ = writer.join();
+        }
+        stopped
+    }
+
+    fn is_same(&self, other: &Log) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl fmt::Debug for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Log")
+            .field("style", &self.0.style)
+            .field("level", &self.level())
+            .field("dropped", &self.dropped())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Style {
+    fn new(format: LogFormat, is_terminal: bool, colours: bool) -> Self {
+        match format.resolve(is_terminal) {
+            LogFormat::Term => Style::Term { colours },
+            LogFormat::Json | LogFormat::Auto => Style::Json,
+        }
+    }
+
+    fn form(self, identity: &Identity, service: Option<(ServiceId, &str)>) -> Form {
+        match self {
+            Style::Json => Form::Json { prefix: json::prefix(identity, service).into() },
+            Style::Term { colours } => Form::Term { name: service.map(|(_, name)| name.into()), colours },
+        }
+    }
+}
+
+fn drop_report(form: &Form, dropped: u64) -> Vec<u8> {
+    form.line(
+        &slog::record!(
+            slog::Level::Warning,
+            "",
+            &format_args!("log records dropped"),
+            slog::b!("dropped" => dropped)
+        ),
+        &slog::OwnedKVList::from(slog::o!()),
+    )
+}

@@ -1,0 +1,236 @@
+//! The records of the `log` and `tracing` crates, which dependencies use, as records of ours.
+//!
+//! Both crates have one receiver per process; ours passes on to the [`Log`] that was named last. Trace records
+//! have no level here and are left out, as are spans.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Once};
+
+use arc_swap::ArcSwapOption;
+use slog::{Drain, KV, Key, Level, Record, RecordLocation, RecordStatic, Serializer};
+use tracing_core::field::{Field, Visit};
+use tracing_core::subscriber::Interest;
+use tracing_core::{Event, LevelFilter, Metadata, Subscriber, span};
+
+use super::{Log, LogLevel, drain};
+
+static RECEIVER: ArcSwapOption<Receiver> = ArcSwapOption::const_empty();
+static INSTALL: Once = Once::new();
+/// The `log` crate reports to us, so its level is ours to set.
+static LOG_IS_OURS: AtomicBool = AtomicBool::new(false);
+
+struct Receiver {
+    log: Log,
+    logger: slog::Logger,
+}
+
+/// Makes `log` the log of what dependencies report through the `log` and `tracing` crates, at the level of the
+/// application. For the whole process: a later call takes over. If one of the two crates reports to something
+/// else already, that stays so.
+pub fn capture_dependencies(log: &Log) {
+    RECEIVER.store(Some(Arc::new(Receiver { log: log.clone(), logger: log.logger() })));
+    INSTALL.call_once(|| {
+        LOG_IS_OURS.store(log::set_logger(&Bridge).is_ok(), Ordering::Relaxed);
+        // Refused when the program set one of its own: its choice.
+        let _ = tracing_core::dispatcher::set_global_default(tracing_core::Dispatch::new(Bridge));
+    });
+    level_changed(log);
+}
+
+/// Tells both crates of `log`'s level, if it is the one that they report to; they cache it.
+pub(super) fn level_changed(log: &Log) {
+    let level = match &*RECEIVER.load() {
+        Some(receiver) if receiver.log.is_same(log) => log.level(),
+        _ => return,
+    };
+    if LOG_IS_OURS.load(Ordering::Relaxed) {
+        log::set_max_level(match level {
+            LogLevel::Debug => log::LevelFilter::Debug,
+            LogLevel::Info => log::LevelFilter::Info,
+            LogLevel::Warn => log::LevelFilter::Warn,
+            LogLevel::Error => log::LevelFilter::Error,
+        });
+    }
+    tracing_core::callsite::rebuild_interest_cache();
+}
+
+/// The logger to use for a record of `level`, if it is to be written at all.
+fn receiver_for(level: Option<Level>) -> Option<slog::Logger> {
+    let level = level?;
+    if drain::refuses_records() {
+        return None;
+    }
+    let receiver = RECEIVER.load();
+    let logger = &receiver.as_ref()?.logger;
+    logger.is_enabled(level).then(|| logger.clone())
+}
+
+struct Bridge;
+
+fn level_of_log(level: log::Level) -> Option<Level> {
+    match level {
+        log::Level::Error => Some(Level::Error),
+        log::Level::Warn => Some(Level::Warning),
+        log::Level::Info => Some(Level::Info),
+        log::Level::Debug => Some(Level::Debug),
+        log::Level::Trace => None,
+    }
+}
+
+impl log::Log for Bridge {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        receiver_for(level_of_log(metadata.level())).is_some()
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        let level = level_of_log(record.level());
+        if let (Some(level), Some(logger)) = (level, receiver_for(level)) {
+            let fixed = RecordStatic { location: &NOWHERE, tag: "", level };
+            logger.log(&Record::new(&fixed, record.args(), slog::b!("target" => record.target())));
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+/// Our records do not show a place in the source.
+const NOWHERE: RecordLocation = RecordLocation { file: "", line: 0, column: 0, function: "", module: "" };
+
+fn level_of_tracing(metadata: &Metadata<'_>) -> Option<Level> {
+    match *metadata.level() {
+        _ if !metadata.is_event() => None,
+        tracing_core::Level::ERROR => Some(Level::Error),
+        tracing_core::Level::WARN => Some(Level::Warning),
+        tracing_core::Level::INFO => Some(Level::Info),
+        tracing_core::Level::DEBUG => Some(Level::Debug),
+        _ => None,
+    }
+}
+
+impl Subscriber for Bridge {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        receiver_for(level_of_tracing(metadata)).is_some()
+    }
+
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        // Asked again whenever the level or the receiver changes.
+        let enabled = match (level_of_tracing(metadata), &*RECEIVER.load()) {
+            (Some(level), Some(receiver)) => receiver.logger.is_enabled(level),
+            _ => false,
+        };
+        if enabled { Interest::always() } else { Interest::never() }
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(match RECEIVER.load().as_ref()?.log.level() {
+            LogLevel::Debug => LevelFilter::DEBUG,
+            LogLevel::Info => LevelFilter::INFO,
+            LogLevel::Warn => LevelFilter::WARN,
+            LogLevel::Error => LevelFilter::ERROR,
+        })
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        let level = level_of_tracing(event.metadata());
+        if let (Some(level), Some(logger)) = (level, receiver_for(level)) {
+            let mut message = Message::default();
+            event.record(&mut message);
+            let fixed = RecordStatic { location: &NOWHERE, tag: "", level };
+            let fields = EventFields { event, count: message.others };
+            logger.log(&Record::new(&fixed, &format_args!("{}", message.text), slog::BorrowedKV(&fields)));
+        }
+    }
+
+    // Spans are never enabled, so none of these is called with one of ours.
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+    fn enter(&self, _: &span::Id) {}
+
+    fn exit(&self, _: &span::Id) {}
+}
+
+const MESSAGE: &str = "message";
+
+/// Finds the message, and counts the fields that are not it.
+#[derive(Default)]
+struct Message {
+    text: String,
+    others: usize,
+}
+
+impl Visit for Message {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if field.name() == MESSAGE {
+            self.text = format!("{value:?}");
+        } else {
+            self.others += 1;
+        }
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.record_debug(field, &format_args!("{value}"));
+    }
+}
+
+/// The fields of an event and its target, in slog's order: the last one first.
+struct EventFields<'a> {
+    event: &'a Event<'a>,
+    count: usize,
+}
+
+impl KV for EventFields<'_> {
+    fn serialize(&self, _: &Record<'_>, serializer: &mut dyn Serializer) -> slog::Result {
+        for wanted in (0..self.count).rev() {
+            let mut one = OneField { wanted, at: 0, serializer, outcome: Ok(()) };
+            self.event.record(&mut one);
+            one.outcome?;
+        }
+        serializer.emit_str("target", self.event.metadata().target())
+    }
+}
+
+/// Emits one field: a visitor is handed all of them, and in the wrong order.
+struct OneField<'a> {
+    wanted: usize,
+    at: usize,
+    serializer: &'a mut dyn Serializer,
+    outcome: slog::Result,
+}
+
+impl OneField<'_> {
+    fn emit(&mut self, field: &Field, emit: impl FnOnce(&mut dyn Serializer, Key) -> slog::Result) {
+        if field.name() != MESSAGE {
+            if self.at == self.wanted {
+                self.outcome = emit(self.serializer, field.name());
+            }
+            self.at += 1;
+        }
+    }
+}
+
+macro_rules! record {
+    ($($record:ident $emit:ident $type:ty),+) => {
+        $(fn $record(&mut self, field: &Field, value: $type) {
+            self.emit(field, |serializer, key| serializer.$emit(key, value));
+        })+
+    };
+}
+
+impl Visit for OneField<'_> {
+    record! {
+        record_f64 emit_f64 f64, record_i64 emit_i64 i64, record_u64 emit_u64 u64, record_i128 emit_i128 i128,
+        record_u128 emit_u128 u128, record_bool emit_bool bool, record_str emit_str &str,
+        record_error emit_error &(dyn std::error::Error + 'static)
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.emit(field, |serializer, key| serializer.emit_arguments(key, &format_args!("{value:?}")));
+    }
+}

@@ -1,0 +1,197 @@
+//! Between slog and the output: decides, formats on the caller's thread, hands the line on.
+
+use std::cell::Cell;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use slog::{Drain, Never, OwnedKVList, Record};
+
+use super::LogLevel;
+use super::captured::Memory;
+use super::json::JsonFormatter;
+use super::levels::Threshold;
+use super::queue::{Counters, Producers};
+use super::term;
+
+/// A value that logs while it is printed may hold one that does the same; deeper is a mistake.
+const MAX_DEPTH: u8 = 4;
+/// `Logger::flush` has no deadline of its own.
+const FLUSH_DEADLINE: Duration = Duration::from_secs(1);
+
+/// Where lines go.
+#[derive(Debug, Clone)]
+pub(super) enum Output {
+    Queue(Arc<Producers>),
+    Memory(Arc<Memory>),
+}
+
+impl Output {
+    fn submit(&self, line: &[u8], level: LogLevel) {
+        match self {
+            Output::Queue(producers) => producers.queue.submit(line, level),
+            Output::Memory(memory) => memory.submit(line, level),
+        }
+    }
+
+    pub(super) fn counters(&self) -> &Counters {
+        match self {
+            Output::Queue(producers) => &producers.queue.counters,
+            Output::Memory(memory) => &memory.counters,
+        }
+    }
+
+    pub(super) fn flush(&self, deadline: Duration) -> bool {
+        match self {
+            Output::Queue(producers) => producers.queue.flush(Instant::now() + deadline),
+            Output::Memory(_) => true,
+        }
+    }
+}
+
+/// How the lines of one logger look.
+#[derive(Debug, Clone)]
+pub(super) enum Form {
+    /// The keys that are the same in all its records, as JSON text.
+    Json { prefix: Arc<[u8]> },
+    /// The service's name.
+    Term { name: Option<Arc<str>>, colours: bool },
+}
+
+/// The drain of one logger and its children.
+#[derive(Debug)]
+pub(super) struct ServiceDrain {
+    pub(super) threshold: Threshold,
+    pub(super) form: Form,
+    /// The locks inside do not poison, and no panic passes a lock.
+    pub(super) output: AssertUnwindSafe<Output>,
+}
+
+impl Drain for ServiceDrain {
+    type Ok = ();
+    type Err = Never;
+
+    #[inline]
+    fn log(&self, record: &Record<'_>, values: &OwnedKVList) -> Result<(), Never> {
+        if self.threshold.admits(record.level()) {
+            self.submit(record, values);
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn is_enabled(&self, level: slog::Level) -> bool {
+        self.threshold.admits(level)
+    }
+
+    fn flush(&self) -> Result<(), slog::FlushError> {
+        if self.output.flush(FLUSH_DEADLINE) {
+            Ok(())
+        } else {
+            Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into())
+        }
+    }
+}
+
+impl ServiceDrain {
+    fn submit(&self, record: &Record<'_>, values: &OwnedKVList) {
+        let level = LogLevel::from_slog(record.level());
+        let submitted = with_scratch(|scratch| {
+            scratch.line.clear();
+            self.form.write(scratch, record, values);
+            self.output.submit(&scratch.line, level);
+        });
+        if !submitted {
+            self.output.counters().count_dropped(1);
+        }
+    }
+}
+
+impl Form {
+    fn write(&self, scratch: &mut Scratch, record: &Record<'_>, values: &OwnedKVList) {
+        match self {
+            Form::Json { prefix } => scratch.json.write(&mut scratch.line, prefix, record, values),
+            Form::Term { name, colours } => {
+                term::write(&mut scratch.line, name.as_ref(), *colours, record, values);
+            }
+        }
+    }
+
+    /// The line of a record that is not submitted.
+    pub(super) fn line(&self, record: &Record<'_>, values: &OwnedKVList) -> Vec<u8> {
+        let mut scratch = Scratch::new();
+        self.write(&mut scratch, record, values);
+        scratch.line
+    }
+}
+
+/// What a thread formats with.
+#[derive(Debug)]
+struct Scratch {
+    line: Vec<u8>,
+    json: JsonFormatter,
+}
+
+impl Scratch {
+    fn new() -> Box<Self> {
+        Box::new(Scratch { line: Vec::with_capacity(1024), json: JsonFormatter::new() })
+    }
+}
+
+struct Local {
+    /// Records being formatted on this thread: one inside the other, when printing a value logs.
+    depth: Cell<u8>,
+    /// Empty while in use: a record inside a record gets a scratch of its own.
+    scratch: Cell<Option<Box<Scratch>>>,
+}
+
+thread_local! {
+    static LOCAL: Local = const { Local { depth: Cell::new(0), scratch: Cell::new(None) } };
+}
+
+/// Records of this thread are dropped from now on: it is the one that writes them.
+pub(super) fn refuse_records_of_this_thread() {
+    let _ = LOCAL.try_with(|local| local.depth.set(MAX_DEPTH));
+}
+
+/// Whether a record of this thread would be dropped, being logged by our own work.
+pub(super) fn refuses_records() -> bool {
+    LOCAL.try_with(|local| local.depth.get() >= MAX_DEPTH).unwrap_or(false)
+}
+
+/// `false` if records are nested too deeply, and `format` was not called.
+fn with_scratch(format: impl FnOnce(&mut Scratch)) -> bool {
+    let mut format = Some(format);
+    let done = LOCAL.try_with(|local| {
+        let depth = local.depth.get();
+        if depth >= MAX_DEPTH {
+            return false;
+        }
+        let _depth = Restore { depth: &local.depth, before: depth };
+        local.depth.set(depth + 1);
+        let mut scratch = local.scratch.take().unwrap_or_else(Scratch::new);
+        if let Some(format) = format.take() {
+            format(&mut scratch);
+        }
+        local.scratch.set(Some(scratch));
+        true
+    });
+    // A thread that logs while its locals are being destroyed.
+    done.unwrap_or_else(|_| {
+        if let Some(format) = format {
+            format(&mut Scratch::new());
+        }
+        true
+    })
+}
+
+struct Restore<'a> {
+    depth: &'a Cell<u8>,
+    before: u8,
+}
+
+impl Drop for Restore<'_> {
+    fn drop(&mut self) {
+        self.depth.set(self.before);
+    }
+}

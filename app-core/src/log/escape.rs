@@ -1,0 +1,181 @@
+//! Text made safe to stand in one line: JSON strings, and lines for a terminal.
+//!
+//! Beyond what JSON demands, every control character (C0, DEL, C1) and the line and paragraph separators
+//! are escaped, since viewers of logs break lines at them or act on them.
+
+use std::fmt;
+
+/// What to do with a byte of a JSON string.
+const PLAIN: u8 = 0;
+/// A character that is escaped.
+const ESCAPE: u8 = 1;
+/// The first byte of a two or three byte sequence, some of which are escaped.
+const LOOK: u8 = 2;
+
+const CLASS: [u8; 256] = {
+    let mut class = [PLAIN; 256];
+    let mut byte = 0;
+    while byte < 0x20 {
+        class[byte] = ESCAPE;
+        byte += 1;
+    }
+    class[b'"' as usize] = ESCAPE;
+    class[b'\\' as usize] = ESCAPE;
+    class[0x7f] = ESCAPE;
+    class[0xc2] = LOOK; // U+0080 ..= U+00BF
+    class[0xe2] = LOOK; // U+2000 ..= U+2FFF
+    class
+};
+
+/// Appends `text` as the inside of a JSON string.
+pub(super) fn push_json(out: &mut Vec<u8>, text: &str) {
+    let bytes = text.as_bytes();
+    let mut copied = 0;
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        let (length, code) = match CLASS[usize::from(byte)] {
+            PLAIN => {
+                at += 1;
+                continue;
+            }
+            ESCAPE => (1, u32::from(byte)),
+            _ => match unsafe_sequence(&bytes[at..]) {
+                Some(found) => found,
+                None => {
+                    at += 1;
+                    continue;
+                }
+            },
+        };
+        out.extend_from_slice(&bytes[copied..at]);
+        push_escape(out, code);
+        at += length;
+        copied = at;
+    }
+    out.extend_from_slice(&bytes[copied..]);
+}
+
+/// Appends JSON that is well-formed already, such as a serializer made, escaping what JSON lets through.
+pub(super) fn push_finished_json(out: &mut Vec<u8>, json: &[u8]) {
+    let mut copied = 0;
+    let mut at = 0;
+    while let Some(&byte) = json.get(at) {
+        let found = match byte {
+            0x7f => Some((1, 0x7f)),
+            0xc2 | 0xe2 => unsafe_sequence(&json[at..]),
+            _ => None,
+        };
+        let Some((length, code)) = found else {
+            at += 1;
+            continue;
+        };
+        out.extend_from_slice(&json[copied..at]);
+        push_escape(out, code);
+        at += length;
+        copied = at;
+    }
+    out.extend_from_slice(&json[copied..]);
+}
+
+/// Length in bytes and code point of a C1 control or a separator at the start of `bytes`.
+fn unsafe_sequence(bytes: &[u8]) -> Option<(usize, u32)> {
+    match bytes {
+        [0xc2, second @ 0x80..=0x9f, ..] => Some((2, u32::from(*second))),
+        [0xe2, 0x80, 0xa8, ..] => Some((3, 0x2028)),
+        [0xe2, 0x80, 0xa9, ..] => Some((3, 0x2029)),
+        _ => None,
+    }
+}
+
+#[cold]
+fn push_escape(out: &mut Vec<u8>, code: u32) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let short = match code {
+        0x22 => b'"',
+        0x5c => b'\\',
+        0x08 => b'b',
+        0x09 => b't',
+        0x0a => b'n',
+        0x0c => b'f',
+        0x0d => b'r',
+        _ => {
+            out.extend_from_slice(b"\\u");
+            out.extend([12, 8, 4, 0].map(|shift| HEX[(code >> shift) as usize & 0xf]));
+            return;
+        }
+    };
+    out.extend_from_slice(&[b'\\', short]);
+}
+
+/// Appends `text` for a terminal: controls, separators and characters that reorder text become `\u{..}`.
+pub(super) fn push_term(out: &mut Vec<u8>, text: &str) {
+    for c in text.chars() {
+        if is_harmful_on_a_terminal(c) {
+            out.extend(c.escape_default().map(|escaped| escaped as u8));
+        } else {
+            out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+        }
+    }
+}
+
+fn is_harmful_on_a_terminal(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Writes text into a JSON string until it is `limit` bytes long; counts what does not fit.
+pub(super) struct Bounded<'a> {
+    out: &'a mut Vec<u8>,
+    end: usize,
+    cut_bytes: usize,
+}
+
+impl<'a> Bounded<'a> {
+    pub(super) fn new(out: &'a mut Vec<u8>, limit: usize) -> Self {
+        let end = out.len() + limit;
+        Bounded { out, end, cut_bytes: 0 }
+    }
+
+    pub(super) fn push(&mut self, text: &str) {
+        // No byte becomes more than six.
+        if self.cut_bytes == 0 && text.len().saturating_mul(6) <= self.end.saturating_sub(self.out.len()) {
+            push_json(self.out, text);
+        } else {
+            self.push_to_the_end(text);
+        }
+    }
+
+    fn push_to_the_end(&mut self, text: &str) {
+        let mut rest = text;
+        while self.cut_bytes == 0
+            && let Some(c) = rest.chars().next()
+        {
+            let before = self.out.len();
+            let (first, others) = rest.split_at(c.len_utf8());
+            push_json(self.out, first);
+            if self.out.len() > self.end {
+                self.out.truncate(before);
+                break;
+            }
+            rest = others;
+        }
+        self.cut_bytes += rest.len();
+    }
+
+    /// Says how much was cut, if anything was.
+    pub(super) fn finish(self) {
+        if self.cut_bytes > 0 {
+            let mut number = itoa::Buffer::new();
+            self.out.extend_from_slice("… (".as_bytes());
+            self.out.extend_from_slice(number.format(self.cut_bytes).as_bytes());
+            self.out.extend_from_slice(b" bytes cut)");
+        }
+    }
+}
+
+impl fmt::Write for Bounded<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.push(text);
+        Ok(())
+    }
+}

@@ -1,0 +1,82 @@
+//! A record as one line of JSON.
+//!
+//! `time level domain app release instance [svc svc_name] [event]`, the logger's own keys, the record's own keys in the
+//! order of the code, `message`.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::SystemTime;
+
+use app_ids::ServiceId;
+use slog::{OwnedKVList, Record};
+
+use super::LogLevel;
+use super::fields::{Fields, PANICKED, push_display, push_fixed};
+use super::timestamp::Timestamp;
+use crate::Identity;
+
+/// A line, its newline included.
+pub(super) const MAX_RECORD_BYTES: usize = 64 * 1024;
+/// A text; what is longer is cut, and the cut is said.
+pub(super) const MAX_VALUE_BYTES: usize = 16 * 1024;
+/// An error with its stack; the stack goes first when it is longer.
+pub(super) const MAX_ERROR_BYTES: usize = 32 * 1024;
+/// A key, and the list of keys that were cut.
+pub(super) const MAX_KEY_BYTES: usize = 256;
+/// All fields of a record; what is left to [`MAX_RECORD_BYTES`] is for the message and our own keys.
+pub(super) const MAX_FIELDS_BYTES: usize = MAX_RECORD_BYTES - MAX_VALUE_BYTES - 2048;
+
+/// What a thread needs to format records, kept from one record to the next.
+#[derive(Debug)]
+pub(super) struct JsonFormatter {
+    timestamp: Timestamp,
+    fields: Fields,
+}
+
+impl JsonFormatter {
+    pub(super) fn new() -> Self {
+        JsonFormatter { timestamp: Timestamp::new(), fields: Fields::default() }
+    }
+
+    /// Appends the line of a record; `prefix` is what [`prefix`] made for its logger.
+    pub(super) fn write(
+        &mut self,
+        out: &mut Vec<u8>,
+        prefix: &[u8],
+        record: &Record<'_>,
+        values: &OwnedKVList,
+    ) {
+        let level = LogLevel::from_slog(record.level());
+        self.fields.reset(level == LogLevel::Error);
+        self.fields.collect(record, &record.kv());
+        self.fields.collect(record, values);
+
+        out.extend_from_slice(b"{\"time\":\"");
+        out.extend_from_slice(self.timestamp.format(SystemTime::now()));
+        out.extend_from_slice(b"\",\"level\":\"");
+        out.extend_from_slice(level.lower_case().as_bytes());
+        out.push(b'"');
+        out.extend_from_slice(prefix);
+        self.fields.write(out);
+        out.extend_from_slice(b",\"message\":");
+        let start = out.len();
+        if catch_unwind(AssertUnwindSafe(|| push_display(out, record.msg()))).is_err() {
+            out.truncate(start);
+            push_display(out, &format_args!("{PANICKED}"));
+        }
+        out.extend_from_slice(b"}\n");
+    }
+}
+
+/// The keys that are the same in every record of a logger.
+pub(super) fn prefix(identity: &Identity, service: Option<(ServiceId, &str)>) -> Box<[u8]> {
+    let mut out = Vec::with_capacity(192);
+    push_fixed(&mut out, "domain", &identity.domain.hex());
+    push_fixed(&mut out, "app", &identity.app.hex());
+    push_fixed(&mut out, "release", &identity.release.hex());
+    push_fixed(&mut out, "instance", &identity.instance.hex());
+    if let Some((id, name)) = service {
+        push_fixed(&mut out, "svc", &id.hex());
+        push_fixed(&mut out, "svc_name", name);
+    }
+    out.into_boxed_slice()
+}

@@ -1,0 +1,131 @@
+//! The four levels of a log record, as flags, config and RPC name them.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// How grave a log record is, and from which gravity on records are written.
+///
+/// Ordered: `Debug` is the lowest. slog's `Critical` counts as `Error`, its `Trace` as `Debug`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(into = "&'static str", try_from = "String")]
+#[repr(u8)]
+pub enum LogLevel {
+    /// For whoever debugs the program.
+    Debug = 0,
+    /// What an operator wants to read later.
+    Info = 1,
+    /// Something is not as it should be, and the program copes.
+    Warn = 2,
+    /// Something failed.
+    Error = 3,
+}
+
+impl LogLevel {
+    /// All levels, lowest first.
+    pub const ALL: [LogLevel; 4] = [LogLevel::Debug, LogLevel::Info, LogLevel::Warn, LogLevel::Error];
+
+    /// The level as flags write it: `DEBUG`, `INFO`, `WARN` or `ERROR`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            LogLevel::Debug => "DEBUG",
+            LogLevel::Info => "INFO",
+            LogLevel::Warn => "WARN",
+            LogLevel::Error => "ERROR",
+        }
+    }
+
+    /// slog's level of that name.
+    #[must_use]
+    pub const fn as_slog(self) -> slog::Level {
+        match self {
+            LogLevel::Debug => slog::Level::Debug,
+            LogLevel::Info => slog::Level::Info,
+            LogLevel::Warn => slog::Level::Warning,
+            LogLevel::Error => slog::Level::Error,
+        }
+    }
+
+    /// The level that a record of slog's `level` is written with.
+    #[must_use]
+    pub const fn from_slog(level: slog::Level) -> LogLevel {
+        match level {
+            slog::Level::Critical | slog::Level::Error => LogLevel::Error,
+            slog::Level::Warning => LogLevel::Warn,
+            slog::Level::Info => LogLevel::Info,
+            slog::Level::Debug | slog::Level::Trace => LogLevel::Debug,
+        }
+    }
+
+    /// The level with this number ([`LogLevel::as_u8`]); numbers above the last are `Error`.
+    #[must_use]
+    pub const fn from_u8(number: u8) -> LogLevel {
+        match number {
+            0 => LogLevel::Debug,
+            1 => LogLevel::Info,
+            2 => LogLevel::Warn,
+            _ => LogLevel::Error,
+        }
+    }
+
+    /// 0 for `Debug` to 3 for `Error`.
+    #[must_use]
+    pub const fn as_u8(self) -> u8 {
+        self as u8
+    }
+
+    /// As the JSON form of a record writes it.
+    pub(super) const fn lower_case(self) -> &'static str {
+        match self {
+            LogLevel::Debug => "debug",
+            LogLevel::Info => "info",
+            LogLevel::Warn => "warn",
+            LogLevel::Error => "error",
+        }
+    }
+}
+
+impl fmt::Display for LogLevel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl From<LogLevel> for &'static str {
+    fn from(level: LogLevel) -> Self {
+        level.as_str()
+    }
+}
+
+impl FromStr for LogLevel {
+    type Err = ParseLogLevelError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        LogLevel::ALL
+            .into_iter()
+            .find(|level| text.eq_ignore_ascii_case(level.as_str()))
+            .ok_or_else(|| ParseLogLevelError { text: text.to_owned() })
+    }
+}
+
+impl TryFrom<String> for LogLevel {
+    type Error = ParseLogLevelError;
+
+    fn try_from(text: String) -> Result<Self, ParseLogLevelError> {
+        text.parse()
+    }
+}
+
+/// A text that names no log level.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParseLogLevelError {
+    text: String,
+}
+
+impl fmt::Display for ParseLogLevelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} is no log level; the levels are DEBUG, INFO, WARN and ERROR", self.text)
+    }
+}
+
+impl std::error::Error for ParseLogLevelError {}

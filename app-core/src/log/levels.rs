@@ -1,0 +1,206 @@
+//! Which records are written: the application's level, and levels of services that differ from it.
+//!
+//! 1. Whoever logs reads one atomic threshold, and nothing else.
+//! 2. Thresholds are written only with the lock held, so they agree with the layers under it.
+//! 3. A change is a layer on top of those before it. Taking it back removes that layer alone, in whatever
+//!    order temporary changes end; the level in force is always that of the topmost layer left.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use app_ids::ServiceId;
+use parking_lot::Mutex;
+
+use super::LogLevel;
+
+/// More changes than this on one target that were never taken back: the oldest become permanent.
+const MAX_LAYERS: usize = 16;
+
+/// From which level on a logger writes, as a number of slog's scale. Shared by the loggers of one service.
+#[derive(Debug, Clone)]
+pub(super) struct Threshold(Arc<AtomicU8>);
+
+impl Threshold {
+    fn new(level: LogLevel) -> Self {
+        Threshold(Arc::new(AtomicU8::new(slog_number(level))))
+    }
+
+    #[inline]
+    pub(super) fn admits(&self, level: slog::Level) -> bool {
+        // Relaxed: a level publishes no other data; a change is seen "soon", and that is what is promised.
+        slog_as_u8(level) <= self.0.load(Ordering::Relaxed)
+    }
+
+    fn set(&self, level: LogLevel) {
+        self.0.store(slog_number(level), Ordering::Relaxed);
+    }
+}
+
+/// slog counts downwards: Critical is 1, Trace 6.
+const fn slog_number(level: LogLevel) -> u8 {
+    match level {
+        LogLevel::Debug => slog_as_u8(slog::Level::Trace),
+        other => slog_as_u8(other.as_slog()),
+    }
+}
+
+const fn slog_as_u8(level: slog::Level) -> u8 {
+    match level {
+        slog::Level::Critical => 1,
+        slog::Level::Error => 2,
+        slog::Level::Warning => 3,
+        slog::Level::Info => 4,
+        slog::Level::Debug => 5,
+        slog::Level::Trace => 6,
+    }
+}
+
+/// One change of a level, to be taken back with [`Log::revert`](super::Log::revert).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "needed to revert the change; drop it to make the change permanent"]
+pub struct LevelChange {
+    service: Option<ServiceId>,
+    layer: u64,
+}
+
+impl LevelChange {
+    /// The service whose level was changed; `None` if it was the application's.
+    #[must_use]
+    pub fn service(&self) -> Option<ServiceId> {
+        self.service
+    }
+}
+
+/// The changes of one target, the one in force last; never empty.
+#[derive(Debug)]
+struct Layers<L>(Vec<(u64, L)>);
+
+impl<L: Copy> Layers<L> {
+    fn new(level: L) -> Self {
+        Layers(vec![(0, level)])
+    }
+
+    fn push(&mut self, layer: u64, level: L) {
+        if self.0.len() == MAX_LAYERS {
+            self.0.remove(0);
+        }
+        self.0.push((layer, level));
+    }
+
+    /// Whether there was such a layer. The last one left stays.
+    fn remove(&mut self, layer: u64) -> bool {
+        let found = self.0.iter().position(|(number, _)| *number == layer);
+        match found {
+            Some(at) if self.0.len() > 1 => {
+                self.0.remove(at);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn top(&self) -> Option<L> {
+        self.0.last().map(|(_, level)| *level)
+    }
+}
+
+#[derive(Debug)]
+struct ServiceLevel {
+    threshold: Threshold,
+    /// `None`: the application's level.
+    layers: Layers<Option<LogLevel>>,
+}
+
+#[derive(Debug)]
+struct State {
+    app: Layers<LogLevel>,
+    services: HashMap<ServiceId, ServiceLevel>,
+    last_layer: u64,
+}
+
+/// The levels of one application.
+#[derive(Debug)]
+pub(super) struct Levels {
+    app: Threshold,
+    state: Mutex<State>,
+}
+
+impl Levels {
+    pub(super) fn new(level: LogLevel) -> Self {
+        let state = State { app: Layers::new(level), services: HashMap::new(), last_layer: 0 };
+        Levels { app: Threshold::new(level), state: Mutex::new(state) }
+    }
+
+    pub(super) fn app_threshold(&self) -> Threshold {
+        self.app.clone()
+    }
+
+    pub(super) fn app_level(&self) -> LogLevel {
+        self.state.lock().app_level()
+    }
+
+    pub(super) fn service_threshold(&self, id: ServiceId) -> Threshold {
+        self.state.lock().service(id).threshold.clone()
+    }
+
+    pub(super) fn service_level(&self, id: ServiceId) -> LogLevel {
+        let state = self.state.lock();
+        let own = state.services.get(&id).and_then(|service| service.layers.top().flatten());
+        own.unwrap_or_else(|| state.app_level())
+    }
+
+    pub(super) fn set_app(&self, level: LogLevel) -> LevelChange {
+        let mut state = self.state.lock();
+        let layer = state.next_layer();
+        state.app.push(layer, level);
+        self.apply(&state);
+        LevelChange { service: None, layer }
+    }
+
+    pub(super) fn set_service(&self, id: ServiceId, level: Option<LogLevel>) -> LevelChange {
+        let mut state = self.state.lock();
+        let layer = state.next_layer();
+        state.service(id).layers.push(layer, level);
+        self.apply(&state);
+        LevelChange { service: Some(id), layer }
+    }
+
+    pub(super) fn revert(&self, change: &LevelChange) -> bool {
+        let mut state = self.state.lock();
+        let removed = match change.service {
+            None => state.app.remove(change.layer),
+            Some(id) => {
+                state.services.get_mut(&id).is_some_and(|service| service.layers.remove(change.layer))
+            }
+        };
+        self.apply(&state);
+        removed
+    }
+
+    fn apply(&self, state: &State) {
+        let app = state.app_level();
+        self.app.set(app);
+        for service in state.services.values() {
+            service.threshold.set(service.layers.top().flatten().unwrap_or(app));
+        }
+    }
+}
+
+impl State {
+    fn app_level(&self) -> LogLevel {
+        self.app.top().unwrap_or(LogLevel::Info)
+    }
+
+    fn next_layer(&mut self) -> u64 {
+        self.last_layer += 1;
+        self.last_layer
+    }
+
+    fn service(&mut self, id: ServiceId) -> &mut ServiceLevel {
+        let app = self.app_level();
+        self.services
+            .entry(id)
+            .or_insert_with(|| ServiceLevel { threshold: Threshold::new(app), layers: Layers::new(None) })
+    }
+}

@@ -1,0 +1,42 @@
+//! Tests of the log. None depends on how long something takes: they wait for what happens, with a deadline.
+
+mod bridges;
+mod levels;
+mod records;
+mod sinks;
+mod terminal;
+
+use std::time::Duration;
+
+use app_ids::{AppId, DomainId, InstanceId, ReleaseId, ServiceId};
+use slog::Logger;
+
+use super::{CapturedLog, Log, LogLevel};
+use crate::Identity;
+
+/// Far longer than anything here takes.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+const QUOTA: ServiceId = ServiceId::new(0xce1f_32c6_80e1_ef0b);
+
+fn identity() -> Identity {
+    Identity {
+        domain: DomainId::new(0xd0),
+        app: AppId::new(0xa1),
+        release: ReleaseId::new(0x7e),
+        instance: InstanceId::new(0x1),
+    }
+}
+
+fn captured() -> (Log, CapturedLog, Logger) {
+    let (log, captured) = Log::captured(&identity(), LogLevel::Debug);
+    let logger = log.logger();
+    (log, captured, logger)
+}
+
+/// The one record of a log.
+fn only(captured: &CapturedLog) -> serde_json::Value {
+    let mut records = captured.records();
+    assert_eq!(records.len(), 1, "{captured:?}");
+    records.remove(0)
+}

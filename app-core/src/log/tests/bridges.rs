@@ -1,0 +1,59 @@
+//! Records of the `log` and `tracing` crates. One test: both have one receiver per process.
+
+use serde_json::{Value, json};
+
+use super::identity;
+use crate::log::{CapturedLog, Log, LogLevel, capture_dependencies};
+
+/// Other tests of this process may log through the same bridges.
+fn ours(captured: &CapturedLog) -> Vec<Value> {
+    let is_ours =
+        |record: &Value| record["target"].as_str().is_some_and(|target| target.starts_with("bridged"));
+    captured.records().into_iter().filter(is_ours).collect()
+}
+
+fn log_at_all_levels() {
+    log::error!(target: "bridged::log", "log error");
+    log::debug!(target: "bridged::log", "log {}", "debug");
+    log::trace!(target: "bridged::log", "never");
+    tracing::warn!(target: "bridged::tracing", peer = "p", tries = 3_u64, ratio = 0.5, ok = true, shown = ?Some(1), "tracing {}", "warn");
+    tracing::debug!(target: "bridged::tracing", message = "forged\nline", time = 5, "tracing debug");
+    tracing::trace!(target: "bridged::tracing", "never");
+    let _span = tracing::info_span!(target: "bridged::tracing", "a span", key = 1).entered();
+}
+
+#[test]
+fn what_dependencies_log_arrives_with_its_target_fields_and_level() {
+    let (log, captured) = Log::captured(&identity(), LogLevel::Info);
+    capture_dependencies(&log);
+    log_at_all_levels();
+    let records = ours(&captured);
+    assert_eq!(records.len(), 2, "{captured:?}");
+    assert_eq!((&records[0]["message"], &records[0]["level"]), (&json!("log error"), &json!("error")));
+    assert_eq!(records[0]["target"], "bridged::log");
+    assert_eq!(records[1]["message"], "tracing warn");
+    let text = captured.text();
+    assert!(
+        text.contains(r#""target":"bridged::tracing","peer":"p","tries":3,"ratio":0.5,"ok":true,"shown":"Some(1)","message":"#),
+        "{text}"
+    );
+
+    // The level changes while the call sites have been asked already.
+    let change = log.set_level(LogLevel::Debug);
+    log_at_all_levels();
+    assert_eq!(ours(&captured).len(), 6);
+    assert_eq!(log::max_level(), log::LevelFilter::Debug);
+    assert!(log.revert(change));
+    log_at_all_levels();
+    assert_eq!(ours(&captured).len(), 8);
+
+    // Another application takes over, and the first is left alone.
+    let (second, second_captured) = Log::captured(&identity(), LogLevel::Error);
+    capture_dependencies(&second);
+    log_at_all_levels();
+    assert_eq!(ours(&second_captured).len(), 1);
+    let _ = log.set_level(LogLevel::Debug);
+    log_at_all_levels();
+    assert_eq!(ours(&captured).len(), 8);
+    assert_eq!(ours(&second_captured).len(), 2);
+}

@@ -1,0 +1,88 @@
+//! What a record looks like for people.
+
+use std::sync::Arc;
+
+use slog::{error, info, o};
+
+use super::super::term;
+use super::sinks::Shared;
+use super::{DEADLINE, QUOTA, identity};
+use crate::log::{Log, LogFormat, LogLevel};
+
+fn line(logged: impl FnOnce(&Log)) -> String {
+    let sink = Shared::default();
+    let log = Log::to_writer(&identity(), LogFormat::Term, LogLevel::Debug, Box::new(sink.clone())).unwrap();
+    logged(&log);
+    assert!(log.shut_down(DEADLINE));
+    sink.text()
+}
+
+#[test]
+fn a_line_has_time_level_service_message_and_fields_in_the_order_of_the_code() {
+    let text = line(|log| {
+        let logger = log.service_logger(QUOTA, "quota").new(o!("rule" => "default"));
+        info!(logger, "granted"; "permits" => 3, "key" => "k", "none" => None::<u8>);
+    });
+    let (time, rest) = text.split_once(' ').unwrap();
+    assert!(humantime::parse_rfc3339(time).is_ok(), "{text}");
+    assert_eq!(rest, "INFO  quota: granted, rule: default, permits: 3, key: k, none: none\n");
+}
+
+#[test]
+fn control_characters_and_text_that_reorders_are_escaped_everywhere() {
+    let text = line(|log| {
+        let logger = log.service_logger(QUOTA, "qu\nota");
+        let bad = "a\nb\x1b[31m\u{202e}\u{9b}é";
+        info!(logger, "{bad}"; "key\n" => bad, "display" => %bad, "serde" => slog::Serde(serde_json::json!(bad)));
+    });
+    assert_eq!(text.matches('\n').count(), 1, "{text}");
+    assert!(!text.trim_end().chars().any(|c| c.is_control() || c == '\u{202e}'), "{text:?}");
+    assert!(text.contains(r"INFO  qu\nota: a\nb\u{1b}[31m\u{202e}\u{9b}é, key\n: a\nb"), "{text}");
+}
+
+#[test]
+fn values_that_panic_or_fail_do_not_take_the_process_along() {
+    struct Panics;
+    impl std::fmt::Display for Panics {
+        fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            panic!("Display panics");
+        }
+    }
+    struct Fails;
+    impl std::fmt::Display for Fails {
+        fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            Err(std::fmt::Error)
+        }
+    }
+    let text = line(
+        |log| error!(log.logger(), "it {}", Panics; "a" => 1, "bad" => %Panics, "b" => 2, "fails" => %Fails),
+    );
+    assert!(text.ends_with("ERROR <panicked>, a: 1, bad: <panicked>, b: 2, fails: <failed>\n"), "{text}");
+}
+
+#[test]
+fn long_values_are_cut() {
+    let text = line(|log| info!(log.logger(), "m"; "long" => "é".repeat(16 * 1024)));
+    assert!(text.ends_with("(16384 bytes cut)\n"));
+}
+
+#[test]
+fn colours_are_codes_around_the_text_that_are_all_reset() {
+    let mut out = Vec::new();
+    term::write(
+        &mut out,
+        Some(&Arc::from("oven")),
+        true,
+        &slog::record!(slog::Level::Warning, "", &format_args!("hot"), slog::b!("degrees" => 90)),
+        &slog::OwnedKVList::from(o!()),
+    );
+    let text = String::from_utf8(out).unwrap();
+    assert!(
+        text.contains(
+            "\x1b[33mWARN \x1b[0m \x1b[35moven\x1b[0m: \x1b[1mhot\x1b[0m, \x1b[36mdegrees\x1b[0m: 90"
+        ),
+        "{text:?}"
+    );
+    let codes = text.matches("\x1b[").count();
+    assert_eq!(text.matches("\x1b[0m").count() * 2, codes);
+}

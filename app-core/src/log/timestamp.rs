@@ -1,0 +1,45 @@
+//! The time of a record: RFC 3339, UTC, nanoseconds.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// `2026-07-01T12:34:56.123456789Z`
+pub(super) const LENGTH: usize = 30;
+
+/// The last second of year 9999, after which RFC 3339 has no form.
+const LAST_SECOND: u64 = 253_402_300_799;
+
+/// Formats times that are mostly of the same second as the last: only the fraction is written anew.
+#[derive(Debug)]
+pub(super) struct Timestamp {
+    second: u64,
+    text: [u8; LENGTH],
+}
+
+impl Timestamp {
+    pub(super) fn new() -> Self {
+        Timestamp { second: 0, text: *b"1970-01-01T00:00:00.000000000Z" }
+    }
+
+    /// A clock set before 1970 gives the first moment of 1970.
+    pub(super) fn format(&mut self, time: SystemTime) -> &[u8; LENGTH] {
+        let since_epoch = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let second = since_epoch.as_secs().min(LAST_SECOND);
+        if second != self.second {
+            self.set_second(second);
+        }
+        let mut rest = since_epoch.subsec_nanos();
+        for digit in self.text[20..29].iter_mut().rev() {
+            *digit = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+        &self.text
+    }
+
+    fn set_second(&mut self, second: u64) {
+        let whole = humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(second)).to_string();
+        if let Some(text) = whole.as_bytes().get(..19) {
+            self.text[..19].copy_from_slice(text);
+            self.second = second;
+        }
+    }
+}
