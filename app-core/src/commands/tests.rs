@@ -1,1 +1,232 @@
-//! Tests.
+//! Command servers and channels: what runs, in which order, and what a kill means for whoever waits.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use app_errors::{Error, errors};
+use app_ids::ServiceId;
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use crate::{CommandServer, Service, testing::TestApp};
+
+const ID: ServiceId = ServiceId::new(7);
+
+async fn fixture() -> (TestApp, Service) {
+    let app = TestApp::empty().await;
+    let service = app.service(ID, "seven");
+    (app, service)
+}
+
+fn failure(message: &str) -> Error {
+    errors::SERVICE_NOT_AVAILABLE.error(ID).message(message).build()
+}
+
+#[tokio::test]
+async fn commands_run_one_after_another_in_the_order_of_their_submission() {
+    let (app, service) = fixture().await;
+    let server = service.command_server("list", 16, Vec::new()).unwrap();
+    for i in 0..1000 {
+        server.submit(move |list: &mut Vec<i32>| list.push(i)).await.unwrap();
+    }
+    assert_eq!(server.call(|list| list.clone()).await.unwrap(), (0..1000).collect::<Vec<_>>());
+    app.stop().await.expect_clean();
+}
+
+#[tokio::test]
+async fn a_full_queue_makes_submit_wait_and_try_submit_fail() {
+    let (app, service) = fixture().await;
+    let (channel, mut commands) = crate::ServiceCommandChannel::<u32>::new(&service, "narrow", 2).unwrap();
+    channel.try_submit(|n| *n += 1).unwrap();
+    channel.try_submit(|n| *n += 1).unwrap();
+    let refused = channel.try_submit(|n| *n += 100).unwrap_err();
+    assert!(refused.is(&errors::SERVICE_NOT_AVAILABLE));
+    assert!(refused.to_string().contains("\"narrow\""), "{refused}");
+    assert_eq!((channel.depth(), channel.capacity()), (2, 2));
+    let waiting = tokio::spawn({
+        let channel = channel.clone();
+        async move { channel.submit(|n| *n += 10).await }
+    });
+    tokio::task::yield_now().await;
+    assert!(!waiting.is_finished());
+    let mut n = 0;
+    for _ in 0..3 {
+        commands.recv().await.unwrap().run(&mut n);
+    }
+    waiting.await.unwrap().unwrap();
+    assert_eq!(n, 12);
+    app.stop().await.expect_clean();
+}
+
+#[tokio::test]
+async fn what_was_accepted_before_a_kill_runs_before_destroy_and_later_commands_are_refused() {
+    let (app, service) = fixture().await;
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let (at_init, at_destroy) = (Arc::clone(&log), Arc::clone(&log));
+    let server = CommandServer::builder("log", 256)
+        .init(move |(): &mut ()| {
+            at_init.lock().push("init".to_owned());
+            Ok(())
+        })
+        .destroy(move |(): &mut ()| {
+            at_destroy.lock().push("destroy".to_owned());
+            Ok(())
+        })
+        .start(&service, ())
+        .await
+        .unwrap();
+    for i in 0..200 {
+        let log = Arc::clone(&log);
+        server.try_submit(move |()| log.lock().push(i.to_string())).unwrap();
+    }
+    service.kill("enough");
+    assert!(server.submit(|()| ()).await.unwrap_err().is(&errors::SERVICE_NOT_ALIVE));
+    assert!(server.call(|()| ()).await.unwrap_err().is(&errors::SERVICE_NOT_ALIVE));
+    assert!(server.try_submit(|()| ()).unwrap_err().is(&errors::SERVICE_NOT_ALIVE));
+    service.wait().await.unwrap();
+    server.ended().await.unwrap();
+    let expected: Vec<_> = ["init".to_owned()]
+        .into_iter()
+        .chain((0..200).map(|i| i.to_string()))
+        .chain(["destroy".to_owned()])
+        .collect();
+    assert_eq!(*log.lock(), expected);
+    app.stop().await.expect_clean();
+}
+
+#[tokio::test]
+async fn a_submit_that_waits_for_room_is_refused_when_the_service_is_killed() {
+    let (app, service) = fixture().await;
+    let (channel, _commands) = crate::ServiceCommandChannel::<()>::new(&service, "stuck", 1).unwrap();
+    channel.submit(|()| ()).await.unwrap();
+    let waiting = tokio::spawn({
+        let channel = channel.clone();
+        async move { channel.submit(|()| ()).await }
+    });
+    tokio::task::yield_now().await;
+    service.kill("enough");
+    assert!(waiting.await.unwrap().unwrap_err().is(&errors::SERVICE_NOT_ALIVE));
+    app.stop().await.expect_clean();
+}
+
+#[tokio::test]
+async fn a_panicking_command_fails_the_service_and_everyone_who_waits() {
+    let (app, service) = fixture().await;
+    let ran = Arc::new(AtomicUsize::new(0));
+    let server = service.command_server("fragile", 16, ()).unwrap();
+    let (first, second, count) = (server.clone(), server.clone(), Arc::clone(&ran));
+    let boom = async move { first.call(|()| assert!(std::process::id() == 0, "boom")).await };
+    let after = async move { second.call(move |()| count.fetch_add(1, Ordering::Relaxed)).await };
+    let (boom, after) = tokio::join!(boom, after);
+    assert!(boom.unwrap_err().is(&errors::SERVICE_NOT_ALIVE));
+    assert!(after.unwrap_err().is(&errors::SERVICE_NOT_ALIVE));
+    assert!(service.wait().await.unwrap_err().to_string().ends_with("panicked: boom"));
+    assert_eq!(ran.load(Ordering::Relaxed), 0);
+    assert!(server.ended().await.unwrap_err().is(&errors::SERVICE_NOT_ALIVE));
+    assert!(app.alive());
+    app.stop().await.expect_clean();
+}
+
+#[tokio::test]
+async fn a_failing_init_reaches_the_creator_and_kills_the_service() {
+    let (app, service) = fixture().await;
+    let started = CommandServer::builder("bad", 1)
+        .init(|(): &mut ()| Err(failure("no disk")))
+        .start(&service, ())
+        .await;
+    let error = started.unwrap_err();
+    assert!(error.is(&errors::SERVICE_INIT_FAILED), "{error}");
+    assert!(error.to_string().ends_with("no disk"), "{error}");
+    service.wait().await.unwrap_err();
+    app.stopped().await;
+}
+
+#[tokio::test]
+async fn a_failing_destroy_is_the_failure_of_the_service_and_reaches_the_creator() {
+    let (app, service) = fixture().await;
+    let builder = CommandServer::builder("bad", 1).destroy(|(): &mut ()| Err(failure("not flushed")));
+    let server = builder.start(&service, ()).await.unwrap();
+    service.kill("enough");
+    assert!(server.ended().await.unwrap_err().is(&errors::SERVICE_SHUTDOWN_FAILED));
+    assert!(service.wait().await.unwrap_err().is(&errors::SERVICE_SHUTDOWN_FAILED));
+    app.stop().await.expect_clean();
+}
+
+#[tokio::test]
+async fn a_server_without_callers_still_waits_for_its_kill_and_destroys() {
+    let (app, service) = fixture().await;
+    let (destroyed, is_destroyed) = oneshot::channel();
+    let builder = CommandServer::builder("lonely", 1).destroy(move |(): &mut ()| {
+        destroyed.send(()).unwrap();
+        Ok(())
+    });
+    drop(builder.start(&service, ()).await.unwrap());
+    tokio::task::yield_now().await;
+    assert!(service.alive());
+    service.kill("enough");
+    service.wait().await.unwrap();
+    is_destroyed.await.unwrap();
+    app.stop().await.expect_clean();
+}
+
+#[tokio::test]
+async fn capacity_zero_and_a_dead_service_are_refused() {
+    let (app, service) = fixture().await;
+    assert!(service.command_server("zero", 0, ()).unwrap_err().is(&errors::ILLEGAL_ARGUMENT));
+    service.kill("enough");
+    assert!(service.command_server("late", 1, ()).unwrap_err().is(&errors::SERVICE_NOT_ALIVE));
+    app.stop().await.expect_clean();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_call_leaves_the_server_at_work() {
+    let (app, service) = fixture().await;
+    let server = service.command_server("patient", 4, 0).unwrap();
+    let call = server.call(|n| *n += 1);
+    let _ = tokio::time::timeout(Duration::ZERO, call).await;
+    assert_eq!(server.call(|n| *n).await.unwrap(), 1);
+    app.stop().await.expect_clean();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_accepted_command_is_lost_and_no_refused_one_runs() {
+    for _ in 0..50 {
+        let (app, service) = fixture().await;
+        let ran = Arc::new(AtomicUsize::new(0));
+        let server = service.command_server("count", 8, ()).unwrap();
+        let producers: Vec<_> = (0..4)
+            .map(|_| {
+                let (server, ran) = (server.clone(), Arc::clone(&ran));
+                tokio::spawn(async move {
+                    let mut accepted = 0;
+                    loop {
+                        let ran = Arc::clone(&ran);
+                        let command = move |(): &mut ()| {
+                            ran.fetch_add(1, Ordering::Relaxed);
+                        };
+                        if server.submit(command).await.is_err() {
+                            return accepted;
+                        }
+                        accepted += 1;
+                    }
+                })
+            })
+            .collect();
+        while ran.load(Ordering::Relaxed) < 100 {
+            tokio::task::yield_now().await;
+        }
+        service.kill("enough");
+        service.wait().await.unwrap();
+        let mut accepted = 0;
+        for producer in producers {
+            accepted += producer.await.unwrap();
+        }
+        assert_eq!(ran.load(Ordering::Relaxed), accepted);
+        app.stop().await.expect_clean();
+    }
+}

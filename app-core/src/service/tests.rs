@@ -1,1 +1,228 @@
-//! Tests.
+//! A service from its first task to its death.
+
+use std::{future::pending, time::Duration};
+
+use app_errors::{Error, errors};
+use app_ids::ServiceId;
+
+use super::{KillReason, Service, ServiceState};
+use crate::testing::TestApp;
+
+const ID: ServiceId = ServiceId::new(7);
+
+fn failure(message: &str) -> Error {
+    errors::SERVICE_NOT_AVAILABLE.error(ID).message(message).build()
+}
+
+async fn until_killed(service: Service) {
+    service.dying().await;
+}
+
+#[tokio::test]
+async fn a_service_without_tasks_lives_until_it_is_killed() {
+    let app = TestApp::empty().await;
+    let service = app.service(ID, "seven");
+    assert_eq!((service.alive(), service.state()), (true, ServiceState::Running));
+    service.kill("enough");
+    service.wait().await.unwrap();
+    assert_eq!((service.alive(), service.state()), (false, ServiceState::Stopped));
+    assert!(matches!(service.reason(), Some(KillReason::Requested(reason)) if reason == "enough"));
+    assert!(app.app().service(ID).is_none(), "a dead service is not registered");
+    app.stop().await.expect_clean();
+}
+
+#[tokio::test]
+async fn a_task_that_ends_well_does_not_end_its_service() {
+    let app = TestApp::empty().await;
+    let service = app.service(ID, "seven");
+    service.spawn("short", async { Ok::<(), Error>(()) }).unwrap();
+    while !service.tasks().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert!(service.alive());
+    app.stop().await.expect_clean();
+}
+
+#[tokio::test]
+async fn a_failing_task_kills_its_service_with_its_error() {
+    let app = TestApp::empty().await;
+    let service = app.service(ID, "seven");
+    service.spawn("other", until_killed(service.clone())).unwrap();
+    service.spawn("fails", async { Err::<(), _>(failure("disk full")) }).unwrap();
+    assert_eq!(service.wait().await.unwrap_err().to_string(), "disk full");
+    assert_eq!(service.state(), ServiceState::Failed);
+    app.stop().await.expect_clean();
+}
+
+#[tokio::test]
+async fn a_panicking_task_kills_its_service_and_nothing_else() {
+    let app = TestApp::empty().await;
+    let (service, other) = (app.service(ID, "seven"), app.service(ServiceId::new(8), "eight"));
+    service.spawn("panics", async { assert!(std::process::id() == 0, "one is not {}", 2) }).unwrap();
+    let error = service.wait().await.unwrap_err();
+    assert_eq!(error.to_string(), "task \"panics\" of service seven (7) panicked: one is not 2");
+    assert!(error.is(&errors::BUG));
+    assert!(other.alive() && app.alive());
+    app.stop().await.expect_clean();
+}
+
+#[tokio::test]
+async fn the_first_reason_stays_and_a_later_failure_is_kept_beside_it() {
+    let app = TestApp::empty().await;
+    let service = app.service(ID, "seven");
+    let me = service.clone();
+    let shuts_down_badly = async move {
+        me.dying().await;
+        Err::<(), _>(failure("could not flush"))
+    };
+    service.spawn("flush", shuts_down_badly).unwrap();
+    service.kill("on request");
+    service.kill(failure("too late to be the reason"));
+    assert_eq!(service.wait().await.unwrap_err().to_string(), "too late to be the reason");
+    assert!(matches!(service.reason(), Some(KillReason::Requested(reason)) if reason == "on request"));
+    app.stop().await.expect_clean();
+}
+
+#[tokio::test]
+async fn dying_tasks_may_spawn_and_after_death_nobody_may() {
+    let app = TestApp::empty().await;
+    let service = app.service(ID, "seven");
+    let me = service.clone();
+    let (done, is_done) = tokio::sync::oneshot::channel();
+    let last_words = async move {
+        me.dying().await;
+        me.spawn("clean up", async move { done.send(()).unwrap() })
+    };
+    service.spawn("worker", last_words).unwrap();
+    service.kill("enough");
+    service.wait().await.unwrap();
+    is_done.await.unwrap();
+    assert!(service.spawn("late", async {}).unwrap_err().is(&errors::SERVICE_NOT_ALIVE));
+    app.stop().await.expect_clean();
+}
+
+#[tokio::test]
+async fn waiting_for_oneself_is_refused_rather_than_a_deadlock() {
+    let app = TestApp::empty().await;
+    let service = app.service(ID, "seven");
+    let (me, child) = (service.clone(), service.child("part").unwrap());
+    let (answer, answered) = tokio::sync::oneshot::channel();
+    let waits = async move {
+        // A child's task that waits for the parent waits for itself too.
+        answer.send(me.wait().await).unwrap();
+        me.dead().await;
+    };
+    child.spawn("waits", waits).unwrap();
+    assert!(answered.await.unwrap().unwrap_err().is(&errors::ILLEGAL_ARGUMENT));
+    service.kill("enough");
+    service.wait().await.unwrap();
+    app.stop().await.expect_clean();
+}
+
+#[tokio::test]
+async fn a_child_dies_with_its_parent_and_before_it() {
+    let app = TestApp::empty().await;
+    let service = app.service(ID, "seven");
+    let child = service.child("part").unwrap();
+    assert_eq!((child.name(), child.id()), ("seven/part", ID));
+    child.spawn("worker", until_killed(child.clone())).unwrap();
+    service.kill("enough");
+    service.wait().await.unwrap();
+    assert!(child.is_dead());
+    assert_eq!(child.reason().unwrap().to_string(), "its parent seven (7) was killed");
+    assert!(service.child("late").unwrap_err().is(&errors::SERVICE_NOT_ALIVE));
+    app.stop().await.expect_clean();
+}
+
+#[tokio::test]
+async fn a_failing_child_fails_alone_unless_it_is_linked() {
+    let app = TestApp::empty().await;
+    let service = app.service(ID, "seven");
+    let child = service.child("part").unwrap();
+    child.spawn("fails", async { Err::<(), _>(failure("bad peer")) }).unwrap();
+    child.wait().await.unwrap_err();
+    assert!(service.alive());
+
+    let linked = service.child("linked").unwrap();
+    let watched = linked.clone();
+    service.spawn("link", async move { watched.wait().await }).unwrap();
+    linked.kill(failure("broken"));
+    assert_eq!(service.wait().await.unwrap_err().to_string(), "broken");
+    app.stop().await.expect_clean();
+}
+
+#[tokio::test]
+async fn a_forgotten_child_does_not_hold_its_parent_up() {
+    let app = TestApp::empty().await;
+    let service = app.service(ID, "seven");
+    drop(service.child("forgotten").unwrap());
+    service.kill("enough");
+    service.wait().await.unwrap();
+    app.stop().await.expect_clean();
+}
+
+#[tokio::test]
+async fn a_task_that_is_aborted_fails_a_living_service() {
+    let app = TestApp::empty().await;
+    let service = app.service(ID, "seven");
+    service.spawn("hangs", pending::<()>()).unwrap();
+    service.abort_tasks();
+    let error = service.wait().await.unwrap_err();
+    assert_eq!(error.to_string(), "task \"hangs\" of service seven (7) was dropped before its end");
+    app.stop().await.expect_clean();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_period_starts_after_one_period_and_skips_what_was_missed() {
+    let app = TestApp::empty().await;
+    let service = app.service(ID, "seven");
+    let (tick, mut ticks) = tokio::sync::mpsc::channel(100);
+    service.every(Duration::from_secs(10), move |_| tick.try_send(()).unwrap());
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    assert!(ticks.try_recv().is_err());
+    tokio::time::advance(Duration::from_secs(100)).await;
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!(ticks.len(), 1, "no burst after a pause");
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    assert_eq!(ticks.len(), 4);
+    app.stop().await.expect_clean();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_spawn_never_races_death() {
+    let app = TestApp::empty().await;
+    for round in 0..200 {
+        let service = Service::new(&app, ID, "seven").unwrap();
+        let spawners: Vec<_> = (0..4)
+            .map(|_| {
+                let service = service.clone();
+                tokio::spawn(async move {
+                    let mut accepted = 0;
+                    while service.spawn("short", async {}).is_ok() {
+                        accepted += 1;
+                        tokio::task::yield_now().await;
+                    }
+                    accepted
+                })
+            })
+            .collect();
+        if round % 2 == 0 {
+            tokio::task::yield_now().await;
+        }
+        service.kill("enough");
+        service.wait().await.unwrap();
+        assert!(service.tasks().is_empty(), "dead with a live task");
+        for spawner in spawners {
+            spawner.await.unwrap();
+        }
+        assert!(service.tasks().is_empty(), "a task was accepted after death");
+    }
+    app.stop().await.expect_clean();
+}
+
+#[tokio::test]
+async fn a_service_needs_an_id() {
+    let app = TestApp::empty().await;
+    assert!(Service::new(&app, ServiceId::new(0), "zero").unwrap_err().is(&errors::ILLEGAL_ARGUMENT));
+    app.stop().await.expect_clean();
+}

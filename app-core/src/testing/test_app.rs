@@ -98,6 +98,12 @@ impl TestApp {
         service.unwrap_or_else(|error| panic!("{error:#}"))
     }
 
+    /// The app itself.
+    #[must_use]
+    pub fn app(&self) -> &App {
+        &self.app
+    }
+
     /// What was logged.
     #[must_use]
     pub fn captured(&self) -> &CapturedLog {
