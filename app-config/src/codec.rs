@@ -123,7 +123,7 @@ fn inflate(file: &[u8]) -> Result<Vec<u8>, UnmarshalError> {
     let mut state = Decompress::new(true);
     // One byte more than is allowed tells "just fits" from "too much".
     let limit = MAX_PACKED_BYTES + 1;
-    let mut packed = Vec::with_capacity((file.len() * 4).clamp(4096, limit));
+    let mut packed = Vec::with_capacity((file.len() * 8).clamp(4096, limit));
     loop {
         let at = usize::try_from(state.total_in()).unwrap_or(file.len());
         let rest = file.get(at..).unwrap_or_default();

@@ -1,7 +1,92 @@
-//! app-config.
+//! The config directory: one typed, bounded, checked file for each service.
+//!
+//! Why a crate of its own: configs come from outside and hold what an attacker would like to have or to change. So there
+//! is one door. Whatever is in the directory, a service gets a value of its own config type that was read, framed,
+//! compared with its schema and validated, or the process does not start, and says everything that is wrong at once.
+//!
+//! | layer | what it makes sure of | items |
+//! |---|---|---|
+//! | directory | names are service ids; only regular files that nobody else may write are read, within a limit | [`ConfigDir`] |
+//! | framing | zlib, packing and segment table are whole, exact and within limits | [`marshal`], [`unmarshal`] |
+//! | schema | every field is what the schema says, and nothing is set that it does not know | [`ConfigSchema`] |
+//! | meaning | the service's own rules, all problems with their paths | [`Config`], [`Problems`] |
+//!
+//! ```
+//! use app_config::{Config, Configured, Problems};
+//! use app_core::{prelude::*, testing::TestApp};
+//! use schema::quota_capnp::quota_spec;
+//!
+//! const GREETER: ServiceId = ServiceId::new(0xb1d3_02a9_7c55_e011);
+//! app_core::service! { id: GREETER, name: "greeter", start: start }
+//!
+//! /// How many people are greeted. It borrows the schema of another service.
+//! struct GreeterConfig { people: u32 }
+//!
+//! impl Config for GreeterConfig {
+//!     const SERVICE: ServiceId = GREETER;
+//!     type Schema = quota_spec::Owned;
+//!
+//!     fn read(spec: quota_spec::Reader<'_>, problems: &mut Problems) -> Option<Self> {
+//!         let people = problems.at("rules").value(spec.get_rules())?.len();
+//!         if people == 0 {
+//!             problems.at("rules").add("must not be empty");
+//!         }
+//!         Some(Self { people })
+//!     }
+//!
+//!     /// Without a file.
+//!     fn default() -> Self { Self { people: 1 } }
+//! }
+//!
+//! app_config::config! { GreeterConfig, "Whom to greet." }
+//!
+//! async fn start(service: Service, config: Configured<GreeterConfig>) -> Result<(), Error> {
+//!     info!(service.log(), "hello to {}", config.people);
+//!     Ok(())
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! let app = TestApp::with([GREETER]).await;
+//! assert!(app.captured().text().contains("hello to 1"));
+//! app.stop().await.expect_clean();
+//! # }
+//! ```
+//!
+//! What stays out: the schemas themselves (crate `schema`), and any knowledge of what a config means.
 
+mod check;
 mod codec;
+mod config;
+mod configured;
+mod dir;
+mod facade;
+mod fault;
+mod file;
 mod limits;
+mod problems;
+mod schema;
+mod service;
+mod shape;
 
+pub use self::check::{Checked, check_all};
 pub use self::codec::{MarshalError, Message, Segments, UnmarshalError, Words, decode, marshal, unmarshal};
+pub use self::config::{Config, parse};
+pub use self::configured::Configured;
+pub use self::dir::ConfigDir;
+pub use self::facade::{
+    config, config_dir, config_dir_exists, config_service_ids, service_config_exists, service_config_id,
+    service_config_path,
+};
+pub use self::fault::{Fault, Reason};
+pub use self::file::FileError;
 pub use self::limits::{MAX_FILE_BYTES, MAX_MESSAGE_WORDS, MAX_NESTING, MAX_PACKED_BYTES, reader_options};
+pub use self::problems::{Place, Problem, Problems, quoted};
+pub use self::schema::ConfigSchema;
+pub use self::service::{CONFIG_SERVICE_ID, Configs};
+
+/// For the macros of this crate.
+#[doc(hidden)]
+pub mod __private {
+    pub use inventory;
+}

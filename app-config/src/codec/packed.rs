@@ -59,15 +59,29 @@ fn whole(bytes: &[u8; 8]) -> Word {
     word(b0, b1, b2, b3, b4, b5, b6, b7)
 }
 
+/// For each tag, which of the bytes that follow it goes to which place of the word; 8 stands for none.
+const PLACES: [[u8; 8]; 256] = places();
+
+const fn places() -> [[u8; 8]; 256] {
+    let mut places = [[8; 8]; 256];
+    let mut tag = 0;
+    while tag < 256 {
+        let (mut place, mut next) = (0, 0);
+        while place < 8 {
+            if (tag >> place) & 1 == 1 {
+                places[tag][place] = next;
+                next += 1;
+            }
+            place += 1;
+        }
+        tag += 1;
+    }
+    places
+}
+
 /// The word whose non-zero bytes are the first ones of `bytes`, at the places that `tag` has a bit for.
 fn spread(tag: u8, bytes: &[u8; 8]) -> Word {
-    let mut out = [0; 8];
-    let mut next = 0;
-    for (place, byte) in out.iter_mut().enumerate() {
-        let present = (tag >> place) & 1;
-        // Without a branch: the bits of a tag are as good as random. `next` is at most 7 here, for bits before this one.
-        *byte = bytes[next & 7] & present.wrapping_neg();
-        next += usize::from(present);
-    }
-    whole(&out)
+    let mut padded = [0; 16];
+    padded[..8].copy_from_slice(bytes);
+    whole(&PLACES[usize::from(tag)].map(|from| padded[usize::from(from & 15)]))
 }

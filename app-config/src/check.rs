@@ -1,0 +1,65 @@
+//! Checking a whole config directory: everything that is wrong with any file, at once, before anything starts.
+
+use app_core::prelude::{Error, ServiceId};
+
+use crate::dir::ConfigDir;
+use crate::fault::{Fault, Reason};
+use crate::schema::ConfigSchema;
+
+/// What a check of a config directory found.
+#[derive(Debug, Default)]
+pub struct Checked {
+    /// Every problem of every file, each a `ConfigFailure` with a [`Fault`] as its cause.
+    pub problems: Vec<Error>,
+    /// Services that have a well-framed config and no schema in this program: nothing here reads these files.
+    pub unused: Vec<ServiceId>,
+}
+
+/// Checks every file of the directory whose name begins with `0x`, against the schemas that are linked.
+#[must_use]
+pub fn check_all(dir: &ConfigDir) -> Checked {
+    check_against(dir, &ConfigSchema::linked())
+}
+
+/// As [`check_all`]; the schemas are sorted by service.
+pub(crate) fn check_against(dir: &ConfigDir, schemas: &[ConfigSchema]) -> Checked {
+    let mut checked = Checked::default();
+    for pair in schemas.windows(2) {
+        if let [first, second] = pair
+            && first.service() == second.service()
+        {
+            let reason = Reason::TwoSchemas { first: first.place(), second: second.place() };
+            let service = first.service();
+            checked.problems.push(Fault::new(dir.file(service), reason).of_service(service));
+        }
+    }
+    let listing = dir.list();
+    checked.problems.extend(listing.faults.into_iter().map(Fault::of_directory));
+    for service in listing.services {
+        let schema = schemas.iter().find(|schema| schema.service() == service);
+        check_one(dir, service, schema, &mut checked);
+    }
+    checked
+}
+
+fn check_one(dir: &ConfigDir, service: ServiceId, schema: Option<&ConfigSchema>, checked: &mut Checked) {
+    let message = match dir.load(service) {
+        Ok(Some(message)) => message,
+        // Gone since it was listed.
+        Ok(None) => return,
+        Err(fault) => return checked.problems.push(fault.of_service(service)),
+    };
+    let Some(schema) = schema else { return checked.unused.push(service) };
+    if let Err(problems) = schema.validate(message) {
+        let file = dir.file(service);
+        checked.problems.extend(
+            problems
+                .into_vec()
+                .into_iter()
+                .map(|problem| Fault::new(&file, Reason::Problem(problem)).of_service(service)),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests;

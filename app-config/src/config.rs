@@ -1,0 +1,97 @@
+//! A config as the code of its service sees it, and how a message becomes one.
+
+use app_core::prelude::ServiceId;
+use capnp::introspect::Introspect;
+use capnp::message::Reader;
+use capnp::traits::Owned;
+
+use crate::codec::Message;
+use crate::limits::reader_options;
+use crate::problems::{Problems, malformed};
+use crate::shape;
+
+/// The config of a service: a struct of a schema on the wire, this type in the code.
+///
+/// Reading is the one place where a config is validated: whoever has a value of the type has a good one.
+///
+/// ```
+/// use app_config::{Config, Problems};
+/// use app_core::prelude::*;
+/// use schema::quota_capnp::quota_spec;
+///
+/// struct RuleNames(Vec<String>);
+///
+/// impl Config for RuleNames {
+///     const SERVICE: ServiceId = ServiceId::new(0xce1f_32c6_80e1_ef0b);
+///     type Schema = quota_spec::Owned;
+///
+///     fn read(spec: quota_spec::Reader<'_>, problems: &mut Problems) -> Option<Self> {
+///         let mut rules = problems.at("rules");
+///         let mut names = Vec::new();
+///         for (index, rule) in rules.value(spec.get_rules())?.iter().enumerate() {
+///             let name = rules.index(index).field("name").text(rule.get_name())?.to_owned();
+///             if name.is_empty() {
+///                 rules.index(index).field("name").add("must not be empty");
+///             }
+///             names.push(name);
+///         }
+///         Some(Self(names))
+///     }
+///
+///     fn default() -> Self { Self(vec!["default".to_owned()]) }
+/// }
+///
+/// app_config::config! { RuleNames, "Rate limits by key." }
+/// # fn main() {}
+/// ```
+pub trait Config: Sized + Send + Sync + 'static {
+    /// The service whose config it is.
+    const SERVICE: ServiceId;
+
+    /// The struct of the schema: the `Owned` type of its generated module.
+    type Schema: Owned;
+
+    /// Reads and validates. Adds *every* problem that it finds, and goes on; `None` only after it added one. If it added
+    /// any, what it returns is not used.
+    ///
+    /// The message was found to be one of the schema before, so that Cap'n Proto's own errors are not expected here, and
+    /// every text is UTF-8.
+    fn read(spec: <Self::Schema as Owned>::Reader<'_>, problems: &mut Problems) -> Option<Self>;
+
+    /// What the absence of a file means.
+    fn default() -> Self;
+}
+
+/// The config that a message is, or everything that is wrong with it.
+///
+/// # Errors
+/// The problems: of the schema if it is not a message of that, otherwise those that [`Config::read`] added.
+pub fn parse<C: Config>(message: Message) -> Result<C, Problems> {
+    let segments = message.into_segments();
+    let mut problems = Problems::new();
+    // Each pass has a reader of its own, since a reader counts what was read.
+    let walked = Reader::new(&segments, reader_options());
+    shape::check(&walked, <C::Schema as Introspect>::introspect(), &mut problems);
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let message = Reader::new(&segments, reader_options());
+    let config = match message.get_root() {
+        Ok(spec) => C::read(spec, &mut problems),
+        Err(error) => {
+            problems.add(malformed(&error));
+            None
+        }
+    };
+    match config {
+        Some(config) if problems.is_empty() => Ok(config),
+        None if problems.is_empty() => {
+            problems.add("is refused by its service, which does not say why");
+            Err(problems)
+        }
+        _ => Err(problems),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,77 @@
+//! A config as a parameter of a start function.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use app_core::StartContext;
+use app_core::prelude::{Error, Param, ServiceId};
+
+use crate::config::Config;
+use crate::service::{CONFIG_SERVICE_ID, Configs};
+
+/// The config of type `C`, read and validated: what a start function takes to be configured. Cheap to clone.
+///
+/// ```
+/// # use app_config::{Config, Configured, Problems};
+/// # use app_core::prelude::*;
+/// # struct QuotaConfig { rules: Vec<String> }
+/// # impl Config for QuotaConfig {
+/// #     const SERVICE: ServiceId = ServiceId::new(0xce1f_32c6_80e1_ef0b);
+/// #     type Schema = schema::quota_capnp::quota_spec::Owned;
+/// #     fn read(_: schema::quota_capnp::quota_spec::Reader<'_>, _: &mut Problems) -> Option<Self> { None }
+/// #     fn default() -> Self { Self { rules: Vec::new() } }
+/// # }
+/// async fn start(service: Service, config: Configured<QuotaConfig>) -> Result<(), Error> {
+///     info!(service.log(), "{} rules", config.rules.len(); "from_file" => config.from_file());
+///     Ok(())
+/// }
+/// ```
+pub struct Configured<C> {
+    value: Arc<C>,
+    from_file: bool,
+}
+
+impl<C> Configured<C> {
+    /// A config made in code, for tests of what takes one.
+    #[must_use]
+    pub fn new(value: C, from_file: bool) -> Self {
+        Self { value: Arc::new(value), from_file }
+    }
+
+    /// Whether there was a file; otherwise it is the default.
+    #[must_use]
+    pub fn from_file(&self) -> bool {
+        self.from_file
+    }
+}
+
+impl<C: Config> Param for Configured<C> {
+    fn needs() -> Vec<ServiceId> {
+        vec![CONFIG_SERVICE_ID]
+    }
+
+    fn take(context: &StartContext) -> Result<Self, Error> {
+        context.handle::<Configs>()?.load()
+    }
+}
+
+impl<C> Deref for Configured<C> {
+    type Target = C;
+
+    fn deref(&self) -> &C {
+        &self.value
+    }
+}
+
+impl<C> Clone for Configured<C> {
+    fn clone(&self) -> Self {
+        Self { value: Arc::clone(&self.value), from_file: self.from_file }
+    }
+}
+
+impl<C: fmt::Debug> fmt::Debug for Configured<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Configured").field("value", &self.value).field("from_file", &self.from_file).finish()
+    }
+}

@@ -1,0 +1,136 @@
+//! The config directory: one file for each service, named `0x` and its id.
+
+use std::ffi::OsStr;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use app_core::prelude::{Error, ServiceId};
+
+use crate::codec::{self, Message};
+use crate::fault::{Fault, Reason};
+use crate::file;
+
+/// How the name of every config begins. Whatever else is in the directory is not looked at: Kubernetes, for one, puts
+/// `..data` there.
+const PREFIX: &[u8] = b"0x";
+
+/// A config directory. It need not exist: then there are no configs.
+///
+/// Nothing is kept open or remembered: each call looks anew.
+#[derive(Debug, Clone)]
+pub struct ConfigDir {
+    path: PathBuf,
+}
+
+/// What a listing of the directory found.
+#[derive(Debug, Default)]
+pub(crate) struct Listing {
+    /// The services that have a config, sorted.
+    pub(crate) services: Vec<ServiceId>,
+    /// Files that are named as configs, and wrongly; or that the directory can't be listed.
+    pub(crate) faults: Vec<Fault>,
+}
+
+impl ConfigDir {
+    /// The directory at this path.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether it exists, and is a directory.
+    #[must_use]
+    pub fn exists(&self) -> bool {
+        self.path.is_dir()
+    }
+
+    /// The name of the file that holds the config of the service, such as `0xe49214fa20b35ba8`.
+    #[must_use]
+    pub fn file_name(service: ServiceId) -> String {
+        format!("{service:#x}")
+    }
+
+    /// The file that holds the config of the service.
+    #[must_use]
+    pub fn file(&self, service: ServiceId) -> PathBuf {
+        self.path.join(Self::file_name(service))
+    }
+
+    /// Whether there is a config for the service: a file of its name, readable or not.
+    #[must_use]
+    pub fn has(&self, service: ServiceId) -> bool {
+        self.file(service).symlink_metadata().is_ok()
+    }
+
+    /// The services that there are configs for, sorted.
+    ///
+    /// # Errors
+    /// `ConfigFailure`: the directory can't be listed, or has a file that is named as configs are, and wrongly.
+    pub fn service_ids(&self) -> Result<Vec<ServiceId>, Error> {
+        let Listing { services, faults } = self.list();
+        faults.into_iter().next().map_or(Ok(services), |fault| Err(fault.of_directory()))
+    }
+
+    /// The config of the service as a message, whatever its schema; `None` if there is no file.
+    ///
+    /// # Errors
+    /// `ConfigFailure`: the file can't be read, or does not hold one message.
+    pub fn read(&self, service: ServiceId) -> Result<Option<Message>, Error> {
+        self.load(service).map_err(|fault| fault.of_service(service))
+    }
+
+    pub(crate) fn load(&self, service: ServiceId) -> Result<Option<Message>, Fault> {
+        let path = self.file(service);
+        let content = match file::read(&path) {
+            Ok(Some(content)) => content,
+            Ok(None) => return Ok(None),
+            Err(error) => return Err(Fault::new(path, Reason::File(error))),
+        };
+        codec::decode(&content).map(Some).map_err(|error| Fault::new(path, Reason::Content(error)))
+    }
+
+    pub(crate) fn list(&self) -> Listing {
+        let mut listing = Listing::default();
+        if let Err(error) = self.list_into(&mut listing) {
+            listing.faults.push(Fault::new(&self.path, Reason::Directory(error)));
+        }
+        listing.services.sort_unstable();
+        listing.faults.sort_by(|a, b| a.file().cmp(b.file()));
+        listing
+    }
+
+    fn list_into(&self, listing: &mut Listing) -> io::Result<()> {
+        let entries = match self.path.read_dir() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries?,
+        };
+        for entry in entries {
+            let name = entry?.file_name();
+            if !name.as_encoded_bytes().starts_with(PREFIX) {
+                continue;
+            }
+            match service_of(&name) {
+                Ok(service) => listing.services.push(service),
+                Err(reason) => listing.faults.push(Fault::new(self.path.join(name), reason)),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The service whose config has this name.
+fn service_of(name: &OsStr) -> Result<ServiceId, Reason> {
+    let name = name.to_str().ok_or(Reason::NotText)?;
+    let service = name.parse().map_err(Reason::NoId)?;
+    let expected = ConfigDir::file_name(service);
+    if name == expected { Ok(service) } else { Err(Reason::Name { expected }) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,133 @@
+//! A config that is refused: which file, and why, in one line.
+
+use std::path::{Path, PathBuf};
+use std::{error, fmt, io};
+
+use app_core::prelude::{Error, ServiceId, errors};
+use app_ids::ParseIdError;
+
+use crate::CONFIG_SERVICE_ID;
+use crate::codec::UnmarshalError;
+use crate::file::FileError;
+use crate::problems::Problem;
+
+/// Why a config is refused. The cause of every `ConfigFailure` that this crate raises, to be had with
+/// [`Error::downcast_cause`].
+#[derive(Debug)]
+pub struct Fault {
+    reason: Reason,
+    file: PathBuf,
+}
+
+/// What is wrong: with the file, with what is in it, or with its name.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The config directory can't be listed.
+    Directory(io::Error),
+    /// The name of a file begins as that of a config, and is no service id.
+    NoId(ParseIdError),
+    /// The name of a file is a service id, and not written as names of configs are.
+    Name {
+        /// How it would be written.
+        expected: String,
+    },
+    /// The name of a file begins as that of a config, and is not even text.
+    NotText,
+    /// The file can't be read.
+    File(FileError),
+    /// The file does not hold one message.
+    Content(UnmarshalError),
+    /// The message is not what the service expects.
+    Problem(Problem),
+    /// The message is not what the service expects, in several ways: when one error has to name them all.
+    Problems(Vec<Problem>),
+    /// Two types in this program claim to be the config of the service.
+    TwoSchemas {
+        /// Where the one is registered.
+        first: String,
+        /// Where the other is registered.
+        second: String,
+    },
+}
+
+impl Fault {
+    pub(crate) fn new(file: impl Into<PathBuf>, reason: Reason) -> Self {
+        Self { reason, file: file.into() }
+    }
+
+    /// What is wrong.
+    #[must_use]
+    pub fn reason(&self) -> &Reason {
+        &self.reason
+    }
+
+    /// The file that it is wrong with, or the directory.
+    #[must_use]
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// The error about the config of a service.
+    #[track_caller]
+    pub(crate) fn of_service(self, service: ServiceId) -> Error {
+        errors::CONFIG_FAILURE.error(service).message(label(service)).cause(self).build()
+    }
+
+    /// The error about the config directory.
+    #[track_caller]
+    pub(crate) fn of_directory(self) -> Error {
+        errors::CONFIG_FAILURE.error(CONFIG_SERVICE_ID).message("config directory").cause(self).build()
+    }
+}
+
+/// Names a config for people: `config 0xe3054017c1b1d214 (metrics)`.
+pub(crate) fn label(service: ServiceId) -> String {
+    match service.name() {
+        Some(name) => format!("config {service:#x} ({name})"),
+        None => format!("config {service:#x}"),
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({} {})", self.reason, self.reason.noun(), self.file.display())
+    }
+}
+
+/// The text of the reason has its own causes in it.
+impl error::Error for Fault {}
+
+impl Reason {
+    fn noun(&self) -> &'static str {
+        if matches!(self, Self::Directory(_)) { "directory" } else { "file" }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Directory(cause) => write!(f, "it can't be listed: {cause}"),
+            Self::NoId(cause) => write!(f, "a file is named as configs are, and {cause}"),
+            Self::Name { expected } => {
+                write!(f, "a file has the id of a service, and not its name: rename it to {expected}")
+            }
+            Self::NotText => f.write_str("a file is named as configs are, and the name is not text"),
+            Self::File(reason) => with_cause(f, reason),
+            Self::Content(reason) => with_cause(f, reason),
+            Self::Problem(problem) => problem.fmt(f),
+            Self::Problems(problems) => {
+                let texts: Vec<_> = problems.iter().map(ToString::to_string).collect();
+                f.write_str(&texts.join("; "))
+            }
+            Self::TwoSchemas { first, second } => {
+                write!(f, "two types claim to be this config, one at {first}, the other at {second}")
+            }
+        }
+    }
+}
+
+fn with_cause(f: &mut fmt::Formatter<'_>, reason: &dyn error::Error) -> fmt::Result {
+    write!(f, "{reason}")?;
+    reason.source().map_or(Ok(()), |cause| write!(f, ": {cause}"))
+}

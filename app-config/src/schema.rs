@@ -1,0 +1,110 @@
+//! The schemas that the linked services registered: what is known of a config without its service running.
+
+use app_core::prelude::ServiceId;
+use capnp::introspect::{Introspect, Type, TypeVariant};
+use capnp::schema::StructSchema;
+
+use crate::codec::Message;
+use crate::config::{self, Config};
+use crate::problems::Problems;
+
+/// The schema of one service's config. Registered by [`config!`](crate::config).
+#[derive(Clone, Copy)]
+pub struct ConfigSchema {
+    service: ServiceId,
+    doc: &'static str,
+    introspect: fn() -> Type,
+    validate: fn(Message) -> Result<(), Problems>,
+    place: (&'static str, u32),
+}
+
+inventory::collect!(ConfigSchema);
+
+impl ConfigSchema {
+    /// The schema of a config type; the place is where it is registered, for messages about it.
+    #[must_use]
+    pub const fn of<C: Config>(doc: &'static str, file: &'static str, line: u32) -> Self {
+        Self {
+            service: C::SERVICE,
+            doc,
+            introspect: <C::Schema as Introspect>::introspect,
+            validate: validate::<C>,
+            place: (file, line),
+        }
+    }
+
+    /// The service whose config it is.
+    #[must_use]
+    pub const fn service(&self) -> ServiceId {
+        self.service
+    }
+
+    /// The service's name for people, if it has one.
+    #[must_use]
+    pub fn name(&self) -> Option<&'static str> {
+        self.service.name()
+    }
+
+    /// What the config is about, in a line.
+    #[must_use]
+    pub const fn doc(&self) -> &'static str {
+        self.doc
+    }
+
+    /// The struct type on the wire: its fields, their types and defaults.
+    #[must_use]
+    pub fn struct_schema(&self) -> Option<StructSchema> {
+        match (self.introspect)().which() {
+            TypeVariant::Struct(schema) => Some(schema.into()),
+            _ => None,
+        }
+    }
+
+    /// Whether the message is a config that the service accepts.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn validate(&self, message: Message) -> Result<(), Problems> {
+        (self.validate)(message)
+    }
+
+    /// Where it is registered: source file and line.
+    #[must_use]
+    pub fn place(&self) -> String {
+        format!("{}:{}", self.place.0, self.place.1)
+    }
+
+    /// Every schema that is linked into this program, sorted by service so that runs are alike.
+    #[must_use]
+    pub fn linked() -> Vec<Self> {
+        let mut all: Vec<_> = inventory::iter::<Self>.into_iter().copied().collect();
+        all.sort_by_key(|schema| (schema.service, schema.place));
+        all
+    }
+}
+
+impl std::fmt::Debug for ConfigSchema {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ConfigSchema")
+            .field("service", &self.service)
+            .field("doc", &self.doc)
+            .field("place", &self.place())
+            .finish_non_exhaustive()
+    }
+}
+
+fn validate<C: Config>(message: Message) -> Result<(), Problems> {
+    config::parse::<C>(message).map(drop)
+}
+
+/// Registers a [`Config`], with a line that says what it is about: `config! { QuotaConfig, "Rate limits by key." }`.
+///
+/// From there on `--check` and every start validate the file of its service, linked or not into the graph.
+#[macro_export]
+macro_rules! config {
+    ($config:ty, $doc:literal $(,)?) => {
+        $crate::__private::inventory::submit! {
+            $crate::ConfigSchema::of::<$config>($doc, ::std::file!(), ::std::line!())
+        }
+    };
+}
