@@ -213,7 +213,7 @@ fn two_hundred_dumps_finish_while_threads_allocate_panic_come_and_go() {
         }
         // On a machine with more to do than it can, a thread may miss its 100 ms now and then.
         assert!(complete >= 190, "{complete} of 200");
-        assert!(began.elapsed() < Duration::from_secs(120), "{:?}", began.elapsed());
+        assert!(began.elapsed() < Duration::from_secs(300), "{:?}", began.elapsed());
     });
 }
 
