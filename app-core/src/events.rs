@@ -5,7 +5,7 @@ use std::{borrow::Cow, time::Duration};
 use app_errors::Error;
 use app_ids::{LogEventId, ServiceId, ids};
 
-use crate::{KillReason, StopCause};
+use crate::{Abandoned, KillReason, StopCause};
 
 ids! {
     /// The application is ready: every service runs.
@@ -124,7 +124,7 @@ pub enum AppEvent {
         /// How long the kernel waited.
         waited: Duration,
         /// The services that were still there.
-        services: Vec<ServiceId>,
+        services: Vec<Abandoned>,
     },
     /// The app stopped.
     Stopped {
@@ -133,7 +133,7 @@ pub enum AppEvent {
         /// From the cause to the end.
         took: Duration,
         /// The services that had to be abandoned.
-        abandoned: Vec<ServiceId>,
+        abandoned: Vec<Abandoned>,
     },
     /// A test took the app down and up again.
     Reset,

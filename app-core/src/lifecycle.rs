@@ -6,6 +6,3 @@ mod story;
 mod supervise;
 
 pub(crate) use self::{start::start, story::log_event};
-
-#[cfg(test)]
-mod tests;

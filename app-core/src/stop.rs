@@ -99,6 +99,12 @@ pub struct Abandoned {
     pub tasks: Vec<String>,
 }
 
+impl fmt::Display for Abandoned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}; tasks: {})", self.name, self.id, self.tasks.join(", "))
+    }
+}
+
 impl StopReport {
     /// The exit status that goes with it.
     #[must_use]

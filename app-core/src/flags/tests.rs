@@ -1,1 +1,99 @@
-//! Tests.
+//! Flags: every value is parsed or refused by name, never guessed.
+
+use std::time::Duration;
+
+use clap::FromArgMatches;
+
+use super::Flags;
+use crate::{LogFormat, LogLevel, ServiceLevel};
+
+fn parse(arguments: &[&str]) -> Result<Flags, String> {
+    let arguments = ["app"].iter().chain(arguments);
+    let matches = Flags::command().try_get_matches_from(arguments).map_err(|error| error.to_string())?;
+    Flags::from_arg_matches(&matches).map_err(|error| error.to_string())
+}
+
+#[test]
+fn without_arguments_they_are_the_defaults() {
+    let (parsed, default) = (parse(&[]).unwrap(), Flags::default());
+    assert_eq!(format!("{parsed:?}"), format!("{default:?}"));
+}
+
+#[test]
+fn every_flag_is_taken() {
+    let flags = parse(&[
+        "--domain-id=0xd0",
+        "--app-id=17",
+        "--release-id",
+        "0XFF",
+        "--log-level=warn",
+        "--service-log-level=quota=DEBUG,0x10=error",
+        "--log-format=term",
+        "--config-dir=/tmp/c",
+        "--config-identity=/tmp/i",
+        "--require-sealed",
+        "--drain-delay=1500ms",
+        "--worker-threads=3",
+        "--check",
+    ])
+    .unwrap();
+    assert_eq!(
+        (flags.domain_id.as_u64(), flags.app_id.as_u64(), flags.release_id.as_u64()),
+        (0xd0, 17, 0xff)
+    );
+    assert_eq!((flags.log_level, flags.log_format), (LogLevel::Warn, LogFormat::Term));
+    let quota = ServiceLevel { service: "quota".to_owned(), level: LogLevel::Debug };
+    assert_eq!(
+        flags.service_log_level,
+        [quota, ServiceLevel { service: "0x10".to_owned(), level: LogLevel::Error }]
+    );
+    assert_eq!((flags.config_dir.to_str(), flags.worker_threads), (Some("/tmp/c"), Some(3)));
+    assert_eq!(flags.drain_delay, Duration::from_millis(1500));
+    assert!(flags.require_sealed && flags.check && flags.config_identity.is_some());
+}
+
+#[test]
+fn a_drain_delay_is_a_time_or_seconds() {
+    let delay = |text: &str| parse(&["--drain-delay", text]).map(|flags| flags.drain_delay);
+    assert_eq!(delay("0").unwrap(), Duration::ZERO);
+    assert_eq!(delay("2").unwrap(), Duration::from_secs(2));
+    assert_eq!(delay("0.5").unwrap(), Duration::from_millis(500));
+    assert_eq!(delay("1m 30s").unwrap(), Duration::from_secs(90));
+    for bad in ["", "soon", "-1", "NaN", "inf", "1e300", "2h", "5 parsecs"] {
+        assert!(delay(bad).is_err(), "{bad:?}");
+    }
+}
+
+#[test]
+fn bad_values_are_usage_errors_that_name_the_flag() {
+    for bad in [
+        "--domain-id=0x",
+        "--domain-id=",
+        "--app-id=-1",
+        "--release-id=18446744073709551616",
+        "--log-level=LOUD",
+        "--log-format=xml",
+        "--service-log-level=quota",
+        "--service-log-level==DEBUG",
+        "--service-log-level=quota=",
+        "--service-log-level=0xzz=DEBUG",
+        "--worker-threads=0",
+        "--worker-threads=many",
+        "--worker-threads=100000",
+    ] {
+        let error = parse(&[bad]).unwrap_err();
+        assert!(error.contains(bad.split('=').next().unwrap()), "{error}");
+    }
+    assert!(parse(&["--no-such-flag"]).is_err());
+    assert!(parse(&["argument"]).is_err());
+}
+
+#[test]
+fn the_service_of_a_level_must_be_known_by_name_and_named_once() {
+    let unknown = parse(&["--service-log-level=nobody=DEBUG"]).unwrap().check_service_levels().unwrap_err();
+    assert!(unknown.starts_with("no service is named \"nobody\""), "{unknown}");
+    let twice =
+        parse(&["--service-log-level=0x10=DEBUG,16=INFO"]).unwrap().check_service_levels().unwrap_err();
+    assert_eq!(twice, "service 16 has two log levels");
+    parse(&["--service-log-level=0x10=DEBUG,17=INFO"]).unwrap().check_service_levels().unwrap();
+}

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use app_errors::{Error, errors, service_init_error};
+use app_errors::{Error, errors};
 use futures_util::future::join_all;
 use tokio::sync::oneshot;
 
@@ -81,7 +81,7 @@ async fn levels(app: &App, plan: &Plan) -> Result<(), Vec<Error>> {
         // A service of a lower level that failed since is as good a reason.
         problems.extend(app.take_deaths().into_iter().filter_map(|(service, failure)| {
             let known = handles.iter().any(|started| started.same(&service));
-            failure.filter(|_| !known).map(|failure| service_init_error(service.id(), failure))
+            failure.filter(|_| !known).map(|failure| failed(&service, failure))
         }));
         if !problems.is_empty() {
             return Err(problems);
@@ -147,5 +147,6 @@ fn failed(service: &Service, error: Error) -> Error {
     if error.is(&errors::SERVICE_INIT_FAILED) && error.service() == service.id() {
         return error;
     }
-    service_init_error(service.id(), error)
+    let message = format!("service {} did not start", service.describe());
+    errors::SERVICE_INIT_FAILED.error(service.id()).message(message).cause(error).build()
 }

@@ -32,8 +32,8 @@ pub(super) async fn stop(app: &App, plan: &Plan) -> StopReport {
     }
     let abandoned = std::mem::take(&mut *abandoned.lock());
     let report = StopReport { cause, took: app.killed_at().elapsed(), abandoned };
-    let ids = report.abandoned.iter().map(|service| service.id).collect();
-    app.emit(AppEvent::Stopped { cause: report.cause.clone(), took: report.took, abandoned: ids });
+    let StopReport { cause, took, abandoned } = report.clone();
+    app.emit(AppEvent::Stopped { cause, took, abandoned });
     app.close(report.clone());
     report
 }
@@ -66,25 +66,26 @@ async fn wait_for(service: &Service, abandoned: &Mutex<Vec<Abandoned>>) {
 }
 
 fn abandon(service: &Service, waited: Duration) -> Abandoned {
-    let tasks = service.open_tasks();
-    service.emit(ServiceEventKind::StoppingTimeout { waited, tasks: tasks.clone() });
+    let given_up = given_up(service);
+    service.emit(ServiceEventKind::StoppingTimeout { waited, tasks: service.open_tasks() });
     service.abort_tasks();
-    Abandoned {
-        id: service.id(),
-        name: service.name().to_owned(),
-        tasks: tasks.into_iter().map(|task| task.into_owned()).collect(),
-    }
+    given_up
+}
+
+fn given_up(service: &Service) -> Abandoned {
+    let tasks = service.open_tasks().into_iter().map(|task| task.into_owned()).collect();
+    Abandoned { id: service.id(), name: service.name().to_owned(), tasks }
 }
 
 /// The whole app took too long: everything that is left is aborted.
 async fn give_up(app: &App, limit: Duration, abandoned: &Mutex<Vec<Abandoned>>) {
     let left = app.services();
-    app.emit(AppEvent::StoppingTimeout { waited: limit, services: left.iter().map(Service::id).collect() });
+    app.emit(AppEvent::StoppingTimeout { waited: limit, services: left.iter().map(given_up).collect() });
     for service in &left {
         service.kill("the app stops");
         if !abandoned.lock().iter().any(|known| known.id == service.id()) {
-            let given_up = abandon(service, limit);
-            abandoned.lock().push(given_up);
+            let late = abandon(service, limit);
+            abandoned.lock().push(late);
         }
     }
     let deadline = Instant::now() + ABORT_GRACE;

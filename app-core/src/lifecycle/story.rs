@@ -21,7 +21,7 @@ pub(crate) fn log_event(logger: &Logger, event: &AppEvent) {
         }
         AppEvent::Stopping { cause } => info!(logger, "app stopping: {cause}"; "event" => id),
         AppEvent::StoppingTimeout { waited, services } => {
-            let services: Vec<_> = services.iter().map(|service| service.describe().to_string()).collect();
+            let services: Vec<_> = services.iter().map(ToString::to_string).collect();
             error!(logger, "app did not stop in time: what is left is aborted";
                 "event" => id, "waited_seconds" => waited.as_secs_f64(), "services" => services.join(", "));
         }
@@ -29,7 +29,7 @@ pub(crate) fn log_event(logger: &Logger, event: &AppEvent) {
             info!(logger, "app stopped: {cause}"; "event" => id, "took_seconds" => took.as_secs_f64());
         }
         AppEvent::Stopped { cause, took, abandoned } => {
-            let abandoned: Vec<_> = abandoned.iter().map(|service| service.describe().to_string()).collect();
+            let abandoned: Vec<_> = abandoned.iter().map(ToString::to_string).collect();
             error!(logger, "app stopped, but had to abandon services: {cause}";
                 "event" => id, "took_seconds" => took.as_secs_f64(), "abandoned" => abandoned.join(", "));
         }
