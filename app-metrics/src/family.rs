@@ -78,6 +78,19 @@ impl Instrument {
         self.shape().kind
     }
 
+    /// The value of one series, 0 when it is not there; `None` when the number of labels is another.
+    pub(crate) fn value(&self, labels: &[&str]) -> Option<f64> {
+        let single = |value: f64| labels.is_empty().then_some(value);
+        match self {
+            Self::Counter(metric) => single(metric.get()),
+            Self::Gauge(metric) => single(metric.get()),
+            Self::Histogram(metric) => single(metric.snapshot().count() as f64),
+            Self::CounterVector(metric) => metric.value(labels, Counter::get),
+            Self::GaugeVector(metric) => metric.value(labels, Gauge::get),
+            Self::HistogramVector(metric) => metric.value(labels, |series| series.snapshot().count() as f64),
+        }
+    }
+
     /// Calls of a vector's `with` that got its overflow series; `None` for what is no vector.
     pub(crate) fn overflowed(&self) -> Option<u64> {
         match self {

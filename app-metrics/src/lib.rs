@@ -1,27 +1,84 @@
-//! app-metrics: metric specs and their registry, exposition, and the HTTP server that serves it.
+//! Metrics: what services measure, under ids that outlive renamed code, and the HTTP server that shows it.
+//!
+//! A service declares a metric once (a spec: service, id, help, labels, buckets), keeps the handle that it gets, and
+//! counts with it; that is an atomic addition. Specs are checked when they are registered, because the exposition
+//! format checks nothing. Vectors are capped, because label values come from outside. Scraping takes no lock that
+//! counting needs.
+//!
+//! The crate also holds the application's HTTP server, with `/metrics`; other crates contribute [`Route`]s. What stays
+//! out: health and its probes (app-health), and everything that changes something (HTTP changes nothing).
+//!
+//! ```
+//! use app_core::{ServiceDescriptor, prelude::*, testing::TestApp};
+//! use app_metrics::{CounterVectorSpec, METRICS_SERVICE_ID, Metrics, testing::TestMetrics as _};
+//!
+//! const QUOTA: ServiceId = ServiceId::new(0xce1f_32c6_80e1_ef0b);
+//! const GRANTS: MetricId = MetricId::new(0x8408_7d0f_1533_d4a6);
+//!
+//! async fn start(metrics: Dep<Metrics>) -> Result<(), Error> {
+//!     let spec = CounterVectorSpec::new(QUOTA, GRANTS, "Permits, by rule and outcome.", ["rule", "outcome"]);
+//!     let granted = metrics.counter_vector(spec)?.with(["default", "granted"])?;
+//!     granted.inc();
+//!     Ok(())
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! let quota = ServiceDescriptor::of(QUOTA, "quota", start);
+//! let app = TestApp::builder().service(quota).linked([METRICS_SERVICE_ID]).start().await;
+//! assert_eq!(app.metric(QUOTA, GRANTS, ["default", "granted"]), 1.0);
+//! assert!(app.scrape().contains("op_ce1f32c680e1ef0b_84087d0f1533d4a6{"));
+//! app.stop().await.expect_clean();
+//! # }
+//! ```
 
+mod config;
 mod counter;
 pub mod errors;
 mod exposition;
+mod facade;
 mod family;
 mod gauge;
 mod histogram;
+mod http;
+mod metrics;
+pub mod platform;
 mod registry;
+mod route;
+mod service;
 mod spec;
+pub mod testing;
 mod vector;
 
+pub use config::{DEFAULT_METRICS_HTTP_PORT, DeclaredMetrics, MetricsConfig};
 pub use counter::Counter;
+pub use facade::{
+    counter, counter_metric_ids, counter_metric_ids_per_service, counter_vector, counter_vector_metric_ids,
+    counter_vector_metric_ids_per_service, gauge, gauge_metric_ids, gauge_metrics_by_service, gauge_vector,
+    gauge_vector_metric_ids, gauge_vector_metrics_by_service, histogram, histogram_metric_ids,
+    histogram_metrics_by_service, histogram_vector, histogram_vector_metric_ids,
+    histogram_vector_metrics_by_service, metric_spec_labels, metrics_service_spec,
+};
 pub use family::{
     CounterMetric, CounterVectorMetric, GaugeMetric, GaugeVectorMetric, HistogramMetric,
     HistogramVectorMetric, Registered,
 };
 pub use gauge::Gauge;
 pub use histogram::{Histogram, HistogramSnapshot};
-pub use registry::{DEFAULT_MAX_SERIES_PER_VECTOR, MetricRegistry};
+pub use metrics::Metrics;
+pub use registry::{ConstantLabels, DEFAULT_MAX_SERIES_PER_VECTOR, MetricRegistry};
+pub use route::{Route, RouteFuture, RouteResponse};
+pub use service::METRICS_SERVICE_ID;
 pub use spec::{
     CONSTANT_LABELS, CounterSpec, CounterVectorSpec, GaugeSpec, GaugeVectorSpec, HistogramSpec,
-    HistogramVectorSpec, Kind, MetricSpec, MetricVectorSpec, metric_spec_labels, prometheus_name,
+    HistogramVectorSpec, Kind, MetricSpec, MetricVectorSpec, prometheus_name,
 };
 pub use vector::{
     CounterVector, GaugeVector, HistogramVector, MAX_LABEL_VALUE_BYTES, OVERFLOW_LABEL_VALUE, Vector,
 };
+
+/// For the macros of this crate.
+#[doc(hidden)]
+pub mod __private {
+    pub use inventory;
+}

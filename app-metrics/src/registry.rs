@@ -12,7 +12,7 @@ mod tests;
 
 use crate::errors::{METRIC_SPEC_CONFLICT, METRIC_SPEC_INVALID};
 use crate::family::{Instrument, Registered, Spec};
-use crate::spec::{Kind, Origin, Shape, metric_spec_labels, problems};
+use crate::spec::{Kind, Origin, Shape, constant_labels, problems};
 use app_core::Identity;
 use app_errors::Error;
 use app_ids::{MetricId, ServiceId};
@@ -26,7 +26,8 @@ use std::sync::Arc;
 pub const DEFAULT_MAX_SERIES_PER_VECTOR: usize = 1_000;
 
 type Key = (ServiceId, MetricId);
-pub(crate) type ConstantLabels = [(&'static str, String); 5];
+/// Names and values of the labels that every sample of a service's metrics carries.
+pub type ConstantLabels = [(&'static str, String); 5];
 
 /// The metrics of one application, by service and id.
 ///
@@ -65,10 +66,14 @@ impl MetricRegistry {
         Self { identity, max_series_per_vector, families: RwLock::default(), snapshot: ArcSwap::default() }
     }
 
-    /// The constant labels of a service's metrics: `domain app svc release instance`, names and values.
+    /// The constant labels of a service's metrics: `domain app svc release instance`, names and values. Made once for
+    /// each service.
     #[must_use]
-    pub fn metric_spec_labels(&self, service: ServiceId) -> [(&'static str, String); 5] {
-        metric_spec_labels(&self.identity, service)
+    pub fn metric_spec_labels(&self, service: ServiceId) -> Arc<ConstantLabels> {
+        if let Some(labels) = self.families.read().labels.get(&service) {
+            return Arc::clone(labels);
+        }
+        Arc::new(constant_labels(&self.identity, service))
     }
 
     /// Registers a metric, or finds the one that is registered with an equal spec.
@@ -85,8 +90,11 @@ impl MetricRegistry {
                 _ => Err(conflict(&family.instrument, &spec.shape())),
             };
         }
-        let labels =
-            families.labels.entry(key.0).or_insert_with(|| Arc::new(self.metric_spec_labels(key.0))).clone();
+        let labels = families
+            .labels
+            .entry(key.0)
+            .or_insert_with(|| Arc::new(constant_labels(&self.identity, key.0)))
+            .clone();
         let registered = spec.register(self.max_series_per_vector);
         let metric = registered.metric().clone();
         let name = key.1.prometheus_name(key.0);
@@ -112,6 +120,18 @@ impl MetricRegistry {
         metric: MetricId,
     ) -> Option<Registered<S, S::Metric>> {
         S::unwrap(&self.families.read().by_key.get(&(service, metric))?.instrument).cloned()
+    }
+
+    /// One value of a metric, for tests: see [`TestMetrics`](crate::testing::TestMetrics).
+    pub(crate) fn value(
+        &self,
+        service: ServiceId,
+        metric: MetricId,
+        labels: &[&str],
+    ) -> Result<f64, &'static str> {
+        let families = self.families.read();
+        let family = families.by_key.get(&(service, metric)).ok_or("none is registered")?;
+        family.instrument.value(labels).ok_or("it has another number of labels")
     }
 
     fn ids(&self, kind: Kind, service: ServiceId) -> Vec<MetricId> {

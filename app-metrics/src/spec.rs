@@ -12,7 +12,8 @@ mod validate;
 pub use kinds::{
     CounterSpec, CounterVectorSpec, GaugeSpec, GaugeVectorSpec, HistogramSpec, HistogramVectorSpec,
 };
-pub use names::{CONSTANT_LABELS, metric_spec_labels, prometheus_name};
+pub(crate) use names::constant_labels;
+pub use names::{CONSTANT_LABELS, prometheus_name};
 pub(crate) use validate::{Field, Origin, Problem, Shape, problems};
 
 use app_ids::{MetricId, ServiceId};

@@ -180,6 +180,17 @@ impl<M: Metric> Vector<M> {
         self.0.slots.iter().chain(self.0.overflow.load_full())
     }
 
+    /// The value of a series, 0 when it is not there; `None` when there are not as many values as labels.
+    pub(crate) fn value(&self, values: &[&str], value: impl Fn(&M) -> f64) -> Option<f64> {
+        if values.len() != self.0.labels.len() {
+            return None;
+        }
+        let overflow = || is_overflow(values).then(|| self.0.overflow.load_full()).flatten();
+        let table = self.0.table.read();
+        let series = table.find(self.0.hasher.hash(values), values).cloned().or_else(overflow);
+        Some(series.map_or(0.0, |series| value(&series.metric)))
+    }
+
     fn check_count(&self, found: usize) -> Result<(), Error> {
         let Inner { service, name, labels, .. } = &*self.0;
         if found == labels.len() {

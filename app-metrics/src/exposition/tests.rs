@@ -8,7 +8,6 @@ use app_core::Identity;
 use app_ids::{AppId, DomainId, InstanceId, MetricId, ReleaseId, ServiceId};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 const SERVICE: ServiceId = ServiceId::new(0xa);
 const LABELS: &str = r#"domain="1",app="2",svc="a",release="3",instance="4""#;
@@ -93,7 +92,7 @@ fn values_are_written_as_prometheus_reads_them() {
 #[test]
 fn the_process_shows_itself_under_the_usual_names() {
     let registry = registry();
-    let labels = Arc::new(registry.metric_spec_labels(ServiceId::new(0)));
+    let labels = registry.metric_spec_labels(ServiceId::new(0));
     let mut out = String::new();
     encode(&mut out, registry.snapshot(), Some(ProcessMetrics::read(labels))).unwrap();
     for name in ["cpu_seconds_total", "open_fds", "max_fds", "resident_memory_bytes", "start_time_seconds"] {

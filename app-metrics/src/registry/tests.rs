@@ -129,7 +129,7 @@ fn a_snapshot_has_all_in_order_and_is_made_once() {
 #[test]
 fn the_constant_labels_are_the_ids_in_hex() {
     assert_eq!(
-        registry().metric_spec_labels(A),
+        *registry().metric_spec_labels(A),
         [("domain", "d0"), ("app", "a0"), ("svc", "a"), ("release", "e0"), ("instance", "f0")]
             .map(|(name, value)| (name, value.to_owned()))
     );

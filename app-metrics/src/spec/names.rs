@@ -9,8 +9,7 @@ use app_ids::ServiceId;
 pub const CONSTANT_LABELS: [&str; 5] = ["domain", "app", "svc", "release", "instance"];
 
 /// The constant labels of a service's metrics: names and values (ids in hex), in the order of [`CONSTANT_LABELS`].
-#[must_use]
-pub fn metric_spec_labels(identity: &Identity, service: ServiceId) -> [(&'static str, String); 5] {
+pub(crate) fn constant_labels(identity: &Identity, service: ServiceId) -> [(&'static str, String); 5] {
     let [domain, app, svc, release, instance] = CONSTANT_LABELS;
     [
         (domain, identity.domain.hex()),

@@ -1,0 +1,55 @@
+//! The HTTP server: what listens, what it accepts, and what no client can make it do.
+//!
+//! HTTP/1 only, GET and HEAD only, nothing it offers changes anything. What a client may take is bounded ([`Limits`]):
+//! the header in size and time, the answer in time, the connections in number. When all connections are taken, the one
+//! that has been waiting longest for its client (idle, or with half a header sent) makes room, so clients that send
+//! nothing can't keep a scrape out; when every one is being answered, the new one gets a 503.
+//!
+//! A type per phase: [`Bound`] listens and says where, so a busy port is known before anything runs; its `serve` runs
+//! until it is told to stop, and owns every task of the server.
+
+mod connections;
+mod listener;
+mod router;
+mod server;
+mod stream;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use listener::{BindError, Bound};
+pub(crate) use router::router;
+
+use std::time::Duration;
+
+/// What one client, and all of them, may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// From the first wait for a request until its header is complete; so also how long a connection may be idle.
+    pub(crate) header_read: Duration,
+    /// Size of a request's line and header together.
+    pub(crate) header_bytes: usize,
+    /// How long a handler may take.
+    pub(crate) answer: Duration,
+    /// How long a client may take none of the answer.
+    pub(crate) write_stall: Duration,
+    /// How long it may take for the whole answer.
+    pub(crate) write_total: Duration,
+    /// Connections at a time.
+    pub(crate) connections: usize,
+    /// How long answers in progress may take once the server is to stop.
+    pub(crate) drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            header_read: Duration::from_secs(5),
+            header_bytes: 8 * 1024,
+            answer: Duration::from_secs(10),
+            write_stall: Duration::from_secs(10),
+            write_total: Duration::from_secs(60),
+            connections: 512,
+            drain: Duration::from_secs(1),
+        }
+    }
+}

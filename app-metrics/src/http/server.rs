@@ -1,0 +1,166 @@
+//! Accepting and answering, until told to stop.
+
+use super::connections::Connections;
+use super::stream::{Activity, Stream};
+use super::{Bound, Limits};
+use app_core::prelude::*;
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioTimer;
+use std::convert::Infallible;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+use tower::Service as _;
+
+/// The first pause after a failure to accept; each that follows is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// What a client gets when every connection is being answered.
+const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+
+impl Bound {
+    /// Answers until `dying`, then stops accepting, lets answers in progress end within the drain limit, and closes
+    /// what is left.
+    pub(crate) async fn serve(self, router: Router, limits: Limits, log: Logger, dying: CancellationToken) {
+        let mut server = Server { router, limits, log, dying, connections: Connections::default() };
+        let mut accepting = Accepting::default();
+        loop {
+            tokio::select! {
+                () = server.dying.cancelled() => break,
+                panic = server.connections.ended() => server.report(panic),
+                accepted = self.listener.accept() => match accepted {
+                    Ok((socket, _)) => {
+                        accepting.succeeded(&server.log);
+                        server.take(socket).await;
+                    }
+                    Err(error) => server.pause(&mut accepting, &error).await,
+                },
+            }
+        }
+        drop(self.listener);
+        let drained = tokio::time::timeout(limits.drain, server.connections.all_ended()).await;
+        if drained.is_err() {
+            let left = server.connections.len();
+            debug!(server.log, "closing connections that did not end in time"; "connections" => left);
+        }
+    }
+}
+
+struct Server {
+    router: Router,
+    limits: Limits,
+    log: Logger,
+    dying: CancellationToken,
+    connections: Connections,
+}
+
+impl Server {
+    async fn take(&mut self, socket: TcpStream) {
+        while self.connections.len() >= self.limits.connections {
+            if !self.connections.close_longest_waiting().await {
+                // Into the empty send buffer of a new socket: it is taken at once, or lost with the connection.
+                let _ = socket.try_write(FULL);
+                return;
+            }
+        }
+        let activity = Arc::new(Activity::new());
+        let answered =
+            answer(socket, self.router.clone(), self.limits, Arc::clone(&activity), self.dying.clone());
+        self.connections.add(activity, answered);
+    }
+
+    fn report(&self, panic: Option<tokio::task::JoinError>) {
+        if let Some(panic) = panic {
+            error!(self.log, "a handler of an HTTP route panicked"; "err" => panic.to_string());
+        }
+    }
+
+    /// After a failure to accept: mostly that there are no file descriptors, so one is freed where nobody is served.
+    async fn pause(&mut self, accepting: &mut Accepting, error: &io::Error) {
+        use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+        if matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted) {
+            return;
+        }
+        let pause = accepting.failed(&self.log, error);
+        self.connections.close_longest_waiting().await;
+        tokio::select! {
+            () = self.dying.cancelled() => {}
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+/// Failures to accept in a row.
+#[derive(Default)]
+struct Accepting {
+    failures: u32,
+}
+
+impl Accepting {
+    fn succeeded(&mut self, log: &Logger) {
+        if self.failures > 0 {
+            info!(log, "HTTP connections are accepted again"; "failures" => self.failures);
+            self.failures = 0;
+        }
+    }
+
+    /// Gives how long to wait. Only the first failure of a row is logged.
+    fn failed(&mut self, log: &Logger, error: &io::Error) -> Duration {
+        if self.failures == 0 {
+            warn!(log, "can't accept HTTP connections, will try again"; "err" => error.to_string());
+        }
+        let pause = FIRST_PAUSE.saturating_mul(1 << self.failures.min(7)).min(LONGEST_PAUSE);
+        self.failures = self.failures.saturating_add(1);
+        pause
+    }
+}
+
+/// Answers the requests of one connection, until it ends or is to.
+async fn answer(
+    socket: TcpStream,
+    router: Router,
+    limits: Limits,
+    activity: Arc<Activity>,
+    dying: CancellationToken,
+) {
+    // Answers are written in one go, so there is nothing to wait for.
+    let _ = socket.set_nodelay(true);
+    let stream = Stream::new(socket, limits, Arc::clone(&activity));
+    let service = service_fn(move |request| handle(request, router.clone(), limits, Arc::clone(&activity)));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_read)
+        .max_buf_size(limits.header_bytes)
+        .serve_connection(stream, service);
+    let mut connection = pin!(connection);
+    // An error is the client's doing (gone, too slow, no HTTP): it has been told what there is to tell.
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        () = dying.cancelled() => connection.as_mut().graceful_shutdown(),
+    }
+    let _ = connection.await;
+}
+
+async fn handle(
+    request: Request<Incoming>,
+    mut router: Router,
+    limits: Limits,
+    activity: Arc<Activity>,
+) -> Result<Response<Body>, Infallible> {
+    activity.handling();
+    let answer = tokio::time::timeout(limits.answer, router.call(request)).await;
+    activity.writing();
+    answer.unwrap_or_else(|_| {
+        let mut late = Response::new(Body::from("no answer in time\n"));
+        *late.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        Ok(late)
+    })
+}

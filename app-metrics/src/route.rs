@@ -1,0 +1,104 @@
+//! Routes that other crates contribute to the HTTP server.
+
+use app_core::App;
+use std::borrow::Cow;
+use std::fmt;
+use std::future::Future;
+use std::panic::Location;
+use std::pin::Pin;
+
+/// A path of the HTTP server and what answers it, contributed by linking the crate that submits it.
+///
+/// Only GET and HEAD reach a handler, and no request body ever does: nothing that HTTP offers changes anything. A handler
+/// should answer from a snapshot; one that takes longer than 10 s is answered for, with a 503.
+///
+/// ```
+/// use app_core::App;
+/// use app_metrics::{Route, RouteFuture, RouteResponse};
+///
+/// fn version(app: App) -> RouteFuture {
+///     Box::pin(async move { RouteResponse::text(200, format!("{}\n", app.release())) })
+/// }
+///
+/// app_metrics::route! { Route::new("/version", version) }
+/// ```
+pub struct Route {
+    pub(crate) path: &'static str,
+    pub(crate) handler: fn(App) -> RouteFuture,
+    /// Where it was contributed, for the error that names two of one path.
+    pub(crate) place: &'static Location<'static>,
+}
+
+/// What a handler returns: `Box::pin(async move { .. })`.
+pub type RouteFuture = Pin<Box<dyn Future<Output = RouteResponse> + Send>>;
+
+inventory::collect!(Route);
+
+impl Route {
+    /// A route. The path begins with `/` and has letters, digits and `/ - _ .` only; it is matched as a whole.
+    #[must_use]
+    #[track_caller]
+    pub const fn new(path: &'static str, handler: fn(App) -> RouteFuture) -> Self {
+        Self { path, handler, place: Location::caller() }
+    }
+
+    /// All linked routes.
+    pub(crate) fn linked() -> impl Iterator<Item = &'static Self> {
+        inventory::iter::<Self>.into_iter()
+    }
+}
+
+impl fmt::Debug for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Route").field("path", &self.path).field("place", &self.place).finish_non_exhaustive()
+    }
+}
+
+/// Contributes a [`Route`] to the HTTP server of every application that links this crate.
+#[macro_export]
+macro_rules! route {
+    ($route:expr) => {
+        $crate::__private::inventory::submit! { $route }
+    };
+}
+
+/// The answer of a [`Route`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RouteResponse {
+    /// The HTTP status, such as 200.
+    pub status: u16,
+    /// The `Content-Type`.
+    pub content_type: Cow<'static, str>,
+    /// Further headers, names and values.
+    pub headers: Vec<(Cow<'static, str>, String)>,
+    /// The body; not sent to a HEAD request.
+    pub body: Vec<u8>,
+}
+
+impl RouteResponse {
+    /// An answer of these parts.
+    #[must_use]
+    pub fn new(status: u16, content_type: impl Into<Cow<'static, str>>, body: impl Into<Vec<u8>>) -> Self {
+        Self { status, content_type: content_type.into(), headers: Vec::new(), body: body.into() }
+    }
+
+    /// Plain text.
+    #[must_use]
+    pub fn text(status: u16, body: impl Into<String>) -> Self {
+        Self::new(status, "text/plain; charset=utf-8", body.into())
+    }
+
+    /// JSON.
+    #[must_use]
+    pub fn json(status: u16, body: &serde_json::Value) -> Self {
+        Self::new(status, "application/json", body.to_string())
+    }
+
+    /// Adds a header.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+}

@@ -1,0 +1,62 @@
+//! The service `metrics`: the registry, and the HTTP server that shows it.
+
+use crate::errors::HTTP_BIND_FAILED;
+use crate::http::{BindError, Bound, Limits, router};
+use crate::route::Route;
+use crate::{Metrics, MetricsConfig};
+use app_core::events::{
+    METRICS_HTTP_REPORTER_START_ERROR, METRICS_HTTP_SERVER_STARTED, METRICS_HTTP_SERVER_STARTING,
+    METRICS_HTTP_SERVER_STOPPED,
+};
+use app_core::prelude::*;
+use serde_json::json;
+use std::io;
+
+/// Service id of the metrics service.
+pub const METRICS_SERVICE_ID: ServiceId = ServiceId::new(0xe305_4017_c1b1_d214);
+
+app_core::service! { id: METRICS_SERVICE_ID, name: "metrics", start: start, infrastructure: true }
+
+async fn start(service: Service) -> Result<Metrics, Error> {
+    let config = MetricsConfig::default();
+    let any_port = service.app().any_port();
+    let (address, port) = (config.bind_address, if any_port { 0 } else { config.http_port });
+    let metrics = Metrics::new(service.clone(), config)?;
+    let router = router(service.app(), &metrics, Route::linked())?;
+
+    let log = service.log().clone();
+    info!(log, "metrics HTTP server is starting"; "event" => METRICS_HTTP_SERVER_STARTING.hex());
+    let bound = Bound::bind(address, port).map_err(|error| bind_failed(&error))?;
+    let address = bound.address();
+    metrics.listens_on(address);
+    let token = service.token();
+    service.spawn("http server", async move {
+        info!(log, "metrics HTTP server started"; "event" => METRICS_HTTP_SERVER_STARTED.hex(), "addr" => address.to_string());
+        bound.serve(router, Limits::default(), log.clone(), token).await;
+        info!(log, "metrics HTTP server stopped"; "event" => METRICS_HTTP_SERVER_STOPPED.hex());
+    })?;
+    Ok(metrics)
+}
+
+/// Says which address, why, and what to do about it.
+fn bind_failed(failed: &BindError) -> Error {
+    let BindError { address, error } = failed;
+    let config = format!("config {METRICS_SERVICE_ID:#x}");
+    let (reason, cure) = match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            ("is already in use".to_owned(), format!("set httpPort in {config}, or stop the other process"))
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            ("is none of this machine's".to_owned(), format!("set bindAddress in {config}"))
+        }
+        io::ErrorKind::PermissionDenied => {
+            ("may not be used by this user".to_owned(), format!("set httpPort in {config} to 1024 or above"))
+        }
+        _ => (format!("can't be listened on: {error}"), format!("see httpPort and bindAddress in {config}")),
+    };
+    HTTP_BIND_FAILED
+        .error(METRICS_SERVICE_ID)
+        .message(format!("address {address} {reason} (metrics HTTP server; {cure})"))
+        .context(json!({ "event": METRICS_HTTP_REPORTER_START_ERROR.hex(), "addr": address.to_string() }))
+        .build()
+}
