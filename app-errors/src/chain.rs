@@ -16,8 +16,11 @@ pub(crate) fn chain<'a>(
 /// The link as a `T`: it is one, or it is an I/O error around one. `io::Error` answers the source of what it wraps for
 /// its own, so that what it wraps is no link of the chain.
 pub(crate) fn downcast<'a, T: StdError + 'static>(link: &'a (dyn StdError + 'static)) -> Option<&'a T> {
-    link.downcast_ref().or_else(|| {
-        let wrapped = link.downcast_ref::<io::Error>()?.get_ref()?;
-        (wrapped as &(dyn StdError + 'static)).downcast_ref()
-    })
+    let mut link = link;
+    loop {
+        if let Some(found) = link.downcast_ref() {
+            return Some(found);
+        }
+        link = link.downcast_ref::<io::Error>()?.get_ref()?;
+    }
 }
