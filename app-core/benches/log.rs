@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use app_core::Identity;
-use app_core::log::{Log, LogFormat, LogLevel};
+use app_core::{Log, LogFormat, LogLevel};
 use app_ids::{AppId, DomainId, InstanceId, ReleaseId, ServiceId};
-use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, criterion_group, criterion_main};
 use slog::Logger;
 
 /// A service's logger on `/dev/null`.
@@ -70,7 +70,7 @@ fn two_threads(c: &mut Criterion) {
             }
         }
     });
-    c.bench_function(&BenchmarkId::new("log/10 fields", "2 threads").to_string(), |b| {
+    c.bench_function("log/10 fields, 2 threads", |b| {
         b.iter(|| ten_fields(&logger));
     });
     stop.store(true, Ordering::Relaxed);

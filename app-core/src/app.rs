@@ -42,6 +42,9 @@ pub struct App {
     pub(crate) inner: Arc<Inner>,
 }
 
+/// What an incarnation of a service exposes.
+type Handle = (Service, Arc<dyn Any + Send + Sync>);
+
 pub(crate) struct Inner {
     identity: Identity,
     flags: Flags,
@@ -53,7 +56,7 @@ pub(crate) struct Inner {
     pub(crate) created: Instant,
     pub(crate) services: Vec<ServiceDescriptor>,
     pub(crate) registry: Registry,
-    handles: RwLock<HashMap<ServiceId, (Service, Arc<dyn Any + Send + Sync>)>>,
+    handles: RwLock<HashMap<ServiceId, Handle>>,
     pub(crate) board: Board,
     phase: AtomicU8,
     cause: OnceLock<(StopCause, Instant)>,
@@ -202,7 +205,6 @@ impl App {
     }
 
     /// The app's logger.
-    #[must_use]
     pub fn logger(&self) -> &Logger {
         &self.inner.logger
     }

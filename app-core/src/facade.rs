@@ -114,12 +114,18 @@ pub fn log_level() -> Result<LogLevel, Error> {
 
 /// Writes the stack of every thread of the process, then the live tasks of every service by name.
 ///
+/// Blocks the calling thread, 100 ms for each thread that does not answer and 10 s at most: call it with
+/// `spawn_blocking` from a task.
+///
 /// # Errors
 /// When writing fails.
 pub fn dump_all_stacks(out: &mut dyn Write) -> io::Result<()> {
-    crate::stacks::dump_threads(out)?;
-    let Ok(app) = current() else { return Ok(()) };
-    app.dump_tasks(out)
+    // The tasks tell much even where the threads can't be asked.
+    let threads = crate::stacks::dump_threads(out);
+    if let Ok(app) = current() {
+        app.dump_tasks(out)?;
+    }
+    threads
 }
 
 /// For tests: stops the current app and starts another one of the same services, with the same flags and log.

@@ -27,7 +27,7 @@ pub fn fails_to_start(id: ServiceId, name: impl Into<Name>) -> ServiceDescriptor
 #[track_caller]
 pub fn panics_at_start(id: ServiceId, name: impl Into<Name>) -> ServiceDescriptor {
     ServiceDescriptor::of(id, name, |service: Service| async move {
-        assert!(!service.alive(), "panicked at start, on purpose");
+        panics(&service, "panicked at start, on purpose");
         Ok(())
     })
 }
@@ -59,7 +59,7 @@ pub fn panics_after(id: ServiceId, name: impl Into<Name>, time: Duration) -> Ser
         let me = service.clone();
         service.spawn("panics", async move {
             tokio::time::sleep(time).await;
-            assert!(!me.alive(), "panicked, on purpose");
+            panics(&me, "panicked, on purpose");
         })
     })
 }
@@ -72,4 +72,10 @@ pub fn hangs_at_stop(id: ServiceId, name: impl Into<Name>) -> ServiceDescriptor 
 
 fn on_purpose(id: ServiceId, message: &'static str) -> Error {
     errors::SERVICE_NOT_AVAILABLE.error(id).message(format!("{message}, on purpose")).build()
+}
+
+fn panics(service: &Service, message: &'static str) {
+    if service.alive() {
+        std::panic::panic_any(message);
+    }
 }

@@ -1,0 +1,209 @@
+//! The life of a service: what is alive in it, and when it is dead.
+//!
+//! Invariants, all kept under the one lock of [`Life`]:
+//! 1. A service is dead when it was killed, it has no task and nobody holds it up; dead is for ever.
+//! 2. A task is entered while the service is not dead, and taken out when its future is gone: a spawn can't race death.
+//! 3. The first reason stays, but for a failure, which is kept beside a reason that was none.
+//! 4. Events are emitted in the order killed, stopped: whoever kills holds the service up until he has said so.
+//!
+//! (A task tracker alone can't give 2: it accepts spawns after it was closed.)
+
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    sync::{
+        Weak,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::Duration,
+};
+
+use app_errors::{Error, errors, service_not_alive_error};
+use app_ids::ServiceId;
+use parking_lot::Mutex;
+use slog::Logger;
+use tokio::task::AbortHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::{KillReason, Service, ServiceState};
+use crate::{App, ServiceEventKind};
+
+pub(super) struct Inner {
+    pub(super) id: ServiceId,
+    pub(super) name: Cow<'static, str>,
+    pub(super) app: App,
+    pub(super) log: Logger,
+    /// The parent, and this child's number there.
+    pub(super) parent: Option<(Service, u64)>,
+    pub(super) stop_timeout: Duration,
+    /// Written under the lock of `life`, read anywhere: a reader that sees `Stopping` or later sees a killed service.
+    pub(super) state: AtomicU8,
+    pub(super) life: Mutex<Life>,
+    pub(super) dying: CancellationToken,
+    pub(super) dead: CancellationToken,
+}
+
+#[derive(Default)]
+pub(super) struct Life {
+    pub(super) killed: bool,
+    pub(super) dead: bool,
+    pub(super) reason: Option<KillReason>,
+    pub(super) failure: Option<Error>,
+    /// By number, in the order of their spawning.
+    pub(super) tasks: HashMap<u64, Task>,
+    /// The children that are not dead. Weak: one that everybody forgot is gone, and holds nothing up.
+    pub(super) children: HashMap<u64, Weak<Inner>>,
+    pub(super) next_number: u64,
+    /// Whoever is about to emit an event.
+    pub(super) holds: usize,
+}
+
+impl Life {
+    pub(super) fn number(&mut self) -> u64 {
+        self.next_number += 1;
+        self.next_number
+    }
+
+    fn deserted(&self) -> bool {
+        self.tasks.is_empty() && self.children.is_empty() && self.holds == 0
+    }
+}
+
+pub(super) struct Task {
+    pub(super) name: Cow<'static, str>,
+    pub(super) abort: Option<AbortHandle>,
+}
+
+impl Service {
+    /// The names of its open tasks, those of its children included.
+    pub(crate) fn open_tasks(&self) -> Vec<Cow<'static, str>> {
+        let children: Vec<_> = self.inner.life.lock().children.values().filter_map(Weak::upgrade).collect();
+        let mut tasks = self.tasks();
+        for inner in children {
+            let child = Self { inner };
+            tasks.extend(
+                child.open_tasks().into_iter().map(|task| format!("{}: {task}", child.name()).into()),
+            );
+        }
+        tasks
+    }
+
+    pub(crate) fn describe(&self) -> String {
+        format!("{} ({})", self.name(), self.id())
+    }
+
+    pub(crate) fn stop_timeout(&self) -> Duration {
+        self.inner.stop_timeout
+    }
+
+    pub(crate) fn parent(&self) -> Option<&Self> {
+        self.inner.parent.as_ref().map(|(parent, _)| parent)
+    }
+
+    /// Drops its tasks at their next await. What blocks a thread can't be aborted.
+    pub(crate) fn abort_tasks(&self) {
+        let (handles, children) = {
+            let life = self.inner.life.lock();
+            let handles: Vec<_> = life.tasks.values().filter_map(|task| task.abort.clone()).collect();
+            (handles, life.children.values().filter_map(Weak::upgrade).collect::<Vec<_>>())
+        };
+        // Outside the lock: dropping a future may run code of its own.
+        handles.iter().for_each(AbortHandle::abort);
+        children.into_iter().for_each(|inner| Self { inner }.abort_tasks());
+    }
+
+    /// Moves on to a later state, if the service was not killed in the meantime.
+    pub(crate) fn advance(&self, state: ServiceState) -> bool {
+        let life = self.inner.life.lock();
+        if !life.killed {
+            self.set_state(state);
+        }
+        !life.killed
+    }
+
+    pub(super) fn set_state(&self, state: ServiceState) {
+        self.inner.state.store(state as u8, Ordering::Release);
+    }
+
+    pub(crate) fn emit(&self, kind: ServiceEventKind) {
+        if self.inner.parent.is_none() && !self.id().is_zero() {
+            self.app().emit_service(self, kind);
+        }
+    }
+
+    /// Enters a task (invariant 2).
+    pub(super) fn enter(&self, name: Cow<'static, str>) -> Result<u64, Error> {
+        let mut life = self.inner.life.lock();
+        if life.dead {
+            return Err(service_not_alive_error(self.id()));
+        }
+        let number = life.number();
+        life.tasks.insert(number, Task { name, abort: None });
+        Ok(number)
+    }
+
+    /// Takes a task or a hold out, and declares the service dead if that was the last (invariant 1).
+    pub(super) fn leave(&self, take_out: impl FnOnce(&mut Life)) {
+        let (died, failure) = {
+            let mut life = self.inner.life.lock();
+            take_out(&mut life);
+            let died = life.killed && !life.dead && life.deserted();
+            if died {
+                life.dead = true;
+                self.set_state(if life.failure.is_some() {
+                    ServiceState::Failed
+                } else {
+                    ServiceState::Stopped
+                });
+            }
+            (died, life.failure.clone())
+        };
+        if died {
+            if self.inner.parent.is_none() {
+                self.app().buried(self, failure);
+            }
+            self.inner.dead.cancel();
+            self.inner.leave_parent();
+        }
+    }
+
+    /// The end of a task: called exactly once for each that was entered.
+    pub(super) fn finished(&self, number: u64, result: Result<(), Error>) {
+        if let Err(error) = result {
+            self.kill(error);
+        }
+        self.leave(|life| {
+            life.tasks.remove(&number);
+        });
+    }
+
+    /// The failure of a task that was dropped before its end.
+    pub(super) fn dropped(&self, number: u64) -> Result<(), Error> {
+        let life = self.inner.life.lock();
+        if life.killed {
+            return Ok(());
+        }
+        let name = life.tasks.get(&number).map_or(Cow::Borrowed("?"), |task| task.name.clone());
+        drop(life);
+        let message = format!("task {name:?} of service {} was dropped before its end", self.describe());
+        Err(errors::BUG.error(self.id()).message(message).build())
+    }
+}
+
+impl Inner {
+    fn leave_parent(&self) {
+        if let Some((parent, number)) = &self.parent {
+            parent.leave(|life| {
+                life.children.remove(number);
+            });
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if !self.life.get_mut().dead {
+            self.leave_parent();
+        }
+    }
+}
