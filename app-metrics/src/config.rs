@@ -1,11 +1,17 @@
 //! The config of the metrics service: where it listens, how many series, and metrics declared by it.
 
+mod declared;
+#[cfg(test)]
+mod tests;
+
 use crate::spec::Origin;
 use crate::{
     CounterSpec, CounterVectorSpec, DEFAULT_MAX_SERIES_PER_VECTOR, GaugeSpec, GaugeVectorSpec, HistogramSpec,
-    HistogramVectorSpec, MetricRegistry,
+    HistogramVectorSpec, METRICS_SERVICE_ID, MetricRegistry,
 };
+use app_config::{Config, Place, Problems, quoted};
 use app_core::prelude::*;
+use schema::metrics_capnp::metrics_service_spec;
 use std::net::IpAddr;
 
 /// The port of the HTTP server when the config says none.
@@ -43,7 +49,28 @@ pub struct DeclaredMetrics {
     pub histogram_vectors: Vec<HistogramVectorSpec>,
 }
 
-impl Default for MetricsConfig {
+app_config::config! { MetricsConfig, "The metrics HTTP server, and metrics that are there from the start." }
+
+impl Config for MetricsConfig {
+    const SERVICE: ServiceId = METRICS_SERVICE_ID;
+    type Schema = metrics_service_spec::Owned;
+
+    fn read(spec: metrics_service_spec::Reader<'_>, problems: &mut Problems) -> Option<Self> {
+        let bind_address = read_address(&spec, &mut problems.at("bindAddress"));
+        let max_series_per_vector = spec.get_max_series_per_vector();
+        if max_series_per_vector == 0 {
+            problems.at("maxSeriesPerVector").add("must be 1 or more");
+        }
+        let mut place = problems.at("metricSpecs");
+        let metrics = DeclaredMetrics::read(place.value(spec.get_metric_specs())?, &mut place)?;
+        Some(Self {
+            http_port: spec.get_http_port(),
+            bind_address,
+            max_series_per_vector: usize::try_from(max_series_per_vector).unwrap_or(usize::MAX),
+            metrics,
+        })
+    }
+
     fn default() -> Self {
         Self {
             http_port: DEFAULT_METRICS_HTTP_PORT,
@@ -52,6 +79,18 @@ impl Default for MetricsConfig {
             metrics: DeclaredMetrics::default(),
         }
     }
+}
+
+fn read_address(spec: &metrics_service_spec::Reader<'_>, place: &mut Place<'_>) -> Option<IpAddr> {
+    let text = place.text(spec.get_bind_address())?;
+    if text.is_empty() {
+        return None;
+    }
+    let address = text.parse();
+    if address.is_err() {
+        place.add(format!("must be an IP address, such as 127.0.0.1 or ::1, found {}", quoted(text)));
+    }
+    address.ok()
 }
 
 impl MetricsConfig {

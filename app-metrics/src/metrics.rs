@@ -10,6 +10,7 @@ use crate::{
     Histogram, HistogramSpec, HistogramVector, HistogramVectorSpec, METRICS_SERVICE_ID, MetricRegistry,
     MetricsConfig,
 };
+use app_config::Configured;
 use app_core::prelude::*;
 use std::fmt;
 use std::net::SocketAddr;
@@ -25,7 +26,7 @@ pub struct Metrics(Arc<Inner>);
 
 struct Inner {
     service: Service,
-    config: MetricsConfig,
+    config: Configured<MetricsConfig>,
     registry: MetricRegistry,
     platform: Platform,
     address: OnceLock<SocketAddr>,
@@ -52,7 +53,7 @@ macro_rules! register {
 }
 
 impl Metrics {
-    pub(crate) fn new(service: Service, config: MetricsConfig) -> Result<Self, Error> {
+    pub(crate) fn new(service: Service, config: Configured<MetricsConfig>) -> Result<Self, Error> {
         let registry = MetricRegistry::new(*service.app().identity(), config.max_series_per_vector);
         let platform = Platform::register(&registry)?;
         config.register(&registry)?;

@@ -4,6 +4,7 @@ use crate::errors::HTTP_BIND_FAILED;
 use crate::http::{BindError, Bound, Limits, router};
 use crate::route::Route;
 use crate::{Metrics, MetricsConfig};
+use app_config::Configured;
 use app_core::events::{
     METRICS_HTTP_REPORTER_START_ERROR, METRICS_HTTP_SERVER_STARTED, METRICS_HTTP_SERVER_STARTING,
     METRICS_HTTP_SERVER_STOPPED,
@@ -17,16 +18,14 @@ pub const METRICS_SERVICE_ID: ServiceId = ServiceId::new(0xe305_4017_c1b1_d214);
 
 app_core::service! { id: METRICS_SERVICE_ID, name: "metrics", start: start, infrastructure: true }
 
-async fn start(service: Service) -> Result<Metrics, Error> {
-    let config = MetricsConfig::default();
-    let any_port = service.app().any_port();
-    let (address, port) = (config.bind_address, if any_port { 0 } else { config.http_port });
-    let metrics = Metrics::new(service.clone(), config)?;
+async fn start(service: Service, config: Configured<MetricsConfig>) -> Result<Metrics, Error> {
+    let metrics = Metrics::new(service.clone(), config.clone())?;
     let router = router(service.app(), &metrics, Route::linked())?;
 
     let log = service.log().clone();
     info!(log, "metrics HTTP server is starting"; "event" => METRICS_HTTP_SERVER_STARTING.hex());
-    let bound = Bound::bind(address, port).map_err(|error| bind_failed(&error))?;
+    let port = if service.app().any_port() { 0 } else { config.http_port };
+    let bound = Bound::bind(config.bind_address, port).map_err(|error| bind_failed(&error))?;
     let address = bound.address();
     metrics.listens_on(address);
     let token = service.token();

@@ -14,7 +14,7 @@ pub use kinds::{
 };
 pub(crate) use names::constant_labels;
 pub use names::{CONSTANT_LABELS, prometheus_name};
-pub(crate) use validate::{Field, Origin, Problem, Shape, problems};
+pub(crate) use validate::{Field, Origin, Shape, problems};
 
 use app_ids::{MetricId, ServiceId};
 use std::fmt;

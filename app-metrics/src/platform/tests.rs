@@ -1,1 +1,62 @@
 //! Tests of the platform metrics.
+
+use super::{
+    LOG_RECORDS, LOG_RECORDS_DROPPED, SERIES_OVERFLOWED, SERVICE_DEATHS, SERVICE_RESTARTS, SERVICE_UP,
+};
+use crate::testing::TestMetrics as _;
+use crate::{CounterVectorSpec, METRICS_SERVICE_ID, Metrics};
+use app_core::prelude::*;
+use app_core::testing::{TestApp, runs};
+use app_core::{APP_SERVICE, KillReason};
+
+const SEVEN: ServiceId = ServiceId::new(7);
+
+async fn app() -> TestApp {
+    TestApp::builder().linked([METRICS_SERVICE_ID]).service(runs(SEVEN, "seven")).start().await
+}
+
+#[tokio::test]
+async fn each_service_shows_whether_it_runs_and_how_often_it_died() {
+    let app = app().await;
+    let labels = ["7", "seven"];
+    assert_eq!(app.metric(APP_SERVICE, SERVICE_UP, labels), 0.0, "nobody has scraped yet");
+    app.scrape();
+    assert_eq!(app.metric(APP_SERVICE, SERVICE_UP, labels), 1.0);
+    assert_eq!(app.metric(APP_SERVICE, SERVICE_UP, [&METRICS_SERVICE_ID.hex(), "metrics"]), 1.0);
+    let seven = (*app).service(SEVEN).expect("it is registered");
+    seven.kill(KillReason::Failed(errors::BUG.error(SEVEN).message("as it should").build()));
+    seven.dead().await;
+    app.scrape();
+    assert_eq!(app.metric(APP_SERVICE, SERVICE_UP, labels), 0.0);
+    assert_eq!(app.metric(APP_SERVICE, SERVICE_DEATHS, labels), 1.0);
+    assert_eq!(app.metric(APP_SERVICE, SERVICE_RESTARTS, labels), 0.0);
+}
+
+#[tokio::test]
+async fn log_records_are_counted_by_level() {
+    let app = app().await;
+    app.scrape();
+    let before = app.metric(APP_SERVICE, LOG_RECORDS, ["warn"]);
+    warn!(app.logger(), "once");
+    warn!(app.logger(), "twice");
+    let text = app.scrape();
+    assert_eq!(app.metric(APP_SERVICE, LOG_RECORDS, ["warn"]), before + 2.0);
+    assert_eq!(app.metric(APP_SERVICE, LOG_RECORDS_DROPPED, []), 0.0);
+    assert!(
+        text.contains(&format!("# TYPE {} counter\n", LOG_RECORDS.prometheus_name(APP_SERVICE))),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn what_went_to_an_overflow_series_is_counted_by_vector() {
+    let app = app().await;
+    let spec = CounterVectorSpec::new(SEVEN, MetricId::new(1), "Keys.", ["key"]).max_series(2);
+    let vector = app.get::<Metrics>().counter_vector(spec).unwrap();
+    for key in 0..10 {
+        vector.with([&key.to_string()]).unwrap().inc();
+    }
+    app.scrape();
+    assert_eq!(app.metric(APP_SERVICE, SERIES_OVERFLOWED, ["op_7_1"]), 8.0);
+    assert_eq!(app.metric(SEVEN, MetricId::new(1), ["overflow"]), 8.0);
+}
