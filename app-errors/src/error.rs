@@ -104,6 +104,11 @@ impl Error {
         chain::chain(self)
     }
 
+    /// Its stack, or that of its nearest cause that has one: what is printed.
+    pub(crate) fn nearest_stack(&self) -> Option<&Stack> {
+        self.chain().filter_map(chain::downcast::<Self>).find_map(Self::stack)
+    }
+
     /// Whether it is the error of this spec, by id.
     #[must_use]
     pub fn is(&self, spec: &ErrSpec) -> bool {

@@ -1,9 +1,10 @@
 //! The errors that every application has. Ids, types and severities are facts of the wire and never change.
 //!
-//! Some do without a stack, each for one of three reasons: the error is an ordinary answer that callers may get
+//! Some do without a stack, each for one of four reasons: the error is an ordinary answer that callers may get
 //! thousands of times a second (whatever was asked of is not alive, not registered or not available); it is raised by
 //! what outsiders send (an illegal argument), who must not be able to make us walk stacks; or it is raised by a timer,
-//! whose stack is always the same. The place where an error was raised is always kept.
+//! whose stack is always the same; or it tells an operator what is wrong with a config or a start, where our stack says
+//! nothing and that of a cause is shown if it has one. The place where an error was raised is always kept.
 
 use app_ids::{ErrorId, IdKind, IdName};
 
@@ -32,9 +33,9 @@ specs! {
     /// The application was killed, and takes no more work.
     APP_NOT_ALIVE = 0xdf76_e192_7f24_0401, "AppNotAlive", KnownEdgeCase, Fatal, without_stack;
     /// A config is unreadable, malformed or refused.
-    CONFIG_FAILURE = 0xe75f_1a73_534f_382d, "ConfigFailure", Config, Fatal;
+    CONFIG_FAILURE = 0xe75f_1a73_534f_382d, "ConfigFailure", Config, Fatal, without_stack;
     /// A service could not be started.
-    SERVICE_INIT_FAILED = 0xec1b_f261_05c1_a895, "ServiceInitFailed", KnownEdgeCase, Fatal;
+    SERVICE_INIT_FAILED = 0xec1b_f261_05c1_a895, "ServiceInitFailed", KnownEdgeCase, Fatal, without_stack;
     /// A service did not stop as it should.
     SERVICE_SHUTDOWN_FAILED = 0xc24a_c892_db47_da9f, "ServiceShutdownFailed", KnownEdgeCase, Medium;
     /// The service was killed or has failed.

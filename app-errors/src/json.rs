@@ -21,14 +21,14 @@ impl Error {
     /// | `time` | RFC 3339 with nanoseconds, UTC |
     /// | `service` | hexadecimal |
     /// | `location` | `file:line` |
-    /// | `stack` | `function (file:line)` each, innermost first; absent without |
+    /// | `stack` | `function (file:line)` each, innermost first, of the error or else of its nearest cause with a stack; absent without |
     ///
     /// Looking the stack's names up takes milliseconds, more the first time:
     /// [`to_json_without_stack`](Self::to_json_without_stack) does without.
     #[must_use]
     pub fn to_json(&self) -> Value {
         let mut object = self.json_object();
-        if let Some(stack) = self.stack() {
+        if let Some(stack) = self.nearest_stack() {
             let frames = stack.frames().iter().map(|frame| Value::String(frame.to_string())).collect();
             object.insert("stack".to_owned(), Value::Array(frames));
         }

@@ -151,7 +151,7 @@ fn write_facts(error: &Error, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self:#}")?;
-        match self.stack() {
+        match self.nearest_stack() {
             Some(stack) => write!(f, "\n{stack}"),
             None => Ok(()),
         }

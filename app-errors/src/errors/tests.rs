@@ -10,8 +10,8 @@ use crate::{ErrorSeverity, ErrorType};
 const FACTS: [(ErrSpec, &str, u64, ErrorType, ErrorSeverity, bool); 16] = [
     (BUG, "Bug", 0, ErrorType::Bug, ErrorSeverity::High, true),
     (APP_NOT_ALIVE, "AppNotAlive", 0xdf76e1927f240401, ErrorType::KnownEdgeCase, ErrorSeverity::Fatal, false),
-    (CONFIG_FAILURE, "ConfigFailure", 0xe75f1a73534f382d, ErrorType::Config, ErrorSeverity::Fatal, true),
-    (SERVICE_INIT_FAILED, "ServiceInitFailed", 0xec1bf26105c1a895, ErrorType::KnownEdgeCase, ErrorSeverity::Fatal, true),
+    (CONFIG_FAILURE, "ConfigFailure", 0xe75f1a73534f382d, ErrorType::Config, ErrorSeverity::Fatal, false),
+    (SERVICE_INIT_FAILED, "ServiceInitFailed", 0xec1bf26105c1a895, ErrorType::KnownEdgeCase, ErrorSeverity::Fatal, false),
     (SERVICE_SHUTDOWN_FAILED, "ServiceShutdownFailed", 0xc24ac892db47da9f, ErrorType::KnownEdgeCase, ErrorSeverity::Medium, true),
     (SERVICE_NOT_ALIVE, "ServiceNotAlive", 0x9cb3a496d32894d2, ErrorType::KnownEdgeCase, ErrorSeverity::High, false),
     (SERVICE_NOT_REGISTERED, "ServiceNotRegistered", 0xf34b64bac786f536, ErrorType::KnownEdgeCase, ErrorSeverity::High, false),

@@ -16,8 +16,7 @@ fn keys(json: &Value) -> Vec<&str> {
 
 #[test]
 fn json_has_all_that_the_error_knows() {
-    let cause =
-        SERVICE_NOT_ALIVE.error(SERVICE).message("not alive").cause(io::Error::other("reset")).build();
+    let cause = BUG.error(SERVICE).message("not alive").cause(io::Error::other("reset")).build();
     let line = line!() + 1;
     let raised = CONFIG_FAILURE.error(SERVICE).cause(cause).message("a\n\"b\"").tags(["T2", "T1"]);
     let error = raised.context(json!({ "rule": [1, null] })).build();

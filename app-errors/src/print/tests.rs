@@ -99,11 +99,16 @@ fn the_alternate_form_adds_which_whose_tags_and_place_on_the_same_line() {
 fn the_debug_form_adds_the_stack_and_only_if_there_is_one() {
     let without = says("m");
     assert_eq!(format!("{without:?}"), format!("{without:#}"));
-    let with = says_because("m", "c");
+    let with = BUG.error(SERVICE).message("m").build();
     let debug = format!("{with:?}");
     let (line, stack) = debug.split_once('\n').unwrap();
     assert_eq!(line, format!("{with:#}"));
     assert!(stack.contains("the_debug_form_adds_the_stack"), "{stack}");
+    let around = format!("{:?}", says_because("outer", with));
+    assert!(
+        around.starts_with("outer: m [") && around.ends_with(stack),
+        "the cause's, where it has none: {around}"
+    );
 }
 
 #[test]

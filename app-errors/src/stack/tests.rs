@@ -3,8 +3,8 @@
 use app_ids::ServiceId;
 
 use super::*;
-use crate::errors::{BUG, SERVICE_INIT_FAILED};
-use crate::{Error, ServiceErrSpec, new_bug, service_init_error};
+use crate::errors::{BUG, SERVICE_SHUTDOWN_FAILED};
+use crate::{Error, ServiceErrSpec, new_bug, service_shutdown_error};
 
 const SERVICE: ServiceId = ServiceId::new(0x5e);
 
@@ -34,8 +34,8 @@ fn a_stack_begins_where_the_error_was_raised_and_has_files_and_lines() {
 fn a_stack_leaves_out_who_captured_it_however_the_error_was_raised() {
     let raised = [
         BUG.error(SERVICE).message("m").build(),
-        ServiceErrSpec::new(SERVICE_INIT_FAILED, SERVICE).error().build(),
-        service_init_error(SERVICE, "cause"),
+        ServiceErrSpec::new(SERVICE_SHUTDOWN_FAILED, SERVICE).error().build(),
+        service_shutdown_error(SERVICE, "cause"),
         new_bug(None, "m", SERVICE, None, &[]),
     ];
     for error in raised {
