@@ -243,7 +243,7 @@ async fn a_client_that_does_not_take_its_answer_is_dropped() {
 
 #[tokio::test]
 async fn a_handler_that_takes_too_long_is_answered_for() {
-    let router = Router::new().route("/never", get(|| std::future::pending::<()>()));
+    let router = Router::new().route("/never", get(std::future::pending::<()>));
     let server = Running::start(router, Limits { answer: SHORT, ..Limits::default() });
     assert!(server.ask(&request("GET", "/never")).await.starts_with("HTTP/1.1 503 "));
     server.stop().await;
