@@ -1,0 +1,132 @@
+//! The config: rules, as the schema has them on the wire and as the code has them.
+
+use std::{collections::HashMap, num::NonZeroU32, time::Duration};
+
+use app_config::{Config, Place, Problems, quoted};
+use app_core::prelude::ServiceId;
+use app_metrics::MAX_LABEL_VALUE_BYTES;
+use schema::quota_capnp::{quota_rule, quota_spec};
+
+use crate::QUOTA;
+
+/// The config of the quota service: the struct `QuotaSpec` of `quota.capnp`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuotaConfig {
+    /// At least one; no name twice.
+    pub rules: Vec<Rule>,
+}
+
+/// A rate limit: every key has a bucket of its own, which fills steadily.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// What callers name it by, and the value of a label of the metrics.
+    pub name: String,
+    /// Permits that a bucket gets in each period.
+    pub permits: NonZeroU32,
+    /// The period, in milliseconds.
+    pub period_millis: NonZeroU32,
+    /// Permits that a full bucket holds: not below `permits`.
+    pub burst: NonZeroU32,
+    /// Keys that have a bucket at the same time.
+    pub max_keys: NonZeroU32,
+}
+
+app_config::config! { QuotaConfig, "Rate limits by key." }
+
+impl Config for QuotaConfig {
+    const SERVICE: ServiceId = QUOTA;
+    type Schema = quota_spec::Owned;
+
+    fn read(spec: quota_spec::Reader<'_>, problems: &mut Problems) -> Option<Self> {
+        let mut place = problems.at("rules");
+        let specs = place.value(spec.get_rules())?;
+        if specs.is_empty() {
+            place.add("must have at least one rule; without a file there is one, \"default\"");
+        }
+        let mut taken = HashMap::new();
+        let mut rules = Vec::new();
+        for (index, spec) in specs.iter().enumerate() {
+            let mut place = place.index(index);
+            let name = name_of(spec, index, &mut taken, &mut place.field("name"));
+            rules.extend(Rule::read(name, spec, &mut place));
+        }
+        Some(Self { rules })
+    }
+
+    /// One rule, `default`: 100 permits a second, at most 100 at once, for 100,000 keys.
+    fn default() -> Self {
+        Self { rules: vec![Rule::default()] }
+    }
+}
+
+impl Default for Rule {
+    fn default() -> Self {
+        const HUNDRED: NonZeroU32 = NonZeroU32::new(100).unwrap();
+        const THOUSAND: NonZeroU32 = NonZeroU32::new(1_000).unwrap();
+        const HUNDRED_THOUSAND: NonZeroU32 = NonZeroU32::new(100_000).unwrap();
+        Self {
+            name: "default".to_owned(),
+            permits: HUNDRED,
+            period_millis: THOUSAND,
+            burst: HUNDRED,
+            max_keys: HUNDRED_THOUSAND,
+        }
+    }
+}
+
+impl Rule {
+    /// The period in which a bucket gets `permits` permits.
+    #[must_use]
+    pub fn period(&self) -> Duration {
+        Duration::from_millis(self.period_millis.get().into())
+    }
+
+    fn read(name: Option<String>, spec: quota_rule::Reader<'_>, place: &mut Place<'_>) -> Option<Self> {
+        let permits = positive(spec.get_permits(), "permits", place);
+        let period_millis = positive(spec.get_period_millis(), "periodMillis", place);
+        let max_keys = positive(spec.get_max_keys(), "maxKeys", place);
+        let permits = permits?;
+        let burst = NonZeroU32::new(spec.get_burst()).unwrap_or(permits);
+        if burst < permits {
+            place.field("burst").add(format_args!(
+                "must not be below permits ({permits}), since a bucket could never hold what a period adds; found {burst} \
+                 (to let fewer through at once, use a shorter period)"
+            ));
+        }
+        Some(Self { name: name?, permits, period_millis: period_millis?, burst, max_keys: max_keys? })
+    }
+}
+
+/// The name of a rule, if it is a good one that no rule before has.
+fn name_of<'a>(
+    spec: quota_rule::Reader<'a>,
+    index: usize,
+    taken: &mut HashMap<&'a str, usize>,
+    place: &mut Place<'_>,
+) -> Option<String> {
+    let name = place.text(spec.get_name())?;
+    if name.is_empty() {
+        place.add("must not be empty");
+    } else if name.len() > MAX_LABEL_VALUE_BYTES {
+        place.add(format_args!("must have at most {MAX_LABEL_VALUE_BYTES} bytes, found {}", name.len()));
+    } else if let Some(control) = name.chars().find(|c| c.is_control()) {
+        place.add(format_args!("must have no control characters, found {control:?}"));
+    } else if let Some(other) = taken.get(name) {
+        place.add(format_args!("{} is the name of rules[{other}] already", quoted(name)));
+    } else {
+        taken.insert(name, index);
+        return Some(name.to_owned());
+    }
+    None
+}
+
+fn positive(value: u32, field: &str, place: &mut Place<'_>) -> Option<NonZeroU32> {
+    let positive = NonZeroU32::new(value);
+    if positive.is_none() {
+        place.field(field).add("must be at least 1");
+    }
+    positive
+}
+
+#[cfg(test)]
+mod tests;
