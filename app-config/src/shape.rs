@@ -8,18 +8,24 @@
 //!
 //! The walk costs no more than reading everything once: it is under the same limits as any other reader.
 
+mod layout;
+#[cfg(test)]
+mod tests;
+
 use std::any::TypeId;
 use std::collections::HashMap;
 use std::rc::Rc;
 
 use capnp::introspect::{Type, TypeVariant};
 use capnp::message::{Reader, ReaderSegments};
-use capnp::schema::{EnumSchema, Field, StructSchema};
-use capnp::schema_capnp::{field, node, value};
+use capnp::private::layout::ElementSize;
+use capnp::schema::StructSchema;
+use capnp::schema_capnp::node;
 use capnp::{
     any_pointer, any_pointer_list, data, data_list, primitive_list, raw, struct_list, text, text_list,
 };
 
+use self::layout::{Choice, Shape, What, members_of};
 use crate::problems::{Place, Problems, malformed};
 
 /// A struct of any type: it is only looked at through [`raw`], so this type's own fields never matter.
@@ -36,44 +42,6 @@ pub(crate) fn check<S: ReaderSegments>(message: &Reader<S>, schema: Type, proble
         Ok(pointer) => Walk::default().pointer(pointer, schema, &mut root),
         Err(error) => root.add(malformed(&error)),
     }
-}
-
-/// The layout of a struct type: which bits and pointers have fields, and what has to be looked at.
-#[derive(Default)]
-struct Shape {
-    /// A bit for each bit of the data section that belongs to a field.
-    known_bits: Vec<u8>,
-    /// For each place of the pointer section, whether it belongs to a field.
-    known_pointers: Vec<bool>,
-    members: Vec<Member>,
-    unions: Vec<Union>,
-}
-
-/// A field that can be wrong. Fields of groups stand here too, with the group in their path.
-struct Member {
-    path: String,
-    /// The unions that have to be set to this field, or to a group around it.
-    when: Vec<Choice>,
-    what: What,
-}
-
-/// A union set to one of its members.
-#[derive(Clone, Copy)]
-struct Choice {
-    offset: usize,
-    value: u16,
-}
-
-struct Union {
-    path: String,
-    when: Vec<Choice>,
-    offset: usize,
-    members: u16,
-}
-
-enum What {
-    Enum { offset: usize, default: u16, members: u16 },
-    Pointer { offset: usize, of: Type },
 }
 
 #[derive(Default)]
@@ -115,6 +83,10 @@ impl Walk {
                 if let Some(list) = place.value(pointer.get_as::<struct_list::Reader<'_, AnyStruct>>())
                     && let Some(shape) = place.value(self.shape(schema.into(), schema.type_id))
                 {
+                    // Cap'n Proto takes a list of numbers for one of structs with a number each; nobody writes a config so.
+                    if raw::get_list_element_size(list) != ElementSize::InlineComposite {
+                        return place.add("is a list of something else than structs");
+                    }
                     for (index, value) in list.iter().enumerate() {
                         self.structure(value, &shape, &mut place.index(index));
                     }
@@ -197,82 +169,9 @@ impl Walk {
         if let Some(shape) = self.shapes.get(&id) {
             return Ok(Rc::clone(shape));
         }
-        let mut shape = Shape::default();
-        shape.add_fields(schema, "", &[])?;
-        let shape = Rc::new(shape);
+        let shape = Rc::new(Shape::of(schema)?);
         self.shapes.insert(id, Rc::clone(&shape));
         Ok(shape)
-    }
-}
-
-impl Shape {
-    fn add_fields(&mut self, schema: StructSchema, prefix: &str, when: &[Choice]) -> capnp::Result<()> {
-        let node::Struct(layout) = schema.get_proto().which()? else { return Ok(()) };
-        let union = (layout.get_discriminant_count() > 0).then(|| layout.get_discriminant_offset() as usize);
-        if let Some(offset) = union {
-            self.know_bits(offset * 16, 16);
-            let members = layout.get_discriminant_count();
-            self.unions.push(Union { path: prefix.to_owned(), when: when.to_vec(), offset, members });
-        }
-        for of in schema.get_fields()? {
-            let value = of.get_proto().get_discriminant_value();
-            let mut when = when.to_vec();
-            if let Some(offset) = union.filter(|_| value != field::NO_DISCRIMINANT) {
-                when.push(Choice { offset, value });
-            }
-            let name = of.get_proto().get_name()?.to_str()?;
-            let path = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") };
-            self.add_field(of, path, when)?;
-        }
-        Ok(())
-    }
-
-    fn add_field(&mut self, of: Field, path: String, when: Vec<Choice>) -> capnp::Result<()> {
-        let slot = match of.get_proto().which()? {
-            field::Slot(slot) => slot,
-            field::Group(_) => {
-                let TypeVariant::Struct(group) = of.get_type().which() else { return Ok(()) };
-                return self.add_fields(group.into(), &path, &when);
-            }
-        };
-        let offset = slot.get_offset() as usize;
-        let bits = match of.get_type().which() {
-            TypeVariant::Void => 0,
-            TypeVariant::Bool => 1,
-            TypeVariant::Int8 | TypeVariant::UInt8 => 8,
-            TypeVariant::Int16 | TypeVariant::UInt16 => 16,
-            TypeVariant::Int32 | TypeVariant::UInt32 | TypeVariant::Float32 => 32,
-            TypeVariant::Int64 | TypeVariant::UInt64 | TypeVariant::Float64 => 64,
-            TypeVariant::Enum(values) => {
-                let value::Enum(default) = slot.get_default_value()?.which()? else { return Ok(()) };
-                let members = members_of(values.into())?;
-                self.members.push(Member { path, when, what: What::Enum { offset, default, members } });
-                16
-            }
-            _ => {
-                self.know_pointer(offset);
-                self.members.push(Member { path, when, what: What::Pointer { offset, of: of.get_type() } });
-                return Ok(());
-            }
-        };
-        self.know_bits(offset * bits, bits);
-        Ok(())
-    }
-
-    fn know_bits(&mut self, first: usize, count: usize) {
-        for bit in first..first + count {
-            if self.known_bits.len() <= bit / 8 {
-                self.known_bits.resize(bit / 8 + 1, 0);
-            }
-            self.known_bits[bit / 8] |= 1 << (bit % 8);
-        }
-    }
-
-    fn know_pointer(&mut self, offset: usize) {
-        if self.known_pointers.len() <= offset {
-            self.known_pointers.resize(offset + 1, false);
-        }
-        self.known_pointers[offset] = true;
     }
 }
 
@@ -287,15 +186,8 @@ fn number(data: &[u8], offset: usize) -> u16 {
     bytes.map(|bytes| u16::from_le_bytes(*bytes)).unwrap_or_default()
 }
 
-fn members_of(schema: EnumSchema) -> capnp::Result<u16> {
-    Ok(schema.get_enumerants()?.len())
-}
-
 fn check_enum(value: u16, members: u16, place: &mut Place<'_>) {
     if value >= members {
         place.add("is a value that this build does not know");
     }
 }
-
-#[cfg(test)]
-mod tests;

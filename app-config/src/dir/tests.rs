@@ -1,1 +1,97 @@
+//! The directory: names and listings.
 
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::symlink;
+
+use super::*;
+
+fn listed(names: &[&[u8]]) -> (Vec<String>, Vec<String>) {
+    let dir = tempfile::tempdir().unwrap();
+    for name in names {
+        fs::write(dir.path().join(OsStr::from_bytes(name)), b"").unwrap();
+    }
+    let listing = ConfigDir::new(dir.path()).list();
+    let place = format!(" (file {}/", dir.path().display());
+    let faults = listing.faults.iter().map(|fault| fault.to_string().replace(&place, " ("));
+    (listing.services.iter().map(ServiceId::to_string).collect(), faults.collect())
+}
+
+#[test]
+fn a_directory_that_does_not_exist_has_no_configs() {
+    let dir = ConfigDir::new("/no/such/directory");
+    assert!(!dir.exists());
+    assert!(dir.service_ids().unwrap().is_empty());
+    assert!(!dir.has(ServiceId::new(1)));
+    assert!(dir.read(ServiceId::new(1)).unwrap().is_none());
+}
+
+#[test]
+fn the_file_of_a_service_is_named_by_its_id() {
+    let dir = ConfigDir::new("/run/secrets");
+    let service = ServiceId::new(0xe492_14fa_20b3_5ba8);
+    assert_eq!(dir.file(service), Path::new("/run/secrets/0xe49214fa20b35ba8"));
+    assert_eq!(ConfigDir::file_name(ServiceId::new(0x1f)), "0x1f");
+}
+
+#[test]
+fn a_listing_has_the_services_in_order_and_ignores_other_names() {
+    let names: [&[u8]; 6] = [b"0xff", b"0x1f", b"..data", b"db_password", b"config.identity", b"10"];
+    assert_eq!(listed(&names), (vec!["1f".to_owned(), "ff".to_owned()], vec![]));
+}
+
+#[test]
+fn a_name_that_begins_as_a_config_and_is_no_id_is_an_error_that_says_why() {
+    let (services, faults) = listed(&[
+        b"0x1f",
+        b"0x",
+        b"0x1g",
+        b"0x001f",
+        b"0xFF",
+        b"0x10000000000000000",
+        b"0x1f.bak",
+        b"0x\xff",
+    ]);
+    assert_eq!(services, ["1f"]);
+    assert_eq!(
+        faults,
+        [
+            "a file is named as configs are, and \"0x\" is no service id: no digits follow 0x (0x)",
+            "a file has the id of a service, and not its name: rename it to 0x1f (0x001f)",
+            "a file is named as configs are, and \"0x10000000000000000\" is no service id: it takes more than 64 bits (0x10000000000000000)",
+            "a file is named as configs are, and \"0x1f.bak\" is no service id: '.' is no digit (0x1f.bak)",
+            "a file is named as configs are, and \"0x1g\" is no service id: 'g' is no digit (0x1g)",
+            "a file has the id of a service, and not its name: rename it to 0xff (0xFF)",
+            "a file is named as configs are, and the name is not text (0x\u{fffd})",
+        ]
+    );
+}
+
+#[test]
+fn a_directory_that_is_none_is_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("file");
+    fs::write(&path, b"").unwrap();
+    let config_dir = ConfigDir::new(&path);
+    assert!(!config_dir.exists());
+    let error = config_dir.service_ids().unwrap_err();
+    let expected = "config directory: it can't be listed: Not a directory (os error 20)";
+    assert_eq!(error.to_string(), format!("{expected} (directory {})", path.display()));
+}
+
+#[test]
+fn a_link_that_leads_nowhere_is_a_config_that_can_not_be_read() {
+    let dir = tempfile::tempdir().unwrap();
+    symlink("nowhere", dir.path().join("0x1f")).unwrap();
+    let config_dir = ConfigDir::new(dir.path());
+    let service = ServiceId::new(0x1f);
+    assert!(config_dir.has(service));
+    assert_eq!(config_dir.service_ids().unwrap(), [service]);
+    let Err(error) = config_dir.read(service) else { panic!("read") };
+    let expected = "config 0x1f: the file is a symbolic link that leads to nothing";
+    assert_eq!(error.to_string(), format!("{expected} (file {})", dir.path().join("0x1f").display()));
+    assert!(matches!(
+        error.downcast_cause::<Fault>().unwrap().reason(),
+        Reason::File(file::FileError::Dangling)
+    ));
+}
