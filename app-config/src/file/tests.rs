@@ -113,7 +113,7 @@ fn a_file_that_does_not_know_its_size_is_still_limited() {
 #[test]
 fn a_file_that_may_not_be_read_is_refused() {
     let (_dir, path) = with_file(b"content");
-    fs::set_permissions(&path, Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o000)).unwrap();
     // The superuser may read everything.
     if File::open(&path).is_ok() {
         return;
