@@ -1,0 +1,94 @@
+//! The config of the health check service: schedules of single checks, and how many may run at a time.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use app_config::{Config, Problems};
+use app_core::prelude::{HealthCheckId, ServiceId};
+use schema::health_capnp::{health_check_service_spec, health_check_spec};
+
+use crate::{
+    DEFAULT_HEALTHCHECK_RUN_INTERVAL, DEFAULT_HEALTHCHECK_RUN_TIMEOUT, HEALTHCHECK_SERVICE_ID,
+    HealthCheckSpec,
+};
+
+/// The config of the health check service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HealthConfig {
+    /// Checks that follow this schedule and not the one in the code.
+    pub schedules: BTreeMap<HealthCheckId, Schedule>,
+    /// How many checks may run at the same time; at least 1.
+    pub max_concurrent_runs: usize,
+}
+
+/// When a check runs and how long it may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Schedule {
+    /// From the start of one run to the start of the next.
+    pub interval: Duration,
+    /// How long a run may take.
+    pub timeout: Duration,
+}
+
+app_config::config! { HealthConfig, "When the health checks of the application run." }
+
+impl Default for HealthConfig {
+    fn default() -> Self {
+        Self { schedules: BTreeMap::new(), max_concurrent_runs: 1 }
+    }
+}
+
+impl Config for HealthConfig {
+    const SERVICE: ServiceId = HEALTHCHECK_SERVICE_ID;
+    type Schema = health_check_service_spec::Owned;
+
+    /// `commandServerChanSize` has no meaning here: there is no queue of commands that could fill up.
+    fn read(spec: health_check_service_spec::Reader<'_>, problems: &mut Problems) -> Option<Self> {
+        let mut listed = problems.at("healthCheckSpecs");
+        let mut schedules = BTreeMap::new();
+        for (index, check) in listed.value(spec.get_health_check_specs())?.iter().enumerate() {
+            let id = HealthCheckId::new(check.get_health_check_id());
+            let mut place = listed.index(index);
+            let mut place = place.field("healthCheckID");
+            if id.is_zero() {
+                place.add("must not be zero");
+            } else if schedules.insert(id, Schedule::read(check)).is_some() {
+                place.add(format_args!("health check {} is there twice", id.describe()));
+            }
+        }
+        let max_concurrent_runs = usize::from(spec.get_max_concurrent_runs().max(1));
+        Some(Self { schedules, max_concurrent_runs })
+    }
+
+    fn default() -> Self {
+        <Self as Default>::default()
+    }
+}
+
+impl HealthConfig {
+    /// The spec as it counts: the config goes before the code.
+    pub(crate) fn over(&self, mut spec: HealthCheckSpec) -> HealthCheckSpec {
+        if let Some(schedule) = self.schedules.get(&spec.id) {
+            spec.interval = schedule.interval;
+            spec.timeout = schedule.timeout;
+        }
+        spec
+    }
+}
+
+impl Schedule {
+    fn read(check: health_check_spec::Reader<'_>) -> Self {
+        let or_default = |seconds: u64, default| match seconds {
+            0 => default,
+            seconds => Duration::from_secs(seconds),
+        };
+        Self {
+            interval: or_default(check.get_run_interval_seconds().into(), DEFAULT_HEALTHCHECK_RUN_INTERVAL),
+            timeout: or_default(check.get_timeout_seconds().into(), DEFAULT_HEALTHCHECK_RUN_TIMEOUT),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

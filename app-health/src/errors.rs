@@ -1,0 +1,58 @@
+//! Why a run failed, as errors that say which check it was.
+
+use std::{any::Any, time::Duration};
+
+use app_core::prelude::{Error, ErrorId, errors};
+use app_errors::{BoxError, ErrSpec, ErrorSeverity, ErrorType};
+
+use crate::{HEALTHCHECK_SERVICE_ID, HealthCheckSpec};
+
+/// A check said no, with an error that is not of the platform: that is its cause.
+pub const HEALTH_CHECK_FAILED: ErrSpec =
+    ErrSpec::new(ErrorId::new(0x48d1_067a_6848_7a96), ErrorType::KnownEdgeCase, ErrorSeverity::Medium)
+        .without_stack();
+
+app_ids::__inventory::submit! {
+    app_ids::IdName::new(app_ids::IdKind::Error, HEALTH_CHECK_FAILED.id.as_u64(), "HealthCheckFailed")
+}
+
+/// The error of a check that failed: its own if it is one of the platform's, or the cause of one.
+pub(crate) fn failed(spec: &HealthCheckSpec, cause: BoxError) -> Error {
+    match cause.downcast::<Error>() {
+        Ok(error) => *error,
+        Err(cause) => {
+            let message = format!("health check {spec} failed");
+            HEALTH_CHECK_FAILED.error(HEALTHCHECK_SERVICE_ID).cause(cause).message(message).build()
+        }
+    }
+}
+
+pub(crate) fn panicked(spec: &HealthCheckSpec, panic: &(dyn Any + Send)) -> Error {
+    let text = panic.downcast_ref::<&'static str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("(no message)");
+    let message = format!("health check {spec} panicked: {text}");
+    errors::BUG.error(HEALTHCHECK_SERVICE_ID).message(message).tag("PANIC").build()
+}
+
+pub(crate) fn timed_out(spec: &HealthCheckSpec) -> Error {
+    let timeout = humantime::format_duration(spec.timeout);
+    let message = format!("health check {spec} did not answer within {timeout}, and was cancelled");
+    errors::HEALTH_CHECK_TIMEOUT.error(HEALTHCHECK_SERVICE_ID).message(message).build()
+}
+
+/// A run could not begin, because one before it was cancelled and still goes on.
+pub(crate) fn still_running(spec: &HealthCheckSpec, since: Duration) -> Error {
+    let since = humantime::format_duration(Duration::from_millis(
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
+    ));
+    let message = format!(
+        "health check {spec} did not end in time: it was cancelled {since} ago, and still holds its thread"
+    );
+    errors::HEALTH_CHECK_KILL_TIMEOUT.error(HEALTHCHECK_SERVICE_ID).message(message).build()
+}
+
+/// The run's task was dropped without an answer: the runtime is going down.
+pub(crate) fn dropped(spec: &HealthCheckSpec) -> Error {
+    let message = format!("health check {spec} was dropped before its end");
+    errors::BUG.error(HEALTHCHECK_SERVICE_ID).message(message).build()
+}

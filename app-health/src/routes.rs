@@ -1,0 +1,38 @@
+//! The probes as routes of the HTTP server.
+
+use app_core::App;
+use app_metrics::{Route, RouteFuture, RouteResponse};
+
+use crate::{
+    probes,
+    report::{self, CONTENT_TYPE, Report},
+};
+
+/// Path of the liveness probe.
+pub const LIVEZ_PATH: &str = "/livez";
+/// Path of the readiness probe.
+pub const READYZ_PATH: &str = "/readyz";
+/// Path of the report on all checks.
+pub const HEALTHZ_PATH: &str = "/healthz";
+
+app_metrics::route! { Route::new(LIVEZ_PATH, livez) }
+app_metrics::route! { Route::new(READYZ_PATH, readyz) }
+app_metrics::route! { Route::new(HEALTHZ_PATH, healthz) }
+
+fn livez(app: App) -> RouteFuture {
+    Box::pin(async move { answer(&report::verdict(&app, probes::liveness(&app))) })
+}
+
+fn readyz(app: App) -> RouteFuture {
+    Box::pin(async move { answer(&report::verdict(&app, probes::readiness(&app))) })
+}
+
+fn healthz(app: App) -> RouteFuture {
+    Box::pin(async move { answer(&report::health(&app)) })
+}
+
+fn answer(report: &Report) -> RouteResponse {
+    // For people with curl: indented, and with an end of line.
+    let body = format!("{:#}\n", report.document);
+    RouteResponse::new(report.http_status, CONTENT_TYPE, body).header("Cache-Control", "no-store")
+}
