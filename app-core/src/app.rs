@@ -5,6 +5,7 @@ use std::{
     collections::HashMap,
     fmt,
     io::{self, Write},
+    panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     sync::{
         Arc, OnceLock,
@@ -16,13 +17,13 @@ use std::{
 use app_errors::{Error, Origin as ErrorOrigin, errors, illegal_argument_error, service_not_alive_error};
 use app_ids::{AppId, DomainId, InstanceId, ReleaseId, ServiceId};
 use parking_lot::{Mutex, RwLock};
-use slog::Logger;
+use slog::{Logger, error};
 use tokio::sync::{Notify, broadcast};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     AppEvent, Exposed, Flags, Identity, Log, Readiness, Service, ServiceDescriptor, ServiceEventKind,
-    ServiceState, ServiceStatus, StopCause, StopReport, lifecycle, registry::Registry, status::Board,
+    ServiceState, ServiceStatus, StopCause, StopReport, lifecycle, panics, registry::Registry, status::Board,
 };
 
 mod builder;
@@ -376,6 +377,12 @@ impl App {
         std::mem::take(&mut self.inner.deaths.lock())
     }
 
+    /// The failures among the deaths that the supervisor has not looked at.
+    pub(crate) fn failures(&self) -> Vec<(Service, Error)> {
+        let deaths = self.inner.deaths.lock();
+        deaths.iter().filter_map(|(service, failure)| Some((service.clone(), failure.clone()?))).collect()
+    }
+
     pub(crate) fn expose(&self, service: &Service, handle: Arc<dyn Any + Send + Sync>) {
         self.inner.handles.write().insert(service.id(), (service.clone(), handle));
     }
@@ -390,8 +397,14 @@ impl App {
             let its_own = handles.get(&service.id()).is_some_and(|(owner, _)| owner.same(service));
             if its_own { handles.remove(&service.id()) } else { None }
         };
-        // Outside the lock: a handle's drop is the service's own code.
-        drop(handle);
+        // Outside the lock: a handle's drop is the service's own code, and must not stop its burial.
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(handle))) {
+            error!(
+                service.log(),
+                "the drop of the service's handle panicked: {}",
+                panics::message(panic.as_ref())
+            );
+        }
         let registered = self.inner.registry.unregister(service);
         self.emit_service(service, ServiceEventKind::Stopped { failure: failure.clone() });
         if registered {

@@ -1,8 +1,10 @@
 //! Checks that run before any service starts, contributed by the crates that know what to check.
 
-use app_errors::Error;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::App;
+use app_errors::{Error, errors};
+
+use crate::{APP_SERVICE, App, panics};
 
 /// A check of what a start rests on, run before any service starts and by `--check`.
 ///
@@ -38,7 +40,14 @@ impl Preflight {
     pub(crate) fn run_all(app: &App) -> Vec<Error> {
         let mut checks: Vec<_> = inventory::iter::<Self>.into_iter().collect();
         checks.sort_by_key(|check| check.name);
-        checks.into_iter().flat_map(|check| (check.run)(app)).collect()
+        checks.into_iter().flat_map(|check| check.run(app)).collect()
+    }
+
+    fn run(&self, app: &App) -> Vec<Error> {
+        catch_unwind(AssertUnwindSafe(|| (self.run)(app))).unwrap_or_else(|panic| {
+            let message = format!("preflight {:?} panicked: {}", self.name, panics::message(panic.as_ref()));
+            vec![errors::BUG.error(APP_SERVICE).message(message).build()]
+        })
     }
 }
 

@@ -144,7 +144,7 @@ fn serve(
             Ok(()) => running.stopped().await,
             Err(report) => report,
         };
-        // The main thread may have left already.
+        // Full or closed: the main thread acts on its deadlines, or has left already.
         let _ = sender.try_send(Message::Stopped(report));
     });
     let status = wait(app, messages);

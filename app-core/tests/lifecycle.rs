@@ -361,3 +361,39 @@ async fn what_hangs_in_start_and_ignores_its_abort_does_not_hold_the_stop_up() {
         failed_start(TestApp::builder().service(deaf.start_timeout(Duration::from_secs(1)))).await;
     assert_eq!(report.exit_status(), ExitStatus::StartFailed);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_late_start_function_spawned_may_still_finish_its_work() {
+    let (done, is_done) = tokio::sync::oneshot::channel();
+    let done = std::sync::Mutex::new(Some(done));
+    let late = ServiceDescriptor::of(TOP, "late", move |service: Service| {
+        let done = done.lock().unwrap().take().unwrap();
+        async move {
+            let me = service.clone();
+            service.spawn("flushes", async move {
+                me.dying().await;
+                tokio::time::sleep(Duration::from_secs(3)).await;
+                done.send(()).unwrap();
+            })?;
+            pending::<Result<(), Error>>().await
+        }
+    });
+    let (report, _app) = failed_start(TestApp::builder().service(late)).await;
+    is_done.await.unwrap();
+    assert!(report.abandoned.is_empty(), "{report:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handle_whose_drop_panics_does_not_keep_its_service_from_dying() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            std::panic::panic_any("no");
+        }
+    }
+    let app =
+        TestApp::builder().service(ServiceDescriptor::of(TOP, "bomb", || async { Ok(Bomb) })).start().await;
+    let log = app.captured().clone();
+    app.stop().await.expect_clean();
+    assert!(log.text().contains("the drop of the service's handle panicked: no"));
+}

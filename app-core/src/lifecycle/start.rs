@@ -1,15 +1,15 @@
 //! The start: plan, preflight, then level by level, in parallel inside a level; all or nothing.
 
-use std::{sync::Arc, time::Instant};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
 use app_errors::{Error, errors};
-use futures_util::future::join_all;
+use futures_util::{FutureExt, future::join_all};
 use tokio::sync::oneshot;
 
 use super::{stop, supervise};
 use crate::{
     APP_SERVICE, App, AppEvent, Preflight, Service, ServiceDescriptor, ServiceEventKind, ServiceState,
-    StartContext, StopCause, StopReport, app::Phase, graph::Plan,
+    StartContext, StopCause, StopReport, app::Phase, graph::Plan, panics,
 };
 
 /// Starts an app, and the supervisor that sees it to its end.
@@ -31,23 +31,39 @@ pub(crate) async fn start(app: &App) -> Result<(), StopReport> {
     let (ready, started) = oneshot::channel();
     let (runner, planned) = (app.clone(), Arc::clone(&plan));
     tokio::spawn(async move {
-        let result = levels(&runner, &planned).await;
-        if let Err(problems) = result {
-            runner.kill(StopCause::StartFailed(problems));
-        } else if runner.alive() {
-            runner.enter_phase(Phase::Running);
-            let services = planned.services().len();
-            runner.emit(AppEvent::Started { services, took: runner.inner.created.elapsed() });
-            // Nobody may be waiting for it any more.
-            let _ = ready.send(());
+        let life = live(&runner, &planned, ready);
+        if let Err(panic) = AssertUnwindSafe(life).catch_unwind().await {
+            broken(&runner, panics::message(panic.as_ref()));
         }
-        supervise::until_killed(&runner, &planned).await;
-        stop::stop(&runner, &planned).await;
     });
     match started.await {
         Ok(()) => Ok(()),
         Err(_) => Err(app.stopped().await),
     }
+}
+
+/// The whole life of an app that could be planned.
+async fn live(app: &App, plan: &Plan, ready: oneshot::Sender<()>) {
+    let result = levels(app, plan).await;
+    if let Err(problems) = result {
+        app.kill(StopCause::StartFailed(problems));
+    } else if app.alive() {
+        app.enter_phase(Phase::Running);
+        app.emit(AppEvent::Started { services: plan.services().len(), took: app.inner.created.elapsed() });
+        // Nobody may be waiting for it any more.
+        let _ = ready.send(());
+    }
+    supervise::until_killed(app, plan).await;
+    stop::stop(app, plan).await;
+}
+
+/// The kernel itself, or code of a service that it called, panicked: the app ends at once, and says so.
+fn broken(app: &App, message: &str) {
+    let error = errors::BUG.error(APP_SERVICE).message(format!("the kernel panicked: {message}")).build();
+    let cause = StopCause::Fatal(error);
+    app.kill(cause.clone());
+    app.emit(AppEvent::Stopping { cause: cause.clone() });
+    app.close(StopReport { cause, took: app.killed_at().elapsed(), abandoned: Vec::new() });
 }
 
 /// What `--check` checks too: the graph and everything that a preflight finds.
@@ -79,9 +95,9 @@ async fn levels(app: &App, plan: &Plan) -> Result<(), Vec<Error>> {
         };
         let mut problems: Vec<_> = results.into_iter().filter_map(Result::err).collect();
         // A service of a lower level that failed since is as good a reason.
-        problems.extend(app.take_deaths().into_iter().filter_map(|(service, failure)| {
+        problems.extend(app.failures().into_iter().filter_map(|(service, failure)| {
             let known = handles.iter().any(|started| started.same(&service));
-            failure.filter(|_| !known).map(|failure| failed(&service, failure))
+            (!known).then(|| failed(&service, failure))
         }));
         if !problems.is_empty() {
             return Err(problems);
@@ -96,7 +112,7 @@ fn made(app: &App, descriptor: &ServiceDescriptor) -> Service {
 
 fn abandon_start(service: &Service) {
     service.kill("the app stops");
-    service.abort_tasks();
+    service.abort_start();
 }
 
 /// Runs one start function as a task of its service, so that its panic, its error and its end are the service's.
@@ -106,7 +122,7 @@ async fn start_one(service: &Service, descriptor: &ServiceDescriptor) -> Result<
     service.emit(ServiceEventKind::Starting);
     let (done, mut start) = oneshot::channel();
     let (me, descriptor_start) = (service.clone(), descriptor.clone());
-    service.spawn("start", async move {
+    service.spawn_start(async move {
         let handle = descriptor_start
             .start(StartContext::new(me.clone()))
             .await
@@ -129,7 +145,7 @@ async fn start_one(service: &Service, descriptor: &ServiceDescriptor) -> Result<
         );
         service
             .kill(failed(service, errors::SERVICE_NOT_AVAILABLE.error(service.id()).message(late).build()));
-        service.abort_tasks();
+        service.abort_start();
     }
     if service.advance(ServiceState::Running) {
         service.emit(ServiceEventKind::Started { took: begun.elapsed() });

@@ -74,6 +74,9 @@ pub(super) struct Task {
     pub(super) abort: Option<AbortHandle>,
 }
 
+/// The name of the task that a start function runs as.
+const START: &str = "start";
+
 impl Service {
     /// The names of its open tasks, those of its children included.
     pub(crate) fn open_tasks(&self) -> Vec<Cow<'static, str>> {
@@ -102,14 +105,31 @@ impl Service {
 
     /// Drops its tasks at their next await. What blocks a thread can't be aborted.
     pub(crate) fn abort_tasks(&self) {
-        let (handles, children) = {
+        self.abort(|_| true);
+        let children: Vec<_> = self.inner.life.lock().children.values().filter_map(Weak::upgrade).collect();
+        children.into_iter().for_each(|inner| Self { inner }.abort_tasks());
+    }
+
+    /// Drops its start function at its next await. What that has spawned may finish its work.
+    pub(crate) fn abort_start(&self) {
+        self.abort(|task| task.name == START);
+    }
+
+    fn abort(&self, which: impl Fn(&Task) -> bool) {
+        let handles: Vec<_> = {
             let life = self.inner.life.lock();
-            let handles: Vec<_> = life.tasks.values().filter_map(|task| task.abort.clone()).collect();
-            (handles, life.children.values().filter_map(Weak::upgrade).collect::<Vec<_>>())
+            life.tasks.values().filter(|task| which(task)).filter_map(|task| task.abort.clone()).collect()
         };
         // Outside the lock: dropping a future may run code of its own.
         handles.iter().for_each(AbortHandle::abort);
-        children.into_iter().for_each(|inner| Self { inner }.abort_tasks());
+    }
+
+    /// Runs its start function, as a task of it.
+    pub(crate) fn spawn_start<F>(&self, start: F) -> Result<(), Error>
+    where
+        F: Future<Output = Result<(), Error>> + Send + 'static,
+    {
+        self.spawn(START, start)
     }
 
     /// Moves on to a later state, if the service was not killed in the meantime.
