@@ -101,6 +101,23 @@ impl Log {
     }
 
     /// A log in memory, in JSON and without a thread: a record can be read when the call that logged it returned.
+    ///
+    /// ```
+    /// # use app_core::Identity;
+    /// # use app_core::{Log, LogLevel};
+    /// # use app_ids::{AppId, DomainId, InstanceId, ReleaseId, ServiceId};
+    /// # let (domain, app, release) = (DomainId::new(1), AppId::new(2), ReleaseId::new(3));
+    /// let identity = Identity { domain, app, release, instance: InstanceId::random() };
+    /// let (log, captured) = Log::captured(&identity, LogLevel::Info);
+    /// let quota = log.service_logger(ServiceId::new(0xce1f), "quota");
+    /// slog::info!(quota, "granted"; "permits" => 3);
+    /// slog::debug!(quota, "below the level");
+    ///
+    /// let records = captured.records();
+    /// assert_eq!(records.len(), 1);
+    /// assert_eq!(records[0]["svc"], "ce1f");
+    /// assert_eq!(records[0]["permits"], 3);
+    /// ```
     #[must_use]
     pub fn captured(identity: &Identity, level: LogLevel) -> (Log, CapturedLog) {
         let memory = Arc::new(Memory::default());

@@ -27,9 +27,60 @@ const CLASS: [u8; 256] = {
     class
 };
 
+/// Whether `bytes` are ASCII without anything to escape, eight at a time: most texts are.
+#[inline]
+pub(super) fn is_plain(bytes: &[u8]) -> bool {
+    // The last piece overlaps the one before it.
+    if let Some(last) = bytes.last_chunk::<8>() {
+        let (eights, _) = bytes.as_chunks::<8>();
+        eights.iter().all(|eight| are_plain(u64::from_ne_bytes(*eight)))
+            && are_plain(u64::from_ne_bytes(*last))
+    } else if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        are_plain(u64::from(u32::from_ne_bytes(*first)) << 32 | u64::from(u32::from_ne_bytes(*last)))
+    } else {
+        bytes.iter().all(|&byte| byte < 0x80 && CLASS[usize::from(byte)] == PLAIN)
+    }
+}
+
+/// Whether none of these eight is a control character, a quote, a backslash, DEL or beyond ASCII.
+#[inline]
+const fn are_plain(eight: u64) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const TOPS: u64 = 0x80 * ONES;
+    /// The top bit of every byte that is zero; borrows may add bits above one that is set rightly.
+    const fn zeros(x: u64) -> u64 {
+        x.wrapping_sub(ONES) & !x
+    }
+    let below_space = eight.wrapping_sub(0x20 * ONES) & !eight;
+    let special = zeros(eight ^ (0x22 * ONES)) | zeros(eight ^ (0x5c * ONES)) | zeros(eight ^ (0x7f * ONES));
+    (eight | below_space | special) & TOPS == 0
+}
+
+/// Appends `text` as a JSON string, cut after `limit` bytes.
+#[inline]
+pub(super) fn push_string(out: &mut Vec<u8>, text: &str, limit: usize) {
+    out.push(b'"');
+    if text.len() <= limit && is_plain(text.as_bytes()) {
+        out.extend_from_slice(text.as_bytes());
+    } else {
+        push_bounded(out, text, limit);
+    }
+    out.push(b'"');
+}
+
+#[inline(never)]
+fn push_bounded(out: &mut Vec<u8>, text: &str, limit: usize) {
+    let mut bounded = Bounded::new(out, limit);
+    bounded.push(text);
+    bounded.finish();
+}
+
 /// Appends `text` as the inside of a JSON string.
 pub(super) fn push_json(out: &mut Vec<u8>, text: &str) {
     let bytes = text.as_bytes();
+    if is_plain(bytes) {
+        return out.extend_from_slice(bytes);
+    }
     let mut copied = 0;
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {

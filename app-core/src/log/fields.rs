@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use slog::{Key, Serializer};
 
 use super::errors;
-use super::escape::{Bounded, push_finished_json, push_json};
+use super::escape::{Bounded, push_finished_json, push_string};
 use super::json::{MAX_ERROR_BYTES, MAX_FIELDS_BYTES, MAX_KEY_BYTES, MAX_VALUE_BYTES};
 
 pub(super) const PANICKED: &str = "<panicked>";
@@ -95,9 +95,9 @@ impl Fields {
         }
         self.seen |= bit;
         let start = self.text.len();
-        self.text.extend_from_slice(b",\"");
-        Bounded::new(&mut self.text, MAX_KEY_BYTES).push(name);
-        self.text.extend_from_slice(b"\":");
+        self.text.push(b',');
+        push_string(&mut self.text, name, MAX_KEY_BYTES);
+        self.text.push(b':');
         Some(Field { name, start, end: 0 })
     }
 
@@ -115,11 +115,7 @@ impl Fields {
     }
 
     fn push_text(&mut self, text: &str) {
-        self.text.push(b'"');
-        let mut bounded = Bounded::new(&mut self.text, MAX_VALUE_BYTES);
-        bounded.push(text);
-        bounded.finish();
-        self.text.push(b'"');
+        push_string(&mut self.text, text, MAX_VALUE_BYTES);
     }
 
     fn number(&mut self, key: Key, number: &str) -> slog::Result {
@@ -187,11 +183,12 @@ impl Fields {
 
 /// Appends what `value` prints as a JSON string.
 pub(super) fn push_display(out: &mut Vec<u8>, value: &fmt::Arguments<'_>) {
+    if let Some(text) = value.as_str() {
+        return push_string(out, text, MAX_VALUE_BYTES);
+    }
     out.push(b'"');
     let mut bounded = Bounded::new(out, MAX_VALUE_BYTES);
-    if let Some(text) = value.as_str() {
-        bounded.push(text);
-    } else if fmt::write(&mut bounded, *value).is_err() {
+    if fmt::write(&mut bounded, *value).is_err() {
         bounded.push("<failed>");
     }
     bounded.finish();
@@ -327,11 +324,10 @@ impl Fields {
     }
 }
 
-/// `"name":"text",` with both escaped, for what is the same in every record of a logger.
+/// `,"name":"text"`, for what is the same in every record of a logger.
 pub(super) fn push_fixed(out: &mut Vec<u8>, name: &str, text: &str) {
-    out.extend_from_slice(b",\"");
-    push_json(out, name);
-    out.extend_from_slice(b"\":\"");
-    Bounded::new(out, MAX_KEY_BYTES).push(text);
-    out.push(b'"');
+    out.push(b',');
+    push_string(out, name, MAX_KEY_BYTES);
+    out.push(b':');
+    push_string(out, text, MAX_KEY_BYTES);
 }

@@ -56,9 +56,8 @@ const fn slog_as_u8(level: slog::Level) -> u8 {
     }
 }
 
-/// One change of a level, to be taken back with [`Log::revert`](super::Log::revert).
+/// One change of a level, to be taken back with [`Log::revert`](super::Log::revert), or dropped if it is to stay.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[must_use = "needed to revert the change; drop it to make the change permanent"]
 pub struct LevelChange {
     service: Option<ServiceId>,
     layer: u64,

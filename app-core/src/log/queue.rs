@@ -15,10 +15,11 @@ use parking_lot::{Condvar, Mutex};
 
 use super::LogLevel;
 
-/// Lines waiting for the writer take no more than this.
-pub(super) const CAPACITY_BYTES: usize = 1024 * 1024;
+/// Lines waiting for the writer take no more than this: some milliseconds of one thread that does nothing but
+/// log, which is what a busy machine may let the writer wait for a processor. Taken up only when needed.
+pub(super) const CAPACITY_BYTES: usize = 4 * 1024 * 1024;
 /// So much ends the writer's wait for more.
-const BATCH_BYTES: usize = CAPACITY_BYTES / 8;
+const BATCH_BYTES: usize = 128 * 1024;
 /// How long the writer waits for more before it writes, so that it is not woken for every line.
 const LINGER: Duration = Duration::from_millis(1);
 
@@ -46,12 +47,15 @@ impl Batch {
         self.records.len() as u64
     }
 
+    /// Empties it, and gives memory back that a burst took and this batch had no use for.
     fn clear(&mut self) {
+        let was_small = self.bytes.len() < self.bytes.capacity() / 4;
         self.bytes.clear();
         self.records.clear();
-        // A burst should not hold its memory for ever.
-        self.bytes.shrink_to(BATCH_BYTES);
-        self.records.shrink_to(BATCH_BYTES / 128);
+        if was_small && self.bytes.capacity() > BATCH_BYTES {
+            self.bytes.shrink_to(BATCH_BYTES);
+            self.records.shrink_to(BATCH_BYTES / 128);
+        }
     }
 }
 

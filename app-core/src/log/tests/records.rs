@@ -90,8 +90,7 @@ fn keys_of_the_platform_cannot_be_taken() {
 #[test]
 fn an_error_of_the_platform_is_an_object_with_its_stack_at_level_error_only() {
     let (_log, captured, logger) = captured();
-    let failure =
-        errors::CONFIG_FAILURE.error(QUOTA).message("no such file").cause(io::Error::other("ENOENT")).build();
+    let failure = errors::BUG.error(QUOTA).message("no such file").cause(io::Error::other("ENOENT")).build();
     error!(logger, "start failed"; "err" => #&failure);
     warn!(logger, "start failed"; "err" => #&failure);
     let records = captured.records();
@@ -261,5 +260,30 @@ proptest! {
         prop_assert_eq!(&record["displayed"], &json!(displayed));
         prop_assert_eq!(&record["err"]["message"], &json!(value));
         prop_assert_eq!(&record["svc_name"], &json!(name));
+    }
+}
+
+/// A text that is looked at in pieces: whatever stands anywhere in it is seen.
+#[test]
+fn every_character_is_escaped_wherever_it_stands() {
+    use super::super::escape::{is_plain, push_json};
+    for length in 0..40 {
+        for at in 0..length {
+            for c in (0..0x100).filter_map(char::from_u32).chain([
+                '\u{2027}',
+                '\u{2028}',
+                '\u{2029}',
+                '\u{202a}',
+                '\u{1f600}',
+            ]) {
+                let text: String = (0..length).map(|index| if index == at { c } else { 'x' }).collect();
+                let mut json = vec![b'"'];
+                push_json(&mut json, &text);
+                json.push(b'"');
+                assert_eq!(serde_json::from_slice::<String>(&json).unwrap(), text);
+                let harmless = matches!(c, ' '..='~') && c != '"' && c != '\\';
+                assert_eq!(is_plain(text.as_bytes()), harmless, "{text:?}");
+            }
+        }
     }
 }
