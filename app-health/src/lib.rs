@@ -39,6 +39,8 @@ mod entry;
 pub mod errors;
 mod events;
 mod facade;
+#[cfg(test)]
+mod fixture;
 mod health_checks;
 mod heartbeat;
 mod judgement;

@@ -109,3 +109,6 @@ impl Run {
         dropped.is_err().then_some(Stuck { gone: self.gone, since })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,75 @@
-//! Tests.
+//! Tests of the config: what it says goes before the code, and all its problems are found.
+
+use app_config::{marshal, parse, unmarshal};
+use app_core::prelude::*;
+use app_core::testing::TestApp;
+use capnp::message::Builder;
+
+use super::*;
+use crate::{
+    HealthChecks,
+    fixture::{CHECK, OTHER, Probe},
+};
+
+/// A config of checks (id, interval, timeout), as it is in a file.
+fn file(max_concurrent_runs: u8, checks: &[(u64, u16, u8)]) -> Vec<u8> {
+    let mut message = Builder::new_default();
+    let mut spec = message.init_root::<health_check_service_spec::Builder<'_>>();
+    spec.set_max_concurrent_runs(max_concurrent_runs);
+    let mut specs = spec.init_health_check_specs(checks.len().try_into().unwrap());
+    for (index, (id, interval, timeout)) in (0..).zip(checks) {
+        let mut check = specs.reborrow().get(index);
+        check.set_health_check_id(*id);
+        check.set_run_interval_seconds(*interval);
+        check.set_timeout_seconds(*timeout);
+    }
+    let mut file = Vec::new();
+    marshal(&message, &mut file).unwrap();
+    file
+}
+
+fn read(file: &[u8]) -> Result<HealthConfig, Problems> {
+    parse(unmarshal(file).unwrap())
+}
+
+#[test]
+fn zero_means_the_default_here_too() {
+    let config = read(&file(0, &[(7, 0, 0), (8, 10, 2)])).unwrap();
+    assert_eq!(config.max_concurrent_runs, 1);
+    let schedule = |id| config.schedules[&HealthCheckId::new(id)];
+    assert_eq!(schedule(7).interval, DEFAULT_HEALTHCHECK_RUN_INTERVAL);
+    assert_eq!(schedule(7).timeout, DEFAULT_HEALTHCHECK_RUN_TIMEOUT);
+    assert_eq!(schedule(8).interval, Duration::from_secs(10));
+    assert_eq!(schedule(8).timeout, Duration::from_secs(2));
+}
+
+#[test]
+fn every_problem_is_found_with_its_path() {
+    let problems = read(&file(1, &[(0, 1, 1), (0xab, 1, 1), (0xab, 2, 2), (0, 0, 0)])).unwrap_err();
+    assert_eq!(
+        problems.to_string(),
+        "healthCheckSpecs[0].healthCheckID: must not be zero; \
+         healthCheckSpecs[2].healthCheckID: health check ab is there twice; \
+         healthCheckSpecs[3].healthCheckID: must not be zero"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_config_goes_before_the_code() {
+    let builder = TestApp::builder();
+    let path = builder.config_dir().join(format!("{HEALTHCHECK_SERVICE_ID:#x}"));
+    std::fs::write(path, file(2, &[(CHECK.as_u64(), 10, 2), (0xdead, 1, 1)])).unwrap();
+    let app = builder.linked([HEALTHCHECK_SERVICE_ID]).start().await;
+    let health = app.get::<HealthChecks>();
+    for id in [CHECK, OTHER] {
+        let spec = HealthCheckSpec::new(id).interval(Duration::from_secs(1)).critical();
+        Probe::default().register(&health, spec, Duration::ZERO);
+    }
+    let (configured, coded) = (health.spec(CHECK).unwrap(), health.spec(OTHER).unwrap());
+    assert_eq!((configured.interval, configured.timeout), (Duration::from_secs(10), Duration::from_secs(2)));
+    assert!(configured.critical, "of which the config says nothing");
+    assert_eq!(coded.interval, Duration::from_secs(1));
+    assert_eq!(health.config().max_concurrent_runs, 2);
+    app.captured().wait_for(|record| record["healthcheck"] == "dead").await;
+    app.stop().await.expect_clean();
+}

@@ -1,1 +1,140 @@
-//! Tests.
+//! Tests of what the probes answer.
+
+use app_core::{ServiceDescriptor, StopCause, prelude::*, testing::TestApp};
+
+use futures_util::FutureExt as _;
+
+use super::*;
+use crate::{
+    fixture::{CHECK, OTHER, Probe, SECOND, every_second, pass, started},
+    report,
+};
+
+#[tokio::test(start_paused = true)]
+async fn a_critical_check_has_to_pass_before_the_app_is_ready() {
+    let (app, health) = started().await;
+    assert!(readiness(&app).ready() && liveness(&app).ready());
+    Probe::default().register(&health, every_second(CHECK).name("disk").critical(), Duration::ZERO);
+    assert_eq!(readiness(&app).reasons, ["critical health check disk (c1) has not run yet"]);
+    pass(SECOND).await;
+    assert!(readiness(&app).ready());
+    app.stop().await.expect_clean();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_critical_check_that_fails_takes_readiness_down_and_not_liveness() {
+    let (app, health) = started().await;
+    let probe = Probe::default();
+    probe.register(&health, every_second(CHECK).critical().failure_threshold(2), Duration::ZERO);
+    pass(SECOND / 2).await;
+    probe.fail(true);
+    pass(SECOND).await;
+    assert!(readiness(&app).ready(), "one failure is within the threshold");
+    pass(SECOND).await;
+    assert_eq!(
+        readiness(&app).reasons,
+        ["critical health check c1 fails (2 times in a row): health check c1 failed: told to fail"]
+    );
+    assert!(liveness(&app).ready());
+    assert_eq!(report::health(&app).document["status"], "fail");
+    app.stop().await.expect_clean();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_that_is_not_critical_is_a_warning() {
+    let (app, health) = started().await;
+    let probe = Probe::default();
+    probe.fail(true);
+    probe.register(&health, every_second(CHECK), Duration::ZERO);
+    pass(SECOND / 2).await;
+    assert!(readiness(&app).ready());
+    let report = report::health(&app);
+    assert_eq!((report.http_status, &report.document["status"]), (200, &"warn".into()));
+    assert_eq!(report.document["checks"]["c1"][0]["status"], "fail");
+    app.stop().await.expect_clean();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_result_that_is_too_old_is_unknown_and_says_so() {
+    let (app, health) = started().await;
+    Probe::default().register(&health, every_second(CHECK).critical(), Duration::ZERO);
+    pass(SECOND / 2).await;
+    // A check that never gives its turn back, as far as the others are concerned.
+    health
+        .register(every_second(OTHER).timeout(100 * SECOND), |_cancel| {
+            std::future::pending::<Result<(), Error>>()
+        })
+        .unwrap();
+    pass(5 * SECOND).await;
+    assert_eq!(
+        readiness(&app).reasons,
+        ["critical health check c1 is unknown: it last ran 5s ago, and should every 1s"]
+    );
+    let document = report::health(&app).document;
+    let check = &document["checks"]["c1"][0];
+    assert_eq!(
+        (&check["state"], &check["stale"], &check["status"]),
+        (&"unknown".into(), &true.into(), &"fail".into())
+    );
+    app.stop().await.expect_clean();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_paused_check_does_not_count() {
+    let (app, health) = started().await;
+    let probe = Probe::default();
+    probe.fail(true);
+    probe.register(&health, every_second(CHECK).critical(), Duration::ZERO);
+    pass(SECOND / 2).await;
+    assert!(!readiness(&app).ready());
+    health.pause(CHECK).unwrap();
+    assert!(readiness(&app).ready());
+    assert_eq!(report::health(&app).document["checks"]["c1"][0]["paused"], true);
+    app.stop().await.expect_clean();
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_health_service_is_not_up_every_probe_says_starting() {
+    let app = TestApp::builder().linked([HEALTHCHECK_SERVICE_ID]).build();
+    // Not started: the board does not know of any service yet.
+    assert_eq!(readiness(&app).reasons, ["starting"]);
+    let starting = ServiceDescriptor::of(HEALTHCHECK_SERVICE_ID, "health", |_: Service| {
+        std::future::pending::<Result<HealthChecks, Error>>()
+    });
+    let app = TestApp::builder().service(starting).build();
+    let started = tokio::time::timeout(SECOND, app.start()).await;
+    assert!(started.is_err());
+    let reasons = ["starting: the health service does not run yet"];
+    assert_eq!(liveness(&app).reasons, reasons);
+    assert_eq!(report::health(&app).document["notes"][0], reasons[0]);
+    assert_eq!(report::health(&app).http_status, 503);
+    assert_eq!(readiness(&app).reasons[0], "starting");
+    app.kill(StopCause::Killed("enough".to_owned()));
+    app.stopped().await;
+    assert!(liveness(&app).ready());
+    assert!(!readiness(&app).ready());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_health_service_that_died_is_not_alive() {
+    let (app, _health) = started().await;
+    App::service(&app, HEALTHCHECK_SERVICE_ID).unwrap().kill("by hand");
+    pass(SECOND).await;
+    assert_eq!(liveness(&app).reasons, ["the health service is stopped: by hand"]);
+    assert!(!readiness(&app).ready());
+    app.stop().await.expect_clean();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_blocked_runtime_is_not_alive() {
+    let (app, _health) = started().await;
+    pass(100 * SECOND).await;
+    assert!(liveness(&app).ready());
+    // Polled once, it moves the clock and gives nobody a turn, as when the runtime is blocked or the process stopped.
+    assert!(tokio::time::advance(12 * SECOND).now_or_never().is_none());
+    assert!(liveness(&app).reasons[0].starts_with("the runtime is blocked: its last heartbeat was 1"));
+    assert_eq!(report::verdict(&app, liveness(&app)).http_status, 503);
+    pass(2 * SECOND).await;
+    assert!(liveness(&app).ready());
+    app.stop().await.expect_clean();
+}

@@ -1,0 +1,103 @@
+//! What the tests of this crate share: an app with its health service, and checks that do as they are told.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
+};
+
+use app_core::{prelude::*, testing::TestApp};
+use app_metrics::testing::TestMetrics;
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use crate::{
+    HEALTHCHECK_METRIC_ID, HEALTHCHECK_RUN_DURATION_METRIC_ID, HEALTHCHECK_SERVICE_ID, HealthCheckSpec,
+    HealthChecks,
+};
+
+pub(crate) const CHECK: HealthCheckId = HealthCheckId::new(0xc1);
+pub(crate) const OTHER: HealthCheckId = HealthCheckId::new(0xc2);
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
+
+pub(crate) async fn started() -> (TestApp, Arc<HealthChecks>) {
+    let app = TestApp::with([HEALTHCHECK_SERVICE_ID]).await;
+    let health = app.get::<HealthChecks>();
+    (app, health)
+}
+
+/// Every second, for half a second at most.
+pub(crate) fn every_second(id: HealthCheckId) -> HealthCheckSpec {
+    HealthCheckSpec::new(id).interval(SECOND).timeout(SECOND / 2)
+}
+
+/// Writes down when it was run, and says what it is told to.
+#[derive(Clone, Default)]
+pub(crate) struct Probe(Arc<ProbeInner>);
+
+#[derive(Default)]
+struct ProbeInner {
+    runs: Mutex<Vec<Instant>>,
+    failing: AtomicBool,
+    in_flight: AtomicUsize,
+    most_in_flight: AtomicUsize,
+}
+
+struct InFlight(Arc<ProbeInner>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Probe {
+    pub(crate) fn runs(&self) -> usize {
+        self.0.runs.lock().len()
+    }
+
+    /// From each run to the next.
+    pub(crate) fn gaps(&self) -> Vec<Duration> {
+        self.0.runs.lock().windows(2).map(|pair| pair[1] - pair[0]).collect()
+    }
+
+    pub(crate) fn fail(&self, failing: bool) {
+        self.0.failing.store(failing, Ordering::SeqCst);
+    }
+
+    pub(crate) fn in_flight(&self) -> usize {
+        self.0.in_flight.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn most_in_flight(&self) -> usize {
+        self.0.most_in_flight.load(Ordering::SeqCst)
+    }
+
+    /// A run that takes so long.
+    pub(crate) async fn run(self, time: Duration) -> Result<(), String> {
+        self.0.runs.lock().push(Instant::now());
+        let in_flight = self.0.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
+        self.0.most_in_flight.fetch_max(in_flight, Ordering::SeqCst);
+        let _in_flight = InFlight(Arc::clone(&self.0));
+        if !time.is_zero() {
+            tokio::time::sleep(time).await;
+        }
+        if self.0.failing.load(Ordering::SeqCst) { Err("told to fail".to_owned()) } else { Ok(()) }
+    }
+
+    /// Registers it as a check whose runs take so long.
+    pub(crate) fn register(&self, health: &HealthChecks, spec: HealthCheckSpec, time: Duration) {
+        let probe = self.clone();
+        health.register(spec, move |_cancel| probe.clone().run(time)).unwrap();
+    }
+}
+
+/// The gauges of a check: failures in a row, and nanoseconds.
+pub(crate) fn gauges(app: &TestApp, id: HealthCheckId) -> (f64, f64) {
+    let gauge = |metric| app.metric(HEALTHCHECK_SERVICE_ID, metric, [&id.hex()]);
+    (gauge(HEALTHCHECK_METRIC_ID), gauge(HEALTHCHECK_RUN_DURATION_METRIC_ID))
+}
+
+/// Lets time pass, paused as it is.
+pub(crate) async fn pass(time: Duration) {
+    tokio::time::sleep(time).await;
+}

@@ -1,0 +1,34 @@
+//! The functions of the package, over the process's current app.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+use app_core::{prelude::*, testing::TestApp};
+use app_health::{HEALTHCHECK_SERVICE_ID, HealthCheckSpec};
+
+const CHECK: HealthCheckId = HealthCheckId::new(0xc1);
+
+/// One test: the current app is the whole process's.
+#[tokio::test(start_paused = true)]
+async fn the_functions_of_the_package_are_those_of_the_current_app() {
+    assert!(app_health::ids().unwrap_err().is(&errors::APP_NOT_ALIVE));
+
+    let without = TestApp::empty().await;
+    app_core::install(&without);
+    assert!(app_health::run(CHECK).await.unwrap_err().is(&errors::SERVICE_NOT_REGISTERED));
+    without.stop().await.expect_clean();
+
+    let app = TestApp::with([HEALTHCHECK_SERVICE_ID]).await;
+    app_core::install(&app);
+    app_health::register(HealthCheckSpec::new(CHECK), |_cancel| async { Ok::<(), Error>(()) }).unwrap();
+    assert_eq!(app_health::ids().unwrap(), [CHECK]);
+    assert!(app_health::registered(CHECK).unwrap());
+    assert_eq!(app_health::spec(CHECK).unwrap(), HealthCheckSpec::new(CHECK));
+    assert!(app_health::result(CHECK).unwrap().is_none());
+    assert!(app_health::run(CHECK).await.unwrap().passed());
+    assert_eq!(app_health::results().unwrap().len(), 1);
+    assert_eq!(app_health::history(CHECK).unwrap().len(), 1);
+    assert!(app_health::pause(CHECK).unwrap());
+    assert_eq!(app_health::paused().unwrap(), [CHECK]);
+    app_health::resume(CHECK).unwrap();
+    assert!(app_health::unregister(CHECK).unwrap());
+    app.stop().await.expect_clean();
+}
