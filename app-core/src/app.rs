@@ -18,7 +18,7 @@ use app_errors::{Error, Origin as ErrorOrigin, errors, illegal_argument_error, s
 use app_ids::{AppId, DomainId, InstanceId, ReleaseId, ServiceId};
 use parking_lot::{Mutex, RwLock};
 use slog::{Logger, error};
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::{Notify, broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -65,6 +65,8 @@ pub(crate) struct Inner {
     dead: CancellationToken,
     pub(crate) report: OnceLock<StopReport>,
     events: broadcast::Sender<AppEvent>,
+    /// How often a reload was asked for.
+    reloads: watch::Sender<u64>,
     /// Services that died and that the supervisor has not looked at; at most one entry each.
     deaths: Mutex<Vec<(Service, Option<Error>)>>,
     pub(crate) died: Notify,
@@ -317,6 +319,17 @@ impl App {
     #[must_use]
     pub fn events(&self) -> broadcast::Receiver<AppEvent> {
         self.inner.events.subscribe()
+    }
+
+    /// Asks for a reload: configs are read again, as on SIGHUP.
+    pub fn reload(&self) {
+        self.inner.reloads.send_modify(|asked| *asked = asked.wrapping_add(1));
+    }
+
+    /// Tells of each time that a reload is asked for; several in a row may be told as one.
+    #[must_use]
+    pub fn reloads(&self) -> watch::Receiver<u64> {
+        self.inner.reloads.subscribe()
     }
 
     /// Writes the live tasks of every service, by name.

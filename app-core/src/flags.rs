@@ -17,9 +17,11 @@ const CONFIG_DIR: &str = "/run/secrets";
 /// The flags that every application has, each with an environment variable `OP_<FLAG>`.
 ///
 /// An application adds flags of its own by flattening this into its clap struct, and calls
-/// [`run_with`](crate::run_with):
+/// [`parse`](crate::parse) and [`run_with`](crate::run_with):
 ///
 /// ```no_run
+/// use app_core::clap;
+///
 /// #[derive(clap::Parser)]
 /// struct Cli {
 ///     #[command(flatten)]
@@ -30,8 +32,10 @@ const CONFIG_DIR: &str = "/run/secrets";
 /// }
 ///
 /// fn main() -> std::process::ExitCode {
-///     let cli = <Cli as clap::Parser>::parse();
-///     app_core::run_with(cli.app)
+///     match app_core::parse::<Cli>() {
+///         Ok(cli) => app_core::run_with(cli.app),
+///         Err(exit) => exit,
+///     }
 /// }
 /// ```
 #[derive(Debug, Clone, clap::Args)]

@@ -58,6 +58,7 @@ mod signals;
 mod stacks;
 mod status;
 mod stop;
+mod subcommand;
 pub mod testing;
 
 pub use self::{
@@ -79,11 +80,15 @@ pub use self::{
     },
     param::{Dep, Exposed, Param, Start, StartContext},
     preflight::Preflight,
-    run::{run, run_with},
+    run::{parse, run, run_with},
     service::{KillReason, Service, ServiceState, TaskOutput},
     status::{Readiness, ServiceStatus},
     stop::{Abandoned, ExitStatus, StopCause, StopReport},
+    subcommand::Subcommand,
 };
+
+/// The command line parser, for flags and subcommands of one's own.
+pub use clap;
 
 /// For the macros of this crate.
 #[doc(hidden)]

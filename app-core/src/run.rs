@@ -3,7 +3,7 @@
 use std::{
     io::{self, Write},
     process::ExitCode,
-    sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+    sync::mpsc::{Receiver, RecvTimeoutError, SyncSender},
     time::{Duration, Instant},
 };
 
@@ -12,8 +12,10 @@ use clap::{FromArgMatches, error::ErrorKind};
 use slog::{error, info, warn};
 
 use crate::{
-    APP_SERVICE, App, ExitStatus, Flags, StopCause, StopReport, check, facade, linked_services,
-    log::capture_dependencies, panics, signals,
+    APP_SERVICE, App, ExitStatus, Flags, StopCause, StopReport, Subcommand, check, facade, linked_services,
+    log::capture_dependencies,
+    panics,
+    signals::{self, Mailbox},
 };
 
 /// How long the log may take to write what it holds, at the very end.
@@ -35,7 +37,8 @@ pub(crate) enum Message {
 
 /// Runs the application: all services that are linked, until a signal, a kill or a fatal error.
 ///
-/// Parses the command line. Returns what `main` is to return, one of [`ExitStatus`].
+/// Parses the command line, with the subcommands that linked crates contribute. Returns what `main` is to return, one
+/// of [`ExitStatus`].
 ///
 /// ```no_run
 /// fn main() -> std::process::ExitCode {
@@ -44,45 +47,27 @@ pub(crate) enum Message {
 /// ```
 #[must_use]
 pub fn run() -> ExitCode {
-    // First of all: as process 1 a signal without a handler is lost.
-    let (sender, messages) = sync_channel(16);
-    let signals = signals::forward(sender.clone());
-    let mut command = Flags::command();
-    let parsed = command.try_get_matches_from_mut(std::env::args_os());
-    let flags = parsed
-        .and_then(|matches| Flags::from_arg_matches(&matches))
-        .map_err(|error| error.format(&mut command));
-    match flags {
-        Ok(flags) => run_process(flags, command, signals, sender, messages),
-        Err(usage) => refuse(&usage),
+    match parse_command(Flags::command()) {
+        Ok(flags) => run_with(flags),
+        Err(exit) => exit,
     }
 }
 
-/// Runs the application with flags that it parsed itself; otherwise as [`run`].
+/// Parses the command line of an application with flags of its own, for [`run_with`]. Linked crates' subcommands are
+/// added to it, and run when they are asked for.
+///
+/// # Errors
+/// What `main` is to return at once: after a subcommand, help, version, or a usage error that was printed.
+pub fn parse<C: clap::Parser>() -> Result<C, ExitCode> {
+    parse_command(C::command())
+}
+
+/// Runs the application with flags that were parsed; otherwise as [`run`].
 #[must_use]
 pub fn run_with(flags: Flags) -> ExitCode {
-    let (sender, messages) = sync_channel(16);
-    let signals = signals::forward(sender.clone());
-    run_process(flags, Flags::command(), signals, sender, messages)
-}
-
-/// Prints help, version, or what is wrong with the flags, as clap does.
-fn refuse(usage: &clap::Error) -> ExitCode {
-    // Nobody to tell when even this fails.
-    let _ = usage.print();
-    if usage.use_stderr() { ExitStatus::Usage.into() } else { ExitStatus::Clean.into() }
-}
-
-fn run_process(
-    flags: Flags,
-    mut command: clap::Command,
-    signals: io::Result<()>,
-    sender: SyncSender<Message>,
-    messages: Receiver<Message>,
-) -> ExitCode {
     if let Err(problem) = flags.check_service_levels() {
         let text = format!("invalid value for '--service-log-level <ID=LEVEL>': {problem}");
-        return refuse(&command.error(ErrorKind::ValueValidation, text));
+        return refuse(&Flags::command().error(ErrorKind::ValueValidation, text));
     }
     let app = match App::builder().flags(flags).build() {
         Ok(app) => app,
@@ -93,25 +78,44 @@ fn run_process(
         }
     };
     apply_service_levels(&app);
-    if app.flags().check {
-        return check::check(&app).into();
+    let status = if app.flags().check { check::check(&app) } else { run_app(&app) };
+    // Where the sink is stuck, nothing more can be told, and nothing waits for it.
+    let _ = app.log().shut_down(LOG_DEADLINE);
+    status.into()
+}
+
+fn parse_command<C: FromArgMatches>(command: clap::Command) -> Result<C, ExitCode> {
+    // First of all: as process 1 a signal without a handler is lost. What goes wrong here is told by `run_with`.
+    let _ = signals::install();
+    let mut command = Subcommand::add_all(command);
+    let matches = command.try_get_matches_from_mut(std::env::args_os()).map_err(|usage| refuse(&usage))?;
+    if let Some(exit) = Subcommand::dispatch(&matches) {
+        return Err(exit);
     }
+    C::from_arg_matches(&matches).map_err(|usage| refuse(&usage.format(&mut command)))
+}
+
+/// Prints help, version, or what is wrong with the flags, as clap does.
+fn refuse(usage: &clap::Error) -> ExitCode {
+    // Nobody to tell when even this fails.
+    let _ = usage.print();
+    if usage.use_stderr() { ExitStatus::Usage.into() } else { ExitStatus::Clean.into() }
+}
+
+fn run_app(app: &App) -> ExitStatus {
     panics::log_panics(app.logger().clone());
     capture_dependencies(app.log());
-    facade::install(&app);
-    let status = match signals.and_then(|()| runtime(&app)) {
-        Ok(runtime) => serve(&app, runtime, sender, &messages),
+    facade::install(app);
+    let ready = signals::take().and_then(|mailbox| Ok((mailbox, runtime(app)?)));
+    match ready {
+        Ok((Mailbox { sender, messages }, runtime)) => serve(app, runtime, sender, &messages),
         Err(problem) => {
             let problem =
                 errors::SERVICE_INIT_FAILED.error(APP_SERVICE).cause(problem).message("cannot start").build();
             error!(app.logger(), "{problem}"; "err" => #&problem);
             ExitStatus::StartFailed
         }
-    };
-    if !app.log().shut_down(LOG_DEADLINE) {
-        // The sink is stuck: nobody reads this, and nothing waits for it.
     }
-    status.into()
 }
 
 fn apply_service_levels(app: &App) {

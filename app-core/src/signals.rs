@@ -1,7 +1,14 @@
 //! Signals: taken by a thread of their own from the first moment, and handed to the main thread.
 
-use std::{io, sync::mpsc::SyncSender};
+use std::{
+    io,
+    sync::{
+        OnceLock,
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+};
 
+use parking_lot::Mutex;
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM},
     iterator::Signals,
@@ -9,16 +16,45 @@ use signal_hook::{
 
 use crate::run::Message;
 
+/// The two ends of the main thread's mailbox.
+pub(crate) struct Mailbox {
+    pub(crate) sender: SyncSender<Message>,
+    pub(crate) messages: Receiver<Message>,
+}
+
+/// What was installed, until [`run`](crate::run) takes it: signals that came in the meantime wait in it.
+static INSTALLED: OnceLock<Mutex<Option<Mailbox>>> = OnceLock::new();
+
 /// Whether a signal asks the process to stop.
 pub(crate) fn asks_to_stop(signal: i32) -> bool {
     matches!(signal, SIGINT | SIGTERM | SIGQUIT)
 }
 
-/// Installs the handlers, and forwards each signal from now on.
+/// Installs the handlers, once a process; from now on no signal is lost.
 ///
 /// # Errors
 /// When a handler or the thread can't be made.
-pub(crate) fn forward(messages: SyncSender<Message>) -> io::Result<()> {
+pub(crate) fn install() -> io::Result<()> {
+    if INSTALLED.get().is_some() {
+        return Ok(());
+    }
+    let (sender, messages) = sync_channel(16);
+    forward(sender.clone())?;
+    INSTALLED.get_or_init(|| Mutex::new(Some(Mailbox { sender, messages })));
+    Ok(())
+}
+
+/// The mailbox of the installed handlers; once a process.
+///
+/// # Errors
+/// When the handlers can't be installed, or somebody has it.
+pub(crate) fn take() -> io::Result<Mailbox> {
+    install()?;
+    let mailbox = INSTALLED.get().and_then(|mailbox| mailbox.lock().take());
+    mailbox.ok_or_else(|| io::Error::other("an application runs in this process already"))
+}
+
+fn forward(messages: SyncSender<Message>) -> io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGQUIT, SIGHUP])?;
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
         for signal in &mut signals {

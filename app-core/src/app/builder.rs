@@ -8,7 +8,7 @@ use std::{
 
 use app_ids::InstanceId;
 use parking_lot::Mutex;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 use super::{APP_SERVICE, App, EVENTS, Inner};
 use crate::{Flags, Identity, Log, Service, ServiceDescriptor, linked_services};
@@ -108,6 +108,7 @@ impl AppBuilder {
             dead: tokio_util::sync::CancellationToken::new(),
             report: std::sync::OnceLock::new(),
             events: broadcast::channel(EVENTS).0,
+            reloads: watch::channel(0).0,
             deaths: Mutex::default(),
             died: tokio::sync::Notify::new(),
             kernel: Mutex::default(),
