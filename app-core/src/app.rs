@@ -120,7 +120,10 @@ impl App {
         // An app that was never started has nobody to stop it.
         if self.begin(Phase::Stopped) {
             let cause = self.cause().unwrap_or_else(|| StopCause::Killed(String::new()));
-            self.close(StopReport { cause, took: Duration::ZERO, abandoned: Vec::new() });
+            self.emit(AppEvent::Stopping { cause: cause.clone() });
+            let (took, abandoned) = (Duration::ZERO, Vec::new());
+            self.emit(AppEvent::Stopped { cause: cause.clone(), took, abandoned });
+            self.close(StopReport { cause, took, abandoned: Vec::new() });
         }
     }
 

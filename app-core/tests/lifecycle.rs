@@ -179,6 +179,17 @@ async fn a_kill_during_the_start_is_a_clean_stop() {
     assert_eq!(order(&app, events::SERVICE_STOPPED), ["top", "base"]);
 }
 
+#[tokio::test]
+async fn a_kill_before_the_start_is_a_clean_stop_and_the_log_says_so() {
+    let app = TestApp::builder().services([base()]).build();
+    app.kill(StopCause::Signal(15));
+    let report = app.start().await.expect_err("killed before it was started");
+    assert_eq!(report.exit_status(), ExitStatus::Clean, "{report:?}");
+    for event in [events::APP_STOPPING, events::APP_STOPPED] {
+        assert_eq!(app.captured().with_event(event).len(), 1, "{}", app.captured().text());
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_service_that_hangs_is_abandoned_and_named_and_the_rest_still_stops() {
     let builder = TestApp::builder().services([base(), hangs_at_stop(TOP, "top").after([BASE])]);

@@ -15,6 +15,10 @@ use crate::{
 /// Starts an app, and the supervisor that sees it to its end.
 pub(crate) async fn start(app: &App) -> Result<(), StopReport> {
     if !app.begin(Phase::Starting) {
+        // A signal can be so early that it kills the app before its start: that ended it then, and no failure.
+        if app.phase() == Phase::Stopped {
+            return Err(app.stopped().await);
+        }
         let error = errors::ILLEGAL_ARGUMENT.error(APP_SERVICE).message("the app was started before").build();
         let cause = StopCause::StartFailed(vec![error]);
         return Err(StopReport { cause, took: std::time::Duration::ZERO, abandoned: Vec::new() });
