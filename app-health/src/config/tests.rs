@@ -73,3 +73,18 @@ async fn the_config_goes_before_the_code() {
     app.captured().wait_for(|record| record["healthcheck"] == "dead").await;
     app.stop().await.expect_clean();
 }
+
+#[tokio::test(start_paused = true)]
+async fn as_many_checks_run_at_a_time_as_the_config_says() {
+    let builder = TestApp::builder();
+    let path = builder.config_dir().join(format!("{HEALTHCHECK_SERVICE_ID:#x}"));
+    std::fs::write(path, file(3, &[])).unwrap();
+    let app = builder.linked([HEALTHCHECK_SERVICE_ID]).start().await;
+    let (health, probe) = (app.get::<HealthChecks>(), Probe::default());
+    for id in 1..=10 {
+        probe.register(&health, HealthCheckSpec::new(HealthCheckId::new(id)), Duration::from_secs(1));
+    }
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!((probe.runs(), probe.most_in_flight()), (10, 3));
+    app.stop().await.expect_clean();
+}
