@@ -8,7 +8,7 @@ use crate::codec::Message;
 use crate::config::{self, Config};
 use crate::problems::Problems;
 
-/// The schema of one service's config. Registered by [`config!`](crate::config).
+/// The schema of one service's config. Registered by [`config!`](macro@crate::config).
 #[derive(Clone, Copy)]
 pub struct ConfigSchema {
     service: ServiceId,

@@ -64,11 +64,11 @@ pub struct Flags {
     #[arg(long, env = "OP_LOG_FORMAT", value_name = "FORMAT", default_value = "auto")]
     pub log_format: LogFormat,
 
-    /// Directory of the configs, one file a service, named 0x<hex id>.
+    /// Directory of the configs, one file a service, named 0x and the hex id of the service.
     #[arg(long, env = "OP_CONFIG_DIR", value_name = "DIR", default_value = CONFIG_DIR)]
     pub config_dir: PathBuf,
 
-    /// File of age identities that open sealed configs [default: <config-dir>/config.identity, if it is there]
+    /// File of age identities that open sealed configs (default: config.identity in the config directory, if it is there)
     #[arg(long, env = "OP_CONFIG_IDENTITY", value_name = "FILE")]
     pub config_identity: Option<PathBuf>,
 
@@ -80,7 +80,7 @@ pub struct Flags {
     #[arg(long, env = "OP_DRAIN_DELAY", value_name = "TIME", default_value = "0", value_parser = values::drain_delay)]
     pub drain_delay: Duration,
 
-    /// Threads that run the services [default: one a core]
+    /// Threads that run the services (default: one a core).
     #[arg(long, env = "OP_WORKER_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub worker_threads: Option<u16>,
 
