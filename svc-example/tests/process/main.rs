@@ -1,0 +1,19 @@
+//! The built program, started as an operator starts it: real processes, signals, files, sockets and tools.
+//!
+//! `program` starts it and sees that no process outlives its test, `http` asks it, `files` writes its configs, `tools` are
+//! other people's programs. Every wait has a deadline.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod configs;
+mod files;
+mod flags;
+mod foreign_configs;
+mod http;
+mod port;
+mod program;
+mod prometheus;
+mod service;
+mod signals;
+mod sinks;
+mod tools;

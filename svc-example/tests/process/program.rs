@@ -1,0 +1,290 @@
+//! Starting the program, and learning what it says and how it ends.
+
+use std::{
+    ffi::OsStr,
+    io::{BufRead, BufReader, Read},
+    net::SocketAddr,
+    os::unix::process::ExitStatusExt,
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, Condvar, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
+
+use app_core::{events, prelude::LogEventId};
+use nix::{
+    sys::{
+        resource::{Resource, setrlimit},
+        signal::{Signal, kill},
+        wait::{Id, WaitPidFlag, waitid},
+    },
+    unistd::Pid,
+};
+use serde_json::Value;
+
+/// Longer than anything takes that goes well, on a machine that is busy with other tests.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A command line that is to be started.
+pub(crate) struct Program {
+    command: Command,
+}
+
+/// A process that runs, or did; killed when it is dropped.
+pub(crate) struct Process {
+    pid: Pid,
+    started: Instant,
+    shared: Arc<Shared>,
+}
+
+/// How a process ended, and all that it wrote.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) status: ExitStatus,
+    pub(crate) took: Duration,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    news: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    stdout: String,
+    stderr: String,
+    /// Streams that are still open.
+    open: usize,
+    /// Set when the process is reaped; until then its id is its own, and safe to signal.
+    status: Option<(ExitStatus, Instant)>,
+}
+
+impl State {
+    fn over(&self) -> bool {
+        self.status.is_some() && self.open == 0
+    }
+}
+
+impl Program {
+    /// The service of this package, without anything of this process's environment.
+    pub(crate) fn service() -> Self {
+        Self::new(env!("CARGO_BIN_EXE_svc-example")).without_environment()
+    }
+
+    pub(crate) fn new(program: impl AsRef<OsStr>) -> Self {
+        let mut command = Command::new(program);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self { command }
+    }
+
+    fn without_environment(mut self) -> Self {
+        self.command.env_clear();
+        self
+    }
+
+    pub(crate) fn args<A: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
+        self.command.args(args);
+        self
+    }
+
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    pub(crate) fn stdin(mut self, stdin: impl Into<Stdio>) -> Self {
+        self.command.stdin(stdin);
+        self
+    }
+
+    /// Where standard error goes, instead of into [`Ended::stderr`].
+    pub(crate) fn stderr(mut self, stderr: impl Into<Stdio>) -> Self {
+        self.command.stderr(stderr);
+        self
+    }
+
+    pub(crate) fn start(mut self) -> Process {
+        // A process that a signal kills leaves no core file behind.
+        setrlimit(Resource::RLIMIT_CORE, 0, 0).unwrap();
+        let started = Instant::now();
+        let mut child = self.command.spawn().unwrap();
+        let shared = Arc::new(Shared::default());
+        collect(&shared, child.stdout.take(), |state| &mut state.stdout);
+        collect(&shared, child.stderr.take(), |state| &mut state.stderr);
+        let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
+        let reaper = Arc::clone(&shared);
+        thread::spawn(move || reap(pid, child, &reaper));
+        Process { pid, started, shared }
+    }
+
+    /// Starts it and waits until it ends.
+    pub(crate) fn run(self) -> Ended {
+        self.start().ended()
+    }
+}
+
+/// Appends what arrives, line by line.
+fn collect(
+    shared: &Arc<Shared>,
+    stream: Option<impl Read + Send + 'static>,
+    part: fn(&mut State) -> &mut String,
+) {
+    let Some(stream) = stream else { return };
+    shared.state.lock().unwrap().open += 1;
+    let shared = Arc::clone(shared);
+    thread::spawn(move || {
+        let mut stream = BufReader::new(stream);
+        let mut line = Vec::new();
+        while stream.read_until(b'\n', &mut line).is_ok_and(|bytes| bytes > 0) {
+            part(&mut shared.state.lock().unwrap()).push_str(&String::from_utf8_lossy(&line));
+            shared.news.notify_all();
+            line.clear();
+        }
+        shared.state.lock().unwrap().open -= 1;
+        shared.news.notify_all();
+    });
+}
+
+/// Waits without reaping, so that nobody signals a process id that means another process by now.
+fn reap(pid: Pid, mut child: Child, shared: &Shared) {
+    while waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT).is_err() {}
+    let mut state = shared.state.lock().unwrap();
+    state.status = child.wait().ok().map(|status| (status, Instant::now()));
+    shared.news.notify_all();
+}
+
+impl Process {
+    pub(crate) fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// Sends a signal, unless the process has ended already.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let state = self.shared.state.lock().unwrap();
+        if state.status.is_none() {
+            kill(self.pid, signal).unwrap();
+        }
+    }
+
+    /// The first log record of this event, which may be one that is still to come.
+    pub(crate) fn event(&self, id: LogEventId) -> Value {
+        let what = format!("the event {}", id.describe());
+        self.record(&what, |record| record["event"] == id.hex())
+    }
+
+    /// The first log record that is wanted.
+    pub(crate) fn record(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        self.wait(what, |state| records(&state.stderr).into_iter().find(&wanted))
+    }
+
+    /// The first line on standard error that has this in it.
+    pub(crate) fn line(&self, part: &str) -> String {
+        self.wait(part, |state| state.stderr.lines().find(|line| line.contains(part)).map(str::to_owned))
+    }
+
+    /// Where its HTTP server listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        let record = self.event(events::METRICS_HTTP_SERVER_STARTED);
+        record["addr"].as_str().unwrap().parse().unwrap()
+    }
+
+    /// Waits until it runs and its health check has passed; gives where its HTTP server listens.
+    pub(crate) fn ready(&self) -> SocketAddr {
+        self.event(events::APP_STARTED);
+        self.event(events::HEALTHCHECK_RESULT);
+        self.address()
+    }
+
+    /// Waits for its end.
+    pub(crate) fn ended(&self) -> Ended {
+        self.wait("the end", |state| {
+            let (status, at) = state.status.filter(|_| state.over())?;
+            let took = at - self.started;
+            Some(Ended { status, took, stdout: state.stdout.clone(), stderr: state.stderr.clone() })
+        })
+    }
+
+    /// Sees that it goes on for a time.
+    pub(crate) fn goes_on_for(&self, time: Duration) {
+        let state = self.shared.state.lock().unwrap();
+        let (state, waited) =
+            self.shared.news.wait_timeout_while(state, time, |state| state.status.is_none()).unwrap();
+        assert!(waited.timed_out(), "ended with {:?}:\n{}", state.status, state.stderr);
+    }
+
+    /// Waits until there is what is looked for; fails when it never will be.
+    fn wait<T>(&self, what: &str, look: impl Fn(&State) -> Option<T>) -> T {
+        let deadline = Instant::now() + PATIENCE;
+        let mut state = self.shared.state.lock().unwrap();
+        loop {
+            if let Some(found) = look(&state) {
+                return found;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if state.over() || left.is_zero() {
+                let (status, stderr) = (state.status, state.stderr.clone());
+                // Not poisoned, so that it can be killed.
+                drop(state);
+                panic!("waiting for {what}, status {status:?}; standard error:\n{stderr}");
+            }
+            state = self.shared.news.wait_timeout(state, left).unwrap().0;
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.signal(Signal::SIGKILL);
+        let state = self.shared.state.lock().unwrap();
+        drop(self.shared.news.wait_timeout_while(state, PATIENCE, |state| state.status.is_none()).unwrap());
+    }
+}
+
+impl Ended {
+    pub(crate) fn code(&self) -> Option<i32> {
+        self.status.code()
+    }
+
+    /// The signal that killed it.
+    pub(crate) fn killed_by(&self) -> Option<i32> {
+        self.status.signal()
+    }
+
+    pub(crate) fn records(&self) -> Vec<Value> {
+        records(&self.stderr)
+    }
+
+    #[track_caller]
+    pub(crate) fn expect_code(&self, code: i32) -> &Self {
+        assert_eq!(self.code(), Some(code), "{:?}:\n{}{}", self.status, self.stdout, self.stderr);
+        self
+    }
+}
+
+/// The log records; other lines, such as those that clap prints, are none.
+fn records(stderr: &str) -> Vec<Value> {
+    stderr.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+/// Looks again and again, where nobody tells when there is news.
+pub(crate) fn poll<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        pass(Duration::from_millis(20));
+    }
+}
+
+/// Lets real time pass, where that is what is tested.
+pub(crate) fn pass(time: Duration) {
+    let until = Instant::now() + time;
+    while let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+        thread::park_timeout(left);
+    }
+}
