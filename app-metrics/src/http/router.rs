@@ -1,5 +1,8 @@
 //! From paths to handlers: `/metrics`, and the routes that other crates contribute.
 
+#[cfg(test)]
+mod tests;
+
 use crate::errors::ROUTE_INVALID;
 use crate::route::{Route, RouteResponse};
 use crate::{METRICS_SERVICE_ID, Metrics};

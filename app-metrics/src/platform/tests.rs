@@ -60,3 +60,10 @@ async fn what_went_to_an_overflow_series_is_counted_by_vector() {
     assert_eq!(app.metric(APP_SERVICE, SERIES_OVERFLOWED, ["op_7_1"]), 8.0);
     assert_eq!(app.metric(SEVEN, MetricId::new(1), ["overflow"]), 8.0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_test_on_a_paused_clock_reads_metrics_too() {
+    let app = app().await;
+    assert!(app.scrape().contains("process_threads{"));
+    app.stop().await.expect_clean();
+}
