@@ -30,7 +30,9 @@ struct HealthCheckSpec @0xe65df7cace0dd1c2 {
 
   runIntervalSeconds @1 :UInt16;
   # From the start of one run to the start of the next, in seconds. Default: 0, which means 300 (5 minutes). Bounds: 0 to 65535.
+  # Example: 60
 
   timeoutSeconds @2 :UInt8;
   # How long a run may take, in seconds; then it is cancelled and counts as failed. Default: 0, which means 5. Bounds: 0 to 255.
+  # Example: 5
 }

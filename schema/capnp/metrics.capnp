@@ -16,7 +16,7 @@ struct MetricsServiceSpec @0xb9780f65d5146efb {
 
   bindAddress @2 :Text;
   # The IP address to listen on, such as 127.0.0.1 or ::1. Default: empty, which means every address of the machine.
-  # Bounds: an IPv4 or IPv6 address; names are not resolved.
+  # Bounds: an IPv4 or IPv6 address; names are not resolved. Example: "127.0.0.1"
 
   maxSeriesPerVector @3 :UInt32 = 1000;
   # How many combinations of label values one vector keeps, in series. Beyond that, values go to a single overflow series and are
@@ -56,6 +56,7 @@ struct CounterMetricSpec @0xfe237f35c45ecc97 {
 
   help @2 :Text;
   # What the metric says, and its unit, for people. No default. Bounds: one line, not empty once blanks at both ends are cut.
+  # Example: "Requests, by outcome."
 }
 
 struct CounterVectorMetricSpec @0xdb34d9fcc1dffa24 {
@@ -67,6 +68,7 @@ struct CounterVectorMetricSpec @0xdb34d9fcc1dffa24 {
   labelNames @1 :List(Text);
   # Names of the labels, in the order in which code gives their values. No default. Bounds: at least one; letters, digits and "_", no
   # digit first, no "__" first, none twice, and not domain, app, svc, release or instance, which every metric has.
+  # Example: ["outcome"]
 }
 
 struct GaugeMetricSpec @0xeebf043f542943d3 {
@@ -80,6 +82,7 @@ struct GaugeMetricSpec @0xeebf043f542943d3 {
 
   help @2 :Text;
   # What the metric says, and its unit, for people. No default. Bounds: one line, not empty once blanks at both ends are cut.
+  # Example: "Requests, by outcome."
 }
 
 struct GaugeVectorMetricSpec @0xa2274ad761e6a999 {
@@ -90,6 +93,7 @@ struct GaugeVectorMetricSpec @0xa2274ad761e6a999 {
 
   labelNames @1 :List(Text);
   # Names of the labels, in the order in which code gives their values. No default. Bounds: those of a counter vector's label names.
+  # Example: ["outcome"]
 }
 
 struct HistogramMetricSpec @0x8e79552fdf96a8a7 {
@@ -103,10 +107,11 @@ struct HistogramMetricSpec @0x8e79552fdf96a8a7 {
 
   help @2 :Text;
   # What the metric says, and its unit, for people. No default. Bounds: one line, not empty once blanks at both ends are cut.
+  # Example: "Requests, by outcome."
 
   buckets @3 :List(Float64);
   # Upper bounds of the ranges, each included, in the metric's own unit. The range above the last one is always there and not listed.
-  # No default. Bounds: at least one, finite, each above the one before.
+  # No default. Bounds: at least one, finite, each above the one before. Example: [0.005, 0.05, 0.5]
 }
 
 struct HistogramVectorMetricSpec @0x8527f1eb82ceeb98 {
@@ -117,5 +122,5 @@ struct HistogramVectorMetricSpec @0x8527f1eb82ceeb98 {
 
   labelNames @1 :List(Text);
   # Names of the labels, in the order in which code gives their values. No default. Bounds: those of a counter vector's label names,
-  # and not "le", which is the histogram's own.
+  # and not "le", which is the histogram's own. Example: ["outcome"]
 }

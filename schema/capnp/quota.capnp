@@ -16,17 +16,17 @@ struct QuotaRule @0xae3dc0d27a255b5c {
   # A rate limit: each key has a bucket of permits of its own, which fills steadily and is never fuller than the burst.
 
   name @0 :Text;
-  # What callers name the rule by; a label of the metrics. No default. Bounds: not empty.
+  # What callers name the rule by; a label of the metrics. No default. Bounds: not empty. Example: "default"
 
   permits @1 :UInt32;
-  # How many permits a bucket gets in each period, in permits. No default. Bounds: 1 or more.
+  # How many permits a bucket gets in each period, in permits. No default. Bounds: 1 or more. Example: 100
 
   periodMillis @2 :UInt32 = 1000;
   # The period, in milliseconds. Default: 1000, a second. Bounds: 1 or more.
 
   burst @3 :UInt32;
   # How many permits a full bucket holds, in permits: the most that can be granted at once. Default: 0, which means as many as
-  # "permits".
+  # "permits". Example: 200
 
   maxKeys @4 :UInt32 = 100000;
   # How many keys have a bucket at the same time, in keys. One more, and the fullest bucket that was idle longest makes room.

@@ -19,6 +19,7 @@ struct RPCServerSpec @0xfc13c8456771ca68 $Rust.name("RpcServerSpec") {
 
   caCert @2 :Data;
   # Certificates of the authorities whose clients are let in, PEM. No default. Bounds: at least one certificate.
+  # In JSON best as the name of a file, such as "@ca.pem".
 
   maxConns @3 :UInt32;
   # How many connections may be open, in connections; those beyond are refused. Default: 0, which means the server's own choice.
@@ -35,6 +36,7 @@ struct RPCClientSpec @0xbec6688394d29776 $Rust.name("RpcClientSpec") {
 
   caCert @2 :Data;
   # Certificates of the authorities that the server's certificate may come from, PEM. No default. Bounds: at least one certificate.
+  # In JSON best as the name of a file, such as "@ca.pem".
 }
 
 struct RPCServiceSpec @0xb6e32df5c504ebf2 $Rust.name("RpcServiceSpec") {
@@ -50,7 +52,7 @@ struct RPCServiceSpec @0xb6e32df5c504ebf2 $Rust.name("RpcServiceSpec") {
   # The service. No default. Bounds: not 0.
 
   port @3 :UInt16;
-  # TCP port of the service. No default. Bounds: 1 to 65535.
+  # TCP port of the service. No default. Bounds: 1 to 65535. Example: 44228
 }
 
 struct X509KeyPair @0xf4dd73213f6e70a6 {
@@ -58,7 +60,9 @@ struct X509KeyPair @0xf4dd73213f6e70a6 {
 
   key @0 :Data;
   # The private key, PEM. Secret. No default. Bounds: one key, and the one that the certificate was made for.
+  # In JSON best as the name of a file, such as "@key.pem".
 
   cert @1 :Data;
   # The certificate, PEM: its own first, then those between it and the authority. No default. Bounds: at least one.
+  # In JSON best as the name of a file, such as "@cert.pem".
 }

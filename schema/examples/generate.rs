@@ -2,24 +2,89 @@
 //!
 //! Needs the `capnp` program (Debian: `capnproto`).
 
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::fs;
 use std::path::{Path, PathBuf};
+
+use capnp::message::ReaderOptions;
+use capnp::schema_capnp::{code_generator_request, node};
 
 /// The schemas that code is generated from, in `capnp/`. `rust.capnp` only declares annotations.
 const SCHEMAS: [&str; 4] = ["health.capnp", "metrics.capnp", "quota.capnp", "rpc.capnp"];
 
-/// Generates the code of all schemas into `out`, and says which files these are.
+/// Generates the code of all schemas and the table of their comments into `out`, and says which files these are, by name.
 ///
 /// # Errors
-/// The `capnp` program is missing, or refuses a schema.
+/// The `capnp` program is missing, or refuses a schema; a struct or a field has no comment.
 pub(crate) fn generate(out: &Path) -> capnp::Result<Vec<PathBuf>> {
     let schemas = Path::new(env!("CARGO_MANIFEST_DIR")).join("capnp");
+    let request = out.join("request.bin");
     let mut compiler = capnpc::CompilerCommand::new();
     compiler.src_prefix(&schemas).no_standard_import().output_path(out);
+    compiler.raw_code_generator_request_path(&request);
     for schema in SCHEMAS {
         compiler.file(schemas.join(schema));
     }
     compiler.run()?;
-    Ok(SCHEMAS.iter().map(|schema| out.join(schema.replace(".capnp", "_capnp.rs"))).collect())
+    let bytes = fs::read(&request)?;
+    fs::remove_file(&request)?;
+    let docs = out.join("docs.rs");
+    fs::write(&docs, table(&bytes)?)?;
+    let code = SCHEMAS.iter().map(|schema| out.join(schema.replace(".capnp", "_capnp.rs")));
+    let mut files: Vec<_> = code.chain([docs]).collect();
+    files.sort();
+    Ok(files)
+}
+
+/// The comments of all structs and enums and of their members, as the source of a table.
+fn table(request: &[u8]) -> capnp::Result<String> {
+    let message = capnp::serialize::read_message(request, ReaderOptions::new())?;
+    let request: code_generator_request::Reader<'_> = message.get_root()?;
+    // By id: compilers differ in the order.
+    let mut nodes = BTreeMap::new();
+    for info in request.get_source_info()? {
+        for node in request.get_nodes()?.into_iter().filter(|node| node.get_id() == info.get_id()) {
+            let Some(names) = members(node)? else { continue };
+            let name = node.get_display_name()?.to_str()?;
+            let text: &mut String = nodes.entry(node.get_id()).or_default();
+            entry(text, node.get_id(), "", name, info.get_doc_comment()?.to_str()?)?;
+            let docs = info.get_members()?;
+            for (index, member) in (0..).zip(names) {
+                let doc = docs.try_get(index).map(|member| member.get_doc_comment()).transpose()?;
+                let doc = doc.map(|doc| doc.to_str()).transpose()?.unwrap_or_default();
+                entry(text, node.get_id(), &member, name, doc)?;
+            }
+        }
+    }
+    let entries: String = nodes.into_values().collect();
+    Ok(format!(
+        "// @generated from the comments in `capnp/` by `cargo run -p schema --example generate`.\n\n\
+         pub(crate) static DOCS: &[(u64, &str, &str)] = &[\n{entries}];\n"
+    ))
+}
+
+/// The names of the fields of a struct or of the values of an enum, in the order of their comments. The parameters and
+/// results of a method are structs that belong to nothing, and have no comments.
+fn members(node: node::Reader<'_>) -> capnp::Result<Option<Vec<String>>> {
+    let names: Vec<_> = match node.which()? {
+        node::Struct(fields) if node.get_scope_id() != 0 => {
+            fields.get_fields()?.iter().map(|field| field.get_name()).collect()
+        }
+        node::Enum(values) => values.get_enumerants()?.iter().map(|value| value.get_name()).collect(),
+        _ => return Ok(None),
+    };
+    names.into_iter().map(|name| Ok(name?.to_string()?)).collect::<capnp::Result<_>>().map(Some)
+}
+
+fn entry(text: &mut String, id: u64, member: &str, name: &str, doc: &str) -> capnp::Result<()> {
+    if doc.trim().is_empty() {
+        return Err(capnp::Error::failed(format!("{name} {member}: has no comment")));
+    }
+    // Lines were broken for the schema's readers; an empty line begins a paragraph.
+    let paragraphs: Vec<_> = doc.trim().split("\n\n").map(|text| text.replace('\n', " ")).collect();
+    writeln!(text, "    ({id:#018x}, {member:?}, {:?}),", paragraphs.join("\n"))
+        .map_err(|error| capnp::Error::failed(error.to_string()))
 }
 
 #[allow(dead_code, reason = "a test includes this file for `generate` alone")]

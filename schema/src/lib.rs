@@ -43,3 +43,17 @@ pub mod quota_capnp;
 #[rustfmt::skip]
 #[path = "generated/rpc_capnp.rs"]
 pub mod rpc_capnp;
+
+#[rustfmt::skip]
+#[path = "generated/docs.rs"]
+mod docs;
+
+/// What the comments of the schemas say about each struct, enum and member: the id of the node, the member's name (empty
+/// for the node itself) and the text. Paragraphs end with a newline.
+///
+/// ```
+/// let of = |id: u64, member: &str| schema::DOCS.iter().find(|(node, name, _)| (*node, *name) == (id, member));
+/// let (_, _, text) = of(0xae3d_c0d2_7a25_5b5c, "periodMillis").unwrap();
+/// assert!(text.starts_with("The period, in milliseconds."));
+/// ```
+pub static DOCS: &[(u64, &str, &str)] = docs::DOCS;
