@@ -5,9 +5,12 @@ use std::sync::{
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
+use app_config::marshal;
 use app_core::{prelude::*, testing::TestApp};
 use app_metrics::testing::TestMetrics;
+use capnp::message::Builder;
 use parking_lot::Mutex;
+use schema::health_capnp::health_check_service_spec;
 use tokio::time::Instant;
 
 use crate::{
@@ -23,6 +26,38 @@ pub(crate) async fn started() -> (TestApp, Arc<HealthChecks>) {
     let app = TestApp::with([HEALTHCHECK_SERVICE_ID]).await;
     let health = app.get::<HealthChecks>();
     (app, health)
+}
+
+/// With a config of the health service.
+pub(crate) async fn started_with(config_file: &[u8]) -> (TestApp, Arc<HealthChecks>) {
+    let builder = TestApp::builder();
+    let path = builder.config_dir().join(format!("{HEALTHCHECK_SERVICE_ID:#x}"));
+    std::fs::write(path, config_file).unwrap();
+    let app = builder.linked([HEALTHCHECK_SERVICE_ID]).start().await;
+    let health = app.get::<HealthChecks>();
+    (app, health)
+}
+
+/// Runs are not one after another anyway.
+pub(crate) async fn started_parallel() -> (TestApp, Arc<HealthChecks>) {
+    started_with(&config_file(16, &[])).await
+}
+
+/// A config of checks (id, interval, timeout), as it is in a file.
+pub(crate) fn config_file(max_concurrent_runs: u8, checks: &[(u64, u16, u8)]) -> Vec<u8> {
+    let mut message = Builder::new_default();
+    let mut spec = message.init_root::<health_check_service_spec::Builder<'_>>();
+    spec.set_max_concurrent_runs(max_concurrent_runs);
+    let mut specs = spec.init_health_check_specs(checks.len().try_into().unwrap());
+    for (index, (id, interval, timeout)) in (0..).zip(checks) {
+        let mut check = specs.reborrow().get(index);
+        check.set_health_check_id(*id);
+        check.set_run_interval_seconds(*interval);
+        check.set_timeout_seconds(*timeout);
+    }
+    let mut file = Vec::new();
+    marshal(&message, &mut file).unwrap();
+    file
 }
 
 /// Every second, for half a second at most.

@@ -8,10 +8,20 @@ use std::sync::{
 
 use app_core::{prelude::*, testing::TestApp};
 use app_health::{HEALTHCHECK_SERVICE_ID, HealthCheckSpec, HealthChecks};
+use schema::health_capnp::health_check_service_spec;
 
 const CHECKS: usize = 3;
 const TASKS: usize = 8;
 const ROUNDS: usize = 200;
+
+/// A config by which runs are not one after another anyway.
+fn many_at_a_time() -> Vec<u8> {
+    let mut message = capnp::message::Builder::new_default();
+    message.init_root::<health_check_service_spec::Builder<'_>>().set_max_concurrent_runs(16);
+    let mut file = Vec::new();
+    app_config::marshal(&message, &mut file).unwrap();
+    file
+}
 
 #[derive(Default)]
 struct Seen {
@@ -71,7 +81,10 @@ async fn busy(task: usize, health: Arc<HealthChecks>, seen: Arc<Vec<Arc<Seen>>>)
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn whatever_is_done_to_a_check_its_runs_never_overlap() {
-    let app = TestApp::with([HEALTHCHECK_SERVICE_ID]).await;
+    let builder = TestApp::builder();
+    let file = builder.config_dir().join(format!("{HEALTHCHECK_SERVICE_ID:#x}"));
+    std::fs::write(file, many_at_a_time()).unwrap();
+    let app = builder.linked([HEALTHCHECK_SERVICE_ID]).start().await;
     let health = app.get::<HealthChecks>();
     let seen: Arc<Vec<Arc<Seen>>> = Arc::new((0..CHECKS).map(|_| Arc::default()).collect());
     let tasks: Vec<_> =

@@ -1,32 +1,10 @@
 //! Tests of the config: what it says goes before the code, and all its problems are found.
 
-use app_config::{marshal, parse, unmarshal};
+use app_config::{parse, unmarshal};
 use app_core::prelude::*;
-use app_core::testing::TestApp;
-use capnp::message::Builder;
 
 use super::*;
-use crate::{
-    HealthChecks,
-    fixture::{CHECK, OTHER, Probe},
-};
-
-/// A config of checks (id, interval, timeout), as it is in a file.
-fn file(max_concurrent_runs: u8, checks: &[(u64, u16, u8)]) -> Vec<u8> {
-    let mut message = Builder::new_default();
-    let mut spec = message.init_root::<health_check_service_spec::Builder<'_>>();
-    spec.set_max_concurrent_runs(max_concurrent_runs);
-    let mut specs = spec.init_health_check_specs(checks.len().try_into().unwrap());
-    for (index, (id, interval, timeout)) in (0..).zip(checks) {
-        let mut check = specs.reborrow().get(index);
-        check.set_health_check_id(*id);
-        check.set_run_interval_seconds(*interval);
-        check.set_timeout_seconds(*timeout);
-    }
-    let mut file = Vec::new();
-    marshal(&message, &mut file).unwrap();
-    file
-}
+use crate::fixture::{CHECK, OTHER, Probe, config_file as file, started_with};
 
 fn read(file: &[u8]) -> Result<HealthConfig, Problems> {
     parse(unmarshal(file).unwrap())
@@ -56,11 +34,7 @@ fn every_problem_is_found_with_its_path() {
 
 #[tokio::test(start_paused = true)]
 async fn the_config_goes_before_the_code() {
-    let builder = TestApp::builder();
-    let path = builder.config_dir().join(format!("{HEALTHCHECK_SERVICE_ID:#x}"));
-    std::fs::write(path, file(2, &[(CHECK.as_u64(), 10, 2), (0xdead, 1, 1)])).unwrap();
-    let app = builder.linked([HEALTHCHECK_SERVICE_ID]).start().await;
-    let health = app.get::<HealthChecks>();
+    let (app, health) = started_with(&file(2, &[(CHECK.as_u64(), 10, 2), (0xdead, 1, 1)])).await;
     for id in [CHECK, OTHER] {
         let spec = HealthCheckSpec::new(id).interval(Duration::from_secs(1)).critical();
         Probe::default().register(&health, spec, Duration::ZERO);
@@ -76,11 +50,8 @@ async fn the_config_goes_before_the_code() {
 
 #[tokio::test(start_paused = true)]
 async fn as_many_checks_run_at_a_time_as_the_config_says() {
-    let builder = TestApp::builder();
-    let path = builder.config_dir().join(format!("{HEALTHCHECK_SERVICE_ID:#x}"));
-    std::fs::write(path, file(3, &[])).unwrap();
-    let app = builder.linked([HEALTHCHECK_SERVICE_ID]).start().await;
-    let (health, probe) = (app.get::<HealthChecks>(), Probe::default());
+    let (app, health) = started_with(&file(3, &[])).await;
+    let probe = Probe::default();
     for id in 1..=10 {
         probe.register(&health, HealthCheckSpec::new(HealthCheckId::new(id)), Duration::from_secs(1));
     }

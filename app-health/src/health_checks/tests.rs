@@ -6,7 +6,7 @@ use app_metrics::testing::TestMetrics as _;
 use super::*;
 use crate::{
     HISTORY_LENGTH,
-    fixture::{CHECK, OTHER, Probe, SECOND, every_second, gauges, pass, started},
+    fixture::{CHECK, OTHER, Probe, SECOND, every_second, gauges, pass, started, started_parallel},
 };
 
 const UNKNOWN: HealthCheckId = HealthCheckId::new(0xdead);
@@ -108,7 +108,7 @@ async fn runs_on_demand_leave_the_schedule_as_it_is() {
 
 #[tokio::test(start_paused = true)]
 async fn the_check_that_is_replaced_has_ended_before_the_new_one_runs() {
-    let (app, health) = started().await;
+    let (app, health) = started_parallel().await;
     let (old, new) = (Probe::default(), Probe::default());
     old.register(&health, every_second(CHECK).timeout(100 * SECOND), 50 * SECOND);
     old.fail(true);
@@ -136,7 +136,7 @@ async fn the_check_that_is_replaced_has_ended_before_the_new_one_runs() {
 
 #[tokio::test(start_paused = true)]
 async fn runs_of_one_check_never_overlap_however_often_it_is_replaced() {
-    let (app, health) = started().await;
+    let (app, health) = started_parallel().await;
     let probe = Probe::default();
     for round in 0..50 {
         probe.register(&health, every_second(CHECK).timeout(100 * SECOND), 50 * SECOND);
