@@ -80,3 +80,16 @@ fn every_line_of_the_log_is_a_record_of_one_instance() {
     }
     assert_eq!(ended.stdout, "");
 }
+
+#[test]
+fn the_log_for_people_has_lines_that_people_read() {
+    let configs = Configs::any_port();
+    let process = configs.service().args(["--log-format=term"]).start();
+    process.line("health check quota_commands_answer (8d0a0181c77fe5ec) is passing");
+    process.signal(Signal::SIGINT);
+    let ended = process.ended();
+    ended.expect_code(0);
+    assert!(ended.stderr.contains(" INFO  quota: service started"), "{}", ended.stderr);
+    assert!(ended.stderr.contains(" INFO  app stopped: signal SIGINT"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains('\u{1b}'), "no colours where there is no terminal: {}", ended.stderr);
+}
