@@ -1,7 +1,7 @@
-//! The registry: which services are alive, as an immutable snapshot that lookups read without a lock.
+//! The registry: which services are alive, as immutable snapshots that lookups read without a lock.
 //!
-//! Writers copy the snapshot, change the copy and publish it, one at a time. Services of a level are entered at once,
-//! so that a start of n services copies as often as there are levels.
+//! Ids are spread over shards, each a snapshot of its own. A writer copies the shard, changes the copy and publishes it,
+//! one writer at a time: with n services a change copies n / 256 of them.
 
 use std::{
     collections::HashMap,
@@ -16,7 +16,14 @@ use parking_lot::Mutex;
 
 use crate::Service;
 
-/// Ids are random numbers: they are their own hash.
+const SHARDS: usize = 256;
+
+/// Spreads ids evenly, those that people make up as well as random ones: the golden ratio's multiples.
+fn spread(id: u64) -> u64 {
+    id.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+/// Hashes an id by [`spread`], turned so that the bits which chose the shard are not the table's too.
 #[derive(Default)]
 pub(crate) struct IdHasher(u64);
 
@@ -32,18 +39,26 @@ impl Hasher for IdHasher {
     }
 
     fn write_u64(&mut self, id: u64) {
-        // Ids that people make up are small: spread them over the upper bits, which hash tables use as well.
-        self.0 = id.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
+        self.0 = spread(id).rotate_left(32);
     }
 }
 
 type Snapshot = HashMap<ServiceId, Service, BuildHasherDefault<IdHasher>>;
 
-#[derive(Default)]
 pub(crate) struct Registry {
-    snapshot: ArcSwap<Snapshot>,
+    shards: Box<[ArcSwap<Snapshot>]>,
     /// Serialises writers; true once the app stops and nothing new is taken.
     closed: Mutex<bool>,
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        let empty = Arc::new(Snapshot::default());
+        Self {
+            shards: (0..SHARDS).map(|_| ArcSwap::new(Arc::clone(&empty))).collect(),
+            closed: Mutex::new(false),
+        }
+    }
 }
 
 impl Registry {
@@ -56,26 +71,31 @@ impl Registry {
         if *closed {
             return Err(app_not_alive_error());
         }
-        let mut next = Snapshot::clone(&self.snapshot.load());
+        let mut changed = HashMap::<usize, Snapshot>::new();
         for service in services {
+            let shard = shard_of(service.id());
+            let next = changed.entry(shard).or_insert_with(|| Snapshot::clone(&self.shards[shard].load()));
             if next.insert(service.id(), service.clone()).is_some() {
                 return Err(service_already_registered_error(service.id()));
             }
         }
-        self.snapshot.store(Arc::new(next));
+        for (shard, next) in changed {
+            self.shards[shard].store(Arc::new(next));
+        }
         Ok(())
     }
 
     /// Takes out this very incarnation; another one under its id stays.
     pub(crate) fn unregister(&self, service: &Service) -> bool {
         let _writing = self.closed.lock();
-        let snapshot = self.snapshot.load();
+        let shard = &self.shards[shard_of(service.id())];
+        let snapshot = shard.load();
         if !snapshot.get(&service.id()).is_some_and(|registered| registered.same(service)) {
             return false;
         }
         let mut next = Snapshot::clone(&snapshot);
         next.remove(&service.id());
-        self.snapshot.store(Arc::new(next));
+        shard.store(Arc::new(next));
         true
     }
 
@@ -85,15 +105,25 @@ impl Registry {
     }
 
     pub(crate) fn service(&self, id: ServiceId) -> Option<Service> {
-        self.snapshot.load().get(&id).cloned()
+        self.shards[shard_of(id)].load().get(&id).cloned()
     }
 
     /// The registered services, sorted by id.
     pub(crate) fn services(&self) -> Vec<Service> {
-        let mut services: Vec<_> = self.snapshot.load().values().cloned().collect();
+        let mut services = Vec::new();
+        {
+            // Between two changes: a snapshot of all shards.
+            let _writing = self.closed.lock();
+            self.shards.iter().for_each(|shard| services.extend(shard.load().values().cloned()));
+        }
         services.sort_by_key(Service::id);
         services
     }
+}
+
+fn shard_of(id: ServiceId) -> usize {
+    // The upper byte: as many values as there are shards.
+    (spread(id.as_u64()) >> 56) as usize
 }
 
 #[cfg(test)]
