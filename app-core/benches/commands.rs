@@ -27,7 +27,7 @@ fn bare(capacity: usize) -> mpsc::Sender<Boxed> {
 fn submit(c: &mut Criterion) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let app = runtime.block_on(TestApp::empty());
-    let service = app.service(ServiceId::new(7), "seven");
+    let service = app.new_service(ServiceId::new(7), "seven");
     for capacity in [1, 256] {
         let mut group = c.benchmark_group(format!("submit, queue {capacity}"));
         group.throughput(Throughput::Elements(COMMANDS));
@@ -58,7 +58,7 @@ fn submit(c: &mut Criterion) {
 fn call(c: &mut Criterion) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let app = runtime.block_on(TestApp::empty());
-    let service = app.service(ServiceId::new(7), "seven");
+    let service = app.new_service(ServiceId::new(7), "seven");
     let server = runtime.block_on(async { service.command_server("count", 256, 0_u64) }).unwrap();
     let sender = runtime.block_on(async { bare(256) });
     let mut group = c.benchmark_group("call");

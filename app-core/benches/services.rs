@@ -28,7 +28,7 @@ fn lookup(c: &mut Criterion) {
         group.bench_function(BenchmarkId::from_parameter(services), |b| {
             b.iter(|| {
                 next = (next + 7) % services;
-                black_box(app.app().service(id(next))).unwrap()
+                black_box(app.service(id(next))).unwrap()
             });
         });
         runtime.block_on(async { app.stop().await.expect_clean() });

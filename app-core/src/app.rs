@@ -230,6 +230,10 @@ impl App {
             let message = format!("service {} is part of another service or app", service.describe());
             return Err(illegal_argument_error(message));
         }
+        // The registry closes only when the stop gets to it.
+        if !self.alive() {
+            return Err(app_errors::app_not_alive_error());
+        }
         service.ensure_alive()?;
         self.enter(std::slice::from_ref(service))?;
         service.advance(ServiceState::Running);

@@ -293,7 +293,7 @@ fn top_alone() -> ServiceDescriptor {
 #[tokio::test(start_paused = true)]
 async fn services_made_at_run_time_are_registered_once_and_stopped_first() {
     let app = TestApp::builder().service(base()).start().await;
-    let late = app.service(TOP, "late");
+    let late = app.new_service(TOP, "late");
     let twin = Service::new(&app, TOP, "twin").unwrap();
     assert!(app.register(&twin).unwrap_err().is(&errors::SERVICE_ALREADY_REGISTERED));
     assert!(app.unregister(&twin).unwrap_err().is(&errors::SERVICE_NOT_REGISTERED), "not this incarnation");

@@ -55,7 +55,7 @@ impl<S: Send + 'static> ServiceCommandChannel<S> {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Error> {
     /// # let app = TestApp::empty().await;
-    /// # let service = app.service(ServiceId::new(7), "counter");
+    /// # let service = app.new_service(ServiceId::new(7), "counter");
     /// let (channel, mut commands) = ServiceCommandChannel::<u32>::new(&service, "counter", 16)?;
     /// let me = service.clone();
     /// service.spawn("loop", async move {

@@ -19,7 +19,7 @@ const ID: ServiceId = ServiceId::new(7);
 
 async fn fixture() -> (TestApp, Service) {
     let app = TestApp::empty().await;
-    let service = app.service(ID, "seven");
+    let service = app.new_service(ID, "seven");
     (app, service)
 }
 

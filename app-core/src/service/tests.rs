@@ -21,20 +21,20 @@ async fn until_killed(service: Service) {
 #[tokio::test]
 async fn a_service_without_tasks_lives_until_it_is_killed() {
     let app = TestApp::empty().await;
-    let service = app.service(ID, "seven");
+    let service = app.new_service(ID, "seven");
     assert_eq!((service.alive(), service.state()), (true, ServiceState::Running));
     service.kill("enough");
     service.wait().await.unwrap();
     assert_eq!((service.alive(), service.state()), (false, ServiceState::Stopped));
     assert!(matches!(service.reason(), Some(KillReason::Requested(reason)) if reason == "enough"));
-    assert!(app.app().service(ID).is_none(), "a dead service is not registered");
+    assert!(app.service(ID).is_none(), "a dead service is not registered");
     app.stop().await.expect_clean();
 }
 
 #[tokio::test]
 async fn a_task_that_ends_well_does_not_end_its_service() {
     let app = TestApp::empty().await;
-    let service = app.service(ID, "seven");
+    let service = app.new_service(ID, "seven");
     service.spawn("short", async { Ok::<(), Error>(()) }).unwrap();
     while !service.tasks().is_empty() {
         tokio::task::yield_now().await;
@@ -46,7 +46,7 @@ async fn a_task_that_ends_well_does_not_end_its_service() {
 #[tokio::test]
 async fn a_failing_task_kills_its_service_with_its_error() {
     let app = TestApp::empty().await;
-    let service = app.service(ID, "seven");
+    let service = app.new_service(ID, "seven");
     service.spawn("other", until_killed(service.clone())).unwrap();
     service.spawn("fails", async { Err::<(), _>(failure("disk full")) }).unwrap();
     assert_eq!(service.wait().await.unwrap_err().to_string(), "disk full");
@@ -57,7 +57,7 @@ async fn a_failing_task_kills_its_service_with_its_error() {
 #[tokio::test]
 async fn a_panicking_task_kills_its_service_and_nothing_else() {
     let app = TestApp::empty().await;
-    let (service, other) = (app.service(ID, "seven"), app.service(ServiceId::new(8), "eight"));
+    let (service, other) = (app.new_service(ID, "seven"), app.new_service(ServiceId::new(8), "eight"));
     service.spawn("panics", async { assert!(std::process::id() == 0, "one is not {}", 2) }).unwrap();
     let error = service.wait().await.unwrap_err();
     assert_eq!(error.to_string(), "task \"panics\" of service seven (7) panicked: one is not 2");
@@ -69,7 +69,7 @@ async fn a_panicking_task_kills_its_service_and_nothing_else() {
 #[tokio::test]
 async fn the_first_reason_stays_and_a_later_failure_is_kept_beside_it() {
     let app = TestApp::empty().await;
-    let service = app.service(ID, "seven");
+    let service = app.new_service(ID, "seven");
     let me = service.clone();
     let shuts_down_badly = async move {
         me.dying().await;
@@ -86,7 +86,7 @@ async fn the_first_reason_stays_and_a_later_failure_is_kept_beside_it() {
 #[tokio::test]
 async fn dying_tasks_may_spawn_and_after_death_nobody_may() {
     let app = TestApp::empty().await;
-    let service = app.service(ID, "seven");
+    let service = app.new_service(ID, "seven");
     let me = service.clone();
     let (done, is_done) = tokio::sync::oneshot::channel();
     let last_words = async move {
@@ -104,7 +104,7 @@ async fn dying_tasks_may_spawn_and_after_death_nobody_may() {
 #[tokio::test]
 async fn waiting_for_oneself_is_refused_rather_than_a_deadlock() {
     let app = TestApp::empty().await;
-    let service = app.service(ID, "seven");
+    let service = app.new_service(ID, "seven");
     let (me, child) = (service.clone(), service.child("part").unwrap());
     let (answer, answered) = tokio::sync::oneshot::channel();
     let waits = async move {
@@ -122,7 +122,7 @@ async fn waiting_for_oneself_is_refused_rather_than_a_deadlock() {
 #[tokio::test]
 async fn a_child_dies_with_its_parent_and_before_it() {
     let app = TestApp::empty().await;
-    let service = app.service(ID, "seven");
+    let service = app.new_service(ID, "seven");
     let child = service.child("part").unwrap();
     assert_eq!((child.name(), child.id()), ("seven/part", ID));
     child.spawn("worker", until_killed(child.clone())).unwrap();
@@ -137,7 +137,7 @@ async fn a_child_dies_with_its_parent_and_before_it() {
 #[tokio::test]
 async fn a_failing_child_fails_alone_unless_it_is_linked() {
     let app = TestApp::empty().await;
-    let service = app.service(ID, "seven");
+    let service = app.new_service(ID, "seven");
     let child = service.child("part").unwrap();
     child.spawn("fails", async { Err::<(), _>(failure("bad peer")) }).unwrap();
     child.wait().await.unwrap_err();
@@ -154,7 +154,7 @@ async fn a_failing_child_fails_alone_unless_it_is_linked() {
 #[tokio::test]
 async fn a_forgotten_child_does_not_hold_its_parent_up() {
     let app = TestApp::empty().await;
-    let service = app.service(ID, "seven");
+    let service = app.new_service(ID, "seven");
     drop(service.child("forgotten").unwrap());
     service.kill("enough");
     service.wait().await.unwrap();
@@ -164,7 +164,7 @@ async fn a_forgotten_child_does_not_hold_its_parent_up() {
 #[tokio::test]
 async fn a_task_that_is_aborted_fails_a_living_service() {
     let app = TestApp::empty().await;
-    let service = app.service(ID, "seven");
+    let service = app.new_service(ID, "seven");
     service.spawn("hangs", pending::<()>()).unwrap();
     service.abort_tasks();
     let error = service.wait().await.unwrap_err();
@@ -175,7 +175,7 @@ async fn a_task_that_is_aborted_fails_a_living_service() {
 #[tokio::test(start_paused = true)]
 async fn a_period_starts_after_one_period_and_skips_what_was_missed() {
     let app = TestApp::empty().await;
-    let service = app.service(ID, "seven");
+    let service = app.new_service(ID, "seven");
     let (tick, mut ticks) = tokio::sync::mpsc::channel(100);
     service.every(Duration::from_secs(10), move |_| tick.try_send(()).unwrap());
     tokio::time::sleep(Duration::from_secs(9)).await;

@@ -92,7 +92,7 @@ impl TestApp {
     /// When it can't be registered.
     #[must_use]
     #[track_caller]
-    pub fn service(&self, id: ServiceId, name: &'static str) -> Service {
+    pub fn new_service(&self, id: ServiceId, name: &'static str) -> Service {
         let service = Service::new(&self.app, id, name)
             .and_then(|service| self.app.register(&service).map(|()| service));
         service.unwrap_or_else(|error| panic!("{error:#}"))

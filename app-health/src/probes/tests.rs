@@ -118,7 +118,7 @@ async fn while_the_health_service_is_not_up_every_probe_says_starting() {
 #[tokio::test(start_paused = true)]
 async fn a_health_service_that_died_is_not_alive() {
     let (app, _health) = started().await;
-    App::service(&app, HEALTHCHECK_SERVICE_ID).unwrap().kill("by hand");
+    app.service(HEALTHCHECK_SERVICE_ID).unwrap().kill("by hand");
     pass(SECOND).await;
     assert_eq!(liveness(&app).reasons, ["the health service is stopped: by hand"]);
     assert!(!readiness(&app).ready());
