@@ -67,7 +67,7 @@ async fn the_life_of_an_app_and_its_services_is_logged() {
         .start()
         .await;
     let log = app.captured().clone();
-    let seven = app.app().service(SEVEN).unwrap();
+    let seven = app.service(SEVEN).unwrap();
     app.unregister(&seven).unwrap();
     let report = app.stop().await;
     assert_eq!(report.abandoned.len(), 1);

@@ -38,7 +38,7 @@ async fn the_app_is_alive_until_it_is_killed_and_dead_in_the_end() {
     app_core::dying().await;
     assert!(!app_core::alive());
     app_core::dead().await;
-    assert!(app.app().service(SEVEN).is_none_or(|seven| seven.is_dead()), "the services went first");
+    assert!(app.service(SEVEN).is_none_or(|seven| seven.is_dead()), "the services went first");
     app.stopped().await.expect_clean();
 }
 
