@@ -121,7 +121,7 @@ impl Table {
         let before = self.keys.get(&*request.key).map_or(now, |place| place.full_at);
         let taken = self.rate.take(before, now, request.permits);
         let full_at = *taken.as_ref().unwrap_or(&before);
-        self.put(&request.key, Place { full_at, asked: self.calls }, now);
+        self.put(&request.key, Place { full_at, asked: self.calls });
         Grant {
             granted: taken.is_ok(),
             remaining: self.rate.remaining(full_at, now),
@@ -130,21 +130,20 @@ impl Table {
     }
 
     /// Puts a key in its new place, where there is always room.
-    fn put(&mut self, key: &str, place: Place, now: Ticks) {
-        let key = match self.keys.get_mut(key) {
-            Some(held) => self.order.remove(&std::mem::replace(held, place)),
-            None => None,
-        }
-        .unwrap_or_else(|| self.admit(key, place, now));
+    fn put(&mut self, key: &str, place: Place) {
+        let before = self.keys.get_mut(key).map(|held| std::mem::replace(held, place));
+        let held = before.and_then(|before| self.order.remove(&before));
+        let key = held.unwrap_or_else(|| self.admit(key, place));
         self.order.insert(place, key);
     }
 
-    fn admit(&mut self, key: &str, place: Place, now: Ticks) -> Arc<str> {
+    fn admit(&mut self, key: &str, place: Place) -> Arc<str> {
         if self.keys.len() >= self.max_keys
-            && let Some((fullest, key)) = self.order.pop_first()
+            && let Some((_, fullest)) = self.order.pop_first()
         {
-            self.keys.remove(&key);
-            self.displaced += u64::from(fullest.full_at > now);
+            // Not full: that would have been cleared before.
+            self.keys.remove(&fullest);
+            self.displaced += 1;
         }
         let key = Arc::<str>::from(key);
         self.keys.insert(Arc::clone(&key), place);

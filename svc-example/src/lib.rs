@@ -57,3 +57,8 @@ pub use self::{
     quota::{Grant, Quota, acquire},
     service::QUOTA,
 };
+
+/// Compiles the README's service.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

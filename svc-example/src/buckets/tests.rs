@@ -162,13 +162,27 @@ fn full_buckets_are_cleared_away_when_nobody_calls() {
     }
     assert_eq!(quota.buckets.clear(usize::MAX), 0);
     quota.pass(Duration::from_secs(1));
-    assert_eq!(quota.buckets.clear(5), 5);
-    assert_eq!(quota.buckets.clear(5), 5);
-    assert_eq!(quota.buckets.clear(usize::MAX), 10);
+    assert_eq!(quota.buckets.clear(usize::MAX), 20);
     quota.pass(Duration::from_secs(1));
     assert_eq!(quota.buckets.clear(usize::MAX), 20);
     assert_eq!(quota.buckets.keys(), 0);
     quota.check();
+}
+
+#[test]
+fn every_rule_has_its_turn_when_only_so_many_are_cleared_at_once() {
+    let mut quota = Fixture::new(vec![rule("a", 1, 1_000, 1, 100), rule("b", 1, 1_000, 1, 100)]);
+    for key in 0..20 {
+        quota.acquire("a", &key.to_string(), 1);
+        quota.acquire("b", &key.to_string(), 1);
+    }
+    quota.pass(Duration::from_secs(1));
+    let mut left = Vec::new();
+    for _ in 0..3 {
+        assert_eq!(quota.buckets.clear(5), 5);
+        left.push([0, 1].map(|table| quota.buckets.tables[table].keys.len()));
+    }
+    assert_eq!(left, [[15, 20], [15, 15], [10, 15]]);
 }
 
 #[test]
