@@ -11,9 +11,10 @@ pub const METRIC_SPEC_INVALID: ErrSpec =
 pub const METRIC_SPEC_CONFLICT: ErrSpec =
     ErrSpec::new(ErrorId::new(0x9cba_a083_74fe_8f9c), ErrorType::KnownEdgeCase, ErrorSeverity::High);
 
-/// The HTTP server can't listen on its address.
+/// The HTTP server can't listen on its address. Without a stack: it tells an operator of the machine, not of our code.
 pub const HTTP_BIND_FAILED: ErrSpec =
-    ErrSpec::new(ErrorId::new(0xb1d2_593d_d599_f512), ErrorType::KnownEdgeCase, ErrorSeverity::Fatal);
+    ErrSpec::new(ErrorId::new(0xb1d2_593d_d599_f512), ErrorType::KnownEdgeCase, ErrorSeverity::Fatal)
+        .without_stack();
 
 /// Two contributed routes have one path, or a path is none.
 pub const ROUTE_INVALID: ErrSpec =
