@@ -25,7 +25,8 @@ use crate::{
     run::{DROP_GRACE, Run, Stuck},
 };
 
-/// The first runs of checks that were registered together are spread over this time, or a tenth of their interval.
+/// The first runs of checks that were registered together are spread over this time, or a tenth of their interval. Not
+/// those of critical checks: readiness waits for them.
 const MAX_JITTER: Duration = Duration::from_millis(50);
 
 /// Runs one check as often as it is due.
@@ -95,7 +96,8 @@ impl Scheduler {
     async fn run(&mut self) {
         let app = self.runner.app().clone();
         let interval = self.entry.spec.interval;
-        let mut due = Instant::now() + jitter(interval);
+        let first = if self.entry.spec.critical { Duration::ZERO } else { jitter(interval) };
+        let mut due = Instant::now() + first;
         loop {
             tokio::select! {
                 biased;

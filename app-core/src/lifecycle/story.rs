@@ -9,7 +9,7 @@ pub(crate) fn log_event(logger: &Logger, event: &AppEvent) {
     let id = event.log_event_id().hex();
     match event {
         AppEvent::Started { services, took } => {
-            info!(logger, "app started: ready"; "event" => id, "services" => services, "took_seconds" => took.as_secs_f64());
+            info!(logger, "app started"; "event" => id, "services" => services, "took_seconds" => took.as_secs_f64());
         }
         AppEvent::Stopping { cause: StopCause::Fatal(failure) } => {
             error!(logger, "app stopping: a service failed with a fatal error"; "event" => id, "err" => #failure);
