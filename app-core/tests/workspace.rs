@@ -64,6 +64,7 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("getrandom", &["app-ids", "app-errors"], "random ids"),
     ("flate2", &["app-config"], "the codec of configs, with its caps"),
     ("age", &["app-config"], "sealed configs"),
+    ("zeroize", &["app-config"], "what was in sealed configs"),
     ("capnp", &["schema", "app-config", "app-metrics", "app-health", "svc-example"], "readers of configs"),
     ("capnpc", &[], "the generated code is committed; its test regenerates it"),
     ("capnp-rpc", &["app-rpc"], "RPC"),
@@ -71,6 +72,7 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("rustls", &["app-rpc"], "TLS"),
     ("tokio-rustls", &["app-rpc"], "TLS"),
     ("criterion", &[], "benchmarks"),
+    ("peak_alloc", &[], "benchmarks"),
     ("proptest", &[], "tests"),
     ("tracing", &[], "tests of the bridge"),
 ];

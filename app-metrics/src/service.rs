@@ -6,8 +6,8 @@ use crate::route::Route;
 use crate::{Metrics, MetricsConfig};
 use app_config::Configured;
 use app_core::events::{
-    METRICS_HTTP_REPORTER_START_ERROR, METRICS_HTTP_SERVER_STARTED, METRICS_HTTP_SERVER_STARTING,
-    METRICS_HTTP_SERVER_STOPPED,
+    METRICS_HTTP_REPORTER_SHUTDOWN_WHILE_SERVICE_RUNNING, METRICS_HTTP_REPORTER_START_ERROR,
+    METRICS_HTTP_SERVER_STARTED, METRICS_HTTP_SERVER_STARTING, METRICS_HTTP_SERVER_STOPPED,
 };
 use app_core::prelude::*;
 use serde_json::json;
@@ -25,14 +25,24 @@ async fn start(service: Service, config: Configured<MetricsConfig>) -> Result<Me
     let log = service.log().clone();
     info!(log, "metrics HTTP server is starting"; "event" => METRICS_HTTP_SERVER_STARTING.hex());
     let port = if service.app().any_port() { 0 } else { config.http_port };
-    let bound = Bound::bind(config.bind_address, port).map_err(|error| bind_failed(&error))?;
+    let bound = Bound::bind(config.bind_address, port).map_err(|error| {
+        let failed = bind_failed(&error);
+        error!(log, "metrics HTTP server can't start"; "event" => METRICS_HTTP_REPORTER_START_ERROR.hex(), "err" => #&failed);
+        failed
+    })?;
     let address = bound.address();
     metrics.listens_on(address);
-    let token = service.token();
+    let (token, me) = (service.token(), service.clone());
     service.spawn("http server", async move {
         info!(log, "metrics HTTP server started"; "event" => METRICS_HTTP_SERVER_STARTED.hex(), "addr" => address.to_string());
         bound.serve(router, Limits::default(), log.clone(), token).await;
         info!(log, "metrics HTTP server stopped"; "event" => METRICS_HTTP_SERVER_STOPPED.hex());
+        if me.alive() {
+            let event = METRICS_HTTP_REPORTER_SHUTDOWN_WHILE_SERVICE_RUNNING;
+            error!(log, "metrics HTTP server ended while its service runs"; "event" => event.hex());
+            return Err(errors::BUG.error(METRICS_SERVICE_ID).message("the HTTP server ended by itself").build());
+        }
+        Ok(())
     })?;
     Ok(metrics)
 }

@@ -3,6 +3,7 @@
 use std::{borrow::Cow, ops::Deref, pin::pin};
 
 use app_errors::{Error, service_init_error, service_shutdown_error};
+use slog::{debug, error, o};
 use tokio::sync::watch;
 
 use super::{Command, CommandReceiver, ServiceCommandChannel};
@@ -101,10 +102,16 @@ impl<S: Send + 'static> CommandServerBuilder<S> {
     /// Outside of a tokio runtime.
     pub fn spawn(self, service: &Service, state: S) -> Result<CommandServer<S>, Error> {
         let (channel, commands) = ServiceCommandChannel::new(service, self.name.clone(), self.capacity)?;
+        let log = service.log().new(o!("cmdsvr" => self.name.to_string()));
         let (phase, phases) = watch::channel(Phase::Initialising);
         let (init, destroy, me) = (self.init, self.destroy, service.clone());
         service.spawn(self.name, async move {
+            debug!(log, "command server running");
             let result = serve(&me, state, commands, init, destroy, &phase).await;
+            match &result {
+                Ok(()) => debug!(log, "command server ended"),
+                Err(failed) => error!(log, "a hook of the command server failed"; "err" => #failed),
+            }
             phase.send_replace(Phase::Ended(result.clone()));
             result
         })?;

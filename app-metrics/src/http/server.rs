@@ -3,6 +3,7 @@
 use super::connections::Connections;
 use super::stream::{Activity, Stream};
 use super::{Bound, Limits};
+use app_core::events::METRICS_HTTP_REPORTER_SHUTDOWN_ERROR;
 use app_core::prelude::*;
 use axum::Router;
 use axum::body::Body;
@@ -49,7 +50,8 @@ impl Bound {
         let drained = tokio::time::timeout(limits.drain, server.connections.all_ended()).await;
         if drained.is_err() {
             let left = server.connections.len();
-            debug!(server.log, "closing connections that did not end in time"; "connections" => left);
+            warn!(server.log, "HTTP answers did not end in time, and their connections are closed";
+                "event" => METRICS_HTTP_REPORTER_SHUTDOWN_ERROR.hex(), "connections" => left);
         }
     }
 }

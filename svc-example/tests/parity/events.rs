@@ -133,4 +133,5 @@ async fn a_http_server_that_cannot_listen_stops_the_start() {
     let cause: &Error = problems[0].downcast_cause().unwrap();
     assert!(cause.to_string().contains("192.0.2.1"), "{cause:#}");
     assert_eq!(cause.context().unwrap()["event"], METRICS_HTTP_REPORTER_START_ERROR.hex());
+    logged(app.captured(), &[METRICS_HTTP_REPORTER_START_ERROR]);
 }
