@@ -74,7 +74,8 @@ impl Board {
         match kind {
             ServiceEventKind::Starting => status.state = ServiceState::Starting,
             ServiceEventKind::Started { took } => {
-                status.state = ServiceState::Running;
+                // It may have been killed between its start and the telling of it.
+                status.state = status.state.max(ServiceState::Running);
                 status.started_on = Some(SystemTime::now());
                 status.start_took = Some(*took);
             }

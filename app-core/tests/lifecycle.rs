@@ -162,6 +162,18 @@ async fn every_service_of_a_level_that_fails_is_told() {
     assert_eq!(reasons(&report).len(), 2, "{report:?}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_service_that_fails_while_others_of_its_level_still_start_is_a_failed_start() {
+    let soon = fails_after(BASE, "base", Duration::from_secs(1), disk_full());
+    let slow = ServiceDescriptor::of(TOP, "top", || async {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        Ok(())
+    });
+    let (report, app) = failed_start(TestApp::builder().services([soon, slow])).await;
+    assert!(reasons(&report)[0].ends_with("disk full"), "{report:?}");
+    assert!(app.captured().with_event(events::APP_STARTED).is_empty());
+}
+
 fn middle_alone() -> ServiceDescriptor {
     runs(MIDDLE, "middle")
 }
@@ -407,4 +419,34 @@ async fn a_handle_whose_drop_panics_does_not_keep_its_service_from_dying() {
     let log = app.captured().clone();
     app.stop().await.expect_clean();
     assert!(log.text().contains("the drop of the service's handle panicked: no"));
+}
+
+/// A scheduler lets a task that was woken run elsewhere at once only now and then: this provokes it.
+async fn ping_pong(times: usize) {
+    let (ping, mut pings) = tokio::sync::mpsc::channel(1);
+    let (pong, mut pongs) = tokio::sync::mpsc::channel(1);
+    tokio::spawn(async move {
+        while pings.recv().await.is_some() {
+            let _ = pong.send(()).await;
+        }
+    });
+    for _ in 0..times {
+        ping.send(()).await.unwrap();
+        pongs.recv().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_function_that_fails_is_never_taken_for_one_that_came_back() {
+    for round in 0..200 {
+        let bad = ServiceDescriptor::of(TOP, "bad", move || async move {
+            ping_pong(round % 5).await;
+            if round % 2 == 0 {
+                std::panic::panic_any("on purpose");
+            }
+            Err::<(), _>(disk_full())
+        });
+        let (_report, app) = failed_start(TestApp::builder().service(bad)).await;
+        assert!(app.captured().with_event(events::SERVICE_STARTED).is_empty(), "{}", app.captured().text());
+    }
 }

@@ -97,10 +97,16 @@ async fn levels(app: &App, plan: &Plan) -> Result<(), Vec<Error>> {
                 return Ok(());
             }
         };
-        let mut problems: Vec<_> = results.into_iter().filter_map(Result::err).collect();
-        // A service of a lower level that failed since is as good a reason.
+        let (mut problems, mut told) = (Vec::new(), Vec::new());
+        for (service, result) in handles.iter().zip(results) {
+            if let Err(problem) = result {
+                problems.push(problem);
+                told.push(service);
+            }
+        }
+        // One that started and failed since, of this level or a lower one, is as good a reason.
         problems.extend(app.failures().into_iter().filter_map(|(service, failure)| {
-            let known = handles.iter().any(|started| started.same(&service));
+            let known = told.iter().any(|told| told.same(&service));
             (!known).then(|| failed(&service, failure))
         }));
         if !problems.is_empty() {
@@ -139,7 +145,13 @@ async fn start_one(service: &Service, descriptor: &ServiceDescriptor) -> Result<
     let (start_timeout, _) = descriptor.timeouts();
     let timely = tokio::select! {
         biased;
-        _ = &mut start => true,
+        started = &mut start => {
+            if started.is_err() {
+                // It failed or panicked, which kills its service, but a moment later: until then it looks alive.
+                service.dying().await;
+            }
+            true
+        }
         () = tokio::time::sleep(start_timeout) => false,
     };
     if !timely {
