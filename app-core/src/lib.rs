@@ -47,6 +47,7 @@ mod graph;
 mod identity;
 mod lifecycle;
 mod log;
+mod output;
 mod panics;
 mod param;
 mod preflight;
@@ -78,6 +79,7 @@ pub use self::{
         CapturedLog, LevelChange, Log, LogFormat, LogLevel, ParseLogFormatError, ParseLogLevelError,
         capture_dependencies,
     },
+    output::write_output,
     param::{Dep, Exposed, Param, Start, StartContext},
     preflight::Preflight,
     run::{parse, run, run_with},

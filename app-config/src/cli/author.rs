@@ -1,0 +1,172 @@
+//! `config explain`, `config seal` and `config open`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use app_core::clap::{Arg, ArgAction, ArgMatches, Command};
+use app_core::write_output;
+
+use super::input::{
+    DASH, identity_arg, json, message, path, path_arg, schema, schema_for, schema_of, service_arg, switch,
+};
+use super::keys::chain;
+use super::refused::Refused;
+use crate::author::{self, Overwrite, compile, decompile, place_file};
+use crate::dir::ConfigDir;
+use crate::identities::Identities;
+use crate::key::Recipient;
+use crate::schema::ConfigSchema;
+use crate::sealed;
+use crate::secret::SecretBytes;
+
+pub(super) fn explain_command() -> Command {
+    let about =
+        "Says what the config of a service may say: each field, its type, default, bounds and meaning";
+    let service =
+        Arg::new("wanted").value_name("SERVICE").help("Name or id of the service; without, all are listed");
+    Command::new("explain")
+        .about(about)
+        .arg(service)
+        .arg(switch("json", "Prints a full example, to be changed and sealed"))
+}
+
+pub(super) fn explain(matches: &ArgMatches) -> Result<ExitCode, Refused> {
+    let Some(wanted) = matches.get_one::<String>("wanted") else {
+        let line = |schema: &ConfigSchema| format!("{}: {}\n", schema.service().describe(), schema.doc());
+        let list: String = ConfigSchema::linked().iter().map(line).collect();
+        return Ok(write_output(|out| out.write_all(list.as_bytes())));
+    };
+    let schema = schema_of(wanted)?;
+    let text = if matches.get_flag("json") {
+        let of = schema.struct_schema().ok_or_else(|| Refused::config("its config is no struct"))?;
+        author::example(of)
+    } else {
+        author::explain(&schema)
+    };
+    Ok(write_output(|out| writeln!(out, "{}", text.trim_end())))
+}
+
+pub(super) fn seal_command() -> Command {
+    let about = "Makes a config file from JSON: checked, read back and compared, sealed";
+    let help = "\
+Every mistake is told, with its path, and then nothing is written. Ids are hex strings (\"0x1f\"); bytes are base64, or
+\"@name\" for a file. Without --recipient it is sealed for the identities of --identity (OP_CONFIG_IDENTITY).";
+    let input = path_arg("input", "JSON", "File with the JSON [default: standard input]");
+    let recipient =
+        Arg::new("recipient").long("recipient").short('r').value_name("AGE1..").action(ArgAction::Append);
+    let output = path_arg(
+        "output",
+        "FILE",
+        "File to write, - for standard output [default: 0x<id> in the current folder]",
+    );
+    Command::new("seal")
+        .about(about)
+        .after_help(help)
+        .arg(service_arg(true))
+        .arg(input)
+        .arg(recipient.help("Whom to seal for; may be given several times"))
+        .arg(identity_arg().help("File of identities: seals for them, and opens the result to compare it"))
+        .arg(
+            switch("plain", "Does not seal: anybody who can read the file can read what it says")
+                .conflicts_with("recipient"),
+        )
+        .arg(output.long("output").short('o'))
+        .arg(
+            path_arg("files", "DIR", "Folder of the files that \"@name\" means [default: that of the JSON]")
+                .long("files"),
+        )
+        .arg(switch("force", "Replaces the file if there is one"))
+}
+
+pub(super) fn seal(matches: &ArgMatches) -> Result<ExitCode, Refused> {
+    let schema = schema(matches)?.ok_or_else(|| Refused::usage("for which service? say --service"))?;
+    let identities = path(matches, "identity").map(Identities::read).transpose().map_err(Refused::config)?;
+    let recipients = recipients(matches, identities.as_ref())?;
+    let input = path(matches, "input");
+    let text = json(input)?;
+    let text = std::str::from_utf8(&text)
+        .map_err(|error| Refused::config(format!("the JSON is not UTF-8: {error}")))?;
+    let beside =
+        input.filter(|input| input.as_os_str() != DASH).and_then(Path::parent).unwrap_or(Path::new(""));
+    let files =
+        path(matches, "files").unwrap_or(if beside.as_os_str().is_empty() { Path::new(".") } else { beside });
+    let plain = compile(&schema, text, Some(files))
+        .map_err(|problems| Refused::problems(schema.service(), problems))?;
+    let content = if recipients.is_empty() {
+        plain.to_vec().into()
+    } else {
+        sealed(&plain, &recipients, identities.as_ref())?
+    };
+    write(matches, &schema, &content, recipients.len())
+}
+
+/// Whom to seal for; nobody only if that was asked for.
+fn recipients(matches: &ArgMatches, identities: Option<&Identities>) -> Result<Vec<Recipient>, Refused> {
+    if matches.get_flag("plain") {
+        return Ok(Vec::new());
+    }
+    let mut recipients = Vec::new();
+    for (i, text) in matches.get_many::<String>("recipient").into_iter().flatten().enumerate() {
+        let refuse = |error| Refused::usage(format!("recipient {}: {error}", i + 1));
+        recipients.push(text.parse::<Recipient>().map_err(refuse)?);
+    }
+    if recipients.is_empty() {
+        recipients.extend(identities.map(Identities::recipients).unwrap_or_default());
+    }
+    if recipients.is_empty() {
+        return Err(Refused::usage(
+            "for whom is it to be sealed? Say --recipient age1.. (config keygen makes one), or --identity FILE; --plain does not seal",
+        ));
+    }
+    Ok(recipients)
+}
+
+/// Sealed, and, if one of the identities opens it, opened again and compared.
+fn sealed(
+    plain: &SecretBytes,
+    recipients: &[Recipient],
+    identities: Option<&Identities>,
+) -> Result<SecretBytes, Refused> {
+    let sealed = sealed::seal(plain, recipients).map_err(Refused::config)?;
+    if let Some(identities) = identities
+        && identities.recipients().iter().any(|ours| recipients.contains(ours))
+    {
+        let opened = sealed::open(&sealed, identities).map_err(Refused::config)?;
+        if opened[..] != plain[..] {
+            return Err(Refused::config("what was sealed does not open to what it was: nothing was written"));
+        }
+    }
+    Ok(sealed.into())
+}
+
+fn write(
+    matches: &ArgMatches,
+    schema: &ConfigSchema,
+    content: &[u8],
+    recipients: usize,
+) -> Result<ExitCode, Refused> {
+    let output = match path(matches, "output") {
+        Some(output) if output.as_os_str() == DASH => return Ok(write_output(|out| out.write_all(content))),
+        Some(output) => output.to_owned(),
+        None => PathBuf::from(ConfigDir::file_name(schema.service())),
+    };
+    let overwrite = if matches.get_flag("force") { Overwrite::Force } else { Overwrite::Never };
+    place_file(&output, content, overwrite).map_err(|error| Refused::io(chain(&error)))?;
+    let how = if recipients == 0 { "not sealed".to_owned() } else { format!("sealed for {recipients}") };
+    Ok(write_output(|out| writeln!(out, "{}: {how}", output.display())))
+}
+
+pub(super) fn open_command() -> Command {
+    let about = "Makes JSON from a config file, sealed or not";
+    let file = path_arg("file", "FILE", "The config").required(true);
+    Command::new("open").about(about).arg(file).arg(service_arg(false)).arg(identity_arg())
+}
+
+pub(super) fn open(matches: &ArgMatches) -> Result<ExitCode, Refused> {
+    let file = path(matches, "file").unwrap_or(Path::new(""));
+    let schema = schema_for(matches, file)?;
+    let message = message(matches, file)?;
+    let json =
+        decompile(&schema, message).map_err(|problems| Refused::problems(schema.service(), problems))?;
+    Ok(write_output(|out| writeln!(out, "{}", json.trim_end())))
+}

@@ -1,0 +1,96 @@
+//! `config check` and `config diff`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use app_core::clap::{ArgMatches, Command};
+use app_core::{ExitStatus, write_output};
+use serde_json::{Value, json};
+
+use super::input::{identity_arg, message, path, path_arg, schema_for, service_arg, switch};
+use super::refused::Refused;
+use crate::author;
+use crate::check::{Checked, check_all};
+use crate::dir::ConfigDir;
+use crate::fault::{Fault, label};
+use crate::sealing::Sealing;
+
+pub(super) fn check_command() -> Command {
+    let about = "Finds every mistake in a directory of configs; exit status 0, or 78";
+    let dir = path_arg("dir", "DIR", "The directory").env("OP_CONFIG_DIR").default_value("/run/secrets");
+    Command::new("check")
+        .about(about)
+        .arg(dir)
+        .arg(identity_arg())
+        .arg(switch("require-sealed", "Plain files are mistakes"))
+        .arg(switch("json", "Prints the result as JSON"))
+}
+
+pub(super) fn check(matches: &ArgMatches) -> Result<ExitCode, Refused> {
+    let dir = path(matches, "dir").unwrap_or(Path::new(""));
+    if !dir.is_dir() {
+        return Err(Refused::config(format!("{} is not a directory", dir.display())));
+    }
+    let (sealing, fault) = Sealing::read(path(matches, "identity"), dir, matches.get_flag("require-sealed"));
+    let dir = ConfigDir::new(dir).with_sealing(sealing);
+    let mut checked = check_all(&dir);
+    checked.problems.extend(fault.map(Fault::of_identities));
+    let lines = if matches.get_flag("json") { as_json(&checked) } else { as_text(&dir, &checked) };
+    let written = write_output(|out| writeln!(out, "{}", lines.trim_end()));
+    Ok(if checked.problems.is_empty() { written } else { ExitStatus::Config.into() })
+}
+
+fn as_text(dir: &ConfigDir, checked: &Checked) -> String {
+    let problems = checked.problems.iter().map(|problem| format!("{problem}\n"));
+    let unused = checked
+        .unused
+        .iter()
+        .map(|service| format!("warning: {} is used by no service here\n", label(*service)));
+    let text: String = problems.chain(unused).collect();
+    if checked.problems.is_empty() { format!("{text}ok: {}", dir.path().display()) } else { text }
+}
+
+fn as_json(checked: &Checked) -> String {
+    let problem = |error: &app_core::prelude::Error| {
+        let fault = error.downcast_cause::<Fault>();
+        json!({
+            "service": format!("{:#x}", error.service()),
+            "file": fault.map(|fault| fault.file().display().to_string()),
+            "reason": fault.map(|fault| fault.reason().to_string()),
+            "message": error.to_string(),
+        })
+    };
+    let unused: Vec<_> = checked.unused.iter().map(|service| format!("{service:#x}")).collect();
+    let problems: Vec<Value> = checked.problems.iter().map(problem).collect();
+    format!("{:#}", json!({ "ok": problems.is_empty(), "problems": problems, "unused": unused }))
+}
+
+pub(super) fn diff_command() -> Command {
+    let about = "Compares two configs, or one with the defaults of the schema, field by field; exit status 0 if they are the same, else 1";
+    let help = "Secrets are shown as digests: whether they differ can be seen, what they are can't.";
+    Command::new("diff")
+        .about(about)
+        .after_help(help)
+        .arg(path_arg("before", "FILE", "A config").required(true))
+        .arg(path_arg("after", "FILE", "Another one of the same service [default: the schema's defaults]"))
+        .arg(service_arg(false))
+        .arg(identity_arg())
+}
+
+pub(super) fn diff(matches: &ArgMatches) -> Result<ExitCode, Refused> {
+    let files: Vec<_> = ["before", "after"].iter().filter_map(|id| matches.get_one::<PathBuf>(id)).collect();
+    let first = files.first().map_or(Path::new(""), |file| file.as_path());
+    let schema = schema_for(matches, first)?;
+    let of = schema.struct_schema().ok_or_else(|| Refused::config("its config is no struct"))?;
+    let mut messages =
+        files.iter().map(|file| message(matches, file)).collect::<Result<Vec<_>, _>>()?.into_iter();
+    // With one file: from the defaults to what it says.
+    let (before, after) = match (messages.next(), messages.next()) {
+        (one, None) => (None, one),
+        two => two,
+    };
+    let refuse = |problems| Refused::problems(schema.service(), problems);
+    let changes = author::diff(of, before, after).map_err(refuse)?;
+    let written = write_output(|out| changes.iter().try_for_each(|change| writeln!(out, "{change}")));
+    Ok(if changes.is_empty() { written } else { ExitCode::FAILURE })
+}

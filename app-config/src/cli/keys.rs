@@ -1,0 +1,88 @@
+//! `config keygen` and `config recipients`.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use app_core::clap::{ArgMatches, Command};
+use app_core::write_output;
+
+use super::input::{path, path_arg, switch};
+use super::refused::Refused;
+use crate::author::{Overwrite, place_file};
+use crate::file::{self, Kind};
+use crate::identities::Identities;
+use crate::key::Identity;
+use crate::sealed::{SealedHeader, is_sealed};
+use crate::secret::SecretBytes;
+
+pub(super) fn keygen_command() -> Command {
+    let about = "Makes a key: an identity, which opens configs, and its recipient, to seal them for";
+    let help = "\
+The identity is a secret: give it to the application alone (--config-identity, or config.identity in the config directory).
+The recipient, age1.., is public. Both are keys of age (https://age-encryption.org), as age-keygen makes them.
+To change a key, seal for both recipients, put both identities into the file, and drop the old ones later.";
+    let output = path_arg(
+        "output",
+        "FILE",
+        "Writes the identity to this file, mode 0400, and prints the recipient alone",
+    );
+    let command = Command::new("keygen").about(about).after_help(help).arg(output.long("output").short('o'));
+    command.arg(switch(
+        "force",
+        "Replaces the file if there is one: what was sealed for it can't be opened any more",
+    ))
+}
+
+pub(super) fn keygen(matches: &ArgMatches) -> Result<ExitCode, Refused> {
+    let identity = Identity::generate();
+    let recipient = identity.recipient();
+    let mut text = SecretBytes::with_capacity(1024);
+    text.vec_mut().extend_from_slice(format!("# recipient: {recipient}\n").as_bytes());
+    text.vec_mut().extend_from_slice(&identity.secret_text());
+    text.vec_mut().push(b'\n');
+    let Some(output) = path(matches, "output") else {
+        return Ok(write_output(|out| out.write_all(&text)));
+    };
+    let overwrite = if matches.get_flag("force") { Overwrite::Force } else { Overwrite::Never };
+    place_file(output, &text, overwrite).map_err(|error| Refused::io(chain(&error)))?;
+    Ok(write_output(|out| writeln!(out, "{recipient}")))
+}
+
+pub(super) fn recipients_command() -> Command {
+    let about =
+        "Says for how many recipients a config is sealed, or prints the recipients of a file of identities";
+    let help =
+        "A sealed file does not say whom it is sealed for, only for how many and with which kind of key.";
+    let file = path_arg("file", "FILE", "A sealed config, or a file of identities").required(true);
+    Command::new("recipients").about(about).after_help(help).arg(file)
+}
+
+pub(super) fn recipients(matches: &ArgMatches) -> Result<ExitCode, Refused> {
+    let file = path(matches, "file").unwrap_or(Path::new(""));
+    let named = |error: &dyn std::fmt::Display| Refused::config(format!("{error} (file {})", file.display()));
+    let content = file::read(file, Kind::Config).map_err(|error| named(&error))?;
+    let content = content.ok_or_else(|| Refused::io(format!("{} does not exist", file.display())))?.bytes;
+    if is_sealed(&content) {
+        let header = SealedHeader::read(&content).map_err(|error| named(&error))?;
+        return Ok(write_output(|out| writeln!(out, "sealed for {} X25519 recipients", header.recipients())));
+    }
+    if !looks_like_identities(&content) {
+        return Ok(write_output(|out| {
+            writeln!(out, "not sealed: anybody who can read the file can read what it says")
+        }));
+    }
+    let identities = Identities::read(file).map_err(Refused::config)?;
+    Ok(write_output(|out| {
+        identities.recipients().iter().try_for_each(|recipient| writeln!(out, "{recipient}"))
+    }))
+}
+
+fn looks_like_identities(content: &[u8]) -> bool {
+    content.starts_with(b"#") || content.starts_with(b"AGE-")
+}
+
+/// An error and its causes, in a line.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}

@@ -1,0 +1,55 @@
+//! Why a command did nothing: every reason a line on standard error, and the exit status.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use app_core::ExitStatus;
+use app_core::prelude::ServiceId;
+
+use crate::fault::label;
+use crate::problems::Problems;
+
+/// Every reason, and the exit status that goes with it.
+#[derive(Debug)]
+pub(super) struct Refused {
+    reasons: Vec<String>,
+    status: u8,
+}
+
+impl Refused {
+    fn new(reason: impl Display, status: u8) -> Self {
+        Self { reasons: vec![reason.to_string()], status }
+    }
+
+    /// The command line does not make sense.
+    pub(super) fn usage(reason: impl Display) -> Self {
+        Self::new(reason, ExitStatus::Usage.code())
+    }
+
+    /// A config is wrong.
+    pub(super) fn config(reason: impl Display) -> Self {
+        Self::new(reason, ExitStatus::Config.code())
+    }
+
+    /// Everything that is wrong with the config of a service.
+    pub(super) fn problems(service: ServiceId, problems: Problems) -> Self {
+        let of = label(service);
+        let reasons = problems.into_vec().into_iter().map(|problem| format!("{of}: {problem}")).collect();
+        Self { reasons, status: ExitStatus::Config.code() }
+    }
+
+    /// A file can't be read or written.
+    pub(super) fn io(reason: impl Display) -> Self {
+        Self::new(reason, 1)
+    }
+
+    pub(super) fn tell(&self) -> ExitCode {
+        let mut out = io::stderr().lock();
+        for reason in &self.reasons {
+            // Nobody to tell when this fails.
+            let _ = writeln!(out, "{reason}");
+        }
+        self.status.into()
+    }
+}

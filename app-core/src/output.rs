@@ -1,0 +1,24 @@
+//! Standard output of subcommands, as programs that others read from.
+
+use std::{
+    io::{self, ErrorKind, Write},
+    process::ExitCode,
+};
+
+/// Writes to standard output. A reader that has seen enough (`| head`) is no failure; a full disk is, with exit status 1.
+///
+/// ```
+/// assert_eq!(app_core::write_output(|out| writeln!(out, "hello")), std::process::ExitCode::SUCCESS);
+/// ```
+pub fn write_output(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> ExitCode {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    match write(&mut out).and_then(|()| out.flush()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nobody to tell when this fails too.
+            let _ = writeln!(io::stderr(), "cannot write the output: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
