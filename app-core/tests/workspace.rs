@@ -26,6 +26,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("app-config", 2),
     ("app-metrics", 3),
     ("app-health", 4),
+    ("app-cli", 6),
     ("svc-example", 6),
     ("benches", 7),
 ];
@@ -53,6 +54,8 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
         "the specs of app-metrics are checked, those of this crate are not",
     ),
     ("clap", &["app-core"], "argv is read once"),
+    ("clap_complete", &["app-cli"], "completions"),
+    ("clap_mangen", &["app-cli"], "manual pages"),
     ("signal-hook", &["app-core"], "signals are the whole process's"),
     ("libc", &["app-core"], "what it is good for here is unsafe"),
     ("slog", &["app-core"], "services log through the prelude"),
