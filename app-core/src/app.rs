@@ -70,8 +70,6 @@ pub(crate) struct Inner {
     /// Services that died and that the supervisor has not looked at; at most one entry each.
     deaths: Mutex<Vec<(Service, Option<Error>)>>,
     pub(crate) died: Notify,
-    /// The kernel's own tasks. Gone once the app is dead, which also breaks the circle of references.
-    kernel: Mutex<Option<Service>>,
 }
 
 /// Where an app is in its life.
@@ -353,18 +351,6 @@ impl App {
         Ok(())
     }
 
-    /// Runs a task of the kernel's own, dropped when the app stops.
-    pub(crate) fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
-        let kernel = self.inner.kernel.lock().clone();
-        if let Some(kernel) = kernel {
-            let dying = kernel.token();
-            // Refused only when the app is dead, and its tasks with it.
-            let _ = kernel.spawn(name, async move {
-                dying.run_until_cancelled(task).await;
-            });
-        }
-    }
-
     pub(crate) fn phase(&self) -> Phase {
         match self.inner.phase.load(Ordering::Acquire) {
             0 => Phase::Made,
@@ -409,9 +395,6 @@ impl App {
 
     /// What is done for a service that has just died, before anyone learns of it.
     pub(crate) fn buried(&self, service: &Service, failure: Option<Error>) {
-        if service.id().is_zero() {
-            return;
-        }
         let handle = {
             let mut handles = self.inner.handles.write();
             let its_own = handles.get(&service.id()).is_some_and(|(owner, _)| owner.same(service));
@@ -430,8 +413,12 @@ impl App {
         if registered {
             self.emit_service(service, ServiceEventKind::Unregistered);
         }
-        self.inner.deaths.lock().push((service.clone(), failure));
-        self.inner.died.notify_one();
+        let mut deaths = self.inner.deaths.lock();
+        // Once the app stops, nobody looks at it, and an entry would keep the app alive by its own service.
+        if self.phase() < Phase::Stopping {
+            deaths.push((service.clone(), failure));
+            self.inner.died.notify_one();
+        }
     }
 
     pub(crate) fn emit_service(&self, service: &Service, kind: ServiceEventKind) {
@@ -453,10 +440,6 @@ impl App {
     pub(crate) fn close(&self, report: StopReport) {
         let _ = self.inner.report.set(report);
         self.enter_phase(Phase::Stopped);
-        let kernel = self.inner.kernel.lock().take();
-        if let Some(kernel) = kernel {
-            kernel.kill("the app has stopped");
-        }
         self.inner.deaths.lock().clear();
         let handles = std::mem::take(&mut *self.inner.handles.write());
         drop(handles);

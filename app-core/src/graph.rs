@@ -5,12 +5,15 @@
 //! 2. everything that a service needs stands in a lower level;
 //! 3. every infrastructure service that is no dependent of a plain one stands below all plain services.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 use app_errors::{Error, errors};
 use app_ids::ServiceId;
 
-use crate::{APP_SERVICE, ServiceDescriptor};
+use crate::{APP_SERVICE, ServiceDescriptor, panics};
 
 /// What may start when, and who depends on whom.
 #[derive(Debug, Default)]
@@ -104,11 +107,12 @@ fn resolve_needs(
     let mut needs = Vec::with_capacity(services.len());
     for service in services {
         let mut found = Vec::new();
-        for need in service.needs() {
-            match index.get(&need) {
+        match needs_of(service) {
+            Ok(ids) => ids.into_iter().for_each(|need| match index.get(&need) {
                 Some(need) => found.push(*need),
                 None => problems.push(missing(service, need)),
-            }
+            }),
+            Err(problem) => problems.push(problem),
         }
         needs.push(found);
     }
@@ -127,6 +131,15 @@ fn resolve_needs(
         needs.dedup();
     }
     Ok(needs)
+}
+
+/// What a service needs. Its parameters say so, which is code of anybody's.
+fn needs_of(service: &ServiceDescriptor) -> Result<Vec<ServiceId>, Error> {
+    catch_unwind(AssertUnwindSafe(|| service.needs())).map_err(|panic| {
+        let what = panics::message(panic.as_ref());
+        let message = format!("to ask what service {} needs panicked: {what}", describe(service));
+        errors::BUG.error(service.id()).message(message).build()
+    })
 }
 
 /// By service, whether it is plain or needs, directly or not, a plain one.

@@ -15,7 +15,7 @@ use std::{
 use app_errors::{Error, service_not_alive_error};
 use app_ids::ServiceId;
 use parking_lot::Mutex;
-use slog::Logger;
+use slog::{Logger, error};
 use tokio_util::sync::CancellationToken;
 
 use self::life::Inner;
@@ -186,6 +186,10 @@ impl Service {
             (first, life.children.values().filter_map(Weak::upgrade).collect::<Vec<_>>())
         };
         if first {
+            if let (KillReason::Failed(failure), Some(_)) = (&reason, self.parent()) {
+                // No lifecycle event tells of a part, and its failure may be all there is to see of it.
+                error!(self.log(), "part of the service failed"; "part" => self.name(), "err" => #failure);
+            }
             self.emit(ServiceEventKind::Killed { reason });
             self.emit(ServiceEventKind::Stopping);
             self.inner.dying.cancel();

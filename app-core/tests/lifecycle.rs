@@ -298,6 +298,21 @@ async fn a_fatal_error_stops_the_app_with_its_own_status() {
     assert!(matches!(&report.cause, StopCause::Fatal(error) if error.message() == "rules vanished"));
 }
 
+#[tokio::test(start_paused = true)]
+async fn dependents_that_hang_do_not_hold_up_what_a_fatal_error_means() {
+    let fatal = errors::CONFIG_FAILURE.error(MIDDLE).message("rules vanished").build();
+    let services = [
+        fails_after(BASE, "base", Duration::from_secs(1), disk_full()),
+        hangs_at_stop(TOP, "top").after([BASE]),
+        fails_after(MIDDLE, "middle", Duration::from_secs(2), fatal),
+    ];
+    let begun = tokio::time::Instant::now();
+    let app = TestApp::builder().services(services).start().await;
+    app.dying().await;
+    assert_eq!(begun.elapsed(), Duration::from_secs(2));
+    assert_eq!(app.stopped().await.exit_status(), ExitStatus::Fatal);
+}
+
 fn top_alone() -> ServiceDescriptor {
     runs(TOP, "top")
 }
@@ -449,4 +464,27 @@ async fn a_start_function_that_fails_is_never_taken_for_one_that_came_back() {
         let (_report, app) = failed_start(TestApp::builder().service(bad)).await;
         assert!(app.captured().with_event(events::SERVICE_STARTED).is_empty(), "{}", app.captured().text());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_app_that_is_dropped_leaves_nothing_behind() {
+    let witness = Arc::new(());
+    let holds = || {
+        let witness = Arc::clone(&witness);
+        ServiceDescriptor::of(TOP, "top", move || std::future::ready(Ok(Arc::downgrade(&witness))))
+    };
+    let app = TestApp::builder().service(holds()).build();
+    drop(App::builder().log(app.log().clone()).services([holds()]).build().unwrap());
+    assert_eq!(Arc::strong_count(&witness), 2, "never started");
+
+    app.start().await.unwrap();
+    app.set_log_level(app_core::LogLevel::Warn, Some(Duration::from_secs(3600)));
+    let kernel = app.app().clone();
+    app.stop().await.expect_clean();
+    let late = Service::new(&kernel, BASE, "outlives its app").unwrap();
+    late.kill("enough");
+    late.wait().await.unwrap();
+    drop((late, kernel));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(Arc::strong_count(&witness), 1, "stopped, and a service died later");
 }

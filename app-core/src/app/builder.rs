@@ -10,8 +10,8 @@ use app_ids::InstanceId;
 use parking_lot::Mutex;
 use tokio::sync::{broadcast, watch};
 
-use super::{APP_SERVICE, App, EVENTS, Inner};
-use crate::{Flags, Identity, Log, Service, ServiceDescriptor, linked_services};
+use super::{App, EVENTS, Inner};
+use crate::{Flags, Identity, Log, ServiceDescriptor, linked_services};
 
 /// How long the services of an app may take to stop, all together.
 pub const DEFAULT_APP_STOP_TIMEOUT: Duration = Duration::from_secs(120);
@@ -111,12 +111,8 @@ impl AppBuilder {
             reloads: watch::channel(0).0,
             deaths: Mutex::default(),
             died: tokio::sync::Notify::new(),
-            kernel: Mutex::default(),
         };
-        let app = App { inner: inner.into() };
-        let kernel = Service::with(app.clone(), APP_SERVICE, "app".into(), None, Duration::ZERO);
-        *app.inner.kernel.lock() = Some(kernel);
-        Ok(app)
+        Ok(App { inner: inner.into() })
     }
 }
 

@@ -21,6 +21,7 @@ impl App {
     }
 
     /// Sets the app's log level; with a time to live, it then goes back to what it was, unless it was changed since.
+    /// So it does when the app stops.
     ///
     /// # Panics
     /// With a time to live, outside of a tokio runtime.
@@ -45,9 +46,10 @@ impl App {
 
     fn revert_after(&self, change: LevelChange, time_to_live: Option<Duration>) {
         let Some(time_to_live) = time_to_live else { return };
-        let log = self.log().clone();
-        self.spawn("log level", async move {
-            tokio::time::sleep(time_to_live).await;
+        let (log, dead) = (self.log().clone(), self.inner.dead.clone());
+        tokio::spawn(async move {
+            // When the app stops it goes back too: its log may be that of the app which takes its place.
+            dead.run_until_cancelled(tokio::time::sleep(time_to_live)).await;
             log.revert(change);
         });
     }

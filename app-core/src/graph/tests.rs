@@ -30,6 +30,16 @@ fn dependencies_come_before_dependents_and_peers_share_a_level() {
 }
 
 #[test]
+fn a_service_that_panics_when_it_is_asked_what_it_needs_is_a_problem_of_its_own() {
+    let needs = || std::panic::panic_any("who knows");
+    let start = |_| -> crate::StartFuture { Box::pin(std::future::pending()) };
+    let bad = ServiceDescriptor::new(ServiceId::new(1), "bad", needs, start, service(1, &[]).origin());
+    let problems = refused(vec![bad, service(2, &[3])]);
+    assert_eq!(problems[0], "to ask what service bad (1) needs panicked: who knows");
+    assert!(problems[1].starts_with("service s2 (2) needs service 3"), "{problems:?}");
+}
+
+#[test]
 fn plain_services_rest_on_infrastructure_unless_it_rests_on_them() {
     let infra = |id, needs: &[u64]| service(id, needs).infrastructure(true);
     let plan =

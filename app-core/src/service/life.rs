@@ -146,7 +146,7 @@ impl Service {
     }
 
     pub(crate) fn emit(&self, kind: ServiceEventKind) {
-        if self.inner.parent.is_none() && !self.id().is_zero() {
+        if self.inner.parent.is_none() {
             self.app().emit_service(self, kind);
         }
     }

@@ -142,6 +142,8 @@ async fn a_failing_child_fails_alone_unless_it_is_linked() {
     child.spawn("fails", async { Err::<(), _>(failure("bad peer")) }).unwrap();
     child.wait().await.unwrap_err();
     assert!(service.alive());
+    let told = app.captured().wait_for(|record| record["part"] == "seven/part").await;
+    assert_eq!(told["err"]["message"], "bad peer", "{told}");
 
     let linked = service.child("linked").unwrap();
     let watched = linked.clone();
