@@ -5,6 +5,7 @@ use app_core::prelude::{Error, ServiceId};
 use crate::dir::ConfigDir;
 use crate::fault::{Fault, Reason};
 use crate::schema::ConfigSchema;
+use crate::sealed::OpenError;
 
 /// What a check of a config directory found.
 #[derive(Debug, Default)]
@@ -47,6 +48,8 @@ fn check_one(dir: &ConfigDir, service: ServiceId, schema: Option<&ConfigSchema>,
         Ok(Some(message)) => message,
         // Gone since it was listed.
         Ok(None) => return,
+        // Nothing can be told of it, and why is told already.
+        Err(fault) if matches!(fault.reason(), Reason::Sealed(OpenError::IdentityRefused)) => return,
         Err(fault) => return checked.problems.push(fault.of_service(service)),
     };
     let Some(schema) = schema else { return checked.unused.push(service) };

@@ -7,6 +7,9 @@
 //! 3. unpacked, at most [`MAX_MESSAGE_WORDS`] and the segment table;
 //! 4. the segment table, which has to describe exactly the words that are there.
 //!
+//! A sealed file is opened before. So every buffer with what was in one is overwritten when it is done with; here
+//! nobody knows which, so all are.
+//!
 //! Memory is taken for bytes that arrived, never for a size that the file claims. So the worst file costs the sum of the
 //! limits, whatever it says about itself.
 
@@ -25,6 +28,8 @@ use flate2::{Compression, Decompress, FlushDecompress, Status};
 
 pub use self::errors::{MarshalError, UnmarshalError};
 use crate::limits::{MAX_FILE_BYTES, MAX_MESSAGE_WORDS, MAX_PACKED_BYTES, MAX_TABLE_WORDS, reader_options};
+use crate::sealed::is_sealed;
+use crate::secret::{SecretBytes, wipe};
 
 /// A config message, as Cap'n Proto reads it.
 pub type Message = message::Reader<Segments>;
@@ -32,8 +37,31 @@ pub type Message = message::Reader<Segments>;
 /// The segments of a decoded message, with the segment table in front.
 pub type Segments = BufferSegments<Words>;
 
-/// Words in memory, seen as bytes. Aligned as Cap'n Proto needs it.
+/// Words in memory, seen as bytes. Aligned as Cap'n Proto needs it. Overwritten when they are dropped.
 pub struct Words(Vec<Word>);
+
+impl Words {
+    fn with_capacity(words: usize) -> Self {
+        Self(Vec::with_capacity(words))
+    }
+
+    /// Makes sure that this many words can be added without a copy being left behind. With more room for those to come, up to a
+    /// `limit` of them all.
+    fn make_room(&mut self, words: usize, limit: usize) {
+        if self.0.capacity() - self.0.len() < words {
+            let mut larger =
+                Self::with_capacity((self.0.capacity() * 2).min(limit).max(self.0.len() + words));
+            larger.0.extend_from_slice(&self.0);
+            *self = larger;
+        }
+    }
+}
+
+impl Drop for Words {
+    fn drop(&mut self) {
+        wipe(Word::words_to_bytes_mut(&mut self.0));
+    }
+}
 
 impl Deref for Words {
     type Target = [u8];
@@ -42,12 +70,6 @@ impl Deref for Words {
         Word::words_to_bytes(&self.0)
     }
 }
-
-/// How every file that age seals begins.
-const SEALED: &[u8] = b"age-encryption.org/v1";
-
-/// The same in age's text form.
-const SEALED_AS_TEXT: &[u8] = b"-----BEGIN AGE ENCRYPTED FILE-----";
 
 /// Writes a message as the content of a config file.
 ///
@@ -68,13 +90,17 @@ pub fn marshal<A: message::Allocator>(
     if segments.len() >= SEGMENTS_COUNT_LIMIT {
         return Err(MarshalError::TooManySegments { segments: segments.len() });
     }
-    let mut packed = Vec::new();
-    capnp::serialize_packed::write_message(&mut packed, message).map_err(MarshalError::Message)?;
+    // The most that packing makes of it, so that the buffer does not move: a tag and a count with every word.
+    let table = segments.len() / 2 + 1;
+    let mut packed = SecretBytes::with_capacity((words + table) * (size_of::<Word>() + 2));
+    capnp::serialize_packed::write_message(packed.vec_mut(), message).map_err(MarshalError::Message)?;
     if packed.len() > MAX_PACKED_BYTES {
         return Err(MarshalError::PacksTooFar { bytes: packed.len() });
     }
-    let mut file = flate2::write::ZlibEncoder::new(Vec::new(), Compression::default());
+    let mut file =
+        flate2::write::ZlibEncoder::new(Vec::with_capacity(packed.len() + 1024), Compression::default());
     let file = file.write_all(&packed).and_then(|()| file.finish()).map_err(MarshalError::Write)?;
+    let file = SecretBytes::from(file);
     if file.len() > MAX_FILE_BYTES {
         return Err(MarshalError::FileTooLarge { bytes: file.len() });
     }
@@ -106,39 +132,39 @@ pub fn decode(file: &[u8]) -> Result<Message, UnmarshalError> {
     if file.is_empty() {
         return Err(UnmarshalError::Empty);
     }
-    if file.starts_with(SEALED) || file.starts_with(SEALED_AS_TEXT) {
+    if is_sealed(file) {
         return Err(UnmarshalError::Sealed);
     }
     let packed = inflate(file)?;
     let words = packed::unpack(&packed, MAX_MESSAGE_WORDS + MAX_TABLE_WORDS)?;
-    check_table(&words)?;
-    let segments = BufferSegments::new(Words(words), reader_options()).map_err(UnmarshalError::Message)?;
+    check_table(&words.0)?;
+    let segments = BufferSegments::new(words, reader_options()).map_err(UnmarshalError::Message)?;
     Ok(message::Reader::new(segments, reader_options()))
 }
 
-fn inflate(file: &[u8]) -> Result<Vec<u8>, UnmarshalError> {
+fn inflate(file: &[u8]) -> Result<SecretBytes, UnmarshalError> {
     if !starts_as_zlib(file) {
         return Err(UnmarshalError::NotZlib);
     }
     let mut state = Decompress::new(true);
     // One byte more than is allowed tells "just fits" from "too much".
     let limit = MAX_PACKED_BYTES + 1;
-    let mut packed = Vec::with_capacity((file.len() * 8).clamp(4096, limit));
+    let mut packed = SecretBytes::with_capacity((file.len() * 8).clamp(4096, limit));
     loop {
         let at = usize::try_from(state.total_in()).unwrap_or(file.len());
         let rest = file.get(at..).unwrap_or_default();
-        let status = state.decompress_vec(rest, &mut packed, FlushDecompress::Finish);
+        let status = state.decompress_vec(rest, packed.vec_mut(), FlushDecompress::Finish);
         let status = status.map_err(|_| UnmarshalError::Damaged { offset: state.total_in() })?;
         if packed.len() >= limit {
             return Err(UnmarshalError::InflatesTooFar);
         }
         match status {
             Status::StreamEnd => break,
-            Status::Ok | Status::BufError if packed.len() < packed.capacity() => {
+            Status::Ok | Status::BufError if packed.has_room() => {
                 return Err(UnmarshalError::CutShort);
             }
             Status::Ok | Status::BufError => {
-                packed.reserve_exact(packed.len().min(limit - packed.len()));
+                packed.grow(packed.len().min(limit - packed.len()));
             }
         }
     }

@@ -4,11 +4,12 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use app_core::prelude::{Error, ServiceId};
+use app_core::prelude::{App, Error, ServiceId};
 
 use crate::codec::{self, Message};
 use crate::fault::{Fault, Reason};
-use crate::file;
+use crate::file::{self, Kind};
+use crate::sealing::Sealing;
 
 /// How the name of every config begins. Whatever else is in the directory is not looked at: Kubernetes, for one, puts
 /// `..data` there.
@@ -16,10 +17,11 @@ const PREFIX: &[u8] = b"0x";
 
 /// A config directory. It need not exist: then there are no configs.
 ///
-/// Nothing is kept open or remembered: each call looks anew.
+/// Nothing is kept open or remembered but the identities that open sealed files: each call looks anew.
 #[derive(Debug, Clone)]
 pub struct ConfigDir {
     path: PathBuf,
+    sealing: Sealing,
 }
 
 /// What a listing of the directory found.
@@ -32,10 +34,30 @@ pub(crate) struct Listing {
 }
 
 impl ConfigDir {
-    /// The directory at this path.
+    /// The directory at this path, without anything that would open sealed files.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
+        Self { path: path.into(), sealing: Sealing::default() }
+    }
+
+    /// How its files are to be sealed, and what opens them.
+    #[must_use]
+    pub fn with_sealing(mut self, sealing: Sealing) -> Self {
+        self.sealing = sealing;
+        self
+    }
+
+    /// The directory of an app. With a fault if its identities are refused: then sealed files can't be opened.
+    pub(crate) fn of(app: &App) -> (Self, Option<Fault>) {
+        let (dir, flags) = (app.config_dir(), app.flags());
+        let (sealing, fault) = Sealing::read(flags.config_identity.as_deref(), dir, flags.require_sealed);
+        (Self::new(dir).with_sealing(sealing), fault)
+    }
+
+    /// How its files are to be sealed, and what opens them.
+    #[must_use]
+    pub fn sealing(&self) -> &Sealing {
+        &self.sealing
     }
 
     /// Where it is.
@@ -80,19 +102,21 @@ impl ConfigDir {
     /// The config of the service as a message, whatever its schema; `None` if there is no file.
     ///
     /// # Errors
-    /// `ConfigFailure`: the file can't be read, or does not hold one message.
+    /// `ConfigFailure`: the file can't be read or opened, is plain where it should be sealed, or does not hold one message.
     pub fn read(&self, service: ServiceId) -> Result<Option<Message>, Error> {
         self.load(service).map_err(|fault| fault.of_service(service))
     }
 
     pub(crate) fn load(&self, service: ServiceId) -> Result<Option<Message>, Fault> {
         let path = self.file(service);
-        let content = match file::read(&path) {
-            Ok(Some(content)) => content,
+        let file = match file::read(&path, Kind::Config) {
+            Ok(Some(content)) => content.bytes,
             Ok(None) => return Ok(None),
             Err(error) => return Err(Fault::new(path, Reason::File(error))),
         };
-        codec::decode(&content).map(Some).map_err(|error| Fault::new(path, Reason::Content(error)))
+        let message =
+            self.sealing.content(file).and_then(|plain| codec::decode(&plain).map_err(Reason::Content));
+        message.map(Some).map_err(|reason| Fault::new(path, reason))
     }
 
     pub(crate) fn list(&self) -> Listing {

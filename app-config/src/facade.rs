@@ -6,6 +6,7 @@ use app_core::prelude::{Error, ServiceId};
 
 use crate::codec::Message;
 use crate::dir::ConfigDir;
+use crate::service::Configs;
 
 fn dir() -> Result<ConfigDir, Error> {
     app_core::current().map(|app| ConfigDir::new(app.config_dir()))
@@ -14,9 +15,16 @@ fn dir() -> Result<ConfigDir, Error> {
 /// The config of the service as a message; `None` if there is no file.
 ///
 /// # Errors
-/// `ConfigFailure`: the file can't be read, or does not hold one message. `AppNotAlive` without an app.
+/// `ConfigFailure`: the file can't be read or opened, or does not hold one message. `AppNotAlive` without an app.
 pub fn config(service: ServiceId) -> Result<Option<Message>, Error> {
-    dir()?.read(service)
+    let app = app_core::current()?;
+    if let Ok(configs) = app.get::<Configs>() {
+        return configs.dir().read(service);
+    }
+    match ConfigDir::of(&app) {
+        (dir, None) => dir.read(service),
+        (_, Some(fault)) => Err(fault.of_identities()),
+    }
 }
 
 /// The config directory.

@@ -9,7 +9,9 @@ use app_ids::ParseIdError;
 use crate::CONFIG_SERVICE_ID;
 use crate::codec::UnmarshalError;
 use crate::file::FileError;
+use crate::identities::IdentityError;
 use crate::problems::Problem;
+use crate::sealed::OpenError;
 
 /// Why a config is refused. The cause of every `ConfigFailure` that this crate raises, to be had with
 /// [`Error::downcast_cause`].
@@ -36,6 +38,12 @@ pub enum Reason {
     NotText,
     /// The file can't be read.
     File(FileError),
+    /// The file is not sealed, and should be.
+    Plain,
+    /// The file is sealed, and can't be opened.
+    Sealed(OpenError),
+    /// The file of identities is refused.
+    Identity(IdentityError),
     /// The file does not hold one message.
     Content(UnmarshalError),
     /// The message is not what the service expects.
@@ -79,6 +87,12 @@ impl Fault {
     pub(crate) fn of_directory(self) -> Error {
         errors::CONFIG_FAILURE.error(CONFIG_SERVICE_ID).message("config directory").cause(self).build()
     }
+
+    /// The error about the identities that open configs.
+    #[track_caller]
+    pub(crate) fn of_identities(self) -> Error {
+        errors::CONFIG_FAILURE.error(CONFIG_SERVICE_ID).message("config identity").cause(self).build()
+    }
 }
 
 /// Names a config for people: `config 0xe3054017c1b1d214 (metrics)`.
@@ -114,6 +128,11 @@ impl fmt::Display for Reason {
             }
             Self::NotText => f.write_str("a file is named as configs are, and the name is not text"),
             Self::File(reason) => with_cause(f, reason),
+            Self::Plain => f.write_str(
+                "the file is not sealed, and --require-sealed refuses plain ones: seal it (age --recipient age1..)",
+            ),
+            Self::Sealed(reason) => with_cause(f, reason),
+            Self::Identity(reason) => with_cause(f, reason),
             Self::Content(reason) => with_cause(f, reason),
             Self::Problem(problem) => problem.fmt(f),
             Self::Problems(problems) => {

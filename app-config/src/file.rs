@@ -1,4 +1,4 @@
-//! Reading one file of the config directory, whatever it turns out to be.
+//! Reading one file, of the config directory or of identities, whatever it turns out to be.
 //!
 //! Symbolic links are followed, since Kubernetes mounts secrets as links. What a link or a name leads to is another
 //! matter: only a regular file is read, nothing is waited for (a FIFO without a writer, a terminal), and never more than
@@ -12,12 +12,39 @@ use std::{error, fmt};
 
 use nix::fcntl::OFlag;
 
-use crate::limits::MAX_FILE_BYTES;
+use crate::limits::{MAX_FILE_BYTES, MAX_IDENTITIES_BYTES};
+use crate::secret::SecretBytes;
 
 /// The permissions that no one but the owner may have: write, for group and others.
 const WRITABLE: u32 = 0o022;
 
-/// Why a config file was not read.
+/// What a file is read as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A config.
+    Config,
+    /// One or more identities.
+    Identities,
+}
+
+impl Kind {
+    /// The most bytes that it may have.
+    fn limit(self) -> usize {
+        match self {
+            Self::Config => MAX_FILE_BYTES,
+            Self::Identities => MAX_IDENTITIES_BYTES,
+        }
+    }
+}
+
+/// What was read.
+pub(crate) struct Content {
+    pub(crate) bytes: SecretBytes,
+    /// The permissions of the file.
+    pub(crate) mode: u32,
+}
+
+/// Why a file was not read.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum FileError {
@@ -35,8 +62,11 @@ pub enum FileError {
         /// Its permissions.
         mode: u32,
     },
-    /// It is larger than [`MAX_FILE_BYTES`].
-    TooLarge,
+    /// It is larger than it may be.
+    TooLarge {
+        /// What it was read as.
+        kind: Kind,
+    },
     /// Reading failed.
     Read(io::Error),
 }
@@ -50,8 +80,12 @@ impl fmt::Display for FileError {
             Self::Writable { mode } => {
                 write!(f, "the file may be changed by others than its owner (mode {mode:04o}): chmod go-w")
             }
-            Self::TooLarge => {
-                write!(f, "the file is larger than {MAX_FILE_BYTES} bytes, the most that a config may have")
+            Self::TooLarge { kind } => {
+                let what = match kind {
+                    Kind::Config => "a config",
+                    Kind::Identities => "a file of identities",
+                };
+                write!(f, "the file is larger than {} bytes, the most that {what} may have", kind.limit())
             }
             Self::Read(_) => f.write_str("the file can't be read"),
         }
@@ -68,10 +102,10 @@ impl error::Error for FileError {
 }
 
 /// The content of the file, or `None` if there is no such file.
-pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
+pub(crate) fn read(path: &Path, kind: Kind) -> Result<Option<Content>, FileError> {
     // Looked at before it is opened too: opening a device may do something.
     match path.metadata() {
-        Ok(metadata) => check(&metadata)?,
+        Ok(metadata) => check(&metadata, kind)?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let dangling = path.symlink_metadata().is_ok();
             return if dangling { Err(FileError::Dangling) } else { Ok(None) };
@@ -80,11 +114,17 @@ pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
     }
     let file = open(path).map_err(FileError::Open)?;
     // What was opened counts, not what was there before.
-    check(&file.metadata().map_err(FileError::Read)?)?;
-    let mut content = Vec::new();
-    let limit = MAX_FILE_BYTES as u64 + 1;
-    file.take(limit).read_to_end(&mut content).map_err(FileError::Read)?;
-    if content.len() > MAX_FILE_BYTES { Err(FileError::TooLarge) } else { Ok(Some(content)) }
+    let metadata = file.metadata().map_err(FileError::Read)?;
+    check(&metadata, kind)?;
+    let limit = kind.limit();
+    // Room for all that is there, so that the buffer does not move while it is filled.
+    let room = usize::try_from(metadata.len()).unwrap_or(limit).min(limit) + 1;
+    let mut bytes = SecretBytes::with_capacity(room);
+    file.take(limit as u64 + 1).read_to_end(bytes.vec_mut()).map_err(FileError::Read)?;
+    if bytes.len() > limit {
+        return Err(FileError::TooLarge { kind });
+    }
+    Ok(Some(Content { bytes, mode: permissions(&metadata) }))
 }
 
 /// Opens without waiting and without taking a terminal; the standard library closes the file in child processes.
@@ -93,24 +133,28 @@ fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(flags.bits()).open(path)
 }
 
-fn check(metadata: &Metadata) -> Result<(), FileError> {
-    let kind = metadata.file_type();
-    if !kind.is_file() {
+fn permissions(metadata: &Metadata) -> u32 {
+    metadata.mode() & 0o7777
+}
+
+fn check(metadata: &Metadata, kind: Kind) -> Result<(), FileError> {
+    let found = metadata.file_type();
+    if !found.is_file() {
         return Err(FileError::NotRegular {
             kind: match () {
-                () if kind.is_dir() => "a directory",
-                () if kind.is_fifo() => "a FIFO",
-                () if kind.is_socket() => "a socket",
+                () if found.is_dir() => "a directory",
+                () if found.is_fifo() => "a FIFO",
+                () if found.is_socket() => "a socket",
                 () => "a device",
             },
         });
     }
-    let mode = metadata.mode() & 0o7777;
+    let mode = permissions(metadata);
     if mode & WRITABLE != 0 {
         return Err(FileError::Writable { mode });
     }
-    if metadata.len() > MAX_FILE_BYTES as u64 {
-        return Err(FileError::TooLarge);
+    if metadata.len() > kind.limit() as u64 {
+        return Err(FileError::TooLarge { kind });
     }
     Ok(())
 }

@@ -7,6 +7,7 @@
 //! | layer | what it makes sure of | items |
 //! |---|---|---|
 //! | directory | names are service ids; only regular files that nobody else may write are read, within a limit | [`ConfigDir`] |
+//! | seal | a sealed file is opened with an identity, whole and authenticated; a plain one is refused where sealing is required | [`Sealing`], [`open`], [`seal`] |
 //! | framing | zlib, packing and segment table are whole, exact and within limits | [`marshal`], [`unmarshal`] |
 //! | schema | every field is what the schema says, and nothing is set that it does not know | [`ConfigSchema`] |
 //! | meaning | the service's own rules, all problems with their paths | [`Config`], [`Problems`] |
@@ -55,7 +56,9 @@
 //!
 //! What stays out: the schemas themselves (crate `schema`), and any knowledge of what a config means.
 
+mod author;
 mod check;
+mod cli;
 mod codec;
 mod config;
 mod configured;
@@ -63,12 +66,22 @@ mod dir;
 mod facade;
 mod fault;
 mod file;
+mod identities;
+mod json;
+mod key;
 mod limits;
 mod problems;
 mod schema;
+mod sealed;
+mod sealing;
+mod secret;
 mod service;
 mod shape;
 
+pub use self::author::{
+    Change, FieldDoc, Overwrite, PlaceError, SchemaDocs, compile, decompile, diff, example, explain, fields,
+    place_file,
+};
 pub use self::check::{Checked, check_all};
 pub use self::codec::{MarshalError, Message, Segments, UnmarshalError, Words, decode, marshal, unmarshal};
 pub use self::config::{Config, parse};
@@ -79,10 +92,18 @@ pub use self::facade::{
     service_config_path,
 };
 pub use self::fault::{Fault, Reason};
-pub use self::file::FileError;
+pub use self::file::{FileError, Kind as FileKind};
+pub use self::identities::{Identities, IdentityError};
+pub use self::json::{MAX_JSON_BYTES, from_json, to_json};
+pub use self::key::{Identity, KeyError, Recipient};
 pub use self::limits::{MAX_FILE_BYTES, MAX_MESSAGE_WORDS, MAX_NESTING, MAX_PACKED_BYTES, reader_options};
 pub use self::problems::{Place, Problem, Problems, quoted};
 pub use self::schema::ConfigSchema;
+pub use self::sealed::{
+    MAX_HEADER_BYTES, MAX_RECIPIENTS, OpenError, SealError, SealedHeader, is_sealed, open, seal,
+};
+pub use self::sealing::Sealing;
+pub use self::secret::SecretBytes;
 pub use self::service::{CONFIG_SERVICE_ID, Configs};
 
 /// For the macros of this crate.

@@ -7,6 +7,9 @@ use capnp::message::ReaderOptions;
 /// Source: <https://docs.docker.com/engine/swarm/secrets/>.
 pub const MAX_FILE_BYTES: usize = 500 * 1024;
 
+/// Bytes in a file of identities: 64 KiB, hundreds of them.
+pub(crate) const MAX_IDENTITIES_BYTES: usize = 64 * 1024;
+
 /// Bytes of packed message that a file may inflate to: 1 MiB.
 pub const MAX_PACKED_BYTES: usize = 1024 * 1024;
 

@@ -10,6 +10,7 @@ use crate::config::{self, Config};
 use crate::configured::Configured;
 use crate::dir::ConfigDir;
 use crate::fault::{Fault, Reason, label};
+use crate::identities::Identities;
 
 /// Service id of the config service.
 pub const CONFIG_SERVICE_ID: ServiceId = ServiceId::new(0x8681_3dd7_8fd2_07f5);
@@ -20,7 +21,7 @@ preflight! { Preflight::new("configs", check_configs) }
 
 /// The configs of an app's services: the interface of the config service.
 ///
-/// Files are read when they are asked for, each time.
+/// Files are read when they are asked for, each time; the identities that open sealed ones, once, at the start.
 #[derive(Debug, Clone)]
 pub struct Configs {
     dir: ConfigDir,
@@ -34,17 +35,24 @@ impl Exposed for Configs {
 // A start function is async, whether it waits for something or not.
 #[allow(clippy::unused_async, reason = "the kernel calls async functions")]
 async fn start(service: Service) -> Result<Configs, Error> {
-    Ok(Configs { dir: ConfigDir::new(service.app().config_dir()), log: service.log().clone() })
+    match ConfigDir::of(service.app()) {
+        (dir, None) => Ok(Configs { dir, log: service.log().clone() }),
+        (_, Some(fault)) => Err(fault.of_identities()),
+    }
 }
 
 /// Reads every config before any service starts, so that all mistakes are reported at once.
 fn check_configs(app: &App) -> Vec<Error> {
-    let checked = check_all(&ConfigDir::new(app.config_dir()));
+    let (dir, fault) = ConfigDir::of(app);
+    if let Some(warning) = dir.sealing().identities().and_then(Identities::warning) {
+        warn!(app.logger(), "{warning}"; "event" => %CONFIG_LOADING_ERR);
+    }
+    let checked = check_all(&dir);
     for service in checked.unused {
         warn!(app.logger(), "{} is not used: no service of this program has a config of that name", label(service);
             "event" => %CONFIG_LOADING_ERR, "config" => %service);
     }
-    checked.problems
+    fault.map(Fault::of_identities).into_iter().chain(checked.problems).collect()
 }
 
 impl Configs {
@@ -81,7 +89,10 @@ impl Configs {
 
     #[track_caller]
     fn refuse(&self, fault: Fault, service: ServiceId) -> Error {
-        let event = if matches!(fault.reason(), Reason::File(_)) { CONFIG_LOADING_ERR } else { CAPNP_ERR };
+        let event = match fault.reason() {
+            Reason::Content(_) | Reason::Problem(_) | Reason::Problems(_) => CAPNP_ERR,
+            _ => CONFIG_LOADING_ERR,
+        };
         let refused = fault.of_service(service);
         error!(self.log, "{refused}"; "event" => %event, "err" => #&refused);
         refused

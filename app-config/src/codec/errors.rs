@@ -14,7 +14,7 @@ pub enum UnmarshalError {
     Read(io::Error),
     /// There is not a single byte.
     Empty,
-    /// It is sealed with age, which is not opened here.
+    /// It is sealed with age: it has to be opened first.
     Sealed,
     /// It is larger than [`MAX_FILE_BYTES`].
     FileTooLarge,
@@ -76,10 +76,9 @@ impl fmt::Display for UnmarshalError {
         match self {
             Self::Read(_) => f.write_str("reading failed"),
             Self::Empty => f.write_str("the file is empty"),
-            Self::Sealed => f.write_str(
-                "the file is sealed (age), and this build reads plain configs only: install the config unsealed, \
-                 or use a build that opens sealed ones",
-            ),
+            Self::Sealed => {
+                f.write_str("what should be a config is a sealed file (age), which has to be opened first")
+            }
             Self::FileTooLarge => {
                 write!(f, "the file is larger than {MAX_FILE_BYTES} bytes, the most that a config may have")
             }
@@ -98,7 +97,10 @@ impl fmt::Display for UnmarshalError {
                 write!(f, "the packed message is cut short: it ends inside a word, after {offset} bytes")
             }
             Self::UnpacksTooFar => {
-                write!(f, "the message unpacks to more than {MAX_MESSAGE_WORDS} words, the most that is allowed")
+                write!(
+                    f,
+                    "the message unpacks to more than {MAX_MESSAGE_WORDS} words, the most that is allowed"
+                )
             }
             Self::NoMessage => f.write_str("the file holds no message"),
             Self::TooManySegments { segments } => {
@@ -110,7 +112,10 @@ impl fmt::Display for UnmarshalError {
                 "the message claims to have {words} words, more than the {MAX_MESSAGE_WORDS} that are allowed"
             ),
             Self::MessageCutShort { claimed, present } => {
-                write!(f, "the message is cut short: it claims to have {claimed} words, and {present} are there")
+                write!(
+                    f,
+                    "the message is cut short: it claims to have {claimed} words, and {present} are there"
+                )
             }
             Self::TrailingWords { words } => {
                 write!(f, "the file does not end where its message ends: {words} words follow")

@@ -6,14 +6,15 @@
 
 use capnp::{Word, word};
 
+use super::Words;
 use super::errors::UnmarshalError;
 
 const ZERO: Word = word(0, 0, 0, 0, 0, 0, 0, 0);
 
 /// Unpacks all of `packed`.
-pub(super) fn unpack(packed: &[u8], limit_words: usize) -> Result<Vec<Word>, UnmarshalError> {
+pub(super) fn unpack(packed: &[u8], limit_words: usize) -> Result<Words, UnmarshalError> {
     // Typical messages take 3 to 5 bytes a word; a guess that costs at most twice the input.
-    let mut words = Vec::with_capacity((packed.len() / 4).min(limit_words));
+    let mut unpacked = Words::with_capacity((packed.len() / 4).min(limit_words));
     let mut rest = packed;
     while let Some((&tag, after)) = rest.split_first() {
         let cut = || UnmarshalError::PackedCutShort { offset: packed.len() };
@@ -22,9 +23,11 @@ pub(super) fn unpack(packed: &[u8], limit_words: usize) -> Result<Vec<Word>, Unm
             0xff => after.get(8).map(|&run| usize::from(run)).ok_or_else(cut)?,
             _ => 0,
         };
-        if words.len() + run >= limit_words {
+        if unpacked.0.len() + run >= limit_words {
             return Err(UnmarshalError::UnpacksTooFar);
         }
+        unpacked.make_room(1 + run, limit_words);
+        let words = &mut unpacked.0;
         rest = match tag {
             0x00 => {
                 words.resize(words.len() + 1 + run, ZERO);
@@ -51,7 +54,7 @@ pub(super) fn unpack(packed: &[u8], limit_words: usize) -> Result<Vec<Word>, Unm
             }
         };
     }
-    Ok(words)
+    Ok(unpacked)
 }
 
 fn whole(bytes: &[u8; 8]) -> Word {

@@ -1,0 +1,110 @@
+//! What hostile files cost before they are refused: time, and memory beyond what is in use already.
+//!
+//! Prints a table, and fails when a file is not refused, or a limit is passed: 20 ms and 4 MiB, and 50 ms for the stanzas.
+//! `cargo bench -p app-config --bench hostile`
+
+#![allow(clippy::expect_used, reason = "a bench fails by panicking")]
+#![allow(clippy::print_stdout, reason = "the table is what it is for")]
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use app_config::{Identities, Identity, MAX_FILE_BYTES, decode, is_sealed, open, seal};
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
+use peak_alloc::PeakAlloc;
+
+#[global_allocator]
+static MEMORY: PeakAlloc = PeakAlloc;
+
+const ROUNDS: usize = 20;
+const MOST_MEMORY_BYTES: usize = 4 << 20;
+const MOST_TIME: Duration = Duration::from_millis(20);
+const MOST_TIME_OF_STANZAS: Duration = Duration::from_millis(50);
+
+struct Hostile {
+    name: &'static str,
+    file: Vec<u8>,
+    most_time: Duration,
+}
+
+fn zlib(parts: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Vec<u8> {
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
+    for part in parts {
+        encoder.write_all(part.as_ref()).expect("a vector takes it");
+    }
+    encoder.finish().expect("a vector takes it")
+}
+
+/// Packed: a segment table that claims this many words in one segment.
+fn table(words: u32) -> Vec<u8> {
+    let bytes = words.to_le_bytes();
+    let tag = (0..4).filter(|&place| bytes[place] != 0).map(|place| 0b0001_0000 << place).sum();
+    [tag].into_iter().chain(bytes.into_iter().filter(|&byte| byte != 0)).collect()
+}
+
+fn hostile_files(identity: &Identity) -> Vec<Hostile> {
+    const WORDS_OF_64_MIB: u32 = 8 << 20;
+    let zeros = vec![0; 1 << 20];
+    let bomb = zlib(std::iter::repeat_n(&zeros, 1024));
+    let packed = zlib([table(WORDS_OF_64_MIB), [0x00, 0xff].repeat(WORDS_OF_64_MIB as usize / 256)]);
+    let claim = zlib([table(WORDS_OF_64_MIB)]);
+    // As much of the bomb as a file may have.
+    let cut = bomb[..MAX_FILE_BYTES].to_vec();
+    let sealed = seal(&bomb[..MAX_FILE_BYTES - 1000], &[identity.recipient()]).expect("within the limits");
+    let stanza = format!("-> X25519 {0}A\n{0}A\n", "A".repeat(42));
+    let stanzas = format!("age-encryption.org/v1\n{}--- {}A\n", stanza.repeat(4050), "A".repeat(42));
+    let largest = seal(&vec![0; MAX_FILE_BYTES - 1000], &[Identity::generate().recipient()]);
+    let quick = |name, file| Hostile { name, file, most_time: MOST_TIME };
+    vec![
+        quick("1 GiB of zeros in zlib", bomb),
+        quick("the same, cut to what a file may have", cut),
+        quick("the same, sealed", sealed),
+        quick("64 MiB of zeros, packed and in zlib", packed),
+        quick("a table of 8 bytes that claims 64 MiB", claim),
+        Hostile {
+            name: "400 kB of age stanzas",
+            file: stanzas.into_bytes(),
+            most_time: MOST_TIME_OF_STANZAS,
+        },
+        quick("the largest file, sealed to others", largest.expect("within the limits")),
+    ]
+}
+
+/// Why the file is refused.
+fn refusal(file: &[u8], identities: &Identities) -> Option<String> {
+    if !is_sealed(file) {
+        return decode(file).err().map(|error| error.to_string());
+    }
+    match open(file, identities) {
+        Ok(plain) => decode(&plain).err().map(|error| error.to_string()),
+        Err(error) => Some(error.to_string()),
+    }
+}
+
+fn main() -> ExitCode {
+    let identity = Identity::generate();
+    let files = hostile_files(&identity);
+    let identities = Identities::of([identity]).expect("there is one");
+    let mut failed = false;
+    println!("| file | bytes | time, worst of {ROUNDS} | extra memory | refused because |");
+    println!("|---|--:|--:|--:|---|");
+    for Hostile { name, file, most_time } in files {
+        let (mut time, mut memory_bytes, mut reason) = (Duration::ZERO, 0, None);
+        for _ in 0..ROUNDS {
+            MEMORY.reset_peak_usage();
+            let before = MEMORY.current_usage();
+            let began = Instant::now();
+            reason = refusal(&file, &identities);
+            time = time.max(began.elapsed());
+            memory_bytes = memory_bytes.max(MEMORY.peak_usage().saturating_sub(before));
+        }
+        // Without optimisation it takes what it takes.
+        let slow = time > most_time && !cfg!(debug_assertions);
+        failed |= slow || memory_bytes > MOST_MEMORY_BYTES || reason.is_none();
+        let reason = reason.unwrap_or_else(|| "NOT REFUSED".to_owned());
+        println!("| {name} | {} | {time:.1?} | {} KiB | {reason} |", file.len(), memory_bytes / 1024);
+    }
+    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
