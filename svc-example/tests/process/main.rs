@@ -10,6 +10,7 @@ mod files;
 mod flags;
 mod foreign_configs;
 mod http;
+mod operators_page;
 mod port;
 mod program;
 mod prometheus;
