@@ -1,0 +1,68 @@
+//! From JSON to the content of a config file, and back.
+
+use std::path::Path;
+
+use capnp::message::{Builder, HeapAllocator, ReaderSegments};
+use capnp::schema::StructSchema;
+
+use crate::codec::{Message, decode, marshal};
+use crate::json::{from_json, to_json};
+use crate::problems::Problems;
+use crate::schema::ConfigSchema;
+use crate::secret::SecretBytes;
+
+/// The content of the config file that the JSON means, not sealed. The service accepts it, and it was read back and
+/// compared. `"@name"` in the JSON means a file in the folder `files`.
+///
+/// # Errors
+/// Everything that is wrong with the JSON; and once it fits the schema, everything that the service has against it.
+pub fn compile(schema: &ConfigSchema, json: &str, files: Option<&Path>) -> Result<SecretBytes, Problems> {
+    let message = from_json(struct_of(schema)?, json, files)?;
+    let mut file = Vec::new();
+    let mut problems = Problems::new();
+    if let Err(error) = marshal(&message, &mut file) {
+        problems.add(error);
+        return Err(problems);
+    }
+    // Two readings: validating takes the one.
+    schema.validate(read_back(&file)?)?;
+    if !is_same(&message, read_back(&file)?) {
+        problems.add("is not read back as it was written: the file would mean something else");
+        return Err(problems);
+    }
+    Ok(file.into())
+}
+
+/// The JSON of a config: what [`compile`] makes the same message from.
+///
+/// It is not validated, since one opens a config also to mend it.
+///
+/// # Errors
+/// It is not a message of the schema.
+pub fn decompile(schema: &ConfigSchema, message: Message) -> Result<String, Problems> {
+    to_json(struct_of(schema)?, message)
+}
+
+/// The type of the config.
+pub(super) fn struct_of(schema: &ConfigSchema) -> Result<StructSchema, Problems> {
+    schema.struct_schema().ok_or_else(|| {
+        let mut problems = Problems::new();
+        problems.add("is of a type that is no struct: the service can have no config");
+        problems
+    })
+}
+
+fn read_back(file: &[u8]) -> Result<Message, Problems> {
+    decode(file).map_err(|error| {
+        let mut problems = Problems::new();
+        problems.add(format_args!("can't be read back: {error}"));
+        problems
+    })
+}
+
+fn is_same(written: &Builder<HeapAllocator>, read: Message) -> bool {
+    let read = read.into_segments();
+    let written = written.get_segments_for_output();
+    written.len() == read.len()
+        && (0..).zip(written.iter()).all(|(index, segment)| read.get_segment(index) == Some(segment))
+}

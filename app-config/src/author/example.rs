@@ -1,0 +1,93 @@
+//! A config that says everything that it can say, to begin with.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use capnp::introspect::{Type, TypeVariant};
+use capnp::schema::StructSchema;
+
+use super::docs::{comment, example_in};
+use crate::json::{Member, Tree, default_of, leaf, members, parse, pretty};
+
+/// JSON with every field of the struct type, of which [`from_json`](crate::from_json) makes a message.
+///
+/// A value is the example that the schema's comment on the field ends with (`Example: 100`), otherwise the default,
+/// otherwise anything of the type; ids differ. Of a union the first member is set, and a type that contains itself ends
+/// there.
+#[must_use]
+pub fn example(schema: StructSchema) -> String {
+    let mut example = Example { outside: Vec::new(), last_id: 0 };
+    // The schema is part of the program, so reading it does not fail.
+    pretty(&example.structure(schema).unwrap_or(Tree::Object(Vec::new())))
+}
+
+struct Example {
+    outside: Vec<StructSchema>,
+    last_id: u64,
+}
+
+impl Example {
+    fn structure(&mut self, schema: StructSchema) -> capnp::Result<Tree> {
+        self.outside.push(schema);
+        let mut entries = Vec::new();
+        for member in members(schema)? {
+            if !member.is_set_by_default() {
+                continue;
+            }
+            let comment = comment(schema.get_proto().get_id(), member.name);
+            let told = example_in(comment).and_then(|json| parse(json).ok());
+            let value = match told {
+                Some(value) => Some(value),
+                None => self.member(&member)?,
+            };
+            entries.extend(value.map(|value| (member.name.to_owned(), value)));
+        }
+        self.outside.pop();
+        Ok(Tree::Object(entries))
+    }
+
+    fn member(&mut self, member: &Member) -> capnp::Result<Option<Tree>> {
+        let default = default_of(member.field)?.and_then(leaf).filter(|default| !is_nothing(default));
+        match default {
+            Some(default) => Ok(Some(default)),
+            None => self.value(member.field.get_type()),
+        }
+    }
+
+    /// Any value of the type, if there is one.
+    fn value(&mut self, of: Type) -> capnp::Result<Option<Tree>> {
+        Ok(match of.which() {
+            TypeVariant::Void | TypeVariant::Bool => Some(Tree::Bool(true)),
+            TypeVariant::UInt64 => {
+                self.last_id += 1;
+                Some(Tree::Text(format!("{:#x}", self.last_id)))
+            }
+            TypeVariant::Float32 | TypeVariant::Float64 => Some(Tree::Number("1.0".to_owned())),
+            TypeVariant::Text => Some(Tree::Text("text".to_owned())),
+            TypeVariant::Data => Some(Tree::Text(STANDARD.encode("bytes"))),
+            TypeVariant::Enum(schema) => {
+                let value = capnp::dynamic_value::Enum::new(0, schema.into());
+                leaf(value.into())
+            }
+            TypeVariant::Struct(schema) => {
+                let schema = StructSchema::from(schema);
+                if self.outside.contains(&schema) { None } else { Some(self.structure(schema)?) }
+            }
+            TypeVariant::List(element) => match element.which() {
+                TypeVariant::Void => None,
+                _ => self.value(element)?.map(|item| Tree::List(vec![item])),
+            },
+            TypeVariant::AnyPointer | TypeVariant::Capability => None,
+            _ => Some(Tree::Number("1".to_owned())),
+        })
+    }
+}
+
+/// Whether it is what a field holds that has no default of its own.
+fn is_nothing(value: &Tree) -> bool {
+    match value {
+        Tree::Bool(value) => !value,
+        Tree::Number(digits) => matches!(digits.as_str(), "0" | "0.0"),
+        Tree::Text(text) => matches!(text.as_str(), "" | "0x0"),
+        _ => true,
+    }
+}
