@@ -326,9 +326,10 @@ impl App {
         self.inner.events.subscribe()
     }
 
-    /// Asks for a reload: configs are read again, as on SIGHUP.
-    pub fn reload(&self) {
+    /// Asks for a reload: configs are read again, as on SIGHUP. Whether anybody takes such requests.
+    pub fn reload(&self) -> bool {
         self.inner.reloads.send_modify(|asked| *asked = asked.wrapping_add(1));
+        self.inner.reloads.receiver_count() > 0
     }
 
     /// Tells of each time that a reload is asked for; several in a row may be told as one.

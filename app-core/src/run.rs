@@ -78,7 +78,12 @@ pub fn run_with(flags: Flags) -> ExitCode {
         }
     };
     apply_service_levels(&app);
-    let status = if app.flags().check { check::check(&app) } else { run_app(&app) };
+    let status = if app.flags().check {
+        signals::end_at_once();
+        check::check(&app)
+    } else {
+        run_app(&app)
+    };
     // Where the sink is stuck, nothing more can be told, and nothing waits for it.
     let _ = app.log().shut_down(LOG_DEADLINE);
     status.into()
@@ -97,18 +102,24 @@ fn parse_command<C: FromArgMatches>(command: clap::Command) -> Result<C, ExitCod
 
 /// Prints help, version, or what is wrong with the flags, as clap does.
 fn refuse(usage: &clap::Error) -> ExitCode {
+    signals::end_at_once();
     // Nobody to tell when even this fails.
     let _ = usage.print();
     if usage.use_stderr() { ExitStatus::Usage.into() } else { ExitStatus::Clean.into() }
 }
 
 fn run_app(app: &App) -> ExitStatus {
-    panics::log_panics(app.logger().clone());
-    capture_dependencies(app.log());
-    facade::install(app);
+    // Before the app becomes the process's: where another one runs, all stays as it is.
     let ready = signals::take().and_then(|mailbox| Ok((mailbox, runtime(app)?)));
     match ready {
-        Ok((Mailbox { sender, messages }, runtime)) => serve(app, runtime, sender, &messages),
+        Ok((Mailbox { sender, messages }, runtime)) => {
+            let hook = panics::log_panics(app.logger().clone());
+            capture_dependencies(app.log());
+            facade::install(app);
+            let status = serve(app, runtime, sender, &messages);
+            std::panic::set_hook(hook);
+            status
+        }
         Err(problem) => {
             let problem =
                 errors::SERVICE_INIT_FAILED.error(APP_SERVICE).cause(problem).message("cannot start").build();
@@ -148,7 +159,7 @@ fn serve(
             Ok(()) => running.stopped().await,
             Err(report) => report,
         };
-        // Full or closed: the main thread acts on its deadlines, or has left already.
+        // Full or closed: the main thread finds the report by itself, or has left already.
         let _ = sender.try_send(Message::Stopped(report));
     });
     let status = wait(app, messages);
@@ -171,18 +182,19 @@ fn wait(app: &App, messages: &Receiver<Message>) -> ExitStatus {
                 }
                 app.kill(StopCause::Signal(signal));
             }
+            Some(Message::Signal(_)) if app.reload() => {
+                info!(app.logger(), "SIGHUP: asked for a reload");
+            }
             Some(Message::Signal(_)) => {
-                info!(
-                    app.logger(),
-                    "SIGHUP: no service takes a new config while it runs, so nothing is reloaded"
-                );
+                info!(app.logger(), "SIGHUP: services are asked to reload what they can");
+                app.reload();
             }
             None => return blocked(app),
         }
     }
 }
 
-/// The next message; while the app stops, only until it is past all its deadlines.
+/// The next message, or the end of the app without one; while the app stops, only until it is past all its deadlines.
 fn next(app: &App, messages: &Receiver<Message>) -> Option<Message> {
     let look = Duration::from_secs(1);
     loop {
@@ -191,7 +203,10 @@ fn next(app: &App, messages: &Receiver<Message>) -> Option<Message> {
             Err(RecvTimeoutError::Disconnected) => return None,
             Err(RecvTimeoutError::Timeout) => {}
         }
-        let limit = app.flags().drain_delay + app.stop_timeout() + MARGIN;
+        if let Some(report) = app.inner.report.get() {
+            return Some(Message::Stopped(report.clone()));
+        }
+        let limit = app.flags().drain_delay.saturating_add(app.stop_timeout()).saturating_add(MARGIN);
         if !app.alive() && app.killed_at().elapsed() > limit {
             return None;
         }

@@ -4,6 +4,7 @@ use std::{
     io,
     sync::{
         OnceLock,
+        atomic::{AtomicBool, Ordering},
         mpsc::{Receiver, SyncSender, sync_channel},
     },
 };
@@ -24,6 +25,10 @@ pub(crate) struct Mailbox {
 
 /// What was installed, until [`run`](crate::run) takes it: signals that came in the meantime wait in it.
 static INSTALLED: OnceLock<Mutex<Option<Mailbox>>> = OnceLock::new();
+
+/// Nobody is going to take the mailbox: signals end the process, as they would without handlers. Written under the lock
+/// of the mailbox. `SeqCst`: see `forward`.
+static AT_ONCE: AtomicBool = AtomicBool::new(false);
 
 /// Whether a signal asks the process to stop.
 pub(crate) fn asks_to_stop(signal: i32) -> bool {
@@ -50,8 +55,29 @@ pub(crate) fn install() -> io::Result<()> {
 /// When the handlers can't be installed, or somebody has it.
 pub(crate) fn take() -> io::Result<Mailbox> {
     install()?;
-    let mailbox = INSTALLED.get().and_then(|mailbox| mailbox.lock().take());
-    mailbox.ok_or_else(|| io::Error::other("an application runs in this process already"))
+    let mailbox = INSTALLED.get().and_then(|mailbox| {
+        let mut mailbox = mailbox.lock();
+        AT_ONCE.store(false, Ordering::SeqCst);
+        mailbox.take()
+    });
+    mailbox.ok_or_else(|| io::Error::other("an application runs in this process already, or did"))
+}
+
+/// Gives signals the effect back that they have without handlers, those included that came already: what runs now is
+/// no app, and nothing else would listen to them. Does nothing where an app runs.
+pub(crate) fn end_at_once() {
+    let Some(mailbox) = INSTALLED.get() else { return };
+    if let Some(Mailbox { messages, .. }) = &*mailbox.lock() {
+        AT_ONCE.store(true, Ordering::SeqCst);
+        while let Ok(Message::Signal(signal)) = messages.try_recv() {
+            act_as_without_handler(signal);
+        }
+    }
+}
+
+fn act_as_without_handler(signal: i32) {
+    // Fails for signals that it does not know; those taken here it knows.
+    let _ = signal_hook::low_level::emulate_default_handler(signal);
 }
 
 fn forward(messages: SyncSender<Message>) -> io::Result<()> {
@@ -60,6 +86,10 @@ fn forward(messages: SyncSender<Message>) -> io::Result<()> {
         for signal in &mut signals {
             // Full: sixteen signals wait already, and one more says nothing new.
             let _ = messages.try_send(Message::Signal(signal));
+            // After sending: whoever turns this on looks into the mailbox afterwards, so one of both sees the signal.
+            if AT_ONCE.load(Ordering::SeqCst) {
+                act_as_without_handler(signal);
+            }
         }
     })?;
     Ok(())

@@ -4,6 +4,8 @@ use std::process::ExitCode;
 
 use clap::{ArgMatches, Command};
 
+use crate::signals;
+
 /// A subcommand of every application that links the crate which contributes it.
 ///
 /// ```
@@ -29,7 +31,8 @@ pub struct Subcommand {
 inventory::collect!(Subcommand);
 
 impl Subcommand {
-    /// A subcommand: how its command line looks, and what it does. It runs without an app: nothing was started.
+    /// A subcommand: how its command line looks, and what it does. It runs without an app: nothing was
+    /// started, and a signal ends the process.
     #[must_use]
     pub const fn new(command: fn() -> Command, run: fn(&ArgMatches) -> ExitCode) -> Self {
         Self { command, run }
@@ -62,6 +65,7 @@ impl Subcommand {
     pub fn dispatch(matches: &ArgMatches) -> Option<ExitCode> {
         let (name, matches) = matches.subcommand()?;
         let asked = Self::linked().into_iter().find(|subcommand| subcommand.command().get_name() == name)?;
+        signals::end_at_once();
         Some((asked.run)(matches))
     }
 }
