@@ -38,6 +38,8 @@ pub enum Reason {
     NotText,
     /// The file can't be read.
     File(FileError),
+    /// The file was there when the config was loaded, and is not there to be reloaded.
+    Removed,
     /// The file is not sealed, and should be.
     Plain,
     /// The file is sealed, and can't be opened.
@@ -128,8 +130,11 @@ impl fmt::Display for Reason {
             }
             Self::NotText => f.write_str("a file is named as configs are, and the name is not text"),
             Self::File(reason) => with_cause(f, reason),
+            Self::Removed => f.write_str(
+                "the file was removed, and while a service runs that is not taken for a wish to have the default",
+            ),
             Self::Plain => f.write_str(
-                "the file is not sealed, and --require-sealed refuses plain ones: seal it (age --recipient age1..)",
+                "the file is not sealed, and --require-sealed refuses plain ones: seal it (config seal, or age --recipient age1..)",
             ),
             Self::Sealed(reason) => with_cause(f, reason),
             Self::Identity(reason) => with_cause(f, reason),

@@ -109,7 +109,7 @@ fn a_sealed_file_without_an_identity_is_refused_and_the_cure_named() {
 fn plain_files_are_refused_where_sealing_is_required() {
     let identity = Identity::generate();
     let required = |dir: &TempDir| Flags { require_sealed: true, ..flags(dir) };
-    let expected = "config 0x1f: the file is not sealed, and --require-sealed refuses plain ones: seal it (age --recipient age1..) (file 0x1f)";
+    let expected = "config 0x1f: the file is not sealed, and --require-sealed refuses plain ones: seal it (config seal, or age --recipient age1..) (file 0x1f)";
     assert_eq!(read(&required(&dir_with(&plain()))), expected);
     assert_eq!(read(&required(&dir_with(b""))), "config 0x1f: the file is empty (file 0x1f)");
     assert_eq!(read(&required(&tempfile::tempdir().unwrap())), "absent");
