@@ -35,8 +35,7 @@
 //!         Some(Self { people })
 //!     }
 //!
-//!     /// Without a file.
-//!     fn default() -> Self { Self { people: 1 } }
+//!     fn default() -> Self { Self { people: 1 } } // without a file
 //! }
 //!
 //! app_config::config! { GreeterConfig, "Whom to greet." }
@@ -54,6 +53,10 @@
 //! # }
 //! ```
 //!
+//! Configs are read again on SIGHUP and when their files change, also as Kubernetes changes them: a service that takes
+//! [`LiveConfig`] in place of [`Configured`] gets the new value, once it passed all of the above. A bad one is refused, and the old
+//! one stays.
+//!
 //! What stays out: the schemas themselves (crate `schema`), and any knowledge of what a config means.
 
 mod author;
@@ -70,7 +73,9 @@ mod identities;
 mod json;
 mod key;
 mod limits;
+mod live;
 mod problems;
+mod reload;
 mod schema;
 mod sealed;
 mod sealing;
@@ -97,7 +102,9 @@ pub use self::identities::{Identities, IdentityError};
 pub use self::json::{MAX_JSON_BYTES, from_json, to_json};
 pub use self::key::{Identity, KeyError, Recipient};
 pub use self::limits::{MAX_FILE_BYTES, MAX_MESSAGE_WORDS, MAX_NESTING, MAX_PACKED_BYTES, reader_options};
+pub use self::live::LiveConfig;
 pub use self::problems::{Place, Problem, Problems, quoted};
+pub use self::reload::ReloadStatus;
 pub use self::schema::ConfigSchema;
 pub use self::sealed::{
     MAX_HEADER_BYTES, MAX_RECIPIENTS, OpenError, SealError, SealedHeader, is_sealed, open, seal,

@@ -1,16 +1,21 @@
 //! The config service: gives other services their configs, and stops a start that rests on a bad one.
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use app_core::events::{CAPNP_ERR, CONFIG_LOADING_ERR};
-use app_core::prelude::{App, Error, Exposed, Logger, Service, ServiceId, error, warn};
+use app_core::prelude::{App, Error, Exposed, LogEventId, Logger, Service, ServiceId, error, warn};
 use app_core::{Preflight, preflight};
+use parking_lot::RwLock;
 
 use crate::check::check_all;
 use crate::codec::Message;
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::configured::Configured;
 use crate::dir::ConfigDir;
 use crate::fault::{Fault, Reason, label};
-use crate::identities::Identities;
+use crate::identities::{DEFAULT_FILE, Identities};
+use crate::reload::{self, InUse, Values, Watched};
 
 /// Service id of the config service.
 pub const CONFIG_SERVICE_ID: ServiceId = ServiceId::new(0x8681_3dd7_8fd2_07f5);
@@ -21,10 +26,12 @@ preflight! { Preflight::new("configs", check_configs) }
 
 /// The configs of an app's services: the interface of the config service.
 ///
-/// Files are read when they are asked for, each time; the identities that open sealed ones, once, at the start.
+/// Files are read when they are asked for, each time, and while their services run, when they change. The identities that open
+/// sealed ones are read at the start, and when their file changes. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Configs {
-    dir: ConfigDir,
+    dir: Arc<RwLock<ConfigDir>>,
+    in_use: Arc<InUse>,
     log: Logger,
 }
 
@@ -35,10 +42,22 @@ impl Exposed for Configs {
 // A start function is async, whether it waits for something or not.
 #[allow(clippy::unused_async, reason = "the kernel calls async functions")]
 async fn start(service: Service) -> Result<Configs, Error> {
-    match ConfigDir::of(service.app()) {
-        (dir, None) => Ok(Configs { dir, log: service.log().clone() }),
-        (_, Some(fault)) => Err(fault.of_identities()),
-    }
+    let app = service.app();
+    // Before they are read: a change in between is one.
+    let identities = Watched::new(identities_file(app));
+    let dir = match ConfigDir::of(app) {
+        (dir, None) => Arc::new(RwLock::new(dir)),
+        (_, Some(fault)) => return Err(fault.of_identities()),
+    };
+    let in_use = Arc::new(InUse::new(identities));
+    let configs = Configs { dir, in_use, log: service.log().clone() };
+    service.spawn("reload", reload::watch(service.clone(), configs.clone(), app.reloads()))?;
+    Ok(configs)
+}
+
+fn identities_file(app: &App) -> PathBuf {
+    let named = app.flags().config_identity.clone();
+    named.unwrap_or_else(|| app.config_dir().join(DEFAULT_FILE))
 }
 
 /// Reads every config before any service starts, so that all mistakes are reported at once.
@@ -56,10 +75,22 @@ fn check_configs(app: &App) -> Vec<Error> {
 }
 
 impl Configs {
-    /// The directory with the files.
+    /// The directory with the files, and the identities of this moment.
     #[must_use]
-    pub fn dir(&self) -> &ConfigDir {
-        &self.dir
+    pub fn dir(&self) -> ConfigDir {
+        self.dir.read().clone()
+    }
+
+    pub(crate) fn set_dir(&self, dir: ConfigDir) {
+        *self.dir.write() = dir;
+    }
+
+    pub(crate) fn in_use(&self) -> &InUse {
+        &self.in_use
+    }
+
+    pub(crate) fn log(&self) -> &Logger {
+        &self.log
     }
 
     /// The config of the service as a message, whatever its schema; `None` if there is no file.
@@ -67,34 +98,37 @@ impl Configs {
     /// # Errors
     /// `ConfigFailure`: the file can't be read, or does not hold one message.
     pub fn config(&self, service: ServiceId) -> Result<Option<Message>, Error> {
-        self.dir.load(service).map_err(|fault| self.refuse(fault, service))
+        self.dir().load(service).map_err(|fault| self.refuse(fault, service))
     }
 
     /// The config of type `C`: from its file, or the default if there is none.
     ///
+    /// From then on the log tells when the file has changed: for the next start, since this value stays what it is.
+    /// [`follow`](Self::follow) gives one that changes.
+    ///
     /// # Errors
     /// `ConfigFailure`: the file can't be read, or is not a config that `C` accepts. Of several problems it names all.
     pub fn load<C: Config>(&self) -> Result<Configured<C>, Error> {
-        let Some(message) = self.config(C::SERVICE)? else {
-            return Ok(Configured::new(<C as Config>::default(), false));
-        };
-        match config::parse(message) {
-            Ok(config) => Ok(Configured::new(config, true)),
-            Err(problems) => {
-                let reason = Reason::Problems(problems.into_vec());
-                Err(self.refuse(Fault::new(self.dir.file(C::SERVICE), reason), C::SERVICE))
-            }
-        }
+        self.values::<C>().map(|values| values.last())
+    }
+
+    pub(crate) fn values<C: Config>(&self) -> Result<Arc<Values<C>>, Error> {
+        self.in_use.values::<C>(&self.dir()).map_err(|fault| self.refuse(fault, C::SERVICE))
     }
 
     #[track_caller]
     fn refuse(&self, fault: Fault, service: ServiceId) -> Error {
-        let event = match fault.reason() {
-            Reason::Content(_) | Reason::Problem(_) | Reason::Problems(_) => CAPNP_ERR,
-            _ => CONFIG_LOADING_ERR,
-        };
+        let event = event_of(&fault);
         let refused = fault.of_service(service);
         error!(self.log, "{refused}"; "event" => %event, "err" => #&refused);
         refused
+    }
+}
+
+/// The event under which a config that is refused is logged.
+pub(crate) fn event_of(fault: &Fault) -> LogEventId {
+    match fault.reason() {
+        Reason::Content(_) | Reason::Problem(_) | Reason::Problems(_) => CAPNP_ERR,
+        _ => CONFIG_LOADING_ERR,
     }
 }
