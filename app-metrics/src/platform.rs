@@ -1,4 +1,4 @@
-//! The platform's own metrics: of services, of the log, of the metrics themselves.
+//! The platform's own metrics: of services, of their configs, of the log, of the metrics themselves.
 //!
 //! They belong to the application (service id 0, [`APP_SERVICE`]), so their names are `op_0_{metric hex}`. Most are
 //! counted elsewhere and read when scraped. Those of the process have the names that Prometheus gives them
@@ -10,6 +10,7 @@ mod tests;
 use crate::registry::Snapshot;
 use crate::spec::Origin;
 use crate::{CounterSpec, CounterVector, CounterVectorSpec, GaugeVector, GaugeVectorSpec, MetricRegistry};
+use app_config::{Configs, ReloadStatus};
 use app_core::prelude::*;
 use app_core::{APP_SERVICE, LogLevel, ServiceState, ServiceStatus};
 use std::sync::Arc;
@@ -22,6 +23,12 @@ ids! {
     /// How often each service died while the application was not stopping: counter vector, labels `service` (hex) and
     /// `name`, deaths.
     pub SERVICE_DEATHS: MetricId = 0x8c4a_e2a3_5c98_9a43, "service_deaths";
+    /// Whether what is in the file of each service's config was refused when it was last read, so that the service runs on
+    /// an older one, and a start would be refused: gauge vector, labels `service` (hex) and `name`, 1 or 0.
+    pub CONFIG_REFUSED: MetricId = 0x8d22_0c39_7c33_a6b8, "config_refused";
+    /// What became of the configs that changed while their services ran: counter vector, labels `service` (hex), `name` and
+    /// `outcome` (`reloaded`, `refused`), changes.
+    pub CONFIG_RELOADS: MetricId = 0x91e8_3be5_c978_7be3, "config_reloads";
     /// Log records written: counter vector, label `level` (`debug`, `info`, `warn`, `error`), records.
     pub LOG_RECORDS: MetricId = 0xddab_ce92_f456_75a0, "log_records";
     /// Log records that were lost because the sink was full, closed or blocked: counter, records.
@@ -44,6 +51,8 @@ pub(crate) struct Platform {
     up: GaugeVector,
     restarts: CounterVector,
     deaths: CounterVector,
+    config_refused: GaugeVector,
+    config_reloads: CounterVector,
     log_records: CounterVector,
     log_records_dropped: crate::Counter,
     overflowed: CounterVector,
@@ -56,16 +65,28 @@ impl Platform {
             let spec = CounterVectorSpec::new(APP_SERVICE, id, help, labels.iter().copied());
             registry.register(spec.max_series(usize::MAX), Origin::Platform)
         };
-        let up = GaugeVectorSpec::new(APP_SERVICE, SERVICE_UP, "Whether the service runs.", SERVICE_LABELS);
+        let gauges = |id, help: &str| {
+            let spec = GaugeVectorSpec::new(APP_SERVICE, id, help, SERVICE_LABELS);
+            registry.register(spec.max_series(usize::MAX), Origin::Platform)
+        };
         let dropped = CounterSpec::new(
             APP_SERVICE,
             LOG_RECORDS_DROPPED,
             "Log records that the log's sink did not take.",
         );
         Ok(Self {
-            up: registry.register(up.max_series(usize::MAX), Origin::Platform)?,
+            up: gauges(SERVICE_UP, "Whether the service runs.")?,
             restarts: counters(SERVICE_RESTARTS, "Restarts of the service.", &SERVICE_LABELS)?,
             deaths: counters(SERVICE_DEATHS, "Deaths of the service while the app ran.", &SERVICE_LABELS)?,
+            config_refused: gauges(
+                CONFIG_REFUSED,
+                "Whether what is in the file of the service's config was refused.",
+            )?,
+            config_reloads: counters(
+                CONFIG_RELOADS,
+                "Changes of the service's config while it ran, by outcome.",
+                &["service", "name", "outcome"],
+            )?,
             log_records: counters(LOG_RECORDS, "Log records written, by level.", &["level"])?,
             log_records_dropped: registry.register(dropped, Origin::Platform)?,
             overflowed: counters(
@@ -80,6 +101,10 @@ impl Platform {
     pub(crate) fn refresh(&self, app: &App, registry: &MetricRegistry) -> Arc<Snapshot> {
         for status in app.service_statuses() {
             self.show_service(&status);
+        }
+        // Without config there is no config service.
+        for status in app.get::<Configs>().map(|configs| configs.reload_statuses()).unwrap_or_default() {
+            self.show_config(&status);
         }
         let log = app.log();
         for (level, name) in LEVELS {
@@ -103,6 +128,15 @@ impl Platform {
         }
         raise(&self.restarts, labels, 0);
         raise(&self.deaths, labels, status.deaths);
+    }
+
+    fn show_config(&self, status: &ReloadStatus) {
+        let (id, name) = (status.service.hex(), status.service.name().unwrap_or_default());
+        if let Ok(refused) = self.config_refused.with([&id, name]) {
+            refused.set(f64::from(u8::from(status.refused)));
+        }
+        raise(&self.config_reloads, [&id, name, "reloaded"], status.reloads);
+        raise(&self.config_reloads, [&id, name, "refused"], status.refusals);
     }
 }
 

@@ -1,13 +1,15 @@
 //! Tests of the platform metrics.
 
 use super::{
-    LOG_RECORDS, LOG_RECORDS_DROPPED, SERIES_OVERFLOWED, SERVICE_DEATHS, SERVICE_RESTARTS, SERVICE_UP,
+    CONFIG_REFUSED, CONFIG_RELOADS, LOG_RECORDS, LOG_RECORDS_DROPPED, SERIES_OVERFLOWED, SERVICE_DEATHS,
+    SERVICE_RESTARTS, SERVICE_UP,
 };
 use crate::testing::TestMetrics as _;
 use crate::{CounterVectorSpec, METRICS_SERVICE_ID, Metrics};
 use app_core::prelude::*;
 use app_core::testing::{TestApp, runs};
 use app_core::{APP_SERVICE, KillReason};
+use std::fs;
 
 const SEVEN: ServiceId = ServiceId::new(7);
 
@@ -30,6 +32,27 @@ async fn each_service_shows_whether_it_runs_and_how_often_it_died() {
     assert_eq!(app.metric(APP_SERVICE, SERVICE_UP, labels), 0.0);
     assert_eq!(app.metric(APP_SERVICE, SERVICE_DEATHS, labels), 1.0);
     assert_eq!(app.metric(APP_SERVICE, SERVICE_RESTARTS, labels), 0.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_config_that_is_refused_while_its_service_runs_shows_until_it_is_mended() {
+    let app = app().await;
+    let file = app.config_dir().join(app_config::service_config_id(METRICS_SERVICE_ID));
+    let labels = [&METRICS_SERVICE_ID.hex(), "metrics"];
+    let refusals = [labels[0], labels[1], "refused"];
+    app.scrape();
+    assert_eq!(app.metric(APP_SERVICE, CONFIG_REFUSED, labels), 0.0);
+    fs::write(&file, "no config").unwrap();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    app.scrape();
+    assert_eq!(app.metric(APP_SERVICE, CONFIG_REFUSED, labels), 1.0);
+    assert_eq!(app.metric(APP_SERVICE, CONFIG_RELOADS, refusals), 1.0);
+    assert_eq!(app.metric(APP_SERVICE, CONFIG_RELOADS, [labels[0], labels[1], "reloaded"]), 0.0);
+    fs::remove_file(&file).unwrap();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    app.scrape();
+    assert_eq!(app.metric(APP_SERVICE, CONFIG_REFUSED, labels), 0.0);
+    assert_eq!(app.metric(APP_SERVICE, CONFIG_RELOADS, refusals), 1.0);
 }
 
 #[tokio::test]
