@@ -67,9 +67,9 @@ pub(crate) struct Inner {
     events: broadcast::Sender<AppEvent>,
     /// How often a reload was asked for.
     reloads: watch::Sender<u64>,
-    /// Services that died and that the supervisor has not looked at; at most one entry each.
-    deaths: Mutex<Vec<(Service, Option<Error>)>>,
-    pub(crate) died: Notify,
+    /// Services that were killed and that the supervisor has not looked at; at most one entry each.
+    fallen: Mutex<Vec<Service>>,
+    pub(crate) fell: Notify,
 }
 
 /// Where an app is in its life.
@@ -380,14 +380,24 @@ impl App {
         self.inner.cause.get().map_or_else(Instant::now, |(_, at)| *at)
     }
 
-    pub(crate) fn take_deaths(&self) -> Vec<(Service, Option<Error>)> {
-        std::mem::take(&mut self.inner.deaths.lock())
+    /// Tells the supervisor of a service that was killed.
+    pub(crate) fn fallen(&self, service: &Service) {
+        let mut fallen = self.inner.fallen.lock();
+        // Once the app stops, nobody looks at it, and an entry would keep the app alive by its own service.
+        if self.phase() < Phase::Stopping {
+            fallen.push(service.clone());
+            self.inner.fell.notify_one();
+        }
     }
 
-    /// The failures among the deaths that the supervisor has not looked at.
+    pub(crate) fn take_fallen(&self) -> Vec<Service> {
+        std::mem::take(&mut self.inner.fallen.lock())
+    }
+
+    /// The failures of services that the supervisor has not looked at.
     pub(crate) fn failures(&self) -> Vec<(Service, Error)> {
-        let deaths = self.inner.deaths.lock();
-        deaths.iter().filter_map(|(service, failure)| Some((service.clone(), failure.clone()?))).collect()
+        let fallen = self.inner.fallen.lock().clone();
+        fallen.into_iter().filter_map(|service| service.error().map(|failure| (service, failure))).collect()
     }
 
     pub(crate) fn expose(&self, service: &Service, handle: Arc<dyn Any + Send + Sync>) {
@@ -410,15 +420,9 @@ impl App {
             );
         }
         let registered = self.inner.registry.unregister(service);
-        self.emit_service(service, ServiceEventKind::Stopped { failure: failure.clone() });
+        self.emit_service(service, ServiceEventKind::Stopped { failure });
         if registered {
             self.emit_service(service, ServiceEventKind::Unregistered);
-        }
-        let mut deaths = self.inner.deaths.lock();
-        // Once the app stops, nobody looks at it, and an entry would keep the app alive by its own service.
-        if self.phase() < Phase::Stopping {
-            deaths.push((service.clone(), failure));
-            self.inner.died.notify_one();
         }
     }
 
@@ -441,7 +445,7 @@ impl App {
     pub(crate) fn close(&self, report: StopReport) {
         let _ = self.inner.report.set(report);
         self.enter_phase(Phase::Stopped);
-        self.inner.deaths.lock().clear();
+        self.inner.fallen.lock().clear();
         let handles = std::mem::take(&mut *self.inner.handles.write());
         drop(handles);
         self.inner.dead.cancel();

@@ -192,6 +192,9 @@ impl Service {
             }
             self.emit(ServiceEventKind::Killed { reason });
             self.emit(ServiceEventKind::Stopping);
+            if self.parent().is_none() {
+                self.app().fallen(self);
+            }
             self.inner.dying.cancel();
             for inner in children {
                 Self { inner }.kill(format!("its parent {} was killed", self.describe()));
@@ -216,8 +219,14 @@ impl Service {
     {
         let number = self.enter(name.into())?;
         let handle = tokio::spawn(task::run(self.clone(), number, future)).abort_handle();
-        if let Some(task) = self.inner.life.lock().tasks.get_mut(&number) {
-            task.abort = Some(handle);
+        let mut life = self.inner.life.lock();
+        let given_up = life.given_up;
+        if let Some(task) = life.tasks.get_mut(&number) {
+            task.abort = Some(handle.clone());
+        }
+        drop(life);
+        if given_up {
+            handle.abort();
         }
         Ok(())
     }

@@ -9,11 +9,11 @@
 use std::{future::pending, sync::Arc, time::Duration};
 
 use app_core::{
-    AppEvent, ExitStatus, ServiceDescriptor, ServiceEventKind, ServiceState, StopCause, StopReport, events,
+    AppEvent, ExitStatus, ServiceDescriptor, ServiceEventKind, StopCause, StopReport, events,
     prelude::*,
     testing::{
-        TestApp, TestAppBuilder, fails_after, fails_to_start, hangs_at_start, hangs_at_stop, panics_after,
-        panics_at_start, runs,
+        TestApp, TestAppBuilder, fails_after, fails_to_start, hangs_at_start, hangs_at_stop, panics_at_start,
+        runs,
     },
 };
 
@@ -251,70 +251,8 @@ async fn readiness_goes_down_before_the_drain_delay_and_services_after_it() {
     stopping.await.unwrap().expect_clean();
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_service_that_dies_takes_its_dependents_along_and_the_app_lives_on() {
-    let dies = fails_after(BASE, "base", Duration::from_secs(5), disk_full()).after([]);
-    let services = [
-        dies,
-        runs(MIDDLE, "middle").after([BASE]),
-        runs(TOP, "top").after([MIDDLE]),
-        runs(ServiceId::new(1), "other"),
-    ];
-    let app = TestApp::builder().services(services).start().await;
-    tokio::time::sleep(Duration::from_secs(6)).await;
-    assert_eq!(app.service_ids(), [ServiceId::new(1)]);
-    assert_eq!(order(&app, events::SERVICE_STOPPED), ["base", "top", "middle"], "dependents first");
-    let statuses = app.service_statuses();
-    let base = statuses.iter().find(|status| status.id == BASE).unwrap();
-    assert_eq!((base.state, base.deaths), (ServiceState::Failed, 1));
-    let reasons = app.readiness().reasons;
-    assert_eq!(reasons.len(), 3, "{reasons:?}");
-    assert!(reasons.iter().any(|reason| reason == "service base (ba5e) is failed: disk full"), "{reasons:?}");
-    app.stop().await.expect_clean();
-}
-
 fn disk_full() -> Error {
     errors::SERVICE_NOT_AVAILABLE.error(BASE).message("disk full").build()
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_panic_after_the_start_kills_that_service_alone() {
-    let services = [panics_after(BASE, "base", Duration::from_secs(1)), runs(TOP, "top")];
-    let app = TestApp::builder().services(services).start().await;
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    assert_eq!(app.service_ids(), [TOP]);
-    app.stop().await.expect_clean();
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_fatal_error_stops_the_app_with_its_own_status() {
-    let fatal = errors::CONFIG_FAILURE.error(BASE).message("rules vanished").build();
-    let app = TestApp::builder()
-        .services([fails_after(BASE, "base", Duration::from_secs(1), fatal), top_alone()])
-        .start()
-        .await;
-    let report = app.stopped().await;
-    assert_eq!(report.exit_status(), ExitStatus::Fatal);
-    assert!(matches!(&report.cause, StopCause::Fatal(error) if error.message() == "rules vanished"));
-}
-
-#[tokio::test(start_paused = true)]
-async fn dependents_that_hang_do_not_hold_up_what_a_fatal_error_means() {
-    let fatal = errors::CONFIG_FAILURE.error(MIDDLE).message("rules vanished").build();
-    let services = [
-        fails_after(BASE, "base", Duration::from_secs(1), disk_full()),
-        hangs_at_stop(TOP, "top").after([BASE]),
-        fails_after(MIDDLE, "middle", Duration::from_secs(2), fatal),
-    ];
-    let begun = tokio::time::Instant::now();
-    let app = TestApp::builder().services(services).start().await;
-    app.dying().await;
-    assert_eq!(begun.elapsed(), Duration::from_secs(2));
-    assert_eq!(app.stopped().await.exit_status(), ExitStatus::Fatal);
-}
-
-fn top_alone() -> ServiceDescriptor {
-    runs(TOP, "top")
 }
 
 #[tokio::test(start_paused = true)]

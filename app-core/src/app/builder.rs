@@ -109,8 +109,8 @@ impl AppBuilder {
             report: std::sync::OnceLock::new(),
             events: broadcast::channel(EVENTS).0,
             reloads: watch::channel(0).0,
-            deaths: Mutex::default(),
-            died: tokio::sync::Notify::new(),
+            fallen: Mutex::default(),
+            fell: tokio::sync::Notify::new(),
         };
         Ok(App { inner: inner.into() })
     }

@@ -151,7 +151,16 @@ impl<S: Send + 'static> ServiceCommandChannel<S> {
             let _ = answer.send(command(state));
         };
         self.send(Box::new(command)).await?;
-        answered.await.map_err(|_| self.not_alive())
+        // What is sent after the last look of a receiver that is dropped stays in the queue as long as there are
+        // senders, this one included: then the death of the service is the answer.
+        if !self.sender.is_closed() {
+            return answered.await.map_err(|_| self.not_alive());
+        }
+        tokio::select! {
+            biased;
+            answer = answered => answer.map_err(|_| self.not_alive()),
+            () = self.service().buried() => Err(self.not_alive()),
+        }
     }
 
     async fn send(&self, command: Boxed<S>) -> Result<(), Error> {
@@ -211,6 +220,15 @@ impl<S> CommandReceiver<S> {
     /// Refuses new commands; those accepted are still received.
     pub fn close(&mut self) {
         self.commands.close();
+    }
+}
+
+impl<S> Drop for CommandReceiver<S> {
+    fn drop(&mut self) {
+        self.commands.close();
+        // The channel's own drop stops at the first command that another thread is about to put in, and leaves those
+        // behind it in the queue, and whoever waits for them waiting. This waits the moment that it takes.
+        while self.commands.try_recv().is_ok() {}
     }
 }
 

@@ -230,3 +230,27 @@ async fn no_accepted_command_is_lost_and_no_refused_one_runs() {
         app.stop().await.expect_clean();
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_call_that_races_the_abort_of_its_server_gets_an_answer() {
+    let app = TestApp::builder().flags(|flags| flags.log_level = crate::LogLevel::Error).start().await;
+    for round in 0..300 {
+        let service = Service::new(&app, ID, "seven").unwrap();
+        let server = service.command_server("aborted", 8, ()).unwrap();
+        let callers: Vec<_> = (0..3)
+            .map(|_| {
+                let server = server.clone();
+                tokio::spawn(async move { while server.call(|()| ()).await.is_ok() {} })
+            })
+            .collect();
+        for _ in 0..round % 7 {
+            tokio::task::yield_now().await;
+        }
+        service.abort_tasks();
+        for caller in callers {
+            let ended = tokio::time::timeout(Duration::from_secs(10), caller).await;
+            assert!(ended.is_ok_and(|ended| ended.is_ok()), "a call hangs in round {round}");
+        }
+    }
+    app.stop().await.expect_clean();
+}

@@ -55,7 +55,8 @@ pub(super) async fn stop_all(services: &[Service], reason: &'static str, abandon
     join_all(services.iter().map(|service| wait_for(service, abandoned))).await;
 }
 
-async fn wait_for(service: &Service, abandoned: &Mutex<Vec<Abandoned>>) {
+/// Waits until a service that was killed is dead, or its time is up.
+pub(super) async fn wait_for(service: &Service, abandoned: &Mutex<Vec<Abandoned>>) {
     let limit = service.stop_timeout();
     if tokio::time::timeout(limit, service.dead()).await.is_ok() {
         return;
@@ -67,7 +68,10 @@ async fn wait_for(service: &Service, abandoned: &Mutex<Vec<Abandoned>>) {
 
 fn abandon(service: &Service, waited: Duration) -> Abandoned {
     let given_up = given_up(service);
-    service.emit(ServiceEventKind::StoppingTimeout { waited, tasks: service.open_tasks() });
+    // Several may wait for it, and it is told once.
+    if service.give_up() {
+        service.emit(ServiceEventKind::StoppingTimeout { waited, tasks: service.open_tasks() });
+    }
     service.abort_tasks();
     given_up
 }

@@ -1,33 +1,47 @@
-//! Between start and stop: what the death of a service means for the rest.
+//! Between start and stop: what the end of a service means for the rest.
 
-use app_errors::{Error, ErrorSeverity};
+use app_errors::ErrorSeverity;
 use futures_util::{StreamExt, stream::FuturesUnordered};
+use parking_lot::Mutex;
 
 use super::stop;
 use crate::{App, Service, StopCause, graph::Plan};
 
 /// Looks after the services until the app is killed.
 ///
-/// Dependents stop beside each other: those that hang hold up neither others, nor the end that a FATAL error means.
+/// Those that fall are seen to their end beside each other: one that hangs holds up neither the dependents of others,
+/// nor the end that a FATAL error means.
 pub(super) async fn until_killed(app: &App, plan: &Plan) {
-    let mut stopping = FuturesUnordered::new();
+    let mut ending = FuturesUnordered::new();
     loop {
         tokio::select! {
             biased;
             () = app.dying() => return,
-            () = app.inner.died.notified() => {
-                stopping.extend(app.take_deaths().into_iter().map(|(service, failure)| died(app, plan, service, failure)));
+            () = app.inner.fell.notified() => {
+                ending.extend(app.take_fallen().into_iter().map(|service| fell(app, plan, service)));
             }
-            Some(()) = stopping.next() => {}
+            Some(()) = ending.next() => {}
         }
     }
 }
 
-/// A service that died for good takes its dependents along; one that died of a FATAL error takes the app.
-async fn died(app: &App, plan: &Plan, service: Service, failure: Option<Error>) {
-    if let Some(failure) = failure.as_ref().filter(|failure| failure.severity() == ErrorSeverity::Fatal) {
-        app.kill(StopCause::Fatal(failure.clone()));
+/// A service that was killed gets its time to stop. Gone for good, it takes its dependents along; one with a FATAL
+/// error takes the app, at once.
+async fn fell(app: &App, plan: &Plan, service: Service) {
+    if fatal(app, &service) {
         return;
     }
-    stop::stop_dependents(app, plan, &service, failure.as_ref()).await;
+    let abandoned = Mutex::default();
+    stop::wait_for(&service, &abandoned).await;
+    // It may have failed while it stopped.
+    if !fatal(app, &service) {
+        stop::stop_dependents(app, plan, &service, service.error().as_ref()).await;
+    }
+}
+
+fn fatal(app: &App, service: &Service) -> bool {
+    let failure = service.error().filter(|failure| failure.severity() == ErrorSeverity::Fatal);
+    let is_fatal = failure.is_some();
+    failure.into_iter().for_each(|failure| app.kill(StopCause::Fatal(failure)));
+    is_fatal
 }

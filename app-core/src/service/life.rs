@@ -47,6 +47,8 @@ pub(super) struct Inner {
 pub(super) struct Life {
     pub(super) killed: bool,
     pub(super) dead: bool,
+    /// Its time to stop is over: what it spawns is aborted.
+    pub(super) given_up: bool,
     pub(super) reason: Option<KillReason>,
     pub(super) failure: Option<Error>,
     /// By number, in the order of their spawning.
@@ -91,6 +93,11 @@ impl Service {
         tasks
     }
 
+    /// Waits until it is dead, also inside one of its own tasks.
+    pub(crate) async fn buried(&self) {
+        self.inner.dead.cancelled().await;
+    }
+
     pub(crate) fn describe(&self) -> String {
         format!("{} ({})", self.name(), self.id())
     }
@@ -103,8 +110,14 @@ impl Service {
         self.inner.parent.as_ref().map(|(parent, _)| parent)
     }
 
+    /// Has what it spawns from now on aborted. Whether nobody gave it up before.
+    pub(crate) fn give_up(&self) -> bool {
+        !std::mem::replace(&mut self.inner.life.lock().given_up, true)
+    }
+
     /// Drops its tasks at their next await. What blocks a thread can't be aborted.
     pub(crate) fn abort_tasks(&self) {
+        self.give_up();
         self.abort(|_| true);
         let children: Vec<_> = self.inner.life.lock().children.values().filter_map(Weak::upgrade).collect();
         children.into_iter().for_each(|inner| Self { inner }.abort_tasks());
