@@ -30,7 +30,7 @@ use std::io::{self, IsTerminal, Write};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use app_ids::ServiceId;
 use parking_lot::Mutex;
@@ -221,7 +221,7 @@ impl Log {
     #[must_use]
     pub fn shut_down(&self, deadline: Duration) -> bool {
         let Output::Queue(producers) = &self.0.output else { return true };
-        let stopped = producers.queue.stop(Instant::now() + deadline);
+        let stopped = producers.queue.stop(drain::within(deadline));
         let writer = if stopped { self.0.writer.lock().take() } else { None };
         if let Some(writer) = writer {
             // It said that it is done: this takes no time. Its panics are caught in there.

@@ -43,10 +43,16 @@ impl Output {
 
     pub(super) fn flush(&self, deadline: Duration) -> bool {
         match self {
-            Output::Queue(producers) => producers.queue.flush(Instant::now() + deadline),
+            Output::Queue(producers) => producers.queue.flush(within(deadline)),
             Output::Memory(_) => true,
         }
     }
+}
+
+/// The end of a time that may be "for ever".
+pub(super) fn within(time: Duration) -> Instant {
+    const FOR_EVER: Duration = Duration::from_secs(365 * 86_400);
+    Instant::now() + time.min(FOR_EVER)
 }
 
 /// How the lines of one logger look.
