@@ -36,6 +36,10 @@
 //! # }
 //! ```
 //!
+//! The rules follow the config while the service runs. A rule is known by its name: as long as that stays, its buckets hold what
+//! they held, and no more than the new burst. A rule that is gone takes its buckets and its series of metrics along; a call under
+//! it is then an illegal argument. A config that is refused changes nothing.
+//!
 //! What stays out: sharing buckets between processes. Each instance grants by itself, so that what `n` instances grant
 //! together is up to `n` times a rule.
 

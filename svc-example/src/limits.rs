@@ -1,6 +1,12 @@
 //! The rules in effect, and what may be asked of them: arguments are checked here, at the door, and nowhere else.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use app_config::quoted;
 use app_core::prelude::*;
@@ -13,19 +19,25 @@ pub const MAX_KEY_BYTES: usize = 1_024;
 /// How many rules a message names.
 const SHOWN_RULES: usize = 10;
 
-/// The rules in effect. Cheap to clone.
+/// Tells one set of rules from the next.
+static MADE: AtomicU64 = AtomicU64::new(0);
+
+/// Rules that are in effect together. Cheap to clone. They never change: a reload puts others in their place.
 #[derive(Debug, Clone)]
 pub struct Limits(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
+    number: u64,
     rules: Vec<Rule>,
     by_name: HashMap<String, usize>,
 }
 
-/// A call whose arguments are good.
+/// A call whose arguments are good, under the rules that checked them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
+    /// The number of the [`Limits`] that made it.
+    pub(crate) limits: u64,
     /// Where the rule is among the rules.
     pub(crate) rule: usize,
     pub(crate) key: Box<str>,
@@ -39,7 +51,19 @@ impl Limits {
     pub fn new(config: &QuotaConfig) -> Self {
         let rules = config.rules.clone();
         let by_name = rules.iter().enumerate().map(|(index, rule)| (rule.name.clone(), index)).collect();
-        Self(Arc::new(Inner { rules, by_name }))
+        // A number is all that is asked of it: no other memory depends on it.
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::new(Inner { number, rules, by_name }))
+    }
+
+    /// Tells them from all others in this process.
+    pub(crate) fn number(&self) -> u64 {
+        self.0.number
+    }
+
+    /// Where the rule of this name is among the rules.
+    pub(crate) fn position(&self, rule: &str) -> Option<usize> {
+        self.0.by_name.get(rule).copied()
     }
 
     /// The rules, in the order of the config.
@@ -55,9 +79,8 @@ impl Limits {
     /// [`MAX_KEY_BYTES`], no permits, or more than the rule's burst, which would never be granted.
     #[track_caller]
     pub fn request(&self, rule: &str, key: &str, permits: u32) -> Result<Request, Error> {
-        let Some((&index, limit)) =
-            self.0.by_name.get(rule).and_then(|index| Some((index, self.0.rules.get(*index)?)))
-        else {
+        let found = self.position(rule).and_then(|index| Some((index, self.0.rules.get(index)?)));
+        let Some((index, limit)) = found else {
             return Err(self.unknown(rule));
         };
         if key.is_empty() {
@@ -77,7 +100,7 @@ impl Limits {
                 "permits: {permits} is more than the burst of rule {rule}, which is {burst}"
             )));
         }
-        Ok(Request { rule: index, key: key.into(), permits })
+        Ok(Request { limits: self.number(), rule: index, key: key.into(), permits })
     }
 
     #[track_caller]

@@ -1,11 +1,11 @@
 //! What the service measures.
 
-use std::sync::Arc;
-
 use app_core::prelude::*;
-use app_metrics::{Counter, CounterVectorSpec, Gauge, GaugeSpec, Histogram, HistogramSpec, Metrics};
+use app_metrics::{
+    Counter, CounterVector, CounterVectorSpec, Gauge, GaugeSpec, Histogram, HistogramSpec, Metrics,
+};
 
-use crate::{Limits, QUOTA};
+use crate::{Limits, QUOTA, Rule};
 
 ids! {
     /// Counter vector: calls that were granted or denied, by `rule` and `outcome` (`granted`, `denied`).
@@ -23,31 +23,25 @@ const LATENCIES_SECONDS: [f64; 14] =
 /// The handles of the metrics, looked up once. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct QuotaMetrics {
-    /// One for each rule, in their order.
-    outcomes: Arc<[Outcomes]>,
+    grants: CounterVector,
     pub(crate) acquire_seconds: Histogram,
     pub(crate) keys: Gauge,
 }
 
+/// The counters of the rules that are in effect together, one pair for each, in their order.
 #[derive(Debug)]
-struct Outcomes {
-    granted: Counter,
-    denied: Counter,
-}
+pub(crate) struct Outcomes(Vec<[Counter; 2]>);
+
+const OUTCOMES: [&str; 2] = ["granted", "denied"];
 
 impl QuotaMetrics {
-    pub(crate) fn register(metrics: &Metrics, limits: &Limits) -> Result<Self, Error> {
+    pub(crate) fn register(metrics: &Metrics) -> Result<Self, Error> {
         let help = "Calls of acquire that were answered, by rule and outcome.";
         let grants = CounterVectorSpec::new(QUOTA, GRANTS, help, ["rule", "outcome"]);
-        // The series are known: two for each rule, however many there are.
-        let grants = metrics.counter_vector(grants.max_series(limits.rules().len() * 2))?;
-        let outcomes = limits.rules().iter().map(|rule| {
-            let outcome = |outcome| grants.with([rule.name.as_str(), outcome]);
-            Ok(Outcomes { granted: outcome("granted")?, denied: outcome("denied")? })
-        });
         let seconds = "Seconds from a call of acquire to its answer.";
         Ok(Self {
-            outcomes: outcomes.collect::<Result<_, Error>>()?,
+            // Two for each rule: the config bounds them, also one that comes with a reload.
+            grants: metrics.counter_vector(grants.max_series(usize::MAX))?,
             acquire_seconds: metrics.histogram(HistogramSpec::new(
                 QUOTA,
                 ACQUIRE_SECONDS,
@@ -58,9 +52,29 @@ impl QuotaMetrics {
         })
     }
 
+    /// The counters of these rules: shown from now on, if they were not before.
+    pub(crate) fn outcomes(&self, limits: &Limits) -> Result<Outcomes, Error> {
+        let counter = |rule: &Rule, outcome| self.grants.with([rule.name.as_str(), outcome]);
+        let [granted, denied] = OUTCOMES;
+        let pair = |rule| Ok([counter(rule, granted)?, counter(rule, denied)?]);
+        limits.rules().iter().map(pair).collect::<Result<_, Error>>().map(Outcomes)
+    }
+
+    /// Shows the rules no more that are among the ones and not among the others.
+    pub(crate) fn forget(&self, before: &Limits, now: &Limits) -> Result<(), Error> {
+        for rule in before.rules().iter().filter(|rule| now.position(&rule.name).is_none()) {
+            for outcome in OUTCOMES {
+                self.grants.remove([rule.name.as_str(), outcome])?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Outcomes {
     pub(crate) fn count(&self, rule: usize, granted: bool) {
-        if let Some(outcomes) = self.outcomes.get(rule) {
-            if granted { &outcomes.granted } else { &outcomes.denied }.inc();
+        if let Some([yes, no]) = self.0.get(rule) {
+            if granted { yes } else { no }.inc();
         }
     }
 }

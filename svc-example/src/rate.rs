@@ -18,7 +18,7 @@ const SECOND: u128 = 1_000_000_000;
 pub(crate) type Ticks = u128;
 
 /// How the buckets of a rule fill.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rate {
     per_nanosecond: Ticks,
     per_permit: Ticks,
@@ -49,6 +49,18 @@ impl Rate {
             None | Some(0) => Ok(now + missing),
             Some(too_much) => Err(nanoseconds(too_much.div_ceil(self.per_nanosecond))),
         }
+    }
+
+    /// The moment at which a bucket is full under this rate that held something under another one: it holds as much as it did,
+    /// and no more than fits, a part of a tick rounded down. `None` when it is full, as one that was full stays.
+    pub(crate) fn refit(&self, before: &Self, full_at: Ticks, elapsed: Duration) -> Option<Ticks> {
+        let missed = full_at.checked_sub(before.moment(elapsed)).filter(|missing| *missing > 0)?;
+        let held = before.capacity.saturating_sub(missed);
+        // Whole permits and the rest apart: their product with a period would not fit.
+        let (permits, rest) = (held / before.per_permit, held % before.per_permit);
+        let held = permits * self.per_permit + rest * self.per_permit / before.per_permit;
+        let missing = self.capacity.checked_sub(held).filter(|missing| *missing > 0)?;
+        Some(self.moment(elapsed) + missing)
     }
 
     /// How many whole permits a bucket holds.

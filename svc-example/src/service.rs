@@ -1,6 +1,6 @@
 //! The service itself: its id, what it needs, how it starts.
 
-use app_config::Configured;
+use app_config::{Configured, LiveConfig};
 use app_core::prelude::*;
 use app_health::HealthChecks;
 use app_metrics::Metrics;
@@ -23,33 +23,52 @@ app_core::service! { id: QUOTA, name: "quota", start: start }
 // The parameters are the dependencies: config, metrics and health run when this is called, and stop after the service.
 async fn start(
     service: Service,
-    config: Configured<QuotaConfig>,
+    config: LiveConfig<QuotaConfig>,
     metrics: Dep<Metrics>,
     health: Dep<HealthChecks>,
 ) -> Result<Quota, Error> {
-    let limits = Limits::new(&config);
-    let metrics = QuotaMetrics::register(&metrics, &limits)?;
+    let rules = config.current();
+    let limits = Limits::new(&rules);
+    let metrics = QuotaMetrics::register(&metrics)?;
     // The clock is a dependency too: a function, which in tests is another one.
     let commands = service.command_server("buckets", QUEUE, Buckets::new(&limits, Instant::now))?;
     health::register(&health, &commands)?;
-    clear_regularly(&service, &commands, &limits, &metrics);
-    info!(service.log(), "rules in effect"; "rules" => limits.rules().len(), "from_file" => config.from_file());
-    Ok(Quota::new(commands, limits, metrics))
+    clear_regularly(&service, &commands, &metrics);
+    let quota = Quota::new(commands, limits, metrics)?;
+    follow(&service, config, quota.clone())?;
+    tell(service.log(), &rules);
+    Ok(quota)
 }
 
-fn clear_regularly(
-    service: &Service,
-    commands: &CommandServer<Buckets>,
-    limits: &Limits,
-    metrics: &QuotaMetrics,
-) {
-    let (commands, limits, keys) = (commands.clone(), limits.clone(), metrics.keys.clone());
+/// Puts new rules in effect as they come, until the service ends.
+fn follow(service: &Service, mut config: LiveConfig<QuotaConfig>, quota: Quota) -> Result<(), Error> {
+    let me = service.clone();
+    service.spawn("reload", async move {
+        while let Some(rules) = config.changed().await {
+            match quota.reload(&rules).await {
+                Ok(()) => tell(me.log(), &rules),
+                // Killed in the meantime: there is nothing left to put them in effect for.
+                Err(_) if !me.alive() => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    })
+}
+
+fn tell(log: &Logger, rules: &Configured<QuotaConfig>) {
+    info!(log, "rules in effect"; "rules" => rules.rules.len(), "from_file" => rules.from_file());
+}
+
+fn clear_regularly(service: &Service, commands: &CommandServer<Buckets>, metrics: &QuotaMetrics) {
+    let (commands, keys) = (commands.clone(), metrics.keys.clone());
     service.every(CLEAR_EVERY, move |log| {
-        let (log, limits, keys) = (log.clone(), limits.clone(), keys.clone());
+        let (log, keys) = (log.clone(), keys.clone());
         let clear = move |buckets: &mut Buckets| {
             buckets.clear(CLEAR_AT_ONCE);
             keys.set(buckets.keys() as f64);
-            warn_of_displaced(&log, &limits, &buckets.take_displaced());
+            let displaced = buckets.take_displaced();
+            warn_of_displaced(&log, buckets.limits(), &displaced);
         };
         // Refused when the queue is full: then the calls in it do the clearing.
         let _ = commands.try_submit(clear);

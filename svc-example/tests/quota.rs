@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{fs, time::Duration};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, time::Duration};
 
 use app_core::{
     prelude::*,
@@ -12,8 +12,14 @@ use app_metrics::testing::TestMetrics as _;
 use schema::quota_capnp::quota_spec;
 use svc_example::{ACQUIRE_SECONDS, GRANTS, Grant, KEYS, QUOTA, Quota, Rule};
 
-/// An app with these rules: name, permits, burst, maxKeys.
-fn with_rules(rules: &[(&str, u32, u32, u32)]) -> TestAppBuilder {
+#[path = "quota/reload.rs"]
+mod reload;
+
+/// Name, permits, burst, maxKeys.
+type RuleSpec<'a> = (&'a str, u32, u32, u32);
+
+/// A config with these rules.
+fn content(rules: &[RuleSpec<'_>]) -> Vec<u8> {
     let mut message = capnp::message::Builder::new_default();
     let spec = message.init_root::<quota_spec::Builder<'_>>();
     let mut list = spec.init_rules(u32::try_from(rules.len()).unwrap());
@@ -24,9 +30,23 @@ fn with_rules(rules: &[(&str, u32, u32, u32)]) -> TestAppBuilder {
         rule.set_burst(*burst);
         rule.set_max_keys(*max_keys);
     }
+    let mut content = Vec::new();
+    app_config::marshal(&message, &mut content).unwrap();
+    content
+}
+
+/// Puts a config into the directory: beside its place, then there.
+fn put(dir: &Path, content: &[u8]) {
+    let beside = dir.join("new");
+    fs::write(&beside, content).unwrap();
+    fs::set_permissions(&beside, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::rename(beside, dir.join(app_config::service_config_id(QUOTA))).unwrap();
+}
+
+/// An app with these rules.
+fn with_rules(rules: &[RuleSpec<'_>]) -> TestAppBuilder {
     let builder = TestApp::builder().linked([QUOTA]);
-    let path = builder.config_dir().join(app_config::service_config_id(QUOTA));
-    app_config::marshal(&message, &mut fs::File::create(path).unwrap()).unwrap();
+    put(builder.config_dir(), &content(rules));
     builder
 }
 
@@ -51,7 +71,7 @@ async fn a_denied_call_says_when_to_retry() {
 #[tokio::test(start_paused = true)]
 async fn without_a_config_there_is_the_default_rule() {
     let app = TestApp::with([QUOTA]).await;
-    assert_eq!(app.get::<Quota>().rules(), [Rule::default()]);
+    assert_eq!(app.get::<Quota>().limits().rules(), [Rule::default()]);
     app.stop().await.expect_clean();
 }
 
@@ -59,7 +79,10 @@ async fn without_a_config_there_is_the_default_rule() {
 async fn the_rules_of_the_config_are_in_effect() {
     let app = with_rules(&[("mails", 2, 4, 10), ("logins", 1, 0, 10)]).start().await;
     let quota = app.get::<Quota>();
-    assert_eq!(quota.rules().iter().map(|rule| &*rule.name).collect::<Vec<_>>(), ["mails", "logins"]);
+    assert_eq!(
+        quota.limits().rules().iter().map(|rule| &*rule.name).collect::<Vec<_>>(),
+        ["mails", "logins"]
+    );
     assert_eq!(quota.acquire("mails", "a", 4).await.unwrap().remaining, 0);
     assert_eq!(quota.acquire("mails", "a", 1).await.unwrap().retry_after, Duration::from_millis(500));
     assert!(quota.acquire("logins", "a", 1).await.unwrap().granted);

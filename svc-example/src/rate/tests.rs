@@ -71,6 +71,28 @@ proptest! {
     }
 
     #[test]
+    fn under_another_rate_a_bucket_holds_as_many_permits_as_before_and_never_a_tick_more(
+        before in (1..=u32::MAX, 1..=u32::MAX, 1..=u32::MAX), after in (1..=u32::MAX, 1..=u32::MAX, 1..=u32::MAX),
+        elapsed: u64, passed: u64, drained: u32,
+    ) {
+        let new = |(permits, period_millis, burst)| rate(permits, period_millis, burst);
+        let (old, new, new_burst) = (new(before), new(after), after.2);
+        let elapsed = Duration::from_nanos(elapsed);
+        let full_at = old.take(old.moment(elapsed), old.moment(elapsed), drained % before.2 + 1).unwrap();
+        let elapsed = elapsed + Duration::from_nanos(passed);
+        let held = old.remaining(full_at, old.moment(elapsed));
+        match new.refit(&old, full_at, elapsed) {
+            None => prop_assert!(held == before.2 || held >= new_burst),
+            Some(full_at) => {
+                let now = new.moment(elapsed);
+                prop_assert_eq!(new.remaining(full_at, now), held);
+                prop_assert!(held < new_burst);
+                prop_assert_eq!(new.refit(&new, full_at, elapsed), Some(full_at));
+            }
+        }
+    }
+
+    #[test]
     fn what_is_taken_is_missing_and_what_is_denied_is_not(
         permits in 1..=u32::MAX, period_millis in 1..=u32::MAX, burst in 1..=u32::MAX,
         elapsed: u64, calls: Vec<u32>,

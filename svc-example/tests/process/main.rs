@@ -14,6 +14,7 @@ mod operators_page;
 mod port;
 mod program;
 mod prometheus;
+mod reload;
 mod service;
 mod signals;
 mod sinks;

@@ -9,7 +9,7 @@ use proptest::{
 };
 
 use super::{Fixture, model::Model, rule};
-use crate::{Limits, QuotaConfig, Rule};
+use crate::Rule;
 
 /// A call: for which of a few keys, for how many permits (of the burst), and how long after the one before.
 #[derive(Debug, Clone)]
@@ -105,21 +105,53 @@ proptest! {
         }
     }
 
+    /// However rules change: what a bucket holds is the same before and after, as long as it fits.
+    #[test]
+    fn a_reload_keeps_what_buckets_hold_to_the_permit(
+        rules in vec(any_rule(1), 2..6), calls in calls(4),
+    ) {
+        let many = |rule: &Rule| vec![Rule { max_keys: Rule::default().max_keys, ..rule.clone() }];
+        let mut rules = rules.iter().map(many);
+        let mut rule = rules.next().unwrap();
+        let mut quota = Fixture::new(rule.clone());
+        let mut now = Duration::ZERO;
+        for (index, call) in calls.iter().enumerate() {
+            now += call.after;
+            quota.set(now);
+            let (key, burst) = (call.key.to_string(), rule[0].burst.get());
+            let before = quota.acquire("r", &key, asked(call, &rule[0])).remaining;
+            if index % 10 != 9 {
+                continue;
+            }
+            let Some(next) = rules.next() else { break };
+            quota.reload(next.clone());
+            rule = next;
+            let new_burst = rule[0].burst.get();
+            // Asked for as much as there can be, so that a denial tells what there is, and a grant that it was full.
+            let after = quota.acquire("r", &key, new_burst);
+            prop_assert!(before < burst, "it was asked for a permit at least");
+            if before >= new_burst {
+                prop_assert_eq!((after.granted, after.remaining), (true, 0));
+            } else {
+                prop_assert_eq!((after.granted, after.remaining), (false, before));
+            }
+        }
+    }
+
     #[test]
     fn no_call_panics_and_every_argument_is_either_good_or_refused(
         rules in vec(any_rule(3), 1..4), names in vec("[ab]?", 50), keys in vec(".{0,3}", 50), permits in vec(number(), 50),
     ) {
         let rules: Vec<_> =
             rules.into_iter().zip(["a", "b", ""]).map(|(rule, name)| Rule { name: name.into(), ..rule }).collect();
-        let limits = Limits::new(&QuotaConfig { rules: rules.clone() });
         let mut quota = Fixture::new(rules.clone());
         for ((name, key), permits) in names.iter().zip(&keys).zip(permits) {
             let rule = rules.iter().find(|rule| rule.name == *name);
             let good = rule.is_some_and(|rule| permits <= rule.burst.get()) && !key.is_empty();
-            let request = limits.request(name, key, permits);
+            let request = quota.limits.request(name, key, permits);
             prop_assert_eq!(request.is_ok(), good);
             if let Ok(request) = request {
-                quota.buckets.acquire(&request);
+                prop_assert!(quota.buckets.acquire(&request).is_some());
                 quota.check();
             }
         }
