@@ -426,3 +426,27 @@ async fn an_app_that_is_dropped_leaves_nothing_behind() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(Arc::strong_count(&witness), 1, "stopped, and a service died later");
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_hangs_beside_one_that_failed_does_not_keep_its_reason_from_being_told() {
+    let begun = tokio::time::Instant::now();
+    let services = [fails_to_start(TOP, "top"), hangs_at_start(BASE, "base"), runs(MIDDLE, "middle")];
+    let (report, app) = failed_start(TestApp::builder().services(services)).await;
+    assert_eq!(begun.elapsed(), Duration::from_secs(1), "a moment for the others' own reasons");
+    assert_eq!(reasons(&report), ["service top (709) did not start: failed to start, on purpose"]);
+    assert!(report.abandoned.is_empty(), "{report:?}");
+    assert_eq!(order(&app, events::SERVICE_STOPPED).len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_drained_before_the_app_was_ready() {
+    let builder = TestApp::builder().service(hangs_at_start(TOP, "top"));
+    let app = builder.flags(|flags| flags.drain_delay = Duration::from_secs(60)).build();
+    let (killer, begun) = (app.app().clone(), tokio::time::Instant::now());
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        killer.kill(StopCause::Signal(15));
+    });
+    app.start().await.expect_err("killed before it was ready");
+    assert_eq!(begun.elapsed(), Duration::from_secs(2));
+}

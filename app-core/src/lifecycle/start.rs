@@ -1,9 +1,13 @@
 //! The start: plan, preflight, then level by level, in parallel inside a level; all or nothing.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use app_errors::{Error, errors};
-use futures_util::{FutureExt, future::join_all};
+use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use tokio::sync::oneshot;
 
 use super::{stop, supervise};
@@ -11,6 +15,9 @@ use crate::{
     APP_SERVICE, App, AppEvent, Preflight, Service, ServiceDescriptor, ServiceEventKind, ServiceState,
     StartContext, StopCause, StopReport, app::Phase, graph::Plan, panics,
 };
+
+/// How long the start functions beside one that failed may still take.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Starts an app, and the supervisor that sees it to its end.
 pub(crate) async fn start(app: &App) -> Result<(), StopReport> {
@@ -21,7 +28,7 @@ pub(crate) async fn start(app: &App) -> Result<(), StopReport> {
         }
         let error = errors::ILLEGAL_ARGUMENT.error(APP_SERVICE).message("the app was started before").build();
         let cause = StopCause::StartFailed(vec![error]);
-        return Err(StopReport { cause, took: std::time::Duration::ZERO, abandoned: Vec::new() });
+        return Err(StopReport { cause, took: Duration::ZERO, abandoned: Vec::new() });
     }
     let plan = match plan(app) {
         Ok(plan) => Arc::new(plan),
@@ -86,24 +93,15 @@ async fn levels(app: &App, plan: &Plan) -> Result<(), Vec<Error>> {
         let services: Vec<_> = level.map(|descriptor| (made(app, descriptor), descriptor)).collect();
         let handles: Vec<_> = services.iter().map(|(service, _)| service.clone()).collect();
         app.enter(&handles).map_err(|error| vec![error])?;
-        let starts = services.iter().map(|(service, descriptor)| start_one(service, descriptor));
-        let all = join_all(starts);
-        let results = tokio::select! {
+        let failures = tokio::select! {
             biased;
-            results = all => results,
+            failures = start_level(&services) => failures,
             () = app.dying() => {
-                // Start functions know nothing of the kill: theirs is dropped, what they spawned is stopped as usual.
-                handles.iter().filter(|s| s.state() <= ServiceState::Starting).for_each(abandon_start);
+                abandon_starts(&services);
                 return Ok(());
             }
         };
-        let (mut problems, mut told) = (Vec::new(), Vec::new());
-        for (service, result) in handles.iter().zip(results) {
-            if let Err(problem) = result {
-                problems.push(problem);
-                told.push(service);
-            }
-        }
+        let (told, mut problems): (Vec<_>, Vec<_>) = failures.into_iter().unzip();
         // One that started and failed since, of this level or a lower one, is as good a reason.
         problems.extend(app.failures().into_iter().filter_map(|(service, failure)| {
             let known = told.iter().any(|told| told.same(&service));
@@ -116,13 +114,52 @@ async fn levels(app: &App, plan: &Plan) -> Result<(), Vec<Error>> {
     Ok(())
 }
 
+/// Starts services beside each other. Once one has failed, the others get a moment for their own reasons, and no more:
+/// nobody waits half a minute to be told of a port that is in use.
+async fn start_level(services: &[(Service, &ServiceDescriptor)]) -> Vec<(Service, Error)> {
+    let starts = services
+        .iter()
+        .map(|(service, descriptor)| start_one(service, descriptor).map(move |r| (service, r)));
+    let mut starts: FuturesUnordered<_> = starts.collect();
+    let mut failures = Vec::new();
+    let mut deadline = None;
+    loop {
+        tokio::select! {
+            biased;
+            next = starts.next() => match next {
+                None => return failures,
+                Some((_, Ok(()))) => {}
+                Some((service, Err(error))) => {
+                    deadline.get_or_insert(tokio::time::Instant::now() + PATIENCE);
+                    failures.push((service.clone(), error));
+                }
+            },
+            () = passed(deadline) => {
+                abandon_starts(services);
+                return failures;
+            }
+        }
+    }
+}
+
+async fn passed(deadline: Option<tokio::time::Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
 fn made(app: &App, descriptor: &ServiceDescriptor) -> Service {
     Service::with(app.clone(), descriptor.id(), descriptor.shared_name(), None, descriptor.timeouts().1)
 }
 
-fn abandon_start(service: &Service) {
-    service.kill("the app stops");
-    service.abort_start();
+/// Gives up on start functions that have not come back. They know nothing of it: theirs is dropped, what they spawned is
+/// stopped as usual.
+fn abandon_starts(services: &[(Service, &ServiceDescriptor)]) {
+    for (service, _) in services.iter().filter(|(service, _)| service.state() <= ServiceState::Starting) {
+        service.kill("the app stops");
+        service.abort_start();
+    }
 }
 
 /// Runs one start function as a task of its service, so that its panic, its error and its end are the service's.

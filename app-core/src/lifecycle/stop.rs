@@ -19,10 +19,11 @@ const ABORT_GRACE: Duration = Duration::from_millis(100);
 /// Stops an app that was killed.
 pub(super) async fn stop(app: &App, plan: &Plan) -> StopReport {
     let cause = app.cause().unwrap_or_else(|| StopCause::Killed(String::new()));
+    // Whoever was never ready has nobody who still sends work.
+    let drain = if app.phase() == Phase::Running { app.flags().drain_delay } else { Duration::ZERO };
     app.enter_phase(Phase::Stopping);
     app.emit(AppEvent::Stopping { cause: cause.clone() });
-    let drain = app.flags().drain_delay;
-    if !drain.is_zero() && !matches!(cause, StopCause::StartFailed(_)) {
+    if !drain.is_zero() {
         tokio::time::sleep(drain).await;
     }
     let abandoned = Arc::new(Mutex::new(Vec::new()));
