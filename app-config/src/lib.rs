@@ -57,7 +57,7 @@
 //! [`LiveConfig`] in place of [`Configured`] gets the new value, once it passed all of the above. A bad one is refused, and the old
 //! one stays.
 //!
-//! What stays out: the schemas themselves (crate `schema`), and any knowledge of what a config means.
+//! Who writes configs writes JSON: [`explain`], [`compile`], [`decompile`]. Stays out: what a config means, and schemas.
 
 mod author;
 mod check;
