@@ -8,8 +8,8 @@ struct MetricsServiceSpec @0xb9780f65d5146efb {
   # Config of the metrics service (0xe3054017c1b1d214): where it listens, and the metrics that exist from the start.
 
   httpPort @0 :UInt16 = 4444;
-  # TCP port of the HTTP server with the metrics and the probes. Default: 4444. Bounds: 1 to 65535. On the wire the default and 0 are
-  # the same thing, so a file can't ask for "any free port".
+  # TCP port of the HTTP server with the metrics and the probes. Default: 4444. Bounds: 0 to 65535, where an explicit 0 means any free
+  # port; the log says which.
 
   metricSpecs @1 :MetricSpecs;
   # Metrics to register before any service starts, so that code finds them by service and id. Default: none.

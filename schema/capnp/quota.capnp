@@ -16,7 +16,8 @@ struct QuotaRule @0xae3dc0d27a255b5c {
   # A rate limit: each key has a bucket of permits of its own, which fills steadily and is never fuller than the burst.
 
   name @0 :Text;
-  # What callers name the rule by; a label of the metrics. No default. Bounds: not empty. Example: "default"
+  # What callers name the rule by; a label of the metrics. No default. Bounds: 1 to 1024 bytes without control characters, each name
+  # once. Example: "default"
 
   permits @1 :UInt32;
   # How many permits a bucket gets in each period, in permits. No default. Bounds: 1 or more. Example: 100
@@ -26,7 +27,7 @@ struct QuotaRule @0xae3dc0d27a255b5c {
 
   burst @3 :UInt32;
   # How many permits a full bucket holds, in permits: the most that can be granted at once. Default: 0, which means as many as
-  # "permits". Example: 200
+  # "permits". Bounds: 0, or not below "permits". Example: 200
 
   maxKeys @4 :UInt32 = 100000;
   # How many keys have a bucket at the same time, in keys. One more, and the fullest bucket that was idle longest makes room.
