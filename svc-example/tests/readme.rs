@@ -27,7 +27,10 @@ fn every_flag_of_the_program_is_in_the_table_and_no_other() {
     assert!(flags.len() > 10, "{help}");
     let table: Vec<_> = README.lines().filter(|line| line.starts_with("| `--")).collect();
     for flag in &flags {
-        assert!(table.iter().any(|row| row.contains(&format!("`--{flag}`"))), "--{flag} is not in the README");
+        assert!(
+            table.iter().any(|row| row.contains(&format!("`--{flag}`"))),
+            "--{flag} is not in the README"
+        );
     }
     for told in table.iter().flat_map(|row| row.split('|').nth(1).unwrap().split(", ")) {
         let told = told.trim().trim_matches('`').trim_start_matches("--");
