@@ -81,7 +81,7 @@ impl Buckets {
     /// Puts other rules in effect. Buckets of a rule whose name stays hold what they held, and no more than its new burst; a full
     /// one is full afterwards. Those of other rules go.
     ///
-    /// For a rule whose rate changes this looks at every bucket once: some ten milliseconds for 100,000 keys.
+    /// For a rule whose rate changes this looks at every bucket once: some 50 ms for 100,000 keys, in which calls wait.
     pub fn reload(&mut self, limits: &Limits) {
         let elapsed = self.elapsed();
         let mut before: Vec<_> = std::mem::take(&mut self.tables).into_iter().map(Some).collect();
@@ -159,7 +159,9 @@ impl Table {
                     continue;
                 };
                 let place = Place { full_at, ..place };
-                self.keys.insert(Arc::clone(&key), place);
+                if let Some(held) = self.keys.get_mut(&key) {
+                    *held = place;
+                }
                 refitted.push((place, key));
             }
             self.order = refitted.into_iter().collect();
