@@ -67,7 +67,9 @@ pub(super) fn drain_delay(text: &str) -> Result<Duration, String> {
         .map(|seconds| Duration::try_from_secs_f64(seconds).map_err(|e| e.to_string()));
     let delay = match seconds {
         Some(seconds) => seconds?,
-        None => humantime::parse_duration(text).map_err(|error| error.to_string())?,
+        None => humantime::parse_duration(text).map_err(|_| {
+            "expected a time with its unit, such as 5s or 500ms, or a number of seconds".to_owned()
+        })?,
     };
     if delay > LONGEST_DRAIN {
         return Err(format!("longer than {}", humantime::format_duration(LONGEST_DRAIN)));
