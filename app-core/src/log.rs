@@ -230,6 +230,11 @@ impl Log {
         stopped
     }
 
+    #[cfg(test)]
+    fn known_services(&self) -> usize {
+        self.0.levels.known()
+    }
+
     fn is_same(&self, other: &Log) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }

@@ -17,6 +17,9 @@ use super::LogLevel;
 /// More changes than this on one target that were never taken back: the oldest become permanent.
 const MAX_LAYERS: usize = 16;
 
+/// From how many services on the entries of those that are gone are cleared away.
+const CLEAR_FROM: usize = 1024;
+
 /// From which level on a logger writes, as a number of slog's scale. Shared by the loggers of one service.
 #[derive(Debug, Clone)]
 pub(super) struct Threshold(Arc<AtomicU8>);
@@ -116,6 +119,8 @@ struct State {
     app: Layers<LogLevel>,
     services: HashMap<ServiceId, ServiceLevel>,
     last_layer: u64,
+    /// How many entries there may be before they are cleared.
+    clear_at: usize,
 }
 
 /// The levels of one application.
@@ -127,7 +132,8 @@ pub(super) struct Levels {
 
 impl Levels {
     pub(super) fn new(level: LogLevel) -> Self {
-        let state = State { app: Layers::new(level), services: HashMap::new(), last_layer: 0 };
+        let state =
+            State { app: Layers::new(level), services: HashMap::new(), last_layer: 0, clear_at: CLEAR_FROM };
         Levels { app: Threshold::new(level), state: Mutex::new(state) }
     }
 
@@ -147,6 +153,11 @@ impl Levels {
         let state = self.state.lock();
         let own = state.services.get(&id).and_then(|service| service.layers.top().flatten());
         own.unwrap_or_else(|| state.app_level())
+    }
+
+    #[cfg(test)]
+    pub(super) fn known(&self) -> usize {
+        self.state.lock().services.len()
     }
 
     pub(super) fn set_app(&self, level: LogLevel) -> LevelChange {
@@ -198,6 +209,12 @@ impl State {
 
     fn service(&mut self, id: ServiceId) -> &mut ServiceLevel {
         let app = self.app_level();
+        if self.services.len() >= self.clear_at {
+            // Kept: whoever has a logger, or a level that was set. At twice the rest the next clearing pays for itself.
+            self.services
+                .retain(|_, known| Arc::strong_count(&known.threshold.0) > 1 || known.layers.0.len() > 1);
+            self.clear_at = CLEAR_FROM.max(self.services.len() * 2);
+        }
         self.services
             .entry(id)
             .or_insert_with(|| ServiceLevel { threshold: Threshold::new(app), layers: Layers::new(None) })

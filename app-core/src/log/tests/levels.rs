@@ -111,3 +111,17 @@ fn a_permanent_change_outlives_the_temporary_one_below_it() {
     assert!(!log.revert(temporary), "too long ago to be remembered");
     assert_eq!(log.service_level(QUOTA), LogLevel::Warn);
 }
+
+#[test]
+fn services_that_are_gone_leave_nothing_behind_but_levels_that_were_set() {
+    let (log, _captured, _app) = captured();
+    let _ = log.set_service_level(QUOTA, Some(LogLevel::Error));
+    let kept = log.service_logger(ServiceId::new(1), "kept");
+    for id in 2..100_000 {
+        drop(log.service_logger(ServiceId::new(id), "gone"));
+    }
+    assert!(log.known_services() < 3_000, "{}", log.known_services());
+    assert_eq!(log.service_level(QUOTA), LogLevel::Error);
+    let _ = log.set_level(LogLevel::Error);
+    assert!(!kept.is_enabled(slog::Level::Info), "a logger that exists still follows");
+}
