@@ -9,6 +9,7 @@ use std::{
     },
 };
 
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use parking_lot::Mutex;
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM},
@@ -44,7 +45,8 @@ pub(crate) fn install() -> io::Result<()> {
         return Ok(());
     }
     let (sender, messages) = sync_channel(16);
-    forward(sender.clone())?;
+    let signals = register()?;
+    forward(signals, sender.clone())?;
     INSTALLED.get_or_init(|| Mutex::new(Some(Mailbox { sender, messages })));
     Ok(())
 }
@@ -80,8 +82,21 @@ fn act_as_without_handler(signal: i32) {
     let _ = signal_hook::low_level::emulate_default_handler(signal);
 }
 
-fn forward(messages: SyncSender<Message>) -> io::Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGQUIT, SIGHUP])?;
+/// Registers the handlers with the signals held back: one that came between the handler and what it is to do would be
+/// lost. Held back is what comes to this thread; others, if there are any, were started by somebody else.
+fn register() -> io::Result<Signals> {
+    let taken = [SIGINT, SIGTERM, SIGQUIT, SIGHUP];
+    let mut held_back = SigSet::empty();
+    for signal in taken {
+        held_back.add(Signal::try_from(signal)?);
+    }
+    let before = held_back.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+    let signals = Signals::new(taken);
+    before.thread_set_mask()?;
+    signals
+}
+
+fn forward(mut signals: Signals, messages: SyncSender<Message>) -> io::Result<()> {
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
         for signal in &mut signals {
             // Full: sixteen signals wait already, and one more says nothing new.
