@@ -69,11 +69,9 @@ impl State {
 }
 
 impl Program {
-    /// The service of this package, without anything of this process's environment. Nor of its ignored signals, which are
-    /// inherited: a shell has its background jobs ignore SIGINT and SIGQUIT, and one that comes before `main` is then lost.
+    /// The service of this package, without anything of this process's environment.
     pub(crate) fn service() -> Self {
-        let program = ["--default-signal=INT,QUIT,TERM,HUP", env!("CARGO_BIN_EXE_svc-example")];
-        Self::new("/usr/bin/env").args(program).without_environment()
+        Self::new(env!("CARGO_BIN_EXE_svc-example")).without_environment()
     }
 
     pub(crate) fn new(program: impl AsRef<OsStr>) -> Self {

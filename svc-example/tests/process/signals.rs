@@ -134,12 +134,21 @@ fn a_hangup_does_not_stop_it() {
     process.ended().expect_code(0);
 }
 
+/// Whether this process ignores the signal, and so does what it starts, up to its first line: a shell has its background
+/// jobs ignore SIGINT and SIGQUIT. What comes before that line is then lost, and nobody's fault.
+fn is_ignored(signal: Signal) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
+    u64::from_str_radix(mask.trim(), 16).unwrap() >> (signal as u32 - 1) & 1 == 1
+}
+
 #[test]
 fn a_signal_at_any_moment_of_the_start_ends_it_and_never_hangs_it() {
     let configs = Configs::any_port();
+    let signals: Vec<_> = TO_STOP.into_iter().filter(|signal| !is_ignored(*signal)).collect();
     for attempt in 0..50 {
         let random = ServiceId::random().as_u64();
-        let signal = TO_STOP[attempt % TO_STOP.len()];
+        let signal = signals[attempt % signals.len()];
         let moment = Duration::from_micros(random % 30_000);
         let process = configs.service().start();
         pass(moment);
