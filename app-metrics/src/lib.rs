@@ -67,7 +67,7 @@ pub use gauge::Gauge;
 pub use histogram::{Histogram, HistogramSnapshot};
 pub use metrics::Metrics;
 pub use registry::{ConstantLabels, DEFAULT_MAX_SERIES_PER_VECTOR, MetricRegistry};
-pub use route::{Route, RouteFuture, RouteResponse};
+pub use route::{Route, RouteFuture, RouteRequest, RouteResponse};
 pub use service::METRICS_SERVICE_ID;
 pub use spec::{
     CONSTANT_LABELS, CounterSpec, CounterVectorSpec, GaugeSpec, GaugeVectorSpec, HistogramSpec,

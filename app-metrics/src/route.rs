@@ -22,11 +22,37 @@ use std::pin::Pin;
 ///
 /// app_metrics::route! { Route::new("/version", version) }
 /// ```
+///
+/// A path may have parameters, a segment each; the handler is told what they are in the request:
+///
+/// ```
+/// # use app_core::App;
+/// use app_metrics::{Route, RouteFuture, RouteRequest, RouteResponse};
+///
+/// fn greet(_: App, request: RouteRequest) -> RouteFuture {
+///     Box::pin(async move {
+///         let name = request.parameter("name").unwrap_or_default();
+///         RouteResponse::text(200, format!("hello {name}\n"))
+///     })
+/// }
+///
+/// app_metrics::route! { Route::with_parameters("/hello/{name}", greet) }
+/// ```
+///
+/// Where several routes match a path, one that spells a segment out goes before one that has a parameter there, the
+/// leftmost such segment deciding. Two that differ in nothing but the names of parameters are a start error.
 pub struct Route {
     pub(crate) path: &'static str,
-    pub(crate) handler: fn(App) -> RouteFuture,
+    pub(crate) handler: Handler,
     /// Where it was contributed, for the error that names two of one path.
     pub(crate) place: &'static Location<'static>,
+}
+
+/// What answers a route.
+#[derive(Clone, Copy)]
+pub(crate) enum Handler {
+    Exact(fn(App) -> RouteFuture),
+    Parameters(fn(App, RouteRequest) -> RouteFuture),
 }
 
 /// What a handler returns: `Box::pin(async move { .. })`.
@@ -39,7 +65,15 @@ impl Route {
     #[must_use]
     #[track_caller]
     pub const fn new(path: &'static str, handler: fn(App) -> RouteFuture) -> Self {
-        Self { path, handler, place: Location::caller() }
+        Self { path, handler: Handler::Exact(handler), place: Location::caller() }
+    }
+
+    /// A route whose path may have parameters: segments such as `{name}`, the name of lower-case letters, digits and `_`.
+    /// Each matches one segment that is not empty. Percent-encoding is decoded; what is no UTF-8 then is answered with 400.
+    #[must_use]
+    #[track_caller]
+    pub const fn with_parameters(path: &'static str, handler: fn(App, RouteRequest) -> RouteFuture) -> Self {
+        Self { path, handler: Handler::Parameters(handler), place: Location::caller() }
     }
 
     /// All linked routes.
@@ -60,6 +94,27 @@ macro_rules! route {
     ($route:expr) => {
         $crate::__private::inventory::submit! { $route }
     };
+}
+
+/// The request that a [`Route`] with parameters answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteRequest {
+    pub(crate) path: String,
+    pub(crate) parameters: Vec<(String, String)>,
+}
+
+impl RouteRequest {
+    /// The path as it was sent, percent-encoding and all, without the query.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The value of a parameter, decoded, never empty; `None` when the route's path has no such parameter.
+    #[must_use]
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        self.parameters.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
+    }
 }
 
 /// The answer of a [`Route`].

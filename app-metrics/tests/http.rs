@@ -7,7 +7,7 @@ use app_core::events::{
 use app_core::testing::TestApp;
 use app_core::{App, ExitStatus, Flags, Log, LogLevel, StopCause, linked_services};
 use app_metrics::errors::HTTP_BIND_FAILED;
-use app_metrics::{METRICS_SERVICE_ID, Metrics, Route, RouteFuture, RouteResponse};
+use app_metrics::{METRICS_SERVICE_ID, Metrics, Route, RouteFuture, RouteRequest, RouteResponse};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -21,6 +21,19 @@ fn instance(app: app_core::App) -> RouteFuture {
 }
 
 app_metrics::route! { Route::new("/instance", instance) }
+
+fn say(_: App, request: RouteRequest) -> RouteFuture {
+    Box::pin(async move {
+        assert_eq!(request.parameter("other"), None);
+        let [a, b] = ["a", "b"].map(|name| request.parameter(name).unwrap_or("-"));
+        RouteResponse::text(200, format!("{} a={a} b={b}", request.path()))
+    })
+}
+
+app_metrics::route! { Route::with_parameters("/say/{a}", say) }
+app_metrics::route! { Route::with_parameters("/say/{a}/{b}", say) }
+app_metrics::route! { Route::with_parameters("/say/{b}/all", say) }
+app_metrics::route! { Route::new("/say/exactly", instance) }
 
 async fn start() -> (TestApp, SocketAddr) {
     let app = TestApp::with([METRICS_SERVICE_ID]).await;
@@ -64,6 +77,34 @@ async fn a_contributed_route_is_served() {
         "{answer}"
     );
     assert!(answer.ends_with(&format!("{{\"instance\":\"{}\"}}", app.instance().hex())), "{answer}");
+    app.stop().await.expect_clean();
+}
+
+#[tokio::test]
+async fn a_route_is_told_the_parameters_of_its_path() {
+    let (app, address) = start().await;
+    for (path, said) in [
+        ("/say/one", "/say/one a=one b=-"),
+        ("/say/one/two?b=3", "/say/one/two a=one b=two"),
+        ("/say/one/all", "/say/one/all a=- b=one"),
+        ("/say/exactly/two", "/say/exactly/two a=exactly b=two"),
+        ("/say/a%2Fb%20%C3%A9", "/say/a%2Fb%20%C3%A9 a=a/b é b=-"),
+    ] {
+        let answer = ask(address, "GET", path).await;
+        assert!(
+            answer.starts_with("HTTP/1.1 200 ") && answer.ends_with(&format!("\r\n\r\n{said}")),
+            "{answer}"
+        );
+    }
+    assert!(ask(address, "GET", "/say/exactly").await.starts_with("HTTP/1.1 503 "), "spelled out goes first");
+    for nothing in ["/say", "/say/", "/say//two", "/say/one/", "/say/one/two/three"] {
+        assert!(ask(address, "GET", nothing).await.starts_with("HTTP/1.1 404 "), "{nothing}");
+    }
+    assert!(ask(address, "GET", "/say/%ff").await.starts_with("HTTP/1.1 400 "));
+    let head = ask(address, "HEAD", "/say/one").await;
+    assert!(head.contains("content-length: 18\r\n") && head.ends_with("\r\n\r\n"), "{head}");
+    let refused = ask(address, "DELETE", "/say/one").await;
+    assert!(refused.starts_with("HTTP/1.1 405 ") && refused.contains("allow: GET,HEAD"), "{refused}");
     app.stop().await.expect_clean();
 }
 

@@ -4,14 +4,15 @@
 mod tests;
 
 use crate::errors::ROUTE_INVALID;
-use crate::route::{Route, RouteResponse};
+use crate::route::{Handler, Route, RouteRequest, RouteResponse};
 use crate::{METRICS_SERVICE_ID, Metrics};
 use app_core::prelude::*;
 use axum::Router;
 use axum::body::Body;
+use axum::extract::RawPathParams;
 use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
-use axum::http::{Response, StatusCode};
-use axum::routing::get;
+use axum::http::{Response, StatusCode, Uri};
+use axum::routing::{MethodRouter, get};
 use std::collections::BTreeMap;
 
 /// The path of the metrics.
@@ -20,7 +21,7 @@ pub(crate) const METRICS_PATH: &str = "/metrics";
 /// All routes: GET and HEAD, others are a 405 with `Allow`; unknown paths are a 404.
 ///
 /// # Errors
-/// `ROUTE_INVALID` when a path is none, or there twice.
+/// `ROUTE_INVALID` when a path is none, or two match the same.
 pub(crate) fn router<'a>(
     app: &App,
     metrics: &Metrics,
@@ -30,34 +31,86 @@ pub(crate) fn router<'a>(
     // The request's headers come in here once formats and encodings are negotiated.
     let scrape = get(move || async move { response(metrics.exposition()) });
     let mut router = Router::new().route(METRICS_PATH, scrape);
-    for (path, route) in checked(routes)? {
-        let (app, handler) = (app.clone(), route.handler);
-        router = router.route(path, get(move || async move { response(handler(app).await) }));
+    for route in checked(routes)? {
+        router = router.route(route.path, answered_by(app.clone(), route.handler));
     }
-    Ok(router.fallback(|| async { response(RouteResponse::text(404, "not found\n")) }))
+    Ok(router.fallback(|| async { not_found() }))
 }
 
-fn checked<'a>(
-    routes: impl IntoIterator<Item = &'a Route>,
-) -> Result<BTreeMap<&'static str, &'a Route>, Error> {
-    let mut checked: BTreeMap<&'static str, &'a Route> = BTreeMap::new();
+fn answered_by(app: App, handler: Handler) -> MethodRouter {
+    match handler {
+        Handler::Exact(handler) => get(move || async move { response(handler(app).await) }),
+        Handler::Parameters(handler) => {
+            get(move |uri: Uri, parameters: Result<RawPathParams, _>| async move {
+                let Ok(parameters) = parameters else {
+                    return response(RouteResponse::text(400, "the path is no UTF-8\n"));
+                };
+                let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+                let (path, parameters) =
+                    (uri.path().to_owned(), Vec::from_iter(parameters.iter().map(owned)));
+                if parameters.iter().any(|(_, value)| value.is_empty()) {
+                    // The router lets a segment be empty unless it is the last.
+                    return not_found();
+                }
+                response(handler(app, RouteRequest { path, parameters }).await)
+            })
+        }
+    }
+}
+
+/// The routes, in the order of their paths; an error when one is no path, or two match the same paths.
+fn checked<'a>(routes: impl IntoIterator<Item = &'a Route>) -> Result<Vec<&'a Route>, Error> {
+    let mut checked: BTreeMap<String, &'a Route> = BTreeMap::new();
     let refused = |message: String| Err(ROUTE_INVALID.error(METRICS_SERVICE_ID).message(message).build());
     for route in routes {
         let Route { path, place, .. } = route;
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.".contains(&byte);
-        if !path.starts_with('/') || !path.bytes().all(plain) {
-            return refused(format!(
-                "HTTP route {path:?} ({place}): a path is / and letters, digits, / - _ ."
-            ));
-        }
-        if *path == METRICS_PATH {
+        let shape = match shape(route) {
+            Ok(shape) => shape,
+            Err(reason) => return refused(format!("HTTP route {path:?} ({place}): {reason}")),
+        };
+        if shape == METRICS_PATH {
             return refused(format!("HTTP route {path} ({place}): that path is the metrics service's own"));
         }
-        if let Some(other) = checked.insert(path, route) {
-            return refused(format!("HTTP route {path} is there twice: {} and {place}", other.place));
+        if let Some(other) = checked.insert(shape, route) {
+            let same = if other.path == *path { String::new() } else { format!(" (as {})", other.path) };
+            return refused(format!("HTTP route {path} is there twice{same}: {} and {place}", other.place));
         }
     }
-    Ok(checked)
+    Ok(checked.into_values().collect())
+}
+
+/// The path without the names of its parameters: what matches the same paths is the same. Or why it is none.
+fn shape(route: &Route) -> Result<String, String> {
+    let Some(path) = route.path.strip_prefix('/') else {
+        return Err("a path begins with /".to_owned());
+    };
+    let (mut shape, mut names) = (String::new(), Vec::new());
+    for segment in path.split('/') {
+        shape.push('/');
+        let Some(name) = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) else {
+            if !segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)) {
+                return Err("a path is / and letters, digits, / - _ .".to_owned());
+            }
+            shape.push_str(segment);
+            continue;
+        };
+        if name.is_empty() || !name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_')) {
+            return Err(format!("the name of a parameter is of a-z, 0-9, _: {segment}"));
+        }
+        if matches!(route.handler, Handler::Exact(_)) {
+            return Err(format!("{segment} is a parameter: it takes Route::with_parameters"));
+        }
+        if names.contains(&name) {
+            return Err(format!("{segment} is there twice"));
+        }
+        names.push(name);
+        shape.push_str("{}");
+    }
+    Ok(shape)
+}
+
+fn not_found() -> Response<Body> {
+    response(RouteResponse::text(404, "not found\n"))
 }
 
 /// An answer that can't be sent, because its status or a header is none, is a 500.
