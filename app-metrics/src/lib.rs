@@ -34,6 +34,7 @@
 
 mod config;
 mod counter;
+mod documented;
 pub mod errors;
 mod exposition;
 mod facade;
@@ -52,6 +53,7 @@ mod vector;
 
 pub use config::{DEFAULT_METRICS_HTTP_PORT, DeclaredMetrics, MetricsConfig};
 pub use counter::Counter;
+pub use documented::{METRIC_PLACEHOLDER, MetricDoc, metrics_page};
 pub use facade::{
     counter, counter_metric_ids, counter_metric_ids_per_service, counter_vector, counter_vector_metric_ids,
     counter_vector_metric_ids_per_service, gauge, gauge_metric_ids, gauge_metrics_by_service, gauge_vector,

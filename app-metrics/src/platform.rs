@@ -4,6 +4,7 @@
 //! counted elsewhere and read when scraped. Those of the process have the names that Prometheus gives them
 //! (`process_cpu_seconds_total` ..) and no ids.
 
+mod process;
 #[cfg(test)]
 mod tests;
 

@@ -1,0 +1,206 @@
+//! Metrics that people can read of: what each is, declared once, beside the code that counts it.
+//!
+//! A [`MetricDoc`] is a constant. The spec under which the metric is registered is made from it, so the two can't
+//! disagree; [`document!`](crate::document) contributes it, through inventory, to the page of all metrics (`metrics`, a
+//! subcommand of every application; [`metrics_page`]).
+
+mod command;
+mod page;
+#[cfg(test)]
+mod tests;
+
+pub use page::metrics_page;
+
+use crate::{
+    CounterSpec, CounterVectorSpec, GaugeSpec, GaugeVectorSpec, HistogramSpec, HistogramVectorSpec, Kind,
+};
+use app_ids::{MetricId, ServiceId};
+
+/// Where a query of a [`MetricDoc`] has the name of the metric: `rate(METRIC[5m])`, `METRIC_bucket`.
+pub const METRIC_PLACEHOLDER: &str = "METRIC";
+
+/// What people should know of a metric: its spec, its unit, what it tells and how to ask for it.
+///
+/// ```
+/// use app_core::prelude::*;
+/// use app_metrics::{MetricDoc, Metrics};
+///
+/// const MAIL: ServiceId = ServiceId::new(0x8f2c_66a1_03d5_be94);
+/// ids! {
+///     /// Mails sent.
+///     pub MAILS: MetricId = 0x1f7a_90c3_55d2_8e06, "mails";
+/// }
+///
+/// const MAILS_DOC: MetricDoc =
+///     MetricDoc::counter_vector(MAIL, MAILS, "Mails sent, by outcome.", &[("outcome", "`taken` or `refused`")])
+///         .unit("mails")
+///         .meaning("Refused mails are not tried again.")
+///         .queries(&[("Mails refused a second", "sum(rate(METRIC{outcome=\"refused\"}[5m]))")]);
+///
+/// app_metrics::document! { MAILS_DOC }
+///
+/// async fn start(metrics: Dep<Metrics>) -> Result<(), Error> {
+///     metrics.counter_vector(MAILS_DOC.counter_vector_spec())?.with(["taken"])?.inc();
+///     Ok(())
+/// }
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct MetricDoc {
+    service: ServiceId,
+    name: Name,
+    kind: Kind,
+    help: &'static str,
+    labels: &'static [(&'static str, &'static str)],
+    buckets: &'static [f64],
+    unit: &'static str,
+    meaning: &'static str,
+    queries: &'static [(&'static str, &'static str)],
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Name {
+    Id(MetricId),
+    /// Of the process: the name that every client library of Prometheus gives it.
+    Given(&'static str),
+}
+
+inventory::collect!(MetricDoc);
+
+/// Contributes [`MetricDoc`]s (constants, separated by commas) to the page of metrics of every application that links
+/// this crate.
+#[macro_export]
+macro_rules! document {
+    ($($doc:expr),+ $(,)?) => {
+        $( $crate::__private::inventory::submit! { $doc } )+
+    };
+}
+
+macro_rules! kinds {
+    ($($what:literal, $new:ident, $kind:ident, $spec:ident, $of:ident, ($($label:ident)?), ($($bucket:ident)?);)+) => {
+        /// A constructor and a spec for each kind. Labels are pairs: the name, and what its values are.
+        impl MetricDoc {
+            $(
+                #[doc = concat!("A ", $what, ".")]
+                #[must_use]
+                pub const fn $new(
+                    service: ServiceId,
+                    metric: MetricId,
+                    help: &'static str,
+                    $($label: &'static [(&'static str, &'static str)],)?
+                    $($bucket: &'static [f64],)?
+                ) -> Self {
+                    Self {
+                        $($label,)?
+                        $($bucket,)?
+                        ..Self::new(service, Name::Id(metric), Kind::$kind, help)
+                    }
+                }
+
+                #[doc = concat!("The spec of what is documented as a ", $what, ".")]
+                #[must_use]
+                pub fn $of(&self) -> $spec {
+                    $spec::new(
+                        self.service,
+                        self.metric(),
+                        self.help,
+                        $(self.$label.iter().map(|(name, _)| *name),)?
+                        $(self.$bucket,)?
+                    )
+                }
+            )+
+        }
+    };
+}
+
+kinds! {
+    "counter", counter, Counter, CounterSpec, counter_spec, (), ();
+    "vector of counters", counter_vector, CounterVector, CounterVectorSpec, counter_vector_spec, (labels), ();
+    "gauge", gauge, Gauge, GaugeSpec, gauge_spec, (), ();
+    "vector of gauges", gauge_vector, GaugeVector, GaugeVectorSpec, gauge_vector_spec, (labels), ();
+    "histogram", histogram, Histogram, HistogramSpec, histogram_spec, (), (buckets);
+    "vector of histograms", histogram_vector, HistogramVector, HistogramVectorSpec, histogram_vector_spec, (labels), (buckets);
+}
+
+impl MetricDoc {
+    const fn new(service: ServiceId, name: Name, kind: Kind, help: &'static str) -> Self {
+        Self { service, name, kind, help, labels: &[], buckets: &[], unit: "", meaning: "", queries: &[] }
+    }
+
+    /// One of the process, under a name that is Prometheus' own.
+    pub(crate) const fn given(name: &'static str, kind: Kind, help: &'static str) -> Self {
+        Self::new(app_core::APP_SERVICE, Name::Given(name), kind, help)
+    }
+
+    /// The unit of its values: `seconds`, `bytes`, or what is counted; for a flag `1 or 0`.
+    #[must_use]
+    pub const fn unit(mut self, unit: &'static str) -> Self {
+        self.unit = unit;
+        self
+    }
+
+    /// What is to be known beyond the help: when it moves, what a high value tells. Markdown.
+    #[must_use]
+    pub const fn meaning(mut self, meaning: &'static str) -> Self {
+        self.meaning = meaning;
+        self
+    }
+
+    /// Queries of Prometheus, each with what it answers; [`METRIC`](METRIC_PLACEHOLDER) stands for the name.
+    #[must_use]
+    pub const fn queries(mut self, queries: &'static [(&'static str, &'static str)]) -> Self {
+        self.queries = queries;
+        self
+    }
+
+    /// Whose metric it is; service 0 is the platform.
+    #[must_use]
+    pub const fn service(&self) -> ServiceId {
+        self.service
+    }
+
+    /// Its kind.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The name that Prometheus knows it by.
+    #[must_use]
+    pub fn prometheus_name(&self) -> String {
+        match self.name {
+            Name::Id(metric) => metric.prometheus_name(self.service),
+            Name::Given(name) => name.to_owned(),
+        }
+    }
+
+    /// The name for people: that of its id, if one is recorded.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self.name {
+            Name::Id(metric) => metric.name().unwrap_or_default(),
+            Name::Given(name) => name,
+        }
+    }
+
+    /// What it answers, and the query as Prometheus takes it.
+    pub fn example_queries(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let name = self.prometheus_name();
+        self.queries.iter().map(move |(what, query)| (*what, query.replace(METRIC_PLACEHOLDER, &name)))
+    }
+
+    /// All that are linked, those of a service together, sorted by their names.
+    #[must_use]
+    pub fn linked() -> Vec<&'static Self> {
+        let mut all: Vec<_> = inventory::iter::<Self>.into_iter().collect();
+        all.sort_by_key(|doc| (doc.service, doc.name(), doc.prometheus_name()));
+        all
+    }
+
+    /// 0, which no registration takes, for one with a given name.
+    const fn metric(&self) -> MetricId {
+        match self.name {
+            Name::Id(metric) => metric,
+            Name::Given(_) => MetricId::new(0),
+        }
+    }
+}

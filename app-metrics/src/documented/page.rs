@@ -1,0 +1,97 @@
+//! The page of all metrics, in Markdown.
+
+use super::{MetricDoc, Name};
+use crate::{CONSTANT_LABELS, Kind};
+use app_core::APP_SERVICE;
+use std::fmt::{self, Write};
+
+/// How to read names, which are ids: what stands above the metrics.
+const INTRODUCTION: &str = "\
+# Metrics
+
+Every metric of this program: what it tells, and how to ask Prometheus for it. The page is made from the code, by the
+subcommand `metrics` of every application; yours prints the metrics of your services as well.
+
+A metric is named after ids, `op_{id of its service}_{id of the metric}`, in hexadecimal, so that dashboards and alerts
+outlive renamed code. To find one:
+
+- **You have a name**, from a dashboard or an alert: search this page for it. The help in `/metrics` says the same in
+  short.
+- **You look for a metric**: the tables have the names for people, by service.
+- **The program at hand is another one**, or newer: `<program> metrics | grep -i <word>`.
+
+";
+
+/// The page of these metrics, in Markdown: by service, with a table to find one and a section for each. Ends with a
+/// newline.
+#[must_use]
+pub fn metrics_page(docs: &[&MetricDoc]) -> String {
+    let mut page = String::from(INTRODUCTION);
+    // Writing to a string can't fail.
+    let _ = write_page(&mut page, docs);
+    page
+}
+
+fn write_page(page: &mut String, docs: &[&MetricDoc]) -> fmt::Result {
+    let labels: Vec<String> = CONSTANT_LABELS.iter().map(|label| format!("`{label}`")).collect();
+    writeln!(
+        page,
+        "Every sample has the labels {} (ids in hexadecimal; `svc` is the service whose metric it is); the\n\
+         labels below come on top. Prometheus keeps `instance` for the target, and renames ours to `exported_instance`.\n\
+         A counter is named as here in Prometheus' text format, and ends in `_total` in OpenMetrics. A histogram has\n\
+         `_bucket`, `_sum` and `_count`.",
+        labels.join(", ")
+    )?;
+    for metrics in docs.chunk_by(|one, other| one.service == other.service) {
+        let Some(first) = metrics.first() else { continue };
+        let title = title(first);
+        writeln!(page, "\n## {title}\n")?;
+        writeln!(page, "| metric | name in Prometheus | kind | unit |\n|---|---|---|---|")?;
+        for doc in metrics {
+            let (name, prometheus) = (doc.name(), doc.prometheus_name());
+            writeln!(page, "| [{name}](#{name}) | `{prometheus}` | {} | {} |", kind(doc.kind), doc.unit)?;
+        }
+        metrics.iter().try_for_each(|doc| write_metric(page, doc))?;
+    }
+    Ok(())
+}
+
+fn title(of: &MetricDoc) -> String {
+    if of.service == APP_SERVICE {
+        return "The platform (service 0)".to_owned();
+    }
+    format!("Service `{}` ({:#x})", of.service.name().unwrap_or("without a name"), of.service)
+}
+
+fn write_metric(page: &mut String, doc: &MetricDoc) -> fmt::Result {
+    writeln!(page, "\n### {}\n\n{}{}", doc.name(), doc.help, space_before(doc.meaning))?;
+    writeln!(page, "\n- name in Prometheus: `{}`", doc.prometheus_name())?;
+    if let Name::Id(metric) = doc.name {
+        writeln!(page, "- id: {metric:#x}")?;
+    }
+    writeln!(page, "- kind: {}, unit: {}", doc.kind, doc.unit)?;
+    for (label, values) in doc.labels {
+        writeln!(page, "- label `{label}`: {values}")?;
+    }
+    if !doc.buckets.is_empty() {
+        let bounds: Vec<String> = doc.buckets.iter().map(f64::to_string).collect();
+        writeln!(page, "- buckets up to: {}", bounds.join(", "))?;
+    }
+    for (what, query) in doc.example_queries() {
+        writeln!(page, "\n{what}:\n\n```promql\n{query}\n```")?;
+    }
+    Ok(())
+}
+
+fn space_before(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!(" {text}") }
+}
+
+/// What Prometheus calls the kind.
+fn kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Counter | Kind::CounterVector => "counter",
+        Kind::Gauge | Kind::GaugeVector => "gauge",
+        Kind::Histogram | Kind::HistogramVector => "histogram",
+    }
+}
