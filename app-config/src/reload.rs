@@ -164,25 +164,30 @@ impl Tally {
 }
 
 /// The task of the config service: reads again what is asked for, and what has changed.
-pub(crate) async fn watch(service: Service, configs: Configs, mut asked: watch::Receiver<u64>) {
+pub(crate) async fn watch(service: Service, configs: Configs, mut requests: watch::Receiver<u64>) {
     let mut looks = interval(LOOK_EVERY);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let asked = tokio::select! {
             biased;
             () = service.dying() => return,
-            Ok(()) = asked.changed() => true,
+            Ok(()) = requests.changed() => true,
             _ = looks.tick() => false,
         };
+        // Before the round, which does what was asked for up to here.
+        let number = *requests.borrow();
         // Off the workers. A directory that hangs holds up nothing but this, and not the stop.
-        let (configs, app) = (configs.clone(), service.app().clone());
-        let round = tokio::task::spawn_blocking(move || configs.reload(&app, asked));
+        let (reader, app) = (configs.clone(), service.app().clone());
+        let round = tokio::task::spawn_blocking(move || reader.reload(&app, asked));
         tokio::select! {
             biased;
             () = service.dying() => return,
             ended = round => if let Err(failure) = ended {
                 error!(service.log(), "configs were not read again: {failure}");
             }
+        }
+        if asked {
+            configs.set_reloaded(number);
         }
     }
 }

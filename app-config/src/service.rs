@@ -7,6 +7,7 @@ use app_core::events::{CAPNP_ERR, CONFIG_LOADING_ERR};
 use app_core::prelude::{App, Error, Exposed, LogEventId, Logger, Service, ServiceId, error, warn};
 use app_core::{Preflight, preflight};
 use parking_lot::RwLock;
+use tokio::sync::watch;
 
 use crate::check::check_all;
 use crate::codec::Message;
@@ -32,6 +33,8 @@ preflight! { Preflight::new("configs", check_configs) }
 pub struct Configs {
     dir: Arc<RwLock<ConfigDir>>,
     in_use: Arc<InUse>,
+    /// The number of the last reload that was asked for and done.
+    reloaded: Arc<watch::Sender<u64>>,
     log: Logger,
 }
 
@@ -50,7 +53,7 @@ async fn start(service: Service) -> Result<Configs, Error> {
         (_, Some(fault)) => return Err(fault.of_identities()),
     };
     let in_use = Arc::new(InUse::new(identities));
-    let configs = Configs { dir, in_use, log: service.log().clone() };
+    let configs = Configs { dir, in_use, reloaded: Arc::default(), log: service.log().clone() };
     service.spawn("reload", reload::watch(service.clone(), configs.clone(), app.reloads()))?;
     Ok(configs)
 }
@@ -87,6 +90,18 @@ impl Configs {
 
     pub(crate) fn in_use(&self) -> &InUse {
         &self.in_use
+    }
+
+    pub(crate) fn set_reloaded(&self, number: u64) {
+        self.reloaded.send_replace(number);
+    }
+
+    /// Tells of each reload that was asked for and is done: its number, as [`App::reloads`] counts them.
+    ///
+    /// Done means that every file was read, and every config that is good was handed to its service.
+    #[must_use]
+    pub fn reloaded(&self) -> watch::Receiver<u64> {
+        self.reloaded.subscribe()
     }
 
     pub(crate) fn log(&self) -> &Logger {

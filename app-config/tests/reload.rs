@@ -371,3 +371,18 @@ async fn a_key_is_changed_without_a_restart_in_whatever_order_its_files_arrive()
     assert!(!log.contains("SECRET-KEY"), "{log}");
     app.stop().await.expect_clean();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_that_was_asked_for_is_told_once_it_is_done() {
+    let (app, file) = app_with(&["a"]).await;
+    let (asked, mut done) = (app.reloads(), app.get::<Configs>().reloaded());
+    for names in [&["b"], &["panic"]] {
+        replace(&file, &content(names));
+        app.reload();
+        let number = *asked.borrow();
+        done.wait_for(|done| *done == number).await.unwrap();
+        assert_eq!(app.get::<Follows>().0.current().0, ["b"], "after it, not before");
+    }
+    assert!(status(&app, FOLLOWS).refused);
+    app.stop().await.expect_clean();
+}
