@@ -35,13 +35,16 @@ impl<T> Slots<T> {
         }
     }
 
-    /// The filled slots, in the order of their indexes.
-    pub(super) fn iter(&self) -> impl Iterator<Item = Arc<T>> {
-        self.blocks
-            .iter()
-            .map_while(OnceLock::get)
-            .flat_map(|block| block.iter())
-            .filter_map(ArcSwapOption::load_full)
+    /// The filled slots from an index on, in the order of their indexes, each with its index.
+    pub(super) fn iter_from(&self, first: usize) -> impl Iterator<Item = (usize, Arc<T>)> {
+        let (first_block, first_offset) = place(first);
+        let blocks = self.blocks.iter().map_while(OnceLock::get).enumerate().skip(first_block);
+        blocks.flat_map(move |(number, block)| {
+            let begins = FIRST * ((1 << number) - 1);
+            let skipped = if number == first_block { first_offset } else { 0 };
+            let slots = block.iter().enumerate().skip(skipped);
+            slots.filter_map(move |(offset, slot)| Some((begins + offset, slot.load_full()?)))
+        })
     }
 }
 
@@ -76,8 +79,11 @@ mod tests {
             slots.set(index, Some(Arc::new(index)));
         }
         slots.set(50, None);
-        let seen: Vec<usize> = slots.iter().map(|entry| *entry).collect();
-        let expected: Vec<usize> = (0..100).filter(|index| *index != 50).collect();
-        assert_eq!(seen, expected);
+        for first in [0, 1, 7, 8, 9, 49, 50, 51, 99, 100, CAPACITY, usize::MAX / 2] {
+            let seen: Vec<_> = slots.iter_from(first).map(|(index, entry)| (index, *entry)).collect();
+            let expected: Vec<_> =
+                (first..100).filter(|index| *index != 50).map(|index| (index, index)).collect();
+            assert_eq!(seen, expected, "from {first}");
+        }
     }
 }
