@@ -22,7 +22,84 @@ struct RPCServerSpec @0xfc13c8456771ca68 $Rust.name("RpcServerSpec") {
   # In JSON best as the name of a file, such as "@ca.pem".
 
   maxConns @3 :UInt32;
-  # How many connections may be open, in connections; those beyond are refused. Default: 0, which means the server's own choice.
+  # How many connections may be open, in connections; those beyond are refused. Default: 0, which means 1024.
+
+  bindAddress @4 :Text;
+  # The IP address to listen on. Default: empty, which means every address of the machine. Example: "127.0.0.1"
+
+  crl @5 :Data;
+  # Revocation lists, PEM, one after another. Clients whose certificate is on one of them are refused; so is every client once a list is
+  # past its "next update". Default: empty, which means that nothing is revoked. Bounds: if any, one of each authority that clients'
+  # certificates come from, those between included. In JSON best as the name of a file, such as "@crl.pem".
+
+  grants @6 :List(RPCGrant);
+  # What clients may do, by the names in their certificates. Default: empty, which means that every client that is let in may read.
+  # Bounds: no name twice.
+
+  limits @7 :RPCLimits;
+  # What one client may take. Default: the defaults of its fields.
+
+  maxConnectionAgeSeconds @8 :UInt32 = 3600;
+  # How long a connection may live before the client has to make a new one, in seconds: so long does a client that was let in stay in,
+  # whatever became of its certificate. Default: 3600, an hour. Bounds: 1 or more.
+
+  threads @9 :UInt16;
+  # How many threads serve connections, in threads. Default: 0, which means half as many as the machine has processors, at least one.
+  # Bounds: 0 to 256.
+}
+
+struct RPCLimits @0xb0c5920e1f5892a0 $Rust.name("RpcLimits") {
+  # What one connection may take of a server.
+
+  maxMessageBytes @0 :UInt32 = 1048576;
+  # The largest message, in bytes, of calls and of results. A connection that gets a larger one is closed. Default: 1048576, 1 MiB.
+  # Bounds: 4096 to 268435456.
+
+  maxCalls @1 :UInt32 = 1024;
+  # How many calls of a connection may be in flight, in calls; those beyond are refused. A connection that has as many refusals
+  # open is closed. Default: 1024. Bounds: 1 to 1048576.
+
+  maxHeldBytes @2 :UInt32 = 8388608;
+  # How many bytes the messages of all calls in flight may have together. While it is reached, further calls are refused.
+  # Default: 8388608, 8 MiB. Bounds: 4096 or more.
+
+  maxQueuedBytes @3 :UInt32 = 16777216;
+  # How many bytes may wait to be written to a client that does not read. When it is reached, the connection is closed.
+  # Default: 16777216, 16 MiB. Bounds: not below "maxMessageBytes".
+
+  handshakeMillis @4 :UInt32 = 5000;
+  # How long a client may take from connecting until the end of the TLS handshake, in milliseconds. Default: 5000. Bounds: 1 or more.
+
+  stallMillis @5 :UInt32 = 10000;
+  # How long a client may send nothing of a message that it has begun, or take nothing of what waits for it, in milliseconds.
+  # Default: 10000. Bounds: 1 or more.
+
+  idleSeconds @6 :UInt32 = 600;
+  # How long a connection may be idle, without a message or a call in flight, in seconds; then it is closed. Default: 600. Bounds: 1 or
+  # more.
+}
+
+struct RPCGrant @0xc076dc748ae87068 $Rust.name("RpcGrant") {
+  # What a client may do.
+
+  name @0 :Text;
+  # The client: a name (DNS) in its certificate. No default. Bounds: 1 to 255 bytes. Example: "deploy.example.com"
+
+  role @1 :RPCRole;
+  # What it may do. Default: read.
+}
+
+enum RPCRole @0xf58bd2cc08fa6a8f $Rust.name("RpcRole") {
+  # What a client may do: each role may do what those before it may.
+
+  read @0;
+  # Look, and change nothing.
+
+  operate @1;
+  # Change how the application runs: levels, health checks, reloads.
+
+  admin @2;
+  # All there is, such as ending the application.
 }
 
 struct RPCClientSpec @0xbec6688394d29776 $Rust.name("RpcClientSpec") {
@@ -37,6 +114,30 @@ struct RPCClientSpec @0xbec6688394d29776 $Rust.name("RpcClientSpec") {
   caCert @2 :Data;
   # Certificates of the authorities that the server's certificate may come from, PEM. No default. Bounds: at least one certificate.
   # In JSON best as the name of a file, such as "@ca.pem".
+
+  addresses @3 :List(Text);
+  # Where the server's instances are: host names, IP addresses, or either with a port, such as "10.0.0.7:44228" or "[::1]:44228". Of a
+  # name every address is used. Default: empty, which means the host {domain}_{app}, in hex.
+
+  crl @4 :Data;
+  # Revocation lists, PEM, one after another. Servers whose certificate is on one of them are refused; so is every server once a list is
+  # past its "next update". Default: empty, which means that nothing is revoked. Bounds: if any, one of each authority that servers'
+  # certificates come from, those between included. In JSON best as the name of a file, such as "@crl.pem".
+
+  maxConnections @5 :UInt16 = 8;
+  # How many instances of the server are connected to, in connections; calls are spread over them. Default: 8. Bounds: 1 to 1024.
+
+  callMillis @6 :UInt32 = 10000;
+  # How long a call may take, in milliseconds, unless its caller says otherwise. Default: 10000. Bounds: 1 or more.
+
+  connectMillis @7 :UInt32 = 5000;
+  # How long connecting to an instance may take, TLS handshake included, in milliseconds. Default: 5000. Bounds: 1 or more.
+
+  maxConnectionAgeSeconds @8 :UInt32 = 1800;
+  # How long a connection is used before a new one takes its place, in seconds. Default: 1800, half of the server's. Bounds: 1 or more.
+
+  maxMessageBytes @9 :UInt32 = 1048576;
+  # The largest message that is accepted from the server, in bytes. Default: 1048576, 1 MiB. Bounds: 4096 to 268435456.
 }
 
 struct RPCServiceSpec @0xb6e32df5c504ebf2 $Rust.name("RpcServiceSpec") {

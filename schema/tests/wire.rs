@@ -5,8 +5,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use capnp::introspect::{Introspect, Type, TypeVariant};
-use capnp::schema::{Field, StructSchema};
-use capnp::schema_capnp::{field, value};
+use capnp::schema::{EnumSchema, Enumerant, Field, StructSchema};
+use capnp::schema_capnp::{field, node, value};
 use capnp::traits::HasTypeId;
 use schema::{health_capnp, metrics_capnp, quota_capnp, rpc_capnp};
 
@@ -102,12 +102,29 @@ fn the_rpc_schema_keeps_the_wire() {
             (1, "serverCert", "X509KeyPair", ""),
             (2, "caCert", "Data", ""),
             (3, "maxConns", "UInt32", ""),
+            (4, "bindAddress", "Text", ""),
+            (5, "crl", "Data", ""),
+            (6, "grants", "List(RPCGrant)", ""),
+            (7, "limits", "RPCLimits", ""),
+            (8, "maxConnectionAgeSeconds", "UInt32", "3600"),
+            (9, "threads", "UInt16", ""),
         ],
     );
     check::<rpc_capnp::rpc_client_spec::Owned>(
         0xbec6_6883_94d2_9776,
         "RPCClientSpec",
-        &[spec, (1, "clientCert", "X509KeyPair", ""), (2, "caCert", "Data", "")],
+        &[
+            spec,
+            (1, "clientCert", "X509KeyPair", ""),
+            (2, "caCert", "Data", ""),
+            (3, "addresses", "List(Text)", ""),
+            (4, "crl", "Data", ""),
+            (5, "maxConnections", "UInt16", "8"),
+            (6, "callMillis", "UInt32", "10000"),
+            (7, "connectMillis", "UInt32", "5000"),
+            (8, "maxConnectionAgeSeconds", "UInt32", "1800"),
+            (9, "maxMessageBytes", "UInt32", "1048576"),
+        ],
     );
     check::<rpc_capnp::rpc_service_spec::Owned>(
         0xb6e3_2df5_c504_ebf2,
@@ -124,6 +141,30 @@ fn the_rpc_schema_keeps_the_wire() {
         "X509KeyPair",
         &[(0, "key", "Data", ""), (1, "cert", "Data", "")],
     );
+}
+
+#[test]
+fn the_limits_and_grants_of_rpc_servers_keep_the_wire() {
+    check::<rpc_capnp::rpc_limits::Owned>(
+        0xb0c5_920e_1f58_92a0,
+        "RPCLimits",
+        &[
+            (0, "maxMessageBytes", "UInt32", "1048576"),
+            (1, "maxCalls", "UInt32", "1024"),
+            (2, "maxHeldBytes", "UInt32", "8388608"),
+            (3, "maxQueuedBytes", "UInt32", "16777216"),
+            (4, "handshakeMillis", "UInt32", "5000"),
+            (5, "stallMillis", "UInt32", "10000"),
+            (6, "idleSeconds", "UInt32", "600"),
+        ],
+    );
+    check::<rpc_capnp::rpc_grant::Owned>(
+        0xc076_dc74_8ae8_7068,
+        "RPCGrant",
+        &[(0, "name", "Text", ""), (1, "role", "RPCRole", "")],
+    );
+    let roles = [(0, "read"), (1, "operate"), (2, "admin")].map(|(ordinal, name)| (ordinal, name.to_owned()));
+    assert_eq!(enumerants::<rpc_capnp::RpcRole>(), (0xf58b_d2cc_08fa_6a8f, roles.to_vec()));
 }
 
 #[test]
@@ -218,6 +259,7 @@ fn default(of: value::Reader<'_>) -> String {
         value::Uint32(number) => u64::from(number),
         value::Uint64(number) => number,
         value::Bool(bit) => u64::from(bit),
+        value::Enum(ordinal) => u64::from(ordinal),
         value::Text(text) => return text.unwrap().to_string().unwrap(),
         value::Data(data) => return String::from_utf8(data.unwrap().to_vec()).unwrap(),
         value::List(list) if list.is_null() => 0,
@@ -231,6 +273,7 @@ fn type_name(of: Type) -> String {
     match of.which() {
         TypeVariant::List(element) => format!("List({})", type_name(element)),
         TypeVariant::Struct(_) => struct_name(of),
+        TypeVariant::Enum(raw) => last_name(EnumSchema::from(raw).get_proto()),
         TypeVariant::UInt8 => "UInt8".to_owned(),
         TypeVariant::UInt16 => "UInt16".to_owned(),
         TypeVariant::UInt32 => "UInt32".to_owned(),
@@ -240,8 +283,21 @@ fn type_name(of: Type) -> String {
 }
 
 fn struct_name(of: Type) -> String {
-    let full = schema_of(of).get_proto().get_display_name().unwrap().to_string().unwrap();
+    last_name(schema_of(of).get_proto())
+}
+
+fn last_name(node: node::Reader<'_>) -> String {
+    let full = node.get_display_name().unwrap().to_string().unwrap();
     full.rsplit(':').next().unwrap().to_owned()
+}
+
+/// The id of an enum, and its members by ordinal.
+fn enumerants<T: Introspect>() -> (u64, Vec<(u16, String)>) {
+    let TypeVariant::Enum(raw) = T::introspect().which() else { panic!("no enum") };
+    let schema = EnumSchema::from(raw);
+    let named = |member: Enumerant| member.get_proto().get_name().unwrap().to_string().unwrap();
+    let members = schema.get_enumerants().unwrap().iter().map(|member| (member.get_ordinal(), named(member)));
+    (schema.get_proto().get_id(), members.collect())
 }
 
 fn schema_of(of: Type) -> StructSchema {
