@@ -1,20 +1,26 @@
 //! Tests of the platform metrics.
 
 use super::{
-    CONFIG_REFUSED, CONFIG_RELOADS, LOG_RECORDS, LOG_RECORDS_DROPPED, SERIES_OVERFLOWED, SERVICE_DEATHS,
-    SERVICE_RESTARTS, SERVICE_UP,
+    APP_READY, BUILD_INFO, CONFIG_LOAD_TIME, CONFIG_REFUSED, CONFIG_RELOADS, LOG_RECORDS,
+    LOG_RECORDS_DROPPED, SERIES_OVERFLOWED, SERVICE_DEATHS, SERVICE_INFO, SERVICE_RESTARTS,
+    SERVICE_START_DURATION, SERVICE_START_TIME, SERVICE_STATE, SERVICE_TASKS, SERVICE_UP,
 };
 use crate::testing::TestMetrics as _;
 use crate::{CounterVectorSpec, METRICS_SERVICE_ID, Metrics};
 use app_core::prelude::*;
 use app_core::testing::{TestApp, runs};
-use app_core::{APP_SERVICE, KillReason};
+use app_core::{APP_SERVICE, KillReason, ServiceDescriptor};
 use std::fs;
+use std::time::SystemTime;
 
 const SEVEN: ServiceId = ServiceId::new(7);
 
 async fn app() -> TestApp {
     TestApp::builder().linked([METRICS_SERVICE_ID]).service(runs(SEVEN, "seven")).start().await
+}
+
+fn seconds_since_1970(at: SystemTime) -> f64 {
+    at.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64()
 }
 
 #[tokio::test]
@@ -25,13 +31,55 @@ async fn each_service_shows_whether_it_runs_and_how_often_it_died() {
     app.scrape();
     assert_eq!(app.metric(APP_SERVICE, SERVICE_UP, labels), 1.0);
     assert_eq!(app.metric(APP_SERVICE, SERVICE_UP, [&METRICS_SERVICE_ID.hex(), "metrics"]), 1.0);
+    assert_eq!(app.metric(APP_SERVICE, SERVICE_STATE, ["7", "seven", "running"]), 1.0);
+    assert_eq!(app.metric(APP_SERVICE, APP_READY, []), 1.0);
     let seven = (*app).service(SEVEN).expect("it is registered");
     seven.kill(KillReason::Failed(errors::BUG.error(SEVEN).message("as it should").build()));
     seven.dead().await;
     app.scrape();
     assert_eq!(app.metric(APP_SERVICE, SERVICE_UP, labels), 0.0);
+    assert_eq!(app.metric(APP_SERVICE, SERVICE_STATE, ["7", "seven", "running"]), 0.0);
+    assert_eq!(app.metric(APP_SERVICE, SERVICE_STATE, ["7", "seven", "failed"]), 1.0);
+    assert_eq!(app.metric(APP_SERVICE, APP_READY, []), 0.0);
     assert_eq!(app.metric(APP_SERVICE, SERVICE_DEATHS, labels), 1.0);
     assert_eq!(app.metric(APP_SERVICE, SERVICE_RESTARTS, labels), 0.0);
+}
+
+#[tokio::test]
+async fn each_service_shows_when_it_was_started_how_long_that_took_and_how_many_tasks_it_has() {
+    async fn start(service: Service) -> Result<(), Error> {
+        let (one, other) = (service.clone(), service.clone());
+        service.spawn("waits", async move { one.dying().await })?;
+        service.spawn("waits too", async move { other.dying().await })
+    }
+    let seven = ServiceDescriptor::of(SEVEN, "seven", start);
+    let before = seconds_since_1970(SystemTime::now());
+    let app = TestApp::builder().linked([METRICS_SERVICE_ID]).service(seven).start().await;
+    let after = seconds_since_1970(SystemTime::now());
+    app.scrape();
+    let labels = ["7", "seven"];
+    let started = app.metric(APP_SERVICE, SERVICE_START_TIME, labels);
+    assert!((before..=after).contains(&started), "{before} {started} {after}");
+    let took = app.service_statuses().into_iter().find(|status| status.id == SEVEN).unwrap().start_took;
+    assert_eq!(app.metric(APP_SERVICE, SERVICE_START_DURATION, labels), took.unwrap().as_secs_f64());
+    assert_eq!(app.metric(APP_SERVICE, SERVICE_TASKS, labels), 2.0);
+    app.stop().await.expect_clean();
+}
+
+#[tokio::test]
+async fn the_build_and_the_packages_of_services_are_shown() {
+    let app = app().await;
+    let text = app.scrape();
+    let version = env!("CARGO_PKG_VERSION");
+    let metrics = [&METRICS_SERVICE_ID.hex(), "metrics", "app-metrics", version];
+    assert_eq!(app.metric(APP_SERVICE, SERVICE_INFO, metrics), 1.0);
+    let name = BUILD_INFO.prometheus_name(APP_SERVICE);
+    let build = text.lines().find(|line| line.starts_with(&format!("{name}{{"))).unwrap();
+    let of = |label: &str| build.split(&format!("{label}=\"")).nth(1).unwrap().split('"').next().unwrap();
+    assert_eq!(of("version"), version);
+    assert!(of("rustc").starts_with("1."), "{build}");
+    assert!(of("target").starts_with(std::env::consts::ARCH), "{build}");
+    assert!(["debug", "release"].contains(&of("profile")), "{build}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -42,6 +90,8 @@ async fn a_config_that_is_refused_while_its_service_runs_shows_until_it_is_mende
     let refusals = [labels[0], labels[1], "refused"];
     app.scrape();
     assert_eq!(app.metric(APP_SERVICE, CONFIG_REFUSED, labels), 0.0);
+    let loaded = app.metric(APP_SERVICE, CONFIG_LOAD_TIME, labels);
+    assert!(loaded > 0.0 && loaded <= seconds_since_1970(SystemTime::now()), "{loaded}");
     fs::write(&file, "no config").unwrap();
     tokio::time::sleep(Duration::from_secs(5)).await;
     app.scrape();

@@ -1,0 +1,40 @@
+//! What the program was built from, and how.
+
+use super::Declare;
+use crate::MetricDoc;
+use app_core::APP_SERVICE;
+use app_core::prelude::*;
+
+ids! {
+    /// What the program was built with: gauge vector, labels `version` (of the platform), `rustc`, `target` and `profile`,
+    /// always 1.
+    pub BUILD_INFO: MetricId = 0x3294_38b8_07f4_dc4a, "build_info";
+}
+
+const BUILD: MetricDoc = MetricDoc::gauge_vector(
+    APP_SERVICE,
+    BUILD_INFO,
+    "What the program was built with: always 1.",
+    &[
+        ("version", "the version of the platform; those of services are in `service_info`"),
+        ("rustc", "the version of the compiler"),
+        ("target", "what it was built for, such as `x86_64-unknown-linux-gnu`"),
+        ("profile", "`release` or `debug`"),
+    ],
+)
+.unit("1")
+.meaning("The release id is a label of every metric, `release`.")
+.queries(&[
+    ("Instances by release and compiler", "count by (release, version, rustc) (METRIC)"),
+    ("Instances that were not built for production", "METRIC{profile!=\"release\"}"),
+]);
+
+crate::document! { BUILD }
+
+/// Shows it, once and for all.
+pub(super) fn register(declare: &Declare<'_>) -> Result<(), Error> {
+    let version = env!("CARGO_PKG_VERSION");
+    let (rustc, target, profile) = (env!("BUILD_RUSTC"), env!("BUILD_TARGET"), env!("BUILD_PROFILE"));
+    declare.gauges(&BUILD)?.with([version, rustc, target, profile])?.set(1.0);
+    Ok(())
+}

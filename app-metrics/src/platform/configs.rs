@@ -1,0 +1,94 @@
+//! Metrics of configs that change, or should, while their services run.
+
+use super::{Declare, flag, raise, services::SERVICE_LABELS, set};
+use crate::{CounterVector, GaugeVector, MetricDoc};
+use app_config::{Configs, ReloadStatus};
+use app_core::APP_SERVICE;
+use app_core::prelude::*;
+use std::time::SystemTime;
+
+ids! {
+    /// Whether what is in the file of each service's config was refused when it was last read, so that the service runs on
+    /// an older one, and a start would be refused: gauge vector, labels `service` (hex) and `name`, 1 or 0.
+    pub CONFIG_REFUSED: MetricId = 0x8d22_0c39_7c33_a6b8, "config_refused";
+    /// What became of the configs that changed while their services ran: counter vector, labels `service` (hex), `name` and
+    /// `outcome` (`reloaded`, `refused`), changes.
+    pub CONFIG_RELOADS: MetricId = 0x91e8_3be5_c978_7be3, "config_reloads";
+    /// When each service got the config that it runs on: gauge vector, labels `service` (hex) and `name`, seconds since
+    /// 1970.
+    pub CONFIG_LOAD_TIME: MetricId = 0x55a8_b90d_ef8a_93d9, "config_load_time";
+}
+
+const REFUSED: MetricDoc = MetricDoc::gauge_vector(
+    APP_SERVICE,
+    CONFIG_REFUSED,
+    "Whether what is in the file of the service's config was refused.",
+    SERVICE_LABELS,
+)
+.unit("1 or 0")
+.meaning("The service runs on the config from before, and would not start again. The log has what is wrong with the file.")
+.queries(&[("Services that run on an older config than is in their file", "METRIC == 1")]);
+
+const RELOADS: MetricDoc = MetricDoc::counter_vector(
+    APP_SERVICE,
+    CONFIG_RELOADS,
+    "Changes of the service's config while it ran, by outcome.",
+    &[
+        ("service", "id of the service, in hexadecimal"),
+        ("name", "its name"),
+        ("outcome", "`reloaded` or `refused`"),
+    ],
+)
+.unit("changes")
+.queries(&[("Changes in the last day", "increase(METRIC[1d]) > 0")]);
+
+const LOAD_TIME: MetricDoc = MetricDoc::gauge_vector(
+    APP_SERVICE,
+    CONFIG_LOAD_TIME,
+    "When the service got the config that it runs on, in seconds since 1970.",
+    SERVICE_LABELS,
+)
+.unit("seconds since 1970")
+.queries(&[
+    ("Age of each config in seconds", "time() - METRIC"),
+    (
+        "Instances that did not get a new config with the others",
+        "METRIC < on (name) group_left max by (name) (METRIC) - 300",
+    ),
+]);
+
+crate::document! { REFUSED, RELOADS, LOAD_TIME }
+
+/// The metrics of configs.
+#[derive(Debug)]
+pub(super) struct ConfigMetrics {
+    refused: GaugeVector,
+    reloads: CounterVector,
+    load_time: GaugeVector,
+}
+
+impl ConfigMetrics {
+    pub(super) fn register(declare: &Declare<'_>) -> Result<Self, Error> {
+        Ok(Self {
+            refused: declare.gauges(&REFUSED)?,
+            reloads: declare.counters(&RELOADS)?,
+            load_time: declare.gauges(&LOAD_TIME)?,
+        })
+    }
+
+    pub(super) fn show(&self, app: &App) {
+        // Without config there is no config service.
+        let statuses = app.get::<Configs>().map(|configs| configs.reload_statuses());
+        statuses.unwrap_or_default().iter().for_each(|status| self.show_config(status));
+    }
+
+    fn show_config(&self, status: &ReloadStatus) {
+        let (id, name) = (status.service.hex(), status.service.name().unwrap_or_default());
+        set(&self.refused, [&id, name], flag(status.refused));
+        raise(&self.reloads, [&id, name, "reloaded"], status.reloads);
+        raise(&self.reloads, [&id, name, "refused"], status.refusals);
+        if let Ok(since) = status.since.duration_since(SystemTime::UNIX_EPOCH) {
+            set(&self.load_time, [&id, name], since.as_secs_f64());
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Metrics of services: which run, since when, how often they died, and what they were built from.
+
+use super::{Declare, flag, raise, set};
+use crate::{CounterVector, GaugeVector, MetricDoc};
+use app_core::prelude::*;
+use app_core::{APP_SERVICE, ServiceState, ServiceStatus, linked_services};
+use std::time::SystemTime;
+
+ids! {
+    /// Whether every service runs and the application is not stopping: gauge, 1 or 0.
+    pub APP_READY: MetricId = 0x632f_47b8_993a_d469, "app_ready";
+    /// Whether each service runs: gauge vector, labels `service` (hex) and `name`, 1 or 0.
+    pub SERVICE_UP: MetricId = 0xa9ad_f58c_ee4a_6143, "service_up";
+    /// Where each service is in its life: gauge vector, labels `service` (hex), `name` and `state`, 1 or 0.
+    pub SERVICE_STATE: MetricId = 0x97e3_08f4_eb64_4119, "service_state";
+    /// When each service began to run: gauge vector, labels `service` (hex) and `name`, seconds since 1970.
+    pub SERVICE_START_TIME: MetricId = 0x1851_1658_1123_4b7d, "service_start_time";
+    /// How long the start function of each service ran: gauge vector, labels `service` (hex) and `name`, seconds.
+    pub SERVICE_START_DURATION: MetricId = 0x002b_a4d6_5817_b62f, "service_start_duration";
+    /// How often each service was restarted: counter vector, labels `service` (hex) and `name`, restarts.
+    pub SERVICE_RESTARTS: MetricId = 0x8d39_a82f_8d68_06be, "service_restarts";
+    /// How often each service died while the application was not stopping: counter vector, labels `service` (hex) and
+    /// `name`, deaths.
+    pub SERVICE_DEATHS: MetricId = 0x8c4a_e2a3_5c98_9a43, "service_deaths";
+    /// Tasks of each service that have not finished: gauge vector, labels `service` (hex) and `name`, tasks.
+    pub SERVICE_TASKS: MetricId = 0xe455_7020_dbb2_4817, "service_tasks";
+    /// The package that each linked service is of: gauge vector, labels `service` (hex), `name`, `package` and `version`,
+    /// always 1.
+    pub SERVICE_INFO: MetricId = 0xb360_d682_8c2e_11e2, "service_info";
+}
+
+/// Of every metric of one service.
+pub(super) const SERVICE_LABELS: &[(&str, &str)] =
+    &[("service", "id of the service, in hexadecimal"), ("name", "its name")];
+
+const READY: MetricDoc = MetricDoc::gauge(
+    APP_SERVICE,
+    APP_READY,
+    "Whether every service runs and the application is not stopping.",
+)
+.unit("1 or 0")
+.meaning(
+    "`/readyz` also asks the critical health checks, and says why it is not ready; see `service_up` for which service.",
+)
+.queries(&[
+    ("Instances that are not ready", "METRIC == 0"),
+    ("Part of the last day that each was ready", "avg_over_time(METRIC[1d])"),
+]);
+
+const UP: MetricDoc =
+    MetricDoc::gauge_vector(APP_SERVICE, SERVICE_UP, "Whether the service runs.", SERVICE_LABELS)
+        .unit("1 or 0")
+        .meaning("0 also while it starts and while it stops.")
+        .queries(&[
+            ("Services that do not run", "METRIC == 0"),
+            ("How many of the instances run each", "sum by (name) (METRIC)"),
+        ]);
+
+const STATE: MetricDoc = MetricDoc::gauge_vector(
+    APP_SERVICE,
+    SERVICE_STATE,
+    "Where the service is in its life: 1 for the state that it is in.",
+    &[
+        ("service", "id of the service, in hexadecimal"),
+        ("name", "its name"),
+        ("state", "`registered`, `starting`, `running`, `stopping`, `stopped` or `failed`"),
+    ],
+)
+.unit("1 or 0")
+.meaning(
+    "`stopped` died because it was asked to, `failed` of an error or a panic; the log record of the death has the reason.",
+)
+.queries(&[("What state each is in", "METRIC == 1"), ("Services that failed", "METRIC{state=\"failed\"} == 1")]);
+
+const START_TIME: MetricDoc = MetricDoc::gauge_vector(
+    APP_SERVICE,
+    SERVICE_START_TIME,
+    "When the service began to run, in seconds since 1970.",
+    SERVICE_LABELS,
+)
+.unit("seconds since 1970")
+.meaning("Not there before. Its uptime is what has passed since, if it runs.")
+.queries(&[
+    ("Uptime in seconds", "time() - METRIC"),
+    ("How often it was started in the last day", "changes(METRIC[1d])"),
+]);
+
+const START_DURATION: MetricDoc = MetricDoc::gauge_vector(
+    APP_SERVICE,
+    SERVICE_START_DURATION,
+    "How long the service took to start, in seconds.",
+    SERVICE_LABELS,
+)
+.unit("seconds")
+.meaning("From the call of its start function to its return, without the wait for its dependencies; the last start.")
+.queries(&[("The slowest to start", "topk(5, METRIC)")]);
+
+const RESTARTS: MetricDoc =
+    MetricDoc::counter_vector(APP_SERVICE, SERVICE_RESTARTS, "Restarts of the service.", SERVICE_LABELS)
+        .unit("restarts")
+        .meaning("Those that took it along because a service that it needs was restarted count too.")
+        .queries(&[("Restarts in the last hour", "increase(METRIC[1h]) > 0")]);
+
+const DEATHS: MetricDoc = MetricDoc::counter_vector(
+    APP_SERVICE,
+    SERVICE_DEATHS,
+    "Deaths of the service while the app ran.",
+    SERVICE_LABELS,
+)
+.unit("deaths")
+.meaning("Whatever the reason: a failure, or because it was asked to.")
+.queries(&[("Deaths in the last hour", "increase(METRIC[1h]) > 0")]);
+
+const TASKS: MetricDoc = MetricDoc::gauge_vector(
+    APP_SERVICE,
+    SERVICE_TASKS,
+    "Tasks of the service that have not finished.",
+    SERVICE_LABELS,
+)
+.unit("tasks")
+.meaning("One that grows and grows is a leak; the stack dump names the tasks.")
+.queries(&[("Growth in the last hour", "delta(METRIC[1h])")]);
+
+const INFO: MetricDoc = MetricDoc::gauge_vector(
+    APP_SERVICE,
+    SERVICE_INFO,
+    "The package and version that the service is of: always 1.",
+    &[
+        ("service", "id of the service, in hexadecimal"),
+        ("name", "its name"),
+        ("package", "the package that it was built from"),
+        ("version", "the version of the package"),
+    ],
+)
+.unit("1")
+.meaning("Every service that is linked into the program.")
+.queries(&[("Instances by version", "count by (name, version) (METRIC)")]);
+
+crate::document! { READY, UP, STATE, START_TIME, START_DURATION, RESTARTS, DEATHS, TASKS, INFO }
+
+const STATES: [ServiceState; 6] = [
+    ServiceState::Registered,
+    ServiceState::Starting,
+    ServiceState::Running,
+    ServiceState::Stopping,
+    ServiceState::Stopped,
+    ServiceState::Failed,
+];
+
+/// The metrics of services.
+#[derive(Debug)]
+pub(super) struct Services {
+    ready: crate::Gauge,
+    up: GaugeVector,
+    state: GaugeVector,
+    start_time: GaugeVector,
+    start_duration: GaugeVector,
+    restarts: CounterVector,
+    deaths: CounterVector,
+    tasks: GaugeVector,
+}
+
+impl Services {
+    pub(super) fn register(declare: &Declare<'_>) -> Result<Self, Error> {
+        let info = declare.gauges(&INFO)?;
+        for service in linked_services() {
+            let (id, origin) = (service.id().hex(), service.origin());
+            info.with([&id, service.name(), origin.package, origin.version])?.set(1.0);
+        }
+        Ok(Self {
+            ready: declare.gauge(&READY)?,
+            up: declare.gauges(&UP)?,
+            state: declare.gauges(&STATE)?,
+            start_time: declare.gauges(&START_TIME)?,
+            start_duration: declare.gauges(&START_DURATION)?,
+            restarts: declare.counters(&RESTARTS)?,
+            deaths: declare.counters(&DEATHS)?,
+            tasks: declare.gauges(&TASKS)?,
+        })
+    }
+
+    pub(super) fn show(&self, app: &App) {
+        self.ready.set(flag(app.readiness().ready()));
+        for status in app.service_statuses() {
+            let tasks = app.service(status.id).map_or(0, |service| service.tasks().len());
+            self.show_service(&status, tasks);
+        }
+    }
+
+    fn show_service(&self, status: &ServiceStatus, tasks: usize) {
+        let id = status.id.hex();
+        let labels = [id.as_str(), status.name.as_str()];
+        set(&self.up, labels, flag(status.state == ServiceState::Running));
+        for state in STATES {
+            set(&self.state, [labels[0], labels[1], state.as_str()], flag(state == status.state));
+        }
+        let since = status.started_on.and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
+        if let Some(since) = since {
+            set(&self.start_time, labels, since.as_secs_f64());
+        }
+        if let Some(took) = status.start_took {
+            set(&self.start_duration, labels, took.as_secs_f64());
+        }
+        raise(&self.restarts, labels, 0);
+        raise(&self.deaths, labels, status.deaths);
+        set(&self.tasks, labels, tasks as f64);
+    }
+}

@@ -1,0 +1,47 @@
+//! Metrics of the metrics themselves.
+
+use super::{Declare, raise};
+use crate::registry::Snapshot;
+use crate::{CounterVector, MetricDoc};
+use app_core::APP_SERVICE;
+use app_core::prelude::*;
+
+ids! {
+    /// Values that went to a vector's overflow series: counter vector, label `metric` (the name of the vector), lookups.
+    pub SERIES_OVERFLOWED: MetricId = 0xdd7f_cc43_c5a8_2e2f, "series_overflowed";
+}
+
+const OVERFLOWED: MetricDoc = MetricDoc::counter_vector(
+    APP_SERVICE,
+    SERIES_OVERFLOWED,
+    "Lookups of a vector's series that got the overflow series, by name of the vector.",
+    &[("metric", "name of the vector in Prometheus")],
+)
+.unit("lookups")
+.meaning(
+    "The vector has as many series as it may have (`maxSeriesPerVector` in the config of the service `metrics`), or a label \
+     value was too long. What is counted under further label values goes to one series, all of whose labels are `overflow`.",
+)
+.queries(&[("Vectors that overflow", "increase(METRIC[1h]) > 0")]);
+
+crate::document! { OVERFLOWED }
+
+/// What of a snapshot's vectors overflowed.
+#[derive(Debug)]
+pub(super) struct Vectors {
+    overflowed: CounterVector,
+}
+
+impl Vectors {
+    pub(super) fn register(declare: &Declare<'_>) -> Result<Self, Error> {
+        Ok(Self { overflowed: declare.counters(&OVERFLOWED)? })
+    }
+
+    pub(super) fn show(&self, snapshot: &Snapshot) {
+        for family in &snapshot.families {
+            if let Some(overflowed) = family.instrument.overflowed().filter(|overflowed| *overflowed > 0) {
+                raise(&self.overflowed, [&family.name], overflowed);
+            }
+        }
+    }
+}
