@@ -112,7 +112,7 @@ fn encode(c: &mut Criterion) {
             own.with([&rule.to_string(), "granted"]).unwrap().set(rule as f64);
             theirs.get_or_create_owned(&labels(&rule.to_string())).set(i64::try_from(rule).unwrap());
         }
-        group.bench_function(format!("app-metrics/{series}"), |b| b.iter(|| metrics.encode().unwrap()));
+        group.bench_function(format!("app-metrics/{series}"), |b| b.iter(|| metrics.encode()));
         let constant = metrics.registry().metric_spec_labels(SERVICE);
         let constant = constant.iter().map(|(name, value)| ((*name).into(), value.clone().into()));
         let mut registry = Registry::with_labels(constant);

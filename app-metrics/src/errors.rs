@@ -19,7 +19,3 @@ pub const HTTP_BIND_FAILED: ErrSpec =
 /// Two contributed routes have one path, or a path is none.
 pub const ROUTE_INVALID: ErrSpec =
     ErrSpec::new(ErrorId::new(0xc081_9a4a_99f6_f59b), ErrorType::Bug, ErrorSeverity::High);
-
-/// The metrics could not be written; a bug of this crate.
-pub const ENCODING_FAILED: ErrSpec =
-    ErrSpec::new(ErrorId::new(0x85b7_d1f1_05c6_ef4f), ErrorType::Bug, ErrorSeverity::Medium);

@@ -1,17 +1,20 @@
-//! What a scrape reads: the Prometheus text format 0.0.4.
+//! What a scrape reads: the Prometheus text format 0.0.4, or OpenMetrics 1.0.
 //!
-//! The encoder is that of `prometheus-client`, which writes OpenMetrics. What 0.0.4 needs otherwise is done here:
-//! a counter is announced as one and its sample is written as a gauge's is, since only that keeps its exact name (a
-//! counter's always gets `_total`); help is escaped, since the library doesn't; there is no `# EOF`, which 0.0.4 takes for
-//! a comment. The OpenMetrics form is the same walk with the library's own counter, `_total` and end.
+//! A [`Scrape`] is a walk over a snapshot of the metrics that writes as much as it is asked for and goes on later. So an
+//! answer of any length needs the memory of a slice, and whoever sends it can let others run between two slices. It
+//! takes no lock that counting needs.
+//!
+//! The writing is done here, since the formats are two dozen lines and `prometheus-client` has only one of them: it
+//! knows no 0.0.4, whose counters keep their exact names, escapes no help, writes infinities as no parser promises to
+//! read them, and can't stop inside of a family. A test compares what both write of the same metrics.
 
+mod format;
+mod line;
 mod process;
+mod scrape;
 #[cfg(test)]
 mod tests;
-mod text;
 
+pub(crate) use format::Format;
 pub(crate) use process::ProcessMetrics;
-pub(crate) use text::encode;
-
-/// The content type of what [`encode`] writes.
-pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+pub(crate) use scrape::Scrape;

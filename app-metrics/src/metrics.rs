@@ -1,10 +1,10 @@
 //! The handle of the metrics service: what services register their metrics with.
 
-use crate::exposition::{self, ProcessMetrics};
+use crate::exposition::{Format, ProcessMetrics, Scrape};
 use crate::family::Spec;
 use crate::platform::Platform;
 use crate::route::RouteResponse;
-use crate::spec::Origin;
+use crate::spec::{Origin, label_text};
 use crate::{
     Counter, CounterSpec, CounterVector, CounterVectorSpec, Gauge, GaugeSpec, GaugeVector, GaugeVectorSpec,
     Histogram, HistogramSpec, HistogramVector, HistogramVectorSpec, METRICS_SERVICE_ID, MetricRegistry,
@@ -92,33 +92,27 @@ impl Metrics {
     }
 
     /// What a scrape reads: all metrics, the platform's and the process' too, in the text format 0.0.4.
-    ///
-    /// # Errors
-    /// [`ENCODING_FAILED`](crate::errors::ENCODING_FAILED), which would be a bug.
-    pub fn encode(&self) -> Result<String, Error> {
-        let Inner { service, registry, platform, last_bytes, .. } = &*self.0;
-        let snapshot = platform.refresh(service.app(), registry);
-        let process = ProcessMetrics::read(registry.metric_spec_labels(app_core::APP_SERVICE));
+    #[must_use]
+    pub fn encode(&self) -> String {
         // Room for a little growth, so that the text is seldom copied while it is written.
-        let room = last_bytes.load(Ordering::Relaxed);
+        let room = self.0.last_bytes.load(Ordering::Relaxed);
         let mut text = String::with_capacity(room + room / 16);
-        exposition::encode(&mut text, snapshot, Some(process)).map_err(|cause| {
-            let failed = crate::errors::ENCODING_FAILED.error(METRICS_SERVICE_ID);
-            failed.cause(cause).message("the metrics could not be written").build()
-        })?;
-        last_bytes.store(text.len(), Ordering::Relaxed);
-        Ok(text)
+        self.scrape(Format::Text).write(&mut text, usize::MAX);
+        self.0.last_bytes.store(text.len(), Ordering::Relaxed);
+        text
+    }
+
+    /// A scrape of all that there is now.
+    pub(crate) fn scrape(&self, format: Format) -> Scrape {
+        let Inner { service, registry, platform, .. } = &*self.0;
+        let snapshot = platform.refresh(service.app(), registry);
+        let labels = label_text(registry.metric_spec_labels(app_core::APP_SERVICE).as_ref());
+        Scrape::new(format, snapshot, ProcessMetrics::read(labels))
     }
 
     /// The answer to a scrape.
     pub(crate) fn exposition(&self) -> RouteResponse {
-        match self.encode() {
-            Ok(text) => RouteResponse::new(200, exposition::CONTENT_TYPE, text),
-            Err(error) => {
-                error!(self.0.service.log(), "a scrape failed"; "err" => error.to_string());
-                RouteResponse::text(500, format!("{error}\n"))
-            }
-        }
+        RouteResponse::new(200, Format::Text.content_type(), self.encode())
     }
 
     pub(crate) fn listens_on(&self, address: SocketAddr) {

@@ -12,7 +12,7 @@ mod tests;
 
 use crate::errors::{METRIC_SPEC_CONFLICT, METRIC_SPEC_INVALID};
 use crate::family::{Instrument, Registered, Spec};
-use crate::spec::{Kind, Origin, Shape, constant_labels, problems};
+use crate::spec::{Kind, Origin, Shape, constant_labels, label_text, problems};
 use app_core::Identity;
 use app_errors::Error;
 use app_ids::{MetricId, ServiceId};
@@ -43,15 +43,16 @@ pub struct MetricRegistry {
 #[derive(Default)]
 struct Families {
     by_key: BTreeMap<Key, Arc<Family>>,
-    /// The constant labels, shared by all metrics of a service.
-    labels: HashMap<ServiceId, Arc<ConstantLabels>>,
+    /// The constant labels, shared by all metrics of a service, and the same as a scrape writes them.
+    labels: HashMap<ServiceId, (Arc<ConstantLabels>, Arc<str>)>,
 }
 
 /// A registered metric with all that a scrape writes about it except the values.
 #[derive(Debug)]
 pub(crate) struct Family {
     pub(crate) name: String,
-    pub(crate) labels: Arc<ConstantLabels>,
+    /// The constant labels as they are written.
+    pub(crate) label_text: Arc<str>,
     pub(crate) instrument: Instrument,
 }
 
@@ -70,7 +71,7 @@ impl MetricRegistry {
     /// each service.
     #[must_use]
     pub fn metric_spec_labels(&self, service: ServiceId) -> Arc<ConstantLabels> {
-        if let Some(labels) = self.families.read().labels.get(&service) {
+        if let Some((labels, _)) = self.families.read().labels.get(&service) {
             return Arc::clone(labels);
         }
         Arc::new(constant_labels(&self.identity, service))
@@ -90,15 +91,16 @@ impl MetricRegistry {
                 _ => Err(conflict(&family.instrument, &spec.shape())),
             };
         }
-        let labels = families
-            .labels
-            .entry(key.0)
-            .or_insert_with(|| Arc::new(constant_labels(&self.identity, key.0)))
-            .clone();
+        let labels = || {
+            let labels = constant_labels(&self.identity, key.0);
+            let text = label_text(&labels).into();
+            (Arc::new(labels), text)
+        };
+        let label_text = Arc::clone(&families.labels.entry(key.0).or_insert_with(labels).1);
         let registered = spec.register(self.max_series_per_vector);
         let metric = registered.metric().clone();
         let name = key.1.prometheus_name(key.0);
-        families.by_key.insert(key, Arc::new(Family { name, labels, instrument: S::wrap(registered) }));
+        families.by_key.insert(key, Arc::new(Family { name, label_text, instrument: S::wrap(registered) }));
         Ok(metric)
     }
 

@@ -12,8 +12,8 @@ mod validate;
 pub use kinds::{
     CounterSpec, CounterVectorSpec, GaugeSpec, GaugeVectorSpec, HistogramSpec, HistogramVectorSpec,
 };
-pub(crate) use names::constant_labels;
 pub use names::{CONSTANT_LABELS, prometheus_name};
+pub(crate) use names::{constant_labels, label_text};
 pub(crate) use validate::{Field, Origin, Shape, problems};
 
 use app_ids::{MetricId, ServiceId};

@@ -31,9 +31,6 @@ impl TestMetrics for TestApp {
     }
 
     fn scrape(&self) -> String {
-        match self.get::<Metrics>().encode() {
-            Ok(text) => text,
-            Err(error) => panic!("{error:#}"),
-        }
+        self.get::<Metrics>().encode()
     }
 }

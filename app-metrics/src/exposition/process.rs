@@ -2,14 +2,14 @@
 //!
 //! Read from `/proc` when scraped. What can't be read is left out: no value is better than a wrong one.
 
-use crate::registry::ConstantLabels;
 use procfs::process::{LimitValue, Process};
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 /// The process' own metrics at one moment.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct ProcessMetrics {
-    pub(super) labels: Arc<ConstantLabels>,
+    /// As they are written.
+    pub(super) labels: String,
     pub(super) samples: Vec<ProcessSample>,
 }
 
@@ -23,7 +23,7 @@ pub(super) struct ProcessSample {
 
 impl ProcessMetrics {
     /// Reads them. Takes some 100 microseconds, mostly to count the open files.
-    pub(crate) fn read(labels: Arc<ConstantLabels>) -> Self {
+    pub(crate) fn read(labels: String) -> Self {
         let mut samples = Vec::new();
         if let Ok(process) = Process::myself() {
             read_stat(&process, &mut samples);

@@ -1,6 +1,7 @@
 //! Tests of the text format.
 
-use super::{ProcessMetrics, encode};
+use super::scrape::Progress;
+use super::{Format, ProcessMetrics, Scrape};
 use crate::registry::MetricRegistry;
 use crate::spec::Origin;
 use crate::{CounterSpec, CounterVectorSpec, GaugeSpec, GaugeVectorSpec, HistogramSpec, HistogramVectorSpec};
@@ -27,8 +28,13 @@ fn id(metric: u64) -> MetricId {
 }
 
 fn text(registry: &MetricRegistry) -> String {
+    written(registry, Format::Text)
+}
+
+fn written(registry: &MetricRegistry, format: Format) -> String {
     let mut out = String::new();
-    encode(&mut out, registry.snapshot(), None).unwrap();
+    let mut scrape = Scrape::new(format, registry.snapshot(), ProcessMetrics::default());
+    assert_eq!(scrape.write(&mut out, usize::MAX), Progress::Done);
     out
 }
 
@@ -60,11 +66,11 @@ fn each_family_has_one_help_and_type_and_its_samples() {
         format!("op_a_d{{{LABELS},rule=\"r2\",outcome=\"no\"}} 0.5"),
         "# HELP op_a_e H.".into(),
         "# TYPE op_a_e histogram".into(),
+        format!("op_a_e_bucket{{{LABELS},le=\"0.5\"}} 0"),
+        format!("op_a_e_bucket{{{LABELS},le=\"1.0\"}} 1"),
+        format!("op_a_e_bucket{{{LABELS},le=\"+Inf\"}} 2"),
         format!("op_a_e_sum{{{LABELS}}} 7.75"),
         format!("op_a_e_count{{{LABELS}}} 2"),
-        format!("op_a_e_bucket{{le=\"0.5\",{LABELS}}} 0"),
-        format!("op_a_e_bucket{{le=\"1.0\",{LABELS}}} 1"),
-        format!("op_a_e_bucket{{le=\"+Inf\",{LABELS}}} 2"),
     ];
     assert_eq!(text(&registry).lines().collect::<Vec<_>>(), expected);
 }
@@ -81,8 +87,8 @@ fn values_are_written_as_prometheus_reads_them() {
         (1e300, "1e300"),
         (1.5e-7, "1.5e-7"),
         (f64::NAN, "NaN"),
-        (f64::INFINITY, "inf"),
-        (f64::NEG_INFINITY, "-inf"),
+        (f64::INFINITY, "+Inf"),
+        (f64::NEG_INFINITY, "-Inf"),
     ] {
         gauge.set(value);
         assert!(text(&registry).ends_with(&format!("}} {written}\n")), "{value}: {}", text(&registry));
@@ -92,9 +98,9 @@ fn values_are_written_as_prometheus_reads_them() {
 #[test]
 fn the_process_shows_itself_under_the_usual_names() {
     let registry = registry();
-    let labels = registry.metric_spec_labels(ServiceId::new(0));
     let mut out = String::new();
-    encode(&mut out, registry.snapshot(), Some(ProcessMetrics::read(labels))).unwrap();
+    let process = ProcessMetrics::read("a=\"b\"".to_owned());
+    Scrape::new(Format::Text, registry.snapshot(), process).write(&mut out, usize::MAX);
     for name in ["cpu_seconds_total", "open_fds", "max_fds", "resident_memory_bytes", "start_time_seconds"] {
         let line = out.lines().find(|line| line.starts_with(&format!("process_{name}{{"))).expect(name);
         let (_, value) = line.rsplit_once(' ').expect("a value");
@@ -125,7 +131,7 @@ fn what_threads_add_is_exactly_what_a_scrape_shows() {
         let samples = parsed(&text(&registry)).unwrap();
         for (key, value) in &samples {
             if let Some(labels) = key.strip_prefix("op_a_2_count{") {
-                let infinite = format!("op_a_2_bucket{{le=+Inf;{labels}");
+                let infinite = format!("op_a_2_bucket{{{labels}le=+Inf;");
                 assert_eq!(samples.get(&infinite), Some(value), "the count is that of the buckets");
             }
         }
@@ -136,7 +142,7 @@ fn what_threads_add_is_exactly_what_a_scrape_shows() {
         assert_eq!(samples[&format!("op_a_1{{{labels}")], 2_000.0);
         assert_eq!(samples[&format!("op_a_2_count{{{labels}")], 2_000.0);
         assert_eq!(samples[&format!("op_a_2_sum{{{labels}")], 9_000.0);
-        assert_eq!(samples[&format!("op_a_2_bucket{{le=5.0;{labels}")], 1_200.0);
+        assert_eq!(samples[&format!("op_a_2_bucket{{{labels}le=5.0;")], 1_200.0);
     }
 }
 

@@ -20,6 +20,12 @@ pub(crate) fn constant_labels(identity: &Identity, service: ServiceId) -> [(&'st
     ]
 }
 
+/// Constant labels as both text formats have them: `domain="1",app="2"`. There is nothing to escape in ids.
+pub(crate) fn label_text(labels: &[(&'static str, String)]) -> String {
+    let labels: Vec<String> = labels.iter().map(|(name, value)| format!("{name}=\"{value}\"")).collect();
+    labels.join(",")
+}
+
 /// The name of a metric in Prometheus: `op_{service hex}_{metric hex}`, such as `op_e49214fa20b35ba8_db722ec1bb1b5766`.
 #[must_use]
 pub fn prometheus_name(spec: &MetricSpec) -> String {

@@ -1,0 +1,115 @@
+//! The walk of a scrape over all metrics, in slices.
+
+use super::line::{self, Sample, Series};
+use super::{Format, ProcessMetrics};
+use crate::family::Instrument;
+use crate::registry::{Family, Snapshot};
+use crate::spec::Kind;
+use crate::vector::{Metric, Vector};
+use std::sync::Arc;
+
+/// A scrape: writes every family once, with its help, its type and its series, then those of the process.
+///
+/// The families are those of the snapshot; values, and series of vectors, are as they are when they are written. A
+/// series that lives from the first slice to the last is there exactly once.
+#[derive(Debug)]
+pub(crate) struct Scrape {
+    format: Format,
+    snapshot: Arc<Snapshot>,
+    process: ProcessMetrics,
+    /// The family that is written next, or on.
+    family: usize,
+    /// Where in that family; `None` before its first line.
+    place: Option<usize>,
+    /// Room for the buckets of one histogram.
+    buckets: Vec<(f64, u64)>,
+}
+
+/// Whether a slice was the last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    More,
+    Done,
+}
+
+impl Scrape {
+    pub(crate) fn new(format: Format, snapshot: Arc<Snapshot>, process: ProcessMetrics) -> Self {
+        Self { format, snapshot, process, family: 0, place: None, buckets: Vec::new() }
+    }
+
+    /// Appends what comes next, until `out` has at least `bytes`: it exceeds that by less than a family's beginning and
+    /// a series. Not to be called after it was done.
+    pub(crate) fn write(&mut self, out: &mut String, bytes: usize) -> Progress {
+        let snapshot = Arc::clone(&self.snapshot);
+        while let Some(family) = snapshot.families.get(self.family) {
+            if self.family(family, out, bytes) == Progress::Done {
+                self.family += 1;
+                self.place = None;
+            }
+            if out.len() >= bytes {
+                return Progress::More;
+            }
+        }
+        self.process(out);
+        out.push_str(self.format.end());
+        Progress::Done
+    }
+
+    fn family(&mut self, family: &Family, out: &mut String, bytes: usize) -> Progress {
+        let place = *self.place.get_or_insert_with(|| {
+            let shape = family.instrument.shape();
+            self.format.announce(out, &family.name, &shape.spec.help, shape.kind);
+            0
+        });
+        match &family.instrument {
+            Instrument::Counter(counter) => self.single(family, counter.metric(), out),
+            Instrument::Gauge(gauge) => self.single(family, gauge.metric(), out),
+            Instrument::Histogram(histogram) => self.single(family, histogram.metric(), out),
+            Instrument::CounterVector(vector) => self.several(family, vector.metric(), place, out, bytes),
+            Instrument::GaugeVector(vector) => self.several(family, vector.metric(), place, out, bytes),
+            Instrument::HistogramVector(vector) => self.several(family, vector.metric(), place, out, bytes),
+        }
+    }
+
+    fn single<M: Sample>(&mut self, family: &Family, metric: &M, out: &mut String) -> Progress {
+        metric.write(&self.series(family, &[], &[]), out, &mut self.buckets);
+        Progress::Done
+    }
+
+    fn several<M: Metric + Sample>(
+        &mut self,
+        family: &Family,
+        vector: &Vector<M>,
+        place: usize,
+        out: &mut String,
+        bytes: usize,
+    ) -> Progress {
+        for (next, series) in vector.series_from(place) {
+            let lines = self.series(family, vector.labels(), &series.values);
+            series.metric.write(&lines, out, &mut self.buckets);
+            if out.len() >= bytes {
+                self.place = Some(next);
+                return Progress::More;
+            }
+        }
+        Progress::Done
+    }
+
+    fn series<'a>(&self, family: &'a Family, names: &'a [String], values: &'a [Box<str>]) -> Series<'a> {
+        Series { format: self.format, name: &family.name, constant: &family.label_text, names, values }
+    }
+
+    fn process(&self, out: &mut String) {
+        for sample in &self.process.samples {
+            let (kind, suffix) = if sample.counter { (Kind::Counter, "_total") } else { (Kind::Gauge, "") };
+            let name = match self.format {
+                Format::Text => sample.name,
+                Format::OpenMetrics => sample.name.strip_suffix(suffix).unwrap_or(sample.name),
+            };
+            self.format.announce(out, name, sample.help, kind);
+            out.extend([sample.name, "{", &self.process.labels, "} "]);
+            line::number(out, sample.value);
+            out.push('\n');
+        }
+    }
+}
