@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use app_core::prelude::{Error, HealthCheckId, MetricId};
 use app_ids::ids;
-use app_metrics::{Gauge, GaugeVector, GaugeVectorSpec, Metrics};
+use app_metrics::{Gauge, GaugeVector, MetricDoc, Metrics};
 
 use crate::HEALTHCHECK_SERVICE_ID;
 
@@ -17,6 +17,34 @@ ids! {
     /// Gauge: how long the last run took, in nanoseconds; 0 before the first run.
     pub HEALTHCHECK_RUN_DURATION_METRIC_ID: MetricId = 0xcd42_60d6_e89a_d9c6, "healthcheck_run_duration";
 }
+
+const LABELS: &[(&str, &str)] = &[(
+    HEALTHCHECK_METRIC_LABEL,
+    "id of the check, in hexadecimal; `/healthz` has its name and what it is about",
+)];
+
+const FAILURES: MetricDoc = MetricDoc::gauge_vector(
+    HEALTHCHECK_SERVICE_ID,
+    HEALTHCHECK_METRIC_ID,
+    "Health check: -1 before its first run, 0 if the last run passed, n if the last n runs failed.",
+    LABELS,
+)
+.unit("runs")
+.queries(&[
+    ("Checks that fail", "METRIC > 0"),
+    ("Checks that failed at some time of the last hour", "max_over_time(METRIC[1h]) > 0"),
+]);
+
+const RUN_DURATION: MetricDoc = MetricDoc::gauge_vector(
+    HEALTHCHECK_SERVICE_ID,
+    HEALTHCHECK_RUN_DURATION_METRIC_ID,
+    "How long the last run of the health check took, in nanoseconds; 0 before its first run.",
+    LABELS,
+)
+.unit("nanoseconds")
+.queries(&[("The slowest checks, in seconds", "topk(5, METRIC / 1e9)")]);
+
+app_metrics::document! { FAILURES, RUN_DURATION }
 
 /// The value of a check that has not run yet.
 const NOT_YET_RUN: f64 = -1.0;
@@ -39,21 +67,8 @@ pub(crate) struct CheckGauges {
 
 impl Gauges {
     pub(crate) fn register(metrics: &Metrics) -> Result<Self, Error> {
-        let vector = |metric, help: &str| {
-            let labels = [HEALTHCHECK_METRIC_LABEL];
-            let spec = GaugeVectorSpec::new(HEALTHCHECK_SERVICE_ID, metric, help, labels);
-            metrics.gauge_vector(spec.max_series(MAX_CHECKS))
-        };
-        Ok(Self {
-            failures: vector(
-                HEALTHCHECK_METRIC_ID,
-                "Health check: -1 before its first run, 0 if the last run passed, n if the last n runs failed.",
-            )?,
-            durations: vector(
-                HEALTHCHECK_RUN_DURATION_METRIC_ID,
-                "How long the last run of the health check took, in nanoseconds; 0 before its first run.",
-            )?,
-        })
+        let vector = |doc: &MetricDoc| metrics.gauge_vector(doc.gauge_vector_spec().max_series(MAX_CHECKS));
+        Ok(Self { failures: vector(&FAILURES)?, durations: vector(&RUN_DURATION)? })
     }
 
     /// The gauges of a check that has not run yet.

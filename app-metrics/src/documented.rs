@@ -182,6 +182,23 @@ impl MetricDoc {
         }
     }
 
+    /// What it is, in one line: the help of the spec.
+    #[must_use]
+    pub const fn help(&self) -> &'static str {
+        self.help
+    }
+
+    /// The unit of its values.
+    #[must_use]
+    pub const fn unit_of_values(&self) -> &'static str {
+        self.unit
+    }
+
+    /// Names of its labels, without those that every metric has.
+    pub fn labels(&self) -> impl Iterator<Item = &'static str> {
+        self.labels.iter().map(|(name, _)| *name)
+    }
+
     /// What it answers, and the query as Prometheus takes it.
     pub fn example_queries(&self) -> impl Iterator<Item = (&'static str, String)> {
         let name = self.prometheus_name();

@@ -1,9 +1,7 @@
 //! What the service measures.
 
 use app_core::prelude::*;
-use app_metrics::{
-    Counter, CounterVector, CounterVectorSpec, Gauge, GaugeSpec, Histogram, HistogramSpec, Metrics,
-};
+use app_metrics::{Counter, CounterVector, Gauge, Histogram, MetricDoc, Metrics};
 
 use crate::{Limits, QUOTA, Rule};
 
@@ -19,6 +17,42 @@ ids! {
 /// From a call that finds the loop idle to one that waits behind a full queue.
 const LATENCIES_SECONDS: [f64; 14] =
     [5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 5e-2, 0.25, 1.0];
+
+const GRANTS_DOC: MetricDoc = MetricDoc::counter_vector(
+    QUOTA,
+    GRANTS,
+    "Calls of acquire that were answered, by rule and outcome.",
+    &[("rule", "name of the rule"), ("outcome", "`granted` or `denied`")],
+)
+.unit("calls")
+.meaning("Calls that asked for what no rule can give (an unknown rule, more permits than burst) are errors, and not counted.")
+.queries(&[
+    ("Calls a second, by rule and outcome", "sum by (rule, outcome) (rate(METRIC[5m]))"),
+    (
+        "Part of the calls that is denied, by rule",
+        "sum by (rule) (rate(METRIC{outcome=\"denied\"}[5m])) / sum by (rule) (rate(METRIC[5m]))",
+    ),
+]);
+
+const ACQUIRE_SECONDS_DOC: MetricDoc = MetricDoc::histogram(
+    QUOTA,
+    ACQUIRE_SECONDS,
+    "Seconds from a call of acquire to its answer.",
+    &LATENCIES_SECONDS,
+)
+.unit("seconds")
+.meaning("In the process: without the way there and back of a remote call. It grows with the queue of the command loop.")
+.queries(&[
+    ("What 99 of 100 calls stay below", "histogram_quantile(0.99, sum by (le) (rate(METRIC_bucket[5m])))"),
+    ("The mean", "rate(METRIC_sum[5m]) / rate(METRIC_count[5m])"),
+]);
+
+const KEYS_DOC: MetricDoc = MetricDoc::gauge(QUOTA, KEYS, "Keys that have a bucket of permits.")
+    .unit("keys")
+    .meaning("Of all rules together; as of the last second. A key whose bucket is full again is forgotten.")
+    .queries(&[("Keys, by instance", "METRIC")]);
+
+app_metrics::document! { GRANTS_DOC, ACQUIRE_SECONDS_DOC, KEYS_DOC }
 
 /// The handles of the metrics, looked up once. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -36,19 +70,12 @@ const OUTCOMES: [&str; 2] = ["granted", "denied"];
 
 impl QuotaMetrics {
     pub(crate) fn register(metrics: &Metrics) -> Result<Self, Error> {
-        let help = "Calls of acquire that were answered, by rule and outcome.";
-        let grants = CounterVectorSpec::new(QUOTA, GRANTS, help, ["rule", "outcome"]);
-        let seconds = "Seconds from a call of acquire to its answer.";
+        let grants = GRANTS_DOC.counter_vector_spec();
         Ok(Self {
             // Two for each rule: the config bounds them, also one that comes with a reload.
             grants: metrics.counter_vector(grants.max_series(usize::MAX))?,
-            acquire_seconds: metrics.histogram(HistogramSpec::new(
-                QUOTA,
-                ACQUIRE_SECONDS,
-                seconds,
-                LATENCIES_SECONDS,
-            ))?,
-            keys: metrics.gauge(GaugeSpec::new(QUOTA, KEYS, "Keys that have a bucket of permits."))?,
+            acquire_seconds: metrics.histogram(ACQUIRE_SECONDS_DOC.histogram_spec())?,
+            keys: metrics.gauge(KEYS_DOC.gauge_spec())?,
         })
     }
 
