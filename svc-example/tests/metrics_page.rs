@@ -1,0 +1,120 @@
+//! `docs/METRICS.md` is what the program prints, and has every metric that a scrape of it shows, as it is.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+use std::process::Command;
+
+use app_core::testing::TestApp;
+use app_metrics::{CONSTANT_LABELS, Kind, MetricDoc, testing::TestMetrics as _};
+use svc_example::QUOTA;
+
+/// They show a limit of the process, where it has one.
+const ONLY_WITH_A_LIMIT: &[&str] = &["process_virtual_memory_max_bytes", "process_max_fds"];
+
+const PAGE: &str = include_str!("../../docs/METRICS.md");
+
+#[test]
+fn the_page_is_what_the_program_prints() {
+    let printed = Command::new(env!("CARGO_BIN_EXE_svc-example")).arg("metrics").output().unwrap();
+    assert!(printed.status.success(), "{printed:?}");
+    if printed.stdout == PAGE.as_bytes() {
+        return;
+    }
+    let printed = String::from_utf8(printed.stdout).unwrap();
+    let (line, (old, new)) =
+        PAGE.lines().zip(printed.lines()).enumerate().find(|(_, (a, b))| a != b).unwrap_or_default();
+    panic!(
+        "docs/METRICS.md is not what the code says, from line {} on: {old:?} is now {new:?}.\n\
+         Make it anew: cargo run -p svc-example -- metrics > docs/METRICS.md",
+        line + 1
+    );
+}
+
+/// Help and type of each metric of a scrape, and the labels of its samples.
+#[derive(Debug, Default, PartialEq)]
+struct Shown {
+    help: String,
+    kind: String,
+    labels: Vec<String>,
+}
+
+#[tokio::test]
+async fn every_metric_of_a_scrape_is_documented_as_it_is_and_no_other_is() {
+    let app = TestApp::with([QUOTA]).await;
+    let text = app.scrape();
+    app.stop().await.expect_clean();
+    let mut shown = shown(&text);
+    for doc in MetricDoc::linked() {
+        let name = doc.prometheus_name();
+        let Some(found) = shown.remove(&name) else {
+            assert!(
+                ONLY_WITH_A_LIMIT.contains(&name.as_str()),
+                "{} ({name}) is documented and not shown",
+                doc.name()
+            );
+            continue;
+        };
+        assert_eq!((found.help.as_str(), found.kind.as_str()), (doc.help(), kind(doc.kind())), "{name}");
+        if !found.labels.is_empty() {
+            assert_eq!(found.labels, doc.labels().collect::<Vec<_>>(), "{name}");
+        }
+    }
+    assert!(shown.is_empty(), "shown and not documented: {shown:#?}");
+}
+
+fn kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Counter | Kind::CounterVector => "counter",
+        Kind::Gauge | Kind::GaugeVector => "gauge",
+        Kind::Histogram | Kind::HistogramVector => "histogram",
+    }
+}
+
+fn shown(text: &str) -> BTreeMap<String, Shown> {
+    let mut shown: BTreeMap<String, Shown> = BTreeMap::new();
+    for line in text.lines() {
+        let words: Vec<_> = line.splitn(4, ' ').collect();
+        match words.as_slice() {
+            ["#", "HELP", name, help] => {
+                shown.entry((*name).to_owned()).or_default().help = (*help).to_owned()
+            }
+            ["#", "TYPE", name, kind] => {
+                shown.entry((*name).to_owned()).or_default().kind = (*kind).to_owned()
+            }
+            _ => {
+                let (name, labels) = sample(line);
+                let family =
+                    |suffix: &str| name.strip_suffix(suffix).filter(|family| shown.contains_key(*family));
+                let family =
+                    ["_bucket", "_sum", "_count"].into_iter().find_map(family).unwrap_or(name).to_owned();
+                shown.entry(family).or_default().labels = labels;
+            }
+        }
+    }
+    shown
+}
+
+/// The name of a sample and those of its labels that are its own. No value of a label here has a quote in it.
+fn sample(line: &str) -> (&str, Vec<String>) {
+    let (name, rest) = line.split_once('{').unwrap();
+    let labels = rest.split('"').step_by(2).filter_map(|part| part.strip_suffix('='));
+    let labels = labels.map(|label| label.trim_start_matches(','));
+    let own = labels.filter(|label| !CONSTANT_LABELS.contains(label) && *label != "le");
+    (name, own.map(str::to_owned).collect())
+}
+
+#[test]
+fn everything_has_a_name_a_unit_and_a_query() {
+    let mut names = BTreeMap::new();
+    for doc in MetricDoc::linked() {
+        let (name, prometheus) = (doc.name(), doc.prometheus_name());
+        assert!(!name.is_empty(), "{prometheus} has no name for people");
+        assert!(!doc.unit_of_values().is_empty(), "{name} has no unit");
+        assert!(doc.example_queries().count() > 0, "{name} has no query");
+        for (what, query) in doc.example_queries() {
+            assert!(query.contains(&prometheus), "{name}: {what}: {query}");
+        }
+        let other = names.insert(name, prometheus.clone());
+        assert!(other.is_none(), "{name} is {prometheus} and {other:?}: nobody could tell them apart");
+    }
+}
