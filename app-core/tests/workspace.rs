@@ -74,6 +74,7 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("rcgen", &["app-rpc", "app-cli"], "certificates"),
     ("rustls", &["app-rpc"], "TLS"),
     ("tokio-rustls", &["app-rpc"], "TLS"),
+    ("sd-notify", &["app-health"], "what systemd is told"),
     ("criterion", &[], "benchmarks"),
     ("peak_alloc", &[], "benchmarks"),
     ("proptest", &[], "tests"),

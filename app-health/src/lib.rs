@@ -34,6 +34,7 @@
 //! functions here, and for operators a matter of RPC.
 
 mod check;
+mod cli;
 mod config;
 mod entry;
 pub mod errors;
@@ -45,6 +46,7 @@ mod health_checks;
 mod heartbeat;
 mod judgement;
 mod metrics;
+mod one_line;
 mod probes;
 mod report;
 mod result;
@@ -54,6 +56,7 @@ mod schedule;
 mod service;
 mod spec;
 mod state;
+mod systemd;
 
 pub use self::{
     config::{HealthConfig, Schedule},

@@ -1,11 +1,11 @@
 //! The service `health`: takes checks, runs them, and beats.
 
-use app_config::Configured;
+use app_config::{Configs, Configured};
 use app_core::{AppEvent, prelude::*};
 use app_metrics::Metrics;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
-use crate::{HealthChecks, HealthConfig, events, heartbeat::BEAT, metrics::Gauges};
+use crate::{HealthChecks, HealthConfig, events, heartbeat::BEAT, metrics::Gauges, systemd};
 
 /// Service id of the health check service.
 pub const HEALTHCHECK_SERVICE_ID: ServiceId = ServiceId::new(0xe105_d090_9fcc_5ec5);
@@ -15,6 +15,7 @@ app_core::service! { id: HEALTHCHECK_SERVICE_ID, name: "health", start: start, i
 async fn start(
     service: Service,
     config: Configured<HealthConfig>,
+    configs: Dep<Configs>,
     metrics: Dep<Metrics>,
 ) -> Result<HealthChecks, Error> {
     let gauges = Gauges::register(&metrics)?;
@@ -35,6 +36,7 @@ async fn start(
         }
         watched.clear();
     })?;
+    systemd::spawn(&service, &configs)?;
     Ok(checks)
 }
 

@@ -1,0 +1,256 @@
+use std::{
+    ffi::OsString,
+    io::ErrorKind,
+    os::{
+        linux::net::SocketAddrExt,
+        unix::net::{SocketAddr, UnixDatagram},
+    },
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use app_core::{StopCause, prelude::*, testing::TestApp};
+
+use super::{story::Step, *};
+use crate::{
+    HealthCheckSpec, HealthChecks,
+    fixture::{CHECK, SECOND, started},
+};
+
+/// Plays systemd.
+struct Systemd {
+    socket: UnixDatagram,
+    path: PathBuf,
+}
+
+impl Systemd {
+    fn of(app: &TestApp) -> Self {
+        let path = app.config_dir().join("notify");
+        let socket = UnixDatagram::bind(&path).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        Self { socket, path }
+    }
+
+    fn manager(&self, watchdog: Option<Duration>) -> Manager {
+        Manager { socket: ManagerSocket::open(self.path.as_os_str()).unwrap(), watchdog }
+    }
+
+    /// The messages that came since, but what changes from one to the next by itself.
+    fn heard(&self) -> Vec<String> {
+        let mut messages = Vec::new();
+        let mut buffer = [0; 4096];
+        loop {
+            match self.socket.recv(&mut buffer) {
+                Ok(length) => messages.push(String::from_utf8(buffer[..length].to_vec()).unwrap()),
+                Err(error) => {
+                    assert_eq!(error.kind(), ErrorKind::WouldBlock);
+                    return messages;
+                }
+            }
+        }
+    }
+}
+
+/// Has a service of the app tell systemd, as the health service does.
+fn telling(app: &TestApp, manager: Manager) -> Service {
+    let service = app.new_service(ServiceId::new(0x5d), "teller");
+    let configs = app.get::<Configs>();
+    service.spawn("systemd", tell(service.clone(), Configs::clone(&configs), manager)).unwrap();
+    service
+}
+
+/// A critical check that passes while the switch is on.
+fn switched(health: &HealthChecks, on: &Arc<AtomicBool>) {
+    let spec = HealthCheckSpec::new(CHECK).name("switch").interval(SECOND).critical();
+    let on = Arc::clone(on);
+    let check = move |_| {
+        let on = on.load(Ordering::Relaxed);
+        async move { if on { Ok(()) } else { Err("it is off\nREADY=1") } }
+    };
+    health.register(spec, check).unwrap();
+}
+
+/// How many warnings and errors begin with this.
+fn count(app: &TestApp, start: &str) -> usize {
+    let begins = |record: &&serde_json::Value| record["message"].as_str().unwrap().starts_with(start);
+    let records = app.captured().records();
+    records.iter().filter(begins).filter(|record| record["level"] != "info").count()
+}
+
+async fn pass(time: Duration) {
+    tokio::time::sleep(time).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn ready_is_told_once_the_critical_checks_pass_and_the_status_says_what_is_in_the_way() {
+    let (app, health) = started().await;
+    let systemd = Systemd::of(&app);
+    let on = Arc::new(AtomicBool::new(false));
+    switched(&health, &on);
+    pass(SECOND / 2).await;
+    telling(&app, systemd.manager(None));
+    pass(SECOND / 4).await;
+    let failing = "STATUS=not ready: critical health check switch (c1) fails";
+    let heard = systemd.heard();
+    assert!(heard.len() == 1 && heard[0].starts_with(failing) && !heard[0].contains('\n'), "{heard:?}");
+
+    on.store(true, Ordering::Relaxed);
+    pass(2 * SECOND).await;
+    let heard = systemd.heard();
+    assert_eq!(heard.last().unwrap(), "READY=1\nSTATUS=3 services, ready");
+
+    on.store(false, Ordering::Relaxed);
+    pass(3 * SECOND).await;
+    assert!(systemd.heard()[0].starts_with(failing));
+    on.store(true, Ordering::Relaxed);
+    pass(3 * SECOND).await;
+    let heard = systemd.heard();
+    assert_eq!(heard.last().unwrap(), "STATUS=3 services, ready", "a second READY would end a reload");
+
+    app.kill(StopCause::Signal(15));
+    app.stopped().await;
+    assert_eq!(
+        systemd.heard(),
+        ["STOPPING=1\nSTATUS=stopping: signal SIGTERM\nEXTEND_TIMEOUT_USEC=135000000"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_is_told_when_it_is_asked_for_and_when_it_is_done() {
+    let (app, _) = started().await;
+    let systemd = Systemd::of(&app);
+    app.reload();
+    telling(&app, systemd.manager(None));
+    pass(2 * SECOND).await;
+    assert_eq!(systemd.heard(), ["READY=1\nSTATUS=3 services, ready"], "a reload at the start is part of it");
+    for _ in 0..2 {
+        let asked_at = monotonic();
+        app.reload();
+        pass(2 * SECOND).await;
+        let heard = systemd.heard();
+        let [reloading, ready] = heard.as_slice() else { panic!("{heard:?}") };
+        let time = reloading.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap();
+        assert!((asked_at..=monotonic()).contains(&time.parse().unwrap()), "{time}");
+        assert_eq!(ready, "READY=1\nSTATUS=3 services, ready");
+    }
+    app.stop().await.expect_clean();
+}
+
+fn monotonic() -> i128 {
+    match NotifyState::monotonic_usec_now().unwrap() {
+        NotifyState::MonotonicUsec(time) => time,
+        other => panic!("{other}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_watchdog_is_told_twice_in_its_time_for_as_long_as_the_liveness_probe_says_yes() {
+    let (app, _) = started().await;
+    let systemd = Systemd::of(&app);
+    telling(&app, systemd.manager(Some(10 * SECOND)));
+    pass(SECOND).await;
+    let pings = |heard: Vec<String>| heard.iter().filter(|message| *message == "WATCHDOG=1").count();
+    assert_eq!(pings(systemd.heard()), 1, "at once");
+    pass(20 * SECOND).await;
+    assert_eq!(pings(systemd.heard()), 4);
+
+    app.service(crate::HEALTHCHECK_SERVICE_ID).unwrap().kill("the test wants it");
+    pass(60 * SECOND).await;
+    assert!(!probes::liveness(&app).ready());
+    assert_eq!(pings(systemd.heard()), 0);
+    assert_eq!(count(&app, "not alive"), 1, "told once");
+    app.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_manager_that_does_not_read_holds_nothing_up_and_hears_all_that_counts_once_it_does() {
+    let (app, _) = started().await;
+    let systemd = Systemd::of(&app);
+    let manager = systemd.manager(Some(SECOND));
+    // Until there is no room.
+    while manager.socket.send("STATUS=noise").is_ok() {}
+    telling(&app, manager);
+    pass(5 * SECOND).await;
+    assert_eq!(count(&app, "systemd was not told"), 1);
+    assert!(systemd.heard().iter().all(|message| message == "STATUS=noise"));
+    pass(2 * SECOND).await;
+    assert!(systemd.heard().contains(&"READY=1\nSTATUS=3 services, ready".to_owned()));
+    assert_eq!(count(&app, "systemd was not told"), 1);
+    app.stop().await.expect_clean();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_manager_that_is_gone_is_warned_of_once_and_found_again_when_it_is_back() {
+    let (app, _) = started().await;
+    let systemd = Systemd::of(&app);
+    let manager = systemd.manager(Some(SECOND));
+    let path = systemd.path.clone();
+    drop(systemd);
+    telling(&app, manager);
+    pass(5 * SECOND).await;
+    std::fs::remove_file(&path).unwrap();
+    pass(5 * SECOND).await;
+    let back = Systemd::of(&app);
+    pass(2 * SECOND).await;
+    assert!(back.heard().contains(&"READY=1\nSTATUS=3 services, ready".to_owned()));
+    assert_eq!(count(&app, "systemd was not told"), 1);
+    app.stop().await.expect_clean();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_app_that_is_not_the_process_tells_nobody() {
+    let (app, _) = started().await;
+    let configs = app.get::<Configs>();
+    let service = app.new_service(ServiceId::new(0x5d), "teller");
+    spawn(&service, &configs).unwrap();
+    assert!(service.tasks().is_empty());
+    app.stop().await.expect_clean();
+}
+
+#[test]
+fn an_abstract_name_is_one_and_what_is_no_name_is_refused() {
+    let name = format!("app-health-{}", std::process::id());
+    let socket = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
+    ManagerSocket::open(&OsString::from(format!("@{name}"))).unwrap().send("READY=1").unwrap();
+    let mut buffer = [0; 16];
+    assert_eq!(socket.recv(&mut buffer).unwrap(), 7);
+    for name in ["vsock:2:1234", "notify", "@".repeat(200).as_str(), &"/x".repeat(200)] {
+        assert!(ManagerSocket::open(&OsString::from(name)).is_err(), "{name}");
+    }
+}
+
+#[test]
+fn steps_are_told_in_order_and_the_stop_is_the_last() {
+    let mut now = Now { starting: true, status: "starting".to_owned(), ..Now::default() };
+    let mut story = Story::new(0);
+    let mut told = |now: &Now| {
+        let mut steps = Vec::new();
+        while let Some(step) = story.next(now) {
+            story.told(step, now);
+            steps.push(step);
+        }
+        steps
+    };
+    assert_eq!(told(&now), [Step::Status]);
+    now.asked = 1;
+    assert_eq!(told(&now), []);
+    now = Now { ready: true, starting: false, status: "ready".to_owned(), ..now };
+    assert_eq!(told(&now), [Step::Ready]);
+    now.asked = 2;
+    assert_eq!(told(&now), [Step::Reloading]);
+    now.asked = 3;
+    now.done = 2;
+    assert_eq!(told(&now), [Step::Reloading], "2 is done, 3 is not");
+    now.done = 3;
+    assert_eq!(told(&now), [Step::Reloaded]);
+    now.ready = false;
+    now.status = "not ready".to_owned();
+    assert_eq!(told(&now), [Step::Status]);
+    now = Now { stops_within: Some(SECOND), asked: 4, status: "stopping".to_owned(), ..now };
+    assert_eq!(told(&now), [Step::Stopping]);
+    now.status = "still stopping".to_owned();
+    assert_eq!(told(&now), []);
+}
