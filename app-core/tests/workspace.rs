@@ -65,7 +65,7 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("tracing-core", &["app-core"], "the bridge from dependencies' logs"),
     ("backtrace", &["app-core", "app-errors"], "stacks of threads and of errors"),
     ("getrandom", &["app-ids", "app-errors"], "random ids"),
-    ("flate2", &["app-config"], "the codec of configs, with its caps"),
+    ("flate2", &["app-config", "app-metrics"], "the codec of configs, with its caps; scrapes"),
     ("age", &["app-config"], "sealed configs"),
     ("zeroize", &["app-config"], "what was in sealed configs"),
     ("capnp", &["schema", "app-config", "app-metrics", "app-health", "svc-example"], "readers of configs"),

@@ -17,4 +17,4 @@ mod tests;
 
 pub(crate) use format::Format;
 pub(crate) use process::ProcessMetrics;
-pub(crate) use scrape::Scrape;
+pub(crate) use scrape::{Progress, Scrape};

@@ -3,21 +3,30 @@
 //! HTTP/1 only, GET and HEAD only, nothing it offers changes anything. What a client may take is bounded ([`Limits`]):
 //! the header in size and time, the answer in time, the connections in number. When all connections are taken, the one
 //! that has been waiting longest for its client (idle, or with half a header sent) makes room, so clients that send
-//! nothing can't keep a scrape out; when every one is being answered, the new one gets a 503.
+//! nothing can't keep a scrape out; when every one is being answered, the new one gets a 503. Scrapes are bounded in
+//! number and in memory, whatever there is to scrape.
 //!
 //! A type per phase: [`Bound`] listens and says where, so a busy port is known before anything runs; its `serve` runs
 //! until it is told to stop, and owns every task of the server.
 
 mod connections;
 mod listener;
+mod metrics;
+mod negotiation;
 mod router;
+mod scrape;
 mod server;
 mod stream;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use listener::{BindError, Bound};
+pub(crate) use metrics::HttpMetrics;
+pub use metrics::{
+    HTTP_CONNECTIONS, HTTP_CONNECTIONS_OPEN, HTTP_REQUESTS, SCRAPE_DURATION, SCRAPE_SIZE, SCRAPES_REFUSED,
+};
 pub(crate) use router::router;
+pub(crate) use scrape::Scrapes;
 
 use std::time::Duration;
 
@@ -36,6 +45,8 @@ pub(crate) struct Limits {
     pub(crate) write_total: Duration,
     /// Connections at a time.
     pub(crate) connections: usize,
+    /// Scrapes that are being answered at a time; each may take some 1.5 MB.
+    pub(crate) scrapes: usize,
     /// How long answers in progress may take once the server is to stop.
     pub(crate) drain: Duration,
 }
@@ -49,6 +60,7 @@ impl Default for Limits {
             write_stall: Duration::from_secs(10),
             write_total: Duration::from_secs(60),
             connections: 512,
+            scrapes: 64,
             drain: Duration::from_secs(1),
         }
     }

@@ -70,6 +70,9 @@ pub use histogram::{Histogram, HistogramSnapshot};
 pub use metrics::Metrics;
 pub use registry::{ConstantLabels, DEFAULT_MAX_SERIES_PER_VECTOR, MetricRegistry};
 pub use route::{Route, RouteFuture, RouteRequest, RouteResponse};
+pub use http::{
+    HTTP_CONNECTIONS, HTTP_CONNECTIONS_OPEN, HTTP_REQUESTS, SCRAPE_DURATION, SCRAPE_SIZE, SCRAPES_REFUSED,
+};
 pub use service::METRICS_SERVICE_ID;
 pub use spec::{
     CONSTANT_LABELS, CounterSpec, CounterVectorSpec, GaugeSpec, GaugeVectorSpec, HistogramSpec,

@@ -3,7 +3,6 @@
 use crate::exposition::{Format, ProcessMetrics, Scrape};
 use crate::family::Spec;
 use crate::platform::Platform;
-use crate::route::RouteResponse;
 use crate::spec::{Origin, label_text};
 use crate::{
     Counter, CounterSpec, CounterVector, CounterVectorSpec, Gauge, GaugeSpec, GaugeVector, GaugeVectorSpec,
@@ -108,11 +107,6 @@ impl Metrics {
         let snapshot = platform.refresh(service.app(), registry);
         let labels = label_text(registry.metric_spec_labels(app_core::APP_SERVICE).as_ref());
         Scrape::new(format, snapshot, ProcessMetrics::read(labels))
-    }
-
-    /// The answer to a scrape.
-    pub(crate) fn exposition(&self) -> RouteResponse {
-        RouteResponse::new(200, Format::Text.content_type(), self.encode())
     }
 
     pub(crate) fn listens_on(&self, address: SocketAddr) {

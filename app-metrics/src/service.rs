@@ -1,7 +1,7 @@
 //! The service `metrics`: the registry, and the HTTP server that shows it.
 
 use crate::errors::HTTP_BIND_FAILED;
-use crate::http::{BindError, Bound, Limits, router};
+use crate::http::{BindError, Bound, HttpMetrics, Limits, Scrapes, router};
 use crate::route::Route;
 use crate::{Metrics, MetricsConfig};
 use app_config::Configured;
@@ -20,7 +20,10 @@ app_core::service! { id: METRICS_SERVICE_ID, name: "metrics", start: start, infr
 
 async fn start(service: Service, config: Configured<MetricsConfig>) -> Result<Metrics, Error> {
     let metrics = Metrics::new(service.clone(), config.clone())?;
-    let router = router(service.app(), &metrics, Route::linked())?;
+    let meters = HttpMetrics::register(metrics.registry())?;
+    let limits = Limits::default();
+    let scrapes = Scrapes::new(metrics.clone(), meters.clone(), limits);
+    let router = router(service.app(), scrapes, Route::linked())?;
 
     let log = service.log().clone();
     info!(log, "metrics HTTP server is starting"; "event" => METRICS_HTTP_SERVER_STARTING.hex());
@@ -35,7 +38,7 @@ async fn start(service: Service, config: Configured<MetricsConfig>) -> Result<Me
     let (token, me) = (service.token(), service.clone());
     service.spawn("http server", async move {
         info!(log, "metrics HTTP server started"; "event" => METRICS_HTTP_SERVER_STARTED.hex(), "addr" => address.to_string());
-        bound.serve(router, Limits::default(), log.clone(), token).await;
+        bound.serve(router, limits, meters, log.clone(), token).await;
         info!(log, "metrics HTTP server stopped"; "event" => METRICS_HTTP_SERVER_STOPPED.hex());
         if me.alive() {
             let event = METRICS_HTTP_REPORTER_SHUTDOWN_WHILE_SERVICE_RUNNING;

@@ -174,14 +174,14 @@ impl<M: Metric> Vector<M> {
         &self.0.labels
     }
 
-    /// All series, the overflow series last; the others in the order in which they were made, those made after a
-    /// removal in the places that it left. Takes no lock.
+    #[cfg(test)]
     pub(crate) fn series(&self) -> impl Iterator<Item = Arc<Series<M>>> {
         self.series_from(0).map(|(_, series)| series)
     }
 
-    /// The series as above from a place on, each with the place from which to go on after it. Places stay what they are
-    /// whatever is made and removed meanwhile; the first is 0.
+    /// All series from a place on, each with the place from which to go on after it; the overflow series last, the others
+    /// in the order in which they were made, those made after a removal in the places that it left. Places stay what they
+    /// are whatever is made and removed meanwhile; the first is 0. Takes no lock.
     pub(crate) fn series_from(&self, place: usize) -> impl Iterator<Item = (usize, Arc<Series<M>>)> {
         let overflow = if place <= slots::CAPACITY { self.0.overflow.load_full() } else { None };
         let slots = self.0.slots.iter_from(place).map(|(index, series)| (index + 1, series));

@@ -1,7 +1,6 @@
 //! Tests of the text format.
 
-use super::scrape::Progress;
-use super::{Format, ProcessMetrics, Scrape};
+use super::{Format, ProcessMetrics, Progress, Scrape};
 use crate::registry::MetricRegistry;
 use crate::spec::Origin;
 use crate::{CounterSpec, CounterVectorSpec, GaugeSpec, GaugeVectorSpec, HistogramSpec, HistogramVectorSpec};

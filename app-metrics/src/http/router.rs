@@ -3,17 +3,20 @@
 #[cfg(test)]
 mod tests;
 
+use super::Scrapes;
+use crate::METRICS_SERVICE_ID;
 use crate::errors::ROUTE_INVALID;
 use crate::route::{Handler, Route, RouteRequest, RouteResponse};
-use crate::{METRICS_SERVICE_ID, Metrics};
 use app_core::prelude::*;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::RawPathParams;
 use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
-use axum::http::{Response, StatusCode, Uri};
+use axum::http::{HeaderMap, Request, Response, StatusCode, Uri};
+use axum::middleware::map_request;
 use axum::routing::{MethodRouter, get};
 use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 
 /// The path of the metrics.
 pub(crate) const METRICS_PATH: &str = "/metrics";
@@ -24,17 +27,37 @@ pub(crate) const METRICS_PATH: &str = "/metrics";
 /// `ROUTE_INVALID` when a path is none, or two match the same.
 pub(crate) fn router<'a>(
     app: &App,
-    metrics: &Metrics,
+    scrapes: Scrapes,
     routes: impl IntoIterator<Item = &'a Route>,
 ) -> Result<Router, Error> {
-    let metrics = metrics.clone();
-    // The request's headers come in here once formats and encodings are negotiated.
-    let scrape = get(move || async move { response(metrics.exposition()) });
-    let mut router = Router::new().route(METRICS_PATH, scrape);
+    let scrape = get(move |headers: HeaderMap| scrapes.answer(headers));
+    let mut router = Router::new().route(METRICS_PATH, marked(METRICS_PATH, scrape));
     for route in checked(routes)? {
-        router = router.route(route.path, answered_by(app.clone(), route.handler));
+        router = router.route(route.path, marked(route.path, answered_by(app.clone(), route.handler)));
     }
     Ok(router.fallback(|| async { not_found() }))
+}
+
+/// Which route a request is for, told to who sent it to the router, also when it is never answered.
+#[derive(Clone, Debug, Default)]
+pub(super) struct RouteMark(Arc<OnceLock<&'static str>>);
+
+impl RouteMark {
+    /// The path under which the route was registered; `None` when there is none for the request's path.
+    pub(super) fn path(&self) -> Option<&'static str> {
+        self.0.get().copied()
+    }
+}
+
+/// All methods of a route, those that it refuses too.
+fn marked(path: &'static str, methods: MethodRouter) -> MethodRouter {
+    methods.layer(map_request(move |request: Request<Body>| async move {
+        if let Some(RouteMark(mark)) = request.extensions().get() {
+            // A request is for one route.
+            let _ = mark.set(path);
+        }
+        request
+    }))
 }
 
 fn answered_by(app: App, handler: Handler) -> MethodRouter {
@@ -114,7 +137,7 @@ fn not_found() -> Response<Body> {
 }
 
 /// An answer that can't be sent, because its status or a header is none, is a 500.
-fn response(answer: RouteResponse) -> Response<Body> {
+pub(super) fn response(answer: RouteResponse) -> Response<Body> {
     let RouteResponse { status, content_type, headers, body } = answer;
     let mut response = Response::new(Body::from(body));
     let content_type = HeaderValue::try_from(content_type.as_ref());

@@ -1,6 +1,8 @@
 //! Accepting and answering, until told to stop.
 
 use super::connections::Connections;
+use super::metrics::{Event, HttpMetrics};
+use super::router::RouteMark;
 use super::stream::{Activity, Stream};
 use super::{Bound, Limits};
 use app_core::events::METRICS_HTTP_REPORTER_SHUTDOWN_ERROR;
@@ -13,8 +15,8 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioTimer;
 use std::convert::Infallible;
+use std::error::Error;
 use std::io;
-use std::pin::pin;
 use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
@@ -30,10 +32,18 @@ const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nc
 impl Bound {
     /// Answers until `dying`, then stops accepting, lets answers in progress end within the drain limit, and closes
     /// what is left.
-    pub(crate) async fn serve(self, router: Router, limits: Limits, log: Logger, dying: CancellationToken) {
-        let mut server = Server { router, limits, log, dying, connections: Connections::default() };
+    pub(crate) async fn serve(
+        self,
+        router: Router,
+        limits: Limits,
+        meters: HttpMetrics,
+        log: Logger,
+        dying: CancellationToken,
+    ) {
+        let mut server = Server { router, limits, meters, log, dying, connections: Connections::default() };
         let mut accepting = Accepting::default();
         loop {
+            server.meters.open.set(server.connections.len() as f64);
             tokio::select! {
                 () = server.dying.cancelled() => break,
                 panic = server.connections.ended() => server.report(panic),
@@ -59,6 +69,7 @@ impl Bound {
 struct Server {
     router: Router,
     limits: Limits,
+    meters: HttpMetrics,
     log: Logger,
     dying: CancellationToken,
     connections: Connections,
@@ -68,15 +79,22 @@ impl Server {
     async fn take(&mut self, socket: TcpStream) {
         while self.connections.len() >= self.limits.connections {
             if !self.connections.close_longest_waiting().await {
+                self.meters.count(Event::Refused);
                 // Into the empty send buffer of a new socket: it is taken at once, or lost with the connection.
                 let _ = socket.try_write(FULL);
                 return;
             }
+            self.meters.count(Event::Displaced);
         }
+        self.meters.count(Event::Accepted);
         let activity = Arc::new(Activity::new());
-        let answered =
-            answer(socket, self.router.clone(), self.limits, Arc::clone(&activity), self.dying.clone());
-        self.connections.add(activity, answered);
+        let client = Client {
+            router: self.router.clone(),
+            limits: self.limits,
+            meters: self.meters.clone(),
+            activity: Arc::clone(&activity),
+        };
+        self.connections.add(activity, client.answer(socket, self.dying.clone()));
     }
 
     fn report(&self, panic: Option<tokio::task::JoinError>) {
@@ -91,8 +109,11 @@ impl Server {
         if matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted) {
             return;
         }
+        self.meters.count(Event::AcceptFailed);
         let pause = accepting.failed(&self.log, error);
-        self.connections.close_longest_waiting().await;
+        if self.connections.close_longest_waiting().await {
+            self.meters.count(Event::Displaced);
+        }
         tokio::select! {
             () = self.dying.cancelled() => {}
             () = tokio::time::sleep(pause) => {}
@@ -125,44 +146,61 @@ impl Accepting {
     }
 }
 
-/// Answers the requests of one connection, until it ends or is to.
-async fn answer(
-    socket: TcpStream,
+/// What answers the requests of one connection.
+#[derive(Clone)]
+struct Client {
     router: Router,
     limits: Limits,
+    meters: HttpMetrics,
     activity: Arc<Activity>,
-    dying: CancellationToken,
-) {
-    // Answers are written in one go, so there is nothing to wait for.
-    let _ = socket.set_nodelay(true);
-    let stream = Stream::new(socket, limits, Arc::clone(&activity));
-    let service = service_fn(move |request| handle(request, router.clone(), limits, Arc::clone(&activity)));
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_read)
-        .max_buf_size(limits.header_bytes)
-        .serve_connection(stream, service);
-    let mut connection = pin!(connection);
-    // An error is the client's doing (gone, too slow, no HTTP): it has been told what there is to tell.
-    tokio::select! {
-        _ = connection.as_mut() => return,
-        () = dying.cancelled() => connection.as_mut().graceful_shutdown(),
-    }
-    let _ = connection.await;
 }
 
-async fn handle(
-    request: Request<Incoming>,
-    mut router: Router,
-    limits: Limits,
-    activity: Arc<Activity>,
-) -> Result<Response<Body>, Infallible> {
-    activity.handling();
-    let answer = tokio::time::timeout(limits.answer, router.call(request)).await;
-    activity.writing();
-    answer.unwrap_or_else(|_| {
-        let mut late = Response::new(Body::from("no answer in time\n"));
-        *late.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-        Ok(late)
-    })
+impl Client {
+    /// Until the connection ends, or is to.
+    async fn answer(self, socket: TcpStream, dying: CancellationToken) {
+        // Answers are written in one go, so there is nothing to wait for.
+        let _ = socket.set_nodelay(true);
+        let (limits, meters) = (self.limits, self.meters.clone());
+        let stream = Stream::new(socket, limits, Arc::clone(&self.activity));
+        let mut connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.header_read)
+            .max_buf_size(limits.header_bytes)
+            .serve_connection(stream, service_fn(move |request| self.clone().handle(request)));
+        let ended = tokio::select! {
+            ended = &mut connection => ended,
+            () = dying.cancelled() => {
+                Pin::new(&mut connection).graceful_shutdown();
+                (&mut connection).await
+            }
+        };
+        // An error is the client's doing (gone, too slow, no HTTP): it has been told what there is to tell.
+        if let Err(error) = ended {
+            let half_sent = !connection.into_parts().read_buf.is_empty();
+            if error.is_timeout() && half_sent || is_stalled(&error) {
+                meters.count(Event::TimedOut);
+            }
+        }
+    }
+
+    async fn handle(mut self, mut request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+        self.activity.handling();
+        let (mark, method) = (RouteMark::default(), request.method().clone());
+        request.extensions_mut().insert(mark.clone());
+        let answer = tokio::time::timeout(self.limits.answer, self.router.call(request)).await;
+        let Ok(response) = answer.unwrap_or_else(|_| {
+            let mut late = Response::new(Body::from("no answer in time\n"));
+            *late.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+            Ok(late)
+        });
+        self.meters.answered(mark.path(), &method, response.status());
+        self.activity.writing();
+        Ok(response)
+    }
+}
+
+/// Whether the client did not take the answer in time.
+fn is_stalled(error: &hyper::Error) -> bool {
+    let cause = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+    cause.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
 }

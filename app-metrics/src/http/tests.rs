@@ -1,6 +1,7 @@
 //! Tests of the HTTP server over real sockets, with limits short enough to wait for.
 
-use super::{Bound, Limits};
+use super::{Bound, HttpMetrics, Limits};
+use crate::MetricRegistry;
 use app_core::{Log, LogLevel};
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -24,6 +25,7 @@ struct Running {
     dying: CancellationToken,
     served: JoinHandle<()>,
     log: app_core::CapturedLog,
+    registry: MetricRegistry,
 }
 
 impl Running {
@@ -33,8 +35,10 @@ impl Running {
             app_core::Identity { domain: 1.into(), app: 2.into(), release: 3.into(), instance: 4.into() };
         let (log, captured) = Log::captured(&identity, LogLevel::Debug);
         let (address, dying) = (bound.address(), CancellationToken::new());
-        let served = tokio::spawn(bound.serve(router, limits, log.logger(), dying.clone()));
-        Self { address, dying, served, log: captured }
+        let registry = MetricRegistry::new(identity, 1_000);
+        let meters = HttpMetrics::register(&registry).unwrap();
+        let served = tokio::spawn(bound.serve(router, limits, meters, log.logger(), dying.clone()));
+        Self { address, dying, served, log: captured, registry }
     }
 
     async fn connect(&self) -> TcpStream {

@@ -1,0 +1,175 @@
+//! Metrics of the HTTP server and of scrapes.
+
+use crate::{
+    Counter, CounterVector, Gauge, Histogram, METRICS_SERVICE_ID, MetricDoc, MetricRegistry, spec::Origin,
+};
+use app_core::prelude::*;
+use axum::http::{Method, StatusCode};
+
+ids! {
+    /// HTTP requests answered: counter vector, labels `route`, `method`, `status`, requests.
+    pub HTTP_REQUESTS: MetricId = 0x558c_b0a6_f017_46e4, "http_requests";
+    /// Connections of the HTTP server that are open: gauge, connections.
+    pub HTTP_CONNECTIONS_OPEN: MetricId = 0xbdc6_fed3_4e7d_ea89, "http_connections_open";
+    /// What became of connections to the HTTP server: counter vector, label `event`, connections.
+    pub HTTP_CONNECTIONS: MetricId = 0xfbd6_28d9_43bb_e48b, "http_connections";
+    /// How long scrapes took: histogram, seconds.
+    pub SCRAPE_DURATION: MetricId = 0x7f9b_cfd5_120e_8b6e, "scrape_duration";
+    /// How long the answers to scrapes were: histogram, bytes.
+    pub SCRAPE_SIZE: MetricId = 0xeefa_333e_ee9f_7ad7, "scrape_size";
+    /// Scrapes that were refused because too many were being answered: counter, scrapes.
+    pub SCRAPES_REFUSED: MetricId = 0x3dbf_f137_000c_6432, "scrapes_refused";
+}
+
+/// The route of a request whose path is none's.
+const NO_ROUTE: &str = "none";
+
+const REQUESTS: MetricDoc = MetricDoc::counter_vector(
+    METRICS_SERVICE_ID,
+    HTTP_REQUESTS,
+    "HTTP requests answered, by route, method and status.",
+    &[
+        ("route", "path of the route, with the names of its parameters, never the path that was sent; `none` for a path that is none's"),
+        ("method", "`GET`, `HEAD` or `other`"),
+        ("status", "the status, such as `200`"),
+    ],
+)
+.unit("requests")
+.meaning("Requests that are no HTTP, and handlers that panicked, are not in it.")
+.queries(&[
+    ("Requests a second, by route", "sum by (route) (rate(METRIC[5m]))"),
+    ("Answers that say the service failed", "sum(rate(METRIC{status=~\"5..\", route!=\"/readyz\"}[5m]))"),
+]);
+
+const OPEN: MetricDoc = MetricDoc::gauge(
+    METRICS_SERVICE_ID,
+    HTTP_CONNECTIONS_OPEN,
+    "Connections of the HTTP server that are open.",
+)
+.unit("connections")
+.meaning("At 512 a new one displaces the one that has waited longest for its client.")
+.queries(&[("Almost all are taken", "METRIC > 500")]);
+
+const CONNECTIONS: MetricDoc = MetricDoc::counter_vector(
+    METRICS_SERVICE_ID,
+    HTTP_CONNECTIONS,
+    "Connections to the HTTP server, by what became of them.",
+    &[(
+        "event",
+        "`accepted`; `refused`, with all connections being answered; `displaced`, closed while it waited, for a new one; \
+         `timed_out`, its request or its taking the answer was too slow; `accept_failed`, mostly for lack of file descriptors",
+    )],
+)
+.unit("connections")
+.meaning("One that was accepted may be displaced or time out later, and counts as both. An idle one that is closed did not time out.")
+.queries(&[
+    ("Clients that could not be served", "sum by (event) (rate(METRIC{event!=\"accepted\"}[5m])) > 0"),
+]);
+
+const DURATION: MetricDoc = MetricDoc::histogram(
+    METRICS_SERVICE_ID,
+    SCRAPE_DURATION,
+    "Time from the request of a scrape until all of its answer was written or handed over.",
+    &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0],
+)
+.unit("seconds")
+.meaning("A long answer is made as the client takes it, so a slow client makes a long scrape. One that is broken off is not in it.")
+.queries(&[("The slowest of a hundred", "histogram_quantile(0.99, rate(METRIC_bucket[5m]))")]);
+
+const SIZE: MetricDoc = MetricDoc::histogram(
+    METRICS_SERVICE_ID,
+    SCRAPE_SIZE,
+    "Length of the answer to a scrape, as sent: compressed, if it was.",
+    &[1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9],
+)
+.unit("bytes")
+.queries(&[("Bytes a scrape", "rate(METRIC_sum[5m]) / rate(METRIC_count[5m])")]);
+
+const REFUSED: MetricDoc = MetricDoc::counter(
+    METRICS_SERVICE_ID,
+    SCRAPES_REFUSED,
+    "Scrapes that were refused because too many were being answered.",
+)
+.unit("scrapes")
+.meaning("They got a 503 with `Retry-After`.")
+.queries(&[("Scrapes refused in the last hour", "increase(METRIC[1h]) > 0")]);
+
+crate::document! { REQUESTS, OPEN, CONNECTIONS, DURATION, SIZE, REFUSED }
+
+/// The registered metrics of the HTTP server. A cheap handle.
+#[derive(Clone, Debug)]
+pub(crate) struct HttpMetrics {
+    requests: CounterVector,
+    pub(super) open: Gauge,
+    connections: Connections,
+    pub(super) scrape_duration: Histogram,
+    pub(super) scrape_size: Histogram,
+    pub(super) scrapes_refused: Counter,
+}
+
+/// A counter for each event.
+#[derive(Clone, Debug)]
+struct Connections {
+    accepted: Counter,
+    refused: Counter,
+    displaced: Counter,
+    timed_out: Counter,
+    accept_failed: Counter,
+}
+
+/// What can become of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Event {
+    Accepted,
+    Refused,
+    Displaced,
+    TimedOut,
+    AcceptFailed,
+}
+
+impl HttpMetrics {
+    pub(crate) fn register(registry: &MetricRegistry) -> Result<Self, Error> {
+        // As many series as there are routes and statuses, which is for the application to choose.
+        let requests = REQUESTS.counter_vector_spec().max_series(usize::MAX);
+        let connections = registry.register(CONNECTIONS.counter_vector_spec(), Origin::Platform)?;
+        Ok(Self {
+            requests: registry.register(requests, Origin::Platform)?,
+            open: registry.register(OPEN.gauge_spec(), Origin::Platform)?,
+            connections: Connections {
+                accepted: connections.with(["accepted"])?,
+                refused: connections.with(["refused"])?,
+                displaced: connections.with(["displaced"])?,
+                timed_out: connections.with(["timed_out"])?,
+                accept_failed: connections.with(["accept_failed"])?,
+            },
+            scrape_duration: registry.register(DURATION.histogram_spec(), Origin::Platform)?,
+            scrape_size: registry.register(SIZE.histogram_spec(), Origin::Platform)?,
+            scrapes_refused: registry.register(REFUSED.counter_spec(), Origin::Platform)?,
+        })
+    }
+
+    /// Counts a request that is answered; `route` is the path under which its handler was registered.
+    pub(super) fn answered(&self, route: Option<&'static str>, method: &Method, status: StatusCode) {
+        let method = match *method {
+            Method::GET => "GET",
+            Method::HEAD => "HEAD",
+            _ => "other",
+        };
+        // Fails for a wrong number of labels only, which a test would see.
+        if let Ok(counter) = self.requests.with([route.unwrap_or(NO_ROUTE), method, status.as_str()]) {
+            counter.inc();
+        }
+    }
+
+    pub(super) fn count(&self, event: Event) {
+        let Connections { accepted, refused, displaced, timed_out, accept_failed } = &self.connections;
+        let counter = match event {
+            Event::Accepted => accepted,
+            Event::Refused => refused,
+            Event::Displaced => displaced,
+            Event::TimedOut => timed_out,
+            Event::AcceptFailed => accept_failed,
+        };
+        counter.inc();
+    }
+}

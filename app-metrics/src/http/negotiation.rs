@@ -1,0 +1,125 @@
+//! Which format and which coding a client gets, from its `Accept` and `Accept-Encoding` (RFC 9110, section 12.5).
+//!
+//! What is no element of such a list is passed over, and the rest counts. A client that accepts no format that there is
+//! gets the default, as RFC 9110 permits: it is text, and says so. One that forbids every coding gets none.
+
+#[cfg(test)]
+mod tests;
+
+use crate::exposition::Format;
+use axum::http::HeaderMap;
+use axum::http::header::{ACCEPT, ACCEPT_ENCODING, HeaderName};
+
+/// What the answer depends on, for caches between.
+pub(super) const VARY: &str = "Accept, Accept-Encoding";
+
+/// How an answer is coded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Coding {
+    Identity,
+    Gzip,
+}
+
+/// The format that the client likes best; text where it likes both alike, or neither.
+pub(super) fn format(headers: &HeaderMap) -> Format {
+    let ranges: Vec<Element<'_>> = elements(headers, ACCEPT).collect();
+    let open_metrics = media_quality(&ranges, "application", "openmetrics-text", "1.0.0");
+    let text = media_quality(&ranges, "text", "plain", "0.0.4");
+    if open_metrics > text { Format::OpenMetrics } else { Format::Text }
+}
+
+/// The coding that the client likes best; gzip where it likes both alike. `None` when it accepts neither.
+pub(super) fn coding(headers: &HeaderMap) -> Option<Coding> {
+    let codings: Vec<Element<'_>> = elements(headers, ACCEPT_ENCODING).collect();
+    let quality = |name: &str| {
+        let named = codings.iter().filter(|coding| coding.name.eq_ignore_ascii_case(name));
+        named.map(|coding| coding.quality).reduce(f64::max)
+    };
+    let any = quality("*");
+    let gzip = quality("gzip").or_else(|| quality("x-gzip")).or(any).unwrap_or(0.0);
+    match quality("identity").or(any) {
+        // Not spoken of, identity is accepted, but nobody asked for it.
+        None if gzip > 0.0 => Some(Coding::Gzip),
+        None => Some(Coding::Identity),
+        Some(identity) if gzip > 0.0 && gzip >= identity => Some(Coding::Gzip),
+        Some(identity) if identity > 0.0 => Some(Coding::Identity),
+        Some(_) => None,
+    }
+}
+
+/// One element of a list: `text/plain;version=0.0.4;q=0.5`.
+struct Element<'a> {
+    name: &'a str,
+    version: Option<&'a str>,
+    quality: f64,
+}
+
+/// The elements of all headers of that name, without those that are none.
+fn elements(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = Element<'_>> {
+    let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| split(value, b',')).filter_map(element)
+}
+
+fn element(text: &str) -> Option<Element<'_>> {
+    let mut parts = split(text, b';');
+    let name = parts.next()?.trim();
+    let (mut version, mut quality) = (None, 1.0);
+    for part in parts {
+        // Others, such as `charset` and `escaping`, make no difference: our names and labels are plain ASCII.
+        let Some((parameter, value)) = part.split_once('=') else { continue };
+        let value = value.trim();
+        match parameter.trim() {
+            q if q.eq_ignore_ascii_case("q") => quality = parsed_quality(value)?,
+            v if v.eq_ignore_ascii_case("version") => version = Some(value.trim_matches('"')),
+            _ => {}
+        }
+    }
+    (!name.is_empty()).then_some(Element { name, version, quality })
+}
+
+fn parsed_quality(text: &str) -> Option<f64> {
+    let plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    text.parse().ok().filter(|quality| plain && (0.0..=1.0).contains(quality))
+}
+
+/// Splits at a separator that is not inside of quotes.
+fn split(text: &str, separator: u8) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let (mut quoted, mut escaped) = (false, false);
+        let end = text.bytes().position(|byte| {
+            let ends = byte == separator && !quoted;
+            quoted ^= byte == b'"' && !escaped;
+            escaped = byte == b'\\' && quoted && !escaped;
+            ends
+        });
+        // The separator is one byte, and ASCII.
+        let (part, after) = end.map_or((text, None), |end| (&text[..end], Some(&text[end + 1..])));
+        rest = after;
+        Some(part)
+    })
+}
+
+/// How much the client likes a media type: what the range that says most about it says; 0 when none does.
+fn media_quality(ranges: &[Element<'_>], kind: &str, subtype: &str, version: &str) -> f64 {
+    let matching = ranges.iter().filter_map(|range| {
+        let specific = match range.name.split_once('/') {
+            // Java's clients say `*` alone.
+            Some(("*", "*")) => 0,
+            None if range.name == "*" => 0,
+            Some((k, "*")) if k.eq_ignore_ascii_case(kind) => 1,
+            Some((k, s)) if k.eq_ignore_ascii_case(kind) && s.eq_ignore_ascii_case(subtype) => {
+                match range.version {
+                    None => 2,
+                    Some(wanted) if wanted == version => 3,
+                    Some(_) => return None,
+                }
+            }
+            _ => return None,
+        };
+        Some((specific, range.quality))
+    });
+    let best = matching.reduce(|best, other| if other > best { other } else { best });
+    best.map_or(0.0, |(_, quality)| quality)
+}
