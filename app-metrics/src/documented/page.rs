@@ -36,10 +36,10 @@ fn write_page(page: &mut String, docs: &[&MetricDoc]) -> fmt::Result {
     let labels: Vec<String> = CONSTANT_LABELS.iter().map(|label| format!("`{label}`")).collect();
     writeln!(
         page,
-        "Every sample has the labels {} (ids in hexadecimal; `svc` is the service whose metric it is); the\n\
-         labels below come on top. Prometheus keeps `instance` for the target, and renames ours to `exported_instance`.\n\
-         A counter is named as here in Prometheus' text format, and ends in `_total` in OpenMetrics. A histogram has\n\
-         `_bucket`, `_sum` and `_count`.",
+        "Every sample has the labels {}, ids in hexadecimal; `svc` is the\n\
+         service whose metric it is. The labels told below come on top. Prometheus keeps `instance` for the target, and\n\
+         renames ours to `exported_instance`. A counter is named as here in Prometheus' text format, and ends in `_total`\n\
+         in OpenMetrics. A histogram has `_bucket`, `_sum` and `_count`.",
         labels.join(", ")
     )?;
     for metrics in docs.chunk_by(|one, other| one.service == other.service) {
