@@ -96,7 +96,7 @@ fn a_config_goes_from_example_to_sealed_file_and_back() {
     assert_eq!(printed(folder.path(), &seal, &example), "0xe3054017c1b1d214: sealed for 1\n");
     assert_eq!(printed(folder.path(), &["config", "check", "."], ""), "ok: .\n");
     let count = printed(folder.path(), &["config", "recipients", "0xe3054017c1b1d214"], "");
-    assert_eq!(count, "sealed for 1 X25519 recipients\n");
+    assert_eq!(count, "sealed for 1 X25519 recipient\n");
 
     // Byte-stable: what was opened, sealed and opened again is the same.
     let opened = printed(folder.path(), &["config", "open", "0xe3054017c1b1d214"], "");

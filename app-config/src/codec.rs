@@ -77,13 +77,16 @@ impl Deref for Words {
 /// the message.
 ///
 /// # Errors
-/// The message is larger than a config may be, or `out` fails.
+/// The message has no root, or is larger than a config may be; or `out` fails.
 pub fn marshal<A: message::Allocator>(
     message: &message::Builder<A>,
     out: &mut impl Write,
 ) -> Result<(), MarshalError> {
     let segments = message.get_segments_for_output();
     let words: usize = segments.iter().map(|segment| segment.len() / size_of::<Word>()).sum();
+    if words == 0 {
+        return Err(MarshalError::NoRoot);
+    }
     if words > MAX_MESSAGE_WORDS {
         return Err(MarshalError::TooManyWords { words });
     }
@@ -115,9 +118,7 @@ pub fn marshal<A: message::Allocator>(
 /// # Errors
 /// `input` fails, or is not exactly one message within the limits.
 pub fn unmarshal(input: impl Read) -> Result<Message, UnmarshalError> {
-    let mut file = Vec::new();
-    let limit = MAX_FILE_BYTES as u64 + 1;
-    input.take(limit).read_to_end(&mut file).map_err(UnmarshalError::Read)?;
+    let file = SecretBytes::read_from(input, MAX_FILE_BYTES + 1).map_err(UnmarshalError::Read)?;
     decode(&file)
 }
 

@@ -18,6 +18,7 @@
 //!
 //! A field that is not there has its default, and a field that has its default is not there.
 
+mod draft;
 mod member;
 mod near;
 mod number;
@@ -31,6 +32,7 @@ mod tests;
 mod tree;
 mod write;
 
+pub use self::draft::Draft;
 pub(crate) use self::member::{Member, default_of, members};
 pub(crate) use self::print::{pretty, scalar};
 pub use self::read::{MAX_JSON_BYTES, from_json};

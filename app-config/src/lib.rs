@@ -99,7 +99,7 @@ pub use self::facade::{
 pub use self::fault::{Fault, Reason};
 pub use self::file::{FileError, Kind as FileKind};
 pub use self::identities::{Identities, IdentityError};
-pub use self::json::{MAX_JSON_BYTES, from_json, to_json};
+pub use self::json::{Draft, MAX_JSON_BYTES, from_json, to_json};
 pub use self::key::{Identity, KeyError, Recipient};
 pub use self::limits::{MAX_FILE_BYTES, MAX_MESSAGE_WORDS, MAX_NESTING, MAX_PACKED_BYTES, reader_options};
 pub use self::live::LiveConfig;

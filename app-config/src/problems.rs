@@ -203,6 +203,14 @@ pub(crate) fn malformed(error: &capnp::Error) -> String {
     format!("is malformed: {}", error.kind)
 }
 
+/// A number of things, in words: `1 byte`, `2 bytes`.
+pub(crate) fn counted(count: impl Into<u128>, noun: &str) -> String {
+    match count.into() {
+        1 => format!("1 {noun}"),
+        count => format!("{count} {noun}s"),
+    }
+}
+
 /// A text from a file, as it may be shown to people: quoted, escaped, shortened.
 #[must_use]
 pub fn quoted(text: &str) -> String {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use app_core::events::{CAPNP_ERR, CONFIG_LOADING_ERR};
 use app_core::prelude::{App, Error, Exposed, LogEventId, Logger, Service, ServiceId, error, warn};
-use app_core::{Preflight, preflight};
+use app_core::{Flags, Preflight, preflight};
 use parking_lot::RwLock;
 use tokio::sync::watch;
 
@@ -69,12 +69,28 @@ fn check_configs(app: &App) -> Vec<Error> {
     if let Some(warning) = dir.sealing().identities().and_then(Identities::warning) {
         warn!(app.logger(), "{warning}"; "event" => %CONFIG_LOADING_ERR);
     }
+    if let Some(warning) = without_directory(&dir) {
+        warn!(app.logger(), "{warning}"; "event" => %CONFIG_LOADING_ERR);
+    }
     let checked = check_all(&dir);
     for service in checked.unused {
         warn!(app.logger(), "{} is not used: no service of this program has a config of that name", label(service);
             "event" => %CONFIG_LOADING_ERR, "config" => %service);
     }
     fault.map(Fault::of_identities).into_iter().chain(checked.problems).collect()
+}
+
+/// What is to be said about a config directory that somebody named, and that is not there: it may well be mistyped. Without
+/// one in the default place there are just no configs.
+fn without_directory(dir: &ConfigDir) -> Option<String> {
+    let path = dir.path();
+    let is_link = path.symlink_metadata().is_ok();
+    let named = path != Flags::default().config_dir;
+    if !matches!(path.try_exists(), Ok(false)) || !(named || is_link) {
+        return None;
+    }
+    let what = if is_link { "is a symbolic link that leads to nothing" } else { "does not exist" };
+    Some(format!("the config directory {} {what}: every service runs on its defaults", path.display()))
 }
 
 impl Configs {

@@ -107,6 +107,27 @@ async fn a_bad_config_stops_the_start_with_every_problem_named() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_directory_that_was_named_and_is_not_there_is_logged() {
+    let builder = TestApp::builder().linked([LIMITS]);
+    let dir = builder.config_dir().to_owned();
+    std::fs::remove_dir(&dir).unwrap();
+    let app = builder.start().await;
+    let warned = |reason| format!("the config directory {} {reason}: every service runs on", dir.display());
+    assert!(app.captured().text().contains(&warned("does not exist")), "{}", app.captured().text());
+    assert!(!app.get::<Limits>().0.from_file());
+    app.stop().await.expect_clean();
+
+    let builder = TestApp::builder().linked([LIMITS]);
+    let dir = builder.config_dir().to_owned();
+    std::fs::remove_dir(&dir).unwrap();
+    std::os::unix::fs::symlink("nowhere", &dir).unwrap();
+    let app = builder.start().await;
+    let warned = format!("the config directory {} is a symbolic link that leads to nothing", dir.display());
+    assert!(app.captured().text().contains(&warned), "{}", app.captured().text());
+    app.stop().await.expect_clean();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_file_that_no_service_reads_is_logged() {
     let builder = TestApp::builder().linked([LIMITS]);
     put(builder.config_dir(), ServiceId::new(0x77), &["a"]);

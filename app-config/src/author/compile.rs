@@ -18,9 +18,9 @@ use crate::secret::SecretBytes;
 /// Everything that is wrong with the JSON; and once it fits the schema, everything that the service has against it.
 pub fn compile(schema: &ConfigSchema, json: &str, files: Option<&Path>) -> Result<SecretBytes, Problems> {
     let message = from_json(struct_of(schema)?, json, files)?;
-    let mut file = Vec::new();
+    let mut file = SecretBytes::default();
     let mut problems = Problems::new();
-    if let Err(error) = marshal(&message, &mut file) {
+    if let Err(error) = marshal(&message, file.vec_mut()) {
         problems.add(error);
         return Err(problems);
     }
@@ -30,7 +30,7 @@ pub fn compile(schema: &ConfigSchema, json: &str, files: Option<&Path>) -> Resul
         problems.add("is not read back as it was written: the file would mean something else");
         return Err(problems);
     }
-    Ok(file.into())
+    Ok(file)
 }
 
 /// The JSON of a config: what [`compile`] makes the same message from.

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::codec::Message;
 use crate::json::{Tree, checked, default_of, init, is_active, leaf, members, read, scalar};
-use crate::problems::{Place, Problems};
+use crate::problems::{Place, Problems, counted};
 
 /// Text in a field with such a word in its name, or inside of one, is a secret. So are all bytes.
 const SECRET_WORDS: [&str; 3] = ["key", "secret", "password"];
@@ -168,7 +168,9 @@ impl Leaves {
                 let shown = match value {
                     // Nothing is no secret.
                     Reader::Data([]) => "no bytes".to_owned(),
-                    Reader::Data(bytes) => format!("{} ({} bytes)", digest(bytes), bytes.len()),
+                    Reader::Data(bytes) => {
+                        format!("{} ({})", digest(bytes), counted(bytes.len() as u64, "byte"))
+                    }
                     Reader::Text(text) if secret && !text.is_empty() => digest(text.as_bytes()),
                     _ => scalar(&tree),
                 };
@@ -178,10 +180,7 @@ impl Leaves {
     }
 
     fn list(&mut self, from: dynamic_list::Reader<'_>, secret: bool, place: &mut Place<'_>) {
-        let shown = match from.len() {
-            1 => "1 element".to_owned(),
-            count => format!("{count} elements"),
-        };
+        let shown = counted(from.len(), "element");
         self.found.push(Leaf { path: self.path.clone(), shown, is_default: from.is_empty() });
         if matches!(from.element_type().which(), capnp::introspect::TypeVariant::Void) {
             return;

@@ -59,11 +59,11 @@ impl Example {
             TypeVariant::Void | TypeVariant::Bool => Some(Tree::Bool(true)),
             TypeVariant::UInt64 => {
                 self.last_id += 1;
-                Some(Tree::Text(format!("{:#x}", self.last_id)))
+                Some(Tree::text(format!("{:#x}", self.last_id)))
             }
             TypeVariant::Float32 | TypeVariant::Float64 => Some(Tree::Number("1.0".to_owned())),
-            TypeVariant::Text => Some(Tree::Text("text".to_owned())),
-            TypeVariant::Data => Some(Tree::Text(STANDARD.encode("bytes"))),
+            TypeVariant::Text => Some(Tree::text("text")),
+            TypeVariant::Data => Some(Tree::text(STANDARD.encode("bytes"))),
             TypeVariant::Enum(schema) => {
                 let value = capnp::dynamic_value::Enum::new(0, schema.into());
                 leaf(value.into())

@@ -168,5 +168,6 @@ pub(super) fn open(matches: &ArgMatches) -> Result<ExitCode, Refused> {
     let message = message(matches, file)?;
     let json =
         decompile(&schema, message).map_err(|problems| Refused::problems(schema.service(), problems))?;
-    Ok(write_output(|out| writeln!(out, "{}", json.trim_end())))
+    let json = SecretBytes::from(json.into_bytes());
+    Ok(write_output(|out| out.write_all(&json)))
 }

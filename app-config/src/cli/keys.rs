@@ -12,6 +12,7 @@ use crate::author::{Overwrite, place_file};
 use crate::file::{self, Kind};
 use crate::identities::Identities;
 use crate::key::Identity;
+use crate::problems::counted;
 use crate::sealed::{SealedHeader, is_sealed};
 use crate::secret::SecretBytes;
 
@@ -64,7 +65,8 @@ pub(super) fn recipients(matches: &ArgMatches) -> Result<ExitCode, Refused> {
     let content = content.ok_or_else(|| Refused::io(format!("{} does not exist", file.display())))?.bytes;
     if is_sealed(&content) {
         let header = SealedHeader::read(&content).map_err(|error| named(&error))?;
-        return Ok(write_output(|out| writeln!(out, "sealed for {} X25519 recipients", header.recipients())));
+        let recipients = counted(header.recipients() as u64, "X25519 recipient");
+        return Ok(write_output(|out| writeln!(out, "sealed for {recipients}")));
     }
     if !looks_like_identities(&content) {
         return Ok(write_output(|out| {

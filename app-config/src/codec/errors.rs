@@ -5,6 +5,7 @@
 use std::{error, fmt, io};
 
 use crate::limits::{MAX_FILE_BYTES, MAX_MESSAGE_WORDS, MAX_PACKED_BYTES};
+use crate::problems::counted;
 
 /// Why [`unmarshal`](crate::unmarshal) refused its input.
 #[derive(Debug)]
@@ -91,10 +92,12 @@ impl fmt::Display for UnmarshalError {
                 write!(f, "the file inflates to more than {MAX_PACKED_BYTES} bytes, the most that is allowed")
             }
             Self::TrailingBytes { bytes } => {
-                write!(f, "the file does not end where its compressed data ends: {bytes} bytes follow")
+                let more = follow(*bytes, "byte");
+                write!(f, "the file does not end where its compressed data ends: {more}")
             }
             Self::PackedCutShort { offset } => {
-                write!(f, "the packed message is cut short: it ends inside a word, after {offset} bytes")
+                let bytes = counted(*offset as u64, "byte");
+                write!(f, "the packed message is cut short: it ends inside a word, after {bytes}")
             }
             Self::UnpacksTooFar => {
                 write!(
@@ -112,13 +115,12 @@ impl fmt::Display for UnmarshalError {
                 "the message claims to have {words} words, more than the {MAX_MESSAGE_WORDS} that are allowed"
             ),
             Self::MessageCutShort { claimed, present } => {
-                write!(
-                    f,
-                    "the message is cut short: it claims to have {claimed} words, and {present} are there"
-                )
+                let words = counted(*claimed as u64, "word");
+                write!(f, "the message is cut short: it claims to have {words}, and has {present}")
             }
             Self::TrailingWords { words } => {
-                write!(f, "the file does not end where its message ends: {words} words follow")
+                let more = follow(*words as u64, "word");
+                write!(f, "the file does not end where its message ends: {more}")
             }
             Self::Message(_) => f.write_str("the message is malformed"),
         }
@@ -135,10 +137,16 @@ impl error::Error for UnmarshalError {
     }
 }
 
+fn follow(count: u64, noun: &str) -> String {
+    format!("{} {}", counted(count, noun), if count == 1 { "follows" } else { "follow" })
+}
+
 /// Why [`marshal`](crate::marshal) did not write a message.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum MarshalError {
+    /// The message has no root: nothing was set in it, not even to nothing.
+    NoRoot,
     /// The message has more than [`MAX_MESSAGE_WORDS`].
     TooManyWords {
         /// How many words it has.
@@ -168,6 +176,7 @@ pub enum MarshalError {
 impl fmt::Display for MarshalError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::NoRoot => f.write_str("the message has no root"),
             Self::TooManyWords { words } => {
                 write!(f, "the message has {words} words, more than the {MAX_MESSAGE_WORDS} that are allowed")
             }

@@ -70,6 +70,18 @@ fn a_message_in_many_segments_is_read_back() {
 }
 
 #[test]
+fn a_message_without_a_root_is_not_written() {
+    let mut file = Vec::new();
+    let error = marshal(&Builder::new_default(), &mut file).unwrap_err();
+    assert_eq!((error.to_string().as_str(), file.len()), ("the message has no root", 0));
+    // One whose root is nothing is a message of defaults.
+    let mut message = Builder::new_default();
+    message.get_root::<quota_spec::Builder<'_>>().unwrap();
+    marshal(&message, &mut file).unwrap();
+    assert_eq!(rules(&decode(&file).unwrap()), []);
+}
+
+#[test]
 fn a_file_that_is_cut_anywhere_is_refused() {
     let whole = file(&[("default", 100), ("other", 7)]);
     for length in 0..whole.len() {
@@ -114,9 +126,15 @@ fn bytes_after_the_end_are_refused() {
     longer.extend_from_slice(b"\n\n");
     assert_eq!(refusal(&longer), "the file does not end where its compressed data ends: 2 bytes follow");
 
+    longer.pop();
+    assert_eq!(refusal(&longer), "the file does not end where its compressed data ends: 1 byte follows");
+
     let mut packed = Vec::new();
     capnp::serialize_packed::write_message(&mut packed, &quota(&[("default", 100)])).unwrap();
-    packed.extend_from_slice(&[0, 2]);
+    packed.extend_from_slice(&[0, 0]);
+    assert_eq!(refusal(&zlib(&packed)), "the file does not end where its message ends: 1 word follows");
+    packed.pop();
+    packed.push(2);
     assert_eq!(refusal(&zlib(&packed)), "the file does not end where its message ends: 3 words follow");
 }
 
@@ -166,7 +184,7 @@ fn a_header_that_claims_too_much_is_refused() {
     );
     // All that is allowed, and none of it there.
     let claim = zlib(&[0b0100_0000, 0x02]);
-    assert_eq!(refusal(&claim), "the message is cut short: it claims to have 131072 words, and 0 are there");
+    assert_eq!(refusal(&claim), "the message is cut short: it claims to have 131072 words, and has 0");
     let segments = zlib(&[0xff, 0xff, 0xff, 0xff, 0xff, 1, 1, 1, 1, 0]);
     assert!(refusal(&segments).starts_with("the message claims to have 4294967296 segments"));
     let table = zlib(&[0b0000_0001, 9]);

@@ -1,23 +1,24 @@
 //! JSON as text: always the same for the same value, and easy on the eye of who reads or compares it.
 
 use super::tree::Tree;
+use crate::secret::SecretText;
 
 /// The value on lines of its own, with a newline at the end. Lists of plain values stay on one line.
 pub(crate) fn pretty(tree: &Tree) -> String {
-    let mut out = String::new();
+    let mut out = SecretText::default();
     write(tree, 0, &mut out);
     out.push('\n');
-    out
+    out.into_string()
 }
 
 /// A value that is neither a list nor an object, as it stands in JSON.
 pub(crate) fn scalar(tree: &Tree) -> String {
-    let mut out = String::new();
+    let mut out = SecretText::default();
     write(tree, 0, &mut out);
-    out
+    out.into_string()
 }
 
-fn write(tree: &Tree, depth: usize, out: &mut String) {
+fn write(tree: &Tree, depth: usize, out: &mut SecretText) {
     match tree {
         Tree::Null => out.push_str("null"),
         Tree::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
@@ -40,8 +41,8 @@ fn surround<T>(
     [open, close]: [char; 2],
     flat: bool,
     depth: usize,
-    out: &mut String,
-    mut write: impl FnMut(&T, &mut String),
+    out: &mut SecretText,
+    mut write: impl FnMut(&T, &mut SecretText),
 ) {
     out.push(open);
     for (index, item) in items.iter().enumerate() {
@@ -62,13 +63,35 @@ fn surround<T>(
     out.push(close);
 }
 
-fn new_line(depth: usize, out: &mut String) {
+fn new_line(depth: usize, out: &mut SecretText) {
     out.push('\n');
-    out.extend(std::iter::repeat_n("  ", depth));
+    for _ in 0..depth {
+        out.push_str("  ");
+    }
 }
 
-fn write_text(text: &str, out: &mut String) {
-    out.push_str(&serde_json::Value::from(text).to_string());
+/// The text in quotes, escaped where JSON asks for it and nowhere else (RFC 8259, 7).
+fn write_text(text: &str, out: &mut SecretText) {
+    out.push('"');
+    let mut plain = text;
+    while let Some(place) = plain.find(|c: char| c < ' ' || c == '"' || c == '\\') {
+        let (before, rest) = plain.split_at(place);
+        out.push_str(before);
+        let escaped = rest.as_bytes()[0];
+        match escaped {
+            b'"' => out.push_str("\\\""),
+            b'\\' => out.push_str("\\\\"),
+            b'\n' => out.push_str("\\n"),
+            b'\r' => out.push_str("\\r"),
+            b'\t' => out.push_str("\\t"),
+            0x08 => out.push_str("\\b"),
+            0x0c => out.push_str("\\f"),
+            control => out.push_str(&format!("\\u{control:04x}")),
+        }
+        plain = &rest[1..];
+    }
+    out.push_str(plain);
+    out.push('"');
 }
 
 #[cfg(test)]
@@ -97,6 +120,15 @@ mod tests {
             "",
         ];
         assert_eq!(pretty(&parse(json).ok().unwrap()), lines.join("\n"));
+    }
+
+    #[test]
+    fn text_is_escaped_as_others_do_it() {
+        let every: String =
+            (0..0x180).filter_map(char::from_u32).chain("\u{2028}\u{10ffff}".chars()).collect();
+        let mut out = SecretText::default();
+        write_text(&every, &mut out);
+        assert_eq!(out.into_string(), serde_json::Value::from(every).to_string());
     }
 
     #[test]

@@ -8,10 +8,10 @@ use std::mem;
 use std::path::Path;
 
 use capnp::introspect::{Type, TypeVariant};
-use capnp::message::{Builder, HeapAllocator};
 use capnp::schema::StructSchema;
 use capnp::{dynamic_list, dynamic_struct, dynamic_value};
 
+use super::draft::Draft;
 use super::member::{Member, members};
 use super::near::nearest;
 use super::root;
@@ -30,13 +30,9 @@ pub const MAX_JSON_BYTES: usize = 8 * 1024 * 1024;
 ///
 /// # Errors
 /// Everything in it that is not as the schema has it, or that it does not know.
-pub fn from_json(
-    schema: StructSchema,
-    json: &str,
-    files: Option<&Path>,
-) -> Result<Builder<HeapAllocator>, Problems> {
+pub fn from_json(schema: StructSchema, json: &str, files: Option<&Path>) -> Result<Draft, Problems> {
     let mut problems = Problems::new();
-    let mut message = Builder::new_default();
+    let mut message = Draft::new();
     if json.len() > MAX_JSON_BYTES {
         problems.add(format_args!("is larger than {MAX_JSON_BYTES} bytes, the most that is read as JSON"));
         return Err(problems);

@@ -20,7 +20,7 @@ fn json_of(schema: StructSchema, message: &Builder<HeapAllocator>) -> String {
     to_json(schema, framed(message)).unwrap_or_else(|problems| panic!("{problems}"))
 }
 
-fn read_json(schema: StructSchema, json: &str) -> Builder<HeapAllocator> {
+fn read_json(schema: StructSchema, json: &str) -> Draft {
     from_json(schema, json, None).unwrap_or_else(|problems| panic!("{problems}\n{json}"))
 }
 

@@ -3,20 +3,25 @@
 use std::fmt;
 
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use zeroize::Zeroizing;
 
-/// A JSON value. There is no `Debug`: it may hold secrets.
+/// A JSON value. There is no `Debug`: it may hold secrets, and its text is overwritten when it is dropped.
 #[derive(Clone, PartialEq)]
 pub(crate) enum Tree {
     Null,
     Bool(bool),
     /// The digits, as JSON writes numbers.
     Number(String),
-    Text(String),
+    Text(Zeroizing<String>),
     List(Vec<Tree>),
     Object(Vec<(String, Tree)>),
 }
 
 impl Tree {
+    pub(crate) fn text(text: impl Into<String>) -> Self {
+        Self::Text(Zeroizing::new(text.into()))
+    }
+
     /// What it is, for people.
     pub(super) fn noun(&self) -> &'static str {
         match self {
@@ -74,11 +79,11 @@ impl<'de> Visitor<'de> for Node {
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Tree, E> {
-        Ok(Tree::Text(text.to_owned()))
+        Ok(Tree::text(text))
     }
 
     fn visit_string<E>(self, text: String) -> Result<Tree, E> {
-        Ok(Tree::Text(text))
+        Ok(Tree::text(text))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Tree, A::Error> {

@@ -134,25 +134,25 @@ pub(crate) fn leaf(value: Reader<'_>) -> Option<Tree> {
         Reader::UInt8(value) => Tree::Number(value.to_string()),
         Reader::UInt16(value) => Tree::Number(value.to_string()),
         Reader::UInt32(value) => Tree::Number(value.to_string()),
-        Reader::UInt64(value) => Tree::Text(format!("{value:#x}")),
+        Reader::UInt64(value) => Tree::text(format!("{value:#x}")),
         // The debug form is the shortest that is read as the same float.
         Reader::Float32(value) => float(value.into(), format!("{value:?}")),
         Reader::Float64(value) => float(value, format!("{value:?}")),
         Reader::Enum(value) => {
             let name = value.get_enumerant().ok()??.get_proto().get_name().ok()?;
-            Tree::Text(name.to_str().ok()?.to_owned())
+            Tree::text(name.to_str().ok()?)
         }
-        Reader::Text(value) => Tree::Text(value.to_str().ok()?.to_owned()),
-        Reader::Data(value) => Tree::Text(STANDARD.encode(value)),
+        Reader::Text(value) => Tree::text(value.to_str().ok()?),
+        Reader::Data(value) => Tree::text(STANDARD.encode(value)),
         Reader::Struct(_) | Reader::List(_) | Reader::AnyPointer(_) | Reader::Capability(_) => return None,
     })
 }
 
 fn float(value: f64, digits: String) -> Tree {
     match value {
-        _ if value.is_nan() => Tree::Text("NaN".to_owned()),
-        f64::INFINITY => Tree::Text("Infinity".to_owned()),
-        f64::NEG_INFINITY => Tree::Text("-Infinity".to_owned()),
+        _ if value.is_nan() => Tree::text("NaN"),
+        f64::INFINITY => Tree::text("Infinity"),
+        f64::NEG_INFINITY => Tree::text("-Infinity"),
         _ => Tree::Number(digits),
     }
 }

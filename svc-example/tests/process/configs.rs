@@ -70,7 +70,7 @@ fn a_config_that_was_cut_short_is_refused() {
 fn a_config_with_something_behind_it_is_refused() {
     let mut content = good();
     content.push(0);
-    content_is_refused(&content, "1 bytes follow");
+    content_is_refused(&content, "1 byte follows");
 }
 
 #[test]

@@ -89,7 +89,7 @@ fn member_of(schema: EnumSchema, tree: &Tree) -> Result<Enum, String> {
     for value in values {
         let name = value.get_proto().get_name().and_then(|name| Ok(name.to_str()?));
         let name = name.map_err(|error| error.to_string())?;
-        if name == text {
+        if name == text.as_str() {
             return Ok(Enum::new(value.get_ordinal(), schema));
         }
         names.push(name);

@@ -1,0 +1,86 @@
+//! A message under construction.
+
+use std::ops::{Deref, DerefMut};
+
+use capnp::any_pointer;
+use capnp::message::{Builder, HeapAllocator};
+
+/// A message under construction, overwritten when it is dropped: what it is made from may hold secrets.
+///
+/// ```
+/// use capnp::introspect::{Introspect, TypeVariant};
+/// use schema::quota_capnp::quota_spec;
+///
+/// let TypeVariant::Struct(schema) = quota_spec::Owned::introspect().which() else { return };
+/// let draft = app_config::from_json(schema.into(), r#"{"rules": [{"name": "mail", "permits": 10}]}"#, None)?;
+/// let mut file = Vec::new();
+/// app_config::marshal(&draft, &mut file)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Draft(Builder<HeapAllocator>);
+
+impl Draft {
+    pub(super) fn new() -> Self {
+        Self(Builder::new_default())
+    }
+
+    /// Overwrites whatever the root leads to; a builder leaves nothing that its root does not lead to.
+    fn wipe(&mut self) {
+        // What has no root has nothing.
+        if let Ok(mut root) = self.0.get_root::<any_pointer::Builder<'_>>() {
+            root.clear();
+        }
+        for segment in self.0.get_segments_for_output().iter() {
+            zeroize::optimization_barrier(*segment);
+        }
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        self.wipe();
+    }
+}
+
+impl Deref for Draft {
+    type Target = Builder<HeapAllocator>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl DerefMut for Draft {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::{decode, marshal};
+    use crate::json::samples::{Dice, all_types, message};
+    use crate::json::{from_json, to_json};
+
+    #[test]
+    fn nothing_is_left_of_a_message_of_any_type() {
+        for schema in all_types() {
+            for seed in 0..30 {
+                let mut file = Vec::new();
+                marshal(&message(schema, &mut Dice(seed)), &mut file).unwrap();
+                let json = to_json(schema, decode(&file).unwrap()).unwrap_or_else(|error| panic!("{error}"));
+                let mut draft =
+                    from_json(schema, &json, None).unwrap_or_else(|error| panic!("{error}\n{json}"));
+                draft.wipe();
+                let left = draft.get_segments_for_output();
+                assert!(left.iter().all(|segment| segment.iter().all(|byte| *byte == 0)), "{json}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_message_without_a_root_is_wiped_too() {
+        Draft::new().wipe();
+    }
+}
