@@ -3,8 +3,10 @@
 #[cfg(test)]
 mod tests;
 
+use crate::lane;
+use crate::spread::Spread;
+use crate::sync::AtomicU64;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Whole numbers below this are exact as `f64`, so adding them to the whole part loses nothing.
 const EXACT: f64 = 9_007_199_254_740_992.0;
@@ -12,35 +14,49 @@ const EXACT: f64 = 9_007_199_254_740_992.0;
 /// A value that only goes up: requests answered, bytes sent, seconds spent.
 ///
 /// A cheap handle: clones count into the same value, which lives as long as one of them or its registration.
-/// Keep the handle; that makes `inc` one atomic addition.
+/// Keep the handle. `inc` takes no lock, and for the thread that counted first no locked instruction; when threads get
+/// in each other's way, each is given a place of its own to count in.
 ///
 /// The value is exposed as a float, as Prometheus has nothing else. Whole numbers are kept apart from fractions and
-/// are exact up to 2^64, where the counter starts again at 0, which Prometheus reads as a restart.
-#[derive(Clone, Debug, Default)]
-pub struct Counter(Arc<Cell>);
+/// are exact up to 2^64, where the counter starts again at 0, which Prometheus reads as a restart. Every amount is
+/// added once, whoever else adds; what one reader sees never goes down.
+#[derive(Clone, Debug)]
+pub struct Counter(Arc<Spread<[AtomicU64; 4]>>);
 
-/// The value is `whole + fraction`.
-///
-/// All accesses are `Relaxed`: a counter orders nothing but itself. Both parts only grow, so a reader that sees an
-/// older part sees a value that the counter had, or one between two that it had.
-#[derive(Debug, Default)]
-struct Cell {
-    whole: AtomicU64,
-    /// An `f64`, as its bits; all bits zero is `0.0`.
-    fraction: AtomicU64,
+/// The value is the sum of these two.
+const WHOLE: usize = 0;
+/// An `f64`, as its bits; all bits zero is `0.0`.
+const FRACTION: usize = 1;
+
+impl Default for Counter {
+    fn default() -> Self {
+        Self(Arc::new(Spread::new(Default::default())))
+    }
 }
 
 impl Counter {
     /// Adds one.
     #[inline]
     pub fn inc(&self) {
-        self.0.whole.fetch_add(1, Ordering::Relaxed);
+        self.add(1);
     }
 
     /// Adds a whole number.
     #[inline]
     pub fn add(&self, amount: u64) {
-        self.0.whole.fetch_add(amount, Ordering::Relaxed);
+        match self.0.owned() {
+            Some(own) => own.add(WHOLE, amount),
+            None => self.add_beside_others(amount),
+        }
+    }
+
+    /// Apart from [`add`](Self::add), which is small enough to be inlined everywhere.
+    fn add_beside_others(&self, amount: u64) {
+        let lane = lane::current();
+        match self.0.claimed(lane) {
+            Some(own) => own.add(WHOLE, amount),
+            None => self.0.add_shared(lane, WHOLE, |words| words.add(WHOLE, amount)),
+        }
     }
 
     /// Adds any amount, such as seconds.
@@ -55,9 +71,11 @@ impl Counter {
             self.add(amount as u64);
             return;
         }
-        let add = |bits| Some((f64::from_bits(bits) + amount).min(f64::MAX).to_bits());
-        // The closure never gives `None`, so this can't fail.
-        let _ = self.0.fraction.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
+        let lane = lane::current();
+        match self.0.claimed(lane) {
+            Some(own) => own.add_f64(FRACTION, amount),
+            None => self.0.add_shared(lane, FRACTION, |words| words.add_f64(FRACTION, amount)),
+        }
     }
 
     /// The value now.
@@ -69,15 +87,15 @@ impl Counter {
         }
     }
 
-    /// Raises the value to `total`, for counts that are kept elsewhere. Never lowers it, so that two scrapes at once
+    /// Raises the value to `total`, for counts that are kept elsewhere and not added to. Never lowers it, so that two scrapes at once
     /// can't make the counter go down.
     pub(crate) fn raise_to(&self, total: u64) {
-        self.0.whole.fetch_max(total, Ordering::Relaxed);
+        self.0.raise(WHOLE, total);
     }
 
     pub(crate) fn value(&self) -> Value {
-        let fraction = f64::from_bits(self.0.fraction.load(Ordering::Relaxed));
-        let whole = self.0.whole.load(Ordering::Relaxed);
+        let fraction = self.0.sum_f64(FRACTION).min(f64::MAX);
+        let whole = self.0.sum(WHOLE);
         if fraction == 0.0 { Value::Whole(whole) } else { Value::Float(whole as f64 + fraction) }
     }
 }

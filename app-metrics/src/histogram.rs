@@ -1,7 +1,7 @@
 //! A histogram: how observed values are distributed over buckets.
 //!
 //! Invariants:
-//! 1. `counts` has one entry more than `bounds`: the last is for what is above every bound.
+//! 1. There is one bucket more than there are `bounds`: the last is for what is above every bound.
 //! 2. The count of a histogram is the sum of its buckets, computed from the same reads, and kept nowhere else. So a
 //!    scrape can't see a count that disagrees with the buckets, without any lock.
 //! 3. No observation is lost: each is one addition to one bucket and one to the sum.
@@ -9,13 +9,19 @@
 #[cfg(test)]
 mod tests;
 
+use crate::lane;
+use crate::spread::Spread;
+use crate::sync::AtomicU64;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Observed values, counted in buckets: latencies in seconds, sizes in bytes.
 ///
 /// A cheap handle: clones count into the same buckets, which live as long as one of them or their registration.
-/// Nothing here takes a lock.
+/// Nothing here takes a lock; for the thread that observed first nor any locked instruction, and when threads get in each
+/// other's way, each is given buckets of its own.
+///
+/// Every observation is counted once and added to the sum once. The sum is that of floats, which rounds: in which order
+/// values are added, and so the last digits of the sum, depend on the threads.
 #[derive(Clone, Debug)]
 pub struct Histogram(Arc<Cells>);
 
@@ -23,10 +29,15 @@ pub struct Histogram(Arc<Cells>);
 struct Cells {
     /// Upper bounds, inclusive, finite, strictly increasing: the spec was validated.
     bounds: Arc<[f64]>,
-    counts: Box<[AtomicU64]>,
-    /// An `f64`, as its bits.
-    sum: AtomicU64,
+    /// The sum, an `f64` as its bits, then the buckets.
+    sums: Spread<Box<[AtomicU64]>>,
 }
+
+const SUM: usize = 0;
+const BUCKETS: usize = 1;
+
+/// Up to so many bounds comparing a value with all of them is quicker than searching.
+const FEW_BOUNDS: usize = 16;
 
 /// What a histogram held at one moment.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,8 +61,8 @@ impl HistogramSnapshot {
 impl Histogram {
     /// `bounds` are those of a validated spec.
     pub(crate) fn new(bounds: Arc<[f64]>) -> Self {
-        let counts = (0..=bounds.len()).map(|_| AtomicU64::new(0)).collect();
-        Self(Arc::new(Cells { bounds, counts, sum: AtomicU64::new(0) }))
+        let words = (0..2 * (BUCKETS + bounds.len() + 1)).map(|_| AtomicU64::new(0)).collect();
+        Self(Arc::new(Cells { bounds, sums: Spread::new(words) }))
     }
 
     /// Counts `value` in the first bucket whose bound is not below it.
@@ -62,14 +73,44 @@ impl Histogram {
         if !value.is_finite() {
             return;
         }
-        let Cells { bounds, counts, sum } = &*self.0;
-        let bucket = bounds.partition_point(|bound| *bound < value);
-        if let Some(count) = counts.get(bucket) {
-            count.fetch_add(1, Ordering::Relaxed);
+        let bucket = BUCKETS + self.bucket(value);
+        match self.0.sums.owned() {
+            Some(own) => {
+                own.add(bucket, 1);
+                own.add_f64(SUM, value);
+            }
+            None => self.observe_beside_others(bucket, value),
         }
-        let add = |bits| Some((f64::from_bits(bits) + value).to_bits());
-        // The closure never gives `None`, so this can't fail.
-        let _ = sum.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
+    }
+
+    fn observe_beside_others(&self, bucket: usize, value: f64) {
+        let lane = lane::current();
+        match self.0.sums.claimed(lane) {
+            Some(own) => {
+                own.add(bucket, 1);
+                own.add_f64(SUM, value);
+            }
+            None => {
+                self.0.sums.add_shared(lane, SUM, |words| words.add(bucket, 1) & words.add_f64(SUM, value))
+            }
+        }
+    }
+
+    #[inline]
+    fn bucket(&self, value: f64) -> usize {
+        let bounds = &*self.0.bounds;
+        if bounds.len() <= FEW_BOUNDS {
+            return bounds.iter().map(|bound| usize::from(*bound < value)).sum();
+        }
+        bounds.partition_point(|bound| *bound < value)
+    }
+
+    fn sum(&self) -> f64 {
+        self.0.sums.sum_f64(SUM).clamp(f64::MIN, f64::MAX)
+    }
+
+    fn counts(&self) -> impl Iterator<Item = u64> {
+        (BUCKETS..=BUCKETS + self.0.bounds.len()).map(|bucket| self.0.sums.sum(bucket))
     }
 
     /// What it holds now. Observations made meanwhile may be in the sum and not yet in a bucket, or the reverse; the
@@ -78,8 +119,8 @@ impl Histogram {
     pub fn snapshot(&self) -> HistogramSnapshot {
         HistogramSnapshot {
             bounds: Arc::clone(&self.0.bounds),
-            counts: self.0.counts.iter().map(|count| count.load(Ordering::Relaxed)).collect(),
-            sum: f64::from_bits(self.0.sum.load(Ordering::Relaxed)),
+            counts: self.counts().collect(),
+            sum: self.sum(),
         }
     }
 
@@ -88,7 +129,7 @@ impl Histogram {
     pub(crate) fn read_into(&self, buckets: &mut Vec<(f64, u64)>) -> f64 {
         buckets.clear();
         let bounds = self.0.bounds.iter().copied().chain([f64::INFINITY]);
-        buckets.extend(bounds.zip(self.0.counts.iter().map(|count| count.load(Ordering::Relaxed))));
-        f64::from_bits(self.0.sum.load(Ordering::Relaxed))
+        buckets.extend(bounds.zip(self.counts()));
+        self.sum()
     }
 }

@@ -42,12 +42,15 @@ mod family;
 mod gauge;
 mod histogram;
 mod http;
+mod lane;
 mod metrics;
 pub mod platform;
 mod registry;
 mod route;
 mod service;
 mod spec;
+mod spread;
+mod sync;
 pub mod testing;
 mod vector;
 
@@ -67,12 +70,12 @@ pub use family::{
 };
 pub use gauge::Gauge;
 pub use histogram::{Histogram, HistogramSnapshot};
-pub use metrics::Metrics;
-pub use registry::{ConstantLabels, DEFAULT_MAX_SERIES_PER_VECTOR, MetricRegistry};
-pub use route::{Route, RouteFuture, RouteRequest, RouteResponse};
 pub use http::{
     HTTP_CONNECTIONS, HTTP_CONNECTIONS_OPEN, HTTP_REQUESTS, SCRAPE_DURATION, SCRAPE_SIZE, SCRAPES_REFUSED,
 };
+pub use metrics::Metrics;
+pub use registry::{ConstantLabels, DEFAULT_MAX_SERIES_PER_VECTOR, MetricRegistry};
+pub use route::{Route, RouteFuture, RouteRequest, RouteResponse};
 pub use service::METRICS_SERVICE_ID;
 pub use spec::{
     CONSTANT_LABELS, CounterSpec, CounterVectorSpec, GaugeSpec, GaugeVectorSpec, HistogramSpec,

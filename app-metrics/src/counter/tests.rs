@@ -1,6 +1,9 @@
 //! Tests of the counter.
 
-use super::{Counter, Value};
+use super::{Counter, Value, WHOLE};
+use crate::lane::Lane;
+use crate::spread::Spread;
+use crate::sync::AtomicU64;
 
 #[test]
 fn a_counter_starts_at_zero_and_adds_up() {
@@ -68,4 +71,58 @@ fn no_addition_of_any_thread_is_lost() {
         }
     });
     assert_eq!(counter.get(), 50_000.0);
+}
+
+/// Adds from a thread that is not the first, while the first adds too.
+fn collide(counter: &Counter) {
+    let (first, second) = (Lane::of(1), Lane::of(2));
+    let own = counter.0.claimed(first).unwrap();
+    counter.0.add_shared(second, WHOLE, |words| {
+        own.add(WHOLE, 1);
+        words.add(WHOLE, 1)
+    });
+}
+
+#[test]
+fn threads_in_each_others_way_get_places_of_their_own_and_nothing_is_lost() {
+    let counter = Counter::default();
+    let mut collisions = 0;
+    while !counter.0.is_grown() {
+        collide(&counter);
+        collisions += 1;
+    }
+    assert_eq!(collisions, 4);
+    for lane in 0..1_000 {
+        let lane = Lane::of(lane);
+        match counter.0.claimed(lane) {
+            Some(own) => own.add(WHOLE, 1),
+            None => counter.0.add_shared(lane, WHOLE, |words| words.add(WHOLE, 1)),
+        }
+    }
+    assert_eq!(counter.value(), Value::Whole(2 * collisions + 1_000));
+}
+
+#[test]
+fn threads_that_collide_now_and_then_do_not_make_it_grow() {
+    let counter = Counter::default();
+    for _ in 0..100 {
+        collide(&counter);
+        for _ in 0..32 {
+            counter.0.add_shared(Lane::of(2), WHOLE, |words| words.add(WHOLE, 1));
+        }
+    }
+    assert!(!counter.0.is_grown());
+    assert_eq!(counter.get(), 3_400.0);
+}
+
+#[test]
+fn a_counter_that_nobody_contends_for_is_small() {
+    // The words, the owner and the pressure, and room for the address of what contention would need.
+    assert_eq!(size_of::<Spread<[AtomicU64; 4]>>(), 56);
+    let counter = Counter::default();
+    for _ in 0..1_000 {
+        std::thread::scope(|scope| drop(scope.spawn(|| counter.inc())));
+    }
+    assert!(!counter.0.is_grown());
+    assert_eq!(counter.get(), 1_000.0);
 }

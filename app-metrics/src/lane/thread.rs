@@ -1,0 +1,50 @@
+//! The lane of this thread: taken when it is first asked for, given back when the thread ends.
+
+use super::{Lane, Lanes};
+use std::cell::Cell;
+use std::sync::LazyLock;
+
+static LANES: LazyLock<Lanes> = LazyLock::new(Lanes::new);
+
+thread_local! {
+    /// Apart from the lease and without a destructor: reading it is one instruction, at any time of a thread's life.
+    static LANE: Cell<Lane> = const { Cell::new(Lane::NONE) };
+    static LEASE: Lease = Lease::new();
+}
+
+/// Gives the lane back at the end of the thread.
+struct Lease(Lane);
+
+impl Lease {
+    fn new() -> Self {
+        let lane = LANES.take();
+        LANE.set(lane);
+        Self(lane)
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        // First, so that destructors that run after this one and count do it without a lane.
+        LANE.set(Lane::NONE);
+        LANES.give_back(self.0);
+    }
+}
+
+/// The lane of this thread, if it has one already: what the fast paths ask.
+#[inline]
+pub(crate) fn at_hand() -> Lane {
+    LANE.get()
+}
+
+/// The lane of this thread; [`Lane::NONE`] only when the thread's own data is being destroyed.
+#[inline]
+pub(crate) fn current() -> Lane {
+    let lane = LANE.get();
+    if lane == Lane::NONE { taken() } else { lane }
+}
+
+#[cold]
+fn taken() -> Lane {
+    LEASE.try_with(|lease| lease.0).unwrap_or(Lane::NONE)
+}

@@ -1,0 +1,61 @@
+//! The words that one thread adds to. An index without a word adds nothing: there is none in this crate.
+
+use crate::sync::{AtomicU64, Ordering};
+
+/// Words to which only the calling thread writes.
+#[derive(Clone, Copy)]
+pub(crate) struct Owned<'a>(pub(super) &'a [AtomicU64]);
+
+impl Owned<'_> {
+    /// Adds a whole number.
+    #[inline]
+    pub(crate) fn add(self, index: usize, amount: u64) {
+        if let Some(word) = self.0.get(index) {
+            word.store(word.load(Ordering::Relaxed).wrapping_add(amount), Ordering::Relaxed);
+        }
+    }
+
+    /// Adds to the float that a word holds the bits of.
+    #[inline]
+    pub(crate) fn add_f64(self, index: usize, amount: f64) {
+        if let Some(word) = self.0.get(index) {
+            word.store(sum_of(word.load(Ordering::Relaxed), amount), Ordering::Relaxed);
+        }
+    }
+}
+
+/// Words to which several threads write.
+#[derive(Clone, Copy)]
+pub(crate) struct Shared<'a>(pub(super) &'a [AtomicU64]);
+
+impl Shared<'_> {
+    /// Adds a whole number; gives whether nobody was seen to add to it meanwhile.
+    #[inline]
+    pub(crate) fn add(self, index: usize, amount: u64) -> bool {
+        let Some(word) = self.0.get(index) else { return true };
+        let before = word.load(Ordering::Relaxed);
+        word.fetch_add(amount, Ordering::Relaxed) == before
+    }
+
+    /// The same with the float that a word holds the bits of.
+    #[inline]
+    pub(crate) fn add_f64(self, index: usize, amount: f64) -> bool {
+        let Some(word) = self.0.get(index) else { return true };
+        let mut before = word.load(Ordering::Relaxed);
+        let mut alone = true;
+        while let Err(now) =
+            word.compare_exchange_weak(before, sum_of(before, amount), Ordering::Relaxed, Ordering::Relaxed)
+        {
+            (before, alone) = (now, false);
+        }
+        alone
+    }
+}
+
+/// The bits of a sum that never becomes infinite, as none of its amounts is: it stays at the largest number.
+#[inline]
+fn sum_of(bits: u64, amount: f64) -> u64 {
+    let sum = f64::from_bits(bits) + amount;
+    // Rarely, so the branch is cheaper than always doing it.
+    if sum.is_finite() { sum.to_bits() } else { sum.clamp(f64::MIN, f64::MAX).to_bits() }
+}

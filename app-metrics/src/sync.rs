@@ -1,0 +1,12 @@
+//! What the lock-free types are made of, in one place: `tests/models.rs` compiles them over a model checker's.
+
+pub(crate) use parking_lot::Mutex;
+pub(crate) use std::sync::OnceLock;
+pub(crate) use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+
+/// How many threads this machine runs at once.
+pub(crate) fn parallelism() -> usize {
+    // Asked once: the answer comes from files, and is wanted where somebody counts.
+    static ANSWER: OnceLock<usize> = OnceLock::new();
+    *ANSWER.get_or_init(|| std::thread::available_parallelism().map_or(1, Into::into))
+}
