@@ -23,7 +23,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     AppEvent, Exposed, Flags, Identity, Log, Readiness, Service, ServiceDescriptor, ServiceEventKind,
-    ServiceState, ServiceStatus, StopCause, StopReport, lifecycle, panics, registry::Registry, status::Board,
+    ServiceState, ServiceStatus, StopCause, StopReport, commands::CommandServers, lifecycle, panics,
+    registry::Registry, status::Board,
 };
 
 mod builder;
@@ -59,6 +60,7 @@ pub(crate) struct Inner {
     pub(crate) registry: Registry,
     handles: RwLock<HashMap<ServiceId, Handle>>,
     pub(crate) board: Board,
+    pub(crate) command_servers: CommandServers,
     phase: AtomicU8,
     cause: OnceLock<(StopCause, Instant)>,
     dying: CancellationToken,

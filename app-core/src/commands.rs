@@ -1,11 +1,17 @@
 //! Message-driven services: commands are closures that run one after another on the state that they own.
 
 mod channel;
+mod list;
+mod meter;
 mod server;
+mod times;
 
+pub(crate) use self::list::CommandServers;
 pub use self::{
     channel::{Command, CommandReceiver, ServiceCommandChannel},
+    list::CommandServerStatus,
     server::{CommandServer, CommandServerBuilder},
+    times::TimeHistogram,
 };
 
 #[cfg(test)]

@@ -64,7 +64,10 @@ pub mod testing;
 
 pub use self::{
     app::{APP_SERVICE, App, AppBuilder, DEFAULT_APP_STOP_TIMEOUT},
-    commands::{Command, CommandReceiver, CommandServer, CommandServerBuilder, ServiceCommandChannel},
+    commands::{
+        Command, CommandReceiver, CommandServer, CommandServerBuilder, CommandServerStatus,
+        ServiceCommandChannel, TimeHistogram,
+    },
     descriptor::{
         DEFAULT_START_TIMEOUT, DEFAULT_STOP_TIMEOUT, Origin, ServiceDescriptor, StartFuture, linked_services,
     },

@@ -68,6 +68,11 @@ impl Board {
         }
     }
 
+    /// Whether the app was made of this service, among others.
+    pub(crate) fn has(&self, id: ServiceId) -> bool {
+        self.services.read().contains_key(&id)
+    }
+
     pub(crate) fn note(&self, service: &Service, kind: &ServiceEventKind, app_is_stopping: bool) {
         let mut services = self.services.write();
         let Some(status) = services.get_mut(&service.id()) else { return };

@@ -102,6 +102,7 @@ impl AppBuilder {
             registry: crate::registry::Registry::default(),
             handles: parking_lot::RwLock::default(),
             board: crate::status::Board::default(),
+            command_servers: crate::commands::CommandServers::default(),
             phase: 0.into(),
             cause: std::sync::OnceLock::new(),
             dying: tokio_util::sync::CancellationToken::new(),

@@ -1,6 +1,10 @@
 //! The bare command channel, for services that run their own loop.
 
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{
+    borrow::Cow,
+    fmt,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
 
 use app_errors::{Error, illegal_argument_error, service_not_alive_error};
 use tokio::sync::{
@@ -8,6 +12,7 @@ use tokio::sync::{
     oneshot,
 };
 
+use super::meter::Meter;
 use crate::Service;
 
 type Boxed<S> = Box<dyn FnOnce(&mut S) + Send>;
@@ -37,6 +42,8 @@ pub struct ServiceCommandChannel<S = ()> {
 struct Owner {
     service: Service,
     name: Cow<'static, str>,
+    /// That of a command server; a bare channel has none.
+    meter: Option<Arc<Meter>>,
 }
 
 /// The receiving end: owned by the loop that runs the commands.
@@ -86,8 +93,17 @@ impl<S: Send + 'static> ServiceCommandChannel<S> {
         name: impl Into<Cow<'static, str>>,
         capacity: u16,
     ) -> Result<(Self, CommandReceiver<S>), Error> {
+        Self::made(service, name.into(), capacity, |_| None)
+    }
+
+    /// As [`new`](Self::new), with a meter made once nothing stands in the way.
+    pub(super) fn made(
+        service: &Service,
+        name: Cow<'static, str>,
+        capacity: u16,
+        meter: impl FnOnce(&mpsc::Sender<Command<S>>) -> Option<Arc<Meter>>,
+    ) -> Result<(Self, CommandReceiver<S>), Error> {
         service.ensure_alive()?;
-        let name = name.into();
         if capacity == 0 {
             let message = format!(
                 "command channel {name:?} of service {}: its capacity must not be zero",
@@ -96,10 +112,9 @@ impl<S: Send + 'static> ServiceCommandChannel<S> {
             return Err(illegal_argument_error(message));
         }
         let (sender, commands) = mpsc::channel(usize::from(capacity));
-        Ok((
-            Self { sender, owner: Arc::new(Owner { service: service.clone(), name }) },
-            CommandReceiver { commands },
-        ))
+        let meter = meter(&sender);
+        let owner = Arc::new(Owner { service: service.clone(), name, meter });
+        Ok((Self { sender, owner }, CommandReceiver { commands }))
     }
 
     /// Hands a command over; waits for room in the queue.
@@ -109,8 +124,8 @@ impl<S: Send + 'static> ServiceCommandChannel<S> {
     /// # Errors
     /// `ServiceNotAlive` once the service was killed, or its loop has ended. The command did not run and never will.
     pub async fn submit(&self, command: impl FnOnce(&mut S) + Send + 'static) -> Result<(), Error> {
-        self.service().ensure_alive()?;
-        self.send(Box::new(command)).await
+        self.ensure_alive()?;
+        self.send(self.boxed(command)).await
     }
 
     /// Hands a command over if there is room right now; never waits.
@@ -119,10 +134,11 @@ impl<S: Send + 'static> ServiceCommandChannel<S> {
     /// `ServiceNotAlive` once the service was killed; `ServiceNotAvailable` when the queue is full. The command did
     /// not run and never will.
     pub fn try_submit(&self, command: impl FnOnce(&mut S) + Send + 'static) -> Result<(), Error> {
-        self.service().ensure_alive()?;
-        self.sender.try_send(Command(Box::new(command))).map_err(|refused| match refused {
-            TrySendError::Closed(_) => self.not_alive(),
+        self.ensure_alive()?;
+        self.sender.try_send(Command(self.boxed(command))).map_err(|refused| match refused {
+            TrySendError::Closed(_) => self.refused(),
             TrySendError::Full(_) => {
+                self.count_refused();
                 let message = format!(
                     "the queue of command server {:?} of service {} is full ({} commands)",
                     self.name(),
@@ -144,13 +160,13 @@ impl<S: Send + 'static> ServiceCommandChannel<S> {
         &self,
         command: impl FnOnce(&mut S) -> R + Send + 'static,
     ) -> Result<R, Error> {
-        self.service().ensure_alive()?;
+        self.ensure_alive()?;
         let (answer, answered) = oneshot::channel();
         let command = move |state: &mut S| {
             // The caller may have gone: then nobody wants the answer.
             let _ = answer.send(command(state));
         };
-        self.send(Box::new(command)).await?;
+        self.send(self.boxed(command)).await?;
         // What is sent after the last look of a receiver that is dropped stays in the queue as long as there are
         // senders, this one included: then the death of the service is the answer.
         if !self.sender.is_closed() {
@@ -166,12 +182,41 @@ impl<S: Send + 'static> ServiceCommandChannel<S> {
     async fn send(&self, command: Boxed<S>) -> Result<(), Error> {
         match self.sender.try_send(Command(command)) {
             Ok(()) => Ok(()),
-            Err(TrySendError::Closed(_)) => Err(self.not_alive()),
+            Err(TrySendError::Closed(_)) => Err(self.refused()),
             Err(TrySendError::Full(command)) => tokio::select! {
                 biased;
-                () = self.service().dying() => Err(self.not_alive()),
-                sent = self.sender.send(command) => sent.map_err(|_| self.not_alive()),
+                () = self.service().dying() => Err(self.refused()),
+                sent = self.sender.send(command) => sent.map_err(|_| self.refused()),
             },
+        }
+    }
+
+    /// As it goes into the queue: now and then with a stopwatch.
+    fn boxed(&self, command: impl FnOnce(&mut S) + Send + 'static) -> Boxed<S> {
+        match self.owner.meter.as_ref().and_then(Meter::sample) {
+            None => Box::new(command),
+            Some(stopwatch) => Box::new(move |state| stopwatch.time(|| command(state))),
+        }
+    }
+
+    fn ensure_alive(&self) -> Result<(), Error> {
+        if self.service().alive() { Ok(()) } else { Err(self.refused()) }
+    }
+
+    #[cold]
+    fn refused(&self) -> Error {
+        self.count_refused();
+        self.not_alive()
+    }
+
+    /// The meter that it was made with.
+    pub(super) fn meter(&self) -> Arc<Meter> {
+        self.owner.meter.clone().unwrap_or_default()
+    }
+
+    fn count_refused(&self) {
+        if let Some(meter) = &self.owner.meter {
+            meter.refused.fetch_add(1, Relaxed);
         }
     }
 
@@ -196,7 +241,7 @@ impl<S> ServiceCommandChannel<S> {
     /// How many commands wait.
     #[must_use]
     pub fn depth(&self) -> usize {
-        self.capacity() - self.sender.capacity()
+        waiting(&self.sender)
     }
 
     /// How many commands may wait.
@@ -204,6 +249,11 @@ impl<S> ServiceCommandChannel<S> {
     pub fn capacity(&self) -> usize {
         self.sender.max_capacity()
     }
+}
+
+/// How many wait in the queue behind a sender.
+pub(super) fn waiting<T>(sender: &mpsc::Sender<T>) -> usize {
+    sender.max_capacity() - sender.capacity()
 }
 
 impl<S> CommandReceiver<S> {

@@ -1,12 +1,16 @@
 //! The command server: a loop of its own around a command channel, with hooks before the first and after the last.
 
-use std::{borrow::Cow, ops::Deref, pin::pin};
+use std::{borrow::Cow, ops::Deref, pin::pin, sync::Arc};
 
 use app_errors::{Error, service_init_error, service_shutdown_error};
 use slog::{debug, error, o};
 use tokio::sync::watch;
 
-use super::{Command, CommandReceiver, ServiceCommandChannel};
+use super::{
+    Command, CommandReceiver, ServiceCommandChannel,
+    channel::waiting,
+    meter::{Batch, Meter},
+};
 use crate::Service;
 
 /// How many commands are taken off the queue at once.
@@ -101,13 +105,22 @@ impl<S: Send + 'static> CommandServerBuilder<S> {
     /// # Panics
     /// Outside of a tokio runtime.
     pub fn spawn(self, service: &Service, state: S) -> Result<CommandServer<S>, Error> {
-        let (channel, commands) = ServiceCommandChannel::new(service, self.name.clone(), self.capacity)?;
+        let serving = Arc::new(());
+        let name = self.name.clone();
+        let (channel, commands) =
+            ServiceCommandChannel::made(service, name.clone(), self.capacity, |queue| {
+                let (capacity, queue) = (queue.max_capacity(), queue.downgrade());
+                let depth = move || queue.upgrade().map_or(0, |queue| waiting(&queue));
+                Some(service.app().inner.command_servers.enter(service, name, capacity, &serving, depth))
+            })?;
+        let meter = channel.meter();
         let log = service.log().new(o!("cmdsvr" => self.name.to_string()));
         let (phase, phases) = watch::channel(Phase::Initialising);
         let (init, destroy, me) = (self.init, self.destroy, service.clone());
         service.spawn(self.name, async move {
             debug!(log, "command server running");
-            let result = serve(&me, state, commands, init, destroy, &phase).await;
+            let result = serve(&me, state, commands, init, destroy, &phase, &meter).await;
+            drop(serving);
             match &result {
                 Ok(()) => debug!(log, "command server ended"),
                 Err(failed) => error!(log, "a hook of the command server failed"; "err" => #failed),
@@ -126,6 +139,7 @@ async fn serve<S: Send>(
     init: Option<Hook<S>>,
     destroy: Option<Hook<S>>,
     phase: &watch::Sender<Phase>,
+    meter: &Meter,
 ) -> Result<(), Error> {
     if let Some(init) = init {
         init(&mut state).map_err(|error| service_init_error(service.id(), error))?;
@@ -144,22 +158,24 @@ async fn serve<S: Send>(
                         dying.await;
                         break;
                     }
-                    run(&mut batch, &mut state);
+                    run(&mut batch, &mut state, meter);
                 }
             }
         }
     }
     commands.close();
     while commands.recv_many(&mut batch, BATCH).await > 0 {
-        run(&mut batch, &mut state);
+        run(&mut batch, &mut state, meter);
     }
     destroy
         .map_or(Ok(()), |destroy| destroy(&mut state))
         .map_err(|error| service_shutdown_error(service.id(), error))
 }
 
-fn run<S>(batch: &mut Vec<Command<S>>, state: &mut S) {
+fn run<S>(batch: &mut Vec<Command<S>>, state: &mut S, meter: &Meter) {
+    let mut counted = Batch::of(meter);
     for command in batch.drain(..) {
+        counted.begins();
         command.run(state);
     }
 }

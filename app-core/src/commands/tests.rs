@@ -15,6 +15,8 @@ use tokio::sync::oneshot;
 
 use crate::{CommandServer, Service, testing::TestApp};
 
+mod servers;
+
 const ID: ServiceId = ServiceId::new(7);
 
 async fn fixture() -> (TestApp, Service) {
