@@ -7,7 +7,10 @@ use app_core::events::{
 use app_core::testing::TestApp;
 use app_core::{App, ExitStatus, Flags, Log, LogLevel, StopCause, linked_services};
 use app_metrics::errors::HTTP_BIND_FAILED;
-use app_metrics::{METRICS_SERVICE_ID, Metrics, Route, RouteFuture, RouteRequest, RouteResponse};
+use app_metrics::testing::TestMetrics as _;
+use app_metrics::{
+    HTTP_REQUESTS, METRICS_SERVICE_ID, Metrics, Route, RouteFuture, RouteRequest, RouteResponse,
+};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -105,6 +108,14 @@ async fn a_route_is_told_the_parameters_of_its_path() {
     assert!(head.contains("content-length: 18\r\n") && head.ends_with("\r\n\r\n"), "{head}");
     let refused = ask(address, "DELETE", "/say/one").await;
     assert!(refused.starts_with("HTTP/1.1 405 ") && refused.contains("allow: GET,HEAD"), "{refused}");
+
+    let counted = |labels| app.metric(METRICS_SERVICE_ID, HTTP_REQUESTS, labels);
+    assert_eq!(counted(["/say/{a}", "GET", "200"]), 2.0, "requests are told apart by route, not by path");
+    assert_eq!(counted(["/say/{a}", "GET", "400"]), 1.0);
+    assert_eq!(counted(["/say/{a}", "HEAD", "200"]), 1.0);
+    assert_eq!(counted(["/say/{a}", "other", "405"]), 1.0);
+    assert_eq!(counted(["/say/exactly", "GET", "503"]), 1.0);
+    assert_eq!(counted(["none", "GET", "404"]) + counted(["/say/{a}/{b}", "GET", "404"]), 5.0);
     app.stop().await.expect_clean();
 }
 

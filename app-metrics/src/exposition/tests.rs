@@ -1,4 +1,7 @@
-//! Tests of the text format.
+//! Tests of both formats.
+
+mod library;
+mod reader;
 
 use super::{Format, ProcessMetrics, Progress, Scrape};
 use crate::registry::MetricRegistry;
@@ -7,6 +10,7 @@ use crate::{CounterSpec, CounterVectorSpec, GaugeSpec, GaugeVectorSpec, Histogra
 use app_core::Identity;
 use app_ids::{AppId, DomainId, InstanceId, MetricId, ReleaseId, ServiceId};
 use proptest::prelude::*;
+use reader::read;
 use std::collections::BTreeMap;
 
 const SERVICE: ServiceId = ServiceId::new(0xa);
@@ -127,92 +131,150 @@ fn what_threads_add_is_exactly_what_a_scrape_shows() {
                 }
             });
         }
-        let samples = parsed(&text(&registry)).unwrap();
-        for (key, value) in &samples {
-            if let Some(labels) = key.strip_prefix("op_a_2_count{") {
-                let infinite = format!("op_a_2_bucket{{{labels}le=+Inf;");
-                assert_eq!(samples.get(&infinite), Some(value), "the count is that of the buckets");
+        let exposed = read(&text(&registry), Format::Text).unwrap();
+        for ((name, labels), value) in &exposed.samples {
+            if name == "op_a_2_count" {
+                let infinite = [("thread", labels["thread"].as_str()), ("le", "+Inf")];
+                assert_eq!(
+                    exposed.value("op_a_2_bucket", &infinite),
+                    *value,
+                    "the count is that of the buckets"
+                );
             }
         }
     });
-    let samples = parsed(&text(&registry)).unwrap();
+    let exposed = read(&text(&registry), Format::Text).unwrap();
     for thread in ["0", "1"] {
-        let labels = format!("domain=1;app=2;svc=a;release=3;instance=4;thread={thread};");
-        assert_eq!(samples[&format!("op_a_1{{{labels}")], 2_000.0);
-        assert_eq!(samples[&format!("op_a_2_count{{{labels}")], 2_000.0);
-        assert_eq!(samples[&format!("op_a_2_sum{{{labels}")], 9_000.0);
-        assert_eq!(samples[&format!("op_a_2_bucket{{{labels}le=5.0;")], 1_200.0);
+        let label = ("thread", thread);
+        assert_eq!(exposed.value("op_a_1", &[label]), 2_000.0);
+        assert_eq!(exposed.value("op_a_2_count", &[label]), 2_000.0);
+        assert_eq!(exposed.value("op_a_2_sum", &[label]), 9_000.0);
+        assert_eq!(exposed.value("op_a_2_bucket", &[label, ("le", "5.0")]), 1_200.0);
     }
+}
+
+/// A metric of each kind, with nothing, something and too much in it.
+fn filled() -> MetricRegistry {
+    let registry = registry();
+    let help = "Back\\slash \"q\".";
+    registry.register(CounterSpec::new(SERVICE, id(0xb), help), Origin::Service).unwrap().add(3);
+    registry.register(GaugeSpec::new(SERVICE, id(0xc), "G."), Origin::Service).unwrap().set(0.25);
+    let vector = CounterVectorSpec::new(SERVICE, id(0xd), "V.", ["key"]).max_series(20);
+    let counters = registry.register(vector, Origin::Service).unwrap();
+    (0..25).for_each(|key| counters.with([&key.to_string()]).unwrap().inc());
+    counters.remove(["7"]).unwrap();
+    registry.register(GaugeVectorSpec::new(SERVICE, id(0xe), "None.", ["key"]), Origin::Service).unwrap();
+    let histograms = HistogramVectorSpec::new(SERVICE, id(0xf), "H.", ["key"], [0.5, 1.0]);
+    let histograms = registry.register(histograms, Origin::Service).unwrap();
+    ["x", "y"].iter().for_each(|key| histograms.with([key]).unwrap().observe(0.75));
+    registry
+}
+
+#[test]
+fn openmetrics_has_total_and_quotes_escaped_and_an_end() {
+    let registry = registry();
+    let counter = CounterSpec::new(SERVICE, id(0xb), "Back\\slash \"q\".");
+    registry.register(counter, Origin::Service).unwrap().add_f64(0.5);
+    let mut out = String::new();
+    let process = ProcessMetrics::read("a=\"b\"".to_owned());
+    Scrape::new(Format::OpenMetrics, registry.snapshot(), process).write(&mut out, usize::MAX);
+    let expected = [
+        r#"# HELP op_a_b Back\\\\slash \"q\"."#.replace("\\\\", "\\"),
+        "# TYPE op_a_b counter".into(),
+        format!("op_a_b_total{{{LABELS}}} 0.5"),
+    ];
+    assert_eq!(out.lines().take(3).collect::<Vec<_>>(), expected);
+    assert!(out.contains("# TYPE process_cpu_seconds counter\nprocess_cpu_seconds_total{a=\"b\"} "), "{out}");
+    assert!(out.ends_with("\n# EOF\n") && out.matches("# EOF").count() == 1, "{out}");
+}
+
+#[test]
+fn a_sum_that_can_go_down_is_none_to_openmetrics() {
+    let registry = registry();
+    for (metric, bounds) in [(1, [-1.0, 1.0]), (2, [0.0, 1.0])] {
+        let spec = HistogramSpec::new(SERVICE, id(metric), "H.", bounds);
+        registry.register(spec, Origin::Service).unwrap().observe(-5.0);
+    }
+    let text = text(&registry);
+    assert_eq!((text.matches("_sum{").count(), text.matches("_count{").count()), (2, 2), "{text}");
+    let open_metrics = written(&registry, Format::OpenMetrics);
+    assert!(!open_metrics.contains("_sum{") && !open_metrics.contains("_count{"), "{open_metrics}");
+    assert_eq!(open_metrics.matches("le=\"+Inf\"} 1\n").count(), 2, "{open_metrics}");
+}
+
+#[test]
+fn what_is_written_in_slices_is_what_is_written_at_once() {
+    let registry = filled();
+    for format in [Format::Text, Format::OpenMetrics] {
+        let whole = written(&registry, format);
+        for bytes in [0, 1, 100, 1_000, whole.len() - 1, whole.len(), whole.len() + 1] {
+            let mut scrape = Scrape::new(format, registry.snapshot(), ProcessMetrics::default());
+            let mut slices: Vec<String> = Vec::new();
+            loop {
+                let mut slice = String::new();
+                let progress = scrape.write(&mut slice, bytes);
+                assert!(slice.len() < bytes + 1_000, "{bytes}: {slice}");
+                slices.push(slice);
+                if progress == Progress::Done {
+                    break;
+                }
+            }
+            assert_eq!(slices.concat(), whole, "in slices of {bytes}");
+        }
+    }
+}
+
+#[test]
+fn series_that_stay_are_there_once_whatever_comes_and_goes_between_two_slices() {
+    let registry = registry();
+    let vector = GaugeVectorSpec::new(SERVICE, id(1), "G.", ["key"]);
+    let gauges = registry.register(vector, Origin::Service).unwrap();
+    (0..100).for_each(|key| gauges.with([&format!("stays{key}")]).unwrap().inc());
+    let mut scrape = Scrape::new(Format::Text, registry.snapshot(), ProcessMetrics::default());
+    let mut out = String::new();
+    for round in 0.. {
+        let length = out.len();
+        if scrape.write(&mut out, length + 1) == Progress::Done {
+            break;
+        }
+        gauges.with([&format!("comes{round}")]).unwrap();
+        gauges.remove([&format!("comes{}", round / 2)]).unwrap();
+    }
+    let exposed = read(&out, Format::Text).unwrap();
+    let stayed = exposed.samples.keys().filter(|(_, labels)| labels["key"].starts_with("stays"));
+    assert_eq!(stayed.count(), 100);
 }
 
 proptest! {
     #[test]
-    fn any_help_and_label_value_gives_text_that_reads_back(
+    fn any_help_label_and_value_reads_back(
         help in "\\PC{0,40}[\\\\\"]{0,2}",
-        values in prop::collection::btree_set(any::<String>(), 1..5),
+        values in prop::collection::btree_map(any::<String>(), any::<u64>().prop_map(f64::from_bits), 1..5),
         amount in any::<u32>(),
+        format in prop_oneof![Just(Format::Text), Just(Format::OpenMetrics)],
     ) {
         let registry = registry();
-        let spec = CounterVectorSpec::new(SERVICE, id(1), help.clone(), ["value"]);
+        let spec = GaugeVectorSpec::new(SERVICE, id(1), help.clone(), ["value"]);
         let Ok(vector) = registry.register(spec, Origin::Service) else {
             prop_assert!(help.trim().is_empty() || help.trim().chars().any(char::is_control));
             return Ok(());
         };
-        for value in &values {
-            vector.with([value]).unwrap().add(amount.into());
+        let counters = CounterVectorSpec::new(SERVICE, id(2), "C.", ["value"]);
+        let counters = registry.register(counters, Origin::Service).unwrap();
+        for (label, value) in &values {
+            vector.with([label]).unwrap().set(*value);
+            counters.with([label]).unwrap().add(amount.into());
         }
-        let out = text(&registry);
-        let shown_help = out.lines().next().and_then(|line| line.strip_prefix("# HELP op_a_1 "));
-        prop_assert_eq!(shown_help.map(|text| text.replace("\\\\", "\\")), Some(help.trim().to_owned()));
-        let samples = parsed(&out).map_err(TestCaseError::fail)?;
-        let expected: BTreeMap<String, f64> = values
-            .iter()
-            .map(|value| (format!("op_a_1{{domain=1;app=2;svc=a;release=3;instance=4;value={value};"), amount.into()))
-            .collect();
-        prop_assert_eq!(samples, expected);
-    }
-}
-
-/// Samples by `name{label=value;label=value;`, read by the rules of the format: lines end at a newline only, label
-/// values are unescaped, every family was announced before.
-fn parsed(text: &str) -> Result<BTreeMap<String, f64>, String> {
-    let mut samples = BTreeMap::new();
-    let mut family = "";
-    for line in text.strip_suffix('\n').ok_or("no newline at the end")?.split('\n') {
-        if let Some(rest) = line.strip_prefix("# TYPE ") {
-            family = rest.split(' ').next().ok_or("no name")?;
-        } else if !line.starts_with("# HELP ") {
-            let (key, value) = parsed_sample(line)?;
-            if !key.starts_with(family) || samples.insert(key, value).is_some() {
-                return Err(format!("twice, or under another family: {line:?}"));
-            }
+        let exposed = read(&written(&registry, format), format).map_err(TestCaseError::fail)?;
+        prop_assert_eq!(&exposed.families["op_a_1"], &(help.trim().to_owned(), "gauge".to_owned()));
+        let counter = if format == Format::Text { "op_a_2" } else { "op_a_2_total" };
+        let mut expected = BTreeMap::new();
+        for (label, value) in &values {
+            let shown = exposed.value("op_a_1", &[("value", label)]);
+            prop_assert!(shown == *value || shown.is_nan() && value.is_nan(), "{} is shown as {}", value, shown);
+            expected.insert(label.clone(), exposed.value(counter, &[("value", label)]));
         }
+        prop_assert!(expected.values().all(|shown| *shown == f64::from(amount)));
+        prop_assert_eq!(exposed.samples.len(), 2 * values.len());
     }
-    Ok(samples)
-}
-
-fn parsed_sample(line: &str) -> Result<(String, f64), String> {
-    let (name, mut rest) = line.split_once('{').ok_or_else(|| format!("no labels: {line:?}"))?;
-    let mut key = format!("{name}{{");
-    while !rest.starts_with('}') {
-        let (label, after) = rest.split_once("=\"").ok_or_else(|| format!("no label: {line:?}"))?;
-        let mut chars = after.char_indices();
-        key += &format!("{label}=");
-        loop {
-            match chars.next().ok_or_else(|| format!("no end of the value: {line:?}"))?.1 {
-                '"' => break,
-                '\\' => key.push(match chars.next().map(|(_, escaped)| escaped) {
-                    Some('n') => '\n',
-                    Some(c @ ('\\' | '"')) => c,
-                    other => return Err(format!("escaped {other:?}: {line:?}")),
-                }),
-                c => key.push(c),
-            }
-        }
-        key.push(';');
-        rest = chars.as_str();
-        rest = rest.strip_prefix(',').unwrap_or(rest);
-    }
-    let value = rest.strip_prefix("} ").ok_or_else(|| format!("no value: {line:?}"))?;
-    Ok((key, value.parse().map_err(|_| format!("no number: {line:?}"))?))
 }

@@ -50,7 +50,7 @@ impl RouteMark {
 }
 
 /// All methods of a route, those that it refuses too.
-fn marked(path: &'static str, methods: MethodRouter) -> MethodRouter {
+pub(super) fn marked(path: &'static str, methods: MethodRouter) -> MethodRouter {
     methods.layer(map_request(move |request: Request<Body>| async move {
         if let Some(RouteMark(mark)) = request.extensions().get() {
             // A request is for one route.

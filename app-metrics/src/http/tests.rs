@@ -1,7 +1,8 @@
 //! Tests of the HTTP server over real sockets, with limits short enough to wait for.
 
-use super::{Bound, HttpMetrics, Limits};
-use crate::MetricRegistry;
+use super::router::marked;
+use super::{Bound, HTTP_CONNECTIONS, HTTP_CONNECTIONS_OPEN, HTTP_REQUESTS, HttpMetrics, Limits};
+use crate::{METRICS_SERVICE_ID, MetricRegistry};
 use app_core::{Log, LogLevel};
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -55,9 +56,15 @@ impl Running {
         rest(self.send(request).await).await
     }
 
-    async fn stop(self) {
+    /// What became of connections: of that event, so many.
+    fn connections(&self, event: &str) -> f64 {
+        self.registry.value(METRICS_SERVICE_ID, HTTP_CONNECTIONS, &[event]).unwrap()
+    }
+
+    async fn stop(self) -> MetricRegistry {
         self.dying.cancel();
         within(self.served).await.unwrap();
+        self.registry
     }
 }
 
@@ -135,6 +142,8 @@ async fn a_header_that_does_not_come_in_time_ends_the_connection() {
     let mut idle = server.send("GET /hello HTTP/1.1\r\nhost: x\r\n\r\n").await;
     assert!(first(&mut idle).await.ends_with("hello"));
     assert_eq!(rest(idle).await, "", "a connection that is idle too long is closed");
+    assert_eq!(server.connections("accepted"), 4.0);
+    assert_eq!(server.connections("timed_out"), 2.0, "those that had sent half a request");
     server.stop().await;
 }
 
@@ -179,6 +188,8 @@ async fn whoever_waits_longest_makes_room_for_a_new_connection() {
     }
     assert!(server.ask(&request("GET", "/hello")).await.ends_with("hello"));
     assert_eq!(rest(halves.remove(0)).await, "");
+    assert_eq!(server.connections("accepted"), 42.0);
+    assert_eq!(server.connections("displaced"), 38.0);
     server.stop().await;
 }
 
@@ -204,6 +215,9 @@ async fn when_all_connections_are_being_answered_a_new_one_is_refused() {
     }
     let refused = server.ask("").await;
     assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
+    assert_eq!((server.connections("accepted"), server.connections("refused")), (2.0, 1.0));
+    let open = server.registry.value(METRICS_SERVICE_ID, HTTP_CONNECTIONS_OPEN, &[]);
+    assert_eq!(open.unwrap(), 2.0);
     release.notify_waiters();
     for client in busy {
         assert!(rest(client).await.ends_with("slow"));
@@ -241,16 +255,20 @@ async fn a_client_that_does_not_take_its_answer_is_dropped() {
         let client = server.send(&request("GET", "/large")).await;
         within(went.recv()).await.unwrap();
         drop(client);
-        server.stop().await;
+        let registry = server.stop().await;
+        assert_eq!(registry.value(METRICS_SERVICE_ID, HTTP_CONNECTIONS, &["timed_out"]).unwrap(), 1.0);
     }
 }
 
 #[tokio::test]
 async fn a_handler_that_takes_too_long_is_answered_for() {
-    let router = Router::new().route("/never", get(std::future::pending::<()>));
+    let never = marked("/never/{name}", get(std::future::pending::<()>));
+    let router = Router::new().route("/never/{name}", never);
     let server = Running::start(router, Limits { answer: SHORT, ..Limits::default() });
-    assert!(server.ask(&request("GET", "/never")).await.starts_with("HTTP/1.1 503 "));
-    server.stop().await;
+    assert!(server.ask(&request("GET", "/never/a")).await.starts_with("HTTP/1.1 503 "));
+    let registry = server.stop().await;
+    let counted = registry.value(METRICS_SERVICE_ID, HTTP_REQUESTS, &["/never/{name}", "GET", "503"]);
+    assert_eq!(counted.unwrap(), 1.0);
 }
 
 #[tokio::test]
