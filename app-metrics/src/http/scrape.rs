@@ -9,6 +9,9 @@
 //!    whatever is scraped; whoever waits for a turn gets it in the order of asking.
 //! 4. At most [`Limits::scrapes`] are being answered; one more is told to come again.
 
+#[cfg(test)]
+mod tests;
+
 use super::Limits;
 use super::metrics::HttpMetrics;
 use super::negotiation::{self, Coding, VARY};
