@@ -93,9 +93,14 @@ impl Counter {
         self.0.raise(WHOLE, total);
     }
 
+    /// The value of a counter that nobody adds fractions to.
+    pub(crate) fn whole(&self) -> u64 {
+        self.0.sum(WHOLE)
+    }
+
     pub(crate) fn value(&self) -> Value {
         let fraction = self.0.sum_f64(FRACTION).min(f64::MAX);
-        let whole = self.0.sum(WHOLE);
+        let whole = self.whole();
         if fraction == 0.0 { Value::Whole(whole) } else { Value::Float(whole as f64 + fraction) }
     }
 }

@@ -8,6 +8,7 @@
 //! 3. A scrape reads the slots and never takes the lock, so it can't block a writer. Nor is a guard of the lock ever
 //!    handed out: what callers get is a handle of the series.
 
+mod by_value;
 mod slots;
 mod table;
 #[cfg(test)]
@@ -17,11 +18,10 @@ use crate::{Counter, Gauge, Histogram};
 use app_errors::{Error, errors};
 use app_ids::ServiceId;
 use arc_swap::ArcSwapOption;
-use parking_lot::RwLock;
+use crossbeam_utils::sync::{ShardedLock, ShardedLockReadGuard, ShardedLockWriteGuard};
 use slots::Slots;
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
 use table::{Hasher, Table};
 
 /// The value of every label of the series that takes what is too much.
@@ -57,8 +57,9 @@ impl Metric for Histogram {
 
 /// A metric of several series. A cheap handle: clones share the series.
 ///
-/// Ask for a series once with [`with`](Vector::with), keep what it gives, and use that: a lookup costs several times
-/// what counting does.
+/// Ask for a series once with [`with`](Vector::with), keep what it gives, and use that: a lookup costs many times what
+/// counting does. Where the values are known only when something is counted, `inc`, `add`, `set` and `observe` of the vector
+/// look up and count in one step, which allocates nothing and shares nothing between threads.
 ///
 /// The number of series is capped. What is asked for beyond the cap gets the one overflow series, whose label values
 /// are all `overflow`, and is counted ([`overflowed`](Vector::overflowed)).
@@ -78,10 +79,10 @@ struct Inner<M> {
     bounds: Arc<[f64]>,
     cap: usize,
     hasher: Hasher,
-    table: RwLock<Table<M>>,
+    table: ShardedLock<Table<M>>,
     slots: Slots<Series<M>>,
     overflow: ArcSwapOption<Series<M>>,
-    overflowed: AtomicU64,
+    overflowed: Counter,
 }
 
 /// One series: the values of its labels, and what it measures.
@@ -110,10 +111,10 @@ impl<M: Metric> Vector<M> {
             bounds,
             cap: cap.min(slots::CAPACITY),
             hasher: Hasher::default(),
-            table: RwLock::default(),
+            table: ShardedLock::default(),
             slots: Slots::default(),
             overflow: ArcSwapOption::empty(),
-            overflowed: AtomicU64::new(0),
+            overflowed: Counter::default(),
         }))
     }
 
@@ -124,16 +125,23 @@ impl<M: Metric> Vector<M> {
     /// # Errors
     /// `IllegalArgument` when there are not as many values as labels.
     pub fn with<const N: usize>(&self, values: [&str; N]) -> Result<M, Error> {
+        self.on(values, M::clone)
+    }
+
+    /// What `f` gives of the series of these values. It runs under the table's lock, so it is not for callers outside of
+    /// this module.
+    #[inline]
+    fn on<const N: usize, T>(&self, values: [&str; N], f: impl Fn(&M) -> T) -> Result<T, Error> {
         self.check_count(N)?;
         let hash = self.0.hasher.hash(&values);
         let full = {
-            let table = self.0.table.read();
+            let table = self.read();
             if let Some(series) = table.find(hash, &values) {
-                return Ok(series.metric.clone());
+                return Ok(f(&series.metric));
             }
             table.len() >= self.0.cap
         };
-        Ok(self.missing(hash, &values, full))
+        Ok(f(&self.missing(hash, &values, full)))
     }
 
     /// Removes the series of these label values: the next scrape does not show it. Gives whether it was there.
@@ -145,7 +153,7 @@ impl<M: Metric> Vector<M> {
     pub fn remove<const N: usize>(&self, values: [&str; N]) -> Result<bool, Error> {
         self.check_count(N)?;
         let hash = self.0.hasher.hash(&values);
-        let mut table = self.0.table.write();
+        let mut table = self.write();
         if is_overflow(&values) {
             return Ok(self.0.overflow.swap(None).is_some());
         }
@@ -159,13 +167,13 @@ impl<M: Metric> Vector<M> {
     /// How many series there are, without the overflow series.
     #[must_use]
     pub fn series_count(&self) -> usize {
-        self.0.table.read().len()
+        self.read().len()
     }
 
     /// How many calls of [`with`](Vector::with) got the overflow series because of the cap or of a value too long.
     #[must_use]
     pub fn overflowed(&self) -> u64 {
-        self.0.overflowed.load(Ordering::Relaxed)
+        self.0.overflowed.whole()
     }
 
     /// Names of the labels.
@@ -194,9 +202,19 @@ impl<M: Metric> Vector<M> {
             return None;
         }
         let overflow = || is_overflow(values).then(|| self.0.overflow.load_full()).flatten();
-        let table = self.0.table.read();
+        let table = self.read();
         let series = table.find(self.0.hasher.hash(values), values).cloned().or_else(overflow);
         Some(series.map_or(0.0, |series| value(&series.metric)))
+    }
+
+    /// A panic while the table was changed can only be one for want of memory, before anything was changed: so a lock
+    /// that is poisoned guards a good table.
+    fn read(&self) -> ShardedLockReadGuard<'_, Table<M>> {
+        self.0.table.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> ShardedLockWriteGuard<'_, Table<M>> {
+        self.0.table.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn check_count(&self, found: usize) -> Result<(), Error> {
@@ -221,7 +239,7 @@ impl<M: Metric> Vector<M> {
         if full || values.iter().any(|value| value.len() > MAX_LABEL_VALUE_BYTES) {
             return self.overflow();
         }
-        let mut table = self.0.table.write();
+        let mut table = self.write();
         if let Some(series) = table.find(hash, values) {
             return series.metric.clone();
         }
@@ -236,7 +254,7 @@ impl<M: Metric> Vector<M> {
     }
 
     fn overflow(&self) -> M {
-        self.0.overflowed.fetch_add(1, Ordering::Relaxed);
+        self.0.overflowed.inc();
         self.overflow_series()
     }
 
@@ -244,7 +262,7 @@ impl<M: Metric> Vector<M> {
         if let Some(series) = &*self.0.overflow.load() {
             return series.metric.clone();
         }
-        let _table = self.0.table.write();
+        let _table = self.write();
         if let Some(series) = &*self.0.overflow.load() {
             return series.metric.clone();
         }

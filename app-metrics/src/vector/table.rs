@@ -60,8 +60,51 @@ impl<M> Table<M> {
 }
 
 impl<M> Entry<M> {
+    #[inline]
     fn is(&self, values: &[&str]) -> bool {
-        self.series.values.len() == values.len()
-            && self.series.values.iter().zip(values).all(|(own, value)| **own == **value)
+        let own = &self.series.values;
+        own.len() == values.len() && own.iter().zip(values).all(|(own, value)| same(own, value))
+    }
+}
+
+/// Whether two texts are the same. Most label values are short, and calling `memcmp` costs more than comparing them.
+#[inline]
+fn same(one: &str, other: &str) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    if one.len() != other.len() {
+        return false;
+    }
+    match one.len() {
+        0..4 => one.iter().zip(other).all(|(one, other)| one == other),
+        4..=8 => ends::<4>(one) == ends::<4>(other),
+        9..=16 => ends::<8>(one) == ends::<8>(other),
+        _ => one == other,
+    }
+}
+
+/// The first and the last bytes, which of a short text are all of them.
+#[inline]
+fn ends<const N: usize>(text: &[u8]) -> (Option<&[u8; N]>, Option<&[u8; N]>) {
+    (text.first_chunk(), text.last_chunk())
+}
+
+#[cfg(test)]
+mod tests {
+    //! Tests of how label values are compared.
+
+    use super::same;
+
+    #[test]
+    fn texts_of_any_length_are_the_same_only_when_every_byte_is() {
+        for length in 0..40 {
+            let text = "x".repeat(length);
+            assert!(same(&text, &text.clone()));
+            assert!(!same(&text, &"x".repeat(length + 1)));
+            for place in 0..length {
+                let mut other = text.clone();
+                other.replace_range(place..=place, "y");
+                assert!(!same(&text, &other), "{text} and {other}");
+            }
+        }
     }
 }

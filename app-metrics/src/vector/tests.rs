@@ -1,6 +1,9 @@
 //! Tests of the vectors.
 
-use super::{CounterVector, MAX_LABEL_VALUE_BYTES, OVERFLOW_LABEL_VALUE, Vector, VectorParts};
+use super::{
+    CounterVector, GaugeVector, HistogramVector, MAX_LABEL_VALUE_BYTES, OVERFLOW_LABEL_VALUE, Vector,
+    VectorParts,
+};
 use app_errors::errors;
 use app_ids::ServiceId;
 use proptest::prelude::*;
@@ -27,6 +30,32 @@ fn the_same_values_give_the_same_series() {
     vector.with(["a", "b"]).unwrap().inc();
     vector.with(["ab", ""]).unwrap().inc();
     assert_eq!(shown(&vector), [("a/b".into(), 2.0), ("ab/".into(), 1.0)]);
+}
+
+#[test]
+fn counting_by_values_is_counting_with_the_handle() {
+    let vector = vector(&["rule", "outcome"], 1);
+    vector.inc(["a", "b"]).unwrap();
+    vector.add(["a", "b"], 2).unwrap();
+    vector.inc(["beyond", "the cap"]).unwrap();
+    assert_eq!(shown(&vector), [("a/b".into(), 3.0), ("overflow/overflow".into(), 1.0)]);
+    assert_eq!(vector.overflowed(), 1);
+    assert!(vector.inc(["a"]).unwrap_err().is(&errors::ILLEGAL_ARGUMENT));
+
+    let parts = |bounds: &[f64]| VectorParts {
+        service: ServiceId::new(0xa),
+        name: "op_a_b".into(),
+        labels: vec!["key".into()],
+        bounds: bounds.into(),
+        cap: 1,
+    };
+    let gauges = GaugeVector::new(parts(&[]));
+    gauges.set(["a"], 3.0).unwrap();
+    gauges.add(["a"], -0.5).unwrap();
+    assert_eq!(gauges.with(["a"]).unwrap().get(), 2.5);
+    let histograms = HistogramVector::new(parts(&[1.0]));
+    histograms.observe(["a"], 2.0).unwrap();
+    assert_eq!(histograms.with(["a"]).unwrap().snapshot().counts, [0, 1]);
 }
 
 #[test]
