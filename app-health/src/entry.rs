@@ -1,236 +1,193 @@
-//! A registered health check: what is known of it, and who runs it.
+//! A registered health check: its function, and what is known of it.
 //!
 //! Invariants:
-//! 1. What changes is behind the one lock, which is held for copying and counting only, never across an await and never
-//!    while a check runs. So a reader never waits for a run.
-//! 2. A retired check (replaced, unregistered) publishes nothing any more: no result, no gauge, no log line. It is
-//!    retired under the lock under which results are published.
-//! 3. The number of published results and the last of them are sent under that lock, so that whoever waits for a result
-//!    sees the numbers go up by one.
+//! 1. What is known is an immutable snapshot. Readers load it, and never wait for a run or for a writer.
+//! 2. Snapshots are replaced under the lock of the writer alone, which is held for judging and counting, never across an
+//!    await and never while a check runs.
+//! 3. A retired check (replaced, unregistered) publishes nothing any more: no result, no gauge, no event. It is retired
+//!    under that lock.
 
 use std::{
-    collections::VecDeque,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
-use app_core::prelude::{Error, Service};
-use app_errors::health_check_not_alive_error;
+use app_core::prelude::{HealthCheckId, Service};
+use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use tokio::{
-    sync::{Notify, watch},
-    time::{Instant, sleep_until},
-};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
-    HealthCheckResult, HealthCheckSpec, HealthCheckState, HealthStatus, check::Check, events,
-    judgement::Judgement, metrics::CheckGauges,
+    HealthCheckResult, HealthCheckSpec, HealthCheckState, HealthEventKind,
+    check::Check,
+    events::Herald,
+    metrics::CheckMeters,
+    record::Record,
+    run::{Outcome, Reins},
+    timetable::Subject,
 };
 
-/// How many results of each check are kept.
-pub const HISTORY_LENGTH: usize = 32;
+/// The time of day, for results only: nothing is scheduled by it.
+pub(crate) type WallClock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
-/// A registered health check.
+/// See the module.
 pub(crate) struct Entry {
     pub(crate) spec: Arc<HealthCheckSpec>,
     pub(crate) check: Check,
-    gauges: CheckGauges,
-    memory: Mutex<Memory>,
-    /// Rung when somebody demands a run; `Turn::demanded` says whether it still counts.
-    bell: Notify,
-    published: watch::Sender<Published>,
+    /// The service that the check is about; it is not run any more when that is gone.
+    owner: Option<Service>,
+    surroundings: Arc<Surroundings>,
+    meters: CheckMeters,
+    /// `Relaxed` throughout: the timetable says whether a paused check runs, this is for readers.
+    paused: AtomicBool,
+    writer: Mutex<Writer>,
+    record: ArcSwap<Record>,
 }
 
-struct Memory {
-    /// The part of the health service that runs the check; killed while the check is paused.
-    runner: Service,
-    paused: bool,
+/// What all entries share.
+pub(crate) struct Surroundings {
+    pub(crate) service: Service,
+    pub(crate) herald: Herald,
+    pub(crate) wall_clock: WallClock,
+}
+
+#[derive(Default)]
+struct Writer {
     retired: bool,
-    turn: Turn,
-    judgement: Judgement,
-    since: SystemTime,
-    /// Oldest first.
-    history: VecDeque<HealthCheckResult>,
-    last_end: Option<Instant>,
-}
-
-/// Where the runner is between two results.
-#[derive(Default, Clone, Copy)]
-struct Turn {
-    under_way: bool,
-    demanded: bool,
-}
-
-#[derive(Default, Clone)]
-struct Published {
-    results: u64,
-    last: Option<HealthCheckResult>,
-}
-
-/// What a run came to.
-pub(crate) struct Outcome {
-    pub(crate) error: Option<Error>,
-    pub(crate) started_at: SystemTime,
-    pub(crate) duration: Duration,
-}
-
-/// The result of a run that was demanded, once it is there.
-pub(crate) struct Ticket {
-    published: watch::Receiver<Published>,
-    wanted: u64,
-    pub(crate) runner: Service,
-}
-
-impl Ticket {
-    /// Waits for the result; for ever if the runner is killed.
-    pub(crate) async fn result(&mut self) -> Option<HealthCheckResult> {
-        let wanted = self.wanted;
-        let published = self.published.wait_for(|published| published.results >= wanted).await.ok()?;
-        published.last.clone()
-    }
 }
 
 impl Entry {
     pub(crate) fn new(
         spec: Arc<HealthCheckSpec>,
         check: Check,
-        gauges: CheckGauges,
-        runner: Service,
+        owner: Option<Service>,
+        surroundings: Arc<Surroundings>,
+        meters: CheckMeters,
     ) -> Self {
-        let memory = Memory {
-            runner,
-            paused: false,
-            retired: false,
-            turn: Turn::default(),
-            judgement: Judgement::default(),
-            since: SystemTime::now(),
-            history: VecDeque::new(),
-            last_end: None,
-        };
+        let record = ArcSwap::from_pointee(Record::new((surroundings.wall_clock)()));
         Self {
             spec,
             check,
-            gauges,
-            memory: Mutex::new(memory),
-            bell: Notify::new(),
-            published: watch::Sender::default(),
+            owner,
+            surroundings,
+            meters,
+            paused: AtomicBool::new(false),
+            writer: Mutex::default(),
+            record,
         }
     }
 
-    /// Waits until the next run is due: at that time, or when it is demanded. Cancel safe.
-    pub(crate) async fn due(&self, at: Instant) {
-        let mut tick = std::pin::pin!(sleep_until(at));
-        loop {
-            tokio::select! {
-                biased;
-                () = &mut tick => return,
-                () = self.bell.notified() => if self.memory.lock().turn.demanded { return },
-            }
+    /// Takes a result in; `None` when the check is retired.
+    pub(crate) fn publish(&self, outcome: Outcome) -> Option<HealthCheckResult> {
+        let writer = self.writer.lock();
+        if writer.retired {
+            return None;
         }
+        let (record, result, transition) =
+            self.record.load().with_result(&self.spec, outcome, self.wall_time());
+        self.record.store(Arc::new(record));
+        self.meters.note(&result, transition.is_some());
+        drop(writer);
+        let transition = transition.map(Box::new);
+        match transition {
+            Some(transition) => self.tell(HealthEventKind::Changed(transition)),
+            None => self.surroundings.herald.log_result(&self.spec, &result),
+        }
+        Some(result)
     }
 
-    /// From here on, whoever demands a run gets the result of this one.
-    pub(crate) fn begin_turn(&self) {
-        self.memory.lock().turn = Turn { under_way: true, demanded: false };
-    }
-
-    /// Demands a run, or joins the one that is under way.
-    pub(crate) fn demand(&self) -> Result<Ticket, Error> {
-        let mut memory = self.memory.lock();
-        if memory.paused || memory.retired {
-            return Err(health_check_not_alive_error(self.spec.id));
-        }
-        let published = self.published.subscribe();
-        let wanted = published.borrow().results + 1;
-        if !memory.turn.under_way && !memory.turn.demanded {
-            memory.turn.demanded = true;
-            self.bell.notify_one();
-        }
-        Ok(Ticket { published, wanted, runner: memory.runner.clone() })
-    }
-
-    /// The end of a turn: the result is there for everybody.
-    pub(crate) fn publish(&self, outcome: Outcome) {
-        let Outcome { error, started_at, duration } = outcome;
-        let mut memory = self.memory.lock();
-        if memory.retired {
+    /// Tells, once, that the last result is too old to say anything, if it is.
+    pub(crate) fn tell_if_stale(&self, now: Instant) {
+        let writer = self.writer.lock();
+        if writer.retired {
             return;
         }
-        let before = memory.judgement.note(&self.spec, error.is_none());
-        if before.is_some() {
-            memory.since = SystemTime::now();
-        }
-        let Judgement { failures, status, .. } = memory.judgement;
-        let result = HealthCheckResult { error, started_at, duration, error_count: failures };
-        if memory.history.len() == HISTORY_LENGTH {
-            memory.history.pop_front();
-        }
-        memory.history.push_back(result.clone());
-        memory.last_end = Some(Instant::now());
-        memory.turn.under_way = false;
-        self.gauges.set(failures, duration);
-        self.published.send_modify(|published| {
-            published.results += 1;
-            published.last = Some(result.clone());
-        });
-        let log = memory.runner.log().clone();
-        drop(memory);
-        events::result(&log, &self.spec, &result, before.map(|before| (before, status)));
+        let Some((record, transition)) = self.record.load().with_stale(&self.spec, now, self.wall_time())
+        else {
+            return;
+        };
+        self.record.store(Arc::new(record));
+        self.meters.note_stale();
+        drop(writer);
+        self.tell(HealthEventKind::Changed(Box::new(transition)));
     }
 
-    /// Takes the check off its runner, which is still to be killed; `None` when it was paused already.
-    pub(crate) fn pause(&self) -> Option<Service> {
-        let mut memory = self.memory.lock();
-        if memory.paused || memory.retired {
-            return None;
-        }
-        memory.paused = true;
-        Some(memory.runner.clone())
+    /// A run was given up.
+    pub(crate) fn abandoned(&self) {
+        self.meters.note_abandoned();
+        self.tell(HealthEventKind::Abandoned);
     }
 
-    /// Gives the check to another runner, and returns the one that had it; `None` when it is not paused.
-    pub(crate) fn resume(&self, runner: &Service) -> Option<Service> {
-        let mut memory = self.memory.lock();
-        if !memory.paused || memory.retired {
-            return None;
-        }
-        memory.paused = false;
-        memory.turn = Turn::default();
-        Some(std::mem::replace(&mut memory.runner, runner.clone()))
+    pub(crate) fn tell(&self, kind: HealthEventKind) {
+        self.surroundings.herald.tell(&self.spec, kind);
     }
 
-    /// Silences the check for ever (invariant 2), and returns its runner, which is still to be killed.
-    pub(crate) fn retire(&self) -> Service {
-        let mut memory = self.memory.lock();
-        memory.retired = true;
-        memory.runner.clone()
+    /// Silences the check for ever (invariant 3).
+    pub(crate) fn retire(&self) {
+        self.writer.lock().retired = true;
     }
 
     pub(crate) fn paused(&self) -> bool {
-        self.memory.lock().paused
+        self.paused.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn last(&self) -> Option<HealthCheckResult> {
-        self.memory.lock().history.back().cloned()
+    pub(crate) fn owner(&self) -> Option<&Service> {
+        self.owner.as_ref()
     }
 
-    pub(crate) fn history(&self) -> Vec<HealthCheckResult> {
-        self.memory.lock().history.iter().cloned().collect()
+    pub(crate) fn wall_time(&self) -> SystemTime {
+        (self.surroundings.wall_clock)()
+    }
+
+    pub(crate) fn record(&self) -> Arc<Record> {
+        self.record.load_full()
     }
 
     /// Everything about the check at this moment.
     pub(crate) fn state(&self, now: Instant) -> HealthCheckState {
-        let memory = self.memory.lock();
-        let since_last_run = memory.last_end.map(|end| now.saturating_duration_since(end));
-        let stale = since_last_run.is_some_and(|age| age > self.spec.stale_after());
+        let record = self.record.load();
         HealthCheckState {
             spec: Arc::clone(&self.spec),
-            status: if stale { HealthStatus::Unknown } else { memory.judgement.status },
-            since: memory.since,
-            result: memory.history.back().cloned(),
-            since_last_run,
-            stale,
-            paused: memory.paused,
+            status: record.status(&self.spec, now),
+            since: record.since,
+            result: record.last().cloned(),
+            since_last_run: record.age(now),
+            stale: record.stale(&self.spec, now),
+            paused: self.paused(),
+            passed_once: record.passed_once,
         }
+    }
+}
+
+impl Subject for Arc<Entry> {
+    type Reins = Reins;
+    type Waiter = crate::desk::Waiter;
+
+    fn id(&self) -> HealthCheckId {
+        self.spec.id
+    }
+
+    fn interval(&self) -> Duration {
+        self.spec.interval
+    }
+
+    fn timeout(&self) -> Duration {
+        self.spec.timeout
+    }
+
+    fn wanted(&self) -> bool {
+        self.owner.as_ref().is_none_or(Service::alive)
+    }
+
+    fn reins(&self) -> Reins {
+        Reins { cancel: self.surroundings.service.token(), drop: CancellationToken::new() }
+    }
+
+    fn set_paused(&self, paused: bool) {
+        self.paused.store(paused, Ordering::Relaxed);
     }
 }

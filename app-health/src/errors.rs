@@ -2,7 +2,7 @@
 
 use std::{any::Any, time::Duration};
 
-use app_core::prelude::{Error, ErrorId, errors};
+use app_core::prelude::{Error, ErrorId, HealthCheckId, errors};
 use app_errors::{BoxError, ErrSpec, ErrorSeverity, ErrorType};
 
 use crate::{HEALTHCHECK_SERVICE_ID, HealthCheckSpec};
@@ -11,6 +11,15 @@ use crate::{HEALTHCHECK_SERVICE_ID, HealthCheckSpec};
 pub const HEALTH_CHECK_FAILED: ErrSpec =
     ErrSpec::new(ErrorId::new(0x48d1_067a_6848_7a96), ErrorType::KnownEdgeCase, ErrorSeverity::Medium)
         .without_stack();
+
+/// Too many callers wait for the result of one check.
+pub const HEALTH_CHECK_BUSY: ErrSpec =
+    ErrSpec::new(ErrorId::new(0xeb0f_3ff4_a905_c698), ErrorType::KnownEdgeCase, ErrorSeverity::Low)
+        .without_stack();
+
+app_ids::__inventory::submit! {
+    app_ids::IdName::new(app_ids::IdKind::Error, HEALTH_CHECK_BUSY.id.as_u64(), "HealthCheckBusy")
+}
 
 app_ids::__inventory::submit! {
     app_ids::IdName::new(app_ids::IdKind::Error, HEALTH_CHECK_FAILED.id.as_u64(), "HealthCheckFailed")
@@ -51,8 +60,7 @@ pub(crate) fn still_running(spec: &HealthCheckSpec, since: Duration) -> Error {
     errors::HEALTH_CHECK_KILL_TIMEOUT.error(HEALTHCHECK_SERVICE_ID).message(message).build()
 }
 
-/// The run's task was dropped without an answer: the runtime is going down.
-pub(crate) fn dropped(spec: &HealthCheckSpec) -> Error {
-    let message = format!("health check {spec} was dropped before its end");
-    errors::BUG.error(HEALTHCHECK_SERVICE_ID).message(message).build()
+pub(crate) fn busy(id: HealthCheckId) -> Error {
+    let message = format!("too many wait for a result of health check {} already", id.describe());
+    HEALTH_CHECK_BUSY.error(HEALTHCHECK_SERVICE_ID).message(message).build()
 }

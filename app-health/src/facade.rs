@@ -4,9 +4,12 @@ use std::{collections::BTreeMap, future::Future, sync::Arc};
 
 use app_core::prelude::{Error, HealthCheckId};
 use app_errors::{BoxError, service_not_registered_error};
+use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
-use crate::{HEALTHCHECK_SERVICE_ID, HealthCheckResult, HealthCheckSpec, HealthChecks};
+use crate::{
+    HEALTHCHECK_SERVICE_ID, HealthCheckResult, HealthCheckSpec, HealthChecks, HealthEvent, HealthTransition,
+};
 
 /// Registers a health check: [`HealthChecks::register`].
 ///
@@ -73,8 +76,24 @@ pub fn results() -> Result<BTreeMap<HealthCheckId, HealthCheckResult>, Error> {
 ///
 /// # Errors
 /// `AppNotAlive` without an app, `ServiceNotRegistered` when its health service does not run; those of the method.
-pub fn history(id: HealthCheckId) -> Result<Vec<HealthCheckResult>, Error> {
+pub fn history(id: HealthCheckId) -> Result<Arc<[HealthCheckResult]>, Error> {
     checks()?.history(id)
+}
+
+/// The last changes of what was held of a check: [`HealthChecks::transitions`].
+///
+/// # Errors
+/// `AppNotAlive` without an app, `ServiceNotRegistered` when its health service does not run; those of the method.
+pub fn transitions(id: HealthCheckId) -> Result<Arc<[HealthTransition]>, Error> {
+    checks()?.transitions(id)
+}
+
+/// Subscribes to what happens to health checks: [`HealthChecks::events`].
+///
+/// # Errors
+/// `AppNotAlive` without an app, `ServiceNotRegistered` when its health service does not run.
+pub fn events() -> Result<broadcast::Receiver<HealthEvent>, Error> {
+    Ok(checks()?.events())
 }
 
 /// Runs a check now: [`HealthChecks::run`].

@@ -1,24 +1,39 @@
 //! The handle of the health check service.
 //!
 //! Invariants:
-//! 1. The lock of the registry is taken before that of an entry, never the other way round, and neither is held across an
-//!    await.
-//! 2. Of every id there is at most one runner that is not on its way out; each waits for the one before it. Those of
-//!    checks that were unregistered are remembered until they are dead.
+//! 1. The lock of the registry is taken before that of the timetable or of an entry, never the other way round, and none
+//!    is held across an await.
+//! 2. What is registered changes in the registry and in the timetable under the registry's write lock, so that both hold
+//!    the same checks; but for one whose owner is gone, which the timetable forgets first.
+//! 3. Entries are dropped outside of the locks: what a check holds may run code of its own then.
 
-use std::{collections::BTreeMap, fmt, future::Future, sync::Arc};
+use std::{collections::BTreeMap, fmt, future::Future, sync::Arc, time::SystemTime};
 
 use app_core::prelude::{Error, Exposed, HealthCheckId, Service, ServiceId};
 use app_errors::{
-    BoxError, app_not_alive_error, health_check_not_alive_error, health_check_not_registered_error,
+    BoxError, app_not_alive_error, health_check_kill_timeout_error, health_check_not_alive_error,
+    health_check_not_registered_error, service_not_alive_error,
 };
 use parking_lot::RwLock;
-use tokio::{runtime::Handle, sync::Semaphore, time::Instant};
+use tokio::{
+    runtime::Handle,
+    sync::{broadcast, oneshot},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    HEALTHCHECK_SERVICE_ID, HealthCheckResult, HealthCheckSpec, HealthCheckState, HealthConfig, check,
-    entry::Entry, events, heartbeat::Heartbeat, metrics::Gauges, schedule,
+    HEALTHCHECK_SERVICE_ID, HealthCheckResult, HealthCheckSpec, HealthCheckState, HealthConfig, HealthEvent,
+    HealthEventKind, HealthTransition,
+    check::{self, Check},
+    desk::Desk,
+    entry::{Entry, Surroundings, WallClock},
+    errors as health_errors,
+    events::Herald,
+    heartbeat::Heartbeat,
+    metrics::Meters,
+    schedule::jitter,
+    timetable::{Refused, Unresumed},
 };
 
 /// The health checks of the application. A cheap handle; a service takes it as a parameter: `health: Dep<HealthChecks>`.
@@ -28,20 +43,22 @@ use crate::{
 pub struct HealthChecks(Arc<Inner>);
 
 struct Inner {
-    service: Service,
+    surroundings: Arc<Surroundings>,
     runtime: Handle,
     config: HealthConfig,
-    turns: Arc<Semaphore>,
-    gauges: Gauges,
+    desk: Desk,
+    meters: Meters,
     registry: RwLock<Registry>,
+    /// Critical checks that are to be registered when their services have started.
+    awaited: RwLock<Vec<HealthCheckSpec>>,
     heartbeat: Heartbeat,
 }
 
 #[derive(Default)]
 struct Registry {
     checks: BTreeMap<HealthCheckId, Arc<Entry>>,
-    /// Runners of checks that were unregistered (invariant 2).
-    departed: BTreeMap<HealthCheckId, Service>,
+    /// The service was killed: nothing is registered any more.
+    closed: bool,
 }
 
 impl Exposed for HealthChecks {
@@ -50,15 +67,26 @@ impl Exposed for HealthChecks {
 
 impl HealthChecks {
     /// Must be called inside of the runtime that is to run the checks.
-    pub(crate) fn new(service: Service, config: HealthConfig, gauges: Gauges) -> Self {
-        let turns = Arc::new(Semaphore::new(config.max_concurrent_runs));
+    pub(crate) fn new(service: Service, config: HealthConfig, meters: Meters) -> Self {
+        Self::with_wall_clock(service, config, meters, Arc::new(SystemTime::now))
+    }
+
+    pub(crate) fn with_wall_clock(
+        service: Service,
+        config: HealthConfig,
+        meters: Meters,
+        wall_clock: WallClock,
+    ) -> Self {
+        let desk = Desk::new(service.app().clone(), config.max_concurrent_runs);
+        let herald = Herald::new(service.log().clone());
         Self(Arc::new(Inner {
-            service,
+            surroundings: Arc::new(Surroundings { service, herald, wall_clock }),
             runtime: Handle::current(),
             config,
-            turns,
-            gauges,
+            desk,
+            meters,
             registry: RwLock::default(),
+            awaited: RwLock::default(),
             heartbeat: Heartbeat::default(),
         }))
     }
@@ -72,52 +100,113 @@ impl HealthChecks {
     /// that is cancelled then, or when the run is not wanted any more; 0.1 s later it is dropped.
     ///
     /// # Errors
-    /// `IllegalArgument` when the id is zero or a time can't be scheduled; `ServiceNotAlive`.
+    /// `IllegalArgument` when the id is zero, a time can't be scheduled, or a group has a name that it can't have;
+    /// `ServiceNotAlive`.
     pub fn register<F, Run, E>(&self, spec: HealthCheckSpec, check: F) -> Result<(), Error>
     where
         F: Fn(CancellationToken) -> Run + Send + Sync + 'static,
         Run: Future<Output = Result<(), E>> + Send + 'static,
         E: Into<BoxError>,
     {
-        let Inner { service, config, gauges, turns, runtime, registry, .. } = &*self.0;
-        service.ensure_alive()?;
-        let spec = Arc::new(config.over(spec.checked()?));
+        let spec = self.spec_as_it_counts(spec)?;
         let check = check::boxed(Arc::clone(&spec), check);
-        let _runtime = runtime.enter();
-        let mut registry = registry.write();
-        let runner = service.child(spec.label())?;
-        let old = registry.checks.get(&spec.id).map(|entry| entry.retire());
-        let entry = Arc::new(Entry::new(Arc::clone(&spec), check, gauges.of(spec.id)?, runner.clone()));
-        let former = old.clone().or_else(|| registry.departed.remove(&spec.id));
-        events::registered(service.log(), &spec, old.is_some());
-        schedule::spawn(service, &runner, &entry, turns, former)?;
-        let replaced = registry.checks.insert(spec.id, entry);
-        drop(registry);
-        if let Some(old) = old {
-            old.kill("its health check was replaced");
-        }
-        // Outside of the lock: what the old check holds may run code of its own when it is dropped.
-        drop(replaced);
-        Ok(())
+        self.enter(spec, check, None).map(drop)
     }
 
-    /// Removes a health check: cancels it, and removes its gauges. False when there is none of this id.
+    /// As [`register`](Self::register), for as long as a service lives: with its death the check is unregistered. A
+    /// service that is started again registers it again.
+    ///
+    /// # Errors
+    /// Those of [`register`](Self::register); `ServiceNotAlive` also when the owner was killed.
+    pub fn register_for<F, Run, E>(
+        &self,
+        owner: &Service,
+        spec: HealthCheckSpec,
+        check: F,
+    ) -> Result<(), Error>
+    where
+        F: Fn(CancellationToken) -> Run + Send + Sync + 'static,
+        Run: Future<Output = Result<(), E>> + Send + 'static,
+        E: Into<BoxError>,
+    {
+        let spec = self.spec_as_it_counts(spec)?;
+        let check = check::boxed(Arc::clone(&spec), check);
+        self.enter(spec, check, Some(owner.clone())).map(drop)
+    }
+
+    pub(crate) fn spec_as_it_counts(&self, spec: HealthCheckSpec) -> Result<Arc<HealthCheckSpec>, Error> {
+        self.service().ensure_alive()?;
+        Ok(Arc::new(self.0.config.over(spec.checked()?)))
+    }
+
+    pub(crate) fn enter(
+        &self,
+        spec: Arc<HealthCheckSpec>,
+        check: Check,
+        owner: Option<Service>,
+    ) -> Result<Arc<Entry>, Error> {
+        let Inner { surroundings, desk, meters, registry, .. } = &*self.0;
+        let id = spec.id;
+        let first = jitter(spec.interval, spec.critical);
+        let mut registry = registry.write();
+        if registry.closed {
+            return Err(service_not_alive_error(HEALTHCHECK_SERVICE_ID));
+        }
+        if let Some(owner) = &owner {
+            owner.ensure_alive()?;
+        }
+        let old = registry.checks.get(&id).cloned();
+        if let Some(old) = &old {
+            old.retire();
+        }
+        let entry = Arc::new(Entry::new(spec, check, owner, Arc::clone(surroundings), meters.of(id)?));
+        let mine = Arc::clone(&entry);
+        let ((), orders) = desk.with(|timetable, now, orders| {
+            timetable.register(mine, now + first, now, orders);
+        });
+        registry.checks.insert(id, Arc::clone(&entry));
+        drop(registry);
+        self.carry_out(orders);
+        entry.tell(HealthEventKind::Registered { replaced: old.is_some() });
+        Ok(entry)
+    }
+
+    /// Removes a health check: cancels it, and removes its metrics. False when there is none of this id.
     ///
     /// # Errors
     /// `ServiceNotAlive`.
     pub fn unregister(&self, id: HealthCheckId) -> Result<bool, Error> {
-        let Inner { service, gauges, registry, .. } = &*self.0;
-        service.ensure_alive()?;
+        self.service().ensure_alive()?;
+        self.remove(id, |_| true)
+    }
+
+    /// Removes a check, if it is the very one.
+    pub(crate) fn forget(&self, entry: &Arc<Entry>) {
+        // It can only fail on labels of our own, which a test would see.
+        let _ = self.remove(entry.spec.id, |found| Arc::ptr_eq(found, entry));
+    }
+
+    fn remove(&self, id: HealthCheckId, which: impl FnOnce(&Arc<Entry>) -> bool) -> Result<bool, Error> {
+        let Inner { desk, meters, registry, .. } = &*self.0;
         let mut registry = registry.write();
+        if !registry.checks.get(&id).is_some_and(which) {
+            return Ok(false);
+        }
         let Some(entry) = registry.checks.remove(&id) else { return Ok(false) };
-        let runner = entry.retire();
-        gauges.remove(id)?;
-        registry.departed.retain(|_, runner| !runner.is_dead());
-        registry.departed.insert(id, runner.clone());
+        entry.retire();
+        let removed = meters.remove(id);
+        let (_, orders) = desk.with(|timetable, now, orders| timetable.remove(id, now, orders));
         drop(registry);
-        runner.kill("its health check was unregistered");
-        drop(entry);
-        Ok(true)
+        self.carry_out(orders);
+        entry.tell(HealthEventKind::Unregistered);
+        removed.map(|()| true)
+    }
+
+    /// Removes the checks whose owners are gone.
+    pub(crate) fn forget_orphans(&self) {
+        let orphaned = |entry: &&Arc<Entry>| entry.owner().is_some_and(|owner| !owner.alive());
+        let orphans: Vec<_> = self.0.registry.read().checks.values().filter(orphaned).cloned().collect();
+        orphans.iter().for_each(|entry| self.forget(entry));
     }
 
     /// Whether a health check of this id is registered.
@@ -149,7 +238,7 @@ impl HealthChecks {
     /// # Errors
     /// `HealthCheckNotRegistered`, `ServiceNotAlive`.
     pub fn result(&self, id: HealthCheckId) -> Result<Option<HealthCheckResult>, Error> {
-        self.entry(id).map(|entry| entry.last())
+        self.entry(id).map(|entry| entry.record().last().cloned())
     }
 
     /// The last result of every check that has run.
@@ -157,17 +246,32 @@ impl HealthChecks {
     /// # Errors
     /// `ServiceNotAlive`.
     pub fn results(&self) -> Result<BTreeMap<HealthCheckId, HealthCheckResult>, Error> {
-        self.read(|registry| {
-            registry.checks.iter().filter_map(|(id, entry)| Some((*id, entry.last()?))).collect()
-        })
+        let entries = self.entries()?;
+        Ok(entries.iter().filter_map(|entry| Some((entry.spec.id, entry.record().last()?.clone()))).collect())
     }
 
     /// The last results of a check, oldest first: at most [`HISTORY_LENGTH`](crate::HISTORY_LENGTH).
     ///
     /// # Errors
     /// `HealthCheckNotRegistered`, `ServiceNotAlive`.
-    pub fn history(&self, id: HealthCheckId) -> Result<Vec<HealthCheckResult>, Error> {
-        self.entry(id).map(|entry| entry.history())
+    pub fn history(&self, id: HealthCheckId) -> Result<Arc<[HealthCheckResult]>, Error> {
+        self.entry(id).map(|entry| entry.record().history())
+    }
+
+    /// The last changes of what was held of a check, oldest first: at most
+    /// [`TRANSITIONS_LENGTH`](crate::TRANSITIONS_LENGTH).
+    ///
+    /// # Errors
+    /// `HealthCheckNotRegistered`, `ServiceNotAlive`.
+    pub fn transitions(&self, id: HealthCheckId) -> Result<Arc<[HealthTransition]>, Error> {
+        self.entry(id).map(|entry| entry.record().transitions())
+    }
+
+    /// Subscribes to what happens to health checks. A subscriber that lags too far behind is told how many events it
+    /// missed.
+    #[must_use]
+    pub fn events(&self) -> broadcast::Receiver<HealthEvent> {
+        self.0.surroundings.herald.subscribe()
     }
 
     /// Everything about a check at this moment.
@@ -184,7 +288,18 @@ impl HealthChecks {
     /// `ServiceNotAlive`.
     pub fn states(&self) -> Result<Vec<HealthCheckState>, Error> {
         let now = Instant::now();
-        self.read(|registry| registry.checks.values().map(|entry| entry.state(now)).collect())
+        Ok(self.entries()?.iter().map(|entry| entry.state(now)).collect())
+    }
+
+    /// Everything about every check of a [group](HealthCheckSpec::group) at this moment, sorted by id.
+    ///
+    /// # Errors
+    /// `ServiceNotAlive`.
+    pub fn group(&self, name: &str) -> Result<Vec<HealthCheckState>, Error> {
+        let now = Instant::now();
+        let entries = self.entries()?;
+        let members = entries.iter().filter(|entry| entry.spec.in_group(name));
+        Ok(members.map(|entry| entry.state(now)).collect())
     }
 
     /// Runs a check now, and gives its result; joins a run that is under way or waits for its turn. The check's schedule
@@ -194,18 +309,31 @@ impl HealthChecks {
     ///
     /// # Errors
     /// `HealthCheckNotRegistered`; `HealthCheckNotAlive` when the check is paused, or removed or replaced before there
-    /// was a result; `ServiceNotAlive`; `AppNotAlive` once the application stops.
+    /// was a result; [`HEALTH_CHECK_BUSY`](crate::errors::HEALTH_CHECK_BUSY) when 1,024 others wait for its result
+    /// already; `ServiceNotAlive`; `AppNotAlive` once the application stops.
     pub async fn run(&self, id: HealthCheckId) -> Result<HealthCheckResult, Error> {
-        let (service, entry) = (&self.0.service, self.entry(id)?);
-        let mut ticket = entry.demand()?;
-        drop(entry);
-        let runner = ticket.runner.clone();
+        let service = self.service();
+        service.ensure_alive()?;
+        if !service.app().alive() {
+            return Err(app_not_alive_error());
+        }
+        let (waiter, result) = oneshot::channel();
+        let (demanded, orders) =
+            self.0.desk.with(|timetable, now, orders| timetable.demand(id, waiter, now, orders));
+        self.carry_out(orders);
+        demanded.map_err(|refused| match refused {
+            Refused::Unknown => health_check_not_registered_error(id),
+            Refused::Paused => health_check_not_alive_error(id),
+            Refused::Busy => health_errors::busy(id),
+        })?;
         let result = tokio::select! {
             biased;
-            result = ticket.result() => result,
-            () = runner.dying() => None,
-            () = service.app().dying() => return Err(app_not_alive_error()),
+            result = result => result.ok(),
+            () = service.app().dying() => None,
         };
+        if result.is_none() && !service.app().alive() {
+            return Err(app_not_alive_error());
+        }
         service.ensure_alive()?;
         result.ok_or_else(|| health_check_not_alive_error(id))
     }
@@ -216,38 +344,37 @@ impl HealthChecks {
     /// # Errors
     /// `ServiceNotAlive`.
     pub fn pause(&self, id: HealthCheckId) -> Result<bool, Error> {
-        let entry = match self.find(id)? {
-            Some(entry) => entry,
-            None => return Ok(false),
-        };
-        if let Some(runner) = entry.pause() {
-            runner.kill("its health check was paused");
-            events::paused(self.0.service.log(), &entry.spec);
+        let Some(entry) = self.find(id)? else { return Ok(false) };
+        let (paused, orders) = self.0.desk.with(|timetable, now, orders| timetable.pause(id, now, orders));
+        self.carry_out(orders);
+        if paused == Some(true) {
+            entry.tell(HealthEventKind::Paused);
         }
-        Ok(true)
+        Ok(paused.is_some())
     }
 
     /// Resumes a paused check, which then runs at once; one that is not paused stays as it is.
     ///
-    /// A run that was cancelled by the pause and has not ended yet is waited for, not by the caller but by the check: its
-    /// next results are `HealthCheckKillTimeout` if that takes long.
+    /// A run that was cancelled by the pause and has not ended yet is waited for, not by the caller but by the check.
     ///
     /// # Errors
-    /// `HealthCheckNotRegistered`, `ServiceNotAlive`; `AppNotAlive` once the application stops.
+    /// `HealthCheckNotRegistered`; `HealthCheckKillTimeout` when a run from before the pause was cancelled and dropped,
+    /// and has not ended: the check stays paused; `ServiceNotAlive`; `AppNotAlive` once the application stops.
     pub fn resume(&self, id: HealthCheckId) -> Result<(), Error> {
-        let Inner { service, turns, runtime, registry, .. } = &*self.0;
+        let service = self.service();
         service.ensure_alive()?;
         if !service.app().alive() {
             return Err(app_not_alive_error());
         }
-        let _runtime = runtime.enter();
-        // Held to the end: if the check were replaced in between, the new runner would not know of the paused one.
-        let registry = registry.read();
-        let entry = registry.checks.get(&id).ok_or_else(|| health_check_not_registered_error(id))?;
-        let runner = service.child(entry.spec.label())?;
-        if let Some(former) = entry.resume(&runner) {
-            schedule::spawn(service, &runner, entry, turns, Some(former))?;
-            events::resumed(service.log(), &entry.spec);
+        let entry = self.entry(id)?;
+        let first = jitter(entry.spec.interval, entry.spec.critical);
+        let (resumed, orders) = self.0.desk.with(|timetable, now, _| timetable.resume(id, now + first));
+        self.carry_out(orders);
+        match resumed {
+            Ok(true) => entry.tell(HealthEventKind::Resumed),
+            Ok(false) => {}
+            Err(Unresumed::Unknown) => return Err(health_check_not_registered_error(id)),
+            Err(Unresumed::StillRunning) => return Err(health_check_kill_timeout_error(id)),
         }
         Ok(())
     }
@@ -262,12 +389,21 @@ impl HealthChecks {
         })
     }
 
-    /// The critical checks that are not known to pass.
-    pub(crate) fn blocking(&self) -> Vec<HealthCheckState> {
+    /// The critical checks of a group.
+    pub(crate) fn critical(&self, group: &str) -> Vec<HealthCheckState> {
         let now = Instant::now();
-        let registry = self.0.registry.read();
-        let critical = registry.checks.values().filter(|entry| entry.spec.critical);
-        critical.map(|entry| entry.state(now)).filter(HealthCheckState::blocks).collect()
+        let counts = |entry: &&Arc<Entry>| entry.spec.critical && entry.spec.in_group(group);
+        let entries: Vec<_> = self.0.registry.read().checks.values().filter(counts).cloned().collect();
+        entries.iter().map(|entry| entry.state(now)).collect()
+    }
+
+    /// The critical checks of a group that are still to be registered.
+    pub(crate) fn awaited(&self, group: &str) -> Vec<HealthCheckSpec> {
+        self.0.awaited.read().iter().filter(|spec| spec.in_group(group)).cloned().collect()
+    }
+
+    pub(crate) fn await_for(&self, checks: Vec<HealthCheckSpec>) {
+        *self.0.awaited.write() = checks;
     }
 
     pub(crate) fn heartbeat(&self) -> &Heartbeat {
@@ -278,14 +414,36 @@ impl HealthChecks {
         &self.0.config
     }
 
-    /// Forgets all checks: what they hold may hold this handle.
-    pub(crate) fn clear(&self) {
-        let checks = std::mem::take(&mut *self.0.registry.write());
+    pub(crate) fn desk(&self) -> &Desk {
+        &self.0.desk
+    }
+
+    pub(crate) fn service(&self) -> &Service {
+        &self.0.surroundings.service
+    }
+
+    pub(crate) fn runtime(&self) -> &Handle {
+        &self.0.runtime
+    }
+
+    /// Cancels all runs and forgets all checks: what they hold may hold this handle.
+    pub(crate) fn close(&self) {
+        let mut registry = self.0.registry.write();
+        registry.closed = true;
+        let ((), orders) = self.0.desk.with(|timetable, now, orders| timetable.close(now, orders));
+        let checks = std::mem::take(&mut registry.checks);
+        drop(registry);
+        self.carry_out(orders);
         drop(checks);
     }
 
+    /// The checks, sorted by id. The lock is held for no longer than it takes to copy the list.
+    fn entries(&self) -> Result<Vec<Arc<Entry>>, Error> {
+        self.read(|registry| registry.checks.values().cloned().collect())
+    }
+
     fn read<T>(&self, read: impl FnOnce(&Registry) -> T) -> Result<T, Error> {
-        self.0.service.ensure_alive()?;
+        self.service().ensure_alive()?;
         Ok(read(&self.0.registry.read()))
     }
 

@@ -36,18 +36,23 @@
 mod check;
 mod cli;
 mod config;
+mod desk;
 mod entry;
 pub mod errors;
 mod events;
 mod facade;
 #[cfg(test)]
 mod fixture;
+mod groups;
 mod health_checks;
 mod heartbeat;
 mod judgement;
+mod linked;
 mod metrics;
 mod one_line;
+mod orders;
 mod probes;
+mod record;
 mod report;
 mod result;
 mod routes;
@@ -57,21 +62,36 @@ mod service;
 mod spec;
 mod state;
 mod systemd;
+mod timetable;
 
 pub use self::{
     config::{HealthConfig, Schedule},
-    entry::HISTORY_LENGTH,
-    events::HEALTHCHECK_ID_LOG_FIELD,
+    events::{HEALTHCHECK_ID_LOG_FIELD, HealthEvent, HealthEventKind, HealthTransition},
     facade::{
-        history, ids, pause, paused, register, registered, result, results, resume, run, spec, unregister,
+        events, history, ids, pause, paused, register, registered, result, results, resume, run, spec,
+        transitions, unregister,
     },
+    groups::{LIVENESS_GROUP, READINESS_GROUP, STARTUP_GROUP},
     health_checks::HealthChecks,
     judgement::HealthStatus,
-    metrics::{HEALTHCHECK_METRIC_ID, HEALTHCHECK_METRIC_LABEL, HEALTHCHECK_RUN_DURATION_METRIC_ID},
-    probes::{liveness, readiness},
-    result::HealthCheckResult,
-    routes::{HEALTHZ_PATH, LIVEZ_PATH, READYZ_PATH},
+    linked::{LinkedCheck, LinkedFunction, LinkedRun},
+    metrics::{
+        HEALTHCHECK_ABANDONED_METRIC_ID, HEALTHCHECK_FAILURES_METRIC_ID, HEALTHCHECK_METRIC_ID,
+        HEALTHCHECK_METRIC_LABEL, HEALTHCHECK_RUN_DURATION_METRIC_ID, HEALTHCHECK_RUNS_METRIC_ID,
+        HEALTHCHECK_TIMEOUTS_METRIC_ID, HEALTHCHECK_TRANSITIONS_METRIC_ID,
+    },
+    probes::{liveness, readiness, startup},
+    record::{HISTORY_LENGTH, TRANSITIONS_LENGTH},
+    result::{HealthCheckResult, HealthOutcome},
+    routes::{HEALTHZ_PATH, LIVEZ_PATH, READYZ_PATH, STARTUP_PATH},
     service::HEALTHCHECK_SERVICE_ID,
     spec::{DEFAULT_HEALTHCHECK_RUN_INTERVAL, DEFAULT_HEALTHCHECK_RUN_TIMEOUT, HealthCheckSpec},
     state::HealthCheckState,
 };
+
+/// For [`health_check!`]: what it names must be reachable from where it expands.
+#[doc(hidden)]
+pub mod __private {
+    pub use app_core::Origin;
+    pub use inventory;
+}

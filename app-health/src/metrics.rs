@@ -1,14 +1,12 @@
-//! The gauges of health checks: failures in a row, and how long the last run took.
-
-use std::time::Duration;
+//! The metrics of health checks. The two gauges are those that every application of the platform has always had.
 
 use app_core::prelude::{Error, HealthCheckId, MetricId};
 use app_ids::ids;
-use app_metrics::{Gauge, GaugeVector, MetricDoc, Metrics};
+use app_metrics::{Counter, CounterVector, Gauge, GaugeVector, MetricDoc, Metrics};
 
-use crate::HEALTHCHECK_SERVICE_ID;
+use crate::{HEALTHCHECK_SERVICE_ID, HealthCheckResult, HealthOutcome};
 
-/// The label of both gauges: its value is the id of the check in hex.
+/// The label of the metrics of health checks: its value is the id of the check in hex.
 pub const HEALTHCHECK_METRIC_LABEL: &str = "healthcheck";
 
 ids! {
@@ -16,35 +14,93 @@ ids! {
     pub HEALTHCHECK_METRIC_ID: MetricId = 0x844d_7830_332b_ffd3, "healthcheck";
     /// Gauge: how long the last run took, in nanoseconds; 0 before the first run.
     pub HEALTHCHECK_RUN_DURATION_METRIC_ID: MetricId = 0xcd42_60d6_e89a_d9c6, "healthcheck_run_duration";
+    /// Counter: runs that have a result.
+    pub HEALTHCHECK_RUNS_METRIC_ID: MetricId = 0xe32f_1552_0790_e4a9, "healthcheck_runs";
+    /// Counter: runs that failed, for whatever reason.
+    pub HEALTHCHECK_FAILURES_METRIC_ID: MetricId = 0xb39c_0a5a_fb1f_0175, "healthcheck_failures";
+    /// Counter: runs that failed because their time was up.
+    pub HEALTHCHECK_TIMEOUTS_METRIC_ID: MetricId = 0xb14e_2536_f955_57f2, "healthcheck_timeouts";
+    /// Counter: runs that were given up.
+    pub HEALTHCHECK_ABANDONED_METRIC_ID: MetricId = 0xb493_179b_0329_1ac2, "healthcheck_abandoned";
+    /// Counter: changes of what is held of a check.
+    pub HEALTHCHECK_TRANSITIONS_METRIC_ID: MetricId = 0xa4d3_e5b1_4855_2176, "healthcheck_transitions";
 }
 
-const LABELS: &[(&str, &str)] = &[(
-    HEALTHCHECK_METRIC_LABEL,
-    "id of the check, in hexadecimal; `/healthz` has its name and what it is about",
-)];
+const LABELS: &[(&str, &str)] = &[(HEALTHCHECK_METRIC_LABEL, "id of the health check, in hexadecimal")];
 
-const FAILURES: MetricDoc = MetricDoc::gauge_vector(
+const FAILURES_IN_A_ROW: MetricDoc = MetricDoc::gauge_vector(
     HEALTHCHECK_SERVICE_ID,
     HEALTHCHECK_METRIC_ID,
     "Health check: -1 before its first run, 0 if the last run passed, n if the last n runs failed.",
     LABELS,
 )
-.unit("runs")
-.queries(&[
-    ("Checks that fail", "METRIC > 0"),
-    ("Checks that failed at some time of the last hour", "max_over_time(METRIC[1h]) > 0"),
-]);
+.unit("failures in a row")
+.meaning("As it was found; thresholds, by which a check counts as failing, have no part in it.")
+.queries(&[("Checks that fail", "METRIC > 0"), ("Checks that have not run", "METRIC < 0")]);
 
-const RUN_DURATION: MetricDoc = MetricDoc::gauge_vector(
+const DURATION: MetricDoc = MetricDoc::gauge_vector(
     HEALTHCHECK_SERVICE_ID,
     HEALTHCHECK_RUN_DURATION_METRIC_ID,
     "How long the last run of the health check took, in nanoseconds; 0 before its first run.",
     LABELS,
 )
 .unit("nanoseconds")
+.meaning("Of a run that timed out, the timeout. A check that passes and takes longer every day is an early warning.")
 .queries(&[("The slowest checks, in seconds", "topk(5, METRIC / 1e9)")]);
 
-app_metrics::document! { FAILURES, RUN_DURATION }
+const RUNS: MetricDoc = MetricDoc::counter_vector(
+    HEALTHCHECK_SERVICE_ID,
+    HEALTHCHECK_RUNS_METRIC_ID,
+    "Runs of the health check that have a result.",
+    LABELS,
+)
+.unit("runs")
+.meaning(
+    "Scheduled or on demand. One that stands still while its check is not paused is not getting its turns.",
+)
+.queries(&[("Runs a minute", "60 * rate(METRIC[15m])")]);
+
+const FAILURES: MetricDoc = MetricDoc::counter_vector(
+    HEALTHCHECK_SERVICE_ID,
+    HEALTHCHECK_FAILURES_METRIC_ID,
+    "Runs of the health check that failed, for whatever reason.",
+    LABELS,
+)
+.unit("runs")
+.meaning("Those that timed out, panicked, or could not begin because an earlier one does not end, count too.")
+.queries(&[("Checks that failed in the last hour", "increase(METRIC[1h]) > 0")]);
+
+const TIMEOUTS: MetricDoc = MetricDoc::counter_vector(
+    HEALTHCHECK_SERVICE_ID,
+    HEALTHCHECK_TIMEOUTS_METRIC_ID,
+    "Runs of the health check that failed because their time was up.",
+    LABELS,
+)
+.unit("runs")
+.meaning("With one run at a time, each holds the other checks up by its timeout.")
+.queries(&[("Checks that time out", "increase(METRIC[1h]) > 0")]);
+
+const ABANDONED: MetricDoc = MetricDoc::counter_vector(
+    HEALTHCHECK_SERVICE_ID,
+    HEALTHCHECK_ABANDONED_METRIC_ID,
+    "Runs of the health check that were cancelled and dropped, and did not end.",
+    LABELS,
+)
+.unit("runs")
+.meaning("The check blocks a thread of the runtime, which is a bug in it: it should run such code with `spawn_blocking`.")
+.queries(&[("Checks that block", "increase(METRIC[1d]) > 0")]);
+
+const TRANSITIONS: MetricDoc = MetricDoc::counter_vector(
+    HEALTHCHECK_SERVICE_ID,
+    HEALTHCHECK_TRANSITIONS_METRIC_ID,
+    "Changes of what is held of the health check: unknown, passing, failing.",
+    LABELS,
+)
+.unit("changes")
+.meaning("By its thresholds. A check that changes often flaps: higher thresholds make it calmer.")
+.queries(&[("Checks that flap", "increase(METRIC[1h]) > 4")]);
+
+app_metrics::document! { FAILURES_IN_A_ROW, DURATION, RUNS, FAILURES, TIMEOUTS, ABANDONED, TRANSITIONS }
 
 /// The value of a check that has not run yet.
 const NOT_YET_RUN: f64 = -1.0;
@@ -52,47 +108,98 @@ const NOT_YET_RUN: f64 = -1.0;
 /// Checks come from code, not from outside, so that the bound is there for mistakes alone.
 const MAX_CHECKS: usize = 65_536;
 
-/// Both gauges of all checks.
-pub(crate) struct Gauges {
-    failures: GaugeVector,
+/// The metrics of all checks.
+pub(crate) struct Meters {
+    failures_in_a_row: GaugeVector,
     durations: GaugeVector,
+    runs: CounterVector,
+    failures: CounterVector,
+    timeouts: CounterVector,
+    abandoned: CounterVector,
+    transitions: CounterVector,
 }
 
-/// Both gauges of one check.
+/// Those of one check.
 #[derive(Debug)]
-pub(crate) struct CheckGauges {
-    failures: Gauge,
+pub(crate) struct CheckMeters {
+    failures_in_a_row: Gauge,
     duration: Gauge,
+    runs: Counter,
+    failures: Counter,
+    timeouts: Counter,
+    abandoned: Counter,
+    transitions: Counter,
 }
 
-impl Gauges {
+impl Meters {
     pub(crate) fn register(metrics: &Metrics) -> Result<Self, Error> {
-        let vector = |doc: &MetricDoc| metrics.gauge_vector(doc.gauge_vector_spec().max_series(MAX_CHECKS));
-        Ok(Self { failures: vector(&FAILURES)?, durations: vector(&RUN_DURATION)? })
+        let gauges = |doc: &MetricDoc| metrics.gauge_vector(doc.gauge_vector_spec().max_series(MAX_CHECKS));
+        let counters =
+            |doc: &MetricDoc| metrics.counter_vector(doc.counter_vector_spec().max_series(MAX_CHECKS));
+        Ok(Self {
+            failures_in_a_row: gauges(&FAILURES_IN_A_ROW)?,
+            durations: gauges(&DURATION)?,
+            runs: counters(&RUNS)?,
+            failures: counters(&FAILURES)?,
+            timeouts: counters(&TIMEOUTS)?,
+            abandoned: counters(&ABANDONED)?,
+            transitions: counters(&TRANSITIONS)?,
+        })
     }
 
-    /// The gauges of a check that has not run yet.
-    pub(crate) fn of(&self, id: HealthCheckId) -> Result<CheckGauges, Error> {
-        let gauges = CheckGauges {
-            failures: self.failures.with([&id.hex()])?,
-            duration: self.durations.with([&id.hex()])?,
+    /// Those of a check that has not run yet. Counters go on where a check with its id left them.
+    pub(crate) fn of(&self, id: HealthCheckId) -> Result<CheckMeters, Error> {
+        let label = id.hex();
+        let label = [label.as_str()];
+        let meters = CheckMeters {
+            failures_in_a_row: self.failures_in_a_row.with(label)?,
+            duration: self.durations.with(label)?,
+            runs: self.runs.with(label)?,
+            failures: self.failures.with(label)?,
+            timeouts: self.timeouts.with(label)?,
+            abandoned: self.abandoned.with(label)?,
+            transitions: self.transitions.with(label)?,
         };
-        gauges.failures.set(NOT_YET_RUN);
-        gauges.duration.set(0.0);
-        Ok(gauges)
+        meters.failures_in_a_row.set(NOT_YET_RUN);
+        meters.duration.set(0.0);
+        Ok(meters)
     }
 
     /// Removes those of a check that is gone.
     pub(crate) fn remove(&self, id: HealthCheckId) -> Result<(), Error> {
-        self.failures.remove([&id.hex()])?;
-        self.durations.remove([&id.hex()])?;
+        let label = id.hex();
+        let label = [label.as_str()];
+        for gauges in [&self.failures_in_a_row, &self.durations] {
+            gauges.remove(label)?;
+        }
+        for counters in [&self.runs, &self.failures, &self.timeouts, &self.abandoned, &self.transitions] {
+            counters.remove(label)?;
+        }
         Ok(())
     }
 }
 
-impl CheckGauges {
-    pub(crate) fn set(&self, failures: u32, duration: Duration) {
-        self.failures.set(f64::from(failures));
-        self.duration.set(duration.as_secs_f64() * 1e9);
+impl CheckMeters {
+    pub(crate) fn note(&self, result: &HealthCheckResult, changed: bool) {
+        self.failures_in_a_row.set(f64::from(result.error_count));
+        self.duration.set(result.duration.as_secs_f64() * 1e9);
+        self.runs.inc();
+        if !result.passed() {
+            self.failures.inc();
+        }
+        if result.outcome == HealthOutcome::TimedOut {
+            self.timeouts.inc();
+        }
+        if changed {
+            self.transitions.inc();
+        }
+    }
+
+    pub(crate) fn note_stale(&self) {
+        self.transitions.inc();
+    }
+
+    pub(crate) fn note_abandoned(&self) {
+        self.abandoned.inc();
     }
 }

@@ -1,24 +1,21 @@
 //! Probes as JSON, in the shape of the IETF draft "Health Check Response Format for HTTP APIs"
 //! (draft-inadarei-api-health-check-06), with members of our own beside the draft's.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+mod component;
+
+use std::collections::BTreeMap;
 
 use app_core::{App, Readiness};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use crate::{HealthCheckState, HealthStatus, probes};
+use self::component::{component, details, shortened};
+use crate::{
+    HealthCheckState, HealthChecks, HealthStatus, LIVENESS_GROUP, READINESS_GROUP, STARTUP_GROUP,
+    probes::{self, Presence},
+};
 
 /// The media type of the draft.
 pub(crate) const CONTENT_TYPE: &str = "application/health+json";
-
-/// Of an error's text so many characters are shown: it comes from anywhere.
-const MAX_OUTPUT_CHARS: usize = 1_000;
-
-/// From the year 10000 on, times have another form.
-const LAST_YEAR: Duration = Duration::from_secs(253_402_300_799);
 
 /// An answer: its HTTP status, and the document.
 pub(crate) struct Report {
@@ -28,27 +25,91 @@ pub(crate) struct Report {
 
 /// Yes, or no with reasons.
 pub(crate) fn verdict(app: &App, verdict: Readiness) -> Report {
-    let status = if verdict.ready() { "pass" } else { "fail" };
-    report(app, status, verdict.reasons, None)
+    report(app, worst([grade(&verdict)]), verdict.reasons, None)
 }
 
 /// Every check.
 pub(crate) fn health(app: &App) -> Report {
-    let checks = match probes::states(app) {
-        Ok(checks) => checks,
-        Err(reason) => return report(app, "fail", vec![reason], None),
-    };
-    let status = checks.iter().map(importance).max().unwrap_or_default();
-    let mut by_label: BTreeMap<String, Vec<Value>> = BTreeMap::new();
-    for check in &checks {
-        by_label.entry(check.spec.label().into_owned()).or_default().push(component(check));
+    match states(app, HealthChecks::states) {
+        Ok(states) => of_checks(app, &states),
+        Err(reason) => report(app, 2, vec![reason], None),
     }
-    report(app, word(status), Vec::new(), Some(json!(by_label)))
 }
 
-fn report(app: &App, status: &str, reasons: Vec<String>, checks: Option<Value>) -> Report {
+/// What has this name: the probe of a group, a group, the check of an id, the checks of a name, in this order. So a check
+/// can hide no group, and the id of a check, in hexadecimal after `0x`, always means that check.
+pub(crate) fn named(app: &App, name: &str) -> Report {
+    let probe = match name {
+        LIVENESS_GROUP => Some(probes::liveness(app)),
+        READINESS_GROUP => Some(probes::readiness(app)),
+        STARTUP_GROUP => Some(probes::startup(app)),
+        _ => None,
+    };
+    if let Some(probe) = probe {
+        let members = states(app, |checks| checks.group(name)).unwrap_or_default();
+        let warns = u8::from(members.iter().any(|check| importance(check) > 0));
+        let status = worst([grade(&probe), warns]);
+        return report(app, status, probe.reasons, Some(components(&members)));
+    }
+    let all = match states(app, HealthChecks::states) {
+        Ok(all) => all,
+        Err(reason) => return report(app, 2, vec![reason], None),
+    };
+    let chosen = |choose: &dyn Fn(&HealthCheckState) -> bool| -> Vec<HealthCheckState> {
+        all.iter().filter(|check| choose(check)).cloned().collect()
+    };
+    let group = chosen(&|check| check.spec.in_group(name));
+    if !group.is_empty() {
+        return of_checks(app, &group);
+    }
+    let id = u64::from_str_radix(name.strip_prefix("0x").unwrap_or(name), 16).ok();
+    let by_id = chosen(&|check| Some(check.spec.id.as_u64()) == id);
+    let found = if by_id.is_empty() { chosen(&|check| check.spec.label() == name) } else { by_id };
+    if found.is_empty() {
+        let reason = format!("no health check and no group has the name {}", shortened(name));
+        return Report { http_status: 404, ..report(app, 2, vec![reason], None) };
+    }
+    single(app, &found)
+}
+
+/// Checks that were asked for by id or name, whole.
+fn single(app: &App, found: &[HealthCheckState]) -> Report {
+    let grades = found.iter().map(|check| match check.status {
+        HealthStatus::Passing => 0,
+        HealthStatus::Failing => 2,
+        HealthStatus::Unknown => importance(check),
+    });
+    let checks = match probes::presence(app) {
+        Presence::Up(checks) => Some(checks),
+        Presence::None | Presence::Down(_) => None,
+    };
+    let mut by_label: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    for check in found {
+        let mut value = component(check, word(importance(check)));
+        if let Some(checks) = &checks {
+            details(checks, check.spec.id, &mut value);
+        }
+        by_label.entry(check.spec.label().into_owned()).or_default().push(value);
+    }
+    report(app, worst(grades), Vec::new(), Some(json!(by_label)))
+}
+
+fn of_checks(app: &App, checks: &[HealthCheckState]) -> Report {
+    report(app, worst(checks.iter().map(importance)), Vec::new(), Some(components(checks)))
+}
+
+fn components(checks: &[HealthCheckState]) -> Value {
+    let mut by_label: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    for check in checks {
+        let value = component(check, word(importance(check)));
+        by_label.entry(check.spec.label().into_owned()).or_default().push(value);
+    }
+    json!(by_label)
+}
+
+fn report(app: &App, status: u8, reasons: Vec<String>, checks: Option<Value>) -> Report {
     let mut document = json!({
-        "status": status,
+        "status": word(status),
         "serviceId": app.id().hex(),
         "releaseId": app.release().hex(),
         "instanceId": app.instance().hex(),
@@ -60,7 +121,19 @@ fn report(app: &App, status: &str, reasons: Vec<String>, checks: Option<Value>) 
     if let Some(checks) = checks {
         document["checks"] = checks;
     }
-    Report { http_status: if status == "fail" { 503 } else { 200 }, document }
+    Report { http_status: if status == 2 { 503 } else { 200 }, document }
+}
+
+/// The checks, or why there are none to be seen.
+fn states(
+    app: &App,
+    read: impl FnOnce(&HealthChecks) -> Result<Vec<HealthCheckState>, app_core::prelude::Error>,
+) -> Result<Vec<HealthCheckState>, String> {
+    match probes::presence(app) {
+        Presence::Up(checks) => read(&checks).map_err(|error| error.to_string()),
+        Presence::None => Ok(Vec::new()),
+        Presence::Down(reason) => Err(reason),
+    }
 }
 
 /// How bad it is for the application: 2 when it can't do its work, 1 when somebody should look.
@@ -72,59 +145,21 @@ fn importance(check: &HealthCheckState) -> u8 {
     }
 }
 
-const fn word(importance: u8) -> &'static str {
-    match importance {
+fn grade(verdict: &Readiness) -> u8 {
+    if verdict.ready() { 0 } else { 2 }
+}
+
+fn worst(grades: impl IntoIterator<Item = u8>) -> u8 {
+    grades.into_iter().max().unwrap_or_default()
+}
+
+const fn word(grade: u8) -> &'static str {
+    match grade {
         0 => "pass",
         1 => "warn",
         _ => "fail",
     }
 }
 
-/// One check: the draft's members, then ours.
-fn component(check: &HealthCheckState) -> Value {
-    let HealthCheckState { spec, result, .. } = check;
-    let status = match check.status {
-        HealthStatus::Passing => "pass",
-        HealthStatus::Failing => "fail",
-        HealthStatus::Unknown => word(importance(check)),
-    };
-    let mut members = Map::new();
-    let mut add = |name: &str, value: Value| drop(members.insert(name.to_owned(), value));
-    add("componentId", json!(spec.id.hex()));
-    add("componentType", json!("component"));
-    add("status", json!(status));
-    if let Some(result) = result {
-        add("time", json!(rfc3339(result.started_at)));
-        add("observedValue", json!(result.error_count));
-        add("observedUnit", json!("failures in a row"));
-        add("durationSeconds", json!(result.duration.as_secs_f64()));
-    }
-    if let Some(problem) = check.problem() {
-        add("output", json!(shortened(&problem)));
-    }
-    if let Some(description) = &spec.description {
-        add("description", json!(description));
-    }
-    add("state", json!(check.status.as_str()));
-    add("since", json!(rfc3339(check.since)));
-    add("stale", json!(check.stale));
-    add("paused", json!(check.paused));
-    add("critical", json!(spec.critical));
-    add("intervalSeconds", json!(spec.interval.as_secs_f64()));
-    add("timeoutSeconds", json!(spec.timeout.as_secs_f64()));
-    Value::Object(members)
-}
-
-fn shortened(text: &str) -> String {
-    let mut short: String = text.chars().take(MAX_OUTPUT_CHARS).collect();
-    if short.len() < text.len() {
-        short.push_str("..");
-    }
-    short
-}
-
-/// `None` for a time that has no such form: clocks can be set to anything.
-fn rfc3339(time: SystemTime) -> Option<String> {
-    let since_epoch = time.duration_since(UNIX_EPOCH).ok()?;
-    (since_epoch <= LAST_YEAR).then(|| humantime::format_rfc3339_millis(time).to_string())
-}
+#[cfg(test)]
+mod tests;

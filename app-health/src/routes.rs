@@ -1,7 +1,7 @@
 //! The probes as routes of the HTTP server.
 
 use app_core::App;
-use app_metrics::{Route, RouteFuture, RouteResponse};
+use app_metrics::{Route, RouteFuture, RouteRequest, RouteResponse};
 
 use crate::{
     probes,
@@ -14,10 +14,15 @@ pub const LIVEZ_PATH: &str = "/livez";
 pub const READYZ_PATH: &str = "/readyz";
 /// Path of the report on all checks.
 pub const HEALTHZ_PATH: &str = "/healthz";
+/// Path of the startup probe.
+pub const STARTUP_PATH: &str = "/healthz/startup";
+
+const NAME: &str = "name";
 
 app_metrics::route! { Route::new(LIVEZ_PATH, livez) }
 app_metrics::route! { Route::new(READYZ_PATH, readyz) }
 app_metrics::route! { Route::new(HEALTHZ_PATH, healthz) }
+app_metrics::route! { Route::with_parameters("/healthz/{name}", healthz_of) }
 
 fn livez(app: App) -> RouteFuture {
     Box::pin(async move { answer(&report::verdict(&app, probes::liveness(&app))) })
@@ -29,6 +34,10 @@ fn readyz(app: App) -> RouteFuture {
 
 fn healthz(app: App) -> RouteFuture {
     Box::pin(async move { answer(&report::health(&app)) })
+}
+
+fn healthz_of(app: App, request: RouteRequest) -> RouteFuture {
+    Box::pin(async move { answer(&report::named(&app, request.parameter(NAME).unwrap_or_default())) })
 }
 
 fn answer(report: &Report) -> RouteResponse {

@@ -1,112 +1,143 @@
-//! One run of a health check: within its time, or cancelled; whatever becomes of it, there is an outcome.
+//! One run of a health check: a task of its own, so that one that blocks its thread blocks nobody who waits for it.
 //!
-//! A run is a task of its own, so that one that blocks its thread does not block whoever waits for it.
+//! Whatever becomes of it, the timetable learns of its end exactly once, after the check's future is gone.
 
 use std::{
+    any::Any,
     panic::AssertUnwindSafe,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use app_core::prelude::{Error, Service};
+use app_core::prelude::Error;
 use futures_util::FutureExt;
-use tokio::{
-    sync::oneshot,
-    time::{Instant, sleep_until, timeout},
-};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    HealthCheckSpec,
-    entry::{Entry, Outcome},
-    errors,
-};
+use crate::{HealthChecks, HealthOutcome, entry::Entry, errors, timetable::RunKey};
 
-/// How long a check may clean up after its token was cancelled, before it is dropped.
-const CANCEL_GRACE: Duration = Duration::from_millis(100);
-/// How long a dropped check may take to be gone: one that awaits is gone at once, one that blocks its thread is not.
-pub(crate) const DROP_GRACE: Duration = Duration::from_secs(1);
-
-/// A run under way.
-pub(crate) struct Run {
-    spec: Arc<HealthCheckSpec>,
-    answer: oneshot::Receiver<Result<(), Error>>,
+/// Ends a run.
+#[derive(Clone)]
+pub(crate) struct Reins {
     /// Asks the check to end.
-    cancel: CancellationToken,
+    pub(crate) cancel: CancellationToken,
     /// Drops it.
-    abandon: CancellationToken,
-    /// Its task has ended.
-    gone: CancellationToken,
-    started: Instant,
-    started_at: SystemTime,
+    pub(crate) drop: CancellationToken,
 }
 
-/// A run that was dropped and is still there.
-pub(crate) struct Stuck {
-    pub(crate) gone: CancellationToken,
-    pub(crate) since: Instant,
+/// What a run came to.
+pub(crate) struct Outcome {
+    pub(crate) kind: HealthOutcome,
+    pub(crate) error: Option<Error>,
+    pub(crate) started_at: SystemTime,
+    pub(crate) duration: Duration,
 }
 
-impl Run {
-    pub(crate) fn start(entry: &Entry, runner: &Service) -> Result<Self, Error> {
-        let (answer, answered) = oneshot::channel();
-        let run = Self {
-            spec: Arc::clone(&entry.spec),
-            answer: answered,
-            cancel: runner.token(),
-            abandon: CancellationToken::new(),
-            gone: CancellationToken::new(),
-            started: Instant::now(),
-            started_at: SystemTime::now(),
-        };
-        let (check, cancel) = (Arc::clone(&entry.check), run.cancel.clone());
-        let (spec, abandoned, gone) =
-            (Arc::clone(&run.spec), run.abandon.clone(), run.gone.clone().drop_guard());
-        runner.spawn("run", async move {
-            let _gone = gone;
-            // Around all of it: calling the check, running it and dropping it may panic.
-            let body = AssertUnwindSafe(async move {
-                tokio::select! {
-                    biased;
-                    result = check(cancel) => Some(result),
-                    () = abandoned.cancelled() => None,
-                }
+impl Outcome {
+    /// The run was cancelled when its time was up.
+    pub(crate) fn timed_out(entry: &Entry) -> Self {
+        let duration = entry.spec.timeout;
+        let now = entry.wall_time();
+        Self {
+            kind: HealthOutcome::TimedOut,
+            error: Some(errors::timed_out(&entry.spec)),
+            started_at: now.checked_sub(duration).unwrap_or(now),
+            duration,
+        }
+    }
+
+    /// The run could not begin: one that was cancelled that long ago is still there.
+    pub(crate) fn still_running(entry: &Entry, since: Duration) -> Self {
+        Self {
+            kind: HealthOutcome::StillRunning,
+            error: Some(errors::still_running(&entry.spec, since)),
+            started_at: entry.wall_time(),
+            duration: Duration::ZERO,
+        }
+    }
+}
+
+/// Begins a run.
+pub(crate) fn start(checks: &HealthChecks, entry: Arc<Entry>, key: RunKey, reins: Reins) {
+    let name = entry.spec.task_name();
+    let in_flight = InFlight { checks: checks.clone(), entry, key, over: false };
+    let run = async move {
+        let entry = Arc::clone(&in_flight.entry);
+        let (began, started_at) = (Instant::now(), entry.wall_time());
+        let Reins { cancel, drop } = reins;
+        // Around all of it: calling the check, running it and dropping it may panic.
+        let body = AssertUnwindSafe(async {
+            tokio::select! {
+                biased;
+                result = (entry.check)(cancel) => Some(result),
+                () = drop.cancelled() => None,
+            }
+        });
+        // The check's future is gone after this line.
+        let result = body.catch_unwind().await;
+        let outcome = outcome(&entry, result).map(|(kind, error)| Outcome {
+            kind,
+            error,
+            started_at,
+            duration: began.elapsed(),
+        });
+        in_flight.end(outcome);
+    };
+    // Refused only by a service that is dead: then the task is dropped here, and the timetable knows.
+    let _runtime = checks.runtime().enter();
+    let _ = checks.service().spawn(name, run);
+}
+
+type Caught = Result<Option<Result<(), Error>>, Box<dyn Any + Send>>;
+
+/// `None` of a run that was dropped.
+fn outcome(entry: &Entry, result: Caught) -> Option<(HealthOutcome, Option<Error>)> {
+    match result {
+        Ok(Some(Ok(()))) => Some((HealthOutcome::Passed, None)),
+        Ok(Some(Err(error))) => Some((HealthOutcome::Failed, Some(error))),
+        Ok(None) => None,
+        Err(panic) => Some((HealthOutcome::Panicked, Some(errors::panicked(&entry.spec, panic.as_ref())))),
+    }
+}
+
+/// A run that the timetable takes for one in flight.
+struct InFlight {
+    checks: HealthChecks,
+    entry: Arc<Entry>,
+    key: RunKey,
+    over: bool,
+}
+
+impl InFlight {
+    fn end(mut self, outcome: Option<Outcome>) {
+        self.over = true;
+        let (checks, key) = (&self.checks, self.key);
+        // After a timeout nobody wants it: that is the result.
+        let counts = outcome.is_some() && checks.desk().with(|timetable, _, _| timetable.finishing(key)).0;
+        let result = outcome.filter(|_| counts).and_then(|outcome| self.entry.publish(outcome));
+        let (waiters, orders) =
+            checks.desk().with(|timetable, now, orders| timetable.ended(key, now, orders));
+        if let Some(result) = result {
+            for waiter in waiters {
+                // Who waited may have gone.
+                let _ = waiter.send(result.clone());
+            }
+        }
+        checks.carry_out(orders);
+    }
+}
+
+impl Drop for InFlight {
+    /// The task was dropped before its end: the runtime goes down, or the service was given up. No run begins any more,
+    /// or each would be dropped inside of the drop of the one before it.
+    fn drop(&mut self) {
+        if !self.over {
+            let key = self.key;
+            let _ = self.checks.desk().with(|timetable, now, orders| {
+                timetable.halt();
+                drop(timetable.ended(key, now, orders));
             });
-            let result = match body.catch_unwind().await {
-                Ok(Some(result)) => result,
-                Ok(None) => return,
-                Err(panic) => Err(errors::panicked(&spec, panic.as_ref())),
-            };
-            // After a timeout nobody waits for it.
-            let _ = answer.send(result);
-        })?;
-        Ok(run)
-    }
-
-    /// Waits for the outcome; `None` when the runner was killed.
-    pub(crate) async fn outcome(&mut self, runner: &Service) -> Option<Outcome> {
-        let error = tokio::select! {
-            biased;
-            answer = &mut self.answer => answer.unwrap_or_else(|_| Err(errors::dropped(&self.spec))).err(),
-            () = runner.dying() => return None,
-            () = sleep_until(self.started + self.spec.timeout) => Some(errors::timed_out(&self.spec)),
-        };
-        Some(Outcome { error, started_at: self.started_at, duration: self.started.elapsed() })
-    }
-
-    /// Sees to it that the run is over: cancels it, then drops it, then gives up on it.
-    pub(crate) async fn wind_up(self) -> Option<Stuck> {
-        if self.answer.is_terminated() {
-            return None;
         }
-        let since = Instant::now();
-        self.cancel.cancel();
-        if timeout(CANCEL_GRACE, self.gone.cancelled()).await.is_ok() {
-            return None;
-        }
-        self.abandon.cancel();
-        let dropped = timeout(DROP_GRACE, self.gone.cancelled()).await;
-        dropped.is_err().then_some(Stuck { gone: self.gone, since })
     }
 }
 

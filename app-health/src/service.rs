@@ -1,11 +1,11 @@
-//! The service `health`: takes checks, runs them, and beats.
+//! The service `health`: takes checks, runs them, and follows the services that checks belong to.
 
 use app_config::{Configs, Configured};
-use app_core::{AppEvent, prelude::*};
+use app_core::{AppEvent, ServiceEventKind, prelude::*};
 use app_metrics::Metrics;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
-use crate::{HealthChecks, HealthConfig, events, heartbeat::BEAT, metrics::Gauges, systemd};
+use crate::{HealthChecks, HealthConfig, events, linked::Linked, metrics::Meters, schedule, systemd};
 
 /// Service id of the health check service.
 pub const HEALTHCHECK_SERVICE_ID: ServiceId = ServiceId::new(0xe105_d090_9fcc_5ec5);
@@ -18,36 +18,49 @@ async fn start(
     configs: Dep<Configs>,
     metrics: Dep<Metrics>,
 ) -> Result<HealthChecks, Error> {
-    let gauges = Gauges::register(&metrics)?;
-    let checks = HealthChecks::new(service.clone(), HealthConfig::clone(&config), gauges);
-    let beating = checks.clone();
-    service.every(BEAT, move |_| beating.heartbeat().beat());
-    // Subscribed here, since the app may have started before the task has its first turn.
-    let (watched, events) = (checks.clone(), service.app().events());
-    let me = service.clone();
-    service.spawn("watch", async move {
-        tokio::select! {
-            biased;
-            () = me.dying() => {}
-            () = app_started(events) => {
-                say_what_is_missing(&me, &watched);
-                me.dying().await;
-            }
-        }
-        watched.clear();
-    })?;
+    let meters = Meters::register(&metrics)?;
+    let checks = HealthChecks::new(service.clone(), HealthConfig::clone(&config), meters);
+    let linked = Linked::of(service.app())?;
+    checks.await_for(linked.awaited());
+    // Subscribed here, since services may start before the task has its first turn.
+    let events = service.app().events();
+    service.spawn("schedule", schedule::run(checks.clone()))?;
+    service.spawn("follow", follow(service.clone(), checks.clone(), linked, events))?;
     systemd::spawn(&service, &configs)?;
     Ok(checks)
 }
 
-/// Waits until the app has started; for ever if it never does.
-async fn app_started(mut events: Receiver<AppEvent>) {
+/// Follows the lives of other services: checks come and go with the services that they belong to.
+async fn follow(
+    service: Service,
+    checks: HealthChecks,
+    mut linked: Linked,
+    mut events: Receiver<AppEvent>,
+) -> Result<(), Error> {
     loop {
-        match events.recv().await {
-            Ok(AppEvent::Started { .. }) => return,
-            // What was missed is older than what is still to be received, and the start is never among the oldest.
-            Ok(_) | Err(RecvError::Lagged(_)) => {}
-            Err(RecvError::Closed) => std::future::pending().await,
+        checks.forget_orphans();
+        linked
+            .follow(service.app(), &checks)
+            .or_else(|error| if service.alive() { Err(error) } else { Ok(()) })?;
+        checks.await_for(linked.awaited());
+        loop {
+            let event = tokio::select! {
+                biased;
+                () = service.dying() => return Ok(()),
+                event = events.recv() => event,
+            };
+            match event {
+                Ok(AppEvent::Started { .. }) => {
+                    say_what_is_missing(&service, &checks);
+                }
+                Ok(AppEvent::Service {
+                    kind: ServiceEventKind::Started { .. } | ServiceEventKind::Killed { .. },
+                    ..
+                })
+                | Err(RecvError::Lagged(_)) => break,
+                Ok(_) => {}
+                Err(RecvError::Closed) => service.dying().await,
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use std::{borrow::Cow, time::Duration};
 
 use app_core::prelude::{Error, HealthCheckId, errors};
 
-use crate::HEALTHCHECK_SERVICE_ID;
+use crate::{HEALTHCHECK_SERVICE_ID, READINESS_GROUP, groups};
 
 /// From the start of one run to the start of the next, unless the spec or the config says otherwise.
 pub const DEFAULT_HEALTHCHECK_RUN_INTERVAL: Duration = Duration::from_secs(5 * 60);
@@ -49,6 +49,8 @@ pub struct HealthCheckSpec {
     pub name: Option<Cow<'static, str>>,
     /// A line for people: what is checked, and what it means when it fails.
     pub description: Option<Cow<'static, str>>,
+    /// What it counts for, as it was said; [`in_group`](Self::in_group) knows what is meant when nothing was.
+    pub groups: Vec<Cow<'static, str>>,
 }
 
 impl HealthCheckSpec {
@@ -64,6 +66,7 @@ impl HealthCheckSpec {
             success_threshold: 1,
             name: None,
             description: None,
+            groups: Vec::new(),
         }
     }
 
@@ -81,10 +84,23 @@ impl HealthCheckSpec {
         self
     }
 
-    /// Makes it a critical one: the application is not ready before it has passed, nor while it fails.
+    /// Makes it a critical one: the application is not ready before it has passed, nor while it fails. (What is critical
+    /// in another [group](Self::group) counts for that one.)
     #[must_use]
     pub fn critical(mut self) -> Self {
         self.critical = true;
+        self
+    }
+
+    /// Puts it in a group: one of a probe ([`LIVENESS_GROUP`](crate::LIVENESS_GROUP), [`READINESS_GROUP`],
+    /// [`STARTUP_GROUP`](crate::STARTUP_GROUP)), or one of its own, which is shown under `/healthz/<group>`. It may be in
+    /// several. In none of a probe, it is in `readiness`.
+    #[must_use]
+    pub fn group(mut self, name: impl Into<Cow<'static, str>>) -> Self {
+        let name = name.into();
+        if !self.groups.contains(&name) {
+            self.groups.push(name);
+        }
         self
     }
 
@@ -126,6 +142,22 @@ impl HealthCheckSpec {
         }
     }
 
+    /// Whether it is in a group.
+    #[must_use]
+    pub fn in_group(&self, name: &str) -> bool {
+        let said = |group: &str| self.groups.iter().any(|own| own == group);
+        said(name) || (name == READINESS_GROUP && !groups::PROBES.iter().any(|probe| said(probe)))
+    }
+
+    /// What its runs are called in stack dumps and stop reports.
+    pub(crate) fn task_name(&self) -> Cow<'static, str> {
+        match (&self.name, self.id.name()) {
+            (Some(name), _) => name.clone(),
+            (None, Some(name)) => Cow::Borrowed(name),
+            (None, None) => Cow::Owned(self.id.hex()),
+        }
+    }
+
     /// Without a run for so long, its last result says nothing any more: three intervals, or three timeouts for a check
     /// whose runs may last longer than its interval.
     pub(crate) fn stale_after(&self) -> Duration {
@@ -146,6 +178,11 @@ impl HealthCheckSpec {
                 return refused(format!(
                     "health check {self}: its {what} must be 1ms to 366days, not {time}"
                 ));
+            }
+        }
+        for name in &self.groups {
+            if let Some(flaw) = groups::flaw(name) {
+                return refused(format!("health check {self}: the name of its group {name:?} {flaw}"));
             }
         }
         self.failure_threshold = self.failure_threshold.max(1);

@@ -26,10 +26,12 @@ pub struct HealthCheckState {
     pub stale: bool,
     /// Whether it is paused: it does not run, and the application's readiness does not depend on it.
     pub paused: bool,
+    /// Whether it has ever been passing.
+    pub passed_once: bool,
 }
 
 impl HealthCheckState {
-    /// Whether the application can't do its work on account of it.
+    /// Whether the application can't do its work on account of it: it is critical, not paused, and not known to pass.
     #[must_use]
     pub fn blocks(&self) -> bool {
         self.spec.critical && !self.paused && self.status != HealthStatus::Passing

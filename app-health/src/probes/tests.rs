@@ -125,16 +125,39 @@ async fn a_health_service_that_died_is_not_alive() {
     app.stop().await.expect_clean();
 }
 
+/// Polled once, it moves the clock and gives nobody a turn, as when the runtime is blocked or the process stopped.
+fn stand_still(time: Duration) {
+    assert!(tokio::time::advance(time).now_or_never().is_none());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_blocked_runtime_is_not_alive() {
     let (app, _health) = started().await;
     pass(100 * SECOND).await;
     assert!(liveness(&app).ready());
-    // Polled once, it moves the clock and gives nobody a turn, as when the runtime is blocked or the process stopped.
-    assert!(tokio::time::advance(12 * SECOND).now_or_never().is_none());
+    stand_still(9 * SECOND);
+    assert!(liveness(&app).ready());
+    stand_still(3 * SECOND);
+    assert!(liveness(&app).ready(), "a suspicion");
+    stand_still(SECOND);
+    assert!(liveness(&app).ready(), "still one");
+    stand_still(SECOND);
     assert!(liveness(&app).reasons[0].starts_with("the runtime is blocked: its last heartbeat was 1"));
     assert_eq!(report::verdict(&app, liveness(&app)).http_status, 503);
     pass(2 * SECOND).await;
     assert!(liveness(&app).ready());
+    app.stop().await.expect_clean();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_was_stopped_is_alive_when_it_goes_on() {
+    let (app, _health) = started().await;
+    for _ in 0..3 {
+        // Stopped for an hour; the probe is asked before anybody else has a turn.
+        stand_still(3_600 * SECOND);
+        assert!(liveness(&app).ready());
+        pass(SECOND / 2).await;
+        assert!(liveness(&app).ready());
+    }
     app.stop().await.expect_clean();
 }

@@ -17,7 +17,7 @@ async fn a_result_says_when_and_how_long() {
     Probe::default().register(&health, every_second(CHECK), Duration::from_millis(250));
     assert!(health.result(CHECK).unwrap().is_none());
     assert_eq!(gauges(&app, CHECK), (-1.0, 0.0));
-    let HealthCheckResult { error, duration, error_count, started_at } = health.run(CHECK).await.unwrap();
+    let HealthCheckResult { error, duration, error_count, started_at, .. } = health.run(CHECK).await.unwrap();
     assert!(error.is_none() && error_count == 0 && started_at >= app.started_on());
     assert_eq!(duration, Duration::from_millis(250));
     assert_eq!(gauges(&app, CHECK), (0.0, 250e6));

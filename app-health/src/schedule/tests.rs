@@ -2,9 +2,7 @@
 
 use app_core::{StopCause, prelude::*};
 
-use super::next_due;
 use crate::fixture::{CHECK, OTHER, Probe, SECOND, every_second, pass, started};
-use tokio::time::Instant;
 
 #[tokio::test(start_paused = true)]
 async fn the_first_run_is_at_once_and_the_others_at_a_fixed_rate() {
@@ -45,17 +43,6 @@ async fn after_a_suspension_there_is_no_burst_and_no_drift() {
     assert!(later[0] < SECOND, "back to the old rhythm");
     assert!(later[1..].iter().all(|gap| *gap == SECOND), "{later:?}");
     app.stop().await.expect_clean();
-}
-
-#[test]
-fn due_times_are_the_first_one_plus_whole_intervals() {
-    let first = Instant::now();
-    let due = |late: Duration| next_due(first, SECOND, first + late) - first;
-    assert_eq!(due(Duration::ZERO), SECOND);
-    assert_eq!(due(SECOND / 4), SECOND);
-    assert_eq!(due(SECOND), 2 * SECOND);
-    assert_eq!(due(Duration::from_millis(86_400_900)), Duration::from_secs(86_401));
-    assert_eq!(next_due(first + SECOND, SECOND, first), first + SECOND, "after a run on demand");
 }
 
 #[tokio::test(start_paused = true)]
