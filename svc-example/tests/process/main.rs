@@ -18,4 +18,5 @@ mod reload;
 mod service;
 mod signals;
 mod sinks;
+mod systemd;
 mod tools;
