@@ -1,0 +1,23 @@
+//! The configs of endpoints and of clients.
+
+mod client;
+mod server;
+
+use std::net::IpAddr;
+
+use app_config::{Place, quoted};
+
+pub use self::client::{ClientConfig, RpcClientConfig};
+pub use self::server::{EndpointConfig, RpcServerConfig};
+
+/// An IP address, or `None` for an empty text.
+fn read_address(text: &str, place: &mut Place<'_>) -> Option<IpAddr> {
+    if text.is_empty() {
+        return None;
+    }
+    let address = text.parse();
+    if address.is_err() {
+        place.add(format!("must be an IP address, such as 127.0.0.1 or ::1, found {}", quoted(text)));
+    }
+    address.ok()
+}

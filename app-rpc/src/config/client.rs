@@ -1,0 +1,148 @@
+//! The config of a client.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use app_config::{Config, Place, Problems, quoted};
+use app_core::prelude::ServiceId;
+use schema::rpc_capnp::rpc_client_spec;
+
+use crate::limits::{read_message_bytes, within};
+use crate::{Authorities, KeyPair, Limits, Purpose, RpcName};
+
+/// Whom an RPC client calls, and how, checked.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct RpcClientConfig {
+    /// The service that is called; its server's certificate has this name.
+    pub name: RpcName,
+    /// The TCP port of addresses without one.
+    pub port: u16,
+    /// Host names or IP addresses, with or without a port; none is the host of the application.
+    pub addresses: Vec<String>,
+    /// The certificate that it shows, and its key.
+    pub key_pair: KeyPair,
+    /// Whose servers are called.
+    pub servers: Authorities,
+    /// How many instances are connected to.
+    pub max_connections: usize,
+    /// How long a call may take, unless its caller says otherwise.
+    pub call_timeout: Duration,
+    /// How long connecting may take, handshake included.
+    pub connect_timeout: Duration,
+    /// How long a connection is used before a new one takes its place.
+    pub max_connection_age: Duration,
+    /// What the server may take of this side.
+    pub limits: Limits,
+}
+
+impl RpcClientConfig {
+    /// A client of this server, with the defaults of everything else.
+    #[must_use]
+    pub fn new(name: RpcName, port: u16, key_pair: KeyPair, servers: Authorities) -> Self {
+        Self {
+            name,
+            port,
+            addresses: Vec::new(),
+            key_pair,
+            servers,
+            max_connections: 8,
+            call_timeout: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(5),
+            max_connection_age: Duration::from_secs(1800),
+            limits: Limits::default(),
+        }
+    }
+
+    /// Reads the config of a client, and adds every problem.
+    pub fn read(spec: rpc_client_spec::Reader<'_>, problems: &mut Problems) -> Option<Self> {
+        let named = {
+            let mut place = problems.at("rpcServiceSpec");
+            RpcName::read(place.value(spec.get_rpc_service_spec())?, &mut place)
+        };
+        let key_pair = {
+            let mut place = problems.at("clientCert");
+            KeyPair::read(place.value(spec.get_client_cert())?, Purpose::Client, None, &mut place)
+        };
+        let servers = Authorities::read(spec.get_ca_cert(), spec.get_crl(), problems);
+        let addresses = read_addresses(spec, &mut problems.at("addresses"))?;
+        within(spec.get_max_connections().into(), 1, 1024, &mut problems.at("maxConnections"));
+        for (field, value) in [
+            ("callMillis", spec.get_call_millis()),
+            ("connectMillis", spec.get_connect_millis()),
+            ("maxConnectionAgeSeconds", spec.get_max_connection_age_seconds()),
+        ] {
+            within(value, 1, u32::MAX, &mut problems.at(field));
+        }
+        let message_bytes =
+            read_message_bytes(spec.get_max_message_bytes(), &mut problems.at("maxMessageBytes"));
+        let (name, port) = named?;
+        let limits = Limits {
+            message_bytes,
+            queued_bytes: Limits::default().queued_bytes.max(message_bytes),
+            ..Limits::default()
+        };
+        Some(Self {
+            addresses,
+            max_connections: spec.get_max_connections().into(),
+            call_timeout: Duration::from_millis(spec.get_call_millis().into()),
+            connect_timeout: Duration::from_millis(spec.get_connect_millis().into()),
+            max_connection_age: Duration::from_secs(spec.get_max_connection_age_seconds().into()),
+            limits,
+            ..Self::new(name, port, key_pair?, servers?)
+        })
+    }
+}
+
+fn read_addresses(spec: rpc_client_spec::Reader<'_>, place: &mut Place<'_>) -> Option<Vec<String>> {
+    let list = place.value(spec.get_addresses())?;
+    let mut addresses = Vec::new();
+    for (index, address) in list.iter().enumerate() {
+        let mut place = place.index(index);
+        let address = place.text(address)?;
+        if host_and_port(address, 0).is_none() {
+            place.add(format!(
+                "must be a host or an IP address, with a port or without, found {}",
+                quoted(address)
+            ));
+        }
+        addresses.push(address.to_owned());
+    }
+    Some(addresses)
+}
+
+/// The host and the port of an address; `None` if it is none.
+pub(crate) fn host_and_port(address: &str, default_port: u16) -> Option<(String, u16)> {
+    if let Ok(ip) = address.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
+        return Some((ip.to_string(), default_port));
+    }
+    let (host, port) = match address.rsplit_once(':') {
+        Some((host, port)) => (host, port.parse().ok().filter(|port| *port > 0)?),
+        None => (address, default_port),
+    };
+    let inner = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let host = match inner {
+        Some(ip) => ip.parse::<IpAddr>().ok()?.to_string(),
+        None => host.to_owned(),
+    };
+    let good = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    (inner.is_some() || (!host.is_empty() && host.len() <= 253 && host.chars().all(good)))
+        .then_some((host, port))
+}
+
+/// The config of a client whose service has this id; `None` without a file: then it calls nobody.
+#[derive(Debug, Clone)]
+pub struct ClientConfig<const SERVICE: u64>(pub Option<RpcClientConfig>);
+
+impl<const SERVICE: u64> Config for ClientConfig<SERVICE> {
+    const SERVICE: ServiceId = ServiceId::new(SERVICE);
+    type Schema = rpc_client_spec::Owned;
+
+    fn read(spec: rpc_client_spec::Reader<'_>, problems: &mut Problems) -> Option<Self> {
+        RpcClientConfig::read(spec, problems).map(|config| Self(Some(config)))
+    }
+
+    fn default() -> Self {
+        Self(None)
+    }
+}

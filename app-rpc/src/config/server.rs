@@ -1,0 +1,136 @@
+//! The config of an endpoint.
+
+use std::net::IpAddr;
+use std::num::NonZero;
+use std::time::Duration;
+
+use app_config::{Config, Problems};
+use app_core::prelude::ServiceId;
+use schema::rpc_capnp::rpc_server_spec;
+
+use crate::limits::within;
+use crate::{Authorities, Grants, KeyPair, Limits, Purpose, RpcName};
+
+/// Connections of a server whose config says nothing else.
+const DEFAULT_CONNECTIONS: usize = 1024;
+
+/// How an RPC server runs, checked.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct RpcServerConfig {
+    /// Which service it is; its certificate has this name.
+    pub name: RpcName,
+    /// The TCP port; 0 is any free one.
+    pub port: u16,
+    /// The address to listen on; `None` is every address of the machine.
+    pub bind_address: Option<IpAddr>,
+    /// The certificate that it shows, and its key.
+    pub key_pair: KeyPair,
+    /// Whose clients are let in.
+    pub clients: Authorities,
+    /// How many connections may be open.
+    pub max_connections: usize,
+    /// What clients may do.
+    pub grants: Grants,
+    /// What one connection may take.
+    pub limits: Limits,
+    /// How long a connection may live.
+    pub max_connection_age: Duration,
+    /// How many threads serve connections; `None` is half as many as there are processors, at least one.
+    pub threads: Option<NonZero<u16>>,
+}
+
+impl RpcServerConfig {
+    /// A server of this name, on any free port of every address, with the defaults of everything else.
+    #[must_use]
+    pub fn new(name: RpcName, key_pair: KeyPair, clients: Authorities) -> Self {
+        Self {
+            name,
+            port: 0,
+            bind_address: None,
+            key_pair,
+            clients,
+            max_connections: DEFAULT_CONNECTIONS,
+            grants: Grants::default(),
+            limits: Limits::default(),
+            max_connection_age: Duration::from_secs(3600),
+            threads: None,
+        }
+    }
+
+    /// Reads the config of the server of `service`, and adds every problem.
+    pub fn read(
+        service: ServiceId,
+        spec: rpc_server_spec::Reader<'_>,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let named = {
+            let mut place = problems.at("rpcServiceSpec");
+            let named = RpcName::read(place.value(spec.get_rpc_service_spec())?, &mut place);
+            if let Some((name, _)) = named.filter(|(name, _)| name.service != service) {
+                let found = name.service;
+                place
+                    .field("serviceId")
+                    .add(format!("must be {service:#x}, whose config this is, found {found:#x}"));
+            }
+            named
+        };
+        let name = named.map(|(name, _)| name.to_string());
+        let key_pair = {
+            let mut place = problems.at("serverCert");
+            let pair = place.value(spec.get_server_cert())?;
+            KeyPair::read(pair, Purpose::Server, name.as_deref(), &mut place)
+        };
+        let clients = Authorities::read(spec.get_ca_cert(), spec.get_crl(), problems);
+        let bind_address = {
+            let mut place = problems.at("bindAddress");
+            super::read_address(place.text(spec.get_bind_address())?, &mut place)
+        };
+        let grants = {
+            let mut place = problems.at("grants");
+            Grants::read(place.value(spec.get_grants())?, &mut place)
+        };
+        let limits = {
+            let mut place = problems.at("limits");
+            Limits::read(place.value(spec.get_limits())?, &mut place)
+        };
+        let (age, threads) = (spec.get_max_connection_age_seconds(), spec.get_threads());
+        within(age, 1, u32::MAX, &mut problems.at("maxConnectionAgeSeconds"));
+        within(threads.into(), 0, 256, &mut problems.at("threads"));
+        let max_connections = match usize::try_from(spec.get_max_conns()) {
+            Ok(0) => DEFAULT_CONNECTIONS,
+            Ok(connections) => connections,
+            Err(_) => usize::MAX,
+        };
+        let (name, port) = named?;
+        Some(Self {
+            name,
+            port,
+            bind_address,
+            key_pair: key_pair?,
+            clients: clients?,
+            max_connections,
+            grants: grants?,
+            limits,
+            max_connection_age: Duration::from_secs(age.into()),
+            threads: NonZero::new(threads),
+        })
+    }
+}
+
+/// The config of the endpoint of a service, by the service's id; `None` without a file: then it does not listen.
+#[derive(Debug, Clone)]
+pub struct EndpointConfig<const SERVICE: u64>(pub Option<RpcServerConfig>);
+
+impl<const SERVICE: u64> Config for EndpointConfig<SERVICE> {
+    const SERVICE: ServiceId = ServiceId::new(SERVICE);
+    type Schema = rpc_server_spec::Owned;
+
+    fn read(spec: rpc_server_spec::Reader<'_>, problems: &mut Problems) -> Option<Self> {
+        RpcServerConfig::read(Self::SERVICE, spec, problems).map(|config| Self(Some(config)))
+    }
+
+    fn default() -> Self {
+        Self(None)
+    }
+}

@@ -1,0 +1,20 @@
+//! One connection: what the peer may take, and how it ends.
+//!
+//! capnp-rpc has no bounds of its own, but lets us write the network under it. So every message passes through here, both
+//! ways: [`Input`](input) reads with the limits of [`framing`](crate::framing), the [`Meter`](meter) counts the calls in flight and
+//! answers those beyond the limit itself, the [`Outbox`](outbox) bounds what waits to be written, and [`Control`](control) is where
+//! all of them meet, and where a connection is told to end.
+
+mod control;
+mod end;
+mod input;
+mod meter;
+mod network;
+mod outbox;
+mod output;
+mod refusal;
+
+pub(crate) use self::control::Control;
+pub use self::end::End;
+pub(crate) use self::network::Network;
+pub(crate) use self::refusal::{NOT_EXECUTED, not_executed};

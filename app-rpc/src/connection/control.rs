@@ -1,0 +1,232 @@
+//! Where the sides of a connection meet, and where it is told to end.
+
+use std::cell::{Cell, RefCell, RefMut};
+use std::collections::VecDeque;
+use std::task::{Context, Poll, Waker};
+
+use capnp::message::{Builder, HeapAllocator, Reader};
+use capnp_rpc::rpc_capnp::{exception, message};
+use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
+
+use super::End;
+use super::meter::{Meter, Verdict};
+use super::outbox::{Next, Outbox};
+use super::refusal;
+use crate::Limits;
+use crate::framing::{Decoder, Segments};
+
+/// The state of a connection. One thread has it all; nothing is borrowed across an await.
+pub(crate) struct Control {
+    limits: Limits,
+    meter: RefCell<Meter>,
+    outbox: RefCell<Outbox>,
+    input: RefCell<InputState>,
+    /// Told whenever a call was answered, or bytes were written.
+    progress: Notify,
+    end: Cell<Option<End>>,
+}
+
+/// What the reading side is told.
+struct InputState {
+    /// The end of the connection, as the peer and all calls are to be told.
+    close: Option<capnp::Error>,
+    /// Messages that seem to come from the peer.
+    injected: VecDeque<Segments>,
+    reader: Option<Waker>,
+    last_message: Instant,
+}
+
+/// What the reading side has to do before it reads.
+pub(super) enum Interruption {
+    Close(capnp::Error),
+    Injected(Segments),
+}
+
+impl Control {
+    pub(crate) fn new(limits: Limits) -> Self {
+        let input =
+            InputState { close: None, injected: VecDeque::new(), reader: None, last_message: Instant::now() };
+        Self {
+            limits,
+            meter: RefCell::default(),
+            outbox: RefCell::new(Outbox::new(limits.queued_bytes)),
+            input: RefCell::new(input),
+            progress: Notify::new(),
+            end: Cell::new(None),
+        }
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Ends the connection: what waits to be written is written, then the peer is told why, and all calls of either side that
+    /// are in flight fail with this error. The first reason stays.
+    pub(crate) fn close(&self, end: End, reason: capnp::Error) {
+        self.note(end);
+        let mut input = self.input.borrow_mut();
+        input.close.get_or_insert(reason);
+        input.wake();
+    }
+
+    /// Why the connection ends, if it was seen to; the first reason stays.
+    pub(crate) fn end(&self) -> Option<End> {
+        self.end.get()
+    }
+
+    pub(super) fn note(&self, end: End) {
+        self.end.set(Some(self.end.get().unwrap_or(end)));
+    }
+
+    /// Refuses calls from now on; those that run go on.
+    pub(crate) fn refuse_calls(&self, reason: &'static str) {
+        self.meter.borrow_mut().refuse_calls(reason);
+    }
+
+    /// Calls of the peer that were not answered yet.
+    pub(crate) fn running(&self) -> usize {
+        self.meter.borrow().running()
+    }
+
+    /// Calls of the peer that were refused, ever.
+    pub(crate) fn refusals(&self) -> u64 {
+        self.meter.borrow().refusals()
+    }
+
+    /// Bytes that wait to be written.
+    pub(crate) fn queued(&self) -> usize {
+        self.outbox.borrow().queued()
+    }
+
+    /// Bytes that were given to be written, and those that were, ever.
+    pub(crate) fn written(&self) -> (u64, u64) {
+        self.outbox.borrow().progress()
+    }
+
+    /// When the last message came in.
+    pub(crate) fn last_message(&self) -> Instant {
+        self.input.borrow().last_message
+    }
+
+    /// Waits until every call of the peer is answered. Cancel safe.
+    pub(crate) async fn answered(&self) {
+        while self.running() > 0 {
+            self.progress.notified().await;
+        }
+    }
+
+    pub(super) fn meter_mut(&self) -> RefMut<'_, Meter> {
+        self.meter.borrow_mut()
+    }
+
+    /// Looks at a message that came in, and answers it if it is refused. Whether it goes on to capnp-rpc.
+    pub(super) fn admit(&self, reader: &Reader<Segments>, bytes: usize) -> capnp::Result<bool> {
+        self.input.borrow_mut().last_message = Instant::now();
+        let message: message::Reader<'_> = reader.get_root()?;
+        let verdict = self.meter.borrow_mut().inbound(message, bytes, &self.limits)?;
+        if let Verdict::Refuse { question, reason } = verdict {
+            for answer in refusal::answer(question, reason, message)? {
+                self.outbox.borrow_mut().push(&answer.get_segments_for_output());
+            }
+        }
+        Ok(verdict == Verdict::Pass)
+    }
+
+    /// Takes a message of capnp-rpc for the peer.
+    pub(super) fn send(&self, built: &Builder<HeapAllocator>) -> capnp::Result<()> {
+        let segments = built.get_segments_for_output();
+        let bytes: usize = segments.iter().map(|segment| segment.len()).sum();
+        let message: message::Reader<'_> = built.get_root_as_reader()?;
+        if bytes > self.limits.message_bytes {
+            return self.send_too_large(message, bytes);
+        }
+        self.meter.borrow_mut().outbound(message, bytes)?;
+        self.outbox.borrow_mut().push(&segments);
+        self.progress.notify_waiters();
+        Ok(())
+    }
+
+    /// The peer would end the connection over it. So whoever waits for it is told in its place: the peer that its answer is too
+    /// large, or our own caller that its call is.
+    fn send_too_large(&self, message: message::Reader<'_>, bytes: usize) -> capnp::Result<()> {
+        let limit = self.limits.message_bytes;
+        match message.which() {
+            Ok(message::Return(answer)) => {
+                let reason = format!("the answer has {bytes} bytes, where at most {limit} are sent");
+                let answer = refusal::failure(answer?.get_answer_id(), exception::Type::Failed, &reason);
+                self.send(&answer)
+            }
+            Ok(message::Call(call)) => {
+                let reason = format!(
+                    "{}the call has {bytes} bytes, where at most {limit} are sent",
+                    refusal::NOT_EXECUTED
+                );
+                let answer = refusal::failure(call?.get_question_id(), exception::Type::Failed, &reason);
+                self.inject(&answer);
+                Ok(())
+            }
+            _ => Err(capnp::Error::failed(format!("a message of {bytes} bytes can't be sent"))),
+        }
+    }
+
+    fn inject(&self, built: &Builder<HeapAllocator>) {
+        let mut bytes = Vec::new();
+        crate::framing::encode(&built.get_segments_for_output(), &mut bytes);
+        let decoded = Decoder::new(usize::MAX).decode(&mut &bytes[..]);
+        let mut input = self.input.borrow_mut();
+        input.injected.extend(decoded.ok().flatten());
+        input.wake();
+    }
+
+    /// Whether something comes before reading; if not, the reader is woken when something does.
+    pub(super) fn poll_interruption(&self, context: &Context<'_>) -> Poll<Interruption> {
+        let mut input = self.input.borrow_mut();
+        if let Some(injected) = input.injected.pop_front() {
+            return Poll::Ready(Interruption::Injected(injected));
+        }
+        if let Some(reason) = &input.close {
+            return Poll::Ready(Interruption::Close(reason.clone()));
+        }
+        input.reader = Some(context.waker().clone());
+        Poll::Pending
+    }
+
+    /// Whether the peer has to read before it is read.
+    pub(super) fn congested(&self) -> bool {
+        self.outbox.borrow().congested()
+    }
+
+    pub(super) fn poll_output(&self, context: &Context<'_>) -> Poll<Next> {
+        self.outbox.borrow_mut().poll_next(context)
+    }
+
+    pub(super) fn wrote(&self, bytes: usize) {
+        let congested = {
+            let mut outbox = self.outbox.borrow_mut();
+            let before = outbox.congested();
+            outbox.written(bytes);
+            before
+        };
+        if congested {
+            self.input.borrow_mut().wake();
+        }
+        self.progress.notify_waiters();
+    }
+
+    pub(super) fn flushed(&self) {
+        self.outbox.borrow_mut().flushed();
+    }
+
+    pub(super) fn end_output(&self, result: capnp::Result<()>) -> oneshot::Receiver<()> {
+        self.outbox.borrow_mut().end(result)
+    }
+}
+
+impl InputState {
+    fn wake(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
+    }
+}

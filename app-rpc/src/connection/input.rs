@@ -1,0 +1,172 @@
+//! The reading side: bytes of the peer become messages that capnp-rpc may see.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Poll, ready};
+
+use capnp::message::Reader;
+use tokio::io::{AsyncRead, ReadBuf};
+
+use super::End;
+use super::control::{Control, Interruption};
+use crate::framing::{Decoder, FramingError, Segments};
+
+/// Bytes that are read at once.
+const CHUNK: usize = 16 * 1024;
+
+/// What a connection that waits for its peer may keep for reading; more is given back.
+const IDLE_BYTES: usize = 1024;
+
+/// A message that came in. What it takes counts until it is dropped.
+pub(super) struct Incoming {
+    reader: Reader<Segments>,
+    bytes: usize,
+    control: Rc<Control>,
+}
+
+impl capnp_rpc::IncomingMessage for Incoming {
+    fn get_body(&self) -> capnp::Result<capnp::any_pointer::Reader<'_>> {
+        self.reader.get_root()
+    }
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        self.control.meter_mut().release(self.bytes);
+    }
+}
+
+/// Reads messages off a stream.
+pub(super) struct Input<S> {
+    stream: Rc<RefCell<S>>,
+    control: Rc<Control>,
+    decoder: Decoder,
+    buffer: Vec<u8>,
+    /// How much of the buffer is decoded.
+    decoded: usize,
+}
+
+/// What came of waiting for bytes.
+enum Filled {
+    Bytes,
+    End,
+    Interrupted(Interruption),
+}
+
+impl<S: AsyncRead + Unpin> Input<S> {
+    pub(super) fn new(stream: Rc<RefCell<S>>, control: Rc<Control>) -> Self {
+        let decoder = Decoder::new(control.limits().message_bytes);
+        Self { stream, control, decoder, buffer: Vec::new(), decoded: 0 }
+    }
+
+    /// The next message for capnp-rpc; `None` when the peer closed in good order.
+    pub(super) async fn next(&mut self) -> capnp::Result<Option<Incoming>> {
+        loop {
+            // Many small messages may be in one buffer: others on this thread have their turn as well.
+            tokio::task::consume_budget().await;
+            let filled = if self.decoded < self.buffer.len() {
+                poll_fn(|context| match self.control.poll_interruption(context) {
+                    Poll::Ready(interruption) => Poll::Ready(Filled::Interrupted(interruption)),
+                    Poll::Pending if self.control.congested() => Poll::Pending,
+                    Poll::Pending => Poll::Ready(Filled::Bytes),
+                })
+                .await
+            } else {
+                self.fill().await?
+            };
+            let segments = match filled {
+                Filled::Interrupted(Interruption::Close(reason)) => return Err(reason),
+                Filled::Interrupted(Interruption::Injected(segments)) => {
+                    return Ok(Some(self.incoming(segments)));
+                }
+                Filled::End if self.decoder.within_message() => {
+                    return Err(self.refuse(&FramingError::Truncated));
+                }
+                Filled::End => {
+                    self.control.note(End::PeerClosed);
+                    return Ok(None);
+                }
+                Filled::Bytes => self.decode()?,
+            };
+            let Some(segments) = segments else { continue };
+            let incoming = self.incoming(segments);
+            match self.control.admit(&incoming.reader, incoming.bytes) {
+                Ok(true) => return Ok(Some(incoming)),
+                Ok(false) => {}
+                Err(error) => {
+                    let overloaded = error.kind == capnp::ErrorKind::Overloaded;
+                    self.control.note(if overloaded { End::TooManyCalls } else { End::Protocol });
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    fn incoming(&self, segments: Segments) -> Incoming {
+        let bytes = segments.bytes();
+        let reader = Reader::new(segments, self.control.limits().reader_options());
+        self.control.meter_mut().hold(bytes);
+        Incoming { reader, bytes, control: Rc::clone(&self.control) }
+    }
+
+    fn decode(&mut self) -> capnp::Result<Option<Segments>> {
+        let mut input = &self.buffer[self.decoded..];
+        let decoded = self.decoder.decode(&mut input);
+        self.decoded = self.buffer.len() - input.len();
+        decoded.map_err(|error| self.refuse(&error))
+    }
+
+    /// The error of a peer that does not keep to the protocol or to the limits.
+    fn refuse(&self, error: &FramingError) -> capnp::Error {
+        if *error == FramingError::Truncated {
+            self.control.note(End::Lost);
+            return capnp::Error::disconnected(error.to_string());
+        }
+        self.control.note(End::TooLarge);
+        capnp::Error::failed(error.to_string())
+    }
+
+    /// Reads bytes into the buffer, which is empty; within a message there is a deadline for it.
+    async fn fill(&mut self) -> capnp::Result<Filled> {
+        self.buffer.clear();
+        self.buffer.shrink_to(IDLE_BYTES);
+        self.decoded = 0;
+        let (stall, within_message) = (self.control.limits().stall, self.decoder.within_message());
+        let Self { stream, control, buffer, .. } = self;
+        let reading = poll_fn(|context| {
+            if let Poll::Ready(interruption) = control.poll_interruption(context) {
+                return Poll::Ready(Ok(Filled::Interrupted(interruption)));
+            }
+            if control.congested() {
+                return Poll::Pending;
+            }
+            // On the stack, so that a connection that waits has no memory for it.
+            let mut chunk = [const { MaybeUninit::uninit() }; CHUNK];
+            let mut chunk = ReadBuf::uninit(&mut chunk);
+            match ready!(Pin::new(&mut *stream.borrow_mut()).poll_read(context, &mut chunk)) {
+                Ok(()) if chunk.filled().is_empty() => Poll::Ready(Ok(Filled::End)),
+                Ok(()) => {
+                    buffer.extend_from_slice(chunk.filled());
+                    Poll::Ready(Ok(Filled::Bytes))
+                }
+                Err(error) => Poll::Ready(Err(lost(control, &error))),
+            }
+        });
+        if !within_message {
+            return reading.await;
+        }
+        tokio::time::timeout(stall, reading).await.unwrap_or_else(|_| {
+            control.note(End::Stalled);
+            Err(capnp::Error::disconnected(format!("no more of a message came within {stall:?}")))
+        })
+    }
+}
+
+/// The error of a connection that broke.
+pub(super) fn lost(control: &Control, error: &std::io::Error) -> capnp::Error {
+    control.note(End::Lost);
+    capnp::Error::disconnected(format!("the connection was lost: {error}"))
+}

@@ -1,0 +1,117 @@
+//! What waits to be written to the peer, in bytes, at most so many.
+
+use std::task::{Context, Poll, Waker};
+
+use tokio::sync::oneshot;
+
+/// What is to be done next on the writing side.
+pub(super) enum Next {
+    /// Write this.
+    Write(Vec<u8>),
+    /// Nothing waits: see to it that what was written is on its way.
+    Flush,
+    /// Close, with this result.
+    End(capnp::Result<()>, oneshot::Sender<()>),
+    /// More waits than may.
+    Overflow,
+}
+
+/// Messages for the peer, one after another as they go out.
+pub(super) struct Outbox {
+    pending: Vec<u8>,
+    limit_bytes: usize,
+    /// Bytes that were put in, ever.
+    appended: u64,
+    /// Bytes that were written, ever.
+    written: u64,
+    flushed: bool,
+    overflow: bool,
+    end: Option<(capnp::Result<()>, oneshot::Sender<()>)>,
+    writer: Option<Waker>,
+}
+
+impl Outbox {
+    pub(super) fn new(limit_bytes: usize) -> Self {
+        Self {
+            pending: Vec::new(),
+            limit_bytes,
+            appended: 0,
+            written: 0,
+            flushed: true,
+            overflow: false,
+            end: None,
+            writer: None,
+        }
+    }
+
+    /// Puts a message in. Beyond the limit nothing is put in any more, and the connection ends.
+    pub(super) fn push(&mut self, segments: &[&[u8]]) {
+        let before = self.pending.len();
+        let bytes: usize = segments.iter().map(|segment| segment.len()).sum();
+        if self.overflow || self.end.is_some() || self.queued() + bytes > self.limit_bytes {
+            // After the end nobody is there to read it; that is no overflow.
+            self.overflow |= self.end.is_none();
+        } else {
+            crate::framing::encode(segments, &mut self.pending);
+            self.appended += (self.pending.len() - before) as u64;
+        }
+        self.wake();
+    }
+
+    /// Bytes that wait, those included that are being written.
+    pub(super) fn queued(&self) -> usize {
+        usize::try_from(self.appended - self.written).unwrap_or(usize::MAX)
+    }
+
+    /// Whether so much waits that the peer is not read until it has read.
+    pub(super) fn congested(&self) -> bool {
+        self.queued() > self.limit_bytes / 2
+    }
+
+    /// Bytes put in, and bytes written, ever.
+    pub(super) fn progress(&self) -> (u64, u64) {
+        (self.appended, self.written)
+    }
+
+    pub(super) fn written(&mut self, bytes: usize) {
+        self.written += bytes as u64;
+        self.flushed = false;
+    }
+
+    pub(super) fn flushed(&mut self) {
+        self.flushed = true;
+    }
+
+    /// Closes the writing side once what waits is written.
+    pub(super) fn end(&mut self, result: capnp::Result<()>) -> oneshot::Receiver<()> {
+        let (ended, end) = oneshot::channel();
+        self.end.get_or_insert((result, ended));
+        self.wake();
+        end
+    }
+
+    pub(super) fn poll_next(&mut self, context: &Context<'_>) -> Poll<Next> {
+        if self.overflow {
+            return Poll::Ready(Next::Overflow);
+        }
+        if !self.pending.is_empty() {
+            return Poll::Ready(Next::Write(std::mem::take(&mut self.pending)));
+        }
+        if !self.flushed {
+            return Poll::Ready(Next::Flush);
+        }
+        if let Some((result, ended)) = self.end.take() {
+            // Nothing is accepted any more.
+            self.overflow = true;
+            return Poll::Ready(Next::End(result, ended));
+        }
+        self.writer = Some(context.waker().clone());
+        Poll::Pending
+    }
+
+    fn wake(&mut self) {
+        if let Some(writer) = self.writer.take() {
+            writer.wake();
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! An endpoint: an RPC server as a service.
+
+use std::any::Any;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use app_config::LiveConfig;
+use app_core::prelude::*;
+use app_core::{Start, StartContext, StartFuture};
+use app_metrics::Metrics;
+use parking_lot::RwLock;
+
+use crate::errors::{RPC_BIND_FAILED, RPC_CONFIG_UNUSABLE};
+use crate::server::{BindError, BoundServer, Counts, Meters, ServerControl, ServerError};
+use crate::{Bootstrap, EndpointConfig, RpcName, RpcServerConfig, ServerCounts};
+
+/// The start function of an endpoint, made of one that gives the [`Bootstrap`]: that one's parameters are what the endpoint
+/// depends on. It is what [`rpc_endpoint!`](crate::rpc_endpoint) writes:
+///
+/// ```
+/// use app_core::{ServiceDescriptor, prelude::*};
+/// use app_rpc::{Bootstrap, EndpointStart};
+///
+/// async fn bootstrap() -> Result<Bootstrap, Error> {
+///     Ok(Bootstrap::new(|_peer| capnp_rpc::new_broken_cap(capnp::Error::unimplemented("nothing yet".into()))))
+/// }
+///
+/// const PLAIN: ServiceId = ServiceId::new(0xf7a1_30c8_52de_4b96);
+/// let descriptor = ServiceDescriptor::of(PLAIN, "plain-rpc", EndpointStart::<{ PLAIN.as_u64() }, _>::new(bootstrap));
+/// assert!(descriptor.needs().contains(&app_metrics::METRICS_SERVICE_ID));
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct EndpointStart<const SERVICE: u64, F>(F);
+
+impl<const SERVICE: u64, F> EndpointStart<SERVICE, F> {
+    /// From an `async fn(P1, .. Pn) -> Result<Bootstrap, Error>`.
+    pub const fn new<Args>(bootstrap: F) -> Self
+    where
+        F: Start<Args>,
+    {
+        Self(bootstrap)
+    }
+}
+
+impl<const SERVICE: u64, Args, F: Start<Args>> Start<Args> for EndpointStart<SERVICE, F> {
+    fn needs(&self) -> Vec<ServiceId> {
+        let mut needs = self.0.needs();
+        needs.extend(LiveConfig::<EndpointConfig<SERVICE>>::needs());
+        needs.extend(Dep::<Metrics>::needs());
+        needs
+    }
+
+    fn start(&self, context: StartContext) -> StartFuture {
+        let bootstrap = self.0.start(context.clone());
+        Box::pin(async move {
+            let wrong = |_| {
+                let message = "the start function of an RPC endpoint gives a Bootstrap";
+                errors::BUG.error(ServiceId::new(SERVICE)).message(message).build()
+            };
+            let bootstrap = bootstrap.await?.downcast::<Bootstrap>().map_err(wrong)?;
+            let config = LiveConfig::take(&context)?;
+            let metrics = Dep::<Metrics>::take(&context)?;
+            let endpoint = Endpoint::<SERVICE>::start(context.service(), config, &metrics, &bootstrap)?;
+            Ok(Arc::new(endpoint) as Arc<dyn Any + Send + Sync>)
+        })
+    }
+}
+
+/// What an endpoint exposes: where it listens, and what it counted.
+#[derive(Clone)]
+pub struct Endpoint<const SERVICE: u64> {
+    address: Arc<RwLock<Option<SocketAddr>>>,
+    counts: Arc<Counts>,
+}
+
+impl<const SERVICE: u64> Exposed for Endpoint<SERVICE> {
+    const SERVICE: ServiceId = ServiceId::new(SERVICE);
+}
+
+impl<const SERVICE: u64> Endpoint<SERVICE> {
+    /// Where it listens, with the port that it got; `None` without a config.
+    #[must_use]
+    pub fn address(&self) -> Option<SocketAddr> {
+        *self.address.read()
+    }
+
+    /// What it counted until now.
+    #[must_use]
+    pub fn counts(&self) -> ServerCounts {
+        self.counts.snapshot()
+    }
+
+    fn start(
+        service: &Service,
+        mut config: LiveConfig<EndpointConfig<SERVICE>>,
+        metrics: &Metrics,
+        bootstrap: &Bootstrap,
+    ) -> Result<Self, Error> {
+        let counts = Arc::new(Counts::new(Meters::register(metrics, ServiceId::new(SERVICE))?));
+        let endpoint = Self { address: Arc::default(), counts };
+        let first = config.current().0.clone();
+        if let Some(first) = first {
+            let bound = endpoint.bind(service, first, bootstrap)?;
+            service.spawn("rpc server", endpoint.clone().serve(service.clone(), bound, config))?;
+            return Ok(endpoint);
+        }
+        info!(service.log(), "RPC endpoint does not listen: it has no config");
+        let (later, me, bootstrap) = (endpoint.clone(), service.clone(), bootstrap.clone());
+        service.spawn("rpc config", async move {
+            while let Some(changed) = config.changed().await {
+                let Some(first) = changed.0.clone() else { continue };
+                match later.bind(&me, first, &bootstrap) {
+                    Ok(bound) => return later.serve(me, bound, config).await,
+                    Err(failed) => {
+                        error!(me.log(), "RPC endpoint does not listen: {failed}"; "err" => #&failed);
+                    }
+                }
+            }
+        })?;
+        Ok(endpoint)
+    }
+
+    fn bind(
+        &self,
+        service: &Service,
+        mut config: RpcServerConfig,
+        bootstrap: &Bootstrap,
+    ) -> Result<BoundServer, Error> {
+        let app = service.app();
+        let own = RpcName { domain: app.domain(), app: app.id(), service: service.id() };
+        if config.name != own {
+            let (found, config) = (config.name, format!("config {:#x}", service.id()));
+            let message = format!("rpcServiceSpec is of {found}, this application is {own} ({config})");
+            return Err(RPC_CONFIG_UNUSABLE.error(service.id()).message(message).build());
+        }
+        if app.any_port() {
+            config.port = 0;
+        }
+        let name = format!("rpc-{}", service.name());
+        let bound =
+            BoundServer::bind(config, bootstrap.clone(), Arc::clone(&self.counts), &name, service.log());
+        let bound = bound.map_err(|failed| unusable(service.id(), failed))?;
+        *self.address.write() = Some(bound.address());
+        info!(service.log(), "RPC endpoint listens"; "addr" => %bound.address());
+        Ok(bound)
+    }
+
+    /// Serves, and follows the config, until the service is killed.
+    async fn serve(
+        self,
+        service: Service,
+        bound: BoundServer,
+        mut config: LiveConfig<EndpointConfig<SERVICE>>,
+    ) {
+        let control = bound.control();
+        let serving = bound.serve(service.token());
+        let following = async {
+            while let Some(changed) = config.changed().await {
+                if let Some(changed) = changed.0.clone() {
+                    reconfigure(&control, changed, service.log());
+                }
+            }
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = serving => {}
+            () = following => {}
+        }
+        *self.address.write() = None;
+        info!(service.log(), "RPC endpoint stopped");
+    }
+}
+
+impl<const SERVICE: u64> std::fmt::Debug for Endpoint<SERVICE> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Endpoint").field("address", &self.address()).finish_non_exhaustive()
+    }
+}
+
+fn reconfigure(control: &ServerControl, config: RpcServerConfig, log: &Logger) {
+    let (serial, crls) = (config.key_pair.certificate().serial.clone(), config.clients.crls());
+    match control.reconfigure(config) {
+        Ok(()) => {
+            info!(log, "RPC endpoint goes on with its new config; what it listens on changes at the next start";
+            "serial" => serial, "crls" => crls)
+        }
+        Err(failed) => error!(log, "RPC endpoint goes on with its old config: {failed}"),
+    }
+}
+
+/// Says what, why, and what to do about it.
+fn unusable(service: ServiceId, failed: ServerError) -> Error {
+    let config = format!("config {service:#x}");
+    match failed {
+        ServerError::Bind(BindError { address, error }) => {
+            let (reason, cure) = match error.kind() {
+                io::ErrorKind::AddrInUse => (
+                    "is already in use".to_owned(),
+                    format!("set rpcServiceSpec.port in {config}, or stop the other process"),
+                ),
+                io::ErrorKind::AddrNotAvailable => {
+                    ("is none of this machine's".to_owned(), format!("set bindAddress in {config}"))
+                }
+                io::ErrorKind::PermissionDenied => (
+                    "may not be used by this user".to_owned(),
+                    format!("set rpcServiceSpec.port in {config} to 1024 or above"),
+                ),
+                _ => (
+                    format!("can't be listened on: {error}"),
+                    format!("see rpcServiceSpec.port and bindAddress in {config}"),
+                ),
+            };
+            let message = format!("address {address} {reason} (RPC endpoint; {cure})");
+            RPC_BIND_FAILED.error(service).message(message).build()
+        }
+        ServerError::Tls(error) => {
+            let message = format!("RPC endpoint: no TLS with what {config} has");
+            RPC_CONFIG_UNUSABLE.error(service).cause(error).message(message).build()
+        }
+        ServerError::Threads(error) => {
+            let message = "RPC endpoint: its threads could not be started";
+            RPC_BIND_FAILED.error(service).cause(error).message(message).build()
+        }
+    }
+}
+
+/// Installs an endpoint: an RPC server that is a service of its own. Linking the crate that says this is all it takes; whether and
+/// where it listens is in the config of its service, an `RPCServerSpec`.
+///
+/// `bootstrap` is an `async fn(P1, .. Pn) -> Result<Bootstrap, Error>` of the same parameters as a start function's. The plain
+/// equivalent is an [`EndpointStart`](crate::EndpointStart) in a [`ServiceDescriptor`](app_core::ServiceDescriptor), and
+/// [`config!`](macro@app_config::config) for [`EndpointConfig`](crate::EndpointConfig).
+///
+/// ```
+/// use app_core::prelude::*;
+/// use app_rpc::Bootstrap;
+/// use schema::quota_capnp::quota;
+/// # struct Limited;
+/// # impl quota::Server for Limited {}
+///
+/// const QUOTA_RPC: ServiceId = ServiceId::new(0x9e02_71c3_b5d4_6a18);
+///
+/// app_rpc::rpc_endpoint! { id: QUOTA_RPC, name: "quota-rpc", doc: "Who may ask for permits.", bootstrap: bootstrap }
+///
+/// async fn bootstrap() -> Result<Bootstrap, Error> {
+///     Ok(Bootstrap::new(|_peer| -> quota::Client { capnp_rpc::new_client(Limited) }))
+/// }
+/// # fn main() {}
+/// ```
+#[macro_export]
+macro_rules! rpc_endpoint {
+    (id: $id:expr, name: $name:literal, doc: $doc:literal, bootstrap: $bootstrap:path $(,)?) => {
+        $crate::__private::inventory::submit! {
+            $crate::__private::app_core::ServiceDescriptor::new(
+                $id,
+                $name,
+                || $crate::__private::app_core::Start::needs(
+                    &$crate::EndpointStart::<{ $id.as_u64() }, _>::new($bootstrap),
+                ),
+                |context| $crate::__private::app_core::Start::start(
+                    &$crate::EndpointStart::<{ $id.as_u64() }, _>::new($bootstrap),
+                    context,
+                ),
+                $crate::__private::app_core::Origin {
+                    package: ::std::env!("CARGO_PKG_NAME"),
+                    version: ::std::env!("CARGO_PKG_VERSION"),
+                    file: ::std::file!(),
+                    line: ::std::line!(),
+                },
+            )
+        }
+        $crate::__private::inventory::submit! {
+            $crate::__private::app_core::__private::IdName::new(
+                $crate::__private::app_core::__private::IdKind::Service,
+                $id.as_u64(),
+                $name,
+            )
+        }
+        $crate::__private::app_config::config! { $crate::EndpointConfig<{ $id.as_u64() }>, $doc }
+    };
+}

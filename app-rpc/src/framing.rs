@@ -1,0 +1,207 @@
+//! The framing of messages on a connection: a segment table, then the segments.
+//!
+//! Memory is taken for bytes that arrived, never for a size that the peer claims: a table is refused on what it says, before
+//! the first byte of the body is waited for, and the body grows as it comes in.
+//!
+//! Format: <https://capnproto.org/encoding.html#serialization-over-a-stream>.
+
+use std::fmt;
+
+use capnp::Word;
+use capnp::message::ReaderSegments;
+
+/// Segments of a message; as many as other implementations accept.
+const MAX_SEGMENTS: usize = 512;
+
+const WORD: usize = size_of::<Word>();
+
+/// Words that a body takes before it is known whether they come.
+const FIRST_WORDS: usize = 512;
+
+/// Why bytes are no message within the limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum FramingError {
+    /// It claims so many segments.
+    TooManySegments(u64),
+    /// It claims so many bytes.
+    TooLarge { bytes: u64, limit: usize },
+    /// The peer closed within a message.
+    Truncated,
+}
+
+impl fmt::Display for FramingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooManySegments(found) => {
+                write!(f, "a message with {found} segments, where at most {MAX_SEGMENTS} are accepted")
+            }
+            Self::TooLarge { bytes, limit } => {
+                write!(f, "a message of {bytes} bytes, where at most {limit} are accepted")
+            }
+            Self::Truncated => f.write_str("the connection was closed within a message"),
+        }
+    }
+}
+
+/// The segments of a message that was received whole.
+#[derive(Default)]
+pub(crate) struct Segments {
+    words: Vec<Word>,
+    /// Where each segment ends, in words.
+    ends: Vec<usize>,
+}
+
+impl Segments {
+    /// What it takes of memory, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.words.len() * WORD
+    }
+}
+
+impl ReaderSegments for Segments {
+    fn get_segment(&self, id: u32) -> Option<&[u8]> {
+        let id = usize::try_from(id).ok()?;
+        let end = *self.ends.get(id)?;
+        let begin = id.checked_sub(1).map_or(0, |before| self.ends[before]);
+        Some(Word::words_to_bytes(&self.words[begin..end]))
+    }
+
+    fn len(&self) -> usize {
+        self.ends.len()
+    }
+}
+
+/// Where in a message the decoder is.
+enum State {
+    /// Within the table, of which this much is there. Its length is known from its first four bytes.
+    Table { table: Vec<u8>, length: usize },
+    /// Within the body, of which this many bytes are there.
+    Body { segments: Segments, total_words: usize, filled: usize },
+}
+
+/// Makes messages of bytes, in whatever pieces they come.
+pub(crate) struct Decoder {
+    state: State,
+    limit_bytes: usize,
+}
+
+impl Decoder {
+    /// Of messages of at most this many bytes.
+    pub(crate) fn new(limit_bytes: usize) -> Self {
+        Self { state: Self::start(), limit_bytes }
+    }
+
+    fn start() -> State {
+        State::Table { table: Vec::new(), length: WORD }
+    }
+
+    /// Whether it has the beginning of a message, and not its end.
+    pub(crate) fn within_message(&self) -> bool {
+        !matches!(&self.state, State::Table { table, .. } if table.is_empty())
+    }
+
+    /// Takes bytes off `input`, up to the end of a message if it is there.
+    pub(crate) fn decode(&mut self, input: &mut &[u8]) -> Result<Option<Segments>, FramingError> {
+        loop {
+            match &mut self.state {
+                State::Table { table, length } => {
+                    take(table, *length, input);
+                    if table.len() < *length {
+                        return Ok(None);
+                    }
+                    let segments = segment_count(table)?;
+                    // A word for each two segments, the count taking the place of one more.
+                    *length = (segments / 2 + 1) * WORD;
+                    if table.len() == *length {
+                        self.state = body(table, segments, self.limit_bytes)?;
+                    }
+                }
+                State::Body { segments, total_words, filled } => {
+                    fill(&mut segments.words, *total_words, filled, input);
+                    if *filled < *total_words * WORD {
+                        return Ok(None);
+                    }
+                    let whole = std::mem::take(segments);
+                    self.state = Self::start();
+                    return Ok(Some(whole));
+                }
+            }
+        }
+    }
+}
+
+/// Moves bytes until `to` has `length` of them, or there are no more.
+fn take(to: &mut Vec<u8>, length: usize, input: &mut &[u8]) {
+    let count = length.saturating_sub(to.len()).min(input.len());
+    let (now, rest) = input.split_at(count);
+    to.extend_from_slice(now);
+    *input = rest;
+}
+
+fn segment_count(table: &[u8]) -> Result<usize, FramingError> {
+    let count = u64::from(number(table, 0)) + 1;
+    match usize::try_from(count) {
+        Ok(count) if count <= MAX_SEGMENTS => Ok(count),
+        _ => Err(FramingError::TooManySegments(count)),
+    }
+}
+
+/// The number at this place of the table, counted in numbers.
+fn number(table: &[u8], place: usize) -> u32 {
+    let mut bytes = [0; 4];
+    bytes.copy_from_slice(&table[place * 4..place * 4 + 4]);
+    u32::from_le_bytes(bytes)
+}
+
+fn body(table: &[u8], segments: usize, limit_bytes: usize) -> Result<State, FramingError> {
+    let words: u64 = (1..=segments).map(|place| u64::from(number(table, place))).sum();
+    let bytes = words * WORD as u64;
+    let total_words = match usize::try_from(bytes) {
+        Ok(bytes) if bytes <= limit_bytes => bytes / WORD,
+        _ => return Err(FramingError::TooLarge { bytes, limit: limit_bytes }),
+    };
+    let mut end = 0;
+    // Each is at most their sum, which fits.
+    let ends = (1..=segments).map(|place| {
+        end += number(table, place) as usize;
+        end
+    });
+    let ends = ends.collect();
+    let words = Vec::with_capacity(total_words.min(FIRST_WORDS));
+    Ok(State::Body { segments: Segments { words, ends }, total_words, filled: 0 })
+}
+
+fn fill(words: &mut Vec<Word>, total_words: usize, filled: &mut usize, input: &mut &[u8]) {
+    let count = (total_words * WORD - *filled).min(input.len());
+    let (now, rest) = input.split_at(count);
+    let needed = (*filled + count).div_ceil(WORD);
+    if needed > words.capacity() {
+        // At most twice of what arrived, and never more than all of it.
+        let room = (words.capacity() * 2).max(needed).min(total_words);
+        words.reserve_exact(room - words.len());
+    }
+    words.resize(needed, capnp::word(0, 0, 0, 0, 0, 0, 0, 0));
+    Word::words_to_bytes_mut(words)[*filled..*filled + count].copy_from_slice(now);
+    *filled += count;
+    *input = rest;
+}
+
+/// Appends a message, its table in front.
+pub(crate) fn encode(segments: &[&[u8]], out: &mut Vec<u8>) {
+    let table_words = segments.len() / 2 + 1;
+    out.reserve(table_words * WORD + segments.iter().map(|segment| segment.len()).sum::<usize>());
+    let end = out.len() + table_words * WORD;
+    // A message that is built here has at least one segment, and none of 2^32 words.
+    let number = |value: usize| u32::try_from(value).unwrap_or(u32::MAX).to_le_bytes();
+    out.extend_from_slice(&number(segments.len().saturating_sub(1)));
+    for segment in segments {
+        out.extend_from_slice(&number(segment.len() / WORD));
+    }
+    out.resize(end, 0);
+    for segment in segments {
+        out.extend_from_slice(segment);
+    }
+}
+
+#[cfg(test)]
+mod tests;

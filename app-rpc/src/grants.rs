@@ -1,0 +1,96 @@
+//! What clients may do, by the names in their certificates.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use app_config::{Place, quoted};
+use capnp::struct_list;
+use schema::rpc_capnp::{RpcRole, rpc_grant};
+
+/// What a client may do; each role may do what those before it may.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// Look, and change nothing: of every client that is let in.
+    #[default]
+    Read,
+    /// Change how the application runs.
+    Operate,
+    /// All there is.
+    Admin,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Read => "read",
+            Self::Operate => "operate",
+            Self::Admin => "admin",
+        })
+    }
+}
+
+/// Roles by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Grants(HashMap<String, Role>);
+
+impl Grants {
+    /// The highest role of any of these names; [`Role::Read`] when none was granted anything. Names are compared as DNS does it,
+    /// without regard to case.
+    pub fn role<S: AsRef<str>>(&self, names: impl IntoIterator<Item = S>) -> Role {
+        let granted =
+            names.into_iter().filter_map(|name| self.0.get(&name.as_ref().to_ascii_lowercase()).copied());
+        granted.max().unwrap_or_default()
+    }
+
+    pub(crate) fn read(
+        list: struct_list::Reader<'_, rpc_grant::Owned>,
+        place: &mut Place<'_>,
+    ) -> Option<Self> {
+        let mut grants = HashMap::new();
+        for (index, grant) in list.iter().enumerate() {
+            let mut place = place.index(index);
+            let role = match grant.get_role() {
+                Ok(RpcRole::Read) => Role::Read,
+                Ok(RpcRole::Operate) => Role::Operate,
+                Ok(RpcRole::Admin) => Role::Admin,
+                Err(unknown) => {
+                    place.field("role").add(format!("is no role of this release: {}", unknown.0));
+                    continue;
+                }
+            };
+            let mut place = place.field("name");
+            let name = place.text(grant.get_name())?;
+            if name.is_empty() || name.len() > 255 {
+                place.add("must have 1 to 255 bytes");
+            }
+            if grants.insert(name.to_ascii_lowercase(), role).is_some() {
+                place.add(format!("{} has a grant already", quoted(name)));
+            }
+        }
+        Some(Self(grants))
+    }
+}
+
+impl FromIterator<(String, Role)> for Grants {
+    fn from_iter<I: IntoIterator<Item = (String, Role)>>(grants: I) -> Self {
+        Self(grants.into_iter().map(|(name, role)| (name.to_ascii_lowercase(), role)).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_highest_role_of_any_name_counts_and_read_is_everybodys() {
+        let grants: Grants =
+            [("Ops.example".to_owned(), Role::Operate), ("root.example".to_owned(), Role::Admin)]
+                .into_iter()
+                .collect();
+        assert_eq!(grants.role(["nobody.example"]), Role::Read);
+        assert_eq!(grants.role(Vec::<String>::new()), Role::Read);
+        assert_eq!(grants.role(["ops.EXAMPLE"]), Role::Operate);
+        assert_eq!(grants.role(["ops.example", "root.example", "nobody.example"]), Role::Admin);
+        assert!(Role::Read < Role::Operate && Role::Operate < Role::Admin);
+    }
+}

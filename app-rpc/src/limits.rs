@@ -1,0 +1,110 @@
+//! What one connection may take.
+
+use std::time::Duration;
+
+use app_config::Place;
+use capnp::message::ReaderOptions;
+use schema::rpc_capnp::rpc_limits;
+
+/// The smallest limit of bytes that a protocol message of itself fits in.
+const LEAST_BYTES: u32 = 4096;
+/// The most calls in flight.
+const MOST_CALLS: u32 = 1 << 20;
+/// The largest limit of a message.
+const MOST_MESSAGE_BYTES: u32 = 256 * 1024 * 1024;
+
+/// What one connection may take; capnp-rpc itself has no bounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// The largest message in bytes, segment table left out. A larger one closes the connection.
+    pub message_bytes: usize,
+    /// Calls in flight; those beyond are refused.
+    pub calls: usize,
+    /// Bytes of the messages of all calls in flight; while it is reached, further calls are refused.
+    pub held_bytes: usize,
+    /// Bytes that wait to be written. When it is reached, the connection is closed.
+    pub queued_bytes: usize,
+    /// From the connection of the socket to the end of the handshake.
+    pub handshake: Duration,
+    /// How long the peer may send nothing of a message that it has begun, or take nothing of what waits for it.
+    pub stall: Duration,
+    /// How long a connection may be without a message and without a call in flight.
+    pub idle: Duration,
+    /// How long running calls may go on once the connection is to end: because it is too old, or the server stops.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            message_bytes: 1024 * 1024,
+            calls: 1024,
+            held_bytes: 8 * 1024 * 1024,
+            queued_bytes: 16 * 1024 * 1024,
+            handshake: Duration::from_secs(5),
+            stall: Duration::from_secs(10),
+            idle: Duration::from_secs(600),
+            drain: Duration::from_secs(8),
+        }
+    }
+}
+
+impl Limits {
+    /// How a message within the limits is read: a few times over, so that small messages with many pointers to the same large
+    /// thing are no way to make us work.
+    pub(crate) fn reader_options(&self) -> ReaderOptions {
+        let words = self.message_bytes / size_of::<capnp::Word>();
+        let mut options = ReaderOptions::new();
+        options.traversal_limit_in_words(Some(words.saturating_mul(4))).nesting_limit(64);
+        options
+    }
+
+    pub(crate) fn read(spec: rpc_limits::Reader<'_>, place: &mut Place<'_>) -> Self {
+        let message = spec.get_max_message_bytes();
+        let ranges = [
+            ("maxMessageBytes", message, LEAST_BYTES, MOST_MESSAGE_BYTES),
+            ("maxCalls", spec.get_max_calls(), 1, MOST_CALLS),
+            ("maxHeldBytes", spec.get_max_held_bytes(), LEAST_BYTES, u32::MAX),
+            ("maxQueuedBytes", spec.get_max_queued_bytes(), message, u32::MAX),
+            ("handshakeMillis", spec.get_handshake_millis(), 1, u32::MAX),
+            ("stallMillis", spec.get_stall_millis(), 1, u32::MAX),
+            ("idleSeconds", spec.get_idle_seconds(), 1, u32::MAX),
+        ];
+        for (field, value, least, most) in ranges {
+            within(value, least, most, &mut place.field(field));
+        }
+        Self {
+            message_bytes: to_usize(message),
+            calls: to_usize(spec.get_max_calls()),
+            held_bytes: to_usize(spec.get_max_held_bytes()),
+            queued_bytes: to_usize(spec.get_max_queued_bytes()),
+            handshake: Duration::from_millis(spec.get_handshake_millis().into()),
+            stall: Duration::from_millis(spec.get_stall_millis().into()),
+            idle: Duration::from_secs(spec.get_idle_seconds().into()),
+            drain: Self::default().drain,
+        }
+    }
+}
+
+/// Adds a problem where a number is out of its bounds.
+pub(crate) fn within(value: u32, least: u32, most: u32, place: &mut Place<'_>) {
+    if (least..=most).contains(&value) {
+        return;
+    }
+    place.add(if most == u32::MAX {
+        format!("must be {least} or more, found {value}")
+    } else {
+        format!("must be {least} to {most}, found {value}")
+    });
+}
+
+/// The limit of a message in bytes.
+pub(crate) fn read_message_bytes(value: u32, place: &mut Place<'_>) -> usize {
+    within(value, LEAST_BYTES, MOST_MESSAGE_BYTES, place);
+    to_usize(value)
+}
+
+fn to_usize(value: u32) -> usize {
+    usize::try_from(value).unwrap_or(usize::MAX)
+}

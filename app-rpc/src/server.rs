@@ -1,0 +1,160 @@
+//! An RPC server: who listens, who is let in, and how it stops.
+//!
+//! The accept loop runs on the main runtime. It gives each socket to one of the server's own threads, where everything else that
+//! concerns the connection happens: the TLS handshake, so that strangers cost the application's services nothing, and the calls,
+//! since capnp-rpc can't leave the thread that it began on.
+
+mod accept;
+mod connection;
+mod counts;
+mod handshakes;
+mod journal;
+mod listener;
+mod meters;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use app_core::prelude::*;
+use capnp::capability;
+use parking_lot::RwLock;
+use rustls::ServerConfig;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use self::counts::Counts;
+pub use self::counts::ServerCounts;
+use self::journal::Journal;
+pub(crate) use self::listener::BindError;
+pub(crate) use self::meters::Meters;
+pub use self::meters::{
+    RPC_CALLS_REFUSED, RPC_CONNECTIONS_ACTIVE, RPC_CONNECTIONS_ENDED, RPC_CONNECTIONS_ESTABLISHED,
+    RPC_CONNECTIONS_REFUSED,
+};
+use crate::threads::LocalThreads;
+use crate::tls::server_config;
+use crate::{Peer, RpcServerConfig};
+
+/// Makes what a client may call, when it was let in.
+///
+/// It is called once for each connection, on the connection's thread, and what it makes lives as long as the connection. So it can
+/// keep what concerns this client, such as [`Peer::role`].
+#[derive(Clone)]
+pub struct Bootstrap(Arc<dyn Fn(&Peer) -> capability::Client + Send + Sync>);
+
+impl Bootstrap {
+    /// From a function that makes the client of an interface, mostly with `capnp_rpc::new_client`.
+    pub fn new<C>(make: impl Fn(&Peer) -> C + Send + Sync + 'static) -> Self
+    where
+        C: capability::FromClientHook,
+    {
+        Self(Arc::new(move |peer| capability::Client::new(make(peer).into_client_hook())))
+    }
+
+    fn make(&self, peer: &Peer) -> capability::Client {
+        (self.0)(peer)
+    }
+}
+
+/// What may change while the server runs.
+struct Live {
+    config: RpcServerConfig,
+    tls: Arc<ServerConfig>,
+}
+
+impl Live {
+    fn new(config: RpcServerConfig) -> Result<Self, rustls::Error> {
+        let tls = server_config(&config.key_pair, &config.clients)?;
+        Ok(Self { config, tls })
+    }
+}
+
+/// What all connections of a server share.
+struct Shared {
+    live: RwLock<Arc<Live>>,
+    bootstrap: Bootstrap,
+    counts: Arc<Counts>,
+    journal: Journal,
+    stop: CancellationToken,
+}
+
+impl Shared {
+    fn live(&self) -> Arc<Live> {
+        Arc::clone(&self.live.read())
+    }
+}
+
+/// A server that listens, and is not told to accept yet.
+pub(crate) struct BoundServer {
+    listener: tokio::net::TcpListener,
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    threads: LocalThreads,
+}
+
+/// Why there is no server.
+pub(crate) enum ServerError {
+    Bind(BindError),
+    Tls(rustls::Error),
+    Threads(std::io::Error),
+}
+
+/// Changes what a server that runs agrees to.
+#[derive(Clone)]
+pub(crate) struct ServerControl(Arc<Shared>);
+
+impl ServerControl {
+    /// New connections are under this config; those that are open live on until they are too old.
+    pub(crate) fn reconfigure(&self, config: RpcServerConfig) -> Result<(), rustls::Error> {
+        let live = Arc::new(Live::new(config)?);
+        *self.0.live.write() = live;
+        Ok(())
+    }
+}
+
+impl BoundServer {
+    /// Listens. Needs a tokio runtime.
+    pub(crate) fn bind(
+        config: RpcServerConfig,
+        bootstrap: Bootstrap,
+        counts: Arc<Counts>,
+        name: &str,
+        log: &Logger,
+    ) -> Result<Self, ServerError> {
+        let count = config.threads.map_or_else(default_threads, |threads| threads.get().into());
+        let (bind_address, port) = (config.bind_address, config.port);
+        let live = Live::new(config).map_err(ServerError::Tls)?;
+        let (listener, address) = listener::bind(bind_address, port).map_err(ServerError::Bind)?;
+        let threads = LocalThreads::start(name, count, log).map_err(ServerError::Threads)?;
+        let shared = Shared {
+            live: RwLock::new(Arc::new(live)),
+            bootstrap,
+            counts,
+            journal: Journal::new(log.clone()),
+            stop: CancellationToken::new(),
+        };
+        Ok(Self { listener, address, shared: Arc::new(shared), threads })
+    }
+
+    /// Where it listens, with the port that it got.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) fn control(&self) -> ServerControl {
+        ServerControl(Arc::clone(&self.shared))
+    }
+
+    /// Accepts until `dying`. Then calls that run may end within the drain limit, what is left is cancelled, and the threads end.
+    pub(crate) async fn serve(self, dying: CancellationToken) {
+        let Self { listener, shared, threads, .. } = self;
+        accept::accept(listener, &shared, &threads.spawner(), &dying).await;
+        shared.stop.cancel();
+        let limits = shared.live().config.limits;
+        // A connection has its own drain limit, and then a moment to tell its client.
+        threads.join(limits.drain + limits.stall.min(Duration::from_secs(1))).await;
+    }
+}
+
+fn default_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1))
+}

@@ -1,0 +1,208 @@
+//! One connection of a server, from the handshake to its end.
+
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use app_core::prelude::Duration;
+use capnp::capability;
+use capnp_rpc::RpcSystem;
+use capnp_rpc::rpc_twoparty_capnp::Side;
+use futures_util::FutureExt;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_util::sync::CancellationToken;
+
+use super::handshakes::Handshake;
+use super::{Live, Shared};
+use crate::connection::{Control, Network, not_executed};
+use crate::tls::witnessed;
+use crate::{Certificate, End, Limits, Peer, Refusal};
+
+/// What a connection that was told to close may take to tell its peer, beyond the limit of a stall.
+const CLOSING: Duration = Duration::from_secs(2);
+
+/// A handshake that is counted, until it is dropped.
+struct Connecting<'a>(&'a AtomicUsize);
+
+impl<'a> Connecting<'a> {
+    fn of(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Connecting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Serves a client that connected.
+pub(super) async fn run(
+    shared: Arc<Shared>,
+    socket: std::net::TcpStream,
+    from: SocketAddr,
+    handshake: Handshake,
+) {
+    let live = shared.live();
+    let connecting = Connecting::of(shared.counts.connecting());
+    let (result, shown) = shake_hands(&shared, &live, socket, &handshake).await;
+    drop((handshake, connecting));
+    let (stream, certificate) = match result {
+        Ok(established) => established,
+        Err((why, detail)) => {
+            shared.counts.refused(why);
+            shared.journal.refused(from, shown.as_ref(), why, &detail);
+            return;
+        }
+    };
+    let most = live.config.max_connections;
+    let Some(_active) = shared.counts.enter(most) else {
+        let why = Refusal::TooManyConnections;
+        shared.counts.refused(why);
+        shared.journal.refused(from, Some(&certificate), why, "as many connections are open as may be");
+        return turn_away(stream, &live.config.limits).await;
+    };
+    shared.counts.established();
+    shared.journal.established(from, &certificate);
+    let role = live.config.grants.role(&certificate.names);
+    let peer = Peer { address: from, certificate, role };
+    let Ok(bootstrap) = catch_unwind(AssertUnwindSafe(|| shared.bootstrap.make(&peer))) else {
+        shared.counts.ended(End::Panicked, 0);
+        return shared.journal.ended(from, &peer.certificate, End::Panicked, "the bootstrap panicked");
+    };
+    let limits = live.config.limits;
+    let age = live.config.max_connection_age;
+    // Old keys are not kept by connections that were made with them.
+    drop(live);
+    let control = Rc::new(Control::new(limits));
+    let (end, detail) = serve(stream, bootstrap, &control, age, &shared.stop).await;
+    shared.counts.ended(end, control.refusals());
+    shared.journal.ended(from, &peer.certificate, end, &detail);
+}
+
+type Established = (TlsStream<TcpStream>, Certificate);
+
+/// The TLS handshake, and the certificate that was shown in it.
+async fn shake_hands(
+    shared: &Shared,
+    live: &Live,
+    socket: std::net::TcpStream,
+    handshake: &Handshake,
+) -> (Result<Established, (Refusal, String)>, Option<Certificate>) {
+    let socket = match TcpStream::from_std(socket) {
+        Ok(socket) => socket,
+        Err(error) => return (Err((Refusal::Disconnected, error.to_string())), None),
+    };
+    let limit = live.config.limits.handshake;
+    let accepting = TlsAcceptor::from(Arc::clone(&live.tls)).accept(socket);
+    let (result, shown) = witnessed(async {
+        tokio::select! {
+            biased;
+            result = timeout(limit, accepting) => match result {
+                Ok(Ok(stream)) => Ok(stream),
+                Ok(Err(error)) => Err((Refusal::of(&error), error.to_string())),
+                Err(_) => Err((Refusal::HandshakeTimeout, format!("no handshake within {limit:?}"))),
+            },
+            () = handshake.displaced() => {
+                Err((Refusal::TooManyHandshakes, "too many others connect at the same time".to_owned()))
+            }
+            () = shared.stop.cancelled() => Err((Refusal::Stopping, "the server stops".to_owned())),
+        }
+    })
+    .await;
+    let result = result.and_then(|stream| {
+        let (_, session) = stream.get_ref();
+        let leaf = session.peer_certificates().and_then(|chain| chain.first());
+        let certificate = leaf.and_then(|leaf| Certificate::parse(leaf));
+        let unreadable = || (Refusal::BadCertificate, "its certificate can't be read".to_owned());
+        Ok((stream, certificate.ok_or_else(unreadable)?))
+    });
+    (result, shown)
+}
+
+/// Tells a client that it can't be served, and closes.
+async fn turn_away<S: AsyncRead + AsyncWrite + Unpin + 'static>(stream: S, limits: &Limits) {
+    let control = Rc::new(Control::new(*limits));
+    control.close(End::Stopping, not_executed("as many connections are open as may be"));
+    let network = Network::new(stream, Side::Server, control);
+    // Whatever comes of it: it is turned away.
+    let _ = timeout(CLOSING, RpcSystem::new(Box::new(network), None)).await;
+}
+
+/// Serves calls until the connection ends, and says why it did.
+pub(super) async fn serve<S>(
+    stream: S,
+    bootstrap: capability::Client,
+    control: &Rc<Control>,
+    age: Duration,
+    stop: &CancellationToken,
+) -> (End, String)
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let network = Network::new(stream, Side::Server, Rc::clone(control));
+    let mut rpc =
+        Box::pin(AssertUnwindSafe(RpcSystem::new(Box::new(network), Some(bootstrap))).catch_unwind());
+    let closing = async {
+        see_to_its_end(control, age, stop).await;
+        sleep(control.limits().stall.min(CLOSING)).await;
+    };
+    let result = tokio::select! {
+        biased;
+        result = &mut rpc => result,
+        () = pin!(closing) => Ok(Ok(())),
+    };
+    // Dropping what a handler left behind may panic as well.
+    let dropped = catch_unwind(AssertUnwindSafe(|| drop(rpc)));
+    match (result, dropped) {
+        (Err(_), _) | (_, Err(_)) => (End::Panicked, "a handler panicked".to_owned()),
+        (Ok(Ok(())), _) => {
+            let end = control.end().unwrap_or(End::PeerClosed);
+            (end, end.to_string())
+        }
+        (Ok(Err(error)), _) => (control.end().unwrap_or(End::Protocol), error.to_string()),
+    }
+}
+
+/// Waits until the connection has to end, and tells it to.
+async fn see_to_its_end(control: &Control, age: Duration, stop: &CancellationToken) {
+    let (end, reason) = tokio::select! {
+        biased;
+        () = stop.cancelled() => (End::Stopping, "the server stops"),
+        () = sleep(age) => (End::TooOld, "the connection is too old, make a new one"),
+        () = idle(control) => (End::Idle, "the connection was idle"),
+    };
+    control.refuse_calls(reason);
+    let drained = timeout(control.limits().drain, control.answered()).await.is_ok();
+    // What was not answered by now was not executed, if nothing runs; otherwise nobody knows.
+    control.close(
+        end,
+        if drained {
+            not_executed(reason)
+        } else {
+            capnp::Error::disconnected(format!("{reason}; the call was cancelled"))
+        },
+    );
+}
+
+/// Waits until nothing has happened on the connection for as long as may be.
+async fn idle(control: &Control) {
+    let limit = control.limits().idle;
+    loop {
+        let until = control.last_message() + limit;
+        sleep_until(until).await;
+        if control.running() > 0 || control.queued() > 0 {
+            sleep(limit).await;
+        } else if control.last_message() + limit <= Instant::now() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Threads for what can't leave the thread that it began on: capnp-rpc.
+//!
+//! Each is a runtime of its own, and is sent jobs, each of which becomes a task on it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::{io, thread};
+
+use app_core::prelude::{Duration, Logger, error};
+use futures_util::future::LocalBoxFuture;
+use tokio::runtime::Builder;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::{JoinSet, LocalSet};
+use tokio_util::sync::CancellationToken;
+
+/// Makes a task on the thread that it is sent to.
+type Job = Box<dyn FnOnce() -> LocalBoxFuture<'static, ()> + Send>;
+
+/// Jobs that wait for a thread to take them.
+const QUEUE: usize = 1024;
+
+/// Deep chains of calls that wait for one another are taken apart on the stack.
+const STACK_BYTES: usize = 8 * 1024 * 1024;
+
+/// What a thread whose tasks were dropped may take to end.
+const ABORT: Duration = Duration::from_millis(500);
+
+/// Named threads with a local runtime each.
+pub(crate) struct LocalThreads {
+    threads: Vec<LocalThread>,
+    stop: Stop,
+    log: Logger,
+}
+
+/// How threads are told to end.
+#[derive(Clone, Default)]
+struct Stop {
+    /// No more jobs are taken; those that are there run to their end.
+    close: CancellationToken,
+    /// All is dropped.
+    abort: CancellationToken,
+}
+
+struct LocalThread {
+    name: String,
+    jobs: mpsc::Sender<Job>,
+    /// Jobs that were sent and have not ended.
+    load: Arc<AtomicUsize>,
+    ended: oneshot::Receiver<()>,
+    handle: JoinHandle<()>,
+}
+
+/// Sends jobs to threads. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct LocalSpawner(Arc<[(mpsc::Sender<Job>, Arc<AtomicUsize>)]>);
+
+/// All threads are busy with taking jobs, or have ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Refused;
+
+impl LocalThreads {
+    /// Starts so many threads, called `{name}-{number}`.
+    pub(crate) fn start(name: &str, count: usize, log: &Logger) -> io::Result<Self> {
+        let stop = Stop::default();
+        let mut threads = Vec::with_capacity(count);
+        for number in 0..count {
+            threads.push(LocalThread::start(format!("{name}-{number}"), stop.clone(), log.clone())?);
+        }
+        Ok(Self { threads, stop, log: log.clone() })
+    }
+
+    pub(crate) fn spawner(&self) -> LocalSpawner {
+        let senders = self.threads.iter().map(|thread| (thread.jobs.clone(), Arc::clone(&thread.load)));
+        LocalSpawner(senders.collect())
+    }
+
+    /// Waits for all jobs, which must have been told to end, and for the threads. What has not ended by the deadline is dropped.
+    /// A thread that does not end then, because something blocks it, is given up.
+    pub(crate) async fn join(self, deadline: Duration) {
+        let Self { threads, stop, log } = self;
+        stop.close.cancel();
+        let until = tokio::time::Instant::now() + deadline;
+        let running =
+            threads.into_iter().map(|LocalThread { name, ended, handle, .. }| (name, ended, handle));
+        let mut running: Vec<_> = running.collect();
+        for (_, ended, _) in &mut running {
+            // Whoever ended by now, did; the others are told below.
+            let _ = tokio::time::timeout_at(until, ended).await;
+        }
+        stop.abort.cancel();
+        let until = tokio::time::Instant::now() + ABORT;
+        for (name, ended, handle) in running {
+            let ended = ended.is_terminated() || tokio::time::timeout_at(until, ended).await.is_ok();
+            if ended {
+                // It is past its last statement. Its jobs' panics were caught.
+                let _ = handle.join();
+            } else {
+                error!(log, "a thread does not end and is given up: something in it blocks"; "thread" => name);
+            }
+        }
+    }
+}
+
+impl LocalThread {
+    fn start(name: String, stop: Stop, log: Logger) -> io::Result<Self> {
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        let (end, ended) = oneshot::channel();
+        let load = Arc::new(AtomicUsize::new(0));
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let thread = thread::Builder::new().name(name.clone()).stack_size(STACK_BYTES);
+        let counted = Arc::clone(&load);
+        let handle = thread.spawn(move || {
+            let local = LocalSet::new();
+            local.block_on(&runtime, run(queue, stop, counted, log));
+            drop(local);
+            // A lookup of a name can't be stopped, and nobody waits for it.
+            runtime.shutdown_background();
+            drop(end);
+        })?;
+        Ok(Self { name, jobs, load, ended, handle })
+    }
+}
+
+impl LocalSpawner {
+    /// Sends a job to the thread with the fewest.
+    pub(crate) fn spawn<F, Fut>(&self, job: F) -> Result<(), Refused>
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + 'static,
+    {
+        // `Relaxed`: a guess is good enough, and nothing is read through it.
+        let (jobs, load) =
+            self.0.iter().min_by_key(|(_, load)| load.load(Ordering::Relaxed)).ok_or(Refused)?;
+        load.fetch_add(1, Ordering::Relaxed);
+        let job: Job = Box::new(move || Box::pin(job()));
+        jobs.try_send(job).map_err(|_| {
+            load.fetch_sub(1, Ordering::Relaxed);
+            Refused
+        })
+    }
+}
+
+/// Runs jobs until there can be no more, or it is to abort.
+async fn run(mut queue: mpsc::Receiver<Job>, stop: Stop, load: Arc<AtomicUsize>, log: Logger) {
+    let mut tasks = JoinSet::new();
+    let mut open = true;
+    while open || !tasks.is_empty() {
+        tokio::select! {
+            biased;
+            () = stop.abort.cancelled() => return,
+            () = stop.close.cancelled(), if !queue.is_closed() => queue.close(),
+            Some(ended) = tasks.join_next(), if !tasks.is_empty() => {
+                load.fetch_sub(1, Ordering::Relaxed);
+                if let Err(failure) = ended {
+                    error!(log, "a task of an RPC thread failed: {failure}");
+                }
+            }
+            job = queue.recv(), if open => match job {
+                Some(job) => drop(tasks.spawn_local(async move { job().await })),
+                None => open = false,
+            },
+        }
+    }
+}
