@@ -96,6 +96,16 @@ impl Histogram {
         }
     }
 
+    /// Adds what was observed elsewhere: how often for each bucket, of which there is one more than bounds, and the sum.
+    pub(crate) fn add_counts(&self, counts: &[u64], sum: f64) {
+        self.0.sums.add_shared(lane::current(), SUM, |words| {
+            for (bucket, count) in (BUCKETS..).zip(counts) {
+                words.add(bucket, *count);
+            }
+            words.add_f64(SUM, sum)
+        });
+    }
+
     #[inline]
     fn bucket(&self, value: f64) -> usize {
         let bounds = &*self.0.bounds;

@@ -1,4 +1,4 @@
-//! The platform's own metrics: of services, their configs, the log, the build, the metrics themselves.
+//! The platform's own metrics: of services, their command servers and configs, the log, the build, the metrics themselves.
 //!
 //! They belong to the application (service id 0, [`APP_SERVICE`](app_core::APP_SERVICE)), so their names are
 //! `op_0_{metric hex}`. They are counted elsewhere and read when scraped, so that nothing that is measured waits for it.
@@ -6,6 +6,7 @@
 //! tells stands in `docs/METRICS.md`, which is made from what is declared here.
 
 mod build_info;
+mod commands;
 mod configs;
 mod log;
 mod process;
@@ -15,6 +16,10 @@ mod tests;
 mod vectors;
 
 pub use build_info::BUILD_INFO;
+pub use commands::{
+    COMMAND_QUEUE_CAPACITY, COMMAND_QUEUE_DEPTH, COMMAND_RUN, COMMAND_WAIT, COMMANDS_PANICKED,
+    COMMANDS_REFUSED, COMMANDS_RUN,
+};
 pub use configs::{CONFIG_LOAD_TIME, CONFIG_REFUSED, CONFIG_RELOADS};
 pub use log::{LOG_RECORDS, LOG_RECORDS_DROPPED};
 pub use services::{
@@ -25,7 +30,7 @@ pub use vectors::SERIES_OVERFLOWED;
 
 use crate::registry::Snapshot;
 use crate::spec::Origin;
-use crate::{Counter, CounterVector, Gauge, GaugeVector, MetricDoc, MetricRegistry};
+use crate::{Counter, CounterVector, Gauge, GaugeVector, HistogramVector, MetricDoc, MetricRegistry};
 use app_core::prelude::*;
 use std::sync::Arc;
 
@@ -33,6 +38,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(crate) struct Platform {
     services: services::Services,
+    commands: commands::Commands,
     configs: configs::ConfigMetrics,
     log: log::LogMetrics,
     vectors: vectors::Vectors,
@@ -44,6 +50,7 @@ impl Platform {
         build_info::register(&declare)?;
         Ok(Self {
             services: services::Services::register(&declare)?,
+            commands: commands::Commands::register(&declare)?,
             configs: configs::ConfigMetrics::register(&declare)?,
             log: log::LogMetrics::register(&declare)?,
             vectors: vectors::Vectors::register(&declare)?,
@@ -53,6 +60,7 @@ impl Platform {
     /// Reads what is counted elsewhere. Gives the metrics to show, these among them.
     pub(crate) fn refresh(&self, app: &App, registry: &MetricRegistry) -> Arc<Snapshot> {
         self.services.show(app);
+        self.commands.show(app);
         self.configs.show(app);
         self.log.show(app);
         let snapshot = registry.snapshot();
@@ -72,6 +80,10 @@ impl Declare<'_> {
 
     fn counters(&self, doc: &MetricDoc) -> Result<CounterVector, Error> {
         self.0.register(doc.counter_vector_spec().max_series(usize::MAX), Origin::Platform)
+    }
+
+    fn histograms(&self, doc: &MetricDoc) -> Result<HistogramVector, Error> {
+        self.0.register(doc.histogram_vector_spec().max_series(usize::MAX), Origin::Platform)
     }
 
     fn gauge(&self, doc: &MetricDoc) -> Result<Gauge, Error> {

@@ -29,6 +29,15 @@ fn what_is_not_finite_is_ignored() {
 }
 
 #[test]
+fn what_was_observed_elsewhere_is_added_to_what_was_observed_here() {
+    let histogram = histogram();
+    histogram.observe(0.5);
+    histogram.add_counts(&[1, 2, 0, 4], 50.0);
+    let seen = histogram.snapshot();
+    assert_eq!((seen.counts, seen.sum), (vec![1, 3, 0, 4], 50.5));
+}
+
+#[test]
 fn a_scrape_ends_with_the_infinite_bucket() {
     let histogram = histogram();
     histogram.observe(100.0);
