@@ -14,6 +14,8 @@ pub struct Checked {
     pub problems: Vec<Error>,
     /// Services that have a well-framed config and no schema in this program: nothing here reads these files.
     pub unused: Vec<ServiceId>,
+    /// What is not refused, and should be looked at: that others may read the identities, or change the directory.
+    pub warnings: Vec<String>,
 }
 
 /// Checks every file of the directory whose name begins with `0x`, against the schemas that are linked.
@@ -24,7 +26,7 @@ pub fn check_all(dir: &ConfigDir) -> Checked {
 
 /// As [`check_all`]; the schemas are sorted by service.
 pub(crate) fn check_against(dir: &ConfigDir, schemas: &[ConfigSchema]) -> Checked {
-    let mut checked = Checked::default();
+    let mut checked = Checked { warnings: dir.warnings(), ..Checked::default() };
     for pair in schemas.windows(2) {
         if let [first, second] = pair
             && first.service() == second.service()

@@ -1,7 +1,9 @@
 //! The config directory: one file for each service, named `0x` and its id.
 
 use std::ffi::OsStr;
+use std::fs::Metadata;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use app_core::prelude::{App, Error, ServiceId};
@@ -9,6 +11,7 @@ use app_core::prelude::{App, Error, ServiceId};
 use crate::codec::{self, Message};
 use crate::fault::{Fault, Reason};
 use crate::file::{self, Kind};
+use crate::identities::Identities;
 use crate::sealing::Sealing;
 
 /// How the name of every config begins. Whatever else is in the directory is not looked at: Kubernetes, for one, puts
@@ -117,6 +120,23 @@ impl ConfigDir {
         let message =
             self.sealing.content(file).and_then(|plain| codec::decode(&plain).map_err(Reason::Content));
         message.map(Some).map_err(|reason| Fault::new(path, reason))
+    }
+
+    /// What should be said although nothing is refused for it.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let identities = self.sealing.identities().and_then(Identities::warning);
+        identities.into_iter().chain(self.changeable()).collect()
+    }
+
+    /// Whether everybody may put other files in the place of those that are there. With the sticky bit nobody may, and so
+    /// Kubernetes mounts secrets.
+    fn changeable(&self) -> Option<String> {
+        let mode = self.path.metadata().ok().filter(Metadata::is_dir)?.mode() & 0o7777;
+        let warning = || {
+            let path = self.path.display();
+            format!("the config directory {path} may be changed by everybody (mode {mode:04o}): chmod o-w")
+        };
+        (mode & 0o002 != 0 && mode & 0o1000 == 0).then(warning)
     }
 
     pub(crate) fn list(&self) -> Listing {

@@ -44,6 +44,8 @@ pub enum IdentityError {
         /// What is wrong with it.
         problem: KeyError,
     },
+    /// It begins with a byte order mark, which is no part of any identity.
+    ByteOrderMark,
     /// There is no identity in it.
     Empty,
 }
@@ -142,6 +144,9 @@ fn parse(content: &[u8]) -> Result<Vec<Identity>, IdentityError> {
     if sealed::is_sealed(content) {
         return Err(IdentityError::Sealed);
     }
+    if content.starts_with("\u{feff}".as_bytes()) {
+        return Err(IdentityError::ByteOrderMark);
+    }
     let mut keys = Vec::new();
     for (line, text) in (1..).zip(content.split(|&byte| byte == b'\n')) {
         let text = text.trim_ascii();
@@ -173,6 +178,9 @@ impl fmt::Display for IdentityError {
                  owner alone (mode 0400)",
             ),
             Self::Line { line, problem } => write!(f, "line {line} is no identity: {problem}"),
+            Self::ByteOrderMark => f.write_str(
+                "the file begins with a byte order mark, as some editors write it: save it as UTF-8 without one",
+            ),
             Self::Empty => f.write_str(
                 "there is no identity in the file: it needs a line that begins with AGE-SECRET-KEY-1, as age-keygen writes it",
             ),

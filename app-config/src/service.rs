@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::configured::Configured;
 use crate::dir::ConfigDir;
 use crate::fault::{Fault, Reason, label};
-use crate::identities::{DEFAULT_FILE, Identities};
+use crate::identities::DEFAULT_FILE;
 use crate::reload::{self, InUse, Values, Watched};
 
 /// Service id of the config service.
@@ -66,13 +66,10 @@ fn identities_file(app: &App) -> PathBuf {
 /// Reads every config before any service starts, so that all mistakes are reported at once.
 fn check_configs(app: &App) -> Vec<Error> {
     let (dir, fault) = ConfigDir::of(app);
-    if let Some(warning) = dir.sealing().identities().and_then(Identities::warning) {
-        warn!(app.logger(), "{warning}"; "event" => %CONFIG_LOADING_ERR);
-    }
-    if let Some(warning) = without_directory(&dir) {
-        warn!(app.logger(), "{warning}"; "event" => %CONFIG_LOADING_ERR);
-    }
     let checked = check_all(&dir);
+    for warning in without_directory(&dir).into_iter().chain(checked.warnings) {
+        warn!(app.logger(), "{warning}"; "event" => %CONFIG_LOADING_ERR);
+    }
     for service in checked.unused {
         warn!(app.logger(), "{} is not used: no service of this program has a config of that name", label(service);
             "event" => %CONFIG_LOADING_ERR, "config" => %service);

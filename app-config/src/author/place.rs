@@ -55,6 +55,8 @@ impl error::Error for PlaceError {
 
 /// Writes a file of mode 0400. Who looks at the path sees what was there before or all of `content`, also after a crash.
 ///
+/// Ended by force in between, it leaves a file `.<name>.<random>.new` of the same mode, which nothing reads.
+///
 /// Without [`Overwrite::Force`] the file system needs hard links, since nothing else makes a name only if it is free.
 ///
 /// # Errors

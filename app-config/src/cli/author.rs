@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::str::Utf8Error;
 
 use app_core::clap::{Arg, ArgAction, ArgMatches, Command};
 use app_core::write_output;
@@ -84,8 +85,7 @@ pub(super) fn seal(matches: &ArgMatches) -> Result<ExitCode, Refused> {
     let recipients = recipients(matches, identities.as_ref())?;
     let input = path(matches, "input");
     let text = json(input)?;
-    let text = std::str::from_utf8(&text)
-        .map_err(|error| Refused::config(format!("the JSON is not UTF-8: {error}")))?;
+    let text = std::str::from_utf8(&text).map_err(|error| Refused::config(not_utf8(&text, &error)))?;
     let beside =
         input.filter(|input| input.as_os_str() != DASH).and_then(Path::parent).unwrap_or(Path::new(""));
     let files =
@@ -98,6 +98,19 @@ pub(super) fn seal(matches: &ArgMatches) -> Result<ExitCode, Refused> {
         sealed(&plain, &recipients, identities.as_ref())?
     };
     write(matches, &schema, &content, recipients.len())
+}
+
+fn not_utf8(text: &[u8], error: &Utf8Error) -> String {
+    match text {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
+            "the JSON is UTF-16, as some editors write it: save it as UTF-8".to_owned()
+        }
+        _ => {
+            let before = text.get(..error.valid_up_to()).unwrap_or_default();
+            let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count();
+            format!("the JSON is not UTF-8: line {line} has bytes that are no text")
+        }
+    }
 }
 
 /// Whom to seal for; nobody only if that was asked for.

@@ -46,7 +46,8 @@ fn as_text(dir: &ConfigDir, checked: &Checked) -> String {
         .unused
         .iter()
         .map(|service| format!("warning: {} is used by no service here\n", label(*service)));
-    let text: String = problems.chain(unused).collect();
+    let warnings = checked.warnings.iter().map(|warning| format!("warning: {warning}\n"));
+    let text: String = problems.chain(unused).chain(warnings).collect();
     if checked.problems.is_empty() { format!("{text}ok: {}", dir.path().display()) } else { text }
 }
 
@@ -62,7 +63,10 @@ fn as_json(checked: &Checked) -> String {
     };
     let unused: Vec<_> = checked.unused.iter().map(|service| format!("{service:#x}")).collect();
     let problems: Vec<Value> = checked.problems.iter().map(problem).collect();
-    format!("{:#}", json!({ "ok": problems.is_empty(), "problems": problems, "unused": unused }))
+    format!(
+        "{:#}",
+        json!({ "ok": problems.is_empty(), "problems": problems, "unused": unused, "warnings": checked.warnings })
+    )
 }
 
 pub(super) fn diff_command() -> Command {

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 
 use super::*;
 
@@ -24,6 +24,22 @@ fn a_directory_that_does_not_exist_has_no_configs() {
     assert!(dir.service_ids().unwrap().is_empty());
     assert!(!dir.has(ServiceId::new(1)));
     assert!(dir.read(ServiceId::new(1)).unwrap().is_none());
+}
+
+#[test]
+fn a_directory_that_everybody_may_change_is_warned_of() {
+    let dir = tempfile::tempdir().unwrap();
+    let warnings = |mode| {
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(mode)).unwrap();
+        ConfigDir::new(dir.path()).warnings()
+    };
+    let expected = format!(
+        "the config directory {} may be changed by everybody (mode 0777): chmod o-w",
+        dir.path().display()
+    );
+    assert_eq!(warnings(0o777), [expected]);
+    assert!(warnings(0o1777).is_empty() && warnings(0o775).is_empty() && warnings(0o700).is_empty());
+    assert!(ConfigDir::new("/no/such/directory").warnings().is_empty());
 }
 
 #[test]

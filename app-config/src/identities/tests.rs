@@ -75,6 +75,13 @@ fn a_file_without_an_identity_is_refused() {
 }
 
 #[test]
+fn a_byte_order_mark_is_named() {
+    let expected =
+        "the file begins with a byte order mark, as some editors write it: save it as UTF-8 without one";
+    assert_eq!(refusal(format!("\u{feff}{SECRET}\n")), expected);
+}
+
+#[test]
 fn a_line_that_is_no_identity_is_named_by_its_number_and_not_shown() {
     assert_eq!(refusal(format!("{SECRET}\n\nhunter2\n")), "line 3 is no identity: it is no age key");
     assert_eq!(refusal(b"# \xff\n\xff\n"), "line 2 is no identity: it is no age key");

@@ -37,6 +37,10 @@ pub fn from_json(schema: StructSchema, json: &str, files: Option<&Path>) -> Resu
         problems.add(format_args!("is larger than {MAX_JSON_BYTES} bytes, the most that is read as JSON"));
         return Err(problems);
     }
+    if json.starts_with('\u{feff}') {
+        problems.add("begins with a byte order mark, as some editors write it: save it as UTF-8 without one");
+        return Err(problems);
+    }
     match tree::parse(json) {
         Ok(tree) => {
             let mut place = problems.root();

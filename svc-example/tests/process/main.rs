@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod config_commands;
 mod configs;
 mod files;
 mod flags;

@@ -73,6 +73,8 @@ fn what_is_no_json_is_refused_with_its_place() {
     assert_eq!(quota("{} {}"), ["is not JSON: trailing characters at line 1 column 4"]);
     assert_eq!(quota("{\"rules\": [01]}"), ["is not JSON: invalid number at line 1 column 13"]);
     assert_eq!(quota(r#"{"\ud800": 1}"#), ["is not JSON: a name is not Unicode at line 1 column 9"]);
+    let marked = ["begins with a byte order mark, as some editors write it: save it as UTF-8 without one"];
+    assert_eq!(quota("\u{feff}{}"), marked);
     let deep = "[".repeat(200);
     assert_eq!(quota(&deep), ["is not JSON: recursion limit exceeded at line 1 column 128"]);
 }
