@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use app_config::{Place, quoted};
 
+pub(crate) use self::client::host_and_port;
 pub use self::client::{ClientConfig, RpcClientConfig};
 pub use self::server::{EndpointConfig, RpcServerConfig};
 

@@ -1,5 +1,6 @@
 //! Cap'n Proto RPC over mutual TLS: endpoints of services.
 
+mod client;
 mod config;
 mod connection;
 mod endpoint;
@@ -13,6 +14,7 @@ mod server;
 mod threads;
 mod tls;
 
+pub use self::client::{CallError, CallFailure, InstanceState, InstanceStatus, RpcClient};
 pub use self::config::{ClientConfig, EndpointConfig, RpcClientConfig, RpcServerConfig};
 pub use self::connection::End;
 pub use self::endpoint::{Endpoint, EndpointStart};

@@ -8,6 +8,7 @@ use capnp::message::{Builder, HeapAllocator, Reader};
 use capnp_rpc::rpc_capnp::{exception, message};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::End;
 use super::meter::{Meter, Verdict};
@@ -25,6 +26,7 @@ pub(crate) struct Control {
     /// Told whenever a call was answered, or bytes were written.
     progress: Notify,
     end: Cell<Option<End>>,
+    closing: CancellationToken,
 }
 
 /// What the reading side is told.
@@ -54,6 +56,7 @@ impl Control {
             input: RefCell::new(input),
             progress: Notify::new(),
             end: Cell::new(None),
+            closing: CancellationToken::new(),
         }
     }
 
@@ -68,6 +71,7 @@ impl Control {
         let mut input = self.input.borrow_mut();
         input.close.get_or_insert(reason);
         input.wake();
+        self.closing.cancel();
     }
 
     /// Why the connection ends, if it was seen to; the first reason stays.
@@ -104,6 +108,16 @@ impl Control {
         self.outbox.borrow().progress()
     }
 
+    /// Whether so much waits to be written that more calls had better go elsewhere.
+    pub(crate) fn is_congested(&self) -> bool {
+        self.outbox.borrow().congested()
+    }
+
+    /// Waits until it was told to close. Cancel safe.
+    pub(crate) async fn closed(&self) {
+        self.closing.cancelled().await;
+    }
+
     /// When the last message came in.
     pub(crate) fn last_message(&self) -> Instant {
         self.input.borrow().last_message
@@ -124,9 +138,12 @@ impl Control {
     pub(super) fn admit(&self, reader: &Reader<Segments>, bytes: usize) -> capnp::Result<bool> {
         self.input.borrow_mut().last_message = Instant::now();
         let message: message::Reader<'_> = reader.get_root()?;
+        if let Ok(message::Abort(_)) = message.which() {
+            self.note(End::PeerClosed);
+        }
         let verdict = self.meter.borrow_mut().inbound(message, bytes, &self.limits)?;
-        if let Verdict::Refuse { question, reason } = verdict {
-            for answer in refusal::answer(question, reason, message)? {
+        if let Verdict::Refuse { question, reason, leave } = verdict {
+            for answer in refusal::answer(question, reason, leave, message)? {
                 self.outbox.borrow_mut().push(&answer.get_segments_for_output());
             }
         }

@@ -14,8 +14,8 @@ use crate::Limits;
 pub(super) enum Verdict {
     /// It goes on to capnp-rpc.
     Pass,
-    /// This question is answered here: it was not executed.
-    Refuse { question: u32, reason: &'static str },
+    /// This question is answered here: it was not executed. Whether the peer had better use another connection from now on.
+    Refuse { question: u32, reason: &'static str, leave: bool },
     /// It concerns a question that capnp-rpc has not seen.
     Swallow,
 }
@@ -128,7 +128,8 @@ impl Meter {
         }
         self.refused.insert(question);
         self.refusals += 1;
-        Ok(Verdict::Refuse { question, reason })
+        let leave = self.closed_to_calls.is_some();
+        Ok(Verdict::Refuse { question, reason, leave })
     }
 
     fn is_refused(&self, target: message_target::Reader<'_>) -> capnp::Result<bool> {

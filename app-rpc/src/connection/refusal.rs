@@ -18,10 +18,12 @@ pub(crate) fn not_executed(reason: &str) -> capnp::Error {
 pub(super) fn answer(
     question: u32,
     reason: &str,
+    leave: bool,
     refused: message::Reader<'_>,
 ) -> capnp::Result<Vec<Builder<HeapAllocator>>> {
-    let mut messages =
-        vec![failure(question, exception::Type::Overloaded, &format!("{NOT_EXECUTED}{reason}"))];
+    // As the error of a connection that ends, or as that of a server that has too much to do.
+    let kind = if leave { exception::Type::Disconnected } else { exception::Type::Overloaded };
+    let mut messages = vec![failure(question, kind, &format!("{NOT_EXECUTED}{reason}"))];
     if let Ok(message::Call(call)) = refused.which() {
         for capability in call?.get_params()?.get_cap_table()? {
             let id = match capability.which() {

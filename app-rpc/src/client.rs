@@ -1,0 +1,228 @@
+//! A client of an RPC server: from ordinary tasks, to however many instances there are.
+
+mod call;
+mod connection;
+mod error;
+mod pool;
+mod setup;
+mod status;
+
+use std::marker::PhantomData;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use app_core::prelude::*;
+use backon::{BackoffBuilder, ExponentialBuilder};
+use capnp::capability::FromClientHook;
+use futures_util::future::LocalBoxFuture;
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+pub use self::error::{CallError, CallFailure};
+use self::pool::Pool;
+use self::setup::Setup;
+pub use self::status::{InstanceState, InstanceStatus};
+use crate::RpcClientConfig;
+use crate::errors::RPC_CONFIG_UNUSABLE;
+use crate::threads::LocalThreads;
+
+/// Calls that wait for the client's thread to take them.
+const QUEUE: usize = 1024;
+
+/// The pauses between attempts at a call that was not executed.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+
+/// A call on its way to the client's thread.
+type Job = Box<dyn FnOnce(Rc<Pool>) -> LocalBoxFuture<'static, ()> + Send>;
+
+/// Calls the interface `C` of a server. Cheap to clone.
+///
+/// It connects to every instance of the server that it finds, keeps the connections, and makes them again when they break. A call
+/// goes to the instance with the fewest of ours; one that is known not to have been executed goes to another, until its deadline.
+pub struct RpcClient<C> {
+    inner: Arc<Inner>,
+    interface: PhantomData<fn() -> C>,
+}
+
+struct Inner {
+    jobs: mpsc::Sender<Job>,
+    setup: watch::Sender<Arc<Setup>>,
+    statuses: Arc<Mutex<Vec<InstanceStatus>>>,
+    service: Service,
+}
+
+impl<C: FromClientHook + 'static> RpcClient<C> {
+    /// Makes a client that belongs to `service`, and ends with it: calls that go on then may end within the drain limit. It connects
+    /// by itself; a server that is not there yet is waited for by the calls.
+    ///
+    /// # Errors
+    /// [`RPC_CONFIG_UNUSABLE`]: no TLS with this config, or no thread. `ServiceNotAlive`.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn start(service: &Service, config: RpcClientConfig) -> Result<Self, Error> {
+        let drain = config.limits.drain;
+        let unusable = |cause: app_errors::BoxError| {
+            let message = "RPC client: it can't be made";
+            RPC_CONFIG_UNUSABLE.error(service.id()).cause(cause).message(message).build()
+        };
+        let setup = Setup::new(config).map_err(|error| unusable(error.into()))?;
+        let (setup, setups) = watch::channel(Arc::new(setup));
+        let name = format!("rpc-client-{}", service.name());
+        let threads = LocalThreads::start(&name, 1, service.log()).map_err(|error| unusable(error.into()))?;
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        let statuses = Arc::<Mutex<Vec<InstanceStatus>>>::default();
+        let (stop, log, shown) = (CancellationToken::new(), service.log().clone(), Arc::clone(&statuses));
+        let stopped = stop.clone();
+        let spawned = threads.spawner().spawn(move || run(Pool::new(setups, shown, log), queue, stopped, drain));
+        spawned.map_err(|refused| unusable(format!("{refused:?}").into()))?;
+        let me = service.clone();
+        service.spawn("rpc client", async move {
+            me.dying().await;
+            stop.cancel();
+            threads.join(drain + Duration::from_secs(1)).await;
+        })?;
+        let inner = Inner { jobs, setup, statuses, service: service.clone() };
+        Ok(Self { inner: Arc::new(inner), interface: PhantomData })
+    }
+
+    /// Goes on with another config: connections are made anew, and the old ones left once their calls have ended.
+    ///
+    /// # Errors
+    /// [`RPC_CONFIG_UNUSABLE`]: no TLS with this config; the old one stays.
+    pub fn reconfigure(&self, config: RpcClientConfig) -> Result<(), Error> {
+        let setup = Setup::new(config).map_err(|error| {
+            let message = "RPC client: goes on with its old config";
+            RPC_CONFIG_UNUSABLE.error(self.inner.service.id()).cause(error).message(message).build()
+        })?;
+        self.inner.setup.send_replace(Arc::new(setup));
+        Ok(())
+    }
+
+    /// The instances of the server that it knows.
+    #[must_use]
+    pub fn instances(&self) -> Vec<InstanceStatus> {
+        self.inner.statuses.lock().clone()
+    }
+
+    /// Makes a call, within the time that the config gives to calls. See [`call_by`](Self::call_by).
+    ///
+    /// # Errors
+    /// As [`call_by`](Self::call_by).
+    pub async fn call<T, F, Fut>(&self, call: F) -> Result<T, CallError>
+    where
+        F: Fn(C) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<T, capnp::Error>> + 'static,
+        T: Send + 'static,
+    {
+        let time = self.inner.setup.borrow().config.call_timeout;
+        self.call_by(Instant::now() + time, call).await
+    }
+
+    /// Makes a call: `call` gets the server's interface, on the client's thread, sends requests and makes a value of what is
+    /// answered. It is called again, with another connection, when nothing of it was executed; so it should be one request, or
+    /// requests of which the first fails if any does.
+    ///
+    /// Dropping the future cancels the call; the server is told.
+    ///
+    /// # Errors
+    /// What is known of the call: see [`CallFailure`].
+    pub async fn call_by<T, F, Fut>(&self, deadline: Instant, call: F) -> Result<T, CallError>
+    where
+        F: Fn(C) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<T, capnp::Error>> + 'static,
+        T: Send + 'static,
+    {
+        let call = Arc::new(call);
+        let pauses = ExponentialBuilder::new().with_min_delay(FIRST_PAUSE).with_max_delay(LONGEST_PAUSE);
+        let mut pauses = pauses.without_max_times().with_jitter().build();
+        loop {
+            let failed = match self.attempt(deadline, Arc::clone(&call)).await {
+                Ok(answer) => return Ok(answer),
+                Err(failed) => failed,
+            };
+            let again = Instant::now() + pauses.next().unwrap_or(LONGEST_PAUSE);
+            if !failed.failure().is_safe_to_retry() || again >= deadline || !self.inner.service.alive() {
+                return Err(failed);
+            }
+            tokio::time::sleep_until(again).await;
+        }
+    }
+
+    async fn attempt<T, F, Fut>(&self, deadline: Instant, call: Arc<F>) -> Result<T, CallError>
+    where
+        F: Fn(C) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<T, capnp::Error>> + 'static,
+        T: Send + 'static,
+    {
+        let name = self.inner.setup.borrow().config.name;
+        let failed = |failure, reason: &str| Err(CallError::new(failure, name, reason));
+        let (mut answer, answered) = oneshot::channel();
+        let job: Job = Box::new(move |pool| {
+            Box::pin(async move {
+                let result = tokio::select! {
+                    biased;
+                    () = answer.closed() => return,
+                    result = call::attempt(&pool, name, &*call, deadline) => result,
+                };
+                // Who asked may be gone by now.
+                let _ = answer.send(result);
+            })
+        });
+        match timeout_at(deadline, self.inner.jobs.send(job)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return failed(CallFailure::NotSent, "the client has stopped"),
+            Err(_) => return failed(CallFailure::NotSent, "the client is busy"),
+        }
+        // The attempt has the same deadline, and knows more. If its thread is blocked, it is late.
+        match timeout_at(deadline + Duration::from_millis(100), answered).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => failed(CallFailure::MaybeExecuted, "the client has stopped, or the code of the call panicked"),
+            Err(_) => failed(CallFailure::MaybeExecuted, "the client's thread is blocked"),
+        }
+    }
+}
+
+impl<C> Clone for RpcClient<C> {
+    fn clone(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner), interface: PhantomData }
+    }
+}
+
+impl<C> std::fmt::Debug for RpcClient<C> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = self.inner.setup.borrow().config.name;
+        f.debug_struct("RpcClient").field("server", &name.to_string()).finish_non_exhaustive()
+    }
+}
+
+/// Runs calls until the client is to stop. Those that go on then may end within the drain limit.
+async fn run(pool: Rc<Pool>, mut queue: mpsc::Receiver<Job>, stop: CancellationToken, drain: Duration) {
+    let mut calls = JoinSet::new();
+    let keeping = Rc::clone(&pool);
+    let keeper = tokio::task::spawn_local(async move { keeping.run().await });
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            Some(_ended) = calls.join_next(), if !calls.is_empty() => {}
+            job = queue.recv() => match job {
+                Some(job) => drop(calls.spawn_local(job(Rc::clone(&pool)))),
+                // Nobody can call any more; the connections stay until the service ends, as the docs say.
+                None => {
+                    stop.cancelled().await;
+                    break;
+                }
+            },
+        }
+    }
+    queue.close();
+    let _ = timeout(drain, async { while calls.join_next().await.is_some() {} }).await;
+    calls.shutdown().await;
+    keeper.abort();
+    pool.close("the client stops");
+}

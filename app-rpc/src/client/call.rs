@@ -1,0 +1,69 @@
+//! One attempt at a call. It stays on its thread.
+
+use capnp::capability::FromClientHook;
+use tokio::time::{Instant, sleep_until};
+
+use super::connection::Connection;
+use super::pool::Pool;
+use super::{CallError, CallFailure};
+use crate::RpcName;
+use crate::connection::NOT_EXECUTED;
+
+/// What an error of the other side begins with.
+const REMOTE: &str = "remote exception: ";
+
+/// Makes the call once: on a connection that can be used, within its deadline.
+pub(super) async fn attempt<C, F, Fut, T>(
+    pool: &Pool,
+    name: RpcName,
+    call: &F,
+    deadline: Instant,
+) -> Result<T, CallError>
+where
+    C: FromClientHook,
+    F: Fn(C) -> Fut,
+    Fut: Future<Output = Result<T, capnp::Error>>,
+{
+    let connection = tokio::select! {
+        biased;
+        connection = pool.connection() => connection,
+        () = sleep_until(deadline) => {
+            return Err(CallError::new(CallFailure::NotSent, name, pool.why_not()));
+        }
+    };
+    let _calling = connection.begin_call();
+    let (appended_before, _) = connection.control.written();
+    // Whether anything that was appended since may have left.
+    let unsent = |connection: &Connection| connection.control.written().1 <= appended_before;
+    let failed = |failure, reason: &str| {
+        Err(CallError::new(failure, name, format!("{}: {reason}", connection.address)))
+    };
+    let lost = |reason: &str| {
+        failed(if unsent(&connection) { CallFailure::NotSent } else { CallFailure::MaybeExecuted }, reason)
+    };
+    let answer = call(C::new(connection.client.hook.add_ref()));
+    let error = tokio::select! {
+        biased;
+        answer = answer => match answer {
+            Ok(answer) => return Ok(answer),
+            Err(error) => error,
+        },
+        () = connection.over.cancelled() => return lost(&connection.why()),
+        () = sleep_until(deadline) => return lost("no answer by the deadline"),
+    };
+    let remote = error.extra.strip_prefix(REMOTE);
+    if let Some(reason) = remote.and_then(|reason| reason.strip_prefix(NOT_EXECUTED)) {
+        if error.kind == capnp::ErrorKind::Disconnected {
+            pool.replace(&connection);
+        }
+        return failed(CallFailure::Refused, reason);
+    }
+    if let Some(reason) = error.extra.strip_prefix(NOT_EXECUTED) {
+        return failed(CallFailure::NotSent, reason);
+    }
+    if connection.control.end().is_some() || connection.over.is_cancelled() {
+        return lost(remote.unwrap_or(&error.extra));
+    }
+    let reason = error.to_string();
+    failed(CallFailure::Failed, remote.filter(|remote| !remote.is_empty()).unwrap_or(&reason))
+}

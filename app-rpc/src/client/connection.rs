@@ -1,0 +1,162 @@
+//! One connection of a client: from connecting until it is over. It stays on its thread.
+
+use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use app_core::prelude::Duration;
+use capnp::capability::Client;
+use capnp_rpc::RpcSystem;
+use capnp_rpc::rpc_twoparty_capnp::Side;
+use futures_util::FutureExt;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_util::sync::CancellationToken;
+
+use super::setup::Setup;
+use crate::connection::{Control, Network};
+use crate::{End, Refusal};
+
+/// A server that can be called.
+pub(super) struct Connection {
+    pub(super) address: SocketAddr,
+    pub(super) client: Client,
+    pub(super) control: Rc<Control>,
+    /// Calls that go on.
+    calls: Cell<usize>,
+    /// Whether new calls should go elsewhere.
+    retired: Cell<bool>,
+    pub(super) over: CancellationToken,
+    why: RefCell<String>,
+}
+
+/// Why there is no connection.
+#[derive(Debug, Clone)]
+pub(super) struct ConnectError {
+    pub(super) refusal: Option<Refusal>,
+    pub(super) reason: String,
+}
+
+/// A call that goes on, until this is dropped.
+pub(super) struct Calling(Rc<Connection>);
+
+impl Drop for Calling {
+    fn drop(&mut self) {
+        self.0.calls.set(self.0.calls.get() - 1);
+    }
+}
+
+impl Connection {
+    /// Connects, shakes hands, and asks for what can be called: a server may refuse a client after the client thinks that it is
+    /// connected.
+    pub(super) async fn open(setup: &Setup, address: SocketAddr) -> Result<Rc<Self>, ConnectError> {
+        let limit = setup.config.connect_timeout;
+        timeout(limit, Self::connect(setup, address)).await.unwrap_or_else(|_| {
+            let reason = format!("{address}: no connection within {limit:?}");
+            Err(ConnectError { refusal: Some(Refusal::HandshakeTimeout), reason })
+        })
+    }
+
+    async fn connect(setup: &Setup, address: SocketAddr) -> Result<Rc<Self>, ConnectError> {
+        let failed = |refusal, reason: String| ConnectError { refusal, reason: format!("{address}: {reason}") };
+        let socket = TcpStream::connect(address).await.map_err(|error| failed(None, error.to_string()))?;
+        let _ = socket.set_nodelay(true);
+        let connecting = TlsConnector::from(Arc::clone(&setup.tls)).connect(setup.server.clone(), socket);
+        let stream =
+            connecting.await.map_err(|error| failed(Some(Refusal::of(&error)), error.to_string()))?;
+        let control = Rc::new(Control::new(setup.config.limits));
+        let network = Network::new(stream, Side::Client, Rc::clone(&control));
+        let mut rpc = RpcSystem::new(Box::new(network), None);
+        let client: Client = rpc.bootstrap(Side::Server);
+        let connection = Rc::new(Self {
+            address,
+            client,
+            control,
+            calls: Cell::new(0),
+            retired: Cell::new(false),
+            over: CancellationToken::new(),
+            why: RefCell::default(),
+        });
+        tokio::task::spawn_local(Rc::clone(&connection).drive(rpc));
+        let guard = Abandoned(Some(Rc::clone(&connection)));
+        connection.client.when_resolved().await.map_err(|error| failed(Some(Refusal::ByPeer), error.extra))?;
+        guard.keep();
+        Ok(connection)
+    }
+
+    /// Runs the connection until it is over.
+    async fn drive(self: Rc<Self>, rpc: RpcSystem<Side>) {
+        let mut rpc = Box::pin(AssertUnwindSafe(rpc).catch_unwind());
+        let ended = tokio::select! {
+            ended = &mut rpc => ended,
+            () = self.closing_takes_too_long() => Ok(Ok(())),
+        };
+        let why = match ended {
+            Ok(Ok(())) => "the connection was closed".to_owned(),
+            Ok(Err(error)) => error.extra,
+            Err(_) => "the connection failed: capnp-rpc panicked".to_owned(),
+        };
+        self.why.borrow_mut().push_str(&why);
+        self.retired.set(true);
+        self.over.cancel();
+    }
+
+    async fn closing_takes_too_long(&self) {
+        self.control.closed().await;
+        tokio::time::sleep(self.control.limits().stall.min(Duration::from_secs(2))).await;
+    }
+
+    /// Why it is over.
+    pub(super) fn why(&self) -> String {
+        self.why.borrow().clone()
+    }
+
+    /// Whether new calls may use it.
+    pub(super) fn usable(&self) -> bool {
+        !self.retired.get() && self.control.end().is_none() && !self.control.is_congested()
+    }
+
+    pub(super) fn calls(&self) -> usize {
+        self.calls.get()
+    }
+
+    pub(super) fn begin_call(self: &Rc<Self>) -> Calling {
+        self.calls.set(self.calls.get() + 1);
+        Calling(Rc::clone(self))
+    }
+
+    /// Sends new calls elsewhere.
+    pub(super) fn retire(&self) {
+        self.retired.set(true);
+    }
+
+    pub(super) fn is_retired(&self) -> bool {
+        self.retired.get()
+    }
+
+    /// Closes; calls that go on fail.
+    pub(super) fn close(&self, end: End, reason: &str) {
+        self.retire();
+        self.control.close(end, capnp::Error::disconnected(reason.to_owned()));
+    }
+}
+
+/// Closes a connection that nobody took.
+struct Abandoned(Option<Rc<Connection>>);
+
+impl Abandoned {
+    fn keep(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Abandoned {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0.take() {
+            connection.close(End::Stopping, "nobody waits for the connection any more");
+        }
+    }
+}
