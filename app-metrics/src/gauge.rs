@@ -3,24 +3,29 @@
 #[cfg(test)]
 mod tests;
 
+use crate::lane;
+use crate::level::Level;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A value that goes up and down: items held, bytes in use, a temperature.
 ///
-/// A cheap handle: clones change the same value, which lives as long as one of them or its registration.
-#[derive(Clone, Debug, Default)]
-pub struct Gauge(Arc<Cell>);
+/// A cheap handle: clones change the same value, which lives as long as one of them or its registration. Nothing here
+/// takes a lock. No addition is lost, whoever else adds; when threads that add get in each other's way, each is given a
+/// place of its own to add in. Additions are those of floats, which round: whole numbers below 2^53 are exact.
+#[derive(Clone, Debug)]
+pub struct Gauge(Arc<Level>);
 
-/// An `f64`, as its bits; all bits zero is `0.0`. `Relaxed` throughout: a gauge orders nothing but itself.
-#[derive(Debug, Default)]
-struct Cell(AtomicU64);
+impl Default for Gauge {
+    fn default() -> Self {
+        Self(Arc::new(Level::new()))
+    }
+}
 
 impl Gauge {
     /// Sets the value. NaN and the infinities are values that Prometheus knows, and are kept.
     #[inline]
     pub fn set(&self, value: f64) {
-        self.0.0.store(value.to_bits(), Ordering::Relaxed);
+        self.0.set(value);
     }
 
     /// Adds one.
@@ -36,16 +41,13 @@ impl Gauge {
     }
 
     /// Adds any amount, negative ones too.
-    #[inline]
     pub fn add(&self, amount: f64) {
-        let add = |bits| Some((f64::from_bits(bits) + amount).to_bits());
-        // The closure never gives `None`, so this can't fail.
-        let _ = self.0.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
+        self.0.add(lane::current(), amount);
     }
 
     /// The value now.
     #[must_use]
     pub fn get(&self) -> f64 {
-        f64::from_bits(self.0.0.load(Ordering::Relaxed))
+        self.0.get()
     }
 }

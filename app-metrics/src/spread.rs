@@ -16,25 +16,18 @@
 //!
 //! Accesses are `Relaxed`, since a sum orders nothing but itself; the stripes are published by their `OnceLock`.
 
+mod pressure;
 mod set;
 mod stripes;
 
 use crate::lane::{self, Lane};
-use crate::sync::{AtomicU8, AtomicU32, AtomicU64, OnceLock, Ordering, parallelism};
+use crate::sync::{AtomicU32, AtomicU64, OnceLock, Ordering};
+pub(crate) use pressure::Pressure;
 pub(crate) use set::{Owned, Shared};
-use stripes::Stripes;
+pub(crate) use stripes::Stripes;
 
 /// The owner of words that nobody wrote yet; no lane has this number.
 const UNOWNED: u32 = u32::MAX;
-
-/// What it adds to the pressure that a thread saw others adding meanwhile; that it saw none takes one away.
-///
-/// So stripes come when more than one addition in so many collides, and not for threads that meet now and then for a
-/// year.
-const COLLISION: u8 = 32;
-
-/// The pressure under which the sum grows.
-const TOO_MUCH: u8 = 4 * COLLISION;
 
 /// Several sums side by side, added to together: the buckets of a histogram and its sum.
 ///
@@ -44,12 +37,12 @@ pub(crate) struct Spread<W> {
     words: W,
     stripes: OnceLock<Box<Stripes>>,
     owner: AtomicU32,
-    pressure: AtomicU8,
+    pressure: Pressure,
 }
 
 impl<W: AsRef<[AtomicU64]>> Spread<W> {
     pub(crate) fn new(words: W) -> Self {
-        Self { words, stripes: OnceLock::new(), owner: AtomicU32::new(UNOWNED), pressure: AtomicU8::new(0) }
+        Self { words, stripes: OnceLock::new(), owner: AtomicU32::new(UNOWNED), pressure: Pressure::new() }
     }
 
     /// The words that only the calling thread writes to, if it has some here.
@@ -57,7 +50,7 @@ impl<W: AsRef<[AtomicU64]>> Spread<W> {
     pub(crate) fn owned(&self) -> Option<Owned<'_>> {
         let lane = lane::at_hand();
         match self.stripes.get() {
-            Some(stripes) => stripes.owned(lane),
+            Some(stripes) => stripes.owned(lane).map(Owned),
             None if self.owner.load(Ordering::Relaxed) == lane.number() => Some(Owned(self.own())),
             None => None,
         }
@@ -66,7 +59,7 @@ impl<W: AsRef<[AtomicU64]>> Spread<W> {
     /// For a thread that has this lane, and had no words of its own: gives it some if it is the first thread that adds.
     pub(crate) fn claimed(&self, lane: Lane) -> Option<Owned<'_>> {
         match self.stripes.get() {
-            Some(stripes) => stripes.owned(lane),
+            Some(stripes) => stripes.owned(lane).map(Owned),
             None if self.is_owned_by(lane) => Some(Owned(self.own())),
             None => None,
         }
@@ -83,7 +76,9 @@ impl<W: AsRef<[AtomicU64]>> Spread<W> {
         let word = self.own().get(probe);
         let before = word.map(|word| word.load(Ordering::Relaxed));
         let alone = add(Shared(self.shared()));
-        self.feel(alone && before == word.map(|word| word.load(Ordering::Relaxed)));
+        if self.pressure.note(alone && before == word.map(|word| word.load(Ordering::Relaxed))) {
+            self.grow();
+        }
     }
 
     /// Whether the thread with this lane is the owner; the first that asks is.
@@ -96,25 +91,11 @@ impl<W: AsRef<[AtomicU64]>> Spread<W> {
         claim.is_ok()
     }
 
-    /// Notes whether somebody else added meanwhile. Threads that note at the same time may lose a note.
-    fn feel(&self, alone: bool) {
-        let pressure = self.pressure.load(Ordering::Relaxed);
-        if !alone {
-            let pressure = pressure.saturating_add(COLLISION);
-            self.pressure.store(pressure, Ordering::Relaxed);
-            if pressure >= TOO_MUCH {
-                self.grow();
-            }
-        } else if pressure > 0 {
-            self.pressure.store(pressure - 1, Ordering::Relaxed);
-        }
-    }
-
     /// Gives every thread its own stripe from now on.
     #[cold]
     pub(crate) fn grow(&self) {
         let sums = self.words.as_ref().len() / 2;
-        self.stripes.get_or_init(|| Box::new(Stripes::new(sums, (2 * parallelism()).clamp(4, 64))));
+        self.stripes.get_or_init(|| Box::new(Stripes::new(sums)));
     }
 
     /// Whether each thread has its own stripe.

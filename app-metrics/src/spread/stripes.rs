@@ -1,8 +1,8 @@
 //! Sets of words for many threads, no two of them in one cache line.
 
-use super::{Owned, Shared};
+use super::Shared;
 use crate::lane::Lane;
-use crate::sync::AtomicU64;
+use crate::sync::{AtomicU64, parallelism};
 
 /// Words that are left unused between the stripes, and around them, where other people's memory is: 128 bytes, since
 /// processors fetch lines of 64 in pairs.
@@ -11,23 +11,31 @@ const GAP: usize = 16;
 /// One stripe for each of the first lanes, which own the first half of theirs. The second half is shared by the threads
 /// beyond: at any time most of them do something else.
 #[derive(Debug)]
-pub(super) struct Stripes {
+pub(crate) struct Stripes {
     words: Box<[AtomicU64]>,
     sums: usize,
     count: usize,
 }
 
 impl Stripes {
-    pub(super) fn new(sums: usize, count: usize) -> Self {
+    /// Stripes for so many sums, all zero: for twice as many threads as run at once, since those with small lanes may be
+    /// idle.
+    pub(crate) fn new(sums: usize) -> Self {
+        let count = (2 * parallelism()).clamp(4, 64);
         let words = (0..GAP + count * (2 * sums + GAP)).map(|_| AtomicU64::new(0)).collect();
         Self { words, sums, count }
     }
 
     /// The words that only the thread with this lane writes to, if there are any.
     #[inline]
-    pub(super) fn owned(&self, lane: Lane) -> Option<Owned<'_>> {
+    pub(crate) fn owned(&self, lane: Lane) -> Option<&[AtomicU64]> {
         let index = lane.index().filter(|index| *index < self.count)?;
-        Some(Owned(self.half(2 * index)))
+        Some(self.half(2 * index))
+    }
+
+    /// The words that some thread owns, by owner.
+    pub(crate) fn all_owned(&self) -> impl Iterator<Item = &[AtomicU64]> {
+        (0..self.count).map(|index| self.half(2 * index))
     }
 
     /// Words for a thread with a lane beyond.
