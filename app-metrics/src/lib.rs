@@ -43,6 +43,7 @@ mod gauge;
 mod histogram;
 mod http;
 mod lane;
+mod level;
 mod metrics;
 pub mod platform;
 mod registry;
