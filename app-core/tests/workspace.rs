@@ -86,6 +86,7 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("peak_alloc", &[], "benchmarks"),
     ("proptest", &[], "tests"),
     ("saphyr", &[], "tests of what is deployed"),
+    ("saphyr", &[], "tests of what is deployed"),
     ("tracing", &[], "tests of the bridge"),
 ];
 

@@ -7,6 +7,7 @@
 
 mod config_commands;
 mod configs;
+mod deploy;
 mod files;
 mod flags;
 mod foreign_configs;
