@@ -3,9 +3,13 @@
 use std::fs::{self, File, OpenOptions};
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::{error, fmt, process};
+
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
+use nix::unistd::linkat;
 
 /// Only the owner reads, and nobody writes: a config is replaced, never changed.
 const MODE: u32 = 0o400;
@@ -55,7 +59,8 @@ impl error::Error for PlaceError {
 
 /// Writes a file of mode 0400. Who looks at the path sees what was there before or all of `content`, also after a crash.
 ///
-/// Ended by force in between, it leaves a file `.<name>.<random>.new` of the same mode, which nothing reads.
+/// Whoever is interrupted leaves nothing behind: the file gets a name only when it is whole. Where the file system has no
+/// files without a name, it is called `.<name>.<random>.new` before, which nothing reads.
 ///
 /// Without [`Overwrite::Force`] the file system needs hard links, since nothing else makes a name only if it is free.
 ///
@@ -74,10 +79,16 @@ pub fn place_file(path: &Path, content: &[u8], overwrite: Overwrite) -> Result<(
     let failed = |error| PlaceError::Write(path.to_owned(), error);
     let unique = RandomState::new().hash_one(process::id());
     let beside = Beside(folder.join(format!(".{}.{unique:016x}.new", name.to_string_lossy())));
-    beside.write(content).map_err(failed)?;
-    let named = match overwrite {
-        Overwrite::Force => fs::rename(&beside.0, path),
-        Overwrite::Never => fs::hard_link(&beside.0, path),
+    let named = match (nameless(folder, content).map_err(failed)?, overwrite) {
+        (Some(file), Overwrite::Never) => link(&file, path),
+        (Some(file), Overwrite::Force) => link(&file, &beside.0).and_then(|()| fs::rename(&beside.0, path)),
+        (None, _) => {
+            beside.write(content).map_err(failed)?;
+            match overwrite {
+                Overwrite::Never => fs::hard_link(&beside.0, path),
+                Overwrite::Force => fs::rename(&beside.0, path),
+            }
+        }
     };
     match named {
         Ok(()) => File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed),
@@ -86,6 +97,28 @@ pub fn place_file(path: &Path, content: &[u8], overwrite: Overwrite) -> Result<(
         }
         Err(error) => Err(PlaceError::Rename(path.to_owned(), error)),
     }
+}
+
+/// A file that is gone when it is closed, unless it gets a name; `None` if the file system has no such files, or none can be
+/// made here.
+fn nameless(folder: &Path, content: &[u8]) -> io::Result<Option<File>> {
+    let flags = OFlag::O_TMPFILE.bits();
+    let file = OpenOptions::new().write(true).mode(MODE).custom_flags(flags).open(folder);
+    // The name that it gets is made by way of /proc.
+    let Some(mut file) = file.ok().filter(|file| by_descriptor(file).exists()) else { return Ok(None) };
+    file.write_all(content)?;
+    file.sync_all()?;
+    Ok(Some(file))
+}
+
+/// Gives the file a name, if it is free.
+fn link(file: &File, path: &Path) -> io::Result<()> {
+    let follow = AtFlags::AT_SYMLINK_FOLLOW;
+    Ok(linkat(AT_FDCWD, &by_descriptor(file), AT_FDCWD, path, follow)?)
+}
+
+fn by_descriptor(file: &File) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
 }
 
 /// A file beside the place that it is for; gone when this is dropped.
