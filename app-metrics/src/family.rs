@@ -108,6 +108,8 @@ pub(crate) trait Spec: Clone + PartialEq + Sized {
 
     fn shape(&self) -> Shape<'_>;
     fn spec_mut(&mut self) -> &mut MetricSpec;
+    /// Of vectors: how many series, if the spec says.
+    fn max_series_mut(&mut self) -> Option<&mut Option<usize>>;
     /// The metric of a spec without problems; `cap` is for vectors whose spec says none.
     fn build(&self, cap: usize) -> Self::Metric;
     fn wrap(registered: Registered<Self, Self::Metric>) -> Instrument;
@@ -131,6 +133,10 @@ macro_rules! simple {
 
             fn spec_mut(&mut self) -> &mut MetricSpec {
                 &mut self.spec
+            }
+
+            fn max_series_mut(&mut self) -> Option<&mut Option<usize>> {
+                None
             }
 
             fn build(&self, _: usize) -> $kind {
@@ -166,6 +172,10 @@ macro_rules! vector {
 
             fn spec_mut(&mut self) -> &mut MetricSpec {
                 &mut self.vector.spec
+            }
+
+            fn max_series_mut(&mut self) -> Option<&mut Option<usize>> {
+                Some(&mut self.vector.max_series)
             }
 
             fn build(&self, cap: usize) -> $kind {

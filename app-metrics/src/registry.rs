@@ -87,7 +87,7 @@ impl MetricRegistry {
         let mut families = self.families.write();
         if let Some(family) = families.by_key.get(&key) {
             return match S::unwrap(&family.instrument) {
-                Some(registered) if *registered.spec() == spec => Ok(registered.metric().clone()),
+                Some(registered) if same(registered.spec(), &spec) => Ok(registered.metric().clone()),
                 _ => Err(conflict(&family.instrument, &spec.shape())),
             };
         }
@@ -165,6 +165,18 @@ impl fmt::Debug for MetricRegistry {
             .field("metrics", &self.families.read().by_key.len())
             .finish_non_exhaustive()
     }
+}
+
+/// Whether what is asked for is what is registered. A vector that does not say how many series it may have is content with
+/// what is registered: so a config that declares it can say.
+fn same<S: Spec>(registered: &S, wanted: &S) -> bool {
+    let mut registered = registered.clone();
+    if wanted.clone().max_series_mut().is_some_and(|wanted| wanted.is_none())
+        && let Some(limit) = registered.max_series_mut()
+    {
+        *limit = None;
+    }
+    registered == *wanted
 }
 
 /// The spec with its help trimmed, or an error that names the metric and every broken rule.

@@ -69,6 +69,10 @@ struct CounterVectorMetricSpec @0xdb34d9fcc1dffa24 {
   # Names of the labels, in the order in which code gives their values. No default. Bounds: at least one; letters, digits and "_", no
   # digit first, no "__" first, none twice, and not domain, app, svc, release or instance, which every metric has.
   # Example: ["outcome"]
+
+  maxSeries @2 :UInt32;
+  # How many combinations of label values this vector keeps, in series; also for the code that registers it and does not say how many.
+  # Default: 0, which means maxSeriesPerVector. Bounds: none.
 }
 
 struct GaugeMetricSpec @0xeebf043f542943d3 {
@@ -94,6 +98,10 @@ struct GaugeVectorMetricSpec @0xa2274ad761e6a999 {
   labelNames @1 :List(Text);
   # Names of the labels, in the order in which code gives their values. No default. Bounds: those of a counter vector's label names.
   # Example: ["outcome"]
+
+  maxSeries @2 :UInt32;
+  # How many combinations of label values this vector keeps, in series; also for the code that registers it and does not say how many.
+  # Default: 0, which means maxSeriesPerVector. Bounds: none.
 }
 
 struct HistogramMetricSpec @0x8e79552fdf96a8a7 {
@@ -123,4 +131,8 @@ struct HistogramVectorMetricSpec @0x8527f1eb82ceeb98 {
   labelNames @1 :List(Text);
   # Names of the labels, in the order in which code gives their values. No default. Bounds: those of a counter vector's label names,
   # and not "le", which is the histogram's own. Example: ["outcome"]
+
+  maxSeries @2 :UInt32;
+  # How many combinations of label values this vector keeps, in series; also for the code that registers it and does not say how many.
+  # Default: 0, which means maxSeriesPerVector. Bounds: none.
 }

@@ -67,6 +67,7 @@ fn the_specs_of_the_six_kinds_keep_the_wire() {
         [(0, "serviceId", "UInt64", ""), (1, "metricId", "UInt64", ""), (2, "help", "Text", "")];
     const HISTOGRAM: [Row; 4] = [SCALAR[0], SCALAR[1], SCALAR[2], (3, "buckets", "List(Float64)", "")];
     const LABELS: Row = (1, "labelNames", "List(Text)", "");
+    const MAX_SERIES: Row = (2, "maxSeries", "UInt32", "");
     use metrics_capnp::{
         counter_metric_spec, counter_vector_metric_spec, gauge_metric_spec, gauge_vector_metric_spec,
         histogram_metric_spec, histogram_vector_metric_spec,
@@ -77,17 +78,17 @@ fn the_specs_of_the_six_kinds_keep_the_wire() {
     check::<counter_vector_metric_spec::Owned>(
         0xdb34_d9fc_c1df_fa24,
         "CounterVectorMetricSpec",
-        &[(0, "metricSpec", "CounterMetricSpec", ""), LABELS],
+        &[(0, "metricSpec", "CounterMetricSpec", ""), LABELS, MAX_SERIES],
     );
     check::<gauge_vector_metric_spec::Owned>(
         0xa227_4ad7_61e6_a999,
         "GaugeVectorMetricSpec",
-        &[(0, "metricSpec", "GaugeMetricSpec", ""), LABELS],
+        &[(0, "metricSpec", "GaugeMetricSpec", ""), LABELS, MAX_SERIES],
     );
     check::<histogram_vector_metric_spec::Owned>(
         0x8527_f1eb_82ce_eb98,
         "HistogramVectorMetricSpec",
-        &[(0, "metricSpec", "HistogramMetricSpec", ""), LABELS],
+        &[(0, "metricSpec", "HistogramMetricSpec", ""), LABELS, MAX_SERIES],
     );
 }
 

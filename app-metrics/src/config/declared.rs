@@ -110,9 +110,10 @@ fn read_spec(
     Some(MetricSpec::new(ServiceId::new(service), MetricId::new(metric), help))
 }
 
-fn read_labels(
+fn read_vector(
     spec: MetricSpec,
     labels: capnp::Result<text_list::Reader<'_>>,
+    max_series: u32,
     place: &mut Place<'_>,
 ) -> Option<MetricVectorSpec> {
     let mut place = place.field("labelNames");
@@ -120,7 +121,8 @@ fn read_labels(
     for (index, label) in place.value(labels)?.iter().enumerate() {
         names.push(place.index(index).text(label)?);
     }
-    Some(MetricVectorSpec::new(spec, names))
+    let max_series = (max_series > 0).then(|| usize::try_from(max_series).unwrap_or(usize::MAX));
+    Some(MetricVectorSpec { max_series, ..MetricVectorSpec::new(spec, names) })
 }
 
 fn read_buckets(
@@ -170,15 +172,18 @@ declared!(HistogramSpec, histogram_metric_spec, |reader, place| Some(Self {
 declared!(CounterVectorSpec, counter_vector_metric_spec, |reader, place| {
     let metric = place.field("metricSpec").value(reader.get_metric_spec())?;
     let CounterSpec { spec } = Declared::read(&metric, &mut place.field("metricSpec"))?;
-    Some(Self { vector: read_labels(spec, reader.get_label_names(), place)? })
+    Some(Self { vector: read_vector(spec, reader.get_label_names(), reader.get_max_series(), place)? })
 });
 declared!(GaugeVectorSpec, gauge_vector_metric_spec, |reader, place| {
     let metric = place.field("metricSpec").value(reader.get_metric_spec())?;
     let GaugeSpec { spec } = Declared::read(&metric, &mut place.field("metricSpec"))?;
-    Some(Self { vector: read_labels(spec, reader.get_label_names(), place)? })
+    Some(Self { vector: read_vector(spec, reader.get_label_names(), reader.get_max_series(), place)? })
 });
 declared!(HistogramVectorSpec, histogram_vector_metric_spec, |reader, place| {
     let metric = place.field("metricSpec").value(reader.get_metric_spec())?;
     let HistogramSpec { spec, buckets } = Declared::read(&metric, &mut place.field("metricSpec"))?;
-    Some(Self { vector: read_labels(spec, reader.get_label_names(), place)?, buckets })
+    Some(Self {
+        vector: read_vector(spec, reader.get_label_names(), reader.get_max_series(), place)?,
+        buckets,
+    })
 });

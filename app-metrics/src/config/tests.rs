@@ -70,6 +70,7 @@ fn metrics_of_every_kind_are_read() {
         gauge.set_service_id(0xa);
         gauge.set_metric_id(4);
         gauge.set_help("How much.");
+        gauges.set_max_series(7);
         gauges.init_label_names(1).set(0, "le");
         let mut histogram = metrics.reborrow().init_histogram_specs(1).get(0);
         histogram.set_service_id(0xa);
@@ -84,6 +85,7 @@ fn metrics_of_every_kind_are_read() {
     assert_eq!(metrics.counter_vectors, [vector]);
     assert_eq!(metrics.gauges[0].spec.metric, MetricId::new(3));
     assert_eq!(metrics.gauge_vectors[0].vector.labels, ["le"]);
+    assert_eq!(metrics.gauge_vectors[0].vector.max_series, Some(7));
     assert_eq!(metrics.histograms[0].buckets, [0.5]);
     let vector = HistogramVectorSpec::new(SERVICE, MetricId::new(6), "How long.", ["rule"], [0.5, 1.0]);
     assert_eq!(metrics.histogram_vectors, [vector]);

@@ -84,6 +84,20 @@ fn an_equal_spec_gives_the_same_metric() {
 }
 
 #[test]
+fn a_vector_that_does_not_say_how_many_series_gets_what_is_registered() {
+    let registry = registry();
+    let declared = GaugeVectorSpec::new(A, id(1), "Help.", ["l"]).max_series(2);
+    registry.register(declared.clone(), Origin::Service).unwrap();
+    let vector = registry.register(GaugeVectorSpec::new(A, id(1), "Help.", ["l"]), Origin::Service).unwrap();
+    ["a", "b", "c"].iter().for_each(|value| vector.with([value]).unwrap().inc());
+    assert_eq!((vector.series_count(), vector.overflowed()), (2, 1));
+    registry.register(declared.clone(), Origin::Service).unwrap();
+    assert!(
+        registry.register(declared.max_series(3), Origin::Service).unwrap_err().is(&METRIC_SPEC_CONFLICT)
+    );
+}
+
+#[test]
 fn another_spec_under_the_same_name_is_refused_and_says_what_differs() {
     let registry = with_one_of_each().unwrap();
     let error = registry.register(GaugeSpec::new(A, id(1), "Other."), Origin::Service).unwrap_err();
