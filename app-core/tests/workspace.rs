@@ -85,6 +85,7 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("criterion", &[], "benchmarks"),
     ("peak_alloc", &[], "benchmarks"),
     ("proptest", &[], "tests"),
+    ("shuttle", &[], "tests"),
     ("saphyr", &[], "tests of what is deployed"),
     ("saphyr", &[], "tests of what is deployed"),
     ("tracing", &[], "tests of the bridge"),

@@ -26,7 +26,10 @@ ids! {
     pub HEALTHCHECK_TRANSITIONS_METRIC_ID: MetricId = 0xa4d3_e5b1_4855_2176, "healthcheck_transitions";
 }
 
-const LABELS: &[(&str, &str)] = &[(HEALTHCHECK_METRIC_LABEL, "id of the health check, in hexadecimal")];
+const LABELS: &[(&str, &str)] = &[(
+    HEALTHCHECK_METRIC_LABEL,
+    "id of the check, in hexadecimal; `/healthz` has its name and what it is about",
+)];
 
 const FAILURES_IN_A_ROW: MetricDoc = MetricDoc::gauge_vector(
     HEALTHCHECK_SERVICE_ID,
@@ -36,7 +39,11 @@ const FAILURES_IN_A_ROW: MetricDoc = MetricDoc::gauge_vector(
 )
 .unit("failures in a row")
 .meaning("As it was found; thresholds, by which a check counts as failing, have no part in it.")
-.queries(&[("Checks that fail", "METRIC > 0"), ("Checks that have not run", "METRIC < 0")]);
+.queries(&[
+    ("Checks that fail", "METRIC > 0"),
+    ("Checks that failed at some time of the last hour", "max_over_time(METRIC[1h]) > 0"),
+    ("Checks that have not run", "METRIC < 0"),
+]);
 
 const DURATION: MetricDoc = MetricDoc::gauge_vector(
     HEALTHCHECK_SERVICE_ID,

@@ -290,7 +290,8 @@ impl<S: Subject> Timetable<S> {
     /// Forgets all checks, and cancels their runs.
     pub(crate) fn close(&mut self, now: At, orders: &mut Vec<Order<S>>) {
         self.halt();
-        let ids: Vec<_> = self.slots.keys().copied().collect();
+        // In an order that does not depend on chance, for tests that are to be repeated.
+        let ids: BTreeSet<_> = self.slots.keys().copied().collect();
         for id in ids {
             self.remove(id, now, orders);
         }

@@ -4,6 +4,7 @@ use std::{cell::Cell, rc::Rc};
 
 use super::*;
 
+mod at_once;
 mod simulated_hour;
 
 const SECOND: Duration = Duration::from_secs(1);
