@@ -16,6 +16,9 @@ use crate::{
 };
 use app_ids::{MetricId, ServiceId};
 
+/// What the names of counters end in, in OpenMetrics.
+const TOTAL: &str = "_total";
+
 /// Where a query of a [`MetricDoc`] has the name of the metric: `rate(METRIC[5m])`, `METRIC_bucket`.
 pub const METRIC_PLACEHOLDER: &str = "METRIC";
 
@@ -164,13 +167,22 @@ impl MetricDoc {
         self.kind
     }
 
-    /// The name that Prometheus knows it by.
+    /// Its name in the text format 0.0.4, and without what OpenMetrics adds to those of counters.
     #[must_use]
     pub fn prometheus_name(&self) -> String {
         match self.name {
             Name::Id(metric) => metric.prometheus_name(self.service),
             Name::Given(name) => name.to_owned(),
         }
+    }
+
+    /// The name of its samples in Prometheus, which prefers OpenMetrics, where counters end in `_total`. A histogram's end
+    /// in `_bucket`, `_sum` and `_count`.
+    #[must_use]
+    pub fn series_name(&self) -> String {
+        let name = self.prometheus_name();
+        let counter = matches!(self.kind, Kind::Counter | Kind::CounterVector);
+        if counter && !name.ends_with(TOTAL) { name + TOTAL } else { name }
     }
 
     /// The name for people: that of its id, if one is recorded.
@@ -201,7 +213,7 @@ impl MetricDoc {
 
     /// What it answers, and the query as Prometheus takes it.
     pub fn example_queries(&self) -> impl Iterator<Item = (&'static str, String)> {
-        let name = self.prometheus_name();
+        let name = self.series_name();
         self.queries.iter().map(move |(what, query)| (*what, query.replace(METRIC_PLACEHOLDER, &name)))
     }
 

@@ -38,8 +38,9 @@ fn write_page(page: &mut String, docs: &[&MetricDoc]) -> fmt::Result {
         page,
         "Every sample has the labels {}, ids in hexadecimal; `svc` is the\n\
          service whose metric it is. The labels told below come on top. Prometheus keeps `instance` for the target, and\n\
-         renames ours to `exported_instance`. A counter is named as here in Prometheus' text format, and ends in `_total`\n\
-         in OpenMetrics. A histogram has `_bucket`, `_sum` and `_count`.",
+         renames ours to `exported_instance`. Names are as in Prometheus, which asks for OpenMetrics: there the name of a\n\
+         counter ends in `_total`. A histogram has `_bucket`, `_sum` and `_count`.\n\n\
+         What asks for the text format 0.0.4, such as `curl`, gets counters without the `_total`.",
         labels.join(", ")
     )?;
     for metrics in docs.chunk_by(|one, other| one.service == other.service) {
@@ -48,7 +49,7 @@ fn write_page(page: &mut String, docs: &[&MetricDoc]) -> fmt::Result {
         writeln!(page, "\n## {title}\n")?;
         writeln!(page, "| metric | name in Prometheus | kind | unit |\n|---|---|---|---|")?;
         for doc in metrics {
-            let (name, prometheus) = (doc.name(), doc.prometheus_name());
+            let (name, prometheus) = (doc.name(), doc.series_name());
             writeln!(page, "| [{name}](#{name}) | `{prometheus}` | {} | {} |", kind(doc.kind), doc.unit)?;
         }
         metrics.iter().try_for_each(|doc| write_metric(page, doc))?;
@@ -65,7 +66,7 @@ fn title(of: &MetricDoc) -> String {
 
 fn write_metric(page: &mut String, doc: &MetricDoc) -> fmt::Result {
     writeln!(page, "\n### {}\n\n{}{}", doc.name(), doc.help, space_before(doc.meaning))?;
-    writeln!(page, "\n- name in Prometheus: `{}`", doc.prometheus_name())?;
+    writeln!(page, "\n- name in Prometheus: `{}`", doc.series_name())?;
     if let Name::Id(metric) = doc.name {
         writeln!(page, "- id: {metric:#x}")?;
     }

@@ -33,8 +33,8 @@ fn a_spec_says_what_its_documentation_says() {
 #[test]
 fn queries_have_the_name_that_prometheus_knows() {
     let queries: Vec<_> = SENT.example_queries().collect();
-    assert_eq!(queries[0], ("A second", "rate(op_8f2c_1[5m]) > 0".to_owned()));
-    assert_eq!(queries[1], ("At all", "op_8f2c_1".to_owned()));
+    assert_eq!(queries[0], ("A second", "rate(op_8f2c_1_total[5m]) > 0".to_owned()));
+    assert_eq!(queries[1], ("At all", "op_8f2c_1_total".to_owned()));
 }
 
 #[test]
@@ -42,11 +42,11 @@ fn the_page_has_all_that_is_to_be_known() {
     let page = metrics_page(&[&SENT, &SECONDS]);
     for part in [
         "\n## Service `without a name` (0x8f2c)\n",
-        "| `op_8f2c_1` | counter | mails |\n",
+        "| `op_8f2c_1_total` | counter | mails |\n",
         "\nMails sent. Refused ones are not tried again.\n",
-        "\n- name in Prometheus: `op_8f2c_1`\n- id: 0x1\n- kind: counter vector, unit: mails\n",
+        "\n- name in Prometheus: `op_8f2c_1_total`\n- id: 0x1\n- kind: counter vector, unit: mails\n",
         "\n- label `outcome`: `taken` or `refused`\n",
-        "\nA second:\n\n```promql\nrate(op_8f2c_1[5m]) > 0\n```\n",
+        "\nA second:\n\n```promql\nrate(op_8f2c_1_total[5m]) > 0\n```\n",
         "\n- label `server`: its name\n- label `outcome`: what came of it\n- buckets up to: 0.1, 2.5\n",
     ] {
         assert!(page.contains(part), "{part:?} is not in\n{page}");

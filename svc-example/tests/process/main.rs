@@ -1,12 +1,13 @@
 //! The built program, started as an operator starts it: real processes, signals, files, sockets and tools.
 //!
 //! `program` starts it and sees that no process outlives its test, `http` asks it, `files` writes its configs, `tools` are
-//! other people's programs. Every wait has a deadline.
+//! other people's programs, `scraper` is one of them. Every wait has a deadline.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod config_commands;
 mod configs;
+mod dashboards;
 mod deploy;
 mod files;
 mod flags;
@@ -17,6 +18,7 @@ mod port;
 mod program;
 mod prometheus;
 mod reload;
+mod scraper;
 mod service;
 mod signals;
 mod sinks;

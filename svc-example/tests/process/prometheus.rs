@@ -1,71 +1,36 @@
 //! The service as Prometheus sees it.
 
-use std::{fs, fs::File, net::SocketAddr};
+use std::{fs, fs::File};
 
 use app_core::events;
 use nix::sys::signal::Signal;
-use serde_json::Value;
 use svc_example::{GRANTS, QUOTA};
 
 use crate::{
     files::Configs,
-    http::{get, listening, try_get},
-    program::{Program, poll},
+    http::get,
+    program::Program,
+    scraper::{PACKAGE, Scraper},
     tools,
 };
 
-const PACKAGE: &str = "prometheus";
-
 #[test]
 fn prometheus_scrapes_the_service_and_sees_it_go() {
-    if !tools::installed("prometheus", &["--version"], PACKAGE) {
-        return;
-    }
     let configs = Configs::any_port();
     let service = configs.service().start();
-    let target = service.ready();
-    let dir = tempfile::tempdir().unwrap();
-    let config = dir.path().join("prometheus.yml");
-    let scrapes = format!(
-        "global: {{ scrape_interval: 200ms }}\n\
-         scrape_configs: [{{ job_name: quota, static_configs: [{{ targets: ['{target}'] }}] }}]\n"
-    );
-    fs::write(&config, scrapes).unwrap();
-    let prometheus = Program::new("prometheus")
-        .args([
-            format!("--config.file={}", config.display()),
-            format!("--storage.tsdb.path={}", dir.path().join("data").display()),
-            "--web.listen-address=127.0.0.1:0".to_owned(),
-        ])
-        .start();
-    let api = listening(&prometheus);
+    let Some(prometheus) = Scraper::of(service.ready(), &[]) else { return };
 
-    let scraped = |query: &str, value: &str| {
-        poll(query, || samples(api, query).into_iter().find(|sample| sample["value"][1] == value))
-    };
-    scraped("up{job=\"quota\"}", "1");
-    let granted = format!("{}{{rule=\"default\",outcome=\"granted\"}}", GRANTS.prometheus_name(QUOTA));
-    let sample = scraped(&granted, "0");
+    prometheus.sample("up{job=\"quota\"}", "1");
+    let granted = format!("{}_total{{rule=\"default\",outcome=\"granted\"}}", GRANTS.prometheus_name(QUOTA));
+    let sample = prometheus.sample(&granted, "0");
     assert_eq!(sample["metric"]["svc"], QUOTA.hex());
     let instance = service.event(events::APP_STARTED)["instance"].clone();
     assert_eq!(sample["metric"]["exported_instance"], instance, "Prometheus keeps `instance` for the target");
 
     service.signal(Signal::SIGTERM);
     service.ended().expect_code(0);
-    scraped("up{job=\"quota\"}", "0");
-    prometheus.signal(Signal::SIGTERM);
-    prometheus.ended().expect_code(0);
-}
-
-/// The answer to an instant query; none while Prometheus starts.
-fn samples(api: SocketAddr, query: &str) -> Vec<Value> {
-    let escaped: String = query.bytes().map(|byte| format!("%{byte:02X}")).collect();
-    let Ok(answer) = try_get(api, &format!("/api/v1/query?query={escaped}")) else { return Vec::new() };
-    // From its beginning to its end, whatever the transfer encoding put around it.
-    let start = answer.body.find('{').unwrap_or_default();
-    let mut answers = serde_json::Deserializer::from_str(&answer.body[start..]).into_iter::<Value>();
-    let Some(Ok(answer)) = answers.next() else { return Vec::new() };
-    answer["data"]["result"].as_array().cloned().unwrap_or_default()
+    prometheus.sample("up{job=\"quota\"}", "0");
+    prometheus.stop();
 }
 
 #[test]
