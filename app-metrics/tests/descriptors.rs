@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use app_core::testing::TestApp;
-use app_metrics::{METRICS_SERVICE_ID, Metrics};
+use app_metrics::testing::TestMetrics as _;
+use app_metrics::{HTTP_CONNECTIONS, METRICS_SERVICE_ID, Metrics};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::fs::File;
 use std::net::Ipv4Addr;
@@ -40,6 +41,9 @@ async fn a_connection_that_waits_makes_room_when_descriptors_run_out() {
     };
     app.captured().wait_for(said("can't accept HTTP connections")).await;
     app.captured().wait_for(said("are accepted again")).await;
+    for event in ["accept_failed", "displaced"] {
+        assert!(app.metric(METRICS_SERVICE_ID, HTTP_CONNECTIONS, [event]) >= 1.0, "{event}");
+    }
     app.stop().await.expect_clean();
 }
 
