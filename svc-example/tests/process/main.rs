@@ -11,6 +11,7 @@ mod dashboards;
 mod deploy;
 mod files;
 mod flags;
+mod flapping;
 mod foreign_configs;
 mod http;
 mod operators_page;
