@@ -24,12 +24,15 @@ ids! {
     pub HEALTHCHECK_ABANDONED_METRIC_ID: MetricId = 0xb493_179b_0329_1ac2, "healthcheck_abandoned";
     /// Counter: changes of what is held of a check.
     pub HEALTHCHECK_TRANSITIONS_METRIC_ID: MetricId = 0xa4d3_e5b1_4855_2176, "healthcheck_transitions";
+    /// Gauge, always 1: the names of checks, by id.
+    pub HEALTHCHECK_INFO_METRIC_ID: MetricId = 0x2faa_89ea_d01d_b0ea, "healthcheck_info";
 }
 
-const LABELS: &[(&str, &str)] = &[(
+const LABEL: (&str, &str) = (
     HEALTHCHECK_METRIC_LABEL,
-    "id of the check, in hexadecimal; `/healthz` has its name and what it is about",
-)];
+    "id of the check, in hexadecimal; `healthcheck_info` has its name, `/healthz` what it is about",
+);
+const LABELS: &[(&str, &str)] = &[LABEL];
 
 const FAILURES_IN_A_ROW: MetricDoc = MetricDoc::gauge_vector(
     HEALTHCHECK_SERVICE_ID,
@@ -107,7 +110,20 @@ const TRANSITIONS: MetricDoc = MetricDoc::counter_vector(
 .meaning("By its thresholds. A check that changes often flaps: higher thresholds make it calmer.")
 .queries(&[("Checks that flap", "increase(METRIC[1h]) > 4")]);
 
-app_metrics::document! { FAILURES_IN_A_ROW, DURATION, RUNS, FAILURES, TIMEOUTS, ABANDONED, TRANSITIONS }
+const INFO: MetricDoc = MetricDoc::gauge_vector(
+    HEALTHCHECK_SERVICE_ID,
+    HEALTHCHECK_INFO_METRIC_ID,
+    "The name of the health check: always 1.",
+    &[LABEL, ("name", "its name, or its id where it has none")],
+)
+.unit("1")
+.meaning("Puts names to the other metrics of checks, whose label is the id alone.")
+.queries(&[(
+    "Checks that fail, with their names",
+    "op_e105d0909fcc5ec5_844d7830332bffd3 * on (instance, healthcheck) group_left (name) METRIC > 0",
+)]);
+
+app_metrics::document! { FAILURES_IN_A_ROW, DURATION, RUNS, FAILURES, TIMEOUTS, ABANDONED, TRANSITIONS, INFO }
 
 /// The value of a check that has not run yet.
 const NOT_YET_RUN: f64 = -1.0;
@@ -124,6 +140,7 @@ pub(crate) struct Meters {
     timeouts: CounterVector,
     abandoned: CounterVector,
     transitions: CounterVector,
+    info: GaugeVector,
 }
 
 /// Those of one check.
@@ -151,13 +168,14 @@ impl Meters {
             timeouts: counters(&TIMEOUTS)?,
             abandoned: counters(&ABANDONED)?,
             transitions: counters(&TRANSITIONS)?,
+            info: gauges(&INFO)?,
         })
     }
 
     /// Those of a check that has not run yet. Counters go on where a check with its id left them.
     pub(crate) fn of(&self, id: HealthCheckId) -> Result<CheckMeters, Error> {
-        let label = id.hex();
-        let label = [label.as_str()];
+        let hex = id.hex();
+        let label = [hex.as_str()];
         let meters = CheckMeters {
             failures_in_a_row: self.failures_in_a_row.with(label)?,
             duration: self.durations.with(label)?,
@@ -169,12 +187,14 @@ impl Meters {
         };
         meters.failures_in_a_row.set(NOT_YET_RUN);
         meters.duration.set(0.0);
+        self.info.with(named(id, &hex))?.set(1.0);
         Ok(meters)
     }
 
     /// Removes those of a check that is gone.
     pub(crate) fn remove(&self, id: HealthCheckId) -> Result<(), Error> {
         let label = id.hex();
+        self.info.remove(named(id, &label))?;
         let label = [label.as_str()];
         for gauges in [&self.failures_in_a_row, &self.durations] {
             gauges.remove(label)?;
@@ -184,6 +204,11 @@ impl Meters {
         }
         Ok(())
     }
+}
+
+/// The labels of its name.
+fn named(id: HealthCheckId, hex: &str) -> [&str; 2] {
+    [hex, id.name().unwrap_or(hex)]
 }
 
 impl CheckMeters {

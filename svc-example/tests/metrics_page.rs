@@ -1,7 +1,7 @@
 //! `docs/METRICS.md` is what the program prints, and has every metric that a scrape of it shows, as it is.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -106,6 +106,7 @@ fn sample(line: &str) -> (&str, Vec<String>) {
 
 #[test]
 fn everything_has_a_name_a_unit_and_a_query() {
+    let known: BTreeSet<String> = MetricDoc::linked().iter().map(|doc| doc.series_name()).collect();
     let mut names = BTreeMap::new();
     for doc in MetricDoc::linked() {
         let (name, prometheus) = (doc.name(), doc.prometheus_name());
@@ -114,6 +115,15 @@ fn everything_has_a_name_a_unit_and_a_query() {
         assert!(doc.example_queries().count() > 0, "{name} has no query");
         for (what, query) in doc.example_queries() {
             assert!(query.contains(&prometheus), "{name}: {what}: {query}");
+            for word in query.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')) {
+                let of_histogram =
+                    ["_bucket", "_sum", "_count"].iter().find_map(|part| word.strip_suffix(part));
+                let is_metric = word.starts_with("op_") || word.starts_with("process_");
+                assert!(
+                    !is_metric || known.contains(of_histogram.unwrap_or(word)),
+                    "{name}: {what}: what is {word}?"
+                );
+            }
         }
         let other = names.insert(name, prometheus.clone());
         assert!(other.is_none(), "{name} is {prometheus} and {other:?}: nobody could tell them apart");
