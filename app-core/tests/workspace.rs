@@ -84,6 +84,7 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("sd-notify", &["app-health"], "what systemd is told"),
     ("criterion", &[], "benchmarks"),
     ("peak_alloc", &[], "benchmarks"),
+    ("loom", &[], "tests of what takes no lock"),
     ("proptest", &[], "tests"),
     ("shuttle", &[], "tests"),
     ("saphyr", &[], "tests of what is deployed"),

@@ -12,8 +12,9 @@
 //!    the epoch has changed, and begins anew.
 //! 3. Adding and setting wait for nobody; a reader begins anew only when somebody has set the value meanwhile.
 //!
-//! An addition while the value is being set counts as made before or after it; the same for one setting and another.
-//! When all are done no addition that began after the last setting is missing, and none that ended before it is left.
+//! An addition while the value is being set counts as made before or after that; of two that set it at once, one is
+//! last. When all are done, no addition is missing that began after the last setting had ended, and none is left that
+//! had ended before it began.
 
 use crate::lane::Lane;
 use crate::spread::{Pressure, Stripes};
@@ -52,17 +53,12 @@ impl Level {
     }
 
     fn set_grown(&self, grown: &Grown, value: f64) {
-        let mut epoch = grown.epoch.load(Ordering::Acquire);
-        loop {
-            // `Release`: a reader of the epoch before the last that sees this sees that it is too late.
-            self.base(grown, epoch + 1).store(value.to_bits(), Ordering::Release);
-            // Who sees the epoch sees its base. If somebody else began it, it may be with the value of that
-            // one or of this one; then this one begins another.
-            match grown.epoch.compare_exchange(epoch, epoch + 1, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => return,
-                Err(now) => epoch = now,
-            }
-        }
+        let epoch = grown.epoch.load(Ordering::Acquire);
+        // `Release`: a reader of the epoch before this one that sees the new base sees that it is too late.
+        self.base(grown, epoch + 1).store(value.to_bits(), Ordering::Release);
+        // `Release`: who sees the epoch sees its base. If somebody else has begun it, this value is set in it or was
+        // set just before: additions of older epochs are gone in either case.
+        let _ = grown.epoch.compare_exchange(epoch, epoch + 1, Ordering::Release, Ordering::Relaxed);
     }
 
     /// Adds, for the thread with this lane.

@@ -1,5 +1,6 @@
 //! What the lock-free types are made of, in one place: `tests/models.rs` compiles them over a model checker's.
 
+pub(crate) use arc_swap::ArcSwapOption;
 pub(crate) use parking_lot::Mutex;
 pub(crate) use std::sync::OnceLock;
 pub(crate) use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};

@@ -3,30 +3,31 @@
 //! Blocks of doubling size are allocated when first needed and never moved, so a reader may walk them at any time;
 //! each slot is an atomic pointer. A reader sees every entry that was set before it began and not cleared since.
 
-use arc_swap::ArcSwapOption;
-use std::sync::{Arc, OnceLock};
+use crate::sync::{ArcSwapOption, OnceLock};
+use std::array;
+use std::sync::Arc;
 
 /// Slots of the first block; each block has twice as many as the one before it.
 const FIRST: usize = 8;
-const BLOCKS: usize = 24;
+pub(crate) const BLOCKS: usize = 24;
 /// How many slots there can be: 134 million.
-pub(super) const CAPACITY: usize = FIRST * ((1 << BLOCKS) - 1);
+pub(crate) const CAPACITY: usize = FIRST * ((1 << BLOCKS) - 1);
 
 type Block<T> = Box<[ArcSwapOption<T>]>;
 
-pub(super) struct Slots<T> {
+pub(crate) struct Slots<T> {
     blocks: [OnceLock<Block<T>>; BLOCKS],
 }
 
 impl<T> Default for Slots<T> {
     fn default() -> Self {
-        Self { blocks: [const { OnceLock::new() }; BLOCKS] }
+        Self { blocks: array::from_fn(|_| OnceLock::new()) }
     }
 }
 
 impl<T> Slots<T> {
     /// Fills or clears a slot. An index of [`CAPACITY`] or more has no slot: the vector's cap is below it.
-    pub(super) fn set(&self, index: usize, entry: Option<Arc<T>>) {
+    pub(crate) fn set(&self, index: usize, entry: Option<Arc<T>>) {
         let (block, offset) = place(index);
         let Some(block_cell) = self.blocks.get(block) else { return };
         let new_block = || (0..FIRST << block).map(|_| ArcSwapOption::empty()).collect();
@@ -36,7 +37,7 @@ impl<T> Slots<T> {
     }
 
     /// The filled slots from an index on, in the order of their indexes, each with its index.
-    pub(super) fn iter_from(&self, first: usize) -> impl Iterator<Item = (usize, Arc<T>)> {
+    pub(crate) fn iter_from(&self, first: usize) -> impl Iterator<Item = (usize, Arc<T>)> {
         let (first_block, first_offset) = place(first);
         let blocks = self.blocks.iter().map_while(OnceLock::get).enumerate().skip(first_block);
         blocks.flat_map(move |(number, block)| {
@@ -49,41 +50,7 @@ impl<T> Slots<T> {
 }
 
 /// Block and offset of an index: block `b` holds those from `FIRST * (2^b - 1)`.
-fn place(index: usize) -> (usize, usize) {
+pub(crate) fn place(index: usize) -> (usize, usize) {
     let block = (index / FIRST + 1).ilog2() as usize;
     (block, index - FIRST * ((1 << block) - 1))
-}
-
-#[cfg(test)]
-mod tests {
-    //! Tests of the list.
-
-    use super::{CAPACITY, Slots, place};
-    use std::sync::Arc;
-
-    #[test]
-    fn indexes_are_places_without_gaps() {
-        assert_eq!(place(0), (0, 0));
-        assert_eq!(place(7), (0, 7));
-        assert_eq!(place(8), (1, 0));
-        assert_eq!(place(23), (1, 15));
-        assert_eq!(place(24), (2, 0));
-        assert_eq!(place(CAPACITY - 1).0, super::BLOCKS - 1);
-        assert_eq!(place(CAPACITY).0, super::BLOCKS);
-    }
-
-    #[test]
-    fn filled_slots_are_read_in_order_and_cleared_ones_are_not() {
-        let slots = Slots::default();
-        for index in 0..100 {
-            slots.set(index, Some(Arc::new(index)));
-        }
-        slots.set(50, None);
-        for first in [0, 1, 7, 8, 9, 49, 50, 51, 99, 100, CAPACITY, usize::MAX / 2] {
-            let seen: Vec<_> = slots.iter_from(first).map(|(index, entry)| (index, *entry)).collect();
-            let expected: Vec<_> =
-                (first..100).filter(|index| *index != 50).map(|index| (index, index)).collect();
-            assert_eq!(seen, expected, "from {first}");
-        }
-    }
 }

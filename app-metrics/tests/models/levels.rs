@@ -1,0 +1,83 @@
+//! Values that are set and added to: nothing is lost, and what is seen is what some order of the changes gives.
+
+use crate::check;
+use crate::lane::{Lane, Lanes};
+use crate::source::level::Level;
+use loom::thread;
+use std::sync::Arc;
+
+#[test]
+fn no_addition_is_lost_while_stripes_come() {
+    check(|| {
+        let (lanes, level) = (Lanes::new(), Arc::new(Level::new()));
+        let (one, two) = (lanes.take(), lanes.take());
+        let theirs = Arc::clone(&level);
+        let other = thread::spawn(move || {
+            theirs.add(two, 2.0);
+            theirs.grow();
+            theirs.add(two, 4.0);
+        });
+        level.add(one, 1.0);
+        let seen = level.get();
+        other.join().unwrap();
+        assert!([1.0, 3.0, 7.0].contains(&seen), "{seen} was never there");
+        assert_eq!(level.get(), 7.0);
+    });
+}
+
+#[test]
+fn setting_beside_an_addition_gives_what_one_order_or_the_other_gives() {
+    check(|| {
+        let (lanes, level) = (Lanes::new(), Arc::new(Level::new()));
+        let (one, two) = (lanes.take(), lanes.take());
+        level.grow();
+        level.add(one, 1.0);
+        level.add(two, 2.0);
+        let theirs = Arc::clone(&level);
+        let setter = thread::spawn(move || theirs.set(100.0));
+        level.add(one, 10.0);
+        let seen = level.get();
+        setter.join().unwrap();
+        assert!([13.0, 100.0, 110.0].contains(&seen), "{seen} was never there");
+        assert!([100.0, 110.0].contains(&level.get()), "{}", level.get());
+        level.add(two, 1.0);
+        assert!([101.0, 111.0].contains(&level.get()), "{}", level.get());
+    });
+}
+
+/// Two epochs pass while a reader reads: it must not mix the amounts of one with the base of another.
+#[test]
+fn a_reader_never_mixes_what_was_before_and_after_the_value_was_set() {
+    check(|| {
+        let (lanes, level) = (Lanes::new(), Arc::new(Level::new()));
+        let one = lanes.take();
+        level.grow();
+        level.add(one, 1.0);
+        let theirs = Arc::clone(&level);
+        let setter = thread::spawn(move || {
+            theirs.set(100.0);
+            theirs.add(one, 10.0);
+            theirs.add(one, 20.0);
+            theirs.set(1_000.0);
+        });
+        let seen = level.get();
+        assert!([1.0, 100.0, 110.0, 130.0, 1_000.0].contains(&seen), "{seen} was never there");
+        setter.join().unwrap();
+        assert_eq!(level.get(), 1_000.0);
+    });
+}
+
+#[test]
+fn of_two_that_set_at_once_one_is_last() {
+    check(|| {
+        let (lanes, level) = (Lanes::new(), Arc::new(Level::new()));
+        level.grow();
+        level.add(lanes.take(), 1.0);
+        let theirs = Arc::clone(&level);
+        let other = thread::spawn(move || theirs.set(10.0));
+        level.set(20.0);
+        level.add(Lane::NONE, 2.0);
+        other.join().unwrap();
+        assert!([10.0, 12.0, 22.0].contains(&level.get()), "{}", level.get());
+    });
+}
