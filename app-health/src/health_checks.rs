@@ -158,8 +158,10 @@ impl HealthChecks {
         let old = registry.checks.get(&id).cloned();
         if let Some(old) = &old {
             old.retire();
+            meters.forget_name(&old.spec)?;
         }
-        let entry = Arc::new(Entry::new(spec, check, owner, Arc::clone(surroundings), meters.of(id)?));
+        let meters = meters.of(&spec)?;
+        let entry = Arc::new(Entry::new(spec, check, owner, Arc::clone(surroundings), meters));
         let mine = Arc::clone(&entry);
         let ((), orders) = desk.with(|timetable, now, orders| {
             timetable.register(mine, now + first, now, orders);
@@ -194,7 +196,7 @@ impl HealthChecks {
         }
         let Some(entry) = registry.checks.remove(&id) else { return Ok(false) };
         entry.retire();
-        let removed = meters.remove(id);
+        let removed = meters.remove(&entry.spec);
         let (_, orders) = desk.with(|timetable, now, orders| timetable.remove(id, now, orders));
         drop(registry);
         self.carry_out(orders);

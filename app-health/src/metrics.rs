@@ -1,10 +1,10 @@
 //! The metrics of health checks. The two gauges are those that every application of the platform has always had.
 
-use app_core::prelude::{Error, HealthCheckId, MetricId};
+use app_core::prelude::{Error, MetricId};
 use app_ids::ids;
 use app_metrics::{Counter, CounterVector, Gauge, GaugeVector, MetricDoc, Metrics};
 
-use crate::{HEALTHCHECK_SERVICE_ID, HealthCheckResult, HealthOutcome};
+use crate::{HEALTHCHECK_SERVICE_ID, HealthCheckResult, HealthCheckSpec, HealthOutcome};
 
 /// The label of the metrics of health checks: its value is the id of the check in hex.
 pub const HEALTHCHECK_METRIC_LABEL: &str = "healthcheck";
@@ -173,8 +173,8 @@ impl Meters {
     }
 
     /// Those of a check that has not run yet. Counters go on where a check with its id left them.
-    pub(crate) fn of(&self, id: HealthCheckId) -> Result<CheckMeters, Error> {
-        let hex = id.hex();
+    pub(crate) fn of(&self, spec: &HealthCheckSpec) -> Result<CheckMeters, Error> {
+        let hex = spec.id.hex();
         let label = [hex.as_str()];
         let meters = CheckMeters {
             failures_in_a_row: self.failures_in_a_row.with(label)?,
@@ -187,14 +187,19 @@ impl Meters {
         };
         meters.failures_in_a_row.set(NOT_YET_RUN);
         meters.duration.set(0.0);
-        self.info.with(named(id, &hex))?.set(1.0);
+        self.info.with([hex.as_str(), spec.label().as_ref()])?.set(1.0);
         Ok(meters)
     }
 
+    /// Removes the name of a check that is replaced: the one that comes may have another.
+    pub(crate) fn forget_name(&self, spec: &HealthCheckSpec) -> Result<(), Error> {
+        self.info.remove([spec.id.hex().as_str(), spec.label().as_ref()]).map(drop)
+    }
+
     /// Removes those of a check that is gone.
-    pub(crate) fn remove(&self, id: HealthCheckId) -> Result<(), Error> {
-        let label = id.hex();
-        self.info.remove(named(id, &label))?;
+    pub(crate) fn remove(&self, spec: &HealthCheckSpec) -> Result<(), Error> {
+        self.forget_name(spec)?;
+        let label = spec.id.hex();
         let label = [label.as_str()];
         for gauges in [&self.failures_in_a_row, &self.durations] {
             gauges.remove(label)?;
@@ -204,11 +209,6 @@ impl Meters {
         }
         Ok(())
     }
-}
-
-/// The labels of its name.
-fn named(id: HealthCheckId, hex: &str) -> [&str; 2] {
-    [hex, id.name().unwrap_or(hex)]
 }
 
 impl CheckMeters {

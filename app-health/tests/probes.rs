@@ -171,6 +171,30 @@ async fn a_service_that_is_down_is_a_reason() {
 }
 
 #[tokio::test]
+async fn a_group_and_a_check_have_pages_of_their_own() {
+    let (app, health) = started().await;
+    let spec = HealthCheckSpec::new(CHECK).name("disk a/b").group("storage");
+    health.register(spec, |_cancel| async { Ok::<(), Error>(()) }).unwrap();
+    health.run(CHECK).await.unwrap();
+    let paths = ["storage", "startup", "liveness", "readiness", "c1", "0xc1", "disk%20a%2Fb"];
+    for path in paths {
+        let answer = get(&app, &format!("/healthz/{path}")).await;
+        assert_eq!((answer.status, &answer.json()["status"]), (200, &"pass".into()), "{path}");
+        assert!(answer.head.contains("content-type: application/health+json"), "{}", answer.head);
+        assert!(answer.head.contains("cache-control: no-store"), "{}", answer.head);
+    }
+    assert_eq!(
+        get(&app, "/healthz/c1").await.json()["checks"]["disk a/b"][0]["history"][0]["outcome"],
+        "passed"
+    );
+    let unknown = get(&app, "/healthz/unknown").await;
+    assert_eq!((unknown.status, &unknown.json()["status"]), (404, &"fail".into()));
+    let head = ask(&app, "HEAD", "/healthz/storage").await;
+    assert_eq!((head.status, head.body.as_str()), (200, ""));
+    app.stop().await.expect_clean();
+}
+
+#[tokio::test]
 async fn probes_are_read_and_nothing_else() {
     let (app, _health) = started().await;
     let head = ask(&app, "HEAD", "/readyz").await;

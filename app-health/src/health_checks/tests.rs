@@ -275,3 +275,136 @@ async fn an_app_without_checks_says_so() {
     app.captured().wait_for(|record| record["event"] == *zero).await;
     app.stop().await.expect_clean();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_check_goes_with_the_service_that_it_was_registered_for() {
+    let (app, health) = started().await;
+    let owner = app.new_service(ServiceId::new(0x51), "owner");
+    let part = owner.child("part").unwrap();
+    let probe = Probe::default();
+    for (owner, id) in [(&owner, CHECK), (&part, OTHER)] {
+        let probe = probe.clone();
+        let check = move |_cancel| probe.clone().run(Duration::ZERO);
+        health.register_for(owner, every_second(id), check).unwrap();
+    }
+    pass(SECOND / 2).await;
+    assert_eq!(probe.runs(), 2);
+    part.kill("the test wants it");
+    pass(SECOND).await;
+    assert_eq!((health.ids().unwrap(), probe.runs()), (vec![CHECK], 3), "no event tells of a part");
+    owner.kill("the test wants it");
+    pass(SECOND / 10).await;
+    assert!(health.ids().unwrap().is_empty());
+    let too_late = health.register_for(&owner, every_second(CHECK), |_cancel| async { Ok::<(), Error>(()) });
+    assert!(too_late.unwrap_err().is(&errors::SERVICE_NOT_ALIVE));
+    app.stop().await.expect_clean();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_name_of_a_check_is_shown_among_the_metrics_as_it_is_now() {
+    let (app, health) = started().await;
+    let names = |app: &TestApp| {
+        let name = |line: &str| Some(line.split_once("name=\"")?.1.split_once('"')?.0.to_owned());
+        app.scrape()
+            .lines()
+            .filter(|line| line.contains("healthcheck=\"c1\""))
+            .filter_map(name)
+            .collect::<Vec<_>>()
+    };
+    for name in ["one", "two"] {
+        Probe::default().register(&health, every_second(CHECK).name(name), Duration::ZERO);
+        assert_eq!(names(&app), [name]);
+    }
+    health.unregister(CHECK).unwrap();
+    assert!(names(&app).is_empty());
+    app.stop().await.expect_clean();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_happens_to_checks_is_told_as_it_happens() {
+    let (app, health) = started().await;
+    let mut events = health.events();
+    let probe = Probe::default();
+    probe.register(&health, every_second(CHECK), Duration::ZERO);
+    pass(Duration::from_millis(2_500)).await;
+    probe.fail(true);
+    pass(3 * SECOND).await;
+    health.pause(CHECK).unwrap();
+    health.resume(CHECK).unwrap();
+    probe.register(&health, every_second(CHECK), Duration::ZERO);
+    health.unregister(CHECK).unwrap();
+    let mut told = Vec::new();
+    while let Ok(HealthEvent { spec, kind }) = events.try_recv() {
+        assert_eq!(spec.id, CHECK);
+        told.push(match kind {
+            HealthEventKind::Registered { replaced } => format!("registered, replaced: {replaced}"),
+            HealthEventKind::Changed(change) => format!("{} to {}", change.from, change.to),
+            other => format!("{other:?}").to_lowercase(),
+        });
+    }
+    assert_eq!(
+        told,
+        [
+            "registered, replaced: false",
+            "unknown to passing",
+            "passing to failing",
+            "paused",
+            "resumed",
+            "registered, replaced: true",
+            "unregistered",
+        ]
+    );
+    app.stop().await.expect_clean();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_that_gets_no_turns_is_told_to_be_unknown() {
+    let (app, health) = started().await;
+    Probe::default().register(&health, every_second(CHECK), Duration::ZERO);
+    pass(SECOND / 2).await;
+    let hangs = every_second(OTHER).timeout(100 * SECOND);
+    health.register(hangs, |_cancel| std::future::pending::<Result<(), Error>>()).unwrap();
+    pass(10 * SECOND).await;
+    let transitions = health.transitions(CHECK).unwrap();
+    let last = transitions.last().unwrap();
+    assert_eq!((last.to, transitions.len()), (crate::HealthStatus::Unknown, 2));
+    assert!(last.result.is_none());
+    let log = app.captured().with_event(app_core::events::HEALTHCHECK_RESULT);
+    let said = log.last().unwrap()["message"].as_str().unwrap();
+    assert_eq!(said, "health check c1 is unknown, was passing: its last result is too old");
+    pass(100 * SECOND).await;
+    assert_eq!(health.transitions(CHECK).unwrap()[2].to, crate::HealthStatus::Passing);
+    app.stop().await.expect_clean();
+}
+
+/// A health service of a test's own, by a clock that the test sets.
+#[tokio::test(start_paused = true)]
+async fn setting_the_time_of_day_moves_no_run() {
+    let app = TestApp::with([app_metrics::METRICS_SERVICE_ID]).await;
+    let service = app.new_service(ServiceId::new(0x52), "own");
+    let offset = Arc::new(parking_lot::Mutex::new(0_i64));
+    let set = Arc::clone(&offset);
+    let wall_clock = move || {
+        let noon = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        let offset = Duration::from_secs(set.lock().unsigned_abs());
+        if *set.lock() < 0 { noon - offset } else { noon + offset }
+    };
+    let meters = Meters::register(&app.get::<app_metrics::Metrics>()).unwrap();
+    let health =
+        HealthChecks::with_wall_clock(service.clone(), HealthConfig::default(), meters, Arc::new(wall_clock));
+    service.spawn("schedule", crate::schedule::run(health.clone())).unwrap();
+    let probe = Probe::default();
+    probe.register(&health, every_second(CHECK), Duration::ZERO);
+    const YEAR: i64 = 366 * 86_400;
+    for seconds in [0, YEAR, 0, -YEAR, 0] {
+        *offset.lock() = seconds;
+        pass(10 * SECOND).await;
+    }
+    pass(SECOND / 2).await;
+    assert_eq!(probe.gaps(), [SECOND; 50], "no burst, no gap");
+    assert_eq!(health.state(CHECK).unwrap().status, crate::HealthStatus::Passing);
+    let history = health.history(CHECK).unwrap();
+    let times: std::collections::BTreeSet<_> = history.iter().map(|result| result.started_at).collect();
+    assert_eq!(times.len(), 3, "results carry the time of day");
+    app.stop().await.expect_clean();
+}

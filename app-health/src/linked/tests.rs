@@ -1,1 +1,25 @@
-//! Tests of linked.
+//! Tests of linked checks; those that have to be linked are in `tests/linked.rs`.
+
+use super::*;
+
+const ORIGIN: Origin = Origin { package: "store", version: "1", file: "a.rs", line: 1 };
+
+fn spec() -> HealthCheckSpec {
+    HealthCheckSpec::new(HealthCheckId::new(1))
+}
+
+fn check(_: &App, _: CancellationToken) -> LinkedRun {
+    Box::pin(std::future::ready(Ok(())))
+}
+
+static ONE: LinkedCheck = LinkedCheck::new(ServiceId::new(1), spec, check, ORIGIN);
+static TWO: LinkedCheck = LinkedCheck::new(ServiceId::new(2), spec, check, Origin { line: 2, ..ORIGIN });
+
+#[test]
+fn two_with_one_id_are_refused_and_both_are_named() {
+    assert!(Linked::from([&ONE].into_iter()).is_ok());
+    let refused = Linked::from([&ONE, &TWO].into_iter()).err().unwrap();
+    assert!(refused.is(&errors::HEALTH_CHECK_ALREADY_REGISTERED));
+    let text = refused.to_string();
+    assert!(text.contains("store at a.rs:1") && text.contains("store at a.rs:2"), "{text}");
+}

@@ -6,7 +6,7 @@ use futures_util::FutureExt as _;
 
 use super::*;
 use crate::{
-    fixture::{CHECK, OTHER, Probe, SECOND, every_second, pass, started},
+    fixture::{CHECK, OTHER, Probe, SECOND, every_second, pass, started, started_parallel},
     report,
 };
 
@@ -159,5 +159,68 @@ async fn a_process_that_was_stopped_is_alive_when_it_goes_on() {
         pass(SECOND / 2).await;
         assert!(liveness(&app).ready());
     }
+    app.stop().await.expect_clean();
+}
+
+#[tokio::test(start_paused = true)]
+async fn liveness_heeds_a_critical_check_that_says_it_is_about_liveness_and_only_when_it_fails() {
+    let (app, health) = started().await;
+    let probe = Probe::default();
+    probe.fail(true);
+    probe.register(
+        &health,
+        every_second(CHECK).critical().failure_threshold(2).group(LIVENESS_GROUP),
+        SECOND / 4,
+    );
+    Probe::default().register(&health, every_second(OTHER).group(LIVENESS_GROUP), Duration::ZERO);
+    assert!(liveness(&app).ready() && readiness(&app).ready(), "not known is not failing");
+    pass(SECOND).await;
+    assert!(liveness(&app).ready(), "one failure is within the threshold");
+    pass(SECOND).await;
+    assert!(liveness(&app).reasons[0].starts_with("critical health check c1 fails (2 times in a row)"));
+    assert!(readiness(&app).ready(), "it is in no other group");
+    app.stop().await.expect_clean();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_start_is_over_when_critical_checks_of_startup_have_passed_once() {
+    let (app, health) = started().await;
+    assert!(startup(&app).ready());
+    let probe = Probe::default();
+    probe.fail(true);
+    probe.register(&health, every_second(CHECK).critical().group(STARTUP_GROUP), Duration::ZERO);
+    pass(SECOND / 2).await;
+    assert!(startup(&app).reasons[0].contains("told to fail") && !readiness(&app).ready());
+    probe.fail(false);
+    pass(SECOND).await;
+    assert!(startup(&app).ready() && readiness(&app).ready());
+    probe.fail(true);
+    pass(2 * SECOND).await;
+    assert!(startup(&app).ready() && readiness(&app).ready(), "once is enough");
+    app.stop().await.expect_clean();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hundred_checks_that_hang_each_time_out_and_no_probe_waits_for_them() {
+    let (app, health) = started_parallel().await;
+    let probes: Vec<_> = (1..=100)
+        .map(|id| {
+            let (probe, hangs) = (Probe::default(), Duration::from_secs(86_400));
+            probe.register(&health, every_second(HealthCheckId::new(id)).critical(), hangs);
+            probe
+        })
+        .collect();
+    for _ in 0..200 {
+        pass(SECOND / 10).await;
+        let asked = tokio::time::Instant::now();
+        assert!(liveness(&app).ready());
+        assert!(!readiness(&app).ready());
+        assert_eq!(report::health(&app).http_status, 503);
+        assert_eq!(asked.elapsed(), Duration::ZERO);
+    }
+    assert!(probes.iter().all(|probe| probe.most_in_flight() == 1 && probe.runs() > 3));
+    let results = health.results().unwrap();
+    assert_eq!(results.len(), 100);
+    assert!(results.values().all(|result| result.outcome == crate::HealthOutcome::TimedOut));
     app.stop().await.expect_clean();
 }

@@ -1,0 +1,75 @@
+//! Checks that are there because their crate is linked: they come and go with their service.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use app_core::{prelude::*, testing::TestApp};
+use app_health::{HEALTHCHECK_SERVICE_ID, HealthCheckSpec, HealthChecks, health_check};
+use tokio_util::sync::CancellationToken;
+
+const STORE: ServiceId = ServiceId::new(0x51);
+const ROOM: HealthCheckId = HealthCheckId::new(0xc1);
+const CLOCK: HealthCheckId = HealthCheckId::new(0xc2);
+
+app_core::service! { id: STORE, name: "store", start: start }
+health_check! { service: STORE, spec: HealthCheckSpec::new(ROOM).name("room").critical(), check: has_room }
+health_check! { service: STORE, spec: HealthCheckSpec::new(CLOCK), check: clock_turns }
+
+struct Store {
+    full: AtomicBool,
+}
+
+impl Exposed for Store {
+    const SERVICE: ServiceId = STORE;
+}
+
+async fn start(_: Service) -> Result<Store, Error> {
+    Ok(Store { full: AtomicBool::new(false) })
+}
+
+async fn has_room(store: Arc<Store>, _cancel: CancellationToken) -> Result<(), &'static str> {
+    if store.full.load(Ordering::SeqCst) { Err("the store is full") } else { Ok(()) }
+}
+
+async fn clock_turns(_cancel: CancellationToken) -> Result<(), Error> {
+    Ok(())
+}
+
+async fn pass() {
+    tokio::time::sleep(Duration::from_millis(100)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_linked_check_runs_for_as_long_as_its_service() {
+    let app = TestApp::with([HEALTHCHECK_SERVICE_ID, STORE]).await;
+    let health = app.get::<HealthChecks>();
+    let passed = health.result(ROOM).is_ok_and(|result| result.is_some());
+    assert_eq!(app_health::readiness(&app).ready(), passed, "also when the check is not even registered yet");
+    pass().await;
+    assert_eq!(health.ids().unwrap(), [ROOM, CLOCK]);
+    assert!(health.result(CLOCK).unwrap().unwrap().passed());
+    assert!(app_health::readiness(&app).ready());
+
+    app.get::<Store>().full.store(true, Ordering::SeqCst);
+    let result = health.run(ROOM).await.unwrap();
+    assert_eq!(result.error.unwrap().to_string(), "health check room (c1) failed: the store is full");
+
+    app.service(STORE).unwrap().kill("the test wants it");
+    pass().await;
+    assert!(health.ids().unwrap().is_empty());
+    let reasons = app_health::readiness(&app).reasons;
+    assert!(reasons.contains(&"critical health check room (c1) has not run yet".to_owned()), "{reasons:?}");
+    app.stop().await.expect_clean();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_app_without_the_service_has_none_of_its_checks() {
+    let app = TestApp::with([HEALTHCHECK_SERVICE_ID]).await;
+    pass().await;
+    assert!(app.get::<HealthChecks>().ids().unwrap().is_empty());
+    assert!(app_health::readiness(&app).ready());
+    app.stop().await.expect_clean();
+}
