@@ -59,8 +59,9 @@ impl error::Error for PlaceError {
 
 /// Writes a file of mode 0400. Who looks at the path sees what was there before or all of `content`, also after a crash.
 ///
-/// Whoever is interrupted leaves nothing behind: the file gets a name only when it is whole. Where the file system has no
-/// files without a name, it is called `.<name>.<random>.new` before, which nothing reads.
+/// The file gets a name only when it is whole, so whoever is interrupted leaves nothing behind. To replace another it is
+/// called `.<name>.<random>.new` for an instant, which nothing reads; also while it is written, where the file system has no
+/// files without a name.
 ///
 /// Without [`Overwrite::Force`] the file system needs hard links, since nothing else makes a name only if it is free.
 ///
