@@ -5,7 +5,11 @@
 
 mod client;
 
-use std::{net::SocketAddr, process::ExitCode, time::Duration};
+use std::{
+    net::SocketAddr,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
 use app_core::{
     ExitStatus, Subcommand,
@@ -18,19 +22,26 @@ use crate::{HEALTHZ_PATH, LIVEZ_PATH, READYZ_PATH, STARTUP_PATH, one_line::one_l
 
 app_core::subcommand! { Subcommand::new(command, run) }
 
-/// A question: its name, its path, what yes is called, what it is for.
-const QUESTIONS: [(&str, &str, &str, &str); 4] = [
+/// Its name, its path, what yes is called, what it is for.
+type Question = (&'static str, &'static str, &'static str, &'static str);
+
+const QUESTIONS: [Question; 4] = [
     ("live", LIVEZ_PATH, "alive", "does it turn over? If not, it should be killed and started again"),
     ("ready", READYZ_PATH, "ready", "can it do its work? If not, it should get none"),
     ("startup", STARTUP_PATH, "started", "has it started? Once yes, always yes"),
     ("checks", HEALTHZ_PATH, "healthy", "how are its health checks? Each is told, with what is wrong"),
 ];
 
+/// How often to ask again.
+const ASK_EVERY: Duration = Duration::from_millis(200);
+
 const HELP: &str = "\
 As the health check of a container, where yes is to mean that it started and turns over:
   health startup live
 To find out why it gets no work:
-  health ready checks";
+  health ready checks
+In a script that needs it:
+  health ready --wait 1m";
 
 fn command() -> Command {
     let questions = QUESTIONS.map(|(name, _, _, about)| PossibleValue::new(name).help(about));
@@ -53,10 +64,15 @@ fn command() -> Command {
         .default_value("3s")
         .value_parser(humantime::parse_duration)
         .help("How long to wait for an answer to each question");
+    let wait = Arg::new("wait")
+        .long("wait")
+        .value_name("TIME")
+        .value_parser(humantime::parse_duration)
+        .help("Ask again, for so long at most, until every answer is yes");
     Command::new("health")
         .about("Asks a running instance how it is; exit status 0 for yes, 1 for no")
         .after_help(HELP)
-        .args([question, address, timeout])
+        .args([question, address, timeout, wait])
 }
 
 fn run(matches: &ArgMatches) -> ExitCode {
@@ -68,10 +84,25 @@ fn run(matches: &ArgMatches) -> ExitCode {
         // Clap has refused what lacks one.
         return ExitStatus::Usage.into();
     };
-    let asked = questions.filter_map(|name| QUESTIONS.into_iter().find(|question| question.0 == name));
-    let (mut lines, mut all_yes) = (Vec::new(), true);
-    for (_, path, yes, _) in asked {
-        match client::get(*address, path, *timeout) {
+    let asked: Vec<_> =
+        questions.filter_map(|name| QUESTIONS.into_iter().find(|question| question.0 == name)).collect();
+    let deadline = matches.get_one::<Duration>("wait").and_then(|wait| Instant::now().checked_add(*wait));
+    let (all_yes, lines) = loop {
+        let (all_yes, lines) = ask(&asked, *address, *timeout);
+        if all_yes || deadline.is_none_or(|deadline| Instant::now() + ASK_EVERY >= deadline) {
+            break (all_yes, lines);
+        }
+        std::thread::sleep(ASK_EVERY);
+    };
+    let written = write_output(|out| lines.iter().try_for_each(|line| writeln!(out, "{}", one_line(line))));
+    if all_yes { written } else { ExitCode::FAILURE }
+}
+
+/// Whether every answer is yes, and the answers in words.
+fn ask(questions: &[Question], address: SocketAddr, timeout: Duration) -> (bool, Vec<String>) {
+    let (mut all_yes, mut lines) = (true, Vec::new());
+    for (_, path, yes, _) in questions {
+        match client::get(address, path, timeout) {
             Ok((status, document)) => {
                 all_yes &= status == 200;
                 lines.extend(told(status == 200, yes, &document));
@@ -82,8 +113,7 @@ fn run(matches: &ArgMatches) -> ExitCode {
             }
         }
     }
-    let written = write_output(|out| lines.iter().try_for_each(|line| writeln!(out, "{}", one_line(line))));
-    if all_yes { written } else { ExitCode::FAILURE }
+    (all_yes, lines)
 }
 
 /// The answer in words: the verdict, its reasons, the checks.
