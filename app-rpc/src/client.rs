@@ -78,7 +78,8 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
         let statuses = Arc::<Mutex<Vec<InstanceStatus>>>::default();
         let (stop, log, shown) = (CancellationToken::new(), service.log().clone(), Arc::clone(&statuses));
         let stopped = stop.clone();
-        let spawned = threads.spawner().spawn(move || run(Pool::new(setups, shown, log), queue, stopped, drain));
+        let spawned =
+            threads.spawner().spawn(move || run(Pool::new(setups, shown, log), queue, stopped, drain));
         spawned.map_err(|refused| unusable(format!("{refused:?}").into()))?;
         let me = service.clone();
         service.spawn("rpc client", async move {
@@ -181,7 +182,9 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
         // The attempt has the same deadline, and knows more. If its thread is blocked, it is late.
         match timeout_at(deadline + Duration::from_millis(100), answered).await {
             Ok(Ok(result)) => result,
-            Ok(Err(_)) => failed(CallFailure::MaybeExecuted, "the client has stopped, or the code of the call panicked"),
+            Ok(Err(_)) => {
+                failed(CallFailure::MaybeExecuted, "the client has stopped, or the code of the call panicked")
+            }
             Err(_) => failed(CallFailure::MaybeExecuted, "the client's thread is blocked"),
         }
     }

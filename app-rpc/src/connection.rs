@@ -18,3 +18,6 @@ pub(crate) use self::control::Control;
 pub use self::end::End;
 pub(crate) use self::network::Network;
 pub(crate) use self::refusal::{NOT_EXECUTED, not_executed};
+
+#[cfg(test)]
+mod tests;

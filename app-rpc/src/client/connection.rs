@@ -61,7 +61,8 @@ impl Connection {
     }
 
     async fn connect(setup: &Setup, address: SocketAddr) -> Result<Rc<Self>, ConnectError> {
-        let failed = |refusal, reason: String| ConnectError { refusal, reason: format!("{address}: {reason}") };
+        let failed =
+            |refusal, reason: String| ConnectError { refusal, reason: format!("{address}: {reason}") };
         let socket = TcpStream::connect(address).await.map_err(|error| failed(None, error.to_string()))?;
         let _ = socket.set_nodelay(true);
         let connecting = TlsConnector::from(Arc::clone(&setup.tls)).connect(setup.server.clone(), socket);
@@ -82,7 +83,16 @@ impl Connection {
         });
         tokio::task::spawn_local(Rc::clone(&connection).drive(rpc));
         let guard = Abandoned(Some(Rc::clone(&connection)));
-        connection.client.when_resolved().await.map_err(|error| failed(Some(Refusal::ByPeer), error.extra))?;
+        // The answer to the bootstrap. (`when_resolved` of it is never done.)
+        tokio::select! {
+            () = connection.over.cancelled() => return Err(failed(Some(Refusal::ByPeer), connection.why())),
+            () = connection.control.heard() => {}
+        }
+        if connection.control.end().is_some() {
+            // What it said is that it does not want us.
+            connection.over.cancelled().await;
+            return Err(failed(Some(Refusal::ByPeer), connection.why()));
+        }
         guard.keep();
         Ok(connection)
     }

@@ -120,7 +120,8 @@ impl Pool {
                     self.publish();
                 }
             }
-            let pause = if self.instances.borrow().is_empty() { Duration::from_secs(1) } else { LOOK_UP_EVERY };
+            let pause =
+                if self.instances.borrow().is_empty() { Duration::from_secs(1) } else { LOOK_UP_EVERY };
             tokio::select! {
                 () = sleep(pause) => {}
                 () = self.look_up.notified() => {}
@@ -136,7 +137,8 @@ impl Pool {
     async fn resolve(&self) -> Result<Vec<SocketAddr>, String> {
         let setup = self.setup();
         let config = &setup.config;
-        let hosts = if config.addresses.is_empty() { vec![config.name.host()] } else { config.addresses.clone() };
+        let hosts =
+            if config.addresses.is_empty() { vec![config.name.host()] } else { config.addresses.clone() };
         let (mut addresses, mut failures) = (Vec::new(), Vec::new());
         for host in &hosts {
             let Some((host, port)) = host_and_port(host, config.port) else {

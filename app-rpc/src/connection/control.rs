@@ -27,6 +27,9 @@ pub(crate) struct Control {
     progress: Notify,
     end: Cell<Option<End>>,
     closing: CancellationToken,
+    /// A message came in. The token is for those who wait for the first.
+    was_heard: Cell<bool>,
+    heard: CancellationToken,
 }
 
 /// What the reading side is told.
@@ -57,6 +60,8 @@ impl Control {
             progress: Notify::new(),
             end: Cell::new(None),
             closing: CancellationToken::new(),
+            was_heard: Cell::new(false),
+            heard: CancellationToken::new(),
         }
     }
 
@@ -93,6 +98,18 @@ impl Control {
         self.meter.borrow().running()
     }
 
+    #[cfg(test)]
+    pub(super) fn in_flight(&self) -> usize {
+        self.meter.borrow().in_flight()
+    }
+
+    /// Waits until so many calls were cancelled that another connection had better take the place of this one. Cancel safe.
+    pub(crate) async fn worn_out(&self) {
+        while !self.meter.borrow().is_worn_out() {
+            self.progress.notified().await;
+        }
+    }
+
     /// Calls of the peer that were refused, ever.
     pub(crate) fn refusals(&self) -> u64 {
         self.meter.borrow().refusals()
@@ -118,6 +135,11 @@ impl Control {
         self.closing.cancelled().await;
     }
 
+    /// Waits until the peer said something. Cancel safe.
+    pub(crate) async fn heard(&self) {
+        self.heard.cancelled().await;
+    }
+
     /// When the last message came in.
     pub(crate) fn last_message(&self) -> Instant {
         self.input.borrow().last_message
@@ -137,6 +159,9 @@ impl Control {
     /// Looks at a message that came in, and answers it if it is refused. Whether it goes on to capnp-rpc.
     pub(super) fn admit(&self, reader: &Reader<Segments>, bytes: usize) -> capnp::Result<bool> {
         self.input.borrow_mut().last_message = Instant::now();
+        if !self.was_heard.replace(true) {
+            self.heard.cancel();
+        }
         let message: message::Reader<'_> = reader.get_root()?;
         if let Ok(message::Abort(_)) = message.which() {
             self.note(End::PeerClosed);
@@ -146,6 +171,10 @@ impl Control {
             for answer in refusal::answer(question, reason, leave, message)? {
                 self.outbox.borrow_mut().push(&answer.get_segments_for_output());
             }
+        }
+        if verdict == Verdict::Pass {
+            // A call may have been cancelled.
+            self.progress.notify_waiters();
         }
         Ok(verdict == Verdict::Pass)
     }

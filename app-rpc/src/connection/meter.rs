@@ -2,12 +2,25 @@
 //!
 //! A question is in flight until it was answered *and* the peer said that it is done with the answer: until then capnp-rpc keeps it.
 //! Those beyond the limits are refused: answered here, and never seen by capnp-rpc. Whatever refers to a refused one is refused too.
+//!
+//! Questions may rest on others that are not answered yet, and those on others. capnp-rpc takes such chains apart by recursion, and a
+//! stack that overflows ends the process, so their depth is bounded as well; so are chains of promises that become promises.
 
 use std::collections::{HashMap, HashSet};
 
-use capnp_rpc::rpc_capnp::{cap_descriptor, finish, message, message_target, payload, return_};
+use capnp_rpc::rpc_capnp::{call, cap_descriptor, finish, message, message_target, resolve, return_};
 
 use crate::Limits;
+
+/// How deep questions may rest on one another.
+const MAX_DEPTH: u32 = 64;
+
+/// How many calls may be cancelled on one connection. capnp-rpc 0.27 does not answer a call that it cancelled, and so both ends keep
+/// its number for ever: some 100 bytes each.
+const MAX_CANCELLED: u32 = 100_000;
+
+/// How often a promise of the peer may turn out to be another promise, on one connection.
+const MAX_REPROMISES: u32 = 64;
 
 /// What becomes of a message that came in.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,11 +33,19 @@ pub(super) enum Verdict {
     Swallow,
 }
 
+/// What a question rests on.
+struct Rests {
+    depth: u32,
+    /// One of them was refused.
+    on_refused: bool,
+}
+
 /// A question that capnp-rpc has.
 #[derive(Default)]
 struct Question {
     returned: bool,
-    finished: bool,
+    /// How many questions it rests on, one upon the other, that had no answer when it was asked.
+    depth: u32,
     /// Bytes of the answer, which is kept until the peer is done with it.
     kept: usize,
 }
@@ -40,6 +61,10 @@ pub(super) struct Meter {
     held: usize,
     /// How many were refused, ever.
     refusals: u64,
+    /// Questions that were let go of before they had an answer.
+    cancelled: u32,
+    /// Promises that turned out to be promises.
+    repromises: u32,
     /// Why no call is accepted any more.
     closed_to_calls: Option<&'static str>,
 }
@@ -72,7 +97,7 @@ impl Meter {
         self.held = self.held.saturating_sub(bytes);
     }
 
-    /// Looks at a message of so many bytes that came in.
+    /// Looks at a message of so many bytes that came in, and is [held](Self::hold) already.
     ///
     /// # Errors
     /// The peer goes on asking without looking at what it is told, or the message is malformed.
@@ -85,39 +110,35 @@ impl Meter {
         match message.which() {
             Ok(message::Bootstrap(bootstrap)) => {
                 let question = bootstrap?.get_question_id();
-                self.ask(question, bytes, false, limits)
+                self.ask(question, bytes, Rests { depth: 0, on_refused: false }, limits)
             }
             Ok(message::Call(call)) => {
                 let call = call?;
-                let rests_on_refused = !self.refused.is_empty()
-                    && (self.is_refused(call.get_target()?)? || self.takes_refused(call.get_params()?)?);
-                self.ask(call.get_question_id(), bytes, rests_on_refused, limits)
+                let rests = self.rests(call)?;
+                self.ask(call.get_question_id(), bytes, rests, limits)
             }
+            Ok(message::Resolve(resolve)) => self.resolve(resolve?),
             Ok(message::Finish(finish)) => self.finish(finish?),
             _ => Ok(Verdict::Pass),
         }
     }
 
-    fn ask(
-        &mut self,
-        question: u32,
-        bytes: usize,
-        rests_on_refused: bool,
-        limits: &Limits,
-    ) -> capnp::Result<Verdict> {
+    fn ask(&mut self, question: u32, bytes: usize, rests: Rests, limits: &Limits) -> capnp::Result<Verdict> {
         if self.questions.contains_key(&question) || self.refused.contains(&question) {
             return Err(capnp::Error::failed(format!("question id {question} is in use already")));
         }
         let reason = if let Some(reason) = self.closed_to_calls {
             reason
-        } else if rests_on_refused {
+        } else if rests.on_refused {
             "it rests on a call that was refused"
+        } else if rests.depth > MAX_DEPTH {
+            "it rests on too many calls without an answer, one upon the other"
         } else if self.questions.len() >= limits.calls {
             "too many calls of this connection are in flight"
-        } else if self.held > 0 && self.held + bytes > limits.held_bytes {
+        } else if self.held > limits.held_bytes && self.held > bytes {
             "the calls of this connection that are in flight are too large together"
         } else {
-            self.questions.insert(question, Question::default());
+            self.questions.insert(question, Question { depth: rests.depth, ..Question::default() });
             self.running += 1;
             return Ok(Verdict::Pass);
         };
@@ -132,22 +153,38 @@ impl Meter {
         Ok(Verdict::Refuse { question, reason, leave })
     }
 
-    fn is_refused(&self, target: message_target::Reader<'_>) -> capnp::Result<bool> {
-        Ok(match target.which() {
-            Ok(message_target::PromisedAnswer(answer)) => self.refused.contains(&answer?.get_question_id()),
-            _ => false,
-        })
-    }
-
-    fn takes_refused(&self, params: payload::Reader<'_>) -> capnp::Result<bool> {
-        for capability in params.get_cap_table()? {
-            if let Ok(cap_descriptor::ReceiverAnswer(answer)) = capability.which()
-                && self.refused.contains(&answer?.get_question_id())
-            {
-                return Ok(true);
+    /// What a call rests on: its target, and the capabilities that it takes along.
+    fn rests(&self, call: call::Reader<'_>) -> capnp::Result<Rests> {
+        let mut rests = Rests { depth: 0, on_refused: false };
+        if let Ok(message_target::PromisedAnswer(answer)) = call.get_target()?.which() {
+            self.rest_on(answer?.get_question_id(), &mut rests);
+        }
+        for capability in call.get_params()?.get_cap_table()? {
+            if let Ok(cap_descriptor::ReceiverAnswer(answer)) = capability.which() {
+                self.rest_on(answer?.get_question_id(), &mut rests);
             }
         }
-        Ok(false)
+        Ok(rests)
+    }
+
+    fn rest_on(&self, question: u32, rests: &mut Rests) {
+        rests.on_refused |= self.refused.contains(&question);
+        if let Some(asked) = self.questions.get(&question).filter(|asked| !asked.returned) {
+            rests.depth = rests.depth.max(asked.depth + 1);
+        }
+    }
+
+    fn resolve(&mut self, resolve: resolve::Reader<'_>) -> capnp::Result<Verdict> {
+        if let Ok(resolve::Cap(capability)) = resolve.which()
+            && let Ok(cap_descriptor::SenderPromise(_) | cap_descriptor::ReceiverAnswer(_)) =
+                capability?.which()
+        {
+            self.repromises += 1;
+            if self.repromises > MAX_REPROMISES {
+                return Err(capnp::Error::failed("too many promises turned out to be promises".to_owned()));
+            }
+        }
+        Ok(Verdict::Pass)
     }
 
     fn finish(&mut self, finish: finish::Reader<'_>) -> capnp::Result<Verdict> {
@@ -155,14 +192,19 @@ impl Meter {
         if self.refused.remove(&id) {
             return Ok(Verdict::Swallow);
         }
-        let Some(question) = self.questions.get_mut(&id) else { return Ok(Verdict::Pass) };
-        question.finished = true;
-        if question.returned {
-            let kept = question.kept;
-            self.questions.remove(&id);
-            self.release(kept);
+        let Some(question) = self.questions.remove(&id) else { return Ok(Verdict::Pass) };
+        self.release(question.kept);
+        if !question.returned {
+            // It is cancelled, and nobody will answer it.
+            self.running -= 1;
+            self.cancelled += 1;
         }
         Ok(Verdict::Pass)
+    }
+
+    /// Whether so many calls were cancelled that another connection had better take the place of this one.
+    pub(super) fn is_worn_out(&self) -> bool {
+        self.cancelled >= MAX_CANCELLED
     }
 
     /// Looks at a message of so many bytes that capnp-rpc sends.
@@ -174,7 +216,7 @@ impl Meter {
             question.returned = true;
             self.running -= 1;
         }
-        if question.finished || answer.get_no_finish_needed() {
+        if answer.get_no_finish_needed() {
             self.questions.remove(&answer.get_answer_id());
         } else {
             question.kept = bytes;

@@ -177,6 +177,7 @@ async fn see_to_its_end(control: &Control, age: Duration, stop: &CancellationTok
     let (end, reason) = tokio::select! {
         biased;
         () = stop.cancelled() => (End::Stopping, "the server stops"),
+        () = control.worn_out() => (End::TooOld, "the connection is worn out, make a new one"),
         () = sleep(age) => (End::TooOld, "the connection is too old, make a new one"),
         () = idle(control) => (End::Idle, "the connection was idle"),
     };

@@ -1,0 +1,26 @@
+//! Servers and clients over mutual TLS, as they meet in the network, and what neither can make the other do.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "rpc/bounds.rs"]
+mod bounds;
+#[path = "rpc/certificates.rs"]
+mod certificates;
+#[path = "rpc/client.rs"]
+mod client;
+#[path = "rpc/config.rs"]
+mod config;
+#[path = "rpc/declared.rs"]
+mod declared;
+#[path = "rpc/faults.rs"]
+mod faults;
+#[path = "rpc/openssl.rs"]
+mod openssl;
+#[path = "rpc/pki.rs"]
+mod pki;
+#[path = "rpc/raw.rs"]
+mod raw;
+#[path = "rpc/stand.rs"]
+mod stand;
+#[path = "rpc/stop.rs"]
+mod stop;

@@ -1,0 +1,60 @@
+//! A client that does what no good client does: TLS with whatever certificate, and bytes.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::pki::{AUTHORITY, Issued, Leaf};
+use crate::stand::NAME;
+
+/// TLS as a client with this certificate does it, or with none.
+pub(crate) fn tls(
+    shown: Option<&Issued>,
+    versions: &[&'static SupportedProtocolVersion],
+) -> Arc<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(AUTHORITY.pem().as_bytes()).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(versions).unwrap();
+    let builder = builder.with_root_certificates(roots);
+    Arc::new(match shown {
+        Some(issued) => {
+            let chain =
+                CertificateDer::pem_slice_iter(issued.cert.as_bytes()).collect::<Result<_, _>>().unwrap();
+            let key = PrivateKeyDer::from_pem_slice(issued.key.as_bytes()).unwrap();
+            builder.with_client_auth_cert(chain, key).unwrap()
+        }
+        None => builder.with_no_client_auth(),
+    })
+}
+
+pub(crate) async fn connect(
+    to: SocketAddr,
+    tls: &Arc<ClientConfig>,
+) -> std::io::Result<TlsStream<TcpStream>> {
+    let socket = TcpStream::connect(to).await?;
+    let name = ServerName::try_from(NAME.to_string()).unwrap();
+    TlsConnector::from(Arc::clone(tls)).connect(name, socket).await
+}
+
+/// A connection with a good certificate.
+pub(crate) async fn connected(to: SocketAddr) -> TlsStream<TcpStream> {
+    let issued = AUTHORITY.issue(Leaf::client("raw.test"));
+    connect(to, &tls(Some(&issued), rustls::ALL_VERSIONS)).await.unwrap()
+}
+
+/// Whether the server lets this client in. A client of TLS 1.3 knows only when it reads.
+pub(crate) async fn is_let_in(to: SocketAddr, tls: &Arc<ClientConfig>) -> bool {
+    let Ok(mut stream) = connect(to, tls).await else { return false };
+    // The server says nothing to whom it has let in and was asked nothing by.
+    let mut byte = [0];
+    let read = tokio::time::timeout(std::time::Duration::from_millis(300), stream.read(&mut byte)).await;
+    read.is_err()
+}
