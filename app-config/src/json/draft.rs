@@ -11,8 +11,9 @@ use capnp::message::{Builder, HeapAllocator};
 /// use capnp::introspect::{Introspect, TypeVariant};
 /// use schema::quota_capnp::quota_spec;
 ///
-/// let TypeVariant::Struct(schema) = quota_spec::Owned::introspect().which() else { return };
-/// let draft = app_config::from_json(schema.into(), r#"{"rules": [{"name": "mail", "permits": 10}]}"#, None)?;
+/// let TypeVariant::Struct(schema) = quota_spec::Owned::introspect().which() else { panic!("a struct") };
+/// let json = r#"{"rules": [{"name": "mail", "permits": 10}]}"#;
+/// let draft = app_config::from_json(schema.into(), json, None).map_err(|problems| problems.to_string())?;
 /// let mut file = Vec::new();
 /// app_config::marshal(&draft, &mut file)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
