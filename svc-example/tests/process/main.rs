@@ -13,6 +13,7 @@ mod files;
 mod flags;
 mod flapping;
 mod foreign_configs;
+mod formats;
 mod http;
 mod operating_page;
 mod operators_page;
