@@ -29,8 +29,10 @@ use crate::{
 
 mod builder;
 mod levels;
+mod restart;
 
 pub use self::builder::{AppBuilder, DEFAULT_APP_STOP_TIMEOUT};
+pub(crate) use self::restart::RestartRequest;
 
 /// The service id under which the app itself logs and raises errors.
 pub const APP_SERVICE: ServiceId = ServiceId::new(0);
@@ -69,8 +71,12 @@ pub(crate) struct Inner {
     events: broadcast::Sender<AppEvent>,
     /// How often a reload was asked for.
     reloads: watch::Sender<u64>,
-    /// Services that were killed and that the supervisor has not looked at; at most one entry each.
+    /// Services that were killed and that the supervisor has not looked at: one entry each, and one more for one whose
+    /// failure turned out to be FATAL.
     fallen: Mutex<Vec<Service>>,
+    /// Restarts that were asked for and not answered; each has a caller who waits.
+    restarts: Mutex<Vec<restart::RestartRequest>>,
+    /// Wakes the supervisor, for either.
     pub(crate) fell: Notify,
 }
 
@@ -289,7 +295,11 @@ impl App {
     /// Every service that the app was made of, alive or not, sorted by id.
     #[must_use]
     pub fn service_statuses(&self) -> Vec<ServiceStatus> {
-        self.inner.board.statuses()
+        let mut statuses = self.inner.board.statuses();
+        for status in &mut statuses {
+            status.tasks = self.service(status.id).map_or(0, |service| service.open_tasks().len());
+        }
+        statuses
     }
 
     /// The handle that a running service exposes.
@@ -448,6 +458,7 @@ impl App {
         let _ = self.inner.report.set(report);
         self.enter_phase(Phase::Stopped);
         self.inner.fallen.lock().clear();
+        self.inner.restarts.lock().clear();
         let handles = std::mem::take(&mut *self.inner.handles.write());
         drop(handles);
         self.inner.dead.cancel();

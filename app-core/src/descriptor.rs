@@ -6,7 +6,7 @@ use app_errors::Error;
 use app_ids::ServiceId;
 use futures_util::future::BoxFuture;
 
-use crate::{Start, StartContext};
+use crate::{Restart, Start, StartContext};
 
 /// How long a start function may take, unless the descriptor says otherwise.
 pub const DEFAULT_START_TIMEOUT: Duration = Duration::from_secs(30);
@@ -61,6 +61,7 @@ pub struct ServiceDescriptor {
     start_timeout: Duration,
     stop_timeout: Duration,
     infrastructure: bool,
+    restart: Restart,
 }
 
 inventory::collect!(ServiceDescriptor);
@@ -84,6 +85,7 @@ impl ServiceDescriptor {
             start_timeout: DEFAULT_START_TIMEOUT,
             stop_timeout: DEFAULT_STOP_TIMEOUT,
             infrastructure: false,
+            restart: Restart::never(),
         }
     }
 
@@ -119,6 +121,7 @@ impl ServiceDescriptor {
             start_timeout: DEFAULT_START_TIMEOUT,
             stop_timeout: DEFAULT_STOP_TIMEOUT,
             infrastructure: false,
+            restart: Restart::never(),
         }
     }
 
@@ -149,6 +152,13 @@ impl ServiceDescriptor {
     #[must_use]
     pub const fn infrastructure(mut self, infrastructure: bool) -> Self {
         self.infrastructure = infrastructure;
+        self
+    }
+
+    /// Sets what becomes of the service when it died: by default it stays dead.
+    #[must_use]
+    pub const fn restart(mut self, restart: Restart) -> Self {
+        self.restart = restart;
         self
     }
 
@@ -183,6 +193,12 @@ impl ServiceDescriptor {
     #[must_use]
     pub const fn is_infrastructure(&self) -> bool {
         self.infrastructure
+    }
+
+    /// What becomes of the service when it died.
+    #[must_use]
+    pub const fn restart_policy(&self) -> Restart {
+        self.restart
     }
 
     pub(crate) fn shared_name(&self) -> Cow<'static, str> {
@@ -226,12 +242,16 @@ pub fn linked_services() -> Vec<ServiceDescriptor> {
 ///
 /// `start` is an `async fn(P1, .. Pn) -> Result<H, Error>` whose parameters implement [`Param`](crate::Param);
 /// the services that they need are the edges of the start-up graph, and `H` is the handle that dependents get.
-/// Optional, in this order: `infrastructure: true`, `start_timeout: Duration`, `stop_timeout: Duration`.
+/// Optional, in this order: `infrastructure: true`, `restart: Restart`, `start_timeout: Duration`,
+/// `stop_timeout: Duration`.
 ///
 /// ```
 /// use app_core::prelude::*;
 ///
-/// app_core::service! { id: ServiceId::new(0xb1d3_02a9_7c55_e011), name: "greeter", start: start }
+/// app_core::service! {
+///     id: ServiceId::new(0xb1d3_02a9_7c55_e011), name: "greeter", start: start,
+///     restart: app_core::Restart::on_failure().max_restarts(3)
+/// }
 ///
 /// async fn start(service: Service) -> Result<(), Error> {
 ///     service.every(Duration::from_secs(1), |log| info!(log, "hello"));
@@ -242,7 +262,7 @@ pub fn linked_services() -> Vec<ServiceDescriptor> {
 #[macro_export]
 macro_rules! service {
     (id: $id:expr, name: $name:literal, start: $start:path $(, infrastructure: $infra:expr)?
-     $(, start_timeout: $start_timeout:expr)? $(, stop_timeout: $stop_timeout:expr)? $(,)?) => {
+     $(, restart: $restart:expr)? $(, start_timeout: $start_timeout:expr)? $(, stop_timeout: $stop_timeout:expr)? $(,)?) => {
         $crate::__private::inventory::submit! {
             $crate::ServiceDescriptor::new(
                 $id,
@@ -257,6 +277,7 @@ macro_rules! service {
                 },
             )
             $(.infrastructure($infra))?
+            $(.restart($restart))?
             $(.start_timeout($start_timeout))?
             $(.stop_timeout($stop_timeout))?
         }

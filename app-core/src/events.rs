@@ -34,6 +34,14 @@ ids! {
     pub SERVICE_REGISTERED: LogEventId = 0xd8f2_5797_ffa5_8858, "service_registered";
     /// A service was taken out of the registry.
     pub SERVICE_UNREGISTERED: LogEventId = 0xa611_d10b_1dfc_880d, "service_unregistered";
+    /// A restart of a service was asked for.
+    pub SERVICE_RESTART_REQUESTED: LogEventId = 0xeb54_2917_67f4_6945, "service_restart_requested";
+    /// A service died and is to be started again, after a wait.
+    pub SERVICE_RESTART_SCHEDULED: LogEventId = 0xd500_547e_bb23_7b9e, "service_restart_scheduled";
+    /// A service was started again, after its own death or that of something that it depends on.
+    pub SERVICE_RESTARTED: LogEventId = 0x8c7b_f013_1253_65bb, "service_restarted";
+    /// A service died too often: the application stops.
+    pub SERVICE_RESTARTS_EXHAUSTED: LogEventId = 0x8cd9_7e04_ddca_d2e6, "service_restarts_exhausted";
     /// The metrics service could not use its config.
     pub METRICS_SERVICE_CONFIG_ERROR: LogEventId = 0x83ad_8592_584d_0930, "metrics_service_config_error";
     /// The metrics HTTP server failed while it was being shut down.
@@ -99,6 +107,34 @@ pub enum ServiceEventKind {
     },
     /// Taken out of the registry.
     Unregistered,
+    /// Somebody asked for its restart.
+    RestartRequested {
+        /// Why.
+        reason: String,
+    },
+    /// It died and is to be started again. What depends on it stops in the meantime.
+    RestartScheduled {
+        /// The how-manieth restart this is within the window, the first being 1.
+        attempt: u32,
+        /// How many there may be within the window.
+        max_restarts: u32,
+        /// Over how long restarts are counted.
+        window: Duration,
+        /// How long it waits.
+        delay: Duration,
+        /// What it died of.
+        reason: String,
+    },
+    /// Started again: by its policy, on request, or because something that it depends on was.
+    Restarted {
+        /// From the death of the incarnation before to now.
+        down: Duration,
+    },
+    /// It died once more than its policy allows, or can't be restarted since it did not stop: the app stops.
+    RestartsExhausted {
+        /// Why, for people.
+        error: Error,
+    },
 }
 
 /// A lifecycle event of the application or of one of its services.
@@ -165,6 +201,10 @@ impl AppEvent {
                 ServiceEventKind::StoppingTimeout { .. } => SERVICE_STOPPING_TIMEOUT,
                 ServiceEventKind::Stopped { .. } => SERVICE_STOPPED,
                 ServiceEventKind::Unregistered => SERVICE_UNREGISTERED,
+                ServiceEventKind::RestartRequested { .. } => SERVICE_RESTART_REQUESTED,
+                ServiceEventKind::RestartScheduled { .. } => SERVICE_RESTART_SCHEDULED,
+                ServiceEventKind::Restarted { .. } => SERVICE_RESTARTED,
+                ServiceEventKind::RestartsExhausted { .. } => SERVICE_RESTARTS_EXHAUSTED,
             },
         }
     }

@@ -183,6 +183,14 @@ pub mod services {
         current()?.unregister(service)
     }
 
+    /// Has a service restarted, with everything that depends on it; see [`App::restart`](crate::App::restart).
+    ///
+    /// # Errors
+    /// As there; `AppNotAlive` without an app.
+    pub async fn restart(service: ServiceId, reason: impl Into<String>) -> Result<(), Error> {
+        current()?.restart(service, reason).await
+    }
+
     /// Looks a registered service up.
     ///
     /// # Errors

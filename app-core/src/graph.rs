@@ -57,17 +57,19 @@ impl Plan {
         self.index.contains_key(&id)
     }
 
-    /// Everything that directly or indirectly depends on a service, by level, dependents first.
-    pub(crate) fn dependents_of(&self, id: ServiceId) -> Vec<Vec<ServiceId>> {
-        let Some(start) = self.index.get(&id).copied() else { return Vec::new() };
-        let (mut seen, mut open) = (HashSet::new(), vec![start]);
-        while let Some(service) = open.pop() {
-            open.extend(self.dependents[service].iter().filter(|d| seen.insert(**d)));
-        }
-        let within = |level: &Vec<usize>| {
-            level.iter().filter(|s| seen.contains(s)).map(|s| self.services[*s].id()).collect()
-        };
-        self.levels.iter().rev().map(within).filter(|level: &Vec<_>| !level.is_empty()).collect()
+    /// The place of a service in [`services`](Self::services).
+    pub(crate) fn index(&self, id: ServiceId) -> Option<usize> {
+        self.index.get(&id).copied()
+    }
+
+    /// The places of all services, dependencies before dependents.
+    pub(crate) fn order(&self) -> impl DoubleEndedIterator<Item = usize> {
+        self.levels.iter().flatten().copied()
+    }
+
+    /// The places of those that directly need a service.
+    pub(crate) fn dependents(&self, service: usize) -> &[usize] {
+        &self.dependents[service]
     }
 }
 

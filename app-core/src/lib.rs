@@ -53,6 +53,7 @@ mod param;
 mod preflight;
 pub mod prelude;
 mod registry;
+mod restart;
 mod run;
 mod service;
 mod signals;
@@ -85,9 +86,10 @@ pub use self::{
     output::write_output,
     param::{Dep, Exposed, Param, Start, StartContext},
     preflight::Preflight,
+    restart::{Restart, SERVICE_RESTARTS_EXHAUSTED},
     run::{parse, run, run_with},
     service::{KillReason, Service, ServiceState, TaskOutput},
-    status::{Readiness, ServiceStatus},
+    status::{LastFailure, Readiness, Restarting, ServiceStatus},
     stop::{Abandoned, ExitStatus, StopCause, StopReport},
     subcommand::Subcommand,
 };

@@ -166,24 +166,27 @@ impl Service {
         self.inner.life.lock().reason.clone()
     }
 
-    /// Kills the service. The first reason stays; a failure that comes later is kept too, as its [`error`](Self::error).
+    /// Kills the service. The first reason stays; the first failure that comes later is kept too, as its
+    /// [`error`](Self::error), and one of FATAL severity in place of one that is less.
     pub fn kill(&self, reason: impl Into<KillReason>) {
-        let reason = reason.into();
-        let (first, children) = {
+        self.kill_first(reason.into());
+    }
+
+    /// Kills the service. Whether nobody had killed it before.
+    pub(crate) fn kill_first(&self, reason: KillReason) -> bool {
+        let (first, turns_fatal, children) = {
             let mut life = self.inner.life.lock();
             if life.dead {
-                return;
+                return false;
             }
-            if let (KillReason::Failed(error), None) = (&reason, &life.failure) {
-                life.failure = Some(error.clone());
-            }
+            let turns_fatal = life.learns(&reason);
             life.holds += 1;
             let first = !std::mem::replace(&mut life.killed, true);
             if first {
                 life.reason = Some(reason.clone());
                 self.set_state(ServiceState::Stopping);
             }
-            (first, life.children.values().filter_map(Weak::upgrade).collect::<Vec<_>>())
+            (first, turns_fatal, life.children.values().filter_map(Weak::upgrade).collect::<Vec<_>>())
         };
         if first {
             if let (KillReason::Failed(failure), Some(_)) = (&reason, self.parent()) {
@@ -199,8 +202,12 @@ impl Service {
             for inner in children {
                 Self { inner }.kill(format!("its parent {} was killed", self.describe()));
             }
+        } else if turns_fatal && self.parent().is_none() {
+            // The supervisor may have looked at it already.
+            self.app().fallen(self);
         }
         self.leave(|life| life.holds -= 1);
+        first
     }
 
     /// Runs a task of the service. It is the task's business to end when the service is [`dying`](Self::dying).

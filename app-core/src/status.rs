@@ -7,6 +7,7 @@ use std::{
 
 use app_ids::ServiceId;
 use parking_lot::RwLock;
+use tokio::time::Instant;
 
 use crate::{Service, ServiceDescriptor, ServiceEventKind, ServiceState};
 
@@ -22,12 +23,45 @@ pub struct ServiceStatus {
     pub state: ServiceState,
     /// Why it was killed, if it was.
     pub reason: Option<String>,
-    /// How often it died while the app was not stopping.
+    /// How often it died while the app was not stopping, whatever of: a failure, a kill, or the end of something that it
+    /// depends on.
     pub deaths: u64,
-    /// When it began to run.
+    /// How often it was started again, whether or not that went well.
+    pub restarts: u64,
+    /// Its restart that is due or under way, until it runs again; none where it only waits for what it depends on.
+    pub restarting: Option<Restarting>,
+    /// The last failure of it, also of an incarnation that is long gone.
+    pub last_failure: Option<LastFailure>,
+    /// When it began to run, this incarnation or else the last.
     pub started_on: Option<SystemTime>,
-    /// How long its start function ran.
+    /// How long its start function ran, in this incarnation or else the last.
     pub start_took: Option<Duration>,
+    /// For how long it has been running; none while it does not.
+    pub uptime: Option<Duration>,
+    /// How many tasks of it, and of its parts, have not finished.
+    pub tasks: usize,
+}
+
+/// A restart that is due or under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Restarting {
+    /// The how-manieth of the window, the first being 1.
+    pub attempt: u32,
+    /// How many there may be within the window.
+    pub max_restarts: u32,
+    /// Over how long restarts are counted.
+    pub window: Duration,
+}
+
+/// What a service failed of, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LastFailure {
+    /// The error, for people.
+    pub reason: String,
+    /// When it was dead.
+    pub at: SystemTime,
 }
 
 /// Whether the app can do its work, and if not, why.
@@ -48,7 +82,13 @@ impl Readiness {
 /// The state of every service that the app was made of.
 #[derive(Default)]
 pub(crate) struct Board {
-    services: RwLock<BTreeMap<ServiceId, ServiceStatus>>,
+    services: RwLock<BTreeMap<ServiceId, Entry>>,
+}
+
+struct Entry {
+    status: ServiceStatus,
+    running_since: Option<Instant>,
+    starts: u64,
 }
 
 impl Board {
@@ -61,10 +101,15 @@ impl Board {
                 state: ServiceState::Registered,
                 reason: None,
                 deaths: 0,
+                restarts: 0,
+                restarting: None,
+                last_failure: None,
                 started_on: None,
                 start_took: None,
+                uptime: None,
+                tasks: 0,
             };
-            services.insert(descriptor.id(), status);
+            services.insert(descriptor.id(), Entry { status, running_since: None, starts: 0 });
         }
     }
 
@@ -74,48 +119,97 @@ impl Board {
     }
 
     pub(crate) fn note(&self, service: &Service, kind: &ServiceEventKind, app_is_stopping: bool) {
-        let mut services = self.services.write();
-        let Some(status) = services.get_mut(&service.id()) else { return };
-        match kind {
-            ServiceEventKind::Starting => status.state = ServiceState::Starting,
-            ServiceEventKind::Started { took } => {
-                // It may have been killed between its start and the telling of it.
-                status.state = status.state.max(ServiceState::Running);
-                status.started_on = Some(SystemTime::now());
-                status.start_took = Some(*took);
-            }
-            ServiceEventKind::Killed { reason } => {
-                status.state = ServiceState::Stopping;
-                status.reason = Some(reason.to_string());
-            }
-            ServiceEventKind::Stopped { failure } => {
-                status.state = if failure.is_some() { ServiceState::Failed } else { ServiceState::Stopped };
-                if let Some(failure) = failure {
-                    status.reason = Some(failure.to_string());
-                }
-                status.deaths += u64::from(!app_is_stopping);
-            }
-            _ => {}
+        if let Some(entry) = self.services.write().get_mut(&service.id()) {
+            entry.note(kind, app_is_stopping);
         }
     }
 
+    /// Says anew why a service is down.
+    pub(crate) fn blame(&self, id: ServiceId, reason: String) {
+        if let Some(entry) = self.services.write().get_mut(&id) {
+            entry.status.reason = Some(reason);
+        }
+    }
+
+    /// All but what only the services themselves know.
     pub(crate) fn statuses(&self) -> Vec<ServiceStatus> {
-        self.services.read().values().cloned().collect()
+        let now = Instant::now();
+        let status = |entry: &Entry| ServiceStatus {
+            uptime: entry.running_since.map(|since| now.saturating_duration_since(since)),
+            ..entry.status.clone()
+        };
+        self.services.read().values().map(status).collect()
     }
 
     /// One reason for each service that is not running.
     pub(crate) fn down(&self) -> Vec<String> {
         let down = |status: &&ServiceStatus| status.state != ServiceState::Running;
-        self.services.read().values().filter(down).map(ServiceStatus::say).collect()
+        self.services
+            .read()
+            .values()
+            .map(|entry| &entry.status)
+            .filter(down)
+            .map(ServiceStatus::say)
+            .collect()
+    }
+}
+
+impl Entry {
+    fn note(&mut self, kind: &ServiceEventKind, app_is_stopping: bool) {
+        let status = &mut self.status;
+        match kind {
+            ServiceEventKind::Starting => {
+                status.state = ServiceState::Starting;
+                status.restarts += u64::from(self.starts > 0);
+                self.starts += 1;
+            }
+            ServiceEventKind::Started { took } => {
+                status.started_on = Some(SystemTime::now());
+                status.start_took = Some(*took);
+                // It may have been killed between its start and the telling of it.
+                if status.state <= ServiceState::Running {
+                    status.state = ServiceState::Running;
+                    (status.reason, status.restarting) = (None, None);
+                    self.running_since = Some(Instant::now());
+                }
+            }
+            ServiceEventKind::Killed { reason } => {
+                status.state = ServiceState::Stopping;
+                status.reason = Some(reason.to_string());
+                self.running_since = None;
+            }
+            ServiceEventKind::Stopped { failure } => {
+                status.state = if failure.is_some() { ServiceState::Failed } else { ServiceState::Stopped };
+                if let Some(failure) = failure {
+                    let reason = failure.to_string();
+                    status.reason = Some(reason.clone());
+                    status.last_failure = Some(LastFailure { reason, at: SystemTime::now() });
+                }
+                status.restarting = None;
+                status.deaths += u64::from(!app_is_stopping);
+            }
+            ServiceEventKind::RestartScheduled { attempt, max_restarts, window, .. } => {
+                let (attempt, max_restarts, window) = (*attempt, *max_restarts, *window);
+                status.restarting = Some(Restarting { attempt, max_restarts, window });
+            }
+            _ => {}
+        }
     }
 }
 
 impl ServiceStatus {
     fn say(&self) -> String {
         let Self { id, name, state, .. } = self;
-        match &self.reason {
-            Some(reason) => format!("service {name} ({id}) is {state}: {reason}"),
+        let is = match &self.restarting {
+            Some(Restarting { attempt, max_restarts, window }) => {
+                let window = humantime::format_duration(*window);
+                format!("service {name} ({id}) is restarting ({attempt} of {max_restarts} in {window})")
+            }
             None => format!("service {name} ({id}) is {state}"),
+        };
+        match &self.reason {
+            Some(reason) => format!("{is}: {reason}"),
+            None => is,
         }
     }
 }

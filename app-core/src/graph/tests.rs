@@ -49,12 +49,16 @@ fn plain_services_rest_on_infrastructure_unless_it_rests_on_them() {
 }
 
 #[test]
-fn dependents_are_found_across_levels_farthest_first() {
+fn a_service_is_found_by_its_id_and_knows_who_directly_needs_it() {
     let plan = Plan::new(vec![service(1, &[2]), service(2, &[3]), service(3, &[]), service(4, &[])]).unwrap();
-    let dependents = plan.dependents_of(ServiceId::new(3));
-    assert_eq!(dependents, [vec![ServiceId::new(1)], vec![ServiceId::new(2)]]);
-    assert!(plan.dependents_of(ServiceId::new(4)).is_empty());
-    assert!(plan.dependents_of(ServiceId::new(99)).is_empty());
+    let id = |index: usize| plan.services()[index].id().as_u64();
+    let dependents = |of: u64| -> Vec<_> {
+        let index = plan.index(ServiceId::new(of)).unwrap();
+        plan.dependents(index).iter().map(|dependent| id(*dependent)).collect()
+    };
+    assert_eq!((dependents(3), dependents(2), dependents(4)), (vec![2], vec![1], vec![]));
+    assert_eq!(plan.index(ServiceId::new(99)), None);
+    assert_eq!(plan.order().map(id).collect::<Vec<_>>(), [3, 4, 2, 1]);
 }
 
 #[test]

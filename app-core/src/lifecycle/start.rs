@@ -55,7 +55,8 @@ pub(crate) async fn start(app: &App) -> Result<(), StopReport> {
 
 /// The whole life of an app that could be planned.
 async fn live(app: &App, plan: &Plan, ready: oneshot::Sender<()>) {
-    let result = levels(app, plan).await;
+    let mut services = Vec::with_capacity(plan.services().len());
+    let result = levels(app, plan, &mut services).await;
     if let Err(problems) = result {
         app.kill(StopCause::StartFailed(problems));
     } else if app.alive() {
@@ -64,7 +65,7 @@ async fn live(app: &App, plan: &Plan, ready: oneshot::Sender<()>) {
         // Nobody may be waiting for it any more.
         let _ = ready.send(());
     }
-    supervise::until_killed(app, plan).await;
+    supervise::until_killed(app, plan, services).await;
     stop::stop(app, plan).await;
 }
 
@@ -88,11 +89,13 @@ pub(super) fn plan(app: &App) -> Result<Plan, Vec<Error>> {
     if problems.is_empty() { Ok(plan) } else { Err(problems) }
 }
 
-async fn levels(app: &App, plan: &Plan) -> Result<(), Vec<Error>> {
+/// Starts level by level; `all` are the services that were made.
+async fn levels(app: &App, plan: &Plan, all: &mut Vec<Service>) -> Result<(), Vec<Error>> {
     for level in plan.levels() {
         let services: Vec<_> = level.map(|descriptor| (made(app, descriptor), descriptor)).collect();
         let handles: Vec<_> = services.iter().map(|(service, _)| service.clone()).collect();
         app.enter(&handles).map_err(|error| vec![error])?;
+        all.extend(handles);
         let failures = tokio::select! {
             biased;
             failures = start_level(&services) => failures,
@@ -142,14 +145,14 @@ async fn start_level(services: &[(Service, &ServiceDescriptor)]) -> Vec<(Service
     }
 }
 
-async fn passed(deadline: Option<tokio::time::Instant>) {
+pub(super) async fn passed(deadline: Option<tokio::time::Instant>) {
     match deadline {
         Some(deadline) => tokio::time::sleep_until(deadline).await,
         None => std::future::pending().await,
     }
 }
 
-fn made(app: &App, descriptor: &ServiceDescriptor) -> Service {
+pub(super) fn made(app: &App, descriptor: &ServiceDescriptor) -> Service {
     Service::with(app.clone(), descriptor.id(), descriptor.shared_name(), None, descriptor.timeouts().1)
 }
 
@@ -163,7 +166,7 @@ fn abandon_starts(services: &[(Service, &ServiceDescriptor)]) {
 }
 
 /// Runs one start function as a task of its service, so that its panic, its error and its end are the service's.
-async fn start_one(service: &Service, descriptor: &ServiceDescriptor) -> Result<(), Error> {
+pub(super) async fn start_one(service: &Service, descriptor: &ServiceDescriptor) -> Result<(), Error> {
     let begun = Instant::now();
     service.advance(ServiceState::Starting);
     service.emit(ServiceEventKind::Starting);

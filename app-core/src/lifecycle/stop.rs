@@ -5,7 +5,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use app_errors::Error;
 use futures_util::future::join_all;
 use parking_lot::Mutex;
 
@@ -51,7 +50,7 @@ async fn stop_services(app: &App, plan: &Plan, abandoned: &Mutex<Vec<Abandoned>>
 }
 
 /// Kills services and waits until each is dead, or its time is up.
-pub(super) async fn stop_all(services: &[Service], reason: &'static str, abandoned: &Mutex<Vec<Abandoned>>) {
+async fn stop_all(services: &[Service], reason: &'static str, abandoned: &Mutex<Vec<Abandoned>>) {
     services.iter().for_each(|service| service.kill(reason));
     join_all(services.iter().map(|service| wait_for(service, abandoned))).await;
 }
@@ -97,18 +96,5 @@ async fn give_up(app: &App, limit: Duration, abandoned: &Mutex<Vec<Abandoned>>) 
     for service in &left {
         // Best effort, as above.
         let _ = tokio::time::timeout_at(deadline.into(), service.dead()).await;
-    }
-}
-
-/// Stops everything that depends on a service that died for good: dependents hold its handle.
-pub(super) async fn stop_dependents(app: &App, plan: &Plan, of: &Service, failure: Option<&Error>) {
-    let why = failure.map_or_else(|| "it ended".to_owned(), |error| error.to_string());
-    for level in plan.dependents_of(of.id()) {
-        let level: Vec<_> = level.into_iter().filter_map(|id| app.service(id)).collect();
-        let abandoned = Mutex::default();
-        for service in &level {
-            service.kill(format!("service {}, which it depends on, is gone: {why}", of.describe()));
-        }
-        stop_all(&level, "a dependency is gone", &abandoned).await;
     }
 }

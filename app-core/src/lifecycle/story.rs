@@ -1,5 +1,7 @@
 //! The adapter of lifecycle events to log lines: the story that a log tells of a start and a stop.
 
+use std::time::Duration;
+
 use slog::{Logger, error, info, o, warn};
 
 use crate::{AppEvent, KillReason, ServiceEventKind, StopCause};
@@ -61,5 +63,22 @@ fn log_service_event(logger: &Logger, kind: &ServiceEventKind) {
             warn!(logger, "service stopped after a failure"; "failure" => %failure);
         }
         ServiceEventKind::Unregistered => info!(logger, "service unregistered"),
+        ServiceEventKind::RestartRequested { reason } => {
+            info!(logger, "restart of the service asked for: {reason}");
+        }
+        ServiceEventKind::RestartScheduled { attempt, max_restarts, window, delay, reason } => {
+            let (wait, window) = (in_millis(*delay), humantime::format_duration(*window));
+            warn!(logger, "service restarts in {wait} ({attempt} of {max_restarts} in {window}): {reason}";
+                "attempt" => attempt, "max_restarts" => max_restarts, "delay_seconds" => delay.as_secs_f64());
+        }
+        ServiceEventKind::Restarted { down } => {
+            info!(logger, "service restarted"; "down_seconds" => down.as_secs_f64());
+        }
+        ServiceEventKind::RestartsExhausted { error } => error!(logger, "{error}"; "err" => #error),
     }
+}
+
+/// For people, who need no nanoseconds.
+fn in_millis(time: Duration) -> humantime::FormattedDuration {
+    humantime::format_duration(Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)))
 }

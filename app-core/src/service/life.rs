@@ -3,7 +3,7 @@
 //! Invariants, all kept under the one lock of [`Life`]:
 //! 1. A service is dead when it was killed, it has no task and nobody holds it up; dead is for ever.
 //! 2. A task is entered while the service is not dead, and taken out when its future is gone: a spawn can't race death.
-//! 3. The first reason stays, but for a failure, which is kept beside a reason that was none.
+//! 3. The first reason stays. Beside it the first failure is kept, unless a FATAL one comes after one that is less.
 //! 4. Events are emitted in the order killed, stopped: whoever kills holds the service up until he has said so.
 //!
 //! (A task tracker alone can't give 2: it accepts spawns after it was closed.)
@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-use app_errors::{Error, errors, service_not_alive_error};
+use app_errors::{Error, ErrorSeverity, errors, service_not_alive_error};
 use app_ids::ServiceId;
 use parking_lot::Mutex;
 use slog::Logger;
@@ -64,6 +64,17 @@ impl Life {
     pub(super) fn number(&mut self) -> u64 {
         self.next_number += 1;
         self.next_number
+    }
+
+    /// Keeps a failure (invariant 3). Whether it is FATAL, and what was known before was not.
+    pub(super) fn learns(&mut self, reason: &KillReason) -> bool {
+        let KillReason::Failed(failure) = reason else { return false };
+        let fatal = |failure: &Error| failure.severity() == ErrorSeverity::Fatal;
+        let turns_fatal = fatal(failure) && !self.failure.as_ref().is_some_and(fatal);
+        if turns_fatal || self.failure.is_none() {
+            self.failure = Some(failure.clone());
+        }
+        turns_fatal
     }
 
     fn deserted(&self) -> bool {
