@@ -54,7 +54,12 @@ pub(super) fn schema(matches: &ArgMatches) -> Result<Option<ConfigSchema>, Refus
 pub(super) fn schema_of(wanted: &str) -> Result<ConfigSchema, Refused> {
     let schemas = ConfigSchema::linked();
     let id = wanted.parse::<ServiceId>().ok();
-    let found = schemas.iter().find(|schema| Some(schema.service()) == id || schema.name() == Some(wanted));
+    // Lists and logs show ids without 0x, and from there they are copied.
+    let is_wanted = |schema: &&ConfigSchema| {
+        let service = schema.service();
+        Some(service) == id || schema.name() == Some(wanted) || service.hex() == wanted
+    };
+    let found = schemas.iter().find(is_wanted);
     found.copied().ok_or_else(|| {
         let known: Vec<_> = schemas.iter().map(|schema| schema.service().describe().to_string()).collect();
         let wanted = crate::problems::quoted(wanted);

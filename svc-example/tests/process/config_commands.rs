@@ -44,6 +44,9 @@ fn the_example_of_every_service_is_sealed_and_checked_without_a_complaint() {
         let (name, id) = line.split_once(" (").unwrap();
         let id = id.split_once(')').unwrap().0;
         let example = config(["explain", name, "--json"]).run();
+        for same in [id, &format!("0x{id}"), &u64::from_str_radix(id, 16).unwrap().to_string()] {
+            assert_eq!(config(["explain", same, "--json"]).run().stdout, example.stdout, "{same}");
+        }
         let json = file(&folder, "example.json", &example.stdout);
         let output = folder.path().join(format!("0x{id}"));
         let sealed = config(["seal", "--plain", "--service", name, "--output"]).args([&output, &json]).run();
