@@ -65,8 +65,7 @@ impl Manager {
 /// # Errors
 /// `ServiceNotAlive`.
 pub(crate) fn spawn(service: &Service, configs: &Configs) -> Result<(), Error> {
-    let current = app_core::current();
-    if !current.is_ok_and(|current| current.instance() == service.app().instance()) {
+    if !is_the_process(service.app()) {
         return Ok(());
     }
     match Manager::from_environment() {
@@ -81,6 +80,11 @@ pub(crate) fn spawn(service: &Service, configs: &Configs) -> Result<(), Error> {
             Ok(())
         }
     }
+}
+
+/// Whether this is the app that the process was started for: tests have others, of which systemd knows nothing.
+fn is_the_process(app: &App) -> bool {
+    app_core::current().is_ok_and(|current| current.instance() == app.instance())
 }
 
 /// The task: tells what there is to tell, until the service is killed, and then a last time.

@@ -1,3 +1,5 @@
+//! Tests of what systemd is told, which the tests play.
+
 use std::{
     ffi::OsString,
     io::ErrorKind,
@@ -12,7 +14,7 @@ use std::{
     },
 };
 
-use app_core::{StopCause, prelude::*, testing::TestApp};
+use app_core::{ServiceDescriptor, StopCause, prelude::*, testing::TestApp};
 
 use super::{story::Step, *};
 use crate::{
@@ -28,7 +30,10 @@ struct Systemd {
 
 impl Systemd {
     fn of(app: &TestApp) -> Self {
-        let path = app.config_dir().join("notify");
+        Self::at(app.config_dir().join("notify"))
+    }
+
+    fn at(path: PathBuf) -> Self {
         let socket = UnixDatagram::bind(&path).unwrap();
         socket.set_nonblocking(true).unwrap();
         Self { socket, path }
@@ -200,13 +205,37 @@ async fn a_manager_that_is_gone_is_warned_of_once_and_found_again_when_it_is_bac
     app.stop().await.expect_clean();
 }
 
+/// The services that start are as slow as those of an application may be, and told of while they do.
+#[tokio::test(start_paused = true)]
+async fn while_services_start_more_time_is_asked_for_again_and_again() {
+    const TELLER: ServiceId = ServiceId::new(0x5d);
+    let builder = TestApp::builder();
+    let path = builder.config_dir().join("notify");
+    let systemd = Systemd::at(path.clone());
+    let teller = ServiceDescriptor::of(TELLER, "teller", move |service: Service, configs: Dep<Configs>| {
+        let socket = ManagerSocket::open(path.as_os_str()).unwrap();
+        let telling = tell(service.clone(), Configs::clone(&configs), Manager { socket, watchdog: None });
+        async move { service.spawn("systemd", telling) }
+    });
+    let slow = ServiceDescriptor::of(ServiceId::new(0x510), "slow", || async {
+        pass(12 * SECOND).await;
+        Ok(())
+    });
+    let builder = builder.linked([app_config::CONFIG_SERVICE_ID]);
+    let app = builder.service(teller).service(slow.after([TELLER])).start().await;
+    pass(SECOND).await;
+    let heard = systemd.heard();
+    let pleas = heard.iter().filter(|message| *message == "EXTEND_TIMEOUT_USEC=30000000").count();
+    assert_eq!(pleas, 3, "at once, after 5 s and after 10 s: {heard:?}");
+    assert!(heard.contains(&"STATUS=starting: 2 of 3 services run".to_owned()), "{heard:?}");
+    assert_eq!(heard.last().unwrap(), "READY=1\nSTATUS=3 services, ready");
+    app.stop().await.expect_clean();
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_app_that_is_not_the_process_tells_nobody() {
     let (app, _) = started().await;
-    let configs = app.get::<Configs>();
-    let service = app.new_service(ServiceId::new(0x5d), "teller");
-    spawn(&service, &configs).unwrap();
-    assert!(service.tasks().is_empty());
+    assert!(!is_the_process(&app));
     app.stop().await.expect_clean();
 }
 
