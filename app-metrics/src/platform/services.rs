@@ -19,6 +19,9 @@ ids! {
     pub SERVICE_START_DURATION: MetricId = 0x002b_a4d6_5817_b62f, "service_start_duration";
     /// How often each service was restarted: counter vector, labels `service` (hex) and `name`, restarts.
     pub SERVICE_RESTARTS: MetricId = 0x8d39_a82f_8d68_06be, "service_restarts";
+    /// Which restart each service is at: gauge vector, labels `service` (hex) and `name`, the number of the restart that is due
+    /// or under way, 0 if there is none.
+    pub SERVICE_RESTART_ATTEMPT: MetricId = 0xb60a_6380_ccd1_855c, "service_restart_attempt";
     /// How often each service died while the application was not stopping: counter vector, labels `service` (hex) and
     /// `name`, deaths.
     pub SERVICE_DEATHS: MetricId = 0x8c4a_e2a3_5c98_9a43, "service_deaths";
@@ -95,11 +98,27 @@ const START_DURATION: MetricDoc = MetricDoc::gauge_vector(
 .meaning("From the call of its start function to its return, without the wait for its dependencies; the last start.")
 .queries(&[("The slowest to start", "topk(5, METRIC)")]);
 
-const RESTARTS: MetricDoc =
-    MetricDoc::counter_vector(APP_SERVICE, SERVICE_RESTARTS, "Restarts of the service.", SERVICE_LABELS)
-        .unit("restarts")
-        .meaning("Those that took it along because a service that it needs was restarted count too.")
-        .queries(&[("Restarts in the last hour", "increase(METRIC[1h]) > 0")]);
+const RESTARTS: MetricDoc = MetricDoc::counter_vector(
+    APP_SERVICE,
+    SERVICE_RESTARTS,
+    "Restarts of the service.",
+    SERVICE_LABELS,
+)
+.unit("restarts")
+.meaning(
+    "Whether or not they went well. That it was started again along with a service that it needs counts too.",
+)
+.queries(&[("Restarts in the last hour", "increase(METRIC[1h]) > 0")]);
+
+const RESTART_ATTEMPT: MetricDoc = MetricDoc::gauge_vector(
+    APP_SERVICE,
+    SERVICE_RESTART_ATTEMPT,
+    "Which restart of the service within its window is due or under way; 0 for none.",
+    SERVICE_LABELS,
+)
+.unit("number of the restart")
+.meaning("The policy of the service says how many there may be; the death after the last of them stops the app. Each waits twice as long as the one before.")
+.queries(&[("Services that are between death and restart", "METRIC > 0")]);
 
 const DEATHS: MetricDoc = MetricDoc::counter_vector(
     APP_SERVICE,
@@ -108,13 +127,13 @@ const DEATHS: MetricDoc = MetricDoc::counter_vector(
     SERVICE_LABELS,
 )
 .unit("deaths")
-.meaning("Whatever the reason: a failure, or because it was asked to.")
+.meaning("Whatever the reason: a failure, because it was asked to, or along with a service that it needs.")
 .queries(&[("Deaths in the last hour", "increase(METRIC[1h]) > 0")]);
 
 const TASKS: MetricDoc = MetricDoc::gauge_vector(
     APP_SERVICE,
     SERVICE_TASKS,
-    "Tasks of the service that have not finished.",
+    "Tasks of the service, and of its parts, that have not finished.",
     SERVICE_LABELS,
 )
 .unit("tasks")
@@ -136,7 +155,7 @@ const INFO: MetricDoc = MetricDoc::gauge_vector(
 .meaning("Every service that is linked into the program.")
 .queries(&[("Instances by version", "count by (name, version) (METRIC)")]);
 
-crate::document! { READY, UP, STATE, START_TIME, START_DURATION, RESTARTS, DEATHS, TASKS, INFO }
+crate::document! { READY, UP, STATE, START_TIME, START_DURATION, RESTARTS, RESTART_ATTEMPT, DEATHS, TASKS, INFO }
 
 const STATES: [ServiceState; 6] = [
     ServiceState::Registered,
@@ -156,6 +175,7 @@ pub(super) struct Services {
     start_time: GaugeVector,
     start_duration: GaugeVector,
     restarts: CounterVector,
+    restart_attempt: GaugeVector,
     deaths: CounterVector,
     tasks: GaugeVector,
 }
@@ -174,6 +194,7 @@ impl Services {
             start_time: declare.gauges(&START_TIME)?,
             start_duration: declare.gauges(&START_DURATION)?,
             restarts: declare.counters(&RESTARTS)?,
+            restart_attempt: declare.gauges(&RESTART_ATTEMPT)?,
             deaths: declare.counters(&DEATHS)?,
             tasks: declare.gauges(&TASKS)?,
         })
@@ -182,12 +203,11 @@ impl Services {
     pub(super) fn show(&self, app: &App) {
         self.ready.set(flag(app.readiness().ready()));
         for status in app.service_statuses() {
-            let tasks = app.service(status.id).map_or(0, |service| service.tasks().len());
-            self.show_service(&status, tasks);
+            self.show_service(&status);
         }
     }
 
-    fn show_service(&self, status: &ServiceStatus, tasks: usize) {
+    fn show_service(&self, status: &ServiceStatus) {
         let id = status.id.hex();
         let labels = [id.as_str(), status.name.as_str()];
         set(&self.up, labels, flag(status.state == ServiceState::Running));
@@ -201,8 +221,13 @@ impl Services {
         if let Some(took) = status.start_took {
             set(&self.start_duration, labels, took.as_secs_f64());
         }
-        raise(&self.restarts, labels, 0);
+        raise(&self.restarts, labels, status.restarts);
+        set(
+            &self.restart_attempt,
+            labels,
+            f64::from(status.restarting.map_or(0, |restarting| restarting.attempt)),
+        );
         raise(&self.deaths, labels, status.deaths);
-        set(&self.tasks, labels, tasks as f64);
+        set(&self.tasks, labels, status.tasks as f64);
     }
 }

@@ -2,14 +2,14 @@
 
 use super::{
     APP_READY, BUILD_INFO, CONFIG_LOAD_TIME, CONFIG_REFUSED, CONFIG_RELOADS, LOG_RECORDS,
-    LOG_RECORDS_DROPPED, SERIES_OVERFLOWED, SERVICE_DEATHS, SERVICE_INFO, SERVICE_RESTARTS,
-    SERVICE_START_DURATION, SERVICE_START_TIME, SERVICE_STATE, SERVICE_TASKS, SERVICE_UP,
+    LOG_RECORDS_DROPPED, SERIES_OVERFLOWED, SERVICE_DEATHS, SERVICE_INFO, SERVICE_RESTART_ATTEMPT,
+    SERVICE_RESTARTS, SERVICE_START_DURATION, SERVICE_START_TIME, SERVICE_STATE, SERVICE_TASKS, SERVICE_UP,
 };
 use crate::testing::TestMetrics as _;
 use crate::{CounterVectorSpec, METRICS_SERVICE_ID, Metrics};
 use app_core::prelude::*;
-use app_core::testing::{TestApp, runs};
-use app_core::{APP_SERVICE, KillReason, ServiceDescriptor};
+use app_core::testing::{TestApp, fails_after, runs};
+use app_core::{APP_SERVICE, KillReason, Restart, ServiceDescriptor};
 use std::fs;
 use std::time::SystemTime;
 
@@ -64,6 +64,27 @@ async fn each_service_shows_when_it_was_started_how_long_that_took_and_how_many_
     assert_eq!(app.metric(APP_SERVICE, SERVICE_START_DURATION, labels), took.unwrap().as_secs_f64());
     assert_eq!(app.metric(APP_SERVICE, SERVICE_TASKS, labels), 2.0);
     app.stop().await.expect_clean();
+}
+
+#[tokio::test(start_paused = true)]
+async fn restarts_are_counted_and_the_one_that_is_due_is_shown() {
+    let service = fails_after(SEVEN, "seven", Duration::from_secs(100), errors::BUG.error(SEVEN).build());
+    let policy = Restart::on_failure().backoff(Duration::from_secs(10), Duration::from_secs(60));
+    let service = service.restart(policy.max_restarts(5).window(Duration::from_secs(3600)));
+    let app = TestApp::builder().linked([METRICS_SERVICE_ID]).service(service).start().await;
+    let shown = |metric| {
+        app.scrape();
+        app.metric(APP_SERVICE, metric, ["7", "seven"])
+    };
+    assert_eq!((shown(SERVICE_RESTARTS), shown(SERVICE_RESTART_ATTEMPT)), (0.0, 0.0));
+    // Dies after 100 s, is restarted between 110 s and 120 s, dies between 210 s and 220 s, is restarted from 230 s on.
+    tokio::time::sleep(Duration::from_secs(105)).await;
+    assert_eq!((shown(SERVICE_RESTARTS), shown(SERVICE_RESTART_ATTEMPT)), (0.0, 1.0));
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    assert_eq!((shown(SERVICE_RESTARTS), shown(SERVICE_RESTART_ATTEMPT)), (1.0, 0.0));
+    assert_eq!((shown(SERVICE_UP), shown(SERVICE_DEATHS)), (1.0, 1.0));
+    tokio::time::sleep(Duration::from_secs(100)).await;
+    assert_eq!((shown(SERVICE_UP), shown(SERVICE_RESTART_ATTEMPT)), (0.0, 2.0));
 }
 
 #[tokio::test]
