@@ -14,6 +14,8 @@ use svc_example::{ACQUIRE_SECONDS, GRANTS, Grant, KEYS, QUOTA, Quota, Rule};
 
 #[path = "quota/reload.rs"]
 mod reload;
+#[path = "quota/restart.rs"]
+mod restart;
 
 /// Name, permits, burst, maxKeys.
 type RuleSpec<'a> = (&'a str, u32, u32, u32);
