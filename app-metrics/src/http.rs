@@ -9,6 +9,7 @@
 //! A type per phase: [`Bound`] listens and says where, so a busy port is known before anything runs; its `serve` runs
 //! until it is told to stop, and owns every task of the server.
 
+mod body;
 mod connections;
 mod listener;
 mod metrics;
@@ -41,7 +42,7 @@ pub(crate) struct Limits {
     pub(crate) answer: Duration,
     /// How long a client may take none of the answer.
     pub(crate) write_stall: Duration,
-    /// How long it may take for the whole answer.
+    /// How long it may take for what was written at once; and how long a scrape may go on being made.
     pub(crate) write_total: Duration,
     /// Connections at a time.
     pub(crate) connections: usize,

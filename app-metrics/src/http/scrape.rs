@@ -7,7 +7,8 @@
 //! 2. A slice is made in one go, in well below a millisecond for text and a few when it is compressed; then others run.
 //! 3. At most [`turns`](Shared::turns) slices are made at a time, which leaves half of the runtime's threads to others
 //!    whatever is scraped; whoever waits for a turn gets it in the order of asking.
-//! 4. At most [`Limits::scrapes`] are being answered; one more is told to come again.
+//! 4. An answer that is not taken within [`Limits::write_total`] is broken off.
+//! 5. At most [`Limits::scrapes`] are being answered; one more is told to come again.
 
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ use flate2::write::GzEncoder;
 use futures_util::{StreamExt as _, future, stream};
 use std::io::{self, Write as _};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
@@ -48,13 +50,15 @@ struct Shared {
     places: Arc<Semaphore>,
     /// One for each slice that may be being made.
     turns: Semaphore,
+    deadline: Duration,
 }
 
 impl Scrapes {
     /// Needs a tokio runtime.
     pub(crate) fn new(metrics: Metrics, meters: HttpMetrics, limits: Limits) -> Self {
         let turns = Semaphore::new((Handle::current().metrics().num_workers() / 2).max(1));
-        Self(Arc::new(Shared { metrics, meters, places: Arc::new(Semaphore::new(limits.scrapes)), turns }))
+        let places = Arc::new(Semaphore::new(limits.scrapes));
+        Self(Arc::new(Shared { metrics, meters, places, turns, deadline: limits.write_total }))
     }
 
     /// The answer to a request with these headers. Cancel safe: what is not answered any more leaves nothing behind.
@@ -130,6 +134,9 @@ impl Answer {
     /// What comes next, never empty; `None` after the last.
     async fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
         while let Some(scrape) = &mut self.scrape {
+            if self.began.elapsed() > self.shared.deadline {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not take the answer"));
+            }
             let turn = self.shared.turns.acquire().await;
             let mut text = String::with_capacity(SLICE + SLICE / 16);
             let progress = scrape.write(&mut text, SLICE);

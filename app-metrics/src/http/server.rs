@@ -1,5 +1,6 @@
 //! Accepting and answering, until told to stop.
 
+use super::body::Tracked;
 use super::connections::Connections;
 use super::metrics::{Event, HttpMetrics};
 use super::router::RouteMark;
@@ -194,13 +195,18 @@ impl Client {
             Ok(late)
         });
         self.meters.answered(mark.path(), &method, response.status());
-        self.activity.writing();
-        Ok(response)
+        Ok(response.map(|body| Body::new(Tracked::new(body, self.activity))))
     }
 }
 
 /// Whether the client did not take the answer in time.
 fn is_stalled(error: &hyper::Error) -> bool {
-    let cause = error.source().and_then(|source| source.downcast_ref::<io::Error>());
-    cause.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::TimedOut) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }

@@ -333,3 +333,29 @@ async fn a_busy_port_is_an_error_that_names_the_address() {
     let foreign = Bound::bind(Some("192.0.2.1".parse().unwrap()), 0).unwrap_err();
     assert_eq!(foreign.error.kind(), ErrorKind::AddrNotAvailable);
 }
+
+#[tokio::test]
+async fn an_answer_that_is_made_while_it_is_sent_makes_no_room() {
+    let (pieces, made) = mpsc::channel::<&'static str>(1);
+    let made = Arc::new(tokio::sync::Mutex::new(made));
+    let slow = move || {
+        let made = Arc::clone(&made);
+        let pieces = futures_util::stream::unfold(made, |made| async {
+            let piece = made.lock().await.recv().await?;
+            Some((Ok::<_, std::io::Error>(piece), made))
+        });
+        async { Body::from_stream(pieces) }
+    };
+    let router = Router::new().route("/slow", get(slow));
+    let server = Running::start(router, Limits { connections: 1, ..Limits::default() });
+    let mut client = server.send(&request("GET", "/slow")).await;
+    pieces.send("first").await.unwrap();
+    assert!(first(&mut client).await.contains("first"));
+    // All that there is was flushed, and the connection is being answered all the same.
+    let refused = server.ask("").await;
+    assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
+    pieces.send("second").await.unwrap();
+    drop(pieces);
+    assert!(rest(client).await.contains("second"));
+    server.stop().await;
+}

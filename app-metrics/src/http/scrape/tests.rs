@@ -30,6 +30,21 @@ async fn long(scrapes: usize) -> (TestApp, Scrapes) {
 }
 
 #[tokio::test]
+async fn an_answer_that_is_not_taken_in_time_is_broken_off() {
+    let (app, scrapes) = long(1).await;
+    let mut pieces = scrapes.answer(HeaderMap::new()).await.into_body().into_data_stream();
+    assert!(pieces.next().await.expect("a piece").is_ok());
+    tokio::time::pause();
+    // Some time has passed already.
+    tokio::time::advance(Limits::default().write_total / 2).await;
+    assert!(pieces.next().await.expect("a piece").is_ok(), "it is not late yet");
+    tokio::time::advance(Limits::default().write_total / 2).await;
+    let error = pieces.next().await.expect("an end").unwrap_err();
+    assert!(error.to_string().contains("does not take the answer"), "{error}");
+    app.stop().await.expect_clean();
+}
+
+#[tokio::test]
 async fn one_scrape_more_than_there_may_be_is_told_to_come_again() {
     let (app, scrapes) = long(1).await;
     // Its body is not taken, so it goes on.
