@@ -302,10 +302,11 @@ impl App {
         statuses
     }
 
-    /// The handle that a running service exposes.
+    /// The handle that a running service exposes: that of its present incarnation. Ask again rather than keep it for
+    /// longer than a piece of work, unless as a dependent, which ends with it.
     ///
     /// # Errors
-    /// `ServiceNotAvailable` when it does not run, or exposes another type.
+    /// `ServiceNotAvailable` when it does not run, as while it waits for a restart, or exposes another type.
     pub fn get<T: Exposed>(&self) -> Result<Arc<T>, Error> {
         let handle = self.inner.handles.read().get(&T::SERVICE).map(|(_, handle)| Arc::clone(handle));
         let Some(handle) = handle else { return Err(app_errors::service_not_available_error(T::SERVICE)) };

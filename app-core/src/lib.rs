@@ -33,6 +33,9 @@
 //! # }
 //! ```
 //!
+//! A service that dies takes along what depends on it. Its [`Restart`] says whether it comes back, and they with it, in
+//! order, each with the new handle of what it depends on; [`App::restart`] does that on request.
+//!
 //! What stays out: config, metrics, health and RPC are services of their own crates. The kernel offers them the places
 //! where they plug in: [`Param`], [`Preflight`], [`App::events`], [`App::service_statuses`].
 

@@ -10,6 +10,8 @@ use slog::Logger;
 use crate::{App, Service, StartFuture};
 
 /// A handle type that a service exposes to its dependents.
+///
+/// Each incarnation of the service makes one. Once its service was killed, calls on it are to answer `ServiceNotAlive`.
 pub trait Exposed: Send + Sync + 'static {
     /// The service whose start function returns this type.
     const SERVICE: ServiceId;
@@ -62,6 +64,11 @@ pub trait Param: Sized + Send {
 }
 
 /// The handle of a service that this one depends on.
+///
+/// It is that of the incarnation that ran when this service was started. When that dies, this service is stopped too, and
+/// if it is started again it gets the handle of the new one. In between, and for whoever kept it longer, calls on the
+/// handle answer `ServiceNotAlive`: that of a command server does by itself, others ask
+/// [`Service::ensure_alive`](crate::Service::ensure_alive).
 pub struct Dep<T>(Arc<T>);
 
 impl<T> Deref for Dep<T> {

@@ -19,6 +19,8 @@ use tokio::time::{Instant, sleep};
 mod asked;
 #[path = "restarts/crossed.rs"]
 mod crossed;
+#[path = "restarts/page.rs"]
+mod page;
 #[path = "restarts/random.rs"]
 mod random;
 
