@@ -80,7 +80,7 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("rustls", &["app-rpc"], "TLS"),
     ("tokio-rustls", &["app-rpc"], "TLS"),
     ("x509-parser", &["app-rpc"], "certificates"),
-    ("backon", &["app-rpc"], "connections that are made again"),
+    ("backon", &["app-core", "app-rpc"], "restarts, and connections that are made again"),
     ("sd-notify", &["app-health"], "what systemd is told"),
     ("criterion", &[], "benchmarks"),
     ("peak_alloc", &[], "benchmarks"),
