@@ -163,14 +163,16 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
         let name = self.inner.setup.borrow().config.name;
         let failed = |failure, reason: &str| Err(CallError::new(failure, name, reason));
         let (mut answer, answered) = oneshot::channel();
+        let (begin, mut begun) = oneshot::channel();
         let job: Job = Box::new(move |pool| {
+            // Who asked may be gone by now; here and below.
+            let _ = begin.send(());
             Box::pin(async move {
                 let result = tokio::select! {
                     biased;
                     () = answer.closed() => return,
                     result = call::attempt(&pool, name, &*call, deadline) => result,
                 };
-                // Who asked may be gone by now.
                 let _ = answer.send(result);
             })
         });
@@ -182,6 +184,7 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
         // The attempt has the same deadline, and knows more. If its thread is blocked, it is late.
         match timeout_at(deadline + Duration::from_millis(100), answered).await {
             Ok(Ok(result)) => result,
+            Ok(Err(_)) if begun.try_recv().is_err() => failed(CallFailure::NotSent, "the client has stopped"),
             Ok(Err(_)) => {
                 failed(CallFailure::MaybeExecuted, "the client has stopped, or the code of the call panicked")
             }
@@ -224,6 +227,8 @@ async fn run(pool: Rc<Pool>, mut queue: mpsc::Receiver<Job>, stop: CancellationT
         }
     }
     queue.close();
+    // Those that wait were not sent, and learn it now.
+    while queue.try_recv().is_ok() {}
     let _ = timeout(drain, async { while calls.join_next().await.is_some() {} }).await;
     calls.shutdown().await;
     keeper.abort();

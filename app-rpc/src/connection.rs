@@ -13,11 +13,14 @@ mod network;
 mod outbox;
 mod output;
 mod refusal;
+mod system;
 
 pub(crate) use self::control::Control;
 pub use self::end::End;
-pub(crate) use self::network::Network;
+#[cfg(test)]
+use self::network::Network;
 pub(crate) use self::refusal::{NOT_EXECUTED, not_executed};
+pub(crate) use self::system::{System, run};
 
 #[cfg(test)]
 mod tests;

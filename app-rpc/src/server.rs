@@ -151,7 +151,7 @@ impl BoundServer {
         shared.stop.cancel();
         let limits = shared.live().config.limits;
         // A connection has its own drain limit, and then a moment to tell its client.
-        threads.join(limits.drain + limits.stall.min(Duration::from_secs(1))).await;
+        threads.join(limits.drain + Duration::from_secs(1)).await;
     }
 }
 

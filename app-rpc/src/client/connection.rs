@@ -2,22 +2,17 @@
 
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
-use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use app_core::prelude::Duration;
 use capnp::capability::Client;
-use capnp_rpc::RpcSystem;
-use capnp_rpc::rpc_twoparty_capnp::Side;
-use futures_util::FutureExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
 
 use super::setup::Setup;
-use crate::connection::{Control, Network};
+use crate::connection::{self, Control, System};
 use crate::{End, Refusal};
 
 /// A server that can be called.
@@ -69,9 +64,7 @@ impl Connection {
         let stream =
             connecting.await.map_err(|error| failed(Some(Refusal::of(&error)), error.to_string()))?;
         let control = Rc::new(Control::new(setup.config.limits));
-        let network = Network::new(stream, Side::Client, Rc::clone(&control));
-        let mut rpc = RpcSystem::new(Box::new(network), None);
-        let client: Client = rpc.bootstrap(Side::Server);
+        let (system, client) = System::client(stream, &control);
         let connection = Rc::new(Self {
             address,
             client,
@@ -81,7 +74,7 @@ impl Connection {
             over: CancellationToken::new(),
             why: RefCell::default(),
         });
-        tokio::task::spawn_local(Rc::clone(&connection).drive(rpc));
+        tokio::task::spawn_local(Rc::clone(&connection).drive(system));
         let guard = Abandoned(Some(Rc::clone(&connection)));
         // The answer to the bootstrap. (`when_resolved` of it is never done.)
         tokio::select! {
@@ -98,25 +91,11 @@ impl Connection {
     }
 
     /// Runs the connection until it is over.
-    async fn drive(self: Rc<Self>, rpc: RpcSystem<Side>) {
-        let mut rpc = Box::pin(AssertUnwindSafe(rpc).catch_unwind());
-        let ended = tokio::select! {
-            ended = &mut rpc => ended,
-            () = self.closing_takes_too_long() => Ok(Ok(())),
-        };
-        let why = match ended {
-            Ok(Ok(())) => "the connection was closed".to_owned(),
-            Ok(Err(error)) => error.extra,
-            Err(_) => "the connection failed: capnp-rpc panicked".to_owned(),
-        };
+    async fn drive<S>(self: Rc<Self>, system: System<S>) {
+        let (_, why) = connection::run(system).await;
         self.why.borrow_mut().push_str(&why);
         self.retired.set(true);
         self.over.cancel();
-    }
-
-    async fn closing_takes_too_long(&self) {
-        self.control.closed().await;
-        tokio::time::sleep(self.control.limits().stall.min(Duration::from_secs(2))).await;
     }
 
     /// Why it is over.

@@ -84,6 +84,11 @@ impl Control {
         self.end.get()
     }
 
+    /// What calls were told when the connection was told to end.
+    pub(crate) fn why(&self) -> Option<String> {
+        self.input.borrow().close.as_ref().map(|reason| reason.extra.clone())
+    }
+
     pub(super) fn note(&self, end: End) {
         self.end.set(Some(self.end.get().unwrap_or(end)));
     }
@@ -262,6 +267,10 @@ impl Control {
 
     pub(super) fn flushed(&self) {
         self.outbox.borrow_mut().flushed();
+    }
+
+    pub(super) fn discard_output(&self) {
+        self.outbox.borrow_mut().discard();
     }
 
     pub(super) fn end_output(&self, result: capnp::Result<()>) -> oneshot::Receiver<()> {

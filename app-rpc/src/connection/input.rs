@@ -1,6 +1,5 @@
 //! The reading side: bytes of the peer become messages that capnp-rpc may see.
 
-use std::cell::RefCell;
 use std::future::poll_fn;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
@@ -12,6 +11,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 use super::End;
 use super::control::{Control, Interruption};
+use super::network::Stream;
 use crate::framing::{Decoder, FramingError, Segments};
 
 /// Bytes that are read at once.
@@ -41,7 +41,7 @@ impl Drop for Incoming {
 
 /// Reads messages off a stream.
 pub(super) struct Input<S> {
-    stream: Rc<RefCell<S>>,
+    stream: Stream<S>,
     control: Rc<Control>,
     decoder: Decoder,
     buffer: Vec<u8>,
@@ -57,7 +57,7 @@ enum Filled {
 }
 
 impl<S: AsyncRead + Unpin> Input<S> {
-    pub(super) fn new(stream: Rc<RefCell<S>>, control: Rc<Control>) -> Self {
+    pub(super) fn new(stream: Stream<S>, control: Rc<Control>) -> Self {
         let decoder = Decoder::new(control.limits().message_bytes);
         Self { stream, control, decoder, buffer: Vec::new(), decoded: 0 }
     }
@@ -146,13 +146,18 @@ impl<S: AsyncRead + Unpin> Input<S> {
             // On the stack, so that a connection that waits has no memory for it.
             let mut chunk = [const { MaybeUninit::uninit() }; CHUNK];
             let mut chunk = ReadBuf::uninit(&mut chunk);
-            match ready!(Pin::new(&mut *stream.borrow_mut()).poll_read(context, &mut chunk)) {
+            let mut stream = stream.borrow_mut();
+            let Some(stream) = stream.as_mut() else { return Poll::Ready(Ok(Filled::End)) };
+            match ready!(Pin::new(stream).poll_read(context, &mut chunk)) {
                 Ok(()) if chunk.filled().is_empty() => Poll::Ready(Ok(Filled::End)),
                 Ok(()) => {
                     buffer.extend_from_slice(chunk.filled());
                     Poll::Ready(Ok(Filled::Bytes))
                 }
-                Err(error) => Poll::Ready(Err(lost(control, &error))),
+                Err(error) => {
+                    control.note(End::Lost);
+                    Poll::Ready(Err(lost(&error)))
+                }
             }
         });
         if !within_message {
@@ -166,7 +171,6 @@ impl<S: AsyncRead + Unpin> Input<S> {
 }
 
 /// The error of a connection that broke.
-pub(super) fn lost(control: &Control, error: &std::io::Error) -> capnp::Error {
-    control.note(End::Lost);
+pub(super) fn lost(error: &std::io::Error) -> capnp::Error {
     capnp::Error::disconnected(format!("the connection was lost: {error}"))
 }

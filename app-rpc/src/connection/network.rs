@@ -16,9 +16,23 @@ use super::output;
 /// What reading is in progress takes, and puts back.
 type Shared<S> = Rc<RefCell<Option<Input<S>>>>;
 
+/// The stream, until it is cut.
+pub(super) type Stream<S> = Rc<RefCell<Option<S>>>;
+
+/// Closes the stream of a network when it is dropped. Parts of capnp-rpc that refer to one another may outlive everybody, if it was
+/// not brought to its end; they must not keep a socket.
+pub(crate) struct Cut<S>(Stream<S>);
+
+impl<S> Drop for Cut<S> {
+    fn drop(&mut self) {
+        drop(self.0.borrow_mut().take());
+    }
+}
+
 /// One stream, with a peer at its other end.
 pub(crate) struct Network<S> {
     side: Side,
+    stream: Stream<S>,
     input: Shared<S>,
     control: Rc<Control>,
     driver: Option<Promise<(), capnp::Error>>,
@@ -28,16 +42,22 @@ pub(crate) struct Network<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Network<S> {
     pub(crate) fn new(stream: S, side: Side, control: Rc<Control>) -> Self {
-        let stream = Rc::new(RefCell::new(stream));
+        let stream = Rc::new(RefCell::new(Some(stream)));
         let input = Input::new(Rc::clone(&stream), Rc::clone(&control));
-        let driver = Promise::from_future(output::drive(stream, Rc::clone(&control)));
+        let driver = Promise::from_future(output::drive(Rc::clone(&stream), Rc::clone(&control)));
         Self {
             side,
+            stream,
             input: Rc::new(RefCell::new(Some(input))),
             control,
             driver: Some(driver),
             accepted: false,
         }
+    }
+
+    /// What closes the stream.
+    pub(crate) fn cut(&self) -> Cut<S> {
+        Cut(Rc::clone(&self.stream))
     }
 
     fn connection(&self) -> Box<dyn capnp_rpc::Connection<Side>> {

@@ -26,6 +26,8 @@ pub(super) struct Outbox {
     written: u64,
     flushed: bool,
     overflow: bool,
+    /// What is put in is not kept: there is nobody to write it to, or it was told to end.
+    discards: bool,
     end: Option<(capnp::Result<()>, oneshot::Sender<()>)>,
     writer: Option<Waker>,
 }
@@ -39,6 +41,7 @@ impl Outbox {
             written: 0,
             flushed: true,
             overflow: false,
+            discards: false,
             end: None,
             writer: None,
         }
@@ -48,9 +51,12 @@ impl Outbox {
     pub(super) fn push(&mut self, segments: &[&[u8]]) {
         let before = self.pending.len();
         let bytes: usize = segments.iter().map(|segment| segment.len()).sum();
-        if self.overflow || self.end.is_some() || self.queued() + bytes > self.limit_bytes {
-            // After the end nobody is there to read it; that is no overflow.
-            self.overflow |= self.end.is_none();
+        if self.discards {
+            return;
+        }
+        if self.queued() + bytes > self.limit_bytes {
+            self.overflow = true;
+            self.discards = true;
         } else {
             crate::framing::encode(segments, &mut self.pending);
             self.appended += (self.pending.len() - before) as u64;
@@ -74,7 +80,8 @@ impl Outbox {
     }
 
     pub(super) fn written(&mut self, bytes: usize) {
-        self.written += bytes as u64;
+        // More than was put in would be what was forgotten in the meantime.
+        self.written = (self.written + bytes as u64).min(self.appended);
         self.flushed = false;
     }
 
@@ -90,8 +97,16 @@ impl Outbox {
         end
     }
 
+    /// There is nobody to write to: what waits is forgotten, and what comes as well.
+    pub(super) fn discard(&mut self) {
+        self.discards = true;
+        self.pending = Vec::new();
+        self.written = self.appended;
+        self.flushed = true;
+    }
+
     pub(super) fn poll_next(&mut self, context: &Context<'_>) -> Poll<Next> {
-        if self.overflow {
+        if std::mem::take(&mut self.overflow) {
             return Poll::Ready(Next::Overflow);
         }
         if !self.pending.is_empty() {
@@ -101,8 +116,7 @@ impl Outbox {
             return Poll::Ready(Next::Flush);
         }
         if let Some((result, ended)) = self.end.take() {
-            // Nothing is accepted any more.
-            self.overflow = true;
+            self.discards = true;
             return Poll::Ready(Next::End(result, ended));
         }
         self.writer = Some(context.waker().clone());

@@ -1,12 +1,11 @@
 //! The writing side: what waits goes out, as much as there is at a time, and the peer has to take it.
 
-use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::ready;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -15,6 +14,7 @@ use tokio::time::timeout;
 use super::End;
 use super::control::Control;
 use super::input::lost;
+use super::network::Stream;
 use super::outbox::Next;
 
 /// How long the peer may take to close after we did. If we closed the socket with bytes of it unread, it would be reset, and the
@@ -22,50 +22,61 @@ use super::outbox::Next;
 const LINGER: Duration = Duration::from_secs(1);
 
 /// Writes what the control has, until it is told to end.
-pub(super) async fn drive<S>(stream: Rc<RefCell<S>>, control: Rc<Control>) -> capnp::Result<()>
+///
+/// A failure is told to the reading side, which has capnp-rpc let go of everything; what is written from then on goes nowhere.
+pub(super) async fn drive<S>(stream: Stream<S>, control: Rc<Control>) -> capnp::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let stall = control.limits().stall;
+    let mut broken = false;
     loop {
-        match poll_fn(|context| control.poll_output(context)).await {
-            Next::Write(bytes) => write(&stream, &control, &bytes).await?,
-            Next::Flush => {
-                let flushing = poll_fn(|context| Pin::new(&mut *stream.borrow_mut()).poll_flush(context));
-                taken(timeout(stall, flushing).await, &control)?;
-                control.flushed();
-            }
-            Next::Overflow => {
-                control.note(End::NotReading);
-                let limit = control.limits().queued_bytes;
-                return Err(capnp::Error::overloaded(format!(
-                    "the peer does not read: more than {limit} bytes wait to be written"
-                )));
-            }
+        let next = poll_fn(|context| control.poll_output(context)).await;
+        let result = match next {
             Next::End(result, ended) => {
-                let shutdown = poll_fn(|context| Pin::new(&mut *stream.borrow_mut()).poll_shutdown(context));
-                if matches!(timeout(stall, shutdown).await, Ok(Ok(()))) {
-                    // Whatever comes of it, the connection is over.
-                    let _ = timeout(LINGER, discard(&stream)).await;
+                if !broken {
+                    close(&stream, &control).await;
                 }
                 let _ = ended.send(());
                 return result;
             }
+            Next::Write(bytes) if broken => {
+                control.wrote(bytes.len());
+                Ok(())
+            }
+            Next::Flush if broken => {
+                control.flushed();
+                Ok(())
+            }
+            Next::Write(bytes) => write(&stream, &control, &bytes).await,
+            Next::Flush => flush(&stream, &control).await,
+            Next::Overflow => {
+                let limit = control.limits().queued_bytes;
+                let reason = format!("the peer does not read: more than {limit} bytes wait to be written");
+                Err((End::NotReading, capnp::Error::overloaded(reason)))
+            }
+        };
+        if let Err((end, error)) = result {
+            broken = true;
+            control.close(end, error);
+            control.discard_output();
         }
     }
 }
 
+type Failure = (End, capnp::Error);
+
 async fn write<S: AsyncWrite + Unpin>(
-    stream: &RefCell<S>,
+    stream: &Stream<S>,
     control: &Control,
     bytes: &[u8],
-) -> capnp::Result<()> {
-    let (mut rest, stall) = (bytes, control.limits().stall);
+) -> Result<(), Failure> {
+    let mut rest = bytes;
     while !rest.is_empty() {
-        let writing = poll_fn(|context| Pin::new(&mut *stream.borrow_mut()).poll_write(context, rest));
-        let count = taken(timeout(stall, writing).await, control)?;
+        let writing =
+            poll_fn(|context| with(stream, context, |stream, context| stream.poll_write(context, rest)));
+        let count = taken(timeout(control.limits().stall, writing).await, control)?;
         if count == 0 {
-            return Err(lost(control, &io::ErrorKind::WriteZero.into()));
+            return Err((End::Lost, lost(&io::ErrorKind::WriteZero.into())));
         }
         control.wrote(count);
         rest = &rest[count..];
@@ -73,31 +84,59 @@ async fn write<S: AsyncWrite + Unpin>(
     Ok(())
 }
 
+async fn flush<S: AsyncWrite + Unpin>(stream: &Stream<S>, control: &Control) -> Result<(), Failure> {
+    let flushing = poll_fn(|context| with(stream, context, |stream, context| stream.poll_flush(context)));
+    taken(timeout(control.limits().stall, flushing).await, control)?;
+    control.flushed();
+    Ok(())
+}
+
+async fn close<S: AsyncRead + AsyncWrite + Unpin>(stream: &Stream<S>, control: &Control) {
+    let shutdown = poll_fn(|context| with(stream, context, |stream, context| stream.poll_shutdown(context)));
+    if matches!(timeout(control.limits().stall, shutdown).await, Ok(Ok(()))) {
+        // Whatever comes of it, the connection is over.
+        let _ = timeout(LINGER, discard(stream)).await;
+    }
+}
+
+/// Polls the stream, if it was not cut.
+fn with<S: Unpin, T>(
+    stream: &Stream<S>,
+    context: &mut Context<'_>,
+    poll: impl FnOnce(Pin<&mut S>, &mut Context<'_>) -> Poll<io::Result<T>>,
+) -> Poll<io::Result<T>> {
+    match stream.borrow_mut().as_mut() {
+        Some(stream) => poll(Pin::new(stream), context),
+        None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+    }
+}
+
 fn taken<T>(
     result: Result<io::Result<T>, tokio::time::error::Elapsed>,
     control: &Control,
-) -> capnp::Result<T> {
+) -> Result<T, Failure> {
     match result {
-        Ok(result) => result.map_err(|error| lost(control, &error)),
+        Ok(result) => result.map_err(|error| (End::Lost, lost(&error))),
         Err(_) => {
-            control.note(End::NotReading);
             let stall = control.limits().stall;
-            Err(capnp::Error::overloaded(format!("the peer did not read for {stall:?}")))
+            Err((End::NotReading, capnp::Error::overloaded(format!("the peer did not read for {stall:?}"))))
         }
     }
 }
 
 /// Reads until the peer closes.
-async fn discard<S: AsyncRead + Unpin>(stream: &RefCell<S>) {
-    poll_fn(|context| {
-        loop {
-            let mut chunk = [const { MaybeUninit::uninit() }; 4096];
-            let mut chunk = ReadBuf::uninit(&mut chunk);
-            let read = ready!(Pin::new(&mut *stream.borrow_mut()).poll_read(context, &mut chunk));
-            if read.is_err() || chunk.filled().is_empty() {
-                return std::task::Poll::Ready(());
+async fn discard<S: AsyncRead + Unpin>(stream: &Stream<S>) {
+    let reading = poll_fn(|context| {
+        with(stream, context, |mut stream, context| {
+            loop {
+                let mut chunk = [const { MaybeUninit::uninit() }; 4096];
+                let mut chunk = ReadBuf::uninit(&mut chunk);
+                ready!(stream.as_mut().poll_read(context, &mut chunk))?;
+                if chunk.filled().is_empty() {
+                    return Poll::Ready(Ok(()));
+                }
             }
-        }
-    })
-    .await;
+        })
+    });
+    let _ = reading.await;
 }

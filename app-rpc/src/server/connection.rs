@@ -2,16 +2,12 @@
 
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use app_core::prelude::Duration;
 use capnp::capability;
-use capnp_rpc::RpcSystem;
-use capnp_rpc::rpc_twoparty_capnp::Side;
-use futures_util::FutureExt;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -21,12 +17,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::handshakes::Handshake;
 use super::{Live, Shared};
-use crate::connection::{Control, Network, not_executed};
+use crate::connection::{self, Control, System, not_executed};
 use crate::tls::witnessed;
 use crate::{Certificate, End, Limits, Peer, Refusal};
-
-/// What a connection that was told to close may take to tell its peer, beyond the limit of a stall.
-const CLOSING: Duration = Duration::from_secs(2);
 
 /// A handshake that is counted, until it is dropped.
 struct Connecting<'a>(&'a AtomicUsize);
@@ -132,13 +125,11 @@ async fn shake_hands(
 async fn turn_away<S: AsyncRead + AsyncWrite + Unpin + 'static>(stream: S, limits: &Limits) {
     let control = Rc::new(Control::new(*limits));
     control.close(End::Stopping, not_executed("as many connections are open as may be"));
-    let network = Network::new(stream, Side::Server, control);
-    // Whatever comes of it: it is turned away.
-    let _ = timeout(CLOSING, RpcSystem::new(Box::new(network), None)).await;
+    connection::run(System::server(stream, None, &control)).await;
 }
 
 /// Serves calls until the connection ends, and says why it did.
-pub(super) async fn serve<S>(
+async fn serve<S>(
     stream: S,
     bootstrap: capability::Client,
     control: &Rc<Control>,
@@ -148,27 +139,15 @@ pub(super) async fn serve<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let network = Network::new(stream, Side::Server, Rc::clone(control));
-    let mut rpc =
-        Box::pin(AssertUnwindSafe(RpcSystem::new(Box::new(network), Some(bootstrap))).catch_unwind());
+    let system = System::server(stream, Some(bootstrap), control);
     let closing = async {
         see_to_its_end(control, age, stop).await;
-        sleep(control.limits().stall.min(CLOSING)).await;
+        std::future::pending().await
     };
-    let result = tokio::select! {
+    tokio::select! {
         biased;
-        result = &mut rpc => result,
-        () = pin!(closing) => Ok(Ok(())),
-    };
-    // Dropping what a handler left behind may panic as well.
-    let dropped = catch_unwind(AssertUnwindSafe(|| drop(rpc)));
-    match (result, dropped) {
-        (Err(_), _) | (_, Err(_)) => (End::Panicked, "a handler panicked".to_owned()),
-        (Ok(Ok(())), _) => {
-            let end = control.end().unwrap_or(End::PeerClosed);
-            (end, end.to_string())
-        }
-        (Ok(Err(error)), _) => (control.end().unwrap_or(End::Protocol), error.to_string()),
+        ended = connection::run(system) => ended,
+        ended = closing => ended,
     }
 }
 

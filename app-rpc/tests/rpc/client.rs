@@ -1,1 +1,208 @@
-//! tbd
+//! Clients: where calls go, what becomes of those that fail, and what is known of them.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use app_rpc::{CallFailure, End, InstanceState, errors};
+use tokio::net::TcpListener;
+use tokio::time::Instant;
+
+use crate::pki::{AUTHORITY, Leaf};
+use crate::stand::{NAME, Spec, Stand, ask, client_of, config, eventually};
+
+/// An address where nobody listens.
+async fn nobody() -> SocketAddr {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap().local_addr().unwrap()
+}
+
+#[tokio::test]
+async fn calls_are_answered_from_any_task() {
+    let stand = Stand::new().await;
+    let client = stand.client();
+    let calls = (0..64).map(|permits| {
+        let client = client.clone();
+        tokio::spawn(async move { client.call(move |quota| ask(quota, "echo", permits)).await })
+    });
+    for (permits, call) in (0..).zip(calls.collect::<Vec<_>>()) {
+        assert_eq!(call.await.unwrap(), Ok(permits));
+    }
+    assert_eq!(stand.counts().established, 1);
+    assert_eq!(client.instances()[0].state, InstanceState::Connected);
+    stand.app.stop().await.expect_clean();
+}
+
+#[tokio::test]
+async fn calls_are_spread_over_the_instances_and_go_round_those_that_are_gone() {
+    let (one, other) = (Stand::new().await, Stand::new().await);
+    let addresses = [nobody().await, one.address(), other.address()];
+    let client = client_of(&one.app, "client", config(&addresses, &AUTHORITY));
+    let connected = || client.instances().iter().filter(|one| one.state == InstanceState::Connected).count();
+    eventually("connected to both", || connected() == 2).await;
+    // As many on each as can't be answered.
+    let waiting: Vec<_> = (0..10)
+        .map(|permits| {
+            let client = client.clone();
+            tokio::spawn(async move { client.call(move |quota| ask(quota, "wait", permits)).await })
+        })
+        .collect();
+    eventually("all wait", || one.seen.running() + other.seen.running() == 10).await;
+    assert_eq!((one.seen.running(), other.seen.running()), (5, 5));
+    one.seen.go_on.notify_waiters();
+    other.seen.go_on.notify_waiters();
+    for call in waiting {
+        call.await.unwrap().unwrap();
+    }
+    other.app.stop().await.expect_clean();
+    for permits in 0..10 {
+        assert_eq!(client.call(move |quota| ask(quota, "echo", permits)).await, Ok(permits));
+    }
+    one.app.stop().await.expect_clean();
+}
+
+#[tokio::test]
+async fn a_call_that_finds_nobody_was_not_sent_and_says_why() {
+    let stand = Stand::new().await;
+    let mut config = config(&[nobody().await], &AUTHORITY);
+    config.call_timeout = Duration::from_millis(200);
+    let client = client_of(&stand.app, "client", config.clone());
+    let failed = client.call(|quota| ask(quota, "echo", 1)).await.unwrap_err();
+    assert_eq!(failed.failure(), CallFailure::NotSent);
+    assert!(failed.failure().is_safe_to_retry());
+    assert!(failed.reason().contains("refused"), "{failed}");
+    assert!(
+        failed.to_string().starts_with(&format!("RPC call to {NAME} was not sent: 127.0.0.1:")),
+        "{failed}"
+    );
+    let error = app_errors::Error::from(failed);
+    assert!(error.is(&errors::RPC_NOT_SENT));
+    // A name that nobody has: that of the application, since the config says nothing else.
+    config.addresses.clear();
+    let client = client_of(&stand.app, "client", config);
+    let failed = client.call(|quota| ask(quota, "echo", 1)).await.unwrap_err();
+    assert_eq!(failed.failure(), CallFailure::NotSent);
+    assert!(failed.reason().contains("d0_a0"), "{failed}");
+    stand.app.stop().await.expect_clean();
+}
+
+#[tokio::test]
+async fn a_call_that_has_no_answer_by_its_deadline_may_have_been_executed_and_is_cancelled() {
+    let stand = Stand::new().await;
+    let client = stand.client();
+    let deadline = Instant::now() + Duration::from_millis(300);
+    let failed = client.call_by(deadline, |quota| ask(quota, "hang", 1)).await.unwrap_err();
+    assert_eq!(failed.failure(), CallFailure::MaybeExecuted);
+    assert!(!failed.failure().is_safe_to_retry());
+    assert!(failed.reason().contains("no answer by the deadline"), "{failed}");
+    assert_eq!(stand.seen.begun(), 1);
+    eventually("cancelled at the server", || stand.seen.running() == 0).await;
+    // The connection is as good as before.
+    assert_eq!(client.call(|quota| ask(quota, "echo", 2)).await, Ok(2));
+    assert_eq!(stand.counts().established, 1);
+    stand.app.stop().await.expect_clean();
+}
+
+#[tokio::test]
+async fn a_call_whose_caller_is_gone_is_cancelled() {
+    let stand = Stand::new().await;
+    let client = stand.client();
+    let call = tokio::spawn(async move { client.call(|quota| ask(quota, "hang", 1)).await });
+    eventually("begun", || stand.seen.running() == 1).await;
+    call.abort();
+    eventually("cancelled", || stand.seen.running() == 0).await;
+    stand.app.stop().await.expect_clean();
+}
+
+#[tokio::test]
+async fn a_call_that_fails_at_the_server_failed_and_is_not_made_again() {
+    let stand = Stand::new().await;
+    let client = stand.client();
+    let failed = client.call(|quota| ask(quota, "fail", 1)).await.unwrap_err();
+    assert_eq!(failed.failure(), CallFailure::Failed);
+    assert!(failed.reason().ends_with(": on purpose"), "{failed}");
+    assert_eq!(stand.seen.begun(), 1);
+    stand.app.stop().await.expect_clean();
+}
+
+#[tokio::test]
+async fn a_handler_that_panics_costs_its_connection_and_the_client_makes_another() {
+    let stand = Stand::new().await;
+    let (client, other) = (stand.client(), stand.client());
+    assert_eq!(other.call(|quota| ask(quota, "echo", 1)).await, Ok(1));
+    let failed = client.call(|quota| ask(quota, "panic", 1)).await.unwrap_err();
+    assert_eq!(failed.failure(), CallFailure::MaybeExecuted, "{failed}");
+    assert_eq!(client.call(|quota| ask(quota, "echo", 2)).await, Ok(2));
+    assert_eq!(other.call(|quota| ask(quota, "echo", 3)).await, Ok(3));
+    let counts = stand.counts();
+    assert_eq!((counts.ended(End::Panicked), counts.established, counts.active), (1, 3, 2));
+    assert!(stand.app.alive());
+    stand.app.stop().await.expect_clean();
+}
+
+#[tokio::test]
+async fn a_connection_that_is_too_old_is_replaced_without_a_failed_call() {
+    let stand = Stand::with(&|mut spec| spec.set_max_connection_age_seconds(1)).await;
+    let mut config = config(&[stand.address()], &AUTHORITY);
+    // The server's age comes first: its refusals are what moves the calls.
+    config.max_connection_age = Duration::from_secs(3600);
+    let client = client_of(&stand.app, "client", config);
+    let until = Instant::now() + Duration::from_millis(2500);
+    let mut calls = 0_u32;
+    while Instant::now() < until {
+        let permits = calls;
+        assert_eq!(client.call(move |quota| ask(quota, "echo", permits)).await, Ok(permits));
+        calls += 1;
+    }
+    assert_eq!(
+        stand.seen.begun.load(Ordering::SeqCst),
+        usize::try_from(calls).unwrap(),
+        "each executed once"
+    );
+    assert!(stand.counts().ended(End::TooOld) >= 2, "{:?}", stand.counts());
+    stand.app.stop().await.expect_clean();
+}
+
+#[tokio::test]
+async fn certificates_are_replaced_under_load_without_a_failed_call() {
+    let stand = Stand::new().await;
+    let client = stand.client();
+    let load = client.clone();
+    let calling = tokio::spawn(async move {
+        let until = Instant::now() + Duration::from_millis(1500);
+        let mut calls = 0_u32;
+        while Instant::now() < until {
+            load.call(|quota| ask(quota, "echo", 1)).await.unwrap();
+            calls += 1;
+        }
+        calls
+    });
+    // Both sides move to another authority: first both are trusted, then the certificates change, then one is trusted.
+    let next = crate::pki::Authority::new("the next authority");
+    let (old, new) =
+        (AUTHORITY.issue(Leaf::server(&NAME.to_string())), next.issue(Leaf::server(&NAME.to_string())));
+    let both = format!("{}{}", AUTHORITY.pem(), next.pem());
+    let trust = |pem: &str| app_rpc::Authorities::from_pem(pem.as_bytes(), b"").unwrap();
+    let mut of_client = config(&[stand.address()], &AUTHORITY);
+    let reload = async |server, ca: &str, times| {
+        Spec { server, ca, crl: "", change: &|_| {} }.put(stand.app.config_dir());
+        stand.app.reload();
+        let reloaded = || stand.app.captured().text().matches("goes on with its new config").count();
+        eventually("reloaded", || reloaded() == times).await;
+    };
+    reload(&old, &both, 1).await;
+    of_client.servers = trust(&both);
+    of_client.key_pair = next.issue(Leaf::client("client.test")).pair();
+    client.reconfigure(of_client.clone()).unwrap();
+    eventually("a new connection", || stand.counts().established == 2).await;
+    reload(&new, &next.pem(), 2).await;
+    of_client.servers = trust(&next.pem());
+    client.reconfigure(of_client).unwrap();
+    eventually("another one", || stand.counts().established == 3).await;
+    let calls = calling.await.unwrap();
+    assert!(calls > 0);
+    assert_eq!(stand.seen.begun(), usize::try_from(calls).unwrap(), "each executed once");
+    // The old authority is refused from then on.
+    let old = crate::raw::tls(Some(&AUTHORITY.issue(Leaf::client("client.test"))), rustls::ALL_VERSIONS);
+    assert!(crate::raw::connect(stand.address(), &old).await.is_err());
+    stand.app.stop().await.expect_clean();
+}

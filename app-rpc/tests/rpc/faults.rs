@@ -1,1 +1,106 @@
-//! tbd
+//! Peers that misbehave, and a network that does.
+
+use std::time::Duration;
+
+use app_rpc::{End, Refusal};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::raw::connected;
+use crate::stand::{Stand, ask, eventually};
+
+/// A stranger's socket that is closed hard.
+fn reset(stream: TcpStream) {
+    let socket = socket2::Socket::from(stream.into_std().unwrap());
+    socket.set_linger(Some(Duration::ZERO)).unwrap();
+}
+
+#[tokio::test]
+async fn garbage_before_tls_is_refused_and_nothing_else_happens() {
+    let stand = Stand::new().await;
+    let garbage: [&[u8]; 4] =
+        [b"GET / HTTP/1.1\r\nhost: x\r\n\r\n", &[0; 4096], &[0xff; 4096], b"\x16\x03\x01\xff\xff\x01"];
+    for (count, bytes) in (1..).zip(garbage) {
+        let mut stream = TcpStream::connect(stand.address()).await.unwrap();
+        stream.write_all(bytes).await.unwrap();
+        let mut said = Vec::new();
+        let _ = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut said)).await.unwrap();
+        eventually("refused", || stand.counts().refused(Refusal::NotTls) == count).await;
+    }
+    assert_eq!(stand.client().call(|quota| ask(quota, "echo", 1)).await, Ok(1));
+    stand.app.stop().await.expect_clean();
+}
+
+#[tokio::test]
+async fn garbage_inside_tls_ends_its_connection_with_the_reason() {
+    let stand = Stand::new().await;
+    let client = stand.client();
+    assert_eq!(client.call(|quota| ask(quota, "echo", 1)).await, Ok(1));
+    let garbage: [(&[u8], End, &str); 4] = [
+        (&[0, 0, 0, 0, 0, 0, 0x80, 0], End::TooLarge, "a message of 67108864 bytes"),
+        (&[0xff; 64], End::TooLarge, "segments"),
+        (&[0, 0, 0, 0, 1, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], End::Protocol, ""),
+        // An empty message: a bootstrap is not 0, and "unimplemented" nothing that we asked for.
+        (&[0, 0, 0, 0, 0, 0, 0, 0], End::Protocol, ""),
+    ];
+    for (bytes, end, reason) in garbage {
+        let before = stand.counts().ended(end);
+        let mut stream = connected(stand.address()).await;
+        stream.write_all(bytes).await.unwrap();
+        let mut said = Vec::new();
+        let _ = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut said)).await.unwrap();
+        assert!(String::from_utf8_lossy(&said).contains(reason), "{bytes:?}");
+        eventually(end.label(), || stand.counts().ended(end) == before + 1).await;
+    }
+    assert_eq!(client.call(|quota| ask(quota, "echo", 2)).await, Ok(2));
+    let log = stand.app.captured().text();
+    let record = log.lines().find(|line| line.contains("RPC connection ended")).unwrap();
+    assert!(record.contains("\"names\":\"raw.test\"") && record.contains("\"serial\":\""), "{record}");
+    stand.app.stop().await.expect_clean();
+}
+
+#[tokio::test]
+async fn resets_end_their_connections_only() {
+    let stand = Stand::new().await;
+    let client = stand.client();
+    for _ in 0..20 {
+        // During the handshake, after it, and within a message.
+        reset(TcpStream::connect(stand.address()).await.unwrap());
+        let (socket, _) = connected(stand.address()).await.into_inner();
+        reset(socket);
+        let mut stream = connected(stand.address()).await;
+        stream.write_all(&[0, 0, 0]).await.unwrap();
+        let (socket, _) = stream.into_inner();
+        reset(socket);
+    }
+    eventually("all noticed", || {
+        let counts = stand.counts();
+        let ended = counts.ended(End::Lost) + counts.ended(End::PeerClosed);
+        // A client of TLS 1.3 is done before the server is: some of the second kind are of the first.
+        counts.refused(Refusal::Disconnected) + ended == 60
+    })
+    .await;
+    assert_eq!(client.call(|quota| ask(quota, "echo", 1)).await, Ok(1));
+    stand.app.stop().await.expect_clean();
+}
+
+#[tokio::test]
+async fn many_connections_at_once_are_all_served() {
+    let stand = Stand::with(&|mut spec| spec.set_max_conns(400)).await;
+    let to = stand.address();
+    let issued = crate::pki::AUTHORITY.issue(crate::pki::Leaf::client("raw.test"));
+    let tls = crate::raw::tls(Some(&issued), rustls::ALL_VERSIONS);
+    let connecting = (0..200).map(|_| {
+        let tls = tls.clone();
+        tokio::spawn(async move { crate::raw::connect(to, &tls).await.unwrap() })
+    });
+    let mut open = Vec::new();
+    for connection in connecting.collect::<Vec<_>>() {
+        open.push(connection.await.unwrap());
+    }
+    eventually("all let in", || stand.counts().active == 200).await;
+    assert_eq!(stand.client().call(|quota| ask(quota, "echo", 1)).await, Ok(1));
+    drop(open);
+    eventually("all gone", || stand.counts().active == 1).await;
+    stand.app.stop().await.expect_clean();
+}

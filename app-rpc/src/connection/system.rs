@@ -1,0 +1,80 @@
+//! capnp-rpc on a connection, and how it is brought to its end.
+//!
+//! It has to be: parts of it refer to one another, so what is merely dropped may stay for ever, with calls and results.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::time::Duration;
+
+use capnp::capability::Client;
+use capnp_rpc::RpcSystem;
+use capnp_rpc::rpc_twoparty_capnp::Side;
+use futures_util::FutureExt;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::network::{Cut, Network};
+use super::{Control, End};
+
+/// What a connection that was told to close may take to tell its peer.
+const CLOSING: Duration = Duration::from_secs(3);
+
+/// capnp-rpc on a stream.
+pub(crate) struct System<S> {
+    rpc: RpcSystem<Side>,
+    control: Rc<Control>,
+    cut: Cut<S>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + 'static> System<S> {
+    /// The server's side, with what clients may call.
+    pub(crate) fn server(stream: S, bootstrap: Option<Client>, control: &Rc<Control>) -> Self {
+        let network = Network::new(stream, Side::Server, Rc::clone(control));
+        let cut = network.cut();
+        Self { rpc: RpcSystem::new(Box::new(network), bootstrap), control: Rc::clone(control), cut }
+    }
+
+    /// The client's side, and what it may call.
+    pub(crate) fn client(stream: S, control: &Rc<Control>) -> (Self, Client) {
+        let network = Network::new(stream, Side::Client, Rc::clone(control));
+        let cut = network.cut();
+        let mut rpc = RpcSystem::new(Box::new(network), None);
+        let client = rpc.bootstrap(Side::Server);
+        (Self { rpc, control: Rc::clone(control), cut }, client)
+    }
+}
+
+/// Runs the connection until it is over, and says why it is.
+pub(crate) async fn run<S>(system: System<S>) -> (End, String) {
+    let System { mut rpc, control, cut } = system;
+    let closing = async {
+        control.closed().await;
+        tokio::time::sleep(CLOSING).await;
+    };
+    let result = tokio::select! {
+        biased;
+        result = drive(&mut rpc, &control) => result,
+        () = closing => Ok(()),
+    };
+    drop(cut);
+    // Dropping what a handler left behind may panic as well.
+    let dropped = catch_unwind(AssertUnwindSafe(|| drop(rpc)));
+    if dropped.is_err() {
+        control.note(End::Panicked);
+    }
+    let end = control.end().unwrap_or(if result.is_ok() { End::PeerClosed } else { End::Protocol });
+    let why =
+        control.why().or_else(|| result.err().map(|error| error.extra)).unwrap_or_else(|| end.to_string());
+    (end, why)
+}
+
+/// Drives capnp-rpc to its end, also after a panic in it, or in a handler that it polls: then for all calls to fail, and the peer to
+/// be told.
+async fn drive(rpc: &mut RpcSystem<Side>, control: &Control) -> capnp::Result<()> {
+    for _ in 0..2 {
+        match AssertUnwindSafe(&mut *rpc).catch_unwind().await {
+            Ok(result) => return result,
+            Err(_) => control.close(End::Panicked, capnp::Error::failed("a handler panicked".to_owned())),
+        }
+    }
+    Err(capnp::Error::failed("it panicked, and again when it was to end".to_owned()))
+}
