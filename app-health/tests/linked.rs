@@ -14,7 +14,7 @@ const STORE: ServiceId = ServiceId::new(0x51);
 const ROOM: HealthCheckId = HealthCheckId::new(0xc1);
 const CLOCK: HealthCheckId = HealthCheckId::new(0xc2);
 
-app_core::service! { id: STORE, name: "store", start: start }
+app_core::service! { id: STORE, name: "store", start: start, restart: app_core::Restart::on_failure() }
 health_check! { service: STORE, spec: HealthCheckSpec::new(ROOM).name("room").critical(), check: has_room }
 health_check! { service: STORE, spec: HealthCheckSpec::new(CLOCK), check: clock_turns }
 
@@ -62,6 +62,26 @@ async fn a_linked_check_runs_for_as_long_as_its_service() {
     assert!(health.ids().unwrap().is_empty());
     let reasons = app_health::readiness(&app).reasons;
     assert!(reasons.contains(&"critical health check room (c1) has not run yet".to_owned()), "{reasons:?}");
+    app.stop().await.expect_clean();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_is_started_again_has_its_checks_again_with_its_new_handle() {
+    let app = TestApp::with([HEALTHCHECK_SERVICE_ID, STORE]).await;
+    pass().await;
+    let health = app.get::<HealthChecks>();
+    app.get::<Store>().full.store(true, Ordering::SeqCst);
+    assert!(!health.run(ROOM).await.unwrap().passed());
+    let before = app.service(STORE).unwrap();
+    before.kill(errors::BUG.error(STORE).message("on purpose").build());
+    pass().await;
+    assert!(!app_health::readiness(&app).ready());
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert!(!app.service(STORE).unwrap().same(&before));
+    assert_eq!(health.ids().unwrap(), [ROOM, CLOCK]);
+    let room = health.result(ROOM).unwrap().unwrap();
+    assert!(room.passed() && health.history(ROOM).unwrap().len() == 1, "{room:?}");
+    assert!(app_health::readiness(&app).ready() && app_health::startup(&app).ready());
     app.stop().await.expect_clean();
 }
 
