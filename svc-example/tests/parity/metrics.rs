@@ -1,7 +1,5 @@
 //! Metrics: the six kinds, their registry, names and labels.
 
-use std::collections::BTreeMap;
-
 use app_core::testing::TestApp;
 use app_ids::{MetricId, ServiceId};
 use app_metrics::{
@@ -19,10 +17,6 @@ const BUCKETS: [f64; 2] = [0.5, 1.0];
 
 fn id(metric: u64) -> MetricId {
     MetricId::new(metric)
-}
-
-fn only(metric: u64) -> BTreeMap<ServiceId, Vec<MetricId>> {
-    BTreeMap::from([(SERVICE, vec![id(metric)])])
 }
 
 /// The current app, with a metric of each kind: 1 to 6.
@@ -88,7 +82,7 @@ async fn histograms_are_found_by_service_and_id() {
     let (spec, metric): (&HistogramSpec, &Histogram) = (histogram.spec(), histogram.metric());
     assert_eq!((spec.buckets.as_slice(), metric.snapshot().counts), (&BUCKETS[..], vec![0, 1, 0]));
     assert_eq!(app_metrics::histogram_metric_ids(SERVICE).unwrap(), [id(5)]);
-    assert_eq!(app_metrics::histogram_metrics_by_service().unwrap(), only(5));
+    assert_eq!(app_metrics::histogram_metrics_by_service().unwrap()[&SERVICE], [id(5)]);
 
     let vector: HistogramVectorMetric = app_metrics::histogram_vector(SERVICE, id(6)).unwrap().unwrap();
     let (spec, metric): (&HistogramVectorSpec, &HistogramVector) = (vector.spec(), vector.metric());
@@ -96,7 +90,7 @@ async fn histograms_are_found_by_service_and_id() {
     assert_eq!((spec.vector.labels.as_slice(), &*spec.buckets), (metric.labels(), &BUCKETS[..]));
     assert_eq!(app.metric(SERVICE, id(6), ["mails"]), 1.0);
     assert_eq!(app_metrics::histogram_vector_metric_ids(SERVICE).unwrap(), [id(6)]);
-    assert_eq!(app_metrics::histogram_vector_metrics_by_service().unwrap(), only(6));
+    assert_eq!(app_metrics::histogram_vector_metrics_by_service().unwrap()[&SERVICE], [id(6)]);
 
     let metrics = app.get::<Metrics>();
     let registry: &MetricRegistry = metrics.registry();
