@@ -23,6 +23,9 @@ pub const SERVICE_RESTARTS_EXHAUSTED: ErrSpec =
 /// [`backoff`](Self::backoff), each further one for twice as long as the one before, up to the longest; to each wait up
 /// to as much again is added at random, so that instances which failed together do not come back together.
 ///
+/// It matters once the app is ready: a service that fails while the app starts is a start that failed. In a restart, a
+/// start that fails is a death like any other, whatever the severity of its error. `docs/RESTARTS.md` has the whole.
+///
 /// ```
 /// use app_core::Restart;
 /// use std::time::Duration;

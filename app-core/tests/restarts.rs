@@ -23,6 +23,8 @@ mod crossed;
 mod page;
 #[path = "restarts/random.rs"]
 mod random;
+#[path = "restarts/threads.rs"]
+mod threads;
 
 const BASE: ServiceId = ServiceId::new(0xba5e);
 const MIDDLE: ServiceId = ServiceId::new(0x3dd1e);

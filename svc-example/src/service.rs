@@ -1,7 +1,7 @@
 //! The service itself: its id, what it needs, how it starts.
 
 use app_config::{Configured, LiveConfig};
-use app_core::prelude::*;
+use app_core::{Restart, prelude::*};
 use app_health::HealthChecks;
 use app_metrics::Metrics;
 use tokio::time::Instant;
@@ -18,7 +18,7 @@ const CLEAR_EVERY: Duration = Duration::from_secs(1);
 /// How many at once, so that calls behind it wait for a few milliseconds at most.
 const CLEAR_AT_ONCE: usize = 10_000;
 
-app_core::service! { id: QUOTA, name: "quota", start: start }
+app_core::service! { id: QUOTA, name: "quota", start: start, restart: Restart::on_failure() }
 
 // The parameters are the dependencies: config, metrics and health run when this is called, and stop after the service.
 async fn start(
