@@ -24,6 +24,9 @@ const VARIABLES: [(&str, &str); 4] =
 /// The example of a vector in the tests of rules.
 const NO_METRIC: &str = "op_1_1";
 
+/// Address space costs nothing, and says nothing to operators.
+const NOT_SHOWN: [&str; 2] = ["process_virtual_memory_bytes", "process_virtual_memory_max_bytes"];
+
 fn path(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("dashboards").join(file)
 }
@@ -162,6 +165,22 @@ fn promtool_finds_the_rules_good_and_their_alerts_as_they_should_be() {
     }
     tools::run("promtool", [Path::new("check"), Path::new("rules"), &path("alerts.yml")]);
     tools::run("promtool", [Path::new("test"), Path::new("rules"), &path("alerts_test.yml")]);
+}
+
+#[test]
+fn every_documented_metric_is_on_the_dashboard() {
+    let dashboard = dashboard();
+    let queries: Vec<_> = queries(&dashboard).into_iter().map(|(_, query)| query).collect();
+    let queries = queries.join(" ");
+    let shown = names(&queries);
+    for doc in MetricDoc::linked() {
+        let name = doc.prometheus_name();
+        assert!(
+            shown.contains(name.as_str()) || NOT_SHOWN.contains(&name.as_str()),
+            "{} is not shown",
+            doc.name()
+        );
+    }
 }
 
 #[test]
