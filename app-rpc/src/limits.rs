@@ -10,6 +10,8 @@ use schema::rpc_capnp::rpc_limits;
 const LEAST_BYTES: u32 = 4096;
 /// The most calls in flight.
 const MOST_CALLS: u32 = 1 << 20;
+/// The longest drain in milliseconds: a service has 10 s to stop, unless its descriptor says otherwise.
+const MOST_DRAIN_MILLIS: u32 = 8000;
 /// The largest limit of a message.
 const MOST_MESSAGE_BYTES: u32 = 256 * 1024 * 1024;
 
@@ -70,6 +72,7 @@ impl Limits {
             ("handshakeMillis", spec.get_handshake_millis(), 1, u32::MAX),
             ("stallMillis", spec.get_stall_millis(), 1, u32::MAX),
             ("idleSeconds", spec.get_idle_seconds(), 1, u32::MAX),
+            ("drainMillis", spec.get_drain_millis(), 0, MOST_DRAIN_MILLIS),
         ];
         for (field, value, least, most) in ranges {
             within(value, least, most, &mut place.field(field));
@@ -82,7 +85,7 @@ impl Limits {
             handshake: Duration::from_millis(spec.get_handshake_millis().into()),
             stall: Duration::from_millis(spec.get_stall_millis().into()),
             idle: Duration::from_secs(spec.get_idle_seconds().into()),
-            drain: Self::default().drain,
+            drain: Duration::from_millis(spec.get_drain_millis().into()),
         }
     }
 }

@@ -77,6 +77,10 @@ struct RPCLimits @0xb0c5920e1f5892a0 $Rust.name("RpcLimits") {
   idleSeconds @6 :UInt32 = 600;
   # How long a connection may be idle, without a message or a call in flight, in seconds; then it is closed. Default: 600. Bounds: 1 or
   # more.
+
+  drainMillis @7 :UInt32 = 8000;
+  # How long calls that run may go on once their connection is to end, because the server stops or the connection is too old, in
+  # milliseconds. Default: 8000. Bounds: 0 to 8000, since a service has 10 seconds to stop.
 }
 
 struct RPCGrant @0xc076dc748ae87068 $Rust.name("RpcGrant") {

@@ -157,6 +157,7 @@ fn the_limits_and_grants_of_rpc_servers_keep_the_wire() {
             (4, "handshakeMillis", "UInt32", "5000"),
             (5, "stallMillis", "UInt32", "10000"),
             (6, "idleSeconds", "UInt32", "600"),
+            (7, "drainMillis", "UInt32", "8000"),
         ],
     );
     check::<rpc_capnp::rpc_grant::Owned>(

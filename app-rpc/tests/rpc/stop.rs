@@ -40,7 +40,8 @@ async fn calls_that_run_end_before_the_server_does() {
 
 #[tokio::test]
 async fn calls_that_do_not_end_are_cancelled_and_told_so() {
-    let (stand, elsewhere) = (Stand::new().await, Stand::new().await);
+    let stand = Stand::with(&|spec| spec.init_limits().set_drain_millis(200)).await;
+    let elsewhere = Stand::new().await;
     let mut config = config(&[stand.address()], &AUTHORITY);
     config.call_timeout = Duration::from_secs(60);
     let client = client_of(&elsewhere.app, "client", config);

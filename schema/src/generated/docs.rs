@@ -35,6 +35,7 @@ pub(crate) static DOCS: &[(u64, &str, &str)] = &[
     (0xb0c5920e1f5892a0, "handshakeMillis", "How long a client may take from connecting until the end of the TLS handshake, in milliseconds. Default: 5000. Bounds: 1 or more."),
     (0xb0c5920e1f5892a0, "stallMillis", "How long a client may send nothing of a message that it has begun, or take nothing of what waits for it, in milliseconds. Default: 10000. Bounds: 1 or more."),
     (0xb0c5920e1f5892a0, "idleSeconds", "How long a connection may be idle, without a message or a call in flight, in seconds; then it is closed. Default: 600. Bounds: 1 or more."),
+    (0xb0c5920e1f5892a0, "drainMillis", "How long calls that run may go on once their connection is to end, because the server stops or the connection is too old, in milliseconds. Default: 8000. Bounds: 0 to 8000, since a service has 10 seconds to stop."),
     (0xb6e32df5c504ebf2, "", "Names an RPC service in the network. Its host is called {domain}_{app}, in hex."),
     (0xb6e32df5c504ebf2, "domainID", "The domain that the application belongs to. No default. Bounds: not 0."),
     (0xb6e32df5c504ebf2, "appId", "The application that runs the service. No default. Bounds: not 0."),
