@@ -10,7 +10,7 @@ use crate::{one_line::one_line, probes};
 pub(crate) struct Standing {
     /// What `/readyz` says.
     pub(crate) ready: bool,
-    /// Whether there are services that have not started yet.
+    /// Whether there are services that have never run yet; one that is restarted is not starting.
     pub(crate) starting: bool,
     /// One line of bounded length.
     pub(crate) status: String,
@@ -23,7 +23,7 @@ impl Standing {
             services.len(),
             services.iter().filter(|service| service.state == ServiceState::Running).count(),
         );
-        let starting = app.alive() && services.iter().any(|service| service.state < ServiceState::Running);
+        let starting = app.alive() && services.iter().any(|service| service.started_on.is_none());
         let readiness = probes::readiness(app);
         let ready = readiness.ready();
         let mut status = match app.cause() {

@@ -14,11 +14,11 @@ use std::{
     },
 };
 
-use app_core::{ServiceDescriptor, StopCause, prelude::*, testing::TestApp};
+use app_core::{Restart, ServiceDescriptor, StopCause, prelude::*, testing::TestApp};
 
 use super::{story::Step, *};
 use crate::{
-    HealthCheckSpec, HealthChecks,
+    HEALTHCHECK_SERVICE_ID, HealthCheckSpec, HealthChecks,
     fixture::{CHECK, SECOND, started},
 };
 
@@ -162,7 +162,7 @@ async fn the_watchdog_is_told_twice_in_its_time_for_as_long_as_the_liveness_prob
     pass(20 * SECOND).await;
     assert_eq!(pings(systemd.heard()), 4);
 
-    app.service(crate::HEALTHCHECK_SERVICE_ID).unwrap().kill("the test wants it");
+    app.service(HEALTHCHECK_SERVICE_ID).unwrap().kill("the test wants it");
     pass(60 * SECOND).await;
     assert!(!probes::liveness(&app).ready());
     assert_eq!(pings(systemd.heard()), 0);
@@ -229,6 +229,36 @@ async fn while_services_start_more_time_is_asked_for_again_and_again() {
     assert_eq!(pleas, 3, "at once, after 5 s and after 10 s: {heard:?}");
     assert!(heard.contains(&"STATUS=starting: 2 of 3 services run".to_owned()), "{heard:?}");
     assert_eq!(heard.last().unwrap(), "READY=1\nSTATUS=3 services, ready");
+    app.stop().await.expect_clean();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_is_restarted_makes_the_status_say_so_and_no_new_start() {
+    const WEAK: ServiceId = ServiceId::new(0xea);
+    let weak = ServiceDescriptor::of(WEAK, "weak", |service: Service| async move {
+        // Comes up at once the first time, and then takes long.
+        if service.app().service_statuses().iter().any(|status| status.deaths > 0) {
+            pass(10 * SECOND).await;
+        }
+        Ok(())
+    });
+    let linked = TestApp::builder().linked([HEALTHCHECK_SERVICE_ID]);
+    let app = linked.service(weak.restart(Restart::on_failure())).start().await;
+    let systemd = Systemd::of(&app);
+    telling(&app, systemd.manager(None));
+    pass(SECOND).await;
+    assert_eq!(systemd.heard(), ["READY=1\nSTATUS=4 services, ready"]);
+    app.service(WEAK).unwrap().kill(errors::BUG.error(WEAK).message("it broke").build());
+    pass(5 * SECOND).await;
+    let heard = systemd.heard();
+    assert!(
+        heard.iter().all(|message| message.starts_with("STATUS=not ready: service weak (ea) is ")),
+        "{heard:?}"
+    );
+    let restarting = "STATUS=not ready: service weak (ea) is restarting (1 of 5 in 1m): it broke";
+    assert_eq!(heard.last().unwrap(), restarting);
+    pass(10 * SECOND).await;
+    assert_eq!(systemd.heard(), ["STATUS=4 services, ready"]);
     app.stop().await.expect_clean();
 }
 
