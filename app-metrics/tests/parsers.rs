@@ -88,8 +88,11 @@ fn promtool(text: &str) -> Option<Output> {
     run(Command::new("promtool").args(["check", "metrics"]), text, "promtool (Debian package prometheus)")
 }
 
-/// What `prometheus_client` understands: by name and labels, the values. It calls every counter `_total`.
-fn python(format: &str, text: &str) -> Option<BTreeMap<(String, BTreeMap<String, String>), f64>> {
+/// Values by name and labels.
+type Samples = BTreeMap<(String, BTreeMap<String, String>), f64>;
+
+/// What `prometheus_client` understands. It calls every counter `_total`.
+fn python(format: &str, text: &str) -> Option<Samples> {
     const SCRIPT: &str = "\
 import json, sys
 from prometheus_client import parser
