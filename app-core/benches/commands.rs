@@ -5,7 +5,7 @@
     reason = "a benchmark fails by panicking; criterion writes undocumented items"
 )]
 
-use app_core::{prelude::*, testing::TestApp};
+use app_core::{ServiceCommandChannel, prelude::*, testing::TestApp};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tokio::sync::{mpsc, oneshot};
 
@@ -76,5 +76,53 @@ fn call(c: &mut Criterion) {
     runtime.block_on(async { app.stop().await.expect_clean() });
 }
 
-criterion_group!(benches, submit, call);
+/// The loop of a command server around a bare command channel: the same, but for counts and times.
+fn unmetered(service: &Service) -> ServiceCommandChannel<u64> {
+    let (channel, mut commands) = ServiceCommandChannel::<u64>::new(service, "bare", 256).unwrap();
+    let me = service.clone();
+    let serve = async move {
+        let (mut state, mut batch) = (0, Vec::with_capacity(64));
+        let mut dying = std::pin::pin!(me.dying());
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut dying => return,
+                _ = commands.recv_many(&mut batch, 64) => batch.drain(..).for_each(|command| command.run(&mut state)),
+            }
+        }
+    };
+    service.spawn("bare", serve).unwrap();
+    channel
+}
+
+/// What counting and timing costs: on one thread, where nothing is hidden by another one's work.
+fn metering(c: &mut Criterion) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let app = runtime.block_on(TestApp::empty());
+    let service = app.new_service(ServiceId::new(7), "seven");
+    let (server, bare) = runtime
+        .block_on(async { (service.command_server("count", 256, 0_u64).unwrap(), unmetered(&service)) });
+    let mut group = c.benchmark_group("submit on one thread, queue 256");
+    group.throughput(Throughput::Elements(COMMANDS));
+    for (name, channel) in [("command server", &*server), ("command channel, not metered", &bare)] {
+        group.bench_function(name, |b| {
+            b.to_async(&runtime).iter(|| async {
+                for _ in 0..COMMANDS {
+                    channel.submit(|n| *n += 1).await.unwrap();
+                }
+            });
+        });
+    }
+    group.finish();
+    let mut group = c.benchmark_group("call on one thread");
+    for (name, channel) in [("command server", &*server), ("command channel, not metered", &bare)] {
+        group.bench_function(name, |b| {
+            b.to_async(&runtime).iter(|| async { channel.call(|n| *n).await.unwrap() });
+        });
+    }
+    group.finish();
+    runtime.block_on(async { app.stop().await.expect_clean() });
+}
+
+criterion_group!(benches, submit, call, metering);
 criterion_main!(benches);

@@ -38,8 +38,8 @@ pub struct CommandServerStatus {
     pub panicked: u64,
     /// From when a command was handed over until it ran; to wait for room in the queue counts.
     ///
-    /// Of a server that runs less than 1,000 commands a second, every command is timed. Of a busier one, one in sixteen
-    /// is, chosen at random, and counts sixteen times: counts and sums are then estimates, right in the mean. Commands
+    /// Of a server that runs less than 1,000 commands a second, every command is timed. Of a busier one, one in 64 is,
+    /// chosen at random, and counts 64 times: counts and sums are then estimates, right in the mean. Commands
     /// that panicked are left out of the run times.
     pub wait: TimeHistogram,
     /// How long a command ran; what is timed is said at [`wait`](Self::wait).

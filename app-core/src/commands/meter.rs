@@ -21,7 +21,7 @@ use super::times::Times;
 /// Commands a second below which each is timed.
 const EAGER_BELOW: f64 = 1_000.0;
 /// Of how many commands one is timed by a server that is busy.
-const ONE_IN: u8 = 16;
+const ONE_IN: u8 = 64;
 /// After how many commands, and after how long, the pace is looked at again: whichever comes first.
 const LOOK: (u64, Duration) = (256, Duration::from_millis(100));
 
@@ -146,15 +146,15 @@ mod tests {
     }
 
     #[test]
-    fn a_busy_server_has_one_command_in_sixteen_timed_and_a_quiet_one_all() {
+    fn a_busy_server_has_one_command_in_sixty_four_timed_and_a_quiet_one_all() {
         let meter = Arc::new(Meter::default());
         let start = meter.pace.lock().since;
         assert!((0..1_000).all(|_| meter.sample().is_some()), "nothing is known of its pace");
         (0..256).for_each(|i| meter.look(after(start, i / 16), 1));
-        let timed = (0..16_000).filter_map(|_| meter.sample()).collect::<Vec<_>>();
-        assert!((500..1_500).contains(&timed.len()), "{} of 16,000", timed.len());
-        assert!(timed.iter().all(|stopwatch| stopwatch.weight == 16));
-        meter.look(after(start, 1_000), 16);
+        let timed = (0..64_000).filter_map(|_| meter.sample()).collect::<Vec<_>>();
+        assert!((500..1_500).contains(&timed.len()), "{} of 64,000", timed.len());
+        assert!(timed.iter().all(|stopwatch| stopwatch.weight == 64));
+        meter.look(after(start, 1_000), 64);
         assert!((0..1_000).all(|_| meter.sample().is_some_and(|stopwatch| stopwatch.weight == 1)));
     }
 }
