@@ -277,6 +277,7 @@ async fn of_a_config_that_is_not_followed_the_log_says_what_the_next_start_will_
     assert_eq!((&told_of["level"], &told_of["config"]), (&"info".into(), &STAYS.hex().into()));
     look().await;
     assert_eq!(count(&app, "next start"), 1);
+    assert!(app.get::<Configs>().reload_statuses().iter().any(|status| status.waiting && !status.refused));
     replace(&file, &content(&[""]));
     let refused = record(&app, "the next start will be refused").await;
     assert_eq!(refused["level"], "error");

@@ -2,8 +2,9 @@
 //!
 //! A service declares a metric once (a spec: service, id, help, labels, buckets), keeps the handle that it gets, and
 //! counts with it; that is an atomic addition. Specs are checked when they are registered, because the exposition
-//! format checks nothing. Vectors are capped, because label values come from outside. Scraping takes no lock that
-//! counting needs.
+//! format checks nothing. Declared as a [`MetricDoc`], a metric is also on the page that the subcommand `metrics` prints,
+//! since a name that is an id says nothing to people. Vectors are capped, because label values come from outside.
+//! Scraping takes no lock that counting needs.
 //!
 //! The crate also holds the application's HTTP server, with `/metrics`; other crates contribute [`Route`]s. What stays
 //! out: health and its probes (app-health), and everything that changes something (HTTP changes nothing).

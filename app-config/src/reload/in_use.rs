@@ -29,6 +29,9 @@ pub struct ReloadStatus {
     pub refusals: u64,
     /// Whether what is in the file was refused when it was last read: the next start will be refused as well.
     pub refused: bool,
+    /// Whether there was another value in the file since, which takes effect at the next start: this service takes none while
+    /// it runs.
+    pub waiting: bool,
     /// When the service got the value that is in effect.
     pub since: SystemTime,
 }
@@ -67,7 +70,7 @@ impl InUse {
             result?;
         }
         if let Some(entry) = self.entries.lock().get_mut(&key) {
-            entry.status.since = SystemTime::now();
+            (entry.status.since, entry.status.waiting) = (SystemTime::now(), false);
         }
         Ok(values)
     }
@@ -86,6 +89,7 @@ impl InUse {
                 reloads: 0,
                 refusals: 0,
                 refused: false,
+                waiting: false,
                 since: SystemTime::now(),
             },
         };
@@ -110,7 +114,8 @@ impl InUse {
                 status.reloads += 1;
                 status.since = SystemTime::now();
             }
-            Ok(Reread::Same | Reread::Waits { .. }) => {}
+            Ok(Reread::Waits { .. }) => status.waiting = true,
+            Ok(Reread::Same) => {}
             Err(_) => status.refusals += 1,
         }
     }

@@ -11,6 +11,9 @@ ids! {
     /// Whether what is in the file of each service's config was refused when it was last read, so that the service runs on
     /// an older one, and a start would be refused: gauge vector, labels `service` (hex) and `name`, 1 or 0.
     pub CONFIG_REFUSED: MetricId = 0x8d22_0c39_7c33_a6b8, "config_refused";
+    /// Whether another config than the one that the service runs on takes effect at its next start: gauge vector, labels
+    /// `service` (hex) and `name`, 1 or 0.
+    pub CONFIG_WAITING: MetricId = 0xdb50_62ae_ce34_b5ab, "config_waiting";
     /// What became of the configs that changed while their services ran: counter vector, labels `service` (hex), `name` and
     /// `outcome` (`reloaded`, `refused`), changes.
     pub CONFIG_RELOADS: MetricId = 0x91e8_3be5_c978_7be3, "config_reloads";
@@ -28,6 +31,16 @@ const REFUSED: MetricDoc = MetricDoc::gauge_vector(
 .unit("1 or 0")
 .meaning("The service runs on the config from before, and would not start again. The log has what is wrong with the file.")
 .queries(&[("Services that run on an older config than is in their file", "METRIC == 1")]);
+
+const WAITING: MetricDoc = MetricDoc::gauge_vector(
+    APP_SERVICE,
+    CONFIG_WAITING,
+    "Whether a config that came while the service runs takes effect at its next start.",
+    SERVICE_LABELS,
+)
+.unit("1 or 0")
+.meaning("It is a good one; the service takes none while it runs.")
+.queries(&[("Services to be restarted for their config to take effect", "METRIC == 1")]);
 
 const RELOADS: MetricDoc = MetricDoc::counter_vector(
     APP_SERVICE,
@@ -57,12 +70,13 @@ const LOAD_TIME: MetricDoc = MetricDoc::gauge_vector(
     ),
 ]);
 
-crate::document! { REFUSED, RELOADS, LOAD_TIME }
+crate::document! { REFUSED, WAITING, RELOADS, LOAD_TIME }
 
 /// The metrics of configs.
 #[derive(Debug)]
 pub(super) struct ConfigMetrics {
     refused: GaugeVector,
+    waiting: GaugeVector,
     reloads: CounterVector,
     load_time: GaugeVector,
 }
@@ -71,6 +85,7 @@ impl ConfigMetrics {
     pub(super) fn register(declare: &Declare<'_>) -> Result<Self, Error> {
         Ok(Self {
             refused: declare.gauges(&REFUSED)?,
+            waiting: declare.gauges(&WAITING)?,
             reloads: declare.counters(&RELOADS)?,
             load_time: declare.gauges(&LOAD_TIME)?,
         })
@@ -85,6 +100,7 @@ impl ConfigMetrics {
     fn show_config(&self, status: &ReloadStatus) {
         let (id, name) = (status.service.hex(), status.service.name().unwrap_or_default());
         set(&self.refused, [&id, name], flag(status.refused));
+        set(&self.waiting, [&id, name], flag(status.waiting));
         raise(&self.reloads, [&id, name, "reloaded"], status.reloads);
         raise(&self.reloads, [&id, name, "refused"], status.refusals);
         if let Ok(since) = status.since.duration_since(SystemTime::UNIX_EPOCH) {

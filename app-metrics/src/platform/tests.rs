@@ -1,7 +1,7 @@
 //! Tests of the platform metrics.
 
 use super::{
-    APP_READY, BUILD_INFO, CONFIG_LOAD_TIME, CONFIG_REFUSED, CONFIG_RELOADS, LOG_RECORDS,
+    APP_READY, BUILD_INFO, CONFIG_LOAD_TIME, CONFIG_REFUSED, CONFIG_RELOADS, CONFIG_WAITING, LOG_RECORDS,
     LOG_RECORDS_DROPPED, SERIES_OVERFLOWED, SERVICE_DEATHS, SERVICE_INFO, SERVICE_RESTART_ATTEMPT,
     SERVICE_RESTARTS, SERVICE_START_DURATION, SERVICE_START_TIME, SERVICE_STATE, SERVICE_TASKS, SERVICE_UP,
 };
@@ -10,6 +10,8 @@ use crate::{CounterVectorSpec, METRICS_SERVICE_ID, Metrics};
 use app_core::prelude::*;
 use app_core::testing::{TestApp, fails_after, runs};
 use app_core::{APP_SERVICE, KillReason, Restart, ServiceDescriptor};
+use capnp::message::Builder;
+use schema::metrics_capnp::metrics_service_spec;
 use std::fs;
 use std::time::SystemTime;
 
@@ -124,6 +126,23 @@ async fn a_config_that_is_refused_while_its_service_runs_shows_until_it_is_mende
     app.scrape();
     assert_eq!(app.metric(APP_SERVICE, CONFIG_REFUSED, labels), 0.0);
     assert_eq!(app.metric(APP_SERVICE, CONFIG_RELOADS, refusals), 1.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_config_that_takes_effect_at_the_next_start_is_shown() {
+    let app = app().await;
+    let labels = [&METRICS_SERVICE_ID.hex(), "metrics"];
+    app.scrape();
+    assert_eq!(app.metric(APP_SERVICE, CONFIG_WAITING, labels), 0.0);
+    let mut message = Builder::new_default();
+    message.init_root::<metrics_service_spec::Builder<'_>>().set_max_series_per_vector(7);
+    let mut content = Vec::new();
+    app_config::marshal(&message, &mut content).unwrap();
+    fs::write(app.config_dir().join(app_config::service_config_id(METRICS_SERVICE_ID)), content).unwrap();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    app.scrape();
+    assert_eq!(app.metric(APP_SERVICE, CONFIG_WAITING, labels), 1.0);
+    assert_eq!(app.metric(APP_SERVICE, CONFIG_REFUSED, labels), 0.0);
 }
 
 #[tokio::test]
