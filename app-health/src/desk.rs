@@ -15,7 +15,7 @@ use tokio::{
 use crate::{
     HealthCheckResult,
     entry::Entry,
-    timetable::{At, Order, Timetable},
+    timetable::{At, Order, RunKey, Timetable},
 };
 
 pub(crate) type Orders = Vec<Order<Arc<Entry>>>;
@@ -66,6 +66,11 @@ impl Desk {
             self.bell.notify_one();
         }
         (result, orders)
+    }
+
+    /// The run has a result: whether that counts.
+    pub(crate) fn finishing(&self, key: RunKey) -> bool {
+        self.state.lock().timetable.finishing(key)
     }
 
     /// Does what is due, and gives what it ordered and until when there is nothing to do: `latest` at most.

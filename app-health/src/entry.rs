@@ -8,6 +8,7 @@
 //!    under that lock.
 
 use std::{
+    borrow::Cow,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -38,6 +39,8 @@ pub(crate) type WallClock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 pub(crate) struct Entry {
     pub(crate) spec: Arc<HealthCheckSpec>,
     pub(crate) check: Check,
+    /// What its runs are called in stack dumps and stop reports.
+    pub(crate) task_name: Cow<'static, str>,
     /// The service that the check is about; it is not run any more when that is gone.
     owner: Option<Service>,
     surroundings: Arc<Surroundings>,
@@ -68,10 +71,12 @@ impl Entry {
         surroundings: Arc<Surroundings>,
         meters: CheckMeters,
     ) -> Self {
+        let task_name = Cow::Owned(spec.label().into_owned());
         let record = ArcSwap::from_pointee(Record::new((surroundings.wall_clock)()));
         Self {
             spec,
             check,
+            task_name,
             owner,
             surroundings,
             meters,
@@ -88,7 +93,7 @@ impl Entry {
             return None;
         }
         let (record, result, transition) =
-            self.record.load().with_result(&self.spec, outcome, self.wall_time());
+            self.record.load().with_result(&self.spec, outcome, || self.wall_time());
         self.record.store(Arc::new(record));
         self.meters.note(&result, transition.is_some());
         drop(writer);

@@ -51,9 +51,9 @@ impl Record {
         &self,
         spec: &HealthCheckSpec,
         outcome: Outcome,
-        at: SystemTime,
+        wall_time: impl FnOnce() -> SystemTime,
     ) -> (Self, HealthCheckResult, Option<HealthTransition>) {
-        let Outcome { kind, error, started_at, duration } = outcome;
+        let Outcome { kind, error, started_at, duration, ended } = outcome;
         let mut judgement = self.judgement;
         let before = judgement.note(spec, error.is_none());
         let before = if self.told_stale { Some(HealthStatus::Unknown) } else { before };
@@ -62,15 +62,15 @@ impl Record {
         let transition = before.filter(|from| *from != judgement.status).map(|from| HealthTransition {
             from,
             to: judgement.status,
-            at,
+            at: wall_time(),
             result: Some(result.clone()),
         });
         let next = Self {
             judgement,
-            since: if transition.is_some() { at } else { self.since },
+            since: transition.as_ref().map_or(self.since, |transition| transition.at),
             passed_once: self.passed_once || judgement.status == HealthStatus::Passing,
             told_stale: false,
-            last_end: Some(Instant::now()),
+            last_end: Some(ended),
             history: appended(&self.history, result.clone(), HISTORY_LENGTH),
             transitions: self.transitions_and(transition.as_ref()),
         };

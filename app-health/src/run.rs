@@ -31,6 +31,7 @@ pub(crate) struct Outcome {
     pub(crate) error: Option<Error>,
     pub(crate) started_at: SystemTime,
     pub(crate) duration: Duration,
+    pub(crate) ended: Instant,
 }
 
 impl Outcome {
@@ -43,6 +44,7 @@ impl Outcome {
             error: Some(errors::timed_out(&entry.spec)),
             started_at: now.checked_sub(duration).unwrap_or(now),
             duration,
+            ended: Instant::now(),
         }
     }
 
@@ -53,13 +55,14 @@ impl Outcome {
             error: Some(errors::still_running(&entry.spec, since)),
             started_at: entry.wall_time(),
             duration: Duration::ZERO,
+            ended: Instant::now(),
         }
     }
 }
 
 /// Begins a run.
 pub(crate) fn start(checks: &HealthChecks, entry: Arc<Entry>, key: RunKey, reins: Reins) {
-    let name = entry.spec.task_name();
+    let name = entry.task_name.clone();
     let in_flight = InFlight { checks: checks.clone(), entry, key, over: false };
     let run = async move {
         let entry = Arc::clone(&in_flight.entry);
@@ -75,11 +78,13 @@ pub(crate) fn start(checks: &HealthChecks, entry: Arc<Entry>, key: RunKey, reins
         });
         // The check's future is gone after this line.
         let result = body.catch_unwind().await;
+        let ended = Instant::now();
         let outcome = outcome(&entry, result).map(|(kind, error)| Outcome {
             kind,
             error,
             started_at,
-            duration: began.elapsed(),
+            duration: ended - began,
+            ended,
         });
         in_flight.end(outcome);
     };
@@ -113,7 +118,7 @@ impl InFlight {
         self.over = true;
         let (checks, key) = (&self.checks, self.key);
         // After a timeout nobody wants it: that is the result.
-        let counts = outcome.is_some() && checks.desk().with(|timetable, _, _| timetable.finishing(key)).0;
+        let counts = outcome.is_some() && checks.desk().finishing(key);
         let result = outcome.filter(|_| counts).and_then(|outcome| self.entry.publish(outcome));
         let (waiters, orders) =
             checks.desk().with(|timetable, now, orders| timetable.ended(key, now, orders));

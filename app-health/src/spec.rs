@@ -149,15 +149,6 @@ impl HealthCheckSpec {
         said(name) || (name == READINESS_GROUP && !groups::PROBES.iter().any(|probe| said(probe)))
     }
 
-    /// What its runs are called in stack dumps and stop reports.
-    pub(crate) fn task_name(&self) -> Cow<'static, str> {
-        match (&self.name, self.id.name()) {
-            (Some(name), _) => name.clone(),
-            (None, Some(name)) => Cow::Borrowed(name),
-            (None, None) => Cow::Owned(self.id.hex()),
-        }
-    }
-
     /// Without a run for so long, its last result says nothing any more: three intervals, or three timeouts for a check
     /// whose runs may last longer than its interval.
     pub(crate) fn stale_after(&self) -> Duration {

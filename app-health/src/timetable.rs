@@ -14,11 +14,12 @@
 //! 5. While a result of a check is on its way (`publishing`), no run of it begins: results come in the order of runs.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
 
 use app_core::prelude::HealthCheckId;
+use hashbrown::HashMap;
 
 use self::slot::{Flight, Line, Slot, Stage, Wait};
 
