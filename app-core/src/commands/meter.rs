@@ -4,7 +4,8 @@
 //! over. A server that runs less than [`EAGER_BELOW`] commands a second has every one timed. A busier one has one in
 //! [`ONE_IN`] timed, chosen at random as it is handed over, and that one counts [`ONE_IN`] times: so counts, sums and
 //! quantiles are right in the mean, whatever the load does, and commands that run for a millisecond or more are all
-//! seen.
+//! seen. What all of it costs is measured by `cargo bench -p app-core --bench commands -- "one thread"`, beside the same
+//! loop around a bare command channel.
 
 use std::{
     sync::{
