@@ -239,7 +239,7 @@ fn unusable(service: ServiceId, failed: ServerError) -> Error {
 /// # struct Limited;
 /// # impl quota::Server for Limited {}
 ///
-/// const QUOTA_RPC: ServiceId = ServiceId::new(0x9e02_71c3_b5d4_6a18);
+/// const QUOTA_RPC: ServiceId = ServiceId::new(0x8c61_f20d_93ae_475b);
 ///
 /// app_rpc::rpc_endpoint! { id: QUOTA_RPC, name: "quota-rpc", doc: "Who may ask for permits.", bootstrap: bootstrap }
 ///

@@ -79,6 +79,16 @@ impl Control {
         self.closing.cancel();
     }
 
+    /// Tells the peer why, and closes, past capnp-rpc.
+    pub(super) fn abort(&self, end: End, reason: &str) {
+        self.close(end, capnp::Error::failed(reason.to_owned()));
+        let abort = refusal::abort(reason);
+        let mut outbox = self.outbox.borrow_mut();
+        outbox.push(&abort.get_segments_for_output());
+        // Nobody waits for it but who drives the output.
+        drop(outbox.end(Ok(())));
+    }
+
     /// Why the connection ends, if it was seen to; the first reason stays.
     pub(crate) fn end(&self) -> Option<End> {
         self.end.get()

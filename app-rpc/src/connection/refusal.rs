@@ -52,3 +52,12 @@ pub(super) fn failure(question: u32, kind: exception::Type, reason: &str) -> Bui
     exception.set_reason(reason);
     message
 }
+
+/// The last words on a connection.
+pub(super) fn abort(reason: &str) -> Builder<HeapAllocator> {
+    let mut message = Builder::new_default();
+    let mut exception = message.init_root::<message::Builder<'_>>().init_abort();
+    exception.set_type(exception::Type::Failed);
+    exception.set_reason(reason);
+    message
+}

@@ -67,13 +67,13 @@ pub(crate) async fn run<S>(system: System<S>) -> (End, String) {
     (end, why)
 }
 
-/// Drives capnp-rpc to its end, also after a panic in it, or in a handler that it polls: then for all calls to fail, and the peer to
-/// be told.
+/// Drives capnp-rpc to its end. After a panic in it, or in a handler that it polls, it reads no more, and all that is left to do is
+/// to tell the peer. What it holds by then may stay for ever.
 async fn drive(rpc: &mut RpcSystem<Side>, control: &Control) -> capnp::Result<()> {
     for _ in 0..2 {
         match AssertUnwindSafe(&mut *rpc).catch_unwind().await {
             Ok(result) => return result,
-            Err(_) => control.close(End::Panicked, capnp::Error::failed("a handler panicked".to_owned())),
+            Err(_) => control.abort(End::Panicked, "a handler panicked"),
         }
     }
     Err(capnp::Error::failed("it panicked, and again when it was to end".to_owned()))

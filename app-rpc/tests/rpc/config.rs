@@ -158,7 +158,7 @@ fn a_clients_config_is_checked_too() {
         spec.set_max_connections(0);
         spec.set_call_millis(0);
         let mut addresses = spec.init_addresses(8);
-        let good = ["10.0.0.7", "10.0.0.7:44", "[::1]:44", "::1", "d0_a0", "host.example:44"];
+        let good = ["10.0.0.7", "10.0.0.7:44", "[fd00::7]:44", "::1", "d0_a0", "host.example:44"];
         for (index, address) in (0..).zip(good) {
             addresses.set(index, address);
         }

@@ -50,6 +50,7 @@ async fn garbage_inside_tls_ends_its_connection_with_the_reason() {
         let mut said = Vec::new();
         let _ = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut said)).await.unwrap();
         assert!(String::from_utf8_lossy(&said).contains(reason), "{bytes:?}");
+        drop(stream);
         eventually(end.label(), || stand.counts().ended(end) == before + 1).await;
     }
     assert_eq!(client.call(|quota| ask(quota, "echo", 2)).await, Ok(2));
