@@ -61,6 +61,9 @@ async fn services(app: &TestApp) {
     assert!(eight.alive(), "unregistered, not killed");
     assert!(services::unregister(&eight).unwrap_err().is(&errors::SERVICE_NOT_REGISTERED));
     services::register(&eight).unwrap();
+    services::restart(SEVEN, "through the facade").await.unwrap();
+    let restarted = |record: &serde_json::Value| record["event"] == events::SERVICE_RESTARTED.hex();
+    app.captured().wait_for(restarted).await;
 }
 
 fn stacks() {

@@ -10,20 +10,33 @@ use std::{
     time::Duration,
 };
 
-use app_core::{ExitStatus, Flags, Subcommand, clap, prelude::*, run_with};
+use app_core::{ExitStatus, Flags, Restart, Subcommand, clap, prelude::*, run_with};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
 
 const SEVEN: ServiceId = ServiceId::new(0x9d0b_61f4_33e7_2c58);
+/// The argument with which the service fails whenever the app is ready: the filter of a test.
+const FAILS: &str = "fails_for_ever";
 /// Set in a child.
 const CHILD: &str = "APP_CORE_TEST_CHILD";
 
-app_core::service! { id: SEVEN, name: "seven", start: start }
+const POLICY: Restart = Restart::on_failure().max_restarts(2).backoff(Duration::ZERO, Duration::ZERO);
 
-async fn start() -> Result<(), Error> {
-    Ok(())
+app_core::service! { id: SEVEN, name: "seven", start: start, restart: POLICY }
+
+async fn start(service: Service) -> Result<(), Error> {
+    if !env::args().any(|arg| arg == FAILS) {
+        return Ok(());
+    }
+    let me = service.clone();
+    service.spawn("fails", async move {
+        while !me.app().readiness().ready() {
+            tokio::task::yield_now().await;
+        }
+        Err::<(), _>(errors::SERVICE_NOT_AVAILABLE.error(SEVEN).message("disk full").build())
+    })
 }
 
 app_core::subcommand! { Subcommand::new(waits, wait) }
@@ -96,6 +109,31 @@ fn a_panic_after_the_run_is_told_as_without_it() {
     let told = [ended.stdout, ended.stderr].concat();
     let told = String::from_utf8_lossy(&told);
     assert!(told.contains("when the log is closed"), "{told}");
+}
+
+#[test]
+fn fails_for_ever() {
+    if is_child() {
+        assert_eq!(run_with(flags()), ExitCode::from(ExitStatus::Fatal));
+    }
+}
+
+#[test]
+fn a_service_that_fails_for_ever_ends_the_run_with_4_and_a_log_that_says_why() {
+    if is_child() {
+        return;
+    }
+    let ended = child(FAILS).wait_with_output().unwrap();
+    let log = String::from_utf8_lossy(&ended.stderr);
+    assert!(ended.status.success(), "{log}");
+    let times = |text: &str| log.matches(text).count();
+    assert_eq!(times("\"service restarted\""), 2, "{log}");
+    assert_eq!(
+        times("\"service seven (9d0b61f433e72c58) died once more after 2 restarts in 1m: disk full\""),
+        3,
+        "{log}"
+    );
+    assert_eq!(times("\"app stopped: fatal error: service seven"), 1, "{log}");
 }
 
 #[test]

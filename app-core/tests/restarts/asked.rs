@@ -1,5 +1,7 @@
 //! Restarts that somebody asks for.
 
+use app_core::LogLevel;
+
 use super::*;
 
 fn three() -> [ServiceDescriptor; 3] {
@@ -113,5 +115,19 @@ async fn several_requests_at_once_are_one_restart_each_and_none_is_lost() {
     sleep(secs(1)).await;
     assert!(app.readiness().ready());
     assert_eq!((status(&app, BASE).restarts, status(&app, TOP).restarts), (1, 1));
+    app.stop().await.expect_clean();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_log_level_of_a_service_outlives_its_restart() {
+    let app =
+        TestApp::builder().services(three()).flags(|flags| flags.log_level = LogLevel::Error).start().await;
+    app.set_service_log_level(TOP, Some(LogLevel::Debug), None);
+    app.restart(BASE, "test").await.unwrap();
+    sleep(secs(1)).await;
+    debug!(app.service(TOP).unwrap().log(), "said by the second one");
+    debug!(app.service(MIDDLE).unwrap().log(), "not said");
+    let log = app.captured().text();
+    assert!(log.contains("said by the second one") && !log.contains("not said"), "{log}");
     app.stop().await.expect_clean();
 }
