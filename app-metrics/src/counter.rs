@@ -55,7 +55,7 @@ impl Counter {
         let lane = lane::current();
         match self.0.claimed(lane) {
             Some(own) => own.add(WHOLE, amount),
-            None => self.0.add_shared(lane, WHOLE, |words| words.add(WHOLE, amount)),
+            None => self.0.add_shared(lane, lane::watches(), WHOLE, |words| words.add(WHOLE, amount)),
         }
     }
 
@@ -74,7 +74,9 @@ impl Counter {
         let lane = lane::current();
         match self.0.claimed(lane) {
             Some(own) => own.add_f64(FRACTION, amount),
-            None => self.0.add_shared(lane, FRACTION, |words| words.add_f64(FRACTION, amount)),
+            None => {
+                self.0.add_shared(lane, lane::watches(), FRACTION, |words| words.add_f64(FRACTION, amount))
+            }
         }
     }
 

@@ -42,7 +42,7 @@ impl Gauge {
 
     /// Adds any amount, negative ones too.
     pub fn add(&self, amount: f64) {
-        self.0.add(lane::current(), amount);
+        self.0.add(lane::current(), lane::watches(), amount);
     }
 
     /// The value now.

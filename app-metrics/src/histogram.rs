@@ -90,15 +90,15 @@ impl Histogram {
                 own.add(bucket, 1);
                 own.add_f64(SUM, value);
             }
-            None => {
-                self.0.sums.add_shared(lane, SUM, |words| words.add(bucket, 1) & words.add_f64(SUM, value))
-            }
+            None => self.0.sums.add_shared(lane, lane::watches(), SUM, |words| {
+                words.add(bucket, 1) & words.add_f64(SUM, value)
+            }),
         }
     }
 
     /// Adds what was observed elsewhere: how often for each bucket, of which there is one more than bounds, and the sum.
     pub(crate) fn add_counts(&self, counts: &[u64], sum: f64) {
-        self.0.sums.add_shared(lane::current(), SUM, |words| {
+        self.0.sums.add_shared(lane::current(), false, SUM, |words| {
             for (bucket, count) in (BUCKETS..).zip(counts) {
                 words.add(bucket, *count);
             }

@@ -8,7 +8,7 @@
 
 mod thread;
 
-pub(crate) use thread::{at_hand, current};
+pub(crate) use thread::{at_hand, current, watches};
 
 use crate::sync::Mutex;
 use std::cmp::Reverse;

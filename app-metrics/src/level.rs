@@ -18,7 +18,7 @@
 
 use crate::lane::Lane;
 use crate::spread::{Pressure, Stripes};
-use crate::sync::{AtomicU64, OnceLock, Ordering};
+use crate::sync::{AtomicU64, OnceLock, Ordering, pause};
 
 /// The epoch and the amount of a stripe.
 const STRIPE_WORDS: usize = 2;
@@ -61,17 +61,18 @@ impl Level {
         let _ = grown.epoch.compare_exchange(epoch, epoch + 1, Ordering::Release, Ordering::Relaxed);
     }
 
-    /// Adds, for the thread with this lane.
-    pub(crate) fn add(&self, lane: Lane, amount: f64) {
+    /// Adds, for the thread with this lane; if it is to `watch`, sees whether others add too.
+    pub(crate) fn add(&self, lane: Lane, watch: bool, amount: f64) {
         let Some(grown) = self.grown.get() else {
-            if self.pressure.note(add_to(&self.even_base, amount)) {
+            let alone = add_to(&self.even_base, watch, amount);
+            if watch && self.pressure.note(alone) {
                 self.grow();
             }
             return;
         };
         let epoch = grown.epoch.load(Ordering::Acquire);
         let Some([of, sum]) = grown.stripes.owned(lane) else {
-            add_to(self.base(grown, epoch), amount);
+            add_to(self.base(grown, epoch), false, amount);
             return;
         };
         if of.load(Ordering::Relaxed) == epoch {
@@ -124,16 +125,17 @@ impl Level {
     }
 }
 
-/// Adds to a word that others add to; gives whether nobody was seen to do so meanwhile.
-fn add_to(word: &AtomicU64, amount: f64) -> bool {
+/// Adds to a word that others add to; gives whether nobody was seen to do so meanwhile. Whether anybody can be seen is
+/// what `watch` is for: see `Shared`.
+fn add_to(word: &AtomicU64, watch: bool, amount: f64) -> bool {
     let mut before = word.load(Ordering::Relaxed);
     let mut alone = true;
-    while let Err(now) = word.compare_exchange_weak(
-        before,
-        (f64::from_bits(before) + amount).to_bits(),
-        Ordering::Relaxed,
-        Ordering::Relaxed,
-    ) {
+    if watch {
+        pause();
+    }
+    let sum = |bits| (f64::from_bits(bits) + amount).to_bits();
+    while let Err(now) = word.compare_exchange_weak(before, sum(before), Ordering::Relaxed, Ordering::Relaxed)
+    {
         (before, alone) = (now, false);
     }
     alone

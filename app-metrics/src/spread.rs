@@ -65,17 +65,28 @@ impl<W: AsRef<[AtomicU64]>> Spread<W> {
         }
     }
 
-    /// Lets a thread that has no words of its own add to those that are shared. `add` gives whether it saw nobody else
-    /// add to the same words; `probe` is one of the sums to which it adds.
-    pub(crate) fn add_shared(&self, lane: Lane, probe: usize, add: impl FnOnce(Shared<'_>) -> bool) {
+    /// Lets a thread that has no words of its own add to those that are shared, and if it is to `watch`, see whether it is
+    /// alone: `add` gives that for the same words, and `probe` is one of the sums to which it adds.
+    pub(crate) fn add_shared(
+        &self,
+        lane: Lane,
+        watch: bool,
+        probe: usize,
+        add: impl FnOnce(Shared<'_>) -> bool,
+    ) {
         if let Some(stripes) = self.stripes.get() {
             add(stripes.shared(lane));
+            return;
+        }
+        let words = Shared { words: self.shared(), watch };
+        if !watch {
+            add(words);
             return;
         }
         // The owner can't see that others add, since it only stores: they see it.
         let word = self.own().get(probe);
         let before = word.map(|word| word.load(Ordering::Relaxed));
-        let alone = add(Shared(self.shared()));
+        let alone = add(words);
         if self.pressure.note(alone && before == word.map(|word| word.load(Ordering::Relaxed))) {
             self.grow();
         }

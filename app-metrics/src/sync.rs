@@ -3,11 +3,16 @@
 pub(crate) use arc_swap::ArcSwapOption;
 pub(crate) use parking_lot::Mutex;
 pub(crate) use std::sync::OnceLock;
-pub(crate) use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+pub(crate) use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 /// How many threads this machine runs at once.
 pub(crate) fn parallelism() -> usize {
     // Asked once: the answer comes from files, and is wanted where somebody counts.
     static ANSWER: OnceLock<usize> = OnceLock::new();
     *ANSWER.get_or_init(|| std::thread::available_parallelism().map_or(1, Into::into))
+}
+
+/// Waits for some dozens of nanoseconds.
+pub(crate) fn pause() {
+    std::hint::spin_loop();
 }

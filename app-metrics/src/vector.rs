@@ -209,6 +209,7 @@ impl<M: Metric> Vector<M> {
 
     /// A panic while the table was changed can only be one for want of memory, before anything was changed: so a lock
     /// that is poisoned guards a good table.
+    #[inline]
     fn read(&self) -> ShardedLockReadGuard<'_, Table<M>> {
         self.0.table.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -217,17 +218,20 @@ impl<M: Metric> Vector<M> {
         self.0.table.write().unwrap_or_else(PoisonError::into_inner)
     }
 
+    #[inline]
     fn check_count(&self, found: usize) -> Result<(), Error> {
+        if found == self.0.labels.len() { Ok(()) } else { Err(self.wrong_count(found)) }
+    }
+
+    #[cold]
+    fn wrong_count(&self, found: usize) -> Error {
         let Inner { service, name, labels, .. } = &*self.0;
-        if found == labels.len() {
-            return Ok(());
-        }
         let message = format!(
             "metric {name}: {found} label values for {} labels ({})",
             labels.len(),
             labels.join(", ")
         );
-        Err(errors::ILLEGAL_ARGUMENT.error(*service).message(message).build())
+        errors::ILLEGAL_ARGUMENT.error(*service).message(message).build()
     }
 
     /// The series for values that the table did not have a moment ago. Its values are the only allocation.

@@ -77,7 +77,7 @@ fn no_addition_of_any_thread_is_lost() {
 fn collide(counter: &Counter) {
     let (first, second) = (Lane::of(1), Lane::of(2));
     let own = counter.0.claimed(first).unwrap();
-    counter.0.add_shared(second, WHOLE, |words| {
+    counter.0.add_shared(second, true, WHOLE, |words| {
         own.add(WHOLE, 1);
         words.add(WHOLE, 1)
     });
@@ -96,7 +96,7 @@ fn threads_in_each_others_way_get_places_of_their_own_and_nothing_is_lost() {
         let lane = Lane::of(lane);
         match counter.0.claimed(lane) {
             Some(own) => own.add(WHOLE, 1),
-            None => counter.0.add_shared(lane, WHOLE, |words| words.add(WHOLE, 1)),
+            None => counter.0.add_shared(lane, true, WHOLE, |words| words.add(WHOLE, 1)),
         }
     }
     assert_eq!(counter.value(), Value::Whole(2 * collisions + 1_000));
@@ -107,12 +107,12 @@ fn threads_that_collide_now_and_then_do_not_make_it_grow() {
     let counter = Counter::default();
     for _ in 0..100 {
         collide(&counter);
-        for _ in 0..32 {
-            counter.0.add_shared(Lane::of(2), WHOLE, |words| words.add(WHOLE, 1));
+        for _ in 0..256 {
+            counter.0.add_shared(Lane::of(2), true, WHOLE, |words| words.add(WHOLE, 1));
         }
     }
     assert!(!counter.0.is_grown());
-    assert_eq!(counter.get(), 3_400.0);
+    assert_eq!(counter.get(), 25_800.0);
 }
 
 #[test]

@@ -46,16 +46,16 @@ fn a_gauge_that_threads_contend_for_is_set_and_added_to_as_before() {
     let gauge = Gauge::default();
     gauge.add(1.5);
     gauge.0.grow();
-    gauge.0.add(Lane::of(1), 2.0);
-    gauge.0.add(Lane::of(2), -1.0);
-    gauge.0.add(Lane::NONE, 10.0);
+    gauge.0.add(Lane::of(1), true, 2.0);
+    gauge.0.add(Lane::of(2), true, -1.0);
+    gauge.0.add(Lane::NONE, true, 10.0);
     assert_eq!(gauge.get(), 12.5);
     for value in [7.0, -1.0, f64::NAN, 0.25] {
         gauge.set(value);
         assert_eq!(gauge.get().to_bits(), value.to_bits());
-        gauge.0.add(Lane::of(2), 1.0);
-        gauge.0.add(Lane::of(2), 1.0);
-        gauge.0.add(Lane::NONE, 3.0);
+        gauge.0.add(Lane::of(2), true, 1.0);
+        gauge.0.add(Lane::of(2), true, 1.0);
+        gauge.0.add(Lane::NONE, true, 3.0);
         assert_eq!(gauge.get().to_bits(), (value + 5.0).to_bits());
     }
 }

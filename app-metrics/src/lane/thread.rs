@@ -9,6 +9,7 @@ static LANES: LazyLock<Lanes> = LazyLock::new(Lanes::new);
 thread_local! {
     /// Apart from the lease and without a destructor: reading it is one instruction, at any time of a thread's life.
     static LANE: Cell<Lane> = const { Cell::new(Lane::NONE) };
+    static ADDED: Cell<u8> = const { Cell::new(0) };
     static LEASE: Lease = Lease::new();
 }
 
@@ -47,4 +48,15 @@ pub(crate) fn current() -> Lane {
 #[cold]
 fn taken() -> Lane {
     LEASE.try_with(|lease| lease.0).unwrap_or(Lane::NONE)
+}
+
+/// One in so many additions to shared words watches who else adds.
+const WATCH_ONE_IN: u8 = 64;
+
+/// Whether this thread's next addition to shared words is one that watches.
+#[inline]
+pub(crate) fn watches() -> bool {
+    let added = ADDED.get();
+    ADDED.set(added.wrapping_add(1));
+    added.is_multiple_of(WATCH_ONE_IN)
 }

@@ -1,6 +1,6 @@
 //! The words that one thread adds to. An index without a word adds nothing: there is none in this crate.
 
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering, pause};
 
 /// Words to which only the calling thread writes.
 #[derive(Clone, Copy)]
@@ -26,23 +26,36 @@ impl Owned<'_> {
 
 /// Words to which several threads write.
 #[derive(Clone, Copy)]
-pub(crate) struct Shared<'a>(pub(super) &'a [AtomicU64]);
+pub(crate) struct Shared<'a> {
+    pub(super) words: &'a [AtomicU64],
+    /// Whether to look who else adds. That takes a while, since a processor that wants to write to a word reads it only
+    /// when it has it for itself: without waiting in between, nobody else can have been there.
+    pub(super) watch: bool,
+}
 
 impl Shared<'_> {
     /// Adds a whole number; gives whether nobody was seen to add to it meanwhile.
     #[inline]
     pub(crate) fn add(self, index: usize, amount: u64) -> bool {
-        let Some(word) = self.0.get(index) else { return true };
+        let Some(word) = self.words.get(index) else { return true };
+        if !self.watch {
+            word.fetch_add(amount, Ordering::Relaxed);
+            return true;
+        }
         let before = word.load(Ordering::Relaxed);
+        pause();
         word.fetch_add(amount, Ordering::Relaxed) == before
     }
 
     /// The same with the float that a word holds the bits of.
     #[inline]
     pub(crate) fn add_f64(self, index: usize, amount: f64) -> bool {
-        let Some(word) = self.0.get(index) else { return true };
+        let Some(word) = self.words.get(index) else { return true };
         let mut before = word.load(Ordering::Relaxed);
         let mut alone = true;
+        if self.watch {
+            pause();
+        }
         while let Err(now) =
             word.compare_exchange_weak(before, sum_of(before, amount), Ordering::Relaxed, Ordering::Relaxed)
         {

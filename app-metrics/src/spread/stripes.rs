@@ -29,8 +29,9 @@ impl Stripes {
     /// The words that only the thread with this lane writes to, if there are any.
     #[inline]
     pub(crate) fn owned(&self, lane: Lane) -> Option<&[AtomicU64]> {
-        let index = lane.index().filter(|index| *index < self.count)?;
-        Some(self.half(2 * index))
+        let start = GAP + lane.index()? * (2 * self.sums + GAP);
+        // Of a lane beyond the stripes there are no such words.
+        self.words.get(start..start + self.sums)
     }
 
     /// The words that some thread owns, by owner.
@@ -40,7 +41,7 @@ impl Stripes {
 
     /// Words for a thread with a lane beyond.
     pub(super) fn shared(&self, lane: Lane) -> Shared<'_> {
-        Shared(self.half(2 * (lane.number() as usize % self.count) + 1))
+        Shared { words: self.half(2 * (lane.number() as usize % self.count) + 1), watch: false }
     }
 
     /// The words of every stripe for one sum.

@@ -2,7 +2,7 @@
 
 use super::Series;
 use hashbrown::{DefaultHashBuilder, HashTable};
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hasher as _};
 use std::sync::Arc;
 
 /// Hashes label values, with a seed of its own so that callers can't choose values that collide.
@@ -10,8 +10,12 @@ use std::sync::Arc;
 pub(super) struct Hasher(DefaultHashBuilder);
 
 impl Hasher {
+    /// Where one value ends and the next begins is not in the hash, but in the comparison.
+    #[inline]
     pub(super) fn hash(&self, values: &[&str]) -> u64 {
-        self.0.hash_one(values)
+        let mut hasher = self.0.build_hasher();
+        values.iter().for_each(|value| hasher.write(value.as_bytes()));
+        hasher.finish()
     }
 }
 
@@ -38,6 +42,7 @@ impl<M> Table<M> {
         self.entries.len()
     }
 
+    #[inline]
     pub(super) fn find(&self, hash: u64, values: &[&str]) -> Option<&Arc<Series<M>>> {
         self.entries.find(hash, |entry| entry.is(values)).map(|entry| &entry.series)
     }
@@ -63,48 +68,6 @@ impl<M> Entry<M> {
     #[inline]
     fn is(&self, values: &[&str]) -> bool {
         let own = &self.series.values;
-        own.len() == values.len() && own.iter().zip(values).all(|(own, value)| same(own, value))
-    }
-}
-
-/// Whether two texts are the same. Most label values are short, and calling `memcmp` costs more than comparing them.
-#[inline]
-fn same(one: &str, other: &str) -> bool {
-    let (one, other) = (one.as_bytes(), other.as_bytes());
-    if one.len() != other.len() {
-        return false;
-    }
-    match one.len() {
-        0..4 => one.iter().zip(other).all(|(one, other)| one == other),
-        4..=8 => ends::<4>(one) == ends::<4>(other),
-        9..=16 => ends::<8>(one) == ends::<8>(other),
-        _ => one == other,
-    }
-}
-
-/// The first and the last bytes, which of a short text are all of them.
-#[inline]
-fn ends<const N: usize>(text: &[u8]) -> (Option<&[u8; N]>, Option<&[u8; N]>) {
-    (text.first_chunk(), text.last_chunk())
-}
-
-#[cfg(test)]
-mod tests {
-    //! Tests of how label values are compared.
-
-    use super::same;
-
-    #[test]
-    fn texts_of_any_length_are_the_same_only_when_every_byte_is() {
-        for length in 0..40 {
-            let text = "x".repeat(length);
-            assert!(same(&text, &text.clone()));
-            assert!(!same(&text, &"x".repeat(length + 1)));
-            for place in 0..length {
-                let mut other = text.clone();
-                other.replace_range(place..=place, "y");
-                assert!(!same(&text, &other), "{text} and {other}");
-            }
-        }
+        own.len() == values.len() && own.iter().zip(values).all(|(own, value)| **own == **value)
     }
 }

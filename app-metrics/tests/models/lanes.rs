@@ -40,7 +40,7 @@ fn who_gets_a_lane_owns_what_the_thread_before_it_owned_and_loses_nothing() {
             let lane = lanes.take();
             match sum.claimed(lane) {
                 Some(own) => own.add(0, 1),
-                None => sum.add_shared(lane, 0, |words| words.add(0, 1)),
+                None => sum.add_shared(lane, true, 0, |words| words.add(0, 1)),
             }
             lanes.give_back(lane);
         };

@@ -13,11 +13,11 @@ fn no_addition_is_lost_while_stripes_come() {
         let (one, two) = (lanes.take(), lanes.take());
         let theirs = Arc::clone(&level);
         let other = thread::spawn(move || {
-            theirs.add(two, 2.0);
+            theirs.add(two, true, 2.0);
             theirs.grow();
-            theirs.add(two, 4.0);
+            theirs.add(two, true, 4.0);
         });
-        level.add(one, 1.0);
+        level.add(one, true, 1.0);
         let seen = level.get();
         other.join().unwrap();
         assert!([1.0, 3.0, 7.0].contains(&seen), "{seen} was never there");
@@ -31,16 +31,16 @@ fn setting_beside_an_addition_gives_what_one_order_or_the_other_gives() {
         let (lanes, level) = (Lanes::new(), Arc::new(Level::new()));
         let (one, two) = (lanes.take(), lanes.take());
         level.grow();
-        level.add(one, 1.0);
-        level.add(two, 2.0);
+        level.add(one, true, 1.0);
+        level.add(two, true, 2.0);
         let theirs = Arc::clone(&level);
         let setter = thread::spawn(move || theirs.set(100.0));
-        level.add(one, 10.0);
+        level.add(one, true, 10.0);
         let seen = level.get();
         setter.join().unwrap();
         assert!([13.0, 100.0, 110.0].contains(&seen), "{seen} was never there");
         assert!([100.0, 110.0].contains(&level.get()), "{}", level.get());
-        level.add(two, 1.0);
+        level.add(two, true, 1.0);
         assert!([101.0, 111.0].contains(&level.get()), "{}", level.get());
     });
 }
@@ -52,12 +52,12 @@ fn a_reader_never_mixes_what_was_before_and_after_the_value_was_set() {
         let (lanes, level) = (Lanes::new(), Arc::new(Level::new()));
         let one = lanes.take();
         level.grow();
-        level.add(one, 1.0);
+        level.add(one, true, 1.0);
         let theirs = Arc::clone(&level);
         let setter = thread::spawn(move || {
             theirs.set(100.0);
-            theirs.add(one, 10.0);
-            theirs.add(one, 20.0);
+            theirs.add(one, true, 10.0);
+            theirs.add(one, true, 20.0);
             theirs.set(1_000.0);
         });
         let seen = level.get();
@@ -72,11 +72,11 @@ fn of_two_that_set_at_once_one_is_last() {
     check(|| {
         let (lanes, level) = (Lanes::new(), Arc::new(Level::new()));
         level.grow();
-        level.add(lanes.take(), 1.0);
+        level.add(lanes.take(), true, 1.0);
         let theirs = Arc::clone(&level);
         let other = thread::spawn(move || theirs.set(10.0));
         level.set(20.0);
-        level.add(Lane::NONE, 2.0);
+        level.add(Lane::NONE, true, 2.0);
         other.join().unwrap();
         assert!([10.0, 12.0, 22.0].contains(&level.get()), "{}", level.get());
     });

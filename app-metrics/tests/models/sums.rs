@@ -21,7 +21,7 @@ fn add(sums: &Sums, lane: crate::lane::Lane) {
             own.add(0, 1);
             own.add_f64(1, 0.5);
         }
-        None => sums.add_shared(lane, 0, |words| words.add(0, 1) & words.add_f64(1, 0.5)),
+        None => sums.add_shared(lane, true, 0, |words| words.add(0, 1) & words.add_f64(1, 0.5)),
     }
 }
 

@@ -1,0 +1,132 @@
+//! Rounds of a fraction of a millisecond, each crate in turn, so that whatever else the machine does hits all alike.
+//!
+//! A round in which a thread was preempted does not count, nor what one of two threads did while the other was not at
+//! work: work that contends looks fast when nobody else does it.
+
+use crate::table::{Line, Target, WHO};
+use crate::work::Comparison;
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::unistd::Pid;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// How many rounds count for each.
+const ROUNDS: usize = 101;
+/// How long one takes, about.
+const ROUND: Duration = Duration::from_micros(250);
+/// When a line is done with fewer: on a busy machine few rounds count.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Parts of a round on two threads, at least.
+const PARTS: u64 = 10;
+
+/// So many times the work of one thread; `None` when it was preempted.
+fn timed(iterations: u64, run: &dyn Fn(u64)) -> Option<Duration> {
+    not_preempted(|| {
+        let began = Instant::now();
+        run(iterations);
+        began.elapsed()
+    })
+}
+
+fn not_preempted<T>(work: impl FnOnce() -> T) -> Option<T> {
+    let preempted =
+        || getrusage(UsageWho::RUSAGE_THREAD).map(|usage| usage.involuntary_context_switches()).ok();
+    let before = preempted();
+    let done = work();
+    (before == preempted()).then_some(done)
+}
+
+/// The two lines of a comparison: alone, and on two threads at once.
+pub(crate) fn compare(comparison: &Comparison) -> Vec<Line> {
+    let alone = |iterations, run: &(dyn Fn(u64) + Sync)| timed(iterations, &run);
+    let cpus = cpus();
+    let shared = |iterations, run: &(dyn Fn(u64) + Sync)| on_two_threads(iterations, run, &cpus);
+    let mut lines = vec![line(comparison, "alone", comparison.alone, &alone)];
+    if cpus.len() == 2 {
+        lines.push(line(comparison, "2 threads", comparison.shared, &shared));
+    }
+    lines
+}
+
+type Round<'a> = dyn Fn(u64, &(dyn Fn(u64) + Sync)) -> Option<Duration> + 'a;
+
+fn line(comparison: &Comparison, how: &str, target: Option<f64>, round: &Round<'_>) -> Line {
+    let began = Instant::now();
+    let entries = &comparison.entries;
+    let iterations: Vec<u64> = entries.iter().map(|entry| fitting(&*entry.run, round)).collect();
+    let mut times = vec![Vec::new(); entries.len()];
+    while times.iter().any(|times| times.len() < ROUNDS) && began.elapsed() < PATIENCE {
+        for ((entry, iterations), times) in entries.iter().zip(&iterations).zip(&mut times) {
+            let took = round(*iterations, &*entry.run);
+            times.extend(took.map(|took| took.as_nanos() as f64 / *iterations as f64));
+        }
+    }
+    let mut figures = [None; WHO.len()];
+    for (entry, mut times) in entries.iter().zip(times) {
+        times.sort_by(f64::total_cmp);
+        let place = WHO.iter().position(|who| *who == entry.who).unwrap();
+        figures[place] = times.get(times.len() / 2).copied();
+    }
+    let target = target.map(|ratio| Target { ratio, of: None });
+    Line { work: format!("{}, {how}", comparison.name), unit: "ns", figures, target }
+}
+
+/// How often to do the work in a round.
+fn fitting(run: &(dyn Fn(u64) + Sync), round: &Round<'_>) -> u64 {
+    let tries = (0..20).filter_map(|_| round(1_000, run));
+    let took = tries.min().unwrap_or(Duration::from_micros(50)).max(Duration::from_nanos(100));
+    (1_000 * ROUND.as_nanos() as u64 / took.as_nanos() as u64).clamp(100, 1_000_000)
+}
+
+fn cpus() -> Vec<usize> {
+    let all = sched_getaffinity(Pid::from_raw(0)).unwrap_or_default();
+    (0..CpuSet::count()).filter(|cpu| all.is_set(*cpu).unwrap_or_default()).take(2).collect()
+}
+
+/// What a thread did: when it began and ended each part.
+struct Parts(Vec<(Instant, Instant)>);
+
+/// Both threads go on until each has done some parts; what counts are the parts that both did while the other was at
+/// work. `None` when one was preempted.
+fn on_two_threads(iterations: u64, run: &(dyn Fn(u64) + Sync), cpus: &[usize]) -> Option<Duration> {
+    let (ready, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let work = |cpu: usize| {
+        let mut only = CpuSet::new();
+        only.set(cpu).unwrap();
+        sched_setaffinity(Pid::from_raw(0), &only).unwrap();
+        run(1);
+        ready.fetch_add(1, Ordering::SeqCst);
+        while ready.load(Ordering::SeqCst) < 2 {
+            std::hint::spin_loop();
+        }
+        let mut parts = Parts(Vec::with_capacity(1_000));
+        let count = || {
+            while done.load(Ordering::Relaxed) < 2 && parts.0.len() < 1_000 {
+                let began = Instant::now();
+                run(iterations / PARTS);
+                parts.0.push((began, Instant::now()));
+                if parts.0.len() == PARTS as usize {
+                    done.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        };
+        not_preempted(count).map(|()| parts)
+    };
+    let [one, two] = std::thread::scope(|scope| {
+        let threads = [cpus[0], cpus[1]].map(|cpu| scope.spawn(move || work(cpu)));
+        threads.map(|thread| thread.join().unwrap())
+    });
+    let (one, two) = (one?, two?);
+    Some((one.beside(&two)? + two.beside(&one)?) / 2 * PARTS as u32)
+}
+
+impl Parts {
+    /// The mean of the parts that were done while the other was at work, if they are not few.
+    fn beside(&self, other: &Self) -> Option<Duration> {
+        let (first, last) = (other.0.first()?.0, other.0.last()?.1);
+        let beside = self.0.iter().filter(|(began, ended)| *began >= first && *ended <= last);
+        let times: Vec<Duration> = beside.map(|(began, ended)| *ended - *began).collect();
+        (times.len() >= PARTS as usize / 2).then(|| times.iter().sum::<Duration>() / times.len() as u32)
+    }
+}

@@ -1,0 +1,101 @@
+//! Scrapes of 100 to 1,000,000 series of two labels, with the five constant ones, into a buffer.
+
+use crate::peers::{Labels, labels};
+use crate::table::{Line, Target, WHO};
+use crate::work::{SERVICE, app};
+use app_ids::MetricId;
+use app_metrics::{GaugeVectorSpec, Metrics};
+use prometheus::Encoder as _;
+use prometheus_client::metrics::{family::Family, gauge::Gauge};
+use std::time::{Duration, Instant};
+
+const NAME: &str = "op_ce1f32c680e1ef0b_1";
+const HELP: &str = "Encoded.";
+
+/// Two lines for each number of series: one has the ratio to `prometheus-client`'s encoder of OpenMetrics, one that to
+/// `prometheus`' of text.
+pub(crate) fn compare() -> Vec<Line> {
+    let mut lines: Vec<Line> = [100, 10_000, 1_000_000].into_iter().flat_map(of).collect();
+    lines.extend(linear(&lines));
+    lines
+}
+
+/// The cost of one series among a million, in that of one among ten thousand.
+fn linear(lines: &[Line]) -> Option<Line> {
+    let at =
+        |series: &str| lines.iter().find(|line| line.work.starts_with(&format!("scrape, {series} series")));
+    let (small, large) = (at("10000")?, at("1000000")?);
+    let mut figures = [None; WHO.len()];
+    for (figure, (small, large)) in figures.iter_mut().zip(small.figures.into_iter().zip(large.figures)) {
+        *figure = small.zip(large).map(|(small, large)| large / 100.0 / small);
+    }
+    Some(Line {
+        work: "one series among 1,000,000 to one among 10,000".into(),
+        unit: "x",
+        figures,
+        target: None,
+    })
+}
+
+fn of(series: usize) -> [Line; 2] {
+    let (_runtime, app) = app();
+    let metrics = app.get::<Metrics>();
+    let vector = GaugeVectorSpec::new(SERVICE, MetricId::new(1), HELP, ["rule", "outcome"]);
+    let own = metrics.gauge_vector(vector.max_series(series)).unwrap();
+    let constant = metrics.registry().metric_spec_labels(SERVICE);
+    let family = Family::<Labels, Gauge>::default();
+    let vec = prometheus::IntGaugeVec::new(prometheus::Opts::new(NAME, HELP), &["rule", "outcome"]).unwrap();
+    for rule in 0..series {
+        let (name, value) = (rule.to_string(), i64::try_from(rule).unwrap());
+        own.set([&name, "granted"], rule as f64).unwrap();
+        family.get_or_create(&labels(&name)).set(value);
+        vec.with_label_values(&[&name, "granted"]).set(value);
+    }
+    let pairs = constant.iter().map(|(name, value)| ((*name).into(), value.clone().into()));
+    let mut client = prometheus_client::registry::Registry::with_labels(pairs);
+    client.register(NAME, HELP, family);
+    let pairs = constant.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    let prometheus = prometheus::Registry::new_custom(None, Some(pairs)).unwrap();
+    prometheus.register(Box::new(vec)).unwrap();
+
+    let mut text = String::new();
+    let mut bytes = Vec::new();
+    let [own, client, prometheus] = in_turn([
+        &mut || drop(metrics.encode()),
+        &mut || {
+            text.clear();
+            prometheus_client::encoding::text::encode(&mut text, &client).unwrap();
+        },
+        &mut || {
+            bytes.clear();
+            prometheus::TextEncoder::new().encode(&prometheus.gather(), &mut bytes).unwrap();
+        },
+    ]);
+    let figures = [Some(own), Some(client), Some(prometheus), None];
+    // The ratios are promised for 10,000 series. Of 100, the process' own figures are most of ours.
+    let target = |ratio, of| (series >= 10_000).then_some(Target { ratio, of: Some(of) });
+    let work = |format: &str| format!("scrape, {series} series, {format}");
+    [
+        Line { work: work("to its OpenMetrics"), unit: "us", figures, target: target(1.1, 1) },
+        Line { work: work("to its text"), unit: "us", figures, target: target(0.2, 2) },
+    ]
+}
+
+/// The median of each, in microseconds.
+fn in_turn<const N: usize>(mut runs: [&mut dyn FnMut(); N]) -> [f64; N] {
+    let mut times = [const { Vec::new() }; N];
+    let began = Instant::now();
+    while times.iter().any(|times: &Vec<Duration>| times.len() < 3)
+        || (began.elapsed() < Duration::from_secs(3) && times[0].len() < 101)
+    {
+        for (run, times) in runs.iter_mut().zip(&mut times) {
+            let began = Instant::now();
+            run();
+            times.push(began.elapsed());
+        }
+    }
+    times.map(|mut times| {
+        times.sort();
+        times[times.len() / 2].as_secs_f64() * 1e6
+    })
+}
