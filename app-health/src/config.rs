@@ -1,6 +1,6 @@
-//! The config of the health check service: schedules of single checks, and how many may run at a time.
+//! The config of the health check service: schedules and thresholds of single checks, and how many may run at a time.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, num::NonZeroU8, time::Duration};
 
 use app_config::{Config, Problems};
 use app_core::prelude::{HealthCheckId, ServiceId};
@@ -21,7 +21,7 @@ pub struct HealthConfig {
     pub max_concurrent_runs: usize,
 }
 
-/// When a check runs and how long it may take.
+/// When a check runs, how long it may take, and how many results it takes to judge it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Schedule {
@@ -29,6 +29,10 @@ pub struct Schedule {
     pub interval: Duration,
     /// How long a run may take.
     pub timeout: Duration,
+    /// So many failures in a row make it a failing one; `None` for what the code says.
+    pub failure_threshold: Option<NonZeroU8>,
+    /// So many successes in a row make it a passing one; `None` for what the code says.
+    pub success_threshold: Option<NonZeroU8>,
 }
 
 app_config::config! { HealthConfig, "When the health checks of the application run." }
@@ -72,6 +76,9 @@ impl HealthConfig {
         if let Some(schedule) = self.schedules.get(&spec.id) {
             spec.interval = schedule.interval;
             spec.timeout = schedule.timeout;
+            let or = |threshold: Option<NonZeroU8>, code| threshold.map_or(code, |it| it.get().into());
+            spec.failure_threshold = or(schedule.failure_threshold, spec.failure_threshold);
+            spec.success_threshold = or(schedule.success_threshold, spec.success_threshold);
         }
         spec
     }
@@ -86,6 +93,8 @@ impl Schedule {
         Self {
             interval: or_default(check.get_run_interval_seconds().into(), DEFAULT_HEALTHCHECK_RUN_INTERVAL),
             timeout: or_default(check.get_timeout_seconds().into(), DEFAULT_HEALTHCHECK_RUN_TIMEOUT),
+            failure_threshold: NonZeroU8::new(check.get_failure_threshold()),
+            success_threshold: NonZeroU8::new(check.get_success_threshold()),
         }
     }
 }

@@ -35,4 +35,14 @@ struct HealthCheckSpec @0xe65df7cace0dd1c2 {
   timeoutSeconds @2 :UInt8;
   # How long a run may take, in seconds; then it is cancelled and counts as failed. Default: 0, which means 5. Bounds: 0 to 255.
   # Example: 5
+
+  failureThreshold @3 :UInt8;
+  # How many runs in a row have to fail before the check counts as failing, in runs. Default: 0, which means what the code says.
+  # Bounds: 0 to 255.
+  # Example: 3
+
+  successThreshold @4 :UInt8;
+  # How many runs in a row have to pass before a check that fails counts as passing, in runs. Default: 0, which means what the code
+  # says. Bounds: 0 to 255.
+  # Example: 1
 }

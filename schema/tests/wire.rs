@@ -31,6 +31,8 @@ fn the_health_schema_keeps_the_wire() {
             (0, "healthCheckID", "UInt64", ""),
             (1, "runIntervalSeconds", "UInt16", ""),
             (2, "timeoutSeconds", "UInt8", ""),
+            (3, "failureThreshold", "UInt8", ""),
+            (4, "successThreshold", "UInt8", ""),
         ],
     );
 }

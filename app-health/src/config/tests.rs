@@ -48,6 +48,26 @@ async fn the_config_goes_before_the_code() {
     app.stop().await.expect_clean();
 }
 
+#[test]
+fn thresholds_are_those_of_the_code_unless_the_config_says_otherwise() {
+    let mut message = capnp::message::Builder::new_default();
+    let mut specs = message.init_root::<health_check_service_spec::Builder<'_>>().init_health_check_specs(2);
+    for (index, failures) in [(0, 5), (1, 0)] {
+        let mut check = specs.reborrow().get(index);
+        check.set_health_check_id(u64::from(index) + 1);
+        check.set_failure_threshold(failures);
+    }
+    let mut file = Vec::new();
+    app_config::marshal(&message, &mut file).unwrap();
+    let config = read(&file).unwrap();
+    let thresholds = |id| {
+        let code = HealthCheckSpec::new(HealthCheckId::new(id)).failure_threshold(2).success_threshold(3);
+        let spec = config.over(code);
+        (spec.failure_threshold, spec.success_threshold)
+    };
+    assert_eq!((thresholds(1), thresholds(2), thresholds(3)), ((5, 3), (2, 3), (2, 3)));
+}
+
 #[tokio::test(start_paused = true)]
 async fn as_many_checks_run_at_a_time_as_the_config_says() {
     let (app, health) = started_with(&file(3, &[])).await;

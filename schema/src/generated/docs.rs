@@ -68,6 +68,8 @@ pub(crate) static DOCS: &[(u64, &str, &str)] = &[
     (0xe65df7cace0dd1c2, "healthCheckID", "The check that is meant, by its id. No default: it has to be given. Bounds: not 0."),
     (0xe65df7cace0dd1c2, "runIntervalSeconds", "From the start of one run to the start of the next, in seconds. Default: 0, which means 300 (5 minutes). Bounds: 0 to 65535. Example: 60"),
     (0xe65df7cace0dd1c2, "timeoutSeconds", "How long a run may take, in seconds; then it is cancelled and counts as failed. Default: 0, which means 5. Bounds: 0 to 255. Example: 5"),
+    (0xe65df7cace0dd1c2, "failureThreshold", "How many runs in a row have to fail before the check counts as failing, in runs. Default: 0, which means what the code says. Bounds: 0 to 255. Example: 3"),
+    (0xe65df7cace0dd1c2, "successThreshold", "How many runs in a row have to pass before a check that fails counts as passing, in runs. Default: 0, which means what the code says. Bounds: 0 to 255. Example: 1"),
     (0xeebf043f542943d3, "", "A gauge."),
     (0xeebf043f542943d3, "serviceId", "The service that the metric belongs to; the first half of its name. No default. Bounds: not 0."),
     (0xeebf043f542943d3, "metricId", "The id of the metric; the second half of its name. No default. Bounds: not 0."),
