@@ -92,8 +92,9 @@ const WAIT: MetricDoc = MetricDoc::histogram_vector(
 )
 .unit("seconds")
 .meaning(
-    "From when a command was handed over until it ran; the wait for room in the queue counts. A server that runs 1,000 \
-     commands a second or more has one in sixteen timed, at random, which counts sixteen times: right in the mean.",
+    "From when a command was handed over until it ran; the wait for room in the queue counts. Of a server that runs \
+     1,000 commands a second or more, some are timed, chosen at random, and each counts for those that are \
+     not: right in the mean.",
 )
 .queries(&[
     ("What 99 of 100 commands wait less than", "histogram_quantile(0.99, sum by (le, name, server) (rate(METRIC_bucket[5m])))"),
