@@ -18,6 +18,8 @@ mod faults;
 mod openssl;
 #[path = "rpc/pki.rs"]
 mod pki;
+#[path = "rpc/pycapnp.rs"]
+mod pycapnp;
 #[path = "rpc/raw.rs"]
 mod raw;
 #[path = "rpc/stand.rs"]
