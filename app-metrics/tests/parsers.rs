@@ -13,7 +13,7 @@ use app_metrics::{
     CounterSpec, CounterVectorSpec, GaugeSpec, GaugeVectorSpec, HistogramSpec, HistogramVectorSpec,
     METRICS_SERVICE_ID, Metrics,
 };
-use proptest::prelude::any;
+use proptest::prelude::{any, prop_oneof};
 use proptest::strategy::{Strategy as _, ValueTree as _};
 use proptest::test_runner::TestRunner;
 use std::collections::BTreeMap;
@@ -54,7 +54,8 @@ fn fill(metrics: &Metrics) -> Result<(), Error> {
 /// Label values of all sorts, the same in every run.
 fn random_values() -> Vec<String> {
     let mut runner = TestRunner::deterministic();
-    let mut value = || any::<String>().new_tree(&mut runner).unwrap().current();
+    let text = prop_oneof![any::<String>(), "[\\\\\"\n\r{},=#na ]{0,8}"];
+    let mut value = || text.new_tree(&mut runner).unwrap().current();
     let mut values: Vec<String> = (0..300).map(|_| value()).collect();
     values.sort();
     values.dedup();

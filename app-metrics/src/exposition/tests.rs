@@ -245,11 +245,16 @@ fn series_that_stay_are_there_once_whatever_comes_and_goes_between_two_slices() 
     assert_eq!(stayed.count(), 100);
 }
 
+/// Any text, and more often than not of what the formats have to escape, or end with.
+fn label_value() -> impl Strategy<Value = String> {
+    prop_oneof![any::<String>(), "[\\\\\"\n\r{},=#na ]{0,8}"]
+}
+
 proptest! {
     #[test]
     fn any_help_label_and_value_reads_back(
         help in "\\PC{0,40}[\\\\\"]{0,2}",
-        values in prop::collection::btree_map(any::<String>(), any::<u64>().prop_map(f64::from_bits), 1..5),
+        values in prop::collection::btree_map(label_value(), any::<u64>().prop_map(f64::from_bits), 1..5),
         amount in any::<u32>(),
         format in prop_oneof![Just(Format::Text), Just(Format::OpenMetrics)],
     ) {
