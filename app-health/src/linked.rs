@@ -149,7 +149,8 @@ impl Linked {
     /// Those of the services of the app.
     ///
     /// # Errors
-    /// `HealthCheckAlreadyRegistered`, which names both, when two have one id.
+    /// `HealthCheckAlreadyRegistered`, which names both, when two have one id; `IllegalArgument` for a spec that could not
+    /// be registered, which is better known at the start.
     pub(crate) fn of(app: &App) -> Result<Self, Error> {
         let services: Vec<_> = app.service_statuses().into_iter().map(|status| status.id).collect();
         let linked = inventory::iter::<LinkedCheck>.into_iter();
@@ -159,7 +160,7 @@ impl Linked {
     fn from(linked: impl Iterator<Item = &'static LinkedCheck>) -> Result<Self, Error> {
         let mut by_id: BTreeMap<HealthCheckId, &'static LinkedCheck> = BTreeMap::new();
         for check in linked {
-            let id = check.spec().id;
+            let id = check.spec().checked()?.id;
             if let Some(other) = by_id.insert(id, check) {
                 let message = format!(
                     "health check {} is there twice: {}, {}",
