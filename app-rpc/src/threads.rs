@@ -163,3 +163,6 @@ async fn run(mut queue: mpsc::Receiver<Job>, stop: Stop, load: Arc<AtomicUsize>,
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
