@@ -235,7 +235,6 @@ fn a_process_that_is_stopped_says_nothing_and_is_alive_once_it_is_continued() {
 }
 
 #[test]
-#[ignore = "stands still for 14 s: longer than it takes for a heartbeat to be too old"]
 fn a_process_that_was_stopped_for_long_is_alive_once_it_is_continued() {
     stopped_and_continued(Duration::from_secs(14));
 }
