@@ -19,7 +19,7 @@ const IDS: u64 = 2;
 const TASKS: usize = 8;
 const OPERATIONS: usize = 3;
 const TURNS: usize = 2;
-const ORDERS_TO_TRY: usize = 400;
+const ORDERS_TO_TRY: usize = 200;
 
 /// How a run behaves.
 #[derive(Clone, Copy)]
