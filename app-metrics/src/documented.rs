@@ -134,6 +134,13 @@ impl MetricDoc {
         Self::new(app_core::APP_SERVICE, Name::Given(name), kind, help)
     }
 
+    /// The same metric of another service: for code that measures alike in the name of several.
+    #[must_use]
+    pub const fn of_service(mut self, service: ServiceId) -> Self {
+        self.service = service;
+        self
+    }
+
     /// The unit of its values: `seconds`, `bytes`, or what is counted; for a flag `1 or 0`.
     #[must_use]
     pub const fn unit(mut self, unit: &'static str) -> Self {

@@ -31,6 +31,13 @@ fn a_spec_says_what_its_documentation_says() {
 }
 
 #[test]
+fn what_is_measured_in_the_name_of_another_service_has_its_name() {
+    const OTHER: MetricDoc = SENT.of_service(ServiceId::new(0xa));
+    assert_eq!(OTHER.counter_vector_spec().vector.spec.service, ServiceId::new(0xa));
+    assert_eq!(OTHER.example_queries().nth(1).unwrap().1, "op_a_1_total");
+}
+
+#[test]
 fn queries_have_the_name_that_prometheus_knows() {
     let queries: Vec<_> = SENT.example_queries().collect();
     assert_eq!(queries[0], ("A second", "rate(op_8f2c_1_total[5m]) > 0".to_owned()));
