@@ -30,6 +30,9 @@
 //! # }
 //! ```
 //!
+//! Checks may also be contributed by linking a crate ([`health_check!`]), and belong to groups, which say what they count
+//! for ([`HealthCheckSpec::group`]). `docs/HEALTH.md` has when checks run and what becomes of their results.
+//!
 //! What stays out: the HTTP server, which is app-metrics', and changing anything over HTTP: pause, resume and run are
 //! functions here, and for operators a matter of RPC.
 
