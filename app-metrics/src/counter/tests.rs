@@ -1,9 +1,10 @@
 //! Tests of the counter.
 
 use super::{Counter, Value, WHOLE};
-use crate::lane::Lane;
+use crate::lane::{self, Lane};
 use crate::spread::Spread;
 use crate::sync::AtomicU64;
+use std::cell::RefCell;
 
 #[test]
 fn a_counter_starts_at_zero_and_adds_up() {
@@ -125,4 +126,30 @@ fn a_counter_that_nobody_contends_for_is_small() {
     }
     assert!(!counter.0.is_grown());
     assert_eq!(counter.get(), 1_000.0);
+}
+
+/// Counts when it is dropped.
+struct CountsLast(Counter);
+
+impl Drop for CountsLast {
+    fn drop(&mut self) {
+        assert_eq!(lane::current(), Lane::NONE, "the lane was given back");
+        self.0.inc();
+    }
+}
+
+#[test]
+fn what_a_thread_counts_while_it_is_torn_down_is_not_lost() {
+    thread_local!(static LAST: RefCell<Option<CountsLast>> = const { RefCell::new(None) });
+    let counter = Counter::default();
+    for _ in 0..100 {
+        let counter = counter.clone();
+        let thread = std::thread::spawn(move || {
+            // Before it has a lane, so that this is destroyed after it.
+            LAST.set(Some(CountsLast(counter.clone())));
+            counter.inc();
+        });
+        thread.join().unwrap();
+    }
+    assert_eq!(counter.value(), Value::Whole(200));
 }
