@@ -168,8 +168,9 @@ impl HealthChecks {
         });
         registry.checks.insert(id, Arc::clone(&entry));
         drop(registry);
-        self.carry_out(orders);
+        // Before its first run, which may tell of itself at once.
         entry.tell(HealthEventKind::Registered { replaced: old.is_some() });
+        self.carry_out(orders);
         Ok(entry)
     }
 

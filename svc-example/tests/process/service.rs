@@ -86,6 +86,7 @@ fn the_log_for_people_has_lines_that_people_read() {
     let configs = Configs::any_port();
     let process = configs.service().args(["--log-format=term"]).start();
     process.line("health check quota_commands_answer (8d0a0181c77fe5ec) is passing");
+    process.line("app started");
     process.signal(Signal::SIGINT);
     let ended = process.ended();
     ended.expect_code(0);
