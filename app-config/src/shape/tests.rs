@@ -90,11 +90,14 @@ fn a_message_of_another_schema_is_refused() {
 
 #[test]
 fn bits_between_the_fields_are_no_fields() {
-    // HealthCheckSpec has fields in the first 24 bits of the second word, and none in the rest.
-    for (burst, expected) in [(0x00ff_ffff, ""), (0x0100_0000, UNKNOWN_DATA)] {
+    // HealthCheckSpec has fields in the first 40 bits of the second word, and none in the rest. The upper half of it is
+    // QuotaRule's maxKeys, which differs from its default in the bits that are set.
+    for (bits, expected) in [(0x00ff, ""), (0x0100, UNKNOWN_DATA)] {
         let mut message = Builder::new_default();
-        message.init_root::<quota_rule::Builder<'_>>().set_burst(burst);
-        assert_eq!(problems::<health_check_spec::Owned>(&message), expected, "{burst:x}");
+        let mut rule = message.init_root::<quota_rule::Builder<'_>>();
+        rule.set_burst(u32::MAX);
+        rule.set_max_keys(100_000 ^ bits);
+        assert_eq!(problems::<health_check_spec::Owned>(&message), expected, "{bits:x}");
     }
     let mut message = Builder::new_default();
     let mut spec = message.init_root::<health_check_spec::Builder<'_>>();
