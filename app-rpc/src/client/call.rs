@@ -31,7 +31,7 @@ where
             return Err(CallError::new(CallFailure::NotSent, name, pool.why_not()));
         }
     };
-    let _calling = connection.begin_call();
+    let (_calling, begun) = (connection.begin_call(), Instant::now());
     let (appended_before, _) = connection.control.written();
     // Whether anything that was appended since may have left.
     let unsent = |connection: &Connection| connection.control.written().1 <= appended_before;
@@ -49,7 +49,13 @@ where
             Err(error) => error,
         },
         () = connection.over.cancelled() => return lost(&connection.why()),
-        () = sleep_until(deadline) => return lost("no answer by the deadline"),
+        () = sleep_until(deadline) => {
+            if connection.control.last_message() < begun {
+                // Nothing was heard of this server in all that time: others, or another connection, may do better.
+                pool.replace(&connection);
+            }
+            return lost("no answer by the deadline");
+        }
     };
     let remote = error.extra.strip_prefix(REMOTE);
     if let Some(reason) = remote.and_then(|reason| reason.strip_prefix(NOT_EXECUTED)) {

@@ -118,6 +118,11 @@ impl Control {
         self.meter.borrow().in_flight()
     }
 
+    #[cfg(test)]
+    pub(super) fn given(&self) -> Vec<(u32, u32)> {
+        self.meter.borrow().given()
+    }
+
     /// Waits until so many calls were cancelled that another connection had better take the place of this one. Cancel safe.
     pub(crate) async fn worn_out(&self) {
         while !self.meter.borrow().is_worn_out() {

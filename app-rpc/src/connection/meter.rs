@@ -3,12 +3,17 @@
 //! A question is in flight until it was answered *and* the peer said that it is done with the answer: until then capnp-rpc keeps it.
 //! Those beyond the limits are refused: answered here, and never seen by capnp-rpc. Whatever refers to a refused one is refused too.
 //!
+//! Answers may carry capabilities, which our side keeps until the peer lets go of each. Their number is bounded too: beyond it, calls
+//! are refused.
+//!
 //! Questions may rest on others that are not answered yet, and those on others. capnp-rpc takes such chains apart by recursion, and a
 //! stack that overflows ends the process, so their depth is bounded as well; so are chains of promises that become promises.
 
 use std::collections::{HashMap, HashSet};
 
-use capnp_rpc::rpc_capnp::{call, cap_descriptor, finish, message, message_target, resolve, return_};
+use capnp_rpc::rpc_capnp::{
+    call, cap_descriptor, finish, message, message_target, payload, resolve, return_,
+};
 
 use crate::Limits;
 
@@ -18,6 +23,9 @@ const MAX_DEPTH: u32 = 64;
 /// How many calls may be cancelled on one connection. capnp-rpc 0.27 does not answer a call that it cancelled, and so both ends keep
 /// its number for ever: some 100 bytes each.
 const MAX_CANCELLED: u32 = 100_000;
+
+/// How many capabilities of ours a peer may hold.
+const MAX_EXPORTS: usize = 4096;
 
 /// How often a promise of the peer may turn out to be another promise, on one connection.
 const MAX_REPROMISES: u32 = 64;
@@ -46,6 +54,8 @@ struct Question {
     returned: bool,
     /// How many questions it rests on, one upon the other, that had no answer when it was asked.
     depth: u32,
+    /// The capabilities in its answer.
+    exports: Vec<u32>,
     /// Bytes of the answer, which is kept until the peer is done with it.
     kept: usize,
 }
@@ -55,6 +65,8 @@ struct Question {
 pub(super) struct Meter {
     questions: HashMap<u32, Question>,
     refused: HashSet<u32>,
+    /// How often the peer was given each capability of ours that it has not let go of.
+    exports: HashMap<u32, u32>,
     /// Questions that were not answered yet.
     running: usize,
     /// Bytes of messages that came in and are still there, and of answers that are kept.
@@ -78,6 +90,11 @@ impl Meter {
     #[cfg(test)]
     pub(super) fn in_flight(&self) -> usize {
         self.questions.len()
+    }
+
+    #[cfg(test)]
+    pub(super) fn given(&self) -> Vec<(u32, u32)> {
+        self.exports.iter().map(|(id, count)| (*id, *count)).collect()
     }
 
     pub(super) fn refusals(&self) -> u64 {
@@ -118,6 +135,11 @@ impl Meter {
                 self.ask(call.get_question_id(), bytes, rests, limits)
             }
             Ok(message::Resolve(resolve)) => self.resolve(resolve?),
+            Ok(message::Release(release)) => {
+                let release = release?;
+                self.let_go(release.get_id(), release.get_reference_count());
+                Ok(Verdict::Pass)
+            }
             Ok(message::Finish(finish)) => self.finish(finish?),
             _ => Ok(Verdict::Pass),
         }
@@ -135,6 +157,8 @@ impl Meter {
             "it rests on too many calls without an answer, one upon the other"
         } else if self.questions.len() >= limits.calls {
             "too many calls of this connection are in flight"
+        } else if self.exports.len() >= MAX_EXPORTS {
+            "this connection holds too many capabilities"
         } else if self.held > limits.held_bytes && self.held > bytes {
             "the calls of this connection that are in flight are too large together"
         } else {
@@ -194,6 +218,11 @@ impl Meter {
         }
         let Some(question) = self.questions.remove(&id) else { return Ok(Verdict::Pass) };
         self.release(question.kept);
+        if finish.get_release_result_caps() {
+            for id in question.exports {
+                self.let_go(id, 1);
+            }
+        }
         if !question.returned {
             // It is cancelled, and nobody will answer it.
             self.running -= 1;
@@ -209,8 +238,23 @@ impl Meter {
 
     /// Looks at a message of so many bytes that capnp-rpc sends.
     pub(super) fn outbound(&mut self, message: message::Reader<'_>, bytes: usize) -> capnp::Result<()> {
-        let Ok(message::Return(answer)) = message.which() else { return Ok(()) };
-        let answer: return_::Reader<'_> = answer?;
+        let answer = match message.which() {
+            Ok(message::Return(answer)) => answer?,
+            Ok(message::Call(call)) => return self.give(call?.get_params()?).map(drop),
+            Ok(message::Resolve(resolve)) => {
+                if let Ok(resolve::Cap(capability)) = resolve?.which()
+                    && let Some(id) = hosted(&capability?)
+                {
+                    *self.exports.entry(id).or_default() += 1;
+                }
+                return Ok(());
+            }
+            _ => return Ok(()),
+        };
+        let exports = match answer.which() {
+            Ok(return_::Results(results)) => self.give(results?)?,
+            _ => Vec::new(),
+        };
         let Some(question) = self.questions.get_mut(&answer.get_answer_id()) else { return Ok(()) };
         if !question.returned {
             question.returned = true;
@@ -220,8 +264,37 @@ impl Meter {
             self.questions.remove(&answer.get_answer_id());
         } else {
             question.kept = bytes;
+            question.exports = exports;
             self.held += bytes;
         }
         Ok(())
+    }
+
+    /// Notes the capabilities of ours that the peer is given.
+    fn give(&mut self, payload: payload::Reader<'_>) -> capnp::Result<Vec<u32>> {
+        let given: Vec<u32> =
+            payload.get_cap_table()?.iter().filter_map(|capability| hosted(&capability)).collect();
+        for id in &given {
+            *self.exports.entry(*id).or_default() += 1;
+        }
+        Ok(given)
+    }
+
+    /// The peer lets go of a capability so many times. What it was not given is for capnp-rpc to refuse.
+    fn let_go(&mut self, id: u32, count: u32) {
+        if let Some(given) = self.exports.get_mut(&id) {
+            *given = given.saturating_sub(count);
+            if *given == 0 {
+                self.exports.remove(&id);
+            }
+        }
+    }
+}
+
+/// The number of a capability that its sender hosts.
+fn hosted(capability: &cap_descriptor::Reader<'_>) -> Option<u32> {
+    match capability.which() {
+        Ok(cap_descriptor::SenderHosted(id) | cap_descriptor::SenderPromise(id)) => Some(id),
+        _ => None,
     }
 }

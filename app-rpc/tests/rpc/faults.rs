@@ -1,13 +1,16 @@
 //! Peers that misbehave, and a network that does.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use app_rpc::{End, Refusal};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use app_rpc::{CallFailure, End, InstanceState, Refusal};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
+use crate::pki::AUTHORITY;
 use crate::raw::connected;
-use crate::stand::{Stand, ask, eventually};
+use crate::stand::{Stand, ask, client_of, config, eventually};
 
 /// A stranger's socket that is closed hard.
 fn reset(stream: TcpStream) {
@@ -103,5 +106,73 @@ async fn many_connections_at_once_are_all_served() {
     assert_eq!(stand.client().call(|quota| ask(quota, "echo", 1)).await, Ok(1));
     drop(open);
     eventually("all gone", || stand.counts().active == 1).await;
+    stand.app.stop().await.expect_clean();
+}
+
+/// Passes bytes on, unless the network is gone.
+async fn between(to: SocketAddr, network: watch::Receiver<bool>) -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((here, _)) = listener.accept().await {
+            let network = network.clone();
+            tokio::spawn(async move {
+                let there = TcpStream::connect(to).await.unwrap();
+                let ((read_here, write_here), (read_there, write_there)) =
+                    (here.into_split(), there.into_split());
+                tokio::join!(
+                    pass_on(read_here, write_there, network.clone()),
+                    pass_on(read_there, write_here, network)
+                );
+            });
+        }
+    });
+    address
+}
+
+async fn pass_on(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    mut network: watch::Receiver<bool>,
+) {
+    let mut bytes = [0; 4096];
+    while let Ok(count @ 1..) = from.read(&mut bytes).await {
+        if network.wait_for(|is_there| *is_there).await.is_err()
+            || to.write_all(&bytes[..count]).await.is_err()
+        {
+            break;
+        }
+    }
+    let _ = to.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_partition_costs_what_is_on_the_way_and_others_are_called_until_it_is_over() {
+    let (stand, other) = (Stand::new().await, Stand::new().await);
+    let (network, is_there) = watch::channel(true);
+    let far = between(stand.address(), is_there.clone()).await;
+    let mut config = config(&[far, other.address()], &AUTHORITY);
+    config.call_timeout = Duration::from_millis(250);
+    config.connect_timeout = Duration::from_millis(250);
+    let client = client_of(&other.app, "client", config);
+    let connected = || client.instances().iter().filter(|one| one.state == InstanceState::Connected).count();
+    eventually("connected to both", || connected() == 2).await;
+    network.send(false).unwrap();
+    // What goes there has no answer by its deadline, and nobody knows more. It is one call, or few, and then none.
+    let mut failed = 0;
+    let mut answered = 0;
+    while answered < 50 {
+        match client.call(|quota| ask(quota, "echo", 1)).await {
+            Ok(_) => answered += 1,
+            Err(error) => {
+                assert_eq!(error.failure(), CallFailure::MaybeExecuted, "{error}");
+                failed += 1;
+            }
+        }
+    }
+    assert!(failed <= 2, "{failed} calls went to the instance that is gone");
+    network.send(true).unwrap();
+    eventually("connected again", || connected() == 2).await;
+    other.app.stop().await.expect_clean();
     stand.app.stop().await.expect_clean();
 }

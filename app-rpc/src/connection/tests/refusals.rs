@@ -155,3 +155,61 @@ async fn a_call_or_an_answer_that_is_too_large_fails_alone() {
     };
     LocalSet::new().run_until(test).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn capabilities_that_a_peer_does_not_let_go_of_are_counted() {
+    let test = async {
+        let (server, mut peer) = Peer::of(Limits::default());
+        // Each answer has the bootstrap, which is one capability however often it is given.
+        for question in 0..100 {
+            peer.send(|message| message.init_bootstrap().set_question_id(question)).await.unwrap();
+            peer.next().await.unwrap();
+            peer.send(|message| {
+                let mut finish = message.init_finish();
+                finish.set_question_id(question);
+                finish.set_release_result_caps(question % 2 == 0);
+            })
+            .await
+            .unwrap();
+        }
+        settle().await;
+        assert_eq!((server.control.in_flight(), server.control.given()), (0, vec![(0, 50)]));
+        peer.send(|message| {
+            let mut release = message.init_release();
+            release.set_id(0);
+            release.set_reference_count(50);
+        })
+        .await
+        .unwrap();
+        settle().await;
+        assert_eq!(server.control.given(), []);
+        assert!(!server.has_ended());
+    };
+    LocalSet::new().run_until(test).await;
+}
+
+#[test]
+fn a_peer_that_holds_too_many_capabilities_is_refused_until_it_lets_go_of_some() {
+    use super::super::meter::{Meter, Verdict};
+    let (mut meter, limits) = (Meter::default(), Limits::default());
+    let asked = |meter: &mut Meter, question| {
+        let mut message = Builder::<HeapAllocator>::new_default();
+        message.init_root::<message::Builder<'_>>().init_bootstrap().set_question_id(question);
+        meter.inbound(message.get_root_as_reader().unwrap(), 8, &limits).unwrap()
+    };
+    let mut answered = Builder::<HeapAllocator>::new_default();
+    let mut table =
+        answered.init_root::<message::Builder<'_>>().init_return().init_results().init_cap_table(4096);
+    for id in 0..4096 {
+        table.reborrow().get(id).set_sender_hosted(id);
+    }
+    assert_eq!(asked(&mut meter, 0), Verdict::Pass);
+    meter.outbound(answered.get_root_as_reader().unwrap(), 8).unwrap();
+    assert!(matches!(asked(&mut meter, 1), Verdict::Refuse { question: 1, leave: false, .. }));
+    let mut released = Builder::<HeapAllocator>::new_default();
+    let mut release = released.init_root::<message::Builder<'_>>().init_release();
+    release.set_id(7);
+    release.set_reference_count(1);
+    meter.inbound(released.get_root_as_reader().unwrap(), 8, &limits).unwrap();
+    assert_eq!(asked(&mut meter, 2), Verdict::Pass);
+}
