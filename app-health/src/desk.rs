@@ -3,7 +3,7 @@
 //! Invariant: the lock of the timetable is held for bookkeeping alone, never across an await, and nothing is called
 //! under it but what [`Subject`](crate::timetable::Subject) says.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use app_core::App;
 use parking_lot::{Mutex, MutexGuard};
@@ -22,6 +22,10 @@ pub(crate) type Orders = Vec<Order<Arc<Entry>>>;
 /// Waits for a result.
 pub(crate) type Waiter = oneshot::Sender<HealthCheckResult>;
 
+/// A scheduler that wakes up so much too late was kept from it by something that kept runs from going on too: the process
+/// was stopped, the machine slept, the runtime was blocked. That time is not theirs.
+const STOOD_STILL: Duration = Duration::from_millis(500);
+
 /// See the module.
 pub(crate) struct Desk {
     app: App,
@@ -36,11 +40,13 @@ struct State {
     timetable: Timetable<Arc<Entry>>,
     /// When the scheduler wakes up.
     wakes_at: At,
+    /// When it was awake last.
+    advanced_at: At,
 }
 
 impl Desk {
     pub(crate) fn new(app: App, turns: usize) -> Self {
-        let state = State { timetable: Timetable::new(turns), wakes_at: At::MAX };
+        let state = State { timetable: Timetable::new(turns), wakes_at: At::MAX, advanced_at: At::ZERO };
         Self { app, epoch: Instant::now(), state: Mutex::new(state), bell: Notify::new() }
     }
 
@@ -78,6 +84,11 @@ impl Desk {
         let mut orders = Vec::new();
         let now = self.now();
         let mut state = self.lock();
+        if now.saturating_sub(state.wakes_at) > STOOD_STILL {
+            let since = now.saturating_sub(state.advanced_at);
+            state.timetable.forgive(since);
+        }
+        state.advanced_at = now;
         state.timetable.advance(now, &mut orders);
         state.wakes_at = state.timetable.next_timer().map_or(now + latest, |at| at.min(now + latest));
         (orders, self.epoch + state.wakes_at)

@@ -215,6 +215,13 @@ impl<S: Subject> Timetable<S> {
         Ok(())
     }
 
+    /// Runs in flight get so much more time: nobody had a turn for so long.
+    pub(crate) fn forgive(&mut self, time: Duration) {
+        for flight in self.slots.values_mut().filter_map(|slot| slot.flight.as_mut()) {
+            flight.deadline += time;
+        }
+    }
+
     /// Does what is due by now.
     pub(crate) fn advance(&mut self, now: At, orders: &mut Vec<Order<S>>) {
         while let Some((at, id, timer)) = self.timers.first().copied()

@@ -3,6 +3,7 @@
 use std::{future::pending, io, sync::mpsc};
 
 use app_core::prelude::*;
+use futures_util::FutureExt as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -116,6 +117,30 @@ async fn a_check_that_takes_too_long_is_cancelled() {
     pass(Duration::from_millis(10)).await;
     was_told.try_recv().unwrap();
     assert_eq!(gauges(&app, CHECK), (1.0, 500e6));
+    app.stop().await.expect_clean();
+}
+
+#[tokio::test(start_paused = true)]
+async fn time_in_which_the_process_stood_still_is_not_that_of_its_runs() {
+    let (app, health) = started().await;
+    // Has some way to go when the process goes on.
+    let slow = |_cancel: CancellationToken| async {
+        for _ in 0..5 {
+            pass(SECOND / 20).await;
+        }
+        Ok::<(), Error>(())
+    };
+    health.register(every_second(CHECK).critical(), slow).unwrap();
+    pass(SECOND / 8).await;
+    assert!(health.result(CHECK).unwrap().is_none());
+    // Polled once, it moves the clock and gives nobody a turn.
+    assert!(tokio::time::advance(3_600 * SECOND).now_or_never().is_none());
+    pass(SECOND / 5).await;
+    assert!(health.result(CHECK).unwrap().unwrap().passed());
+    let hangs = |_cancel: CancellationToken| pending::<Result<(), Error>>();
+    health.register(every_second(CHECK), hangs).unwrap();
+    let result = health.run(CHECK).await.unwrap();
+    assert_eq!(result.outcome, crate::HealthOutcome::TimedOut);
     app.stop().await.expect_clean();
 }
 
