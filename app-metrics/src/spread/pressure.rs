@@ -19,16 +19,20 @@ impl Pressure {
         Self(AtomicU16::new(0))
     }
 
-    /// Notes an addition that watched: whether nobody else was seen adding meanwhile. Gives whether it is too much now. Threads that
-    /// note at the same time may lose a note.
+    /// Notes an addition that watched: whether nobody else was seen adding meanwhile. Gives whether it is too much now.
+    ///
+    /// No collision is lost: threads that collide are likely to note it at the same time.
     #[inline]
     pub(crate) fn note(&self, alone: bool) -> bool {
-        let pressure = self.0.load(Ordering::Relaxed);
         if !alone {
-            self.0.store(pressure.saturating_add(COLLISION), Ordering::Relaxed);
-        } else if pressure > 0 {
-            self.0.store(pressure - 1, Ordering::Relaxed);
+            return self.0.fetch_add(COLLISION, Ordering::Relaxed) >= TOO_MUCH - COLLISION;
         }
-        !alone && pressure >= TOO_MUCH - COLLISION
+        let pressure = self.0.load(Ordering::Relaxed);
+        if pressure > 0 {
+            // When this fails somebody else has noted something, which is as good.
+            let less = pressure - 1;
+            let _ = self.0.compare_exchange(pressure, less, Ordering::Relaxed, Ordering::Relaxed);
+        }
+        false
     }
 }
