@@ -186,3 +186,6 @@ async fn idle(control: &Control) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

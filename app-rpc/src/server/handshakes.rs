@@ -60,3 +60,21 @@ impl Drop for Handshake {
         self.all.0.lock().going_on.remove(&self.number);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_too_many_displaces_the_oldest_that_is_not_done() {
+        let all = Handshakes::default();
+        let mut going_on: Vec<_> = (0..HANDSHAKES).map(|_| all.begin()).collect();
+        // This one is done.
+        drop(going_on.remove(0));
+        let _one_more = all.begin();
+        assert!(!going_on[0].displaced.is_cancelled());
+        let _another = all.begin();
+        assert!(going_on[0].displaced.is_cancelled() && !going_on[1].displaced.is_cancelled());
+        assert_eq!(all.0.lock().going_on.len(), HANDSHAKES);
+    }
+}

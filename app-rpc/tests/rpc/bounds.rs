@@ -6,8 +6,8 @@ use app_metrics::testing::TestMetrics as _;
 use app_rpc::{CallFailure, End, RPC_CONNECTIONS_ACTIVE, RPC_CONNECTIONS_REFUSED, Refusal};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::pki::AUTHORITY;
-use crate::raw::connected;
+use crate::pki::{AUTHORITY, Leaf};
+use crate::raw::{self, connected};
 use crate::stand::{ENDPOINT, Stand, ask, client_of, config, eventually};
 
 #[tokio::test]
@@ -16,6 +16,9 @@ async fn connections_beyond_the_limit_are_refused_and_the_listener_stays() {
     let one = connected(stand.address()).await;
     let _other = connected(stand.address()).await;
     eventually("two", || stand.counts().active == 2).await;
+    // Before the handshake, which costs something.
+    let issued = AUTHORITY.issue(Leaf::client("raw.test"));
+    assert!(raw::connect(stand.address(), &raw::tls(Some(&issued), rustls::ALL_VERSIONS)).await.is_err());
     let mut config = config(&[stand.address()], &AUTHORITY);
     config.call_timeout = Duration::from_millis(300);
     let client = client_of(&stand.app, "client", config);
@@ -30,6 +33,29 @@ async fn connections_beyond_the_limit_are_refused_and_the_listener_stays() {
     eventually("room", || stand.counts().active == 1).await;
     let answered = async { while client.call(|quota| ask(quota, "echo", 1)).await.is_err() {} };
     tokio::time::timeout(Duration::from_secs(10), answered).await.unwrap();
+    stand.app.stop().await.expect_clean();
+}
+
+#[tokio::test]
+async fn connections_that_race_for_the_last_places_get_no_more_than_there_are() {
+    let stand = Stand::with(&|mut spec| spec.set_max_conns(3)).await;
+    let to = stand.address();
+    let issued = AUTHORITY.issue(Leaf::client("raw.test"));
+    let tls = raw::tls(Some(&issued), rustls::ALL_VERSIONS);
+    let racing = (0..30).map(|_| {
+        let tls = tls.clone();
+        tokio::spawn(async move { raw::connect(to, &tls).await })
+    });
+    let mut open = Vec::new();
+    for connection in racing.collect::<Vec<_>>() {
+        open.push(connection.await.unwrap());
+    }
+    let settled = || {
+        let counts = stand.counts();
+        counts.established + counts.refused(Refusal::TooManyConnections) == 30
+    };
+    eventually("all are let in or refused", settled).await;
+    assert_eq!((stand.counts().established, stand.counts().active), (3, 3));
     stand.app.stop().await.expect_clean();
 }
 

@@ -1,0 +1,45 @@
+//! What waits to be written is bounded, whoever puts it in.
+
+use super::*;
+
+fn next(outbox: &mut Outbox) -> Option<Next> {
+    match outbox.poll_next(&Context::from_waker(Waker::noop())) {
+        Poll::Ready(next) => Some(next),
+        Poll::Pending => None,
+    }
+}
+
+#[test]
+fn more_than_the_limit_is_not_kept() {
+    let mut outbox = Outbox::new(1000);
+    for _ in 0..9 {
+        outbox.push(&[&[0; 104]]);
+    }
+    assert!(outbox.congested() && outbox.queued() <= 1016);
+    for _ in 0..100 {
+        outbox.push(&[&[0; 104]]);
+    }
+    assert!(outbox.queued() <= 1016 && outbox.pending.len() <= 1016);
+    assert!(matches!(next(&mut outbox), Some(Next::Overflow)));
+    outbox.discard();
+    outbox.push(&[&[0; 104]]);
+    assert_eq!(outbox.queued(), 0);
+    assert!(next(&mut outbox).is_none());
+    let _ended = outbox.end(Ok(()));
+    assert!(matches!(next(&mut outbox), Some(Next::End(Ok(()), _))));
+}
+
+#[test]
+fn what_is_being_written_counts_until_it_is_written() {
+    let mut outbox = Outbox::new(1000);
+    outbox.push(&[&[0; 592]]);
+    let Some(Next::Write(bytes)) = next(&mut outbox) else { panic!("nothing to write") };
+    assert_eq!((bytes.len(), outbox.queued(), outbox.congested()), (600, 600, true));
+    outbox.written(500);
+    assert_eq!((outbox.queued(), outbox.congested()), (100, false));
+    outbox.written(100);
+    assert!(matches!(next(&mut outbox), Some(Next::Flush)));
+    outbox.flushed();
+    assert!(next(&mut outbox).is_none());
+    assert_eq!(outbox.progress(), (600, 600));
+}
