@@ -1,10 +1,16 @@
 //! The lane of this thread: taken when it is first asked for, given back when the thread ends.
 
 use super::{Lane, Lanes};
+use crate::sync::parallelism;
 use std::cell::Cell;
 use std::sync::LazyLock;
 
-static LANES: LazyLock<Lanes> = LazyLock::new(Lanes::new);
+static LANES: LazyLock<Lanes> = LazyLock::new(|| {
+    // Asked here, since a thread that is bound to one processor is told that there is one: the first thread that counts
+    // is less likely to be such a one than the first that finds another in its way.
+    parallelism();
+    Lanes::new()
+});
 
 thread_local! {
     /// Apart from the lease and without a destructor: reading it is one instruction, at any time of a thread's life.

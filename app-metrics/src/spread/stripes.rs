@@ -21,7 +21,7 @@ impl Stripes {
     /// Stripes for so many sums, all zero: for twice as many threads as run at once, since those with small lanes may be
     /// idle.
     pub(crate) fn new(sums: usize) -> Self {
-        let count = (2 * parallelism()).clamp(2, 64);
+        let count = (2 * parallelism()).clamp(4, 64);
         let words = (0..GAP + count * (2 * sums + GAP)).map(|_| AtomicU64::new(0)).collect();
         Self { words, sums, count }
     }

@@ -85,9 +85,9 @@ fn threads_beyond_the_stripes_share_and_lose_nothing() {
     check(|| {
         let (lanes, sums) = (Lanes::new(), sums());
         sums.grow();
-        let taken: Vec<_> = (0..6).map(|_| lanes.take()).collect();
-        // Of two stripes, these have the same half of the same one.
-        let (one, two) = (taken[3], taken[5]);
+        let taken: Vec<_> = (0..10).map(|_| lanes.take()).collect();
+        // Of four stripes, these have the same half of the same one.
+        let (one, two) = (taken[5], taken[9]);
         let theirs = Arc::clone(&sums);
         let other = thread::spawn(move || add(&theirs, two));
         add(&sums, one);
