@@ -77,6 +77,8 @@ async fn hostile_clients_take_little_and_the_others_are_served() {
     drop((open, flood));
 
     // Panics, which capnp-rpc does not clean up after, take what they take once.
+    let files = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+    let before = files();
     let ((), bytes) = taken(async {
         for _ in 0..50 {
             client.call(|quota| ask(quota, "panic", 1)).await.unwrap_err();
@@ -84,5 +86,6 @@ async fn hostile_clients_take_little_and_the_others_are_served() {
     })
     .await;
     assert!(bytes < 8 * MIB, "{bytes} bytes for 50 panics");
+    eventually("their sockets are closed", || files() < before + 10).await;
     stand.app.stop().await.expect_clean();
 }
