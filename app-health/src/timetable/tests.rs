@@ -5,7 +5,7 @@ use std::{cell::Cell, rc::Rc};
 use super::*;
 
 mod at_once;
-mod simulated_hour;
+mod ten_thousand;
 
 const SECOND: Duration = Duration::from_secs(1);
 const ID: HealthCheckId = HealthCheckId::new(1);
