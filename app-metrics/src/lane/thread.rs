@@ -15,7 +15,8 @@ static LANES: LazyLock<Lanes> = LazyLock::new(|| {
 thread_local! {
     /// Apart from the lease and without a destructor: reading it is one instruction, at any time of a thread's life.
     static LANE: Cell<Lane> = const { Cell::new(Lane::NONE) };
-    static ADDED: Cell<u8> = const { Cell::new(0) };
+    /// How many additions to shared words do not watch before one does.
+    static UNWATCHED: Cell<u8> = const { Cell::new(0) };
     static LEASE: Lease = Lease::new();
 }
 
@@ -56,13 +57,14 @@ fn taken() -> Lane {
     LEASE.try_with(|lease| lease.0).unwrap_or(Lane::NONE)
 }
 
-/// One in so many additions to shared words watches who else adds.
-const WATCH_ONE_IN: u8 = 64;
+/// One in so many additions to shared words watches who else adds. A prime, so that a thread that adds to some things in
+/// turn watches at each of them.
+const WATCH_ONE_IN: u8 = 61;
 
 /// Whether this thread's next addition to shared words is one that watches.
 #[inline]
 pub(crate) fn watches() -> bool {
-    let added = ADDED.get();
-    ADDED.set(added.wrapping_add(1));
-    added.is_multiple_of(WATCH_ONE_IN)
+    let left = UNWATCHED.get();
+    UNWATCHED.set(if left == 0 { WATCH_ONE_IN - 1 } else { left - 1 });
+    left == 0
 }
