@@ -52,8 +52,8 @@ impl Heartbeat {
             return None;
         }
         let noted = self.suspected.compare_exchange(UNSUSPECTED, now, Ordering::Relaxed, Ordering::Relaxed);
-        let since = noted.unwrap_or_else(|since| since);
-        (noted.is_err() && Duration::from_millis(now.saturating_sub(since)) >= CONFIRM).then_some(age)
+        let since = noted.map_or_else(|since| since, |_unsuspected| now);
+        (Duration::from_millis(now.saturating_sub(since)) >= CONFIRM).then_some(age)
     }
 
     fn now(&self) -> u64 {

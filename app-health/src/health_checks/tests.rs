@@ -7,6 +7,7 @@ use super::*;
 use crate::{
     HISTORY_LENGTH,
     fixture::{CHECK, OTHER, Probe, SECOND, every_second, gauges, pass, started, started_parallel},
+    run::Outcome,
 };
 
 const UNKNOWN: HealthCheckId = HealthCheckId::new(0xdead);
@@ -164,6 +165,19 @@ async fn a_check_that_is_unregistered_is_gone_with_its_gauges() {
     pass(5 * SECOND).await;
     assert_eq!((probe.runs(), probe.in_flight()), (1, 0));
     assert!(!app.scrape().contains("healthcheck=\"c1\""));
+    app.stop().await.expect_clean();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_result_that_comes_after_its_check_is_gone_is_not_shown() {
+    let (app, health) = started().await;
+    let spec = health.spec_as_it_counts(every_second(CHECK)).unwrap();
+    let check = check::boxed(Arc::clone(&spec), |_cancel| async { Ok::<(), Error>(()) });
+    let entry = health.enter(spec, check, None).unwrap();
+    assert!(entry.publish(Outcome::timed_out(&entry)).is_some());
+    Probe::default().register(&health, every_second(CHECK), Duration::ZERO);
+    assert!(entry.publish(Outcome::timed_out(&entry)).is_none());
+    assert_eq!(gauges(&app, CHECK).0, -1.0, "the other has not run yet");
     app.stop().await.expect_clean();
 }
 

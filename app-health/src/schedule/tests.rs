@@ -1,8 +1,11 @@
 //! Tests of when checks run.
 
-use app_core::{StopCause, prelude::*};
+use app_core::{StopCause, prelude::*, testing::TestApp};
 
-use crate::fixture::{CHECK, OTHER, Probe, SECOND, every_second, pass, started};
+use crate::{
+    HEALTHCHECK_SERVICE_ID, HealthChecks,
+    fixture::{CHECK, OTHER, Probe, SECOND, every_second, pass, started},
+};
 
 #[tokio::test(start_paused = true)]
 async fn the_first_run_is_at_once_and_the_others_at_a_fixed_rate() {
@@ -77,13 +80,16 @@ async fn checks_that_time_out_hold_the_others_up_by_one_timeout_a_turn() {
 
 #[tokio::test(start_paused = true)]
 async fn no_run_begins_once_the_app_stops() {
-    let (app, health) = started().await;
+    let drains = TestApp::builder().flags(|flags| flags.drain_delay = 30 * SECOND);
+    let app = drains.linked([HEALTHCHECK_SERVICE_ID]).start().await;
+    let health = app.get::<HealthChecks>();
     let probe = Probe::default();
     probe.register(&health, every_second(CHECK), Duration::ZERO);
     pass(SECOND / 2).await;
     app.kill(StopCause::Killed("enough".to_owned()));
-    let refused = health.run(CHECK).await.unwrap_err();
-    assert!(refused.is(&errors::APP_NOT_ALIVE) || refused.is(&errors::SERVICE_NOT_ALIVE), "{refused}");
+    pass(10 * SECOND).await;
+    assert!(health.run(CHECK).await.unwrap_err().is(&errors::APP_NOT_ALIVE));
+    assert!(health.resume(CHECK).unwrap_err().is(&errors::APP_NOT_ALIVE));
     app.stop().await.expect_clean();
     assert_eq!(probe.runs(), 1);
 }
