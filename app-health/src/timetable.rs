@@ -21,11 +21,16 @@ use std::{
 use app_core::prelude::HealthCheckId;
 use hashbrown::HashMap;
 
-use self::slot::{Flight, Line, Slot, Stage, Wait};
+use self::{
+    slot::{Flight, Line, Slot, Stage, Wait},
+    timers::Timer,
+};
 
+mod moves;
 mod slot;
 #[cfg(test)]
 mod tests;
+mod timers;
 
 /// How long a check may clean up after its token was cancelled, before it is dropped.
 pub(crate) const CANCEL_GRACE: Duration = Duration::from_millis(100);
@@ -116,12 +121,6 @@ pub(crate) struct Timetable<S: Subject> {
     /// Counts tickets, runs and serial numbers.
     last_number: u64,
     halted: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Timer {
-    Run,
-    Due,
 }
 
 impl<S: Subject> Timetable<S> {
@@ -321,161 +320,6 @@ impl<S: Subject> Timetable<S> {
         lines.filter(|line| line.wait != Wait::Resting).map(|line| &line.check)
     }
 
-    /// A run is due or demanded: queues for a turn, or waits for what is in its way.
-    fn ask(&mut self, id: HealthCheckId, now: At, orders: &mut Vec<Order<S>>) {
-        let ticket = self.number();
-        let halted = self.halted;
-        let Some(slot) = self.slots.get_mut(&id) else { return };
-        let Some(line) = &mut slot.line else { return };
-        if line.wait != Wait::Resting || line.paused || halted {
-            return;
-        }
-        match &slot.flight {
-            // Its own run is under way: this due time is missed.
-            Some(flight) if flight.serial == line.serial && flight.counts() => {}
-            Some(flight) if flight.stage == Stage::Abandoned => {
-                orders.push(line.blocked(id, now.saturating_sub(flight.cancelled_at)));
-                self.settle(id, now);
-            }
-            Some(_) => line.wait = Wait::Held,
-            None if line.publishing > 0 => line.wait = Wait::Held,
-            None => {
-                line.wait = Wait::Queued(ticket);
-                self.queue.insert(ticket, id);
-            }
-        }
-    }
-
-    /// What is in flight has had its time.
-    fn hurry(&mut self, id: HealthCheckId, now: At, orders: &mut Vec<Order<S>>) {
-        let Some(slot) = self.slots.get_mut(&id) else { return };
-        let Some(flight) = &mut slot.flight else { return self.tidy(id) };
-        if flight.deadline > now {
-            let deadline = flight.deadline;
-            return self.arm(id, Timer::Run, deadline);
-        }
-        match flight.stage {
-            Stage::Running => {
-                flight.cancel(now);
-                if let Some(line) = slot.line.as_mut().filter(|line| line.serial == flight.serial) {
-                    orders.push(line.timed_out(id, flight.reins.clone()));
-                }
-                let deadline = flight.deadline;
-                self.arm(id, Timer::Run, deadline);
-                self.settle(id, now);
-            }
-            Stage::Cancelled => {
-                flight.stage = Stage::Dropped;
-                flight.deadline = now + DROP_GRACE;
-                orders.push(Order::Drop { reins: flight.reins.clone() });
-                let deadline = flight.deadline;
-                self.arm(id, Timer::Run, deadline);
-            }
-            Stage::Dropped => {
-                flight.stage = Stage::Abandoned;
-                self.free_turns += 1;
-                orders.push(Order::Abandoned { check: flight.check.clone() });
-                if let Some(line) = slot.line.as_mut().filter(|line| line.wait == Wait::Held) {
-                    line.wait = Wait::Resting;
-                    orders.push(line.blocked(id, now.saturating_sub(flight.cancelled_at)));
-                    self.settle(id, now);
-                }
-            }
-            Stage::Closing | Stage::Abandoned => {}
-        }
-    }
-
-    /// Begins runs, for as long as there are turns and somebody to take them.
-    fn give_turns(&mut self, now: At, orders: &mut Vec<Order<S>>) {
-        while self.free_turns > 0
-            && let Some((_, id)) = self.queue.pop_first()
-        {
-            let run = self.number();
-            let Some(slot) = self.slots.get_mut(&id) else { continue };
-            let Some(line) = &mut slot.line else { continue };
-            line.wait = Wait::Resting;
-            if !line.check.wanted() {
-                orders.push(Order::Orphaned { check: line.check.clone() });
-                self.remove(id, now, orders);
-                continue;
-            }
-            let flight = Flight::new(line, run, now);
-            let (check, reins, deadline) = (flight.check.clone(), flight.reins.clone(), flight.deadline);
-            slot.flight = Some(flight);
-            self.free_turns -= 1;
-            self.arm(id, Timer::Run, deadline);
-            orders.push(Order::Start { check, key: RunKey { id, run }, reins });
-        }
-    }
-
-    /// After a change: a check that was held up may queue, and one that rests has its next due time.
-    fn settle(&mut self, id: HealthCheckId, now: At) {
-        let ticket = self.number();
-        let halted = self.halted;
-        let Some(slot) = self.slots.get_mut(&id) else { return };
-        let Some(line) = &mut slot.line else { return };
-        if line.paused || halted {
-            return;
-        }
-        if line.wait == Wait::Held && slot.flight.is_none() && line.publishing == 0 {
-            line.wait = Wait::Queued(ticket);
-            self.queue.insert(ticket, id);
-        } else if line.wait == Wait::Resting && slot.due_timer.is_none() {
-            line.due = next_due(line.due, line.check.interval(), now);
-            let due = line.due;
-            self.arm(id, Timer::Due, due);
-        }
-    }
-
-    /// Takes a check out of the queue, cancels its run and its timer, lets go of whoever waits. Whether there is one.
-    fn still(&mut self, id: HealthCheckId, now: At, orders: &mut Vec<Order<S>>) -> bool {
-        self.disarm(id, Timer::Due);
-        let serial = self.number();
-        let Some(Slot { line: Some(line), flight, .. }) = self.slots.get_mut(&id) else { return false };
-        if let Wait::Queued(ticket) = std::mem::replace(&mut line.wait, Wait::Resting) {
-            self.queue.remove(&ticket);
-        }
-        line.waiters.clear();
-        line.serial = serial;
-        line.publishing = 0;
-        if let Some(flight) = flight.as_mut().filter(|flight| flight.stage == Stage::Running) {
-            flight.cancel(now);
-            orders.push(Order::Cancel { reins: flight.reins.clone() });
-            let deadline = flight.deadline;
-            self.arm(id, Timer::Run, deadline);
-        }
-        true
-    }
-
-    /// Forgets an id of which nothing is left.
-    fn tidy(&mut self, id: HealthCheckId) {
-        if self.slots.get(&id).is_some_and(|slot| slot.line.is_none() && slot.flight.is_none()) {
-            self.disarm(id, Timer::Due);
-            self.disarm(id, Timer::Run);
-            self.slots.remove(&id);
-        }
-    }
-
-    /// Sets a timer, unless it is set: one that goes off early is set again then, which costs less than to move it with
-    /// every run.
-    fn arm(&mut self, id: HealthCheckId, timer: Timer, at: At) {
-        let Some(slot) = self.slots.get_mut(&id) else { return };
-        let armed = slot.timer(timer);
-        match *armed {
-            Some(earlier) if earlier <= at && timer == Timer::Run => return,
-            Some(other) => drop(self.timers.remove(&(other, id, timer))),
-            None => {}
-        }
-        *armed = Some(at);
-        self.timers.insert((at, id, timer));
-    }
-
-    fn disarm(&mut self, id: HealthCheckId, timer: Timer) {
-        if let Some(at) = self.slots.get_mut(&id).and_then(|slot| slot.timer(timer).take()) {
-            self.timers.remove(&(at, id, timer));
-        }
-    }
-
     fn line(&mut self, id: HealthCheckId) -> Option<&mut Line<S>> {
         self.slots.get_mut(&id)?.line.as_mut()
     }
@@ -488,11 +332,4 @@ impl<S: Subject> Timetable<S> {
         self.last_number += 1;
         self.last_number
     }
-}
-
-/// The first due time after `now`; the one that stands if it is still to come, after a run on demand.
-fn next_due(due: At, interval: Duration, now: At) -> At {
-    let Some(late) = now.checked_sub(due) else { return due };
-    let into_interval = late.as_nanos() % interval.as_nanos();
-    now + (interval - Duration::from_nanos(u64::try_from(into_interval).unwrap_or(0)))
 }

@@ -5,7 +5,7 @@ use app_metrics::testing::TestMetrics as _;
 
 use super::*;
 use crate::{
-    HISTORY_LENGTH,
+    HISTORY_LENGTH, check,
     fixture::{CHECK, OTHER, Probe, SECOND, every_second, gauges, pass, started, started_parallel},
     run::Outcome,
 };

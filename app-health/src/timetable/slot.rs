@@ -2,7 +2,7 @@
 
 use app_core::prelude::{Duration, HealthCheckId};
 
-use super::{At, CANCEL_GRACE, LineKey, Order, Subject, Timer};
+use super::{At, CANCEL_GRACE, LineKey, Order, Subject, timers::Timer};
 
 /// An id: a check, a run, or both; the run may be of a check that had the id before.
 pub(super) struct Slot<S: Subject> {

@@ -2,7 +2,7 @@
 
 use std::{cell::Cell, rc::Rc};
 
-use super::*;
+use super::{timers::next_due, *};
 
 mod at_once;
 mod ten_thousand;
