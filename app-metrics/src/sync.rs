@@ -12,7 +12,7 @@ pub(crate) fn parallelism() -> usize {
     *ANSWER.get_or_init(|| std::thread::available_parallelism().map_or(1, Into::into))
 }
 
-/// Waits for some dozens of nanoseconds.
+/// Waits for some two hundred nanoseconds.
 pub(crate) fn pause() {
-    std::hint::spin_loop();
+    (0..4).for_each(|_| std::hint::spin_loop());
 }

@@ -59,7 +59,7 @@ fn taken() -> Lane {
 
 /// One in so many additions to shared words watches who else adds. A prime, so that a thread that adds to some things in
 /// turn watches at each of them.
-const WATCH_ONE_IN: u8 = 61;
+const WATCH_ONE_IN: u8 = 251;
 
 /// Whether this thread's next addition to shared words is one that watches.
 #[inline]

@@ -5,7 +5,7 @@ use crate::sync::{AtomicU16, Ordering};
 /// What a collision adds; an addition that watched and did not collide takes one away.
 ///
 /// So a sum grows when more than one addition in so many collides, and not for threads that meet once in a while.
-const COLLISION: u16 = 256;
+const COLLISION: u16 = 32;
 
 /// When the sum should grow.
 const TOO_MUCH: u16 = 4 * COLLISION;

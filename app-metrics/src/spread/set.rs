@@ -28,8 +28,8 @@ impl Owned<'_> {
 #[derive(Clone, Copy)]
 pub(crate) struct Shared<'a> {
     pub(super) words: &'a [AtomicU64],
-    /// Whether to look who else adds. That takes a while, since a processor that wants to write to a word reads it only
-    /// when it has it for itself: without waiting in between, nobody else can have been there.
+    /// Whether to look who else adds, and for that wait between reading and writing: long enough to see also a thread
+    /// that is never there at the same moment, but between any two additions, which costs as much.
     pub(super) watch: bool,
 }
 
