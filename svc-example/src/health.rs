@@ -13,13 +13,18 @@ ids! {
 /// A loop that hangs should be out of the load balancer soon, and the check costs one command.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-pub(crate) fn register(health: &HealthChecks, commands: &CommandServer<Buckets>) -> Result<(), Error> {
+/// For as long as `service` lives: one that is started again registers it again.
+pub(crate) fn register(
+    health: &HealthChecks,
+    service: &Service,
+    commands: &CommandServer<Buckets>,
+) -> Result<(), Error> {
     let commands = commands.clone();
     let spec = HealthCheckSpec::new(COMMANDS_ANSWER)
         .interval(INTERVAL)
         .description("The command loop of the quota service answers; if not, no permits are granted.")
         .critical();
-    health.register(spec, move |_cancelled| {
+    health.register_for(service, spec, move |_cancelled| {
         let commands = commands.clone();
         async move { commands.call(|_| ()).await }
     })

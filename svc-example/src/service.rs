@@ -32,7 +32,7 @@ async fn start(
     let metrics = QuotaMetrics::register(&metrics)?;
     // The clock is a dependency too: a function, which in tests is another one.
     let commands = service.command_server("buckets", QUEUE, Buckets::new(&limits, Instant::now))?;
-    health::register(&health, &commands)?;
+    health::register(&health, &service, &commands)?;
     clear_regularly(&service, &commands, &metrics);
     let quota = Quota::new(commands, limits, metrics)?;
     follow(&service, config, quota.clone())?;
