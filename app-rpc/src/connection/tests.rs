@@ -20,6 +20,7 @@ use crate::Limits;
 use crate::framing::{Decoder, Segments, encode};
 
 mod ends;
+mod random;
 mod refusals;
 
 /// What handlers share with the test.
