@@ -6,7 +6,7 @@ use std::sync::Arc;
 use app_config::Place;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::sign::CertifiedKey;
+use rustls::sign::{CertifiedKey, SigningKey};
 use schema::rpc_capnp::x509_key_pair;
 
 use super::{Certificate, Purpose, provider};
@@ -98,10 +98,9 @@ impl KeyPair {
         Self::of(key, chain)
     }
 
-    fn of(key: PrivateKeyDer<'static>, chain: Vec<CertificateDer<'static>>) -> Result<Self, MaterialError> {
+    fn of(key: Arc<dyn SigningKey>, chain: Vec<CertificateDer<'static>>) -> Result<Self, MaterialError> {
         let leaf = chain.first().and_then(|der| Certificate::parse(der));
         let leaf = leaf.ok_or(MaterialError::CertificateUnusable(0))?;
-        let key = provider().key_provider.load_private_key(key).map_err(|_| MaterialError::KeyUnusable)?;
         let certified = CertifiedKey::new(chain, key);
         certified.keys_match().map_err(|_| MaterialError::KeyOfAnother)?;
         Ok(Self { certified: Arc::new(certified), leaf })
@@ -143,7 +142,7 @@ impl KeyPair {
         let chain = parse_chain(certificates).map_err(|error| place.field("cert").add(error)).ok();
         let pair = match Self::of(key?, chain?) {
             Ok(pair) => pair,
-            Err(error @ (MaterialError::KeyUnusable | MaterialError::KeyOfAnother)) => {
+            Err(error @ MaterialError::KeyOfAnother) => {
                 place.field("key").add(error);
                 return None;
             }
@@ -159,13 +158,16 @@ impl KeyPair {
     }
 }
 
-fn parse_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, MaterialError> {
+/// The key, as it is used. What it was read from, rustls overwrites; the text is its owner's, and app-config overwrites that of configs.
+fn parse_key(pem: &[u8]) -> Result<Arc<dyn SigningKey>, MaterialError> {
     if pem.is_empty() {
         return Err(MaterialError::Missing);
     }
     let mut keys = PrivateKeyDer::pem_slice_iter(pem);
     match (keys.next(), keys.next()) {
-        (Some(Ok(key)), None) => Ok(key),
+        (Some(Ok(key)), None) => {
+            provider().key_provider.load_private_key(key).map_err(|_| MaterialError::KeyUnusable)
+        }
         (Some(Ok(_)), Some(_)) => Err(MaterialError::ManyKeys),
         _ => Err(MaterialError::NotPem("a private key")),
     }
