@@ -3,7 +3,7 @@
 //! A round in which a thread was preempted does not count, nor what one of two threads did while the other was not at
 //! work: work that contends looks fast when nobody else does it.
 
-use crate::table::{Line, Target, WHO};
+use crate::table::{self, Line, Target, WHO};
 use crate::work::Comparison;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::resource::{UsageWho, getrusage};
@@ -54,22 +54,24 @@ type Round<'a> = dyn Fn(u64, &(dyn Fn(u64) + Sync)) -> Option<Duration> + 'a;
 fn line(comparison: &Comparison, how: &str, target: Option<f64>, round: &Round<'_>) -> Line {
     let began = Instant::now();
     let entries = &comparison.entries;
+    let place = |who: &str| WHO.iter().position(|name| *name == who).unwrap();
+    let places: Vec<usize> = entries.iter().map(|entry| place(entry.who)).collect();
     let iterations: Vec<u64> = entries.iter().map(|entry| fitting(&*entry.run, round)).collect();
-    let mut times = vec![Vec::new(); entries.len()];
-    while times.iter().any(|times| times.len() < ROUNDS) && began.elapsed() < PATIENCE {
-        for ((entry, iterations), times) in entries.iter().zip(&iterations).zip(&mut times) {
+    let mut rounds: Vec<table::Round> = Vec::new();
+    let counted = |rounds: &[table::Round]| {
+        let of = |place: usize| rounds.iter().filter(|round| round[place].is_some()).count();
+        places.iter().map(|place| of(*place)).min().unwrap_or_default()
+    };
+    while counted(&rounds) < ROUNDS && began.elapsed() < PATIENCE {
+        let mut figures = [None; WHO.len()];
+        for ((entry, iterations), place) in entries.iter().zip(&iterations).zip(&places) {
             let took = round(*iterations, &*entry.run);
-            times.extend(took.map(|took| took.as_nanos() as f64 / *iterations as f64));
+            figures[*place] = took.map(|took| took.as_nanos() as f64 / *iterations as f64);
         }
-    }
-    let mut figures = [None; WHO.len()];
-    for (entry, mut times) in entries.iter().zip(times) {
-        times.sort_by(f64::total_cmp);
-        let place = WHO.iter().position(|who| *who == entry.who).unwrap();
-        figures[place] = times.get(times.len() / 2).copied();
+        rounds.push(figures);
     }
     let target = target.map(|ratio| Target { ratio, of: None });
-    Line { work: format!("{}, {how}", comparison.name), unit: "ns", figures, target }
+    Line { work: format!("{}, {how}", comparison.name), unit: "ns", rounds, target }
 }
 
 /// How often to do the work in a round.

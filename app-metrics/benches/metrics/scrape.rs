@@ -1,7 +1,7 @@
 //! Scrapes of 100 to 1,000,000 series of two labels, with the five constant ones, into a buffer.
 
 use crate::peers::{Labels, labels};
-use crate::table::{Line, Target, WHO};
+use crate::table::{Line, Round, Target, WHO};
 use crate::work::{SERVICE, app};
 use app_ids::MetricId;
 use app_metrics::{GaugeVectorSpec, Metrics};
@@ -26,13 +26,13 @@ fn linear(lines: &[Line]) -> Option<Line> {
         |series: &str| lines.iter().find(|line| line.work.starts_with(&format!("scrape, {series} series")));
     let (small, large) = (at("10000")?, at("1000000")?);
     let mut figures = [None; WHO.len()];
-    for (figure, (small, large)) in figures.iter_mut().zip(small.figures.into_iter().zip(large.figures)) {
+    for (figure, (small, large)) in figures.iter_mut().zip(small.medians().into_iter().zip(large.medians())) {
         *figure = small.zip(large).map(|(small, large)| large / 100.0 / small);
     }
     Some(Line {
         work: "one series among 1,000,000 to one among 10,000".into(),
         unit: "x",
-        figures,
+        rounds: vec![figures],
         target: None,
     })
 }
@@ -60,7 +60,7 @@ fn of(series: usize) -> [Line; 2] {
 
     let mut text = String::new();
     let mut bytes = Vec::new();
-    let [own, client, prometheus] = in_turn([
+    let rounds = in_turn([
         &mut || drop(metrics.encode()),
         &mut || {
             text.clear();
@@ -71,31 +71,27 @@ fn of(series: usize) -> [Line; 2] {
             prometheus::TextEncoder::new().encode(&prometheus.gather(), &mut bytes).unwrap();
         },
     ]);
-    let figures = [Some(own), Some(client), Some(prometheus), None];
     // The ratios are promised for 10,000 series. Of 100, the process' own figures are most of ours.
     let target = |ratio, of| (series >= 10_000).then_some(Target { ratio, of: Some(of) });
     let work = |format: &str| format!("scrape, {series} series, {format}");
     [
-        Line { work: work("to its OpenMetrics"), unit: "us", figures, target: target(1.1, 1) },
-        Line { work: work("to its text"), unit: "us", figures, target: target(0.2, 2) },
+        Line { work: work("to its OpenMetrics"), unit: "us", rounds: rounds.clone(), target: target(1.1, 1) },
+        Line { work: work("to its text"), unit: "us", rounds, target: target(0.2, 2) },
     ]
 }
 
-/// The median of each, in microseconds.
-fn in_turn<const N: usize>(mut runs: [&mut dyn FnMut(); N]) -> [f64; N] {
-    let mut times = [const { Vec::new() }; N];
+/// What each takes, in microseconds.
+fn in_turn(mut runs: [&mut dyn FnMut(); 3]) -> Vec<Round> {
+    let mut rounds = Vec::new();
     let began = Instant::now();
-    while times.iter().any(|times: &Vec<Duration>| times.len() < 3)
-        || (began.elapsed() < Duration::from_secs(3) && times[0].len() < 101)
-    {
-        for (run, times) in runs.iter_mut().zip(&mut times) {
+    while rounds.len() < 3 || (began.elapsed() < Duration::from_secs(3) && rounds.len() < 101) {
+        let mut round = [None; WHO.len()];
+        for (run, took) in runs.iter_mut().zip(&mut round) {
             let began = Instant::now();
             run();
-            times.push(began.elapsed());
+            *took = Some(began.elapsed().as_secs_f64() * 1e6);
         }
+        rounds.push(round);
     }
-    times.map(|mut times| {
-        times.sort();
-        times[times.len() / 2].as_secs_f64() * 1e6
-    })
+    rounds
 }

@@ -7,10 +7,13 @@ pub(crate) const WHO: [&str; 4] = ["app-metrics", "prometheus-client", "promethe
 pub(crate) struct Line {
     pub(crate) work: String,
     pub(crate) unit: &'static str,
-    /// In the order of [`WHO`]; `None` for who does no such work.
-    pub(crate) figures: [Option<f64>; 4],
+    /// What each took, by round.
+    pub(crate) rounds: Vec<Round>,
     pub(crate) target: Option<Target>,
 }
+
+/// In the order of [`WHO`]; `None` for who does no such work, and when the round does not count.
+pub(crate) type Round = [Option<f64>; WHO.len()];
 
 /// At most so many times what a peer takes.
 pub(crate) struct Target {
@@ -20,25 +23,38 @@ pub(crate) struct Target {
 }
 
 impl Line {
-    fn ratio(&self) -> Option<f64> {
-        let [own, peers @ ..] = self.figures;
-        let best = || peers.iter().flatten().copied().reduce(f64::min);
-        let peer = match self.target.as_ref().and_then(|target| target.of) {
-            Some(index) => self.figures[index],
-            None => best(),
-        };
-        Some(own? / peer?)
+    pub(crate) fn medians(&self) -> Round {
+        std::array::from_fn(|who| median(self.rounds.iter().filter_map(|round| round[who]).collect()))
     }
+
+    /// The median of what ours took in that of the peer, round by round: a processor that is slow for a while is slow
+    /// for both.
+    fn ratio(&self) -> Option<f64> {
+        let medians = self.medians();
+        let by_time = |a: &usize, b: &usize| {
+            medians[*a].unwrap_or(f64::MAX).total_cmp(&medians[*b].unwrap_or(f64::MAX))
+        };
+        let peer =
+            self.target.as_ref().and_then(|target| target.of).or_else(|| (1..WHO.len()).min_by(by_time))?;
+        median(self.rounds.iter().filter_map(|round| Some(round[0]? / round[peer]?)).collect())
+    }
+}
+
+fn median(mut figures: Vec<f64>) -> Option<f64> {
+    figures.sort_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied()
 }
 
 pub(crate) fn print(lines: &[Line]) {
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     println!("\nLoad of the machine: {}", load.trim());
-    println!("Medians; lower is better. The ratio is that to the best peer, or to the one named.\n");
+    println!(
+        "Medians; lower is better. The ratio is that to the best peer, or to the one named, in the same round.\n"
+    );
     println!("| work | {} | ratio | target | |", WHO.join(" | "));
     println!("|---|{}---|---|---|", "--:|".repeat(WHO.len()));
     for line in lines {
-        let figures = line.figures.map(|figure| match figure {
+        let figures = line.medians().map(|figure| match figure {
             Some(figure) if figure < 10.0 => format!("{figure:.2} {}", line.unit),
             Some(figure) => format!("{figure:.1} {}", line.unit),
             None => "-".to_owned(),
