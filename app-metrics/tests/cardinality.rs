@@ -42,5 +42,25 @@ async fn a_million_label_values_make_the_series_of_the_cap_and_one_more() {
     assert_eq!(series.count(), DEFAULT_MAX_SERIES_PER_VECTOR + 1);
     let overflow = app.metric(SERVICE, METRIC, [OVERFLOW_LABEL_VALUE]);
     assert_eq!(overflow, (VALUES - DEFAULT_MAX_SERIES_PER_VECTOR) as f64);
+
+    // In the same test, since others would allocate meanwhile.
+    assert_eq!(least_allocated(|| vector.inc(["1"]).unwrap()), 0, "a hit allocates nothing");
+    assert_eq!(least_allocated(|| drop(vector.with(["1"]).unwrap())), 0, "nor does a handle");
+    assert_eq!(
+        least_allocated(|| vector.inc(["beyond the cap"]).unwrap()),
+        0,
+        "nor does the overflow series"
+    );
     app.stop().await.expect_clean();
+}
+
+/// The bytes that `work` allocates at least, of some times: threads of the application may allocate meanwhile.
+fn least_allocated(work: impl Fn()) -> usize {
+    let times = (0..20).map(|_| {
+        let before = ALLOCATOR.current_usage();
+        ALLOCATOR.reset_peak_usage();
+        work();
+        ALLOCATOR.peak_usage() - before
+    });
+    times.min().unwrap()
 }
