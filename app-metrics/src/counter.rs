@@ -15,7 +15,8 @@ const EXACT: f64 = 9_007_199_254_740_992.0;
 ///
 /// A cheap handle: clones count into the same value, which lives as long as one of them or its registration.
 /// Keep the handle. `inc` takes no lock, and for the thread that counted first no locked instruction; when threads get
-/// in each other's way, each is given a place of its own to count in.
+/// in each other's way, each is given a place of its own to count in. Not for signal handlers: one that interrupts an
+/// addition of its own thread may undo it.
 ///
 /// The value is exposed as a float, as Prometheus has nothing else. Whole numbers are kept apart from fractions and
 /// are exact up to 2^64, where the counter starts again at 0, which Prometheus reads as a restart. Every amount is

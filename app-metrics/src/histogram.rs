@@ -18,7 +18,8 @@ use std::sync::Arc;
 ///
 /// A cheap handle: clones count into the same buckets, which live as long as one of them or their registration.
 /// Nothing here takes a lock; for the thread that observed first nor any locked instruction, and when threads get in each
-/// other's way, each is given buckets of its own.
+/// other's way, each is given buckets of its own. Not for signal handlers: one that interrupts an observation of its own
+/// thread may undo it.
 ///
 /// Every observation is counted once and added to the sum once. The sum is that of floats, which rounds: in which order
 /// values are added, and so the last digits of the sum, depend on the threads.
