@@ -86,14 +86,14 @@ impl HealthChecks {
         }
         let meters = meters.of(&spec)?;
         let entry = Arc::new(Entry::new(spec, check, owner, Arc::clone(surroundings), meters));
+        // Before the timetable has it: the scheduler may be awake, and its first run tells of itself at once.
+        entry.tell(HealthEventKind::Registered { replaced: old.is_some() });
         let mine = Arc::clone(&entry);
         let ((), orders) = desk.with(|timetable, now, orders| {
             timetable.register(mine, now + first, now, orders);
         });
         registry.checks.insert(id, Arc::clone(&entry));
         drop(registry);
-        // Before its first run, which may tell of itself at once.
-        entry.tell(HealthEventKind::Registered { replaced: old.is_some() });
         self.carry_out(orders);
         Ok(entry)
     }
