@@ -29,6 +29,7 @@ fn without_any_config_or_flag_it_serves_on_the_default_port() {
         process.line(&format!(":{DEFAULT_METRICS_HTTP_PORT}"));
         runs(&process).then_some(process)
     });
+    process.ready();
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_METRICS_HTTP_PORT));
     assert_eq!(get(address, "/readyz").status, 200);
     assert_eq!(get(address, "/metrics").status, 200);
