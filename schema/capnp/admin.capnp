@@ -1,7 +1,7 @@
 # The admin interface: what an operator may ask of a running application, and tell it.
 #
 # The node ids, the ordinals and the types are a contract with programs that exist: extend a struct or an interface at its end, and
-# change nothing else. Which role each method needs is in the table of `app-rpc` (src/roles.rs).
+# change nothing else. Which role each method needs is in the table of `app-rpc` (src/admin/methods.rs).
 
 @0xfdc27db3942316f7;
 
@@ -38,7 +38,8 @@ interface App @0xf052e7e084b31199 {
   # An RPC endpoint. An unknown id is an error.
 
   kill @9 () -> ();
-  # Ends the application gracefully, with the drain delay that it was started with. It answers before the connection closes.
+  # Ends the application gracefully, with the drain delay that it was started with. It answers before the connection closes. It takes
+  # no reason, so the log has none: `end` does.
 
   runtime @10 () -> (runtime :Runtime);
   # What the application runs on.
@@ -69,15 +70,16 @@ interface App @0xf052e7e084b31199 {
   # All metrics as they are now, as /metrics shows them, to be read in pieces.
 
   events @19 () -> (events :EventStream);
-  # What happens from now on: lifecycle of the application and its services, and transitions of health checks.
+  # What happens from now on: lifecycle of the application and its services, and what becomes of health checks. A connection may have
+  # a few streams at a time.
 
   reload @20 (reason :Text) -> (configs :List(ConfigStatus));
-  # Reads the configs again, as on SIGHUP, and says what came of it for each service that follows its config.
+  # Reads the configs again, as on SIGHUP, and says what came of it for each service that has taken its config.
   # `reason`: why, for the log. Bounds: 1 to 1024 bytes.
 
   end @21 (reason :Text, drainDelayMillis :UInt32, useDrainDelay :Bool) -> ();
   # Ends the application gracefully, as `kill` does. `drainDelayMillis` is how long it goes on serving while it says that it is not
-  # ready, in milliseconds, where `useDrainDelay` is set; else it is the delay that the application was started with.
+  # ready, in milliseconds, where `useDrainDelay` is set; else it is the delay that the application was started with. Bounds: up to 3600000, an hour.
   # `reason`: why, for the log. Bounds: 1 to 1024 bytes.
 }
 
@@ -278,7 +280,7 @@ interface Configs @0xa391f67e209a873d {
   # The services that have a config there, by id, in order.
 
   statuses @3 () -> (configs :List(ConfigStatus));
-  # What came of the last reading, for each service that follows its config.
+  # What came of the last reading, for each service that has taken its config.
 }
 
 struct ConfigStatus @0xd16a12f9df0f8b6b {
@@ -298,6 +300,18 @@ struct ConfigStatus @0xd16a12f9df0f8b6b {
 
   reloads @4 :UInt64;
   # How often it took a new value since the start.
+
+  refusals @5 :UInt64;
+  # How often what was in the file was refused since the start.
+
+  reloadable @6 :Bool;
+  # Whether the service takes new values while it runs.
+
+  waiting @7 :Bool;
+  # Whether there was another value in the file since, which takes effect at the next start: this service takes none while it runs.
+
+  taken @8 :Bool;
+  # In the answer to a reload: whether the service took a new value in it.
 }
 
 struct Identity @0xa8ae9e6d5d7a8a11 {
@@ -462,19 +476,34 @@ struct HealthCheck @0xe0ad5d2e7cbb01c7 {
 
   result @10 :HealthResult;
   # Its last result, if it has run.
+
+  problem @11 :Text;
+  # Why it is not known to be well, for people; empty if it is healthy.
+
+  sinceMillis @12 :Int64;
+  # Since when its results say so, in milliseconds since 1970 (UTC).
+
+  groups @13 :List(Text);
+  # What it counts for: the probes ("readiness", "liveness", "startup") or groups of its own.
+
+  failureThreshold @14 :UInt32;
+  # So many failures in a row make it unhealthy, in runs.
+
+  successThreshold @15 :UInt32;
+  # So many successes in a row make it healthy, in runs.
 }
 
 enum HealthStatus @0xc9a63ee1c0d0a3bb {
   # What is thought of a check.
 
   unknown @0;
-  # It has not run yet.
+  # It has not run yet, or not often enough to tell, or not for so long that its last result says nothing.
 
   healthy @1;
-  # It passed.
+  # It passed as often in a row as its threshold says.
 
   unhealthy @2;
-  # It failed as often as its threshold says.
+  # It failed as often in a row as its threshold says.
 }
 
 struct HealthResult @0x9d84e9c8f41a4bb3 {
@@ -491,6 +520,9 @@ struct HealthResult @0x9d84e9c8f41a4bb3 {
 
   failures @3 :UInt32;
   # How often it had failed in a row with this run, in runs; 0 if it passed.
+
+  outcome @4 :Text;
+  # How it ended: "passed", "failed", "timed_out", "panicked" or "still_running".
 }
 
 struct HealthTransition @0xd90d5d8d1b4f0a21 {
@@ -517,6 +549,7 @@ interface Levels @0xb7f16d0c9cf0b6de {
 
   setApp @1 (level :LogLevel, timeToLiveMillis :UInt64, reason :Text) -> ();
   # Sets the level of the application. `timeToLiveMillis` is after how long it goes back to what it was, in milliseconds; 0 is never.
+  # Bounds: up to 2592000000, 30 days.
   # `reason`: why, for the log. Bounds: 1 to 1024 bytes.
 
   setService @2 (serviceId :UInt64, level :LogLevel, timeToLiveMillis :UInt64, reason :Text) -> ();
@@ -546,6 +579,9 @@ struct ServiceLevel @0xf24a6c0d1c9be3a5 {
 
   setting @1 :LevelSetting;
   # Its level.
+
+  name @2 :Text;
+  # The name of the service; empty if it has none.
 }
 
 enum MetricsFormat @0xa5b0e6a4e6f9c4d2 {
@@ -562,16 +598,17 @@ interface TextReader @0x9b6c8fd5a8f2f5e7 {
   # A text that is read in pieces. It is given back with the capability; a connection may have a few at a time.
 
   read @0 (maxBytes :UInt32) -> (piece :Data, end :Bool);
-  # The next bytes, at most `maxBytes` of them; 0 is as many as fit a message well. `end` is whether these are the last.
+  # The next bytes, at most `maxBytes` of them; 0 is as many as fit a message well. `end` is whether these are the last. After the end
+  # there are no bytes, and it is the end again.
 }
 
 interface EventStream @0xe7c0d6b3a1f84f69 {
   # What happens in the application. It holds a bounded number of events for whoever does not ask: the oldest are lost, and counted.
 
-  next @0 (maxEvents :UInt16, waitMillis :UInt32) -> (events :List(Event), missed :UInt64);
+  next @0 (maxEvents :UInt16, waitMillis :UInt32) -> (events :List(Event), missed :UInt64, end :Bool);
   # The next events, oldest first, at most `maxEvents` of them (0 is as many as fit a message well). If there are none, it waits for one,
   # at most `waitMillis` milliseconds (bounds: up to 30000, which more also means), then answers with none.
-  # `missed` is how many were lost before the first of these.
+  # `missed` is how many were lost before the last of these. `end` is whether there will be no more, since the application stops.
 }
 
 struct Event @0xd3d9f4b6ab0ff2a3 {

@@ -31,8 +31,10 @@ pub(crate) fn generate(out: &Path) -> capnp::Result<Vec<PathBuf>> {
     fs::remove_file(&request)?;
     let docs = out.join("docs.rs");
     fs::write(&docs, table(&bytes)?)?;
+    let methods = out.join("methods.rs");
+    fs::write(&methods, methods_table(&bytes)?)?;
     let code = SCHEMAS.iter().map(|schema| out.join(schema.replace(".capnp", "_capnp.rs")));
-    let mut files: Vec<_> = code.chain([docs]).collect();
+    let mut files: Vec<_> = code.chain([docs, methods]).collect();
     files.sort();
     Ok(files)
 }
@@ -61,6 +63,31 @@ fn table(request: &[u8]) -> capnp::Result<String> {
     Ok(format!(
         "// @generated from the comments in `capnp/` by `cargo run -p schema --example generate`.\n\n\
          pub(crate) static DOCS: &[(u64, &str, &str)] = &[\n{entries}];\n"
+    ))
+}
+
+/// The methods of all interfaces, as the source of a table: generated code does not say what they are called.
+fn methods_table(request: &[u8]) -> capnp::Result<String> {
+    let message = capnp::serialize::read_message(request, ReaderOptions::new())?;
+    let request: code_generator_request::Reader<'_> = message.get_root()?;
+    let mut methods = BTreeMap::new();
+    for node in request.get_nodes()? {
+        let node::Interface(interface) = node.which()? else { continue };
+        let full = node.get_display_name()?.to_str()?;
+        let name = full.rsplit(':').next().unwrap_or(full);
+        for (ordinal, method) in (0_u16..).zip(interface.get_methods()?) {
+            let line = format!(
+                "    ({:#018x}, {name:?}, {ordinal}, {:?}),\n",
+                node.get_id(),
+                method.get_name()?.to_str()?
+            );
+            methods.insert((node.get_id(), ordinal), line);
+        }
+    }
+    let entries: String = methods.into_values().collect();
+    Ok(format!(
+        "// @generated from the interfaces in `capnp/` by `cargo run -p schema --example generate`.\n\n\
+         pub(crate) static METHODS: &[(u64, &str, u16, &str)] = &[\n{entries}];\n"
     ))
 }
 

@@ -63,3 +63,14 @@ mod docs;
 /// assert!(text.starts_with("The period, in milliseconds."));
 /// ```
 pub static DOCS: &[(u64, &str, &str)] = docs::DOCS;
+
+#[rustfmt::skip]
+#[path = "generated/methods.rs"]
+mod methods;
+
+/// The methods of every interface: the id of the interface, its name, the ordinal of the method and its name.
+///
+/// ```
+/// assert!(schema::METHODS.contains(&(0xe472_019f_31e4_976f, "Quota", 0, "acquire")));
+/// ```
+pub static METHODS: &[(u64, &str, u16, &str)] = methods::METHODS;
