@@ -79,6 +79,7 @@ mod limits;
 mod name;
 mod peer;
 mod server;
+mod socket;
 mod threads;
 mod tls;
 

@@ -19,6 +19,7 @@ use app_core::prelude::*;
 use capnp::capability;
 use parking_lot::RwLock;
 use rustls::ServerConfig;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::counts::Counts;
@@ -30,8 +31,9 @@ pub use self::meters::{
     RPC_CALLS_REFUSED, RPC_CONNECTIONS_ACTIVE, RPC_CONNECTIONS_ENDED, RPC_CONNECTIONS_ESTABLISHED,
     RPC_CONNECTIONS_REFUSED,
 };
+use crate::peer::LiveGrants;
 use crate::threads::LocalThreads;
-use crate::tls::server_config;
+use crate::tls::{Revoked, server_config};
 use crate::{Peer, RpcServerConfig};
 
 /// Makes what a client may call, when it was let in.
@@ -71,6 +73,9 @@ impl Live {
 /// What all connections of a server share.
 struct Shared {
     live: RwLock<Arc<Live>>,
+    grants: LiveGrants,
+    /// What the revocation lists name: connections that are open look at it whenever it changes.
+    revoked: watch::Sender<Revoked>,
     bootstrap: Bootstrap,
     counts: Arc<Counts>,
     journal: Journal,
@@ -103,10 +108,15 @@ pub(crate) enum ServerError {
 pub(crate) struct ServerControl(Arc<Shared>);
 
 impl ServerControl {
-    /// New connections are under this config; those that are open live on until they are too old.
+    /// New connections are under this config. Those that are open live on until they are too old, unless their client's certificate
+    /// was revoked; the grants are those of this config for them too.
     pub(crate) fn reconfigure(&self, config: RpcServerConfig) -> Result<(), rustls::Error> {
         let live = Arc::new(Live::new(config)?);
+        let (grants, revoked) = (live.config.grants.clone(), live.config.clients.revoked());
+        // Whoever shakes hands under the old lists looks at the new ones afterwards.
         *self.0.live.write() = live;
+        self.0.grants.replace(grants);
+        self.0.revoked.send_replace(revoked);
         Ok(())
     }
 }
@@ -126,6 +136,8 @@ impl BoundServer {
         let (listener, address) = listener::bind(bind_address, port).map_err(ServerError::Bind)?;
         let threads = LocalThreads::start(name, count, log).map_err(ServerError::Threads)?;
         let shared = Shared {
+            grants: LiveGrants::new(live.config.grants.clone()),
+            revoked: watch::Sender::new(live.config.clients.revoked()),
             live: RwLock::new(Arc::new(live)),
             bootstrap,
             counts,

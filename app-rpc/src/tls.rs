@@ -8,6 +8,7 @@ mod certificate;
 mod client;
 mod key_pair;
 mod refusal;
+mod revoked;
 mod server;
 
 use std::sync::{Arc, LazyLock};
@@ -18,6 +19,7 @@ pub use self::authorities::Authorities;
 pub use self::certificate::{Certificate, Purpose};
 pub use self::key_pair::{KeyPair, MaterialError};
 pub use self::refusal::Refusal;
+pub(crate) use self::revoked::{Revocation, Revoked};
 pub(crate) use self::{
     client::{client_config, server_name},
     server::{server_config, witnessed},

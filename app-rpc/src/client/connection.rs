@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use capnp::capability::Client;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -59,7 +60,21 @@ impl Connection {
         let failed =
             |refusal, reason: String| ConnectError { refusal, reason: format!("{address}: {reason}") };
         let socket = TcpStream::connect(address).await.map_err(|error| failed(None, error.to_string()))?;
-        let _ = socket.set_nodelay(true);
+        crate::socket::prepare(&socket);
+        Self::over(setup, address, socket).await
+    }
+
+    /// Shakes hands on a stream to that address, and waits for the server's first words.
+    pub(super) async fn over<S>(
+        setup: &Setup,
+        address: SocketAddr,
+        socket: S,
+    ) -> Result<Rc<Self>, ConnectError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + 'static,
+    {
+        let failed =
+            |refusal, reason: String| ConnectError { refusal, reason: format!("{address}: {reason}") };
         let connecting = TlsConnector::from(Arc::clone(&setup.tls)).connect(setup.server.clone(), socket);
         let stream =
             connecting.await.map_err(|error| failed(Some(Refusal::of(&error)), error.to_string()))?;
@@ -91,7 +106,7 @@ impl Connection {
     }
 
     /// Runs the connection until it is over.
-    async fn drive<S>(self: Rc<Self>, system: System<S>) {
+    async fn drive<S: AsyncRead + AsyncWrite + Unpin + 'static>(self: Rc<Self>, system: System<S>) {
         let (_, why) = connection::run(system).await;
         self.why.borrow_mut().push_str(&why);
         self.retired.set(true);

@@ -24,6 +24,8 @@ pub enum End {
     Idle,
     /// It lived for as long as it may.
     TooOld,
+    /// The peer's certificate was revoked while it was connected.
+    Revoked,
     /// Our side stops.
     Stopping,
     /// A handler panicked.
@@ -32,7 +34,7 @@ pub enum End {
 
 impl End {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::PeerClosed,
         Self::Lost,
         Self::TooLarge,
@@ -42,6 +44,7 @@ impl End {
         Self::Stalled,
         Self::Idle,
         Self::TooOld,
+        Self::Revoked,
         Self::Stopping,
         Self::Panicked,
     ];
@@ -59,6 +62,7 @@ impl End {
             Self::Stalled => "stalled",
             Self::Idle => "idle",
             Self::TooOld => "too_old",
+            Self::Revoked => "revoked",
             Self::Stopping => "stopping",
             Self::Panicked => "panicked",
         }

@@ -1,22 +1,28 @@
 //! Accepting, until told to stop.
 
+use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use app_core::prelude::*;
+use futures_util::FutureExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
 use super::connection;
 use super::handshakes::Handshakes;
-use crate::Refusal;
 use crate::threads::LocalSpawner;
+use crate::{Refusal, socket};
 
 /// The first pause after a failure to accept; each that follows is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// The process, or the machine, has no more file descriptors. The standard library has no name for these.
+const EMFILE: i32 = 24;
+const ENFILE: i32 = 23;
 
 /// Accepts connections, and gives them to the threads, until `dying`.
 pub(super) async fn accept(
@@ -26,6 +32,7 @@ pub(super) async fn accept(
     dying: &CancellationToken,
 ) {
     let handshakes = Handshakes::default();
+    let mut reserve = Reserve::new();
     let mut failures = 0;
     loop {
         let accepted = tokio::select! {
@@ -35,6 +42,7 @@ pub(super) async fn accept(
         };
         match accepted {
             Ok((socket, from)) => {
+                reserve.fill();
                 if std::mem::take(&mut failures) > 0 {
                     info!(shared.journal.log(), "RPC connections are accepted again");
                 }
@@ -45,8 +53,15 @@ pub(super) async fn accept(
                 if failures == 0 {
                     warn!(shared.journal.log(), "can't accept RPC connections, will try again"; "err" => %error);
                 }
-                let pause = FIRST_PAUSE.saturating_mul(1 << failures.min(7)).min(LONGEST_PAUSE);
                 failures += 1;
+                if out_of_descriptors(&error)
+                    && let Some(from) = reserve.accept(&listener)
+                {
+                    shared.counts.accepted();
+                    refuse(shared, from, Refusal::OutOfDescriptors, "no file descriptor is left (ulimit -n)");
+                    continue;
+                }
+                let pause = FIRST_PAUSE.saturating_mul(1 << failures.min(7)).min(LONGEST_PAUSE);
                 tokio::select! {
                     () = dying.cancelled() => return,
                     () = tokio::time::sleep(pause) => {}
@@ -60,6 +75,37 @@ pub(super) async fn accept(
 fn of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
+}
+
+fn out_of_descriptors(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(EMFILE | ENFILE))
+}
+
+/// A file descriptor that is kept for when there is no other: so that a client can be refused at once, and goes elsewhere, where
+/// otherwise it would wait for as long as it likes.
+struct Reserve(Option<File>);
+
+impl Reserve {
+    fn new() -> Self {
+        let mut new = Self(None);
+        new.fill();
+        new
+    }
+
+    fn fill(&mut self) {
+        if self.0.is_none() {
+            self.0 = File::open("/dev/null").ok();
+        }
+    }
+
+    /// Accepts a connection and closes it, if the reserve is there and nobody else takes what it gives back.
+    fn accept(&mut self, listener: &TcpListener) -> Option<SocketAddr> {
+        drop(self.0.take()?);
+        let accepted = listener.accept().now_or_never();
+        let from = accepted.and_then(Result::ok).map(|(_, from)| from);
+        self.fill();
+        from
+    }
 }
 
 fn take(
@@ -76,7 +122,7 @@ fn take(
         refuse(shared, from, Refusal::TooManyConnections, "as many connections are open as may be");
         return;
     }
-    let _ = socket.set_nodelay(true);
+    socket::prepare(&socket);
     let socket = match socket.into_std() {
         Ok(socket) => socket,
         Err(error) => return refuse(shared, from, Refusal::Disconnected, &error.to_string()),

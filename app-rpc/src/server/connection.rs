@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::handshakes::Handshake;
 use super::{Live, Shared};
 use crate::connection::{self, Control, System, not_executed};
-use crate::tls::witnessed;
+use crate::tls::{Revocation, witnessed};
 use crate::{Certificate, End, Limits, Peer, Refusal};
 
 /// A handshake that is counted, until it is dropped.
@@ -44,11 +44,26 @@ pub(super) async fn run(
     from: SocketAddr,
     handshake: Handshake,
 ) {
+    let stream = match TcpStream::from_std(socket) {
+        Ok(stream) => stream,
+        Err(error) => {
+            shared.counts.refused(Refusal::Disconnected);
+            return shared.journal.refused(from, None, Refusal::Disconnected, &error.to_string());
+        }
+    };
+    converse(shared, stream, from, handshake).await;
+}
+
+/// Serves a client at the other end of a stream.
+async fn converse<S>(shared: Arc<Shared>, stream: S, from: SocketAddr, handshake: Handshake)
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
     let live = shared.live();
     let connecting = Connecting::of(shared.counts.connecting());
-    let (result, shown) = shake_hands(&shared, &live, socket, &handshake).await;
+    let (result, shown) = shake_hands(&shared, &live, stream, &handshake).await;
     drop((handshake, connecting));
-    let (stream, certificate) = match result {
+    let (stream, certificate, revocation) = match result {
         Ok(established) => established,
         Err((why, detail)) => {
             shared.counts.refused(why);
@@ -65,8 +80,7 @@ pub(super) async fn run(
     };
     shared.counts.established();
     shared.journal.established(from, &certificate);
-    let role = live.config.grants.role(&certificate.names);
-    let peer = Peer { address: from, certificate, role };
+    let peer = Peer::new(from, certificate, shared.grants.clone());
     let Ok(bootstrap) = catch_unwind(AssertUnwindSafe(|| shared.bootstrap.make(&peer))) else {
         shared.counts.ended(End::Panicked, 0);
         return shared.journal.ended(from, &peer.certificate, End::Panicked, "the bootstrap panicked");
@@ -76,24 +90,21 @@ pub(super) async fn run(
     // Old keys are not kept by connections that were made with them.
     drop(live);
     let control = Rc::new(Control::new(limits));
-    let (end, detail) = serve(stream, bootstrap, &control, age, &shared.stop).await;
+    let bounds = Bounds { age, revocation, stop: &shared.stop };
+    let (end, detail) = serve(stream, bootstrap, &control, bounds).await;
     shared.counts.ended(end, control.refusals());
     shared.journal.ended(from, &peer.certificate, end, &detail);
 }
 
-type Established = (TlsStream<TcpStream>, Certificate);
+type Established<S> = (TlsStream<S>, Certificate, Revocation);
 
 /// The TLS handshake, and the certificate that was shown in it.
-async fn shake_hands(
+async fn shake_hands<S: AsyncRead + AsyncWrite + Unpin>(
     shared: &Shared,
     live: &Live,
-    socket: std::net::TcpStream,
+    socket: S,
     handshake: &Handshake,
-) -> (Result<Established, (Refusal, String)>, Option<Certificate>) {
-    let socket = match TcpStream::from_std(socket) {
-        Ok(socket) => socket,
-        Err(error) => return (Err((Refusal::Disconnected, error.to_string())), None),
-    };
+) -> (Result<Established<S>, (Refusal, String)>, Option<Certificate>) {
     let limit = live.config.limits.handshake;
     let accepting = TlsAcceptor::from(Arc::clone(&live.tls)).accept(socket);
     let (result, shown) = witnessed(async {
@@ -113,10 +124,12 @@ async fn shake_hands(
     .await;
     let result = result.and_then(|stream| {
         let (_, session) = stream.get_ref();
-        let leaf = session.peer_certificates().and_then(|chain| chain.first());
-        let certificate = leaf.and_then(|leaf| Certificate::parse(leaf));
+        let chain = session.peer_certificates().unwrap_or_default();
+        let certificate = chain.first().and_then(|leaf| Certificate::parse(leaf));
         let unreadable = || (Refusal::BadCertificate, "its certificate can't be read".to_owned());
-        Ok((stream, certificate.ok_or_else(unreadable)?))
+        let certificate = certificate.ok_or_else(unreadable)?;
+        let revocation = Revocation::of(chain, shared.revoked.subscribe());
+        Ok((stream, certificate, revocation))
     });
     (result, shown)
 }
@@ -128,20 +141,26 @@ async fn turn_away<S: AsyncRead + AsyncWrite + Unpin + 'static>(stream: S, limit
     connection::run(System::server(stream, None, &control)).await;
 }
 
+/// What ends a connection, apart from what happens on it.
+struct Bounds<'a> {
+    age: Duration,
+    revocation: Revocation,
+    stop: &'a CancellationToken,
+}
+
 /// Serves calls until the connection ends, and says why it did.
 async fn serve<S>(
     stream: S,
     bootstrap: capability::Client,
     control: &Rc<Control>,
-    age: Duration,
-    stop: &CancellationToken,
+    bounds: Bounds<'_>,
 ) -> (End, String)
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     let system = System::server(stream, Some(bootstrap), control);
     let closing = async {
-        see_to_its_end(control, age, stop).await;
+        see_to_its_end(control, bounds).await;
         std::future::pending().await
     };
     tokio::select! {
@@ -152,10 +171,12 @@ where
 }
 
 /// Waits until the connection has to end, and tells it to.
-async fn see_to_its_end(control: &Control, age: Duration, stop: &CancellationToken) {
+async fn see_to_its_end(control: &Control, bounds: Bounds<'_>) {
+    let Bounds { age, revocation, stop } = bounds;
     let (end, reason) = tokio::select! {
         biased;
         () = stop.cancelled() => (End::Stopping, "the server stops"),
+        () = revocation.happens() => (End::Revoked, "the client's certificate was revoked"),
         () = control.worn_out() => (End::TooOld, "the connection is worn out, make a new one"),
         () = sleep(age) => (End::TooOld, "the connection is too old, make a new one"),
         () = idle(control) => (End::Idle, "the connection was idle"),

@@ -12,6 +12,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 
 use super::key_pair::parse_certificates;
+use super::revoked::{self, Revoked};
 use super::{MaterialError, provider};
 
 /// The authorities that certificates of peers may come from, and their revocation lists. Cheap to clone.
@@ -63,6 +64,11 @@ impl Authorities {
             one.with_crls([crl.clone()]).build().map_err(|_| MaterialError::CrlUnusable(place))?;
         }
         Ok(())
+    }
+
+    /// What the lists name.
+    pub(crate) fn revoked(&self) -> Revoked {
+        revoked::named(self.crls.iter().map(|crl| crl.as_ref()))
     }
 
     pub(crate) fn verifier_of_clients(&self) -> Result<Arc<dyn ClientCertVerifier>, rustls::Error> {

@@ -11,6 +11,8 @@ use rustls::{AlertDescription, CertificateError, Error};
 pub enum Refusal {
     /// As many connections are open as may be.
     TooManyConnections,
+    /// The process has no file descriptor for it.
+    OutOfDescriptors,
     /// So many others were connecting that this one, slower than they, had to make room.
     TooManyHandshakes,
     /// The handshake took too long.
@@ -39,7 +41,9 @@ pub enum Refusal {
     RevocationUnknown,
     /// The revocation list of its authority is past its next update.
     RevocationListExpired,
-    /// Its certificate is not good for another reason: malformed, wrongly signed, a chain that is too long.
+    /// There are more certificates between its own and an authority than are looked at.
+    ChainTooLong,
+    /// Its certificate is not good for another reason: malformed, or wrongly signed.
     BadCertificate,
     /// The peer refused us.
     ByPeer,
@@ -51,8 +55,9 @@ pub enum Refusal {
 
 impl Refusal {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::TooManyConnections,
+        Self::OutOfDescriptors,
         Self::TooManyHandshakes,
         Self::HandshakeTimeout,
         Self::Disconnected,
@@ -67,6 +72,7 @@ impl Refusal {
         Self::Revoked,
         Self::RevocationUnknown,
         Self::RevocationListExpired,
+        Self::ChainTooLong,
         Self::BadCertificate,
         Self::ByPeer,
         Self::Handshake,
@@ -78,6 +84,7 @@ impl Refusal {
     pub const fn label(self) -> &'static str {
         match self {
             Self::TooManyConnections => "too_many_connections",
+            Self::OutOfDescriptors => "out_of_descriptors",
             Self::TooManyHandshakes => "too_many_handshakes",
             Self::HandshakeTimeout => "handshake_timeout",
             Self::Disconnected => "disconnected",
@@ -92,6 +99,7 @@ impl Refusal {
             Self::Revoked => "revoked",
             Self::RevocationUnknown => "revocation_unknown",
             Self::RevocationListExpired => "revocation_list_expired",
+            Self::ChainTooLong => "chain_too_long",
             Self::BadCertificate => "bad_certificate",
             Self::ByPeer => "by_peer",
             Self::Handshake => "handshake",
@@ -138,6 +146,8 @@ impl Refusal {
             Why::UnknownIssuer => Self::UnknownAuthority,
             Why::NotValidForName | Why::NotValidForNameContext { .. } => Self::WrongName,
             Why::InvalidPurpose | Why::InvalidPurposeContext { .. } => Self::WrongPurpose,
+            // An error of webpki that rustls has no name for, and does not export.
+            Why::Other(other) if format!("{other:?}").contains("MaximumPath") => Self::ChainTooLong,
             _ => Self::BadCertificate,
         }
     }

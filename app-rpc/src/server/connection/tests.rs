@@ -4,11 +4,12 @@ use capnp::capability::FromClientHook;
 use capnp_rpc::rpc_capnp::message;
 use schema::quota_capnp::quota;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
 
 use super::*;
 use crate::connection::NOT_EXECUTED;
+use crate::tls::Revoked;
 
 struct Waits(Rc<Notify>);
 
@@ -37,7 +38,13 @@ fn served(stream: DuplexStream, limits: Limits) -> Served {
     let client: quota::Client = capnp_rpc::new_client(Waits(Rc::clone(&go_on)));
     let (client, stopped) = (capability::Client::new(client.into_client_hook()), stop.clone());
     let control = Rc::new(Control::new(limits));
-    let ended = spawn_local(async move { serve(stream, client, &control, AGE, &stopped).await });
+    let (revoked, listed) = watch::channel(Revoked::default());
+    let ended = spawn_local(async move {
+        // Kept as long as the server is.
+        let _revoked = revoked;
+        let revocation = Revocation::of(&[], listed);
+        serve(stream, client, &control, Bounds { age: AGE, revocation, stop: &stopped }).await
+    });
     Served { go_on, stop, ended }
 }
 
