@@ -4,7 +4,6 @@ use std::{
     any::Any,
     collections::HashMap,
     fmt,
-    io::{self, Write},
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     sync::{
@@ -28,6 +27,8 @@ use crate::{
 };
 
 mod builder;
+mod dump;
+mod end;
 mod levels;
 mod restart;
 
@@ -64,7 +65,7 @@ pub(crate) struct Inner {
     pub(crate) board: Board,
     pub(crate) command_servers: CommandServers,
     phase: AtomicU8,
-    cause: OnceLock<(StopCause, Instant)>,
+    cause: OnceLock<end::Kill>,
     dying: CancellationToken,
     dead: CancellationToken,
     pub(crate) report: OnceLock<StopReport>,
@@ -118,43 +119,6 @@ impl App {
         self.inner.report.get().cloned().unwrap_or_else(unknown)
     }
 
-    /// Kills the app: readiness goes down, services stop in reverse order. The first cause stays.
-    pub fn kill(&self, cause: StopCause) {
-        if self.inner.cause.set((cause, Instant::now())).is_ok() {
-            self.inner.dying.cancel();
-        }
-        // An app that was never started has nobody to stop it.
-        if self.begin(Phase::Stopped) {
-            let cause = self.cause().unwrap_or_else(|| StopCause::Killed(String::new()));
-            self.emit(AppEvent::Stopping { cause: cause.clone() });
-            let (took, abandoned) = (Duration::ZERO, Vec::new());
-            self.emit(AppEvent::Stopped { cause: cause.clone(), took, abandoned });
-            self.close(StopReport { cause, took, abandoned: Vec::new() });
-        }
-    }
-
-    /// Whether the app was not killed yet.
-    #[must_use]
-    pub fn alive(&self) -> bool {
-        self.inner.cause.get().is_none()
-    }
-
-    /// Waits until the app is killed. Cancel safe.
-    pub async fn dying(&self) {
-        self.inner.dying.cancelled().await;
-    }
-
-    /// Waits until the app has stopped. Cancel safe.
-    pub async fn dead(&self) {
-        self.inner.dead.cancelled().await;
-    }
-
-    /// Why the app was killed, if it was.
-    #[must_use]
-    pub fn cause(&self) -> Option<StopCause> {
-        self.inner.cause.get().map(|(cause, _)| cause.clone())
-    }
-
     /// The ids of this instance.
     #[must_use]
     pub fn identity(&self) -> &Identity {
@@ -196,6 +160,12 @@ impl App {
     #[must_use]
     pub fn started_on(&self) -> SystemTime {
         self.inner.started_on
+    }
+
+    /// What it was made of: the descriptors of its services, in no order.
+    #[must_use]
+    pub fn descriptors(&self) -> &[ServiceDescriptor] {
+        &self.inner.services
     }
 
     /// The flags that it was made with.
@@ -351,20 +321,6 @@ impl App {
         self.inner.reloads.subscribe()
     }
 
-    /// Writes the live tasks of every service, by name.
-    ///
-    /// # Errors
-    /// When writing fails.
-    pub fn dump_tasks(&self, out: &mut dyn Write) -> io::Result<()> {
-        for service in self.services() {
-            writeln!(out, "service {} is {}", service.describe(), service.state())?;
-            for task in service.open_tasks() {
-                writeln!(out, "  task {task}")?;
-            }
-        }
-        Ok(())
-    }
-
     pub(crate) fn phase(&self) -> Phase {
         match self.inner.phase.load(Ordering::Acquire) {
             0 => Phase::Made,
@@ -387,10 +343,6 @@ impl App {
 
     pub(crate) fn stop_timeout(&self) -> Duration {
         self.inner.stop_timeout
-    }
-
-    pub(crate) fn killed_at(&self) -> Instant {
-        self.inner.cause.get().map_or_else(Instant::now, |(_, at)| *at)
     }
 
     /// Tells the supervisor of a service that was killed.

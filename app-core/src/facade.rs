@@ -120,12 +120,10 @@ pub fn log_level() -> Result<LogLevel, Error> {
 /// # Errors
 /// When writing fails.
 pub fn dump_all_stacks(out: &mut dyn Write) -> io::Result<()> {
-    // The tasks tell much even where the threads can't be asked.
-    let threads = crate::stacks::dump_threads(out);
-    if let Ok(app) = current() {
-        app.dump_tasks(out)?;
+    match current() {
+        Ok(app) => app.dump_stacks(out),
+        Err(_) => crate::stacks::dump_threads(out),
     }
-    threads
 }
 
 /// For tests: stops the current app and starts another one of the same services, with the same flags and log.

@@ -83,8 +83,8 @@ pub use self::{
     flags::{Flags, ServiceLevel},
     identity::Identity,
     log::{
-        CapturedLog, LevelChange, Log, LogFormat, LogLevel, ParseLogFormatError, ParseLogLevelError,
-        capture_dependencies,
+        CapturedLog, LevelChange, LevelSetting, LevelSettings, Log, LogFormat, LogLevel, ParseLogFormatError,
+        ParseLogLevelError, capture_dependencies,
     },
     output::write_output,
     param::{Dep, Exposed, Param, Start, StartContext},

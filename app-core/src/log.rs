@@ -40,7 +40,7 @@ pub use self::captured::CapturedLog;
 pub use self::dependencies::capture_dependencies;
 pub use self::format::{LogFormat, ParseLogFormatError};
 pub use self::level::{LogLevel, ParseLogLevelError};
-pub use self::levels::LevelChange;
+pub use self::levels::{LevelChange, LevelSetting, LevelSettings};
 
 use self::captured::Memory;
 use self::drain::{Form, Output, ServiceDrain};
@@ -155,6 +155,12 @@ impl Log {
         self.new_logger(self.0.levels.service_threshold(id), Some((id, name)))
     }
 
+    /// As [`service_logger`](Self::service_logger), and its records are written whatever the levels are: for what has to be on
+    /// record. It is for few records: nobody can turn them off.
+    pub fn audit_logger(&self, id: ServiceId, name: &str) -> Logger {
+        self.new_logger(Threshold::open(), Some((id, name)))
+    }
+
     fn new_logger(&self, threshold: Threshold, service: Option<(ServiceId, &str)>) -> Logger {
         let form = self.0.style.form(&self.0.identity, service);
         let drain = ServiceDrain { threshold, form, output: AssertUnwindSafe(self.0.output.clone()) };
@@ -184,6 +190,26 @@ impl Log {
     /// Sets the level of a service, which need not exist yet; `None` makes it follow the application's.
     pub fn set_service_level(&self, id: ServiceId, level: Option<LogLevel>) -> LevelChange {
         self.0.levels.set_service(id, level)
+    }
+
+    /// The levels in force: the application's, and those of services that have one of their own.
+    #[must_use]
+    pub fn level_settings(&self) -> LevelSettings {
+        self.0.levels.settings()
+    }
+
+    /// Says in [`level_settings`](Self::level_settings) when a change will be taken back.
+    pub(crate) fn expire(&self, change: &LevelChange, at: tokio::time::Instant) {
+        self.0.levels.expire(change, at);
+    }
+
+    /// Forgets every change of the application's level, or of a service's, and sets it; a service's `None` is the application's.
+    pub(crate) fn reset_levels(&self, service: Option<ServiceId>, level: Option<LogLevel>) {
+        match (service, level) {
+            (Some(id), level) => self.0.levels.reset_service(id, level),
+            (None, level) => self.0.levels.reset_app(level.unwrap_or(LogLevel::Info)),
+        }
+        dependencies::level_changed(self);
     }
 
     /// Takes a change back: the level is what it was before, unless it was changed again since. Then the later

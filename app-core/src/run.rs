@@ -208,7 +208,7 @@ fn next(app: &App, messages: &Receiver<Message>) -> Option<Message> {
         if let Some(report) = app.inner.report.get() {
             return Some(Message::Stopped(report.clone()));
         }
-        let limit = app.flags().drain_delay.saturating_add(app.stop_timeout()).saturating_add(MARGIN);
+        let limit = app.drain_delay().saturating_add(app.stop_timeout()).saturating_add(MARGIN);
         if !app.alive() && app.killed_at().elapsed() > limit {
             return None;
         }

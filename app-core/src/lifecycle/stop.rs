@@ -19,7 +19,7 @@ const ABORT_GRACE: Duration = Duration::from_millis(100);
 pub(super) async fn stop(app: &App, plan: &Plan) -> StopReport {
     let cause = app.cause().unwrap_or_else(|| StopCause::Killed(String::new()));
     // Whoever was never ready has nobody who still sends work.
-    let drain = if app.phase() == Phase::Running { app.flags().drain_delay } else { Duration::ZERO };
+    let drain = if app.phase() == Phase::Running { app.drain_delay() } else { Duration::ZERO };
     app.enter_phase(Phase::Stopping);
     app.emit(AppEvent::Stopping { cause: cause.clone() });
     if !drain.is_zero() {

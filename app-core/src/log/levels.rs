@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use app_ids::ServiceId;
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use super::LogLevel;
 
@@ -33,6 +34,11 @@ impl Threshold {
     pub(super) fn admits(&self, level: slog::Level) -> bool {
         // Relaxed: a level publishes no other data; a change is seen "soon", and that is what is promised.
         slog_as_u8(level) <= self.0.load(Ordering::Relaxed)
+    }
+
+    /// One that admits every record, whatever levels are set to.
+    pub(super) fn open() -> Self {
+        Self::new(LogLevel::Debug)
     }
 
     fn set(&self, level: LogLevel) {
@@ -74,25 +80,59 @@ impl LevelChange {
     }
 }
 
+/// A level that is in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LevelSetting {
+    /// The level.
+    pub level: LogLevel,
+    /// When it goes back to what it was; never if there is none.
+    pub until: Option<Instant>,
+}
+
+/// The levels of an application and of its services.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LevelSettings {
+    /// The application's.
+    pub app: LevelSetting,
+    /// Those of services that have one of their own, sorted by id.
+    pub services: Vec<(ServiceId, LevelSetting)>,
+}
+
 /// The changes of one target, the one in force last; never empty.
 #[derive(Debug)]
-struct Layers<L>(Vec<(u64, L)>);
+struct Layers<L>(Vec<Layer<L>>);
+
+#[derive(Debug)]
+struct Layer<L> {
+    number: u64,
+    level: L,
+    /// When it is to be taken back.
+    until: Option<Instant>,
+}
 
 impl<L: Copy> Layers<L> {
     fn new(level: L) -> Self {
-        Layers(vec![(0, level)])
+        Layers(vec![Layer { number: 0, level, until: None }])
     }
 
-    fn push(&mut self, layer: u64, level: L) {
+    fn push(&mut self, number: u64, level: L) {
         if self.0.len() == MAX_LAYERS {
             self.0.remove(0);
         }
-        self.0.push((layer, level));
+        self.0.push(Layer { number, level, until: None });
+    }
+
+    fn expire(&mut self, number: u64, at: Instant) {
+        if let Some(layer) = self.0.iter_mut().find(|layer| layer.number == number) {
+            layer.until = Some(at);
+        }
     }
 
     /// Whether there was such a layer. The last one left stays.
-    fn remove(&mut self, layer: u64) -> bool {
-        let found = self.0.iter().position(|(number, _)| *number == layer);
+    fn remove(&mut self, number: u64) -> bool {
+        let found = self.0.iter().position(|layer| layer.number == number);
         match found {
             Some(at) if self.0.len() > 1 => {
                 self.0.remove(at);
@@ -103,7 +143,11 @@ impl<L: Copy> Layers<L> {
     }
 
     fn top(&self) -> Option<L> {
-        self.0.last().map(|(_, level)| *level)
+        self.0.last().map(|layer| layer.level)
+    }
+
+    fn until(&self) -> Option<Instant> {
+        self.0.last().and_then(|layer| layer.until)
     }
 }
 
@@ -188,6 +232,44 @@ impl Levels {
         removed
     }
 
+    /// Says when a change will be taken back. Who says so has to do it.
+    pub(super) fn expire(&self, change: &LevelChange, at: Instant) {
+        let mut state = self.state.lock();
+        match change.service {
+            None => state.app.expire(change.layer, at),
+            Some(id) => {
+                if let Some(service) = state.services.get_mut(&id) {
+                    service.layers.expire(change.layer, at);
+                }
+            }
+        }
+    }
+
+    /// Forgets every change of the application's level, and sets it.
+    pub(super) fn reset_app(&self, level: LogLevel) {
+        let mut state = self.state.lock();
+        state.app = Layers::new(level);
+        self.apply(&state);
+    }
+
+    /// Forgets every change of a service's level, and sets it.
+    pub(super) fn reset_service(&self, id: ServiceId, level: Option<LogLevel>) {
+        let mut state = self.state.lock();
+        state.service(id).layers = Layers::new(level);
+        self.apply(&state);
+    }
+
+    pub(super) fn settings(&self) -> LevelSettings {
+        let state = self.state.lock();
+        let own = state.services.iter().filter_map(|(id, service)| {
+            let level = service.layers.top().flatten()?;
+            Some((*id, LevelSetting { level, until: service.layers.until() }))
+        });
+        let mut services: Vec<_> = own.collect();
+        services.sort_unstable_by_key(|(id, _)| *id);
+        LevelSettings { app: LevelSetting { level: state.app_level(), until: state.app.until() }, services }
+    }
+
     fn apply(&self, state: &State) {
         let app = state.app_level();
         self.app.set(app);
@@ -211,8 +293,11 @@ impl State {
         let app = self.app_level();
         if self.services.len() >= self.clear_at {
             // Kept: whoever has a logger, or a level that was set. At twice the rest the next clearing pays for itself.
-            self.services
-                .retain(|_, known| Arc::strong_count(&known.threshold.0) > 1 || known.layers.0.len() > 1);
+            self.services.retain(|_, known| {
+                Arc::strong_count(&known.threshold.0) > 1
+                    || known.layers.0.len() > 1
+                    || known.layers.top().flatten().is_some()
+            });
             self.clear_at = CLEAR_FROM.max(self.services.len() * 2);
         }
         self.services

@@ -1,0 +1,35 @@
+//! What an app is doing right now, for people who look at one that hangs.
+
+use std::io::{self, Write};
+
+use super::App;
+
+impl App {
+    /// Writes the live tasks of every service, by name.
+    ///
+    /// # Errors
+    /// When writing fails.
+    pub fn dump_tasks(&self, out: &mut dyn Write) -> io::Result<()> {
+        for service in self.services() {
+            writeln!(out, "service {} is {}", service.describe(), service.state())?;
+            for task in service.open_tasks() {
+                writeln!(out, "  task {task}")?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the stack of every thread of the process, then the live tasks of every service by name.
+    ///
+    /// Blocks the calling thread, 100 ms for each thread that does not answer and 10 s at most: call it with
+    /// `spawn_blocking` from a task.
+    ///
+    /// # Errors
+    /// When writing fails.
+    pub fn dump_stacks(&self, out: &mut dyn Write) -> io::Result<()> {
+        // The tasks tell much even where the threads can't be asked.
+        let threads = crate::stacks::dump_threads(out);
+        self.dump_tasks(out)?;
+        threads
+    }
+}
