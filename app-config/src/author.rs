@@ -17,4 +17,4 @@ pub use self::diff::{Change, diff};
 pub use self::docs::SchemaDocs;
 pub use self::example::example;
 pub use self::explain::{FieldDoc, explain, fields};
-pub use self::place::{Overwrite, PlaceError, place_file};
+pub use self::place::{Overwrite, PlaceError, place_file, place_file_with_mode};

@@ -85,7 +85,7 @@ mod shape;
 
 pub use self::author::{
     Change, FieldDoc, Overwrite, PlaceError, SchemaDocs, compile, decompile, diff, example, explain, fields,
-    place_file,
+    place_file, place_file_with_mode,
 };
 pub use self::check::{Checked, check_all};
 pub use self::codec::{MarshalError, Message, Segments, UnmarshalError, Words, decode, marshal, unmarshal};

@@ -68,7 +68,7 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("getrandom", &["app-ids", "app-errors"], "random ids"),
     ("flate2", &["app-config", "app-metrics"], "the codec of configs, with its caps; scrapes"),
     ("age", &["app-config"], "sealed configs"),
-    ("zeroize", &["app-config"], "what was in sealed configs"),
+    ("zeroize", &["app-config", "app-rpc"], "what was in sealed configs, and private keys"),
     (
         "capnp",
         &["schema", "app-config", "app-metrics", "app-health", "app-rpc", "svc-example"],

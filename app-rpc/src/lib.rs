@@ -78,6 +78,7 @@ mod grants;
 mod limits;
 mod name;
 mod peer;
+pub mod pki;
 mod server;
 mod socket;
 mod threads;

@@ -16,6 +16,7 @@ use std::sync::{Arc, LazyLock};
 use rustls::crypto::{CryptoProvider, ring};
 
 pub use self::authorities::Authorities;
+pub(crate) use self::certificate::time;
 pub use self::certificate::{Certificate, Purpose};
 pub use self::key_pair::{KeyPair, MaterialError};
 pub use self::refusal::Refusal;

@@ -68,6 +68,19 @@ impl error::Error for PlaceError {
 /// # Errors
 /// There is a file and it is not to be replaced, or the file system refuses.
 pub fn place_file(path: &Path, content: &[u8], overwrite: Overwrite) -> Result<(), PlaceError> {
+    place_file_with_mode(path, content, overwrite, MODE)
+}
+
+/// As [`place_file`], of another mode, of which the umask leaves what it will.
+///
+/// # Errors
+/// As [`place_file`].
+pub fn place_file_with_mode(
+    path: &Path,
+    content: &[u8],
+    overwrite: Overwrite,
+    mode: u32,
+) -> Result<(), PlaceError> {
     let name = path.file_name().ok_or_else(|| PlaceError::NoName(path.to_owned()))?;
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -80,11 +93,11 @@ pub fn place_file(path: &Path, content: &[u8], overwrite: Overwrite) -> Result<(
     let failed = |error| PlaceError::Write(path.to_owned(), error);
     let unique = RandomState::new().hash_one(process::id());
     let beside = Beside(folder.join(format!(".{}.{unique:016x}.new", name.to_string_lossy())));
-    let named = match (nameless(folder, content).map_err(failed)?, overwrite) {
+    let named = match (nameless(folder, content, mode).map_err(failed)?, overwrite) {
         (Some(file), Overwrite::Never) => link(&file, path),
         (Some(file), Overwrite::Force) => link(&file, &beside.0).and_then(|()| fs::rename(&beside.0, path)),
         (None, _) => {
-            beside.write(content).map_err(failed)?;
+            beside.write(content, mode).map_err(failed)?;
             match overwrite {
                 Overwrite::Never => fs::hard_link(&beside.0, path),
                 Overwrite::Force => fs::rename(&beside.0, path),
@@ -102,9 +115,9 @@ pub fn place_file(path: &Path, content: &[u8], overwrite: Overwrite) -> Result<(
 
 /// A file that is gone when it is closed, unless it gets a name; `None` if the file system has no such files, or none can be
 /// made here.
-fn nameless(folder: &Path, content: &[u8]) -> io::Result<Option<File>> {
+fn nameless(folder: &Path, content: &[u8], mode: u32) -> io::Result<Option<File>> {
     let flags = OFlag::O_TMPFILE.bits();
-    let file = OpenOptions::new().write(true).mode(MODE).custom_flags(flags).open(folder);
+    let file = OpenOptions::new().write(true).mode(mode).custom_flags(flags).open(folder);
     // The name that it gets is made by way of /proc.
     let Some(mut file) = file.ok().filter(|file| by_descriptor(file).exists()) else { return Ok(None) };
     file.write_all(content)?;
@@ -126,8 +139,8 @@ fn by_descriptor(file: &File) -> PathBuf {
 struct Beside(PathBuf);
 
 impl Beside {
-    fn write(&self, content: &[u8]) -> io::Result<()> {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(&self.0)?;
+    fn write(&self, content: &[u8], mode: u32) -> io::Result<()> {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&self.0)?;
         file.write_all(content)?;
         file.sync_all()
     }

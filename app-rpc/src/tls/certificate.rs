@@ -72,7 +72,8 @@ impl Certificate {
     }
 }
 
-fn time(unix_seconds: i64) -> SystemTime {
+/// A moment, as certificates have it.
+pub(crate) fn time(unix_seconds: i64) -> SystemTime {
     let seconds = Duration::from_secs(unix_seconds.unsigned_abs());
     if unix_seconds < 0 { UNIX_EPOCH - seconds } else { UNIX_EPOCH + seconds }
 }
