@@ -22,6 +22,8 @@ mod pki;
 mod pycapnp;
 #[path = "rpc/raw.rs"]
 mod raw;
+#[path = "rpc/rotation.rs"]
+mod rotation;
 #[path = "rpc/stand.rs"]
 mod stand;
 #[path = "rpc/stop.rs"]

@@ -8,8 +8,8 @@ use app_rpc::{CallFailure, End, InstanceState, errors};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
-use crate::pki::{AUTHORITY, Leaf};
-use crate::stand::{NAME, Spec, Stand, ask, client_of, config, eventually};
+use crate::pki::AUTHORITY;
+use crate::stand::{NAME, Stand, ask, client_of, config, eventually};
 
 /// An address where nobody listens.
 async fn nobody() -> SocketAddr {
@@ -161,50 +161,5 @@ async fn a_connection_that_is_too_old_is_replaced_without_a_failed_call() {
         "each executed once"
     );
     assert!(stand.counts().ended(End::TooOld) >= 2, "{:?}", stand.counts());
-    stand.app.stop().await.expect_clean();
-}
-
-#[tokio::test]
-async fn certificates_are_replaced_under_load_without_a_failed_call() {
-    let stand = Stand::new().await;
-    let client = stand.client();
-    let load = client.clone();
-    let calling = tokio::spawn(async move {
-        let until = Instant::now() + Duration::from_millis(1500);
-        let mut calls = 0_u32;
-        while Instant::now() < until {
-            load.call(|quota| ask(quota, "echo", 1)).await.unwrap();
-            calls += 1;
-        }
-        calls
-    });
-    // Both sides move to another authority: first both are trusted, then the certificates change, then one is trusted.
-    let next = crate::pki::Authority::new("the next authority");
-    let (old, new) =
-        (AUTHORITY.issue(Leaf::server(&NAME.to_string())), next.issue(Leaf::server(&NAME.to_string())));
-    let both = format!("{}{}", AUTHORITY.pem(), next.pem());
-    let trust = |pem: &str| app_rpc::Authorities::from_pem(pem.as_bytes(), b"").unwrap();
-    let mut of_client = config(&[stand.address()], &AUTHORITY);
-    let reload = async |server, ca: &str, times| {
-        Spec { server, ca, crl: "", change: &|_| {} }.put(stand.app.config_dir());
-        stand.app.reload();
-        let reloaded = || stand.app.captured().text().matches("goes on with its new config").count();
-        eventually("reloaded", || reloaded() == times).await;
-    };
-    reload(&old, &both, 1).await;
-    of_client.servers = trust(&both);
-    of_client.key_pair = next.issue(Leaf::client("client.test")).pair();
-    client.reconfigure(of_client.clone()).unwrap();
-    eventually("a new connection", || stand.counts().established == 2).await;
-    reload(&new, &next.pem(), 2).await;
-    of_client.servers = trust(&next.pem());
-    client.reconfigure(of_client).unwrap();
-    eventually("another one", || stand.counts().established == 3).await;
-    let calls = calling.await.unwrap();
-    assert!(calls > 0);
-    assert_eq!(stand.seen.begun(), usize::try_from(calls).unwrap(), "each executed once");
-    // The old authority is refused from then on.
-    let old = crate::raw::tls(Some(&AUTHORITY.issue(Leaf::client("client.test"))), rustls::ALL_VERSIONS);
-    assert!(crate::raw::connect(stand.address(), &old).await.is_err());
     stand.app.stop().await.expect_clean();
 }

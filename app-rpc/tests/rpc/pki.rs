@@ -82,7 +82,13 @@ impl Authority {
 
     /// An authority under this one.
     pub(crate) fn intermediate(&self, name: &str) -> Self {
-        let (params, key) = Self::params(name);
+        self.intermediate_of(name, 0x1000)
+    }
+
+    /// An authority under this one, with this serial number.
+    pub(crate) fn intermediate_of(&self, name: &str, serial: u64) -> Self {
+        let (mut params, key) = Self::params(name);
+        params.serial_number = Some(SerialNumber::from(serial));
         Self { issuer: CertifiedIssuer::signed_by(params, key, &self.issuer).unwrap() }
     }
 

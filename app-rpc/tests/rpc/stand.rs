@@ -58,7 +58,7 @@ impl Drop for Running {
     }
 }
 
-/// Does what the rule says: `echo`, `wait`, `hang`, `panic`, `fail`, `big`.
+/// Does what the rule says: `echo`, `wait`, `hang`, `panic`, `fail`; all of them say the client's role, `role now` that of now.
 struct Obedient {
     seen: Arc<Seen>,
     peer: Peer,
@@ -84,7 +84,9 @@ impl quota::Server for Obedient {
         let mut results = results.get();
         results.set_granted(true);
         results.set_remaining(params.get_permits());
-        results.set_retry_after_millis(self.peer.role as u32);
+        let now = params.get_rule()?.to_str()? == "role now";
+        let role = if now { self.peer.role_now() } else { self.peer.role };
+        results.set_retry_after_millis(role as u32);
         Ok(())
     }
 
