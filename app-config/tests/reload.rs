@@ -123,6 +123,11 @@ fn told(app: &TestApp, service: ServiceId) -> (u64, u64, bool) {
     (status.reloads, status.refusals, status.refused)
 }
 
+/// Why what is in the file was refused.
+fn refusal(app: &TestApp, service: ServiceId) -> Option<String> {
+    status(app, service).refusal
+}
+
 /// More than it takes to see a change.
 async fn look() {
     tokio::time::sleep(Duration::from_secs(5)).await;
@@ -202,6 +207,8 @@ async fn a_bad_file_is_refused_and_told_of_once_and_the_old_value_stays_until_it
     look().await;
     assert_eq!((told(&app, FOLLOWS), count(&app, "not reloaded")), ((0, 1, true), 1));
     assert_eq!(names(&app), ["a"]);
+    let said = refusal(&app, FOLLOWS).unwrap();
+    assert!(said.contains("rules[0].name: must not be empty") && said.contains("(file /"), "{said}");
 
     replace(&file, b"nonsense");
     look().await;
@@ -209,7 +216,7 @@ async fn a_bad_file_is_refused_and_told_of_once_and_the_old_value_stays_until_it
     replace(&file, &content(&["c"]));
     record(&app, "now c").await;
     look().await;
-    assert_eq!(told(&app, FOLLOWS), (1, 2, false));
+    assert_eq!((told(&app, FOLLOWS), refusal(&app, FOLLOWS)), ((1, 2, false), None));
     app.stop().await.expect_clean();
 }
 

@@ -11,10 +11,12 @@
 mod format;
 mod line;
 mod process;
+mod reader;
 mod scrape;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use format::Format;
+pub use format::Format;
 pub(crate) use process::ProcessMetrics;
+pub use reader::Exposition;
 pub(crate) use scrape::{Progress, Scrape};

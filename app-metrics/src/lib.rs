@@ -59,6 +59,7 @@ mod vector;
 pub use config::{DEFAULT_METRICS_HTTP_PORT, DeclaredMetrics, MetricsConfig};
 pub use counter::Counter;
 pub use documented::{METRIC_PLACEHOLDER, MetricDoc, metrics_page};
+pub use exposition::{Exposition, Format};
 pub use facade::{
     counter, counter_metric_ids, counter_metric_ids_per_service, counter_vector, counter_vector_metric_ids,
     counter_vector_metric_ids_per_service, gauge, gauge_metric_ids, gauge_metrics_by_service, gauge_vector,

@@ -1,6 +1,6 @@
 //! The handle of the metrics service: what services register their metrics with.
 
-use crate::exposition::{Format, ProcessMetrics, Scrape};
+use crate::exposition::{Exposition, Format, ProcessMetrics, Scrape};
 use crate::family::Spec;
 use crate::platform::Platform;
 use crate::spec::{Origin, label_text};
@@ -99,6 +99,12 @@ impl Metrics {
         self.scrape(Format::Text).write(&mut text, usize::MAX);
         self.0.last_bytes.store(text.len(), Ordering::Relaxed);
         text
+    }
+
+    /// What a scrape reads, in any format, to be read in pieces: the memory of a slice, however long it is.
+    #[must_use]
+    pub fn exposition(&self, format: Format) -> Exposition {
+        Exposition::new(self.scrape(format))
     }
 
     /// A scrape of all that there is now.

@@ -29,6 +29,8 @@ pub struct ReloadStatus {
     pub refusals: u64,
     /// Whether what is in the file was refused when it was last read: the next start will be refused as well.
     pub refused: bool,
+    /// Why it was; `None` while what is in the file is good. Names the file, and no secret.
+    pub refusal: Option<String>,
     /// Whether there was another value in the file since, which takes effect at the next start: this service takes none while
     /// it runs.
     pub waiting: bool,
@@ -89,6 +91,7 @@ impl InUse {
                 reloads: 0,
                 refusals: 0,
                 refused: false,
+                refusal: None,
                 waiting: false,
                 since: SystemTime::now(),
             },
@@ -118,6 +121,7 @@ impl InUse {
             Ok(Reread::Same) => {}
             Err(_) => status.refusals += 1,
         }
+        status.refusal = result.as_ref().err().map(ToString::to_string);
     }
 
     pub(crate) fn statuses(&self) -> Vec<ReloadStatus> {

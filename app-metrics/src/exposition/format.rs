@@ -4,7 +4,7 @@ use crate::spec::Kind;
 
 /// A text format that Prometheus reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Format {
+pub enum Format {
     /// Prometheus' text format 0.0.4, the default: counters have the names they were given.
     Text,
     /// OpenMetrics 1.0.0: a counter's sample ends in `_total`, quotes in help are escaped, and the end is marked.
