@@ -1,0 +1,255 @@
+//! Whoever runs commands on a state of its own, one after another: ours, the actor crates, and the floor, a bare channel
+//! of boxed closures. The command adds one to a number, the call reads it.
+//!
+//! Each is written as its documentation has it. Queues are bounded but that of `ractor`, which has no other.
+
+use std::{fmt::Debug, future::Future, sync::mpsc as threads, thread};
+
+use actix::{Actor as _, Addr};
+use app_core::{CommandServer, prelude::*};
+use kameo::{Actor, actor::Spawn as _, mailbox};
+use ractor::{ActorProcessingErr, RpcReplyPort};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::rounds::Failure;
+
+/// Who takes commands.
+pub(crate) trait Server: Clone + Send + Sync + 'static {
+    /// Hands a command over; waits for room in the queue, where it is bounded.
+    fn submit(&self) -> impl Future<Output = Result<(), Failure>> + Send;
+    /// Waits for the answer to a command.
+    fn call(&self) -> impl Future<Output = Result<u64, Failure>> + Send;
+}
+
+fn failed(error: impl Debug) -> Failure {
+    format!("{error:?}").into()
+}
+
+pub(crate) const OURS: &str = "app-core";
+pub(crate) const BARE: &str = "bare tokio mpsc";
+pub(crate) const KAMEO: &str = "kameo";
+pub(crate) const ACTIX: &str = "actix";
+/// It takes any number of messages.
+pub(crate) const RACTOR_UNBOUNDED: &str = "ractor, unbounded";
+/// The actor crates whose queues are bounded.
+pub(crate) const BOUNDED: [&str; 2] = [ACTIX, KAMEO];
+
+/// Ours.
+#[derive(Clone)]
+pub(crate) struct Ours(CommandServer<u64>);
+
+impl Ours {
+    pub(crate) fn start(service: &Service, capacity: u16) -> Result<Self, Error> {
+        service.command_server("count", capacity, 0).map(Self)
+    }
+}
+
+impl Server for Ours {
+    async fn submit(&self) -> Result<(), Failure> {
+        Ok(self.0.submit(|count| *count += 1).await?)
+    }
+
+    async fn call(&self) -> Result<u64, Failure> {
+        Ok(self.0.call(|count| *count).await?)
+    }
+}
+
+type Boxed = Box<dyn FnOnce(&mut u64) + Send>;
+
+/// The floor: no panics contained, no names, no death.
+#[derive(Clone)]
+pub(crate) struct Bare(mpsc::Sender<Boxed>);
+
+impl Bare {
+    pub(crate) fn start(capacity: u16) -> Self {
+        let (sender, mut commands) = mpsc::channel::<Boxed>(usize::from(capacity));
+        tokio::spawn(async move {
+            let mut count = 0;
+            while let Some(command) = commands.recv().await {
+                command(&mut count);
+            }
+        });
+        Self(sender)
+    }
+}
+
+impl Server for Bare {
+    async fn submit(&self) -> Result<(), Failure> {
+        self.0.send(Box::new(|count| *count += 1)).await.map_err(failed)
+    }
+
+    async fn call(&self) -> Result<u64, Failure> {
+        let (answer, answered) = oneshot::channel();
+        let command: Boxed = Box::new(move |count| {
+            let _ = answer.send(*count);
+        });
+        self.0.send(command).await.map_err(failed)?;
+        Ok(answered.await?)
+    }
+}
+
+#[derive(Actor)]
+pub(crate) struct KameoCount(u64);
+
+struct Add;
+struct Read;
+
+impl kameo::message::Message<Add> for KameoCount {
+    type Reply = ();
+
+    async fn handle(&mut self, _: Add, _: &mut kameo::message::Context<Self, ()>) {
+        self.0 += 1;
+    }
+}
+
+impl kameo::message::Message<Read> for KameoCount {
+    type Reply = u64;
+
+    async fn handle(&mut self, _: Read, _: &mut kameo::message::Context<Self, u64>) -> u64 {
+        self.0
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct Kameo(pub(crate) kameo::actor::ActorRef<KameoCount>);
+
+impl Kameo {
+    pub(crate) fn start(capacity: u16) -> Self {
+        Self(KameoCount::spawn_with_mailbox(KameoCount(0), mailbox::bounded(usize::from(capacity))))
+    }
+}
+
+impl Server for Kameo {
+    async fn submit(&self) -> Result<(), Failure> {
+        self.0.tell(Add).await.map_err(failed)
+    }
+
+    async fn call(&self) -> Result<u64, Failure> {
+        self.0.ask(Read).await.map_err(failed)
+    }
+}
+
+struct RactorCount;
+
+pub(crate) enum RactorMessage {
+    Add,
+    Read(RpcReplyPort<u64>),
+}
+
+impl ractor::Actor for RactorCount {
+    type Msg = RactorMessage;
+    type State = u64;
+    type Arguments = ();
+
+    async fn pre_start(&self, _: ractor::ActorRef<RactorMessage>, (): ()) -> Result<u64, ActorProcessingErr> {
+        Ok(0)
+    }
+
+    async fn handle(
+        &self,
+        _: ractor::ActorRef<RactorMessage>,
+        message: RactorMessage,
+        count: &mut u64,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            RactorMessage::Add => *count += 1,
+            RactorMessage::Read(answer) => answer.send(*count)?,
+        }
+        Ok(())
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct Ractor(pub(crate) ractor::ActorRef<RactorMessage>);
+
+impl Ractor {
+    pub(crate) async fn start() -> Result<Self, Failure> {
+        let (actor, _) = ractor::Actor::spawn(None, RactorCount, ()).await.map_err(failed)?;
+        Ok(Self(actor))
+    }
+}
+
+impl Server for Ractor {
+    async fn submit(&self) -> Result<(), Failure> {
+        self.0.cast(RactorMessage::Add).map_err(failed)
+    }
+
+    async fn call(&self) -> Result<u64, Failure> {
+        ractor::call!(self.0, RactorMessage::Read).map_err(failed)
+    }
+}
+
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+struct ActixAdd;
+
+#[derive(actix::Message)]
+#[rtype(result = "u64")]
+struct ActixRead;
+
+pub(crate) struct ActixCount {
+    pub(crate) capacity: usize,
+    pub(crate) count: u64,
+}
+
+impl actix::Actor for ActixCount {
+    type Context = actix::Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        context.set_mailbox_capacity(self.capacity);
+    }
+}
+
+impl actix::Handler<ActixAdd> for ActixCount {
+    type Result = ();
+
+    fn handle(&mut self, _: ActixAdd, _: &mut Self::Context) {
+        self.count += 1;
+    }
+}
+
+impl actix::Handler<ActixRead> for ActixCount {
+    type Result = u64;
+
+    fn handle(&mut self, _: ActixRead, _: &mut Self::Context) -> u64 {
+        self.count
+    }
+}
+
+/// Actors of `actix` live in an arbiter, which is a thread of its own.
+#[derive(Clone)]
+pub(crate) struct Actix(pub(crate) Addr<ActixCount>);
+
+impl Actix {
+    /// In the arbiter that this runs in.
+    pub(crate) fn start(capacity: u16) -> Self {
+        Self(ActixCount { capacity: usize::from(capacity), count: 0 }.start())
+    }
+
+    pub(crate) fn in_a_thread(capacity: u16) -> Result<Self, Failure> {
+        let (sender, started) = threads::channel();
+        thread::Builder::new().name("arbiter".into()).spawn(move || {
+            let system = actix::System::new();
+            let actor = system.block_on(async move { Self::start(capacity) });
+            let _ = sender.send(actor);
+            // Until the process ends.
+            let _ = system.run();
+        })?;
+        Ok(started.recv()?)
+    }
+}
+
+impl Server for Actix {
+    /// Does not wait for the answer where there is room; where there is none, waiting for the answer is all there is.
+    async fn submit(&self) -> Result<(), Failure> {
+        match self.0.try_send(ActixAdd) {
+            Ok(()) => Ok(()),
+            Err(actix::dev::SendError::Full(add)) => self.0.send(add).await.map_err(failed),
+            Err(closed) => Err(failed(closed)),
+        }
+    }
+
+    async fn call(&self) -> Result<u64, Failure> {
+        self.0.send(ActixRead).await.map_err(failed)
+    }
+}

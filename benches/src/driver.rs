@@ -1,0 +1,144 @@
+//! The command: runs groups of rows, each in a process of its own with a deadline, and prints or writes the report.
+
+use std::{
+    env,
+    io::{BufRead, BufReader, Write},
+    process::{Child, Command, ExitCode, Stdio},
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    commands,
+    markdown::{self, Section},
+    report::Row,
+    rounds::Failure,
+};
+
+/// The name of the group that this process is to measure.
+const GROUP: &str = "BENCH_GROUP";
+
+/// What is measured together.
+struct Group {
+    name: &'static str,
+    rows: fn(&mut Rows) -> Result<(), Failure>,
+    deadline: Duration,
+}
+
+const fn group(name: &'static str, rows: fn(&mut Rows) -> Result<(), Failure>, seconds: u64) -> Group {
+    Group { name, rows, deadline: Duration::from_secs(seconds) }
+}
+
+const GROUPS: &[Group] = &[group("commands", commands::rows, 60)];
+
+/// Where a group puts its rows as soon as it has them: what was measured before a failure is kept.
+pub(crate) struct Rows(());
+
+impl Rows {
+    /// Says what is measured now, for whoever watches, or finds that it hangs.
+    #[expect(clippy::unused_self, reason = "only who has rows to add has something to begin")]
+    pub(crate) fn begin(&mut self, work: &str) {
+        let _ = writeln!(std::io::stderr(), "measuring: {work}");
+    }
+
+    #[expect(
+        clippy::unused_self,
+        reason = "only a group's process has one, and its output is for the driver"
+    )]
+    pub(crate) fn add(&mut self, row: Row) {
+        if let Ok(line) = serde_json::to_string(&row) {
+            let _ = writeln!(std::io::stdout(), "{line}");
+        }
+    }
+}
+
+/// What `main` does: all groups, or those that are named on the command line.
+#[must_use]
+pub fn main() -> ExitCode {
+    let outcome = match env::var(GROUP) {
+        Ok(name) => find(&name).and_then(|group| (group.rows)(&mut Rows(()))),
+        Err(_) => compare(&env::args().skip(1).collect::<Vec<_>>()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let _ = writeln!(std::io::stderr(), "{failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn find(name: &str) -> Result<&'static Group, Failure> {
+    GROUPS.iter().find(|group| group.name == name).ok_or_else(|| {
+        let names: Vec<_> = GROUPS.iter().map(|group| group.name).collect();
+        format!("no group {name:?}; there are {}", names.join(", ")).into()
+    })
+}
+
+fn compare(names: &[String]) -> Result<(), Failure> {
+    let chosen = match names {
+        [] => GROUPS.iter().collect(),
+        names => names.iter().map(|name| find(name)).collect::<Result<Vec<_>, _>>()?,
+    };
+    let sections = chosen.iter().map(|group| measured(group)).collect::<Result<Vec<_>, _>>()?;
+    let mut out = std::io::stdout();
+    Ok(out.write_all(markdown::sections(&sections).as_bytes())?)
+}
+
+/// The rows of a group, as far as it came before its deadline.
+fn measured(group: &Group) -> Result<Section, Failure> {
+    let mut process = Command::new(env::current_exe()?)
+        .env(GROUP, group.name)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let lines = lines(&mut process)?;
+    let mut section = Section { name: group.name.to_owned(), rows: Vec::new(), failed: None };
+    let mut doing = "its start".to_owned();
+    let end = Instant::now() + group.deadline;
+    let late = loop {
+        match lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            Ok(line) => match serde_json::from_str(&line) {
+                Ok(row) => section.rows.push(row),
+                Err(_) => {
+                    let _ = writeln!(std::io::stderr(), "{}: {line}", group.name);
+                    doing = line;
+                }
+            },
+            Err(RecvTimeoutError::Disconnected) => break false,
+            Err(RecvTimeoutError::Timeout) => break true,
+        }
+    };
+    if late {
+        process.kill()?;
+    }
+    let status = process.wait()?;
+    if late {
+        section.failed = Some(format!("not done after {} s; it was at: {doing}", group.deadline.as_secs()));
+    } else if !status.success() {
+        section.failed = Some(format!("ended with {status}; the last it said: {doing}"));
+    }
+    Ok(section)
+}
+
+/// What the process says on either output, to its end.
+fn lines(process: &mut Child) -> Result<mpsc::Receiver<String>, Failure> {
+    let (sender, lines) = mpsc::channel();
+    let out: [Option<Box<dyn std::io::Read + Send>>; 2] = [
+        process.stdout.take().map(|out| Box::new(out) as _),
+        process.stderr.take().map(|err| Box::new(err) as _),
+    ];
+    for output in out.into_iter().flatten() {
+        let sender = sender.clone();
+        thread::Builder::new().spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    break;
+                }
+            }
+        })?;
+    }
+    Ok(lines)
+}

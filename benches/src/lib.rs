@@ -1,0 +1,11 @@
+//! Comparisons of the platform with its peers: `cargo run --release -p benches`; see the README beside this.
+//!
+//! The library has what the programs share. Everything is measured in rounds, everybody in turn.
+
+mod commands;
+mod driver;
+mod markdown;
+mod report;
+mod rounds;
+
+pub use driver::main;

@@ -1,0 +1,147 @@
+//! Rows: what was measured of whom in one run, and the targets that it is held against.
+
+use serde::{Deserialize, Serialize};
+
+/// A piece of work, and what it cost everybody who does it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Row {
+    pub(crate) work: String,
+    pub(crate) unit: String,
+    pub(crate) better: Better,
+    /// The first is ours.
+    pub(crate) figures: Vec<Figure>,
+    pub(crate) targets: Vec<Target>,
+}
+
+/// Which of two figures is the better one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Better {
+    /// Costs.
+    Lower,
+    /// Throughput.
+    Higher,
+}
+
+/// What was measured of one.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Figure {
+    pub(crate) who: String,
+    /// By round, all in the same order; `None` for a round that does not count.
+    pub(crate) rounds: Vec<Option<f64>>,
+    /// Why there are no more rounds.
+    pub(crate) failed: Option<String>,
+}
+
+/// How good ours has to be: at most (where lower is better) or at least so much.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Target {
+    pub(crate) bound: f64,
+    pub(crate) of: Of,
+}
+
+/// What the bound of a target is measured in.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum Of {
+    /// The unit of the row.
+    Unit,
+    /// The figure of the best of these, in the same round.
+    BestOf(Vec<String>),
+}
+
+/// The middle half of some figures.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Spread {
+    pub(crate) low: f64,
+    pub(crate) median: f64,
+    pub(crate) high: f64,
+}
+
+/// What became of a target.
+pub(crate) struct Verdict {
+    /// Whom ours was compared with; `None` for a target in the unit of the row.
+    pub(crate) peer: Option<usize>,
+    pub(crate) met: bool,
+}
+
+impl Row {
+    pub(crate) fn new(work: impl Into<String>, unit: &str, figures: Vec<Figure>) -> Self {
+        Self { work: work.into(), unit: unit.to_owned(), better: Better::Lower, figures, targets: Vec::new() }
+    }
+
+    /// More is better, as of calls a second.
+    #[must_use]
+    pub(crate) fn higher_is_better(mut self) -> Self {
+        self.better = Better::Higher;
+        self
+    }
+
+    /// Adds a bound in the unit of the row.
+    #[must_use]
+    pub(crate) fn target(mut self, bound: f64) -> Self {
+        self.targets.push(Target { bound, of: Of::Unit });
+        self
+    }
+
+    /// Adds a bound in what the best of these peers has.
+    #[must_use]
+    pub(crate) fn target_of(mut self, bound: f64, peers: &[&str]) -> Self {
+        let peers = peers.iter().map(|peer| (*peer).to_owned()).collect();
+        self.targets.push(Target { bound, of: Of::BestOf(peers) });
+        self
+    }
+
+    /// Ours in the figure of this one: the median of the ratios of the rounds, since a machine that is slow for a while
+    /// is slow for both.
+    pub(crate) fn ratio(&self, peer: usize) -> Option<Spread> {
+        let ours = &self.figures.first()?.rounds;
+        let theirs = &self.figures.get(peer)?.rounds;
+        Spread::of(ours.iter().zip(theirs).filter_map(|(ours, theirs)| Some((*ours)? / (*theirs)?)).collect())
+    }
+
+    /// `None` when there is nothing to judge by.
+    pub(crate) fn verdict(&self, target: &Target) -> Option<Verdict> {
+        let (peer, value) = match &target.of {
+            Of::Unit => (None, self.figures.first()?.spread()?.median),
+            Of::BestOf(peers) => {
+                let peer = self.best(peers)?;
+                (Some(peer), self.ratio(peer)?.median)
+            }
+        };
+        let met = match self.better {
+            Better::Lower => value <= target.bound,
+            Better::Higher => value >= target.bound,
+        };
+        Some(Verdict { peer, met })
+    }
+
+    fn best(&self, among: &[String]) -> Option<usize> {
+        let medians = self.figures.iter().enumerate().skip(1).filter_map(|(at, figure)| {
+            let median = figure.spread()?.median;
+            among.contains(&figure.who).then_some((at, median))
+        });
+        let by_median = |a: &(usize, f64), b: &(usize, f64)| a.1.total_cmp(&b.1);
+        let best = match self.better {
+            Better::Lower => medians.min_by(by_median),
+            Better::Higher => medians.max_by(by_median),
+        };
+        best.map(|(at, _)| at)
+    }
+}
+
+impl Figure {
+    pub(crate) fn new(who: &str) -> Self {
+        Self { who: who.to_owned(), rounds: Vec::new(), failed: None }
+    }
+
+    pub(crate) fn spread(&self) -> Option<Spread> {
+        Spread::of(self.rounds.iter().copied().flatten().collect())
+    }
+}
+
+impl Spread {
+    fn of(mut figures: Vec<f64>) -> Option<Self> {
+        figures.sort_by(f64::total_cmp);
+        let at = |quarter: usize| figures.get(figures.len().saturating_sub(1) * quarter / 4).copied();
+        Some(Self { low: at(1)?, median: at(2)?, high: at(3)? })
+    }
+}
