@@ -1,16 +1,16 @@
 //! A peer that we did not write: `openssl s_client`.
 
-use std::io::Write;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use app_rpc::Refusal;
 
-use crate::pki::{AUTHORITY, Issued, Leaf};
-use crate::stand::{Stand, eventually};
+use crate::pki::{AUTHORITY, Authority, Issued, Leaf};
+use crate::stand::{NAME, Spec, Stand, eventually};
 
 /// Whether the program is there. Where `REQUIRE_TOOLS=1` asks for it, it has to be.
-fn is_there() -> bool {
+pub(crate) fn is_there() -> bool {
     let found = Command::new("openssl").arg("version").output().is_ok();
     assert!(
         found || std::env::var("REQUIRE_TOOLS").as_deref() != Ok("1"),
@@ -34,20 +34,25 @@ pub(crate) fn rsa_key() -> Option<String> {
     Some(String::from_utf8(made.stdout).unwrap())
 }
 
-/// Connects, says nothing, and closes.
-fn s_client(to: SocketAddr, shown: Option<&Issued>, more: &[&str]) -> Output {
+/// A folder with what openssl reads from files.
+fn folder(shown: Option<&Issued>) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
-    let mut command = Command::new("openssl");
-    command.args(["s_client", "-connect", &to.to_string(), "-servername", "x"]).args(more);
+    std::fs::write(dir.path().join("ca.pem"), AUTHORITY.pem()).unwrap();
     if let Some(issued) = shown {
-        for (option, name, content) in [("-cert", "cert.pem", &issued.cert), ("-key", "key.pem", &issued.key)]
-        {
-            let path = dir.path().join(name);
-            std::fs::File::create(&path).unwrap().write_all(content.as_bytes()).unwrap();
-            command.arg(option).arg(path);
-        }
+        std::fs::write(dir.path().join("key.pem"), &issued.key).unwrap();
+        std::fs::write(dir.path().join("cert.pem"), &issued.cert).unwrap();
     }
-    command.stdin(Stdio::null()).output().unwrap()
+    dir
+}
+
+/// Connects with what is in the folder, says nothing, and closes. With TLS 1.3 it reads until the server has said what it thinks.
+async fn s_client(to: SocketAddr, dir: &Path, more: &[&str]) -> Output {
+    let mut command = tokio::process::Command::new("openssl");
+    command.current_dir(dir).args(["s_client", "-connect", &to.to_string(), "-servername", "x"]).args(more);
+    if dir.join("cert.pem").exists() {
+        command.args(["-cert", "cert.pem", "-key", "key.pem", "-cert_chain", "cert.pem"]);
+    }
+    command.stdin(Stdio::null()).output().await.unwrap()
 }
 
 #[tokio::test]
@@ -56,47 +61,115 @@ async fn openssl_agrees_on_tls_1_3_and_1_2_and_on_nothing_older() {
         return;
     }
     let stand = Stand::new().await;
-    let to = stand.address();
-    let good = AUTHORITY.issue(Leaf::client("openssl.test"));
-    let run = |more: &'static [&'static str]| {
-        let good = good.clone();
-        tokio::task::spawn_blocking(move || s_client(to, Some(&good), more))
-    };
+    let dir = folder(Some(&AUTHORITY.issue(Leaf::client("openssl.test"))));
     for (version, protocol) in [("-tls1_3", "TLSv1.3"), ("-tls1_2", "TLSv1.2")] {
-        let output = run(if version == "-tls1_3" { &["-tls1_3"] } else { &["-tls1_2"] }).await.unwrap();
+        let name = NAME.to_string();
+        let good = [version, "-CAfile", "ca.pem", "-verify_return_error", "-verify_hostname", &name];
+        let output = s_client(stand.address(), dir.path(), &good).await;
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(said.contains(&format!("New, {protocol}")), "{said}");
-        assert!(said.contains("Reused") || !said.contains("Session-ID: 0"), "{said}");
+        assert!(output.status.success() && said.contains(&format!("New, {protocol}")), "{said}");
     }
     eventually("both let in", || stand.counts().established == 2).await;
     // Old versions, with whatever ciphers openssl still has.
-    for version in
-        [&["-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0"][..], &["-tls1", "-cipher", "DEFAULT@SECLEVEL=0"]]
-    {
-        let before = stand.counts().refused(Refusal::Incompatible);
-        let output = run(version).await.unwrap();
+    for (count, version) in (1..).zip(["-tls1_1", "-tls1"]) {
+        let old = [version, "-cipher", "DEFAULT@SECLEVEL=0"];
+        let output = s_client(stand.address(), dir.path(), &old).await;
         assert!(!output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
-        eventually("refused", || stand.counts().refused(Refusal::Incompatible) == before + 1).await;
+        eventually("refused", || stand.counts().refused(Refusal::Incompatible) == count).await;
     }
     assert_eq!(stand.counts().established, 2);
     stand.app.stop().await.expect_clean();
 }
 
+/// A client of openssl is refused with TLS 1.3 and 1.2, told why, and counted and logged with its address and serial number.
+async fn assert_refused(stand: &Stand, shown: Option<&Issued>, why: Refusal, alert: &str) {
+    let dir = folder(shown);
+    for version in ["-tls1_3", "-tls1_2"] {
+        let before = stand.counts().refused(why);
+        let output = s_client(stand.address(), dir.path(), &[version, "-ign_eof"]).await;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains(alert), "{why}, {version}: {said}");
+        eventually(why.label(), || stand.counts().refused(why) == before + 1).await;
+    }
+    let log = stand.app.captured().text();
+    let record = log.lines().rfind(|line| line.contains("RPC connection refused")).unwrap();
+    let serial = if shown.is_some() { "1a2b" } else { "" };
+    for part in
+        [&format!("\"reason\":\"{why}\""), "\"peer\":\"127.0.0.1:", &format!("\"serial\":\"{serial}\"")]
+    {
+        assert!(record.contains(part), "{part}: {record}");
+    }
+}
+
 #[tokio::test]
-async fn openssl_without_a_certificate_is_told_that_one_is_required() {
+async fn openssl_is_refused_for_each_reason_and_told_it() {
+    if !is_there() {
+        return;
+    }
+    let server = AUTHORITY.issue(Leaf::server(&NAME.to_string()));
+    let with_list = async |crl: &str| {
+        Stand::of(Spec { server: &server, ca: &AUTHORITY.pem(), crl, change: &|_| {} }).await
+    };
+    let stand = Stand::new().await;
+    let leaf = || Leaf::client("openssl.test").serial(0x1a2b);
+    let refused = async |issued: &Issued, why, alert| assert_refused(&stand, Some(issued), why, alert).await;
+    assert_refused(&stand, None, Refusal::NoCertificate, "alert").await;
+    refused(&Authority::new("another").issue(leaf()), Refusal::UnknownAuthority, "unknown ca").await;
+    refused(&leaf().self_signed(), Refusal::UnknownAuthority, "unknown ca").await;
+    refused(&AUTHORITY.issue(leaf().years(2001, 2002)), Refusal::Expired, "certificate expired").await;
+    let early = AUTHORITY.issue(leaf().years(2200, 2201));
+    refused(&early, Refusal::NotYetValid, "certificate expired").await;
+    let of_server = AUTHORITY.issue(Leaf::server("openssl.test").serial(0x1a2b));
+    refused(&of_server, Refusal::WrongPurpose, "unsupported certificate").await;
+    let mut between = vec![AUTHORITY.intermediate("1")];
+    for depth in 2..=7 {
+        let next = between.last().unwrap().intermediate(&depth.to_string());
+        between.push(next);
+    }
+    let chain: Vec<_> = between.iter().rev().collect();
+    refused(&chain[0].issue_with(leaf(), &chain), Refusal::ChainTooLong, "alert").await;
+    assert_eq!(stand.counts().established, 0);
+    stand.app.stop().await.expect_clean();
+
+    let good = AUTHORITY.issue(leaf());
+    let stand = with_list(&AUTHORITY.crl(&[0x1a2b], 2100)).await;
+    assert_refused(&stand, Some(&good), Refusal::Revoked, "certificate revoked").await;
+    stand.app.stop().await.expect_clean();
+    let stand = with_list(&AUTHORITY.crl(&[0x1a2b], 2021)).await;
+    assert_refused(&stand, Some(&good), Refusal::RevocationListExpired, "alert").await;
+    stand.app.stop().await.expect_clean();
+}
+
+#[tokio::test]
+async fn openssl_has_nothing_to_resume_when_its_certificate_was_revoked() {
     if !is_there() {
         return;
     }
     let stand = Stand::new().await;
-    let to = stand.address();
-    let output =
-        tokio::task::spawn_blocking(move || s_client(to, None, &["-tls1_3", "-ign_eof"])).await.unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(said.contains("certificate required"), "{said}");
-    assert!(
-        String::from_utf8_lossy(&output.stdout).contains("No client certificate CA names sent")
-            || !said.is_empty()
-    );
-    eventually("refused", || stand.counts().refused(Refusal::NoCertificate) == 1).await;
+    let dir = folder(Some(&AUTHORITY.issue(Leaf::client("openssl.test").serial(0x1a2b))));
+    let versions = ["-tls1_3", "-tls1_2"];
+    let said = |output: &Output| String::from_utf8_lossy(&output.stdout).into_owned();
+    for version in versions {
+        // The session that it had before, as it is, at once and five times more.
+        let first = s_client(stand.address(), dir.path(), &[version, "-sess_out", version]).await;
+        assert!(first.status.success() && !said(&first).contains("Reused"), "{}", said(&first));
+        let again = s_client(stand.address(), dir.path(), &[version, "-reconnect"]).await;
+        assert!(!said(&again).contains("Reused"), "{}", said(&again));
+    }
+    let server = AUTHORITY.issue(Leaf::server(&NAME.to_string()));
+    let crl = AUTHORITY.crl(&[0x1a2b], 2100);
+    Spec { server: &server, ca: &AUTHORITY.pem(), crl: &crl, change: &|_| {} }.put(stand.app.config_dir());
+    stand.app.reload();
+    eventually("reloaded", || stand.app.captured().text().contains("goes on with its new config")).await;
+    for (count, version) in (1..).zip(versions) {
+        let mut resume = vec![version, "-ign_eof"];
+        // Without a ticket openssl may have nothing to write.
+        if dir.path().join(version).exists() {
+            resume.extend(["-sess_in", version]);
+        }
+        let output = s_client(stand.address(), dir.path(), &resume).await;
+        assert!(String::from_utf8_lossy(&output.stderr).contains("certificate revoked"), "{version}");
+        eventually("refused", || stand.counts().refused(Refusal::Revoked) == count).await;
+    }
     stand.app.stop().await.expect_clean();
 }

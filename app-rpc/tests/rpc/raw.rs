@@ -19,8 +19,17 @@ pub(crate) fn tls(
     shown: Option<&Issued>,
     versions: &[&'static SupportedProtocolVersion],
 ) -> Arc<ClientConfig> {
+    tls_trusting(&AUTHORITY.pem(), shown, versions)
+}
+
+/// The same, with servers of this authority.
+pub(crate) fn tls_trusting(
+    trusted: &str,
+    shown: Option<&Issued>,
+    versions: &[&'static SupportedProtocolVersion],
+) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(AUTHORITY.pem().as_bytes()).unwrap()).unwrap();
+    roots.add(CertificateDer::from_pem_slice(trusted.as_bytes()).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(versions).unwrap();
     let builder = builder.with_root_certificates(roots);
