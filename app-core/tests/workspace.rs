@@ -66,7 +66,7 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("tracing-core", &["app-core"], "the bridge from dependencies' logs"),
     ("backtrace", &["app-core", "app-errors"], "stacks of threads and of errors"),
     ("getrandom", &["app-ids", "app-errors"], "random ids"),
-    ("flate2", &["app-config", "app-metrics"], "the codec of configs, with its caps; scrapes"),
+    ("flate2", &["app-config", "app-metrics", "app-rpc"], "the codec of configs, with its caps; scrapes; stack dumps"),
     ("age", &["app-config"], "sealed configs"),
     ("zeroize", &["app-config", "app-rpc"], "what was in sealed configs, and private keys"),
     (

@@ -15,7 +15,7 @@ mod services;
 mod tests;
 mod vectors;
 
-pub use build_info::BUILD_INFO;
+pub use build_info::{BUILD_INFO, RUSTC_VERSION};
 pub use commands::{
     COMMAND_QUEUE_CAPACITY, COMMAND_QUEUE_DEPTH, COMMAND_RUN, COMMAND_WAIT, COMMANDS_PANICKED,
     COMMANDS_REFUSED, COMMANDS_RUN,

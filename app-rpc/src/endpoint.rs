@@ -1,5 +1,7 @@
 //! An endpoint: an RPC server as a service.
 
+mod linked;
+
 use std::any::Any;
 use std::io;
 use std::net::SocketAddr;
@@ -11,6 +13,7 @@ use app_core::{Start, StartContext, StartFuture};
 use app_metrics::Metrics;
 use parking_lot::RwLock;
 
+pub use self::linked::{EndpointStatus, LinkedEndpoint};
 use crate::errors::{RPC_BIND_FAILED, RPC_CONFIG_UNUSABLE};
 use crate::server::{BindError, BoundServer, Counts, Meters, ServerControl, ServerError};
 use crate::{Bootstrap, EndpointConfig, RpcName, RpcServerConfig, ServerCounts};
@@ -70,8 +73,14 @@ impl<const SERVICE: u64, Args, F: Start<Args>> Start<Args> for EndpointStart<SER
 /// What an endpoint exposes: where it listens, and what it counted.
 #[derive(Clone)]
 pub struct Endpoint<const SERVICE: u64> {
-    address: Arc<RwLock<Option<SocketAddr>>>,
+    listening: Arc<RwLock<Option<Listening>>>,
     counts: Arc<Counts>,
+}
+
+/// A server that listens.
+struct Listening {
+    address: SocketAddr,
+    control: ServerControl,
 }
 
 impl<const SERVICE: u64> Exposed for Endpoint<SERVICE> {
@@ -82,7 +91,13 @@ impl<const SERVICE: u64> Endpoint<SERVICE> {
     /// Where it listens, with the port that it got; `None` without a config.
     #[must_use]
     pub fn address(&self) -> Option<SocketAddr> {
-        *self.address.read()
+        self.listening.read().as_ref().map(|listening| listening.address)
+    }
+
+    /// How many connections may be open; `None` while it does not listen.
+    #[must_use]
+    pub fn max_connections(&self) -> Option<usize> {
+        self.listening.read().as_ref().map(|listening| listening.control.max_connections())
     }
 
     /// What it counted until now.
@@ -98,7 +113,7 @@ impl<const SERVICE: u64> Endpoint<SERVICE> {
         bootstrap: &Bootstrap,
     ) -> Result<Self, Error> {
         let counts = Arc::new(Counts::new(Meters::register(metrics, ServiceId::new(SERVICE))?));
-        let endpoint = Self { address: Arc::default(), counts };
+        let endpoint = Self { listening: Arc::default(), counts };
         let first = config.current().0.clone();
         if let Some(first) = first {
             let bound = endpoint.bind(service, first, bootstrap)?;
@@ -141,7 +156,8 @@ impl<const SERVICE: u64> Endpoint<SERVICE> {
         let bound =
             BoundServer::bind(config, bootstrap.clone(), Arc::clone(&self.counts), &name, service.log());
         let bound = bound.map_err(|failed| unusable(service.id(), failed))?;
-        *self.address.write() = Some(bound.address());
+        let listening = Listening { address: bound.address(), control: bound.control() };
+        *self.listening.write() = Some(listening);
         info!(service.log(), "RPC endpoint listens"; "addr" => %bound.address());
         Ok(bound)
     }
@@ -167,7 +183,7 @@ impl<const SERVICE: u64> Endpoint<SERVICE> {
             () = serving => {}
             () = following => {}
         }
-        *self.address.write() = None;
+        *self.listening.write() = None;
         info!(service.log(), "RPC endpoint stopped");
     }
 }
@@ -230,7 +246,8 @@ fn unusable(service: ServiceId, failed: ServerError) -> Error {
 ///
 /// `bootstrap` is an `async fn(P1, .. Pn) -> Result<Bootstrap, Error>` of the same parameters as a start function's. The plain
 /// equivalent is an [`EndpointStart`](crate::EndpointStart) in a [`ServiceDescriptor`](app_core::ServiceDescriptor), and
-/// [`config!`](macro@app_config::config) for [`EndpointConfig`](crate::EndpointConfig).
+/// [`config!`](macro@app_config::config) for [`EndpointConfig`](crate::EndpointConfig); and, to be on the list of endpoints, a
+/// [`LinkedEndpoint`](crate::LinkedEndpoint).
 ///
 /// ```
 /// use app_core::prelude::*;
@@ -277,6 +294,7 @@ macro_rules! rpc_endpoint {
                 $name,
             )
         }
+        $crate::__private::inventory::submit! { $crate::LinkedEndpoint::of::<{ $id.as_u64() }>() }
         $crate::__private::app_config::config! { $crate::EndpointConfig<{ $id.as_u64() }>, $doc }
     };
 }

@@ -87,7 +87,7 @@ mod tls;
 pub use self::client::{CallError, CallFailure, InstanceState, InstanceStatus, RpcClient};
 pub use self::config::{ClientConfig, EndpointConfig, RpcClientConfig, RpcServerConfig};
 pub use self::connection::End;
-pub use self::endpoint::{Endpoint, EndpointStart};
+pub use self::endpoint::{Endpoint, EndpointStart, EndpointStatus, LinkedEndpoint};
 pub use self::grants::{Grants, Role};
 pub use self::limits::Limits;
 pub use self::name::RpcName;

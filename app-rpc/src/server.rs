@@ -108,6 +108,11 @@ pub(crate) enum ServerError {
 pub(crate) struct ServerControl(Arc<Shared>);
 
 impl ServerControl {
+    /// How many connections may be open.
+    pub(crate) fn max_connections(&self) -> usize {
+        self.0.live().config.max_connections
+    }
+
     /// New connections are under this config. Those that are open live on until they are too old, unless their client's certificate
     /// was revoked; the grants are those of this config for them too.
     pub(crate) fn reconfigure(&self, config: RpcServerConfig) -> Result<(), rustls::Error> {

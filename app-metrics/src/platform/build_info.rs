@@ -31,10 +31,13 @@ const BUILD: MetricDoc = MetricDoc::gauge_vector(
 
 crate::document! { BUILD }
 
+/// The version of the compiler that built this program, such as `1.95.0`.
+pub const RUSTC_VERSION: &str = env!("BUILD_RUSTC");
+
 /// Shows it, once and for all.
 pub(super) fn register(declare: &Declare<'_>) -> Result<(), Error> {
     let version = env!("CARGO_PKG_VERSION");
-    let (rustc, target, profile) = (env!("BUILD_RUSTC"), env!("BUILD_TARGET"), env!("BUILD_PROFILE"));
+    let (rustc, target, profile) = (RUSTC_VERSION, env!("BUILD_TARGET"), env!("BUILD_PROFILE"));
     declare.gauges(&BUILD)?.with([version, rustc, target, profile])?.set(1.0);
     Ok(())
 }
