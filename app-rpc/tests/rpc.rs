@@ -14,6 +14,8 @@ mod config;
 mod declared;
 #[path = "rpc/faults.rs"]
 mod faults;
+#[path = "rpc/issued.rs"]
+mod issued;
 #[path = "rpc/openssl.rs"]
 mod openssl;
 #[path = "rpc/pki.rs"]

@@ -107,3 +107,6 @@ impl Directory {
         index.write(&self.path.join(INDEX))
     }
 }
+
+#[cfg(test)]
+mod tests;

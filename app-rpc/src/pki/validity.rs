@@ -8,7 +8,7 @@ use super::PkiError;
 const LAST_SECOND: u64 = 253_402_300_799;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// From when until when something is valid, in whole seconds.
+/// From when until when something is valid. Certificates leave parts of seconds out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Validity {
     /// The first moment.

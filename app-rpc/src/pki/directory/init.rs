@@ -25,6 +25,7 @@ impl Directory {
     }
 
     /// Makes an authority under that of another folder, whose key is needed for nothing else afterwards than for new revocation lists.
+    /// It is valid no longer than that one.
     ///
     /// # Errors
     /// As [`init`](Self::init); the authority above may have none under it.
@@ -36,7 +37,9 @@ impl Directory {
     ) -> Result<Self, DirectoryError> {
         let _lock = above.lock()?;
         let new = New::beside(path)?;
-        let authority = above.authority()?.intermediate(options)?;
+        let parent = above.authority()?;
+        let validity = options.validity.until_at_most(parent.info().validity.not_after);
+        let authority = parent.intermediate(&AuthorityOptions { validity, ..options.clone() })?;
         let root = files::read(&above.root(), Secrecy::Public)?;
         let folder = above.path.canonicalize();
         let folder = folder.map_err(|error| DirectoryError::Io(above.path.clone(), error))?;
