@@ -1,0 +1,13 @@
+//! The commands that operate a running app, a file each.
+
+mod context;
+mod events;
+pub(crate) mod health;
+mod kill;
+mod level;
+pub(crate) mod metrics;
+mod reload;
+mod restart;
+mod services;
+mod stacks;
+mod status;

@@ -1,0 +1,180 @@
+//! `appctl events`: what happens in an app, as it happens.
+
+mod interrupt;
+mod printer;
+mod stream;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use app_core::Subcommand;
+use app_core::clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+
+use self::printer::{Note, Printer};
+use self::stream::{Batch, End, read};
+use crate::connect::{Effect, Session};
+use crate::failure::{Failure, Outcome, Status};
+use crate::operate::{self, Operation};
+use crate::target::positive_time;
+
+/// The pauses between attempts to connect again.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// For ever, as far as clocks are concerned.
+const FOR_EVER: Duration = Duration::from_secs(86_400 * 365);
+
+const HELP: &str = "\
+Without --follow it tells what happens within --for. With it, it goes on until Ctrl-C (exit status 0), or until the app
+stops (exit status 0); when the connection is lost it connects again, and says so.
+
+Examples:
+  appctl events --follow
+  appctl events --follow --json | jq -r 'select(.type == \"event\") | .message'
+  appctl events --for 1m --count 10";
+
+app_core::subcommand! { Subcommand::new(command, run) }
+
+fn command() -> Command {
+    let follow = Arg::new("follow").long("follow").short('f').action(ArgAction::SetTrue);
+    let time = Arg::new("for").long("for").value_name("TIME").value_parser(positive_time);
+    let count = Arg::new("count").long("count").short('n').value_name("N").value_parser(value_parser!(u64).range(1..));
+    let again = Arg::new("reconnect").long("reconnect").value_name("TIME").value_parser(positive_time);
+    operate::command("events", "Shows what happens in a running app: its services, its health checks", HELP)
+        .arg(follow.help("Goes on until it is interrupted, or the app stops"))
+        .arg(time.default_value("10s").conflicts_with("follow").help("How long to watch"))
+        .arg(count.help("Ends after so many events"))
+        .arg(again.default_value("1m").help("How long to try to connect again, with --follow"))
+}
+
+fn run(matches: &ArgMatches) -> ExitCode {
+    operate::run(matches, async |operation| {
+        let mut interrupted = interrupt::interrupted()?;
+        let until = if matches.get_flag("follow") {
+            FOR_EVER
+        } else {
+            matches.get_one::<Duration>("for").copied().unwrap_or(FOR_EVER)
+        };
+        let count = matches.get_one::<u64>("count").copied().unwrap_or(u64::MAX);
+        let mut printer = Printer::new(operation.output, count);
+        tokio::select! {
+            biased;
+            // Both end what is asked for, and neither is a failure.
+            _ = interrupted.recv() => Ok(ExitCode::SUCCESS),
+            outcome = watch(operation, &mut printer, until) => outcome,
+        }
+    })
+}
+
+/// Why the watching of one connection ended.
+enum Ended {
+    /// All that was asked for was printed, or nobody reads it any more.
+    Done,
+    /// The app stops.
+    Stopped,
+    /// The connection was lost.
+    Lost(Failure),
+}
+
+async fn watch(operation: &Operation<'_>, printer: &mut Printer, time: Duration) -> Outcome {
+    let follow = operation.matches.get_flag("follow");
+    let mut session = operation.connect().await?;
+    let until = Instant::now() + time;
+    let mut instance = None;
+    loop {
+        let ended = watch_one(&session, printer, until, &mut instance).await;
+        session.close().await;
+        match ended? {
+            Ended::Done => return Ok(ExitCode::SUCCESS),
+            Ended::Stopped => {
+                printer.note(Note::Stopped)?;
+                return Ok(ExitCode::SUCCESS);
+            }
+            Ended::Lost(failure) if !follow => return Err(failure),
+            Ended::Lost(failure) => {
+                printer.note(Note::Disconnected { reason: failure.message })?;
+                session = reconnect(operation).await?;
+            }
+        }
+    }
+}
+
+async fn watch_one(
+    session: &Session,
+    printer: &mut Printer,
+    until: Instant,
+    instance: &mut Option<String>,
+) -> Result<Ended, Failure> {
+    let (batches, mut arriving) = mpsc::channel(4);
+    let end = Instant::now() + FOR_EVER;
+    let reading = session.call_by(end, Effect::Looks, move |app| read(app, batches.clone()));
+    tokio::pin!(reading);
+    let ended = loop {
+        tokio::select! {
+            biased;
+            () = sleep_until(until) => return Ok(Ended::Done),
+            Some(batch) = arriving.recv() => {
+                if take(batch, session, printer, instance)? {
+                    return Ok(Ended::Done);
+                }
+            }
+            ended = &mut reading => break ended,
+        }
+    };
+    while let Ok(batch) = arriving.try_recv() {
+        if take(batch, session, printer, instance)? {
+            return Ok(Ended::Done);
+        }
+    }
+    match ended {
+        Ok(End::Stopped) => Ok(Ended::Stopped),
+        Ok(End::Silent) => {
+            let message = format!("{}: no answer", session.address);
+            Ok(Ended::Lost(Failure::new(Status::NotReached, message)))
+        }
+        Err(failure) if failure.status == Status::NotReached => Ok(Ended::Lost(failure)),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Prints what came. Whether that is all.
+fn take(
+    batch: Batch,
+    session: &Session,
+    printer: &mut Printer,
+    instance: &mut Option<String>,
+) -> Result<bool, Failure> {
+    match batch {
+        Batch::Connected(identity) => {
+            let address = session.address.to_string();
+            match instance.replace(identity.instance.clone()) {
+                None => printer.note(Note::Connected { address, instance: identity.instance }),
+                Some(before) => {
+                    let same = before == identity.instance;
+                    printer.note(Note::Reconnected { address, instance: identity.instance, same })
+                }
+            }
+        }
+        Batch::Events { events, missed } => printer.events(events, missed),
+    }
+}
+
+/// Connects again, with longer and longer pauses.
+async fn reconnect(operation: &Operation<'_>) -> Result<Session, Failure> {
+    let limit = operation.matches.get_one::<Duration>("reconnect").copied().unwrap_or(FOR_EVER);
+    let deadline = Instant::now() + limit;
+    let mut pause = FIRST_PAUSE;
+    loop {
+        sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+        let failure = match timeout_at(deadline, operation.connect()).await {
+            Ok(Ok(session)) => return Ok(session),
+            Ok(Err(failure)) => failure,
+            Err(_) => Failure::new(Status::NotReached, "no connection in time"),
+        };
+        if Instant::now() + pause >= deadline {
+            return Err(failure);
+        }
+    }
+}

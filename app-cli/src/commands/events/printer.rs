@@ -1,0 +1,100 @@
+//! Events as lines: of text, or of JSON.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use crate::answers::Event;
+use crate::failure::Failure;
+use crate::output::{Output, json_line, one_line};
+
+/// The most characters of a message.
+const MOST: usize = 1000;
+
+/// What is said of the connection.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(super) enum Note {
+    Connected { address: String, instance: String },
+    Reconnected { address: String, instance: String, same: bool },
+    Disconnected { reason: String },
+    Stopped,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Line<'a> {
+    Event(&'a Event),
+    Missed { count: u64 },
+}
+
+/// Prints events, up to a number of them.
+pub(super) struct Printer {
+    output: Output,
+    left: u64,
+}
+
+impl Printer {
+    pub(super) fn new(output: Output, most: u64) -> Self {
+        Self { output, left: most }
+    }
+
+    /// Prints them. Whether that is all: of the number that was asked for, or because nobody reads any more.
+    pub(super) fn events(&mut self, events: Vec<Event>, missed: u64) -> Result<bool, Failure> {
+        let mut lines = String::new();
+        if missed > 0 {
+            lines += &if self.output.json {
+                json_line(&Line::Missed { count: missed })
+            } else {
+                format!("-- missed {missed} events: they came faster than they were read")
+            };
+            lines.push('\n');
+        }
+        let most = usize::try_from(self.left).unwrap_or(usize::MAX);
+        for event in events.iter().take(most) {
+            lines += &if self.output.json { json_line(&Line::Event(event)) } else { shown(event) };
+            lines.push('\n');
+            self.left -= 1;
+        }
+        Ok(print(&lines)? || self.left == 0)
+    }
+
+    /// Says something of the connection: to programs among the events, to people beside them.
+    pub(super) fn note(&mut self, note: Note) -> Result<bool, Failure> {
+        if self.output.json {
+            return print(&(json_line(&note) + "\n"));
+        }
+        let said = match note {
+            Note::Connected { address, instance } => format!("-- connected to {address}, instance {instance}"),
+            Note::Reconnected { address, instance, same: true } => {
+                format!("-- connected again to {address}, instance {instance}; what happened in between is not shown")
+            }
+            Note::Reconnected { address, instance, same: false } => {
+                format!("-- connected to {address}, another instance: {instance}")
+            }
+            Note::Disconnected { reason } => format!("-- connection lost: {reason}; connecting again"),
+            Note::Stopped => "-- the app stops".to_owned(),
+        };
+        // Nobody to tell when this fails.
+        let _ = writeln!(io::stderr().lock(), "{}", one_line(&said, MOST));
+        Ok(false)
+    }
+}
+
+fn shown(event: &Event) -> String {
+    let check = event.health_check_name.clone().or_else(|| event.health_check.map(|id| id.to_string()));
+    let service = event.service_name.clone().or_else(|| event.service.map(|id| id.to_string()));
+    let of = check.or(service).unwrap_or_else(|| "the app".to_owned());
+    let (kind, of, message) = (one_line(&event.kind, 40), one_line(&of, 60), one_line(&event.message, MOST));
+    format!("{}  {kind:<22}  {of}: {message}", event.at)
+}
+
+/// Whether nobody reads any more.
+fn print(lines: &str) -> Result<bool, Failure> {
+    let mut out = io::stdout().lock();
+    match out.write_all(lines.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(true),
+        Err(error) => Err(Failure::failed(format!("cannot write the output: {error}"))),
+    }
+}

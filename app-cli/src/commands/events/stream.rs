@@ -1,0 +1,60 @@
+//! Reading the events of an app, on the thread of the client.
+
+use std::time::Duration;
+
+use schema::admin_capnp::app;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use crate::answers::{Event, Identity};
+
+/// How long the app waits for something to happen before it says that nothing did.
+const WAIT: Duration = Duration::from_secs(10);
+/// How long its answer may take after that.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// What came.
+#[derive(Debug)]
+pub(super) enum Batch {
+    /// The app, before anything of it.
+    Connected(Identity),
+    Events { events: Vec<Event>, missed: u64 },
+}
+
+/// How a stream ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// The app stops: there will be no more.
+    Stopped,
+    /// It does not answer.
+    Silent,
+}
+
+/// Reads until the end. Whoever takes what comes may be slower: then the app counts what it has to drop.
+pub(super) async fn read(app: app::Client, batches: mpsc::Sender<Batch>) -> capnp::Result<End> {
+    // Before anything else: from here on nothing is missed.
+    let events = app.events_request().send().pipeline.get_events();
+    let identity = app.identity_request().send().promise.await?;
+    let connected = Batch::Connected(Identity::of(identity.get()?.get_identity()?)?);
+    if batches.send(connected).await.is_err() {
+        return Ok(End::Stopped);
+    }
+    loop {
+        let mut request = events.next_request();
+        request.get().set_wait_millis(u32::try_from(WAIT.as_millis()).unwrap_or(u32::MAX));
+        let Ok(answer) = timeout(WAIT + GRACE, request.send().promise).await else { return Ok(End::Silent) };
+        let answer = answer?;
+        let answer = answer.get()?;
+        let (list, missed) = (answer.get_events()?, answer.get_missed());
+        if !list.is_empty() || missed > 0 {
+            let events = list.iter().map(Event::of).collect::<capnp::Result<_>>()?;
+            // Nobody takes them any more: the end as well.
+            if batches.send(Batch::Events { events, missed }).await.is_err() {
+                return Ok(End::Stopped);
+            }
+        }
+        if answer.get_end() {
+            return Ok(End::Stopped);
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! `appctl health`: the health checks of an app: looked at, run, paused.
+//!
+//! The command of this name that `app-health` contributes asks over HTTP how an instance is (`live`, `ready`); these are its
+//! subcommands, and ask over RPC.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use app_core::Subcommand;
+use app_core::clap::{Arg, ArgMatches, Command};
+use schema::admin_capnp::app;
+use serde::Serialize;
+
+use crate::answers::{Check, CheckResult, History, Verdict};
+use crate::connect::{Effect, Session};
+use crate::failure::{Failure, Outcome};
+use crate::operate::{self, Operation};
+use crate::output::{Hex, Page, Paint, Table, ago, human};
+use crate::names;
+
+const HELP: &str = "\
+Without a certificate, over HTTP, as probes do:
+  appctl health live                      exit status 0 for yes, 1 for no
+  appctl health ready --wait 1m
+Over RPC, with a context:
+  appctl health                           every check: the same as 'health list'
+  appctl health show quota-loop           one, with its history
+  appctl health run quota-loop --reason 'after the fix'
+  appctl health pause quota-loop --reason 'maintenance until noon'";
+const LIST: &str = "\
+Examples:
+  appctl health list
+  appctl health list --json | jq -r '.checks[] | select(.status == \"unhealthy\") | .name'";
+const SHOW: &str = "Examples:\n  appctl health show quota-loop\n  appctl health show 0x8d0a0181c77fe5ec --json";
+const RUN: &str = "\
+Exit status 6 if the check failed. Role: operate.
+
+Example:
+  appctl health run quota-loop --reason 'after the fix'";
+const PAUSE: &str = "\
+While it is paused, a check counts as it did when it was paused. Role: operate.
+
+Example:
+  appctl health pause quota-loop --reason 'maintenance until noon'";
+const RESUME: &str = "Role: operate.\n\nExample:\n  appctl health resume quota-loop --reason 'maintenance is over'";
+
+#[derive(Debug, Serialize)]
+struct Checks {
+    checks: Vec<Check>,
+}
+
+#[derive(Debug, Serialize)]
+struct Run {
+    health_check: Hex,
+    name: String,
+    passed: bool,
+    #[serde(flatten)]
+    result: CheckResult,
+}
+
+#[derive(Debug, Serialize)]
+struct Paused {
+    health_check: Hex,
+    name: String,
+    paused: bool,
+    /// Whether this call did it.
+    changed: bool,
+}
+
+/// The command that asks over HTTP, with those that ask over RPC under it.
+pub(crate) fn extend(linked: Command) -> Command {
+    let check = || Arg::new("check").value_name("CHECK").required(true).help("The check, by its name or id");
+    let with_reason = |name, about, examples| {
+        operate::command(name, about, examples).arg(check()).arg(operate::reason_arg())
+    };
+    let commands = [
+        list_command(),
+        operate::command("show", "Shows a health check of a running app, and its history", SHOW).arg(check()),
+        with_reason("run", "Runs a health check now, and waits for its result", RUN),
+        with_reason("pause", "Runs a health check no longer, until it is resumed", PAUSE),
+        with_reason("resume", "Runs a health check again that was paused", RESUME),
+    ];
+    linked
+        .about("Asks a running app how it is, and looks at, runs and pauses its health checks")
+        .after_help(HELP)
+        .mut_arg("question", |question| question.required(false).help("Over HTTP: every answer must be yes"))
+        .args_conflicts_with_subcommands(true)
+        .subcommands(commands)
+}
+
+fn list_command() -> Command {
+    operate::command("list", "Lists the health checks of a running app", LIST)
+}
+
+/// Runs what asks over RPC; `all` is the whole command line, of which `matches` is the part of `health`.
+pub(crate) fn run(all: &ArgMatches, matches: &ArgMatches) -> ExitCode {
+    match matches.subcommand() {
+        Some(("show", matches)) => operate::ask(matches, show),
+        Some(("run", matches)) => operate::ask(matches, run_now),
+        Some(("pause", matches)) => operate::ask(matches, async |o, s| set_paused(o, s, true).await),
+        Some(("resume", matches)) => operate::ask(matches, async |o, s| set_paused(o, s, false).await),
+        Some((_, matches)) => operate::ask(matches, list),
+        None if matches.contains_id("question") && matches.get_one::<String>("question").is_some() => {
+            Subcommand::dispatch(all).unwrap_or(ExitCode::from(2))
+        }
+        None => operate::ask(&list_command().get_matches_from(["list"]), list),
+    }
+}
+
+async fn checks(session: &Session) -> Result<Vec<Check>, Failure> {
+    let ask = async |app: app::Client| {
+        let checks = app.health_request().send().pipeline.get_health().checks_request();
+        let answer = checks.send().promise.await?;
+        Check::all(answer.get()?.get_checks()?)
+    };
+    session.call(Effect::Looks, ask).await
+}
+
+/// The check that is meant.
+async fn find(operation: &Operation<'_>, session: &Session) -> Result<(Hex, String), Failure> {
+    let checks = checks(session).await?;
+    let known: Vec<_> = checks.into_iter().map(|check| (check.id, check.name)).collect();
+    let id = names::find("health check", &operate::text(operation.matches, "check"), &known)?;
+    let name = known.into_iter().find(|(known, _)| *known == id).map(|(_, name)| name);
+    Ok((id, name.unwrap_or_default()))
+}
+
+async fn list(operation: &Operation<'_>, session: &Session) -> Outcome {
+    let checks = Checks { checks: checks(session).await? };
+    operation.output.print(&checks, |page| show_list(&checks.checks, page))
+}
+
+fn paint(verdict: Verdict) -> Paint {
+    match verdict.name() {
+        "healthy" => Paint::Good,
+        "unhealthy" => Paint::Bad,
+        _ => Paint::Warning,
+    }
+}
+
+fn status(check: &Check) -> String {
+    if check.paused { format!("{}, paused", check.status.name()) } else { check.status.name().to_owned() }
+}
+
+fn show_list(checks: &[Check], page: &mut Page) {
+    if checks.is_empty() {
+        return page.line("no health checks");
+    }
+    let mut table = Table::new(["NAME", "ID", "STATUS", "CRITICAL", "EVERY", "LAST RUN", "TOOK", "PROBLEM"]);
+    for check in checks {
+        let plain = |text: String| (text, Paint::Plain);
+        let result = check.result.as_ref();
+        table.row([
+            plain(check.name.clone()),
+            plain(check.id.to_string()),
+            (status(check), paint(check.status)),
+            plain(if check.critical { "yes" } else { "no" }.to_owned()),
+            plain(human(Duration::from_millis(check.interval_millis))),
+            plain(result.map_or_else(|| "never".to_owned(), |result| ago(result.started_at))),
+            plain(result.map_or_else(|| "-".to_owned(), |result| human(result.took))),
+            plain(check.problem.clone().unwrap_or_default()),
+        ]);
+    }
+    page.table(&table);
+}
+
+async fn show(operation: &Operation<'_>, session: &Session) -> Outcome {
+    let (Hex(id), _) = find(operation, session).await?;
+    let ask = move |app: app::Client| {
+        let mut request = app.health_request().send().pipeline.get_health().check_request();
+        request.get().set_id(id);
+        async move {
+            let answer = request.send().promise.await?;
+            let answer = answer.get()?;
+            History::of(answer.get_check()?, answer.get_history()?, answer.get_transitions()?)
+        }
+    };
+    let history = session.call(Effect::Looks, ask).await?;
+    operation.output.print(&history, |page| show_history(&history, page))
+}
+
+fn show_history(history: &History, page: &mut Page) {
+    let check = &history.check;
+    let plain = |name, value| (name, value, Paint::Plain);
+    let millis = |millis| human(Duration::from_millis(millis));
+    let since = check.since.map_or_else(String::new, |at| format!(" (since {at})"));
+    let thresholds = format!(
+        "unhealthy after {} failures in a row, healthy after {} successes",
+        check.failure_threshold, check.success_threshold
+    );
+    let mut facts = vec![
+        plain("check", check.shown()),
+        ("status", format!("{}{since}", status(check)), paint(check.status)),
+        plain("critical", if check.critical { "yes" } else { "no" }.to_owned()),
+        plain("runs", format!("every {}, within {}", millis(check.interval_millis), millis(check.timeout_millis))),
+        plain("judged", thresholds),
+    ];
+    if !check.groups.is_empty() {
+        facts.push(plain("counts for", check.groups.join(", ")));
+    }
+    if let Some(service) = check.service {
+        facts.push(plain("service", service.to_string()));
+    }
+    if let Some(problem) = &check.problem {
+        facts.push(("problem", problem.clone(), Paint::Bad));
+    }
+    page.facts(&facts);
+    if !history.results.is_empty() {
+        page.line("");
+        let mut table = Table::new(["RUN AT", "TOOK", "OUTCOME", "ERROR"]);
+        for result in &history.results {
+            table.row([
+                plain_cell(result.started_at.to_string()),
+                plain_cell(human(result.took)),
+                (result.outcome.clone(), if result.passed() { Paint::Good } else { Paint::Bad }),
+                plain_cell(result.error.clone().unwrap_or_default()),
+            ]);
+        }
+        page.table(&table);
+    }
+    if !history.transitions.is_empty() {
+        page.line("");
+        let mut table = Table::new(["CHANGED AT", "FROM", "TO", "ERROR"]);
+        for transition in &history.transitions {
+            table.row([
+                plain_cell(transition.at.to_string()),
+                (transition.from.name().to_owned(), paint(transition.from)),
+                (transition.to.name().to_owned(), paint(transition.to)),
+                plain_cell(transition.error.clone().unwrap_or_default()),
+            ]);
+        }
+        page.table(&table);
+    }
+}
+
+fn plain_cell(text: String) -> (String, Paint) {
+    (text, Paint::Plain)
+}
+
+async fn run_now(operation: &Operation<'_>, session: &Session) -> Outcome {
+    let (id, name) = find(operation, session).await?;
+    let reason = operate::reason(operation.matches);
+    let run = move |app: app::Client| {
+        let mut request = app.health_request().send().pipeline.get_health().run_request();
+        request.get().set_id(id.0);
+        request.get().set_reason(&reason);
+        async move {
+            let answer = request.send().promise.await?;
+            CheckResult::of(answer.get()?.get_result()?)
+        }
+    };
+    let result = session.call(Effect::Changes, run).await?;
+    let run = Run { health_check: id, name, passed: result.passed(), result };
+    operation.output.print_verdict(run.passed, &run, |page| {
+        let paint = if run.passed { Paint::Good } else { Paint::Bad };
+        let why = run.result.error.as_ref().map_or_else(String::new, |error| format!(": {error}"));
+        let took = human(run.result.took);
+        page.painted(format!("{} ({id}) {} in {took}{why}", run.name, run.result.outcome), paint);
+    })
+}
+
+async fn set_paused(operation: &Operation<'_>, session: &Session, pause: bool) -> Outcome {
+    let (id, name) = find(operation, session).await?;
+    let reason = operate::reason(operation.matches);
+    let change = move |app: app::Client| {
+        let health = app.health_request().send().pipeline.get_health();
+        let reason = reason.clone();
+        async move {
+            if pause {
+                let mut request = health.pause_request();
+                request.get().set_id(id.0);
+                request.get().set_reason(&reason);
+                Ok(request.send().promise.await?.get()?.get_paused())
+            } else {
+                let mut request = health.resume_request();
+                request.get().set_id(id.0);
+                request.get().set_reason(&reason);
+                Ok(request.send().promise.await?.get()?.get_resumed())
+            }
+        }
+    };
+    let changed = session.call(Effect::Changes, change).await?;
+    let paused = Paused { health_check: id, name, paused: pause, changed };
+    operation.output.print(&paused, |page| {
+        let said = match (pause, changed) {
+            (true, true) => "is paused",
+            (true, false) => "was paused already",
+            (false, true) => "runs again",
+            (false, false) => "was not paused",
+        };
+        page.line(format!("{} ({id}) {said}", paused.name));
+    })
+}

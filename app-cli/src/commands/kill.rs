@@ -1,0 +1,169 @@
+//! `appctl kill`: ends an app.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use app_core::Subcommand;
+use app_core::clap::{Arg, ArgAction, ArgMatches, Command};
+use schema::admin_capnp::app;
+use serde::Serialize;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use crate::answers::Identity;
+use crate::connect::{Effect, Session};
+use crate::contexts::Address;
+use crate::failure::{Failure, Outcome, Status};
+use crate::operate::{self, Operation};
+use crate::output::{human, one_line};
+use crate::target::{Target, positive_time};
+
+/// How often it is looked whether the app is gone.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How long it may take to connect to an app that may be gone.
+const LOOK: Duration = Duration::from_secs(2);
+/// The longest drain delay that apps take.
+const MOST_DELAY: Duration = Duration::from_secs(3600);
+
+const HELP: &str = "\
+On a terminal it asks before it does it, unless --yes is given. Role: admin.
+
+Examples:
+  appctl kill --reason 'release 7 is out'
+  appctl kill --reason 'node is drained' --drain-delay 5s --yes --wait
+  appctl kill --context '#prod' --reason 'stuck' --wait=30s --json";
+
+app_core::subcommand! { Subcommand::new(command, run) }
+
+#[derive(Debug, Serialize)]
+struct Killed {
+    name: String,
+    instance: String,
+    address: String,
+    /// Whether it was waited for, and is gone.
+    gone: Option<bool>,
+    took_seconds: Option<f64>,
+}
+
+fn command() -> Command {
+    let delay = Arg::new("drain-delay").long("drain-delay").value_name("TIME").value_parser(delay);
+    let delay_help = "How long it goes on serving while it says that it is not ready [default: the app's]";
+    let wait = Arg::new("wait").long("wait").value_name("TIME").value_parser(positive_time);
+    let wait = wait.num_args(0..=1).require_equals(true).default_missing_value("3m");
+    let yes = Arg::new("yes").long("yes").short('y').action(ArgAction::SetTrue);
+    operate::command("kill", "Ends a running app gracefully", HELP)
+        .arg(operate::reason_arg())
+        .arg(delay.help(delay_help))
+        .arg(wait.help("Waits until the app is gone, so long at most [default of TIME: 3m]"))
+        .arg(yes.help("Does not ask"))
+}
+
+fn delay(text: &str) -> Result<Duration, String> {
+    let delay = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if delay > MOST_DELAY { Err(format!("at most {}", human(MOST_DELAY))) } else { Ok(delay) }
+}
+
+fn run(matches: &ArgMatches) -> ExitCode {
+    operate::run(matches, async |operation| {
+        let session = operation.connect().await?;
+        let outcome = kill(operation, &session).await;
+        session.close().await;
+        outcome
+    })
+}
+
+async fn kill(operation: &Operation<'_>, session: &Session) -> Outcome {
+    let matches = operation.matches;
+    let identity = session.call(Effect::Looks, identity).await?;
+    if !matches.get_flag("yes") && io::stdin().is_terminal() && io::stderr().is_terminal() {
+        confirm(&identity)?;
+    }
+    let (reason, delay) = (operate::reason(matches), matches.get_one::<Duration>("drain-delay").copied());
+    let end = move |app: app::Client| {
+        let mut request = app.end_request();
+        let mut params = request.get();
+        params.set_reason(&reason);
+        if let Some(delay) = delay {
+            params.set_use_drain_delay(true);
+            params.set_drain_delay_millis(u32::try_from(delay.as_millis()).unwrap_or(u32::MAX));
+        }
+        async move { request.send().promise.await.map(|_| ()) }
+    };
+    // Whoever was asked first may have taken longer than the deadline.
+    let (begun, deadline) = (Instant::now(), Instant::now() + operation.time);
+    session.call_by(deadline, Effect::Changes, end).await?;
+    let mut killed = Killed {
+        name: identity.name.clone(),
+        instance: identity.instance.clone(),
+        address: session.address.to_string(),
+        gone: None,
+        took_seconds: None,
+    };
+    if let Some(limit) = matches.get_one::<Duration>("wait") {
+        gone(operation, session, &identity, *limit).await?;
+        killed.gone = Some(true);
+        killed.took_seconds = Some(begun.elapsed().as_secs_f64());
+    }
+    operation.output.print(&killed, |page| {
+        let (name, instance) = (&killed.name, &killed.instance);
+        page.line(match killed.gone {
+            Some(_) => format!("{name} (instance {instance}) is gone, after {}", human(begun.elapsed())),
+            None => format!("{name} (instance {instance}) was told to end"),
+        });
+    })
+}
+
+async fn identity(app: app::Client) -> capnp::Result<Identity> {
+    let answer = app.identity_request().send().promise.await?;
+    Identity::of(answer.get()?.get_identity()?)
+}
+
+/// Asks whoever is there.
+fn confirm(identity: &Identity) -> Result<(), Failure> {
+    let who = format!("{} (instance {}, on {})", identity.name, identity.instance, identity.host);
+    let mut err = io::stderr().lock();
+    // Nobody to ask when this fails: no answer is no.
+    let _ = write!(err, "end {}? [y/N] ", one_line(&who, 400));
+    let _ = err.flush();
+    let mut answer = String::new();
+    let _ = io::stdin().lock().read_line(&mut answer);
+    if matches!(answer.trim(), "y" | "Y" | "yes") {
+        Ok(())
+    } else {
+        Err(Failure::failed("not done: the answer was no"))
+    }
+}
+
+/// Waits until nothing answers any more where the app was, or another instance does.
+async fn gone(
+    operation: &Operation<'_>,
+    session: &Session,
+    killed: &Identity,
+    limit: Duration,
+) -> Result<(), Failure> {
+    let deadline = Instant::now() + limit;
+    let address = Address { host: session.address.ip().to_string(), port: session.address.port() };
+    let target = Target { addresses: vec![address], ..operation.target.clone() };
+    let mut looks = interval(LOOK_EVERY);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        looks.tick().await;
+        if Instant::now() >= deadline {
+            let (name, limit) = (&killed.name, human(limit));
+            let message = format!("{}: {name} was told to end, and is still there after {limit}", session.address);
+            return Err(Failure::new(Status::Unknown, message));
+        }
+        // While it is there, the connection is.
+        if session.is_connected() {
+            continue;
+        }
+        let Ok(other) = Session::open(&target, (Instant::now() + LOOK).min(deadline)).await else {
+            return Ok(());
+        };
+        let now = other.call(Effect::Looks, identity).await;
+        other.close().await;
+        if now.is_ok_and(|now| now.instance != killed.instance) {
+            return Ok(());
+        }
+    }
+}

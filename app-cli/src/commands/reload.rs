@@ -1,0 +1,72 @@
+//! `appctl reload`: has an app read its configs again.
+
+use std::process::ExitCode;
+
+use app_core::Subcommand;
+use app_core::clap::{ArgMatches, Command};
+use schema::admin_capnp::app;
+use serde::Serialize;
+
+use crate::answers::Config;
+use crate::connect::Effect;
+use crate::operate;
+use crate::output::{Page, Paint, Table};
+
+const HELP: &str = "\
+Exit status 6 if a config was refused: its service goes on with what it had. Role: operate.
+
+Examples:
+  appctl reload --reason 'new certificate'
+  appctl reload -r 'new rules' --json | jq '.configs[] | select(.problem)'";
+
+app_core::subcommand! { Subcommand::new(command, run) }
+
+#[derive(Debug, Serialize)]
+struct Reload {
+    configs: Vec<Config>,
+}
+
+fn command() -> Command {
+    operate::command("reload", "Has a running app read its configs again, as on SIGHUP", HELP)
+        .arg(operate::reason_arg())
+}
+
+fn run(matches: &ArgMatches) -> ExitCode {
+    operate::ask(matches, async |operation, session| {
+        let reason = operate::reason(matches);
+        let reload = move |app: app::Client| {
+            let mut request = app.reload_request();
+            request.get().set_reason(&reason);
+            async move {
+                let answer = request.send().promise.await?;
+                Ok(Reload { configs: Config::all(answer.get()?.get_configs()?)? })
+            }
+        };
+        let reload = session.call(Effect::Changes, reload).await?;
+        let well = reload.configs.iter().all(|config| config.problem.is_none());
+        operation.output.print_verdict(well, &reload, |page| show(&reload, page))
+    })
+}
+
+fn show(reload: &Reload, page: &mut Page) {
+    if reload.configs.is_empty() {
+        return page.line("no service has taken a config");
+    }
+    let mut table = Table::new(["SERVICE", "ID", "FROM", "OUTCOME"]);
+    for config in &reload.configs {
+        let outcome = match &config.problem {
+            Some(problem) => (format!("refused: {problem}"), Paint::Bad),
+            None if config.taken => ("taken".to_owned(), Paint::Good),
+            None if config.waiting => ("takes effect at the next start".to_owned(), Paint::Warning),
+            None => ("unchanged".to_owned(), Paint::Plain),
+        };
+        let from = if config.from_file { "file" } else { "defaults" };
+        table.row([
+            (config.name.clone(), Paint::Plain),
+            (config.service.to_string(), Paint::Plain),
+            (from.to_owned(), Paint::Plain),
+            outcome,
+        ]);
+    }
+    page.table(&table);
+}

@@ -1,0 +1,53 @@
+//! `appctl restart`: stops a service and what depends on it, and starts them again.
+
+use std::process::ExitCode;
+
+use app_core::Subcommand;
+use app_core::clap::{Arg, ArgMatches, Command};
+use serde::Serialize;
+
+use super::services;
+use crate::connect::Effect;
+use crate::operate;
+use crate::output::Hex;
+
+const HELP: &str = "\
+It answers once the restart is decided; what becomes of it tells: appctl events --follow. Role: operate.
+
+Examples:
+  appctl restart quota --reason 'stuck after the network outage'
+  appctl restart 0xce1f32c680e1ef0b -r 'new certificate'";
+
+app_core::subcommand! { Subcommand::new(command, run) }
+
+#[derive(Debug, Serialize)]
+struct Restart {
+    service: Hex,
+    name: String,
+    restart: &'static str,
+}
+
+fn command() -> Command {
+    let service = Arg::new("service").value_name("SERVICE").required(true);
+    operate::command("restart", "Restarts a service of a running app, and what depends on it", HELP)
+        .arg(service.help("The service, by its name or id"))
+        .arg(operate::reason_arg())
+}
+
+fn run(matches: &ArgMatches) -> ExitCode {
+    operate::ask(matches, async |operation, session| {
+        let known = services::all(session).await?;
+        let id = services::find(&operate::text(matches, "service"), &known)?;
+        let name = known.into_iter().find(|service| service.id == id).map(|service| service.name);
+        let reason = operate::reason(matches);
+        let restart = move |app: schema::admin_capnp::app::Client| {
+            let mut request = app.restart_request();
+            request.get().set_service_id(id.0);
+            request.get().set_reason(&reason);
+            async move { request.send().promise.await.map(|_| ()) }
+        };
+        session.call(Effect::Changes, restart).await?;
+        let done = Restart { service: id, name: name.unwrap_or_default(), restart: "decided" };
+        operation.output.print(&done, |page| page.line(format!("{} ({id}) restarts", done.name)))
+    })
+}

@@ -1,0 +1,137 @@
+//! `appctl services`: the services of an app, or one of them.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use app_core::Subcommand;
+use app_core::clap::{Arg, ArgMatches, Command};
+use schema::admin_capnp::app;
+use serde::Serialize;
+
+use crate::answers::Service;
+use crate::connect::{Effect, Session};
+use crate::failure::Failure;
+use crate::output::{Hex, Page, Paint, Table, ago, human};
+use crate::{names, operate};
+
+const HELP: &str = "\
+Examples:
+  appctl services                       all of them
+  appctl services quota                 one, with all that is known of it
+  appctl services 0xce1f32c680e1ef0b
+  appctl services --json | jq -r '.services[] | select(.state != \"running\") | .name'";
+
+app_core::subcommand! { Subcommand::new(command, run) }
+
+#[derive(Debug, Serialize)]
+struct Services {
+    services: Vec<Service>,
+}
+
+fn command() -> Command {
+    let service = Arg::new("service").value_name("SERVICE").help("One service, by its name or id");
+    operate::command("services", "Lists the services of a running app", HELP).arg(service)
+}
+
+fn run(matches: &ArgMatches) -> ExitCode {
+    operate::ask(matches, async |operation, session| {
+        let mut services = all(session).await?;
+        let Some(wanted) = matches.get_one::<String>("service") else {
+            let services = Services { services };
+            return operation.output.print(&services, |page| list(&services.services, page));
+        };
+        let id = find(wanted, &services)?;
+        let known = services.iter().map(|service| (service.id, service.name.clone())).collect::<Vec<_>>();
+        services.retain(|service| service.id == id);
+        let services = Services { services };
+        operation
+            .output
+            .print(&services, |page| services.services.iter().for_each(|service| show(service, &known, page)))
+    })
+}
+
+/// All services of the app.
+pub(super) async fn all(session: &Session) -> Result<Vec<Service>, Failure> {
+    session.call(Effect::Looks, ask).await
+}
+
+async fn ask(app: app::Client) -> capnp::Result<Vec<Service>> {
+    let answer = app.service_infos_request().send().promise.await?;
+    Service::all(answer.get()?.get_services()?)
+}
+
+/// The service that is meant.
+pub(super) fn find(wanted: &str, services: &[Service]) -> Result<Hex, Failure> {
+    let known: Vec<_> = services.iter().map(|service| (service.id, service.name.clone())).collect();
+    names::find("service", wanted, &known)
+}
+
+fn paint(service: &Service) -> Paint {
+    match service.state {
+        "running" => Paint::Good,
+        "failed" => Paint::Bad,
+        _ => Paint::Warning,
+    }
+}
+
+fn state(service: &Service) -> String {
+    if service.restarting { format!("{}, restarting", service.state) } else { service.state.to_owned() }
+}
+
+/// Why it is not as it should be.
+fn why(service: &Service) -> String {
+    match (&service.reason, &service.last_failure) {
+        (Some(reason), _) => reason.clone(),
+        (None, Some(failure)) => format!("last failure: {failure}"),
+        (None, None) => String::new(),
+    }
+}
+
+fn list(services: &[Service], page: &mut Page) {
+    let mut table = Table::new(["NAME", "ID", "STATE", "UPTIME", "RESTARTS", "TASKS", "REASON"]);
+    for service in services {
+        let plain = |text: String| (text, Paint::Plain);
+        let uptime = if service.uptime_millis > 0 {
+            human(Duration::from_millis(service.uptime_millis))
+        } else {
+            "-".to_owned()
+        };
+        table.row([
+            plain(service.name.clone()),
+            plain(service.id.to_string()),
+            (state(service), paint(service)),
+            plain(uptime),
+            plain(service.restarts.to_string()),
+            plain(service.tasks.to_string()),
+            plain(why(service)),
+        ]);
+    }
+    page.table(&table);
+}
+
+fn show(service: &Service, known: &[(Hex, String)], page: &mut Page) {
+    let name = |id: &Hex| {
+        let name = known.iter().find(|(known, _)| known == id).map(|(_, name)| name.clone());
+        name.unwrap_or_else(|| id.to_string())
+    };
+    let needs: Vec<_> = service.needs.iter().map(name).collect();
+    let plain = |name, value| (name, value, Paint::Plain);
+    let mut facts = vec![
+        plain("service", format!("{} ({})", service.name, service.id)),
+        ("state", state(service), paint(service)),
+        plain("uptime", human(Duration::from_millis(service.uptime_millis))),
+        plain("start", format!("took {}", human(Duration::from_millis(service.start_millis)))),
+        plain("restarts", format!("{}, after {} deaths", service.restarts, service.deaths)),
+        plain("tasks", service.tasks.to_string()),
+        plain("level", service.level.name().to_owned()),
+        plain("needs", if needs.is_empty() { "nothing".to_owned() } else { needs.join(", ") }),
+    ];
+    if let Some(reason) = &service.reason {
+        facts.push(("reason", reason.clone(), Paint::Bad));
+    }
+    if let Some(failure) = &service.last_failure {
+        let when = service.last_failure_at.map_or_else(String::new, |at| format!(" ({})", ago(at)));
+        facts.push(("last failure", format!("{failure}{when}"), Paint::Warning));
+    }
+    page.facts(&facts);
+}

@@ -1,0 +1,191 @@
+//! Connecting to an app and calling it, within a deadline.
+
+mod reached;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use app_core::prelude::{Service, ServiceId};
+use app_core::{App, Identity, Log, LogLevel};
+use app_ids::{InstanceId, ReleaseId};
+use app_rpc::{CallError, CallFailure, InstanceState, RpcClient, RpcClientConfig};
+use schema::admin_capnp::app;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::contexts::Address;
+use crate::failure::{Failure, Status};
+use crate::target::Target;
+
+/// How long one address may take, where there are others.
+const MOST_PER_ADDRESS: Duration = Duration::from_secs(5);
+/// How often it is looked whether a connection was made.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+/// How long the other side is given to learn that we leave.
+const GOODBYE: Duration = Duration::from_millis(250);
+
+/// A connection to an app.
+pub(crate) struct Session {
+    client: RpcClient<app::Client>,
+    service: Service,
+    /// Where the app is.
+    pub(crate) address: SocketAddr,
+    /// When all has to be done.
+    pub(crate) deadline: Instant,
+}
+
+/// What a call does to the app.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// It looks: without an answer nothing has happened.
+    Looks,
+    /// It changes something.
+    Changes,
+}
+
+impl Session {
+    /// Connects to the first of the addresses that answers.
+    pub(crate) async fn open(target: &Target, deadline: Instant) -> Result<Self, Failure> {
+        let mut failures = Vec::new();
+        for address in &target.addresses {
+            match look_up(address, deadline).await {
+                Err(why) => failures.push(format!("{address}: {why}")),
+                Ok(found) => {
+                    for socket in found {
+                        match Self::connect(target, socket, deadline).await {
+                            Ok(session) => return Ok(session),
+                            Err(why) => failures.push(why),
+                        }
+                    }
+                }
+            }
+        }
+        Err(Failure::new(Status::NotReached, failures.join("; ")))
+    }
+
+    async fn connect(target: &Target, address: SocketAddr, deadline: Instant) -> Result<Self, String> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let limit = left.min(MOST_PER_ADDRESS).max(Duration::from_millis(1));
+        let mut config =
+            RpcClientConfig::new(target.name, address.port(), target.key_pair.clone(), target.servers.clone());
+        config.addresses = vec![address.to_string()];
+        config.max_connections = 1;
+        config.connect_timeout = limit;
+        config.limits.drain = GOODBYE;
+        let service = service(target).map_err(|error| format!("{address}: {error}"))?;
+        let client = RpcClient::start(&service, config).map_err(|error| format!("{address}: {error}"))?;
+        let session = Self { client, service, address, deadline };
+        match timeout(limit, session.connected()).await {
+            Ok(Ok(())) => Ok(session),
+            Ok(Err((refusal, why))) => {
+                session.close().await;
+                Err(reached::why_not(target, address, refusal, &why))
+            }
+            Err(_) => {
+                session.close().await;
+                Err(reached::silent(address, limit))
+            }
+        }
+    }
+
+    /// Waits until there is a connection, or until it is known that there will be none.
+    async fn connected(&self) -> Result<(), (Option<app_rpc::Refusal>, String)> {
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        loop {
+            looks.tick().await;
+            for instance in self.client.instances() {
+                if instance.state == InstanceState::Connected {
+                    return Ok(());
+                }
+                if let Some(failure) = instance.failure {
+                    return Err((instance.refusal, failure));
+                }
+            }
+        }
+    }
+
+    /// Calls the app, within the deadline of the session.
+    pub(crate) async fn call<T, F, Fut>(&self, effect: Effect, call: F) -> Result<T, Failure>
+    where
+        F: Fn(app::Client) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<T, capnp::Error>> + 'static,
+        T: Send + 'static,
+    {
+        self.call_by(self.deadline, effect, call).await
+    }
+
+    /// The same within another deadline.
+    pub(crate) async fn call_by<T, F, Fut>(
+        &self,
+        deadline: Instant,
+        effect: Effect,
+        call: F,
+    ) -> Result<T, Failure>
+    where
+        F: Fn(app::Client) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<T, capnp::Error>> + 'static,
+        T: Send + 'static,
+    {
+        let asked = self.client.call_by(deadline, call).await;
+        asked.map_err(|error| self.failure(&error, effect))
+    }
+
+    fn failure(&self, error: &CallError, effect: Effect) -> Failure {
+        let place = format!("{}: ", self.address);
+        let reason = error.reason().strip_prefix(&place).unwrap_or(error.reason());
+        match (error.failure(), effect) {
+            (CallFailure::Failed, _) => reached::said_no(self.address, reason),
+            (CallFailure::NotSent, _) => {
+                Failure::new(Status::NotReached, format!("{place}not sent: {reason}"))
+            }
+            (CallFailure::Refused, _) => {
+                Failure::new(Status::NotReached, format!("{place}not done, the app refused: {reason}"))
+            }
+            (CallFailure::MaybeExecuted, Effect::Looks) => {
+                Failure::new(Status::NotReached, format!("{place}no answer: {reason}"))
+            }
+            (CallFailure::MaybeExecuted, Effect::Changes) => {
+                let unknown = "no answer, and it may have been done";
+                Failure::new(Status::Unknown, format!("{place}{unknown}: {reason}"))
+            }
+        }
+    }
+
+    /// Whether the connection is there.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.client.instances().iter().any(|instance| instance.state == InstanceState::Connected)
+    }
+
+    /// Leaves, so that the app learns that we do.
+    pub(crate) async fn close(self) {
+        self.service.kill("done");
+        let _ = timeout(GOODBYE * 2, self.service.dead()).await;
+    }
+}
+
+/// The service that a client has to belong to: of an app that has nothing else, and whose log nobody reads.
+fn service(target: &Target) -> Result<Service, String> {
+    let identity = Identity {
+        domain: target.name.domain,
+        app: target.name.app,
+        release: ReleaseId::new(0),
+        instance: InstanceId::random(),
+    };
+    let (log, _) = Log::captured(&identity, LogLevel::Error);
+    let app = App::builder().identity(identity).services([]).log(log).build();
+    let app = app.map_err(|error| error.to_string())?;
+    Service::new(&app, ServiceId::random(), "appctl").map_err(|error| error.to_string())
+}
+
+/// The addresses that a host has.
+async fn look_up(address: &Address, deadline: Instant) -> Result<Vec<SocketAddr>, String> {
+    let looking = tokio::net::lookup_host((address.host.as_str(), address.port));
+    match timeout_at(deadline, looking).await {
+        Ok(Ok(found)) => {
+            let mut found: Vec<_> = found.collect();
+            found.dedup();
+            if found.is_empty() { Err("this host has no address".to_owned()) } else { Ok(found) }
+        }
+        Ok(Err(error)) => Err(format!("this host is not known: {error}")),
+        Err(_) => Err("no answer of the name server in time".to_owned()),
+    }
+}

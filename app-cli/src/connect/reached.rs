@@ -1,0 +1,89 @@
+//! What is said of an app that could not be reached, or that said no: why, and what to do about it.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use app_rpc::Refusal;
+
+use crate::failure::{Failure, Status};
+use crate::output::human;
+use crate::target::Target;
+
+/// Why there is no connection, and the cure.
+pub(super) fn why_not(target: &Target, address: SocketAddr, refusal: Option<Refusal>, why: &str) -> String {
+    let place = format!("{address}: ");
+    let why = why.strip_prefix(&place).unwrap_or(why);
+    let (ca, cert) = (target.ca.display(), target.cert.display());
+    let said = match refusal {
+        None if why.contains("refused") => {
+            "connection refused: nothing listens there; is the app running, with a config of its RPC server?".to_owned()
+        }
+        None => why.to_owned(),
+        Some(Refusal::HandshakeTimeout) => {
+            format!("{why}: something listens there, but does not answer; is it the RPC port of the app?")
+        }
+        Some(Refusal::WrongName) => {
+            let name = &target.name;
+            format!("the certificate shown there is not that of {name}: another app, or wrong ids in the context")
+        }
+        Some(Refusal::UnknownAuthority) => {
+            format!("the certificate shown there is of no authority in {ca}: another app, or the wrong authority")
+        }
+        Some(Refusal::Expired) => "the certificate of the app has expired: have a new one issued".to_owned(),
+        Some(Refusal::NotYetValid) => {
+            "the certificate of the app is not valid yet: are both clocks right?".to_owned()
+        }
+        Some(Refusal::Revoked) => "the certificate of the app was revoked".to_owned(),
+        Some(Refusal::RevocationListExpired) => {
+            "the revocation list of the context is past its next update: get the current one".to_owned()
+        }
+        Some(Refusal::RevocationUnknown) => {
+            "no revocation list of the context says of the app's certificate: it takes one of every authority".to_owned()
+        }
+        Some(Refusal::WrongPurpose) => "the certificate shown there may not be used by servers".to_owned(),
+        Some(Refusal::NotTls | Refusal::Incompatible) => {
+            format!("no TLS that both sides know: {why}; is it the RPC port of the app?")
+        }
+        Some(Refusal::ByPeer) => by_peer(why, &cert.to_string()),
+        Some(Refusal::Disconnected) => {
+            format!("the connection was closed while it was made: {why}; is it the RPC port of the app?")
+        }
+        Some(_) => why.to_owned(),
+    };
+    format!("{address}: {said}")
+}
+
+/// The other side refused: what it makes known of the reason is in the words of TLS.
+fn by_peer(why: &str, cert: &str) -> String {
+    let reasons = [
+        ("Expired", "it has expired, by the app's clock"),
+        ("Revoked", "it was revoked"),
+        ("UnknownCA", "it is of no authority that the app trusts"),
+        ("DecryptError", "it is of no authority that the app trusts"),
+        ("BadCertificate", "it is not valid"),
+    ];
+    match reasons.iter().find(|(alert, _)| why.contains(alert)) {
+        Some((_, reason)) => format!("the app does not accept certificate {cert}: {reason}"),
+        None => format!("the app refused the connection: {why}"),
+    }
+}
+
+/// Nothing came at all.
+pub(super) fn silent(address: SocketAddr, limit: Duration) -> String {
+    format!("{address}: no answer within {}", human(limit))
+}
+
+/// The app was asked, and said no.
+pub(super) fn said_no(address: SocketAddr, reason: &str) -> Failure {
+    if let Some(denied) = denied(reason) {
+        return Failure::new(Status::Denied, format!("{address}: {denied}"));
+    }
+    let unknown = reason.contains("method not implemented") || reason.starts_with("Unimplemented");
+    let cure = if unknown { " (this app is older than appctl, and does not know it)" } else { "" };
+    Failure::failed(format!("{address}: {reason}{cure}"))
+}
+
+/// The text of a denial: it names the role that the call needs.
+fn denied(reason: &str) -> Option<&str> {
+    reason.starts_with("denied").then_some(reason)
+}

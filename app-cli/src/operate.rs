@@ -1,0 +1,96 @@
+//! What all commands that ask an app have in common: their flags, the deadline, how they end.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use app_core::clap::builder::NonEmptyStringValueParser;
+use app_core::clap::builder::TypedValueParser as _;
+use app_core::clap::{Arg, ArgMatches, Command};
+use tokio::time::Instant;
+
+use crate::connect::Session;
+use crate::failure::{Failure, Outcome, Status};
+use crate::output::Output;
+use crate::target::{Target, connection_args};
+
+/// The most bytes of a reason.
+const MOST_REASON: usize = 1024;
+
+/// A command that asks an app: it has the flags for that, and examples.
+pub(crate) fn command(name: &'static str, about: &'static str, examples: &'static str) -> Command {
+    Command::new(name).about(about).after_help(examples).args(connection_args())
+}
+
+/// `--reason`, which whoever changes something has to give.
+pub(crate) fn reason_arg() -> Arg {
+    let bounded = NonEmptyStringValueParser::new().try_map(|reason| {
+        let long = reason.len() > MOST_REASON;
+        if long { Err(format!("has {} bytes, at most {MOST_REASON}", reason.len())) } else { Ok(reason) }
+    });
+    Arg::new("reason")
+        .long("reason")
+        .short('r')
+        .value_name("TEXT")
+        .required(true)
+        .value_parser(bounded)
+        .help("Why, for the log of the app")
+}
+
+/// The reason that was given.
+pub(crate) fn reason(matches: &ArgMatches) -> String {
+    text(matches, "reason")
+}
+
+/// The value of an argument that is required.
+pub(crate) fn text(matches: &ArgMatches, name: &str) -> String {
+    matches.get_one::<String>(name).cloned().unwrap_or_default()
+}
+
+/// A command at work: whom it asks, and how it prints.
+pub(crate) struct Operation<'a> {
+    pub(crate) matches: &'a ArgMatches,
+    pub(crate) output: Output,
+    pub(crate) target: Target,
+    /// How long it may take in all.
+    pub(crate) time: Duration,
+}
+
+impl Operation<'_> {
+    /// Connects; the deadline begins now.
+    pub(crate) async fn connect(&self) -> Result<Session, Failure> {
+        Session::open(&self.target, Instant::now() + self.time).await
+    }
+}
+
+/// Runs a command that asks an app once: connects, asks, prints, leaves.
+pub(crate) fn ask(
+    matches: &ArgMatches,
+    command: impl AsyncFnOnce(&Operation<'_>, &Session) -> Outcome,
+) -> ExitCode {
+    run(matches, async |operation| {
+        let session = operation.connect().await?;
+        let outcome = command(operation, &session).await;
+        session.close().await;
+        outcome
+    })
+}
+
+/// Runs a command, and tells why it failed if it did.
+pub(crate) fn run(matches: &ArgMatches, command: impl AsyncFnOnce(&Operation<'_>) -> Outcome) -> ExitCode {
+    let output = Output::of(matches);
+    let outcome = prepare(matches, output).and_then(|operation| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| Failure::failed(format!("no runtime: {error}")))?;
+        let outcome = runtime.block_on(command(&operation));
+        // A name that is still being looked up is no reason to wait.
+        runtime.shutdown_background();
+        outcome
+    });
+    outcome.unwrap_or_else(|failure| failure.tell(output.json))
+}
+
+fn prepare(matches: &ArgMatches, output: Output) -> Result<Operation<'_>, Failure> {
+    let time = matches.get_one::<Duration>("timeout").copied();
+    let time = time.ok_or_else(|| Failure::new(Status::Usage, "--timeout has to be given"))?;
+    Ok(Operation { matches, output, target: Target::of(matches)?, time })
+}

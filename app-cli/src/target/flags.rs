@@ -1,0 +1,78 @@
+//! The flags that say which app is asked, and as whom.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use app_core::clap::builder::ValueParser;
+use app_core::clap::{Arg, ArgAction, ValueHint, value_parser};
+use app_ids::{AppId, DomainId, ServiceId};
+
+use crate::contexts::Address;
+
+const HEADING: &str = "Which app, and as whom";
+
+/// `--context`.
+pub(crate) fn context_arg() -> Arg {
+    Arg::new("context")
+        .long("context")
+        .value_name("FILE[#NAME]")
+        .env("OP_CONTEXT")
+        .value_hint(ValueHint::FilePath)
+        .help_heading(HEADING)
+        .help("The file of contexts, and the one of them [default: ~/.config/appctl/contexts.json, the current one]")
+}
+
+/// `--context` of commands about the file itself.
+pub(crate) fn context_file() -> Arg {
+    context_arg().help_heading("Options").value_name("FILE").help("The file of contexts")
+}
+
+fn flag(name: &'static str, value: &'static str, parser: impl Into<ValueParser>, help: &'static str) -> Arg {
+    Arg::new(name).long(name).value_name(value).value_parser(parser).help_heading(HEADING).help(help)
+}
+
+fn file(name: &'static str, help: &'static str) -> Arg {
+    flag(name, "FILE", value_parser!(PathBuf), help).value_hint(ValueHint::FilePath)
+}
+
+/// The flags that stand for a context, or for parts of one.
+pub(crate) fn direct_args() -> Vec<Arg> {
+    let address = |text: &str| text.parse::<Address>();
+    vec![
+        flag("address", "HOST:PORT", address, "Where the app is; of several the first that answers")
+            .value_delimiter(','),
+        flag("domain-id", "ID", value_parser!(DomainId), "The domain that the app belongs to, decimal or 0x.."),
+        flag("app-id", "ID", value_parser!(AppId), "The app, decimal or 0x.."),
+        flag("service-id", "ID", value_parser!(ServiceId), "The RPC service of the app [default: the admin interface]"),
+        file("ca", "The authorities that the app's certificate may come from, PEM"),
+        file("crl", "Revocation lists of these authorities, PEM"),
+        file("cert", "Your certificate, PEM"),
+        file("key", "Its private key, PEM; readable by you alone"),
+    ]
+}
+
+/// All flags of commands that ask an app.
+pub(crate) fn connection_args() -> Vec<Arg> {
+    let timeout = Arg::new("timeout")
+        .long("timeout")
+        .value_name("TIME")
+        .default_value("10s")
+        .value_parser(positive_time)
+        .help("How long it may take in all, connecting included");
+    let json = Arg::new("json")
+        .long("json")
+        .action(ArgAction::SetTrue)
+        .help("Prints an object for programs, on one line; docs/APPCTL.md has its keys");
+    let mut args = vec![timeout, json, context_arg()];
+    args.extend(direct_args());
+    args
+}
+
+/// A time above 0, and not so long that clocks end before.
+pub(crate) fn positive_time(text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text).map_err(|error| format!("{error}: expected a time such as 10s"))?;
+    if time.is_zero() || time > Duration::from_secs(86_400 * 365) {
+        return Err("expected a time above 0, of a year at most".to_owned());
+    }
+    Ok(time)
+}
