@@ -66,6 +66,14 @@ impl CertificateInfo {
         Self::from_der(&first_certificate(pem)?)
     }
 
+    /// Reads all certificates of a text, at least one.
+    ///
+    /// # Errors
+    /// It is no PEM of certificates, or one is damaged.
+    pub fn all_from_pem(pem: &[u8]) -> Result<Vec<Self>, PkiError> {
+        certificates(pem)?.iter().map(Self::from_der).collect()
+    }
+
     pub(super) fn from_der(der: &CertificateDer<'_>) -> Result<Self, PkiError> {
         let leaf = Certificate::parse(der).ok_or(PkiError::Damaged("certificate"))?;
         let parsed = parse(der)?;

@@ -59,7 +59,22 @@ pub(super) struct Key(rcgen::KeyPair);
 
 impl Key {
     pub(super) fn generate(kind: KeyKind) -> Result<Self, PkiError> {
-        rcgen::KeyPair::generate_for(kind.algorithm()).map(Self).map_err(crypto)
+        let made = Self(rcgen::KeyPair::generate_for(kind.algorithm()).map_err(crypto)?);
+        if kind == KeyKind::Ed25519 { made.in_version_1() } else { Ok(made) }
+    }
+
+    /// ring writes Ed25519 keys as PKCS #8 version 2, which has the public key too, and which OpenSSL before 3.2 does not read.
+    fn in_version_1(self) -> Result<Self, PkiError> {
+        /// PKCS #8 of Ed25519 up to the 32 bytes of the key (RFC 8410, 7), by version.
+        const V1: [u8; 16] = *b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20";
+        const V2: [u8; 16] = *b"\x30\x51\x02\x01\x01\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20";
+        let Some(secret) = self.0.serialized_der().strip_prefix(&V2).and_then(|rest| rest.get(..32)) else {
+            return Ok(self);
+        };
+        let version_1 = SecretBytes::from([&V1[..], secret].concat());
+        let read =
+            rcgen::KeyPair::from_pkcs8_der_and_sign_algo(&(&version_1[..]).into(), &rcgen::PKCS_ED25519);
+        read.map(Self).map_err(crypto)
     }
 
     pub(super) fn from_pem(pem: &[u8]) -> Result<Self, PkiError> {

@@ -241,7 +241,8 @@ fn openssl_verifies_the_chains_and_reads_what_they_say() {
         let (_, print) = says(&["x509", "-in", "client.pem", "-noout", "-fingerprint", "-sha256"]);
         let print = print.trim().split('=').nth(1).unwrap().replace(':', "").to_lowercase();
         assert_eq!(print, gone.info.fingerprint);
-        assert!(says(&["pkey", "-in", "client.key", "-noout"]).0);
+        let (ok, said) = says(&["pkey", "-in", "client.key", "-noout"]);
+        assert!(ok, "{kind}: {said}");
         let (_, number) = says(&["crl", "-in", "crl.pem", "-noout", "-crlnumber"]);
         assert!(number.trim().ends_with("07"), "{number}");
     }
