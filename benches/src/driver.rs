@@ -10,10 +10,11 @@ use std::{
 };
 
 use crate::{
-    commands,
+    calls, commands, errors, log, lookup,
     markdown::{self, Section},
     report::Row,
     rounds::Failure,
+    services,
 };
 
 /// The name of the group that this process is to measure.
@@ -30,7 +31,14 @@ const fn group(name: &'static str, rows: fn(&mut Rows) -> Result<(), Failure>, s
     Group { name, rows, deadline: Duration::from_secs(seconds) }
 }
 
-const GROUPS: &[Group] = &[group("commands", commands::rows, 60)];
+const GROUPS: &[Group] = &[
+    group("commands", commands::rows, 60),
+    group("calls", calls::rows, 60),
+    group("lookup", lookup::rows, 60),
+    group("services", services::rows, 90),
+    group("errors", errors::rows, 60),
+    group("log", log::rows, 90),
+];
 
 /// Where a group puts its rows as soon as it has them: what was measured before a failure is kept.
 pub(crate) struct Rows(());

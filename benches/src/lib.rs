@@ -2,10 +2,15 @@
 //!
 //! The library has what the programs share. Everything is measured in rounds, everybody in turn.
 
+mod calls;
 mod commands;
 mod driver;
+mod errors;
+mod log;
+mod lookup;
 mod markdown;
 mod report;
 mod rounds;
+mod services;
 
 pub use driver::main;

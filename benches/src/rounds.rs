@@ -3,6 +3,7 @@
 use std::{
     any::Any,
     panic::{AssertUnwindSafe, catch_unwind},
+    sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
 
@@ -82,4 +83,24 @@ pub(crate) fn looped(times: u64, mut work: impl FnMut(u64)) -> Result<f64, Failu
     let began = Instant::now();
     (0..times).for_each(&mut work);
     Ok(nanoseconds_each(began.elapsed(), times))
+}
+
+/// A round of two threads that do this at once: nanoseconds for each, of one thread.
+pub(crate) fn side_by_side(times: u64, work: impl Fn(u64) + Sync) -> Result<f64, Failure> {
+    let ready = AtomicUsize::new(0);
+    let one = || {
+        // Whatever a thread does once.
+        work(0);
+        ready.fetch_add(1, Ordering::SeqCst);
+        while ready.load(Ordering::SeqCst) < 2 {
+            std::hint::spin_loop();
+        }
+        looped(times, &work)
+    };
+    std::thread::scope(|scope| {
+        let other = scope.spawn(one);
+        let mine = one()?;
+        let other = other.join().map_err(|panic| format!("panicked: {}", message(&*panic)))??;
+        Ok(f64::midpoint(mine, other))
+    })
 }

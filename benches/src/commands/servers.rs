@@ -5,7 +5,7 @@
 
 use std::{fmt::Debug, future::Future, sync::mpsc as threads, thread};
 
-use actix::{Actor as _, Addr};
+use actix::{Actor as _, ActorContext as _, Addr};
 use app_core::{CommandServer, prelude::*};
 use kameo::{Actor, actor::Spawn as _, mailbox};
 use ractor::{ActorProcessingErr, RpcReplyPort};
@@ -29,8 +29,11 @@ pub(crate) const OURS: &str = "app-core";
 pub(crate) const BARE: &str = "bare tokio mpsc";
 pub(crate) const KAMEO: &str = "kameo";
 pub(crate) const ACTIX: &str = "actix";
+pub(crate) const RACTOR: &str = "ractor";
 /// It takes any number of messages.
 pub(crate) const RACTOR_UNBOUNDED: &str = "ractor, unbounded";
+/// The actor crates.
+pub(crate) const ACTORS: [&str; 3] = [ACTIX, KAMEO, RACTOR];
 /// The actor crates whose queues are bounded.
 pub(crate) const BOUNDED: [&str; 2] = [ACTIX, KAMEO];
 
@@ -164,7 +167,11 @@ pub(crate) struct Ractor(pub(crate) ractor::ActorRef<RactorMessage>);
 
 impl Ractor {
     pub(crate) async fn start() -> Result<Self, Failure> {
-        let (actor, _) = ractor::Actor::spawn(None, RactorCount, ()).await.map_err(failed)?;
+        Self::start_as(None).await
+    }
+
+    pub(crate) async fn start_as(name: Option<String>) -> Result<Self, Failure> {
+        let (actor, _) = ractor::Actor::spawn(name, RactorCount, ()).await.map_err(failed)?;
         Ok(Self(actor))
     }
 }
@@ -187,9 +194,15 @@ struct ActixAdd;
 #[rtype(result = "u64")]
 struct ActixRead;
 
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+struct ActixStop;
+
 pub(crate) struct ActixCount {
-    pub(crate) capacity: usize,
-    pub(crate) count: u64,
+    capacity: usize,
+    count: u64,
+    /// Tells that it has stopped.
+    stopped: Option<oneshot::Sender<()>>,
 }
 
 impl actix::Actor for ActixCount {
@@ -197,6 +210,20 @@ impl actix::Actor for ActixCount {
 
     fn started(&mut self, context: &mut Self::Context) {
         context.set_mailbox_capacity(self.capacity);
+    }
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        if let Some(stopped) = self.stopped.take() {
+            let _ = stopped.send(());
+        }
+    }
+}
+
+impl actix::Handler<ActixStop> for ActixCount {
+    type Result = ();
+
+    fn handle(&mut self, _: ActixStop, context: &mut Self::Context) {
+        context.stop();
     }
 }
 
@@ -223,7 +250,18 @@ pub(crate) struct Actix(pub(crate) Addr<ActixCount>);
 impl Actix {
     /// In the arbiter that this runs in.
     pub(crate) fn start(capacity: u16) -> Self {
-        Self(ActixCount { capacity: usize::from(capacity), count: 0 }.start())
+        Self(ActixCount { capacity: usize::from(capacity), count: 0, stopped: None }.start())
+    }
+
+    /// One that can be waited for.
+    pub(crate) fn start_mortal(capacity: u16) -> (Self, oneshot::Receiver<()>) {
+        let (stopped, end) = oneshot::channel();
+        let actor = ActixCount { capacity: usize::from(capacity), count: 0, stopped: Some(stopped) };
+        (Self(actor.start()), end)
+    }
+
+    pub(crate) fn stop(&self) {
+        self.0.do_send(ActixStop);
     }
 
     pub(crate) fn in_a_thread(capacity: u16) -> Result<Self, Failure> {

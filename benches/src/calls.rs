@@ -1,0 +1,151 @@
+//! Calls to a command server, with the answer.
+
+use std::time::{Duration, Instant};
+
+use tokio::{runtime::Runtime, time::timeout};
+
+use crate::{
+    commands::{
+        DEADLINE,
+        servers::{ACTIX, ACTORS, Actix, BARE, Bare, KAMEO, Kameo, OURS, Ours, RACTOR, Ractor, Server},
+        service,
+    },
+    driver::Rows,
+    report::Row,
+    rounds::{Budget, Contender, Failure, in_turn, nanoseconds_each},
+};
+
+/// In one round.
+const CALLS: u64 = 300;
+const CAPACITY: u16 = 256;
+/// Who call at once, for the time that calls take under load.
+const CALLERS: usize = 64;
+const BUDGET: Budget = Budget::new(61, 5);
+
+/// Everybody in turn: the same generic function for each type of server.
+macro_rules! everybody {
+    ($all:expr, $round:path, $runtime:expr) => {
+        in_turn(
+            BUDGET,
+            vec![
+                Contender::new(OURS, || $round($runtime, &$all.ours)),
+                Contender::new(BARE, || $round($runtime, &$all.bare)),
+                Contender::new(KAMEO, || $round($runtime, &$all.kameo)),
+                Contender::new(RACTOR, || $round($runtime, &$all.ractor)),
+                Contender::new(ACTIX, || $round($runtime, &$all.actix)),
+            ],
+        )
+    };
+}
+
+pub(crate) fn rows(rows: &mut Rows) -> Result<(), Failure> {
+    same_worker(rows)?;
+    let theirs = worker()?;
+    let (_app, service) = service(&theirs)?;
+    let all = {
+        let _entered = theirs.enter();
+        All {
+            ours: Ours::start(&service, CAPACITY)?,
+            bare: Bare::start(CAPACITY),
+            kameo: Kameo::start(CAPACITY),
+            ractor: theirs.block_on(Ractor::start())?,
+            actix: Actix::in_a_thread(CAPACITY)?,
+        }
+    };
+    let mine = worker()?;
+    rows.begin("call, other worker");
+    let figures = everybody!(all, from_a_worker, &mine);
+    rows.add(Row::new("call, other worker", "ns", figures).target_of(1.0, &ACTORS));
+    rows.begin("call, from outside the runtime");
+    let figures = everybody!(all, from_outside, &mine);
+    rows.add(Row::new("call, from outside the runtime", "ns", figures).target_of(1.0, &ACTORS));
+    rows.begin("call, p99 of 64 callers");
+    let figures = everybody!(all, under_load, &mine);
+    rows.add(Row::new("call, 64 callers at once, p99", "us", figures));
+    Ok(())
+}
+
+/// A runtime of one worker.
+fn worker() -> Result<Runtime, Failure> {
+    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?)
+}
+
+struct All {
+    ours: Ours,
+    bare: Bare,
+    kameo: Kameo,
+    ractor: Ractor,
+    actix: Actix,
+}
+
+/// Whoever calls shares a thread with whoever answers.
+fn same_worker(rows: &mut Rows) -> Result<(), Failure> {
+    const WORK: &str = "call, same worker";
+    rows.begin(WORK);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (_app, service) = service(&runtime)?;
+    let _entered = runtime.enter();
+    let ours = Ours::start(&service, CAPACITY)?;
+    let bare = Bare::start(CAPACITY);
+    let kameo = Kameo::start(CAPACITY);
+    let ractor = runtime.block_on(Ractor::start())?;
+    let arbiter = actix::System::new();
+    let actix = arbiter.block_on(async { Actix::start(CAPACITY) });
+    let figures = in_turn(
+        BUDGET,
+        vec![
+            Contender::new(OURS, || runtime.block_on(called(&ours))),
+            Contender::new(BARE, || runtime.block_on(called(&bare))),
+            Contender::new(KAMEO, || runtime.block_on(called(&kameo))),
+            Contender::new(RACTOR, || runtime.block_on(called(&ractor))),
+            Contender::new(ACTIX, || arbiter.block_on(called(&actix))),
+        ],
+    );
+    rows.add(Row::new(WORK, "ns", figures).target_of(1.0, &ACTORS));
+    Ok(())
+}
+
+async fn called(server: &impl Server) -> Result<f64, Failure> {
+    let round = async {
+        let began = Instant::now();
+        for _ in 0..CALLS {
+            server.call().await?;
+        }
+        Ok(nanoseconds_each(began.elapsed(), CALLS))
+    };
+    timeout(DEADLINE, round).await?
+}
+
+fn from_a_worker<S: Server>(mine: &Runtime, server: &S) -> Result<f64, Failure> {
+    let server = server.clone();
+    mine.block_on(mine.spawn(async move { called(&server).await }))?
+}
+
+/// A thread that waits for each answer.
+fn from_outside(mine: &Runtime, server: &impl Server) -> Result<f64, Failure> {
+    let began = Instant::now();
+    for _ in 0..CALLS {
+        mine.block_on(async { timeout(DEADLINE, server.call()).await })??;
+    }
+    Ok(nanoseconds_each(began.elapsed(), CALLS))
+}
+
+/// Each caller has one call on its way, always.
+fn under_load<S: Server>(mine: &Runtime, server: &S) -> Result<f64, Failure> {
+    let caller = |server: S| async move {
+        let mut took = Vec::with_capacity(50);
+        for _ in 0..50 {
+            let began = Instant::now();
+            timeout(DEADLINE, server.call()).await??;
+            took.push(began.elapsed());
+        }
+        Ok::<_, Failure>(took)
+    };
+    let callers: Vec<_> = (0..CALLERS).map(|_| mine.spawn(caller(server.clone()))).collect();
+    let mut took: Vec<Duration> = Vec::with_capacity(CALLERS * 50);
+    for caller in callers {
+        took.extend(mine.block_on(caller)??);
+    }
+    took.sort();
+    Ok(took[took.len() * 99 / 100].as_secs_f64() * 1e6)
+}

@@ -1,0 +1,107 @@
+//! A log record as whoever logs sees it, and what becomes of records when there are too many.
+
+mod flood;
+mod loggers;
+
+use std::time::{Duration, Instant};
+
+use crate::{
+    driver::Rows,
+    log::loggers::{Ours, SlogJson, Tracing, ten_fields, traced},
+    report::Row,
+    rounds::{Budget, Contender, Failure, in_turn, looped, nanoseconds_each, side_by_side},
+};
+
+const OURS: &str = "app-core";
+const SLOG_JSON: &str = "slog-json, mutex, flushed";
+const SLOG_JSON_UNFLUSHED: &str = "slog-json, mutex, 8 KB";
+const TRACING: &str = "tracing-subscriber json";
+const NON_BLOCKING: &str = "tracing-subscriber json, non-blocking";
+/// In one round: less than any of the buffers holds.
+const RECORDS: u64 = 1_000;
+const BUDGET: Budget = Budget::new(101, 8);
+/// For the writer to catch up after a round.
+const FLUSH: Duration = Duration::from_secs(2);
+
+pub(crate) fn rows(rows: &mut Rows) -> Result<(), Failure> {
+    let ours = Ours::new()?;
+    let (flushed, unflushed) = (SlogJson::new(true)?, SlogJson::new(false)?);
+    let (plain, non_blocking) = (Tracing::plain()?, Tracing::non_blocking()?);
+    rows.begin("10 fields, 1 thread");
+    let figures = in_turn(
+        BUDGET,
+        vec![
+            Contender::new(OURS, || {
+                let took = looped(RECORDS, |_| ten_fields(&ours.logger));
+                ours.written(FLUSH)?;
+                took
+            }),
+            Contender::new(SLOG_JSON, || looped(RECORDS, |_| ten_fields(&flushed.logger))),
+            Contender::new(SLOG_JSON_UNFLUSHED, || looped(RECORDS, |_| ten_fields(&unflushed.logger))),
+            Contender::new(TRACING, || plain.with(|| looped(RECORDS, |_| traced()))),
+            Contender::new(NON_BLOCKING, || non_blocking.with(|| looped(RECORDS, |_| traced()))),
+        ],
+    );
+    let row = Row::new("record with 10 fields, 1 thread, as the caller sees it", "ns", figures);
+    rows.add(row.target_of(0.6, &[SLOG_JSON]).target_of(0.4, &[TRACING, NON_BLOCKING]));
+
+    rows.begin("10 fields, 2 threads");
+    let figures = in_turn(
+        BUDGET,
+        vec![
+            Contender::new(OURS, || {
+                let took = side_by_side(RECORDS, |_| ten_fields(&ours.logger));
+                ours.written(FLUSH)?;
+                took
+            }),
+            Contender::new(SLOG_JSON, || side_by_side(RECORDS, |_| ten_fields(&flushed.logger))),
+            Contender::new(SLOG_JSON_UNFLUSHED, || side_by_side(RECORDS, |_| ten_fields(&unflushed.logger))),
+            Contender::new(TRACING, || side_by_side(RECORDS, |_| plain.with(traced))),
+            Contender::new(NON_BLOCKING, || side_by_side(RECORDS, |_| non_blocking.with(traced))),
+        ],
+    );
+    let row = Row::new("record with 10 fields, 2 threads, as each sees it", "ns", figures);
+    rows.add(row.target_of(0.5, &[SLOG_JSON]).target_of(0.5, &[TRACING, NON_BLOCKING]));
+    until_written(rows, &ours, &flushed, &plain);
+    disabled(rows, &ours, &plain);
+    drop(ours);
+    flood::rows(rows)
+}
+
+/// What the writer's thread does counts too.
+fn until_written(rows: &mut Rows, ours: &Ours, flushed: &SlogJson, plain: &Tracing) {
+    rows.begin("10 fields, until written");
+    let figures = in_turn(
+        BUDGET,
+        vec![
+            Contender::new(OURS, || {
+                let began = Instant::now();
+                looped(RECORDS, |_| ten_fields(&ours.logger))?;
+                ours.written(FLUSH)?;
+                Ok(nanoseconds_each(began.elapsed(), RECORDS))
+            }),
+            Contender::new(SLOG_JSON, || looped(RECORDS, |_| ten_fields(&flushed.logger))),
+            Contender::new(TRACING, || plain.with(|| looped(RECORDS, |_| traced()))),
+        ],
+    );
+    rows.add(Row::new("1,000 records with 10 fields, until all are written; of one", "ns", figures));
+}
+
+fn disabled(rows: &mut Rows, ours: &Ours, plain: &Tracing) {
+    rows.begin("disabled level");
+    let debug = |_| slog::debug!(ours.logger, "acquired"; "rule" => std::hint::black_box("default"));
+    let figures = in_turn(
+        BUDGET,
+        vec![
+            Contender::new(OURS, || looped(RECORDS * 100, debug)),
+            Contender::new(TRACING, || {
+                plain.with(|| {
+                    looped(RECORDS * 100, |_| {
+                        tracing::debug!(rule = std::hint::black_box("default"), "acquired")
+                    })
+                })
+            }),
+        ],
+    );
+    rows.add(Row::new("record of a disabled level", "ns", figures).target(3.0));
+}

@@ -1,0 +1,195 @@
+//! The life of a service with a command server, from making it to having waited for its end; one at a time, and many.
+
+use std::{future::Future, time::Instant};
+
+use actix::System;
+use app_core::{App, prelude::*};
+use tokio::{runtime::Runtime, sync::oneshot, time::timeout};
+use tokio_graceful_shutdown::{NestedSubsystem, SubsystemBuilder, SubsystemHandle, Toplevel};
+
+use crate::{
+    commands::{
+        DEADLINE, registered, runtime,
+        servers::{ACTIX, ACTORS, Actix, KAMEO, Kameo, OURS, Ours, RACTOR, Ractor},
+        service,
+    },
+    driver::Rows,
+    report::{Figure, Row},
+    rounds::{Budget, Contender, Failure, in_turn},
+};
+
+const CAPACITY: u16 = 16;
+/// The floor: no queue, no name, no state.
+const TASK: &str = "tokio spawn";
+const LIFECYCLE: &str = "tokio-graceful-shutdown";
+
+/// Starts so many, ends all, waits for all; by who it is.
+async fn ours(app: App, count: u64) -> Result<(), Failure> {
+    let mut services = Vec::with_capacity(count as usize);
+    for i in 0..count {
+        let service = registered(&app, ServiceId::new((i + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)))?;
+        let server = Ours::start(&service, CAPACITY)?;
+        services.push((service, server));
+    }
+    services.iter().for_each(|(service, _)| service.kill("enough"));
+    for (service, _) in services {
+        service.wait().await?;
+    }
+    Ok(())
+}
+
+async fn kameo(count: u64) -> Result<(), Failure> {
+    let actors: Vec<_> = (0..count).map(|_| Kameo::start(CAPACITY)).collect();
+    for actor in &actors {
+        actor.0.stop_gracefully().await.map_err(|problem| format!("{problem:?}"))?;
+    }
+    for actor in actors {
+        actor.0.wait_for_shutdown().await;
+    }
+    Ok(())
+}
+
+async fn ractor(count: u64) -> Result<(), Failure> {
+    let mut actors = Vec::with_capacity(count as usize);
+    for _ in 0..count {
+        actors.push(Ractor::start().await?);
+    }
+    actors.iter().for_each(|actor| actor.0.stop(None));
+    for actor in actors {
+        actor.0.wait(None).await.map_err(|problem| format!("{problem:?}"))?;
+    }
+    Ok(())
+}
+
+async fn actix(count: u64) -> Result<(), Failure> {
+    let actors: Vec<_> = (0..count).map(|_| Actix::start_mortal(CAPACITY)).collect();
+    actors.iter().for_each(|(actor, _)| actor.stop());
+    for (_, end) in actors {
+        end.await?;
+    }
+    Ok(())
+}
+
+async fn tasks(count: u64) -> Result<(), Failure> {
+    let tasks: Vec<_> = (0..count)
+        .map(|_| {
+            let (kill, killed) = oneshot::channel::<()>();
+            (kill, tokio::spawn(async { drop(killed.await) }))
+        })
+        .collect();
+    let (kills, tasks): (Vec<_>, Vec<_>) = tasks.into_iter().unzip();
+    kills.into_iter().for_each(|kill| {
+        let _ = kill.send(());
+    });
+    for task in tasks {
+        task.await?;
+    }
+    Ok(())
+}
+
+/// Subsystems live below a top level: one for each round.
+async fn subsystems(lives: u64, at_once: u64) -> Result<(), Failure> {
+    let (sender, done) = oneshot::channel();
+    let top = Toplevel::new(async move |top: &mut SubsystemHandle| {
+        let _ = sender.send(below(top, lives, at_once).await);
+    });
+    top.handle_shutdown_requests(DEADLINE).await?;
+    done.await?
+}
+
+async fn below(top: &SubsystemHandle, lives: u64, at_once: u64) -> Result<(), Failure> {
+    for _ in 0..lives {
+        let all: Vec<NestedSubsystem> =
+            (0..at_once).map(|_| top.start(SubsystemBuilder::new("measured", waits))).collect();
+        all.iter().for_each(NestedSubsystem::initiate_shutdown);
+        for subsystem in all {
+            subsystem.join().await?;
+        }
+    }
+    Ok(())
+}
+
+async fn waits(subsystem: &mut SubsystemHandle) -> Result<(), Failure> {
+    subsystem.on_shutdown_requested().await;
+    Ok(())
+}
+
+pub(crate) fn rows(rows: &mut Rows) -> Result<(), Failure> {
+    let runtime = runtime()?;
+    let (test, _service) = service(&runtime)?;
+    let app = test.app().clone();
+    let arbiter = System::new();
+    let mut each = Vec::new();
+    for (work, lives, at_once) in [
+        ("start, kill, wait", 200, 1),
+        ("start 100, kill all, wait for all; of one", 10, 100),
+        ("start 10,000, kill all, wait for all; of one", 1, 10_000),
+    ] {
+        rows.begin(work);
+        let round = Round { runtime: &runtime, lives, at_once };
+        let figures = in_turn(
+            Budget::new(if at_once > 1_000 { 21 } else { 61 }, 12),
+            vec![
+                Contender::new(OURS, || {
+                    let app = app.clone();
+                    round.on_worker(move || ours(app.clone(), at_once))
+                }),
+                Contender::new(TASK, || round.on_worker(move || tasks(at_once))),
+                Contender::new(LIFECYCLE, || {
+                    round.timed(|| runtime.block_on(runtime.spawn(subsystems(lives, at_once)))?)
+                }),
+                Contender::new(KAMEO, || round.on_worker(move || kameo(at_once))),
+                Contender::new(RACTOR, || round.on_worker(move || ractor(at_once))),
+                Contender::new(ACTIX, || {
+                    round.timed(|| arbiter.block_on(repeated(lives, || actix(at_once))))
+                }),
+            ],
+        );
+        each.extend(figures.first().map(|ours| ours.rounds.clone()));
+        rows.add(Row::new(work, "us", figures).target_of(0.8, &ACTORS));
+    }
+    if let [_, few, many] = &each[..] {
+        let rounds = few.iter().zip(many).map(|(few, many)| Some((*many)? / (*few)?)).collect();
+        let figure = Figure { rounds, ..Figure::new(OURS) };
+        rows.add(Row::new("one of 10,000 to one of 100", "x", vec![figure]).target(1.5));
+    }
+    Ok(())
+}
+
+struct Round<'a> {
+    runtime: &'a Runtime,
+    lives: u64,
+    at_once: u64,
+}
+
+impl Round<'_> {
+    /// Microseconds for one life.
+    fn timed(&self, run: impl FnOnce() -> Result<(), Failure>) -> Result<f64, Failure> {
+        let began = Instant::now();
+        run()?;
+        Ok(began.elapsed().as_secs_f64() * 1e6 / (self.lives * self.at_once) as f64)
+    }
+
+    fn on_worker<F>(&self, life: impl Fn() -> F + Send + Sync + 'static) -> Result<f64, Failure>
+    where
+        F: Future<Output = Result<(), Failure>> + Send + 'static,
+    {
+        let lives = self.lives;
+        self.timed(|| {
+            self.runtime.block_on(self.runtime.spawn(async move { repeated(lives, life).await }))?
+        })
+    }
+}
+
+async fn repeated<F>(lives: u64, life: impl Fn() -> F) -> Result<(), Failure>
+where
+    F: Future<Output = Result<(), Failure>>,
+{
+    let all = async {
+        for _ in 0..lives {
+            life().await?;
+        }
+        Ok(())
+    };
+    timeout(DEADLINE, all).await?
+}
