@@ -17,6 +17,7 @@ mod id;
 mod names;
 mod operate;
 mod output;
+mod pki;
 mod shell;
 mod target;
 

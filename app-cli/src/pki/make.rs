@@ -1,0 +1,246 @@
+//! `pki init`, `pki issue` and `pki renew`.
+
+use std::path::{Path, PathBuf};
+
+use app_core::clap::{Arg, ArgMatches, Command, value_parser};
+use app_ids::{AppId, DomainId, ServiceId};
+use app_rpc::RpcName;
+use app_rpc::pki::{AuthorityOptions, ClientName, Directory, Placed, Serial, Subject, Validity, Wanted};
+use serde::Serialize;
+
+use super::args::{days, days_arg, dir_arg, directory, json_arg, key, key_arg, output_arg, path, path_arg};
+use super::failure;
+use super::show::Shown;
+use crate::failure::{Failure, Outcome, Status};
+use crate::output::{Output, Paint};
+use crate::target::ADMIN;
+
+const DEFAULT_DAYS: u32 = 3650;
+const DEFAULT_CRL_DAYS: u32 = 30;
+
+const INIT_HELP: &str = "\
+Examples:
+  appctl pki init pki                                      for servers and clients alone
+  appctl pki init root --path-length 1                     with room for authorities under it; keep it offline
+  appctl pki init pki --under root                         one under it, which issues from day to day
+
+The folder is made as a whole or not at all, for its owner alone: ca.key (mode 0400), ca.pem (what peers trust), crl.pem (the
+revocation lists of the whole chain), index.json (what was issued). Keep a copy of it where nobody else can read it.";
+
+pub(super) fn init_command() -> Command {
+    let dir = path_arg("folder", "DIR", "The folder to make: not there yet, or empty").required(true);
+    let days = days_arg("For how many days it is valid [default: 3650, or as long as the one above]");
+    let name = Arg::new("name").long("name").value_name("TEXT");
+    let name = name.help("Its name, for people [default: appctl authority, and a random number]");
+    let crl_days = Arg::new("crl-days").long("crl-days").value_name("N").default_value("30");
+    let crl_days = crl_days.value_parser(value_parser!(u32).range(1..=3650));
+    let path_length = Arg::new("path-length").long("path-length").value_name("N").default_value("0");
+    let path_length = path_length.value_parser(value_parser!(u8).range(0..=5));
+    Command::new("init")
+        .about("Makes an authority")
+        .after_help(INIT_HELP)
+        .arg(dir)
+        .arg(days)
+        .arg(name)
+        .arg(key_arg())
+        .arg(crl_days.help("For how many days each of its revocation lists is good"))
+        .arg(path_length.help("How many authorities may follow under it in a chain"))
+        .arg(path_arg("under", "DIR", "The folder of an authority that it is to be under").long("under"))
+        .arg(json_arg())
+}
+
+/// What was made, for programs.
+#[derive(Serialize)]
+struct Made<'a> {
+    dir: &'a Path,
+    ca: PathBuf,
+    crl: PathBuf,
+    authority: Shown,
+}
+
+pub(super) fn init(matches: &ArgMatches) -> Outcome {
+    let folder = path(matches, "folder");
+    let name = match matches.get_one::<String>("name") {
+        Some(name) => name.clone(),
+        // Peers find an authority by its name, so no two should have the same.
+        None => format!("appctl authority {}", Serial::random().map_err(|error| failure(error.into()))?),
+    };
+    let options = AuthorityOptions::new(name, Validity::days(days(matches).unwrap_or(DEFAULT_DAYS)))
+        .key(key(matches))
+        .path_length(matches.get_one("path-length").copied().unwrap_or_default());
+    let crl_days = matches.get_one("crl-days").copied().unwrap_or(DEFAULT_CRL_DAYS);
+    let made = match matches.get_one::<PathBuf>("under") {
+        Some(above) => {
+            let above = Directory::open(above).map_err(failure)?;
+            Directory::init_under(folder, &options, crl_days, &above)
+        }
+        None => Directory::init(folder, &options, crl_days),
+    };
+    let made = made.map_err(failure)?;
+    let authority = made.contents().map_err(failure)?.authority;
+    let object =
+        Made { dir: made.path(), ca: made.root(), crl: made.crl(), authority: Shown::of(&authority) };
+    Output::of(matches).print(&object, |page| {
+        page.facts(&[
+            ("authority", authority.subject.clone(), Paint::Plain),
+            ("valid until", object.authority.not_after.clone(), Paint::Plain),
+            ("folder", format!("{} (its key never leaves it)", made.path().display()), Paint::Plain),
+            ("trusted by peers", made.root().display().to_string(), Paint::Plain),
+            (
+                "revocation lists",
+                format!("{} (new ones within {crl_days} days: appctl pki crl)", made.crl().display()),
+                Paint::Plain,
+            ),
+        ]);
+    })
+}
+
+const SERVER_HELP: &str = "\
+Examples:
+  appctl pki issue server --dir pki --domain-id 0xd0 --app-id 0xa0 --service rpc      the admin interface
+  appctl pki issue server --dir pki --domain-id 0xd0 --app-id 0xa0 --service 0x5e --days 90
+
+Clients check that the name is {domain}_{app}_{service}, in hex. It may be used by servers alone.";
+
+const CLIENT_HELP: &str = "\
+Examples:
+  appctl pki issue client --dir pki --name ops.example.com
+  appctl pki issue client --dir pki --name backup --days 30 --output /run/backup
+
+It may be used by clients alone, and may read. To be an operator or an admin, its name is granted that in the config of the server:
+  { \"grants\": [ { \"name\": \"ops.example.com\", \"role\": \"operate\" } ] }";
+
+pub(super) fn issue_command() -> Command {
+    let leaf = |name: &'static str, about: &'static str, help: &'static str| {
+        let days = days_arg("For how many days it is valid [default: 365, or as long as the authority]");
+        Command::new(name)
+            .about(about)
+            .after_help(help)
+            .arg(dir_arg())
+            .arg(output_arg())
+            .arg(days)
+            .arg(key_arg())
+            .arg(json_arg())
+    };
+    let id = |name: &'static str, env: &'static str| {
+        Arg::new(name).long(name).value_name("ID").env(env).required(true)
+    };
+    let server = leaf("server", "Makes a certificate and a key for the server of a service", SERVER_HELP)
+        .arg(
+            id("domain-id", "OP_DOMAIN_ID")
+                .value_parser(value_parser!(DomainId))
+                .help("The domain of the application"),
+        )
+        .arg(id("app-id", "OP_APP_ID").value_parser(value_parser!(AppId)).help("The application"))
+        .arg(
+            Arg::new("service")
+                .long("service")
+                .short('s')
+                .value_name("ID")
+                .required(true)
+                .value_parser(service_of)
+                .help("The service: its id, or rpc for the admin interface"),
+        );
+    let client = leaf("client", "Makes a certificate and a key for a client", CLIENT_HELP).arg(
+        Arg::new("name")
+            .long("name")
+            .short('n')
+            .value_name("NAME")
+            .required(true)
+            .value_parser(value_parser!(ClientName))
+            .help("Its name (DNS), which grants are given to"),
+    );
+    let about = "Makes a certificate and a key, for a server or for a client";
+    Command::new("issue")
+        .about(about)
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommands([server, client])
+}
+
+/// A service by its id; that of the admin interface by its name.
+fn service_of(text: &str) -> Result<ServiceId, String> {
+    if text == "rpc" {
+        return Ok(ADMIN);
+    }
+    text.parse()
+        .map_err(|error: app_ids::ParseIdError| format!("{error}; the only name that is known is rpc"))
+}
+
+pub(super) fn issue(matches: &ArgMatches) -> Outcome {
+    let Some((kind, matches)) = matches.subcommand() else {
+        return Err(Failure::new(Status::Usage, "a certificate for whom? server or client"));
+    };
+    let missing = || Failure::new(Status::Usage, "the name is missing");
+    let subject = if kind == "server" {
+        let domain = *matches.get_one::<DomainId>("domain-id").ok_or_else(missing)?;
+        let app = *matches.get_one::<AppId>("app-id").ok_or_else(missing)?;
+        let service = *matches.get_one::<ServiceId>("service").ok_or_else(missing)?;
+        let zero = [domain.as_u64(), app.as_u64(), service.as_u64()].contains(&0);
+        if zero {
+            return Err(Failure::new(Status::Usage, "an id of a server can't be 0"));
+        }
+        Subject::Server(RpcName { domain, app, service })
+    } else {
+        Subject::Client(matches.get_one::<ClientName>("name").cloned().ok_or_else(missing)?)
+    };
+    let mut wanted = Wanted::new(subject);
+    wanted.key = key(matches);
+    wanted.days = days(matches);
+    wanted.into = matches.get_one("output").cloned();
+    let directory = directory(matches)?;
+    tell(matches, &directory.issue(&wanted).map_err(failure)?)
+}
+
+const RENEW_HELP: &str = "\
+Examples:
+  appctl pki renew --dir pki pki/client-ops.example.com.pem
+
+The new one has a key of its own and lies beside the old one (..-2.pem). The old one stays good until it expires, so that both can be
+in use while configs change; revoke it to end that.";
+
+pub(super) fn renew_command() -> Command {
+    let days = days_arg("For how many days it is valid [default: 365, or as long as the authority]");
+    Command::new("renew")
+        .about("Makes another certificate of the same name, with a new key")
+        .after_help(RENEW_HELP)
+        .arg(path_arg("certificate", "FILE", "The certificate").required(true))
+        .arg(dir_arg())
+        .arg(
+            path_arg("output", "DIR", "The folder to put it into [default: that of the certificate]")
+                .long("output")
+                .short('o'),
+        )
+        .arg(days)
+        .arg(key_arg())
+        .arg(json_arg())
+}
+
+pub(super) fn renew(matches: &ArgMatches) -> Outcome {
+    let into = matches.get_one("output").cloned();
+    let renewed = directory(matches)?.renew(path(matches, "certificate"), days(matches), key(matches), into);
+    tell(matches, &renewed.map_err(failure)?)
+}
+
+/// Where a certificate is, for programs.
+#[derive(Serialize)]
+struct Told<'a> {
+    certificate: &'a Path,
+    key: &'a Path,
+    #[serde(flatten)]
+    shown: Shown,
+}
+
+fn tell(matches: &ArgMatches, placed: &Placed) -> Outcome {
+    let shown = Shown::of(&placed.info);
+    let told = Told { certificate: &placed.certificate, key: &placed.key, shown };
+    Output::of(matches).print(&told, |page| {
+        page.facts(&[
+            ("certificate", placed.certificate.display().to_string(), Paint::Plain),
+            ("key", placed.key.display().to_string(), Paint::Plain),
+            ("name", told.shown.names.join(", "), Paint::Plain),
+            ("serial", told.shown.serial.clone(), Paint::Plain),
+            ("valid until", told.shown.not_after.clone(), Paint::Plain),
+        ]);
+    })
+}
