@@ -68,6 +68,7 @@
 //! `cargo build` of rustls and tokio-rustls alone: 17 s of processor time against 60); aws-lc-rs has post-quantum key exchange, which
 //! is what would make it worth the change. It is one feature in the root manifest and one line in `tls.rs`.
 
+pub mod admin;
 mod client;
 mod config;
 mod connection;

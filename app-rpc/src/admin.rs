@@ -1,0 +1,165 @@
+//! The admin interface: what an operator may ask of a running application, and tell it.
+//!
+//! Linking this crate installs it, as the service `rpc` with the id [`APP_RPC_SERVICE_ID`]; it listens when that has a config, an
+//! `RPCServerSpec`. The interface is in `schema/capnp/admin.capnp`: the methods that the original had, with their ids and ordinals,
+//! and behind them those of this platform. `appctl` is its client; [`METHODS`] is the list of what it offers.
+//!
+//! # Who may do what
+//!
+//! A client is known by the names (DNS) in its certificate. The config of the service has `grants`, which give a role to a name:
+//!
+//! ```json
+//! { "grants": [ { "name": "deploy.example.com", "role": "operate" }, { "name": "oncall.example.com", "role": "admin" } ] }
+//! ```
+//!
+//! | role | whose | what |
+//! |---|---|---|
+//! | `read` | every client's that is let in | looks: identity, services, health, levels, metrics, configs, events |
+//! | `operate` | whom the grants name | changes how the application runs: levels, health checks, reloads, restarts of services; dumps stacks |
+//! | `admin` | whom the grants name | ends the application |
+//!
+//! Each method has its role in one table ([`METHODS`]), and each call passes one check ([`Role`](crate::Role) against role), also
+//! calls of what was handed out before. The role is looked up for every call: a reload of the config with other grants counts at
+//! once, for connections that are open too. A call that is denied is answered with an error that begins with `denied: ` and names
+//! the method, the role that it needs, the one that the client has, and where to grant it. A client that has many calls denied in a
+//! row gets those answers at a slow pace.
+//!
+//! # What is on record
+//!
+//! Every call that needs more than `read`, granted or not, is a log record of the event [`ADMIN_CALL`] (`admin_call`), at the level
+//! `info`, or `warn` when it was denied, refused or failed. It is written whatever log levels are set to, and it has the method,
+//! its target, the reason that was given, the names and the serial number in the client's certificate, its address, its role, the
+//! role that the method needs, and the outcome:
+//!
+//! | outcome | |
+//! |---|---|
+//! | `granted` | it goes on to act |
+//! | `denied` | the client's role is too low |
+//! | `refused` | the reason is missing, or longer than 1,024 bytes |
+//! | `failed` | it was granted, and what it did failed: a second record, with the error |
+//!
+//! The record is written *before* the call acts: the call waits until it has left the process for the log's sink. The log never
+//! waits for its sink, and drops what that does not take. A call whose record was dropped three times in a row, or not taken within
+//! half a second, does not act: it is answered with an error that says so. `kill` and `end` alone act all the same: that an
+//! application ends is seen anyway, and a process whose log is stuck has to be ended somehow. `kill` of the original takes no
+//! reason, so its record says "none given"; every other method that changes something refuses to without one.
+//!
+//! # What a client may take
+//!
+//! Beside the limits of every endpoint ([`Limits`](crate::Limits)): a connection may have 16 streams of events and 4 readers of
+//! metrics at a time, one at a time reads or waits on each. A stream holds up to 1,024 events for a client that does not ask; the
+//! oldest are lost, and their number is told. Metrics are read in pieces of up to 256 KiB, and rendered as they are read. Stacks are
+//! dumped once for all who ask at the same time. What blocks, such as reading files or dumping stacks, runs on other threads than
+//! those of RPC, four at a time, within 20 seconds.
+//!
+//! # For authors
+//!
+//! A method of one's own goes into an interface and an endpoint of one's own ([`rpc_endpoint!`](crate::rpc_endpoint)), which may ask
+//! [`Peer::role_now`](crate::Peer::role_now). `RPCService` of this interface lists every endpoint that
+//! [`rpc_endpoint!`](crate::rpc_endpoint) declares.
+
+mod app;
+mod audit;
+mod configs;
+mod events;
+mod gate;
+mod health;
+mod levels;
+mod methods;
+mod metrics;
+mod offload;
+mod reason;
+mod runtime;
+mod services;
+mod stacks;
+mod text;
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use app_core::prelude::*;
+use schema::admin_capnp;
+use tokio::runtime::Handle;
+
+pub use self::audit::ADMIN_CALL;
+use self::audit::Audit;
+use self::events::Happenings;
+use self::gate::Session;
+pub use self::methods::{METHODS, Method};
+use self::offload::Offload;
+use self::stacks::Stacks;
+use crate::{Bootstrap, Endpoint};
+
+/// Service id of the admin interface.
+pub const APP_RPC_SERVICE_ID: ServiceId = ServiceId::new(0xe492_14fa_20b3_5ba8);
+
+/// The endpoint of the admin interface.
+pub type AdminEndpoint = Endpoint<{ APP_RPC_SERVICE_ID.as_u64() }>;
+
+/// Streams of events that a connection may have.
+const MAX_STREAMS: usize = 16;
+
+/// Readers of metrics that a connection may have.
+const MAX_READERS: usize = 4;
+
+crate::rpc_endpoint! {
+    id: APP_RPC_SERVICE_ID,
+    name: "rpc",
+    doc: "The admin interface: where it listens, whose clients are let in, and what they may do (`grants`).",
+    bootstrap: bootstrap,
+}
+
+/// What all connections share.
+struct Admin {
+    service: Service,
+    audit: Audit,
+    /// The application's runtime: that of a connection ends with the endpoint.
+    runtime: Handle,
+    offload: Offload,
+    stacks: Stacks,
+    happenings: Happenings,
+}
+
+impl Admin {
+    fn app(&self) -> &App {
+        self.service.app()
+    }
+}
+
+async fn bootstrap(service: Service) -> Result<Bootstrap, Error> {
+    let runtime = Handle::current();
+    let admin = Arc::new(Admin {
+        audit: Audit::new(&service, runtime.clone()),
+        offload: Offload::new(runtime.clone()),
+        stacks: Stacks::default(),
+        happenings: Happenings::follow(&service)?,
+        runtime,
+        service,
+    });
+    Ok(Bootstrap::new(move |peer| -> admin_capnp::app::Client {
+        let session = Session::new(Arc::clone(&admin), peer.clone());
+        session.offer(self::app::AppServer::new(Rc::clone(&session)))
+    }))
+}
+
+/// The error of a call that failed, for its caller.
+fn failed(error: &Error) -> capnp::Error {
+    capnp::Error::failed(text::short(&error.to_string()))
+}
+
+/// Milliseconds since 1970, as answers have times.
+fn millis_of(time: std::time::SystemTime) -> i64 {
+    let since = time.duration_since(std::time::UNIX_EPOCH);
+    let millis = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+    since.map_or_else(|before| -millis(before.duration()), millis)
+}
+
+/// A time in milliseconds, as answers have it.
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A number of things, as answers have it.
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,319 @@
+//! The interface `App`: the application, and the way to all others.
+
+use std::rc::Rc;
+
+use app_core::prelude::*;
+use app_core::{ServiceDescriptor, StopCause};
+use capnp::Error as RpcError;
+use schema::admin_capnp::{MetricsFormat, app};
+
+use super::configs::{self, ConfigsServer};
+use super::events::StreamServer;
+use super::gate::Session;
+use super::health::HealthServer;
+use super::levels::{self, LevelsServer};
+use super::metrics::ReaderServer;
+use super::runtime::RuntimeServer;
+use super::services::{self, EndpointServer, ServiceServer};
+use super::text::short;
+use super::{count, failed, millis, millis_of};
+use crate::LinkedEndpoint;
+
+/// The longest drain delay that may be asked for.
+const MAX_DRAIN_DELAY: Duration = Duration::from_secs(3600);
+
+/// See the module.
+pub(super) struct AppServer {
+    session: Rc<Session>,
+}
+
+impl AppServer {
+    pub(super) fn new(session: Rc<Session>) -> Self {
+        Self { session }
+    }
+
+    fn app(&self) -> &App {
+        self.session.admin.app()
+    }
+
+    /// Who asks, for reasons that others read.
+    fn who(&self) -> String {
+        let names = &self.session.peer.certificate.names;
+        let name = names.first().map_or("a client without a name", String::as_str);
+        super::text::bounded(name, 256)
+    }
+}
+
+impl app::Server for AppServer {
+    async fn id(self: Rc<Self>, _: app::IdParams, mut results: app::IdResults) -> Result<(), RpcError> {
+        results.get().set_app_id(self.app().id().as_u64());
+        Ok(())
+    }
+
+    async fn release_id(
+        self: Rc<Self>,
+        _: app::ReleaseIdParams,
+        mut results: app::ReleaseIdResults,
+    ) -> Result<(), RpcError> {
+        results.get().set_release_id(self.app().release().as_u64());
+        Ok(())
+    }
+
+    async fn instance(
+        self: Rc<Self>,
+        _: app::InstanceParams,
+        mut results: app::InstanceResults,
+    ) -> Result<(), RpcError> {
+        results.get().set_instance_id(self.app().instance().hex());
+        Ok(())
+    }
+
+    async fn started_on(
+        self: Rc<Self>,
+        _: app::StartedOnParams,
+        mut results: app::StartedOnResults,
+    ) -> Result<(), RpcError> {
+        results.get().set_started_on(millis_of(self.app().started_on()).div_euclid(1000));
+        Ok(())
+    }
+
+    async fn log_level(
+        self: Rc<Self>,
+        _: app::LogLevelParams,
+        mut results: app::LogLevelResults,
+    ) -> Result<(), RpcError> {
+        results.get().set_level(levels::to_wire(self.app().log_level()));
+        Ok(())
+    }
+
+    async fn service_ids(
+        self: Rc<Self>,
+        _: app::ServiceIdsParams,
+        mut results: app::ServiceIdsResults,
+    ) -> Result<(), RpcError> {
+        let ids = self.app().service_ids();
+        let mut list = results.get().init_service_ids(count(ids.len()));
+        for (place, id) in (0..).zip(ids) {
+            list.set(place, id.as_u64());
+        }
+        Ok(())
+    }
+
+    async fn service(
+        self: Rc<Self>,
+        params: app::ServiceParams,
+        mut results: app::ServiceResults,
+    ) -> Result<(), RpcError> {
+        let id = ServiceId::new(params.get()?.get_id());
+        let Some(service) = self.app().service(id) else {
+            return Err(RpcError::failed(format!("service {} is not registered", id.describe())));
+        };
+        results.get().set_service(self.session.offer(ServiceServer::new(service)));
+        Ok(())
+    }
+
+    async fn rpc_service_ids(
+        self: Rc<Self>,
+        _: app::RpcServiceIdsParams,
+        mut results: app::RpcServiceIdsResults,
+    ) -> Result<(), RpcError> {
+        let endpoints = LinkedEndpoint::all(self.app());
+        let mut list = results.get().init_service_ids(count(endpoints.len()));
+        for (place, endpoint) in (0..).zip(endpoints) {
+            list.set(place, endpoint.service().as_u64());
+        }
+        Ok(())
+    }
+
+    async fn rpc_service(
+        self: Rc<Self>,
+        params: app::RpcServiceParams,
+        mut results: app::RpcServiceResults,
+    ) -> Result<(), RpcError> {
+        let id = ServiceId::new(params.get()?.get_id());
+        let mut endpoints = LinkedEndpoint::all(self.app()).into_iter();
+        let Some(endpoint) = endpoints.find(|endpoint| endpoint.service() == id) else {
+            return Err(RpcError::failed(format!(
+                "service {} is no RPC endpoint of this application",
+                id.describe()
+            )));
+        };
+        results.get().set_service(self.session.offer(EndpointServer::new(self.app().clone(), endpoint)));
+        Ok(())
+    }
+
+    async fn kill(self: Rc<Self>, _: app::KillParams, _: app::KillResults) -> Result<(), RpcError> {
+        self.app().kill(StopCause::Killed(format!("by {} over RPC, who gave no reason", self.who())));
+        Ok(())
+    }
+
+    async fn runtime(
+        self: Rc<Self>,
+        _: app::RuntimeParams,
+        mut results: app::RuntimeResults,
+    ) -> Result<(), RpcError> {
+        let server = RuntimeServer::new(Rc::clone(&self.session));
+        results.get().set_runtime(self.session.offer(server));
+        Ok(())
+    }
+
+    async fn configs(
+        self: Rc<Self>,
+        _: app::ConfigsParams,
+        mut results: app::ConfigsResults,
+    ) -> Result<(), RpcError> {
+        let server = ConfigsServer::new(Rc::clone(&self.session));
+        results.get().set_configs(self.session.offer(server));
+        Ok(())
+    }
+
+    async fn identity(
+        self: Rc<Self>,
+        _: app::IdentityParams,
+        mut results: app::IdentityResults,
+    ) -> Result<(), RpcError> {
+        let app = self.app();
+        let (name, origin) = (program_name(), app.error_origin());
+        let mut identity = results.get().init_identity();
+        identity.set_domain_id(app.domain().as_u64());
+        identity.set_app_id(app.id().as_u64());
+        identity.set_release_id(app.release().as_u64());
+        identity.set_instance_id(app.instance().hex());
+        identity.set_version(version_of(&name, app.descriptors()));
+        identity.set_name(name);
+        identity.set_platform_version(env!("CARGO_PKG_VERSION"));
+        identity.set_host(short(&origin.host));
+        identity.set_pid(origin.pid);
+        identity.set_started_on_millis(millis_of(app.started_on()));
+        identity.set_uptime_millis(millis(app.started_on().elapsed().unwrap_or_default()));
+        Ok(())
+    }
+
+    async fn readiness(
+        self: Rc<Self>,
+        _: app::ReadinessParams,
+        mut results: app::ReadinessResults,
+    ) -> Result<(), RpcError> {
+        let readiness = app_health::readiness(self.app());
+        let mut results = results.get();
+        results.set_ready(readiness.ready());
+        let mut list = results.init_reasons(count(readiness.reasons.len()));
+        for (place, reason) in (0..).zip(&readiness.reasons) {
+            list.set(place, short(reason));
+        }
+        Ok(())
+    }
+
+    async fn service_infos(
+        self: Rc<Self>,
+        _: app::ServiceInfosParams,
+        mut results: app::ServiceInfosResults,
+    ) -> Result<(), RpcError> {
+        let infos = services::infos(self.app());
+        let mut list = results.get().init_services(count(infos.len()));
+        for (place, info) in (0..).zip(&infos) {
+            services::write(self.app(), info, list.reborrow().get(place));
+        }
+        Ok(())
+    }
+
+    async fn restart(
+        self: Rc<Self>,
+        params: app::RestartParams,
+        _: app::RestartResults,
+    ) -> Result<(), RpcError> {
+        let params = params.get()?;
+        let (id, reason) = (ServiceId::new(params.get_service_id()), params.get_reason()?.to_str()?);
+        let reason = format!("{reason} (asked for by {} over RPC)", self.who());
+        self.app().restart(id, reason).await.map_err(|error| failed(&error))
+    }
+
+    async fn health(
+        self: Rc<Self>,
+        _: app::HealthParams,
+        mut results: app::HealthResults,
+    ) -> Result<(), RpcError> {
+        let server = HealthServer::new(Rc::clone(&self.session));
+        results.get().set_health(self.session.offer(server));
+        Ok(())
+    }
+
+    async fn levels(
+        self: Rc<Self>,
+        _: app::LevelsParams,
+        mut results: app::LevelsResults,
+    ) -> Result<(), RpcError> {
+        let server = LevelsServer::new(Rc::clone(&self.session));
+        results.get().set_levels(self.session.offer(server));
+        Ok(())
+    }
+
+    async fn metrics(
+        self: Rc<Self>,
+        params: app::MetricsParams,
+        mut results: app::MetricsResults,
+    ) -> Result<(), RpcError> {
+        let format = match params.get()?.get_format() {
+            Ok(MetricsFormat::Text) => app_metrics::Format::Text,
+            Ok(MetricsFormat::OpenMetrics) => app_metrics::Format::OpenMetrics,
+            Err(unknown) => {
+                return Err(RpcError::failed(format!("this release has no metrics format {}", unknown.0)));
+            }
+        };
+        let server = ReaderServer::open(&self.session, format).await?;
+        results.get().set_text(self.session.offer(server));
+        Ok(())
+    }
+
+    async fn events(
+        self: Rc<Self>,
+        _: app::EventsParams,
+        mut results: app::EventsResults,
+    ) -> Result<(), RpcError> {
+        let server = StreamServer::open(&self.session)?;
+        results.get().set_events(self.session.offer(server));
+        Ok(())
+    }
+
+    async fn reload(
+        self: Rc<Self>,
+        _: app::ReloadParams,
+        mut results: app::ReloadResults,
+    ) -> Result<(), RpcError> {
+        let statuses = configs::reload(&self.session).await?;
+        configs::write(&statuses, results.get().init_configs(count(statuses.len())));
+        Ok(())
+    }
+
+    async fn end(self: Rc<Self>, params: app::EndParams, _: app::EndResults) -> Result<(), RpcError> {
+        let params = params.get()?;
+        let delay = Duration::from_millis(params.get_drain_delay_millis().into());
+        if params.get_use_drain_delay() && delay > MAX_DRAIN_DELAY {
+            let most = MAX_DRAIN_DELAY.as_millis();
+            return Err(RpcError::failed(format!(
+                "drainDelayMillis is {}, it may be {most}",
+                delay.as_millis()
+            )));
+        }
+        let cause = format!("{} (by {} over RPC)", params.get_reason()?.to_str()?, self.who());
+        let delay = params.get_use_drain_delay().then_some(delay);
+        if !self.app().kill_after(StopCause::Killed(cause), delay) {
+            let cause = self.app().cause().map(|cause| cause.to_string()).unwrap_or_default();
+            return Err(RpcError::failed(format!("the application stops already: {}", short(&cause))));
+        }
+        Ok(())
+    }
+}
+
+/// The name of the file that runs.
+fn program_name() -> String {
+    let program = std::env::args_os().next().map(std::path::PathBuf::from);
+    let name = program.as_deref().and_then(std::path::Path::file_name);
+    name.map(|name| short(&name.to_string_lossy())).unwrap_or_default()
+}
+
+/// The version of the package that the program is named after, when a service of it is there.
+fn version_of(program: &str, services: &[ServiceDescriptor]) -> &'static str {
+    let own = services.iter().find(|service| service.origin().package == program);
+    own.map_or("", |service| service.origin().version)
+}

@@ -1,0 +1,146 @@
+//! The audit: a record of every call that changes something, or tries to, written before it acts.
+//!
+//! Records are of the service `rpc`, with the event [`ADMIN_CALL`], and are written whatever log levels are set to. A call
+//! goes on when its record has left for the sink, or was dropped by it for good: see [`Audit::write`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use app_core::Log;
+use app_core::prelude::*;
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
+
+use super::methods::{About, Method};
+use crate::{Peer, Role};
+
+ids! {
+    /// Somebody called a method of the admin interface that changes something, or tried to.
+    pub ADMIN_CALL: LogEventId = 0x8ca9_f844_d750_27bd, "admin_call";
+}
+
+/// How long a record may take to be written. Longer, and the log counts as one that takes none.
+const WRITE_DEADLINE: Duration = Duration::from_millis(500);
+
+/// How often a record is written again, when records were dropped while it was: it may be among them.
+const ATTEMPTS: u32 = 3;
+
+/// Names and targets in a record; a certificate may have any number of names.
+const MAX_TEXT_BYTES: usize = 1024;
+
+/// What became of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It goes on to act.
+    Granted,
+    /// The caller's role is too low.
+    Denied,
+    /// The caller may, but what it says can't be right.
+    Refused,
+    /// It was granted, and what it did failed.
+    Failed,
+}
+
+impl Outcome {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Granted => "granted",
+            Self::Denied => "denied",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// A record that is to be written.
+#[derive(Debug, Clone)]
+pub(super) struct Record {
+    pub(super) method: &'static Method,
+    pub(super) outcome: Outcome,
+    /// Why it was not granted, or failed.
+    pub(super) detail: String,
+    names: String,
+    serial: String,
+    peer: String,
+    role: Role,
+    target: String,
+    reason: String,
+}
+
+impl Record {
+    pub(super) fn new(
+        method: &'static Method,
+        peer: &Peer,
+        role: Role,
+        about: &About,
+        outcome: Outcome,
+    ) -> Self {
+        Self {
+            method,
+            outcome,
+            detail: String::new(),
+            names: super::text::bounded(&peer.certificate.names.join(","), MAX_TEXT_BYTES),
+            serial: peer.certificate.serial.clone(),
+            peer: peer.address.to_string(),
+            role,
+            target: super::text::bounded(&about.target, MAX_TEXT_BYTES),
+            reason: about.reason.text().to_owned(),
+        }
+    }
+
+    fn log(&self, log: &Logger) {
+        let Self { method, outcome, detail, names, serial, peer, role, target, reason } = self;
+        let (event, said) = (ADMIN_CALL.hex(), if detail.is_empty() { "" } else { ": " });
+        let outcome = outcome.as_str();
+        if *outcome == *Outcome::Granted.as_str() {
+            info!(log, "admin call {outcome}: {}", method.name; "event" => event, "method" => method.name,
+                "outcome" => outcome, "names" => names, "serial" => serial, "peer" => peer,
+                "role" => %role, "role_needed" => %method.role, "target" => target, "reason" => reason);
+        } else {
+            warn!(log, "admin call {outcome}: {}{said}{detail}", method.name; "event" => event,
+                "method" => method.name, "outcome" => outcome, "names" => names, "serial" => serial,
+                "peer" => peer, "role" => %role, "role_needed" => %method.role, "target" => target,
+                "reason" => reason);
+        }
+    }
+}
+
+/// Writes records. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Audit(Arc<Inner>);
+
+struct Inner {
+    log: Log,
+    logger: Logger,
+    runtime: Handle,
+    /// One record at a time: what is dropped in between is then no other record of the audit.
+    turn: Mutex<()>,
+}
+
+impl Audit {
+    /// Writes on threads of this runtime.
+    pub(super) fn new(service: &Service, runtime: Handle) -> Self {
+        let log = service.app().log().clone();
+        let logger = log.audit_logger(service.id(), service.name());
+        Self(Arc::new(Inner { log, logger, runtime, turn: Mutex::new(()) }))
+    }
+
+    /// Writes a record, and waits until it has left for the sink. False when the sink did not take it: the log drops what a
+    /// sink that is full, slow or gone does not take within [`WRITE_DEADLINE`]. Then nobody will ever read it.
+    pub(super) async fn write(&self, record: Record) -> bool {
+        let inner = Arc::clone(&self.0);
+        let written = self.0.runtime.spawn_blocking(move || inner.write(&record));
+        written.await.unwrap_or_default()
+    }
+}
+
+impl Inner {
+    fn write(&self, record: &Record) -> bool {
+        let _turn = self.turn.lock();
+        (0..ATTEMPTS).any(|_| {
+            let before = self.log.dropped();
+            record.log(&self.logger);
+            self.log.flush(WRITE_DEADLINE) && self.log.dropped() == before
+        })
+    }
+}

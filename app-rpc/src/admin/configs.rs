@@ -1,0 +1,145 @@
+//! The interface `Configs`, and reloads.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use app_config::{Configs, ReloadStatus};
+use app_core::prelude::ServiceId;
+use capnp::{Error as RpcError, struct_list};
+use schema::admin_capnp::{config_status, configs};
+use tokio::time::timeout;
+
+use super::gate::Session;
+use super::offload::DEADLINE;
+use super::text::short;
+use super::{count, failed};
+
+/// See the module.
+pub(super) struct ConfigsServer {
+    session: Rc<Session>,
+}
+
+impl ConfigsServer {
+    pub(super) fn new(session: Rc<Session>) -> Self {
+        Self { session }
+    }
+}
+
+impl configs::Server for ConfigsServer {
+    async fn config_dir(
+        self: Rc<Self>,
+        _: configs::ConfigDirParams,
+        mut results: configs::ConfigDirResults,
+    ) -> Result<(), RpcError> {
+        let dir = self.session.admin.app().config_dir().display().to_string();
+        results.get().set_config_dir(short(&dir));
+        Ok(())
+    }
+
+    async fn config_dir_exists(
+        self: Rc<Self>,
+        _: configs::ConfigDirExistsParams,
+        mut results: configs::ConfigDirExistsResults,
+    ) -> Result<(), RpcError> {
+        let dir = service(&self.session)?.dir();
+        let exists = self.session.admin.offload.run("looking for the config directory", move || dir.exists());
+        results.get().set_exists(exists.await?);
+        Ok(())
+    }
+
+    async fn service_ids(
+        self: Rc<Self>,
+        _: configs::ServiceIdsParams,
+        mut results: configs::ServiceIdsResults,
+    ) -> Result<(), RpcError> {
+        let dir = service(&self.session)?.dir();
+        let listed = move || dir.service_ids();
+        let ids = self.session.admin.offload.run("listing the config directory", listed).await?;
+        let ids = ids.map_err(|error| failed(&error))?;
+        let mut list = results.get().init_service_ids(count(ids.len()));
+        for (place, id) in (0..).zip(ids) {
+            list.set(place, id.as_u64());
+        }
+        Ok(())
+    }
+
+    async fn statuses(
+        self: Rc<Self>,
+        _: configs::StatusesParams,
+        mut results: configs::StatusesResults,
+    ) -> Result<(), RpcError> {
+        let statuses = statuses(&self.session, BTreeMap::new()).await?;
+        write(&statuses, results.get().init_configs(count(statuses.len())));
+        Ok(())
+    }
+}
+
+/// What came of the last reading of a config.
+pub(super) struct Status {
+    status: ReloadStatus,
+    from_file: bool,
+    /// Whether a new value was taken since it was looked at before.
+    taken: bool,
+}
+
+fn service(session: &Session) -> capnp::Result<Arc<Configs>> {
+    session.admin.app().get::<Configs>().map_err(|error| failed(&error))
+}
+
+/// Reads all configs again, and says what came of each.
+pub(super) async fn reload(session: &Session) -> capnp::Result<Vec<Status>> {
+    let (app, configs) = (session.admin.app(), service(session)?);
+    let before = configs.reload_statuses();
+    let before = before.iter().map(|status| (status.service, status.reloads)).collect();
+    let mut reloaded = configs.reloaded();
+    if !app.reload() {
+        return Err(RpcError::failed(
+            "nobody takes requests for a reload: the config service is gone".to_owned(),
+        ));
+    }
+    // This one, or one that was asked for a moment later.
+    let number = *app.reloads().borrow();
+    let done = tokio::select! {
+        done = timeout(DEADLINE, reloaded.wait_for(|done| *done >= number)) => done.is_ok_and(|done| done.is_ok()),
+        () = session.admin.service.dying() => false,
+    };
+    if !done {
+        let late = format!(
+            "asked for, and not done within {} s; `statuses` tells what comes of it",
+            DEADLINE.as_secs()
+        );
+        return Err(RpcError::failed(late));
+    }
+    statuses(session, before).await
+}
+
+async fn statuses(session: &Session, before: BTreeMap<ServiceId, u64>) -> capnp::Result<Vec<Status>> {
+    let configs = service(session)?;
+    let looked = move || {
+        let dir = configs.dir();
+        let statuses = configs.reload_statuses().into_iter().map(|status| {
+            let from_file = dir.has(status.service);
+            let taken = before.get(&status.service).is_some_and(|before| *before < status.reloads);
+            Status { status, from_file, taken }
+        });
+        statuses.collect()
+    };
+    session.admin.offload.run("looking for configs", looked).await
+}
+
+/// Writes the list.
+pub(super) fn write(statuses: &[Status], mut list: struct_list::Builder<'_, config_status::Owned>) {
+    for (place, Status { status, from_file, taken }) in (0..).zip(statuses) {
+        let mut to = list.reborrow().get(place);
+        to.set_service_id(status.service.as_u64());
+        to.set_name(short(status.service.name().unwrap_or_default()));
+        to.set_from_file(*from_file);
+        to.set_problem(short(status.refusal.as_deref().unwrap_or_default()));
+        to.set_reloads(status.reloads);
+        to.set_refusals(status.refusals);
+        to.set_reloadable(status.reloadable);
+        to.set_waiting(status.waiting);
+        to.set_taken(*taken);
+    }
+}

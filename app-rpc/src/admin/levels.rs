@@ -1,0 +1,140 @@
+//! The interface `Levels`: log levels, also for a time.
+
+use std::rc::Rc;
+
+use app_core::prelude::*;
+use app_core::{LevelSetting, LogLevel};
+use capnp::{Error as RpcError, NotInSchema};
+use schema::admin_capnp::{self, level_setting, levels};
+
+use super::gate::Session;
+use super::text::short;
+use super::{count, millis};
+
+/// The longest time that a level may be set for.
+const MAX_TIME_TO_LIVE: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// How many services may have a level of their own before others are refused one: they need not exist.
+const MAX_OWN_LEVELS: usize = 1024;
+
+/// See the module.
+pub(super) struct LevelsServer {
+    session: Rc<Session>,
+}
+
+impl LevelsServer {
+    pub(super) fn new(session: Rc<Session>) -> Self {
+        Self { session }
+    }
+
+    fn app(&self) -> &App {
+        self.session.admin.app()
+    }
+}
+
+impl levels::Server for LevelsServer {
+    async fn levels(
+        self: Rc<Self>,
+        _: levels::LevelsParams,
+        mut results: levels::LevelsResults,
+    ) -> Result<(), RpcError> {
+        let settings = self.app().log().level_settings();
+        let mut results = results.get();
+        write(settings.app, results.reborrow().init_app());
+        let mut list = results.init_services(count(settings.services.len()));
+        for (place, (id, setting)) in (0..).zip(settings.services) {
+            let mut entry = list.reborrow().get(place);
+            entry.set_service_id(id.as_u64());
+            let name = self.app().service(id).map(|service| service.name().to_owned());
+            let name = name.or_else(|| id.name().map(str::to_owned)).unwrap_or_default();
+            entry.set_name(short(&name));
+            write(setting, entry.init_setting());
+        }
+        Ok(())
+    }
+
+    async fn set_app(
+        self: Rc<Self>,
+        params: levels::SetAppParams,
+        _: levels::SetAppResults,
+    ) -> Result<(), RpcError> {
+        let params = params.get()?;
+        let (level, time_to_live) = wanted(params.get_level(), params.get_time_to_live_millis())?;
+        // The way back has to outlive the endpoint, whose threads have runtimes of their own.
+        let _inside = self.session.admin.runtime.enter();
+        self.app().set_log_level(level, time_to_live);
+        Ok(())
+    }
+
+    async fn set_service(
+        self: Rc<Self>,
+        params: levels::SetServiceParams,
+        _: levels::SetServiceResults,
+    ) -> Result<(), RpcError> {
+        let params = params.get()?;
+        let (level, time_to_live) = wanted(params.get_level(), params.get_time_to_live_millis())?;
+        let id = ServiceId::new(params.get_service_id());
+        if id.is_zero() {
+            return Err(RpcError::failed("serviceId is 0: setApp sets the application's level".to_owned()));
+        }
+        let own = self.app().log().level_settings().services;
+        if own.len() >= MAX_OWN_LEVELS && !own.iter().any(|(known, _)| *known == id) {
+            let full = format!("{} services have a level of their own already: reset some", own.len());
+            return Err(RpcError::failed(full));
+        }
+        let _inside = self.session.admin.runtime.enter();
+        self.app().set_service_log_level(id, Some(level), time_to_live);
+        Ok(())
+    }
+
+    async fn reset(
+        self: Rc<Self>,
+        params: levels::ResetParams,
+        _: levels::ResetResults,
+    ) -> Result<(), RpcError> {
+        let id = ServiceId::new(params.get()?.get_service_id());
+        self.app().reset_log_level((!id.is_zero()).then_some(id));
+        Ok(())
+    }
+}
+
+fn wanted(
+    level: Result<admin_capnp::LogLevel, NotInSchema>,
+    time_to_live_millis: u64,
+) -> capnp::Result<(LogLevel, Option<Duration>)> {
+    let level =
+        level.map_err(|unknown| RpcError::failed(format!("this release has no level {}", unknown.0)))?;
+    let time_to_live = Duration::from_millis(time_to_live_millis);
+    if time_to_live > MAX_TIME_TO_LIVE {
+        let most = MAX_TIME_TO_LIVE.as_millis();
+        return Err(RpcError::failed(format!("timeToLiveMillis is {time_to_live_millis}, it may be {most}")));
+    }
+    Ok((from_wire(level), (!time_to_live.is_zero()).then_some(time_to_live)))
+}
+
+fn write(setting: LevelSetting, mut to: level_setting::Builder<'_>) {
+    to.set_level(to_wire(setting.level));
+    if let Some(until) = setting.until {
+        // 0 would mean never.
+        let left = until.saturating_duration_since(tokio::time::Instant::now());
+        to.set_expires_in_millis(millis(left).max(1));
+    }
+}
+
+pub(super) fn to_wire(level: LogLevel) -> admin_capnp::LogLevel {
+    match level {
+        LogLevel::Debug => admin_capnp::LogLevel::Debug,
+        LogLevel::Info => admin_capnp::LogLevel::Info,
+        LogLevel::Warn => admin_capnp::LogLevel::Warn,
+        LogLevel::Error => admin_capnp::LogLevel::Error,
+    }
+}
+
+pub(super) fn from_wire(level: admin_capnp::LogLevel) -> LogLevel {
+    match level {
+        admin_capnp::LogLevel::Debug => LogLevel::Debug,
+        admin_capnp::LogLevel::Info => LogLevel::Info,
+        admin_capnp::LogLevel::Warn => LogLevel::Warn,
+        admin_capnp::LogLevel::Error => LogLevel::Error,
+    }
+}

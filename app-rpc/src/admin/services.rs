@@ -1,0 +1,209 @@
+//! Services: the interfaces `Service` and `RPCService`, and the list of all.
+
+use std::rc::Rc;
+
+use app_core::prelude::*;
+use app_core::{KillReason, ServiceState, ServiceStatus};
+use capnp::Error as RpcError;
+use schema::admin_capnp::{self, r_p_c_service as rpc_service, service, service_info};
+
+use super::levels;
+use super::text::short;
+use super::{count, millis, millis_of};
+use crate::LinkedEndpoint;
+
+/// A service, as it was when it was asked for.
+pub(super) struct ServiceServer {
+    service: Service,
+}
+
+impl ServiceServer {
+    pub(super) fn new(service: Service) -> Self {
+        Self { service }
+    }
+}
+
+impl service::Server for ServiceServer {
+    async fn id(
+        self: Rc<Self>,
+        _: service::IdParams,
+        mut results: service::IdResults,
+    ) -> Result<(), RpcError> {
+        results.get().set_service_id(self.service.id().as_u64());
+        Ok(())
+    }
+
+    async fn log_level(
+        self: Rc<Self>,
+        _: service::LogLevelParams,
+        mut results: service::LogLevelResults,
+    ) -> Result<(), RpcError> {
+        let level = self.service.app().service_log_level(self.service.id());
+        results.get().set_level(levels::to_wire(level));
+        Ok(())
+    }
+
+    async fn alive(
+        self: Rc<Self>,
+        _: service::AliveParams,
+        mut results: service::AliveResults,
+    ) -> Result<(), RpcError> {
+        results.get().set_alive(self.service.alive());
+        Ok(())
+    }
+}
+
+/// An RPC endpoint.
+pub(super) struct EndpointServer {
+    app: App,
+    endpoint: LinkedEndpoint,
+}
+
+impl EndpointServer {
+    pub(super) fn new(app: App, endpoint: LinkedEndpoint) -> Self {
+        Self { app, endpoint }
+    }
+
+    fn status(&self) -> crate::EndpointStatus {
+        self.endpoint.status(&self.app)
+    }
+}
+
+impl rpc_service::Server for EndpointServer {
+    async fn id(
+        self: Rc<Self>,
+        _: rpc_service::IdParams,
+        mut results: rpc_service::IdResults,
+    ) -> Result<(), RpcError> {
+        results.get().set_service_id(self.endpoint.service().as_u64());
+        Ok(())
+    }
+
+    async fn listener_alive(
+        self: Rc<Self>,
+        _: rpc_service::ListenerAliveParams,
+        mut results: rpc_service::ListenerAliveResults,
+    ) -> Result<(), RpcError> {
+        results.get().set_listener_alive(self.status().address.is_some());
+        Ok(())
+    }
+
+    async fn listener_address(
+        self: Rc<Self>,
+        _: rpc_service::ListenerAddressParams,
+        mut results: rpc_service::ListenerAddressResults,
+    ) -> Result<(), RpcError> {
+        let mut address = results.get().init_address();
+        if let Some(listens_on) = self.status().address {
+            address.set_network("tcp");
+            address.set_address(listens_on.to_string());
+        }
+        Ok(())
+    }
+
+    async fn active_conns(
+        self: Rc<Self>,
+        _: rpc_service::ActiveConnsParams,
+        mut results: rpc_service::ActiveConnsResults,
+    ) -> Result<(), RpcError> {
+        results.get().set_count(count(self.status().active_connections));
+        Ok(())
+    }
+
+    async fn max_conns(
+        self: Rc<Self>,
+        _: rpc_service::MaxConnsParams,
+        mut results: rpc_service::MaxConnsResults,
+    ) -> Result<(), RpcError> {
+        results.get().set_count(count(self.status().max_connections));
+        Ok(())
+    }
+}
+
+/// A service for the list.
+pub(super) enum Info {
+    /// The application was made of it.
+    Made(Box<ServiceStatus>, Vec<ServiceId>),
+    /// It was registered while the application ran.
+    Registered(Service),
+}
+
+/// Every service: what the application was made of, alive or not, and what was registered since.
+pub(super) fn infos(app: &App) -> Vec<Info> {
+    let needs = |id| {
+        let descriptor = app.descriptors().iter().find(|service| service.id() == id);
+        descriptor.map(app_core::ServiceDescriptor::needs).unwrap_or_default()
+    };
+    let statuses = app.service_statuses();
+    let made = |service: &Service| statuses.binary_search_by_key(&service.id(), |status| status.id).is_ok();
+    let registered: Vec<_> = app.services().into_iter().filter(|service| !made(service)).collect();
+    let mut infos: Vec<_> = statuses
+        .into_iter()
+        .map(|status| {
+            let needs = needs(status.id);
+            Info::Made(Box::new(status), needs)
+        })
+        .chain(registered.into_iter().map(Info::Registered))
+        .collect();
+    infos.sort_by_key(|info| match info {
+        Info::Made(status, _) => status.id,
+        Info::Registered(service) => service.id(),
+    });
+    infos
+}
+
+/// Writes an entry of the list.
+pub(super) fn write(app: &App, info: &Info, mut to: service_info::Builder<'_>) {
+    let id = match info {
+        Info::Made(status, needs) => {
+            write_status(status, to.reborrow());
+            let mut list = to.reborrow().init_needs(count(needs.len()));
+            for (place, need) in (0..).zip(needs) {
+                list.set(place, need.as_u64());
+            }
+            status.id
+        }
+        Info::Registered(service) => {
+            to.set_service_id(service.id().as_u64());
+            to.set_name(short(service.name()));
+            to.set_state(state(service.state()));
+            if let Some(reason) = service.reason() {
+                to.set_reason(short(&reason.to_string()));
+            }
+            if let Some(KillReason::Failed(failure)) = service.reason() {
+                to.set_last_failure(short(&failure.to_string()));
+            }
+            to.set_tasks(count(service.tasks().len()));
+            service.id()
+        }
+    };
+    to.set_level(levels::to_wire(app.service_log_level(id)));
+}
+
+fn write_status(status: &ServiceStatus, mut to: service_info::Builder<'_>) {
+    to.set_service_id(status.id.as_u64());
+    to.set_name(short(&status.name));
+    to.set_state(state(status.state));
+    to.set_reason(short(status.reason.as_deref().unwrap_or_default()));
+    to.set_deaths(status.deaths);
+    to.set_restarts(status.restarts);
+    if let Some(failure) = &status.last_failure {
+        to.set_last_failure(short(&failure.reason));
+        to.set_last_failure_on_millis(millis_of(failure.at));
+    }
+    to.set_uptime_millis(millis(status.uptime.unwrap_or_default()));
+    to.set_start_millis(millis(status.start_took.unwrap_or_default()));
+    to.set_tasks(count(status.tasks));
+    to.set_restarting(status.restarting.is_some());
+}
+
+fn state(state: ServiceState) -> admin_capnp::ServiceState {
+    match state {
+        ServiceState::Registered => admin_capnp::ServiceState::Registered,
+        ServiceState::Starting => admin_capnp::ServiceState::Starting,
+        ServiceState::Running => admin_capnp::ServiceState::Running,
+        ServiceState::Stopping => admin_capnp::ServiceState::Stopping,
+        ServiceState::Stopped => admin_capnp::ServiceState::Stopped,
+        ServiceState::Failed => admin_capnp::ServiceState::Failed,
+    }
+}
