@@ -68,7 +68,7 @@ pub(crate) fn rows(rows: &mut Rows) -> Result<(), Failure> {
             rows.add(Row::new(work, "ns", figures).target_of(1.0 / 1.5, &BOUNDED).target_of(1.3, &[BARE]));
         }
     }
-    Ok(())
+    rows.add_those_of("allocations")
 }
 
 /// Nanoseconds a command, from the first to the answer to one after the last.

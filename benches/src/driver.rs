@@ -10,8 +10,9 @@ use std::{
 };
 
 use crate::{
-    calls, commands, errors, log, lookup,
+    calls, commands, errors, log, lookup, machine,
     markdown::{self, Section},
+    metrics, process, programs,
     report::Row,
     rounds::Failure,
     services,
@@ -38,12 +39,26 @@ const GROUPS: &[Group] = &[
     group("services", services::rows, 90),
     group("errors", errors::rows, 60),
     group("log", log::rows, 90),
+    group("process", process::rows, 120),
+    group("metrics", metrics::rows, 60),
 ];
 
 /// Where a group puts its rows as soon as it has them: what was measured before a failure is kept.
 pub(crate) struct Rows(());
 
 impl Rows {
+    /// Rows that go to the driver, which reads what this process writes.
+    pub(crate) fn of_this_process() -> Self {
+        Self(())
+    }
+
+    /// Adds those of another program, which writes its own.
+    pub(crate) fn add_those_of(&mut self, program: &str) -> Result<(), Failure> {
+        self.begin(program);
+        let status = Command::new(programs::path(program)?).stdin(Stdio::null()).status()?;
+        if status.success() { Ok(()) } else { Err(format!("{program} ended with {status}").into()) }
+    }
+
     /// Says what is measured now, for whoever watches, or finds that it hangs.
     #[expect(clippy::unused_self, reason = "only who has rows to add has something to begin")]
     pub(crate) fn begin(&mut self, work: &str) {
@@ -65,9 +80,13 @@ impl Rows {
 #[must_use]
 pub fn main() -> ExitCode {
     let outcome = match env::var(GROUP) {
-        Ok(name) => find(&name).and_then(|group| (group.rows)(&mut Rows(()))),
+        Ok(name) => find(&name).and_then(|group| (group.rows)(&mut Rows::of_this_process())),
         Err(_) => compare(&env::args().skip(1).collect::<Vec<_>>()),
     };
+    exit_code(outcome)
+}
+
+pub(crate) fn exit_code(outcome: Result<(), Failure>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -89,9 +108,18 @@ fn compare(names: &[String]) -> Result<(), Failure> {
         [] => GROUPS.iter().collect(),
         names => names.iter().map(|name| find(name)).collect::<Result<Vec<_>, _>>()?,
     };
+    programs::build()?;
+    let began = Instant::now();
     let sections = chosen.iter().map(|group| measured(group)).collect::<Result<Vec<_>, _>>()?;
-    let mut out = std::io::stdout();
-    Ok(out.write_all(markdown::sections(&sections).as_bytes())?)
+    let tables = markdown::sections(&sections);
+    std::io::stdout().write_all(tables.as_bytes())?;
+    if names.is_empty() {
+        let report = format!("{}{tables}", machine::heading(began.elapsed()));
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/RESULTS.md");
+        std::fs::write(file, report)?;
+        writeln!(std::io::stdout(), "\nWritten to {file}.")?;
+    }
+    Ok(())
 }
 
 /// The rows of a group, as far as it came before its deadline.
@@ -120,7 +148,7 @@ fn measured(group: &Group) -> Result<Section, Failure> {
         }
     };
     if late {
-        process.kill()?;
+        programs::kill_with_children(process.id());
     }
     let status = process.wait()?;
     if late {

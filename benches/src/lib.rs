@@ -2,15 +2,21 @@
 //!
 //! The library has what the programs share. Everything is measured in rounds, everybody in turn.
 
+mod allocations;
 mod calls;
 mod commands;
 mod driver;
 mod errors;
 mod log;
 mod lookup;
+mod machine;
 mod markdown;
+mod metrics;
+mod process;
+mod programs;
 mod report;
 mod rounds;
 mod services;
 
+pub use allocations::{Allocated, allocations};
 pub use driver::main;

@@ -1,12 +1,14 @@
 //! A log record as whoever logs sees it, and what becomes of records when there are too many.
 
 mod flood;
+mod foundations;
 mod loggers;
 
 use std::time::{Duration, Instant};
 
 use crate::{
     driver::Rows,
+    log::foundations::Foundations,
     log::loggers::{Ours, SlogJson, Tracing, ten_fields, traced},
     report::Row,
     rounds::{Budget, Contender, Failure, in_turn, looped, nanoseconds_each, side_by_side},
@@ -16,6 +18,7 @@ const OURS: &str = "app-core";
 const SLOG_JSON: &str = "slog-json, mutex, flushed";
 const SLOG_JSON_UNFLUSHED: &str = "slog-json, mutex, 8 KB";
 const TRACING: &str = "tracing-subscriber json";
+const FOUNDATIONS: &str = "foundations";
 const NON_BLOCKING: &str = "tracing-subscriber json, non-blocking";
 /// In one round: less than any of the buffers holds.
 const RECORDS: u64 = 1_000;
@@ -27,6 +30,7 @@ pub(crate) fn rows(rows: &mut Rows) -> Result<(), Failure> {
     let ours = Ours::new()?;
     let (flushed, unflushed) = (SlogJson::new(true)?, SlogJson::new(false)?);
     let (plain, non_blocking) = (Tracing::plain()?, Tracing::non_blocking()?);
+    let mut foundations = Foundations::start(RECORDS);
     rows.begin("10 fields, 1 thread");
     let figures = in_turn(
         BUDGET,
@@ -40,6 +44,10 @@ pub(crate) fn rows(rows: &mut Rows) -> Result<(), Failure> {
             Contender::new(SLOG_JSON_UNFLUSHED, || looped(RECORDS, |_| ten_fields(&unflushed.logger))),
             Contender::new(TRACING, || plain.with(|| looped(RECORDS, |_| traced()))),
             Contender::new(NON_BLOCKING, || non_blocking.with(|| looped(RECORDS, |_| traced()))),
+            Contender::new(FOUNDATIONS, || match &mut foundations {
+                Ok(process) => process.round(),
+                Err(failure) => Err(failure.to_string().into()),
+            }),
         ],
     );
     let row = Row::new("record with 10 fields, 1 thread, as the caller sees it", "ns", figures);
@@ -64,7 +72,7 @@ pub(crate) fn rows(rows: &mut Rows) -> Result<(), Failure> {
     rows.add(row.target_of(0.5, &[SLOG_JSON]).target_of(0.5, &[TRACING, NON_BLOCKING]));
     until_written(rows, &ours, &flushed, &plain);
     disabled(rows, &ours, &plain);
-    drop(ours);
+    drop((ours, foundations));
     flood::rows(rows)
 }
 

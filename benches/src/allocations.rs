@@ -1,0 +1,136 @@
+//! Allocations of a command, and bytes of a service with a command server; in a program whose allocator counts.
+
+use std::process::ExitCode;
+
+use app_core::prelude::*;
+use tokio::runtime::Runtime;
+
+use crate::{
+    commands::{
+        registered,
+        servers::{ACTIX, Actix, BARE, Bare, KAMEO, Kameo, OURS, Ours, RACTOR, Ractor, Server},
+        service,
+    },
+    driver::{Rows, exit_code},
+    report::{Figure, Row},
+    rounds::Failure,
+};
+
+/// What was asked of the allocator since the program began.
+#[derive(Debug, Clone, Copy)]
+pub struct Allocated {
+    /// Allocations, and memory that was made larger or smaller.
+    pub times: u64,
+    /// Bytes that are in use.
+    pub live_bytes: i64,
+}
+
+const COMMANDS: u64 = 10_000;
+const SERVICES: u64 = 10_000;
+const CAPACITY: u16 = 256;
+
+/// What `main` of the counting program does; `allocated` reads its allocator.
+#[must_use]
+pub fn allocations(allocated: impl Fn() -> Allocated) -> ExitCode {
+    exit_code(rows(&mut Rows::of_this_process(), &allocated))
+}
+
+type Counter<'a> = dyn Fn() -> Allocated + 'a;
+
+fn rows(rows: &mut Rows, allocated: &Counter<'_>) -> Result<(), Failure> {
+    // One thread: nothing else allocates meanwhile.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (_app, service) = service(&runtime)?;
+    let _entered = runtime.enter();
+    let ours = Ours::start(&service, CAPACITY)?;
+    let (bare, kameo) = (Bare::start(CAPACITY), Kameo::start(CAPACITY));
+    let ractor = runtime.block_on(Ractor::start())?;
+    let arbiter = actix::System::new();
+    let actix = arbiter.block_on(async { Actix::start(CAPACITY) });
+    rows.begin("allocations of a submit");
+    let figures = vec![
+        figure(OURS, runtime.block_on(submits(&ours, allocated))),
+        figure(BARE, runtime.block_on(submits(&bare, allocated))),
+        figure(KAMEO, runtime.block_on(submits(&kameo, allocated))),
+        figure(RACTOR, runtime.block_on(submits(&ractor, allocated))),
+        figure(ACTIX, arbiter.block_on(submits(&actix, allocated))),
+    ];
+    // None but what a queue takes in blocks.
+    rows.add(Row::new("allocations of a submitted command", "", figures).target(0.1));
+    rows.begin("allocations of a call");
+    let figures = vec![
+        figure(OURS, runtime.block_on(calls(&ours, allocated))),
+        figure(BARE, runtime.block_on(calls(&bare, allocated))),
+        figure(KAMEO, runtime.block_on(calls(&kameo, allocated))),
+        figure(RACTOR, runtime.block_on(calls(&ractor, allocated))),
+        figure(ACTIX, arbiter.block_on(calls(&actix, allocated))),
+    ];
+    rows.add(Row::new("allocations of a call", "", figures));
+    rows.begin("bytes of a service");
+    let figures = vec![
+        figure(OURS, services(&runtime, &service, allocated)),
+        figure(KAMEO, runtime.block_on(held(async || Ok(Kameo::start(16)), allocated))),
+        figure(RACTOR, runtime.block_on(held(Ractor::start, allocated))),
+        figure(ACTIX, arbiter.block_on(held(async || Ok(Actix::start(16)), allocated))),
+    ];
+    rows.add(Row::new("memory of a service with a command server, of 10,000", "bytes", figures));
+    Ok(())
+}
+
+fn figure(who: &str, measured: Result<f64, Failure>) -> Figure {
+    match measured {
+        Ok(value) => Figure { rounds: vec![Some(value)], ..Figure::new(who) },
+        Err(failure) => Figure { failed: Some(failure.to_string()), ..Figure::new(who) },
+    }
+}
+
+async fn submits(server: &impl Server, allocated: &Counter<'_>) -> Result<f64, Failure> {
+    server.call().await?;
+    let before = allocated().times;
+    for _ in 0..COMMANDS {
+        server.submit().await?;
+    }
+    server.call().await?;
+    Ok((allocated().times - before) as f64 / COMMANDS as f64)
+}
+
+async fn calls(server: &impl Server, allocated: &Counter<'_>) -> Result<f64, Failure> {
+    server.call().await?;
+    let before = allocated().times;
+    for _ in 0..COMMANDS {
+        server.call().await?;
+    }
+    Ok((allocated().times - before) as f64 / COMMANDS as f64)
+}
+
+fn services(runtime: &Runtime, service: &Service, allocated: &Counter<'_>) -> Result<f64, Failure> {
+    let app = service.app();
+    let start = async |i: u64| -> Result<(Service, Ours), Failure> {
+        let service = registered(app, ServiceId::new((i + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)))?;
+        let server = Ours::start(&service, 16)?;
+        Ok((service, server))
+    };
+    let mut next = 0;
+    runtime.block_on(held(
+        async || {
+            next += 1;
+            start(next).await
+        },
+        allocated,
+    ))
+}
+
+/// Bytes for each of many that live at once and have answered.
+async fn held<T>(
+    mut start: impl AsyncFnMut() -> Result<T, Failure>,
+    allocated: &Counter<'_>,
+) -> Result<f64, Failure> {
+    let mut all = Vec::with_capacity(SERVICES as usize);
+    let before = allocated().live_bytes;
+    for _ in 0..SERVICES {
+        all.push(start().await?);
+        // Its task begins.
+        tokio::task::yield_now().await;
+    }
+    Ok((allocated().live_bytes - before) as f64 / SERVICES as f64)
+}

@@ -1,0 +1,19 @@
+//! Counts what is asked of the allocator. A program of its own: counting takes time, which no other row is to have in it.
+
+use std::{alloc::System, process::ExitCode};
+
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+fn main() -> ExitCode {
+    benches::allocations(|| {
+        let stats = ALLOCATOR.stats();
+        let reallocated = stats.bytes_reallocated as i64;
+        benches::Allocated {
+            times: (stats.allocations + stats.reallocations) as u64,
+            live_bytes: stats.bytes_allocated as i64 - stats.bytes_deallocated as i64 + reallocated,
+        }
+    })
+}

@@ -1,0 +1,219 @@
+//! Counting, observing, counting by label values, and scraping. `cargo bench -p app-metrics` has more of it.
+
+use std::{collections::HashMap, hint::black_box, sync::Arc, sync::atomic::AtomicU64};
+
+use app_core::testing::TestApp;
+use app_ids::{MetricId, ServiceId};
+use app_metrics::{
+    CounterSpec, CounterVectorSpec, GaugeVectorSpec, HistogramSpec, METRICS_SERVICE_ID, Metrics,
+};
+use metrics_util::registry::{AtomicStorage, Registry};
+use prometheus::Encoder as _;
+use prometheus_client::metrics::{counter, family::Family, gauge, histogram};
+
+use crate::{
+    driver::Rows,
+    report::{Figure, Row},
+    rounds::{Budget, Contender, Failure, in_turn, looped, side_by_side},
+};
+
+const OURS: &str = "app-metrics";
+const CLIENT: &str = "prometheus-client";
+const PROMETHEUS: &str = "prometheus";
+const METRICS: &str = "metrics";
+const PEERS: [&str; 3] = [CLIENT, PROMETHEUS, METRICS];
+const SERVICE: ServiceId = ServiceId::new(0xce1f_32c6_80e1_ef0b);
+const BUCKETS: [f64; 10] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
+/// Series of the vectors, of which eight are counted in turn.
+const SERIES: usize = 100;
+const RULES: [&str; 8] = ["3", "14", "15", "92", "65", "35", "89", "79"];
+/// Series that are scraped.
+const SCRAPED: usize = 10_000;
+const BUDGET: Budget = Budget::new(101, 5);
+
+type Work<'a> = (&'static str, Box<dyn Fn(u64) + Sync + 'a>);
+
+pub(crate) fn rows(rows: &mut Rows) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let app = runtime.block_on(TestApp::with([METRICS_SERVICE_ID]));
+    let metrics = app.get::<Metrics>();
+    install();
+    count(rows, &metrics)?;
+    observe(rows, &metrics)?;
+    count_by_value(rows, &metrics)?;
+    scrape(rows, &metrics)
+}
+
+/// The recorder of `metrics`: that crate's own registry, which its exporters are made of.
+fn install() {
+    use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+
+    struct Recording(Registry<Key, AtomicStorage>);
+
+    impl Recorder for Recording {
+        fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+        fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+            self.0.get_or_create_counter(key, |counter| Arc::clone(counter).into())
+        }
+
+        fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
+            self.0.get_or_create_gauge(key, |gauge| Arc::clone(gauge).into())
+        }
+
+        fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
+            self.0.get_or_create_histogram(key, |histogram| Arc::clone(histogram).into())
+        }
+    }
+
+    // This process has no other.
+    let _ = metrics::set_global_recorder(Recording(Registry::new(AtomicStorage)));
+}
+
+/// A row of one thread, and one of two on the same metric, with their targets.
+fn both(rows: &mut Rows, name: &str, times: u64, alone: f64, shared: f64, work: &[Work<'_>]) {
+    rows.begin(name);
+    let contenders = work.iter().map(|(who, run)| Contender::new(who, move || looped(times, run)));
+    let figures = in_turn(BUDGET, contenders.collect());
+    rows.add(Row::new(format!("{name}, 1 thread"), "ns", figures).target_of(alone, &PEERS));
+    let contenders = work.iter().map(|(who, run)| Contender::new(who, move || side_by_side(times, run)));
+    let figures = in_turn(BUDGET, contenders.collect());
+    rows.add(Row::new(format!("{name}, 2 threads"), "ns", figures).target_of(shared, &PEERS));
+}
+
+fn count(rows: &mut Rows, metrics: &Metrics) -> Result<(), Failure> {
+    let own = metrics.counter(CounterSpec::new(SERVICE, MetricId::new(1), "Counted."))?;
+    let client = counter::Counter::<u64, AtomicU64>::default();
+    let prometheus = prometheus::IntCounter::new("counted", "Counted.")?;
+    let recorded = metrics::counter!("counted");
+    let work: [Work<'_>; 4] = [
+        (OURS, Box::new(|_| black_box(&own).inc())),
+        (
+            CLIENT,
+            Box::new(|_| {
+                black_box(&client).inc();
+            }),
+        ),
+        (PROMETHEUS, Box::new(|_| black_box(&prometheus).inc())),
+        (METRICS, Box::new(|_| black_box(&recorded).increment(1))),
+    ];
+    both(rows, "counter inc", 50_000, 1.1, 0.6, &work);
+    Ok(())
+}
+
+/// `metrics` keeps every value for its exporter to sort into buckets: other work, so it is left out.
+fn observe(rows: &mut Rows, metrics: &Metrics) -> Result<(), Failure> {
+    let own = metrics.histogram(HistogramSpec::new(SERVICE, MetricId::new(2), "Observed.", BUCKETS))?;
+    let client = histogram::Histogram::new(BUCKETS);
+    let options = prometheus::HistogramOpts::new("observed", "Observed.").buckets(BUCKETS.to_vec());
+    let prometheus = prometheus::Histogram::with_opts(options)?;
+    // Spread over all buckets, in no order that a branch predictor could learn.
+    let random = |index: usize| (index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+    let values: [f64; 1_024] =
+        std::array::from_fn(|index| 0.002 * 4_000_f64.powf(random(index) as f64 / f64::from(1 << 24)));
+    let value = |time: u64| values[time as usize % values.len()];
+    let work: [Work<'_>; 3] = [
+        (OURS, Box::new(|time| black_box(&own).observe(value(time)))),
+        (CLIENT, Box::new(|time| black_box(&client).observe(value(time)))),
+        (PROMETHEUS, Box::new(|time| black_box(&prometheus).observe(value(time)))),
+    ];
+    both(rows, "histogram observe, 10 buckets", 20_000, 0.8, 0.6, &work);
+    Ok(())
+}
+
+/// Labels as users of `prometheus-client` write them.
+type Labels = [(&'static str, String); 2];
+
+fn labels(rule: &str) -> Labels {
+    [("rule", rule.to_owned()), ("outcome", "granted".to_owned())]
+}
+
+fn count_by_value(rows: &mut Rows, metrics: &Metrics) -> Result<(), Failure> {
+    let spec = CounterVectorSpec::new(SERVICE, MetricId::new(3), "Looked up.", ["rule", "outcome"]);
+    let own = metrics.counter_vector(spec)?;
+    let client = Family::<Labels, counter::Counter>::default();
+    let options = prometheus::Opts::new("looked_up", "Looked up.");
+    let prometheus = prometheus::IntCounterVec::new(options, &["rule", "outcome"])?;
+    for rule in 0..SERIES {
+        let rule = rule.to_string();
+        own.with([&rule, "granted"])?;
+        drop(client.get_or_create(&labels(&rule)));
+        prometheus.with_label_values(&[&rule, "granted"]);
+    }
+    let rule = |time: u64| black_box(RULES[time as usize % RULES.len()]);
+    let work: [Work<'_>; 4] = [
+        (OURS, Box::new(|time| drop(black_box(own.inc([rule(time), "granted"]))))),
+        (
+            CLIENT,
+            Box::new(|time| {
+                client.get_or_create(&labels(rule(time))).inc();
+            }),
+        ),
+        (PROMETHEUS, Box::new(|time| prometheus.with_label_values(&[rule(time), "granted"]).inc())),
+        (
+            METRICS,
+            Box::new(|time| {
+                metrics::counter!("looked_up", "rule" => rule(time).to_owned(), "outcome" => "granted")
+                    .increment(1);
+            }),
+        ),
+    ];
+    both(rows, "counter vector by value, 2 labels", 5_000, 1.0, 0.5, &work);
+    Ok(())
+}
+
+fn scrape(rows: &mut Rows, metrics: &Metrics) -> Result<(), Failure> {
+    const NAME: &str = "op_ce1f32c680e1ef0b_4";
+    const HELP: &str = "Encoded.";
+    rows.begin("scrape");
+    let vector = GaugeVectorSpec::new(SERVICE, MetricId::new(4), HELP, ["rule", "outcome"]);
+    let own = metrics.gauge_vector(vector.max_series(SCRAPED))?;
+    let constant: HashMap<String, String> = metrics
+        .registry()
+        .metric_spec_labels(SERVICE)
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), value.clone()))
+        .collect();
+    let family = Family::<Labels, gauge::Gauge>::default();
+    let vec = prometheus::IntGaugeVec::new(prometheus::Opts::new(NAME, HELP), &["rule", "outcome"])?;
+    for rule in 0..SCRAPED {
+        let (name, value) = (rule.to_string(), i64::try_from(rule)?);
+        own.set([&name, "granted"], rule as f64)?;
+        family.get_or_create(&labels(&name)).set(value);
+        vec.with_label_values(&[&name, "granted"]).set(value);
+    }
+    let pairs = constant.iter().map(|(name, value)| (name.clone().into(), value.clone().into()));
+    let mut client = prometheus_client::registry::Registry::with_labels(pairs);
+    client.register(NAME, HELP, family);
+    let gathered = prometheus::Registry::new_custom(None, Some(constant))?;
+    gathered.register(Box::new(vec))?;
+    let micros = |nanoseconds: f64| nanoseconds / 1e3;
+    let contenders = || {
+        vec![
+            Contender::new(OURS, || looped(1, |_| drop(black_box(metrics.encode()))).map(micros)),
+            Contender::new(CLIENT, || {
+                let mut text = String::new();
+                let encoded = || prometheus_client::encoding::text::encode(&mut text, &client);
+                timed(encoded).map(micros)
+            }),
+            Contender::new(PROMETHEUS, || {
+                let mut bytes = Vec::new();
+                let encoded = || prometheus::TextEncoder::new().encode(&gathered.gather(), &mut bytes);
+                timed(encoded).map(micros)
+            }),
+        ]
+    };
+    let figures: Vec<Figure> = in_turn(Budget::new(51, 8), contenders());
+    let row = Row::new(format!("scrape of {SCRAPED} series, into a buffer"), "us", figures);
+    rows.add(row.target_of(1.1, &[CLIENT]).target_of(0.2, &[PROMETHEUS]));
+    Ok(())
+}
+
+/// Nanoseconds of what may fail.
+fn timed<E: Into<Failure>>(work: impl FnOnce() -> Result<(), E>) -> Result<f64, Failure> {
+    let began = std::time::Instant::now();
+    work().map_err(Into::into)?;
+    Ok(began.elapsed().as_nanos() as f64)
+}
