@@ -10,6 +10,8 @@ mod certificates;
 mod client;
 #[path = "rpc/config.rs"]
 mod config;
+#[path = "rpc/crowds.rs"]
+mod crowds;
 #[path = "rpc/declared.rs"]
 mod declared;
 #[path = "rpc/faults.rs"]
@@ -26,6 +28,8 @@ mod pycapnp;
 mod raw;
 #[path = "rpc/rotation.rs"]
 mod rotation;
+#[path = "rpc/slow.rs"]
+mod slow;
 #[path = "rpc/stand.rs"]
 mod stand;
 #[path = "rpc/stop.rs"]

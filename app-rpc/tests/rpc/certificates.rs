@@ -150,8 +150,30 @@ async fn a_client_calls_no_server_but_the_one_it_means() {
         eventually(why.label(), || client.instances().iter().any(|one| one.refusal == Some(why))).await;
         stand.app.stop().await.expect_clean();
     }
-    // Of another name, another purpose: no config says so, but a thief may.
+    // What no config of ours says, but a thief may.
     let stand = Stand::new().await;
+    let name = NAME.to_string();
+    let mut between = vec![AUTHORITY.intermediate("1")];
+    for depth in 2..=7 {
+        let next = between.last().unwrap().intermediate(&depth.to_string());
+        between.push(next);
+    }
+    let chain: Vec<_> = between.iter().rev().collect();
+    let wrong = [
+        (AUTHORITY.issue(Leaf::client(&name)), Refusal::WrongPurpose),
+        (AUTHORITY.issue(Leaf::server("another.test")), Refusal::WrongName),
+        (Leaf::server(&name).self_signed(), Refusal::UnknownAuthority),
+        (chain[0].issue_with(Leaf::server(&name), &chain), Refusal::ChainTooLong),
+    ];
+    for (server, why) in wrong {
+        for version in [&TLS13, &TLS12] {
+            let address = crate::raw::server(&server, &[version]).await;
+            let client = client_of(&stand.app, "client", config(&[address], &AUTHORITY));
+            let refused = || client.instances().iter().any(|one| one.refusal == Some(why));
+            eventually(why.label(), refused).await;
+        }
+    }
+    // Of another name, which is a server of ours.
     let mut elsewhere = config(&[stand.address()], &AUTHORITY);
     elsewhere.name.domain = app_ids::DomainId::new(0xd1);
     assert_eq!(elsewhere.name.to_string(), other_name);

@@ -142,6 +142,21 @@ async fn a_handler_that_panics_costs_its_connection_and_the_client_makes_another
 }
 
 #[tokio::test]
+async fn a_handler_that_panics_when_its_call_is_cancelled_costs_its_connection_only() {
+    let stand = Stand::new().await;
+    let (client, other) = (stand.client(), stand.client());
+    assert_eq!(other.call(|quota| ask(quota, "echo", 1)).await, Ok(1));
+    let deadline = Instant::now() + Duration::from_millis(200);
+    let failed = client.call_by(deadline, |quota| ask(quota, "bomb", 1)).await.unwrap_err();
+    assert_eq!(failed.failure(), CallFailure::MaybeExecuted, "{failed}");
+    eventually("counted", || stand.counts().ended(End::Panicked) == 1).await;
+    assert_eq!(client.call(|quota| ask(quota, "echo", 2)).await, Ok(2));
+    assert_eq!(other.call(|quota| ask(quota, "echo", 3)).await, Ok(3));
+    assert!(stand.app.alive());
+    stand.app.stop().await.expect_clean();
+}
+
+#[tokio::test]
 async fn a_connection_that_is_too_old_is_replaced_without_a_failed_call() {
     let stand = Stand::with(&|mut spec| spec.set_max_connection_age_seconds(1)).await;
     let mut config = config(&[stand.address()], &AUTHORITY);

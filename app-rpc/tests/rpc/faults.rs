@@ -88,27 +88,6 @@ async fn resets_end_their_connections_only() {
     stand.app.stop().await.expect_clean();
 }
 
-#[tokio::test]
-async fn many_connections_at_once_are_all_served() {
-    let stand = Stand::with(&|mut spec| spec.set_max_conns(400)).await;
-    let to = stand.address();
-    let issued = crate::pki::AUTHORITY.issue(crate::pki::Leaf::client("raw.test"));
-    let tls = crate::raw::tls(Some(&issued), rustls::ALL_VERSIONS);
-    let connecting = (0..200).map(|_| {
-        let tls = tls.clone();
-        tokio::spawn(async move { crate::raw::connect(to, &tls).await.unwrap() })
-    });
-    let mut open = Vec::new();
-    for connection in connecting.collect::<Vec<_>>() {
-        open.push(connection.await.unwrap());
-    }
-    eventually("all let in", || stand.counts().active == 200).await;
-    assert_eq!(stand.client().call(|quota| ask(quota, "echo", 1)).await, Ok(1));
-    drop(open);
-    eventually("all gone", || stand.counts().active == 1).await;
-    stand.app.stop().await.expect_clean();
-}
-
 /// Passes bytes on, unless the network is gone.
 async fn between(to: SocketAddr, network: watch::Receiver<bool>) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();

@@ -48,7 +48,14 @@ pub(crate) async fn connect(
     to: SocketAddr,
     tls: &Arc<ClientConfig>,
 ) -> std::io::Result<TlsStream<TcpStream>> {
-    let socket = TcpStream::connect(to).await?;
+    over(TcpStream::connect(to).await?, tls).await
+}
+
+/// The handshake, on a socket that is connected.
+pub(crate) async fn over(
+    socket: TcpStream,
+    tls: &Arc<ClientConfig>,
+) -> std::io::Result<TlsStream<TcpStream>> {
     let name = ServerName::try_from(NAME.to_string()).unwrap();
     TlsConnector::from(Arc::clone(tls)).connect(name, socket).await
 }
@@ -57,6 +64,26 @@ pub(crate) async fn connect(
 pub(crate) async fn connected(to: SocketAddr) -> TlsStream<TcpStream> {
     let issued = AUTHORITY.issue(Leaf::client("raw.test"));
     connect(to, &tls(Some(&issued), rustls::ALL_VERSIONS)).await.unwrap()
+}
+
+/// A server that shows this certificate, asks for none, and says nothing: its address.
+pub(crate) async fn server(shown: &Issued, versions: &[&'static SupportedProtocolVersion]) -> SocketAddr {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder =
+        rustls::ServerConfig::builder_with_provider(provider).with_protocol_versions(versions).unwrap();
+    let chain = CertificateDer::pem_slice_iter(shown.cert.as_bytes()).collect::<Result<_, _>>().unwrap();
+    let key = PrivateKeyDer::from_pem_slice(shown.key.as_bytes()).unwrap();
+    let config = builder.with_no_client_auth().with_single_cert(chain, key).unwrap();
+    let listener = tokio::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    tokio::spawn(async move {
+        let mut open = Vec::new();
+        while let Ok((socket, _)) = listener.accept().await {
+            open.extend(acceptor.accept(socket).await.ok());
+        }
+    });
+    address
 }
 
 /// Whether the server lets this client in. A client of TLS 1.3 knows only when it reads.

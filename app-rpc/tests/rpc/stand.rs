@@ -50,6 +50,15 @@ impl Seen {
     }
 }
 
+/// Panics when its call is cancelled.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("on purpose, when it was dropped");
+    }
+}
+
 struct Running(Arc<Seen>);
 
 impl Drop for Running {
@@ -58,7 +67,7 @@ impl Drop for Running {
     }
 }
 
-/// Does what the rule says: `echo`, `wait`, `hang`, `panic`, `fail`; all of them say the client's role, `role now` that of now.
+/// Does what the rule says: `echo`, `wait`, `hang`, `bomb`, `panic`, `fail`; all of them say the client's role, `role now` that of now.
 struct Obedient {
     seen: Arc<Seen>,
     peer: Peer,
@@ -77,6 +86,10 @@ impl quota::Server for Obedient {
         match params.get_rule()?.to_str()? {
             "wait" => self.seen.go_on.notified().await,
             "hang" => std::future::pending().await,
+            "bomb" => {
+                let _bomb = Bomb;
+                std::future::pending().await
+            }
             "panic" => panic!("on purpose"),
             "fail" => return Err(capnp::Error::failed("on purpose".to_owned())),
             _ => {}

@@ -1,0 +1,142 @@
+//! Very many at once, and too little for them.
+
+use std::fs::File;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use app_rpc::{End, Refusal};
+use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage, setrlimit};
+use nix::sys::time::TimeValLike;
+use rustls::ClientConfig;
+use rustls::version::TLS12;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+
+use crate::pki::{AUTHORITY, Leaf};
+use crate::raw;
+use crate::stand::{Stand, ask, client_of, config, eventually};
+
+/// Strangers that say nothing, and clients among them. Both ends of each are in this process, and those of other tests.
+const STRANGERS: usize = 1850;
+const CLIENTS: usize = 150;
+const DESCRIPTORS: u64 = 2 * (STRANGERS + CLIENTS) as u64 + 1500;
+
+/// Lets the process have so many file descriptors, if it may.
+fn may_have(descriptors: u64) -> bool {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    if hard < descriptors {
+        eprintln!(
+            "SKIPPED: the hard limit of file descriptors (ulimit -Hn) is {hard}, {descriptors} are needed"
+        );
+        return false;
+    }
+    setrlimit(Resource::RLIMIT_NOFILE, soft.max(descriptors), hard).unwrap();
+    true
+}
+
+/// Connects until it is let in, as a client does that is put off. With TLS 1.2 it knows when it is.
+async fn patient(to: std::net::SocketAddr, tls: Arc<ClientConfig>) -> TlsStream<TcpStream> {
+    let mut again = tokio::time::interval(Duration::from_millis(50));
+    loop {
+        again.tick().await;
+        if let Ok(stream) = raw::connect(to, &tls).await {
+            return stream;
+        }
+    }
+}
+
+/// There may be 512 handshakes at a time: one more, and the oldest makes room. So whoever says nothing keeps nobody out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_thousand_that_connect_at_once_all_clients_are_served() {
+    if !may_have(DESCRIPTORS) {
+        return;
+    }
+    let stand = Stand::new().await;
+    let (client, to) = (stand.client(), stand.address());
+    assert_eq!(client.call(|quota| ask(quota, "echo", 1)).await, Ok(1));
+    let issued = AUTHORITY.issue(Leaf::client("raw.test"));
+    let tls = raw::tls(Some(&issued), &[&TLS12]);
+    let strangers: Vec<_> = (0..STRANGERS).map(|_| tokio::spawn(TcpStream::connect(to))).collect();
+    let clients: Vec<_> = (0..CLIENTS).map(|_| tokio::spawn(patient(to, Arc::clone(&tls)))).collect();
+    let (mut silent, mut open) = (Vec::new(), Vec::new());
+    for connecting in strangers {
+        silent.push(connecting.await.unwrap().unwrap());
+    }
+    for connecting in clients {
+        open.push(connecting.await.unwrap());
+    }
+    eventually("all are there", || stand.counts().active == CLIENTS + 1).await;
+    let displaced = usize::try_from(stand.counts().refused(Refusal::TooManyHandshakes)).unwrap();
+    assert!(displaced >= STRANGERS - 512, "{displaced}");
+    assert_eq!(client.call(|quota| ask(quota, "echo", 7)).await, Ok(7));
+    drop((open, silent));
+    eventually("all are gone", || stand.counts().active == 1 && stand.counts().connecting == 0).await;
+    let counts = stand.counts();
+    assert_eq!(counts.ended(End::PeerClosed) + counts.ended(End::Lost), counts.established - 1);
+    stand.app.stop().await.expect_clean();
+}
+
+/// In a process of its own, since all of it runs out of them: this test starts itself again.
+#[test]
+fn without_file_descriptors_clients_are_refused_at_once_and_the_listener_stays() {
+    const INSIDE: &str = "APP_RPC_TEST_OUT_OF_DESCRIPTORS";
+    const NAME: &str = "crowds::without_file_descriptors_clients_are_refused_at_once_and_the_listener_stays";
+    if std::env::var_os(INSIDE).is_some() {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        return runtime.block_on(run_out_of_descriptors());
+    }
+    let mut again = Command::new(std::env::current_exe().unwrap());
+    let output = again.args(["--exact", NAME, "--nocapture"]).env(INSIDE, "1").output().unwrap();
+    let said =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+}
+
+/// Takes all that there are.
+fn hoard() -> Vec<File> {
+    std::iter::from_fn(|| File::open("/dev/null").ok()).collect()
+}
+
+async fn run_out_of_descriptors() {
+    let stand = Stand::new().await;
+    let client = stand.client();
+    assert_eq!(client.call(|quota| ask(quota, "echo", 1)).await, Ok(1));
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, 256, hard).unwrap();
+    let mut all = hoard();
+    assert!(!all.is_empty());
+    for count in 1..=20 {
+        // One for the client's end, and none for the server's.
+        drop(all.pop());
+        let mut refused = TcpStream::connect(stand.address()).await.unwrap();
+        let read = tokio::time::timeout(Duration::from_secs(5), refused.read(&mut [0])).await;
+        assert!(matches!(read, Ok(Ok(0) | Err(_))), "it was kept waiting");
+        eventually("counted", || stand.counts().refused(Refusal::OutOfDescriptors) == count).await;
+        drop(refused);
+        all.extend(hoard());
+        assert_eq!(client.call(|quota| ask(quota, "echo", 2)).await, Ok(2));
+    }
+    let log = stand.app.captured().text();
+    assert!(log.contains("no file descriptor is left (ulimit -n)"), "{log}");
+    // It waits for clients, and does nothing else.
+    let spent = || {
+        let usage = getrusage(UsageWho::RUSAGE_SELF).unwrap();
+        usage.user_time().num_milliseconds() + usage.system_time().num_milliseconds()
+    };
+    let before = spent();
+    let mut ticks = tokio::time::interval(Duration::from_millis(100));
+    for _ in 0..5 {
+        ticks.tick().await;
+    }
+    assert!(spent() - before < 200, "{} ms of processor time in 400", spent() - before);
+    // They are back.
+    drop(all);
+    let other = client_of(&stand.app, "other", config(&[stand.address()], &AUTHORITY));
+    assert_eq!(other.call(|quota| ask(quota, "echo", 3)).await, Ok(3));
+    assert!(stand.app.captured().text().contains("RPC connections are accepted again"));
+    assert_eq!(stand.counts().refused(Refusal::OutOfDescriptors), 20);
+    stand.app.stop().await.expect_clean();
+}
