@@ -75,7 +75,7 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
         "readers of configs, and RPC",
     ),
     ("capnpc", &[], "the generated code is committed; its test regenerates it"),
-    ("capnp-rpc", &["app-rpc"], "RPC"),
+    ("capnp-rpc", &["app-rpc", "app-cli", "svc-example"], "RPC, and whoever serves an interface"),
     ("rcgen", &["app-rpc", "app-cli"], "certificates"),
     ("rustls", &["app-rpc"], "TLS"),
     ("tokio-rustls", &["app-rpc"], "TLS"),

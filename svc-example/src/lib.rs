@@ -11,6 +11,9 @@
 //! | `limits.rs` | arguments, checked at the door |
 //! | `buckets.rs`, `rate.rs` | its state, which knows nothing of tasks, and its arithmetic |
 //! | `metrics.rs`, `health.rs` | what it measures, and when it is well |
+//! | `rpc.rs` | the service over RPC: its endpoint, and the client of it, for other processes |
+//! | `acquire.rs` | a command of every application that links it: asks a running one for permits |
+//! | `dev.rs` | `--dev`: everything that RPC needs, made on the spot and thrown away |
 //! | `main.rs` | the link list, which is the deployment manifest |
 //!
 //! ```
@@ -43,6 +46,7 @@
 //! What stays out: sharing buckets between processes. Each instance grants by itself, so that what `n` instances grant
 //! together is up to `n` times a rule.
 
+mod acquire;
 mod buckets;
 mod config;
 mod health;
@@ -50,6 +54,7 @@ mod limits;
 mod metrics;
 mod quota;
 mod rate;
+mod rpc;
 mod service;
 
 pub use self::{
@@ -59,6 +64,7 @@ pub use self::{
     limits::{Limits, MAX_KEY_BYTES, Request},
     metrics::{ACQUIRE_SECONDS, GRANTS, KEYS},
     quota::{Grant, Quota, acquire},
+    rpc::{QUOTA_RPC, QuotaClient, client},
     service::QUOTA,
 };
 

@@ -1,0 +1,57 @@
+//! What to try.
+
+use std::env;
+use std::path::Path;
+
+use super::Problem;
+use super::files::Folder;
+use super::ports::Ports;
+
+/// What is printed: lines for a second terminal, each of which can be copied as it is.
+pub(super) fn text(folder: &Folder, ports: &Ports) -> Result<String, Problem> {
+    let program = env::current_exe().map_err(|error| format!("where is this program? {error}"))?;
+    let programs = program.parent().unwrap_or(Path::new("."));
+    // Whoever built only this package has no appctl yet.
+    let build = if programs.join("appctl").is_file() { "" } else { "cargo build -p app-cli\n" };
+    let (http, contexts) = (ports.http, quoted(&folder.contexts())?);
+    let programs = quoted(programs)?;
+    Ok(format!(
+        "\
+Keys, certificates and sealed configs of this run are in {folder}, and gone when it ends.
+Metrics and probes: http://127.0.0.1:{http}/metrics
+
+In a second terminal:
+
+{build}export PATH={programs}:\"$PATH\" OP_CONTEXT={contexts}
+
+# How is it, and what is in it?
+appctl status
+appctl services
+# Three permits a minute: ask until it is denied.
+svc-example acquire --context \"$OP_CONTEXT#quota\" alice --rule slow --until-denied
+# More of the log, for ten seconds.
+appctl level set debug --for 10s --reason 'what does it do?'
+appctl level
+# A health check is paused, and goes on.
+appctl health pause quota_commands_answer --reason 'maintenance'
+appctl health list
+appctl health resume quota_commands_answer --reason 'maintenance is over'
+# Where is every thread, and every task?
+appctl stacks
+# What happens, as it happens: stop it with Ctrl-C.
+appctl events --follow
+# A reader may not end it, an admin may. Both are in the log of the service.
+appctl kill --context \"$OP_CONTEXT#reader\" --yes --reason 'may I?'
+appctl kill --context \"$OP_CONTEXT#admin\" --yes --reason 'that was the tour'
+
+",
+        folder = folder.path().display(),
+    ))
+}
+
+/// For a shell.
+fn quoted(path: &Path) -> Result<String, Problem> {
+    let text = path.to_str().ok_or_else(|| format!("{} is not UTF-8", path.display()))?;
+    let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte));
+    Ok(if plain { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) })
+}

@@ -1,0 +1,100 @@
+//! The client: what services in other processes call.
+
+use std::num::NonZeroU32;
+
+use app_core::prelude::*;
+use app_rpc::{CallError, InstanceStatus, RpcClient, RpcClientConfig};
+use schema::quota_capnp::{quota, quota_rule};
+
+use crate::{Grant, Rule};
+
+/// The quota service of another process, over RPC. Cheap to clone; for ordinary tasks.
+///
+/// Calls go to any of the server's instances that is well, each of which grants by itself.
+#[derive(Debug, Clone)]
+pub struct QuotaClient(RpcClient<quota::Client>);
+
+/// Makes a client, which belongs to `service` and ends with it. It connects by itself.
+///
+/// # Errors
+/// As [`RpcClient::start`].
+///
+/// # Panics
+/// Outside of a tokio runtime.
+pub fn client(service: &Service, config: RpcClientConfig) -> Result<QuotaClient, Error> {
+    RpcClient::start(service, config).map(QuotaClient)
+}
+
+impl QuotaClient {
+    /// Takes `permits` from the bucket that `key` has under `rule`, if they are there: as [`Quota::acquire`](crate::Quota::acquire),
+    /// with `retry_after` in whole milliseconds.
+    ///
+    /// Dropped before it is ready, it may still have taken them.
+    ///
+    /// # Errors
+    /// [`CallFailure`](app_rpc::CallFailure) says what is known of the call. It is `Failed` for what no rule can give: an unknown
+    /// rule, an empty key, no permits or more than the burst. `MaybeExecuted` may have taken the permits.
+    pub async fn acquire(&self, rule: &str, key: &str, permits: u32) -> Result<Grant, CallError> {
+        let (rule, key) = (rule.to_owned(), key.to_owned());
+        let call = move |quota: quota::Client| {
+            let mut request = quota.acquire_request();
+            let mut params = request.get();
+            params.set_rule(&rule);
+            params.set_key(&key);
+            params.set_permits(permits);
+            let answer = request.send().promise;
+            async move {
+                let answer = answer.await?;
+                let grant = answer.get()?;
+                Ok(Grant {
+                    granted: grant.get_granted(),
+                    remaining: grant.get_remaining(),
+                    retry_after: Duration::from_millis(grant.get_retry_after_millis().into()),
+                })
+            }
+        };
+        self.0.call(call).await
+    }
+
+    /// The rules in effect in the instance that is asked.
+    ///
+    /// # Errors
+    /// As [`acquire`](Self::acquire).
+    pub async fn rules(&self) -> Result<Vec<Rule>, CallError> {
+        let call = |quota: quota::Client| async move {
+            let answer = quota.rules_request().send().promise.await?;
+            answer.get()?.get_rules()?.iter().map(rule).collect()
+        };
+        self.0.call(call).await
+    }
+
+    /// The instances of the server that it knows.
+    #[must_use]
+    pub fn instances(&self) -> Vec<InstanceStatus> {
+        self.0.instances()
+    }
+
+    /// Goes on with another config.
+    ///
+    /// # Errors
+    /// As [`RpcClient::reconfigure`].
+    pub fn reconfigure(&self, config: RpcClientConfig) -> Result<(), Error> {
+        self.0.reconfigure(config)
+    }
+}
+
+fn rule(spec: quota_rule::Reader<'_>) -> capnp::Result<Rule> {
+    let name = spec.get_name()?.to_string()?;
+    let not_zero = |field: &str, value: u32| {
+        let zero =
+            || capnp::Error::failed(format!("rule {name:?}: {field} is 0, which no rule in effect has"));
+        NonZeroU32::new(value).ok_or_else(zero)
+    };
+    Ok(Rule {
+        permits: not_zero("permits", spec.get_permits())?,
+        period_millis: not_zero("periodMillis", spec.get_period_millis())?,
+        burst: not_zero("burst", spec.get_burst())?,
+        max_keys: not_zero("maxKeys", spec.get_max_keys())?,
+        name,
+    })
+}

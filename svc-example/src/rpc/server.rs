@@ -1,0 +1,93 @@
+//! The endpoint: what the interface `Quota` of `quota.capnp` does.
+
+use std::rc::Rc;
+
+use app_core::prelude::*;
+use app_rpc::Bootstrap;
+use schema::quota_capnp::quota;
+
+use crate::{Grant, Quota};
+
+ids! {
+    /// Service id of the endpoint: it listens when it has a config, which says who may ask.
+    pub QUOTA_RPC: ServiceId = 0x6e3d_dab0_aff3_37db, "quota-rpc";
+}
+
+app_rpc::rpc_endpoint! { id: QUOTA_RPC, name: "quota-rpc", doc: "Who may ask for permits over RPC.", bootstrap: bootstrap }
+
+// Its parameters are what it depends on: while it listens, the service that it asks runs.
+async fn bootstrap(quota: Dep<Quota>) -> Result<Bootstrap, Error> {
+    let quota = Quota::clone(&quota);
+    Ok(Bootstrap::new(move |_peer| -> quota::Client { capnp_rpc::new_client(Remote(quota.clone())) }))
+}
+
+/// What one client may call: all that let it in.
+struct Remote(Quota);
+
+impl quota::Server for Remote {
+    async fn acquire(
+        self: Rc<Self>,
+        params: quota::AcquireParams,
+        mut results: quota::AcquireResults,
+    ) -> capnp::Result<()> {
+        let params = params.get()?;
+        let (rule, key) = (params.get_rule()?.to_str()?, params.get_key()?.to_str()?);
+        let grant =
+            self.0.acquire(rule, key, params.get_permits()).await.map_err(|error| exception(&error))?;
+        let mut results = results.get();
+        results.set_granted(grant.granted);
+        results.set_remaining(grant.remaining);
+        results.set_retry_after_millis(retry_after_millis(grant));
+        Ok(())
+    }
+
+    async fn rules(
+        self: Rc<Self>,
+        _: quota::RulesParams,
+        mut results: quota::RulesResults,
+    ) -> capnp::Result<()> {
+        let limits = self.0.limits();
+        let rules = limits.rules();
+        let mut list = results.get().init_rules(u32::try_from(rules.len()).unwrap_or(u32::MAX));
+        for (index, rule) in (0..list.len()).zip(rules) {
+            let mut spec = list.reborrow().get(index);
+            spec.set_name(&rule.name);
+            spec.set_permits(rule.permits.get());
+            spec.set_period_millis(rule.period_millis.get());
+            spec.set_burst(rule.burst.get());
+            spec.set_max_keys(rule.max_keys.get());
+        }
+        Ok(())
+    }
+}
+
+/// Rounded up: who waits so long is granted what was denied.
+fn retry_after_millis(grant: Grant) -> u32 {
+    let nanos = grant.retry_after.as_nanos();
+    u32::try_from(nanos.div_ceil(1_000_000)).unwrap_or(u32::MAX)
+}
+
+/// Why a call failed, in the protocol's words: who asks for what no rule gives is told so, and need not try again; who asks a
+/// service that is about to stop may try elsewhere.
+fn exception(error: &Error) -> capnp::Error {
+    if error.is(&errors::SERVICE_NOT_ALIVE) {
+        capnp::Error::overloaded(error.to_string())
+    } else {
+        capnp::Error::failed(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_waits_as_told_waits_long_enough() {
+        let after = |nanos| {
+            let retry_after = Duration::from_nanos(nanos);
+            retry_after_millis(Grant { granted: false, remaining: 0, retry_after })
+        };
+        assert_eq!([after(0), after(1), after(1_000_000), after(1_000_001)], [0, 1, 1, 2]);
+        assert_eq!(after(u64::MAX), u32::MAX);
+    }
+}
