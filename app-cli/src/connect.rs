@@ -65,8 +65,12 @@ impl Session {
     async fn connect(target: &Target, address: SocketAddr, deadline: Instant) -> Result<Self, String> {
         let left = deadline.saturating_duration_since(Instant::now());
         let limit = left.min(MOST_PER_ADDRESS).max(Duration::from_millis(1));
-        let mut config =
-            RpcClientConfig::new(target.name, address.port(), target.key_pair.clone(), target.servers.clone());
+        let mut config = RpcClientConfig::new(
+            target.name,
+            address.port(),
+            target.key_pair.clone(),
+            target.servers.clone(),
+        );
         config.addresses = vec![address.to_string()];
         config.max_connections = 1;
         config.connect_timeout = limit;

@@ -79,7 +79,9 @@ impl Place {
     /// The context that is meant, with paths that can be opened from here.
     pub(crate) fn context(&self) -> Result<(String, Context), Failure> {
         let (mut contexts, name) = self.read()?;
-        let Some(context) = contexts.contexts.remove(&name) else { return Err(contexts.unknown(self, &name)) };
+        let Some(context) = contexts.contexts.remove(&name) else {
+            return Err(contexts.unknown(self, &name));
+        };
         Ok((name, context.based_at(self.file.parent().unwrap_or(Path::new("")))))
     }
 }

@@ -12,13 +12,14 @@ const ALIKE: f64 = 0.8;
 
 /// The id that is meant: by its name, or as `0x..`, decimal, or hex as logs have it.
 pub(crate) fn find(what: &str, wanted: &str, known: &[(Hex, String)]) -> Result<Hex, Failure> {
-    let named: Vec<_> = known.iter().filter(|(_, name)| name == wanted).collect();
+    let named: Vec<_> = known.iter().filter(|(_, name)| !name.is_empty() && name == wanted).collect();
     match named.as_slice() {
         [] => {}
         [(id, _)] => return Ok(*id),
         several => {
             let all = several.iter().map(|(id, _)| id.to_string()).collect::<Vec<_>>().join(", ");
-            let message = format!("{} {what}s are called {wanted:?}: {all}; say which by its id", several.len());
+            let message =
+                format!("{} {what}s are called {wanted:?}: {all}; say which by its id", several.len());
             return Err(Failure::failed(message));
         }
     }
@@ -98,8 +99,14 @@ mod tests {
 
     #[test]
     fn what_is_unknown_or_ambiguous_is_told_with_what_may_have_been_meant() {
-        assert_eq!(refusal("qouta"), "no service \"qouta\"; did you mean quota (0xce1f), quota-rpc (0xbeef)?");
-        assert_eq!(refusal("QUOTA-RPC2"), "no service \"QUOTA-RPC2\"; did you mean quota (0xce1f), quota-rpc (0xbeef)?");
+        assert_eq!(
+            refusal("qouta"),
+            "no service \"qouta\"; did you mean quota (0xce1f), quota-rpc (0xbeef)?"
+        );
+        assert_eq!(
+            refusal("QUOTA-RPC2"),
+            "no service \"QUOTA-RPC2\"; did you mean quota (0xce1f), quota-rpc (0xbeef)?"
+        );
         assert_eq!(refusal("twin"), "2 services are called \"twin\": 0x10, 0x11; say which by its id");
         assert!(refusal("zzz").starts_with("no service \"zzz\"; there are: quota (0xce1f), "));
         assert!(refusal("").contains("there are"));

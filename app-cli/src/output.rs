@@ -60,12 +60,7 @@ impl Output {
         self.print_with(status, object, page)
     }
 
-    fn print_with<T: Serialize>(
-        self,
-        status: ExitCode,
-        object: &T,
-        page: impl FnOnce(&mut Page),
-    ) -> Outcome {
+    fn print_with<T: Serialize>(self, status: ExitCode, object: &T, page: impl FnOnce(&mut Page)) -> Outcome {
         let text = if self.json {
             json_line(object) + "\n"
         } else {

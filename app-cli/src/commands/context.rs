@@ -115,7 +115,14 @@ fn list(place: &Place, output: Output) -> Outcome {
     let current = contexts.current.as_deref();
     let of = |(name, context)| {
         let name: &String = name;
-        Shown { name, current: Some(name.as_str()) == current, context, names: None, serial: None, certificate_expires: None }
+        Shown {
+            name,
+            current: Some(name.as_str()) == current,
+            context,
+            names: None,
+            serial: None,
+            certificate_expires: None,
+        }
     };
     let shown: Vec<_> = contexts.contexts.iter().map(of).collect();
     let listed = Listed { file: place.file.display().to_string(), current, contexts: shown };
@@ -204,7 +211,8 @@ fn given(matches: &ArgMatches) -> Result<Context, Failure> {
         path.map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()))
     };
     let addresses = matches.get_many::<Address>("address").unwrap_or_default();
-    let missing = || Failure::unusable("a context takes --address, --domain-id, --app-id, --ca, --cert and --key");
+    let missing =
+        || Failure::unusable("a context takes --address, --domain-id, --app-id, --ca, --cert and --key");
     Ok(Context {
         address: Addresses(addresses.cloned().collect()),
         domain: matches.get_one::<DomainId>("domain-id").copied().ok_or_else(missing)?,

@@ -39,7 +39,11 @@ app_core::subcommand! { Subcommand::new(command, run) }
 fn command() -> Command {
     let follow = Arg::new("follow").long("follow").short('f').action(ArgAction::SetTrue);
     let time = Arg::new("for").long("for").value_name("TIME").value_parser(positive_time);
-    let count = Arg::new("count").long("count").short('n').value_name("N").value_parser(value_parser!(u64).range(1..));
+    let count = Arg::new("count")
+        .long("count")
+        .short('n')
+        .value_name("N")
+        .value_parser(value_parser!(u64).range(1..));
     let again = Arg::new("reconnect").long("reconnect").value_name("TIME").value_parser(positive_time);
     operate::command("events", "Shows what happens in a running app: its services, its health checks", HELP)
         .arg(follow.help("Goes on until it is interrupted, or the app stops"))

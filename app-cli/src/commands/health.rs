@@ -14,9 +14,9 @@ use serde::Serialize;
 use crate::answers::{Check, CheckResult, History, Verdict};
 use crate::connect::{Effect, Session};
 use crate::failure::{Failure, Outcome};
+use crate::names;
 use crate::operate::{self, Operation};
 use crate::output::{Hex, Page, Paint, Table, ago, human};
-use crate::names;
 
 const HELP: &str = "\
 Without a certificate, over HTTP, as probes do:
@@ -31,7 +31,8 @@ const LIST: &str = "\
 Examples:
   appctl health list
   appctl health list --json | jq -r '.checks[] | select(.status == \"unhealthy\") | .name'";
-const SHOW: &str = "Examples:\n  appctl health show quota-loop\n  appctl health show 0x8d0a0181c77fe5ec --json";
+const SHOW: &str =
+    "Examples:\n  appctl health show quota-loop\n  appctl health show 0x8d0a0181c77fe5ec --json";
 const RUN: &str = "\
 Exit status 6 if the check failed. Role: operate.
 
@@ -42,7 +43,8 @@ While it is paused, a check counts as it did when it was paused. Role: operate.
 
 Example:
   appctl health pause quota-loop --reason 'maintenance until noon'";
-const RESUME: &str = "Role: operate.\n\nExample:\n  appctl health resume quota-loop --reason 'maintenance is over'";
+const RESUME: &str =
+    "Role: operate.\n\nExample:\n  appctl health resume quota-loop --reason 'maintenance is over'";
 
 #[derive(Debug, Serialize)]
 struct Checks {
@@ -192,7 +194,10 @@ fn show_history(history: &History, page: &mut Page) {
         plain("check", check.shown()),
         ("status", format!("{}{since}", status(check)), paint(check.status)),
         plain("critical", if check.critical { "yes" } else { "no" }.to_owned()),
-        plain("runs", format!("every {}, within {}", millis(check.interval_millis), millis(check.timeout_millis))),
+        plain(
+            "runs",
+            format!("every {}, within {}", millis(check.interval_millis), millis(check.timeout_millis)),
+        ),
         plain("judged", thresholds),
     ];
     if !check.groups.is_empty() {

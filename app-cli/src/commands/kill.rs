@@ -150,7 +150,8 @@ async fn gone(
         looks.tick().await;
         if Instant::now() >= deadline {
             let (name, limit) = (&killed.name, human(limit));
-            let message = format!("{}: {name} was told to end, and is still there after {limit}", session.address);
+            let message =
+                format!("{}: {name} was told to end, and is still there after {limit}", session.address);
             return Err(Failure::new(Status::Unknown, message));
         }
         // While it is there, the connection is.

@@ -13,10 +13,10 @@ use super::services;
 use crate::answers::{Level, Setting, parse_level, text};
 use crate::connect::{Effect, Session};
 use crate::failure::{Failure, Outcome, Status};
+use crate::names;
 use crate::operate::{self, Operation};
 use crate::output::{Hex, Page, Paint, Table, human};
 use crate::target::positive_time;
-use crate::names;
 
 const HELP: &str = "\
 Examples:

@@ -111,7 +111,10 @@ fn show(status: &Status, page: &mut Page) {
         plain("services", format!("{} running of {}", services.running, services.total)),
         plain("checks", shown(checks)),
         plain("tasks", status.tasks.to_string()),
-        plain("ids", format!("domain {}, app {}, release {}", identity.domain, identity.app, identity.release)),
+        plain(
+            "ids",
+            format!("domain {}, app {}, release {}", identity.domain, identity.app, identity.release),
+        ),
         plain("instance", format!("{}, process {} on {}", identity.instance, identity.pid, identity.host)),
         plain("address", status.address.clone()),
     ]);

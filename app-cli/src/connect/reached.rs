@@ -16,7 +16,8 @@ pub(super) fn why_not(target: &Target, address: SocketAddr, refusal: Option<Refu
     let (ca, cert) = (target.ca.display(), target.cert.display());
     let said = match refusal {
         None if why.contains("refused") => {
-            "connection refused: nothing listens there; is the app running, with a config of its RPC server?".to_owned()
+            "connection refused: nothing listens there; is the app running, with a config of its RPC server?"
+                .to_owned()
         }
         None => why.to_owned(),
         Some(Refusal::HandshakeTimeout) => {
@@ -24,10 +25,14 @@ pub(super) fn why_not(target: &Target, address: SocketAddr, refusal: Option<Refu
         }
         Some(Refusal::WrongName) => {
             let name = &target.name;
-            format!("the certificate shown there is not that of {name}: another app, or wrong ids in the context")
+            format!(
+                "the certificate shown there is not that of {name}: another app, or wrong ids in the context"
+            )
         }
         Some(Refusal::UnknownAuthority) => {
-            format!("the certificate shown there is of no authority in {ca}: another app, or the wrong authority")
+            format!(
+                "the certificate shown there is of no authority in {ca}: another app, or the wrong authority"
+            )
         }
         Some(Refusal::Expired) => "the certificate of the app has expired: have a new one issued".to_owned(),
         Some(Refusal::NotYetValid) => {
@@ -38,7 +43,8 @@ pub(super) fn why_not(target: &Target, address: SocketAddr, refusal: Option<Refu
             "the revocation list of the context is past its next update: get the current one".to_owned()
         }
         Some(Refusal::RevocationUnknown) => {
-            "no revocation list of the context says of the app's certificate: it takes one of every authority".to_owned()
+            "no revocation list of the context says of the app's certificate: it takes one of every authority"
+                .to_owned()
         }
         Some(Refusal::WrongPurpose) => "the certificate shown there may not be used by servers".to_owned(),
         Some(Refusal::NotTls | Refusal::Incompatible) => {

@@ -54,7 +54,8 @@ pub(crate) fn read(path: &Path) -> Result<Contexts, Failure> {
 
 /// Replaces the file at once, also where a link leads to it; whoever reads sees the old one or the new one.
 pub(crate) fn write(path: &Path, contexts: &Contexts) -> Result<(), Failure> {
-    let failed = |error: io::Error| Failure::failed(format!("contexts {} not written: {error}", path.display()));
+    let failed =
+        |error: io::Error| Failure::failed(format!("contexts {} not written: {error}", path.display()));
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     if let Some(folder) = target.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         fs::create_dir_all(folder).map_err(failed)?;

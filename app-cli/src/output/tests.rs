@@ -51,7 +51,11 @@ fn columns_stand_under_each_other_whatever_is_in_them() {
             (hostile.repeat(100), Paint::Plain),
         ]);
     }
-    table.row([("last".to_owned(), Paint::Plain), (String::new(), Paint::Plain), (String::new(), Paint::Plain)]);
+    table.row([
+        ("last".to_owned(), Paint::Plain),
+        (String::new(), Paint::Plain),
+        (String::new(), Paint::Plain),
+    ]);
     let text = table.text(false);
     assert!(is_harmless(&text), "{text:?}");
     let lines: Vec<_> = text.lines().collect();

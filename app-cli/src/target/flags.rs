@@ -41,9 +41,19 @@ pub(crate) fn direct_args() -> Vec<Arg> {
     vec![
         flag("address", "HOST:PORT", address, "Where the app is; of several the first that answers")
             .value_delimiter(','),
-        flag("domain-id", "ID", value_parser!(DomainId), "The domain that the app belongs to, decimal or 0x.."),
+        flag(
+            "domain-id",
+            "ID",
+            value_parser!(DomainId),
+            "The domain that the app belongs to, decimal or 0x..",
+        ),
         flag("app-id", "ID", value_parser!(AppId), "The app, decimal or 0x.."),
-        flag("service-id", "ID", value_parser!(ServiceId), "The RPC service of the app [default: the admin interface]"),
+        flag(
+            "service-id",
+            "ID",
+            value_parser!(ServiceId),
+            "The RPC service of the app [default: the admin interface]",
+        ),
         file("ca", "The authorities that the app's certificate may come from, PEM"),
         file("crl", "Revocation lists of these authorities, PEM"),
         file("cert", "Your certificate, PEM"),
@@ -70,7 +80,8 @@ pub(crate) fn connection_args() -> Vec<Arg> {
 
 /// A time above 0, and not so long that clocks end before.
 pub(crate) fn positive_time(text: &str) -> Result<Duration, String> {
-    let time = humantime::parse_duration(text).map_err(|error| format!("{error}: expected a time such as 10s"))?;
+    let time =
+        humantime::parse_duration(text).map_err(|error| format!("{error}: expected a time such as 10s"))?;
     if time.is_zero() || time > Duration::from_secs(86_400 * 365) {
         return Err("expected a time above 0, of a year at most".to_owned());
     }

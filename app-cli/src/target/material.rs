@@ -33,6 +33,9 @@ fn bytes(what: &str, path: &Path, private: bool) -> Result<SecretBytes, Failure>
     if metadata.len() > MOST_BYTES {
         return Err(Failure::unusable(format!("{what} {shown} has more than {MOST_BYTES} bytes")));
     }
+    if metadata.len() == 0 {
+        return Err(Failure::unusable(format!("{what} {shown} is empty")));
+    }
     // Room for all of it, so that no copy is left behind when it grows.
     let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1);
     file.by_ref().take(MOST_BYTES).read_to_end(&mut bytes).map_err(failed)?;
@@ -89,7 +92,9 @@ pub(super) fn authorities(ca: &Path, crl: Option<&Path>) -> Result<Authorities, 
     let certificates = bytes("authorities", ca, false)?;
     let lists = crl.map(|crl| bytes("revocation list", crl, false)).transpose()?;
     Authorities::from_pem(&certificates, lists.as_deref().unwrap_or_default()).map_err(|error| match crl {
-        Some(crl) if matches!(error, MaterialError::CrlUnusable(_) | MaterialError::NotPem("revocation lists")) => {
+        Some(crl)
+            if matches!(error, MaterialError::CrlUnusable(_) | MaterialError::NotPem("revocation lists")) =>
+        {
             Failure::unusable(format!("revocation list {}: {error}", crl.display()))
         }
         _ => Failure::unusable(format!("authorities {}: {error}", ca.display())),

@@ -65,9 +65,13 @@ impl Printer {
             return print(&(json_line(&note) + "\n"));
         }
         let said = match note {
-            Note::Connected { address, instance } => format!("-- connected to {address}, instance {instance}"),
+            Note::Connected { address, instance } => {
+                format!("-- connected to {address}, instance {instance}")
+            }
             Note::Reconnected { address, instance, same: true } => {
-                format!("-- connected again to {address}, instance {instance}; what happened in between is not shown")
+                format!(
+                    "-- connected again to {address}, instance {instance}; what happened in between is not shown"
+                )
             }
             Note::Reconnected { address, instance, same: false } => {
                 format!("-- connected to {address}, another instance: {instance}")

@@ -18,7 +18,10 @@ const GRACE: Duration = Duration::from_secs(10);
 pub(super) enum Batch {
     /// The app, before anything of it.
     Connected(Identity),
-    Events { events: Vec<Event>, missed: u64 },
+    Events {
+        events: Vec<Event>,
+        missed: u64,
+    },
 }
 
 /// How a stream ended.

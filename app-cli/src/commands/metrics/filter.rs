@@ -81,7 +81,10 @@ process_threads 7
     #[test]
     fn what_is_wanted_comes_with_what_is_said_of_it() {
         assert_eq!(filtered(&[]), TEXT);
-        assert_eq!(filtered(&["granted"]), TEXT.lines().take(4).map(|line| format!("{line}\n")).collect::<String>() + "# EOF\n");
+        assert_eq!(
+            filtered(&["granted"]),
+            TEXT.lines().take(4).map(|line| format!("{line}\n")).collect::<String>() + "# EOF\n"
+        );
         let mail = "# HELP op_1_2 Permits granted.\n# TYPE op_1_2 counter\nop_1_2{rule=\"mail\"} 2\n# EOF\n";
         assert_eq!(filtered(&["mail"]), mail);
         assert_eq!(filtered(&["mail", "gauge", "granted"]), TEXT);

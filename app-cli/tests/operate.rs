@@ -1,0 +1,19 @@
+//! `appctl` as operators run it, against apps that answer as they should, and against others.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "operate/commands.rs"]
+mod commands;
+#[path = "operate/contexts.rs"]
+mod contexts;
+#[path = "operate/events.rs"]
+mod events;
+#[path = "operate/failures.rs"]
+mod failures;
+#[path = "operate/fake.rs"]
+mod fake;
+#[path = "operate/files.rs"]
+mod files;
+#[path = "operate/help.rs"]
+mod help;
+#[path = "operate/stand.rs"]
+mod stand;

@@ -1,0 +1,76 @@
+//! `appctl context`, and where contexts are looked for.
+
+use std::fs;
+
+use serde_json::json;
+
+use crate::files::Files;
+use crate::stand::{ENDPOINT, Stand, appctl, run};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn contexts_are_listed_shown_and_chosen() {
+    let files = Files::new();
+    files.contexts("127.0.0.1:0".replace(":0", ":65535").as_str(), ENDPOINT);
+    let text = run(appctl(files.path(), &["context", "list"])).await.printed();
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(lines.len(), 4, "{text}");
+    assert!(lines[1].starts_with("*  admin     127.0.0.1:65535  0xd0    0xa0"), "{text}");
+    let listed = run(appctl(files.path(), &["context", "list", "--json"])).await.object();
+    assert_eq!((&listed["current"], listed["contexts"].as_array().unwrap().len()), (&json!("admin"), 3));
+
+    let said = run(appctl(files.path(), &["context", "use", "reader"])).await.printed();
+    assert!(said.starts_with("reader is the current context of "), "{said}");
+    let shown = run(appctl(files.path(), &["context", "show", "--json"])).await.object();
+    assert_eq!((&shown["name"], &shown["current"]), (&json!("reader"), &json!(true)));
+    assert_eq!(shown["names"], json!(["reader.example"]));
+    let text = run(appctl(files.path(), &["context", "show", "admin"])).await.printed();
+    assert!(text.contains("you are      admin.example\n"), "{text}");
+    let said = run(appctl(files.path(), &["context", "use", "nobody"])).await.refused(78);
+    assert!(said.ends_with("has no context \"nobody\"; it has: admin, operator, reader"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_context_is_added_where_nothing_was_and_is_found_there() {
+    let stand = Stand::new().await;
+    let address = stand.run(&["status", "--json"]).await.object()["address"].as_str().unwrap().to_owned();
+    let home = tempfile::tempdir().unwrap();
+    let in_home = |args: &[&str]| {
+        let mut command = appctl(stand.files.path(), args);
+        command.env_remove("OP_CONTEXT").env("HOME", home.path());
+        run(command)
+    };
+    let said = in_home(&["status"]).await.refused(78);
+    let file = home.path().join(".config/appctl/contexts.json");
+    assert!(said.starts_with(&format!(
+        "no context: there is no file {}; make one with: appctl context add",
+        file.display()
+    )));
+
+    let service = format!("{:#x}", ENDPOINT);
+    let direct = ["--address", &address, "--domain-id", "0xd0", "--app-id", "0xa0", "--service-id", &service];
+    let files = ["--ca", "ca.pem", "--cert", "admin.pem", "--key", "admin.key"];
+    // Flags alone are enough.
+    in_home(&[&["status"][..], &direct, &files].concat()).await.printed();
+
+    let said = in_home(&[&["context", "add", "dev"][..], &direct, &files].concat()).await.printed();
+    assert!(said.starts_with("dev was added to "), "{said}");
+    in_home(&["status"]).await.printed();
+    let said = in_home(&[&["context", "add", "dev"][..], &direct, &files].concat()).await.refused(1);
+    assert!(said.ends_with("has a context \"dev\" already: --replace replaces it"), "{said}");
+    // What can't be used is not added.
+    let bad = ["--ca", "admin.key", "--cert", "admin.pem", "--key", "admin.key"];
+    in_home(&[&["context", "add", "bad"][..], &direct, &bad].concat()).await.refused(78);
+    assert!(!fs::read_to_string(&file).unwrap().contains("bad"));
+    let text = in_home(&["context", "list"]).await.printed();
+    assert!(text.lines().nth(1).unwrap().starts_with("*  dev"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_others_may_read_is_not_used() {
+    let stand = Stand::new().await;
+    let key = fs::read(stand.files.path().join("admin.key")).unwrap();
+    let path = stand.files.put("open.key", &key, 0o644);
+    let said = stand.run(&["status", "--key", "open.key"]).await.refused(78);
+    assert_eq!(said, "key open.key may be read by others than you (mode 0644): chmod 400 open.key");
+    drop(path);
+}

@@ -1,0 +1,137 @@
+//! `appctl events`: as it happens, over a lost connection, to an end.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, ChildStdout, Stdio};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::fake::HOSTILE;
+use crate::stand::{Stand, object};
+
+/// A running `appctl events`, read line by line.
+struct Following {
+    child: Child,
+    lines: BufReader<ChildStdout>,
+}
+
+impl Following {
+    fn start(stand: &Stand, args: &[&str]) -> Self {
+        let mut child = stand.appctl(args).stdout(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap());
+        Self { child, lines }
+    }
+
+    /// The next line; empty at the end.
+    async fn line(mut self) -> (Self, String) {
+        let reading = tokio::task::spawn_blocking(move || {
+            let mut line = String::new();
+            self.lines.read_line(&mut line).unwrap();
+            (self, line)
+        });
+        tokio::time::timeout(Duration::from_secs(30), reading).await.unwrap().unwrap()
+    }
+
+    async fn object(self) -> (Self, Value) {
+        let (following, line) = self.line().await;
+        (following, object(line.trim_end()))
+    }
+
+    /// The status, and what was said on the way.
+    async fn ended(mut self) -> (Option<i32>, String) {
+        let waiting = tokio::task::spawn_blocking(move || {
+            let mut said = String::new();
+            self.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+            (self.child.wait().unwrap().code(), said)
+        });
+        tokio::time::timeout(Duration::from_secs(30), waiting).await.unwrap().unwrap()
+    }
+
+    fn interrupt(&self) {
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).unwrap());
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_happens_is_shown_until_it_is_interrupted() {
+    let stand = Stand::new().await;
+    stand.fake.happen(&["it runs", HOSTILE], 0);
+    stand.fake.happen(&["later"], 7);
+    let following = Following::start(&stand, &["events", "--follow"]);
+    let (following, first) = following.line().await;
+    assert_eq!(first, "2026-01-01T00:00:00.000Z  service_started         quota: it runs\n");
+    let (following, second) = following.line().await;
+    assert!(second.ends_with("\\u{1b}[2J\\u{1b}]0;pwned\\u{7}\\u{202e}\\nforged line\n"), "{second}");
+    let (following, missed) = following.line().await;
+    assert_eq!(missed, "-- missed 7 events: they came faster than they were read\n");
+    let (following, later) = following.line().await;
+    assert!(later.ends_with("quota: later\n"));
+    following.interrupt();
+    let (status, said) = following.ended().await;
+    assert_eq!(status, Some(0));
+    assert!(said.starts_with("-- connected to 127.0.0.1:") && said.ends_with("instance 0x1a57\n"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_line_for_programs_is_an_object_and_the_last_says_that_the_app_stops() {
+    let stand = Stand::new().await;
+    stand.fake.happen(&[HOSTILE], 2);
+    let following = Following::start(&stand, &["events", "-f", "--json"]);
+    let (following, connected) = following.object().await;
+    assert_eq!((&connected["type"], &connected["instance"]), (&json!("connected"), &json!("0x1a57")));
+    let (following, missed) = following.object().await;
+    assert_eq!(missed, json!({ "type": "missed", "count": 2 }));
+    let (following, event) = following.object().await;
+    let expected = json!({
+        "type": "event", "at": "2026-01-01T00:00:00.000Z", "kind": "service_started", "event_id": "0xe0",
+        "service": "0xce1f", "service_name": "quota", "health_check": null, "health_check_name": null,
+        "message": HOSTILE,
+    });
+    assert_eq!(event, expected);
+    stand.fake.over.store(true, Ordering::SeqCst);
+    stand.fake.more.notify_one();
+    let (following, stopped) = following.object().await;
+    assert_eq!(stopped, json!({ "type": "stopped" }));
+    assert_eq!(following.ended().await, (Some(0), String::new()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_follow_it_ends_by_itself() {
+    let stand = Stand::new().await;
+    stand.fake.happen(&["one", "two", "three"], 0);
+    let text = stand.run(&["events", "--count", "2", "--json"]).await;
+    assert_eq!((text.status, text.stdout.lines().count()), (Some(0), 3), "{text:?}");
+    let none = stand.run(&["events", "--for", "300ms"]).await;
+    assert_eq!((none.status, none.stdout.as_str()), (Some(0), ""), "{none:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_is_lost_is_made_again_and_an_app_that_is_gone_is_told() {
+    let stand = Stand::new().await;
+    let following = Following::start(&stand, &["events", "-f", "--json", "--reconnect", "1s"]);
+    let (following, connected) = following.object().await;
+    assert_eq!(connected["type"], "connected");
+    // The app goes without a word of its events.
+    let Stand { app, .. } = stand;
+    app.stop().await.expect_clean();
+    let (following, lost) = following.object().await;
+    assert_eq!(lost["type"], "disconnected", "{lost}");
+    let (status, said) = following.ended().await;
+    assert_eq!(status, Some(3));
+    assert!(object(said.trim_end())["error"].as_str().unwrap().contains("connection refused"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_app_that_comes_back_is_followed_again() {
+    let stand = Stand::new().await;
+    let following = Following::start(&stand, &["events", "-f", "--json"]);
+    let (following, _) = following.object().await;
+    let endpoint = stand.app.service(crate::stand::ENDPOINT).unwrap();
+    endpoint.kill("a new incarnation is wanted");
+    let (following, lost) = following.object().await;
+    assert_eq!(lost["type"], "disconnected", "{lost}");
+    following.interrupt();
+    assert_eq!(following.ended().await.0, Some(0), "also while it connects again");
+}

@@ -1,0 +1,158 @@
+//! Apps that can't be reached, do not answer, or say no: what is said, and the exit status.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::files::Files;
+use crate::stand::{ENDPOINT, Stand, appctl, object, run};
+
+/// An address where nobody listens: a listener that is bound, and was never asked to listen, holds the port.
+fn nobody() -> (socket2::Socket, SocketAddr) {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    (socket, address)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_app_that_is_not_there_is_told_at_once_with_its_address() {
+    let (_held, address) = nobody();
+    let files = Files::new();
+    files.contexts(&address.to_string(), ENDPOINT);
+    let said = run(appctl(files.path(), &["status"])).await.refused(3);
+    assert!(said.starts_with(&format!("{address}: connection refused: nothing listens there; ")), "{said}");
+    let ran = run(appctl(files.path(), &["kill", "-r", "x", "--json"])).await;
+    let said = object(&ran.refused(3));
+    assert_eq!(said["status"], 3);
+    assert!(said["error"].as_str().unwrap().contains("connection refused"), "{said}");
+    let unknown = ["status", "--address", "no.such.host.invalid:1", "--timeout", "20s"];
+    let said = run(appctl(files.path(), &unknown)).await.refused(3);
+    assert!(said.starts_with("no.such.host.invalid:1: this host is not known: "), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_address_that_answers_is_asked() {
+    let (_held, dead) = nobody();
+    let stand = Stand::new().await;
+    let status = stand.run(&["status", "--json"]).await.object();
+    let alive = status["address"].as_str().unwrap().to_owned();
+    let both = stand.run(&["status", "--json", "--address", &format!("{dead},{alive}")]).await.object();
+    assert_eq!(both["address"], alive);
+    let none = stand.run(&["status", "--address", &format!("{dead},{dead}")]).await.refused(3);
+    assert_eq!(none.matches("connection refused").count(), 2, "{none}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_says_nothing_is_waited_for_no_longer_than_the_deadline() {
+    // The kernel takes the connection; nobody ever reads from it.
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let files = Files::new();
+    files.contexts(&silent.local_addr().unwrap().to_string(), ENDPOINT);
+    let begun = Instant::now();
+    let said = run(appctl(files.path(), &["status", "--timeout", "300ms"])).await.refused(3);
+    assert!(said.contains("no answer within 300ms") || said.contains("no connection within"), "{said}");
+    assert!(begun.elapsed() < Duration::from_secs(20));
+
+    let stand = Stand::new().await;
+    stand.fake.silent.store(true, Ordering::SeqCst);
+    // What only looks has changed nothing; what changes something may have.
+    let said = stand.run(&["status", "--timeout", "1s"]).await.refused(3);
+    assert!(said.contains(": no answer: no answer by the deadline"), "{said}");
+    let said = stand.run(&["health", "run", "loop", "-r", "x", "--timeout", "1s"]).await.refused(4);
+    assert!(said.contains(": no answer, and it may have been done: "), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_not_the_app_is_not_asked() {
+    let stand = Stand::new().await;
+    let other = Files::new();
+    stand.files.put("other.pem", other.ca().as_bytes(), 0o644);
+    let said = stand.run(&["status", "--ca", "other.pem"]).await.refused(3);
+    assert!(said.contains("is of no authority in other.pem"), "{said}");
+    let said = stand.run(&["status", "--app-id", "0xa1"]).await.refused(3);
+    assert!(said.contains("is not that of d0_a1_a5d07e1c3b94f826"), "{said}");
+    // And the app does not take a client of another authority.
+    for name in ["admin.pem", "admin.key"] {
+        let content = std::fs::read(other.path().join(name)).unwrap();
+        stand.files.put(&format!("other-{name}"), &content, 0o400);
+    }
+    let flags = ["status", "--cert", "other-admin.pem", "--key", "other-admin.key"];
+    let said = stand.run(&flags).await.refused(3);
+    let why =
+        "the app does not accept certificate other-admin.pem: it is of no authority that the app trusts";
+    assert!(said.contains(why), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_role_that_is_too_low_is_told_with_the_one_it_takes() {
+    let stand = Stand::new().await;
+    let denied: [(&str, &[&str], &str); 7] = [
+        ("reader", &["kill", "-r", "x"], "admin"),
+        ("operator", &["kill", "-r", "x"], "admin"),
+        ("reader", &["reload", "-r", "x"], "operate"),
+        ("reader", &["restart", "mail", "-r", "x"], "operate"),
+        ("reader", &["level", "set", "debug", "-r", "x"], "operate"),
+        ("reader", &["health", "pause", "loop", "-r", "x"], "operate"),
+        ("reader", &["stacks"], "operate"),
+    ];
+    for (client, args, role) in denied {
+        let said = stand.run_as(client, args).await.refused(5);
+        assert!(said.contains(&format!("needs the role {role}")), "{said}");
+    }
+    stand.run_as("reader", &["status"]).await.printed();
+    stand.run_as("operator", &["reload", "-r", "x"]).await.printed();
+    let said = object(&stand.run_as("reader", &["kill", "-r", "x", "--json"]).await.refused(5));
+    assert_eq!(said["status"], json!(5));
+    assert_eq!(stand.fake.calls(), ["reload: x"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_makes_no_sense_is_a_usage_error_before_anybody_is_asked() {
+    let files = Files::new();
+    let long = "x".repeat(1025);
+    let cases: [&[&str]; 14] = [
+        &["kill"],
+        &["kill", "--reason", ""],
+        &["kill", "--reason", &long],
+        &["kill", "-r", "x", "--drain-delay", "2h"],
+        &["restart", "-r", "x"],
+        &["level", "set", "loud", "-r", "x"],
+        &["level", "set", "debug", "--for", "0s", "-r", "x"],
+        &["level", "--json", "set", "debug", "-r", "x"],
+        &["health", "show"],
+        &["health", "live", "list"],
+        &["status", "--timeout", "soon"],
+        &["status", "--address", "nowhere"],
+        &["events", "--follow", "--for", "1s"],
+        &["context"],
+    ];
+    for args in cases {
+        let ran = run(appctl(files.path(), args)).await;
+        assert_eq!((ran.status, ran.stdout.as_str()), (Some(2), ""), "{args:?}: {ran:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_app_that_is_killed_can_be_waited_for() {
+    let Stand { app, fake, files } = Stand::new().await;
+    let mut command = appctl(files.path(), &["kill", "-r", "release", "--wait=30s", "--json"]);
+    let waiting = tokio::task::spawn_blocking(move || command.output());
+    let told = async {
+        let mut ticks = tokio::time::interval(Duration::from_millis(2));
+        while fake.calls().is_empty() {
+            ticks.tick().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), told).await.unwrap();
+    app.stop().await.expect_clean();
+    let killed = crate::stand::Ran::of(waiting.await.unwrap().unwrap()).object();
+    assert_eq!(killed["gone"], json!(true));
+
+    // One that does not go is told.
+    let stand = Stand::new().await;
+    let said = stand.run(&["kill", "-r", "x", "--wait=200ms"]).await.refused(4);
+    assert!(said.contains("was told to end, and is still there after 200ms"), "{said}");
+}
