@@ -54,12 +54,16 @@ pub(super) async fn accept(
                     warn!(shared.journal.log(), "can't accept RPC connections, will try again"; "err" => %error);
                 }
                 failures += 1;
-                if out_of_descriptors(&error)
-                    && let Some(from) = reserve.accept(&listener)
-                {
-                    shared.counts.accepted();
-                    refuse(shared, from, Refusal::OutOfDescriptors, "no file descriptor is left (ulimit -n)");
-                    continue;
+                match if out_of_descriptors(&error) { reserve.accept(&listener) } else { None } {
+                    Some(Ok(from)) => {
+                        shared.counts.accepted();
+                        let detail = "no file descriptor is left (ulimit -n)";
+                        refuse(shared, from, Refusal::OutOfDescriptors, detail);
+                        continue;
+                    }
+                    // Without descriptors the kernel does not even say that nobody is there. This has looked, and will be told.
+                    Some(Err(NobodyThere)) => continue,
+                    None => {}
                 }
                 let pause = FIRST_PAUSE.saturating_mul(1 << failures.min(7)).min(LONGEST_PAUSE);
                 tokio::select! {
@@ -81,6 +85,9 @@ fn out_of_descriptors(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(EMFILE | ENFILE))
 }
 
+/// No connection waits to be accepted.
+struct NobodyThere;
+
 /// A file descriptor that is kept for when there is no other: so that a client can be refused at once, and goes elsewhere, where
 /// otherwise it would wait for as long as it likes.
 struct Reserve(Option<File>);
@@ -98,13 +105,15 @@ impl Reserve {
         }
     }
 
-    /// Accepts a connection and closes it, if the reserve is there and nobody else takes what it gives back.
-    fn accept(&mut self, listener: &TcpListener) -> Option<SocketAddr> {
+    /// Accepts a connection and closes it; `None` if there is no reserve, or somebody else takes what it gives back.
+    fn accept(&mut self, listener: &TcpListener) -> Option<Result<SocketAddr, NobodyThere>> {
         drop(self.0.take()?);
-        let accepted = listener.accept().now_or_never();
-        let from = accepted.and_then(Result::ok).map(|(_, from)| from);
+        let accepted = listener.accept().now_or_never().map(|accepted| accepted.map(|(_, from)| from));
         self.fill();
-        from
+        match accepted {
+            Some(accepted) => accepted.ok().map(Ok),
+            None => Some(Err(NobodyThere)),
+        }
     }
 }
 
