@@ -73,7 +73,7 @@ fn named() -> usize {
     let lines: Vec<&str> = printed.lines().collect();
     let named = |at: &usize| {
         let place = lines[*at..].iter().take(2).any(|line| line.contains("errors.rs:"));
-        lines[*at].contains("errors::deep") && place
+        lines[*at].contains("deep") && place
     };
     (0..lines.len()).filter(named).count()
 }

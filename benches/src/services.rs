@@ -2,7 +2,7 @@
 
 use std::{future::Future, time::Instant};
 
-use actix::System;
+use actix::{System, SystemRunner};
 use app_core::{App, prelude::*};
 use tokio::{runtime::Runtime, sync::oneshot, time::timeout};
 use tokio_graceful_shutdown::{NestedSubsystem, SubsystemBuilder, SubsystemHandle, Toplevel};
@@ -114,44 +114,60 @@ async fn waits(subsystem: &mut SubsystemHandle) -> Result<(), Failure> {
     Ok(())
 }
 
+/// How many lives one after another, how many of them at once, and what that is called.
+const WORK: [(u64, u64, &str); 3] = [
+    (200, 1, "start, kill, wait"),
+    (10, 100, "start 100, kill all, wait for all; of one"),
+    (1, 10_000, "start 10,000, kill all, wait for all; of one"),
+];
+
 pub(crate) fn rows(rows: &mut Rows) -> Result<(), Failure> {
-    let runtime = runtime()?;
-    let (test, _service) = service(&runtime)?;
-    let app = test.app().clone();
-    let arbiter = System::new();
+    let two_workers = runtime()?;
+    on(rows, &two_workers, "2 workers", None)?;
+    drop(two_workers);
+    // The actors of `actix` live on one thread, where nobody is woken on another: compared with who does too.
+    let one_thread = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    on(rows, &one_thread, "1 thread", Some(&System::new()))
+}
+
+fn on(
+    rows: &mut Rows,
+    runtime: &Runtime,
+    threads: &str,
+    arbiter: Option<&SystemRunner>,
+) -> Result<(), Failure> {
+    let (test, _service) = service(runtime)?;
     let mut each = Vec::new();
-    for (work, lives, at_once) in [
-        ("start, kill, wait", 200, 1),
-        ("start 100, kill all, wait for all; of one", 10, 100),
-        ("start 10,000, kill all, wait for all; of one", 1, 10_000),
-    ] {
-        rows.begin(work);
-        let round = Round { runtime: &runtime, lives, at_once };
-        let figures = in_turn(
-            Budget::new(if at_once > 1_000 { 21 } else { 61 }, 12),
-            vec![
-                Contender::new(OURS, || {
-                    let app = app.clone();
-                    round.on_worker(move || ours(app.clone(), at_once))
-                }),
-                Contender::new(TASK, || round.on_worker(move || tasks(at_once))),
-                Contender::new(LIFECYCLE, || {
-                    round.timed(|| runtime.block_on(runtime.spawn(subsystems(lives, at_once)))?)
-                }),
-                Contender::new(KAMEO, || round.on_worker(move || kameo(at_once))),
-                Contender::new(RACTOR, || round.on_worker(move || ractor(at_once))),
-                Contender::new(ACTIX, || {
-                    round.timed(|| arbiter.block_on(repeated(lives, || actix(at_once))))
-                }),
-            ],
-        );
+    for (lives, at_once, what) in WORK {
+        let work = format!("{what}, {threads}");
+        rows.begin(&work);
+        let round = Round { runtime, lives, at_once };
+        let app = test.app();
+        let mut contenders = vec![
+            Contender::new(OURS, || {
+                let app = app.clone();
+                round.on_worker(move || ours(app.clone(), at_once))
+            }),
+            Contender::new(TASK, || round.on_worker(move || tasks(at_once))),
+            Contender::new(LIFECYCLE, || {
+                round.timed(|| runtime.block_on(runtime.spawn(subsystems(lives, at_once)))?)
+            }),
+            Contender::new(KAMEO, || round.on_worker(move || kameo(at_once))),
+            Contender::new(RACTOR, || round.on_worker(move || ractor(at_once))),
+        ];
+        if let Some(arbiter) = arbiter {
+            contenders.push(Contender::new(ACTIX, || {
+                round.timed(|| arbiter.block_on(repeated(lives, || actix(at_once))))
+            }));
+        }
+        let figures = in_turn(Budget::new(if at_once > 1_000 { 31 } else { 101 }, 12), contenders);
         each.extend(figures.first().map(|ours| ours.rounds.clone()));
         rows.add(Row::new(work, "us", figures).target_of(0.8, &ACTORS));
     }
     if let [_, few, many] = &each[..] {
         let rounds = few.iter().zip(many).map(|(few, many)| Some((*many)? / (*few)?)).collect();
         let figure = Figure { rounds, ..Figure::new(OURS) };
-        rows.add(Row::new("one of 10,000 to one of 100", "x", vec![figure]).target(1.5));
+        rows.add(Row::new(format!("one of 10,000 to one of 100, {threads}"), "x", vec![figure]).target(1.5));
     }
     Ok(())
 }

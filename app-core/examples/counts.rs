@@ -1,0 +1,153 @@
+//! The hottest operations of the kernel on one thread, for `benches/counts`, which counts their instructions.
+//!
+//! Named on the command line is the one to do. It is done in a function of its name: there counting begins and ends.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a measurement fails by panicking")]
+
+use std::{hint::black_box, io};
+
+use app_core::{CommandServer, Identity, Log, LogFormat, LogLevel, prelude::*, testing::TestApp};
+use app_errors::errors;
+use app_ids::{AppId, DomainId, InstanceId, ReleaseId};
+use slog::Logger;
+use tokio::runtime::{Builder, Runtime};
+
+/// How often; `benches/counts` divides by it.
+const TIMES: u64 = 1_000;
+/// What happens once, at the first time, is not to count.
+const WARM_UP: u64 = 100;
+const SERVICE: ServiceId = ServiceId::new(0xce1f_32c6_80e1_ef0b);
+
+fn main() {
+    let operation = std::env::args().nth(1).unwrap_or_default();
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let quiet = TestApp::builder().flags(|flags| flags.log_level = LogLevel::Error);
+    let app = runtime.block_on(quiet.start());
+    match operation.as_str() {
+        "submit" => {
+            let server = server(&runtime, &app);
+            runtime.block_on(submits(&server, WARM_UP));
+            submit(&runtime, &server);
+        }
+        "call" => {
+            let server = server(&runtime, &app);
+            runtime.block_on(calls(&server, WARM_UP));
+            call(&runtime, &server);
+        }
+        "lookup" => {
+            let ids: Vec<ServiceId> = (1..=1_000).map(|i| ServiceId::new(i * 0x9e37_79b9)).collect();
+            let _services: Vec<Service> = ids.iter().map(|id| app.new_service(*id, "one of many")).collect();
+            lookups(&app, &ids, WARM_UP);
+            lookup(&app, &ids);
+        }
+        "record" => {
+            let identity = Identity {
+                domain: DomainId::new(1),
+                app: AppId::new(2),
+                release: ReleaseId::new(3),
+                instance: InstanceId::new(4),
+            };
+            let sink = Box::new(io::sink());
+            let log = Log::to_writer(&identity, LogFormat::Json, LogLevel::Info, sink).unwrap();
+            let logger = log.service_logger(SERVICE, "quota");
+            records(&logger, WARM_UP);
+            record(&logger);
+            assert_eq!(log.dropped(), 0);
+        }
+        "error" => {
+            raise(WARM_UP);
+            error();
+        }
+        _ => panic!("no operation {operation:?}"),
+    }
+    runtime.block_on(app.stop()).expect_clean();
+}
+
+fn server(runtime: &Runtime, app: &TestApp) -> CommandServer<u64> {
+    let service = app.new_service(SERVICE, "quota");
+    runtime.block_on(async { service.command_server("count", 256, 0_u64) }).unwrap()
+}
+
+/// Submits commands to a server on the same thread, and runs them.
+#[inline(never)]
+fn submit(runtime: &Runtime, server: &CommandServer<u64>) {
+    runtime.block_on(submits(server, TIMES));
+}
+
+async fn submits(server: &CommandServer<u64>, times: u64) {
+    for _ in 0..times {
+        server.submit(|count| *count += 1).await.unwrap();
+    }
+    server.call(|count| *count).await.unwrap();
+}
+
+/// Calls with an answer, one after another.
+#[inline(never)]
+fn call(runtime: &Runtime, server: &CommandServer<u64>) {
+    runtime.block_on(calls(server, TIMES));
+}
+
+async fn calls(server: &CommandServer<u64>, times: u64) {
+    for _ in 0..times {
+        server.call(|count| *count).await.unwrap();
+    }
+}
+
+/// Looks services up among a thousand.
+#[inline(never)]
+fn lookup(app: &TestApp, ids: &[ServiceId]) {
+    lookups(app, ids, TIMES);
+}
+
+#[inline(always)]
+fn lookups(app: &TestApp, ids: &[ServiceId], times: u64) {
+    for i in 0..times {
+        assert!(app.service(black_box(ids[i as usize * 7 % ids.len()])).is_some());
+    }
+}
+
+/// Logs records with ten fields, up to the hand-over to the thread that writes.
+#[inline(never)]
+fn record(log: &Logger) {
+    records(log, TIMES);
+}
+
+#[inline(always)]
+fn records(log: &Logger, times: u64) {
+    for _ in 0..times {
+        info!(log, "acquired";
+            "rule" => black_box("default"),
+            "key" => black_box("customer-4711"),
+            "permits" => black_box(3_u32),
+            "remaining" => black_box(97_u64),
+            "granted" => black_box(true),
+            "ratio" => black_box(0.97_f64),
+            "retry_after" => black_box(-1_i64),
+            "peer" => black_box("10.0.0.17:51123"),
+            "attempt" => black_box(1_u8),
+            "path" => black_box("/v1/quota/acquire"),
+        );
+    }
+}
+
+/// Raises errors with their stack, twenty calls deep.
+#[inline(never)]
+fn error() {
+    raise(TIMES);
+}
+
+#[inline(always)]
+fn raise(times: u64) {
+    for _ in 0..times {
+        drop(deep(20));
+    }
+}
+
+#[inline(never)]
+fn deep(levels: usize) -> Error {
+    // Something to do after the call, or it is no call but a jump.
+    black_box(if levels == 0 {
+        errors::BUG.error(SERVICE).message("no such rule").build()
+    } else {
+        deep(levels - 1)
+    })
+}
