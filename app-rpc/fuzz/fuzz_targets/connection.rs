@@ -1,0 +1,12 @@
+//! A whole server connection under a client that says anything: it lives or ends, within its limits, and leaves nothing behind.
+#![no_main]
+
+use app_rpc_fuzz::{conversation, memory};
+use libfuzzer_sys::fuzz_target;
+
+/// The most that one connection may take here: its limits are far below those of a server.
+const CONNECTION_BYTES: usize = 4 << 20;
+
+fuzz_target!(|input: &[u8]| {
+    memory::within(CONNECTION_BYTES, || conversation::with(input));
+});

@@ -1,0 +1,265 @@
+//! A client that says anything, to a whole server connection, and what has to hold of that.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use capnp::capability::{Client, FromClientHook};
+use capnp::message::{Builder, HeapAllocator};
+use capnp::traits::HasTypeId;
+use capnp_rpc::rpc_capnp::{cap_descriptor, message, message_target};
+use schema::quota_capnp::quota;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::sync::Notify;
+use tokio::task::{LocalSet, spawn_local, yield_now};
+use tokio::time::timeout;
+
+use crate::connection::{Control, System, run};
+use crate::{End, Limits};
+
+/// Handlers that are there.
+#[derive(Default)]
+struct Handlers {
+    there: Cell<usize>,
+    most: Cell<usize>,
+    go_on: Notify,
+}
+
+struct Here(Rc<Handlers>);
+
+impl Drop for Here {
+    fn drop(&mut self) {
+        self.0.there.set(self.0.there.get() - 1);
+    }
+}
+
+/// Answers, waits, or fails, by what it is asked for.
+struct Server(Rc<Handlers>);
+
+impl quota::Server for Server {
+    async fn acquire(
+        self: Rc<Self>,
+        params: quota::AcquireParams,
+        mut results: quota::AcquireResults,
+    ) -> Result<(), capnp::Error> {
+        let handlers = Rc::clone(&self.0);
+        handlers.there.set(handlers.there.get() + 1);
+        handlers.most.set(handlers.most.get().max(handlers.there.get()));
+        let _here = Here(Rc::clone(&handlers));
+        match params.get()?.get_permits() % 4 {
+            0 => handlers.go_on.notified().await,
+            1 => return Err(capnp::Error::failed("on purpose".to_owned())),
+            _ => results.get().set_granted(true),
+        }
+        Ok(())
+    }
+}
+
+/// What the bytes of an input mean, one after another; past their end all are 0.
+struct Bytes<'a>(&'a [u8]);
+
+impl Bytes<'_> {
+    fn next(&mut self) -> u8 {
+        let (first, rest) = self.0.split_first().unwrap_or((&0, &[]));
+        self.0 = rest;
+        *first
+    }
+
+    /// A number of something. They are small, so that they meet, but for one in sixteen.
+    fn id(&mut self) -> u32 {
+        match self.next() {
+            large @ 240.. => u32::from_le_bytes([self.next(), self.next(), self.next(), large]),
+            small => u32::from(small % 6),
+        }
+    }
+}
+
+/// What a server is that calls at most so many at a time.
+fn limits() -> Limits {
+    let mut limits = Limits::default();
+    limits.calls = 8;
+    limits.held_bytes = 64 << 10;
+    limits.message_bytes = 64 << 10;
+    limits.queued_bytes = 128 << 10;
+    limits
+}
+
+/// Says all of it to a server, then goes away. Nothing of it may panic, hang or leave a handler behind.
+pub fn with(input: &[u8]) -> End {
+    thread_local! {
+        static RUNTIME: tokio::runtime::Runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time().start_paused(true).build().expect("a runtime of one thread");
+    }
+    RUNTIME.with(|runtime| LocalSet::new().block_on(runtime, talk(Bytes(input))))
+}
+
+async fn talk(mut bytes: Bytes<'_>) -> End {
+    let (mut here, there) = tokio::io::duplex(16 << 10);
+    let handlers = Rc::<Handlers>::default();
+    let bootstrap: quota::Client = capnp_rpc::new_client(Server(Rc::clone(&handlers)));
+    let control = Rc::new(Control::new(limits()));
+    let system = System::server(there, Some(Client::new(bootstrap.into_client_hook())), &control);
+    let ended = spawn_local(run(system));
+    while !bytes.0.is_empty() && say(&mut bytes, &mut here, &handlers).await.is_ok() {
+        assert!(control.queued() <= limits().queued_bytes, "{} bytes are queued", control.queued());
+        assert!(control.running() <= limits().calls, "{} calls run", control.running());
+    }
+    drop(here);
+    let ended = timeout(Duration::from_secs(60), ended).await.expect("it ends");
+    let (end, why) = ended.expect("it does not panic");
+    settle().await;
+    assert!(end != End::Panicked, "{why}");
+    assert_eq!(handlers.there.get(), 0, "handlers are left behind by {end}: {why}");
+    assert!(handlers.most.get() <= limits().calls, "{} handlers at a time", handlers.most.get());
+    end
+}
+
+/// Says one thing, or lets something happen.
+async fn say(bytes: &mut Bytes<'_>, here: &mut DuplexStream, handlers: &Handlers) -> std::io::Result<()> {
+    let mut built = Builder::<HeapAllocator>::new_default();
+    match bytes.next() % 20 {
+        0 => return bytes_as_they_are(bytes, here).await,
+        1 => {
+            settle().await;
+            handlers.go_on.notify_waiters();
+            return Ok(());
+        }
+        2 => {
+            let mut read = [0; 4096];
+            let _ = timeout(Duration::from_millis(1), here.read(&mut read)).await;
+            return Ok(());
+        }
+        3 => {
+            tokio::time::advance(Duration::from_secs(bytes.next().into())).await;
+            return Ok(());
+        }
+        what => message(what, bytes, built.init_root()),
+    }
+    let mut framed = capnp::serialize::write_message_to_words(&built);
+    // What the writer of messages would not write: a word of it is another.
+    if bytes.next() == 1 {
+        let place = bytes.id() as usize * 8 % framed.len();
+        framed[place] ^= bytes.next();
+    }
+    // A peer that does not read is not read: it says no more until it reads.
+    let cut = usize::from(bytes.next()) % framed.len();
+    for part in [&framed[..cut], &framed[cut..]] {
+        if timeout(Duration::from_secs(5), here.write_all(part)).await.is_err() {
+            return Err(std::io::ErrorKind::TimedOut.into());
+        }
+        yield_now().await;
+    }
+    Ok(())
+}
+
+async fn bytes_as_they_are(bytes: &mut Bytes<'_>, here: &mut DuplexStream) -> std::io::Result<()> {
+    let count = usize::from(bytes.next()).min(bytes.0.len());
+    let (now, rest) = bytes.0.split_at(count);
+    bytes.0 = rest;
+    match timeout(Duration::from_secs(5), here.write_all(now)).await {
+        Ok(written) => written,
+        Err(_) => Err(std::io::ErrorKind::TimedOut.into()),
+    }
+}
+
+fn message(what: u8, bytes: &mut Bytes<'_>, message: message::Builder<'_>) {
+    match what {
+        4 => message.init_bootstrap().set_question_id(bytes.id()),
+        5..=8 => call(bytes, message),
+        9..=11 => {
+            let mut finish = message.init_finish();
+            finish.set_question_id(bytes.id());
+            finish.set_release_result_caps(bytes.next() % 2 == 0);
+        }
+        12 => {
+            let mut release = message.init_release();
+            release.set_id(bytes.id());
+            release.set_reference_count(bytes.id());
+        }
+        13 => {
+            let mut resolve = message.init_resolve();
+            resolve.set_promise_id(bytes.id());
+            if bytes.next() % 4 == 0 {
+                resolve.init_exception().set_reason("broken");
+            } else {
+                capability(bytes, resolve.init_cap());
+            }
+        }
+        14 => {
+            let mut disembargo = message.init_disembargo();
+            target(bytes, disembargo.reborrow().init_target());
+            let mut context = disembargo.init_context();
+            if bytes.next() % 2 == 0 {
+                context.set_sender_loopback(bytes.id());
+            } else {
+                context.set_receiver_loopback(bytes.id());
+            }
+        }
+        15 => {
+            let mut answer = message.init_return();
+            answer.set_answer_id(bytes.id());
+            match bytes.next() % 4 {
+                0 => answer.set_take_from_other_question(bytes.id()),
+                1 => answer.set_canceled(()),
+                2 => answer.init_exception().set_reason("no"),
+                _ => capability(bytes, answer.init_results().init_cap_table(1).get(0)),
+            }
+        }
+        16 => message.init_unimplemented().init_bootstrap().set_question_id(bytes.id()),
+        17 => message.init_provide().set_question_id(bytes.id()),
+        18 => message.init_abort().set_reason("enough"),
+        _ => message.init_accept().set_question_id(bytes.id()),
+    }
+}
+
+fn call(bytes: &mut Bytes<'_>, message: message::Builder<'_>) {
+    let mut call = message.init_call();
+    call.set_question_id(bytes.id());
+    call.set_interface_id(if bytes.next() == 0 { 7 } else { quota::Client::TYPE_ID });
+    call.set_method_id(u16::from(bytes.next() / 200));
+    target(bytes, call.reborrow().init_target());
+    match bytes.next() {
+        0 => call.reborrow().get_send_results_to().set_yourself(()),
+        1 => drop(call.reborrow().get_send_results_to().init_third_party()),
+        _ => {}
+    }
+    let mut params = call.init_params();
+    let capabilities = bytes.next() / 64;
+    let mut table = params.reborrow().init_cap_table(capabilities.into());
+    for place in 0..capabilities {
+        capability(bytes, table.reborrow().get(place.into()));
+    }
+    let mut content = params.init_content().init_as::<quota::acquire_params::Builder<'_>>();
+    content.set_permits(bytes.id());
+    content.set_key("k".repeat(usize::from(bytes.next()) * 128));
+}
+
+fn target(bytes: &mut Bytes<'_>, mut target: message_target::Builder<'_>) {
+    match bytes.next() % 8 {
+        0 => target.set_imported_cap(bytes.id()),
+        // A path into an answer, which mostly leads to nothing.
+        1 => {
+            let mut answer = target.init_promised_answer();
+            answer.set_question_id(bytes.id());
+            answer.init_transform(1).get(0).set_get_pointer_field(bytes.next().into());
+        }
+        _ => target.init_promised_answer().set_question_id(bytes.id()),
+    }
+}
+
+fn capability(bytes: &mut Bytes<'_>, mut to: cap_descriptor::Builder<'_>) {
+    match bytes.next() % 5 {
+        0 => to.set_sender_hosted(bytes.id()),
+        1 => to.set_sender_promise(bytes.id()),
+        2 => to.set_receiver_hosted(bytes.id()),
+        3 => to.init_receiver_answer().set_question_id(bytes.id()),
+        _ => to.init_third_party_hosted().set_vine_id(bytes.id()),
+    }
+}
+
+/// Lets everything go on that can.
+async fn settle() {
+    for _ in 0..30 {
+        yield_now().await;
+    }
+}

@@ -1,0 +1,29 @@
+//! A limit on memory: an input that costs more is a finding.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use peak_alloc::PeakAlloc;
+
+#[global_allocator]
+static MEMORY: PeakAlloc = PeakAlloc;
+
+/// The largest amount of this run.
+static LARGEST: AtomicUsize = AtomicUsize::new(0);
+
+/// Runs it, and panics if memory in use grew by more than the limit at any time.
+pub fn within<T>(limit_bytes: usize, run: impl FnOnce() -> T) -> T {
+    MEMORY.reset_peak_usage();
+    let before = MEMORY.current_usage();
+    let done = run();
+    let bytes = MEMORY.peak_usage() - before;
+    // Told when there is news, so that a run's log ends with the figure.
+    if bytes > LARGEST.load(Ordering::Relaxed) * 21 / 20 {
+        LARGEST.store(bytes, Ordering::Relaxed);
+        eprintln!("#memory: {} KiB", bytes / 1024);
+    }
+    assert!(
+        bytes <= limit_bytes,
+        "{bytes} bytes of memory in use at a time, and {limit_bytes} are the limit"
+    );
+    done
+}
