@@ -25,8 +25,8 @@ const APP: u64 = 0xa0;
 type Problem = String;
 
 /// Makes what is needed, says what to try, runs the service, and throws it all away.
-pub(crate) fn run(mut flags: Flags) -> ExitCode {
-    let prepared = prepare(&mut flags).and_then(|(folder, tour)| {
+pub(crate) fn run(mut flags: Flags, port: u16) -> ExitCode {
+    let prepared = prepare(&mut flags, port).and_then(|(folder, tour)| {
         let mut out = io::stdout().lock();
         let written = out.write_all(tour.as_bytes()).and_then(|()| out.flush());
         written.map(|()| folder).map_err(|error| format!("what to try can't be printed: {error}"))
@@ -42,7 +42,7 @@ pub(crate) fn run(mut flags: Flags) -> ExitCode {
     }
 }
 
-fn prepare(flags: &mut Flags) -> Result<(Folder, String), Problem> {
+fn prepare(flags: &mut Flags, port: u16) -> Result<(Folder, String), Problem> {
     if flags.domain_id.as_u64() == 0 {
         flags.domain_id = DOMAIN.into();
     }
@@ -50,7 +50,7 @@ fn prepare(flags: &mut Flags) -> Result<(Folder, String), Problem> {
         flags.app_id = APP.into();
     }
     let folder = Folder::new()?;
-    let ports = Ports::find()?;
+    let ports = Ports::find(port)?;
     configs::make(&folder, flags, &ports)?;
     flags.config_dir = folder.configs();
     flags.require_sealed = true;

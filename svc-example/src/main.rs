@@ -15,15 +15,20 @@ struct Cli {
     app: app_core::Flags,
 
     /// Try it: makes throwaway keys, certificates and sealed configs under the target directory, listens on loopback alone, and
-    /// prints what to try.
-    #[arg(long, conflicts_with_all = ["config_dir", "config_identity", "check"])]
-    dev: bool,
+    /// prints what to try. Metrics are at PORT (default: 4444), the admin interface and the quota service at the two ports behind
+    /// it; where one is busy, and with 0, any that is free takes its place.
+    #[arg(
+        long, value_name = "PORT", num_args = 0..=1, require_equals = true, default_missing_value = "4444",
+        value_parser = clap::value_parser!(u16).range(..=65_533),
+        conflicts_with_all = ["config_dir", "config_identity", "check"],
+    )]
+    dev: Option<u16>,
 }
 
 fn main() -> ExitCode {
     match app_core::parse::<Cli>() {
-        Ok(cli) if cli.dev => dev::run(cli.app),
-        Ok(cli) => app_core::run_with(cli.app),
+        Ok(Cli { app, dev: Some(port) }) => dev::run(app, port),
+        Ok(Cli { app, dev: None }) => app_core::run_with(app),
         Err(exit) => exit,
     }
 }

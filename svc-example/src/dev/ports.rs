@@ -4,13 +4,6 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
 use super::Problem;
 
-/// Metrics and probes: the default of every application.
-const HTTP: u16 = 4444;
-/// The admin interface.
-const ADMIN: u16 = 4445;
-/// The quota service.
-const QUOTA: u16 = 4446;
-
 /// A port for each of what listens, on loopback.
 pub(super) struct Ports {
     pub(super) http: u16,
@@ -19,10 +12,11 @@ pub(super) struct Ports {
 }
 
 impl Ports {
-    /// Looks for ports that are free now. Somebody else can still be faster; then the start says so.
-    pub(super) fn find() -> Result<Self, Problem> {
+    /// The port `first` and the two behind it, where they are free; with 0 any that are. Somebody else can still be faster; then the
+    /// start says so.
+    pub(super) fn find(first: u16) -> Result<Self, Problem> {
         // Held until all are known, so that no two are the same.
-        let [http, admin, quota] = [HTTP, ADMIN, QUOTA].map(held);
+        let [http, admin, quota] = [0, 1, 2].map(|next| held(if first == 0 { 0 } else { first + next }));
         let port = |held: &std::io::Result<TcpListener>| match held {
             Ok(held) => held.local_addr().map(|address| address.port()).map_err(|error| error.to_string()),
             Err(error) => Err(format!("no port of 127.0.0.1 is free: {error}")),
@@ -42,10 +36,11 @@ mod tests {
 
     #[test]
     fn ports_that_are_busy_are_replaced_by_free_ones() {
-        let _busy = [HTTP, ADMIN, QUOTA].map(held);
-        let ports = Ports::find().unwrap();
+        let busy = held(0).unwrap();
+        let first = busy.local_addr().unwrap().port().min(65_533);
+        let ports = Ports::find(first).unwrap();
         let found = [ports.http, ports.admin, ports.quota];
-        assert!(found.iter().all(|port| ![0, HTTP, ADMIN, QUOTA].contains(port)), "{found:?}");
+        assert!(!found.contains(&0) && ports.http != first, "{found:?}");
         assert!(found[0] != found[1] && found[1] != found[2] && found[0] != found[2], "{found:?}");
     }
 }

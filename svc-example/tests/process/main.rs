@@ -9,6 +9,7 @@ mod config_commands;
 mod configs;
 mod dashboards;
 mod deploy;
+mod dev;
 mod files;
 mod flags;
 mod flapping;

@@ -185,6 +185,11 @@ impl Process {
         self.wait(part, |state| state.stderr.lines().find(|line| line.contains(part)).map(str::to_owned))
     }
 
+    /// Standard output up to now, once it has this in it.
+    pub(crate) fn printed(&self, part: &str) -> String {
+        self.wait(part, |state| state.stdout.contains(part).then(|| state.stdout.clone()))
+    }
+
     /// Where its HTTP server listens.
     pub(crate) fn address(&self) -> SocketAddr {
         let record = self.event(events::METRICS_HTTP_SERVER_STARTED);

@@ -1,0 +1,181 @@
+//! `--dev`: the lines that it prints, run as they stand, against the service that printed them.
+
+use std::{
+    env, fs,
+    net::{Ipv4Addr, SocketAddr, TcpStream},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use app_core::events::APP_STARTED;
+use app_rpc::admin::ADMIN_CALL;
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use crate::{
+    http,
+    program::{Ended, Process, Program, poll},
+};
+
+/// Starts it on any ports, and gives what it printed.
+fn start() -> (Process, String) {
+    poll("ports that nobody takes in between", || {
+        let process = Program::service().args(["--dev=0"]).start();
+        let tour = process.printed("that was the tour'\n");
+        let started = APP_STARTED.hex();
+        let record = process
+            .record("started or not", |record| record["event"] == started || record["level"] == "error");
+        (record["event"] == started).then_some((process, tour))
+    })
+}
+
+/// The lines to try, each behind the one that sets the environment.
+fn lines(tour: &str) -> Vec<String> {
+    let tried: Vec<_> = tour.lines().skip_while(|line| !line.starts_with("export ")).collect();
+    let (export, lines) = tried.split_first().unwrap();
+    let lines = lines.iter().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines.map(|line| format!("{export}\n{line}")).collect()
+}
+
+fn shell(line: &str) -> Program {
+    Program::new("sh").args(["-c", line])
+}
+
+/// Runs the line with this in it.
+fn run(lines: &[String], part: &str) -> Ended {
+    let found: Vec<_> = lines.iter().filter(|line| line.lines().last().unwrap().contains(part)).collect();
+    assert_eq!(found.len(), 1, "{part}: {found:?}");
+    shell(found[0]).run()
+}
+
+/// The operator's program, which lies beside this one when the workspace is built; else it is built.
+fn build_appctl() {
+    let folder = Path::new(env!("CARGO_BIN_EXE_svc-example")).parent().unwrap();
+    if folder.join("appctl").is_file() {
+        return;
+    }
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut build = Command::new(cargo);
+    build.args(["build", "--quiet", "--package", "app-cli", "--target-dir"]).arg(folder.parent().unwrap());
+    if folder.ends_with("release") {
+        build.arg("--release");
+    }
+    assert!(build.current_dir(env!("CARGO_MANIFEST_DIR")).status().unwrap().success());
+}
+
+fn folder(tour: &str) -> PathBuf {
+    tour.lines().next().unwrap().split(" are in ").nth(1).unwrap().split(',').next().unwrap().into()
+}
+
+fn assert_says(ended: &Ended, parts: &[&str]) {
+    ended.expect_code(0);
+    for part in parts {
+        assert!(ended.stdout.contains(part), "{part}:\n{}", ended.stdout);
+    }
+}
+
+/// The record of what an administrator asked for.
+fn audit(process: &Process, method: &str, outcome: &str) -> Value {
+    process.record(&format!("{method} {outcome}"), |record| {
+        record["event"] == ADMIN_CALL.hex() && record["method"] == method && record["outcome"] == outcome
+    })
+}
+
+#[test]
+fn the_lines_that_dev_prints_do_what_they_say() {
+    build_appctl();
+    let (process, tour) = start();
+    let lines = lines(&tour);
+    assert_says(&run(&lines, "appctl status"), &["svc-example", "ready", "domain 0xd0, app 0xa0"]);
+    assert_says(&run(&lines, "appctl services"), &["quota-rpc", "rpc", "running"]);
+    let asked = run(&lines, "svc-example acquire");
+    assert_says(&asked, &["granted   2 left", "granted   1 left", "granted   0 left", "denied    0 left"]);
+    assert_eq!(asked.stdout.lines().count(), 4);
+    assert_says(&run(&lines, "level set debug --for 10s"), &["debug for 10s"]);
+    let level = lines.iter().find(|line| line.ends_with("\nappctl level")).unwrap();
+    assert_says(&shell(level).run(), &["debug"]);
+    assert_says(&run(&lines, "health pause"), &["is paused"]);
+    assert_says(&run(&lines, "health list"), &["quota_commands_answer", "paused"]);
+    assert_says(&run(&lines, "health resume"), &["runs again"]);
+    assert_says(&run(&lines, "appctl stacks"), &["thread", "\"worker\"", "rpc"]);
+    let events = lines.iter().find(|line| line.contains("events --follow")).unwrap();
+    let events = shell(events).start();
+    events.line("connected to");
+
+    let denied = run(&lines, "#reader");
+    assert_eq!(denied.code(), Some(5), "{}", denied.stderr);
+    assert!(
+        denied.stderr.contains("needs the role admin, and this client (reader.dev)"),
+        "{}",
+        denied.stderr
+    );
+    let record = audit(&process, "App.end", "denied");
+    assert_eq!((&record["names"], &record["reason"]), (&"reader.dev".into(), &"may I?".into()), "{record}");
+    assert_eq!((&record["role"], &record["level"]), (&"read".into(), &"warn".into()), "{record}");
+    assert!(record["serial"].as_str().is_some_and(|serial| serial.len() == 32), "{record}");
+    assert_eq!(audit(&process, "Health.pause", "granted")["names"], "operator.dev");
+
+    run(&lines, "#admin").expect_code(0);
+    let record = audit(&process, "App.end", "granted");
+    assert_eq!((&record["names"], &record["reason"]), (&"admin.dev".into(), &"that was the tour".into()));
+    process.ended().expect_code(0);
+    let followed = events.ended();
+    assert_says(&followed, &["app_stopping", "that was the tour (by admin.dev over RPC)"]);
+    // All lines were tried but those that are tried here in another way, and nothing is left.
+    assert_eq!(lines.len(), 12, "{lines:#?}");
+    assert!(!folder(&tour).exists());
+}
+
+#[test]
+fn what_dev_makes_is_sealed_for_its_owner_alone_and_on_loopback() {
+    let (process, tour) = start();
+    let folder = folder(&tour);
+    let mode = |path: &Path| fs::symlink_metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&folder), mode(&folder.join("configs"))), (0o700, 0o700));
+    for entry in fs::read_dir(folder.join("configs")).unwrap() {
+        let path = entry.unwrap().path();
+        assert_eq!(mode(&path), 0o400, "{path:?}");
+        let sealed = fs::read(&path).unwrap().starts_with(b"age-encryption.org/");
+        assert_eq!(sealed, path.file_name().unwrap() != "config.identity", "{path:?}");
+    }
+    let contexts = fs::read_to_string(folder.join("contexts.json")).unwrap();
+    let contexts: Value = serde_json::from_str(&contexts).unwrap();
+    for name in ["admin", "operator", "reader", "quota"] {
+        let context = &contexts["contexts"][name];
+        assert_eq!(mode(&folder.join(context["key"].as_str().unwrap())), 0o400, "{name}");
+        let address: SocketAddr = context["address"].as_str().unwrap().parse().unwrap();
+        assert_eq!(address.ip(), Ipv4Addr::LOCALHOST);
+        TcpStream::connect(address).unwrap();
+    }
+    assert_eq!(http::get(process.address(), "/readyz").status, 200);
+    // Another one beside it has ports and a folder of its own.
+    let (other, others_tour) = start();
+    assert_ne!(self::folder(&others_tour), folder);
+    other.signal(Signal::SIGTERM);
+    other.ended().expect_code(0);
+    assert!(folder.exists());
+    process.signal(Signal::SIGTERM);
+    process.ended().expect_code(0);
+    assert!(!folder.exists());
+}
+
+#[test]
+fn dev_has_configs_of_its_own_and_says_so() {
+    for args in [
+        &["--dev", "--config-dir", "/tmp"][..],
+        &["--dev", "--check"],
+        &["--dev=0", "--config-identity", "x"],
+    ] {
+        let ended = Program::service().args(args).run();
+        ended.expect_code(2);
+        assert!(ended.stderr.contains("cannot be used with"), "{}", ended.stderr);
+    }
+    for port in ["--dev=65534", "--dev=x"] {
+        Program::service().args([port]).run().expect_code(2);
+    }
+    // Without a place for them it does not run at all.
+    let ended = Program::service().args(["--dev"]).env("CARGO_TARGET_DIR", "/dev/null").run();
+    ended.expect_code(1);
+    assert!(ended.stderr.starts_with("--dev: /dev/null/dev: "), "{}", ended.stderr);
+}
