@@ -87,7 +87,8 @@ async fn watch(operation: &Operation<'_>, printer: &mut Printer, time: Duration)
     let until = Instant::now() + time;
     let mut instance = None;
     loop {
-        let ended = watch_one(&session, printer, until, &mut instance).await;
+        let answered_by = Instant::now() + operation.time;
+        let ended = watch_one(&session, printer, (answered_by, until), &mut instance).await;
         session.close().await;
         match ended? {
             Ended::Done => return Ok(ExitCode::SUCCESS),
@@ -107,18 +108,21 @@ async fn watch(operation: &Operation<'_>, printer: &mut Printer, time: Duration)
 async fn watch_one(
     session: &Session,
     printer: &mut Printer,
-    until: Instant,
+    (answered_by, until): (Instant, Instant),
     instance: &mut Option<String>,
 ) -> Result<Ended, Failure> {
     let (batches, mut arriving) = mpsc::channel(4);
     let end = Instant::now() + FOR_EVER;
     let reading = session.call_by(end, Effect::Looks, move |app| read(app, batches.clone()));
     tokio::pin!(reading);
+    let mut answered = false;
     let ended = loop {
         tokio::select! {
             biased;
             () = sleep_until(until) => return Ok(Ended::Done),
+            () = sleep_until(answered_by), if !answered => break Ok(End::Lost("no answer".to_owned())),
             Some(batch) = arriving.recv() => {
+                answered = true;
                 if take(batch, session, printer, instance)? {
                     return Ok(Ended::Done);
                 }
@@ -133,8 +137,8 @@ async fn watch_one(
     }
     match ended {
         Ok(End::Stopped) => Ok(Ended::Stopped),
-        Ok(End::Silent) => {
-            let message = format!("{}: no answer", session.address);
+        Ok(End::Lost(why)) => {
+            let message = format!("{}: {why}", session.address);
             Ok(Ended::Lost(Failure::new(Status::NotReached, message)))
         }
         Err(failure) if failure.status == Status::NotReached => Ok(Ended::Lost(failure)),

@@ -40,13 +40,14 @@ struct Metrics {
 pub(crate) fn extend(linked: Command) -> Command {
     let flag = |name: &'static str| Arg::new(name).long(name).action(ArgAction::SetTrue);
     let filter = Arg::new("filter").long("filter").value_name("TEXT").action(ArgAction::Append);
+    let page = flag("page").conflicts_with_all(["openmetrics", "filter", "json"]);
     linked
         .about("Prints the metrics of a running app, as /metrics shows them")
         .after_help(HELP)
         .args(connection_args())
         .arg(flag("openmetrics").help("As OpenMetrics text 1.0 [default: Prometheus' text format 0.0.4]"))
         .arg(filter.help("Only metrics with this text in their name, help or labels; of several any"))
-        .arg(flag("page").help("Prints what metrics mean (Markdown), and asks no app").exclusive(true))
+        .arg(page.help("Prints what metrics mean (Markdown), and asks no app"))
 }
 
 /// Runs it; `all` is the whole command line, of which `matches` is the part of `metrics`.

@@ -34,6 +34,9 @@ pub(super) fn why_not(target: &Target, address: SocketAddr, refusal: Option<Refu
                 "the certificate shown there is of no authority in {ca}: another app, or the wrong authority"
             )
         }
+        Some(Refusal::BadCertificate) => {
+            format!("the certificate shown there is not good: {why}; was the authority in {ca} made anew?")
+        }
         Some(Refusal::Expired) => "the certificate of the app has expired: have a new one issued".to_owned(),
         Some(Refusal::NotYetValid) => {
             "the certificate of the app is not valid yet: are both clocks right?".to_owned()

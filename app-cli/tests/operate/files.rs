@@ -22,7 +22,12 @@ pub(crate) struct Files {
 
 impl Files {
     pub(crate) fn new() -> Self {
-        let authority = Authority::root(&AuthorityOptions::new("authority", Validity::days(30))).unwrap();
+        Self::of("authority")
+    }
+
+    /// Of an authority of this name.
+    pub(crate) fn of(name: &str) -> Self {
+        let authority = Authority::root(&AuthorityOptions::new(name, Validity::days(30))).unwrap();
         let files = Self { dir: tempfile::tempdir().unwrap(), authority };
         files.put("ca.pem", files.ca().as_bytes(), 0o644);
         for client in ["admin", "operator", "reader"] {

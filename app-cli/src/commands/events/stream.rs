@@ -25,16 +25,29 @@ pub(super) enum Batch {
 }
 
 /// How a stream ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum End {
     /// The app stops: there will be no more.
     Stopped,
-    /// It does not answer.
-    Silent,
+    /// It does not answer, or took no further call.
+    Lost(String),
 }
 
 /// Reads until the end. Whoever takes what comes may be slower: then the app counts what it has to drop.
+///
+/// What the app refused to do is an end, not an error: the client would begin anew with it, without a word.
 pub(super) async fn read(app: app::Client, batches: mpsc::Sender<Batch>) -> capnp::Result<End> {
+    let ended = read_all(app, batches).await;
+    ended.or_else(|error| match error.kind {
+        capnp::ErrorKind::Disconnected | capnp::ErrorKind::Overloaded => {
+            let why = error.extra.rsplit("] ").next().unwrap_or(&error.extra);
+            Ok(End::Lost(why.trim_start_matches("remote exception: ").to_owned()))
+        }
+        _ => Err(error),
+    })
+}
+
+async fn read_all(app: app::Client, batches: mpsc::Sender<Batch>) -> capnp::Result<End> {
     // Before anything else: from here on nothing is missed.
     let events = app.events_request().send().pipeline.get_events();
     let identity = app.identity_request().send().promise.await?;
@@ -45,7 +58,9 @@ pub(super) async fn read(app: app::Client, batches: mpsc::Sender<Batch>) -> capn
     loop {
         let mut request = events.next_request();
         request.get().set_wait_millis(u32::try_from(WAIT.as_millis()).unwrap_or(u32::MAX));
-        let Ok(answer) = timeout(WAIT + GRACE, request.send().promise).await else { return Ok(End::Silent) };
+        let Ok(answer) = timeout(WAIT + GRACE, request.send().promise).await else {
+            return Ok(End::Lost("no answer".to_owned()));
+        };
         let answer = answer?;
         let answer = answer.get()?;
         let (list, missed) = (answer.get_events()?, answer.get_missed());
