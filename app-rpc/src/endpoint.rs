@@ -295,6 +295,13 @@ macro_rules! rpc_endpoint {
             )
         }
         $crate::__private::inventory::submit! { $crate::LinkedEndpoint::of::<{ $id.as_u64() }>() }
+        $crate::__private::app_metrics::document! {
+            $crate::ENDPOINT_METRICS[0].of_service($id),
+            $crate::ENDPOINT_METRICS[1].of_service($id),
+            $crate::ENDPOINT_METRICS[2].of_service($id),
+            $crate::ENDPOINT_METRICS[3].of_service($id),
+            $crate::ENDPOINT_METRICS[4].of_service($id),
+        }
         $crate::__private::app_config::config! { $crate::EndpointConfig<{ $id.as_u64() }>, $doc }
     };
 }

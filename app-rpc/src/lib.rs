@@ -81,6 +81,8 @@ mod name;
 mod peer;
 pub mod pki;
 mod server;
+#[cfg(test)]
+mod simulation;
 mod socket;
 mod threads;
 mod tls;
@@ -94,13 +96,13 @@ pub use self::limits::Limits;
 pub use self::name::RpcName;
 pub use self::peer::Peer;
 pub use self::server::{
-    Bootstrap, RPC_CALLS_REFUSED, RPC_CONNECTIONS_ACTIVE, RPC_CONNECTIONS_ENDED, RPC_CONNECTIONS_ESTABLISHED,
-    RPC_CONNECTIONS_REFUSED, ServerCounts,
+    Bootstrap, ENDPOINT_METRICS, RPC_CALLS_REFUSED, RPC_CONNECTIONS_ACTIVE, RPC_CONNECTIONS_ENDED,
+    RPC_CONNECTIONS_ESTABLISHED, RPC_CONNECTIONS_REFUSED, ServerCounts,
 };
 pub use self::tls::{Authorities, Certificate, KeyPair, MaterialError, Purpose, Refusal};
 
 /// For the macros of this crate.
 #[doc(hidden)]
 pub mod __private {
-    pub use {app_config, app_core, inventory};
+    pub use {app_config, app_core, app_metrics, inventory};
 }

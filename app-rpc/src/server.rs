@@ -11,6 +11,8 @@ mod handshakes;
 mod journal;
 mod listener;
 mod meters;
+#[cfg(test)]
+mod simulated;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -28,9 +30,11 @@ use self::journal::Journal;
 pub(crate) use self::listener::BindError;
 pub(crate) use self::meters::Meters;
 pub use self::meters::{
-    RPC_CALLS_REFUSED, RPC_CONNECTIONS_ACTIVE, RPC_CONNECTIONS_ENDED, RPC_CONNECTIONS_ESTABLISHED,
-    RPC_CONNECTIONS_REFUSED,
+    ENDPOINT_METRICS, RPC_CALLS_REFUSED, RPC_CONNECTIONS_ACTIVE, RPC_CONNECTIONS_ENDED,
+    RPC_CONNECTIONS_ESTABLISHED, RPC_CONNECTIONS_REFUSED,
 };
+#[cfg(test)]
+pub(crate) use self::simulated::Simulated;
 use crate::peer::LiveGrants;
 use crate::threads::LocalThreads;
 use crate::tls::{Revoked, server_config};
@@ -83,6 +87,18 @@ struct Shared {
 }
 
 impl Shared {
+    fn new(live: Live, bootstrap: Bootstrap, counts: Arc<Counts>, log: &Logger) -> Self {
+        Self {
+            grants: LiveGrants::new(live.config.grants.clone()),
+            revoked: watch::Sender::new(live.config.clients.revoked()),
+            live: RwLock::new(Arc::new(live)),
+            bootstrap,
+            counts,
+            journal: Journal::new(log.clone()),
+            stop: CancellationToken::new(),
+        }
+    }
+
     fn live(&self) -> Arc<Live> {
         Arc::clone(&self.live.read())
     }
@@ -140,15 +156,7 @@ impl BoundServer {
         let live = Live::new(config).map_err(ServerError::Tls)?;
         let (listener, address) = listener::bind(bind_address, port).map_err(ServerError::Bind)?;
         let threads = LocalThreads::start(name, count, log).map_err(ServerError::Threads)?;
-        let shared = Shared {
-            grants: LiveGrants::new(live.config.grants.clone()),
-            revoked: watch::Sender::new(live.config.clients.revoked()),
-            live: RwLock::new(Arc::new(live)),
-            bootstrap,
-            counts,
-            journal: Journal::new(log.clone()),
-            stop: CancellationToken::new(),
-        };
+        let shared = Shared::new(live, bootstrap, counts, log);
         Ok(Self { listener, address, shared: Arc::new(shared), threads })
     }
 

@@ -8,7 +8,8 @@ use std::process::Command;
 
 use app_core::testing::TestApp;
 use app_metrics::{CONSTANT_LABELS, Kind, MetricDoc, testing::TestMetrics as _};
-use svc_example::QUOTA;
+use app_rpc::admin::APP_RPC_SERVICE_ID;
+use svc_example::{QUOTA, QUOTA_RPC};
 
 /// They show a limit of the process, where it has one.
 const ONLY_WITH_A_LIMIT: &[&str] = &["process_virtual_memory_max_bytes", "process_max_fds"];
@@ -41,7 +42,7 @@ struct Shown {
 
 #[tokio::test]
 async fn every_metric_of_a_scrape_is_documented_as_it_is_and_no_other_is() {
-    let app = TestApp::with([QUOTA]).await;
+    let app = TestApp::with([QUOTA, QUOTA_RPC, APP_RPC_SERVICE_ID]).await;
     let text = app.scrape();
     app.stop().await.expect_clean();
     let mut shown = shown(&text);
@@ -125,7 +126,8 @@ fn everything_has_a_name_a_unit_and_a_query() {
                 );
             }
         }
-        let other = names.insert(name, prometheus.clone());
+        // Endpoints measure alike, each in the name of its service.
+        let other = names.insert((doc.service(), name), prometheus.clone());
         assert!(other.is_none(), "{name} is {prometheus} and {other:?}: nobody could tell them apart");
     }
 }

@@ -23,7 +23,7 @@ fn every_flag_of_the_program_is_in_the_table_and_no_other() {
     let help = Command::new(env!("CARGO_BIN_EXE_svc-example")).arg("--help").output().unwrap();
     let help = String::from_utf8(help.stdout).unwrap();
     let flags: Vec<_> = help.lines().filter_map(|line| line.trim_start().strip_prefix("--")).collect();
-    let flags: Vec<_> = flags.iter().map(|line| line.split([' ', ',']).next().unwrap()).collect();
+    let flags: Vec<_> = flags.iter().map(|line| line.split([' ', ',', '[']).next().unwrap()).collect();
     assert!(flags.len() > 10, "{help}");
     let table: Vec<_> = README.lines().filter(|line| line.starts_with("| `--")).collect();
     for flag in &flags {

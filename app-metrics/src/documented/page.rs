@@ -49,10 +49,17 @@ fn write_page(page: &mut String, docs: &[&MetricDoc]) -> fmt::Result {
         writeln!(page, "\n## {title}\n")?;
         writeln!(page, "| metric | name in Prometheus | kind | unit |\n|---|---|---|---|")?;
         for doc in metrics {
-            let (name, prometheus) = (doc.name(), doc.series_name());
-            writeln!(page, "| [{name}](#{name}) | `{prometheus}` | {} | {} |", kind(doc.kind), doc.unit)?;
+            let (heading, prometheus) = (heading(doc, docs), doc.series_name());
+            // As GitHub makes anchors of headings.
+            let anchor = heading.replace(' ', "-");
+            writeln!(
+                page,
+                "| [{heading}](#{anchor}) | `{prometheus}` | {} | {} |",
+                kind(doc.kind),
+                doc.unit
+            )?;
         }
-        metrics.iter().try_for_each(|doc| write_metric(page, doc))?;
+        metrics.iter().try_for_each(|doc| write_metric(page, &heading(doc, docs), doc))?;
     }
     Ok(())
 }
@@ -64,8 +71,15 @@ fn title(of: &MetricDoc) -> String {
     format!("Service `{}` ({:#x})", of.service.name().unwrap_or("without a name"), of.service)
 }
 
-fn write_metric(page: &mut String, doc: &MetricDoc) -> fmt::Result {
-    writeln!(page, "\n### {}\n\n{}{}", doc.name(), doc.help, space_before(doc.meaning))?;
+/// The name; with that of the service, where several measure alike.
+fn heading(of: &MetricDoc, docs: &[&MetricDoc]) -> String {
+    let alike = docs.iter().filter(|doc| doc.name() == of.name()).count() > 1;
+    let service = of.service.name().filter(|_| alike);
+    service.map_or_else(|| of.name().to_owned(), |service| format!("{} of {service}", of.name()))
+}
+
+fn write_metric(page: &mut String, heading: &str, doc: &MetricDoc) -> fmt::Result {
+    writeln!(page, "\n### {heading}\n\n{}{}", doc.help, space_before(doc.meaning))?;
     writeln!(page, "\n- name in Prometheus: `{}`", doc.series_name())?;
     if let Name::Id(metric) = doc.name {
         writeln!(page, "- id: {metric:#x}")?;

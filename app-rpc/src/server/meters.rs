@@ -1,22 +1,90 @@
 //! The metrics of an endpoint, in the name of its service.
 
 use app_core::prelude::*;
-use app_metrics::{Counter, CounterSpec, CounterVector, CounterVectorSpec, Gauge, GaugeSpec, Metrics};
+use app_metrics::{Counter, CounterVector, Gauge, MetricDoc, Metrics};
 
 use crate::{End, Refusal};
 
 ids! {
     /// Counter: connections whose client was let in.
-    pub RPC_CONNECTIONS_ESTABLISHED: MetricId = 0xe16c_e4c6_07fa_3849, "RpcConnectionsEstablished";
+    pub RPC_CONNECTIONS_ESTABLISHED: MetricId = 0xe16c_e4c6_07fa_3849, "rpc_connections_established";
     /// Counter vector, by `reason`: connections that were refused. The reasons are those of [`Refusal`].
-    pub RPC_CONNECTIONS_REFUSED: MetricId = 0xfa87_678b_4ee3_d9b1, "RpcConnectionsRefused";
+    pub RPC_CONNECTIONS_REFUSED: MetricId = 0xfa87_678b_4ee3_d9b1, "rpc_connections_refused";
     /// Counter vector, by `reason`: connections that ended. The reasons are those of [`End`].
-    pub RPC_CONNECTIONS_ENDED: MetricId = 0xe9d6_2a74_fde4_7c49, "RpcConnectionsEnded";
+    pub RPC_CONNECTIONS_ENDED: MetricId = 0xe9d6_2a74_fde4_7c49, "rpc_connections_ended";
     /// Gauge: connections that are open.
-    pub RPC_CONNECTIONS_ACTIVE: MetricId = 0xf0ae_2f4d_7b7f_4ce8, "RpcConnectionsActive";
+    pub RPC_CONNECTIONS_ACTIVE: MetricId = 0xf0ae_2f4d_7b7f_4ce8, "rpc_connections_active";
     /// Counter: calls that were refused because a connection had too many.
-    pub RPC_CALLS_REFUSED: MetricId = 0x8c1c_2099_7791_a74d, "RpcCallsRefused";
+    pub RPC_CALLS_REFUSED: MetricId = 0x8c1c_2099_7791_a74d, "rpc_calls_refused";
 }
+
+/// Of no service yet: each endpoint has them in its own name.
+const NOBODY: ServiceId = ServiceId::new(0);
+
+const ESTABLISHED: MetricDoc =
+    MetricDoc::counter(NOBODY, RPC_CONNECTIONS_ESTABLISHED, "RPC connections whose client was let in.")
+        .unit("connections")
+        .meaning("Clients keep connections for half an hour: many more than that in the same time are clients that do not.")
+        .queries(&[("Connections a second", "sum(rate(METRIC[5m]))")]);
+
+const REFUSED: MetricDoc = MetricDoc::counter_vector(
+    NOBODY,
+    RPC_CONNECTIONS_REFUSED,
+    "RPC connections that were refused, by reason.",
+    &[(
+        "reason",
+        "of the certificate `no_certificate`, `unknown_authority`, `expired`, `not_yet_valid`, `wrong_purpose`, `wrong_name`, \
+         `revoked`, `revocation_unknown`, `revocation_list_expired`, `chain_too_long`, `bad_certificate`; of the handshake \
+         `handshake_timeout`, `disconnected`, `not_tls`, `incompatible`, `by_peer`, `handshake`; of this side \
+         `too_many_connections`, `too_many_handshakes`, `out_of_descriptors`, `stopping`",
+    )],
+)
+.unit("connections")
+.meaning(
+    "Each is in the log too, with the address and the certificate's serial number, up to 20 a second. `revocation_list_expired` \
+     refuses everybody until there is a new list: `appctl pki crl`.",
+)
+.queries(&[
+    ("Refused a second, by reason", "sum by (reason) (rate(METRIC[5m]))"),
+    (
+        "Refused because a revocation list or certificates ran out",
+        "sum by (reason) (increase(METRIC{reason=~\"expired|revocation_list_expired\"}[1h]))",
+    ),
+]);
+
+const ENDED: MetricDoc = MetricDoc::counter_vector(
+    NOBODY,
+    RPC_CONNECTIONS_ENDED,
+    "RPC connections that were open and ended, by reason.",
+    &[(
+        "reason",
+        "as it should be `peer_closed`, `idle`, `too_old`, `stopping`; of the network `lost`; of the peer `too_large`, `protocol`, \
+         `too_many_calls`, `not_reading`, `stalled`, `revoked`; of this side `panicked`",
+    )],
+)
+.unit("connections")
+.meaning("`panicked`: a handler has a bug. `not_reading`, `stalled`, `too_large`, `protocol`: a client has one, or means harm.")
+.queries(&[
+    ("Ended a second, by reason", "sum by (reason) (rate(METRIC[5m]))"),
+    ("Handlers that panicked, in an hour", "sum(increase(METRIC{reason=\"panicked\"}[1h]))"),
+]);
+
+const ACTIVE: MetricDoc = MetricDoc::gauge(NOBODY, RPC_CONNECTIONS_ACTIVE, "RPC connections that are open.")
+    .unit("connections")
+    .meaning("Those beyond `maxConns` of the config (1,024 by default) are refused.")
+    .queries(&[("Connections, by instance", "METRIC")]);
+
+const CALLS_REFUSED: MetricDoc = MetricDoc::counter(
+    NOBODY,
+    RPC_CALLS_REFUSED,
+    "RPC calls that were refused because their connection had too many; counted when it ends.",
+)
+.unit("calls")
+.meaning("Nothing of them was executed; our clients try them elsewhere. See `limits` of the config.")
+.queries(&[("Refused a second", "sum(rate(METRIC[5m]))")]);
+
+/// The metrics of every endpoint; [`rpc_endpoint!`](crate::rpc_endpoint) documents them in the name of its service.
+pub const ENDPOINT_METRICS: [MetricDoc; 5] = [ESTABLISHED, REFUSED, ENDED, ACTIVE, CALLS_REFUSED];
 
 /// The metrics of an endpoint.
 pub(crate) struct Meters {
@@ -30,22 +98,14 @@ pub(crate) struct Meters {
 impl Meters {
     /// Registers the metrics of the endpoint of `service`.
     pub(crate) fn register(metrics: &Metrics, service: ServiceId) -> Result<Self, Error> {
-        let counter = |metric, help: &str| metrics.counter(CounterSpec::new(service, metric, help));
-        let vector = |metric, help: &str| {
-            metrics.counter_vector(CounterVectorSpec::new(service, metric, help, ["reason"]))
-        };
-        let refused = vector(RPC_CONNECTIONS_REFUSED, "RPC connections that were refused, by reason.")?;
-        let ended = vector(RPC_CONNECTIONS_ENDED, "RPC connections that were open and ended, by reason.")?;
-        let active = GaugeSpec::new(service, RPC_CONNECTIONS_ACTIVE, "RPC connections that are open.");
+        let counter = |doc: MetricDoc| metrics.counter(doc.of_service(service).counter_spec());
+        let vector = |doc: MetricDoc| metrics.counter_vector(doc.of_service(service).counter_vector_spec());
         Ok(Self {
-            established: counter(RPC_CONNECTIONS_ESTABLISHED, "RPC connections whose client was let in.")?,
-            active: metrics.gauge(active)?,
-            calls_refused: counter(
-                RPC_CALLS_REFUSED,
-                "RPC calls that were refused because their connection had too many; counted when it ends.",
-            )?,
-            refused: series(&refused, Refusal::ALL.map(Refusal::label))?,
-            ended: series(&ended, End::ALL.map(End::label))?,
+            established: counter(ESTABLISHED)?,
+            active: metrics.gauge(ACTIVE.of_service(service).gauge_spec())?,
+            calls_refused: counter(CALLS_REFUSED)?,
+            refused: series(&vector(REFUSED)?, Refusal::ALL.map(Refusal::label))?,
+            ended: series(&vector(ENDED)?, End::ALL.map(End::label))?,
         })
     }
 
@@ -63,4 +123,22 @@ fn series<const N: usize>(vector: &CounterVector, labels: [&str; N]) -> Result<[
     let counters = labels.into_iter().map(|label| vector.with([label])).collect::<Result<Vec<_>, _>>()?;
     let wrong = |_| errors::BUG.error(ServiceId::new(0)).message("not as many counters as labels").build();
     counters.try_into().map_err(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_reason_is_documented_and_nothing_else_is() {
+        let told = |doc: MetricDoc| -> BTreeSet<String> {
+            let page = app_metrics::metrics_page(&[&doc]);
+            let line = page.lines().find(|line| line.starts_with("- label `reason`")).unwrap();
+            line.split('`').skip(3).step_by(2).map(str::to_owned).collect()
+        };
+        assert_eq!(told(REFUSED), Refusal::ALL.map(|why| why.label().to_owned()).into());
+        assert_eq!(told(ENDED), End::ALL.map(|why| why.label().to_owned()).into());
+    }
 }

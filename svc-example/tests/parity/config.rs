@@ -62,11 +62,13 @@ async fn configs_are_files_of_the_directory_named_by_their_service() {
 async fn a_test_sets_the_directory_of_its_app() {
     let elsewhere = tempfile::tempdir().unwrap();
     let path = elsewhere.path().to_owned();
-    fs::write(ConfigDir::new(&path).file(SERVICE), file("mails")).unwrap();
+    // Of nobody here: the config of a service that is linked has to be one of its own.
+    let nobody = ServiceId::new(0x5e);
+    fs::write(ConfigDir::new(&path).file(nobody), file("mails")).unwrap();
     let builder =
         TestApp::builder().linked([CONFIG_SERVICE_ID]).flags(|flags| flags.config_dir = path.clone());
     let app = builder.start().await;
     assert_eq!(app.get::<Configs>().dir().path(), path);
-    assert_eq!(app.get::<Configs>().dir().service_ids().unwrap(), [SERVICE]);
+    assert_eq!(app.get::<Configs>().dir().service_ids().unwrap(), [nobody]);
     app.stop().await.expect_clean();
 }

@@ -103,7 +103,7 @@ fn help_shows_every_flag_with_its_variable() {
         let shown: BTreeSet<_> =
             ended.stdout.split_whitespace().filter(|word| word.starts_with("--") && word.len() > 2).collect();
         let known = BAD_VALUES.iter().map(|(flag, _)| *flag).chain(SWITCHES.iter().copied());
-        assert_eq!(shown, known.chain(["--help", "--version"]).collect());
+        assert_eq!(shown, known.chain(["--help", "--version", "--dev[=<PORT>]"]).collect());
     }
 }
 
@@ -122,7 +122,7 @@ fn a_check_approves_of_good_configs_and_starts_nothing() {
     for configs in [Configs::none(), Configs::any_port().rules(&[("a", |mut rule| rule.set_permits(1))])] {
         let ended = configs.service().args(["--check"]).run();
         ended.expect_code(0);
-        assert!(ended.stdout.starts_with("ok: 4 services"), "{}", ended.stdout);
+        assert!(ended.stdout.starts_with("ok: 6 services"), "{}", ended.stdout);
         assert_eq!(ended.stderr, "", "nothing started, nothing to log");
     }
     let ended = Configs::none().service().env("OP_CHECK", "true").run();

@@ -128,18 +128,18 @@ fn reloads(systemd: &Systemd, process: &Process) -> String {
 fn systemd_is_told_of_readiness_reloads_life_and_the_stop_in_this_order() {
     let (systemd, configs) = (Systemd::at_a_path(), Configs::any_port());
     let process = systemd.starts(configs.service());
-    assert_eq!(systemd.is_told_of("READY=1"), "READY=1\nSTATUS=4 services, ready");
+    assert_eq!(systemd.is_told_of("READY=1"), "READY=1\nSTATUS=6 services, ready");
     assert_eq!(get(process.address(), "/readyz").status, 200, "what it was told is true");
     systemd.is_told_of_life();
     systemd.is_told_of_life();
 
     let rule = rules_content(&[("mail", |mut rule| rule.set_permits(1))]);
     let configs = configs.file(QUOTA, &rule);
-    assert_eq!(reloads(&systemd, &process), "READY=1\nSTATUS=4 services, ready");
+    assert_eq!(reloads(&systemd, &process), "READY=1\nSTATUS=6 services, ready");
     process.line("configs were read again");
     let _configs = configs.file(QUOTA, b"no config");
     let told = reloads(&systemd, &process);
-    let refused = "STATUS=4 services, ready; config refused, the old one stays: quota (ce1f32c680e1ef0b)";
+    let refused = "STATUS=6 services, ready; config refused, the old one stays: quota (ce1f32c680e1ef0b)";
     assert_eq!(told, format!("READY=1\n{refused}"));
 
     process.signal(Signal::SIGTERM);
