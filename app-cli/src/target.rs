@@ -17,7 +17,7 @@ use crate::failure::Failure;
 pub(crate) use self::flags::{connection_args, context_file, direct_args, positive_time};
 
 /// The service of the admin interface, which every app has that links `app-rpc`.
-pub(crate) const ADMIN: ServiceId = ServiceId::new(0xe492_14fa_20b3_5ba8);
+pub(crate) const ADMIN: ServiceId = app_rpc::admin::APP_RPC_SERVICE_ID;
 
 /// An app that can be asked.
 #[derive(Debug, Clone)]

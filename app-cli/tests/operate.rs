@@ -15,5 +15,7 @@ mod fake;
 mod files;
 #[path = "operate/help.rs"]
 mod help;
+#[path = "operate/real.rs"]
+mod real;
 #[path = "operate/stand.rs"]
 mod stand;

@@ -10,8 +10,8 @@ use crate::failure::Status;
 
 const TWO: &str = r#"{
     "contexts": {
-        "dev": { "address": "127.0.0.1:1", "domain": "0xd0", "app": "a0", "ca": "ca.pem", "cert": "me.pem", "key": "/k/me.key" },
-        "prod": { "address": ["[::1]:1", "b.example:2"], "domain": "0xd1", "app": "0xa1", "service": "0x5e",
+        "dev": { "address": "192.0.2.1:1", "domain": "0xd0", "app": "a0", "ca": "ca.pem", "cert": "me.pem", "key": "/k/me.key" },
+        "prod": { "address": ["[2001:db8::1]:1", "b.example:2"], "domain": "0xd1", "app": "0xa1", "service": "0x5e",
             "ca": "../ca.pem", "crl": "crl.pem", "cert": "me.pem", "key": "me.key" }
     },
     "current": "dev"
@@ -39,7 +39,7 @@ fn the_one_named_is_meant_or_else_the_current_one() {
     assert_eq!((name.as_str(), dev.domain, dev.app), ("dev", DomainId::new(0xd0), AppId::new(0xa0)));
     let (name, prod) = place(folder.path(), TWO, Some("prod")).context().unwrap();
     assert_eq!(name, "prod");
-    assert_eq!(prod.address.to_string(), "[::1]:1, b.example:2");
+    assert_eq!(prod.address.to_string(), "[2001:db8::1]:1, b.example:2");
     assert_eq!(prod.service, Some(ServiceId::new(0x5e)));
 }
 

@@ -23,7 +23,7 @@ impl Folder {
         let folder = Self { dir: tempfile::tempdir().unwrap(), authority };
         folder.put("ca.pem", folder.authority.root_pem().unwrap().as_bytes(), 0o644);
         folder.issue(Validity::days(10));
-        let context = r#"{ "contexts": { "one": { "address": "127.0.0.1:1", "domain": "0xd0", "app": "0xa0", "ca": "ca.pem",
+        let context = r#"{ "contexts": { "one": { "address": "192.0.2.1:1", "domain": "0xd0", "app": "0xa0", "ca": "ca.pem",
             "crl": "crl.pem", "cert": "me.pem", "key": "me.key" } } }"#;
         folder.put("contexts.json", context.as_bytes(), 0o600);
         folder
@@ -53,7 +53,7 @@ impl Folder {
 
     fn context(&self) -> Context {
         Context {
-            address: Addresses(vec!["127.0.0.1:1".parse().unwrap()]),
+            address: Addresses(vec!["192.0.2.1:1".parse().unwrap()]),
             domain: DomainId::new(0xd0),
             app: AppId::new(0xa0),
             service: None,

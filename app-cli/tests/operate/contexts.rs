@@ -10,11 +10,11 @@ use crate::stand::{ENDPOINT, Stand, appctl, run};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn contexts_are_listed_shown_and_chosen() {
     let files = Files::new();
-    files.contexts("127.0.0.1:0".replace(":0", ":65535").as_str(), ENDPOINT);
+    files.contexts("192.0.2.1:65535", ENDPOINT);
     let text = run(appctl(files.path(), &["context", "list"])).await.printed();
     let lines: Vec<_> = text.lines().collect();
     assert_eq!(lines.len(), 4, "{text}");
-    assert!(lines[1].starts_with("*  admin     127.0.0.1:65535  0xd0    0xa0"), "{text}");
+    assert!(lines[1].starts_with("*  admin     192.0.2.1:65535  0xd0    0xa0"), "{text}");
     let listed = run(appctl(files.path(), &["context", "list", "--json"])).await.object();
     assert_eq!((&listed["current"], listed["contexts"].as_array().unwrap().len()), (&json!("admin"), 3));
 

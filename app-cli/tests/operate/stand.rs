@@ -117,7 +117,7 @@ impl Stand {
         let descriptor = ServiceDescriptor::of(ENDPOINT, "fake-admin", start);
         let builder = TestApp::builder().service(descriptor).linked([METRICS_SERVICE_ID, CONFIG_SERVICE_ID]);
         let files = Files::new();
-        put_config(builder.config_dir(), &files);
+        put_config(builder.config_dir(), &files, ENDPOINT);
         let app = builder.start().await;
         let address = app.get::<Endpoint<{ ENDPOINT.as_u64() }>>().address().unwrap();
         files.contexts(&address.to_string(), ENDPOINT);
@@ -143,10 +143,10 @@ impl Stand {
 }
 
 /// The config of the endpoint, in its place.
-fn put_config(dir: &Path, files: &Files) {
+pub(crate) fn put_config(dir: &Path, files: &Files, endpoint: ServiceId) {
     let mut message = capnp::message::Builder::new_default();
     let mut spec = message.init_root::<rpc_server_spec::Builder<'_>>();
-    let own = name(ENDPOINT);
+    let own = name(endpoint);
     let mut service = spec.reborrow().init_rpc_service_spec();
     service.set_domain_id(own.domain.as_u64());
     service.set_app_id(own.app.as_u64());
@@ -169,7 +169,7 @@ fn put_config(dir: &Path, files: &Files) {
     }
     let mut content = Vec::new();
     app_config::marshal(&message, &mut content).unwrap();
-    let path = dir.join(app_config::service_config_id(ENDPOINT));
+    let path = dir.join(app_config::service_config_id(endpoint));
     fs::write(&path, content).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
 }
