@@ -126,7 +126,8 @@ impl Audit {
     }
 
     /// Writes a record, and waits until it has left for the sink. False when the sink did not take it: the log drops what a
-    /// sink that is full, slow or gone does not take within [`WRITE_DEADLINE`]. Then nobody will ever read it.
+    /// sink that is full, slow or gone does not take. One that takes it later than [`WRITE_DEADLINE`] has a record of a call that
+    /// was let go of.
     pub(super) async fn write(&self, record: Record) -> bool {
         let inner = Arc::clone(&self.0);
         let written = self.0.runtime.spawn_blocking(move || inner.write(&record));
@@ -137,10 +138,16 @@ impl Audit {
 impl Inner {
     fn write(&self, record: &Record) -> bool {
         let _turn = self.turn.lock();
-        (0..ATTEMPTS).any(|_| {
+        for _ in 0..ATTEMPTS {
             let before = self.log.dropped();
             record.log(&self.logger);
-            self.log.flush(WRITE_DEADLINE) && self.log.dropped() == before
-        })
+            if !self.log.flush(WRITE_DEADLINE) {
+                return false;
+            }
+            if self.log.dropped() == before {
+                return true;
+            }
+        }
+        false
     }
 }

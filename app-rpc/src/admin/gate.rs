@@ -185,7 +185,9 @@ impl<D: capability::Server + Clone + 'static> capability::Server for GateDispatc
         results: Results<any_pointer::Owned>,
     ) -> DispatchCallResult {
         let Some(method) = Method::find(interface, ordinal) else {
-            let unknown = format!("this release has no method {ordinal} of interface {interface:#x} here");
+            let unknown = format!(
+                "method not implemented: this release has no method {ordinal} of interface {interface:#x} here"
+            );
             return DispatchCallResult::new(Promise::err(capnp::Error::unimplemented(unknown)), false);
         };
         let Gate { inner, session } = &*self.0;

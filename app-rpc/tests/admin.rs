@@ -1,0 +1,24 @@
+//! The admin interface as operators meet it: over mutual TLS, with each role.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "admin/answers.rs"]
+mod answers;
+#[path = "admin/audit.rs"]
+mod audit;
+#[path = "admin/changes.rs"]
+mod changes;
+#[path = "admin/events.rs"]
+mod events;
+#[path = "admin/hostile.rs"]
+mod hostile;
+#[path = "admin/metrics.rs"]
+mod metrics;
+#[path = "admin/pycapnp.rs"]
+mod pycapnp;
+#[path = "admin/roles.rs"]
+mod roles;
+#[path = "admin/stand.rs"]
+mod stand;
+#[path = "admin/stop.rs"]
+mod stop;

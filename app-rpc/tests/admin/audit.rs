@@ -1,0 +1,179 @@
+//! What is on record of those who change something, or try to.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use app_core::events::SERVICE_RESTART_REQUESTED;
+use app_core::{App, Flags, Identity, Log, LogFormat, LogLevel, linked_services};
+use app_ids::InstanceId;
+use app_rpc::Role;
+use app_rpc::admin::AdminEndpoint;
+use parking_lot::{Condvar, Mutex};
+use schema::admin_capnp::{LogLevel as WireLevel, app};
+
+use crate::stand::{NAME, SHOP, STORE, Stand, call, certificate, client_of, put_config};
+
+async fn set_app(app: app::Client, level: WireLevel, reason: &str) -> Result<(), capnp::Error> {
+    let levels = app.levels_request().send().promise.await?.get()?.get_levels()?;
+    let mut request = levels.set_app_request();
+    request.get().set_level(level);
+    request.get().set_time_to_live_millis(5000);
+    request.get().set_reason(reason);
+    request.send().promise.await.map(drop)
+}
+
+async fn restart(app: app::Client, service: u64) -> Result<(), capnp::Error> {
+    let mut request = app.restart_request();
+    request.get().set_service_id(service);
+    request.get().set_reason("it is stuck");
+    request.send().promise.await.map(drop)
+}
+
+#[tokio::test]
+async fn a_record_says_who_did_what_to_whom_and_why_whatever_the_level_is() {
+    let stand = Stand::new().await;
+    let client = stand.client(Role::Operate);
+    stand.app.set_log_level(LogLevel::Error, None);
+    stand.app.set_service_log_level(NAME.service, Some(LogLevel::Error), None);
+    call(&client, |app| async move { set_app(app, WireLevel::Warn, "deploy 7").await }).await.unwrap();
+    let audit = stand.audit();
+    assert_eq!(audit.len(), 1, "what only looks is not on record");
+    let record = &audit[0];
+    for (key, value) in [
+        ("level", "info"),
+        ("svc_name", "rpc"),
+        ("method", "Levels.setApp"),
+        ("outcome", "granted"),
+        ("names", "operate.test"),
+        ("role", "operate"),
+        ("role_needed", "operate"),
+        ("target", "application: WARN for 5000 ms"),
+        ("reason", "deploy 7"),
+    ] {
+        assert_eq!(record[key], value, "{key}");
+    }
+    assert_eq!(record["serial"].as_str().unwrap().len(), 32);
+    assert!(record["peer"].as_str().unwrap().starts_with("127.0.0.1:"));
+    assert!(!certificate(Role::Operate).certificate.is_empty());
+    stand.stop().await;
+}
+
+#[tokio::test]
+async fn the_record_is_there_before_the_call_acts() {
+    let stand = Stand::new().await;
+    let client = stand.client(Role::Operate);
+    call(&client, |app| async move { restart(app, SHOP.as_u64()).await }).await.unwrap();
+    let records = stand.app.captured().records();
+    let at = |event: String| records.iter().position(|record| record["event"] == event).unwrap();
+    let (written, acted) =
+        (at(app_rpc::admin::ADMIN_CALL.hex().to_string()), at(SERVICE_RESTART_REQUESTED.hex().to_string()));
+    assert!(written < acted);
+    let acted = records[acted]["message"].as_str().unwrap();
+    assert!(acted.ends_with("it is stuck (asked for by operate.test over RPC)"), "{acted}");
+    stand.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_denied_refused_or_fails_is_on_record_and_does_nothing() {
+    let stand = Stand::new().await;
+    let (reader, operator) = (stand.client(Role::Read), stand.client(Role::Operate));
+    let denied = call(&reader, |app| async move { set_app(app, WireLevel::Error, "why not").await }).await;
+    assert!(denied.unwrap_err().reason().contains("denied: Levels.setApp needs the role operate"));
+    let refused = call(&operator, |app| async move { set_app(app, WireLevel::Error, " \n").await }).await;
+    assert!(refused.unwrap_err().reason().contains("Levels.setApp: it takes a reason, and none was given"));
+    let failed = call(&operator, |app| async move { restart(app, 0xdead).await }).await;
+    assert!(failed.unwrap_err().reason().contains("dead"));
+    assert_eq!(stand.app.log_level(), LogLevel::Debug);
+    let audit = stand.audit();
+    let outcomes: Vec<_> =
+        audit.iter().map(|record| (record["outcome"].as_str().unwrap(), &record["role"])).collect();
+    let operate = serde_json::Value::from("operate");
+    let read = serde_json::Value::from("read");
+    assert_eq!(
+        outcomes,
+        [("denied", &read), ("refused", &operate), ("granted", &operate), ("failed", &operate)]
+    );
+    assert_eq!((&audit[0]["reason"], &audit[0]["level"]), (&"why not".into(), &"warn".into()));
+    assert_eq!(audit[3]["target"], "service dead");
+    assert!(audit[3]["message"].as_str().unwrap().starts_with("admin call failed: App.restart: "));
+    stand.stop().await;
+}
+
+#[tokio::test]
+async fn a_reason_can_forge_no_record_and_is_cut_when_it_is_too_long() {
+    let stand = Stand::new().await;
+    let client = stand.client(Role::Operate);
+    let forged =
+        "\u{1b}[2J\0\"}\n{\"event\":\"8ca9f844d75027bd\",\"outcome\":\"granted\",\"reason\":\"forged\"}\r\n";
+    call(&client, move |app| async move { set_app(app, WireLevel::Debug, forged).await }).await.unwrap();
+    let long = "x".repeat(500_000);
+    let refused = call(&client, move |app| {
+        let long = long.clone();
+        async move { set_app(app, WireLevel::Error, &long).await }
+    });
+    let refused = refused.await.unwrap_err();
+    assert!(refused.reason().contains("the reason has 500000 bytes, it may have 1024"), "{refused}");
+    let audit = stand.audit();
+    assert_eq!(audit.len(), 2);
+    assert_eq!(audit[0]["reason"], forged);
+    assert!(audit[1]["reason"].as_str().unwrap().len() <= 1024);
+    let lines = stand.app.captured().text().lines().filter(|line| line.contains("forged")).count();
+    assert_eq!(lines, 1, "it is one line");
+    stand.stop().await;
+}
+
+/// Takes nothing while it is stuck.
+#[derive(Clone, Default)]
+struct Sink(Arc<(Mutex<bool>, Condvar)>);
+
+impl Sink {
+    fn stick(&self, stuck: bool) {
+        *self.0.0.lock() = stuck;
+        self.0.1.notify_all();
+    }
+}
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.1.wait_while(&mut self.0.0.lock(), |stuck| *stuck);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn without_a_record_nothing_is_done_but_ending_the_application() {
+    let (sink, dir) = (Sink::default(), tempfile::tempdir().unwrap());
+    let identity = Identity {
+        domain: NAME.domain,
+        app: NAME.app,
+        release: app_ids::ReleaseId::new(1),
+        instance: InstanceId::random(),
+    };
+    let log = Log::to_writer(&identity, LogFormat::Json, LogLevel::Info, Box::new(sink.clone())).unwrap();
+    put_config(dir.path(), &|_| {});
+    let flags = Flags { config_dir: dir.path().to_owned(), ..Flags::default() };
+    let builder = App::builder().identity(identity).flags(flags).services(linked_services());
+    let app = builder.log(log).any_port(true).build().unwrap();
+    app.start().await.unwrap();
+    let address = app.get::<AdminEndpoint>().unwrap().address().unwrap();
+    let elsewhere = app_core::testing::TestApp::empty().await;
+    let client = client_of(&elsewhere, address, Role::Admin);
+    call(&client, |app| async move { set_app(app, WireLevel::Warn, "it is written").await }).await.unwrap();
+    sink.stick(true);
+    let refused = call(&client, |app| async move { set_app(app, WireLevel::Error, "it is not").await }).await;
+    let refused = refused.unwrap_err();
+    assert!(refused.reason().contains("Levels.setApp: its audit record can't be written"), "{refused}");
+    assert_eq!(app.log_level(), LogLevel::Warn, "nothing was done");
+    let killed = call(&client, |app| async move { app.kill_request().send().promise.await.map(drop) }).await;
+    killed.unwrap();
+    assert!(!app.alive());
+    sink.stick(false);
+    tokio::time::timeout(Duration::from_secs(20), app.stopped()).await.unwrap().expect_clean();
+    assert!(app.service(STORE).is_none());
+    elsewhere.stop().await.expect_clean();
+}

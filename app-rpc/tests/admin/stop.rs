@@ -1,0 +1,67 @@
+//! Ends of the application that are asked for.
+
+use std::time::Duration;
+
+use app_rpc::Role;
+use schema::admin_capnp::app;
+use tokio::time::{Instant, timeout};
+
+use crate::stand::{Stand, call};
+
+async fn end(app: app::Client, delay_millis: Option<u32>) -> Result<(), capnp::Error> {
+    let mut request = app.end_request();
+    request.get().set_reason("deploy 7");
+    request.get().set_use_drain_delay(delay_millis.is_some());
+    request.get().set_drain_delay_millis(delay_millis.unwrap_or(3_600_000));
+    request.send().promise.await.map(drop)
+}
+
+async fn ready(app: app::Client) -> Result<(bool, Vec<String>), capnp::Error> {
+    let answer = app.readiness_request().send().promise.await?;
+    let answer = answer.get()?;
+    let reasons = answer.get_reasons()?.iter().map(|reason| Ok(reason?.to_string()?));
+    Ok((answer.get_ready(), reasons.collect::<Result<_, capnp::Error>>()?))
+}
+
+#[tokio::test]
+async fn the_answer_to_a_kill_arrives_before_the_connection_closes() {
+    for _ in 0..5 {
+        let stand = Stand::new().await;
+        let client = stand.client(Role::Admin);
+        let killed = call(&client, |app| async move { app.kill_request().send().promise.await.map(drop) });
+        killed.await.unwrap();
+        let report = timeout(Duration::from_secs(20), stand.app.app().stopped()).await.unwrap();
+        report.expect_clean();
+        assert_eq!(report.cause.to_string(), "killed: by admin.test over RPC, who gave no reason");
+        assert_eq!(stand.audit()[0]["reason"], "none given");
+        stand.elsewhere.stop().await.expect_clean();
+    }
+}
+
+#[tokio::test]
+async fn an_end_has_a_reason_and_is_answered() {
+    let stand = Stand::new().await;
+    let client = stand.client(Role::Admin);
+    call(&client, |app| async move { end(app, None).await }).await.unwrap();
+    let report = timeout(Duration::from_secs(20), stand.app.app().stopped()).await.unwrap();
+    report.expect_clean();
+    assert_eq!(report.cause.to_string(), "killed: deploy 7 (by admin.test over RPC)");
+    stand.elsewhere.stop().await.expect_clean();
+}
+
+#[tokio::test]
+async fn an_end_with_a_delay_serves_on_and_is_not_ready_and_there_is_no_other() {
+    let stand = Stand::new().await;
+    let client = stand.client(Role::Admin);
+    let begun = Instant::now();
+    call(&client, |app| async move { end(app, Some(1500)).await }).await.unwrap();
+    let (is_ready, reasons) = call(&client, ready).await.unwrap();
+    assert!(!is_ready && reasons[0].starts_with("stopping: killed: deploy 7"), "{reasons:?}");
+    let again = call(&client, |app| async move { end(app, Some(0)).await }).await.unwrap_err();
+    assert!(again.reason().contains("the application stops already: killed: deploy 7"), "{again}");
+    timeout(Duration::from_secs(20), stand.app.app().stopped()).await.unwrap().expect_clean();
+    assert!(begun.elapsed() >= Duration::from_millis(1500));
+    let outcomes: Vec<_> = stand.audit().iter().map(|record| record["outcome"].clone()).collect();
+    assert_eq!(outcomes, ["granted", "granted", "failed"]);
+    stand.elsewhere.stop().await.expect_clean();
+}
