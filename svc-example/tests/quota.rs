@@ -16,6 +16,8 @@ use svc_example::{ACQUIRE_SECONDS, GRANTS, Grant, KEYS, QUOTA, Quota, Rule};
 mod reload;
 #[path = "quota/restart.rs"]
 mod restart;
+#[path = "quota/rpc.rs"]
+mod rpc;
 
 /// Name, permits, burst, maxKeys.
 type RuleSpec<'a> = (&'a str, u32, u32, u32);
