@@ -161,6 +161,19 @@ fn what_dev_makes_is_sealed_for_its_owner_alone_and_on_loopback() {
 }
 
 #[test]
+fn the_page_of_the_tour_has_the_lines_that_dev_prints() {
+    let (process, tour) = start();
+    process.signal(Signal::SIGTERM);
+    process.ended().expect_code(0);
+    let page = include_str!("../../../docs/TOUR.md");
+    let told: Vec<_> = page.lines().filter_map(|line| line.strip_prefix("$ ")).collect();
+    assert!(told.len() > 8, "{told:?}");
+    for line in told.into_iter().filter(|line| !line.starts_with("cargo ")) {
+        assert!(tour.lines().any(|printed| printed == line), "{line} is not printed");
+    }
+}
+
+#[test]
 fn dev_has_configs_of_its_own_and_says_so() {
     for args in [
         &["--dev", "--config-dir", "/tmp"][..],
