@@ -136,14 +136,18 @@ async fn watch_one(
         }
     }
     match ended {
-        Ok(End::Stopped) => Ok(Ended::Stopped),
-        Ok(End::Lost(why)) => {
-            let message = format!("{}: {why}", session.address);
-            Ok(Ended::Lost(Failure::new(Status::NotReached, message)))
+        Ok(End::Over) if printer.app_stops() => Ok(Ended::Stopped),
+        Ok(End::Over) => {
+            Ok(lost(session, "the RPC server of the app stops, and the app does not say that it does"))
         }
+        Ok(End::Lost(why)) => Ok(lost(session, &why)),
         Err(failure) if failure.status == Status::NotReached => Ok(Ended::Lost(failure)),
         Err(failure) => Err(failure),
     }
+}
+
+fn lost(session: &Session, why: &str) -> Ended {
+    Ended::Lost(Failure::new(Status::NotReached, format!("{}: {why}", session.address)))
 }
 
 /// Prints what came. Whether that is all.

@@ -37,6 +37,7 @@ fn run(matches: &ArgMatches) -> ExitCode {
     operate::ask(matches, async |operation, session| {
         let mut services = all(session).await?;
         let Some(wanted) = matches.get_one::<String>("service") else {
+            services.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
             let services = Services { services };
             return operation.output.print(&services, |page| list(&services.services, page));
         };

@@ -52,14 +52,14 @@ async fn services_are_listed_and_one_is_shown_and_restarted() {
     let lines: Vec<_> = text.lines().collect();
     assert_eq!(lines.len(), 5, "{text}");
     assert!(lines[0].starts_with("NAME   ID      STATE     UPTIME  RESTARTS  TASKS  REASON"), "{text}");
-    assert!(lines[1].starts_with("quota  0xce1f  running   1d 1h   0         3"), "{text}");
+    assert!(lines[2].starts_with("quota  0xce1f  running   1d 1h   0         3"), "{text}");
     assert!(
-        lines[2].starts_with("mail   0xbeef  failed    -       2         3      no route\\u{1b}[2J"),
+        lines[1].starts_with("mail   0xbeef  failed    -       2         3      no route\\u{1b}[2J"),
         "{text}"
     );
     let services = stand.run(&["services", "--json"]).await.object();
     assert_eq!(services["services"].as_array().unwrap().len(), 4);
-    let mail = &services["services"][1];
+    let mail = &services["services"][0];
     assert_eq!((&mail["id"], &mail["state"]), (&json!("0xbeef"), &json!("failed")));
     assert_eq!((&mail["uptime_seconds"], &mail["last_failure_at"]), (&Value::Null, &json!(AT)));
     assert_eq!(mail["reason"], format!("no route{HOSTILE}"));

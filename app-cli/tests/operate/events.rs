@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::fake::HOSTILE;
+use crate::fake::{HOSTILE, STOPPING};
 use crate::stand::{Stand, object};
 
 /// A running `appctl events`, read line by line.
@@ -90,10 +90,36 @@ async fn each_line_for_programs_is_an_object_and_the_last_says_that_the_app_stop
         "message": HOSTILE,
     });
     assert_eq!(event, expected);
+    stand.fake.happen(&[STOPPING], 0);
     stand.fake.over.store(true, Ordering::SeqCst);
-    stand.fake.more.notify_one();
+    let (following, stopping) = following.object().await;
+    assert_eq!(stopping["message"], STOPPING);
     let (following, stopped) = following.object().await;
     assert_eq!(stopped, json!({ "type": "stopped" }));
+    assert_eq!(following.ended().await, (Some(0), String::new()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_app_whose_rpc_server_alone_stops_is_followed_further() {
+    let stand = Stand::new().await;
+    stand.fake.over.store(true, Ordering::SeqCst);
+    let following = Following::start(&stand, &["events", "-f", "--json"]);
+    let (following, connected) = following.object().await;
+    assert_eq!(connected["type"], "connected");
+    let (following, lost) = following.object().await;
+    assert_eq!(lost["type"], "disconnected");
+    stand.fake.over.store(false, Ordering::SeqCst);
+    let (mut following, mut next) = following.object().await;
+    while next["type"] == "disconnected" {
+        (following, next) = following.object().await;
+    }
+    assert_eq!((&next["type"], &next["same"]), (&json!("reconnected"), &json!(true)));
+    stand.fake.happen(&["it goes on"], 0);
+    while next["type"] != "event" {
+        (following, next) = following.object().await;
+    }
+    assert_eq!(next["message"], "it goes on");
+    following.interrupt();
     assert_eq!(following.ended().await, (Some(0), String::new()));
 }
 

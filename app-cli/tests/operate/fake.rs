@@ -18,6 +18,9 @@ use tokio::sync::Notify;
 /// What a terminal must not get.
 pub(crate) const HOSTILE: &str = "\u{1b}[2J\u{1b}]0;pwned\u{7}\u{202e}\nforged line";
 
+/// What happens when the app stops.
+pub(crate) const STOPPING: &str = "the app stops";
+
 /// When the app says that things happened: 2026-01-01.
 pub(crate) const THEN: i64 = 1_767_225_600_000;
 
@@ -298,6 +301,9 @@ impl event_stream::Server for App {
             event.set_at_millis(THEN);
             event.set_kind("service_started");
             event.set_event_id(0xe0);
+            if message == STOPPING {
+                event.set_event_id(app_core::events::APP_STOPPING.as_u64());
+            }
             event.set_service_id(0xce1f);
             event.set_service_name("quota");
             event.set_message(message);

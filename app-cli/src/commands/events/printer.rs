@@ -2,11 +2,12 @@
 
 use std::io::{self, Write};
 
+use app_core::events::APP_STOPPING;
 use serde::Serialize;
 
 use crate::answers::Event;
 use crate::failure::Failure;
-use crate::output::{Output, json_line, one_line};
+use crate::output::{Hex, Output, json_line, one_line};
 
 /// The most characters of a message.
 const MOST: usize = 1000;
@@ -32,11 +33,18 @@ enum Line<'a> {
 pub(super) struct Printer {
     output: Output,
     left: u64,
+    /// Whether the app said that it stops.
+    app_stops: bool,
 }
 
 impl Printer {
     pub(super) fn new(output: Output, most: u64) -> Self {
-        Self { output, left: most }
+        Self { output, left: most, app_stops: false }
+    }
+
+    /// Whether the app said, in what was printed, that it stops.
+    pub(super) fn app_stops(&self) -> bool {
+        self.app_stops
     }
 
     /// Prints them. Whether that is all: of the number that was asked for, or because nobody reads any more.
@@ -55,6 +63,7 @@ impl Printer {
             lines += &if self.output.json { json_line(&Line::Event(event)) } else { shown(event) };
             lines.push('\n');
             self.left -= 1;
+            self.app_stops |= event.event_id == Some(Hex(APP_STOPPING.as_u64()));
         }
         Ok(print(&lines)? || self.left == 0)
     }

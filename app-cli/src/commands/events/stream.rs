@@ -27,8 +27,8 @@ pub(super) enum Batch {
 /// How a stream ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum End {
-    /// The app stops: there will be no more.
-    Stopped,
+    /// There will be no more: the app stops, or its RPC server does; or nobody takes them any more.
+    Over,
     /// It does not answer, or took no further call.
     Lost(String),
 }
@@ -53,7 +53,7 @@ async fn read_all(app: app::Client, batches: mpsc::Sender<Batch>) -> capnp::Resu
     let identity = app.identity_request().send().promise.await?;
     let connected = Batch::Connected(Identity::of(identity.get()?.get_identity()?)?);
     if batches.send(connected).await.is_err() {
-        return Ok(End::Stopped);
+        return Ok(End::Over);
     }
     loop {
         let mut request = events.next_request();
@@ -68,11 +68,11 @@ async fn read_all(app: app::Client, batches: mpsc::Sender<Batch>) -> capnp::Resu
             let events = list.iter().map(Event::of).collect::<capnp::Result<_>>()?;
             // Nobody takes them any more: the end as well.
             if batches.send(Batch::Events { events, missed }).await.is_err() {
-                return Ok(End::Stopped);
+                return Ok(End::Over);
             }
         }
         if answer.get_end() {
-            return Ok(End::Stopped);
+            return Ok(End::Over);
         }
     }
 }
