@@ -12,7 +12,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use app_core::prelude::*;
-use backon::{BackoffBuilder, ExponentialBuilder};
 use capnp::capability::FromClientHook;
 use futures_util::future::LocalBoxFuture;
 use parking_lot::Mutex;
@@ -22,19 +21,17 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 pub use self::error::{CallError, CallFailure};
-use self::pool::Pool;
-use self::setup::Setup;
 pub use self::status::{InstanceState, InstanceStatus};
+#[cfg(test)]
+pub(crate) use self::{call::attempt, call::persevere, pool::Pool, setup::Setup};
+#[cfg(not(test))]
+use self::{pool::Pool, setup::Setup};
 use crate::RpcClientConfig;
 use crate::errors::RPC_CONFIG_UNUSABLE;
 use crate::threads::LocalThreads;
 
 /// Calls that wait for the client's thread to take them.
 const QUEUE: usize = 1024;
-
-/// The pauses between attempts at a call that was not executed.
-const FIRST_PAUSE: Duration = Duration::from_millis(5);
-const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
 /// A call on its way to the client's thread.
 type Job = Box<dyn FnOnce(Rc<Pool>) -> LocalBoxFuture<'static, ()> + Send>;
@@ -139,19 +136,8 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
         T: Send + 'static,
     {
         let call = Arc::new(call);
-        let pauses = ExponentialBuilder::new().with_min_delay(FIRST_PAUSE).with_max_delay(LONGEST_PAUSE);
-        let mut pauses = pauses.without_max_times().with_jitter().build();
-        loop {
-            let failed = match self.attempt(deadline, Arc::clone(&call)).await {
-                Ok(answer) => return Ok(answer),
-                Err(failed) => failed,
-            };
-            let again = Instant::now() + pauses.next().unwrap_or(LONGEST_PAUSE);
-            if !failed.failure().is_safe_to_retry() || again >= deadline || !self.inner.service.alive() {
-                return Err(failed);
-            }
-            tokio::time::sleep_until(again).await;
-        }
+        let alive = || self.inner.service.alive();
+        call::persevere(deadline, alive, || self.attempt(deadline, Arc::clone(&call))).await
     }
 
     async fn attempt<T, F, Fut>(&self, deadline: Instant, call: Arc<F>) -> Result<T, CallError>

@@ -3,7 +3,7 @@
 //!
 //! Nothing of `app-rpc` refers to this file. It lies here because modules are looked for beside the root of their crate.
 
-#[allow(dead_code, reason = "fuzz targets use a part of it")]
+#[allow(dead_code, unused_imports, reason = "fuzz targets use a part of it")]
 mod connection;
 #[path = "../fuzz/src/conversation.rs"]
 pub mod conversation;

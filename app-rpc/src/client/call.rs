@@ -1,5 +1,8 @@
-//! One attempt at a call. It stays on its thread.
+//! One attempt at a call, which stays on its thread; and as many as it takes.
 
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
 use capnp::capability::FromClientHook;
 use tokio::time::{Instant, sleep_until};
 
@@ -12,8 +15,36 @@ use crate::connection::NOT_EXECUTED;
 /// What an error of the other side begins with.
 const REMOTE: &str = "remote exception: ";
 
+/// The pauses between attempts at a call that was not executed.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+
+/// Makes attempts until one is known to be more than an attempt, or there is no time for another.
+pub(crate) async fn persevere<T, Fut>(
+    deadline: Instant,
+    alive: impl Fn() -> bool,
+    attempt: impl Fn() -> Fut,
+) -> Result<T, CallError>
+where
+    Fut: Future<Output = Result<T, CallError>>,
+{
+    let pauses = ExponentialBuilder::new().with_min_delay(FIRST_PAUSE).with_max_delay(LONGEST_PAUSE);
+    let mut pauses = pauses.without_max_times().with_jitter().build();
+    loop {
+        let failed = match attempt().await {
+            Ok(answer) => return Ok(answer),
+            Err(failed) => failed,
+        };
+        let again = Instant::now() + pauses.next().unwrap_or(LONGEST_PAUSE);
+        if !failed.failure().is_safe_to_retry() || again >= deadline || !alive() {
+            return Err(failed);
+        }
+        sleep_until(again).await;
+    }
+}
+
 /// Makes the call once: on a connection that can be used, within its deadline.
-pub(super) async fn attempt<C, F, Fut, T>(
+pub(crate) async fn attempt<C, F, Fut, T>(
     pool: &Pool,
     name: RpcName,
     call: &F,

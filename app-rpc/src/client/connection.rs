@@ -59,6 +59,11 @@ impl Connection {
     async fn connect(setup: &Setup, address: SocketAddr) -> Result<Rc<Self>, ConnectError> {
         let failed =
             |refusal, reason: String| ConnectError { refusal, reason: format!("{address}: {reason}") };
+        #[cfg(test)]
+        if let Some(stream) = crate::simulation::connect(address).await {
+            return Self::over(setup, address, stream.map_err(|error| failed(None, error.to_string()))?)
+                .await;
+        }
         let socket = TcpStream::connect(address).await.map_err(|error| failed(None, error.to_string()))?;
         crate::socket::prepare(&socket);
         Self::over(setup, address, socket).await

@@ -27,7 +27,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// The connections of a client.
-pub(super) struct Pool {
+pub(crate) struct Pool {
     setup: watch::Receiver<Arc<Setup>>,
     instances: RefCell<BTreeMap<SocketAddr, Rc<Instance>>>,
     /// Told when a connection can be used, or an attempt failed.
@@ -50,7 +50,7 @@ struct Instance {
 }
 
 impl Pool {
-    pub(super) fn new(
+    pub(crate) fn new(
         setup: watch::Receiver<Arc<Setup>>,
         statuses: Arc<Mutex<Vec<InstanceStatus>>>,
         log: Logger,
@@ -108,7 +108,7 @@ impl Pool {
     }
 
     /// Keeps the instances up to date, until it is dropped.
-    pub(super) async fn run(self: &Rc<Self>) {
+    pub(crate) async fn run(self: &Rc<Self>) {
         let mut setup = self.setup.clone();
         loop {
             match self.resolve().await {
@@ -190,7 +190,7 @@ impl Pool {
     }
 
     /// Ends all connections.
-    pub(super) fn close(&self, reason: &str) {
+    pub(crate) fn close(&self, reason: &str) {
         for (_, instance) in std::mem::take(&mut *self.instances.borrow_mut()) {
             instance.gone.cancel();
             if let Some(connection) = instance.current.take() {

@@ -9,14 +9,14 @@ use crate::RpcClientConfig;
 use crate::tls::{client_config, server_name};
 
 /// A config, and TLS made of it.
-pub(super) struct Setup {
+pub(crate) struct Setup {
     pub(super) config: RpcClientConfig,
     pub(super) tls: Arc<ClientConfig>,
     pub(super) server: ServerName<'static>,
 }
 
 impl Setup {
-    pub(super) fn new(config: RpcClientConfig) -> Result<Self, rustls::Error> {
+    pub(crate) fn new(config: RpcClientConfig) -> Result<Self, rustls::Error> {
         let tls = client_config(&config.key_pair, &config.servers)?;
         let server = server_name(&config.name)?;
         Ok(Self { config, tls, server })

@@ -7,7 +7,7 @@ use std::time::Duration;
 use capnp::capability::{Client, FromClientHook};
 use capnp::message::{Builder, HeapAllocator, Reader};
 use capnp_rpc::RpcSystem;
-use capnp_rpc::rpc_capnp::{message, return_};
+use capnp_rpc::rpc_capnp::{call, message, return_};
 use capnp_rpc::rpc_twoparty_capnp::Side;
 use schema::quota_capnp::quota;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -151,6 +151,20 @@ impl Peer {
         self.stream.write_all(&bytes).await
     }
 
+    /// Calls `acquire` of what the question on which it rests will be answered with.
+    async fn call(&mut self, question: u32, rests_on: u32, rule: &str) -> std::io::Result<()> {
+        self.send(|message| {
+            let mut call = acquire(message, question, rests_on);
+            call.reborrow()
+                .get_params()
+                .unwrap()
+                .get_content()
+                .init_as::<quota::acquire_params::Builder<'_>>()
+                .set_rule(rule);
+        })
+        .await
+    }
+
     /// The next message; `None` once the server has closed.
     async fn next(&mut self) -> Option<Reader<Segments>> {
         loop {
@@ -179,6 +193,15 @@ impl Peer {
         }
         None
     }
+}
+
+/// A call of `acquire` that says nothing yet.
+fn acquire(message: message::Builder<'_>, question: u32, rests_on: u32) -> call::Builder<'_> {
+    let mut call = message.init_call();
+    call.set_question_id(question);
+    call.set_interface_id(<quota::Client as capnp::traits::HasTypeId>::TYPE_ID);
+    call.reborrow().init_target().init_promised_answer().set_question_id(rests_on);
+    call
 }
 
 /// The question that is answered, and the reason if it is an exception.

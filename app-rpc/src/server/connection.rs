@@ -55,7 +55,7 @@ pub(super) async fn run(
 }
 
 /// Serves a client at the other end of a stream.
-async fn converse<S>(shared: Arc<Shared>, stream: S, from: SocketAddr, handshake: Handshake)
+pub(super) async fn converse<S>(shared: Arc<Shared>, stream: S, from: SocketAddr, handshake: Handshake)
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {

@@ -102,16 +102,7 @@ async fn a_client_that_goes_away_takes_its_calls_along() {
     let test = async {
         let (server, mut peer) = Peer::of(Limits::default());
         peer.send(|message| message.init_bootstrap().set_question_id(0)).await.unwrap();
-        peer.send(|message| {
-            let mut call = message.init_call();
-            call.set_question_id(1);
-            call.set_interface_id(<quota::Client as capnp::traits::HasTypeId>::TYPE_ID);
-            call.reborrow().init_target().init_promised_answer().set_question_id(0);
-            let content = call.init_params().init_content();
-            content.init_as::<quota::acquire_params::Builder<'_>>().set_rule("wait");
-        })
-        .await
-        .unwrap();
+        peer.call(1, 0, "wait").await.unwrap();
         settle().await;
         assert_eq!(server.state.waiting.get(), 1);
         drop(peer);
@@ -151,17 +142,7 @@ async fn chains_of_calls_that_rest_on_one_another_have_an_end() {
         let (server, mut peer) = Peer::of(Limits::default());
         peer.send(|message| message.init_bootstrap().set_question_id(0)).await.unwrap();
         for question in 1..1000 {
-            peer.send(|message| {
-                let mut call = message.init_call();
-                call.set_question_id(question);
-                call.set_interface_id(<quota::Client as capnp::traits::HasTypeId>::TYPE_ID);
-                let mut target = call.reborrow().init_target().init_promised_answer();
-                target.set_question_id(question - 1);
-                let content = call.init_params().init_content();
-                content.init_as::<quota::acquire_params::Builder<'_>>().set_rule("wait");
-            })
-            .await
-            .unwrap();
+            peer.call(question, question - 1, "wait").await.unwrap();
         }
         settle().await;
         assert_eq!(server.state.waiting.get(), 1);
@@ -182,11 +163,7 @@ async fn chains_of_promises_that_turn_out_to_be_promises_have_an_end() {
         peer.send(|message| message.init_bootstrap().set_question_id(0)).await.unwrap();
         // A call that takes the first promise along, and is not answered.
         peer.send(|message| {
-            let mut call = message.init_call();
-            call.set_question_id(1);
-            call.set_interface_id(<quota::Client as capnp::traits::HasTypeId>::TYPE_ID);
-            call.reborrow().init_target().init_promised_answer().set_question_id(0);
-            let mut params = call.init_params();
+            let mut params = acquire(message, 1, 0).get_params().unwrap();
             params.reborrow().init_cap_table(1).get(0).set_sender_promise(0);
             params.init_content().init_as::<quota::acquire_params::Builder<'_>>().set_rule("wait");
         })
@@ -209,6 +186,75 @@ async fn chains_of_promises_that_turn_out_to_be_promises_have_an_end() {
         drop(peer);
         settle().await;
         assert!(server.has_ended());
+    };
+    LocalSet::new().run_until(test).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_comes_after_its_call_was_cancelled_goes_to_no_other_call() {
+    let test = async {
+        let (server, mut peer) = Peer::of(Limits::default());
+        peer.send(|message| message.init_bootstrap().set_question_id(0)).await.unwrap();
+        peer.next().await.unwrap();
+        for question in 1..50 {
+            peer.call(question, 0, "wait").await.unwrap();
+            peer.send(|message| message.init_finish().set_question_id(question)).await.unwrap();
+            // The handler may be about to answer.
+            server.state.go_on.notify_waiters();
+            peer.call(question + 100, 0, "echo").await.unwrap();
+            let answered = loop {
+                let (answered, reason) = answer(&peer.next().await.unwrap()).unwrap();
+                assert!(reason.is_none() || answered == question, "{reason:?}");
+                if answered != question {
+                    break answered;
+                }
+            };
+            assert_eq!(answered, question + 100);
+            peer.send(|message| message.init_finish().set_question_id(question + 100)).await.unwrap();
+        }
+        settle().await;
+        assert_eq!((server.state.waiting.get(), server.control.running()), (0, 0));
+        assert!(!server.has_ended());
+    };
+    LocalSet::new().run_until(test).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn promises_that_come_and_go_without_end_leave_nothing_behind() {
+    let test = async {
+        let (server, mut peer) = Peer::of(Limits { calls: 8, ..Limits::default() });
+        peer.send(|message| message.init_bootstrap().set_question_id(0)).await.unwrap();
+        peer.next().await.unwrap();
+        for round in 0..500 {
+            // A call that takes a promise along, which turns out to be something before or after the call is answered.
+            peer.send(|message| {
+                let mut params = acquire(message, 1, 0).get_params().unwrap();
+                params.reborrow().init_cap_table(1).get(0).set_sender_promise(round);
+                let content = params.get_content();
+                content.init_as::<quota::acquire_params::Builder<'_>>().set_rule("echo");
+            })
+            .await
+            .unwrap();
+            if round % 2 == 0 {
+                while let Some(message) = peer.next().await {
+                    if answer(&message).is_some() {
+                        break;
+                    }
+                }
+            }
+            peer.send(|message| {
+                let mut resolve = message.init_resolve();
+                resolve.set_promise_id(round);
+                resolve.init_cap().set_sender_hosted(1_000_000 + round);
+            })
+            .await
+            .unwrap();
+            peer.send(|message| message.init_finish().set_question_id(1)).await.unwrap();
+            settle().await;
+        }
+        assert_eq!((server.control.in_flight(), server.control.running()), (1, 0));
+        assert_eq!(server.control.end(), None);
+        assert_eq!(server.control.refusals(), 0);
     };
     LocalSet::new().run_until(test).await;
 }

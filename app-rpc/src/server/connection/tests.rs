@@ -141,3 +141,44 @@ async fn connections_end_when_they_are_too_old_or_idle_and_not_while_a_call_runs
     };
     LocalSet::new().run_until(test).await;
 }
+
+/// capnp-rpc keeps something of every call that was cancelled.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_cancels_without_end_has_to_make_another_connection() {
+    let test = async {
+        let (here, there) = tokio::io::duplex(1 << 16);
+        let served = served(there, Limits::default());
+        let (mut read, mut write) = tokio::io::split(here);
+        let said = spawn_local(async move {
+            let mut said = Vec::new();
+            read.read_to_end(&mut said).await.unwrap();
+            said
+        });
+        let mut built = capnp::message::Builder::new_default();
+        for question in 0..2_100 {
+            let mut call = built.init_root::<message::Builder<'_>>().init_call();
+            call.set_question_id(2 * question + 1);
+            call.set_interface_id(<quota::Client as capnp::traits::HasTypeId>::TYPE_ID);
+            call.init_target().init_promised_answer().set_question_id(2 * question);
+            let call = capnp::serialize::write_message_to_words(&built);
+            built.init_root::<message::Builder<'_>>().init_bootstrap().set_question_id(2 * question);
+            let mut all = capnp::serialize::write_message_to_words(&built);
+            all.extend(call);
+            for done_with in [2 * question + 1, 2 * question] {
+                built.init_root::<message::Builder<'_>>().init_finish().set_question_id(done_with);
+                all.extend(capnp::serialize::write_message_to_words(&built));
+            }
+            write.write_all(&all).await.unwrap();
+        }
+        // The other end says why, and closes.
+        let said = said.await.unwrap();
+        drop(write);
+        assert_eq!(served.ended.await.unwrap().0, End::TooOld);
+        let said = String::from_utf8_lossy(&said).into_owned();
+        assert!(
+            said.contains(&format!("{NOT_EXECUTED}the connection is worn out, make a new one")),
+            "{said}"
+        );
+    };
+    LocalSet::new().run_until(test).await;
+}

@@ -1,0 +1,43 @@
+//! A server without a listener and threads, for tests on a simulated network.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use app_core::prelude::Logger;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::connection;
+use super::handshakes::Handshakes;
+use super::{Bootstrap, Counts, Live, Shared};
+use crate::RpcServerConfig;
+
+/// What serves the connections that it is given, each a task of the caller's.
+pub(crate) struct Simulated {
+    shared: Arc<Shared>,
+    handshakes: Handshakes,
+}
+
+impl Simulated {
+    pub(crate) fn new(
+        config: RpcServerConfig,
+        bootstrap: Bootstrap,
+        counts: Arc<Counts>,
+        log: &Logger,
+    ) -> Result<Self, rustls::Error> {
+        let shared = Arc::new(Shared::new(Live::new(config)?, bootstrap, counts, log));
+        Ok(Self { shared, handshakes: Handshakes::default() })
+    }
+
+    /// Serves a client until its connection ends.
+    pub(crate) fn serve<S>(&self, stream: S, from: SocketAddr) -> impl Future<Output = ()> + use<S>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + 'static,
+    {
+        connection::converse(Arc::clone(&self.shared), stream, from, self.handshakes.begin())
+    }
+
+    /// Lets calls that run end within the drain limit, and takes no more.
+    pub(crate) fn stop(&self) {
+        self.shared.stop.cancel();
+    }
+}
