@@ -26,13 +26,15 @@ pub(super) enum Secrecy {
     Secret,
     /// Anybody; nobody but its owner may write it.
     Public,
+    /// Anybody, and anybody may write it: what it says is believed for its signature alone.
+    Signed,
 }
 
 impl Secrecy {
     fn mode(self) -> u32 {
         match self {
             Self::Secret => 0o400,
-            Self::Public => 0o444,
+            Self::Public | Self::Signed => 0o444,
         }
     }
 }
@@ -53,7 +55,7 @@ pub(super) fn read(path: &Path, secrecy: Secrecy) -> Result<SecretBytes, Directo
             );
             return Err(DirectoryError::Unsafe { path, mode, may, cure });
         }
-        if mode & 0o022 != 0 {
+        if secrecy != Secrecy::Signed && mode & 0o022 != 0 {
             let (may, cure) = ("may be changed by others than its owner", "chmod go-w");
             return Err(DirectoryError::Unsafe { path, mode, may, cure });
         }

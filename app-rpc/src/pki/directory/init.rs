@@ -47,7 +47,7 @@ impl Directory {
         new.fill(&authority, &root, &Index::new(crl_days, Some(folder)))?;
         let lists = files::read(&above.crl(), Secrecy::Public)?;
         let mut index = above.index()?;
-        let file = path.join(AUTHORITY);
+        let file = std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).join(AUTHORITY);
         index.issued.push(Entry::new(authority.info(), options.name.clone(), file));
         above.put_index(&index)?;
         new.finish(path, &String::from_utf8_lossy(&lists))

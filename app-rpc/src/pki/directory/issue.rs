@@ -84,7 +84,7 @@ impl Directory {
     ) -> Result<Placed, DirectoryError> {
         let _lock = self.lock()?;
         let authority = self.authority()?;
-        let pem = files::read(certificate, Secrecy::Public)?;
+        let pem = files::read(certificate, Secrecy::Signed)?;
         let named = |error| DirectoryError::Pki(certificate.to_owned(), error);
         let info = CertificateInfo::from_pem(&pem).map_err(named)?;
         authority.check_issued(&pem).map_err(named)?;

@@ -46,7 +46,7 @@ impl Directory {
     /// It was not issued here; the system refuses.
     pub fn revoke_file(&self, certificate: &Path) -> Result<Revocation, DirectoryError> {
         let _lock = self.lock()?;
-        let pem = files::read(certificate, Secrecy::Public)?;
+        let pem = files::read(certificate, Secrecy::Signed)?;
         let named = |error| DirectoryError::Pki(certificate.to_owned(), error);
         let info = CertificateInfo::from_pem(&pem).map_err(named)?;
         // By the signature: a serial number alone could be that of another.

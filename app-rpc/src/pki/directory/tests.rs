@@ -238,7 +238,11 @@ fn what_others_could_read_or_change_is_not_used() {
     chmod(pki.path(), 0o770);
     assert!(matches!(Directory::open(pki.path()), Err(DirectoryError::Unsafe { .. })));
     chmod(pki.path(), 0o700);
-    pki.issue(&client("a")).unwrap();
+    // A certificate says who signed it, so that it may come from anybody.
+    let placed = pki.issue(&client("a")).unwrap();
+    chmod(&placed.certificate, 0o666);
+    pki.renew(&placed.certificate, None, KeyKind::P256, None).unwrap();
+    assert!(!pki.revoke_file(&placed.certificate).unwrap().already);
 }
 
 #[test]
