@@ -6,9 +6,12 @@
 
 use capnp::introspect::{Introspect, Type, TypeVariant};
 use capnp::schema::{EnumSchema, Enumerant, Field, StructSchema};
-use capnp::schema_capnp::{field, node, value};
+use capnp::schema_capnp::{field, node, type_, value};
 use capnp::traits::HasTypeId;
 use schema::{health_capnp, metrics_capnp, quota_capnp, rpc_capnp};
+
+#[path = "wire/admin.rs"]
+mod admin;
 
 /// A field on the wire: ordinal, name, type, and default where it is not zero or empty.
 type Row = (u16, &'static str, &'static str, &'static str);
@@ -220,6 +223,7 @@ fn every_file_keeps_its_id() {
         ("metrics", "@0xdb8274f9144abc7e;"),
         ("rpc", "@0x99f3cbccce65aee8;"),
         ("quota", "@0xa59dc3c618efbe35;"),
+        ("admin", "@0xfdc27db3942316f7;"),
     ] {
         let path = format!("{}/capnp/{file}.capnp", env!("CARGO_MANIFEST_DIR"));
         assert!(std::fs::read_to_string(path).unwrap().lines().any(|line| line == id), "{file}: {id}");
@@ -253,7 +257,11 @@ fn row(place: usize, of: Field) -> (u16, String, String, String) {
     };
     let field::Slot(slot) = proto.which().unwrap() else { panic!("a group") };
     let default = default(slot.get_default_value().unwrap());
-    (ordinal, proto.get_name().unwrap().to_string().unwrap(), type_name(of.get_type()), default)
+    let of_type = match slot.get_type().unwrap().which().unwrap() {
+        type_::Interface(interface) => interface_name(interface.get_type_id()),
+        _ => type_name(of.get_type()),
+    };
+    (ordinal, proto.get_name().unwrap().to_string().unwrap(), of_type, default)
 }
 
 fn default(of: value::Reader<'_>) -> String {
@@ -266,6 +274,8 @@ fn default(of: value::Reader<'_>) -> String {
         value::Enum(ordinal) => u64::from(ordinal),
         value::Text(text) => return text.unwrap().to_string().unwrap(),
         value::Data(data) => return String::from_utf8(data.unwrap().to_vec()).unwrap(),
+        value::Int64(number) => number.unsigned_abs(),
+        value::Float64(0.0) | value::Interface(()) => 0,
         value::List(list) if list.is_null() => 0,
         value::Struct(inner) if inner.is_null() => 0,
         _ => panic!("a default that no field of ours has"),
@@ -284,6 +294,12 @@ fn type_name(of: Type) -> String {
         TypeVariant::UInt64 => "UInt64".to_owned(),
         other => format!("{other:?}"),
     }
+}
+
+/// The introspection of generated code does not know interfaces; the table of methods does.
+fn interface_name(of: u64) -> String {
+    let method = schema::METHODS.iter().find(|(interface, ..)| *interface == of);
+    method.map(|(_, name, ..)| (*name).to_owned()).unwrap()
 }
 
 fn struct_name(of: Type) -> String {

@@ -158,7 +158,7 @@ impl Stand {
     /// The audit's records, in their order.
     pub(crate) fn audit(&self) -> Vec<serde_json::Value> {
         let records = self.app.captured().records();
-        records.into_iter().filter(|record| record["event"] == ADMIN_CALL.hex().to_string()).collect()
+        records.into_iter().filter(|record| record["event"] == *ADMIN_CALL.hex()).collect()
     }
 
     pub(crate) async fn stop(self) {
