@@ -154,20 +154,24 @@ async fn a_client_that_cancels_without_end_has_to_make_another_connection() {
             read.read_to_end(&mut said).await.unwrap();
             said
         });
-        let mut built = capnp::message::Builder::new_default();
-        for question in 0..2_100 {
-            let mut call = built.init_root::<message::Builder<'_>>().init_call();
-            call.set_question_id(2 * question + 1);
-            call.set_interface_id(<quota::Client as capnp::traits::HasTypeId>::TYPE_ID);
-            call.init_target().init_promised_answer().set_question_id(2 * question);
-            let call = capnp::serialize::write_message_to_words(&built);
-            built.init_root::<message::Builder<'_>>().init_bootstrap().set_question_id(2 * question);
-            let mut all = capnp::serialize::write_message_to_words(&built);
-            all.extend(call);
-            for done_with in [2 * question + 1, 2 * question] {
-                built.init_root::<message::Builder<'_>>().init_finish().set_question_id(done_with);
-                all.extend(capnp::serialize::write_message_to_words(&built));
-            }
+        let framed = |say: &dyn Fn(message::Builder<'_>)| {
+            let mut built = capnp::message::Builder::new_default();
+            say(built.init_root());
+            capnp::serialize::write_message_to_words(&built)
+        };
+        for question in (0..4_200).step_by(2) {
+            let said = [
+                framed(&|message| message.init_bootstrap().set_question_id(question)),
+                framed(&|message| {
+                    let mut call = message.init_call();
+                    call.set_question_id(question + 1);
+                    call.set_interface_id(<quota::Client as capnp::traits::HasTypeId>::TYPE_ID);
+                    call.init_target().init_promised_answer().set_question_id(question);
+                }),
+                framed(&|message| message.init_finish().set_question_id(question + 1)),
+                framed(&|message| message.init_finish().set_question_id(question)),
+            ];
+            let all = said.concat();
             write.write_all(&all).await.unwrap();
         }
         // The other end says why, and closes.
