@@ -57,6 +57,10 @@
 //! [`CallFailure`]: a call that was not sent, or was refused, was not executed, and [`RpcClient`] tries it elsewhere by itself until its
 //! deadline. To be sure of it, the server says so in words of the protocol, also when it closes a connection.
 //!
+//! # Operators
+//!
+//! Linking this crate installs the admin interface as well, an endpoint like any other: see [`admin`].
+//!
 //! # Threads
 //!
 //! capnp-rpc can't leave the thread that it began on. An endpoint has threads of its own, a client has one. Handlers run there: one
