@@ -121,7 +121,10 @@ fn the_lines_that_dev_prints_do_what_they_say() {
     assert_eq!((&record["names"], &record["reason"]), (&"admin.dev".into(), &"that was the tour".into()));
     process.ended().expect_code(0);
     let followed = events.ended();
-    assert_says(&followed, &["app_stopping", "that was the tour (by admin.dev over RPC)"]);
+    // What it ends with is a matter of who closes first: told of the end, or left without the app.
+    assert!(matches!(followed.code(), Some(0 | 3)), "{followed:?}");
+    let told = "the application stops: killed: that was the tour (by admin.dev over RPC)";
+    assert!(followed.stdout.contains("app_stopping") && followed.stdout.contains(told), "{followed:?}");
     // All lines were tried but those that are tried here in another way, and nothing is left.
     assert_eq!(lines.len(), 12, "{lines:#?}");
     assert!(!folder(&tour).exists());
