@@ -15,6 +15,8 @@ mod fake;
 mod files;
 #[path = "operate/help.rs"]
 mod help;
+#[path = "operate/page.rs"]
+mod page;
 #[path = "operate/real.rs"]
 mod real;
 #[path = "operate/stand.rs"]

@@ -19,15 +19,21 @@ async fn commands(files: &Files, words: &[String]) -> Vec<Vec<String>> {
     names.map(|name| [words, &[name]].concat()).collect()
 }
 
+/// Every command, as words.
+pub(crate) async fn all_commands(files: &Files) -> BTreeSet<Vec<String>> {
+    let mut open = commands(files, &[]).await;
+    let mut all = BTreeSet::new();
+    while let Some(words) = open.pop() {
+        open.extend(commands(files, &words).await);
+        all.insert(words);
+    }
+    all
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_command_has_an_example_a_page_and_completions() {
     let files = Files::new();
-    let mut open = commands(&files, &[]).await;
-    let mut all = BTreeSet::new();
-    while let Some(words) = open.pop() {
-        open.extend(commands(&files, &words).await);
-        all.insert(words);
-    }
+    let all = all_commands(&files).await;
     for wanted in
         ["status", "services", "restart", "health", "level", "metrics", "stacks", "events", "reload", "kill"]
     {
