@@ -16,6 +16,8 @@ mod crowds;
 mod declared;
 #[path = "rpc/faults.rs"]
 mod faults;
+#[path = "rpc/hosts.rs"]
+mod hosts;
 #[path = "rpc/issued.rs"]
 mod issued;
 #[path = "rpc/openssl.rs"]
