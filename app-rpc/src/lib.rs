@@ -43,14 +43,16 @@
 //! Both sides show certificates. A server is known by its name, `{domain}_{app}_{service}` in hex ([`RpcName`]), a client by whatever
 //! names are in its certificate ([`Peer`], [`Grants`]). TLS 1.3 and 1.2; keys are ECDSA, Ed25519 or RSA; revocation lists are enforced,
 //! also their expiry; nothing is resumed, so a verdict is good for one connection, which has a maximum age. Configs are followed while
-//! the endpoint runs: connections that are open live on, new ones are under the new config. Every refusal has its reason
-//! ([`Refusal`]), is counted, and logged with the address and the serial number of the certificate.
+//! the endpoint runs: new connections are under the new config, those that are open live on, but for those of a certificate that was
+//! revoked, and grants count from the next call on ([`Peer::role_now`]). Every refusal has its reason ([`Refusal`]), is counted, and
+//! logged with the address and the serial number of the certificate. `docs/RPC.md` has all of it for operators.
 //!
 //! # What a peer may take
 //!
 //! capnp-rpc has no bounds, so the network under it is ours: see [`Limits`]. Messages are refused on their segment table, calls beyond
-//! the limit are refused one by one, a peer that does not read is not read, and put out when it goes on. A panic in a handler costs
-//! its connection. Why a connection ended is counted ([`End`]).
+//! the limit are refused one by one, a peer that does not read is not read, and put out when it goes on. A peer whose machine or
+//! network is gone is noticed in half a minute, with a call in flight or without. A panic in a handler costs its connection. Why a
+//! connection ended is counted ([`End`]).
 //!
 //! # What is known of a call that failed
 //!
