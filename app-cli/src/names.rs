@@ -38,9 +38,9 @@ fn unknown(what: &str, wanted: &str, known: &[(Hex, String)]) -> Failure {
     let lower = wanted.to_lowercase();
     let near = |(id, name): &&(Hex, String)| {
         let name = name.to_lowercase();
-        let part = |text: &str| !lower.is_empty() && (text.contains(&lower) || lower.contains(text));
-        (!name.is_empty() && (part(&name) || strsim::jaro_winkler(&name, &lower) >= ALIKE))
-            || id.to_string().starts_with(&lower)
+        let part = name.contains(&lower) || lower.contains(&name);
+        let alike = !name.is_empty() && (part || strsim::jaro_winkler(&name, &lower) >= ALIKE);
+        !lower.is_empty() && (alike || id.to_string().starts_with(&lower))
     };
     let mut candidates: Vec<_> = known.iter().filter(near).collect();
     let nearest = !candidates.is_empty();

@@ -1,5 +1,9 @@
 //! `appctl completions` and `appctl man`: for shells and for readers.
 
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use app_core::{
@@ -36,15 +40,20 @@ fn man() -> Command {
 }
 
 fn page(matches: &ArgMatches) -> ExitCode {
+    let words: Vec<String> = matches.get_many("command").into_iter().flatten().cloned().collect();
+    write_output(|mut out| render(&words, &mut out))
+}
+
+/// Writes the page of a command, which is named by its words.
+fn render(words: &[String], out: &mut dyn Write) -> io::Result<()> {
     let mut command = crate::command();
     let mut name = "appctl".to_owned();
-    for wanted in matches.get_many::<String>("command").into_iter().flatten() {
+    for wanted in words {
         let Some(found) = command.find_subcommand(wanted).cloned() else {
-            return write_output(|_| Err(std::io::Error::other(format!("{name} has no command {wanted:?}"))));
+            return Err(io::Error::other(format!("{name} has no command {wanted:?}")));
         };
         name = format!("{name}-{wanted}");
         command = found;
     }
-    let page = clap_mangen::Man::new(command.name(name));
-    write_output(|mut out| page.render(&mut out))
+    clap_mangen::Man::new(command.name(name)).render(&mut { out })
 }

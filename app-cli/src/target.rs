@@ -14,7 +14,9 @@ use app_rpc::{Authorities, KeyPair, RpcName};
 use crate::contexts::{Address, Addresses, Context, Place};
 use crate::failure::Failure;
 
-pub(crate) use self::flags::{connection_args, context_file, direct_args, positive_time};
+pub(crate) use self::flags::{
+    connection_args, context_arg, context_file, direct_args, json_arg, positive_time,
+};
 
 /// The service of the admin interface, which every app has that links `app-rpc`.
 pub(crate) const ADMIN: ServiceId = app_rpc::admin::APP_RPC_SERVICE_ID;

@@ -13,8 +13,6 @@ mod failures;
 mod fake;
 #[path = "operate/files.rs"]
 mod files;
-#[path = "operate/help.rs"]
-mod help;
 #[path = "operate/page.rs"]
 mod page;
 #[path = "operate/real.rs"]

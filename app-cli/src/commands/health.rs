@@ -17,6 +17,7 @@ use crate::failure::{Failure, Outcome};
 use crate::names;
 use crate::operate::{self, Operation};
 use crate::output::{Hex, Page, Paint, Table, ago, human};
+use crate::target::{context_arg, json_arg};
 
 const HELP: &str = "\
 Without a certificate, over HTTP, as probes do:
@@ -86,6 +87,7 @@ pub(crate) fn extend(linked: Command) -> Command {
         .about("Asks a running app how it is, and looks at, runs and pauses its health checks")
         .after_help(HELP)
         .mut_arg("question", |question| question.required(false).help("Over HTTP: every answer must be yes"))
+        .args([json_arg().conflicts_with("question"), context_arg()])
         .args_conflicts_with_subcommands(true)
         .subcommands(commands)
 }
@@ -105,7 +107,13 @@ pub(crate) fn run(all: &ArgMatches, matches: &ArgMatches) -> ExitCode {
         None if matches.contains_id("question") && matches.get_one::<String>("question").is_some() => {
             Subcommand::dispatch(all).unwrap_or(ExitCode::from(2))
         }
-        None => operate::ask(&list_command().get_matches_from(["list"]), list),
+        None => {
+            let context = matches.get_one::<String>("context");
+            let context = context.into_iter().flat_map(|context| ["--context", context]);
+            let json = matches.get_flag("json").then_some("--json");
+            let line = ["list"].into_iter().chain(context).chain(json);
+            operate::ask(&list_command().get_matches_from(line), list)
+        }
     }
 }
 

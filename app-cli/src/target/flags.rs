@@ -61,6 +61,12 @@ pub(crate) fn direct_args() -> Vec<Arg> {
     ]
 }
 
+/// `--json`.
+pub(crate) fn json_arg() -> Arg {
+    let help = "Prints an object for programs, on one line; docs/APPCTL.md has its keys";
+    Arg::new("json").long("json").action(ArgAction::SetTrue).help(help)
+}
+
 /// All flags of commands that ask an app.
 pub(crate) fn connection_args() -> Vec<Arg> {
     let timeout = Arg::new("timeout")
@@ -69,11 +75,7 @@ pub(crate) fn connection_args() -> Vec<Arg> {
         .default_value("10s")
         .value_parser(positive_time)
         .help("How long it may take in all, connecting included");
-    let json = Arg::new("json")
-        .long("json")
-        .action(ArgAction::SetTrue)
-        .help("Prints an object for programs, on one line; docs/APPCTL.md has its keys");
-    let mut args = vec![timeout, json, context_arg()];
+    let mut args = vec![timeout, json_arg(), context_arg()];
     args.extend(direct_args());
     args
 }

@@ -90,6 +90,9 @@ async fn health_checks_are_listed_shown_run_and_paused() {
     assert!(lines[1].starts_with("loop  0x8d  healthy    yes       5m 0s"), "{text}");
     assert!(lines[2].ends_with("\\nforged line") && lines.len() == 3, "{text}");
     let checks = stand.run(&["health", "list", "--json"]).await.object();
+    let context = format!("{}#reader", stand.files.path().join("contexts.json").display());
+    let again = stand.run(&["health", "--json", "--context", &context]).await.object();
+    assert_eq!(again, checks);
     assert_eq!(checks["checks"][1]["problem"], format!("failed: full{HOSTILE}"));
     assert_eq!(checks["checks"][0]["groups"], json!(["readiness"]));
 

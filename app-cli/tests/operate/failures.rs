@@ -1,6 +1,7 @@
 //! Apps that can't be reached, do not answer, or say no: what is said, and the exit status.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::process::ExitStatusExt;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -63,6 +64,25 @@ async fn who_says_nothing_is_waited_for_no_longer_than_the_deadline() {
     assert!(said.contains(": no answer: no answer by the deadline"), "{said}");
     let said = stand.run(&["health", "run", "loop", "-r", "x", "--timeout", "1s"]).await.refused(4);
     assert!(said.contains(": no answer, and it may have been done: "), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_interrupt_ends_it_at_once_and_without_a_word() {
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let files = Files::new();
+    files.contexts(&silent.local_addr().unwrap().to_string(), ENDPOINT);
+    for args in [&["status"][..], &["kill", "-r", "x", "--wait"], &["metrics", "--timeout", "1h"]] {
+        let child = appctl(files.path(), args).spawn().unwrap();
+        let accepting = silent.try_clone().unwrap();
+        let (taken, _) = tokio::task::spawn_blocking(move || accepting.accept()).await.unwrap().unwrap();
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+        let output = tokio::task::spawn_blocking(move || child.wait_with_output()).await.unwrap().unwrap();
+        // Which a shell calls 130.
+        assert_eq!(output.status.signal(), Some(2), "{args:?}: {output:?}");
+        assert!(output.stdout.is_empty() && output.stderr.is_empty(), "{args:?}: {output:?}");
+        drop(taken);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

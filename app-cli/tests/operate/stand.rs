@@ -52,13 +52,6 @@ impl Ran {
         self.harmless().stdout
     }
 
-    /// The same of what is for a program, which may have what terminals obey.
-    #[track_caller]
-    pub(crate) fn printed_raw(self) -> String {
-        assert_eq!(self.status, Some(0), "{self:?}");
-        self.stdout
-    }
-
     /// The one object that it printed.
     #[track_caller]
     pub(crate) fn object(self) -> Value {

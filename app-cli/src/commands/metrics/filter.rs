@@ -1,5 +1,8 @@
 //! Which metrics are wanted: those that have a text in their name, help or labels.
 
+/// The most bytes of lines about a metric, of which there are two or three.
+const MOST_ABOUT: usize = 64 * 1024;
+
 /// Lets lines through; those about a metric (`# HELP`, `# TYPE`) go with what is let through of it.
 #[derive(Debug)]
 pub(super) struct Filter {
@@ -50,7 +53,9 @@ impl Filter {
             self.all = false;
         }
         self.all |= self.has(comment);
-        self.about.push_str(line);
+        if self.about.len() + line.len() <= MOST_ABOUT {
+            self.about.push_str(line);
+        }
     }
 
     fn has(&self, line: &str) -> bool {
