@@ -3,7 +3,11 @@
 //! Named on the command line is the one to do. It is done in a function of its name: there counting begins and ends.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a measurement fails by panicking")]
 
-use std::{hint::black_box, io};
+use std::{
+    hint::black_box,
+    io,
+    sync::mpsc::{Receiver, SyncSender, sync_channel},
+};
 
 use app_core::{CommandServer, Identity, Log, LogFormat, LogLevel, prelude::*, testing::TestApp};
 use app_errors::errors;
@@ -46,12 +50,15 @@ fn main() {
                 release: ReleaseId::new(3),
                 instance: InstanceId::new(4),
             };
-            let sink = Box::new(io::sink());
-            let log = Log::to_writer(&identity, LogFormat::Json, LogLevel::Info, sink).unwrap();
+            let (sink, busy, release) = blocked();
+            let log = Log::to_writer(&identity, LogFormat::Json, LogLevel::Info, Box::new(sink)).unwrap();
             let logger = log.service_logger(SERVICE, "quota");
+            records(&logger, 1);
+            busy.recv().unwrap();
             records(&logger, WARM_UP);
             record(&logger);
             assert_eq!(log.dropped(), 0);
+            drop(release);
         }
         "error" => {
             raise(WARM_UP);
@@ -126,6 +133,32 @@ fn records(log: &Logger, times: u64) {
             "attempt" => black_box(1_u8),
             "path" => black_box("/v1/quota/acquire"),
         );
+    }
+}
+
+/// A sink that says when it is written to, and takes nothing until it is released: whether the thread that writes has to
+/// be woken is chance otherwise.
+fn blocked() -> (Blocked, Receiver<()>, SyncSender<()>) {
+    let (busy, is_busy) = sync_channel(1);
+    let (release, released) = sync_channel(0);
+    (Blocked { busy, released }, is_busy, release)
+}
+
+struct Blocked {
+    busy: SyncSender<()>,
+    released: Receiver<()>,
+}
+
+impl io::Write for Blocked {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let _ = self.busy.try_send(());
+        // An error once the other end is gone, which is the release.
+        let _ = self.released.recv();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

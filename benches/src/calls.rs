@@ -20,7 +20,7 @@ const CALLS: u64 = 300;
 const CAPACITY: u16 = 256;
 /// Who call at once, for the time that calls take under load.
 const CALLERS: usize = 64;
-const BUDGET: Budget = Budget::new(61, 5);
+const BUDGET: Budget = Budget::new(201, 10);
 
 /// Everybody in turn: the same generic function for each type of server.
 macro_rules! everybody {

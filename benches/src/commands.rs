@@ -55,7 +55,7 @@ pub(crate) fn rows(rows: &mut Rows) -> Result<(), Failure> {
                 .replace(" 1 producers", " 1 producer");
             rows.begin(&work);
             let figures = in_turn(
-                Budget::new(61, 4),
+                Budget::new(201, 8),
                 vec![
                     Contender::new(OURS, || submitted(&runtime, &ours, producers)),
                     Contender::new(BARE, || submitted(&runtime, &bare, producers)),

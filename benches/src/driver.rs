@@ -33,14 +33,14 @@ const fn group(name: &'static str, rows: fn(&mut Rows) -> Result<(), Failure>, s
 }
 
 const GROUPS: &[Group] = &[
-    group("commands", commands::rows, 60),
-    group("calls", calls::rows, 60),
-    group("lookup", lookup::rows, 60),
-    group("services", services::rows, 90),
-    group("errors", errors::rows, 60),
-    group("log", log::rows, 90),
-    group("process", process::rows, 120),
-    group("metrics", metrics::rows, 60),
+    group("commands", commands::rows, 120),
+    group("calls", calls::rows, 120),
+    group("lookup", lookup::rows, 120),
+    group("services", services::rows, 150),
+    group("errors", errors::rows, 120),
+    group("log", log::rows, 120),
+    group("process", process::rows, 150),
+    group("metrics", metrics::rows, 120),
 ];
 
 /// Where a group puts its rows as soon as it has them: what was measured before a failure is kept.

@@ -18,7 +18,7 @@ const STD: &str = "std force_capture";
 const DEPTH: usize = 20;
 /// In one round.
 const TIMES: u64 = 200;
-const BUDGET: Budget = Budget::new(101, 5);
+const BUDGET: Budget = Budget::new(201, 8);
 
 /// Does `work` at that depth.
 #[inline(never)]

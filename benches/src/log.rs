@@ -22,7 +22,7 @@ const FOUNDATIONS: &str = "foundations";
 const NON_BLOCKING: &str = "tracing-subscriber json, non-blocking";
 /// In one round: less than any of the buffers holds.
 const RECORDS: u64 = 1_000;
-const BUDGET: Budget = Budget::new(101, 8);
+const BUDGET: Budget = Budget::new(201, 8);
 /// For the writer to catch up after a round.
 const FLUSH: Duration = Duration::from_secs(2);
 

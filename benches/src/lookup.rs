@@ -89,7 +89,7 @@ fn among(services: u64) -> Result<Vec<Figure>, Failure> {
     let done = AtomicBool::new(false);
     Ok(thread::scope(|scope| {
         scope.spawn(|| come_and_go(&app, &locked, &done));
-        let figures = in_turn(Budget::new(61, 5), contenders);
+        let figures = in_turn(Budget::new(201, 10), contenders);
         done.store(true, Relaxed);
         figures
     }))

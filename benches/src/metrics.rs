@@ -29,7 +29,7 @@ const SERIES: usize = 100;
 const RULES: [&str; 8] = ["3", "14", "15", "92", "65", "35", "89", "79"];
 /// Series that are scraped.
 const SCRAPED: usize = 10_000;
-const BUDGET: Budget = Budget::new(101, 5);
+const BUDGET: Budget = Budget::new(201, 8);
 
 type Work<'a> = (&'static str, Box<dyn Fn(u64) + Sync + 'a>);
 

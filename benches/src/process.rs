@@ -103,7 +103,7 @@ fn runs(services: u64, config_dir: &Path) -> Vec<(Figure, Vec<Run>)> {
     for (at, (who, name, ready)) in PEERS.iter().enumerate() {
         contenders.push(Contender::new(who, move || keep(at + 1, measure(program(name, services)?, ready)?)));
     }
-    let figures = in_turn(Budget::new(21, 12), contenders);
+    let figures = in_turn(Budget::new(31, 15), contenders);
     figures.into_iter().zip(kept.into_iter().map(RefCell::into_inner)).collect()
 }
 
