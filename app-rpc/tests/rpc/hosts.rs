@@ -8,7 +8,9 @@ use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use app_rpc::RpcClientConfig;
+use app_core::testing::TestApp;
+use app_rpc::{RpcClient, RpcClientConfig};
+use schema::quota_capnp::quota;
 use tokio::time::Instant;
 
 use crate::pki::{AUTHORITY, Issued, Leaf};
@@ -36,7 +38,9 @@ struct Hosts {
 
 impl Hosts {
     fn new() -> Option<Self> {
-        let of = |host: &str| format!("app-rpc-{host}-{}", std::process::id());
+        // Their names are the whole machine's.
+        let number = app_ids::random_u64();
+        let of = |host: &str| format!("app-rpc-{host}-{number:x}");
         let hosts = Self { server: of("s"), client: of("c") };
         let Self { server, client } = &hosts;
         let made = ip(&format!("netns add {server}"))
@@ -123,16 +127,11 @@ impl Drop for Host {
     }
 }
 
-#[test]
-fn calls_over_a_bad_network_end_by_their_deadline_and_go_on_when_it_is_good_again() {
-    match std::env::var(ROLE).as_deref() {
-        Ok("server") => return run(serve()),
-        Ok(_) => return run(call()),
-        Err(_) => {}
-    }
+/// Two hosts, and a server on one of them.
+fn two_hosts() -> Option<(Hosts, tempfile::TempDir, Host)> {
     let Some(hosts) = Hosts::new() else {
         eprintln!("SKIPPED: no network namespaces can be made here (root and iproute2 are needed)");
-        return;
+        return None;
     };
     let dir = tempfile::tempdir().unwrap();
     let issue = |name: &str, issued: Issued| {
@@ -144,6 +143,18 @@ fn calls_over_a_bad_network_end_by_their_deadline_and_go_on_when_it_is_good_agai
     std::fs::write(dir.path().join("ca"), AUTHORITY.pem()).unwrap();
     let mut server = hosts.start(&hosts.server, "server", dir.path());
     std::fs::write(dir.path().join("port"), server.line()).unwrap();
+    Some((hosts, dir, server))
+}
+
+#[test]
+fn calls_over_a_bad_network_end_by_their_deadline_and_go_on_when_it_is_good_again() {
+    match std::env::var(ROLE).as_deref() {
+        Ok("server") => return run(serve()),
+        Ok("hang") => return run(hang()),
+        Ok(_) => return run(call()),
+        Err(_) => {}
+    }
+    let Some((hosts, dir, _server)) = two_hosts() else { return };
     let mut client = hosts.start(&hosts.client, "client", dir.path());
     client.until("answered", 20);
     // Both ends ask whether the other is there, on a connection that says nothing.
@@ -172,6 +183,23 @@ fn calls_over_a_bad_network_end_by_their_deadline_and_go_on_when_it_is_good_agai
     }
 }
 
+#[test]
+#[ignore = "takes half a minute, which is what it shows"]
+fn a_host_that_vanishes_with_a_call_in_flight_is_noticed_by_both_sides() {
+    let Some((hosts, dir, mut server)) = two_hosts() else { return };
+    let mut client = hosts.start(&hosts.client, "hang", dir.path());
+    server.until("running 1", 1);
+    hosts.cut(true);
+    let began = std::time::Instant::now();
+    server.until("running 0", 1);
+    let server_took = began.elapsed();
+    let said = client.line();
+    assert!(said.starts_with("failed MaybeExecuted"), "{said}");
+    let both_took = began.elapsed();
+    assert!(both_took < Duration::from_secs(45), "{server_took:?}, {both_took:?}");
+    eprintln!("the server noticed after {server_took:?}, both had after {both_took:?}: {said}");
+}
+
 fn run(host: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     runtime.block_on(host);
@@ -186,35 +214,59 @@ fn issued(name: &str) -> Issued {
     Issued { cert: read(&format!("{name}.cert")), key: read(&format!("{name}.key")) }
 }
 
+/// For the test that started this.
+#[allow(clippy::print_stdout, reason = "that is how it hears of it")]
+fn tell(line: &str) {
+    println!("host: {line}");
+}
+
 async fn serve() {
     let (builder, seen) = builder();
     let (server, ca) = (issued("server"), read("ca"));
     let change = |mut spec: schema::rpc_capnp::rpc_server_spec::Builder<'_>| spec.set_bind_address(SERVER);
     Spec { server: &server, ca: &ca, crl: "", change: &change }.put(builder.config_dir());
     let stand = Stand { app: builder.start().await, seen };
-    println!("host: {}", stand.address().port());
-    std::future::pending().await
+    tell(&stand.address().port().to_string());
+    let mut ticks = tokio::time::interval(Duration::from_millis(500));
+    loop {
+        ticks.tick().await;
+        tell(&format!("running {}", stand.seen.running()));
+    }
+}
+
+fn client(app: &TestApp) -> RpcClient<quota::Client> {
+    let trust = app_rpc::Authorities::from_pem(read("ca").as_bytes(), b"").unwrap();
+    let mut config = RpcClientConfig::new(NAME, 1, issued("client").pair(), trust);
+    config.addresses = vec![format!("{SERVER}:{}", read("port"))];
+    config.connect_timeout = CALL;
+    config.call_timeout = CALL;
+    client_of(app, "client", config)
 }
 
 /// Calls, one after another, and says what comes of each. No call takes longer than it may.
 async fn call() {
     let (builder, _) = builder();
     let app = builder.start().await;
-    let trust = app_rpc::Authorities::from_pem(read("ca").as_bytes(), b"").unwrap();
-    let mut config = RpcClientConfig::new(NAME, 1, issued("client").pair(), trust);
-    config.addresses = vec![format!("{SERVER}:{}", read("port"))];
-    config.connect_timeout = CALL;
-    config.call_timeout = CALL;
-    let client = client_of(&app, "client", config);
+    let client = client(&app);
     for number in 0.. {
         let began = Instant::now();
         let answer = client.call(move |quota| ask(quota, "echo", number)).await;
         let took = began.elapsed();
         assert!(took < CALL + Duration::from_secs(1), "a call took {took:?}");
         match answer {
-            Ok(answer) => println!("host: answered {}", answer == number),
-            Err(failed) => println!("host: failed {:?} {}", failed.failure(), failed.reason()),
+            Ok(answer) => tell(&format!("answered {}", answer == number)),
+            Err(failed) => tell(&format!("failed {:?} {}", failed.failure(), failed.reason())),
         }
         tokio::task::yield_now().await;
     }
+}
+
+/// Makes one call, which nobody answers, with all the time that it takes.
+async fn hang() {
+    let (builder, _) = builder();
+    let app = builder.start().await;
+    let failed =
+        client(&app).call_by(Instant::now() + Duration::from_secs(300), |quota| ask(quota, "hang", 1)).await;
+    let failed = failed.unwrap_err();
+    tell(&format!("failed {:?} {}", failed.failure(), failed.reason()));
 }
