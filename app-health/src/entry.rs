@@ -157,6 +157,7 @@ impl Entry {
         let record = self.record.load();
         HealthCheckState {
             spec: Arc::clone(&self.spec),
+            owner: self.owner.as_ref().map(Service::id),
             status: record.status(&self.spec, now),
             since: record.since,
             result: record.last().cloned(),

@@ -6,6 +6,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use app_core::prelude::ServiceId;
+
 use crate::{HealthCheckResult, HealthCheckSpec, HealthStatus};
 
 /// Everything about a health check at one moment.
@@ -14,6 +16,8 @@ use crate::{HealthCheckResult, HealthCheckSpec, HealthStatus};
 pub struct HealthCheckState {
     /// The spec as it counts, the config's part included.
     pub spec: Arc<HealthCheckSpec>,
+    /// The service that it is about; it is not run any more when that is gone.
+    pub owner: Option<ServiceId>,
     /// What is held of it.
     pub status: HealthStatus,
     /// Since when its results say so.

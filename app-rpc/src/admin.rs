@@ -41,16 +41,18 @@
 //! The record is written *before* the call acts: the call waits until it has left the process for the log's sink. The log never
 //! waits for its sink, and drops what that does not take. A call whose record was dropped three times in a row, or not taken within
 //! half a second, does not act: it is answered with an error that says so. `kill` and `end` alone act all the same: that an
-//! application ends is seen anyway, and a process whose log is stuck has to be ended somehow. `kill` of the original takes no
+//! application ends is seen anyway, and a process whose log is stuck has to be ended somehow. Calls of a connection that are audited
+//! act in the order in which they came; those that only look do not wait for them. `kill` of the original takes no
 //! reason, so its record says "none given"; every other method that changes something refuses to without one.
 //!
 //! # What a client may take
 //!
 //! Beside the limits of every endpoint ([`Limits`](crate::Limits)): a connection may have 16 streams of events and 4 readers of
 //! metrics at a time, one at a time reads or waits on each. A stream holds up to 1,024 events for a client that does not ask; the
-//! oldest are lost, and their number is told. Metrics are read in pieces of up to 256 KiB, and rendered as they are read. Stacks are
-//! dumped once for all who ask at the same time. What blocks, such as reading files or dumping stacks, runs on other threads than
-//! those of RPC, four at a time, within 20 seconds.
+//! oldest are lost, and their number is told. Metrics are read in pieces of up to 256 KiB, and rendered as they are read. Up to 1,024
+//! levels may be set for a time. What blocks, such as reading files, runs on other threads than those of RPC, four at a time, within
+//! 20 seconds. Stacks are dumped by a thread of their own, once for all who ask at the same time: also when everything else hangs, so
+//! a connection that is open by then can ask what hangs.
 //!
 //! # For authors
 //!
@@ -80,6 +82,7 @@ use std::sync::Arc;
 use app_core::prelude::*;
 use schema::admin_capnp;
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 
 pub use self::audit::ADMIN_CALL;
 use self::audit::Audit;
@@ -102,6 +105,9 @@ const MAX_STREAMS: usize = 16;
 /// Readers of metrics that a connection may have.
 const MAX_READERS: usize = 4;
 
+/// Levels that may be set for a time, and have not gone back.
+const MAX_TEMPORARY: usize = 1024;
+
 crate::rpc_endpoint! {
     id: APP_RPC_SERVICE_ID,
     name: "rpc",
@@ -117,6 +123,8 @@ struct Admin {
     runtime: Handle,
     offload: Offload,
     stacks: Stacks,
+    /// Levels that may be set for a time.
+    temporary: Arc<Semaphore>,
     happenings: Happenings,
 }
 
@@ -132,6 +140,7 @@ async fn bootstrap(service: Service) -> Result<Bootstrap, Error> {
         audit: Audit::new(&service, runtime.clone()),
         offload: Offload::new(runtime.clone()),
         stacks: Stacks::default(),
+        temporary: Arc::new(Semaphore::new(MAX_TEMPORARY)),
         happenings: Happenings::follow(&service)?,
         runtime,
         service,

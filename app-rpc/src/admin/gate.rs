@@ -18,6 +18,7 @@ use app_core::prelude::Duration;
 use capnp::any_pointer;
 use capnp::capability::{self, DispatchCallResult, FromClientHook, FromServer, Params, Promise, Results};
 use capnp::private::capability::ClientHook;
+use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep_until};
 
 use super::Admin;
@@ -39,12 +40,21 @@ pub(super) struct Session {
     /// Readers of texts that it holds.
     pub(super) readers: Places,
     denials: RefCell<Denials>,
+    /// Calls that are audited pass one after another, in the order in which they came.
+    order: Mutex<()>,
 }
 
 impl Session {
     pub(super) fn new(admin: Arc<Admin>, peer: Peer) -> Rc<Self> {
         let (streams, readers) = (Places::new(super::MAX_STREAMS), Places::new(super::MAX_READERS));
-        Rc::new(Self { admin, peer, streams, readers, denials: RefCell::default() })
+        Rc::new(Self {
+            admin,
+            peer,
+            streams,
+            readers,
+            denials: RefCell::default(),
+            order: Mutex::const_new(()),
+        })
     }
 
     /// What the client may call: the server, behind the gate.
@@ -88,6 +98,7 @@ impl Session {
     /// What is needed, what there is, and the cure.
     fn denied(&self, method: &Method, role: Role) -> String {
         let names = super::text::bounded(&self.peer.certificate.names.join(", "), 256);
+        let names = if names.is_empty() { "without a name" } else { &names };
         format!(
             "denied: {} needs the role {}, and this client ({names}) has the role {role}: grant it to one of its names, \
              in `grants` of config {:#x}",
@@ -197,9 +208,13 @@ impl<D: capability::Server + Clone + 'static> capability::Server for GateDispatc
         }
         let (inner, session) = (inner.clone(), Rc::clone(session));
         let call = async move {
+            let turn = session.order.lock().await;
             session.admit(method, &params).await?;
             let about = params.get().and_then(|params| method.about(params)).ok();
-            let result = inner.dispatch_call(interface, ordinal, params, results).promise.await;
+            let call = inner.dispatch_call(interface, ordinal, params, results).promise;
+            // It begins before the next one in line has its turn: nothing is awaited in between.
+            drop(turn);
+            let result = call.await;
             if let Err(error) = &result {
                 session.failed(method, about, error).await;
             }

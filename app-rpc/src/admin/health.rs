@@ -1,13 +1,12 @@
 //! The interface `Health`: health checks, and what operators do with them.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use app_core::prelude::*;
 use app_health::{
     HealthCheckResult, HealthCheckSpec, HealthCheckState, HealthChecks, HealthStatus, HealthTransition,
-    LIVENESS_GROUP, LinkedCheck, READINESS_GROUP, STARTUP_GROUP,
+    LIVENESS_GROUP, READINESS_GROUP, STARTUP_GROUP,
 };
 use capnp::Error as RpcError;
 use schema::admin_capnp::{self, health, health_check, health_result, health_transition};
@@ -38,10 +37,10 @@ impl health::Server for HealthServer {
         _: health::ChecksParams,
         mut results: health::ChecksResults,
     ) -> Result<(), RpcError> {
-        let (states, owners) = (self.registry()?.states().map_err(|error| failed(&error))?, owners());
+        let states = self.registry()?.states().map_err(|error| failed(&error))?;
         let mut list = results.get().init_checks(count(states.len()));
         for (place, state) in (0..).zip(&states) {
-            write(state, &owners, list.reborrow().get(place));
+            write(state, list.reborrow().get(place));
         }
         Ok(())
     }
@@ -57,7 +56,7 @@ impl health::Server for HealthServer {
         let (history, transitions) =
             (checks.history(id).map_err(failed)?, checks.transitions(id).map_err(failed)?);
         let mut results = results.get();
-        write(&state, &owners(), results.reborrow().init_check());
+        write(&state, results.reborrow().init_check());
         let mut list = results.reborrow().init_history(count(history.len()));
         for (place, result) in (0..).zip(&*history) {
             write_result(result, list.reborrow().get(place));
@@ -110,20 +109,11 @@ impl health::Server for HealthServer {
     }
 }
 
-/// The services that linked checks are of. Checks that code registers belong to whoever has that code.
-fn owners() -> BTreeMap<HealthCheckId, ServiceId> {
-    inventory::iter::<LinkedCheck>.into_iter().map(|check| (check.spec().id, check.owner())).collect()
-}
-
-fn write(
-    state: &HealthCheckState,
-    owners: &BTreeMap<HealthCheckId, ServiceId>,
-    mut to: health_check::Builder<'_>,
-) {
+fn write(state: &HealthCheckState, mut to: health_check::Builder<'_>) {
     let spec = &state.spec;
     to.set_id(spec.id.as_u64());
     to.set_name(short(&name(spec)));
-    to.set_service_id(owners.get(&spec.id).map_or(0, |owner| owner.as_u64()));
+    to.set_service_id(state.owner.map_or(0, ServiceId::as_u64));
     to.set_critical(spec.critical);
     to.set_paused(state.paused);
     to.set_status(status(state.status));

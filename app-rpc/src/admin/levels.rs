@@ -1,6 +1,7 @@
 //! The interface `Levels`: log levels, also for a time.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use app_core::prelude::*;
 use app_core::{LevelSetting, LogLevel};
@@ -29,6 +30,24 @@ impl LevelsServer {
 
     fn app(&self) -> &App {
         self.session.admin.app()
+    }
+
+    /// Takes a place among the levels that are set for a time, for that time.
+    fn reserve(&self, time_to_live: Option<Duration>) -> capnp::Result<()> {
+        let Some(time_to_live) = time_to_live else { return Ok(()) };
+        let admin = &self.session.admin;
+        let place = Arc::clone(&admin.temporary).try_acquire_owned().map_err(|_| {
+            RpcError::failed(
+                "too many levels are set for a time already: they have to go back first".to_owned(),
+            )
+        })?;
+        let app = admin.app().clone();
+        admin.runtime.spawn(async move {
+            // The end of the application is the end of it too.
+            let _ = tokio::time::timeout(time_to_live, app.dead()).await;
+            drop(place);
+        });
+        Ok(())
     }
 }
 
@@ -60,6 +79,7 @@ impl levels::Server for LevelsServer {
     ) -> Result<(), RpcError> {
         let params = params.get()?;
         let (level, time_to_live) = wanted(params.get_level(), params.get_time_to_live_millis())?;
+        self.reserve(time_to_live)?;
         // The way back has to outlive the endpoint, whose threads have runtimes of their own.
         let _inside = self.session.admin.runtime.enter();
         self.app().set_log_level(level, time_to_live);
@@ -82,6 +102,7 @@ impl levels::Server for LevelsServer {
             let full = format!("{} services have a level of their own already: reset some", own.len());
             return Err(RpcError::failed(full));
         }
+        self.reserve(time_to_live)?;
         let _inside = self.session.admin.runtime.enter();
         self.app().set_service_log_level(id, Some(level), time_to_live);
         Ok(())

@@ -73,7 +73,7 @@ impl runtime::Server for RuntimeServer {
         mut results: runtime::StackDumpResults,
     ) -> Result<(), RpcError> {
         let admin = &self.session.admin;
-        let dump = admin.stacks.dump(admin.app(), &admin.runtime, &admin.offload).await?;
+        let dump = admin.stacks.dump(admin.app()).await?;
         results.get().set_stack_dump(&dump);
         Ok(())
     }

@@ -1,17 +1,20 @@
 //! Dumps of stacks: one for all who ask at the same time, since it interrupts every thread.
+//!
+//! A thread of its own makes them: who asks for them wants to know what hangs, and that may be the runtime.
 
 use std::io::{self, Write};
 use std::sync::Arc;
+use std::thread;
 
 use app_core::App;
+use capnp::Error as RpcError;
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use parking_lot::Mutex;
-use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::offload::{DEADLINE, Offload};
+use super::offload::DEADLINE;
 
 /// The longest dump, compressed: it has to fit a message. What does not is left out, and that is said.
 const MAX_BYTES: usize = 768 * 1024;
@@ -24,38 +27,32 @@ pub(super) struct Stacks(Arc<Mutex<Option<watch::Receiver<Option<Dump>>>>>);
 
 impl Stacks {
     /// The stacks of all threads and the live tasks of all services, compressed with zlib.
-    pub(super) async fn dump(
-        &self,
-        app: &App,
-        runtime: &Handle,
-        offload: &Offload,
-    ) -> capnp::Result<Arc<[u8]>> {
-        let mut under_way = self.join(app, runtime, offload);
+    pub(super) async fn dump(&self, app: &App) -> capnp::Result<Arc<[u8]>> {
+        let mut under_way = self.join(app)?;
         let dumped = timeout(DEADLINE, under_way.wait_for(Option::is_some)).await;
-        let late = || capnp::Error::failed("the stacks were not dumped in time".to_owned());
+        let late = || RpcError::failed("the stacks were not dumped in time".to_owned());
         let dump = dumped.map_err(|_| late())?.map_err(|_| late())?.clone();
-        dump.ok_or_else(late)?.map_err(capnp::Error::failed)
+        dump.ok_or_else(late)?.map_err(RpcError::failed)
     }
 
     /// Joins the dump that is under way, or begins one. It goes on when those who asked are gone.
-    fn join(&self, app: &App, runtime: &Handle, offload: &Offload) -> watch::Receiver<Option<Dump>> {
+    fn join(&self, app: &App) -> capnp::Result<watch::Receiver<Option<Dump>>> {
         let mut place = self.0.lock();
-        if let Some(under_way) = &*place {
-            return under_way.clone();
+        // One whose thread is gone gives nothing any more.
+        if let Some(under_way) = place.as_ref().filter(|under_way| under_way.has_changed().is_ok()) {
+            return Ok(under_way.clone());
         }
         let (done, under_way) = watch::channel(None);
-        *place = Some(under_way.clone());
-        drop(place);
-        let (app, offload, place) = (app.clone(), offload.clone(), Arc::clone(&self.0));
-        runtime.spawn(async move {
-            let dumped = offload.run("the dump of stacks", move || dump(&app)).await;
-            let dumped =
-                dumped.map_err(|error| error.extra).and_then(|dumped| dumped.map_err(|e| e.to_string()));
+        let (app, own_place) = (app.clone(), Arc::clone(&self.0));
+        let dumping = thread::Builder::new().name("stacks".to_owned()).spawn(move || {
+            let dumped = dump(&app).map_err(|error| error.to_string());
             // Before the result is there: who asks from now on wants a new one.
-            *place.lock() = None;
+            *own_place.lock() = None;
             done.send_replace(Some(dumped.map(Arc::from)));
         });
-        under_way
+        dumping.map_err(|error| RpcError::failed(format!("no thread to dump stacks: {error}")))?;
+        *place = Some(under_way.clone());
+        Ok(under_way)
     }
 }
 

@@ -244,7 +244,7 @@ async fn health_checks_are_listed_and_each_has_its_history() {
         let check = answer.get_check()?;
         let groups: Result<Vec<_>, capnp::Error> =
             check.get_groups()?.iter().map(|group| Ok(group?.to_string()?)).collect();
-        let said = (check.get_name()?.to_string()?, check.get_status()?, check.get_critical(), groups?);
+        let said = (check.get_name()?.to_string()?, check.get_service_id(), check.get_status()?, groups?);
         let outcome = answer.get_history()?.get(0).get_outcome()?.to_string()?;
         let transition = answer.get_transitions()?.get(0);
         Ok((listed, said, outcome, (transition.get_from()?, transition.get_to()?)))
@@ -252,7 +252,7 @@ async fn health_checks_are_listed_and_each_has_its_history() {
     let (listed, said, outcome, transition) = check.await.unwrap();
     assert_eq!(listed, [DISK.as_u64()]);
     let groups = vec!["readiness".to_owned()];
-    assert_eq!(said, ("disk".to_owned(), HealthStatus::Healthy, true, groups));
+    assert_eq!(said, ("disk".to_owned(), STORE.as_u64(), HealthStatus::Healthy, groups));
     assert_eq!((outcome.as_str(), transition), ("passed", (HealthStatus::Unknown, HealthStatus::Healthy)));
     let failed = call(&client, |app| async move {
         let health = app.health_request().send().promise.await?.get()?.get_health()?;

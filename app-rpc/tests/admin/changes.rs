@@ -68,6 +68,30 @@ async fn a_level_is_set_for_a_time_and_goes_back_and_can_be_reset() {
 }
 
 #[tokio::test]
+async fn changes_of_one_connection_take_place_in_the_order_in_which_they_were_sent() {
+    let stand = Stand::new().await;
+    let client = stand.client(Role::Operate);
+    let sent = call(&client, |app| async move {
+        let levels = levels_of(&app).await?;
+        let sent = (0..40).map(|number: usize| {
+            let mut request = levels.set_app_request();
+            request.get().set_level(
+                [WireLevel::Debug, WireLevel::Info, WireLevel::Warn, WireLevel::Error][number % 4],
+            );
+            request.get().set_reason(format!("number {number}"));
+            request.send().promise
+        });
+        futures_util::future::try_join_all(sent).await.map(drop)
+    });
+    sent.await.unwrap();
+    assert_eq!(stand.app.log_level(), LogLevel::Error);
+    let reasons: Vec<_> = stand.audit().iter().map(|record| record["reason"].to_string()).collect();
+    let expected: Vec<_> = (0..40).map(|number| format!("\"number {number}\"")).collect();
+    assert_eq!(reasons, expected);
+    stand.stop().await;
+}
+
+#[tokio::test]
 async fn levels_of_nobody_and_for_ever_so_long_are_refused() {
     let stand = Stand::new().await;
     let client = stand.client(Role::Operate);
