@@ -75,7 +75,7 @@ fn times_are_said_as_people_do() {
         (Duration::ZERO, "0us"),
         (Duration::from_micros(250), "250us"),
         (Duration::from_millis(13), "13ms"),
-        (Duration::from_millis(1250), "1.250s"),
+        (Duration::from_millis(1250), "1.2s"),
         (Duration::from_secs(59), "59s"),
         (Duration::from_secs(60), "1m 0s"),
         (Duration::from_secs(125), "2m 5s"),

@@ -6,7 +6,7 @@ use super::Moment;
 
 const UNITS: [(&str, u128); 4] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)];
 
-/// A duration in its two largest units: `3d 4h`, `2m 5s`, `1.250s`, `13ms`, `250us`.
+/// A duration in its two largest units: `3d 4h`, `2m 5s`, `1.2s`, `13ms`, `250us`.
 pub(crate) fn human(duration: Duration) -> String {
     let millis = duration.as_millis();
     if millis >= 60_000 {
@@ -24,7 +24,7 @@ pub(crate) fn human(duration: Duration) -> String {
     if millis >= 10_000 {
         format!("{}s", millis / 1000)
     } else if millis >= 1_000 {
-        format!("{}.{:03}s", millis / 1000, millis % 1000)
+        format!("{}.{}s", millis / 1000, millis % 1000 / 100)
     } else if millis > 0 {
         format!("{millis}ms")
     } else {

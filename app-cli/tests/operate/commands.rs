@@ -128,7 +128,7 @@ async fn levels_are_shown_set_for_a_time_and_reset() {
     let stand = Stand::new().await;
     let text = stand.run(&["level"]).await.printed();
     let expected =
-        "OF       ID      LEVEL  FOR ANOTHER\nthe app          debug  9.500s\nmail     0xbeef  error\n";
+        "OF       ID      LEVEL  FOR ANOTHER\nthe app          debug  9.5s\nmail     0xbeef  error\n";
     assert_eq!(text, expected);
     assert_eq!(text, stand.run(&["level", "get"]).await.printed());
     let levels = stand.run(&["level", "--json"]).await.object();

@@ -111,6 +111,27 @@ async fn who_is_not_the_app_is_not_asked() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_that_was_revoked_is_told_on_either_side() {
+    let stand = Stand::with(|files| files.crl_with("operator")).await;
+    let said = stand.run_as("operator", &["status"]).await.refused(3);
+    let operator = stand.files.path().join("operator.pem").display().to_string();
+    assert!(
+        said.contains(&format!("the app does not accept certificate {operator}: it was revoked")),
+        "{said}"
+    );
+    stand.run_as("reader", &["status"]).await.printed();
+    // And a list of the other side's own that says nothing against it.
+    stand.files.put("crl.pem", stand.files.crl_with("operator").as_bytes(), 0o644);
+    stand.run(&["status", "--crl", "crl.pem"]).await.printed();
+    stand.files.put("crl.pem", Files::of("another authority").crl_with("admin").as_bytes(), 0o644);
+    let said = stand.run(&["status", "--crl", "crl.pem"]).await.refused(3);
+    assert!(said.contains("it takes one of every authority"), "{said}");
+    stand.files.put("crl.pem", b"nothing", 0o644);
+    let said = stand.run(&["status", "--crl", "crl.pem"]).await.refused(78);
+    assert_eq!(said, "revocation list crl.pem: must be revocation lists in PEM");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_role_that_is_too_low_is_told_with_the_one_it_takes() {
     let stand = Stand::new().await;
     let denied: [(&str, &[&str], &str); 7] = [

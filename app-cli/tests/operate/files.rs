@@ -3,11 +3,14 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use app_core::prelude::ServiceId;
 use app_ids::{AppId, DomainId};
 use app_rpc::RpcName;
-use app_rpc::pki::{Authority, AuthorityOptions, ClientName, Issued, LeafOptions, Subject, Validity};
+use app_rpc::pki::{
+    Authority, AuthorityOptions, CertificateInfo, ClientName, Issued, LeafOptions, Revoked, Subject, Validity,
+};
 
 /// The server of the tests; apps in tests are called so.
 pub(crate) fn name(service: ServiceId) -> RpcName {
@@ -56,6 +59,14 @@ impl Files {
         fs::write(&path, content).unwrap();
         fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
         path
+    }
+
+    /// A list on which the certificate of this client is.
+    pub(crate) fn crl_with(&self, client: &str) -> String {
+        let certificate = fs::read(self.path().join(format!("{client}.pem"))).unwrap();
+        let serial = CertificateInfo::from_pem(&certificate).unwrap().serial;
+        let revoked = Revoked { serial, at: SystemTime::now() };
+        self.authority.crl(&[revoked], 1, Validity::days(1)).unwrap()
     }
 
     /// Contexts `admin`, `operator` and `reader` of an app at this address; the first is the current one.

@@ -56,7 +56,7 @@ impl Real {
             .linked([APP_RPC_SERVICE_ID, METRICS_SERVICE_ID, CONFIG_SERVICE_ID, HEALTHCHECK_SERVICE_ID])
             .service(ServiceDescriptor::of(STORE, "store", start));
         let files = Files::new();
-        put_config(builder.config_dir(), &files, APP_RPC_SERVICE_ID);
+        put_config(builder.config_dir(), &files, APP_RPC_SERVICE_ID, "");
         let app = builder.start().await;
         let address = app.get::<AdminEndpoint>().address().unwrap();
         files.contexts(&address.to_string(), APP_RPC_SERVICE_ID);

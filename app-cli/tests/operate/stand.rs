@@ -96,6 +96,11 @@ pub(crate) async fn run(mut command: Command) -> Ran {
 
 impl Stand {
     pub(crate) async fn new() -> Self {
+        Self::with(|_| String::new()).await
+    }
+
+    /// With a revocation list.
+    pub(crate) async fn with(crl: impl Fn(&Files) -> String) -> Self {
         let fake = Arc::<Fake>::default();
         let shared = Arc::clone(&fake);
         let bootstrap = move || {
@@ -110,7 +115,7 @@ impl Stand {
         let descriptor = ServiceDescriptor::of(ENDPOINT, "fake-admin", start);
         let builder = TestApp::builder().service(descriptor).linked([METRICS_SERVICE_ID, CONFIG_SERVICE_ID]);
         let files = Files::new();
-        put_config(builder.config_dir(), &files, ENDPOINT);
+        put_config(builder.config_dir(), &files, ENDPOINT, &crl(&files));
         let app = builder.start().await;
         let address = app.get::<Endpoint<{ ENDPOINT.as_u64() }>>().address().unwrap();
         files.contexts(&address.to_string(), ENDPOINT);
@@ -136,7 +141,7 @@ impl Stand {
 }
 
 /// The config of the endpoint, in its place.
-pub(crate) fn put_config(dir: &Path, files: &Files, endpoint: ServiceId) {
+pub(crate) fn put_config(dir: &Path, files: &Files, endpoint: ServiceId, crl: &str) {
     let mut message = capnp::message::Builder::new_default();
     let mut spec = message.init_root::<rpc_server_spec::Builder<'_>>();
     let own = name(endpoint);
@@ -150,6 +155,7 @@ pub(crate) fn put_config(dir: &Path, files: &Files, endpoint: ServiceId) {
     pair.set_key(&issued.key);
     pair.set_cert(issued.certificate.as_bytes());
     spec.set_ca_cert(files.ca().as_bytes());
+    spec.set_crl(crl.as_bytes());
     spec.set_bind_address("127.0.0.1");
     spec.set_threads(1);
     let mut grants = spec.init_grants(2);
