@@ -56,5 +56,5 @@ pub use constructors::{
 pub use error::{BoxError, Error, is_error};
 pub use report::{Origin, Report};
 pub use spec::{ErrSpec, ErrorSeverity, ErrorType, ServiceErrSpec};
-pub use stack::{Frame, Stack};
+pub use stack::{Frame, Stack, outermost};
 pub use uid::ErrorUid;

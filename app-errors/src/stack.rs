@@ -11,6 +11,10 @@ use std::sync::Arc;
 
 use crate::print::write_escaped;
 
+mod outermost;
+
+pub use self::outermost::outermost;
+
 /// At most this many frames are captured, from the innermost one outwards.
 const MAX_FRAMES: usize = 64;
 
@@ -27,8 +31,8 @@ const OWN_FRAMES: [&str; 6] = [
     "app_errors::constructors::",
 ];
 
-/// The runtime's frames below this one are the same in every stack.
-const OUTERMOST: &str = "__rust_begin_short_backtrace";
+/// The frames from one of these on are the runtime's, and the same in every stack.
+const OUTERMOST: [&str; 2] = ["__rust_begin_short_backtrace", "app_errors::stack::outermost::call"];
 
 /// The calls that led to where an error was raised.
 ///
@@ -70,14 +74,16 @@ impl Stack {
         let mut addresses = [0_usize; MAX_FRAMES];
         let mut count = 0;
         backtrace::trace(|frame| {
-            addresses[count] = frame.ip().addr();
+            let address = frame.ip().addr();
+            addresses[count] = address;
             count += 1;
-            count < MAX_FRAMES
+            count < MAX_FRAMES && !outermost::is_known(address)
         });
         Self { addresses: addresses[..count].into(), raised_at }
     }
 
-    /// The addresses, innermost first, the frames of the capture itself included: at most 64.
+    /// The addresses, innermost first, the frames of the capture itself included: at most 64, and none of callers that
+    /// are known to be left out of [`frames`](Self::frames).
     #[must_use]
     pub fn addresses(&self) -> &[usize] {
         &self.addresses
@@ -87,12 +93,19 @@ impl Stack {
     /// are frames too; the frames of the capture itself and of the thread's start are left out.
     #[must_use]
     pub fn frames(&self) -> Vec<Frame> {
-        let mut frames: Vec<Frame> = self.addresses.iter().flat_map(|address| resolve(*address)).collect();
+        let mut frames = Vec::with_capacity(self.addresses.len());
+        for address in self.addresses.iter().copied() {
+            let mut resolved = resolve(address);
+            let end = resolved.iter().position(|frame| is_outermost(&frame.function));
+            frames.extend(resolved.drain(..end.unwrap_or(resolved.len())));
+            if end.is_some() {
+                // The walks to come can end here.
+                outermost::learn(address);
+                break;
+            }
+        }
         let start = self.start(&frames);
         frames.drain(..start);
-        if let Some(end) = frames.iter().position(|frame| frame.function.contains(OUTERMOST)) {
-            frames.truncate(end);
-        }
         frames
     }
 
@@ -114,6 +127,10 @@ fn is_own(function: &str) -> bool {
     // A method's name may be `<path::Type>::method`, by the compiler's version.
     let path = function.replace(['<', '>'], "");
     OWN_FRAMES.iter().any(|own| path.starts_with(own))
+}
+
+fn is_outermost(function: &str) -> bool {
+    OUTERMOST.iter().any(|outermost| function.contains(outermost))
 }
 
 /// The functions at an address: several where calls were inlined.

@@ -64,6 +64,37 @@ fn a_stack_leaves_out_the_threads_start() {
     assert!(!printed.contains("clone3") && !printed.contains("start_thread"), "{printed}");
 }
 
+#[inline(never)]
+fn raise_of_a_thread() -> Error {
+    BUG.error(SERVICE).build()
+}
+
+#[test]
+fn a_walk_ends_where_a_printed_stack_did_and_prints_the_same() {
+    let start = || std::thread::spawn(raise_of_a_thread).join().unwrap();
+    let (first, functions) = (start(), |error: &Error| -> Vec<String> {
+        error.stack().unwrap().frames().into_iter().map(|frame| frame.function).collect()
+    });
+    let printed = functions(&first);
+    let second = start();
+    let (long, short) = (first.stack().unwrap().addresses(), second.stack().unwrap().addresses());
+    assert!(long.len() > short.len() && long.starts_with(short), "{long:x?} {short:x?}");
+    assert_eq!(functions(&second), printed);
+}
+
+#[test]
+fn a_stack_ends_with_the_outermost_call() {
+    let mut raised = None;
+    outermost(&mut || raised = Some(deep(3)));
+    let stack = raised.as_ref().and_then(Error::stack).unwrap();
+    let frames = stack.frames();
+    let last = frames.last().unwrap();
+    assert!(last.function.contains("a_stack_ends_with_the_outermost_call"), "{frames:#?}");
+    assert_eq!(frames.iter().filter(|frame| frame.function.ends_with("deep")).count(), 4, "{frames:#?}");
+    // Walking ended there too: what called `outermost`, this function, is no address of it.
+    assert!(resolve(*stack.addresses().last().unwrap()).iter().any(|frame| is_outermost(&frame.function)));
+}
+
 #[test]
 fn of_a_deep_stack_64_addresses_are_kept() {
     let error = deep(1_000);
