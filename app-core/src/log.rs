@@ -17,6 +17,8 @@ mod format;
 mod json;
 mod level;
 mod levels;
+mod line;
+mod names;
 mod queue;
 mod term;
 mod timestamp;
@@ -293,7 +295,7 @@ impl Style {
 }
 
 fn drop_report(form: &Form, dropped: u64) -> Vec<u8> {
-    form.line(
+    form.line_apart(
         &slog::record!(
             slog::Level::Warning,
             "",

@@ -103,9 +103,7 @@ impl ServiceDrain {
     fn submit(&self, record: &Record<'_>, values: &OwnedKVList) {
         let level = LogLevel::from_slog(record.level());
         let submitted = with_scratch(|scratch| {
-            scratch.line.clear();
-            self.form.write(scratch, record, values);
-            self.output.submit(&scratch.line, level);
+            self.output.submit(self.form.line(scratch, record, values), level);
         });
         if !submitted {
             self.output.counters().count_dropped(1);
@@ -114,33 +112,33 @@ impl ServiceDrain {
 }
 
 impl Form {
-    fn write(&self, scratch: &mut Scratch, record: &Record<'_>, values: &OwnedKVList) {
+    fn line<'a>(&self, scratch: &'a mut Scratch, record: &Record<'_>, values: &OwnedKVList) -> &'a [u8] {
         match self {
-            Form::Json { prefix } => scratch.json.write(&mut scratch.line, prefix, record, values),
+            Form::Json { prefix } => scratch.json.line(prefix, record, values),
             Form::Term { name, colours } => {
-                term::write(&mut scratch.line, name.as_ref(), *colours, record, values);
+                scratch.term.clear();
+                term::write(&mut scratch.term, name.as_ref(), *colours, record, values);
+                &scratch.term
             }
         }
     }
 
     /// The line of a record that is not submitted.
-    pub(super) fn line(&self, record: &Record<'_>, values: &OwnedKVList) -> Vec<u8> {
-        let mut scratch = Scratch::new();
-        self.write(&mut scratch, record, values);
-        scratch.line
+    pub(super) fn line_apart(&self, record: &Record<'_>, values: &OwnedKVList) -> Vec<u8> {
+        self.line(&mut Scratch::new(), record, values).to_vec()
     }
 }
 
 /// What a thread formats with.
 #[derive(Debug)]
 struct Scratch {
-    line: Vec<u8>,
     json: JsonFormatter,
+    term: Vec<u8>,
 }
 
 impl Scratch {
     fn new() -> Box<Self> {
-        Box::new(Scratch { line: Vec::with_capacity(1024), json: JsonFormatter::new() })
+        Box::new(Scratch { json: JsonFormatter::new(), term: Vec::new() })
     }
 }
 

@@ -33,27 +33,72 @@ pub(super) fn is_plain(bytes: &[u8]) -> bool {
     // The last piece overlaps the one before it.
     if let Some(last) = bytes.last_chunk::<8>() {
         let (eights, _) = bytes.as_chunks::<8>();
-        eights.iter().all(|eight| are_plain(u64::from_ne_bytes(*eight)))
-            && are_plain(u64::from_ne_bytes(*last))
+        eights.iter().all(|eight| specials(u64::from_ne_bytes(*eight)) == 0)
+            && specials(u64::from_ne_bytes(*last)) == 0
     } else if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
-        are_plain(u64::from(u32::from_ne_bytes(*first)) << 32 | u64::from(u32::from_ne_bytes(*last)))
+        specials(pair(*first, *last)) == 0
     } else {
-        bytes.iter().all(|&byte| byte < 0x80 && CLASS[usize::from(byte)] == PLAIN)
+        bytes.iter().all(|&byte| is_plain_byte(byte))
     }
 }
 
-/// Whether none of these eight is a control character, a quote, a backslash, DEL or beyond ASCII.
+/// Copies `from`, which has the length of `to`, and says whether it [is plain](is_plain): in one pass.
 #[inline]
-const fn are_plain(eight: u64) -> bool {
+pub(super) fn copy_plain(to: &mut [u8], from: &[u8]) -> bool {
+    if let (Some(&first), Some(&last)) = (from.first_chunk::<8>(), from.last_chunk::<8>()) {
+        let mut found = specials(u64::from_ne_bytes(first)) | specials(u64::from_ne_bytes(last));
+        if from.len() > 16 {
+            for (to, from) in to.as_chunks_mut::<8>().0.iter_mut().zip(from.as_chunks::<8>().0) {
+                *to = *from;
+                found |= specials(u64::from_ne_bytes(*from));
+            }
+        } else if let Some(to) = to.first_chunk_mut::<8>() {
+            *to = first;
+        }
+        if let Some(to) = to.last_chunk_mut::<8>() {
+            *to = last;
+        }
+        return found == 0;
+    }
+    if let (Some(&first), Some(&last)) = (from.first_chunk::<4>(), from.last_chunk::<4>()) {
+        if let Some(to) = to.first_chunk_mut::<4>() {
+            *to = first;
+        }
+        if let Some(to) = to.last_chunk_mut::<4>() {
+            *to = last;
+        }
+        return specials(pair(first, last)) == 0;
+    }
+    let mut plain = true;
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = *from;
+        plain &= is_plain_byte(*from);
+    }
+    plain
+}
+
+#[inline]
+const fn is_plain_byte(byte: u8) -> bool {
+    byte < 0x80 && CLASS[byte as usize] == PLAIN
+}
+
+#[inline]
+const fn pair(first: [u8; 4], last: [u8; 4]) -> u64 {
+    (u32::from_ne_bytes(first) as u64) << 32 | u32::from_ne_bytes(last) as u64
+}
+
+/// Not zero if one of these eight is a control character, a quote, a backslash, DEL or beyond ASCII.
+#[inline]
+const fn specials(eight: u64) -> u64 {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const TOPS: u64 = 0x80 * ONES;
-    /// The top bit of every byte that is zero; borrows may add bits above one that is set rightly.
-    const fn zeros(x: u64) -> u64 {
-        x.wrapping_sub(ONES) & !x
-    }
-    let below_space = eight.wrapping_sub(0x20 * ONES) & !eight;
-    let special = zeros(eight ^ (0x22 * ONES)) | zeros(eight ^ (0x5c * ONES)) | zeros(eight ^ (0x7f * ONES));
-    (eight | below_space | special) & TOPS == 0
+    // Each term has the top bit of the bytes it is about; beyond ASCII the byte has it itself. A carry or borrow comes
+    // from a byte that was found already, so it can't find anything where there is nothing.
+    let beyond_tilde = eight | eight.wrapping_add(ONES);
+    let below_space = eight.wrapping_sub(0x20 * ONES);
+    let quote = (eight ^ (0x22 * ONES)).wrapping_sub(ONES);
+    let backslash = (eight ^ (0x5c * ONES)).wrapping_sub(ONES);
+    (beyond_tilde | below_space | quote | backslash) & TOPS
 }
 
 /// Appends `text` as a JSON string, cut after `limit` bytes.

@@ -1,8 +1,11 @@
 //! The keys and values of one record, as JSON text.
 //!
-//! slog hands them over newest first; they are collected here and written in the order of the code.
+//! slog hands them over newest first, so the line is written from its end, and reads in the order of the code.
 //! No key is written twice (the most specific one wins), none passes for one of ours, no value is longer than
 //! [`MAX_VALUE_BYTES`], and a value whose formatting panics costs that value only.
+//!
+//! Numbers, and texts without anything to escape, are written where they stay, in one pass. All else is made aside first:
+//! how long it gets is known at its end.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,38 +15,49 @@ use slog::{Key, Serializer};
 use super::errors;
 use super::escape::{Bounded, push_finished_json, push_string};
 use super::json::{MAX_ERROR_BYTES, MAX_FIELDS_BYTES, MAX_KEY_BYTES, MAX_VALUE_BYTES};
+use super::line::{BLOCK, Block, Line, block, block_of, decimal};
+use super::names::{Admitted, ERROR, Name, Names};
 
 pub(super) const PANICKED: &str = "<panicked>";
-
-/// `,"name":value`, somewhere in [`Fields::text`].
-#[derive(Debug)]
-struct Field {
-    name: &'static str,
-    start: usize,
-    end: usize,
-}
 
 /// Collects fields; reused from record to record, so that it allocates nothing in the long run.
 #[derive(Debug, Default)]
 pub(super) struct Fields {
-    text: Vec<u8>,
-    fields: Vec<Field>,
-    /// A bit per hash of a name: unset means that no such name was seen.
-    seen: u64,
-    event: Option<usize>,
+    pub(super) line: Line,
+    /// How much of the line comes after the fields.
+    behind: usize,
+    names: Names,
+    /// `,"name":value` in the making.
+    aside: Vec<u8>,
+    /// That of `event`, which comes first.
+    event: Vec<u8>,
     cut: Vec<&'static str>,
     with_stacks: bool,
 }
 
 impl Fields {
-    /// Starts a new record; `with_stacks` says whether errors are written with theirs.
-    pub(super) fn reset(&mut self, with_stacks: bool) {
-        self.text.clear();
-        self.fields.clear();
+    /// Starts a new record with what comes last; `with_stacks` says whether errors are written with theirs.
+    pub(super) fn begin(&mut self, message: &fmt::Arguments<'_>, with_stacks: bool) {
+        self.line.clear();
+        self.names.clear();
+        self.event.clear();
         self.cut.clear();
-        self.seen = 0;
-        self.event = None;
         self.with_stacks = with_stacks;
+        self.write_message(message);
+        self.behind = self.line.len();
+    }
+
+    fn write_message(&mut self, message: &fmt::Arguments<'_>) {
+        self.line.push(b"}\n");
+        let is_written = message
+            .as_str()
+            .is_some_and(|text| text.len() <= MAX_VALUE_BYTES && self.line.push_plain_text(text.as_bytes()));
+        if !is_written {
+            self.aside.clear();
+            self.aside_guarded(|fields| push_display(&mut fields.aside, message));
+            self.line.push(&self.aside);
+        }
+        self.line.push(b",\"message\":");
     }
 
     /// Takes in all that `values` emits, whatever goes wrong in there.
@@ -55,98 +69,144 @@ impl Fields {
         }
     }
 
-    /// Appends the fields in the order of the code, `event` first.
-    pub(super) fn write(&self, out: &mut Vec<u8>) {
-        let text = |field: &Field| self.text.get(field.start..field.end).unwrap_or_default();
-        if let Some(event) = self.event.and_then(|index| self.fields.get(index)) {
-            out.extend_from_slice(text(event));
-        }
-        for (index, field) in self.fields.iter().enumerate().rev() {
-            if self.event != Some(index) {
-                out.extend_from_slice(text(field));
-            }
-        }
+    /// Brings `event` to the front, and says what was cut.
+    pub(super) fn finish(&mut self) {
         if !self.cut.is_empty() {
-            out.extend_from_slice(b",\"cut_keys\":\"");
-            let mut names = Bounded::new(out, MAX_KEY_BYTES);
-            for (index, name) in self.cut.iter().rev().enumerate() {
-                names.push(if index == 0 { "" } else { " " });
-                names.push(name);
-            }
-            names.finish();
-            out.push(b'"');
+            self.write_cut_keys();
         }
+        self.line.push(&self.event);
+    }
+
+    /// After all fields, so it has to get behind them.
+    #[cold]
+    fn write_cut_keys(&mut self) {
+        let length = self.line.len() - self.behind;
+        let fields = self.line.bytes().get(..length).unwrap_or_default().to_vec();
+        self.line.take_back(length);
+        self.aside.clear();
+        self.aside.extend_from_slice(b",\"cut_keys\":\"");
+        let mut names = Bounded::new(&mut self.aside, MAX_KEY_BYTES);
+        for (index, name) in self.cut.iter().rev().enumerate() {
+            names.push(if index == 0 { "" } else { " " });
+            names.push(name);
+        }
+        names.finish();
+        self.aside.push(b'"');
+        self.line.push(&self.aside);
+        self.line.push(&fields);
     }
 
     /// What comes after a failure inside a value that never reached us cannot be had; say so.
     fn abandon_field(&mut self, mark: &str) {
-        if let Some(field) = self.begin("log_field_lost") {
-            self.push_text(mark);
-            self.end(field);
+        if let Some(name) = self.name("log_field_lost") {
+            self.aside(name, |fields| fields.push_text(mark));
         }
     }
 
-    /// Writes the name; `None` if there is such a field already.
-    fn begin(&mut self, key: Key) -> Option<Field> {
-        let name = own_name(key);
-        let bit = 1 << (hash(name) & 63);
-        if self.seen & bit != 0 && self.fields.iter().any(|field| field.name == name) {
-            return None;
-        }
-        self.seen |= bit;
-        let start = self.text.len();
-        self.text.push(b',');
-        push_string(&mut self.text, name, MAX_KEY_BYTES);
-        self.text.push(b':');
-        Some(Field { name, start, end: 0 })
+    /// Whether there is room for a field of this length.
+    fn has_room(&self, length: usize) -> bool {
+        self.line.len() - self.behind + self.event.len() + length <= MAX_FIELDS_BYTES
     }
 
-    fn end(&mut self, mut field: Field) {
-        field.end = self.text.len();
-        if field.end > MAX_FIELDS_BYTES {
-            self.text.truncate(field.start);
-            self.cut.push(field.name);
-            return;
+    /// The name of a key whose value is made aside.
+    fn name(&mut self, key: Key) -> Option<Name> {
+        match self.names.admit(key) {
+            Admitted::Usual(_) => Some(Name { text: key, is_event: false }),
+            Admitted::Other(name) => Some(name),
+            Admitted::Not => None,
         }
-        if field.name == "event" {
-            self.event = Some(self.fields.len());
-        }
-        self.fields.push(field);
     }
 
-    fn push_text(&mut self, text: &str) {
-        push_string(&mut self.text, text, MAX_VALUE_BYTES);
+    /// Writes a field of which nothing is known yet.
+    fn aside(&mut self, name: Name, write: impl FnOnce(&mut Self)) {
+        self.aside.clear();
+        self.aside.push(b',');
+        push_string(&mut self.aside, name.text, MAX_KEY_BYTES);
+        self.aside.push(b':');
+        write(self);
+        if !self.has_room(self.aside.len()) {
+            self.cut.push(name.text);
+        } else if name.is_event {
+            std::mem::swap(&mut self.event, &mut self.aside);
+        } else {
+            self.line.push(&self.aside);
+        }
     }
 
-    fn number(&mut self, key: Key, number: &str) -> slog::Result {
-        if let Some(field) = self.begin(key) {
-            self.text.extend_from_slice(number.as_bytes());
-            self.end(field);
+    /// Should `write` panic, the value is [`PANICKED`].
+    fn aside_guarded(&mut self, write: impl FnOnce(&mut Self)) {
+        let start = self.aside.len();
+        if catch_unwind(AssertUnwindSafe(|| write(self))).is_err() {
+            self.aside.truncate(start);
+            self.push_text(PANICKED);
+        }
+    }
+
+    fn guarded(&mut self, key: Key, write: impl FnOnce(&mut Self)) -> slog::Result {
+        if let Some(name) = self.name(key) {
+            self.aside(name, |fields| fields.aside_guarded(write));
         }
         Ok(())
     }
 
-    fn integer(&mut self, key: Key, number: impl itoa::Integer) -> slog::Result {
-        self.number(key, itoa::Buffer::new().format(number))
+    fn push_text(&mut self, text: &str) {
+        push_string(&mut self.aside, text, MAX_VALUE_BYTES);
+    }
+
+    #[inline]
+    fn text(&mut self, key: Key, text: &str) {
+        let name = match self.names.admit(key) {
+            Admitted::Usual(known) => {
+                let before = self.line.len() - self.behind + self.event.len();
+                if text.len() <= MAX_VALUE_BYTES
+                    && before + known.length + text.len() + 2 <= MAX_FIELDS_BYTES
+                    && self.line.push_plain_text(text.as_bytes())
+                {
+                    return self.line.push_block(&known.piece, known.length);
+                }
+                Name { text: key, is_event: false }
+            }
+            Admitted::Other(name) => name,
+            Admitted::Not => return,
+        };
+        self.aside_text(name, text);
+    }
+
+    #[cold]
+    fn aside_text(&mut self, name: Name, text: &str) {
+        self.aside(name, |fields| {
+            if name.text == ERROR {
+                fields.push_message_object(&format_args!("{text}"));
+            } else {
+                fields.push_text(text);
+            }
+        });
+    }
+
+    #[inline]
+    fn number(&mut self, key: Key, (number, number_length): (Block, usize)) -> slog::Result {
+        let name = match self.names.admit(key) {
+            Admitted::Usual(known) => {
+                let before = self.line.len() - self.behind + self.event.len();
+                if before + known.length + number_length <= MAX_FIELDS_BYTES {
+                    self.line.push_block(&number, number_length);
+                    self.line.push_block(&known.piece, known.length);
+                    return Ok(());
+                }
+                Name { text: key, is_event: false }
+            }
+            Admitted::Other(name) => name,
+            Admitted::Not => return Ok(()),
+        };
+        self.aside(name, |fields| fields.aside.extend(number.iter().skip(BLOCK - number_length)));
+        Ok(())
     }
 
     /// As a text when it is more than 64 bits: few readers of JSON take such numbers.
     fn wide(&mut self, key: Key, number: impl itoa::Integer, fits: bool) -> slog::Result {
         let mut buffer = itoa::Buffer::new();
         let number = buffer.format(number);
-        if fits { self.number(key, number) } else { self.emit_str(key, number) }
-    }
-
-    /// `write` makes the value; should it panic, the value is [`PANICKED`].
-    fn guarded(&mut self, key: Key, write: impl FnOnce(&mut Self)) -> slog::Result {
-        let Some(field) = self.begin(key) else { return Ok(()) };
-        let start = self.text.len();
-        if catch_unwind(AssertUnwindSafe(|| write(self))).is_err() {
-            self.text.truncate(start);
-            self.push_text(PANICKED);
-        }
-        self.end(field);
-        Ok(())
+        if fits { self.number(key, block_of(number)) } else { self.emit_str(key, number) }
     }
 
     fn push_error_object(&mut self, error: &(dyn std::error::Error + 'static)) {
@@ -160,22 +220,22 @@ impl Fields {
 
     /// Where `err` is not an error but a text: an object all the same, so that `err` has one type.
     fn push_message_object(&mut self, message: &fmt::Arguments<'_>) {
-        self.text.extend_from_slice(b"{\"message\":");
-        push_display(&mut self.text, message);
-        self.text.push(b'}');
+        self.aside.extend_from_slice(b"{\"message\":");
+        push_display(&mut self.aside, message);
+        self.aside.push(b'}');
     }
 
     /// Whether `value` could be written as JSON of at most `limit` bytes; nothing is written if not.
     fn push_value(&mut self, value: &impl serde::Serialize, limit: usize) -> bool {
         let mut capped = Capped { bytes: Vec::new(), limit };
-        let start = self.text.len();
+        let start = self.aside.len();
         if serde_json::to_writer(&mut capped, value).is_err() {
             return false;
         }
-        push_finished_json(&mut self.text, &capped.bytes);
-        let fits = self.text.len() - start <= limit;
+        push_finished_json(&mut self.aside, &capped.bytes);
+        let fits = self.aside.len() - start <= limit;
         if !fits {
-            self.text.truncate(start);
+            self.aside.truncate(start);
         }
         fits
     }
@@ -193,30 +253,6 @@ pub(super) fn push_display(out: &mut Vec<u8>, value: &fmt::Arguments<'_>) {
     }
     bounded.finish();
     out.push(b'"');
-}
-
-/// The keys that are the platform's: a record's own key of that name gets an underscore.
-fn own_name(key: Key) -> &'static str {
-    match key.len() {
-        3 if key == "app" => "app_",
-        3 if key == "svc" => "svc_",
-        4 if key == "time" => "time_",
-        5 if key == "level" => "level_",
-        6 if key == "domain" => "domain_",
-        7 if key == "message" => "message_",
-        7 if key == "release" => "release_",
-        8 if key == "instance" => "instance_",
-        8 if key == "svc_name" => "svc_name_",
-        8 if key == "cut_keys" => "cut_keys_",
-        _ => key,
-    }
-}
-
-fn hash(name: &str) -> usize {
-    match name.as_bytes() {
-        [first, .., last] => name.len() + usize::from(*first) * 7 + usize::from(*last) * 31,
-        short => short.len(),
-    }
 }
 
 /// Refuses to grow beyond its limit, so that no value makes us allocate without bound.
@@ -241,15 +277,21 @@ impl std::io::Write for Capped {
 
 macro_rules! integers {
     ($($emit:ident: $type:ty),+) => {
-        $(fn $emit(&mut self, key: Key, value: $type) -> slog::Result { self.integer(key, value) })+
+        $(fn $emit(&mut self, key: Key, value: $type) -> slog::Result { self.number(key, decimal(value as u64, false)) })+
+    };
+}
+
+macro_rules! signed_integers {
+    ($($emit:ident: $type:ty),+) => {
+        $(fn $emit(&mut self, key: Key, value: $type) -> slog::Result {
+            self.number(key, decimal((value as i64).unsigned_abs(), value < 0))
+        })+
     };
 }
 
 impl Serializer for Fields {
-    integers! {
-        emit_usize: usize, emit_isize: isize, emit_u8: u8, emit_i8: i8, emit_u16: u16, emit_i16: i16,
-        emit_u32: u32, emit_i32: i32, emit_u64: u64, emit_i64: i64
-    }
+    integers! { emit_usize: usize, emit_u8: u8, emit_u16: u16, emit_u32: u32, emit_u64: u64 }
+    signed_integers! { emit_isize: isize, emit_i8: i8, emit_i16: i16, emit_i32: i32, emit_i64: i64 }
 
     fn emit_u128(&mut self, key: Key, value: u128) -> slog::Result {
         self.wide(key, value, u64::try_from(value).is_ok())
@@ -260,23 +302,25 @@ impl Serializer for Fields {
     }
 
     fn emit_f32(&mut self, key: Key, value: f32) -> slog::Result {
-        self.number_or_text(key, value.is_finite(), ryu::Buffer::new().format(value))
+        self.number_or_text(key, value.is_finite(), zmij::Buffer::new().format(value))
     }
 
     fn emit_f64(&mut self, key: Key, value: f64) -> slog::Result {
-        self.number_or_text(key, value.is_finite(), ryu::Buffer::new().format(value))
+        self.number_or_text(key, value.is_finite(), zmij::Buffer::new().format(value))
     }
 
     fn emit_bool(&mut self, key: Key, value: bool) -> slog::Result {
-        self.number(key, if value { "true" } else { "false" })
+        const TRUE: (Block, usize) = block(b"true");
+        const FALSE: (Block, usize) = block(b"false");
+        self.number(key, if value { TRUE } else { FALSE })
     }
 
     fn emit_unit(&mut self, key: Key) -> slog::Result {
-        self.number(key, "null")
+        self.number(key, block(b"null"))
     }
 
     fn emit_none(&mut self, key: Key) -> slog::Result {
-        self.number(key, "null")
+        self.number(key, block(b"null"))
     }
 
     fn emit_char(&mut self, key: Key, value: char) -> slog::Result {
@@ -284,24 +328,21 @@ impl Serializer for Fields {
     }
 
     fn emit_str(&mut self, key: Key, value: &str) -> slog::Result {
-        if key == "err" {
-            return self.emit_arguments(key, &format_args!("{value}"));
-        }
-        if let Some(field) = self.begin(key) {
-            self.push_text(value);
-            self.end(field);
-        }
+        self.text(key, value);
         Ok(())
     }
 
     fn emit_arguments(&mut self, key: Key, value: &fmt::Arguments<'_>) -> slog::Result {
-        self.guarded(key, |fields| {
-            if key == "err" {
-                fields.push_message_object(value);
-            } else {
-                push_display(&mut fields.text, value);
+        if key == ERROR {
+            return self.guarded(key, |fields| fields.push_message_object(value));
+        }
+        match value.as_str() {
+            Some(text) => {
+                self.text(key, text);
+                Ok(())
             }
-        })
+            None => self.guarded(key, |fields| push_display(&mut fields.aside, value)),
+        }
     }
 
     fn emit_serde(&mut self, key: Key, value: &dyn slog::SerdeValue) -> slog::Result {
@@ -320,7 +361,7 @@ impl Serializer for Fields {
 impl Fields {
     /// JSON has no infinities: they are texts.
     fn number_or_text(&mut self, key: Key, is_number: bool, text: &str) -> slog::Result {
-        if is_number { self.number(key, text) } else { self.emit_str(key, text) }
+        if is_number { self.number(key, block_of(text)) } else { self.emit_str(key, text) }
     }
 }
 

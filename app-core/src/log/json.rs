@@ -3,14 +3,14 @@
 //! `time level domain app release instance [svc svc_name] [event]`, the logger's own keys, the record's own keys in the
 //! order of the code, `message`.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::SystemTime;
 
 use app_ids::ServiceId;
 use slog::{OwnedKVList, Record};
 
 use super::LogLevel;
-use super::fields::{Fields, PANICKED, push_display, push_fixed};
+use super::fields::{Fields, push_fixed};
+use super::line::block;
 use super::timestamp::Timestamp;
 use crate::Identity;
 
@@ -37,33 +37,27 @@ impl JsonFormatter {
         JsonFormatter { timestamp: Timestamp::new(), fields: Fields::default() }
     }
 
-    /// Appends the line of a record; `prefix` is what [`prefix`] made for its logger.
-    pub(super) fn write(
-        &mut self,
-        out: &mut Vec<u8>,
-        prefix: &[u8],
-        record: &Record<'_>,
-        values: &OwnedKVList,
-    ) {
+    /// The line of a record; `prefix` is what [`prefix`] made for its logger.
+    pub(super) fn line(&mut self, prefix: &[u8], record: &Record<'_>, values: &OwnedKVList) -> &[u8] {
         let level = LogLevel::from_slog(record.level());
-        self.fields.reset(level == LogLevel::Error);
-        self.fields.collect(record, &record.kv());
-        self.fields.collect(record, values);
+        let fields = &mut self.fields;
+        fields.begin(record.msg(), level == LogLevel::Error);
+        fields.collect(record, &record.kv());
+        fields.collect(record, values);
+        fields.finish();
 
-        out.extend_from_slice(b"{\"time\":\"");
-        out.extend_from_slice(self.timestamp.format(SystemTime::now()));
-        out.extend_from_slice(b"\",\"level\":\"");
-        out.extend_from_slice(level.lower_case().as_bytes());
-        out.push(b'"');
-        out.extend_from_slice(prefix);
-        self.fields.write(out);
-        out.extend_from_slice(b",\"message\":");
-        let start = out.len();
-        if catch_unwind(AssertUnwindSafe(|| push_display(out, record.msg()))).is_err() {
-            out.truncate(start);
-            push_display(out, &format_args!("{PANICKED}"));
-        }
-        out.extend_from_slice(b"}\n");
+        let line = &mut fields.line;
+        line.push(prefix);
+        let (level, length) = match level {
+            LogLevel::Debug => const { block(b"\",\"level\":\"debug\"") },
+            LogLevel::Info => const { block(b"\",\"level\":\"info\"") },
+            LogLevel::Warn => const { block(b"\",\"level\":\"warn\"") },
+            LogLevel::Error => const { block(b"\",\"level\":\"error\"") },
+        };
+        line.push_block(&level, length);
+        line.push(self.timestamp.format(SystemTime::now()));
+        line.push(b"{\"time\":\"");
+        line.bytes()
     }
 }
 

@@ -73,16 +73,6 @@ impl LogLevel {
     pub const fn as_u8(self) -> u8 {
         self as u8
     }
-
-    /// As the JSON form of a record writes it.
-    pub(super) const fn lower_case(self) -> &'static str {
-        match self {
-            LogLevel::Debug => "debug",
-            LogLevel::Info => "info",
-            LogLevel::Warn => "warn",
-            LogLevel::Error => "error",
-        }
-    }
 }
 
 impl fmt::Display for LogLevel {

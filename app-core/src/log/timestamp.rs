@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::line::PAIRS;
+
 /// `2026-07-01T12:34:56.123456789Z`
 pub(super) const LENGTH: usize = 30;
 
@@ -27,14 +29,18 @@ impl Timestamp {
         if second != self.second {
             self.set_second(second);
         }
-        let mut rest = since_epoch.subsec_nanos();
-        for digit in self.text[20..29].iter_mut().rev() {
-            *digit = b'0' + (rest % 10) as u8;
-            rest /= 10;
-        }
+        let nanos = since_epoch.subsec_nanos();
+        let (high, low) = (nanos / 100_000, nanos % 100_000);
+        let pair = |number: u32| PAIRS[(number % 100) as usize];
+        let [a, b] = pair(high / 100);
+        let [c, d] = pair(high);
+        let [e, f] = pair(low / 1000);
+        let [g, h] = pair(low / 10);
+        self.text[20..29].copy_from_slice(&[a, b, c, d, e, f, g, h, b'0' + (low % 10) as u8]);
         &self.text
     }
 
+    #[cold]
     fn set_second(&mut self, second: u64) {
         let whole = humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(second)).to_string();
         if let Some(text) = whole.as_bytes().get(..19) {
