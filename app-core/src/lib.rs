@@ -103,6 +103,9 @@ pub use clap;
 /// For the macros of this crate.
 #[doc(hidden)]
 pub mod __private {
+    pub use crate::log::is_enabled;
+    pub use slog;
+
     pub use app_ids::{IdKind, IdName};
     pub use inventory;
 }

@@ -18,6 +18,7 @@ mod json;
 mod level;
 mod levels;
 mod line;
+mod macros;
 mod names;
 mod queue;
 mod term;
@@ -43,6 +44,7 @@ pub use self::dependencies::capture_dependencies;
 pub use self::format::{LogFormat, ParseLogFormatError};
 pub use self::level::{LogLevel, ParseLogLevelError};
 pub use self::levels::{LevelChange, LevelSetting, LevelSettings};
+pub use self::macros::is_enabled;
 
 use self::captured::Memory;
 use self::drain::{Form, Output, ServiceDrain};

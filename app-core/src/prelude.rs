@@ -4,6 +4,6 @@ pub use std::time::Duration;
 
 pub use app_errors::{Error, errors};
 pub use app_ids::{ErrorId, HealthCheckId, LogEventId, MetricId, ServiceId, ids};
-pub use slog::{Logger, debug, error, info, warn};
+pub use slog::Logger;
 
-pub use crate::{App, CommandServer, Dep, Exposed, Param, Service};
+pub use crate::{App, CommandServer, Dep, Exposed, Param, Service, debug, error, info, warn};

@@ -1,5 +1,6 @@
 //! Tests of the log. None depends on how long something takes: they wait for what happens, with a deadline.
 
+mod arbitrary;
 mod bridges;
 mod levels;
 mod records;

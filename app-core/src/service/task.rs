@@ -1,6 +1,6 @@
 //! The tasks of a service: whatever becomes of one, its service learns of it exactly once.
 
-use std::{any::Any, panic::AssertUnwindSafe};
+use std::{any::Any, future::poll_fn, panic::AssertUnwindSafe, pin::pin, task::Poll};
 
 use app_errors::{Error, errors};
 use futures_util::FutureExt;
@@ -67,7 +67,14 @@ where
 {
     let presence = Presence { service: service.clone(), number, result: None };
     async move {
-        let outcome = CURRENT.scope(service, AssertUnwindSafe(future).catch_unwind()).await;
+        let mut running = pin!(CURRENT.scope(service, AssertUnwindSafe(future).catch_unwind()));
+        let outcome = poll_fn(|context| {
+            let mut polled = Poll::Pending;
+            // What runs the task is in no stack of an error.
+            app_errors::outermost(&mut || polled = running.as_mut().poll(context));
+            polled
+        });
+        let outcome = outcome.await;
         let result = match outcome {
             Ok(output) => output.into_result(),
             Err(panic) => Err(panicked(&presence.service, number, panic.as_ref())),

@@ -125,3 +125,27 @@ fn services_that_are_gone_leave_nothing_behind_but_levels_that_were_set() {
     let _ = log.set_level(LogLevel::Error);
     assert!(!kept.is_enabled(slog::Level::Info), "a logger that exists still follows");
 }
+
+/// Those of the prelude, not slog's.
+#[test]
+fn values_are_looked_at_only_when_the_level_is_enabled() {
+    struct Holder {
+        logger: slog::Logger,
+    }
+    let (log, captured, logger) = captured();
+    let holder = Holder { logger };
+    let evaluated = std::cell::Cell::new(0);
+    let value = || evaluated.replace(evaluated.get() + 1);
+    let all = |logger: &slog::Logger| {
+        crate::debug!(logger, "a"; "value" => value());
+        crate::info!(*logger, "a {}", 1; "value" => value());
+        crate::warn!(logger.clone(), "a"; "value" => value());
+        crate::error!(holder.logger, "a {named}", named = 2; "value" => value());
+    };
+    for (level, enabled) in [(LogLevel::Debug, 4), (LogLevel::Warn, 2), (LogLevel::Error, 1)] {
+        let _ = (log.set_level(level), evaluated.set(0));
+        let before = captured.records().len();
+        all(&holder.logger);
+        assert_eq!((evaluated.get(), captured.records().len() - before), (enabled, enabled), "{level}");
+    }
+}
