@@ -21,6 +21,7 @@ mod line;
 mod macros;
 mod names;
 mod queue;
+mod sync;
 mod term;
 mod timestamp;
 mod writer;

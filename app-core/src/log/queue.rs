@@ -8,19 +8,18 @@
 //! 4. After `closing` nothing is accepted; after `stopped` the writer touches nothing.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
-
 use super::LogLevel;
+use super::sync::{AtomicU64, Condvar, Mutex, Ordering};
 
 /// Lines waiting for the writer take no more than this: some milliseconds of one thread that does nothing but
 /// log, which is what a busy machine may let the writer wait for a processor. Taken up only when needed.
 pub(super) const CAPACITY_BYTES: usize = 4 * 1024 * 1024;
 /// So much ends the writer's wait for more.
 const BATCH_BYTES: usize = 128 * 1024;
-/// How long the writer waits for more before it writes, so that it is not woken for every line.
+/// How long after a batch the writer waits for more before it takes the next, so that it is not woken for every line.
+/// What comes after a quiet time is written at once.
 const LINGER: Duration = Duration::from_millis(1);
 
 /// Lines, and for each its end and level.
@@ -102,6 +101,8 @@ struct State {
     finished: u64,
     /// Someone waits for all up to here.
     flush_to: u64,
+    /// Until when the writer waits for more.
+    linger_until: Option<Instant>,
     closing: bool,
     abandoned: bool,
     stopped: bool,
@@ -109,6 +110,7 @@ struct State {
 
 #[derive(Debug)]
 pub(super) struct Queue {
+    capacity_bytes: usize,
     state: Mutex<State>,
     /// Tells the writer of lines, of a flush, of the end.
     work: Condvar,
@@ -119,17 +121,23 @@ pub(super) struct Queue {
 
 impl Queue {
     pub(super) fn new() -> Self {
+        Queue::bounded(CAPACITY_BYTES)
+    }
+
+    pub(super) fn bounded(capacity_bytes: usize) -> Self {
         let state = State {
             batch: Batch::default(),
             writer: Writer::Idle,
             accepted: 0,
             finished: 0,
             flush_to: 0,
+            linger_until: None,
             closing: false,
             abandoned: false,
             stopped: false,
         };
         Queue {
+            capacity_bytes,
             state: Mutex::new(state),
             work: Condvar::new(),
             done: Condvar::new(),
@@ -140,7 +148,7 @@ impl Queue {
     /// Hands a line to the writer, or drops and counts it; never waits for the sink.
     pub(super) fn submit(&self, line: &[u8], level: LogLevel) {
         let mut state = self.state.lock();
-        if state.closing || state.batch.bytes.len() + line.len() > CAPACITY_BYTES {
+        if state.closing || state.batch.bytes.len() + line.len() > self.capacity_bytes {
             drop(state);
             self.counters.count_dropped(1);
             return;
@@ -216,14 +224,18 @@ impl Queue {
             state.writer = Writer::Idle;
             self.work.wait(&mut state);
         }
-        let linger_until = Instant::now() + LINGER;
-        while !state.closing && state.flush_to <= state.finished && state.batch.bytes.len() < BATCH_BYTES {
+        while let Some(until) = state.linger_until
+            && !state.closing
+            && state.flush_to <= state.finished
+            && state.batch.bytes.len() < BATCH_BYTES
+        {
             state.writer = Writer::Lingering;
-            if self.work.wait_until(&mut state, linger_until).timed_out() {
+            if self.work.wait_until(&mut state, until).timed_out() {
                 break;
             }
         }
         state.writer = Writer::Busy;
+        state.linger_until = Some(Instant::now() + LINGER);
         Some(std::mem::replace(&mut state.batch, recycled))
     }
 

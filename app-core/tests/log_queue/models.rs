@@ -1,0 +1,121 @@
+//! What is to hold, however the threads come to their turns.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use loom::thread;
+
+use super::queue::{Batch, Queue};
+use super::{LogLevel, sync::NEVER};
+
+fn never() -> Instant {
+    Instant::now() + NEVER
+}
+
+/// Logs lines that begin with `name`.
+fn logs(queue: &Arc<Queue>, name: u8, lines: u8) -> thread::JoinHandle<()> {
+    let queue = Arc::clone(queue);
+    thread::spawn(move || (0..lines).for_each(|number| queue.submit(&[name, number], LogLevel::Info)))
+}
+
+/// The writer, whose sink takes everything; what it took.
+fn writes(queue: &Arc<Queue>) -> thread::JoinHandle<Vec<u8>> {
+    let queue = Arc::clone(queue);
+    thread::spawn(move || {
+        let (mut batch, mut written) = (Batch::default(), Vec::new());
+        while let Some(next) = queue.next(batch) {
+            batch = next;
+            written.extend_from_slice(&batch.bytes);
+            queue.count(&batch, batch.bytes.len());
+            queue.finish(&batch);
+        }
+        queue.writer_stopped();
+        written
+    })
+}
+
+/// The writer, until it has taken so many lines.
+fn takes(queue: &Arc<Queue>, lines: usize) -> thread::JoinHandle<()> {
+    let queue = Arc::clone(queue);
+    thread::spawn(move || {
+        let (mut batch, mut taken) = (Batch::default(), 0);
+        while taken < lines {
+            batch = queue.next(batch).unwrap();
+            taken += batch.bytes.len() / 2;
+            queue.finish(&batch);
+        }
+    })
+}
+
+/// The numbers of the lines that begin with `name`.
+fn lines(written: &[u8], name: u8) -> Vec<u8> {
+    written.chunks(2).filter(|line| line[0] == name).map(|line| line[1]).collect()
+}
+
+fn check(model: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(2);
+    builder.check(model);
+}
+
+#[test]
+fn every_line_is_written_once_and_the_lines_of_a_thread_are_in_order() {
+    check(|| {
+        let queue = Arc::new(Queue::bounded(1024));
+        let writer = writes(&queue);
+        let other = logs(&queue, b'b', 2);
+        queue.submit(b"a\0", LogLevel::Info);
+        other.join().unwrap();
+        assert!(queue.stop(never()));
+        let written = writer.join().unwrap();
+        assert_eq!((lines(&written, b'a'), lines(&written, b'b')), (vec![0], vec![0, 1]));
+        assert_eq!((queue.counters.written(LogLevel::Info), queue.counters.dropped()), (3, 0));
+    });
+}
+
+#[test]
+fn a_line_wakes_the_writer_and_nobody_has_to_flush() {
+    check(|| {
+        let queue = Arc::new(Queue::bounded(1024));
+        let writer = takes(&queue, 2);
+        let other = logs(&queue, b'b', 1);
+        queue.submit(b"a\0", LogLevel::Info);
+        other.join().unwrap();
+        writer.join().unwrap();
+    });
+}
+
+#[test]
+fn after_a_flush_all_that_was_logged_before_is_written() {
+    check(|| {
+        let queue = Arc::new(Queue::bounded(1024));
+        let writer = writes(&queue);
+        queue.submit(b"a\0", LogLevel::Info);
+        let other = logs(&queue, b'b', 1);
+        assert!(queue.flush(never()));
+        assert!(queue.counters.written(LogLevel::Info) >= 1);
+        other.join().unwrap();
+        assert!(queue.flush(never()));
+        assert_eq!(queue.counters.written(LogLevel::Info), 2);
+        assert!(queue.stop(never()));
+        writer.join().unwrap();
+    });
+}
+
+#[test]
+fn what_there_is_no_room_for_is_counted_and_so_is_what_comes_after_the_end() {
+    check(|| {
+        // Room for one line.
+        let queue = Arc::new(Queue::bounded(2));
+        let writer = writes(&queue);
+        let other = logs(&queue, b'b', 2);
+        queue.submit(b"a\0", LogLevel::Info);
+        assert!(queue.stop(never()));
+        queue.submit(b"z\0", LogLevel::Info);
+        other.join().unwrap();
+        let written = writer.join().unwrap();
+        assert!(lines(&written, b'z').is_empty() && lines(&written, b'b').is_sorted());
+        assert_eq!(queue.counters.written(LogLevel::Info), written.len() as u64 / 2);
+        assert_eq!(queue.counters.written(LogLevel::Info) + queue.counters.dropped(), 4);
+    });
+}
