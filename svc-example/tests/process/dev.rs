@@ -100,7 +100,8 @@ fn the_lines_that_dev_prints_do_what_they_say() {
     assert_says(&run(&lines, "health resume"), &["runs again"]);
     assert_says(&run(&lines, "appctl stacks"), &["thread", "\"worker\"", "rpc"]);
     let events = lines.iter().find(|line| line.contains("events --follow")).unwrap();
-    let events = shell(events).start();
+    // In place of the shell, so that it ends with the test.
+    let events = shell(&events.replace("\nappctl", "\nexec appctl")).start();
     events.line("connected to");
 
     let denied = run(&lines, "#reader");
@@ -120,11 +121,9 @@ fn the_lines_that_dev_prints_do_what_they_say() {
     let record = audit(&process, "App.end", "granted");
     assert_eq!((&record["names"], &record["reason"]), (&"admin.dev".into(), &"that was the tour".into()));
     process.ended().expect_code(0);
-    let followed = events.ended();
-    // What it ends with is a matter of who closes first: told of the end, or left without the app.
-    assert!(matches!(followed.code(), Some(0 | 3)), "{followed:?}");
-    let told = "the application stops: killed: that was the tour (by admin.dev over RPC)";
-    assert!(followed.stdout.contains("app_stopping") && followed.stdout.contains(told), "{followed:?}");
+    // It would go on for a minute, to see whether the app comes back.
+    let followed = events.printed("that was the tour (by admin.dev over RPC)");
+    assert!(followed.contains("app_stopping"), "{followed}");
     // All lines were tried but those that are tried here in another way, and nothing is left.
     assert_eq!(lines.len(), 12, "{lines:#?}");
     assert!(!folder(&tour).exists());
