@@ -82,7 +82,8 @@ fn submit(runtime: &Runtime, server: &CommandServer<u64>) {
 
 async fn submits(server: &CommandServer<u64>, times: u64) {
     for _ in 0..times {
-        server.submit(|count| *count += 1).await.unwrap();
+        let amount = black_box(1);
+        server.submit(move |count| *count += amount).await.unwrap();
     }
     server.call(|count| *count).await.unwrap();
 }

@@ -12,6 +12,7 @@ mod lookup;
 mod machine;
 mod markdown;
 mod metrics;
+mod pairs;
 mod process;
 mod programs;
 mod report;

@@ -10,8 +10,9 @@ use crate::{
     driver::Rows,
     log::foundations::Foundations,
     log::loggers::{Ours, SlogJson, Tracing, ten_fields, traced},
+    pairs::side_by_side,
     report::Row,
-    rounds::{Budget, Contender, Failure, in_turn, looped, nanoseconds_each, side_by_side},
+    rounds::{Budget, Contender, Failure, in_turn, looped, nanoseconds_each},
 };
 
 const OURS: &str = "app-core";

@@ -13,8 +13,9 @@ use prometheus_client::metrics::{counter, family::Family, gauge, histogram};
 
 use crate::{
     driver::Rows,
+    pairs::side_by_side,
     report::{Figure, Row},
-    rounds::{Budget, Contender, Failure, in_turn, looped, side_by_side},
+    rounds::{Budget, Contender, Failure, in_turn, looped},
 };
 
 const OURS: &str = "app-metrics";

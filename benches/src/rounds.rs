@@ -2,8 +2,8 @@
 
 use std::{
     any::Any,
+    fmt,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
 
@@ -17,6 +17,18 @@ pub(crate) struct Contender<'a> {
     who: &'static str,
     run: Box<dyn FnMut() -> Result<f64, Failure> + 'a>,
 }
+
+/// The failure of a round that does not count: whoever had it goes on with the next.
+#[derive(Debug)]
+pub(crate) struct Uncounted;
+
+impl fmt::Display for Uncounted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a round that does not count")
+    }
+}
+
+impl std::error::Error for Uncounted {}
 
 /// How long to go on.
 #[derive(Debug, Clone, Copy)]
@@ -65,10 +77,15 @@ pub(crate) fn in_turn(budget: Budget, mut contenders: Vec<Contender<'_>>) -> Vec
 fn one(contender: &mut Contender<'_>, figure: &mut Figure) -> Option<f64> {
     let outcome = catch_unwind(AssertUnwindSafe(|| (contender.run)()))
         .unwrap_or_else(|panic| Err(format!("panicked: {}", message(&*panic)).into()));
-    outcome.map_err(|failure| figure.failed = Some(failure.to_string())).ok()
+    match outcome {
+        Ok(value) => return Some(value),
+        Err(failure) if failure.is::<Uncounted>() => {}
+        Err(failure) => figure.failed = Some(failure.to_string()),
+    }
+    None
 }
 
-fn message(panic: &(dyn Any + Send)) -> &str {
+pub(crate) fn message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }
@@ -83,24 +100,4 @@ pub(crate) fn looped(times: u64, mut work: impl FnMut(u64)) -> Result<f64, Failu
     let began = Instant::now();
     (0..times).for_each(&mut work);
     Ok(nanoseconds_each(began.elapsed(), times))
-}
-
-/// A round of two threads that do this at once: nanoseconds for each, of one thread.
-pub(crate) fn side_by_side(times: u64, work: impl Fn(u64) + Sync) -> Result<f64, Failure> {
-    let ready = AtomicUsize::new(0);
-    let one = || {
-        // Whatever a thread does once.
-        work(0);
-        ready.fetch_add(1, Ordering::SeqCst);
-        while ready.load(Ordering::SeqCst) < 2 {
-            std::hint::spin_loop();
-        }
-        looped(times, &work)
-    };
-    std::thread::scope(|scope| {
-        let other = scope.spawn(one);
-        let mine = one()?;
-        let other = other.join().map_err(|panic| format!("panicked: {}", message(&*panic)))??;
-        Ok(f64::midpoint(mine, other))
-    })
 }

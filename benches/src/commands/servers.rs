@@ -1,9 +1,10 @@
 //! Whoever runs commands on a state of its own, one after another: ours, the actor crates, and the floor, a bare channel
-//! of boxed closures. The command adds one to a number, the call reads it.
+//! of boxed closures. The command adds an amount, which it
+//! brings along, to a number; the call reads it.
 //!
 //! Each is written as its documentation has it. Queues are bounded but that of `ractor`, which has no other.
 
-use std::{fmt::Debug, future::Future, sync::mpsc as threads, thread};
+use std::{fmt::Debug, future::Future, hint::black_box, sync::mpsc as threads, thread};
 
 use actix::{Actor as _, ActorContext as _, Addr};
 use app_core::{CommandServer, prelude::*};
@@ -49,7 +50,8 @@ impl Ours {
 
 impl Server for Ours {
     async fn submit(&self) -> Result<(), Failure> {
-        Ok(self.0.submit(|count| *count += 1).await?)
+        let amount = black_box(1);
+        Ok(self.0.submit(move |count| *count += amount).await?)
     }
 
     async fn call(&self) -> Result<u64, Failure> {
@@ -78,7 +80,8 @@ impl Bare {
 
 impl Server for Bare {
     async fn submit(&self) -> Result<(), Failure> {
-        self.0.send(Box::new(|count| *count += 1)).await.map_err(failed)
+        let amount = black_box(1);
+        self.0.send(Box::new(move |count| *count += amount)).await.map_err(failed)
     }
 
     async fn call(&self) -> Result<u64, Failure> {
@@ -94,14 +97,14 @@ impl Server for Bare {
 #[derive(Actor)]
 pub(crate) struct KameoCount(u64);
 
-struct Add;
+struct Add(u64);
 struct Read;
 
 impl kameo::message::Message<Add> for KameoCount {
     type Reply = ();
 
-    async fn handle(&mut self, _: Add, _: &mut kameo::message::Context<Self, ()>) {
-        self.0 += 1;
+    async fn handle(&mut self, Add(amount): Add, _: &mut kameo::message::Context<Self, ()>) {
+        self.0 += amount;
     }
 }
 
@@ -124,7 +127,7 @@ impl Kameo {
 
 impl Server for Kameo {
     async fn submit(&self) -> Result<(), Failure> {
-        self.0.tell(Add).await.map_err(failed)
+        self.0.tell(Add(black_box(1))).await.map_err(failed)
     }
 
     async fn call(&self) -> Result<u64, Failure> {
@@ -135,7 +138,7 @@ impl Server for Kameo {
 struct RactorCount;
 
 pub(crate) enum RactorMessage {
-    Add,
+    Add(u64),
     Read(RpcReplyPort<u64>),
 }
 
@@ -155,7 +158,7 @@ impl ractor::Actor for RactorCount {
         count: &mut u64,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            RactorMessage::Add => *count += 1,
+            RactorMessage::Add(amount) => *count += amount,
             RactorMessage::Read(answer) => answer.send(*count)?,
         }
         Ok(())
@@ -178,7 +181,7 @@ impl Ractor {
 
 impl Server for Ractor {
     async fn submit(&self) -> Result<(), Failure> {
-        self.0.cast(RactorMessage::Add).map_err(failed)
+        self.0.cast(RactorMessage::Add(black_box(1))).map_err(failed)
     }
 
     async fn call(&self) -> Result<u64, Failure> {
@@ -188,7 +191,7 @@ impl Server for Ractor {
 
 #[derive(actix::Message)]
 #[rtype(result = "()")]
-struct ActixAdd;
+struct ActixAdd(u64);
 
 #[derive(actix::Message)]
 #[rtype(result = "u64")]
@@ -230,8 +233,8 @@ impl actix::Handler<ActixStop> for ActixCount {
 impl actix::Handler<ActixAdd> for ActixCount {
     type Result = ();
 
-    fn handle(&mut self, _: ActixAdd, _: &mut Self::Context) {
-        self.count += 1;
+    fn handle(&mut self, ActixAdd(amount): ActixAdd, _: &mut Self::Context) {
+        self.count += amount;
     }
 }
 
@@ -280,7 +283,7 @@ impl Actix {
 impl Server for Actix {
     /// Does not wait for the answer where there is room; where there is none, waiting for the answer is all there is.
     async fn submit(&self) -> Result<(), Failure> {
-        match self.0.try_send(ActixAdd) {
+        match self.0.try_send(ActixAdd(black_box(1))) {
             Ok(()) => Ok(()),
             Err(actix::dev::SendError::Full(add)) => self.0.send(add).await.map_err(failed),
             Err(closed) => Err(failed(closed)),
