@@ -92,6 +92,14 @@ fn the_lines_that_dev_prints_do_what_they_say() {
     let asked = run(&lines, "svc-example acquire");
     assert_says(&asked, &["granted   2 left", "granted   1 left", "granted   0 left", "denied    0 left"]);
     assert_eq!(asked.stdout.lines().count(), 4);
+    let export = lines[0].lines().next().unwrap();
+    let ask = |rest: &str| shell(&format!("{export}\nsvc-example acquire {rest}")).run();
+    let denied = ask("--context \"$OP_CONTEXT#quota\" alice --rule slow");
+    assert!(denied.code() == Some(6) && denied.stdout.starts_with("denied "), "{denied:?}");
+    let wrong = ask("--context \"$OP_CONTEXT#quota\" alice --rule nosuch");
+    assert!(wrong.code() == Some(1) && wrong.stderr.contains("there is no rule \"nosuch\""), "{wrong:?}");
+    let unknown = ask("--context \"$OP_CONTEXT#nosuch\" alice");
+    assert!(unknown.code() == Some(78) && unknown.stderr.contains("no such context"), "{unknown:?}");
     assert_says(&run(&lines, "level set debug --for 10s"), &["debug for 10s"]);
     let level = lines.iter().find(|line| line.ends_with("\nappctl level")).unwrap();
     assert_says(&shell(level).run(), &["debug"]);
@@ -154,8 +162,15 @@ fn what_dev_makes_is_sealed_for_its_owner_alone_and_on_loopback() {
     // Another one beside it has ports and a folder of its own.
     let (other, others_tour) = start();
     assert_ne!(self::folder(&others_tour), folder);
-    other.signal(Signal::SIGTERM);
-    other.ended().expect_code(0);
+    // What a process leaves behind that is killed, the next one removes; and nothing of those that run.
+    other.signal(Signal::SIGKILL);
+    other.ended();
+    let left_behind = self::folder(&others_tour);
+    assert!(left_behind.exists());
+    let (third, _) = start();
+    assert!(!left_behind.exists());
+    third.signal(Signal::SIGTERM);
+    third.ended().expect_code(0);
     assert!(folder.exists());
     process.signal(Signal::SIGTERM);
     process.ended().expect_code(0);
