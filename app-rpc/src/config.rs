@@ -1,6 +1,7 @@
 //! The configs of endpoints and of clients.
 
 mod client;
+mod limits;
 mod server;
 
 use std::net::IpAddr;

@@ -8,7 +8,6 @@ mod connection;
 #[path = "../fuzz/src/conversation.rs"]
 pub mod conversation;
 mod framing;
-#[allow(dead_code, reason = "fuzz targets read no configs")]
 mod limits;
 #[path = "../fuzz/src/memory.rs"]
 pub mod memory;

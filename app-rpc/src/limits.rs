@@ -2,18 +2,7 @@
 
 use std::time::Duration;
 
-use app_config::Place;
 use capnp::message::ReaderOptions;
-use schema::rpc_capnp::rpc_limits;
-
-/// The smallest limit of bytes that a protocol message of itself fits in.
-const LEAST_BYTES: u32 = 4096;
-/// The most calls in flight.
-const MOST_CALLS: u32 = 1 << 20;
-/// The longest drain in milliseconds: a service has 10 s to stop, unless its descriptor says otherwise.
-const MOST_DRAIN_MILLIS: u32 = 8000;
-/// The largest limit of a message.
-const MOST_MESSAGE_BYTES: u32 = 256 * 1024 * 1024;
 
 /// What one connection may take; capnp-rpc itself has no bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,53 +50,4 @@ impl Limits {
         options.traversal_limit_in_words(Some(words.saturating_mul(4))).nesting_limit(64);
         options
     }
-
-    pub(crate) fn read(spec: rpc_limits::Reader<'_>, place: &mut Place<'_>) -> Self {
-        let message = spec.get_max_message_bytes();
-        let ranges = [
-            ("maxMessageBytes", message, LEAST_BYTES, MOST_MESSAGE_BYTES),
-            ("maxCalls", spec.get_max_calls(), 1, MOST_CALLS),
-            ("maxHeldBytes", spec.get_max_held_bytes(), LEAST_BYTES, u32::MAX),
-            ("maxQueuedBytes", spec.get_max_queued_bytes(), message, u32::MAX),
-            ("handshakeMillis", spec.get_handshake_millis(), 1, u32::MAX),
-            ("stallMillis", spec.get_stall_millis(), 1, u32::MAX),
-            ("idleSeconds", spec.get_idle_seconds(), 1, u32::MAX),
-            ("drainMillis", spec.get_drain_millis(), 0, MOST_DRAIN_MILLIS),
-        ];
-        for (field, value, least, most) in ranges {
-            within(value, least, most, &mut place.field(field));
-        }
-        Self {
-            message_bytes: to_usize(message),
-            calls: to_usize(spec.get_max_calls()),
-            held_bytes: to_usize(spec.get_max_held_bytes()),
-            queued_bytes: to_usize(spec.get_max_queued_bytes()),
-            handshake: Duration::from_millis(spec.get_handshake_millis().into()),
-            stall: Duration::from_millis(spec.get_stall_millis().into()),
-            idle: Duration::from_secs(spec.get_idle_seconds().into()),
-            drain: Duration::from_millis(spec.get_drain_millis().into()),
-        }
-    }
-}
-
-/// Adds a problem where a number is out of its bounds.
-pub(crate) fn within(value: u32, least: u32, most: u32, place: &mut Place<'_>) {
-    if (least..=most).contains(&value) {
-        return;
-    }
-    place.add(if most == u32::MAX {
-        format!("must be {least} or more, found {value}")
-    } else {
-        format!("must be {least} to {most}, found {value}")
-    });
-}
-
-/// The limit of a message in bytes.
-pub(crate) fn read_message_bytes(value: u32, place: &mut Place<'_>) -> usize {
-    within(value, LEAST_BYTES, MOST_MESSAGE_BYTES, place);
-    to_usize(value)
-}
-
-fn to_usize(value: u32) -> usize {
-    usize::try_from(value).unwrap_or(usize::MAX)
 }

@@ -7,7 +7,7 @@ use app_config::{Config, Place, Problems, quoted};
 use app_core::prelude::ServiceId;
 use schema::rpc_capnp::rpc_client_spec;
 
-use crate::limits::{read_message_bytes, within};
+use super::limits::{read_message_bytes, within};
 use crate::{Authorities, KeyPair, Limits, Purpose, RpcName};
 
 /// Whom an RPC client calls, and how, checked.

@@ -8,7 +8,7 @@ use app_config::{Config, Problems};
 use app_core::prelude::ServiceId;
 use schema::rpc_capnp::rpc_server_spec;
 
-use crate::limits::within;
+use super::limits::within;
 use crate::{Authorities, Grants, KeyPair, Limits, Purpose, RpcName};
 
 /// Connections of a server whose config says nothing else.
