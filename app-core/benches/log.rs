@@ -53,6 +53,9 @@ fn one_thread(c: &mut Criterion) {
     group.bench_function("no field", |b| b.iter(|| slog::info!(logger, "acquired")));
     group.bench_function("10 fields", |b| b.iter(|| ten_fields(&logger)));
     group.bench_function("disabled level", |b| {
+        b.iter(|| app_core::debug!(logger, "acquired"; "rule" => black_box("default")));
+    });
+    group.bench_function("disabled level, slog's macro", |b| {
         b.iter(|| slog::debug!(logger, "acquired"; "rule" => black_box("default")));
     });
     group.finish();

@@ -7,7 +7,7 @@
 use std::backtrace::Backtrace;
 use std::hint::black_box;
 
-use app_errors::{Error, errors, service_not_alive_error};
+use app_errors::{Error, errors, outermost, service_not_alive_error};
 use app_ids::ServiceId;
 use criterion::{Criterion, criterion_group, criterion_main};
 
@@ -35,6 +35,13 @@ fn raise(c: &mut Criterion) {
     let mut group = c.benchmark_group("raise");
     group.bench_function("with_stack", |b| b.iter(|| deep(DEPTH, &with_stack)));
     group.bench_function("std_backtrace", |b| b.iter(|| deep(DEPTH, &Backtrace::force_capture)));
+    // As in a task of a service: what runs tasks is in no stack.
+    group.bench_function("with_stack_in_a_task", |b| {
+        outermost(&mut || b.iter(|| deep(DEPTH, &with_stack)));
+    });
+    group.bench_function("std_backtrace_in_a_task", |b| {
+        outermost(&mut || b.iter(|| deep(DEPTH, &Backtrace::force_capture)));
+    });
     group.bench_function("without_stack", |b| b.iter(|| deep(DEPTH, &without_stack)));
     group.bench_function("constructor", |b| b.iter(|| service_not_alive_error(black_box(SERVICE))));
     group.finish();

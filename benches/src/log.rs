@@ -98,7 +98,7 @@ fn until_written(rows: &mut Rows, ours: &Ours, flushed: &SlogJson, plain: &Traci
 
 fn disabled(rows: &mut Rows, ours: &Ours, plain: &Tracing) {
     rows.begin("disabled level");
-    let debug = |_| slog::debug!(ours.logger, "acquired"; "rule" => std::hint::black_box("default"));
+    let debug = |_| app_core::debug!(ours.logger, "acquired"; "rule" => std::hint::black_box("default"));
     let figures = in_turn(
         BUDGET,
         vec![
