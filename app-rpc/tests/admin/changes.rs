@@ -73,7 +73,7 @@ async fn changes_of_one_connection_take_place_in_the_order_in_which_they_were_se
     let client = stand.client(Role::Operate);
     let sent = call(&client, |app| async move {
         let levels = levels_of(&app).await?;
-        let sent = (0..40).map(|number: usize| {
+        let sent = (0..600).map(|number: usize| {
             let mut request = levels.set_app_request();
             request.get().set_level(
                 [WireLevel::Debug, WireLevel::Info, WireLevel::Warn, WireLevel::Error][number % 4],
@@ -86,7 +86,7 @@ async fn changes_of_one_connection_take_place_in_the_order_in_which_they_were_se
     sent.await.unwrap();
     assert_eq!(stand.app.log_level(), LogLevel::Error);
     let reasons: Vec<_> = stand.audit().iter().map(|record| record["reason"].to_string()).collect();
-    let expected: Vec<_> = (0..40).map(|number| format!("\"number {number}\"")).collect();
+    let expected: Vec<_> = (0..600).map(|number| format!("\"number {number}\"")).collect();
     assert_eq!(reasons, expected);
     stand.stop().await;
 }
