@@ -207,7 +207,7 @@ async fn stacks_reloads_and_kills_are_asked_for() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_reads_no_further_is_no_failure() {
     let stand = Stand::new().await;
-    for args in [&["services"][..], &["metrics"], &["stacks"], &["events", "--json"]] {
+    for args in [&["services"][..], &["metrics"], &["stacks"], &["events", "--json", "--follow"]] {
         let mut command = stand.appctl(args);
         let ended = tokio::task::spawn_blocking(move || {
             let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
