@@ -1,9 +1,12 @@
 //! Message-driven services: commands are closures that run one after another on the state that they own.
 
+mod at_once;
 mod channel;
+mod desk;
 mod list;
 mod meter;
 mod server;
+mod sync;
 mod times;
 
 pub(crate) use self::list::CommandServers;

@@ -7,12 +7,19 @@ use std::{
 };
 
 use app_errors::{Error, illegal_argument_error, service_not_alive_error};
-use tokio::sync::{
-    mpsc::{self, error::TrySendError},
-    oneshot,
+use tokio::{
+    sync::{
+        mpsc::{self, error::TrySendError},
+        oneshot,
+    },
+    task::{self, coop},
 };
 
-use super::meter::Meter;
+use super::{
+    at_once::{Ran, Shortcut},
+    desk::{Desk, Place},
+    meter::Meter,
+};
 use crate::Service;
 
 type Boxed<S> = Box<dyn FnOnce(&mut S) + Send>;
@@ -36,14 +43,22 @@ impl<S> fmt::Debug for Command<S> {
 /// Pairs a bounded channel of commands with a service. Cheap to clone; clones send to the same receiver.
 pub struct ServiceCommandChannel<S = ()> {
     sender: mpsc::Sender<Command<S>>,
-    owner: Arc<Owner>,
+    owner: Arc<Owner<S>>,
 }
 
-struct Owner {
+struct Owner<S> {
     service: Service,
     name: Cow<'static, str>,
     /// That of a command server; a bare channel has none.
-    meter: Option<Arc<Meter>>,
+    server: Option<ServerSide<S>>,
+}
+
+/// What a command server is beside its queue.
+pub(super) struct ServerSide<S> {
+    pub(super) meter: Arc<Meter>,
+    pub(super) desk: Arc<Desk<S>>,
+    /// The way past the queue, unless it was forbidden.
+    pub(super) shortcut: Option<Shortcut<S>>,
 }
 
 /// The receiving end: owned by the loop that runs the commands.
@@ -96,12 +111,12 @@ impl<S: Send + 'static> ServiceCommandChannel<S> {
         Self::made(service, name.into(), capacity, |_| None)
     }
 
-    /// As [`new`](Self::new), with a meter made once nothing stands in the way.
+    /// As [`new`](Self::new), with what a server has, made once nothing stands in the way.
     pub(super) fn made(
         service: &Service,
         name: Cow<'static, str>,
         capacity: u16,
-        meter: impl FnOnce(&mpsc::Sender<Command<S>>) -> Option<Arc<Meter>>,
+        server: impl FnOnce(&mpsc::Sender<Command<S>>) -> Option<ServerSide<S>>,
     ) -> Result<(Self, CommandReceiver<S>), Error> {
         service.ensure_alive()?;
         if capacity == 0 {
@@ -112,20 +127,28 @@ impl<S: Send + 'static> ServiceCommandChannel<S> {
             return Err(illegal_argument_error(message));
         }
         let (sender, commands) = mpsc::channel(usize::from(capacity));
-        let meter = meter(&sender);
-        let owner = Arc::new(Owner { service: service.clone(), name, meter });
+        let server = server(&sender);
+        let owner = Arc::new(Owner { service: service.clone(), name, server });
         Ok((Self { sender, owner }, CommandReceiver { commands }))
     }
 
     /// Hands a command over; waits for room in the queue.
+    ///
+    /// A command server that has nothing to do runs it at once, before this returns, if its commands are known to be
+    /// short: see [`CommandServer`](crate::CommandServer).
     ///
     /// Cancel safe: dropped before it is ready, the command was not accepted.
     ///
     /// # Errors
     /// `ServiceNotAlive` once the service was killed, or its loop has ended. The command did not run and never will.
     pub async fn submit(&self, command: impl FnOnce(&mut S) + Send + 'static) -> Result<(), Error> {
+        self.give_way().await;
         self.ensure_alive()?;
-        self.send(self.boxed(command)).await
+        match self.at_once(command).await {
+            // Accepted, whatever became of it.
+            Ok(_) => Ok(()),
+            Err(command) => self.send(self.boxed(command, |()| ())).await,
+        }
     }
 
     /// Hands a command over if there is room right now; never waits.
@@ -135,7 +158,7 @@ impl<S: Send + 'static> ServiceCommandChannel<S> {
     /// not run and never will.
     pub fn try_submit(&self, command: impl FnOnce(&mut S) + Send + 'static) -> Result<(), Error> {
         self.ensure_alive()?;
-        self.sender.try_send(Command(self.boxed(command))).map_err(|refused| match refused {
+        self.try_send(Command(self.boxed(command, |()| ()))).map_err(|refused| match refused {
             TrySendError::Closed(_) => self.refused(),
             TrySendError::Full(_) => {
                 self.count_refused();
@@ -160,13 +183,18 @@ impl<S: Send + 'static> ServiceCommandChannel<S> {
         &self,
         command: impl FnOnce(&mut S) -> R + Send + 'static,
     ) -> Result<R, Error> {
+        self.give_way().await;
         self.ensure_alive()?;
-        let (answer, answered) = oneshot::channel();
-        let command = move |state: &mut S| {
-            // The caller may have gone: then nobody wants the answer.
-            let _ = answer.send(command(state));
+        let command = match self.at_once(command).await {
+            Ok(result) => return result.ok_or_else(|| self.not_alive()),
+            Err(command) => command,
         };
-        self.send(self.boxed(command)).await?;
+        let (answer, answered) = oneshot::channel();
+        let give = |result| {
+            // The caller may have gone: then nobody wants the answer.
+            let _ = answer.send(result);
+        };
+        self.send(self.boxed(command, give)).await?;
         // What is sent after the last look of a receiver that is dropped stays in the queue as long as there are
         // senders, this one included: then the death of the service is the answer.
         if !self.sender.is_closed() {
@@ -179,23 +207,81 @@ impl<S: Send + 'static> ServiceCommandChannel<S> {
         }
     }
 
-    async fn send(&self, command: Boxed<S>) -> Result<(), Error> {
-        match self.sender.try_send(Command(command)) {
-            Ok(()) => Ok(()),
-            Err(TrySendError::Closed(_)) => Err(self.refused()),
-            Err(TrySendError::Full(command)) => tokio::select! {
-                biased;
-                () = self.service().dying() => Err(self.refused()),
-                sent = self.sender.send(command) => sent.map_err(|_| self.refused()),
-            },
+    /// The way past the queue, when it is worth trying.
+    fn shortcut(&self) -> Option<&Shortcut<S>> {
+        self.owner.server.as_ref()?.shortcut.as_ref().filter(|shortcut| shortcut.is_open())
+    }
+
+    /// Leaves the worker to others now and then, also to one who does nothing but hand over commands that run at once.
+    async fn give_way(&self) {
+        if self.shortcut().is_some() {
+            coop::consume_budget().await;
         }
     }
 
-    /// As it goes into the queue: now and then with a stopwatch.
-    fn boxed(&self, command: impl FnOnce(&mut S) + Send + 'static) -> Boxed<S> {
-        match self.owner.meter.as_ref().and_then(Meter::sample) {
-            None => Box::new(command),
-            Some(stopwatch) => Box::new(move |state| stopwatch.time(|| command(state))),
+    /// Runs a command right here, in a turn of the caller's; gives it back when it has to go into the queue. Nothing comes
+    /// of one that panicked.
+    async fn at_once<F: FnOnce(&mut S) -> R, R>(&self, command: F) -> Result<Option<R>, F> {
+        let Some(shortcut) = self.shortcut() else { return Err(command) };
+        let ran = match shortcut.run(command) {
+            Ok(ran) => ran,
+            Err(command) => {
+                // Else a queue that once had something in it would never be found empty by those who fill it.
+                task::yield_now().await;
+                shortcut.run(command)?
+            }
+        };
+        match ran {
+            Ran::Well(result) => Ok(Some(result)),
+            Ran::Panicked(panic) => {
+                self.service().kill(self.service().panicked(self.name(), panic.as_ref()));
+                Ok(None)
+            }
+        }
+    }
+
+    async fn send(&self, command: Boxed<S>) -> Result<(), Error> {
+        match self.try_send(Command(command)) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Closed(_)) => Err(self.refused()),
+            Err(TrySendError::Full(command)) => {
+                let sent = async {
+                    let place = self.owner.server.as_ref().map(|server| server.desk.line_up());
+                    let sent = self.sender.send(command).await;
+                    if let (Ok(()), Some(place)) = (&sent, place) {
+                        place.keep();
+                    }
+                    sent
+                };
+                tokio::select! {
+                    biased;
+                    () = self.service().dying() => Err(self.refused()),
+                    sent = sent => sent.map_err(|_| self.refused()),
+                }
+            }
+        }
+    }
+
+    fn try_send(&self, command: Command<S>) -> Result<(), TrySendError<Command<S>>> {
+        let place = self.owner.server.as_ref().map(|server| server.desk.line_up());
+        self.sender.try_send(command)?;
+        place.into_iter().for_each(Place::keep);
+        Ok(())
+    }
+
+    /// A command as it goes into the queue, now and then with a stopwatch, and where its result goes.
+    fn boxed<R: 'static>(
+        &self,
+        command: impl FnOnce(&mut S) -> R + Send + 'static,
+        give: impl FnOnce(R) + Send + 'static,
+    ) -> Boxed<S> {
+        let server = self.owner.server.as_ref();
+        match server.and_then(|server| Some((server.meter.sample()?, &server.meter))) {
+            None => Box::new(move |state| give(command(state))),
+            Some((sample, meter)) => {
+                let meter = Arc::clone(meter);
+                Box::new(move |state| give(sample.time(&meter, || command(state))))
+            }
         }
     }
 
@@ -209,14 +295,9 @@ impl<S: Send + 'static> ServiceCommandChannel<S> {
         self.not_alive()
     }
 
-    /// The meter that it was made with.
-    pub(super) fn meter(&self) -> Arc<Meter> {
-        self.owner.meter.clone().unwrap_or_default()
-    }
-
     fn count_refused(&self) {
-        if let Some(meter) = &self.owner.meter {
-            meter.refused.fetch_add(1, Relaxed);
+        if let Some(server) = &self.owner.server {
+            server.meter.refused.fetch_add(1, Relaxed);
         }
     }
 

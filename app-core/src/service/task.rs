@@ -85,10 +85,14 @@ where
 
 fn panicked(service: &Service, number: u64, panic: &(dyn Any + Send)) -> Error {
     let name = service.inner.life.lock().tasks.get(&number).map(|task| task.name.clone()).unwrap_or_default();
-    let message = format!(
-        "task {name:?} of service {} panicked: {}",
-        service.describe(),
-        crate::panics::message(panic)
-    );
-    errors::BUG.error(service.id()).message(message).tag("PANIC").build()
+    service.panicked(&name, panic)
+}
+
+impl Service {
+    /// The failure that a panic is, in a task of the service or in what is to be taken for one.
+    pub(crate) fn panicked(&self, task: &str, panic: &(dyn Any + Send)) -> Error {
+        let (describe, message) = (self.describe(), crate::panics::message(panic));
+        let message = format!("task {task:?} of service {describe} panicked: {message}");
+        errors::BUG.error(self.id()).message(message).tag("PANIC").build()
+    }
 }
