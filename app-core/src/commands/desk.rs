@@ -18,7 +18,7 @@ use std::hint;
 
 use super::sync::{AtomicBool, AtomicUsize, Mutex, MutexGuard, Ordering};
 
-pub(super) struct Desk<S> {
+pub(crate) struct Desk<S> {
     state: Mutex<Option<S>>,
     waiting: AtomicUsize,
     over: AtomicBool,
@@ -26,17 +26,17 @@ pub(super) struct Desk<S> {
 
 impl<S> Desk<S> {
     /// Without a state, nothing runs.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { state: Mutex::new(None), waiting: AtomicUsize::new(0), over: AtomicBool::new(false) }
     }
 
     /// Lays the state down: commands may run on it.
-    pub(super) fn open(&self, state: S) {
+    pub(crate) fn open(&self, state: S) {
         *self.state.lock() = Some(state);
     }
 
     /// Takes a turn out of line; none when commands wait, or somebody else has a turn for longer than `looks`.
-    pub(super) fn turn_out_of_line(&self, looks: usize) -> Option<Turn<'_, S>> {
+    pub(crate) fn turn_out_of_line(&self, looks: usize) -> Option<Turn<'_, S>> {
         for _ in 0..looks {
             if !self.nothing_waits() {
                 return None;
@@ -51,13 +51,13 @@ impl<S> Desk<S> {
     }
 
     /// Takes a turn; none when somebody else has one.
-    pub(super) fn turn(&self) -> Option<Turn<'_, S>> {
+    pub(crate) fn turn(&self) -> Option<Turn<'_, S>> {
         let state = self.state.try_lock()?;
         Some(Turn { desk: self, state, is_whole: true })
     }
 
     /// Counts a command that is about to go into the queue.
-    pub(super) fn line_up(&self) -> Place<'_, S> {
+    pub(crate) fn line_up(&self) -> Place<'_, S> {
         self.waiting.fetch_add(1, Ordering::Relaxed);
         Place { desk: self }
     }
@@ -67,7 +67,7 @@ impl<S> Desk<S> {
     }
 
     /// Drops the state, now or at the end of the turn that somebody has.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         // Pairs with the load of who has a turn.
         self.over.store(true, Ordering::Release);
         if let Some(mut state) = self.state.try_lock() {
@@ -77,13 +77,13 @@ impl<S> Desk<S> {
 }
 
 /// A command's place in the queue, given up when it is dropped.
-pub(super) struct Place<'a, S> {
+pub(crate) struct Place<'a, S> {
     desk: &'a Desk<S>,
 }
 
 impl<S> Place<'_, S> {
     /// The command is in the queue.
-    pub(super) fn keep(self) {
+    pub(crate) fn keep(self) {
         std::mem::forget(self);
     }
 }
@@ -95,7 +95,7 @@ impl<S> Drop for Place<'_, S> {
 }
 
 /// The right to run commands.
-pub(super) struct Turn<'a, S> {
+pub(crate) struct Turn<'a, S> {
     desk: &'a Desk<S>,
     state: MutexGuard<'a, Option<S>>,
     is_whole: bool,
@@ -104,7 +104,7 @@ pub(super) struct Turn<'a, S> {
 impl<S> Turn<'_, S> {
     /// The state, to run commands on: none when there is none, or all is over. Dropped before [`end`](Self::end), which is
     /// what a panic does, the turn takes the state along.
-    pub(super) fn begin(&mut self) -> Option<&mut S> {
+    pub(crate) fn begin(&mut self) -> Option<&mut S> {
         if self.desk.over.load(Ordering::Acquire) {
             return None;
         }
@@ -113,7 +113,7 @@ impl<S> Turn<'_, S> {
     }
 
     /// The commands have run, so many of them from the queue.
-    pub(super) fn end(mut self, queued: usize) {
+    pub(crate) fn end(mut self, queued: usize) {
         self.is_whole = true;
         if queued > 0 {
             self.desk.waiting.fetch_sub(queued, Ordering::Relaxed);
@@ -121,7 +121,7 @@ impl<S> Turn<'_, S> {
     }
 
     /// Takes the state away for good.
-    pub(super) fn take(mut self) -> Option<S> {
+    pub(crate) fn take(mut self) -> Option<S> {
         self.state.take()
     }
 }

@@ -71,6 +71,12 @@ impl<S: Send + 'static> CommandServer<S> {
         self.phase(|phase| matches!(phase, Phase::Ended(_))).await
     }
 
+    /// Has it take its commands for short until it knows better.
+    #[cfg(test)]
+    pub(super) fn assume_brisk(&self) {
+        self.channel.assume_brisk();
+    }
+
     async fn phase(&self, reached: impl FnMut(&Phase) -> bool) -> Result<(), Error> {
         match self.phase.clone().wait_for(reached).await.as_deref() {
             Ok(Phase::Ended(result)) => result.clone(),

@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 
 use crate::{CommandServer, Service, testing::TestApp};
 
+mod at_once;
 mod servers;
 
 const ID: ServiceId = ServiceId::new(7);

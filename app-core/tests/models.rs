@@ -1,0 +1,23 @@
+//! Models of what commands pass without waiting: every interleaving of a few threads, and every value that the memory
+//! model lets a read give, up to a bound of preemptions.
+//!
+//! The source is compiled once more, over the checker's atomics and locks.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+/// The source. `sync` is the one file that is not the same.
+#[allow(dead_code, reason = "a model needs part of what it is a model of")]
+#[path = "../src/commands"]
+mod source {
+    pub(crate) mod desk;
+    #[path = "../../tests/models/sync.rs"]
+    pub(crate) mod sync;
+}
+#[path = "models/turns.rs"]
+mod turns;
+
+/// Runs `model` in every interleaving with so few preemptions that it ends within a second.
+fn check(model: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.check(model);
+}
