@@ -89,6 +89,7 @@ pub use self::{
     output::write_output,
     param::{Dep, Exposed, Param, Start, StartContext},
     preflight::Preflight,
+    registry::ServiceLookup,
     restart::{Restart, SERVICE_RESTARTS_EXHAUSTED},
     run::{parse, run, run_with},
     service::{KillReason, Service, ServiceState, TaskOutput},

@@ -1,63 +1,67 @@
 //! The registry: which services are alive, as immutable snapshots that lookups read without a lock.
 //!
-//! Ids are spread over shards, each a snapshot of its own. A writer copies the shard, changes the copy and publishes it,
-//! one writer at a time: with n services a change copies n / 256 of them.
+//! Ids are spread over shards, each a snapshot of its own with a version. A writer copies the shard, changes the copy,
+//! publishes it and then counts its version up, one writer at a time: with n services a change copies n / 4,096 of them.
+//!
+//! How a [`ServiceLookup`] knows that what it remembers still holds is in [`shard`].
 
-use std::{
-    collections::HashMap,
-    hash::{BuildHasherDefault, Hasher},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use app_errors::{Error, app_not_alive_error, service_already_registered_error};
 use app_ids::ServiceId;
-use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
+use self::shard::Shard;
 use crate::Service;
 
-const SHARDS: usize = 256;
+mod lookup;
+mod shard;
+mod sync;
+
+pub use self::lookup::ServiceLookup;
+
+/// The bits of a spread id that choose its shard.
+const SHARD_BITS: u32 = 12;
 
 /// Spreads ids evenly, those that people make up as well as random ones: the golden ratio's multiples.
-fn spread(id: u64) -> u64 {
-    id.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+fn spread(id: ServiceId) -> u64 {
+    id.as_u64().wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
-/// Hashes an id by [`spread`], turned so that the bits which chose the shard are not the table's too.
-#[derive(Default)]
-pub(crate) struct IdHasher(u64);
-
-impl Hasher for IdHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn write_u64(&mut self, id: u64) {
-        self.0 = spread(id).rotate_left(32);
-    }
+fn shard_of(id: ServiceId) -> usize {
+    (spread(id) >> (u64::BITS - SHARD_BITS)) as usize
 }
 
-type Snapshot = HashMap<ServiceId, Service, BuildHasherDefault<IdHasher>>;
+/// The services of a shard, sorted by id.
+type Snapshot = Vec<(ServiceId, Service)>;
+
+fn present(snapshot: &Option<Arc<Snapshot>>) -> &[(ServiceId, Service)] {
+    snapshot.as_ref().map_or(&[], |services| services)
+}
+
+fn position(services: &[(ServiceId, Service)], id: ServiceId) -> Result<usize, usize> {
+    services.binary_search_by_key(&id, |(id, _)| *id)
+}
+
+fn find(shard: &Shard<Snapshot>, id: ServiceId) -> Option<Service> {
+    let snapshot = shard.load();
+    let services = present(&snapshot);
+    position(services, id).ok().map(|at| services[at].1.clone())
+}
+
+fn publish(shard: &Shard<Snapshot>, next: Snapshot) {
+    shard.publish((!next.is_empty()).then(|| Arc::new(next)));
+}
 
 pub(crate) struct Registry {
-    shards: Box<[ArcSwap<Snapshot>]>,
+    shards: Box<[Shard<Snapshot>]>,
     /// Serialises writers; true once the app stops and nothing new is taken.
     closed: Mutex<bool>,
 }
 
 impl Default for Registry {
     fn default() -> Self {
-        let empty = Arc::new(Snapshot::default());
-        Self {
-            shards: (0..SHARDS).map(|_| ArcSwap::new(Arc::clone(&empty))).collect(),
-            closed: Mutex::new(false),
-        }
+        Self { shards: (0..1 << SHARD_BITS).map(|_| Shard::new()).collect(), closed: Mutex::new(false) }
     }
 }
 
@@ -71,17 +75,23 @@ impl Registry {
         if *closed {
             return Err(app_not_alive_error());
         }
-        let mut changed = HashMap::<usize, Snapshot>::new();
-        for service in services {
-            let shard = shard_of(service.id());
-            let next = changed.entry(shard).or_insert_with(|| Snapshot::clone(&self.shards[shard].load()));
-            if next.insert(service.id(), service.clone()).is_some() {
-                return Err(service_already_registered_error(service.id()));
+        // Of all that are new in one shard, its copy is made once.
+        let mut new: Vec<_> = services.iter().collect();
+        new.sort_by_key(|service| shard_of(service.id()));
+        let mut changed = Vec::with_capacity(1);
+        for of_shard in new.chunk_by(|one, other| shard_of(one.id()) == shard_of(other.id())) {
+            let shard = &self.shards[shard_of(of_shard[0].id())];
+            let mut next = Vec::with_capacity(of_shard.len());
+            next.extend_from_slice(present(&shard.load()));
+            for service in of_shard {
+                match position(&next, service.id()) {
+                    Ok(_) => return Err(service_already_registered_error(service.id())),
+                    Err(at) => next.insert(at, (service.id(), (*service).clone())),
+                }
             }
+            changed.push((shard, next));
         }
-        for (shard, next) in changed {
-            self.shards[shard].store(Arc::new(next));
-        }
+        changed.into_iter().for_each(|(shard, next)| publish(shard, next));
         Ok(())
     }
 
@@ -90,12 +100,12 @@ impl Registry {
         let _writing = self.closed.lock();
         let shard = &self.shards[shard_of(service.id())];
         let snapshot = shard.load();
-        if !snapshot.get(&service.id()).is_some_and(|registered| registered.same(service)) {
+        let services = present(&snapshot);
+        let Some(at) = position(services, service.id()).ok().filter(|at| services[*at].1.same(service)) else {
             return false;
-        }
-        let mut next = Snapshot::clone(&snapshot);
-        next.remove(&service.id());
-        shard.store(Arc::new(next));
+        };
+        let next = [&services[..at], &services[at + 1..]].concat();
+        publish(shard, next);
         true
     }
 
@@ -105,7 +115,7 @@ impl Registry {
     }
 
     pub(crate) fn service(&self, id: ServiceId) -> Option<Service> {
-        self.shards[shard_of(id)].load().get(&id).cloned()
+        find(&self.shards[shard_of(id)], id)
     }
 
     /// The registered services, sorted by id.
@@ -114,16 +124,13 @@ impl Registry {
         {
             // Between two changes: a snapshot of all shards.
             let _writing = self.closed.lock();
-            self.shards.iter().for_each(|shard| services.extend(shard.load().values().cloned()));
+            for shard in &self.shards {
+                services.extend(present(&shard.load()).iter().map(|(_, service)| service.clone()));
+            }
         }
         services.sort_by_key(Service::id);
         services
     }
-}
-
-fn shard_of(id: ServiceId) -> usize {
-    // The upper byte: as many values as there are shards.
-    (spread(id.as_u64()) >> 56) as usize
 }
 
 #[cfg(test)]

@@ -50,3 +50,44 @@ async fn once_closed_it_takes_nothing_and_still_lets_go() {
     assert!(registry.unregister(&seven));
     app.stop().await.expect_clean();
 }
+
+#[tokio::test]
+async fn a_lookup_that_remembers_answers_as_the_registry_does() {
+    let app = TestApp::empty().await;
+    let mut lookup = app.app().lookup();
+    // More than it remembers, so that they take each other's places.
+    let ids: Vec<_> = (1..300).map(ServiceId::new).collect();
+    let mut services = Vec::new();
+    for round in 0..6 {
+        for id in &ids {
+            match app.service(*id) {
+                Some(service) if round % 3 == 2 => app.unregister(&service).unwrap(),
+                Some(_) => {}
+                None if round % 2 == 0 => services.push(app.new_service(*id, "one")),
+                None => {}
+            }
+            let (found, there) = (lookup.find(*id), app.service(*id));
+            assert_eq!(found.is_some(), there.is_some(), "{id}");
+            assert!(found.zip(there.as_ref()).is_none_or(|(found, there)| found.same(there)), "{id}");
+            let other = ids[usize::try_from(id.as_u64()).unwrap() * 7 % ids.len()];
+            assert_eq!(lookup.find(other).is_some(), app.service(other).is_some(), "{other}");
+        }
+    }
+    app.stop().await.expect_clean();
+}
+
+#[tokio::test]
+async fn services_of_one_shard_are_told_apart() {
+    let app = TestApp::empty().await;
+    // Multiples of the inverse of the multiplier: spread, they are 1, 2, 3 ..
+    let ids: Vec<_> = (1..100_u64).map(|i| ServiceId::new(i.wrapping_mul(0xf1de_83e1_9937_733d))).collect();
+    let services: Vec<_> = ids.iter().map(|id| app.new_service(*id, "one")).collect();
+    assert!(ids.iter().zip(&services).all(|(id, service)| app.service(*id).unwrap().same(service)));
+    for (at, service) in services.iter().enumerate() {
+        app.unregister(service).unwrap();
+        assert_eq!(app.services().len(), 98 - at);
+        assert!(app.service(ids[at]).is_none());
+        assert!(ids[at + 1..].iter().zip(&services[at + 1..]).all(|(id, service)| app.service(*id).unwrap().same(service)));
+    }
+    app.stop().await.expect_clean();
+}
