@@ -20,9 +20,9 @@ mod turns;
 #[path = "models/versions.rs"]
 mod versions;
 
-/// Runs `model` in every interleaving with so few preemptions that it ends within a second.
+/// Runs `model` in every interleaving with so few preemptions that it ends within some seconds.
 fn check(model: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(3);
+    builder.preemption_bound = Some(4);
     builder.check(model);
 }

@@ -19,25 +19,23 @@ fn what_is_remembered_is_not_older_than_what_anyone_has_seen() {
         let (shard, seen) = (Arc::new(Shard::new()), Arc::new(AtomicU32::new(0)));
         let writer = thread::spawn({
             let shard = Arc::clone(&shard);
-            move || (1..=2).for_each(|number| shard.publish(Some(Arc::new(number))))
+            move || shard.publish(Some(Arc::new(1)))
         });
         let sees = thread::spawn({
             let (shard, seen) = (Arc::clone(&shard), Arc::clone(&seen));
             move || seen.store(number(&shard), Ordering::Release)
         });
         let mut remembered = shard.remember(|| number(&shard));
-        for _ in 0..2 {
-            let told = seen.load(Ordering::Acquire);
-            if !remembered.holds(&shard) {
-                remembered = shard.remember(|| number(&shard));
-            }
-            assert!(remembered.what >= told, "{} after {told}", remembered.what);
+        let told = seen.load(Ordering::Acquire);
+        if !remembered.holds(&shard) {
+            remembered = shard.remember(|| number(&shard));
         }
+        assert!(remembered.what >= told, "{} after {told}", remembered.what);
         writer.join().unwrap();
         sees.join().unwrap();
         if !remembered.holds(&shard) {
             remembered = shard.remember(|| number(&shard));
         }
-        assert_eq!(remembered.what, 2);
+        assert_eq!(remembered.what, 1);
     });
 }
