@@ -30,6 +30,7 @@ mod builder;
 mod dump;
 mod end;
 mod levels;
+pub(crate) mod passing;
 mod restart;
 
 pub use self::builder::{AppBuilder, DEFAULT_APP_STOP_TIMEOUT};
@@ -75,6 +76,7 @@ pub(crate) struct Inner {
     /// Services that were killed and that the supervisor has not looked at: one entry each, and one more for one whose
     /// failure turned out to be FATAL.
     fallen: Mutex<Vec<Service>>,
+    passing: Mutex<passing::Passing>,
     /// Restarts that were asked for and not answered; each has a caller who waits.
     restarts: Mutex<Vec<restart::RestartRequest>>,
     /// Wakes the supervisor, for either.
@@ -353,6 +355,9 @@ impl App {
 
     /// Tells the supervisor of a service that was killed.
     pub(crate) fn fallen(&self, service: &Service) {
+        if self.passes(service) {
+            return;
+        }
         let mut fallen = self.inner.fallen.lock();
         // Once the app stops, nobody looks at it, and an entry would keep the app alive by its own service.
         if self.phase() < Phase::Stopping {
@@ -377,11 +382,15 @@ impl App {
 
     /// What is done for a service that has just died, before anyone learns of it.
     pub(crate) fn buried(&self, service: &Service, failure: Option<Error>) {
-        let handle = {
-            let mut handles = self.inner.handles.write();
-            let its_own = handles.get(&service.id()).is_some_and(|(owner, _)| owner.same(service));
-            if its_own { handles.remove(&service.id()) } else { None }
+        let its_own = |handles: &HashMap<_, Handle>| {
+            handles.get(&service.id()).is_some_and(|(owner, _)| owner.same(service))
         };
+        // Most services that are made at run time have none.
+        let has_one = its_own(&self.inner.handles.read());
+        let handle = has_one.then(|| {
+            let mut handles = self.inner.handles.write();
+            if its_own(&handles) { handles.remove(&service.id()) } else { None }
+        });
         // Outside the lock: a handle's drop is the service's own code, and must not stop its burial.
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(handle))) {
             error!(
@@ -391,6 +400,7 @@ impl App {
             );
         }
         let registered = self.inner.registry.unregister(service);
+        self.passed(service);
         self.emit_service(service, ServiceEventKind::Stopped { failure });
         if registered {
             self.emit_service(service, ServiceEventKind::Unregistered);
@@ -399,15 +409,19 @@ impl App {
 
     pub(crate) fn emit_service(&self, service: &Service, kind: ServiceEventKind) {
         self.inner.board.note(service, &kind, !self.alive());
-        self.publish(AppEvent::Service { id: service.id(), kind }, service.log());
+        let event = AppEvent::Service { id: service.id(), kind };
+        if service.tells(lifecycle::level(&event)) {
+            lifecycle::log_event(service.log(), &event);
+        }
+        self.publish(event);
     }
 
     pub(crate) fn emit(&self, event: AppEvent) {
-        self.publish(event, self.logger());
+        lifecycle::log_event(self.logger(), &event);
+        self.publish(event);
     }
 
-    fn publish(&self, event: AppEvent, logger: &Logger) {
-        lifecycle::log_event(logger, &event);
+    fn publish(&self, event: AppEvent) {
         // Without a subscriber there is nobody to tell.
         let _ = self.inner.events.send(event);
     }
@@ -417,6 +431,7 @@ impl App {
         let _ = self.inner.report.set(report);
         self.enter_phase(Phase::Stopped);
         self.inner.fallen.lock().clear();
+        self.forget_passing();
         self.inner.restarts.lock().clear();
         let handles = std::mem::take(&mut *self.inner.handles.write());
         drop(handles);

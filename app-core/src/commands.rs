@@ -7,6 +7,7 @@ mod list;
 mod meter;
 mod server;
 mod sync;
+mod tenure;
 mod times;
 
 pub(crate) use self::list::CommandServers;

@@ -160,6 +160,11 @@ impl Log {
         self.new_logger(self.0.levels.service_threshold(id), Some((id, name)))
     }
 
+    /// Whether records of this level are written by anybody: what nobody writes need not be thought of.
+    pub(crate) fn admits_somewhere(&self, level: slog::Level) -> bool {
+        self.0.levels.admits_somewhere(level)
+    }
+
     /// As [`service_logger`](Self::service_logger), and its records are written whatever the levels are: for what has to be on
     /// record. It is for few records: nobody can turn them off.
     pub fn audit_logger(&self, id: ServiceId, name: &str) -> Logger {

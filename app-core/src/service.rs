@@ -6,7 +6,7 @@ use std::{
     borrow::Cow,
     fmt,
     sync::{
-        Arc, Weak,
+        Arc, OnceLock, Weak,
         atomic::{AtomicU8, Ordering},
     },
     time::Duration,
@@ -59,15 +59,11 @@ impl Service {
         parent: Option<(Service, u64)>,
         stop_timeout: Duration,
     ) -> Self {
-        let log = match &parent {
-            Some((parent, _)) => parent.log().clone(),
-            None => app.log().service_logger(id, &name),
-        };
         let inner = Inner {
             id,
             name,
             app,
-            log,
+            log: OnceLock::new(),
             parent,
             stop_timeout,
             state: AtomicU8::new(ServiceState::Registered as u8),
@@ -98,7 +94,10 @@ impl Service {
 
     /// The service's logger: its records carry the service's id and name, and follow its log level.
     pub fn log(&self) -> &Logger {
-        &self.inner.log
+        self.inner.log.get_or_init(|| match self.parent() {
+            Some(parent) => parent.log().clone(),
+            None => self.app().log().service_logger(self.id(), self.name()),
+        })
     }
 
     /// Where it is in its life.

@@ -119,6 +119,10 @@ impl Board {
     }
 
     pub(crate) fn note(&self, service: &Service, kind: &ServiceEventKind, app_is_stopping: bool) {
+        // Those made at run time are not on it, and need not wait for each other.
+        if !self.has(service.id()) {
+            return;
+        }
         if let Some(entry) = self.services.write().get_mut(&service.id()) {
             entry.note(kind, app_is_stopping);
         }

@@ -111,6 +111,7 @@ impl AppBuilder {
             events: broadcast::channel(EVENTS).0,
             reloads: watch::channel(0).0,
             fallen: Mutex::default(),
+            passing: Mutex::default(),
             restarts: Mutex::default(),
             fell: tokio::sync::Notify::new(),
         };

@@ -22,7 +22,7 @@ use tokio::{
     task,
 };
 
-use super::{desk::Desk, meter::Meter};
+use super::{meter::Meter, tenure::Tenure};
 
 /// How often it is looked whether somebody else's short command is over.
 const LOOKS: usize = 48;
@@ -35,7 +35,7 @@ pub(super) enum Ran<R> {
 
 /// The way past the queue.
 pub(super) struct Shortcut<S> {
-    desk: Arc<Desk<S>>,
+    tenure: Arc<Tenure<S>>,
     meter: Arc<Meter>,
     runtime: Handle,
     id: runtime::Id,
@@ -43,10 +43,10 @@ pub(super) struct Shortcut<S> {
 
 impl<S> Shortcut<S> {
     /// A way to a server that runs in the present runtime.
-    pub(super) fn new(desk: Arc<Desk<S>>, meter: Arc<Meter>) -> Self {
+    pub(super) fn new(tenure: Arc<Tenure<S>>, meter: Arc<Meter>) -> Self {
         let runtime = Handle::current();
         let id = runtime.id();
-        Self { desk, meter, runtime, id }
+        Self { tenure, meter, runtime, id }
     }
 
     /// Whether it is worth trying.
@@ -57,7 +57,7 @@ impl<S> Shortcut<S> {
     /// Runs a command now; gives it back when it has to wait, or nothing runs any more.
     pub(super) fn run<F: FnOnce(&mut S) -> R, R>(&self, command: F) -> Result<Ran<R>, F> {
         let Ok(_inside) = self.enter() else { return Err(command) };
-        let Some(mut turn) = self.desk.turn_out_of_line(LOOKS) else { return Err(command) };
+        let Some(mut turn) = self.tenure.desk.turn_out_of_line(LOOKS) else { return Err(command) };
         let Some(state) = turn.begin() else { return Err(command) };
         self.meter.begins();
         let ran = catch_unwind(AssertUnwindSafe(|| match self.meter.sample() {

@@ -17,8 +17,9 @@ use tokio::{
 
 use super::{
     at_once::{Ran, Shortcut},
-    desk::{Desk, Place},
+    desk::Place,
     meter::Meter,
+    tenure::Tenure,
 };
 use crate::Service;
 
@@ -56,7 +57,7 @@ struct Owner<S> {
 /// What a command server is beside its queue.
 pub(super) struct ServerSide<S> {
     pub(super) meter: Arc<Meter>,
-    pub(super) desk: Arc<Desk<S>>,
+    pub(super) tenure: Arc<Tenure<S>>,
     /// The way past the queue, unless it was forbidden.
     pub(super) shortcut: Option<Shortcut<S>>,
 }
@@ -246,7 +247,7 @@ impl<S: Send + 'static> ServiceCommandChannel<S> {
             Err(TrySendError::Closed(_)) => Err(self.refused()),
             Err(TrySendError::Full(command)) => {
                 let sent = async {
-                    let place = self.owner.server.as_ref().map(|server| server.desk.line_up());
+                    let place = self.owner.server.as_ref().map(|server| server.tenure.desk.line_up());
                     let sent = self.sender.send(command).await;
                     if let (Ok(()), Some(place)) = (&sent, place) {
                         place.keep();
@@ -263,7 +264,7 @@ impl<S: Send + 'static> ServiceCommandChannel<S> {
     }
 
     fn try_send(&self, command: Command<S>) -> Result<(), TrySendError<Command<S>>> {
-        let place = self.owner.server.as_ref().map(|server| server.desk.line_up());
+        let place = self.owner.server.as_ref().map(|server| server.tenure.desk.line_up());
         self.sender.try_send(command)?;
         place.into_iter().for_each(Place::keep);
         Ok(())
@@ -293,6 +294,11 @@ impl<S: Send + 'static> ServiceCommandChannel<S> {
     fn refused(&self) -> Error {
         self.count_refused();
         self.not_alive()
+    }
+
+    /// A command server's.
+    pub(super) fn tenure(&self) -> Option<&Tenure<S>> {
+        self.owner.server.as_ref().map(|server| &*server.tenure)
     }
 
     #[cfg(test)]

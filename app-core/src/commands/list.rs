@@ -3,7 +3,10 @@
 use std::{
     borrow::Cow,
     collections::BTreeMap,
-    sync::{Arc, Weak, atomic::Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::Ordering::{Acquire, Relaxed, Release},
+    },
 };
 
 use app_ids::ServiceId;
@@ -57,24 +60,20 @@ struct List {
     /// By service and number.
     servers: BTreeMap<(ServiceId, u64), Entry>,
     number: u64,
-    /// How many were left when those that had ended were last thrown out.
-    left: usize,
 }
 
 struct Entry {
-    service_name: String,
+    service_name: Cow<'static, str>,
     name: Cow<'static, str>,
     capacity: usize,
     depth: Box<dyn Fn() -> usize + Send + Sync>,
     meter: Arc<Meter>,
-    /// Held by the server's task.
-    serving: Weak<()>,
     /// Whether it stays when it has ended, for its successor to count on.
     stays: bool,
 }
 
 impl CommandServers {
-    /// Enters a server whose task is about to hold `serving`.
+    /// Enters a server, until its [`Listing`] ends.
     ///
     /// A service that the app was made of may be started again: its server then goes on with the counts of the one of
     /// that name which ended.
@@ -83,63 +82,64 @@ impl CommandServers {
         service: &Service,
         name: Cow<'static, str>,
         capacity: usize,
-        serving: &Arc<()>,
         depth: impl Fn() -> usize + Send + Sync + 'static,
-    ) -> Arc<Meter> {
+    ) -> Listing {
         let stays = service.parent().is_none() && service.app().inner.board.has(service.id());
-        let (serving, depth) = (Arc::downgrade(serving), Box::new(depth));
+        let (id, depth) = (service.id(), Box::new(depth));
         let mut list = self.list.lock();
-        let goes_on = |entry: &&mut Entry| entry.stays && entry.name == name && !entry.serves();
-        let of_service = (service.id(), 0)..=(service.id(), u64::MAX);
-        if stays && let Some(entry) = list.servers.range_mut(of_service).map(|(_, entry)| entry).find(goes_on)
-        {
-            (entry.serving, entry.depth, entry.capacity) = (serving, depth, capacity);
-            return Arc::clone(&entry.meter);
+        let goes_on = |entry: &Entry| entry.stays && entry.name == name && !entry.serves();
+        let mut of_service = list.servers.range_mut((id, 0)..=(id, u64::MAX));
+        if stays && let Some((key, entry)) = of_service.find(|(_, entry)| goes_on(entry)) {
+            (entry.depth, entry.capacity) = (depth, capacity);
+            entry.meter.serving.store(true, Release);
+            let (key, meter) = (*key, Arc::clone(&entry.meter));
+            return Listing { app: service.app().clone(), key, meter, stays };
         }
-        let meter = Arc::<Meter>::default();
-        let entry = Entry {
-            service_name: service.name().to_owned(),
-            name,
-            capacity,
-            depth,
-            meter: Arc::clone(&meter),
-            serving,
-            stays,
-        };
         list.number += 1;
-        let number = list.number;
-        list.servers.insert((service.id(), number), entry);
-        // Now and then, so that each costs a constant time.
-        if list.servers.len() > 2 * list.left + 16 {
-            list.throw_out();
-        }
-        meter
+        let (key, meter) = ((id, list.number), Arc::<Meter>::default());
+        let service_name = service.shared_name();
+        let entry = Entry { service_name, name, capacity, depth, meter: Arc::clone(&meter), stays };
+        list.servers.insert(key, entry);
+        Listing { app: service.app().clone(), key, meter, stays }
     }
 
     fn statuses(&self) -> Vec<CommandServerStatus> {
-        let mut list = self.list.lock();
-        list.throw_out();
+        let list = self.list.lock();
         list.servers.iter().map(|((service, number), entry)| entry.status(*service, *number)).collect()
     }
 }
 
-impl List {
-    fn throw_out(&mut self) {
-        self.servers.retain(|_, entry| entry.stays || entry.serves());
-        self.left = self.servers.len();
+/// A server's place on the list, held by its task.
+pub(super) struct Listing {
+    app: App,
+    key: (ServiceId, u64),
+    pub(super) meter: Arc<Meter>,
+    stays: bool,
+}
+
+impl Listing {
+    /// The server has ended.
+    pub(super) fn ends(&self) {
+        // Pairs with who asks whether it serves: all that it counted is counted.
+        self.meter.serving.store(false, Release);
+        if !self.stays {
+            let gone = self.app.inner.command_servers.list.lock().servers.remove(&self.key);
+            // Outside the lock.
+            drop(gone);
+        }
     }
 }
 
 impl Entry {
     fn serves(&self) -> bool {
-        self.serving.strong_count() > 0
+        self.meter.serving.load(Acquire)
     }
 
     fn status(&self, service: ServiceId, number: u64) -> CommandServerStatus {
         let Self { meter, .. } = self;
         CommandServerStatus {
             service,
-            service_name: self.service_name.clone(),
+            service_name: self.service_name.to_string(),
             name: self.name.to_string(),
             number,
             serving: self.serves(),

@@ -38,6 +38,8 @@ const LOOK: (u64, Duration) = (256, Duration::from_millis(100));
 pub(super) struct Meter {
     eager: AtomicBool,
     brisk: AtomicBool,
+    /// Whether the server's task is there.
+    pub(super) serving: AtomicBool,
     pub(super) waited: Times,
     pub(super) ran: Times,
     pace: Mutex<Pace>,
@@ -79,6 +81,7 @@ impl Default for Meter {
         Self {
             eager: AtomicBool::new(true),
             brisk: AtomicBool::new(false),
+            serving: AtomicBool::new(true),
             waited: Times::default(),
             ran: Times::default(),
             pace: Mutex::new(Pace::from(Instant::now())),

@@ -3,8 +3,7 @@
 use std::{borrow::Cow, ops::Deref, pin::pin, sync::Arc, time::Duration};
 
 use app_errors::{Error, service_init_error, service_shutdown_error};
-use slog::{debug, error, o};
-use tokio::sync::watch;
+use slog::{Level, debug, error, o};
 
 use super::{
     Command, CommandReceiver, ServiceCommandChannel,
@@ -12,6 +11,7 @@ use super::{
     channel::{ServerSide, waiting},
     desk::{Desk, Turn},
     meter::{Batch, Meter},
+    tenure::{Phase, Tenant, Tenure},
 };
 use crate::Service;
 
@@ -36,14 +36,6 @@ type Hook<S> = Box<dyn FnOnce(&mut S) -> Result<(), Error> + Send>;
 #[derive(Debug)]
 pub struct CommandServer<S> {
     channel: ServiceCommandChannel<S>,
-    phase: watch::Receiver<Phase>,
-}
-
-#[derive(Debug, Clone)]
-enum Phase {
-    Initialising,
-    Running,
-    Ended(Result<(), Error>),
 }
 
 /// The optional settings of a [`CommandServer`].
@@ -68,7 +60,7 @@ impl<S: Send + 'static> CommandServer<S> {
     /// # Errors
     /// The error of the init or destroy hook. `ServiceNotAlive` when the server was dropped or panicked before its end.
     pub async fn ended(&self) -> Result<(), Error> {
-        self.phase(|phase| matches!(phase, Phase::Ended(_))).await
+        self.reaches(|phase| matches!(phase, Phase::Ended(_))).await
     }
 
     /// Has it take its commands for short until it knows better.
@@ -77,11 +69,15 @@ impl<S: Send + 'static> CommandServer<S> {
         self.channel.assume_brisk();
     }
 
-    async fn phase(&self, reached: impl FnMut(&Phase) -> bool) -> Result<(), Error> {
-        match self.phase.clone().wait_for(reached).await.as_deref() {
-            Ok(Phase::Ended(result)) => result.clone(),
-            Ok(_) => Ok(()),
-            Err(_) => Err(app_errors::service_not_alive_error(self.service().id())),
+    async fn reaches(&self, which: impl Fn(&Phase) -> bool) -> Result<(), Error> {
+        let phase = match self.channel.tenure() {
+            Some(tenure) => tenure.reaches(which).await,
+            None => Phase::Gone,
+        };
+        match phase {
+            Phase::Ended(result) => result,
+            Phase::Gone => Err(app_errors::service_not_alive_error(self.service().id())),
+            Phase::Initialising | Phase::Running => Ok(()),
         }
     }
 }
@@ -116,7 +112,7 @@ impl<S: Send + 'static> CommandServerBuilder<S> {
     /// Outside of a tokio runtime.
     pub async fn start(self, service: &Service, state: S) -> Result<CommandServer<S>, Error> {
         let server = self.spawn(service, state)?;
-        server.phase(|phase| !matches!(phase, Phase::Initialising)).await?;
+        server.reaches(|phase| !matches!(phase, Phase::Initialising)).await?;
         Ok(server)
     }
 
@@ -128,65 +124,92 @@ impl<S: Send + 'static> CommandServerBuilder<S> {
     /// # Panics
     /// Outside of a tokio runtime.
     pub fn spawn(self, service: &Service, state: S) -> Result<CommandServer<S>, Error> {
-        let serving = Arc::new(());
-        let desk = Tenure(Arc::new(Desk::new()));
+        let tenure = Tenure::new();
         let (name, at_once) = (self.name.clone(), self.at_once);
-        let mut meter = Arc::default();
+        let mut listing = None;
         let (channel, commands) =
             ServiceCommandChannel::made(service, name.clone(), self.capacity, |queue| {
                 let (capacity, queue) = (queue.max_capacity(), queue.downgrade());
                 let depth = move || queue.upgrade().map_or(0, |queue| waiting(&queue));
-                meter = service.app().inner.command_servers.enter(service, name, capacity, &serving, depth);
-                let (meter, desk) = (Arc::clone(&meter), Arc::clone(&desk.0));
-                let shortcut = at_once.then(|| Shortcut::new(Arc::clone(&desk), Arc::clone(&meter)));
-                Some(ServerSide { meter, desk, shortcut })
+                let listed = service.app().inner.command_servers.enter(service, name, capacity, depth);
+                let (tenure, meter) = (Arc::clone(&tenure), Arc::clone(&listed.meter));
+                let shortcut = at_once.then(|| Shortcut::new(Arc::clone(&tenure), Arc::clone(&meter)));
+                listing = Some(listed);
+                Some(ServerSide { meter, tenure, shortcut })
             })?;
-        let log = service.log().new(o!("cmdsvr" => self.name.to_string()));
-        let (phase, phases) = watch::channel(Phase::Initialising);
-        let (init, destroy, me) = (self.init, self.destroy, service.clone());
-        service.spawn(self.name, async move {
-            debug!(log, "command server running");
-            let Some(result) = serve(&me, state, commands, init, destroy, &phase, (&desk.0, &meter)).await else {
-                // The failure of the service is told by whoever the panic came to.
-                return Ok(());
+        if let Some(listing) = listing {
+            let meter = Arc::clone(&listing.meter);
+            let serving = Serving {
+                service: service.clone(),
+                state,
+                commands,
+                init: self.init,
+                destroy: self.destroy,
+                meter,
+                tenant: Tenant::new(tenure, listing),
             };
-            drop((serving, desk));
-            match &result {
-                Ok(()) => debug!(log, "command server ended"),
-                Err(failed) => error!(log, "a hook of the command server failed"; "err" => #failed),
-            }
-            phase.send_replace(Phase::Ended(result.clone()));
-            result
-        })?;
-        Ok(CommandServer { channel, phase: phases })
+            service.spawn(self.name.clone(), serving.to_the_end(self.name))?;
+        }
+        Ok(CommandServer { channel })
     }
 }
 
-/// Held by the server's task: when that is gone, whatever became of it, nothing runs any more.
-struct Tenure<S>(Arc<Desk<S>>);
-
-impl<S> Drop for Tenure<S> {
-    fn drop(&mut self) {
-        self.0.close();
-    }
-}
-
-/// How it ended; nothing, if by the panic of a command that ran at once.
-async fn serve<S: Send>(
-    service: &Service,
-    mut state: S,
-    mut commands: CommandReceiver<S>,
+/// What a server's task owns.
+struct Serving<S> {
+    service: Service,
+    state: S,
+    commands: CommandReceiver<S>,
     init: Option<Hook<S>>,
     destroy: Option<Hook<S>>,
-    phase: &watch::Sender<Phase>,
-    (desk, meter): (&Desk<S>, &Meter),
-) -> Option<Result<(), Error>> {
-    if let Some(Err(failed)) = init.map(|init| init(&mut state)) {
-        return Some(Err(service_init_error(service.id(), failed)));
+    meter: Arc<Meter>,
+    tenant: Tenant<S>,
+}
+
+impl<S: Send> Serving<S> {
+    async fn to_the_end(self, name: Cow<'static, str>) -> Result<(), Error> {
+        let Self { service, state, mut commands, init, destroy, meter, tenant } = self;
+        let log = || service.log().new(o!("cmdsvr" => name.to_string()));
+        if service.tells(Level::Debug) {
+            debug!(log(), "command server running");
+        }
+        let result = match initialised(&service, state, init) {
+            Ok(state) => {
+                tenant.desk().open(state);
+                tenant.runs();
+                // Without a state at the end, a command that ran at once has panicked. That has failed the service.
+                let Some(state) = serve(&service, &mut commands, tenant.desk(), &meter).await else { return Ok(()) };
+                destroyed(&service, state, destroy)
+            }
+            Err(failed) => Err(failed),
+        };
+        match &result {
+            Err(failed) => error!(log(), "a hook of the command server failed"; "err" => #failed),
+            Ok(()) if service.tells(Level::Debug) => debug!(log(), "command server ended"),
+            Ok(()) => {}
+        }
+        tenant.ended(result.clone());
+        result
     }
-    desk.open(state);
-    phase.send_replace(Phase::Running);
-    let mut batch = Vec::with_capacity(BATCH);
+}
+
+fn initialised<S>(service: &Service, mut state: S, init: Option<Hook<S>>) -> Result<S, Error> {
+    let initialised = init.map_or(Ok(()), |init| init(&mut state));
+    initialised.map(|()| state).map_err(|failed| service_init_error(service.id(), failed))
+}
+
+fn destroyed<S>(service: &Service, mut state: S, destroy: Option<Hook<S>>) -> Result<(), Error> {
+    let destroyed = destroy.map_or(Ok(()), |destroy| destroy(&mut state));
+    destroyed.map_err(|failed| service_shutdown_error(service.id(), failed))
+}
+
+/// Runs commands until the service is killed, then what was accepted up to then. Gives the state back.
+async fn serve<S: Send>(
+    service: &Service,
+    commands: &mut CommandReceiver<S>,
+    desk: &Desk<S>,
+    meter: &Meter,
+) -> Option<S> {
+    let mut batch = Vec::new();
     {
         let mut dying = pin!(service.dying());
         loop {
@@ -208,9 +231,7 @@ async fn serve<S: Send>(
     while commands.recv_many(&mut batch, BATCH).await > 0 {
         run(&mut batch, turn(desk).await, meter)?;
     }
-    let mut state = turn(desk).await.take()?;
-    let destroyed = destroy.map_or(Ok(()), |destroy| destroy(&mut state));
-    Some(destroyed.map_err(|error| service_shutdown_error(service.id(), error)))
+    turn(desk).await.take()
 }
 
 /// Waits for its turn. Who has it runs a single command, a short one if all is as it was; if not, others run meanwhile.
@@ -251,7 +272,7 @@ impl<S> Deref for CommandServer<S> {
 
 impl<S> Clone for CommandServer<S> {
     fn clone(&self) -> Self {
-        Self { channel: self.channel.clone(), phase: self.phase.clone() }
+        Self { channel: self.channel.clone() }
     }
 }
 

@@ -2,9 +2,20 @@
 
 use std::time::Duration;
 
-use slog::{Logger, error, info, o, warn};
+use slog::{Level, Logger, error, info, o, warn};
 
 use crate::{AppEvent, KillReason, ServiceEventKind, StopCause};
+
+/// The least of the levels at which an event may be logged.
+pub(crate) fn level(event: &AppEvent) -> Level {
+    use ServiceEventKind as Kind;
+    match event {
+        AppEvent::Service { kind: Kind::Killed { reason: KillReason::Failed(_) }, .. }
+        | AppEvent::Service { kind: Kind::StoppingTimeout { .. } | Kind::RestartsExhausted { .. }, .. } => Level::Error,
+        AppEvent::Service { kind: Kind::Stopped { failure: Some(_) } | Kind::RestartScheduled { .. }, .. } => Level::Warning,
+        _ => Level::Info,
+    }
+}
 
 /// Logs an event with the logger of whom it is about.
 pub(crate) fn log_event(logger: &Logger, event: &AppEvent) {

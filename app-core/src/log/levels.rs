@@ -42,7 +42,15 @@ impl Threshold {
     }
 
     fn set(&self, level: LogLevel) {
-        self.0.store(slog_number(level), Ordering::Relaxed);
+        self.set_number(slog_number(level));
+    }
+
+    fn number(&self) -> u8 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn set_number(&self, number: u8) {
+        self.0.store(number, Ordering::Relaxed);
     }
 }
 
@@ -171,6 +179,8 @@ struct State {
 #[derive(Debug)]
 pub(super) struct Levels {
     app: Threshold,
+    /// That of whoever tells most.
+    most: Threshold,
     state: Mutex<State>,
 }
 
@@ -178,7 +188,7 @@ impl Levels {
     pub(super) fn new(level: LogLevel) -> Self {
         let state =
             State { app: Layers::new(level), services: HashMap::new(), last_layer: 0, clear_at: CLEAR_FROM };
-        Levels { app: Threshold::new(level), state: Mutex::new(state) }
+        Levels { app: Threshold::new(level), most: Threshold::new(level), state: Mutex::new(state) }
     }
 
     pub(super) fn app_threshold(&self) -> Threshold {
@@ -187,6 +197,11 @@ impl Levels {
 
     pub(super) fn app_level(&self) -> LogLevel {
         self.state.lock().app_level()
+    }
+
+    /// Whether anybody writes records of this level.
+    pub(super) fn admits_somewhere(&self, level: slog::Level) -> bool {
+        self.most.admits(level)
     }
 
     pub(super) fn service_threshold(&self, id: ServiceId) -> Threshold {
@@ -276,6 +291,8 @@ impl Levels {
         for service in state.services.values() {
             service.threshold.set(service.layers.top().flatten().unwrap_or(app));
         }
+        let most = state.services.values().map(|service| service.threshold.number()).max();
+        self.most.set_number(self.app.number().max(most.unwrap_or(0)));
     }
 }
 

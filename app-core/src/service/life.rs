@@ -12,7 +12,7 @@ use std::{
     borrow::Cow,
     collections::HashMap,
     sync::{
-        Weak,
+        Arc, OnceLock, Weak,
         atomic::{AtomicU8, Ordering},
     },
     time::Duration,
@@ -21,7 +21,7 @@ use std::{
 use app_errors::{Error, ErrorSeverity, errors, service_not_alive_error};
 use app_ids::ServiceId;
 use parking_lot::Mutex;
-use slog::Logger;
+use slog::{Drain, Logger};
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -32,7 +32,8 @@ pub(super) struct Inner {
     pub(super) id: ServiceId,
     pub(super) name: Cow<'static, str>,
     pub(super) app: App,
-    pub(super) log: Logger,
+    /// Made when it is first asked for: many a service has nothing to say.
+    pub(super) log: OnceLock<Logger>,
     /// The parent, and this child's number there.
     pub(super) parent: Option<(Service, u64)>,
     pub(super) stop_timeout: Duration,
@@ -113,6 +114,16 @@ impl Service {
         format!("{} ({})", self.name(), self.id())
     }
 
+    /// Tells it from all others that are there.
+    pub(crate) fn address(&self) -> usize {
+        Arc::as_ptr(&self.inner).addr()
+    }
+
+    /// Its name, without a copy of one that is for ever.
+    pub(crate) fn shared_name(&self) -> Cow<'static, str> {
+        self.inner.name.clone()
+    }
+
     pub(crate) fn stop_timeout(&self) -> Duration {
         self.inner.stop_timeout
     }
@@ -172,6 +183,14 @@ impl Service {
     pub(crate) fn emit(&self, kind: ServiceEventKind) {
         if self.inner.parent.is_none() {
             self.app().emit_service(self, kind);
+        }
+    }
+
+    /// Whether records of this level are written, as far as can be said without a logger.
+    pub(crate) fn tells(&self, level: slog::Level) -> bool {
+        match self.inner.log.get() {
+            Some(log) => log.is_enabled(level),
+            None => self.app().log().admits_somewhere(level),
         }
     }
 

@@ -1,0 +1,65 @@
+//! Services made at run time that were killed on request, until they are dead.
+//!
+//! Most are dead at once. Only of one that is not does the supervisor have to know, which gives it its stop timeout. So it
+//! is not woken for each: it looks now and then, for as long as there are any, and takes those that it has seen before.
+
+use std::{collections::HashMap, time::Duration};
+
+use super::{App, Phase};
+use crate::Service;
+
+/// How often the supervisor looks.
+pub(crate) const LOOK: Duration = Duration::from_millis(250);
+
+#[derive(Default)]
+pub(super) struct Passing {
+    /// By address, and whether the supervisor has seen it.
+    services: HashMap<usize, (Service, bool)>,
+    /// Whether the supervisor looks.
+    watched: bool,
+}
+
+impl App {
+    /// Takes note of a service that was killed on request. Refused where the supervisor is to look at once.
+    pub(super) fn passes(&self, service: &Service) -> bool {
+        if service.error().is_some() || self.inner.board.has(service.id()) {
+            return false;
+        }
+        let mut passing = self.inner.passing.lock();
+        if self.phase() != Phase::Running {
+            return false;
+        }
+        passing.services.insert(service.address(), (service.clone(), false));
+        if !std::mem::replace(&mut passing.watched, true) {
+            self.inner.fell.notify_one();
+        }
+        true
+    }
+
+    /// It is dead.
+    pub(super) fn passed(&self, service: &Service) {
+        let gone = self.inner.passing.lock().services.remove(&service.address());
+        // Outside the lock.
+        drop(gone);
+    }
+
+    /// Whether the supervisor has to look again after a while.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.inner.passing.lock().watched
+    }
+
+    /// Those that the supervisor sees for the second time.
+    pub(crate) fn take_overdue(&self) -> Vec<Service> {
+        let mut passing = self.inner.passing.lock();
+        let overdue = passing.services.extract_if(|_, (_, seen)| std::mem::replace(seen, true));
+        let overdue = overdue.map(|(_, (service, _))| service).collect();
+        passing.watched = !passing.services.is_empty();
+        overdue
+    }
+
+    /// The app stops: whoever stops it looks after all that is left.
+    pub(super) fn forget_passing(&self) {
+        let passing = std::mem::take(&mut *self.inner.passing.lock());
+        drop(passing);
+    }
+}
