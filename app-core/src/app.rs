@@ -22,8 +22,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     AppEvent, Exposed, Flags, Identity, Log, Readiness, Service, ServiceDescriptor, ServiceEventKind,
-    ServiceState, ServiceStatus, StopCause, StopReport, commands::CommandServers, lifecycle, panics,
-    registry::{Registry, ServiceLookup}, status::Board,
+    ServiceState, ServiceStatus, StopCause, StopReport,
+    commands::CommandServers,
+    lifecycle, panics,
+    registry::{Registry, ServiceLookup},
+    status::Board,
 };
 
 mod builder;

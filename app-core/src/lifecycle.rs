@@ -5,4 +5,7 @@ mod stop;
 mod story;
 mod supervise;
 
-pub(crate) use self::{start::start, story::{level, log_event}};
+pub(crate) use self::{
+    start::start,
+    story::{level, log_event},
+};

@@ -1,11 +1,14 @@
 //! The registry: which services are alive, as immutable snapshots that lookups read without a lock.
 //!
 //! Ids are spread over shards, each a snapshot of its own with a version. A writer copies the shard, changes the copy,
-//! publishes it and then counts its version up, one writer at a time: with n services a change copies n / 4,096 of them.
+//! publishes it, one writer at a time: with n services a change copies n / 2,048 of them.
 //!
 //! How a [`ServiceLookup`] knows that what it remembers still holds is in [`shard`].
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, btree_map},
+    sync::Arc,
+};
 
 use app_errors::{Error, app_not_alive_error, service_already_registered_error};
 use app_ids::ServiceId;
@@ -21,7 +24,7 @@ mod sync;
 pub use self::lookup::ServiceLookup;
 
 /// The bits of a spread id that choose its shard.
-const SHARD_BITS: u32 = 12;
+const SHARD_BITS: u32 = 11;
 
 /// Spreads ids evenly, those that people make up as well as random ones: the golden ratio's multiples.
 fn spread(id: ServiceId) -> u64 {
@@ -49,19 +52,23 @@ fn find(shard: &Shard<Snapshot>, id: ServiceId) -> Option<Service> {
     position(services, id).ok().map(|at| services[at].1.clone())
 }
 
-fn publish(shard: &Shard<Snapshot>, next: Snapshot) {
-    shard.publish((!next.is_empty()).then(|| Arc::new(next)));
-}
-
 pub(crate) struct Registry {
     shards: Box<[Shard<Snapshot>]>,
-    /// Serialises writers; true once the app stops and nothing new is taken.
-    closed: Mutex<bool>,
+    /// Serialises writers.
+    list: Mutex<List>,
+}
+
+#[derive(Default)]
+struct List {
+    /// All that are in the shards.
+    services: BTreeMap<ServiceId, Service>,
+    /// The app stops: nothing new is taken.
+    closed: bool,
 }
 
 impl Default for Registry {
     fn default() -> Self {
-        Self { shards: (0..1 << SHARD_BITS).map(|_| Shard::new()).collect(), closed: Mutex::new(false) }
+        Self { shards: (0..1 << SHARD_BITS).map(|_| Shard::new()).collect(), list: Mutex::default() }
     }
 }
 
@@ -71,47 +78,60 @@ impl Registry {
     /// # Errors
     /// `AppNotAlive` once closed, `ServiceAlreadyRegistered` for an id that is taken.
     pub(crate) fn register(&self, services: &[Service]) -> Result<(), Error> {
-        let closed = self.closed.lock();
-        if *closed {
+        let mut list = self.list.lock();
+        if list.closed {
             return Err(app_not_alive_error());
         }
-        // Of all that are new in one shard, its copy is made once.
-        let mut new: Vec<_> = services.iter().collect();
-        new.sort_by_key(|service| shard_of(service.id()));
-        let mut changed = Vec::with_capacity(1);
-        for of_shard in new.chunk_by(|one, other| shard_of(one.id()) == shard_of(other.id())) {
-            let shard = &self.shards[shard_of(of_shard[0].id())];
-            let mut next = Vec::with_capacity(of_shard.len());
-            next.extend_from_slice(present(&shard.load()));
-            for service in of_shard {
-                match position(&next, service.id()) {
-                    Ok(_) => return Err(service_already_registered_error(service.id())),
-                    Err(at) => next.insert(at, (service.id(), (*service).clone())),
-                }
+        for (at, service) in services.iter().enumerate() {
+            if let btree_map::Entry::Vacant(vacant) = list.services.entry(service.id()) {
+                vacant.insert(service.clone());
+                continue;
             }
-            changed.push((shard, next));
+            services[..at].iter().for_each(|entered| drop(list.services.remove(&entered.id())));
+            return Err(service_already_registered_error(service.id()));
         }
-        changed.into_iter().for_each(|(shard, next)| publish(shard, next));
+        for service in services {
+            self.change(service.id(), |services, at| match at {
+                Err(at) => [&services[..at], &[(service.id(), service.clone())], &services[at..]].concat(),
+                Ok(_) => services.to_vec(),
+            });
+        }
         Ok(())
     }
 
     /// Takes out this very incarnation; another one under its id stays.
     pub(crate) fn unregister(&self, service: &Service) -> bool {
-        let _writing = self.closed.lock();
-        let shard = &self.shards[shard_of(service.id())];
-        let snapshot = shard.load();
-        let services = present(&snapshot);
-        let Some(at) = position(services, service.id()).ok().filter(|at| services[*at].1.same(service)) else {
+        let mut list = self.list.lock();
+        let btree_map::Entry::Occupied(entry) = list.services.entry(service.id()) else { return false };
+        if !entry.get().same(service) {
             return false;
-        };
-        let next = [&services[..at], &services[at + 1..]].concat();
-        publish(shard, next);
+        }
+        entry.remove();
+        self.change(service.id(), |services, at| match at {
+            Ok(at) => [&services[..at], &services[at + 1..]].concat(),
+            Err(_) => services.to_vec(),
+        });
         true
+    }
+
+    /// Publishes what becomes of the shard of an id. With the lock held.
+    fn change(
+        &self,
+        id: ServiceId,
+        next: impl FnOnce(&[(ServiceId, Service)], Result<usize, usize>) -> Snapshot,
+    ) {
+        let shard = &self.shards[shard_of(id)];
+        let next = {
+            let snapshot = shard.load();
+            let services = present(&snapshot);
+            next(services, position(services, id))
+        };
+        shard.publish((!next.is_empty()).then(|| Arc::new(next)));
     }
 
     /// Refuses all that comes from now on.
     pub(crate) fn close(&self) {
-        *self.closed.lock() = true;
+        self.list.lock().closed = true;
     }
 
     pub(crate) fn service(&self, id: ServiceId) -> Option<Service> {
@@ -120,16 +140,7 @@ impl Registry {
 
     /// The registered services, sorted by id.
     pub(crate) fn services(&self) -> Vec<Service> {
-        let mut services = Vec::new();
-        {
-            // Between two changes: a snapshot of all shards.
-            let _writing = self.closed.lock();
-            for shard in &self.shards {
-                services.extend(present(&shard.load()).iter().map(|(_, service)| service.clone()));
-            }
-        }
-        services.sort_by_key(Service::id);
-        services
+        self.list.lock().services.values().cloned().collect()
     }
 }
 

@@ -22,10 +22,12 @@ use self::life::Inner;
 use crate::{App, CommandServer, ServiceEventKind};
 
 mod life;
+mod numbers;
 mod reason;
 mod state;
 mod task;
 
+pub(crate) use self::numbers::ByNumber;
 pub use self::{reason::KillReason, state::ServiceState, task::TaskOutput};
 
 /// A service of an app: killed by anyone, alive until then, dead when its tasks have finished.

@@ -3,10 +3,10 @@
 //! Most are dead at once. Only of one that is not does the supervisor have to know, which gives it its stop timeout. So it
 //! is not woken for each: it looks now and then, for as long as there are any, and takes those that it has seen before.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use super::{App, Phase};
-use crate::Service;
+use crate::{Service, service::ByNumber};
 
 /// How often the supervisor looks.
 pub(crate) const LOOK: Duration = Duration::from_millis(250);
@@ -14,7 +14,7 @@ pub(crate) const LOOK: Duration = Duration::from_millis(250);
 #[derive(Default)]
 pub(super) struct Passing {
     /// By address, and whether the supervisor has seen it.
-    services: HashMap<usize, (Service, bool)>,
+    services: ByNumber<(Service, bool)>,
     /// Whether the supervisor looks.
     watched: bool,
 }

@@ -148,7 +148,8 @@ impl<S: Send + 'static> CommandServerBuilder<S> {
                 meter,
                 tenant: Tenant::new(tenure, listing),
             };
-            service.spawn(self.name.clone(), serving.to_the_end(self.name))?;
+            // In a box: it is large, and moved from hand to hand until it is a task.
+            service.spawn(self.name.clone(), Box::pin(serving.to_the_end(self.name)))?;
         }
         Ok(CommandServer { channel })
     }
@@ -177,7 +178,9 @@ impl<S: Send> Serving<S> {
                 tenant.desk().open(state);
                 tenant.runs();
                 // Without a state at the end, a command that ran at once has panicked. That has failed the service.
-                let Some(state) = serve(&service, &mut commands, tenant.desk(), &meter).await else { return Ok(()) };
+                let Some(state) = serve(&service, &mut commands, tenant.desk(), &meter).await else {
+                    return Ok(());
+                };
                 destroyed(&service, state, destroy)
             }
             Err(failed) => Err(failed),

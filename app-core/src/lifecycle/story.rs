@@ -11,8 +11,13 @@ pub(crate) fn level(event: &AppEvent) -> Level {
     use ServiceEventKind as Kind;
     match event {
         AppEvent::Service { kind: Kind::Killed { reason: KillReason::Failed(_) }, .. }
-        | AppEvent::Service { kind: Kind::StoppingTimeout { .. } | Kind::RestartsExhausted { .. }, .. } => Level::Error,
-        AppEvent::Service { kind: Kind::Stopped { failure: Some(_) } | Kind::RestartScheduled { .. }, .. } => Level::Warning,
+        | AppEvent::Service { kind: Kind::StoppingTimeout { .. } | Kind::RestartsExhausted { .. }, .. } => {
+            Level::Error
+        }
+        AppEvent::Service {
+            kind: Kind::Stopped { failure: Some(_) } | Kind::RestartScheduled { .. },
+            ..
+        } => Level::Warning,
         _ => Level::Info,
     }
 }

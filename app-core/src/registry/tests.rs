@@ -87,7 +87,12 @@ async fn services_of_one_shard_are_told_apart() {
         app.unregister(service).unwrap();
         assert_eq!(app.services().len(), 98 - at);
         assert!(app.service(ids[at]).is_none());
-        assert!(ids[at + 1..].iter().zip(&services[at + 1..]).all(|(id, service)| app.service(*id).unwrap().same(service)));
+        assert!(
+            ids[at + 1..]
+                .iter()
+                .zip(&services[at + 1..])
+                .all(|(id, service)| app.service(*id).unwrap().same(service))
+        );
     }
     app.stop().await.expect_clean();
 }

@@ -10,7 +10,6 @@
 
 use std::{
     borrow::Cow,
-    collections::HashMap,
     sync::{
         Arc, OnceLock, Weak,
         atomic::{AtomicU8, Ordering},
@@ -25,7 +24,7 @@ use slog::{Drain, Logger};
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{KillReason, Service, ServiceState};
+use super::{ByNumber, KillReason, Service, ServiceState};
 use crate::{App, ServiceEventKind};
 
 pub(super) struct Inner {
@@ -53,9 +52,9 @@ pub(super) struct Life {
     pub(super) reason: Option<KillReason>,
     pub(super) failure: Option<Error>,
     /// By number, in the order of their spawning.
-    pub(super) tasks: HashMap<u64, Task>,
+    pub(super) tasks: ByNumber<Task>,
     /// The children that are not dead. Weak: one that everybody forgot is gone, and holds nothing up.
-    pub(super) children: HashMap<u64, Weak<Inner>>,
+    pub(super) children: ByNumber<Weak<Inner>>,
     pub(super) next_number: u64,
     /// Whoever is about to emit an event.
     pub(super) holds: usize,
@@ -115,8 +114,8 @@ impl Service {
     }
 
     /// Tells it from all others that are there.
-    pub(crate) fn address(&self) -> usize {
-        Arc::as_ptr(&self.inner).addr()
+    pub(crate) fn address(&self) -> u64 {
+        Arc::as_ptr(&self.inner).addr() as u64
     }
 
     /// Its name, without a copy of one that is for ever.

@@ -21,7 +21,8 @@ async fn runs_in<S: Send + 'static>(server: &CommandServer<S>) -> Option<task::I
 #[tokio::test]
 async fn short_commands_run_in_the_task_that_hands_them_over_unless_that_is_forbidden() {
     let (app, service) = fixture().await;
-    let (free, bound) = (CommandServer::builder("free", 4), CommandServer::builder("bound", 4).at_once(false));
+    let (free, bound) =
+        (CommandServer::builder("free", 4), CommandServer::builder("bound", 4).at_once(false));
     let (free, bound) = (free.start(&service, 0).await.unwrap(), bound.start(&service, 0).await.unwrap());
     let unknown = free.clone();
     let caller = tokio::spawn(async move { (task::id(), runs_in(&unknown).await) });
