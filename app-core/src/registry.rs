@@ -7,7 +7,7 @@
 
 use std::{
     collections::{BTreeMap, btree_map},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use app_errors::{Error, app_not_alive_error, service_already_registered_error};
@@ -53,7 +53,8 @@ fn find(shard: &Shard<Snapshot>, id: ServiceId) -> Option<Service> {
 }
 
 pub(crate) struct Registry {
-    shards: Box<[Shard<Snapshot>]>,
+    /// Made when the first service of each comes: most apps are small, and an app is to be made and dropped fast.
+    shards: Box<[OnceLock<Shard<Snapshot>>]>,
     /// Serialises writers.
     list: Mutex<List>,
 }
@@ -68,7 +69,7 @@ struct List {
 
 impl Default for Registry {
     fn default() -> Self {
-        Self { shards: (0..1 << SHARD_BITS).map(|_| Shard::new()).collect(), list: Mutex::default() }
+        Self { shards: (0..1 << SHARD_BITS).map(|_| OnceLock::new()).collect(), list: Mutex::default() }
     }
 }
 
@@ -120,7 +121,7 @@ impl Registry {
         id: ServiceId,
         next: impl FnOnce(&[(ServiceId, Service)], Result<usize, usize>) -> Snapshot,
     ) {
-        let shard = &self.shards[shard_of(id)];
+        let shard = self.shards[shard_of(id)].get_or_init(Shard::new);
         let next = {
             let snapshot = shard.load();
             let services = present(&snapshot);
@@ -135,7 +136,11 @@ impl Registry {
     }
 
     pub(crate) fn service(&self, id: ServiceId) -> Option<Service> {
-        find(&self.shards[shard_of(id)], id)
+        find(self.shard(id)?, id)
+    }
+
+    fn shard(&self, id: ServiceId) -> Option<&Shard<Snapshot>> {
+        self.shards[shard_of(id)].get()
     }
 
     /// The registered services, sorted by id.

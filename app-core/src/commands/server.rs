@@ -149,7 +149,7 @@ impl<S: Send + 'static> CommandServerBuilder<S> {
                 tenant: Tenant::new(tenure, listing),
             };
             // In a box: it is large, and moved from hand to hand until it is a task.
-            service.spawn(self.name.clone(), Box::pin(serving.to_the_end(self.name)))?;
+            service.spawn(self.name.clone(), Box::pin(serving.until_the_end(self.name)))?;
         }
         Ok(CommandServer { channel })
     }
@@ -167,7 +167,7 @@ struct Serving<S> {
 }
 
 impl<S: Send> Serving<S> {
-    async fn to_the_end(self, name: Cow<'static, str>) -> Result<(), Error> {
+    async fn until_the_end(self, name: Cow<'static, str>) -> Result<(), Error> {
         let Self { service, state, mut commands, init, destroy, meter, tenant } = self;
         let log = || service.log().new(o!("cmdsvr" => name.to_string()));
         if service.tells(Level::Debug) {

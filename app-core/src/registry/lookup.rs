@@ -4,7 +4,7 @@ use std::fmt;
 
 use app_ids::ServiceId;
 
-use super::{find, shard::Remembered, shard_of, spread};
+use super::{find, shard::Remembered, spread};
 use crate::{App, Service};
 
 /// How many services a lookup remembers, by the lower bits of their spread ids.
@@ -48,7 +48,7 @@ impl ServiceLookup {
     /// The service that is registered under this id.
     #[inline]
     pub fn find(&mut self, id: ServiceId) -> Option<&Service> {
-        let shard = &self.app.inner.registry.shards[shard_of(id)];
+        let shard = self.app.inner.registry.shard(id)?;
         // The bits below those that chose the shard.
         let place = (spread(id) >> 46) as usize % REMEMBERED;
         let found = &mut self.found[place];
