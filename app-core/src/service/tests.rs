@@ -222,6 +222,27 @@ async fn a_spawn_never_races_death() {
     app.stop().await.expect_clean();
 }
 
+#[tokio::test(start_paused = true)]
+async fn one_that_was_killed_and_hangs_is_given_up_and_what_came_and_went_meanwhile_is_forgotten() {
+    let app = TestApp::empty().await;
+    let hangs = app.new_service(ID, "seven");
+    hangs.spawn("hangs", pending::<()>()).unwrap();
+    hangs.kill("enough");
+    for _ in 0..1_000 {
+        let passes = Service::new(&app, ServiceId::new(8), "eight").unwrap();
+        app.register(&passes).unwrap();
+        passes.spawn("worker", until_killed(passes.clone())).unwrap();
+        passes.kill("enough");
+        passes.wait().await.unwrap();
+    }
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    assert!(!hangs.is_dead(), "it has ten seconds");
+    tokio::time::timeout(Duration::from_secs(2), hangs.wait()).await.expect("it is given up").unwrap();
+    let told = app.captured().with_event(crate::events::SERVICE_STOPPING_TIMEOUT);
+    assert_eq!((told.len(), &told[0]["tasks"]), (1, &"hangs".into()));
+    app.stop().await.expect_clean();
+}
+
 #[tokio::test]
 async fn a_service_needs_an_id() {
     let app = TestApp::empty().await;
