@@ -2,8 +2,11 @@
 
 mod call;
 mod connection;
+mod deadlines;
+mod direct;
 mod error;
 mod pool;
+mod request;
 mod setup;
 mod status;
 
@@ -14,12 +17,14 @@ use std::sync::Arc;
 use app_core::prelude::*;
 use capnp::capability::FromClientHook;
 use futures_util::future::LocalBoxFuture;
-use parking_lot::Mutex;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use self::deadlines::Deadlines;
+use self::direct::Direct;
 pub use self::error::{CallError, CallFailure};
 pub use self::status::{InstanceState, InstanceStatus};
 #[cfg(test)]
@@ -47,8 +52,10 @@ pub struct RpcClient<C> {
 
 struct Inner {
     jobs: mpsc::Sender<Job>,
+    deadlines: Arc<Deadlines>,
     setup: watch::Sender<Arc<Setup>>,
-    statuses: Arc<Mutex<Vec<InstanceStatus>>>,
+    statuses: watch::Receiver<Vec<InstanceStatus>>,
+    direct: Arc<Direct>,
     service: Service,
 }
 
@@ -72,19 +79,36 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
         let name = format!("rpc-client-{}", service.name());
         let threads = LocalThreads::start(&name, 1, service.log()).map_err(|error| unusable(error.into()))?;
         let (jobs, queue) = mpsc::channel(QUEUE);
-        let statuses = Arc::<Mutex<Vec<InstanceStatus>>>::default();
-        let (stop, log, shown) = (CancellationToken::new(), service.log().clone(), Arc::clone(&statuses));
+        let (shown, statuses) = watch::channel(Vec::new());
+        let (stop, log) = (CancellationToken::new(), service.log().clone());
         let stopped = stop.clone();
         let spawned =
             threads.spawner().spawn(move || run(Pool::new(setups, shown, log), queue, stopped, drain));
         spawned.map_err(|refused| unusable(format!("{refused:?}").into()))?;
-        let me = service.clone();
+        let deadlines = Arc::<Deadlines>::default();
+        let direct = Arc::<Direct>::default();
+        let (me, keeper, wires) = (service.clone(), Arc::clone(&deadlines), Arc::clone(&direct));
+        let (instances, setups) = (statuses.clone(), setup.subscribe());
         service.spawn("rpc client", async move {
-            me.dying().await;
+            tokio::select! {
+                () = me.dying() => {}
+                () = keeper.keep() => {}
+                () = wires.keep(instances, setups) => {}
+            }
             stop.cancel();
-            threads.join(drain + Duration::from_secs(1)).await;
+            let ending = async {
+                // What has not ended by then is cut.
+                let drained = timeout(drain, wires.drain());
+                let _ = tokio::join!(drained, threads.join(drain + Duration::from_secs(1)));
+            };
+            tokio::select! {
+                () = ending => {}
+                () = keeper.keep() => {}
+            }
+            wires.close("the client stops");
+            keeper.close();
         })?;
-        let inner = Inner { jobs, setup, statuses, service: service.clone() };
+        let inner = Inner { jobs, deadlines, setup, statuses, direct, service: service.clone() };
         Ok(Self { inner: Arc::new(inner), interface: PhantomData })
     }
 
@@ -104,10 +128,11 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
     /// The instances of the server that it knows.
     #[must_use]
     pub fn instances(&self) -> Vec<InstanceStatus> {
-        self.inner.statuses.lock().clone()
+        self.inner.statuses.borrow().clone()
     }
 
-    /// Makes a call, within the time that the config gives to calls. See [`call_by`](Self::call_by).
+    /// Makes a call, within the time that the config gives to calls. See [`call_by`](Self::call_by), and [`request`](Self::request) for
+    /// what is only one request.
     ///
     /// # Errors
     /// As [`call_by`](Self::call_by).
@@ -148,6 +173,7 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
     {
         let name = self.inner.setup.borrow().config.name;
         let failed = |failure, reason: &str| Err(CallError::new(failure, name, reason));
+        let limit = self.inner.deadlines.until(deadline);
         let (mut answer, answered) = oneshot::channel();
         let (begin, mut begun) = oneshot::channel();
         let job: Job = Box::new(move |pool| {
@@ -157,24 +183,35 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
                 let result = tokio::select! {
                     biased;
                     () = answer.closed() => return,
-                    result = call::attempt(&pool, name, &*call, deadline) => result,
+                    result = call::attempt(&pool, name, &*call, limit) => result,
                 };
                 let _ = answer.send(result);
             })
         });
-        match timeout_at(deadline, self.inner.jobs.send(job)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) => return failed(CallFailure::NotSent, "the client has stopped"),
-            Err(_) => return failed(CallFailure::NotSent, "the client is busy"),
+        let stopped = || failed(CallFailure::NotSent, "the client has stopped");
+        match self.inner.jobs.try_send(job) {
+            Ok(()) => {}
+            Err(TrySendError::Closed(_)) => return stopped(),
+            Err(TrySendError::Full(job)) => match timeout_at(deadline, self.inner.jobs.send(job)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return stopped(),
+                Err(_) => return failed(CallFailure::NotSent, "the client is busy"),
+            },
         }
         // The attempt has the same deadline, and knows more. If its thread is blocked, it is late.
-        match timeout_at(deadline + Duration::from_millis(100), answered).await {
+        let late = self.inner.deadlines.until(deadline + Duration::from_millis(100));
+        let answered = tokio::select! {
+            biased;
+            answered = answered => Ok(answered),
+            () = late => Err(()),
+        };
+        match answered {
             Ok(Ok(result)) => result,
             Ok(Err(_)) if begun.try_recv().is_err() => failed(CallFailure::NotSent, "the client has stopped"),
             Ok(Err(_)) => {
                 failed(CallFailure::MaybeExecuted, "the client has stopped, or the code of the call panicked")
             }
-            Err(_) => failed(CallFailure::MaybeExecuted, "the client's thread is blocked"),
+            Err(()) => failed(CallFailure::MaybeExecuted, "the client's thread is blocked"),
         }
     }
 }

@@ -68,6 +68,9 @@
 //! capnp-rpc can't leave the thread that it began on. An endpoint has threads of its own, a client has one. Handlers run there: one
 //! that blocks holds up the other connections of its thread, so it should hand work to services and wait for the answer.
 //!
+//! A call changes threads twice for that. What is one request and one answer without capabilities does not have to: see
+//! [`RpcClient::request`].
+//!
 //! # The cryptography is ring's
 //!
 //! rustls offers ring and aws-lc-rs. ring builds with a C compiler alone and in a fraction of the time (measured with both on 2 cores,

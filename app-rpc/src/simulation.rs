@@ -21,7 +21,7 @@ use parking_lot::Mutex;
 use schema::quota_capnp::quota;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 
 pub(crate) use self::network::connect;
 use self::network::{Network, Random, address};
@@ -107,7 +107,7 @@ impl Material {
         config.addresses = (0..SERVERS).map(|route| address(route).to_string()).collect();
         config.connect_timeout = Duration::from_secs(1);
         let (changes, setup) = watch::channel(Arc::new(Setup::new(config).unwrap()));
-        (Pool::new(setup, Arc::default(), self.log.clone()), changes)
+        (Pool::new(setup, watch::Sender::default(), self.log.clone()), changes)
     }
 }
 
@@ -119,7 +119,7 @@ async fn call(pool: Rc<Pool>, number: u32, time: Duration) -> Result<u32, CallEr
         request.get().set_permits(number);
         Ok(request.send().promise.await?.get()?.get_remaining())
     };
-    let outcome = persevere(deadline, || true, || attempt(&pool, NAME, &ask, deadline)).await;
+    let outcome = persevere(deadline, || true, || attempt(&pool, NAME, &ask, sleep_until(deadline))).await;
     assert!(Instant::now() <= deadline + Duration::from_millis(1), "call {number} ended after its deadline");
     outcome
 }

@@ -28,6 +28,8 @@ mod pki;
 mod pycapnp;
 #[path = "rpc/raw.rs"]
 mod raw;
+#[path = "rpc/request.rs"]
+mod request;
 #[path = "rpc/rotation.rs"]
 mod rotation;
 #[path = "rpc/slow.rs"]

@@ -1,10 +1,11 @@
 //! One attempt at a call, which stays on its thread; and as many as it takes.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use capnp::capability::FromClientHook;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use super::connection::Connection;
 use super::pool::Pool;
@@ -28,18 +29,21 @@ pub(crate) async fn persevere<T, Fut>(
 where
     Fut: Future<Output = Result<T, CallError>>,
 {
-    let pauses = ExponentialBuilder::new().with_min_delay(FIRST_PAUSE).with_max_delay(LONGEST_PAUSE);
-    let mut pauses = pauses.without_max_times().with_jitter().build();
+    let mut pauses = None;
     loop {
         let failed = match attempt().await {
             Ok(answer) => return Ok(answer),
             Err(failed) => failed,
         };
+        let pauses = pauses.get_or_insert_with(|| {
+            let pauses = ExponentialBuilder::new().with_min_delay(FIRST_PAUSE).with_max_delay(LONGEST_PAUSE);
+            pauses.without_max_times().with_jitter().build()
+        });
         let again = Instant::now() + pauses.next().unwrap_or(LONGEST_PAUSE);
         if !failed.failure().is_safe_to_retry() || again >= deadline || !alive() {
             return Err(failed);
         }
-        sleep_until(again).await;
+        tokio::time::sleep_until(again).await;
     }
 }
 
@@ -48,17 +52,18 @@ pub(crate) async fn attempt<C, F, Fut, T>(
     pool: &Pool,
     name: RpcName,
     call: &F,
-    deadline: Instant,
+    deadline: impl Future<Output = ()>,
 ) -> Result<T, CallError>
 where
     C: FromClientHook,
     F: Fn(C) -> Fut,
     Fut: Future<Output = Result<T, capnp::Error>>,
 {
+    let mut deadline = pin!(deadline);
     let connection = tokio::select! {
         biased;
         connection = pool.connection() => connection,
-        () = sleep_until(deadline) => {
+        () = &mut deadline => {
             return Err(CallError::new(CallFailure::NotSent, name, pool.why_not()));
         }
     };
@@ -80,7 +85,7 @@ where
             Err(error) => error,
         },
         () = connection.over.cancelled() => return lost(&connection.why()),
-        () = sleep_until(deadline) => {
+        () = deadline => {
             if connection.control.last_message() < begun {
                 // Nothing was heard of this server in all that time: others, or another connection, may do better.
                 pool.replace(&connection);

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use app_core::prelude::{Duration, Logger, info, warn};
 use backon::{BackoffBuilder, ExponentialBuilder};
-use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -35,7 +34,7 @@ pub(crate) struct Pool {
     look_up: Notify,
     /// Why there are no addresses.
     unknown: RefCell<Option<String>>,
-    statuses: Arc<Mutex<Vec<InstanceStatus>>>,
+    statuses: watch::Sender<Vec<InstanceStatus>>,
     log: Logger,
 }
 
@@ -52,7 +51,7 @@ struct Instance {
 impl Pool {
     pub(crate) fn new(
         setup: watch::Receiver<Arc<Setup>>,
-        statuses: Arc<Mutex<Vec<InstanceStatus>>>,
+        statuses: watch::Sender<Vec<InstanceStatus>>,
         log: Logger,
     ) -> Rc<Self> {
         Rc::new(Self {
@@ -185,7 +184,7 @@ impl Pool {
     fn publish(&self) {
         let instances = self.instances.borrow();
         let statuses = instances.values().map(|instance| instance.status()).collect();
-        *self.statuses.lock() = statuses;
+        self.statuses.send_replace(statuses);
         self.changed.notify_waiters();
     }
 

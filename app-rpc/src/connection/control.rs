@@ -23,8 +23,13 @@ pub(crate) struct Control {
     meter: RefCell<Meter>,
     outbox: RefCell<Outbox>,
     input: RefCell<InputState>,
-    /// Told whenever a call was answered, or bytes were written.
-    progress: Notify,
+    /// Told when no call of the peer is left without an answer. What happens with each message must not be told: whoever waits for
+    /// it would be polled with each message.
+    answered: Notify,
+    /// Told when so many calls were cancelled that the connection should be left.
+    worn_out: Notify,
+    /// There are bytes that came in and are not decoded yet.
+    reading: Cell<bool>,
     end: Cell<Option<End>>,
     closing: CancellationToken,
     /// A message came in. The token is for those who wait for the first.
@@ -57,7 +62,9 @@ impl Control {
             meter: RefCell::default(),
             outbox: RefCell::new(Outbox::new(limits.queued_bytes)),
             input: RefCell::new(input),
-            progress: Notify::new(),
+            answered: Notify::new(),
+            worn_out: Notify::new(),
+            reading: Cell::new(false),
             end: Cell::new(None),
             closing: CancellationToken::new(),
             was_heard: Cell::new(false),
@@ -126,7 +133,7 @@ impl Control {
     /// Waits until so many calls were cancelled that another connection had better take the place of this one. Cancel safe.
     pub(crate) async fn worn_out(&self) {
         while !self.meter.borrow().is_worn_out() {
-            self.progress.notified().await;
+            self.worn_out.notified().await;
         }
     }
 
@@ -168,7 +175,7 @@ impl Control {
     /// Waits until every call of the peer is answered. Cancel safe.
     pub(crate) async fn answered(&self) {
         while self.running() > 0 {
-            self.progress.notified().await;
+            self.answered.notified().await;
         }
     }
 
@@ -194,7 +201,7 @@ impl Control {
         }
         if verdict == Verdict::Pass {
             // A call may have been cancelled.
-            self.progress.notify_waiters();
+            self.tell_of_calls();
         }
         Ok(verdict == Verdict::Pass)
     }
@@ -209,8 +216,18 @@ impl Control {
         }
         self.meter.borrow_mut().outbound(message, bytes)?;
         self.outbox.borrow_mut().push(&segments);
-        self.progress.notify_waiters();
+        self.tell_of_calls();
         Ok(())
+    }
+
+    fn tell_of_calls(&self) {
+        let meter = self.meter.borrow();
+        if meter.running() == 0 {
+            self.answered.notify_waiters();
+        }
+        if meter.is_worn_out() {
+            self.worn_out.notify_waiters();
+        }
     }
 
     /// The peer would end the connection over it. So whoever waits for it is told in its place: the peer that its answer is too
@@ -254,7 +271,7 @@ impl Control {
         if let Some(reason) = &input.close {
             return Poll::Ready(Interruption::Close(reason.clone()));
         }
-        input.reader = Some(context.waker().clone());
+        keep(&mut input.reader, context);
         Poll::Pending
     }
 
@@ -263,8 +280,16 @@ impl Control {
         self.outbox.borrow().congested()
     }
 
+    /// While messages that came in are being looked at, more is about to be written: it goes out together.
     pub(super) fn poll_output(&self, context: &Context<'_>) -> Poll<Next> {
-        self.outbox.borrow_mut().poll_next(context)
+        self.outbox.borrow_mut().poll_next(self.reading.get(), context)
+    }
+
+    /// Says whether there are bytes that came in and are not decoded yet.
+    pub(super) fn set_reading(&self, reading: bool) {
+        if self.reading.replace(reading) && !reading {
+            self.outbox.borrow_mut().wake();
+        }
     }
 
     pub(super) fn wrote(&self, bytes: usize) {
@@ -277,7 +302,11 @@ impl Control {
         if congested {
             self.input.borrow_mut().wake();
         }
-        self.progress.notify_waiters();
+    }
+
+    /// Gives back what was written from.
+    pub(super) fn reuse(&self, bytes: Vec<u8>) {
+        self.outbox.borrow_mut().reuse(bytes);
     }
 
     pub(super) fn flushed(&self) {
@@ -290,6 +319,13 @@ impl Control {
 
     pub(super) fn end_output(&self, result: capnp::Result<()>) -> oneshot::Receiver<()> {
         self.outbox.borrow_mut().end(result)
+    }
+}
+
+/// Keeps the waker of this task, once.
+pub(super) fn keep(kept: &mut Option<Waker>, context: &Context<'_>) {
+    if kept.as_ref().is_none_or(|kept| !kept.will_wake(context.waker())) {
+        *kept = Some(context.waker().clone());
     }
 }
 

@@ -49,6 +49,13 @@ pub(super) struct Input<S> {
     decoded: usize,
 }
 
+impl<S> Drop for Input<S> {
+    fn drop(&mut self) {
+        // Nobody looks at what came in any more.
+        self.control.set_reading(false);
+    }
+}
+
 /// What came of waiting for bytes.
 enum Filled {
     Bytes,
@@ -70,7 +77,10 @@ impl<S: AsyncRead + Unpin> Input<S> {
             let filled = if self.decoded < self.buffer.len() {
                 poll_fn(|context| match self.control.poll_interruption(context) {
                     Poll::Ready(interruption) => Poll::Ready(Filled::Interrupted(interruption)),
-                    Poll::Pending if self.control.congested() => Poll::Pending,
+                    Poll::Pending if self.control.congested() => {
+                        self.control.set_reading(false);
+                        Poll::Pending
+                    }
                     Poll::Pending => Poll::Ready(Filled::Bytes),
                 })
                 .await
@@ -116,6 +126,7 @@ impl<S: AsyncRead + Unpin> Input<S> {
         let mut input = &self.buffer[self.decoded..];
         let decoded = self.decoder.decode(&mut input);
         self.decoded = self.buffer.len() - input.len();
+        self.control.set_reading(self.decoded < self.buffer.len());
         decoded.map_err(|error| self.refuse(&error))
     }
 

@@ -13,6 +13,9 @@ use super::control::Control;
 use super::input::{Incoming, Input};
 use super::output;
 
+/// Words of the first segment of a message; most have no other.
+const FIRST_WORDS: u32 = 128;
+
 /// What reading is in progress takes, and puts back.
 type Shared<S> = Rc<RefCell<Option<Input<S>>>>;
 
@@ -98,7 +101,8 @@ impl<S: AsyncRead + Unpin + 'static> capnp_rpc::Connection<Side> for Connection<
     }
 
     fn new_outgoing_message(&mut self, first_segment_words: u32) -> Box<dyn capnp_rpc::OutgoingMessage> {
-        let allocator = HeapAllocator::new().first_segment_words(first_segment_words);
+        // capnp-rpc asks for 8 KiB for each call, which have to be cleared.
+        let allocator = HeapAllocator::new().first_segment_words(first_segment_words.min(FIRST_WORDS));
         let control = Rc::clone(&self.control);
         Box::new(Outgoing { message: Builder::new(allocator), control })
     }

@@ -4,6 +4,14 @@ use std::task::{Context, Poll, Waker};
 
 use tokio::sync::oneshot;
 
+use super::control::keep;
+
+/// With as many bytes waiting, more are not waited for: it is a record of TLS.
+const BATCH: usize = 16 * 1024;
+
+/// What is kept of memory while nothing waits.
+const KEPT: usize = 256;
+
 /// What is to be done next on the writing side.
 pub(super) enum Next {
     /// Write this.
@@ -30,6 +38,8 @@ pub(super) struct Outbox {
     discards: bool,
     end: Option<(capnp::Result<()>, oneshot::Sender<()>)>,
     writer: Option<Waker>,
+    /// What is ready now was let go first.
+    waited: bool,
 }
 
 impl Outbox {
@@ -44,6 +54,7 @@ impl Outbox {
             discards: false,
             end: None,
             writer: None,
+            waited: false,
         }
     }
 
@@ -105,11 +116,24 @@ impl Outbox {
         self.flushed = true;
     }
 
-    pub(super) fn poll_next(&mut self, context: &Context<'_>) -> Poll<Next> {
+    /// What is to be done next. While `more_comes`, little waits for it, and then once for whatever is ready at the moment: each
+    /// write is a call of the system, and a record of TLS.
+    pub(super) fn poll_next(&mut self, more_comes: bool, context: &Context<'_>) -> Poll<Next> {
         if std::mem::take(&mut self.overflow) {
             return Poll::Ready(Next::Overflow);
         }
         if !self.pending.is_empty() {
+            if self.pending.len() < BATCH && self.end.is_none() {
+                if more_comes {
+                    keep(&mut self.writer, context);
+                    return Poll::Pending;
+                }
+                if !std::mem::replace(&mut self.waited, true) {
+                    context.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+            }
+            self.waited = false;
             return Poll::Ready(Next::Write(std::mem::take(&mut self.pending)));
         }
         if !self.flushed {
@@ -119,11 +143,19 @@ impl Outbox {
             self.discards = true;
             return Poll::Ready(Next::End(result, ended));
         }
-        self.writer = Some(context.waker().clone());
+        keep(&mut self.writer, context);
         Poll::Pending
     }
 
-    fn wake(&mut self) {
+    /// Gives back what was written from, for the next time; but an idle connection keeps little.
+    pub(super) fn reuse(&mut self, mut bytes: Vec<u8>) {
+        if self.pending.capacity() == 0 && bytes.capacity() <= KEPT {
+            bytes.clear();
+            self.pending = bytes;
+        }
+    }
+
+    pub(super) fn wake(&mut self) {
         if let Some(writer) = self.writer.take() {
             writer.wake();
         }

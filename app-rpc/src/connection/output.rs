@@ -3,13 +3,13 @@
 use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::timeout;
+use tokio::time::{error::Elapsed, timeout};
 
 use super::End;
 use super::control::Control;
@@ -47,7 +47,11 @@ where
                 control.flushed();
                 Ok(())
             }
-            Next::Write(bytes) => write(&stream, &control, &bytes).await,
+            Next::Write(bytes) => {
+                let written = write(&stream, &control, &bytes).await;
+                control.reuse(bytes);
+                written
+            }
             Next::Flush => flush(&stream, &control).await,
             Next::Overflow => {
                 let limit = control.limits().queued_bytes;
@@ -74,7 +78,7 @@ async fn write<S: AsyncWrite + Unpin>(
     while !rest.is_empty() {
         let writing =
             poll_fn(|context| with(stream, context, |stream, context| stream.poll_write(context, rest)));
-        let count = taken(timeout(control.limits().stall, writing).await, control)?;
+        let count = taken(within(control.limits().stall, writing).await, control)?;
         if count == 0 {
             return Err((End::Lost, lost(&io::ErrorKind::WriteZero.into())));
         }
@@ -86,7 +90,7 @@ async fn write<S: AsyncWrite + Unpin>(
 
 async fn flush<S: AsyncWrite + Unpin>(stream: &Stream<S>, control: &Control) -> Result<(), Failure> {
     let flushing = poll_fn(|context| with(stream, context, |stream, context| stream.poll_flush(context)));
-    taken(timeout(control.limits().stall, flushing).await, control)?;
+    taken(within(control.limits().stall, flushing).await, control)?;
     control.flushed();
     Ok(())
 }
@@ -96,6 +100,15 @@ async fn close<S: AsyncRead + AsyncWrite + Unpin>(stream: &Stream<S>, control: &
     if matches!(timeout(control.limits().stall, shutdown).await, Ok(Ok(()))) {
         // Whatever comes of it, the connection is over.
         let _ = timeout(LINGER, discard(stream)).await;
+    }
+}
+
+/// As `timeout`, without what a timer costs where nothing has to be waited for.
+async fn within<F: Future>(limit: Duration, future: F) -> Result<F::Output, Elapsed> {
+    let mut future = pin!(future);
+    match poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await {
+        Poll::Ready(done) => Ok(done),
+        Poll::Pending => timeout(limit, future).await,
     }
 }
 
@@ -111,10 +124,7 @@ fn with<S: Unpin, T>(
     }
 }
 
-fn taken<T>(
-    result: Result<io::Result<T>, tokio::time::error::Elapsed>,
-    control: &Control,
-) -> Result<T, Failure> {
+fn taken<T>(result: Result<io::Result<T>, Elapsed>, control: &Control) -> Result<T, Failure> {
     match result {
         Ok(result) => result.map_err(|error| (End::Lost, lost(&error))),
         Err(_) => {

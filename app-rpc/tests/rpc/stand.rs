@@ -83,7 +83,8 @@ impl quota::Server for Obedient {
         self.seen.running.fetch_add(1, Ordering::SeqCst);
         let _running = Running(Arc::clone(&self.seen));
         let params = params.get()?;
-        match params.get_rule()?.to_str()? {
+        let rule = params.get_rule()?.to_str()?;
+        match rule {
             "wait" => self.seen.go_on.notified().await,
             "hang" => std::future::pending().await,
             "bomb" => {
@@ -96,7 +97,9 @@ impl quota::Server for Obedient {
         }
         let mut results = results.get();
         results.set_granted(true);
-        results.set_remaining(params.get_permits());
+        // Which of a client's connections it came on.
+        let port = (rule == "port").then(|| self.peer.address.port().into());
+        results.set_remaining(port.unwrap_or_else(|| params.get_permits()));
         let now = params.get_rule()?.to_str()? == "role now";
         let role = if now { self.peer.role_now() } else { self.peer.role };
         results.set_retry_after_millis(role as u32);

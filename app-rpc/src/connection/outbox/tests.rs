@@ -3,10 +3,35 @@
 use super::*;
 
 fn next(outbox: &mut Outbox) -> Option<Next> {
-    match outbox.poll_next(&Context::from_waker(Waker::noop())) {
+    let mut poll = || outbox.poll_next(false, &Context::from_waker(Waker::noop()));
+    match poll() {
         Poll::Ready(next) => Some(next),
-        Poll::Pending => None,
+        // The first time it lets others go first.
+        Poll::Pending => match poll() {
+            Poll::Ready(next) => Some(next),
+            Poll::Pending => None,
+        },
     }
+}
+
+#[test]
+fn what_more_comes_for_waits_and_is_written_together() {
+    let mut outbox = Outbox::new(1_000_000);
+    let context = &Context::from_waker(Waker::noop());
+    outbox.push(&[&[0; 104]]);
+    for _ in 0..3 {
+        assert!(outbox.poll_next(true, context).is_pending());
+        outbox.push(&[&[0; 104]]);
+    }
+    let Some(Next::Write(bytes)) = next(&mut outbox) else { panic!("nothing to write") };
+    assert_eq!(bytes.len(), 4 * 112);
+    outbox.reuse(bytes);
+    // A record of TLS does not wait, and nothing does when the end has come.
+    outbox.push(&[&[0; 16 * 1024]]);
+    assert!(matches!(outbox.poll_next(true, context), Poll::Ready(Next::Write(_))));
+    outbox.push(&[&[0; 104]]);
+    let _ended = outbox.end(Ok(()));
+    assert!(matches!(outbox.poll_next(true, context), Poll::Ready(Next::Write(_))));
 }
 
 #[test]

@@ -1,0 +1,105 @@
+//! Simple calls, which have a connection of their own: what holds of calls holds of them.
+
+use std::time::Duration;
+
+use app_rpc::{CallError, CallFailure, RpcClient};
+use capnp::capability::Request;
+use schema::quota_capnp::quota::{self, acquire_params, acquire_results};
+use tokio::time::Instant;
+
+use crate::pki::AUTHORITY;
+use crate::stand::{self, Stand, client_of, config, eventually};
+
+fn asking(
+    rule: &'static str,
+) -> impl Fn(&quota::Client) -> Request<acquire_params::Owned, acquire_results::Owned> {
+    move |quota| {
+        let mut request = quota.acquire_request();
+        request.get().set_rule(rule);
+        request.get().set_permits(7);
+        request
+    }
+}
+
+async fn ask(client: &RpcClient<quota::Client>, rule: &'static str) -> Result<u32, CallError> {
+    client.request(asking(rule), |results| Ok(results.get_remaining())).await
+}
+
+/// Waits until simple calls have their connection.
+async fn connected(client: &RpcClient<quota::Client>) {
+    let usual = client.call(|quota| stand::ask(quota, "port", 0)).await.unwrap();
+    let waiting = async {
+        while ask(client, "port").await.unwrap() == usual {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), waiting).await.unwrap();
+}
+
+#[tokio::test]
+async fn they_are_answered_or_fail_as_calls_do() {
+    let stand = Stand::new().await;
+    let client = stand.client();
+    connected(&client).await;
+    for _ in 0..100 {
+        assert_eq!(ask(&client, "echo").await, Ok(7));
+    }
+    let failed = ask(&client, "fail").await.unwrap_err();
+    assert_eq!(failed.failure(), CallFailure::Failed);
+    assert!(failed.reason().contains("on purpose"), "{failed}");
+    let large =
+        client.request(|quota: &quota::Client| quota.rules_request(), |rules| Ok(rules.get_rules()?.len()));
+    assert_eq!(large.await.unwrap_err().failure(), CallFailure::Failed);
+    assert_eq!(ask(&client, "echo").await, Ok(7));
+    stand.app.stop().await.expect_clean();
+}
+
+#[tokio::test]
+async fn one_that_is_given_up_is_cancelled() {
+    let stand = Stand::new().await;
+    let client = stand.client();
+    connected(&client).await;
+    let soon = Instant::now() + Duration::from_millis(50);
+    let failed = client.request_by(soon, asking("hang"), |_| Ok(())).await.unwrap_err();
+    assert_eq!(failed.failure(), CallFailure::MaybeExecuted, "{failed}");
+    eventually("it is cancelled", || stand.seen.running() == 0).await;
+    assert_eq!(ask(&client, "echo").await, Ok(7));
+    let begun = stand.seen.begun();
+    let dropped = tokio::time::timeout(Duration::from_millis(50), ask(&client, "hang"));
+    assert!(dropped.await.is_err() && stand.seen.begun() == begun + 1);
+    eventually("it is cancelled", || stand.seen.running() == 0).await;
+    stand.app.stop().await.expect_clean();
+}
+
+#[tokio::test]
+async fn one_that_is_refused_goes_another_way() {
+    let stand = Stand::with(&|spec| spec.init_limits().set_max_calls(2)).await;
+    let client = stand.client();
+    connected(&client).await;
+    let begun = stand.seen.begun();
+    let waiting = [client.clone(), client.clone()]
+        .map(|client| tokio::spawn(async move { ask(&client, "wait").await }));
+    eventually("they run", || stand.seen.begun() == begun + 2).await;
+    assert_eq!(ask(&client, "echo").await, Ok(7));
+    stand.seen.go_on.notify_waiters();
+    for waiting in waiting {
+        assert_eq!(waiting.await.unwrap(), Ok(7));
+    }
+    stand.app.stop().await.expect_clean();
+}
+
+#[tokio::test]
+async fn nothing_hangs_when_the_server_stops() {
+    let stand = Stand::with(&|spec| spec.init_limits().set_drain_millis(200)).await;
+    let elsewhere = Stand::new().await;
+    let client = client_of(&elsewhere.app, "client", config(&[stand.address()], &AUTHORITY));
+    connected(&client).await;
+    let begun = stand.seen.begun();
+    let hanging = tokio::spawn(async move { ask(&client, "hang").await });
+    eventually("it runs", || stand.seen.begun() == begun + 1).await;
+    stand.app.stop().await.expect_clean();
+    let failed = hanging.await.unwrap().unwrap_err();
+    assert_eq!(failed.failure(), CallFailure::MaybeExecuted, "{failed}");
+    assert!(failed.reason().ends_with("the server stops; the call was cancelled"), "{failed}");
+    elsewhere.app.stop().await.expect_clean();
+}
