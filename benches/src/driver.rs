@@ -15,7 +15,7 @@ use crate::{
     metrics, process, programs,
     report::Row,
     rounds::Failure,
-    services,
+    rpc, services,
 };
 
 /// The name of the group that this process is to measure.
@@ -41,6 +41,7 @@ const GROUPS: &[Group] = &[
     group("log", log::rows, 120),
     group("process", process::rows, 150),
     group("metrics", metrics::rows, 120),
+    group("rpc", rpc::rows, 240),
 ];
 
 /// Where a group puts its rows as soon as it has them: what was measured before a failure is kept.
@@ -79,6 +80,9 @@ impl Rows {
 /// What `main` does: all groups, or those that are named on the command line.
 #[must_use]
 pub fn main() -> ExitCode {
+    if let Some(ended) = rpc::play() {
+        return ended;
+    }
     let outcome = match env::var(GROUP) {
         Ok(name) => find(&name).and_then(|group| (group.rows)(&mut Rows::of_this_process())),
         Err(_) => compare(&env::args().skip(1).collect::<Vec<_>>()),

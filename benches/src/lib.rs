@@ -17,6 +17,7 @@ mod process;
 mod programs;
 mod report;
 mod rounds;
+mod rpc;
 mod services;
 
 pub use allocations::{Allocated, allocations};

@@ -1,0 +1,152 @@
+//! A process that takes part: what it is told on its standard input, and what it says. When its input ends, so does it.
+
+use std::env;
+use std::io::{self, BufRead, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use nix::sys::resource::{UsageWho, getrusage};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+
+use super::load::{Load, Shape};
+use super::material::Material;
+use super::{Who, bare, grpc, idle, platform};
+use crate::rounds::Failure;
+
+/// What a process is to be, as JSON in the environment.
+pub(super) const ROLE: &str = "BENCH_RPC_ROLE";
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Role {
+    pub(super) part: Part,
+    pub(super) who: Who,
+    pub(super) material: PathBuf,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) enum Part {
+    Server,
+    /// Of the server at this port.
+    Client(u16),
+    /// Connects to the server at this port so many times, and calls nothing any more.
+    Idle(u16, usize),
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) enum Command {
+    Run(Shape, Duration),
+    /// Processor time that was taken, by threads of the process that have ended too.
+    ProcessorTime,
+}
+
+/// What a process says, a line for each.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) enum Said {
+    Port(u16),
+    Connected,
+    Load(Load),
+    ProcessorTime(Duration),
+    Failed(String),
+}
+
+/// If this process is a part of the comparison, plays it.
+pub(crate) fn play() -> Option<ExitCode> {
+    let role = env::var(ROLE).ok()?;
+    let outcome = serde_json::from_str::<Role>(&role).map_err(Failure::from).and_then(|role| {
+        let material = Material::read(&role.material)?;
+        let commands = Commands::listen();
+        match (role.part, role.who) {
+            (Part::Server, Who::Platform | Who::Calls) => platform::server(&material, commands),
+            (Part::Server, Who::Tonic) => grpc::server(&material, commands),
+            (Part::Server, Who::Bare) => bare::server(&material, commands),
+            (Part::Client(port), who @ (Who::Platform | Who::Calls)) => {
+                platform::client(&material, who, port, commands)
+            }
+            (Part::Client(port), Who::Tonic) => grpc::client(&material, port, commands),
+            (Part::Client(port), Who::Bare) => bare::client(&material, port, commands),
+            (Part::Idle(port, count), who) => idle::hold(&material, who, port, count, commands),
+        }
+    });
+    Some(match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            say(&Said::Failed(failure.to_string()));
+            ExitCode::FAILURE
+        }
+    })
+}
+
+pub(super) fn say(said: &Said) {
+    if let Ok(line) = serde_json::to_string(said) {
+        // Who started us may be gone; then so are we, soon.
+        let _ = writeln!(io::stdout(), "{line}");
+    }
+}
+
+/// A server is ready.
+pub(super) fn announce(port: u16) {
+    say(&Said::Port(port));
+}
+
+/// As tokio makes it by default, which is what both sides get.
+pub(super) fn multi_thread() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
+
+/// What the process is told.
+pub(super) struct Commands(mpsc::UnboundedReceiver<Command>);
+
+impl Commands {
+    fn listen() -> Self {
+        let (sender, commands) = mpsc::unbounded_channel();
+        std::thread::spawn(move || {
+            for line in io::stdin().lock().lines().map_while(Result::ok) {
+                match parse(&line) {
+                    // At any time: the answer must not wait for what is measured.
+                    Some(Command::ProcessorTime) => say(&processor_time()),
+                    Some(command) => drop(sender.send(command)),
+                    None => break,
+                }
+            }
+            // Whatever goes on: nobody is there any more.
+            std::process::exit(0);
+        });
+        Self(commands)
+    }
+
+    /// Runs what it is told to, until there is nobody to tell.
+    pub(super) async fn obey(mut self, mut run: impl AsyncFnMut(Shape, Duration) -> Result<Load, Failure>) {
+        while let Some(command) = self.0.recv().await {
+            if let Command::Run(shape, time) = command {
+                say(&match run(shape, time).await {
+                    Ok(load) => Said::Load(load),
+                    Err(failure) => Said::Failed(failure.to_string()),
+                });
+            }
+        }
+    }
+
+    /// Waits until there is nobody to tell.
+    pub(super) async fn until_the_end(mut self) {
+        while self.0.recv().await.is_some() {}
+    }
+}
+
+/// A line, if it is one of these.
+pub(super) fn parse<T: DeserializeOwned>(line: &str) -> Option<T> {
+    serde_json::from_str(line).ok()
+}
+
+fn processor_time() -> Said {
+    match getrusage(UsageWho::RUSAGE_SELF) {
+        Ok(usage) => {
+            let (user, system) = (usage.user_time(), usage.system_time());
+            let micros = (user.tv_sec() + system.tv_sec()) * 1_000_000 + user.tv_usec() + system.tv_usec();
+            Said::ProcessorTime(Duration::from_micros(u64::try_from(micros).unwrap_or_default()))
+        }
+        Err(error) => Said::Failed(format!("getrusage: {error}")),
+    }
+}
