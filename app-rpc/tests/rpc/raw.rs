@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use capnp_rpc::rpc_capnp::message;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -86,11 +87,15 @@ pub(crate) async fn server(shown: &Issued, versions: &[&'static SupportedProtoco
     address
 }
 
-/// Whether the server lets this client in. A client of TLS 1.3 knows only when it reads.
+/// Whether the server lets this client in: whether it answers. A client of TLS 1.3 knows only then.
 pub(crate) async fn is_let_in(to: SocketAddr, tls: &Arc<ClientConfig>) -> bool {
     let Ok(mut stream) = connect(to, tls).await else { return false };
-    // The server says nothing to whom it has let in and was asked nothing by.
+    let mut request = capnp::message::Builder::new_default();
+    request.init_root::<message::Builder<'_>>().init_bootstrap().set_question_id(0);
+    let request = capnp::serialize::write_message_to_words(&request);
+    // Whatever comes of it: the answer says more.
+    let _ = stream.write_all(&request).await;
     let mut byte = [0];
-    let read = tokio::time::timeout(std::time::Duration::from_millis(300), stream.read(&mut byte)).await;
-    read.is_err()
+    let read = tokio::time::timeout(std::time::Duration::from_secs(10), stream.read(&mut byte)).await;
+    matches!(read.unwrap(), Ok(1))
 }
