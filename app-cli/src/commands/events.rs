@@ -136,7 +136,8 @@ async fn watch_one(
         }
     }
     match ended {
-        Ok(End::Over) if printer.app_stops() => Ok(Ended::Stopped),
+        // However it ended: the server may be gone before it was asked again.
+        _ if printer.app_stops() => Ok(Ended::Stopped),
         Ok(End::Over) => {
             Ok(lost(session, "the RPC server of the app stops, and the app does not say that it does"))
         }

@@ -150,6 +150,21 @@ async fn a_connection_that_is_lost_is_made_again_and_an_app_that_is_gone_is_told
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_app_that_said_that_it_stops_is_not_looked_for() {
+    let stand = Stand::new().await;
+    stand.fake.happen(&[STOPPING], 0);
+    let following = Following::start(&stand, &["events", "-f", "--json"]);
+    let (following, _) = following.object().await;
+    let (following, stopping) = following.object().await;
+    assert_eq!(stopping["message"], STOPPING);
+    let Stand { app, .. } = stand;
+    app.stop().await.expect_clean();
+    let (following, stopped) = following.object().await;
+    assert_eq!(stopped, json!({ "type": "stopped" }));
+    assert_eq!(following.ended().await, (Some(0), String::new()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_app_that_comes_back_is_followed_again() {
     let stand = Stand::new().await;
     let following = Following::start(&stand, &["events", "-f", "--json"]);

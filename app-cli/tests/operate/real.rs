@@ -162,6 +162,7 @@ async fn a_running_app_does_what_it_is_told() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_may_not_is_denied_and_on_record_and_a_kill_ends_what_is_followed() {
     let real = Real::new().await;
+    real.ready().await;
     let context = format!("{}#reader", real.files.path().join("contexts.json").display());
     let said = real.run(&["kill", "-r", "for fun", "--context", &context]).await.refused(5);
     assert!(
