@@ -119,7 +119,7 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
         };
         let answer = Reader::new(answer, wire.reader_options());
         let outcome = results(&answer).and_then(|results| match results {
-            Ok(content) => content.get_as().and_then(|results| read(results)).map(Ok),
+            Ok(content) => content.get_as().and_then(read).map(Ok),
             Err(refused) => Ok(Err(refused)),
         });
         match outcome {

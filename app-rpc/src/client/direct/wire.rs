@@ -104,7 +104,7 @@ impl Wire {
         let closing = Closing(Some(Arc::clone(&wire)));
         let bootstrap = wire.bootstrap();
         let answer = bootstrap.await.ok()?;
-        let target = wire.read_answer(answer, |message| hosted(message))?;
+        let target = wire.read_answer(answer, hosted)?;
         wire.state.lock().target = Some(target);
         closing.keep();
         Some(wire)
