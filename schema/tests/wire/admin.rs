@@ -108,7 +108,7 @@ fn the_application_keeps_the_wire() {
 }
 
 #[test]
-fn services_endpoints_the_runtime_and_configs_keep_the_wire() {
+fn services_and_endpoints_keep_the_wire() {
     interface!(
         service,
         "Service",
@@ -143,6 +143,10 @@ fn services_endpoints_the_runtime_and_configs_keep_the_wire() {
             (4, "maxConns", max_conns_params, max_conns_results, "() -> (count :UInt32)"),
         ]
     );
+}
+
+#[test]
+fn the_runtime_and_configs_keep_the_wire() {
     interface!(
         runtime,
         "Runtime",
@@ -175,7 +179,7 @@ fn services_endpoints_the_runtime_and_configs_keep_the_wire() {
 }
 
 #[test]
-fn health_levels_texts_and_events_keep_the_wire() {
+fn health_keeps_the_wire() {
     interface!(
         health,
         "Health",
@@ -194,6 +198,10 @@ fn health_levels_texts_and_events_keep_the_wire() {
             (4, "resume", resume_params, resume_results, "(id :UInt64, reason :Text) -> (resumed :Bool)"),
         ]
     );
+}
+
+#[test]
+fn levels_texts_and_events_keep_the_wire() {
     interface!(
         levels,
         "Levels",
@@ -355,7 +363,7 @@ fn what_applications_services_and_configs_say_keeps_the_wire() {
 }
 
 #[test]
-fn what_health_levels_metrics_and_events_say_keeps_the_wire() {
+fn what_health_says_keeps_the_wire() {
     check::<health_check::Owned>(
         0xe0ad_5d2e_7cbb_01c7,
         "HealthCheck",
@@ -400,6 +408,10 @@ fn what_health_levels_metrics_and_events_say_keeps_the_wire() {
             (3, "error", "Text", ""),
         ],
     );
+}
+
+#[test]
+fn what_levels_metrics_and_events_say_keeps_the_wire() {
     check::<level_setting::Owned>(
         0x8fa9_d39a_8f7d_9f6e,
         "LevelSetting",
