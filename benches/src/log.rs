@@ -23,6 +23,8 @@ const FOUNDATIONS: &str = "foundations";
 const NON_BLOCKING: &str = "tracing-subscriber json, non-blocking";
 /// In one round: less than any of the buffers holds.
 const RECORDS: u64 = 1_000;
+/// By each of two threads, and some times as many when one is late.
+const OF_EACH: u64 = 500;
 const BUDGET: Budget = Budget::new(201, 8);
 /// For the writer to catch up after a round.
 const FLUSH: Duration = Duration::from_secs(2);
@@ -55,18 +57,19 @@ pub(crate) fn rows(rows: &mut Rows) -> Result<(), Failure> {
     rows.add(row.target_of(0.6, &[SLOG_JSON]).target_of(0.4, &[TRACING, NON_BLOCKING]));
 
     rows.begin("10 fields, 2 threads");
+    let logger = &ours.logger;
     let figures = in_turn(
         BUDGET,
         vec![
             Contender::new(OURS, || {
-                let took = side_by_side(RECORDS, |_| ten_fields(&ours.logger));
+                let took = side_by_side(OF_EACH, |_| ten_fields(logger));
                 ours.written(FLUSH)?;
                 took
             }),
-            Contender::new(SLOG_JSON, || side_by_side(RECORDS, |_| ten_fields(&flushed.logger))),
-            Contender::new(SLOG_JSON_UNFLUSHED, || side_by_side(RECORDS, |_| ten_fields(&unflushed.logger))),
-            Contender::new(TRACING, || side_by_side(RECORDS, |_| plain.with(traced))),
-            Contender::new(NON_BLOCKING, || side_by_side(RECORDS, |_| non_blocking.with(traced))),
+            Contender::new(SLOG_JSON, || side_by_side(OF_EACH, |_| ten_fields(&flushed.logger))),
+            Contender::new(SLOG_JSON_UNFLUSHED, || side_by_side(OF_EACH, |_| ten_fields(&unflushed.logger))),
+            Contender::new(TRACING, || side_by_side(OF_EACH, |_| plain.with(traced))),
+            Contender::new(NON_BLOCKING, || side_by_side(OF_EACH, |_| non_blocking.with(traced))),
         ],
     );
     let row = Row::new("record with 10 fields, 2 threads, as each sees it", "ns", figures);

@@ -19,8 +19,8 @@ use crate::rounds::{Failure, Uncounted, message, nanoseconds_each};
 
 /// Parts of a round, at least.
 const PARTS: u64 = 10;
-/// Nobody waits for another longer than this many.
-const MOST: usize = 200;
+/// Nobody waits for another longer than this many: what is logged meanwhile has to fit into a buffer.
+const MOST: usize = 40;
 
 /// When a part began, and when it ended.
 type Part = (Instant, Instant);
