@@ -1,6 +1,5 @@
 //! capnp-rpc by itself on one thread, with the writer buffered: what there is without bounds, and without other threads' tasks.
 
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

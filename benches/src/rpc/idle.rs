@@ -42,7 +42,7 @@ pub(super) fn measure(who: Who, material: &std::path::Path, connections: usize) 
     let Said::Port(port) = server.hear(Duration::from_secs(20))? else {
         return Err("a server without a port".into());
     };
-    let mut hold = |count| -> Result<Participant, Failure> {
+    let hold = |count| -> Result<Participant, Failure> {
         let mut holder = Participant::start(&role(Part::Idle(port, count)))?;
         holder.hear(CONNECTING)?;
         Ok(holder)

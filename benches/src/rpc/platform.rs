@@ -181,7 +181,7 @@ async fn acquire(client: RpcClient<quota::Client>) -> Result<(), Failure> {
 }
 
 async fn acquire_by_call(client: RpcClient<quota::Client>) -> Result<(), Failure> {
-    let answer = client.call(|quota| call(quota)).await?;
+    let answer = client.call(call).await?;
     load::check(answer.0, answer.1, answer.2)
 }
 
