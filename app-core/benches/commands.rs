@@ -100,11 +100,18 @@ fn metering(c: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let app = runtime.block_on(TestApp::empty());
     let service = app.new_service(ServiceId::new(7), "seven");
+    let in_its_task = CommandServer::builder("in its task", 256).at_once(false);
     let (server, bare) = runtime
         .block_on(async { (service.command_server("count", 256, 0_u64).unwrap(), unmetered(&service)) });
+    let in_its_task = runtime.block_on(in_its_task.start(&service, 0_u64)).unwrap();
+    let channels = [
+        ("command server", &*server),
+        ("command server, all in its task", &*in_its_task),
+        ("command channel, not metered", &bare),
+    ];
     let mut group = c.benchmark_group("submit on one thread, queue 256");
     group.throughput(Throughput::Elements(COMMANDS));
-    for (name, channel) in [("command server", &*server), ("command channel, not metered", &bare)] {
+    for (name, channel) in channels {
         group.bench_function(name, |b| {
             b.to_async(&runtime).iter(|| async {
                 for _ in 0..COMMANDS {
@@ -115,7 +122,7 @@ fn metering(c: &mut Criterion) {
     }
     group.finish();
     let mut group = c.benchmark_group("call on one thread");
-    for (name, channel) in [("command server", &*server), ("command channel, not metered", &bare)] {
+    for (name, channel) in channels {
         group.bench_function(name, |b| {
             b.to_async(&runtime).iter(|| async { channel.call(|n| *n).await.unwrap() });
         });
