@@ -58,9 +58,10 @@ struct State {
     waiting: HashMap<u32, oneshot::Sender<Segments>>,
     next: u32,
     out: Vec<u8>,
-    /// Bytes that were put in, and those that were written, ever.
+    /// Bytes that were put in, and those that were taken to be written, ever. Of what was taken nobody knows how much has left: the
+    /// task that writes is on another thread, and TLS may send a part of what it then fails to send the rest of.
     appended: u64,
-    written: u64,
+    taken: u64,
     /// The task that reads and writes, when it waits for something to write.
     pump: Option<Waker>,
     /// When the server said something.
@@ -242,7 +243,7 @@ impl Asked {
         }
         let state = self.wire.state.lock();
         let lost = state.over.clone().unwrap_or_else(|| Lost::because("the connection is over"));
-        Err(Lost { unsent: state.written <= self.begins, ..lost })
+        Err(Lost { unsent: state.taken <= self.begins, ..lost })
     }
 
     /// Why there was no answer in time. If nothing was heard of the server in all that time, another connection may do better.
@@ -257,7 +258,7 @@ impl Asked {
     }
 
     fn too_late_on(&self, state: &State) -> Lost {
-        Lost { unsent: state.written <= self.begins, ..Lost::because("no answer by the deadline") }
+        Lost { unsent: state.taken <= self.begins, ..Lost::because("no answer by the deadline") }
     }
 }
 
@@ -315,6 +316,7 @@ impl Wire {
         }
         if !state.out.is_empty() {
             std::mem::swap(to, &mut state.out);
+            state.taken = state.appended;
             return Work::Write;
         }
         if state.retired && state.waiting.is_empty() {
@@ -324,10 +326,6 @@ impl Wire {
             state.pump = Some(context.waker().clone());
         }
         Work::Nothing
-    }
-
-    fn wrote(&self, bytes: usize) {
-        self.state.lock().written += bytes as u64;
     }
 
     /// Gives an answer to whom it is for.

@@ -115,7 +115,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
                     self.at += count;
                     self.unflushed = true;
                     self.stalled = None;
-                    wire.wrote(count);
                 }
                 Poll::Ready(Ok(_)) => return Poll::Ready(Lost::because("the connection takes nothing")),
                 Poll::Ready(Err(error)) => {
