@@ -104,14 +104,15 @@ async fn a_command_runs_inside_the_runtime_of_its_server_whoever_hands_it_over()
     let home = Handle::current().id();
     let outside = server.clone();
     let ran = task::spawn_blocking(move || {
-        // A thread that is in no runtime, and one that is in another.
+        // A thread that is in no runtime, and after it one that is in another.
         std::thread::scope(|threads| {
             let none = threads.spawn(|| outside.call(|()| Handle::current().id()).now_or_never());
+            let none = none.join().unwrap();
             let other = threads.spawn(|| {
                 let other = tokio::runtime::Builder::new_current_thread().build().unwrap();
                 other.block_on(outside.call(|()| Handle::current().id()))
             });
-            (none.join().unwrap(), other.join().unwrap())
+            (none, other.join().unwrap())
         })
     });
     let (none, other) = ran.await.unwrap();
