@@ -51,7 +51,10 @@ impl Load {
                 load.callers.spawn(async move {
                     let rule = if caller % 4 == 0 { "wait" } else { "echo" };
                     while !stop.load(Ordering::Relaxed) {
-                        let answer = client.call(move |quota| ask(quota, rule, caller)).await;
+                        let answer = match caller % 3 {
+                            0 => request(&client, rule, caller).await,
+                            _ => client.call(move |quota| ask(quota, rule, caller)).await,
+                        };
                         assert_eq!(answer, Ok(caller), "{:?}", client.instances());
                         answered.fetch_add(1, Ordering::Relaxed);
                     }
@@ -81,6 +84,21 @@ impl Load {
         }
         self.answered()
     }
+}
+
+/// The same call, without a change of threads: on a connection of its own.
+async fn request(
+    client: &RpcClient<quota::Client>,
+    rule: &'static str,
+    permits: u32,
+) -> Result<u32, app_rpc::CallError> {
+    let ask = move |quota: &quota::Client| {
+        let mut request = quota.acquire_request();
+        request.get().set_rule(rule);
+        request.get().set_permits(permits);
+        request
+    };
+    client.request(ask, |answer| Ok(answer.get_remaining())).await
 }
 
 /// Lets those calls go on that wait, now and then.
