@@ -48,7 +48,7 @@
 //! # What a client may take
 //!
 //! Beside the limits of every endpoint ([`Limits`](crate::Limits)): a connection may have 16 streams of events and 4 readers of
-//! metrics at a time, one at a time reads or waits on each. A stream holds up to 1,024 events for a client that does not ask; the
+//! metrics at a time; one call at a time reads of a reader, two may wait on a stream. A stream holds up to 1,024 events for a client that does not ask; the
 //! oldest are lost, and their number is told. Metrics are read in pieces of up to 256 KiB, and rendered as they are read. Up to 1,024
 //! levels may be set for a time. What blocks, such as reading files, runs on other threads than those of RPC, four at a time, within
 //! 20 seconds. Stacks are dumped by a thread of their own, once for all who ask at the same time: also when everything else hangs, so

@@ -608,7 +608,8 @@ interface EventStream @0xe7c0d6b3a1f84f69 {
   next @0 (maxEvents :UInt16, waitMillis :UInt32) -> (events :List(Event), missed :UInt64, end :Bool);
   # The next events, oldest first, at most `maxEvents` of them (0 is as many as fit a message well). If there are none, it waits for one,
   # at most `waitMillis` milliseconds (bounds: up to 30000, which more also means), then answers with none.
-  # `missed` is how many were lost before the last of these. `end` is whether there will be no more, since the application stops.
+  # `missed` is how many were lost before the last of these. `end` is whether there will be no more, since the application stops, or its
+  # RPC server does. Two calls may wait at a time: a client that always has the next one waiting is told of the end, however it comes.
 }
 
 struct Event @0xd3d9f4b6ab0ff2a3 {

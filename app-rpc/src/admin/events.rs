@@ -20,7 +20,7 @@ use tokio::time::{Instant, timeout_at};
 
 pub(super) use self::story::Happening;
 use super::count;
-use super::gate::{Place, Session};
+use super::gate::{Place, Places, Session};
 use super::millis_of;
 
 /// How many events there are for streams that are not asked.
@@ -28,6 +28,10 @@ const EVENTS: usize = 1024;
 
 /// The most events in an answer. Each has a few hundred bytes, and 3 KiB at most.
 const MAX_EVENTS: usize = 128;
+
+/// Calls that may wait on a stream. With one behind the other there is always one that is told of the end: a server that stops
+/// answers what waits, and takes nothing new.
+const MAX_ASKING: usize = 2;
 
 /// The longest wait for an event.
 const MAX_WAIT: Duration = Duration::from_secs(30);
@@ -109,8 +113,10 @@ fn is_start_of_health(event: &AppEvent) -> bool {
 
 /// A stream of one client.
 pub(super) struct StreamServer {
-    /// Whoever asks has it until the answer.
+    /// Whoever asks has it until the answer; the next waits for its turn.
     stream: AsyncMutex<Stream>,
+    /// Calls that have no answer yet.
+    asking: Places,
     _place: Place,
 }
 
@@ -137,7 +143,7 @@ impl StreamServer {
         let events = sender.upgrade().ok_or_else(gone)?.subscribe();
         let told = *lost.borrow();
         let stream = Stream { events, lost: lost.clone(), told };
-        Ok(Self { stream: AsyncMutex::new(stream), _place: place })
+        Ok(Self { stream: AsyncMutex::new(stream), asking: Places::new(MAX_ASKING), _place: place })
     }
 }
 
@@ -187,10 +193,9 @@ impl event_stream::Server for StreamServer {
             most => most.min(MAX_EVENTS),
         };
         let until = Instant::now() + Duration::from_millis(params.get_wait_millis().into()).min(MAX_WAIT);
-        // Two calls would each get a part, in an order that nobody knows.
-        let Ok(mut stream) = self.stream.try_lock() else {
-            return Err(RpcError::failed("a call waits on this stream already".to_owned()));
-        };
+        let _asking = self.asking.take("calls that wait on this stream")?;
+        // Answered in the order in which they came.
+        let mut stream = self.stream.lock().await;
         let batch = stream.next(most, until).await;
         let mut results = results.get();
         results.set_missed(batch.missed);

@@ -143,7 +143,7 @@ pub(super) struct Places {
 pub(super) struct Place(Rc<Cell<usize>>);
 
 impl Places {
-    fn new(most: usize) -> Self {
+    pub(super) fn new(most: usize) -> Self {
         Self { taken: Rc::default(), most }
     }
 

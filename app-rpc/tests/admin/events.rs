@@ -131,21 +131,22 @@ async fn who_does_not_ask_misses_the_oldest_and_is_told_how_many() {
 }
 
 #[tokio::test]
-async fn a_stream_answers_one_call_at_a_time_and_with_nothing_when_nothing_happens() {
+async fn two_calls_may_wait_on_a_stream_and_are_answered_with_nothing_when_nothing_happens() {
     let stand = Stand::new().await;
     eventually("all is quiet", || app_health::readiness(&stand.app).ready()).await;
     let client = stand.client(Role::Read);
     let answers = call(&client, |app| async move {
         let stream = stream_of(&app).await?;
         let quiet = next(&stream, 0, 1).await?;
-        let (waits, second) = futures_util::future::join(next(&stream, 0, 300), next(&stream, 0, 300)).await;
-        Ok((quiet, waits?, second.unwrap_err().extra))
+        let (first, second, third) = (next(&stream, 0, 300), next(&stream, 0, 300), next(&stream, 0, 300));
+        let (first, second, third) = futures_util::future::join3(first, second, third).await;
+        Ok((quiet, first?, second?, third.unwrap_err().extra))
     });
-    let (quiet, waits, second) = answers.await.unwrap();
-    for answer in [quiet, waits] {
+    let (quiet, first, second, third) = answers.await.unwrap();
+    for answer in [quiet, first, second] {
         assert!(answer.events.is_empty() && answer.missed == 0 && !answer.end, "{answer:?}");
     }
-    assert!(second.contains("a call waits on this stream already"), "{second}");
+    assert!(third.contains("has 2 calls that wait on this stream already"), "{third}");
     stand.stop().await;
 }
 

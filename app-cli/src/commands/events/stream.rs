@@ -55,10 +55,16 @@ async fn read_all(app: app::Client, batches: mpsc::Sender<Batch>) -> capnp::Resu
     if batches.send(connected).await.is_err() {
         return Ok(End::Over);
     }
-    loop {
+    let ask = || {
         let mut request = events.next_request();
         request.get().set_wait_millis(u32::try_from(WAIT.as_millis()).unwrap_or(u32::MAX));
-        let Ok(answer) = timeout(WAIT + GRACE, request.send().promise).await else {
+        request.send().promise
+    };
+    let mut asked = ask();
+    loop {
+        // One is always waiting there: an app that stops answers what waits, and takes no further call.
+        let next = ask();
+        let Ok(answer) = timeout(WAIT + GRACE, std::mem::replace(&mut asked, next)).await else {
             return Ok(End::Lost("no answer".to_owned()));
         };
         let answer = answer?;
