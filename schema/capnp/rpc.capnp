@@ -41,7 +41,7 @@ struct RPCServerSpec @0xfc13c8456771ca68 $Rust.name("RpcServerSpec") {
 
   maxConnectionAgeSeconds @8 :UInt32 = 3600;
   # How long a connection may live before the client has to make a new one, in seconds: so long does a client that was let in stay in,
-  # whatever became of its certificate. Default: 3600, an hour. Bounds: 1 or more.
+  # unless a reload revokes its certificate. Default: 3600, an hour. Bounds: 1 or more.
 
   threads @9 :UInt16;
   # How many threads serve connections, in threads. Default: 0, which means half as many as the machine has processors, at least one.

@@ -234,7 +234,7 @@ pub(crate) static DOCS: &[(u64, &str, &str)] = &[
     (0xfc13c8456771ca68, "crl", "Revocation lists, PEM, one after another. Clients whose certificate is on one of them are refused; so is every client once a list is past its \"next update\". Default: empty, which means that nothing is revoked. Bounds: if any, one of each authority that clients' certificates come from, those between included. In JSON best as the name of a file, such as \"@crl.pem\"."),
     (0xfc13c8456771ca68, "grants", "What clients may do, by the names in their certificates. Default: empty, which means that every client that is let in may read. Bounds: no name twice."),
     (0xfc13c8456771ca68, "limits", "What one client may take. Default: the defaults of its fields."),
-    (0xfc13c8456771ca68, "maxConnectionAgeSeconds", "How long a connection may live before the client has to make a new one, in seconds: so long does a client that was let in stay in, whatever became of its certificate. Default: 3600, an hour. Bounds: 1 or more."),
+    (0xfc13c8456771ca68, "maxConnectionAgeSeconds", "How long a connection may live before the client has to make a new one, in seconds: so long does a client that was let in stay in, unless a reload revokes its certificate. Default: 3600, an hour. Bounds: 1 or more."),
     (0xfc13c8456771ca68, "threads", "How many threads serve connections, in threads. Default: 0, which means half as many as the machine has processors, at least one. Bounds: 0 to 256."),
     (0xfe237f35c45ecc97, "", "A counter."),
     (0xfe237f35c45ecc97, "serviceId", "The service that the metric belongs to; the first half of its name. No default. Bounds: not 0."),

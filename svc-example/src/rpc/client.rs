@@ -36,24 +36,22 @@ impl QuotaClient {
     /// rule, an empty key, no permits or more than the burst. `MaybeExecuted` may have taken the permits.
     pub async fn acquire(&self, rule: &str, key: &str, permits: u32) -> Result<Grant, CallError> {
         let (rule, key) = (rule.to_owned(), key.to_owned());
-        let call = move |quota: quota::Client| {
+        let ask = move |quota: &quota::Client| {
             let mut request = quota.acquire_request();
             let mut params = request.get();
             params.set_rule(&rule);
             params.set_key(&key);
             params.set_permits(permits);
-            let answer = request.send().promise;
-            async move {
-                let answer = answer.await?;
-                let grant = answer.get()?;
-                Ok(Grant {
-                    granted: grant.get_granted(),
-                    remaining: grant.get_remaining(),
-                    retry_after: Duration::from_millis(grant.get_retry_after_millis().into()),
-                })
-            }
+            request
         };
-        self.0.call(call).await
+        let read = |grant: quota::acquire_results::Reader<'_>| {
+            Ok(Grant {
+                granted: grant.get_granted(),
+                remaining: grant.get_remaining(),
+                retry_after: Duration::from_millis(grant.get_retry_after_millis().into()),
+            })
+        };
+        self.0.request(ask, read).await
     }
 
     /// The rules in effect in the instance that is asked.
@@ -61,11 +59,8 @@ impl QuotaClient {
     /// # Errors
     /// As [`acquire`](Self::acquire).
     pub async fn rules(&self) -> Result<Vec<Rule>, CallError> {
-        let call = |quota: quota::Client| async move {
-            let answer = quota.rules_request().send().promise.await?;
-            answer.get()?.get_rules()?.iter().map(rule).collect()
-        };
-        self.0.call(call).await
+        let read = |answer: quota::rules_results::Reader<'_>| answer.get_rules()?.iter().map(rule).collect();
+        self.0.request(quota::Client::rules_request, read).await
     }
 
     /// The instances of the server that it knows.
