@@ -20,7 +20,10 @@ pub(crate) fn path(name: &str) -> Result<PathBuf, Failure> {
     if program.exists() { Ok(program) } else { Err(format!("{} was not built", program.display()).into()) }
 }
 
-/// Builds all of them as this one was built: `cargo run` builds but one. What can't be built says so, and is missed later.
+/// The others.
+const PROGRAMS: [&str; 5] = ["allocations", "peer_foundations", "peer_lifecycle", "peer_tokio", "platform"];
+
+/// Builds them as this one was built: `cargo run` builds but one. What can't be built says so, and is missed later.
 pub(crate) fn build() -> Result<(), Failure> {
     let own = env::current_exe()?;
     let (Some(folder), Some(target)) = (own.parent(), own.ancestors().nth(2)) else {
@@ -28,8 +31,23 @@ pub(crate) fn build() -> Result<(), Failure> {
     };
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(cargo);
-    build.args(["build", "--locked", "--bins", "--keep-going", "--package", "benches", "--target-dir"]);
+    build.args(["build", "--locked", "--keep-going", "--package", "benches", "--target-dir"]);
     build.arg(target).current_dir(env!("CARGO_MANIFEST_DIR"));
+    // This program stays what it is: not even the same one may take its place while it runs.
+    for program in PROGRAMS {
+        build.args(["--bin", program]);
+    }
+    // What `cargo run` says of this package would be a changed environment to build scripts, and build all they are for anew.
+    for (name, _) in env::vars_os() {
+        let told = name.to_str().is_some_and(|name| {
+            ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"]
+                .iter()
+                .any(|of_package| name.starts_with(of_package))
+        });
+        if told {
+            build.env_remove(name);
+        }
+    }
     if folder.file_name().is_some_and(|profile| profile == "release") {
         build.arg("--release");
     }
