@@ -71,11 +71,11 @@ fn a_file_has_no_name_before_it_is_whole() {
     let dir = tempfile::tempdir().unwrap();
     let names = || dir.path().read_dir().unwrap().count();
     // Some file systems have no such files.
-    let Some(file) = nameless(dir.path(), b"content").unwrap() else { return };
+    let Some(file) = nameless(dir.path(), b"content", 0o644).unwrap() else { return };
     assert_eq!(names(), 0);
     let path = dir.path().join("config");
     link(&file, &path).unwrap();
     assert_eq!((names(), fs::read(&path).unwrap()), (1, b"content".to_vec()));
     assert_eq!(link(&file, &path).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
-    assert!(nameless(&dir.path().join("nothing"), b"content").unwrap().is_none());
+    assert!(nameless(&dir.path().join("nothing"), b"content", 0o644).unwrap().is_none());
 }
