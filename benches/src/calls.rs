@@ -11,6 +11,7 @@ use crate::{
         service,
     },
     driver::Rows,
+    pairs::{pin, processors},
     report::Row,
     rounds::{Budget, Contender, Failure, in_turn, nanoseconds_each},
 };
@@ -40,7 +41,8 @@ macro_rules! everybody {
 
 pub(crate) fn rows(rows: &mut Rows) -> Result<(), Failure> {
     same_worker(rows)?;
-    let theirs = worker()?;
+    let [here, there] = processors()?;
+    let theirs = worker(there)?;
     let (_app, service) = service(&theirs)?;
     let all = {
         let _entered = theirs.enter();
@@ -49,10 +51,11 @@ pub(crate) fn rows(rows: &mut Rows) -> Result<(), Failure> {
             bare: Bare::start(CAPACITY),
             kameo: Kameo::start(CAPACITY),
             ractor: theirs.block_on(Ractor::start())?,
-            actix: Actix::in_a_thread(CAPACITY)?,
+            actix: Actix::in_a_thread(CAPACITY, Some(there))?,
         }
     };
-    let mine = worker()?;
+    let mine = worker(here)?;
+    pin(here)?;
     rows.begin("call, other worker");
     let figures = everybody!(all, from_a_worker, &mine);
     rows.add(Row::new("call, other worker", "ns", figures).target_of(1.0, &ACTORS));
@@ -65,9 +68,12 @@ pub(crate) fn rows(rows: &mut Rows) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A runtime of one worker.
-fn worker() -> Result<Runtime, Failure> {
-    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?)
+/// A runtime of one worker, on that processor. Left to itself the system puts some pairs of threads on one, others on two, for as long
+/// as they live, and to wake one on another processor takes ten times as long.
+fn worker(processor: usize) -> Result<Runtime, Failure> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(1).enable_all().on_thread_start(move || drop(pin(processor)));
+    Ok(builder.build()?)
 }
 
 struct All {

@@ -49,7 +49,7 @@ pub(crate) fn rows(rows: &mut Rows) -> Result<(), Failure> {
         let bare = Bare::start(capacity);
         let kameo = Kameo::start(capacity);
         let ractor = runtime.block_on(Ractor::start())?;
-        let actix = Actix::in_a_thread(capacity)?;
+        let actix = Actix::in_a_thread(capacity, None)?;
         for producers in [1, 2, 8] {
             let work = format!("submit, queue {capacity}, {producers} producers")
                 .replace(" 1 producers", " 1 producer");

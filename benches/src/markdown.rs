@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::report::{Better, Figure, Of, Row, Spread, Target};
+use crate::report::{Better, Figure, Of, Row, Spread, Target, Verdict};
 
 /// The rows of a group.
 pub(crate) struct Section {
@@ -66,7 +66,11 @@ fn judged(row: &Row, at: usize) -> (String, String) {
         match row.verdict(target) {
             Some(verdict) if verdict.peer.unwrap_or(0) == at => {
                 targets.push(bound(row, target));
-                verdicts.push(if verdict.met { "met" } else { "MISSED" });
+                verdicts.push(match verdict {
+                    Verdict { met: true, .. } => "met",
+                    Verdict { even: true, .. } => "MISSED, but within the quartiles",
+                    Verdict { .. } => "MISSED",
+                });
             }
             None if at == 0 => {
                 targets.push(bound(row, target));

@@ -61,6 +61,8 @@ pub(crate) struct Verdict {
     /// Whom ours was compared with; `None` for a target in the unit of the row.
     pub(crate) peer: Option<usize>,
     pub(crate) met: bool,
+    /// The bound lies between the quartiles: the run can't tell.
+    pub(crate) even: bool,
 }
 
 impl Row {
@@ -100,18 +102,18 @@ impl Row {
 
     /// `None` when there is nothing to judge by.
     pub(crate) fn verdict(&self, target: &Target) -> Option<Verdict> {
-        let (peer, value) = match &target.of {
-            Of::Unit => (None, self.figures.first()?.spread()?.median),
+        let (peer, Spread { low, median, high }) = match &target.of {
+            Of::Unit => (None, self.figures.first()?.spread()?),
             Of::BestOf(peers) => {
                 let peer = self.best(peers)?;
-                (Some(peer), self.ratio(peer)?.median)
+                (Some(peer), self.ratio(peer)?)
             }
         };
         let met = match self.better {
-            Better::Lower => value <= target.bound,
-            Better::Higher => value >= target.bound,
+            Better::Lower => median <= target.bound,
+            Better::Higher => median >= target.bound,
         };
-        Some(Verdict { peer, met })
+        Some(Verdict { peer, met, even: (low..=high).contains(&target.bound) })
     }
 
     fn best(&self, among: &[String]) -> Option<usize> {

@@ -267,9 +267,10 @@ impl Actix {
         self.0.do_send(ActixStop);
     }
 
-    pub(crate) fn in_a_thread(capacity: u16) -> Result<Self, Failure> {
+    pub(crate) fn in_a_thread(capacity: u16, processor: Option<usize>) -> Result<Self, Failure> {
         let (sender, started) = threads::channel();
         thread::Builder::new().name("arbiter".into()).spawn(move || {
+            let _ = processor.map(crate::pairs::pin);
             let system = actix::System::new();
             let actor = system.block_on(async move { Self::start(capacity) });
             let _ = sender.send(actor);
