@@ -69,9 +69,12 @@ fn main() {
     runtime.block_on(app.stop()).expect_clean();
 }
 
+/// All commands go through the queue: whether one runs at once depends on how long those before it took, which is another time on
+/// each machine, and under callgrind.
 fn server(runtime: &Runtime, app: &TestApp) -> CommandServer<u64> {
     let service = app.new_service(SERVICE, "quota");
-    runtime.block_on(async { service.command_server("count", 256, 0_u64) }).unwrap()
+    let server = CommandServer::builder("count", 256).at_once(false);
+    runtime.block_on(server.start(&service, 0_u64)).unwrap()
 }
 
 /// Submits commands to a server on the same thread, and runs them.
