@@ -58,6 +58,17 @@ use crate::Identity;
 ///
 /// When the last handle and logger are gone, the thread writes what it has and ends; [`Log::shut_down`] waits
 /// for that.
+///
+/// # How much it takes
+///
+/// 100,000 records a second lose none, where each has ten fields and 390 bytes of JSON and the sink takes them:
+/// `cargo run --release -p benches -- log` logs as many on one thread for three seconds, and counts. Lines wait for the thread that
+/// writes in a queue of 4 MiB, which is a tenth of a second of such records.
+///
+/// Above that, or when the sink takes less, a record that finds the queue full is dropped, and nobody waits. Each one is counted:
+/// in [`Log::dropped`], and in the metric `log_records_dropped` (`op_0_95215e527be002d0_total`) where `app-metrics` is linked. As
+/// soon as the sink takes records again, a record of level warn, "log records dropped", has under `dropped` how many they were since the
+/// last such record.
 #[derive(Clone)]
 pub struct Log(Arc<Inner>);
 

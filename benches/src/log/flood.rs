@@ -20,16 +20,23 @@ use crate::{
     rounds::Failure,
 };
 
-/// Records a second of which none is lost, on a sink that takes them.
+/// Records a second of which none is lost, on a sink that takes them: what the documentation of `app_core::Log` says.
 const RATE: u64 = 100_000;
 const SECONDS: u64 = 3;
 /// Far more than the buffer holds.
 const FLOOD: u64 = 200_000;
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// Counts lines, and takes its time for each call.
+/// What arrived.
+#[derive(Default)]
+struct Arrived {
+    lines: AtomicU64,
+    bytes: AtomicU64,
+}
+
+/// Counts what arrives, and takes its time for each call.
 struct Sink {
-    lines: Arc<AtomicU64>,
+    arrived: Arc<Arrived>,
     pause: Duration,
 }
 
@@ -37,8 +44,11 @@ impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         thread::sleep(self.pause);
         // The line that tells of lost ones is not one of those that were logged.
-        let lines = bytes.split(|byte| *byte == b'\n').filter(|line| contains(line, b"\"acquired\"")).count();
-        self.lines.fetch_add(lines as u64, Relaxed);
+        let logged = |line: &&[u8]| contains(line, b"\"acquired\"");
+        for line in bytes.split_inclusive(|byte| *byte == b'\n').filter(logged) {
+            self.arrived.lines.fetch_add(1, Relaxed);
+            self.arrived.bytes.fetch_add(line.len() as u64, Relaxed);
+        }
         Ok(bytes.len())
     }
 
@@ -53,9 +63,15 @@ fn contains(line: &[u8], text: &[u8]) -> bool {
 
 pub(crate) fn rows(rows: &mut Rows) -> Result<(), Failure> {
     rows.begin("records at a rate");
-    let lost = one(|| Ok(at_a_rate()? as f64));
+    let mut size = Figure::new(OURS);
+    let lost = one(|| {
+        let (lost, bytes_each) = at_a_rate()?;
+        size = one(|| Ok(bytes_each));
+        Ok(lost as f64)
+    });
     let work = format!("records lost of {} a second for {SECONDS} s", RATE);
     rows.add(Row::new(work, "", vec![lost]).target(0.0));
+    rows.add(Row::new("size of one of those", "bytes", vec![size]));
     rows.begin("a flood of records");
     let mut difference = Figure::new(OURS);
     let lost = one(|| {
@@ -76,10 +92,10 @@ fn one(measure: impl FnOnce() -> Result<f64, Failure>) -> Figure {
     }
 }
 
-/// How many did not arrive.
-fn at_a_rate() -> Result<u64, Failure> {
-    let lines = Arc::new(AtomicU64::new(0));
-    let ours = Ours::on(Box::new(Sink { lines: Arc::clone(&lines), pause: Duration::ZERO }))?;
+/// How many did not arrive, and the mean size of those that did.
+fn at_a_rate() -> Result<(u64, f64), Failure> {
+    let arrived = Arc::new(Arrived::default());
+    let ours = Ours::on(Box::new(Sink { arrived: Arc::clone(&arrived), pause: Duration::ZERO }))?;
     let began = Instant::now();
     for millisecond in 1..=SECONDS * 1_000 {
         (0..RATE / 1_000).for_each(|_| ten_fields(&ours.logger));
@@ -89,16 +105,18 @@ fn at_a_rate() -> Result<u64, Failure> {
     if !ours.log().shut_down(DEADLINE) {
         return Err(format!("not written within {DEADLINE:?}").into());
     }
-    Ok(RATE * SECONDS - lines.load(Relaxed))
+    let lines = arrived.lines.load(Relaxed);
+    Ok((RATE * SECONDS - lines, arrived.bytes.load(Relaxed) as f64 / lines as f64))
 }
 
 /// How many did not arrive, and how many the log says that it dropped.
 fn flood() -> Result<(u64, u64), Failure> {
-    let lines = Arc::new(AtomicU64::new(0));
-    let ours = Ours::on(Box::new(Sink { lines: Arc::clone(&lines), pause: Duration::from_millis(50) }))?;
+    let arrived = Arc::new(Arrived::default());
+    let sink = Sink { arrived: Arc::clone(&arrived), pause: Duration::from_millis(50) };
+    let ours = Ours::on(Box::new(sink))?;
     (0..FLOOD).for_each(|_| ten_fields(&ours.logger));
     if !ours.log().shut_down(DEADLINE) {
         return Err(format!("not written within {DEADLINE:?}").into());
     }
-    Ok((FLOOD - lines.load(Relaxed), ours.log().dropped()))
+    Ok((FLOOD - arrived.lines.load(Relaxed), ours.log().dropped()))
 }
