@@ -1,0 +1,49 @@
+//! Where the instructions of a log record, of a service's life and of a process go, piece by piece: the figures of the pages in
+//! `app-core/benches`.
+//!
+//! `cargo run --release -p app-core --example pieces` runs itself under valgrind once for each, and prints tables;
+//! `-- record`, `-- life` and `-- process` print one. Figures that `benches/counts` compares are there.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a measurement fails by panicking")]
+
+mod life;
+mod process;
+mod record;
+mod valgrind;
+
+use std::{
+    env,
+    io::{self, Write},
+};
+
+use valgrind::{PIECE, TIMES};
+
+fn main() -> std::process::ExitCode {
+    if let Ok(piece) = env::var(PIECE) {
+        let times = env::var(TIMES).unwrap().parse().unwrap();
+        return match piece.split_once('/').unwrap() {
+            ("record", piece) => record::run(piece, times),
+            ("life", _) => life::run(times),
+            _ => process::run(),
+        };
+    }
+    let chosen: Vec<String> = env::args().skip(1).collect();
+    for (name, table) in
+        [("record", record::table as fn() -> Rows), ("life", life::table), ("process", process::table)]
+    {
+        if chosen.is_empty() || chosen.iter().any(|chosen| chosen == name) {
+            print(name, &table());
+        }
+    }
+    std::process::ExitCode::SUCCESS
+}
+
+/// What is counted, and how many.
+type Rows = Vec<(String, u64)>;
+
+fn print(name: &str, rows: &Rows) {
+    let mut out = io::stdout().lock();
+    writeln!(out, "\n| {name} | |\n|---|--:|").unwrap();
+    for (what, count) in rows {
+        writeln!(out, "| {what} | {count} |").unwrap();
+    }
+}
