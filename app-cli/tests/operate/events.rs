@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::fake::{HOSTILE, STOPPING};
-use crate::stand::{Stand, object};
+use crate::stand::{Stand, eventually, object};
 
 /// A running `appctl events`, read line by line.
 struct Following {
@@ -99,6 +99,28 @@ async fn each_line_for_programs_is_an_object_and_the_last_says_that_the_app_stop
     assert_eq!(following.ended().await, (Some(0), String::new()));
 }
 
+/// An app that stops answers what waits, and takes no further call: whoever has only one that waits hears one thing more, and not the
+/// last.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_app_that_takes_no_further_call_still_says_that_it_stops() {
+    let stand = Stand::new().await;
+    stand.fake.stops.store(true, Ordering::SeqCst);
+    let following = Following::start(&stand, &["events", "-f", "--json"]);
+    let (following, connected) = following.object().await;
+    assert_eq!(connected["type"], "connected");
+    let waiting = || stand.fake.waiting.load(Ordering::SeqCst);
+    eventually("two calls wait", || waiting() == 2).await;
+    stand.fake.happen(&["it runs"], 0);
+    let (following, event) = following.object().await;
+    assert_eq!(event["message"], "it runs");
+    stand.fake.happen(&[STOPPING], 0);
+    let (following, stopping) = following.object().await;
+    assert_eq!(stopping["message"], STOPPING);
+    let (following, stopped) = following.object().await;
+    assert_eq!(stopped, json!({ "type": "stopped" }));
+    assert_eq!(following.ended().await, (Some(0), String::new()));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_app_whose_rpc_server_alone_stops_is_followed_further() {
     let stand = Stand::new().await;
@@ -136,7 +158,7 @@ async fn without_follow_it_ends_by_itself() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_that_is_lost_is_made_again_and_an_app_that_is_gone_is_told() {
     let stand = Stand::new().await;
-    let following = Following::start(&stand, &["events", "-f", "--json", "--reconnect", "1s"]);
+    let following = Following::start(&stand, &["events", "-f", "--json", "--reconnect", "3s"]);
     let (following, connected) = following.object().await;
     assert_eq!(connected["type"], "connected");
     // The app goes without a word of its events.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::files::Files;
-use crate::stand::{ENDPOINT, Stand, appctl, object, run};
+use crate::stand::{ENDPOINT, Stand, appctl, eventually, object, run};
 
 /// An address where nobody listens: a listener that is bound, and was never asked to listen, holds the port.
 fn nobody() -> (socket2::Socket, SocketAddr) {
@@ -60,9 +60,9 @@ async fn who_says_nothing_is_waited_for_no_longer_than_the_deadline() {
     let stand = Stand::new().await;
     stand.fake.silent.store(true, Ordering::SeqCst);
     // What only looks has changed nothing; what changes something may have.
-    let said = stand.run(&["status", "--timeout", "1s"]).await.refused(3);
+    let said = stand.run(&["status", "--timeout", "3s"]).await.refused(3);
     assert!(said.contains(": no answer: no answer by the deadline"), "{said}");
-    let said = stand.run(&["health", "run", "loop", "-r", "x", "--timeout", "1s"]).await.refused(4);
+    let said = stand.run(&["health", "run", "loop", "-r", "x", "--timeout", "3s"]).await.refused(4);
     assert!(said.contains(": no answer, and it may have been done: "), "{said}");
 }
 
@@ -185,13 +185,7 @@ async fn an_app_that_is_killed_can_be_waited_for() {
     let Stand { app, fake, files } = Stand::new().await;
     let mut command = appctl(files.path(), &["kill", "-r", "release", "--wait=30s", "--json"]);
     let waiting = tokio::task::spawn_blocking(move || command.output());
-    let told = async {
-        let mut ticks = tokio::time::interval(Duration::from_millis(2));
-        while fake.calls().is_empty() {
-            ticks.tick().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(30), told).await.unwrap();
+    eventually("it was told", || !fake.calls().is_empty()).await;
     app.stop().await.expect_clean();
     let killed = crate::stand::Ran::of(waiting.await.unwrap().unwrap()).object();
     assert_eq!(killed["gone"], json!(true));

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use app_rpc::Role;
@@ -35,6 +35,13 @@ pub(crate) struct Fake {
     pub(crate) more: Notify,
     /// Whether there will be no more.
     pub(crate) over: AtomicBool,
+    /// Whether the app stops once something happened: what waits for events by then is answered, and no further call for them.
+    pub(crate) stops: AtomicBool,
+    happened: AtomicBool,
+    /// Calls for events that have no answer.
+    pub(crate) waiting: AtomicUsize,
+    /// Whose turn it is of those: they are answered in the order in which they came.
+    turn: tokio::sync::Mutex<()>,
     /// Whether nothing is answered.
     pub(crate) silent: AtomicBool,
     pub(crate) not_ready: AtomicBool,
@@ -53,6 +60,7 @@ impl Fake {
     /// Has this happen.
     pub(crate) fn happen(&self, messages: &[&str], missed: u64) {
         let messages = messages.iter().map(|message| (*message).to_owned()).collect();
+        self.happened.store(true, Ordering::SeqCst);
         self.events.lock().unwrap().push_back((messages, missed));
         self.more.notify_one();
     }
@@ -271,12 +279,35 @@ impl runtime::Server for App {
     }
 }
 
+/// A call that is counted, until it is answered or given up.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn of(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 impl event_stream::Server for App {
     async fn next(
         self: Rc<Self>,
         _: event_stream::NextParams,
         mut results: event_stream::NextResults,
     ) -> Result<(), Error> {
+        let stops = self.fake.stops.load(Ordering::SeqCst);
+        if stops && self.fake.happened.load(Ordering::SeqCst) {
+            return Err(Error::disconnected("the server stops".to_owned()));
+        }
+        let _waiting = Waiting::of(&self.fake.waiting);
+        let _turn = self.fake.turn.lock().await;
+        let wait = if stops { Duration::MAX } else { Duration::from_millis(200) };
         let batch = loop {
             let more = self.fake.more.notified();
             if let Some(batch) = self.fake.events.lock().unwrap().pop_front() {
@@ -285,7 +316,7 @@ impl event_stream::Server for App {
             if self.fake.over.load(Ordering::SeqCst) {
                 break None;
             }
-            if tokio::time::timeout(Duration::from_millis(200), more).await.is_err() {
+            if tokio::time::timeout(wait, more).await.is_err() {
                 break None;
             }
         };

@@ -140,6 +140,17 @@ impl Stand {
     }
 }
 
+/// Waits until it is so.
+pub(crate) async fn eventually(what: &str, is_so: impl Fn() -> bool) {
+    let waiting = async {
+        let mut ticks = tokio::time::interval(Duration::from_millis(2));
+        while !is_so() {
+            ticks.tick().await;
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_secs(30), waiting).await.is_ok(), "never: {what}");
+}
+
 /// The config of the endpoint, in its place.
 pub(crate) fn put_config(dir: &Path, files: &Files, endpoint: ServiceId, crl: &str) {
     let mut message = capnp::message::Builder::new_default();
