@@ -13,7 +13,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::pki::{AUTHORITY, Issued, Leaf};
-use crate::stand::NAME;
+use crate::stand::{NAME, PATIENCE};
 
 /// TLS as a client with this certificate does it, or with none.
 pub(crate) fn tls(
@@ -96,6 +96,6 @@ pub(crate) async fn is_let_in(to: SocketAddr, tls: &Arc<ClientConfig>) -> bool {
     // Whatever comes of it: the answer says more.
     let _ = stream.write_all(&request).await;
     let mut byte = [0];
-    let read = tokio::time::timeout(std::time::Duration::from_secs(10), stream.read(&mut byte)).await;
+    let read = tokio::time::timeout(PATIENCE, stream.read(&mut byte)).await;
     matches!(read.unwrap(), Ok(1))
 }

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::pki::{AUTHORITY, Authority, Issued, Leaf};
 use crate::raw::{self, is_let_in};
-use crate::stand::{NAME, Spec, Stand, ask, client_of, config, eventually};
+use crate::stand::{NAME, PATIENCE, Spec, Stand, ask, client_of, config, eventually};
 
 type Change<'a> = &'a dyn Fn(rpc_server_spec::Builder<'_>);
 
@@ -215,7 +215,8 @@ async fn a_revocation_closes_the_connections_of_that_client_in_good_order_and_no
     let stand = Stand::new().await;
     let (good, mut revoked) = (stand.client(), config(&[stand.address()], &AUTHORITY));
     revoked.key_pair = AUTHORITY.issue(Leaf::client("lost.test").serial(0x00ab_cdef)).pair();
-    revoked.call_timeout = Duration::from_millis(500);
+    // Time for an answer on a busy machine; less than what runs has to end, which is 8 s.
+    revoked.call_timeout = Duration::from_secs(2);
     let revoked = client_of(&stand.app, "lost", revoked);
     // One whose own certificate is in order, and that of the authority in between is not.
     let between = AUTHORITY.intermediate_of("between", 0x77);
@@ -225,9 +226,7 @@ async fn a_revocation_closes_the_connections_of_that_client_in_good_order_and_no
     assert_eq!(good.call(|quota| ask(quota, "echo", 1)).await, Ok(1));
     let running = revoked.clone();
     let running = tokio::spawn(async move {
-        running
-            .call_by(tokio::time::Instant::now() + Duration::from_secs(10), |quota| ask(quota, "wait", 7))
-            .await
+        running.call_by(tokio::time::Instant::now() + PATIENCE, |quota| ask(quota, "wait", 7)).await
     });
     eventually("it runs, and all are there", || stand.seen.running() == 1 && stand.counts().active == 3)
         .await;
@@ -235,14 +234,20 @@ async fn a_revocation_closes_the_connections_of_that_client_in_good_order_and_no
     let crl = format!("{}{}", AUTHORITY.crl(&[0x00ab_cdef, 0x77], 2100), between.crl(&[], 2100));
     reload(&stand, Spec { server: &server(), ca: &AUTHORITY.pem(), crl: &crl, change: &|_| {} }).await;
     let mut said = Vec::new();
-    tokio::time::timeout(Duration::from_secs(5), chained.read_to_end(&mut said)).await.unwrap().unwrap();
+    tokio::time::timeout(PATIENCE, chained.read_to_end(&mut said)).await.unwrap().unwrap();
     let said = String::from_utf8_lossy(&said).into_owned();
     assert!(said.contains("the client's certificate was revoked"), "{said}");
     drop(chained);
-    // What is new is not executed, what runs may end.
-    let failed = revoked.call(|quota| ask(quota, "echo", 2)).await.unwrap_err();
+    // What is new is not executed, what runs may end. Each connection is told for itself: a call may still come before this one is,
+    // which is told by the time that it answers.
+    let new = || revoked.call(|quota| ask(quota, "echo", 2));
+    let (mut answer, mut executed) = (new().await, 0);
+    if answer == Ok(2) {
+        (answer, executed) = (new().await, 1);
+    }
+    let failed = answer.unwrap_err();
     assert!(failed.failure().is_safe_to_retry(), "{failed}");
-    assert_eq!(stand.seen.begun(), 2);
+    assert_eq!(stand.seen.begun(), 2 + executed);
     stand.seen.go_on.notify_waiters();
     assert_eq!(running.await.unwrap(), Ok(7));
     eventually("both are closed", || stand.counts().ended(End::Revoked) == 2).await;
@@ -261,7 +266,7 @@ async fn a_revocation_closes_the_connections_of_that_client_in_good_order_and_no
 
 #[tokio::test]
 async fn a_connection_of_an_authority_that_is_gone_lives_until_it_is_too_old() {
-    let stand = Stand::with(&|mut spec| spec.set_max_connection_age_seconds(2)).await;
+    let stand = Stand::with(&|mut spec| spec.set_max_connection_age_seconds(4)).await;
     let client = stand.client();
     assert_eq!(client.call(|quota| ask(quota, "echo", 1)).await, Ok(1));
     let next = Authority::new("the next authority");
