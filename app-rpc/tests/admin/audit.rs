@@ -18,7 +18,7 @@ async fn set_app(app: app::Client, level: WireLevel, reason: &str) -> Result<(),
     let levels = app.levels_request().send().promise.await?.get()?.get_levels()?;
     let mut request = levels.set_app_request();
     request.get().set_level(level);
-    request.get().set_time_to_live_millis(5000);
+    request.get().set_time_to_live_millis(600_000);
     request.get().set_reason(reason);
     request.send().promise.await.map(drop)
 }
@@ -48,7 +48,7 @@ async fn a_record_says_who_did_what_to_whom_and_why_whatever_the_level_is() {
         ("names", "operate.test"),
         ("role", "operate"),
         ("role_needed", "operate"),
-        ("target", "application: WARN for 5000 ms"),
+        ("target", "application: WARN for 600000 ms"),
         ("reason", "deploy 7"),
     ] {
         assert_eq!(record[key], value, "{key}");

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::pki::{AUTHORITY, Leaf};
 use crate::raw::{self, connected};
-use crate::stand::{ENDPOINT, Stand, ask, client_of, config, eventually};
+use crate::stand::{ENDPOINT, PATIENCE, Stand, ask, client_of, config, eventually};
 
 #[tokio::test]
 async fn connections_beyond_the_limit_are_refused_and_the_listener_stays() {
@@ -32,7 +32,7 @@ async fn connections_beyond_the_limit_are_refused_and_the_listener_stays() {
     drop(one);
     eventually("room", || stand.counts().active == 1).await;
     let answered = async { while client.call(|quota| ask(quota, "echo", 1)).await.is_err() {} };
-    tokio::time::timeout(Duration::from_secs(10), answered).await.unwrap();
+    tokio::time::timeout(PATIENCE, answered).await.unwrap();
     stand.app.stop().await.expect_clean();
 }
 
@@ -61,7 +61,7 @@ async fn connections_that_race_for_the_last_places_get_no_more_than_there_are() 
 
 #[tokio::test]
 async fn silent_strangers_keep_nobody_out_and_are_put_out_in_time() {
-    let stand = Stand::with(&|spec| spec.init_limits().set_handshake_millis(500)).await;
+    let stand = Stand::with(&|spec| spec.init_limits().set_handshake_millis(2000)).await;
     let mut silent = Vec::new();
     for _ in 0..30 {
         silent.push(tokio::net::TcpStream::connect(stand.address()).await.unwrap());
@@ -83,7 +83,7 @@ async fn a_connection_that_does_nothing_is_closed_in_time() {
     let stand = Stand::with(&|spec| spec.init_limits().set_idle_seconds(1)).await;
     let mut idle = connected(stand.address()).await;
     let mut said = Vec::new();
-    tokio::time::timeout(Duration::from_secs(10), idle.read_to_end(&mut said)).await.unwrap().unwrap();
+    tokio::time::timeout(PATIENCE, idle.read_to_end(&mut said)).await.unwrap().unwrap();
     let said = String::from_utf8_lossy(&said).into_owned();
     assert!(said.contains("the connection was idle"), "{said}");
     eventually("counted", || stand.counts().ended(End::Idle) == 1).await;

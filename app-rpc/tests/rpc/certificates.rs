@@ -179,6 +179,7 @@ async fn a_client_calls_no_server_but_the_one_it_means() {
     assert_eq!(elsewhere.name.to_string(), other_name);
     elsewhere.call_timeout = std::time::Duration::from_millis(500);
     let client = client_of(&stand.app, "client", elsewhere);
+    eventually("tried", || client.instances().iter().any(|one| one.refusal.is_some())).await;
     let failed = client.call(|quota| ask(quota, "echo", 1)).await.unwrap_err();
     assert_eq!(failed.failure(), CallFailure::NotSent);
     assert!(failed.reason().contains("127.0.0.1:"), "{failed}");

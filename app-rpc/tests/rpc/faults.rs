@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use crate::pki::AUTHORITY;
 use crate::raw::connected;
-use crate::stand::{Stand, ask, client_of, config, eventually};
+use crate::stand::{PATIENCE, Stand, ask, client_of, config, eventually};
 
 /// A stranger's socket that is closed hard.
 fn reset(stream: TcpStream) {
@@ -27,7 +27,7 @@ async fn garbage_before_tls_is_refused_and_nothing_else_happens() {
         let mut stream = TcpStream::connect(stand.address()).await.unwrap();
         stream.write_all(bytes).await.unwrap();
         let mut said = Vec::new();
-        let _ = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut said)).await.unwrap();
+        let _ = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut said)).await.unwrap();
         eventually("refused", || stand.counts().refused(Refusal::NotTls) == count).await;
     }
     assert_eq!(stand.client().call(|quota| ask(quota, "echo", 1)).await, Ok(1));
@@ -51,7 +51,7 @@ async fn garbage_inside_tls_ends_its_connection_with_the_reason() {
         let mut stream = connected(stand.address()).await;
         stream.write_all(bytes).await.unwrap();
         let mut said = Vec::new();
-        let _ = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut said)).await.unwrap();
+        let _ = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut said)).await.unwrap();
         assert!(String::from_utf8_lossy(&said).contains(reason), "{bytes:?}");
         drop(stream);
         eventually(end.label(), || stand.counts().ended(end) == before + 1).await;
@@ -131,8 +131,8 @@ async fn a_partition_costs_what_is_on_the_way_and_others_are_called_until_it_is_
     let (network, is_there) = watch::channel(true);
     let far = between(stand.address(), is_there.clone()).await;
     let mut config = config(&[far, other.address()], &AUTHORITY);
-    config.call_timeout = Duration::from_millis(250);
-    config.connect_timeout = Duration::from_millis(250);
+    config.call_timeout = Duration::from_secs(2);
+    config.connect_timeout = Duration::from_secs(2);
     let client = client_of(&other.app, "client", config);
     let connected = || client.instances().iter().filter(|one| one.state == InstanceState::Connected).count();
     eventually("connected to both", || connected() == 2).await;

@@ -8,7 +8,7 @@ use app_rpc::pki::{
     Authority, AuthorityOptions, CertificateInfo, CertificateKind, ClientName, CrlInfo, Issued, KeyKind,
     LeafOptions, PkiError, Revoked, Subject, Validity,
 };
-use app_rpc::{Authorities, CallFailure, KeyPair, Refusal, RpcClientConfig};
+use app_rpc::{Authorities, CallFailure, InstanceState, InstanceStatus, KeyPair, Refusal, RpcClientConfig};
 use rustls::ALL_VERSIONS;
 
 use crate::openssl;
@@ -146,8 +146,10 @@ async fn a_client_refuses_a_server_of_another_name_or_that_is_revoked() {
         let servers = Authorities::from_pem(ca.as_bytes(), crl.as_bytes()).unwrap();
         let mut config = RpcClientConfig::new(name, 1, pair, servers);
         config.addresses = vec![stand.address().to_string()];
-        config.call_timeout = Duration::from_millis(500);
+        config.call_timeout = Duration::from_secs(2);
         let client = client_of(&stand.app, "client", config);
+        let tried = |one: &InstanceStatus| one.state == InstanceState::Connected || one.refusal.is_some();
+        eventually("tried", || client.instances().iter().any(tried)).await;
         let failed = client.call(|quota| ask(quota, "echo", 1)).await.map_err(|failed| failed.failure());
         (failed, client.instances()[0].refusal)
     };

@@ -12,7 +12,7 @@ use tokio::time::{interval, timeout};
 
 use crate::pki::{AUTHORITY, Leaf};
 use crate::raw::{self, connected};
-use crate::stand::{Stand, ask, eventually};
+use crate::stand::{PATIENCE, Stand, ask, eventually};
 
 /// A question, as it is sent.
 fn bootstrap(question: u32) -> Vec<u8> {
@@ -38,23 +38,21 @@ async fn a_handshake_byte_by_byte_does_not_get_more_time() {
     let stand = Stand::with(&|spec| spec.init_limits().set_handshake_millis(300)).await;
     let mut stream = TcpStream::connect(stand.address()).await.unwrap();
     // A record of a handshake that says it is long.
-    timeout(Duration::from_secs(10), trickle(&mut stream, &[22, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3, 0]))
-        .await
-        .unwrap();
+    timeout(PATIENCE, trickle(&mut stream, &[22, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3, 0])).await.unwrap();
     eventually("refused", || stand.counts().refused(Refusal::HandshakeTimeout) == 1).await;
     stand.app.stop().await.expect_clean();
 }
 
 #[tokio::test]
 async fn a_record_that_never_ends_is_no_sign_of_life() {
-    let stand = Stand::with(&|spec| {
-        let mut limits = spec.init_limits();
-        limits.set_idle_seconds(1);
-        limits.set_stall_millis(500);
-    })
-    .await;
     // Between messages it is idle, within one it stalls.
-    for (begun, end) in [(false, End::Idle), (true, End::Stalled)] {
+    for (begun, idle_seconds, end) in [(false, 1, End::Idle), (true, 600, End::Stalled)] {
+        let stand = Stand::with(&|spec| {
+            let mut limits = spec.init_limits();
+            limits.set_idle_seconds(idle_seconds);
+            limits.set_stall_millis(500);
+        })
+        .await;
         let mut stream = connected(stand.address()).await;
         if begun {
             stream.write_all(&bootstrap(0)[..9]).await.unwrap();
@@ -65,11 +63,11 @@ async fn a_record_that_never_ends_is_no_sign_of_life() {
         session.write_tls(&mut record).unwrap();
         // All but its end, and that for ever.
         record[3..5].copy_from_slice(&[0x40, 0]);
-        timeout(Duration::from_secs(10), trickle(&mut socket, &record)).await.unwrap();
+        timeout(PATIENCE, trickle(&mut socket, &record)).await.unwrap();
         drop(socket);
         eventually(end.label(), || stand.counts().ended(end) == 1).await;
+        stand.app.stop().await.expect_clean();
     }
-    stand.app.stop().await.expect_clean();
 }
 
 #[tokio::test]
@@ -124,7 +122,7 @@ async fn a_client_that_does_not_read_is_put_out_and_the_others_do_not_notice() {
             }
         }
     };
-    timeout(Duration::from_secs(30), flood).await.unwrap();
+    timeout(PATIENCE, flood).await.unwrap();
     eventually("put out", || stand.counts().ended(End::NotReading) == 1).await;
     assert_eq!(client.call(|quota| ask(quota, "echo", 3)).await, Ok(3));
     stand.app.stop().await.expect_clean();

@@ -7,7 +7,7 @@ use app_rpc::{CallFailure, End};
 use tokio::time::{Instant, timeout};
 
 use crate::pki::AUTHORITY;
-use crate::stand::{Stand, ask, client_of, config, eventually};
+use crate::stand::{PATIENCE, Stand, ask, client_of, config, eventually};
 
 #[tokio::test]
 async fn calls_that_run_end_before_the_server_does() {
@@ -21,13 +21,14 @@ async fn calls_that_run_end_before_the_server_does() {
     // No new connections, and no new calls on those that are there.
     let refused = async {
         loop {
-            let deadline = Instant::now() + Duration::from_millis(300);
+            // Less than what runs has to end, which is 8 s.
+            let deadline = Instant::now() + Duration::from_secs(2);
             if let Err(failed) = client.call_by(deadline, |quota| ask(quota, "echo", 1)).await {
                 return failed;
             }
         }
     };
-    let failed = timeout(Duration::from_secs(5), refused).await.unwrap();
+    let failed = timeout(PATIENCE, refused).await.unwrap();
     assert!(failed.failure().is_safe_to_retry(), "{failed}");
     assert!(!call.is_finished());
     stand.seen.go_on.notify_waiters();
@@ -47,9 +48,9 @@ async fn calls_that_do_not_end_are_cancelled_and_told_so() {
     let client = client_of(&elsewhere.app, "client", config);
     let call = tokio::spawn(async move { client.call(|quota| ask(quota, "hang", 7)).await });
     eventually("it runs", || stand.seen.running() == 1).await;
-    let report = timeout(Duration::from_secs(30), stand.app.stop()).await.unwrap();
+    let report = timeout(PATIENCE, stand.app.stop()).await.unwrap();
     report.expect_clean();
-    let failed = timeout(Duration::from_secs(5), call).await.unwrap().unwrap().unwrap_err();
+    let failed = timeout(PATIENCE, call).await.unwrap().unwrap().unwrap_err();
     assert_eq!(failed.failure(), CallFailure::MaybeExecuted);
     assert!(failed.reason().ends_with("the server stops; the call was cancelled"), "{failed}");
     assert_eq!(stand.seen.running(), 0);
@@ -71,7 +72,7 @@ async fn a_client_that_stops_lets_its_calls_end_and_takes_no_more() {
             }
         }
     };
-    let failed = timeout(Duration::from_secs(5), refused).await.unwrap();
+    let failed = timeout(PATIENCE, refused).await.unwrap();
     assert_eq!(failed.failure(), CallFailure::NotSent);
     assert!(failed.reason().contains("the client has stopped"), "{failed}");
     stand.seen.go_on.notify_waiters();

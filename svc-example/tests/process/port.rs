@@ -59,7 +59,8 @@ fn a_busy_port_ends_the_start_with_one_clear_line() {
     });
     let ended = configs.service().run();
     ended.expect_code(1);
-    assert!(ended.took < Duration::from_secs(2), "took {:?}", ended.took);
+    // Nothing is waited for, such as the 10 s that a service has to stop.
+    assert!(ended.took < Duration::from_secs(8), "took {:?}", ended.took);
     let address = address.to_string();
     let records = ended.records().into_iter().filter(|record| record["level"] == "error");
     let messages: Vec<_> =
