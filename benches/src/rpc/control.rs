@@ -33,6 +33,8 @@ pub(super) enum Part {
     Client(u16),
     /// Connects to the server at this port so many times, and calls nothing any more.
     Idle(u16, usize),
+    /// Makes the certificates, and ends: for `benches/syscalls`, which starts the others itself.
+    Material,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -56,6 +58,9 @@ pub(super) enum Said {
 pub(crate) fn play() -> Option<ExitCode> {
     let role = env::var(ROLE).ok()?;
     let outcome = serde_json::from_str::<Role>(&role).map_err(Failure::from).and_then(|role| {
+        if matches!(role.part, Part::Material) {
+            Material::make(&role.material)?;
+        }
         let material = Material::read(&role.material)?;
         let commands = Commands::listen();
         match (role.part, role.who) {
@@ -68,6 +73,7 @@ pub(crate) fn play() -> Option<ExitCode> {
             (Part::Client(port), Who::Tonic) => grpc::client(&material, port, commands),
             (Part::Client(port), Who::Bare) => bare::client(&material, port, commands),
             (Part::Idle(port, count), who) => idle::hold(&material, who, port, count, commands),
+            (Part::Material, _) => Ok(()),
         }
     });
     Some(match outcome {
