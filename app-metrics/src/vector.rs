@@ -13,6 +13,7 @@ mod slots;
 mod table;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use crate::{Counter, Gauge, Histogram};
 use app_errors::{Error, errors};
@@ -23,6 +24,7 @@ use slots::Slots;
 use std::fmt;
 use std::sync::{Arc, PoisonError};
 use table::{Hasher, Table};
+use words::Word;
 
 /// The value of every label of the series that takes what is too much.
 pub const OVERFLOW_LABEL_VALUE: &str = "overflow";
@@ -133,10 +135,11 @@ impl<M: Metric> Vector<M> {
     #[inline]
     fn on<const N: usize, T>(&self, values: [&str; N], f: impl Fn(&M) -> T) -> Result<T, Error> {
         self.check_count(N)?;
-        let hash = self.0.hasher.hash(&values);
+        let words = Word::of_all(&values);
+        let hash = self.0.hasher.hash(&values, &words);
         let full = {
             let table = self.read();
-            if let Some(series) = table.find(hash, &values) {
+            if let Some(series) = table.find(hash, &values, &words) {
                 return Ok(f(&series.metric));
             }
             table.len() >= self.0.cap
@@ -152,12 +155,13 @@ impl<M: Metric> Vector<M> {
     /// `IllegalArgument` when there are not as many values as labels.
     pub fn remove<const N: usize>(&self, values: [&str; N]) -> Result<bool, Error> {
         self.check_count(N)?;
-        let hash = self.0.hasher.hash(&values);
+        let words = Word::of_all(&values);
+        let hash = self.0.hasher.hash(&values, &words);
         let mut table = self.write();
         if is_overflow(&values) {
             return Ok(self.0.overflow.swap(None).is_some());
         }
-        let removed = table.remove(hash, &values);
+        let removed = table.remove(hash, &values, &words);
         if let Some(index) = removed {
             self.0.slots.set(index, None);
         }
@@ -203,7 +207,9 @@ impl<M: Metric> Vector<M> {
         }
         let overflow = || is_overflow(values).then(|| self.0.overflow.load_full()).flatten();
         let table = self.read();
-        let series = table.find(self.0.hasher.hash(values), values).cloned().or_else(overflow);
+        let words: Vec<_> = values.iter().map(|value| Word::of(value)).collect();
+        let series =
+            table.find(self.0.hasher.hash(values, &words), values, &words).cloned().or_else(overflow);
         Some(series.map_or(0.0, |series| value(&series.metric)))
     }
 
@@ -243,8 +249,10 @@ impl<M: Metric> Vector<M> {
         if full || values.iter().any(|value| value.len() > MAX_LABEL_VALUE_BYTES) {
             return self.overflow();
         }
+        // Again, so that whoever finds the series has them in registers only.
+        let words: Vec<_> = values.iter().map(|value| Word::of(value)).collect();
         let mut table = self.write();
-        if let Some(series) = table.find(hash, values) {
+        if let Some(series) = table.find(hash, values, &words) {
             return series.metric.clone();
         }
         if table.len() >= self.0.cap {

@@ -1,6 +1,7 @@
 //! From label values to their series.
 
 use super::Series;
+use super::words::Word;
 use hashbrown::{DefaultHashBuilder, HashTable};
 use std::hash::{BuildHasher, Hasher as _};
 use std::sync::Arc;
@@ -10,11 +11,16 @@ use std::sync::Arc;
 pub(super) struct Hasher(DefaultHashBuilder);
 
 impl Hasher {
-    /// Where one value ends and the next begins is not in the hash, but in the comparison.
-    #[inline]
-    pub(super) fn hash(&self, values: &[&str]) -> u64 {
+    #[inline(always)]
+    pub(super) fn hash(&self, values: &[&str], words: &[Word]) -> u64 {
         let mut hasher = self.0.build_hasher();
-        values.iter().for_each(|value| hasher.write(value.as_bytes()));
+        for (word, value) in words.iter().zip(values) {
+            if word.is_long() {
+                hasher.write(value.as_bytes());
+            } else {
+                hasher.write_u128(u128::from(word.low) | u128::from(word.high) << 64);
+            }
+        }
         hasher.finish()
     }
 }
@@ -28,6 +34,8 @@ pub(super) struct Table<M> {
 struct Entry<M> {
     hash: u64,
     index: usize,
+    /// Those of the series' values.
+    words: Box<[Word]>,
     series: Arc<Series<M>>,
 }
 
@@ -42,22 +50,24 @@ impl<M> Table<M> {
         self.entries.len()
     }
 
-    #[inline]
-    pub(super) fn find(&self, hash: u64, values: &[&str]) -> Option<&Arc<Series<M>>> {
-        self.entries.find(hash, |entry| entry.is(values)).map(|entry| &entry.series)
+    #[inline(always)]
+    pub(super) fn find(&self, hash: u64, values: &[&str], words: &[Word]) -> Option<&Arc<Series<M>>> {
+        self.entries.iter_hash(hash).find(|entry| entry.is(values, words)).map(|entry| &entry.series)
     }
 
     /// Adds a series that is not there; gives the index of its slot.
     pub(super) fn insert(&mut self, hash: u64, series: Arc<Series<M>>) -> usize {
         // Every index below `len + free.len()` is either in use or free, so this one is neither.
         let index = self.free.pop().unwrap_or(self.entries.len());
-        self.entries.insert_unique(hash, Entry { hash, index, series }, |entry| entry.hash);
+        let words = series.values.iter().map(|value| Word::of(value)).collect();
+        let entry = Entry { hash, index, words, series };
+        self.entries.insert_unique(hash, entry, |entry| entry.hash);
         index
     }
 
     /// Removes a series; gives the index of the slot that it leaves.
-    pub(super) fn remove(&mut self, hash: u64, values: &[&str]) -> Option<usize> {
-        let entry = self.entries.find_entry(hash, |entry| entry.is(values)).ok()?;
+    pub(super) fn remove(&mut self, hash: u64, values: &[&str], words: &[Word]) -> Option<usize> {
+        let entry = self.entries.find_entry(hash, |entry| entry.is(values, words)).ok()?;
         let index = entry.remove().0.index;
         self.free.push(index);
         Some(index)
@@ -65,9 +75,16 @@ impl<M> Table<M> {
 }
 
 impl<M> Entry<M> {
-    #[inline]
-    fn is(&self, values: &[&str]) -> bool {
-        let own = &self.series.values;
-        own.len() == values.len() && own.iter().zip(values).all(|(own, value)| **own == **value)
+    #[inline(always)]
+    fn is(&self, values: &[&str], words: &[Word]) -> bool {
+        self.words.len() == words.len()
+            && self.words.iter().zip(words).all(|(own, word)| own.is(*word))
+            && (!words.iter().any(|word| word.is_long()) || self.is_text(values))
+    }
+
+    /// Whether long values are the same too.
+    #[cold]
+    fn is_text(&self, values: &[&str]) -> bool {
+        self.series.values.iter().zip(values).all(|(own, value)| **own == **value)
     }
 }

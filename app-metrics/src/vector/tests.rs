@@ -33,6 +33,23 @@ fn the_same_values_give_the_same_series() {
 }
 
 #[test]
+fn values_of_any_length_are_told_apart_by_their_last_byte() {
+    let vector = vector(&["key", "kind"], 200);
+    let values = (0..40).flat_map(|length| ["a", "b"].map(|last| "x".repeat(length) + last));
+    let values: Vec<String> = values.collect();
+    for (times, value) in values.iter().enumerate() {
+        vector.add([value, "granted"], times as u64).unwrap();
+        vector.add(["granted", value], 1_000).unwrap();
+    }
+    for (times, value) in values.iter().enumerate() {
+        assert_eq!(vector.with([value, "granted"]).unwrap().get(), times as f64, "{value}");
+        assert_eq!(vector.value(&[value, "granted"], crate::Counter::get), Some(times as f64), "{value}");
+        assert!(vector.remove([value, "granted"]).unwrap(), "{value}");
+    }
+    assert_eq!(vector.series_count(), values.len());
+}
+
+#[test]
 fn counting_by_values_is_counting_with_the_handle() {
     let vector = vector(&["rule", "outcome"], 1);
     vector.inc(["a", "b"]).unwrap();
