@@ -32,7 +32,32 @@ const RULES: [&str; 8] = ["3", "14", "15", "92", "65", "35", "89", "79"];
 const SCRAPED: usize = 10_000;
 const BUDGET: Budget = Budget::new(201, 8);
 
-type Work<'a> = (&'static str, Box<dyn Fn(u64) + Sync + 'a>);
+/// How often everybody has what is measured. Where a thing comes to lie, and where its hash puts a series, is chance: in each
+/// round it is the next one's turn, and the median is that of all.
+const INSTANCES: u64 = 8;
+
+/// How one does the work, so many times.
+///
+/// The loop is in it, as it would be where people count: called for each time, the work would be measured with a call that
+/// costs as much, more of those who need a stack frame.
+type Work = (&'static str, Box<dyn Fn(u64) + Sync>);
+
+fn work(who: &'static str, run: impl Fn(u64) + Sync + 'static) -> Work {
+    (who, Box::new(run))
+}
+
+/// So many calls of a closure, with the number of the call.
+macro_rules! times {
+    ($work:expr) => {{
+        let work = $work;
+        move |times| (0..times).for_each(|time| work(time))
+    }};
+}
+
+/// One of each instance.
+fn instances(of: impl Fn(u64) -> Result<Vec<Work>, Failure>) -> Result<Vec<Vec<Work>>, Failure> {
+    (0..INSTANCES).map(of).collect()
+}
 
 pub(crate) fn rows(rows: &mut Rows) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -74,53 +99,86 @@ fn install() {
 }
 
 /// A row of one thread, and one of two on the same metric, with their targets.
-fn both(rows: &mut Rows, name: &str, times: u64, alone: f64, shared: f64, work: &[Work<'_>]) {
+fn both(rows: &mut Rows, name: &str, times: u64, alone: f64, shared: f64, instances: &[Vec<Work>]) {
     rows.begin(name);
-    let contenders = work.iter().map(|(who, run)| Contender::new(who, move || looped(times, run)));
-    let figures = in_turn(BUDGET, contenders.collect());
+    let figures = in_turn(BUDGET, contenders(instances, |run| each(times, looped(1, |_| run(times)))));
     rows.add(Row::new(format!("{name}, 1 thread"), "ns", figures).target_of(alone, &PEERS));
-    let contenders = work.iter().map(|(who, run)| Contender::new(who, move || side_by_side(times, run)));
-    let figures = in_turn(BUDGET, contenders.collect());
+    // One part of a round on two threads, of which there are ten or more.
+    let part = times / 10;
+    let figures = in_turn(BUDGET, contenders(instances, |run| each(part, side_by_side(1, |_| run(part)))));
     rows.add(Row::new(format!("{name}, 2 threads"), "ns", figures).target_of(shared, &PEERS));
 }
 
+/// What one of so many times took.
+fn each(times: u64, took: Result<f64, Failure>) -> Result<f64, Failure> {
+    took.map(|nanoseconds| nanoseconds / times as f64)
+}
+
+/// Everybody, each round with the next of the instances.
+fn contenders<'a>(
+    instances: &'a [Vec<Work>],
+    round: impl Fn(&(dyn Fn(u64) + Sync)) -> Result<f64, Failure> + Copy + 'a,
+) -> Vec<Contender<'a>> {
+    let first = instances.iter().take(1).flatten().enumerate();
+    let contender = |(at, (who, _)): (usize, &'a Work)| {
+        let mut turns = instances.iter().cycle();
+        Contender::new(who, move || {
+            let next = turns.next().and_then(|instance| instance.get(at));
+            next.map_or_else(|| Err("nothing to measure".into()), |(_, run)| round(run))
+        })
+    };
+    first.map(contender).collect()
+}
+
 fn count(rows: &mut Rows, metrics: &Metrics) -> Result<(), Failure> {
-    let own = metrics.counter(CounterSpec::new(SERVICE, MetricId::new(1), "Counted."))?;
-    let client = counter::Counter::<u64, AtomicU64>::default();
-    let prometheus = prometheus::IntCounter::new("counted", "Counted.")?;
-    let recorded = metrics::counter!("counted");
-    let work: [Work<'_>; 4] = [
-        (OURS, Box::new(|_| black_box(&own).inc())),
-        (
-            CLIENT,
-            Box::new(|_| {
-                black_box(&client).inc();
-            }),
-        ),
-        (PROMETHEUS, Box::new(|_| black_box(&prometheus).inc())),
-        (METRICS, Box::new(|_| black_box(&recorded).increment(1))),
-    ];
-    both(rows, "counter inc", 50_000, 1.1, 0.6, &work);
+    let counters = instances(|number| {
+        let own = metrics.counter(CounterSpec::new(SERVICE, MetricId::new(100 + number), "Counted."))?;
+        let client = counter::Counter::<u64, AtomicU64>::default();
+        let prometheus = prometheus::IntCounter::new("counted", "Counted.")?;
+        let recorded = metrics::counter!(format!("counted_{number}"));
+        Ok(vec![
+            work(OURS, times!(move |_| black_box(&own).inc())),
+            work(
+                CLIENT,
+                times!(move |_| {
+                    black_box(&client).inc();
+                }),
+            ),
+            work(PROMETHEUS, times!(move |_| black_box(&prometheus).inc())),
+            work(METRICS, times!(move |_| black_box(&recorded).increment(1))),
+        ])
+    })?;
+    both(rows, "counter inc", 50_000, 1.1, 0.6, &counters);
     Ok(())
+}
+
+/// Spread over all buckets, in no order that a branch predictor could learn.
+fn values() -> Arc<[f64; 1_024]> {
+    let random = |index: usize| (index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+    Arc::new(std::array::from_fn(|index| 0.002 * 4_000_f64.powf(random(index) as f64 / f64::from(1 << 24))))
 }
 
 /// `metrics` keeps every value for its exporter to sort into buckets: other work, so it is left out.
 fn observe(rows: &mut Rows, metrics: &Metrics) -> Result<(), Failure> {
-    let own = metrics.histogram(HistogramSpec::new(SERVICE, MetricId::new(2), "Observed.", BUCKETS))?;
-    let client = histogram::Histogram::new(BUCKETS);
-    let options = prometheus::HistogramOpts::new("observed", "Observed.").buckets(BUCKETS.to_vec());
-    let prometheus = prometheus::Histogram::with_opts(options)?;
-    // Spread over all buckets, in no order that a branch predictor could learn.
-    let random = |index: usize| (index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
-    let values: [f64; 1_024] =
-        std::array::from_fn(|index| 0.002 * 4_000_f64.powf(random(index) as f64 / f64::from(1 << 24)));
-    let value = |time: u64| values[time as usize % values.len()];
-    let work: [Work<'_>; 3] = [
-        (OURS, Box::new(|time| black_box(&own).observe(value(time)))),
-        (CLIENT, Box::new(|time| black_box(&client).observe(value(time)))),
-        (PROMETHEUS, Box::new(|time| black_box(&prometheus).observe(value(time)))),
-    ];
-    both(rows, "histogram observe, 10 buckets", 20_000, 0.8, 0.6, &work);
+    let values = values();
+    let histograms = instances(|number| {
+        let spec = HistogramSpec::new(SERVICE, MetricId::new(200 + number), "Observed.", BUCKETS);
+        let own = metrics.histogram(spec)?;
+        let client = histogram::Histogram::new(BUCKETS);
+        let options = prometheus::HistogramOpts::new("observed", "Observed.").buckets(BUCKETS.to_vec());
+        let prometheus = prometheus::Histogram::with_opts(options)?;
+        let value = || {
+            let values = Arc::clone(&values);
+            move |time: u64| values[time as usize % values.len()]
+        };
+        let (for_own, for_client, for_prometheus) = (value(), value(), value());
+        Ok(vec![
+            work(OURS, times!(move |time| black_box(&own).observe(for_own(time)))),
+            work(CLIENT, times!(move |time| black_box(&client).observe(for_client(time)))),
+            work(PROMETHEUS, times!(move |time| black_box(&prometheus).observe(for_prometheus(time)))),
+        ])
+    })?;
+    both(rows, "histogram observe, 10 buckets", 20_000, 0.8, 0.6, &histograms);
     Ok(())
 }
 
@@ -132,36 +190,43 @@ fn labels(rule: &str) -> Labels {
 }
 
 fn count_by_value(rows: &mut Rows, metrics: &Metrics) -> Result<(), Failure> {
-    let spec = CounterVectorSpec::new(SERVICE, MetricId::new(3), "Looked up.", ["rule", "outcome"]);
-    let own = metrics.counter_vector(spec)?;
-    let client = Family::<Labels, counter::Counter>::default();
-    let options = prometheus::Opts::new("looked_up", "Looked up.");
-    let prometheus = prometheus::IntCounterVec::new(options, &["rule", "outcome"])?;
-    for rule in 0..SERIES {
-        let rule = rule.to_string();
-        own.with([&rule, "granted"])?;
-        drop(client.get_or_create(&labels(&rule)));
-        prometheus.with_label_values(&[&rule, "granted"]);
-    }
     let rule = |time: u64| black_box(RULES[time as usize % RULES.len()]);
-    let work: [Work<'_>; 4] = [
-        (OURS, Box::new(|time| drop(black_box(own.inc([rule(time), "granted"]))))),
-        (
-            CLIENT,
-            Box::new(|time| {
-                client.get_or_create(&labels(rule(time))).inc();
-            }),
-        ),
-        (PROMETHEUS, Box::new(|time| prometheus.with_label_values(&[rule(time), "granted"]).inc())),
-        (
-            METRICS,
-            Box::new(|time| {
-                metrics::counter!("looked_up", "rule" => rule(time).to_owned(), "outcome" => "granted")
-                    .increment(1);
-            }),
-        ),
-    ];
-    both(rows, "counter vector by value, 2 labels", 5_000, 1.0, 0.5, &work);
+    let vectors = instances(|number| {
+        let id = MetricId::new(300 + number);
+        let own =
+            metrics.counter_vector(CounterVectorSpec::new(SERVICE, id, "Looked up.", ["rule", "outcome"]))?;
+        let client = Family::<Labels, counter::Counter>::default();
+        let options = prometheus::Opts::new("looked_up", "Looked up.");
+        let prometheus = prometheus::IntCounterVec::new(options, &["rule", "outcome"])?;
+        for rule in 0..SERIES {
+            let rule = rule.to_string();
+            own.with([&rule, "granted"])?;
+            drop(client.get_or_create(&labels(&rule)));
+            prometheus.with_label_values(&[&rule, "granted"]);
+        }
+        Ok(vec![
+            work(OURS, times!(move |time| drop(black_box(black_box(&own).inc([rule(time), "granted"]))))),
+            work(
+                CLIENT,
+                times!(move |time| {
+                    black_box(&client).get_or_create(&labels(rule(time))).inc();
+                }),
+            ),
+            work(
+                PROMETHEUS,
+                times!(move |time| black_box(&prometheus).with_label_values(&[rule(time), "granted"]).inc()),
+            ),
+            // Its registry is the process', so its series are the same in all instances.
+            work(
+                METRICS,
+                times!(move |time| {
+                    metrics::counter!("looked_up", "rule" => rule(time).to_owned(), "outcome" => "granted")
+                        .increment(1);
+                }),
+            ),
+        ])
+    })?;
+    both(rows, "counter vector by value, 2 labels", 5_000, 1.0, 0.5, &vectors);
     Ok(())
 }
 
