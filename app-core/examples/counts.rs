@@ -64,6 +64,10 @@ fn main() {
             raise(WARM_UP);
             error();
         }
+        "life" => {
+            runtime.block_on(lives(&app, WARM_UP));
+            life(&runtime, &app);
+        }
         _ => panic!("no operation {operation:?}"),
     }
     runtime.block_on(app.stop()).expect_clean();
@@ -100,6 +104,21 @@ fn call(runtime: &Runtime, server: &CommandServer<u64>) {
 async fn calls(server: &CommandServer<u64>, times: u64) {
     for _ in 0..times {
         server.call(|count| *count).await.unwrap();
+    }
+}
+
+/// Makes services with a command server, kills them and waits for their end.
+#[inline(never)]
+fn life(runtime: &Runtime, app: &TestApp) {
+    runtime.block_on(lives(app, TIMES));
+}
+
+async fn lives(app: &TestApp, times: u64) {
+    for _ in 0..times {
+        let service = app.new_service(SERVICE, "quota");
+        let _server = service.command_server("count", 16, 0_u64).unwrap();
+        service.kill("enough");
+        service.wait().await.unwrap();
     }
 }
 

@@ -16,18 +16,23 @@ use app_errors::{Error, service_not_alive_error};
 use app_ids::ServiceId;
 use parking_lot::Mutex;
 use slog::{Logger, error};
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use self::life::Inner;
 use crate::{App, CommandServer, ServiceEventKind};
 
+mod dormant;
 mod life;
 mod numbers;
 mod reason;
 mod state;
 mod task;
 
-pub(crate) use self::numbers::ByNumber;
+pub(crate) use self::{
+    dormant::{Awake, Dormant},
+    numbers::ByNumber,
+};
 pub use self::{reason::KillReason, state::ServiceState, task::TaskOutput};
 
 /// A service of an app: killed by anyone, alive until then, dead when its tasks have finished.
@@ -175,7 +180,7 @@ impl Service {
 
     /// Kills the service. Whether nobody had killed it before.
     pub(crate) fn kill_first(&self, reason: KillReason) -> bool {
-        let (first, turns_fatal, children) = {
+        let (first, turns_fatal, children, dormant) = {
             let mut life = self.inner.life.lock();
             if life.dead {
                 return false;
@@ -187,8 +192,10 @@ impl Service {
                 life.reason = Some(reason.clone());
                 self.set_state(ServiceState::Stopping);
             }
-            (first, turns_fatal, life.children.values().filter_map(Weak::upgrade).collect::<Vec<_>>())
+            let children = life.children.values().filter_map(Weak::upgrade).collect::<Vec<_>>();
+            (first, turns_fatal, children, life.dormant())
         };
+        let mut ended = Vec::new();
         if first {
             if let (KillReason::Failed(failure), Some(_)) = (&reason, self.parent()) {
                 // No lifecycle event tells of a part, and its failure may be all there is to see of it.
@@ -200,6 +207,7 @@ impl Service {
                 self.app().fallen(self);
             }
             self.inner.dying.cancel();
+            ended = self.end_dormant(dormant);
             for inner in children {
                 Self { inner }.kill(format!("its parent {} was killed", self.describe()));
             }
@@ -207,7 +215,10 @@ impl Service {
             // The supervisor may have looked at it already.
             self.app().fallen(self);
         }
-        self.leave(|life| life.holds -= 1);
+        self.leave(|life| {
+            life.holds -= 1;
+            ended.iter().for_each(|number| drop(life.tasks.remove(number)));
+        });
         first
     }
 
@@ -225,8 +236,20 @@ impl Service {
         F: Future + Send + 'static,
         F::Output: TaskOutput,
     {
+        // Before it is entered: where there is none, nothing must be left behind.
+        let runtime = Handle::current();
         let number = self.enter(name.into())?;
-        let handle = tokio::spawn(task::run(self.clone(), number, future)).abort_handle();
+        self.run(&runtime, number, future);
+        Ok(())
+    }
+
+    /// Runs a task that was entered.
+    fn run<F>(&self, runtime: &Handle, number: u64, future: F)
+    where
+        F: Future + Send + 'static,
+        F::Output: TaskOutput,
+    {
+        let handle = runtime.spawn(task::run(self.clone(), number, future)).abort_handle();
         let mut life = self.inner.life.lock();
         let given_up = life.given_up;
         if let Some(task) = life.tasks.get_mut(&number) {
@@ -236,7 +259,6 @@ impl Service {
         if given_up {
             handle.abort();
         }
-        Ok(())
     }
 
     /// Calls a function every `period`, first after one period, until the service is killed. What was missed while the

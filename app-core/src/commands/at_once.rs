@@ -37,16 +37,13 @@ pub(super) enum Ran<R> {
 pub(super) struct Shortcut<S> {
     tenure: Arc<Tenure<S>>,
     meter: Arc<Meter>,
-    runtime: Handle,
-    id: runtime::Id,
+    runtime: runtime::Id,
 }
 
 impl<S> Shortcut<S> {
-    /// A way to a server that runs in the present runtime.
     pub(super) fn new(tenure: Arc<Tenure<S>>, meter: Arc<Meter>) -> Self {
-        let runtime = Handle::current();
-        let id = runtime.id();
-        Self { tenure, meter, runtime, id }
+        let runtime = tenure.runtime.id();
+        Self { tenure, meter, runtime }
     }
 
     /// Whether it is worth trying.
@@ -83,12 +80,12 @@ impl<S> Shortcut<S> {
     fn enter(&self) -> Result<Option<EnterGuard<'_>>, ()> {
         // To ask for the runtime is to count its handles, all threads in one place; a task stays in the one it is in.
         let task = task::try_id();
-        if task.is_some() && SEEN.get() == (task, Some(self.id)) {
+        if task.is_some() && SEEN.get() == (task, Some(self.runtime)) {
             return Ok(None);
         }
-        let Ok(current) = Handle::try_current() else { return Ok(Some(self.runtime.enter())) };
+        let Ok(current) = Handle::try_current() else { return Ok(Some(self.tenure.runtime.enter())) };
         SEEN.set((task, Some(current.id())));
-        if current.id() == self.id { Ok(None) } else { Err(()) }
+        if current.id() == self.runtime { Ok(None) } else { Err(()) }
     }
 }
 

@@ -43,15 +43,21 @@ impl<S> fmt::Debug for Command<S> {
 
 /// Pairs a bounded channel of commands with a service. Cheap to clone; clones send to the same receiver.
 pub struct ServiceCommandChannel<S = ()> {
-    sender: mpsc::Sender<Command<S>>,
     owner: Arc<Owner<S>>,
 }
 
 struct Owner<S> {
     service: Service,
     name: Cow<'static, str>,
-    /// That of a command server; a bare channel has none.
-    server: Option<ServerSide<S>>,
+    capacity: u16,
+    side: Side<S>,
+}
+
+/// Where the commands go.
+enum Side<S> {
+    /// To a loop of the service's.
+    Loop(mpsc::Sender<Command<S>>),
+    Server(ServerSide<S>),
 }
 
 /// What a command server is beside its queue.
@@ -60,6 +66,8 @@ pub(super) struct ServerSide<S> {
     pub(super) tenure: Arc<Tenure<S>>,
     /// The way past the queue, unless it was forbidden.
     pub(super) shortcut: Option<Shortcut<S>>,
+    /// The number of its task, which sleeps until the first command that goes into the queue.
+    pub(super) task: u64,
 }
 
 /// The receiving end: owned by the loop that runs the commands.
@@ -109,28 +117,22 @@ impl<S: Send + 'static> ServiceCommandChannel<S> {
         name: impl Into<Cow<'static, str>>,
         capacity: u16,
     ) -> Result<(Self, CommandReceiver<S>), Error> {
-        Self::made(service, name.into(), capacity, |_| None)
+        let name = name.into();
+        admits(service, &name, capacity)?;
+        let (sender, commands) = queue(capacity);
+        let owner = Owner { service: service.clone(), name, capacity, side: Side::Loop(sender) };
+        Ok((Self { owner: Arc::new(owner) }, commands))
     }
 
-    /// As [`new`](Self::new), with what a server has, made once nothing stands in the way.
-    pub(super) fn made(
+    /// The channel of a command server.
+    pub(super) fn to_server(
         service: &Service,
         name: Cow<'static, str>,
         capacity: u16,
-        server: impl FnOnce(&mpsc::Sender<Command<S>>) -> Option<ServerSide<S>>,
-    ) -> Result<(Self, CommandReceiver<S>), Error> {
-        service.ensure_alive()?;
-        if capacity == 0 {
-            let message = format!(
-                "command channel {name:?} of service {}: its capacity must not be zero",
-                service.id()
-            );
-            return Err(illegal_argument_error(message));
-        }
-        let (sender, commands) = mpsc::channel(usize::from(capacity));
-        let server = server(&sender);
-        let owner = Arc::new(Owner { service: service.clone(), name, server });
-        Ok((Self { sender, owner }, CommandReceiver { commands }))
+        server: ServerSide<S>,
+    ) -> Self {
+        let owner = Owner { service: service.clone(), name, capacity, side: Side::Server(server) };
+        Self { owner: Arc::new(owner) }
     }
 
     /// Hands a command over; waits for room in the queue.
@@ -148,7 +150,7 @@ impl<S: Send + 'static> ServiceCommandChannel<S> {
         match self.at_once(command).await {
             // Accepted, whatever became of it.
             Ok(_) => Ok(()),
-            Err(command) => self.send(self.boxed(command, |()| ())).await,
+            Err(command) => self.send(self.queue()?, self.boxed(command, |()| ())).await,
         }
     }
 
@@ -159,7 +161,8 @@ impl<S: Send + 'static> ServiceCommandChannel<S> {
     /// not run and never will.
     pub fn try_submit(&self, command: impl FnOnce(&mut S) + Send + 'static) -> Result<(), Error> {
         self.ensure_alive()?;
-        self.try_send(Command(self.boxed(command, |()| ()))).map_err(|refused| match refused {
+        let queue = self.queue()?;
+        self.try_send(queue, Command(self.boxed(command, |()| ()))).map_err(|refused| match refused {
             TrySendError::Closed(_) => self.refused(),
             TrySendError::Full(_) => {
                 self.count_refused();
@@ -195,10 +198,11 @@ impl<S: Send + 'static> ServiceCommandChannel<S> {
             // The caller may have gone: then nobody wants the answer.
             let _ = answer.send(result);
         };
-        self.send(self.boxed(command, give)).await?;
+        let queue = self.queue()?;
+        self.send(queue, self.boxed(command, give)).await?;
         // What is sent after the last look of a receiver that is dropped stays in the queue as long as there are
         // senders, this one included: then the death of the service is the answer.
-        if !self.sender.is_closed() {
+        if !queue.is_closed() {
             return answered.await.map_err(|_| self.not_alive());
         }
         tokio::select! {
@@ -210,7 +214,7 @@ impl<S: Send + 'static> ServiceCommandChannel<S> {
 
     /// The way past the queue, when it is worth trying.
     fn shortcut(&self) -> Option<&Shortcut<S>> {
-        self.owner.server.as_ref()?.shortcut.as_ref().filter(|shortcut| shortcut.is_open())
+        self.server()?.shortcut.as_ref().filter(|shortcut| shortcut.is_open())
     }
 
     /// Leaves the worker to others now and then, also to one who does nothing but hand over commands that run at once.
@@ -241,14 +245,14 @@ impl<S: Send + 'static> ServiceCommandChannel<S> {
         }
     }
 
-    async fn send(&self, command: Boxed<S>) -> Result<(), Error> {
-        match self.try_send(Command(command)) {
+    async fn send(&self, queue: &mpsc::Sender<Command<S>>, command: Boxed<S>) -> Result<(), Error> {
+        match self.try_send(queue, Command(command)) {
             Ok(()) => Ok(()),
             Err(TrySendError::Closed(_)) => Err(self.refused()),
             Err(TrySendError::Full(command)) => {
                 let sent = async {
-                    let place = self.owner.server.as_ref().map(|server| server.tenure.desk.line_up());
-                    let sent = self.sender.send(command).await;
+                    let place = self.server().map(|server| server.tenure.desk.line_up());
+                    let sent = queue.send(command).await;
                     if let (Ok(()), Some(place)) = (&sent, place) {
                         place.keep();
                     }
@@ -263,11 +267,33 @@ impl<S: Send + 'static> ServiceCommandChannel<S> {
         }
     }
 
-    fn try_send(&self, command: Command<S>) -> Result<(), TrySendError<Command<S>>> {
-        let place = self.owner.server.as_ref().map(|server| server.tenure.desk.line_up());
-        self.sender.try_send(command)?;
+    fn try_send(
+        &self,
+        queue: &mpsc::Sender<Command<S>>,
+        command: Command<S>,
+    ) -> Result<(), TrySendError<Command<S>>> {
+        let place = self.server().map(|server| server.tenure.desk.line_up());
+        queue.try_send(command)?;
         place.into_iter().for_each(Place::keep);
         Ok(())
+    }
+
+    /// The queue, with somebody behind it who takes commands out.
+    fn queue(&self) -> Result<&mpsc::Sender<Command<S>>, Error> {
+        match &self.owner.side {
+            Side::Loop(queue) => Ok(queue),
+            Side::Server(server) => match server.tenure.queue.get() {
+                Some(queue) => Ok(queue),
+                None => self.woken(server),
+            },
+        }
+    }
+
+    /// The first command wakes the server's task. One that was killed in its sleep has no queue, and never will.
+    #[cold]
+    fn woken<'a>(&self, server: &'a ServerSide<S>) -> Result<&'a mpsc::Sender<Command<S>>, Error> {
+        self.service().wake(server.task);
+        server.tenure.queue.get().ok_or_else(|| self.refused())
     }
 
     /// A command as it goes into the queue, now and then with a stopwatch, and where its result goes.
@@ -276,8 +302,7 @@ impl<S: Send + 'static> ServiceCommandChannel<S> {
         command: impl FnOnce(&mut S) -> R + Send + 'static,
         give: impl FnOnce(R) + Send + 'static,
     ) -> Boxed<S> {
-        let server = self.owner.server.as_ref();
-        match server.and_then(|server| Some((server.meter.sample()?, &server.meter))) {
+        match self.server().and_then(|server| Some((server.meter.sample()?, &server.meter))) {
             None => Box::new(move |state| give(command(state))),
             Some((sample, meter)) => {
                 let meter = Arc::clone(meter);
@@ -298,16 +323,16 @@ impl<S: Send + 'static> ServiceCommandChannel<S> {
 
     /// A command server's.
     pub(super) fn tenure(&self) -> Option<&Tenure<S>> {
-        self.owner.server.as_ref().map(|server| &*server.tenure)
+        self.server().map(|server| &*server.tenure)
     }
 
     #[cfg(test)]
     pub(super) fn assume_brisk(&self) {
-        self.owner.server.as_ref().unwrap().meter.assume_brisk();
+        self.server().unwrap().meter.assume_brisk();
     }
 
     fn count_refused(&self) {
-        if let Some(server) = &self.owner.server {
+        if let Some(server) = self.server() {
             server.meter.refused.fetch_add(1, Relaxed);
         }
     }
@@ -333,14 +358,42 @@ impl<S> ServiceCommandChannel<S> {
     /// How many commands wait.
     #[must_use]
     pub fn depth(&self) -> usize {
-        waiting(&self.sender)
+        match &self.owner.side {
+            Side::Loop(queue) => waiting(queue),
+            Side::Server(server) => server.tenure.queue.get().map_or(0, waiting),
+        }
     }
 
     /// How many commands may wait.
     #[must_use]
     pub fn capacity(&self) -> usize {
-        self.sender.max_capacity()
+        self.owner.capacity.into()
     }
+
+    /// Of a command server; a bare channel has none.
+    fn server(&self) -> Option<&ServerSide<S>> {
+        match &self.owner.side {
+            Side::Loop(_) => None,
+            Side::Server(server) => Some(server),
+        }
+    }
+}
+
+/// Refuses what can't be made.
+pub(super) fn admits(service: &Service, name: &str, capacity: u16) -> Result<(), Error> {
+    service.ensure_alive()?;
+    if capacity > 0 {
+        return Ok(());
+    }
+    let message =
+        format!("command channel {name:?} of service {}: its capacity must not be zero", service.id());
+    Err(illegal_argument_error(message))
+}
+
+/// A queue that holds so many.
+pub(super) fn queue<S>(capacity: u16) -> (mpsc::Sender<Command<S>>, CommandReceiver<S>) {
+    let (sender, commands) = mpsc::channel(usize::from(capacity));
+    (sender, CommandReceiver { commands })
 }
 
 /// How many wait in the queue behind a sender.
@@ -376,7 +429,7 @@ impl<S> Drop for CommandReceiver<S> {
 
 impl<S> Clone for ServiceCommandChannel<S> {
     fn clone(&self) -> Self {
-        Self { sender: self.sender.clone(), owner: Arc::clone(&self.owner) }
+        Self { owner: Arc::clone(&self.owner) }
     }
 }
 

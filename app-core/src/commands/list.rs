@@ -4,7 +4,7 @@ use std::{
     borrow::Cow,
     collections::BTreeMap,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::Ordering::{Acquire, Relaxed, Release},
     },
 };
@@ -27,7 +27,7 @@ pub struct CommandServerStatus {
     pub name: String,
     /// Tells servers of one name apart, and one from another that comes after it. Unique within the app.
     pub number: u64,
-    /// Whether its task is there: it takes commands, or runs those that it took before its service was killed.
+    /// Whether it has not ended: it takes commands, or runs those that it took before its service was killed.
     pub serving: bool,
     /// How many commands wait.
     pub depth: usize,
@@ -62,11 +62,17 @@ struct List {
     number: u64,
 }
 
+/// What a server's commands wait in.
+pub(super) trait Queue: Send + Sync {
+    /// How many wait.
+    fn depth(&self) -> usize;
+}
+
 struct Entry {
     service_name: Cow<'static, str>,
     name: Cow<'static, str>,
     capacity: usize,
-    depth: Box<dyn Fn() -> usize + Send + Sync>,
+    queue: Weak<dyn Queue>,
     meter: Arc<Meter>,
     /// Whether it stays when it has ended, for its successor to count on.
     stays: bool,
@@ -82,15 +88,15 @@ impl CommandServers {
         service: &Service,
         name: Cow<'static, str>,
         capacity: usize,
-        depth: impl Fn() -> usize + Send + Sync + 'static,
+        queue: Weak<dyn Queue>,
     ) -> Listing {
         let stays = service.parent().is_none() && service.app().inner.board.has(service.id());
-        let (id, depth) = (service.id(), Box::new(depth));
+        let id = service.id();
         let mut list = self.list.lock();
         let goes_on = |entry: &Entry| entry.stays && entry.name == name && !entry.serves();
         let mut of_service = list.servers.range_mut((id, 0)..=(id, u64::MAX));
         if stays && let Some((key, entry)) = of_service.find(|(_, entry)| goes_on(entry)) {
-            (entry.depth, entry.capacity) = (depth, capacity);
+            (entry.queue, entry.capacity) = (queue, capacity);
             entry.meter.serving.store(true, Release);
             let (key, meter) = (*key, Arc::clone(&entry.meter));
             return Listing { app: service.app().clone(), key, meter, stays };
@@ -98,7 +104,7 @@ impl CommandServers {
         list.number += 1;
         let (key, meter) = ((id, list.number), Arc::<Meter>::default());
         let service_name = service.shared_name();
-        let entry = Entry { service_name, name, capacity, depth, meter: Arc::clone(&meter), stays };
+        let entry = Entry { service_name, name, capacity, queue, meter: Arc::clone(&meter), stays };
         list.servers.insert(key, entry);
         Listing { app: service.app().clone(), key, meter, stays }
     }
@@ -143,7 +149,7 @@ impl Entry {
             name: self.name.to_string(),
             number,
             serving: self.serves(),
-            depth: (self.depth)(),
+            depth: self.queue.upgrade().map_or(0, |queue| queue.depth()),
             capacity: self.capacity,
             run: meter.run.load(Relaxed),
             refused: meter.refused.load(Relaxed),

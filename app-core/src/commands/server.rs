@@ -1,19 +1,23 @@
 //! The command server: a loop of its own around a command channel, with hooks before the first and after the last.
 
-use std::{borrow::Cow, ops::Deref, pin::pin, sync::Arc, time::Duration};
+use std::{borrow::Cow, mem, ops::Deref, pin::pin, sync::Arc, time::Duration};
 
 use app_errors::{Error, service_init_error, service_shutdown_error};
-use slog::{Level, debug, error, o};
+use slog::{Level, Logger, debug, error, o};
+use tokio::runtime::Handle;
 
 use super::{
     Command, CommandReceiver, ServiceCommandChannel,
     at_once::Shortcut,
-    channel::{ServerSide, waiting},
+    channel::{self, ServerSide},
     desk::{Desk, Turn},
     meter::{Batch, Meter},
     tenure::{Phase, Tenant, Tenure},
 };
-use crate::Service;
+use crate::{
+    Service,
+    service::{Awake, Dormant},
+};
 
 /// How many commands are taken off the queue at once.
 const BATCH: usize = 64;
@@ -124,74 +128,123 @@ impl<S: Send + 'static> CommandServerBuilder<S> {
     /// # Panics
     /// Outside of a tokio runtime.
     pub fn spawn(self, service: &Service, state: S) -> Result<CommandServer<S>, Error> {
+        channel::admits(service, &self.name, self.capacity)?;
+        let Self { name, capacity, init, destroy, at_once } = self;
         let tenure = Tenure::new();
-        let (name, at_once) = (self.name.clone(), self.at_once);
-        let mut listing = None;
-        let (channel, commands) =
-            ServiceCommandChannel::made(service, name.clone(), self.capacity, |queue| {
-                let (capacity, queue) = (queue.max_capacity(), queue.downgrade());
-                let depth = move || queue.upgrade().map_or(0, |queue| waiting(&queue));
-                let listed = service.app().inner.command_servers.enter(service, name, capacity, depth);
-                let (tenure, meter) = (Arc::clone(&tenure), Arc::clone(&listed.meter));
-                let shortcut = at_once.then(|| Shortcut::new(Arc::clone(&tenure), Arc::clone(&meter)));
-                listing = Some(listed);
-                Some(ServerSide { meter, tenure, shortcut })
-            })?;
-        if let Some(listing) = listing {
-            let meter = Arc::clone(&listing.meter);
-            let serving = Serving {
-                service: service.clone(),
-                state,
-                commands,
-                init: self.init,
-                destroy: self.destroy,
-                meter,
-                tenant: Tenant::new(tenure, listing),
-            };
-            // In a box: it is large, and moved from hand to hand until it is a task.
-            service.spawn(self.name.clone(), Box::pin(serving.until_the_end(self.name)))?;
-        }
-        Ok(CommandServer { channel })
+        let listing = {
+            let queue = Arc::downgrade(&tenure);
+            service.app().inner.command_servers.enter(service, name.clone(), capacity.into(), queue)
+        };
+        let meter = Arc::clone(&listing.meter);
+        let shortcut = at_once.then(|| Shortcut::new(Arc::clone(&tenure), Arc::clone(&meter)));
+        let idle = init.is_none() && destroy.is_none();
+        let mut serving = Box::new(Serving {
+            name: name.clone(),
+            capacity,
+            before: Some((state, init)),
+            destroy,
+            meter: Arc::clone(&meter),
+            tenant: Tenant::new(Arc::clone(&tenure), listing),
+        });
+        let task = if idle {
+            // Nothing is to be done before the first command, nor after the last.
+            serving.begins(service)?;
+            service.lay_down(name.clone(), serving)?
+        } else {
+            service.spawn(name.clone(), serving.wake(service))?;
+            AWAKE
+        };
+        let server = ServerSide { meter, tenure, shortcut, task };
+        Ok(CommandServer { channel: ServiceCommandChannel::to_server(service, name, capacity, server) })
     }
 }
 
+/// The number of no task: there is nothing to wake.
+const AWAKE: u64 = 0;
+
 /// What a server's task owns.
 struct Serving<S> {
-    service: Service,
-    state: S,
-    commands: CommandReceiver<S>,
-    init: Option<Hook<S>>,
+    name: Cow<'static, str>,
+    capacity: u16,
+    /// The state before it lies open, and what is done with it first.
+    before: Option<(S, Option<Hook<S>>)>,
     destroy: Option<Hook<S>>,
     meter: Arc<Meter>,
     tenant: Tenant<S>,
 }
 
-impl<S: Send> Serving<S> {
-    async fn until_the_end(self, name: Cow<'static, str>) -> Result<(), Error> {
-        let Self { service, state, mut commands, init, destroy, meter, tenant } = self;
-        let log = || service.log().new(o!("cmdsvr" => name.to_string()));
-        if service.tells(Level::Debug) {
-            debug!(log(), "command server running");
+impl<S: Send + 'static> Dormant for Serving<S> {
+    fn runtime(&self) -> &Handle {
+        &self.tenant.tenure().runtime
+    }
+
+    fn wake(self: Box<Self>, service: &Service) -> Awake {
+        let (queue, commands) = channel::queue(self.capacity);
+        // It is woken once: there was none.
+        let _ = self.tenant.tenure().queue.set(queue);
+        // In a box: it is large, and moved from hand to hand until it is a task.
+        Box::pin(self.until_the_end(service.clone(), commands))
+    }
+
+    fn end(self: Box<Self>, service: &Service) -> Result<(), Box<dyn Dormant>> {
+        // A state that has something to do in its end does it in the server's task, as long as it takes.
+        if mem::needs_drop::<S>() {
+            return Err(self);
         }
-        let result = match initialised(&service, state, init) {
-            Ok(state) => {
-                tenant.desk().open(state);
-                tenant.runs();
+        // A command runs at once, perhaps the one that kills the service: that is to end first.
+        let Some(turn) = self.tenant.desk().turn() else { return Err(self) };
+        if turn.take().is_some() {
+            self.log_end(service, &Ok(()));
+            self.tenant.ended(Ok(()));
+        }
+        Ok(())
+    }
+}
+
+impl<S: Send> Serving<S> {
+    /// The state lies open when this is back: commands may run.
+    fn begins(&mut self, service: &Service) -> Result<(), Error> {
+        let Some((state, init)) = self.before.take() else { return Ok(()) };
+        if service.tells(Level::Debug) {
+            debug!(self.log(service), "command server running");
+        }
+        self.tenant.desk().open(initialised(service, state, init)?);
+        self.tenant.runs();
+        Ok(())
+    }
+
+    async fn until_the_end(
+        mut self: Box<Self>,
+        service: Service,
+        mut commands: CommandReceiver<S>,
+    ) -> Result<(), Error> {
+        let result = match self.begins(&service) {
+            Ok(()) => {
                 // Without a state at the end, a command that ran at once has panicked. That has failed the service.
-                let Some(state) = serve(&service, &mut commands, tenant.desk(), &meter).await else {
+                let Some(state) = serve(&service, &mut commands, self.tenant.desk(), &self.meter).await else {
                     return Ok(());
                 };
-                destroyed(&service, state, destroy)
+                destroyed(&service, state, self.destroy.take())
             }
             Err(failed) => Err(failed),
         };
-        match &result {
-            Err(failed) => error!(log(), "a hook of the command server failed"; "err" => #failed),
-            Ok(()) if service.tells(Level::Debug) => debug!(log(), "command server ended"),
+        self.log_end(&service, &result);
+        self.tenant.ended(result.clone());
+        result
+    }
+
+    fn log(&self, service: &Service) -> Logger {
+        service.log().new(o!("cmdsvr" => self.name.to_string()))
+    }
+
+    fn log_end(&self, service: &Service, result: &Result<(), Error>) {
+        match result {
+            Err(failed) => {
+                error!(self.log(service), "a hook of the command server failed"; "err" => #failed);
+            }
+            Ok(()) if service.tells(Level::Debug) => debug!(self.log(service), "command server ended"),
             Ok(()) => {}
         }
-        tenant.ended(result.clone());
-        result
     }
 }
 

@@ -1,11 +1,22 @@
 //! The time of a command server, from its making to its end, as others see it.
 
+use std::{
+    pin::pin,
+    sync::{Arc, OnceLock},
+};
+
 use app_errors::Error;
 use parking_lot::Mutex;
-use std::{pin::pin, sync::Arc};
-use tokio::sync::Notify;
+use tokio::{
+    runtime::Handle,
+    sync::{Notify, mpsc},
+};
 
-use super::{desk::Desk, list::Listing};
+use super::{
+    channel::{Command, waiting},
+    desk::Desk,
+    list::{Listing, Queue},
+};
 
 #[derive(Debug, Clone)]
 pub(super) enum Phase {
@@ -19,14 +30,21 @@ pub(super) enum Phase {
 /// What a command server's task shares with the handles.
 pub(super) struct Tenure<S> {
     pub(super) desk: Desk<S>,
+    /// Made before the first command goes into it.
+    pub(super) queue: OnceLock<mpsc::Sender<Command<S>>>,
+    /// Where the commands run.
+    pub(super) runtime: Handle,
     phase: Mutex<Phase>,
     changed: Notify,
 }
 
 impl<S> Tenure<S> {
+    /// # Panics
+    /// Outside of a tokio runtime.
     pub(super) fn new() -> Arc<Self> {
-        let phase = Mutex::new(Phase::Initialising);
-        Arc::new(Self { desk: Desk::new(), phase, changed: Notify::new() })
+        let (desk, queue, runtime) = (Desk::new(), OnceLock::new(), Handle::current());
+        let (phase, changed) = (Mutex::new(Phase::Initialising), Notify::new());
+        Arc::new(Self { desk, queue, runtime, phase, changed })
     }
 
     /// Waits for a phase. Cancel safe.
@@ -49,6 +67,12 @@ impl<S> Tenure<S> {
     }
 }
 
+impl<S: Send> Queue for Tenure<S> {
+    fn depth(&self) -> usize {
+        self.queue.get().map_or(0, waiting)
+    }
+}
+
 /// Held by the server's task: when that is gone, whatever became of it, nothing runs any more, and everybody knows.
 pub(super) struct Tenant<S> {
     tenure: Arc<Tenure<S>>,
@@ -59,6 +83,10 @@ pub(super) struct Tenant<S> {
 impl<S> Tenant<S> {
     pub(super) fn new(tenure: Arc<Tenure<S>>, listing: Listing) -> Self {
         Self { tenure, ended: false, listing }
+    }
+
+    pub(super) fn tenure(&self) -> &Tenure<S> {
+        &self.tenure
     }
 
     pub(super) fn desk(&self) -> &Desk<S> {

@@ -24,7 +24,7 @@ use slog::{Drain, Logger};
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{ByNumber, KillReason, Service, ServiceState};
+use super::{ByNumber, KillReason, Service, ServiceState, dormant::Dormant};
 use crate::{App, ServiceEventKind};
 
 pub(super) struct Inner {
@@ -77,6 +77,14 @@ impl Life {
         turns_fatal
     }
 
+    /// Takes those that sleep.
+    pub(super) fn dormant(&mut self) -> Vec<(u64, Box<dyn Dormant>)> {
+        self.tasks
+            .iter_mut()
+            .filter_map(|(number, task)| task.dormant.take().map(|task| (*number, task)))
+            .collect()
+    }
+
     fn deserted(&self) -> bool {
         self.tasks.is_empty() && self.children.is_empty() && self.holds == 0
     }
@@ -85,6 +93,8 @@ impl Life {
 pub(super) struct Task {
     pub(super) name: Cow<'static, str>,
     pub(super) abort: Option<AbortHandle>,
+    /// Until it is woken, or the service is killed.
+    pub(super) dormant: Option<Box<dyn Dormant>>,
 }
 
 /// The name of the task that a start function runs as.
@@ -200,7 +210,7 @@ impl Service {
             return Err(service_not_alive_error(self.id()));
         }
         let number = life.number();
-        life.tasks.insert(number, Task { name, abort: None });
+        life.tasks.insert(number, Task { name, abort: None, dormant: None });
         Ok(number)
     }
 
