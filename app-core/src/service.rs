@@ -19,12 +19,13 @@ use slog::{Logger, error};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use self::life::Inner;
+use self::{life::Inner, once::Once};
 use crate::{App, CommandServer, ServiceEventKind};
 
 mod dormant;
 mod life;
 mod numbers;
+mod once;
 mod reason;
 mod state;
 mod task;
@@ -75,8 +76,9 @@ impl Service {
             stop_timeout,
             state: AtomicU8::new(ServiceState::Registered as u8),
             life: Mutex::default(),
-            dying: CancellationToken::new(),
-            dead: CancellationToken::new(),
+            dying: Once::default(),
+            token: OnceLock::new(),
+            dead: Once::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -130,20 +132,28 @@ impl Service {
 
     /// Waits until the service is killed: the signal to stop. Cancel safe.
     pub async fn dying(&self) {
-        self.inner.dying.cancelled().await;
+        self.inner.dying.wait().await;
     }
 
     /// A token that is cancelled when the service is killed, to hand to code that knows nothing of services.
     #[must_use]
     pub fn token(&self) -> CancellationToken {
-        self.inner.dying.child_token()
+        // With the life locked: a kill is before that, or sees the token.
+        let (killed, token) = {
+            let life = self.inner.life.lock();
+            (life.killed, self.inner.token.get_or_init(CancellationToken::new))
+        };
+        if killed {
+            token.cancel();
+        }
+        token.child_token()
     }
 
     /// Waits until the service is dead: killed, and every task finished. Cancel safe.
     ///
     /// Inside one of its own tasks, which would be to wait for oneself, it returns once the service is dying.
     pub async fn dead(&self) {
-        if task::runs_inside(self) { self.dying().await } else { self.inner.dead.cancelled().await }
+        if task::runs_inside(self) { self.dying().await } else { self.inner.dead.wait().await }
     }
 
     /// Waits until the service is dead, and says how it ended. Cancel safe.
@@ -156,7 +166,7 @@ impl Service {
                 format!("a task of service {} can't wait for the end of its own service", self.describe());
             return Err(app_errors::illegal_argument_error(message));
         }
-        self.inner.dead.cancelled().await;
+        self.inner.dead.wait().await;
         self.error().map_or(Ok(()), Err)
     }
 
@@ -180,7 +190,7 @@ impl Service {
 
     /// Kills the service. Whether nobody had killed it before.
     pub(crate) fn kill_first(&self, reason: KillReason) -> bool {
-        let (first, turns_fatal, children, dormant) = {
+        let (first, turns_fatal, children, asleep) = {
             let mut life = self.inner.life.lock();
             if life.dead {
                 return false;
@@ -193,9 +203,8 @@ impl Service {
                 self.set_state(ServiceState::Stopping);
             }
             let children = life.children.values().filter_map(Weak::upgrade).collect::<Vec<_>>();
-            (first, turns_fatal, children, life.dormant())
+            (first, turns_fatal, children, std::mem::take(&mut life.asleep))
         };
-        let mut ended = Vec::new();
         if first {
             if let (KillReason::Failed(failure), Some(_)) = (&reason, self.parent()) {
                 // No lifecycle event tells of a part, and its failure may be all there is to see of it.
@@ -206,8 +215,11 @@ impl Service {
             if self.parent().is_none() {
                 self.app().fallen(self);
             }
-            self.inner.dying.cancel();
-            ended = self.end_dormant(dormant);
+            self.inner.dying.happens();
+            if let Some(token) = self.inner.token.get() {
+                token.cancel();
+            }
+            asleep.into_iter().for_each(|(number, task)| self.put_away(number, task));
             for inner in children {
                 Self { inner }.kill(format!("its parent {} was killed", self.describe()));
             }
@@ -215,10 +227,7 @@ impl Service {
             // The supervisor may have looked at it already.
             self.app().fallen(self);
         }
-        self.leave(|life| {
-            life.holds -= 1;
-            ended.iter().for_each(|number| drop(life.tasks.remove(number)));
-        });
+        self.leave(|life| life.holds -= 1);
         first
     }
 
@@ -326,9 +335,12 @@ impl Service {
     #[must_use]
     pub fn tasks(&self) -> Vec<Cow<'static, str>> {
         let life = self.inner.life.lock();
-        let mut tasks: Vec<_> = life.tasks.iter().collect();
-        tasks.sort_by_key(|(number, _)| **number);
-        tasks.into_iter().map(|(_, task)| task.name.clone()).collect()
+        let asleep = life.asleep.iter().map(|(number, task)| (*number, task.name()));
+        let mut tasks: Vec<_> =
+            life.tasks.iter().map(|(number, task)| (*number, task.name.clone())).collect();
+        tasks.extend(asleep);
+        tasks.sort_by_key(|(number, _)| *number);
+        tasks.into_iter().map(|(_, name)| name).collect()
     }
 
     /// Whether two handles are of the same incarnation of the same service.

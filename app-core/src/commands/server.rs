@@ -149,7 +149,7 @@ impl<S: Send + 'static> CommandServerBuilder<S> {
         let task = if idle {
             // Nothing is to be done before the first command, nor after the last.
             serving.begins(service)?;
-            service.lay_down(name.clone(), serving)?
+            service.lay_down(serving)?
         } else {
             service.spawn(name.clone(), serving.wake(service))?;
             AWAKE
@@ -174,6 +174,10 @@ struct Serving<S> {
 }
 
 impl<S: Send + 'static> Dormant for Serving<S> {
+    fn name(&self) -> Cow<'static, str> {
+        self.name.clone()
+    }
+
     fn runtime(&self) -> &Handle {
         &self.tenant.tenure().runtime
     }
@@ -221,7 +225,8 @@ impl<S: Send> Serving<S> {
         let result = match self.begins(&service) {
             Ok(()) => {
                 // Without a state at the end, a command that ran at once has panicked. That has failed the service.
-                let Some(state) = serve(&service, &mut commands, self.tenant.desk(), &self.meter).await else {
+                let Some(state) = serve(&service, &mut commands, self.tenant.desk(), &self.meter).await
+                else {
                     return Ok(());
                 };
                 destroyed(&service, state, self.destroy.take())

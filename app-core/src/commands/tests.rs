@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 
 use crate::{CommandServer, Service, testing::TestApp};
 
+mod asleep;
 mod at_once;
 mod servers;
 

@@ -5,7 +5,7 @@ use std::{borrow::Cow, future::Future, pin::Pin};
 use app_errors::{Error, service_not_alive_error};
 use tokio::runtime::Handle;
 
-use super::{Service, life::Task};
+use super::Service;
 
 /// What a dormant task will run.
 pub(crate) type Awake = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
@@ -15,6 +15,9 @@ pub(crate) type Awake = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
 /// It is a task of its service in all that is seen of it, so a service that was killed is not dead before it has ended.
 /// Only that nobody has to make a task, wake it and wait for it, where there is nothing to do.
 pub(crate) trait Dormant: Send {
+    /// What it is called.
+    fn name(&self) -> Cow<'static, str>;
+
     /// Where it runs.
     fn runtime(&self) -> &Handle;
 
@@ -31,38 +34,34 @@ impl Service {
     ///
     /// # Errors
     /// `ServiceNotAlive` when the service was killed: then nobody would wake it.
-    pub(crate) fn lay_down(&self, name: Cow<'static, str>, task: Box<dyn Dormant>) -> Result<u64, Error> {
+    pub(crate) fn lay_down(&self, task: Box<dyn Dormant>) -> Result<u64, Error> {
         let mut life = self.inner.life.lock();
         if life.killed {
             return Err(service_not_alive_error(self.id()));
         }
         let number = life.number();
-        life.tasks.insert(number, Task { name, abort: None, dormant: Some(task) });
+        life.asleep.push((number, task));
         Ok(number)
     }
 
     /// Wakes a task that sleeps, if nobody did: it is ready then, unless its service was killed in the meantime.
     pub(crate) fn wake(&self, number: u64) {
         let mut life = self.inner.life.lock();
-        let Some(task) = life.tasks.get_mut(&number).and_then(|task| task.dormant.take()) else { return };
+        let Some(at) = life.asleep.iter().position(|(entered, _)| *entered == number) else { return };
+        let (_, task) = life.asleep.remove(at);
+        life.enter(number, task.name());
         let runtime = task.runtime().clone();
         let awake = task.wake(self);
         drop(life);
         self.run(&runtime, number, awake);
     }
 
-    /// Puts away the tasks that slept when the service was killed; those that can't be, run. The numbers of those that
-    /// have ended. Whoever kills holds the service up meanwhile.
-    pub(super) fn end_dormant(&self, tasks: Vec<(u64, Box<dyn Dormant>)>) -> Vec<u64> {
-        let mut ended = Vec::new();
-        for (number, task) in tasks {
-            let Err(task) = task.end(self) else {
-                ended.push(number);
-                continue;
-            };
-            let runtime = task.runtime().clone();
-            self.run(&runtime, number, task.wake(self));
-        }
-        ended
+    /// Puts away a task that slept when the service was killed; one that can't be, runs. Whoever kills holds the service
+    /// up meanwhile.
+    pub(super) fn put_away(&self, number: u64, task: Box<dyn Dormant>) {
+        let Err(task) = task.end(self) else { return };
+        self.inner.life.lock().enter(number, task.name());
+        let runtime = task.runtime().clone();
+        self.run(&runtime, number, task.wake(self));
     }
 }

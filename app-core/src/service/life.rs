@@ -21,10 +21,11 @@ use app_errors::{Error, ErrorSeverity, errors, service_not_alive_error};
 use app_ids::ServiceId;
 use parking_lot::Mutex;
 use slog::{Drain, Logger};
+use smallvec::SmallVec;
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{ByNumber, KillReason, Service, ServiceState, dormant::Dormant};
+use super::{ByNumber, KillReason, Service, ServiceState, dormant::Dormant, once::Once};
 use crate::{App, ServiceEventKind};
 
 pub(super) struct Inner {
@@ -39,8 +40,10 @@ pub(super) struct Inner {
     /// Written under the lock of `life`, read anywhere: a reader that sees `Stopping` or later sees a killed service.
     pub(super) state: AtomicU8,
     pub(super) life: Mutex<Life>,
-    pub(super) dying: CancellationToken,
-    pub(super) dead: CancellationToken,
+    pub(super) dying: Once,
+    /// Made when it is first asked for: cancelled with `dying`.
+    pub(super) token: OnceLock<CancellationToken>,
+    pub(super) dead: Once,
 }
 
 #[derive(Default)]
@@ -53,6 +56,8 @@ pub(super) struct Life {
     pub(super) failure: Option<Error>,
     /// By number, in the order of their spawning.
     pub(super) tasks: ByNumber<Task>,
+    /// Tasks that are not there yet, each under the number that it will have; none once it was killed.
+    pub(super) asleep: SmallVec<[(u64, Box<dyn Dormant>); 1]>,
     /// The children that are not dead. Weak: one that everybody forgot is gone, and holds nothing up.
     pub(super) children: ByNumber<Weak<Inner>>,
     pub(super) next_number: u64,
@@ -66,6 +71,10 @@ impl Life {
         self.next_number
     }
 
+    pub(super) fn enter(&mut self, number: u64, name: Cow<'static, str>) {
+        self.tasks.insert(number, Task { name, abort: None });
+    }
+
     /// Keeps a failure (invariant 3). Whether it is FATAL, and what was known before was not.
     pub(super) fn learns(&mut self, reason: &KillReason) -> bool {
         let KillReason::Failed(failure) = reason else { return false };
@@ -77,14 +86,6 @@ impl Life {
         turns_fatal
     }
 
-    /// Takes those that sleep.
-    pub(super) fn dormant(&mut self) -> Vec<(u64, Box<dyn Dormant>)> {
-        self.tasks
-            .iter_mut()
-            .filter_map(|(number, task)| task.dormant.take().map(|task| (*number, task)))
-            .collect()
-    }
-
     fn deserted(&self) -> bool {
         self.tasks.is_empty() && self.children.is_empty() && self.holds == 0
     }
@@ -93,8 +94,6 @@ impl Life {
 pub(super) struct Task {
     pub(super) name: Cow<'static, str>,
     pub(super) abort: Option<AbortHandle>,
-    /// Until it is woken, or the service is killed.
-    pub(super) dormant: Option<Box<dyn Dormant>>,
 }
 
 /// The name of the task that a start function runs as.
@@ -116,7 +115,7 @@ impl Service {
 
     /// Waits until it is dead, also inside one of its own tasks.
     pub(crate) async fn buried(&self) {
-        self.inner.dead.cancelled().await;
+        self.inner.dead.wait().await;
     }
 
     pub(crate) fn describe(&self) -> String {
@@ -210,7 +209,7 @@ impl Service {
             return Err(service_not_alive_error(self.id()));
         }
         let number = life.number();
-        life.tasks.insert(number, Task { name, abort: None, dormant: None });
+        life.enter(number, name);
         Ok(number)
     }
 
@@ -234,7 +233,7 @@ impl Service {
             if self.inner.parent.is_none() {
                 self.app().buried(self, failure);
             }
-            self.inner.dead.cancel();
+            self.inner.dead.happens();
             self.inner.leave_parent();
         }
     }

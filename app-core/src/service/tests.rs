@@ -249,3 +249,36 @@ async fn a_service_needs_an_id() {
     assert!(Service::new(&app, ServiceId::new(0), "zero").unwrap_err().is(&errors::ILLEGAL_ARGUMENT));
     app.stop().await.expect_clean();
 }
+
+#[tokio::test]
+async fn a_token_is_cancelled_by_the_kill_whenever_it_was_asked_for() {
+    let app = TestApp::empty().await;
+    let service = app.new_service(ID, "seven");
+    let (early, clone) = (service.token(), service.token());
+    clone.cancel();
+    assert!(service.alive() && !early.is_cancelled(), "a token is not the service's");
+    service.kill("enough");
+    assert!(early.is_cancelled() && service.token().is_cancelled());
+    app.stop().await.expect_clean();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_is_asked_for_while_the_service_is_killed_is_cancelled() {
+    let app = TestApp::builder().flags(|flags| flags.log_level = crate::LogLevel::Error).start().await;
+    for _ in 0..500 {
+        let service = Service::new(&app, ID, "seven").unwrap();
+        let start = std::sync::Arc::new(std::sync::Barrier::new(2));
+        let (asks, at_once) = (service.clone(), std::sync::Arc::clone(&start));
+        let token = tokio::task::spawn_blocking(move || {
+            at_once.wait();
+            asks.token()
+        });
+        let killed = tokio::task::spawn_blocking(move || {
+            start.wait();
+            service.kill("enough");
+        });
+        killed.await.unwrap();
+        assert!(token.await.unwrap().is_cancelled());
+    }
+    app.stop().await.expect_clean();
+}
