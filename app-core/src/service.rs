@@ -67,10 +67,12 @@ impl Service {
         parent: Option<(Service, u64)>,
         stop_timeout: Duration,
     ) -> Self {
+        let on_board = app.inner.board.has(id);
         let inner = Inner {
             id,
             name,
             app,
+            on_board,
             log: OnceLock::new(),
             parent,
             stop_timeout,

@@ -120,7 +120,7 @@ impl Board {
 
     pub(crate) fn note(&self, service: &Service, kind: &ServiceEventKind, app_is_stopping: bool) {
         // Those made at run time are not on it, and need not wait for each other.
-        if !self.has(service.id()) {
+        if !service.is_on_board() {
             return;
         }
         if let Some(entry) = self.services.write().get_mut(&service.id()) {

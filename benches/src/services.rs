@@ -10,7 +10,7 @@ use tokio_graceful_shutdown::{NestedSubsystem, SubsystemBuilder, SubsystemHandle
 use crate::{
     commands::{
         DEADLINE, registered, runtime,
-        servers::{ACTIX, ACTORS, Actix, KAMEO, Kameo, OURS, Ours, RACTOR, Ractor},
+        servers::{ACTIX, ACTORS, Actix, KAMEO, Kameo, OURS, Ours, RACTOR, Ractor, Server as _},
         service,
     },
     driver::Rows,
@@ -24,12 +24,17 @@ const TASK: &str = "tokio spawn";
 const LIFECYCLE: &str = "tokio-graceful-shutdown";
 
 /// Starts so many, ends all, waits for all; by who it is.
-async fn ours(app: App, count: u64) -> Result<(), Failure> {
+async fn ours(app: App, count: u64, calls: bool) -> Result<(), Failure> {
     let mut services = Vec::with_capacity(count as usize);
     for i in 0..count {
         let service = registered(&app, ServiceId::new((i + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)))?;
         let server = Ours::start(&service, CAPACITY)?;
         services.push((service, server));
+    }
+    if calls {
+        for (_, server) in &services {
+            server.call().await?;
+        }
     }
     services.iter().for_each(|(service, _)| service.kill("enough"));
     for (service, _) in services {
@@ -38,8 +43,13 @@ async fn ours(app: App, count: u64) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn kameo(count: u64) -> Result<(), Failure> {
+async fn kameo(count: u64, calls: bool) -> Result<(), Failure> {
     let actors: Vec<_> = (0..count).map(|_| Kameo::start(CAPACITY)).collect();
+    if calls {
+        for actor in &actors {
+            actor.call().await?;
+        }
+    }
     for actor in &actors {
         actor.0.stop_gracefully().await.map_err(|problem| format!("{problem:?}"))?;
     }
@@ -49,10 +59,15 @@ async fn kameo(count: u64) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn ractor(count: u64) -> Result<(), Failure> {
+async fn ractor(count: u64, calls: bool) -> Result<(), Failure> {
     let mut actors = Vec::with_capacity(count as usize);
     for _ in 0..count {
         actors.push(Ractor::start().await?);
+    }
+    if calls {
+        for actor in &actors {
+            actor.call().await?;
+        }
     }
     actors.iter().for_each(|actor| actor.0.stop(None));
     for actor in actors {
@@ -61,8 +76,13 @@ async fn ractor(count: u64) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn actix(count: u64) -> Result<(), Failure> {
+async fn actix(count: u64, calls: bool) -> Result<(), Failure> {
     let actors: Vec<_> = (0..count).map(|_| Actix::start_mortal(CAPACITY)).collect();
+    if calls {
+        for (actor, _) in &actors {
+            actor.call().await?;
+        }
+    }
     actors.iter().for_each(|(actor, _)| actor.stop());
     for (_, end) in actors {
         end.await?;
@@ -114,11 +134,12 @@ async fn waits(subsystem: &mut SubsystemHandle) -> Result<(), Failure> {
     Ok(())
 }
 
-/// How many lives one after another, how many of them at once, and what that is called.
-const WORK: [(u64, u64, &str); 3] = [
-    (200, 1, "start, kill, wait"),
-    (10, 100, "start 100, kill all, wait for all; of one"),
-    (1, 10_000, "start 10,000, kill all, wait for all; of one"),
+/// How many lives one after another, how many of them at once, whether each is called once, and what that is called.
+const WORK: [(u64, u64, bool, &str); 4] = [
+    (200, 1, false, "start, kill, wait"),
+    (10, 100, false, "start 100, kill all, wait for all; of one"),
+    (1, 10_000, false, "start 10,000, kill all, wait for all; of one"),
+    (200, 1, true, "start, call, kill, wait"),
 ];
 
 pub(crate) fn rows(rows: &mut Rows) -> Result<(), Failure> {
@@ -138,33 +159,34 @@ fn on(
 ) -> Result<(), Failure> {
     let (test, _service) = service(runtime)?;
     let mut each = Vec::new();
-    for (lives, at_once, what) in WORK {
+    for (lives, at_once, calls, what) in WORK {
         let work = format!("{what}, {threads}");
         rows.begin(&work);
         let round = Round { runtime, lives, at_once };
         let app = test.app();
-        let mut contenders = vec![
-            Contender::new(OURS, || {
-                let app = app.clone();
-                round.on_worker(move || ours(app.clone(), at_once))
-            }),
-            Contender::new(TASK, || round.on_worker(move || tasks(at_once))),
-            Contender::new(LIFECYCLE, || {
+        let mut contenders = vec![Contender::new(OURS, || {
+            let app = app.clone();
+            round.on_worker(move || ours(app.clone(), at_once, calls))
+        })];
+        // The others of these take no calls.
+        if !calls {
+            contenders.push(Contender::new(TASK, || round.on_worker(move || tasks(at_once))));
+            contenders.push(Contender::new(LIFECYCLE, || {
                 round.timed(|| runtime.block_on(runtime.spawn(subsystems(lives, at_once)))?)
-            }),
-            Contender::new(KAMEO, || round.on_worker(move || kameo(at_once))),
-            Contender::new(RACTOR, || round.on_worker(move || ractor(at_once))),
-        ];
+            }));
+        }
+        contenders.push(Contender::new(KAMEO, || round.on_worker(move || kameo(at_once, calls))));
+        contenders.push(Contender::new(RACTOR, || round.on_worker(move || ractor(at_once, calls))));
         if let Some(arbiter) = arbiter {
             contenders.push(Contender::new(ACTIX, || {
-                round.timed(|| arbiter.block_on(repeated(lives, || actix(at_once))))
+                round.timed(|| arbiter.block_on(repeated(lives, || actix(at_once, calls))))
             }));
         }
         let figures = in_turn(Budget::new(if at_once > 1_000 { 31 } else { 101 }, 12), contenders);
         each.extend(figures.first().map(|ours| ours.rounds.clone()));
         rows.add(Row::new(work, "us", figures).target_of(0.8, &ACTORS));
     }
-    if let [_, few, many] = &each[..] {
+    if let [_, few, many, _] = &each[..] {
         let rounds = few.iter().zip(many).map(|(few, many)| Some((*many)? / (*few)?)).collect();
         let figure = Figure { rounds, ..Figure::new(OURS) };
         rows.add(Row::new(format!("one of 10,000 to one of 100, {threads}"), "x", vec![figure]).target(1.5));

@@ -22,7 +22,7 @@ pub(super) struct Passing {
 impl App {
     /// Takes note of a service that was killed on request. Refused where the supervisor is to look at once.
     pub(super) fn passes(&self, service: &Service) -> bool {
-        if service.error().is_some() || self.inner.board.has(service.id()) {
+        if service.error().is_some() || service.is_on_board() {
             return false;
         }
         let mut passing = self.inner.passing.lock();

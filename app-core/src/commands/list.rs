@@ -90,7 +90,7 @@ impl CommandServers {
         capacity: usize,
         queue: Weak<dyn Queue>,
     ) -> Listing {
-        let stays = service.parent().is_none() && service.app().inner.board.has(service.id());
+        let stays = service.parent().is_none() && service.is_on_board();
         let id = service.id();
         let mut list = self.list.lock();
         let goes_on = |entry: &Entry| entry.stays && entry.name == name && !entry.serves();

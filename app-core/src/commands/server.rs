@@ -130,13 +130,14 @@ impl<S: Send + 'static> CommandServerBuilder<S> {
     pub fn spawn(self, service: &Service, state: S) -> Result<CommandServer<S>, Error> {
         channel::admits(service, &self.name, self.capacity)?;
         let Self { name, capacity, init, destroy, at_once } = self;
-        let tenure = Tenure::new();
+        let tenure = Tenure::new(if init.is_none() { Phase::Running } else { Phase::Initialising });
         let listing = {
             let queue = Arc::downgrade(&tenure);
             service.app().inner.command_servers.enter(service, name.clone(), capacity.into(), queue)
         };
         let meter = Arc::clone(&listing.meter);
         let shortcut = at_once.then(|| Shortcut::new(Arc::clone(&tenure), Arc::clone(&meter)));
+        // Nothing is to be done before the first command, nor after the last.
         let idle = init.is_none() && destroy.is_none();
         let mut serving = Box::new(Serving {
             name: name.clone(),
@@ -147,7 +148,6 @@ impl<S: Send + 'static> CommandServerBuilder<S> {
             tenant: Tenant::new(Arc::clone(&tenure), listing),
         });
         let task = if idle {
-            // Nothing is to be done before the first command, nor after the last.
             serving.begins(service)?;
             service.lay_down(serving)?
         } else {
@@ -212,8 +212,11 @@ impl<S: Send> Serving<S> {
         if service.tells(Level::Debug) {
             debug!(self.log(service), "command server running");
         }
+        let has_init = init.is_some();
         self.tenant.desk().open(initialised(service, state, init)?);
-        self.tenant.runs();
+        if has_init {
+            self.tenant.runs();
+        }
         Ok(())
     }
 

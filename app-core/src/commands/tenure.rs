@@ -41,9 +41,9 @@ pub(super) struct Tenure<S> {
 impl<S> Tenure<S> {
     /// # Panics
     /// Outside of a tokio runtime.
-    pub(super) fn new() -> Arc<Self> {
+    pub(super) fn new(phase: Phase) -> Arc<Self> {
         let (desk, queue, runtime) = (Desk::new(), OnceLock::new(), Handle::current());
-        let (phase, changed) = (Mutex::new(Phase::Initialising), Notify::new());
+        let (phase, changed) = (Mutex::new(phase), Notify::new());
         Arc::new(Self { desk, queue, runtime, phase, changed })
     }
 

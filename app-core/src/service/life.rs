@@ -37,6 +37,8 @@ pub(super) struct Inner {
     /// The parent, and this child's number there.
     pub(super) parent: Option<(Service, u64)>,
     pub(super) stop_timeout: Duration,
+    /// Whether it is one that the app was made of.
+    pub(super) on_board: bool,
     /// Written under the lock of `life`, read anywhere: a reader that sees `Stopping` or later sees a killed service.
     pub(super) state: AtomicU8,
     pub(super) life: Mutex<Life>,
@@ -130,6 +132,11 @@ impl Service {
     /// Its name, without a copy of one that is for ever.
     pub(crate) fn shared_name(&self) -> Cow<'static, str> {
         self.inner.name.clone()
+    }
+
+    /// Whether its id is one of those that the app was made of, which all are known before any is made.
+    pub(crate) fn is_on_board(&self) -> bool {
+        self.inner.on_board
     }
 
     pub(crate) fn stop_timeout(&self) -> Duration {
