@@ -358,9 +358,6 @@ impl App {
 
     /// Tells the supervisor of a service that was killed.
     pub(crate) fn fallen(&self, service: &Service) {
-        if self.passes(service) {
-            return;
-        }
         let mut fallen = self.inner.fallen.lock();
         // Once the app stops, nobody looks at it, and an entry would keep the app alive by its own service.
         if self.phase() < Phase::Stopping {

@@ -207,6 +207,9 @@ impl Service {
             let children = life.children.values().filter_map(Weak::upgrade).collect::<Vec<_>>();
             (first, turns_fatal, children, std::mem::take(&mut life.asleep))
         };
+        // Most of those die right here. Who does not is looked after from then on.
+        let passes =
+            matches!(reason, KillReason::Requested(_)) && self.parent().is_none() && !self.is_on_board();
         if first {
             if let (KillReason::Failed(failure), Some(_)) = (&reason, self.parent()) {
                 // No lifecycle event tells of a part, and its failure may be all there is to see of it.
@@ -214,7 +217,7 @@ impl Service {
             }
             self.emit(ServiceEventKind::Killed { reason });
             self.emit(ServiceEventKind::Stopping);
-            if self.parent().is_none() {
+            if self.parent().is_none() && !passes {
                 self.app().fallen(self);
             }
             self.inner.dying.happens();
@@ -229,7 +232,10 @@ impl Service {
             // The supervisor may have looked at it already.
             self.app().fallen(self);
         }
-        self.leave(|life| life.holds -= 1);
+        let died = self.leave(|life| life.holds -= 1);
+        if first && passes && !died {
+            self.app().passes(self);
+        }
         first
     }
 

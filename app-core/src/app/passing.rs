@@ -20,11 +20,19 @@ pub(super) struct Passing {
 }
 
 impl App {
-    /// Takes note of a service that was killed on request. Refused where the supervisor is to look at once.
-    pub(super) fn passes(&self, service: &Service) -> bool {
-        if service.error().is_some() || service.is_on_board() {
-            return false;
+    /// Takes note of a service made at run time that was killed on request, and did not die of it at once.
+    pub(crate) fn passes(&self, service: &Service) {
+        if !self.enters_passing(service) {
+            return self.fallen(service);
         }
+        // It may have died before it was noted, and will not pass again.
+        if service.is_dead() {
+            self.passed(service);
+        }
+    }
+
+    /// Refused before the app runs, and once it stops.
+    fn enters_passing(&self, service: &Service) -> bool {
         let mut passing = self.inner.passing.lock();
         if self.phase() != Phase::Running {
             return false;

@@ -33,6 +33,8 @@ type Hook<S> = Box<dyn FnOnce(&mut S) -> Result<(), Error> + Send>;
 /// call is looked at when the command has run. Where a command may now and then take long or block, use
 /// [`at_once(false)`](CommandServerBuilder::at_once).
 ///
+/// Without hooks it sleeps until its first command: nothing is spawned before that.
+///
 /// After a kill, `submit` and `call` are refused; what was accepted before runs, then the destroy hook. A command that
 /// panics fails the service: its state is dropped, and whoever waits gets `ServiceNotAlive`.
 ///

@@ -1,7 +1,10 @@
 //! Histograms of time with bounds that are the same for all: what a scrape adds up over servers and instances.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -64,9 +67,14 @@ impl TimeHistogram {
     }
 }
 
-/// A [`TimeHistogram`] that is added to.
+/// A [`TimeHistogram`] that is added to. It takes memory from the first time on.
 #[derive(Debug, Default)]
 pub(super) struct Times {
+    added: OnceLock<Box<Added>>,
+}
+
+#[derive(Debug, Default)]
+struct Added {
     counts: [AtomicU64; BOUNDS_NANOS.len() + 1],
     sum_nanos: AtomicU64,
 }
@@ -76,16 +84,17 @@ impl Times {
     pub(super) fn add(&self, took: Duration, weight: u64) {
         let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         let bucket = BOUNDS_NANOS.partition_point(|bound| *bound < nanos);
-        self.counts[bucket].fetch_add(weight, Relaxed);
-        self.sum_nanos.fetch_add(nanos.saturating_mul(weight), Relaxed);
+        let added = self.added.get_or_init(Box::default);
+        added.counts[bucket].fetch_add(weight, Relaxed);
+        added.sum_nanos.fetch_add(nanos.saturating_mul(weight), Relaxed);
     }
 
     /// What was added up to now; an addition that is just being made may be in it by half.
     pub(super) fn read(&self) -> TimeHistogram {
-        TimeHistogram {
-            counts: std::array::from_fn(|bucket| self.counts[bucket].load(Relaxed)),
-            sum_nanos: self.sum_nanos.load(Relaxed),
-        }
+        self.added.get().map_or_else(TimeHistogram::default, |added| TimeHistogram {
+            counts: std::array::from_fn(|bucket| added.counts[bucket].load(Relaxed)),
+            sum_nanos: added.sum_nanos.load(Relaxed),
+        })
     }
 }
 

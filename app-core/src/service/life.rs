@@ -221,7 +221,8 @@ impl Service {
     }
 
     /// Takes a task or a hold out, and declares the service dead if that was the last (invariant 1).
-    pub(super) fn leave(&self, take_out: impl FnOnce(&mut Life)) {
+    /// Whether it was.
+    pub(super) fn leave(&self, take_out: impl FnOnce(&mut Life)) -> bool {
         let (died, failure) = {
             let mut life = self.inner.life.lock();
             take_out(&mut life);
@@ -243,6 +244,7 @@ impl Service {
             self.inner.dead.happens();
             self.inner.leave_parent();
         }
+        died
     }
 
     /// The end of a task: called exactly once for each that was entered.
