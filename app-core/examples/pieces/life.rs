@@ -1,4 +1,5 @@
-//! The life of a service with a command server, on one thread, with a log of errors alone.
+//! The life of a service with a command server, on one thread, with a log of errors alone: of one that nobody called, and of
+//! one that was called once, which is what makes a task of its command server.
 
 use std::process::ExitCode;
 
@@ -7,39 +8,54 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::{Rows, valgrind};
 
+const IDLE: &str = "life/idle";
+const CALLED: &str = "life/called";
 const SERVICE: ServiceId = ServiceId::new(0xce1f_32c6_80e1_ef0b);
 
 pub(crate) fn table() -> Rows {
     let stages = [
         ("a life", "life"),
         ("making the service and registering it", "make"),
-        ("making the command server, spawning its task", "serve"),
-        ("the kill", "kill"),
+        ("making the command server", "serve"),
+        ("the call, which wakes its task", "call"),
+        ("the kill, with the burial where there is no task", "kill"),
         ("the task's run to its end, the burial, the wait", "end"),
         ("freeing what is left", "free"),
     ];
-    let mut rows: Rows = stages
-        .map(|(what, stage)| {
-            (what.to_owned(), valgrind::instructions("life/", &format!("pieces::life::{stage}")))
-        })
-        .into();
-    rows.push(("allocations".to_owned(), valgrind::allocations("life/")));
-    rows
+    let lives = [("nobody called it", IDLE), ("called once", CALLED)];
+    lives.into_iter().flat_map(|(which, piece)| of(&stages, which, piece)).collect()
 }
 
-pub(crate) fn run(times: u64) -> ExitCode {
+fn of<'a>(
+    stages: &'a [(&str, &str)],
+    which: &'a str,
+    piece: &'static str,
+) -> impl Iterator<Item = (String, u64)> + use<'a> {
+    let count = move |stage: &str| valgrind::instructions(piece, &format!("pieces::life::{stage}"));
+    let there = move |(_, stage): &&(&str, &str)| *stage != "call" || piece == CALLED;
+    let counts =
+        stages.iter().filter(there).map(move |(what, stage)| (format!("{which}: {what}"), count(stage)));
+    counts
+        .chain(std::iter::once_with(move || (format!("{which}: allocations"), valgrind::allocations(piece))))
+}
+
+pub(crate) fn run(piece: &str, times: u64) -> ExitCode {
+    let calls = CALLED.ends_with(piece);
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let quiet = TestApp::builder().flags(|flags| flags.log_level = LogLevel::Error);
     let app = runtime.block_on(quiet.start());
-    (0..times).for_each(|_| life(&runtime, &app));
+    (0..times).for_each(|_| life(&runtime, &app, calls));
     runtime.block_on(app.stop()).expect_clean();
     ExitCode::SUCCESS
 }
 
 #[inline(never)]
-fn life(runtime: &Runtime, app: &TestApp) {
+fn life(runtime: &Runtime, app: &TestApp, calls: bool) {
     let service = make(app);
     let server = serve(runtime, &service);
+    if calls {
+        call(runtime, &server);
+    }
     kill(&service);
     end(runtime, &service);
     free(service, server);
@@ -56,6 +72,11 @@ fn make(app: &TestApp) -> Service {
 fn serve(runtime: &Runtime, service: &Service) -> CommandServer<u64> {
     let _entered = runtime.enter();
     service.command_server("count", 16, 0_u64).unwrap()
+}
+
+#[inline(never)]
+fn call(runtime: &Runtime, server: &CommandServer<u64>) {
+    runtime.block_on(server.call(|count| *count)).unwrap();
 }
 
 #[inline(never)]

@@ -22,7 +22,7 @@ fn main() -> std::process::ExitCode {
         let times = env::var(TIMES).unwrap().parse().unwrap();
         return match piece.split_once('/').unwrap() {
             ("record", piece) => record::run(piece, times),
-            ("life", _) => life::run(times),
+            ("life", piece) => life::run(piece, times),
             _ => process::run(),
         };
     }

@@ -43,8 +43,11 @@ async fn a_server_tells_its_depth_and_counts_what_ran_and_what_it_refused() {
 async fn a_quiet_server_has_each_command_timed_and_waiting_begins_with_its_submission() {
     let (app, service) = fixture().await;
     let server = service.command_server("slow", 8, ()).unwrap();
-    let (begun, long) = (Instant::now(), Duration::from_millis(3));
-    server.try_submit(move |()| while begun.elapsed() < long {}).unwrap();
+    let takes_long = |(): &mut ()| {
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_millis(3) {}
+    };
+    server.try_submit(takes_long).unwrap();
     server.call(|()| ()).await.unwrap();
     server.call(|()| ()).await.unwrap();
     let told = only(&app);
