@@ -289,7 +289,7 @@ impl<S: Send + 'static> ServiceCommandChannel<S> {
         }
     }
 
-    /// The first command wakes the server's task. One that was killed in its sleep has no queue, and never will.
+    /// The first command wakes the server's task. One that was killed in its sleep has no queue for it.
     #[cold]
     fn woken<'a>(&self, server: &'a ServerSide<S>) -> Result<&'a mpsc::Sender<Command<S>>, Error> {
         self.service().wake(server.task);

@@ -110,8 +110,19 @@ impl CommandServers {
     }
 
     fn statuses(&self) -> Vec<CommandServerStatus> {
+        let mut queues = Vec::new();
         let list = self.list.lock();
-        list.servers.iter().map(|((service, number), entry)| entry.status(*service, *number)).collect()
+        let statuses = list.servers.iter().map(|((service, number), entry)| {
+            let queue = entry.queue.upgrade();
+            let depth = queue.as_ref().map_or(0, |queue| queue.depth());
+            queues.extend(queue);
+            entry.status(*service, *number, depth)
+        });
+        let statuses = statuses.collect();
+        drop(list);
+        // Outside the lock: the last one drops the commands that are left in it.
+        drop(queues);
+        statuses
     }
 }
 
@@ -141,7 +152,7 @@ impl Entry {
         self.meter.serving.load(Acquire)
     }
 
-    fn status(&self, service: ServiceId, number: u64) -> CommandServerStatus {
+    fn status(&self, service: ServiceId, number: u64, depth: usize) -> CommandServerStatus {
         let Self { meter, .. } = self;
         CommandServerStatus {
             service,
@@ -149,7 +160,7 @@ impl Entry {
             name: self.name.to_string(),
             number,
             serving: self.serves(),
-            depth: self.queue.upgrade().map_or(0, |queue| queue.depth()),
+            depth,
             capacity: self.capacity,
             run: meter.run.load(Relaxed),
             refused: meter.refused.load(Relaxed),

@@ -33,7 +33,8 @@ type Hook<S> = Box<dyn FnOnce(&mut S) -> Result<(), Error> + Send>;
 /// call is looked at when the command has run. Where a command may now and then take long or block, use
 /// [`at_once(false)`](CommandServerBuilder::at_once).
 ///
-/// Without hooks it sleeps until its first command: nothing is spawned before that.
+/// Without hooks it sleeps until its first command: nothing is spawned before that. A state that holds a handle of its
+/// own service keeps it there until somebody kills it.
 ///
 /// After a kill, `submit` and `call` are refused; what was accepted before runs, then the destroy hook. A command that
 /// panics fails the service: its state is dropped, and whoever waits gets `ServiceNotAlive`.
@@ -193,8 +194,10 @@ impl<S: Send + 'static> Dormant for Serving<S> {
     }
 
     fn end(self: Box<Self>, service: &Service) -> Result<(), Box<dyn Dormant>> {
-        // A state that has something to do in its end does it in the server's task, as long as it takes.
-        if mem::needs_drop::<S>() {
+        // A state that has something to do in its end does it in the server's task, as long as it takes. So it is with
+        // the handle that a service of the app's exposes, which is dropped when its last task has ended: not by whoever
+        // kills it, who may be the one that has to give it up.
+        if mem::needs_drop::<S>() || service.is_on_board() {
             return Err(self);
         }
         // A command runs at once, perhaps the one that kills the service: that is to end first.
@@ -282,14 +285,8 @@ async fn serve<S: Send>(
             tokio::select! {
                 biased;
                 () = &mut dying => break,
-                received = commands.recv_many(&mut batch, BATCH) => {
-                    if received == 0 {
-                        // Every handle is gone: nothing will ever come, but the destroy hook waits for the kill.
-                        dying.await;
-                        break;
-                    }
-                    run(&mut batch, turn(desk).await, meter)?;
-                }
+                // Waits though every handle is gone: the tenure has a sender of its own.
+                _ = commands.recv_many(&mut batch, BATCH) => run(&mut batch, turn(desk).await, meter)?,
             }
         }
     }

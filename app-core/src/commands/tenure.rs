@@ -1,8 +1,10 @@
 //! The time of a command server, from its making to its end, as others see it.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     pin::pin,
     sync::{Arc, OnceLock},
+    thread,
 };
 
 use app_errors::Error;
@@ -107,10 +109,16 @@ impl<S> Tenant<S> {
 
 impl<S> Drop for Tenant<S> {
     fn drop(&mut self) {
-        self.tenure.desk.close();
+        // The state's drop is the service's own code: a panic in it must not keep anyone waiting.
+        let closed = catch_unwind(AssertUnwindSafe(|| self.tenure.desk.close()));
         if !self.ended {
             self.listing.ends();
             self.tenure.turns(Phase::Gone);
+        }
+        if let Err(panic) = closed
+            && !thread::panicking()
+        {
+            resume_unwind(panic);
         }
     }
 }

@@ -10,6 +10,7 @@
 
 use std::{
     borrow::Cow,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, OnceLock, Weak,
         atomic::{AtomicU8, Ordering},
@@ -20,13 +21,13 @@ use std::{
 use app_errors::{Error, ErrorSeverity, errors, service_not_alive_error};
 use app_ids::ServiceId;
 use parking_lot::Mutex;
-use slog::{Drain, Logger};
+use slog::{Drain, Logger, error};
 use smallvec::SmallVec;
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{ByNumber, KillReason, Service, ServiceState, dormant::Dormant, once::Once};
-use crate::{App, ServiceEventKind};
+use crate::{App, ServiceEventKind, panics};
 
 pub(super) struct Inner {
     pub(super) id: ServiceId,
@@ -282,6 +283,13 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        // What sleeps may hold what a next incarnation of the parent takes: it is gone before the parent is told. Its end is
+        // the service's own code, and nobody is left to fail by it.
+        let asleep = std::mem::take(&mut self.life.get_mut().asleep);
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(asleep))) {
+            let panic = panics::message(panic.as_ref());
+            error!(self.app.logger(), "a command server's end panicked: {panic}"; "part" => &*self.name);
+        }
         if !self.life.get_mut().dead {
             self.leave_parent();
         }

@@ -8,11 +8,11 @@ use std::{
     thread,
 };
 
-use app_errors::errors;
+use app_errors::{Error, errors};
 use tokio::{runtime::Handle, task};
 
 use super::{ID, fixture};
-use crate::{CommandServer, Service, testing::TestApp};
+use crate::{CommandServer, Service, ServiceDescriptor, testing::TestApp};
 
 fn alive_tasks() -> usize {
     Handle::current().metrics().num_alive_tasks()
@@ -101,6 +101,41 @@ async fn a_service_that_everybody_forgot_takes_its_server_along() {
     drop((service.command_server("idle", 4, ends).unwrap(), service));
     assert_eq!(ended.load(Ordering::Relaxed), 1);
     assert!(app.command_servers().is_empty());
+    app.stop().await.expect_clean();
+}
+
+#[tokio::test]
+async fn a_forgotten_state_that_panics_in_its_end_keeps_nobody_waiting() {
+    let (app, service) = fixture().await;
+    let part = service.child("part").unwrap();
+    let server = part.command_server("idle", 4, Ends(|| assert!(std::process::id() == 0, "boom"))).unwrap();
+    drop((server, part));
+    assert!(app.command_servers().is_empty());
+    app.captured().wait_for(|record| record["message"] == "a command server's end panicked: boom").await;
+    service.kill("enough");
+    assert!(service.is_dead(), "nothing is left of its part");
+    // What was logged at level error is no failure of the app.
+    drop(app.stop().await);
+}
+
+/// What it exposes is dropped in its task, and not by whoever kills it: that may take its time.
+#[tokio::test]
+async fn a_service_of_the_app_with_a_sleeping_server_does_not_end_in_the_stack_of_who_kills() {
+    let dropped_in = Arc::new(parking_lot::Mutex::new(None));
+    let told = Arc::clone(&dropped_in);
+    let descriptor = ServiceDescriptor::of(ID, "seven", move |service: Service| {
+        let told = Arc::clone(&told);
+        async move {
+            service.command_server("idle", 4, 0)?;
+            Ok::<_, Error>(Ends(move || *told.lock() = Some(task::try_id())))
+        }
+    });
+    let app = TestApp::builder().service(descriptor).start().await;
+    let service = app.service(ID).unwrap();
+    service.kill("enough");
+    assert!(dropped_in.lock().is_none() && !service.is_dead());
+    service.wait().await.unwrap();
+    assert!(dropped_in.lock().take().unwrap().is_some());
     app.stop().await.expect_clean();
 }
 
