@@ -39,6 +39,8 @@ const CONFIG_DIR: &str = "/run/secrets";
 /// }
 /// ```
 #[derive(Debug, Clone, clap::Args)]
+// Else `--help` says all this of an application that says nothing of itself.
+#[command(about = None, long_about = None)]
 pub struct Flags {
     /// Domain that the application belongs to: decimal, or hex with 0x.
     #[arg(long, env = "OP_DOMAIN_ID", value_name = "ID", default_value = "0")]

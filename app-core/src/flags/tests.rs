@@ -97,3 +97,27 @@ fn the_service_of_a_level_must_be_known_by_name_and_named_once() {
     assert_eq!(twice, "service 16 has two log levels");
     parse(&["--service-log-level=0x10=DEBUG,17=INFO"]).unwrap().check_service_levels().unwrap();
 }
+
+#[test]
+fn help_has_what_an_application_says_of_itself_and_not_what_these_flags_say_to_authors() {
+    #[derive(clap::Parser)]
+    struct Silent {
+        #[command(flatten)]
+        _flags: Flags,
+    }
+
+    /// Greets.
+    #[derive(clap::Parser)]
+    struct Greets {
+        #[command(flatten)]
+        _flags: Flags,
+    }
+
+    let about = |command: clap::Command| {
+        let text = |text: Option<&clap::builder::StyledStr>| text.map(ToString::to_string);
+        (text(command.get_about()), text(command.get_long_about()))
+    };
+    assert_eq!(about(Flags::command()), (None, None));
+    assert_eq!(about(<Silent as clap::CommandFactory>::command()), (None, None));
+    assert_eq!(about(<Greets as clap::CommandFactory>::command()), (Some("Greets".to_owned()), None));
+}
