@@ -1,10 +1,11 @@
-//! Where the instructions of a log record, of a service's life and of a process go, piece by piece: the figures of the pages in
-//! `app-core/benches`.
+//! Where the instructions of a log record, of a service's life and of a process go, piece by piece, and what many services at
+//! once miss in the caches: the figures of the pages in `app-core/benches`.
 //!
 //! `cargo run --release -p app-core --example pieces` runs itself under valgrind once for each, and prints tables;
-//! `-- record`, `-- life` and `-- process` print one. Figures that `benches/counts` compares are there.
+//! `-- record`, `-- life`, `-- crowd` and `-- process` print one. Figures that `benches/counts` compares are there.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a measurement fails by panicking")]
 
+mod crowd;
 mod life;
 mod process;
 mod record;
@@ -23,13 +24,17 @@ fn main() -> std::process::ExitCode {
         return match piece.split_once('/').unwrap() {
             ("record", piece) => record::run(piece, times),
             ("life", piece) => life::run(piece, times),
+            ("crowd", rounds) => crowd::run(rounds, times),
             _ => process::run(),
         };
     }
     let chosen: Vec<String> = env::args().skip(1).collect();
-    for (name, table) in
-        [("record", record::table as fn() -> Rows), ("life", life::table), ("process", process::table)]
-    {
+    for (name, table) in [
+        ("record", record::table as fn() -> Rows),
+        ("life", life::table),
+        ("crowd", crowd::table),
+        ("process", process::table),
+    ] {
         if chosen.is_empty() || chosen.iter().any(|chosen| chosen == name) {
             print(name, &table());
         }

@@ -1,0 +1,75 @@
+//! Many services with a command server at once: what one of them costs in instructions, and in misses of two caches, which
+//! valgrind simulates: they are those of most processors, one for each of its cores.
+
+use std::process::ExitCode;
+
+use app_core::{App, CommandServer, LogLevel, prelude::*, testing::TestApp};
+use tokio::runtime::Builder;
+
+use crate::{Rows, valgrind};
+
+/// How many at once, and how often.
+const CROWDS: [(u64, u64); 3] = [(100, 100), (1_000, 10), (10_000, 1)];
+
+pub(crate) fn table() -> Rows {
+    CROWDS.into_iter().flat_map(|(count, rounds)| of(count, rounds)).collect()
+}
+
+fn of(count: u64, rounds: u64) -> Vec<(String, u64)> {
+    let tool = [
+        "--tool=callgrind",
+        "--callgrind-out-file=/dev/null",
+        "--cache-sim=yes",
+        "--D1=32768,8,64",
+        "--LL=1048576,16,64",
+        "--collect-atstart=no",
+        "--toggle-collect=pieces::crowd::lives",
+        "--toggle-collect=pieces::crowd::lives::h*",
+    ];
+    let output = valgrind::command(&tool, &format!("crowd/{rounds}"), count).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{count} services: {}: {said}", output.status);
+    // Instructions, reads, writes, then misses of the first cache, then those of the second: each for these three.
+    let (_, collected) = said.split_once("Collected :").unwrap();
+    let events: Vec<u64> = collected.split_whitespace().map_while(|number| number.parse().ok()).collect();
+    let of_one = |event: u64| event.div_euclid(count * rounds);
+    [
+        ("instructions", events[0]),
+        ("misses of 32 KiB", events[4] + events[5]),
+        ("misses of 1 MiB", events[7] + events[8]),
+    ]
+    .map(|(what, event)| (format!("one of {count} at once: {what}"), of_one(event)))
+    .into()
+}
+
+pub(crate) fn run(rounds: &str, count: u64) -> ExitCode {
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let quiet = TestApp::builder().flags(|flags| flags.log_level = LogLevel::Error);
+    let app = runtime.block_on(quiet.start());
+    let _entered = runtime.enter();
+    // What happens once, at the first time, is not to count.
+    all(&app, count);
+    (0..rounds.parse().unwrap()).for_each(|_: u64| lives(&app, count));
+    runtime.block_on(app.stop()).expect_clean();
+    ExitCode::SUCCESS
+}
+
+#[inline(never)]
+fn lives(app: &App, count: u64) {
+    all(app, count);
+}
+
+#[inline(always)]
+fn all(app: &App, count: u64) {
+    let services: Vec<(Service, CommandServer<u64>)> = (1..=count).map(|i| one(app, i)).collect();
+    services.iter().for_each(|(service, _)| service.kill("enough"));
+    assert!(services.iter().all(|(service, _)| service.is_dead()));
+}
+
+fn one(app: &App, number: u64) -> (Service, CommandServer<u64>) {
+    let id = ServiceId::new(number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let service = Service::new(app, id, "one of many").unwrap();
+    app.register(&service).unwrap();
+    let server = service.command_server("count", 16, 0_u64).unwrap();
+    (service, server)
+}
