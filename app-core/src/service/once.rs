@@ -1,9 +1,6 @@
 //! Something that happens once.
 
-use std::{
-    pin::pin,
-    sync::atomic::{AtomicBool, Ordering},
-};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::Notify;
 
@@ -23,17 +20,10 @@ impl Once {
 
     /// Waits until it has happened. Cancel safe.
     pub(super) async fn wait(&self) {
-        while !self.has_happened() {
-            let mut told = pin!(self.told.notified());
-            // Before it looks: what happens after that is told.
-            told.as_mut().enable();
-            if !self.has_happened() {
-                told.await;
-            }
+        // Made before it looks: what happens after that reaches it, polled or not.
+        let told = self.told.notified();
+        if !self.happened.load(Ordering::Acquire) {
+            told.await;
         }
-    }
-
-    fn has_happened(&self) -> bool {
-        self.happened.load(Ordering::Acquire)
     }
 }
