@@ -10,6 +10,8 @@ use std::collections::BTreeSet;
 
 use manifest::Manifest;
 
+#[path = "workspace/faults.rs"]
+mod faults;
 #[path = "workspace/manifest.rs"]
 mod manifest;
 #[path = "workspace/source.rs"]
@@ -217,6 +219,11 @@ fn tests_do_not_sleep_on_the_real_clock() {
 #[test]
 fn tests_name_no_ports() {
     assert_none(&excepting(FIXED_PORT_IN, source::fixed_port));
+}
+
+#[test]
+fn each_row_of_the_page_on_faults_names_a_test_that_exists() {
+    assert_none(&faults::rows_without_a_test(&tree::read("docs/FAULTS.md"), tree::find));
 }
 
 /// What the check finds in files without an exception, and exceptions that are not needed any more.

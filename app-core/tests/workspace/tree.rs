@@ -13,6 +13,11 @@ pub(crate) fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
+/// The text of a file, named from the root of the workspace, if there is one.
+pub(crate) fn find(path: &str) -> Option<String> {
+    fs::read_to_string(root().join(path)).ok()
+}
+
 /// Directories at the top that hold a manifest.
 pub(crate) fn crates() -> BTreeSet<String> {
     let names = fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
