@@ -17,7 +17,10 @@ use app_errors::{Error, Origin as ErrorOrigin, errors, illegal_argument_error, s
 use app_ids::{AppId, DomainId, InstanceId, ReleaseId, ServiceId};
 use parking_lot::{Mutex, RwLock};
 use slog::{Logger, error};
-use tokio::sync::{Notify, broadcast, watch};
+use tokio::{
+    runtime::Handle,
+    sync::{Notify, broadcast, watch},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -36,8 +39,11 @@ mod levels;
 pub(crate) mod passing;
 mod restart;
 
-pub use self::builder::{AppBuilder, DEFAULT_APP_STOP_TIMEOUT};
 pub(crate) use self::restart::RestartRequest;
+pub use self::{
+    builder::{AppBuilder, DEFAULT_APP_STOP_TIMEOUT},
+    end::KillOutcome,
+};
 
 /// The service id under which the app itself logs and raises errors.
 pub const APP_SERVICE: ServiceId = ServiceId::new(0);
@@ -52,7 +58,7 @@ pub struct App {
 }
 
 /// What an incarnation of a service exposes.
-type Handle = (Service, Arc<dyn Any + Send + Sync>);
+type ExposedHandle = (Service, Arc<dyn Any + Send + Sync>);
 
 pub(crate) struct Inner {
     identity: Identity,
@@ -64,12 +70,16 @@ pub(crate) struct Inner {
     started_on: SystemTime,
     pub(crate) created: Instant,
     pub(crate) services: Vec<ServiceDescriptor>,
+    /// Where start functions run, and with them what they spawn.
+    runtime: OnceLock<Handle>,
     pub(crate) registry: Registry,
-    handles: RwLock<HashMap<ServiceId, Handle>>,
+    handles: RwLock<HashMap<ServiceId, ExposedHandle>>,
     pub(crate) board: Board,
     pub(crate) command_servers: CommandServers,
     phase: AtomicU8,
     cause: OnceLock<end::Kill>,
+    /// When the drain is over; set by the first kill, made earlier by later ones.
+    drain_end: watch::Sender<Option<tokio::time::Instant>>,
     dying: CancellationToken,
     dead: CancellationToken,
     pub(crate) report: OnceLock<StopReport>,
@@ -122,6 +132,17 @@ impl App {
             abandoned: Vec::new(),
         };
         self.inner.report.get().cloned().unwrap_or_else(unknown)
+    }
+
+    /// Has the services run on this runtime; without, they run where [`start`](Self::start) is called.
+    pub(crate) fn run_services_on(&self, runtime: &Handle) {
+        // A second call changes nothing: an app is started once.
+        let _ = self.inner.runtime.set(runtime.clone());
+    }
+
+    /// The runtime of the services.
+    pub(crate) fn runtime(&self) -> &Handle {
+        self.inner.runtime.get_or_init(Handle::current)
     }
 
     /// The ids of this instance.
@@ -382,7 +403,7 @@ impl App {
 
     /// What is done for a service that has just died, before anyone learns of it.
     pub(crate) fn buried(&self, service: &Service, failure: Option<Error>) {
-        let its_own = |handles: &HashMap<_, Handle>| {
+        let its_own = |handles: &HashMap<_, ExposedHandle>| {
             handles.get(&service.id()).is_some_and(|(owner, _)| owner.same(service))
         };
         // Most services that are made at run time have none.
@@ -434,7 +455,10 @@ impl App {
         self.forget_passing();
         self.inner.restarts.lock().clear();
         let handles = std::mem::take(&mut *self.inner.handles.write());
-        drop(handles);
+        if !handles.is_empty() {
+            // Of services that were abandoned. A drop is their own code, which may block: it runs on their runtime.
+            self.runtime().spawn(async move { drop(handles) });
+        }
         self.inner.dead.cancel();
     }
 }

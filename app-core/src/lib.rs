@@ -65,9 +65,10 @@ mod status;
 mod stop;
 mod subcommand;
 pub mod testing;
+mod threads;
 
 pub use self::{
-    app::{APP_SERVICE, App, AppBuilder, DEFAULT_APP_STOP_TIMEOUT},
+    app::{APP_SERVICE, App, AppBuilder, DEFAULT_APP_STOP_TIMEOUT, KillOutcome},
     commands::{
         Command, CommandReceiver, CommandServer, CommandServerBuilder, CommandServerStatus,
         ServiceCommandChannel, TimeHistogram,
@@ -96,6 +97,7 @@ pub use self::{
     status::{LastFailure, Readiness, Restarting, ServiceStatus},
     stop::{Abandoned, ExitStatus, StopCause, StopReport},
     subcommand::Subcommand,
+    threads::{run_blocking, spawn_thread, start_thread, thread_refused},
 };
 
 /// The command line parser, for flags and subcommands of one's own.

@@ -39,6 +39,7 @@ use std::time::Duration;
 use app_ids::ServiceId;
 use parking_lot::Mutex;
 use slog::Logger;
+use tokio_util::sync::CancellationToken;
 
 pub use self::captured::CapturedLog;
 pub use self::dependencies::capture_dependencies;
@@ -48,6 +49,7 @@ pub use self::levels::{LevelChange, LevelSetting, LevelSettings};
 pub use self::macros::is_enabled;
 
 use self::captured::Memory;
+pub(crate) use self::drain::refuses_records;
 use self::drain::{Form, Output, ServiceDrain};
 use self::levels::{Levels, Threshold};
 use self::queue::{Producers, Queue};
@@ -78,6 +80,8 @@ struct Inner {
     levels: Levels,
     output: Output,
     writer: Mutex<Option<JoinHandle<()>>>,
+    /// Cancelled when the thread that writes panics.
+    writer_died: CancellationToken,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -143,6 +147,7 @@ impl Log {
             levels: Levels::new(level),
             output: Output::Memory(Arc::clone(&memory)),
             writer: Mutex::new(None),
+            writer_died: CancellationToken::new(),
         }));
         (log, CapturedLog(memory))
     }
@@ -150,14 +155,16 @@ impl Log {
     fn with_sink(identity: &Identity, style: Style, level: LogLevel, sink: Sink) -> io::Result<Log> {
         let queue = Arc::new(Queue::new());
         let form = style.form(identity, None);
-        let writer =
-            writer::spawn(Arc::clone(&queue), sink, Box::new(move |dropped| drop_report(&form, dropped)))?;
+        let report = Box::new(move |dropped| drop_report(&form, dropped));
+        let writer_died = CancellationToken::new();
+        let writer = writer::spawn(Arc::clone(&queue), sink, report, writer_died.clone())?;
         Ok(Log(Arc::new(Inner {
             identity: *identity,
             style,
             levels: Levels::new(level),
             output: Output::Queue(Arc::new(Producers::new(queue))),
             writer: Mutex::new(Some(writer)),
+            writer_died,
         })))
     }
 
@@ -275,6 +282,11 @@ impl Log {
             let _ = writer.join();
         }
         stopped
+    }
+
+    /// Waits until the thread that writes panics: nothing is written any more. Cancel safe.
+    pub(crate) async fn writer_died(&self) {
+        self.0.writer_died.cancelled().await;
     }
 
     #[cfg(test)]

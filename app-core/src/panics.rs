@@ -1,14 +1,27 @@
-//! Panics: what they said, and that they are logged as one record rather than raw text.
+//! Panics: what they said, and that each is one line.
+//!
+//! std's own hook writes several lines of raw text, under the lock of standard error. That breaks the rule of one record
+//! a line, and it blocks for ever when the sink is stuck.
 
-use std::{any::Any, panic::PanicHookInfo};
+use std::{
+    any::Any,
+    cell::Cell,
+    io::{self, Write},
+    os::fd::AsFd,
+    panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook, take_hook},
+    process::ExitCode,
+};
 
 use app_errors::errors;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use slog::{Logger, error};
 
-use crate::APP_SERVICE;
+use crate::{APP_SERVICE, ExitStatus, log};
 
-/// What the process calls when something panics.
-pub(crate) type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>;
+thread_local! {
+    /// The caller of this thread turns panics into errors that it tells itself.
+    static QUIET: Cell<bool> = const { Cell::new(false) };
+}
 
 /// What a panic said.
 pub(crate) fn message(panic: &(dyn Any + Send)) -> &str {
@@ -16,17 +29,70 @@ pub(crate) fn message(panic: &(dyn Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("(no message)")
 }
 
-/// Has panics of the process logged: the default hook writes raw text under the lock of standard error, which would
-/// break the one-record-a-line rule and block for ever when the sink is stuck. Returns the hook that was there, to be put
-/// back when nobody reads the log any more.
-pub(crate) fn log_panics(log: Logger) -> Hook {
-    let before = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        let thread = std::thread::current().name().unwrap_or("?").to_owned();
-        // Raised here for its stack, which is that of the panic.
-        let bug = errors::BUG.error(APP_SERVICE).message(message(panic.payload())).tag("PANIC").build();
-        error!(log, "panic: {}", message(panic.payload()); "thread" => thread, "place" => place, "err" => #&bug);
+/// Runs what the main thread does.
+///
+/// # Errors
+/// What `main` is to return after a panic, which is one line on standard error: exit status 70.
+pub(crate) fn guard_main<T>(main: impl FnOnce() -> T) -> Result<T, ExitCode> {
+    with_hook(print, || catch_unwind(AssertUnwindSafe(main))).map_err(|_| ExitStatus::Internal.into())
+}
+
+/// Has panics logged while `work` runs.
+pub(crate) fn logged<T>(logger: Logger, work: impl FnOnce() -> T) -> T {
+    with_hook(move |panic| log_panic(&logger, panic), work)
+}
+
+/// Runs `work` with a hook for panics. The hook that was there is put back afterwards, unless `work` panics itself.
+fn with_hook<T>(hook: impl Fn(&PanicHookInfo<'_>) + Send + Sync + 'static, work: impl FnOnce() -> T) -> T {
+    let before = take_hook();
+    set_hook(Box::new(move |panic| {
+        if !QUIET.get() {
+            hook(panic);
+        }
     }));
-    before
+    let result = work();
+    set_hook(before);
+    result
+}
+
+/// Runs `work`; a panic is an error with its message, and is not told otherwise.
+pub(crate) fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    let before = QUIET.replace(true);
+    let outcome = catch_unwind(AssertUnwindSafe(work));
+    QUIET.set(before);
+    outcome.map_err(|panic| message(panic.as_ref()).to_owned())
+}
+
+fn log_panic(logger: &Logger, panic: &PanicHookInfo<'_>) {
+    if log::refuses_records() {
+        // The thread that writes the log panics itself.
+        return print(panic);
+    }
+    // Raised here for its stack: it is the stack of the panic.
+    let bug = errors::BUG.error(APP_SERVICE).message(message(panic.payload())).tag("PANIC").build();
+    error!(logger, "panic: {}", message(panic.payload()); "thread" => thread_name(), "place" => place(panic), "err" => #&bug);
+}
+
+/// Prints a panic on standard error, for times without a log. Gives up on a sink that takes nothing for a second.
+fn print(panic: &PanicHookInfo<'_>) {
+    let stderr = io::stderr();
+    let mut sink = [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)];
+    if poll(&mut sink, PollTimeout::from(1_000_u16)).is_ok_and(|ready| ready > 0) {
+        // When this fails, the exit status is all that is left.
+        let _ = writeln!(stderr.lock(), "{}", line(panic));
+    }
+}
+
+/// A panic as a line of text.
+fn line(panic: &PanicHookInfo<'_>) -> String {
+    let said = message(panic.payload()).replace(['\n', '\r'], " ");
+    format!("internal error: thread {:?} panicked at {}: {said}", thread_name(), place(panic))
+}
+
+fn place(panic: &PanicHookInfo<'_>) -> String {
+    panic.location().map(ToString::to_string).unwrap_or_default()
+}
+
+fn thread_name() -> String {
+    std::thread::current().name().unwrap_or("?").to_owned()
 }

@@ -255,8 +255,22 @@ impl Service {
     {
         // Before it is entered: where there is none, nothing must be left behind.
         let runtime = Handle::current();
-        let number = self.enter(name.into())?;
-        self.run(&runtime, number, future);
+        self.spawn_on(&runtime, name.into(), future)
+    }
+
+    /// As [`spawn`](Self::spawn), on this runtime.
+    pub(crate) fn spawn_on<F>(
+        &self,
+        runtime: &Handle,
+        name: Cow<'static, str>,
+        future: F,
+    ) -> Result<(), Error>
+    where
+        F: Future + Send + 'static,
+        F::Output: TaskOutput,
+    {
+        let number = self.enter(name)?;
+        self.run(runtime, number, future);
         Ok(())
     }
 

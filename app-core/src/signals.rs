@@ -1,11 +1,10 @@
-//! Signals: taken by a thread of their own from the first moment, and handed to the main thread.
+//! Signals: received by a thread of their own from the first moment, and handed to the main thread.
 
 use std::{
     io,
     sync::{
         OnceLock,
         atomic::{AtomicBool, Ordering},
-        mpsc::{Receiver, SyncSender, sync_channel},
     },
 };
 
@@ -15,20 +14,15 @@ use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM},
     iterator::Signals,
 };
+use tokio::sync::mpsc::{Receiver, Sender, channel};
 
-use crate::run::Message;
+use crate::threads;
 
-/// The two ends of the main thread's mailbox.
-pub(crate) struct Mailbox {
-    pub(crate) sender: SyncSender<Message>,
-    pub(crate) messages: Receiver<Message>,
-}
+/// The received signals, until [`run`](crate::run) takes the receiver: signals that came in the meantime wait in it.
+static RECEIVED: OnceLock<Mutex<Option<Receiver<i32>>>> = OnceLock::new();
 
-/// What was installed, until [`run`](crate::run) takes it: signals that came in the meantime wait in it.
-static INSTALLED: OnceLock<Mutex<Option<Mailbox>>> = OnceLock::new();
-
-/// Nobody is going to take the mailbox: signals end the process, as they would without handlers. Written under the lock
-/// of the mailbox. `SeqCst`: see `forward`.
+/// No application runs: signals end the process, as they would without handlers. Written under the lock of
+/// [`RECEIVED`]. `SeqCst`: see `forward`.
 static AT_ONCE: AtomicBool = AtomicBool::new(false);
 
 /// Whether a signal asks the process to stop.
@@ -41,37 +35,37 @@ pub(crate) fn asks_to_stop(signal: i32) -> bool {
 /// # Errors
 /// When a handler or the thread can't be made.
 pub(crate) fn install() -> io::Result<()> {
-    if INSTALLED.get().is_some() {
+    if RECEIVED.get().is_some() {
         return Ok(());
     }
-    let (sender, messages) = sync_channel(16);
+    let (sender, receiver) = channel(16);
     let signals = register()?;
-    forward(signals, sender.clone())?;
-    INSTALLED.get_or_init(|| Mutex::new(Some(Mailbox { sender, messages })));
+    forward(signals, sender)?;
+    RECEIVED.get_or_init(|| Mutex::new(Some(receiver)));
     Ok(())
 }
 
-/// The mailbox of the installed handlers; once a process.
+/// The signals that the installed handlers receive; once a process. The channel closes when their thread ends.
 ///
 /// # Errors
-/// When the handlers can't be installed, or somebody has it.
-pub(crate) fn take() -> io::Result<Mailbox> {
+/// When the handlers can't be installed, or the receiver was taken before.
+pub(crate) fn take() -> io::Result<Receiver<i32>> {
     install()?;
-    let mailbox = INSTALLED.get().and_then(|mailbox| {
-        let mut mailbox = mailbox.lock();
+    let receiver = RECEIVED.get().and_then(|receiver| {
+        let mut receiver = receiver.lock();
         AT_ONCE.store(false, Ordering::SeqCst);
-        mailbox.take()
+        receiver.take()
     });
-    mailbox.ok_or_else(|| io::Error::other("an application runs in this process already, or did"))
+    receiver.ok_or_else(|| io::Error::other("an application runs in this process already, or did"))
 }
 
-/// Gives signals the effect back that they have without handlers, those included that came already: what runs now is
-/// no app, and nothing else would listen to them. Does nothing where an app runs.
+/// Gives signals the effect that they have without handlers, also those that were received before. For what is no
+/// application, such as a subcommand. Does nothing where an app runs.
 pub(crate) fn end_at_once() {
-    let Some(mailbox) = INSTALLED.get() else { return };
-    if let Some(Mailbox { messages, .. }) = &*mailbox.lock() {
+    let Some(receiver) = RECEIVED.get() else { return };
+    if let Some(receiver) = &mut *receiver.lock() {
         AT_ONCE.store(true, Ordering::SeqCst);
-        while let Ok(Message::Signal(signal)) = messages.try_recv() {
+        while let Ok(signal) = receiver.try_recv() {
             act_as_without_handler(signal);
         }
     }
@@ -82,26 +76,30 @@ fn act_as_without_handler(signal: i32) {
     let _ = signal_hook::low_level::emulate_default_handler(signal);
 }
 
-/// Registers the handlers with the signals held back: one that came between the handler and what it is to do would be
-/// lost. Held back is what comes to this thread; others, if there are any, were started by somebody else.
+/// Registers the handlers, and unblocks their signals.
+///
+/// The signals are blocked meanwhile: one that came before its handler is complete would be lost. A parent may have blocked
+/// them before it started this process (a JVM and Python's `pthread_sigmask` do), and `exec` keeps that. Threads inherit
+/// the mask of this thread, so it is set before any is started. `SIGURG` asks threads for their stack.
 fn register() -> io::Result<Signals> {
-    let taken = [SIGINT, SIGTERM, SIGQUIT, SIGHUP];
-    let mut held_back = SigSet::empty();
-    for signal in taken {
-        held_back.add(Signal::try_from(signal)?);
+    let handled = [SIGINT, SIGTERM, SIGQUIT, SIGHUP];
+    let mut blocked = SigSet::empty();
+    for signal in handled {
+        blocked.add(Signal::try_from(signal)?);
     }
-    let before = held_back.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
-    let signals = Signals::new(taken);
-    before.thread_set_mask()?;
+    blocked.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+    let signals = Signals::new(handled);
+    blocked.add(Signal::SIGURG);
+    blocked.thread_unblock()?;
     signals
 }
 
-fn forward(mut signals: Signals, messages: SyncSender<Message>) -> io::Result<()> {
-    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+fn forward(mut signals: Signals, received: Sender<i32>) -> io::Result<()> {
+    threads::spawn_thread("signals", move || {
         for signal in &mut signals {
             // Full: sixteen signals wait already, and one more says nothing new.
-            let _ = messages.try_send(Message::Signal(signal));
-            // After sending: whoever turns this on looks into the mailbox afterwards, so one of both sees the signal.
+            let _ = received.try_send(signal);
+            // After sending: `end_at_once` sets this before it looks into the channel, so one of both sees the signal.
             if AT_ONCE.load(Ordering::SeqCst) {
                 act_as_without_handler(signal);
             }

@@ -17,6 +17,8 @@ pub enum StopCause {
     Fatal(Error),
     /// It could not start: every reason.
     StartFailed(Vec<Error>),
+    /// The kernel itself panicked.
+    Internal(Error),
 }
 
 impl fmt::Display for StopCause {
@@ -28,6 +30,7 @@ impl fmt::Display for StopCause {
             },
             Self::Killed(reason) => write!(f, "killed: {reason}"),
             Self::Fatal(error) => write!(f, "fatal error: {error}"),
+            Self::Internal(error) => write!(f, "internal error: {error}"),
             Self::StartFailed(errors) => match errors.as_slice() {
                 [error] => write!(f, "start failed: {error}"),
                 errors => write!(f, "start failed: {} problems", errors.len()),
@@ -49,6 +52,8 @@ pub enum ExitStatus {
     Abandoned,
     /// 4: stopped by a FATAL error.
     Fatal,
+    /// 70, `EX_SOFTWARE` of sysexits.h: a panic outside of any service, which is a bug in the platform.
+    Internal,
     /// 78, `EX_CONFIG` of sysexits.h: a config was unreadable, malformed or refused.
     Config,
     /// 128 + n: a second signal n cut the stop short.
@@ -65,6 +70,7 @@ impl ExitStatus {
             Self::Usage => 2,
             Self::Abandoned => 3,
             Self::Fatal => 4,
+            Self::Internal => 70,
             Self::Config => 78,
             Self::Signal(number) => u8::try_from(128 + number).unwrap_or(u8::MAX),
         }
@@ -112,6 +118,7 @@ impl StopReport {
         match &self.cause {
             StopCause::StartFailed(errors) => start_failure_status(errors),
             StopCause::Fatal(_) => ExitStatus::Fatal,
+            StopCause::Internal(_) => ExitStatus::Internal,
             StopCause::Signal(_) | StopCause::Killed(_) if self.abandoned.is_empty() => ExitStatus::Clean,
             StopCause::Signal(_) | StopCause::Killed(_) => ExitStatus::Abandoned,
         }
@@ -121,7 +128,7 @@ impl StopReport {
     pub(crate) fn into_error(self) -> Error {
         match self.cause {
             StopCause::StartFailed(problems) if !problems.is_empty() => problems[0].clone(),
-            StopCause::Fatal(error) => error,
+            StopCause::Fatal(error) | StopCause::Internal(error) => error,
             cause => errors::APP_NOT_ALIVE.error(crate::APP_SERVICE).message(cause.to_string()).build(),
         }
     }

@@ -2,7 +2,10 @@
 
 use std::{
     panic::AssertUnwindSafe,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -18,6 +21,8 @@ use crate::{
 
 /// How long the start functions beside one that failed may still take.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How long the preflights may take together. They read files, and a network file system may hang.
+const PREFLIGHT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Starts an app, and the supervisor that sees it to its end.
 pub(crate) async fn start(app: &App) -> Result<(), StopReport> {
@@ -30,7 +35,12 @@ pub(crate) async fn start(app: &App) -> Result<(), StopReport> {
         let cause = StopCause::StartFailed(vec![error]);
         return Err(StopReport { cause, took: Duration::ZERO, abandoned: Vec::new() });
     }
-    let plan = match plan(app) {
+    let planned = tokio::select! {
+        biased;
+        () = app.dying() => return Err(stop::stop(app, &Plan::default()).await),
+        planned = plan(app) => planned,
+    };
+    let plan = match planned {
         Ok(plan) => Arc::new(plan),
         Err(problems) => {
             app.kill(StopCause::StartFailed(problems));
@@ -38,7 +48,7 @@ pub(crate) async fn start(app: &App) -> Result<(), StopReport> {
         }
     };
     app.inner.board.enter(plan.services());
-    // In a task of its own, so that whoever dropped the start can't leave half an app behind.
+    // In a task of its own, so that a dropped start does not leave half an app behind.
     let (ready, started) = oneshot::channel();
     let (runner, planned) = (app.clone(), Arc::clone(&plan));
     tokio::spawn(async move {
@@ -69,24 +79,39 @@ async fn live(app: &App, plan: &Plan, ready: oneshot::Sender<()>) {
     stop::stop(app, plan).await;
 }
 
-/// The kernel itself, or code of a service that it called, panicked: the app ends at once, and says so.
+/// The kernel itself panicked: the app ends at once, and says so.
 fn broken(app: &App, message: &str) {
     let error = errors::BUG.error(APP_SERVICE).message(format!("the kernel panicked: {message}")).build();
-    let cause = StopCause::Fatal(error);
+    let cause = StopCause::Internal(error);
     app.kill(cause.clone());
     app.emit(AppEvent::Stopping { cause: cause.clone() });
     app.close(StopReport { cause, took: app.killed_at().elapsed(), abandoned: Vec::new() });
 }
 
 /// What `--check` checks too: the graph and everything that a preflight finds.
-pub(super) fn plan(app: &App) -> Result<Plan, Vec<Error>> {
+async fn plan(app: &App) -> Result<Plan, Vec<Error>> {
     let services = app.inner.services.clone();
     let (plan, mut problems) = match Plan::new(services) {
         Ok(plan) => (plan, Vec::new()),
         Err(problems) => (Plan::default(), problems),
     };
-    problems.extend(Preflight::run_all(app));
+    problems.extend(preflight(app).await);
     if problems.is_empty() { Ok(plan) } else { Err(problems) }
+}
+
+/// Runs the preflights on the services' runtime: they may block, and the kernel's thread must not.
+async fn preflight(app: &App) -> Vec<Error> {
+    let checked = app.clone();
+    let running = app.runtime().spawn(async move { Preflight::run_all(&checked) });
+    let message = match tokio::time::timeout(PREFLIGHT_TIMEOUT, running).await {
+        Ok(Ok(problems)) => return problems,
+        Ok(Err(failed)) => format!("the checks before the start did not end: {failed}"),
+        Err(_) => format!(
+            "the checks before the start did not end within {}; does a file system hang, such as that of the config directory?",
+            humantime::format_duration(PREFLIGHT_TIMEOUT)
+        ),
+    };
+    vec![errors::SERVICE_INIT_FAILED.error(APP_SERVICE).message(message).build()]
 }
 
 /// Starts level by level; `all` are the services that were made.
@@ -172,7 +197,10 @@ pub(super) async fn start_one(service: &Service, descriptor: &ServiceDescriptor)
     service.emit(ServiceEventKind::Starting);
     let (done, mut start) = oneshot::channel();
     let (me, descriptor_start) = (service.clone(), descriptor.clone());
+    let called = Arc::new(AtomicBool::new(false));
+    let calls = Arc::clone(&called);
     service.spawn_start(async move {
+        calls.store(true, Ordering::Relaxed);
         let handle = descriptor_start
             .start(StartContext::new(me.clone()))
             .await
@@ -195,10 +223,14 @@ pub(super) async fn start_one(service: &Service, descriptor: &ServiceDescriptor)
         () = tokio::time::sleep(start_timeout) => false,
     };
     if !timely {
-        let late = format!(
-            "its start function did not come back within {}",
-            humantime::format_duration(start_timeout)
-        );
+        let waited = humantime::format_duration(start_timeout);
+        let late = if called.load(Ordering::Relaxed) {
+            format!("its start function did not come back within {waited}")
+        } else {
+            format!(
+                "its start function was not called within {waited}: every worker thread is blocked by another service"
+            )
+        };
         service
             .kill(failed(service, errors::SERVICE_NOT_AVAILABLE.error(service.id()).message(late).build()));
         service.abort_start();

@@ -9,26 +9,37 @@ use futures_util::future::join_all;
 use parking_lot::Mutex;
 
 use crate::{
-    Abandoned, App, AppEvent, Service, ServiceEventKind, StopCause, StopReport, app::Phase, graph::Plan,
+    Abandoned, App, AppEvent, DEFAULT_STOP_TIMEOUT, Service, ServiceEventKind, StopCause, StopReport,
+    app::Phase, graph::Plan,
 };
 
 /// How long the tasks of a service that was given up may take to notice that they were aborted.
 const ABORT_GRACE: Duration = Duration::from_millis(100);
+/// How often to look whether the worker threads of the services turn over.
+const LOOK: Duration = Duration::from_millis(250);
+/// How long the worker threads may be blocked when the app was never ready.
+const BLOCKED_START: Duration = Duration::from_secs(1);
 
 /// Stops an app that was killed.
 pub(super) async fn stop(app: &App, plan: &Plan) -> StopReport {
     let cause = app.cause().unwrap_or_else(|| StopCause::Killed(String::new()));
-    // Whoever was never ready has nobody who still sends work.
-    let drain = if app.phase() == Phase::Running { app.drain_delay() } else { Duration::ZERO };
+    let was_ready = app.phase() == Phase::Running;
     app.enter_phase(Phase::Stopping);
     app.emit(AppEvent::Stopping { cause: cause.clone() });
-    if !drain.is_zero() {
-        tokio::time::sleep(drain).await;
+    // An app that was never ready gets no work from others that it would have to wait for.
+    if was_ready {
+        app.drained().await;
     }
     let abandoned = Arc::new(Mutex::new(Vec::new()));
     let limit = app.stop_timeout();
-    if tokio::time::timeout(limit, stop_services(app, plan, &abandoned)).await.is_err() {
-        give_up(app, limit, &abandoned).await;
+    let waited = tokio::select! {
+        biased;
+        () = stop_services(app, plan, &abandoned) => None,
+        () = tokio::time::sleep(limit) => Some(limit),
+        waited = workers_blocked(app, was_ready) => Some(waited),
+    };
+    if let Some(waited) = waited {
+        give_up(app, waited, &abandoned).await;
     }
     let abandoned = std::mem::take(&mut *abandoned.lock());
     let report = StopReport { cause, took: app.killed_at().elapsed(), abandoned };
@@ -36,6 +47,23 @@ pub(super) async fn stop(app: &App, plan: &Plan) -> StopReport {
     app.emit(AppEvent::Stopped { cause, took, abandoned });
     app.close(report.clone());
     report
+}
+
+/// Waits until every worker thread of the services is blocked: for as long as the most patient service may take to stop,
+/// or for a moment when the app was never ready. No service can stop then, and waiting for each in turn is in vain.
+async fn workers_blocked(app: &App, was_ready: bool) -> Duration {
+    loop {
+        let patience = if was_ready {
+            app.services().iter().map(Service::stop_timeout).max().unwrap_or(DEFAULT_STOP_TIMEOUT)
+        } else {
+            BLOCKED_START
+        };
+        let turn = app.runtime().spawn(async {});
+        if tokio::time::timeout(patience, turn).await.is_err() {
+            return patience;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
 }
 
 async fn stop_services(app: &App, plan: &Plan, abandoned: &Mutex<Vec<Abandoned>>) {

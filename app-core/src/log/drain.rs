@@ -159,7 +159,7 @@ pub(super) fn refuse_records_of_this_thread() {
 }
 
 /// Whether a record of this thread would be dropped, being logged by our own work.
-pub(super) fn refuses_records() -> bool {
+pub(crate) fn refuses_records() -> bool {
     LOCAL.try_with(|local| local.depth.get() >= MAX_DEPTH).unwrap_or(false)
 }
 

@@ -7,15 +7,16 @@
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::AsFd;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout};
+use tokio_util::sync::CancellationToken;
 
 use super::drain;
 use super::queue::{Batch, Queue};
+use crate::{panics, threads};
 
 /// How long to wait for a sink at a time, before looking whether anybody still wants the records.
 const WAIT_SLICE: Duration = Duration::from_millis(100);
@@ -60,17 +61,28 @@ impl Sink {
 }
 
 /// Starts the thread. It ends when the queue is closed and empty.
-pub(super) fn spawn(queue: Arc<Queue>, sink: Sink, report: DropReport) -> io::Result<JoinHandle<()>> {
+pub(super) fn spawn(
+    queue: Arc<Queue>,
+    sink: Sink,
+    report: DropReport,
+    died: CancellationToken,
+) -> io::Result<JoinHandle<()>> {
     let writer = LogWriter { queue, sink, report, cut_in_line: false, reported: 0 };
-    thread::Builder::new().name("log".to_owned()).spawn(move || writer.run())
+    threads::spawn_thread("log", move || writer.run(died))
 }
 
-/// However the thread ends, whoever waits for its end learns of it.
-struct SayStopped(Arc<Queue>);
+/// Tells the end of the thread, also that by a panic.
+struct TellEnd {
+    queue: Arc<Queue>,
+    died: CancellationToken,
+}
 
-impl Drop for SayStopped {
+impl Drop for TellEnd {
     fn drop(&mut self) {
-        self.0.writer_stopped();
+        self.queue.writer_stopped();
+        if thread::panicking() {
+            self.died.cancel();
+        }
     }
 }
 
@@ -85,10 +97,10 @@ struct LogWriter {
 }
 
 impl LogWriter {
-    fn run(mut self) {
+    fn run(mut self, died: CancellationToken) {
         // Whatever the sink logs would come back to it for ever.
         drain::refuse_records_of_this_thread();
-        let _stopped = SayStopped(Arc::clone(&self.queue));
+        let _end = TellEnd { queue: Arc::clone(&self.queue), died };
         let mut batch = Batch::default();
         while let Some(next) = self.queue.next(batch) {
             batch = next;
@@ -140,7 +152,7 @@ impl LogWriter {
         let mut written = 0;
         while written < bytes.len() {
             let output = self.sink.output();
-            match catch_unwind(AssertUnwindSafe(|| output.write(&bytes[written..]))) {
+            match panics::quietly(|| output.write(&bytes[written..])) {
                 Ok(Ok(0)) | Err(_) => break,
                 Ok(Ok(more)) => written = bytes.len().min(written + more),
                 Ok(Err(error)) if error.kind() == ErrorKind::Interrupted => {}
@@ -156,7 +168,7 @@ impl LogWriter {
     fn flushed(&mut self) -> bool {
         loop {
             let output = self.sink.output();
-            match catch_unwind(AssertUnwindSafe(|| output.flush())) {
+            match panics::quietly(|| output.flush()) {
                 Ok(Ok(())) => return true,
                 Ok(Err(error)) if error.kind() == ErrorKind::Interrupted => {}
                 Ok(Err(error)) if error.kind() == ErrorKind::WouldBlock && !self.queue.is_abandoned() => {

@@ -180,7 +180,7 @@ impl Service {
     where
         F: Future<Output = Result<(), Error>> + Send + 'static,
     {
-        self.spawn(START, start)
+        self.spawn_on(self.app().runtime(), START.into(), start)
     }
 
     /// Moves on to a later state, if the service was not killed in the meantime.

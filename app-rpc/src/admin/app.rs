@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use app_core::prelude::*;
-use app_core::{ServiceDescriptor, StopCause};
+use app_core::{KillOutcome, ServiceDescriptor, StopCause};
 use capnp::Error as RpcError;
 use schema::admin_capnp::{MetricsFormat, app};
 
@@ -297,9 +297,11 @@ impl app::Server for AppServer {
         }
         let cause = format!("{} (by {} over RPC)", params.get_reason()?.to_str()?, self.who());
         let delay = params.get_use_drain_delay().then_some(delay);
-        if !self.app().kill_after(StopCause::Killed(cause), delay) {
+        if self.app().kill_after(StopCause::Killed(cause), delay) == KillOutcome::Unchanged {
             let cause = self.app().cause().map(|cause| cause.to_string()).unwrap_or_default();
-            return Err(RpcError::failed(format!("the application stops already: {}", short(&cause))));
+            let message =
+                format!("the application is stopping already, and not later than asked: {}", short(&cause));
+            return Err(RpcError::failed(message));
         }
         Ok(())
     }

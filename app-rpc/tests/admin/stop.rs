@@ -50,18 +50,24 @@ async fn an_end_has_a_reason_and_is_answered() {
 }
 
 #[tokio::test]
-async fn an_end_with_a_delay_serves_on_and_is_not_ready_and_there_is_no_other() {
+async fn an_end_with_a_delay_serves_on_and_is_not_ready_and_a_later_one_may_shorten_it() {
     let stand = Stand::new().await;
     let client = stand.client(Role::Admin);
     let begun = Instant::now();
-    call(&client, |app| async move { end(app, Some(4000)).await }).await.unwrap();
+    call(&client, |app| async move { end(app, Some(600_000)).await }).await.unwrap();
     let (is_ready, reasons) = call(&client, ready).await.unwrap();
     assert!(!is_ready && reasons[0].starts_with("stopping: killed: deploy 7"), "{reasons:?}");
-    let again = call(&client, |app| async move { end(app, Some(0)).await }).await.unwrap_err();
-    assert!(again.reason().contains("the application stops already: killed: deploy 7"), "{again}");
+    let again = call(&client, |app| async move { end(app, Some(700_000)).await }).await.unwrap_err();
+    assert!(
+        again
+            .reason()
+            .contains("the application is stopping already, and not later than asked: killed: deploy 7"),
+        "{again}"
+    );
+    call(&client, |app| async move { end(app, Some(4000)).await }).await.unwrap();
     timeout(Duration::from_secs(20), stand.app.app().stopped()).await.unwrap().expect_clean();
     assert!(begun.elapsed() >= Duration::from_secs(4));
     let outcomes: Vec<_> = stand.audit().iter().map(|record| record["outcome"].clone()).collect();
-    assert_eq!(outcomes, ["granted", "granted", "failed"]);
+    assert_eq!(outcomes, ["granted", "granted", "failed", "granted"]);
     stand.elsewhere.stop().await.expect_clean();
 }

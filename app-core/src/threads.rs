@@ -1,0 +1,142 @@
+//! Threads of the platform: each has a name, and a refusal is an error that names the limit.
+//!
+//! The operating system refuses a thread when a limit is reached. `std::thread::spawn` panics then, and tokio's
+//! `spawn_blocking` waits for a thread that never comes. Code of the platform starts threads here instead.
+
+use std::{
+    fs, io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    thread::{Builder, JoinHandle},
+};
+
+use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
+use tokio::sync::oneshot;
+
+use crate::panics;
+
+/// Starts a thread with a name.
+///
+/// ```
+/// let answer = app_core::spawn_thread("answers", || 6 * 7)?;
+/// assert_eq!(answer.join().unwrap(), 42);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// # Errors
+/// The operating system refuses the thread. The message names the thread, the limits and the cure.
+pub fn spawn_thread<T: Send + 'static>(
+    name: impl Into<String>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<JoinHandle<T>> {
+    start_thread(Builder::new(), name.into(), work)
+}
+
+/// Starts a thread with a name and the settings of `builder`, such as a stack size; otherwise as [`spawn_thread`].
+///
+/// # Errors
+/// As [`spawn_thread`].
+pub fn start_thread<T: Send + 'static>(
+    builder: Builder,
+    name: String,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<JoinHandle<T>> {
+    builder.name(name.clone()).spawn(work).map_err(|refused| thread_refused(&name, &refused))
+}
+
+/// Runs work that blocks on a thread of its own, and waits for the result without blocking.
+///
+/// Dropping the future does not end the work: its thread runs on, and the result is lost. The caller bounds how many
+/// run at a time, and how long it waits.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let text = app_core::run_blocking("reads", || std::fs::read_to_string("/proc/version")).await??;
+/// assert!(text.contains("Linux"));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// The operating system refuses the thread, as for [`spawn_thread`], or the work panics.
+pub async fn run_blocking<T: Send + 'static>(
+    name: &'static str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<T> {
+    let (done, result) = oneshot::channel();
+    spawn_thread(name, move || {
+        let outcome = catch_unwind(AssertUnwindSafe(work));
+        // The caller may have stopped waiting.
+        let _ = done.send(outcome.map_err(|panic| panics::message(panic.as_ref()).to_owned()));
+    })?;
+    match result.await {
+        Ok(Ok(result)) => Ok(result),
+        Ok(Err(panic)) => Err(io::Error::other(format!("thread {name:?}: its work panicked: {panic}"))),
+        Err(_) => Err(io::Error::other(format!("thread {name:?}: it ended without a result"))),
+    }
+}
+
+/// The error of a thread that the operating system refused: names the thread, the limits and the cure.
+#[must_use]
+pub fn thread_refused(name: &str, refused: &io::Error) -> io::Error {
+    // Without the number of the error: it tells an operator nothing.
+    let text = match refused.kind() {
+        io::ErrorKind::WouldBlock => "a limit is reached".to_owned(),
+        _ => refused.to_string(),
+    };
+    let limits = limits();
+    io::Error::new(
+        refused.kind(),
+        format!(
+            "thread {name:?} cannot be started: {text} ({limits}); raise the limit, or run fewer threads"
+        ),
+    )
+}
+
+/// The limits that can refuse a thread, with their values.
+fn limits() -> String {
+    let mut limits = Vec::new();
+    for (name, resource) in
+        [("RLIMIT_NPROC (ulimit -u)", Resource::RLIMIT_NPROC), ("RLIMIT_AS (ulimit -v)", Resource::RLIMIT_AS)]
+    {
+        match getrlimit(resource) {
+            Ok((soft, _)) if soft != RLIM_INFINITY => limits.push(format!("{name} is {soft}")),
+            _ => {}
+        }
+    }
+    limits.extend(most_tasks_of_the_cgroup().map(|most| format!("pids.max of the cgroup is {most}")));
+    if limits.is_empty() {
+        limits.push(
+            "neither RLIMIT_NPROC nor a pids.max that can be read: look at the container's limits".to_owned(),
+        );
+    }
+    limits.join(", ")
+}
+
+/// `pids.max` of the process's cgroup, where it is readable and a number.
+fn most_tasks_of_the_cgroup() -> Option<u64> {
+    let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
+    let path = groups.lines().find_map(|line| line.strip_prefix("0::"))?.trim_end_matches('/');
+    let most = fs::read_to_string(format!("/sys/fs/cgroup{path}/pids.max")).ok()?;
+    most.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn work_that_panics_is_an_error_with_its_message() {
+        let failed = run_blocking("panics", || -> () { std::panic::panic_any("on purpose") }).await;
+        assert_eq!(failed.unwrap_err().to_string(), "thread \"panics\": its work panicked: on purpose");
+    }
+
+    #[test]
+    fn a_refusal_names_the_thread_the_limit_and_the_cure() {
+        let refused = thread_refused("log", &io::Error::from_raw_os_error(nix::errno::Errno::EAGAIN as i32));
+        let text = refused.to_string();
+        assert!(text.starts_with("thread \"log\" cannot be started: a limit is reached ("), "{text}");
+        assert!(text.contains("raise the limit"), "{text}");
+        assert_eq!(refused.kind(), io::ErrorKind::WouldBlock);
+    }
+}
