@@ -36,6 +36,9 @@ const DUMP_DEADLINE: Duration = Duration::from_secs(10);
 /// Threads asked at most.
 const MAX_THREADS: usize = 4_096;
 
+/// Threads whose frames get their names together: what a look-up takes grows with the number of frames.
+const NAMED_AT_A_TIME: usize = 64;
+
 /// Writes the backtrace of every thread of this process, the calling one included, to `out`.
 ///
 /// A thread that does not answer is listed with what the kernel says about it, for example
@@ -43,7 +46,7 @@ const MAX_THREADS: usize = 4_096;
 /// At most 4,096 threads are asked and 128 frames of each are kept; what was cut off is said.
 ///
 /// This blocks: some tens of microseconds a thread, 100 ms for one that does not answer, 10 s in all, and
-/// the time of the first look-up of names (about 0.1 s). Call it from a thread of its own or a blocking task.
+/// the time to look names up (about 0.1 s). Call it from a thread of its own.
 ///
 /// # Errors
 ///
@@ -54,8 +57,11 @@ const MAX_THREADS: usize = 4_096;
 pub(crate) fn dump_threads(out: &mut dyn Write) -> io::Result<()> {
     let (asked, listed) = ask_all()?;
     writeln!(out, "{} threads of process {}", asked.len(), std::process::id())?;
-    for (thread, answer) in &asked {
-        out.write_all(print::thread(thread, answer).as_bytes())?;
+    for some in asked.chunks(NAMED_AT_A_TIME) {
+        let names = print::names(some.iter().map(|(_, answer)| answer));
+        for (thread, answer) in some {
+            out.write_all(print::thread(thread, answer, &names).as_bytes())?;
+        }
     }
     if listed > MAX_THREADS {
         writeln!(out, "\n{} more threads were not asked", listed - MAX_THREADS)?;

@@ -67,6 +67,8 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("log", &["app-core"], "the bridge from dependencies' logs"),
     ("tracing-core", &["app-core"], "the bridge from dependencies' logs"),
     ("backtrace", &["app-core", "app-errors"], "stacks of threads and of errors"),
+    ("gimli", &["app-errors"], "names and lines of stacks"),
+    ("object", &["app-errors"], "names and lines of stacks"),
     ("getrandom", &["app-ids", "app-errors"], "random ids"),
     (
         "flate2",

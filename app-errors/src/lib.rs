@@ -37,12 +37,14 @@ mod chain;
 mod constructors;
 mod error;
 pub mod errors;
+mod frame;
 mod json;
 mod print;
 mod release;
 mod report;
 mod spec;
 mod stack;
+mod symbols;
 mod uid;
 
 pub use builder::ErrorBuilder;
@@ -54,7 +56,9 @@ pub use constructors::{
     service_not_available_error, service_not_registered_error, service_shutdown_error,
 };
 pub use error::{BoxError, Error, is_error};
+pub use frame::Frame;
 pub use report::{Origin, Report};
 pub use spec::{ErrSpec, ErrorSeverity, ErrorType, ServiceErrSpec};
-pub use stack::{Frame, Stack, outermost};
+pub use stack::{Stack, outermost};
+pub use symbols::{FramesAt, frames_at};
 pub use uid::ErrorUid;

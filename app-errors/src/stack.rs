@@ -1,15 +1,14 @@
 //! The stack of an error: addresses when it is raised, names when somebody wants to read them.
 //!
-//! Walking the stack takes microseconds; finding the names takes milliseconds, and tens of them for the first error of
-//! a process, when the debug information is read. Most errors are never printed with their stack. Both take a lock of
-//! the `backtrace` crate, so that an error raised while another thread looks names up waits for it: what is raised in
-//! hot paths does without a stack.
+//! Walking the stack takes microseconds; finding the names takes milliseconds, or tens of them for a place that was
+//! not looked up before. Most errors are never printed with their stack. A walk takes a lock of the `backtrace` crate,
+//! so errors that are raised at the same time wait for one another: what is raised in hot paths does without a stack.
 
 use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
 
-use crate::print::write_escaped;
+use crate::{Frame, frames_at};
 
 mod outermost;
 
@@ -43,30 +42,6 @@ pub struct Stack {
     raised_at: &'static Location<'static>,
 }
 
-/// A call on a stack.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Frame {
-    /// The function's path, or its address if the binary has no name for it. Of a call that the compiler inlined,
-    /// line tables have the last part of the path only.
-    pub function: String,
-    /// Source file and line, if the binary has them (`debug = "line-tables-only"` is enough).
-    pub place: Option<(String, u32)>,
-}
-
-/// `function (file:line)`, on one line.
-impl fmt::Display for Frame {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_escaped(f, &self.function)?;
-        if let Some((file, line)) = &self.place {
-            f.write_str(" (")?;
-            write_escaped(f, file)?;
-            write!(f, ":{line})")?;
-        }
-        Ok(())
-    }
-}
-
 impl Stack {
     /// The calling thread's stack, addresses only.
     #[inline(never)]
@@ -94,10 +69,13 @@ impl Stack {
     #[must_use]
     pub fn frames(&self) -> Vec<Frame> {
         let mut frames = Vec::with_capacity(self.addresses.len());
-        for address in self.addresses.iter().copied() {
-            let mut resolved = resolve(address);
-            let end = resolved.iter().position(|frame| is_outermost(&frame.function));
-            frames.extend(resolved.drain(..end.unwrap_or(resolved.len())));
+        // What an address returns to lies behind the call.
+        let calls: Vec<_> = self.addresses.iter().map(|address| address.saturating_sub(1)).collect();
+        let found = frames_at(&calls);
+        for (address, call) in self.addresses.iter().copied().zip(&calls) {
+            let here = &found[call];
+            let end = here.iter().position(|frame| is_outermost(&frame.function));
+            frames.extend_from_slice(&here[..end.unwrap_or(here.len())]);
             if end.is_some() {
                 // The walks to come can end here.
                 outermost::learn(address);
@@ -131,21 +109,6 @@ fn is_own(function: &str) -> bool {
 
 fn is_outermost(function: &str) -> bool {
     OUTERMOST.iter().any(|outermost| function.contains(outermost))
-}
-
-/// The functions at an address: several where calls were inlined.
-fn resolve(address: usize) -> Vec<Frame> {
-    let mut frames = Vec::new();
-    backtrace::resolve(std::ptr::without_provenance_mut(address), |symbol| {
-        // `#` leaves the hash at the end of the name out.
-        let function = symbol.name().map_or_else(|| format!("{address:#x}"), |name| format!("{name:#}"));
-        let file = symbol.filename().map(|file| file.display().to_string());
-        frames.push(Frame { function, place: file.zip(symbol.lineno()) });
-    });
-    if frames.is_empty() {
-        frames.push(Frame { function: format!("{address:#x}"), place: None });
-    }
-    frames
 }
 
 impl fmt::Display for Stack {

@@ -1,20 +1,28 @@
 //! Stacks as text: one line a frame, with names, files and lines.
 
-use std::ffi::c_void;
 use std::fmt::Write as _;
+
+use app_errors::{FramesAt, frames_at};
 
 use super::ANSWER_DEADLINE;
 use super::capture::{Answer, SIGNAL};
 use super::slot::MAX_FRAMES;
 use super::threads::Thread;
 
+/// What is at the addresses in these answers.
+pub(super) fn names<'a>(answers: impl Iterator<Item = &'a Answer>) -> FramesAt {
+    let stacks =
+        answers.filter_map(|answer| if let Answer::Stack(frames) = answer { Some(frames) } else { None });
+    frames_at(&stacks.flat_map(|frames| inside(frames)).collect::<Vec<_>>())
+}
+
 /// A thread with its stack or the reason why there is none, with an empty line before it.
-pub(super) fn thread(thread: &Thread, answer: &Answer) -> String {
+pub(super) fn thread(thread: &Thread, answer: &Answer, names: &FramesAt) -> String {
     // Names of threads are anybody's bytes: escaped, they can't pretend to be another line.
     let mut text = format!("\nthread {} \"{}\"\n", thread.tid, thread.name.escape_debug());
     let deadline = ANSWER_DEADLINE.as_millis();
     match answer {
-        Answer::Stack(frames) => stack(&mut text, frames),
+        Answer::Stack(frames) => stack(&mut text, frames, names),
         Answer::Silent => note(&mut text, format_args!("no answer within {deadline} ms: {}", why(thread))),
         Answer::Unfinished => {
             note(&mut text, format_args!("no answer within {deadline} ms: still walking its stack"));
@@ -41,27 +49,26 @@ fn short(file: &str) -> &str {
     file.strip_prefix("/rustc/").and_then(|rest| rest.split_once('/')).map_or(file, |(_commit, file)| file)
 }
 
-fn stack(text: &mut String, frames: &[usize]) {
-    for (index, &address) in frames.iter().enumerate() {
-        // `resolve` expects return addresses and looks one byte before them. The first frame was
-        // interrupted and not called from: its address is the one to look at.
-        let returns_to = if index == 0 { address.wrapping_add(1) } else { address };
-        let mut named = false;
-        backtrace::resolve(returns_to as *mut c_void, |symbol| {
+/// The addresses to look up. All but the first return to the instruction behind a call; the first was interrupted, and
+/// not called from.
+fn inside(frames: &[usize]) -> impl Iterator<Item = usize> {
+    frames
+        .iter()
+        .enumerate()
+        .map(|(index, address)| if index == 0 { *address } else { address.saturating_sub(1) })
+}
+
+fn stack(text: &mut String, frames: &[usize], names: &FramesAt) {
+    for (index, address) in inside(frames).enumerate() {
+        let calls = names.get(&address).map_or(&[][..], |calls| calls);
+        for (inlined, call) in calls.iter().enumerate() {
             // Functions inlined into one frame share its number.
-            let number = if named { "     ".to_owned() } else { format!("{index:>4}:") };
-            named = true;
-            let _ = match symbol.name() {
-                Some(name) => write!(text, "{number} {name:#}"),
-                None => write!(text, "{number} {address:#x}"),
-            };
-            if let (Some(file), Some(line)) = (symbol.filename(), symbol.lineno()) {
-                let _ = write!(text, " at {}:{line}", short(&file.to_string_lossy()));
+            let number = if inlined == 0 { format!("{index:>4}:") } else { "     ".to_owned() };
+            let _ = write!(text, "{number} {}", call.function);
+            if let Some((file, line)) = &call.place {
+                let _ = write!(text, " at {}:{line}", short(file));
             }
             text.push('\n');
-        });
-        if !named {
-            let _ = writeln!(text, "{index:>4}: {address:#x}");
         }
     }
     if frames.is_empty() {

@@ -132,7 +132,8 @@ fn a_late_answer_does_not_reach_the_question_after_it() {
         // It unblocks the signal, which is pending, while the other thread is asked.
         drop(deaf);
         let answer = session.ask(parked.tid, Duration::from_secs(10));
-        let text = print::thread(&Thread::look_up(parked.tid), &answer);
+        let names = print::names(std::iter::once(&answer));
+        let text = print::thread(&Thread::look_up(parked.tid), &answer, &names);
         assert!(text.contains("waits_in_a_known_place"), "{text}");
         assert!(!text.contains("waits_with_the_signal_blocked"), "{text}");
     }
