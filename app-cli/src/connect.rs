@@ -2,15 +2,16 @@
 
 mod reached;
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use app_core::prelude::{Service, ServiceId};
 use app_core::{App, Identity, Log, LogLevel};
 use app_ids::{InstanceId, ReleaseId};
-use app_rpc::{CallError, CallFailure, InstanceState, RpcClient, RpcClientConfig};
+use app_rpc::{CallError, CallFailure, InstanceState, RpcClient, RpcClientConfig, look_up_host};
 use schema::admin_capnp::app;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout};
 
 use crate::contexts::Address;
 use crate::failure::{Failure, Status};
@@ -182,14 +183,12 @@ fn service(target: &Target) -> Result<Service, String> {
 
 /// The addresses that a host has.
 async fn look_up(address: &Address, deadline: Instant) -> Result<Vec<SocketAddr>, String> {
-    let looking = tokio::net::lookup_host((address.host.as_str(), address.port));
-    match timeout_at(deadline, looking).await {
-        Ok(Ok(found)) => {
-            let mut found: Vec<_> = found.collect();
-            found.dedup();
-            if found.is_empty() { Err("this host has no address".to_owned()) } else { Ok(found) }
+    match look_up_host(&address.host, address.port, deadline).await {
+        Ok(found) if found.is_empty() => Err("this host has no address".to_owned()),
+        Ok(found) => Ok(found),
+        Err(error) if matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock) => {
+            Err(error.to_string())
         }
-        Ok(Err(error)) => Err(format!("this host is not known: {error}")),
-        Err(_) => Err("no answer of the name server in time".to_owned()),
+        Err(error) => Err(format!("this host is not known: {error}")),
     }
 }

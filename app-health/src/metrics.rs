@@ -97,7 +97,7 @@ const ABANDONED: MetricDoc = MetricDoc::counter_vector(
     LABELS,
 )
 .unit("runs")
-.meaning("The check blocks a thread of the runtime, which is a bug in it: it should run such code with `spawn_blocking`.")
+.meaning("The check blocks a thread of the runtime, which is a bug in it: it should run such code with `run_blocking`.")
 .queries(&[("Checks that block", "increase(METRIC[1d]) > 0")]);
 
 const TRANSITIONS: MetricDoc = MetricDoc::counter_vector(

@@ -137,8 +137,8 @@ impl Admin {
 async fn bootstrap(service: Service) -> Result<Bootstrap, Error> {
     let runtime = Handle::current();
     let admin = Arc::new(Admin {
-        audit: Audit::new(&service, runtime.clone()),
-        offload: Offload::new(runtime.clone()),
+        audit: Audit::new(&service),
+        offload: Offload::new(),
         stacks: Stacks::default(),
         temporary: Arc::new(Semaphore::new(MAX_TEMPORARY)),
         happenings: Happenings::follow(&service)?,

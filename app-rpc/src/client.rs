@@ -33,7 +33,7 @@ pub(crate) use self::{call::attempt, call::persevere, pool::Pool, setup::Setup};
 use self::{pool::Pool, setup::Setup};
 use crate::RpcClientConfig;
 use crate::errors::RPC_CONFIG_UNUSABLE;
-use crate::threads::LocalThreads;
+use crate::threads::{LocalThreads, ThreadPanicked};
 
 /// Calls that wait for the client's thread to take them.
 const QUEUE: usize = 1024;
@@ -89,9 +89,11 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
         let direct = Arc::<Direct>::default();
         let (me, keeper, wires) = (service.clone(), Arc::clone(&deadlines), Arc::clone(&direct));
         let (instances, setups) = (statuses.clone(), setup.subscribe());
+        let broken = threads.broken();
         service.spawn("rpc client", async move {
             tokio::select! {
                 () = me.dying() => {}
+                () = broken.cancelled() => {}
                 () = keeper.keep() => {}
                 () = wires.keep(instances, setups) => {}
             }
@@ -107,6 +109,7 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
             }
             wires.close("the client stops");
             keeper.close();
+            if broken.is_cancelled() { Err(ThreadPanicked.of(&me)) } else { Ok(()) }
         })?;
         let inner = Inner { jobs, deadlines, setup, statuses, direct, service: service.clone() };
         Ok(Self { inner: Arc::new(inner), interface: PhantomData })

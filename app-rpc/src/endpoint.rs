@@ -132,6 +132,7 @@ impl<const SERVICE: u64> Endpoint<SERVICE> {
                     }
                 }
             }
+            Ok(())
         })?;
         Ok(endpoint)
     }
@@ -168,7 +169,7 @@ impl<const SERVICE: u64> Endpoint<SERVICE> {
         service: Service,
         bound: BoundServer,
         mut config: LiveConfig<EndpointConfig<SERVICE>>,
-    ) {
+    ) -> Result<(), Error> {
         let control = bound.control();
         let serving = bound.serve(service.token());
         let following = async {
@@ -180,8 +181,8 @@ impl<const SERVICE: u64> Endpoint<SERVICE> {
             std::future::pending::<()>().await;
         };
         tokio::select! {
-            () = serving => {}
-            () = following => {}
+            served = serving => served.map_err(|panicked| panicked.of(&service)),
+            () = following => Ok(()),
         }
         *self.listening.write() = None;
         info!(service.log(), "RPC endpoint stopped");

@@ -89,6 +89,7 @@ mod limits;
 mod name;
 mod peer;
 pub mod pki;
+mod resolve;
 mod server;
 #[cfg(test)]
 mod simulation;
@@ -104,6 +105,7 @@ pub use self::grants::{Grants, Role};
 pub use self::limits::Limits;
 pub use self::name::RpcName;
 pub use self::peer::Peer;
+pub use self::resolve::look_up_host;
 pub use self::server::{
     Bootstrap, ENDPOINT_METRICS, RPC_CALLS_REFUSED, RPC_CONNECTIONS_ACTIVE, RPC_CONNECTIONS_ENDED,
     RPC_CONNECTIONS_ESTABLISHED, RPC_CONNECTIONS_REFUSED, ServerCounts,

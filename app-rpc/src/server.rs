@@ -36,7 +36,7 @@ pub use self::meters::{
 #[cfg(test)]
 pub(crate) use self::simulated::Simulated;
 use crate::peer::LiveGrants;
-use crate::threads::LocalThreads;
+use crate::threads::{LocalThreads, ThreadPanicked};
 use crate::tls::{Revoked, server_config};
 use crate::{Peer, RpcServerConfig};
 
@@ -170,13 +170,21 @@ impl BoundServer {
     }
 
     /// Accepts until `dying`. Then calls that run may end within the drain limit, what is left is cancelled, and the threads end.
-    pub(crate) async fn serve(self, dying: CancellationToken) {
+    ///
+    /// # Errors
+    /// One of the threads panicked. The others have ended as well.
+    pub(crate) async fn serve(self, dying: CancellationToken) -> Result<(), ThreadPanicked> {
         let Self { listener, shared, threads, .. } = self;
-        accept::accept(listener, &shared, &threads.spawner(), &dying).await;
+        let broken = threads.broken();
+        tokio::select! {
+            () = accept::accept(listener, &shared, &threads.spawner(), &dying) => {}
+            () = broken.cancelled() => {}
+        }
         shared.stop.cancel();
         let limits = shared.live().config.limits;
         // A connection has its own drain limit, and then a moment to tell its client.
         threads.join(limits.drain + Duration::from_secs(1)).await;
+        if broken.is_cancelled() { Err(ThreadPanicked) } else { Ok(()) }
     }
 }
 

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::{io, thread};
 
-use app_core::prelude::{Duration, Logger, error};
+use app_core::prelude::{Duration, Error, Logger, Service, error, errors};
+use app_core::start_thread;
 use futures_util::future::LocalBoxFuture;
 use tokio::runtime::Builder;
 use tokio::sync::{mpsc, oneshot};
@@ -30,6 +31,7 @@ const ABORT: Duration = Duration::from_millis(500);
 pub(crate) struct LocalThreads {
     threads: Vec<LocalThread>,
     stop: Stop,
+    broken: CancellationToken,
     log: Logger,
 }
 
@@ -55,19 +57,40 @@ struct LocalThread {
 #[derive(Clone)]
 pub(crate) struct LocalSpawner(Arc<[(mpsc::Sender<Job>, Arc<AtomicUsize>)]>);
 
+/// A thread panicked. The panic is in the log.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct ThreadPanicked;
+
+impl ThreadPanicked {
+    /// The failure of the service that the thread works for.
+    pub(crate) fn of(self, service: &Service) -> Error {
+        let message = "a thread of the RPC endpoint or client panicked: see the record before this one";
+        errors::BUG.error(service.id()).message(message).build()
+    }
+}
+
 /// All threads are busy with taking jobs, or have ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Refused;
 
 impl LocalThreads {
     /// Starts so many threads, called `{name}-{number}`.
+    ///
+    /// # Errors
+    /// A thread is refused: names the thread, the limit and the cure. Or there is no descriptor for its runtime.
     pub(crate) fn start(name: &str, count: usize, log: &Logger) -> io::Result<Self> {
-        let stop = Stop::default();
+        let (stop, broken) = (Stop::default(), CancellationToken::new());
         let mut threads = Vec::with_capacity(count);
         for number in 0..count {
-            threads.push(LocalThread::start(format!("{name}-{number}"), stop.clone(), log.clone())?);
+            let name = format!("{name}-{number}");
+            threads.push(LocalThread::start(name, stop.clone(), broken.clone(), log.clone())?);
         }
-        Ok(Self { threads, stop, log: log.clone() })
+        Ok(Self { threads, stop, broken, log: log.clone() })
+    }
+
+    /// Cancelled when a thread has panicked. Panics of jobs are caught, and do not count.
+    pub(crate) fn broken(&self) -> CancellationToken {
+        self.broken.clone()
     }
 
     pub(crate) fn spawner(&self) -> LocalSpawner {
@@ -103,19 +126,20 @@ impl LocalThreads {
 }
 
 impl LocalThread {
-    fn start(name: String, stop: Stop, log: Logger) -> io::Result<Self> {
+    fn start(name: String, stop: Stop, broken: CancellationToken, log: Logger) -> io::Result<Self> {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let (end, ended) = oneshot::channel();
         let load = Arc::new(AtomicUsize::new(0));
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        let thread = thread::Builder::new().name(name.clone()).stack_size(STACK_BYTES);
+        let settings = thread::Builder::new().stack_size(STACK_BYTES);
         let counted = Arc::clone(&load);
-        let handle = thread.spawn(move || {
+        let broken = broken.drop_guard();
+        let handle = start_thread(settings, name.clone(), move || {
             let local = LocalSet::new();
             local.block_on(&runtime, run(queue, stop, counted, log));
             drop(local);
-            // A lookup of a name can't be stopped, and nobody waits for it.
             runtime.shutdown_background();
+            broken.disarm();
             drop(end);
         })?;
         Ok(Self { name, jobs, load, ended, handle })

@@ -22,7 +22,7 @@ impl App {
     /// Writes the stack of every thread of the process, then the live tasks of every service by name.
     ///
     /// Blocks the calling thread, 100 ms for each thread that does not answer and 10 s at most: call it with
-    /// `spawn_blocking` from a task.
+    /// [`run_blocking`](crate::run_blocking) from a task.
     ///
     /// # Errors
     /// When writing fails.

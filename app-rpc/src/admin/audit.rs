@@ -3,13 +3,13 @@
 //! Records are of the service `rpc`, with the event [`ADMIN_CALL`], and are written whatever log levels are set to. A call
 //! goes on when its record has left for the sink, or was dropped by it for good: see [`Audit::write`].
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
-use app_core::Log;
 use app_core::prelude::*;
+use app_core::{Log, run_blocking};
 use parking_lot::Mutex;
-use tokio::runtime::Handle;
 
 use super::methods::{About, Method};
 use crate::{Peer, Role};
@@ -112,26 +112,30 @@ pub(super) struct Audit(Arc<Inner>);
 struct Inner {
     log: Log,
     logger: Logger,
-    runtime: Handle,
     /// One record at a time: what is dropped in between is then no other record of the audit.
     turn: Mutex<()>,
 }
 
 impl Audit {
-    /// Writes on threads of this runtime.
-    pub(super) fn new(service: &Service, runtime: Handle) -> Self {
+    pub(super) fn new(service: &Service) -> Self {
         let log = service.app().log().clone();
         let logger = log.audit_logger(service.id(), service.name());
-        Self(Arc::new(Inner { log, logger, runtime, turn: Mutex::new(()) }))
+        Self(Arc::new(Inner { log, logger, turn: Mutex::new(()) }))
     }
 
     /// Writes a record, and waits until it has left for the sink. False when the sink did not take it: the log drops what a
     /// sink that is full, slow or gone does not take. One that takes it later than [`WRITE_DEADLINE`] has a record of a call that
     /// was let go of.
     pub(super) async fn write(&self, record: Record) -> bool {
-        let inner = Arc::clone(&self.0);
-        let written = self.0.runtime.spawn_blocking(move || inner.write(&record));
-        written.await.unwrap_or_default()
+        let record = Arc::new(record);
+        let (inner, sent) = (Arc::clone(&self.0), Arc::clone(&record));
+        match run_blocking("audit", move || inner.write(&sent)).await {
+            Ok(written) => written,
+            // No thread can be had. An application in this state is the one that has to be stopped, so the call is not
+            // refused: its record is written here, and other connections of this thread wait for it.
+            Err(refused) if refused.kind() == ErrorKind::WouldBlock => self.0.write(&record),
+            Err(_) => false,
+        }
     }
 }
 

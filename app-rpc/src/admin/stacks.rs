@@ -4,9 +4,8 @@
 
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::thread;
 
-use app_core::App;
+use app_core::{App, spawn_thread};
 use capnp::Error as RpcError;
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
@@ -44,13 +43,13 @@ impl Stacks {
         }
         let (done, under_way) = watch::channel(None);
         let (app, own_place) = (app.clone(), Arc::clone(&self.0));
-        let dumping = thread::Builder::new().name("stacks".to_owned()).spawn(move || {
+        let dumping = spawn_thread("stacks", move || {
             let dumped = dump(&app).map_err(|error| error.to_string());
             // Before the result is there: who asks from now on wants a new one.
             *own_place.lock() = None;
             done.send_replace(Some(dumped.map(Arc::from)));
         });
-        dumping.map_err(|error| RpcError::failed(format!("no thread to dump stacks: {error}")))?;
+        dumping.map_err(|refused| RpcError::failed(format!("the stacks cannot be dumped: {refused}")))?;
         *place = Some(under_way.clone());
         Ok(under_way)
     }

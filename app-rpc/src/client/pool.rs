@@ -9,7 +9,7 @@ use std::sync::Arc;
 use app_core::prelude::{Duration, Logger, info, warn};
 use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::sync::{Notify, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::connection::{ConnectError, Connection};
@@ -17,6 +17,7 @@ use super::setup::Setup;
 use super::status::{InstanceState, InstanceStatus};
 use crate::End;
 use crate::config::host_and_port;
+use crate::resolve::look_up_host;
 
 /// How often names are looked up again.
 const LOOK_UP_EVERY: Duration = Duration::from_secs(30);
@@ -144,10 +145,9 @@ impl Pool {
                 failures.push(format!("{host} is no address"));
                 continue;
             };
-            match timeout(config.connect_timeout, tokio::net::lookup_host((host.as_str(), port))).await {
-                Ok(Ok(found)) => addresses.extend(found),
-                Ok(Err(error)) => failures.push(format!("{host}: {error}")),
-                Err(_) => failures.push(format!("{host}: no answer within {:?}", config.connect_timeout)),
+            match look_up_host(&host, port, Instant::now() + config.connect_timeout).await {
+                Ok(found) => addresses.extend(found),
+                Err(error) => failures.push(format!("{host}: {error}")),
             }
         }
         addresses.sort_unstable();

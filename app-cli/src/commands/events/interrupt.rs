@@ -19,6 +19,6 @@ pub(super) fn interrupted() -> Result<mpsc::Receiver<()>, Failure> {
             }
         }
     };
-    std::thread::Builder::new().name("signals".to_owned()).spawn(waiting).map_err(failed)?;
+    app_core::spawn_thread("signals", waiting).map_err(failed)?;
     Ok(interrupted)
 }
