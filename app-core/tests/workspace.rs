@@ -219,6 +219,11 @@ fn tests_do_not_sleep_on_the_real_clock() {
 }
 
 #[test]
+fn every_thread_is_made_where_a_refusal_is_an_error() {
+    assert_none(&in_sources(source::unplanned_thread));
+}
+
+#[test]
 fn tests_name_no_ports() {
     assert_none(&excepting(FIXED_PORT_IN, source::fixed_port));
 }

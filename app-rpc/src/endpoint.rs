@@ -180,12 +180,13 @@ impl<const SERVICE: u64> Endpoint<SERVICE> {
             }
             std::future::pending::<()>().await;
         };
-        tokio::select! {
+        let served = tokio::select! {
             served = serving => served.map_err(|panicked| panicked.of(&service)),
             () = following => Ok(()),
-        }
+        };
         *self.listening.write() = None;
         info!(service.log(), "RPC endpoint stopped");
+        served
     }
 }
 

@@ -175,9 +175,9 @@ impl BoundServer {
     /// One of the threads panicked. The others have ended as well.
     pub(crate) async fn serve(self, dying: CancellationToken) -> Result<(), ThreadPanicked> {
         let Self { listener, shared, threads, .. } = self;
-        let broken = threads.broken();
+        let (broken, spawner) = (threads.broken(), threads.spawner());
         tokio::select! {
-            () = accept::accept(listener, &shared, &threads.spawner(), &dying) => {}
+            () = accept::accept(listener, &shared, &spawner, &dying) => {}
             () = broken.cancelled() => {}
         }
         shared.stop.cancel();

@@ -101,7 +101,7 @@ impl LocalThreads {
     /// Waits for all jobs, which must have been told to end, and for the threads. What has not ended by the deadline is dropped.
     /// A thread that does not end then, because something blocks it, is given up.
     pub(crate) async fn join(self, deadline: Duration) {
-        let Self { threads, stop, log } = self;
+        let Self { threads, stop, log, .. } = self;
         stop.close.cancel();
         let until = tokio::time::Instant::now() + deadline;
         let running =

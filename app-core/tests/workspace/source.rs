@@ -87,6 +87,25 @@ pub(crate) fn fixed_port(path: &str, text: &str) -> Vec<String> {
     lines.map(|line| format!("{path}:{line}: a fixed port")).collect()
 }
 
+/// Threads that are made where a refusal is a panic, or is never told: tokio's pool for blocking work, and `thread::spawn`.
+pub(crate) fn unplanned_thread(path: &str, text: &str) -> Vec<String> {
+    if is_test(path)
+        || path.contains("/examples/")
+        || path.contains("/benches/")
+        || path.starts_with("benches/")
+    {
+        return vec![];
+    }
+    let code = code_only(text);
+    let code = code.split_once("#[cfg(test)]").map_or(&*code, |(code, _tests)| code);
+    let lines = lines_with(code, |line| {
+        ["spawn_blocking(", "tokio::fs::", "lookup_host(", "thread::spawn("]
+            .iter()
+            .any(|call| line.contains(call))
+    });
+    lines.map(|line| format!("{path}:{line}: a thread without a plan; see app_core::run_blocking")).collect()
+}
+
 /// Unit tests (`foo/tests.rs`, `foo/tests/`) and the tests of an API (`tests/`).
 fn is_test(path: &str) -> bool {
     path.ends_with("/tests.rs") || path.contains("/tests/")
@@ -264,6 +283,19 @@ mod violations {
         assert_eq!(fixed_port(TEST, "connect(\"127.0.0.1:4444\")").len(), 1);
         assert_eq!(fixed_port(TEST, "get(\"http://localhost:80/x\")").len(), 1);
         assert!(fixed_port(TEST, "bind(\"127.0.0.1:0\"); format!(\"127.0.0.1:{port}\")").is_empty());
+    }
+
+    #[test]
+    fn a_thread_without_a_plan_is_found() {
+        assert_eq!(
+            unplanned_thread("a/src/x.rs", "runtime.spawn_blocking(work);\nthread::spawn(work);").len(),
+            2
+        );
+        assert_eq!(unplanned_thread("a/src/x.rs", "tokio::net::lookup_host(host)").len(), 1);
+        assert!(
+            unplanned_thread("a/src/x.rs", "// spawn_blocking(\n#[cfg(test)]\nthread::spawn(x)").is_empty()
+        );
+        assert!(unplanned_thread(TEST, "thread::spawn(work)").is_empty());
     }
 
     #[test]

@@ -74,3 +74,26 @@ async fn a_job_that_panics_ends_alone() {
     threads.join(Duration::from_secs(10)).await;
     assert!(app.captured().text().contains("a task of an RPC thread failed"));
 }
+
+/// A panic's payload that panics when it is dropped, which is outside of the job that panicked.
+struct Twice;
+
+impl Drop for Twice {
+    fn drop(&mut self) {
+        panic!("again, on purpose");
+    }
+}
+
+#[tokio::test]
+async fn a_thread_that_panics_is_told_and_one_that_ends_is_not() {
+    let app = TestApp::empty().await;
+    let start = || LocalThreads::start("test", 1, app.logger()).unwrap();
+    let (ends, panics) = (start(), start());
+    let told = panics.broken();
+    panics.spawner().spawn(|| async { std::panic::panic_any(Twice) }).unwrap();
+    tokio::time::timeout(Duration::from_secs(60), told.cancelled()).await.unwrap();
+    panics.join(Duration::from_secs(10)).await;
+    let told = ends.broken();
+    ends.join(Duration::from_secs(10)).await;
+    assert!(!told.is_cancelled());
+}
