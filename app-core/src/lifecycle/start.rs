@@ -254,3 +254,19 @@ fn failed(service: &Service, error: Error) -> Error {
     let message = format!("service {} did not start", service.describe());
     errors::SERVICE_INIT_FAILED.error(service.id()).message(message).cause(error).build()
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{ExitStatus, testing::TestApp};
+
+    #[tokio::test]
+    async fn a_panic_of_the_kernel_ends_the_app_at_once_with_70() {
+        let app = TestApp::builder().build();
+        super::broken(app.app(), "on purpose");
+        let report = app.stopped().await;
+        assert_eq!(report.exit_status(), ExitStatus::Internal);
+        assert_eq!(report.exit_status().code(), 70);
+        let log = app.captured().text();
+        assert!(log.contains("internal error: the kernel panicked: on purpose"), "{log}");
+    }
+}

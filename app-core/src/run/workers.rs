@@ -2,7 +2,10 @@
 
 use std::{
     io,
-    sync::Arc,
+    sync::{
+        Arc,
+        mpsc::{Receiver, channel},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -26,6 +29,9 @@ pub(super) struct Workers {
     handle: Handle,
 }
 
+/// What building the runtime gave: an error, or the message of a panic.
+type Built = Result<io::Result<Runtime>, String>;
+
 /// Counts the threads of the runtime that run.
 #[derive(Default)]
 struct Started {
@@ -36,8 +42,8 @@ struct Started {
 impl Workers {
     /// Starts the runtime with `count` worker threads, one a core without a number, and waits until all of them run.
     ///
-    /// tokio reports a refused thread in no usable way: it panics for the first one, and does without the others, for which
-    /// blocking work then waits for ever.
+    /// tokio panics when a worker thread is refused, and then waits for ever for the workers that did start. So it builds the
+    /// runtime on a thread that is left behind in that case.
     ///
     /// # Errors
     /// A thread is refused: names the thread, the limit and the cure. Or the runtime cannot be made for another reason.
@@ -50,18 +56,15 @@ impl Workers {
         let started = Arc::new(Started::default());
         let counter = Arc::clone(&started);
         let mut builder = Builder::new_multi_thread();
-        builder
-            .worker_threads(count)
-            .thread_name("worker")
-            .enable_all()
-            .on_thread_start(move || counter.add_one());
-        let runtime = match panics::quietly(|| builder.build()) {
-            Ok(runtime) => runtime?,
-            Err(panic) => return Err(refusal(0, count).unwrap_or_else(|| io::Error::other(panic))),
-        };
-        let workers = Self { handle: runtime.handle().clone(), runtime: Some(runtime) };
-        started.wait_for(count)?;
-        Ok(workers)
+        builder.worker_threads(count).thread_name("worker").enable_all();
+        builder.on_thread_start(move || counter.add_one());
+        let (done, built) = channel();
+        threads::spawn_thread("runtime", move || {
+            // The receiver may have given up.
+            let _ = done.send(panics::quietly(|| builder.build()));
+        })?;
+        let runtime = started.wait_for(count, &built)?;
+        Ok(Self { handle: runtime.handle().clone(), runtime: Some(runtime) })
     }
 
     pub(super) fn handle(&self) -> &Handle {
@@ -90,37 +93,64 @@ impl Started {
         self.more.notify_all();
     }
 
-    fn wait_for(&self, wanted: usize) -> io::Result<()> {
-        let began = Instant::now();
-        let mut deadline = began + QUICK;
-        let mut count = self.count.lock();
-        while *count < wanted {
-            if !self.more.wait_until(&mut count, deadline).timed_out() {
-                continue;
+    /// Waits until the runtime is built and all its worker threads run.
+    fn wait_for(&self, wanted: usize, built: &Receiver<Built>) -> io::Result<Runtime> {
+        let deadline = Instant::now() + PATIENCE;
+        let runtime = loop {
+            match built.recv_timeout(QUICK) {
+                Ok(Ok(runtime)) => break runtime?,
+                // tokio panics when the first worker thread is refused.
+                Ok(Err(panic)) if panic.contains("spawn worker thread") => {
+                    return Err(threads::thread_refused(
+                        &self.next(wanted),
+                        &io::ErrorKind::WouldBlock.into(),
+                    ));
+                }
+                Ok(Err(panic)) => return Err(io::Error::other(panic)),
+                Err(_) => self.check(wanted, deadline)?,
             }
-            if let Some(refused) = refusal(*count, wanted) {
-                return Err(refused);
+        };
+        loop {
+            let mut count = self.count.lock();
+            if *count >= wanted {
+                return Ok(runtime);
             }
-            if began.elapsed() > PATIENCE {
-                let message =
-                    format!("only {} of {wanted} worker threads started within {PATIENCE:?}", *count);
-                return Err(io::Error::new(io::ErrorKind::TimedOut, message));
+            let late = self.more.wait_for(&mut count, QUICK).timed_out();
+            drop(count);
+            if late && let Err(problem) = self.check(wanted, deadline) {
+                runtime.shutdown_background();
+                return Err(problem);
             }
-            deadline = Instant::now() + QUICK;
         }
-        Ok(())
     }
-}
 
-/// Asks the operating system for one more thread: its refusal, if it refuses.
-fn refusal(started: usize, wanted: usize) -> Option<io::Error> {
-    let name = format!("worker (number {} of {wanted})", started + 1);
-    match thread::Builder::new().spawn(|| ()) {
-        Ok(probe) => {
-            // It has nothing to do, so it ends at once.
-            let _ = probe.join();
-            None
+    /// Fails when waiting for the rest of the worker threads is in vain.
+    fn check(&self, wanted: usize, deadline: Instant) -> io::Result<()> {
+        if let Some(refused) = self.refusal(wanted) {
+            return Err(refused);
         }
-        Err(refused) => Some(threads::thread_refused(&name, &refused)),
+        if Instant::now() < deadline {
+            return Ok(());
+        }
+        let started = *self.count.lock();
+        let message = format!("only {started} of {wanted} worker threads started within {PATIENCE:?}");
+        Err(io::Error::new(io::ErrorKind::TimedOut, message))
+    }
+
+    /// Asks the operating system for one more thread: its refusal, if it refuses.
+    fn refusal(&self, wanted: usize) -> Option<io::Error> {
+        match thread::Builder::new().spawn(|| ()) {
+            Ok(probe) => {
+                // It has nothing to do, so it ends at once.
+                let _ = probe.join();
+                None
+            }
+            Err(refused) => Some(threads::thread_refused(&self.next(wanted), &refused)),
+        }
+    }
+
+    /// Names the worker thread that does not start.
+    fn next(&self, wanted: usize) -> String {
+        format!("worker (number {} of {wanted})", (*self.count.lock() + 1).min(wanted))
     }
 }
