@@ -28,7 +28,16 @@ pub fn spawn_thread<T: Send + 'static>(
     name: impl Into<String>,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<JoinHandle<T>> {
-    start_thread(Builder::new(), name.into(), work)
+    start_thread(Builder::new().stack_size(stack_bytes()), name.into(), work)
+}
+
+/// The stack of a thread, in bytes: 2 MiB, or `RUST_MIN_STACK` if that is more.
+///
+/// Less than 2 MiB is not enough for the platform: a thread that overflows its stack aborts the process.
+pub(crate) fn stack_bytes() -> usize {
+    const LEAST: usize = 2 * 1024 * 1024;
+    let asked = std::env::var("RUST_MIN_STACK").ok().and_then(|bytes| bytes.parse().ok());
+    asked.map_or(LEAST, |bytes: usize| bytes.max(LEAST))
 }
 
 /// Starts a thread with a name and the settings of `builder`, such as a stack size; otherwise as [`spawn_thread`].
@@ -105,6 +114,10 @@ fn limits() -> String {
         }
     }
     limits.extend(most_tasks_of_the_cgroup().map(|most| format!("pids.max of the cgroup is {most}")));
+    // See `stack_bytes`.
+    if let Some(size) = std::env::var_os("RUST_MIN_STACK") {
+        limits.push(format!("RUST_MIN_STACK is {}", size.display()));
+    }
     if limits.is_empty() {
         limits.push(
             "neither RLIMIT_NPROC nor a pids.max that can be read: look at the container's limits".to_owned(),

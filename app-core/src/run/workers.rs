@@ -56,7 +56,11 @@ impl Workers {
         let started = Arc::new(Started::default());
         let counter = Arc::clone(&started);
         let mut builder = Builder::new_multi_thread();
-        builder.worker_threads(count).thread_name("worker").enable_all();
+        builder
+            .worker_threads(count)
+            .thread_name("worker")
+            .thread_stack_size(threads::stack_bytes())
+            .enable_all();
         builder.on_thread_start(move || counter.add_one());
         let (done, built) = channel();
         threads::spawn_thread("runtime", move || {

@@ -27,5 +27,6 @@ mod scraper;
 mod service;
 mod signals;
 mod sinks;
+mod surroundings;
 mod systemd;
 mod tools;
