@@ -14,6 +14,7 @@ mod connections;
 mod listener;
 mod metrics;
 mod negotiation;
+mod patience;
 mod router;
 mod scrape;
 mod server;
@@ -21,7 +22,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use listener::{BindError, Bound};
+pub(crate) use listener::Bound;
 pub(crate) use metrics::HttpMetrics;
 pub use metrics::{
     HTTP_CONNECTIONS, HTTP_CONNECTIONS_OPEN, HTTP_REQUESTS, SCRAPE_DURATION, SCRAPE_SIZE, SCRAPES_REFUSED,
@@ -34,8 +35,10 @@ use std::time::Duration;
 /// What one client, and all of them, may take.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// From the first wait for a request until its header is complete; so also how long a connection may be idle.
+    /// From the first byte of a request until its header is complete.
     pub(crate) header_read: Duration,
+    /// How long a connection may be idle: before its first request, and between two requests.
+    pub(crate) idle: Duration,
     /// Size of a request's line and header together.
     pub(crate) header_bytes: usize,
     /// How long a handler may take.
@@ -56,6 +59,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             header_read: Duration::from_secs(5),
+            idle: Duration::from_secs(75),
             header_bytes: 8 * 1024,
             answer: Duration::from_secs(10),
             write_stall: Duration::from_secs(10),

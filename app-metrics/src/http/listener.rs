@@ -1,33 +1,23 @@
-//! Listening: on one address, or on all of the machine, IPv6 and IPv4 on one socket where there is IPv6.
+//! The HTTP server when it listens, and answers nothing yet.
 
-use socket2::{Domain, Protocol, Socket, Type};
+use crate::listening::{ListenError, Listening, listen};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use tokio::net::TcpListener;
-
-/// Connections that the kernel holds until they are accepted.
-const BACKLOG: i32 = 1_024;
 
 /// A listener that listens.
 #[derive(Debug)]
 pub(crate) struct Bound {
     pub(super) listener: TcpListener,
     address: SocketAddr,
-}
-
-/// Why it does not listen, and on which address.
-#[derive(Debug)]
-pub(crate) struct BindError {
-    pub(crate) address: SocketAddr,
-    pub(crate) error: io::Error,
+    without_ipv6: Option<io::Error>,
 }
 
 impl Bound {
     /// Listens on `address`, or without one on all addresses; port 0 is any free one. Needs a tokio runtime.
-    pub(crate) fn bind(address: Option<IpAddr>, port: u16) -> Result<Self, BindError> {
-        let Some(address) = address else { return Self::bind_all(port) };
-        let address = SocketAddr::new(address, port);
-        Self::listen(address).map_err(|error| BindError { address, error })
+    pub(crate) fn bind(address: Option<IpAddr>, port: u16) -> Result<Self, ListenError> {
+        let Listening { listener, address, without_ipv6 } = listen(address, port)?;
+        Ok(Self { listener, address, without_ipv6 })
     }
 
     /// Where it listens, with the port that it got.
@@ -35,35 +25,8 @@ impl Bound {
         self.address
     }
 
-    fn bind_all(port: u16) -> Result<Self, BindError> {
-        let v6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
-        match Self::listen(v6) {
-            Err(error)
-                if matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied) =>
-            {
-                Err(BindError { address: v6, error })
-            }
-            Err(_) => {
-                // A machine without IPv6.
-                let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
-                Self::listen(address).map_err(|error| BindError { address, error })
-            }
-            Ok(bound) => Ok(bound),
-        }
-    }
-
-    fn listen(address: SocketAddr) -> io::Result<Self> {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-        if address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
-            socket.set_only_v6(false)?;
-        }
-        // A restart must not wait for connections of the last run to be forgotten. Two can't listen at once all the same.
-        socket.set_reuse_address(true)?;
-        socket.set_nonblocking(true)?;
-        socket.bind(&address.into())?;
-        socket.listen(BACKLOG)?;
-        let listener = TcpListener::from_std(socket.into())?;
-        let address = listener.local_addr()?;
-        Ok(Self { listener, address })
+    /// Why it listens on IPv4 alone, where all addresses were asked for.
+    pub(crate) fn without_ipv6(&self) -> Option<&io::Error> {
+        self.without_ipv6.as_ref()
     }
 }

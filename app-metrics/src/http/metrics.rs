@@ -57,13 +57,15 @@ const CONNECTIONS: MetricDoc = MetricDoc::counter_vector(
     &[(
         "event",
         "`accepted`; `refused`, with all connections being answered; `displaced`, closed while it waited, for a new one; \
-         `timed_out`, its request or its taking the answer was too slow; `accept_failed`, mostly for lack of file descriptors",
+         `timed_out`, its request or its taking the answer was too slow; `malformed`, it sent no HTTP/1, or too large a header; \
+         `broken_off`, the client left in the middle of a request or of an answer; \
+         `accept_failed`, mostly for lack of file descriptors",
     )],
 )
 .unit("connections")
-.meaning("One that was accepted may be displaced or time out later, and counts as both. An idle one that is closed did not time out.")
+.meaning("A connection that was accepted may end as another event later, and counts as both. An idle connection is closed after 75 s, and counts as no event.")
 .queries(&[
-    ("Clients that could not be served", "sum by (event) (rate(METRIC{event!=\"accepted\"}[5m])) > 0"),
+    ("Clients that could not be served", "sum by (event) (rate(METRIC{event=~\"refused|displaced|timed_out|accept_failed\"}[5m])) > 0"),
 ]);
 
 const DURATION: MetricDoc = MetricDoc::histogram(
@@ -114,6 +116,8 @@ struct Connections {
     refused: Counter,
     displaced: Counter,
     timed_out: Counter,
+    malformed: Counter,
+    broken_off: Counter,
     accept_failed: Counter,
 }
 
@@ -124,7 +128,24 @@ pub(super) enum Event {
     Refused,
     Displaced,
     TimedOut,
+    Malformed,
+    BrokenOff,
     AcceptFailed,
+}
+
+impl Event {
+    /// The value of the label.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Refused => "refused",
+            Self::Displaced => "displaced",
+            Self::TimedOut => "timed_out",
+            Self::Malformed => "malformed",
+            Self::BrokenOff => "broken_off",
+            Self::AcceptFailed => "accept_failed",
+        }
+    }
 }
 
 impl HttpMetrics {
@@ -132,15 +153,18 @@ impl HttpMetrics {
         // As many series as there are routes and statuses, which is for the application to choose.
         let requests = REQUESTS.counter_vector_spec().max_series(usize::MAX);
         let connections = registry.register(CONNECTIONS.counter_vector_spec(), Origin::Platform)?;
+        let of = |event: Event| connections.with([event.name()]);
         Ok(Self {
             requests: registry.register(requests, Origin::Platform)?,
             open: registry.register(OPEN.gauge_spec(), Origin::Platform)?,
             connections: Connections {
-                accepted: connections.with(["accepted"])?,
-                refused: connections.with(["refused"])?,
-                displaced: connections.with(["displaced"])?,
-                timed_out: connections.with(["timed_out"])?,
-                accept_failed: connections.with(["accept_failed"])?,
+                accepted: of(Event::Accepted)?,
+                refused: of(Event::Refused)?,
+                displaced: of(Event::Displaced)?,
+                timed_out: of(Event::TimedOut)?,
+                malformed: of(Event::Malformed)?,
+                broken_off: of(Event::BrokenOff)?,
+                accept_failed: of(Event::AcceptFailed)?,
             },
             scrape_duration: registry.register(DURATION.histogram_spec(), Origin::Platform)?,
             scrape_size: registry.register(SIZE.histogram_spec(), Origin::Platform)?,
@@ -162,13 +186,15 @@ impl HttpMetrics {
     }
 
     pub(super) fn count(&self, event: Event) {
-        let Connections { accepted, refused, displaced, timed_out, accept_failed } = &self.connections;
+        let counters = &self.connections;
         let counter = match event {
-            Event::Accepted => accepted,
-            Event::Refused => refused,
-            Event::Displaced => displaced,
-            Event::TimedOut => timed_out,
-            Event::AcceptFailed => accept_failed,
+            Event::Accepted => &counters.accepted,
+            Event::Refused => &counters.refused,
+            Event::Displaced => &counters.displaced,
+            Event::TimedOut => &counters.timed_out,
+            Event::Malformed => &counters.malformed,
+            Event::BrokenOff => &counters.broken_off,
+            Event::AcceptFailed => &counters.accept_failed,
         };
         counter.inc();
     }

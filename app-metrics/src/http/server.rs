@@ -3,8 +3,9 @@
 use super::body::Tracked;
 use super::connections::Connections;
 use super::metrics::{Event, HttpMetrics};
+use super::patience::Patience;
 use super::router::RouteMark;
-use super::stream::{Activity, Stream};
+use super::stream::{Activity, Stream, Wait};
 use super::{Bound, Limits};
 use app_core::events::METRICS_HTTP_REPORTER_SHUTDOWN_ERROR;
 use app_core::prelude::*;
@@ -14,9 +15,10 @@ use axum::http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioTimer;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::error::Error;
+use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
 use tokio::net::TcpStream;
@@ -31,8 +33,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
 impl Bound {
-    /// Answers until `dying`, then stops accepting, lets answers in progress end within the drain limit, and closes
-    /// what is left.
+    /// Answers until `dying`. Then it stops accepting, and closes connections that wait for their clients. Answers in
+    /// progress may end within the drain limit; what is left is closed.
     pub(crate) async fn serve(
         self,
         router: Router,
@@ -93,6 +95,7 @@ impl Server {
             router: self.router.clone(),
             limits: self.limits,
             meters: self.meters.clone(),
+            log: self.log.clone(),
             activity: Arc::clone(&activity),
         };
         self.connections.add(activity, client.answer(socket, self.dying.clone()));
@@ -153,6 +156,7 @@ struct Client {
     router: Router,
     limits: Limits,
     meters: HttpMetrics,
+    log: Logger,
     activity: Arc<Activity>,
 }
 
@@ -161,26 +165,40 @@ impl Client {
     async fn answer(self, socket: TcpStream, dying: CancellationToken) {
         // Answers are written in one go, so there is nothing to wait for.
         let _ = socket.set_nodelay(true);
-        let (limits, meters) = (self.limits, self.meters.clone());
-        let stream = Stream::new(socket, limits, Arc::clone(&self.activity));
+        let (limits, activity) = (self.limits, Arc::clone(&self.activity));
+        let (meters, log) = (self.meters.clone(), self.log.clone());
+        let stream = Stream::new(socket, limits, Arc::clone(&activity));
+        let mut patience = Patience::new(Arc::clone(&activity), limits);
         let mut connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(limits.header_read)
+            // Hyper's limit begins with the wait for a request, so an idle connection would end with it.
+            .header_read_timeout(None)
+            // A client that says that it sends no more still gets its answer.
+            .half_close(true)
             .max_buf_size(limits.header_bytes)
-            .serve_connection(stream, service_fn(move |request| self.clone().handle(request)));
+            .serve_connection(TokioIo::new(stream), service_fn(move |request| self.clone().handle(request)));
         let ended = tokio::select! {
+            // The connection first: the others judge by what it has read and written.
+            biased;
             ended = &mut connection => ended,
+            wait = poll_fn(|context| patience.poll_exhausted(context)) => {
+                if matches!(wait, Wait::Header(_)) {
+                    meters.count(Event::TimedOut);
+                }
+                return;
+            }
             () = dying.cancelled() => {
+                if activity.wait().is_some() {
+                    return;
+                }
                 Pin::new(&mut connection).graceful_shutdown();
                 (&mut connection).await
             }
         };
-        // An error is the client's doing (gone, too slow, no HTTP): it has been told what there is to tell.
         if let Err(error) = ended {
-            let half_sent = !connection.into_parts().read_buf.is_empty();
-            if error.is_timeout() && half_sent || is_stalled(&error) {
-                meters.count(Event::TimedOut);
-            }
+            let event = what_ended(&error);
+            meters.count(event);
+            debug!(log, "an HTTP connection ended early"; "outcome" => event.name(), "err" => error.to_string());
         }
     }
 
@@ -196,6 +214,17 @@ impl Client {
         });
         self.meters.answered(mark.path(), &method, response.status());
         Ok(response.map(|body| Body::new(Tracked::new(body, self.activity))))
+    }
+}
+
+/// What the client did, which has been told what there is to tell: it is no failure of this server.
+fn what_ended(error: &hyper::Error) -> Event {
+    if is_stalled(error) {
+        Event::TimedOut
+    } else if error.is_parse() {
+        Event::Malformed
+    } else {
+        Event::BrokenOff
     }
 }
 

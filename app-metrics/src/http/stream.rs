@@ -1,25 +1,30 @@
 //! A client's socket, with the deadlines for writing that hyper does not have, and what the connection is busy with.
 
 use super::Limits;
-use hyper::rt::{Read, ReadBufCursor, Write};
-use hyper_util::rt::TokioIo;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
-/// What a connection is doing, for whoever has to choose one to close.
+/// What a connection is doing: read by what limits its waiting, and by what chooses a connection to close.
 ///
-/// `Relaxed` throughout: the choice is a guess that may be late by a moment, and nothing else is read through it.
+/// `Relaxed` throughout: only the connection's own task writes. The choice of a connection to close is a guess that may
+/// be late by a moment, and nothing else is read through these values.
 #[derive(Debug)]
 pub(super) struct Activity {
     began: Instant,
     phase: AtomicU8,
     /// Milliseconds after `began`.
     waiting_since: AtomicU64,
+    /// When the first byte of the next request arrived, in milliseconds after `began`; [`NOTHING`] before that.
+    header_since: AtomicU64,
+    /// Whether the bytes that were read last ended a header: then nothing of the next request has arrived with it.
+    ended_header: AtomicBool,
 }
 
 /// Waits for its client: for a request, or for the rest of one.
@@ -27,39 +32,87 @@ const WAITING: u8 = 0;
 const HANDLING: u8 = 1;
 const WRITING: u8 = 2;
 
+/// No byte of the next request has arrived.
+const NOTHING: u64 = u64::MAX;
+
+/// What a connection waits for from its client, and since when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// The next request.
+    Idle(Instant),
+    /// The rest of a header.
+    Header(Instant),
+}
+
 impl Activity {
     pub(super) fn new() -> Self {
-        Self { began: Instant::now(), phase: AtomicU8::new(WAITING), waiting_since: AtomicU64::new(0) }
+        Self {
+            began: Instant::now(),
+            phase: AtomicU8::new(WAITING),
+            waiting_since: AtomicU64::new(0),
+            header_since: AtomicU64::new(NOTHING),
+            ended_header: AtomicBool::new(true),
+        }
     }
 
     pub(super) fn handling(&self) {
         self.phase.store(HANDLING, Ordering::Relaxed);
+        self.header_since.store(NOTHING, Ordering::Relaxed);
     }
 
     pub(super) fn writing(&self) {
         self.phase.store(WRITING, Ordering::Relaxed);
     }
 
-    /// Since when it has been waiting for its client, if it does.
+    /// What it waits for, if it waits for its client.
+    pub(super) fn wait(&self) -> Option<Wait> {
+        let at = |millis| self.began + Duration::from_millis(millis);
+        let waits = self.phase.load(Ordering::Relaxed) == WAITING;
+        waits.then(|| match self.header_since.load(Ordering::Relaxed) {
+            NOTHING => Wait::Idle(at(self.waiting_since.load(Ordering::Relaxed))),
+            since => Wait::Header(at(since)),
+        })
+    }
+
+    /// Since when it has been waiting for its client, if it does: a byte that arrived is no end of the waiting.
     pub(super) fn waiting_since(&self) -> Option<Instant> {
         let waits = self.phase.load(Ordering::Relaxed) == WAITING;
         let since = self.waiting_since.load(Ordering::Relaxed);
-        waits.then(|| self.began + std::time::Duration::from_millis(since))
+        waits.then(|| self.began + Duration::from_millis(since))
+    }
+
+    /// The client sent this.
+    fn read(&self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        self.ended_header.store(bytes.ends_with(b"\n\r\n") || bytes.ends_with(b"\n\n"), Ordering::Relaxed);
+        let waits = self.phase.load(Ordering::Relaxed) == WAITING;
+        if waits && self.header_since.load(Ordering::Relaxed) == NOTHING {
+            self.header_since.store(self.now(), Ordering::Relaxed);
+        }
     }
 
     /// All that was to be written has been.
     fn written(&self) {
         if self.phase.load(Ordering::Relaxed) == WRITING {
-            let since = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-            self.waiting_since.store(since, Ordering::Relaxed);
+            let now = self.now();
+            // A part of the next request may have arrived with the end of this one.
+            let header_since = if self.ended_header.load(Ordering::Relaxed) { NOTHING } else { now };
+            self.header_since.store(header_since, Ordering::Relaxed);
+            self.waiting_since.store(now, Ordering::Relaxed);
             self.phase.store(WAITING, Ordering::Relaxed);
         }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(NOTHING - 1)
     }
 }
 
 /// A socket that gives up on a client which does not take what is written to it.
 pub(super) struct Stream {
-    io: TokioIo<TcpStream>,
+    socket: TcpStream,
     limits: Limits,
     activity: Arc<Activity>,
     /// Since when the client has taken nothing; `None` while it takes.
@@ -71,7 +124,7 @@ pub(super) struct Stream {
 
 impl Stream {
     pub(super) fn new(socket: TcpStream, limits: Limits, activity: Arc<Activity>) -> Self {
-        Self { io: TokioIo::new(socket), limits, activity, stalled: None, behind: None, timer: None }
+        Self { socket, limits, activity, stalled: None, behind: None, timer: None }
     }
 
     /// What came of an attempt to write: passed on, unless it has to wait and has waited too long.
@@ -97,23 +150,26 @@ impl Stream {
     }
 }
 
-impl Read for Stream {
+impl AsyncRead for Stream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-        buffer: ReadBufCursor<'_>,
+        buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.socket).poll_read(context, buffer))?;
+        self.activity.read(&buffer.filled()[before..]);
+        Poll::Ready(Ok(()))
     }
 }
 
-impl Write for Stream {
+impl AsyncWrite for Stream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let outcome = Pin::new(&mut self.io).poll_write(context, buffer);
+        let outcome = Pin::new(&mut self.socket).poll_write(context, buffer);
         self.attempted(outcome, context)
     }
 
@@ -122,22 +178,22 @@ impl Write for Stream {
         context: &mut Context<'_>,
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let outcome = Pin::new(&mut self.io).poll_write_vectored(context, buffers);
+        let outcome = Pin::new(&mut self.socket).poll_write_vectored(context, buffers);
         self.attempted(outcome, context)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
+        self.socket.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(Pin::new(&mut self.io).poll_flush(context))?;
+        ready!(Pin::new(&mut self.socket).poll_flush(context))?;
         self.behind = None;
         self.activity.written();
         Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(context)
+        Pin::new(&mut self.socket).poll_shutdown(context)
     }
 }

@@ -1,5 +1,8 @@
 //! Tests of the HTTP server over real sockets, with limits short enough to wait for.
 
+mod keep_alive;
+mod unusual;
+
 use super::router::marked;
 use super::{Bound, HTTP_CONNECTIONS, HTTP_CONNECTIONS_OPEN, HTTP_REQUESTS, HttpMetrics, Limits};
 use crate::{METRICS_SERVICE_ID, MetricRegistry};
@@ -8,7 +11,7 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::routing::get;
 use std::io::ErrorKind;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -134,7 +137,7 @@ async fn requests_follow_one_another_on_one_connection() {
 
 #[tokio::test]
 async fn a_header_that_does_not_come_in_time_ends_the_connection() {
-    let server = Running::start(hello(), Limits { header_read: SHORT, ..Limits::default() });
+    let server = Running::start(hello(), Limits { header_read: SHORT, idle: SHORT, ..Limits::default() });
     for half in ["", "GET /hello HT", "GET /hello HTTP/1.1\r\nhost: x\r\n"] {
         let answer = server.ask(half).await;
         assert!(!answer.contains("200"), "{answer}");
@@ -309,29 +312,6 @@ async fn a_stop_lets_answers_end_and_holds_for_nobody_else() {
     within(server.served).await.unwrap();
     assert_eq!(rest(half).await, "");
     assert_eq!(TcpStream::connect(address).await.unwrap_err().kind(), ErrorKind::ConnectionRefused);
-}
-
-#[tokio::test]
-async fn all_addresses_are_ipv4_and_ipv6() {
-    let bound = Bound::bind(None, 0).unwrap();
-    let port = bound.address().port();
-    assert_ne!(port, 0);
-    TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.unwrap();
-    if bound.address().is_ipv6() {
-        TcpStream::connect((Ipv6Addr::LOCALHOST, port)).await.unwrap();
-    }
-}
-
-#[tokio::test]
-async fn a_busy_port_is_an_error_that_names_the_address() {
-    let bound = Bound::bind(None, 0).unwrap();
-    let port = bound.address().port();
-    for address in [None, Some(LOCALHOST)] {
-        let failed = Bound::bind(address, port).unwrap_err();
-        assert_eq!((failed.error.kind(), failed.address.port()), (ErrorKind::AddrInUse, port));
-    }
-    let foreign = Bound::bind(Some("192.0.2.1".parse().unwrap()), 0).unwrap_err();
-    assert_eq!(foreign.error.kind(), ErrorKind::AddrNotAvailable);
 }
 
 #[tokio::test]
