@@ -45,6 +45,7 @@ mod histogram;
 mod http;
 mod lane;
 mod level;
+pub mod listening;
 mod metrics;
 pub mod platform;
 mod registry;

@@ -1,7 +1,8 @@
 //! The service `metrics`: the registry, and the HTTP server that shows it.
 
 use crate::errors::HTTP_BIND_FAILED;
-use crate::http::{BindError, Bound, HttpMetrics, Limits, Scrapes, router};
+use crate::http::{Bound, HttpMetrics, Limits, Scrapes, router};
+use crate::listening::ListenError;
 use crate::route::Route;
 use crate::{Metrics, MetricsConfig};
 use app_config::Configured;
@@ -11,7 +12,6 @@ use app_core::events::{
 };
 use app_core::prelude::*;
 use serde_json::json;
-use std::io;
 
 /// Service id of the metrics service.
 pub const METRICS_SERVICE_ID: ServiceId = ServiceId::new(0xe305_4017_c1b1_d214);
@@ -34,6 +34,9 @@ async fn start(service: Service, config: Configured<MetricsConfig>) -> Result<Me
         failed
     })?;
     let address = bound.address();
+    if let Some(error) = bound.without_ipv6() {
+        info!(log, "metrics HTTP server listens on IPv4 alone: there is no IPv6 here"; "err" => error.to_string());
+    }
     metrics.listens_on(address);
     let (token, me) = (service.token(), service.clone());
     service.spawn("http server", async move {
@@ -50,25 +53,13 @@ async fn start(service: Service, config: Configured<MetricsConfig>) -> Result<Me
     Ok(metrics)
 }
 
-/// Says which address, why, and what to do about it.
-fn bind_failed(failed: &BindError) -> Error {
-    let BindError { address, error } = failed;
-    let config = format!("config {METRICS_SERVICE_ID:#x}");
-    let (reason, cure) = match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            ("is already in use".to_owned(), format!("set httpPort in {config}, or stop the other process"))
-        }
-        io::ErrorKind::AddrNotAvailable => {
-            ("is none of this machine's".to_owned(), format!("set bindAddress in {config}"))
-        }
-        io::ErrorKind::PermissionDenied => {
-            ("may not be used by this user".to_owned(), format!("set httpPort in {config} to 1024 or above"))
-        }
-        _ => (format!("can't be listened on: {error}"), format!("see httpPort and bindAddress in {config}")),
-    };
+fn bind_failed(failed: &ListenError) -> Error {
+    let message =
+        failed.explain("metrics HTTP server", "httpPort", &format!("config {METRICS_SERVICE_ID:#x}"));
+    let event = METRICS_HTTP_REPORTER_START_ERROR.hex();
     HTTP_BIND_FAILED
         .error(METRICS_SERVICE_ID)
-        .message(format!("address {address} {reason} (metrics HTTP server; {cure})"))
-        .context(json!({ "event": METRICS_HTTP_REPORTER_START_ERROR.hex(), "addr": address.to_string() }))
+        .message(message)
+        .context(json!({ "event": event, "addr": failed.address.to_string() }))
         .build()
 }

@@ -3,7 +3,6 @@
 mod linked;
 
 use std::any::Any;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -15,7 +14,7 @@ use parking_lot::RwLock;
 
 pub use self::linked::{EndpointStatus, LinkedEndpoint};
 use crate::errors::{RPC_BIND_FAILED, RPC_CONFIG_UNUSABLE};
-use crate::server::{BindError, BoundServer, Counts, Meters, ServerControl, ServerError};
+use crate::server::{BoundServer, Counts, Meters, ServerControl, ServerError};
 use crate::{Bootstrap, EndpointConfig, RpcName, RpcServerConfig, ServerCounts};
 
 /// The start function of an endpoint, made of one that gives the [`Bootstrap`]: that one's parameters are what the endpoint
@@ -211,25 +210,8 @@ fn reconfigure(control: &ServerControl, config: RpcServerConfig, log: &Logger) {
 fn unusable(service: ServiceId, failed: ServerError) -> Error {
     let config = format!("config {service:#x}");
     match failed {
-        ServerError::Bind(BindError { address, error }) => {
-            let (reason, cure) = match error.kind() {
-                io::ErrorKind::AddrInUse => (
-                    "is already in use".to_owned(),
-                    format!("set rpcServiceSpec.port in {config}, or stop the other process"),
-                ),
-                io::ErrorKind::AddrNotAvailable => {
-                    ("is none of this machine's".to_owned(), format!("set bindAddress in {config}"))
-                }
-                io::ErrorKind::PermissionDenied => (
-                    "may not be used by this user".to_owned(),
-                    format!("set rpcServiceSpec.port in {config} to 1024 or above"),
-                ),
-                _ => (
-                    format!("can't be listened on: {error}"),
-                    format!("see rpcServiceSpec.port and bindAddress in {config}"),
-                ),
-            };
-            let message = format!("address {address} {reason} (RPC endpoint; {cure})");
+        ServerError::Bind(error) => {
+            let message = error.explain("RPC endpoint", "rpcServiceSpec.port", &config);
             RPC_BIND_FAILED.error(service).message(message).build()
         }
         ServerError::Tls(error) => {

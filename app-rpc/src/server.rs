@@ -9,7 +9,6 @@ mod connection;
 mod counts;
 mod handshakes;
 mod journal;
-mod listener;
 mod meters;
 #[cfg(test)]
 mod simulated;
@@ -18,6 +17,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use app_core::prelude::*;
+use app_metrics::listening::{ListenError, Listening, listen};
 use capnp::capability;
 use parking_lot::RwLock;
 use rustls::ServerConfig;
@@ -27,7 +27,6 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use self::counts::Counts;
 pub use self::counts::ServerCounts;
 use self::journal::Journal;
-pub(crate) use self::listener::BindError;
 pub(crate) use self::meters::Meters;
 pub use self::meters::{
     ENDPOINT_METRICS, RPC_CALLS_REFUSED, RPC_CONNECTIONS_ACTIVE, RPC_CONNECTIONS_ENDED,
@@ -114,7 +113,7 @@ pub(crate) struct BoundServer {
 
 /// Why there is no server.
 pub(crate) enum ServerError {
-    Bind(BindError),
+    Bind(ListenError),
     Tls(rustls::Error),
     Threads(std::io::Error),
 }
@@ -154,7 +153,11 @@ impl BoundServer {
         let count = config.threads.map_or_else(default_threads, |threads| threads.get().into());
         let (bind_address, port) = (config.bind_address, config.port);
         let live = Live::new(config).map_err(ServerError::Tls)?;
-        let (listener, address) = listener::bind(bind_address, port).map_err(ServerError::Bind)?;
+        let Listening { listener, address, without_ipv6 } =
+            listen(bind_address, port).map_err(ServerError::Bind)?;
+        if let Some(error) = without_ipv6 {
+            info!(log, "RPC endpoint listens on IPv4 alone: there is no IPv6 here"; "err" => %error);
+        }
         let threads = LocalThreads::start(name, count, log).map_err(ServerError::Threads)?;
         let shared = Shared::new(live, bootstrap, counts, log);
         Ok(Self { listener, address, shared: Arc::new(shared), threads })

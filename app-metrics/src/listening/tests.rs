@@ -1,0 +1,75 @@
+//! Tests of listening, with what the system says about IPv6 put in its place.
+
+use super::*;
+use std::io::ErrorKind;
+use tokio::net::TcpStream;
+
+const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const EPERM: i32 = 1;
+
+/// What a machine answers that says `v6` of IPv6 addresses, and `v4`, if anything, of others.
+fn machine(v6: i32, v4: Option<i32>) -> impl Fn(SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
+    move |address| match if address.is_ipv6() { Some(v6) } else { v4 } {
+        Some(code) => Err(io::Error::from_raw_os_error(code)),
+        None => open(address),
+    }
+}
+
+#[tokio::test]
+async fn all_addresses_are_ipv4_and_ipv6() {
+    let bound = listen(None, 0).unwrap();
+    let port = bound.address.port();
+    assert_ne!(port, 0);
+    TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.unwrap();
+    if bound.address.is_ipv6() {
+        TcpStream::connect((Ipv6Addr::LOCALHOST, port)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_busy_port_is_an_error_that_names_the_address() {
+    let bound = listen(None, 0).unwrap();
+    let port = bound.address.port();
+    for address in [None, Some(LOCALHOST)] {
+        let failed = listen(address, port).unwrap_err();
+        assert_eq!((failed.error.kind(), failed.address.port()), (ErrorKind::AddrInUse, port));
+    }
+    let foreign = listen(Some("192.0.2.1".parse().unwrap()), 0).unwrap_err();
+    assert_eq!(foreign.error.kind(), ErrorKind::AddrNotAvailable);
+}
+
+#[tokio::test]
+async fn whatever_the_system_says_of_ipv6_it_is_ipv4_then() {
+    // EPERM, EACCES, EINVAL, ENOPROTOOPT, EPROTONOSUPPORT, EAFNOSUPPORT, EADDRNOTAVAIL
+    for code in [EPERM, EACCES, 22, 92, 93, 97, 99] {
+        let bound = choose(None, 0, machine(code, None)).unwrap();
+        assert_eq!(bound.address.ip(), IpAddr::V4(Ipv4Addr::UNSPECIFIED), "{code}");
+        assert_eq!(bound.without_ipv6.unwrap().raw_os_error(), Some(code));
+        TcpStream::connect((Ipv4Addr::LOCALHOST, bound.address.port())).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_port_of_ipv6_that_is_in_use_is_not_left_to_the_other_program() {
+    let failed = choose(None, 0, machine(98, None)).unwrap_err();
+    assert!(failed.error.kind() == ErrorKind::AddrInUse && failed.address.is_ipv6(), "{failed:?}");
+}
+
+#[tokio::test]
+async fn where_ipv4_fails_too_its_reason_is_told_with_a_cure_that_helps() {
+    let told = |port, code| {
+        let failed = choose(None, port, machine(EPERM, Some(code))).unwrap_err();
+        failed.explain("metrics HTTP server", "httpPort", "config 0x1")
+    };
+    assert_eq!(
+        told(80, EACCES),
+        "address 0.0.0.0:80 may not be used by this user (metrics HTTP server; set httpPort in config 0x1 to 1024 or above)"
+    );
+    for forbidden in [told(80, EPERM), told(4444, EACCES), told(0, EPERM)] {
+        assert!(forbidden.contains("is forbidden") && forbidden.contains("seccomp"), "{forbidden}");
+        assert!(!forbidden.contains("1024"), "{forbidden}");
+    }
+    assert!(told(4444, 98).contains("0.0.0.0:4444 is already in use"));
+    // EMFILE
+    assert!(told(4444, 24).contains("can't be listened on: Too many open files"), "{}", told(4444, 24));
+}
