@@ -6,8 +6,8 @@ mod tests;
 
 use crate::spec::Origin;
 use crate::{
-    CounterSpec, CounterVectorSpec, DEFAULT_MAX_SERIES_PER_VECTOR, GaugeSpec, GaugeVectorSpec, HistogramSpec,
-    HistogramVectorSpec, METRICS_SERVICE_ID, MetricRegistry,
+    CONSTANT_LABELS, CounterSpec, CounterVectorSpec, DEFAULT_MAX_SERIES_PER_VECTOR, GaugeSpec,
+    GaugeVectorSpec, HistogramSpec, HistogramVectorSpec, METRICS_SERVICE_ID, MetricRegistry,
 };
 use app_config::{Config, Place, Problems, quoted};
 use app_core::prelude::*;
@@ -29,6 +29,8 @@ pub struct MetricsConfig {
     pub max_series_per_vector: usize,
     /// Metrics that are there from the start.
     pub metrics: DeclaredMetrics,
+    /// The constant labels that every sample carries, in the order of [`CONSTANT_LABELS`]. `build_info` has all of them.
+    pub constant_labels: Vec<&'static str>,
 }
 
 /// Metrics that a config declares, by kind.
@@ -61,6 +63,7 @@ impl Config for MetricsConfig {
         if max_series_per_vector == 0 {
             problems.at("maxSeriesPerVector").add("must be 1 or more");
         }
+        let constant_labels = read_labels(&spec, &mut problems.at("constantLabels"));
         let mut place = problems.at("metricSpecs");
         let metrics = DeclaredMetrics::read(place.value(spec.get_metric_specs())?, &mut place)?;
         Some(Self {
@@ -68,6 +71,7 @@ impl Config for MetricsConfig {
             bind_address,
             max_series_per_vector: usize::try_from(max_series_per_vector).unwrap_or(usize::MAX),
             metrics,
+            constant_labels,
         })
     }
 
@@ -77,6 +81,7 @@ impl Config for MetricsConfig {
             bind_address: None,
             max_series_per_vector: DEFAULT_MAX_SERIES_PER_VECTOR,
             metrics: DeclaredMetrics::default(),
+            constant_labels: CONSTANT_LABELS.to_vec(),
         }
     }
 }
@@ -91,6 +96,23 @@ fn read_address(spec: &metrics_service_spec::Reader<'_>, place: &mut Place<'_>) 
         place.add(format!("must be an IP address, such as 127.0.0.1 or ::1, found {}", quoted(text)));
     }
     address.ok()
+}
+
+/// Those that are named; all when none is.
+fn read_labels(spec: &metrics_service_spec::Reader<'_>, place: &mut Place<'_>) -> Vec<&'static str> {
+    let Some(list) = place.value(spec.get_constant_labels()) else { return Vec::new() };
+    let mut named: Vec<&str> = Vec::new();
+    for (index, name) in list.iter().enumerate() {
+        let mut place = place.index(index);
+        let Some(name) = place.text(name) else { continue };
+        if !CONSTANT_LABELS.contains(&name) {
+            place.add(format!("must be one of {}, found {}", CONSTANT_LABELS.join(", "), quoted(name)));
+        } else if named.contains(&name) {
+            place.add(format!("{} is named twice", quoted(name)));
+        }
+        named.push(name);
+    }
+    CONSTANT_LABELS.into_iter().filter(|label| named.is_empty() || named.contains(label)).collect()
 }
 
 impl MetricsConfig {

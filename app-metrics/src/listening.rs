@@ -105,12 +105,13 @@ impl ListenError {
             ),
             io::ErrorKind::PermissionDenied => (
                 format!("is forbidden: {error}"),
-                format!("a seccomp filter or a security module refuses it; permit it, or set bindAddress in {config}"),
+                format!(
+                    "a seccomp filter or a security module refuses it; permit it, or set bindAddress in {config}"
+                ),
             ),
-            _ => (
-                format!("can't be listened on: {error}"),
-                format!("see {field} and bindAddress in {config}"),
-            ),
+            _ => {
+                (format!("can't be listened on: {error}"), format!("see {field} and bindAddress in {config}"))
+            }
         };
         format!("address {address} {reason} ({what}; {cure})")
     }

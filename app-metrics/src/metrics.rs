@@ -3,7 +3,7 @@
 use crate::exposition::{Exposition, Format, ProcessMetrics, Scrape};
 use crate::family::Spec;
 use crate::platform::Platform;
-use crate::spec::{Origin, label_text};
+use crate::spec::Origin;
 use crate::{
     Counter, CounterSpec, CounterVector, CounterVectorSpec, Gauge, GaugeSpec, GaugeVector, GaugeVectorSpec,
     Histogram, HistogramSpec, HistogramVector, HistogramVectorSpec, METRICS_SERVICE_ID, MetricRegistry,
@@ -53,7 +53,8 @@ macro_rules! register {
 
 impl Metrics {
     pub(crate) fn new(service: Service, config: Configured<MetricsConfig>) -> Result<Self, Error> {
-        let registry = MetricRegistry::new(*service.app().identity(), config.max_series_per_vector);
+        let registry = MetricRegistry::new(*service.app().identity(), config.max_series_per_vector)
+            .carrying(&config.constant_labels);
         let platform = Platform::register(&registry)?;
         config.register(&registry)?;
         let (address, last_bytes) = (OnceLock::new(), AtomicUsize::new(0));
@@ -111,7 +112,7 @@ impl Metrics {
     pub(crate) fn scrape(&self, format: Format) -> Scrape {
         let Inner { service, registry, platform, .. } = &*self.0;
         let snapshot = platform.refresh(service.app(), registry);
-        let labels = label_text(registry.metric_spec_labels(app_core::APP_SERVICE).as_ref());
+        let labels = registry.sample_labels(app_core::APP_SERVICE);
         Scrape::new(format, snapshot, ProcessMetrics::read(labels))
     }
 

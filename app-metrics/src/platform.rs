@@ -90,6 +90,11 @@ impl Declare<'_> {
         self.0.register(doc.gauge_spec(), Origin::Platform)
     }
 
+    /// Gauges whose samples say which instance this is.
+    fn identity(&self, doc: &MetricDoc) -> Result<GaugeVector, Error> {
+        self.0.register(doc.gauge_vector_spec(), Origin::Identity)
+    }
+
     fn gauges(&self, doc: &MetricDoc) -> Result<GaugeVector, Error> {
         self.0.register(doc.gauge_vector_spec().max_series(usize::MAX), Origin::Platform)
     }

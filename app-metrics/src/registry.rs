@@ -12,7 +12,7 @@ mod tests;
 
 use crate::errors::{METRIC_SPEC_CONFLICT, METRIC_SPEC_INVALID};
 use crate::family::{Instrument, Registered, Spec};
-use crate::spec::{Kind, Origin, Shape, constant_labels, label_text, problems};
+use crate::spec::{CONSTANT_LABELS, Kind, Origin, Shape, constant_labels, label_text, problems};
 use app_core::Identity;
 use app_errors::Error;
 use app_ids::{MetricId, ServiceId};
@@ -26,7 +26,7 @@ use std::sync::Arc;
 pub const DEFAULT_MAX_SERIES_PER_VECTOR: usize = 1_000;
 
 type Key = (ServiceId, MetricId);
-/// Names and values of the labels that every sample of a service's metrics carries.
+/// Names and values of the constant labels of a service's metrics. The config may leave some out of samples.
 pub type ConstantLabels = [(&'static str, String); 5];
 
 /// The metrics of one application, by service and id.
@@ -36,6 +36,8 @@ pub type ConstantLabels = [(&'static str, String); 5];
 pub struct MetricRegistry {
     identity: Identity,
     max_series_per_vector: usize,
+    /// The constant labels that samples carry.
+    carried: Vec<&'static str>,
     families: RwLock<Families>,
     snapshot: ArcSwap<Snapshot>,
 }
@@ -43,7 +45,7 @@ pub struct MetricRegistry {
 #[derive(Default)]
 struct Families {
     by_key: BTreeMap<Key, Arc<Family>>,
-    /// The constant labels, shared by all metrics of a service, and the same as a scrape writes them.
+    /// The constant labels, shared by all metrics of a service, and those that samples carry, as a scrape writes them.
     labels: HashMap<ServiceId, (Arc<ConstantLabels>, Arc<str>)>,
 }
 
@@ -64,7 +66,19 @@ pub(crate) struct Snapshot {
 
 impl MetricRegistry {
     pub(crate) fn new(identity: Identity, max_series_per_vector: usize) -> Self {
-        Self { identity, max_series_per_vector, families: RwLock::default(), snapshot: ArcSwap::default() }
+        Self {
+            identity,
+            max_series_per_vector,
+            carried: CONSTANT_LABELS.to_vec(),
+            families: RwLock::default(),
+            snapshot: ArcSwap::default(),
+        }
+    }
+
+    /// The same, with samples that carry these constant labels only.
+    pub(crate) fn carrying(mut self, labels: &[&'static str]) -> Self {
+        labels.clone_into(&mut self.carried);
+        self
     }
 
     /// The constant labels of a service's metrics: `domain app svc release instance`, names and values. Made once for
@@ -93,15 +107,27 @@ impl MetricRegistry {
         }
         let labels = || {
             let labels = constant_labels(&self.identity, key.0);
-            let text = label_text(&labels).into();
+            let text = self.carried_text(&labels);
             (Arc::new(labels), text)
         };
-        let label_text = Arc::clone(&families.labels.entry(key.0).or_insert_with(labels).1);
+        let (all, carried) = families.labels.entry(key.0).or_insert_with(labels);
+        let label_text =
+            if origin == Origin::Identity { label_text(all.as_slice()).into() } else { Arc::clone(carried) };
         let registered = spec.register(self.max_series_per_vector);
         let metric = registered.metric().clone();
         let name = key.1.prometheus_name(key.0);
         families.by_key.insert(key, Arc::new(Family { name, label_text, instrument: S::wrap(registered) }));
         Ok(metric)
+    }
+
+    /// The constant labels that samples of a service carry, as a scrape writes them.
+    pub(crate) fn sample_labels(&self, service: ServiceId) -> Arc<str> {
+        self.carried_text(&self.metric_spec_labels(service))
+    }
+
+    fn carried_text(&self, labels: &ConstantLabels) -> Arc<str> {
+        let carried = labels.iter().filter(|(name, _)| self.carried.contains(name)).cloned();
+        label_text(&carried.collect::<Vec<_>>()).into()
     }
 
     /// Every registered metric, in the order of service and metric id.

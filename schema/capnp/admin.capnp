@@ -491,6 +491,9 @@ struct HealthCheck @0xe0ad5d2e7cbb01c7 {
 
   successThreshold @15 :UInt32;
   # So many successes in a row make it healthy, in runs.
+
+  pausedSinceMillis @16 :Int64;
+  # Since when it is paused, in milliseconds since 1970 (UTC); 0 if it is not, or if the application is too old to say.
 }
 
 enum HealthStatus @0xc9a63ee1c0d0a3bb {

@@ -21,6 +21,11 @@ struct MetricsServiceSpec @0xb9780f65d5146efb {
   maxSeriesPerVector @3 :UInt32 = 1000;
   # How many combinations of label values one vector keeps, in series. Beyond that, values go to a single overflow series and are
   # counted, so that a label with endless values can't fill the memory. Default: 1000. Bounds: 1 or more.
+
+  constantLabels @4 :List(Text);
+  # The constant labels that every sample carries. The metric build_info has all five, so that the others can be joined.
+  # A random label such as instance makes every series anew at each start. Default: empty, which means all five.
+  # Bounds: of "domain", "app", "svc", "release", "instance", each at most once. Example: ["domain", "app", "svc"]
 }
 
 struct MetricSpecs @0x88542dcd70c6048b {

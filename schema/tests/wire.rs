@@ -50,6 +50,7 @@ fn the_metrics_schema_keeps_the_wire() {
             (1, "metricSpecs", "MetricSpecs", ""),
             (2, "bindAddress", "Text", ""),
             (3, "maxSeriesPerVector", "UInt32", "1000"),
+            (4, "constantLabels", "List(Text)", ""),
         ],
     );
     check::<metrics_capnp::metric_specs::Owned>(

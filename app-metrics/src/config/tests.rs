@@ -96,6 +96,10 @@ fn every_problem_is_reported_at_its_path() {
     let problems = read(|mut spec| {
         spec.set_bind_address("localhost");
         spec.set_max_series_per_vector(0);
+        let mut labels = spec.reborrow().init_constant_labels(4);
+        for (index, label) in (0..).zip(["instance", "svc", "host", "svc"]) {
+            labels.set(index, label);
+        }
         let mut metrics = spec.init_metric_specs();
         let mut counters = metrics.reborrow().init_counter_specs(2);
         for index in 0..2 {
@@ -114,6 +118,8 @@ fn every_problem_is_reported_at_its_path() {
     let expected = [
         "bindAddress: must be an IP address, such as 127.0.0.1 or ::1, found \"localhost\"",
         "maxSeriesPerVector: must be 1 or more",
+        "constantLabels[2]: must be one of domain, app, svc, release, instance, found \"host\"",
+        "constantLabels[3]: \"svc\" is named twice",
         "metricSpecs.counterSpecs[1].help: must not be empty",
         "metricSpecs.counterSpecs[1]: op_a_1 is declared already, by counterSpecs[0]",
         "metricSpecs.gaugeVectorSpecs[0].metricSpec.serviceId: must not be zero",

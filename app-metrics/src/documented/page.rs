@@ -38,9 +38,13 @@ fn write_page(page: &mut String, docs: &[&MetricDoc]) -> fmt::Result {
         page,
         "Every sample has the labels {}, ids in hexadecimal; `svc` is the\n\
          service whose metric it is. The labels told below come on top. Prometheus keeps `instance` for the target, and\n\
-         renames ours to `exported_instance`. Names are as in Prometheus, which asks for OpenMetrics: there the name of a\n\
-         counter ends in `_total`. A histogram has `_bucket`, `_sum` and `_count`.\n\n\
-         What asks for the text format 0.0.4, such as `curl`, gets counters without the `_total`.",
+         renames ours to `exported_instance`. A histogram has `_bucket`, `_sum` and `_count`.\n\n\
+         `instance` is random at each start, so each start makes all series anew. `constantLabels` in the config of the\n\
+         metrics service says which of these labels samples carry; `build_info` always has all of them.\n\n\
+         **Counters have two names.** A scraper that asks for OpenMetrics, as Prometheus does, gets `op_.._total`, which that\n\
+         format demands. A scraper that asks for the text format 0.0.4, as `curl` and some agents do, gets the exact name\n\
+         `op_..`. Names below are those of OpenMetrics; for text leave `_total` away. The rules and the dashboard of this\n\
+         project work with both: they ask for either name, joined by `or`.",
         labels.join(", ")
     )?;
     for metrics in docs.chunk_by(|one, other| one.service == other.service) {

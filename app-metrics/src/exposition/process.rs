@@ -3,13 +3,13 @@
 //! Read from `/proc` when scraped. What can't be read is left out: no value is better than a wrong one.
 
 use procfs::process::{LimitValue, Process};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// The process' own metrics at one moment.
 #[derive(Debug, Default)]
 pub(crate) struct ProcessMetrics {
     /// As they are written.
-    pub(super) labels: String,
+    pub(super) labels: Arc<str>,
     pub(super) samples: Vec<ProcessSample>,
 }
 
@@ -23,7 +23,7 @@ pub(super) struct ProcessSample {
 
 impl ProcessMetrics {
     /// Reads them. Takes some 100 microseconds, mostly to count the open files.
-    pub(crate) fn read(labels: String) -> Self {
+    pub(crate) fn read(labels: Arc<str>) -> Self {
         let mut samples = Vec::new();
         if let Ok(process) = Process::myself() {
             read_stat(&process, &mut samples);

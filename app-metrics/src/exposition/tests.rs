@@ -102,7 +102,7 @@ fn values_are_written_as_prometheus_reads_them() {
 fn the_process_shows_itself_under_the_usual_names() {
     let registry = registry();
     let mut out = String::new();
-    let process = ProcessMetrics::read("a=\"b\"".to_owned());
+    let process = ProcessMetrics::read("a=\"b\"".into());
     Scrape::new(Format::Text, registry.snapshot(), process).write(&mut out, usize::MAX);
     for name in ["cpu_seconds_total", "open_fds", "max_fds", "resident_memory_bytes", "start_time_seconds"] {
         let line = out.lines().find(|line| line.starts_with(&format!("process_{name}{{"))).expect(name);
@@ -176,7 +176,7 @@ fn openmetrics_has_total_and_quotes_escaped_and_an_end() {
     let counter = CounterSpec::new(SERVICE, id(0xb), "Back\\slash \"q\".");
     registry.register(counter, Origin::Service).unwrap().add_f64(0.5);
     let mut out = String::new();
-    let process = ProcessMetrics::read("a=\"b\"".to_owned());
+    let process = ProcessMetrics::read("a=\"b\"".into());
     Scrape::new(Format::OpenMetrics, registry.snapshot(), process).write(&mut out, usize::MAX);
     let expected = [
         r#"# HELP op_a_b Back\\\\slash \"q\"."#.replace("\\\\", "\\"),

@@ -6,6 +6,9 @@ use tokio::net::TcpStream;
 
 const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const EPERM: i32 = 1;
+/// Ports that nothing is bound to: the machine of the test answers for them.
+const PRIVILEGED: u16 = 80;
+const FREE: u16 = 4444;
 
 /// What a machine answers that says `v6` of IPv6 addresses, and `v4`, if anything, of others.
 fn machine(v6: i32, v4: Option<i32>) -> impl Fn(SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
@@ -62,14 +65,17 @@ async fn where_ipv4_fails_too_its_reason_is_told_with_a_cure_that_helps() {
         failed.explain("metrics HTTP server", "httpPort", "config 0x1")
     };
     assert_eq!(
-        told(80, EACCES),
-        "address 0.0.0.0:80 may not be used by this user (metrics HTTP server; set httpPort in config 0x1 to 1024 or above)"
+        told(PRIVILEGED, EACCES),
+        format!(
+            "address 0.0.0.0:{PRIVILEGED} may not be used by this user (metrics HTTP server; set httpPort in config 0x1 \
+             to 1024 or above)"
+        )
     );
-    for forbidden in [told(80, EPERM), told(4444, EACCES), told(0, EPERM)] {
+    for forbidden in [told(PRIVILEGED, EPERM), told(FREE, EACCES), told(0, EPERM)] {
         assert!(forbidden.contains("is forbidden") && forbidden.contains("seccomp"), "{forbidden}");
         assert!(!forbidden.contains("1024"), "{forbidden}");
     }
-    assert!(told(4444, 98).contains("0.0.0.0:4444 is already in use"));
+    assert!(told(FREE, 98).contains(&format!("0.0.0.0:{FREE} is already in use")));
     // EMFILE
-    assert!(told(4444, 24).contains("can't be listened on: Too many open files"), "{}", told(4444, 24));
+    assert!(told(FREE, 24).contains("can't be listened on: Too many open files"), "{}", told(FREE, 24));
 }

@@ -38,6 +38,6 @@ pub const RUSTC_VERSION: &str = env!("BUILD_RUSTC");
 pub(super) fn register(declare: &Declare<'_>) -> Result<(), Error> {
     let version = env!("CARGO_PKG_VERSION");
     let (rustc, target, profile) = (RUSTC_VERSION, env!("BUILD_TARGET"), env!("BUILD_PROFILE"));
-    declare.gauges(&BUILD)?.with([version, rustc, target, profile])?.set(1.0);
+    declare.identity(&BUILD)?.with([version, rustc, target, profile])?.set(1.0);
     Ok(())
 }

@@ -16,6 +16,8 @@ const BUCKET_LABEL: &str = "le";
 pub(crate) enum Origin {
     Service,
     Platform,
+    /// The platform's, of samples that say which instance this is: they carry all constant labels.
+    Identity,
 }
 
 /// What the rules are about, whatever the kind.

@@ -384,6 +384,7 @@ fn what_health_says_keeps_the_wire() {
             (13, "groups", "List(Text)", ""),
             (14, "failureThreshold", "UInt32", ""),
             (15, "successThreshold", "UInt32", ""),
+            (16, "pausedSinceMillis", "Int64", ""),
         ],
     );
     members::<HealthStatus>(0xc9a6_3ee1_c0d0_a3bb, &["unknown", "healthy", "unhealthy"]);
