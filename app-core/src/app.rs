@@ -35,6 +35,7 @@ use crate::{
 mod builder;
 mod dump;
 mod end;
+mod kept;
 mod levels;
 pub(crate) mod passing;
 mod restart;
@@ -74,6 +75,7 @@ pub(crate) struct Inner {
     runtime: OnceLock<Handle>,
     pub(crate) registry: Registry,
     handles: RwLock<HashMap<ServiceId, ExposedHandle>>,
+    kept: kept::Kept,
     pub(crate) board: Board,
     pub(crate) command_servers: CommandServers,
     phase: AtomicU8,

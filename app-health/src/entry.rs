@@ -9,10 +9,7 @@
 
 use std::{
     borrow::Cow,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -27,6 +24,7 @@ use crate::{
     check::Check,
     events::Herald,
     metrics::CheckMeters,
+    pauses::Pauses,
     record::Record,
     run::{Outcome, Reins},
     timetable::Subject,
@@ -45,8 +43,8 @@ pub(crate) struct Entry {
     owner: Option<Service>,
     surroundings: Arc<Surroundings>,
     meters: CheckMeters,
-    /// `Relaxed` throughout: the timetable says whether a paused check runs, this is for readers.
-    paused: AtomicBool,
+    /// Since when it is paused. The timetable says whether a paused check runs, this is for readers.
+    paused: Mutex<Option<SystemTime>>,
     writer: Mutex<Writer>,
     record: ArcSwap<Record>,
 }
@@ -56,6 +54,7 @@ pub(crate) struct Surroundings {
     pub(crate) service: Service,
     pub(crate) herald: Herald,
     pub(crate) wall_clock: WallClock,
+    pub(crate) pauses: Arc<Pauses>,
 }
 
 #[derive(Default)]
@@ -80,7 +79,7 @@ impl Entry {
             owner,
             surroundings,
             meters,
-            paused: AtomicBool::new(false),
+            paused: Mutex::default(),
             writer: Mutex::default(),
             record,
         }
@@ -137,7 +136,11 @@ impl Entry {
     }
 
     pub(crate) fn paused(&self) -> bool {
-        self.paused.load(Ordering::Relaxed)
+        self.paused_since().is_some()
+    }
+
+    fn paused_since(&self) -> Option<SystemTime> {
+        *self.paused.lock()
     }
 
     pub(crate) fn owner(&self) -> Option<&Service> {
@@ -164,6 +167,7 @@ impl Entry {
             since_last_run: record.age(now),
             stale: record.stale(&self.spec, now),
             paused: self.paused(),
+            paused_since: self.paused_since(),
             passed_once: record.passed_once,
         }
     }
@@ -194,6 +198,14 @@ impl Subject for Arc<Entry> {
     }
 
     fn set_paused(&self, paused: bool) {
-        self.paused.store(paused, Ordering::Relaxed);
+        let pauses = &self.surroundings.pauses;
+        let since = if paused {
+            Some(pauses.begin(self.spec.id, self.wall_time()))
+        } else {
+            pauses.end(self.spec.id);
+            None
+        };
+        *self.paused.lock() = since;
+        self.meters.note_paused(since);
     }
 }

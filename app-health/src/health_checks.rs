@@ -30,6 +30,7 @@ use crate::{
     events::Herald,
     heartbeat::Heartbeat,
     metrics::Meters,
+    pauses::Pauses,
     schedule::jitter,
     timetable::{Refused, Unresumed},
 };
@@ -77,8 +78,9 @@ impl HealthChecks {
     ) -> Self {
         let desk = Desk::new(service.app().clone(), config.max_concurrent_runs);
         let herald = Herald::new(service.log().clone());
+        let pauses = service.app().kept::<Pauses>();
         Self(Arc::new(Inner {
-            surroundings: Arc::new(Surroundings { service, herald, wall_clock }),
+            surroundings: Arc::new(Surroundings { service, herald, wall_clock, pauses }),
             runtime: Handle::current(),
             config,
             desk,
@@ -221,6 +223,9 @@ impl HealthChecks {
     /// Pauses a check: a run under way is cancelled, and there are no further ones until it is resumed. False when there
     /// is no check of this id.
     ///
+    /// A check that is registered again under this id, because its service or the health service was restarted, is still
+    /// paused. The pause ends when the check is resumed, or with the process.
+    ///
     /// # Errors
     /// `ServiceNotAlive`.
     pub fn pause(&self, id: HealthCheckId) -> Result<bool, Error> {
@@ -233,7 +238,8 @@ impl HealthChecks {
         Ok(paused.is_some())
     }
 
-    /// Resumes a paused check, which then runs at once; one that is not paused stays as it is.
+    /// Resumes a paused check, which then runs at once; one that is not paused stays as it is. A paused check whose
+    /// service is down runs when it is registered again.
     ///
     /// A run that was cancelled by the pause and has not ended yet is waited for, not by the caller but by the check.
     ///
@@ -246,7 +252,13 @@ impl HealthChecks {
         if !service.app().alive() {
             return Err(app_not_alive_error());
         }
-        let entry = self.entry(id)?;
+        // Under the registry's lock, so that no check is registered as paused in between.
+        let found = self.read(|registry| match registry.checks.get(&id) {
+            Some(entry) => Ok(Some(Arc::clone(entry))),
+            None if self.0.surroundings.pauses.end(id) => Ok(None),
+            None => Err(health_check_not_registered_error(id)),
+        })??;
+        let Some(entry) = found else { return Ok(()) };
         let first = jitter(entry.spec.interval, entry.spec.critical);
         let (resumed, orders) = self.0.desk.with(|timetable, now, _| timetable.resume(id, now + first));
         self.carry_out(orders);

@@ -4,7 +4,9 @@ use app_core::prelude::{Error, MetricId};
 use app_ids::ids;
 use app_metrics::{Counter, CounterVector, Gauge, GaugeVector, MetricDoc, Metrics};
 
-use crate::{HEALTHCHECK_SERVICE_ID, HealthCheckResult, HealthCheckSpec, HealthOutcome};
+use std::time::SystemTime;
+
+use crate::{HEALTHCHECK_SERVICE_ID, HealthCheckResult, HealthCheckSpec, HealthOutcome, pauses::timestamp};
 
 /// The label of the metrics of health checks: its value is the id of the check in hex.
 pub const HEALTHCHECK_METRIC_LABEL: &str = "healthcheck";
@@ -24,6 +26,8 @@ ids! {
     pub HEALTHCHECK_ABANDONED_METRIC_ID: MetricId = 0xb493_179b_0329_1ac2, "healthcheck_abandoned";
     /// Counter: changes of what is held of a check.
     pub HEALTHCHECK_TRANSITIONS_METRIC_ID: MetricId = 0xa4d3_e5b1_4855_2176, "healthcheck_transitions";
+    /// Gauge: since when the check is paused, in seconds since 1970; 0 if it is not.
+    pub HEALTHCHECK_PAUSED_METRIC_ID: MetricId = 0xd7c4_19e0_5b62_8fa3, "healthcheck_paused_since";
     /// Gauge, always 1: the names of checks, by id.
     pub HEALTHCHECK_INFO_METRIC_ID: MetricId = 0x2faa_89ea_d01d_b0ea, "healthcheck_info";
 }
@@ -110,6 +114,19 @@ const TRANSITIONS: MetricDoc = MetricDoc::counter_vector(
 .meaning("By its thresholds. A check that changes often flaps: higher thresholds make it calmer.")
 .queries(&[("Checks that flap", "increase(METRIC[1h]) > 4")]);
 
+const PAUSED: MetricDoc = MetricDoc::gauge_vector(
+    HEALTHCHECK_SERVICE_ID,
+    HEALTHCHECK_PAUSED_METRIC_ID,
+    "Since when the health check is paused, in seconds since 1970; 0 if it is not paused.",
+    LABELS,
+)
+.unit("seconds since 1970")
+.meaning(
+    "A paused check does not run, and readiness does not depend on it. A pause lasts until the check is resumed or the \
+     process ends, so a forgotten pause hides a failure.",
+)
+.queries(&[("Checks that have been paused for more than an hour", "METRIC > 0 and time() - METRIC > 3600")]);
+
 const INFO: MetricDoc = MetricDoc::gauge_vector(
     HEALTHCHECK_SERVICE_ID,
     HEALTHCHECK_INFO_METRIC_ID,
@@ -123,7 +140,7 @@ const INFO: MetricDoc = MetricDoc::gauge_vector(
     "op_e105d0909fcc5ec5_844d7830332bffd3 * on (instance, healthcheck) group_left (name) METRIC > 0",
 )]);
 
-app_metrics::document! { FAILURES_IN_A_ROW, DURATION, RUNS, FAILURES, TIMEOUTS, ABANDONED, TRANSITIONS, INFO }
+app_metrics::document! { FAILURES_IN_A_ROW, DURATION, RUNS, FAILURES, TIMEOUTS, ABANDONED, TRANSITIONS, PAUSED, INFO }
 
 /// The value of a check that has not run yet.
 const NOT_YET_RUN: f64 = -1.0;
@@ -140,6 +157,7 @@ pub(crate) struct Meters {
     timeouts: CounterVector,
     abandoned: CounterVector,
     transitions: CounterVector,
+    paused: GaugeVector,
     info: GaugeVector,
 }
 
@@ -153,6 +171,7 @@ pub(crate) struct CheckMeters {
     timeouts: Counter,
     abandoned: Counter,
     transitions: Counter,
+    paused: Gauge,
 }
 
 impl Meters {
@@ -168,6 +187,7 @@ impl Meters {
             timeouts: counters(&TIMEOUTS)?,
             abandoned: counters(&ABANDONED)?,
             transitions: counters(&TRANSITIONS)?,
+            paused: gauges(&PAUSED)?,
             info: gauges(&INFO)?,
         })
     }
@@ -184,7 +204,9 @@ impl Meters {
             timeouts: self.timeouts.with(label)?,
             abandoned: self.abandoned.with(label)?,
             transitions: self.transitions.with(label)?,
+            paused: self.paused.with(label)?,
         };
+        meters.paused.set(0.0);
         meters.failures_in_a_row.set(NOT_YET_RUN);
         meters.duration.set(0.0);
         self.info.with([hex.as_str(), spec.label().as_ref()])?.set(1.0);
@@ -201,7 +223,7 @@ impl Meters {
         self.forget_name(spec)?;
         let label = spec.id.hex();
         let label = [label.as_str()];
-        for gauges in [&self.failures_in_a_row, &self.durations] {
+        for gauges in [&self.failures_in_a_row, &self.durations, &self.paused] {
             gauges.remove(label)?;
         }
         for counters in [&self.runs, &self.failures, &self.timeouts, &self.abandoned, &self.transitions] {
@@ -225,6 +247,10 @@ impl CheckMeters {
         if changed {
             self.transitions.inc();
         }
+    }
+
+    pub(crate) fn note_paused(&self, since: Option<SystemTime>) {
+        self.paused.set(timestamp(since));
     }
 
     pub(crate) fn note_stale(&self) {

@@ -70,6 +70,16 @@ pub fn readiness(app: &App) -> Readiness {
     readiness
 }
 
+/// The critical checks that readiness does not depend on because they are paused, a note for each.
+pub(crate) fn paused(app: &App) -> Vec<String> {
+    let Presence::Up(checks) = presence(app) else { return Vec::new() };
+    let mut critical = checks.critical(READINESS_GROUP);
+    critical.extend(
+        checks.critical(STARTUP_GROUP).into_iter().filter(|check| !check.spec.in_group(READINESS_GROUP)),
+    );
+    critical.iter().filter_map(HealthCheckState::pause_note).collect()
+}
+
 /// Whether the application has started: every reason why not. Once it has, it has for good.
 #[must_use]
 pub fn startup(app: &App) -> Readiness {

@@ -28,6 +28,14 @@ pub(crate) fn verdict(app: &App, verdict: Readiness) -> Report {
     report(app, worst([grade(&verdict)]), verdict.reasons, None)
 }
 
+/// The readiness probe: yes, or no with reasons. Either way it notes what it does not depend on because it is paused.
+pub(crate) fn readiness(app: &App) -> Report {
+    let readiness = probes::readiness(app);
+    let status = grade(&readiness);
+    let notes = readiness.reasons.into_iter().chain(probes::paused(app)).collect();
+    report(app, status, notes, None)
+}
+
 /// Every check.
 pub(crate) fn health(app: &App) -> Report {
     match states(app, HealthChecks::states) {
@@ -107,15 +115,15 @@ fn components(checks: &[HealthCheckState]) -> Value {
     json!(by_label)
 }
 
-fn report(app: &App, status: u8, reasons: Vec<String>, checks: Option<Value>) -> Report {
+fn report(app: &App, status: u8, notes: Vec<String>, checks: Option<Value>) -> Report {
     let mut document = json!({
         "status": word(status),
         "serviceId": app.id().hex(),
         "releaseId": app.release().hex(),
         "instanceId": app.instance().hex(),
     });
-    if !reasons.is_empty() {
-        let notes: Vec<_> = reasons.iter().map(|reason| shortened(reason)).collect();
+    if !notes.is_empty() {
+        let notes: Vec<_> = notes.iter().map(|note| shortened(note)).collect();
         document["notes"] = json!(notes);
     }
     if let Some(checks) = checks {

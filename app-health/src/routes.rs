@@ -29,7 +29,7 @@ fn livez(app: App) -> RouteFuture {
 }
 
 fn readyz(app: App) -> RouteFuture {
-    Box::pin(async move { answer(&report::verdict(&app, probes::readiness(&app))) })
+    Box::pin(async move { answer(&report::readiness(&app)) })
 }
 
 fn healthz(app: App) -> RouteFuture {

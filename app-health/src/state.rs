@@ -30,6 +30,8 @@ pub struct HealthCheckState {
     pub stale: bool,
     /// Whether it is paused: it does not run, and the application's readiness does not depend on it.
     pub paused: bool,
+    /// Since when it is paused.
+    pub paused_since: Option<SystemTime>,
     /// Whether it has ever been passing.
     pub passed_once: bool,
 }
@@ -39,6 +41,14 @@ impl HealthCheckState {
     #[must_use]
     pub fn blocks(&self) -> bool {
         self.spec.critical && !self.paused && self.status != HealthStatus::Passing
+    }
+
+    /// That it is paused and since when, in words: a paused critical check is worth a note, because readiness does not
+    /// depend on it.
+    pub(crate) fn pause_note(&self) -> Option<String> {
+        let since = self.paused_since.filter(|_| self.spec.critical)?;
+        let since = humantime::format_rfc3339_seconds(since);
+        Some(format!("critical health check {} is paused since {since}", self.spec))
     }
 
     /// Why it is not known to be well, in words; `None` when it passes.

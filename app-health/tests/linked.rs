@@ -1,13 +1,19 @@
 //! Checks that are there because their crate is linked: they come and go with their service.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::SystemTime,
 };
 
 use app_core::{prelude::*, testing::TestApp};
-use app_health::{HEALTHCHECK_SERVICE_ID, HealthCheckSpec, HealthChecks, health_check};
+use app_health::{
+    HEALTHCHECK_PAUSED_METRIC_ID, HEALTHCHECK_SERVICE_ID, HealthCheckSpec, HealthChecks, health_check,
+};
+use app_metrics::testing::TestMetrics as _;
 use tokio_util::sync::CancellationToken;
 
 const STORE: ServiceId = ServiceId::new(0x51);
@@ -82,6 +88,75 @@ async fn a_service_that_is_started_again_has_its_checks_again_with_its_new_handl
     let room = health.result(ROOM).unwrap().unwrap();
     assert!(room.passed() && health.history(ROOM).unwrap().len() == 1, "{room:?}");
     assert!(app_health::readiness(&app).ready() && app_health::startup(&app).ready());
+    app.stop().await.expect_clean();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_paused_check_stays_paused_when_its_service_is_started_again() {
+    let app = TestApp::with([HEALTHCHECK_SERVICE_ID, STORE]).await;
+    pass().await;
+    let health = app.get::<HealthChecks>();
+    let paused_for = || {
+        let since = app.metric(HEALTHCHECK_SERVICE_ID, HEALTHCHECK_PAUSED_METRIC_ID, [&ROOM.hex()]);
+        (since > 0.0).then(|| SystemTime::UNIX_EPOCH + Duration::from_secs_f64(since))
+    };
+    assert_eq!(paused_for(), None);
+    assert!(health.pause(ROOM).unwrap());
+    let since = health.state(ROOM).unwrap().paused_since.unwrap();
+    app.service(STORE).unwrap().kill(errors::BUG.error(STORE).message("on purpose").build());
+    tokio::time::sleep(Duration::from_secs(10)).await;
+
+    let state = health.state(ROOM).unwrap();
+    assert_eq!((state.paused_since, state.result.is_none()), (Some(since), true), "it has not run");
+    let told = paused_for().unwrap();
+    assert!(told.duration_since(since).unwrap_or_default() < Duration::from_millis(1), "{told:?}, {since:?}");
+    assert_eq!(health.paused().unwrap(), [ROOM]);
+    assert!(health.run(ROOM).await.is_err());
+    assert!(app_health::readiness(&app).ready(), "readiness does not depend on it");
+
+    health.resume(ROOM).unwrap();
+    pass().await;
+    assert!(health.result(ROOM).unwrap().unwrap().passed());
+    assert_eq!(paused_for(), None);
+    // Nothing of it is left for the next incarnation.
+    app.service(STORE).unwrap().kill(errors::BUG.error(STORE).message("on purpose").build());
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert!(health.paused().unwrap().is_empty());
+    app.stop().await.expect_clean();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_whose_service_is_down_can_be_resumed() {
+    let app = TestApp::with([HEALTHCHECK_SERVICE_ID, STORE]).await;
+    pass().await;
+    let health = app.get::<HealthChecks>();
+    assert!(health.pause(ROOM).unwrap());
+    app.service(STORE).unwrap().kill(errors::BUG.error(STORE).message("on purpose").build());
+    tokio::task::yield_now().await;
+    while health.registered(ROOM).unwrap() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    health.resume(ROOM).unwrap();
+    assert!(health.resume(ROOM).is_err(), "there is no such check at the moment");
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert!(health.result(ROOM).unwrap().unwrap().passed());
+    app.stop().await.expect_clean();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_paused_check_stays_paused_when_the_health_service_is_restarted() {
+    let app = TestApp::with([HEALTHCHECK_SERVICE_ID, STORE]).await;
+    pass().await;
+    let before = app.get::<HealthChecks>();
+    assert!(before.pause(CLOCK).unwrap() && before.pause(ROOM).unwrap());
+    app.restart(HEALTHCHECK_SERVICE_ID, "the test wants it").await.unwrap();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert!(before.ids().is_err(), "that health service is gone");
+    let health = app.get::<HealthChecks>();
+    assert_eq!(health.paused().unwrap(), [ROOM, CLOCK]);
+    health.resume(CLOCK).unwrap();
+    pass().await;
+    assert!(health.result(CLOCK).unwrap().is_some() && health.result(ROOM).unwrap().is_none());
     app.stop().await.expect_clean();
 }
 

@@ -102,6 +102,7 @@ impl AppBuilder {
             runtime: std::sync::OnceLock::new(),
             registry: crate::registry::Registry::default(),
             handles: parking_lot::RwLock::default(),
+            kept: Mutex::default(),
             board: crate::status::Board::default(),
             command_servers: crate::commands::CommandServers::default(),
             phase: 0.into(),

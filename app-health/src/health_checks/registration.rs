@@ -18,7 +18,7 @@ impl HealthChecks {
     /// Registers a health check, which runs at once and then by its interval.
     ///
     /// If there is one of the same id it is replaced: it is cancelled now, and has ended before the new one runs. Its
-    /// results are gone with it.
+    /// results are gone with it. If it was paused, the new one is paused too.
     ///
     /// The check is asynchronous: code that blocks its thread can't be stopped when its time is up. It is given a token
     /// that is cancelled then, or when the run is not wanted any more; 0.1 s later it is dropped.
@@ -89,8 +89,12 @@ impl HealthChecks {
         // Before the timetable has it: the scheduler may be awake, and its first run tells of itself at once.
         entry.tell(HealthEventKind::Registered { replaced: old.is_some() });
         let mine = Arc::clone(&entry);
+        let still_paused = surroundings.pauses.since(id).is_some();
         let ((), orders) = desk.with(|timetable, now, orders| {
             timetable.register(mine, now + first, now, orders);
+            if still_paused {
+                timetable.pause(id, now, orders);
+            }
         });
         registry.checks.insert(id, Arc::clone(&entry));
         drop(registry);

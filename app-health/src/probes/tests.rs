@@ -224,3 +224,26 @@ async fn a_hundred_checks_that_hang_each_time_out_and_no_probe_waits_for_them() 
     assert!(results.values().all(|result| result.outcome == crate::HealthOutcome::TimedOut));
     app.stop().await.expect_clean();
 }
+
+#[tokio::test(start_paused = true)]
+async fn readiness_notes_the_critical_checks_that_are_paused() {
+    let (app, health) = started().await;
+    let probe = Probe::default();
+    probe.fail(true);
+    probe.register(&health, every_second(CHECK).name("disk").critical(), Duration::ZERO);
+    Probe::default().register(&health, every_second(OTHER), Duration::ZERO);
+    pass(SECOND / 2).await;
+    assert_eq!(report::readiness(&app).http_status, 503);
+    assert!(health.pause(CHECK).unwrap() && health.pause(OTHER).unwrap());
+    let report = report::readiness(&app);
+    assert_eq!((report.http_status, &report.document["status"]), (200, &"pass".into()));
+    let notes = report.document["notes"].as_array().unwrap();
+    assert_eq!(notes.len(), 1, "one check is critical: {notes:?}");
+    let note = notes[0].as_str().unwrap();
+    assert!(note.starts_with("critical health check disk (c1) is paused since 20"), "{note}");
+    let check = report::health(&app).document["checks"]["disk"][0].clone();
+    assert!(check["pausedSince"].is_string(), "{check}");
+    health.resume(CHECK).unwrap();
+    assert_eq!(report::readiness(&app).document["notes"].as_array().map(Vec::len), Some(1), "it fails");
+    app.stop().await.expect_clean();
+}

@@ -42,6 +42,9 @@ pub(super) fn component(check: &HealthCheckState, unknown: &str) -> Value {
     add("since", json!(rfc3339(check.since)));
     add("stale", json!(check.stale));
     add("paused", json!(check.paused));
+    if let Some(since) = check.paused_since {
+        add("pausedSince", json!(rfc3339(since)));
+    }
     add("critical", json!(spec.critical));
     add("groups", json!(spec.groups));
     add("intervalSeconds", json!(spec.interval.as_secs_f64()));

@@ -116,6 +116,7 @@ fn write(state: &HealthCheckState, mut to: health_check::Builder<'_>) {
     to.set_service_id(state.owner.map_or(0, ServiceId::as_u64));
     to.set_critical(spec.critical);
     to.set_paused(state.paused);
+    to.set_paused_since_millis(state.paused_since.map_or(0, millis_of));
     to.set_status(status(state.status));
     to.set_interval_millis(millis(spec.interval));
     to.set_timeout_millis(millis(spec.timeout));
