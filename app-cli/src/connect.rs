@@ -1,5 +1,6 @@
 //! Connecting to an app and calling it, within a deadline.
 
+pub(crate) mod instances;
 mod reached;
 
 use std::io::ErrorKind;

@@ -10,14 +10,16 @@ mod tests;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use app_core::clap::ArgMatches;
+use app_core::clap::parser::ValueSource;
 use app_ids::{AppId, DomainId, ServiceId};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::addresses::{Address, Addresses};
 pub(crate) use self::file::{default_path, read, write};
-use crate::failure::Failure;
+use crate::failure::{Failure, Status};
 
-/// How a context is made, for whoever has none.
+/// How a context is made, where there is none.
 pub(crate) const CURE: &str = "make one with: appctl context add NAME --address HOST:PORT --domain-id ID --app-id ID --ca FILE \
 --cert FILE --key FILE; or name a file with --context FILE[#NAME] or OP_CONTEXT";
 
@@ -51,7 +53,7 @@ pub(crate) struct Context {
     pub(crate) key: PathBuf,
 }
 
-/// Which context of which file: `FILE`, `FILE#NAME`, `#NAME`.
+/// Which context of which file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) file: PathBuf,
@@ -59,14 +61,25 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// What was asked for; without, the default file.
-    pub(crate) fn of(asked: Option<&str>) -> Result<Self, Failure> {
-        let (file, name) = match asked.map(|asked| asked.rsplit_once('#').unwrap_or((asked, ""))) {
-            Some((file, name)) => (file, name),
-            None => ("", ""),
+    /// The place that `--context` and `OP_CONTEXT` say: `FILE`, `FILE#NAME` or `#NAME`; without either, the default file.
+    /// A flag `#NAME` means the file that `OP_CONTEXT` sets.
+    pub(crate) fn of(matches: &ArgMatches) -> Result<Self, Failure> {
+        let asked = matches.get_one::<String>("context").map(String::as_str);
+        let by_flag = matches.value_source("context") == Some(ValueSource::CommandLine);
+        let set = std::env::var("OP_CONTEXT").ok().filter(|_| by_flag);
+        // An empty variable is as good as none.
+        let set = set.as_deref().filter(|set| !set.is_empty());
+        Self::resolve(asked.filter(|asked| by_flag || !asked.is_empty()), set)
+    }
+
+    fn resolve(asked: Option<&str>, set: Option<&str>) -> Result<Self, Failure> {
+        let (file, name) = asked.map_or(Ok((None, None)), parts)?;
+        let file = match (file, set) {
+            (None, Some(set)) => parts(set)?.0,
+            (file, _) => file,
         };
-        let file = if file.is_empty() { default_path()? } else { PathBuf::from(file) };
-        Ok(Self { file, name: (!name.is_empty()).then(|| name.to_owned()) })
+        let file = file.map_or_else(default_path, |file| Ok(PathBuf::from(file)))?;
+        Ok(Self { file, name: name.map(str::to_owned) })
     }
 
     /// The contexts of the file, and the name of the one that is meant.
@@ -83,6 +96,22 @@ impl Place {
             return Err(contexts.unknown(self, &name));
         };
         Ok((name, context.based_at(self.file.parent().unwrap_or(Path::new("")))))
+    }
+}
+
+/// The file and the name of `FILE`, `FILE#NAME` or `#NAME`.
+fn parts(asked: &str) -> Result<(Option<&str>, Option<&str>), Failure> {
+    let refused = |why: &str| {
+        let cure = "give FILE, FILE#NAME or #NAME";
+        Err(Failure::new(Status::Usage, format!("context {asked:?}: {why}; {cure}")))
+    };
+    match asked.rsplit_once('#') {
+        None if asked.is_empty() => refused("it is empty"),
+        // Also a file whose own name has a '#'.
+        _ if Path::new(asked).is_file() => Ok((Some(asked), None)),
+        None => Ok((Some(asked), None)),
+        Some((_, "")) => refused("the name after '#' is empty"),
+        Some((file, name)) => Ok((Some(file).filter(|file| !file.is_empty()), Some(name))),
     }
 }
 

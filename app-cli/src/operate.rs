@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use app_core::clap::builder::NonEmptyStringValueParser;
 use app_core::clap::builder::TypedValueParser as _;
-use app_core::clap::{Arg, ArgMatches, Command};
+use app_core::clap::{Arg, ArgAction, ArgMatches, Command};
 use tokio::time::Instant;
 
-use crate::connect::Session;
+use crate::connect::{Session, instances};
 use crate::failure::{Failure, Outcome, Status};
 use crate::output::Output;
 use crate::target::{Target, connection_args};
@@ -21,8 +21,16 @@ pub(crate) fn command(name: &'static str, about: &'static str, examples: &'stati
     Command::new(name).about(about).after_help(examples).args(connection_args())
 }
 
-/// `--reason`, which whoever changes something has to give.
-pub(crate) fn reason_arg() -> Arg {
+/// The flags of commands that change something: why, and on how many instances.
+pub(crate) fn change_args() -> [Arg; 2] {
+    let all = Arg::new("all").long("all").action(ArgAction::SetTrue);
+    [
+        reason_arg(),
+        all.help("Does it on every address, one after another [default: there must be one address]"),
+    ]
+}
+
+fn reason_arg() -> Arg {
     let bounded = NonEmptyStringValueParser::new().try_map(|reason| {
         let long = reason.len() > MOST_REASON;
         if long { Err(format!("has {} bytes, at most {MOST_REASON}", reason.len())) } else { Ok(reason) }
@@ -73,6 +81,44 @@ pub(crate) fn ask(
         session.close().await;
         outcome
     })
+}
+
+/// Runs a command that changes something: on the one instance that there is, or with `--all` on each.
+pub(crate) fn change(
+    matches: &ArgMatches,
+    command: impl AsyncFn(&Operation<'_>, &Session) -> Outcome,
+) -> ExitCode {
+    run(matches, async |operation| {
+        let all = matches.get_flag("all");
+        let instances = instances::of(&operation.target, all, Instant::now() + operation.time).await?;
+        if !all {
+            return change_one(operation, &command).await;
+        }
+        let mut worst = ExitCode::SUCCESS;
+        for instance in instances {
+            let target = Target { addresses: vec![instance], ..operation.target.clone() };
+            let one = Operation { target, ..*operation };
+            let ended = match change_one(&one, &command).await {
+                Ok(ended) => ended,
+                Err(failure) => failure.tell(one.output.json),
+            };
+            worst = instances::worse(worst, ended);
+        }
+        Ok(worst)
+    })
+}
+
+async fn change_one(
+    operation: &Operation<'_>,
+    command: &impl AsyncFn(&Operation<'_>, &Session) -> Outcome,
+) -> Outcome {
+    let session = operation.connect().await?;
+    let heading = operation.matches.get_flag("all").then_some(session.address);
+    let output = Output { instance: heading, ..operation.output };
+    let one = Operation { target: operation.target.clone(), output, ..*operation };
+    let outcome = command(&one, &session).await;
+    session.close().await;
+    outcome
 }
 
 /// Runs a command, and tells why it failed if it did.

@@ -13,6 +13,7 @@ mod time;
 
 use std::env;
 use std::io::{self, IsTerminal};
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use app_core::clap::ArgMatches;
@@ -33,6 +34,17 @@ pub(crate) struct Output {
     pub(crate) json: bool,
     /// Whether colours are wanted: a terminal, and nobody asked for none.
     pub(crate) colour: bool,
+    /// Which instance it is about, where there are several.
+    pub(crate) instance: Option<SocketAddr>,
+}
+
+/// An object, with the address of the instance that it is about, where there are several.
+#[derive(Serialize)]
+struct OfInstance<'a, T> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<SocketAddr>,
+    #[serde(flatten)]
+    object: &'a T,
 }
 
 impl Output {
@@ -41,7 +53,7 @@ impl Output {
         let json = matches.get_flag("json");
         let plain = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
             || env::var_os("TERM").is_some_and(|value| value == "dumb");
-        Self { json, colour: !json && !plain && io::stdout().is_terminal() }
+        Self { json, colour: !json && !plain && io::stdout().is_terminal(), instance: None }
     }
 
     /// Prints an object for programs, or a page for people.
@@ -62,9 +74,12 @@ impl Output {
 
     fn print_with<T: Serialize>(self, status: ExitCode, object: &T, page: impl FnOnce(&mut Page)) -> Outcome {
         let text = if self.json {
-            json_line(object) + "\n"
+            json_line(&OfInstance { target: self.instance, object }) + "\n"
         } else {
             let mut shown = Page::new(self.colour);
+            if let Some(instance) = self.instance {
+                shown.line(format!("{instance}:"));
+            }
             page(&mut shown);
             shown.text()
         };

@@ -67,7 +67,7 @@ pub(crate) fn context_of(matches: &ArgMatches) -> Result<Context, Failure> {
     {
         return Ok(context);
     }
-    let place = Place::of(matches.get_one::<String>("context").map(String::as_str))?;
+    let place = Place::of(matches)?;
     let (_, context) = place.context()?;
     Ok(given.over(context))
 }

@@ -13,8 +13,12 @@ mod failures;
 mod fake;
 #[path = "operate/files.rs"]
 mod files;
+#[path = "operate/instances.rs"]
+mod instances;
 #[path = "operate/page.rs"]
 mod page;
+#[path = "operate/questions.rs"]
+mod questions;
 #[path = "operate/real.rs"]
 mod real;
 #[path = "operate/stand.rs"]

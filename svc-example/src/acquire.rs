@@ -113,6 +113,10 @@ fn refuse(reason: &str, status: u8) -> ExitCode {
 /// What a context of appctl means, `FILE#NAME`. Only what a client needs is read; appctl itself is strict about the rest.
 fn config_of(context: &str) -> Result<RpcClientConfig, String> {
     let (file, name) = context.rsplit_once('#').unwrap_or((context, ""));
+    // As for appctl, `#NAME` is of the file that the variable sets.
+    let set = std::env::var("OP_CONTEXT").unwrap_or_default();
+    let file =
+        if file.is_empty() { set.rsplit_once('#').map_or(set.as_str(), |(file, _)| file) } else { file };
     let wrong = |reason: &str| format!("context {context}: {reason}");
     let text = fs::read_to_string(file).map_err(|error| wrong(&error.to_string()))?;
     let all: Value = serde_json::from_str(&text).map_err(|error| wrong(&error.to_string()))?;

@@ -92,7 +92,7 @@ fn command() -> Command {
 fn run(matches: &ArgMatches) -> ExitCode {
     let Some((name, matches)) = matches.subcommand() else { return ExitCode::from(2) };
     let output = Output::of(matches);
-    let place = Place::of(matches.get_one::<String>("context").map(String::as_str));
+    let place = Place::of(matches);
     let outcome = place.and_then(|place| match name {
         "list" => list(&place, output),
         "show" => show(named(place, matches), output),

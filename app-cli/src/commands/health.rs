@@ -1,16 +1,20 @@
 //! `appctl health`: the health checks of an app: looked at, run, paused.
 //!
-//! The command of this name that `app-health` contributes asks over HTTP how an instance is (`live`, `ready`); these are its
-//! subcommands, and ask over RPC.
+//! The command of this name that `app-health` contributes asks over HTTP how an instance is (`live`, `ready`). With a context
+//! the same questions go to the app of the context, over RPC. The subcommands ask over RPC.
+
+mod questions;
 
 use std::process::ExitCode;
 use std::time::Duration;
 
 use app_core::Subcommand;
+use app_core::clap::parser::ValueSource;
 use app_core::clap::{Arg, ArgMatches, Command};
 use schema::admin_capnp::app;
 use serde::Serialize;
 
+use self::questions::By;
 use crate::answers::{Check, CheckResult, History, Verdict};
 use crate::connect::{Effect, Session};
 use crate::failure::{Failure, Outcome};
@@ -20,10 +24,13 @@ use crate::output::{Hex, Page, Paint, Table, ago, human};
 use crate::target::{context_arg, json_arg};
 
 const HELP: &str = "\
-Without a certificate, over HTTP, as probes do:
+Over HTTP, without a certificate, as probes do:
   appctl health live                      exit status 0 for yes, 1 for no
-  appctl health ready --wait 1m
-Over RPC, with a context:
+  appctl health ready --wait 1m --address 10.0.0.7:4444
+Over RPC, where --context or OP_CONTEXT says which app, and --address does not:
+  appctl health ready --context '#prod'   exit status 0 for yes, 6 for no
+  appctl health checks --context '#prod'
+Over RPC, the checks themselves:
   appctl health                           every check: the same as 'health list'
   appctl health show quota-loop           one, with its history
   appctl health run quota-loop --reason 'after the fix'
@@ -40,7 +47,8 @@ Exit status 6 if the check failed. Role: operate.
 Example:
   appctl health run quota-loop --reason 'after the fix'";
 const PAUSE: &str = "\
-While it is paused, a check counts as it did when it was paused. Role: operate.
+A paused check does not run, and readiness does not depend on it. It stays paused until it is resumed, also when its
+service is restarted; a pause ends with the process. Role: operate.
 
 Example:
   appctl health pause quota-loop --reason 'maintenance until noon'";
@@ -74,7 +82,7 @@ struct Paused {
 pub(crate) fn extend(linked: Command) -> Command {
     let check = || Arg::new("check").value_name("CHECK").required(true).help("The check, by its name or id");
     let with_reason = |name, about, examples| {
-        operate::command(name, about, examples).arg(check()).arg(operate::reason_arg())
+        operate::command(name, about, examples).arg(check()).args(operate::change_args())
     };
     let commands = [
         list_command(),
@@ -100,21 +108,39 @@ fn list_command() -> Command {
 pub(crate) fn run(all: &ArgMatches, matches: &ArgMatches) -> ExitCode {
     match matches.subcommand() {
         Some(("show", matches)) => operate::ask(matches, show),
-        Some(("run", matches)) => operate::ask(matches, run_now),
-        Some(("pause", matches)) => operate::ask(matches, async |o, s| set_paused(o, s, true).await),
-        Some(("resume", matches)) => operate::ask(matches, async |o, s| set_paused(o, s, false).await),
+        Some(("run", matches)) => operate::change(matches, run_now),
+        Some(("pause", matches)) => operate::change(matches, async |o, s| set_paused(o, s, true).await),
+        Some(("resume", matches)) => operate::change(matches, async |o, s| set_paused(o, s, false).await),
         Some((_, matches)) => operate::ask(matches, list),
-        None if matches.contains_id("question") && matches.get_one::<String>("question").is_some() => {
-            Subcommand::dispatch(all).unwrap_or(ExitCode::from(2))
-        }
-        None => {
-            let context = matches.get_one::<String>("context");
-            let context = context.into_iter().flat_map(|context| ["--context", context]);
-            let json = matches.get_flag("json").then_some("--json");
-            let line = ["list"].into_iter().chain(context).chain(json);
-            operate::ask(&list_command().get_matches_from(line), list)
-        }
+        None if matches.contains_id("question") => match questions::by(matches) {
+            Ok(By::Http) => Subcommand::dispatch(all).unwrap_or(ExitCode::from(2)),
+            Ok(By::Rpc) => questions::ask(matches, &as_list(matches)),
+            Err(failure) => failure.tell(false),
+        },
+        None => match questions::none_of_http(matches) {
+            Ok(()) => operate::ask(&as_list(matches), list),
+            Err(failure) => failure.tell(matches.get_flag("json")),
+        },
     }
+}
+
+/// The flags of `health` itself that `health list` has too, as that reads them.
+fn as_list(matches: &ArgMatches) -> ArgMatches {
+    let mut line = vec!["list".to_owned()];
+    if let Some(context) = matches.get_one::<String>("context").filter(|context| !context.is_empty())
+        && matches.value_source("context") == Some(ValueSource::CommandLine)
+    {
+        line.push(format!("--context={context}"));
+    }
+    if let Some(timeout) = matches.get_one::<Duration>("timeout")
+        && matches.contains_id("question")
+    {
+        line.push(format!("--timeout={}", humantime::format_duration(*timeout)));
+    }
+    if matches.get_flag("json") {
+        line.push("--json".to_owned());
+    }
+    list_command().get_matches_from(line)
 }
 
 async fn checks(session: &Session) -> Result<Vec<Check>, Failure> {
@@ -149,7 +175,12 @@ fn paint(verdict: Verdict) -> Paint {
 }
 
 fn status(check: &Check) -> String {
-    if check.paused { format!("{}, paused", check.status.name()) } else { check.status.name().to_owned() }
+    let status = check.status.name();
+    match check.paused_since {
+        Some(since) => format!("{status}, paused since {since}"),
+        None if check.paused => format!("{status}, paused"),
+        None => status.to_owned(),
+    }
 }
 
 fn show_list(checks: &[Check], page: &mut Page) {

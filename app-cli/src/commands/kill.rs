@@ -31,7 +31,8 @@ On a terminal it asks before it does it, unless --yes is given. Role: admin.
 Examples:
   appctl kill --reason 'release 7 is out'
   appctl kill --reason 'node is drained' --drain-delay 5s --yes --wait
-  appctl kill --context '#prod' --reason 'stuck' --wait=30s --json";
+  appctl kill --context '#prod' --reason 'stuck' --wait=30s --json
+  appctl kill --context '#prod' --reason 'the end' --yes --all     every instance, one after another";
 
 app_core::subcommand! { Subcommand::new(command, run) }
 
@@ -52,7 +53,7 @@ fn command() -> Command {
     let wait = wait.num_args(0..=1).require_equals(true).default_missing_value("3m");
     let yes = Arg::new("yes").long("yes").short('y').action(ArgAction::SetTrue);
     operate::command("kill", "Ends a running app gracefully", HELP)
-        .arg(operate::reason_arg())
+        .args(operate::change_args())
         .arg(delay.help(delay_help))
         .arg(wait.help("Waits until the app is gone, so long at most [default of TIME: 3m]"))
         .arg(yes.help("Does not ask"))
@@ -64,12 +65,7 @@ fn delay(text: &str) -> Result<Duration, String> {
 }
 
 fn run(matches: &ArgMatches) -> ExitCode {
-    operate::run(matches, async |operation| {
-        let session = operation.connect().await?;
-        let outcome = kill(operation, &session).await;
-        session.close().await;
-        outcome
-    })
+    operate::change(matches, kill)
 }
 
 async fn kill(operation: &Operation<'_>, session: &Session) -> Outcome {

@@ -72,10 +72,10 @@ fn command() -> Command {
         .arg(level.help("What is logged: this, and what is graver"))
         .arg(service.clone())
         .arg(time.help("After so long it goes back to what it was [default: it stays]"))
-        .arg(operate::reason_arg());
+        .args(operate::change_args());
     let reset = operate::command("reset", "Sets a log level back to what the app was started with", RESET)
         .arg(service)
-        .arg(operate::reason_arg());
+        .args(operate::change_args());
     operate::command("level", "Shows or changes log levels of a running app", HELP)
         .args_conflicts_with_subcommands(true)
         .subcommands([get, set, reset])
@@ -83,8 +83,8 @@ fn command() -> Command {
 
 fn run(matches: &ArgMatches) -> ExitCode {
     match matches.subcommand() {
-        Some(("set", matches)) => operate::ask(matches, set),
-        Some(("reset", matches)) => operate::ask(matches, reset),
+        Some(("set", matches)) => operate::change(matches, set),
+        Some(("reset", matches)) => operate::change(matches, reset),
         Some((_, matches)) => operate::ask(matches, get),
         None => operate::ask(matches, get),
     }

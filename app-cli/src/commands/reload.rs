@@ -28,11 +28,11 @@ struct Reload {
 
 fn command() -> Command {
     operate::command("reload", "Has a running app read its configs again, as on SIGHUP", HELP)
-        .arg(operate::reason_arg())
+        .args(operate::change_args())
 }
 
 fn run(matches: &ArgMatches) -> ExitCode {
-    operate::ask(matches, async |operation, session| {
+    operate::change(matches, async |operation, session| {
         let reason = operate::reason(matches);
         let reload = move |app: app::Client| {
             let mut request = app.reload_request();

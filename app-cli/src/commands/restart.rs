@@ -31,11 +31,11 @@ fn command() -> Command {
     let service = Arg::new("service").value_name("SERVICE").required(true);
     operate::command("restart", "Restarts a service of a running app, and what depends on it", HELP)
         .arg(service.help("The service, by its name or id"))
-        .arg(operate::reason_arg())
+        .args(operate::change_args())
 }
 
 fn run(matches: &ArgMatches) -> ExitCode {
-    operate::ask(matches, async |operation, session| {
+    operate::change(matches, async |operation, session| {
         let known = services::all(session).await?;
         let id = services::find(&operate::text(matches, "service"), &known)?;
         let name = known.into_iter().find(|service| service.id == id).map(|service| service.name);

@@ -34,6 +34,7 @@ pub(crate) fn read(path: &Path) -> Result<Contexts, Failure> {
     let shown = path.display();
     let failed = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => Failure::unusable(format!("no context: there is no file {shown}; {CURE}")),
+        io::ErrorKind::InvalidData => Failure::unusable(format!("contexts {shown}: not UTF-8, so not JSON")),
         _ => Failure::unusable(format!("contexts {shown} can't be read: {error}")),
     };
     let metadata = fs::metadata(path).map_err(failed)?;

@@ -110,11 +110,32 @@ fn a_file_that_is_none_or_anybodys_is_refused() {
 
 #[test]
 fn a_place_is_a_file_a_name_or_both() {
-    let of = |asked| Place::of(Some(asked)).unwrap();
+    let of = |asked| Place::resolve(Some(asked), None).unwrap();
     assert_eq!(of("a/b.json"), Place { file: "a/b.json".into(), name: None });
     assert_eq!(of("a/b.json#prod"), Place { file: "a/b.json".into(), name: Some("prod".to_owned()) });
     assert_eq!(of("#prod").name.as_deref(), Some("prod"));
     assert!(of("#prod").file.ends_with("appctl/contexts.json"));
+    let folder = tempfile::tempdir().unwrap();
+    let odd = folder.path().join("team#1.json");
+    fs::write(&odd, TWO).unwrap();
+    let odd = odd.to_str().unwrap();
+    assert_eq!(of(odd), Place { file: odd.into(), name: None }, "a file may have a # in its name");
+    assert_eq!(of(&format!("{odd}#prod")).file, Path::new(odd));
+}
+
+#[test]
+fn a_name_alone_is_of_the_file_that_is_set() {
+    let of = |asked, set| Place::resolve(Some(asked), Some(set)).unwrap();
+    let prod = Place { file: "ctx.json".into(), name: Some("prod".to_owned()) };
+    assert_eq!(of("#prod", "ctx.json"), prod);
+    assert_eq!(of("#prod", "ctx.json#dev"), prod, "the flag's name goes before that of the variable");
+    assert!(of("#prod", "#dev").file.ends_with("appctl/contexts.json"));
+    assert_eq!(of("other.json", "ctx.json#dev"), Place { file: "other.json".into(), name: None });
+    for wrong in ["", "#", "ctx.json#"] {
+        let failure = Place::resolve(Some(wrong), None).unwrap_err();
+        assert_eq!(failure.status, Status::Usage, "{failure:?}");
+        assert!(failure.message.ends_with("give FILE, FILE#NAME or #NAME"), "{failure:?}");
+    }
 }
 
 #[test]

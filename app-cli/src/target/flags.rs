@@ -39,8 +39,13 @@ fn file(name: &'static str, help: &'static str) -> Arg {
 pub(crate) fn direct_args() -> Vec<Arg> {
     let address = |text: &str| text.parse::<Address>();
     vec![
-        flag("address", "HOST:PORT", address, "Where the app is; of several the first that answers")
-            .value_delimiter(','),
+        flag(
+            "address",
+            "HOST:PORT",
+            address,
+            "Where the app is; of several, what only reads asks the first that answers",
+        )
+        .value_delimiter(','),
         flag(
             "domain-id",
             "ID",

@@ -66,6 +66,60 @@ async fn a_context_is_added_where_nothing_was_and_is_found_there() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_alone_is_of_the_file_that_is_set() {
+    let stand = Stand::new().await;
+    let run_with = |context: &str, args: &[&str]| {
+        let mut command = appctl(stand.files.path(), args);
+        command.env("OP_CONTEXT", context);
+        run(command)
+    };
+    // Relative files are of the folder where the command runs.
+    for set in ["contexts.json", "./contexts.json#operator", "contexts.json#nobody"] {
+        let shown = run_with(set, &["context", "show", "--context", "#reader", "--json"]).await.object();
+        assert_eq!(shown["name"], "reader", "{set}");
+        run_with(set, &["status", "--context", "#reader"]).await.printed();
+    }
+    let said = run_with("contexts.json", &["status", "--context", "#nobody"]).await.refused(78);
+    assert_eq!(said, "contexts.json has no context \"nobody\"; it has: admin, operator, reader");
+    for empty in ["#", "contexts.json#", ""] {
+        let said = run_with("contexts.json", &["status", "--context", empty]).await.refused(2);
+        assert!(said.ends_with("give FILE, FILE#NAME or #NAME"), "{said}");
+    }
+    let twice = ["status", "--context", "#reader", "--context", "#admin"];
+    assert_eq!(run_with("contexts.json", &twice).await.status, Some(2));
+    stand.app.stop().await.expect_clean();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_of_contexts_that_can_not_be_trusted_or_read_is_refused() {
+    let files = Files::new();
+    files.contexts("192.0.2.1:65535", ENDPOINT);
+    let good = fs::read(files.path().join("contexts.json")).unwrap();
+    let twice = r#"{ "contexts": { "a": {}, "a": {} } }"#;
+    let twice_good = {
+        let good: serde_json::Value = serde_json::from_slice(&good).unwrap();
+        format!(r#"{{ "contexts": {{ "a": {0}, "a": {0} }} }}"#, good["contexts"]["admin"])
+    };
+    for (content, mode, reason) in [
+        (&good[..], 0o606, "chmod o-w"),
+        (b"\xff\xfe", 0o600, "not UTF-8"),
+        (b"3", 0o600, "invalid type"),
+        (b"", 0o600, "EOF"),
+        (&b" ".repeat((1 << 20) + 1), 0o600, "has more than 1048576 bytes"),
+        (twice.as_bytes(), 0o600, "missing field"),
+        (twice_good.as_bytes(), 0o600, "twice"),
+    ] {
+        files.put("odd.json", content, mode);
+        let said = run(appctl(files.path(), &["status", "--context", "odd.json"])).await.refused(78);
+        assert!(said.contains("odd.json") && said.contains(reason), "{reason}: {said}");
+    }
+    let said = run(appctl(files.path(), &["status", "--context", "."])).await.refused(78);
+    assert!(said.ends_with("is no file"), "{said}");
+    let said = run(appctl(files.path(), &["status", "--context", "none.json"])).await.refused(78);
+    assert!(said.contains("there is no file none.json"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_that_others_may_read_is_not_used() {
     let stand = Stand::new().await;
     let key = fs::read(stand.files.path().join("admin.key")).unwrap();

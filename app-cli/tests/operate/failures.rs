@@ -11,7 +11,7 @@ use crate::files::Files;
 use crate::stand::{ENDPOINT, Stand, appctl, eventually, object, run};
 
 /// An address where nobody listens: a listener that is bound, and was never asked to listen, holds the port.
-fn nobody() -> (socket2::Socket, SocketAddr) {
+pub(crate) fn nobody() -> (socket2::Socket, SocketAddr) {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
     let address = socket.local_addr().unwrap().as_socket().unwrap();

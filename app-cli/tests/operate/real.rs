@@ -131,7 +131,17 @@ async fn a_running_app_does_what_it_is_told() {
     );
     let again = real.run(&["health", "pause", "disk", "-r", "noon"]).await.printed();
     assert_eq!(again, "disk (0xd15c) was paused already\n");
-    assert!(real.run(&["health"]).await.printed().contains("paused"));
+    assert!(real.run(&["health"]).await.printed().contains("paused since 20"));
+    // It stays so when its service is restarted.
+    real.run(&["restart", "store", "-r", "to see"]).await.printed();
+    let restarted = async {
+        while real.run(&["services", "store", "--json"]).await.object()["services"][0]["restarts"] == 0 {}
+        real.ready().await;
+    };
+    tokio::time::timeout(Duration::from_secs(30), restarted).await.unwrap();
+    let check = real.run(&["health", "show", "disk", "--json"]).await.object();
+    assert!(check["check"]["paused"] == true && check["check"]["paused_since"].is_string(), "{check}");
+    assert!(check["results"].as_array().unwrap().is_empty(), "it has not run: {check}");
     assert_eq!(
         real.run(&["health", "resume", "disk", "-r", "over"]).await.printed(),
         "disk (0xd15c) runs again\n"
@@ -155,7 +165,7 @@ async fn a_running_app_does_what_it_is_told() {
     real.run(&["restart", "store", "-r", "stuck"]).await.printed();
     tokio::time::timeout(Duration::from_secs(30), before.dead()).await.unwrap();
     real.ready().await;
-    assert_eq!(real.run(&["services", "store", "--json"]).await.object()["services"][0]["restarts"], 1);
+    assert_eq!(real.run(&["services", "store", "--json"]).await.object()["services"][0]["restarts"], 2);
     real.app.stop().await.expect_clean();
 }
 

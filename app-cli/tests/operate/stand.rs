@@ -1,6 +1,7 @@
 //! An app with a fake admin interface, and `appctl` started to ask it.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -101,25 +102,20 @@ impl Stand {
 
     /// With a revocation list.
     pub(crate) async fn with(crl: impl Fn(&Files) -> String) -> Self {
-        let fake = Arc::<Fake>::default();
-        let shared = Arc::clone(&fake);
-        let bootstrap = move || {
-            let shared = Arc::clone(&shared);
-            async move {
-                Ok(Bootstrap::new(move |peer: &Peer| -> app::Client {
-                    capnp_rpc::new_client(App { fake: Arc::clone(&shared), role: peer.role })
-                }))
-            }
-        };
-        let start = EndpointStart::<{ ENDPOINT.as_u64() }, _>::new(bootstrap);
-        let descriptor = ServiceDescriptor::of(ENDPOINT, "fake-admin", start);
-        let builder = TestApp::builder().service(descriptor).linked([METRICS_SERVICE_ID, CONFIG_SERVICE_ID]);
         let files = Files::new();
-        put_config(builder.config_dir(), &files, ENDPOINT, &crl(&files));
-        let app = builder.start().await;
-        let address = app.get::<Endpoint<{ ENDPOINT.as_u64() }>>().address().unwrap();
+        let (app, fake, address) = start(&files, &crl(&files)).await;
         files.contexts(&address.to_string(), ENDPOINT);
         Self { app, fake, files }
+    }
+
+    /// Another instance of the app, of the same authority, and where it is.
+    pub(crate) async fn another(&self) -> (TestApp, Arc<Fake>, SocketAddr) {
+        start(&self.files, "").await
+    }
+
+    /// Where the app is.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.app.get::<Endpoint<{ ENDPOINT.as_u64() }>>().address().unwrap()
     }
 
     /// A command line about this app.
@@ -138,6 +134,27 @@ impl Stand {
         command.env("OP_CONTEXT", format!("{}#{client}", self.files.path().join("contexts.json").display()));
         run(command).await
     }
+}
+
+/// An app with a fake admin interface, whose certificate is of the authority of these files.
+async fn start(files: &Files, crl: &str) -> (TestApp, Arc<Fake>, SocketAddr) {
+    let fake = Arc::<Fake>::default();
+    let shared = Arc::clone(&fake);
+    let bootstrap = move || {
+        let shared = Arc::clone(&shared);
+        async move {
+            Ok(Bootstrap::new(move |peer: &Peer| -> app::Client {
+                capnp_rpc::new_client(App { fake: Arc::clone(&shared), role: peer.role })
+            }))
+        }
+    };
+    let start = EndpointStart::<{ ENDPOINT.as_u64() }, _>::new(bootstrap);
+    let descriptor = ServiceDescriptor::of(ENDPOINT, "fake-admin", start);
+    let builder = TestApp::builder().service(descriptor).linked([METRICS_SERVICE_ID, CONFIG_SERVICE_ID]);
+    put_config(builder.config_dir(), files, ENDPOINT, crl);
+    let app = builder.start().await;
+    let address = app.get::<Endpoint<{ ENDPOINT.as_u64() }>>().address().unwrap();
+    (app, fake, address)
 }
 
 /// Waits until it is so.
