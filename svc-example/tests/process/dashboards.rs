@@ -12,7 +12,8 @@ use serde_json::Value;
 
 use crate::{
     files::Configs,
-    program::poll,
+    formats::relay_asking_for_text,
+    program::{Process, poll},
     scraper::{PACKAGE, Scraper},
     tools,
 };
@@ -122,6 +123,31 @@ fn a_prometheus_that_scraped_the_service_answers_every_query() {
     let configs = Configs::any_port();
     let service = configs.service().start();
     let Some(prometheus) = Scraper::of(service.ready(), &[path("alerts.yml")]) else { return };
+    answers_every_query(&prometheus, &service, "_total");
+    prometheus.stop();
+}
+
+#[test]
+fn one_that_scrapes_the_text_format_without_the_instance_label_does_too() {
+    let configs = Configs::none().metrics(|mut spec| {
+        spec.set_http_port(0);
+        spec.set_bind_address("127.0.0.1");
+        let mut labels = spec.init_constant_labels(4);
+        for (index, label) in (0..).zip(["domain", "app", "svc", "release"]) {
+            labels.set(index, label);
+        }
+    });
+    let service = configs.service().start();
+    let (text, _heads) = relay_asking_for_text(service.ready());
+    let Some(prometheus) = Scraper::of(text, &[path("alerts.yml")]) else { return };
+    answers_every_query(&prometheus, &service, "");
+    prometheus.stop();
+}
+
+/// Every query of the dashboard and every rule has an answer; names of counters end so.
+fn answers_every_query(prometheus: &Scraper, service: &Process, counters_end_in: &str) {
+    let deaths = format!("op_0_8c4ae2a35c989a43{counters_end_in}");
+    poll("a counter", || (!prometheus.samples(&deaths).is_empty()).then_some(()));
     let dashboard = dashboard();
     let queries = queries(&dashboard);
     assert!(queries.len() > 40, "{}", queries.len());
@@ -155,7 +181,36 @@ fn a_prometheus_that_scraped_the_service_answers_every_query() {
     }
     service.signal(Signal::SIGTERM);
     service.ended().expect_code(0);
-    prometheus.stop();
+}
+
+/// The rules of made-up series, once with the names of counters as in OpenMetrics, once as in the text format.
+#[test]
+fn the_rules_say_the_same_of_counters_under_both_names() {
+    if !tools::installed("promtool", &["--version"], PACKAGE) {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    fs::copy(path("alerts.yml"), dir.path().join("alerts.yml")).unwrap();
+    let tests = fs::read_to_string(path("alerts_test.yml")).unwrap();
+    let of_text = tests.replace("_total{", "{");
+    assert_ne!(tests, of_text);
+    let file = dir.path().join("of_text.yml");
+    fs::write(&file, of_text).unwrap();
+    tools::run("promtool", [Path::new("test"), Path::new("rules"), &file]);
+}
+
+#[test]
+fn every_query_of_a_counter_has_both_of_its_names() {
+    let rules = fs::read_to_string(path("alerts.yml")).unwrap();
+    let dashboard = dashboard();
+    let queries = queries(&dashboard).into_iter().map(|(_, query)| query);
+    for query in queries.chain(rules.lines().map(str::to_owned)) {
+        let words: Vec<_> = query.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).collect();
+        for total in words.iter().filter(|word| word.starts_with("op_")) {
+            let Some(exact) = total.strip_suffix("_total") else { continue };
+            assert!(words.contains(&exact), "{total} is asked for, and {exact} is not: {query}");
+        }
+    }
 }
 
 #[test]

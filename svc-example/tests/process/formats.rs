@@ -29,8 +29,9 @@ fn prometheus_reads_the_text_format_too() {
     prometheus.stop();
 }
 
-/// Answers every request with what the target answers to one for the text format. Gives the heads of the answers.
-fn relay_asking_for_text(target: SocketAddr) -> (SocketAddr, mpsc::Receiver<String>) {
+/// Answers every request with what the target answers to one for the text format. Gives the heads of the answers; it ends when
+/// these are dropped.
+pub(crate) fn relay_asking_for_text(target: SocketAddr) -> (SocketAddr, mpsc::Receiver<String>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
     let (sender, heads) = mpsc::channel();

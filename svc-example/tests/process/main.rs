@@ -16,6 +16,7 @@ mod flapping;
 mod foreign_configs;
 mod formats;
 mod http;
+mod no_ipv6;
 mod operating_page;
 mod operators_page;
 mod page;

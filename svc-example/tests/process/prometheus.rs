@@ -1,8 +1,9 @@
 //! The service as Prometheus sees it.
 
-use std::{fs, fs::File};
+use std::{collections::BTreeSet, fs, fs::File};
 
-use app_core::events;
+use app_core::{APP_SERVICE, events};
+use app_metrics::platform::BUILD_INFO;
 use nix::sys::signal::Signal;
 use svc_example::{GRANTS, QUOTA};
 
@@ -31,6 +32,47 @@ fn prometheus_scrapes_the_service_and_sees_it_go() {
     service.ended().expect_code(0);
     prometheus.sample("up{job=\"quota\"}", "0");
     prometheus.stop();
+}
+
+/// The samples of a start, without their values: the series that Prometheus would have.
+fn series_of_a_start(labels: &[&str]) -> BTreeSet<String> {
+    let configs = Configs::none().metrics(|mut spec| {
+        spec.set_http_port(0);
+        spec.set_bind_address("127.0.0.1");
+        let mut list = spec.init_constant_labels(u32::try_from(labels.len()).unwrap());
+        for (index, label) in (0..).zip(labels) {
+            list.set(index, *label);
+        }
+    });
+    let service = configs.service().start();
+    let metrics = get(service.ready(), "/metrics").body;
+    let samples = metrics.lines().filter(|line| !line.starts_with('#'));
+    let series = samples.filter_map(|line| line.rsplit_once(' ')).map(|(series, _)| series.to_owned());
+    let series: BTreeSet<_> = series.collect();
+    let of_instance = series.iter().filter(|series| series.contains(",instance=\""));
+    let build_info = BUILD_INFO.prometheus_name(APP_SERVICE);
+    let mut others = of_instance.filter(|series| !series.starts_with(&build_info));
+    assert_eq!(others.next().is_none(), labels.contains(&"svc"), "{labels:?}");
+    assert!(series.iter().any(|series| series.starts_with(&build_info) && series.contains(",instance=\"")));
+    series
+}
+
+/// `docs/OPERATING.md` says what it saves; this prints it with `--nocapture`.
+#[test]
+fn without_the_instance_label_a_start_makes_no_new_series_but_one() {
+    const STARTS: usize = 6;
+    let counted = [&[][..], &["domain", "app", "svc", "release"]].map(|labels| {
+        let starts = (0..STARTS).map(|_| series_of_a_start(labels));
+        let starts: Vec<BTreeSet<String>> = starts.collect();
+        let most = starts.iter().map(BTreeSet::len).max().unwrap();
+        let all: BTreeSet<&String> = starts.iter().flatten().collect();
+        println!("{STARTS} starts with {labels:?}: {} series, of a start {most}", all.len());
+        (all.len(), most)
+    });
+    let [(with, _), (without, of_one)] = counted;
+    // A start may lack a series that comes with an event, such as a level that was logged at.
+    assert!(without < of_one + 3 * STARTS, "{without} series, {of_one} of one start");
+    assert!(with > without * (STARTS - 1), "{with} series with the label, {without} without");
 }
 
 #[test]
