@@ -1,4 +1,4 @@
-//! Whether, and how often, a service that died is started again.
+//! The restart policy: whether, and how often, a service that died is started again.
 
 use std::{fmt, time::Duration};
 
@@ -16,15 +16,18 @@ ids! {
 pub const SERVICE_RESTARTS_EXHAUSTED: ErrSpec =
     ErrSpec::new(RESTARTS_EXHAUSTED, ErrorType::KnownEdgeCase, ErrorSeverity::Fatal).without_stack();
 
-/// What becomes of a service that died: the policy of its descriptor.
+/// Restart policy of a service: whether a service that died is started again, and how often.
 ///
-/// A service may be restarted [`max_restarts`](Self::max_restarts) times within [`window`](Self::window); the death
-/// after that stops the app. Each restart waits, the first of a window for the shortest time of
-/// [`backoff`](Self::backoff), each further one for twice as long as the one before, up to the longest; to each wait up
-/// to as much again is added at random, so that instances which failed together do not come back together.
+/// A service may be restarted [`max_restarts`](Self::max_restarts) times within [`window`](Self::window). One death
+/// more stops the app. The first restart within a window waits for the shortest time of [`backoff`](Self::backoff).
+/// Each further one waits twice as long, up to the longest time. A random share of up to 100% is added to each wait,
+/// so that instances which failed together do not come back together.
 ///
-/// It matters once the app is ready: a service that fails while the app starts is a start that failed. In a restart, a
-/// start that fails is a death like any other, whatever the severity of its error. `docs/RESTARTS.md` has the whole.
+/// The defaults survive an outage of at least 60 seconds of whatever the service needs: the ten shortest possible
+/// waits add up to 111 seconds, the ten longest to 222 seconds. `docs/RESTARTS.md` has the table.
+///
+/// The policy applies once the app is ready. A service that fails while the app starts is a start that failed. In a
+/// restart, a start that fails counts as a death, whatever the severity of its error.
 ///
 /// ```
 /// use app_core::Restart;
@@ -41,6 +44,8 @@ pub struct Restart {
     window: Duration,
     shortest: Duration,
     longest: Duration,
+    #[cfg(test)]
+    jitter: Option<Jitter>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,22 +55,32 @@ enum After {
     Everything,
 }
 
+/// The two extremes of chance, for tests.
+#[cfg(test)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Jitter {
+    /// Every wait is the shortest possible.
+    None,
+    /// Every wait is the longest possible.
+    Full,
+}
+
 impl Restart {
-    /// It stays dead, and what depends on it is stopped too; the app lives on, not ready. What a descriptor has that
-    /// says nothing.
+    /// The service stays dead, and what depends on it is stopped too. The app lives on and is not ready. This is the
+    /// policy of a descriptor that names none.
     #[must_use]
     pub const fn never() -> Self {
         Self::after(After::Nothing)
     }
 
-    /// Restarted when it failed: a task of it returned an error or panicked, or somebody killed it with an error. One
-    /// that was killed on request stays dead.
+    /// Restarts the service after a failure: a task returned an error or panicked, or the service was killed with an
+    /// error. A service that was killed on request stays dead.
     #[must_use]
     pub const fn on_failure() -> Self {
         Self::after(After::Failures)
     }
 
-    /// Restarted whatever it died of.
+    /// Restarts the service after every death.
     #[must_use]
     pub const fn always() -> Self {
         Self::after(After::Everything)
@@ -74,29 +89,31 @@ impl Restart {
     const fn after(after: After) -> Self {
         Self {
             after,
-            max_restarts: 5,
-            window: Duration::from_secs(60),
-            shortest: Duration::from_millis(100),
-            longest: Duration::from_secs(10),
+            max_restarts: 10,
+            window: Duration::from_secs(300),
+            shortest: Duration::from_millis(200),
+            longest: Duration::from_secs(30),
+            #[cfg(test)]
+            jitter: None,
         }
     }
 
-    /// How many restarts a [`window`](Self::window) may have, 5 by default. With 0 the first death stops the app.
+    /// Sets how many restarts a [`window`](Self::window) may have, 10 by default. With 0 the first death stops the app.
     #[must_use]
     pub const fn max_restarts(mut self, max_restarts: u32) -> Self {
         self.max_restarts = max_restarts;
         self
     }
 
-    /// Over how long restarts are counted, a minute by default.
+    /// Sets over how long restarts are counted, 5 minutes by default.
     #[must_use]
     pub const fn window(mut self, window: Duration) -> Self {
         self.window = window;
         self
     }
 
-    /// How long a restart waits, at the shortest and at the longest, before chance doubles it at most; 100 ms and 10 s by
-    /// default.
+    /// Sets the shortest and the longest wait before a restart, 200 ms and 30 s by default. Chance at most doubles a
+    /// wait.
     #[must_use]
     pub const fn backoff(mut self, shortest: Duration, longest: Duration) -> Self {
         self.shortest = shortest;
@@ -123,17 +140,28 @@ impl Restart {
         (self.max_restarts, self.window)
     }
 
-    /// How long the restart waits that is the `attempt`th of its window, the first being 1.
+    /// How long a restart waits. `attempt` is its number within the window, starting at 1.
     pub(crate) fn delay(&self, attempt: u32) -> Duration {
-        // Doubled as often, the shortest wait is longer than any that makes sense.
+        // After so many doublings, the shortest wait is longer than any that makes sense.
         const DOUBLED_ENOUGH: usize = 40;
         let before = usize::try_from(attempt).unwrap_or(usize::MAX).saturating_sub(1).min(DOUBLED_ENOUGH);
         let waits = ExponentialBuilder::new()
             .with_min_delay(self.shortest.min(self.longest))
             .with_max_delay(self.longest)
-            .without_max_times()
-            .with_jitter();
-        waits.build().nth(before).unwrap_or(self.longest)
+            .without_max_times();
+        #[cfg(test)]
+        if let Some(jitter) = self.jitter {
+            let wait = waits.build().nth(before).unwrap_or(self.longest);
+            return if jitter == Jitter::Full { 2 * wait } else { wait };
+        }
+        waits.with_jitter().build().nth(before).unwrap_or(self.longest)
+    }
+
+    /// Takes chance away.
+    #[cfg(test)]
+    pub(crate) fn jitter(mut self, jitter: Jitter) -> Self {
+        self.jitter = Some(jitter);
+        self
     }
 }
 
@@ -169,5 +197,16 @@ mod tests {
         }
         let at_once = Restart::always().backoff(Duration::from_secs(9), Duration::ZERO);
         assert_eq!(at_once.delay(3), Duration::ZERO);
+    }
+
+    #[test]
+    fn the_ten_shortest_default_waits_are_111_seconds_and_the_ten_longest_222() {
+        let sum = |jitter| -> Duration {
+            (1..=10).map(|attempt| Restart::on_failure().jitter(jitter).delay(attempt)).sum()
+        };
+        // Waits are computed in floats.
+        assert_eq!((sum(Jitter::None).as_millis(), sum(Jitter::Full).as_millis()), (111_000, 222_000));
+        let (restarts, window) = Restart::on_failure().limits();
+        assert_eq!((restarts, window), (10, Duration::from_secs(300)));
     }
 }

@@ -134,11 +134,11 @@ async fn readiness_tells_of_a_restart_that_waits_and_whom_it_keeps_down() {
     sleep(Duration::from_millis(5_900)).await;
     let expected = [
         "service top (709) is stopped: service base (ba5e), which it depends on, restarts: disk full",
-        "service base (ba5e) is restarting (1 of 5 in 1m): disk full",
+        "service base (ba5e) is restarting (1 of 10 in 5m): disk full",
     ];
     assert_eq!(app.readiness().reasons, expected);
     let told = app.captured().with_event(events::SERVICE_RESTART_SCHEDULED);
-    assert!(told[0]["message"].as_str().unwrap().ends_with("(1 of 5 in 1m): disk full"), "{}", told[0]);
+    assert!(told[0]["message"].as_str().unwrap().ends_with("(1 of 10 in 5m): disk full"), "{}", told[0]);
     assert_eq!(told[0]["level"], "warn");
     app.stop().await.expect_clean();
 }
@@ -177,7 +177,7 @@ async fn restarts_that_are_older_than_the_window_do_not_count() {
                 Err::<(), _>(disk_full())
             })
         });
-        fails.restart(on_failure().max_restarts(2))
+        fails.restart(on_failure().max_restarts(2).window(secs(60)))
     };
     let app = TestApp::builder().service(every(120)).start().await;
     sleep(secs(3_600)).await;

@@ -96,3 +96,6 @@ async fn start_again(app: &App, descriptor: &ServiceDescriptor, service: &Servic
         started = start::start_one(service, descriptor) => started.is_ok(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -255,7 +255,7 @@ async fn a_service_that_is_restarted_makes_the_status_say_so_and_no_new_start() 
         heard.iter().all(|message| message.starts_with("STATUS=not ready: service weak (ea) is ")),
         "{heard:?}"
     );
-    let restarting = "STATUS=not ready: service weak (ea) is restarting (1 of 5 in 1m): it broke";
+    let restarting = "STATUS=not ready: service weak (ea) is restarting (1 of 10 in 5m): it broke";
     assert_eq!(heard.last().unwrap(), restarting);
     pass(10 * SECOND).await;
     assert_eq!(systemd.heard(), ["STATUS=4 services, ready"]);

@@ -9,6 +9,10 @@
 //!    incarnation left.
 //! 3. The supervisor kills an incarnation when nothing that depends on its service has one left.
 //! 4. A service is up only as long as all that it needs is: else it is killed.
+//! 5. A service that fails while something that it needs is down was taken along: its own policy neither counts that
+//!    nor ends it. A failure up to [`TOGETHER`] before that of the need counts as one of the same cause.
+
+use std::time::Duration;
 
 use app_errors::{Error, ErrorSeverity, errors};
 use app_ids::ServiceId;
@@ -19,6 +23,9 @@ use crate::{
     App, Restart, SERVICE_RESTARTS_EXHAUSTED, Service, ServiceEventKind, StopCause, app::RestartRequest,
     graph::Plan, lifecycle::start,
 };
+
+/// How far apart a service and what it needs may fail of one cause, the dependent first: it may notice first.
+const TOGETHER: Duration = Duration::from_secs(1);
 
 /// What takes time.
 pub(super) enum Job {
@@ -65,10 +72,11 @@ impl<'a> Crew<'a> {
         let was_up = node.is_up();
         if was_up {
             node.fell_starting = node.phase == Phase::Starting;
-            node.phase = Phase::Ending;
+            (node.phase, node.fell_at) = (Phase::Ending, Some(Instant::now()));
+            self.excuse_dependents();
         }
         // A start that fails, whatever of, is a restart that failed.
-        let is_fatal = !node.fell_starting && self.is_fatal(&service);
+        let is_fatal = !self.nodes[index].fell_starting && self.is_fatal(&service);
         (was_up && !is_fatal).then_some(Job::End(Some(index), service))
     }
 
@@ -90,6 +98,7 @@ impl<'a> Crew<'a> {
         let stuck = self.nodes[index].phase == Phase::Stuck;
         match (stuck, planned || asked) {
             (false, true) => {}
+            (false, false) if service.error().is_some() && self.fell_with_a_need(index) => {}
             (false, false) => self.died(index, service),
             (true, planned) => self.stuck(index, service, planned),
         }
@@ -149,10 +158,15 @@ impl<'a> Crew<'a> {
 
     /// Something that a service needs, directly or not, and that is dead for good.
     fn gone_below(&self, index: usize) -> Option<usize> {
+        self.below(index, |need| need.gone)
+    }
+
+    /// Something that a service needs, directly or not, of which this is true.
+    fn below(&self, index: usize, which: impl Fn(&Node) -> bool) -> Option<usize> {
         let (mut seen, mut open) = (vec![false; self.nodes.len()], vec![index]);
         while let Some(at) = open.pop() {
             for need in &self.nodes[at].needs {
-                if self.nodes[*need].gone {
+                if which(&self.nodes[*need]) {
                     return Some(*need);
                 }
                 if !std::mem::replace(&mut seen[*need], true) {
@@ -161,6 +175,27 @@ impl<'a> Crew<'a> {
             }
         }
         None
+    }
+
+    /// Whether something that a service needs fell before it did, or a moment later, and is still down (invariant 5).
+    fn fell_with_a_need(&self, index: usize) -> bool {
+        let Some(fell_at) = self.nodes[index].fell_at else { return false };
+        let together = |need: &Node| {
+            need.phase != Phase::Running && need.fell_at.is_some_and(|at| at <= fell_at + TOGETHER)
+        };
+        self.below(index, together).is_some()
+    }
+
+    /// A service fell: what depends on it and has just died of a failure was taken along (invariant 5).
+    fn excuse_dependents(&mut self) {
+        let failed = |node: &Node| node.service.as_ref().is_some_and(|service| service.error().is_some());
+        for index in 0..self.nodes.len() {
+            let node = &self.nodes[index];
+            let died = node.phase == Phase::Down && (node.gone || node.not_before.is_some()) && failed(node);
+            if died && self.fell_with_a_need(index) {
+                self.nodes[index].excuse();
+            }
+        }
     }
 
     /// A service died by itself: what its policy says.
@@ -299,7 +334,7 @@ impl<'a> Crew<'a> {
         if node.phase == Phase::Starting {
             service.abort_start();
         }
-        (node.phase, node.put_down) = (Phase::Ending, true);
+        (node.phase, node.fell_at, node.put_down) = (Phase::Ending, Some(Instant::now()), true);
         Some(Job::End(Some(index), service))
     }
 

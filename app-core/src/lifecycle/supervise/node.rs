@@ -40,6 +40,8 @@ pub(super) struct Node {
     pub(super) on_account_of: Option<usize>,
     /// A restart waits until then.
     pub(super) not_before: Option<Instant>,
+    /// When the last incarnation was killed, or failed.
+    pub(super) fell_at: Option<Instant>,
     /// When the last incarnation was dead.
     pub(super) died_at: Option<Instant>,
     /// The restarts that still count.
@@ -59,6 +61,7 @@ impl Node {
             fell_starting: false,
             on_account_of: None,
             not_before: None,
+            fell_at: None,
             died_at: None,
             history: VecDeque::new(),
         }
@@ -78,7 +81,7 @@ impl Node {
         self.service.as_ref().is_some_and(|own| own.same(service))
     }
 
-    /// Counts a restart: the how-manieth of its window it is, and how long it waits. `None` when it is one too many.
+    /// Counts a restart: its number within the window, and how long it waits. `None` when it is one too many.
     pub(super) fn count(&mut self, policy: &Restart, now: Instant) -> Option<(u32, Duration)> {
         let (max_restarts, window) = policy.limits();
         while self.history.front().is_some_and(|at| now.saturating_duration_since(*at) >= window) {
@@ -92,6 +95,14 @@ impl Node {
         let delay = policy.delay(attempt);
         self.not_before = Some(now + delay);
         Some((attempt, delay))
+    }
+
+    /// Takes the last death back: the service died of something that it needs.
+    pub(super) fn excuse(&mut self) {
+        if self.not_before.take().is_some() {
+            self.history.pop_back();
+        }
+        self.gone = false;
     }
 
     /// Starts over: nothing counts, nothing waits.
