@@ -17,6 +17,7 @@ use crate::dir::ConfigDir;
 use crate::fault::{Fault, Reason, label};
 use crate::identities::DEFAULT_FILE;
 use crate::reload::{self, InUse, Values, Watched};
+use crate::restart_policies;
 
 /// Service id of the config service.
 pub const CONFIG_SERVICE_ID: ServiceId = ServiceId::new(0x8681_3dd7_8fd2_07f5);
@@ -54,6 +55,7 @@ async fn start(service: Service) -> Result<Configs, Error> {
     };
     let in_use = Arc::new(InUse::new(identities));
     let configs = Configs { dir, in_use, reloaded: Arc::default(), log: service.log().clone() };
+    restart_policies::apply(&configs, app);
     service.spawn("reload", reload::watch(service.clone(), configs.clone(), app.reloads()))?;
     Ok(configs)
 }

@@ -2,7 +2,7 @@
 
 use std::{
     any::Any,
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
@@ -24,8 +24,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    AppEvent, Exposed, Flags, Identity, Log, Readiness, Service, ServiceDescriptor, ServiceEventKind,
-    ServiceState, ServiceStatus, StopCause, StopReport,
+    AppEvent, Exposed, Flags, Identity, Log, Readiness, Restart, Service, ServiceDescriptor,
+    ServiceEventKind, ServiceState, ServiceStatus, StopCause, StopReport,
     commands::CommandServers,
     lifecycle, panics,
     registry::{Registry, ServiceLookup},
@@ -92,6 +92,8 @@ pub(crate) struct Inner {
     /// failure turned out to be FATAL.
     fallen: Mutex<Vec<Service>>,
     passing: Mutex<passing::Passing>,
+    /// Restart policies in place of those of the descriptors.
+    restart_policies: RwLock<BTreeMap<ServiceId, Restart>>,
     /// Restarts that were asked for and not answered; each has a caller who waits.
     restarts: Mutex<Vec<restart::RestartRequest>>,
     /// Wakes the supervisor, for either.

@@ -114,7 +114,7 @@ pub enum ServiceEventKind {
     },
     /// It died and is to be started again. What depends on it stops in the meantime.
     RestartScheduled {
-        /// The how-manieth restart this is within the window, the first being 1.
+        /// Number of this restart within the window, starting at 1.
         attempt: u32,
         /// How many there may be within the window.
         max_restarts: u32,

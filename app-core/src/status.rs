@@ -9,7 +9,7 @@ use app_ids::ServiceId;
 use parking_lot::RwLock;
 use tokio::time::Instant;
 
-use crate::{Service, ServiceDescriptor, ServiceEventKind, ServiceState};
+use crate::{KillReason, Service, ServiceDescriptor, ServiceEventKind, ServiceState};
 
 /// A service as seen from outside, alive or not.
 #[derive(Debug, Clone)]
@@ -23,9 +23,11 @@ pub struct ServiceStatus {
     pub state: ServiceState,
     /// Why it was killed, if it was.
     pub reason: Option<String>,
-    /// How often it died while the app was not stopping, whatever of: a failure, a kill, or the end of something that it
-    /// depends on.
+    /// How often it died of a failure that nobody asked for, while the app was not stopping.
     pub deaths: u64,
+    /// How often it was stopped on purpose while the app was not stopping: a restart or a kill was asked for, or something
+    /// that it depends on was down or restarted.
+    pub planned_stops: u64,
     /// How often it was started again, whether or not that went well.
     pub restarts: u64,
     /// Its restart that is due or under way, until it runs again; none where it only waits for what it depends on.
@@ -46,7 +48,7 @@ pub struct ServiceStatus {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Restarting {
-    /// The how-manieth of the window, the first being 1.
+    /// Number of this restart within the window, starting at 1.
     pub attempt: u32,
     /// How many there may be within the window.
     pub max_restarts: u32,
@@ -87,6 +89,8 @@ pub(crate) struct Board {
 
 struct Entry {
     status: ServiceStatus,
+    /// Whether the present incarnation was killed on request.
+    asked: bool,
     running_since: Option<Instant>,
     starts: u64,
 }
@@ -101,6 +105,7 @@ impl Board {
                 state: ServiceState::Registered,
                 reason: None,
                 deaths: 0,
+                planned_stops: 0,
                 restarts: 0,
                 restarting: None,
                 last_failure: None,
@@ -109,7 +114,7 @@ impl Board {
                 uptime: None,
                 tasks: 0,
             };
-            services.insert(descriptor.id(), Entry { status, running_since: None, starts: 0 });
+            services.insert(descriptor.id(), Entry { status, asked: false, running_since: None, starts: 0 });
         }
     }
 
@@ -180,6 +185,7 @@ impl Entry {
             ServiceEventKind::Killed { reason } => {
                 status.state = ServiceState::Stopping;
                 status.reason = Some(reason.to_string());
+                self.asked = matches!(reason, KillReason::Requested(_));
                 self.running_since = None;
             }
             ServiceEventKind::Stopped { failure } => {
@@ -190,7 +196,9 @@ impl Entry {
                     status.last_failure = Some(LastFailure { reason, at: SystemTime::now() });
                 }
                 status.restarting = None;
-                status.deaths += u64::from(!app_is_stopping);
+                // What goes wrong in a stop that was asked for is no death of its own.
+                let count = if self.asked { &mut status.planned_stops } else { &mut status.deaths };
+                *count += u64::from(!app_is_stopping);
             }
             ServiceEventKind::RestartScheduled { attempt, max_restarts, window, .. } => {
                 let (attempt, max_restarts, window) = (*attempt, *max_restarts, *window);

@@ -367,7 +367,7 @@ struct ServiceInfo @0xc6b0ee0fcd7b48e4 {
   # Why it was killed; empty if it was not.
 
   deaths @4 :UInt64;
-  # How often it died while the application was not stopping.
+  # How often it died of a failure while the application was not stopping.
 
   restarts @5 :UInt64;
   # How often it was started again.
@@ -395,6 +395,13 @@ struct ServiceInfo @0xc6b0ee0fcd7b48e4 {
 
   needs @13 :List(UInt64);
   # What it depends on, by id.
+
+  plannedStops @14 :UInt64;
+  # How often it was stopped on purpose while the application was not stopping: a restart or a kill was asked for, or something that
+  # it depends on was down or restarted.
+
+  restartPolicy @15 :Text;
+  # Its restart policy, for people, such as "on failure, 10 in 5m"; empty for a service that was made while the application ran.
 }
 
 enum ServiceState @0xb8a2f9dd0c8f4e53 {

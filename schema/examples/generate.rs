@@ -11,7 +11,8 @@ use capnp::message::ReaderOptions;
 use capnp::schema_capnp::{code_generator_request, node};
 
 /// The schemas that code is generated from, in `capnp/`. `rust.capnp` only declares annotations.
-const SCHEMAS: [&str; 5] = ["admin.capnp", "health.capnp", "metrics.capnp", "quota.capnp", "rpc.capnp"];
+const SCHEMAS: [&str; 6] =
+    ["admin.capnp", "config.capnp", "health.capnp", "metrics.capnp", "quota.capnp", "rpc.capnp"];
 
 /// Generates the code of all schemas and the table of their comments into `out`, and says which files these are, by name.
 ///

@@ -29,6 +29,12 @@ pub mod admin_capnp;
 #[allow(missing_docs, unreachable_pub, elided_lifetimes_in_paths, reason = "generated code")]
 #[allow(clippy::all, clippy::pedantic, clippy::restriction, reason = "generated code")]
 #[rustfmt::skip]
+#[path = "generated/config_capnp.rs"]
+pub mod config_capnp;
+
+#[allow(missing_docs, unreachable_pub, elided_lifetimes_in_paths, reason = "generated code")]
+#[allow(clippy::all, clippy::pedantic, clippy::restriction, reason = "generated code")]
+#[rustfmt::skip]
 #[path = "generated/health_capnp.rs"]
 pub mod health_capnp;
 

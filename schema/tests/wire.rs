@@ -8,13 +8,36 @@ use capnp::introspect::{Introspect, Type, TypeVariant};
 use capnp::schema::{EnumSchema, Enumerant, Field, StructSchema};
 use capnp::schema_capnp::{field, node, type_, value};
 use capnp::traits::HasTypeId;
-use schema::{health_capnp, metrics_capnp, quota_capnp, rpc_capnp};
+use schema::{config_capnp, health_capnp, metrics_capnp, quota_capnp, rpc_capnp};
 
 #[path = "wire/admin.rs"]
 mod admin;
 
 /// A field on the wire: ordinal, name, type, and default where it is not zero or empty.
 type Row = (u16, &'static str, &'static str, &'static str);
+
+#[test]
+fn the_schema_of_the_config_service_keeps_the_wire() {
+    check::<config_capnp::config_service_spec::Owned>(
+        0xd0c6_3bb4_b623_df55,
+        "ConfigServiceSpec",
+        &[(0, "restartPolicies", "List(RestartPolicySpec)", "")],
+    );
+    check::<config_capnp::restart_policy_spec::Owned>(
+        0x8f5a_8a81_e94e_212d,
+        "RestartPolicySpec",
+        &[
+            (0, "serviceId", "UInt64", ""),
+            (1, "after", "RestartAfter", "1"),
+            (2, "maxRestarts", "UInt32", "10"),
+            (3, "windowSeconds", "UInt32", "300"),
+            (4, "backoffShortestMillis", "UInt32", "200"),
+            (5, "backoffLongestMillis", "UInt32", "30000"),
+        ],
+    );
+    let after = [(0, "never".to_owned()), (1, "onFailure".to_owned()), (2, "always".to_owned())];
+    assert_eq!(enumerants::<config_capnp::RestartAfter>(), (0xbd1f_6fb7_c3f0_ae15, after.to_vec()));
+}
 
 #[test]
 fn the_health_schema_keeps_the_wire() {

@@ -88,6 +88,21 @@ fn why(service: &Service) -> String {
     }
 }
 
+/// How often it was started again, and what for.
+fn restarts(service: &Service) -> String {
+    let failures = match service.deaths {
+        1 => "1 failure".to_owned(),
+        deaths => format!("{deaths} failures"),
+    };
+    let stops = match service.planned_stops {
+        1 => "1 planned stop".to_owned(),
+        stops => format!("{stops} planned stops"),
+    };
+    let policy =
+        service.restart_policy.as_ref().map_or_else(String::new, |policy| format!("; policy: {policy}"));
+    format!("{}, after {failures} and {stops}{policy}", service.restarts)
+}
+
 fn list(services: &[Service], page: &mut Page) {
     let mut table = Table::new(["NAME", "ID", "STATE", "UPTIME", "RESTARTS", "TASKS", "REASON"]);
     for service in services {
@@ -122,7 +137,7 @@ fn show(service: &Service, known: &[(Hex, String)], page: &mut Page) {
         ("state", state(service), paint(service)),
         plain("uptime", human(Duration::from_millis(service.uptime_millis))),
         plain("start", format!("took {}", human(Duration::from_millis(service.start_millis)))),
-        plain("restarts", format!("{}, after {} deaths", service.restarts, service.deaths)),
+        plain("restarts", restarts(service)),
         plain("tasks", service.tasks.to_string()),
         plain("level", service.level.name().to_owned()),
         plain("needs", if needs.is_empty() { "nothing".to_owned() } else { needs.join(", ") }),

@@ -115,6 +115,7 @@ impl AppBuilder {
             reloads: watch::channel(0).0,
             fallen: Mutex::default(),
             passing: Mutex::default(),
+            restart_policies: parking_lot::RwLock::default(),
             restarts: Mutex::default(),
             fell: tokio::sync::Notify::new(),
         };

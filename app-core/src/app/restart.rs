@@ -1,10 +1,13 @@
-//! Restarts that somebody asks for.
+//! Restarts on request, and the restart policies in effect.
+
+use std::collections::BTreeMap;
 
 use app_errors::{Error, app_not_alive_error, errors};
 use app_ids::ServiceId;
 use tokio::sync::oneshot;
 
 use super::{App, Phase};
+use crate::{Restart, ServiceDescriptor};
 
 /// A restart that was asked for, and where the supervisor says whether it takes place.
 pub(crate) struct RestartRequest {
@@ -39,6 +42,35 @@ impl App {
             () = self.dying() => Err(app_not_alive_error()),
             answer = answered => answer.unwrap_or_else(|_| Err(app_not_alive_error())),
         }
+    }
+
+    /// Sets restart policies in place of those in the descriptors, for example from an operator's settings. They replace
+    /// all that were set before, and count from the next death on.
+    ///
+    /// # Errors
+    /// `ServiceNotRegistered` when the app was not made of one of the services: then nothing changes.
+    pub fn set_restart_policies(
+        &self,
+        policies: impl IntoIterator<Item = (ServiceId, Restart)>,
+    ) -> Result<(), Error> {
+        let policies: BTreeMap<_, _> = policies.into_iter().collect();
+        if let Some(unknown) = policies.keys().find(|id| self.descriptor(**id).is_none()) {
+            return Err(app_errors::service_not_registered_error(*unknown));
+        }
+        *self.inner.restart_policies.write() = policies;
+        Ok(())
+    }
+
+    /// The restart policy of a service that the app was made of: that of its descriptor, unless another one was
+    /// [set](Self::set_restart_policies).
+    #[must_use]
+    pub fn restart_policy(&self, service: ServiceId) -> Option<Restart> {
+        let set = self.inner.restart_policies.read().get(&service).copied();
+        set.or_else(|| self.descriptor(service).map(ServiceDescriptor::restart_policy))
+    }
+
+    fn descriptor(&self, id: ServiceId) -> Option<&ServiceDescriptor> {
+        self.descriptors().iter().find(|descriptor| descriptor.id() == id)
     }
 
     pub(crate) fn take_restarts(&self) -> Vec<RestartRequest> {

@@ -22,9 +22,11 @@ ids! {
     /// Which restart each service is at: gauge vector, labels `service` (hex) and `name`, the number of the restart that is due
     /// or under way, 0 if there is none.
     pub SERVICE_RESTART_ATTEMPT: MetricId = 0xb60a_6380_ccd1_855c, "service_restart_attempt";
-    /// How often each service died while the application was not stopping: counter vector, labels `service` (hex) and
-    /// `name`, deaths.
+    /// How often each service died of a failure: counter vector, labels `service` (hex) and `name`, deaths.
     pub SERVICE_DEATHS: MetricId = 0x8c4a_e2a3_5c98_9a43, "service_deaths";
+    /// How often each service was stopped on purpose while the application ran on: counter vector, labels `service` (hex)
+    /// and `name`, stops.
+    pub SERVICE_PLANNED_STOPS: MetricId = 0x8dd8_473c_de0f_32bd, "service_planned_stops";
     /// Tasks of each service that have not finished: gauge vector, labels `service` (hex) and `name`, tasks.
     pub SERVICE_TASKS: MetricId = 0xe455_7020_dbb2_4817, "service_tasks";
     /// The package that each linked service is of: gauge vector, labels `service` (hex), `name`, `package` and `version`,
@@ -106,7 +108,7 @@ const RESTARTS: MetricDoc = MetricDoc::counter_vector(
 )
 .unit("restarts")
 .meaning(
-    "Whether or not they went well. That it was started again along with a service that it needs counts too.",
+    "Whether or not they went well. Restarts that were asked for count too, and those along with a service that it needs: `service_deaths` has the reasons to worry.",
 )
 .queries(&[("Restarts in the last hour", "increase(METRIC[1h]) > 0")]);
 
@@ -117,18 +119,32 @@ const RESTART_ATTEMPT: MetricDoc = MetricDoc::gauge_vector(
     SERVICE_LABELS,
 )
 .unit("number of the restart")
-.meaning("The policy of the service says how many there may be; the death after the last of them stops the app. Each waits twice as long as the one before.")
+.meaning("The restart policy of the service says how many there may be; one death more stops the app. Each waits twice as long as the one before.")
 .queries(&[("Services that are between death and restart", "METRIC > 0")]);
 
 const DEATHS: MetricDoc = MetricDoc::counter_vector(
     APP_SERVICE,
     SERVICE_DEATHS,
-    "Deaths of the service while the app ran.",
+    "Deaths of the service that nobody asked for.",
     SERVICE_LABELS,
 )
 .unit("deaths")
-.meaning("Whatever the reason: a failure, because it was asked to, or along with a service that it needs.")
+.meaning(
+    "It failed: a task returned an error or panicked, or a start failed. Stops on purpose are `service_planned_stops`; the stop of the application counts in neither.",
+)
 .queries(&[("Deaths in the last hour", "increase(METRIC[1h]) > 0")]);
+
+const PLANNED_STOPS: MetricDoc = MetricDoc::counter_vector(
+    APP_SERVICE,
+    SERVICE_PLANNED_STOPS,
+    "Stops of the service on purpose while the app ran on.",
+    SERVICE_LABELS,
+)
+.unit("stops")
+.meaning(
+    "A restart or a kill was asked for, or a service that it needs was restarted or died. No reason to worry; the log record has the reason.",
+)
+.queries(&[("Stops on purpose in the last day", "increase(METRIC[1d]) > 0")]);
 
 const TASKS: MetricDoc = MetricDoc::gauge_vector(
     APP_SERVICE,
@@ -155,7 +171,7 @@ const INFO: MetricDoc = MetricDoc::gauge_vector(
 .meaning("Every service that is linked into the program.")
 .queries(&[("Instances by version", "count by (name, version) (METRIC)")]);
 
-crate::document! { READY, UP, STATE, START_TIME, START_DURATION, RESTARTS, RESTART_ATTEMPT, DEATHS, TASKS, INFO }
+crate::document! { READY, UP, STATE, START_TIME, START_DURATION, RESTARTS, RESTART_ATTEMPT, DEATHS, PLANNED_STOPS, TASKS, INFO }
 
 const STATES: [ServiceState; 6] = [
     ServiceState::Registered,
@@ -177,6 +193,7 @@ pub(super) struct Services {
     restarts: CounterVector,
     restart_attempt: GaugeVector,
     deaths: CounterVector,
+    planned_stops: CounterVector,
     tasks: GaugeVector,
 }
 
@@ -196,6 +213,7 @@ impl Services {
             restarts: declare.counters(&RESTARTS)?,
             restart_attempt: declare.gauges(&RESTART_ATTEMPT)?,
             deaths: declare.counters(&DEATHS)?,
+            planned_stops: declare.counters(&PLANNED_STOPS)?,
             tasks: declare.gauges(&TASKS)?,
         })
     }
@@ -228,6 +246,7 @@ impl Services {
             f64::from(status.restarting.map_or(0, |restarting| restarting.attempt)),
         );
         raise(&self.deaths, labels, status.deaths);
+        raise(&self.planned_stops, labels, status.planned_stops);
         set(&self.tasks, labels, status.tasks as f64);
     }
 }

@@ -2,8 +2,9 @@
 
 use super::{
     APP_READY, BUILD_INFO, CONFIG_LOAD_TIME, CONFIG_REFUSED, CONFIG_RELOADS, CONFIG_WAITING, LOG_RECORDS,
-    LOG_RECORDS_DROPPED, SERIES_OVERFLOWED, SERVICE_DEATHS, SERVICE_INFO, SERVICE_RESTART_ATTEMPT,
-    SERVICE_RESTARTS, SERVICE_START_DURATION, SERVICE_START_TIME, SERVICE_STATE, SERVICE_TASKS, SERVICE_UP,
+    LOG_RECORDS_DROPPED, SERIES_OVERFLOWED, SERVICE_DEATHS, SERVICE_INFO, SERVICE_PLANNED_STOPS,
+    SERVICE_RESTART_ATTEMPT, SERVICE_RESTARTS, SERVICE_START_DURATION, SERVICE_START_TIME, SERVICE_STATE,
+    SERVICE_TASKS, SERVICE_UP,
 };
 use crate::testing::TestMetrics as _;
 use crate::{CounterVectorSpec, METRICS_SERVICE_ID, Metrics};
@@ -45,6 +46,41 @@ async fn each_service_shows_whether_it_runs_and_how_often_it_died() {
     assert_eq!(app.metric(APP_SERVICE, APP_READY, []), 0.0);
     assert_eq!(app.metric(APP_SERVICE, SERVICE_DEATHS, labels), 1.0);
     assert_eq!(app.metric(APP_SERVICE, SERVICE_RESTARTS, labels), 0.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_planned_restart_is_no_death_neither_of_the_service_nor_of_what_depends_on_it() {
+    const EIGHT: ServiceId = ServiceId::new(8);
+    // A dependent that fails of its own stop: part of the plan.
+    let dependent = ServiceDescriptor::of(EIGHT, "eight", |service: Service| async move {
+        service.clone().spawn("works", async move {
+            service.dying().await;
+            Err::<(), _>(errors::BUG.error(EIGHT).message("its dependency is gone").build())
+        })
+    });
+    let services = [runs(SEVEN, "seven").restart(Restart::on_failure()), dependent.after([SEVEN])];
+    let app = TestApp::builder().linked([METRICS_SERVICE_ID]).services(services).start().await;
+    let second = Duration::from_secs(1);
+    let shown = |metric, labels: [&str; 2]| {
+        app.scrape();
+        app.metric(APP_SERVICE, metric, labels)
+    };
+    let (seven, eight) = (["7", "seven"], ["8", "eight"]);
+    app.restart(SEVEN, "new certificates").await.unwrap();
+    tokio::time::sleep(second).await;
+    for labels in [seven, eight] {
+        assert_eq!((shown(SERVICE_DEATHS, labels), shown(SERVICE_PLANNED_STOPS, labels)), (0.0, 1.0));
+        assert_eq!((shown(SERVICE_UP, labels), shown(SERVICE_RESTARTS, labels)), (1.0, 1.0));
+    }
+    // What depends on a service that fails is stopped on purpose.
+    (*app).service(SEVEN).unwrap().kill(errors::BUG.error(SEVEN).message("by itself").build());
+    tokio::time::sleep(second).await;
+    assert_eq!((shown(SERVICE_DEATHS, seven), shown(SERVICE_PLANNED_STOPS, seven)), (1.0, 1.0));
+    assert_eq!((shown(SERVICE_DEATHS, eight), shown(SERVICE_PLANNED_STOPS, eight)), (0.0, 2.0));
+    // A kill on request is one too.
+    (*app).service(SEVEN).unwrap().kill("not wanted");
+    tokio::time::sleep(second).await;
+    assert_eq!((shown(SERVICE_DEATHS, seven), shown(SERVICE_PLANNED_STOPS, seven)), (1.0, 2.0));
 }
 
 #[tokio::test]

@@ -157,6 +157,9 @@ pub(super) fn write(app: &App, info: &Info, mut to: service_info::Builder<'_>) {
     let id = match info {
         Info::Made(status, needs) => {
             write_status(status, to.reborrow());
+            if let Some(policy) = app.restart_policy(status.id) {
+                to.set_restart_policy(policy.to_string());
+            }
             let mut list = to.reborrow().init_needs(count(needs.len()));
             for (place, need) in (0..).zip(needs) {
                 list.set(place, need.as_u64());
@@ -186,6 +189,7 @@ fn write_status(status: &ServiceStatus, mut to: service_info::Builder<'_>) {
     to.set_state(state(status.state));
     to.set_reason(short(status.reason.as_deref().unwrap_or_default()));
     to.set_deaths(status.deaths);
+    to.set_planned_stops(status.planned_stops);
     to.set_restarts(status.restarts);
     if let Some(failure) = &status.last_failure {
         to.set_last_failure(short(&failure.reason));

@@ -354,6 +354,8 @@ fn what_applications_services_and_configs_say_keeps_the_wire() {
             (11, "level", "LogLevel", ""),
             (12, "restarting", "Bool", ""),
             (13, "needs", "List(UInt64)", ""),
+            (14, "plannedStops", "UInt64", ""),
+            (15, "restartPolicy", "Text", ""),
         ],
     );
     members::<ServiceState>(

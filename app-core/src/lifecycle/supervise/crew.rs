@@ -374,7 +374,8 @@ impl<'a> Crew<'a> {
     }
 
     fn policy(&self, index: usize) -> Restart {
-        self.plan.services()[index].restart_policy()
+        let descriptor = &self.plan.services()[index];
+        self.app.restart_policy(descriptor.id()).unwrap_or_else(|| descriptor.restart_policy())
     }
 
     fn name(&self, index: usize) -> String {

@@ -1,0 +1,135 @@
+//! The config of the config service: restart policies of single services, in place of those in the code.
+//!
+//! The kernel knows nothing of configs: it takes policies by service id ([`App::set_restart_policies`]).
+
+use std::{collections::BTreeSet, time::Duration};
+
+use app_core::{
+    Preflight, Restart, events, preflight,
+    prelude::{App, Error, ServiceId, error, info},
+};
+use schema::config_capnp::{RestartAfter, config_service_spec, restart_policy_spec};
+
+use crate::{
+    CONFIG_SERVICE_ID, Config, Configs, Place, Problems,
+    config::parse,
+    dir::ConfigDir,
+    fault::{Fault, Reason},
+};
+
+/// Upper bound of `maxRestarts`: the times of so many deaths are kept.
+const MAX_RESTARTS: u32 = 1_000;
+/// Upper bound of `windowSeconds`, a day.
+const MAX_WINDOW_SECONDS: u32 = 86_400;
+/// Upper bound of both backoffs, an hour.
+const MAX_BACKOFF_MILLIS: u32 = 3_600_000;
+
+crate::config! { RestartPolicies, "Restart policies of services, in place of those in the code." }
+
+preflight! { Preflight::new("restart policies", check) }
+
+/// Restart policies by service, in the order of the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RestartPolicies(Vec<(ServiceId, Restart)>);
+
+impl Config for RestartPolicies {
+    const SERVICE: ServiceId = CONFIG_SERVICE_ID;
+    type Schema = config_service_spec::Owned;
+
+    fn read(spec: config_service_spec::Reader<'_>, problems: &mut Problems) -> Option<Self> {
+        let mut list = problems.at("restartPolicies");
+        let (mut policies, mut seen) = (Vec::new(), BTreeSet::new());
+        for (index, policy) in list.value(spec.get_restart_policies())?.iter().enumerate() {
+            let mut place = list.index(index);
+            let id = ServiceId::new(policy.get_service_id());
+            if id.is_zero() {
+                place.field("serviceId").add("must not be zero");
+            } else if !seen.insert(id) {
+                place.field("serviceId").add(format_args!("service {} is there twice", id.describe()));
+            }
+            policies.push((id, read(policy, &mut place)?));
+        }
+        Some(Self(policies))
+    }
+
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+fn read(policy: restart_policy_spec::Reader<'_>, place: &mut Place<'_>) -> Option<Restart> {
+    let after = match policy.get_after() {
+        Ok(RestartAfter::Never) => Restart::never(),
+        Ok(RestartAfter::OnFailure) => Restart::on_failure(),
+        Ok(RestartAfter::Always) => Restart::always(),
+        Err(unknown) => {
+            place.field("after").add(format_args!("is no value of this release: {}", unknown.0));
+            return None;
+        }
+    };
+    let mut within = |field, value, least, most| {
+        if !(least..=most).contains(&value) {
+            place.field(field).add(format_args!("must be from {least} to {most}, found {value}"));
+        }
+    };
+    let (max_restarts, window) = (policy.get_max_restarts(), policy.get_window_seconds());
+    let (shortest, longest) = (policy.get_backoff_shortest_millis(), policy.get_backoff_longest_millis());
+    within("maxRestarts", max_restarts, 0, MAX_RESTARTS);
+    within("windowSeconds", window, 1, MAX_WINDOW_SECONDS);
+    within("backoffShortestMillis", shortest, 1, MAX_BACKOFF_MILLIS);
+    within("backoffLongestMillis", longest, 1, MAX_BACKOFF_MILLIS);
+    if shortest > longest {
+        let wrong = format_args!("must be at most backoffLongestMillis ({longest}), found {shortest}");
+        place.field("backoffShortestMillis").add(wrong);
+    }
+    let millis = |millis: u32| Duration::from_millis(millis.into());
+    let policy = after.max_restarts(max_restarts).window(Duration::from_secs(window.into()));
+    Some(policy.backoff(millis(shortest), millis(longest)))
+}
+
+impl RestartPolicies {
+    /// Reports every policy of a service that the app was not made of.
+    fn unknown(&self, app: &App) -> Problems {
+        let mut problems = Problems::new();
+        for (index, (id, _)) in self.0.iter().enumerate() {
+            if app.restart_policy(*id).is_none() {
+                let mut list = problems.at("restartPolicies");
+                list.index(index)
+                    .field("serviceId")
+                    .add(format_args!("no service of this application has the id {id:#x}"));
+            }
+        }
+        problems
+    }
+}
+
+/// Before anything starts: a policy of a service that does not exist is a mistake.
+fn check(app: &App) -> Vec<Error> {
+    let (dir, _) = ConfigDir::of(app);
+    // A file that is not even read, or not a config, is refused by the check of all files.
+    let Ok(Some(message)) = dir.load(CONFIG_SERVICE_ID) else { return Vec::new() };
+    let Ok(policies) = parse::<RestartPolicies>(message) else { return Vec::new() };
+    let file = dir.file(CONFIG_SERVICE_ID);
+    let fault = |problem| Fault::new(&file, Reason::Problem(problem)).of_service(CONFIG_SERVICE_ID);
+    policies.unknown(app).into_vec().into_iter().map(fault).collect()
+}
+
+/// Puts the policies of the config in effect. If the config is bad, those in effect stay: by now other services run on
+/// them.
+pub(crate) fn apply(configs: &Configs, app: &App) {
+    // A config that is refused was logged.
+    let Ok(policies) = configs.load::<RestartPolicies>() else { return };
+    let unknown = policies.unknown(app);
+    let set = unknown.is_empty() && app.set_restart_policies(policies.0.iter().copied()).is_ok();
+    if !set {
+        error!(configs.log(), "restart policies: the config is refused, those in effect stay: {unknown}";
+            "event" => %events::CAPNP_ERR, "config" => %CONFIG_SERVICE_ID);
+    } else if !policies.0.is_empty() {
+        let each = policies.0.iter().map(|(id, policy)| format!("{}: {policy}", id.describe()));
+        let each = each.collect::<Vec<_>>().join("; ");
+        info!(configs.log(), "restart policies from the config are in effect: {each}");
+    }
+}
+
+#[cfg(test)]
+mod tests;
