@@ -127,12 +127,15 @@ impl App {
     }
 
     /// Waits until the app has stopped. Cancel safe.
+    ///
+    /// Inside a task or a command of one of its services, which the stop waits for, it returns once the app is dying. The
+    /// report then has the cause, and what is known up to that moment.
     pub async fn stopped(&self) -> StopReport {
         self.dead().await;
         // Set before the app is dead.
         let unknown = || StopReport {
-            cause: StopCause::Killed(String::new()),
-            took: Duration::ZERO,
+            cause: self.cause().unwrap_or_else(|| StopCause::Killed(String::new())),
+            took: self.killed_at().elapsed(),
             abandoned: Vec::new(),
         };
         self.inner.report.get().cloned().unwrap_or_else(unknown)
@@ -147,6 +150,11 @@ impl App {
     /// The runtime of the services.
     pub(crate) fn runtime(&self) -> &Handle {
         self.inner.runtime.get_or_init(Handle::current)
+    }
+
+    /// Whether two handles are of the same app.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
     }
 
     /// The ids of this instance.

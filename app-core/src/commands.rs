@@ -2,6 +2,7 @@
 
 mod at_once;
 mod channel;
+mod deadline;
 mod desk;
 mod list;
 mod meter;
@@ -13,6 +14,7 @@ mod times;
 pub(crate) use self::list::CommandServers;
 pub use self::{
     channel::{Command, CommandReceiver, ServiceCommandChannel},
+    deadline::DEFAULT_CALL_DEADLINE,
     list::CommandServerStatus,
     server::{CommandServer, CommandServerBuilder},
     times::TimeHistogram,

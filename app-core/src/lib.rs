@@ -71,7 +71,7 @@ pub use self::{
     app::{APP_SERVICE, App, AppBuilder, DEFAULT_APP_STOP_TIMEOUT, KillOutcome},
     commands::{
         Command, CommandReceiver, CommandServer, CommandServerBuilder, CommandServerStatus,
-        ServiceCommandChannel, TimeHistogram,
+        DEFAULT_CALL_DEADLINE, ServiceCommandChannel, TimeHistogram,
     },
     descriptor::{
         DEFAULT_START_TIMEOUT, DEFAULT_STOP_TIMEOUT, Origin, ServiceDescriptor, StartFuture, linked_services,

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use self::{life::Inner, once::Once};
 use crate::{App, CommandServer, ServiceEventKind};
 
+mod current;
 mod dormant;
 mod life;
 mod numbers;
@@ -31,6 +32,7 @@ mod state;
 mod task;
 
 pub(crate) use self::{
+    current::{Runner, describe_caller, is_inside_app},
     dormant::{Awake, Dormant},
     numbers::ByNumber,
 };
@@ -153,19 +155,23 @@ impl Service {
 
     /// Waits until the service is dead: killed, and every task finished. Cancel safe.
     ///
-    /// Inside one of its own tasks, which would be to wait for oneself, it returns once the service is dying.
+    /// Inside one of its own tasks or commands, it returns once the service is dying: else it would wait for itself.
     pub async fn dead(&self) {
-        if task::runs_inside(self) { self.dying().await } else { self.inner.dead.wait().await }
+        if current::is_inside(self) { self.dying().await } else { self.inner.dead.wait().await }
     }
 
     /// Waits until the service is dead, and says how it ended. Cancel safe.
     ///
     /// # Errors
-    /// The failure that ended it. `IllegalArgument`, at once, inside one of its own tasks: it would wait for itself.
+    /// The failure that ended it. `IllegalArgument`, at once, inside one of its own tasks or commands: it would wait for
+    /// itself.
     pub async fn wait(&self) -> Result<(), Error> {
-        if task::runs_inside(self) {
-            let message =
-                format!("a task of service {} can't wait for the end of its own service", self.describe());
+        if current::is_inside(self) {
+            let message = format!(
+                "service {}: {} can't wait for the end of its own service; wait for dying() instead",
+                self.describe(),
+                describe_caller(),
+            );
             return Err(app_errors::illegal_argument_error(message));
         }
         self.inner.dead.wait().await;

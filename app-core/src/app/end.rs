@@ -6,7 +6,7 @@ use slog::info;
 use tokio::time::Instant;
 
 use super::{App, Phase};
-use crate::{AppEvent, StopCause, StopReport};
+use crate::{AppEvent, StopCause, StopReport, service::is_inside_app};
 
 /// What the process may take past the deadlines of the stop: the last records of the log, and the threads.
 const EXIT_MARGIN: Duration = Duration::from_secs(2);
@@ -98,7 +98,12 @@ impl App {
     }
 
     /// Waits until the app has stopped. Cancel safe.
+    ///
+    /// Inside a task or a command of one of its services, which the stop waits for, it returns once the app is dying.
     pub async fn dead(&self) {
+        if is_inside_app(self) {
+            return self.dying().await;
+        }
         self.inner.dead.cancelled().await;
     }
 

@@ -23,6 +23,7 @@ use tokio::{
 };
 
 use super::{meter::Meter, tenure::Tenure};
+use crate::service::Runner;
 
 /// How often it is looked whether somebody else's short command is over.
 const LOOKS: usize = 48;
@@ -52,15 +53,16 @@ impl<S> Shortcut<S> {
     }
 
     /// Runs a command now; gives it back when it has to wait, or nothing runs any more.
-    pub(super) fn run<F: FnOnce(&mut S) -> R, R>(&self, command: F) -> Result<Ran<R>, F> {
+    pub(super) fn run<F: FnOnce(&mut S) -> R, R>(&self, runner: &Runner, command: F) -> Result<Ran<R>, F> {
         let Ok(_inside) = self.enter() else { return Err(command) };
         let Some(mut turn) = self.tenure.desk.turn_out_of_line(LOOKS) else { return Err(command) };
         let Some(state) = turn.begin() else { return Err(command) };
         self.meter.begins();
-        let ran = catch_unwind(AssertUnwindSafe(|| match self.meter.sample() {
+        let timed = || match self.meter.sample() {
             None => command(state),
             Some(sample) => sample.time_at_once(&self.meter, || command(state)),
-        }));
+        };
+        let ran = catch_unwind(AssertUnwindSafe(|| runner.run(timed)));
         match ran {
             Ok(result) => {
                 turn.end(0);

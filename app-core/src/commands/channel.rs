@@ -3,11 +3,16 @@
 use std::{
     borrow::Cow,
     fmt,
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
 };
 
 use app_errors::{Error, illegal_argument_error, service_not_alive_error};
 use tokio::{
+    runtime::Handle,
     sync::{
         mpsc::{self, error::TrySendError},
         oneshot,
@@ -17,11 +22,12 @@ use tokio::{
 
 use super::{
     at_once::{Ran, Shortcut},
+    deadline::{DEFAULT_CALL_DEADLINE, Wait},
     desk::Place,
     meter::Meter,
     tenure::Tenure,
 };
-use crate::Service;
+use crate::{Service, service::Runner};
 
 type Boxed<S> = Box<dyn FnOnce(&mut S) + Send>;
 
@@ -42,21 +48,31 @@ impl<S> fmt::Debug for Command<S> {
 }
 
 /// Pairs a bounded channel of commands with a service. Cheap to clone; clones send to the same receiver.
+///
+/// A caller waits for [`DEFAULT_CALL_DEADLINE`](crate::DEFAULT_CALL_DEADLINE) at most, unless [`within`](Self::within) says
+/// otherwise. A command that waits for its own channel is refused at once.
 pub struct ServiceCommandChannel<S = ()> {
     owner: Arc<Owner<S>>,
+    /// How long a caller waits.
+    pub(super) deadline: Duration,
 }
 
 struct Owner<S> {
-    service: Service,
-    name: Cow<'static, str>,
+    runner: Arc<Runner>,
     capacity: u16,
     side: Side<S>,
+    /// When a wait that ended at its deadline was last logged, in milliseconds of the app's life; 0 for never.
+    last_told: AtomicU64,
 }
 
 /// Where the commands go.
-enum Side<S> {
+pub(super) enum Side<S> {
     /// To a loop of the service's.
-    Loop(mpsc::Sender<Command<S>>),
+    Loop {
+        queue: mpsc::Sender<Command<S>>,
+        /// The runtime that the channel was made in, if it was one.
+        runtime: Option<Handle>,
+    },
     Server(ServerSide<S>),
 }
 
@@ -119,23 +135,28 @@ impl<S: Send + 'static> ServiceCommandChannel<S> {
     ) -> Result<(Self, CommandReceiver<S>), Error> {
         let name = name.into();
         admits(service, &name, capacity)?;
-        let (sender, commands) = queue(capacity);
-        let owner = Owner { service: service.clone(), name, capacity, side: Side::Loop(sender) };
-        Ok((Self { owner: Arc::new(owner) }, commands))
+        let (queue, commands) = queue(capacity);
+        let runner = Runner::new(Runner::CHANNEL, service.clone(), name);
+        let side = Side::Loop { queue, runtime: Handle::try_current().ok() };
+        Ok((Self::of(runner, capacity, DEFAULT_CALL_DEADLINE, side), commands))
     }
 
     /// The channel of a command server.
     pub(super) fn to_server(
-        service: &Service,
-        name: Cow<'static, str>,
+        runner: Runner,
         capacity: u16,
+        deadline: Duration,
         server: ServerSide<S>,
     ) -> Self {
-        let owner = Owner { service: service.clone(), name, capacity, side: Side::Server(server) };
-        Self { owner: Arc::new(owner) }
+        Self::of(runner, capacity, deadline, Side::Server(server))
     }
 
-    /// Hands a command over; waits for room in the queue.
+    fn of(runner: Runner, capacity: u16, deadline: Duration, side: Side<S>) -> Self {
+        let owner = Owner { runner: Arc::new(runner), capacity, side, last_told: AtomicU64::new(0) };
+        Self { owner: Arc::new(owner), deadline }
+    }
+
+    /// Hands a command over; waits for room in the queue, up to the deadline.
     ///
     /// A command server that has nothing to do runs it at once, before this returns, if its commands are known to be
     /// short: see [`CommandServer`](crate::CommandServer).
@@ -143,7 +164,9 @@ impl<S: Send + 'static> ServiceCommandChannel<S> {
     /// Cancel safe: dropped before it is ready, the command was not accepted.
     ///
     /// # Errors
-    /// `ServiceNotAlive` once the service was killed, or its loop has ended. The command did not run and never will.
+    /// `ServiceNotAlive` once the service was killed, or its loop has ended. `ServiceNotAvailable` when there is no room within
+    /// the deadline; at once if the queue is full and the caller is a command out of it. The command did not run and never
+    /// will.
     pub async fn submit(&self, command: impl FnOnce(&mut S) + Send + 'static) -> Result<(), Error> {
         self.give_way().await;
         self.ensure_alive()?;
@@ -164,29 +187,35 @@ impl<S: Send + 'static> ServiceCommandChannel<S> {
         let queue = self.queue()?;
         self.try_send(queue, Command(self.boxed(command, |()| ()))).map_err(|refused| match refused {
             TrySendError::Closed(_) => self.refused(),
-            TrySendError::Full(_) => {
-                self.count_refused();
-                let message = format!(
-                    "the queue of command server {:?} of service {} is full ({} commands)",
-                    self.name(),
-                    self.service().id().describe(),
-                    self.capacity(),
-                );
-                app_errors::errors::SERVICE_NOT_AVAILABLE.error(self.service().id()).message(message).build()
-            }
+            TrySendError::Full(_) => self.full(),
         })
     }
 
-    /// Hands a command over and waits for what it returns.
+    #[cold]
+    fn full(&self) -> Error {
+        self.count_refused();
+        let message = format!(
+            "the queue of command server {:?} of service {} is full ({} commands)",
+            self.name(),
+            self.service().id().describe(),
+            self.capacity(),
+        );
+        app_errors::errors::SERVICE_NOT_AVAILABLE.error(self.service().id()).message(message).build()
+    }
+
+    /// Hands a command over and waits for what it returns, up to the deadline.
     ///
     /// Dropped before it is ready, the command may still run; its answer is dropped.
     ///
     /// # Errors
-    /// `ServiceNotAlive` when the service was killed before the command ran, or the command panicked.
+    /// `ServiceNotAlive` when the service was killed before the command ran, or the command panicked. `ServiceNotAvailable`
+    /// when there is no answer within the deadline: the command may still run. `IllegalArgument`, at once, inside of a
+    /// command of the same server or channel: it would wait for itself.
     pub async fn call<R: Send + 'static>(
         &self,
         command: impl FnOnce(&mut S) -> R + Send + 'static,
     ) -> Result<R, Error> {
+        self.ensure_not_inside("call it")?;
         self.give_way().await;
         self.ensure_alive()?;
         let command = match self.at_once(command).await {
@@ -203,13 +232,16 @@ impl<S: Send + 'static> ServiceCommandChannel<S> {
         // What is sent after the last look of a receiver that is dropped stays in the queue as long as there are
         // senders, this one included: then the death of the service is the answer.
         if !queue.is_closed() {
-            return answered.await.map_err(|_| self.not_alive());
+            return self.in_time(Wait::Answer, answered).await?.map_err(|_| self.not_alive());
         }
-        tokio::select! {
-            biased;
-            answer = answered => answer.map_err(|_| self.not_alive()),
-            () = self.service().buried() => Err(self.not_alive()),
-        }
+        let answer = async {
+            tokio::select! {
+                biased;
+                answer = answered => answer.map_err(|_| self.not_alive()),
+                () = self.service().buried() => Err(self.not_alive()),
+            }
+        };
+        self.in_time(Wait::Answer, answer).await?
     }
 
     /// The way past the queue, when it is worth trying.
@@ -228,12 +260,13 @@ impl<S: Send + 'static> ServiceCommandChannel<S> {
     /// of one that panicked.
     async fn at_once<F: FnOnce(&mut S) -> R, R>(&self, command: F) -> Result<Option<R>, F> {
         let Some(shortcut) = self.shortcut() else { return Err(command) };
-        let ran = match shortcut.run(command) {
+        let runner = self.runner();
+        let ran = match shortcut.run(runner, command) {
             Ok(ran) => ran,
             Err(command) => {
                 // Else a queue that once had something in it would never be found empty by those who fill it.
                 task::yield_now().await;
-                shortcut.run(command)?
+                shortcut.run(runner, command)?
             }
         };
         match ran {
@@ -249,6 +282,8 @@ impl<S: Send + 'static> ServiceCommandChannel<S> {
         match self.try_send(queue, Command(command)) {
             Ok(()) => Ok(()),
             Err(TrySendError::Closed(_)) => Err(self.refused()),
+            // It would wait for room that only its own end makes.
+            Err(TrySendError::Full(_)) if self.runner().is_running_here() => Err(self.full()),
             Err(TrySendError::Full(command)) => {
                 let sent = async {
                     let place = self.server().map(|server| server.tenure.desk.line_up());
@@ -258,11 +293,15 @@ impl<S: Send + 'static> ServiceCommandChannel<S> {
                     }
                     sent
                 };
-                tokio::select! {
-                    biased;
-                    () = self.service().dying() => Err(self.refused()),
-                    sent = sent => sent.map_err(|_| self.refused()),
-                }
+                let sent = async {
+                    tokio::select! {
+                        biased;
+                        () = self.service().dying() => Err(self.refused()),
+                        sent = sent => sent.map_err(|_| self.refused()),
+                    }
+                };
+                let in_time = self.in_time(Wait::Room, sent).await;
+                in_time.inspect_err(|_| self.count_refused())?
             }
         }
     }
@@ -281,7 +320,7 @@ impl<S: Send + 'static> ServiceCommandChannel<S> {
     /// The queue, with somebody behind it who takes commands out.
     fn queue(&self) -> Result<&mpsc::Sender<Command<S>>, Error> {
         match &self.owner.side {
-            Side::Loop(queue) => Ok(queue),
+            Side::Loop { queue, .. } => Ok(queue),
             Side::Server(server) => match server.tenure.queue.get() {
                 Some(queue) => Ok(queue),
                 None => self.woken(server),
@@ -302,7 +341,11 @@ impl<S: Send + 'static> ServiceCommandChannel<S> {
         command: impl FnOnce(&mut S) -> R + Send + 'static,
         give: impl FnOnce(R) + Send + 'static,
     ) -> Boxed<S> {
-        match self.server().and_then(|server| Some((server.meter.sample()?, &server.meter))) {
+        let Some(server) = self.server() else {
+            let runner = Arc::clone(&self.owner.runner);
+            return Box::new(move |state| give(runner.run(|| command(state))));
+        };
+        match server.meter.sample().map(|sample| (sample, &server.meter)) {
             None => Box::new(move |state| give(command(state))),
             Some((sample, meter)) => {
                 let meter = Arc::clone(meter);
@@ -346,20 +389,20 @@ impl<S> ServiceCommandChannel<S> {
     /// The service that runs the commands.
     #[must_use]
     pub fn service(&self) -> &Service {
-        &self.owner.service
+        self.runner().service()
     }
 
     /// The channel's name, for logs.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.owner.name
+        self.runner().name()
     }
 
     /// How many commands wait.
     #[must_use]
     pub fn depth(&self) -> usize {
         match &self.owner.side {
-            Side::Loop(queue) => waiting(queue),
+            Side::Loop { queue, .. } => waiting(queue),
             Side::Server(server) => server.tenure.queue.get().map_or(0, waiting),
         }
     }
@@ -370,10 +413,22 @@ impl<S> ServiceCommandChannel<S> {
         self.owner.capacity.into()
     }
 
+    pub(super) fn runner(&self) -> &Runner {
+        &self.owner.runner
+    }
+
+    pub(super) fn side(&self) -> &Side<S> {
+        &self.owner.side
+    }
+
+    pub(super) fn last_told(&self) -> &AtomicU64 {
+        &self.owner.last_told
+    }
+
     /// Of a command server; a bare channel has none.
     fn server(&self) -> Option<&ServerSide<S>> {
         match &self.owner.side {
-            Side::Loop(_) => None,
+            Side::Loop { .. } => None,
             Side::Server(server) => Some(server),
         }
     }
@@ -429,7 +484,7 @@ impl<S> Drop for CommandReceiver<S> {
 
 impl<S> Clone for ServiceCommandChannel<S> {
     fn clone(&self) -> Self {
-        Self { owner: Arc::clone(&self.owner) }
+        Self { owner: Arc::clone(&self.owner), deadline: self.deadline }
     }
 }
 

@@ -10,13 +10,14 @@ use super::{
     Command, CommandReceiver, ServiceCommandChannel,
     at_once::Shortcut,
     channel::{self, ServerSide},
+    deadline::DEFAULT_CALL_DEADLINE,
     desk::{Desk, Turn},
     meter::{Batch, Meter},
     tenure::{Phase, Tenant, Tenure},
 };
 use crate::{
     Service,
-    service::{Awake, Dormant},
+    service::{Awake, Dormant, Runner},
 };
 
 /// How many commands are taken off the queue at once.
@@ -36,6 +37,9 @@ type Hook<S> = Box<dyn FnOnce(&mut S) -> Result<(), Error> + Send>;
 /// Without hooks it sleeps until its first command: nothing is spawned before that. A state that holds a handle of its
 /// own service keeps it there until somebody kills it.
 ///
+/// A caller waits for [`DEFAULT_CALL_DEADLINE`] at most, unless [`deadline`](CommandServerBuilder::deadline) or
+/// [`within`](ServiceCommandChannel::within) says otherwise. A command that calls its own server is refused at once.
+///
 /// After a kill, `submit` and `call` are refused; what was accepted before runs, then the destroy hook. A command that
 /// panics fails the service: its state is dropped, and whoever waits gets `ServiceNotAlive`.
 ///
@@ -53,12 +57,21 @@ pub struct CommandServerBuilder<S> {
     init: Option<Hook<S>>,
     destroy: Option<Hook<S>>,
     at_once: bool,
+    deadline: Duration,
 }
 
 impl<S: Send + 'static> CommandServer<S> {
     /// A server named for the logs, whose queue holds `capacity` commands.
     pub fn builder(name: impl Into<Cow<'static, str>>, capacity: u16) -> CommandServerBuilder<S> {
-        CommandServerBuilder { name: name.into(), capacity, init: None, destroy: None, at_once: true }
+        let name = name.into();
+        CommandServerBuilder {
+            name,
+            capacity,
+            init: None,
+            destroy: None,
+            at_once: true,
+            deadline: DEFAULT_CALL_DEADLINE,
+        }
     }
 
     /// Waits until the server has ended, and says how: the way for its creator to learn of a failed hook.
@@ -66,7 +79,9 @@ impl<S: Send + 'static> CommandServer<S> {
     ///
     /// # Errors
     /// The error of the init or destroy hook. `ServiceNotAlive` when the server was dropped or panicked before its end.
+    /// `IllegalArgument`, at once, inside one of its own commands: it would wait for itself.
     pub async fn ended(&self) -> Result<(), Error> {
+        self.channel.ensure_not_inside("wait for its end")?;
         self.reaches(|phase| matches!(phase, Phase::Ended(_))).await
     }
 
@@ -110,6 +125,13 @@ impl<S: Send + 'static> CommandServerBuilder<S> {
         self
     }
 
+    /// Sets how long a caller waits for an answer, or for room in the queue: [`DEFAULT_CALL_DEADLINE`] by default.
+    /// [`within`](ServiceCommandChannel::within) sets it for single calls.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
     /// Starts the server and waits until its init hook has run.
     ///
     /// # Errors
@@ -132,7 +154,8 @@ impl<S: Send + 'static> CommandServerBuilder<S> {
     /// Outside of a tokio runtime.
     pub fn spawn(self, service: &Service, state: S) -> Result<CommandServer<S>, Error> {
         channel::admits(service, &self.name, self.capacity)?;
-        let Self { name, capacity, init, destroy, at_once } = self;
+        let Self { name, capacity, init, destroy, at_once, deadline } = self;
+        let runner = Runner::new(Runner::SERVER, service.clone(), name.clone());
         let tenure = Tenure::new(if init.is_none() { Phase::Running } else { Phase::Initialising });
         let listing = {
             let queue = Arc::downgrade(&tenure);
@@ -147,6 +170,7 @@ impl<S: Send + 'static> CommandServerBuilder<S> {
             capacity,
             before: Some((state, init)),
             destroy,
+            runner: runner.number(),
             meter: Arc::clone(&meter),
             tenant: Tenant::new(Arc::clone(&tenure), listing),
         });
@@ -154,11 +178,11 @@ impl<S: Send + 'static> CommandServerBuilder<S> {
             serving.begins(service)?;
             service.lay_down(serving)?
         } else {
-            service.spawn(name.clone(), serving.wake(service))?;
+            service.spawn(name, serving.wake(service))?;
             AWAKE
         };
         let server = ServerSide { meter, tenure, shortcut, task };
-        Ok(CommandServer { channel: ServiceCommandChannel::to_server(service, name, capacity, server) })
+        Ok(CommandServer { channel: ServiceCommandChannel::to_server(runner, capacity, deadline, server) })
     }
 }
 
@@ -172,6 +196,8 @@ struct Serving<S> {
     /// The state before it lies open, and what is done with it first.
     before: Option<(S, Option<Hook<S>>)>,
     destroy: Option<Hook<S>>,
+    /// The number of its [`Runner`], which holds the service: a server that sleeps must not.
+    runner: u64,
     meter: Arc<Meter>,
     tenant: Tenant<S>,
 }
@@ -217,12 +243,18 @@ impl<S: Send> Serving<S> {
         if service.tells(Level::Debug) {
             debug!(self.log(service), "command server running");
         }
-        let has_init = init.is_some();
-        self.tenant.desk().open(initialised(service, state, init)?);
-        if has_init {
-            self.tenant.runs();
-        }
+        let Some(init) = init else {
+            self.tenant.desk().open(state);
+            return Ok(());
+        };
+        let state = self.runner(service).run(|| initialised(service, state, init))?;
+        self.tenant.desk().open(state);
+        self.tenant.runs();
         Ok(())
+    }
+
+    fn runner(&self, service: &Service) -> Runner {
+        Runner::numbered(self.runner, service.clone(), self.name.clone())
     }
 
     async fn until_the_end(
@@ -233,11 +265,12 @@ impl<S: Send> Serving<S> {
         let result = match self.begins(&service) {
             Ok(()) => {
                 // Without a state at the end, a command that ran at once has panicked. That has failed the service.
-                let Some(state) = serve(&service, &mut commands, self.tenant.desk(), &self.meter).await
-                else {
+                let runner = self.runner(&service);
+                let Some(state) = serve(&runner, &mut commands, self.tenant.desk(), &self.meter).await else {
                     return Ok(());
                 };
-                destroyed(&service, state, self.destroy.take())
+                let destroy = self.destroy.take();
+                runner.run(|| destroyed(&service, state, destroy))
             }
             Err(failed) => Err(failed),
         };
@@ -261,9 +294,8 @@ impl<S: Send> Serving<S> {
     }
 }
 
-fn initialised<S>(service: &Service, mut state: S, init: Option<Hook<S>>) -> Result<S, Error> {
-    let initialised = init.map_or(Ok(()), |init| init(&mut state));
-    initialised.map(|()| state).map_err(|failed| service_init_error(service.id(), failed))
+fn initialised<S>(service: &Service, mut state: S, init: Hook<S>) -> Result<S, Error> {
+    init(&mut state).map(|()| state).map_err(|failed| service_init_error(service.id(), failed))
 }
 
 fn destroyed<S>(service: &Service, mut state: S, destroy: Option<Hook<S>>) -> Result<(), Error> {
@@ -273,26 +305,26 @@ fn destroyed<S>(service: &Service, mut state: S, destroy: Option<Hook<S>>) -> Re
 
 /// Runs commands until the service is killed, then what was accepted up to then. Gives the state back.
 async fn serve<S: Send>(
-    service: &Service,
+    runner: &Runner,
     commands: &mut CommandReceiver<S>,
     desk: &Desk<S>,
     meter: &Meter,
 ) -> Option<S> {
     let mut batch = Vec::new();
     {
-        let mut dying = pin!(service.dying());
+        let mut dying = pin!(runner.service().dying());
         loop {
             tokio::select! {
                 biased;
                 () = &mut dying => break,
                 // Waits though every handle is gone: the tenure has a sender of its own.
-                _ = commands.recv_many(&mut batch, BATCH) => run(&mut batch, turn(desk).await, meter)?,
+                _ = commands.recv_many(&mut batch, BATCH) => run(runner, &mut batch, turn(desk).await, meter)?,
             }
         }
     }
     commands.close();
     while commands.recv_many(&mut batch, BATCH).await > 0 {
-        run(&mut batch, turn(desk).await, meter)?;
+        run(runner, &mut batch, turn(desk).await, meter)?;
     }
     turn(desk).await.take()
 }
@@ -313,13 +345,15 @@ async fn turn<S>(desk: &Desk<S>) -> Turn<'_, S> {
 }
 
 /// Runs a batch; nothing when there is nothing to run it on.
-fn run<S>(batch: &mut Vec<Command<S>>, mut turn: Turn<'_, S>, meter: &Meter) -> Option<()> {
+fn run<S>(runner: &Runner, batch: &mut Vec<Command<S>>, mut turn: Turn<'_, S>, meter: &Meter) -> Option<()> {
     let (state, received) = (turn.begin()?, batch.len());
     let mut counted = Batch::of(meter);
-    for command in batch.drain(..) {
-        counted.begins();
-        command.run(state);
-    }
+    runner.run(|| {
+        for command in batch.drain(..) {
+            counted.begins();
+            command.run(state);
+        }
+    });
     drop(counted);
     turn.end(received);
     Some(())

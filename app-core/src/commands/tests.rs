@@ -18,6 +18,7 @@ use crate::{CommandServer, Service, testing::TestApp};
 mod asleep;
 mod at_once;
 mod servers;
+mod waits;
 
 const ID: ServiceId = ServiceId::new(7);
 

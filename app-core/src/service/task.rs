@@ -32,11 +32,9 @@ impl TaskOutput for Result<(), Error> {
     }
 }
 
-/// Whether the caller runs in a task of this service, or of a child of it.
-pub(super) fn runs_inside(service: &Service) -> bool {
-    CURRENT
-        .try_with(|current| std::iter::successors(Some(current), |at| at.parent()).any(|at| at.same(service)))
-        .unwrap_or(false)
+/// Looks at the service whose task the caller is, if it is one.
+pub(super) fn with_current<R>(look: impl FnOnce(&Service) -> R) -> Option<R> {
+    CURRENT.try_with(look).ok()
 }
 
 /// Reports the end of a task, also when its future is dropped before its first poll.

@@ -1,0 +1,139 @@
+//! Waits for a command: each ends at a deadline, and says who waited for whom.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    sync::atomic::Ordering::Relaxed,
+    task::Poll,
+    time::Duration,
+};
+
+use app_errors::{Error, errors, illegal_argument_error};
+use slog::warn;
+use tokio::{runtime::Handle, time::Sleep};
+
+use super::channel::{ServiceCommandChannel, Side};
+use crate::service::describe_caller;
+
+/// How long a caller waits for an answer of a command server, or for room in its queue, unless it is told otherwise.
+pub const DEFAULT_CALL_DEADLINE: Duration = Duration::from_secs(30);
+
+/// A channel logs that a wait ended at its deadline at most once in so many milliseconds.
+const TELL_EVERY_MILLIS: u64 = 1_000;
+
+/// What a caller waits for.
+#[derive(Clone, Copy)]
+pub(super) enum Wait {
+    Answer,
+    Room,
+}
+
+impl<S> ServiceCommandChannel<S> {
+    /// The same channel, with another deadline for all that is waited for through this handle: an answer, or room in the
+    /// queue. `Duration::MAX` waits for ever.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let app = TestApp::empty().await;
+    /// # let service = app.new_service(ServiceId::new(7), "counter");
+    /// let server = service.command_server("counter", 16, 0_u32)?;
+    /// let count = server.within(Duration::from_secs(2)).call(|count| *count).await?;
+    /// assert_eq!(count, 0);
+    /// # app.stop().await.expect_clean();
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn within(&self, deadline: Duration) -> Self {
+        let mut channel = self.clone();
+        channel.deadline = deadline;
+        channel
+    }
+
+    /// Refuses what a command would do to its own runner, and so to itself.
+    pub(super) fn ensure_not_inside(&self, what: &str) -> Result<(), Error> {
+        if self.runner().is_running_here() { Err(self.waits_for_itself(what)) } else { Ok(()) }
+    }
+
+    #[cold]
+    fn waits_for_itself(&self, what: &str) -> Error {
+        let (runner, caller) = (self.runner(), describe_caller());
+        illegal_argument_error(format!(
+            "{runner}: {caller} can't {what}, it would wait for itself; change the state directly, or use submit"
+        ))
+    }
+
+    /// Waits up to the deadline. Cancel safe if the future is.
+    pub(super) async fn in_time<T>(
+        &self,
+        wait: Wait,
+        future: impl Future<Output = T> + Send,
+    ) -> Result<T, Error> {
+        let mut future = pin!(future);
+        // Most waits are over after the next turn of the scheduler. Setting a timer costs more than that turn.
+        if let Some(done) = next_turn(future.as_mut()).await {
+            return Ok(done);
+        }
+        let Some(timer) = self.timer() else { return Ok(future.await) };
+        tokio::select! {
+            biased;
+            done = future => Ok(done),
+            () = timer => Err(self.overdue(wait)),
+        }
+    }
+
+    /// A timer of the server's runtime: the caller may be in none, or in one without timers.
+    fn timer(&self) -> Option<Sleep> {
+        let runtime = match self.side() {
+            Side::Loop { runtime, .. } => runtime.clone().or_else(|| Handle::try_current().ok())?,
+            Side::Server(server) => server.tenure.runtime.clone(),
+        };
+        let _inside = runtime.enter();
+        Some(tokio::time::sleep(self.deadline))
+    }
+
+    #[cold]
+    fn overdue(&self, wait: Wait) -> Error {
+        let (runner, caller) = (self.runner(), describe_caller());
+        let within = humantime::format_duration(self.deadline);
+        let what = match wait {
+            Wait::Answer => format!("no answer within {within} for {caller}, and the command may still run"),
+            Wait::Room => {
+                format!("no room in its queue within {within} for {caller}, and the command never runs")
+            }
+        };
+        let message =
+            format!("{runner}: {what}; do they wait for each other, or does a command take too long?");
+        if self.may_tell() {
+            warn!(runner.service().log(), "{message}";
+                "cmdsvr" => runner.name(), "caller" => caller, "deadline_seconds" => self.deadline.as_secs_f64());
+        }
+        errors::SERVICE_NOT_AVAILABLE.error(runner.service().id()).message(message).build()
+    }
+
+    /// Whether the last record about a deadline is long enough ago.
+    fn may_tell(&self) -> bool {
+        let created = self.runner().service().app().inner.created;
+        let now = u64::try_from(created.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let told =
+            |last: u64| (last == 0 || now.saturating_sub(last) >= TELL_EVERY_MILLIS).then_some(now.max(1));
+        self.last_told().fetch_update(Relaxed, Relaxed, told).is_ok()
+    }
+}
+
+/// Polls a future now and in the next turn of the scheduler; `None` if it is not ready by then.
+async fn next_turn<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
+    let mut polled = false;
+    poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Pending if polled => Poll::Ready(None),
+        Poll::Pending => {
+            polled = true;
+            context.waker().wake_by_ref();
+            Poll::Pending
+        }
+    })
+    .await
+}
