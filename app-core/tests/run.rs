@@ -129,7 +129,7 @@ fn a_service_that_fails_for_ever_ends_the_run_with_4_and_a_log_that_says_why() {
     let times = |text: &str| log.matches(text).count();
     assert_eq!(times("\"service restarted\""), 2, "{log}");
     assert_eq!(
-        times("\"service seven (9d0b61f433e72c58) died once more after 2 restarts in 1m: disk full\""),
+        times("\"service seven (9d0b61f433e72c58) died once more after 2 restarts in 5m: disk full\""),
         3,
         "{log}"
     );
