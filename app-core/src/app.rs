@@ -39,6 +39,7 @@ mod kept;
 mod levels;
 pub(crate) mod passing;
 mod restart;
+mod timers;
 
 pub(crate) use self::restart::RestartRequest;
 pub use self::{
@@ -73,6 +74,8 @@ pub(crate) struct Inner {
     pub(crate) services: Vec<ServiceDescriptor>,
     /// Where start functions run, and with them what they spawn.
     runtime: OnceLock<Handle>,
+    /// The runtime that the kernel runs in.
+    timers: OnceLock<Handle>,
     pub(crate) registry: Registry,
     handles: RwLock<HashMap<ServiceId, ExposedHandle>>,
     kept: kept::Kept,
@@ -128,8 +131,8 @@ impl App {
 
     /// Waits until the app has stopped. Cancel safe.
     ///
-    /// Inside a task or a command of one of its services, which the stop waits for, it returns once the app is dying. The
-    /// report then has the cause, and what is known up to that moment.
+    /// Inside a task or a command of one of its services, which the stop waits for, it returns once the app and that service
+    /// are dying. The report then has the cause, and what is known up to that moment.
     pub async fn stopped(&self) -> StopReport {
         self.dead().await;
         // Set before the app is dead.

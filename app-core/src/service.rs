@@ -32,7 +32,7 @@ mod state;
 mod task;
 
 pub(crate) use self::{
-    current::{Runner, describe_caller, is_inside_app},
+    current::{Runner, current_service, describe_caller},
     dormant::{Awake, Dormant},
     numbers::ByNumber,
 };

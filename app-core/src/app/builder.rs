@@ -100,6 +100,7 @@ impl AppBuilder {
             created: Instant::now(),
             services: descriptors,
             runtime: std::sync::OnceLock::new(),
+            timers: std::sync::OnceLock::new(),
             registry: crate::registry::Registry::default(),
             handles: parking_lot::RwLock::default(),
             kept: Mutex::default(),

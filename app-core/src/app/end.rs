@@ -6,7 +6,7 @@ use slog::info;
 use tokio::time::Instant;
 
 use super::{App, Phase};
-use crate::{AppEvent, StopCause, StopReport, service::is_inside_app};
+use crate::{AppEvent, StopCause, StopReport, service::current_service};
 
 /// What the process may take past the deadlines of the stop: the last records of the log, and the threads.
 const EXIT_MARGIN: Duration = Duration::from_secs(2);
@@ -99,10 +99,12 @@ impl App {
 
     /// Waits until the app has stopped. Cancel safe.
     ///
-    /// Inside a task or a command of one of its services, which the stop waits for, it returns once the app is dying.
+    /// Inside a task or a command of one of its services, which the stop waits for, it returns once the app and that service
+    /// are dying.
     pub async fn dead(&self) {
-        if is_inside_app(self) {
-            return self.dying().await;
+        if let Some(service) = current_service(self) {
+            self.dying().await;
+            return service.dying().await;
         }
         self.inner.dead.cancelled().await;
     }

@@ -12,7 +12,6 @@ use std::{
 
 use app_errors::{Error, illegal_argument_error, service_not_alive_error};
 use tokio::{
-    runtime::Handle,
     sync::{
         mpsc::{self, error::TrySendError},
         oneshot,
@@ -66,13 +65,9 @@ struct Owner<S> {
 }
 
 /// Where the commands go.
-pub(super) enum Side<S> {
+enum Side<S> {
     /// To a loop of the service's.
-    Loop {
-        queue: mpsc::Sender<Command<S>>,
-        /// The runtime that the channel was made in, if it was one.
-        runtime: Option<Handle>,
-    },
+    Loop(mpsc::Sender<Command<S>>),
     Server(ServerSide<S>),
 }
 
@@ -137,8 +132,7 @@ impl<S: Send + 'static> ServiceCommandChannel<S> {
         admits(service, &name, capacity)?;
         let (queue, commands) = queue(capacity);
         let runner = Runner::new(Runner::CHANNEL, service.clone(), name);
-        let side = Side::Loop { queue, runtime: Handle::try_current().ok() };
-        Ok((Self::of(runner, capacity, DEFAULT_CALL_DEADLINE, side), commands))
+        Ok((Self::of(runner, capacity, DEFAULT_CALL_DEADLINE, Side::Loop(queue)), commands))
     }
 
     /// The channel of a command server.
@@ -320,7 +314,7 @@ impl<S: Send + 'static> ServiceCommandChannel<S> {
     /// The queue, with somebody behind it who takes commands out.
     fn queue(&self) -> Result<&mpsc::Sender<Command<S>>, Error> {
         match &self.owner.side {
-            Side::Loop { queue, .. } => Ok(queue),
+            Side::Loop(queue) => Ok(queue),
             Side::Server(server) => match server.tenure.queue.get() {
                 Some(queue) => Ok(queue),
                 None => self.woken(server),
@@ -402,7 +396,7 @@ impl<S> ServiceCommandChannel<S> {
     #[must_use]
     pub fn depth(&self) -> usize {
         match &self.owner.side {
-            Side::Loop { queue, .. } => waiting(queue),
+            Side::Loop(queue) => waiting(queue),
             Side::Server(server) => server.tenure.queue.get().map_or(0, waiting),
         }
     }
@@ -417,10 +411,6 @@ impl<S> ServiceCommandChannel<S> {
         &self.owner.runner
     }
 
-    pub(super) fn side(&self) -> &Side<S> {
-        &self.owner.side
-    }
-
     pub(super) fn last_told(&self) -> &AtomicU64 {
         &self.owner.last_told
     }
@@ -428,7 +418,7 @@ impl<S> ServiceCommandChannel<S> {
     /// Of a command server; a bare channel has none.
     fn server(&self) -> Option<&ServerSide<S>> {
         match &self.owner.side {
-            Side::Loop { .. } => None,
+            Side::Loop(_) => None,
             Side::Server(server) => Some(server),
         }
     }

@@ -12,7 +12,7 @@ use app_errors::{Error, errors, illegal_argument_error};
 use slog::warn;
 use tokio::{runtime::Handle, time::Sleep};
 
-use super::channel::{ServiceCommandChannel, Side};
+use super::channel::ServiceCommandChannel;
 use crate::service::describe_caller;
 
 /// How long a caller waits for an answer of a command server, or for room in its queue, unless it is told otherwise.
@@ -84,14 +84,11 @@ impl<S> ServiceCommandChannel<S> {
         }
     }
 
-    /// A timer of the server's runtime: the caller may be in none, or in one without timers.
+    /// A timer of the kernel's: it ends the wait also when every worker of the services is blocked. In an app that was not
+    /// started it is one of the caller's runtime.
     fn timer(&self) -> Option<Sleep> {
-        let runtime = match self.side() {
-            Side::Loop { runtime, .. } => runtime.clone().or_else(|| Handle::try_current().ok())?,
-            Side::Server(server) => server.tenure.runtime.clone(),
-        };
-        let _inside = runtime.enter();
-        Some(tokio::time::sleep(self.deadline))
+        let timer = self.service().app().timer(self.deadline);
+        timer.or_else(|| Handle::try_current().is_ok().then(|| tokio::time::sleep(self.deadline)))
     }
 
     #[cold]

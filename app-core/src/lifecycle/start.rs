@@ -35,6 +35,7 @@ pub(crate) async fn start(app: &App) -> Result<(), StopReport> {
         let cause = StopCause::StartFailed(vec![error]);
         return Err(StopReport { cause, took: Duration::ZERO, abandoned: Vec::new() });
     }
+    app.keep_timers_here();
     let planned = tokio::select! {
         biased;
         () = app.dying() => return Err(stop::stop(app, &Plan::default()).await),

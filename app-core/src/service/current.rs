@@ -105,11 +105,11 @@ pub(super) fn is_inside(service: &Service) -> bool {
         || (INNERMOST.is_set() && any(|runner| within(&runner.service)))
 }
 
-/// Whether the caller runs in a task or a command of a service of this app.
-pub(crate) fn is_inside_app(app: &App) -> bool {
-    let within = |of: &Service| of.app().is(app);
-    task::with_current(within).unwrap_or(false)
-        || (INNERMOST.is_set() && any(|runner| within(&runner.service)))
+/// The service of this app that the caller is a task or a command of, if it is one.
+pub(crate) fn current_service(app: &App) -> Option<Service> {
+    let of_app = |service: &Service| service.app().is(app).then(|| service.clone());
+    let of_command = if INNERMOST.is_set() { INNERMOST.with(|runner| of_app(&runner.service)) } else { None };
+    of_command.or_else(|| task::with_current(of_app).flatten())
 }
 
 /// Who the caller is, for messages about a wait.

@@ -262,3 +262,31 @@ async fn what_waits_for_nobody_of_its_own_app_still_waits_for_the_end() {
     app.stop().await;
     assert_eq!(waits.await.unwrap(), 1, "the report of the end");
 }
+
+#[test]
+fn a_deadline_holds_when_the_only_worker_of_the_services_is_blocked() {
+    let runtime = |mut builder: tokio::runtime::Builder| builder.enable_time().build().unwrap();
+    let mut one_worker = tokio::runtime::Builder::new_multi_thread();
+    one_worker.worker_threads(1);
+    let workers = runtime(one_worker);
+    let app = TestApp::builder().build();
+    app.app().run_services_on(workers.handle());
+    // The kernel has a runtime of its own, as in a process.
+    runtime(tokio::runtime::Builder::new_current_thread()).block_on(async {
+        app.start().await.unwrap();
+        let service = app.new_service(ID, "seven");
+        let (first, second) = {
+            let _inside = workers.enter();
+            let server = |name, n| service.command_server(name, 4, n).unwrap();
+            (server("first", 1), server("second", 2).within(Duration::from_millis(200)))
+        };
+        let handle = workers.handle().clone();
+        let answer = first.call(move |_| {
+            // Waits in another thread, where nobody knows of the command, and blocks the worker meanwhile.
+            std::thread::scope(|scope| scope.spawn(|| handle.block_on(second.call(|n| *n))).join().unwrap())
+        });
+        let error = answer.await.unwrap().unwrap_err();
+        assert!(error.message().contains("no answer within 200ms"), "{error:#}");
+        app.stop().await.expect_clean();
+    });
+}
