@@ -76,7 +76,6 @@ mod limits;
 mod live;
 mod problems;
 mod reload;
-mod restart_policies;
 mod schema;
 mod sealed;
 mod sealing;

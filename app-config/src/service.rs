@@ -1,5 +1,7 @@
 //! The config service: gives other services their configs, and stops a start that rests on a bad one.
 
+mod restart_policies;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -17,7 +19,6 @@ use crate::dir::ConfigDir;
 use crate::fault::{Fault, Reason, label};
 use crate::identities::DEFAULT_FILE;
 use crate::reload::{self, InUse, Values, Watched};
-use crate::restart_policies;
 
 /// Service id of the config service.
 pub const CONFIG_SERVICE_ID: ServiceId = ServiceId::new(0x8681_3dd7_8fd2_07f5);
