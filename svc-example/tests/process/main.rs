@@ -24,6 +24,7 @@ mod port;
 mod program;
 mod prometheus;
 mod reload;
+mod restart_policies;
 mod scraper;
 mod service;
 mod signals;
