@@ -119,7 +119,7 @@ impl<const SERVICE: u64> Endpoint<SERVICE> {
             service.spawn("rpc server", endpoint.clone().serve(service.clone(), bound, config))?;
             return Ok(endpoint);
         }
-        info!(service.log(), "RPC endpoint does not listen: it has no config");
+        debug!(service.log(), "RPC endpoint does not listen: it has no config");
         let (later, me, bootstrap) = (endpoint.clone(), service.clone(), bootstrap.clone());
         service.spawn("rpc config", async move {
             while let Some(changed) = config.changed().await {

@@ -96,6 +96,7 @@ mod simulation;
 mod socket;
 mod threads;
 mod tls;
+mod words;
 
 pub use self::client::{CallError, CallFailure, InstanceState, InstanceStatus, RpcClient};
 pub use self::config::{ClientConfig, EndpointConfig, RpcClientConfig, RpcServerConfig};
@@ -111,6 +112,7 @@ pub use self::server::{
     RPC_CONNECTIONS_ESTABLISHED, RPC_CONNECTIONS_REFUSED, ServerCounts,
 };
 pub use self::tls::{Authorities, Certificate, KeyPair, MaterialError, Purpose, Refusal};
+pub use self::words::UNKNOWN_CALL;
 
 /// For the macros of this crate.
 #[doc(hidden)]

@@ -87,9 +87,12 @@ pub(super) fn said_no(address: SocketAddr, reason: &str) -> Failure {
     if let Some(denied) = denied(reason) {
         return Failure::new(Status::Denied, format!("{address}: {denied}"));
     }
-    let unknown = reason.contains("method not implemented") || reason.starts_with("Unimplemented");
-    let cure = if unknown { " (this app is older than appctl, and does not know it)" } else { "" };
-    Failure::failed(format!("{address}: {reason}{cure}"))
+    if reason.starts_with(app_rpc::UNKNOWN_CALL) {
+        let cure =
+            "the app does not know this command: it is older than appctl; use the appctl of its release";
+        return Failure::failed(format!("{address}: {cure}"));
+    }
+    Failure::failed(format!("{address}: {reason}"))
 }
 
 /// The text of a denial: it names the role that the call needs.

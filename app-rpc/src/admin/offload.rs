@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use app_core::prelude::Duration;
-use app_core::run_blocking;
+use app_core::{prelude::Duration, run_blocking, show_duration};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
@@ -38,7 +37,9 @@ impl Offload {
         match timeout(DEADLINE, running).await {
             Ok(Ok((result, _turn))) => Ok(result),
             Ok(Err(error)) => Err(capnp::Error::failed(format!("{what} failed: {error}"))),
-            Err(_) => Err(capnp::Error::failed(format!("{what} took longer than {} s", DEADLINE.as_secs()))),
+            Err(_) => {
+                Err(capnp::Error::failed(format!("{what} took longer than {}", show_duration(DEADLINE))))
+            }
         }
     }
 }

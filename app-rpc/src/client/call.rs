@@ -10,8 +10,8 @@ use tokio::time::Instant;
 use super::connection::Connection;
 use super::pool::Pool;
 use super::{CallError, CallFailure};
-use crate::RpcName;
 use crate::connection::NOT_EXECUTED;
+use crate::{RpcName, words};
 
 /// What an error of the other side begins with.
 const REMOTE: &str = "remote exception: ";
@@ -106,6 +106,5 @@ where
     if connection.control.end().is_some() || connection.over.is_cancelled() {
         return lost(remote.unwrap_or(&error.extra));
     }
-    let reason = error.to_string();
-    failed(CallFailure::Failed, remote.filter(|remote| !remote.is_empty()).unwrap_or(&reason))
+    failed(CallFailure::Failed, &words::of_call(&error))
 }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use app_core::show_duration;
 use capnp::capability::Client;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -14,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::setup::Setup;
 use crate::connection::{self, Control, System};
-use crate::{End, Refusal};
+use crate::{End, Refusal, words};
 
 /// A server that can be called.
 pub(super) struct Connection {
@@ -51,7 +52,7 @@ impl Connection {
     pub(super) async fn open(setup: &Setup, address: SocketAddr) -> Result<Rc<Self>, ConnectError> {
         let limit = setup.config.connect_timeout;
         timeout(limit, Self::connect(setup, address)).await.unwrap_or_else(|_| {
-            let reason = format!("{address}: no connection within {limit:?}");
+            let reason = format!("{address}: no connection within {}", show_duration(limit));
             Err(ConnectError { refusal: Some(Refusal::HandshakeTimeout), reason })
         })
     }
@@ -64,7 +65,7 @@ impl Connection {
             return Self::over(setup, address, stream.map_err(|error| failed(None, error.to_string()))?)
                 .await;
         }
-        let socket = TcpStream::connect(address).await.map_err(|error| failed(None, error.to_string()))?;
+        let socket = TcpStream::connect(address).await.map_err(|error| failed(None, words::of_io(&error)))?;
         crate::socket::prepare(&socket);
         Self::over(setup, address, socket).await
     }
@@ -82,7 +83,7 @@ impl Connection {
             |refusal, reason: String| ConnectError { refusal, reason: format!("{address}: {reason}") };
         let connecting = TlsConnector::from(Arc::clone(&setup.tls)).connect(setup.server.clone(), socket);
         let stream =
-            connecting.await.map_err(|error| failed(Some(Refusal::of(&error)), error.to_string()))?;
+            connecting.await.map_err(|error| failed(Some(Refusal::of(&error)), words::of_io(&error)))?;
         let control = Rc::new(Control::new(setup.config.limits));
         let (system, client) = System::client(stream, &control);
         let connection = Rc::new(Self {

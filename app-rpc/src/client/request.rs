@@ -12,6 +12,7 @@ use super::direct::{Lost, capture};
 use super::{CallError, CallFailure, RpcClient};
 use crate::connection::NOT_EXECUTED;
 use crate::framing::Segments;
+use crate::words;
 
 /// What an answer has instead of results.
 struct Refused {
@@ -130,8 +131,11 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
                 }
                 None
             }
+            Ok(Err(Refused { kind: exception::Type::Unimplemented, .. })) => {
+                failed(CallFailure::Failed, words::unknown_call())
+            }
             Ok(Err(Refused { reason, .. })) => failed(CallFailure::Failed, reason),
-            Err(error) => failed(CallFailure::Failed, error.to_string()),
+            Err(error) => failed(CallFailure::Failed, words::of_call(&error)),
         }
     }
 }

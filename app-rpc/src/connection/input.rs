@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Poll, ready};
 
+use app_core::show_duration;
 use capnp::message::Reader;
 use tokio::io::{AsyncRead, ReadBuf};
 
@@ -13,6 +14,7 @@ use super::End;
 use super::control::{Control, Interruption};
 use super::network::Stream;
 use crate::framing::{Decoder, FramingError, Segments};
+use crate::words;
 
 /// Bytes that are read at once.
 const CHUNK: usize = 16 * 1024;
@@ -176,12 +178,15 @@ impl<S: AsyncRead + Unpin> Input<S> {
         }
         tokio::time::timeout(stall, reading).await.unwrap_or_else(|_| {
             control.note(End::Stalled);
-            Err(capnp::Error::disconnected(format!("no more of a message came within {stall:?}")))
+            Err(capnp::Error::disconnected(format!(
+                "no more of a message came within {}",
+                show_duration(stall)
+            )))
         })
     }
 }
 
 /// The error of a connection that broke.
 pub(super) fn lost(error: &std::io::Error) -> capnp::Error {
-    capnp::Error::disconnected(format!("the connection was lost: {error}"))
+    capnp::Error::disconnected(format!("the connection was lost: {}", words::of_io(error)))
 }

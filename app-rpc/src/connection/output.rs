@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use app_core::show_duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{error::Elapsed, timeout};
 
@@ -129,7 +130,10 @@ fn taken<T>(result: Result<io::Result<T>, Elapsed>, control: &Control) -> Result
         Ok(result) => result.map_err(|error| (End::Lost, lost(&error))),
         Err(_) => {
             let stall = control.limits().stall;
-            Err((End::NotReading, capnp::Error::overloaded(format!("the peer did not read for {stall:?}"))))
+            Err((
+                End::NotReading,
+                capnp::Error::overloaded(format!("the peer did not read for {}", show_duration(stall))),
+            ))
         }
     }
 }

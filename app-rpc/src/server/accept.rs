@@ -14,7 +14,7 @@ use super::Shared;
 use super::connection;
 use super::handshakes::Handshakes;
 use crate::threads::LocalSpawner;
-use crate::{Refusal, socket};
+use crate::{Refusal, socket, words};
 
 /// The first pause after a failure to accept; each that follows is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -134,7 +134,7 @@ fn take(
     socket::prepare(&socket);
     let socket = match socket.into_std() {
         Ok(socket) => socket,
-        Err(error) => return refuse(shared, from, Refusal::Disconnected, &error.to_string()),
+        Err(error) => return refuse(shared, from, Refusal::Disconnected, &words::of_io(&error)),
     };
     let (own, handshake) = (Arc::clone(shared), handshakes.begin());
     let sent = spawner.spawn(move || connection::run(own, socket, from, handshake));

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use app_core::prelude::Duration;
+use app_core::{prelude::Duration, show_duration};
 use capnp::capability;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -19,7 +19,7 @@ use super::handshakes::Handshake;
 use super::{Live, Shared};
 use crate::connection::{self, Control, System, not_executed};
 use crate::tls::{Revocation, witnessed};
-use crate::{Certificate, End, Limits, Peer, Refusal};
+use crate::{Certificate, End, Limits, Peer, Refusal, words};
 
 /// A handshake that is counted, until it is dropped.
 struct Connecting<'a>(&'a AtomicUsize);
@@ -48,7 +48,7 @@ pub(super) async fn run(
         Ok(stream) => stream,
         Err(error) => {
             shared.counts.refused(Refusal::Disconnected);
-            return shared.journal.refused(from, None, Refusal::Disconnected, &error.to_string());
+            return shared.journal.refused(from, None, Refusal::Disconnected, &words::of_io(&error));
         }
     };
     converse(shared, stream, from, handshake).await;
@@ -112,8 +112,8 @@ async fn shake_hands<S: AsyncRead + AsyncWrite + Unpin>(
             biased;
             result = timeout(limit, accepting) => match result {
                 Ok(Ok(stream)) => Ok(stream),
-                Ok(Err(error)) => Err((Refusal::of(&error), error.to_string())),
-                Err(_) => Err((Refusal::HandshakeTimeout, format!("no handshake within {limit:?}"))),
+                Ok(Err(error)) => Err((Refusal::of(&error), words::of_io(&error))),
+                Err(_) => Err((Refusal::HandshakeTimeout, format!("no handshake within {}", show_duration(limit)))),
             },
             () = handshake.displaced() => {
                 Err((Refusal::TooManyHandshakes, "too many others connect at the same time".to_owned()))

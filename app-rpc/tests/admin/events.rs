@@ -83,7 +83,7 @@ async fn lifecycle_and_health_are_told_in_order_to_who_waits() {
     let told = ["healthcheck_paused", "healthcheck_resumed", "healthcheck_unregistered"];
     assert!(told.iter().all(|kind| disk.contains(kind)), "{disk:?}");
     let (.., killed) = events.iter().find(|(kind, ..)| kind == "service_killed").unwrap();
-    assert_eq!(killed, "was killed: closing time");
+    assert_eq!(killed, "was told to stop: closing time");
     stand.stop().await;
 }
 

@@ -76,7 +76,7 @@ async fn each_role_may_call_what_its_methods_are_for_and_nothing_else() {
         for (name, needed, outcome) in outcomes {
             let denied = outcome.as_ref().is_err_and(|error| error.contains("denied: "));
             assert_eq!(denied, role < needed, "{role}: {name}: {outcome:?}");
-            let unimplemented = outcome.as_ref().is_err_and(|error| error.contains("not implemented"));
+            let unimplemented = outcome.as_ref().is_err_and(|error| error.contains(app_rpc::UNKNOWN_CALL));
             assert!(!unimplemented, "{name}: {outcome:?}");
             // What changes something takes a reason; the original's `kill` has none.
             let without_reason = outcome.as_ref().is_err_and(|error| error.contains("takes a reason"));

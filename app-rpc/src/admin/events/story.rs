@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use app_core::events::{HEALTHCHECK_PAUSED, HEALTHCHECK_REGISTERED, HEALTHCHECK_RESULT, HEALTHCHECK_RESUMED};
 use app_core::prelude::*;
-use app_core::{AppEvent, ServiceEventKind, StopCause};
+use app_core::{AppEvent, ServiceEventKind, StopCause, counted, show_duration};
 use app_health::{HealthEvent, HealthEventKind, HealthTransition};
 
 use super::super::health;
@@ -89,7 +89,11 @@ fn name(app: &App, id: ServiceId) -> String {
 fn of_app(event: &AppEvent) -> String {
     match event {
         AppEvent::Started { services, took } => {
-            format!("the application is ready: {services} services run, after {} ms", took.as_millis())
+            format!(
+                "the application is ready: {} running, after {}",
+                counted(*services as u64, "service"),
+                show_duration(*took)
+            )
         }
         AppEvent::Stopping { cause: StopCause::Fatal(failure) } => {
             format!("the application stops, a service failed with a fatal error: {failure}")
@@ -97,11 +101,11 @@ fn of_app(event: &AppEvent) -> String {
         AppEvent::Stopping { cause } => format!("the application stops: {cause}"),
         AppEvent::StoppingTimeout { waited, services } => {
             let services: Vec<_> = services.iter().map(ToString::to_string).collect();
-            let (waited, services) = (waited.as_millis(), services.join(", "));
-            format!("the application did not stop within {waited} ms, what is left is aborted: {services}")
+            let (waited, services) = (show_duration(*waited), services.join(", "));
+            format!("the application did not stop within {waited}, what is left is aborted: {services}")
         }
         AppEvent::Stopped { cause, took, .. } => {
-            format!("the application stopped, after {} ms: {cause}", took.as_millis())
+            format!("the application stopped, after {}: {cause}", show_duration(*took))
         }
         AppEvent::Reset => "the application was reset".to_owned(),
         _ => "something that this release has no words for".to_owned(),
@@ -112,13 +116,13 @@ fn of_service(kind: &ServiceEventKind) -> String {
     match kind {
         ServiceEventKind::Registered => "registered".to_owned(),
         ServiceEventKind::Starting => "starts".to_owned(),
-        ServiceEventKind::Started { took } => format!("runs, after {} ms", took.as_millis()),
-        ServiceEventKind::Killed { reason } => format!("was killed: {reason}"),
+        ServiceEventKind::Started { took } => format!("runs, after {}", show_duration(*took)),
+        ServiceEventKind::Killed { reason } => format!("was told to stop: {reason}"),
         ServiceEventKind::Stopping => "stops".to_owned(),
         ServiceEventKind::StoppingTimeout { waited, tasks } => {
             format!(
-                "did not stop within {} ms, and is abandoned; tasks: {}",
-                waited.as_millis(),
+                "did not stop within {}, and is abandoned; tasks: {}",
+                show_duration(*waited),
                 tasks.join(", ")
             )
         }
@@ -127,9 +131,9 @@ fn of_service(kind: &ServiceEventKind) -> String {
         ServiceEventKind::Unregistered => "unregistered".to_owned(),
         ServiceEventKind::RestartRequested { reason } => format!("its restart was asked for: {reason}"),
         ServiceEventKind::RestartScheduled { attempt, max_restarts, delay, reason, .. } => {
-            format!("restarts in {} ms ({attempt} of {max_restarts}): {reason}", delay.as_millis())
+            format!("restarts in {} ({attempt} of {max_restarts}): {reason}", show_duration(*delay))
         }
-        ServiceEventKind::Restarted { down } => format!("restarted, {} ms after its death", down.as_millis()),
+        ServiceEventKind::Restarted { down } => format!("restarted, down for {}", show_duration(*down)),
         ServiceEventKind::RestartsExhausted { error } => format!("restarts no more: {error}"),
         _ => "something that this release has no words for".to_owned(),
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use app_core::show_duration;
 use capnp::message::Reader;
 use capnp_rpc::rpc_capnp::message;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -15,6 +16,7 @@ use tokio::time::{Sleep, sleep, timeout};
 use super::{Lost, Wire, Work};
 use crate::connection::NOT_EXECUTED;
 use crate::framing::{Decoder, Segments};
+use crate::words;
 
 /// Bytes that are read at once.
 const CHUNK: usize = 16 * 1024;
@@ -67,7 +69,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
                 }
                 Ok(()) => {}
                 Err(error) => {
-                    return Poll::Ready(Lost::because(format!("the connection was lost: {error}")));
+                    return Poll::Ready(Lost::because(format!(
+                        "the connection was lost: {}",
+                        words::of_io(&error)
+                    )));
                 }
             }
             let mut bytes = chunk.filled();
@@ -102,9 +107,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
                                 self.unflushed = false;
                                 Poll::Pending
                             }
-                            Poll::Ready(Err(error)) => {
-                                Poll::Ready(Lost::because(format!("the connection was lost: {error}")))
-                            }
+                            Poll::Ready(Err(error)) => Poll::Ready(Lost::because(format!(
+                                "the connection was lost: {}",
+                                words::of_io(&error)
+                            ))),
                             Poll::Pending => self.poll_stalled(wire, context),
                         };
                     }
@@ -118,7 +124,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
                 }
                 Poll::Ready(Ok(_)) => return Poll::Ready(Lost::because("the connection takes nothing")),
                 Poll::Ready(Err(error)) => {
-                    return Poll::Ready(Lost::because(format!("the connection was lost: {error}")));
+                    return Poll::Ready(Lost::because(format!(
+                        "the connection was lost: {}",
+                        words::of_io(&error)
+                    )));
                 }
                 Poll::Pending => return self.poll_stalled(wire, context),
             }
@@ -129,7 +138,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
         let limit = wire.limits.stall;
         let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(limit)));
         ready!(stalled.as_mut().poll(context));
-        Poll::Ready(Lost::because(format!("the server did not read for {limit:?}")))
+        Poll::Ready(Lost::because(format!("the server did not read for {}", show_duration(limit))))
     }
 }
 
