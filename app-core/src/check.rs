@@ -2,7 +2,9 @@
 
 use std::io::{self, Write};
 
-use crate::{App, ExitStatus, Preflight, graph::Plan, run::print_problems, stop::start_failure_status};
+use crate::{
+    App, ExitStatus, Preflight, counted, graph::Plan, log::print_problem, stop::start_failure_status,
+};
 
 /// Checks graph and configs, prints every problem on standard error, or one line of approval on standard output.
 pub(crate) fn check(app: &App) -> ExitStatus {
@@ -12,9 +14,15 @@ pub(crate) fn check(app: &App) -> ExitStatus {
     problems.extend(Preflight::run_all(app));
     // Whoever closed the output still gets the exit status.
     if problems.is_empty() {
-        let _ = writeln!(io::stdout(), "ok: {count} services, configs in {}", app.config_dir().display());
+        let _ = writeln!(
+            io::stdout(),
+            "ok: {}, configs in {}",
+            counted(count as u64, "service"),
+            app.config_dir().display()
+        );
         return ExitStatus::Clean;
     }
-    let _ = print_problems(&problems);
+    let limit = app.flags().log_record_bytes;
+    let _ = problems.iter().try_for_each(|problem| print_problem(problem, limit));
     start_failure_status(&problems)
 }

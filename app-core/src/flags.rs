@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use app_ids::{AppId, DomainId, ReleaseId};
 use clap::builder::BoolishValueParser;
 
-use crate::{LogFormat, LogLevel, linked_services};
+use crate::{LogFormat, LogLevel, LogRecordLimit, linked_services};
 
 mod values;
 
@@ -66,6 +66,10 @@ pub struct Flags {
     #[arg(long, env = "OP_LOG_FORMAT", value_name = "FORMAT", default_value = "auto")]
     pub log_format: LogFormat,
 
+    /// Longest record of the log, in bytes with its newline, from 1024 to 65536; what does not fit is cut, and says so.
+    #[arg(long, env = "OP_LOG_RECORD_BYTES", value_name = "BYTES", default_value = "16000")]
+    pub log_record_bytes: LogRecordLimit,
+
     /// Directory of the configs, one file a service, named 0x and the hex id of the service.
     #[arg(long, env = "OP_CONFIG_DIR", value_name = "DIR", default_value = CONFIG_DIR)]
     pub config_dir: PathBuf,
@@ -100,6 +104,7 @@ impl Default for Flags {
             log_level: LogLevel::Info,
             service_log_level: Vec::new(),
             log_format: LogFormat::Auto,
+            log_record_bytes: LogRecordLimit::default(),
             config_dir: CONFIG_DIR.into(),
             config_identity: None,
             require_sealed: false,

@@ -43,6 +43,7 @@ mod app;
 mod check;
 mod commands;
 mod descriptor;
+mod duration;
 pub mod events;
 mod facade;
 mod flags;
@@ -76,6 +77,7 @@ pub use self::{
     descriptor::{
         DEFAULT_START_TIMEOUT, DEFAULT_STOP_TIMEOUT, Origin, ServiceDescriptor, StartFuture, linked_services,
     },
+    duration::{counted, parse_duration, show_duration},
     events::{AppEvent, ServiceEventKind},
     facade::{
         alive, current, dead, domain, dump_all_stacks, dying, id, install, instance, kill, log_level, logger,
@@ -84,8 +86,8 @@ pub use self::{
     flags::{Flags, ServiceLevel},
     identity::Identity,
     log::{
-        CapturedLog, LevelChange, LevelSetting, LevelSettings, Log, LogFormat, LogLevel, ParseLogFormatError,
-        ParseLogLevelError, capture_dependencies,
+        CapturedLog, LevelChange, LevelSetting, LevelSettings, Log, LogFormat, LogLevel, LogRecordLimit,
+        ParseLogFormatError, ParseLogLevelError, ParseLogRecordLimitError, capture_dependencies,
     },
     output::write_output,
     param::{Dep, Exposed, Param, Start, StartContext},

@@ -4,8 +4,10 @@
 //! batches. Nobody who logs ever waits for the sink: while it is full, closed or blocked, records are dropped and
 //! counted ([`Log::dropped`]). Levels of the application and of each service change while the program runs.
 //!
-//! In JSON, `event` comes before a record's own keys, an error under `err` is an object, and a key of a record that
-//! has the name of one of ours gets an underscore (`message_`).
+//! A record is one line of bounded length ([`LogRecordLimit`]); what is cut says so.
+//!
+//! In JSON, `event` and the event's name come before a record's own keys, an error under `err` is an object, and a key of a
+//! record that has the name of one of ours gets an underscore (`message_`).
 
 mod captured;
 mod dependencies;
@@ -13,16 +15,23 @@ mod drain;
 mod errors;
 mod escape;
 mod fields;
+mod fit;
 mod format;
+mod journal;
 mod json;
 mod level;
 mod levels;
+mod limit;
 mod line;
 mod macros;
 mod names;
 mod queue;
+mod serde_value;
+mod shrink;
+mod stderr;
 mod sync;
 mod term;
+mod text;
 mod timestamp;
 mod writer;
 
@@ -46,11 +55,13 @@ pub use self::dependencies::capture_dependencies;
 pub use self::format::{LogFormat, ParseLogFormatError};
 pub use self::level::{LogLevel, ParseLogLevelError};
 pub use self::levels::{LevelChange, LevelSetting, LevelSettings};
+pub use self::limit::{LogRecordLimit, ParseLogRecordLimitError};
 pub use self::macros::is_enabled;
+pub(crate) use self::stderr::print_problem;
 
 use self::captured::Memory;
 pub(crate) use self::drain::refuses_records;
-use self::drain::{Form, Output, ServiceDrain};
+use self::drain::{Form, Output, ServiceDrain, TextForm};
 use self::levels::{Levels, Threshold};
 use self::queue::{Producers, Queue};
 use self::writer::Sink;
@@ -84,8 +95,16 @@ struct Inner {
     writer_died: CancellationToken,
 }
 
+/// How the lines of a log look.
 #[derive(Debug, Clone, Copy)]
-enum Style {
+struct Style {
+    limit: LogRecordLimit,
+    for_journal: bool,
+    text: TextStyle,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum TextStyle {
     Json,
     Term { colours: bool },
 }
@@ -93,17 +112,26 @@ enum Style {
 impl Log {
     /// A log on standard error. Colours only on a terminal, and not if `NO_COLOR` is set.
     ///
+    /// Where standard error is systemd's journal, as `JOURNAL_STREAM` says, each line begins with its level as the journal
+    /// reads it: `<3>` error, `<4>` warn, `<6>` info, `<7>` debug. So `journalctl -p` works.
+    ///
     /// # Errors
     ///
     /// Standard error could not be duplicated, or no thread be started.
-    pub fn to_stderr(identity: &Identity, format: LogFormat, level: LogLevel) -> io::Result<Log> {
+    pub fn to_stderr(
+        identity: &Identity,
+        format: LogFormat,
+        level: LogLevel,
+        limit: LogRecordLimit,
+    ) -> io::Result<Log> {
         let is_terminal = io::stderr().is_terminal();
         let no_colours = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let style = Style::new(format, is_terminal, is_terminal && !no_colours);
+        let text = TextStyle::new(format, is_terminal, is_terminal && !no_colours);
+        let style = Style { limit, for_journal: journal::is_stderr(), text };
         Log::with_sink(identity, style, level, Sink::stderr()?)
     }
 
-    /// A log on any writer; [`LogFormat::Auto`] means JSON.
+    /// A log on any writer; [`LogFormat::Auto`] means JSON. Records have the default limit.
     ///
     /// The writer may fail or block in every way: only the thread of the log is concerned. It is flushed after
     /// every batch. What it logs itself, through this or the `log` and `tracing` crates, is dropped.
@@ -117,7 +145,7 @@ impl Log {
         level: LogLevel,
         writer: Box<dyn Write + Send>,
     ) -> io::Result<Log> {
-        Log::with_sink(identity, Style::new(format, false, false), level, Sink::Writer(writer))
+        Log::with_sink(identity, Style::of(TextStyle::new(format, false, false)), level, Sink::Writer(writer))
     }
 
     /// A log in memory, in JSON and without a thread: a record can be read when the call that logged it returned.
@@ -143,7 +171,7 @@ impl Log {
         let memory = Arc::new(Memory::default());
         let log = Log(Arc::new(Inner {
             identity: *identity,
-            style: Style::Json,
+            style: Style::of(TextStyle::Json),
             levels: Levels::new(level),
             output: Output::Memory(Arc::clone(&memory)),
             writer: Mutex::new(None),
@@ -310,17 +338,27 @@ impl fmt::Debug for Log {
 }
 
 impl Style {
-    fn new(format: LogFormat, is_terminal: bool, colours: bool) -> Self {
-        match format.resolve(is_terminal) {
-            LogFormat::Term => Style::Term { colours },
-            LogFormat::Json | LogFormat::Auto => Style::Json,
-        }
+    /// With the default limit, and not for the journal.
+    fn of(text: TextStyle) -> Self {
+        Style { limit: LogRecordLimit::default(), for_journal: false, text }
     }
 
     fn form(self, identity: &Identity, service: Option<(ServiceId, &str)>) -> Form {
-        match self {
-            Style::Json => Form::Json { prefix: json::prefix(identity, service).into() },
-            Style::Term { colours } => Form::Term { name: service.map(|(_, name)| name.into()), colours },
+        let text = match self.text {
+            TextStyle::Json => TextForm::Json { prefix: json::prefix(identity, service).into() },
+            TextStyle::Term { colours } => {
+                TextForm::Term { name: service.map(|(_, name)| term::shown_name(name).into()), colours }
+            }
+        };
+        Form { limit: self.limit.bytes(), for_journal: self.for_journal, text }
+    }
+}
+
+impl TextStyle {
+    fn new(format: LogFormat, is_terminal: bool, colours: bool) -> Self {
+        match format.resolve(is_terminal) {
+            LogFormat::Term => TextStyle::Term { colours },
+            LogFormat::Json | LogFormat::Auto => TextStyle::Json,
         }
     }
 }

@@ -6,7 +6,6 @@ use std::{
     time::Duration,
 };
 
-use app_errors::Error;
 use clap::{FromArgMatches, error::ErrorKind};
 
 use crate::{App, ExitStatus, Flags, Subcommand, check, linked_services, panics, signals};
@@ -102,13 +101,4 @@ fn apply_service_levels(app: &App) {
             app.set_service_log_level(id, Some(level.level), None);
         }
     }
-}
-
-/// For messages: every problem, one a line.
-pub(crate) fn print_problems(problems: &[Error]) -> io::Result<()> {
-    let mut out = io::stderr().lock();
-    for problem in problems {
-        writeln!(out, "{problem}")?;
-    }
-    Ok(())
 }

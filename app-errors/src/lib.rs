@@ -57,6 +57,7 @@ pub use constructors::{
 };
 pub use error::{BoxError, Error, is_error};
 pub use frame::Frame;
+pub use print::is_hostile;
 pub use report::{Origin, Report};
 pub use spec::{ErrSpec, ErrorSeverity, ErrorType, ServiceErrSpec};
 pub use stack::{Stack, outermost};

@@ -79,11 +79,11 @@ impl Write for Capped {
     }
 }
 
-/// Writes text so that it stays on its line: control characters, and what turns lines or the direction of writing
-/// around, are escaped as in Rust. Backslashes are left as they are, for the sake of whoever reads a path.
+/// Writes text so that it stays on its line: [hostile](is_hostile) characters are escaped as in Rust. Backslashes are left as
+/// they are, for the sake of paths.
 pub(crate) fn write_escaped(out: &mut impl Write, text: &str) -> fmt::Result {
     let mut rest = text;
-    while let Some(at) = rest.find(is_unsafe_to_print) {
+    while let Some(at) = rest.find(is_hostile) {
         let (plain, tail) = rest.split_at(at);
         out.write_str(plain)?;
         let mut chars = tail.chars();
@@ -95,10 +95,16 @@ pub(crate) fn write_escaped(out: &mut impl Write, text: &str) -> fmt::Result {
     out.write_str(rest)
 }
 
-fn is_unsafe_to_print(c: char) -> bool {
+/// Whether a terminal, or a reader of what it shows, could be misled by the character: control characters, those that break
+/// lines or turn the direction of text, and those that can't be seen.
+#[must_use]
+pub fn is_hostile(c: char) -> bool {
     c.is_control()
-        // Line and paragraph separator; embeddings, overrides and isolates of the writing direction.
-        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 thread_local! {

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::{Serialize, Serializer};
 use serde_json::ser::{CompactFormatter, Formatter};
 
-use super::text::is_hostile;
+use app_errors::is_hostile;
 
 /// Escapes also what JSON itself would let through: DEL, the second set of control characters, what turns or hides text.
 struct Harmless;

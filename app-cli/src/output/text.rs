@@ -2,16 +2,7 @@
 
 use std::fmt::Write as _;
 
-/// Whether a terminal, or whoever reads what it shows, could be misled by the character: control characters, those that turn the
-/// direction of text, and those that can't be seen.
-pub(super) fn is_hostile(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
-            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
-            | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
-}
+use app_errors::is_hostile;
 
 fn push(line: &mut String, c: char) {
     match c {

@@ -86,7 +86,12 @@ impl AppBuilder {
         let identity = self.identity.unwrap_or_else(|| identity_of(&self.flags));
         let log = match self.log {
             Some(log) => log,
-            None => Log::to_stderr(&identity, self.flags.log_format, self.flags.log_level)?,
+            None => Log::to_stderr(
+                &identity,
+                self.flags.log_format,
+                self.flags.log_level,
+                self.flags.log_record_bytes,
+            )?,
         };
         let descriptors = self.services.unwrap_or_else(linked_services);
         let inner = Inner {

@@ -4,7 +4,7 @@ use std::{str::FromStr, time::Duration};
 
 use app_ids::ServiceId;
 
-use crate::{LogLevel, ServiceDescriptor};
+use crate::{LogLevel, ServiceDescriptor, parse_duration, show_duration};
 
 /// The longest drain delay: past it, whoever asked for a stop has long pulled the plug.
 const LONGEST_DRAIN: Duration = Duration::from_secs(3600);
@@ -59,20 +59,11 @@ impl ServiceLevel {
     }
 }
 
-/// A time with its unit, or a number of seconds.
+/// A time of bounded length.
 pub(super) fn drain_delay(text: &str) -> Result<Duration, String> {
-    let seconds = text
-        .parse::<f64>()
-        .ok()
-        .map(|seconds| Duration::try_from_secs_f64(seconds).map_err(|e| e.to_string()));
-    let delay = match seconds {
-        Some(seconds) => seconds?,
-        None => humantime::parse_duration(text).map_err(|_| {
-            "expected a time with its unit, such as 5s or 500ms, or a number of seconds".to_owned()
-        })?,
-    };
+    let delay = parse_duration(text)?;
     if delay > LONGEST_DRAIN {
-        return Err(format!("longer than {}", humantime::format_duration(LONGEST_DRAIN)));
+        return Err(format!("longer than {}", show_duration(LONGEST_DRAIN)));
     }
     Ok(delay)
 }

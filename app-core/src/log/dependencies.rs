@@ -3,7 +3,7 @@
 //! Both crates have one receiver per process; ours passes on to the [`Log`] that was named last. Trace records
 //! have no level here and are left out, as are spans.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Once};
 
@@ -13,7 +13,8 @@ use tracing_core::field::{Field, Visit};
 use tracing_core::subscriber::Interest;
 use tracing_core::{Event, LevelFilter, Metadata, Subscriber, span};
 
-use super::{Log, LogLevel, drain};
+use super::text::Cut;
+use super::{Log, LogLevel, LogRecordLimit, drain};
 
 static RECEIVER: ArcSwapOption<Receiver> = ArcSwapOption::const_empty();
 static INSTALL: Once = Once::new();
@@ -138,7 +139,11 @@ impl Subscriber for Bridge {
             event.record(&mut message);
             let fixed = RecordStatic { location: &NOWHERE, tag: "", level };
             let fields = EventFields { event, count: message.others };
-            logger.log(&Record::new(&fixed, &format_args!("{}", message.text), slog::BorrowedKV(&fields)));
+            logger.log(&Record::new(
+                &fixed,
+                &format_args!("{}", message.text.finish()),
+                slog::BorrowedKV(&fields),
+            ));
         }
     }
 
@@ -159,16 +164,22 @@ impl Subscriber for Bridge {
 const MESSAGE: &str = "message";
 
 /// Finds the message, and counts the fields that are not it.
-#[derive(Default)]
-struct Message {
-    text: String,
+pub(super) struct Message {
+    text: Cut,
     others: usize,
+}
+
+impl Default for Message {
+    fn default() -> Self {
+        Message { text: Cut::new(LogRecordLimit::MAX.bytes()), others: 0 }
+    }
 }
 
 impl Visit for Message {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if field.name() == MESSAGE {
-            self.text = format!("{value:?}");
+            // A value that fails to print itself has said what it could.
+            let _ = write!(self.text, "{value:?}");
         } else {
             self.others += 1;
         }

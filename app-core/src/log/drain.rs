@@ -9,10 +9,11 @@ use slog::{Drain, Never, OwnedKVList, Record};
 
 use super::LogLevel;
 use super::captured::Memory;
+use super::journal;
 use super::json::JsonFormatter;
 use super::levels::Threshold;
 use super::queue::{Counters, Producers};
-use super::term;
+use super::term::{self, Look};
 
 /// A value that logs while it is printed may hold one that does the same; deeper is a mistake.
 const MAX_DEPTH: u8 = 4;
@@ -57,7 +58,16 @@ pub(super) fn within(time: Duration) -> Instant {
 
 /// How the lines of one logger look.
 #[derive(Debug, Clone)]
-pub(super) enum Form {
+pub(super) struct Form {
+    /// How long a line may be, in bytes.
+    pub(super) limit: usize,
+    /// Whether a line begins with its level as the journal of systemd reads it.
+    pub(super) for_journal: bool,
+    pub(super) text: TextForm,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum TextForm {
     /// The keys that are the same in all its records, as JSON text.
     Json { prefix: Arc<[u8]> },
     /// The service's name.
@@ -113,11 +123,20 @@ impl ServiceDrain {
 
 impl Form {
     fn line<'a>(&self, scratch: &'a mut Scratch, record: &Record<'_>, values: &OwnedKVList) -> &'a [u8] {
-        match self {
-            Form::Json { prefix } => scratch.json.line(prefix, record, values),
-            Form::Term { name, colours } => {
+        let mark: &[u8] =
+            if self.for_journal { journal::mark(LogLevel::from_slog(record.level())) } else { b"" };
+        let limit = self.limit - mark.len();
+        match &self.text {
+            TextForm::Json { prefix } => {
+                let line = scratch.json.line(prefix, limit, record, values);
+                line.push(mark);
+                line.bytes()
+            }
+            TextForm::Term { name, colours } => {
                 scratch.term.clear();
-                term::write(&mut scratch.term, name.as_ref(), *colours, record, values);
+                scratch.term.extend_from_slice(mark);
+                let look = Look { name: name.as_deref(), colours: *colours };
+                term::write(&mut scratch.term, look, limit, record, values);
                 &scratch.term
             }
         }

@@ -1,4 +1,4 @@
-//! Text made safe to stand in one line: JSON strings, and lines for a terminal.
+//! Text made safe to stand in one line, as JSON strings.
 //!
 //! Beyond what JSON demands, every control character (C0, DEL, C1) and the line and paragraph separators
 //! are escaped, since viewers of logs break lines at them or act on them.
@@ -203,20 +203,40 @@ fn push_escape(out: &mut Vec<u8>, code: u32) {
     out.extend_from_slice(&[b'\\', short]);
 }
 
-/// Appends `text` for a terminal: controls, separators and characters that reorder text become `\u{..}`.
-pub(super) fn push_term(out: &mut Vec<u8>, text: &str) {
-    for c in text.chars() {
-        if is_harmful_on_a_terminal(c) {
-            out.extend(c.escape_default().map(|escaped| escaped as u8));
-        } else {
-            out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+/// Where the JSON string ends that begins with the quote at `at`: behind its closing quote.
+pub(super) fn string_end(json: &[u8], at: usize) -> usize {
+    let mut at = at + 1;
+    while let Some(byte) = json.get(at) {
+        match byte {
+            b'"' => return at + 1,
+            b'\\' => at += 2,
+            _ => at += 1,
         }
     }
+    json.len()
 }
 
-fn is_harmful_on_a_terminal(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// The most that [`push_cut_mark`] appends.
+pub(super) const MARK_BYTES: usize = 36;
+const MARK_START: &str = "… (";
+const MARK_END: &str = " bytes cut)";
+
+/// Says how much was cut.
+pub(super) fn push_cut_mark(out: &mut Vec<u8>, bytes: usize) {
+    out.extend_from_slice(MARK_START.as_bytes());
+    out.extend_from_slice(itoa::Buffer::new().format(bytes).as_bytes());
+    out.extend_from_slice(MARK_END.as_bytes());
+}
+
+/// A text without the mark at its end, and how much that said was cut.
+pub(super) fn split_cut_mark(text: &[u8]) -> (&[u8], usize) {
+    let found = text.strip_suffix(MARK_END.as_bytes()).and_then(|rest| {
+        let start = rest.len() - rest.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+        let (rest, digits) = rest.split_at(start);
+        let count = std::str::from_utf8(digits).ok()?.parse::<u32>().ok()?;
+        Some((rest.strip_suffix(MARK_START.as_bytes())?, count as usize))
+    });
+    found.unwrap_or((text, 0))
 }
 
 /// Writes text into a JSON string until it is `limit` bytes long; counts what does not fit.
@@ -228,7 +248,7 @@ pub(super) struct Bounded<'a> {
 
 impl<'a> Bounded<'a> {
     pub(super) fn new(out: &'a mut Vec<u8>, limit: usize) -> Self {
-        let end = out.len() + limit;
+        let end = out.len().saturating_add(limit);
         Bounded { out, end, cut_bytes: 0 }
     }
 
@@ -258,13 +278,15 @@ impl<'a> Bounded<'a> {
         self.cut_bytes += rest.len();
     }
 
+    /// Takes nothing more, and counts bytes that were cut before they came here.
+    pub(super) fn cut(&mut self, bytes: usize) {
+        self.cut_bytes += bytes;
+    }
+
     /// Says how much was cut, if anything was.
     pub(super) fn finish(self) {
         if self.cut_bytes > 0 {
-            let mut number = itoa::Buffer::new();
-            self.out.extend_from_slice("… (".as_bytes());
-            self.out.extend_from_slice(number.format(self.cut_bytes).as_bytes());
-            self.out.extend_from_slice(b" bytes cut)");
+            push_cut_mark(self.out, self.cut_bytes);
         }
     }
 }

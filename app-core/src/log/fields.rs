@@ -1,8 +1,9 @@
 //! The keys and values of one record, as JSON text.
 //!
 //! slog hands them over newest first, so the line is written from its end, and reads in the order of the code.
-//! No key is written twice (the most specific one wins), none passes for one of ours, no value is longer than
-//! [`MAX_VALUE_BYTES`], and a value whose formatting panics costs that value only.
+//! No key is written twice (the most specific one wins), none passes for one of ours, no value is longer than a record may
+//! be, and a value whose formatting panics costs that value only. The line as a whole may still be too long: [`super::fit`]
+//! makes it fit.
 //!
 //! Numbers, and texts without anything to escape, are written where they stay, in one pass. All else is made aside first:
 //! how long it gets is known at its end.
@@ -10,15 +11,21 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use app_ids::LogEventId;
 use slog::{Key, Serializer};
 
 use super::errors;
-use super::escape::{Bounded, push_finished_json, push_string};
-use super::json::{MAX_ERROR_BYTES, MAX_FIELDS_BYTES, MAX_KEY_BYTES, MAX_VALUE_BYTES};
+use super::escape::{Bounded, is_plain, push_string};
+use super::fit::CutKeys;
+use super::json::MAX_KEY_BYTES;
 use super::line::{BLOCK, Block, Line, block, block_of, decimal};
 use super::names::{Admitted, ERROR, Name, Names};
+use super::serde_value;
+use super::shrink::{self, MIN_VALUE_BYTES};
 
 pub(super) const PANICKED: &str = "<panicked>";
+/// All fields may take so many times what a record may: what is too much of it is cut later, the longest values first.
+const ROOM: usize = 4;
 
 /// Collects fields; reused from record to record, so that it allocates nothing in the long run.
 #[derive(Debug, Default)]
@@ -31,18 +38,23 @@ pub(super) struct Fields {
     aside: Vec<u8>,
     /// That of `event`, which comes first.
     event: Vec<u8>,
-    cut: Vec<&'static str>,
+    /// Names that were cut, to tell apart those that begin alike.
+    long_names: Vec<Vec<u8>>,
+    pub(super) cut: CutKeys,
     with_stacks: bool,
+    /// How long the record may be.
+    limit: usize,
 }
 
 impl Fields {
     /// Starts a new record with what comes last; `with_stacks` says whether errors are written with theirs.
-    pub(super) fn begin(&mut self, message: &fmt::Arguments<'_>, with_stacks: bool) {
+    pub(super) fn begin(&mut self, message: &fmt::Arguments<'_>, with_stacks: bool, limit: usize) {
         self.line.clear();
         self.names.clear();
         self.event.clear();
+        self.long_names.clear();
         self.cut.clear();
-        self.with_stacks = with_stacks;
+        (self.with_stacks, self.limit) = (with_stacks, limit);
         self.write_message(message);
         self.behind = self.line.len();
     }
@@ -51,10 +63,10 @@ impl Fields {
         self.line.push(b"}\n");
         let is_written = message
             .as_str()
-            .is_some_and(|text| text.len() <= MAX_VALUE_BYTES && self.line.push_plain_text(text.as_bytes()));
+            .is_some_and(|text| text.len() <= self.limit && self.line.push_plain_text(text.as_bytes()));
         if !is_written {
             self.aside.clear();
-            self.aside_guarded(|fields| push_display(&mut fields.aside, message));
+            self.aside_guarded(|fields| push_display(&mut fields.aside, message, fields.limit));
             self.line.push(&self.aside);
         }
         self.line.push(b",\"message\":");
@@ -69,31 +81,18 @@ impl Fields {
         }
     }
 
-    /// Brings `event` to the front, and says what was cut.
+    /// Brings `event` to the front, with its name.
     pub(super) fn finish(&mut self) {
-        if !self.cut.is_empty() {
-            self.write_cut_keys();
+        if self.event.is_empty() {
+            return;
+        }
+        let id = self.event.strip_prefix(b",\"event\":\"").and_then(|rest| rest.strip_suffix(b"\""));
+        if let Some(name) = id.and_then(|id| std::str::from_utf8(id).ok()).and_then(event_name) {
+            self.line.push(b"\"");
+            self.line.push(name.as_bytes());
+            self.line.push(b",\"event_name\":\"");
         }
         self.line.push(&self.event);
-    }
-
-    /// After all fields, so it has to get behind them.
-    #[cold]
-    fn write_cut_keys(&mut self) {
-        let length = self.line.len() - self.behind;
-        let fields = self.line.bytes().get(..length).unwrap_or_default().to_vec();
-        self.line.take_back(length);
-        self.aside.clear();
-        self.aside.extend_from_slice(b",\"cut_keys\":\"");
-        let mut names = Bounded::new(&mut self.aside, MAX_KEY_BYTES);
-        for (index, name) in self.cut.iter().rev().enumerate() {
-            names.push(if index == 0 { "" } else { " " });
-            names.push(name);
-        }
-        names.finish();
-        self.aside.push(b'"');
-        self.line.push(&self.aside);
-        self.line.push(&fields);
     }
 
     /// What comes after a failure inside a value that never reached us cannot be had; say so.
@@ -105,7 +104,7 @@ impl Fields {
 
     /// Whether there is room for a field of this length.
     fn has_room(&self, length: usize) -> bool {
-        self.line.len() - self.behind + self.event.len() + length <= MAX_FIELDS_BYTES
+        self.line.len() - self.behind + self.event.len() + length <= ROOM * self.limit
     }
 
     /// The name of a key whose value is made aside.
@@ -114,6 +113,10 @@ impl Fields {
             Admitted::Usual(_) => Some(Name { text: key, is_event: false }),
             Admitted::Other(name) => Some(name),
             Admitted::Not => None,
+            Admitted::TooMany => {
+                self.cut.push(key);
+                None
+            }
         }
     }
 
@@ -121,16 +124,47 @@ impl Fields {
     fn aside(&mut self, name: Name, write: impl FnOnce(&mut Self)) {
         self.aside.clear();
         self.aside.push(b',');
-        push_string(&mut self.aside, name.text, MAX_KEY_BYTES);
+        self.push_name(name.text);
         self.aside.push(b':');
+        let key = self.aside.len();
         write(self);
-        if !self.has_room(self.aside.len()) {
-            self.cut.push(name.text);
-        } else if name.is_event {
-            std::mem::swap(&mut self.event, &mut self.aside);
-        } else {
-            self.line.push(&self.aside);
+        if self.aside.len() - key > self.limit {
+            self.shorten(key, self.limit);
         }
+        if !self.has_room(self.aside.len()) {
+            self.shorten(key, MIN_VALUE_BYTES);
+        }
+        // `event` stays, whatever else there is; the room is four times too large.
+        if name.is_event {
+            std::mem::swap(&mut self.event, &mut self.aside);
+        } else if self.has_room(self.aside.len()) {
+            self.line.push(&self.aside);
+        } else {
+            self.cut.push(name.text);
+        }
+    }
+
+    /// Two long names that begin alike are two names.
+    fn push_name(&mut self, name: &str) {
+        let start = self.aside.len();
+        push_string(&mut self.aside, name, MAX_KEY_BYTES);
+        if self.aside.len() - start > MAX_KEY_BYTES {
+            self.aside.truncate(self.aside.len() - 1);
+            let written = self.aside.get(start..).unwrap_or_default().to_vec();
+            let alike = self.long_names.iter().filter(|known| **known == written).count();
+            if alike > 0 {
+                self.aside.extend_from_slice(format!(" {}", alike + 1).as_bytes());
+            }
+            self.aside.push(b'"');
+            self.long_names.push(written);
+        }
+    }
+
+    /// Cuts the value in the making, which begins at `start`.
+    #[cold]
+    fn shorten(&mut self, start: usize, length: usize) {
+        let value = self.aside.split_off(start);
+        shrink::push_shorter(&mut self.aside, &value, length);
     }
 
     /// Should `write` panic, the value is [`PANICKED`].
@@ -150,7 +184,7 @@ impl Fields {
     }
 
     fn push_text(&mut self, text: &str) {
-        push_string(&mut self.aside, text, MAX_VALUE_BYTES);
+        push_string(&mut self.aside, text, self.limit);
     }
 
     #[inline]
@@ -158,8 +192,8 @@ impl Fields {
         let name = match self.names.admit(key) {
             Admitted::Usual(known) => {
                 let before = self.line.len() - self.behind + self.event.len();
-                if text.len() <= MAX_VALUE_BYTES
-                    && before + known.length + text.len() + 2 <= MAX_FIELDS_BYTES
+                if text.len() <= self.limit
+                    && before + known.length + text.len() + 2 <= ROOM * self.limit
                     && self.line.push_plain_text(text.as_bytes())
                 {
                     return self.line.push_block(&known.piece, known.length);
@@ -168,6 +202,7 @@ impl Fields {
             }
             Admitted::Other(name) => name,
             Admitted::Not => return,
+            Admitted::TooMany => return self.cut.push(key),
         };
         self.aside_text(name, text);
     }
@@ -188,7 +223,7 @@ impl Fields {
         let name = match self.names.admit(key) {
             Admitted::Usual(known) => {
                 let before = self.line.len() - self.behind + self.event.len();
-                if before + known.length + number_length <= MAX_FIELDS_BYTES {
+                if before + known.length + number_length <= ROOM * self.limit {
                     self.line.push_block(&number, number_length);
                     self.line.push_block(&known.piece, known.length);
                     return Ok(());
@@ -197,6 +232,10 @@ impl Fields {
             }
             Admitted::Other(name) => name,
             Admitted::Not => return Ok(()),
+            Admitted::TooMany => {
+                self.cut.push(key);
+                return Ok(());
+            }
         };
         self.aside(name, |fields| fields.aside.extend(number.iter().skip(BLOCK - number_length)));
         Ok(())
@@ -210,69 +249,39 @@ impl Fields {
     }
 
     fn push_error_object(&mut self, error: &(dyn std::error::Error + 'static)) {
-        let with_stacks = self.with_stacks;
-        let written = self.push_value(&errors::to_json(error, with_stacks), MAX_ERROR_BYTES)
-            || (with_stacks && self.push_value(&errors::to_json(error, false), MAX_ERROR_BYTES));
-        if !written {
-            self.push_message_object(&format_args!("{error}"));
+        let value = errors::to_json(error, self.with_stacks);
+        if !serde_value::push(&mut self.aside, &value, ROOM * self.limit) {
+            shrink::push_value(&mut self.aside, &value, self.limit, 0);
         }
     }
 
     /// Where `err` is not an error but a text: an object all the same, so that `err` has one type.
     fn push_message_object(&mut self, message: &fmt::Arguments<'_>) {
         self.aside.extend_from_slice(b"{\"message\":");
-        push_display(&mut self.aside, message);
+        push_display(&mut self.aside, message, self.limit);
         self.aside.push(b'}');
-    }
-
-    /// Whether `value` could be written as JSON of at most `limit` bytes; nothing is written if not.
-    fn push_value(&mut self, value: &impl serde::Serialize, limit: usize) -> bool {
-        let mut capped = Capped { bytes: Vec::new(), limit };
-        let start = self.aside.len();
-        if serde_json::to_writer(&mut capped, value).is_err() {
-            return false;
-        }
-        push_finished_json(&mut self.aside, &capped.bytes);
-        let fits = self.aside.len() - start <= limit;
-        if !fits {
-            self.aside.truncate(start);
-        }
-        fits
     }
 }
 
-/// Appends what `value` prints as a JSON string.
-pub(super) fn push_display(out: &mut Vec<u8>, value: &fmt::Arguments<'_>) {
+/// The name of an event by its id in hex, as every record has it.
+pub(super) fn event_name(hex: &str) -> Option<&'static str> {
+    let id = LogEventId::new(u64::from_str_radix(hex, 16).ok()?);
+    // Ids of other crates may have names with a quote.
+    id.name().filter(|name| is_plain(name.as_bytes()))
+}
+
+/// Appends what `value` prints as a JSON string, cut after `limit` bytes.
+pub(super) fn push_display(out: &mut Vec<u8>, value: &fmt::Arguments<'_>, limit: usize) {
     if let Some(text) = value.as_str() {
-        return push_string(out, text, MAX_VALUE_BYTES);
+        return push_string(out, text, limit);
     }
     out.push(b'"');
-    let mut bounded = Bounded::new(out, MAX_VALUE_BYTES);
+    let mut bounded = Bounded::new(out, limit);
     if fmt::write(&mut bounded, *value).is_err() {
         bounded.push("<failed>");
     }
     bounded.finish();
     out.push(b'"');
-}
-
-/// Refuses to grow beyond its limit, so that no value makes us allocate without bound.
-struct Capped {
-    bytes: Vec<u8>,
-    limit: usize,
-}
-
-impl std::io::Write for Capped {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        if self.bytes.len() + bytes.len() > self.limit {
-            return Err(std::io::ErrorKind::FileTooLarge.into());
-        }
-        self.bytes.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
 }
 
 macro_rules! integers {
@@ -341,15 +350,13 @@ impl Serializer for Fields {
                 self.text(key, text);
                 Ok(())
             }
-            None => self.guarded(key, |fields| push_display(&mut fields.aside, value)),
+            None => self.guarded(key, |fields| push_display(&mut fields.aside, value, fields.limit)),
         }
     }
 
     fn emit_serde(&mut self, key: Key, value: &dyn slog::SerdeValue) -> slog::Result {
         self.guarded(key, |fields| {
-            if !fields.push_value(&value.as_serde(), MAX_VALUE_BYTES) {
-                fields.push_text("<too long, or not to be had as JSON>");
-            }
+            serde_value::push_or_text(&mut fields.aside, &value.as_serde(), ROOM * fields.limit);
         })
     }
 

@@ -1,7 +1,7 @@
 //! A record as one line of JSON.
 //!
-//! `time level domain app release instance [svc svc_name] [event]`, the logger's own keys, the record's own keys in the
-//! order of the code, `message`.
+//! `time level domain app release instance [svc svc_name] [event event_name]`, the logger's own keys, the record's own keys
+//! in the order of the code, `message`.
 
 use std::time::SystemTime;
 
@@ -10,20 +10,13 @@ use slog::{OwnedKVList, Record};
 
 use super::LogLevel;
 use super::fields::{Fields, push_fixed};
-use super::line::block;
+use super::fit::{self, CutKeys};
+use super::line::{Line, block};
 use super::timestamp::Timestamp;
 use crate::Identity;
 
-/// A line, its newline included.
-pub(super) const MAX_RECORD_BYTES: usize = 64 * 1024;
-/// A text; what is longer is cut, and the cut is said.
-pub(super) const MAX_VALUE_BYTES: usize = 16 * 1024;
-/// An error with its stack; the stack goes first when it is longer.
-pub(super) const MAX_ERROR_BYTES: usize = 32 * 1024;
-/// A key, and the list of keys that were cut.
+/// A key.
 pub(super) const MAX_KEY_BYTES: usize = 256;
-/// All fields of a record; what is left to [`MAX_RECORD_BYTES`] is for the message and our own keys.
-pub(super) const MAX_FIELDS_BYTES: usize = MAX_RECORD_BYTES - MAX_VALUE_BYTES - 2048;
 
 /// What a thread needs to format records, kept from one record to the next.
 #[derive(Debug)]
@@ -37,11 +30,17 @@ impl JsonFormatter {
         JsonFormatter { timestamp: Timestamp::new(), fields: Fields::default() }
     }
 
-    /// The line of a record; `prefix` is what [`prefix`] made for its logger.
-    pub(super) fn line(&mut self, prefix: &[u8], record: &Record<'_>, values: &OwnedKVList) -> &[u8] {
+    /// The line of a record, of at most `limit` bytes; `prefix` is what [`prefix`] made for its logger.
+    pub(super) fn line(
+        &mut self,
+        prefix: &[u8],
+        limit: usize,
+        record: &Record<'_>,
+        values: &OwnedKVList,
+    ) -> &mut Line {
         let level = LogLevel::from_slog(record.level());
         let fields = &mut self.fields;
-        fields.begin(record.msg(), level == LogLevel::Error);
+        fields.begin(record.msg(), level == LogLevel::Error, limit);
         fields.collect(record, &record.kv());
         fields.collect(record, values);
         fields.finish();
@@ -57,8 +56,18 @@ impl JsonFormatter {
         line.push_block(&level, length);
         line.push(self.timestamp.format(SystemTime::now()));
         line.push(b"{\"time\":\"");
-        line.bytes()
+        if line.len() > limit || !fields.cut.is_empty() {
+            fit_line(line, limit, &mut fields.cut);
+        }
+        line
     }
+}
+
+#[cold]
+fn fit_line(line: &mut Line, limit: usize, cut: &mut CutKeys) {
+    let fitting = fit::fit(line.bytes(), limit, cut);
+    line.clear();
+    line.push(&fitting);
 }
 
 /// The keys that are the same in every record of a logger.

@@ -9,7 +9,7 @@ use super::line::{BLOCK, Block, block};
 type Seen = [u64; 4];
 
 /// The keys that are the platform's: a record's own key of that name gets an underscore.
-const TAKEN: [(&str, &str); 10] = [
+const TAKEN: [(&str, &str); 11] = [
     ("app", "app_"),
     ("svc", "svc_"),
     ("time", "time_"),
@@ -20,11 +20,15 @@ const TAKEN: [(&str, &str); 10] = [
     ("instance", "instance_"),
     ("svc_name", "svc_name_"),
     ("cut_keys", "cut_keys_"),
+    ("event_name", "event_name_"),
 ];
 /// Written before all others.
 const EVENT: &str = "event";
 /// Whose value is always an object.
 pub(super) const ERROR: &str = "err";
+
+/// A record has no more fields: to tell more apart takes long, and there is no room for them.
+const MAX_NAMES: usize = 1024;
 
 /// So many keys of a thread's records are known, in 8 KiB.
 const KNOWN: usize = 128;
@@ -39,6 +43,8 @@ pub(super) enum Admitted<'a> {
     Other(Name),
     /// There is such a field already.
     Not,
+    /// There are too many.
+    TooMany,
 }
 
 /// A name that was admitted.
@@ -104,6 +110,9 @@ impl Names {
         }
         let known = &self.known[at];
         let seen = &mut self.seen[usize::from(known.word % 4)];
+        if self.all.len() >= MAX_NAMES {
+            return Admitted::TooMany;
+        }
         if *seen & known.bit != 0 && is_among(&self.all, key) {
             return Admitted::Not;
         }
@@ -115,6 +124,9 @@ impl Names {
     #[cold]
     fn look(&mut self, key: Key) -> Admitted<'_> {
         let name = TAKEN.iter().find(|(taken, _)| *taken == key).map_or(key, |(_, instead)| instead);
+        if self.all.len() >= MAX_NAMES && key != EVENT {
+            return Admitted::TooMany;
+        }
         if self.all.contains(&name) {
             return Admitted::Not;
         }

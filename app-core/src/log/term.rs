@@ -1,94 +1,139 @@
-//! A record as a line of text for people, laid out by slog-term.
+//! A record as a line of text for people: time, level, service, message, then `, key: value` each.
 //!
-//! slog-term writes newlines and escape codes as they come, and would abort the process if a value panicked
-//! while it prints: so values are printed here first, and its decorator escapes all text that passes.
+//! No text in it can end the line, move the cursor or pass for another field: see [`super::text`].
 
-use std::cell::RefCell;
 use std::fmt;
-use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::time::SystemTime;
 
-use slog::{Drain, Key, Level, OwnedKVList, Record, Serializer};
-use slog_term::{Decorator, FullFormat, RecordDecorator, ThreadSafeTimestampFn};
+use slog::{Key, Level, OwnedKVList, Record, Serializer};
 
-use super::escape::push_term;
-use super::fields::PANICKED;
-use super::json::{MAX_FIELDS_BYTES, MAX_VALUE_BYTES};
+use super::LogLevel;
+use super::errors;
+use super::fields::{PANICKED, event_name};
+use super::fit::CutKeys;
+use super::serde_value;
+use super::shrink::{MIN_VALUE_BYTES, level};
+use super::text::{self, Cut};
 
-/// Appends the line of a record.
+/// The name of a service.
+const MAX_NAME_BYTES: usize = 200;
+/// A key.
+const MAX_KEY_BYTES: usize = 256;
+/// A record has no more fields.
+const MAX_FIELDS: usize = 1024;
+/// All fields may take so many times what a record may: what is too much of it is cut later, the longest values first.
+const ROOM: usize = 4;
+/// Written after all others.
+const EVENT: &str = "event";
+/// Beside it, if it has a name.
+const EVENT_NAME: &str = "event_name";
+
+/// The name of a service, as its lines show it.
+pub(super) fn shown_name(name: &str) -> String {
+    let shown = text::message(name);
+    if shown.len() <= MAX_NAME_BYTES { shown } else { text::shorter_message(name, MAX_NAME_BYTES) }
+}
+
+/// What the lines of a logger have in common.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Look<'a> {
+    /// The service, as [`shown_name`] gives it.
+    pub(super) name: Option<&'a str>,
+    pub(super) colours: bool,
+}
+
+/// Appends the line of a record, of at most `limit` bytes.
 pub(super) fn write(
     out: &mut Vec<u8>,
-    name: Option<&Arc<str>>,
-    colours: bool,
+    look: Look<'_>,
+    limit: usize,
     record: &Record<'_>,
     values: &OwnedKVList,
 ) {
-    let mut printed = Printed::default();
+    let mut printed = Printed::new(record.msg(), limit);
     printed.collect(record, &record.kv());
     printed.collect(record, values);
-    let message = print(record.msg());
-    let location = slog::RecordLocation { file: "", line: 0, column: 0, function: "", module: "" };
-    let fixed = slog::RecordStatic { location: &location, tag: "", level: record.level() };
-
-    let line = RefCell::new(std::mem::take(out));
-    let name = name.cloned();
-    let format = FullFormat::new(LineDecorator { line: &line, colours })
-        .use_custom_timestamp(timestamp)
-        .use_custom_header_print(
-            move |time: &dyn ThreadSafeTimestampFn<Output = io::Result<()>>,
-                  out: &mut dyn RecordDecorator,
-                  record: &Record<'_>,
-                  _| { header(time, out, record, name.as_deref()) },
-        )
-        .build();
-    // Writing to memory does not fail.
-    let _ = format.log(
-        &Record::new(&fixed, &format_args!("{message}"), slog::BorrowedKV(&printed)),
-        &slog::OwnedKVList::from(slog::o!()),
-    );
-    drop(format);
-    *out = line.into_inner();
-}
-
-fn timestamp(out: &mut dyn Write) -> io::Result<()> {
-    write!(out, "{}", humantime::format_rfc3339_millis(SystemTime::now()))
-}
-
-fn header(
-    time: &dyn ThreadSafeTimestampFn<Output = io::Result<()>>,
-    mut out: &mut dyn RecordDecorator,
-    record: &Record<'_>,
-    name: Option<&str>,
-) -> io::Result<bool> {
-    out.start_timestamp()?;
-    time(&mut out)?;
-    out.start_whitespace()?;
-    write!(out, " ")?;
-    out.start_level()?;
-    write!(out, "{:<5}", super::LogLevel::from_slog(record.level()))?;
-    out.start_whitespace()?;
-    write!(out, " ")?;
-    if let Some(name) = name {
-        out.start_location()?;
-        write!(out, "{name}")?;
-        out.start_separator()?;
-        write!(out, ": ")?;
+    printed.finish();
+    let start = out.len();
+    let shown = printed.shown();
+    look.push(out, record.level(), &shown);
+    let length = out.len() - start;
+    if length > limit || !printed.cut.is_empty() {
+        out.truncate(start);
+        look.push(out, record.level(), &printed.fitting(&shown, length, look));
     }
-    out.start_msg()?;
-    write!(out, "{}", record.msg())?;
-    Ok(true)
 }
 
-/// Keys and values as text, oldest first.
-#[derive(Debug, Default)]
+/// A record whose texts are escaped and quoted.
+struct Shown {
+    message: String,
+    fields: Vec<(String, String)>,
+}
+
+impl Look<'_> {
+    fn push(self, out: &mut Vec<u8>, level: Level, shown: &Shown) {
+        let time = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
+        self.styled(out, "2", &time);
+        out.push(b' ');
+        self.styled(out, style(level), &format!("{:<5}", LogLevel::from_slog(level)));
+        out.push(b' ');
+        if let Some(name) = self.name {
+            self.styled(out, "35", name);
+            out.extend_from_slice(b": ");
+        }
+        self.styled(out, "1", &shown.message);
+        for (key, value) in &shown.fields {
+            out.extend_from_slice(b", ");
+            self.styled(out, "36", key);
+            out.extend_from_slice(b": ");
+            out.extend_from_slice(value.as_bytes());
+        }
+        out.push(b'\n');
+    }
+
+    /// `style` is the number of an SGR code.
+    fn styled(self, out: &mut Vec<u8>, style: &str, text: &str) {
+        let (start, end) =
+            if self.colours { (format!("\x1b[{style}m"), "\x1b[0m") } else { Default::default() };
+        out.extend_from_slice(start.as_bytes());
+        out.extend_from_slice(text.as_bytes());
+        out.extend_from_slice(end.as_bytes());
+    }
+
+    /// How many bytes a field takes beside its key and value.
+    fn around_field(self) -> usize {
+        let mut field = Vec::new();
+        self.styled(&mut field, "36", "");
+        field.len() + ", : ".len()
+    }
+}
+
+fn style(level: Level) -> &'static str {
+    match level {
+        Level::Critical | Level::Error => "31",
+        Level::Warning => "33",
+        Level::Info => "32",
+        Level::Debug | Level::Trace => "36",
+    }
+}
+
+/// A record as text, neither escaped nor quoted yet.
 struct Printed {
+    limit: usize,
+    message: String,
+    /// The newest first, until [`finish`](Self::finish) turns them round.
     fields: Vec<(Key, String)>,
     bytes: usize,
+    cut: CutKeys,
 }
 
 impl Printed {
+    fn new(message: &fmt::Arguments<'_>, limit: usize) -> Self {
+        let message = print(message, limit);
+        Printed { limit, message, fields: Vec::new(), bytes: 0, cut: CutKeys::default() }
+    }
+
     fn collect(&mut self, record: &Record<'_>, values: &dyn slog::KV) {
         let outcome = catch_unwind(AssertUnwindSafe(|| values.serialize(record, self)));
         if !matches!(outcome, Ok(Ok(()))) {
@@ -97,12 +142,77 @@ impl Printed {
     }
 
     fn push(&mut self, key: Key, text: String) {
+        let key = if key == EVENT_NAME { "event_name_" } else { key };
         if self.fields.iter().any(|(name, _)| *name == key) {
             return;
         }
-        let text = if self.bytes + text.len() > MAX_FIELDS_BYTES { "(cut)".to_owned() } else { text };
-        self.bytes += text.len();
+        let room = (ROOM * self.limit).saturating_sub(self.bytes);
+        let text = if text.len() <= room { text } else { cut_text(&text, MIN_VALUE_BYTES) };
+        if key != EVENT && (self.fields.len() >= MAX_FIELDS || self.bytes > 2 * ROOM * self.limit) {
+            return self.cut.push(key);
+        }
+        self.bytes += key.len() + text.len();
         self.fields.push((key, text));
+    }
+
+    /// Brings the fields into their order; the event and its name are last, since people look for other things first.
+    fn finish(&mut self) {
+        self.fields.reverse();
+        if let Some(at) = self.fields.iter().position(|(key, _)| *key == EVENT) {
+            let (key, id) = self.fields.remove(at);
+            let name = event_name(&id);
+            self.fields.push((key, id));
+            self.fields.extend(name.map(|name| (EVENT_NAME, name.to_owned())));
+        }
+    }
+
+    fn shown(&self) -> Shown {
+        let key = |key: &str| {
+            let shown = text::value(key);
+            if shown.len() <= MAX_KEY_BYTES { shown } else { text::shorter_value(key, MAX_KEY_BYTES) }
+        };
+        let fields = self.fields.iter().map(|(name, value)| (key(name), text::value(value)));
+        Shown { message: text::message(&self.message), fields: fields.collect() }
+    }
+
+    /// The same, of which `shown` would take `length` bytes, within the limit: the longest texts are cut, and when even
+    /// that is too much, whole fields go.
+    fn fitting(&mut self, shown: &Shown, length: usize, look: Look<'_>) -> Shown {
+        let least = |text: &String| text.len().min(MIN_VALUE_BYTES);
+        let texts = || shown.fields.iter().map(|(_, value)| value).chain([&shown.message]);
+        let mut frame = length - texts().map(String::len).sum::<usize>();
+        let mut taken = frame + texts().map(least).sum::<usize>();
+        let mut budget = self.limit;
+        let mut stays = vec![true; shown.fields.len()];
+        if taken > budget || !self.cut.is_empty() {
+            budget =
+                budget.saturating_sub("cut_keys".len() + look.around_field() + CutKeys::room(self.limit));
+            for ((key, value), stays) in shown.fields.iter().zip(&mut stays) {
+                if taken > budget && key != EVENT && key != EVENT_NAME {
+                    let around = key.len() + look.around_field();
+                    (*stays, taken, frame) = (false, taken - around - least(value), frame - around);
+                    self.cut.push(key);
+                }
+            }
+        }
+        let left = || self.fields.iter().zip(&shown.fields).zip(&stays).filter(|(_, stays)| **stays);
+        let lengths = left().map(|((_, (_, value)), _)| value.len()).chain([shown.message.len()]);
+        let level = level(lengths, budget.saturating_sub(frame));
+        let fields = left().map(|(((_, whole), (key, value)), _)| {
+            let fits = value.len() <= level;
+            (key.clone(), if fits { value.clone() } else { text::shorter_value(whole, level) })
+        });
+        let mut fields: Vec<_> = fields.collect();
+        if !self.cut.is_empty() {
+            let names = self.cut.text(self.limit);
+            let (shown, room) = (text::value(&names), CutKeys::room(self.limit));
+            let fits = shown.len() <= room;
+            fields
+                .push(("cut_keys".to_owned(), if fits { shown } else { text::shorter_value(&names, room) }));
+        }
+        let fits = shown.message.len() <= level;
+        let message = if fits { shown.message.clone() } else { text::shorter_message(&self.message, level) };
+        Shown { message, fields }
     }
 }
 
@@ -113,154 +223,42 @@ impl Serializer for Printed {
     }
 
     fn emit_arguments(&mut self, key: Key, value: &fmt::Arguments<'_>) -> slog::Result {
-        self.push(key, print(value));
+        let text = print(value, self.limit);
+        self.push(key, text);
         Ok(())
     }
 
     fn emit_serde(&mut self, key: Key, value: &dyn slog::SerdeValue) -> slog::Result {
-        let json = catch_unwind(AssertUnwindSafe(|| serde_json::to_string(&value.as_serde())));
-        let json = match json {
-            Ok(Ok(json)) => json,
-            Ok(Err(error)) => format!("<{error}>"),
-            Err(_) => PANICKED.to_owned(),
-        };
-        self.emit_str(key, &json)
-    }
-}
-
-impl slog::KV for Printed {
-    fn serialize(&self, _: &Record<'_>, serializer: &mut dyn Serializer) -> slog::Result {
-        self.fields.iter().rev().try_for_each(|(key, text)| serializer.emit_str(key, text))
-    }
-}
-
-fn print(value: &fmt::Arguments<'_>) -> String {
-    let mut text = Cut::default();
-    match catch_unwind(AssertUnwindSafe(|| fmt::write(&mut text, *value))) {
-        Ok(Ok(())) => {}
-        Ok(Err(_)) => text.text.push_str("<failed>"),
-        Err(_) => PANICKED.clone_into(&mut text.text),
-    }
-    if text.cut_bytes > 0 {
-        text.text.push_str(&format!("… ({} bytes cut)", text.cut_bytes));
-    }
-    text.text
-}
-
-/// A text of bounded length.
-#[derive(Default)]
-struct Cut {
-    text: String,
-    cut_bytes: usize,
-}
-
-impl fmt::Write for Cut {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let room = if self.cut_bytes > 0 { 0 } else { MAX_VALUE_BYTES.saturating_sub(self.text.len()) };
-        let fits = (0..=room.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-        let (taken, cut) = text.split_at(fits);
-        self.text.push_str(taken);
-        self.cut_bytes += cut.len();
+        let text = catch_unwind(AssertUnwindSafe(|| {
+            let mut json = Vec::new();
+            serde_value::push_or_text(&mut json, &value.as_serde(), self.limit);
+            String::from_utf8_lossy(&json).into_owned()
+        }));
+        self.push(key, text.unwrap_or_else(|_| PANICKED.to_owned()));
         Ok(())
     }
-}
 
-struct LineDecorator<'a> {
-    line: &'a RefCell<Vec<u8>>,
-    colours: bool,
-}
-
-impl Decorator for LineDecorator<'_> {
-    fn with_record<F>(&self, record: &Record<'_>, _: &OwnedKVList, f: F) -> io::Result<()>
-    where
-        F: FnOnce(&mut dyn RecordDecorator) -> io::Result<()>,
-    {
-        let mut line = self.line.borrow_mut();
-        f(&mut LineWriter {
-            line: &mut line,
-            colours: self.colours,
-            level: record.level(),
-            is_text: false,
-            styled: false,
-        })
-    }
-}
-
-struct LineWriter<'a> {
-    line: &'a mut Vec<u8>,
-    colours: bool,
-    level: Level,
-    /// What is written is a message, key or value, and not slog-term's own layout.
-    is_text: bool,
-    styled: bool,
-}
-
-impl LineWriter<'_> {
-    /// `style` is the number of an SGR code.
-    fn start(&mut self, is_text: bool, style: &str) -> io::Result<()> {
-        self.reset()?;
-        self.is_text = is_text;
-        if self.colours && !style.is_empty() {
-            write!(self.line, "\x1b[{style}m")?;
-            self.styled = true;
+    fn emit_error(&mut self, key: Key, error: &(dyn std::error::Error + 'static)) -> slog::Result {
+        let text = catch_unwind(AssertUnwindSafe(|| errors::to_text(error)));
+        let text = text.unwrap_or_else(|_| PANICKED.to_owned());
+        // A message often ends with what the error says: people read it once.
+        if !self.message.ends_with(&text) {
+            self.push(key, cut_text(&text, self.limit));
         }
         Ok(())
     }
 }
 
-impl Write for LineWriter<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.is_text {
-            push_term(self.line, &String::from_utf8_lossy(bytes));
-        } else {
-            self.line.extend_from_slice(bytes);
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+fn print(value: &fmt::Arguments<'_>, limit: usize) -> String {
+    let mut text = Cut::new(limit);
+    let outcome = catch_unwind(AssertUnwindSafe(|| fmt::write(&mut text, *value)));
+    match outcome {
+        Ok(Ok(())) => text.finish(),
+        Ok(Err(_)) => text.finish() + "<failed>",
+        Err(_) => PANICKED.to_owned(),
     }
 }
 
-impl RecordDecorator for LineWriter<'_> {
-    fn reset(&mut self) -> io::Result<()> {
-        self.is_text = false;
-        if self.styled {
-            self.styled = false;
-            self.line.extend_from_slice(b"\x1b[0m");
-        }
-        Ok(())
-    }
-
-    fn start_timestamp(&mut self) -> io::Result<()> {
-        self.start(false, "2")
-    }
-
-    fn start_level(&mut self) -> io::Result<()> {
-        let style = match self.level {
-            Level::Critical | Level::Error => "31",
-            Level::Warning => "33",
-            Level::Info => "32",
-            Level::Debug | Level::Trace => "36",
-        };
-        self.start(false, style)
-    }
-
-    /// Where slog-term puts the place in the source, we put the service.
-    fn start_location(&mut self) -> io::Result<()> {
-        self.start(true, "35")
-    }
-
-    fn start_msg(&mut self) -> io::Result<()> {
-        self.start(true, "1")
-    }
-
-    fn start_key(&mut self) -> io::Result<()> {
-        self.start(true, "36")
-    }
-
-    fn start_value(&mut self) -> io::Result<()> {
-        self.start(true, "")
-    }
+fn cut_text(text: &str, limit: usize) -> String {
+    print(&format_args!("{text}"), limit)
 }

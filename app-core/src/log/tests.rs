@@ -3,6 +3,7 @@
 mod arbitrary;
 mod bridges;
 mod levels;
+mod limits;
 mod records;
 mod sinks;
 mod terminal;

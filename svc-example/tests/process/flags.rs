@@ -19,6 +19,7 @@ const BAD_VALUES: &[(&str, &[&str])] = &[
     ("--app-id", BAD_IDS),
     ("--release-id", BAD_IDS),
     ("--log-level", &["", "LOUD", "5"]),
+    ("--log-record-bytes", &["0", "1023", "65537", "16k"]),
     (
         "--service-log-level",
         &[

@@ -17,6 +17,7 @@ mod foreign_configs;
 mod formats;
 mod http;
 mod no_ipv6;
+mod log;
 mod operating_page;
 mod operators_page;
 mod page;

@@ -38,14 +38,22 @@ fn what_dependencies_log_arrives_with_its_target_fields_and_level() {
         "{text}"
     );
 
+    // What a dependency prints without end is one record of bounded length as well.
+    let long = "x".repeat(200_000);
+    log::error!(target: "bridged::long", "{long}");
+    tracing::error!(target: "bridged::long", field = %long, "{long}");
+    for line in captured.text().lines().filter(|line| line.contains("bridged::long")) {
+        assert!(line.len() < 16_000 && line.contains(" bytes cut)"), "{}", line.len());
+    }
+
     // The level changes while the call sites have been asked already.
     let change = log.set_level(LogLevel::Debug);
     log_at_all_levels();
-    assert_eq!(ours(&captured).len(), 6);
+    assert_eq!(ours(&captured).len(), 8);
     assert_eq!(log::max_level(), log::LevelFilter::Debug);
     assert!(log.revert(change));
     log_at_all_levels();
-    assert_eq!(ours(&captured).len(), 8);
+    assert_eq!(ours(&captured).len(), 10);
 
     // Another application takes over, and the first is left alone.
     let (second, second_captured) = Log::captured(&identity(), LogLevel::Error);
@@ -54,6 +62,6 @@ fn what_dependencies_log_arrives_with_its_target_fields_and_level() {
     assert_eq!(ours(&second_captured).len(), 1);
     let _ = log.set_level(LogLevel::Debug);
     log_at_all_levels();
-    assert_eq!(ours(&captured).len(), 8);
+    assert_eq!(ours(&captured).len(), 10);
     assert_eq!(ours(&second_captured).len(), 2);
 }

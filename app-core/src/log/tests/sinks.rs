@@ -10,7 +10,7 @@ use slog::info;
 
 use super::super::queue::CAPACITY_BYTES;
 use super::{DEADLINE, identity};
-use crate::log::{Log, LogFormat, LogLevel};
+use crate::log::{Log, LogFormat, LogLevel, LogRecordLimit};
 
 /// A sink whose answers a test decides; what it took can be read.
 #[derive(Clone, Default)]
@@ -178,7 +178,13 @@ fn a_pipe_that_is_full_and_does_not_block_is_waited_for() {
     let (mut reader, writer) = io::pipe().unwrap();
     fcntl(&writer, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
     let sink = super::super::writer::Sink::File(std::fs::File::from(std::os::fd::OwnedFd::from(writer)));
-    let log = Log::with_sink(&identity(), super::super::Style::Json, LogLevel::Info, sink).unwrap();
+    let log = Log::with_sink(
+        &identity(),
+        super::super::Style::of(super::super::TextStyle::Json),
+        LogLevel::Info,
+        sink,
+    )
+    .unwrap();
     let logger = log.logger();
     // More than a pipe holds, less than the buffer.
     for _ in 0..2000 {
@@ -346,7 +352,8 @@ fn the_writer_ends_when_the_last_logger_is_gone() {
 
 #[test]
 fn standard_error_can_be_had_and_ended() {
-    let log = Log::to_stderr(&identity(), LogFormat::Auto, LogLevel::Error).unwrap();
+    let log =
+        Log::to_stderr(&identity(), LogFormat::Auto, LogLevel::Error, LogRecordLimit::default()).unwrap();
     assert!(log.flush(DEADLINE));
     assert!(log.shut_down(DEADLINE));
     assert!(log.shut_down(DEADLINE), "twice does no harm");

@@ -1,7 +1,5 @@
 //! What a record looks like for people.
 
-use std::sync::Arc;
-
 use slog::{error, info, o};
 
 use super::super::term;
@@ -20,24 +18,31 @@ fn line(logged: impl FnOnce(&Log)) -> String {
 #[test]
 fn a_line_has_time_level_service_message_and_fields_in_the_order_of_the_code() {
     let text = line(|log| {
-        let logger = log.service_logger(QUOTA, "quota").new(o!("rule" => "default"));
+        let event = crate::events::APP_STARTED.hex();
+        let logger = log.service_logger(QUOTA, "quota").new(o!("event" => event, "rule" => "default"));
         info!(logger, "granted"; "permits" => 3, "key" => "k", "none" => None::<u8>);
     });
     let (time, rest) = text.split_once(' ').unwrap();
     assert!(humantime::parse_rfc3339(time).is_ok(), "{text}");
-    assert_eq!(rest, "INFO  quota: granted, rule: default, permits: 3, key: k, none: none\n");
+    assert_eq!(
+        rest,
+        "INFO  quota: granted, rule: default, permits: 3, key: k, none: none, event: a482715a50d67a5f, event_name: app_started\n"
+    );
 }
 
 #[test]
 fn control_characters_and_text_that_reorders_are_escaped_everywhere() {
     let text = line(|log| {
         let logger = log.service_logger(QUOTA, "qu\nota");
-        let bad = "a\nb\x1b[31m\u{202e}\u{9b}é";
+        let bad = "a\nb\x1b[31m\u{202e}\u{200b}\u{9b}é";
         info!(logger, "{bad}"; "key\n" => bad, "display" => %bad, "serde" => slog::Serde(serde_json::json!(bad)));
     });
     assert_eq!(text.matches('\n').count(), 1, "{text}");
-    assert!(!text.trim_end().chars().any(|c| c.is_control() || c == '\u{202e}'), "{text:?}");
-    assert!(text.contains(r"INFO  qu\nota: a\nb\u{1b}[31m\u{202e}\u{9b}é, key\n: a\nb"), "{text}");
+    assert!(!text.trim_end().chars().any(|c| app_errors::is_hostile(c)), "{text:?}");
+    assert!(
+        text.contains(r#"INFO  qu\nota: a\nb\u{1b}[31m\u{202e}\u{200b}\u{9b}é, "key\n": "a\nb"#),
+        "{text}"
+    );
 }
 
 #[test]
@@ -61,9 +66,36 @@ fn values_that_panic_or_fail_do_not_take_the_process_along() {
 }
 
 #[test]
-fn long_values_are_cut() {
-    let text = line(|log| info!(log.logger(), "m"; "long" => "é".repeat(16 * 1024)));
-    assert!(text.ends_with("(16384 bytes cut)\n"));
+fn a_value_that_could_pass_for_more_is_quoted() {
+    let text = line(|log| {
+        info!(log.logger(), "m"; "plain" => "a-b:c=[1]", "spaces" => "a, b: c", "quote" => "a\"b", "slash" => r"a\n",
+            "empty" => "", "hidden" => "ad\u{200b}min", "serde" => slog::Serde(serde_json::json!({"a": 1})), "a key" => 1);
+    });
+    let expected = r#"m, plain: a-b:c=[1], spaces: "a, b: c", quote: "a\"b", slash: "a\\n", empty: "", hidden: "ad\u{200b}min", serde: "{\"a\":1}", "a key": 1"#;
+    assert!(text.ends_with(&format!("{expected}\n")), "{text}");
+}
+
+#[test]
+fn a_cause_is_said_once() {
+    #[derive(Debug)]
+    struct Repeats(std::io::Error);
+    impl std::fmt::Display for Repeats {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            write!(f, "can't read: {}", self.0)
+        }
+    }
+    impl std::error::Error for Repeats {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+    let failure = Repeats(std::io::Error::other("disk full"));
+    let text = line(|log| {
+        error!(log.logger(), "stopped"; "err" => #&failure);
+        error!(log.logger(), "stopped: {failure}"; "err" => #&failure);
+    });
+    let lines: Vec<_> = text.lines().map(|line| line.split_once("ERROR ").unwrap().1).collect();
+    assert_eq!(lines, ["stopped, err: \"can't read: disk full\"", "stopped: can't read: disk full"]);
 }
 
 #[test]
@@ -71,8 +103,8 @@ fn colours_are_codes_around_the_text_that_are_all_reset() {
     let mut out = Vec::new();
     term::write(
         &mut out,
-        Some(&Arc::from("oven")),
-        true,
+        term::Look { name: Some("oven"), colours: true },
+        16_000,
         &slog::record!(slog::Level::Warning, "", &format_args!("hot"), slog::b!("degrees" => 90)),
         &slog::OwnedKVList::from(o!()),
     );

@@ -1,0 +1,49 @@
+//! Durations and counts as people write and read them: one way everywhere.
+
+use std::{fmt, time::Duration};
+
+/// Shows a duration in texts: `1m 30s`, `1s 203ms`; no finer than milliseconds.
+///
+/// Keys of log records that end in `_seconds` hold numbers instead.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// assert_eq!(app_core::show_duration(Duration::from_micros(1_203_456)).to_string(), "1s 203ms");
+/// assert_eq!(app_core::show_duration(Duration::from_micros(3)).to_string(), "0s");
+/// ```
+pub fn show_duration(duration: Duration) -> impl fmt::Display {
+    humantime::format_duration(Duration::from_millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
+}
+
+/// Reads a duration as flags take it: with its unit (`5s`, `500ms`, `1m 30s`), or a number of seconds.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// assert_eq!(app_core::parse_duration("500ms"), Ok(Duration::from_millis(500)));
+/// assert_eq!(app_core::parse_duration("1.5"), Ok(Duration::from_millis(1500)));
+/// assert!(app_core::parse_duration("soon").is_err());
+/// ```
+///
+/// # Errors
+/// What is expected, for people.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let text = text.trim();
+    let expected = || "expected a time with its unit, such as 5s or 500ms, or a number of seconds".to_owned();
+    match text.parse::<f64>() {
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|_| expected()),
+        Err(_) => humantime::parse_duration(text).map_err(|_| expected()),
+    }
+}
+
+/// A number of things in texts: `1 restart`, `2 restarts`.
+///
+/// ```
+/// assert_eq!(app_core::counted(1, "death"), "1 death");
+/// assert_eq!(app_core::counted(0, "death"), "0 deaths");
+/// ```
+#[must_use]
+pub fn counted(count: u64, thing: &str) -> String {
+    if count == 1 { format!("1 {thing}") } else { format!("{count} {thing}s") }
+}

@@ -1,0 +1,71 @@
+//! How long a record may be.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// The longest line that a record may take, in bytes, with its newline.
+///
+/// Container runtimes cut lines at 16 KiB, so the default is a little less. What does not fit is cut, and the record says
+/// so: a text ends with `… (N bytes cut)`, and `cut_keys` names the keys that were left out.
+///
+/// ```
+/// use app_core::LogRecordLimit;
+///
+/// assert_eq!(LogRecordLimit::default().bytes(), 16_000);
+/// assert!("65536".parse::<LogRecordLimit>().is_ok());
+/// assert!("100".parse::<LogRecordLimit>().is_err());
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogRecordLimit(u32);
+
+impl LogRecordLimit {
+    /// The keys of the platform take up to half of this.
+    pub const MIN: Self = Self(1024);
+    /// 64 KiB.
+    pub const MAX: Self = Self(64 * 1024);
+
+    /// A limit of so many bytes, if that is within [`MIN`](Self::MIN) and [`MAX`](Self::MAX).
+    #[must_use]
+    pub const fn new(bytes: u32) -> Option<Self> {
+        if bytes < Self::MIN.0 || bytes > Self::MAX.0 { None } else { Some(Self(bytes)) }
+    }
+
+    /// The number of bytes.
+    #[must_use]
+    pub const fn bytes(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl Default for LogRecordLimit {
+    fn default() -> Self {
+        Self(16_000)
+    }
+}
+
+impl fmt::Display for LogRecordLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for LogRecordLimit {
+    type Err = ParseLogRecordLimitError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().ok().and_then(Self::new).ok_or(ParseLogRecordLimitError(()))
+    }
+}
+
+/// A text that is no limit for records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParseLogRecordLimitError(());
+
+impl fmt::Display for ParseLogRecordLimitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (min, max) = (LogRecordLimit::MIN, LogRecordLimit::MAX);
+        write!(f, "expected a number of bytes from {min} to {max}")
+    }
+}
+
+impl std::error::Error for ParseLogRecordLimitError {}

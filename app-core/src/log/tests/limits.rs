@@ -1,0 +1,312 @@
+//! However much a record has to say: its line is never longer than the limit, is whole, and says what was cut.
+
+use std::sync::LazyLock;
+
+use app_errors::errors;
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
+use slog::{KV, OwnedKVList, Record, Serializer, error, info};
+
+use super::super::drain::{Form, TextForm};
+use super::super::{LogRecordLimit, json, term};
+use super::{QUOTA, captured, identity, only};
+use crate::events::APP_STARTED;
+
+const LIMIT: usize = 16_000;
+
+/// Keys live for ever, and a test may make a few: short ones, long ones, ones that begin alike, ones with escapes.
+static KEYS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+    let short = (0..40).map(|number| format!("key_{number}"));
+    let long = (0..6).map(|number| format!("{}{number}", "long".repeat(300)));
+    let odd = (0..6).map(|number| "\u{1}\"\\é\u{202e}".repeat(40 * number));
+    short.chain(long).chain(odd).map(|key| &*Box::leak(key.into_boxed_str())).collect()
+});
+
+#[derive(Debug, Clone)]
+enum Any {
+    Text(String),
+    Printed(String),
+    Serde(Value),
+    Failure(String, Value),
+    Number(u64),
+    /// A number of any length.
+    Digits(usize),
+}
+
+impl Any {
+    fn failure(message: &str, context: &Value) -> app_errors::Error {
+        let cause = std::io::Error::other(message.to_owned());
+        errors::BUG.error(QUOTA).message(message).cause(cause).context(context.clone()).build()
+    }
+
+    /// What a reader of the whole record would see; `None` where that differs each time.
+    fn whole(&self) -> Option<Value> {
+        match self {
+            Any::Text(text) | Any::Printed(text) => Some(json!(text)),
+            Any::Serde(value) => Some(value.clone()),
+            Any::Failure(..) => None,
+            Any::Number(number) => Some(json!(number)),
+            Any::Digits(digits) => serde_json::from_str(&"7".repeat(*digits)).ok(),
+        }
+    }
+}
+
+struct Fields<'a>(&'a [(&'static str, Any)]);
+
+impl KV for Fields<'_> {
+    fn serialize(&self, _: &Record<'_>, serializer: &mut dyn Serializer) -> slog::Result {
+        for (key, value) in self.0.iter().rev() {
+            match value {
+                Any::Text(text) => serializer.emit_str(key, text)?,
+                Any::Printed(text) => serializer.emit_arguments(key, &format_args!("{text}"))?,
+                Any::Serde(value) => serializer.emit_serde(key, &slog::Serde(value.clone()))?,
+                Any::Failure(message, context) => {
+                    serializer.emit_error(key, &Any::failure(message, context))?;
+                }
+                Any::Number(number) => serializer.emit_u64(key, *number)?,
+                Any::Digits(_) => {
+                    serializer.emit_serde(key, &slog::Serde(value.whole().unwrap_or_default()))?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn text() -> impl Strategy<Value = String> {
+    let characters =
+        ["a", "é", "\u{1}", "\u{2028}", "🦀", "\"", "\\", "\u{202e}", "\u{7f}", "ab\n", "… (7 bytes cut)"];
+    let piece = (prop::sample::select(characters.to_vec()), prop_oneof![0..40_usize, 0..9_000_usize])
+        .prop_map(|(character, times)| character.repeat(times));
+    prop::collection::vec(prop_oneof![piece, any::<String>()], 0..3).prop_map(|pieces| pieces.concat())
+}
+
+fn structure() -> impl Strategy<Value = Value> {
+    let leaf =
+        prop_oneof![text().prop_map(Value::from), any::<i64>().prop_map(Value::from), Just(Value::Null)];
+    let grown = leaf.prop_recursive(4, 64, 40, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..40).prop_map(Value::from),
+            prop::collection::hash_map("[a-z\"é]{0,30}", inner, 0..40)
+                .prop_map(|members| Value::Object(members.into_iter().collect::<Map<_, _>>())),
+        ]
+    });
+    let deep = (1..300_usize).prop_map(|depth| (0..depth).fold(json!("deep"), |inner, _| json!([inner])));
+    let many = (0..5_000_usize).prop_map(|count| json!((0..count).collect::<Vec<_>>()));
+    prop_oneof![4 => grown, 1 => deep, 1 => many]
+}
+
+fn value() -> impl Strategy<Value = Any> {
+    prop_oneof![
+        3 => text().prop_map(Any::Text),
+        3 => text().prop_map(Any::Printed),
+        2 => structure().prop_map(Any::Serde),
+        1 => (text(), structure()).prop_map(|(message, context)| Any::Failure(message, context)),
+        3 => any::<u64>().prop_map(Any::Number),
+        1 => (1..30_000_usize).prop_map(Any::Digits),
+    ]
+}
+
+fn limit() -> impl Strategy<Value = usize> {
+    prop_oneof![
+        Just(LogRecordLimit::MIN.bytes()),
+        Just(LIMIT),
+        Just(LogRecordLimit::MAX.bytes()),
+        LogRecordLimit::MIN.bytes()..LogRecordLimit::MAX.bytes()
+    ]
+}
+
+fn line(
+    form: &Form,
+    level: slog::Level,
+    message: &str,
+    fields: &[(&'static str, Any)],
+    with_event: bool,
+) -> String {
+    let event: OwnedKVList =
+        if with_event { slog::o!("event" => APP_STARTED.hex()).into() } else { slog::o!().into() };
+    let location = slog::RecordLocation { file: "", line: 0, column: 0, function: "", module: "" };
+    let fixed = slog::RecordStatic { location: &location, tag: "", level };
+    let fields = Fields(fields);
+    let line =
+        form.line_apart(&Record::new(&fixed, &format_args!("{message}"), slog::BorrowedKV(&fields)), &event);
+    String::from_utf8(line).unwrap()
+}
+
+fn json_form(limit: usize, for_journal: bool, name: &str) -> Form {
+    let prefix = json::prefix(&identity(), Some((QUOTA, name))).into();
+    Form { limit, for_journal, text: TextForm::Json { prefix } }
+}
+
+/// Whether a value says that something of it is missing.
+fn says_cut(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains("cut"),
+        Value::Array(values) => values.iter().any(says_cut),
+        Value::Object(members) => {
+            members.iter().any(|(key, value)| (key == "…" && says_cut(value)) || says_cut(value))
+        }
+        _ => false,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn no_line_is_longer_than_the_limit_and_what_is_cut_says_so(
+        fields in prop::collection::vec((0..KEYS.len(), value()), 0..60),
+        message in text(), limit in limit(), for_journal in any::<bool>(), with_event in any::<bool>(), name in text()
+    ) {
+        let fields: Vec<_> = fields.into_iter().map(|(key, value)| (KEYS[key], value)).collect();
+        let line = line(&json_form(limit, for_journal, &name), slog::Level::Error, &message, &fields, with_event);
+        prop_assert!(line.len() <= limit, "{} > {limit}", line.len());
+        prop_assert_eq!(line.find('\n'), Some(line.len() - 1));
+        let json = if for_journal { line.strip_prefix("<3>").unwrap() } else { &line };
+        let record: Map<String, Value> = serde_json::from_str(json).unwrap();
+        for key in ["time", "level", "domain", "app", "release", "instance", "svc", "svc_name", "message"] {
+            prop_assert!(record.contains_key(key), "{key} is missing");
+        }
+        prop_assert_eq!(&record["svc"], &json!(QUOTA.hex()));
+        if with_event {
+            prop_assert_eq!(&record["event"], &json!(APP_STARTED.hex()));
+            prop_assert_eq!(&record["event_name"], "app_started");
+        }
+        prop_assert!(record["message"] == message || says_cut(&record["message"]));
+        for (at, (key, value)) in fields.iter().enumerate() {
+            if fields[at + 1..].iter().any(|(later, _)| later == key) {
+                continue;
+            }
+            match (record.get(*key), value.whole()) {
+                (Some(shown), Some(whole)) => prop_assert!(*shown == whole || says_cut(shown), "{shown}"),
+                (Some(shown), None) => prop_assert!(shown.is_object()),
+                // Its name was cut, or it was left out.
+                (None, _) => prop_assert!(key.len() > 100 || record.contains_key("cut_keys"), "{key}: {json}"),
+            }
+        }
+    }
+
+    #[test]
+    fn no_line_for_people_is_longer_than_the_limit_either(
+        fields in prop::collection::vec((0..KEYS.len(), value()), 0..60),
+        message in text(), limit in limit(), for_journal in any::<bool>(), colours in any::<bool>(), name in text()
+    ) {
+        let fields: Vec<_> = fields.into_iter().map(|(key, value)| (KEYS[key], value)).collect();
+        let name = Some(term::shown_name(&name).into());
+        let form = Form { limit, for_journal, text: TextForm::Term { name, colours } };
+        let line = line(&form, slog::Level::Warning, &message, &fields, true);
+        prop_assert!(line.len() <= limit, "{} > {limit}", line.len());
+        prop_assert_eq!(line.find('\n'), Some(line.len() - 1));
+        prop_assert_eq!(line.starts_with("<4>"), for_journal);
+        prop_assert!(line.contains(&APP_STARTED.hex()) && line.contains("app_started"));
+        let hostile = |c: char| app_errors::is_hostile(c) && !matches!(c, '\n' | '\x1b');
+        prop_assert!(!line.chars().any(hostile), "hostile: {:?}", line);
+        let all = fields.iter().filter(|(key, _)| key.len() < 10).all(|(key, _)| line.contains(key));
+        prop_assert!(all || line.contains("cut_keys"), "{line}");
+    }
+}
+
+#[test]
+fn two_values_of_ten_thousand_bytes_make_one_record_below_the_limit() {
+    let (_log, captured, logger) = captured();
+    let (first, second) = ("a".repeat(10_000), "b".repeat(10_000));
+    info!(logger, "two"; "first" => &first, "second" => &second, "small" => 1);
+    assert!(
+        captured.text().len() <= LIMIT && captured.text().len() > LIMIT - 100,
+        "{}",
+        captured.text().len()
+    );
+    let record = only(&captured);
+    for (key, letter) in [("first", 'a'), ("second", 'b')] {
+        let text = record[key].as_str().unwrap();
+        let kept = text.chars().take_while(|c| *c == letter).count();
+        assert_eq!(text, format!("{}… ({} bytes cut)", letter.to_string().repeat(kept), 10_000 - kept));
+        assert!(kept > 7_000, "{kept}");
+    }
+    assert_eq!((&record["small"], &record["message"]), (&json!(1), &json!("two")));
+}
+
+#[test]
+fn the_longest_values_are_cut_first() {
+    let (_log, captured, logger) = captured();
+    let middle = "m".repeat(3_000);
+    let failure = Any::failure("short", &json!({"text": "c".repeat(4_000)}));
+    info!(logger, "{middle}"; "long" => "l".repeat(100_000), "middle" => &middle, "err" => #&failure);
+    let record = only(&captured);
+    assert_eq!((&record["message"], &record["middle"]), (&json!(middle), &json!(middle)));
+    assert_eq!(record["err"]["context"]["text"].as_str().unwrap().len(), 4_000);
+    let long = record["long"].as_str().unwrap();
+    assert!(long.ends_with(" bytes cut)") && long.len() > 3_000, "{}", long.len());
+}
+
+#[test]
+fn ten_thousand_keys_make_one_record_that_says_how_many_are_missing() {
+    let keys: Vec<_> = (0..10_000)
+        .map(|number| (&*Box::leak(format!("k{number}").into_boxed_str()), Any::Number(number)))
+        .collect();
+    for limit in [LogRecordLimit::MIN.bytes(), LIMIT, LogRecordLimit::MAX.bytes()] {
+        let line = line(&json_form(limit, false, "quota"), slog::Level::Info, "many", &keys, true);
+        assert!(line.len() <= limit && line.len() > limit.min(LIMIT) / 3, "{}", line.len());
+        let record: Map<String, Value> = serde_json::from_str(&line).unwrap();
+        assert_eq!(record["event_name"], "app_started");
+        let cut = record["cut_keys"].as_str().unwrap();
+        let (names, more) = cut.split_once(" and ").unwrap();
+        let more: usize = more.strip_suffix(" more").unwrap().parse().unwrap();
+        let kept = record.keys().filter(|key| key.starts_with('k')).count();
+        assert_eq!(kept + names.split(' ').count() + more, 10_000, "{cut}");
+    }
+}
+
+#[test]
+fn long_keys_that_begin_alike_stay_apart() {
+    let fields: Vec<_> = KEYS[40..43].iter().map(|key| (*key, Any::Number(7))).collect();
+    let line = line(&json_form(LIMIT, false, "quota"), slog::Level::Info, "m", &fields, false);
+    let record: Map<String, Value> = serde_json::from_str(&line).unwrap();
+    assert_eq!(record.values().filter(|value| **value == json!(7)).count(), 3, "{line}");
+}
+
+#[test]
+fn an_error_too_large_keeps_what_it_says_and_its_ids() {
+    let (_log, captured, logger) = captured();
+    let context = json!({ "rows": (0..20_000).map(|row| format!("row {row}")).collect::<Vec<_>>() });
+    let failure = Any::failure("disk full", &context);
+    error!(logger, "failed"; "err" => #&failure);
+    assert!(captured.text().len() <= LIMIT);
+    let err = &only(&captured)["err"];
+    assert_eq!((&err["message"], &err["id"]), (&json!("disk full"), &json!(errors::BUG.id.hex())));
+    let rows = err["context"]["rows"].as_array().unwrap();
+    assert!(rows.last().unwrap().as_str().unwrap().ends_with(" values cut)"), "{rows:?}");
+    assert!(err["stack"].as_array().is_some_and(|stack| !stack.is_empty()));
+}
+
+#[test]
+fn values_nested_too_deeply_say_so_and_take_no_stack() {
+    let (_log, captured, logger) = captured();
+    let mut deep = json!("bottom");
+    for _ in 0..5_000 {
+        deep = Value::Array(vec![deep]);
+    }
+    let deep = slog::Serde(deep);
+    info!(logger, "deep"; "value" => &deep);
+    let record = only(&captured);
+    assert!(record["value"].as_str().unwrap().ends_with("… (cut: nested too deeply)"), "{record}");
+    let slog::Serde(mut deep) = deep;
+    // Dropped level by level: all at once takes the stack.
+    while let Value::Array(mut inner) = deep {
+        deep = inner.pop().unwrap_or_default();
+    }
+}
+
+#[test]
+fn what_serde_refuses_is_told_in_its_place() {
+    #[derive(Clone)]
+    struct Refuses;
+    impl serde::Serialize for Refuses {
+        fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+            Err(serde::ser::Error::custom("no \"form\""))
+        }
+    }
+    let (_log, captured, logger) = captured();
+    info!(logger, "refused"; "value" => slog::Serde(Refuses));
+    assert_eq!(only(&captured)["value"], "… (cut: no \"form\")");
+}
