@@ -27,7 +27,8 @@ use crate::{
     AppEvent, Exposed, Flags, Identity, Log, Readiness, Restart, Service, ServiceDescriptor,
     ServiceEventKind, ServiceState, ServiceStatus, StopCause, StopReport,
     commands::CommandServers,
-    lifecycle, panics,
+    lifecycle::{self, Stage},
+    panics,
     registry::{Registry, ServiceLookup},
     status::Board,
 };
@@ -444,12 +445,15 @@ impl App {
     }
 
     pub(crate) fn emit_service(&self, service: &Service, kind: ServiceEventKind) {
-        self.inner.board.note(service, &kind, !self.alive());
-        let event = AppEvent::Service { id: service.id(), kind };
-        if service.tells(lifecycle::level(&event)) {
-            lifecycle::log_event(service.log(), &event);
+        let stage = match self.inner.board.note(service, &kind, !self.alive()) {
+            true => Stage::HasRun,
+            false if self.alive() && self.phase() == Phase::Starting => Stage::Starting,
+            false => Stage::Restarting,
+        };
+        if service.tells(lifecycle::service_level(&kind, stage)) {
+            lifecycle::log_service_event(service.log(), service.id(), &kind, stage);
         }
-        self.publish(event);
+        self.publish(AppEvent::Service { id: service.id(), kind });
     }
 
     pub(crate) fn emit(&self, event: AppEvent) {

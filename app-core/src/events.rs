@@ -137,6 +137,26 @@ pub enum ServiceEventKind {
     },
 }
 
+impl ServiceEventKind {
+    /// The log event id under which this event is logged.
+    pub(crate) fn log_event_id(&self) -> LogEventId {
+        match self {
+            Self::Registered => SERVICE_REGISTERED,
+            Self::Starting => SERVICE_STARTING,
+            Self::Started { .. } => SERVICE_STARTED,
+            Self::Killed { .. } => SERVICE_KILLED,
+            Self::Stopping => SERVICE_STOPPING,
+            Self::StoppingTimeout { .. } => SERVICE_STOPPING_TIMEOUT,
+            Self::Stopped { .. } => SERVICE_STOPPED,
+            Self::Unregistered => SERVICE_UNREGISTERED,
+            Self::RestartRequested { .. } => SERVICE_RESTART_REQUESTED,
+            Self::RestartScheduled { .. } => SERVICE_RESTART_SCHEDULED,
+            Self::Restarted { .. } => SERVICE_RESTARTED,
+            Self::RestartsExhausted { .. } => SERVICE_RESTARTS_EXHAUSTED,
+        }
+    }
+}
+
 /// A lifecycle event of the application or of one of its services.
 ///
 /// Log lines and metrics are adapters of these values; subscribe with [`App::events`](crate::App::events).
@@ -192,20 +212,7 @@ impl AppEvent {
             Self::StoppingTimeout { .. } => APP_STOPPING_TIMEOUT,
             Self::Stopped { .. } => APP_STOPPED,
             Self::Reset => APP_RESET,
-            Self::Service { kind, .. } => match kind {
-                ServiceEventKind::Registered => SERVICE_REGISTERED,
-                ServiceEventKind::Starting => SERVICE_STARTING,
-                ServiceEventKind::Started { .. } => SERVICE_STARTED,
-                ServiceEventKind::Killed { .. } => SERVICE_KILLED,
-                ServiceEventKind::Stopping => SERVICE_STOPPING,
-                ServiceEventKind::StoppingTimeout { .. } => SERVICE_STOPPING_TIMEOUT,
-                ServiceEventKind::Stopped { .. } => SERVICE_STOPPED,
-                ServiceEventKind::Unregistered => SERVICE_UNREGISTERED,
-                ServiceEventKind::RestartRequested { .. } => SERVICE_RESTART_REQUESTED,
-                ServiceEventKind::RestartScheduled { .. } => SERVICE_RESTART_SCHEDULED,
-                ServiceEventKind::Restarted { .. } => SERVICE_RESTARTED,
-                ServiceEventKind::RestartsExhausted { .. } => SERVICE_RESTARTS_EXHAUSTED,
-            },
+            Self::Service { kind, .. } => kind.log_event_id(),
         }
     }
 }

@@ -7,5 +7,5 @@ mod supervise;
 
 pub(crate) use self::{
     start::start,
-    story::{level, log_event},
+    story::{Stage, log_event, log_service_event, service_level},
 };

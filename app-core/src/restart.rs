@@ -178,7 +178,7 @@ impl fmt::Display for Restart {
             After::Failures => "on failure",
             After::Everything => "always",
         };
-        write!(f, "{after}, {} in {}", self.max_restarts, humantime::format_duration(self.window))
+        write!(f, "{after}, {} in {}", self.max_restarts, crate::show_duration(self.window))
     }
 }
 

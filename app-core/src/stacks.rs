@@ -42,7 +42,7 @@ const NAMED_AT_A_TIME: usize = 64;
 /// Writes the backtrace of every thread of this process, the calling one included, to `out`.
 ///
 /// A thread that does not answer is listed with what the kernel says about it, for example
-/// `no answer within 100 ms: S (sleeping), the signal is blocked`; a thread that ended meanwhile is left out.
+/// `no answer within 100ms: S (sleeping), the signal is blocked`; a thread that ended meanwhile is left out.
 /// At most 4,096 threads are asked and 128 frames of each are kept; what was cut off is said.
 ///
 /// This blocks: some tens of microseconds a thread, 100 ms for one that does not answer, 10 s in all, and
@@ -56,7 +56,7 @@ const NAMED_AT_A_TIME: usize = 64;
 /// - `out` fails.
 pub(crate) fn dump_threads(out: &mut dyn Write) -> io::Result<()> {
     let (asked, listed) = ask_all()?;
-    writeln!(out, "{} threads of process {}", asked.len(), std::process::id())?;
+    writeln!(out, "{} of process {}", crate::counted(asked.len() as u64, "thread"), std::process::id())?;
     for some in asked.chunks(NAMED_AT_A_TIME) {
         let names = print::names(some.iter().map(|(_, answer)| answer));
         for (thread, answer) in some {

@@ -9,7 +9,7 @@ use app_ids::ServiceId;
 use parking_lot::RwLock;
 use tokio::time::Instant;
 
-use crate::{KillReason, Service, ServiceDescriptor, ServiceEventKind, ServiceState};
+use crate::{KillReason, Service, ServiceDescriptor, ServiceEventKind, ServiceState, show_duration};
 
 /// A service as seen from outside, alive or not.
 #[derive(Debug, Clone)]
@@ -92,6 +92,8 @@ struct Entry {
     /// Whether the present incarnation was killed on request.
     asked: bool,
     running_since: Option<Instant>,
+    /// Whether this incarnation came to run.
+    has_run: bool,
     starts: u64,
 }
 
@@ -114,7 +116,7 @@ impl Board {
                 uptime: None,
                 tasks: 0,
             };
-            services.insert(descriptor.id(), Entry { status, asked: false, running_since: None, starts: 0 });
+            services.insert(descriptor.id(), Entry { status, asked: false, running_since: None, has_run: false, starts: 0 });
         }
     }
 
@@ -123,13 +125,15 @@ impl Board {
         self.services.read().contains_key(&id)
     }
 
-    pub(crate) fn note(&self, service: &Service, kind: &ServiceEventKind, app_is_stopping: bool) {
+    /// Keeps what happened. Whether this incarnation has ever run.
+    pub(crate) fn note(&self, service: &Service, kind: &ServiceEventKind, app_is_stopping: bool) -> bool {
         // Those made at run time are not on it, and need not wait for each other.
         if !service.is_on_board() {
-            return;
+            return true;
         }
-        if let Some(entry) = self.services.write().get_mut(&service.id()) {
-            entry.note(kind, app_is_stopping);
+        match self.services.write().get_mut(&service.id()) {
+            Some(entry) => entry.note(kind, app_is_stopping),
+            None => true,
         }
     }
 
@@ -164,15 +168,17 @@ impl Board {
 }
 
 impl Entry {
-    fn note(&mut self, kind: &ServiceEventKind, app_is_stopping: bool) {
+    fn note(&mut self, kind: &ServiceEventKind, app_is_stopping: bool) -> bool {
         let status = &mut self.status;
         match kind {
+            ServiceEventKind::Registered => self.has_run = false,
             ServiceEventKind::Starting => {
                 status.state = ServiceState::Starting;
                 status.restarts += u64::from(self.starts > 0);
                 self.starts += 1;
             }
             ServiceEventKind::Started { took } => {
+                self.has_run = true;
                 status.started_on = Some(SystemTime::now());
                 status.start_took = Some(*took);
                 // It may have been killed between its start and the telling of it.
@@ -206,6 +212,7 @@ impl Entry {
             }
             _ => {}
         }
+        self.has_run
     }
 }
 
@@ -214,7 +221,7 @@ impl ServiceStatus {
         let Self { id, name, state, .. } = self;
         let is = match &self.restarting {
             Some(Restarting { attempt, max_restarts, window }) => {
-                let window = humantime::format_duration(*window);
+                let window = show_duration(*window);
                 format!("service {name} ({id}) is restarting ({attempt} of {max_restarts} in {window})")
             }
             None => format!("service {name} ({id}) is {state}"),

@@ -14,7 +14,7 @@ use std::{
 use app_core::{
     ExitStatus, Subcommand,
     clap::{Arg, ArgMatches, Command, builder::PossibleValue, value_parser},
-    write_output,
+    parse_duration, write_output,
 };
 use serde_json::Value;
 
@@ -62,12 +62,12 @@ fn command() -> Command {
         .long("timeout")
         .value_name("TIME")
         .default_value("3s")
-        .value_parser(humantime::parse_duration)
+        .value_parser(parse_duration)
         .help("How long to wait for an answer to each question");
     let wait = Arg::new("wait")
         .long("wait")
         .value_name("TIME")
-        .value_parser(humantime::parse_duration)
+        .value_parser(parse_duration)
         .help("Ask again, for so long at most, until every answer is yes");
     Command::new("health")
         .about("Asks a running instance how it is; exit status 0 for yes, 1 for no")

@@ -3,6 +3,7 @@
 use std::{any::Any, time::Duration};
 
 use app_core::prelude::{Error, ErrorId, HealthCheckId, errors};
+use app_core::show_duration;
 use app_errors::{BoxError, ErrSpec, ErrorSeverity, ErrorType};
 
 use crate::{HEALTHCHECK_SERVICE_ID, HealthCheckSpec};
@@ -44,16 +45,14 @@ pub(crate) fn panicked(spec: &HealthCheckSpec, panic: &(dyn Any + Send)) -> Erro
 }
 
 pub(crate) fn timed_out(spec: &HealthCheckSpec) -> Error {
-    let timeout = humantime::format_duration(spec.timeout);
+    let timeout = show_duration(spec.timeout);
     let message = format!("health check {spec} did not answer within {timeout}, and was cancelled");
     errors::HEALTH_CHECK_TIMEOUT.error(HEALTHCHECK_SERVICE_ID).message(message).build()
 }
 
 /// A run could not begin, because one before it was cancelled and still goes on.
 pub(crate) fn still_running(spec: &HealthCheckSpec, since: Duration) -> Error {
-    let since = humantime::format_duration(Duration::from_millis(
-        u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
-    ));
+    let since = show_duration(since);
     let message = format!(
         "health check {spec} did not end in time: it was cancelled {since} ago, and still holds its thread"
     );

@@ -92,14 +92,14 @@ impl Herald {
         let (log, id) = (&self.log, spec.id.hex());
         match kind {
             HealthEventKind::Registered { replaced } => {
-                info!(log, "health check {spec} registered";
+                debug!(log, "health check {spec} registered";
                     "event" => HEALTHCHECK_REGISTERED.hex(), HEALTHCHECK_ID_LOG_FIELD => id,
                     "interval_seconds" => spec.interval.as_secs_f64(),
                     "timeout_seconds" => spec.timeout.as_secs_f64(),
                     "critical" => spec.critical, "replaced" => replaced);
             }
             HealthEventKind::Unregistered => {
-                info!(log, "health check {spec} unregistered"; HEALTHCHECK_ID_LOG_FIELD => id);
+                debug!(log, "health check {spec} unregistered"; HEALTHCHECK_ID_LOG_FIELD => id);
             }
             HealthEventKind::Paused => info!(log, "health check {spec} paused";
                 "event" => HEALTHCHECK_PAUSED.hex(), HEALTHCHECK_ID_LOG_FIELD => id),

@@ -14,9 +14,9 @@
 //! While the process is stopped (SIGSTOP) no probe is answered, which is the truth. When it goes on, it is alive: the
 //! heartbeat is old for a moment, and counts as stopped only when it stays so (2 s after it was first seen to be old).
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use app_core::{App, Readiness, ServiceState};
+use app_core::{App, Readiness, ServiceState, show_duration};
 
 use crate::{
     HEALTHCHECK_SERVICE_ID, HealthCheckState, HealthChecks, HealthStatus, LIVENESS_GROUP, READINESS_GROUP,
@@ -43,8 +43,10 @@ pub fn liveness(app: &App) -> Readiness {
     match presence(app) {
         Presence::Up(checks) => {
             if let Some(age) = checks.heartbeat().stopped() {
-                reasons
-                    .push(format!("the runtime is blocked: its last heartbeat was {} s ago", age.as_secs()));
+                reasons.push(format!(
+                    "the runtime is blocked: its last heartbeat was {} ago",
+                    show_duration(Duration::from_secs(age.as_secs()))
+                ));
             }
             let fails = |check: &HealthCheckState| check.blocks() && check.status == HealthStatus::Failing;
             reasons.extend(checks.critical(LIVENESS_GROUP).iter().filter(|check| fails(check)).map(blocked));

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use app_core::prelude::ServiceId;
+use app_core::{prelude::ServiceId, show_duration};
 
 use crate::{HealthCheckResult, HealthCheckSpec, HealthStatus};
 
@@ -59,8 +59,8 @@ impl HealthCheckState {
             (HealthStatus::Unknown, None) => Some("has not run yet".into()),
             (HealthStatus::Unknown, Some(_)) if self.stale => {
                 let age = self.since_last_run.unwrap_or_default().as_secs();
-                let age = humantime::format_duration(Duration::from_secs(age));
-                let interval = humantime::format_duration(self.spec.interval);
+                let age = show_duration(Duration::from_secs(age));
+                let interval = show_duration(self.spec.interval);
                 Some(format!("is unknown: it last ran {age} ago, and should every {interval}").into())
             }
             (HealthStatus::Unknown, Some(result)) => match &result.error {

@@ -26,7 +26,7 @@ async fn start(service: Service, config: Configured<MetricsConfig>) -> Result<Me
     let router = router(service.app(), scrapes, Route::linked())?;
 
     let log = service.log().clone();
-    info!(log, "metrics HTTP server is starting"; "event" => METRICS_HTTP_SERVER_STARTING.hex());
+    debug!(log, "metrics HTTP server is starting"; "event" => METRICS_HTTP_SERVER_STARTING.hex());
     let port = if service.app().any_port() { 0 } else { config.http_port };
     let bound = Bound::bind(config.bind_address, port).map_err(|error| {
         let failed = bind_failed(&error);
@@ -42,7 +42,7 @@ async fn start(service: Service, config: Configured<MetricsConfig>) -> Result<Me
     service.spawn("http server", async move {
         info!(log, "metrics HTTP server started"; "event" => METRICS_HTTP_SERVER_STARTED.hex(), "addr" => address.to_string());
         bound.serve(router, limits, meters, log.clone(), token).await;
-        info!(log, "metrics HTTP server stopped"; "event" => METRICS_HTTP_SERVER_STOPPED.hex());
+        debug!(log, "metrics HTTP server stopped"; "event" => METRICS_HTTP_SERVER_STOPPED.hex());
         if me.alive() {
             let event = METRICS_HTTP_REPORTER_SHUTDOWN_WHILE_SERVICE_RUNNING;
             error!(log, "metrics HTTP server ended while its service runs"; "event" => event.hex());

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use app_core::Subcommand;
 use app_core::clap::{Arg, ArgAction, ArgMatches, Command};
+use app_core::parse_duration;
 use schema::admin_capnp::app;
 use serde::Serialize;
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -60,7 +61,7 @@ fn command() -> Command {
 }
 
 fn delay(text: &str) -> Result<Duration, String> {
-    let delay = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    let delay = parse_duration(text)?;
     if delay > MOST_DELAY { Err(format!("at most {}", human(MOST_DELAY))) } else { Ok(delay) }
 }
 

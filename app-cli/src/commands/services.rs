@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use app_core::Subcommand;
 use app_core::clap::{Arg, ArgMatches, Command};
+use app_core::{Subcommand, counted};
 use schema::admin_capnp::app;
 use serde::Serialize;
 
@@ -90,14 +90,8 @@ fn why(service: &Service) -> String {
 
 /// How often it was started again, and what for.
 fn restarts(service: &Service) -> String {
-    let failures = match service.deaths {
-        1 => "1 failure".to_owned(),
-        deaths => format!("{deaths} failures"),
-    };
-    let stops = match service.planned_stops {
-        1 => "1 planned stop".to_owned(),
-        stops => format!("{stops} planned stops"),
-    };
+    let failures = counted(service.deaths, "failure");
+    let stops = counted(service.planned_stops, "planned stop");
     let policy =
         service.restart_policy.as_ref().map_or_else(String::new, |policy| format!("; policy: {policy}"));
     format!("{}, after {failures} and {stops}{policy}", service.restarts)

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use app_core::clap::builder::ValueParser;
 use app_core::clap::{Arg, ArgAction, ValueHint, value_parser};
+use app_core::parse_duration;
 use app_ids::{AppId, DomainId, ServiceId};
 
 use crate::contexts::Address;
@@ -87,8 +88,7 @@ pub(crate) fn connection_args() -> Vec<Arg> {
 
 /// A time above 0, and not so long that clocks end before.
 pub(crate) fn positive_time(text: &str) -> Result<Duration, String> {
-    let time =
-        humantime::parse_duration(text).map_err(|error| format!("{error}: expected a time such as 10s"))?;
+    let time = parse_duration(text)?;
     if time.is_zero() || time > Duration::from_secs(86_400 * 365) {
         return Err("expected a time above 0, of a year at most".to_owned());
     }

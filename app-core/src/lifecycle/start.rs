@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use super::{stop, supervise};
 use crate::{
     APP_SERVICE, App, AppEvent, Preflight, Service, ServiceDescriptor, ServiceEventKind, ServiceState,
-    StartContext, StopCause, StopReport, app::Phase, graph::Plan, panics,
+    StartContext, StopCause, StopReport, app::Phase, graph::Plan, panics, show_duration,
 };
 
 /// How long the start functions beside one that failed may still take.
@@ -224,7 +224,7 @@ pub(super) async fn start_one(service: &Service, descriptor: &ServiceDescriptor)
         () = tokio::time::sleep(start_timeout) => false,
     };
     if !timely {
-        let waited = humantime::format_duration(start_timeout);
+        let waited = show_duration(start_timeout);
         let late = if called.load(Ordering::Relaxed) {
             format!("its start function did not come back within {waited}")
         } else {

@@ -1,28 +1,38 @@
 //! The adapter of lifecycle events to log lines: the story that a log tells of a start and a stop.
 
-use std::time::Duration;
+use app_errors::errors;
+use app_ids::ServiceId;
+use slog::{Level, Logger, debug, error, info, o, warn};
 
-use slog::{Level, Logger, error, info, o, warn};
+use crate::{AppEvent, KillReason, ServiceEventKind, StopCause, show_duration};
 
-use crate::{AppEvent, KillReason, ServiceEventKind, StopCause};
+/// How far an incarnation of a service came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// It starts together with the app, which tells every reason why that fails.
+    Starting,
+    /// It is started again.
+    Restarting,
+    /// It has run.
+    HasRun,
+}
 
-/// The least of the levels at which an event may be logged.
-pub(crate) fn level(event: &AppEvent) -> Level {
+/// The level at which an event of a service is logged. One record at info tells of a start, and one of a stop.
+pub(crate) fn service_level(kind: &ServiceEventKind, stage: Stage) -> Level {
     use ServiceEventKind as Kind;
-    match event {
-        AppEvent::Service { kind: Kind::Killed { reason: KillReason::Failed(_) }, .. }
-        | AppEvent::Service { kind: Kind::StoppingTimeout { .. } | Kind::RestartsExhausted { .. }, .. } => {
-            Level::Error
-        }
-        AppEvent::Service {
-            kind: Kind::Stopped { failure: Some(_) } | Kind::RestartScheduled { .. },
-            ..
-        } => Level::Warning,
-        _ => Level::Info,
+    match kind {
+        Kind::Killed { .. } if stage == Stage::Starting => Level::Debug,
+        Kind::Killed { reason: KillReason::Failed(_) }
+        | Kind::StoppingTimeout { .. }
+        | Kind::RestartsExhausted { .. } => Level::Error,
+        Kind::RestartScheduled { .. } => Level::Warning,
+        Kind::Stopped { .. } if stage == Stage::HasRun => Level::Info,
+        Kind::Started { .. } | Kind::RestartRequested { .. } | Kind::Restarted { .. } => Level::Info,
+        _ => Level::Debug,
     }
 }
 
-/// Logs an event with the logger of whom it is about.
+/// Logs an event of the application.
 pub(crate) fn log_event(logger: &Logger, event: &AppEvent) {
     let id = event.log_event_id().hex();
     match event {
@@ -52,38 +62,43 @@ pub(crate) fn log_event(logger: &Logger, event: &AppEvent) {
                 "event" => id, "took_seconds" => took.as_secs_f64(), "abandoned" => abandoned.join(", "));
         }
         AppEvent::Reset => info!(logger, "app reset"; "event" => id),
-        AppEvent::Service { kind, .. } => log_service_event(&logger.new(o!("event" => id)), kind),
+        AppEvent::Service { id, kind } => log_service_event(logger, *id, kind, Stage::HasRun),
     }
 }
 
-fn log_service_event(logger: &Logger, kind: &ServiceEventKind) {
+/// Logs an event of a service with its logger.
+pub(crate) fn log_service_event(logger: &Logger, service: ServiceId, kind: &ServiceEventKind, stage: Stage) {
+    let logger = &logger.new(o!("event" => kind.log_event_id().hex()));
     match kind {
-        ServiceEventKind::Registered => info!(logger, "service registered"),
-        ServiceEventKind::Starting => info!(logger, "service starting"),
+        ServiceEventKind::Registered => debug!(logger, "service registered"),
+        ServiceEventKind::Starting => debug!(logger, "service starting"),
         ServiceEventKind::Started { took } => {
             info!(logger, "service started"; "took_seconds" => took.as_secs_f64());
         }
         ServiceEventKind::Killed { reason: KillReason::Requested(reason) } => {
-            info!(logger, "service killed: {reason}");
+            debug!(logger, "service told to stop: {reason}");
         }
         ServiceEventKind::Killed { reason: KillReason::Failed(failure) } => {
-            error!(logger, "service failed"; "err" => #failure);
+            let own_start = failure.is(&errors::SERVICE_INIT_FAILED) && failure.service() == service;
+            let what = if own_start { "service did not start" } else { "service failed" };
+            match stage {
+                Stage::Starting => debug!(logger, "{what}"; "err" => #failure),
+                _ => error!(logger, "{what}"; "err" => #failure),
+            }
         }
-        ServiceEventKind::Stopping => info!(logger, "service stopping"),
+        ServiceEventKind::Stopping => debug!(logger, "service stopping"),
         ServiceEventKind::StoppingTimeout { waited, tasks } => {
             error!(logger, "service did not stop in time and was abandoned";
                 "waited_seconds" => waited.as_secs_f64(), "tasks" => tasks.join(", "));
         }
-        ServiceEventKind::Stopped { failure: None } => info!(logger, "service stopped"),
-        ServiceEventKind::Stopped { failure: Some(failure) } => {
-            warn!(logger, "service stopped after a failure"; "failure" => %failure);
-        }
-        ServiceEventKind::Unregistered => info!(logger, "service unregistered"),
+        // A failure was told when it happened.
+        ServiceEventKind::Stopped { failure } => stopped(logger, failure.is_some(), stage),
+        ServiceEventKind::Unregistered => debug!(logger, "service unregistered"),
         ServiceEventKind::RestartRequested { reason } => {
             info!(logger, "restart of the service asked for: {reason}");
         }
         ServiceEventKind::RestartScheduled { attempt, max_restarts, window, delay, reason } => {
-            let (wait, window) = (in_millis(*delay), humantime::format_duration(*window));
+            let (wait, window) = (show_duration(*delay), show_duration(*window));
             warn!(logger, "service restarts in {wait} ({attempt} of {max_restarts} in {window}): {reason}";
                 "attempt" => attempt, "max_restarts" => max_restarts, "delay_seconds" => delay.as_secs_f64());
         }
@@ -94,7 +109,10 @@ fn log_service_event(logger: &Logger, kind: &ServiceEventKind) {
     }
 }
 
-/// For people, who need no nanoseconds.
-fn in_millis(time: Duration) -> humantime::FormattedDuration {
-    humantime::format_duration(Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)))
+fn stopped(logger: &Logger, failed: bool, stage: Stage) {
+    match (stage == Stage::HasRun, failed) {
+        (true, true) => info!(logger, "service stopped after a failure"),
+        (true, false) => info!(logger, "service stopped"),
+        (false, _) => debug!(logger, "service stopped before it had started"),
+    }
 }

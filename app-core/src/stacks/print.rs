@@ -20,12 +20,12 @@ pub(super) fn names<'a>(answers: impl Iterator<Item = &'a Answer>) -> FramesAt {
 pub(super) fn thread(thread: &Thread, answer: &Answer, names: &FramesAt) -> String {
     // Names of threads are anybody's bytes: escaped, they can't pretend to be another line.
     let mut text = format!("\nthread {} \"{}\"\n", thread.tid, thread.name.escape_debug());
-    let deadline = ANSWER_DEADLINE.as_millis();
+    let deadline = crate::show_duration(ANSWER_DEADLINE);
     match answer {
         Answer::Stack(frames) => stack(&mut text, frames, names),
-        Answer::Silent => note(&mut text, format_args!("no answer within {deadline} ms: {}", why(thread))),
+        Answer::Silent => note(&mut text, format_args!("no answer within {deadline}: {}", why(thread))),
         Answer::Unfinished => {
-            note(&mut text, format_args!("no answer within {deadline} ms: still walking its stack"));
+            note(&mut text, format_args!("no answer within {deadline}: still walking its stack"));
         }
         Answer::Failed(error) => note(&mut text, format_args!("not asked: {error}")),
         Answer::NotAsked => note(&mut text, format_args!("not asked: the dump took too long")),

@@ -114,7 +114,7 @@ fn a_thread_that_blocks_the_signal_is_reported_and_the_others_are_complete() {
     let dump = dump();
     let deaf = section(&dump, "deaf");
     assert!(
-        deaf.contains("(no answer within 100 ms: ") && deaf.contains(", the signal is blocked)"),
+        deaf.contains("(no answer within 100ms: ") && deaf.contains(", the signal is blocked)"),
         "{dump}"
     );
     for name in ["before", "after"] {

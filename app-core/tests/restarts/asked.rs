@@ -21,8 +21,8 @@ async fn a_restart_on_request_stops_dependents_first_and_starts_them_last() {
     assert_eq!(
         killed.iter().map(said).collect::<Vec<_>>(),
         [
-            "service killed: service middle (3dd1e), which it depends on, restarts: new certificates",
-            "service killed: restart asked for: new certificates",
+            "service told to stop: service middle (3dd1e), which it depends on, restarts: new certificates",
+            "service told to stop: restart asked for: new certificates",
         ]
     );
     let asked = app.captured().with_event(events::SERVICE_RESTART_REQUESTED);

@@ -1,7 +1,7 @@
 //! The line that `systemctl status` shows of the app.
 
 use app_config::Configs;
-use app_core::{App, ServiceState};
+use app_core::{App, ServiceState, counted};
 use app_ids::ServiceId;
 
 use crate::{one_line::one_line, probes};
@@ -28,8 +28,8 @@ impl Standing {
         let ready = readiness.ready();
         let mut status = match app.cause() {
             Some(cause) => format!("stopping: {cause}"),
-            None if ready => format!("{all} services, ready"),
-            None if starting => format!("starting: {running} of {all} services run"),
+            None if ready => format!("{}, ready", counted(all as u64, "service")),
+            None if starting => format!("starting: {running} of {} running", counted(all as u64, "service")),
             None => format!("not ready: {}", readiness.reasons.join("; ")),
         };
         let refused = refused(configs);

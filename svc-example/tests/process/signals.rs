@@ -18,7 +18,7 @@ const TO_STOP: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGQUIT];
 fn each_signal_stops_it_cleanly_and_the_log_tells_the_story() {
     for signal in TO_STOP {
         let configs = Configs::any_port();
-        let process = configs.service().start();
+        let process = configs.service().args(["--log-level=debug"]).start();
         process.ready();
         process.signal(signal);
         let ended = process.ended();

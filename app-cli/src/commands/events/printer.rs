@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use app_core::counted;
 use app_core::events::APP_STOPPING;
 use serde::Serialize;
 
@@ -54,7 +55,7 @@ impl Printer {
             lines += &if self.output.json {
                 json_line(&Line::Missed { count: missed })
             } else {
-                format!("-- missed {missed} events: they came faster than they were read")
+                format!("-- missed {}: they came faster than they were read", counted(missed, "event"))
             };
             lines.push('\n');
         }

@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use super::node::{Node, Phase};
 use crate::{
     App, Restart, SERVICE_RESTARTS_EXHAUSTED, Service, ServiceEventKind, StopCause, app::RestartRequest,
-    graph::Plan, lifecycle::start,
+    counted, graph::Plan, lifecycle::start, show_duration,
 };
 
 /// How far apart a service and what it needs may fail of one cause, the dependent first: it may notice first.
@@ -219,12 +219,8 @@ impl<'a> Crew<'a> {
             });
             return;
         }
-        let window = humantime::format_duration(window);
-        self.escalate(
-            index,
-            service,
-            format!("died once more after {max_restarts} restarts in {window}: {why}"),
-        );
+        let (times, window) = (counted(max_restarts.into(), "restart"), show_duration(window));
+        self.escalate(index, service, format!("died once more after {times} in {window}: {why}"));
     }
 
     /// A service did not stop, so that it can't be started again without being there twice.
