@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-/// Shows a duration in texts: `1m 30s`, `1s 203ms`; no finer than milliseconds.
+/// Shows a duration in texts: `1m 30s`, `1s 203ms`; no finer than milliseconds, unless it is shorter than one.
 ///
 /// Keys of log records that end in `_seconds` hold numbers instead.
 ///
@@ -10,10 +10,11 @@ use std::{fmt, time::Duration};
 /// use std::time::Duration;
 ///
 /// assert_eq!(app_core::show_duration(Duration::from_micros(1_203_456)).to_string(), "1s 203ms");
-/// assert_eq!(app_core::show_duration(Duration::from_micros(3)).to_string(), "0s");
+/// assert_eq!(app_core::show_duration(Duration::from_micros(3)).to_string(), "3us");
 /// ```
 pub fn show_duration(duration: Duration) -> impl fmt::Display {
-    humantime::format_duration(Duration::from_millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
+    let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    humantime::format_duration(if millis > 0 { Duration::from_millis(millis) } else { duration })
 }
 
 /// Reads a duration as flags take it: with its unit (`5s`, `500ms`, `1m 30s`), or a number of seconds.

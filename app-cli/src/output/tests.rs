@@ -19,7 +19,7 @@ const HOSTILE: [&str; 8] = [
 ];
 
 fn is_harmless(text: &str) -> bool {
-    !text.chars().any(|c| text::is_hostile(c) && c != '\n')
+    !text.chars().any(|c| app_errors::is_hostile(c) && c != '\n')
 }
 
 #[test]

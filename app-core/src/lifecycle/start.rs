@@ -109,7 +109,7 @@ async fn preflight(app: &App) -> Vec<Error> {
         Ok(Err(failed)) => format!("the checks before the start did not end: {failed}"),
         Err(_) => format!(
             "the checks before the start did not end within {}; does a file system hang, such as that of the config directory?",
-            humantime::format_duration(PREFLIGHT_TIMEOUT)
+            show_duration(PREFLIGHT_TIMEOUT)
         ),
     };
     vec![errors::SERVICE_INIT_FAILED.error(APP_SERVICE).message(message).build()]

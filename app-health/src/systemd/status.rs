@@ -29,7 +29,7 @@ impl Standing {
         let mut status = match app.cause() {
             Some(cause) => format!("stopping: {cause}"),
             None if ready => format!("{}, ready", counted(all as u64, "service")),
-            None if starting => format!("starting: {running} of {} running", counted(all as u64, "service")),
+            None if starting => format!("starting: {running} of {} run", counted(all as u64, "service")),
             None => format!("not ready: {}", readiness.reasons.join("; ")),
         };
         let refused = refused(configs);
