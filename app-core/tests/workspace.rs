@@ -63,7 +63,6 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("libc", &["app-core"], "what it is good for here is unsafe"),
     ("slog", &["app-core"], "services log through the prelude"),
     ("slog-json", &["app-core"], "log drains"),
-    ("slog-term", &["app-core"], "log drains"),
     ("log", &["app-core"], "the bridge from dependencies' logs"),
     ("tracing-core", &["app-core"], "the bridge from dependencies' logs"),
     ("backtrace", &["app-core", "app-errors"], "stacks of threads and of errors"),
