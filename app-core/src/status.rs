@@ -116,7 +116,10 @@ impl Board {
                 uptime: None,
                 tasks: 0,
             };
-            services.insert(descriptor.id(), Entry { status, asked: false, running_since: None, has_run: false, starts: 0 });
+            services.insert(
+                descriptor.id(),
+                Entry { status, asked: false, running_since: None, has_run: false, starts: 0 },
+            );
         }
     }
 

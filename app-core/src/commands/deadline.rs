@@ -94,7 +94,7 @@ impl<S> ServiceCommandChannel<S> {
     #[cold]
     fn overdue(&self, wait: Wait) -> Error {
         let (runner, caller) = (self.runner(), describe_caller());
-        let within = humantime::format_duration(self.deadline);
+        let within = crate::show_duration(self.deadline);
         let what = match wait {
             Wait::Answer => format!("no answer within {within} for {caller}, and the command may still run"),
             Wait::Room => {
