@@ -3,6 +3,7 @@
 //! Its commands are subcommands that crates contribute; linking a crate here adds its configs and commands. Every
 //! application has the `config` commands built in too, for the services that it links.
 
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use app_core::{Subcommand, clap::Command};
@@ -61,6 +62,10 @@ fn command() -> Command {
 }
 
 fn main() -> ExitCode {
+    if let Err(problem) = app_core::check_stack_limit() {
+        let _ = writeln!(io::stderr(), "appctl: cannot start: {problem}");
+        return ExitCode::FAILURE;
+    }
     // Prints help, version and usage errors, and exits with 0 or 2.
     let matches = command().get_matches();
     match matches.subcommand() {

@@ -94,7 +94,7 @@ pub use self::{
     preflight::Preflight,
     registry::ServiceLookup,
     restart::{Restart, SERVICE_RESTARTS_EXHAUSTED},
-    run::{parse, run, run_with},
+    run::{check_stack_limit, parse, run, run_with},
     service::{KillReason, Service, ServiceState, TaskOutput},
     status::{LastFailure, Readiness, Restarting, ServiceStatus},
     stop::{Abandoned, ExitStatus, StopCause, StopReport},

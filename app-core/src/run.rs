@@ -10,8 +10,11 @@ use clap::{FromArgMatches, error::ErrorKind};
 
 use crate::{App, ExitStatus, Flags, Subcommand, check, linked_services, panics, signals};
 
+mod limits;
 mod main_thread;
 mod workers;
+
+pub use self::limits::check_stack_limit;
 
 /// How long the log may take to write what it holds, at the very end.
 const LOG_DEADLINE: Duration = Duration::from_secs(1);
@@ -55,13 +58,12 @@ fn run_flags(flags: Flags) -> ExitCode {
         let text = format!("invalid value for '--service-log-level <ID=LEVEL>': {problem}");
         return refuse(&Flags::command().error(ErrorKind::ValueValidation, text));
     }
+    if let Err(problem) = check_stack_limit().and_then(|()| limits::check_descriptors()) {
+        return cannot_start(&problem.to_string());
+    }
     let app = match App::builder().flags(flags).build() {
         Ok(app) => app,
-        Err(problem) => {
-            // Without a log, standard error is what is left.
-            let _ = writeln!(io::stderr(), "cannot start: the log cannot be opened: {problem}");
-            return ExitStatus::StartFailed.into();
-        }
+        Err(problem) => return cannot_start(&format!("the log cannot be opened: {problem}")),
     };
     apply_service_levels(&app);
     let status = if app.flags().check {
@@ -75,7 +77,14 @@ fn run_flags(flags: Flags) -> ExitCode {
     status.into()
 }
 
+/// Without a log, standard error is what is left.
+fn cannot_start(why: &str) -> ExitCode {
+    let _ = writeln!(io::stderr(), "cannot start: {why}");
+    ExitStatus::StartFailed.into()
+}
+
 fn parse_command<C: FromArgMatches>(command: clap::Command) -> Result<C, ExitCode> {
+    check_stack_limit().map_err(|problem| cannot_start(&problem.to_string()))?;
     // First of all: as process 1 a signal without a handler is lost. What goes wrong here is told by `run_with`.
     let _ = signals::install();
     let mut command = Subcommand::add_all(command);

@@ -3,7 +3,7 @@
 use std::{
     io,
     sync::{
-        OnceLock,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -11,7 +11,7 @@ use std::{
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use parking_lot::Mutex;
 use signal_hook::{
-    consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM},
+    consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXFSZ},
     iterator::Signals,
 };
 use tokio::sync::mpsc::{Receiver, Sender, channel};
@@ -89,6 +89,9 @@ fn register() -> io::Result<Signals> {
     }
     blocked.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
     let signals = Signals::new(handled);
+    // With a handler, a write beyond the limit of a file's size (`ulimit -f`) is an error of that write. Without one, the
+    // signal kills the process.
+    signal_hook::flag::register(SIGXFSZ, Arc::default())?;
     blocked.add(Signal::SIGURG);
     blocked.thread_unblock()?;
     signals

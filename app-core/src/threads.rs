@@ -105,9 +105,11 @@ pub fn thread_refused(name: &str, refused: &io::Error) -> io::Error {
 /// The limits that can refuse a thread, with their values.
 fn limits() -> String {
     let mut limits = Vec::new();
-    for (name, resource) in
-        [("RLIMIT_NPROC (ulimit -u)", Resource::RLIMIT_NPROC), ("RLIMIT_AS (ulimit -v)", Resource::RLIMIT_AS)]
-    {
+    for (name, resource) in [
+        ("RLIMIT_NPROC (ulimit -u)", Resource::RLIMIT_NPROC),
+        ("RLIMIT_AS (ulimit -v)", Resource::RLIMIT_AS),
+        ("RLIMIT_DATA (ulimit -d)", Resource::RLIMIT_DATA),
+    ] {
         match getrlimit(resource) {
             Ok((soft, _)) if soft != RLIM_INFINITY => limits.push(format!("{name} is {soft}")),
             _ => {}
