@@ -31,7 +31,7 @@ const LOG_DEADLINE: Duration = Duration::from_secs(1);
 /// ```
 #[must_use]
 pub fn run() -> ExitCode {
-    let exit = panics::guard_main(|| match parse_command(Flags::command()) {
+    let exit = guarded(|| match parse_command(Flags::command()) {
         Ok(flags) => run_flags(flags),
         Err(exit) => exit,
     });
@@ -44,13 +44,19 @@ pub fn run() -> ExitCode {
 /// # Errors
 /// What `main` is to return at once: after a subcommand, help, version, or a usage error that was printed.
 pub fn parse<C: clap::Parser>() -> Result<C, ExitCode> {
-    panics::guard_main(|| parse_command(C::command())).and_then(|parsed| parsed)
+    guarded(|| parse_command(C::command())).and_then(|parsed| parsed)
 }
 
 /// Runs the application with flags that were parsed; otherwise as [`run`].
 #[must_use]
 pub fn run_with(flags: Flags) -> ExitCode {
-    panics::guard_main(|| run_flags(flags)).unwrap_or_else(|exit| exit)
+    guarded(|| run_flags(flags)).unwrap_or_else(|exit| exit)
+}
+
+/// Runs what the main thread does, if its stack is large enough.
+fn guarded<T>(main: impl FnOnce() -> T) -> Result<T, ExitCode> {
+    check_stack_limit().map_err(|problem| cannot_start(&problem.to_string()))?;
+    panics::guard_main(main)
 }
 
 fn run_flags(flags: Flags) -> ExitCode {
@@ -58,7 +64,7 @@ fn run_flags(flags: Flags) -> ExitCode {
         let text = format!("invalid value for '--service-log-level <ID=LEVEL>': {problem}");
         return refuse(&Flags::command().error(ErrorKind::ValueValidation, text));
     }
-    if let Err(problem) = check_stack_limit().and_then(|()| limits::check_descriptors()) {
+    if let Err(problem) = limits::check_descriptors().and_then(|()| limits::check_memory()) {
         return cannot_start(&problem.to_string());
     }
     let app = match App::builder().flags(flags).build() {
@@ -84,7 +90,6 @@ fn cannot_start(why: &str) -> ExitCode {
 }
 
 fn parse_command<C: FromArgMatches>(command: clap::Command) -> Result<C, ExitCode> {
-    check_stack_limit().map_err(|problem| cannot_start(&problem.to_string()))?;
     // First of all: as process 1 a signal without a handler is lost. What goes wrong here is told by `run_with`.
     let _ = signals::install();
     let mut command = Subcommand::add_all(command);

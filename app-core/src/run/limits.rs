@@ -2,13 +2,16 @@
 
 use std::{fs::File, io};
 
-use nix::sys::resource::{Resource, getrlimit};
+use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 
 /// What the main thread needs: commands, help and the kernel run on it.
 const STACK_BYTES: u64 = 512 * 1024;
 
 /// Descriptors that have to be free: for the sockets, runtimes and files of a small application.
 const DESCRIPTORS: usize = 16;
+
+/// Memory that has to be available. A program in Rust is aborted (SIGABRT) when memory is refused to it later.
+const MEMORY_BYTES: usize = 24 * 1024 * 1024;
 
 /// Refuses a stack limit (`ulimit -s`) that the main thread cannot live with: it would be aborted in the middle of its work.
 ///
@@ -46,6 +49,26 @@ pub(super) fn check_descriptors() -> io::Result<()> {
     }
 }
 
+/// Refuses too little memory: the first allocation that fails would abort the process.
+///
+/// # Errors
+/// Names the limits, their values and the cure.
+pub(super) fn check_memory() -> io::Result<()> {
+    if Vec::<u8>::new().try_reserve_exact(MEMORY_BYTES).is_ok() {
+        return Ok(());
+    }
+    let limits =
+        [("RLIMIT_AS (ulimit -v)", Resource::RLIMIT_AS), ("RLIMIT_DATA (ulimit -d)", Resource::RLIMIT_DATA)];
+    let set = limits.into_iter().filter_map(|(name, resource)| {
+        let (soft, _) = getrlimit(resource).ok().filter(|(soft, _)| *soft != RLIM_INFINITY)?;
+        Some(format!("{name} is {soft} bytes"))
+    });
+    let set: Vec<_> = set.collect();
+    let set = if set.is_empty() { "the machine has no more".to_owned() } else { set.join(", ") };
+    let text = format!("{MEMORY_BYTES} bytes of memory are refused: {set}; raise the limit");
+    Err(io::Error::new(io::ErrorKind::OutOfMemory, text))
+}
+
 const EMFILE: i32 = nix::errno::Errno::EMFILE as i32;
 const ENFILE: i32 = nix::errno::Errno::ENFILE as i32;
 
@@ -57,5 +80,6 @@ mod tests {
     fn what_tests_run_with_is_enough() {
         check_stack_limit().unwrap();
         check_descriptors().unwrap();
+        check_memory().unwrap();
     }
 }

@@ -18,6 +18,7 @@ mod formats;
 mod http;
 mod log;
 mod no_ipv6;
+mod limits;
 mod operating_page;
 mod operators_page;
 mod page;

@@ -196,6 +196,16 @@ impl Process {
         record["addr"].as_str().unwrap().parse().unwrap()
     }
 
+    /// Waits until it runs or has ended; whether it runs.
+    pub(crate) fn starts(&self) -> bool {
+        let started = |state: &State| {
+            records(&state.stderr).iter().any(|record| record["event"] == events::APP_STARTED.hex())
+        };
+        self.wait("a start or an end", |state| {
+            if started(state) { Some(true) } else { state.over().then_some(false) }
+        })
+    }
+
     /// Waits until it runs and its health check has passed; gives where its HTTP server listens.
     pub(crate) fn ready(&self) -> SocketAddr {
         self.event(events::APP_STARTED);

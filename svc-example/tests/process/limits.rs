@@ -1,0 +1,225 @@
+//! Limits of threads, descriptors, memory and stacks: the program works, or ends with one line that names the limit.
+//!
+//! Every wait has a deadline ([`PATIENCE`](crate::program::PATIENCE)), so a hang is a failure. `LIMITS_SWEEP=1` tries every
+//! value; otherwise the interesting ones are tried.
+
+use std::{
+    env, fs,
+    io::{self, Write},
+    ops::RangeInclusive,
+    os::unix::{fs::chown, process::ExitStatusExt},
+    process::{Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
+    thread,
+};
+
+use nix::sys::signal::Signal;
+
+use crate::{
+    files::Configs,
+    http::get,
+    program::{Ended, Process, Program, poll},
+    tools,
+};
+
+/// Programs that run at a time.
+const AT_A_TIME: usize = 3;
+
+/// A user of its own for every run: threads are counted by user, and root has no limit.
+fn fresh_user() -> u32 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let base = 1_000_000 + std::process::id() % 100_000 * 1_000;
+    base + NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// Whether programs can be run under limits, as other users; says why not.
+fn possible() -> bool {
+    if !tools::installed(
+        "setpriv",
+        &["--reuid=12345", "--clear-groups", "prlimit", "--nproc=100", "true"],
+        "util-linux",
+    ) {
+        return false;
+    }
+    // Every folder on the way has to be open to others.
+    let reachable = Command::new("setpriv")
+        .args(["--reuid=12345", "--clear-groups", env!("CARGO_BIN_EXE_svc-example"), "--version"])
+        .stdout(Stdio::null())
+        .status();
+    let reachable = reachable.is_ok_and(|status| status.success());
+    if !reachable {
+        let _ = writeln!(io::stderr(), "SKIPPED: another user cannot run the program where it was built");
+    }
+    reachable
+}
+
+/// The program as another user, under limits in the words of `prlimit`.
+fn limited(configs: &Configs, limits: &[String]) -> Program {
+    let user = fresh_user();
+    chown(configs.path(), Some(user), Some(user)).unwrap();
+    for entry in fs::read_dir(configs.path()).unwrap() {
+        chown(entry.unwrap().path(), Some(user), Some(user)).unwrap();
+    }
+    Program::new("setpriv")
+        .args([format!("--reuid={user}"), format!("--regid={user}"), "--clear-groups".to_owned()])
+        .args(["prlimit", "--core=0"])
+        .args(limits)
+        .args([env!("CARGO_BIN_EXE_svc-example"), "--config-dir"])
+        .args([configs.path()])
+}
+
+/// Sees that it answers, and stops when it is told to.
+fn works(process: &Process, limits: &[String]) {
+    let address = process.address();
+    poll(&format!("ready under {limits:?}"), || (get(address, "/readyz").status == 200).then_some(()));
+    process.signal(Signal::SIGTERM);
+    let ended = process.ended();
+    assert_eq!(ended.code(), Some(0), "{limits:?}: {ended:?}");
+    assert!(!ended.stderr.contains("panicked"), "{limits:?}: {}", ended.stderr);
+}
+
+/// The kernel or the loader did not get as far as the program.
+fn ended_before_main(ended: &Ended) -> bool {
+    let by_loader =
+        ended.code() == Some(127) && ended.stderr.contains("error while loading shared libraries");
+    let by_kernel = ended.status.signal() == Some(Signal::SIGSEGV as i32) && ended.stderr.is_empty();
+    by_loader || by_kernel
+}
+
+/// What the program says besides records that are no problem.
+fn problems(ended: &Ended) -> Vec<String> {
+    let lines = ended.stderr.lines().filter(|line| {
+        let record = serde_json::from_str::<serde_json::Value>(line).ok();
+        record.is_none_or(|record| record["level"] == "error")
+    });
+    lines.map(str::to_owned).collect()
+}
+
+/// Runs it under limits: it works, or ends with status 1 and one line that names one of the limits.
+fn works_or_names(limits: &[String], names: &[&str]) {
+    let configs = Configs::any_port();
+    let process = limited(&configs, limits).start();
+    if process.starts() {
+        return works(&process, limits);
+    }
+    let ended = process.ended();
+    if ended_before_main(&ended) {
+        return;
+    }
+    let problems = problems(&ended);
+    assert_eq!((ended.code(), problems.len()), (Some(1), 1), "{limits:?}: {ended:?}");
+    let named = names.iter().any(|name| problems[0].contains(name));
+    assert!(named && problems[0].contains("cannot start: "), "{limits:?}: {}", problems[0]);
+}
+
+/// Some at a time.
+fn all(cases: &[Vec<String>], names: &[&str]) {
+    let next = AtomicU32::new(0);
+    thread::scope(|scope| {
+        for _ in 0..AT_A_TIME {
+            scope.spawn(|| {
+                while let Some(limits) = cases.get(next.fetch_add(1, Ordering::Relaxed) as usize) {
+                    works_or_names(limits, names);
+                }
+            });
+        }
+    });
+}
+
+/// `--{name}={value}` for all values of the range if a sweep was asked for, else for some.
+fn cases(name: &str, range: RangeInclusive<u64>, some: &[u64]) -> Vec<Vec<String>> {
+    let sweep = env::var("LIMITS_SWEEP").is_ok_and(|set| set == "1");
+    let values = if sweep { range.collect() } else { some.to_vec() };
+    values.into_iter().map(|value| vec![format!("--{name}={value}")]).collect()
+}
+
+#[test]
+fn with_few_threads_it_works_or_names_the_limit() {
+    if possible() {
+        let some = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 20, 40];
+        all(&cases("nproc", 1..=40, &some), &["RLIMIT_NPROC"]);
+    }
+}
+
+#[test]
+fn with_few_descriptors_it_works_or_names_the_limit() {
+    if possible() {
+        let mut cases =
+            cases("nofile", 1..=60, &[3, 4, 5, 8, 12, 15, 16, 20, 21, 22, 23, 24, 25, 30, 40, 60]);
+        cases.push(vec!["--nofile=8:4096".to_owned()]);
+        cases.push(vec!["--nofile=22:4096".to_owned()]);
+        all(&cases, &["RLIMIT_NOFILE"]);
+    }
+}
+
+/// Around the sizes at which starts fail, in steps of a few megabytes.
+#[test]
+fn with_little_memory_it_works_or_names_the_limit() {
+    if possible() {
+        let of = |name: &str, megabytes: &[u64]| -> Vec<Vec<String>> {
+            megabytes.iter().map(|megabytes| vec![format!("--{name}={}", megabytes << 20)]).collect()
+        };
+        let sizes = [20, 30, 34, 38, 42, 44, 46, 48, 50, 52, 54, 58, 64, 80, 120];
+        let mut cases = of("as", &sizes);
+        cases.extend(of("data", &[1, 2, 4, 6, 7, 8, 10, 16, 22, 24, 25, 26, 28, 32, 64]));
+        all(&cases, &["RLIMIT_AS", "RLIMIT_DATA"]);
+    }
+}
+
+#[test]
+fn with_odd_limits_it_works_or_names_the_limit() {
+    if possible() {
+        let odd = [
+            "stack=65536",
+            "stack=131072",
+            "stack=262144",
+            "stack=524288",
+            "stack=1073741824",
+            "stack=unlimited",
+        ];
+        let others = ["fsize=0", "sigpending=0", "memlock=0", "msgqueue=0", "rtprio=0", "nproc=0"];
+        let cases: Vec<_> = odd.iter().chain(&others).map(|limit| vec![format!("--{limit}")]).collect();
+        all(&cases, &["RLIMIT_STACK", "RLIMIT_NPROC"]);
+    }
+}
+
+#[test]
+fn a_log_file_that_may_not_grow_does_not_end_it() {
+    if !possible() {
+        return;
+    }
+    let (configs, logs) = (Configs::any_port(), tempfile::tempdir().unwrap());
+    let log = fs::File::create(logs.path().join("log")).unwrap();
+    let process = limited(&configs, &["--fsize=0".to_owned()]).stderr(log).start();
+    // It can tell nothing: a service that runs has more threads than a start.
+    let listens =
+        || fs::read_dir(format!("/proc/{}/task", process.pid())).ok().filter(|tasks| tasks.count() > 4);
+    poll("all threads", || listens().map(drop));
+    process.signal(Signal::SIGTERM);
+    process.ended().expect_code(0);
+}
+
+#[test]
+fn threads_that_run_out_while_it_runs_cost_operations_and_not_the_service() {
+    if !possible() {
+        return;
+    }
+    let configs = Configs::any_port();
+    let process = limited(&configs, &[]).start();
+    let address = process.ready();
+    let pid = process.pid().to_string();
+    tools::run("prlimit", ["--pid", pid.as_str(), "--nproc=1", "--nofile=1"]);
+    // Read again, with no thread and no file to be had.
+    process.signal(Signal::SIGHUP);
+    process.line("SIGHUP");
+    tools::run("prlimit", ["--pid", pid.as_str(), "--nofile=1024"]);
+    works_still(&process, address);
+    let ended = process.ended();
+    assert!(!ended.stderr.contains("panic"), "{}", ended.stderr);
+}
+
+fn works_still(process: &Process, address: std::net::SocketAddr) {
+    poll("ready", || (get(address, "/readyz").status == 200).then_some(()));
+    process.signal(Signal::SIGTERM);
+    process.ended().expect_code(0);
+}
