@@ -6,7 +6,7 @@
 //! | `/readyz` says yes for the first time | `READY=1` |
 //! | something else is to be said | `STATUS` |
 //! | a reload was asked for (SIGHUP) | `RELOADING=1` with the time; `READY=1` once configs were read again |
-//! | the stop begins | `STOPPING=1`, and how much time it may take |
+//! | the stop begins | `STOPPING=1`, and how much time it may take, again every 5 s |
 //! | every half of the watchdog's time | `WATCHDOG=1`, unless the liveness probe says no |
 //!
 //! Where `NOTIFY_SOCKET` is not set nothing happens at all. A socket that is full or gone never makes anything wait or
@@ -18,6 +18,7 @@
 mod socket;
 mod status;
 mod story;
+mod watchdog;
 
 use std::time::Duration;
 
@@ -37,10 +38,15 @@ use crate::probes;
 
 /// How often it is looked what is to be told, before the app is ready and after.
 const LOOK_EVERY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
-/// While services start, more time is asked for so often.
+/// While services start, and while they stop, more time is asked for so often: systemd forgets it with each
+/// `systemctl daemon-reload`.
 const EXTEND_EVERY: Duration = Duration::from_secs(5);
-/// And so much of it.
+/// And so much of it at the start. The stop has a limit of its own.
 const EXTEND_BY: Duration = Duration::from_secs(30);
+
+/// `WATCHDOG=1` goes out twice in the watchdog's time, but no more and no less often than this: what a variable says may be
+/// anything.
+const PING_EVERY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(3600));
 
 /// The service manager that started this process.
 pub(crate) struct Manager {
@@ -49,18 +55,8 @@ pub(crate) struct Manager {
     watchdog: Option<Duration>,
 }
 
-impl Manager {
-    /// As the environment says; `None` without a service manager that wants to be told.
-    fn from_environment() -> Option<std::io::Result<Self>> {
-        let socket = ManagerSocket::from_environment()?;
-        // Zero means that there is none.
-        let watchdog = sd_notify::watchdog_enabled().filter(|time| !time.is_zero());
-        Some(socket.map(|socket| Self { socket, watchdog }))
-    }
-}
-
 /// Tells systemd of the app for as long as the health service runs, if this process was started by systemd and the app is
-/// the process's own.
+/// the process's own. What is wrong in the environment is told in one warning, and never stops the start.
 ///
 /// # Errors
 /// `ServiceNotAlive`.
@@ -68,18 +64,21 @@ pub(crate) fn spawn(service: &Service, configs: &Configs) -> Result<(), Error> {
     if !is_the_process(service.app()) {
         return Ok(());
     }
-    match Manager::from_environment() {
-        None => Ok(()),
-        Some(Ok(manager)) => {
-            let watchdog = manager.watchdog.map(|time| time.as_secs_f64());
-            info!(service.log(), "telling systemd how the app is"; "watchdog_seconds" => watchdog);
-            service.spawn("systemd", tell(service.clone(), configs.clone(), manager))
-        }
+    let socket = match ManagerSocket::from_environment() {
+        None => return Ok(()),
+        Some(Ok(socket)) => socket,
         Some(Err(problem)) => {
             warn!(service.log(), "systemd can't be told how the app is: NOTIFY_SOCKET: {problem}");
-            Ok(())
+            return Ok(());
         }
-    }
+    };
+    let watchdog = watchdog::from_environment().unwrap_or_else(|problem| {
+        warn!(service.log(), "{problem}");
+        None
+    });
+    let seconds = watchdog.map(|time| time.as_secs_f64());
+    info!(service.log(), "telling systemd how the app is"; "watchdog_seconds" => seconds);
+    service.spawn("systemd", tell(service.clone(), configs.clone(), Manager { socket, watchdog }))
 }
 
 /// Whether this is the app that the process was started for: tests have others, of which systemd knows nothing.
@@ -93,16 +92,24 @@ async fn tell(service: Service, configs: Configs, manager: Manager) {
     let (mut reloads, mut reloaded) = (app.reloads(), configs.reloaded());
     let mut story = Story::new(*reloads.borrow());
     let mut teller = Teller { service, manager, warned: false, doubted: false };
-    let mut pings = teller.manager.watchdog.map(|time| ticks((time / 2).max(Duration::from_millis(1))));
+    let mut pings = teller.manager.watchdog.map(|time| ticks((time / 2).clamp(PING_EVERY.0, PING_EVERY.1)));
     let (mut before, mut after) = (ticks(LOOK_EVERY.0), ticks(LOOK_EVERY.1));
     let mut extended: Option<Instant> = None;
     loop {
         let alive = teller.service.alive();
         let now = Now::of(&app, &configs, *reloads.borrow_and_update(), *reloaded.borrow_and_update());
+        let was_stopping = story.is_stopping();
         teller.tell(&mut story, &now);
-        if now.starting && !story.was_ready() && extended.is_none_or(|at| at.elapsed() >= EXTEND_EVERY) {
+        if story.is_stopping() && !was_stopping {
+            // The message of the stop has it.
             extended = Some(Instant::now());
-            teller.send(&story::extend_by(EXTEND_BY));
+        }
+        let start = (now.starting && !story.was_ready()).then_some(EXTEND_BY);
+        if let Some(time) = now.stops_within.or(start)
+            && extended.is_none_or(|at| at.elapsed() >= EXTEND_EVERY)
+        {
+            extended = Some(Instant::now());
+            teller.send(&story::extend_by(time));
         }
         if !alive {
             return;

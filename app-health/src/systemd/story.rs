@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use app_config::Configs;
-use app_core::{App, DEFAULT_APP_STOP_TIMEOUT};
+use app_core::App;
 use sd_notify::NotifyState;
+use tokio::time::Instant;
 
 use super::status::Standing;
 
-/// Past the deadlines of the app itself, which end it by themselves.
-const MARGIN: Duration = Duration::from_secs(15);
+/// Added to the app's own deadline. The app ends by itself before.
+const MARGIN: Duration = Duration::from_secs(13);
 
 /// How the app is.
 #[derive(Debug, Clone, Default)]
@@ -31,8 +32,12 @@ pub(crate) struct Now {
 impl Now {
     pub(crate) fn of(app: &App, configs: &Configs, asked: u64, done: u64) -> Self {
         let Standing { ready, starting, status } = Standing::of(app, configs);
-        let limit = app.flags().drain_delay.saturating_add(DEFAULT_APP_STOP_TIMEOUT).saturating_add(MARGIN);
-        let stops_within = (!app.alive()).then_some(limit);
+        let stops_within = app.stop_deadline().map(|deadline| {
+            let left = deadline.saturating_duration_since(Instant::now());
+            // In whole seconds, rounded up.
+            Duration::from_secs(left.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX))
+                .saturating_add(MARGIN)
+        });
         Self { ready, starting, stops_within, status, asked, done }
     }
 }
@@ -98,6 +103,11 @@ impl Story {
     /// Whether it was told that the app is ready; it is told once, whatever becomes of it.
     pub(crate) fn was_ready(&self) -> bool {
         self.ready
+    }
+
+    /// Whether it was told that the app stops.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping
     }
 
     /// What is to be told next, if anything.

@@ -144,6 +144,27 @@ async fn a_reload_is_told_when_it_is_asked_for_and_when_it_is_done() {
     app.stop().await.expect_clean();
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_kill_with_a_drain_delay_of_its_own_asks_for_the_time_that_it_takes() {
+    let (app, _) = started().await;
+    let systemd = Systemd::of(&app);
+    telling(&app, systemd.manager(None));
+    pass(2 * SECOND).await;
+    systemd.heard();
+    app.kill_after(StopCause::Killed("moved".to_owned()), Some(600 * SECOND));
+    pass(SECOND).await;
+    let stopping = "STOPPING=1\nSTATUS=stopping: killed: moved\nEXTEND_TIMEOUT_USEC=735000000";
+    assert_eq!(systemd.heard(), [stopping]);
+    pass(10 * SECOND).await;
+    let heard = systemd.heard();
+    assert!(
+        heard.iter().all(|message| message.starts_with("EXTEND_TIMEOUT_USEC=72")),
+        "what is left: {heard:?}"
+    );
+    assert_eq!(heard.len(), 2, "every 5 s, for a systemd that forgot it");
+    app.stopped().await;
+}
+
 fn monotonic() -> i128 {
     match NotifyState::monotonic_usec_now().unwrap() {
         NotifyState::MonotonicUsec(time) => time,
