@@ -18,6 +18,9 @@ use crate::sealing::Sealing;
 /// `..data` there.
 const PREFIX: &[u8] = b"0x";
 
+/// Where systemd puts the credentials of units, each in a directory with the unit's name.
+const SYSTEMD_CREDENTIALS: &str = "/run/credentials";
+
 /// A config directory. It need not exist: then there are no configs.
 ///
 /// Nothing is kept open or remembered but the identities that open sealed files: each call looks anew.
@@ -142,7 +145,7 @@ impl ConfigDir {
     pub(crate) fn list(&self) -> Listing {
         let mut listing = Listing::default();
         if let Err(error) = self.list_into(&mut listing) {
-            listing.faults.push(Fault::new(&self.path, Reason::Directory(error)));
+            listing.faults.push(Fault::new(&self.path, Reason::Directory(explained(&self.path, error))));
         }
         listing.services.sort_unstable();
         listing.faults.sort_by(|a, b| a.file().cmp(b.file()));
@@ -166,6 +169,16 @@ impl ConfigDir {
         }
         Ok(())
     }
+}
+
+/// The error of a directory that is not listed. systemd's directory of credentials takes a word more: its path is valid in
+/// every unit, and it exists only in some.
+fn explained(path: &Path, error: io::Error) -> io::Error {
+    if error.kind() != io::ErrorKind::PermissionDenied || !path.starts_with(SYSTEMD_CREDENTIALS) {
+        return error;
+    }
+    let cure = "systemd makes this directory only for a unit with a credential: add LoadCredential= or SetCredential=";
+    io::Error::new(error.kind(), format!("{error}; {cure}"))
 }
 
 /// The service whose config has this name.

@@ -1,5 +1,6 @@
 //! How configs are to be sealed, and what opens them: what the flags say, applied to one file after another.
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -55,6 +56,8 @@ impl Sealing {
     pub(crate) fn read(identity: Option<&Path>, dir: &Path, required: bool) -> (Self, Option<Fault>) {
         let identities = match identity {
             Some(file) => Identities::read(file).map(Some),
+            // The whole directory is refused, which says it once.
+            None if is_closed(dir) => Ok(None),
             None => Identities::read_default(dir),
         };
         match identities {
@@ -95,6 +98,11 @@ impl Sealing {
             Keys::Refused => sealed::check(file).and(Err(OpenError::IdentityRefused)),
         }
     }
+}
+
+/// Whether nobody may list this directory.
+fn is_closed(dir: &Path) -> bool {
+    dir.read_dir().is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
 }
 
 #[cfg(test)]
