@@ -14,9 +14,9 @@ struct Cli {
     #[command(flatten)]
     app: app_core::Flags,
 
-    /// Try it: makes throwaway keys, certificates and sealed configs under the target directory, listens on loopback alone, and
-    /// prints what to try. Metrics are at PORT (default: 4444), the admin interface and the quota service at the two ports behind
-    /// it; where one is busy, and with 0, any that is free takes its place.
+    /// Try it: makes throwaway keys, certificates and sealed configs, listens on loopback alone, and prints what to try. They
+    /// are under `target` in the current folder, or in a temporary folder. Metrics are at PORT (default: 4444), the admin
+    /// interface and the quota service at the two ports behind it. A free port takes the place of a busy one, and of 0.
     #[arg(
         long, value_name = "PORT", num_args = 0..=1, require_equals = true, default_missing_value = "4444",
         value_parser = clap::value_parser!(u16).range(..=65_533),

@@ -1,6 +1,7 @@
 //! Certificates, and the configs that name them: as an operator would make them with `appctl`.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use app_config::{ConfigSchema, Identity, Overwrite, compile, place_file, seal, service_config_id};
@@ -112,5 +113,8 @@ fn contexts(folder: &Folder, flags: &Flags, ports: &Ports) -> Result<(), Problem
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Problem> {
-    fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
+    let written = fs::write(path, text);
+    // Whatever the process's umask is.
+    let readable = written.and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(0o600)));
+    readable.map_err(|error| format!("{}: {error}", path.display()))
 }

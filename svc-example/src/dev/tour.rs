@@ -9,12 +9,17 @@ use super::ports::Ports;
 
 /// What is printed: lines for a second terminal, each of which can be copied as it is.
 pub(super) fn text(folder: &Folder, ports: &Ports) -> Result<String, Problem> {
-    let program = env::current_exe().map_err(|error| format!("where is this program? {error}"))?;
-    let programs = program.parent().unwrap_or(Path::new("."));
-    // Whoever built only this package has no appctl yet.
-    let build = if programs.join("appctl").is_file() { "" } else { "cargo build -p app-cli\n" };
+    // Without /proc nobody knows where the program is; then `PATH` is the reader's own.
+    let program = env::current_exe().ok();
+    let programs = program.as_deref().and_then(Path::parent);
+    // With this package alone built, there is no appctl yet.
+    let built = programs.is_none_or(|programs| programs.join("appctl").is_file());
+    let build = if built { "" } else { "cargo build -p app-cli\n" };
+    let path = match programs {
+        Some(programs) => format!("PATH={}:\"$PATH\" ", quoted(programs)?),
+        None => String::new(),
+    };
     let (http, contexts) = (ports.http, quoted(&folder.contexts())?);
-    let programs = quoted(programs)?;
     Ok(format!(
         "\
 Keys, certificates and sealed configs of this run are in {folder}, and gone when it ends.
@@ -22,7 +27,7 @@ Metrics and probes: http://127.0.0.1:{http}/metrics
 
 In a second terminal:
 
-{build}export PATH={programs}:\"$PATH\" OP_CONTEXT={contexts}
+{build}export {path}OP_CONTEXT={contexts}
 
 # How is it, and what is in it?
 appctl status

@@ -50,7 +50,7 @@ fn run(lines: &[String], part: &str) -> Ended {
 }
 
 /// The operator's program, which lies beside this one when the workspace is built; else it is built.
-fn build_appctl() {
+pub(crate) fn build_appctl() {
     let folder = Path::new(env!("CARGO_BIN_EXE_svc-example")).parent().unwrap();
     if folder.join("appctl").is_file() {
         return;
@@ -204,8 +204,48 @@ fn dev_has_configs_of_its_own_and_says_so() {
     for port in ["--dev=65534", "--dev=x"] {
         Program::service().args([port]).run().expect_code(2);
     }
-    // Without a place for them it does not run at all.
+    // A place that was named and is none: it does not run at all.
     let ended = Program::service().args(["--dev"]).env("CARGO_TARGET_DIR", "/dev/null").run();
     ended.expect_code(1);
     assert!(ended.stderr.starts_with("--dev: /dev/null/dev: "), "{}", ended.stderr);
+    assert!(ended.stderr.contains("CARGO_TARGET_DIR"), "{}", ended.stderr);
+}
+
+/// Starts it from a shell, after what the shell is told to do; gives the folder that it names, and stops it.
+#[track_caller]
+fn started_from(current: &Path, before: &str) -> PathBuf {
+    let program = env!("CARGO_BIN_EXE_svc-example");
+    let line = format!("cd '{}' && {before} exec {program} --dev=0", current.display());
+    let process = Program::new("env").args(["-i", "sh", "-c", &line]).start();
+    let tour = process.printed("that was the tour'\n");
+    process.event(APP_STARTED);
+    let contexts = fs::read_to_string(folder(&tour).join("contexts.json")).unwrap();
+    assert!(contexts.contains("admin.dev"), "{contexts}");
+    process.signal(Signal::SIGTERM);
+    process.ended().expect_code(0);
+    assert!(!folder(&tour).exists(), "gone with the process");
+    folder(&tour)
+}
+
+#[test]
+fn keys_are_under_the_target_of_the_current_folder_or_in_a_temporary_one() {
+    let (current, temporary) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (current, temporary) =
+        (current.path().canonicalize().unwrap(), temporary.path().canonicalize().unwrap());
+    let set = format!("export TMPDIR='{}';", temporary.display());
+    let starts = |before: &str| started_from(&current, &format!("{set} {before}"));
+
+    assert!(starts("").starts_with(&temporary), "there is no target");
+    fs::write(current.join("target"), "a file").unwrap();
+    assert!(starts("").starts_with(&temporary), "target is a file");
+    fs::remove_file(current.join("target")).unwrap();
+    fs::create_dir(current.join("target")).unwrap();
+    assert!(starts("").starts_with(current.join("target/dev")));
+    assert!(starts("umask 0777;").starts_with(current.join("target/dev")), "the umask does not matter");
+    // Who may put files there may also take them away.
+    fs::set_permissions(current.join("target"), fs::Permissions::from_mode(0o777)).unwrap();
+    assert!(starts("").starts_with(&temporary), "target is everybody's");
+    fs::remove_dir_all(current.join("target")).unwrap();
+    assert!(starts("mkdir gone; cd gone; rmdir ../gone;").starts_with(&temporary), "no current folder");
+    assert_eq!(fs::read_dir(&temporary).unwrap().count(), 0, "nothing is left");
 }
