@@ -26,10 +26,10 @@ const STACK: &str = include_str!("../../deploy/swarm/stack.yaml");
 const DOCKERFILE: &str = include_str!("../../deploy/docker/Dockerfile");
 
 /// Where each of them has the program.
-const PROGRAM: &str = "/usr/local/bin/svc-example";
+pub(crate) const PROGRAM: &str = "/usr/local/bin/svc-example";
 /// The user of the image, as the image calls it by number.
-const USER: u64 = 65532;
-/// Beyond its own deadlines the process may take so long (`MARGIN` of app-core's `run.rs`).
+pub(crate) const USER: u64 = 65532;
+/// To spare beyond the deadlines of the app. The process itself takes less (`EXIT_MARGIN` in app-core's `app/end.rs`).
 const PAST_ALL: Duration = Duration::from_secs(10);
 
 /// The documents of a file.
@@ -82,7 +82,7 @@ fn texts(list: &Value) -> Vec<String> {
 }
 
 /// The words of the exec form of an instruction of the Dockerfile.
-fn exec_form(instruction: &str) -> Vec<String> {
+pub(crate) fn exec_form(instruction: &str) -> Vec<String> {
     let joined = DOCKERFILE.replace("\\\n", " ");
     let line = joined.lines().find(|line| line.starts_with(instruction)).unwrap();
     texts(&serde_json::from_str(&line[line.find('[').unwrap()..]).unwrap())
@@ -208,6 +208,18 @@ fn systemd_does_not_start_it_again_for_what_is_not_better_the_next_time() {
     let hopeless = [ExitStatus::Usage, ExitStatus::Config].map(|status| status.code().to_string());
     assert_eq!(of_unit("RestartPreventExitStatus"), [hopeless.join(" ")]);
     assert_eq!(of_unit("Restart"), ["on-failure"]);
+}
+
+/// A port that is busy for minutes, or a network that comes late, is mended by time alone.
+#[test]
+fn no_orchestrator_gives_up_on_what_time_mends() {
+    assert_eq!(of_unit("StartLimitIntervalSec"), ["0"], "systemd starts it for as long as it takes");
+    assert!(time(of_unit("RestartSec")[0]) >= Duration::from_secs(1), "without a limit it must not spin");
+    let policy = &quota_of_the_stack()["deploy"]["restart_policy"];
+    assert_eq!((&policy["condition"], &policy["max_attempts"]), (&json!("any"), &Value::Null), "{policy}");
+    assert!(time(policy["delay"].as_str().unwrap()) >= Duration::from_secs(1));
+    // Kubernetes backs off up to 5 min and goes on, as long as the policy is its default.
+    assert_eq!(pod()["spec"]["restartPolicy"], Value::Null);
 }
 
 #[test]

@@ -7,6 +7,7 @@
 
 mod config_commands;
 mod configs;
+mod container;
 mod dashboards;
 mod deploy;
 mod dev;
@@ -18,6 +19,7 @@ mod formats;
 mod http;
 mod limits;
 mod log;
+mod machine;
 mod no_ipv6;
 mod operating_page;
 mod operators_page;
@@ -25,6 +27,7 @@ mod page;
 mod port;
 mod program;
 mod prometheus;
+mod real_systemd;
 mod reload;
 mod restart_policies;
 mod scraper;

@@ -161,6 +161,11 @@ impl Process {
         self.pid
     }
 
+    /// Whether it has not ended.
+    pub(crate) fn runs(&self) -> bool {
+        self.shared.state.lock().unwrap().status.is_none()
+    }
+
     /// Sends a signal, unless the process has ended already.
     pub(crate) fn signal(&self, signal: Signal) {
         let state = self.shared.state.lock().unwrap();

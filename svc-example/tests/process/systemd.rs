@@ -6,6 +6,7 @@ use std::{
         linux::net::SocketAddrExt,
         unix::net::{SocketAddr, UnixDatagram},
     },
+    thread,
     time::{Duration, Instant},
 };
 
@@ -51,7 +52,12 @@ impl Systemd {
     }
 
     fn starts(&self, program: Program) -> Process {
-        program.env("NOTIFY_SOCKET", &self.name).env("WATCHDOG_USEC", WATCHDOG_MICROS).start()
+        self.environment(program).start()
+    }
+
+    /// The environment that systemd gives.
+    fn environment(&self, program: Program) -> Program {
+        program.env("NOTIFY_SOCKET", &self.name).env("WATCHDOG_USEC", WATCHDOG_MICROS)
     }
 
     /// The next message.
@@ -198,6 +204,62 @@ fn a_systemd_that_is_gone_or_does_not_listen_makes_one_warning_and_no_difference
         assert_eq!(warnings.len(), 1, "{socket}: {warnings:?}");
         assert!(warnings[0]["message"].as_str().unwrap().starts_with(warning), "{warnings:?}");
     }
+}
+
+/// A variable that lies, and the warning that it is worth.
+fn lie(name: &str, value: &str, warning: &str) {
+    let (systemd, configs) = (Systemd::at_a_path(), Configs::any_port());
+    // What the variable does not say is true.
+    let process = systemd.environment(configs.service()).env(name, value).start();
+    // Read all the time, so that the socket is never full.
+    let reader = systemd.socket.try_clone().unwrap();
+    let ended = thread::spawn(move || {
+        let address = process.ready();
+        assert_eq!(get(address, "/readyz").status, 200);
+        process.signal(Signal::SIGTERM);
+        process.ended()
+    });
+    reader.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+    while !ended.is_finished() {
+        let _ = reader.recv(&mut [0; 4096]);
+    }
+    let ended = ended.join().unwrap();
+    ended.expect_code(0);
+    let warnings: Vec<_> = ended.records().into_iter().filter(|record| record["level"] == "warn").collect();
+    assert_eq!(warnings.len(), usize::from(!warning.is_empty()), "{name}={value}: {warnings:?}");
+    let told = warnings.first().map_or("", |record| record["message"].as_str().unwrap());
+    assert!(told.starts_with(warning), "{name}={value}: {told}");
+}
+
+#[test]
+fn a_socket_that_is_none_makes_one_warning_and_does_not_stop_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let inside = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(inside("file"), "no socket").unwrap();
+    let _stream = std::os::unix::net::UnixListener::bind(inside("stream")).unwrap();
+    let (cannot, was_not) = ("systemd can't be told", "systemd was not told");
+    lie("NOTIFY_SOCKET", &format!("/{}", "x".repeat(200)), cannot);
+    lie("NOTIFY_SOCKET", "notify", cannot);
+    lie("NOTIFY_SOCKET", &inside("file"), was_not);
+    lie("NOTIFY_SOCKET", &inside("stream"), was_not);
+    lie("NOTIFY_SOCKET", &inside(""), was_not);
+    lie("NOTIFY_SOCKET", "@svc-example-nobody-listens", was_not);
+    lie("NOTIFY_SOCKET", "@", was_not);
+    lie("NOTIFY_SOCKET", "", "");
+}
+
+#[test]
+fn other_variables_of_systemd_that_lie_make_one_warning_at_most() {
+    lie("WATCHDOG_USEC", "soon", "WATCHDOG_USEC: \"soon\" is no number");
+    for time in ["18446744073709551615", "1", "0", ""] {
+        lie("WATCHDOG_USEC", time, "");
+    }
+    lie("WATCHDOG_PID", "nobody", "");
+    for sockets in ["-3", "7"] {
+        lie("LISTEN_FDS", sockets, "");
+    }
+    lie("INVOCATION_ID", "garbage", "");
+    lie("CREDENTIALS_DIRECTORY", "/nowhere", "");
 }
 
 /// Stops the process for a time, and sees what probes and watchdog make of it.
