@@ -127,8 +127,8 @@ impl ConfigDir {
 
     /// What should be said although nothing is refused for it.
     pub(crate) fn warnings(&self) -> Vec<String> {
-        let identities = self.sealing.identities().and_then(Identities::warning);
-        identities.into_iter().chain(self.changeable()).collect()
+        let identities = self.sealing.identities().map(Identities::warnings).unwrap_or_default();
+        identities.iter().cloned().chain(self.changeable()).collect()
     }
 
     /// Whether everybody may put other files in the place of those that are there. With the sticky bit nobody may, and so

@@ -11,6 +11,7 @@ use std::path::Path;
 use std::{error, fmt};
 
 use nix::fcntl::OFlag;
+use nix::unistd::geteuid;
 
 use crate::limits::{MAX_FILE_BYTES, MAX_IDENTITIES_BYTES};
 use crate::secret::SecretBytes;
@@ -42,6 +43,8 @@ pub(crate) struct Content {
     pub(crate) bytes: SecretBytes,
     /// The permissions of the file.
     pub(crate) mode: u32,
+    /// Whether [`is_private`] holds.
+    pub(crate) private: bool,
 }
 
 /// Why a file was not read.
@@ -124,13 +127,25 @@ pub(crate) fn read(path: &Path, kind: Kind) -> Result<Option<Content>, FileError
     if bytes.len() > limit {
         return Err(FileError::TooLarge { kind });
     }
-    Ok(Some(Content { bytes, mode: permissions(&metadata) }))
+    Ok(Some(Content { bytes, mode: permissions(&metadata), private: is_private(&metadata) }))
 }
 
 /// Opens without waiting and without taking a terminal; the standard library closes the file in child processes.
 fn open(path: &Path) -> io::Result<File> {
     let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
     OpenOptions::new().read(true).custom_flags(flags.bits()).open(path)
+}
+
+/// Whether a file is fit for a secret: nobody but its owner can use it, or a group may read it, and the owner is root or this
+/// process's user.
+///
+/// The second is how secrets are handed to a service that does not run as root: Kubernetes gives files to root and the `fsGroup`
+/// of the pod (mode 0440), and systemd lets a user read its credentials by an access control list, which shows as mode 0440.
+#[must_use]
+pub fn is_private(metadata: &Metadata) -> bool {
+    let mode = permissions(metadata);
+    let of_ours = [0, geteuid().as_raw()].contains(&metadata.uid());
+    mode & 0o077 == 0 || (mode & 0o037 == 0 && of_ours)
 }
 
 fn permissions(metadata: &Metadata) -> u32 {

@@ -14,17 +14,25 @@ use crate::sealed;
 /// The name of the file of identities in a config directory.
 pub(crate) const DEFAULT_FILE: &str = "config.identity";
 
-/// The permissions that an identity need not have: read, for group and others.
-const READABLE: u32 = 0o044;
+/// Lines of a file that are named one by one in warnings; the others are counted.
+const NAMED_LINES: usize = 8;
 
 /// One or more identities. For a time there are two when a key is changed: the old one, and the new one that files are being
 /// sealed to.
 ///
-/// In a file there is one on a line, as age-keygen writes it; empty lines and lines that begin with `#` are skipped.
+/// In a file there is one on a line, as age-keygen writes it; empty lines and lines that begin with `#` are skipped. So are keys of
+/// types that are not supported, with a warning, if there is another key.
 pub struct Identities {
     keys: Vec<Identity>,
     file: PathBuf,
-    mode: u32,
+    warnings: Vec<String>,
+}
+
+/// What a file of identities has.
+struct Parsed {
+    keys: Vec<Identity>,
+    /// Lines with keys of types that are not supported, and what they are.
+    skipped: Vec<(usize, &'static str)>,
 }
 
 /// Why a file of identities is refused. Never with what is in it.
@@ -68,18 +76,18 @@ impl Identities {
         if keys.is_empty() {
             Err(IdentityError::Empty)
         } else {
-            Ok(Self { keys, file: "memory".into(), mode: 0 })
+            Ok(Self { keys, file: "memory".into(), warnings: Vec::new() })
         }
     }
 
     pub(crate) fn read(file: &Path) -> Result<Self, Fault> {
         let refuse = |reason| Fault::new(file, Reason::Identity(reason));
         match file::read(file, Kind::Identities) {
-            Ok(Some(content)) => Ok(Self {
-                keys: parse(&content.bytes).map_err(refuse)?,
-                file: file.to_owned(),
-                mode: content.mode,
-            }),
+            Ok(Some(content)) => {
+                let Parsed { keys, skipped } = parse(&content.bytes).map_err(refuse)?;
+                let mode = (!content.private).then_some(content.mode);
+                Ok(Self { keys, file: file.to_owned(), warnings: warnings(file, mode, &skipped) })
+            }
             Ok(None) => Err(refuse(IdentityError::Missing)),
             Err(error) => Err(refuse(IdentityError::File(error))),
         }
@@ -113,15 +121,11 @@ impl Identities {
         self.keys.iter().map(Identity::recipient).collect()
     }
 
-    /// What should be said about the file although it is not refused: that others than its owner may read it.
+    /// What should be said about the file although it is not refused: that others than its owner may read it, and which lines have
+    /// keys of types that are not supported. Never with what is in it.
     #[must_use]
-    pub fn warning(&self) -> Option<String> {
-        (self.mode & READABLE != 0).then(|| {
-            let (file, mode) = (self.file.display(), self.mode);
-            format!(
-                "the identities in {file} may be read by others than its owner (mode {mode:04o}): chmod go-r"
-            )
-        })
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Identity> {
@@ -140,23 +144,64 @@ fn is_absent(fault: &Fault) -> bool {
     }
 }
 
-fn parse(content: &[u8]) -> Result<Vec<Identity>, IdentityError> {
+/// What is said of a file. `mode` is there if it is not private.
+fn warnings(file: &Path, mode: Option<u32>, skipped: &[(usize, &'static str)]) -> Vec<String> {
+    let shown = file.display();
+    let mut warnings = Vec::new();
+    if let Some(mode) = mode {
+        warnings.push(format!(
+            "the identities in {shown} may be read by others than its owner (mode {mode:04o}): chmod go-r"
+        ));
+    }
+    for (line, kind) in skipped.iter().take(NAMED_LINES) {
+        warnings.push(format!(
+            "the identity in line {line} of {shown} is skipped: it is {kind}, which is not supported; files that are sealed to it alone can't be opened"
+        ));
+    }
+    if let Some(more) = skipped.len().checked_sub(NAMED_LINES).filter(|more| *more > 0) {
+        warnings
+            .push(format!("{more} more lines of {shown} have keys that are not supported, and are skipped"));
+    }
+    warnings
+}
+
+/// What a key is whose type is not supported.
+fn other_type(text: &[u8]) -> &'static str {
+    let begins = |with: &[u8]| text.get(..with.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(with));
+    if begins(b"AGE-PLUGIN-") {
+        "a key of an age plugin"
+    } else if begins(b"AGE-SECRET-KEY-PQ-") {
+        "a post-quantum key"
+    } else {
+        "a key of another type"
+    }
+}
+
+fn parse(content: &[u8]) -> Result<Parsed, IdentityError> {
     if sealed::is_sealed(content) {
         return Err(IdentityError::Sealed);
     }
     if content.starts_with("\u{feff}".as_bytes()) {
         return Err(IdentityError::ByteOrderMark);
     }
-    let mut keys = Vec::new();
+    let (mut keys, mut skipped) = (Vec::new(), Vec::new());
     for (line, text) in (1..).zip(content.split(|&byte| byte == b'\n')) {
         let text = text.trim_ascii();
         if text.is_empty() || text.starts_with(b"#") {
             continue;
         }
         let key = str::from_utf8(text).map_err(|_| KeyError::NotAge).and_then(str::parse);
-        keys.push(key.map_err(|problem| IdentityError::Line { line, problem })?);
+        match key {
+            Ok(key) => keys.push(key),
+            Err(KeyError::OtherType) => skipped.push((line, other_type(text))),
+            Err(problem) => return Err(IdentityError::Line { line, problem }),
+        }
     }
-    if keys.is_empty() { Err(IdentityError::Empty) } else { Ok(keys) }
+    match skipped.first() {
+        _ if !keys.is_empty() => Ok(Parsed { keys, skipped }),
+        Some((line, _)) => Err(IdentityError::Line { line: *line, problem: KeyError::OtherType }),
+        None => Err(IdentityError::Empty),
+    }
 }
 
 impl fmt::Debug for Identities {

@@ -97,7 +97,7 @@ pub use self::facade::{
     service_config_path,
 };
 pub use self::fault::{Fault, Reason};
-pub use self::file::{FileError, Kind as FileKind};
+pub use self::file::{FileError, Kind as FileKind, is_private};
 pub use self::identities::{Identities, IdentityError};
 pub use self::json::{Draft, MAX_JSON_BYTES, from_json, to_json};
 pub use self::key::{Identity, KeyError, Recipient};

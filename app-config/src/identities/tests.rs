@@ -45,7 +45,7 @@ fn a_file_of_age_keygen_is_read() {
     let identities = Identities::load(&path).unwrap();
     assert_eq!((identities.len(), identities.file()), (1, path.as_path()));
     assert_eq!(identities.recipients()[0].to_string(), PUBLIC);
-    assert!(identities.warning().is_none());
+    assert!(identities.warnings().is_empty());
 }
 
 #[test]
@@ -127,14 +127,53 @@ fn a_file_that_others_may_change_is_refused() {
 
 #[test]
 fn a_file_that_others_may_read_is_warned_of() {
-    for mode in [0o440, 0o404] {
+    for mode in [0o404, 0o444, 0o644] {
         let (_dir, path) = with_file(SECRET, mode);
         let expected = format!(
             "the identities in {} may be read by others than its owner (mode {mode:04o}): chmod go-r",
             path.display()
         );
-        assert_eq!(Identities::load(&path).unwrap().warning().unwrap(), expected);
+        assert_eq!(Identities::load(&path).unwrap().warnings(), [expected]);
     }
+}
+
+#[test]
+fn a_file_of_ours_that_a_group_may_read_is_taken_without_a_word() {
+    for mode in [0o440, 0o640, 0o400, 0o600] {
+        let (_dir, path) = with_file(SECRET, mode);
+        assert!(Identities::load(&path).unwrap().warnings().is_empty(), "{mode:o}");
+    }
+    // That of another user is another matter. Only root can make one.
+    let (_dir, path) = with_file(SECRET, 0o440);
+    if std::os::unix::fs::chown(&path, Some(12_345), None).is_err() {
+        eprintln!("skipped: only root can give a file away");
+        return;
+    }
+    assert_eq!(Identities::load(&path).unwrap().warnings().len(), 1);
+}
+
+#[test]
+fn a_key_of_an_unsupported_type_is_skipped_with_a_warning_beside_one_that_works() {
+    let content = format!("# keys\nAGE-SECRET-KEY-PQ-1HUNTER2QQ\n{SECRET}\nAGE-PLUGIN-YUBIKEY-1HUNTER2QQ\n");
+    let (_dir, path) = with_file(content, 0o400);
+    let identities = Identities::load(&path).unwrap();
+    assert_eq!(identities.len(), 1);
+    let [first, second] = identities.warnings() else { panic!("{:?}", identities.warnings()) };
+    assert!(first.contains("line 2 of ") && first.contains("a post-quantum key"), "{first}");
+    assert!(second.contains("line 4 of ") && second.contains("a key of an age plugin"), "{second}");
+    assert!(!format!("{first}{second}").contains("HUNTER2"), "{first} {second}");
+    // Very many are counted, and what is mistyped is refused as ever.
+    let (_dir, path) = with_file(format!("{SECRET}\n{}", "AGE-PLUGIN-X-1QQ\n".repeat(100)), 0o400);
+    let identities = Identities::load(&path).unwrap();
+    assert!(
+        identities.warnings().last().unwrap().starts_with("92 more lines"),
+        "{:?}",
+        identities.warnings()
+    );
+    assert!(
+        refusal(format!("AGE-SECRET-KEY-PQ-1QQ\n{SECRET}\n{}", &SECRET[..40]))
+            .starts_with("line 3 is no identity")
+    );
 }
 
 #[test]
