@@ -103,6 +103,15 @@ pub(crate) struct VectorParts {
     pub(crate) cap: usize,
 }
 
+impl Vector<Gauge> {
+    /// The value of each series, with its label values in the order of the label names.
+    #[must_use]
+    pub fn values(&self) -> Vec<(Vec<String>, f64)> {
+        let labels = |values: &[Box<str>]| values.iter().map(ToString::to_string).collect();
+        self.series_from(0).map(|(_, series)| (labels(&series.values), series.metric.get())).collect()
+    }
+}
+
 impl<M: Metric> Vector<M> {
     pub(crate) fn new(parts: VectorParts) -> Self {
         let VectorParts { service, name, labels, bounds, cap } = parts;

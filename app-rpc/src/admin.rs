@@ -93,8 +93,7 @@ use self::offload::Offload;
 use self::stacks::Stacks;
 use crate::{Bootstrap, Endpoint};
 
-/// Service id of the admin interface.
-pub const APP_RPC_SERVICE_ID: ServiceId = ServiceId::new(0xe492_14fa_20b3_5ba8);
+pub use crate::ids::APP_RPC_SERVICE_ID;
 
 /// The endpoint of the admin interface.
 pub type AdminEndpoint = Endpoint<{ APP_RPC_SERVICE_ID.as_u64() }>;

@@ -32,6 +32,7 @@ pub(crate) use self::{call::attempt, call::persevere, pool::Pool, setup::Setup};
 #[cfg(not(test))]
 use self::{pool::Pool, setup::Setup};
 use crate::RpcClientConfig;
+use crate::ends::{self, Watch};
 use crate::errors::RPC_CONFIG_UNUSABLE;
 use crate::threads::{LocalThreads, ThreadPanicked};
 
@@ -56,6 +57,7 @@ struct Inner {
     setup: watch::Sender<Arc<Setup>>,
     statuses: watch::Receiver<Vec<InstanceStatus>>,
     direct: Arc<Direct>,
+    ends: Arc<Watch>,
     service: Service,
 }
 
@@ -74,6 +76,7 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
             let message = "RPC client: it can't be made";
             RPC_CONFIG_UNUSABLE.error(service.id()).cause(cause).message(message).build()
         };
+        let in_use = ends::of_client(&config);
         let setup = Setup::new(config).map_err(|error| unusable(error.into()))?;
         let (setup, setups) = watch::channel(Arc::new(setup));
         let name = format!("rpc-client-{}", service.name());
@@ -87,7 +90,10 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
         spawned.map_err(|refused| unusable(format!("{refused:?}").into()))?;
         let deadlines = Arc::<Deadlines>::default();
         let direct = Arc::<Direct>::default();
+        let ends = Arc::new(Watch::new(service));
+        ends.show(in_use);
         let (me, keeper, wires) = (service.clone(), Arc::clone(&deadlines), Arc::clone(&direct));
+        let watch = Arc::clone(&ends);
         let (instances, setups) = (statuses.clone(), setup.subscribe());
         let broken = threads.broken();
         service.spawn("rpc client", async move {
@@ -96,7 +102,9 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
                 () = broken.cancelled() => {}
                 () = keeper.keep() => {}
                 () = wires.keep(instances, setups) => {}
+                () = watch.keep() => {}
             }
+            watch.clear();
             stop.cancel();
             let ending = async {
                 // What has not ended by then is cut.
@@ -111,7 +119,7 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
             keeper.close();
             if broken.is_cancelled() { Err(ThreadPanicked.of(&me)) } else { Ok(()) }
         })?;
-        let inner = Inner { jobs, deadlines, setup, statuses, direct, service: service.clone() };
+        let inner = Inner { jobs, deadlines, setup, statuses, direct, ends, service: service.clone() };
         Ok(Self { inner: Arc::new(inner), interface: PhantomData })
     }
 
@@ -120,11 +128,13 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
     /// # Errors
     /// [`RPC_CONFIG_UNUSABLE`]: no TLS with this config; the old one stays.
     pub fn reconfigure(&self, config: RpcClientConfig) -> Result<(), Error> {
+        let in_use = ends::of_client(&config);
         let setup = Setup::new(config).map_err(|error| {
             let message = "RPC client: goes on with its old config";
             RPC_CONFIG_UNUSABLE.error(self.inner.service.id()).cause(error).message(message).build()
         })?;
         self.inner.setup.send_replace(Arc::new(setup));
+        self.inner.ends.show(in_use);
         Ok(())
     }
 

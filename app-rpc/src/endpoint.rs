@@ -13,6 +13,7 @@ use app_metrics::Metrics;
 use parking_lot::RwLock;
 
 pub use self::linked::{EndpointStatus, LinkedEndpoint};
+use crate::ends::{self, Watch};
 use crate::errors::{RPC_BIND_FAILED, RPC_CONFIG_UNUSABLE};
 use crate::server::{BoundServer, Counts, Meters, ServerControl, ServerError};
 use crate::{Bootstrap, EndpointConfig, RpcName, RpcServerConfig, ServerCounts};
@@ -141,7 +142,7 @@ impl<const SERVICE: u64> Endpoint<SERVICE> {
         service: &Service,
         mut config: RpcServerConfig,
         bootstrap: &Bootstrap,
-    ) -> Result<BoundServer, Error> {
+    ) -> Result<(BoundServer, Watch), Error> {
         let app = service.app();
         let own = RpcName { domain: app.domain(), app: app.id(), service: service.id() };
         if config.name != own {
@@ -152,6 +153,7 @@ impl<const SERVICE: u64> Endpoint<SERVICE> {
         if app.any_port() {
             config.port = 0;
         }
+        let in_use = ends::of_server(&config);
         let name = format!("rpc-{}", service.name());
         let bound =
             BoundServer::bind(config, bootstrap.clone(), Arc::clone(&self.counts), &name, service.log());
@@ -159,14 +161,16 @@ impl<const SERVICE: u64> Endpoint<SERVICE> {
         let listening = Listening { address: bound.address(), control: bound.control() };
         *self.listening.write() = Some(listening);
         info!(service.log(), "RPC endpoint listens"; "addr" => %bound.address());
-        Ok(bound)
+        let ends = Watch::new(service);
+        ends.show(in_use);
+        Ok((bound, ends))
     }
 
     /// Serves, and follows the config, until the service is killed.
     async fn serve(
         self,
         service: Service,
-        bound: BoundServer,
+        (bound, ends): (BoundServer, Watch),
         mut config: LiveConfig<EndpointConfig<SERVICE>>,
     ) -> Result<(), Error> {
         let control = bound.control();
@@ -174,7 +178,10 @@ impl<const SERVICE: u64> Endpoint<SERVICE> {
         let following = async {
             while let Some(changed) = config.changed().await {
                 if let Some(changed) = changed.0.clone() {
-                    reconfigure(&control, changed, service.log());
+                    let in_use = ends::of_server(&changed);
+                    if reconfigure(&control, changed, service.log()) {
+                        ends.show(in_use);
+                    }
                 }
             }
             std::future::pending::<()>().await;
@@ -182,7 +189,9 @@ impl<const SERVICE: u64> Endpoint<SERVICE> {
         let served = tokio::select! {
             served = serving => served.map_err(|panicked| panicked.of(&service)),
             () = following => Ok(()),
+            () = ends.keep() => Ok(()),
         };
+        ends.clear();
         *self.listening.write() = None;
         info!(service.log(), "RPC endpoint stopped");
         served
@@ -195,15 +204,18 @@ impl<const SERVICE: u64> std::fmt::Debug for Endpoint<SERVICE> {
     }
 }
 
-fn reconfigure(control: &ServerControl, config: RpcServerConfig, log: &Logger) {
+/// Whether the new config is in use.
+fn reconfigure(control: &ServerControl, config: RpcServerConfig, log: &Logger) -> bool {
     let (serial, crls) = (config.key_pair.certificate().serial.clone(), config.clients.crls());
-    match control.reconfigure(config) {
+    let reconfigured = control.reconfigure(config);
+    match &reconfigured {
         Ok(()) => {
             info!(log, "RPC endpoint goes on with its new config; what it listens on changes at the next start";
             "serial" => serial, "crls" => crls)
         }
         Err(failed) => error!(log, "RPC endpoint goes on with its old config: {failed}"),
     }
+    reconfigured.is_ok()
 }
 
 /// Says what, why, and what to do about it.

@@ -3,28 +3,43 @@
 //! TLS 1.3 and 1.2, certificates on both sides, and nothing that carries a verdict over to another connection: no session
 //! tickets, no session store, no early data. So a client whose certificate was revoked is refused the next time it connects.
 
+mod alert;
 mod authorities;
 mod certificate;
 mod client;
+pub(crate) mod clock;
+mod errors;
+mod key_kind;
 mod key_pair;
+pub(crate) mod pem;
 mod refusal;
 mod revoked;
 mod server;
+mod verdict;
+mod witness;
 
 use std::sync::{Arc, LazyLock};
 
 use rustls::crypto::{CryptoProvider, ring};
 
+pub(crate) use self::alert::said_by_alert;
 pub use self::authorities::Authorities;
-pub(crate) use self::certificate::time;
 pub use self::certificate::{Certificate, Purpose};
-pub use self::key_pair::{KeyPair, MaterialError};
+pub(crate) use self::certificate::{time, valid_until};
+pub use self::errors::MaterialError;
+pub use self::key_pair::KeyPair;
+pub(crate) use self::key_pair::key_of;
+pub use self::pem::{PemError, PemFault, Position, Wanted};
 pub use self::refusal::Refusal;
 pub(crate) use self::revoked::{Revocation, Revoked};
 pub(crate) use self::{
     client::{client_config, server_name},
-    server::{server_config, witnessed},
+    server::server_config,
+    witness::{Shown, witnessed},
 };
+
+/// Certificates that a peer is shown. rustls takes no longer chain either.
+const MAX_CHAIN: usize = 8;
 
 /// The cryptography: ring's, whatever else in the process installs as its default.
 pub(crate) fn provider() -> Arc<CryptoProvider> {

@@ -5,6 +5,9 @@ use std::io::{self, ErrorKind};
 use capnp::ErrorKind as Kind;
 use rustls::Error as TlsError;
 
+use crate::Refusal;
+use crate::tls::Shown;
+
 /// How the reason begins when a server does not know what it was asked. [`CallError::reason`](crate::CallError::reason) has the
 /// address before it.
 pub const UNKNOWN_CALL: &str = "the server does not know this call";
@@ -27,6 +30,11 @@ pub(crate) fn of_io(error: &io::Error) -> String {
     }
 }
 
+/// Why a handshake failed: the verdict on what was shown, or what happened else.
+pub(crate) fn of_handshake(error: &io::Error, shown: &mut Shown) -> (Refusal, String) {
+    shown.verdict.take().unwrap_or_else(|| (Refusal::of(error), of_io(error)))
+}
+
 fn of_tls(error: &TlsError) -> String {
     match error {
         TlsError::InvalidMessage(_) | TlsError::InappropriateMessage { .. } => {
@@ -36,12 +44,14 @@ fn of_tls(error: &TlsError) -> String {
             "what came does not follow TLS; is it the right port?".to_owned()
         }
         TlsError::PeerIncompatible(_) => {
-            "no TLS version or cipher in common; both sides need TLS 1.3".to_owned()
+            "no TLS version or cipher in common; both sides need TLS 1.3 or 1.2".to_owned()
         }
         TlsError::NoCertificatesPresented => "the other side showed no certificate".to_owned(),
         TlsError::DecryptError => "what came can't be decrypted: it was changed on its way".to_owned(),
-        // What is wrong with a certificate, and what the other side says of ours.
-        certificate => certificate.to_string(),
+        TlsError::AlertReceived(alert) => crate::tls::said_by_alert(*alert),
+        // A verdict has words of its own: see `of_handshake`.
+        TlsError::InvalidCertificate(_) => "the certificate of the other side is not good".to_owned(),
+        _ => "TLS failed".to_owned(),
     }
 }
 

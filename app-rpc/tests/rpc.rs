@@ -14,12 +14,16 @@ mod config;
 mod crowds;
 #[path = "rpc/declared.rs"]
 mod declared;
+#[path = "rpc/ends.rs"]
+mod ends;
 #[path = "rpc/faults.rs"]
 mod faults;
 #[path = "rpc/hosts.rs"]
 mod hosts;
 #[path = "rpc/issued.rs"]
 mod issued;
+#[path = "rpc/material.rs"]
+mod material;
 #[path = "rpc/openssl.rs"]
 mod openssl;
 #[path = "rpc/pki.rs"]

@@ -50,8 +50,9 @@ interface App @0xf052e7e084b31199 {
   identity @12 () -> (identity :Identity);
   # Who this is, in one call.
 
-  readiness @13 () -> (ready :Bool, reasons :List(Text));
-  # Whether it can do its work, as /readyz says, and every reason why not.
+  readiness @13 () -> (ready :Bool, reasons :List(Text), ends :List(CertificateEnd));
+  # Whether it can do its work, as /readyz says, and every reason why not. `ends`: the certificates and revocation lists that its
+  # services use, up to 16, those that end first in front.
 
   serviceInfos @14 () -> (services :List(ServiceInfo));
   # Every service that the application was made of, alive or not, and those that were registered at run time, by id in order.
@@ -312,6 +313,22 @@ struct ConfigStatus @0xd16a12f9df0f8b6b {
 
   taken @8 :Bool;
   # In the answer to a reload: whether the service took a new value in it.
+}
+
+struct CertificateEnd @0xeb40bdf23696f881 {
+  # When a certificate or a revocation list ends that is in use.
+
+  atMillis @0 :Int64;
+  # The end, in milliseconds since 1970 (UTC).
+
+  service @1 :Text;
+  # The service that uses it.
+
+  what @2 :Text;
+  # What it is: "server", "client", "intermediate", "authority" or "revocation_list".
+
+  name @3 :Text;
+  # The names (DNS) in it, or whose it is.
 }
 
 struct Identity @0xa8ae9e6d5d7a8a11 {

@@ -1,17 +1,17 @@
 //! `appctl status`: who an app is, and how it is.
 
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use app_core::Subcommand;
 use app_core::clap::{Arg, ArgAction, ArgMatches, Command};
-use schema::admin_capnp::app;
+use schema::admin_capnp::{app, certificate_end};
 use serde::Serialize;
 
 use crate::answers::{Check, Identity, Service, texts};
 use crate::connect::Effect;
 use crate::operate;
-use crate::output::{Page, Paint, human};
+use crate::output::{Moment, Page, Paint, human};
 
 const HELP: &str = "\
 Examples:
@@ -32,6 +32,17 @@ struct Status {
     services: Services,
     health_checks: Checks,
     tasks: u64,
+    /// The certificates and revocation lists that it uses, those that end first in front.
+    ends: Vec<End>,
+}
+
+/// The end of a certificate or of a revocation list.
+#[derive(Debug, Serialize)]
+struct End {
+    at: Option<Moment>,
+    service: String,
+    what: String,
+    name: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -95,8 +106,38 @@ async fn ask(app: app::Client, address: String) -> capnp::Result<Status> {
             paused: checks.iter().filter(|check| check.paused).count(),
         },
         tasks: services.iter().map(|service| u64::from(service.tasks)).sum(),
+        ends: readiness.get_ends()?.iter().map(End::of).collect::<capnp::Result<_>>()?,
     })
 }
+
+impl End {
+    fn of(end: certificate_end::Reader<'_>) -> capnp::Result<Self> {
+        let text = |text: capnp::Result<capnp::text::Reader<'_>>| Ok::<_, capnp::Error>(text?.to_string()?);
+        Ok(Self {
+            at: Moment::known(end.get_at_millis()),
+            service: text(end.get_service())?,
+            what: text(end.get_what())?,
+            name: text(end.get_name())?,
+        })
+    }
+
+    /// What ends, when, and how bad that is.
+    fn line(&self) -> (String, Paint) {
+        let left = self.at.and_then(Moment::time).map(|end| end.duration_since(SystemTime::now()));
+        let (ends, paint) = match left {
+            Some(Ok(left)) if left >= SOON => ("good until", Paint::Plain),
+            Some(Ok(_)) => ("end soon, at", Paint::Warning),
+            Some(Err(_)) => ("ENDED at", Paint::Bad),
+            None => ("end at", Paint::Plain),
+        };
+        let when = self.at.map_or_else(|| "an unknown time".to_owned(), |at| at.to_string());
+        let what = self.what.replace('_', " ");
+        (format!("{ends} {when} ({what} of {}: {})", self.service, self.name), paint)
+    }
+}
+
+/// So long before its end a certificate is shown as ending soon.
+const SOON: Duration = Duration::from_secs(14 * 24 * 3600);
 
 fn show(status: &Status, page: &mut Page) {
     let Status { identity, services, health_checks: checks, .. } = status;
@@ -104,7 +145,7 @@ fn show(status: &Status, page: &mut Page) {
     let (ready, paint) = if status.ready { ("ready", Paint::Good) } else { ("not ready", Paint::Bad) };
     let since = identity.started_at.map_or_else(String::new, |at| format!(" (since {at})"));
     let plain = |name, value| (name, value, Paint::Plain);
-    page.facts(&[
+    let mut facts = vec![
         plain("app", format!("{}{version}, on platform {}", identity.name, identity.platform_version)),
         ("state", ready.to_owned(), paint),
         plain("uptime", format!("{}{since}", human(Duration::from_millis(identity.uptime_millis)))),
@@ -117,7 +158,10 @@ fn show(status: &Status, page: &mut Page) {
         ),
         plain("instance", format!("{}, process {} on {}", identity.instance, identity.pid, identity.host)),
         plain("address", status.address.clone()),
-    ]);
+    ];
+    let nearest = status.ends.first().map(End::line);
+    facts.extend(nearest.map(|(line, paint)| ("certificates", line, paint)));
+    page.facts(&facts);
     for reason in &status.reasons {
         page.painted(format!("not ready: {reason}"), Paint::Bad);
     }

@@ -31,25 +31,30 @@ pub(super) fn why_not(target: &Target, address: SocketAddr, refusal: Option<Refu
         }
         Some(Refusal::UnknownAuthority) => {
             format!(
-                "the certificate shown there is of no authority in {ca}: another app, or the wrong authority"
+                "the certificate shown there is of no authority in {ca}: another app, or the wrong authority ({why})"
             )
         }
         Some(Refusal::BadCertificate) => {
             format!("the certificate shown there is not good: {why}; was the authority in {ca} made anew?")
         }
-        Some(Refusal::Expired) => "the certificate of the app has expired: have a new one issued".to_owned(),
+        Some(Refusal::Expired) => {
+            format!("the certificate of the app has expired: have a new one issued ({why})")
+        }
         Some(Refusal::NotYetValid) => {
-            "the certificate of the app is not valid yet: are both clocks right?".to_owned()
+            format!("the certificate of the app is not valid yet: are both clocks right? ({why})")
         }
         Some(Refusal::Revoked) => "the certificate of the app was revoked".to_owned(),
         Some(Refusal::RevocationListExpired) => {
-            "the revocation list of the context is past its next update: get the current one".to_owned()
+            format!("the revocation list of the context is past its next update: get the current one ({why})")
         }
         Some(Refusal::RevocationUnknown) => {
             "no revocation list of the context says of the app's certificate: it takes one of every authority"
                 .to_owned()
         }
         Some(Refusal::WrongPurpose) => "the certificate shown there may not be used by servers".to_owned(),
+        Some(Refusal::WrongOrder) => {
+            "the app shows its chain in the wrong order: its own certificate has to be the first".to_owned()
+        }
         Some(Refusal::NotTls | Refusal::Incompatible) => {
             format!("no TLS that both sides know: {why}; is it the RPC port of the app?")
         }
@@ -62,16 +67,9 @@ pub(super) fn why_not(target: &Target, address: SocketAddr, refusal: Option<Refu
     format!("{address}: {said}")
 }
 
-/// The other side refused: what it makes known of the reason is in the words of TLS.
+/// The other side refused.
 fn by_peer(why: &str, cert: &str) -> String {
-    let reasons = [
-        ("Expired", "it has expired, by the app's clock"),
-        ("Revoked", "it was revoked"),
-        ("UnknownCA", "it is of no authority that the app trusts"),
-        ("DecryptError", "it is of no authority that the app trusts"),
-        ("BadCertificate", "it is not valid"),
-    ];
-    match reasons.iter().find(|(alert, _)| why.contains(alert)) {
+    match why.split_once("does not accept our certificate: ") {
         Some((_, reason)) => format!("the app does not accept certificate {cert}: {reason}"),
         None => format!("the app refused the connection: {why}"),
     }

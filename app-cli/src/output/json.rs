@@ -69,7 +69,7 @@ impl Moment {
     }
 
     /// `None` before 1970 and after the year 9999, which the format has no way to write.
-    pub(super) fn time(self) -> Option<SystemTime> {
+    pub(crate) fn time(self) -> Option<SystemTime> {
         let millis = u64::try_from(self.0).ok().filter(|millis| *millis < YEAR_10000_MILLIS)?;
         UNIX_EPOCH.checked_add(Duration::from_millis(millis))
     }

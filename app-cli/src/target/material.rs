@@ -7,14 +7,12 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use app_config::SecretBytes;
-use app_rpc::{Authorities, KeyPair, MaterialError, Purpose};
+use app_rpc::{Authorities, KeyPair, MaterialError, Purpose, Wanted};
 
 use crate::failure::Failure;
 
 /// The most bytes of a file.
 const MOST_BYTES: u64 = 1024 * 1024;
-/// Of a key: nobody but its owner may have any.
-const FOR_OTHERS: u32 = 0o077;
 
 fn bytes(what: &str, path: &Path, private: bool) -> Result<SecretBytes, Failure> {
     let shown = path.display();
@@ -26,7 +24,7 @@ fn bytes(what: &str, path: &Path, private: bool) -> Result<SecretBytes, Failure>
         return Err(Failure::unusable(format!("{what} {shown} is no file")));
     }
     let mode = metadata.permissions().mode() & 0o777;
-    if private && mode & FOR_OTHERS != 0 {
+    if private && !app_config::is_private(&metadata) {
         let why = format!("may be read by others than you (mode {mode:04o})");
         return Err(Failure::unusable(format!("{what} {shown} {why}: chmod 400 {shown}")));
     }
@@ -46,16 +44,11 @@ fn bytes(what: &str, path: &Path, private: bool) -> Result<SecretBytes, Failure>
 pub(super) fn key_pair(key: &Path, cert: &Path) -> Result<KeyPair, Failure> {
     let pair = KeyPair::from_pem(&bytes("key", key, true)?, &bytes("certificate", cert, false)?);
     let pair = pair.map_err(|error| {
-        let of_key = match error {
-            MaterialError::ManyKeys | MaterialError::KeyUnusable => true,
-            MaterialError::NotPem(what) => what.contains("key"),
-            MaterialError::KeyOfAnother => {
-                let (key, cert) = (key.display(), cert.display());
-                return Failure::unusable(format!("key {key} is not that of certificate {cert}"));
-            }
-            _ => false,
-        };
-        let (what, path) = if of_key { ("key", key) } else { ("certificate", cert) };
+        if error == MaterialError::KeyOfAnother {
+            let (key, cert) = (key.display(), cert.display());
+            return Failure::unusable(format!("key {key} is not that of certificate {cert}"));
+        }
+        let (what, path) = if error.of() == Wanted::Key { ("key", key) } else { ("certificate", cert) };
         Failure::unusable(format!("{what} {}: {error}", path.display()))
     })?;
     check(&pair, cert, SystemTime::now())?;
@@ -92,9 +85,7 @@ pub(super) fn authorities(ca: &Path, crl: Option<&Path>) -> Result<Authorities, 
     let certificates = bytes("authorities", ca, false)?;
     let lists = crl.map(|crl| bytes("revocation list", crl, false)).transpose()?;
     Authorities::from_pem(&certificates, lists.as_deref().unwrap_or_default()).map_err(|error| match crl {
-        Some(crl)
-            if matches!(error, MaterialError::CrlUnusable(_) | MaterialError::NotPem("revocation lists")) =>
-        {
+        Some(crl) if error.of() == Wanted::Crls => {
             Failure::unusable(format!("revocation list {}: {error}", crl.display()))
         }
         _ => Failure::unusable(format!("authorities {}: {error}", ca.display())),

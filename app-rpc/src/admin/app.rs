@@ -19,6 +19,9 @@ use super::text::short;
 use super::{count, failed, millis, millis_of};
 use crate::LinkedEndpoint;
 
+/// Certificates and revocation lists whose ends are told.
+const MAX_ENDS: usize = 16;
+
 /// The longest drain delay that may be asked for.
 const MAX_DRAIN_DELAY: Duration = Duration::from_secs(3600);
 
@@ -197,6 +200,15 @@ impl app::Server for AppServer {
         let readiness = app_health::readiness(self.app());
         let mut results = results.get();
         results.set_ready(readiness.ready());
+        let ends = crate::ends::shown(self.app());
+        let mut list = results.reborrow().init_ends(count(ends.len().min(MAX_ENDS)));
+        for (place, shown) in (0..).zip(ends.iter().take(MAX_ENDS)) {
+            let mut end = list.reborrow().get(place);
+            end.set_at_millis(millis_of(shown.at));
+            end.set_service(&shown.service);
+            end.set_what(&shown.what);
+            end.set_name(&shown.name);
+        }
         let mut list = results.init_reasons(count(readiness.reasons.len()));
         for (place, reason) in (0..).zip(&readiness.reasons) {
             list.set(place, short(reason));

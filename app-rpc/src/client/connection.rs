@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use app_core::show_duration;
 use capnp::capability::Client;
@@ -15,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::setup::Setup;
 use crate::connection::{self, Control, System};
+use crate::tls::{clock, valid_until, witnessed};
 use crate::{End, Refusal, words};
 
 /// A server that can be called.
@@ -22,6 +24,8 @@ pub(super) struct Connection {
     pub(super) address: SocketAddr,
     pub(super) client: Client,
     pub(super) control: Rc<Control>,
+    /// When the first certificate of the server's chain ends.
+    pub(super) valid_until: Option<SystemTime>,
     /// Calls that go on.
     calls: Cell<usize>,
     /// Whether new calls should go elsewhere.
@@ -82,14 +86,20 @@ impl Connection {
         let failed =
             |refusal, reason: String| ConnectError { refusal, reason: format!("{address}: {reason}") };
         let connecting = TlsConnector::from(Arc::clone(&setup.tls)).connect(setup.server.clone(), socket);
-        let stream =
-            connecting.await.map_err(|error| failed(Some(Refusal::of(&error)), words::of_io(&error)))?;
+        let (stream, mut shown) = witnessed(connecting).await;
+        let stream = stream.map_err(|error| {
+            let (why, words) = words::of_handshake(&error, &mut shown);
+            failed(Some(why), words)
+        })?;
+        let valid_until =
+            stream.get_ref().1.peer_certificates().and_then(|chain| valid_until(chain, clock::now()));
         let control = Rc::new(Control::new(setup.config.limits));
         let (system, client) = System::client(stream, &control);
         let connection = Rc::new(Self {
             address,
             client,
             control,
+            valid_until,
             calls: Cell::new(0),
             retired: Cell::new(false),
             over: CancellationToken::new(),

@@ -5,14 +5,14 @@
 //! own, and the answer is read where it is waited for.
 //!
 //! This is the fast way, and no other: where it does not lead, callers go the usual one, which waits, tries again and knows of the
-//! health of each instance. So there is a wire to those instances that the pool is connected to, once somebody asks for one.
+//! health of each instance. So there is a wire to those instances that the pool is connected to, once some calls were made that could use one.
 
 mod capture;
 mod wire;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -28,12 +28,15 @@ use super::status::{InstanceState, InstanceStatus};
 /// How soon after a failure another connection is tried. The pool has its own pauses, and says when an instance is there.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// So many calls have to come before a wire is made for them: a command that calls once and ends would leave it unused.
+const ENOUGH_CALLS: u32 = 8;
+
 /// The wires of a client.
 #[derive(Default)]
 pub(super) struct Direct {
     wires: RwLock<Vec<Arc<Wire>>>,
-    /// Somebody asked for a wire.
-    asked: AtomicBool,
+    /// How often a wire was asked for while there was none.
+    asked: AtomicU32,
     /// Told when the wires had better be looked at.
     look: Arc<Notify>,
 }
@@ -48,7 +51,7 @@ impl Direct {
         }
         drop(wires);
         // `Relaxed`: whoever is told looks at nothing else.
-        if !self.asked.swap(true, Ordering::Relaxed) {
+        if self.asked.fetch_add(1, Ordering::Relaxed) + 1 == ENOUGH_CALLS {
             self.look.notify_one();
         }
         None
@@ -60,7 +63,7 @@ impl Direct {
         mut instances: watch::Receiver<Vec<InstanceStatus>>,
         mut setups: watch::Receiver<Arc<Setup>>,
     ) {
-        while !self.asked.load(Ordering::Relaxed) {
+        while self.asked.load(Ordering::Relaxed) < ENOUGH_CALLS {
             self.look.notified().await;
         }
         let mut made_with = Arc::clone(&setups.borrow());
@@ -76,7 +79,9 @@ impl Direct {
                 connected.map(|instance| instance.address).collect()
             };
             let age = setup.config.max_connection_age;
-            self.retire(|wire| wire.made.elapsed() >= age || !connected.contains(&wire.address));
+            self.retire(|wire| {
+                wire.made.elapsed() >= age || wire.has_expired() || !connected.contains(&wire.address)
+            });
             let failed = self.connect(&setup, &connected).await;
             let oldest = self.wires.read().iter().map(|wire| wire.made + age).min();
             tokio::select! {

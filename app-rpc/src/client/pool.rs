@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use app_core::prelude::{Duration, Logger, info, warn};
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -18,6 +19,7 @@ use super::status::{InstanceState, InstanceStatus};
 use crate::End;
 use crate::config::host_and_port;
 use crate::resolve::look_up_host;
+use crate::tls::clock;
 
 /// How often names are looked up again.
 const LOOK_UP_EVERY: Duration = Duration::from_secs(30);
@@ -252,6 +254,11 @@ impl Instance {
                     // The instance may have moved.
                     pool.look_up.notify_one();
                 }
+                () = ended(connection.valid_until) => {
+                    info!(pool.log, "the certificate of an RPC server has expired: its connection is made anew"; "peer" => %self.address);
+                    self.current.take().map(leave);
+                    pool.publish();
+                }
                 // Not all at the same time.
                 () = sleep(age.mul_f64(0.9 + 0.1 * jitter())) => {}
                 () = self.renew.notified() => {}
@@ -286,6 +293,14 @@ impl Instance {
             }
             sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
         }
+    }
+}
+
+/// Waits until a certificate has ended.
+async fn ended(valid_until: Option<SystemTime>) {
+    match valid_until {
+        Some(end) => clock::passed(end).await,
+        None => std::future::pending().await,
     }
 }
 

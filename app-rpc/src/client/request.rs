@@ -43,8 +43,8 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
     /// Asks once, and makes a value of the answer: `ask` builds the request, and does not send it; `read` reads the results.
     ///
     /// It is what most calls are, and takes a fraction of what [`call_by`](Self::call_by) takes, since nothing has to go to another
-    /// thread: each instance that the client is connected to gets a second connection, used by such calls alone, when the first of them
-    /// is made. Until it is there, and whenever it can't be used, they go the way of `call_by`; so do requests that take capabilities
+    /// thread: each instance that the client is connected to gets a second connection, used by such calls alone, when eight of them
+    /// were made. Until it is there, and whenever it can't be used, they go the way of `call_by`; so do requests that take capabilities
     /// along. Capabilities in results are none to `read`. Both functions may be called again, as is said there.
     ///
     /// ```

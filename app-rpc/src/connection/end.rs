@@ -26,6 +26,8 @@ pub enum End {
     TooOld,
     /// The peer's certificate was revoked while it was connected.
     Revoked,
+    /// The peer's certificate ended while it was connected.
+    Expired,
     /// Our side stops.
     Stopping,
     /// A handler panicked.
@@ -34,7 +36,7 @@ pub enum End {
 
 impl End {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::PeerClosed,
         Self::Lost,
         Self::TooLarge,
@@ -45,6 +47,7 @@ impl End {
         Self::Idle,
         Self::TooOld,
         Self::Revoked,
+        Self::Expired,
         Self::Stopping,
         Self::Panicked,
     ];
@@ -63,6 +66,7 @@ impl End {
             Self::Idle => "idle",
             Self::TooOld => "too_old",
             Self::Revoked => "revoked",
+            Self::Expired => "expired",
             Self::Stopping => "stopping",
             Self::Panicked => "panicked",
         }
@@ -71,7 +75,10 @@ impl End {
     /// Whether somebody should look at it: the peer misbehaved, or we did.
     #[must_use]
     pub const fn is_fault(self) -> bool {
-        !matches!(self, Self::PeerClosed | Self::Lost | Self::Idle | Self::TooOld | Self::Stopping)
+        !matches!(
+            self,
+            Self::PeerClosed | Self::Lost | Self::Idle | Self::TooOld | Self::Expired | Self::Stopping
+        )
     }
 }
 

@@ -14,6 +14,7 @@ use super::info::{CertificateInfo, certificates, parse};
 use super::key::Key;
 use super::{ClientName, KeyKind, PkiError, Serial, Validity};
 use crate::RpcName;
+use crate::tls::pem;
 
 /// What an authority is to be.
 #[derive(Debug, Clone)]
@@ -175,9 +176,9 @@ impl Authority {
     /// Either is no such thing, or they do not belong together.
     pub fn from_pem(key: &[u8], chain: &[u8]) -> Result<Self, PkiError> {
         let key = Key::from_pem(key)?;
-        let own = certificates(chain)?.swap_remove(0);
-        let text = std::str::from_utf8(chain).map_err(|_| PkiError::NotPem("a certificate"))?;
-        Self::of(key, own, text.to_owned())
+        let mut chain = certificates(chain)?;
+        let text = chain.iter().map(|der| pem::write("CERTIFICATE", der)).collect();
+        Self::of(key, chain.swap_remove(0), text)
     }
 
     fn of(key: Key, der: CertificateDer<'static>, chain: String) -> Result<Self, PkiError> {

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::SystemTime;
 
+use crate::PemError;
+
 /// Why a certificate or a revocation list was not made, or not read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -32,7 +34,7 @@ pub enum PkiError {
     /// The authority may have no other under it, or none that has so many under itself.
     PathLength,
     /// It is not PEM, or not of what it should be.
-    NotPem(&'static str),
+    Pem(PemError),
     /// The certificate or list is damaged.
     Damaged(&'static str),
     /// The private key is damaged, or of a kind that can't sign here.
@@ -68,7 +70,7 @@ impl fmt::Display for PkiError {
             Self::PathLength => f.write_str(
                 "the authority may not have such an authority under it: make it with a larger path length",
             ),
-            Self::NotPem(what) => write!(f, "it is not {what} in PEM"),
+            Self::Pem(error) => error.fmt(f),
             Self::Damaged(what) => write!(f, "the {what} is damaged"),
             Self::KeyUnusable => f.write_str(
                 "the private key is damaged, or can't sign here: use ECDSA P-256 or P-384, Ed25519 or RSA, in PKCS #8",
@@ -82,6 +84,12 @@ impl fmt::Display for PkiError {
 }
 
 impl std::error::Error for PkiError {}
+
+impl From<PemError> for PkiError {
+    fn from(error: PemError) -> Self {
+        Self::Pem(error)
+    }
+}
 
 /// What rcgen says when it signs; nothing of it is the caller's fault.
 pub(super) fn crypto(error: rcgen::Error) -> PkiError {

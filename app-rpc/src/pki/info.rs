@@ -3,14 +3,14 @@
 use std::fmt;
 use std::time::SystemTime;
 
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
+use rustls::pki_types::CertificateDer;
 use sha2::{Digest, Sha256};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 use x509_parser::revocation_list::CertificateRevocationList;
 
 use super::{PkiError, Revoked, Serial, Validity};
+use crate::tls::pem::{self, Wanted};
 use crate::tls::{Certificate, Purpose, time};
 
 /// What a certificate is for.
@@ -117,13 +117,10 @@ impl CrlInfo {
     /// # Errors
     /// It is no PEM of revocation lists, or one is damaged.
     pub fn all_from_pem(pem: &[u8]) -> Result<Vec<Self>, PkiError> {
-        let found: Result<Vec<_>, _> = CertificateRevocationListDer::pem_slice_iter(pem).collect();
-        let found = found.ok().filter(|found| !found.is_empty());
-        let found = found.ok_or(PkiError::NotPem("revocation lists"))?;
-        found.iter().map(|der| Self::from_der(der)).collect()
+        pem::read(pem, Wanted::Crls)?.iter().map(|block| Self::from_der(&block.der)).collect()
     }
 
-    fn from_der(der: &[u8]) -> Result<Self, PkiError> {
+    pub(super) fn from_der(der: &[u8]) -> Result<Self, PkiError> {
         let damaged = PkiError::Damaged("revocation list");
         let (_, parsed) = CertificateRevocationList::from_der(der).map_err(|_| damaged)?;
         let revoked = parsed.iter_revoked_certificates().map(|revoked| Revoked {
@@ -154,9 +151,7 @@ pub(super) fn parse<'a>(der: &'a CertificateDer<'_>) -> Result<X509Certificate<'
 }
 
 pub(super) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, PkiError> {
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    let found = found.ok().filter(|found| !found.is_empty());
-    found.ok_or(PkiError::NotPem("a certificate"))
+    Ok(pem::read(pem, Wanted::Certificates)?.into_iter().map(|block| block.der.into()).collect())
 }
 
 pub(super) fn first_certificate(pem: &[u8]) -> Result<CertificateDer<'static>, PkiError> {

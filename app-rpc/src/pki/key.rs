@@ -9,6 +9,8 @@ use zeroize::Zeroize;
 
 use super::PkiError;
 use super::errors::crypto;
+use crate::tls::key_of;
+use crate::tls::pem::{self, Wanted};
 
 /// What kind of key is made.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -78,8 +80,9 @@ impl Key {
     }
 
     pub(super) fn from_pem(pem: &[u8]) -> Result<Self, PkiError> {
-        let pem = std::str::from_utf8(pem).map_err(|_| PkiError::NotPem("a private key"))?;
-        rcgen::KeyPair::from_pem(pem).map(Self).map_err(|_| PkiError::KeyUnusable)
+        let block = pem::read(pem, Wanted::Key)?.swap_remove(0);
+        let read = rcgen::KeyPair::try_from(&key_of(block.encoding, block.der));
+        read.map(Self).map_err(|_| PkiError::KeyUnusable)
     }
 
     /// PKCS #8.

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::Shared;
 use super::connection;
 use super::handshakes::Handshakes;
+use super::journal::SUMMARY_EVERY;
 use crate::threads::LocalSpawner;
 use crate::{Refusal, socket, words};
 
@@ -34,10 +35,15 @@ pub(super) async fn accept(
     let handshakes = Handshakes::default();
     let mut reserve = Reserve::new();
     let mut failures = 0;
+    let mut minutes = tokio::time::interval(SUMMARY_EVERY);
     loop {
         let accepted = tokio::select! {
             biased;
             () = dying.cancelled() => return,
+            _ = minutes.tick() => {
+                shared.journal.summarize();
+                continue;
+            }
             accepted = listener.accept() => accepted,
         };
         match accepted {

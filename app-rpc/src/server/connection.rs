@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::SystemTime;
 
 use app_core::{prelude::Duration, show_duration};
 use capnp::capability;
@@ -18,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::handshakes::Handshake;
 use super::{Live, Shared};
 use crate::connection::{self, Control, System, not_executed};
-use crate::tls::{Revocation, witnessed};
+use crate::tls::{Revocation, clock, valid_until, witnessed};
 use crate::{Certificate, End, Limits, Peer, Refusal, words};
 
 /// A handshake that is counted, until it is dropped.
@@ -61,13 +62,13 @@ where
 {
     let live = shared.live();
     let connecting = Connecting::of(shared.counts.connecting());
-    let (result, shown) = shake_hands(&shared, &live, stream, &handshake).await;
+    let (result, refused) = shake_hands(&shared, &live, stream, &handshake).await;
     drop((handshake, connecting));
-    let (stream, certificate, revocation) = match result {
+    let (stream, certificate, shown) = match result {
         Ok(established) => established,
         Err((why, detail)) => {
             shared.counts.refused(why);
-            shared.journal.refused(from, shown.as_ref(), why, &detail);
+            shared.journal.refused(from, refused.as_ref(), why, &detail);
             return;
         }
     };
@@ -90,13 +91,14 @@ where
     // Old keys are not kept by connections that were made with them.
     drop(live);
     let control = Rc::new(Control::new(limits));
-    let bounds = Bounds { age, revocation, stop: &shared.stop };
+    let (revocation, valid_until) = shown;
+    let bounds = Bounds { age, valid_until, revocation, stop: &shared.stop };
     let (end, detail) = serve(stream, bootstrap, &control, bounds).await;
     shared.counts.ended(end, control.refusals());
     shared.journal.ended(from, &peer.certificate, end, &detail);
 }
 
-type Established<S> = (TlsStream<S>, Certificate, Revocation);
+type Established<S> = (TlsStream<S>, Certificate, (Revocation, SystemTime));
 
 /// The TLS handshake, and the certificate that was shown in it.
 async fn shake_hands<S: AsyncRead + AsyncWrite + Unpin>(
@@ -107,21 +109,25 @@ async fn shake_hands<S: AsyncRead + AsyncWrite + Unpin>(
 ) -> (Result<Established<S>, (Refusal, String)>, Option<Certificate>) {
     let limit = live.config.limits.handshake;
     let accepting = TlsAcceptor::from(Arc::clone(&live.tls)).accept(socket);
-    let (result, shown) = witnessed(async {
+    let (result, mut shown) = witnessed(async {
+        let refused = |why, detail: &str| Err(Failed::Refused(why, detail.to_owned()));
         tokio::select! {
             biased;
             result = timeout(limit, accepting) => match result {
-                Ok(Ok(stream)) => Ok(stream),
-                Ok(Err(error)) => Err((Refusal::of(&error), words::of_io(&error))),
-                Err(_) => Err((Refusal::HandshakeTimeout, format!("no handshake within {}", show_duration(limit)))),
+                Ok(accepted) => accepted.map_err(Failed::Handshake),
+                Err(_) => refused(Refusal::HandshakeTimeout, &format!("no handshake within {}", show_duration(limit))),
             },
             () = handshake.displaced() => {
-                Err((Refusal::TooManyHandshakes, "too many others connect at the same time".to_owned()))
+                refused(Refusal::TooManyHandshakes, "too many others connect at the same time")
             }
-            () = shared.stop.cancelled() => Err((Refusal::Stopping, "the server stops".to_owned())),
+            () = shared.stop.cancelled() => refused(Refusal::Stopping, "the server stops"),
         }
     })
     .await;
+    let result = result.map_err(|failed| match failed {
+        Failed::Handshake(error) => words::of_handshake(&error, &mut shown),
+        Failed::Refused(why, detail) => (why, detail),
+    });
     let result = result.and_then(|stream| {
         let (_, session) = stream.get_ref();
         let chain = session.peer_certificates().unwrap_or_default();
@@ -129,9 +135,16 @@ async fn shake_hands<S: AsyncRead + AsyncWrite + Unpin>(
         let unreadable = || (Refusal::BadCertificate, "its certificate can't be read".to_owned());
         let certificate = certificate.ok_or_else(unreadable)?;
         let revocation = Revocation::of(chain, shared.revoked.subscribe());
-        Ok((stream, certificate, revocation))
+        let valid_until = valid_until(chain, clock::now()).unwrap_or(certificate.not_after);
+        Ok((stream, certificate, (revocation, valid_until)))
     });
-    (result, shown)
+    (result, shown.certificate)
+}
+
+/// Why there was no handshake.
+enum Failed {
+    Handshake(std::io::Error),
+    Refused(Refusal, String),
 }
 
 /// Tells a client that it can't be served, and closes.
@@ -144,6 +157,8 @@ async fn turn_away<S: AsyncRead + AsyncWrite + Unpin + 'static>(stream: S, limit
 /// What ends a connection, apart from what happens on it.
 struct Bounds<'a> {
     age: Duration,
+    /// When the first certificate of the client's chain ends.
+    valid_until: SystemTime,
     revocation: Revocation,
     stop: &'a CancellationToken,
 }
@@ -172,11 +187,12 @@ where
 
 /// Waits until the connection has to end, and tells it to.
 async fn see_to_its_end(control: &Control, bounds: Bounds<'_>) {
-    let Bounds { age, revocation, stop } = bounds;
+    let Bounds { age, valid_until, revocation, stop } = bounds;
     let (end, reason) = tokio::select! {
         biased;
         () = stop.cancelled() => (End::Stopping, "the server stops"),
         () = revocation.happens() => (End::Revoked, "the client's certificate was revoked"),
+        () = clock::passed(valid_until) => (End::Expired, "the client's certificate has expired"),
         () = control.worn_out() => (End::TooOld, "the connection is worn out, make a new one"),
         () = sleep(age) => (End::TooOld, "the connection is too old, make a new one"),
         () = idle(control) => (End::Idle, "the connection was idle"),

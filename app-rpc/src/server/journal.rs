@@ -1,6 +1,7 @@
 //! What a server logs of connections: all of it, until there is so much that it would be all that is logged.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use app_core::prelude::{Logger, debug, info, warn};
@@ -12,10 +13,16 @@ use crate::{Certificate, End, Refusal};
 const RECORDS: u32 = 20;
 const PERIOD: Duration = Duration::from_secs(1);
 
+/// Handshakes that peers ended are told together, once in this time, if there were so many.
+pub(super) const SUMMARY_EVERY: Duration = Duration::from_secs(60);
+const WORTH_A_WARNING: u64 = 10;
+
 /// Logs refusals and ends of connections.
 pub(crate) struct Journal {
     log: Logger,
     window: Mutex<Window>,
+    /// Handshakes that peers ended since the last summary.
+    given_up: AtomicU64,
 }
 
 struct Window {
@@ -26,7 +33,8 @@ struct Window {
 
 impl Journal {
     pub(crate) fn new(log: Logger) -> Self {
-        Self { log, window: Mutex::new(Window { began: Instant::now(), records: 0, left_out: 0 }) }
+        let window = Window { began: Instant::now(), records: 0, left_out: 0 };
+        Self { log, window: Mutex::new(window), given_up: AtomicU64::new(0) }
     }
 
     pub(crate) fn log(&self) -> &Logger {
@@ -41,7 +49,11 @@ impl Journal {
         why: Refusal,
         detail: &str,
     ) {
-        if self.may_log() {
+        if why == Refusal::Disconnected {
+            // Whoever looks whether the port is open does that: load balancers, probes, scanners.
+            self.given_up.fetch_add(1, Ordering::Relaxed);
+            debug!(self.log, "RPC handshake ended by the peer: {detail}"; "reason" => why.label(), "peer" => %from);
+        } else if self.may_log() {
             let (serial, names) = shown(certificate);
             warn!(self.log, "RPC connection refused: {detail}"; "reason" => why.label(), "peer" => %from,
                 "serial" => serial, "names" => names);
@@ -63,6 +75,15 @@ impl Journal {
         } else if self.may_log() {
             warn!(self.log, "RPC connection ended: {detail}"; "reason" => why.label(), "peer" => %from,
                 "serial" => serial, "names" => names);
+        }
+    }
+
+    /// Tells of handshakes that peers ended, if there were many. To be called once in [`SUMMARY_EVERY`].
+    pub(super) fn summarize(&self) {
+        let count = self.given_up.swap(0, Ordering::Relaxed);
+        if count >= WORTH_A_WARNING {
+            warn!(self.log, "RPC handshakes were ended by peers; each is a record of level debug, with its address";
+                "reason" => Refusal::Disconnected.label(), "count" => count, "seconds" => SUMMARY_EVERY.as_secs());
         }
     }
 
@@ -89,4 +110,38 @@ impl Journal {
 
 fn shown(certificate: Option<&Certificate>) -> (String, String) {
     certificate.map(|shown| (shown.serial.clone(), shown.names.join(","))).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use app_core::{Identity, Log, LogLevel};
+    use app_ids::InstanceId;
+
+    use super::*;
+
+    #[test]
+    fn handshakes_that_peers_end_are_one_warning_a_minute() {
+        let identity =
+            Identity { domain: 1.into(), app: 2.into(), release: 3.into(), instance: InstanceId::random() };
+        let (log, captured) = Log::captured(&identity, LogLevel::Debug);
+        let journal = Journal::new(log.logger().clone());
+        let warnings = || captured.text().lines().filter(|line| line.contains("\"level\":\"warn\"")).count();
+        let from = SocketAddr::from(([192, 0, 2, 1], 7));
+        let ended = |count| {
+            for _ in 0..count {
+                journal.refused(from, None, Refusal::Disconnected, "it went away");
+            }
+            journal.summarize();
+        };
+        ended(WORTH_A_WARNING - 1);
+        assert_eq!(warnings(), 0, "{}", captured.text());
+        ended(34);
+        assert_eq!(warnings(), 1, "{}", captured.text());
+        assert!(captured.text().contains("\"count\":34"), "{}", captured.text());
+        ended(0);
+        assert_eq!(warnings(), 1);
+        // A peer that refuses us is another matter.
+        journal.refused(from, None, Refusal::ByPeer, "it does not trust us");
+        assert_eq!(warnings(), 2);
+    }
 }

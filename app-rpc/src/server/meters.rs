@@ -34,7 +34,7 @@ const REFUSED: MetricDoc = MetricDoc::counter_vector(
     &[(
         "reason",
         "of the certificate `no_certificate`, `unknown_authority`, `expired`, `not_yet_valid`, `wrong_purpose`, `wrong_name`, \
-         `revoked`, `revocation_unknown`, `revocation_list_expired`, `chain_too_long`, `bad_certificate`; of the handshake \
+         `revoked`, `revocation_unknown`, `revocation_list_expired`, `chain_too_long`, `wrong_order`, `bad_certificate`; of the handshake \
          `handshake_timeout`, `disconnected`, `not_tls`, `incompatible`, `by_peer`, `handshake`; of this side \
          `too_many_connections`, `too_many_handshakes`, `out_of_descriptors`, `stopping`",
     )],
@@ -58,12 +58,12 @@ const ENDED: MetricDoc = MetricDoc::counter_vector(
     "RPC connections that were open and ended, by reason.",
     &[(
         "reason",
-        "as it should be `peer_closed`, `idle`, `too_old`, `stopping`; of the network `lost`; of the peer `too_large`, `protocol`, \
+        "as it should be `peer_closed`, `idle`, `too_old`, `expired`, `stopping`; of the network `lost`; of the peer `too_large`, `protocol`, \
          `too_many_calls`, `not_reading`, `stalled`, `revoked`; of this side `panicked`",
     )],
 )
 .unit("connections")
-.meaning("`panicked`: a handler has a bug. `not_reading`, `stalled`, `too_large`, `protocol`: a client has one, or means harm.")
+.meaning("`expired`: the client's certificate ended; it makes a new connection with its new one. `panicked`: a handler has a bug. `not_reading`, `stalled`, `too_large`, `protocol`: a client has one, or means harm.")
 .queries(&[
     ("Ended a second, by reason", "sum by (reason) (rate(METRIC[5m]))"),
     ("Handlers that panicked, in an hour", "sum(increase(METRIC{reason=\"panicked\"}[1h]))"),

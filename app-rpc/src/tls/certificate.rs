@@ -2,8 +2,10 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use rustls::pki_types::CertificateDer;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::public_key::PublicKey;
 
 /// What a certificate is shown for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +28,14 @@ pub struct Certificate {
     pub not_before: SystemTime,
     /// The last one.
     pub not_after: SystemTime,
+    /// Whose it is, for people.
+    pub subject: String,
+    /// Whose signature it has, for people.
+    pub issuer: String,
+    /// Whether it is that of an authority.
+    pub is_authority: bool,
+    /// What of it peers refuse, whatever else it says: its key or its signature.
+    pub(crate) weakness: Option<String>,
     /// Whether it may be shown by servers.
     server: bool,
     /// Whether it may be shown by clients.
@@ -51,6 +61,10 @@ impl Certificate {
             serial,
             not_before: time(parsed.validity().not_before.timestamp()),
             not_after: time(parsed.validity().not_after.timestamp()),
+            subject: parsed.subject().to_string(),
+            issuer: parsed.issuer().to_string(),
+            is_authority: parsed.is_ca(),
+            weakness: weakness(&parsed),
             server: usage.is_none_or(|usage| usage.any || usage.server_auth),
             client: usage.is_none_or(|usage| usage.any || usage.client_auth),
         })
@@ -70,6 +84,31 @@ impl Certificate {
     pub fn is_named(&self, name: &str) -> bool {
         self.names.iter().any(|own| own.eq_ignore_ascii_case(name))
     }
+}
+
+/// What of a certificate no peer takes.
+fn weakness(certificate: &X509Certificate<'_>) -> Option<String> {
+    if let Ok(PublicKey::RSA(key)) = certificate.public_key().parsed() {
+        let bits = key.key_size();
+        if bits < 2048 {
+            return Some(format!("an RSA key of {bits} bits"));
+        }
+    }
+    // What an authority says of itself is trusted for other reasons than its signature.
+    let own = certificate.subject().as_raw() == certificate.issuer().as_raw();
+    let name = match certificate.signature_algorithm.algorithm.to_id_string().as_str() {
+        "1.2.840.113549.1.1.4" => "MD5",
+        "1.2.840.113549.1.1.5" | "1.2.840.10045.4.1" => "SHA-1",
+        _ => return None,
+    };
+    (!own).then(|| format!("a signature with {name}"))
+}
+
+/// When the first of these certificates ends. One that had ended before is of no importance: the peer was let in all the same.
+pub(crate) fn valid_until(chain: &[CertificateDer<'_>], now: SystemTime) -> Option<SystemTime> {
+    // The second that the certificate names is a part of its time.
+    let end = |one: Certificate| one.not_after + Duration::from_secs(1);
+    chain.iter().filter_map(|der| Certificate::parse(der)).map(end).filter(|end| *end > now).min()
 }
 
 /// A moment, as certificates have it.

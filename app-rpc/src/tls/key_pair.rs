@@ -2,89 +2,40 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use app_config::Place;
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SigningKey};
 use schema::rpc_capnp::x509_key_pair;
 
-use super::{Certificate, Purpose, provider};
-
-/// Certificates that a peer is shown. rustls takes no longer chain either.
-const MAX_CHAIN: usize = 8;
-
-/// Why something is no material for TLS.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum MaterialError {
-    /// There is nothing.
-    Missing,
-    /// It is not PEM, or not of what it should be.
-    NotPem(&'static str),
-    /// There is more than one private key.
-    ManyKeys,
-    /// The private key is of a kind that is not supported, or damaged.
-    KeyUnusable,
-    /// The certificate of this place is damaged.
-    CertificateUnusable(usize),
-    /// The chain has this many certificates.
-    ChainTooLong(usize),
-    /// The private key is not the certificate's.
-    KeyOfAnother,
-    /// The certificate is not for this purpose.
-    WrongPurpose(Purpose),
-    /// The certificate lacks the name that peers look for.
-    Unnamed {
-        /// The name that it should have.
-        expected: String,
-        /// Those that it has.
-        found: Vec<String>,
-    },
-    /// The revocation list of this place is damaged.
-    CrlUnusable(usize),
-}
-
-impl fmt::Display for MaterialError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Missing => f.write_str("has to be given"),
-            Self::NotPem(what) => write!(f, "must be {what} in PEM"),
-            Self::ManyKeys => f.write_str("must be one private key, found more"),
-            Self::KeyUnusable => f.write_str(
-                "is damaged, or of a kind that is not supported: use ECDSA P-256 or P-384, Ed25519 or RSA",
-            ),
-            Self::CertificateUnusable(place) => write!(f, "certificate {place} is damaged (counted from 0)"),
-            Self::ChainTooLong(found) => {
-                write!(f, "must have at most {MAX_CHAIN} certificates, found {found}")
-            }
-            Self::KeyOfAnother => f.write_str("is not the key of the certificate"),
-            Self::WrongPurpose(Purpose::Server) => {
-                f.write_str("may not be used by servers: its extended key usage lacks serverAuth")
-            }
-            Self::WrongPurpose(Purpose::Client) => {
-                f.write_str("may not be used by clients: its extended key usage lacks clientAuth")
-            }
-            Self::Unnamed { expected, found } => {
-                write!(f, "must have the name (DNS) {expected}, found {}", list(found))
-            }
-            Self::CrlUnusable(place) => write!(f, "revocation list {place} is damaged (counted from 0)"),
-        }
-    }
-}
-
-impl std::error::Error for MaterialError {}
-
-fn list(names: &[String]) -> String {
-    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
-}
+use super::pem::{self, Block, Encoding, Position, Wanted};
+use super::{Certificate, MAX_CHAIN, MaterialError, Purpose, clock, key_kind, provider};
 
 /// A certificate, those between it and the authority, and its private key. Cheap to clone; `Debug` shows whose it is, and
 /// nothing of the key.
 #[derive(Clone)]
 pub struct KeyPair {
     certified: Arc<CertifiedKey>,
-    leaf: Certificate,
+    chain: Arc<[Placed]>,
+}
+
+/// A certificate, and where it is in its text.
+#[derive(Debug)]
+pub(crate) struct Placed {
+    pub(crate) position: Position,
+    pub(crate) certificate: Certificate,
+    pub(crate) der: CertificateDer<'static>,
+}
+
+impl Placed {
+    fn check_time(&self, now: SystemTime) -> Result<(), MaterialError> {
+        let Certificate { not_before, not_after, .. } = self.certificate;
+        if not_after < now {
+            return Err(MaterialError::Expired(self.position, not_after));
+        }
+        if not_before > now { Err(MaterialError::NotYetValid(self.position, not_before)) } else { Ok(()) }
+    }
 }
 
 impl KeyPair {
@@ -98,35 +49,80 @@ impl KeyPair {
         Self::of(key, chain)
     }
 
-    fn of(key: Arc<dyn SigningKey>, chain: Vec<CertificateDer<'static>>) -> Result<Self, MaterialError> {
-        let leaf = chain.first().and_then(|der| Certificate::parse(der));
-        let leaf = leaf.ok_or(MaterialError::CertificateUnusable(0))?;
-        let certified = CertifiedKey::new(chain, key);
-        certified.keys_match().map_err(|_| MaterialError::KeyOfAnother)?;
-        Ok(Self { certified: Arc::new(certified), leaf })
+    fn of(key: Arc<dyn SigningKey>, chain: Vec<Placed>) -> Result<Self, MaterialError> {
+        let certified = |from: usize| {
+            CertifiedKey::new(chain[from..].iter().map(|one| one.der.clone()).collect(), Arc::clone(&key))
+        };
+        let whole = certified(0);
+        if whole.keys_match().is_err() {
+            let other = (1..chain.len()).find(|from| certified(*from).keys_match().is_ok());
+            return Err(other.map_or(MaterialError::KeyOfAnother, |from| {
+                MaterialError::WrongOrder(chain[from].position)
+            }));
+        }
+        Ok(Self { certified: Arc::new(whole), chain: chain.into() })
     }
 
     /// Whose it is.
     #[must_use]
     pub fn certificate(&self) -> &Certificate {
-        &self.leaf
+        &self.chain[0].certificate
+    }
+
+    /// The certificate, and those behind it.
+    pub(crate) fn chain(&self) -> impl Iterator<Item = &Certificate> {
+        self.chain.iter().map(|one| &one.certificate)
     }
 
     pub(crate) fn certified(&self) -> Arc<CertifiedKey> {
         Arc::clone(&self.certified)
     }
 
-    /// Whether it can be shown for this, under this name if there is one to show.
-    pub(crate) fn check(&self, purpose: Purpose, name: Option<&str>) -> Result<(), MaterialError> {
-        if !self.leaf.serves(purpose) {
+    /// Whether it can be shown for this, under this name if there is one to show, at this moment.
+    pub(crate) fn check(
+        &self,
+        purpose: Purpose,
+        name: Option<&str>,
+        now: SystemTime,
+    ) -> Result<(), MaterialError> {
+        let leaf = self.certificate();
+        if leaf.is_authority {
+            return Err(MaterialError::IsAuthority);
+        }
+        if !leaf.serves(purpose) {
             return Err(MaterialError::WrongPurpose(purpose));
         }
-        match name {
-            Some(name) if !self.leaf.is_named(name) => {
-                Err(MaterialError::Unnamed { expected: name.to_owned(), found: self.leaf.names.clone() })
-            }
-            _ => Ok(()),
+        if let Some(name) = name.filter(|name| !leaf.is_named(name)) {
+            return Err(MaterialError::Unnamed { expected: name.to_owned(), found: leaf.names.clone() });
         }
+        for one in &*self.chain {
+            if let Some(weakness) = &one.certificate.weakness {
+                return Err(MaterialError::CertificateWeak(one.position, weakness.clone()));
+            }
+        }
+        self.check_time(now)
+    }
+
+    /// Whether a peer can take it at this moment: its own certificate, and each authority between it and a root, has begun and
+    /// not ended. What the chain has beside these is of no importance.
+    fn check_time(&self, now: SystemTime) -> Result<(), MaterialError> {
+        if clock::is_wrong(now) {
+            return Ok(());
+        }
+        let mut current = &self.chain[0];
+        current.check_time(now)?;
+        for _ in 1..self.chain.len() {
+            let signs = |one: &&Placed| {
+                let Certificate { subject, issuer, .. } = &one.certificate;
+                *subject == current.certificate.issuer && subject != issuer
+            };
+            let mut above = self.chain[1..].iter().filter(signs);
+            let Some(first) = above.next() else { break };
+            let valid = [first].into_iter().chain(above).find(|one| one.check_time(now).is_ok());
+            first.check_time(now).or_else(|error| valid.map(|_| ()).ok_or(error))?;
+            current = valid.unwrap_or(first);
+        }
+        Ok(())
     }
 
     /// Reads a key pair, and adds every problem.
@@ -140,65 +136,60 @@ impl KeyPair {
         let certificates = place.field("cert").value(spec.get_cert())?;
         let key = parse_key(key).map_err(|error| place.field("key").add(error)).ok();
         let chain = parse_chain(certificates).map_err(|error| place.field("cert").add(error)).ok();
-        let pair = match Self::of(key?, chain?) {
-            Ok(pair) => pair,
-            Err(error @ MaterialError::KeyOfAnother) => {
-                place.field("key").add(error);
-                return None;
-            }
-            Err(error) => {
-                place.field("cert").add(error);
-                return None;
-            }
-        };
-        if let Err(error) = pair.check(purpose, name) {
-            place.field("cert").add(error);
-        }
-        Some(pair)
+        let pair = Self::of(key?, chain?).and_then(|pair| {
+            pair.check(purpose, name, clock::now())?;
+            Ok(pair)
+        });
+        let added = pair.map_err(|error| {
+            let field = if error.of() == Wanted::Key { "key" } else { "cert" };
+            place.field(field).add(error);
+        });
+        added.ok()
     }
 }
 
 /// The key, as it is used. What it was read from, rustls overwrites; the text is its owner's, and app-config overwrites that of configs.
-fn parse_key(pem: &[u8]) -> Result<Arc<dyn SigningKey>, MaterialError> {
-    if pem.is_empty() {
-        return Err(MaterialError::Missing);
+fn parse_key(text: &[u8]) -> Result<Arc<dyn SigningKey>, MaterialError> {
+    let mut keys = pem::read(text, Wanted::Key)?;
+    let more = keys.get(1).map(|second| second.position);
+    let Block { encoding, der, .. } = keys.swap_remove(0);
+    let key = key_of(encoding, der);
+    if let Some(second) = more {
+        return Err(MaterialError::ManyKeys(second));
     }
-    let mut keys = PrivateKeyDer::pem_slice_iter(pem);
-    match (keys.next(), keys.next()) {
-        (Some(Ok(key)), None) => {
-            provider().key_provider.load_private_key(key).map_err(|_| MaterialError::KeyUnusable)
-        }
-        (Some(Ok(_)), Some(_)) => Err(MaterialError::ManyKeys),
-        _ => Err(MaterialError::NotPem("a private key")),
+    let kept = key.clone_key();
+    provider().key_provider.load_private_key(key).map_err(|_| key_kind::judge(encoding, kept.secret_der()))
+}
+
+/// The key of a block.
+pub(crate) fn key_of(encoding: Encoding, der: Vec<u8>) -> PrivateKeyDer<'static> {
+    match encoding {
+        Encoding::Pkcs1 => PrivateKeyDer::Pkcs1(der.into()),
+        Encoding::Sec1 => PrivateKeyDer::Sec1(der.into()),
+        _ => PrivateKeyDer::Pkcs8(der.into()),
     }
 }
 
-fn parse_chain(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, MaterialError> {
-    let chain = parse_certificates(pem)?;
+fn parse_chain(text: &[u8]) -> Result<Vec<Placed>, MaterialError> {
+    let chain = parse_certificates(text)?;
     if chain.len() > MAX_CHAIN {
         return Err(MaterialError::ChainTooLong(chain.len()));
     }
     Ok(chain)
 }
 
-/// The certificates of a text, at least one, each of which is one.
-pub(super) fn parse_certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, MaterialError> {
-    if pem.is_empty() {
-        return Err(MaterialError::Missing);
-    }
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    let found = found.map_err(|_| MaterialError::NotPem("certificates"))?;
-    if found.is_empty() {
-        return Err(MaterialError::NotPem("certificates"));
-    }
-    match found.iter().position(|der| Certificate::parse(der).is_none()) {
-        Some(place) => Err(MaterialError::CertificateUnusable(place)),
-        None => Ok(found),
-    }
+/// The certificates of a text, at least one.
+pub(crate) fn parse_certificates(text: &[u8]) -> Result<Vec<Placed>, MaterialError> {
+    let placed = |block: Block| {
+        let certificate = Certificate::parse(&block.der);
+        let certificate = certificate.ok_or(MaterialError::CertificateDamaged(block.position))?;
+        Ok(Placed { position: block.position, certificate, der: block.der.into() })
+    };
+    pem::read(text, Wanted::Certificates)?.into_iter().map(placed).collect()
 }
 
 impl fmt::Debug for KeyPair {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeyPair").field("certificate", &self.leaf).finish_non_exhaustive()
+        f.debug_struct("KeyPair").field("certificate", self.certificate()).finish_non_exhaustive()
     }
 }

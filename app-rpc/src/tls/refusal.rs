@@ -43,6 +43,8 @@ pub enum Refusal {
     RevocationListExpired,
     /// There are more certificates between its own and an authority than are looked at.
     ChainTooLong,
+    /// It shows the certificate of an authority first.
+    WrongOrder,
     /// Its certificate is not good for another reason: malformed, or wrongly signed.
     BadCertificate,
     /// The peer refused us.
@@ -55,7 +57,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// All of them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::TooManyConnections,
         Self::OutOfDescriptors,
         Self::TooManyHandshakes,
@@ -73,6 +75,7 @@ impl Refusal {
         Self::RevocationUnknown,
         Self::RevocationListExpired,
         Self::ChainTooLong,
+        Self::WrongOrder,
         Self::BadCertificate,
         Self::ByPeer,
         Self::Handshake,
@@ -100,6 +103,7 @@ impl Refusal {
             Self::RevocationUnknown => "revocation_unknown",
             Self::RevocationListExpired => "revocation_list_expired",
             Self::ChainTooLong => "chain_too_long",
+            Self::WrongOrder => "wrong_order",
             Self::BadCertificate => "bad_certificate",
             Self::ByPeer => "by_peer",
             Self::Handshake => "handshake",
@@ -116,7 +120,7 @@ impl Refusal {
         }
     }
 
-    fn of_tls(error: &Error) -> Self {
+    pub(super) fn of_tls(error: &Error) -> Self {
         match error {
             Error::InvalidCertificate(why) => Self::of_certificate(why),
             Error::NoCertificatesPresented => Self::NoCertificate,
@@ -146,8 +150,9 @@ impl Refusal {
             Why::UnknownIssuer => Self::UnknownAuthority,
             Why::NotValidForName | Why::NotValidForNameContext { .. } => Self::WrongName,
             Why::InvalidPurpose | Why::InvalidPurposeContext { .. } => Self::WrongPurpose,
-            // An error of webpki that rustls has no name for, and does not export.
+            // Errors of webpki that rustls has no names for, and does not export.
             Why::Other(other) if format!("{other:?}").contains("MaximumPath") => Self::ChainTooLong,
+            Why::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity") => Self::WrongOrder,
             _ => Self::BadCertificate,
         }
     }

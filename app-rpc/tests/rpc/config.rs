@@ -1,7 +1,7 @@
 //! Configs of servers and clients: everything that is wrong with one is told at once, and no key is ever shown.
 
 use app_config::parse;
-use app_rpc::{Authorities, ClientConfig, EndpointConfig, KeyPair, MaterialError, RpcServerConfig};
+use app_rpc::{Authorities, ClientConfig, EndpointConfig, KeyPair, MaterialError, RpcServerConfig, Wanted};
 use schema::rpc_capnp::{rpc_client_spec, rpc_server_spec};
 
 use crate::pki::{AUTHORITY, Authority, Issued, Leaf};
@@ -59,8 +59,9 @@ fn every_problem_is_told_with_its_place() {
         [
             "rpcServiceSpec.domainID: must not be 0",
             "rpcServiceSpec.port: must be 1 to 65535",
-            "serverCert.key: must be a private key in PEM",
-            "caCert: must be certificates in PEM",
+            "serverCert.key: block 1 (line 1) is not readable: line 1 looks like a BEGIN or END line, and is none; \
+             it needs a line of its own, with five hyphens before and after",
+            "caCert: must be certificates in PEM: it has no line -----BEGIN CERTIFICATE-----",
             "bindAddress: must be an IP address, such as 127.0.0.1 or ::1, found \"localhost\"",
             "grants[1].name: \"A.test\" has a grant already",
             "limits.maxMessageBytes: must be 4096 to 268435456, found 1",
@@ -76,7 +77,10 @@ fn every_problem_is_told_with_its_place() {
 fn keys_and_certificates_that_do_not_belong_together_or_here_are_refused() {
     let (one, other) = (good(), good());
     let mixed = Issued { key: other.key.clone(), ..one.clone() };
-    assert_eq!(problems(&mixed, &|_| {}), ["serverCert.key: is not the key of the certificate"]);
+    assert_eq!(
+        problems(&mixed, &|_| {}),
+        ["serverCert.key: is not the key of the certificate; give the two that were made together"]
+    );
     let client = AUTHORITY.issue(Leaf::client(&NAME.to_string()));
     let found = problems(&client, &|_| {});
     assert_eq!(
@@ -104,16 +108,28 @@ fn what_is_damaged_is_refused_before_it_is_used() {
     let from_pem = |key: &str, cert: &str| KeyPair::from_pem(key.as_bytes(), cert.as_bytes()).err();
     let issued = good();
     let twice = format!("{0}{0}", issued.key);
-    assert_eq!(from_pem(&twice, &issued.cert), Some(MaterialError::ManyKeys));
-    assert_eq!(from_pem(&issued.cert, &issued.cert), Some(MaterialError::NotPem("a private key")));
-    assert_eq!(from_pem(&issued.key, &issued.key), Some(MaterialError::NotPem("certificates")));
+    let of = |error: Option<MaterialError>| error.map(|error| (error.of(), error.to_string()));
+    let expected = (Wanted::Key, "must be one private key; block 2 (line 6) is another".to_owned());
+    assert_eq!(of(from_pem(&twice, &issued.cert)), Some(expected));
+    let expected = (
+        Wanted::Key,
+        "block 1 (line 1) is a certificate; put it where certificates belong, and give a private key here"
+            .to_owned(),
+    );
+    assert_eq!(of(from_pem(&issued.cert, &issued.cert)), Some(expected));
+    let expected = (
+        Wanted::Certificates,
+        "block 1 (line 1) is a private key; remove it: a key belongs into the field or file for keys alone"
+            .to_owned(),
+    );
+    assert_eq!(of(from_pem(&issued.key, &issued.key)), Some(expected));
     let long = issued.cert.repeat(9);
     assert_eq!(from_pem(&issued.key, &long), Some(MaterialError::ChainTooLong(9)));
     let damaged = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-    assert_eq!(from_pem(&issued.key, damaged), Some(MaterialError::CertificateUnusable(0)));
+    assert!(matches!(from_pem(&issued.key, damaged), Some(MaterialError::CertificateDamaged(_))));
     let list = "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n";
     let refused = Authorities::from_pem(AUTHORITY.pem().as_bytes(), list.as_bytes()).unwrap_err();
-    assert_eq!(refused, MaterialError::CrlUnusable(0));
+    assert!(matches!(refused, MaterialError::CrlDamaged(_)), "{refused}");
 }
 
 #[test]

@@ -109,7 +109,9 @@ async fn every_refusal_of_a_certificate_can_be_made() {
     let other = Authority::root(&AuthorityOptions::new("another", Validity::days(10))).unwrap();
     let foreign = other.issue(&client(), &days(-1, 3)).unwrap();
     assert_refused(&current, &foreign, Refusal::UnknownAuthority).await;
-    let stale = stand(&authority, &list(&authority, &[], -1)).await;
+    // Were all lists stale, the config would be refused.
+    let lists = format!("{}{}", list(&authority, &[], -1), list(&other, &[], 1));
+    let stale = stand(&authority, &lists).await;
     assert_refused(&stale, &good, Refusal::RevocationListExpired).await;
     current.app.stop().await.expect_clean();
     stale.app.stop().await.expect_clean();
@@ -180,8 +182,8 @@ fn an_authority_makes_nothing_that_it_may_not() {
     let read = |key: &[u8], chain: &str| Authority::from_pem(key, chain.as_bytes()).unwrap_err();
     assert_eq!(read(&other.key_pem(), top.chain_pem()), PkiError::KeyOfAnother);
     assert_eq!(read(&leaf.key, &leaf.certificate), PkiError::NoAuthority);
-    assert_eq!(read(&leaf.key, "x"), PkiError::NotPem("a certificate"));
-    assert_eq!(read(b"x", top.chain_pem()), PkiError::KeyUnusable);
+    assert!(matches!(read(&leaf.key, "x"), PkiError::Pem(_)));
+    assert!(matches!(read(b"x", top.chain_pem()), PkiError::Pem(_)));
     assert_eq!(top.check_issued(leaf.certificate.as_bytes()), Ok(()));
     // Of the same name, and not the same.
     assert_eq!(other.check_issued(leaf.certificate.as_bytes()), Err(PkiError::Foreign));

@@ -118,7 +118,7 @@ async fn openssl_is_refused_for_each_reason_and_told_it() {
     refused(&leaf().self_signed(), Refusal::UnknownAuthority, "unknown ca").await;
     refused(&AUTHORITY.issue(leaf().years(2001, 2002)), Refusal::Expired, "certificate expired").await;
     let early = AUTHORITY.issue(leaf().years(2200, 2201));
-    refused(&early, Refusal::NotYetValid, "certificate expired").await;
+    refused(&early, Refusal::NotYetValid, "certificate unknown").await;
     let of_server = AUTHORITY.issue(Leaf::server("openssl.test").serial(0x1a2b));
     refused(&of_server, Refusal::WrongPurpose, "unsupported certificate").await;
     let mut between = vec![AUTHORITY.intermediate("1")];
@@ -135,8 +135,9 @@ async fn openssl_is_refused_for_each_reason_and_told_it() {
     let stand = with_list(&AUTHORITY.crl(&[0x1a2b], 2100)).await;
     assert_refused(&stand, Some(&good), Refusal::Revoked, "certificate revoked").await;
     stand.app.stop().await.expect_clean();
-    let stand = with_list(&AUTHORITY.crl(&[0x1a2b], 2021)).await;
-    assert_refused(&stand, Some(&good), Refusal::RevocationListExpired, "alert").await;
+    let fresh = Authority::new("another").crl(&[], 2100);
+    let stand = with_list(&format!("{}{fresh}", AUTHORITY.crl(&[0x1a2b], 2021))).await;
+    assert_refused(&stand, Some(&good), Refusal::RevocationListExpired, "access denied").await;
     stand.app.stop().await.expect_clean();
 }
 

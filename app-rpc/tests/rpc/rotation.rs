@@ -189,7 +189,7 @@ async fn a_bad_config_is_refused_and_the_old_one_goes_on() {
         (&wrong_name, &*AUTHORITY.pem(), none, "serverCert.cert: must have the name"),
         (&mixed, &AUTHORITY.pem(), none, "serverCert.key: is not the key of the certificate"),
         (&wrong_purpose, &AUTHORITY.pem(), none, "may not be used by servers"),
-        (&good, cut, none, "caCert: must be certificates in PEM"),
+        (&good, cut, none, "caCert: block 1 (line 1) has no END line"),
         (&good, &AUTHORITY.pem(), &|spec| spec.init_limits().set_max_calls(0), "limits.maxCalls"),
     ] {
         Spec { server, ca, crl: "", change }.put(stand.app.config_dir());

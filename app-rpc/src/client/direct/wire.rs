@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Waker};
+use std::time::SystemTime;
 
 use capnp::message::{Builder, ReaderOptions};
 use capnp_rpc::rpc_capnp::{cap_descriptor, message, return_};
@@ -21,6 +22,7 @@ use super::super::setup::Setup;
 use super::capture::{Call, parts};
 use crate::Limits;
 use crate::framing::{Segments, encode};
+use crate::tls::{clock, valid_until};
 
 /// The number of the first question: what there is to call.
 const BOOTSTRAP: u32 = 0;
@@ -45,6 +47,8 @@ impl Lost {
 pub(in crate::client) struct Wire {
     pub(super) address: SocketAddr,
     pub(super) made: Instant,
+    /// When the first certificate of the server's chain ends.
+    valid_until: Option<SystemTime>,
     limits: Limits,
     state: Mutex<State>,
     /// Told when it is over.
@@ -93,9 +97,12 @@ impl Wire {
         crate::socket::prepare(&socket);
         let connector = TlsConnector::from(Arc::clone(&setup.tls));
         let stream = connector.connect(setup.server.clone(), socket).await.ok()?;
+        let valid_until =
+            stream.get_ref().1.peer_certificates().and_then(|chain| valid_until(chain, clock::now()));
         let wire = Arc::new(Self {
             address,
             made: Instant::now(),
+            valid_until,
             limits: setup.config.limits,
             state: Mutex::default(),
             look: Arc::clone(look),
@@ -143,6 +150,11 @@ impl Wire {
     pub(super) fn calls(&self) -> Option<usize> {
         let state = self.state.lock();
         state.usable(&self.limits).then_some(state.waiting.len())
+    }
+
+    /// Whether the server's certificate has ended.
+    pub(super) fn has_expired(&self) -> bool {
+        self.valid_until.is_some_and(|end| end < clock::now())
     }
 
     /// Whether new calls go elsewhere for good.

@@ -53,8 +53,6 @@ pub enum DirectoryError {
     Busy(PathBuf),
     /// Nothing of this serial number was issued.
     UnknownSerial(Serial),
-    /// The certificate was revoked.
-    Revoked(Serial),
     /// The certificate is for something that is not issued here.
     OtherKind(PathBuf),
 }
@@ -107,12 +105,6 @@ impl fmt::Display for DirectoryError {
                 write!(
                     f,
                     "nothing of the serial number {serial} was issued here (\"appctl pki show DIR\" lists what was)"
-                )
-            }
-            Self::Revoked(serial) => {
-                write!(
-                    f,
-                    "the certificate {serial} was revoked: issue a new one (\"appctl pki issue\") if that is meant"
                 )
             }
             Self::OtherKind(path) => {

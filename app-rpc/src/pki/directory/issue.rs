@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use super::super::{
     Authority, CertificateInfo, CertificateKind, ClientName, KeyKind, LeafOptions, Subject, Validity,
 };
 use super::files::{self, Secrecy};
-use super::index::Entry;
+use super::index::{Entry, Index};
 use super::{Directory, DirectoryError};
 use crate::RpcName;
 
@@ -57,24 +58,31 @@ pub struct Placed {
 }
 
 impl Directory {
-    /// Issues a certificate: `server-{name}.pem` or `client-{name}.pem`, and `.key`.
+    /// Issues a certificate: `server-{name}.pem` or `client-{name}.pem`, and `.key`. Where the certificates of this name were all
+    /// revoked or have expired, the new one lies beside them: `..-2.pem`, `..-3.pem`.
     ///
     /// # Errors
-    /// There is one already; what is asked for is not possible; the system refuses.
+    /// There is one already that is still good; what is asked for is not possible; the system refuses.
     pub fn issue(&self, wanted: &Wanted) -> Result<Placed, DirectoryError> {
         let _lock = self.lock()?;
+        let index = self.index()?;
         let base = self.base(wanted, &wanted.subject);
-        if let Some(taken) = taken(&base) {
-            return Err(DirectoryError::Issued(taken));
+        for base in bases(&base) {
+            let Some(taken) = taken(&base) else {
+                return self.put(&self.authority()?, wanted, &base);
+            };
+            if !is_over(&index, &with_suffix(&base, ".pem")) {
+                return Err(DirectoryError::Issued(taken));
+            }
         }
-        self.put(&self.authority()?, wanted, &base)
+        Err(DirectoryError::Issued(base))
     }
 
     /// Issues another certificate of the same name, with a key of its own, beside the one in this file: `..-2.pem`, `..-3.pem`. The
-    /// one before stays good until it expires or is revoked, so that both can be in use while configs change.
+    /// one before, unless it was revoked, stays good until it expires, so that both can be in use while configs change.
     ///
     /// # Errors
-    /// The certificate is not one that was issued here, or was revoked; else as [`issue`](Self::issue).
+    /// The certificate is not one that was issued here; else as [`issue`](Self::issue).
     pub fn renew(
         &self,
         certificate: &Path,
@@ -88,15 +96,11 @@ impl Directory {
         let named = |error| DirectoryError::Pki(certificate.to_owned(), error);
         let info = CertificateInfo::from_pem(&pem).map_err(named)?;
         authority.check_issued(&pem).map_err(named)?;
-        if self.index()?.find(&info.serial).is_some_and(|entry| entry.revoked.is_some()) {
-            return Err(DirectoryError::Revoked(info.serial));
-        }
         let subject = subject(&info).ok_or_else(|| DirectoryError::OtherKind(certificate.to_owned()))?;
         let into = into.or_else(|| certificate.parent().map(Path::to_owned));
         let wanted = Wanted { key, days, into, ..Wanted::new(subject) };
         let base = self.base(&wanted, &wanted.subject);
-        let with = |number: u32| PathBuf::from(format!("{}-{number}", base.display()));
-        let free = (2..=10_000).map(with).find(|base| taken(base).is_none());
+        let free = bases(&base).skip(1).find(|base| taken(base).is_none());
         self.put(&authority, &wanted, &free.ok_or_else(|| DirectoryError::Issued(base.clone()))?)
     }
 
@@ -136,6 +140,20 @@ fn with_suffix(base: &Path, suffix: &str) -> PathBuf {
     let mut path = base.as_os_str().to_owned();
     path.push(suffix);
     path.into()
+}
+
+/// The names that certificates of one subject get, one after another.
+fn bases(base: &Path) -> impl Iterator<Item = PathBuf> {
+    let numbered = (2..=10_000).map(|number: u32| PathBuf::from(format!("{}-{number}", base.display())));
+    std::iter::once(base.to_owned()).chain(numbered)
+}
+
+/// Whether the certificate in this file is of no use any more: it was revoked, or has expired. A file that can't be read is not.
+fn is_over(index: &Index, certificate: &Path) -> bool {
+    let read = files::read(certificate, Secrecy::Signed).ok();
+    let Some(info) = read.and_then(|pem| CertificateInfo::from_pem(&pem).ok()) else { return false };
+    let known = index.issued.iter().find(|entry| entry.fingerprint == info.fingerprint);
+    known.is_some_and(|entry| entry.revoked.is_some() || entry.not_after < SystemTime::now())
 }
 
 /// What has the name already.

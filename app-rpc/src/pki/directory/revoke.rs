@@ -7,6 +7,7 @@ use super::super::{Authority, CertificateInfo, CrlInfo, PkiError, Revoked, Seria
 use super::files::{self, Secrecy};
 use super::index::{Entry, Index};
 use super::{Directory, DirectoryError};
+use crate::tls::pem::{self, Wanted};
 
 /// A certificate that was revoked.
 #[derive(Debug, Clone)]
@@ -121,14 +122,7 @@ impl Directory {
 }
 
 /// The lists of a text, each with its own text.
-fn split(pem: &[u8]) -> Result<Vec<(CrlInfo, String)>, PkiError> {
-    const END: &str = "-----END X509 CRL-----";
-    let text = std::str::from_utf8(pem).map_err(|_| PkiError::NotPem("revocation lists"))?;
-    let parts = text.split_inclusive(END).filter(|part| part.contains("-----BEGIN"));
-    parts
-        .map(|part| {
-            let mut info = CrlInfo::all_from_pem(part.as_bytes())?;
-            Ok((info.swap_remove(0), format!("{}\n", part.trim())))
-        })
-        .collect()
+fn split(text: &[u8]) -> Result<Vec<(CrlInfo, String)>, PkiError> {
+    let blocks = pem::read(text, Wanted::Crls)?.into_iter();
+    blocks.map(|block| Ok((CrlInfo::from_der(&block.der)?, pem::write("X509 CRL", &block.der)))).collect()
 }

@@ -34,6 +34,11 @@ struct Served {
 const AGE: Duration = Duration::from_secs(3600);
 
 fn served(stream: DuplexStream, limits: Limits) -> Served {
+    served_until(stream, limits, clock::now() + AGE * 24 * 365)
+}
+
+/// The same for a client whose certificate ends then.
+fn served_until(stream: DuplexStream, limits: Limits, valid_until: SystemTime) -> Served {
     let (go_on, stop) = (Rc::new(Notify::new()), CancellationToken::new());
     let client: quota::Client = capnp_rpc::new_client(Waits(Rc::clone(&go_on)));
     let (client, stopped) = (capability::Client::new(client.into_client_hook()), stop.clone());
@@ -43,7 +48,7 @@ fn served(stream: DuplexStream, limits: Limits) -> Served {
         // Kept as long as the server is.
         let _revoked = revoked;
         let revocation = Revocation::of(&[], listed);
-        serve(stream, client, &control, Bounds { age: AGE, revocation, stop: &stopped }).await
+        serve(stream, client, &control, Bounds { age: AGE, valid_until, revocation, stop: &stopped }).await
     });
     Served { go_on, stop, ended }
 }
@@ -183,6 +188,30 @@ async fn a_client_that_cancels_without_end_has_to_make_another_connection() {
             said.contains(&format!("{NOT_EXECUTED}the connection is worn out, make a new one")),
             "{said}"
         );
+    };
+    LocalSet::new().run_until(test).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_ends_with_its_clients_certificate() {
+    let test = async {
+        let (here, there) = tokio::io::duplex(4096);
+        let valid = Duration::from_secs(1800);
+        let served = served_until(there, Limits::default(), clock::now() + valid);
+        let quota = client(here);
+        let began = tokio::time::Instant::now();
+        let running = spawn_local(quota.acquire_request().send().promise);
+        tokio::time::sleep(valid - Duration::from_secs(5)).await;
+        assert!(!served.ended.is_finished());
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        // What runs may end; what comes is refused, and safe to try again.
+        let refused = quota.acquire_request().send().promise.await.err().unwrap();
+        let expected = format!("remote exception: {NOT_EXECUTED}the client's certificate has expired");
+        assert_eq!(refused.extra, expected);
+        served.go_on.notify_waiters();
+        assert!(running.await.unwrap().is_ok());
+        assert_eq!(served.ended.await.unwrap().0, End::Expired);
+        assert!(began.elapsed() < valid + Duration::from_secs(10));
     };
     LocalSet::new().run_until(test).await;
 }

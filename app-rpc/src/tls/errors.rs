@@ -1,0 +1,154 @@
+//! Why certificates, keys and revocation lists can't be used, and what to do about it.
+
+use std::fmt;
+use std::time::SystemTime;
+
+use super::pem::{PemError, Position, Wanted};
+use super::{MAX_CHAIN, Purpose};
+
+/// Why something is no material for TLS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MaterialError {
+    /// The text is not PEM, or not of what it should be.
+    Pem(PemError),
+    /// There is more than one private key; the second is here.
+    ManyKeys(Position),
+    /// The private key is damaged.
+    KeyDamaged,
+    /// The private key is of a kind that is not supported, which is named.
+    KeyUnsupported(String),
+    /// The private key is an RSA key of so few bits.
+    KeyWeak(usize),
+    /// The certificate here is damaged.
+    CertificateDamaged(Position),
+    /// The certificate here has a key or a signature that peers refuse, which is named.
+    CertificateWeak(Position, String),
+    /// The certificate here ended.
+    Expired(Position, SystemTime),
+    /// The certificate here is not valid yet.
+    NotYetValid(Position, SystemTime),
+    /// The chain has this many certificates.
+    ChainTooLong(usize),
+    /// The private key is that of the certificate here, which is not the first.
+    WrongOrder(Position),
+    /// The private key is not the certificate's.
+    KeyOfAnother,
+    /// The certificate is that of an authority.
+    IsAuthority,
+    /// The certificate is not for this purpose.
+    WrongPurpose(Purpose),
+    /// The certificate lacks the name that peers look for.
+    Unnamed {
+        /// The name that it should have.
+        expected: String,
+        /// Those that it has.
+        found: Vec<String>,
+    },
+    /// The revocation list here is damaged.
+    CrlDamaged(Position),
+    /// Every revocation list is past its next update, the one here since then.
+    CrlsStale(Position, SystemTime),
+}
+
+impl MaterialError {
+    /// Which of the texts has the fault.
+    #[must_use]
+    pub fn of(&self) -> Wanted {
+        match self {
+            Self::Pem(error) => error.wanted,
+            Self::ManyKeys(_)
+            | Self::KeyDamaged
+            | Self::KeyUnsupported(_)
+            | Self::KeyWeak(_)
+            | Self::KeyOfAnother => Wanted::Key,
+            Self::CrlDamaged(_) | Self::CrlsStale(..) => Wanted::Crls,
+            _ => Wanted::Certificates,
+        }
+    }
+}
+
+impl From<PemError> for MaterialError {
+    fn from(error: PemError) -> Self {
+        Self::Pem(error)
+    }
+}
+
+const KINDS: &str = "use ECDSA P-256 or P-384, Ed25519, or RSA of 2048 to 4096 bits";
+
+impl fmt::Display for MaterialError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Dates beyond the year 9999 are in no certificate: they have four digits there.
+        let moment = |at: &SystemTime| humantime::format_rfc3339_seconds(*at);
+        match self {
+            Self::Pem(error) => error.fmt(f),
+            Self::ManyKeys(second) => write!(f, "must be one private key; {second} is another"),
+            Self::KeyDamaged => {
+                f.write_str("is damaged: it is no private key inside; copy the file again, as a whole")
+            }
+            Self::KeyUnsupported(kind) => {
+                write!(f, "is a key of kind {kind}, which is not supported; {KINDS}")
+            }
+            Self::KeyWeak(bits) => {
+                write!(f, "is an RSA key of {bits} bits, which peers refuse; {KINDS}")
+            }
+            Self::CertificateDamaged(place) => {
+                write!(f, "{place} is damaged: it is no certificate inside; copy the file again, as a whole")
+            }
+            Self::CertificateWeak(place, what) => {
+                write!(f, "{place} has {what}, which peers refuse; have a new certificate issued")
+            }
+            Self::Expired(place, at) => {
+                write!(
+                    f,
+                    "{place} expired at {}; have a new certificate issued (appctl pki renew)",
+                    moment(at)
+                )
+            }
+            Self::NotYetValid(place, at) => write!(
+                f,
+                "{place} is not valid before {}; wait, have a new certificate issued, or set the clock of this machine",
+                moment(at)
+            ),
+            Self::ChainTooLong(found) => {
+                write!(f, "must have at most {MAX_CHAIN} certificates, found {found}")
+            }
+            Self::WrongOrder(place) => write!(
+                f,
+                "has the chain in the wrong order: {place} is the certificate of the key; put it first, and each authority behind what it signed"
+            ),
+            Self::KeyOfAnother => {
+                f.write_str("is not the key of the certificate; give the two that were made together")
+            }
+            Self::IsAuthority => f.write_str(
+                "is the certificate of an authority; have it issue one for this use (appctl pki issue)",
+            ),
+            Self::WrongPurpose(Purpose::Server) => {
+                f.write_str("may not be used by servers: its extended key usage lacks serverAuth")
+            }
+            Self::WrongPurpose(Purpose::Client) => {
+                f.write_str("may not be used by clients: its extended key usage lacks clientAuth")
+            }
+            Self::Unnamed { expected, found } => {
+                write!(f, "must have the name (DNS) {expected}, found {}", list(found))
+            }
+            Self::CrlDamaged(place) => {
+                write!(
+                    f,
+                    "{place} is damaged: it is no revocation list inside; copy the file again, as a whole"
+                )
+            }
+            Self::CrlsStale(place, at) => write!(
+                f,
+                "{place} is stale since {}, and would refuse everybody; make a new list (appctl pki crl)",
+                moment(at)
+            ),
+        }
+    }
+}
+
+impl std::error::Error for MaterialError {}
+
+fn list(names: &[String]) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
