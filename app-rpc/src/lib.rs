@@ -69,11 +69,6 @@
 //! that blocks holds up the other connections of its thread, so it should hand work to services and wait for the answer.
 //!
 //! A call changes threads twice for that. One request with one answer does not have to: see [`RpcClient::request`].
-//!
-//! # The cryptography is ring's
-//!
-//! rustls offers ring and aws-lc-rs. ring builds with a C compiler alone, and in a third of the time. aws-lc-rs has post-quantum key
-//! exchange. The choice is one feature in the root manifest and one line in `tls.rs`.
 
 pub mod admin;
 mod client;
