@@ -71,7 +71,7 @@ fn a_file_of_age_is_opened_with_an_identity_of_age_keygen() {
     }
     let dir = tempfile::tempdir().unwrap();
     let identities = Identities::load(keygen(dir.path(), "identity")).unwrap();
-    assert!(identities.warning().is_none(), "age-keygen writes for the owner alone");
+    assert!(identities.warnings().is_empty(), "age-keygen writes for the owner alone");
     for plain in [PLAIN, b""] {
         let sealed = age_seals(&identities.recipients(), &[], plain);
         assert_eq!(*open(&sealed, &identities).unwrap(), *plain);
