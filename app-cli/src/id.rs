@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use app_core::{
-    Subcommand,
-    clap::{Arg, ArgMatches, Command, value_parser},
+    Subcommand, args,
+    clap::{Arg, ArgMatches, Command},
     write_output,
 };
 use app_ids::ServiceId;
@@ -17,7 +17,7 @@ app_core::subcommand! { Subcommand::new(command, run) }
 
 fn command() -> Command {
     let count = Arg::new("count").long("count").short('n').value_name("N").default_value("1");
-    let count = count.value_parser(value_parser!(u32).range(1..=10_000)).help("How many, one a line");
+    let count = count.value_parser(args::number(1_u32..=10_000)).help("How many, one a line");
     Command::new("id").about("Prints new random ids, in hex with 0x").after_help(HELP).arg(count)
 }
 

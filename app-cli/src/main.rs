@@ -6,7 +6,7 @@
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use app_core::{Subcommand, clap::Command};
+use app_core::{Subcommand, args, clap::Command};
 use {app_config as _, app_health as _, app_metrics as _};
 
 mod answers;
@@ -66,8 +66,10 @@ fn main() -> ExitCode {
         let _ = writeln!(io::stderr(), "appctl: cannot start: {problem}");
         return ExitCode::FAILURE;
     }
-    // Prints help, version and usage errors, and exits with 0 or 2.
-    let matches = command().get_matches();
+    let matches = match args::matches(command()) {
+        Ok(matches) => matches,
+        Err(exit) => return exit,
+    };
     match matches.subcommand() {
         Some(("health", of_health)) => commands::health::run(&matches, of_health),
         Some(("metrics", of_metrics)) => commands::metrics::run(&matches, of_metrics),

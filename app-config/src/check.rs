@@ -1,6 +1,7 @@
 //! Checking a whole config directory: everything that is wrong with any file, at once, before anything starts.
 
 use app_core::prelude::{Error, ServiceId};
+use app_core::{ServiceDescriptor, linked_services};
 
 use crate::dir::ConfigDir;
 use crate::fault::{Fault, Reason};
@@ -21,11 +22,12 @@ pub struct Checked {
 /// Checks every file of the directory whose name begins with `0x`, against the schemas that are linked.
 #[must_use]
 pub fn check_all(dir: &ConfigDir) -> Checked {
-    check_against(dir, &ConfigSchema::linked())
+    let services: Vec<_> = linked_services().iter().map(ServiceDescriptor::id).collect();
+    check_against(dir, &ConfigSchema::linked(), &services)
 }
 
-/// As [`check_all`]; the schemas are sorted by service.
-pub(crate) fn check_against(dir: &ConfigDir, schemas: &[ConfigSchema]) -> Checked {
+/// As [`check_all`], for these services; the schemas are sorted by service.
+pub(crate) fn check_against(dir: &ConfigDir, schemas: &[ConfigSchema], services: &[ServiceId]) -> Checked {
     let mut checked = Checked { warnings: dir.warnings(), ..Checked::default() };
     for pair in schemas.windows(2) {
         if let [first, second] = pair
@@ -40,6 +42,11 @@ pub(crate) fn check_against(dir: &ConfigDir, schemas: &[ConfigSchema]) -> Checke
     checked.problems.extend(listing.faults.into_iter().map(Fault::of_directory));
     for service in listing.services {
         let schema = schemas.iter().find(|schema| schema.service() == service);
+        if schema.is_none() && services.contains(&service) {
+            let fault = Fault::new(dir.file(service), Reason::NoSchema { service });
+            checked.problems.push(fault.of_service(service));
+            continue;
+        }
         check_one(dir, service, schema, &mut checked);
     }
     checked

@@ -4,10 +4,11 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use app_core::StartContext;
 use app_core::prelude::{Error, Param, ServiceId};
+use app_core::{Planned, StartContext};
 
 use crate::config::Config;
+use crate::schema;
 use crate::service::{CONFIG_SERVICE_ID, Configs};
 
 /// The config of type `C`, read and validated: what a start function takes to be configured. Cheap to clone.
@@ -49,6 +50,10 @@ impl<C> Configured<C> {
 impl<C: Config> Param for Configured<C> {
     fn needs() -> Vec<ServiceId> {
         vec![CONFIG_SERVICE_ID]
+    }
+
+    fn check(planned: &Planned<'_>) -> Result<(), Error> {
+        schema::expect::<C>(planned)
     }
 
     fn take(context: &StartContext) -> Result<Self, Error> {

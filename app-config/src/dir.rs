@@ -21,6 +21,9 @@ const PREFIX: &[u8] = b"0x";
 /// Where systemd puts the credentials of units, each in a directory with the unit's name.
 const SYSTEMD_CREDENTIALS: &str = "/run/credentials";
 
+/// Names of this many files that are no configs are remembered, for hints.
+const MOST_OTHERS: usize = 1_000;
+
 /// A config directory. It need not exist: then there are no configs.
 ///
 /// Nothing is kept open or remembered but the identities that open sealed files: each call looks anew.
@@ -37,6 +40,8 @@ pub(crate) struct Listing {
     pub(crate) services: Vec<ServiceId>,
     /// Files that are named as configs, and wrongly; or that the directory can't be listed.
     pub(crate) faults: Vec<Fault>,
+    /// Names of other files, sorted. Directories are not among them, nor names that begin with a dot.
+    pub(crate) others: Vec<String>,
 }
 
 impl ConfigDir {
@@ -101,7 +106,7 @@ impl ConfigDir {
     /// # Errors
     /// `ConfigFailure`: the directory can't be listed, or has a file that is named as configs are, and wrongly.
     pub fn service_ids(&self) -> Result<Vec<ServiceId>, Error> {
-        let Listing { services, faults } = self.list();
+        let Listing { services, faults, .. } = self.list();
         faults.into_iter().next().map_or(Ok(services), |fault| Err(fault.of_directory()))
     }
 
@@ -148,6 +153,7 @@ impl ConfigDir {
             listing.faults.push(Fault::new(&self.path, Reason::Directory(explained(&self.path, error))));
         }
         listing.services.sort_unstable();
+        listing.others.sort_unstable();
         listing.faults.sort_by(|a, b| a.file().cmp(b.file()));
         listing
     }
@@ -158,8 +164,14 @@ impl ConfigDir {
             entries => entries?,
         };
         for entry in entries {
-            let name = entry?.file_name();
+            let entry = entry?;
+            let name = entry.file_name();
             if !name.as_encoded_bytes().starts_with(PREFIX) {
+                let is_file = entry.path().metadata().is_ok_and(|found| found.is_file());
+                if is_file && listing.others.len() < MOST_OTHERS && !name.as_encoded_bytes().starts_with(b".")
+                {
+                    listing.others.push(name.to_string_lossy().into_owned());
+                }
                 continue;
             }
             match service_of(&name) {
@@ -173,7 +185,7 @@ impl ConfigDir {
 
 /// The error of a directory that is not listed. systemd's directory of credentials takes a word more: its path is valid in
 /// every unit, and it exists only in some.
-fn explained(path: &Path, error: io::Error) -> io::Error {
+pub(crate) fn explained(path: &Path, error: io::Error) -> io::Error {
     if error.kind() != io::ErrorKind::PermissionDenied || !path.starts_with(SYSTEMD_CREDENTIALS) {
         return error;
     }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::{error, fmt, io};
 
+use app_core::FlagSource;
 use app_core::prelude::{Error, ServiceId, errors};
 use app_ids::ParseIdError;
 
@@ -19,6 +20,7 @@ use crate::sealed::OpenError;
 pub struct Fault {
     reason: Reason,
     file: PathBuf,
+    named_by: Option<FlagSource>,
 }
 
 /// What is wrong: with the file, with what is in it, or with its name.
@@ -27,6 +29,15 @@ pub struct Fault {
 pub enum Reason {
     /// The config directory can't be listed.
     Directory(io::Error),
+    /// The config directory was named, and is not there.
+    NoDirectory,
+    /// The config directory was named, and is a symbolic link that leads to nothing.
+    DeadLink,
+    /// The service of the file runs here, and this program has no schema for its config.
+    NoSchema {
+        /// The service.
+        service: ServiceId,
+    },
     /// The name of a file begins as that of a config, and is no service id.
     NoId(ParseIdError),
     /// The name of a file is a service id, and not written as names of configs are.
@@ -63,7 +74,13 @@ pub enum Reason {
 
 impl Fault {
     pub(crate) fn new(file: impl Into<PathBuf>, reason: Reason) -> Self {
-        Self { reason, file: file.into() }
+        Self { reason, file: file.into(), named_by: None }
+    }
+
+    /// Adds the flag or variable that names the file or the directory.
+    pub(crate) fn named_by(mut self, source: Option<FlagSource>) -> Self {
+        self.named_by = source;
+        self
     }
 
     /// What is wrong.
@@ -97,6 +114,21 @@ impl Fault {
     }
 }
 
+/// A path for people, in one line. A relative one is followed by the folder that it is relative to.
+pub(crate) fn shown(path: &Path) -> String {
+    let text: String = path.display().to_string().chars().flat_map(one_line).collect();
+    match std::env::current_dir() {
+        Ok(folder) if path.is_relative() => format!("{text}, in {}", folder.display()),
+        _ => text,
+    }
+}
+
+fn one_line(c: char) -> impl Iterator<Item = char> {
+    let escaped = c.is_control().then(|| c.escape_default());
+    let plain = (!c.is_control()).then_some(c);
+    escaped.into_iter().flatten().chain(plain)
+}
+
 /// Names a config for people: `config 0xe3054017c1b1d214 (metrics)`.
 pub(crate) fn label(service: ServiceId) -> String {
     match service.name() {
@@ -107,7 +139,9 @@ pub(crate) fn label(service: ServiceId) -> String {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({} {})", self.reason, self.reason.noun(), self.file.display())
+        write!(f, "{} ({} {}", self.reason, self.reason.noun(), shown(&self.file))?;
+        self.named_by.map_or(Ok(()), |source| write!(f, ", named by {source}"))?;
+        f.write_str(")")
     }
 }
 
@@ -116,7 +150,10 @@ impl error::Error for Fault {}
 
 impl Reason {
     fn noun(&self) -> &'static str {
-        if matches!(self, Self::Directory(_)) { "directory" } else { "file" }
+        match self {
+            Self::Directory(_) | Self::NoDirectory | Self::DeadLink => "directory",
+            _ => "file",
+        }
     }
 }
 
@@ -124,6 +161,13 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Directory(cause) => write!(f, "it can't be listed: {cause}"),
+            Self::NoDirectory => f.write_str("it does not exist: make it, or name another one"),
+            Self::DeadLink => f.write_str("it is a symbolic link that leads to nothing: mend it, or name another one"),
+            Self::NoSchema { service } => write!(
+                f,
+                "service {} has no registered config schema, so nothing reads the file: register the type of its config (app_config::config!), or remove the file",
+                service.describe()
+            ),
             Self::NoId(cause) => write!(f, "a file is named as configs are, and {cause}"),
             Self::Name { expected } => {
                 write!(f, "a file has the id of a service, and not its name: rename it to {expected}")

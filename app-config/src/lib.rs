@@ -45,8 +45,7 @@
 //!     Ok(())
 //! }
 //!
-//! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() {
+//! # #[tokio::main(flavor = "current_thread")] async fn main() {
 //! let app = TestApp::with([GREETER]).await;
 //! assert!(app.captured().text().contains("hello to 1"));
 //! app.stop().await.expect_clean();
@@ -66,6 +65,7 @@ mod codec;
 mod config;
 mod configured;
 mod dir;
+mod directory_check;
 mod facade;
 mod fault;
 mod file;
@@ -111,7 +111,7 @@ pub use self::sealed::{
 };
 pub use self::sealing::Sealing;
 pub use self::secret::SecretBytes;
-pub use self::service::{CONFIG_SERVICE_ID, Configs};
+pub use self::service::{CONFIG_SERVICE_ID, Configs, upcoming};
 
 /// For the macros of this crate.
 #[doc(hidden)]

@@ -2,13 +2,14 @@
 
 use std::fmt;
 
-use app_core::StartContext;
 use app_core::prelude::{Error, Param, Service, ServiceId};
+use app_core::{Planned, StartContext};
 use tokio::sync::watch;
 
 use crate::config::Config;
 use crate::configured::Configured;
 use crate::reload::Loaded;
+use crate::schema;
 use crate::service::{CONFIG_SERVICE_ID, Configs};
 
 /// The config of type `C`, now and after each reload: a service that takes it in place of [`Configured`] declares itself
@@ -84,6 +85,10 @@ impl<C> LiveConfig<C> {
 impl<C: Config> Param for LiveConfig<C> {
     fn needs() -> Vec<ServiceId> {
         vec![CONFIG_SERVICE_ID]
+    }
+
+    fn check(planned: &Planned<'_>) -> Result<(), Error> {
+        schema::expect::<C>(planned)
     }
 
     fn take(context: &StartContext) -> Result<Self, Error> {

@@ -18,6 +18,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 pub use self::in_use::ReloadStatus;
 use self::stamp::Look;
+pub(crate) use self::values::read;
 use self::values::{Channel, Reread};
 pub(crate) use self::{
     in_use::InUse,

@@ -1,6 +1,9 @@
 //! The schemas that the linked services registered: what is known of a config without its service running.
 
-use app_core::prelude::ServiceId;
+use std::any::{TypeId, type_name};
+
+use app_core::Planned;
+use app_core::prelude::{Error, ServiceId, errors};
 use capnp::introspect::{Introspect, Type, TypeVariant};
 use capnp::schema::StructSchema;
 
@@ -15,6 +18,7 @@ pub struct ConfigSchema {
     doc: &'static str,
     introspect: fn() -> Type,
     validate: fn(Message) -> Result<(), Problems>,
+    config: fn() -> (TypeId, &'static str),
     place: (&'static str, u32),
 }
 
@@ -29,6 +33,7 @@ impl ConfigSchema {
             doc,
             introspect: <C::Schema as Introspect>::introspect,
             validate: validate::<C>,
+            config: || (TypeId::of::<C>(), type_name::<C>()),
             place: (file, line),
         }
     }
@@ -90,6 +95,37 @@ impl std::fmt::Debug for ConfigSchema {
             .field("doc", &self.doc)
             .field("place", &self.place())
             .finish_non_exhaustive()
+    }
+}
+
+/// Checks that `C` is the config that a schema was registered for, of a service that the app has.
+///
+/// # Errors
+/// `ServiceInitFailed`, which names the service, the type and what to do.
+pub(crate) fn expect<C: Config>(planned: &Planned<'_>) -> Result<(), Error> {
+    let taker = planned.service().id();
+    let refused = |wrong: String| {
+        let (taker, wanted) = (taker.describe(), type_name::<C>());
+        let message = format!(
+            "service {taker} takes the config {wanted} of service {}, {wrong}",
+            C::SERVICE.describe()
+        );
+        Err(errors::SERVICE_INIT_FAILED.error(planned.service().id()).message(message).build())
+    };
+    if planned.find(C::SERVICE).is_none() {
+        return refused(
+            "which is not linked: correct the id (Config::SERVICE), or link the service".to_owned(),
+        );
+    }
+    let registered = inventory::iter::<ConfigSchema>.into_iter().find(|schema| schema.service == C::SERVICE);
+    match registered.map(|schema| (schema, (schema.config)())) {
+        None => {
+            refused("and no schema is registered for it: say `app_config::config!` for the type".to_owned())
+        }
+        Some((schema, (id, name))) if id != TypeId::of::<C>() => {
+            refused(format!("whose schema is registered for {name} ({}): take that one", schema.place()))
+        }
+        Some(_) => Ok(()),
     }
 }
 

@@ -7,18 +7,20 @@ use std::sync::Arc;
 
 use app_core::events::{CAPNP_ERR, CONFIG_LOADING_ERR};
 use app_core::prelude::{App, Error, Exposed, LogEventId, Logger, Service, ServiceId, error, warn};
-use app_core::{Flags, Preflight, preflight};
+use app_core::{Preflight, ServiceDescriptor, preflight};
 use parking_lot::RwLock;
 use tokio::sync::watch;
 
-use crate::check::check_all;
+use crate::check::check_against;
 use crate::codec::Message;
 use crate::config::Config;
 use crate::configured::Configured;
 use crate::dir::ConfigDir;
+use crate::directory_check::DirectoryCheck;
 use crate::fault::{Fault, Reason, label};
 use crate::identities::DEFAULT_FILE;
 use crate::reload::{self, InUse, Values, Watched};
+use crate::schema::ConfigSchema;
 
 /// Service id of the config service.
 pub const CONFIG_SERVICE_ID: ServiceId = ServiceId::new(0x8681_3dd7_8fd2_07f5);
@@ -66,31 +68,33 @@ fn identities_file(app: &App) -> PathBuf {
     named.unwrap_or_else(|| app.config_dir().join(DEFAULT_FILE))
 }
 
-/// Reads every config before any service starts, so that all mistakes are reported at once.
+/// Reads every config before any service starts, so that all mistakes are reported at once. A start and `--check` run it.
 fn check_configs(app: &App) -> Vec<Error> {
+    let directory = DirectoryCheck::new(app);
+    if let Some(problem) = directory.problem() {
+        return vec![problem];
+    }
     let (dir, fault) = ConfigDir::of(app);
-    let checked = check_all(&dir);
-    for warning in without_directory(&dir).into_iter().chain(checked.warnings) {
+    let services: Vec<_> = app.descriptors().iter().map(ServiceDescriptor::id).collect();
+    let checked = check_against(&dir, &ConfigSchema::linked(), &services);
+    directory.tell_of_no_configs(&dir.list());
+    for warning in checked.warnings {
         warn!(app.logger(), "{warning}"; "event" => %CONFIG_LOADING_ERR);
     }
     for service in checked.unused {
         warn!(app.logger(), "{} is not used: no service of this program has a config of that name", label(service);
             "event" => %CONFIG_LOADING_ERR, "config" => %service);
     }
-    fault.map(Fault::of_identities).into_iter().chain(checked.problems).collect()
+    let identities = fault.map(|fault| fault.named_by(app.flags().given.config_identity).of_identities());
+    identities.into_iter().chain(checked.problems).collect()
 }
 
-/// What is to be said about a config directory that somebody named, and that is not there: it may well be mistyped. Without
-/// one in the default place there are just no configs.
-fn without_directory(dir: &ConfigDir) -> Option<String> {
-    let path = dir.path();
-    let is_link = path.symlink_metadata().is_ok();
-    let named = path != Flags::default().config_dir;
-    if !matches!(path.try_exists(), Ok(false)) || !(named || is_link) {
-        return None;
-    }
-    let what = if is_link { "is a symbolic link that leads to nothing" } else { "does not exist" };
-    Some(format!("the config directory {} {what}: every service runs on its defaults", path.display()))
+/// The config of type `C` that the app would start with, for a [`Preflight`]. `None` when it is refused: the check of
+/// configs tells why.
+#[must_use]
+pub fn upcoming<C: Config>(app: &App) -> Option<Configured<C>> {
+    let (dir, _told_elsewhere) = ConfigDir::of(app);
+    reload::read(&dir).ok().map(|loaded| loaded.config)
 }
 
 impl Configs {

@@ -9,6 +9,7 @@ use std::path::Path;
 use app_config::{
     CONFIG_SERVICE_ID, Config, ConfigDir, Configs, Configured, Fault, Problems, Reason, marshal,
 };
+use app_core::ServiceDescriptor;
 use app_core::prelude::*;
 use app_core::testing::TestApp;
 use schema::quota_capnp::quota_spec;
@@ -112,7 +113,7 @@ async fn a_directory_that_was_named_and_is_not_there_is_logged() {
     let dir = builder.config_dir().to_owned();
     std::fs::remove_dir(&dir).unwrap();
     let app = builder.start().await;
-    let warned = |reason| format!("the config directory {} {reason}: every service runs on", dir.display());
+    let warned = |reason| format!("config directory: it {reason}: ");
     assert!(app.captured().text().contains(&warned("does not exist")), "{}", app.captured().text());
     assert!(!app.get::<Limits>().0.from_file());
     app.stop().await.expect_clean();
@@ -122,7 +123,10 @@ async fn a_directory_that_was_named_and_is_not_there_is_logged() {
     std::fs::remove_dir(&dir).unwrap();
     std::os::unix::fs::symlink("nowhere", &dir).unwrap();
     let app = builder.start().await;
-    let warned = format!("the config directory {} is a symbolic link that leads to nothing", dir.display());
+    let warned = format!(
+        "is a symbolic link that leads to nothing: mend it, or name another one (directory {})",
+        dir.display()
+    );
     assert!(app.captured().text().contains(&warned), "{}", app.captured().text());
     app.stop().await.expect_clean();
 }
@@ -190,4 +194,44 @@ async fn the_functions_of_the_package_are_those_of_the_current_app() {
     let message = app_config::config(service).unwrap().unwrap();
     assert_eq!(message.get_root::<quota_spec::Reader<'_>>().unwrap().get_rules().unwrap().len(), 1);
     app.stop().await.expect_clean();
+}
+
+/// The schema of another type is registered for its service, or none.
+struct Taken<const SERVICE: u64>;
+
+impl<const SERVICE: u64> Config for Taken<SERVICE> {
+    const SERVICE: ServiceId = ServiceId::new(SERVICE);
+    type Schema = quota_spec::Owned;
+
+    fn read(_: quota_spec::Reader<'_>, _: &mut Problems) -> Option<Self> {
+        Some(Self)
+    }
+
+    fn default() -> Self {
+        Self
+    }
+}
+
+/// What the start of a service that takes such a config is refused for.
+async fn refusal<const SERVICE: u64>() -> String {
+    let taker = |_: Configured<Taken<SERVICE>>| async { Ok(()) };
+    let taker = ServiceDescriptor::of(ServiceId::new(0x7a), "taker", taker);
+    let app = TestApp::builder().linked([LIMITS]).service(taker).build();
+    format!("{:?}", app.start().await.unwrap_err())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_config_whose_schema_is_not_registered_is_refused_without_any_file() {
+    let forgotten = refusal::<0x7a>().await;
+    assert!(
+        forgotten.contains("service 7a takes the config service::Taken<122> of service 7a"),
+        "{forgotten}"
+    );
+    assert!(forgotten.contains("no schema is registered for it: say `app_config::config!`"), "{forgotten}");
+
+    let other_type = refusal::<{ LIMITS.as_u64() }>().await;
+    assert!(other_type.contains("whose schema is registered for service::LimitsConfig"), "{other_type}");
+
+    let nobody = refusal::<0x7b>().await;
+    assert!(nobody.contains("of service 7b, which is not linked: correct the id"), "{nobody}");
 }

@@ -24,7 +24,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    AppEvent, Exposed, Flags, Identity, Log, Readiness, Restart, Service, ServiceDescriptor,
+    AppEvent, Exposed, Flags, Identity, Log, Package, Readiness, Restart, Service, ServiceDescriptor,
     ServiceEventKind, ServiceState, ServiceStatus, StopCause, StopReport,
     commands::CommandServers,
     lifecycle::{self, Stage},
@@ -77,6 +77,9 @@ pub(crate) struct Inner {
     runtime: OnceLock<Handle>,
     /// The runtime that the kernel runs in.
     timers: OnceLock<Handle>,
+    /// Whether these are all services that are linked into the program.
+    pub(crate) linked: bool,
+    pub(crate) package: Package,
     pub(crate) registry: Registry,
     handles: RwLock<HashMap<ServiceId, ExposedHandle>>,
     kept: kept::Kept,

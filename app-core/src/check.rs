@@ -2,27 +2,21 @@
 
 use std::io::{self, Write};
 
-use crate::{
-    App, ExitStatus, Preflight, counted, graph::Plan, log::print_problem, stop::start_failure_status,
-};
+use crate::{App, ExitStatus, counted, log::print_problem, startable, stop::start_failure_status};
 
-/// Checks graph and configs, prints every problem on standard error, or one line of approval on standard output.
+/// Checks what a start would, prints every problem on standard error, or one line of approval on standard output.
 pub(crate) fn check(app: &App) -> ExitStatus {
-    let services = app.inner.services.clone();
-    let count = services.len();
-    let mut problems = Plan::new(services).err().unwrap_or_default();
-    problems.extend(Preflight::run_all(app));
-    // Whoever closed the output still gets the exit status.
-    if problems.is_empty() {
-        let _ = writeln!(
-            io::stdout(),
-            "ok: {}, configs in {}",
-            counted(count as u64, "service"),
-            app.config_dir().display()
-        );
-        return ExitStatus::Clean;
+    // With a closed output the exit status still tells.
+    match startable::plan(app) {
+        Ok(plan) => {
+            let count = counted(plan.services().len() as u64, "service");
+            let _ = writeln!(io::stdout(), "ok: {count}, configs in {}", app.config_dir().display());
+            ExitStatus::Clean
+        }
+        Err(problems) => {
+            let limit = app.flags().log_record_bytes;
+            let _ = problems.iter().try_for_each(|problem| print_problem(problem, limit));
+            start_failure_status(&problems)
+        }
     }
-    let limit = app.flags().log_record_bytes;
-    let _ = problems.iter().try_for_each(|problem| print_problem(problem, limit));
-    start_failure_status(&problems)
 }

@@ -6,7 +6,7 @@ use app_errors::Error;
 use app_ids::ServiceId;
 use futures_util::future::BoxFuture;
 
-use crate::{Restart, Start, StartContext};
+use crate::{HandleType, Planned, Restart, Start, StartContext};
 
 /// How long a start function may take, unless the descriptor says otherwise.
 pub const DEFAULT_START_TIMEOUT: Duration = Duration::from_secs(30);
@@ -47,6 +47,11 @@ enum StartFn {
     Shared(Arc<dyn Fn(StartContext) -> StartFuture + Send + Sync>),
 }
 
+/// What can be found wrong with a service before it starts, by its descriptor in a static.
+type FixedChecks = (fn(&Planned<'_>) -> Vec<Error>, fn() -> Option<HandleType>);
+/// The same of one that was made at run time.
+type SharedChecks = (Arc<dyn Fn(&Planned<'_>) -> Vec<Error> + Send + Sync>, Option<HandleType>);
+
 /// A service as the kernel sees it.
 ///
 /// [`service!`](crate::service) writes one and registers it; [`ServiceDescriptor::of`] makes one at run time,
@@ -57,10 +62,13 @@ pub struct ServiceDescriptor {
     name: Cow<'static, str>,
     needs: Needs,
     start: StartFn,
+    fixed_checks: Option<FixedChecks>,
+    shared_checks: Option<SharedChecks>,
     origin: Origin,
     start_timeout: Duration,
     stop_timeout: Duration,
     infrastructure: bool,
+    platform: bool,
     restart: Restart,
 }
 
@@ -81,10 +89,13 @@ impl ServiceDescriptor {
             name: Cow::Borrowed(name),
             needs: Needs::Fixed(needs),
             start: StartFn::Fixed(start),
+            fixed_checks: None,
+            shared_checks: None,
             origin,
             start_timeout: DEFAULT_START_TIMEOUT,
             stop_timeout: DEFAULT_STOP_TIMEOUT,
             infrastructure: false,
+            platform: false,
             restart: Restart::never(),
         }
     }
@@ -107,11 +118,14 @@ impl ServiceDescriptor {
     {
         let place = std::panic::Location::caller();
         let start = Arc::new(start);
+        let (checked, handle) = (Arc::clone(&start), start.handle());
         Self {
             id,
             name: name.into(),
             needs: Needs::Listed(start.needs().into()),
             start: StartFn::Shared(Arc::new(move |context| start.start(context))),
+            fixed_checks: None,
+            shared_checks: Some((Arc::new(move |planned| checked.check(planned)), handle)),
             origin: Origin {
                 package: "made at run time",
                 version: "",
@@ -121,8 +135,20 @@ impl ServiceDescriptor {
             start_timeout: DEFAULT_START_TIMEOUT,
             stop_timeout: DEFAULT_STOP_TIMEOUT,
             infrastructure: false,
+            platform: false,
             restart: Restart::never(),
         }
+    }
+
+    /// Adds what can be found wrong before the start: [`Start::check`] and [`Start::handle`] of its start function.
+    #[must_use]
+    pub const fn checked(
+        mut self,
+        check: fn(&Planned<'_>) -> Vec<Error>,
+        handle: fn() -> Option<HandleType>,
+    ) -> Self {
+        self.fixed_checks = Some((check, handle));
+        self
     }
 
     /// Adds dependencies to those that the start function's parameters say: services that must run, though no
@@ -152,6 +178,13 @@ impl ServiceDescriptor {
     #[must_use]
     pub const fn infrastructure(mut self, infrastructure: bool) -> Self {
         self.infrastructure = infrastructure;
+        self
+    }
+
+    /// Marks a service that is a part of the platform, and none of the application's own.
+    #[must_use]
+    pub const fn platform(mut self, platform: bool) -> Self {
+        self.platform = platform;
         self
     }
 
@@ -193,6 +226,24 @@ impl ServiceDescriptor {
     #[must_use]
     pub const fn is_infrastructure(&self) -> bool {
         self.infrastructure
+    }
+
+    /// Whether it is a part of the platform. Infrastructure always is.
+    #[must_use]
+    pub const fn is_platform(&self) -> bool {
+        self.platform || self.infrastructure
+    }
+
+    /// The type of the handle that its start function returns, if it is known.
+    #[must_use]
+    pub fn handle(&self) -> Option<HandleType> {
+        let fixed = || self.fixed_checks.and_then(|(_, handle)| handle());
+        self.shared_checks.as_ref().map_or_else(fixed, |(_, handle)| *handle)
+    }
+
+    pub(crate) fn check(&self, planned: &Planned<'_>) -> Vec<Error> {
+        let fixed = || self.fixed_checks.map_or_else(Vec::new, |(check, _)| check(planned));
+        self.shared_checks.as_ref().map_or_else(fixed, |(check, _)| check(planned))
     }
 
     /// What becomes of the service when it died.
@@ -275,6 +326,10 @@ macro_rules! service {
                     file: ::std::file!(),
                     line: ::std::line!(),
                 },
+            )
+            .checked(
+                |planned| $crate::Start::check(&$start, planned),
+                || $crate::Start::handle(&$start),
             )
             $(.infrastructure($infra))?
             $(.restart($restart))?

@@ -32,10 +32,17 @@ pub fn show_duration(duration: Duration) -> impl fmt::Display {
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let text = text.trim();
     let expected = || "expected a time with its unit, such as 5s or 500ms, or a number of seconds".to_owned();
-    match text.parse::<f64>() {
-        Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|_| expected()),
-        Err(_) => humantime::parse_duration(text).map_err(|_| expected()),
-    }
+    let is_number = text.starts_with(|c: char| c.is_ascii_digit())
+        && text.chars().all(|c| c.is_ascii_digit() || c == '.');
+    let parsed = if is_number {
+        humantime::parse_duration(&format!("{text}s"))
+    } else {
+        humantime::parse_duration(text)
+    };
+    parsed.map_err(|error| match error {
+        humantime::DurationError::NumberOverflow => "too large or too precise a number".to_owned(),
+        _ => expected(),
+    })
 }
 
 /// A number of things in texts: `1 restart`, `2 restarts`.

@@ -1,18 +1,23 @@
 //! Flags and environment variables: every application has these.
 
-use std::{path::PathBuf, time::Duration};
+use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use app_ids::{AppId, DomainId, ReleaseId};
-use clap::builder::BoolishValueParser;
 
-use crate::{LogFormat, LogLevel, LogRecordLimit, linked_services};
+use crate::{LogFormat, LogLevel, LogRecordLimit, args, linked_services, package::program_name};
 
+mod given;
 mod values;
 
-pub use self::values::ServiceLevel;
+pub use self::{
+    given::{FlagSource, Given},
+    values::ServiceLevel,
+};
 
 /// Where Docker and, by convention, Kubernetes mount secrets.
 const CONFIG_DIR: &str = "/run/secrets";
+/// An orchestrator that waits longer than this has given up.
+const DRAIN_DELAYS: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(3600);
 
 /// The flags that every application has, each with an environment variable `OP_<FLAG>`.
 ///
@@ -42,20 +47,24 @@ const CONFIG_DIR: &str = "/run/secrets";
 // Else `--help` says all this of an application that says nothing of itself.
 #[command(about = None, long_about = None)]
 pub struct Flags {
+    /// Where the values below came from. It stands first: reading a value takes it away.
+    #[command(flatten)]
+    pub given: Given,
+
     /// Domain that the application belongs to: decimal, or hex with 0x.
-    #[arg(long, env = "OP_DOMAIN_ID", value_name = "ID", default_value = "0")]
+    #[arg(long, env = "OP_DOMAIN_ID", value_name = "ID", default_value = "0", value_parser = args::trimmed::<DomainId>)]
     pub domain_id: DomainId,
 
     /// Id of the application: decimal, or hex with 0x.
-    #[arg(long, env = "OP_APP_ID", value_name = "ID", default_value = "0")]
+    #[arg(long, env = "OP_APP_ID", value_name = "ID", default_value = "0", value_parser = args::trimmed::<AppId>)]
     pub app_id: AppId,
 
     /// Id of the release: decimal, or hex with 0x.
-    #[arg(long, env = "OP_RELEASE_ID", value_name = "ID", default_value = "0")]
+    #[arg(long, env = "OP_RELEASE_ID", value_name = "ID", default_value = "0", value_parser = args::trimmed::<ReleaseId>)]
     pub release_id: ReleaseId,
 
     /// Least severe level that is logged: DEBUG, INFO, WARN or ERROR.
-    #[arg(long, env = "OP_LOG_LEVEL", value_name = "LEVEL", default_value = "INFO")]
+    #[arg(long, env = "OP_LOG_LEVEL", value_name = "LEVEL", default_value = "INFO", value_parser = args::trimmed::<LogLevel>)]
     pub log_level: LogLevel,
 
     /// Log levels of single services, by 0x hex id, decimal id or name: quota=DEBUG,0xe3054017c1b1d214=WARN.
@@ -63,11 +72,11 @@ pub struct Flags {
     pub service_log_level: Vec<ServiceLevel>,
 
     /// Form of the log: json, term, or auto, which is term on a terminal and else json.
-    #[arg(long, env = "OP_LOG_FORMAT", value_name = "FORMAT", default_value = "auto")]
+    #[arg(long, env = "OP_LOG_FORMAT", value_name = "FORMAT", default_value = "auto", value_parser = args::trimmed::<LogFormat>)]
     pub log_format: LogFormat,
 
     /// Longest record of the log, in bytes with its newline, from 1024 to 65536; what does not fit is cut, and says so.
-    #[arg(long, env = "OP_LOG_RECORD_BYTES", value_name = "BYTES", default_value = "16000")]
+    #[arg(long, env = "OP_LOG_RECORD_BYTES", value_name = "BYTES", default_value = "16000", value_parser = args::trimmed::<LogRecordLimit>)]
     pub log_record_bytes: LogRecordLimit,
 
     /// Directory of the configs, one file a service, named 0x and the hex id of the service.
@@ -79,25 +88,26 @@ pub struct Flags {
     pub config_identity: Option<PathBuf>,
 
     /// Refuse configs that are not sealed.
-    #[arg(long, env = "OP_REQUIRE_SEALED", value_parser = BoolishValueParser::new())]
+    #[arg(long, env = "OP_REQUIRE_SEALED", value_parser = args::boolean)]
     pub require_sealed: bool,
 
     /// How long to wait between readiness going down and the first service stopping: 5s, 500ms, or seconds.
-    #[arg(long, env = "OP_DRAIN_DELAY", value_name = "TIME", default_value = "0", value_parser = values::drain_delay)]
+    #[arg(long, env = "OP_DRAIN_DELAY", value_name = "TIME", default_value = "0", value_parser = args::duration_between(DRAIN_DELAYS))]
     pub drain_delay: Duration,
 
     /// Threads that run the services (default: one a core).
-    #[arg(long, env = "OP_WORKER_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, env = "OP_WORKER_THREADS", value_name = "N", value_parser = args::number(1_u16..=1024))]
     pub worker_threads: Option<u16>,
 
     /// Check configs and the graph of services, print every problem, start nothing.
-    #[arg(long, env = "OP_CHECK", value_parser = BoolishValueParser::new())]
+    #[arg(long, env = "OP_CHECK", value_parser = args::boolean)]
     pub check: bool,
 }
 
 impl Default for Flags {
     fn default() -> Self {
         Self {
+            given: Given::default(),
             domain_id: DomainId::new(0),
             app_id: AppId::new(0),
             release_id: ReleaseId::new(0),
@@ -119,12 +129,8 @@ impl Flags {
     /// The command line of an application without flags of its own.
     pub(crate) fn command() -> clap::Command {
         let name = program_name();
-        let version = version_of(&name);
         <Self as clap::Args>::augment_args(
-            clap::Command::new(name.clone())
-                .bin_name(name)
-                .version(version)
-                .about("An application of services."),
+            clap::Command::new(name.clone()).bin_name(name).about("An application of services."),
         )
     }
 
@@ -144,22 +150,6 @@ impl Flags {
         }
         Ok(())
     }
-}
-
-fn program_name() -> String {
-    let program = std::env::args_os().next().map(PathBuf::from);
-    let name = program
-        .as_deref()
-        .and_then(std::path::Path::file_name)
-        .map(|name| name.to_string_lossy().into_owned());
-    name.unwrap_or_else(|| "app".to_owned())
-}
-
-/// The version of the package that the program is named after, when a service of it is linked; else the platform's.
-fn version_of(program: &str) -> String {
-    let platform = concat!("app-core ", env!("CARGO_PKG_VERSION"));
-    let own = linked_services().into_iter().find(|service| service.origin().package == program);
-    own.map_or_else(|| platform.to_owned(), |service| format!("{} ({platform})", service.origin().version))
 }
 
 #[cfg(test)]

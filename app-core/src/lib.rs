@@ -1,9 +1,8 @@
 //! The kernel of an application service platform: it orders, starts, watches, stops and reports on services, and
 //! knows none of them.
 //!
-//! An application is a set of services in one process. Each service is a crate: linking it installs it, the parameters
-//! of its start function are what it depends on, and what that function returns is what its dependents get.
-//!
+//! Each service is a crate: linking it installs it, the parameters of its start function are what it depends on, and what
+//! that function returns is what its dependents get.
 //! ```
 //! use app_core::{prelude::*, testing::TestApp};
 //!
@@ -25,8 +24,7 @@
 //! }
 //!
 //! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() {
-//! // In `main.rs` this is `app_core::run()`; in a test:
+//! # async fn main() { // In `main.rs` this is `app_core::main!`; in a test:
 //! let app = TestApp::with([GREETER]).await;
 //! assert!(app.readiness().ready());
 //! app.stop().await.expect_clean();
@@ -40,6 +38,7 @@
 //! where they plug in: [`Param`], [`Preflight`], [`App::events`], [`App::service_statuses`].
 
 mod app;
+pub mod args;
 mod check;
 mod commands;
 mod descriptor;
@@ -52,8 +51,10 @@ mod identity;
 mod lifecycle;
 mod log;
 mod output;
+mod package;
 mod panics;
 mod param;
+mod planned;
 mod preflight;
 pub mod prelude;
 mod registry;
@@ -62,6 +63,7 @@ mod run;
 mod service;
 mod signals;
 mod stacks;
+mod startable;
 mod status;
 mod stop;
 mod subcommand;
@@ -83,14 +85,16 @@ pub use self::{
         alive, current, dead, domain, dump_all_stacks, dying, id, install, instance, kill, log_level, logger,
         release, reset, reset_with_config_dir, services, started_on,
     },
-    flags::{Flags, ServiceLevel},
+    flags::{FlagSource, Flags, Given, ServiceLevel},
     identity::Identity,
     log::{
         CapturedLog, LevelChange, LevelSetting, LevelSettings, Log, LogFormat, LogLevel, LogRecordLimit,
         ParseLogFormatError, ParseLogLevelError, ParseLogRecordLimitError, capture_dependencies,
     },
     output::write_output,
+    package::Package,
     param::{Dep, Exposed, Param, Start, StartContext},
+    planned::{HandleType, Planned},
     preflight::Preflight,
     registry::ServiceLookup,
     restart::{Restart, SERVICE_RESTARTS_EXHAUSTED},

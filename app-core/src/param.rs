@@ -7,7 +7,7 @@ use app_ids::ServiceId;
 use futures_util::future::BoxFuture;
 use slog::Logger;
 
-use crate::{App, Service, StartFuture};
+use crate::{App, HandleType, Planned, Service, StartFuture};
 
 /// A handle type that a service exposes to its dependents.
 ///
@@ -55,6 +55,14 @@ impl StartContext {
 pub trait Param: Sized + Send {
     /// The services that must run before this parameter can be taken.
     fn needs() -> Vec<ServiceId>;
+
+    /// Finds what is wrong with the parameter before any service starts; a start and `--check` ask the same.
+    ///
+    /// # Errors
+    /// What [`take`](Self::take) would refuse whatever happens until then.
+    fn check(_planned: &Planned<'_>) -> Result<(), Error> {
+        Ok(())
+    }
 
     /// Takes the value.
     ///
@@ -104,6 +112,10 @@ impl<T: Exposed> Param for Dep<T> {
         vec![T::SERVICE]
     }
 
+    fn check(planned: &Planned<'_>) -> Result<(), Error> {
+        planned.expect_handle::<T>()
+    }
+
     fn take(context: &StartContext) -> Result<Self, Error> {
         context.handle().map(Dep)
     }
@@ -144,6 +156,16 @@ pub trait Start<Args>: Send + Sync + 'static {
     /// The services that the parameters need.
     fn needs(&self) -> Vec<ServiceId>;
 
+    /// What the parameters find wrong before any service starts.
+    fn check(&self, _planned: &Planned<'_>) -> Vec<Error> {
+        Vec::new()
+    }
+
+    /// The type of the handle that the function returns, if it is known.
+    fn handle(&self) -> Option<HandleType> {
+        None
+    }
+
     /// Takes the parameters and calls the function.
     fn start(&self, context: StartContext) -> StartFuture;
 }
@@ -171,6 +193,16 @@ macro_rules! start_functions {
                 let mut needs = Vec::new();
                 $(needs.extend($param::needs());)*
                 needs
+            }
+
+            fn check(&self, planned: &Planned<'_>) -> Vec<Error> {
+                let _ = planned;
+                let results: Vec<Result<(), Error>> = vec![$($param::check(planned)),*];
+                results.into_iter().filter_map(Result::err).collect()
+            }
+
+            fn handle(&self) -> Option<HandleType> {
+                Some(HandleType::of::<Handle>())
             }
 
             fn start(&self, context: StartContext) -> StartFuture {

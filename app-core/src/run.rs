@@ -7,8 +7,12 @@ use std::{
 };
 
 use clap::{FromArgMatches, error::ErrorKind};
+use slog::warn;
 
-use crate::{App, ExitStatus, Flags, Subcommand, check, linked_services, panics, signals};
+use crate::{
+    App, AppBuilder, ExitStatus, FlagSource, Flags, Package, Subcommand, args, check, linked_services,
+    panics, signals,
+};
 
 mod limits;
 mod main_thread;
@@ -31,8 +35,14 @@ const LOG_DEADLINE: Duration = Duration::from_secs(1);
 /// ```
 #[must_use]
 pub fn run() -> ExitCode {
-    let exit = guarded(|| match parse_command(Flags::command()) {
-        Ok(flags) => run_flags(flags),
+    run_as(None)
+}
+
+/// As [`run`], for an application whose package is known, or is to be guessed.
+pub(crate) fn run_as(package: Option<Package>) -> ExitCode {
+    let known = package.clone().unwrap_or_else(|| Package::guessed(&linked_services()));
+    let exit = guarded(|| match parse_command(Flags::command().version(known.described())) {
+        Ok(flags) => run_flags(flags, package),
         Err(exit) => exit,
     });
     exit.unwrap_or_else(|exit| exit)
@@ -44,13 +54,18 @@ pub fn run() -> ExitCode {
 /// # Errors
 /// What `main` is to return at once: after a subcommand, help, version, or a usage error that was printed.
 pub fn parse<C: clap::Parser>() -> Result<C, ExitCode> {
-    guarded(|| parse_command(C::command())).and_then(|parsed| parsed)
+    parse_guarded(C::command())
+}
+
+/// Parses the command line; a panic in it ends the process as anywhere on this thread.
+pub(crate) fn parse_guarded<C: FromArgMatches>(command: clap::Command) -> Result<C, ExitCode> {
+    guarded(|| parse_command(command)).and_then(|parsed| parsed)
 }
 
 /// Runs the application with flags that were parsed; otherwise as [`run`].
 #[must_use]
 pub fn run_with(flags: Flags) -> ExitCode {
-    guarded(|| run_flags(flags)).unwrap_or_else(|exit| exit)
+    run_with_package(flags, None)
 }
 
 /// Runs what the main thread does, if its stack is large enough.
@@ -59,19 +74,28 @@ fn guarded<T>(main: impl FnOnce() -> T) -> Result<T, ExitCode> {
     panics::guard_main(main)
 }
 
-fn run_flags(flags: Flags) -> ExitCode {
+pub(crate) fn run_with_package(flags: Flags, package: Option<Package>) -> ExitCode {
+    guarded(|| run_flags(flags, package)).unwrap_or_else(|exit| exit)
+}
+
+fn run_flags(flags: Flags, package: Option<Package>) -> ExitCode {
     if let Err(problem) = flags.check_service_levels() {
-        let text = format!("invalid value for '--service-log-level <ID=LEVEL>': {problem}");
-        return refuse(&Flags::command().error(ErrorKind::ValueValidation, text));
+        let variable = match flags.given.service_log_level {
+            Some(FlagSource::Variable(name)) => format!(" (variable {name})"),
+            _ => String::new(),
+        };
+        let text = format!("invalid value for '--service-log-level <ID=LEVEL>'{variable}: {problem}\n");
+        return args::refuse(&clap::Error::raw(ErrorKind::ValueValidation, text));
     }
-    if let Err(problem) = limits::check_descriptors().and_then(|()| limits::check_memory()) {
-        return cannot_start(&problem.to_string());
-    }
-    let app = match App::builder().flags(flags).build() {
+    let builder = App::builder().flags(flags);
+    let app = match package.into_iter().fold(builder, AppBuilder::package).build() {
         Ok(app) => app,
         Err(problem) => return cannot_start(&format!("the log cannot be opened: {problem}")),
     };
     apply_service_levels(&app);
+    for misspelt in args::misspelt() {
+        warn!(app.logger(), "{misspelt}");
+    }
     let status = if app.flags().check {
         signals::end_at_once();
         check::check(&app)
@@ -92,20 +116,13 @@ fn cannot_start(why: &str) -> ExitCode {
 fn parse_command<C: FromArgMatches>(command: clap::Command) -> Result<C, ExitCode> {
     // First of all: as process 1 a signal without a handler is lost. What goes wrong here is told by `run_with`.
     let _ = signals::install();
-    let mut command = Subcommand::add_all(command);
-    let matches = command.try_get_matches_from_mut(std::env::args_os()).map_err(|usage| refuse(&usage))?;
+    // A subcommand does without the flags that the application itself requires.
+    let mut command = Subcommand::add_all(command).subcommand_negates_reqs(true);
+    let matches = args::matches(command.clone())?;
     if let Some(exit) = Subcommand::dispatch(&matches) {
         return Err(exit);
     }
-    C::from_arg_matches(&matches).map_err(|usage| refuse(&usage.format(&mut command)))
-}
-
-/// Prints help, version, or what is wrong with the flags, as clap does.
-fn refuse(usage: &clap::Error) -> ExitCode {
-    signals::end_at_once();
-    // Nobody to tell when even this fails.
-    let _ = usage.print();
-    if usage.use_stderr() { ExitStatus::Usage.into() } else { ExitStatus::Clean.into() }
+    C::from_arg_matches(&matches).map_err(|usage| args::refuse(&usage.format(&mut command)))
 }
 
 fn apply_service_levels(app: &App) {

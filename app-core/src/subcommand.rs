@@ -60,6 +60,11 @@ impl Subcommand {
             .fold(command, |command, subcommand| command.subcommand(subcommand.command()))
     }
 
+    /// Whether a linked crate contributes a subcommand of this name.
+    pub(crate) fn is_linked(name: &str) -> bool {
+        inventory::iter::<Self>.into_iter().any(|subcommand| subcommand.command().get_name() == name)
+    }
+
     /// Runs the subcommand that was asked for, if one was.
     #[must_use]
     pub fn dispatch(matches: &ArgMatches) -> Option<ExitCode> {

@@ -294,7 +294,8 @@ async fn events_are_values_on_a_channel() {
 async fn a_handle_of_another_type_is_told_by_name() {
     let wrong = ServiceDescriptor::of(BASE, "base", || async { Ok(7_u32) });
     let (report, _app) = failed_start(TestApp::builder().services([wrong, middle()])).await;
-    assert!(reasons(&report)[0].contains("does not expose lifecycle::Base"), "{report:?}");
+    let expected = "takes lifecycle::Base from service ba5e, whose start function returns u32";
+    assert!(reasons(&report)[0].contains(expected), "{report:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,9 +12,9 @@ use std::{
 };
 
 use app_core::{
-    ExitStatus, Subcommand,
-    clap::{Arg, ArgMatches, Command, builder::PossibleValue, value_parser},
-    parse_duration, write_output,
+    ExitStatus, Subcommand, args,
+    clap::{Arg, ArgMatches, Command, builder::PossibleValue},
+    write_output,
 };
 use serde_json::Value;
 
@@ -32,6 +32,8 @@ const QUESTIONS: [Question; 4] = [
     ("checks", HEALTHZ_PATH, "healthy", "how are its health checks? Each is told, with what is wrong"),
 ];
 
+/// The longest time that can be waited.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
 /// How often to ask again.
 const ASK_EVERY: Duration = Duration::from_millis(200);
 
@@ -56,18 +58,18 @@ fn command() -> Command {
         .value_name("IP:PORT")
         .env("OP_HEALTH_ADDRESS")
         .default_value("127.0.0.1:4444")
-        .value_parser(value_parser!(SocketAddr))
+        .value_parser(args::trimmed::<SocketAddr>)
         .help("Where its HTTP server listens");
     let timeout = Arg::new("timeout")
         .long("timeout")
         .value_name("TIME")
         .default_value("3s")
-        .value_parser(parse_duration)
+        .value_parser(args::duration_between(Duration::from_millis(1)..=LONGEST))
         .help("How long to wait for an answer to each question");
     let wait = Arg::new("wait")
         .long("wait")
         .value_name("TIME")
-        .value_parser(parse_duration)
+        .value_parser(args::duration_between(Duration::ZERO..=LONGEST))
         .help("Ask again, for so long at most, until every answer is yes");
     Command::new("health")
         .about("Asks a running instance how it is; exit status 0 for yes, 1 for no")

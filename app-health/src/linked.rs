@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, future::Future, sync::Arc};
 
 use app_core::{
-    App, Origin, ServiceState,
+    App, Origin, Preflight, ServiceDescriptor, ServiceState, preflight,
     prelude::{Error, Exposed, HealthCheckId, Service, ServiceId, errors},
 };
 use app_errors::BoxError;
@@ -140,6 +140,8 @@ macro_rules! health_check {
     };
 }
 
+preflight! { Preflight::new("health checks", Linked::preflight) }
+
 /// The linked checks of the services of an app, and for which incarnation of its service each is registered.
 pub(crate) struct Linked {
     checks: Vec<(&'static LinkedCheck, Option<Service>)>,
@@ -155,6 +157,13 @@ impl Linked {
         let services: Vec<_> = app.service_statuses().into_iter().map(|status| status.id).collect();
         let linked = inventory::iter::<LinkedCheck>.into_iter();
         Self::from(linked.filter(|check| services.contains(&check.owner)))
+    }
+
+    /// Checks those of the services that will be started; a start and `--check` ask.
+    fn preflight(app: &App) -> Vec<Error> {
+        let services: Vec<_> = app.descriptors().iter().map(ServiceDescriptor::id).collect();
+        let linked = inventory::iter::<LinkedCheck>.into_iter();
+        Self::from(linked.filter(|check| services.contains(&check.owner))).err().into_iter().collect()
     }
 
     fn from(linked: impl Iterator<Item = &'static LinkedCheck>) -> Result<Self, Error> {

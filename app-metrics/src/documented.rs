@@ -11,9 +11,12 @@ mod tests;
 
 pub use page::metrics_page;
 
+use crate::MetricRegistry;
+use crate::spec::Origin;
 use crate::{
     CounterSpec, CounterVectorSpec, GaugeSpec, GaugeVectorSpec, HistogramSpec, HistogramVectorSpec, Kind,
 };
+use app_errors::Error;
 use app_ids::{MetricId, ServiceId};
 
 /// What the names of counters end in, in OpenMetrics.
@@ -125,6 +128,21 @@ kinds! {
 }
 
 impl MetricDoc {
+    /// Registers the metric that is documented, whatever its kind. One with a given name has no id to be registered under.
+    pub(crate) fn register(&self, registry: &MetricRegistry, origin: Origin) -> Result<(), Error> {
+        if matches!(self.name, Name::Given(_)) {
+            return Ok(());
+        }
+        match self.kind {
+            Kind::Counter => registry.register(self.counter_spec(), origin).map(drop),
+            Kind::CounterVector => registry.register(self.counter_vector_spec(), origin).map(drop),
+            Kind::Gauge => registry.register(self.gauge_spec(), origin).map(drop),
+            Kind::GaugeVector => registry.register(self.gauge_vector_spec(), origin).map(drop),
+            Kind::Histogram => registry.register(self.histogram_spec(), origin).map(drop),
+            Kind::HistogramVector => registry.register(self.histogram_vector_spec(), origin).map(drop),
+        }
+    }
+
     const fn new(service: ServiceId, name: Name, kind: Kind, help: &'static str) -> Self {
         Self { service, name, kind, help, labels: &[], buckets: &[], unit: "", meaning: "", queries: &[] }
     }

@@ -27,7 +27,7 @@ pub(crate) use metrics::HttpMetrics;
 pub use metrics::{
     HTTP_CONNECTIONS, HTTP_CONNECTIONS_OPEN, HTTP_REQUESTS, SCRAPE_DURATION, SCRAPE_SIZE, SCRAPES_REFUSED,
 };
-pub(crate) use router::router;
+pub(crate) use router::{check_routes, router};
 pub(crate) use scrape::Scrapes;
 
 use std::time::Duration;

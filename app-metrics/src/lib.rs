@@ -48,6 +48,7 @@ mod level;
 pub mod listening;
 mod metrics;
 pub mod platform;
+mod preflight;
 mod registry;
 mod route;
 mod service;

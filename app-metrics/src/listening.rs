@@ -48,6 +48,25 @@ pub fn listen(address: Option<IpAddr>, port: u16) -> Result<Listening, ListenErr
     choose(address, port, open)
 }
 
+/// Whether the address could be listened on if nobody else did: it is one of this machine's, and allowed to this user.
+/// Nothing listens afterwards.
+///
+/// # Errors
+/// [`ListenError`] when it could not; a port that is in use is none.
+pub fn try_address(address: Option<IpAddr>, port: u16) -> Result<(), ListenError> {
+    let bind = |ip: IpAddr| {
+        let address = SocketAddr::new(ip, port);
+        match bound(address) {
+            Err(error) if error.kind() != io::ErrorKind::AddrInUse => Err(ListenError { address, error }),
+            _ => Ok(()),
+        }
+    };
+    match address {
+        Some(address) => bind(address),
+        None => bind(Ipv6Addr::UNSPECIFIED.into()).or_else(|_| bind(Ipv4Addr::UNSPECIFIED.into())),
+    }
+}
+
 fn choose(
     address: Option<IpAddr>,
     port: u16,
@@ -72,6 +91,15 @@ fn choose(
 }
 
 fn open(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
+    let socket = bound(address)?;
+    socket.listen(BACKLOG)?;
+    let listener = TcpListener::from_std(socket.into())?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
+
+/// A socket that does not listen yet.
+fn bound(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
         socket.set_only_v6(false)?;
@@ -80,10 +108,7 @@ fn open(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    let listener = TcpListener::from_std(socket.into())?;
-    let address = listener.local_addr()?;
-    Ok((listener, address))
+    Ok(socket)
 }
 
 impl ListenError {

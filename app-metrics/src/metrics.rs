@@ -55,7 +55,7 @@ impl Metrics {
     pub(crate) fn new(service: Service, config: Configured<MetricsConfig>) -> Result<Self, Error> {
         let registry = MetricRegistry::new(*service.app().identity(), config.max_series_per_vector)
             .carrying(&config.constant_labels);
-        let platform = Platform::register(&registry)?;
+        let platform = Platform::register(&registry, service.app().package())?;
         config.register(&registry)?;
         let (address, last_bytes) = (OnceLock::new(), AtomicUsize::new(0));
         Ok(Self(Arc::new(Inner { service, config, registry, platform, address, last_bytes })))

@@ -31,6 +31,7 @@ pub use vectors::SERIES_OVERFLOWED;
 use crate::registry::Snapshot;
 use crate::spec::Origin;
 use crate::{Counter, CounterVector, Gauge, GaugeVector, HistogramVector, MetricDoc, MetricRegistry};
+use app_core::Package;
 use app_core::prelude::*;
 use std::sync::Arc;
 
@@ -45,9 +46,9 @@ pub(crate) struct Platform {
 }
 
 impl Platform {
-    pub(crate) fn register(registry: &MetricRegistry) -> Result<Self, Error> {
+    pub(crate) fn register(registry: &MetricRegistry, package: &Package) -> Result<Self, Error> {
         let declare = Declare(registry);
-        build_info::register(&declare)?;
+        build_info::register(&declare, package)?;
         Ok(Self {
             services: services::Services::register(&declare)?,
             commands: commands::Commands::register(&declare)?,

@@ -53,7 +53,7 @@ async fn start(service: Service, config: Configured<MetricsConfig>) -> Result<Me
     Ok(metrics)
 }
 
-fn bind_failed(failed: &ListenError) -> Error {
+pub(crate) fn bind_failed(failed: &ListenError) -> Error {
     let message =
         failed.explain("metrics HTTP server", "httpPort", &format!("config {METRICS_SERVICE_ID:#x}"));
     let event = METRICS_HTTP_REPORTER_START_ERROR.hex();

@@ -112,6 +112,7 @@ crate::rpc_endpoint! {
     name: "rpc",
     doc: "The admin interface: where it listens, whose clients are let in, and what they may do (`grants`).",
     bootstrap: bootstrap,
+    platform: true,
 }
 
 /// What all connections share.

@@ -1,6 +1,7 @@
 //! An endpoint: an RPC server as a service.
 
 mod linked;
+mod preflight;
 
 use std::any::Any;
 use std::net::SocketAddr;
@@ -8,7 +9,7 @@ use std::sync::Arc;
 
 use app_config::LiveConfig;
 use app_core::prelude::*;
-use app_core::{Start, StartContext, StartFuture};
+use app_core::{HandleType, Planned, Start, StartContext, StartFuture};
 use app_metrics::Metrics;
 use parking_lot::RwLock;
 
@@ -54,13 +55,24 @@ impl<const SERVICE: u64, Args, F: Start<Args>> Start<Args> for EndpointStart<SER
         needs
     }
 
+    fn check(&self, planned: &Planned<'_>) -> Vec<Error> {
+        let mut problems = self.0.check(planned);
+        problems.extend(LiveConfig::<EndpointConfig<SERVICE>>::check(planned).err());
+        problems.extend(Dep::<Metrics>::check(planned).err());
+        if self.0.handle().is_some_and(|handle| handle != HandleType::of::<Bootstrap>()) {
+            problems.push(no_bootstrap(ServiceId::new(SERVICE)));
+        }
+        problems
+    }
+
+    fn handle(&self) -> Option<HandleType> {
+        Some(HandleType::of::<Endpoint<SERVICE>>())
+    }
+
     fn start(&self, context: StartContext) -> StartFuture {
         let bootstrap = self.0.start(context.clone());
         Box::pin(async move {
-            let wrong = |_| {
-                let message = "the start function of an RPC endpoint gives a Bootstrap";
-                errors::BUG.error(ServiceId::new(SERVICE)).message(message).build()
-            };
+            let wrong = |_| no_bootstrap(ServiceId::new(SERVICE));
             let bootstrap = bootstrap.await?.downcast::<Bootstrap>().map_err(wrong)?;
             let config = LiveConfig::take(&context)?;
             let metrics = Dep::<Metrics>::take(&context)?;
@@ -68,6 +80,11 @@ impl<const SERVICE: u64, Args, F: Start<Args>> Start<Args> for EndpointStart<SER
             Ok(Arc::new(endpoint) as Arc<dyn Any + Send + Sync>)
         })
     }
+}
+
+fn no_bootstrap(service: ServiceId) -> Error {
+    let message = format!("endpoint {}: its bootstrap function must return a Bootstrap", service.describe());
+    errors::BUG.error(service).message(message).build()
 }
 
 /// What an endpoint exposes: where it listens, and what it counted.
@@ -144,12 +161,7 @@ impl<const SERVICE: u64> Endpoint<SERVICE> {
         bootstrap: &Bootstrap,
     ) -> Result<(BoundServer, Watch), Error> {
         let app = service.app();
-        let own = RpcName { domain: app.domain(), app: app.id(), service: service.id() };
-        if config.name != own {
-            let (found, config) = (config.name, format!("config {:#x}", service.id()));
-            let message = format!("rpcServiceSpec is of {found}, this application is {own} ({config})");
-            return Err(RPC_CONFIG_UNUSABLE.error(service.id()).message(message).build());
-        }
+        own_name(app, service.id(), &config)?;
         if app.any_port() {
             config.port = 0;
         }
@@ -218,6 +230,20 @@ fn reconfigure(control: &ServerControl, config: RpcServerConfig, log: &Logger) -
     reconfigured.is_ok()
 }
 
+/// Checks that a config is of this very application.
+fn own_name(app: &App, service: ServiceId, config: &RpcServerConfig) -> Result<(), Error> {
+    let own = RpcName { domain: app.domain(), app: app.id(), service };
+    let found = config.name;
+    if found == own {
+        return Ok(());
+    }
+    let message = format!(
+        "rpcServiceSpec is of {found}, this application is {own} (config {service:#x}; start it with --domain-id {:#x} --app-id {:#x}, or seal another config)",
+        found.domain, found.app
+    );
+    Err(RPC_CONFIG_UNUSABLE.error(service).message(message).build())
+}
+
 /// Says what, why, and what to do about it.
 fn unusable(service: ServiceId, failed: ServerError) -> Error {
     let config = format!("config {service:#x}");
@@ -263,7 +289,7 @@ fn unusable(service: ServiceId, failed: ServerError) -> Error {
 /// ```
 #[macro_export]
 macro_rules! rpc_endpoint {
-    (id: $id:expr, name: $name:literal, doc: $doc:literal, bootstrap: $bootstrap:path $(,)?) => {
+    (id: $id:expr, name: $name:literal, doc: $doc:literal, bootstrap: $bootstrap:path $(, platform: $platform:expr)? $(,)?) => {
         $crate::__private::inventory::submit! {
             $crate::__private::app_core::ServiceDescriptor::new(
                 $id,
@@ -282,6 +308,16 @@ macro_rules! rpc_endpoint {
                     line: ::std::line!(),
                 },
             )
+            .checked(
+                |planned| $crate::__private::app_core::Start::check(
+                    &$crate::EndpointStart::<{ $id.as_u64() }, _>::new($bootstrap),
+                    planned,
+                ),
+                || $crate::__private::app_core::Start::handle(
+                    &$crate::EndpointStart::<{ $id.as_u64() }, _>::new($bootstrap),
+                ),
+            )
+            $(.platform($platform))?
         }
         $crate::__private::inventory::submit! {
             $crate::__private::app_core::__private::IdName::new(

@@ -8,8 +8,8 @@ use std::{
 };
 
 use app_core::{
-    App, Identity, Log, LogLevel, Subcommand,
-    clap::{Arg, ArgAction, ArgMatches, Command, value_parser},
+    App, Identity, Log, LogLevel, Subcommand, args,
+    clap::{Arg, ArgAction, ArgMatches, Command},
     prelude::*,
 };
 use app_rpc::{Authorities, KeyPair, RpcClientConfig, RpcName};
@@ -46,7 +46,7 @@ fn command() -> Command {
         .arg(Arg::new("key").value_name("KEY").required(true).help("Whose bucket"))
         .arg(context.help("The service, and who asks: a file of contexts, and the one of them"))
         .arg(rule.help("The rule"))
-        .arg(permits.value_parser(value_parser!(u32)).help("How many permits, all or none"))
+        .arg(permits.value_parser(args::number(0..=u32::MAX)).help("How many permits, all or none"))
         .arg(until.help("Asks again and again, until it is denied"))
 }
 

@@ -12,7 +12,7 @@ mod tour;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use app_core::{ExitStatus, Flags};
+use app_core::{ExitStatus, Flags, Package};
 
 use self::files::Folder;
 use self::ports::Ports;
@@ -25,7 +25,7 @@ const APP: u64 = 0xa0;
 type Problem = String;
 
 /// Makes what is needed, says what to try, runs the service, and throws it all away.
-pub(crate) fn run(mut flags: Flags, port: u16) -> ExitCode {
+pub(crate) fn run(package: Package, mut flags: Flags, port: u16) -> ExitCode {
     let prepared = prepare(&mut flags, port).and_then(|(folder, tour)| {
         let mut out = io::stdout().lock();
         let written = out.write_all(tour.as_bytes()).and_then(|()| out.flush());
@@ -33,7 +33,7 @@ pub(crate) fn run(mut flags: Flags, port: u16) -> ExitCode {
     });
     match prepared {
         // The folder is gone when it is dropped: after the service has ended.
-        Ok(_folder) => app_core::run_with(flags),
+        Ok(_folder) => package.run_with(flags),
         Err(problem) => {
             // Nobody to tell when this fails.
             let _ = writeln!(io::stderr(), "--dev: {problem}");

@@ -9,7 +9,6 @@ mod dev;
 
 /// Rate limits per key.
 #[derive(clap::Parser)]
-#[command(version)]
 struct Cli {
     #[command(flatten)]
     app: app_core::Flags,
@@ -19,16 +18,17 @@ struct Cli {
     /// interface and the quota service at the two ports behind it. A free port takes the place of a busy one, and of 0.
     #[arg(
         long, value_name = "PORT", num_args = 0..=1, require_equals = true, default_missing_value = "4444",
-        value_parser = clap::value_parser!(u16).range(..=65_533),
+        value_parser = app_core::args::number(0_u16..=65_533),
         conflicts_with_all = ["config_dir", "config_identity", "check"],
     )]
     dev: Option<u16>,
 }
 
 fn main() -> ExitCode {
-    match app_core::parse::<Cli>() {
-        Ok(Cli { app, dev: Some(port) }) => dev::run(app, port),
-        Ok(Cli { app, dev: None }) => app_core::run_with(app),
+    let package = app_core::package!();
+    match package.parse::<Cli>() {
+        Ok(Cli { app, dev: Some(port) }) => dev::run(package, app, port),
+        Ok(Cli { app, dev: None }) => package.run_with(app),
         Err(exit) => exit,
     }
 }

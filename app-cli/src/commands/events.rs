@@ -7,8 +7,8 @@ mod stream;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use app_core::Subcommand;
-use app_core::clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use app_core::clap::{Arg, ArgAction, ArgMatches, Command};
+use app_core::{Subcommand, args};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
@@ -39,11 +39,8 @@ app_core::subcommand! { Subcommand::new(command, run) }
 fn command() -> Command {
     let follow = Arg::new("follow").long("follow").short('f').action(ArgAction::SetTrue);
     let time = Arg::new("for").long("for").value_name("TIME").value_parser(positive_time);
-    let count = Arg::new("count")
-        .long("count")
-        .short('n')
-        .value_name("N")
-        .value_parser(value_parser!(u64).range(1..));
+    let count =
+        Arg::new("count").long("count").short('n').value_name("N").value_parser(args::number(1..=u64::MAX));
     let again = Arg::new("reconnect").long("reconnect").value_name("TIME").value_parser(positive_time);
     operate::command("events", "Shows what happens in a running app: its services, its health checks", HELP)
         .arg(follow.help("Goes on until it is interrupted, or the app stops"))

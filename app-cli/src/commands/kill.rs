@@ -4,9 +4,8 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use app_core::Subcommand;
 use app_core::clap::{Arg, ArgAction, ArgMatches, Command};
-use app_core::parse_duration;
+use app_core::{Subcommand, args};
 use schema::admin_capnp::app;
 use serde::Serialize;
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -48,7 +47,10 @@ struct Killed {
 }
 
 fn command() -> Command {
-    let delay = Arg::new("drain-delay").long("drain-delay").value_name("TIME").value_parser(delay);
+    let delay = Arg::new("drain-delay")
+        .long("drain-delay")
+        .value_name("TIME")
+        .value_parser(args::duration_between(Duration::ZERO..=MOST_DELAY));
     let delay_help = "How long it goes on serving while it says that it is not ready [default: the app's]";
     let wait = Arg::new("wait").long("wait").value_name("TIME").value_parser(positive_time);
     let wait = wait.num_args(0..=1).require_equals(true).default_missing_value("3m");
@@ -58,11 +60,6 @@ fn command() -> Command {
         .arg(delay.help(delay_help))
         .arg(wait.help("Waits until the app is gone, so long at most [default of TIME: 3m]"))
         .arg(yes.help("Does not ask"))
-}
-
-fn delay(text: &str) -> Result<Duration, String> {
-    let delay = parse_duration(text)?;
-    if delay > MOST_DELAY { Err(format!("at most {}", human(MOST_DELAY))) } else { Ok(delay) }
 }
 
 fn run(matches: &ArgMatches) -> ExitCode {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use app_core::args::number;
 use app_core::clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use app_core::clap::{Arg, ArgAction, ArgMatches, value_parser};
 use app_rpc::pki::{Directory, KeyKind};
@@ -10,7 +11,7 @@ use super::failure;
 use crate::failure::Failure;
 
 /// A hundred years.
-const MOST_DAYS: i64 = 36_525;
+const MOST_DAYS: u32 = 36_525;
 
 pub(super) fn json_arg() -> Arg {
     Arg::new("json").long("json").action(ArgAction::SetTrue).help("Prints an object for programs")
@@ -42,11 +43,7 @@ pub(super) fn output_arg() -> Arg {
 }
 
 pub(super) fn days_arg(help: &'static str) -> Arg {
-    Arg::new("days")
-        .long("days")
-        .value_name("N")
-        .value_parser(value_parser!(u32).range(1..=MOST_DAYS))
-        .help(help)
+    Arg::new("days").long("days").value_name("N").value_parser(number(1..=MOST_DAYS)).help(help)
 }
 
 pub(super) fn days(matches: &ArgMatches) -> Option<u32> {

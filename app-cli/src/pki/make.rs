@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use app_core::args::{number, trimmed};
 use app_core::clap::{Arg, ArgMatches, Command, value_parser};
 use app_ids::{AppId, DomainId, ServiceId};
 use app_rpc::RpcName;
@@ -33,9 +34,9 @@ pub(super) fn init_command() -> Command {
     let name = Arg::new("name").long("name").value_name("TEXT");
     let name = name.help("Its name, for people [default: appctl authority, and a random number]");
     let crl_days = Arg::new("crl-days").long("crl-days").value_name("N").default_value("30");
-    let crl_days = crl_days.value_parser(value_parser!(u32).range(1..=3650));
+    let crl_days = crl_days.value_parser(number(1_u32..=3650));
     let path_length = Arg::new("path-length").long("path-length").value_name("N").default_value("0");
-    let path_length = path_length.value_parser(value_parser!(u8).range(0..=5));
+    let path_length = path_length.value_parser(number(0_u8..=5));
     Command::new("init")
         .about("Makes an authority")
         .after_help(INIT_HELP)
@@ -128,10 +129,10 @@ pub(super) fn issue_command() -> Command {
     let server = leaf("server", "Makes a certificate and a key for the server of a service", SERVER_HELP)
         .arg(
             id("domain-id", "OP_DOMAIN_ID")
-                .value_parser(value_parser!(DomainId))
+                .value_parser(trimmed::<DomainId>)
                 .help("The domain of the application"),
         )
-        .arg(id("app-id", "OP_APP_ID").value_parser(value_parser!(AppId)).help("The application"))
+        .arg(id("app-id", "OP_APP_ID").value_parser(trimmed::<AppId>).help("The application"))
         .arg(
             Arg::new("service")
                 .long("service")
@@ -160,6 +161,7 @@ pub(super) fn issue_command() -> Command {
 
 /// A service by its id; that of the admin interface by its name.
 fn service_of(text: &str) -> Result<ServiceId, String> {
+    let text = text.trim();
     if text == "rpc" {
         return Ok(ADMIN);
     }

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use app_core::args;
 use app_core::clap::builder::ValueParser;
 use app_core::clap::{Arg, ArgAction, ValueHint, value_parser};
-use app_core::parse_duration;
 use app_ids::{AppId, DomainId, ServiceId};
 
 use crate::contexts::Address;
@@ -38,7 +38,7 @@ fn file(name: &'static str, help: &'static str) -> Arg {
 
 /// The flags that stand for a context, or for parts of one.
 pub(crate) fn direct_args() -> Vec<Arg> {
-    let address = |text: &str| text.parse::<Address>();
+    let address = args::trimmed::<Address>;
     vec![
         flag(
             "address",
@@ -50,14 +50,14 @@ pub(crate) fn direct_args() -> Vec<Arg> {
         flag(
             "domain-id",
             "ID",
-            value_parser!(DomainId),
+            args::trimmed::<DomainId>,
             "The domain that the app belongs to, decimal or 0x..",
         ),
-        flag("app-id", "ID", value_parser!(AppId), "The app, decimal or 0x.."),
+        flag("app-id", "ID", args::trimmed::<AppId>, "The app, decimal or 0x.."),
         flag(
             "service-id",
             "ID",
-            value_parser!(ServiceId),
+            args::trimmed::<ServiceId>,
             "The RPC service of the app [default: the admin interface]",
         ),
         file("ca", "The authorities that the app's certificate may come from, PEM"),
@@ -88,9 +88,5 @@ pub(crate) fn connection_args() -> Vec<Arg> {
 
 /// A time above 0, and not so long that clocks end before.
 pub(crate) fn positive_time(text: &str) -> Result<Duration, String> {
-    let time = parse_duration(text)?;
-    if time.is_zero() || time > Duration::from_secs(86_400 * 365) {
-        return Err("expected a time above 0, of a year at most".to_owned());
-    }
-    Ok(time)
+    args::duration_between(Duration::from_nanos(1)..=Duration::from_secs(86_400 * 365))(text)
 }

@@ -47,6 +47,9 @@ impl Config for Other {
     }
 }
 
+/// A service that runs, and for which no schema is registered.
+const UNREGISTERED: ServiceId = ServiceId::new(0x4f);
+
 const SCHEMAS: [ConfigSchema; 2] =
     [ConfigSchema::of::<Quota>("Quota.", "quota.rs", 1), ConfigSchema::of::<Other>("Other.", "other.rs", 2)];
 
@@ -69,7 +72,7 @@ fn quota(permits: &[u32]) -> Vec<u8> {
 }
 
 fn checked(dir: &Path, schemas: &[ConfigSchema]) -> (Vec<String>, Vec<ServiceId>) {
-    let checked = check_against(&ConfigDir::new(dir), schemas);
+    let checked = check_against(&ConfigDir::new(dir), schemas, &[UNREGISTERED]);
     let place = format!("{}/", dir.display());
     let problems = checked.problems.iter().map(|problem| problem.to_string().replace(&place, ""));
     (problems.collect(), checked.unused)
@@ -134,4 +137,18 @@ fn a_schema_says_what_it_is() {
     let id = quota.struct_schema().unwrap().get_proto().get_id();
     assert_eq!(id, 0xf1b1_466d_411b_9def);
     assert!(quota.validate(crate::decode(&super::tests::quota(&[0])).unwrap()).is_err());
+}
+
+#[test]
+fn a_file_of_a_service_that_runs_and_has_no_schema_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    put(dir.path(), "0x4f", &quota(&[1]));
+    let (problems, unused) = checked(dir.path(), &SCHEMAS);
+    assert_eq!(unused, []);
+    assert_eq!(
+        problems,
+        [
+            "config 0x4f: service 4f has no registered config schema, so nothing reads the file: register the type of its config (app_config::config!), or remove the file (file 0x4f)"
+        ]
+    );
 }

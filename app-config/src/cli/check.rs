@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use app_core::clap::parser::ValueSource;
 use app_core::clap::{ArgMatches, Command};
-use app_core::{ExitStatus, write_output};
+use app_core::{ExitStatus, Flags, args, write_output};
 use serde_json::{Value, json};
 
 use super::input::{identity_arg, message, path, path_arg, schema_for, service_arg, switch};
@@ -17,17 +18,20 @@ use crate::sealing::Sealing;
 
 pub(super) fn check_command() -> Command {
     let about = "Finds every mistake in a directory of configs; exit status 0, or 78";
-    let dir = path_arg("dir", "DIR", "The directory").env("OP_CONFIG_DIR").default_value("/run/secrets");
+    let dir = path_arg("config-dir", "DIR", "The directory, as a flag");
+    let dir = dir.long("config-dir").env("OP_CONFIG_DIR").default_value("/run/secrets");
+    let sealed = switch("require-sealed", "Plain files are mistakes").env("OP_REQUIRE_SEALED");
     Command::new("check")
         .about(about)
+        .arg(path_arg("dir", "DIR", "The directory [default: that of --config-dir]"))
         .arg(dir)
         .arg(identity_arg())
-        .arg(switch("require-sealed", "Plain files are mistakes"))
+        .arg(sealed.value_parser(args::boolean))
         .arg(switch("json", "Prints the result as JSON"))
 }
 
 pub(super) fn check(matches: &ArgMatches) -> Result<ExitCode, Refused> {
-    let dir = path(matches, "dir").unwrap_or(Path::new(""));
+    let dir = directory(matches)?;
     if !dir.is_dir() {
         return Err(Refused::config(format!("{} is not a directory", dir.display())));
     }
@@ -38,6 +42,19 @@ pub(super) fn check(matches: &ArgMatches) -> Result<ExitCode, Refused> {
     let lines = if matches.get_flag("json") { as_json(&checked) } else { as_text(&dir, &checked) };
     let written = write_output(|out| writeln!(out, "{}", lines.trim_end()));
     Ok(if checked.problems.is_empty() { written } else { ExitStatus::Config.into() })
+}
+
+/// The directory that was named, by its place or by the flag.
+fn directory(matches: &ArgMatches) -> Result<&Path, Refused> {
+    let flag = path(matches, "config-dir").unwrap_or(Path::new(""));
+    let Some(dir) = path(matches, "dir") else { return Ok(flag) };
+    // A variable is no word of the command line, and a flag before `config` arrives as a default.
+    let of_variable = matches.value_source("config-dir") == Some(ValueSource::EnvVariable);
+    if dir == flag || flag == Flags::default().config_dir || of_variable {
+        return Ok(dir);
+    }
+    let both = format!("{} and {}", dir.display(), flag.display());
+    Err(Refused::usage(format!("two directories are named, {both}: name one")))
 }
 
 fn as_text(dir: &ConfigDir, checked: &Checked) -> String {

@@ -30,7 +30,8 @@ pub(super) fn identity_arg() -> Arg {
     let help =
         "File of age identities that open sealed configs [default: config.identity beside the configs]";
     let arg = Arg::new("identity").long("identity").short('i').value_name("FILE").env("OP_CONFIG_IDENTITY");
-    arg.value_parser(value_parser!(PathBuf)).help(help)
+    // The flag of the application has the longer name.
+    arg.visible_alias("config-identity").value_parser(value_parser!(PathBuf)).help(help)
 }
 
 pub(super) fn path_arg(id: &'static str, name: &'static str, help: &'static str) -> Arg {

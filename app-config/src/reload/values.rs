@@ -116,7 +116,7 @@ impl<C: Config> Channel for Values<C> {
     }
 }
 
-fn read<C: Config>(dir: &ConfigDir) -> Result<Loaded<C>, Fault> {
+pub(crate) fn read<C: Config>(dir: &ConfigDir) -> Result<Loaded<C>, Fault> {
     let Some(message) = dir.load(C::SERVICE)? else {
         return Ok(Loaded { config: Configured::new(<C as Config>::default(), false), digest: None });
     };

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tokio::sync::{broadcast, watch};
 
 use super::{App, EVENTS, Inner};
-use crate::{Flags, Identity, Log, ServiceDescriptor, linked_services};
+use crate::{Flags, Identity, Log, Package, ServiceDescriptor, linked_services};
 
 /// How long the services of an app may take to stop, all together.
 pub const DEFAULT_APP_STOP_TIMEOUT: Duration = Duration::from_secs(120);
@@ -24,6 +24,7 @@ pub struct AppBuilder {
     identity: Option<Identity>,
     services: Option<Vec<ServiceDescriptor>>,
     log: Option<Log>,
+    package: Option<Package>,
     any_port: bool,
     stop_timeout: Duration,
 }
@@ -35,6 +36,7 @@ impl Default for AppBuilder {
             identity: None,
             services: None,
             log: None,
+            package: None,
             any_port: false,
             stop_timeout: DEFAULT_APP_STOP_TIMEOUT,
         }
@@ -66,6 +68,12 @@ impl AppBuilder {
         self
     }
 
+    /// Sets the package of the application; without, it is guessed from the name of the program.
+    pub fn package(mut self, package: Package) -> Self {
+        self.package = Some(package);
+        self
+    }
+
     /// Has services that listen take any free port in place of their default.
     pub fn any_port(mut self, any_port: bool) -> Self {
         self.any_port = any_port;
@@ -93,7 +101,9 @@ impl AppBuilder {
                 self.flags.log_record_bytes,
             )?,
         };
+        let linked = self.services.is_none();
         let descriptors = self.services.unwrap_or_else(linked_services);
+        let package = self.package.unwrap_or_else(|| Package::guessed(&descriptors));
         let inner = Inner {
             identity,
             flags: self.flags,
@@ -103,9 +113,11 @@ impl AppBuilder {
             log,
             started_on: SystemTime::now(),
             created: Instant::now(),
+            package,
             services: descriptors,
             runtime: std::sync::OnceLock::new(),
             timers: std::sync::OnceLock::new(),
+            linked,
             registry: crate::registry::Registry::default(),
             handles: parking_lot::RwLock::default(),
             kept: Mutex::default(),
@@ -146,6 +158,7 @@ impl App {
             .flags(Flags { config_dir, ..self.flags().clone() })
             .services(self.inner.services.iter().cloned())
             .log(self.log().clone())
+            .package(self.package().clone())
             .any_port(self.any_port())
             .stop_timeout(self.stop_timeout())
             .build()

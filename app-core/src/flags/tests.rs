@@ -59,7 +59,7 @@ fn a_drain_delay_is_a_time_or_seconds() {
     assert_eq!(delay("2").unwrap(), Duration::from_secs(2));
     assert_eq!(delay("0.5").unwrap(), Duration::from_millis(500));
     assert_eq!(delay("1m 30s").unwrap(), Duration::from_secs(90));
-    for bad in ["", "soon", "-1", "NaN", "inf", "1e300", "2h", "5 parsecs"] {
+    for bad in ["", "soon", "-1", "NaN", "inf", "1e300", "2h", "3601", "5 parsecs"] {
         assert!(delay(bad).is_err(), "{bad:?}");
     }
 }

@@ -1,13 +1,10 @@
 //! Values of flags: parsed once, at the door.
 
-use std::{str::FromStr, time::Duration};
+use std::str::FromStr;
 
 use app_ids::ServiceId;
 
-use crate::{LogLevel, ServiceDescriptor, parse_duration, show_duration};
-
-/// The longest drain delay: past it, whoever asked for a stop has long pulled the plug.
-const LONGEST_DRAIN: Duration = Duration::from_secs(3600);
+use crate::{LogLevel, ServiceDescriptor};
 
 /// A service by id or name, and the log level that it is to have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +19,9 @@ impl FromStr for ServiceLevel {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let Some((service, level)) = text.split_once('=') else {
+        let Some((service, level)) =
+            text.split_once('=').map(|(service, level)| (service.trim(), level.trim()))
+        else {
             return Err("expected SERVICE=LEVEL, such as quota=DEBUG".to_owned());
         };
         if service.is_empty() {
@@ -57,13 +56,4 @@ impl ServiceLevel {
             }
         }
     }
-}
-
-/// A time of bounded length.
-pub(super) fn drain_delay(text: &str) -> Result<Duration, String> {
-    let delay = parse_duration(text)?;
-    if delay > LONGEST_DRAIN {
-        return Err(format!("longer than {}", show_duration(LONGEST_DRAIN)));
-    }
-    Ok(delay)
 }

@@ -15,8 +15,8 @@ use tokio::sync::oneshot;
 
 use super::{stop, supervise};
 use crate::{
-    APP_SERVICE, App, AppEvent, Preflight, Service, ServiceDescriptor, ServiceEventKind, ServiceState,
-    StartContext, StopCause, StopReport, app::Phase, graph::Plan, panics, show_duration,
+    APP_SERVICE, App, AppEvent, Service, ServiceDescriptor, ServiceEventKind, ServiceState, StartContext,
+    StopCause, StopReport, app::Phase, graph::Plan, panics, show_duration, startable,
 };
 
 /// How long the start functions beside one that failed may still take.
@@ -89,30 +89,19 @@ fn broken(app: &App, message: &str) {
     app.close(StopReport { cause, took: app.killed_at().elapsed(), abandoned: Vec::new() });
 }
 
-/// What `--check` checks too: the graph and everything that a preflight finds.
+/// The plan, made on the services' runtime: what checks it is code of any crate, may block, and the kernel's thread must not.
 async fn plan(app: &App) -> Result<Plan, Vec<Error>> {
-    let services = app.inner.services.clone();
-    let (plan, mut problems) = match Plan::new(services) {
-        Ok(plan) => (plan, Vec::new()),
-        Err(problems) => (Plan::default(), problems),
-    };
-    problems.extend(preflight(app).await);
-    if problems.is_empty() { Ok(plan) } else { Err(problems) }
-}
-
-/// Runs the preflights on the services' runtime: they may block, and the kernel's thread must not.
-async fn preflight(app: &App) -> Vec<Error> {
     let checked = app.clone();
-    let running = app.runtime().spawn(async move { Preflight::run_all(&checked) });
+    let running = app.runtime().spawn(async move { startable::plan(&checked) });
     let message = match tokio::time::timeout(PREFLIGHT_TIMEOUT, running).await {
-        Ok(Ok(problems)) => return problems,
+        Ok(Ok(planned)) => return planned,
         Ok(Err(failed)) => format!("the checks before the start did not end: {failed}"),
         Err(_) => format!(
             "the checks before the start did not end within {}; does a file system hang, such as that of the config directory?",
             show_duration(PREFLIGHT_TIMEOUT)
         ),
     };
-    vec![errors::SERVICE_INIT_FAILED.error(APP_SERVICE).message(message).build()]
+    Err(vec![errors::SERVICE_INIT_FAILED.error(APP_SERVICE).message(message).build()])
 }
 
 /// Starts level by level; `all` are the services that were made.

@@ -38,6 +38,14 @@ pub(crate) fn router<'a>(
     Ok(router.fallback(|| async { not_found() }))
 }
 
+/// Checks the routes without making a router of them.
+///
+/// # Errors
+/// As [`router`].
+pub(crate) fn check_routes<'a>(routes: impl IntoIterator<Item = &'a Route>) -> Result<(), Error> {
+    checked(routes).map(drop)
+}
+
 /// Which route a request is for, told to who sent it to the router, also when it is never answered.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RouteMark(Arc<OnceLock<&'static str>>);

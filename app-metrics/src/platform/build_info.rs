@@ -2,21 +2,23 @@
 
 use super::Declare;
 use crate::MetricDoc;
-use app_core::APP_SERVICE;
 use app_core::prelude::*;
+use app_core::{APP_SERVICE, Package};
 
 ids! {
-    /// What the program was built with: gauge vector, labels `version` (of the platform), `rustc`, `target` and `profile`,
-    /// always 1.
+    /// What the program is and was built with: gauge vector, labels `name` and `version` (of the application), `platform`,
+    /// `rustc`, `target` and `profile`, always 1.
     pub BUILD_INFO: MetricId = 0x3294_38b8_07f4_dc4a, "build_info";
 }
 
 const BUILD: MetricDoc = MetricDoc::gauge_vector(
     APP_SERVICE,
     BUILD_INFO,
-    "What the program was built with: always 1.",
+    "What the program is and was built with: always 1.",
     &[
-        ("version", "the version of the platform; those of services are in `service_info`"),
+        ("name", "the package of the application"),
+        ("version", "the version of that package; those of services are in `service_info`"),
+        ("platform", "the version of the platform"),
         ("rustc", "the version of the compiler"),
         ("target", "what it was built for, such as `x86_64-unknown-linux-gnu`"),
         ("profile", "`release` or `debug`"),
@@ -35,9 +37,12 @@ crate::document! { BUILD }
 pub const RUSTC_VERSION: &str = env!("BUILD_RUSTC");
 
 /// Shows it, once and for all.
-pub(super) fn register(declare: &Declare<'_>) -> Result<(), Error> {
-    let version = env!("CARGO_PKG_VERSION");
+pub(super) fn register(declare: &Declare<'_>, package: &Package) -> Result<(), Error> {
+    let platform = env!("CARGO_PKG_VERSION");
     let (rustc, target, profile) = (RUSTC_VERSION, env!("BUILD_TARGET"), env!("BUILD_PROFILE"));
-    declare.identity(&BUILD)?.with([version, rustc, target, profile])?.set(1.0);
+    declare
+        .identity(&BUILD)?
+        .with([package.name(), package.version(), platform, rustc, target, profile])?
+        .set(1.0);
     Ok(())
 }

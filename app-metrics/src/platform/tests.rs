@@ -135,7 +135,8 @@ async fn the_build_and_the_packages_of_services_are_shown() {
     let name = BUILD_INFO.prometheus_name(APP_SERVICE);
     let build = text.lines().find(|line| line.starts_with(&format!("{name}{{"))).unwrap();
     let of = |label: &str| build.split(&format!("{label}=\"")).nth(1).unwrap().split('"').next().unwrap();
-    assert_eq!(of("version"), version);
+    assert_eq!(of("platform"), version);
+    assert_eq!((of("name"), of("version")), (app.package().name(), app.package().version()));
     assert!(of("rustc").starts_with("1."), "{build}");
     assert!(of("target").starts_with(std::env::consts::ARCH), "{build}");
     assert!(["debug", "release"].contains(&of("profile")), "{build}");

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use app_core::prelude::*;
-use app_core::{KillOutcome, ServiceDescriptor, StopCause};
+use app_core::{KillOutcome, StopCause};
 use capnp::Error as RpcError;
 use schema::admin_capnp::{MetricsFormat, app};
 
@@ -176,14 +176,14 @@ impl app::Server for AppServer {
         mut results: app::IdentityResults,
     ) -> Result<(), RpcError> {
         let app = self.app();
-        let (name, origin) = (program_name(), app.error_origin());
+        let (package, origin) = (app.package(), app.error_origin());
         let mut identity = results.get().init_identity();
         identity.set_domain_id(app.domain().as_u64());
         identity.set_app_id(app.id().as_u64());
         identity.set_release_id(app.release().as_u64());
         identity.set_instance_id(app.instance().hex());
-        identity.set_version(version_of(&name, app.descriptors()));
-        identity.set_name(name);
+        identity.set_version(short(package.version()));
+        identity.set_name(short(package.name()));
         identity.set_platform_version(env!("CARGO_PKG_VERSION"));
         identity.set_host(short(&origin.host));
         identity.set_pid(origin.pid);
@@ -317,17 +317,4 @@ impl app::Server for AppServer {
         }
         Ok(())
     }
-}
-
-/// The name of the file that runs.
-fn program_name() -> String {
-    let program = std::env::args_os().next().map(std::path::PathBuf::from);
-    let name = program.as_deref().and_then(std::path::Path::file_name);
-    name.map(|name| short(&name.to_string_lossy())).unwrap_or_default()
-}
-
-/// The version of the package that the program is named after, when a service of it is there.
-fn version_of(program: &str, services: &[ServiceDescriptor]) -> &'static str {
-    let own = services.iter().find(|service| service.origin().package == program);
-    own.map_or("", |service| service.origin().version)
 }

@@ -6,12 +6,14 @@ use app_core::App;
 use app_core::prelude::ServiceId;
 
 use super::Endpoint;
+use crate::{EndpointConfig, RpcServerConfig};
 
 /// An endpoint that is linked into the program; [`rpc_endpoint!`](crate::rpc_endpoint) submits it, through inventory.
 #[derive(Debug, Clone, Copy)]
 pub struct LinkedEndpoint {
     service: ServiceId,
     status: fn(&App) -> EndpointStatus,
+    upcoming: fn(&App) -> Option<RpcServerConfig>,
 }
 
 inventory::collect!(LinkedEndpoint);
@@ -32,7 +34,7 @@ impl LinkedEndpoint {
     /// The endpoint of this service.
     #[must_use]
     pub const fn of<const SERVICE: u64>() -> Self {
-        Self { service: ServiceId::new(SERVICE), status: status::<SERVICE> }
+        Self { service: ServiceId::new(SERVICE), status: status::<SERVICE>, upcoming: upcoming::<SERVICE> }
     }
 
     /// The service that it is.
@@ -47,6 +49,11 @@ impl LinkedEndpoint {
         (self.status)(app)
     }
 
+    /// The config that it would start with; `None` without one, and when it is refused.
+    pub(super) fn upcoming(&self, app: &App) -> Option<RpcServerConfig> {
+        (self.upcoming)(app)
+    }
+
     /// Those that an app was made with, sorted by id.
     #[must_use]
     pub fn all(app: &App) -> Vec<Self> {
@@ -55,6 +62,10 @@ impl LinkedEndpoint {
         all.sort_unstable_by_key(|endpoint| endpoint.service);
         all
     }
+}
+
+fn upcoming<const SERVICE: u64>(app: &App) -> Option<RpcServerConfig> {
+    app_config::upcoming::<EndpointConfig<SERVICE>>(app)?.0.clone()
 }
 
 fn status<const SERVICE: u64>(app: &App) -> EndpointStatus {

@@ -26,7 +26,7 @@ struct Cli {
     #[arg(long, value_name = "FILE", default_value = "healthy")]
     file: PathBuf,
     /// From one run of the check to the next
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(10..))]
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = app_core::args::number(10..=u64::MAX))]
     interval_millis: u64,
 }
 

@@ -71,24 +71,6 @@ fn the_example_of_every_service_is_sealed_and_checked_without_a_complaint() {
 }
 
 #[test]
-fn a_config_directory_that_was_named_and_is_not_there_is_warned_of() {
-    let folder = Configs::none();
-    let missing = folder.path().join("secerts");
-    let warning = format!(
-        "the config directory {} does not exist: every service runs on its defaults",
-        missing.display()
-    );
-    let check = |program: Program| {
-        let ended = program.args(["--check"]).run();
-        ended.expect_code(0);
-        ended.stderr
-    };
-    assert!(check(Program::service().args([Path::new("--config-dir"), &missing])).contains(&warning));
-    assert!(check(Program::service().env("OP_CONFIG_DIR", missing.to_str().unwrap())).contains(&warning));
-    assert!(!check(folder.service()).contains("does not exist"));
-}
-
-#[test]
 fn what_editors_do_to_json_is_named_or_harmless() {
     let folder = Configs::none();
     let output = folder.path().join("output");

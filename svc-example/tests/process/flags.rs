@@ -53,14 +53,168 @@ fn every_flag_with_a_bad_value_is_a_usage_error_that_names_it() {
 }
 
 #[test]
-fn every_environment_variable_with_a_bad_value_is_a_usage_error_that_names_the_flag() {
+fn every_environment_variable_with_a_bad_value_is_a_usage_error_that_names_both() {
+    let refused = |flag: &str, value: &str| {
+        let ended = Program::service().env(&variable(flag), value).run();
+        ended.expect_code(2);
+        assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
+        for named in [flag, &variable(flag)] {
+            assert!(ended.stderr.contains(named), "{named} is not named:\n{}", ended.stderr);
+        }
+    };
     for (flag, values) in BAD_VALUES {
-        for value in *values {
-            is_usage_error(Program::service().env(&variable(flag), value), flag);
+        // Empty is unset.
+        for value in values.iter().filter(|value| !value.is_empty()) {
+            refused(flag, value);
         }
     }
     for flag in SWITCHES {
-        is_usage_error(Program::service().env(&variable(flag), "maybe"), flag);
+        refused(flag, "maybe");
+    }
+}
+
+#[test]
+fn an_empty_variable_counts_as_unset_whatever_it_is() {
+    for blank in ["", " ", "\n", "\t \r\n"] {
+        let flags = BAD_VALUES.iter().map(|(flag, _)| *flag).chain(SWITCHES.iter().copied());
+        let all = flags.fold(Program::service(), |program, flag| program.env(&variable(flag), blank));
+        let ended = all.args(["--check"]).run();
+        ended.expect_code(0);
+        assert_eq!(ended.stderr, "", "{blank:?}");
+    }
+    // Of subcommands too.
+    let ended = Program::service().env("OP_CONTEXT", "").args(["acquire", "alice"]).run();
+    ended.expect_code(2);
+    assert!(ended.stderr.contains("--context"), "{}", ended.stderr);
+    let ended = Program::service().env("OP_HEALTH_ADDRESS", " ").args(["health", "live", "--help"]).run();
+    ended.expect_code(0);
+    assert!(ended.stdout.contains("[env: OP_HEALTH_ADDRESS=]"), "{}", ended.stdout);
+}
+
+#[test]
+fn spaces_and_line_breaks_around_values_are_dropped() {
+    const VALUES: &[(&str, &str)] = &[
+        ("--domain-id", " 0xd0\n"),
+        ("--app-id", "\t160\r\n"),
+        ("--release-id", "0x1 "),
+        ("--log-level", " warn\n"),
+        ("--service-log-level", " quota = DEBUG ,\n metrics=INFO\n"),
+        ("--log-format", "json\n"),
+        ("--require-sealed", " false\n"),
+        ("--drain-delay", " 1m30s\n"),
+        ("--worker-threads", " 2\n"),
+        ("--check", " yes\n"),
+    ];
+    let by_variable =
+        VALUES.iter().fold(Program::service(), |program, (flag, value)| program.env(&variable(flag), value));
+    by_variable.run().expect_code(0);
+    let by_flag = VALUES.iter().filter(|(flag, _)| !SWITCHES.contains(flag));
+    Program::service()
+        .args(by_flag.map(|(flag, value)| format!("{flag}={value}")))
+        .args(["--check"])
+        .run()
+        .expect_code(0);
+}
+
+#[test]
+fn a_variable_that_is_not_text_is_named() {
+    use std::os::unix::ffi::OsStrExt;
+
+    let not_text = std::ffi::OsStr::from_bytes(b"\xff");
+    for flag in ["--app-id", "--log-level", "--drain-delay", "--check"] {
+        let ended = Program::service().env(&variable(flag), not_text).run();
+        ended.expect_code(2);
+        let expected = format!("error: the variable {} holds bytes that are not UTF-8\n", variable(flag));
+        assert_eq!(ended.stderr, expected);
+    }
+}
+
+#[test]
+fn a_variable_that_is_nearly_named_as_a_known_one_is_warned_of_and_those_of_other_programs_never() {
+    let program = Program::service().env("OP_LOGLEVEL", "DEBUG").env("OP_SESSION_my", "x");
+    let ended = program.env("OP_SERVICE_ACCOUNT_TOKEN", "secret").args(["--check"]).run();
+    ended.expect_code(0);
+    let [warning] = &*ended.records() else { panic!("not one warning:\n{}", ended.stderr) };
+    assert_eq!(warning["level"], "warn");
+    assert_eq!(warning["message"], "OP_LOGLEVEL: no such variable is read; did you mean OP_LOG_LEVEL?");
+}
+
+#[test]
+fn a_flag_before_a_subcommand_counts_as_one_behind_it_or_is_refused() {
+    let configs = Configs::none().file(QUOTA, b"nonsense");
+    let dir = configs.path().to_str().unwrap();
+    let run = |args: &[&str]| Program::service().args(args).run();
+    for args in [["--config-dir", dir, "config", "check"], ["config", "check", "--config-dir", dir]] {
+        let ended = run(&args);
+        ended.expect_code(78);
+        assert!(ended.stdout.contains("zlib"), "{args:?}: {}", ended.stdout);
+    }
+    run(&["--config-dir", dir, "config", "check", dir]).expect_code(78);
+    for (args, named) in [
+        (vec!["--config-dir", dir, "config", "check", "--config-dir", "/tmp"], "given twice"),
+        (vec!["--config-dir", dir, "config", "check", "/tmp"], "two directories"),
+        (
+            vec!["--log-level", "DEBUG", "config", "check", dir],
+            "'--log-level' has no meaning for 'config check'",
+        ),
+        (vec!["--config-dir", dir, "health", "live"], "'--config-dir' has no meaning for 'health'"),
+        (vec!["--check", "config", "explain"], "'--check' has no meaning for 'config explain'"),
+        (vec!["--dev", "metrics"], "'--dev' has no meaning for 'metrics'"),
+    ] {
+        is_usage_error(Program::service().args(args), named);
+    }
+    let sealed = run(&["--config-dir", dir, "--require-sealed", "config", "check"]);
+    sealed.expect_code(78);
+    assert!(sealed.stdout.contains("is not sealed"), "{}", sealed.stdout);
+}
+
+#[test]
+fn a_named_config_directory_that_is_not_there_is_refused_and_one_without_configs_warned_of() {
+    let empty = Configs::none();
+    let missing = empty.path().join("secerts");
+    let file = empty.path().join("README");
+    std::fs::write(&file, "no config").unwrap();
+    let ways = |dir: &std::path::Path| {
+        [
+            (Program::service().args([std::path::Path::new("--config-dir"), dir]), "--config-dir"),
+            (Program::service().env("OP_CONFIG_DIR", dir), "OP_CONFIG_DIR"),
+        ]
+    };
+    for (dir, reason) in [(&missing, "does not exist"), (&file, "not a directory")] {
+        for check in [&["--check"][..], &[]] {
+            for (program, named_by) in ways(dir) {
+                let ended = program.args(check).run();
+                ended.expect_code(78);
+                for part in [reason, named_by, dir.to_str().unwrap()] {
+                    assert!(ended.stderr.contains(part), "{part}:\n{}", ended.stderr);
+                }
+            }
+        }
+    }
+    for (program, named_by) in ways(empty.path()) {
+        let ended = program.args(["--check"]).run();
+        ended.expect_code(0);
+        let [warning] = &*ended.records() else { panic!("not one warning:\n{}", ended.stderr) };
+        let message = warning["message"].as_str().unwrap();
+        for part in ["has no config in it", named_by, empty.path().to_str().unwrap()] {
+            assert!(message.contains(part), "{part}: {message}");
+        }
+    }
+    let identity = Program::service().env("OP_CONFIG_IDENTITY", &missing).args(["--check"]).run();
+    identity.expect_code(78);
+    assert!(identity.stderr.contains("named by OP_CONFIG_IDENTITY"), "{}", identity.stderr);
+}
+
+#[test]
+fn a_file_that_is_nearly_named_as_a_config_is_warned_of() {
+    let configs = Configs::any_port();
+    for name in ["quota", "CE1F32C680E1EF0B", "ce1f32c680e1ef0b.json"] {
+        std::fs::write(configs.path().join(name), "nonsense").unwrap();
+        let ended = configs.service().args(["--check"]).run();
+        ended.expect_code(0);
+        let told = format!("file {name} is not read; is it the config of service quota (ce1f32c680e1ef0b)?");
+        assert!(ended.stderr.contains(&told), "{told}:\n{}", ended.stderr);
+        std::fs::remove_file(configs.path().join(name)).unwrap();
     }
 }
 
@@ -120,13 +274,14 @@ fn the_version_is_that_of_the_package() {
 
 #[test]
 fn a_check_approves_of_good_configs_and_starts_nothing() {
-    for configs in [Configs::none(), Configs::any_port().rules(&[("a", |mut rule| rule.set_permits(1))])] {
+    for configs in [Configs::any_port(), Configs::any_port().rules(&[("a", |mut rule| rule.set_permits(1))])]
+    {
         let ended = configs.service().args(["--check"]).run();
         ended.expect_code(0);
         assert!(ended.stdout.starts_with("ok: 6 services"), "{}", ended.stdout);
         assert_eq!(ended.stderr, "", "nothing started, nothing to log");
     }
-    let ended = Configs::none().service().env("OP_CHECK", "true").run();
+    let ended = Program::service().env("OP_CHECK", "true").run();
     ended.expect_code(0);
 }
 

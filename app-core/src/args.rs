@@ -1,0 +1,20 @@
+//! Command lines: read the same way by every application and every tool.
+//!
+//! - An empty `OP_*` variable counts as unset ([`matches`]).
+//! - Spaces and line breaks around a value are dropped, in flags and variables alike ([`trimmed`], [`number`], [`boolean`]).
+//! - A duration is written one way everywhere ([`duration_between`]).
+//! - A refused value is told in one line, with the variable that it came from.
+//! - A flag before a subcommand counts for the subcommand, or is refused.
+
+mod before;
+mod environment;
+mod parse;
+mod refusal;
+mod values;
+
+pub use self::{
+    parse::matches,
+    values::{boolean, duration_between, number, trimmed},
+};
+
+pub(crate) use self::{environment::misspelt, parse::refuse};

@@ -1,0 +1,43 @@
+//! Reading a command line: arguments and environment together.
+
+use std::{ffi::OsString, process::ExitCode};
+
+use clap::{ArgMatches, Command};
+
+use super::{before, environment, refusal};
+use crate::{ExitStatus, Subcommand, signals};
+
+/// Reads the command line of this process for a tool with subcommands. Linked crates' subcommands have to be in the
+/// command already.
+///
+/// An empty variable counts as unset, and a refused value is told with the variable that it came from.
+///
+/// # Errors
+/// What `main` returns at once: after help, version, or a usage error, which was printed.
+pub fn matches(command: Command) -> Result<ArgMatches, ExitCode> {
+    matches_of(command, std::env::args_os().collect()).map_err(|usage| refuse(&usage))
+}
+
+/// As [`matches`], with the arguments given; prints nothing.
+pub(super) fn matches_of(command: Command, arguments: Vec<OsString>) -> Result<ArgMatches, clap::Error> {
+    environment::look_for_misspelt(&command);
+    let command = environment::without_blanks(command);
+    let parse = |command: &Command| {
+        let parsed = command.clone().try_get_matches_from(&arguments);
+        parsed.map_err(|usage| refusal::explained(usage, command, &arguments))
+    };
+    let matches = parse(&command)?;
+    let linked = matches.subcommand_name().is_some_and(Subcommand::is_linked);
+    match before::carried(&command, &matches).filter(|_| linked) {
+        Some(carried) => parse(&carried?),
+        None => Ok(matches),
+    }
+}
+
+/// Prints help, version, or what is wrong with the arguments, as clap does.
+pub(crate) fn refuse(usage: &clap::Error) -> ExitCode {
+    signals::end_at_once();
+    // Nobody to tell when even this fails.
+    let _ = usage.print();
+    if usage.use_stderr() { ExitStatus::Usage.into() } else { ExitStatus::Clean.into() }
+}

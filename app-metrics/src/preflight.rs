@@ -1,0 +1,53 @@
+//! What can be known of the metrics service before it starts: metrics and routes that exclude each other, and an address
+//! that can't be listened on.
+//!
+//! A start and `--check` both ask. Whether the port is busy is left to the start: `--check` often runs beside the
+//! application that listens there.
+
+use crate::http::{HttpMetrics, check_routes};
+use crate::listening::try_address;
+use crate::platform::Platform;
+use crate::route::Route;
+use crate::service::bind_failed;
+use crate::spec::Origin;
+use crate::{METRICS_SERVICE_ID, MetricDoc, MetricRegistry, MetricsConfig};
+use app_config::{Configured, upcoming};
+use app_core::prelude::*;
+use app_core::{Preflight, preflight};
+
+preflight! { Preflight::new("metrics", check) }
+
+fn check(app: &App) -> Vec<Error> {
+    let has = |id: ServiceId| app.descriptors().iter().any(|service| service.id() == id);
+    // A config that is refused is told by the check of configs.
+    let Some(config) = upcoming::<MetricsConfig>(app).filter(|_| has(METRICS_SERVICE_ID)) else {
+        return Vec::new();
+    };
+    let results = [metrics(app, &config, has), check_routes(Route::linked()), address(app, &config)];
+    results.into_iter().filter_map(Result::err).collect()
+}
+
+/// Registers, for this once, everything that is known to be registered.
+fn metrics(
+    app: &App,
+    config: &Configured<MetricsConfig>,
+    has: impl Fn(ServiceId) -> bool,
+) -> Result<(), Error> {
+    let registry =
+        MetricRegistry::new(*app.identity(), config.max_series_per_vector).carrying(&config.constant_labels);
+    Platform::register(&registry, app.package())?;
+    config.register(&registry)?;
+    HttpMetrics::register(&registry)?;
+    let of_services = MetricDoc::linked().into_iter().filter(|doc| has(doc.service()));
+    for doc in of_services {
+        doc.register(&registry, Origin::Service)?;
+    }
+    Ok(())
+}
+
+fn address(app: &App, config: &MetricsConfig) -> Result<(), Error> {
+    if app.any_port() || config.http_port == 0 {
+        return Ok(());
+    }
+    try_address(config.bind_address, config.http_port).map_err(|error| bind_failed(&error))
+}

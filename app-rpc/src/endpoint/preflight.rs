@@ -1,0 +1,100 @@
+//! What can be known of endpoints before anything starts: whose configs they are, whether they make TLS, where they listen.
+//!
+//! A start and `--check` both ask. Whether a port is busy is left to the start: `--check` often runs beside the application
+//! that listens there.
+
+use std::net::{IpAddr, SocketAddr};
+
+use app_config::upcoming;
+use app_core::prelude::*;
+use app_core::{Preflight, preflight};
+use app_metrics::listening::try_address;
+use app_metrics::{METRICS_SERVICE_ID, MetricsConfig};
+
+use super::{LinkedEndpoint, own_name, unusable};
+use crate::RpcServerConfig;
+use crate::server::ServerError;
+use crate::tls::server_config;
+
+preflight! { Preflight::new("rpc endpoints", check) }
+
+/// Something that will listen.
+struct Listens {
+    service: ServiceId,
+    field: &'static str,
+    address: Option<IpAddr>,
+    port: u16,
+}
+
+impl Listens {
+    fn overlaps(&self, other: &Self) -> bool {
+        let every = |address: Option<IpAddr>| address.is_none_or(|address| address.is_unspecified());
+        let same = self.address == other.address || every(self.address) || every(other.address);
+        self.port != 0 && self.port == other.port && same
+    }
+}
+
+fn check(app: &App) -> Vec<Error> {
+    let endpoints = LinkedEndpoint::all(app).into_iter();
+    let configs: Vec<_> = endpoints.filter_map(|of| Some((of.service(), of.upcoming(app)?))).collect();
+    let mut problems: Vec<_> =
+        configs.iter().filter_map(|(service, config)| problem(app, *service, config)).collect();
+    if !app.any_port() {
+        problems.extend(shared_ports(&listening(app, &configs)));
+    }
+    problems
+}
+
+/// Why the endpoint of the service can't serve with this config.
+fn problem(app: &App, service: ServiceId, config: &RpcServerConfig) -> Option<Error> {
+    let failed = own_name(app, service, config).err().or_else(|| {
+        let failed = server_config(&config.key_pair, &config.clients).map(drop).map_err(ServerError::Tls);
+        failed.err().map(|failed| unusable(service, failed))
+    });
+    if let Some(failed) = failed {
+        let config = format!("config {service:#x}");
+        return Some(errors::CONFIG_FAILURE.error(service).message(config).cause(failed).build());
+    }
+    if app.any_port() || config.port == 0 {
+        return None;
+    }
+    let failed = try_address(config.bind_address, config.port).map_err(ServerError::Bind);
+    failed.err().map(|failed| unusable(service, failed))
+}
+
+/// The endpoints, and the HTTP server of the metrics.
+fn listening(app: &App, configs: &[(ServiceId, RpcServerConfig)]) -> Vec<Listens> {
+    let has_metrics = app.descriptors().iter().any(|service| service.id() == METRICS_SERVICE_ID);
+    let metrics = upcoming::<MetricsConfig>(app).filter(|_| has_metrics).map(|config| Listens {
+        service: METRICS_SERVICE_ID,
+        field: "httpPort",
+        address: config.bind_address,
+        port: config.http_port,
+    });
+    let endpoints = configs.iter().map(|(service, config)| Listens {
+        service: *service,
+        field: "rpcServiceSpec.port",
+        address: config.bind_address,
+        port: config.port,
+    });
+    metrics.into_iter().chain(endpoints).collect()
+}
+
+/// Two services that can't listen at once, each pair once.
+fn shared_ports(all: &[Listens]) -> Vec<Error> {
+    let mut problems = Vec::new();
+    for (i, first) in all.iter().enumerate() {
+        for second in all[i + 1..].iter().filter(|second| first.overlaps(second)) {
+            let address = SocketAddr::new(second.address.unwrap_or(IpAddr::from([0, 0, 0, 0])), second.port);
+            let message = format!(
+                "config {:#x}: {} {address} is also where service {} listens (its {}): give one of them another port",
+                second.service,
+                second.field,
+                first.service.describe(),
+                first.field,
+            );
+            problems.push(errors::CONFIG_FAILURE.error(second.service).message(message).build());
+        }
+    }
+    problems
+}
