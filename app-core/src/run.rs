@@ -71,6 +71,12 @@ pub fn run_with(flags: Flags) -> ExitCode {
 /// Runs what the main thread does, if its stack is large enough.
 fn guarded<T>(main: impl FnOnce() -> T) -> Result<T, ExitCode> {
     check_stack_limit().map_err(|problem| cannot_start(&problem.to_string()))?;
+    // The kernel and commands have runtimes of their own, which tokio does not nest.
+    if tokio::runtime::Handle::try_current().is_ok() {
+        return Err(cannot_start(
+            "`main` runs inside of a tokio runtime; make it a plain function, without #[tokio::main]",
+        ));
+    }
     panics::guard_main(main)
 }
 

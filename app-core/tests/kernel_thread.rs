@@ -201,6 +201,15 @@ fn supervision_goes_on_when_the_only_worker_is_blocked() {
     assert!(log.contains("disk full"), "{log}");
 }
 
+#[tokio::test]
+async fn a_main_function_inside_of_a_runtime_is_refused_with_the_cure() {
+    assert_eq!(run_with(Flags::default()), ExitCode::from(ExitStatus::StartFailed));
+    assert!(app_core::parse::<Cli>().is_err());
+}
+
+#[derive(clap::Parser)]
+struct Cli {}
+
 #[test]
 fn a_panic_of_the_main_thread_is_one_line_and_status_70() {
     let (status, text) = child("panics", "panics").ended();

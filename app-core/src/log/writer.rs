@@ -179,3 +179,24 @@ impl LogWriter {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::LogLevel;
+
+    #[tokio::test]
+    async fn a_panic_of_the_thread_is_told_to_the_kernel() {
+        let queue = Arc::new(Queue::bounded(100));
+        let died = CancellationToken::new();
+        let report: DropReport = Box::new(|_| std::panic::panic_any("on purpose"));
+        // What does not fit is dropped, and telling so panics.
+        queue.submit(&[b'x'; 200], LogLevel::Info);
+        queue.submit(b"a line\n", LogLevel::Info);
+        let writer =
+            spawn(Arc::clone(&queue), Sink::Writer(Box::new(io::sink())), report, died.clone()).unwrap();
+        died.cancelled().await;
+        assert!(writer.join().is_err());
+        assert!(queue.stop(std::time::Instant::now()), "nobody waits for it any more");
+    }
+}
