@@ -94,7 +94,8 @@ fn the_lines_that_dev_prints_do_what_they_say() {
     assert_eq!(asked.stdout.lines().count(), 4);
     let export = lines[0].lines().next().unwrap();
     let ask = |rest: &str| shell(&format!("{export}\nsvc-example acquire {rest}")).run();
-    let denied = ask("--context \"$OP_CONTEXT#quota\" alice --rule slow");
+    // A name alone is of the file that is set.
+    let denied = ask("--context '#quota' alice --rule slow");
     assert!(denied.code() == Some(6) && denied.stdout.starts_with("denied "), "{denied:?}");
     let wrong = ask("--context \"$OP_CONTEXT#quota\" alice --rule nosuch");
     assert!(wrong.code() == Some(1) && wrong.stderr.contains("there is no rule \"nosuch\""), "{wrong:?}");
