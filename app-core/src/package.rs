@@ -74,7 +74,7 @@ impl Package {
     /// # Errors
     /// What `main` returns at once.
     pub fn parse<C: clap::Parser>(&self) -> Result<C, ExitCode> {
-        run::parse_guarded(C::command().version(self.described()))
+        run::parse_guarded(|| C::command().version(self.described()))
     }
 
     /// Runs the application with flags that were parsed: as [`run_with`](crate::run_with).

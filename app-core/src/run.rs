@@ -40,10 +40,12 @@ pub fn run() -> ExitCode {
 
 /// As [`run`], for an application whose package is known, or is to be guessed.
 pub(crate) fn run_as(package: Option<Package>) -> ExitCode {
-    let known = package.clone().unwrap_or_else(|| Package::guessed(&linked_services()));
-    let exit = guarded(|| match parse_command(Flags::command().version(known.described())) {
-        Ok(flags) => run_flags(flags, package),
-        Err(exit) => exit,
+    let exit = guarded(|| {
+        let known = package.clone().unwrap_or_else(|| Package::guessed(&linked_services()));
+        match parse_command(Flags::command().version(known.described())) {
+            Ok(flags) => run_flags(flags, package),
+            Err(exit) => exit,
+        }
     });
     exit.unwrap_or_else(|exit| exit)
 }
@@ -54,12 +56,14 @@ pub(crate) fn run_as(package: Option<Package>) -> ExitCode {
 /// # Errors
 /// What `main` is to return at once: after a subcommand, help, version, or a usage error that was printed.
 pub fn parse<C: clap::Parser>() -> Result<C, ExitCode> {
-    parse_guarded(C::command())
+    parse_guarded(C::command)
 }
 
-/// Parses the command line; a panic in it ends the process as anywhere on this thread.
-pub(crate) fn parse_guarded<C: FromArgMatches>(command: clap::Command) -> Result<C, ExitCode> {
-    guarded(|| parse_command(command)).and_then(|parsed| parsed)
+/// Parses the command line, which is made and read on a stack that was checked.
+pub(crate) fn parse_guarded<C: FromArgMatches>(
+    command: impl FnOnce() -> clap::Command,
+) -> Result<C, ExitCode> {
+    guarded(|| parse_command(command())).and_then(|parsed| parsed)
 }
 
 /// Runs the application with flags that were parsed; otherwise as [`run`].
@@ -92,6 +96,9 @@ fn run_flags(flags: Flags, package: Option<Package>) -> ExitCode {
         };
         let text = format!("invalid value for '--service-log-level <ID=LEVEL>'{variable}: {problem}\n");
         return args::refuse(&clap::Error::raw(ErrorKind::ValueValidation, text));
+    }
+    if let Err(problem) = limits::check_descriptors().and_then(|()| limits::check_memory()) {
+        return cannot_start(&problem.to_string());
     }
     let builder = App::builder().flags(flags);
     let app = match package.into_iter().fold(builder, AppBuilder::package).build() {

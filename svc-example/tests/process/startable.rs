@@ -57,7 +57,7 @@ fn endpoints(configs: Configs, ports: &[(ServiceId, u16)], address: &str) -> Con
 
 #[test]
 fn an_endpoint_of_another_application_is_refused() {
-    let configs = endpoints(Configs::any_port(), &[(APP_RPC_SERVICE_ID, 0)], "127.0.0.1");
+    let configs = endpoints(Configs::any_port(), &[(APP_RPC_SERVICE_ID, 40_405)], "127.0.0.1");
     configs.service().args(IDS).args(["--check"]).run().expect_code(0);
     let cure = "start it with --domain-id 0xd0 --app-id 0xa0";
     for args in [&[][..], &["--domain-id", "0xd1", "--app-id", "0xa0"], &["--domain-id", "0xd0"]] {
