@@ -1,6 +1,14 @@
 //! Dependencies as function parameters: what a start function may ask for, and how its parameters become edges.
 
-use std::{any::Any, fmt, ops::Deref, sync::Arc};
+use std::{
+    any::Any,
+    fmt,
+    ops::Deref,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use app_errors::Error;
 use app_ids::ServiceId;
@@ -21,11 +29,22 @@ pub trait Exposed: Send + Sync + 'static {
 #[derive(Debug, Clone)]
 pub struct StartContext {
     service: Service,
+    history: StartHistory,
+    second_try: Arc<AtomicBool>,
+}
+
+/// What the supervisor knows of the starts before.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct StartHistory {
+    /// Whether the incarnation before ran.
+    pub(crate) ran: bool,
+    /// Why the start before failed, where this one is the second try.
+    pub(crate) failure: Option<Error>,
 }
 
 impl StartContext {
-    pub(crate) fn new(service: Service) -> Self {
-        Self { service }
+    pub(crate) fn new(service: Service, history: StartHistory) -> Self {
+        Self { service, history, second_try: Arc::default() }
     }
 
     /// The service that is being started.
@@ -38,6 +57,31 @@ impl StartContext {
     #[must_use]
     pub fn app(&self) -> &App {
         self.service.app()
+    }
+
+    /// Whether the incarnation before this one ran: its start function succeeded.
+    #[must_use]
+    pub fn ran_before(&self) -> bool {
+        self.history.ran
+    }
+
+    /// Why the start just before this one failed, where this one is the second try that a parameter asked for.
+    #[must_use]
+    pub fn retries(&self) -> Option<&Error> {
+        self.history.failure.as_ref()
+    }
+
+    /// Asks for a second try, in case this start fails. A parameter does so when it has another value to give then, such
+    /// as the config that the service last ran on.
+    ///
+    /// The second try follows at once and is not counted, whatever the restart policy says. The first start of the app
+    /// has none.
+    pub fn ask_for_second_try(&self) {
+        self.second_try.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn wants_second_try(&self) -> bool {
+        self.second_try.load(Ordering::Relaxed)
     }
 
     /// The handle of a service that runs.

@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use super::{stop, supervise};
 use crate::{
     APP_SERVICE, App, AppEvent, Service, ServiceDescriptor, ServiceEventKind, ServiceState, StartContext,
-    StopCause, StopReport, app::Phase, graph::Plan, panics, show_duration, startable,
+    StopCause, StopReport, app::Phase, graph::Plan, panics, param::StartHistory, show_duration, startable,
 };
 
 /// How long the start functions beside one that failed may still take.
@@ -135,9 +135,10 @@ async fn levels(app: &App, plan: &Plan, all: &mut Vec<Service>) -> Result<(), Ve
 /// Starts services beside each other. Once one has failed, the others get a moment for their own reasons, and no more:
 /// nobody waits half a minute to be told of a port that is in use.
 async fn start_level(services: &[(Service, &ServiceDescriptor)]) -> Vec<(Service, Error)> {
-    let starts = services
-        .iter()
-        .map(|(service, descriptor)| start_one(service, descriptor).map(move |r| (service, r)));
+    let starts = services.iter().map(|(service, descriptor)| {
+        let context = StartContext::new(service.clone(), StartHistory::default());
+        start_one(context, descriptor).map(move |r| (service, r))
+    });
     let mut starts: FuturesUnordered<_> = starts.collect();
     let mut failures = Vec::new();
     let mut deadline = None;
@@ -181,7 +182,8 @@ fn abandon_starts(services: &[(Service, &ServiceDescriptor)]) {
 }
 
 /// Runs one start function as a task of its service, so that its panic, its error and its end are the service's.
-pub(super) async fn start_one(service: &Service, descriptor: &ServiceDescriptor) -> Result<(), Error> {
+pub(super) async fn start_one(context: StartContext, descriptor: &ServiceDescriptor) -> Result<(), Error> {
+    let service = &context.service().clone();
     let begun = Instant::now();
     service.advance(ServiceState::Starting);
     service.emit(ServiceEventKind::Starting);
@@ -191,10 +193,7 @@ pub(super) async fn start_one(service: &Service, descriptor: &ServiceDescriptor)
     let calls = Arc::clone(&called);
     service.spawn_start(async move {
         calls.store(true, Ordering::Relaxed);
-        let handle = descriptor_start
-            .start(StartContext::new(me.clone()))
-            .await
-            .map_err(|error| failed(&me, error))?;
+        let handle = descriptor_start.start(context).await.map_err(|error| failed(&me, error))?;
         me.app().expose(&me, handle);
         // The kernel may have given up on it.
         let _ = done.send(());

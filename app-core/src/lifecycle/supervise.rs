@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use self::crew::{Crew, Job};
 use super::{start, stop};
-use crate::{App, Service, ServiceDescriptor, app::passing::LOOK, graph::Plan};
+use crate::{App, Service, ServiceDescriptor, StartContext, app::passing::LOOK, graph::Plan};
 
 mod crew;
 mod node;
@@ -73,15 +73,17 @@ async fn perform(app: &App, plan: &Plan, job: Job) -> Done {
             stop::wait_for(&service, &Mutex::default()).await;
             Done::Ended(node, service)
         }
-        Job::Start(node, service) => {
-            let well = start_again(app, &plan.services()[node], &service).await;
+        Job::Start(node, context) => {
+            let service = context.service().clone();
+            let well = start_again(app, &plan.services()[node], context).await;
             Done::Started(node, service, well)
         }
     }
 }
 
 /// Starts an incarnation. Whatever goes wrong kills it, which is how the supervisor learns of it.
-async fn start_again(app: &App, descriptor: &ServiceDescriptor, service: &Service) -> bool {
+async fn start_again(app: &App, descriptor: &ServiceDescriptor, context: StartContext) -> bool {
+    let service = &context.service().clone();
     if let Err(refused) = app.enter(std::slice::from_ref(service)) {
         service.kill(refused);
         return false;
@@ -93,7 +95,7 @@ async fn start_again(app: &App, descriptor: &ServiceDescriptor, service: &Servic
             service.abort_start();
             false
         }
-        started = start::start_one(service, descriptor) => started.is_ok(),
+        started = start::start_one(context, descriptor) => started.is_ok(),
     }
 }
 

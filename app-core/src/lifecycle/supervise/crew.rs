@@ -20,8 +20,8 @@ use tokio::time::Instant;
 
 use super::node::{Node, Phase};
 use crate::{
-    App, Restart, SERVICE_RESTARTS_EXHAUSTED, Service, ServiceEventKind, StopCause, app::RestartRequest,
-    counted, graph::Plan, lifecycle::start, show_duration,
+    App, Restart, SERVICE_RESTARTS_EXHAUSTED, Service, ServiceEventKind, StartContext, StopCause,
+    app::RestartRequest, counted, graph::Plan, lifecycle::start, show_duration,
 };
 
 /// How far apart a service and what it needs may fail of one cause, the dependent first: it may notice first.
@@ -32,7 +32,7 @@ pub(super) enum Job {
     /// Wait for the end of a service that was killed, that of a node or one that was made at run time.
     End(Option<usize>, Service),
     /// Start an incarnation.
-    Start(usize, Service),
+    Start(usize, StartContext),
 }
 
 pub(super) struct Crew<'a> {
@@ -50,7 +50,8 @@ impl<'a> Crew<'a> {
         }
         for service in services {
             if let Some(node) = plan.index(service.id()) {
-                (nodes[node].phase, nodes[node].service) = (Phase::Running, Some(service));
+                (nodes[node].phase, nodes[node].service, nodes[node].ran) =
+                    (Phase::Running, Some(service), true);
             }
         }
         Self { app, plan, nodes }
@@ -99,6 +100,7 @@ impl<'a> Crew<'a> {
         match (stuck, planned || asked) {
             (false, true) => {}
             (false, false) if service.error().is_some() && self.fell_with_a_need(index) => {}
+            (false, false) if fell_starting && self.nodes[index].takes_second_try(service.error()) => {}
             (false, false) => self.died(index, service),
             (true, planned) => self.stuck(index, service, planned),
         }
@@ -108,7 +110,7 @@ impl<'a> Crew<'a> {
     pub(super) fn started(&mut self, index: usize, service: &Service, well: bool) {
         let node = &mut self.nodes[index];
         if well && node.phase == Phase::Starting && node.is(service) {
-            node.phase = Phase::Running;
+            (node.phase, node.ran) = (Phase::Running, true);
             let down = node.died_at.map(|at| at.elapsed()).unwrap_or_default();
             service.emit(ServiceEventKind::Restarted { down });
         }
@@ -355,9 +357,7 @@ impl<'a> Crew<'a> {
 
     fn start(&mut self, index: usize) -> Job {
         let service = start::made(self.app, &self.plan.services()[index]);
-        let node = &mut self.nodes[index];
-        (node.phase, node.service, node.on_account_of) = (Phase::Starting, Some(service.clone()), None);
-        Job::Start(index, service)
+        Job::Start(index, self.nodes[index].next_start(service))
     }
 
     /// The app stops: start functions that have not come back are dropped.

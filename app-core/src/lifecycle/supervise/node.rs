@@ -2,9 +2,10 @@
 
 use std::{collections::VecDeque, time::Duration};
 
+use app_errors::Error;
 use tokio::time::Instant;
 
-use crate::{Restart, Service};
+use crate::{Restart, Service, StartContext, param::StartHistory};
 
 /// Where a service is, as the supervisor sees it: behind what really happens, never ahead of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +37,12 @@ pub(super) struct Node {
     pub(super) put_down: bool,
     /// Whether this incarnation fell while it was being started again.
     pub(super) fell_starting: bool,
+    /// Whether the incarnation ran, or else the last one.
+    pub(super) ran: bool,
+    /// The start of the incarnation, unless the app's own start made it.
+    pub(super) start: Option<StartContext>,
+    /// Why the last start failed, where a second try is due.
+    pub(super) second_try: Option<Error>,
     /// The service on whose account this one was stopped, or can't be started.
     pub(super) on_account_of: Option<usize>,
     /// A restart waits until then.
@@ -59,6 +66,9 @@ impl Node {
             asked: false,
             put_down: false,
             fell_starting: false,
+            ran: false,
+            start: None,
+            second_try: None,
             on_account_of: None,
             not_before: None,
             fell_at: None,
@@ -105,9 +115,26 @@ impl Node {
         self.gone = false;
     }
 
+    /// The start of the next incarnation.
+    pub(super) fn next_start(&mut self, service: Service) -> StartContext {
+        let history = StartHistory { ran: std::mem::take(&mut self.ran), failure: self.second_try.take() };
+        let context = StartContext::new(service.clone(), history);
+        (self.phase, self.service, self.start) = (Phase::Starting, Some(service), Some(context.clone()));
+        self.on_account_of = None;
+        context
+    }
+
+    /// Whether the start that has just failed is tried again at once, because a parameter asked for it.
+    pub(super) fn takes_second_try(&mut self, failure: Option<Error>) -> bool {
+        let wanted = self.start.as_ref().is_some_and(StartContext::wants_second_try);
+        self.second_try = failure.filter(|_| wanted);
+        self.second_try.is_some()
+    }
+
     /// Starts over: nothing counts, nothing waits.
     pub(super) fn forgive(&mut self) {
         self.gone = false;
+        self.second_try = None;
         self.not_before = None;
         self.history.clear();
     }
