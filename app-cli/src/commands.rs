@@ -1,5 +1,6 @@
 //! The commands that operate a running app, a file each.
 
+mod configs;
 mod context;
 mod events;
 pub(crate) mod health;

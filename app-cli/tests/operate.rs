@@ -11,6 +11,8 @@ mod events;
 mod failures;
 #[path = "operate/fake.rs"]
 mod fake;
+#[path = "operate/fake_configs.rs"]
+mod fake_configs;
 #[path = "operate/files.rs"]
 mod files;
 #[path = "operate/instances.rs"]

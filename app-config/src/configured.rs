@@ -57,7 +57,7 @@ impl<C: Config> Param for Configured<C> {
     }
 
     fn take(context: &StartContext) -> Result<Self, Error> {
-        context.handle::<Configs>()?.load()
+        Ok(context.handle::<Configs>()?.take_for_start::<C>(context)?.values.last())
     }
 }
 

@@ -12,6 +12,7 @@ use crate::codec::{self, Message};
 use crate::fault::{Fault, Reason};
 use crate::file::{self, Kind};
 use crate::identities::Identities;
+use crate::sealed::is_sealed;
 use crate::sealing::Sealing;
 
 /// How the name of every config begins. Whatever else is in the directory is not looked at: Kubernetes, for one, puts
@@ -31,6 +32,13 @@ const MOST_OTHERS: usize = 1_000;
 pub struct ConfigDir {
     path: PathBuf,
     sealing: Sealing,
+}
+
+/// What is in the file of a config.
+pub(crate) struct Content {
+    pub(crate) message: Message,
+    /// Whether the file is sealed: then nothing that is told of the config repeats a value of it.
+    pub(crate) sealed: bool,
 }
 
 /// What a listing of the directory found.
@@ -119,15 +127,21 @@ impl ConfigDir {
     }
 
     pub(crate) fn load(&self, service: ServiceId) -> Result<Option<Message>, Fault> {
+        Ok(self.load_content(service)?.map(|content| content.message))
+    }
+
+    /// As [`load`](Self::load), with what is known of the file.
+    pub(crate) fn load_content(&self, service: ServiceId) -> Result<Option<Content>, Fault> {
         let path = self.file(service);
         let file = match file::read(&path, Kind::Config) {
             Ok(Some(content)) => content.bytes,
             Ok(None) => return Ok(None),
             Err(error) => return Err(Fault::new(path, Reason::File(error))),
         };
+        let sealed = is_sealed(&file);
         let message =
             self.sealing.content(file).and_then(|plain| codec::decode(&plain).map_err(Reason::Content));
-        message.map(Some).map_err(|reason| Fault::new(path, reason))
+        message.map(|message| Some(Content { message, sealed })).map_err(|reason| Fault::new(path, reason))
     }
 
     /// What should be said although nothing is refused for it.

@@ -4,18 +4,29 @@ use std::path::{Path, PathBuf};
 use std::{error, fmt, io};
 
 use app_core::FlagSource;
-use app_core::prelude::{Error, ServiceId, errors};
-use app_ids::ParseIdError;
+use app_core::prelude::{Error, ErrorId, ServiceId, errors};
+use app_errors::{ErrSpec, ErrorSeverity, ErrorType};
+use app_ids::{IdKind, IdName, ParseIdError};
 
 use crate::CONFIG_SERVICE_ID;
 use crate::codec::UnmarshalError;
-use crate::file::FileError;
+use crate::file::{FileError, machine};
 use crate::identities::IdentityError;
 use crate::problems::Problem;
 use crate::sealed::OpenError;
 
-/// Why a config is refused. The cause of every `ConfigFailure` that this crate raises, to be had with
-/// [`Error::downcast_cause`].
+/// The machine could not read a config now: too few file descriptors, a disk error, no memory. The config itself may be
+/// good. A start that fails with it ends with status 1, so that supervisors try again.
+pub const CONFIG_NOT_READ: ErrSpec =
+    ErrSpec::new(ErrorId::new(0xe034_3dbe_feee_6cac), ErrorType::KnownEdgeCase, ErrorSeverity::Fatal)
+        .without_stack();
+
+app_ids::__inventory::submit! {
+    IdName::new(IdKind::Error, CONFIG_NOT_READ.id.as_u64(), "ConfigNotRead")
+}
+
+/// Why a config is refused, or could not be read. It is the cause of every `ConfigFailure` and [`CONFIG_NOT_READ`] that
+/// this crate raises: see [`Error::downcast_cause`].
 #[derive(Debug)]
 pub struct Fault {
     reason: Reason,
@@ -49,8 +60,15 @@ pub enum Reason {
     NotText,
     /// The file can't be read.
     File(FileError),
-    /// The file was there when the config was loaded, and is not there to be reloaded.
+    /// The file was there when the config was loaded, and is gone.
     Removed,
+    /// No thread could be had to read the file on.
+    NoThread(io::Error),
+    /// The service did not start with the config.
+    NotStarted {
+        /// Why it did not.
+        why: String,
+    },
     /// The file is not sealed, and should be.
     Plain,
     /// The file is sealed, and can't be opened.
@@ -95,24 +113,38 @@ impl Fault {
         &self.file
     }
 
+    /// Whether the machine is at fault, and not the file.
+    pub(crate) fn is_of_machine(&self) -> bool {
+        matches!(self.reason, Reason::NoThread(_)) || self.reason.io_error().is_some_and(machine::is_at_fault)
+    }
+
     /// The error about the config of a service.
     #[track_caller]
     pub(crate) fn of_service(self, service: ServiceId) -> Error {
-        errors::CONFIG_FAILURE.error(service).message(label(service)).cause(self).build()
+        self.into_error(service, label(service))
     }
 
     /// The error about the config directory.
     #[track_caller]
     pub(crate) fn of_directory(self) -> Error {
-        errors::CONFIG_FAILURE.error(CONFIG_SERVICE_ID).message("config directory").cause(self).build()
+        self.into_error(CONFIG_SERVICE_ID, "config directory".to_owned())
     }
 
     /// The error about the identities that open configs.
     #[track_caller]
     pub(crate) fn of_identities(self) -> Error {
-        errors::CONFIG_FAILURE.error(CONFIG_SERVICE_ID).message("config identity").cause(self).build()
+        self.into_error(CONFIG_SERVICE_ID, IDENTITIES.to_owned())
+    }
+
+    #[track_caller]
+    fn into_error(self, service: ServiceId, what: String) -> Error {
+        let spec = if self.is_of_machine() { CONFIG_NOT_READ } else { errors::CONFIG_FAILURE };
+        spec.error(service).message(what).cause(self).build()
     }
 }
+
+/// Names the file of identities for people.
+pub(crate) const IDENTITIES: &str = "config identity";
 
 /// A path for people, in one line. A relative one is followed by the folder that it is relative to.
 pub(crate) fn shown(path: &Path) -> String {
@@ -139,7 +171,11 @@ pub(crate) fn label(service: ServiceId) -> String {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({} {}", self.reason, self.reason.noun(), shown(&self.file))?;
+        self.reason.fmt(f)?;
+        if let Some(cure) = self.reason.io_error().and_then(machine::cure) {
+            write!(f, ": {cure}")?;
+        }
+        write!(f, " ({} {}", self.reason.noun(), shown(&self.file))?;
         self.named_by.map_or(Ok(()), |source| write!(f, ", named by {source}"))?;
         f.write_str(")")
     }
@@ -153,6 +189,18 @@ impl Reason {
         match self {
             Self::Directory(_) | Self::NoDirectory | Self::DeadLink => "directory",
             _ => "file",
+        }
+    }
+
+    /// What the operating system said.
+    fn io_error(&self) -> Option<&io::Error> {
+        match self {
+            Self::Directory(error)
+            | Self::File(FileError::Open(error) | FileError::Read(error))
+            | Self::Identity(IdentityError::File(FileError::Open(error) | FileError::Read(error))) => {
+                Some(error)
+            }
+            _ => None,
         }
     }
 }
@@ -174,9 +222,9 @@ impl fmt::Display for Reason {
             }
             Self::NotText => f.write_str("a file is named as configs are, and the name is not text"),
             Self::File(reason) => with_cause(f, reason),
-            Self::Removed => f.write_str(
-                "the file was removed, and while a service runs that is not taken for a wish to have the default",
-            ),
+            Self::Removed => f.write_str("the file was removed"),
+            Self::NoThread(error) => error.fmt(f),
+            Self::NotStarted { why } => write!(f, "its service did not start with it: {why}"),
             Self::Plain => f.write_str(
                 "the file is not sealed, and --require-sealed refuses plain ones: seal it (config seal, or age --recipient age1..)",
             ),

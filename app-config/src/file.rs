@@ -4,6 +4,8 @@
 //! matter: only a regular file is read, nothing is waited for (a FIFO without a writer, a terminal), and never more than
 //! the limit.
 
+pub(crate) mod machine;
+
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};

@@ -96,7 +96,7 @@ pub use self::facade::{
     config, config_dir, config_dir_exists, config_service_ids, service_config_exists, service_config_id,
     service_config_path,
 };
-pub use self::fault::{Fault, Reason};
+pub use self::fault::{CONFIG_NOT_READ, Fault, Reason};
 pub use self::file::{FileError, Kind as FileKind, is_private};
 pub use self::identities::{Identities, IdentityError};
 pub use self::json::{Draft, MAX_JSON_BYTES, from_json, to_json};
@@ -104,7 +104,7 @@ pub use self::key::{Identity, KeyError, Recipient};
 pub use self::limits::{MAX_FILE_BYTES, MAX_MESSAGE_WORDS, MAX_NESTING, MAX_PACKED_BYTES, reader_options};
 pub use self::live::LiveConfig;
 pub use self::problems::{Place, Problem, Problems, quoted};
-pub use self::reload::ReloadStatus;
+pub use self::reload::{ReloadStatus, StaleConfig, StaleKind};
 pub use self::schema::ConfigSchema;
 pub use self::sealed::{
     MAX_HEADER_BYTES, MAX_RECIPIENTS, OpenError, SealError, SealedHeader, is_sealed, open, seal,

@@ -92,7 +92,8 @@ impl<C: Config> Param for LiveConfig<C> {
     }
 
     fn take(context: &StartContext) -> Result<Self, Error> {
-        context.handle::<Configs>()?.follow(context.service())
+        let taken = context.handle::<Configs>()?.take_for_start::<C>(context)?;
+        Ok(Self::new(taken.values.subscribe(), context.service().clone()))
     }
 }
 

@@ -32,6 +32,43 @@ impl Problem {
     }
 }
 
+impl Problem {
+    /// The same problem without what was found: of a sealed config, the path and the type of the problem are told.
+    ///
+    /// What counts as a value: text between double quotes, what follows the word "found", and words with digits.
+    pub(crate) fn without_values(self) -> Self {
+        let mut kept: Vec<&str> = Vec::new();
+        // Every second part is between quotes; an escaped quote inside only makes more parts.
+        for (index, part) in self.reason.split('"').enumerate() {
+            if index % 2 == 1 {
+                kept.push("\"..\"");
+                continue;
+            }
+            for word in part.split_whitespace() {
+                kept.push(if has_value(word) { ".." } else { word });
+                if word == "found" {
+                    kept.push("..");
+                    return Self { reason: kept.join(" "), ..self };
+                }
+            }
+        }
+        Self { reason: kept.join(" "), ..self }
+    }
+}
+
+/// Whether a word has digits, those of an index such as `rules[2]` not counted.
+fn has_value(word: &str) -> bool {
+    let mut in_index = false;
+    word.chars().any(|c| {
+        match c {
+            '[' => in_index = true,
+            ']' => in_index = false,
+            _ => {}
+        }
+        c.is_ascii_digit() && !in_index
+    })
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.path.is_empty() {
@@ -165,7 +202,8 @@ impl<'a> Place<'a> {
         Place::enter(self.problems, "", Some(index))
     }
 
-    /// Adds a problem of what is here. The reason is one line, and repeats no secret.
+    /// Adds a problem of what is here. The reason is one line, and repeats no secret. Put a value that it repeats between
+    /// double quotes, as [`quoted`] does, or behind the word "found": of a sealed config it is left out then.
     pub fn add(&mut self, reason: impl fmt::Display) {
         self.problems.add(reason);
     }

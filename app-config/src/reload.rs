@@ -5,25 +5,31 @@
 //! they open. An error is told once for each change, and shown by [`Configs::reload_statuses`] until it is mended.
 
 mod in_use;
+mod stale;
 mod stamp;
 mod values;
 
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use app_core::events::CONFIG_LOADING_ERR;
-use app_core::prelude::{App, Error, Service, error, info};
+use app_core::prelude::{App, Error, Service, ServiceId, error, info, warn};
+use app_core::{run_blocking, thread_refused};
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
+use self::in_use::Known;
 pub use self::in_use::ReloadStatus;
+pub use self::stale::{StaleConfig, StaleKind};
 use self::stamp::Look;
+use self::values::Reread;
 pub(crate) use self::values::read;
-use self::values::{Channel, Reread};
 pub(crate) use self::{
-    in_use::InUse,
+    in_use::{InUse, Taken},
     stamp::Watched,
-    values::{Loaded, Values},
+    values::{Loaded, StartBefore},
 };
 use crate::config::Config;
 use crate::dir::ConfigDir;
@@ -36,13 +42,31 @@ use crate::service::{Configs, event_of};
 /// How often files are looked at. A change is read at the look after the one that saw it.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// What came of reading all configs again because somebody asked for it.
+/// One time that configs are read again.
+struct Round {
+    dir: ConfigDir,
+    /// Whether all are read; otherwise those that have changed.
+    asked: bool,
+    /// Whether there are other identities, which may open what could not be opened.
+    renewed: bool,
+    tally: Tally,
+}
+
+impl Round {
+    fn new(dir: ConfigDir) -> Self {
+        Self { dir, asked: false, renewed: false, tally: Tally::default() }
+    }
+}
+
+/// What came of reading configs again.
 #[derive(Default)]
 struct Tally {
     reloaded: usize,
     unchanged: usize,
     waiting: usize,
     refused: usize,
+    gone: usize,
+    unread: usize,
 }
 
 impl Configs {
@@ -51,8 +75,8 @@ impl Configs {
     /// # Errors
     /// As [`load`](Self::load).
     pub fn follow<C: Config>(&self, service: &Service) -> Result<LiveConfig<C>, Error> {
-        let values = self.values::<C>()?;
-        Ok(LiveConfig::new(values.subscribe(), service.clone()))
+        let taken = self.take::<C>(None)?;
+        Ok(LiveConfig::new(taken.values.subscribe(), service.clone()))
     }
 
     /// Every config that a service has taken, and what became of its file since. In the order of their services.
@@ -63,6 +87,27 @@ impl Configs {
         self.in_use().statuses()
     }
 
+    /// What is the matter with the files of configs in effect and of the identities, a line each for people. Empty while
+    /// every file is good. No line repeats a value of a sealed config.
+    ///
+    /// Looks at no file, and waits for none.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        let configs = self.reload_statuses().into_iter().filter_map(|status| status.note());
+        let identities = self.in_use().stale_identities().map(|stale| stale.identities_note());
+        identities.into_iter().chain(configs).collect()
+    }
+
+    /// Reads the configs of these services again now, as far as they are in effect. Blocks on files.
+    pub fn reread(&self, services: &[ServiceId]) {
+        let mut round = Round { asked: true, ..Round::new(self.dir()) };
+        for config in self.in_use().channels() {
+            if services.contains(&config.channel.service()) {
+                self.reread_one(config, &mut round);
+            }
+        }
+    }
+
     /// Reads again what has changed, or everything. Blocks on files.
     fn reload(&self, app: &App, asked: bool) {
         let renewed = match self.look_at_identities(asked) {
@@ -71,27 +116,54 @@ impl Configs {
             Look::Same => false,
             Look::Changed => self.renew_identities(app),
         };
-        let (dir, mut tally) = (self.dir(), Tally::default());
-        for (key, channel, refused) in self.in_use().channels() {
-            let reread = || channel.reread(&dir, asked || (renewed && refused));
-            let service = channel.service();
-            let result = catch_unwind(AssertUnwindSafe(reread)).unwrap_or_else(|_| {
-                let mut problems = Problems::new();
-                problems.add("its service panicked when it read it");
-                Some(Err(Fault::new(dir.file(service), Reason::Problems(problems.into_vec()))))
-            });
-            let Some(result) = result else { continue };
-            self.in_use().note(key, &result);
-            tally.count(&result);
-            match result {
-                Ok(reread) => self.tell(&*channel, reread, refused),
-                Err(fault) => self.tell_refused(&*channel, fault),
-            }
+        let mut round = Round { asked, renewed, ..Round::new(self.dir()) };
+        for config in self.in_use().channels() {
+            self.reread_one(config, &mut round);
         }
         if asked {
-            let Tally { reloaded, unchanged, waiting, refused } = tally;
+            let Tally { reloaded, unchanged, waiting, refused, gone, unread } = round.tally;
             info!(self.log(), "configs were read again"; "reloaded" => reloaded, "unchanged" => unchanged,
-                "at_next_start" => waiting, "refused" => refused);
+                "at_next_start" => waiting, "refused" => refused, "gone" => gone, "unread" => unread);
+        }
+    }
+
+    /// Reads a config again where it is due, and tells what came of it.
+    fn reread_one(&self, config: Known, round: &mut Round) {
+        let Known { key, channel, stale } = config;
+        let is_due = match stale {
+            None => round.asked,
+            Some(StaleKind::Unread) => true,
+            Some(_) => round.asked || round.renewed,
+        };
+        let reread = || channel.reread(&round.dir, is_due);
+        let result = catch_unwind(AssertUnwindSafe(reread)).unwrap_or_else(|_| {
+            let mut problems = Problems::new();
+            problems.add("its service panicked when it read it");
+            let reason = Reason::Problems(problems.into_vec());
+            Some(Err(Fault::new(round.dir.file(channel.service()), reason)))
+        });
+        let Some(result) = result else { return };
+        let news = self.in_use().note(key, &result);
+        round.tally.count(&result);
+        match result {
+            Ok(reread) => self.tell(channel.service(), reread, stale.is_some()),
+            Err(fault) if news || round.asked => self.tell_stale(channel.service(), fault),
+            Err(_) => {}
+        }
+    }
+
+    /// Notes that nothing could be read, since no thread could be had for it.
+    fn note_unread(&self) {
+        let dir = self.dir();
+        let refused = || thread_refused("reload", &io::ErrorKind::WouldBlock.into());
+        let mut news = false;
+        for Known { key, channel, .. } in self.in_use().channels() {
+            let fault = Fault::new(dir.file(channel.service()), Reason::NoThread(refused()));
+            news |= self.in_use().note(key, &Err(fault));
+        }
+        if news {
+            warn!(self.log(), "configs could not be read now, it is tried again, what was in effect stays: {}", refused();
+                "event" => %CONFIG_LOADING_ERR);
         }
     }
 
@@ -104,8 +176,8 @@ impl Configs {
         Look::Changed
     }
 
-    /// Reads the identities again; false when they are refused, and those from before stay.
-    fn renew_identities(&self, app: &App) -> bool {
+    /// Reads the identities again; false when that fails, and those from before stay.
+    pub(crate) fn renew_identities(&self, app: &App) -> bool {
         let (fresh, fault) = ConfigDir::of(app);
         let (before, after) = (self.dir(), fresh.sealing().identities());
         let removed = before
@@ -113,10 +185,10 @@ impl Configs {
             .identities()
             .filter(|_| after.is_none())
             .map(|identities| Fault::new(identities.file(), Reason::Identity(IdentityError::Missing)));
-        if let Some(fault) = fault.or(removed) {
-            let refused = fault.of_identities();
-            error!(self.log(), "identities were not read again, what was in use stays: {refused}";
-                "event" => %CONFIG_LOADING_ERR, "err" => #&refused);
+        let fault = fault.or(removed);
+        let news = self.in_use().note_identities(fault.as_ref());
+        if let Some(fault) = fault {
+            self.keep_identities(fault, news);
             return false;
         }
         if let Some(identities) = after {
@@ -126,40 +198,65 @@ impl Configs {
         true
     }
 
-    fn tell(&self, channel: &dyn Channel, reread: Reread, was_refused: bool) {
-        let service = channel.service();
+    fn keep_identities(&self, fault: Fault, news: bool) {
+        let later = fault.is_of_machine();
+        if later {
+            self.in_use().identities.lock().read_later();
+        }
+        if !news {
+            return;
+        }
+        let refused = fault.of_identities();
+        if later {
+            warn!(self.log(), "identities could not be read now, it is tried again, what was in use stays: {refused}";
+                "event" => %CONFIG_LOADING_ERR, "err" => #&refused);
+        } else {
+            error!(self.log(), "identities were not read again, what was in use stays: {refused}";
+                "event" => %CONFIG_LOADING_ERR, "err" => #&refused);
+        }
+    }
+
+    fn tell(&self, service: ServiceId, reread: Reread, was_stale: bool) {
         let name = label(service);
         match reread {
             Reread::Taken => info!(self.log(), "{name} was reloaded"; "config" => %service),
-            Reread::Waits { from_file: true } => {
+            Reread::Waits => {
                 info!(self.log(), "{name} has changed: it takes effect at the next start"; "config" => %service);
             }
-            Reread::Waits { from_file: false } => {
-                info!(self.log(), "{name} was removed: the default takes effect at the next start"; "config" => %service);
-            }
-            Reread::Same if was_refused => {
+            Reread::Same if was_stale => {
                 info!(self.log(), "{name} is good again, and what it was before"; "config" => %service);
             }
             Reread::Same => {}
         }
     }
 
-    fn tell_refused(&self, channel: &dyn Channel, fault: Fault) {
-        let (service, event) = (channel.service(), event_of(&fault));
-        let what =
-            if channel.followed() { "what was in effect stays" } else { "the next start will be refused" };
+    fn tell_stale(&self, service: ServiceId, fault: Fault) {
+        let (kind, event) = (StaleKind::of(&fault), event_of(&fault));
         let refused = fault.of_service(service);
-        error!(self.log(), "not reloaded, {what}: {refused}"; "event" => %event, "config" => %service, "err" => #&refused);
+        match kind {
+            StaleKind::Refused => error!(self.log(), "not reloaded, what was in effect stays: {refused}";
+                "event" => %event, "config" => %service, "err" => #&refused),
+            StaleKind::Gone => {
+                error!(self.log(), "not reloaded, what was in effect stays until the process ends: {refused}";
+                "event" => %event, "config" => %service, "err" => #&refused)
+            }
+            StaleKind::Unread => {
+                warn!(self.log(), "could not be read now, it is tried again, what was in effect stays: {refused}";
+                "event" => %event, "config" => %service, "err" => #&refused)
+            }
+        }
     }
 }
 
 impl Tally {
     fn count(&mut self, result: &Result<Reread, Fault>) {
-        *match result {
+        *match result.as_ref().map_err(StaleKind::of) {
             Ok(Reread::Taken) => &mut self.reloaded,
             Ok(Reread::Same) => &mut self.unchanged,
-            Ok(Reread::Waits { .. }) => &mut self.waiting,
-            Err(_) => &mut self.refused,
+            Ok(Reread::Waits) => &mut self.waiting,
+            Err(StaleKind::Refused) => &mut self.refused,
+            Err(StaleKind::Gone) => &mut self.gone,
+            Err(StaleKind::Unread) => &mut self.unread,
         } += 1;
     }
 }
@@ -177,18 +274,32 @@ pub(crate) async fn watch(service: Service, configs: Configs, mut requests: watc
         };
         // Before the round, which does what was asked for up to here.
         let number = *requests.borrow();
-        // Off the workers. A directory that hangs holds up nothing but this, and not the stop.
         let (reader, app) = (configs.clone(), service.app().clone());
-        let round = tokio::task::spawn_blocking(move || reader.reload(&app, asked));
         tokio::select! {
             biased;
             () = service.dying() => return,
-            ended = round => if let Err(failure) = ended {
-                error!(service.log(), "configs were not read again: {failure}");
+            ended = off_the_workers(move || reader.reload(&app, asked)) => match ended {
+                Ok(()) => {}
+                Err(refused) if refused.kind() == io::ErrorKind::WouldBlock => configs.note_unread(),
+                Err(failure) => error!(service.log(), "configs were not read again: {failure}"),
             }
         }
         if asked {
             configs.set_reloaded(number);
         }
+    }
+}
+
+/// Runs what blocks on files. A directory that hangs holds up nothing but this, and not the stop.
+///
+/// # Errors
+/// The system refuses the thread, with the kind `WouldBlock`, or the round panics.
+async fn off_the_workers(round: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    match Handle::current().runtime_flavor() {
+        // The runtime of a test: its paused time must not pass while a round runs.
+        RuntimeFlavor::CurrentThread => {
+            catch_unwind(AssertUnwindSafe(round)).map_err(|_| io::Error::other("it panicked"))
+        }
+        _ => run_blocking("reload", round).await,
     }
 }

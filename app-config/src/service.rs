@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use app_core::events::{CAPNP_ERR, CONFIG_LOADING_ERR};
 use app_core::prelude::{App, Error, Exposed, LogEventId, Logger, Service, ServiceId, error, warn};
-use app_core::{Preflight, ServiceDescriptor, preflight};
-use parking_lot::RwLock;
+use app_core::{Preflight, ServiceDescriptor, StartContext, preflight};
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
 use crate::check::check_against;
@@ -19,7 +19,7 @@ use crate::dir::ConfigDir;
 use crate::directory_check::DirectoryCheck;
 use crate::fault::{Fault, Reason, label};
 use crate::identities::DEFAULT_FILE;
-use crate::reload::{self, InUse, Values, Watched};
+use crate::reload::{self, InUse, StaleKind, StartBefore, Taken, Watched};
 use crate::schema::ConfigSchema;
 
 /// Service id of the config service.
@@ -35,12 +35,22 @@ preflight! { Preflight::new("configs", check_configs) }
 /// sealed ones are read at the start, and when their file changes. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Configs {
-    dir: Arc<RwLock<ConfigDir>>,
-    in_use: Arc<InUse>,
-    /// The number of the last reload that was asked for and done.
-    reloaded: Arc<watch::Sender<u64>>,
+    kept: Arc<Kept>,
     log: Logger,
 }
+
+/// What outlives a restart of the config service: the last good values, and the identities that opened them.
+#[derive(Debug)]
+struct Kept {
+    dir: RwLock<ConfigDir>,
+    in_use: InUse,
+    /// The number of the last reload that was asked for and done.
+    reloaded: watch::Sender<u64>,
+}
+
+/// Empty until the config service has started for the first time.
+#[derive(Debug, Default)]
+struct KeptConfigs(Mutex<Option<Arc<Kept>>>);
 
 impl Exposed for Configs {
     const SERVICE: ServiceId = CONFIG_SERVICE_ID;
@@ -50,17 +60,36 @@ impl Exposed for Configs {
 #[allow(clippy::unused_async, reason = "the kernel calls async functions")]
 async fn start(service: Service) -> Result<Configs, Error> {
     let app = service.app();
-    // Before they are read: a change in between is one.
-    let identities = Watched::new(identities_file(app));
-    let dir = match ConfigDir::of(app) {
-        (dir, None) => Arc::new(RwLock::new(dir)),
-        (_, Some(fault)) => return Err(fault.of_identities()),
+    let slot = app.kept::<KeptConfigs>();
+    let before = slot.0.lock().clone();
+    let is_first = before.is_none();
+    let kept = match before {
+        Some(kept) => kept,
+        None => Arc::new(Kept::read(app)?),
     };
-    let in_use = Arc::new(InUse::new(identities));
-    let configs = Configs { dir, in_use, reloaded: Arc::default(), log: service.log().clone() };
+    *slot.0.lock() = Some(kept.clone());
+    let configs = Configs { kept, log: service.log().clone() };
+    if !is_first {
+        configs.renew_identities(app);
+    }
     restart_policies::apply(&configs, app);
     service.spawn("reload", reload::watch(service.clone(), configs.clone(), app.reloads()))?;
     Ok(configs)
+}
+
+impl Kept {
+    fn read(app: &App) -> Result<Self, Error> {
+        // Before they are read: a change in between is one.
+        let identities = Watched::new(identities_file(app));
+        match ConfigDir::of(app) {
+            (dir, None) => Ok(Self {
+                dir: RwLock::new(dir),
+                in_use: InUse::new(identities),
+                reloaded: watch::Sender::default(),
+            }),
+            (_, Some(fault)) => Err(fault.of_identities()),
+        }
+    }
 }
 
 fn identities_file(app: &App) -> PathBuf {
@@ -101,19 +130,19 @@ impl Configs {
     /// The directory with the files, and the identities of this moment.
     #[must_use]
     pub fn dir(&self) -> ConfigDir {
-        self.dir.read().clone()
+        self.kept.dir.read().clone()
     }
 
     pub(crate) fn set_dir(&self, dir: ConfigDir) {
-        *self.dir.write() = dir;
+        *self.kept.dir.write() = dir;
     }
 
     pub(crate) fn in_use(&self) -> &InUse {
-        &self.in_use
+        &self.kept.in_use
     }
 
     pub(crate) fn set_reloaded(&self, number: u64) {
-        self.reloaded.send_replace(number);
+        self.kept.reloaded.send_replace(number);
     }
 
     /// Tells of each reload that was asked for and is done: its number, as [`App::reloads`] counts them.
@@ -121,7 +150,7 @@ impl Configs {
     /// Done means that every file was read, and every config that is good was handed to its service.
     #[must_use]
     pub fn reloaded(&self) -> watch::Receiver<u64> {
-        self.reloaded.subscribe()
+        self.kept.reloaded.subscribe()
     }
 
     pub(crate) fn log(&self) -> &Logger {
@@ -138,17 +167,52 @@ impl Configs {
 
     /// The config of type `C`: from its file, or the default if there is none.
     ///
+    /// Once there was a good value in this process, a file that went bad or is gone is logged, and the last good value is
+    /// what comes back.
+    ///
     /// From then on the log tells when the file has changed: for the next start, since this value stays what it is.
     /// [`follow`](Self::follow) gives one that changes.
     ///
     /// # Errors
-    /// `ConfigFailure`: the file can't be read, or is not a config that `C` accepts. Of several problems it names all.
+    /// There is no good value yet. `ConfigFailure`: the file is not a config that `C` accepts, or can't be read. Of several
+    /// problems it names all. [`CONFIG_NOT_READ`](crate::CONFIG_NOT_READ): the machine could not read it.
     pub fn load<C: Config>(&self) -> Result<Configured<C>, Error> {
-        self.values::<C>().map(|values| values.last())
+        self.take::<C>(None).map(|taken| taken.values.last())
     }
 
-    pub(crate) fn values<C: Config>(&self) -> Result<Arc<Values<C>>, Error> {
-        self.in_use.values::<C>(&self.dir()).map_err(|fault| self.refuse(fault, C::SERVICE))
+    /// As [`load`](Self::load), for somebody who is not the service that starts, or with what came of its start before.
+    pub(crate) fn take<C: Config>(&self, before: Option<&StartBefore>) -> Result<Taken<C>, Error> {
+        let taken = self
+            .kept
+            .in_use
+            .take::<C>(&self.dir(), before)
+            .map_err(|fault| self.refuse(fault, C::SERVICE))?;
+        if let Some(fault) = &taken.fault {
+            let (name, event) = (label(C::SERVICE), event_of(fault));
+            match StaleKind::of(fault) {
+                StaleKind::Refused | StaleKind::Unread => {
+                    error!(self.log, "{name} is the last good one: {fault}"; "event" => %event, "config" => %C::SERVICE);
+                }
+                StaleKind::Gone => {
+                    warn!(self.log, "{name} is from a file that is gone: {fault}"; "event" => %event, "config" => %C::SERVICE);
+                }
+            }
+        }
+        Ok(taken)
+    }
+
+    /// The config for a service that starts.
+    pub(crate) fn take_for_start<C: Config>(&self, context: &StartContext) -> Result<Taken<C>, Error> {
+        let before = match context.retries() {
+            Some(failure) => StartBefore::Failed(failure.to_string()),
+            None if context.ran_before() => StartBefore::Ran,
+            None => StartBefore::Unknown,
+        };
+        let taken = self.take::<C>(Some(&before))?;
+        if taken.has_other {
+            context.ask_for_second_try();
+        }
+        Ok(taken)
     }
 
     #[track_caller]

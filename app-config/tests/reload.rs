@@ -7,7 +7,8 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use app_config::{
-    Config, ConfigDir, Configs, Configured, Identity, LiveConfig, Problems, ReloadStatus, marshal, seal,
+    Config, ConfigDir, Configs, Configured, Identity, LiveConfig, Problems, ReloadStatus, StaleKind, marshal,
+    seal,
 };
 use app_core::prelude::*;
 use app_core::testing::{TestApp, TestAppBuilder};
@@ -120,12 +121,12 @@ fn status(app: &TestApp, service: ServiceId) -> ReloadStatus {
 /// Reloads, refusals, and whether the last one was refused.
 fn told(app: &TestApp, service: ServiceId) -> (u64, u64, bool) {
     let status = status(app, service);
-    (status.reloads, status.refusals, status.refused)
+    (status.reloads, status.refusals, status.is(StaleKind::Refused))
 }
 
 /// Why what is in the file was refused.
 fn refusal(app: &TestApp, service: ServiceId) -> Option<String> {
-    status(app, service).refusal
+    status(app, service).stale.map(|stale| stale.reason)
 }
 
 /// More than it takes to see a change.
@@ -245,13 +246,15 @@ async fn a_file_that_is_half_written_when_it_is_read_is_refused_and_then_read_ag
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_file_that_was_removed_is_refused_and_does_not_mean_the_default() {
+async fn a_file_that_is_gone_does_not_mean_the_default() {
     let (app, file) = app_with(&["a"]).await;
     fs::remove_file(&file).unwrap();
-    let refused = record(&app, "the file was removed").await;
-    assert_eq!(refused["level"], "error");
+    let gone = record(&app, "what was in effect stays until the process ends").await;
+    assert_eq!(gone["level"], "error");
     look().await;
-    assert_eq!((names(&app), told(&app, FOLLOWS)), (vec!["a".to_owned()], (0, 1, true)));
+    assert_eq!((names(&app), told(&app, FOLLOWS)), (vec!["a".to_owned()], (0, 0, false)));
+    let status = status(&app, FOLLOWS);
+    assert!(status.is(StaleKind::Gone) && status.from_file, "{status:?}");
     replace(&file, &content(&["b"]));
     record(&app, "now b").await;
     app.stop().await.expect_clean();
@@ -285,14 +288,17 @@ async fn of_a_config_that_is_not_followed_the_log_says_what_the_next_start_will_
     assert_eq!((&told_of["level"], &told_of["config"]), (&"info".into(), &STAYS.hex().into()));
     look().await;
     assert_eq!(count(&app, "next start"), 1);
-    assert!(app.get::<Configs>().reload_statuses().iter().any(|status| status.waiting && !status.refused));
+    assert!(
+        app.get::<Configs>().reload_statuses().iter().any(|status| status.waiting && status.stale.is_none())
+    );
     replace(&file, &content(&[""]));
-    let refused = record(&app, "the next start will be refused").await;
+    let refused = record(&app, "not reloaded, what was in effect stays").await;
     assert_eq!(refused["level"], "error");
     assert_eq!(told(&app, STAYS), (0, 1, true));
     fs::remove_file(&file).unwrap();
-    record(&app, "was removed: the default takes effect at the next start").await;
-    assert_eq!((told(&app, STAYS), status(&app, STAYS).reloadable), ((0, 1, false), false));
+    record(&app, "the file was removed").await;
+    let status = status(&app, STAYS);
+    assert!(status.is(StaleKind::Gone) && !status.reloadable && !status.waiting, "{status:?}");
     assert_eq!(app.get::<Stays>().0.0, ["a"]);
     app.stop().await.expect_clean();
 }
@@ -392,6 +398,6 @@ async fn a_reload_that_was_asked_for_is_told_once_it_is_done() {
         done.wait_for(|done| *done == number).await.unwrap();
         assert_eq!(app.get::<Follows>().0.current().0, ["b"], "after it, not before");
     }
-    assert!(status(&app, FOLLOWS).refused);
+    assert!(status(&app, FOLLOWS).is(StaleKind::Refused));
     app.stop().await.expect_clean();
 }

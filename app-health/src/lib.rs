@@ -85,7 +85,7 @@ pub use self::{
         HEALTHCHECK_RUN_DURATION_METRIC_ID, HEALTHCHECK_RUNS_METRIC_ID, HEALTHCHECK_TIMEOUTS_METRIC_ID,
         HEALTHCHECK_TRANSITIONS_METRIC_ID,
     },
-    probes::{liveness, readiness, startup},
+    probes::{liveness, notes, readiness, startup},
     record::{HISTORY_LENGTH, TRANSITIONS_LENGTH},
     result::{HealthCheckResult, HealthOutcome},
     routes::{HEALTHZ_PATH, LIVEZ_PATH, READYZ_PATH, STARTUP_PATH},

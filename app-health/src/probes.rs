@@ -16,6 +16,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use app_config::Configs;
 use app_core::{App, Readiness, ServiceState, show_duration};
 
 use crate::{
@@ -80,6 +81,21 @@ pub(crate) fn paused(app: &App) -> Vec<String> {
         checks.critical(STARTUP_GROUP).into_iter().filter(|check| !check.spec.in_group(READINESS_GROUP)),
     );
     critical.iter().filter_map(HealthCheckState::pause_note).collect()
+}
+
+/// What should be looked at although the application can do its work: configs and identities whose files went bad while it
+/// runs ([`Configs::notes`]), and critical checks that are paused.
+#[must_use]
+pub fn notes(app: &App) -> Vec<String> {
+    let mut notes = stale_configs(app);
+    notes.extend(paused(app));
+    notes
+}
+
+/// The notes on configs and identities whose files went bad.
+pub(crate) fn stale_configs(app: &App) -> Vec<String> {
+    // Without a config service there are no configs.
+    app.get::<Configs>().map(|configs| configs.notes()).unwrap_or_default()
 }
 
 /// Whether the application has started: every reason why not. Once it has, it has for good.

@@ -28,11 +28,12 @@ pub(crate) fn verdict(app: &App, verdict: Readiness) -> Report {
     report(app, worst([grade(&verdict)]), verdict.reasons, None)
 }
 
-/// The readiness probe: yes, or no with reasons. Either way it notes what it does not depend on because it is paused.
+/// The readiness probe: yes, or no with reasons. Either way it notes what should be looked at: configs whose files went bad
+/// make a `warn` of a `pass`, and checks that are paused do not.
 pub(crate) fn readiness(app: &App) -> Report {
-    let readiness = probes::readiness(app);
-    let status = grade(&readiness);
-    let notes = readiness.reasons.into_iter().chain(probes::paused(app)).collect();
+    let (readiness, stale) = (probes::readiness(app), probes::stale_configs(app));
+    let status = worst([grade(&readiness), u8::from(!stale.is_empty())]);
+    let notes = readiness.reasons.into_iter().chain(stale).chain(probes::paused(app)).collect();
     report(app, status, notes, None)
 }
 
@@ -56,8 +57,10 @@ pub(crate) fn named(app: &App, name: &str) -> Report {
     if let Some(probe) = probe {
         let members = states(app, |checks| checks.group(name)).unwrap_or_default();
         let warns = u8::from(members.iter().any(|check| importance(check) > 0));
-        let status = worst([grade(&probe), warns]);
-        return report(app, status, probe.reasons, Some(components(&members)));
+        let notes = if name == READINESS_GROUP { probes::stale_configs(app) } else { Vec::new() };
+        let status = worst([grade(&probe), warns, u8::from(!notes.is_empty())]);
+        let notes = probe.reasons.into_iter().chain(notes).collect();
+        return report(app, status, notes, Some(components(&members)));
     }
     let all = match states(app, HealthChecks::states) {
         Ok(all) => all,

@@ -50,15 +50,17 @@ interface App @0xf052e7e084b31199 {
   identity @12 () -> (identity :Identity);
   # Who this is, in one call.
 
-  readiness @13 () -> (ready :Bool, reasons :List(Text), ends :List(CertificateEnd));
+  readiness @13 () -> (ready :Bool, reasons :List(Text), ends :List(CertificateEnd), notes :List(Text));
   # Whether it can do its work, as /readyz says, and every reason why not. `ends`: the certificates and revocation lists that its
-  # services use, up to 16, those that end first in front.
+  # services use, up to 16, those that end first in front. `notes`: what should be looked at although it is ready, such as a
+  # config that is refused.
 
   serviceInfos @14 () -> (services :List(ServiceInfo));
   # Every service that the application was made of, alive or not, and those that were registered at run time, by id in order.
 
-  restart @15 (serviceId :UInt64, reason :Text) -> ();
+  restart @15 (serviceId :UInt64, reason :Text) -> (notes :List(Text));
   # Stops a service, and what depends on it, and starts them again. It answers once that is decided; the events tell of the rest.
+  # `notes`: which of them start on an older config than their file should have, and why.
   # `reason`: why, for the log. Bounds: 1 to 1024 bytes.
 
   health @16 () -> (health :Health);
@@ -294,10 +296,10 @@ struct ConfigStatus @0xd16a12f9df0f8b6b {
   # The name of that service; empty if it has none.
 
   fromFile @2 :Bool;
-  # Whether there is a file: otherwise the service runs on its defaults.
+  # Whether the value that the service runs on is from a file: otherwise it is the default.
 
   problem @3 :Text;
-  # Why what was read was refused, so that the service goes on with what it had; empty if all is well.
+  # What is wrong with the file, so that the service goes on with what it had; empty if all is well.
 
   reloads @4 :UInt64;
   # How often it took a new value since the start.
@@ -313,6 +315,28 @@ struct ConfigStatus @0xd16a12f9df0f8b6b {
 
   taken @8 :Bool;
   # In the answer to a reload: whether the service took a new value in it.
+
+  file @9 :ConfigFile;
+  # What is the matter with the file.
+
+  fileSinceMillis @10 :Int64;
+  # Since when it is not good, in milliseconds since 1970 (UTC); 0 while it is good.
+}
+
+enum ConfigFile @0x972422b19d425fa2 {
+  # What is the matter with the file of a config that is in effect.
+
+  good @0;
+  # Nothing: the value in effect is that of the file, or there is no file and it is the default.
+
+  refused @1;
+  # What is in the file was refused. A new process would refuse to start.
+
+  gone @2;
+  # The file is gone. The value stays in effect until the process ends.
+
+  unread @3;
+  # The machine could not read the file now. It is tried again.
 }
 
 struct CertificateEnd @0xeb40bdf23696f881 {
@@ -419,6 +443,9 @@ struct ServiceInfo @0xc6b0ee0fcd7b48e4 {
 
   restartPolicy @15 :Text;
   # Its restart policy, for people, such as "on failure, 10 in 5m"; empty for a service that was made while the application ran.
+
+  configNote @16 :Text;
+  # What is the matter with the file of its config, since when and why; empty while the file is good.
 }
 
 enum ServiceState @0xb8a2f9dd0c8f4e53 {

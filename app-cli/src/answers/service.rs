@@ -31,6 +31,7 @@ pub(crate) struct Service {
     pub(crate) tasks: u32,
     pub(crate) level: Level,
     pub(crate) needs: Vec<Hex>,
+    pub(crate) config_note: Option<String>,
 }
 
 impl Service {
@@ -68,6 +69,7 @@ impl Service {
             tasks: info.get_tasks(),
             level: Level::of(info.get_level()),
             needs: info.get_needs()?.iter().map(Hex).collect(),
+            config_note: some_text(info.get_config_note())?,
         })
     }
 }

@@ -10,10 +10,10 @@ use serde::Serialize;
 use crate::answers::Config;
 use crate::connect::Effect;
 use crate::operate;
-use crate::output::{Page, Paint, Table};
+use crate::output::Page;
 
 const HELP: &str = "\
-Exit status 6 if a config was refused: its service goes on with what it had. Role: operate.
+Exit status 6 if a config was refused, is gone or could not be read: its service goes on with what it had. Role: operate.
 
 Examples:
   appctl reload --reason 'new certificate'
@@ -52,21 +52,5 @@ fn show(reload: &Reload, page: &mut Page) {
     if reload.configs.is_empty() {
         return page.line("no service has taken a config");
     }
-    let mut table = Table::new(["SERVICE", "ID", "FROM", "OUTCOME"]);
-    for config in &reload.configs {
-        let outcome = match &config.problem {
-            Some(problem) => (format!("refused: {problem}"), Paint::Bad),
-            None if config.taken => ("taken".to_owned(), Paint::Good),
-            None if config.waiting => ("takes effect at the next start".to_owned(), Paint::Warning),
-            None => ("unchanged".to_owned(), Paint::Plain),
-        };
-        let from = if config.from_file { "file" } else { "defaults" };
-        table.row([
-            (config.name.clone(), Paint::Plain),
-            (config.service.to_string(), Paint::Plain),
-            (from.to_owned(), Paint::Plain),
-            outcome,
-        ]);
-    }
-    page.table(&table);
+    page.table(&Config::table(&reload.configs));
 }

@@ -1,5 +1,6 @@
 //! `appctl restart`: stops a service and what depends on it, and starts them again.
 
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use app_core::Subcommand;
@@ -7,12 +8,17 @@ use app_core::clap::{Arg, ArgMatches, Command};
 use serde::Serialize;
 
 use super::services;
+use crate::answers::texts;
 use crate::connect::Effect;
 use crate::operate;
-use crate::output::Hex;
+use crate::output::{Hex, one_line};
+
+/// The most characters of a note.
+const MOST_NOTE: usize = 4096;
 
 const HELP: &str = "\
 It answers once the restart is decided; what becomes of it tells: appctl events --follow. Role: operate.
+A service whose config is refused, or gone, restarts on the last good one: a note on standard error says so.
 
 Examples:
   appctl restart quota --reason 'stuck after the network outage'
@@ -25,6 +31,7 @@ struct Restart {
     service: Hex,
     name: String,
     restart: &'static str,
+    notes: Vec<String>,
 }
 
 fn command() -> Command {
@@ -44,10 +51,14 @@ fn run(matches: &ArgMatches) -> ExitCode {
             let mut request = app.restart_request();
             request.get().set_service_id(id.0);
             request.get().set_reason(&reason);
-            async move { request.send().promise.await.map(|_| ()) }
+            async move { texts(request.send().promise.await?.get()?.get_notes()) }
         };
-        session.call(Effect::Changes, restart).await?;
-        let done = Restart { service: id, name: name.unwrap_or_default(), restart: "decided" };
+        let notes = session.call(Effect::Changes, restart).await?;
+        for note in &notes {
+            // Nobody to tell when this fails.
+            let _ = writeln!(io::stderr(), "note: {}", one_line(note, MOST_NOTE));
+        }
+        let done = Restart { service: id, name: name.unwrap_or_default(), restart: "decided", notes };
         operation.output.print(&done, |page| page.line(format!("{} ({id}) restarts", done.name)))
     })
 }

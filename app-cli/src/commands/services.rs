@@ -81,10 +81,11 @@ fn state(service: &Service) -> String {
 
 /// Why it is not as it should be.
 fn why(service: &Service) -> String {
-    match (&service.reason, &service.last_failure) {
-        (Some(reason), _) => reason.clone(),
-        (None, Some(failure)) => format!("last failure: {failure}"),
-        (None, None) => String::new(),
+    match (&service.reason, &service.config_note, &service.last_failure) {
+        (Some(reason), _, _) => reason.clone(),
+        (None, Some(note), _) => note.clone(),
+        (None, None, Some(failure)) => format!("last failure: {failure}"),
+        (None, None, None) => String::new(),
     }
 }
 
@@ -138,6 +139,9 @@ fn show(service: &Service, known: &[(Hex, String)], page: &mut Page) {
     ];
     if let Some(reason) = &service.reason {
         facts.push(("reason", reason.clone(), Paint::Bad));
+    }
+    if let Some(note) = &service.config_note {
+        facts.push(("config", note.clone(), Paint::Warning));
     }
     if let Some(failure) = &service.last_failure {
         let when = service.last_failure_at.map_or_else(String::new, |at| format!(" ({})", ago(at)));

@@ -29,6 +29,7 @@ struct Status {
     address: String,
     ready: bool,
     reasons: Vec<String>,
+    notes: Vec<String>,
     services: Services,
     health_checks: Checks,
     tasks: u64,
@@ -93,6 +94,7 @@ async fn ask(app: app::Client, address: String) -> capnp::Result<Status> {
         address,
         ready: readiness.get_ready(),
         reasons: texts(readiness.get_reasons())?,
+        notes: texts(readiness.get_notes())?,
         services: Services {
             total: services.len(),
             running: in_state("running"),
@@ -164,6 +166,9 @@ fn show(status: &Status, page: &mut Page) {
     page.facts(&facts);
     for reason in &status.reasons {
         page.painted(format!("not ready: {reason}"), Paint::Bad);
+    }
+    for note in &status.notes {
+        page.painted(format!("note: {note}"), Paint::Warning);
     }
 }
 

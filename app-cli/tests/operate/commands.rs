@@ -74,8 +74,16 @@ async fn services_are_listed_and_one_is_shown_and_restarted() {
     let text = stand.run(&["restart", "mail", "--reason", "stuck"]).await.printed();
     assert_eq!(text, "mail (0xbeef) restarts\n");
     let object = stand.run(&["restart", "0xbeef", "-r", "again", "--json"]).await.object();
-    assert_eq!(object, json!({ "service": "0xbeef", "name": "mail", "restart": "decided" }));
-    assert_eq!(stand.fake.calls(), ["restart 0xbeef: stuck", "restart 0xbeef: again"]);
+    assert_eq!(object, json!({ "service": "0xbeef", "name": "mail", "restart": "decided", "notes": [] }));
+    *stand.fake.note_on_restart.lock().unwrap() = Some(format!("config is refused{HOSTILE}"));
+    let noted = stand.run(&["restart", "mail", "-r", "noted"]).await.harmless();
+    assert_eq!((noted.status, noted.stdout.as_str()), (Some(0), "mail (0xbeef) restarts\n"));
+    assert!(noted.stderr.starts_with("note: config is refused\\u{1b}"), "{noted:?}");
+    *stand.fake.note_on_restart.lock().unwrap() = None;
+    assert_eq!(
+        stand.fake.calls(),
+        ["restart 0xbeef: stuck", "restart 0xbeef: again", "restart 0xbeef: noted"]
+    );
     let said = stand.run(&["restart", "twin", "-r", "x"]).await.refused(1);
     assert_eq!(said, "2 services are called \"twin\": 0x10, 0x11; say which by its id");
 }
@@ -194,13 +202,26 @@ async fn stacks_reloads_and_kills_are_asked_for() {
     assert_eq!(bad.status, Some(6));
     let bad: Value = serde_json::from_str(&bad.stdout).unwrap();
     assert_eq!(bad["configs"][1]["problem"], format!("relay: must be a host{HOSTILE}"));
+    assert_eq!((&bad["configs"][1]["file"], &bad["configs"][1]["file_since"]), (&json!("gone"), &json!(AT)));
+    let bad = stand.run(&["reload", "-r", "bad rules"]).await.harmless();
+    assert!(bad.stdout.contains("mail     0xbeef  a file that is gone  gone since 2026-01-01"), "{bad:?}");
+
+    assert_eq!(stand.run(&["configs"]).await.printed(), expected);
+    stand.fake.not_ready.store(true, Ordering::SeqCst);
+    let gone = stand.run(&["configs", "--json"]).await.harmless();
+    assert_eq!(gone.status, Some(6));
 
     let killed =
         stand.run(&["kill", "--reason", "release 7", "--drain-delay", "5s", "--json"]).await.object();
     assert_eq!((&killed["instance"], &killed["gone"]), (&json!("0x1a57"), &Value::Null));
     stand.run(&["kill", "-r", "x", "--yes"]).await.printed();
-    let calls =
-        ["reload: new rules", "reload: bad rules", "end after Some(5000): release 7", "end after None: x"];
+    let calls = [
+        "reload: new rules",
+        "reload: bad rules",
+        "reload: bad rules",
+        "end after Some(5000): release 7",
+        "end after None: x",
+    ];
     assert_eq!(stand.fake.calls(), calls);
 }
 

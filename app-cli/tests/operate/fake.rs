@@ -45,6 +45,8 @@ pub(crate) struct Fake {
     /// Whether nothing is answered.
     pub(crate) silent: AtomicBool,
     pub(crate) not_ready: AtomicBool,
+    /// What a restart notes, if anything.
+    pub(crate) note_on_restart: Mutex<Option<String>>,
     pub(crate) streams: AtomicU64,
 }
 
@@ -156,11 +158,14 @@ impl app::Server for App {
     async fn restart(
         self: Rc<Self>,
         params: app::RestartParams,
-        _: app::RestartResults,
+        mut results: app::RestartResults,
     ) -> Result<(), Error> {
         self.needs(Role::Operate, "App.restart")?;
         let params = params.get()?;
         self.fake.note(format!("restart {:#x}: {}", params.get_service_id(), params.get_reason()?.to_str()?));
+        if let Some(note) = &*self.fake.note_on_restart.lock().unwrap() {
+            results.get().init_notes(1).set(0, note);
+        }
         Ok(())
     }
 
@@ -224,18 +229,16 @@ impl app::Server for App {
         self.needs(Role::Operate, "App.reload")?;
         let reason = params.get()?.get_reason()?.to_str()?;
         self.fake.note(format!("reload: {reason}"));
-        let mut configs = results.get().init_configs(2);
-        let mut good = configs.reborrow().get(0);
-        good.set_service_id(0xce1f);
-        good.set_name("quota");
-        good.set_from_file(true);
-        good.set_taken(true);
-        let mut bad = configs.get(1);
-        bad.set_service_id(0xbeef);
-        bad.set_name("mail");
-        if reason.contains("bad") {
-            bad.set_problem(format!("relay: must be a host{HOSTILE}"));
-        }
+        crate::fake_configs::write(results.get().init_configs(2), reason.contains("bad"));
+        Ok(())
+    }
+
+    async fn configs(
+        self: Rc<Self>,
+        _: app::ConfigsParams,
+        mut results: app::ConfigsResults,
+    ) -> Result<(), Error> {
+        results.get().set_configs(capnp_rpc::new_client((*self).clone()));
         Ok(())
     }
 

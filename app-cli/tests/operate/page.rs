@@ -66,6 +66,7 @@ async fn every_key_that_is_printed_stands_beside_its_command() {
         "metrics",
         "stacks",
         "reload -r x",
+        "configs",
         "kill -r x",
         "context list",
         "context show",

@@ -9,8 +9,9 @@ use std::time::SystemTime;
 use app_core::prelude::ServiceId;
 use parking_lot::Mutex;
 
+use super::stale::{self, StaleConfig, StaleKind};
 use super::stamp::Watched;
-use super::values::{Channel, Reread, Values};
+use super::values::{Channel, Reread, StartBefore, Values};
 use crate::config::Config;
 use crate::dir::ConfigDir;
 use crate::fault::Fault;
@@ -23,14 +24,14 @@ pub struct ReloadStatus {
     pub service: ServiceId,
     /// Whether the service takes new values while it runs.
     pub reloadable: bool,
+    /// Whether the value in effect is from a file; otherwise it is the default.
+    pub from_file: bool,
     /// How many new values it took.
     pub reloads: u64,
     /// How many times what was in the file was refused.
     pub refusals: u64,
-    /// Whether what is in the file was refused when it was last read: the next start will be refused as well.
-    pub refused: bool,
-    /// Why it was; `None` while what is in the file is good. Names the file, and no secret.
-    pub refusal: Option<String>,
+    /// Why the service runs on an older value than its file should have; `None` while the file is good.
+    pub stale: Option<StaleConfig>,
     /// Whether there was another value in the file since, which takes effect at the next start: this service takes none while
     /// it runs.
     pub waiting: bool,
@@ -39,7 +40,7 @@ pub struct ReloadStatus {
 }
 
 /// A config is one of a service and of a type: as a rule a service has one type.
-pub(crate) type Key = (ServiceId, TypeId);
+pub(super) type Key = (ServiceId, TypeId);
 
 /// The configs that services have taken. Its locks are held only while a status or the list of configs is read or changed,
 /// never while a file is.
@@ -47,6 +48,8 @@ pub(crate) struct InUse {
     entries: Mutex<BTreeMap<Key, Entry>>,
     /// The file of identities: where files are sealed, a change of it may open what could not be opened.
     pub(crate) identities: Mutex<Watched>,
+    /// Why the identities in use are not those of the file.
+    stale_identities: Mutex<Option<StaleConfig>>,
 }
 
 struct Entry {
@@ -54,27 +57,62 @@ struct Entry {
     status: ReloadStatus,
 }
 
+/// A config that can be read again.
+pub(super) struct Known {
+    pub(super) key: Key,
+    pub(super) channel: Arc<dyn Channel>,
+    /// What was the matter with its file when it was last read.
+    pub(super) stale: Option<StaleKind>,
+}
+
+/// A config that was taken.
+pub(crate) struct Taken<C> {
+    pub(crate) values: Arc<Values<C>>,
+    /// Why it is an older value than its file should have, where there is something to say.
+    pub(crate) fault: Option<Fault>,
+    /// Whether there is another value, should the service not start with this one.
+    pub(crate) has_other: bool,
+}
+
+impl<C> Taken<C> {
+    fn first(values: Arc<Values<C>>) -> Self {
+        Self { values, fault: None, has_other: false }
+    }
+}
+
 impl InUse {
     pub(crate) fn new(identities: Watched) -> Self {
-        Self { entries: Mutex::default(), identities: Mutex::new(identities) }
+        Self {
+            entries: Mutex::default(),
+            identities: Mutex::new(identities),
+            stale_identities: Mutex::default(),
+        }
     }
 
-    /// The values of a config, those that are in its file now. Blocks on the file.
-    pub(crate) fn values<C: Config>(&self, dir: &ConfigDir) -> Result<Arc<Values<C>>, Fault> {
+    /// The config for a start of its service, or without `before` for somebody else: the value in its file, or else the
+    /// last good one. Blocks on the file.
+    ///
+    /// Fails only when there is no good value yet.
+    pub(crate) fn take<C: Config>(
+        &self,
+        dir: &ConfigDir,
+        before: Option<&StartBefore>,
+    ) -> Result<Taken<C>, Fault> {
         let key = (C::SERVICE, TypeId::of::<C>());
         let Some(values) = self.known::<C>(key) else {
             let values = Values::<C>::read(dir)?;
-            // Should somebody else have been faster, his file was read no earlier than he was asked.
-            return Ok(self.enter(key, &values));
+            // A concurrent caller may have been faster: that one read the file no earlier than this call began.
+            return Ok(Taken::first(self.enter(key, &values)));
         };
-        if let Some(result) = values.reread(dir, true) {
-            self.note(key, &result);
-            result?;
-        }
+        let (result, has_other) = match before {
+            Some(before) => values.take_for_start(dir, before),
+            None => (values.take(dir), false),
+        };
+        self.note(key, &result);
         if let Some(entry) = self.entries.lock().get_mut(&key) {
-            (entry.status.since, entry.status.waiting) = (SystemTime::now(), false);
+            entry.status.since = SystemTime::now();
         }
-        Ok(values)
+        Ok(Taken { values, fault: result.err(), has_other })
     }
 
     fn known<C: Config>(&self, key: Key) -> Option<Arc<Values<C>>> {
@@ -88,10 +126,10 @@ impl InUse {
             status: ReloadStatus {
                 service: C::SERVICE,
                 reloadable: false,
+                from_file: false,
                 reloads: 0,
                 refusals: 0,
-                refused: false,
-                refusal: None,
+                stale: None,
                 waiting: false,
                 since: SystemTime::now(),
             },
@@ -101,33 +139,47 @@ impl InUse {
         channel.downcast().unwrap_or_else(|_| values.clone())
     }
 
-    /// Those there are, and whether what is in the file was refused.
-    pub(crate) fn channels(&self) -> Vec<(Key, Arc<dyn Channel>, bool)> {
+    pub(super) fn channels(&self) -> Vec<Known> {
         let entries = self.entries.lock();
-        entries.iter().map(|(key, entry)| (*key, entry.channel.clone(), entry.status.refused)).collect()
+        let known = entries.iter().map(|(key, Entry { channel, status })| Known {
+            key: *key,
+            channel: channel.clone(),
+            stale: status.stale.as_ref().map(|stale| stale.kind),
+        });
+        known.collect()
     }
 
-    /// Notes how a reload ended.
-    pub(crate) fn note(&self, key: Key, result: &Result<Reread, Fault>) {
+    /// Notes how a reload ended; whether that is news.
+    pub(super) fn note(&self, key: Key, result: &Result<Reread, Fault>) -> bool {
         let mut entries = self.entries.lock();
-        let Some(Entry { status, .. }) = entries.get_mut(&key) else { return };
-        status.refused = result.is_err();
-        match result {
-            Ok(Reread::Taken) => {
-                status.reloads += 1;
-                status.since = SystemTime::now();
-            }
-            Ok(Reread::Waits { .. }) => status.waiting = true,
-            Ok(Reread::Same) => {}
-            Err(_) => status.refusals += 1,
+        let Some(Entry { status, .. }) = entries.get_mut(&key) else { return false };
+        if matches!(result, Ok(Reread::Taken)) {
+            status.reloads += 1;
+            status.since = SystemTime::now();
         }
-        status.refusal = result.as_ref().err().map(ToString::to_string);
+        let news = stale::note(&mut status.stale, result.as_ref().err());
+        let refused = status.stale.as_ref().is_some_and(|stale| stale.kind == StaleKind::Refused);
+        status.refusals += u64::from(news && refused);
+        news
+    }
+
+    /// Notes how a reading of the identities ended; whether that is news.
+    pub(crate) fn note_identities(&self, fault: Option<&Fault>) -> bool {
+        stale::note(&mut self.stale_identities.lock(), fault)
+    }
+
+    pub(crate) fn stale_identities(&self) -> Option<StaleConfig> {
+        self.stale_identities.lock().clone()
     }
 
     pub(crate) fn statuses(&self) -> Vec<ReloadStatus> {
         let entries = self.entries.lock();
-        let status =
-            |entry: &Entry| ReloadStatus { reloadable: entry.channel.followed(), ..entry.status.clone() };
+        let status = |Entry { channel, status }: &Entry| ReloadStatus {
+            reloadable: channel.followed(),
+            from_file: channel.is_from_file(),
+            waiting: channel.waiting(),
+            ..status.clone()
+        };
         entries.values().map(status).collect()
     }
 }

@@ -7,7 +7,6 @@
 //! not read half-way, unless that takes longer than it is from one look to the next; and a second change that is so soon after
 //! the first that the file system gives both the same time is not missed.
 
-use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -21,14 +20,22 @@ struct Stamp {
     changed: (i64, i64),
 }
 
+/// What a look sees: a stamp, or why there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    File(Stamp),
+    /// The error number, and whether a symbolic link is there all the same.
+    Not(Option<i32>, bool),
+}
+
 /// A file, or the place of one, that was read and is looked at.
 #[derive(Debug)]
 pub(crate) struct Watched {
     file: PathBuf,
-    /// Of the file when it was last read; of a file that is not there, or not to be looked at, `None`.
-    read: Option<Stamp>,
-    /// Of the file when it was last looked at.
-    seen: Option<Stamp>,
+    /// What was seen when the file was last read; `None` when it could not be read, and is due again.
+    read: Option<Seen>,
+    /// What the last look saw.
+    seen: Seen,
 }
 
 /// What a look tells.
@@ -45,8 +52,8 @@ pub(crate) enum Look {
 impl Watched {
     /// A file that will be read now: from this moment on a change is one.
     pub(crate) fn new(file: PathBuf) -> Self {
-        let seen = Stamp::of(&file);
-        Self { file, read: seen, seen }
+        let seen = Seen::at(&file);
+        Self { file, read: Some(seen), seen }
     }
 
     pub(crate) fn file(&self) -> &Path {
@@ -54,12 +61,12 @@ impl Watched {
     }
 
     pub(crate) fn look(&mut self) -> Look {
-        let now = Stamp::of(&self.file);
+        let now = Seen::at(&self.file);
         let before = std::mem::replace(&mut self.seen, now);
-        if now == self.read {
+        if self.read == Some(now) {
             Look::Same
         } else if now == before {
-            self.read = now;
+            self.read = Some(now);
             Look::Changed
         } else {
             Look::Changing
@@ -68,21 +75,28 @@ impl Watched {
 
     /// It will be read now, changed or not.
     pub(crate) fn read_now(&mut self) {
-        self.seen = Stamp::of(&self.file);
-        self.read = self.seen;
+        self.seen = Seen::at(&self.file);
+        self.read = Some(self.seen);
+    }
+
+    /// It could not be read: the next look says that it has changed.
+    pub(crate) fn read_later(&mut self) {
+        self.read = None;
     }
 }
 
-impl Stamp {
-    fn of(file: &Path) -> Option<Self> {
-        let stat = fs::metadata(file).ok()?;
-        Some(Self {
-            device: stat.dev(),
-            inode: stat.ino(),
-            bytes: stat.size(),
-            modified: (stat.mtime(), stat.mtime_nsec()),
-            changed: (stat.ctime(), stat.ctime_nsec()),
-        })
+impl Seen {
+    fn at(file: &Path) -> Self {
+        match file.metadata() {
+            Ok(stat) => Self::File(Stamp {
+                device: stat.dev(),
+                inode: stat.ino(),
+                bytes: stat.size(),
+                modified: (stat.mtime(), stat.mtime_nsec()),
+                changed: (stat.ctime(), stat.ctime_nsec()),
+            }),
+            Err(error) => Self::Not(error.raw_os_error(), file.symlink_metadata().is_ok()),
+        }
     }
 }
 

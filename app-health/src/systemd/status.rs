@@ -1,8 +1,9 @@
 //! The line that `systemctl status` shows of the app.
 
+use std::collections::BTreeMap;
+
 use app_config::Configs;
 use app_core::{App, ServiceState, counted};
-use app_ids::ServiceId;
 
 use crate::{one_line::one_line, probes};
 
@@ -32,16 +33,20 @@ impl Standing {
             None if starting => format!("starting: {running} of {} run", counted(all as u64, "service")),
             None => format!("not ready: {}", readiness.reasons.join("; ")),
         };
-        let refused = refused(configs);
-        if !refused.is_empty() {
-            status += &format!("; config refused, the old one stays: {}", refused.join(", "));
+        for (kind, services) in stale(configs) {
+            status += &format!("; config {kind}, the old one stays: {}", services.join(", "));
         }
         Self { ready, starting, status: one_line(&status) }
     }
 }
 
-fn refused(configs: &Configs) -> Vec<String> {
-    let statuses = configs.reload_statuses();
-    let refused = statuses.iter().filter(|status| status.refused).map(|status| status.service);
-    refused.map(|service: ServiceId| service.describe().to_string()).collect()
+/// The services whose config is older than its file should have, by what is the matter with the file.
+fn stale(configs: &Configs) -> BTreeMap<&'static str, Vec<String>> {
+    let mut services: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for status in configs.reload_statuses() {
+        if let Some(stale) = &status.stale {
+            services.entry(stale.kind.as_str()).or_default().push(status.service.describe().to_string());
+        }
+    }
+    services
 }

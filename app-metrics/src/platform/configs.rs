@@ -2,6 +2,7 @@
 
 use super::{Declare, flag, raise, services::SERVICE_LABELS, set};
 use crate::{CounterVector, GaugeVector, MetricDoc};
+use app_config::StaleKind::{Gone, Refused, Unread};
 use app_config::{Configs, ReloadStatus};
 use app_core::APP_SERVICE;
 use app_core::prelude::*;
@@ -9,8 +10,14 @@ use std::time::SystemTime;
 
 ids! {
     /// Whether what is in the file of each service's config was refused when it was last read, so that the service runs on
-    /// an older one, and a start would be refused: gauge vector, labels `service` (hex) and `name`, 1 or 0.
+    /// an older one, and a new process would refuse to start: gauge vector, labels `service` (hex) and `name`, 1 or 0.
     pub CONFIG_REFUSED: MetricId = 0x8d22_0c39_7c33_a6b8, "config_refused";
+    /// Whether the file of each service's config is gone, so that the service runs on what was in it until the process ends:
+    /// gauge vector, labels `service` (hex) and `name`, 1 or 0.
+    pub CONFIG_GONE: MetricId = 0xccf0_e923_6be6_1b86, "config_gone";
+    /// Whether the machine could not read the file of each service's config, so that the service runs on an older one:
+    /// gauge vector, labels `service` (hex) and `name`, 1 or 0.
+    pub CONFIG_UNREAD: MetricId = 0xcc8f_8e10_fe87_4a6a, "config_unread";
     /// Whether another config than the one that the service runs on takes effect at its next start: gauge vector, labels
     /// `service` (hex) and `name`, 1 or 0.
     pub CONFIG_WAITING: MetricId = 0xdb50_62ae_ce34_b5ab, "config_waiting";
@@ -29,8 +36,28 @@ const REFUSED: MetricDoc = MetricDoc::gauge_vector(
     SERVICE_LABELS,
 )
 .unit("1 or 0")
-.meaning("The service runs on the config from before, and would not start again. The log has what is wrong with the file.")
+.meaning("The service runs on the config from before, and restarts on it. A new process would refuse to start. The log has what is wrong with the file.")
 .queries(&[("Services that run on an older config than is in their file", "METRIC == 1")]);
+
+const GONE: MetricDoc = MetricDoc::gauge_vector(
+    APP_SERVICE,
+    CONFIG_GONE,
+    "Whether the file of the service's config is gone.",
+    SERVICE_LABELS,
+)
+.unit("1 or 0")
+.meaning("The service runs on what was in it, and restarts on that, until the process ends. A new process would start on the defaults.")
+.queries(&[("Services whose config is gone", "METRIC == 1")]);
+
+const UNREAD: MetricDoc = MetricDoc::gauge_vector(
+    APP_SERVICE,
+    CONFIG_UNREAD,
+    "Whether the machine could not read the file of the service's config.",
+    SERVICE_LABELS,
+)
+.unit("1 or 0")
+.meaning("The service runs on the config from before, and the file is tried again every second. The log says what the machine lacks.")
+.queries(&[("Services whose config could not be read", "METRIC == 1")]);
 
 const WAITING: MetricDoc = MetricDoc::gauge_vector(
     APP_SERVICE,
@@ -70,12 +97,14 @@ const LOAD_TIME: MetricDoc = MetricDoc::gauge_vector(
     ),
 ]);
 
-crate::document! { REFUSED, WAITING, RELOADS, LOAD_TIME }
+crate::document! { REFUSED, GONE, UNREAD, WAITING, RELOADS, LOAD_TIME }
 
 /// The metrics of configs.
 #[derive(Debug)]
 pub(super) struct ConfigMetrics {
     refused: GaugeVector,
+    gone: GaugeVector,
+    unread: GaugeVector,
     waiting: GaugeVector,
     reloads: CounterVector,
     load_time: GaugeVector,
@@ -85,6 +114,8 @@ impl ConfigMetrics {
     pub(super) fn register(declare: &Declare<'_>) -> Result<Self, Error> {
         Ok(Self {
             refused: declare.gauges(&REFUSED)?,
+            gone: declare.gauges(&GONE)?,
+            unread: declare.gauges(&UNREAD)?,
             waiting: declare.gauges(&WAITING)?,
             reloads: declare.counters(&RELOADS)?,
             load_time: declare.gauges(&LOAD_TIME)?,
@@ -99,7 +130,10 @@ impl ConfigMetrics {
 
     fn show_config(&self, status: &ReloadStatus) {
         let (id, name) = (status.service.hex(), status.service.name().unwrap_or_default());
-        set(&self.refused, [&id, name], flag(status.refused));
+        let files = [(&self.refused, Refused), (&self.gone, Gone), (&self.unread, Unread)];
+        for (gauge, kind) in files {
+            set(gauge, [&id, name], flag(status.is(kind)));
+        }
         set(&self.waiting, [&id, name], flag(status.waiting));
         raise(&self.reloads, [&id, name, "reloaded"], status.reloads);
         raise(&self.reloads, [&id, name, "refused"], status.refusals);

@@ -209,10 +209,10 @@ impl app::Server for AppServer {
             end.set_what(&shown.what);
             end.set_name(&shown.name);
         }
-        let mut list = results.init_reasons(count(readiness.reasons.len()));
-        for (place, reason) in (0..).zip(&readiness.reasons) {
-            list.set(place, short(reason));
-        }
+        let reasons = &readiness.reasons;
+        write_texts(reasons, results.reborrow().init_reasons(count(reasons.len())));
+        let notes = app_health::notes(self.app());
+        write_texts(&notes, results.init_notes(count(notes.len())));
         Ok(())
     }
 
@@ -222,9 +222,10 @@ impl app::Server for AppServer {
         mut results: app::ServiceInfosResults,
     ) -> Result<(), RpcError> {
         let infos = services::infos(self.app());
+        let notes = configs::notes(self.app());
         let mut list = results.get().init_services(count(infos.len()));
         for (place, info) in (0..).zip(&infos) {
-            services::write(self.app(), info, list.reborrow().get(place));
+            services::write(self.app(), info, &notes, list.reborrow().get(place));
         }
         Ok(())
     }
@@ -232,12 +233,16 @@ impl app::Server for AppServer {
     async fn restart(
         self: Rc<Self>,
         params: app::RestartParams,
-        _: app::RestartResults,
+        mut results: app::RestartResults,
     ) -> Result<(), RpcError> {
         let params = params.get()?;
         let (id, reason) = (ServiceId::new(params.get_service_id()), params.get_reason()?.to_str()?);
         let reason = format!("{reason} (asked for by {} over RPC)", self.who());
-        self.app().restart(id, reason).await.map_err(|error| failed(&error))
+        let restarts = services::with_dependents(self.app(), id);
+        let notes = configs::notes_before_restart(&self.session, &restarts).await;
+        self.app().restart(id, reason).await.map_err(|error| failed(&error))?;
+        write_texts(&notes, results.get().init_notes(count(notes.len())));
+        Ok(())
     }
 
     async fn health(
@@ -316,5 +321,11 @@ impl app::Server for AppServer {
             return Err(RpcError::failed(message));
         }
         Ok(())
+    }
+}
+
+fn write_texts(texts: &[String], mut list: capnp::text_list::Builder<'_>) {
+    for (place, text) in (0..).zip(texts) {
+        list.set(place, short(text));
     }
 }

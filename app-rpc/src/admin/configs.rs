@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use app_config::{Configs, ReloadStatus};
-use app_core::prelude::ServiceId;
+use app_config::{Configs, ReloadStatus, StaleKind};
+use app_core::prelude::{App, ServiceId};
 use capnp::{Error as RpcError, struct_list};
-use schema::admin_capnp::{config_status, configs};
+use schema::admin_capnp::{ConfigFile, config_status, configs};
 use tokio::time::timeout;
 
 use super::gate::Session;
 use super::offload::DEADLINE;
 use super::text::short;
-use super::{count, failed};
+use super::{count, failed, millis_of};
 
 /// See the module.
 pub(super) struct ConfigsServer {
@@ -69,7 +69,7 @@ impl configs::Server for ConfigsServer {
         _: configs::StatusesParams,
         mut results: configs::StatusesResults,
     ) -> Result<(), RpcError> {
-        let statuses = statuses(&self.session, BTreeMap::new()).await?;
+        let statuses = statuses(&self.session, &BTreeMap::new())?;
         write(&statuses, results.get().init_configs(count(statuses.len())));
         Ok(())
     }
@@ -78,7 +78,6 @@ impl configs::Server for ConfigsServer {
 /// What came of the last reading of a config.
 pub(super) struct Status {
     status: ReloadStatus,
-    from_file: bool,
     /// Whether a new value was taken since it was looked at before.
     taken: bool,
 }
@@ -111,35 +110,62 @@ pub(super) async fn reload(session: &Session) -> capnp::Result<Vec<Status>> {
         );
         return Err(RpcError::failed(late));
     }
-    statuses(session, before).await
+    statuses(session, &before)
 }
 
-async fn statuses(session: &Session, before: BTreeMap<ServiceId, u64>) -> capnp::Result<Vec<Status>> {
-    let configs = service(session)?;
-    let looked = move || {
-        let dir = configs.dir();
-        let statuses = configs.reload_statuses().into_iter().map(|status| {
-            let from_file = dir.has(status.service);
-            let taken = before.get(&status.service).is_some_and(|before| *before < status.reloads);
-            Status { status, from_file, taken }
-        });
-        statuses.collect()
-    };
-    session.admin.offload.run("looking for configs", looked).await
+fn statuses(session: &Session, before: &BTreeMap<ServiceId, u64>) -> capnp::Result<Vec<Status>> {
+    let statuses = service(session)?.reload_statuses().into_iter().map(|status| {
+        let taken = before.get(&status.service).is_some_and(|before| *before < status.reloads);
+        Status { status, taken }
+    });
+    Ok(statuses.collect())
+}
+
+/// What is the matter with the files of configs, by service.
+pub(super) fn notes(app: &App) -> BTreeMap<ServiceId, String> {
+    // Without the config service no config is in effect.
+    let statuses = app.get::<Configs>().map(|configs| configs.reload_statuses()).unwrap_or_default();
+    statuses.into_iter().filter_map(|status| Some((status.service, status.note()?))).collect()
+}
+
+/// Reads the configs of services that are about to be restarted: which of them start on an older value than their file
+/// should have.
+pub(super) async fn notes_before_restart(session: &Session, services: &[ServiceId]) -> Vec<String> {
+    let app = session.admin.app();
+    let Ok(configs) = app.get::<Configs>() else { return Vec::new() };
+    let reread = services.to_vec();
+    let read = session.admin.offload.run("reading configs", move || configs.reread(&reread)).await;
+    let unread =
+        read.err().map(|error| format!("whether the configs are good is not known: {}", error.extra));
+    let stale =
+        notes(app).into_iter().filter(|(service, _)| services.contains(service)).map(|(_, note)| note);
+    unread.into_iter().chain(stale).collect()
 }
 
 /// Writes the list.
 pub(super) fn write(statuses: &[Status], mut list: struct_list::Builder<'_, config_status::Owned>) {
-    for (place, Status { status, from_file, taken }) in (0..).zip(statuses) {
+    for (place, Status { status, taken }) in (0..).zip(statuses) {
         let mut to = list.reborrow().get(place);
         to.set_service_id(status.service.as_u64());
         to.set_name(short(status.service.name().unwrap_or_default()));
-        to.set_from_file(*from_file);
-        to.set_problem(short(status.refusal.as_deref().unwrap_or_default()));
+        to.set_from_file(status.from_file);
+        if let Some(stale) = &status.stale {
+            to.set_problem(short(&stale.reason));
+            to.set_file(file_to_wire(stale.kind));
+            to.set_file_since_millis(millis_of(stale.since));
+        }
         to.set_reloads(status.reloads);
         to.set_refusals(status.refusals);
         to.set_reloadable(status.reloadable);
         to.set_waiting(status.waiting);
         to.set_taken(*taken);
+    }
+}
+
+fn file_to_wire(kind: StaleKind) -> ConfigFile {
+    match kind {
+        StaleKind::Gone => ConfigFile::Gone,
+        StaleKind::Unread => ConfigFile::Unread,
+        _ => ConfigFile::Refused,
     }
 }

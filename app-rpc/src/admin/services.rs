@@ -1,9 +1,10 @@
 //! Services: the interfaces `Service` and `RPCService`, and the list of all.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use app_core::prelude::*;
-use app_core::{KillReason, ServiceState, ServiceStatus};
+use app_core::{KillReason, ServiceDescriptor, ServiceState, ServiceStatus};
 use capnp::Error as RpcError;
 use schema::admin_capnp::{self, r_p_c_service as rpc_service, service, service_info};
 
@@ -132,7 +133,7 @@ pub(super) enum Info {
 pub(super) fn infos(app: &App) -> Vec<Info> {
     let needs = |id| {
         let descriptor = app.descriptors().iter().find(|service| service.id() == id);
-        descriptor.map(app_core::ServiceDescriptor::needs).unwrap_or_default()
+        descriptor.map(ServiceDescriptor::needs).unwrap_or_default()
     };
     let statuses = app.service_statuses();
     let made = |service: &Service| statuses.binary_search_by_key(&service.id(), |status| status.id).is_ok();
@@ -153,7 +154,13 @@ pub(super) fn infos(app: &App) -> Vec<Info> {
 }
 
 /// Writes an entry of the list.
-pub(super) fn write(app: &App, info: &Info, mut to: service_info::Builder<'_>) {
+/// `notes` are those about configs, by service.
+pub(super) fn write(
+    app: &App,
+    info: &Info,
+    notes: &BTreeMap<ServiceId, String>,
+    mut to: service_info::Builder<'_>,
+) {
     let id = match info {
         Info::Made(status, needs) => {
             write_status(status, to.reborrow());
@@ -181,6 +188,21 @@ pub(super) fn write(app: &App, info: &Info, mut to: service_info::Builder<'_>) {
         }
     };
     to.set_level(levels::to_wire(app.service_log_level(id)));
+    to.set_config_note(short(notes.get(&id).map_or("", String::as_str)));
+}
+
+/// A service, and every service that depends on it, directly or not.
+pub(super) fn with_dependents(app: &App, id: ServiceId) -> Vec<ServiceId> {
+    let mut found = vec![id];
+    // Found services are appended while the list is walked.
+    let mut at = 0;
+    while let Some(need) = found.get(at).copied() {
+        let dependents = app.descriptors().iter().filter(|service| service.needs().contains(&need));
+        let new: Vec<_> = dependents.map(ServiceDescriptor::id).filter(|id| !found.contains(id)).collect();
+        found.extend(new);
+        at += 1;
+    }
+    found
 }
 
 fn write_status(status: &ServiceStatus, mut to: service_info::Builder<'_>) {

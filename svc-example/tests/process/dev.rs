@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Starts it on any ports, and gives what it printed.
-fn start() -> (Process, String) {
+pub(crate) fn start() -> (Process, String) {
     poll("ports that nobody takes in between", || {
         let process = Program::service().args(["--dev=0"]).start();
         let tour = process.printed("that was the tour'\n");
@@ -64,7 +64,8 @@ pub(crate) fn build_appctl() {
     assert!(build.current_dir(env!("CARGO_MANIFEST_DIR")).status().unwrap().success());
 }
 
-fn folder(tour: &str) -> PathBuf {
+/// The folder of keys, certificates and configs.
+pub(crate) fn folder(tour: &str) -> PathBuf {
     tour.lines().next().unwrap().split(" are in ").nth(1).unwrap().split(',').next().unwrap().into()
 }
 

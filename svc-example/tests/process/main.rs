@@ -35,6 +35,7 @@ mod scraper;
 mod service;
 mod signals;
 mod sinks;
+mod stale_configs;
 mod startable;
 mod surroundings;
 mod systemd;

@@ -185,6 +185,16 @@ impl Process {
         self.wait(what, |state| records(&state.stderr).into_iter().find(&wanted))
     }
 
+    /// Whether such a log record was written up to now.
+    pub(crate) fn seen(&self, wanted: impl Fn(&Value) -> bool) -> bool {
+        records(&self.shared.state.lock().unwrap().stderr).iter().any(wanted)
+    }
+
+    /// Whether it has ended.
+    pub(crate) fn is_over(&self) -> bool {
+        self.shared.state.lock().unwrap().over()
+    }
+
     /// The first line on standard error that has this in it.
     pub(crate) fn line(&self, part: &str) -> String {
         self.wait(part, |state| state.stderr.lines().find(|line| line.contains(part)).map(str::to_owned))
