@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use app_config::{CONFIG_NOT_READ, service_config_id};
+use app_config::service_config_id;
 use app_core::{events::APP_STARTED, prelude::ServiceId};
 use app_metrics::METRICS_SERVICE_ID;
 use app_rpc::admin::APP_RPC_SERVICE_ID;
