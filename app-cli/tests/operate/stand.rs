@@ -13,7 +13,7 @@ use app_core::prelude::*;
 use app_core::testing::TestApp;
 use app_metrics::METRICS_SERVICE_ID;
 use app_rpc::pki::Subject;
-use app_rpc::{Bootstrap, Endpoint, EndpointStart, Peer};
+use app_rpc::{Bootstrap, Endpoint, EndpointConfig, EndpointStart, Peer};
 use schema::admin_capnp::app;
 use schema::rpc_capnp::{RpcRole, rpc_server_spec};
 use serde_json::Value;
@@ -23,6 +23,8 @@ use crate::files::{Files, name};
 
 /// The endpoint of the tests.
 pub(crate) const ENDPOINT: ServiceId = ServiceId::new(0xa5d0_7e1c_3b94_f826);
+
+app_config::config! { EndpointConfig<{ ENDPOINT.as_u64() }>, "The endpoint of the tests." }
 
 /// A running app, and a folder with contexts of it.
 pub(crate) struct Stand {

@@ -25,6 +25,8 @@ use crate::pki::{AUTHORITY, Authority, Issued, Leaf};
 /// The endpoint of the tests.
 pub(crate) const ENDPOINT: ServiceId = ServiceId::new(0xa5d0_7e1c_3b94_f826);
 
+app_config::config! { app_rpc::EndpointConfig<{ ENDPOINT.as_u64() }>, "The endpoint of the tests." }
+
 /// As apps in tests are called.
 pub(crate) const NAME: RpcName =
     RpcName { domain: DomainId::new(0xd0), app: AppId::new(0xa0), service: ENDPOINT };

@@ -25,6 +25,8 @@ use super::material::Material;
 use crate::rounds::Failure;
 
 const ENDPOINT: ServiceId = ServiceId::new(0xa7c1_90e5_3b2d_4f68);
+
+app_config::config! { app_rpc::EndpointConfig<{ ENDPOINT.as_u64() }>, "The endpoint that is measured." }
 const CLIENT: ServiceId = ServiceId::new(0xd41f_6b08_97ae_c253);
 
 /// As apps for tests are called.
