@@ -69,7 +69,7 @@ async fn after_ready(service: Service, then: impl FnOnce() + Send) {
 /// Blocks the thread as a synchronous call does that never comes back.
 fn block_thread(what: &str) {
     // Not by `eprintln!`, which the test harness captures.
-    writeln!(std::io::stderr(), "blocked: {what}").unwrap();
+    std::io::stderr().write_all(format!("blocked: {what}\n").as_bytes()).unwrap();
     loop {
         thread::park();
     }

@@ -219,10 +219,10 @@ mod tests {
             |days: u32, name: &str| InUse { at: now + day * days, what: "server", name: name.to_owned() };
         let (near, far) = (ends(13, "near"), ends(15, "far"));
         let mut state = State { in_use: vec![near.clone(), far.clone()], warned: BTreeMap::new() };
-        assert_eq!(due(&state, now), [near.clone()]);
+        assert_eq!(due(&state, now), std::slice::from_ref(&near));
         state.warned.insert(near.clone(), now);
         assert!(due(&state, now + day / 2).is_empty());
-        assert_eq!(due(&state, now + day), [near.clone()]);
+        assert_eq!(due(&state, now + day), std::slice::from_ref(&near));
         // Two days later both end soon; a clock that was set back by a month says of neither that it does.
         assert_eq!(due(&state, now + day * 2), [near.clone(), far]);
         assert!(due(&state, now - day * 30).is_empty());

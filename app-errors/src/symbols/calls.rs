@@ -46,7 +46,7 @@ pub(super) fn calls(unit: UnitRef<'_, FileSlice>, addresses: &[u64]) -> Result<H
         inside = inside.filter(|function| depth > *function);
         let is_function = abbreviation.tag() == constants::DW_TAG_subprogram;
         let is_inlined = abbreviation.tag() == constants::DW_TAG_inlined_subroutine;
-        if !is_function && !(is_inlined && inside.is_some()) {
+        if !(is_function || (is_inlined && inside.is_some())) {
             entries.skip_attributes(abbreviation.attributes())?;
             continue;
         }

@@ -256,7 +256,9 @@ impl Instance {
                 }
                 () = ended(connection.valid_until) => {
                     info!(pool.log, "the certificate of an RPC server has expired: its connection is made anew"; "peer" => %self.address);
-                    self.current.take().map(leave);
+                    if let Some(expired) = self.current.take() {
+                        leave(expired);
+                    }
                     pool.publish();
                 }
                 // Not all at the same time.

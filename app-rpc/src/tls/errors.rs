@@ -78,8 +78,6 @@ const KINDS: &str = "use ECDSA P-256 or P-384, Ed25519, or RSA of 2048 to 4096 b
 
 impl fmt::Display for MaterialError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Dates beyond the year 9999 are in no certificate: they have four digits there.
-        let moment = |at: &SystemTime| humantime::format_rfc3339_seconds(*at);
         match self {
             Self::Pem(error) => error.fmt(f),
             Self::ManyKeys(second) => write!(f, "must be one private key; {second} is another"),
@@ -98,18 +96,7 @@ impl fmt::Display for MaterialError {
             Self::CertificateWeak(place, what) => {
                 write!(f, "{place} has {what}, which peers refuse; have a new certificate issued")
             }
-            Self::Expired(place, at) => {
-                write!(
-                    f,
-                    "{place} expired at {}; have a new certificate issued (appctl pki renew)",
-                    moment(at)
-                )
-            }
-            Self::NotYetValid(place, at) => write!(
-                f,
-                "{place} is not valid before {}; wait, have a new certificate issued, or set the clock of this machine",
-                moment(at)
-            ),
+            Self::Expired(..) | Self::NotYetValid(..) | Self::CrlsStale(..) => self.fmt_date(f),
             Self::ChainTooLong(found) => {
                 write!(f, "must have at most {MAX_CHAIN} certificates, found {found}")
             }
@@ -138,11 +125,32 @@ impl fmt::Display for MaterialError {
                     "{place} is damaged: it is no revocation list inside; copy the file again, as a whole"
                 )
             }
+        }
+    }
+}
+
+impl MaterialError {
+    /// Formats those that a date makes wrong.
+    fn fmt_date(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Dates beyond the year 9999 are in no certificate: they have four digits there.
+        let moment = |at: &SystemTime| humantime::format_rfc3339_seconds(*at);
+        match self {
+            Self::Expired(place, at) => write!(
+                f,
+                "{place} expired at {}; have a new certificate issued (appctl pki renew)",
+                moment(at)
+            ),
+            Self::NotYetValid(place, at) => write!(
+                f,
+                "{place} is not valid before {}; wait, have a new certificate issued, or set the clock of this machine",
+                moment(at)
+            ),
             Self::CrlsStale(place, at) => write!(
                 f,
                 "{place} is stale since {}, and would refuse everybody; make a new list (appctl pki crl)",
                 moment(at)
             ),
+            _ => Ok(()),
         }
     }
 }

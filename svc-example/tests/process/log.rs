@@ -106,7 +106,7 @@ fn errors_have_their_priority_in_the_journal_with_a_log_and_without() {
     let journal = Journal::new(&configs);
     for (args, others) in [(&["--log-format=json"][..], "<6>"), (&["--check"][..], "<3>")] {
         fs::write(&journal.path, "").unwrap();
-        let program = configs.service().args(args).env("JOURNAL_STREAM", &journal.stream());
+        let program = configs.service().args(args).env("JOURNAL_STREAM", journal.stream());
         program.stderr(journal.file.try_clone().unwrap()).run().expect_code(78);
         let text = journal.text();
         let lines: Vec<_> = text.lines().collect();

@@ -38,7 +38,7 @@ fn control_characters_and_text_that_reorders_are_escaped_everywhere() {
         info!(logger, "{bad}"; "key\n" => bad, "display" => %bad, "serde" => slog::Serde(serde_json::json!(bad)));
     });
     assert_eq!(text.matches('\n').count(), 1, "{text}");
-    assert!(!text.trim_end().chars().any(|c| app_errors::is_hostile(c)), "{text:?}");
+    assert!(!text.trim_end().chars().any(app_errors::is_hostile), "{text:?}");
     assert!(
         text.contains(r#"INFO  qu\nota: a\nb\u{1b}[31m\u{202e}\u{200b}\u{9b}é, "key\n": "a\nb"#),
         "{text}"
