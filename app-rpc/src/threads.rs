@@ -10,7 +10,7 @@ use std::{io, thread};
 use app_core::prelude::{Duration, Error, Logger, Service, error, errors};
 use app_core::start_thread;
 use futures_util::future::LocalBoxFuture;
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinSet, LocalSet};
 use tokio_util::sync::CancellationToken;
@@ -125,20 +125,34 @@ impl LocalThreads {
     }
 }
 
+/// A runtime that may be dropped anywhere.
+///
+/// tokio panics when a runtime is dropped in a task. That happens here when the thread for it is refused.
+struct LocalRuntime(Option<Runtime>);
+
+impl Drop for LocalRuntime {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
 impl LocalThread {
     fn start(name: String, stop: Stop, broken: CancellationToken, log: Logger) -> io::Result<Self> {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let (end, ended) = oneshot::channel();
         let load = Arc::new(AtomicUsize::new(0));
-        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let runtime = LocalRuntime(Some(Builder::new_current_thread().enable_all().build()?));
         let settings = thread::Builder::new().stack_size(STACK_BYTES);
         let counted = Arc::clone(&load);
         let broken = broken.drop_guard();
         let handle = start_thread(settings, name.clone(), move || {
-            let local = LocalSet::new();
-            local.block_on(&runtime, run(queue, stop, counted, log));
-            drop(local);
-            runtime.shutdown_background();
+            if let Some(own) = &runtime.0 {
+                let local = LocalSet::new();
+                local.block_on(own, run(queue, stop, counted, log));
+            }
+            drop(runtime);
             broken.disarm();
             drop(end);
         })?;
