@@ -18,7 +18,7 @@ mod limits;
 mod main_thread;
 mod workers;
 
-pub use self::limits::check_stack_limit;
+pub use self::limits::{check_descriptors, check_stack_limit};
 
 /// How long the log may take to write what it holds, at the very end.
 const LOG_DEADLINE: Duration = Duration::from_secs(1);
@@ -97,7 +97,7 @@ fn run_flags(flags: Flags, package: Option<Package>) -> ExitCode {
         let text = format!("invalid value for '--service-log-level <ID=LEVEL>'{variable}: {problem}\n");
         return args::refuse(&clap::Error::raw(ErrorKind::ValueValidation, text));
     }
-    if let Err(problem) = limits::check_descriptors().and_then(|()| limits::check_memory()) {
+    if let Err(problem) = check_descriptors(limits::DESCRIPTORS).and_then(|()| limits::check_memory()) {
         return cannot_start(&problem.to_string());
     }
     let builder = App::builder().flags(flags);

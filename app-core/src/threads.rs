@@ -128,12 +128,19 @@ fn limits() -> String {
     limits.join(", ")
 }
 
-/// `pids.max` of the process's cgroup, where it is readable and a number.
+/// `pids.max` of the process's cgroup, where it is readable and a number: of version 2, or of version 1.
 fn most_tasks_of_the_cgroup() -> Option<u64> {
     let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
-    let path = groups.lines().find_map(|line| line.strip_prefix("0::"))?.trim_end_matches('/');
-    let most = fs::read_to_string(format!("/sys/fs/cgroup{path}/pids.max")).ok()?;
-    most.trim().parse().ok()
+    groups.lines().find_map(|line| {
+        let (folder, path) = match line.splitn(3, ':').collect::<Vec<_>>()[..] {
+            ["0", "", path] => ("", path),
+            [_, "pids", path] => ("/pids", path),
+            _ => return None,
+        };
+        let path = path.trim_end_matches('/');
+        let most = fs::read_to_string(format!("/sys/fs/cgroup{folder}{path}/pids.max")).ok()?;
+        most.trim().parse().ok()
+    })
 }
 
 #[cfg(test)]

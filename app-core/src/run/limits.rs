@@ -7,8 +7,9 @@ use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 /// What the main thread needs: commands, help and the kernel run on it.
 const STACK_BYTES: u64 = 512 * 1024;
 
-/// Descriptors that have to be free: for the sockets, runtimes and files of a small application.
-const DESCRIPTORS: usize = 16;
+/// Descriptors that have to be free: for the sockets, runtimes and files of a small application with two RPC endpoints, and
+/// for some connections.
+pub(super) const DESCRIPTORS: usize = 24;
 
 /// Memory that has to be available. A program in Rust is aborted (SIGABRT) when memory is refused to it later.
 const MEMORY_BYTES: usize = 24 * 1024 * 1024;
@@ -27,21 +28,22 @@ pub fn check_stack_limit() -> io::Result<()> {
     )))
 }
 
-/// Refuses too few free descriptors: services would start, and then fail one operation after the other.
+/// Refuses fewer than `wanted` free descriptors: work would start, and then fail one operation after the other.
+///
+/// Opens so many for a moment.
 ///
 /// # Errors
 /// Names the limit, its value and the cure.
-pub(super) fn check_descriptors() -> io::Result<()> {
-    let free: io::Result<Vec<_>> = (0..DESCRIPTORS).map(|_| File::open("/dev/null")).collect();
+pub fn check_descriptors(wanted: usize) -> io::Result<()> {
+    let free: io::Result<Vec<_>> = (0..wanted).map(|_| File::open("/dev/null")).collect();
     match free {
         Err(refused) if [Some(EMFILE), Some(ENFILE)].contains(&refused.raw_os_error()) => {
             let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or_else(
                 |_| "the limit RLIMIT_NOFILE (ulimit -n)".to_owned(),
                 |(soft, _)| format!("the limit RLIMIT_NOFILE (ulimit -n) is {soft}"),
             );
-            let text = format!(
-                "{refused}: {limit}, and fewer than {DESCRIPTORS} descriptors are free; raise the limit"
-            );
+            let text =
+                format!("{refused}: {limit}, and fewer than {wanted} descriptors are free; raise the limit");
             Err(io::Error::new(refused.kind(), text))
         }
         // Without `/dev/null` nothing is known.
@@ -79,7 +81,7 @@ mod tests {
     #[test]
     fn what_tests_run_with_is_enough() {
         check_stack_limit().unwrap();
-        check_descriptors().unwrap();
+        check_descriptors(DESCRIPTORS).unwrap();
         check_memory().unwrap();
     }
 }
