@@ -152,11 +152,11 @@ impl Configs {
         }
     }
 
-    /// Notes that nothing could be read, since no thread could be had for it.
-    fn note_unread(&self) {
+    /// Notes that no thread could be started to read anything. Tells it if it is news or was `asked` for.
+    fn note_unread(&self, asked: bool) {
         let dir = self.dir();
         let refused = || thread_refused("reload", &io::ErrorKind::WouldBlock.into());
-        let mut news = false;
+        let mut news = asked;
         for Known { key, channel, .. } in self.in_use().channels() {
             let fault = Fault::new(dir.file(channel.service()), Reason::NoThread(refused()));
             news |= self.in_use().note(key, &Err(fault));
@@ -280,7 +280,7 @@ pub(crate) async fn watch(service: Service, configs: Configs, mut requests: watc
             () = service.dying() => return,
             ended = off_the_workers(move || reader.reload(&app, asked)) => match ended {
                 Ok(()) => {}
-                Err(refused) if refused.kind() == io::ErrorKind::WouldBlock => configs.note_unread(),
+                Err(refused) if refused.kind() == io::ErrorKind::WouldBlock => configs.note_unread(asked),
                 Err(failure) => error!(service.log(), "configs were not read again: {failure}"),
             }
         }
