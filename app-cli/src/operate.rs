@@ -121,10 +121,14 @@ async fn change_one(
     outcome
 }
 
+/// Descriptors that a command needs: two runtimes, signals, a connection and files.
+const DESCRIPTORS: usize = 14;
+
 /// Runs a command, and tells why it failed if it did.
 pub(crate) fn run(matches: &ArgMatches, command: impl AsyncFnOnce(&Operation<'_>) -> Outcome) -> ExitCode {
     let output = Output::of(matches);
     let outcome = prepare(matches, output).and_then(|operation| {
+        app_core::check_descriptors(DESCRIPTORS).map_err(|error| Failure::failed(error.to_string()))?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Failure::failed(format!("no runtime: {error}")))?;
         let outcome = runtime.block_on(command(&operation));

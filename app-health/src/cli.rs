@@ -12,7 +12,7 @@ use std::{
 };
 
 use app_core::{
-    ExitStatus, Subcommand, args,
+    ExitStatus, Subcommand, args, check_descriptors,
     clap::{Arg, ArgMatches, Command, builder::PossibleValue},
     write_output,
 };
@@ -34,6 +34,8 @@ const QUESTIONS: [Question; 4] = [
 
 /// The longest time that can be waited.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
+/// Descriptors that a question needs: a socket.
+const DESCRIPTORS: usize = 1;
 /// How often to ask again.
 const ASK_EVERY: Duration = Duration::from_millis(200);
 
@@ -86,6 +88,10 @@ fn run(matches: &ArgMatches) -> ExitCode {
         // Clap has refused what lacks one.
         return ExitStatus::Usage.into();
     };
+    if let Err(problem) = check_descriptors(DESCRIPTORS) {
+        let _ = write_output(|out| writeln!(out, "nothing can be asked: {problem}"));
+        return ExitCode::FAILURE;
+    }
     let asked: Vec<_> =
         questions.filter_map(|name| QUESTIONS.into_iter().find(|question| question.0 == name)).collect();
     let deadline = matches.get_one::<Duration>("wait").and_then(|wait| Instant::now().checked_add(*wait));

@@ -29,6 +29,8 @@ Exit status: 0 granted, 6 denied, 1 the call failed, 2 usage, 78 the context can
 /// The answer is no, as appctl has it.
 const DENIED: u8 = 6;
 const UNUSABLE: u8 = 78;
+/// Descriptors that a call needs: two runtimes, a connection and files.
+const DESCRIPTORS: usize = 12;
 /// For `--until-denied`, where nobody denies.
 const MOST_CALLS: u32 = 1_000_000;
 
@@ -51,13 +53,19 @@ fn command() -> Command {
 }
 
 fn run(matches: &ArgMatches) -> ExitCode {
+    if let Err(problem) = app_core::check_descriptors(DESCRIPTORS) {
+        return refuse(&problem.to_string(), 1);
+    }
     let text = |name: &str| matches.get_one::<String>(name).map_or("", String::as_str);
     let config = match config_of(text("context")) {
         Ok(config) => config,
         Err(reason) => return refuse(&reason, UNUSABLE),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let Ok(runtime) = runtime else { return refuse("no runtime: too many threads or open files?", 1) };
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(problem) => return refuse(&format!("no runtime: {problem}"), 1),
+    };
     let permits = matches.get_one("permits").copied().unwrap_or(1);
     let most = if matches.get_flag("until-denied") { MOST_CALLS } else { 1 };
     let asked = runtime.block_on(async {
