@@ -80,7 +80,7 @@ impl Program {
         Self { command }
     }
 
-    fn without_environment(mut self) -> Self {
+    pub(crate) fn without_environment(mut self) -> Self {
         self.command.env_clear();
         self
     }
@@ -193,6 +193,13 @@ impl Process {
     /// Whether it has ended.
     pub(crate) fn is_over(&self) -> bool {
         self.shared.state.lock().unwrap().over()
+    }
+
+    /// Waits for so many log records that are wanted.
+    pub(crate) fn records(&self, what: &str, count: usize, wanted: impl Fn(&Value) -> bool) {
+        self.wait(what, |state| {
+            (records(&state.stderr).iter().filter(|record| wanted(record)).count() >= count).then_some(())
+        });
     }
 
     /// The first line on standard error that has this in it.

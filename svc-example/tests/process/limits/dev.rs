@@ -1,0 +1,85 @@
+//! The service with both RPC endpoints, as `--dev` makes it, as a user of its own.
+
+use std::{
+    fs,
+    os::unix::fs::chown,
+    path::{Path, PathBuf},
+};
+
+use tempfile::TempDir;
+
+use super::{as_user, cases, fresh_user, possible, some_at_a_time, started_works_or_names};
+use crate::{
+    dev::build_appctl,
+    program::{Process, Program},
+};
+
+/// A service that runs, or did not start.
+pub(super) struct Dev {
+    pub(super) process: Process,
+    user: u32,
+    folder: TempDir,
+}
+
+impl Dev {
+    /// Starts it under limits; again if another program takes a port that it found free.
+    pub(super) fn start(limits: &[String]) -> Self {
+        Self::start_as(|user| as_user(user, limits, env!("CARGO_BIN_EXE_svc-example")).args(["--dev=0"]))
+    }
+
+    /// Starts a program that runs the service with `--dev=0` as the user.
+    pub(super) fn start_as(program: impl Fn(u32) -> Program) -> Self {
+        loop {
+            let (user, folder) = (fresh_user(), tempfile::tempdir().unwrap());
+            chown(folder.path(), Some(user), Some(user)).unwrap();
+            let temporary = folder.path().to_str().unwrap();
+            let process = program(user).env("TMPDIR", temporary).start();
+            let taken = !process.starts() && process.ended().stderr.contains("ddress already in use");
+            if !taken {
+                return Self { process, user, folder };
+            }
+        }
+    }
+
+    /// The folder that it made.
+    pub(super) fn made(&self) -> PathBuf {
+        let made = fs::read_dir(self.folder.path()).unwrap().map(|entry| entry.unwrap().path());
+        made.into_iter().find(|path| path.join("contexts.json").is_file()).unwrap()
+    }
+
+    /// What names the context of a role.
+    pub(super) fn context(&self, role: &str) -> String {
+        format!("{}#{role}", self.made().join("contexts.json").display())
+    }
+
+    /// A program of the same folder and user, with the context of this role, under limits.
+    pub(super) fn tool(&self, role: &str, limits: &[String], line: &[&str]) -> Program {
+        let folder = Path::new(env!("CARGO_BIN_EXE_svc-example")).parent().unwrap();
+        let (program, args) = line.split_first().unwrap();
+        as_user(self.user, limits, folder.join(program)).env("OP_CONTEXT", self.context(role)).args(args)
+    }
+
+    pub(super) fn appctl(&self, role: &str, args: &[&str]) -> Program {
+        build_appctl();
+        self.tool(role, &[], &[&["appctl"], args].concat())
+    }
+
+    /// Sets a limit of the process while it runs, in the words of `prlimit`.
+    pub(super) fn limit(&self, limit: &str) {
+        let pid = self.process.pid().to_string();
+        as_user(self.user, &[], "prlimit").args(["--pid", &pid, limit]).run().expect_code(0);
+    }
+}
+
+#[test]
+fn with_rpc_it_works_or_names_the_limit() {
+    if !possible() {
+        return;
+    }
+    let mut limits = cases("nproc", 1..=20, &[3, 5, 6, 7, 8]);
+    limits.extend(cases("nofile", 16..=60, &[16, 23, 30, 31, 32]));
+    some_at_a_time(&limits, |limits| {
+        let dev = Dev::start(limits);
+        started_works_or_names(&dev.process, limits, &["RLIMIT_NPROC", "RLIMIT_NOFILE"]);
+    });
+}
