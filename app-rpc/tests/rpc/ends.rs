@@ -95,9 +95,13 @@ async fn logged(stand: &Stand, shown: &Issued, why: Refusal, words: &str) {
         let before = stand.counts().refused(why);
         assert!(!is_let_in(stand.address(), &tls(Some(shown), &[version])).await);
         eventually(why.label(), || stand.counts().refused(why) == before + 1).await;
-        let log = stand.app.captured().text();
-        let record = log.lines().rfind(|line| line.contains("RPC connection refused")).unwrap();
-        assert!(record.contains(words), "{words}: {record}");
+        let record = || {
+            let log = stand.app.captured().text();
+            log.lines().rfind(|line| line.contains("RPC connection refused")).unwrap_or_default().to_owned()
+        };
+        // It is counted before it is logged.
+        eventually(words, || record().contains(words)).await;
+        let record = record();
         assert!(!record.contains("InvalidCertificate") && !record.contains("http"), "{record}");
     }
 }

@@ -3,9 +3,10 @@
 use capnp::introspect::Introspect;
 use capnp::traits::HasTypeId;
 use schema::admin_capnp::{
-    HealthStatus, LogLevel, MetricsFormat, ServiceState, app, by_size, config_status, configs, event,
-    event_stream, health, health_check, health_result, health_transition, identity, level_setting, levels,
-    mem_stats, network_address, r_p_c_service, runtime, service, service_info, service_level, text_reader,
+    ConfigFile, HealthStatus, LogLevel, MetricsFormat, ServiceState, app, by_size, certificate_end,
+    config_status, configs, event, event_stream, health, health_check, health_result, health_transition,
+    identity, level_setting, levels, mem_stats, network_address, r_p_c_service, runtime, service,
+    service_info, service_level, text_reader,
 };
 
 use super::{check, enumerants, fields};
@@ -81,7 +82,7 @@ fn the_application_keeps_the_wire() {
                 "readiness",
                 readiness_params,
                 readiness_results,
-                "() -> (ready :Bool, reasons :List(Text))"
+                "() -> (ready :Bool, reasons :List(Text), ends :List(CertificateEnd), notes :List(Text))"
             ),
             (
                 14,
@@ -90,7 +91,13 @@ fn the_application_keeps_the_wire() {
                 service_infos_results,
                 "() -> (services :List(ServiceInfo))"
             ),
-            (15, "restart", restart_params, restart_results, "(serviceId :UInt64, reason :Text) -> ()"),
+            (
+                15,
+                "restart",
+                restart_params,
+                restart_results,
+                "(serviceId :UInt64, reason :Text) -> (notes :List(Text))"
+            ),
             (16, "health", health_params, health_results, "() -> (health :Health)"),
             (17, "levels", levels_params, levels_results, "() -> (levels :Levels)"),
             (18, "metrics", metrics_params, metrics_results, "(format :MetricsFormat) -> (text :TextReader)"),
@@ -317,6 +324,19 @@ fn what_applications_services_and_configs_say_keeps_the_wire() {
             (6, "reloadable", "Bool", ""),
             (7, "waiting", "Bool", ""),
             (8, "taken", "Bool", ""),
+            (9, "file", "ConfigFile", ""),
+            (10, "fileSinceMillis", "Int64", ""),
+        ],
+    );
+    members::<ConfigFile>(0x9724_22b1_9d42_5fa2, &["good", "refused", "gone", "unread"]);
+    check::<certificate_end::Owned>(
+        0xeb40_bdf2_3696_f881,
+        "CertificateEnd",
+        &[
+            (0, "atMillis", "Int64", ""),
+            (1, "service", "Text", ""),
+            (2, "what", "Text", ""),
+            (3, "name", "Text", ""),
         ],
     );
     check::<identity::Owned>(
@@ -356,6 +376,7 @@ fn what_applications_services_and_configs_say_keeps_the_wire() {
             (13, "needs", "List(UInt64)", ""),
             (14, "plannedStops", "UInt64", ""),
             (15, "restartPolicy", "Text", ""),
+            (16, "configNote", "Text", ""),
         ],
     );
     members::<ServiceState>(

@@ -92,7 +92,7 @@ fn the_unit_starts_as_it_is_shipped_and_the_page_s_commands_do_what_they_say() {
     assert!(status_text.ends_with(" services, ready"), "{status_text}");
     assert_eq!(machine.run("svc-example health ready"), "ready\n");
 
-    let [status, reload, journal] = commands_of_the_page()[..] else {
+    let [status, reload, journal, warnings] = commands_of_the_page()[..] else {
         panic!("{:?}", commands_of_the_page())
     };
     let shown = machine.run(&format!("SYSTEMD_PAGER= {status}"));
@@ -104,6 +104,10 @@ fn the_unit_starts_as_it_is_shipped_and_the_page_s_commands_do_what_they_say() {
     poll("configs that were read again", || {
         machine.run(&format!("SYSTEMD_PAGER= {journal}")).contains("configs were read again").then_some(())
     });
+
+    // By the priority in front of each line, which the journal takes off.
+    let warned = machine.run(&format!("SYSTEMD_PAGER= {warnings} -o cat"));
+    assert!(!warned.contains("\"level\":\"info\"") && !warned.contains('<'), "{warned}");
 
     let begun = Instant::now();
     unit.does("stop");
