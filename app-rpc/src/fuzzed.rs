@@ -14,5 +14,18 @@ pub mod memory;
 #[path = "../fuzz/src/pieces.rs"]
 pub mod pieces;
 
+/// Stands for the module of `app-rpc` with this name, which needs its TLS and `app-core`: no text is fuzzed here.
+mod words {
+    use std::{io, time::Duration};
+
+    pub(crate) fn of_io(error: &io::Error) -> String {
+        error.to_string()
+    }
+
+    pub(crate) fn duration(time: Duration) -> String {
+        format!("{time:?}")
+    }
+}
+
 pub use self::connection::End;
 pub use self::limits::Limits;

@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind};
 
+pub(crate) use app_core::show_duration as duration;
 use capnp::ErrorKind as Kind;
 use rustls::Error as TlsError;
 

@@ -6,7 +6,6 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Poll, ready};
 
-use app_core::show_duration;
 use capnp::message::Reader;
 use tokio::io::{AsyncRead, ReadBuf};
 
@@ -180,7 +179,7 @@ impl<S: AsyncRead + Unpin> Input<S> {
             control.note(End::Stalled);
             Err(capnp::Error::disconnected(format!(
                 "no more of a message came within {}",
-                show_duration(stall)
+                words::duration(stall)
             )))
         })
     }

@@ -8,7 +8,6 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use app_core::show_duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{error::Elapsed, timeout};
 
@@ -17,6 +16,7 @@ use super::control::Control;
 use super::input::lost;
 use super::network::Stream;
 use super::outbox::Next;
+use crate::words;
 
 /// How long the peer may take to close after we did. If we closed the socket with bytes of it unread, it would be reset, and the
 /// peer would not learn why.
@@ -132,7 +132,7 @@ fn taken<T>(result: Result<io::Result<T>, Elapsed>, control: &Control) -> Result
             let stall = control.limits().stall;
             Err((
                 End::NotReading,
-                capnp::Error::overloaded(format!("the peer did not read for {}", show_duration(stall))),
+                capnp::Error::overloaded(format!("the peer did not read for {}", words::duration(stall))),
             ))
         }
     }

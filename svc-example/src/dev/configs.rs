@@ -20,8 +20,8 @@ use super::ports::Ports;
 
 /// The clients: each has a certificate, and may do what its name says.
 const CLIENTS: [&str; 3] = ["admin", "operator", "reader"];
-/// Nobody keeps it running for longer.
-const DAYS: u32 = 7;
+/// How long the certificates are valid: more than the 14 days before an end that are warned of.
+const DAYS: u32 = 30;
 
 /// Makes all of it.
 pub(super) fn make(folder: &Folder, flags: &Flags, ports: &Ports) -> Result<(), Problem> {
