@@ -1,6 +1,6 @@
 //! Command lines: read the same way by every application and every tool.
 //!
-//! - An empty `OP_*` variable counts as unset ([`matches`]).
+//! - An empty `OP_*` variable counts as unset ([`matches()`]).
 //! - Spaces and line breaks around a value are dropped, in flags and variables alike ([`trimmed`], [`number`], [`boolean`]).
 //! - A duration is written one way everywhere ([`duration_between`]).
 //! - A refused value is told in one line, with the variable that it came from.
