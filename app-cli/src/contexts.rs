@@ -53,7 +53,7 @@ pub(crate) struct Context {
     pub(crate) key: PathBuf,
 }
 
-/// Which context of which file.
+/// A context: its file and its name there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) file: PathBuf,

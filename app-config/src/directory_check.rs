@@ -34,7 +34,7 @@ impl<'a> DirectoryCheck<'a> {
         Self { app, named_by: app.flags().given.config_dir }
     }
 
-    /// Why the directory can't be the one that was meant: it was named, and is not there or is no directory.
+    /// Why a directory that was named cannot be used: it is missing, or is no directory.
     pub(crate) fn problem(&self) -> Option<Error> {
         let reason = match self.state()? {
             State::Absent(reason) => self.named_by.map(|_| reason)?,
@@ -57,7 +57,7 @@ impl<'a> DirectoryCheck<'a> {
         }
     }
 
-    /// Tells that there are no configs where somebody may think that there are.
+    /// Warns that a directory that was named holds no configs.
     pub(crate) fn tell_of_no_configs(&self, listing: &Listing) {
         let log = self.app.logger();
         let default = self.app.config_dir() == Flags::default().config_dir;

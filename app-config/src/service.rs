@@ -180,7 +180,7 @@ impl Configs {
         self.take::<C>(None).map(|taken| taken.values.last())
     }
 
-    /// As [`load`](Self::load), for somebody who is not the service that starts, or with what came of its start before.
+    /// As [`load`](Self::load), for a caller that is not the service that starts, or with what came of its start before.
     pub(crate) fn take<C: Config>(&self, before: Option<&StartBefore>) -> Result<Taken<C>, Error> {
         let taken = self
             .kept

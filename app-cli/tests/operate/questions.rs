@@ -1,4 +1,4 @@
-//! `appctl health live`, `ready`, `startup`, `checks`: of which app, over HTTP or RPC.
+//! `appctl health live`, `ready`, `startup`, `checks`: chooses the app, and asks over HTTP or RPC.
 
 use std::sync::atomic::Ordering;
 

@@ -89,7 +89,7 @@ impl InUse {
         }
     }
 
-    /// The config for a start of its service, or without `before` for somebody else: the value in its file, or else the
+    /// The config for a start of its service, or without `before` for any other caller: the value in its file, or else the
     /// last good one. Blocks on the file.
     ///
     /// Fails only when there is no good value yet.

@@ -34,7 +34,7 @@ impl<C> Clone for Loaded<C> {
 
 /// The values of a config of type `C`. They live as long as the app, over every restart of the service.
 ///
-/// Invariant: whoever reads the file holds the lock from before looking at it until after sending what was read. So a
+/// Invariant: a reader of the file holds the lock from before looking at it until after sending what was read. So a
 /// value never comes after a newer one.
 pub(crate) struct Values<C> {
     state: Mutex<State<C>>,
@@ -65,7 +65,7 @@ pub(crate) enum Reread {
     Waits,
 }
 
-/// What came of the start before the one that a value is for.
+/// How the previous start went.
 #[derive(Debug)]
 pub(crate) enum StartBefore {
     /// The service ran.

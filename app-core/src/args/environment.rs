@@ -51,7 +51,7 @@ pub(super) fn look_for_misspelt(command: &Command) {
     let known: BTreeSet<String> =
         arguments(command).into_iter().filter_map(|arg| arg.get_env()?.to_str().map(str::to_owned)).collect();
     let set = env::vars_os().map(|(name, _)| name);
-    // The first command line of the process is the one that counts.
+    // The first command line of the process counts.
     let _ = MISSPELT.set(misspelt_of(&known, set));
 }
 

@@ -123,7 +123,7 @@ pub(super) enum Name {
     Last(String),
 }
 
-/// The name in an entry, or in the one that it refers to.
+/// The name in an entry, or in the entry that it refers to.
 fn name(
     debug_info: &DebugInfo,
     unit: &Unit<FileSlice>,

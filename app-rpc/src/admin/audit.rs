@@ -131,7 +131,7 @@ impl Audit {
         let (inner, sent) = (Arc::clone(&self.0), Arc::clone(&record));
         match run_blocking("audit", move || inner.write(&sent)).await {
             Ok(written) => written,
-            // No thread can be had. An application in this state is the one that has to be stopped, so the call is not
+            // No thread can be had. Such an application has to be stopped, so the call is not
             // refused: its record is written here, and other connections of this thread wait for it.
             Err(refused) if refused.kind() == ErrorKind::WouldBlock => self.0.write(&record),
             Err(_) => false,

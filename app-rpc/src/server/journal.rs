@@ -50,7 +50,7 @@ impl Journal {
         detail: &str,
     ) {
         if why == Refusal::Disconnected {
-            // Whoever looks whether the port is open does that: load balancers, probes, scanners.
+            // Load balancers, probes and scanners do that to see whether the port is open.
             self.given_up.fetch_add(1, Ordering::Relaxed);
             debug!(self.log, "RPC handshake ended by the peer: {detail}"; "reason" => why.label(), "peer" => %from);
         } else if self.may_log() {

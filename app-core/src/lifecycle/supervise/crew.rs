@@ -163,7 +163,7 @@ impl<'a> Crew<'a> {
         self.below(index, |need| need.gone)
     }
 
-    /// Something that a service needs, directly or not, of which this is true.
+    /// A direct or indirect need of a service for which this is true.
     fn below(&self, index: usize, which: impl Fn(&Node) -> bool) -> Option<usize> {
         let (mut seen, mut open) = (vec![false; self.nodes.len()], vec![index]);
         while let Some(at) = open.pop() {
