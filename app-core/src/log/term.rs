@@ -175,8 +175,8 @@ impl Printed {
         Shown { message: text::message(&self.message), fields: fields.collect() }
     }
 
-    /// The same, of which `shown` would take `length` bytes, within the limit: the longest texts are cut, and when even
-    /// that is too much, whole fields go.
+    /// Makes `shown`, whose line would take `length` bytes, fit into the limit. The longest texts are cut first. When that is
+    /// not enough, whole fields go.
     fn fitting(&mut self, shown: &Shown, length: usize, look: Look<'_>) -> Shown {
         let least = |text: &String| text.len().min(MIN_VALUE_BYTES);
         let texts = || shown.fields.iter().map(|(_, value)| value).chain([&shown.message]);
