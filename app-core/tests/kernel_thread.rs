@@ -21,16 +21,24 @@ const BESIDE: ServiceId = ServiceId::new(0x21d9_4c0f_83b6_5a17);
 const BLOCKER: ServiceId = ServiceId::new(0x5b1e_77ab_19c4_0e62);
 /// Says in a child what goes wrong.
 const CASE: &str = "APP_CORE_KERNEL_CASE";
-const SECOND: Duration = Duration::from_secs(1);
+/// Told only when the stop gives up on all services together, since every worker is blocked.
+const GIVEN_UP: &str = "app did not stop in time";
 
-app_core::service! { id: BESIDE, name: "beside", start: start_beside, stop_timeout: SECOND }
-app_core::service! { id: BLOCKER, name: "blocker", start: start_blocker, start_timeout: Duration::from_secs(3), stop_timeout: SECOND }
+app_core::service! { id: BESIDE, name: "beside", start: start_beside, stop_timeout: Duration::from_secs(2) }
+app_core::service! { id: BLOCKER, name: "blocker", start: start_blocker, start_timeout: Duration::from_secs(3), stop_timeout: Duration::from_secs(2) }
 
-async fn start_beside() -> Result<(), Error> {
-    Ok(())
+/// What the blocker needs, so that it stops after it.
+struct Beside;
+
+impl Exposed for Beside {
+    const SERVICE: ServiceId = BESIDE;
 }
 
-async fn start_blocker(service: Service) -> Result<(), Error> {
+async fn start_beside() -> Result<Beside, Error> {
+    Ok(Beside)
+}
+
+async fn start_blocker(service: Service, _beside: Dep<Beside>) -> Result<(), Error> {
     match env::var(CASE).unwrap_or_default().as_str() {
         "start" | "start, then SIGTERM" => block_thread("its start function"),
         "running" => service.spawn("blocks", after_ready(service.clone(), || block_thread("a task")))?,
@@ -171,6 +179,7 @@ fn the_start_timeout_holds_when_a_start_function_blocks_the_only_worker() {
     let named =
         "service blocker (5b1e77ab19c40e62) did not start: its start function did not come back within 3s";
     assert!(log.contains(named), "{log}");
+    assert!(log.contains(GIVEN_UP), "{log}");
 }
 
 #[test]
@@ -181,6 +190,7 @@ fn a_signal_ends_a_start_whose_only_worker_is_blocked() {
     let (status, log) = running.ended();
     assert_eq!(status, 3, "{log}");
     assert!(log.contains("app stopping: signal SIGTERM"), "{log}");
+    assert!(log.contains(GIVEN_UP), "{log}");
     assert!(!log.contains("did not come back"), "the signal came first: {log}");
 }
 
@@ -192,6 +202,7 @@ fn a_signal_ends_an_app_whose_only_worker_is_blocked() {
     let (status, log) = running.ended();
     assert_eq!(status, 3, "{log}");
     assert!(log.contains("blocker (5b1e77ab19c40e62; tasks: blocks)"), "{log}");
+    assert!(log.contains(GIVEN_UP), "{log}");
 }
 
 #[test]
