@@ -70,6 +70,7 @@
 //!
 //! A call changes threads twice for that. One request with one answer does not have to: see [`RpcClient::request`].
 
+mod accounts;
 pub mod admin;
 mod client;
 mod config;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
+use crate::accounts::Account;
 use crate::{Certificate, Grants, Role};
 
 /// A client that was let in: who it is by its certificate, and what it may do.
@@ -19,12 +20,23 @@ pub struct Peer {
     /// What it may do, as it was when it connected.
     pub role: Role,
     grants: LiveGrants,
+    account: Arc<Account>,
 }
 
 impl Peer {
-    pub(crate) fn new(address: SocketAddr, certificate: Certificate, grants: LiveGrants) -> Self {
+    pub(crate) fn new(
+        address: SocketAddr,
+        certificate: Certificate,
+        grants: LiveGrants,
+        account: Arc<Account>,
+    ) -> Self {
         let role = grants.role(&certificate);
-        Self { address, certificate, role, grants }
+        Self { address, certificate, role, grants, account }
+    }
+
+    /// What it shares with all other connections of its certificate.
+    pub(crate) fn account(&self) -> &Account {
+        &self.account
     }
 
     /// What it may do now: by the grants of the config that the server runs on at this moment, so that a grant that was taken away

@@ -34,6 +34,7 @@ pub use self::meters::{
 };
 #[cfg(test)]
 pub(crate) use self::simulated::Simulated;
+use crate::accounts::Accounts;
 use crate::peer::LiveGrants;
 use crate::threads::{LocalThreads, ThreadPanicked};
 use crate::tls::{Revoked, server_config};
@@ -77,6 +78,7 @@ impl Live {
 struct Shared {
     live: RwLock<Arc<Live>>,
     grants: LiveGrants,
+    accounts: Accounts,
     /// What the revocation lists name: connections that are open look at it whenever it changes.
     revoked: watch::Sender<Revoked>,
     bootstrap: Bootstrap,
@@ -90,6 +92,7 @@ impl Shared {
         Self {
             grants: LiveGrants::new(live.config.grants.clone()),
             revoked: watch::Sender::new(live.config.clients.revoked()),
+            accounts: Accounts::new(),
             live: RwLock::new(Arc::new(live)),
             bootstrap,
             counts,

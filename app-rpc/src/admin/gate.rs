@@ -8,13 +8,12 @@
 //! 3. A call of a method that is audited acts after its record was written, or not at all. `App.kill` and `App.end` alone act
 //!    although the log takes no records: their effect is seen anyway, and a signal could not be refused either.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use app_core::prelude::Duration;
 use capnp::any_pointer;
 use capnp::capability::{self, DispatchCallResult, FromClientHook, FromServer, Params, Promise, Results};
 use capnp::private::capability::ClientHook;
@@ -27,10 +26,6 @@ use super::methods::{About, Method};
 use super::reason::Reason;
 use crate::{Peer, Role};
 
-/// Calls that a client may have denied at once; after that they are answered one by one, at this pace.
-const DENIALS_AT_ONCE: u32 = 20;
-const PAUSE_BETWEEN_DENIALS: Duration = Duration::from_millis(100);
-
 /// A client on one connection, and what it holds.
 pub(super) struct Session {
     pub(super) admin: Arc<Admin>,
@@ -39,7 +34,6 @@ pub(super) struct Session {
     pub(super) streams: Places,
     /// Readers of texts that it holds.
     pub(super) readers: Places,
-    denials: RefCell<Denials>,
     /// Calls that are audited pass one after another, in the order in which they came.
     order: Mutex<()>,
 }
@@ -47,14 +41,7 @@ pub(super) struct Session {
 impl Session {
     pub(super) fn new(admin: Arc<Admin>, peer: Peer) -> Rc<Self> {
         let (streams, readers) = (Places::new(super::MAX_STREAMS), Places::new(super::MAX_READERS));
-        Rc::new(Self {
-            admin,
-            peer,
-            streams,
-            readers,
-            denials: RefCell::default(),
-            order: Mutex::const_new(()),
-        })
+        Rc::new(Self { admin, peer, streams, readers, order: Mutex::const_new(()) })
     }
 
     /// What the client may call: the server, behind the gate.
@@ -83,7 +70,7 @@ impl Session {
         record.detail = detail;
         if outcome != Outcome::Granted {
             // Whoever is denied again and again must not fill the log.
-            let at = self.denials.borrow_mut().next(Instant::now());
+            let at = self.peer.account().next_denial(Instant::now());
             sleep_until(at).await;
             self.admin.audit.write(record).await;
             return Err(capnp::Error::failed(answer));
@@ -114,22 +101,6 @@ impl Session {
         let mut record = Record::new(method, &self.peer, self.peer.role_now(), &about, Outcome::Failed);
         record.detail = super::text::short(&error.extra);
         self.admin.audit.write(record).await;
-    }
-}
-
-/// When the next denial is answered.
-#[derive(Default)]
-struct Denials {
-    /// When all that were answered would have been, at the pace.
-    even: Option<Instant>,
-}
-
-impl Denials {
-    fn next(&mut self, now: Instant) -> Instant {
-        let even = self.even.map_or(now, |even| even.max(now)) + PAUSE_BETWEEN_DENIALS;
-        self.even = Some(even);
-        let ahead = PAUSE_BETWEEN_DENIALS * DENIALS_AT_ONCE;
-        even.checked_sub(ahead).map_or(now, |at| at.max(now))
     }
 }
 

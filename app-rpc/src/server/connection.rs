@@ -79,9 +79,12 @@ where
         shared.journal.refused(from, Some(&certificate), why, "as many connections are open as may be");
         return turn_away(stream, &live.config.limits).await;
     };
+    let Ok(seat) = shared.accounts.enter(certificate.identity, most) else {
+        return turn_away(stream, &live.config.limits).await;
+    };
     shared.counts.established();
     shared.journal.established(from, &certificate);
-    let peer = Peer::new(from, certificate, shared.grants.clone());
+    let peer = Peer::new(from, certificate, shared.grants.clone(), Arc::clone(seat.account()));
     let Ok(bootstrap) = catch_unwind(AssertUnwindSafe(|| shared.bootstrap.make(&peer))) else {
         shared.counts.ended(End::Panicked, 0);
         return shared.journal.ended(from, &peer.certificate, End::Panicked, "the bootstrap panicked");

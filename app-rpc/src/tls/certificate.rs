@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustls::pki_types::CertificateDer;
+use sha2::{Digest, Sha256};
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::public_key::PublicKey;
@@ -34,6 +35,8 @@ pub struct Certificate {
     pub issuer: String,
     /// Whether it is that of an authority.
     pub is_authority: bool,
+    /// The SHA-256 of what its authority signed: its owner can change none of it.
+    pub(crate) identity: [u8; 32],
     /// What of it peers refuse, whatever else it says: its key or its signature.
     pub(crate) weakness: Option<String>,
     /// Whether it may be shown by servers.
@@ -64,6 +67,7 @@ impl Certificate {
             subject: parsed.subject().to_string(),
             issuer: parsed.issuer().to_string(),
             is_authority: parsed.is_ca(),
+            identity: Sha256::digest(parsed.tbs_certificate.as_ref()).into(),
             weakness: weakness(&parsed),
             server: usage.is_none_or(|usage| usage.any || usage.server_auth),
             client: usage.is_none_or(|usage| usage.any || usage.client_auth),

@@ -1,0 +1,82 @@
+//! Accounts on paused time: one for each certificate, and not for longer than it has to be.
+
+use super::*;
+
+fn identity(number: u32) -> [u8; 32] {
+    let mut identity = [0; 32];
+    identity[..4].copy_from_slice(&number.to_be_bytes());
+    identity
+}
+
+/// Has so many calls denied that the pace lasts for this long.
+fn run_up(seat: &Seat, pace: Duration) {
+    let now = Instant::now();
+    while !seat.account().denials.lock().are_paced(now + pace) {
+        seat.account().next_denial(now);
+    }
+}
+
+/// Opens and closes connections of so many certificates, each of which leaves nothing to remember.
+fn crowd(accounts: &Accounts, numbers: std::ops::Range<u32>) {
+    for number in numbers {
+        drop(accounts.enter(identity(number), 1).unwrap());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_connections_of_a_certificate_have_one_account() {
+    let accounts = Accounts::new();
+    let first = accounts.enter(identity(1), 2).unwrap();
+    let second = accounts.enter(identity(1), 2).unwrap();
+    assert!(Arc::ptr_eq(first.account(), second.account()));
+    assert_eq!(accounts.enter(identity(1), 2).err(), Some(Full));
+    let other = accounts.enter(identity(2), 2).unwrap();
+    assert!(!Arc::ptr_eq(first.account(), other.account()));
+    drop(second);
+    assert!(accounts.enter(identity(1), 2).is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn denials_are_paced_over_all_connections_and_by_certificate() {
+    let accounts = Accounts::new();
+    let seats = [1, 1, 2].map(|number| accounts.enter(identity(number), 9).unwrap());
+    let now = Instant::now();
+    for number in 0..20 {
+        assert_eq!(seats[number % 2].account().next_denial(now), now, "denial {number}");
+    }
+    assert_eq!(seats[0].account().next_denial(now), now + Duration::from_millis(100));
+    assert_eq!(seats[1].account().next_denial(now), now + Duration::from_millis(200));
+    assert_eq!(seats[2].account().next_denial(now), now, "another certificate does not wait");
+}
+
+#[tokio::test(start_paused = true)]
+async fn to_connect_again_does_not_end_the_pace_of_denials() {
+    let accounts = Accounts::new();
+    let seat = accounts.enter(identity(0), 1).unwrap();
+    run_up(&seat, REMEMBERED * 2);
+    drop(seat);
+    crowd(&accounts, 1..1000);
+    let seat = accounts.enter(identity(0), 1).unwrap();
+    assert!(seat.account().next_denial(Instant::now()) > Instant::now() + REMEMBERED);
+    drop(seat);
+    // For a bounded time.
+    tokio::time::advance(REMEMBERED + Duration::from_secs(1)).await;
+    crowd(&accounts, 1..1000);
+    let seat = accounts.enter(identity(0), 1).unwrap();
+    assert_eq!(seat.account().next_denial(Instant::now()), Instant::now());
+}
+
+#[tokio::test(start_paused = true)]
+async fn accounts_are_bounded_however_many_certificates_there_are() {
+    let accounts = Accounts::new();
+    crowd(&accounts, 0..10_000);
+    assert!(accounts.len() <= SPARE, "{} without anything to remember", accounts.len());
+    for number in 0..10_000 {
+        let seat = accounts.enter(identity(number), 1).unwrap();
+        run_up(&seat, REMEMBERED);
+    }
+    assert!(accounts.len() <= MOST_CLOSED * 2 + SPARE, "{} that are paced", accounts.len());
+    // The last ones are remembered.
+    let last = accounts.enter(identity(9_999), 1).unwrap();
+    assert!(last.account().next_denial(Instant::now()) > Instant::now());
+}
