@@ -3,8 +3,9 @@
 use app_core::prelude::{Error, ServiceId};
 use app_core::{ServiceDescriptor, linked_services};
 
-use crate::dir::ConfigDir;
+use crate::dir::{ConfigDir, Content};
 use crate::fault::{Fault, Reason};
+use crate::problems::Problems;
 use crate::schema::ConfigSchema;
 use crate::sealed::OpenError;
 
@@ -53,8 +54,8 @@ pub(crate) fn check_against(dir: &ConfigDir, schemas: &[ConfigSchema], services:
 }
 
 fn check_one(dir: &ConfigDir, service: ServiceId, schema: Option<&ConfigSchema>, checked: &mut Checked) {
-    let message = match dir.load(service) {
-        Ok(Some(message)) => message,
+    let Content { message, sealed } = match dir.load_content(service) {
+        Ok(Some(content)) => content,
         // Gone since it was listed.
         Ok(None) => return,
         // Nothing can be told of it, and why is told already.
@@ -62,7 +63,7 @@ fn check_one(dir: &ConfigDir, service: ServiceId, schema: Option<&ConfigSchema>,
         Err(fault) => return checked.problems.push(fault.of_service(service)),
     };
     let Some(schema) = schema else { return checked.unused.push(service) };
-    if let Err(problems) = schema.validate(message) {
+    if let Err(problems) = schema.validate_into(message, Problems::of_source(sealed)) {
         let file = dir.file(service);
         checked.problems.extend(
             problems

@@ -1,13 +1,14 @@
 //! A config as the code of its service sees it, and how a message becomes one.
 
 use app_core::prelude::ServiceId;
+use app_core::{Panicked, catch_panic};
 use capnp::introspect::Introspect;
 use capnp::message::Reader;
 use capnp::traits::Owned;
 
 use crate::codec::Message;
 use crate::limits::reader_options;
-use crate::problems::{Problems, malformed};
+use crate::problems::{Expected, Problems};
 use crate::shape;
 
 /// The config of a service: a struct of a schema on the wire, this type in the code.
@@ -54,6 +55,9 @@ pub trait Config: Sized + Send + Sync + 'static {
     /// Reads and validates. Adds *every* problem that it finds, and goes on; `None` only after it added one. If it added
     /// any, what it returns is not used.
     ///
+    /// Give a value that a problem is about to [`Place::add_found`](crate::Place::add_found), never in the text of the
+    /// rule: then it stays out of everything that is told of a sealed config.
+    ///
     /// The message was found to be one of the schema before, so that Cap'n Proto's own errors are not expected here, and
     /// every text is UTF-8.
     fn read(spec: <Self::Schema as Owned>::Reader<'_>, problems: &mut Problems) -> Option<Self>;
@@ -67,8 +71,12 @@ pub trait Config: Sized + Send + Sync + 'static {
 /// # Errors
 /// The problems: of the schema if it is not a message of that, otherwise those that [`Config::read`] added.
 pub fn parse<C: Config>(message: Message) -> Result<C, Problems> {
+    parse_into(message, Problems::new())
+}
+
+/// As [`parse`], with the problems added to these, which hide values if the config is sealed.
+pub(crate) fn parse_into<C: Config>(message: Message, mut problems: Problems) -> Result<C, Problems> {
     let segments = message.into_segments();
-    let mut problems = Problems::new();
     // Each pass has a reader of its own, since a reader counts what was read.
     let walked = Reader::new(&segments, reader_options());
     shape::check(&walked, <C::Schema as Introspect>::introspect(), &mut problems);
@@ -77,9 +85,9 @@ pub fn parse<C: Config>(message: Message) -> Result<C, Problems> {
     }
     let message = Reader::new(&segments, reader_options());
     let config = match message.get_root() {
-        Ok(spec) => C::read(spec, &mut problems),
+        Ok(spec) => read::<C>(spec, &mut problems),
         Err(error) => {
-            problems.add(malformed(&error));
+            problems.root().add_malformed(&error);
             None
         }
     };
@@ -90,6 +98,18 @@ pub fn parse<C: Config>(message: Message) -> Result<C, Problems> {
             Err(problems)
         }
         _ => Err(problems),
+    }
+}
+
+/// Reads, and turns a panic of the service's code into a problem: what the panic says may repeat a value.
+fn read<'m, C: Config>(spec: <C::Schema as Owned>::Reader<'m>, problems: &mut Problems) -> Option<C> {
+    match catch_panic(|| C::read(spec, problems)) {
+        Ok(config) => config,
+        Err(Panicked { place, message, .. }) => {
+            let text = format!("its service panicked when it read it, at {place}");
+            problems.add_in_full(Expected::of_code(&text), format_args!("{text}: {message}"));
+            None
+        }
     }
 }
 

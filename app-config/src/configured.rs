@@ -8,6 +8,7 @@ use app_core::prelude::{Error, Param, ServiceId};
 use app_core::{Planned, StartContext};
 
 use crate::config::Config;
+use crate::problems::Problems;
 use crate::schema;
 use crate::service::{CONFIG_SERVICE_ID, Configs};
 
@@ -31,19 +32,38 @@ use crate::service::{CONFIG_SERVICE_ID, Configs};
 pub struct Configured<C> {
     value: Arc<C>,
     from_file: bool,
+    sealed: bool,
 }
 
 impl<C> Configured<C> {
     /// A config made in code, for tests of what takes one.
     #[must_use]
     pub fn new(value: C, from_file: bool) -> Self {
-        Self { value: Arc::new(value), from_file }
+        Self { value: Arc::new(value), from_file, sealed: false }
+    }
+
+    /// A config from a file.
+    pub(crate) fn of_file(value: C, sealed: bool) -> Self {
+        Self { value: Arc::new(value), from_file: true, sealed }
     }
 
     /// Whether there was a file; otherwise it is the default.
     #[must_use]
     pub fn from_file(&self) -> bool {
         self.from_file
+    }
+
+    /// Whether it is from a sealed file. Then no value of it belongs into a log record, an error or an answer to readers,
+    /// except where the value is there to be seen.
+    #[must_use]
+    pub fn is_sealed(&self) -> bool {
+        self.sealed
+    }
+
+    /// Collects problems of this config that are found after it was read: values are left out if it is sealed.
+    #[must_use]
+    pub fn problems(&self) -> Problems {
+        Problems::of_source(self.sealed)
     }
 }
 
@@ -71,12 +91,18 @@ impl<C> Deref for Configured<C> {
 
 impl<C> Clone for Configured<C> {
     fn clone(&self) -> Self {
-        Self { value: Arc::clone(&self.value), from_file: self.from_file }
+        Self { value: Arc::clone(&self.value), ..*self }
     }
 }
 
 impl<C: fmt::Debug> fmt::Debug for Configured<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Configured").field("value", &self.value).field("from_file", &self.from_file).finish()
+        let mut shown = f.debug_struct("Configured");
+        if self.sealed {
+            shown.field("value", &format_args!("(sealed)"));
+        } else {
+            shown.field("value", &self.value);
+        }
+        shown.field("from_file", &self.from_file).finish()
     }
 }

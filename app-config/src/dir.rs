@@ -1,16 +1,14 @@
 //! The config directory: one file for each service, named `0x` and its id.
 
 use std::ffi::OsStr;
-use std::fs::Metadata;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use app_core::prelude::{App, Error, ServiceId};
 
 use crate::codec::{self, Message};
 use crate::fault::{Fault, Reason};
-use crate::file::{self, Kind};
+use crate::file::{self, Kind, owner};
 use crate::identities::Identities;
 use crate::sealed::is_sealed;
 use crate::sealing::Sealing;
@@ -147,18 +145,7 @@ impl ConfigDir {
     /// What should be said although nothing is refused for it.
     pub(crate) fn warnings(&self) -> Vec<String> {
         let identities = self.sealing.identities().map(Identities::warnings).unwrap_or_default();
-        identities.iter().cloned().chain(self.changeable()).collect()
-    }
-
-    /// Whether everybody may put other files in the place of those that are there. With the sticky bit nobody may, and so
-    /// Kubernetes mounts secrets.
-    fn changeable(&self) -> Option<String> {
-        let mode = self.path.metadata().ok().filter(Metadata::is_dir)?.mode() & 0o7777;
-        let warning = || {
-            let path = self.path.display();
-            format!("the config directory {path} may be changed by everybody (mode {mode:04o}): chmod o-w")
-        };
-        (mode & 0o002 != 0 && mode & 0o1000 == 0).then(warning)
+        identities.iter().cloned().chain(owner::warnings(&self.path)).collect()
     }
 
     pub(crate) fn list(&self) -> Listing {

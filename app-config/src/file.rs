@@ -2,19 +2,21 @@
 //!
 //! Symbolic links are followed, since Kubernetes mounts secrets as links. What a link or a name leads to is another
 //! matter: only a regular file is read, nothing is waited for (a FIFO without a writer, a terminal), and never more than
-//! the limit.
+//! the limit. In a directory to which anybody may add files, its [owner](owner) has to be trusted.
 
 pub(crate) mod machine;
+pub(crate) mod owner;
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::{error, fmt};
 
 use nix::fcntl::OFlag;
 use nix::unistd::geteuid;
 
+use self::owner::Way;
 use crate::limits::{MAX_FILE_BYTES, MAX_IDENTITIES_BYTES};
 use crate::secret::SecretBytes;
 
@@ -67,6 +69,26 @@ pub enum FileError {
         /// Its permissions.
         mode: u32,
     },
+    /// Anybody may have made it.
+    Owner {
+        /// The file, or a link or directory on the way to it.
+        path: PathBuf,
+        /// Whose it is.
+        uid: u32,
+        /// Whether the user id is that of one user. Otherwise it stands for all that this user namespace does not know.
+        known: bool,
+        /// Where it is: a directory to which anybody may add files.
+        directory: PathBuf,
+    },
+    /// It has other names too, and anybody may have given it this one.
+    Linked {
+        /// The file.
+        path: PathBuf,
+        /// Where it is: a directory to which anybody may add files.
+        directory: PathBuf,
+    },
+    /// It was replaced each time while it was read, in a directory to which anybody may add files.
+    Replaced,
     /// It is larger than it may be.
     TooLarge {
         /// What it was read as.
@@ -85,6 +107,26 @@ impl fmt::Display for FileError {
             Self::Writable { mode } => {
                 write!(f, "the file may be changed by others than its owner (mode {mode:04o}): chmod go-w")
             }
+            Self::Owner { path, uid, known, directory } => {
+                let (path, directory) = (shown(path), shown(directory));
+                let whose = if *known { "" } else { ", which stands for all that are not known in this user namespace" };
+                write!(
+                    f,
+                    "{path} belongs to user {uid}{whose}, and anybody may add files to {directory}: chmod o-w {directory}, and \
+                     chown root the file if it is a good one"
+                )
+            }
+            Self::Linked { path, directory } => {
+                let (path, directory) = (shown(path), shown(directory));
+                write!(
+                    f,
+                    "{path} has another name (a hard link), and anybody may add names to {directory}: chmod o-w {directory}, and \
+                     put a copy in its place if it is a good one"
+                )
+            }
+            Self::Replaced => f.write_str(
+                "the file is replaced again and again while it is read, in a directory to which anybody may add files: chmod o-w",
+            ),
             Self::TooLarge { kind } => {
                 let what = match kind {
                     Kind::Config => "a config",
@@ -106,8 +148,26 @@ impl error::Error for FileError {
     }
 }
 
+/// A path for people, in one line.
+fn shown(path: &Path) -> String {
+    path.display().to_string().escape_debug().to_string()
+}
+
+/// A file that is replaced while it is read is read again, so many times in all.
+const ATTEMPTS: usize = 3;
+
 /// The content of the file, or `None` if there is no such file.
 pub(crate) fn read(path: &Path, kind: Kind) -> Result<Option<Content>, FileError> {
+    for _ in 0..ATTEMPTS {
+        match read_once(path, kind) {
+            Err(FileError::Replaced) => {}
+            read => return read,
+        }
+    }
+    Err(FileError::Replaced)
+}
+
+fn read_once(path: &Path, kind: Kind) -> Result<Option<Content>, FileError> {
     // Looked at before it is opened too: opening a device may do something.
     match path.metadata() {
         Ok(metadata) => check(&metadata, kind)?,
@@ -121,6 +181,9 @@ pub(crate) fn read(path: &Path, kind: Kind) -> Result<Option<Content>, FileError
     // What was opened counts, not what was there before.
     let metadata = file.metadata().map_err(FileError::Read)?;
     check(&metadata, kind)?;
+    if owner::check(path, &metadata)? == Way::Replaced {
+        return Err(FileError::Replaced);
+    }
     let limit = kind.limit();
     // Room for all that is there, so that the buffer does not move while it is filled.
     let room = usize::try_from(metadata.len()).unwrap_or(limit).min(limit) + 1;

@@ -1,5 +1,6 @@
 //! What is wrong with a config: every problem of a file, each with the path of the field that has it.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write};
 
 /// Of one file this many problems are told apart; the rest is counted.
@@ -32,41 +33,26 @@ impl Problem {
     }
 }
 
-impl Problem {
-    /// The same problem without what was found: of a sealed config, the path and the type of the problem are told.
+/// What a config must keep to, in words that hold no value of the config: `must be 1 to 65535`.
+///
+/// A fixed text is one by itself. A text that is put together is one only if the code says so: [`Expected::of_code`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expected(Cow<'static, str>);
+
+impl Expected {
+    /// A rule with parts that the code puts in: bounds, names of fields, numbers of list elements.
     ///
-    /// What counts as a value: text between double quotes, what follows the word "found", and words with digits.
-    pub(crate) fn without_values(self) -> Self {
-        let mut kept: Vec<&str> = Vec::new();
-        // Every second part is between quotes; an escaped quote inside only makes more parts.
-        for (index, part) in self.reason.split('"').enumerate() {
-            if index % 2 == 1 {
-                kept.push("\"..\"");
-                continue;
-            }
-            for word in part.split_whitespace() {
-                kept.push(if has_value(word) { ".." } else { word });
-                if word == "found" {
-                    kept.push("..");
-                    return Self { reason: kept.join(" "), ..self };
-                }
-            }
-        }
-        Self { reason: kept.join(" "), ..self }
+    /// The text is shown for sealed configs too, so no part of it may come from the config.
+    #[must_use]
+    pub fn of_code(text: impl fmt::Display) -> Self {
+        Self(text.to_string().into())
     }
 }
 
-/// Whether a word has digits, those of an index such as `rules[2]` not counted.
-fn has_value(word: &str) -> bool {
-    let mut in_index = false;
-    word.chars().any(|c| {
-        match c {
-            '[' => in_index = true,
-            ']' => in_index = false,
-            _ => {}
-        }
-        c.is_ascii_digit() && !in_index
-    })
+impl From<&'static str> for Expected {
+    fn from(text: &'static str) -> Self {
+        Self(Cow::Borrowed(text))
+    }
 }
 
 impl fmt::Display for Problem {
@@ -79,6 +65,9 @@ impl fmt::Display for Problem {
 }
 
 /// Collects the problems of one config.
+///
+/// Rules and values are given apart, since [`hiding_values`](Self::hiding_values) leaves the values out: those of a
+/// sealed config are in no text.
 ///
 /// ```
 /// use app_config::Problems;
@@ -94,8 +83,10 @@ impl fmt::Display for Problem {
 ///     }
 /// }
 /// drop(rules);
+/// problems.at("port").add_found("must be 1 to 65535", 70_000);
 ///
-/// assert_eq!(problems.to_string(), "rules[2].burst: must be at least permits; rules[1].name: must not be empty");
+/// let told = "rules[2].burst: must be at least permits; rules[1].name: must not be empty; port: must be 1 to 65535";
+/// assert_eq!(problems.to_string(), format!("{told}, found 70000"));
 /// ```
 #[derive(Debug, Default)]
 pub struct Problems {
@@ -103,6 +94,7 @@ pub struct Problems {
     path: String,
     found: Vec<Problem>,
     left_out: usize,
+    hides_values: bool,
 }
 
 impl Problems {
@@ -112,8 +104,31 @@ impl Problems {
         Self::default()
     }
 
+    /// None yet, of a config that is sealed: values are left out of every problem, and never kept.
+    ///
+    /// ```
+    /// let mut problems = app_config::Problems::hiding_values();
+    /// problems.at("port").add_found("must be 1 to 65535", 70_000);
+    /// assert_eq!(problems.to_string(), "port: must be 1 to 65535");
+    /// ```
+    #[must_use]
+    pub fn hiding_values() -> Self {
+        Self::of_source(true)
+    }
+
+    /// None yet, of a config from a file that is sealed or not.
+    pub(crate) fn of_source(sealed: bool) -> Self {
+        Self { hides_values: sealed, ..Self::default() }
+    }
+
+    /// Whether values are left out.
+    #[must_use]
+    pub fn hides_values(&self) -> bool {
+        self.hides_values
+    }
+
     /// A field of the config's outermost struct.
-    pub fn at(&mut self, field: &str) -> Place<'_> {
+    pub fn at(&mut self, field: &'static str) -> Place<'_> {
         Place::enter(self, field, None)
     }
 
@@ -122,8 +137,23 @@ impl Problems {
         Place { outside: self.path.len(), problems: self }
     }
 
-    /// Adds a problem of the config as a whole. The reason is one line, and repeats no secret.
-    pub fn add(&mut self, reason: impl fmt::Display) {
+    /// Adds a problem of the config as a whole: the rule that it breaks.
+    pub fn add(&mut self, rule: impl Into<Expected>) {
+        self.push(rule.into().0);
+    }
+
+    /// As [`add`](Self::add), with what was found instead. The value is left out of a sealed config's problems.
+    pub fn add_found(&mut self, rule: impl Into<Expected>, value: impl fmt::Display) {
+        let rule = rule.into();
+        self.add_in_full(rule.clone(), format_args!("{}, found {value}", rule.0));
+    }
+
+    /// As [`add`](Self::add), in two texts. The second one may have values, and stands for the first where they are shown.
+    pub fn add_in_full(&mut self, rule: impl Into<Expected>, in_full: impl fmt::Display) {
+        if self.hides_values { self.push(rule.into().0) } else { self.push(in_full) }
+    }
+
+    fn push(&mut self, reason: impl fmt::Display) {
         if self.found.len() >= MAX_PROBLEMS {
             self.left_out += 1;
             return;
@@ -192,8 +222,13 @@ impl<'a> Place<'a> {
         Self { problems, outside }
     }
 
-    /// A field of the struct that is here.
-    pub fn field(&mut self, name: &str) -> Place<'_> {
+    /// A field of the struct that is here. Paths are shown for sealed configs too, so a name comes from the code.
+    pub fn field(&mut self, name: &'static str) -> Place<'_> {
+        Place::enter(self.problems, name, None)
+    }
+
+    /// As [`field`](Self::field), with a name from the schema, or from JSON of the author who reads the problem.
+    pub(crate) fn named(&mut self, name: &str) -> Place<'_> {
         Place::enter(self.problems, name, None)
     }
 
@@ -202,21 +237,34 @@ impl<'a> Place<'a> {
         Place::enter(self.problems, "", Some(index))
     }
 
-    /// Adds a problem of what is here. The reason is one line, and repeats no secret. Put a value that it repeats between
-    /// double quotes, as [`quoted`] does, or behind the word "found": of a sealed config it is left out then.
-    pub fn add(&mut self, reason: impl fmt::Display) {
-        self.problems.add(reason);
+    /// Adds a problem of what is here: the rule that it breaks.
+    pub fn add(&mut self, rule: impl Into<Expected>) {
+        self.problems.add(rule);
+    }
+
+    /// As [`add`](Self::add), with what was found instead. The value is left out of a sealed config's problems.
+    pub fn add_found(&mut self, rule: impl Into<Expected>, value: impl fmt::Display) {
+        self.problems.add_found(rule, value);
+    }
+
+    /// As [`add`](Self::add), in two texts. The second one may have values, and stands for the first where they are shown.
+    pub fn add_in_full(&mut self, rule: impl Into<Expected>, in_full: impl fmt::Display) {
+        self.problems.add_in_full(rule, in_full);
+    }
+
+    /// Adds a problem with JSON, told to the author who wrote it: the text may repeat what is there.
+    pub(crate) fn add_of_json(&mut self, text: impl fmt::Display) {
+        self.problems.add_in_full("is not as the schema has it", text);
+    }
+
+    /// Adds that Cap'n Proto could not read what is here.
+    pub(crate) fn add_malformed(&mut self, error: &capnp::Error) {
+        self.add_in_full("is malformed", format_args!("is malformed: {}", error.kind));
     }
 
     /// The value that Cap'n Proto read here, or a problem if it could not.
     pub fn value<T>(&mut self, read: capnp::Result<T>) -> Option<T> {
-        match read {
-            Ok(value) => Some(value),
-            Err(error) => {
-                self.add(malformed(&error));
-                None
-            }
-        }
+        read.map_err(|error| self.add_malformed(&error)).ok()
     }
 
     /// The text that Cap'n Proto read here, or a problem if it could not, or if it is not UTF-8.
@@ -234,11 +282,6 @@ impl Drop for Place<'_> {
     fn drop(&mut self) {
         self.problems.path.truncate(self.outside);
     }
-}
-
-/// What Cap'n Proto says about a value that it can't read.
-pub(crate) fn malformed(error: &capnp::Error) -> String {
-    format!("is malformed: {}", error.kind)
 }
 
 /// A number of things, in words: `1 byte`, `2 bytes`.

@@ -36,7 +36,6 @@ use crate::dir::ConfigDir;
 use crate::fault::{Fault, Reason, label};
 use crate::identities::IdentityError;
 use crate::live::LiveConfig;
-use crate::problems::Problems;
 use crate::service::{Configs, event_of};
 
 /// How often files are looked at. A change is read at the look after the one that saw it.
@@ -135,14 +134,7 @@ impl Configs {
             Some(StaleKind::Unread) => true,
             Some(_) => round.asked || round.renewed,
         };
-        let reread = || channel.reread(&round.dir, is_due);
-        let result = catch_unwind(AssertUnwindSafe(reread)).unwrap_or_else(|_| {
-            let mut problems = Problems::new();
-            problems.add("its service panicked when it read it");
-            let reason = Reason::Problems(problems.into_vec());
-            Some(Err(Fault::new(round.dir.file(channel.service()), reason)))
-        });
-        let Some(result) = result else { return };
+        let Some(result) = channel.reread(&round.dir, is_due) else { return };
         let news = self.in_use().note(key, &result);
         round.tally.count(&result);
         match result {

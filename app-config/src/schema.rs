@@ -17,7 +17,7 @@ pub struct ConfigSchema {
     service: ServiceId,
     doc: &'static str,
     introspect: fn() -> Type,
-    validate: fn(Message) -> Result<(), Problems>,
+    validate: fn(Message, Problems) -> Result<(), Problems>,
     config: fn() -> (TypeId, &'static str),
     place: (&'static str, u32),
 }
@@ -70,7 +70,15 @@ impl ConfigSchema {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn validate(&self, message: Message) -> Result<(), Problems> {
-        (self.validate)(message)
+        self.validate_into(message, Problems::new())
+    }
+
+    /// As [`validate`](Self::validate), with the problems added to these, which hide values if the config is sealed.
+    ///
+    /// # Errors
+    /// As [`validate`](Self::validate).
+    pub fn validate_into(&self, message: Message, problems: Problems) -> Result<(), Problems> {
+        (self.validate)(message, problems)
     }
 
     /// Where it is registered: source file and line.
@@ -129,8 +137,8 @@ pub(crate) fn expect<C: Config>(planned: &Planned<'_>) -> Result<(), Error> {
     }
 }
 
-fn validate<C: Config>(message: Message) -> Result<(), Problems> {
-    config::parse::<C>(message).map(drop)
+fn validate<C: Config>(message: Message, problems: Problems) -> Result<(), Problems> {
+    config::parse_into::<C>(message, problems).map(drop)
 }
 
 /// Registers a [`Config`], with a line that says what it is about: `config! { QuotaConfig, "Rate limits by key." }`.

@@ -26,7 +26,7 @@ use capnp::{
 };
 
 use self::layout::{Choice, Shape, What, members_of};
-use crate::problems::{Place, Problems, malformed};
+use crate::problems::{Place, Problems};
 
 /// A struct of any type: it is only looked at through [`raw`], so this type's own fields never matter.
 type AnyStruct = node::Owned;
@@ -40,7 +40,7 @@ pub(crate) fn check<S: ReaderSegments>(message: &Reader<S>, schema: Type, proble
     match message.get_root::<any_pointer::Reader<'_>>() {
         Ok(pointer) if pointer.is_null() => root.add("holds no struct"),
         Ok(pointer) => Walk::default().pointer(pointer, schema, &mut root),
-        Err(error) => root.add(malformed(&error)),
+        Err(error) => root.add_malformed(&error),
     }
 }
 
@@ -177,7 +177,7 @@ impl Walk {
 
 /// Looks at a place inside, or at this one when there is no path to it.
 fn inside(place: &mut Place<'_>, path: &str, look: impl FnOnce(&mut Place<'_>)) {
-    if path.is_empty() { look(place) } else { look(&mut place.field(path)) }
+    if path.is_empty() { look(place) } else { look(&mut place.named(path)) }
 }
 
 /// The number of two bytes at an offset in numbers; what the message left out is 0.

@@ -42,7 +42,7 @@ impl<const SERVICE: u64> Config for Names<SERVICE> {
             let mut place = place.field("name");
             match place.text(rule.get_name())? {
                 "" => place.add("must not be empty"),
-                name if name.starts_with("secret") => place.add(format_args!("is \"{name}\", found {name}")),
+                name if name.starts_with("secret") => place.add_found("must be no secret", name),
                 name => names.push(name.to_owned()),
             }
         }

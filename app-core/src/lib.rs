@@ -34,8 +34,7 @@
 //! A service that dies takes along what depends on it. Its [`Restart`] says whether it comes back, and they with it, in
 //! order, each with the new handle of what it depends on; [`App::restart`] does that on request.
 //!
-//! What stays out: config, metrics, health and RPC are services of their own crates. The kernel offers them the places
-//! where they plug in: [`Param`], [`Preflight`], [`App::events`], [`App::service_statuses`].
+//! What stays out: config, metrics, health and RPC, in crates of their own. They plug in by [`Param`], [`Preflight`], [`App::events`].
 
 mod app;
 pub mod args;
@@ -93,6 +92,7 @@ pub use self::{
     },
     output::write_output,
     package::Package,
+    panics::{Panicked, catch_panic},
     param::{Dep, Exposed, Param, Start, StartContext},
     planned::{HandleType, Planned},
     preflight::Preflight,

@@ -5,7 +5,7 @@
 
 use std::{
     any::Any,
-    cell::Cell,
+    cell::{Cell, RefCell},
     io::{self, Write},
     os::fd::AsFd,
     panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook, take_hook},
@@ -21,6 +21,33 @@ use crate::{APP_SERVICE, ExitStatus, log};
 thread_local! {
     /// The caller of this thread turns panics into errors that it tells itself.
     static QUIET: Cell<bool> = const { Cell::new(false) };
+
+    /// Where the last panic was that this thread was quiet about.
+    static QUIET_PLACE: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// A panic that [`catch_panic`] caught.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Panicked {
+    /// Source file, line and column. Empty where the program has a panic hook of its own.
+    pub place: String,
+    /// What the panic said. It may repeat what the code worked on.
+    pub message: String,
+}
+
+/// Runs `work`, and catches a panic in it. The log says nothing of the panic: the caller decides what may be told.
+///
+/// ```
+/// let caught = app_core::catch_panic(|| "hunter2".parse::<u16>().unwrap());
+/// assert!(caught.is_err());
+/// ```
+///
+/// # Errors
+/// It panicked.
+pub fn catch_panic<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
+    QUIET_PLACE.take();
+    quietly(work).map_err(|message| Panicked { place: QUIET_PLACE.take(), message })
 }
 
 /// What a panic said.
@@ -46,7 +73,9 @@ pub(crate) fn logged<T>(logger: Logger, work: impl FnOnce() -> T) -> T {
 fn with_hook<T>(hook: impl Fn(&PanicHookInfo<'_>) + Send + Sync + 'static, work: impl FnOnce() -> T) -> T {
     let before = take_hook();
     set_hook(Box::new(move |panic| {
-        if !QUIET.get() {
+        if QUIET.get() {
+            QUIET_PLACE.replace(place(panic));
+        } else {
             hook(panic);
         }
     }));

@@ -58,7 +58,8 @@ impl Config for HealthConfig {
             if id.is_zero() {
                 place.add("must not be zero");
             } else if schedules.insert(id, Schedule::read(check)).is_some() {
-                place.add(format_args!("health check {} is there twice", id.describe()));
+                let wrong = format_args!("health check {} is there twice", id.describe());
+                place.add_in_full("is of a health check that is there twice", wrong);
             }
         }
         let max_concurrent_runs = usize::from(spec.get_max_concurrent_runs().max(1));

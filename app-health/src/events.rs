@@ -156,7 +156,11 @@ pub(crate) fn none_registered(log: &Logger) {
     warn!(log, "no health check is registered"; "event" => ZERO_HEALTHCHECKS.hex());
 }
 
-pub(crate) fn config_without_check(log: &Logger, id: HealthCheckId) {
+/// The id is `None` where the config is sealed.
+pub(crate) fn config_without_check(log: &Logger, id: Option<HealthCheckId>) {
+    let Some(id) = id else {
+        return warn!(log, "the config has a schedule for a health check that is not registered");
+    };
     warn!(log, "the config has a schedule for health check {}, which is not registered", id.describe();
         HEALTHCHECK_ID_LOG_FIELD => id.hex());
 }

@@ -24,8 +24,9 @@ async fn start(
     checks.await_for(linked.awaited());
     // Subscribed here, since services may start before the task has its first turn.
     let events = service.app().events();
+    let sealed = config.is_sealed();
     service.spawn("schedule", schedule::run(checks.clone()))?;
-    service.spawn("follow", follow(service.clone(), checks.clone(), linked, events))?;
+    service.spawn("follow", follow(service.clone(), checks.clone(), linked, events, sealed))?;
     systemd::spawn(&service, &configs)?;
     Ok(checks)
 }
@@ -36,6 +37,7 @@ async fn follow(
     checks: HealthChecks,
     mut linked: Linked,
     mut events: Receiver<AppEvent>,
+    sealed: bool,
 ) -> Result<(), Error> {
     loop {
         checks.forget_orphans();
@@ -51,7 +53,7 @@ async fn follow(
             };
             match event {
                 Ok(AppEvent::Started { .. }) => {
-                    say_what_is_missing(&service, &checks);
+                    say_what_is_missing(&service, &checks, sealed);
                 }
                 Ok(AppEvent::Service {
                     kind: ServiceEventKind::Started { .. } | ServiceEventKind::Killed { .. },
@@ -65,12 +67,12 @@ async fn follow(
     }
 }
 
-fn say_what_is_missing(service: &Service, checks: &HealthChecks) {
+fn say_what_is_missing(service: &Service, checks: &HealthChecks, sealed: bool) {
     let Ok(ids) = checks.ids() else { return };
     if ids.is_empty() {
         events::none_registered(service.log());
     }
     for id in checks.config().schedules.keys().filter(|id| !ids.contains(id)) {
-        events::config_without_check(service.log(), *id);
+        events::config_without_check(service.log(), (!sealed).then_some(*id));
     }
 }

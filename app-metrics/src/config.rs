@@ -9,7 +9,7 @@ use crate::{
     CONSTANT_LABELS, CounterSpec, CounterVectorSpec, DEFAULT_MAX_SERIES_PER_VECTOR, GaugeSpec,
     GaugeVectorSpec, HistogramSpec, HistogramVectorSpec, METRICS_SERVICE_ID, MetricRegistry,
 };
-use app_config::{Config, Place, Problems, quoted};
+use app_config::{Config, Expected, Place, Problems, quoted};
 use app_core::prelude::*;
 use schema::metrics_capnp::metrics_service_spec;
 use std::net::IpAddr;
@@ -93,7 +93,7 @@ fn read_address(spec: &metrics_service_spec::Reader<'_>, place: &mut Place<'_>) 
     }
     let address = text.parse();
     if address.is_err() {
-        place.add(format!("must be an IP address, such as 127.0.0.1 or ::1, found {}", quoted(text)));
+        place.add_found("must be an IP address, such as 127.0.0.1 or ::1", quoted(text));
     }
     address.ok()
 }
@@ -106,9 +106,10 @@ fn read_labels(spec: &metrics_service_spec::Reader<'_>, place: &mut Place<'_>) -
         let mut place = place.index(index);
         let Some(name) = place.text(name) else { continue };
         if !CONSTANT_LABELS.contains(&name) {
-            place.add(format!("must be one of {}, found {}", CONSTANT_LABELS.join(", "), quoted(name)));
+            let rule = Expected::of_code(format_args!("must be one of {}", CONSTANT_LABELS.join(", ")));
+            place.add_found(rule, quoted(name));
         } else if named.contains(&name) {
-            place.add(format!("{} is named twice", quoted(name)));
+            place.add_in_full("is named twice", format_args!("{} is named twice", quoted(name)));
         }
         named.push(name);
     }

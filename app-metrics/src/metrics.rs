@@ -54,7 +54,8 @@ macro_rules! register {
 impl Metrics {
     pub(crate) fn new(service: Service, config: Configured<MetricsConfig>) -> Result<Self, Error> {
         let registry = MetricRegistry::new(*service.app().identity(), config.max_series_per_vector)
-            .carrying(&config.constant_labels);
+            .carrying(&config.constant_labels)
+            .hiding_values(config.is_sealed());
         let platform = Platform::register(&registry, service.app().package())?;
         config.register(&registry)?;
         let (address, last_bytes) = (OnceLock::new(), AtomicUsize::new(0));

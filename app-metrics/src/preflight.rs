@@ -33,8 +33,9 @@ fn metrics(
     config: &Configured<MetricsConfig>,
     has: impl Fn(ServiceId) -> bool,
 ) -> Result<(), Error> {
-    let registry =
-        MetricRegistry::new(*app.identity(), config.max_series_per_vector).carrying(&config.constant_labels);
+    let registry = MetricRegistry::new(*app.identity(), config.max_series_per_vector)
+        .carrying(&config.constant_labels)
+        .hiding_values(config.is_sealed());
     Platform::register(&registry, app.package())?;
     config.register(&registry)?;
     HttpMetrics::register(&registry)?;

@@ -38,6 +38,8 @@ pub struct MetricRegistry {
     max_series_per_vector: usize,
     /// The constant labels that samples carry.
     carried: Vec<&'static str>,
+    /// Whether errors leave out what specs say.
+    hides_values: bool,
     families: RwLock<Families>,
     snapshot: ArcSwap<Snapshot>,
 }
@@ -70,6 +72,7 @@ impl MetricRegistry {
             identity,
             max_series_per_vector,
             carried: CONSTANT_LABELS.to_vec(),
+            hides_values: false,
             families: RwLock::default(),
             snapshot: ArcSwap::default(),
         }
@@ -78,6 +81,12 @@ impl MetricRegistry {
     /// The same, with samples that carry these constant labels only.
     pub(crate) fn carrying(mut self, labels: &[&'static str]) -> Self {
         labels.clone_into(&mut self.carried);
+        self
+    }
+
+    /// The same, with errors that leave out what specs say: the config that declares some of them is sealed.
+    pub(crate) fn hiding_values(mut self, hides: bool) -> Self {
+        self.hides_values = hides;
         self
     }
 
@@ -102,6 +111,7 @@ impl MetricRegistry {
         if let Some(family) = families.by_key.get(&key) {
             return match S::unwrap(&family.instrument) {
                 Some(registered) if same(registered.spec(), &spec) => Ok(registered.metric().clone()),
+                _ if self.hides_values => Err(hidden_conflict(&spec.shape())),
                 _ => Err(conflict(&family.instrument, &spec.shape())),
             };
         }
@@ -223,6 +233,12 @@ fn checked<S: Spec>(mut spec: S, origin: Origin) -> Result<S, Error> {
 /// `counter op_ce1f32c680e1ef0b_84087d0f1533d4a6 of quota (ce1f32c680e1ef0b)`.
 fn subject(shape: &Shape<'_>) -> String {
     format!("{} {} of {}", shape.kind, shape.spec.prometheus_name(), shape.spec.service.describe())
+}
+
+/// As [`conflict`], where one of the two may be from a sealed config.
+fn hidden_conflict(wanted: &Shape<'_>) -> Error {
+    let message = format!("{}: already registered, and otherwise", subject(wanted));
+    METRIC_SPEC_CONFLICT.error(wanted.spec.service).message(message).build()
 }
 
 fn conflict(registered: &Instrument, wanted: &Shape<'_>) -> Error {

@@ -14,7 +14,7 @@ pub use kinds::{
 };
 pub use names::{CONSTANT_LABELS, prometheus_name};
 pub(crate) use names::{constant_labels, label_text};
-pub(crate) use validate::{Field, Origin, Shape, problems};
+pub(crate) use validate::{Field, Origin, Problem, Shape, problems};
 
 use app_ids::{MetricId, ServiceId};
 use std::fmt;

@@ -19,7 +19,7 @@ fn read_address(text: &str, place: &mut Place<'_>) -> Option<IpAddr> {
     }
     let address = text.parse();
     if address.is_err() {
-        place.add(format!("must be an IP address, such as 127.0.0.1 or ::1, found {}", quoted(text)));
+        place.add_found("must be an IP address, such as 127.0.0.1 or ::1", quoted(text));
     }
     address.ok()
 }

@@ -54,7 +54,8 @@ impl Grants {
                 Ok(RpcRole::Operate) => Role::Operate,
                 Ok(RpcRole::Admin) => Role::Admin,
                 Err(unknown) => {
-                    place.field("role").add(format!("is no role of this release: {}", unknown.0));
+                    let wrong = format_args!("is no role of this release: {}", unknown.0);
+                    place.field("role").add_in_full("is no role of this release", wrong);
                     continue;
                 }
             };
@@ -64,7 +65,8 @@ impl Grants {
                 place.add("must have 1 to 255 bytes");
             }
             if grants.insert(name.to_ascii_lowercase(), role).is_some() {
-                place.add(format!("{} has a grant already", quoted(name)));
+                place
+                    .add_in_full("has a grant already", format_args!("{} has a grant already", quoted(name)));
             }
         }
         Some(Self(grants))

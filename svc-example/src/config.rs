@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, num::NonZeroU32, time::Duration};
 
-use app_config::{Config, Place, Problems, quoted};
+use app_config::{Config, Expected, Place, Problems, quoted};
 use app_core::prelude::ServiceId;
 use app_metrics::MAX_LABEL_VALUE_BYTES;
 use schema::quota_capnp::{quota_rule, quota_spec};
@@ -88,10 +88,14 @@ impl Rule {
         let permits = permits?;
         let burst = NonZeroU32::new(spec.get_burst()).unwrap_or(permits);
         if burst < permits {
-            place.field("burst").add(format_args!(
-                "must not be below permits ({permits}), since a bucket could never hold what a period adds; found {burst} \
-                 (to let fewer through at once, use a shorter period)"
-            ));
+            place.field("burst").add_in_full(
+                "must not be below permits, since a bucket could never hold what a period adds (to let fewer through at \
+                 once, use a shorter period)",
+                format_args!(
+                    "must not be below permits ({permits}), since a bucket could never hold what a period adds; found \
+                     {burst} (to let fewer through at once, use a shorter period)"
+                ),
+            );
         }
         Some(Self { name: name?, permits, period_millis: period_millis?, burst, max_keys: max_keys? })
     }
@@ -108,11 +112,13 @@ fn name_of<'a>(
     if name.is_empty() {
         place.add("must not be empty");
     } else if name.len() > MAX_LABEL_VALUE_BYTES {
-        place.add(format_args!("must have at most {MAX_LABEL_VALUE_BYTES} bytes, found {}", name.len()));
+        let rule = Expected::of_code(format_args!("must have at most {MAX_LABEL_VALUE_BYTES} bytes"));
+        place.add_found(rule, name.len());
     } else if let Some(control) = name.chars().find(|c| c.is_control()) {
-        place.add(format_args!("must have no control characters, found {control:?}"));
+        place.add_found("must have no control characters", format_args!("{control:?}"));
     } else if let Some(other) = taken.get(name) {
-        place.add(format_args!("{} is the name of rules[{other}] already", quoted(name)));
+        let rule = Expected::of_code(format_args!("is the name of rules[{other}] already"));
+        place.add_in_full(rule, format_args!("{} is the name of rules[{other}] already", quoted(name)));
     } else {
         taken.insert(name, index);
         return Some(name.to_owned());
@@ -120,7 +126,7 @@ fn name_of<'a>(
     None
 }
 
-fn positive(value: u32, field: &str, place: &mut Place<'_>) -> Option<NonZeroU32> {
+fn positive(value: u32, field: &'static str, place: &mut Place<'_>) -> Option<NonZeroU32> {
     let positive = NonZeroU32::new(value);
     if positive.is_none() {
         place.field(field).add("must be at least 1");

@@ -78,6 +78,6 @@ fn clear_regularly(service: &Service, commands: &CommandServer<Buckets>, metrics
 fn warn_of_displaced(log: &Logger, limits: &Limits, displaced: &[u64]) {
     for (rule, &displaced) in limits.rules().iter().zip(displaced).filter(|(_, displaced)| **displaced > 0) {
         warn!(log, "more keys than maxKeys: buckets that were not full were dropped, and their keys start with full ones";
-            "rule" => &rule.name, "max_keys" => rule.max_keys.get(), "dropped" => displaced);
+            "rule" => &rule.name, "dropped" => displaced);
     }
 }

@@ -7,7 +7,7 @@ use capnp::schema::StructSchema;
 
 use crate::codec::{Message, decode, marshal};
 use crate::json::{from_json, to_json};
-use crate::problems::Problems;
+use crate::problems::{Expected, Problems};
 use crate::schema::ConfigSchema;
 use crate::secret::SecretBytes;
 
@@ -21,7 +21,7 @@ pub fn compile(schema: &ConfigSchema, json: &str, files: Option<&Path>) -> Resul
     let mut file = SecretBytes::default();
     let mut problems = Problems::new();
     if let Err(error) = marshal(&message, file.vec_mut()) {
-        problems.add(error);
+        problems.add(Expected::of_code(error));
         return Err(problems);
     }
     // Two readings: validating takes the one.
@@ -55,7 +55,7 @@ pub(super) fn struct_of(schema: &ConfigSchema) -> Result<StructSchema, Problems>
 fn read_back(file: &[u8]) -> Result<Message, Problems> {
     decode(file).map_err(|error| {
         let mut problems = Problems::new();
-        problems.add(format_args!("can't be read back: {error}"));
+        problems.add(Expected::of_code(format_args!("can't be read back: {error}")));
         problems
     })
 }

@@ -178,15 +178,12 @@ fn a_packed_bomb_is_refused() {
 fn a_header_that_claims_too_much_is_refused() {
     // One segment of 8,388,608 words: 64 MiB.
     let claim = zlib(&[0b0100_0000, 0x80]);
-    assert_eq!(
-        refusal(&claim),
-        "the message claims to have 8388608 words, more than the 131072 that are allowed"
-    );
+    assert_eq!(refusal(&claim), "the message claims to have more than the 131072 words that are allowed");
     // All that is allowed, and none of it there.
     let claim = zlib(&[0b0100_0000, 0x02]);
-    assert_eq!(refusal(&claim), "the message is cut short: it claims to have 131072 words, and has 0");
+    assert_eq!(refusal(&claim), "the message is cut short: it claims to have more words than it has");
     let segments = zlib(&[0xff, 0xff, 0xff, 0xff, 0xff, 1, 1, 1, 1, 0]);
-    assert!(refusal(&segments).starts_with("the message claims to have 4294967296 segments"));
+    assert!(refusal(&segments).starts_with("the message claims to have more segments"));
     let table = zlib(&[0b0000_0001, 9]);
     assert_eq!(refusal(&table), "the message is cut short: its segment table is not whole");
 }

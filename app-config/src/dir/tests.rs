@@ -33,12 +33,11 @@ fn a_directory_that_everybody_may_change_is_warned_of() {
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(mode)).unwrap();
         ConfigDir::new(dir.path()).warnings()
     };
-    let expected = format!(
-        "the config directory {} may be changed by everybody (mode 0777): chmod o-w",
-        dir.path().display()
-    );
-    assert_eq!(warnings(0o777), [expected]);
-    assert!(warnings(0o1777).is_empty() && warnings(0o775).is_empty() && warnings(0o700).is_empty());
+    let shown = format!("the config directory {}", dir.path().display());
+    assert_eq!(warnings(0o777), [format!("{shown} may be changed by everybody (mode 0777): chmod o-w")]);
+    assert_eq!(warnings(0o1777), [format!("{shown} may get files from everybody (mode 1777): chmod o-w")]);
+    // Who may not search it can't add to it.
+    assert!(warnings(0o772).is_empty() && warnings(0o755).is_empty() && warnings(0o700).is_empty());
     assert!(ConfigDir::new("/no/such/directory").warnings().is_empty());
 }
 

@@ -17,7 +17,7 @@ use super::near::nearest;
 use super::root;
 use super::tree::{self, Tree};
 use crate::limits::{MAX_MESSAGE_WORDS, MAX_NESTING};
-use crate::problems::{Place, Problems, quoted};
+use crate::problems::{Expected, Place, Problems, quoted};
 
 /// Bytes of JSON that are read: 8 MiB, several times what the largest message needs.
 pub const MAX_JSON_BYTES: usize = 8 * 1024 * 1024;
@@ -34,7 +34,9 @@ pub fn from_json(schema: StructSchema, json: &str, files: Option<&Path>) -> Resu
     let mut problems = Problems::new();
     let mut message = Draft::new();
     if json.len() > MAX_JSON_BYTES {
-        problems.add(format_args!("is larger than {MAX_JSON_BYTES} bytes, the most that is read as JSON"));
+        problems.add(Expected::of_code(format_args!(
+            "is larger than {MAX_JSON_BYTES} bytes, the most that is read as JSON"
+        )));
         return Err(problems);
     }
     if json.starts_with('\u{feff}') {
@@ -52,7 +54,7 @@ pub fn from_json(schema: StructSchema, json: &str, files: Option<&Path>) -> Resu
                 reading.structure(to, &tree, &mut place);
             }
         }
-        Err(error) => problems.add(format_args!("is not JSON: {error}")),
+        Err(error) => problems.root().add_of_json(format_args!("is not JSON: {error}")),
     }
     if problems.is_empty() { Ok(message) } else { Err(problems) }
 }
@@ -77,13 +79,15 @@ impl Reading<'_> {
                 continue;
             };
             let member = &members[index];
-            let mut place = place.field(name);
+            let mut place = place.named(name);
             if mem::replace(&mut given[index], true) {
                 place.add("is given twice");
             } else if member.in_union.is_none() {
                 self.member(to.reborrow(), member, value, &mut place);
             } else if let Some(other) = chosen {
-                place.add(format_args!("can't be given together with {other}: it is one or the other"));
+                place.add_of_json(format_args!(
+                    "can't be given together with {other}: it is one or the other"
+                ));
             } else {
                 chosen = Some(member.name);
                 self.member(to.reborrow(), member, value, &mut place);
@@ -190,7 +194,7 @@ impl Reading<'_> {
             Ok(dynamic_value::Reader::Text(text)) if !self.takes(text.len() / 8 + 1, place) => None,
             Ok(value) => Some(value),
             Err(reason) => {
-                place.add(reason);
+                place.add_of_json(reason);
                 None
             }
         }
@@ -209,7 +213,7 @@ impl Reading<'_> {
 
     fn goes_deeper(&self, place: &mut Place<'_>) -> bool {
         if self.depth >= MAX_NESTING {
-            place.add(format_args!("is nested more than {MAX_NESTING} deep"));
+            place.add(Expected::of_code(format_args!("is nested more than {MAX_NESTING} deep")));
         }
         self.depth < MAX_NESTING
     }
@@ -252,7 +256,7 @@ fn words_of(element: Type) -> capnp::Result<Option<usize>> {
 
 /// The problem of a value of the wrong type.
 fn expected(what: &str, tree: &Tree, place: &mut Place<'_>) {
-    place.add(wrong_type(what, tree));
+    place.add_of_json(wrong_type(what, tree));
 }
 
 fn wrong_type(expected: &str, tree: &Tree) -> String {
@@ -265,9 +269,9 @@ fn unknown(name: &str, members: &[Member], place: &mut Place<'_>) {
     let is_plain =
         (1..=40).contains(&name.len()) && name.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_');
     if is_plain {
-        place.field(name).add(format_args!("is no field here{guess}"));
+        place.named(name).add_of_json(format_args!("is no field here{guess}"));
     } else {
-        place.add(format_args!("has no field {}{guess}", quoted(name)));
+        place.add_of_json(format_args!("has no field {}{guess}", quoted(name)));
     }
 }
 

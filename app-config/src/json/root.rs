@@ -12,7 +12,7 @@ use capnp::traits::{FromPointerBuilder, IntoInternalStructReader};
 use capnp::{Word, dynamic_struct};
 
 use crate::limits::reader_options;
-use crate::problems::{Problems, malformed};
+use crate::problems::Problems;
 use crate::shape;
 
 /// The pointer to the root.
@@ -68,7 +68,7 @@ pub(crate) fn checked<S: ReaderSegments>(segments: &S, schema: StructSchema) -> 
     if let Err(error) = read(&message, schema)
         && problems.is_empty()
     {
-        problems.add(malformed(&error));
+        problems.root().add_malformed(&error);
     }
     if problems.is_empty() { Ok(message) } else { Err(problems) }
 }

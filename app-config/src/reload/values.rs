@@ -16,14 +16,13 @@ use crate::configured::Configured;
 use crate::dir::{ConfigDir, Content};
 use crate::fault::{Fault, Reason};
 use crate::limits::reader_options;
-use crate::problems::Problem;
+use crate::problems::Problems;
 
 /// A value, and what tells whether another one is of the same content.
 pub(crate) struct Loaded<C> {
     pub(crate) config: Configured<C>,
     /// Of the message, so that a file that was only sealed anew is no change; `None` without a file.
     digest: Option<[u8; 32]>,
-    sealed: bool,
 }
 
 impl<C> Clone for Loaded<C> {
@@ -136,7 +135,7 @@ impl<C: Config> Values<C> {
         let result = match (before, other) {
             (StartBefore::Failed(why), Some(other)) => {
                 // What a service says of its config may repeat a value of it.
-                let why = if state.given.sealed { "the log says why" } else { why };
+                let why = if state.given.config.is_sealed() { "the log says why" } else { why };
                 state.not_started = Some((state.given.digest, why.to_owned()));
                 self.good.send_replace(other);
                 Err(not_started(&state.watched, why))
@@ -226,22 +225,14 @@ fn not_started(watched: &Watched, why: &str) -> Fault {
 
 pub(crate) fn read<C: Config>(dir: &ConfigDir) -> Result<Loaded<C>, Fault> {
     let Some(Content { message, sealed }) = dir.load_content(C::SERVICE)? else {
-        return Ok(Loaded {
-            config: Configured::new(<C as Config>::default(), false),
-            digest: None,
-            sealed: false,
-        });
+        return Ok(Loaded { config: Configured::new(<C as Config>::default(), false), digest: None });
     };
     let segments = message.into_segments();
     let digest = Some(digest(&segments));
-    match config::parse(Reader::new(segments, reader_options())) {
-        Ok(config) => Ok(Loaded { config: Configured::new(config, true), digest, sealed }),
-        Err(problems) => {
-            let problems = problems.into_vec().into_iter();
-            let problems =
-                if sealed { problems.map(Problem::without_values).collect() } else { problems.collect() };
-            Err(Fault::new(dir.file(C::SERVICE), Reason::Problems(problems)))
-        }
+    let problems = Problems::of_source(sealed);
+    match config::parse_into(Reader::new(segments, reader_options()), problems) {
+        Ok(config) => Ok(Loaded { config: Configured::of_file(config, sealed), digest }),
+        Err(problems) => Err(Fault::new(dir.file(C::SERVICE), Reason::Problems(problems.into_vec()))),
     }
 }
 

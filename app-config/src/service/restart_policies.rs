@@ -12,9 +12,10 @@ use schema::config_capnp::{RestartAfter, config_service_spec, restart_policy_spe
 
 use crate::{
     CONFIG_SERVICE_ID, Config, Configs, Place, Problems,
-    config::parse,
     dir::ConfigDir,
     fault::{Fault, Reason},
+    problems::{Expected, counted},
+    service::upcoming,
 };
 
 /// Upper bound of `maxRestarts`: the times of so many deaths are kept.
@@ -45,7 +46,8 @@ impl Config for RestartPolicies {
             if id.is_zero() {
                 place.field("serviceId").add("must not be zero");
             } else if !seen.insert(id) {
-                place.field("serviceId").add(format_args!("service {} is there twice", id.describe()));
+                let wrong = format_args!("service {} is there twice", id.describe());
+                place.field("serviceId").add_in_full("is of a service that is there twice", wrong);
             }
             policies.push((id, read(policy, &mut place)?));
         }
@@ -63,13 +65,16 @@ fn read(policy: restart_policy_spec::Reader<'_>, place: &mut Place<'_>) -> Optio
         Ok(RestartAfter::OnFailure) => Restart::on_failure(),
         Ok(RestartAfter::Always) => Restart::always(),
         Err(unknown) => {
-            place.field("after").add(format_args!("is no value of this release: {}", unknown.0));
+            let wrong = format_args!("is no value of this release: {}", unknown.0);
+            place.field("after").add_in_full("is no value of this release", wrong);
             return None;
         }
     };
     let mut within = |field, value, least, most| {
         if !(least..=most).contains(&value) {
-            place.field(field).add(format_args!("must be from {least} to {most}, found {value}"));
+            place
+                .field(field)
+                .add_found(Expected::of_code(format_args!("must be from {least} to {most}")), value);
         }
     };
     let (max_restarts, window) = (policy.get_max_restarts(), policy.get_window_seconds());
@@ -80,7 +85,7 @@ fn read(policy: restart_policy_spec::Reader<'_>, place: &mut Place<'_>) -> Optio
     within("backoffLongestMillis", longest, 1, MAX_BACKOFF_MILLIS);
     if shortest > longest {
         let wrong = format_args!("must be at most backoffLongestMillis ({longest}), found {shortest}");
-        place.field("backoffShortestMillis").add(wrong);
+        place.field("backoffShortestMillis").add_in_full("must be at most backoffLongestMillis", wrong);
     }
     let millis = |millis: u32| Duration::from_millis(millis.into());
     let policy = after.max_restarts(max_restarts).window(Duration::from_secs(window.into()));
@@ -89,14 +94,13 @@ fn read(policy: restart_policy_spec::Reader<'_>, place: &mut Place<'_>) -> Optio
 
 impl RestartPolicies {
     /// Reports every policy of a service that the app was not made of.
-    fn unknown(&self, app: &App) -> Problems {
-        let mut problems = Problems::new();
+    fn unknown(&self, app: &App, mut problems: Problems) -> Problems {
         for (index, (id, _)) in self.0.iter().enumerate() {
             if app.restart_policy(*id).is_none() {
                 let mut list = problems.at("restartPolicies");
-                list.index(index)
-                    .field("serviceId")
-                    .add(format_args!("no service of this application has the id {id:#x}"));
+                let mut place = list.index(index);
+                let wrong = format_args!("no service of this application has the id {id:#x}");
+                place.field("serviceId").add_in_full("no service of this application has this id", wrong);
             }
         }
         problems
@@ -105,13 +109,11 @@ impl RestartPolicies {
 
 /// Before anything starts: a policy of a service that does not exist is a mistake.
 fn check(app: &App) -> Vec<Error> {
-    let (dir, _) = ConfigDir::of(app);
     // A file that is not even read, or not a config, is refused by the check of all files.
-    let Ok(Some(message)) = dir.load(CONFIG_SERVICE_ID) else { return Vec::new() };
-    let Ok(policies) = parse::<RestartPolicies>(message) else { return Vec::new() };
-    let file = dir.file(CONFIG_SERVICE_ID);
+    let Some(policies) = upcoming::<RestartPolicies>(app) else { return Vec::new() };
+    let file = ConfigDir::new(app.config_dir()).file(CONFIG_SERVICE_ID);
     let fault = |problem| Fault::new(&file, Reason::Problem(problem)).of_service(CONFIG_SERVICE_ID);
-    policies.unknown(app).into_vec().into_iter().map(fault).collect()
+    policies.unknown(app, policies.problems()).into_vec().into_iter().map(fault).collect()
 }
 
 /// Puts the policies of the config in effect. If the config is bad, those in effect stay: by now other services run on
@@ -119,15 +121,18 @@ fn check(app: &App) -> Vec<Error> {
 pub(crate) fn apply(configs: &Configs, app: &App) {
     // A config that is refused was logged.
     let Ok(policies) = configs.load::<RestartPolicies>() else { return };
-    let unknown = policies.unknown(app);
+    let unknown = policies.unknown(app, policies.problems());
     let set = unknown.is_empty() && app.set_restart_policies(policies.0.iter().copied()).is_ok();
     if !set {
         error!(configs.log(), "restart policies: the config is refused, those in effect stay: {unknown}";
             "event" => %events::CAPNP_ERR, "config" => %CONFIG_SERVICE_ID);
     } else if !policies.0.is_empty() {
         let each = policies.0.iter().map(|(id, policy)| format!("{}: {policy}", id.describe()));
-        let each = each.collect::<Vec<_>>().join("; ");
-        info!(configs.log(), "restart policies from the config are in effect: {each}");
+        let shown = match policies.is_sealed() {
+            true => counted(policies.0.len() as u64, "service"),
+            false => each.collect::<Vec<_>>().join("; "),
+        };
+        info!(configs.log(), "restart policies from the config are in effect: {shown}");
     }
 }
 

@@ -2,12 +2,12 @@
 
 use super::DeclaredMetrics;
 use crate::family::Spec;
-use crate::spec::{Field, Origin, problems};
+use crate::spec::{Field, Origin, Problem, problems};
 use crate::{
     CounterSpec, CounterVectorSpec, GaugeSpec, GaugeVectorSpec, HistogramSpec, HistogramVectorSpec,
     METRICS_SERVICE_ID, MetricSpec, MetricVectorSpec,
 };
-use app_config::{Place, Problems};
+use app_config::{Expected, Place, Problems};
 use app_core::prelude::*;
 use capnp::{primitive_list, struct_list, text, text_list, traits::OwnedStruct};
 use schema::metrics_capnp::{
@@ -41,7 +41,7 @@ struct List<'a, 'p> {
 impl List<'_, '_> {
     fn read<'m, O, S>(
         &mut self,
-        name: &str,
+        name: &'static str,
         specs: capnp::Result<struct_list::Reader<'m, O>>,
     ) -> Option<Vec<S>>
     where
@@ -57,7 +57,9 @@ impl List<'_, '_> {
             if service.is_zero() || metric.is_zero() {
                 // No metric's name: that is a problem already.
             } else if let Some(other) = self.seen.get(&(service, metric)) {
-                place.add(format!("{} is declared already, by {other}", metric.prometheus_name(service)));
+                let rule = Expected::of_code(format_args!("is declared already, by {other}"));
+                let name = metric.prometheus_name(service);
+                place.add_in_full(rule, format_args!("{name} is declared already, by {other}"));
             } else {
                 self.seen.insert((service, metric), format!("{name}[{index}]"));
             }
@@ -77,25 +79,27 @@ trait Declared<R>: Spec {
         let spec = Self::read(&reader, place)?;
         let shape = spec.shape();
         for problem in problems(&shape, Origin::Service) {
-            report(problem.field, &problem.reason, shape.labels.is_some(), place);
+            report(&problem, shape.labels.is_some(), place);
         }
         Some(spec)
     }
 }
 
 /// Adds a problem at the field of the schema that has it: of a vector, most are in its `metricSpec`.
-fn report(field: Field, reason: &str, vector: bool, place: &mut Place<'_>) {
+fn report(problem: &Problem, vector: bool, place: &mut Place<'_>) {
+    let add = |place: &mut Place<'_>| place.add_in_full(problem.rule, &problem.reason);
+    let field = problem.field;
     match field {
-        Field::Labels => return place.field("labelNames").add(reason),
-        Field::Label(index) => return place.field("labelNames").index(index).add(reason),
+        Field::Labels => return add(&mut place.field("labelNames")),
+        Field::Label(index) => return add(&mut place.field("labelNames").index(index)),
         _ => {}
     }
     let add = |place: &mut Place<'_>| match field {
-        Field::Service => place.field("serviceId").add(reason),
-        Field::Metric => place.field("metricId").add(reason),
-        Field::Buckets => place.field("buckets").add(reason),
-        Field::Bucket(index) => place.field("buckets").index(index).add(reason),
-        _ => place.field("help").add(reason),
+        Field::Service => add(&mut place.field("serviceId")),
+        Field::Metric => add(&mut place.field("metricId")),
+        Field::Buckets => add(&mut place.field("buckets")),
+        Field::Bucket(index) => add(&mut place.field("buckets").index(index)),
+        _ => add(&mut place.field("help")),
     };
     if vector { add(&mut place.field("metricSpec")) } else { add(place) }
 }

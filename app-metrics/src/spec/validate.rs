@@ -8,6 +8,8 @@ use std::fmt;
 /// The most buckets a histogram may have: each is a line of every scrape, for every series.
 const MAX_BUCKETS: usize = 256;
 
+const TOO_MANY_BUCKETS: &str = "at most 256";
+
 /// The label that Prometheus itself puts on the buckets of a histogram.
 const BUCKET_LABEL: &str = "le";
 
@@ -61,6 +63,9 @@ impl fmt::Display for Field {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Problem {
     pub field: Field,
+    /// The rule, without a value: a sealed config may declare the metric.
+    pub rule: &'static str,
+    /// The rule and what breaks it.
     pub reason: String,
 }
 
@@ -73,12 +78,14 @@ impl fmt::Display for Problem {
 /// Every rule that the spec breaks.
 pub(crate) fn problems(shape: &Shape<'_>, origin: Origin) -> Vec<Problem> {
     let mut found = Vec::new();
-    let mut add = |field, reason: String| found.push(Problem { field, reason });
+    let mut add = |field, rule, reason: Option<String>| {
+        found.push(Problem { field, rule, reason: reason.unwrap_or_else(|| rule.to_owned()) });
+    };
     if shape.spec.service.is_zero() && origin == Origin::Service {
-        add(Field::Service, "must not be zero".into());
+        add(Field::Service, "must not be zero", None);
     }
     if shape.spec.metric.is_zero() {
-        add(Field::Metric, "must not be zero".into());
+        add(Field::Metric, "must not be zero", None);
     }
     check_help(&shape.spec.help, &mut add);
     if let Some(labels) = shape.labels {
@@ -90,34 +97,42 @@ pub(crate) fn problems(shape: &Shape<'_>, origin: Origin) -> Vec<Problem> {
     found
 }
 
-fn check_help(help: &str, add: &mut impl FnMut(Field, String)) {
+fn check_help(help: &str, add: &mut impl FnMut(Field, &'static str, Option<String>)) {
     let help = help.trim();
     if help.is_empty() {
-        add(Field::Help, "must not be empty".into());
+        add(Field::Help, "must not be empty", None);
     } else if let Some(control) = help.chars().find(|c| c.is_control()) {
-        add(Field::Help, format!("must be one line without control characters, has {control:?}"));
+        add(
+            Field::Help,
+            "must be one line without control characters",
+            Some(format!("must be one line without control characters, has {control:?}")),
+        );
     }
 }
 
-fn check_labels(labels: &[String], histogram: bool, add: &mut impl FnMut(Field, String)) {
+fn check_labels(
+    labels: &[String],
+    histogram: bool,
+    add: &mut impl FnMut(Field, &'static str, Option<String>),
+) {
     if labels.is_empty() {
-        add(Field::Labels, "a vector needs at least one label".into());
+        add(Field::Labels, "a vector needs at least one label", None);
     }
     for (index, label) in labels.iter().enumerate() {
-        let reason = if !is_label_name(label) {
-            format!("{label:?} is no label name ([a-zA-Z_][a-zA-Z0-9_]*)")
+        let rule = if !is_label_name(label) {
+            "is no label name ([a-zA-Z_][a-zA-Z0-9_]*)"
         } else if label.starts_with("__") {
-            format!("{label:?} is reserved: names that begin with __ are Prometheus' own")
+            "is reserved: names that begin with __ are Prometheus' own"
         } else if CONSTANT_LABELS.contains(&label.as_str()) {
-            format!("{label:?} is reserved: every metric has it already")
+            "is reserved: every metric has it already"
         } else if histogram && label == BUCKET_LABEL {
-            format!("{label:?} is reserved: it names the buckets of a histogram")
+            "is reserved: it names the buckets of a histogram"
         } else if labels.iter().take(index).any(|earlier| earlier == label) {
-            format!("{label:?} is there twice")
+            "is there twice"
         } else {
             continue;
         };
-        add(Field::Label(index), reason);
+        add(Field::Label(index), rule, Some(format!("{label:?} {rule}")));
     }
 }
 
@@ -127,21 +142,19 @@ fn is_label_name(name: &str) -> bool {
         && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
-fn check_buckets(buckets: &[f64], add: &mut impl FnMut(Field, String)) {
+fn check_buckets(buckets: &[f64], add: &mut impl FnMut(Field, &'static str, Option<String>)) {
     if buckets.is_empty() {
-        add(Field::Buckets, "must not be empty".into());
+        add(Field::Buckets, "must not be empty", None);
     } else if buckets.len() > MAX_BUCKETS {
-        add(Field::Buckets, format!("at most {MAX_BUCKETS}, found {}", buckets.len()));
+        add(Field::Buckets, TOO_MANY_BUCKETS, Some(format!("{TOO_MANY_BUCKETS}, found {}", buckets.len())));
     }
     for (index, bound) in buckets.iter().enumerate() {
         let before = index.checked_sub(1).and_then(|before| buckets.get(before));
         if !bound.is_finite() {
-            add(Field::Bucket(index), format!("must be finite, found {bound}"));
+            add(Field::Bucket(index), "must be finite", Some(format!("must be finite, found {bound}")));
         } else if let Some(before) = before.filter(|before| before.is_finite() && *before >= bound) {
-            add(
-                Field::Bucket(index),
-                format!("must be above the bucket before it ({before}), found {bound}"),
-            );
+            let reason = format!("must be above the bucket before it ({before}), found {bound}");
+            add(Field::Bucket(index), "must be above the bucket before it", Some(reason));
         }
     }
 }

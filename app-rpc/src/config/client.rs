@@ -101,10 +101,7 @@ fn read_addresses(spec: rpc_client_spec::Reader<'_>, place: &mut Place<'_>) -> O
         let mut place = place.index(index);
         let address = place.text(address)?;
         if host_and_port(address, 0).is_none() {
-            place.add(format!(
-                "must be a host or an IP address, with a port or without, found {}",
-                quoted(address)
-            ));
+            place.add_found("must be a host or an IP address, with a port or without", quoted(address));
         }
         addresses.push(address.to_owned());
     }

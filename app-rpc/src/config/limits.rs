@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use app_config::Place;
+use app_config::{Expected, Place};
 use schema::rpc_capnp::rpc_limits;
 
 use crate::Limits;
@@ -30,6 +30,12 @@ impl Limits {
             ("drainMillis", spec.get_drain_millis(), 0, MOST_DRAIN_MILLIS),
         ];
         for (field, value, least, most) in ranges {
+            if field == "maxQueuedBytes" && value < least {
+                // The bound is a value of the config itself.
+                let wrong = format_args!("must be {least} or more, found {value}");
+                place.field(field).add_in_full("must not be below maxMessageBytes", wrong);
+                continue;
+            }
             within(value, least, most, &mut place.field(field));
         }
         Self {
@@ -50,11 +56,12 @@ pub(super) fn within(value: u32, least: u32, most: u32, place: &mut Place<'_>) {
     if (least..=most).contains(&value) {
         return;
     }
-    place.add(if most == u32::MAX {
-        format!("must be {least} or more, found {value}")
+    let rule = if most == u32::MAX {
+        Expected::of_code(format_args!("must be {least} or more"))
     } else {
-        format!("must be {least} to {most}, found {value}")
-    });
+        Expected::of_code(format_args!("must be {least} to {most}"))
+    };
+    place.add_found(rule, value);
 }
 
 /// The limit of a message in bytes.

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::num::NonZero;
 use std::time::Duration;
 
-use app_config::{Config, Problems};
+use app_config::{Config, Expected, Problems};
 use app_core::prelude::ServiceId;
 use schema::rpc_capnp::rpc_server_spec;
 
@@ -68,10 +68,8 @@ impl RpcServerConfig {
             let mut place = problems.at("rpcServiceSpec");
             let named = RpcName::read(place.value(spec.get_rpc_service_spec())?, &mut place);
             if let Some((name, _)) = named.filter(|(name, _)| name.service != service) {
-                let found = name.service;
-                place
-                    .field("serviceId")
-                    .add(format!("must be {service:#x}, whose config this is, found {found:#x}"));
+                let rule = Expected::of_code(format_args!("must be {service:#x}, whose config this is"));
+                place.field("serviceId").add_found(rule, format_args!("{:#x}", name.service));
             }
             named
         };

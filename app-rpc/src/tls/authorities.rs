@@ -60,12 +60,12 @@ impl Authorities {
         let of = |bytes: capnp::Result<&[u8]>, place: &mut Place<'_>| place.value(bytes).map(<[u8]>::to_vec);
         let certificates = of(certificates, &mut problems.at("caCert"))?;
         let crls = of(crls, &mut problems.at("crl"))?;
-        let roots = parse_roots(&certificates).map_err(|error| problems.at("caCert").add(error)).ok();
-        let crls = parse_crls(&crls).map_err(|error| problems.at("crl").add(error)).ok();
+        let roots = parse_roots(&certificates).map_err(|error| error.add_to(&mut problems.at("caCert"))).ok();
+        let crls = parse_crls(&crls).map_err(|error| error.add_to(&mut problems.at("crl"))).ok();
         let ((roots, certificates), crls) = (roots?, crls?);
         let authorities = Self { roots, certificates, crls };
         let checked = authorities.check_crls().and_then(|()| authorities.check_fresh(clock::now()));
-        checked.map_err(|error| problems.at("crl").add(error)).ok()?;
+        checked.map_err(|error| error.add_to(&mut problems.at("crl"))).ok()?;
         Some(authorities)
     }
 

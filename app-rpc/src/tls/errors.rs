@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::SystemTime;
 
+use app_config::{Expected, Place};
+
 use super::pem::{PemError, Position, Wanted};
 use super::{MAX_CHAIN, Purpose};
 
@@ -71,6 +73,50 @@ impl MaterialError {
 impl From<PemError> for MaterialError {
     fn from(error: PemError) -> Self {
         Self::Pem(error)
+    }
+}
+
+impl MaterialError {
+    /// Adds it to the problems of a config. Where the config is sealed, [`rule`](Self::rule) is all that is told.
+    pub(crate) fn add_to(&self, place: &mut Place<'_>) {
+        place.add_in_full(self.rule(), self);
+    }
+
+    /// What is wrong, without names, dates, kinds and sizes from the material. Positions are no content.
+    fn rule(&self) -> Expected {
+        match self {
+            Self::Pem(error) => error.rule(),
+            Self::KeyUnsupported(_) => {
+                Expected::of_code(format_args!("is a key of a kind that is not supported; {KINDS}"))
+            }
+            Self::KeyWeak(_) => Expected::of_code(format_args!("is an RSA key of too few bits; {KINDS}")),
+            Self::CertificateWeak(place, _) => Expected::of_code(format_args!(
+                "{place} has a key or a signature that peers refuse; have a new certificate issued"
+            )),
+            Self::Expired(place, _) => Expected::of_code(format_args!(
+                "{place} expired; have a new certificate issued (appctl pki renew)"
+            )),
+            Self::NotYetValid(place, _) => Expected::of_code(format_args!(
+                "{place} is not valid yet; wait, have a new certificate issued, or set the clock of this machine"
+            )),
+            Self::CrlsStale(place, _) => Expected::of_code(format_args!(
+                "{place} is stale, and would refuse everybody; make a new list (appctl pki crl)"
+            )),
+            Self::ChainTooLong(_) => {
+                Expected::of_code(format_args!("must have at most {MAX_CHAIN} certificates"))
+            }
+            Self::Unnamed { .. } => {
+                "must have the name (DNS) of the service, {domain}_{app}_{service} in hex".into()
+            }
+            Self::ManyKeys(_)
+            | Self::KeyDamaged
+            | Self::CertificateDamaged(_)
+            | Self::WrongOrder(_)
+            | Self::KeyOfAnother
+            | Self::IsAuthority
+            | Self::WrongPurpose(_)
+            | Self::CrlDamaged(_) => Expected::of_code(self),
+        }
     }
 }
 

@@ -134,15 +134,15 @@ impl KeyPair {
     ) -> Option<Self> {
         let key = place.field("key").value(spec.get_key())?;
         let certificates = place.field("cert").value(spec.get_cert())?;
-        let key = parse_key(key).map_err(|error| place.field("key").add(error)).ok();
-        let chain = parse_chain(certificates).map_err(|error| place.field("cert").add(error)).ok();
+        let key = parse_key(key).map_err(|error| error.add_to(&mut place.field("key"))).ok();
+        let chain = parse_chain(certificates).map_err(|error| error.add_to(&mut place.field("cert"))).ok();
         let pair = Self::of(key?, chain?).and_then(|pair| {
             pair.check(purpose, name, clock::now())?;
             Ok(pair)
         });
         let added = pair.map_err(|error| {
             let field = if error.of() == Wanted::Key { "key" } else { "cert" };
-            place.field(field).add(error);
+            error.add_to(&mut place.field(field));
         });
         added.ok()
     }

@@ -26,7 +26,7 @@ pub(super) fn read(tree: &Tree, files: Option<&Path>, place: &mut Place<'_>) -> 
     if let Ok(bytes) = STANDARD.decode(text) {
         return Some(bytes.into());
     }
-    place.add(if text.trim_start().starts_with("-----BEGIN") {
+    place.add_of_json(if text.trim_start().starts_with("-----BEGIN") {
         "is PEM as text: put it into a file, and \"@\" and the name of the file here".to_owned()
     } else {
         format!("expected {BYTES}, found text that is neither")
@@ -47,10 +47,10 @@ fn of_file(name: &str, files: Option<&Path>, place: &mut Place<'_>) -> Option<Se
     let shown = path.to_string_lossy();
     match file::read(&path, Kind::Config) {
         Ok(Some(content)) => return Some(content.bytes),
-        Ok(None) => place.add(format_args!("there is no file {}", quoted(&shown))),
+        Ok(None) => place.add_of_json(format_args!("there is no file {}", quoted(&shown))),
         Err(error) => {
             let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
-            place.add(format_args!("{error}{cause} ({})", quoted(&shown)));
+            place.add_of_json(format_args!("{error}{cause} ({})", quoted(&shown)));
         }
     }
     None

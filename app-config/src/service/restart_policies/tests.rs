@@ -40,7 +40,7 @@ fn problems(policies: &[(ServiceId, Build)]) -> String {
     let mut bytes = Vec::new();
     crate::marshal(&content(policies), &mut bytes).unwrap();
     let message = crate::unmarshal(&mut bytes.as_slice()).unwrap();
-    parse::<RestartPolicies>(message).unwrap_err().to_string()
+    crate::parse::<RestartPolicies>(message).unwrap_err().to_string()
 }
 
 fn fails(id: ServiceId, name: &'static str) -> ServiceDescriptor {
@@ -80,7 +80,7 @@ fn what_makes_no_sense_is_refused_with_its_path() {
 fn a_policy_that_names_only_its_service_is_the_default_of_the_code() {
     let mut bytes = Vec::new();
     crate::marshal(&content(&[(SEVEN, |_| {})]), &mut bytes).unwrap();
-    let policies = parse::<RestartPolicies>(crate::unmarshal(&mut bytes.as_slice()).unwrap()).unwrap();
+    let policies = crate::parse::<RestartPolicies>(crate::unmarshal(&mut bytes.as_slice()).unwrap()).unwrap();
     assert_eq!(policies.0, [(SEVEN, Restart::on_failure())]);
 }
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use app_config::Expected;
+
 use super::{Position, Wanted};
 
 /// Why a text was refused: the fault, and the block that has it.
@@ -75,6 +77,23 @@ impl PemError {
 
     pub(super) fn of_block(position: Position, fault: PemFault, wanted: Wanted) -> Self {
         Self { position: Some(position), fault, wanted }
+    }
+}
+
+impl PemError {
+    /// What is wrong, without labels of blocks: those are content.
+    pub(in crate::tls) fn rule(&self) -> Expected {
+        let fault = match &self.fault {
+            // Kinds that are known are told by texts of their own.
+            PemFault::Kind(label) if self.to_string().contains(&quoted(label)) => {
+                "is a block of another kind"
+            }
+            PemFault::EndOfAnother(_) => "has an END line of another kind",
+            _ => return Expected::of_code(self),
+        };
+        let (noun, label) = (self.wanted.noun(), self.wanted.label());
+        let block = self.position.map(|position| format!("{position} ")).unwrap_or_default();
+        Expected::of_code(format_args!("{block}{fault}; give {noun} here, in blocks of {label}"))
     }
 }
 
