@@ -2,7 +2,7 @@
 //!
 //! Symbolic links are followed, since Kubernetes mounts secrets as links. What a link or a name leads to is another
 //! matter: only a regular file is read, nothing is waited for (a FIFO without a writer, a terminal), and never more than
-//! the limit. In a directory to which anybody may add files, its [owner](owner) has to be trusted.
+//! the limit. In a directory to which anybody may add files, its owner has to be trusted.
 
 pub(crate) mod machine;
 pub(crate) mod owner;

@@ -43,6 +43,7 @@ impl<const SERVICE: u64> Config for Names<SERVICE> {
             match place.text(rule.get_name())? {
                 "" => place.add("must not be empty"),
                 name if name.starts_with("secret") => place.add_found("must be no secret", name),
+                name if name.starts_with("broken") => panic!("broken by {name}"),
                 name => names.push(name.to_owned()),
             }
         }
@@ -279,9 +280,27 @@ async fn of_a_sealed_config_that_is_refused_no_value_is_told() {
     app.app().restart(FOLLOWS, "as the test wants it").await.unwrap();
     let refused = record(&app, "is the last good one").await;
     let text = refused["message"].as_str().unwrap();
-    assert!(text.contains("rules[0].name: is \"..\" , found .. (file "), "{text}");
+    assert!(text.contains("rules[0].name: must be no secret (file "), "{text}");
     assert!(!app.captured().text().contains("secret-value"), "{}", app.captured().text());
     app.stop().await.expect_clean();
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_sealed_config_whose_validator_panics_no_value_is_told() {
+    let identity = Identity::generate();
+    let builder = TestApp::builder().linked([FOLLOWS]);
+    replace(&builder.config_dir().join("config.identity"), &identity.secret_text());
+    let file = file(&builder, FOLLOWS);
+    replace(&file, &seal(&content(&["broken-secret"]), &[identity.recipient()]).unwrap());
+    let app = builder.build();
+    let report = app.start().await.unwrap_err();
+    assert_eq!(report.exit_status().code(), 78);
+    let text = format!("{report:?}\n{}", app.captured().text());
+    assert!(
+        text.contains("its service panicked when it read it, at ") && text.contains("restart.rs:"),
+        "{text}"
+    );
+    assert!(!text.contains("broken"), "{text}");
 }
 
 #[tokio::test(start_paused = true)]

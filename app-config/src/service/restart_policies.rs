@@ -128,9 +128,10 @@ pub(crate) fn apply(configs: &Configs, app: &App) {
             "event" => %events::CAPNP_ERR, "config" => %CONFIG_SERVICE_ID);
     } else if !policies.0.is_empty() {
         let each = policies.0.iter().map(|(id, policy)| format!("{}: {policy}", id.describe()));
-        let shown = match policies.is_sealed() {
-            true => counted(policies.0.len() as u64, "service"),
-            false => each.collect::<Vec<_>>().join("; "),
+        let shown = if policies.is_sealed() {
+            counted(policies.0.len() as u64, "service")
+        } else {
+            each.collect::<Vec<_>>().join("; ")
         };
         info!(configs.log(), "restart policies from the config are in effect: {shown}");
     }

@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod canaries;
 mod certificates;
 mod config_commands;
 mod configs;
@@ -24,6 +25,7 @@ mod machine;
 mod no_ipv6;
 mod operating_page;
 mod operators_page;
+mod owners;
 mod page;
 mod port;
 mod program;
