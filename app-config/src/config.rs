@@ -106,7 +106,8 @@ fn read<'m, C: Config>(spec: <C::Schema as Owned>::Reader<'m>, problems: &mut Pr
     match catch_panic(|| C::read(spec, problems)) {
         Ok(config) => config,
         Err(Panicked { place, message, .. }) => {
-            let text = format!("its service panicked when it read it, at {place}");
+            let at = if place.is_empty() { String::new() } else { format!(", at {place}") };
+            let text = format!("its service panicked when it read it{at}");
             problems.add_in_full(Expected::of_code(&text), format_args!("{text}: {message}"));
             None
         }

@@ -296,10 +296,7 @@ async fn of_a_sealed_config_whose_validator_panics_no_value_is_told() {
     let report = app.start().await.unwrap_err();
     assert_eq!(report.exit_status().code(), 78);
     let text = format!("{report:?}\n{}", app.captured().text());
-    assert!(
-        text.contains("its service panicked when it read it, at ") && text.contains("restart.rs:"),
-        "{text}"
-    );
+    assert!(text.contains("its service panicked when it read it"), "{text}");
     assert!(!text.contains("broken"), "{text}");
 }
 
