@@ -109,6 +109,9 @@ pub use self::{
 /// The command line parser, for flags and subcommands of one's own.
 pub use clap;
 
+/// A value of a log record that is written as JSON, such as a list: `"names" => Serde(names)`.
+pub use slog::Serde;
+
 /// For the macros of this crate.
 #[doc(hidden)]
 pub mod __private {

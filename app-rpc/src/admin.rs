@@ -74,7 +74,6 @@ mod reason;
 mod runtime;
 mod services;
 mod stacks;
-mod text;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -91,7 +90,7 @@ use self::gate::Session;
 pub use self::methods::{METHODS, Method};
 use self::offload::Offload;
 use self::stacks::Stacks;
-use crate::{Bootstrap, Endpoint};
+use crate::{Bootstrap, Endpoint, text};
 
 pub use crate::ids::APP_RPC_SERVICE_ID;
 

@@ -87,9 +87,11 @@ mod peer;
 pub mod pki;
 mod resolve;
 mod server;
+mod shown_names;
 #[cfg(test)]
 mod simulation;
 mod socket;
+mod text;
 mod threads;
 mod tls;
 mod words;

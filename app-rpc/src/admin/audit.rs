@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use app_core::prelude::*;
-use app_core::{Log, run_blocking};
+use app_core::{Log, Serde, run_blocking};
 use parking_lot::Mutex;
 
 use super::methods::{About, Method};
+use crate::shown_names::{ShownNames, shown_names};
 use crate::{Peer, Role};
 
 ids! {
@@ -25,8 +26,11 @@ const WRITE_DEADLINE: Duration = Duration::from_millis(500);
 /// How often a record is written again, when records were dropped while it was: it may be among them.
 const ATTEMPTS: u32 = 3;
 
-/// Names and targets in a record; a certificate may have any number of names.
+/// The longest target in a record, in bytes.
 const MAX_TEXT_BYTES: usize = 1024;
+
+/// What the names in a record take together, in bytes. A certificate may have thousands of names.
+const MAX_NAMES_BYTES: usize = 4096;
 
 /// What became of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +63,7 @@ pub(super) struct Record {
     pub(super) outcome: Outcome,
     /// Why it was not granted, or failed.
     pub(super) detail: String,
-    names: String,
+    names: ShownNames,
     serial: String,
     peer: String,
     role: Role,
@@ -79,7 +83,7 @@ impl Record {
             method,
             outcome,
             detail: String::new(),
-            names: super::text::bounded(&peer.certificate.names.join(","), MAX_TEXT_BYTES),
+            names: shown_names(&peer.certificate.names, None, MAX_NAMES_BYTES),
             serial: peer.certificate.serial.clone(),
             peer: peer.address.to_string(),
             role,
@@ -92,13 +96,14 @@ impl Record {
         let Self { method, outcome, detail, names, serial, peer, role, target, reason } = self;
         let (event, said) = (ADMIN_CALL.hex(), if detail.is_empty() { "" } else { ": " });
         let outcome = outcome.as_str();
+        let (left_out, names) = (names.left_out, Serde(names.names.clone()));
         if *outcome == *Outcome::Granted.as_str() {
             info!(log, "admin call {outcome}: {}", method.name; "event" => event, "method" => method.name,
-                "outcome" => outcome, "names" => names, "serial" => serial, "peer" => peer,
+                "outcome" => outcome, "names" => names, "names_left_out" => left_out, "serial" => serial, "peer" => peer,
                 "role" => %role, "role_needed" => %method.role, "target" => target, "reason" => reason);
         } else {
             warn!(log, "admin call {outcome}: {}{said}{detail}", method.name; "event" => event,
-                "method" => method.name, "outcome" => outcome, "names" => names, "serial" => serial,
+                "method" => method.name, "outcome" => outcome, "names" => names, "names_left_out" => left_out, "serial" => serial,
                 "peer" => peer, "role" => %role, "role_needed" => %method.role, "target" => target,
                 "reason" => reason);
         }

@@ -11,7 +11,7 @@ use std::{
 use app_core::events::APP_STARTED;
 use app_rpc::admin::ADMIN_CALL;
 use nix::sys::signal::Signal;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     http,
@@ -122,14 +122,14 @@ fn the_lines_that_dev_prints_do_what_they_say() {
         denied.stderr
     );
     let record = audit(&process, "App.end", "denied");
-    assert_eq!((&record["names"], &record["reason"]), (&"reader.dev".into(), &"may I?".into()), "{record}");
+    assert_eq!((&record["names"], &record["reason"]), (&json!(["reader.dev"]), &"may I?".into()), "{record}");
     assert_eq!((&record["role"], &record["level"]), (&"read".into(), &"warn".into()), "{record}");
     assert!(record["serial"].as_str().is_some_and(|serial| serial.len() == 32), "{record}");
-    assert_eq!(audit(&process, "Health.pause", "granted")["names"], "operator.dev");
+    assert_eq!(audit(&process, "Health.pause", "granted")["names"], json!(["operator.dev"]));
 
     run(&lines, "#admin").expect_code(0);
     let record = audit(&process, "App.end", "granted");
-    assert_eq!((&record["names"], &record["reason"]), (&"admin.dev".into(), &"that was the tour".into()));
+    assert_eq!((&record["names"], &record["reason"]), (&json!(["admin.dev"]), &"that was the tour".into()));
     process.ended().expect_code(0);
     // It would go on for a minute, to see whether the app comes back.
     let followed = events.printed("that was the tour (by admin.dev over RPC)");

@@ -1,13 +1,13 @@
 //! Texts of bounded length: a message has a limit, and what is in one comes from anywhere.
 
 /// The longest text that an answer has of an error, a reason or a name, in bytes.
-pub(super) const MAX_TEXT_BYTES: usize = 1024;
+pub(crate) const MAX_TEXT_BYTES: usize = 1024;
 
 /// What replaces the end of a text that is too long.
 const CUT: &str = "..";
 
 /// The text, or its beginning.
-pub(super) fn bounded(text: &str, bytes: usize) -> String {
+pub(crate) fn bounded(text: &str, bytes: usize) -> String {
     if text.len() <= bytes {
         return text.to_owned();
     }
@@ -19,7 +19,7 @@ pub(super) fn bounded(text: &str, bytes: usize) -> String {
 }
 
 /// A text for an answer.
-pub(super) fn short(text: &str) -> String {
+pub(crate) fn short(text: &str) -> String {
     bounded(text, MAX_TEXT_BYTES)
 }
 
