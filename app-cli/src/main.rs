@@ -63,7 +63,8 @@ fn command() -> Command {
 
 fn main() -> ExitCode {
     if let Err(problem) = app_core::check_stack_limit() {
-        let _ = writeln!(io::stderr(), "appctl: cannot start: {problem}");
+        let _ =
+            writeln!(io::stderr(), "appctl: cannot start: {}", app_errors::one_line(&problem.to_string()));
         return ExitCode::FAILURE;
     }
     let matches = match args::matches(command()) {

@@ -5,7 +5,7 @@ use std::{error, fmt, io};
 
 use app_core::FlagSource;
 use app_core::prelude::{Error, ErrorId, ServiceId, errors};
-use app_errors::{ErrSpec, ErrorSeverity, ErrorType};
+use app_errors::{ErrSpec, ErrorSeverity, ErrorType, one_line};
 use app_ids::{IdKind, IdName, ParseIdError};
 
 use crate::CONFIG_SERVICE_ID;
@@ -148,17 +148,11 @@ pub(crate) const IDENTITIES: &str = "config identity";
 
 /// A path for people, in one line. A relative one is followed by the folder that it is relative to.
 pub(crate) fn shown(path: &Path) -> String {
-    let text: String = path.display().to_string().chars().flat_map(one_line).collect();
+    let text = path.display().to_string();
     match std::env::current_dir() {
-        Ok(folder) if path.is_relative() => format!("{text}, in {}", folder.display()),
-        _ => text,
+        Ok(folder) if path.is_relative() => one_line(&format!("{text}, in {}", folder.display())).to_string(),
+        _ => one_line(&text).to_string(),
     }
-}
-
-fn one_line(c: char) -> impl Iterator<Item = char> {
-    let escaped = c.is_control().then(|| c.escape_default());
-    let plain = (!c.is_control()).then_some(c);
-    escaped.into_iter().flatten().chain(plain)
 }
 
 /// Names a config for people: `config 0xe3054017c1b1d214 (metrics)`.

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt::{self, Write};
 
+use app_errors::Hostile;
+
 /// Of one file this many problems are told apart; the rest is counted.
 const MAX_PROBLEMS: usize = 100;
 
@@ -158,7 +160,7 @@ impl Problems {
             self.left_out += 1;
             return;
         }
-        let mut text = Shortened { text: String::new(), room: MAX_REASON_CHARS };
+        let mut text = Shortened { text: String::new(), room: MAX_REASON_CHARS, hostile: Hostile::default() };
         // The one way to fail is that the text is full.
         let _full = write!(text, "{reason}");
         self.found.push(Problem { path: self.path.clone(), reason: text.text });
@@ -308,6 +310,7 @@ pub fn quoted(text: &str) -> String {
 struct Shortened {
     text: String,
     room: usize,
+    hostile: Hostile,
 }
 
 impl Write for Shortened {
@@ -318,8 +321,8 @@ impl Write for Shortened {
                 return Err(fmt::Error);
             };
             self.room = room;
-            if c.is_control() {
-                self.text.extend(c.escape_debug());
+            if self.hostile.is(c) {
+                self.text.extend(c.escape_default());
             } else {
                 self.text.push(c);
             }

@@ -106,11 +106,8 @@ pub use self::{
     threads::{run_blocking, spawn_thread, start_thread, thread_refused},
 };
 
-/// The command line parser, for flags and subcommands of one's own.
-pub use clap;
-
-/// A value of a log record that is written as JSON, such as a list: `"names" => Serde(names)`.
-pub use slog::Serde;
+/// The command line parser, for flags and subcommands of one's own; and lists in log records: `"names" => Serde(names)`.
+pub use {clap, slog::Serde};
 
 /// For the macros of this crate.
 #[doc(hidden)]

@@ -17,7 +17,11 @@ pub fn write_output(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Exi
         Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             // Nobody to tell when this fails too.
-            let _ = writeln!(io::stderr(), "cannot write the output: {error}");
+            let _ = writeln!(
+                io::stderr(),
+                "cannot write the output: {}",
+                app_errors::one_line(&error.to_string())
+            );
             ExitCode::FAILURE
         }
     }

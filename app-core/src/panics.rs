@@ -12,7 +12,7 @@ use std::{
     process::ExitCode,
 };
 
-use app_errors::errors;
+use app_errors::{errors, one_line};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use slog::{Logger, error};
 
@@ -115,7 +115,8 @@ fn print(panic: &PanicHookInfo<'_>) {
 /// A panic as a line of text.
 fn line(panic: &PanicHookInfo<'_>) -> String {
     let said = message(panic.payload()).replace(['\n', '\r'], " ");
-    format!("internal error: thread {:?} panicked at {}: {said}", thread_name(), place(panic))
+    let line = format!("internal error: thread {:?} panicked at {}: {said}", thread_name(), place(panic));
+    one_line(&line).to_string()
 }
 
 fn place(panic: &PanicHookInfo<'_>) -> String {

@@ -122,7 +122,7 @@ fn run_flags(flags: Flags, package: Option<Package>) -> ExitCode {
 
 /// Without a log, standard error is what is left.
 fn cannot_start(why: &str) -> ExitCode {
-    let _ = writeln!(io::stderr(), "cannot start: {why}");
+    let _ = writeln!(io::stderr(), "cannot start: {}", app_errors::one_line(why));
     ExitStatus::StartFailed.into()
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::print::write_escaped;
+use crate::one_line;
 
 /// A call on a stack.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,10 +19,10 @@ pub struct Frame {
 /// `function (file:line)`, on one line.
 impl fmt::Display for Frame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_escaped(f, &self.function)?;
+        write!(f, "{}", one_line(&self.function))?;
         if let Some((file, line)) = &self.place {
             f.write_str(" (")?;
-            write_escaped(f, file)?;
+            write!(f, "{}", one_line(file))?;
             write!(f, ":{line})")?;
         }
         Ok(())

@@ -45,6 +45,7 @@ mod report;
 mod spec;
 mod stack;
 mod symbols;
+mod terminal;
 mod uid;
 
 pub use builder::ErrorBuilder;
@@ -57,9 +58,9 @@ pub use constructors::{
 };
 pub use error::{BoxError, Error, is_error};
 pub use frame::Frame;
-pub use print::is_hostile;
 pub use report::{Origin, Report};
 pub use spec::{ErrSpec, ErrorSeverity, ErrorType, ServiceErrSpec};
 pub use stack::{Stack, outermost};
 pub use symbols::{FramesAt, frames_at};
+pub use terminal::{Hostile, is_hostile, json_text, many_lines, one_line};
 pub use uid::ErrorUid;

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::error::Error as StdError;
 use std::fmt::{self, Write};
 
-use crate::{Error, chain};
+use crate::{Error, chain, one_line};
 
 /// Of a chain this many texts are printed, the error's own included.
 const MAX_TEXTS: usize = 32;
@@ -79,34 +79,6 @@ impl Write for Capped {
     }
 }
 
-/// Writes text so that it stays on its line: [hostile](is_hostile) characters are escaped as in Rust. Backslashes are left as
-/// they are, for the sake of paths.
-pub(crate) fn write_escaped(out: &mut impl Write, text: &str) -> fmt::Result {
-    let mut rest = text;
-    while let Some(at) = rest.find(is_hostile) {
-        let (plain, tail) = rest.split_at(at);
-        out.write_str(plain)?;
-        let mut chars = tail.chars();
-        if let Some(c) = chars.next() {
-            write!(out, "{}", c.escape_default())?;
-        }
-        rest = chars.as_str();
-    }
-    out.write_str(rest)
-}
-
-/// Whether a terminal, or a reader of what it shows, could be misled by the character: control characters, those that break
-/// lines or turn the direction of text, and those that can't be seen.
-#[must_use]
-pub fn is_hostile(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
-            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
-            | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
-}
-
 thread_local! {
     /// How many errors of ours are being printed inside one another on this thread.
     static NESTED: Cell<u32> = const { Cell::new(0) };
@@ -137,7 +109,7 @@ impl fmt::Display for Error {
             if at > 0 {
                 f.write_str(": ")?;
             }
-            write_escaped(f, text)?;
+            write!(f, "{}", one_line(text))?;
         }
         if f.alternate() { write_facts(self, f) } else { Ok(()) }
     }
@@ -149,7 +121,7 @@ fn write_facts(error: &Error, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     write!(f, "; service {}", error.service().describe())?;
     for (at, tag) in error.tags().iter().enumerate() {
         f.write_str(if at == 0 { "; tags " } else { ", " })?;
-        write_escaped(f, tag)?;
+        write!(f, "{}", one_line(tag))?;
     }
     write!(f, "; uid {}; at {}]", error.uid(), error.location())
 }

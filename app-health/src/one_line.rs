@@ -1,12 +1,15 @@
 //! Text from anywhere, as one line of bounded length.
 
+use app_errors::Hostile;
+
 /// A message to systemd may have 4096 bytes in all, of which a character takes up to four.
 const MAX_CHARS: usize = 400;
 
-/// Without control characters: a line break would begin another message to systemd, an escape be obeyed by a terminal.
+/// Without what misleads a terminal or systemd, to which a line break would begin another message: spaces stand there.
 pub(crate) fn one_line(text: &str) -> String {
+    let mut hostile = Hostile::default();
     let mut line: String =
-        text.chars().take(MAX_CHARS).map(|c| if c.is_control() { ' ' } else { c }).collect();
+        text.chars().take(MAX_CHARS).map(|c| if hostile.is(c) { ' ' } else { c }).collect();
     if text.chars().nth(MAX_CHARS).is_some() {
         line.push_str("..");
     }
@@ -19,7 +22,7 @@ mod tests {
 
     #[test]
     fn it_is_one_line_of_bounded_length() {
-        assert_eq!(one_line("a\nREADY=1\r\u{7}b"), "a READY=1  b");
+        assert_eq!(one_line("a\nREADY=1\r\u{7}b\u{202e}"), "a READY=1  b ");
         let long = one_line(&"ß".repeat(100_000));
         assert!(long.ends_with("ß..") && long.len() < 2_000, "{long}");
     }

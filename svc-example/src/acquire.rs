@@ -114,7 +114,7 @@ fn connect(config: RpcClientConfig) -> Result<QuotaClient, Error> {
 
 fn refuse(reason: &str, status: u8) -> ExitCode {
     // Nobody to tell when this fails.
-    let _ = writeln!(io::stderr(), "{reason}");
+    let _ = writeln!(io::stderr(), "{}", app_errors::one_line(reason));
     status.into()
 }
 

@@ -36,7 +36,7 @@ pub(crate) fn run(package: Package, mut flags: Flags, port: u16) -> ExitCode {
         Ok(_folder) => package.run_with(flags),
         Err(problem) => {
             // Nobody to tell when this fails.
-            let _ = writeln!(io::stderr(), "--dev: {problem}");
+            let _ = writeln!(io::stderr(), "--dev: {}", app_errors::one_line(&problem));
             ExitStatus::StartFailed.into()
         }
     }

@@ -5,9 +5,9 @@ use std::io;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Serialize, Serializer};
-use serde_json::ser::{CompactFormatter, Formatter};
+use serde_json::ser::Formatter;
 
-use app_errors::is_hostile;
+use app_errors::json_text;
 
 /// Escapes also what JSON itself would let through: DEL, the second set of control characters, what turns or hides text.
 struct Harmless;
@@ -18,19 +18,7 @@ impl Formatter for Harmless {
         writer: &mut W,
         fragment: &str,
     ) -> io::Result<()> {
-        let mut rest = fragment;
-        while let Some(at) = rest.find(is_hostile) {
-            let (before, from) = rest.split_at(at);
-            CompactFormatter.write_string_fragment(writer, before)?;
-            let mut chars = from.chars();
-            if let Some(hostile) = chars.next() {
-                for unit in hostile.encode_utf16(&mut [0; 2]) {
-                    write!(writer, "\\u{unit:04x}")?;
-                }
-            }
-            rest = chars.as_str();
-        }
-        CompactFormatter.write_string_fragment(writer, rest)
+        write!(writer, "{}", json_text(fragment))
     }
 }
 

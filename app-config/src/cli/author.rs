@@ -6,6 +6,7 @@ use std::str::Utf8Error;
 
 use app_core::clap::{Arg, ArgAction, ArgMatches, Command};
 use app_core::write_output;
+use app_errors::one_line;
 
 use super::input::{
     DASH, identity_arg, json, message, path, path_arg, schema, schema_for, schema_of, service_arg, switch,
@@ -166,7 +167,7 @@ fn write(
     let overwrite = if matches.get_flag("force") { Overwrite::Force } else { Overwrite::Never };
     place_file(&output, content, overwrite).map_err(|error| Refused::io(chain(&error)))?;
     let how = if recipients == 0 { "not sealed".to_owned() } else { format!("sealed for {recipients}") };
-    Ok(write_output(|out| writeln!(out, "{}: {how}", output.display())))
+    Ok(write_output(|out| writeln!(out, "{}: {how}", one_line(&output.display().to_string()))))
 }
 
 pub(super) fn open_command() -> Command {

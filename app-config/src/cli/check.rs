@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use app_core::clap::parser::ValueSource;
 use app_core::clap::{ArgMatches, Command};
 use app_core::{ExitStatus, Flags, args, write_output};
+use app_errors::{json_text, one_line};
 use serde_json::{Value, json};
 
 use super::input::{identity_arg, message, path, path_arg, schema_for, service_arg, switch};
@@ -58,14 +59,18 @@ fn directory(matches: &ArgMatches) -> Result<&Path, Refused> {
 }
 
 fn as_text(dir: &ConfigDir, checked: &Checked) -> String {
-    let problems = checked.problems.iter().map(|problem| format!("{problem}\n"));
+    let problems = checked.problems.iter().map(|problem| format!("{}\n", one_line(&problem.to_string())));
     let unused = checked
         .unused
         .iter()
         .map(|service| format!("warning: {} is used by no service here\n", label(*service)));
-    let warnings = checked.warnings.iter().map(|warning| format!("warning: {warning}\n"));
+    let warnings = checked.warnings.iter().map(|warning| format!("warning: {}\n", one_line(warning)));
     let text: String = problems.chain(unused).chain(warnings).collect();
-    if checked.problems.is_empty() { format!("{text}ok: {}", dir.path().display()) } else { text }
+    if checked.problems.is_empty() {
+        format!("{text}ok: {}", one_line(&dir.path().display().to_string()))
+    } else {
+        text
+    }
 }
 
 fn as_json(checked: &Checked) -> String {
@@ -80,10 +85,8 @@ fn as_json(checked: &Checked) -> String {
     };
     let unused: Vec<_> = checked.unused.iter().map(|service| format!("{service:#x}")).collect();
     let problems: Vec<Value> = checked.problems.iter().map(problem).collect();
-    format!(
-        "{:#}",
-        json!({ "ok": problems.is_empty(), "problems": problems, "unused": unused, "warnings": checked.warnings })
-    )
+    let all = json!({ "ok": problems.is_empty(), "problems": problems, "unused": unused, "warnings": checked.warnings });
+    json_text(&format!("{all:#}")).to_string()
 }
 
 pub(super) fn diff_command() -> Command {
@@ -112,6 +115,8 @@ pub(super) fn diff(matches: &ArgMatches) -> Result<ExitCode, Refused> {
     };
     let refuse = |problems| Refused::problems(schema.service(), problems);
     let changes = author::diff(of, before, after).map_err(refuse)?;
-    let written = write_output(|out| changes.iter().try_for_each(|change| writeln!(out, "{change}")));
+    let written = write_output(|out| {
+        changes.iter().try_for_each(|change| writeln!(out, "{}", one_line(&change.to_string())))
+    });
     Ok(if changes.is_empty() { written } else { ExitCode::FAILURE })
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use app_core::ExitStatus;
 use app_core::prelude::ServiceId;
+use app_errors::one_line;
 
 use crate::fault::label;
 use crate::problems::Problems;
@@ -48,7 +49,7 @@ impl Refused {
         let mut out = io::stderr().lock();
         for reason in &self.reasons {
             // Nobody to tell when this fails.
-            let _ = writeln!(out, "{reason}");
+            let _ = writeln!(out, "{}", one_line(reason));
         }
         self.status.into()
     }

@@ -1,5 +1,7 @@
 //! JSON as text: always the same for the same value, and easy on the eye of who reads or compares it.
 
+use app_errors::Hostile;
+
 use super::tree::Tree;
 use crate::secret::SecretText;
 
@@ -70,27 +72,32 @@ fn new_line(depth: usize, out: &mut SecretText) {
     }
 }
 
-/// The text in quotes, escaped where JSON asks for it and nowhere else (RFC 8259, 7).
+/// The text in quotes, escaped where JSON asks for it (RFC 8259, 7) and where a terminal could be misled.
 fn write_text(text: &str, out: &mut SecretText) {
     out.push('"');
-    let mut plain = text;
-    while let Some(place) = plain.find(|c: char| c < ' ' || c == '"' || c == '\\') {
-        let (before, rest) = plain.split_at(place);
-        out.push_str(before);
-        let escaped = rest.as_bytes()[0];
-        match escaped {
-            b'"' => out.push_str("\\\""),
-            b'\\' => out.push_str("\\\\"),
-            b'\n' => out.push_str("\\n"),
-            b'\r' => out.push_str("\\r"),
-            b'\t' => out.push_str("\\t"),
-            0x08 => out.push_str("\\b"),
-            0x0c => out.push_str("\\f"),
-            control => out.push_str(&format!("\\u{control:04x}")),
+    let (mut hostile, mut written) = (Hostile::default(), 0);
+    for (at, c) in text.char_indices() {
+        if !hostile.is(c) && c != '"' && c != '\\' {
+            continue;
         }
-        plain = &rest[1..];
+        out.push_str(&text[written..at]);
+        written = at + c.len_utf8();
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            c => {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    out.push_str(&format!("\\u{unit:04x}"));
+                }
+            }
+        }
     }
-    out.push_str(plain);
+    out.push_str(&text[written..]);
     out.push('"');
 }
 
@@ -123,12 +130,19 @@ mod tests {
     }
 
     #[test]
-    fn text_is_escaped_as_others_do_it() {
+    fn text_is_escaped_as_others_do_it_and_what_misleads_a_terminal_too() {
+        let text = |text: &str| {
+            let mut out = SecretText::default();
+            write_text(text, &mut out);
+            out.into_string()
+        };
         let every: String =
-            (0..0x180).filter_map(char::from_u32).chain("\u{2028}\u{10ffff}".chars()).collect();
-        let mut out = SecretText::default();
-        write_text(&every, &mut out);
-        assert_eq!(out.into_string(), serde_json::Value::from(every).to_string());
+            (0..0x7f).chain(0xa1..0xad).chain(0xae..0x180).filter_map(char::from_u32).collect();
+        assert_eq!(text(&every), serde_json::Value::from(every).to_string());
+        let hostile = "\u{7f}\u{9b}\u{202e}\u{2028}\u{200b}\u{e0041}\u{10ffff}";
+        let shown = text(hostile);
+        assert!(shown.is_ascii(), "{shown}");
+        assert_eq!(serde_json::from_str::<String>(&shown).unwrap(), hostile);
     }
 
     #[test]

@@ -1,7 +1,12 @@
 //! Reading a command line: arguments and environment together.
 
-use std::{ffi::OsString, process::ExitCode};
+use std::{
+    ffi::OsString,
+    io::{self, Write},
+    process::ExitCode,
+};
 
+use app_errors::{Hostile, many_lines};
 use clap::{ArgMatches, Command};
 
 use super::{before, environment, refusal};
@@ -37,7 +42,13 @@ pub(super) fn matches_of(command: Command, arguments: Vec<OsString>) -> Result<A
 /// Prints help, version, or what is wrong with the arguments, as clap does.
 pub(crate) fn refuse(usage: &clap::Error) -> ExitCode {
     signals::end_at_once();
+    let text = usage.render().to_string();
     // Nobody to tell when even this fails.
-    let _ = usage.print();
+    let _ = match Hostile::find(&text.replace(['\n', '\t'], " ")) {
+        None => usage.print(),
+        // It quotes an argument or a variable. Colours are left out, since they are escapes as well.
+        Some(_) if usage.use_stderr() => write!(io::stderr(), "{}", many_lines(&text)),
+        Some(_) => write!(io::stdout(), "{}", many_lines(&text)),
+    };
     if usage.use_stderr() { ExitStatus::Usage.into() } else { ExitStatus::Clean.into() }
 }

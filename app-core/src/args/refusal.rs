@@ -95,9 +95,7 @@ fn context(usage: &clap::Error, kind: ContextKind) -> Option<&str> {
 
 /// A value for people: quoted, in one line, shortened.
 fn shown(value: &str) -> String {
-    let mut text: String = value.chars().take(MAX_SHOWN).flat_map(char::escape_debug).collect();
-    if value.chars().nth(MAX_SHOWN).is_some() {
-        text.push_str("..");
-    }
-    format!("'{text}'")
+    let text: String = value.chars().take(MAX_SHOWN).collect();
+    let cut = if value.chars().nth(MAX_SHOWN).is_some() { ".." } else { "" };
+    format!("'{}{cut}'", app_errors::one_line(&text.replace('\\', r"\\").replace('\'', r"\'")))
 }

@@ -13,7 +13,7 @@ pub(crate) fn print_problem(problem: &(dyn Error + 'static), limit: LogRecordLim
     let mark: &[u8] = if journal::is_stderr() { journal::mark(LogLevel::Error) } else { b"" };
     let whole = errors::to_text(problem);
     let room = limit.bytes() - mark.len() - 1;
-    let shown = text::message(&whole);
-    let shown = if shown.len() <= room { shown } else { text::shorter_message(&whole, room) };
+    let shown = text::alone(&whole);
+    let shown = if shown.len() <= room { shown } else { text::shorter_alone(&whole, room) };
     io::stderr().lock().write_all(&[mark, shown.as_bytes(), b"\n"].concat())
 }

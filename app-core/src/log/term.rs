@@ -1,6 +1,7 @@
 //! A record as a line of text for people: time, level, service, message, then `, key: value` each.
 //!
-//! No text in it can end the line, move the cursor or pass for another field: see [`super::text`].
+//! No text in it can end the line, move the cursor or pass for another field: values, and messages that read like fields,
+//! are quoted. See [`super::text`].
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -31,8 +32,8 @@ const EVENT_NAME: &str = "event_name";
 
 /// The name of a service, as its lines show it.
 pub(super) fn shown_name(name: &str) -> String {
-    let shown = text::message(name);
-    if shown.len() <= MAX_NAME_BYTES { shown } else { text::shorter_message(name, MAX_NAME_BYTES) }
+    let shown = text::alone(name);
+    if shown.len() <= MAX_NAME_BYTES { shown } else { text::shorter_alone(name, MAX_NAME_BYTES) }
 }
 
 /// What the lines of a logger have in common.

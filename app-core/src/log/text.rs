@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use app_errors::is_hostile;
+use app_errors::Hostile;
 
 use super::escape::{MARK_BYTES, split_cut_mark};
 
@@ -16,38 +16,49 @@ pub(super) fn shorter_value(text: &str, limit: usize) -> String {
     quoted(&shorter(text, limit.saturating_sub(2), |c| matches!(c, '"' | '\\')))
 }
 
-/// A message for people: characters that a terminal obeys or hides are escaped.
+/// A text for people, on its own: characters that a terminal obeys or hides are escaped.
+pub(super) fn alone(text: &str) -> String {
+    app_errors::one_line(text).to_string()
+}
+
+/// The same in at most `limit` bytes, which leave room for the mark.
+pub(super) fn shorter_alone(text: &str, limit: usize) -> String {
+    alone(&shorter(text, limit, |_| false))
+}
+
+/// A message for people, which fields follow: in quotes when a part of it reads like a field.
 pub(super) fn message(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    text.chars().for_each(|c| push_escaped(&mut out, c));
-    out
+    if looks_like_fields(text) { quoted(text) } else { alone(text) }
 }
 
 /// The same in at most `limit` bytes, which leave room for the mark.
 pub(super) fn shorter_message(text: &str, limit: usize) -> String {
-    message(&shorter(text, limit, |_| false))
+    if looks_like_fields(text) { shorter_value(text, limit) } else { shorter_alone(text, limit) }
 }
 
 fn needs_quotes(text: &str) -> bool {
-    let plain = |c: char| !(c.is_whitespace() || is_hostile(c) || matches!(c, '"' | '\\' | ','));
+    let mut hostile = Hostile::default();
+    let plain = |c: char| !(c.is_whitespace() || hostile.is(c) || matches!(c, '"' | '\\' | ',' | '='));
     text.is_empty() || !text.chars().all(plain)
+}
+
+/// Whether a part of a message reads like a field, `, key: value`; or the message begins as one in quotes does.
+fn looks_like_fields(text: &str) -> bool {
+    text.starts_with('"') || text.split_once(", ").is_some_and(|(_, rest)| rest.contains(": "))
 }
 
 fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
+    let mut hostile = Hostile::default();
     out.push('"');
     for c in text.chars() {
         if matches!(c, '"' | '\\') {
             out.push('\\');
         }
-        push_escaped(&mut out, c);
+        if hostile.is(c) { out.extend(c.escape_default()) } else { out.push(c) }
     }
     out.push('"');
     out
-}
-
-fn push_escaped(out: &mut String, c: char) {
-    if is_hostile(c) { out.extend(c.escape_default()) } else { out.push(c) }
 }
 
 /// The beginning of a text that is not longer than `limit` when it is escaped, with the mark; `doubled` are the characters
@@ -56,8 +67,9 @@ fn shorter(text: &str, limit: usize, doubled: impl Fn(char) -> bool) -> String {
     let (kept, cut_before) = split_cut_mark(text.as_bytes());
     let text = text.get(..kept.len()).unwrap_or(text);
     let (room, mut used, mut end) = (limit.saturating_sub(MARK_BYTES), 0, 0);
+    let mut hostile = Hostile::default();
     for (at, c) in text.char_indices() {
-        let length = if is_hostile(c) { c.escape_default().len() } else { c.len_utf8() };
+        let length = if hostile.is(c) { c.escape_default().len() } else { c.len_utf8() };
         used += length + usize::from(doubled(c));
         if used > room {
             break;

@@ -68,11 +68,33 @@ fn values_that_panic_or_fail_do_not_take_the_process_along() {
 #[test]
 fn a_value_that_could_pass_for_more_is_quoted() {
     let text = line(|log| {
-        info!(log.logger(), "m"; "plain" => "a-b:c=[1]", "spaces" => "a, b: c", "quote" => "a\"b", "slash" => r"a\n",
+        info!(log.logger(), "m"; "plain" => "a-b:c[1]", "sign" => "a=b", "marks" => "\u{338}", "spaces" => "a, b: c", "quote" => "a\"b", "slash" => r"a\n",
             "empty" => "", "hidden" => "ad\u{200b}min", "serde" => slog::Serde(serde_json::json!({"a": 1})), "a key" => 1);
     });
-    let expected = r#"m, plain: a-b:c=[1], spaces: "a, b: c", quote: "a\"b", slash: "a\\n", empty: "", hidden: "ad\u{200b}min", serde: "{\"a\":1}", "a key": 1"#;
+    let expected = r#"m, plain: a-b:c[1], sign: "a=b", marks: "\u{338}", spaces: "a, b: c", quote: "a\"b", slash: "a\\n", empty: "", hidden: "ad\u{200b}min", serde: "{\"a\":1}", "a key": 1"#;
     assert!(text.ends_with(&format!("{expected}\n")), "{text}");
+}
+
+#[test]
+fn a_message_that_reads_like_fields_is_quoted() {
+    let said = |message: &str| {
+        let text = line(|log| info!(log.logger(), "{message}"; "names" => "mallory"));
+        text.split_once("INFO  ").unwrap().1.trim_end().to_owned()
+    };
+    let forged = said("refused: no, names: admin");
+    assert_eq!(forged, r#""refused: no, names: admin", names: mallory"#);
+    assert_eq!(said(r#""a", b"#), r#""\"a\", b", names: mallory"#);
+    assert_eq!(
+        said("refused: it is of another release"),
+        "refused: it is of another release, names: mallory"
+    );
+    let zalgo = said(&format!("a{}", "\u{35c}".repeat(100)));
+    assert_eq!(zalgo.matches(r"\u{35c}").count(), 96, "{zalgo}");
+    let long = said(&format!("no, names: admin{}", "x".repeat(100_000)));
+    assert!(
+        long.starts_with("\"no, names: admin") && long.contains("bytes cut)\", names: mallory"),
+        "{long}"
+    );
 }
 
 #[test]
