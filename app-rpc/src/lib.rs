@@ -102,9 +102,6 @@ pub use self::connection::End;
 pub use self::endpoint::{Endpoint, EndpointStart, EndpointStatus, LinkedEndpoint};
 pub use self::grants::{Grants, Role};
 pub use self::ids::CERTIFICATE_END;
-pub use self::limits::Limits;
-pub use self::name::RpcName;
-pub use self::peer::Peer;
 pub use self::resolve::look_up_host;
 pub use self::server::{
     Bootstrap, ENDPOINT_METRICS, RPC_CALLS_REFUSED, RPC_CONNECTIONS_ACTIVE, RPC_CONNECTIONS_ENDED,
@@ -114,6 +111,7 @@ pub use self::tls::{
     Authorities, Certificate, KeyPair, MaterialError, PemError, PemFault, Position, Purpose, Refusal, Wanted,
 };
 pub use self::words::UNKNOWN_CALL;
+pub use self::{limits::Limits, name::RpcName, peer::Peer};
 
 /// For the macros of this crate.
 #[doc(hidden)]

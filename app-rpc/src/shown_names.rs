@@ -8,6 +8,9 @@ const MAX_NAME_BYTES: usize = 255;
 /// What a name takes in a list beside its own bytes: quotes and a comma. So the number of empty names is bounded too.
 const AROUND_BYTES: usize = 3;
 
+/// The most bytes of names in a sentence.
+const MAX_LISTED_BYTES: usize = 512;
+
 /// Names of a certificate, not more than fit a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ShownNames {
@@ -38,6 +41,16 @@ pub(crate) fn shown_names(names: &[String], needed: Option<&str>, most_bytes: us
         }
     }
     ShownNames { left_out: names.len() - shown.len(), names: shown }
+}
+
+/// Names of a certificate in a sentence: as many as fit, and how many there are beside them.
+pub(crate) fn listed(names: &[String]) -> String {
+    let ShownNames { names, left_out } = shown_names(names, None, MAX_LISTED_BYTES);
+    match (names.is_empty(), left_out) {
+        (true, 0) => "nobody".to_owned(),
+        (_, 0) => names.join(", "),
+        (_, more) => format!("{} and {more} more", names.join(", ")),
+    }
 }
 
 #[cfg(test)]
@@ -76,6 +89,14 @@ mod tests {
         }
         // It is shown even where nothing fits.
         assert_eq!(shown_names(&names, Some(&names[7]), 10).names, [names[7].clone()]);
+    }
+
+    #[test]
+    fn a_sentence_has_some_names_and_the_number_of_the_others() {
+        assert_eq!(listed(&[]), "nobody");
+        assert_eq!(listed(&["a".to_owned(), "b".to_owned()]), "a, b");
+        let many = listed(&numbered(5000, 100));
+        assert!(many.len() < 600 && many.ends_with(" and 4996 more"), "{many}");
     }
 
     #[test]

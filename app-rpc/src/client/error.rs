@@ -7,6 +7,7 @@ use app_errors::ErrSpec;
 
 use crate::RpcName;
 use crate::errors::{RPC_FAILED, RPC_MAYBE_EXECUTED, RPC_NOT_SENT, RPC_REFUSED};
+use crate::text::short;
 
 /// What is known of a call that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -47,8 +48,10 @@ pub struct CallError {
 }
 
 impl CallError {
+    /// The reason may be a text of the server's, and is cut after 1 KiB.
     pub(crate) fn new(failure: CallFailure, name: RpcName, reason: impl Into<String>) -> Self {
-        Self { failure, name, reason: reason.into() }
+        let reason: String = reason.into();
+        Self { failure, name, reason: short(&reason) }
     }
 
     /// What is known of the call.

@@ -1,12 +1,17 @@
 //! What a server logs of connections: all of it, until there is so much that it would be all that is logged.
+//!
+//! Peers are strangers until a handshake is done, and what they show is theirs: each text of a record has at most 1 KiB.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use app_core::Serde;
 use app_core::prelude::{Logger, debug, info, warn};
 use parking_lot::Mutex;
 
+use crate::shown_names::{ShownNames, shown_names};
+use crate::text::{MAX_TEXT_BYTES, short};
 use crate::{Certificate, End, Refusal};
 
 /// Records of refusals in each period; the others are counted.
@@ -49,32 +54,35 @@ impl Journal {
         why: Refusal,
         detail: &str,
     ) {
+        let detail = short(detail);
         if why == Refusal::Disconnected {
             // Load balancers, probes and scanners do that to see whether the port is open.
             self.given_up.fetch_add(1, Ordering::Relaxed);
             debug!(self.log, "RPC handshake ended by the peer: {detail}"; "reason" => why.label(), "peer" => %from);
         } else if self.may_log() {
-            let (serial, names) = shown(certificate);
+            let (serial, names, left_out) = shown(certificate);
             warn!(self.log, "RPC connection refused: {detail}"; "reason" => why.label(), "peer" => %from,
-                "serial" => serial, "names" => names);
+                "serial" => serial, "names" => Serde(names), "names_left_out" => left_out);
         }
     }
 
     /// A client was let in.
     pub(crate) fn established(&self, from: SocketAddr, certificate: &Certificate) {
-        let (serial, names) = shown(Some(certificate));
-        debug!(self.log, "RPC connection established"; "peer" => %from, "serial" => serial, "names" => names);
+        let (serial, names, left_out) = shown(Some(certificate));
+        debug!(self.log, "RPC connection established"; "peer" => %from, "serial" => serial,
+            "names" => Serde(names), "names_left_out" => left_out);
     }
 
     /// A connection ended.
     pub(crate) fn ended(&self, from: SocketAddr, certificate: &Certificate, why: End, detail: &str) {
-        let (serial, names) = shown(Some(certificate));
+        let (serial, names, left_out) = shown(Some(certificate));
+        let detail = short(detail);
         if !why.is_fault() {
             debug!(self.log, "RPC connection ended: {detail}"; "reason" => why.label(), "peer" => %from,
-                "serial" => serial, "names" => names);
+                "serial" => serial, "names" => Serde(names), "names_left_out" => left_out);
         } else if self.may_log() {
             warn!(self.log, "RPC connection ended: {detail}"; "reason" => why.label(), "peer" => %from,
-                "serial" => serial, "names" => names);
+                "serial" => serial, "names" => Serde(names), "names_left_out" => left_out);
         }
     }
 
@@ -108,8 +116,11 @@ impl Journal {
     }
 }
 
-fn shown(certificate: Option<&Certificate>) -> (String, String) {
-    certificate.map(|shown| (shown.serial.clone(), shown.names.join(","))).unwrap_or_default()
+/// The serial number, names, and how many names there are beside these.
+fn shown(certificate: Option<&Certificate>) -> (String, Vec<String>, usize) {
+    let Some(certificate) = certificate else { return Default::default() };
+    let ShownNames { names, left_out } = shown_names(&certificate.names, None, MAX_TEXT_BYTES);
+    (certificate.serial.clone(), names, left_out)
 }
 
 #[cfg(test)]
@@ -118,6 +129,8 @@ mod tests {
     use app_ids::InstanceId;
 
     use super::*;
+    use crate::Authorities;
+    use crate::pki::{Authority, AuthorityOptions, Validity};
 
     #[test]
     fn handshakes_that_peers_end_are_one_warning_a_minute() {
@@ -143,5 +156,33 @@ mod tests {
         // A peer that refuses us is another matter.
         journal.refused(from, None, Refusal::ByPeer, "it does not trust us");
         assert_eq!(warnings(), 2);
+    }
+
+    #[test]
+    fn what_strangers_show_takes_a_kilobyte_of_a_record() {
+        let identity =
+            Identity { domain: 1.into(), app: 2.into(), release: 3.into(), instance: InstanceId::random() };
+        let root = Authority::root(&AuthorityOptions::new("test", Validity::days(1))).unwrap();
+        let authorities = Authorities::from_pem(root.chain_pem().as_bytes(), b"").unwrap();
+        let mut certificate = authorities.certificates()[0].clone();
+        let from = SocketAddr::from(([192, 0, 2, 1], 7));
+        for names in [vec!["n".repeat(100); 5000], vec!["n".repeat(60_000)], vec![String::new(); 50_000]] {
+            let (log, captured) = Log::captured(&identity, LogLevel::Debug);
+            let journal = Journal::new(log.logger().clone());
+            certificate.names = names;
+            journal.refused(from, Some(&certificate), Refusal::WrongName, &"d".repeat(100_000));
+            journal.established(from, &certificate);
+            journal.ended(from, &certificate, End::Protocol, &"d".repeat(100_000));
+            let text = captured.text();
+            assert_eq!(text.lines().count(), 3, "{text}");
+            for line in text.lines() {
+                let record: serde_json::Value = serde_json::from_str(line).unwrap();
+                let names = record["names"].as_array().unwrap();
+                let left_out = record["names_left_out"].as_u64().unwrap();
+                assert_eq!(names.len() as u64 + left_out, certificate.names.len() as u64);
+                assert!(record["names"].to_string().len() < 1200, "{line}");
+                assert!(record["message"].as_str().unwrap().len() < 1200, "{line}");
+            }
+        }
     }
 }

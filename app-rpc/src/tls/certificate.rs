@@ -8,6 +8,14 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
+use crate::text::bounded;
+
+/// The most bytes of a subject or an issuer, as people read it: a stranger can show one as long as its handshake.
+const MAX_SUBJECT_BYTES: usize = 256;
+
+/// The most bytes of a serial number in hex. A lawful one has twenty bytes, so forty (RFC 5280, 4.1.2.2).
+const MAX_SERIAL_BYTES: usize = 80;
+
 /// What a certificate is shown for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
@@ -61,11 +69,11 @@ impl Certificate {
         let serial: String = parsed.raw_serial().iter().map(|byte| format!("{byte:02x}")).collect();
         Some(Self {
             names: names.collect(),
-            serial,
+            serial: bounded(&serial, MAX_SERIAL_BYTES),
             not_before: time(parsed.validity().not_before.timestamp()),
             not_after: time(parsed.validity().not_after.timestamp()),
-            subject: parsed.subject().to_string(),
-            issuer: parsed.issuer().to_string(),
+            subject: bounded(&parsed.subject().to_string(), MAX_SUBJECT_BYTES),
+            issuer: bounded(&parsed.issuer().to_string(), MAX_SUBJECT_BYTES),
             is_authority: parsed.is_ca(),
             identity: Sha256::digest(parsed.tbs_certificate.as_ref()).into(),
             weakness: weakness(&parsed),

@@ -7,6 +7,7 @@ use rustls::Error;
 use rustls::pki_types::{CertificateDer, UnixTime};
 
 use super::{Authorities, Certificate, Purpose, Refusal};
+use crate::shown_names::listed;
 
 /// What a peer showed, and what it is judged by.
 pub(super) struct Evidence<'a> {
@@ -40,7 +41,7 @@ pub(super) fn of(error: &Error, leaf: Option<&Certificate>, evidence: &Evidence<
         },
         Refusal::WrongName => {
             let expected = evidence.name.as_deref().unwrap_or_default();
-            format!("its certificate is for {}, not for {expected}", leaf.names.join(", "))
+            format!("its certificate is for {}, not for {expected}", listed(&leaf.names))
         }
         Refusal::Revoked => "its certificate was revoked".to_owned(),
         Refusal::RevocationUnknown => format!(
