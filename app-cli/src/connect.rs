@@ -14,6 +14,7 @@ use app_rpc::{CallError, CallFailure, InstanceState, RpcClient, RpcClientConfig,
 use schema::admin_capnp::app;
 use tokio::time::{Instant, timeout};
 
+use crate::answers::TOO_MUCH;
 use crate::contexts::Address;
 use crate::failure::{Failure, Status};
 use crate::target::Target;
@@ -139,6 +140,10 @@ impl Session {
         let place = format!("{}: ", self.address);
         let reason = error.reason().strip_prefix(&place).unwrap_or(error.reason());
         match (error.failure(), effect) {
+            // It was executed, and what came of it is not known.
+            (CallFailure::Failed, Effect::Changes) if reason.starts_with(TOO_MUCH) => {
+                Failure::new(Status::Unknown, format!("{place}it may have been done: {reason}"))
+            }
             (CallFailure::Failed, _) => reached::said_no(self.address, reason),
             (CallFailure::NotSent, _) => {
                 Failure::new(Status::NotReached, format!("{place}not sent: {reason}"))

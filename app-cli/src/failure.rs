@@ -6,6 +6,9 @@ use std::process::ExitCode;
 
 use crate::output;
 
+/// The most bytes of a message: parts of it may be from an app.
+const MOST_MESSAGE: usize = 4096;
+
 /// What the exit status says. docs/APPCTL.md has the same table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -44,7 +47,13 @@ pub(crate) type Outcome = Result<ExitCode, Failure>;
 
 impl Failure {
     pub(crate) fn new(status: Status, message: impl Display) -> Self {
-        Self { status, message: message.to_string() }
+        let mut message = message.to_string();
+        if message.len() > MOST_MESSAGE {
+            let end = (0..=MOST_MESSAGE).rev().find(|at| message.is_char_boundary(*at));
+            message.truncate(end.unwrap_or(0));
+            message.push_str("..");
+        }
+        Self { status, message }
     }
 
     /// The app said no.

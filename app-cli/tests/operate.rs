@@ -15,6 +15,10 @@ mod fake;
 mod fake_configs;
 #[path = "operate/files.rs"]
 mod files;
+#[path = "operate/flood.rs"]
+mod flood;
+#[path = "operate/floods.rs"]
+mod floods;
 #[path = "operate/instances.rs"]
 mod instances;
 #[path = "operate/page.rs"]

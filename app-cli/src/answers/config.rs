@@ -4,7 +4,7 @@ use capnp::struct_list;
 use schema::admin_capnp::{ConfigFile, config_status};
 use serde::Serialize;
 
-use super::{some_text, text};
+use super::{elements, some_text, text};
 use crate::output::{Hex, Moment, Paint, Table};
 
 /// What came of the last reading of a config.
@@ -25,7 +25,7 @@ pub(crate) struct Config {
 
 impl Config {
     pub(crate) fn all(list: struct_list::Reader<'_, config_status::Owned>) -> capnp::Result<Vec<Self>> {
-        list.iter().map(Self::of).collect()
+        elements(list, Self::of)
     }
 
     fn of(status: config_status::Reader<'_>) -> capnp::Result<Self> {

@@ -6,7 +6,7 @@ use capnp::struct_list;
 use schema::admin_capnp::{HealthStatus, health_check, health_result, health_transition};
 use serde::{Serialize, Serializer};
 
-use super::{some_text, text, texts};
+use super::{elements, some_text, text, texts};
 use crate::output::{Hex, Moment, seconds};
 
 /// What is thought of a check.
@@ -60,7 +60,7 @@ pub(crate) struct Check {
 
 impl Check {
     pub(crate) fn all(list: struct_list::Reader<'_, health_check::Owned>) -> capnp::Result<Vec<Self>> {
-        list.iter().map(Self::of).collect()
+        elements(list, Self::of)
     }
 
     pub(crate) fn of(check: health_check::Reader<'_>) -> capnp::Result<Self> {
@@ -159,8 +159,8 @@ impl History {
         };
         Ok(Self {
             check: Check::of(check)?,
-            results: results.iter().map(CheckResult::of).collect::<capnp::Result<_>>()?,
-            transitions: transitions.iter().map(transition).collect::<capnp::Result<_>>()?,
+            results: elements(results, CheckResult::of)?,
+            transitions: elements(transitions, transition)?,
         })
     }
 }

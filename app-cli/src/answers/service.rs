@@ -5,7 +5,7 @@ use schema::admin_capnp::{ServiceState, service_info};
 use serde::Serialize;
 
 use super::level::Level;
-use super::{some_text, text};
+use super::{elements, some_text, text};
 use crate::output::{Hex, Moment, seconds};
 
 /// A service, alive or not.
@@ -36,7 +36,7 @@ pub(crate) struct Service {
 
 impl Service {
     pub(crate) fn all(list: struct_list::Reader<'_, service_info::Owned>) -> capnp::Result<Vec<Self>> {
-        list.iter().map(Self::of).collect()
+        elements(list, Self::of)
     }
 
     fn of(info: service_info::Reader<'_>) -> capnp::Result<Self> {
@@ -68,7 +68,7 @@ impl Service {
             start_millis: info.get_start_millis(),
             tasks: info.get_tasks(),
             level: Level::of(info.get_level()),
-            needs: info.get_needs()?.iter().map(Hex).collect(),
+            needs: elements(info.get_needs()?, |id| Ok(Hex(id)))?,
             config_note: some_text(info.get_config_note())?,
         })
     }

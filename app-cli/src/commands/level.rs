@@ -10,7 +10,7 @@ use schema::admin_capnp::{LogLevel, app};
 use serde::Serialize;
 
 use super::services;
-use crate::answers::{Level, Setting, parse_level, text};
+use crate::answers::{Level, Setting, elements, parse_level, text};
 use crate::connect::{Effect, Session};
 use crate::failure::{Failure, Outcome, Status};
 use crate::names;
@@ -99,14 +99,13 @@ async fn ask(app: app::Client) -> capnp::Result<Levels> {
     let levels = app.levels_request().send().pipeline.get_levels();
     let answer = levels.levels_request().send().promise.await?;
     let answer = answer.get()?;
-    let mut services = Vec::new();
-    for of_service in answer.get_services()? {
-        services.push(OfService {
+    let services = elements(answer.get_services()?, |of_service| {
+        Ok(OfService {
             service: Hex(of_service.get_service_id()),
             name: text(of_service.get_name())?,
             setting: Setting::of(of_service.get_setting()?),
-        });
-    }
+        })
+    })?;
     Ok(Levels { app: Setting::of(answer.get_app()?), services })
 }
 

@@ -6,22 +6,28 @@ mod filter;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use app_core::Subcommand;
 use app_core::clap::{Arg, ArgAction, ArgMatches, Command};
 use schema::admin_capnp::{MetricsFormat, app};
 use serde::Serialize;
 use tokio::sync::mpsc;
+use tokio::time::timeout_at;
 
 use self::filter::Filter;
 use crate::connect::{Effect, Session};
 use crate::failure::{Failure, Outcome};
 use crate::operate::{self, Operation};
-use crate::output::replaced;
+use crate::output::{json_line, replaced};
 use crate::target::connection_args;
 
-/// The most bytes that are collected, for JSON.
+/// The most bytes that are collected, for JSON, as they are printed: escapes make six of one.
 const MOST_BYTES: usize = 64 * 1024 * 1024;
+/// How long after the deadline the client itself says that it has passed.
+const LATE: Duration = Duration::from_secs(1);
+/// The most bytes of a line.
+const MOST_LINE: usize = 1024 * 1024;
 
 const HELP: &str = "\
 Examples:
@@ -66,12 +72,16 @@ async fn print(operation: &Operation<'_>, session: &Session) -> Outcome {
     let (pieces, arriving) = mpsc::channel(4);
     let asking = session.call(Effect::Looks, move |app| read(app, format, pieces.clone()));
     let mut out = Out::new(operation.output.json);
-    let (asked, printed) = tokio::join!(asking, write_all(arriving, &mut filter, &mut out));
-    printed?;
+    // A thread of the client that is blocked would keep the other end of the channel.
+    let writing = timeout_at(session.deadline + LATE, write_all(arriving, &mut filter, &mut out));
+    let (asked, printed) = tokio::join!(asking, writing);
+    if let Ok(printed) = printed {
+        printed?;
+    }
     asked?;
     match out {
         Out::Lines => Ok(ExitCode::SUCCESS),
-        Out::Json(text) => {
+        Out::Json { text, .. } => {
             let metrics = Metrics { format: if openmetrics { "openmetrics" } else { "text" }, text };
             operation.output.print(&metrics, |_| {})
         }
@@ -92,8 +102,8 @@ async fn write_all(
         if out.write(filter, &lines)? {
             return Ok(());
         }
-        if rest.len() > MOST_BYTES {
-            return Err(Failure::failed(format!("a line of the metrics has more than {MOST_BYTES} bytes")));
+        if rest.len() > MOST_LINE {
+            return Err(Failure::failed(format!("a line of the metrics has more than {MOST_LINE} bytes")));
         }
     }
     out.write(filter, &rest).map(|_| ())
@@ -118,23 +128,29 @@ enum Out {
     /// Standard output.
     Lines,
     /// Into an object.
-    Json(String),
+    Json {
+        text: String,
+        /// What it takes when it is printed.
+        printed: usize,
+    },
 }
 
 impl Out {
     fn new(json: bool) -> Self {
-        if json { Self::Json(String::new()) } else { Self::Lines }
+        if json { Self::Json { text: String::new(), printed: 0 } } else { Self::Lines }
     }
 
     /// Writes those lines that are wanted. Whether nobody reads them any more.
     fn write(&mut self, filter: &mut Filter, lines: &[u8]) -> Result<bool, Failure> {
         let wanted = filter.lines(&String::from_utf8_lossy(lines));
         match self {
-            Self::Json(all) if all.len() + wanted.len() > MOST_BYTES => {
-                Err(Failure::failed(format!("the metrics have more than {MOST_BYTES} bytes: use --filter")))
-            }
-            Self::Json(all) => {
-                all.push_str(&wanted);
+            Self::Json { text, printed } => {
+                *printed += json_line(&wanted).len();
+                if *printed > MOST_BYTES {
+                    let why = format!("the metrics have more than {MOST_BYTES} bytes: use --filter");
+                    return Err(Failure::failed(why));
+                }
+                text.push_str(&wanted);
                 Ok(false)
             }
             Self::Lines => match io::stdout().lock().write_all(replaced(&wanted).as_bytes()) {

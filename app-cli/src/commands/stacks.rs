@@ -14,8 +14,8 @@ use crate::failure::Failure;
 use crate::operate;
 use crate::output::many_lines;
 
-/// The most bytes of a dump.
-const MOST_BYTES: u64 = 64 * 1024 * 1024;
+/// The most bytes of a dump. Shown, each byte may become six, and a packed byte may be a thousand.
+const MOST_BYTES: u64 = 8 * 1024 * 1024;
 
 const HELP: &str = "\
 Examples:

@@ -8,7 +8,7 @@ use app_core::clap::{Arg, ArgAction, ArgMatches, Command};
 use schema::admin_capnp::{app, certificate_end};
 use serde::Serialize;
 
-use crate::answers::{Check, Identity, Service, texts};
+use crate::answers::{Check, Identity, Service, elements, text, texts};
 use crate::connect::Effect;
 use crate::operate;
 use crate::output::{Moment, Page, Paint, human};
@@ -108,13 +108,12 @@ async fn ask(app: app::Client, address: String) -> capnp::Result<Status> {
             paused: checks.iter().filter(|check| check.paused).count(),
         },
         tasks: services.iter().map(|service| u64::from(service.tasks)).sum(),
-        ends: readiness.get_ends()?.iter().map(End::of).collect::<capnp::Result<_>>()?,
+        ends: elements(readiness.get_ends()?, End::of)?,
     })
 }
 
 impl End {
     fn of(end: certificate_end::Reader<'_>) -> capnp::Result<Self> {
-        let text = |text: capnp::Result<capnp::text::Reader<'_>>| Ok::<_, capnp::Error>(text?.to_string()?);
         Ok(Self {
             at: Moment::known(end.get_at_millis()),
             service: text(end.get_service())?,

@@ -142,13 +142,22 @@ impl Stand {
 async fn start(files: &Files, crl: &str) -> (TestApp, Arc<Fake>, SocketAddr) {
     let fake = Arc::<Fake>::default();
     let shared = Arc::clone(&fake);
+    let make = move |peer: &Peer| -> app::Client {
+        capnp_rpc::new_client(App { fake: Arc::clone(&shared), role: peer.role })
+    };
+    let (app, address) = start_with(files, crl, make).await;
+    (app, fake, address)
+}
+
+/// An app whose admin interface is made by this for each client.
+pub(crate) async fn start_with(
+    files: &Files,
+    crl: &str,
+    make: impl Fn(&Peer) -> app::Client + Clone + Send + Sync + 'static,
+) -> (TestApp, SocketAddr) {
     let bootstrap = move || {
-        let shared = Arc::clone(&shared);
-        async move {
-            Ok(Bootstrap::new(move |peer: &Peer| -> app::Client {
-                capnp_rpc::new_client(App { fake: Arc::clone(&shared), role: peer.role })
-            }))
-        }
+        let make = make.clone();
+        async move { Ok(Bootstrap::new(make)) }
     };
     let start = EndpointStart::<{ ENDPOINT.as_u64() }, _>::new(bootstrap);
     let descriptor = ServiceDescriptor::of(ENDPOINT, "fake-admin", start);
@@ -156,7 +165,7 @@ async fn start(files: &Files, crl: &str) -> (TestApp, Arc<Fake>, SocketAddr) {
     put_config(builder.config_dir(), files, ENDPOINT, crl);
     let app = builder.start().await;
     let address = app.get::<Endpoint<{ ENDPOINT.as_u64() }>>().address().unwrap();
-    (app, fake, address)
+    (app, address)
 }
 
 /// Waits until it is so.

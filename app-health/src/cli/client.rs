@@ -8,8 +8,8 @@ use std::{
 
 use serde_json::Value;
 
-/// More than any report has; whoever sends more is no application of ours.
-const MAX_BYTES: usize = 16 * 1024 * 1024;
+/// More than any report has. A byte of JSON may take eighty bytes of memory.
+const MAX_BYTES: usize = 2 * 1024 * 1024;
 
 /// The status of an answer, and the document in it.
 ///

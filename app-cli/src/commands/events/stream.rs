@@ -4,14 +4,17 @@ use std::time::Duration;
 
 use schema::admin_capnp::app;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
-use crate::answers::{Event, Identity};
+use crate::answers::{Event, Identity, elements};
 
 /// How long the app waits for something to happen before it says that nothing did.
 const WAIT: Duration = Duration::from_secs(10);
 /// How long its answer may take after that.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// How long to pause after an answer that came at once and says nothing: such an app would be asked without end.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// What came.
 #[derive(Debug)]
@@ -63,7 +66,7 @@ async fn read_all(app: app::Client, batches: mpsc::Sender<Batch>) -> capnp::Resu
     let mut asked = ask();
     loop {
         // One is always waiting there: an app that stops answers what waits, and takes no further call.
-        let next = ask();
+        let (next, began) = (ask(), Instant::now());
         let Ok(answer) = timeout(WAIT + GRACE, std::mem::replace(&mut asked, next)).await else {
             return Ok(End::Lost("no answer".to_owned()));
         };
@@ -71,7 +74,7 @@ async fn read_all(app: app::Client, batches: mpsc::Sender<Batch>) -> capnp::Resu
         let answer = answer.get()?;
         let (list, missed) = (answer.get_events()?, answer.get_missed());
         if !list.is_empty() || missed > 0 {
-            let events = list.iter().map(Event::of).collect::<capnp::Result<_>>()?;
+            let events = elements(list, Event::of)?;
             // Nobody takes them any more: the end as well.
             if batches.send(Batch::Events { events, missed }).await.is_err() {
                 return Ok(End::Over);
@@ -79,6 +82,9 @@ async fn read_all(app: app::Client, batches: mpsc::Sender<Batch>) -> capnp::Resu
         }
         if answer.get_end() {
             return Ok(End::Over);
+        }
+        if list.is_empty() && missed == 0 && began.elapsed() < PAUSE {
+            sleep(PAUSE).await;
         }
     }
 }
