@@ -6,7 +6,7 @@ use std::{
     process::ExitCode,
 };
 
-use app_errors::{Hostile, many_lines};
+use app_errors::many_lines;
 use clap::{ArgMatches, Command};
 
 use super::{before, environment, refusal};
@@ -39,16 +39,18 @@ pub(super) fn matches_of(command: Command, arguments: Vec<OsString>) -> Result<A
     }
 }
 
-/// Prints help, version, or what is wrong with the arguments, as clap does.
+/// Prints help, version, or what is wrong with the arguments. Both quote arguments and variables, so colours are left out:
+/// nothing could tell those of clap from those in a value.
 pub(crate) fn refuse(usage: &clap::Error) -> ExitCode {
     signals::end_at_once();
     let text = usage.render().to_string();
+    let text = many_lines(&text);
     // Nobody to tell when even this fails.
-    let _ = match Hostile::find(&text.replace(['\n', '\t'], " ")) {
-        None => usage.print(),
-        // It quotes an argument or a variable. Colours are left out, since they are escapes as well.
-        Some(_) if usage.use_stderr() => write!(io::stderr(), "{}", many_lines(&text)),
-        Some(_) => write!(io::stdout(), "{}", many_lines(&text)),
-    };
-    if usage.use_stderr() { ExitStatus::Usage.into() } else { ExitStatus::Clean.into() }
+    if usage.use_stderr() {
+        let _ = write!(io::stderr(), "{text}");
+        ExitStatus::Usage.into()
+    } else {
+        let _ = write!(io::stdout(), "{text}");
+        ExitStatus::Clean.into()
+    }
 }
