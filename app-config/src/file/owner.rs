@@ -68,7 +68,7 @@ pub(super) fn check(path: &Path, opened: &Metadata) -> Result<Way, FileError> {
     let Some(name) = path.file_name() else { return Ok(Way::Closed) };
     let base = folder.metadata().map_err(FileError::Open)?;
     let mut walk = Walk { at: folder.to_owned(), base, rest: vec![name.to_owned()], links: 0, open: false };
-    let end = match walk.to_the_end() {
+    let end = match walk.walk_on() {
         Ok(end) => end,
         // Gone since it was opened. Or it never had a name: a descriptor of this process, by way of /proc.
         Err(Stop::Io(error)) if error.kind() == io::ErrorKind::NotFound => None,
@@ -112,7 +112,7 @@ struct Walk {
 
 impl Walk {
     /// What the path leads to.
-    fn to_the_end(&mut self) -> Result<Option<Metadata>, Stop> {
+    fn walk_on(&mut self) -> Result<Option<Metadata>, Stop> {
         let mut last = None;
         while let Some(name) = self.rest.pop() {
             let here = self.at.join(&name);
