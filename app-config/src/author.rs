@@ -12,6 +12,7 @@ mod place;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use self::compile::compile_with_remarks;
 pub use self::compile::{compile, decompile};
 pub use self::diff::{Change, diff};
 pub use self::docs::SchemaDocs;

@@ -1,11 +1,13 @@
 //! Checking a whole config directory: everything that is wrong with any file, at once, before anything starts.
 
+use std::path::Path;
+
 use app_core::prelude::{Error, ServiceId};
 use app_core::{ServiceDescriptor, linked_services};
 
 use crate::dir::{ConfigDir, Content};
-use crate::fault::{Fault, Reason};
-use crate::problems::Problems;
+use crate::fault::{Fault, Reason, label, shown};
+use crate::problems::{Problems, Remark};
 use crate::schema::ConfigSchema;
 use crate::sealed::OpenError;
 
@@ -18,6 +20,8 @@ pub struct Checked {
     pub unused: Vec<ServiceId>,
     /// What is not refused, and should be looked at: that others may read the identities, or change the directory.
     pub warnings: Vec<String>,
+    /// What the configs mean, where that is not plain to see. Nothing of sealed ones.
+    pub notes: Vec<String>,
 }
 
 /// Checks every file of the directory whose name begins with `0x`, against the schemas that are linked.
@@ -63,14 +67,25 @@ fn check_one(dir: &ConfigDir, service: ServiceId, schema: Option<&ConfigSchema>,
         Err(fault) => return checked.problems.push(fault.of_service(service)),
     };
     let Some(schema) = schema else { return checked.unused.push(service) };
-    if let Err(problems) = schema.validate_into(message, Problems::of_source(sealed)) {
-        let file = dir.file(service);
-        checked.problems.extend(
+    let file = dir.file(service);
+    match schema.judge(message, dir.application(), Problems::of_source(sealed)) {
+        Ok(remarks) => checked.tell(service, &file, remarks),
+        Err(problems) => checked.problems.extend(
             problems
                 .into_vec()
                 .into_iter()
                 .map(|problem| Fault::new(&file, Reason::Problem(problem)).of_service(service)),
-        );
+        ),
+    }
+}
+
+impl Checked {
+    /// Adds what is told of a config that is accepted.
+    fn tell(&mut self, service: ServiceId, file: &Path, remarks: Vec<Remark>) {
+        for remark in remarks {
+            let line = format!("{}: {} (file {})", label(service), remark.subject(), shown(file));
+            if remark.is_warning() { self.warnings.push(line) } else { self.notes.push(line) }
+        }
     }
 }
 

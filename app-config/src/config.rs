@@ -1,5 +1,6 @@
 //! A config as the code of its service sees it, and how a message becomes one.
 
+use app_core::Identity;
 use app_core::prelude::ServiceId;
 use app_core::{Panicked, catch_panic};
 use capnp::introspect::Introspect;
@@ -8,7 +9,7 @@ use capnp::traits::Owned;
 
 use crate::codec::Message;
 use crate::limits::reader_options;
-use crate::problems::{Expected, Problems};
+use crate::problems::{Expected, Problems, Remark};
 use crate::shape;
 
 /// The config of a service: a struct of a schema on the wire, this type in the code.
@@ -62,8 +63,20 @@ pub trait Config: Sized + Send + Sync + 'static {
     /// every text is UTF-8.
     fn read(spec: <Self::Schema as Owned>::Reader<'_>, problems: &mut Problems) -> Option<Self>;
 
+    /// Checks a config that was read for whether it is one of this very application. The start, `--check` and reloads ask;
+    /// where a config is sealed, the application is not known. The default accepts every application.
+    fn check_application(&self, application: &Identity, problems: &mut Problems) {
+        let _ = (application, problems);
+    }
+
     /// What the absence of a file means.
     fn default() -> Self;
+}
+
+/// A config that is accepted, and what is told of it.
+pub(crate) struct Accepted<C> {
+    pub(crate) config: C,
+    pub(crate) remarks: Vec<Remark>,
 }
 
 /// The config that a message is, or everything that is wrong with it.
@@ -71,11 +84,16 @@ pub trait Config: Sized + Send + Sync + 'static {
 /// # Errors
 /// The problems: of the schema if it is not a message of that, otherwise those that [`Config::read`] added.
 pub fn parse<C: Config>(message: Message) -> Result<C, Problems> {
-    parse_into(message, Problems::new())
+    judge(message, None, Problems::new()).map(|accepted| accepted.config)
 }
 
-/// As [`parse`], with the problems added to these, which hide values if the config is sealed.
-pub(crate) fn parse_into<C: Config>(message: Message, mut problems: Problems) -> Result<C, Problems> {
+/// As [`parse`], for an application if there is one, with the problems added to these, which hide values if the config is
+/// sealed. Sealing, `--check`, a start and a reload all come here.
+pub(crate) fn judge<C: Config>(
+    message: Message,
+    application: Option<&Identity>,
+    mut problems: Problems,
+) -> Result<Accepted<C>, Problems> {
     let segments = message.into_segments();
     // Each pass has a reader of its own, since a reader counts what was read.
     let walked = Reader::new(&segments, reader_options());
@@ -91,8 +109,11 @@ pub(crate) fn parse_into<C: Config>(message: Message, mut problems: Problems) ->
             None
         }
     };
+    if let (Some(config), Some(application)) = (&config, application) {
+        config.check_application(application, &mut problems);
+    }
     match config {
-        Some(config) if problems.is_empty() => Ok(config),
+        Some(config) if problems.is_empty() => Ok(Accepted { config, remarks: problems.take_remarks() }),
         None if problems.is_empty() => {
             problems.add("is refused by its service, which does not say why");
             Err(problems)

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use app_core::Identity as AppIdentity;
 use app_core::prelude::{App, Error, ServiceId};
 
 use crate::codec::{self, Message};
@@ -30,6 +31,8 @@ const MOST_OTHERS: usize = 1_000;
 pub struct ConfigDir {
     path: PathBuf,
     sealing: Sealing,
+    /// Whose configs these are; not known to commands that author them.
+    application: Option<AppIdentity>,
 }
 
 /// What is in the file of a config.
@@ -54,7 +57,7 @@ impl ConfigDir {
     /// The directory at this path, without anything that would open sealed files.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), sealing: Sealing::default() }
+        Self { path: path.into(), sealing: Sealing::default(), application: None }
     }
 
     /// How its files are to be sealed, and what opens them.
@@ -68,7 +71,13 @@ impl ConfigDir {
     pub(crate) fn of(app: &App) -> (Self, Option<Fault>) {
         let (dir, flags) = (app.config_dir(), app.flags());
         let (sealing, fault) = Sealing::read(flags.config_identity.as_deref(), dir, flags.require_sealed);
-        (Self::new(dir).with_sealing(sealing), fault)
+        let dir = Self { application: Some(*app.identity()), ..Self::new(dir).with_sealing(sealing) };
+        (dir, fault)
+    }
+
+    /// The application that the configs are for, if it is known.
+    pub(crate) fn application(&self) -> Option<&AppIdentity> {
+        self.application.as_ref()
     }
 
     /// How its files are to be sealed, and what opens them.

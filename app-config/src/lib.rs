@@ -103,7 +103,7 @@ pub use self::json::{Draft, MAX_JSON_BYTES, from_json, to_json};
 pub use self::key::{Identity, KeyError, Recipient};
 pub use self::limits::{MAX_FILE_BYTES, MAX_MESSAGE_WORDS, MAX_NESTING, MAX_PACKED_BYTES, reader_options};
 pub use self::live::LiveConfig;
-pub use self::problems::{Expected, Place, Problem, Problems, quoted};
+pub use self::problems::{Expected, Place, Problem, Problems, Remark, quoted};
 pub use self::reload::{ReloadStatus, StaleConfig, StaleKind};
 pub use self::schema::ConfigSchema;
 pub use self::sealed::{

@@ -1,9 +1,13 @@
 //! What is wrong with a config: every problem of a file, each with the path of the field that has it.
 
+mod remark;
+
 use std::borrow::Cow;
 use std::fmt::{self, Write};
 
 use app_errors::Hostile;
+
+pub use self::remark::Remark;
 
 /// Of one file this many problems are told apart; the rest is counted.
 const MAX_PROBLEMS: usize = 100;
@@ -97,6 +101,7 @@ pub struct Problems {
     found: Vec<Problem>,
     left_out: usize,
     hides_values: bool,
+    remarks: Vec<Remark>,
 }
 
 impl Problems {
@@ -160,10 +165,16 @@ impl Problems {
             self.left_out += 1;
             return;
         }
+        let problem = self.here(reason);
+        self.found.push(problem);
+    }
+
+    /// A problem of the place that is being looked at.
+    fn here(&self, reason: impl fmt::Display) -> Problem {
         let mut text = Shortened { text: String::new(), room: MAX_REASON_CHARS, hostile: Hostile::default() };
         // The one way to fail is that the text is full.
         let _full = write!(text, "{reason}");
-        self.found.push(Problem { path: self.path.clone(), reason: text.text });
+        Problem { path: self.path.clone(), reason: text.text }
     }
 
     /// Whether there is none.
@@ -262,6 +273,17 @@ impl<'a> Place<'a> {
     /// Adds that Cap'n Proto could not read what is here.
     pub(crate) fn add_malformed(&mut self, error: &capnp::Error) {
         self.add_in_full("is malformed", format_args!("is malformed: {}", error.kind));
+    }
+
+    /// Adds a warning: the config is accepted, and something that it says will not do what its author expects. The texts are
+    /// as those of [`add_in_full`](Self::add_in_full).
+    pub fn warn(&mut self, rule: impl Into<Expected>, in_full: impl fmt::Display) {
+        self.problems.warn(rule, in_full);
+    }
+
+    /// Adds a note: what the config means, where that is not plain to see. It holds values, and is left out of sealed configs.
+    pub fn note(&mut self, in_full: impl fmt::Display) {
+        self.problems.note(in_full);
     }
 
     /// The value that Cap'n Proto read here, or a problem if it could not.

@@ -36,6 +36,7 @@ use crate::dir::ConfigDir;
 use crate::fault::{Fault, Reason, label};
 use crate::identities::IdentityError;
 use crate::live::LiveConfig;
+use crate::problems::Remark;
 use crate::service::{Configs, event_of};
 
 /// How often files are looked at. A change is read at the look after the one that saw it.
@@ -138,7 +139,12 @@ impl Configs {
         let news = self.in_use().note(key, &result);
         round.tally.count(&result);
         match result {
-            Ok(reread) => self.tell(channel.service(), reread, stale.is_some()),
+            Ok(reread) => {
+                self.tell(channel.service(), reread, stale.is_some());
+                if matches!(reread, Reread::Taken | Reread::Waits) {
+                    self.tell_remarks(channel.service(), &channel.remarks());
+                }
+            }
             Err(fault) if news || round.asked => self.tell_stale(channel.service(), fault),
             Err(_) => {}
         }
@@ -219,6 +225,18 @@ impl Configs {
                 info!(self.log(), "{name} is good again, and what it was before"; "config" => %service);
             }
             Reread::Same => {}
+        }
+    }
+
+    /// Tells what is to be known of a new value that is accepted.
+    fn tell_remarks(&self, service: ServiceId, remarks: &[Remark]) {
+        for remark in remarks {
+            let (name, said) = (label(service), remark.subject());
+            if remark.is_warning() {
+                warn!(self.log(), "{name}: {said}"; "event" => %CONFIG_LOADING_ERR, "config" => %service);
+            } else {
+                info!(self.log(), "{name}: {said}"; "config" => %service);
+            }
         }
     }
 

@@ -2,14 +2,14 @@
 
 use std::any::{TypeId, type_name};
 
-use app_core::Planned;
 use app_core::prelude::{Error, ServiceId, errors};
+use app_core::{Identity, Planned};
 use capnp::introspect::{Introspect, Type, TypeVariant};
 use capnp::schema::StructSchema;
 
 use crate::codec::Message;
 use crate::config::{self, Config};
-use crate::problems::Problems;
+use crate::problems::{Problems, Remark};
 
 /// The schema of one service's config. Registered by [`config!`](macro@crate::config).
 #[derive(Clone, Copy)]
@@ -17,7 +17,7 @@ pub struct ConfigSchema {
     service: ServiceId,
     doc: &'static str,
     introspect: fn() -> Type,
-    validate: fn(Message, Problems) -> Result<(), Problems>,
+    judge: fn(Message, Option<&Identity>, Problems) -> Result<Vec<Remark>, Problems>,
     config: fn() -> (TypeId, &'static str),
     place: (&'static str, u32),
 }
@@ -32,7 +32,7 @@ impl ConfigSchema {
             service: C::SERVICE,
             doc,
             introspect: <C::Schema as Introspect>::introspect,
-            validate: validate::<C>,
+            judge: judge::<C>,
             config: || (TypeId::of::<C>(), type_name::<C>()),
             place: (file, line),
         }
@@ -78,7 +78,18 @@ impl ConfigSchema {
     /// # Errors
     /// As [`validate`](Self::validate).
     pub fn validate_into(&self, message: Message, problems: Problems) -> Result<(), Problems> {
-        (self.validate)(message, problems)
+        self.judge(message, None, problems).map(drop)
+    }
+
+    /// As [`validate_into`](Self::validate_into), for an application if it is known, with the warnings and notes of a config
+    /// that is accepted.
+    pub(crate) fn judge(
+        &self,
+        message: Message,
+        application: Option<&Identity>,
+        problems: Problems,
+    ) -> Result<Vec<Remark>, Problems> {
+        (self.judge)(message, application, problems)
     }
 
     /// Where it is registered: source file and line.
@@ -137,8 +148,12 @@ pub(crate) fn expect<C: Config>(planned: &Planned<'_>) -> Result<(), Error> {
     }
 }
 
-fn validate<C: Config>(message: Message, problems: Problems) -> Result<(), Problems> {
-    config::parse_into::<C>(message, problems).map(drop)
+fn judge<C: Config>(
+    message: Message,
+    application: Option<&Identity>,
+    problems: Problems,
+) -> Result<Vec<Remark>, Problems> {
+    config::judge::<C>(message, application, problems).map(|accepted| accepted.remarks)
 }
 
 /// Registers a [`Config`], with a line that says what it is about: `config! { QuotaConfig, "Rate limits by key." }`.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use app_core::events::{CAPNP_ERR, CONFIG_LOADING_ERR};
-use app_core::prelude::{App, Error, Exposed, LogEventId, Logger, Service, ServiceId, error, warn};
+use app_core::prelude::{App, Error, Exposed, LogEventId, Logger, Service, ServiceId, error, info, warn};
 use app_core::{Preflight, ServiceDescriptor, StartContext, preflight};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
@@ -109,6 +109,9 @@ fn check_configs(app: &App) -> Vec<Error> {
     directory.tell_of_no_configs(&dir.list());
     for warning in checked.warnings {
         warn!(app.logger(), "{warning}"; "event" => %CONFIG_LOADING_ERR);
+    }
+    for note in checked.notes {
+        info!(app.logger(), "{note}");
     }
     for service in checked.unused {
         warn!(app.logger(), "{} is not used: no service of this program has a config of that name", label(service);

@@ -17,7 +17,7 @@ pub use self::linked::{EndpointStatus, LinkedEndpoint};
 use crate::ends::{self, Watch};
 use crate::errors::{RPC_BIND_FAILED, RPC_CONFIG_UNUSABLE};
 use crate::server::{BoundServer, Counts, Meters, ServerControl, ServerError};
-use crate::{Bootstrap, EndpointConfig, RpcName, RpcServerConfig, ServerCounts};
+use crate::{Bootstrap, EndpointConfig, RpcServerConfig, ServerCounts};
 
 /// The start function of an endpoint, made of one that gives the [`Bootstrap`]: that one's parameters are what the endpoint
 /// depends on. It is what [`rpc_endpoint!`](crate::rpc_endpoint) writes:
@@ -161,7 +161,6 @@ impl<const SERVICE: u64> Endpoint<SERVICE> {
         bootstrap: &Bootstrap,
     ) -> Result<(BoundServer, Watch), Error> {
         let app = service.app();
-        own_name(app, service.id(), &config)?;
         if app.any_port() {
             config.port = 0;
         }
@@ -228,20 +227,6 @@ fn reconfigure(control: &ServerControl, config: RpcServerConfig, log: &Logger) -
         Err(failed) => error!(log, "RPC endpoint goes on with its old config: {failed}"),
     }
     reconfigured.is_ok()
-}
-
-/// Checks that a config is of this very application.
-fn own_name(app: &App, service: ServiceId, config: &RpcServerConfig) -> Result<(), Error> {
-    let own = RpcName { domain: app.domain(), app: app.id(), service };
-    let found = config.name;
-    if found == own {
-        return Ok(());
-    }
-    let message = format!(
-        "rpcServiceSpec is of {found}, this application is {own} (config {service:#x}; start it with --domain-id {:#x} --app-id {:#x}, or seal another config)",
-        found.domain, found.app
-    );
-    Err(RPC_CONFIG_UNUSABLE.error(service).message(message).build())
 }
 
 /// Says what, why, and what to do about it.

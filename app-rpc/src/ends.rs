@@ -65,7 +65,7 @@ fn all(what: &'static str, pair: &KeyPair, authorities: &Authorities) -> Vec<InU
     let subject = |what, one: &Certificate| InUse { at: one.not_after, what, name: one.subject.clone() };
     let own = pair.chain().take(1).map(|one| named(what, one));
     let between = pair.chain().skip(1).map(|one| subject("intermediate", one));
-    let above = authorities.certificates().iter().map(|one| subject("authority", one));
+    let above = authorities.certificates().map(|one| subject("authority", one));
     let lists = authorities.lists().iter().filter_map(|list| {
         Some(InUse { at: list.next_update?, what: "revocation_list", name: list.issuer.clone() })
     });

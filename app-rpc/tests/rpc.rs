@@ -22,8 +22,12 @@ mod faults;
 mod hosts;
 #[path = "rpc/issued.rs"]
 mod issued;
+#[path = "rpc/judge.rs"]
+mod judge;
 #[path = "rpc/material.rs"]
 mod material;
+#[path = "rpc/odd.rs"]
+mod odd;
 #[path = "rpc/openssl.rs"]
 mod openssl;
 #[path = "rpc/pki.rs"]

@@ -7,7 +7,7 @@ use capnp::schema::StructSchema;
 
 use crate::codec::{Message, decode, marshal};
 use crate::json::{from_json, to_json};
-use crate::problems::{Expected, Problems};
+use crate::problems::{Expected, Problems, Remark};
 use crate::schema::ConfigSchema;
 use crate::secret::SecretBytes;
 
@@ -17,6 +17,18 @@ use crate::secret::SecretBytes;
 /// # Errors
 /// Everything that is wrong with the JSON; and once it fits the schema, everything that the service has against it.
 pub fn compile(schema: &ConfigSchema, json: &str, files: Option<&Path>) -> Result<SecretBytes, Problems> {
+    compile_with_remarks(schema, json, files).map(|(file, _)| file)
+}
+
+/// As [`compile`], with what is to be told of the config although it is accepted.
+///
+/// # Errors
+/// As [`compile`].
+pub(crate) fn compile_with_remarks(
+    schema: &ConfigSchema,
+    json: &str,
+    files: Option<&Path>,
+) -> Result<(SecretBytes, Vec<Remark>), Problems> {
     let message = from_json(struct_of(schema)?, json, files)?;
     let mut file = SecretBytes::default();
     let mut problems = Problems::new();
@@ -25,12 +37,12 @@ pub fn compile(schema: &ConfigSchema, json: &str, files: Option<&Path>) -> Resul
         return Err(problems);
     }
     // Two readings: validating takes the one.
-    schema.validate(read_back(&file)?)?;
+    let remarks = schema.judge(read_back(&file)?, None, Problems::new())?;
     if !is_same(&message, read_back(&file)?) {
         problems.add("is not read back as it was written: the file would mean something else");
         return Err(problems);
     }
-    Ok(file)
+    Ok((file, remarks))
 }
 
 /// The JSON of a config: what [`compile`] makes the same message from.

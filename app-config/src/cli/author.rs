@@ -1,5 +1,6 @@
 //! `config explain`, `config seal` and `config open`.
 
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::Utf8Error;
@@ -13,10 +14,12 @@ use super::input::{
 };
 use super::keys::chain;
 use super::refused::Refused;
-use crate::author::{self, Overwrite, compile, decompile, place_file};
+use crate::author::{self, Overwrite, compile_with_remarks, decompile, place_file};
 use crate::dir::ConfigDir;
+use crate::fault::label;
 use crate::identities::Identities;
 use crate::key::Recipient;
+use crate::problems::Remark;
 use crate::schema::ConfigSchema;
 use crate::sealed;
 use crate::secret::SecretBytes;
@@ -91,14 +94,26 @@ pub(super) fn seal(matches: &ArgMatches) -> Result<ExitCode, Refused> {
         input.filter(|input| input.as_os_str() != DASH).and_then(Path::parent).unwrap_or(Path::new(""));
     let files =
         path(matches, "files").unwrap_or(if beside.as_os_str().is_empty() { Path::new(".") } else { beside });
-    let plain = compile(&schema, text, Some(files))
+    let (plain, remarks) = compile_with_remarks(&schema, text, Some(files))
         .map_err(|problems| Refused::problems(schema.service(), problems))?;
+    tell(&schema, &remarks);
     let content = if recipients.is_empty() {
         plain.to_vec().into()
     } else {
         sealed(&plain, &recipients, identities.as_ref())?
     };
     write(matches, &schema, &content, recipients.len())
+}
+
+/// Tells what is to be known of a config that is accepted, on standard error: standard output may be the config itself.
+fn tell(schema: &ConfigSchema, remarks: &[Remark]) {
+    let of = label(schema.service());
+    let mut out = io::stderr().lock();
+    for remark in remarks {
+        let kind = if remark.is_warning() { "warning" } else { "note" };
+        // Nobody to tell when this fails.
+        let _ = writeln!(out, "{kind}: {of}: {}", remark.subject());
+    }
 }
 
 fn not_utf8(text: &[u8], error: &Utf8Error) -> String {

@@ -65,7 +65,8 @@ fn as_text(dir: &ConfigDir, checked: &Checked) -> String {
         .iter()
         .map(|service| format!("warning: {} is used by no service here\n", label(*service)));
     let warnings = checked.warnings.iter().map(|warning| format!("warning: {}\n", one_line(warning)));
-    let text: String = problems.chain(unused).chain(warnings).collect();
+    let notes = checked.notes.iter().map(|note| format!("note: {}\n", one_line(note)));
+    let text: String = problems.chain(unused).chain(warnings).chain(notes).collect();
     if checked.problems.is_empty() {
         format!("{text}ok: {}", one_line(&dir.path().display().to_string()))
     } else {
@@ -85,7 +86,10 @@ fn as_json(checked: &Checked) -> String {
     };
     let unused: Vec<_> = checked.unused.iter().map(|service| format!("{service:#x}")).collect();
     let problems: Vec<Value> = checked.problems.iter().map(problem).collect();
-    let all = json!({ "ok": problems.is_empty(), "problems": problems, "unused": unused, "warnings": checked.warnings });
+    let all = json!({
+        "ok": problems.is_empty(), "problems": problems, "unused": unused, "warnings": checked.warnings,
+        "notes": checked.notes,
+    });
     json_text(&format!("{all:#}")).to_string()
 }
 

@@ -11,23 +11,25 @@ use tokio::sync::watch;
 
 use super::stamp::{Look, Watched};
 use crate::codec::Segments;
-use crate::config::{self, Config};
+use crate::config::{self, Accepted, Config};
 use crate::configured::Configured;
 use crate::dir::{ConfigDir, Content};
 use crate::fault::{Fault, Reason};
 use crate::limits::reader_options;
-use crate::problems::Problems;
+use crate::problems::{Problems, Remark};
 
 /// A value, and what tells whether another one is of the same content.
 pub(crate) struct Loaded<C> {
     pub(crate) config: Configured<C>,
     /// Of the message, so that a file that was only sealed anew is no change; `None` without a file.
     digest: Option<[u8; 32]>,
+    /// What is to be told of it.
+    remarks: Arc<[Remark]>,
 }
 
 impl<C> Clone for Loaded<C> {
     fn clone(&self) -> Self {
-        Self { config: self.config.clone(), ..*self }
+        Self { config: self.config.clone(), remarks: Arc::clone(&self.remarks), ..*self }
     }
 }
 
@@ -87,6 +89,9 @@ pub(crate) trait Channel: Any + Send + Sync {
 
     /// Whether another value takes effect at the next start.
     fn waiting(&self) -> bool;
+
+    /// What is to be told of the last good value.
+    fn remarks(&self) -> Arc<[Remark]>;
 
     /// Reads the file if it has changed, or if that is asked for. Blocks.
     fn reread(&self, dir: &ConfigDir, asked: bool) -> Option<Result<Reread, Fault>>;
@@ -208,6 +213,10 @@ impl<C: Config> Channel for Values<C> {
         self.good.borrow().digest != in_effect
     }
 
+    fn remarks(&self) -> Arc<[Remark]> {
+        Arc::clone(&self.good.borrow().remarks)
+    }
+
     fn reread(&self, dir: &ConfigDir, asked: bool) -> Option<Result<Reread, Fault>> {
         let mut state = self.state.lock();
         if asked {
@@ -225,13 +234,19 @@ fn not_started(watched: &Watched, why: &str) -> Fault {
 
 pub(crate) fn read<C: Config>(dir: &ConfigDir) -> Result<Loaded<C>, Fault> {
     let Some(Content { message, sealed }) = dir.load_content(C::SERVICE)? else {
-        return Ok(Loaded { config: Configured::new(<C as Config>::default(), false), digest: None });
+        return Ok(Loaded {
+            config: Configured::new(<C as Config>::default(), false),
+            digest: None,
+            remarks: Arc::default(),
+        });
     };
     let segments = message.into_segments();
     let digest = Some(digest(&segments));
     let problems = Problems::of_source(sealed);
-    match config::parse_into(Reader::new(segments, reader_options()), problems) {
-        Ok(config) => Ok(Loaded { config: Configured::of_file(config, sealed), digest }),
+    match config::judge(Reader::new(segments, reader_options()), dir.application(), problems) {
+        Ok(Accepted { config, remarks }) => {
+            Ok(Loaded { config: Configured::of_file(config, sealed), digest, remarks: remarks.into() })
+        }
         Err(problems) => Err(Fault::new(dir.file(C::SERVICE), Reason::Problems(problems.into_vec()))),
     }
 }

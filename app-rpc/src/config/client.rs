@@ -8,6 +8,7 @@ use app_core::prelude::ServiceId;
 use schema::rpc_capnp::rpc_client_spec;
 
 use super::limits::{read_message_bytes, within};
+use crate::tls::{Material, judge};
 use crate::{Authorities, KeyPair, Limits, Purpose, RpcName};
 
 /// Whom an RPC client calls, and how, checked.
@@ -65,6 +66,10 @@ impl RpcClientConfig {
             KeyPair::read(place.value(spec.get_client_cert())?, Purpose::Client, None, &mut place)
         };
         let servers = Authorities::read(spec.get_ca_cert(), spec.get_crl(), problems);
+        if let (Some((name, _)), Some(pair), Some(peers)) = (&named, &key_pair, &servers) {
+            let (own, field, server) = (Purpose::Client, "clientCert", &*name.to_string());
+            judge(&Material { own, field, pair, peers, server, grants: &[] }, problems);
+        }
         let addresses = read_addresses(spec, &mut problems.at("addresses"))?;
         within(spec.get_max_connections().into(), 1, 1024, &mut problems.at("maxConnections"));
         for (field, value) in [

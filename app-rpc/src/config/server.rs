@@ -5,10 +5,12 @@ use std::num::NonZero;
 use std::time::Duration;
 
 use app_config::{Config, Expected, Problems};
+use app_core::Identity;
 use app_core::prelude::ServiceId;
-use schema::rpc_capnp::rpc_server_spec;
+use schema::rpc_capnp::{rpc_grant, rpc_server_spec};
 
 use super::limits::within;
+use crate::tls::{Material, judge};
 use crate::{Authorities, Grants, KeyPair, Limits, Purpose, RpcName};
 
 /// Connections of a server whose config says nothing else.
@@ -73,11 +75,11 @@ impl RpcServerConfig {
             }
             named
         };
-        let name = named.map(|(name, _)| name.to_string());
+        let server = named.map(|(name, _)| name.to_string());
         let key_pair = {
             let mut place = problems.at("serverCert");
             let pair = place.value(spec.get_server_cert())?;
-            KeyPair::read(pair, Purpose::Server, name.as_deref(), &mut place)
+            KeyPair::read(pair, Purpose::Server, server.as_deref(), &mut place)
         };
         let clients = Authorities::read(spec.get_ca_cert(), spec.get_crl(), problems);
         let bind_address = {
@@ -100,6 +102,11 @@ impl RpcServerConfig {
             Ok(connections) => connections,
             Err(_) => usize::MAX,
         };
+        if let (Some(server), Some(pair), Some(peers)) = (&server, &key_pair, &clients) {
+            let names: Vec<_> = spec.get_grants().ok()?.iter().filter_map(granted).collect();
+            let (own, field) = (Purpose::Server, "serverCert");
+            judge(&Material { own, field, pair, peers, server, grants: &names }, problems);
+        }
         let (name, port) = named?;
         Some(Self {
             name,
@@ -116,6 +123,11 @@ impl RpcServerConfig {
     }
 }
 
+/// The name that has a grant.
+fn granted(grant: rpc_grant::Reader<'_>) -> Option<&str> {
+    grant.get_name().ok()?.to_str().ok()
+}
+
 /// The config of the endpoint of a service, by the service's id; `None` without a file: then it does not listen.
 #[derive(Debug, Clone)]
 pub struct EndpointConfig<const SERVICE: u64>(pub Option<RpcServerConfig>);
@@ -126,6 +138,18 @@ impl<const SERVICE: u64> Config for EndpointConfig<SERVICE> {
 
     fn read(spec: rpc_server_spec::Reader<'_>, problems: &mut Problems) -> Option<Self> {
         RpcServerConfig::read(Self::SERVICE, spec, problems).map(|config| Self(Some(config)))
+    }
+
+    fn check_application(&self, application: &Identity, problems: &mut Problems) {
+        let Some(config) = &self.0 else { return };
+        let own = RpcName { domain: application.domain, app: application.app, service: Self::SERVICE };
+        let found = config.name;
+        if found != own {
+            problems.at("rpcServiceSpec").add_in_full("is of another application; seal another config", format!(
+                "is of {found}, this application is {own}; start it with --domain-id {:#x} --app-id {:#x}, or seal another config",
+                found.domain, found.app
+            ));
+        }
     }
 
     fn default() -> Self {

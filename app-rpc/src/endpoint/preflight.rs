@@ -1,4 +1,5 @@
-//! What can be known of endpoints before anything starts: whose configs they are, whether they make TLS, where they listen.
+//! Where endpoints will listen, as far as it can be known before anything starts. Everything else is judged where configs are
+//! read.
 //!
 //! A start and `--check` both ask. Whether a port is busy is left to the start: `--check` often runs beside the application
 //! that listens there.
@@ -11,10 +12,9 @@ use app_core::{Preflight, preflight};
 use app_metrics::listening::try_address;
 use app_metrics::{METRICS_SERVICE_ID, MetricsConfig};
 
-use super::{LinkedEndpoint, own_name, unusable};
+use super::{LinkedEndpoint, unusable};
 use crate::RpcServerConfig;
 use crate::server::ServerError;
-use crate::tls::server_config;
 
 preflight! { Preflight::new("rpc endpoints", check) }
 
@@ -45,16 +45,8 @@ fn check(app: &App) -> Vec<Error> {
     problems
 }
 
-/// Why the endpoint of the service can't serve with this config.
+/// Why the endpoint of the service can't listen where its config says.
 fn problem(app: &App, service: ServiceId, config: &RpcServerConfig) -> Option<Error> {
-    let failed = own_name(app, service, config).err().or_else(|| {
-        let failed = server_config(&config.key_pair, &config.clients).map(drop).map_err(ServerError::Tls);
-        failed.err().map(|failed| unusable(service, failed))
-    });
-    if let Some(failed) = failed {
-        let config = format!("config {service:#x}");
-        return Some(errors::CONFIG_FAILURE.error(service).message(config).cause(failed).build());
-    }
     if app.any_port() || config.port == 0 {
         return None;
     }

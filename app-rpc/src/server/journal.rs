@@ -164,7 +164,7 @@ mod tests {
             Identity { domain: 1.into(), app: 2.into(), release: 3.into(), instance: InstanceId::random() };
         let root = Authority::root(&AuthorityOptions::new("test", Validity::days(1))).unwrap();
         let authorities = Authorities::from_pem(root.chain_pem().as_bytes(), b"").unwrap();
-        let mut certificate = authorities.certificates()[0].clone();
+        let mut certificate = authorities.certificates().next().unwrap().clone();
         let from = SocketAddr::from(([192, 0, 2, 1], 7));
         for names in [vec!["n".repeat(100); 5000], vec!["n".repeat(60_000)], vec![String::new(); 50_000]] {
             let (log, captured) = Log::captured(&identity, LogLevel::Debug);

@@ -2,41 +2,32 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use app_config::Place;
-use rustls::RootCertStore;
 use rustls::client::WebPkiServerVerifier;
-use rustls::pki_types::CertificateRevocationListDer;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::TrustAnchor;
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
-use x509_parser::prelude::{CertificateRevocationList, FromDer};
+use rustls::{CertRevocationListError, Error, RootCertStore};
 
-use super::key_pair::parse_certificates;
-use super::pem::{self, Position, Wanted};
+use super::key_pair::{Placed, parse_certificates};
+use super::lists::{self, Crl, LeftOut};
+use super::probe::Probe;
 use super::revoked::{self, Revoked};
-use super::{Certificate, MaterialError, clock, provider, time};
+use super::{Certificate, MaterialError, Purpose, clock, sample};
 
 /// The authorities that certificates of peers may come from, and their revocation lists. Cheap to clone.
 ///
 /// Once there is a list, there has to be one of every authority in a peer's chain, and none may be past its "next update":
-/// whoever can hold lists back must not be able to undo a revocation.
+/// whoever can hold lists back must not be able to undo a revocation. Of several lists of one authority the newest counts.
 #[derive(Clone)]
 pub struct Authorities {
     roots: Arc<RootCertStore>,
-    certificates: Arc<[Certificate]>,
+    /// The certificates of the roots, in the same order.
+    certificates: Arc<[Placed]>,
     crls: Arc<[Crl]>,
-}
-
-/// A revocation list.
-#[derive(Debug)]
-pub(crate) struct Crl {
-    position: Position,
-    der: CertificateRevocationListDer<'static>,
-    /// Whose it is, for people.
-    pub(crate) issuer: String,
-    /// When it becomes stale; some lists do not say.
-    pub(crate) next_update: Option<SystemTime>,
+    left_out: Arc<[LeftOut]>,
 }
 
 impl Authorities {
@@ -46,12 +37,17 @@ impl Authorities {
     /// Something is missing or unusable.
     pub fn from_pem(certificates: &[u8], crls: &[u8]) -> Result<Self, MaterialError> {
         let (roots, certificates) = parse_roots(certificates)?;
-        let authorities = Self { roots, certificates, crls: parse_crls(crls)? };
-        authorities.check_crls()?;
-        Ok(authorities)
+        let crls = lists::parse(crls, &roots)?;
+        Ok(Self::of(roots, certificates, crls))
     }
 
-    /// Reads authorities, and adds every problem.
+    fn of(roots: Arc<RootCertStore>, certificates: Arc<[Placed]>, crls: Vec<Crl>) -> Self {
+        let bare = Self { roots, certificates, crls: Arc::default(), left_out: Arc::default() };
+        let (crls, left_out) = lists::newest(crls, |list| bare.signer(list));
+        Self { crls: crls.into(), left_out: left_out.into(), ..bare }
+    }
+
+    /// Reads authorities, and adds every problem. Whom they let in is left to the judge.
     pub(crate) fn read(
         certificates: capnp::Result<&[u8]>,
         crls: capnp::Result<&[u8]>,
@@ -60,53 +56,82 @@ impl Authorities {
         let of = |bytes: capnp::Result<&[u8]>, place: &mut Place<'_>| place.value(bytes).map(<[u8]>::to_vec);
         let certificates = of(certificates, &mut problems.at("caCert"))?;
         let crls = of(crls, &mut problems.at("crl"))?;
-        let roots = parse_roots(&certificates).map_err(|error| error.add_to(&mut problems.at("caCert"))).ok();
-        let crls = parse_crls(&crls).map_err(|error| error.add_to(&mut problems.at("crl"))).ok();
-        let ((roots, certificates), crls) = (roots?, crls?);
-        let authorities = Self { roots, certificates, crls };
-        let checked = authorities.check_crls().and_then(|()| authorities.check_fresh(clock::now()));
-        checked.map_err(|error| error.add_to(&mut problems.at("crl"))).ok()?;
-        Some(authorities)
+        let read = parse_roots(&certificates).map_err(|error| error.add_to(&mut problems.at("caCert"))).ok();
+        // Without authorities, a list is read all the same, so that all that is wrong is told.
+        let roots = read.as_ref().map_or_else(any_root, |(roots, _)| Arc::clone(roots));
+        let crls = lists::parse(&crls, &roots).map_err(|error| error.add_to(&mut problems.at("crl"))).ok();
+        let ((roots, certificates), crls) = (read?, crls?);
+        Some(Self::of(roots, certificates, crls))
     }
 
-    /// How many revocation lists there are.
+    /// Authorities that are taken for granted, without certificates.
+    pub(super) fn assumed(roots: Vec<TrustAnchor<'static>>) -> Self {
+        let roots = Arc::new(RootCertStore { roots });
+        Self { roots, certificates: Arc::default(), crls: Arc::default(), left_out: Arc::default() }
+    }
+
+    /// How many revocation lists there are that count.
     #[must_use]
     pub fn crls(&self) -> usize {
         self.crls.len()
     }
 
     /// The authorities' own certificates.
-    pub(crate) fn certificates(&self) -> &[Certificate] {
+    pub(crate) fn certificates(&self) -> impl Iterator<Item = &Certificate> {
+        self.certificates.iter().map(|one| &one.certificate)
+    }
+
+    /// The authorities' own certificates, with where they are in their text.
+    pub(super) fn placed(&self) -> &[Placed] {
         &self.certificates
     }
 
-    /// The revocation lists.
+    /// The revocation lists that count.
     pub(crate) fn lists(&self) -> &[Crl] {
         &self.crls
     }
 
+    /// The revocation lists that do not count.
+    pub(super) fn left_out(&self) -> &[LeftOut] {
+        &self.left_out
+    }
+
     /// Whether this is the name of one of the authorities.
     pub(crate) fn has(&self, subject: &str) -> bool {
-        self.certificates.iter().any(|one| one.subject == subject)
+        self.certificates().any(|one| one.subject == subject)
     }
 
-    fn check_crls(&self) -> Result<(), MaterialError> {
-        for crl in &*self.crls {
-            let one = WebPkiServerVerifier::builder_with_provider(Arc::clone(&self.roots), provider());
-            one.with_crls([crl.der.clone()]).build().map_err(|_| MaterialError::CrlDamaged(crl.position))?;
-        }
-        Ok(())
+    /// Whether the names of what this authority issues are constrained.
+    pub(super) fn constrains_names(&self, index: usize) -> bool {
+        self.roots.roots.get(index).is_some_and(|anchor| anchor.name_constraints.is_some())
     }
 
-    /// Refuses lists that are stale, all of them: with such lists no peer is let in.
-    fn check_fresh(&self, now: SystemTime) -> Result<(), MaterialError> {
-        let since = |crl: &Crl| crl.next_update.filter(|next| *next < now);
-        if clock::is_wrong(now) || !self.crls.iter().all(|crl| since(crl).is_some()) {
-            return Ok(());
-        }
-        let stale =
-            self.crls.first().and_then(|crl| Some(MaterialError::CrlsStale(crl.position, since(crl)?)));
-        stale.map_or(Ok(()), Err)
+    /// One of the authorities, with every list.
+    pub(super) fn alone(&self, index: usize) -> Self {
+        let roots = self.roots.roots.get(index).cloned().into_iter().collect();
+        Self { roots: Arc::new(RootCertStore { roots }), ..self.clone() }
+    }
+
+    /// Which of the authorities signed a list; `None` if none of them did, or if it can't be known.
+    fn signer(&self, list: &Crl) -> Option<usize> {
+        let now = clock::now();
+        let signed = |index: &usize| {
+            let mut alone = self.alone(*index);
+            alone.crls = Arc::new([list.clone()]);
+            let sample = sample::certificate(&list.issuer_der, None, &sample::any_key(), now);
+            let probe = Probe::of(&alone, Purpose::Client, "", &sample::provider());
+            match probe.and_then(|probe| probe.ask(&sample, &[], now)) {
+                Ok(()) => true,
+                // The signature is looked at before the dates.
+                Err(Error::InvalidCertificate(why)) => is_stale(&why),
+                Err(Error::InvalidCertRevocationList(why)) => {
+                    why == CertRevocationListError::IssuerInvalidForCrl
+                }
+                Err(_) => false,
+            }
+        };
+        let named = |index: &usize| self.certificates[*index].subject_der() == list.issuer_der;
+        (0..self.certificates.len()).filter(named).find(signed)
     }
 
     /// What the lists name.
@@ -114,22 +139,41 @@ impl Authorities {
         revoked::named(self.crls.iter().map(|crl| crl.der.as_ref()))
     }
 
-    pub(crate) fn verifier_of_clients(&self) -> Result<Arc<dyn ClientCertVerifier>, rustls::Error> {
-        let builder = WebPkiClientVerifier::builder_with_provider(Arc::clone(&self.roots), provider());
+    pub(super) fn verifier_of_clients(
+        &self,
+        provider: &Arc<CryptoProvider>,
+    ) -> Result<Arc<dyn ClientCertVerifier>, Error> {
+        let builder =
+            WebPkiClientVerifier::builder_with_provider(Arc::clone(&self.roots), Arc::clone(provider));
         let builder =
             builder.with_crls(self.crls.iter().map(|crl| crl.der.clone())).enforce_revocation_expiration();
-        builder.build().map_err(|error| rustls::Error::General(error.to_string()))
+        builder.build().map_err(|error| Error::General(error.to_string()))
     }
 
-    pub(crate) fn verifier_of_servers(&self) -> Result<Arc<WebPkiServerVerifier>, rustls::Error> {
-        let builder = WebPkiServerVerifier::builder_with_provider(Arc::clone(&self.roots), provider());
+    pub(super) fn verifier_of_servers(
+        &self,
+        provider: &Arc<CryptoProvider>,
+    ) -> Result<Arc<WebPkiServerVerifier>, Error> {
+        let builder =
+            WebPkiServerVerifier::builder_with_provider(Arc::clone(&self.roots), Arc::clone(provider));
         let builder =
             builder.with_crls(self.crls.iter().map(|crl| crl.der.clone())).enforce_revocation_expiration();
-        builder.build().map_err(|error| rustls::Error::General(error.to_string()))
+        builder.build().map_err(|error| Error::General(error.to_string()))
     }
 }
 
-type Roots = (Arc<RootCertStore>, Arc<[Certificate]>);
+/// Whether a certificate is refused because the list that speaks of it is stale.
+pub(super) fn is_stale(why: &rustls::CertificateError) -> bool {
+    use rustls::CertificateError as Why;
+    matches!(why, Why::ExpiredRevocationList | Why::ExpiredRevocationListContext { .. })
+}
+
+/// A store that is not empty, which lists can be read with.
+fn any_root() -> Arc<RootCertStore> {
+    Arc::new(RootCertStore { roots: sample::assumed_anchors(&[]) })
+}
+
+type Roots = (Arc<RootCertStore>, Arc<[Placed]>);
 
 fn parse_roots(text: &[u8]) -> Result<Roots, MaterialError> {
     let mut roots = RootCertStore::empty();
@@ -139,27 +183,14 @@ fn parse_roots(text: &[u8]) -> Result<Roots, MaterialError> {
         if let Some(weakness) = &placed.certificate.weakness {
             return Err(MaterialError::CertificateWeak(placed.position, weakness.clone()));
         }
-        roots.add(placed.der).map_err(damaged)?;
-        certificates.push(placed.certificate);
+        // webpki takes any certificate for an authority here: with a client's own, that client could make others.
+        if !placed.certificate.is_authority {
+            return Err(MaterialError::NotAuthority(placed.position));
+        }
+        roots.add(placed.der.clone()).map_err(damaged)?;
+        certificates.push(placed);
     }
     Ok((Arc::new(roots), certificates.into()))
-}
-
-fn parse_crls(text: &[u8]) -> Result<Arc<[Crl]>, MaterialError> {
-    if text.is_empty() {
-        return Ok(Arc::default());
-    }
-    let read = |block: pem::Block| {
-        let damaged = MaterialError::CrlDamaged(block.position);
-        let (issuer, next_update) = match CertificateRevocationList::from_der(&block.der) {
-            Ok(([], list)) => {
-                (list.issuer().to_string(), list.next_update().map(|next| time(next.timestamp())))
-            }
-            _ => return Err(damaged),
-        };
-        Ok(Crl { position: block.position, der: block.der.into(), issuer, next_update })
-    };
-    pem::read(text, Wanted::Crls)?.into_iter().map(read).collect()
 }
 
 impl fmt::Debug for Authorities {

@@ -77,8 +77,9 @@ impl Certificate {
             is_authority: parsed.is_ca(),
             identity: Sha256::digest(parsed.tbs_certificate.as_ref()).into(),
             weakness: weakness(&parsed),
-            server: usage.is_none_or(|usage| usage.any || usage.server_auth),
-            client: usage.is_none_or(|usage| usage.any || usage.client_auth),
+            // As webpki sees it: a certificate without the extension serves every purpose, and `any` names none.
+            server: usage.is_none_or(|usage| usage.server_auth),
+            client: usage.is_none_or(|usage| usage.client_auth),
         })
     }
 
@@ -98,11 +99,14 @@ impl Certificate {
     }
 }
 
+/// The bits of RSA keys whose signatures are verified.
+const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
+
 /// What of a certificate no peer takes.
 fn weakness(certificate: &X509Certificate<'_>) -> Option<String> {
     if let Ok(PublicKey::RSA(key)) = certificate.public_key().parsed() {
         let bits = key.key_size();
-        if bits < 2048 {
+        if !RSA_BITS.contains(&bits) {
             return Some(format!("an RSA key of {bits} bits"));
         }
     }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use rustls::ClientConfig;
 use rustls::client::Resumption;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::ServerName;
-use rustls::sign::SingleCertAndKey;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::{TLS12, TLS13};
 
 use super::witness::OfServers;
@@ -17,16 +18,26 @@ pub(crate) fn client_config(
     key_pair: &KeyPair,
     servers: &Authorities,
 ) -> Result<Arc<ClientConfig>, rustls::Error> {
-    let mut config = ClientConfig::builder_with_provider(provider())
+    client_config_with(key_pair.certified(), servers, provider()).map(Arc::new)
+}
+
+/// As [`client_config`], with this cryptography.
+pub(super) fn client_config_with(
+    certified: Arc<CertifiedKey>,
+    servers: &Authorities,
+    provider: Arc<CryptoProvider>,
+) -> Result<ClientConfig, rustls::Error> {
+    let verifier = Arc::new(OfServers::new(servers, &provider)?);
+    let mut config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13, &TLS12])?
-        // It asks webpki, and notes the reason: nothing is let through that webpki refuses.
+        // The verifier asks webpki, and notes the reason. It accepts nothing that webpki refuses.
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(OfServers::new(servers)?))
-        .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(key_pair.certified())));
+        .with_custom_certificate_verifier(verifier)
+        .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
     config.resumption = Resumption::disabled();
-    // It would tell everybody on the way which service is called.
+    // The name would tell everybody on the way which service is called.
     config.enable_sni = false;
-    Ok(Arc::new(config))
+    Ok(config)
 }
 
 /// The name that the server's certificate must have.

@@ -47,10 +47,14 @@ pub enum MaterialError {
         /// Those that it has.
         found: Vec<String>,
     },
+    /// The certificate here is given as that of an authority, and is not.
+    NotAuthority(Position),
+    /// Peers refuse the certificate, for the reason that is named.
+    Refused(String),
     /// The revocation list here is damaged.
     CrlDamaged(Position),
-    /// Every revocation list is past its next update, the one here since then.
-    CrlsStale(Position, SystemTime),
+    /// The revocation list here is of a kind that is not supported, which is named.
+    CrlUnsupported(Position, &'static str),
 }
 
 impl MaterialError {
@@ -64,7 +68,7 @@ impl MaterialError {
             | Self::KeyUnsupported(_)
             | Self::KeyWeak(_)
             | Self::KeyOfAnother => Wanted::Key,
-            Self::CrlDamaged(_) | Self::CrlsStale(..) => Wanted::Crls,
+            Self::CrlDamaged(_) | Self::CrlUnsupported(..) => Wanted::Crls,
             _ => Wanted::Certificates,
         }
     }
@@ -99,9 +103,6 @@ impl MaterialError {
             Self::NotYetValid(place, _) => Expected::of_code(format_args!(
                 "{place} is not valid yet; wait, have a new certificate issued, or set the clock of this machine"
             )),
-            Self::CrlsStale(place, _) => Expected::of_code(format_args!(
-                "{place} is stale, and would refuse everybody; make a new list (appctl pki crl)"
-            )),
             Self::ChainTooLong(_) => {
                 Expected::of_code(format_args!("must have at most {MAX_CHAIN} certificates"))
             }
@@ -115,7 +116,10 @@ impl MaterialError {
             | Self::KeyOfAnother
             | Self::IsAuthority
             | Self::WrongPurpose(_)
-            | Self::CrlDamaged(_) => Expected::of_code(self),
+            | Self::CrlDamaged(_)
+            | Self::CrlUnsupported(..)
+            | Self::NotAuthority(_)
+            | Self::Refused(_) => Expected::of_code(self),
         }
     }
 }
@@ -142,7 +146,7 @@ impl fmt::Display for MaterialError {
             Self::CertificateWeak(place, what) => {
                 write!(f, "{place} has {what}, which peers refuse; have a new certificate issued")
             }
-            Self::Expired(..) | Self::NotYetValid(..) | Self::CrlsStale(..) => self.fmt_date(f),
+            Self::Expired(..) | Self::NotYetValid(..) => self.fmt_date(f),
             Self::ChainTooLong(found) => {
                 write!(f, "must have at most {MAX_CHAIN} certificates, found {found}")
             }
@@ -171,6 +175,16 @@ impl fmt::Display for MaterialError {
                     "{place} is damaged: it is no revocation list inside; copy the file again, as a whole"
                 )
             }
+            Self::NotAuthority(place) => write!(
+                f,
+                "{place} is not the certificate of an authority: it lacks the basic constraint CA; give that of the authority which signs certificates"
+            ),
+            Self::Refused(why) => {
+                write!(f, "is refused by peers: {why}; have a new certificate issued (appctl pki issue)")
+            }
+            Self::CrlUnsupported(place, why) => {
+                write!(f, "{place} {why}; make a full list of version 2 (appctl pki crl)")
+            }
         }
     }
 }
@@ -189,11 +203,6 @@ impl MaterialError {
             Self::NotYetValid(place, at) => write!(
                 f,
                 "{place} is not valid before {}; wait, have a new certificate issued, or set the clock of this machine",
-                moment(at)
-            ),
-            Self::CrlsStale(place, at) => write!(
-                f,
-                "{place} is stale since {}, and would refuse everybody; make a new list (appctl pki crl)",
                 moment(at)
             ),
             _ => Ok(()),

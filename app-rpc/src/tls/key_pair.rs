@@ -8,9 +8,10 @@ use app_config::Place;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SigningKey};
 use schema::rpc_capnp::x509_key_pair;
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::pem::{self, Block, Encoding, Position, Wanted};
-use super::{Certificate, MAX_CHAIN, MaterialError, Purpose, clock, key_kind, provider};
+use super::{Certificate, MAX_CHAIN, MaterialError, Purpose, clock, judge, key_kind, provider};
 
 /// A certificate, those between it and the authority, and its private key. Cheap to clone; `Debug` shows whose it is, and
 /// nothing of the key.
@@ -29,7 +30,30 @@ pub(crate) struct Placed {
 }
 
 impl Placed {
-    fn check_time(&self, now: SystemTime) -> Result<(), MaterialError> {
+    /// Whose it is, in DER.
+    pub(super) fn subject_der(&self) -> Vec<u8> {
+        self.parsed(|parsed| parsed.subject().as_raw().to_vec())
+    }
+
+    /// Whose signature it has, in DER.
+    pub(super) fn issuer_der(&self) -> Vec<u8> {
+        self.parsed(|parsed| parsed.issuer().as_raw().to_vec())
+    }
+
+    /// Whether its key may sign revocation lists: a certificate without a key usage does not say that it may not.
+    pub(super) fn may_sign_lists(&self) -> bool {
+        let usage = |parsed: &X509Certificate<'_>| {
+            parsed.key_usage().ok().flatten().is_none_or(|usage| usage.value.crl_sign())
+        };
+        self.parsed(usage)
+    }
+
+    fn parsed<T: Default>(&self, part: impl FnOnce(&X509Certificate<'_>) -> T) -> T {
+        // It was parsed when it was read.
+        X509Certificate::from_der(&self.der).map(|(_, parsed)| part(&parsed)).unwrap_or_default()
+    }
+
+    pub(super) fn check_time(&self, now: SystemTime) -> Result<(), MaterialError> {
         let Certificate { not_before, not_after, .. } = self.certificate;
         if not_after < now {
             return Err(MaterialError::Expired(self.position, not_after));
@@ -54,7 +78,12 @@ impl KeyPair {
             CertifiedKey::new(chain[from..].iter().map(|one| one.der.clone()).collect(), Arc::clone(&key))
         };
         let whole = certified(0);
-        if whole.keys_match().is_err() {
+        // rustls reads the certificate for this, and may refuse it for another reason than its key.
+        let matched = whole.keys_match();
+        if let Err(error @ rustls::Error::InvalidCertificate(_)) = &matched {
+            return Err(MaterialError::Refused(judge::words(error)));
+        }
+        if matched.is_err() {
             let other = (1..chain.len()).find(|from| certified(*from).keys_match().is_ok());
             return Err(other.map_or(MaterialError::KeyOfAnother, |from| {
                 MaterialError::WrongOrder(chain[from].position)
@@ -72,6 +101,23 @@ impl KeyPair {
     /// The certificate, and those behind it.
     pub(crate) fn chain(&self) -> impl Iterator<Item = &Certificate> {
         self.chain.iter().map(|one| &one.certificate)
+    }
+
+    /// The certificate, and those behind it, with where they are in their text.
+    pub(super) fn placed(&self) -> &[Placed] {
+        &self.chain
+    }
+
+    /// The name (DER) of the authority above the last certificate that leads on from the first.
+    pub(super) fn top_issuer(&self) -> Vec<u8> {
+        let mut issuer = self.chain[0].issuer_der();
+        for _ in 1..self.chain.len() {
+            let above =
+                self.chain[1..].iter().find(|one| one.subject_der() == issuer && one.issuer_der() != issuer);
+            let Some(above) = above else { break };
+            issuer = above.issuer_der();
+        }
+        issuer
     }
 
     pub(crate) fn certified(&self) -> Arc<CertifiedKey> {

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
 use rustls::server::NoServerSessionStorage;
-use rustls::sign::SingleCertAndKey;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::{TLS12, TLS13};
 
 use super::witness::OfClients;
@@ -15,12 +16,22 @@ pub(crate) fn server_config(
     key_pair: &KeyPair,
     clients: &Authorities,
 ) -> Result<Arc<ServerConfig>, rustls::Error> {
-    let mut config = ServerConfig::builder_with_provider(provider())
+    server_config_with(key_pair.certified(), clients, provider()).map(Arc::new)
+}
+
+/// As [`server_config`], with this cryptography.
+pub(super) fn server_config_with(
+    certified: Arc<CertifiedKey>,
+    clients: &Authorities,
+    provider: Arc<CryptoProvider>,
+) -> Result<ServerConfig, rustls::Error> {
+    let verifier = Arc::new(OfClients::new(clients, &provider)?);
+    let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13, &TLS12])?
-        .with_client_cert_verifier(Arc::new(OfClients::new(clients)?))
-        .with_cert_resolver(Arc::new(SingleCertAndKey::from(key_pair.certified())));
+        .with_client_cert_verifier(verifier)
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
     // A resumed session has the verdict of the first one.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
-    Ok(Arc::new(config))
+    Ok(config)
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
@@ -90,8 +91,8 @@ pub(super) struct OfClients {
 }
 
 impl OfClients {
-    pub(super) fn new(authorities: &Authorities) -> Result<Self, Error> {
-        Ok(Self { judge: authorities.verifier_of_clients()?, authorities: authorities.clone() })
+    pub(super) fn new(authorities: &Authorities, provider: &Arc<CryptoProvider>) -> Result<Self, Error> {
+        Ok(Self { judge: authorities.verifier_of_clients(provider)?, authorities: authorities.clone() })
     }
 }
 
@@ -142,8 +143,8 @@ pub(super) struct OfServers {
 }
 
 impl OfServers {
-    pub(super) fn new(authorities: &Authorities) -> Result<Self, Error> {
-        Ok(Self { judge: authorities.verifier_of_servers()?, authorities: authorities.clone() })
+    pub(super) fn new(authorities: &Authorities, provider: &Arc<CryptoProvider>) -> Result<Self, Error> {
+        Ok(Self { judge: authorities.verifier_of_servers(provider)?, authorities: authorities.clone() })
     }
 }
 

@@ -88,19 +88,19 @@ async fn revocation_is_checked_and_a_stale_list_lets_nobody_in() {
     let server = AUTHORITY.issue(Leaf::server(&NAME.to_string()));
     let good = AUTHORITY.issue(Leaf::client("good.test").serial(7));
     let revoked = AUTHORITY.issue(Leaf::client("revoked.test").serial(0x1a2b));
-    let stand = async |crl: &str| {
-        Stand::of(Spec { server: &server, ca: &AUTHORITY.pem(), crl, change: &|_| {} }).await
-    };
-    let with_list = stand(&AUTHORITY.crl(&[0x1a2b], 2100)).await;
+    let stand =
+        async |ca: &str, crl: &str| Stand::of(Spec { server: &server, ca, crl, change: &|_| {} }).await;
+    let with_list = stand(&AUTHORITY.pem(), &AUTHORITY.crl(&[0x1a2b], 2100)).await;
     assert!(is_let_in(with_list.address(), &tls(Some(&good), ALL_VERSIONS)).await);
     assert_refused(&with_list, Some(&revoked), Refusal::Revoked, Some("1a2b")).await;
     // Of an authority that the list says nothing of.
     let between = AUTHORITY.intermediate("between");
     let unknown = between.issue_with(Leaf::client("unknown.test").serial(9), &[&between]);
     assert_refused(&with_list, Some(&unknown), Refusal::RevocationUnknown, Some("09")).await;
-    // Were all lists stale, the config would be refused.
-    let fresh = Authority::new("another authority").crl(&[], 2100);
-    let stale = stand(&format!("{}{fresh}", AUTHORITY.crl(&[0x1a2b], 2021))).await;
+    // A config that lets nobody in would be refused: one authority has a good list.
+    let another = Authority::new("another authority");
+    let lists = format!("{}{}", AUTHORITY.crl(&[0x1a2b], 2021), another.crl(&[], 2100));
+    let stale = stand(&format!("{}{}", AUTHORITY.pem(), another.pem()), &lists).await;
     assert_refused(&stale, Some(&good), Refusal::RevocationListExpired, Some("07")).await;
     assert_refused(&stale, Some(&revoked), Refusal::RevocationListExpired, Some("1a2b")).await;
     with_list.app.stop().await.expect_clean();

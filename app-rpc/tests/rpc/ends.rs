@@ -125,7 +125,9 @@ async fn each_refusal_of_a_client_says_what_leads_to_its_cure() {
 #[tokio::test]
 async fn a_client_is_told_why_it_is_refused() {
     let server = AUTHORITY.issue(Leaf::server(&NAME.to_string()));
-    let fresh = Authority::new("another authority").crl(&[], 2100);
+    // A config that lets nobody in would be refused: one authority has a good list.
+    let another = Authority::new("another authority");
+    let (ca, fresh) = (format!("{}{}", AUTHORITY.pem(), another.pem()), another.crl(&[], 2100));
     let stale = format!("{}{fresh}", AUTHORITY.crl(&[], 2021));
     let leaf = || Leaf::client("client.test");
     let early = AUTHORITY.issue(leaf().years(2200, 2201));
@@ -135,7 +137,7 @@ async fn a_client_is_told_why_it_is_refused() {
         (&fresh, &AUTHORITY.issue(leaf()), "no revocation list there says of it"),
         ("", &AUTHORITY.issue(Leaf::server("client.test")), "it is not for this purpose"),
     ] {
-        let stand = Stand::of(Spec { server: &server, ca: &AUTHORITY.pem(), crl, change: &|_| {} }).await;
+        let stand = Stand::of(Spec { server: &server, ca: &ca, crl, change: &|_| {} }).await;
         let mut config = config(&[stand.address()], &AUTHORITY);
         config.key_pair = shown.pair();
         let client = client_of(&stand.app, "refused", config);

@@ -109,9 +109,11 @@ async fn every_refusal_of_a_certificate_can_be_made() {
     let other = Authority::root(&AuthorityOptions::new("another", Validity::days(10))).unwrap();
     let foreign = other.issue(&client(), &days(-1, 3)).unwrap();
     assert_refused(&current, &foreign, Refusal::UnknownAuthority).await;
-    // Were all lists stale, the config would be refused.
+    // A config that lets nobody in would be refused: one authority has a good list.
     let lists = format!("{}{}", list(&authority, &[], -1), list(&other, &[], 1));
-    let stale = stand(&authority, &lists).await;
+    let both = format!("{}{}", authority.root_pem().unwrap(), other.root_pem().unwrap());
+    let server = AUTHORITY.issue(crate::pki::Leaf::server(&NAME.to_string()));
+    let stale = Stand::of(Spec { server: &server, ca: &both, crl: &lists, change: &|_| {} }).await;
     assert_refused(&stale, &good, Refusal::RevocationListExpired).await;
     current.app.stop().await.expect_clean();
     stale.app.stop().await.expect_clean();

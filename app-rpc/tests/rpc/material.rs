@@ -193,17 +193,18 @@ fn certificates_that_no_peer_would_take_are_refused() {
     assert_eq!(with_cert(&more), NONE);
     let good = good();
     let stale = AUTHORITY.crl(&[], 2021);
-    let told = |crl: &str| {
-        told(good.key.as_bytes(), good.cert.as_bytes(), AUTHORITY.pem().as_bytes(), crl.as_bytes())
-    };
+    let told =
+        |ca: &str, crl: &str| told(good.key.as_bytes(), good.cert.as_bytes(), ca.as_bytes(), crl.as_bytes());
     assert_eq!(
-        told(&stale),
+        told(&AUTHORITY.pem(), &stale),
         [
             "crl: block 1 (line 1) is stale since 2021-12-31T00:00:00Z, and would refuse everybody; make a new list (appctl pki crl)"
         ]
     );
     // One that is good lets its own clients in.
-    assert_eq!(told(&format!("{stale}{}", Authority::new("another").crl(&[], 2100))), NONE);
+    let another = Authority::new("another");
+    let both = format!("{}{}", AUTHORITY.pem(), another.pem());
+    assert_eq!(told(&both, &format!("{stale}{}", another.crl(&[], 2100))), NONE);
 }
 
 /// Runs openssl in a folder, and gives the file that it made.

@@ -135,8 +135,11 @@ async fn openssl_is_refused_for_each_reason_and_told_it() {
     let stand = with_list(&AUTHORITY.crl(&[0x1a2b], 2100)).await;
     assert_refused(&stand, Some(&good), Refusal::Revoked, "certificate revoked").await;
     stand.app.stop().await.expect_clean();
-    let fresh = Authority::new("another").crl(&[], 2100);
-    let stand = with_list(&format!("{}{fresh}", AUTHORITY.crl(&[0x1a2b], 2021))).await;
+    // A config that lets nobody in would be refused: one authority has a good list.
+    let another = Authority::new("another");
+    let ca = format!("{}{}", AUTHORITY.pem(), another.pem());
+    let crl = format!("{}{}", AUTHORITY.crl(&[0x1a2b], 2021), another.crl(&[], 2100));
+    let stand = Stand::of(Spec { server: &server, ca: &ca, crl: &crl, change: &|_| {} }).await;
     assert_refused(&stand, Some(&good), Refusal::RevocationListExpired, "access denied").await;
     stand.app.stop().await.expect_clean();
 }

@@ -80,6 +80,20 @@ impl Authority {
         Self { issuer: CertifiedIssuer::self_signed(params, key).unwrap() }
     }
 
+    /// An authority that says something unusual of itself.
+    pub(crate) fn odd(name: &str, change: impl FnOnce(&mut CertificateParams)) -> Self {
+        let (mut params, key) = Self::params(name);
+        change(&mut params);
+        Self { issuer: CertifiedIssuer::self_signed(params, key).unwrap() }
+    }
+
+    /// An authority under this one that says something unusual of itself.
+    pub(crate) fn odd_intermediate(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Self {
+        let (mut params, key) = Self::params(name);
+        change(&mut params);
+        Self { issuer: CertifiedIssuer::signed_by(params, key, &self.issuer).unwrap() }
+    }
+
     /// An authority under this one.
     pub(crate) fn intermediate(&self, name: &str) -> Self {
         self.intermediate_of(name, 0x1000)
@@ -120,20 +134,30 @@ impl Authority {
 
     /// A revocation list of these serial numbers, good until the end of this year.
     pub(crate) fn crl(&self, revoked: &[u64], until: i32) -> String {
+        self.odd_crl(revoked, |params| params.next_update = date_time_ymd(until, 12, 31))
+    }
+
+    /// A revocation list that says something unusual of itself.
+    pub(crate) fn odd_crl(
+        &self,
+        revoked: &[u64],
+        change: impl FnOnce(&mut CertificateRevocationListParams),
+    ) -> String {
         let revoked = revoked.iter().map(|serial| RevokedCertParams {
             serial_number: SerialNumber::from(*serial),
             revocation_time: date_time_ymd(2020, 1, 1),
             reason_code: Some(RevocationReason::KeyCompromise),
             invalidity_date: None,
         });
-        let params = CertificateRevocationListParams {
+        let mut params = CertificateRevocationListParams {
             this_update: date_time_ymd(2020, 1, 1),
-            next_update: date_time_ymd(until, 12, 31),
+            next_update: date_time_ymd(2100, 12, 31),
             crl_number: SerialNumber::from(1),
             issuing_distribution_point: None,
             revoked_certs: revoked.collect(),
             key_identifier_method: KeyIdMethod::Sha256,
         };
+        change(&mut params);
         params.signed_by(&self.issuer).unwrap().pem().unwrap()
     }
 

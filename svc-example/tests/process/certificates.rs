@@ -6,6 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use app_config::{ConfigSchema, from_json, marshal};
 use app_ids::{AppId, DomainId};
 use app_rpc::{
     CERTIFICATE_END, RpcName,
@@ -165,6 +166,59 @@ fn a_config_whose_certificate_ended_after_it_was_sealed_is_refused() {
     let refused = process.record("the refusal", |record| record.to_string().contains(said));
     assert_ne!(refused["level"], "info", "{refused}");
     assert_eq!(shown_end(&process), Some(end), "the old certificate stays in use");
+    process.signal(Signal::SIGTERM);
+    process.ended().expect_code(0);
+}
+
+/// A config that seals as this JSON, put in place whether it is good or not.
+fn unchecked(json: &str, files: &Path) -> Vec<u8> {
+    let schema = ConfigSchema::linked().into_iter().find(|schema| schema.service() == QUOTA_RPC).unwrap();
+    let message = from_json(schema.struct_schema().unwrap(), json, Some(files)).unwrap();
+    let mut content = Vec::new();
+    marshal(&message, &mut content).unwrap();
+    content
+}
+
+#[test]
+fn a_config_that_lets_nobody_in_is_refused_by_every_command_and_a_reload_with_the_same_line() {
+    let pki = Pki::new();
+    pki.seal(valid(-1, 100)).run().expect_code(0);
+    let process = pki.program().start();
+    process.ready();
+    let twin = Authority::root(&AuthorityOptions::new("an authority", Validity::days(3650))).unwrap();
+    let list = |authority: &Authority, valid| authority.crl(&[], 1, valid).unwrap();
+    let json = fs::read_to_string(pki.path("rpc.json")).unwrap();
+    let json = json.replace("\"caCert\":", "\"crl\":\"@crl.pem\",\"caCert\":");
+    fs::write(pki.path("rpc.json"), &json).unwrap();
+    for (crl, said) in [
+        (
+            list(&twin, valid(-1, 30)),
+            "crl: block 1 (line 1) names CN=an authority, and is not signed with its key",
+        ),
+        (list(&pki.authority, valid(-30, -1)), "crl: block 1 (line 1) is stale since "),
+    ] {
+        fs::write(pki.path("crl.pem"), crl).unwrap();
+        let sealed = Program::service()
+            .args(["config", "seal", "--service", "quota-rpc", "--plain", "--output"])
+            .args([pki.path("never"), pki.path("rpc.json")]);
+        let content = unchecked(&json, pki.configs.path());
+        let other = Configs::any_port().file(QUOTA_RPC, &content);
+        let checked = Program::service().args([Path::new("config"), Path::new("check"), other.path()]);
+        let program = || other.service().args(IDS);
+        for refused in [sealed, checked, program().args(["--check"]), program()] {
+            let refused = refused.run();
+            refused.expect_code(78);
+            let all = format!("{}{}", refused.stdout, refused.stderr);
+            assert!(all.contains(said) && all.contains("and would refuse everybody"), "{refused:?}");
+        }
+        assert!(!pki.path("never").exists(), "nothing is sealed");
+        fs::copy(other.path_of(QUOTA_RPC), pki.path("new")).unwrap();
+        fs::rename(pki.path("new"), pki.configs.path_of(QUOTA_RPC)).unwrap();
+        process.signal(Signal::SIGHUP);
+        process
+            .record("the refusal", |record| record["level"] == "error" && record.to_string().contains(said));
+        poll("the note", || get(process.address(), "/readyz").body.contains(said).then_some(()));
+    }
     process.signal(Signal::SIGTERM);
     process.ended().expect_code(0);
 }
