@@ -1,8 +1,11 @@
 //! What a server logs of connections: all of it, until there is so much that it would be all that is logged.
 //!
 //! Peers are strangers until a handshake is done, and what they show is theirs: each text of a record has at most 1 KiB.
+//!
+//! Each reason has records of its own, and one address gets only some of them. So a client that is refused again and again does not
+//! keep the others' refusals out of the log.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -14,8 +17,10 @@ use crate::shown_names::{ShownNames, shown_names};
 use crate::text::{MAX_TEXT_BYTES, short};
 use crate::{Certificate, End, Refusal};
 
-/// Records of refusals in each period; the others are counted.
-const RECORDS: u32 = 20;
+/// Records of one reason in each period; the others are counted.
+const RECORDS: usize = 10;
+/// Those of them that may be of one address.
+const OF_ADDRESS: usize = 5;
 const PERIOD: Duration = Duration::from_secs(1);
 
 /// Handshakes that peers ended are told together, once in this time, if there were so many.
@@ -25,21 +30,25 @@ const WORTH_A_WARNING: u64 = 10;
 /// Logs refusals and ends of connections.
 pub(crate) struct Journal {
     log: Logger,
-    window: Mutex<Window>,
+    refusals: [Mutex<Window>; Refusal::ALL.len()],
+    ends: [Mutex<Window>; End::ALL.len()],
     /// Handshakes that peers ended since the last summary.
     given_up: AtomicU64,
 }
 
+/// The records of one reason.
 struct Window {
     began: Instant,
-    records: u32,
+    /// Of which addresses.
+    records: Vec<IpAddr>,
     left_out: u64,
 }
 
 impl Journal {
     pub(crate) fn new(log: Logger) -> Self {
-        let window = Window { began: Instant::now(), records: 0, left_out: 0 };
-        Self { log, window: Mutex::new(window), given_up: AtomicU64::new(0) }
+        let refusals = Refusal::ALL.map(|_| Mutex::new(Window::new()));
+        let ends = End::ALL.map(|_| Mutex::new(Window::new()));
+        Self { log, refusals, ends, given_up: AtomicU64::new(0) }
     }
 
     pub(crate) fn log(&self) -> &Logger {
@@ -59,7 +68,7 @@ impl Journal {
             // Load balancers, probes and scanners do that to see whether the port is open.
             self.given_up.fetch_add(1, Ordering::Relaxed);
             debug!(self.log, "RPC handshake ended by the peer: {detail}"; "reason" => why.label(), "peer" => %from);
-        } else if self.may_log() {
+        } else if self.may_log(&self.refusals[why as usize], why.label(), from) {
             let (serial, names, left_out) = shown(certificate);
             warn!(self.log, "RPC connection refused: {detail}"; "reason" => why.label(), "peer" => %from,
                 "serial" => serial, "names" => Serde(names), "names_left_out" => left_out);
@@ -80,7 +89,7 @@ impl Journal {
         if !why.is_fault() {
             debug!(self.log, "RPC connection ended: {detail}"; "reason" => why.label(), "peer" => %from,
                 "serial" => serial, "names" => Serde(names), "names_left_out" => left_out);
-        } else if self.may_log() {
+        } else if self.may_log(&self.ends[why as usize], why.label(), from) {
             warn!(self.log, "RPC connection ended: {detail}"; "reason" => why.label(), "peer" => %from,
                 "serial" => serial, "names" => Serde(names), "names_left_out" => left_out);
         }
@@ -96,23 +105,35 @@ impl Journal {
     }
 
     /// Takes a record of the period, and tells of those that were left out in the one before.
-    fn may_log(&self) -> bool {
-        let (may, left_out) = {
-            let mut window = self.window.lock();
-            let mut left_out = 0;
-            if window.began.elapsed() >= PERIOD {
-                left_out = window.left_out;
-                *window = Window { began: Instant::now(), records: 0, left_out: 0 };
-            }
-            let may = window.records < RECORDS;
-            window.records += u32::from(may);
-            window.left_out += u64::from(!may);
-            (may, left_out)
-        };
+    fn may_log(&self, window: &Mutex<Window>, reason: &str, from: SocketAddr) -> bool {
+        let (may, left_out) = window.lock().take(from.ip());
         if left_out > 0 {
-            info!(self.log, "more RPC connections were refused or ended, and are counted only"; "count" => left_out);
+            info!(self.log, "more RPC connections were refused or ended, and are counted only"; "reason" => reason,
+                "count" => left_out);
         }
         may
+    }
+}
+
+impl Window {
+    fn new() -> Self {
+        Self { began: Instant::now(), records: Vec::new(), left_out: 0 }
+    }
+
+    /// Whether there is a record left for this address; and how many were left out, if a period is over.
+    fn take(&mut self, from: IpAddr) -> (bool, u64) {
+        let mut left_out = 0;
+        if self.began.elapsed() >= PERIOD {
+            left_out = std::mem::replace(self, Self::new()).left_out;
+        }
+        let of_address = self.records.iter().filter(|address| **address == from).count();
+        let may = self.records.len() < RECORDS && of_address < OF_ADDRESS;
+        if may {
+            self.records.push(from);
+        } else {
+            self.left_out += 1;
+        }
+        (may, left_out)
     }
 }
 
@@ -131,6 +152,29 @@ mod tests {
     use super::*;
     use crate::Authorities;
     use crate::pki::{Authority, AuthorityOptions, Validity};
+
+    #[test]
+    fn one_client_that_is_refused_again_and_again_does_not_hide_the_others() {
+        let identity =
+            Identity { domain: 1.into(), app: 2.into(), release: 3.into(), instance: InstanceId::random() };
+        let (log, captured) = Log::captured(&identity, LogLevel::Debug);
+        let journal = Journal::new(log.logger().clone());
+        let from = |host: u8| SocketAddr::from(([192, 0, 2, host], 7));
+        let (attacker, client) = (from(1), from(2));
+        for _ in 0..1000 {
+            journal.refused(attacker, None, Refusal::TooManyConnections, "too many");
+        }
+        journal.refused(client, None, Refusal::Expired, "another reason");
+        journal.refused(client, None, Refusal::TooManyConnections, "the same reason");
+        let text = captured.text();
+        assert!(text.contains("another reason") && text.contains("the same reason"), "{text}");
+        assert!(text.lines().count() <= 2 + RECORDS, "{text}");
+        for host in 0..200 {
+            journal.refused(from(host), None, Refusal::NoCertificate, "many addresses");
+        }
+        let text = captured.text();
+        assert!(text.matches("many addresses").count() <= RECORDS * 2, "{text}");
+    }
 
     #[test]
     fn handshakes_that_peers_end_are_one_warning_a_minute() {
