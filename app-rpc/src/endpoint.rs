@@ -166,8 +166,9 @@ impl<const SERVICE: u64> Endpoint<SERVICE> {
         }
         let in_use = ends::of_server(&config);
         let name = format!("rpc-{}", service.name());
-        let bound =
-            BoundServer::bind(config, bootstrap.clone(), Arc::clone(&self.counts), &name, service.log());
+        let is_admin = service.id() == crate::admin::APP_RPC_SERVICE_ID;
+        let (bootstrap, counts) = (bootstrap.clone(), Arc::clone(&self.counts));
+        let bound = BoundServer::bind(config, bootstrap, counts, &name, is_admin, service.log());
         let bound = bound.map_err(|failed| unusable(service.id(), failed))?;
         let listening = Listening { address: bound.address(), control: bound.control() };
         *self.listening.write() = Some(listening);

@@ -42,6 +42,11 @@ impl Grants {
         granted.max().unwrap_or_default()
     }
 
+    /// Whether there is a client that has more than [`Role::Read`].
+    pub(crate) fn any(&self) -> bool {
+        self.0.values().any(|role| *role > Role::Read)
+    }
+
     pub(crate) fn read(
         list: struct_list::Reader<'_, rpc_grant::Owned>,
         place: &mut Place<'_>,

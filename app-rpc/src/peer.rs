@@ -60,7 +60,7 @@ impl LiveGrants {
         *self.0.write() = grants;
     }
 
-    fn role(&self, certificate: &Certificate) -> Role {
+    pub(crate) fn role(&self, certificate: &Certificate) -> Role {
         self.0.read().role(&certificate.names)
     }
 }

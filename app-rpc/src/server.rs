@@ -1,17 +1,23 @@
 //! An RPC server: who listens, who is let in, and how it stops.
 //!
-//! The accept loop runs on the main runtime. It gives each socket to one of the server's own threads, where everything else that
-//! concerns the connection happens: the TLS handshake, so that strangers cost the application's services nothing, and the calls,
-//! since capnp-rpc can't leave the thread that it began on.
+//! A server has threads of its own, and none of them is the application's:
+//!
+//! - One accepts and shakes hands. Strangers cost the application's services nothing, and no call, however slow, keeps anybody out.
+//! - Some serve the clients. A connection stays on its thread, since capnp-rpc can't leave the thread that it began on.
+//! - The admin interface has one more. It serves the clients that had a role above `read` when they connected: an operator waits for
+//!   no reader. A grant that changes later moves no connection; what the client may do is looked up for each call.
 
 mod accept;
+mod admission;
 mod connection;
 mod counts;
 mod handshakes;
 mod journal;
 mod meters;
+mod places;
 #[cfg(test)]
 mod simulated;
+mod threads;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -32,13 +38,15 @@ pub use self::meters::{
     ENDPOINT_METRICS, RPC_CALLS_REFUSED, RPC_CONNECTIONS_ACTIVE, RPC_CONNECTIONS_ENDED,
     RPC_CONNECTIONS_ESTABLISHED, RPC_CONNECTIONS_REFUSED,
 };
+use self::places::Room;
 #[cfg(test)]
 pub(crate) use self::simulated::Simulated;
+use self::threads::ServerThreads;
 use crate::accounts::Accounts;
 use crate::peer::LiveGrants;
-use crate::threads::{LocalThreads, ThreadPanicked};
+use crate::threads::ThreadPanicked;
 use crate::tls::{Revoked, server_config};
-use crate::{Peer, RpcServerConfig};
+use crate::{Certificate, Peer, Refusal, RpcServerConfig};
 
 /// Makes what a client may call, when it was let in.
 ///
@@ -72,6 +80,10 @@ impl Live {
         let tls = server_config(&config.key_pair, &config.clients)?;
         Ok(Self { config, tls })
     }
+
+    fn room(&self) -> Room {
+        Room::new(self.config.max_connections, self.config.grants.any())
+    }
 }
 
 /// What all connections of a server share.
@@ -104,14 +116,20 @@ impl Shared {
     fn live(&self) -> Arc<Live> {
         Arc::clone(&self.live.read())
     }
+
+    /// Counts and logs a connection that is refused.
+    fn refuse(&self, from: SocketAddr, certificate: Option<&Certificate>, why: Refusal, detail: &str) {
+        self.counts.refused(why);
+        self.journal.refused(from, certificate, why, detail);
+    }
 }
 
 /// A server that listens, and is not told to accept yet.
 pub(crate) struct BoundServer {
-    listener: tokio::net::TcpListener,
+    listener: std::net::TcpListener,
     address: SocketAddr,
     shared: Arc<Shared>,
-    threads: LocalThreads,
+    threads: ServerThreads,
 }
 
 /// Why there is no server.
@@ -151,6 +169,7 @@ impl BoundServer {
         bootstrap: Bootstrap,
         counts: Arc<Counts>,
         name: &str,
+        is_admin: bool,
         log: &Logger,
     ) -> Result<Self, ServerError> {
         let count = config.threads.map_or_else(default_threads, |threads| threads.get().into());
@@ -161,7 +180,8 @@ impl BoundServer {
         if let Some(error) = without_ipv6 {
             info!(log, "RPC endpoint listens on IPv4 alone: there is no IPv6 here"; "err" => %error);
         }
-        let threads = LocalThreads::start(name, count, log).map_err(ServerError::Threads)?;
+        let listener = listener.into_std().map_err(ServerError::Threads)?;
+        let threads = ServerThreads::start(name, count, is_admin, log).map_err(ServerError::Threads)?;
         let shared = Shared::new(live, bootstrap, counts, log);
         Ok(Self { listener, address, shared: Arc::new(shared), threads })
     }
@@ -181,16 +201,26 @@ impl BoundServer {
     /// One of the threads panicked. The others have ended as well.
     pub(crate) async fn serve(self, dying: CancellationToken) -> Result<(), ThreadPanicked> {
         let Self { listener, shared, threads, .. } = self;
-        let (broken, spawner) = (threads.broken(), threads.spawner());
-        tokio::select! {
-            () = accept::accept(listener, &shared, &spawner, &dying) => {}
-            () = broken.cancelled() => {}
+        let (broken, threads_of) = (threads.broken(), threads.spawners());
+        let (accepting, accepted) = tokio::sync::oneshot::channel::<()>();
+        let (own, told) = (Arc::clone(&shared), dying.clone());
+        let accept_thread = threads_of.accepting().clone();
+        let sent = accept_thread.spawn(move || async move {
+            accept::accept(listener, &own, &threads_of, &told).await;
+            drop(accepting);
+        });
+        if sent.is_ok() {
+            tokio::select! {
+                _ = accepted => {}
+                () = broken.cancelled() => {}
+            }
         }
         shared.stop.cancel();
         let limits = shared.live().config.limits;
         // A connection has its own drain limit, and then a moment to tell its client.
         threads.join(limits.drain + Duration::from_secs(1)).await;
-        if broken.is_cancelled() { Err(ThreadPanicked) } else { Ok(()) }
+        // Nobody else ends what accepts.
+        if broken.is_cancelled() || !dying.is_cancelled() { Err(ThreadPanicked) } else { Ok(()) }
     }
 }
 

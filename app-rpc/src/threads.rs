@@ -2,6 +2,7 @@
 //!
 //! Each is a runtime of its own, and is sent jobs, each of which becomes a task on it.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
@@ -77,12 +78,19 @@ impl LocalThreads {
     /// Starts so many threads, called `{name}-{number}`.
     ///
     /// # Errors
-    /// A thread is refused: names the thread, the limit and the cure. Or there is no descriptor for its runtime.
+    /// As [`named`](Self::named).
     pub(crate) fn start(name: &str, count: usize, log: &Logger) -> io::Result<Self> {
+        Self::named((0..count).map(|number| format!("{name}-{number}")), log)
+    }
+
+    /// Starts a thread of each name.
+    ///
+    /// # Errors
+    /// A thread is refused: names the thread, the limit and the cure. Or there is no descriptor for its runtime.
+    pub(crate) fn named(names: impl IntoIterator<Item = String>, log: &Logger) -> io::Result<Self> {
         let (stop, broken) = (Stop::default(), CancellationToken::new());
-        let mut threads = Vec::with_capacity(count);
-        for number in 0..count {
-            let name = format!("{name}-{number}");
+        let mut threads = Vec::new();
+        for name in names {
             threads.push(LocalThread::start(name, stop.clone(), broken.clone(), log.clone())?);
         }
         Ok(Self { threads, stop, broken, log: log.clone() })
@@ -93,8 +101,20 @@ impl LocalThreads {
         self.broken.clone()
     }
 
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.threads.len()
+    }
+
+    /// Sends jobs to all threads.
     pub(crate) fn spawner(&self) -> LocalSpawner {
-        let senders = self.threads.iter().map(|thread| (thread.jobs.clone(), Arc::clone(&thread.load)));
+        self.spawner_of(0..self.threads.len())
+    }
+
+    /// Sends jobs to some of the threads, by their number.
+    pub(crate) fn spawner_of(&self, which: Range<usize>) -> LocalSpawner {
+        let which = self.threads.get(which).unwrap_or_default();
+        let senders = which.iter().map(|thread| (thread.jobs.clone(), Arc::clone(&thread.load)));
         LocalSpawner(senders.collect())
     }
 

@@ -4,6 +4,8 @@
 
 #[path = "rpc/bounds.rs"]
 mod bounds;
+#[path = "rpc/budgets.rs"]
+mod budgets;
 #[path = "rpc/certificates.rs"]
 mod certificates;
 #[path = "rpc/client.rs"]

@@ -46,6 +46,10 @@ struct RPCServerSpec @0xfc13c8456771ca68 $Rust.name("RpcServerSpec") {
   threads @9 :UInt16;
   # How many threads serve connections, in threads. Default: 0, which means half as many as the machine has processors, at least one.
   # Bounds: 0 to 256.
+
+  maxClientConns @10 :UInt32;
+  # How many connections of one client may be open, in connections; those beyond are refused. A client is a certificate:
+  # programs that share one count together. Default: 0, which means an eighth of "maxConns", at least 8.
 }
 
 struct RPCLimits @0xb0c5920e1f5892a0 $Rust.name("RpcLimits") {

@@ -138,6 +138,7 @@ fn the_rpc_schema_keeps_the_wire() {
             (7, "limits", "RPCLimits", ""),
             (8, "maxConnectionAgeSeconds", "UInt32", "3600"),
             (9, "threads", "UInt16", ""),
+            (10, "maxClientConns", "UInt32", ""),
         ],
     );
     check::<rpc_capnp::rpc_client_spec::Owned>(

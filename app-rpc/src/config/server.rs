@@ -32,6 +32,8 @@ pub struct RpcServerConfig {
     pub clients: Authorities,
     /// How many connections may be open.
     pub max_connections: usize,
+    /// How many connections of one certificate may be open; `None` is an eighth of all, at least 8.
+    pub max_client_connections: Option<NonZero<u32>>,
     /// What clients may do.
     pub grants: Grants,
     /// What one connection may take.
@@ -53,11 +55,18 @@ impl RpcServerConfig {
             key_pair,
             clients,
             max_connections: DEFAULT_CONNECTIONS,
+            max_client_connections: None,
             grants: Grants::default(),
             limits: Limits::default(),
             max_connection_age: Duration::from_secs(3600),
             threads: None,
         }
+    }
+
+    /// How many connections of one certificate may be open.
+    pub(crate) fn connections_of_client(&self) -> usize {
+        let set = self.max_client_connections.map(|most| most.get().try_into().unwrap_or(usize::MAX));
+        set.unwrap_or_else(|| (self.max_connections / 8).max(8))
     }
 
     /// Reads the config of the server of `service`, and adds every problem.
@@ -115,6 +124,7 @@ impl RpcServerConfig {
             key_pair: key_pair?,
             clients: clients?,
             max_connections,
+            max_client_connections: NonZero::new(spec.get_max_client_conns()),
             grants: grants?,
             limits,
             max_connection_age: Duration::from_secs(age.into()),

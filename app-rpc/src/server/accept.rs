@@ -14,8 +14,9 @@ use super::Shared;
 use super::connection;
 use super::handshakes::Handshakes;
 use super::journal::SUMMARY_EVERY;
-use crate::threads::LocalSpawner;
-use crate::{Refusal, socket, words};
+use super::threads::Spawners;
+use crate::Refusal;
+use crate::socket::{self, Movable};
 
 /// The first pause after a failure to accept; each that follows is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -25,13 +26,20 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const EMFILE: i32 = 24;
 const ENFILE: i32 = 23;
 
-/// Accepts connections, and gives them to the threads, until `dying`.
+/// Accepts connections, and shakes hands on this thread, until `dying`. Clients that are let in go to the threads that serve.
 pub(super) async fn accept(
-    listener: TcpListener,
+    listener: std::net::TcpListener,
     shared: &Arc<Shared>,
-    spawner: &LocalSpawner,
+    threads: &Spawners,
     dying: &CancellationToken,
 ) {
+    let listener = match TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(failed) => {
+            error!(shared.journal.log(), "can't accept RPC connections: {failed}");
+            return;
+        }
+    };
     let handshakes = Handshakes::default();
     let mut reserve = Reserve::new();
     let mut failures = 0;
@@ -52,7 +60,7 @@ pub(super) async fn accept(
                 if std::mem::take(&mut failures) > 0 {
                     info!(shared.journal.log(), "RPC connections are accepted again");
                 }
-                take(socket, from, shared, spawner, &handshakes);
+                take(socket, from, shared, threads, &handshakes);
             }
             Err(error) if of_one_connection(&error) => {}
             Err(error) => {
@@ -60,11 +68,16 @@ pub(super) async fn accept(
                     warn!(shared.journal.log(), "can't accept RPC connections, will try again"; "err" => %error);
                 }
                 failures += 1;
+                if out_of_descriptors(&error) && handshakes.make_room() {
+                    // A client that has said nothing gives back its descriptor.
+                    tokio::task::yield_now().await;
+                    continue;
+                }
                 match if out_of_descriptors(&error) { reserve.accept(&listener) } else { None } {
                     Some(Ok(from)) => {
                         shared.counts.accepted();
                         let detail = "no file descriptor is left (ulimit -n)";
-                        refuse(shared, from, Refusal::OutOfDescriptors, detail);
+                        shared.refuse(from, None, Refusal::OutOfDescriptors, detail);
                         continue;
                     }
                     // Without descriptors the kernel does not even say that nobody is there. This has looked, and will be told.
@@ -127,29 +140,21 @@ fn take(
     socket: TcpStream,
     from: SocketAddr,
     shared: &Arc<Shared>,
-    spawner: &LocalSpawner,
+    threads: &Spawners,
     handshakes: &Handshakes,
 ) {
     shared.counts.accepted();
-    let most = shared.live().config.max_connections;
-    if shared.counts.active() >= most {
+    if shared.counts.active() >= shared.live().config.max_connections {
         // Before the handshake, which costs something.
-        refuse(shared, from, Refusal::TooManyConnections, "as many connections are open as may be");
+        shared.refuse(from, None, Refusal::TooManyConnections, "as many connections are open as may be");
         return;
     }
     socket::prepare(&socket);
-    let socket = match socket.into_std() {
-        Ok(socket) => socket,
-        Err(error) => return refuse(shared, from, Refusal::Disconnected, &words::of_io(&error)),
-    };
-    let (own, handshake) = (Arc::clone(shared), handshakes.begin());
-    let sent = spawner.spawn(move || connection::run(own, socket, from, handshake));
+    let (own, others, handshake) = (Arc::clone(shared), threads.clone(), handshakes.begin(from));
+    let sent = threads
+        .accepting()
+        .spawn(move || connection::run(own, Movable::new(socket), from, handshake, others));
     if sent.is_err() {
-        refuse(shared, from, Refusal::TooManyHandshakes, "the threads are busy");
+        shared.refuse(from, None, Refusal::TooManyHandshakes, "the thread that shakes hands is busy");
     }
-}
-
-fn refuse(shared: &Shared, from: SocketAddr, why: Refusal, detail: &str) {
-    shared.counts.refused(why);
-    shared.journal.refused(from, None, why, detail);
 }

@@ -4,157 +4,67 @@ use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
-use app_core::{prelude::Duration, show_duration};
+use app_core::prelude::Duration;
 use capnp::capability;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
+use super::Shared;
+use super::admission::{Admitted, admit};
 use super::handshakes::Handshake;
-use super::{Live, Shared};
+use super::threads::Spawners;
 use crate::connection::{self, Control, System, not_executed};
-use crate::tls::{Revocation, clock, valid_until, witnessed};
-use crate::{Certificate, End, Limits, Peer, Refusal, words};
+use crate::socket::Movable;
+use crate::tls::Revocation;
+use crate::tls::clock;
+use crate::{End, Refusal, words};
 
-/// A handshake that is counted, until it is dropped.
-struct Connecting<'a>(&'a AtomicUsize);
-
-impl<'a> Connecting<'a> {
-    fn of(count: &'a AtomicUsize) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(count)
-    }
-}
-
-impl Drop for Connecting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// Serves a client that connected.
+/// Shakes hands with a client that connected, on this thread, and gives it to one that serves clients with its role.
 pub(super) async fn run(
     shared: Arc<Shared>,
-    socket: std::net::TcpStream,
+    socket: Movable,
     from: SocketAddr,
     handshake: Handshake,
+    threads: Spawners,
 ) {
-    let stream = match TcpStream::from_std(socket) {
-        Ok(stream) => stream,
-        Err(error) => {
-            shared.counts.refused(Refusal::Disconnected);
-            return shared.journal.refused(from, None, Refusal::Disconnected, &words::of_io(&error));
+    let Some(mut admitted) = admit(&shared, socket, from, handshake).await else { return };
+    if let Err(error) = admitted.stream.get_mut().0.leave() {
+        return shared.refuse(from, None, Refusal::Disconnected, &words::of_io(&error));
+    }
+    let (own, serving) = (Arc::clone(&shared), threads.serving(admitted.peer.role).clone());
+    let sent = serving.spawn(move || async move {
+        match admitted.stream.get_mut().0.arrive() {
+            Ok(()) => converse(&own, admitted).await,
+            Err(error) => own.refuse(from, None, Refusal::Disconnected, &words::of_io(&error)),
         }
-    };
-    converse(shared, stream, from, handshake).await;
+    });
+    if sent.is_err() {
+        shared.refuse(from, None, Refusal::TooManyHandshakes, "the threads that serve are busy");
+    }
 }
 
-/// Serves a client at the other end of a stream.
-pub(super) async fn converse<S>(shared: Arc<Shared>, stream: S, from: SocketAddr, handshake: Handshake)
+/// Serves a client that was let in, until the connection ends.
+pub(super) async fn converse<S>(shared: &Shared, admitted: Admitted<S>)
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let live = shared.live();
-    let connecting = Connecting::of(shared.counts.connecting());
-    let (result, refused) = shake_hands(&shared, &live, stream, &handshake).await;
-    drop((handshake, connecting));
-    let (stream, certificate, shown) = match result {
-        Ok(established) => established,
-        Err((why, detail)) => {
-            shared.counts.refused(why);
-            shared.journal.refused(from, refused.as_ref(), why, &detail);
-            return;
-        }
-    };
-    let most = live.config.max_connections;
-    let Some(_active) = shared.counts.enter(most) else {
-        let why = Refusal::TooManyConnections;
-        shared.counts.refused(why);
-        shared.journal.refused(from, Some(&certificate), why, "as many connections are open as may be");
-        return turn_away(stream, &live.config.limits).await;
-    };
-    let Ok(seat) = shared.accounts.enter(certificate.identity, most) else {
-        return turn_away(stream, &live.config.limits).await;
-    };
+    let Admitted { stream, peer, limits, age, valid_until, revocation, seat, active } = admitted;
     shared.counts.established();
-    shared.journal.established(from, &certificate);
-    let peer = Peer::new(from, certificate, shared.grants.clone(), Arc::clone(seat.account()));
+    shared.journal.established(peer.address, &peer.certificate);
+    let (from, certificate) = (peer.address, &peer.certificate);
     let Ok(bootstrap) = catch_unwind(AssertUnwindSafe(|| shared.bootstrap.make(&peer))) else {
         shared.counts.ended(End::Panicked, 0);
-        return shared.journal.ended(from, &peer.certificate, End::Panicked, "the bootstrap panicked");
+        return shared.journal.ended(from, certificate, End::Panicked, "the bootstrap panicked");
     };
-    let limits = live.config.limits;
-    let age = live.config.max_connection_age;
-    // Old keys are not kept by connections that were made with them.
-    drop(live);
     let control = Rc::new(Control::new(limits));
-    let (revocation, valid_until) = shown;
     let bounds = Bounds { age, valid_until, revocation, stop: &shared.stop };
     let (end, detail) = serve(stream, bootstrap, &control, bounds).await;
     shared.counts.ended(end, control.refusals());
-    shared.journal.ended(from, &peer.certificate, end, &detail);
-}
-
-type Established<S> = (TlsStream<S>, Certificate, (Revocation, SystemTime));
-
-/// The TLS handshake, and the certificate that was shown in it.
-async fn shake_hands<S: AsyncRead + AsyncWrite + Unpin>(
-    shared: &Shared,
-    live: &Live,
-    socket: S,
-    handshake: &Handshake,
-) -> (Result<Established<S>, (Refusal, String)>, Option<Certificate>) {
-    let limit = live.config.limits.handshake;
-    let accepting = TlsAcceptor::from(Arc::clone(&live.tls)).accept(socket);
-    let (result, mut shown) = witnessed(async {
-        let refused = |why, detail: &str| Err(Failed::Refused(why, detail.to_owned()));
-        tokio::select! {
-            biased;
-            result = timeout(limit, accepting) => match result {
-                Ok(accepted) => accepted.map_err(Failed::Handshake),
-                Err(_) => refused(Refusal::HandshakeTimeout, &format!("no handshake within {}", show_duration(limit))),
-            },
-            () = handshake.displaced() => {
-                refused(Refusal::TooManyHandshakes, "too many others connect at the same time")
-            }
-            () = shared.stop.cancelled() => refused(Refusal::Stopping, "the server stops"),
-        }
-    })
-    .await;
-    let result = result.map_err(|failed| match failed {
-        Failed::Handshake(error) => words::of_handshake(&error, &mut shown),
-        Failed::Refused(why, detail) => (why, detail),
-    });
-    let result = result.and_then(|stream| {
-        let (_, session) = stream.get_ref();
-        let chain = session.peer_certificates().unwrap_or_default();
-        let certificate = chain.first().and_then(|leaf| Certificate::parse(leaf));
-        let unreadable = || (Refusal::BadCertificate, "its certificate can't be read".to_owned());
-        let certificate = certificate.ok_or_else(unreadable)?;
-        let revocation = Revocation::of(chain, shared.revoked.subscribe());
-        let valid_until = valid_until(chain, clock::now()).unwrap_or(certificate.not_after);
-        Ok((stream, certificate, (revocation, valid_until)))
-    });
-    (result, shown.certificate)
-}
-
-/// Why there was no handshake.
-enum Failed {
-    Handshake(std::io::Error),
-    Refused(Refusal, String),
-}
-
-/// Tells a client that it can't be served, and closes.
-async fn turn_away<S: AsyncRead + AsyncWrite + Unpin + 'static>(stream: S, limits: &Limits) {
-    let control = Rc::new(Control::new(*limits));
-    control.close(End::Stopping, not_executed("as many connections are open as may be"));
-    connection::run(System::server(stream, None, &control)).await;
+    shared.journal.ended(from, certificate, end, &detail);
+    drop((seat, active));
 }
 
 /// What ends a connection, apart from what happens on it.

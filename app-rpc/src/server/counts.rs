@@ -1,15 +1,17 @@
 //! What an RPC server counts, whether somebody reads it or not.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::meters::Meters;
+use super::places::{Place, Places, Room};
 use crate::{End, Refusal};
 
 /// Counters of a server. `Relaxed` throughout: each is a number of its own, and nothing is read through it.
 pub(crate) struct Counts {
     accepted: AtomicU64,
     established: AtomicU64,
-    active: AtomicUsize,
+    places: Arc<Places>,
     connecting: AtomicUsize,
     calls_refused: AtomicU64,
     refusals: [AtomicU64; Refusal::ALL.len()],
@@ -24,7 +26,7 @@ impl Counts {
             meters,
             accepted: AtomicU64::new(0),
             established: AtomicU64::new(0),
-            active: AtomicUsize::new(0),
+            places: Arc::default(),
             connecting: AtomicUsize::new(0),
             calls_refused: AtomicU64::new(0),
             refusals: [const { AtomicU64::new(0) }; Refusal::ALL.len()],
@@ -55,15 +57,19 @@ impl Counts {
 
     /// Connections that are open.
     pub(crate) fn active(&self) -> usize {
-        self.active.load(Ordering::Relaxed)
+        self.places.taken()
     }
 
-    /// Takes a place among the connections that are open, unless there are so many already.
-    pub(crate) fn enter(&self, most: usize) -> Option<Active<'_>> {
-        let add = |now: usize| (now < most).then_some(now + 1);
-        self.active.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).ok()?;
+    /// Takes a place among the connections that are open, if there is one: see [`Places::take`].
+    pub(super) fn enter(
+        self: &Arc<Self>,
+        room: Room,
+        is_granted: bool,
+        of_certificate: usize,
+    ) -> Option<Active> {
+        let place = self.places.take(room, is_granted, of_certificate)?;
         self.meters.active.inc();
-        Some(Active(self))
+        Some(Active { counts: Arc::clone(self), _place: place })
     }
 
     pub(crate) fn connecting(&self) -> &AtomicUsize {
@@ -74,7 +80,7 @@ impl Counts {
         ServerCounts {
             accepted: self.accepted.load(Ordering::Relaxed),
             established: self.established.load(Ordering::Relaxed),
-            active: self.active.load(Ordering::Relaxed),
+            active: self.active(),
             connecting: self.connecting.load(Ordering::Relaxed),
             calls_refused: self.calls_refused.load(Ordering::Relaxed),
             refusals: Refusal::ALL
@@ -85,12 +91,14 @@ impl Counts {
 }
 
 /// A connection that is open, until this is dropped.
-pub(crate) struct Active<'a>(&'a Counts);
+pub(super) struct Active {
+    counts: Arc<Counts>,
+    _place: Place,
+}
 
-impl Drop for Active<'_> {
+impl Drop for Active {
     fn drop(&mut self) {
-        self.0.active.fetch_sub(1, Ordering::Relaxed);
-        self.0.meters.active.dec();
+        self.counts.meters.active.dec();
     }
 }
 

@@ -1,9 +1,15 @@
-//! The handshakes that go on, at most so many: one more, and the oldest makes room.
+//! The handshakes that go on, at most so many: one more, and another makes room.
 //!
-//! Whoever connects is nobody yet. So clients that say nothing, however many, keep nobody out: those that do shake hands are done
-//! in a moment, and the silent ones are the oldest.
+//! A client is unknown until its handshake ends. So clients that say nothing, however many, keep nobody out: clients that do shake
+//! hands are done in a moment. Room is made by the source address with the most handshakes, so that one address does not push out
+//! the others. Of that address, room is made among those that have said hello or among those that have not, whichever are more; the
+//! oldest goes. So silent clients push out silent ones, and clients that say hello and no more push out their like.
+//!
+//! There is no bound for one address alone. All clients behind a NAT or a load balancer have the same address, and a bound would
+//! refuse them while there is room.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -19,36 +25,86 @@ pub(super) struct Handshakes(Arc<Mutex<Open>>);
 #[derive(Default)]
 struct Open {
     next: u64,
-    /// By number: the oldest first.
-    going_on: BTreeMap<u64, CancellationToken>,
+    count: usize,
+    sources: HashMap<IpAddr, OfSource>,
+}
+
+/// The handshakes of one source address, by number: the oldest first.
+#[derive(Default)]
+struct OfSource {
+    silent: BTreeMap<u64, CancellationToken>,
+    /// Of clients that said hello.
+    speaking: BTreeMap<u64, CancellationToken>,
 }
 
 /// A handshake that goes on, until this is dropped.
 pub(super) struct Handshake {
     number: u64,
+    source: IpAddr,
     displaced: CancellationToken,
     all: Handshakes,
 }
 
 impl Handshakes {
-    pub(super) fn begin(&self) -> Handshake {
-        let displaced = CancellationToken::new();
-        let (number, oldest) = {
+    pub(super) fn begin(&self, from: SocketAddr) -> Handshake {
+        let (displaced, source) = (CancellationToken::new(), source(from));
+        let (number, makes_room) = {
             let mut open = self.0.lock();
-            let oldest = if open.going_on.len() >= HANDSHAKES { open.going_on.pop_first() } else { None };
+            let makes_room = if open.count >= HANDSHAKES { open.pop(false) } else { None };
             open.next += 1;
+            open.count += 1;
             let number = open.next;
-            open.going_on.insert(number, displaced.clone());
-            (number, oldest)
+            open.sources.entry(source).or_default().silent.insert(number, displaced.clone());
+            (number, makes_room)
         };
-        if let Some((_, oldest)) = oldest {
-            oldest.cancel();
+        if let Some(makes_room) = makes_room {
+            makes_room.cancel();
         }
-        Handshake { number, displaced, all: self.clone() }
+        Handshake { number, source, displaced, all: self.clone() }
+    }
+
+    /// Tells a client that has said nothing to make room, if there is one.
+    pub(super) fn make_room(&self) -> bool {
+        let silent = self.0.lock().pop(true);
+        silent.inspect(CancellationToken::cancel).is_some()
+    }
+}
+
+impl Open {
+    /// Takes out the handshake that has to make room.
+    fn pop(&mut self, only_silent: bool) -> Option<CancellationToken> {
+        let rank = |of: &OfSource| if only_silent { of.silent.len() } else { of.len() };
+        let (source, busiest) = self.sources.iter_mut().max_by_key(|(_, of)| rank(of))?;
+        let first = if only_silent || busiest.silent.len() >= busiest.speaking.len() {
+            busiest.silent.pop_first()
+        } else {
+            busiest.speaking.pop_first()
+        };
+        let (source, left) = (*source, busiest.len());
+        if left == 0 {
+            self.sources.remove(&source);
+        }
+        self.count -= usize::from(first.is_some());
+        first.map(|(_, token)| token)
+    }
+}
+
+impl OfSource {
+    fn len(&self) -> usize {
+        self.silent.len() + self.speaking.len()
     }
 }
 
 impl Handshake {
+    /// The client said hello.
+    pub(super) fn speaks(&self) {
+        let mut open = self.all.0.lock();
+        let Some(of) = open.sources.get_mut(&self.source) else { return };
+        if let Some(token) = of.silent.remove(&self.number) {
+            of.speaking.insert(self.number, token);
+        }
+    }
+
     /// Waits until it has to make room. Cancel safe.
     pub(super) async fn displaced(&self) {
         self.displaced.cancelled().await;
@@ -57,7 +113,25 @@ impl Handshake {
 
 impl Drop for Handshake {
     fn drop(&mut self) {
-        self.all.0.lock().going_on.remove(&self.number);
+        let mut open = self.all.0.lock();
+        let Some(of) = open.sources.get_mut(&self.source) else { return };
+        let removed = of.silent.remove(&self.number).or_else(|| of.speaking.remove(&self.number));
+        if of.len() == 0 {
+            open.sources.remove(&self.source);
+        }
+        // One that made room is counted no more.
+        open.count -= usize::from(removed.is_some());
+    }
+}
+
+/// The part of an address that stands for one site: a machine has as many IPv6 addresses of its network as it likes.
+fn source(from: SocketAddr) -> IpAddr {
+    match from.ip().to_canonical() {
+        IpAddr::V6(address) => {
+            let network = address.to_bits() & !u128::from(u64::MAX);
+            Ipv6Addr::from_bits(network).into()
+        }
+        address => address,
     }
 }
 
@@ -65,16 +139,87 @@ impl Drop for Handshake {
 mod tests {
     use super::*;
 
+    fn from(host: u8) -> SocketAddr {
+        SocketAddr::from(([192, 0, 2, host], 7))
+    }
+
     #[test]
     fn one_too_many_displaces_the_oldest_that_is_not_done() {
         let all = Handshakes::default();
-        let mut going_on: Vec<_> = (0..HANDSHAKES).map(|_| all.begin()).collect();
+        let mut going_on: Vec<_> = (0..HANDSHAKES).map(|_| all.begin(from(1))).collect();
         // This one is done.
         drop(going_on.remove(0));
-        let _one_more = all.begin();
+        let one_more = all.begin(from(1));
         assert!(!going_on[0].displaced.is_cancelled());
-        let _another = all.begin();
+        let another = all.begin(from(1));
         assert!(going_on[0].displaced.is_cancelled() && !going_on[1].displaced.is_cancelled());
-        assert_eq!(all.0.lock().going_on.len(), HANDSHAKES);
+        assert_eq!(all.0.lock().count, HANDSHAKES);
+        drop((going_on, one_more, another));
+        assert_eq!(all.0.lock().count, 0);
+        assert!(all.0.lock().sources.is_empty());
+    }
+
+    #[test]
+    fn a_client_that_said_hello_outlives_silent_ones() {
+        let all = Handshakes::default();
+        let first = all.begin(from(1));
+        first.speaks();
+        let silent: Vec<_> = (0..HANDSHAKES * 3).map(|_| all.begin(from(1))).collect();
+        assert!(!first.displaced.is_cancelled());
+        let displaced = silent.iter().filter(|one| one.displaced.is_cancelled()).count();
+        assert_eq!(displaced, HANDSHAKES * 2 + 1);
+        // Where all have, the oldest goes.
+        silent.iter().for_each(Handshake::speaks);
+        let _one_more = all.begin(from(1));
+        assert!(first.displaced.is_cancelled());
+    }
+
+    #[test]
+    fn a_client_that_has_just_connected_outlives_those_that_said_hello_and_no_more() {
+        let all = Handshakes::default();
+        let speaking = || {
+            let one = all.begin(from(1));
+            one.speaks();
+            one
+        };
+        let _before: Vec<_> = (0..HANDSHAKES).map(|_| speaking()).collect();
+        let new = all.begin(from(1));
+        let _after: Vec<_> = (0..HANDSHAKES / 2).map(|_| speaking()).collect();
+        assert!(!new.displaced.is_cancelled());
+    }
+
+    #[test]
+    fn only_silent_ones_make_room_where_descriptors_are_short() {
+        let all = Handshakes::default();
+        let (first, second) = (all.begin(from(1)), all.begin(from(2)));
+        first.speaks();
+        assert!(all.make_room());
+        assert!(second.displaced.is_cancelled() && !first.displaced.is_cancelled());
+        assert!(!all.make_room());
+    }
+
+    #[test]
+    fn one_address_does_not_push_out_the_others() {
+        let all = Handshakes::default();
+        let others: Vec<_> = (2..100).map(|host| all.begin(from(host))).collect();
+        let crowd: Vec<_> = (0..HANDSHAKES * 3)
+            .map(|_| {
+                let one = all.begin(from(1));
+                one.speaks();
+                one
+            })
+            .collect();
+        assert!(others.iter().all(|one| !one.displaced.is_cancelled()));
+        assert!(crowd.iter().any(|one| one.displaced.is_cancelled()));
+        assert_eq!(all.0.lock().count, HANDSHAKES);
+    }
+
+    #[test]
+    fn a_network_of_ipv6_is_one_source_and_mapped_addresses_are_those_of_ipv4() {
+        let of = |text: &str| source(format!("[{text}]:7").parse().unwrap());
+        assert_eq!(of("2001:db8:1:2::1"), of("2001:db8:1:2:ffff:ffff:ffff:ffff"));
+        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
+        assert_eq!(of("::ffff:192.0.2.7"), source(from(7)));
+        assert_ne!(of("::ffff:192.0.2.7"), of("::ffff:192.0.2.8"));
     }
 }

@@ -36,13 +36,14 @@ const REFUSED: MetricDoc = MetricDoc::counter_vector(
         "of the certificate `no_certificate`, `unknown_authority`, `expired`, `not_yet_valid`, `wrong_purpose`, `wrong_name`, \
          `revoked`, `revocation_unknown`, `revocation_list_expired`, `chain_too_long`, `wrong_order`, `bad_certificate`; of the handshake \
          `handshake_timeout`, `disconnected`, `not_tls`, `incompatible`, `by_peer`, `handshake`; of this side \
-         `too_many_connections`, `too_many_handshakes`, `out_of_descriptors`, `stopping`",
+         `too_many_connections`, `too_many_of_certificate`, `too_many_handshakes`, `out_of_descriptors`, `stopping`",
     )],
 )
 .unit("connections")
 .meaning(
-    "Each is in the log too, with the address and the certificate's serial number, up to 20 a second. `revocation_list_expired` \
-     refuses everybody until there is a new list: `appctl pki crl`.",
+    "Each is in the log too, with the address and the certificate's serial number, up to 10 a second for each reason. \
+     `revocation_list_expired` refuses everybody until there is a new list: `appctl pki crl`. `too_many_of_certificate`: one client opens \
+     more connections than `maxClientConns` allows; its serial number is in the log.",
 )
 .queries(&[
     ("Refused a second, by reason", "sum by (reason) (rate(METRIC[5m]))"),
@@ -71,7 +72,7 @@ const ENDED: MetricDoc = MetricDoc::counter_vector(
 
 const ACTIVE: MetricDoc = MetricDoc::gauge(NOBODY, RPC_CONNECTIONS_ACTIVE, "RPC connections that are open.")
     .unit("connections")
-    .meaning("Those beyond `maxConns` of the config (1,024 by default) are refused.")
+    .meaning("Those beyond `maxConns` of the config (1,024 by default) are refused. A sixteenth is kept for clients with a grant.")
     .queries(&[("Connections, by instance", "METRIC")]);
 
 const CALLS_REFUSED: MetricDoc = MetricDoc::counter(

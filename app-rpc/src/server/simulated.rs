@@ -6,7 +6,8 @@ use std::sync::Arc;
 use app_core::prelude::Logger;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::connection;
+use super::admission::admit;
+use super::connection::converse;
 use super::handshakes::Handshakes;
 use super::{Bootstrap, Counts, Live, Shared};
 use crate::RpcServerConfig;
@@ -33,7 +34,12 @@ impl Simulated {
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
-        connection::converse(Arc::clone(&self.shared), stream, from, self.handshakes.begin())
+        let (shared, handshake) = (Arc::clone(&self.shared), self.handshakes.begin(from));
+        async move {
+            if let Some(admitted) = admit(&shared, stream, from, handshake).await {
+                converse(&shared, admitted).await;
+            }
+        }
     }
 
     /// Lets calls that run end within the drain limit, and takes no more.

@@ -11,6 +11,8 @@ use rustls::{AlertDescription, CertificateError, Error};
 pub enum Refusal {
     /// As many connections are open as may be.
     TooManyConnections,
+    /// As many connections of its certificate are open as may be.
+    TooManyOfCertificate,
     /// The process has no file descriptor for it.
     OutOfDescriptors,
     /// So many others were connecting that this one, slower than they, had to make room.
@@ -57,8 +59,9 @@ pub enum Refusal {
 
 impl Refusal {
     /// All of them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::TooManyConnections,
+        Self::TooManyOfCertificate,
         Self::OutOfDescriptors,
         Self::TooManyHandshakes,
         Self::HandshakeTimeout,
@@ -87,6 +90,7 @@ impl Refusal {
     pub const fn label(self) -> &'static str {
         match self {
             Self::TooManyConnections => "too_many_connections",
+            Self::TooManyOfCertificate => "too_many_of_certificate",
             Self::OutOfDescriptors => "out_of_descriptors",
             Self::TooManyHandshakes => "too_many_handshakes",
             Self::HandshakeTimeout => "handshake_timeout",

@@ -1,12 +1,12 @@
 //! Ends of the application that are asked for.
 
-use std::time::Duration;
-
+use app_core::prelude::*;
+use app_core::testing::TestApp;
 use app_rpc::Role;
 use schema::admin_capnp::app;
 use tokio::time::{Instant, timeout};
 
-use crate::stand::{Stand, call};
+use crate::stand::{STORE, Stand, call, client_of};
 
 async fn end(app: app::Client, delay_millis: Option<u32>) -> Result<(), capnp::Error> {
     let mut request = app.end_request();
@@ -69,5 +69,38 @@ async fn an_end_with_a_delay_serves_on_and_is_not_ready_and_a_later_one_may_shor
     assert!(begun.elapsed() >= Duration::from_secs(4));
     let outcomes: Vec<_> = stand.audit().iter().map(|record| record["outcome"].clone()).collect();
     assert_eq!(outcomes, ["granted", "granted", "failed", "granted"]);
+    stand.elsewhere.stop().await.expect_clean();
+}
+
+/// Neither accepting nor the call needs the runtime that the services are on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn an_operator_ends_an_application_whose_workers_are_all_blocked() {
+    let stand = Stand::new().await;
+    let (address, store) = (stand.address(), stand.app.service(STORE).unwrap());
+    let (go_on, blocked) = std::sync::mpsc::channel::<()>();
+    let (begun, begins) = std::sync::mpsc::channel();
+    store
+        .spawn("blocks", async move {
+            begun.send(()).unwrap();
+            let _ = blocked.recv();
+            Ok(())
+        })
+        .unwrap();
+    begins.recv_timeout(Duration::from_secs(20)).unwrap();
+    let operator = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let elsewhere = TestApp::empty().await;
+            let client = client_of(&elsewhere, address, Role::Admin);
+            let killed =
+                call(&client, |app| async move { app.kill_request().send().promise.await.map(drop) }).await;
+            elsewhere.stop().await.expect_clean();
+            killed
+        })
+    });
+    let killed = operator.join().unwrap();
+    assert!(killed.is_ok() && !stand.app.alive(), "{killed:?}");
+    drop(go_on);
+    timeout(Duration::from_secs(20), stand.app.app().stopped()).await.unwrap();
     stand.elsewhere.stop().await.expect_clean();
 }

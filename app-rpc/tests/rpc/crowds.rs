@@ -54,7 +54,11 @@ async fn of_two_thousand_that_connect_at_once_all_clients_are_served() {
         return;
     }
     // However slow the machine is, room is made by those that come, and not by the time that a handshake may take.
-    let stand = Stand::with(&|spec| spec.init_limits().set_handshake_millis(600_000)).await;
+    let stand = Stand::with(&|mut spec| {
+        spec.set_max_client_conns(200);
+        spec.init_limits().set_handshake_millis(600_000);
+    })
+    .await;
     let (client, to) = (stand.client(), stand.address());
     assert_eq!(client.call(|quota| ask(quota, "echo", 1)).await, Ok(1));
     let issued = AUTHORITY.issue(Leaf::client("raw.test"));

@@ -266,6 +266,7 @@ pub(crate) static DOCS: &[(u64, &str, &str)] = &[
     (0xfc13c8456771ca68, "limits", "What one client may take. Default: the defaults of its fields."),
     (0xfc13c8456771ca68, "maxConnectionAgeSeconds", "How long a connection may live before the client has to make a new one, in seconds: so long does a client that was let in stay in, unless a reload revokes its certificate. Default: 3600, an hour. Bounds: 1 or more."),
     (0xfc13c8456771ca68, "threads", "How many threads serve connections, in threads. Default: 0, which means half as many as the machine has processors, at least one. Bounds: 0 to 256."),
+    (0xfc13c8456771ca68, "maxClientConns", "How many connections of one client may be open, in connections; those beyond are refused. A client is a certificate: programs that share one count together. Default: 0, which means an eighth of \"maxConns\", at least 8."),
     (0xfe237f35c45ecc97, "", "A counter."),
     (0xfe237f35c45ecc97, "serviceId", "The service that the metric belongs to; the first half of its name. No default. Bounds: not 0."),
     (0xfe237f35c45ecc97, "metricId", "The id of the metric; the second half of its name. No default. Bounds: not 0."),

@@ -8,6 +8,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
 
 use super::*;
+use crate::Limits;
 use crate::connection::NOT_EXECUTED;
 use crate::tls::Revoked;
 

@@ -1,0 +1,176 @@
+//! Letting a client in: the TLS handshake, and a place for the connection.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::SystemTime;
+
+use app_core::prelude::Duration;
+use app_core::show_duration;
+use rustls::server::Acceptor;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use super::counts::Active;
+use super::handshakes::Handshake;
+use super::{Live, Shared};
+use crate::accounts::Seat;
+use crate::connection::{self, Control, System, not_executed};
+use crate::tls::{Revocation, clock, valid_until, witnessed};
+use crate::{Certificate, End, Limits, Peer, Refusal, Role, words};
+
+/// A client that was let in, with its place. It can go to another thread.
+pub(super) struct Admitted<S> {
+    pub(super) stream: TlsStream<S>,
+    pub(super) peer: Peer,
+    pub(super) limits: Limits,
+    pub(super) age: Duration,
+    /// When the first certificate of the client's chain ends.
+    pub(super) valid_until: SystemTime,
+    pub(super) revocation: Revocation,
+    pub(super) seat: Seat,
+    pub(super) active: Active,
+}
+
+/// Shakes hands with a client, and takes a place for it. A client that is not let in is told so, and counted.
+pub(super) async fn admit<S>(
+    shared: &Shared,
+    stream: S,
+    from: SocketAddr,
+    handshake: Handshake,
+) -> Option<Admitted<S>>
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let live = shared.live();
+    let connecting = Connecting::of(shared.counts.connecting());
+    let (result, shown) = shake_hands(shared, &live, stream, &handshake).await;
+    drop(connecting);
+    let (stream, certificate, (revocation, valid_until)) = match result {
+        Ok(established) => established,
+        Err((why, detail)) => {
+            shared.refuse(from, shown.as_ref(), why, &detail);
+            return None;
+        }
+    };
+    let place = take_place(shared, &live, &certificate);
+    let limits = live.config.limits;
+    let age = live.config.max_connection_age;
+    // Old keys are not kept by connections that were made with them.
+    drop(live);
+    match place {
+        Ok((seat, active)) => {
+            let account = Arc::clone(seat.account());
+            let peer = Peer::new(from, certificate, shared.grants.clone(), account);
+            Some(Admitted { stream, peer, limits, age, valid_until, revocation, seat, active })
+        }
+        Err((why, detail)) => {
+            shared.refuse(from, Some(&certificate), why, detail);
+            // It keeps its place among the handshakes: clients that do not go are displaced.
+            tokio::select! {
+                () = turn_away(stream, limits, detail) => {}
+                () = handshake.displaced() => {}
+            }
+            None
+        }
+    }
+}
+
+/// A place among the connections of the certificate, and one among all.
+fn take_place(
+    shared: &Shared,
+    live: &Live,
+    certificate: &Certificate,
+) -> Result<(Seat, Active), (Refusal, &'static str)> {
+    let most = live.config.connections_of_client();
+    let seat = shared.accounts.enter(certificate.identity, most);
+    let of_certificate = "as many connections of its certificate are open as may be (maxClientConns)";
+    let seat = seat.map_err(|_| (Refusal::TooManyOfCertificate, of_certificate))?;
+    let is_granted = shared.grants.role(certificate) > Role::Read;
+    let active = shared.counts.enter(live.room(), is_granted, seat.account().connections());
+    let of_all = "as many connections are open as may be (maxConns)";
+    Ok((seat, active.ok_or((Refusal::TooManyConnections, of_all))?))
+}
+
+/// Tells a client that it can't be served, and closes.
+async fn turn_away<S: AsyncRead + AsyncWrite + Unpin + 'static>(
+    stream: TlsStream<S>,
+    limits: Limits,
+    why: &str,
+) {
+    let control = Rc::new(Control::new(limits));
+    control.close(End::Stopping, not_executed(why));
+    connection::run(System::server(stream, None, &control)).await;
+}
+
+/// A handshake that is counted, until it is dropped.
+struct Connecting<'a>(&'a AtomicUsize);
+
+impl<'a> Connecting<'a> {
+    fn of(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Connecting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+type Established<S> = (TlsStream<S>, Certificate, (Revocation, SystemTime));
+
+/// The TLS handshake, and the certificate that was shown in it.
+async fn shake_hands<S: AsyncRead + AsyncWrite + Unpin>(
+    shared: &Shared,
+    live: &Live,
+    socket: S,
+    handshake: &Handshake,
+) -> (Result<Established<S>, (Refusal, String)>, Option<Certificate>) {
+    let limit = live.config.limits.handshake;
+    let accepting = async {
+        let hello = LazyConfigAcceptor::new(Acceptor::default(), socket).await?;
+        handshake.speaks();
+        hello.into_stream(Arc::clone(&live.tls)).await
+    };
+    let (result, mut shown) = witnessed(async {
+        let refused = |why, detail: &str| Err(Failed::Refused(why, detail.to_owned()));
+        tokio::select! {
+            biased;
+            result = timeout(limit, accepting) => match result {
+                Ok(accepted) => accepted.map_err(Failed::Handshake),
+                Err(_) => refused(Refusal::HandshakeTimeout, &format!("no handshake within {}", show_duration(limit))),
+            },
+            () = handshake.displaced() => {
+                refused(Refusal::TooManyHandshakes, "too many others connect at the same time")
+            }
+            () = shared.stop.cancelled() => refused(Refusal::Stopping, "the server stops"),
+        }
+    })
+    .await;
+    let result = result.map_err(|failed| match failed {
+        Failed::Handshake(error) => words::of_handshake(&error, &mut shown),
+        Failed::Refused(why, detail) => (why, detail),
+    });
+    let result = result.and_then(|stream| {
+        let (_, session) = stream.get_ref();
+        let chain = session.peer_certificates().unwrap_or_default();
+        let certificate = chain.first().and_then(|leaf| Certificate::parse(leaf));
+        let unreadable = || (Refusal::BadCertificate, "its certificate can't be read".to_owned());
+        let certificate = certificate.ok_or_else(unreadable)?;
+        let revocation = Revocation::of(chain, shared.revoked.subscribe());
+        let valid_until = valid_until(chain, clock::now()).unwrap_or(certificate.not_after);
+        Ok((stream, certificate, (revocation, valid_until)))
+    });
+    (result, shown.certificate)
+}
+
+/// Why there was no handshake.
+enum Failed {
+    Handshake(std::io::Error),
+    Refused(Refusal, String),
+}
