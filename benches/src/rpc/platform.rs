@@ -84,6 +84,8 @@ fn configure(material: &Material, dir: &Path) -> Result<(), Failure> {
     pair.set_cert(material.server.certificate.as_bytes());
     spec.set_ca_cert(material.authority.as_bytes());
     spec.set_max_conns(20_000);
+    // All of them have one certificate.
+    spec.set_max_client_conns(20_000);
     let mut content = Vec::new();
     app_config::marshal(&message, &mut content)?;
     let file = dir.join(app_config::service_config_id(ENDPOINT));
