@@ -34,7 +34,7 @@ ids! {
 
 const LABEL: (&str, &str) = (
     HEALTHCHECK_METRIC_LABEL,
-    "id of the check, in hexadecimal; `healthcheck_info` has its name, `/healthz` what it is about",
+    "id of the check, in hexadecimal; `healthcheck_info` has its name, and `/healthz` its details",
 );
 const LABELS: &[(&str, &str)] = &[LABEL];
 
@@ -45,10 +45,10 @@ const FAILURES_IN_A_ROW: MetricDoc = MetricDoc::gauge_vector(
     LABELS,
 )
 .unit("failures in a row")
-.meaning("As it was found; thresholds, by which a check counts as failing, have no part in it.")
+.meaning("These are results of runs, without the thresholds by which a check counts as failing.")
 .queries(&[
     ("Checks that fail", "METRIC > 0"),
-    ("Checks that failed at some time of the last hour", "max_over_time(METRIC[1h]) > 0"),
+    ("Checks that failed in the last hour at any time", "max_over_time(METRIC[1h]) > 0"),
     ("Checks that have not run", "METRIC < 0"),
 ]);
 
@@ -59,7 +59,7 @@ const DURATION: MetricDoc = MetricDoc::gauge_vector(
     LABELS,
 )
 .unit("nanoseconds")
-.meaning("Of a run that timed out, the timeout. A check that passes and takes longer every day is an early warning.")
+.meaning("For a run that timed out, the timeout. A check that passes but takes longer every day is an early warning.")
 .queries(&[("The slowest checks, in seconds", "topk(5, METRIC / 1e9)")]);
 
 const RUNS: MetricDoc = MetricDoc::counter_vector(
@@ -70,48 +70,50 @@ const RUNS: MetricDoc = MetricDoc::counter_vector(
 )
 .unit("runs")
 .meaning(
-    "Scheduled or on demand. One that stands still while its check is not paused is not getting its turns.",
+    "Scheduled runs and runs on demand. If the number stays the same and the check is not paused, the check gets no turns.",
 )
 .queries(&[("Runs a minute", "60 * rate(METRIC[15m])")]);
 
 const FAILURES: MetricDoc = MetricDoc::counter_vector(
     HEALTHCHECK_SERVICE_ID,
     HEALTHCHECK_FAILURES_METRIC_ID,
-    "Runs of the health check that failed, for whatever reason.",
+    "Runs of the health check that failed, for any reason.",
     LABELS,
 )
 .unit("runs")
-.meaning("Those that timed out, panicked, or could not begin because an earlier one does not end, count too.")
+.meaning(
+    "Timeouts and panics count, and so do runs that could not begin because an earlier run has not ended.",
+)
 .queries(&[("Checks that failed in the last hour", "increase(METRIC[1h]) > 0")]);
 
 const TIMEOUTS: MetricDoc = MetricDoc::counter_vector(
     HEALTHCHECK_SERVICE_ID,
     HEALTHCHECK_TIMEOUTS_METRIC_ID,
-    "Runs of the health check that failed because their time was up.",
+    "Runs of the health check that timed out.",
     LABELS,
 )
 .unit("runs")
-.meaning("With one run at a time, each holds the other checks up by its timeout.")
+.meaning("With one run at a time, each delays the other checks by its timeout.")
 .queries(&[("Checks that time out", "increase(METRIC[1h]) > 0")]);
 
 const ABANDONED: MetricDoc = MetricDoc::counter_vector(
     HEALTHCHECK_SERVICE_ID,
     HEALTHCHECK_ABANDONED_METRIC_ID,
-    "Runs of the health check that were cancelled and dropped, and did not end.",
+    "Runs of the health check that were abandoned.",
     LABELS,
 )
 .unit("runs")
-.meaning("The check blocks a thread of the runtime, which is a bug in it: it should run such code with `run_blocking`.")
+.meaning("The run was cancelled and dropped, and did not end: the check blocks a thread of the runtime. That is a bug in the check. It should run such code with `run_blocking`.")
 .queries(&[("Checks that block", "increase(METRIC[1d]) > 0")]);
 
 const TRANSITIONS: MetricDoc = MetricDoc::counter_vector(
     HEALTHCHECK_SERVICE_ID,
     HEALTHCHECK_TRANSITIONS_METRIC_ID,
-    "Changes of what is held of the health check: unknown, passing, failing.",
+    "Changes of the health check's status: unknown, passing, failing.",
     LABELS,
 )
 .unit("changes")
-.meaning("By its thresholds. A check that changes often flaps: higher thresholds make it calmer.")
+.meaning("The status follows the thresholds. A check that changes often flaps; higher thresholds help.")
 .queries(&[("Checks that flap", "increase(METRIC[1h]) > 4")]);
 
 const PAUSED: MetricDoc = MetricDoc::gauge_vector(
@@ -131,10 +133,10 @@ const INFO: MetricDoc = MetricDoc::gauge_vector(
     HEALTHCHECK_SERVICE_ID,
     HEALTHCHECK_INFO_METRIC_ID,
     "The name of the health check: always 1.",
-    &[LABEL, ("name", "its name, or its id where it has none")],
+    &[LABEL, ("name", "its name, or its id if it has no name")],
 )
 .unit("1")
-.meaning("Puts names to the other metrics of checks, whose label is the id alone.")
+.meaning("Join it to other metrics of checks, which only have the id.")
 .queries(&[(
     "Checks that fail, with their names",
     "op_e105d0909fcc5ec5_844d7830332bffd3 * on (instance, healthcheck) group_left (name) METRIC > 0",

@@ -23,19 +23,18 @@ const MOST: usize = 64;
 const END: MetricDoc = MetricDoc::gauge_vector(
     APP_RPC_SERVICE_ID,
     CERTIFICATE_END,
-    "When a certificate or a revocation list that is in use ends, in seconds since 1970.",
+    "When a certificate or revocation list in use expires, in seconds since 1970.",
     &[
         ("service", "the service that uses it"),
         ("what", "`server`, `client`, `intermediate`, `authority`, `revocation_list`"),
-        ("name", "the names (DNS) in it, or whose it is"),
+        ("name", "the DNS names in it, or its subject"),
     ],
 )
 .unit("seconds since 1970")
 .meaning(
-    "Of each service up to 64, those that end first. A stale revocation list refuses everybody (`appctl pki crl`); so does a \
-     server's certificate that ended (`appctl pki renew`). The log warns once a day, from 14 days before the end.",
+    "Each service shows up to 64, those that expire first. With a stale revocation list every client of its authority is refused (`appctl pki crl`). With an expired certificate of the server every connection fails (`appctl pki renew`). The log warns once a day, from 14 days before.",
 )
-.queries(&[("Days until the first of them ends", "min by (job, service, what, name) (METRIC - time()) / 86400")]);
+.queries(&[("Days until the first one expires", "min by (job, service, what, name) (METRIC - time()) / 86400")]);
 
 app_metrics::document! { END }
 

@@ -25,11 +25,11 @@ const GRANTS_DOC: MetricDoc = MetricDoc::counter_vector(
     &[("rule", "name of the rule"), ("outcome", "`granted` or `denied`")],
 )
 .unit("calls")
-.meaning("Calls that asked for what no rule can give (an unknown rule, more permits than burst) are errors, and not counted.")
+.meaning("Calls that no rule can grant are errors and not counted: an unknown rule, or more permits than the burst.")
 .queries(&[
     ("Calls a second, by rule and outcome", "sum by (rule, outcome) (rate(METRIC[5m]))"),
     (
-        "Part of the calls that is denied, by rule",
+        "Share of denied calls, by rule",
         "sum by (rule) (rate(METRIC{outcome=\"denied\"}[5m])) / sum by (rule) (rate(METRIC[5m]))",
     ),
 ]);
@@ -41,15 +41,15 @@ const ACQUIRE_SECONDS_DOC: MetricDoc = MetricDoc::histogram(
     &LATENCIES_SECONDS,
 )
 .unit("seconds")
-.meaning("In the process: without the way there and back of a remote call. It grows with the queue of the command loop.")
+.meaning("Measured in the process, so without the network of a remote call. It grows with the queue of the command server.")
 .queries(&[
-    ("What 99 of 100 calls stay below", "histogram_quantile(0.99, sum by (le) (rate(METRIC_bucket[5m])))"),
+    ("99th percentile", "histogram_quantile(0.99, sum by (le) (rate(METRIC_bucket[5m])))"),
     ("The mean", "rate(METRIC_sum[5m]) / rate(METRIC_count[5m])"),
 ]);
 
 const KEYS_DOC: MetricDoc = MetricDoc::gauge(QUOTA, KEYS, "Keys that have a bucket of permits.")
     .unit("keys")
-    .meaning("Of all rules together; as of the last second. A key whose bucket is full again is forgotten.")
+    .meaning("Over all rules, as of the last second. A key whose bucket is full again is removed.")
     .queries(&[("Keys, by instance", "METRIC")]);
 
 app_metrics::document! { GRANTS_DOC, ACQUIRE_SECONDS_DOC, KEYS_DOC }

@@ -9,16 +9,15 @@ use std::fmt::{self, Write};
 const INTRODUCTION: &str = "\
 # Metrics
 
-Every metric of this program: what it tells, and how to ask Prometheus for it. The page is made from the code, by the
-subcommand `metrics` of every application; yours prints the metrics of your services as well.
+Every metric of this program, with its meaning and with queries for Prometheus. The subcommand `metrics` of every application
+prints this page from the code. In your application the page includes the metrics of your services.
 
-A metric is named after ids, `op_{id of its service}_{id of the metric}`, in hexadecimal, so that dashboards and alerts
-outlive renamed code. To find one:
+A metric is named after ids in hexadecimal: `op_{id of its service}_{id of the metric}`. So dashboards and alerts outlive
+renamed code. To find a metric:
 
-- **You have a name**, from a dashboard or an alert: search this page for it. The help in `/metrics` says the same in
-  short.
-- **You look for a metric**: the tables have the names for people, by service.
-- **The program at hand is another one**, or newer: `<program> metrics | grep -i <word>`.
+- **By its name in Prometheus**, from a dashboard or an alert: search this page. The help in `/metrics` is a short version.
+- **By subject**: the tables list readable names, by service.
+- **In another or a newer program**: `<program> metrics | grep -i <word>`.
 
 ";
 
@@ -36,14 +35,14 @@ fn write_page(page: &mut String, docs: &[&MetricDoc]) -> fmt::Result {
     let labels: Vec<String> = CONSTANT_LABELS.iter().map(|label| format!("`{label}`")).collect();
     writeln!(
         page,
-        "Every sample has the labels {}, ids in hexadecimal; `svc` is the\n\
-         service whose metric it is. The labels told below come on top. Prometheus keeps `instance` for the target, and\n\
-         renames ours to `exported_instance`. A histogram has `_bucket`, `_sum` and `_count`.\n\n\
-         `instance` is random at each start, so each start makes all series anew. `constantLabels` in the config of the\n\
-         metrics service says which of these labels samples carry; `build_info` always has all of them.\n\n\
+        "Every sample has the labels {}, ids in hexadecimal. `svc` is the\n\
+         service of the metric. The labels below are added to these. Prometheus uses `instance` for the target, and renames\n\
+         ours to `exported_instance`. A histogram has `_bucket`, `_sum` and `_count`.\n\n\
+         `instance` is random at each start, so each start makes new series. `constantLabels` in the config of the metrics\n\
+         service chooses the labels that samples carry. `build_info` always has all of them.\n\n\
          **Counters have two names.** A scraper that asks for OpenMetrics, as Prometheus does, gets `op_.._total`, which that\n\
-         format demands. A scraper that asks for the text format 0.0.4, as `curl` and some agents do, gets the exact name\n\
-         `op_..`. Names below are those of OpenMetrics; for text leave `_total` away. The rules and the dashboard of this\n\
+         format demands. A scraper that asks for text format 0.0.4, as `curl` and some agents do, gets the exact name\n\
+         `op_..`. Names below are those of OpenMetrics; for text, leave out `_total`. The rules and the dashboard of this\n\
          project work with both: they ask for either name, joined by `or`.",
         labels.join(", ")
     )?;

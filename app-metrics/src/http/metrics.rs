@@ -29,16 +29,16 @@ const REQUESTS: MetricDoc = MetricDoc::counter_vector(
     HTTP_REQUESTS,
     "HTTP requests answered, by route, method and status.",
     &[
-        ("route", "path of the route, with the names of its parameters, never the path that was sent; `none` for a path that is none's"),
+        ("route", "path of the route, with the names of its parameters, never the path of the request; `none` for an unknown path"),
         ("method", "`GET`, `HEAD` or `other`"),
         ("status", "the status, such as `200`"),
     ],
 )
 .unit("requests")
-.meaning("Requests that are no HTTP, and handlers that panicked, are not in it.")
+.meaning("Malformed requests and handlers that panicked are not counted.")
 .queries(&[
     ("Requests a second, by route", "sum by (route) (rate(METRIC[5m]))"),
-    ("Answers that say the service failed", "sum(rate(METRIC{status=~\"5..\", route!=\"/readyz\"}[5m]))"),
+    ("Answers with a server error", "sum(rate(METRIC{status=~\"5..\", route!=\"/readyz\"}[5m]))"),
 ]);
 
 const OPEN: MetricDoc = MetricDoc::gauge(
@@ -47,23 +47,20 @@ const OPEN: MetricDoc = MetricDoc::gauge(
     "Connections of the HTTP server that are open.",
 )
 .unit("connections")
-.meaning("At 512 a new one displaces the one that has waited longest for its client.")
-.queries(&[("Almost all are taken", "METRIC > 500")]);
+.meaning("At 512, a new connection displaces the one that has waited longest for its client.")
+.queries(&[("Instances near the limit", "METRIC > 500")]);
 
 const CONNECTIONS: MetricDoc = MetricDoc::counter_vector(
     METRICS_SERVICE_ID,
     HTTP_CONNECTIONS,
-    "Connections to the HTTP server, by what became of them.",
+    "Connections to the HTTP server, by event.",
     &[(
         "event",
-        "`accepted`; `refused`, with all connections being answered; `displaced`, closed while it waited, for a new one; \
-         `timed_out`, its request or its taking the answer was too slow; `malformed`, it sent no HTTP/1, or too large a header; \
-         `broken_off`, the client left in the middle of a request or of an answer; \
-         `accept_failed`, mostly for lack of file descriptors",
+        "`accepted`; `refused`, because all connections were busy; `displaced`, closed while idle to make room; `timed_out`, too slow in sending the request or taking the answer; `malformed`, no HTTP/1 or too large a header; `broken_off`, the client left during a request or an answer; `accept_failed`, mostly for lack of file descriptors",
     )],
 )
 .unit("connections")
-.meaning("A connection that was accepted may end as another event later, and counts as both. An idle connection is closed after 75 s, and counts as no event.")
+.meaning("An accepted connection counts again when another event ends it. Closing an idle connection after 75 s is no event.")
 .queries(&[
     ("Clients that could not be served", "sum by (event) (rate(METRIC{event=~\"refused|displaced|timed_out|accept_failed\"}[5m])) > 0"),
 ]);
@@ -71,17 +68,17 @@ const CONNECTIONS: MetricDoc = MetricDoc::counter_vector(
 const DURATION: MetricDoc = MetricDoc::histogram(
     METRICS_SERVICE_ID,
     SCRAPE_DURATION,
-    "Time from the request of a scrape until all of its answer was written or handed over.",
+    "Time from the request of a scrape until its whole answer was written or handed over.",
     &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0],
 )
 .unit("seconds")
-.meaning("A long answer is made as the client takes it, so a slow client makes a long scrape. One that is broken off is not in it.")
-.queries(&[("The slowest of a hundred", "histogram_quantile(0.99, rate(METRIC_bucket[5m]))")]);
+.meaning("A long answer is made while the client takes it, so a slow client makes a long scrape. Aborted scrapes are not counted.")
+.queries(&[("99th percentile", "histogram_quantile(0.99, rate(METRIC_bucket[5m]))")]);
 
 const SIZE: MetricDoc = MetricDoc::histogram(
     METRICS_SERVICE_ID,
     SCRAPE_SIZE,
-    "Length of the answer to a scrape, as sent: compressed, if it was.",
+    "Length of the answer to a scrape as sent, after compression.",
     &[1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9],
 )
 .unit("bytes")
@@ -90,10 +87,10 @@ const SIZE: MetricDoc = MetricDoc::histogram(
 const REFUSED: MetricDoc = MetricDoc::counter(
     METRICS_SERVICE_ID,
     SCRAPES_REFUSED,
-    "Scrapes that were refused because too many were being answered.",
+    "Scrapes that were refused because too many were in progress.",
 )
 .unit("scrapes")
-.meaning("They got a 503 with `Retry-After`.")
+.meaning("The client got a 503 with `Retry-After`.")
 .queries(&[("Scrapes refused in the last hour", "increase(METRIC[1h]) > 0")]);
 
 crate::document! { REQUESTS, OPEN, CONNECTIONS, DURATION, SIZE, REFUSED }

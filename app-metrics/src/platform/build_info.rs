@@ -14,18 +14,18 @@ ids! {
 const BUILD: MetricDoc = MetricDoc::gauge_vector(
     APP_SERVICE,
     BUILD_INFO,
-    "What the program is and was built with: always 1.",
+    "The program and how it was built: always 1.",
     &[
         ("name", "the package of the application"),
-        ("version", "the version of that package; those of services are in `service_info`"),
+        ("version", "the version of that package; `service_info` has those of services"),
         ("platform", "the version of the platform"),
         ("rustc", "the version of the compiler"),
-        ("target", "what it was built for, such as `x86_64-unknown-linux-gnu`"),
+        ("target", "the target of the build, such as `x86_64-unknown-linux-gnu`"),
         ("profile", "`release` or `debug`"),
     ],
 )
 .unit("1")
-.meaning("The release id is a label of every metric, `release`.")
+.meaning("The label `release` of every metric has the release id.")
 .queries(&[
     ("Instances by release and compiler", "count by (release, version, rustc) (METRIC)"),
     ("Instances that were not built for production", "METRIC{profile!=\"release\"}"),

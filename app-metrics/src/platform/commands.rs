@@ -33,7 +33,7 @@ ids! {
 
 const LABELS: &[(&str, &str)] = &[
     ("service", "id of the service, in hexadecimal"),
-    ("name", "its name, with that of the part of it that the server belongs to"),
+    ("name", "its name, and the name of the part that has the server"),
     ("server", "name of the command server"),
 ];
 
@@ -44,7 +44,7 @@ const DEPTH: MetricDoc = MetricDoc::gauge_vector(
     LABELS,
 )
 .unit("commands")
-.meaning("At the moment of the scrape; `command_wait` has what was between two of them.")
+.meaning("Their number at the moment of the scrape. `command_wait` covers the time between scrapes.")
 .queries(&[("Commands that wait, by service and server", "sum by (name, server) (METRIC)")]);
 
 const CAPACITY: MetricDoc = MetricDoc::gauge_vector(
@@ -54,13 +54,13 @@ const CAPACITY: MetricDoc = MetricDoc::gauge_vector(
     LABELS,
 )
 .unit("commands")
-.meaning("When so many wait, callers wait for room, or are refused.")
-.queries(&[("Part of the queue that is free", "1 - op_0_c7b5fab55dfcafe6 / METRIC")]);
+.meaning("When the queue is full, callers wait for room or are refused.")
+.queries(&[("Free share of the queue", "1 - op_0_c7b5fab55dfcafe6 / METRIC")]);
 
 const RUN: MetricDoc =
     MetricDoc::counter_vector(APP_SERVICE, COMMANDS_RUN, "Commands that the command server ran.", LABELS)
         .unit("commands")
-        .meaning("Those that panicked are among them.")
+        .meaning("This includes commands that panicked.")
         .queries(&[("Commands a second", "sum by (name, server) (rate(METRIC[5m]))")]);
 
 const REFUSED: MetricDoc = MetricDoc::counter_vector(
@@ -70,7 +70,7 @@ const REFUSED: MetricDoc = MetricDoc::counter_vector(
     LABELS,
 )
 .unit("commands")
-.meaning("The queue was full (for those that do not wait for room), or the service was not alive. The caller was told.")
+.meaning("The queue was full and the caller does not wait for room, or the service was not alive. The caller got an error.")
 .queries(&[("Refusals a second", "sum by (name, server) (rate(METRIC[5m])) > 0")]);
 
 const PANICKED: MetricDoc = MetricDoc::counter_vector(
@@ -80,7 +80,7 @@ const PANICKED: MetricDoc = MetricDoc::counter_vector(
     LABELS,
 )
 .unit("commands")
-.meaning("Each failed its service. The log has the panic.")
+.meaning("Each panic failed the service of the command server. The log has the panic.")
 .queries(&[("Panics in the last day", "increase(METRIC[1d]) > 0")]);
 
 const WAIT: MetricDoc = MetricDoc::histogram_vector(
@@ -92,12 +92,10 @@ const WAIT: MetricDoc = MetricDoc::histogram_vector(
 )
 .unit("seconds")
 .meaning(
-    "From when a command was handed over until it ran; the wait for room in the queue counts. Of a server that runs \
-     1,000 commands a second or more, some are timed, chosen at random, and each counts for those that are \
-     not: right in the mean.",
+    "The time from the call until the command ran, including the wait for room in the queue. A server that runs 1,000 commands a second or more times a random sample. Each timed command stands for the others, so the mean is right.",
 )
 .queries(&[
-    ("What 99 of 100 commands wait less than", "histogram_quantile(0.99, sum by (le, name, server) (rate(METRIC_bucket[5m])))"),
+    ("99th percentile of the wait", "histogram_quantile(0.99, sum by (le, name, server) (rate(METRIC_bucket[5m])))"),
     ("The mean", "rate(METRIC_sum[5m]) / rate(METRIC_count[5m])"),
 ]);
 
@@ -109,10 +107,10 @@ const RUN_TIME: MetricDoc = MetricDoc::histogram_vector(
     &TimeHistogram::BOUNDS_SECONDS,
 )
 .unit("seconds")
-.meaning("Timed as for `command_wait`; those that panicked are left out. The rate of the sum is the part of the time that the server is busy: near 1, it is the bottleneck.")
+.meaning("Sampled like `command_wait`, without commands that panicked. The rate of the sum is the share of time that the server is busy. Near 1, the server is the bottleneck.")
 .queries(&[
-    ("Part of the time that each server is busy", "sum by (name, server) (rate(METRIC_sum[5m]))"),
-    ("What 99 of 100 commands run less than", "histogram_quantile(0.99, sum by (le, name, server) (rate(METRIC_bucket[5m])))"),
+    ("Share of time that each server is busy", "sum by (name, server) (rate(METRIC_sum[5m]))"),
+    ("99th percentile of the run time", "histogram_quantile(0.99, sum by (le, name, server) (rate(METRIC_bucket[5m])))"),
 ]);
 
 crate::document! { DEPTH, CAPACITY, RUN, REFUSED, PANICKED, WAIT, RUN_TIME }

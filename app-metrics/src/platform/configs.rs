@@ -32,42 +32,42 @@ ids! {
 const REFUSED: MetricDoc = MetricDoc::gauge_vector(
     APP_SERVICE,
     CONFIG_REFUSED,
-    "Whether what is in the file of the service's config was refused.",
+    "Whether the config file of the service is refused.",
     SERVICE_LABELS,
 )
 .unit("1 or 0")
-.meaning("The service runs on the config from before, and restarts on it. A new process would refuse to start. The log has what is wrong with the file.")
-.queries(&[("Services that run on an older config than is in their file", "METRIC == 1")]);
+.meaning("The service runs, and restarts, with the last good config. A new process would not start. The log says what is wrong with the file.")
+.queries(&[("Services whose config file is refused", "METRIC == 1")]);
 
 const GONE: MetricDoc = MetricDoc::gauge_vector(
     APP_SERVICE,
     CONFIG_GONE,
-    "Whether the file of the service's config is gone.",
+    "Whether the config file of the service is gone.",
     SERVICE_LABELS,
 )
 .unit("1 or 0")
-.meaning("The service runs on what was in it, and restarts on that, until the process ends. A new process would start on the defaults.")
-.queries(&[("Services whose config is gone", "METRIC == 1")]);
+.meaning("The service runs, and restarts, with the last good config until the process ends. A new process would start with the defaults.")
+.queries(&[("Services whose config file is gone", "METRIC == 1")]);
 
 const UNREAD: MetricDoc = MetricDoc::gauge_vector(
     APP_SERVICE,
     CONFIG_UNREAD,
-    "Whether the machine could not read the file of the service's config.",
+    "Whether the machine could not read the config file of the service.",
     SERVICE_LABELS,
 )
 .unit("1 or 0")
-.meaning("The service runs on the config from before, and the file is tried again every second. The log says what the machine lacks.")
-.queries(&[("Services whose config could not be read", "METRIC == 1")]);
+.meaning("The service runs with the last good config. The file is read again every second. The log says what the machine lacks.")
+.queries(&[("Services whose config file could not be read", "METRIC == 1")]);
 
 const WAITING: MetricDoc = MetricDoc::gauge_vector(
     APP_SERVICE,
     CONFIG_WAITING,
-    "Whether a config that came while the service runs takes effect at its next start.",
+    "Whether a new config waits for the next start of the service.",
     SERVICE_LABELS,
 )
 .unit("1 or 0")
-.meaning("It is a good one; the service takes none while it runs.")
-.queries(&[("Services to be restarted for their config to take effect", "METRIC == 1")]);
+.meaning("The config is good, but the service takes no new config while it runs.")
+.queries(&[("Services that need a restart for their new config", "METRIC == 1")]);
 
 const RELOADS: MetricDoc = MetricDoc::counter_vector(
     APP_SERVICE,
@@ -85,7 +85,7 @@ const RELOADS: MetricDoc = MetricDoc::counter_vector(
 const LOAD_TIME: MetricDoc = MetricDoc::gauge_vector(
     APP_SERVICE,
     CONFIG_LOAD_TIME,
-    "When the service got the config that it runs on, in seconds since 1970.",
+    "When the service got its current config, in seconds since 1970.",
     SERVICE_LABELS,
 )
 .unit("seconds since 1970")

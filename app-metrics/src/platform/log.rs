@@ -19,17 +19,17 @@ const RECORDS: MetricDoc = MetricDoc::counter_vector(
     &[("level", "`debug`, `info`, `warn` or `error`")],
 )
 .unit("records")
-.meaning("Those below the log level are not written, and not counted.")
+.meaning("Records below the log level are neither written nor counted.")
 .queries(&[
     ("Records a second, by level", "sum by (level) (rate(METRIC[5m]))"),
     ("Errors in the last hour", "sum(increase(METRIC{level=\"error\"}[1h]))"),
 ]);
 
 const DROPPED: MetricDoc =
-    MetricDoc::counter(APP_SERVICE, LOG_RECORDS_DROPPED, "Log records that the log's sink did not take.")
+    MetricDoc::counter(APP_SERVICE, LOG_RECORDS_DROPPED, "Log records that were dropped.")
         .unit("records")
-        .meaning("Standard error was full, closed or blocked, and logging does not wait for it. A record says so once it takes records again.")
-        .queries(&[("Records lost in the last hour", "increase(METRIC[1h]) > 0")]);
+        .meaning("Standard error was full, closed or blocked, and logging does not wait for it. A record reports the number once the sink takes records again.")
+        .queries(&[("Records dropped in the last hour", "increase(METRIC[1h]) > 0")]);
 
 crate::document! { RECORDS, DROPPED }
 

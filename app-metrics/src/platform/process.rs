@@ -10,19 +10,19 @@ const CPU: MetricDoc = MetricDoc::given(
     "Total user and system CPU time spent in seconds.",
 )
 .unit("seconds")
-.meaning("Its rate is the number of processors in use.")
+.meaning("The rate is the number of processors in use.")
 .queries(&[("Processors in use", "rate(METRIC[5m])")]);
 
 const RESIDENT: MetricDoc =
     MetricDoc::given("process_resident_memory_bytes", Kind::Gauge, "Resident memory size in bytes.")
         .unit("bytes")
-        .meaning("What the process takes of the machine's memory, and what a container's limit is about.")
+        .meaning("The memory of the machine that the process uses. The limit of a container applies to it.")
         .queries(&[("Memory in use", "METRIC"), ("Growth in the last hour", "delta(METRIC[1h])")]);
 
 const VIRTUAL: MetricDoc =
     MetricDoc::given("process_virtual_memory_bytes", Kind::Gauge, "Virtual memory size in bytes.")
         .unit("bytes")
-        .meaning("Address space, most of which costs nothing.")
+        .meaning("This is address space; most of it costs nothing.")
         .queries(&[("Address space", "METRIC")]);
 
 const VIRTUAL_MAX: MetricDoc = MetricDoc::given(
@@ -31,13 +31,13 @@ const VIRTUAL_MAX: MetricDoc = MetricDoc::given(
     "Maximum amount of virtual memory available in bytes.",
 )
 .unit("bytes")
-.meaning("Not there when it is not limited, as is the rule.")
-.queries(&[("Part in use", "process_virtual_memory_bytes / METRIC")]);
+.meaning("Absent without a limit, which is the usual case.")
+.queries(&[("Share in use", "process_virtual_memory_bytes / METRIC")]);
 
 const OPEN: MetricDoc = MetricDoc::given("process_open_fds", Kind::Gauge, "Number of open file descriptors.")
     .unit("file descriptors")
-    .meaning("Near the maximum, connections are accepted no more.")
-    .queries(&[("Part in use", "METRIC / process_max_fds")]);
+    .meaning("Near the maximum, the process cannot accept connections.")
+    .queries(&[("Share in use", "METRIC / process_max_fds")]);
 
 const MOST: MetricDoc =
     MetricDoc::given("process_max_fds", Kind::Gauge, "Maximum number of open file descriptors.")
@@ -47,8 +47,8 @@ const MOST: MetricDoc =
 const THREADS: MetricDoc =
     MetricDoc::given("process_threads", Kind::Gauge, "Number of OS threads in the process.")
         .unit("threads")
-        .meaning("The same all the time, but for those that block on files.")
-        .queries(&[("Most in the last hour", "max_over_time(METRIC[1h])")]);
+        .meaning("It stays the same, except for threads that wait for files.")
+        .queries(&[("Highest number in the last hour", "max_over_time(METRIC[1h])")]);
 
 const STARTED: MetricDoc = MetricDoc::given(
     "process_start_time_seconds",

@@ -45,26 +45,26 @@ const READY: MetricDoc = MetricDoc::gauge(
 )
 .unit("1 or 0")
 .meaning(
-    "`/readyz` also asks the critical health checks, and says why it is not ready; see `service_up` for which service.",
+    "`/readyz` also depends on critical health checks, and says why the application is not ready. `service_up` says which service does not run.",
 )
 .queries(&[
     ("Instances that are not ready", "METRIC == 0"),
-    ("Part of the last day that each was ready", "avg_over_time(METRIC[1d])"),
+    ("Share of the last day that each instance was ready", "avg_over_time(METRIC[1d])"),
 ]);
 
 const UP: MetricDoc =
     MetricDoc::gauge_vector(APP_SERVICE, SERVICE_UP, "Whether the service runs.", SERVICE_LABELS)
         .unit("1 or 0")
-        .meaning("0 also while it starts and while it stops.")
+        .meaning("It is 0 while the service starts and while it stops.")
         .queries(&[
             ("Services that do not run", "METRIC == 0"),
-            ("How many of the instances run each", "sum by (name) (METRIC)"),
+            ("Instances that run each service", "sum by (name) (METRIC)"),
         ]);
 
 const STATE: MetricDoc = MetricDoc::gauge_vector(
     APP_SERVICE,
     SERVICE_STATE,
-    "Where the service is in its life: 1 for the state that it is in.",
+    "State of the service: 1 for its current state, 0 for the others.",
     &[
         ("service", "id of the service, in hexadecimal"),
         ("name", "its name"),
@@ -73,9 +73,9 @@ const STATE: MetricDoc = MetricDoc::gauge_vector(
 )
 .unit("1 or 0")
 .meaning(
-    "`stopped` died because it was asked to, `failed` of an error or a panic; the log record of the death has the reason.",
+    "`stopped` means stopped on request. `failed` means ended by an error or a panic; the log record has the reason.",
 )
-.queries(&[("What state each is in", "METRIC == 1"), ("Services that failed", "METRIC{state=\"failed\"} == 1")]);
+.queries(&[("State of each service", "METRIC == 1"), ("Services that failed", "METRIC{state=\"failed\"} == 1")]);
 
 const START_TIME: MetricDoc = MetricDoc::gauge_vector(
     APP_SERVICE,
@@ -84,11 +84,8 @@ const START_TIME: MetricDoc = MetricDoc::gauge_vector(
     SERVICE_LABELS,
 )
 .unit("seconds since 1970")
-.meaning("Not there before. Its uptime is what has passed since, if it runs.")
-.queries(&[
-    ("Uptime in seconds", "time() - METRIC"),
-    ("How often it was started in the last day", "changes(METRIC[1d])"),
-]);
+.meaning("Absent before the first start. The uptime of a running service is the time since then.")
+.queries(&[("Uptime in seconds", "time() - METRIC"), ("Starts in the last day", "changes(METRIC[1d])")]);
 
 const START_DURATION: MetricDoc = MetricDoc::gauge_vector(
     APP_SERVICE,
@@ -97,8 +94,8 @@ const START_DURATION: MetricDoc = MetricDoc::gauge_vector(
     SERVICE_LABELS,
 )
 .unit("seconds")
-.meaning("From the call of its start function to its return, without the wait for its dependencies; the last start.")
-.queries(&[("The slowest to start", "topk(5, METRIC)")]);
+.meaning("The run time of the start function in the last start, without the wait for dependencies.")
+.queries(&[("The slowest starts", "topk(5, METRIC)")]);
 
 const RESTARTS: MetricDoc = MetricDoc::counter_vector(
     APP_SERVICE,
@@ -108,43 +105,43 @@ const RESTARTS: MetricDoc = MetricDoc::counter_vector(
 )
 .unit("restarts")
 .meaning(
-    "Whether or not they went well. Restarts that were asked for count too, and those along with a service that it needs: `service_deaths` has the reasons to worry.",
+    "All restarts count: successful or not, requested, and together with a dependency. For alerts use `service_deaths`.",
 )
 .queries(&[("Restarts in the last hour", "increase(METRIC[1h]) > 0")]);
 
 const RESTART_ATTEMPT: MetricDoc = MetricDoc::gauge_vector(
     APP_SERVICE,
     SERVICE_RESTART_ATTEMPT,
-    "Which restart of the service within its window is due or under way; 0 for none.",
+    "Number of the restart that is due or in progress, within the window; 0 for none.",
     SERVICE_LABELS,
 )
 .unit("number of the restart")
-.meaning("The restart policy of the service says how many there may be; one death more stops the app. Each waits twice as long as the one before.")
-.queries(&[("Services that are between death and restart", "METRIC > 0")]);
+.meaning("The restart policy limits the number; one failure more stops the application. Each restart waits twice as long as the one before.")
+.queries(&[("Services that wait for a restart", "METRIC > 0")]);
 
 const DEATHS: MetricDoc = MetricDoc::counter_vector(
     APP_SERVICE,
     SERVICE_DEATHS,
-    "Deaths of the service that nobody asked for.",
+    "Failures of the service.",
     SERVICE_LABELS,
 )
 .unit("deaths")
 .meaning(
-    "It failed: a task returned an error or panicked, or a start failed. Stops on purpose are `service_planned_stops`; the stop of the application counts in neither.",
+    "A task returned an error or panicked, or a restart failed. `service_planned_stops` counts stops on purpose. Neither counts the stop of the application.",
 )
-.queries(&[("Deaths in the last hour", "increase(METRIC[1h]) > 0")]);
+.queries(&[("Failures in the last hour", "increase(METRIC[1h]) > 0")]);
 
 const PLANNED_STOPS: MetricDoc = MetricDoc::counter_vector(
     APP_SERVICE,
     SERVICE_PLANNED_STOPS,
-    "Stops of the service on purpose while the app ran on.",
+    "Planned stops of the service while the application ran.",
     SERVICE_LABELS,
 )
 .unit("stops")
 .meaning(
-    "A restart or a kill was asked for, or a service that it needs was restarted or died. No reason to worry; the log record has the reason.",
+    "A restart or a kill was requested, or a dependency restarted or failed. These need no attention. The log record has the reason.",
 )
-.queries(&[("Stops on purpose in the last day", "increase(METRIC[1d]) > 0")]);
+.queries(&[("Planned stops in the last day", "increase(METRIC[1d]) > 0")]);
 
 const TASKS: MetricDoc = MetricDoc::gauge_vector(
     APP_SERVICE,
@@ -153,13 +150,13 @@ const TASKS: MetricDoc = MetricDoc::gauge_vector(
     SERVICE_LABELS,
 )
 .unit("tasks")
-.meaning("One that grows and grows is a leak; the stack dump names the tasks.")
+.meaning("A number that keeps growing is a leak. A stack dump names the tasks.")
 .queries(&[("Growth in the last hour", "delta(METRIC[1h])")]);
 
 const INFO: MetricDoc = MetricDoc::gauge_vector(
     APP_SERVICE,
     SERVICE_INFO,
-    "The package and version that the service is of: always 1.",
+    "Package and version of the service: always 1.",
     &[
         ("service", "id of the service, in hexadecimal"),
         ("name", "its name"),
@@ -168,7 +165,7 @@ const INFO: MetricDoc = MetricDoc::gauge_vector(
     ],
 )
 .unit("1")
-.meaning("Every service that is linked into the program.")
+.meaning("Every linked service has one series.")
 .queries(&[("Instances by version", "count by (name, version) (METRIC)")]);
 
 crate::document! { READY, UP, STATE, START_TIME, START_DURATION, RESTARTS, RESTART_ATTEMPT, DEATHS, PLANNED_STOPS, TASKS, INFO }

@@ -14,13 +14,12 @@ ids! {
 const OVERFLOWED: MetricDoc = MetricDoc::counter_vector(
     APP_SERVICE,
     SERIES_OVERFLOWED,
-    "Lookups of a vector's series that got the overflow series, by name of the vector.",
+    "Lookups in a vector that ended at its overflow series, by name of the vector.",
     &[("metric", "name of the vector in Prometheus")],
 )
 .unit("lookups")
 .meaning(
-    "The vector has as many series as it may have (`maxSeriesPerVector` in the config of the service `metrics`), or a label \
-     value was too long. What is counted under further label values goes to one series, all of whose labels are `overflow`.",
+    "The vector is full (`maxSeriesPerVector` in the config of the service `metrics`), or a label value was too long. Such values are counted in one series, with the label value `overflow` throughout.",
 )
 .queries(&[("Vectors that overflow", "increase(METRIC[1h]) > 0")]);
 

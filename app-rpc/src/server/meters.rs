@@ -24,7 +24,7 @@ const NOBODY: ServiceId = ServiceId::new(0);
 const ESTABLISHED: MetricDoc =
     MetricDoc::counter(NOBODY, RPC_CONNECTIONS_ESTABLISHED, "RPC connections whose client was let in.")
         .unit("connections")
-        .meaning("Clients keep connections for half an hour: many more than that in the same time are clients that do not.")
+        .meaning("By default a client keeps a connection for half an hour. A much higher rate means clients that lose their connections.")
         .queries(&[("Connections a second", "sum(rate(METRIC[5m]))")]);
 
 const REFUSED: MetricDoc = MetricDoc::counter_vector(
@@ -33,22 +33,22 @@ const REFUSED: MetricDoc = MetricDoc::counter_vector(
     "RPC connections that were refused, by reason.",
     &[(
         "reason",
-        "of the certificate `no_certificate`, `unknown_authority`, `expired`, `not_yet_valid`, `wrong_purpose`, `wrong_name`, \
-         `revoked`, `revocation_unknown`, `revocation_list_expired`, `chain_too_long`, `wrong_order`, `bad_certificate`; of the handshake \
-         `handshake_timeout`, `disconnected`, `not_tls`, `incompatible`, `by_peer`, `handshake`; of this side \
+        "certificate: `no_certificate`, `unknown_authority`, `expired`, `not_yet_valid`, `wrong_purpose`, `wrong_name`, \
+         `revoked`, `revocation_unknown`, `revocation_list_expired`, `chain_too_long`, `wrong_order`, `bad_certificate`; handshake: \
+         `handshake_timeout`, `disconnected`, `not_tls`, `incompatible`, `by_peer`, `handshake`; this side: \
          `too_many_connections`, `too_many_of_certificate`, `too_many_handshakes`, `out_of_descriptors`, `stopping`",
     )],
 )
 .unit("connections")
 .meaning(
-    "Each is in the log too, with the address and the certificate's serial number, up to 10 a second for each reason. \
-     `revocation_list_expired` refuses everybody until there is a new list: `appctl pki crl`. `too_many_of_certificate`: one client opens \
-     more connections than `maxClientConns` allows; its serial number is in the log.",
+    "The log has up to 10 a second for each reason, with address and serial number of the certificate. \
+     `revocation_list_expired` refuses every client of the authority until there is a new list: `appctl pki crl`. \
+     `too_many_of_certificate`: a client opens more connections than `maxClientConns` allows.",
 )
 .queries(&[
     ("Refused a second, by reason", "sum by (reason) (rate(METRIC[5m]))"),
     (
-        "Refused because a revocation list or certificates ran out",
+        "Refused because a revocation list or a certificate expired",
         "sum by (reason) (increase(METRIC{reason=~\"expired|revocation_list_expired\"}[1h]))",
     ),
 ]);
@@ -59,29 +59,29 @@ const ENDED: MetricDoc = MetricDoc::counter_vector(
     "RPC connections that were open and ended, by reason.",
     &[(
         "reason",
-        "as it should be `peer_closed`, `idle`, `too_old`, `expired`, `stopping`; of the network `lost`; of the peer `too_large`, `protocol`, \
-         `too_many_calls`, `not_reading`, `stalled`, `revoked`; of this side `panicked`",
+        "normal: `peer_closed`, `idle`, `too_old`, `expired`, `stopping`; network: `lost`; peer: `too_large`, `protocol`, \
+         `too_many_calls`, `not_reading`, `stalled`, `revoked`; this side: `panicked`",
     )],
 )
 .unit("connections")
-.meaning("`expired`: the client's certificate ended; it makes a new connection with its new one. `panicked`: a handler has a bug. `not_reading`, `stalled`, `too_large`, `protocol`: a client has one, or means harm.")
+.meaning("`expired`: the client's certificate expired; the client reconnects with its new one. `panicked`: a handler has a bug. `not_reading`, `stalled`, `too_large`, `protocol`: a client has a bug, or is hostile.")
 .queries(&[
     ("Ended a second, by reason", "sum by (reason) (rate(METRIC[5m]))"),
-    ("Handlers that panicked, in an hour", "sum(increase(METRIC{reason=\"panicked\"}[1h]))"),
+    ("Handlers that panicked in the last hour", "sum(increase(METRIC{reason=\"panicked\"}[1h]))"),
 ]);
 
 const ACTIVE: MetricDoc = MetricDoc::gauge(NOBODY, RPC_CONNECTIONS_ACTIVE, "RPC connections that are open.")
     .unit("connections")
-    .meaning("Those beyond `maxConns` of the config (1,024 by default) are refused. A sixteenth is kept for clients with a grant.")
+    .meaning("Further connections than `maxConns` of the config (1,024 by default) are refused. One sixteenth is kept for clients with a grant.")
     .queries(&[("Connections, by instance", "METRIC")]);
 
 const CALLS_REFUSED: MetricDoc = MetricDoc::counter(
     NOBODY,
     RPC_CALLS_REFUSED,
-    "RPC calls that were refused because their connection had too many; counted when it ends.",
+    "RPC calls that were refused because their connection had too many; counted when the connection ends.",
 )
 .unit("calls")
-.meaning("Nothing of them was executed; our clients try them elsewhere. See `limits` of the config.")
+.meaning("They were not executed. Clients of this platform retry them on another connection. See `limits` of the config.")
 .queries(&[("Refused a second", "sum(rate(METRIC[5m]))")]);
 
 /// The metrics of every endpoint; [`rpc_endpoint!`](crate::rpc_endpoint) documents them in the name of its service.
