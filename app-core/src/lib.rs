@@ -87,8 +87,9 @@ pub use self::{
     flags::{FlagSource, Flags, Given, ServiceLevel},
     identity::Identity,
     log::{
-        CapturedLog, LevelChange, LevelSetting, LevelSettings, Log, LogFormat, LogLevel, LogRecordLimit,
-        ParseLogFormatError, ParseLogLevelError, ParseLogRecordLimitError, capture_dependencies,
+        AuditLog, CapturedLog, LevelChange, LevelSetting, LevelSettings, Log, LogFormat, LogLevel,
+        LogRecordLimit, ParseLogFormatError, ParseLogLevelError, ParseLogRecordLimitError, Receipt,
+        capture_dependencies,
     },
     output::write_output,
     package::Package,

@@ -4,11 +4,13 @@
 //! batches. Nobody who logs ever waits for the sink: while it is full, closed or blocked, records are dropped and
 //! counted ([`Log::dropped`]). Levels of the application and of each service change while the program runs.
 //!
-//! A record is one line of bounded length ([`LogRecordLimit`]); what is cut says so.
+//! A record is one line of bounded length ([`LogRecordLimit`]); what is cut says so. A record of an [`AuditLog`] tells its author whether
+//! it was written.
 //!
 //! In JSON, `event` and the event's name come before a record's own keys, an error under `err` is an object, and a key of a
 //! record that has the name of one of ours gets an underscore (`message_`).
 
+mod audit;
 mod captured;
 mod dependencies;
 mod drain;
@@ -50,6 +52,7 @@ use parking_lot::Mutex;
 use slog::Logger;
 use tokio_util::sync::CancellationToken;
 
+pub use self::audit::{AuditLog, Receipt};
 pub use self::captured::CapturedLog;
 pub use self::dependencies::capture_dependencies;
 pub use self::format::{LogFormat, ParseLogFormatError};
@@ -211,16 +214,20 @@ impl Log {
         self.0.levels.admits_somewhere(level)
     }
 
-    /// As [`service_logger`](Self::service_logger), and its records are written whatever the levels are: for what has to be on
-    /// record. It is for few records: nobody can turn them off.
-    pub fn audit_logger(&self, id: ServiceId, name: &str) -> Logger {
-        self.new_logger(Threshold::open(), Some((id, name)))
+    /// Records of a service that have to be on record: they are written whatever the levels are, and each tells whether it was
+    /// written. Use it for few records: nobody can turn them off.
+    #[must_use]
+    pub fn audit(&self, id: ServiceId, name: &str) -> AuditLog {
+        AuditLog::new(self.drain(Threshold::open(), Some((id, name))))
     }
 
     fn new_logger(&self, threshold: Threshold, service: Option<(ServiceId, &str)>) -> Logger {
+        Logger::root(self.drain(threshold, service), slog::o!())
+    }
+
+    fn drain(&self, threshold: Threshold, service: Option<(ServiceId, &str)>) -> ServiceDrain {
         let form = self.0.style.form(&self.0.identity, service);
-        let drain = ServiceDrain { threshold, form, output: AssertUnwindSafe(self.0.output.clone()) };
-        Logger::root(drain, slog::o!())
+        ServiceDrain { threshold, form, output: AssertUnwindSafe(self.0.output.clone()) }
     }
 
     /// From which level on the application's records are written, and those of services without a level of

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::sync::Notify;
 
 use super::LogLevel;
-use super::queue::Counters;
+use super::queue::{Counters, Witness};
 
 /// What does not fit any more is dropped and counted.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
@@ -22,12 +22,14 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    pub(super) fn submit(&self, line: &[u8], level: LogLevel) {
+    pub(super) fn submit(&self, line: &[u8], level: LogLevel, witness: Option<Witness>) {
         let mut text = self.text.lock();
         let fits = text.len() + line.len() <= MAX_BYTES;
         if fits {
             text.push_str(&String::from_utf8_lossy(line));
             self.counters.count_written(level, 1);
+            // Nobody may wait for it any more.
+            let _ = witness.map(|witness| witness.send(()));
         } else {
             self.counters.count_dropped(1);
         }

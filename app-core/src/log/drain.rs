@@ -12,7 +12,7 @@ use super::captured::Memory;
 use super::journal;
 use super::json::JsonFormatter;
 use super::levels::Threshold;
-use super::queue::{Counters, Producers};
+use super::queue::{Counters, Producers, Witness};
 use super::term::{self, Look};
 
 /// A value that logs while it is printed may hold one that does the same; deeper is a mistake.
@@ -28,10 +28,11 @@ pub(super) enum Output {
 }
 
 impl Output {
-    fn submit(&self, line: &[u8], level: LogLevel) {
+    #[inline]
+    fn submit(&self, line: &[u8], level: LogLevel, witness: Option<Witness>) {
         match self {
-            Output::Queue(producers) => producers.queue.submit(line, level),
-            Output::Memory(memory) => memory.submit(line, level),
+            Output::Queue(producers) => producers.queue.submit(line, level, witness),
+            Output::Memory(memory) => memory.submit(line, level, witness),
         }
     }
 
@@ -90,7 +91,7 @@ impl Drain for ServiceDrain {
     #[inline]
     fn log(&self, record: &Record<'_>, values: &OwnedKVList) -> Result<(), Never> {
         if self.threshold.admits(record.level()) {
-            self.submit(record, values);
+            self.submit(record, values, None);
         }
         Ok(())
     }
@@ -110,10 +111,11 @@ impl Drain for ServiceDrain {
 }
 
 impl ServiceDrain {
-    fn submit(&self, record: &Record<'_>, values: &OwnedKVList) {
+    /// Whatever the level is. The witness learns what becomes of the record.
+    pub(super) fn submit(&self, record: &Record<'_>, values: &OwnedKVList, witness: Option<Witness>) {
         let level = LogLevel::from_slog(record.level());
         let submitted = with_scratch(|scratch| {
-            self.output.submit(self.form.line(scratch, record, values), level);
+            self.output.submit(self.form.line(scratch, record, values), level, witness);
         });
         if !submitted {
             self.output.counters().count_dropped(1);

@@ -10,6 +10,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::oneshot;
+
 use super::LogLevel;
 use super::sync::{AtomicU64, Condvar, Mutex, Ordering};
 
@@ -22,11 +24,16 @@ const BATCH_BYTES: usize = 128 * 1024;
 /// What comes after a quiet time is written at once.
 const LINGER: Duration = Duration::from_millis(1);
 
+/// Is sent when a line is written in full, and dropped when it never will be.
+pub(super) type Witness = oneshot::Sender<()>;
+
 /// Lines, and for each its end and level.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     pub(super) bytes: Vec<u8>,
     records: Vec<RecordEnd>,
+    /// Lines with a witness, by their end.
+    witnesses: Vec<(u32, Witness)>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -36,10 +43,12 @@ struct RecordEnd {
 }
 
 impl Batch {
-    fn push(&mut self, line: &[u8], level: LogLevel) {
+    fn push(&mut self, line: &[u8], level: LogLevel, witness: Option<Witness>) {
         self.bytes.extend_from_slice(line);
         // The capacity is far below 4 GiB.
-        self.records.push(RecordEnd { end: self.bytes.len() as u32, level });
+        let end = self.bytes.len() as u32;
+        self.records.push(RecordEnd { end, level });
+        self.witnesses.extend(witness.map(|witness| (end, witness)));
     }
 
     fn len(&self) -> u64 {
@@ -51,6 +60,7 @@ impl Batch {
         let was_small = self.bytes.len() < self.bytes.capacity() / 4;
         self.bytes.clear();
         self.records.clear();
+        self.witnesses.clear();
         if was_small && self.bytes.capacity() > BATCH_BYTES {
             self.bytes.shrink_to(BATCH_BYTES);
             self.records.shrink_to(BATCH_BYTES / 128);
@@ -145,15 +155,15 @@ impl Queue {
         }
     }
 
-    /// Hands a line to the writer, or drops and counts it; never waits for the sink.
-    pub(super) fn submit(&self, line: &[u8], level: LogLevel) {
+    /// Hands a line to the writer, or drops and counts it; never waits for the sink. The witness learns what becomes of the line.
+    pub(super) fn submit(&self, line: &[u8], level: LogLevel, witness: Option<Witness>) {
         let mut state = self.state.lock();
         if state.closing || state.batch.bytes.len() + line.len() > self.capacity_bytes {
             drop(state);
             self.counters.count_dropped(1);
             return;
         }
-        state.batch.push(line, level);
+        state.batch.push(line, level, witness);
         state.accepted += 1;
         let wake = match state.writer {
             Writer::Idle => true,
@@ -240,7 +250,13 @@ impl Queue {
     }
 
     /// For the writer: how much of `batch` reached the sink.
-    pub(super) fn count(&self, batch: &Batch, written_bytes: usize) {
+    pub(super) fn count(&self, batch: &mut Batch, written_bytes: usize) {
+        for (end, witness) in batch.witnesses.drain(..) {
+            if end as usize <= written_bytes {
+                // Nobody may wait for it any more.
+                let _ = witness.send(());
+            }
+        }
         let written = batch.records.partition_point(|record| record.end as usize <= written_bytes);
         let mut by_level = [0_u64; 4];
         for record in &batch.records[..written] {

@@ -4,6 +4,7 @@ mod arbitrary;
 mod bridges;
 mod levels;
 mod limits;
+mod receipts;
 mod records;
 mod sinks;
 mod terminal;

@@ -105,7 +105,7 @@ impl LogWriter {
         while let Some(next) = self.queue.next(batch) {
             batch = next;
             let written = self.write(&batch.bytes);
-            self.queue.count(&batch, written);
+            self.queue.count(&mut batch, written);
             if written == batch.bytes.len() {
                 self.report_drops();
             }
@@ -191,8 +191,8 @@ mod tests {
         let died = CancellationToken::new();
         let report: DropReport = Box::new(|_| std::panic::panic_any("on purpose"));
         // What does not fit is dropped, and telling so panics.
-        queue.submit(&[b'x'; 200], LogLevel::Info);
-        queue.submit(b"a line\n", LogLevel::Info);
+        queue.submit(&[b'x'; 200], LogLevel::Info, None);
+        queue.submit(b"a line\n", LogLevel::Info, None);
         let writer =
             spawn(Arc::clone(&queue), Sink::Writer(Box::new(io::sink())), report, died.clone()).unwrap();
         died.cancelled().await;

@@ -15,7 +15,7 @@ fn never() -> Instant {
 /// Logs lines that begin with `name`.
 fn logs(queue: &Arc<Queue>, name: u8, lines: u8) -> thread::JoinHandle<()> {
     let queue = Arc::clone(queue);
-    thread::spawn(move || (0..lines).for_each(|number| queue.submit(&[name, number], LogLevel::Info)))
+    thread::spawn(move || (0..lines).for_each(|number| queue.submit(&[name, number], LogLevel::Info, None)))
 }
 
 /// The writer, whose sink takes everything; what it took.
@@ -26,7 +26,8 @@ fn writes(queue: &Arc<Queue>) -> thread::JoinHandle<Vec<u8>> {
         while let Some(next) = queue.next(batch) {
             batch = next;
             written.extend_from_slice(&batch.bytes);
-            queue.count(&batch, batch.bytes.len());
+            let bytes = batch.bytes.len();
+            queue.count(&mut batch, bytes);
             queue.finish(&batch);
         }
         queue.writer_stopped();
@@ -64,7 +65,7 @@ fn every_line_is_written_once_and_the_lines_of_a_thread_are_in_order() {
         let queue = Arc::new(Queue::bounded(1024));
         let writer = writes(&queue);
         let other = logs(&queue, b'b', 2);
-        queue.submit(b"a\0", LogLevel::Info);
+        queue.submit(b"a\0", LogLevel::Info, None);
         other.join().unwrap();
         assert!(queue.stop(never()));
         let written = writer.join().unwrap();
@@ -79,7 +80,7 @@ fn a_line_wakes_the_writer_and_nobody_has_to_flush() {
         let queue = Arc::new(Queue::bounded(1024));
         let writer = takes(&queue, 2);
         let other = logs(&queue, b'b', 1);
-        queue.submit(b"a\0", LogLevel::Info);
+        queue.submit(b"a\0", LogLevel::Info, None);
         other.join().unwrap();
         writer.join().unwrap();
     });
@@ -90,7 +91,7 @@ fn after_a_flush_all_that_was_logged_before_is_written() {
     check(|| {
         let queue = Arc::new(Queue::bounded(1024));
         let writer = writes(&queue);
-        queue.submit(b"a\0", LogLevel::Info);
+        queue.submit(b"a\0", LogLevel::Info, None);
         let other = logs(&queue, b'b', 1);
         assert!(queue.flush(never()));
         assert!(queue.counters.written(LogLevel::Info) >= 1);
@@ -109,9 +110,9 @@ fn what_there_is_no_room_for_is_counted_and_so_is_what_comes_after_the_end() {
         let queue = Arc::new(Queue::bounded(2));
         let writer = writes(&queue);
         let other = logs(&queue, b'b', 2);
-        queue.submit(b"a\0", LogLevel::Info);
+        queue.submit(b"a\0", LogLevel::Info, None);
         assert!(queue.stop(never()));
-        queue.submit(b"z\0", LogLevel::Info);
+        queue.submit(b"z\0", LogLevel::Info, None);
         other.join().unwrap();
         let written = writer.join().unwrap();
         assert!(lines(&written, b'z').is_empty() && lines(&written, b'b').is_sorted());

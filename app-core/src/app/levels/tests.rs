@@ -53,11 +53,10 @@ async fn a_reset_goes_back_to_what_the_flags_said_and_forgets_what_was_set_for_a
 #[tokio::test]
 async fn what_has_to_be_on_record_is_written_whatever_the_levels_are() {
     let app = TestApp::empty().await;
-    let (audit, usual) =
-        (app.log().audit_logger(SERVICE, "seven"), app.log().service_logger(SERVICE, "seven"));
+    let (audit, usual) = (app.log().audit(SERVICE, "seven"), app.log().service_logger(SERVICE, "seven"));
     app.set_log_level(LogLevel::Error, None);
     app.set_service_log_level(SERVICE, Some(LogLevel::Error), None);
-    info!(audit, "on record");
+    drop(audit.write(|log| info!(log, "on record")));
     info!(usual, "below the level");
     let (written, text) = (app.captured().records(), app.captured().text());
     assert!(
