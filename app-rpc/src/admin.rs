@@ -22,14 +22,23 @@
 //! calls of what was handed out before. The role is looked up for every call: a reload of the config with other grants counts at
 //! once, for connections that are open too. A call that is denied is answered with an error that begins with `denied: ` and names
 //! the method, the role that it needs, the one that the client has, and where to grant it. A client that has many calls denied in a
-//! row gets those answers at a slow pace.
+//! row gets those answers at a slow pace, over all its connections.
 //!
 //! # What is on record
 //!
-//! Every call that needs more than `read`, granted or not, is a log record of the event [`ADMIN_CALL`] (`admin_call`), at the level
-//! `info`, or `warn` when it was denied, refused or failed. It is written whatever log levels are set to, and it has the method,
-//! its target, the reason that was given, the names and the serial number in the client's certificate, its address, its role, the
-//! role that the method needs, and the outcome:
+//! Every call that needs more than `read` is a log record of the event [`ADMIN_CALL`] (`admin_call`), whether it is granted or not.
+//! Its level is `info` for a granted call, and `warn` otherwise. It is written whatever log levels are set to:
+//!
+//! | key | |
+//! |---|---|
+//! | `method`, `target`, `reason` | what the client called, on what, and why; `target` and `reason` have up to 1,024 bytes |
+//! | `outcome` | see below |
+//! | `role`, `granted_by` | the client's role, and the name in its certificate that the role was granted to; `null` without a grant |
+//! | `role_needed` | the role that the method needs |
+//! | `names`, `names_left_out` | the names in the client's certificate, as a list, and how many more there are |
+//! | `serial`, `peer` | the serial number of the certificate, and the client's address |
+//!
+//! `names` has up to 4 KiB, with up to 255 bytes of each name. The name in `granted_by` is always among them.
 //!
 //! | outcome | |
 //! |---|---|
@@ -37,22 +46,32 @@
 //! | `denied` | the client's role is too low |
 //! | `refused` | the reason is missing, or longer than 1,024 bytes |
 //! | `failed` | it was granted, and what it did failed: a second record, with the error |
+//! | `cancelled` | it was granted, and the client cancelled it or its connection ended: a second record, which says whether it had begun |
 //!
-//! The record is written *before* the call acts: the call waits until it has left the process for the log's sink. The log never
-//! waits for its sink, and drops what that does not take. A call whose record was dropped three times in a row, or not taken within
-//! half a second, does not act: it is answered with an error that says so. `kill` and `end` alone act all the same: that an
-//! application ends is seen anyway, and a process whose log is stuck has to be ended somehow. Calls of a connection that are audited
-//! act in the order in which they came; those that only look do not wait for them. `kill` of the original takes no
-//! reason, so its record says "none given"; every other method that changes something refuses to without one.
+//! The record is handed to the log when the call arrives, before anything else happens. A client that cancels its call, or closes the
+//! connection right behind it, prevents no record. What a cancelled call began may go on: a restart that was asked for happens.
+//!
+//! A granted call acts after its record has left the process for the log's sink. The log never waits for its sink, and drops what the
+//! sink does not take. A call whose record has not left within half a second does not act: it is answered with an error that says so.
+//! `kill` and `end` alone act all the same: that an application ends is seen anyway, and a process whose log is stuck has to be ended
+//! somehow. Each call waits for its own record only, and for granted calls of the same connection, which act in the order in which they
+//! came. `kill` of the original takes no reason, so its record says "none given"; every other method that changes something needs one.
+//!
+//! A client that is denied often does not fill the log. 20 denied or refused calls at once have records of their own, and ten a second
+//! after that, over all connections with one certificate. The others are answered slowly, and counted. Every five seconds, and when the
+//! service stops, one record for each client tells how many they were (`count`), in how many `seconds`, and by method (`methods`). Calls
+//! that were turned down while the log took no records are counted there too.
 //!
 //! # What a client may take
 //!
-//! Beside the limits of every endpoint ([`Limits`](crate::Limits)): a connection may have 16 streams of events and 4 readers of
-//! metrics at a time; one call at a time reads of a reader, two may wait on a stream. A stream holds up to 1,024 events for a client that does not ask; the
-//! oldest are lost, and their number is told. Metrics are read in pieces of up to 256 KiB, and rendered as they are read. Up to 1,024
-//! levels may be set for a time. What blocks, such as reading files, runs on other threads than those of RPC, four at a time, within
-//! 20 seconds. Stacks are dumped by a thread of their own, once for all who ask at the same time: also when everything else hangs, so
-//! a connection that is open by then can ask what hangs.
+//! A client is a certificate here, with all its connections. Beside the limits of every endpoint ([`Limits`](crate::Limits)), a client
+//! may have 32 streams of events and 8 readers of metrics at a time. One call at a time reads of a reader, and two may wait on a stream.
+//! A stream holds up to 1,024 events for a client that does not ask; the oldest are lost, and their number is told. Metrics are read in
+//! pieces of up to 256 KiB, and rendered as they are read. Up to 1,024 levels may be set for a time.
+//!
+//! What blocks, such as reading files, runs on other threads than those of RPC, within 20 seconds: four at a time for readers, and two
+//! more for operators and administrators. One client has two of these turns at most. Stacks are dumped by a thread of their own, once
+//! for all who ask at the same time: also when everything else hangs, so a connection that is open by then can ask what hangs.
 //!
 //! # For authors
 //!
@@ -62,6 +81,7 @@
 
 mod app;
 mod audit;
+mod clients;
 mod configs;
 mod events;
 mod gate;
@@ -85,6 +105,7 @@ use tokio::sync::Semaphore;
 
 pub use self::audit::ADMIN_CALL;
 use self::audit::Audit;
+use self::clients::Clients;
 use self::events::Happenings;
 use self::gate::Session;
 pub use self::methods::{METHODS, Method};
@@ -96,12 +117,6 @@ pub use crate::ids::APP_RPC_SERVICE_ID;
 
 /// The endpoint of the admin interface.
 pub type AdminEndpoint = Endpoint<{ APP_RPC_SERVICE_ID.as_u64() }>;
-
-/// Streams of events that a connection may have.
-const MAX_STREAMS: usize = 16;
-
-/// Readers of metrics that a connection may have.
-const MAX_READERS: usize = 4;
 
 /// Levels that may be set for a time, and have not gone back.
 const MAX_TEMPORARY: usize = 1024;
@@ -118,6 +133,7 @@ crate::rpc_endpoint! {
 struct Admin {
     service: Service,
     audit: Audit,
+    clients: Clients,
     /// The application's runtime: that of a connection ends with the endpoint.
     runtime: Handle,
     offload: Offload,
@@ -137,6 +153,7 @@ async fn bootstrap(service: Service) -> Result<Bootstrap, Error> {
     let runtime = Handle::current();
     let admin = Arc::new(Admin {
         audit: Audit::new(&service),
+        clients: Clients::start(&service)?,
         offload: Offload::new(),
         stacks: Stacks::default(),
         temporary: Arc::new(Semaphore::new(MAX_TEMPORARY)),

@@ -29,6 +29,14 @@ impl fmt::Display for Role {
     }
 }
 
+/// What a client was granted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Granted {
+    pub(crate) role: Role,
+    /// The name in its certificate that has the role; `None` when no name has a grant, and the role is every client's.
+    pub(crate) by: Option<String>,
+}
+
 /// Roles by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Grants(HashMap<String, Role>);
@@ -37,9 +45,17 @@ impl Grants {
     /// The highest role of any of these names; [`Role::Read`] when none was granted anything. Names are compared as DNS does it,
     /// without regard to case.
     pub fn role<S: AsRef<str>>(&self, names: impl IntoIterator<Item = S>) -> Role {
-        let granted =
-            names.into_iter().filter_map(|name| self.0.get(&name.as_ref().to_ascii_lowercase()).copied());
-        granted.max().unwrap_or_default()
+        let granted = names.into_iter().filter_map(|name| self.0.get(&name.as_ref().to_ascii_lowercase()));
+        granted.copied().max().unwrap_or_default()
+    }
+
+    /// The role of a client with these names, and the name that it was granted to.
+    pub(crate) fn granted(&self, names: &[String]) -> Granted {
+        let found = names.iter().filter_map(|name| Some((*self.0.get(&name.to_ascii_lowercase())?, name)));
+        // Of several names with the highest role, the first counts.
+        let highest = found.reduce(|best, next| if next.0 > best.0 { next } else { best });
+        let by = highest.map(|(_, name)| name.clone());
+        Granted { role: highest.map(|(role, _)| role).unwrap_or_default(), by }
     }
 
     /// Whether there is a client that has more than [`Role::Read`].
@@ -98,6 +114,11 @@ mod tests {
         assert_eq!(grants.role(Vec::<String>::new()), Role::Read);
         assert_eq!(grants.role(["ops.EXAMPLE"]), Role::Operate);
         assert_eq!(grants.role(["ops.example", "root.example", "nobody.example"]), Role::Admin);
+        let granted = |names: [&str; 2]| grants.granted(&names.map(str::to_owned));
+        let by = |role, name: &str| Granted { role, by: Some(name.to_owned()) };
+        assert_eq!(granted(["OPS.example", "Root.example"]), by(Role::Admin, "Root.example"));
+        assert_eq!(granted(["ops.EXAMPLE", "ops.example"]), by(Role::Operate, "ops.EXAMPLE"));
+        assert_eq!(granted(["nobody.example", ""]), Granted { role: Role::Read, by: None });
         assert!(Role::Read < Role::Operate && Role::Operate < Role::Admin);
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 
 use crate::accounts::Account;
+use crate::grants::Granted;
 use crate::{Certificate, Grants, Role};
 
 /// A client that was let in: who it is by its certificate, and what it may do.
@@ -45,6 +46,11 @@ impl Peer {
     pub fn role_now(&self) -> Role {
         self.grants.role(&self.certificate)
     }
+
+    /// The same, with the name that the role was granted to.
+    pub(crate) fn granted_now(&self) -> Granted {
+        self.grants.granted(&self.certificate)
+    }
 }
 
 /// The grants of a server, as they are now. Cheap to clone.
@@ -62,6 +68,10 @@ impl LiveGrants {
 
     pub(crate) fn role(&self, certificate: &Certificate) -> Role {
         self.0.read().role(&certificate.names)
+    }
+
+    fn granted(&self, certificate: &Certificate) -> Granted {
+        self.0.read().granted(&certificate.names)
     }
 }
 

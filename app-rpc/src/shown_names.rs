@@ -20,11 +20,18 @@ pub(crate) struct ShownNames {
     pub(crate) left_out: usize,
 }
 
+/// What a name takes in a list, in bytes: a character that is escaped takes up to six.
+fn length(name: &str) -> usize {
+    let shown = name.bytes().take(MAX_NAME_BYTES);
+    let bytes =
+        shown.map(|byte| if byte.is_ascii_control() || byte == b'"' || byte == b'\\' { 6 } else { 1 });
+    bytes.sum::<usize>() + AROUND_BYTES
+}
+
 /// The first names that fit into so many bytes together. The needed one is always among them, in its place.
 ///
 /// A certificate can have thousands of names, and a stranger can show one.
 pub(crate) fn shown_names(names: &[String], needed: Option<&str>, most_bytes: usize) -> ShownNames {
-    let length = |name: &str| name.len().min(MAX_NAME_BYTES) + AROUND_BYTES;
     let needed = needed.and_then(|needed| names.iter().position(|name| name == needed));
     let mut room = most_bytes.saturating_sub(needed.map_or(0, |at| length(&names[at])));
     let mut full = false;
@@ -97,6 +104,14 @@ mod tests {
         assert_eq!(listed(&["a".to_owned(), "b".to_owned()]), "a, b");
         let many = listed(&numbered(5000, 100));
         assert!(many.len() < 600 && many.ends_with(" and 4996 more"), "{many}");
+    }
+
+    #[test]
+    fn what_is_escaped_counts_as_it_is_written() {
+        let names = vec!["\u{1}".repeat(255); 1000];
+        let shown = shown_names(&names, Some(&names[0]), 4096);
+        assert_eq!((shown.names.len(), shown.left_out), (2, 998));
+        assert!(serde_json::to_string(&shown.names).unwrap().len() <= 4096);
     }
 
     #[test]

@@ -6,6 +6,8 @@
 mod answers;
 #[path = "admin/audit.rs"]
 mod audit;
+#[path = "admin/cancelled.rs"]
+mod cancelled;
 #[path = "admin/changes.rs"]
 mod changes;
 #[path = "admin/events.rs"]
@@ -16,6 +18,8 @@ mod hostile;
 mod metrics;
 #[path = "admin/pycapnp.rs"]
 mod pycapnp;
+#[path = "admin/raw.rs"]
+mod raw;
 #[path = "admin/roles.rs"]
 mod roles;
 #[path = "admin/stand.rs"]

@@ -38,13 +38,6 @@ impl AppServer {
     fn app(&self) -> &App {
         self.session.admin.app()
     }
-
-    /// Who asks, for reasons that others read.
-    fn who(&self) -> String {
-        let names = &self.session.peer.certificate.names;
-        let name = names.first().map_or("a client without a name", String::as_str);
-        super::text::bounded(name, 256)
-    }
 }
 
 impl app::Server for AppServer {
@@ -146,7 +139,7 @@ impl app::Server for AppServer {
     }
 
     async fn kill(self: Rc<Self>, _: app::KillParams, _: app::KillResults) -> Result<(), RpcError> {
-        self.app().kill(StopCause::Killed(format!("by {} over RPC, who gave no reason", self.who())));
+        self.app().kill(StopCause::Killed(format!("by {} over RPC, who gave no reason", self.session.who())));
         Ok(())
     }
 
@@ -157,7 +150,7 @@ impl app::Server for AppServer {
     ) -> Result<(), RpcError> {
         let server = RuntimeServer::new(Rc::clone(&self.session));
         results.get().set_runtime(self.session.offer(server));
-        Ok(())
+        results.set_pipeline()
     }
 
     async fn configs(
@@ -237,7 +230,7 @@ impl app::Server for AppServer {
     ) -> Result<(), RpcError> {
         let params = params.get()?;
         let (id, reason) = (ServiceId::new(params.get_service_id()), params.get_reason()?.to_str()?);
-        let reason = format!("{reason} (asked for by {} over RPC)", self.who());
+        let reason = format!("{reason} (asked for by {} over RPC)", self.session.who());
         let restarts = services::with_dependents(self.app(), id);
         let notes = configs::notes_before_restart(&self.session, &restarts).await;
         self.app().restart(id, reason).await.map_err(|error| failed(&error))?;
@@ -252,7 +245,7 @@ impl app::Server for AppServer {
     ) -> Result<(), RpcError> {
         let server = HealthServer::new(Rc::clone(&self.session));
         results.get().set_health(self.session.offer(server));
-        Ok(())
+        results.set_pipeline()
     }
 
     async fn levels(
@@ -262,7 +255,7 @@ impl app::Server for AppServer {
     ) -> Result<(), RpcError> {
         let server = LevelsServer::new(Rc::clone(&self.session));
         results.get().set_levels(self.session.offer(server));
-        Ok(())
+        results.set_pipeline()
     }
 
     async fn metrics(
@@ -312,7 +305,7 @@ impl app::Server for AppServer {
                 delay.as_millis()
             )));
         }
-        let cause = format!("{} (by {} over RPC)", params.get_reason()?.to_str()?, self.who());
+        let cause = format!("{} (by {} over RPC)", params.get_reason()?.to_str()?, self.session.who());
         let delay = params.get_use_drain_delay().then_some(delay);
         if self.app().kill_after(StopCause::Killed(cause), delay) == KillOutcome::Unchanged {
             let cause = self.app().cause().map(|cause| cause.to_string()).unwrap_or_default();

@@ -1,162 +1,242 @@
-//! The audit: a record of every call that changes something, or tries to, written before it acts.
+//! The audit: a record of every call that changes something, or tries to.
 //!
-//! Records are of the service `rpc`, with the event [`ADMIN_CALL`], and are written whatever log levels are set to. A call
-//! goes on when its record has left for the sink, or was dropped by it for good: see [`Audit::write`].
+//! Invariants:
+//! 1. A record is handed to the log when its call is dispatched, before anything is awaited. So a client can't prevent it: neither by
+//!    cancelling the call nor by closing the connection.
+//! 2. Records are written in the order in which they were handed over.
+//! 3. A granted call has exactly one record `granted`. It has a second record if it fails or is cancelled.
+//!
+//! Records are of the service `rpc`, with the event [`ADMIN_CALL`], and are written whatever log levels are set to.
 
-use std::io::ErrorKind;
-use std::sync::Arc;
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use app_core::prelude::*;
-use app_core::{Log, Serde, run_blocking};
-use parking_lot::Mutex;
+use app_core::{AuditLog, Receipt, Serde};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::methods::{About, Method};
+use crate::grants::Granted;
 use crate::shown_names::{ShownNames, shown_names};
-use crate::{Peer, Role};
+use crate::text::{bounded, short};
+use crate::{Certificate, Peer};
 
 ids! {
-    /// Somebody called a method of the admin interface that changes something, or tried to.
+    /// A client called a method of the admin interface that changes something, or tried to.
     pub ADMIN_CALL: LogEventId = 0x8ca9_f844_d750_27bd, "admin_call";
 }
 
-/// How long a record may take to be written. Longer, and the log counts as one that takes none.
+/// How long a record may take to leave for the log's sink. After that, the log counts as one that takes no records.
 const WRITE_DEADLINE: Duration = Duration::from_millis(500);
 
-/// How often a record is written again, when records were dropped while it was: it may be among them.
-const ATTEMPTS: u32 = 3;
+/// The pause before a record that the log dropped is written again.
+const RETRY: Duration = Duration::from_millis(50);
 
 /// The longest target in a record, in bytes.
-const MAX_TEXT_BYTES: usize = 1024;
+const MAX_TARGET_BYTES: usize = 1024;
 
 /// What the names in a record take together, in bytes. A certificate may have thousands of names.
 const MAX_NAMES_BYTES: usize = 4096;
 
+/// The longest serial number in a record. RFC 5280 allows 20 bytes, which are 40 digits.
+const MAX_SERIAL_BYTES: usize = 64;
+
 /// What became of a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Outcome {
     /// It goes on to act.
     Granted,
     /// The caller's role is too low.
     Denied,
-    /// The caller may, but what it says can't be right.
+    /// The role is high enough, but the reason is missing or too long.
     Refused,
     /// It was granted, and what it did failed.
     Failed,
+    /// It was granted, and the client cancelled it, or its connection ended.
+    Cancelled,
 }
 
 impl Outcome {
-    const fn as_str(self) -> &'static str {
+    pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Granted => "granted",
             Self::Denied => "denied",
             Self::Refused => "refused",
             Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
         }
     }
 }
 
-/// A record that is to be written.
+/// A client, as records show it.
 #[derive(Debug, Clone)]
-pub(super) struct Record {
-    pub(super) method: &'static Method,
-    pub(super) outcome: Outcome,
-    /// Why it was not granted, or failed.
-    pub(super) detail: String,
+pub(super) struct ShownClient {
     names: ShownNames,
     serial: String,
-    peer: String,
-    role: Role,
+}
+
+impl ShownClient {
+    /// The name that a role was granted to is always among the names.
+    pub(super) fn new(certificate: &Certificate, granted_by: Option<&str>) -> Self {
+        Self {
+            names: shown_names(&certificate.names, granted_by, MAX_NAMES_BYTES),
+            serial: bounded(&certificate.serial, MAX_SERIAL_BYTES),
+        }
+    }
+}
+
+/// The record of a call.
+#[derive(Debug)]
+pub(super) struct Record {
+    method: &'static Method,
+    outcome: Outcome,
+    /// Why it was not granted, or failed.
+    detail: String,
+    client: ShownClient,
+    address: SocketAddr,
+    granted: Granted,
     target: String,
     reason: String,
 }
 
 impl Record {
-    pub(super) fn new(
-        method: &'static Method,
-        peer: &Peer,
-        role: Role,
-        about: &About,
-        outcome: Outcome,
-    ) -> Self {
+    pub(super) fn new(method: &'static Method, peer: &Peer, granted: Granted, about: &About) -> Self {
         Self {
             method,
-            outcome,
+            outcome: Outcome::Granted,
             detail: String::new(),
-            names: shown_names(&peer.certificate.names, None, MAX_NAMES_BYTES),
-            serial: peer.certificate.serial.clone(),
-            peer: peer.address.to_string(),
-            role,
-            target: super::text::bounded(&about.target, MAX_TEXT_BYTES),
+            client: ShownClient::new(&peer.certificate, granted.by.as_deref()),
+            address: peer.address,
+            granted,
+            target: bounded(&about.target, MAX_TARGET_BYTES),
             reason: about.reason.text().to_owned(),
         }
     }
 
+    pub(super) fn outcome(mut self, outcome: Outcome, detail: &str) -> Self {
+        self.outcome = outcome;
+        self.detail = short(detail);
+        self
+    }
+
+    /// Its outcome and its method, for counting.
+    pub(super) fn what(&self) -> (Outcome, &'static str) {
+        (self.outcome, self.method.name)
+    }
+
     fn log(&self, log: &Logger) {
-        let Self { method, outcome, detail, names, serial, peer, role, target, reason } = self;
+        let Self { method, outcome, detail, client, address, granted, target, reason } = self;
         let (event, said) = (ADMIN_CALL.hex(), if detail.is_empty() { "" } else { ": " });
-        let outcome = outcome.as_str();
-        let (left_out, names) = (names.left_out, Serde(names.names.clone()));
-        if *outcome == *Outcome::Granted.as_str() {
-            info!(log, "admin call {outcome}: {}", method.name; "event" => event, "method" => method.name,
-                "outcome" => outcome, "names" => names, "names_left_out" => left_out, "serial" => serial, "peer" => peer,
-                "role" => %role, "role_needed" => %method.role, "target" => target, "reason" => reason);
-        } else {
-            warn!(log, "admin call {outcome}: {}{said}{detail}", method.name; "event" => event,
-                "method" => method.name, "outcome" => outcome, "names" => names, "names_left_out" => left_out, "serial" => serial,
-                "peer" => peer, "role" => %role, "role_needed" => %method.role, "target" => target,
+        let (name, outcome, by) = (method.name, outcome.as_str(), granted.by.as_deref());
+        let (names, left_out) = (Serde(client.names.names.clone()), client.names.left_out);
+        let serial = &client.serial;
+        if self.outcome == Outcome::Granted {
+            info!(log, "admin call {outcome}: {name}"; "event" => event, "method" => name, "outcome" => outcome,
+                "granted_by" => by, "role" => %granted.role, "role_needed" => %method.role, "names" => names,
+                "names_left_out" => left_out, "serial" => serial, "peer" => %address, "target" => target,
                 "reason" => reason);
+        } else {
+            warn!(log, "admin call {outcome}: {name}{said}{detail}"; "event" => event, "method" => name,
+                "outcome" => outcome, "granted_by" => by, "role" => %granted.role, "role_needed" => %method.role,
+                "names" => names, "names_left_out" => left_out, "serial" => serial, "peer" => %address,
+                "target" => target, "reason" => reason);
         }
     }
 }
 
-/// Writes records. Cheap to clone.
-#[derive(Clone)]
-pub(super) struct Audit(Arc<Inner>);
+/// Calls without a record of their own, by method.
+pub(super) type Tally = BTreeMap<&'static str, u64>;
 
-struct Inner {
-    log: Log,
-    logger: Logger,
-    /// One record at a time: what is dropped in between is then no other record of the audit.
-    turn: Mutex<()>,
-}
+/// Writes records. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct Audit(AuditLog);
 
 impl Audit {
     pub(super) fn new(service: &Service) -> Self {
-        let log = service.app().log().clone();
-        let logger = log.audit_logger(service.id(), service.name());
-        Self(Arc::new(Inner { log, logger, turn: Mutex::new(()) }))
+        Self(service.app().log().audit(service.id(), service.name()))
     }
 
-    /// Writes a record, and waits until it has left for the sink. False when the sink did not take it: the log drops what a
-    /// sink that is full, slow or gone does not take. One that takes it later than [`WRITE_DEADLINE`] has a record of a call that
-    /// was let go of.
-    pub(super) async fn write(&self, record: Record) -> bool {
-        let record = Arc::new(record);
-        let (inner, sent) = (Arc::clone(&self.0), Arc::clone(&record));
-        match run_blocking("audit", move || inner.write(&sent)).await {
-            Ok(written) => written,
-            // No thread can be had. Such an application has to be stopped, so the call is not
-            // refused: its record is written here, and other connections of this thread wait for it.
-            Err(refused) if refused.kind() == ErrorKind::WouldBlock => self.0.write(&record),
-            Err(_) => false,
+    /// Hands a record to the log, and does not wait.
+    pub(super) fn write(&self, record: &Record) -> Receipt {
+        self.0.write(|log| record.log(log))
+    }
+
+    /// Tells of calls of a client that have no record of their own.
+    pub(super) fn write_counts(
+        &self,
+        client: &ShownClient,
+        outcome: Outcome,
+        counts: &Tally,
+        since: Duration,
+    ) -> Receipt {
+        let (count, outcome) = (counts.values().sum::<u64>(), outcome.as_str());
+        let seconds = since.as_secs() + u64::from(since.subsec_nanos() > 0);
+        let names = Serde(client.names.names.clone());
+        self.0.write(|log| {
+            warn!(log, "{count} more calls of this client were {outcome} in the last {seconds} s";
+                "event" => ADMIN_CALL.hex(), "outcome" => outcome, "count" => count, "seconds" => seconds,
+                "methods" => Serde(counts.clone()), "names" => names,
+                "names_left_out" => client.names.left_out, "serial" => &client.serial);
+        })
+    }
+}
+
+/// A call that was granted, from its dispatch to its end. Dropped before [`end`](Self::end), it was cancelled.
+pub(super) struct GrantedCall {
+    audit: Audit,
+    /// `None` after its end.
+    record: Option<Record>,
+    receipt: Receipt,
+    deadline: Instant,
+    acts: bool,
+}
+
+impl GrantedCall {
+    /// Hands over its record.
+    pub(super) fn begin(audit: &Audit, record: Record) -> Self {
+        let (audit, receipt) = (audit.clone(), audit.write(&record));
+        Self { audit, record: Some(record), receipt, deadline: Instant::now() + WRITE_DEADLINE, acts: false }
+    }
+
+    /// Waits until its record has left for the log's sink. False when the log did not take it within half a second of the dispatch.
+    pub(super) async fn is_recorded(&mut self) -> bool {
+        let Self { audit, record: Some(record), receipt, deadline, .. } = self else { return false };
+        let recorded = async {
+            // A log that is full drops records. It may have room again in time.
+            while !(&mut *receipt).await {
+                sleep(RETRY).await;
+                *receipt = audit.write(record);
+            }
+        };
+        timeout_at(*deadline, recorded).await.is_ok()
+    }
+
+    /// From now on it acts.
+    pub(super) fn acts(&mut self) {
+        self.acts = true;
+    }
+
+    /// It was not cancelled: it ends with this result.
+    pub(super) fn end(mut self, result: &capnp::Result<()>) {
+        let Some(record) = self.record.take() else { return };
+        if let Err(error) = result {
+            // The record is on its way; nobody has to wait for it.
+            drop(self.audit.write(&record.outcome(Outcome::Failed, &error.extra)));
         }
     }
 }
 
-impl Inner {
-    fn write(&self, record: &Record) -> bool {
-        let _turn = self.turn.lock();
-        for _ in 0..ATTEMPTS {
-            let before = self.log.dropped();
-            record.log(&self.logger);
-            if !self.log.flush(WRITE_DEADLINE) {
-                return false;
-            }
-            if self.log.dropped() == before {
-                return true;
-            }
-        }
-        false
+impl Drop for GrantedCall {
+    fn drop(&mut self) {
+        let Some(record) = self.record.take() else { return };
+        let said = if self.acts {
+            "the client cancelled it, or its connection ended; what it began may go on"
+        } else {
+            "the client cancelled it, or its connection ended; nothing was done"
+        };
+        drop(self.audit.write(&record.outcome(Outcome::Cancelled, said)));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,7 +43,11 @@ impl configs::Server for ConfigsServer {
         mut results: configs::ConfigDirExistsResults,
     ) -> Result<(), RpcError> {
         let dir = service(&self.session)?.dir();
-        let exists = self.session.admin.offload.run("looking for the config directory", move || dir.exists());
+        let exists =
+            self.session
+                .admin
+                .offload
+                .run(&self.session, "looking for the config directory", move || dir.exists());
         results.get().set_exists(exists.await?);
         Ok(())
     }
@@ -55,7 +59,8 @@ impl configs::Server for ConfigsServer {
     ) -> Result<(), RpcError> {
         let dir = service(&self.session)?.dir();
         let listed = move || dir.service_ids();
-        let ids = self.session.admin.offload.run("listing the config directory", listed).await?;
+        let ids =
+            self.session.admin.offload.run(&self.session, "listing the config directory", listed).await?;
         let ids = ids.map_err(|error| failed(&error))?;
         let mut list = results.get().init_service_ids(count(ids.len()));
         for (place, id) in (0..).zip(ids) {
@@ -134,7 +139,7 @@ pub(super) async fn notes_before_restart(session: &Session, services: &[ServiceI
     let app = session.admin.app();
     let Ok(configs) = app.get::<Configs>() else { return Vec::new() };
     let reread = services.to_vec();
-    let read = session.admin.offload.run("reading configs", move || configs.reread(&reread)).await;
+    let read = session.admin.offload.run(session, "reading configs", move || configs.reread(&reread)).await;
     let unread =
         read.err().map(|error| format!("whether the configs are good is not known: {}", error.extra));
     let stale =

@@ -19,8 +19,9 @@ use tokio::sync::{Mutex as AsyncMutex, watch};
 use tokio::time::{Instant, timeout_at};
 
 pub(super) use self::story::Happening;
+use super::clients::{Place, Places};
 use super::count;
-use super::gate::{Place, Places, Session};
+use super::gate::Session;
 use super::millis_of;
 
 /// How many events there are for streams that are not asked.
@@ -137,7 +138,7 @@ struct Batch {
 
 impl StreamServer {
     pub(super) fn open(session: &Rc<Session>) -> capnp::Result<Self> {
-        let place = session.streams.take("streams of events")?;
+        let place = session.client.streams.take("streams of events")?;
         let Happenings { sender, lost } = &session.admin.happenings;
         let gone = || RpcError::failed("there are no more events: the application stops".to_owned());
         let events = sender.upgrade().ok_or_else(gone)?.subscribe();

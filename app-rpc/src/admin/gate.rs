@@ -5,10 +5,13 @@
 //!    before the code of the method sees it. Nothing else in this module's directory makes one; a test holds it to that.
 //! 2. The role is looked up for each call ([`Peer::role_now`]): a grant that is taken away counts from the next call on, however
 //!    long the connection and its capabilities live.
-//! 3. A call of a method that is audited acts after its record was written, or not at all. `App.kill` and `App.end` alone act
-//!    although the log takes no records: their effect is seen anyway, and a signal could not be refused either.
+//! 3. A call of an audited method has its record before anything is awaited (see [`audit`](super::audit)). It acts after the record
+//!    has left for the log's sink, or not at all. `App.kill` and `App.end` alone act although the log takes no records: their effect
+//!    is seen anyway, and a signal could not be refused either.
+//! 4. Granted calls of one connection act in the order in which they came. Nothing else waits for another call: no call of another
+//!    connection, and no call that is not granted.
 
-use std::cell::Cell;
+use std::future::ready;
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::rc::Rc;
@@ -17,31 +20,44 @@ use std::sync::Arc;
 use capnp::any_pointer;
 use capnp::capability::{self, DispatchCallResult, FromClientHook, FromServer, Params, Promise, Results};
 use capnp::private::capability::ClientHook;
-use tokio::sync::Mutex;
-use tokio::time::{Instant, sleep_until};
+use futures_util::FutureExt;
+use futures_util::future::Either;
+use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::task::unconstrained;
+use tokio::time::sleep_until;
 
 use super::Admin;
-use super::audit::{Outcome, Record};
+use super::audit::{GrantedCall, Outcome, Record};
+use super::clients::Client;
 use super::methods::{About, Method};
 use super::reason::Reason;
-use crate::{Peer, Role};
+use crate::Peer;
+use crate::grants::Granted;
+use crate::shown_names::shown_names;
+use crate::text::bounded;
 
-/// A client on one connection, and what it holds.
+/// A client on one connection.
 pub(super) struct Session {
     pub(super) admin: Arc<Admin>,
     pub(super) peer: Peer,
-    /// Streams of events that it holds.
-    pub(super) streams: Places,
-    /// Readers of texts that it holds.
-    pub(super) readers: Places,
-    /// Calls that are audited pass one after another, in the order in which they came.
-    order: Mutex<()>,
+    /// What it shares with the other connections of its certificate.
+    pub(super) client: Arc<Client>,
+    /// Whose turn it is to act, among granted calls.
+    order: Arc<Mutex<()>>,
+}
+
+/// What the gate says to a call.
+enum Ruling {
+    /// It may act, once its record has left for the log's sink.
+    Granted(GrantedCall),
+    /// It may not: this is the answer, and when the client gets it.
+    TurnedDown(capnp::Error, tokio::time::Instant),
 }
 
 impl Session {
     pub(super) fn new(admin: Arc<Admin>, peer: Peer) -> Rc<Self> {
-        let (streams, readers) = (Places::new(super::MAX_STREAMS), Places::new(super::MAX_READERS));
-        Rc::new(Self { admin, peer, streams, readers, order: Mutex::const_new(()) })
+        let client = admin.clients.enter(&peer, &admin.audit);
+        Rc::new(Self { admin, peer, client, order: Arc::default() })
     }
 
     /// What the client may call: the server, behind the gate.
@@ -54,84 +70,54 @@ impl Session {
         C::new(gated.hook)
     }
 
-    /// Lets a call of an audited method pass, or tells why not. Either is on record when it returns.
-    async fn admit(&self, method: &'static Method, params: &Params<any_pointer::Owned>) -> capnp::Result<()> {
+    /// The client, for texts that others read: by the name that its role was granted to.
+    pub(super) fn who(&self) -> String {
+        let name = self.peer.granted_now().by;
+        let name = name.as_deref().or(self.peer.certificate.names.first().map(String::as_str));
+        bounded(name.unwrap_or("a client without a name"), 256)
+    }
+
+    /// Judges a call of an audited method. Its record is handed over when this returns.
+    fn judge(&self, method: &'static Method, params: &Params<any_pointer::Owned>) -> Ruling {
         let about = params.get().and_then(|params| method.about(params)).unwrap_or_else(|error| {
             let wrong = format!("its parameters can't be read: {error}");
             About { target: String::new(), reason: Reason::Wrong(String::new(), wrong) }
         });
-        let role = self.peer.role_now();
+        let granted = self.peer.granted_now();
         let (outcome, detail, answer) = match about.reason.problem() {
-            _ if role < method.role => (Outcome::Denied, String::new(), self.denied(method, role)),
-            Some(wrong) => (Outcome::Refused, wrong.to_owned(), format!("{}: {wrong}", method.name)),
-            None => (Outcome::Granted, String::new(), String::new()),
+            _ if granted.role < method.role => (Outcome::Denied, "", self.denied(method, &granted)),
+            Some(wrong) => (Outcome::Refused, wrong, format!("{}: {wrong}", method.name)),
+            None => {
+                let record = Record::new(method, &self.peer, granted, &about);
+                return Ruling::Granted(GrantedCall::begin(&self.admin.audit, record));
+            }
         };
-        let mut record = Record::new(method, &self.peer, role, &about, outcome);
-        record.detail = detail;
-        if outcome != Outcome::Granted {
-            // Whoever is denied again and again must not fill the log.
-            let at = self.peer.account().next_denial(Instant::now());
-            sleep_until(at).await;
-            self.admin.audit.write(record).await;
-            return Err(capnp::Error::failed(answer));
-        }
-        if self.admin.audit.write(record).await || method.acts_unrecorded() {
-            return Ok(());
-        }
-        let unwritten = "its audit record can't be written, since the log takes no records; nothing was done";
-        Err(capnp::Error::failed(format!("{}: {unwritten}", method.name)))
+        let record = Record::new(method, &self.peer, granted, &about).outcome(outcome, detail);
+        Ruling::TurnedDown(capnp::Error::failed(answer), self.client.turn_down(&self.peer, &record))
     }
 
     /// What is needed, what there is, and the cure.
-    fn denied(&self, method: &Method, role: Role) -> String {
-        let names = super::text::bounded(&self.peer.certificate.names.join(", "), 256);
+    fn denied(&self, method: &Method, granted: &Granted) -> String {
+        let names = shown_names(&self.peer.certificate.names, None, 512).names.join(", ");
         let names = if names.is_empty() { "without a name" } else { &names };
         format!(
-            "denied: {} needs the role {}, and this client ({names}) has the role {role}: grant it to one of its names, \
+            "denied: {} needs the role {}, and this client ({names}) has the role {}: grant it to one of its names, \
              in `grants` of config {:#x}",
             method.name,
             method.role,
+            granted.role,
             super::APP_RPC_SERVICE_ID
         )
     }
 
-    /// Puts on record that a call which was granted came to nothing.
-    async fn failed(&self, method: &'static Method, about: Option<About>, error: &capnp::Error) {
-        let about = about.unwrap_or(About { target: String::new(), reason: Reason::NotTaken });
-        let mut record = Record::new(method, &self.peer, self.peer.role_now(), &about, Outcome::Failed);
-        record.detail = super::text::short(&error.extra);
-        self.admin.audit.write(record).await;
-    }
-}
-
-/// So many of something may be there.
-pub(super) struct Places {
-    taken: Rc<Cell<usize>>,
-    most: usize,
-}
-
-/// A place, until it is dropped.
-pub(super) struct Place(Rc<Cell<usize>>);
-
-impl Places {
-    pub(super) fn new(most: usize) -> Self {
-        Self { taken: Rc::default(), most }
-    }
-
-    /// Takes a place for one of `what`.
-    pub(super) fn take(&self, what: &str) -> capnp::Result<Place> {
-        if self.taken.get() >= self.most {
-            let full = format!("this connection has {} {what} already: let go of one", self.most);
-            return Err(capnp::Error::failed(full));
+    /// A place in the line of calls that act, taken at once. It is the call's turn when this resolves.
+    fn line_up(&self) -> impl Future<Output = OwnedMutexGuard<()>> + use<> {
+        // The place is taken by the first poll, whatever else this task did before.
+        let mut turn = Box::pin(unconstrained(Arc::clone(&self.order).lock_owned()));
+        match turn.as_mut().now_or_never() {
+            Some(turn) => Either::Left(ready(turn)),
+            None => Either::Right(turn),
         }
-        self.taken.set(self.taken.get() + 1);
-        Ok(Place(Rc::clone(&self.taken)))
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.set(self.0.get() - 1);
     }
 }
 
@@ -173,22 +159,37 @@ impl<D: capability::Server + Clone + 'static> capability::Server for GateDispatc
             return DispatchCallResult::new(Promise::err(capnp::Error::unimplemented(unknown)), false);
         };
         let Gate { inner, session } = &*self.0;
-        // Everybody who was let in may look.
+        // Every client that was let in may look.
         if !method.is_audited() {
-            return inner.clone().dispatch_call(interface, ordinal, params, results);
+            let DispatchCallResult { promise, is_streaming } =
+                inner.clone().dispatch_call(interface, ordinal, params, results);
+            let promise = if method.leads_to_audited() { begun(promise) } else { promise };
+            return DispatchCallResult::new(promise, is_streaming);
         }
-        let (inner, session) = (inner.clone(), Rc::clone(session));
+        let mut granted = match session.judge(method, &params) {
+            Ruling::Granted(granted) => granted,
+            Ruling::TurnedDown(answer, at) => {
+                drop(params);
+                let answered = sleep_until(at).map(|()| Err(answer));
+                return DispatchCallResult::new(Promise::from_future(answered), false);
+            }
+        };
+        let (inner, turn) = (inner.clone(), session.line_up());
         let call = async move {
-            let turn = session.order.lock().await;
-            session.admit(method, &params).await?;
-            let about = params.get().and_then(|params| method.about(params)).ok();
+            let turn = turn.await;
+            if !granted.is_recorded().await && !method.acts_unrecorded() {
+                let unwritten =
+                    "its audit record can't be written, since the log takes no records; nothing was done";
+                let unwritten = Err(capnp::Error::failed(format!("{}: {unwritten}", method.name)));
+                granted.end(&unwritten);
+                return unwritten;
+            }
+            granted.acts();
             let call = inner.dispatch_call(interface, ordinal, params, results).promise;
             // It begins before the next one in line has its turn: nothing is awaited in between.
             drop(turn);
             let result = call.await;
-            if let Err(error) = &result {
-                session.failed(method, about, error).await;
-            }
+            granted.end(&result);
             result
         };
         DispatchCallResult::new(Promise::from_future(call), false)
@@ -196,6 +197,16 @@ impl<D: capability::Server + Clone + 'static> capability::Server for GateDispatc
 
     fn as_ptr(&self) -> usize {
         Rc::as_ptr(&self.0).addr()
+    }
+}
+
+/// Runs a call up to where it first waits, before the next message of the connection is looked at.
+///
+/// A call on its result, which came together with it, so is dispatched before it can be cancelled.
+fn begun(mut call: Promise<(), capnp::Error>) -> Promise<(), capnp::Error> {
+    match (&mut call).now_or_never() {
+        Some(result) => Promise::from_future(ready(result)),
+        None => call,
     }
 }
 

@@ -9,8 +9,9 @@ use parking_lot::Mutex;
 use schema::admin_capnp::text_reader;
 use tokio::sync::Semaphore;
 
-use super::gate::{Place, Session};
-use super::{Admin, failed};
+use super::clients::Place;
+use super::failed;
+use super::gate::Session;
 
 /// A piece of which the reader says nothing.
 const PIECE_BYTES: usize = 64 * 1024;
@@ -20,7 +21,7 @@ const MAX_PIECE_BYTES: usize = 256 * 1024;
 
 /// A reader of what a scrape reads. It is rendered as it is read.
 pub(super) struct ReaderServer {
-    admin: Arc<Admin>,
+    session: Rc<Session>,
     exposition: Arc<Mutex<Exposition>>,
     /// Who reads now; those who wait have their turn in the order of asking.
     turn: Semaphore,
@@ -30,14 +31,15 @@ pub(super) struct ReaderServer {
 impl ReaderServer {
     /// Opens one for all metrics as they are now.
     pub(super) async fn open(session: &Rc<Session>, format: Format) -> capnp::Result<Self> {
-        let place = session.readers.take("readers")?;
-        let admin = Arc::clone(&session.admin);
+        let place = session.client.readers.take("readers")?;
+        let admin = &session.admin;
         let metrics = admin.app().get::<Metrics>().map_err(|error| failed(&error))?;
         // What the platform measures itself is read for it, and the process' status.
         let begun = move || metrics.exposition(format);
-        let exposition = admin.offload.run("the beginning of a scrape", begun).await?;
+        let exposition = admin.offload.run(session, "the beginning of a scrape", begun).await?;
         let exposition = Arc::new(Mutex::new(exposition));
-        Ok(Self { admin, exposition, turn: Semaphore::new(1), _place: place })
+        let session = Rc::clone(session);
+        Ok(Self { session, exposition, turn: Semaphore::new(1), _place: place })
     }
 }
 
@@ -59,7 +61,7 @@ impl text_reader::Server for ReaderServer {
             let end = exposition.lock().read(&mut piece, bytes);
             (piece, end)
         };
-        let (piece, end) = self.admin.offload.run("reading metrics", read).await?;
+        let (piece, end) = self.session.admin.offload.run(&self.session, "reading metrics", read).await?;
         let mut results = results.get();
         results.set_piece(&piece);
         results.set_end(end);

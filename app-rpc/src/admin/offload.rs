@@ -1,45 +1,96 @@
 //! What blocks, away from the threads of RPC: one that blocks there holds up the other connections of its thread.
 
+use std::io;
 use std::sync::Arc;
 
 use app_core::{prelude::Duration, run_blocking, show_duration};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-/// How many run at a time.
-const AT_A_TIME: usize = 4;
+use super::gate::Session;
+use crate::Role;
+
+/// How many run at a time for readers. One client has two of these turns at most.
+const OF_READERS: usize = 4;
+
+/// How many run at a time for operators and administrators, whatever readers do.
+const OF_OPERATORS: usize = 2;
 
 /// How long one may take, its wait for a turn included.
 pub(super) const DEADLINE: Duration = Duration::from_secs(20);
 
-/// Runs what blocks, on a thread of its own. Cheap to clone.
-#[derive(Clone)]
+/// Runs what blocks, on a thread of its own.
 pub(super) struct Offload {
-    turns: Arc<Semaphore>,
+    readers: Arc<Semaphore>,
+    operators: Arc<Semaphore>,
 }
 
 impl Offload {
     pub(super) fn new() -> Self {
-        Self { turns: Arc::new(Semaphore::new(AT_A_TIME)) }
+        Self {
+            readers: Arc::new(Semaphore::new(OF_READERS)),
+            operators: Arc::new(Semaphore::new(OF_OPERATORS)),
+        }
     }
 
-    /// Runs the work, and gives its result. Work that takes too long runs on, with its turn, and its result is lost.
+    /// Runs the work for a client, and gives its result. Work that takes too long runs on, with its turns, and its result is lost.
     pub(super) async fn run<T: Send + 'static>(
         &self,
+        session: &Session,
         what: &str,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> capnp::Result<T> {
-        let running = async {
-            // It is never closed.
-            let turn = Arc::clone(&self.turns).acquire_owned().await.ok();
-            run_blocking("rpc-blocking", move || (work(), turn)).await
-        };
+        let lane = if session.peer.role_now() > Role::Read { &self.operators } else { &self.readers };
+        let running = run(&session.client.offloaded, lane, work);
         match timeout(DEADLINE, running).await {
-            Ok(Ok((result, _turn))) => Ok(result),
+            Ok(Ok(result)) => Ok(result),
             Ok(Err(error)) => Err(capnp::Error::failed(format!("{what} failed: {error}"))),
             Err(_) => {
                 Err(capnp::Error::failed(format!("{what} took longer than {}", show_duration(DEADLINE))))
             }
         }
+    }
+}
+
+/// Runs the work once the client has one of its own turns, and one of those that it shares with others.
+///
+/// Its own turn comes first: so a client holds a turn of the others only to use it.
+async fn run<T: Send + 'static>(
+    own: &Arc<Semaphore>,
+    shared: &Arc<Semaphore>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<T> {
+    // Neither is ever closed.
+    let own = Arc::clone(own).acquire_owned().await.ok();
+    let turns = (own, Arc::clone(shared).acquire_owned().await.ok());
+    let (result, _turns) = run_blocking("rpc-blocking", move || (work(), turns)).await?;
+    Ok(result)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use futures_util::future::join_all;
+
+    use super::super::clients::MAX_OFFLOADED;
+    use super::*;
+
+    #[tokio::test]
+    async fn one_client_does_not_hold_the_turns_of_all() {
+        let shared = Arc::new(Semaphore::new(OF_READERS));
+        let clients = [(); 2].map(|()| Arc::new(Semaphore::new(MAX_OFFLOADED)));
+        let (go_on, waits): (Vec<_>, Vec<_>) = (0..20).map(|_| mpsc::channel::<()>()).unzip();
+        let stuck =
+            join_all(waits.into_iter().map(|wait| run(&clients[0], &shared, move || wait.recv().is_ok())));
+        let (mut stuck, other) = (Box::pin(stuck), run(&clients[1], &shared, || 7));
+        let answered = tokio::select! {
+            biased;
+            _ = &mut stuck => None,
+            answered = other => answered.ok(),
+        };
+        assert_eq!(answered, Some(7), "the other client has its turn");
+        drop(go_on);
+        assert!(stuck.await.into_iter().all(|ended| ended.is_ok()), "all of them end");
     }
 }
