@@ -49,7 +49,8 @@
 //! | `cancelled` | it was granted, and the client cancelled it or its connection ended: a second record, which says whether it had begun |
 //!
 //! The record is handed to the log when the call arrives, before anything else happens. A client that cancels its call, or closes the
-//! connection right behind it, prevents no record. What a cancelled call began may go on: a restart that was asked for happens.
+//! connection right behind it, prevents no record. What a cancelled call began may go on: a reload of the configs does. A call that a
+//! limit of the endpoint refuses never arrives here, and has no record.
 //!
 //! A granted call acts after its record has left the process for the log's sink. The log never waits for its sink, and drops what the
 //! sink does not take. A call whose record has not left within half a second does not act: it is answered with an error that says so.

@@ -99,7 +99,7 @@ async fn connect(to: SocketAddr, role: Role) -> TlsStream<TcpStream> {
     let issued = certificate(role);
     let chain =
         CertificateDer::pem_slice_iter(issued.certificate.as_bytes()).collect::<Result<_, _>>().unwrap();
-    let key = PrivateKeyDer::from_pem_slice(issued.key.as_bytes()).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(&issued.key).unwrap();
     let config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(rustls::ALL_VERSIONS)
         .unwrap()
