@@ -70,7 +70,7 @@ async fn both_formats_are_read_in_pieces_that_fit_a_message() {
 }
 
 #[tokio::test]
-async fn a_connection_may_have_few_readers_and_others_when_it_lets_go_of_one() {
+async fn a_client_may_have_few_readers_and_others_when_it_lets_go_of_one() {
     let stand = Stand::new().await;
     let client = stand.client(Role::Read);
     let outcomes = call(&client, |app| async move {
@@ -88,7 +88,7 @@ async fn a_connection_may_have_few_readers_and_others_when_it_lets_go_of_one() {
         Ok((most, refused, again))
     });
     let (most, refused, again) = outcomes.await.unwrap();
-    assert_eq!((most, again), (4, true));
-    assert!(refused.contains("this connection has 4 readers already: let go of one"), "{refused}");
+    assert_eq!((most, again), (8, true));
+    assert!(refused.contains("this client has 8 readers already: let go of one"), "{refused}");
     stand.stop().await;
 }
