@@ -88,7 +88,7 @@ pub use self::{
     identity::Identity,
     log::{
         AuditLog, CapturedLog, LevelChange, LevelSetting, LevelSettings, Log, LogFormat, LogLevel,
-        LogRecordLimit, ParseLogFormatError, ParseLogLevelError, ParseLogRecordLimitError, Receipt,
+        LogRecordLimit, ParseLogFormatError, ParseLogLevelError, ParseLogRecordLimitError, Receipt, Serde,
         capture_dependencies,
     },
     output::write_output,
@@ -107,15 +107,14 @@ pub use self::{
     threads::{run_blocking, spawn_thread, start_thread, thread_refused},
 };
 
-/// The command line parser, for flags and subcommands of one's own; and lists in log records: `"names" => Serde(names)`.
-pub use {clap, slog::Serde};
+/// The command line parser, for flags and subcommands of one's own.
+pub use clap;
 
 /// For the macros of this crate.
 #[doc(hidden)]
 pub mod __private {
     pub use crate::log::is_enabled;
-    pub use slog;
-
     pub use app_ids::{IdKind, IdName};
     pub use inventory;
+    pub use slog;
 }

@@ -61,6 +61,8 @@ pub use self::levels::{LevelChange, LevelSetting, LevelSettings};
 pub use self::limit::{LogRecordLimit, ParseLogRecordLimitError};
 pub use self::macros::is_enabled;
 pub(crate) use self::stderr::print_problem;
+/// A value of a log record that is written as JSON, such as a list: `"names" => Serde(names)`.
+pub use slog::Serde;
 
 use self::captured::Memory;
 pub(crate) use self::drain::refuses_records;

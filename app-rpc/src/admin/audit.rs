@@ -38,9 +38,6 @@ const MAX_TARGET_BYTES: usize = 1024;
 /// What the names in a record take together, in bytes. A certificate may have thousands of names.
 const MAX_NAMES_BYTES: usize = 4096;
 
-/// The longest serial number in a record. RFC 5280 allows 20 bytes, which are 40 digits.
-const MAX_SERIAL_BYTES: usize = 64;
-
 /// What became of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Outcome {
@@ -80,7 +77,7 @@ impl ShownClient {
     pub(super) fn new(certificate: &Certificate, granted_by: Option<&str>) -> Self {
         Self {
             names: shown_names(&certificate.names, granted_by, MAX_NAMES_BYTES),
-            serial: bounded(&certificate.serial, MAX_SERIAL_BYTES),
+            serial: certificate.serial.clone(),
         }
     }
 }

@@ -33,7 +33,7 @@ use super::methods::{About, Method};
 use super::reason::Reason;
 use crate::Peer;
 use crate::grants::Granted;
-use crate::shown_names::shown_names;
+use crate::shown_names::listed;
 use crate::text::bounded;
 
 /// A client on one connection.
@@ -98,8 +98,8 @@ impl Session {
 
     /// What is needed, what there is, and the cure.
     fn denied(&self, method: &Method, granted: &Granted) -> String {
-        let names = shown_names(&self.peer.certificate.names, None, 512).names.join(", ");
-        let names = if names.is_empty() { "without a name" } else { &names };
+        let names = &self.peer.certificate.names;
+        let names = if names.is_empty() { "without a name".to_owned() } else { listed(names) };
         format!(
             "denied: {} needs the role {}, and this client ({names}) has the role {}: grant it to one of its names, \
              in `grants` of config {:#x}",

@@ -21,14 +21,12 @@ const RUN: (u64, u16) = (health::Client::TYPE_ID, 2);
 const SET_APP: (u64, u16) = (levels::Client::TYPE_ID, 1);
 
 fn kill(messages: Messages, question: u32) -> Messages {
-    messages.call(question, On::App, KILL, |params| drop(params.init_as::<app::kill_params::Builder<'_>>()))
+    messages.call(question, On::App, KILL, |_| {})
 }
 
 /// Sets the level, on a capability that was asked for in the same breath.
 fn set_app(messages: Messages, question: u32) -> Messages {
-    let asked = messages.call(question, On::App, LEVELS, |params| {
-        drop(params.init_as::<app::levels_params::Builder<'_>>());
-    });
+    let asked = messages.call(question, On::App, LEVELS, |_| {});
     asked.call(question + 1, On::ResultOf(question), SET_APP, |params| {
         let mut params = params.init_as::<levels::set_app_params::Builder<'_>>();
         params.set_level(LogLevel::Error);
@@ -113,9 +111,7 @@ async fn interrupted(close: bool) -> Vec<Value> {
         params.set_id(id.as_u64());
         params.set_reason("test");
     };
-    let messages = Messages::new().call(1, On::App, HEALTH, |params| {
-        drop(params.init_as::<app::health_params::Builder<'_>>());
-    });
+    let messages = Messages::new().call(1, On::App, HEALTH, |_| {});
     let mut stream = messages.call(2, On::ResultOf(1), RUN, run).send(stand.address(), Role::Operate).await;
     eventually("it is granted", || has(&stand, "Health.run", "granted")).await;
     tokio::time::timeout(Duration::from_secs(20), runs.notified()).await.unwrap();

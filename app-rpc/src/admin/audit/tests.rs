@@ -71,13 +71,6 @@ fn the_name_that_gave_the_role_is_shown_among_a_thousand_of_255_bytes() {
 }
 
 #[test]
-fn a_serial_number_is_cut() {
-    let mut certificate = certificate(&[]);
-    certificate.serial = "f".repeat(100_000);
-    assert_eq!(ShownClient::new(&certificate, None).serial.len(), MAX_SERIAL_BYTES);
-}
-
-#[test]
 fn calls_without_a_record_are_told_with_their_number_and_methods() {
     let (audit, captured) = captured();
     let client = ShownClient::new(&certificate(&["read.example".to_owned()]), None);
