@@ -32,8 +32,8 @@ pub(super) struct Clients(Arc<Mutex<HashMap<[u8; 32], Arc<Client>>>>);
 
 /// One client: all connections with one certificate.
 pub(super) struct Client {
-    pub(super) streams: Places,
-    pub(super) readers: Places,
+    pub(super) streams: Slots,
+    pub(super) readers: Slots,
     pub(super) offloaded: Arc<Semaphore>,
     shown: ShownClient,
     audit: Audit,
@@ -71,8 +71,8 @@ impl Clients {
         let mut clients = self.0.lock();
         let client = clients.entry(key).or_insert_with(|| {
             Arc::new(Client {
-                streams: Places::new(MAX_STREAMS),
-                readers: Places::new(MAX_READERS),
+                streams: Slots::new(MAX_STREAMS),
+                readers: Slots::new(MAX_READERS),
                 offloaded: Arc::new(Semaphore::new(MAX_OFFLOADED)),
                 shown: ShownClient::new(&peer.certificate, peer.granted_now().by.as_deref()),
                 audit: audit.clone(),
@@ -135,21 +135,21 @@ impl Drop for Client {
 }
 
 /// So many of something may be there.
-pub(super) struct Places {
+pub(super) struct Slots {
     free: Arc<Semaphore>,
     most: usize,
 }
 
 /// A place, until it is dropped.
-pub(super) type Place = OwnedSemaphorePermit;
+pub(super) type Slot = OwnedSemaphorePermit;
 
-impl Places {
+impl Slots {
     pub(super) fn new(most: usize) -> Self {
         Self { free: Arc::new(Semaphore::new(most)), most }
     }
 
     /// Takes a place for one of `what`.
-    pub(super) fn take(&self, what: &str) -> capnp::Result<Place> {
+    pub(super) fn take(&self, what: &str) -> capnp::Result<Slot> {
         Arc::clone(&self.free).try_acquire_owned().map_err(|_| {
             capnp::Error::failed(format!("this client has {} {what} already: let go of one", self.most))
         })

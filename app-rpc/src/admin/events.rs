@@ -19,7 +19,7 @@ use tokio::sync::{Mutex as AsyncMutex, watch};
 use tokio::time::{Instant, timeout_at};
 
 pub(super) use self::story::Happening;
-use super::clients::{Place, Places};
+use super::clients::{Slot, Slots};
 use super::count;
 use super::gate::Session;
 use super::millis_of;
@@ -117,8 +117,8 @@ pub(super) struct StreamServer {
     /// Whoever asks has it until the answer; the next waits for its turn.
     stream: AsyncMutex<Stream>,
     /// Calls that have no answer yet.
-    asking: Places,
-    _place: Place,
+    asking: Slots,
+    _place: Slot,
 }
 
 struct Stream {
@@ -144,7 +144,7 @@ impl StreamServer {
         let events = sender.upgrade().ok_or_else(gone)?.subscribe();
         let told = *lost.borrow();
         let stream = Stream { events, lost: lost.clone(), told };
-        Ok(Self { stream: AsyncMutex::new(stream), asking: Places::new(MAX_ASKING), _place: place })
+        Ok(Self { stream: AsyncMutex::new(stream), asking: Slots::new(MAX_ASKING), _place: place })
     }
 }
 

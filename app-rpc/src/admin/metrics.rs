@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use schema::admin_capnp::text_reader;
 use tokio::sync::Semaphore;
 
-use super::clients::Place;
+use super::clients::Slot;
 use super::failed;
 use super::gate::Session;
 
@@ -25,7 +25,7 @@ pub(super) struct ReaderServer {
     exposition: Arc<Mutex<Exposition>>,
     /// Who reads now; those who wait have their turn in the order of asking.
     turn: Semaphore,
-    _place: Place,
+    _place: Slot,
 }
 
 impl ReaderServer {
