@@ -76,7 +76,7 @@ fn call(c: &mut Criterion) {
     runtime.block_on(async { app.stop().await.expect_clean() });
 }
 
-/// The loop of a command server around a bare command channel: the same, but for counts and times.
+/// A bare command channel with the loop of a command server, without counts and times.
 fn unmetered(service: &Service) -> ServiceCommandChannel<u64> {
     let (channel, mut commands) = ServiceCommandChannel::<u64>::new(service, "bare", 256).unwrap();
     let me = service.clone();
@@ -95,18 +95,18 @@ fn unmetered(service: &Service) -> ServiceCommandChannel<u64> {
     channel
 }
 
-/// What counting and timing costs: on one thread, where nothing is hidden by another one's work.
+/// What counting and timing costs: on one thread, where the work of another thread hides nothing.
 fn metering(c: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let app = runtime.block_on(TestApp::empty());
     let service = app.new_service(ServiceId::new(7), "seven");
-    let in_its_task = CommandServer::builder("in its task", 256).at_once(false);
+    let inline = CommandServer::builder("inline", 256).inline();
     let (server, bare) = runtime
         .block_on(async { (service.command_server("count", 256, 0_u64).unwrap(), unmetered(&service)) });
-    let in_its_task = runtime.block_on(in_its_task.start(&service, 0_u64)).unwrap();
+    let inline = runtime.block_on(inline.start(&service, 0_u64)).unwrap();
     let channels = [
         ("command server", &*server),
-        ("command server, all in its task", &*in_its_task),
+        ("inline command server", &*inline),
         ("command channel, not metered", &bare),
     ];
     let mut group = c.benchmark_group("submit on one thread, queue 256");

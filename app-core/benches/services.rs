@@ -1,4 +1,4 @@
-//! Services: looking one up, and living a whole life.
+//! Services: to look one up, and a whole life.
 #![allow(
     clippy::unwrap_used,
     missing_docs,
@@ -25,17 +25,10 @@ fn lookup(c: &mut Criterion) {
         let all = (0..services).map(|i| runs(id(i), "s"));
         let app = runtime.block_on(TestApp::builder().services(all).start());
         let mut next = 0;
-        group.bench_function(BenchmarkId::new("a handle of one's own", services), |b| {
+        group.bench_function(BenchmarkId::from_parameter(services), |b| {
             b.iter(|| {
                 next = (next + 7) % services;
                 black_box(app.service(id(next))).unwrap()
-            });
-        });
-        let mut lookup = app.app().lookup();
-        group.bench_function(BenchmarkId::new("one that is lent, the same ten", services), |b| {
-            b.iter(|| {
-                next = (next + 7) % 10;
-                black_box(lookup.find(id(next))).is_some()
             });
         });
         runtime.block_on(async { app.stop().await.expect_clean() });

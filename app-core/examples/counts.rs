@@ -9,7 +9,9 @@ use std::{
     sync::mpsc::{Receiver, SyncSender, sync_channel},
 };
 
-use app_core::{CommandServer, Identity, Log, LogFormat, LogLevel, prelude::*, testing::TestApp};
+use app_core::{
+    CommandServer, CommandServerBuilder, Identity, Log, LogFormat, LogLevel, prelude::*, testing::TestApp,
+};
 use app_errors::errors;
 use app_ids::{AppId, DomainId, InstanceId, ReleaseId};
 use slog::Logger;
@@ -28,14 +30,19 @@ fn main() {
     let app = runtime.block_on(quiet.start());
     match operation.as_str() {
         "submit" => {
-            let server = server(&runtime, &app);
+            let server = server(&runtime, &app, CommandServer::builder("count", 256));
             runtime.block_on(submits(&server, WARM_UP));
             submit(&runtime, &server);
         }
         "call" => {
-            let server = server(&runtime, &app);
+            let server = server(&runtime, &app, CommandServer::builder("count", 256));
             runtime.block_on(calls(&server, WARM_UP));
             call(&runtime, &server);
+        }
+        "inline_call" => {
+            let server = server(&runtime, &app, CommandServer::builder("count", 256).inline());
+            runtime.block_on(calls(&server, WARM_UP));
+            inline_call(&runtime, &server);
         }
         "lookup" => {
             let ids: Vec<ServiceId> = (1..=1_000).map(|i| ServiceId::new(i * 0x9e37_79b9)).collect();
@@ -73,11 +80,8 @@ fn main() {
     runtime.block_on(app.stop()).expect_clean();
 }
 
-/// All commands go through the queue: whether one runs at once depends on how long those before it took, which is another time on
-/// each machine, and under callgrind.
-fn server(runtime: &Runtime, app: &TestApp) -> CommandServer<u64> {
+fn server(runtime: &Runtime, app: &TestApp, server: CommandServerBuilder<u64>) -> CommandServer<u64> {
     let service = app.new_service(SERVICE, "quota");
-    let server = CommandServer::builder("count", 256).at_once(false);
     runtime.block_on(server.start(&service, 0_u64)).unwrap()
 }
 
@@ -98,6 +102,12 @@ async fn submits(server: &CommandServer<u64>, times: u64) {
 /// Calls with an answer, one after another.
 #[inline(never)]
 fn call(runtime: &Runtime, server: &CommandServer<u64>) {
+    runtime.block_on(calls(server, TIMES));
+}
+
+/// Calls that run on the caller's thread.
+#[inline(never)]
+fn inline_call(runtime: &Runtime, server: &CommandServer<u64>) {
     runtime.block_on(calls(server, TIMES));
 }
 

@@ -29,7 +29,7 @@ use crate::{
     commands::CommandServers,
     lifecycle::{self, Stage},
     panics,
-    registry::{Registry, ServiceLookup},
+    registry::Registry,
     status::Board,
 };
 
@@ -38,7 +38,6 @@ mod dump;
 mod end;
 mod kept;
 mod levels;
-pub(crate) mod passing;
 mod restart;
 mod timers;
 
@@ -98,7 +97,6 @@ pub(crate) struct Inner {
     /// Services that were killed and that the supervisor has not looked at: one entry each, and one more for one whose
     /// failure turned out to be FATAL.
     fallen: Mutex<Vec<Service>>,
-    passing: Mutex<passing::Passing>,
     /// Restart policies in place of those of the descriptors.
     restart_policies: RwLock<BTreeMap<ServiceId, Restart>>,
     /// Restarts that were asked for and not answered; each has a caller who waits.
@@ -289,16 +287,10 @@ impl App {
         Ok(())
     }
 
-    /// Looks a registered service up; takes no lock.
+    /// Looks a registered service up.
     #[must_use]
     pub fn service(&self, id: ServiceId) -> Option<Service> {
         self.inner.registry.service(id)
-    }
-
-    /// A way to look services up again and again, in half the time.
-    #[must_use]
-    pub fn lookup(&self) -> ServiceLookup {
-        ServiceLookup::new(self.clone())
     }
 
     /// The ids of the registered services, sorted.
@@ -440,7 +432,6 @@ impl App {
             );
         }
         let registered = self.inner.registry.unregister(service);
-        self.passed(service);
         self.emit_service(service, ServiceEventKind::Stopped { failure });
         if registered {
             self.emit_service(service, ServiceEventKind::Unregistered);
@@ -474,7 +465,6 @@ impl App {
         let _ = self.inner.report.set(report);
         self.enter_phase(Phase::Stopped);
         self.inner.fallen.lock().clear();
-        self.forget_passing();
         self.inner.restarts.lock().clear();
         let handles = std::mem::take(&mut *self.inner.handles.write());
         if !handles.is_empty() {

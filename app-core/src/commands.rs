@@ -1,14 +1,14 @@
-//! Message-driven services: commands are closures that run one after another on the state that they own.
+//! Message-driven services: commands are closures that run one after another on a state that a server owns.
 
-mod at_once;
 mod channel;
 mod deadline;
-mod desk;
+mod inline;
 mod list;
 mod meter;
 mod server;
+mod server_state;
+mod state_cell;
 mod sync;
-mod tenure;
 mod times;
 
 pub(crate) use self::list::CommandServers;

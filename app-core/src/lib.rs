@@ -97,7 +97,6 @@ pub use self::{
     param::{Dep, Exposed, Param, Start, StartContext},
     planned::{HandleType, Planned},
     preflight::Preflight,
-    registry::ServiceLookup,
     restart::{Restart, SERVICE_RESTARTS_EXHAUSTED},
     run::{check_descriptors, check_stack_limit, parse, run, run_with},
     service::{KillReason, Service, ServiceState, TaskOutput},

@@ -1,6 +1,6 @@
-//! A service: a handle with the semantics of a tomb.
+//! A service: a handle to a named set of tasks that live and die together.
 //!
-//! What keeps it true to that is in `life`.
+//! `life` has the invariants.
 
 use std::{
     borrow::Cow,
@@ -19,11 +19,10 @@ use slog::{Logger, error};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use self::{life::Inner, once::Once};
+use self::life::Inner;
 use crate::{App, CommandServer, ServiceEventKind};
 
 mod current;
-mod dormant;
 mod life;
 mod numbers;
 mod once;
@@ -33,25 +32,25 @@ mod task;
 
 pub(crate) use self::{
     current::{Runner, current_service, describe_caller},
-    dormant::{Awake, Dormant},
     numbers::ByNumber,
+    once::Once,
 };
 pub use self::{reason::KillReason, state::ServiceState, task::TaskOutput};
 
-/// A service of an app: killed by anyone, alive until then, dead when its tasks have finished.
+/// A service of an app: alive until it is killed, dead when its tasks have finished.
 ///
-/// A service fails when a task of it returns an error or panics: that kills it with this reason. Tasks that end well
-/// do not end it. The handle is cheap to clone; clones are the same service.
+/// A service fails when one of its tasks returns an error or panics: that kills it with this reason. A task that returns
+/// without error does not end its service. The handle is cheap to clone; clones are the same service.
 #[derive(Clone)]
 pub struct Service {
     inner: Arc<Inner>,
 }
 
-/// How long a service that was made at run time may take to stop.
+/// The stop timeout of a service that was made at run time.
 const STOP_TIMEOUT: Duration = crate::DEFAULT_STOP_TIMEOUT;
 
 impl Service {
-    /// Makes a service at run time. [`App::register`] makes it known to others, and to the stop of the app.
+    /// Makes a service at run time. [`App::register`] lets others find it, and lets the app stop it.
     ///
     /// # Errors
     /// `IllegalArgument` when the id is zero, which is the app's own.
@@ -113,7 +112,7 @@ impl Service {
         })
     }
 
-    /// Where it is in its life.
+    /// Its state.
     #[must_use]
     pub fn state(&self) -> ServiceState {
         ServiceState::from_u8(self.inner.state.load(Ordering::Acquire))
@@ -139,10 +138,10 @@ impl Service {
         self.inner.dying.wait().await;
     }
 
-    /// A token that is cancelled when the service is killed, to hand to code that knows nothing of services.
+    /// A token that is cancelled when the service is killed, for code that does not know services.
     #[must_use]
     pub fn token(&self) -> CancellationToken {
-        // With the life locked: a kill is before that, or sees the token.
+        // With the life locked: a kill came before, or sees the token.
         let (killed, token) = {
             let life = self.inner.life.lock();
             (life.killed, self.inner.token.get_or_init(CancellationToken::new))
@@ -155,12 +154,12 @@ impl Service {
 
     /// Waits until the service is dead: killed, and every task finished. Cancel safe.
     ///
-    /// Inside one of its own tasks or commands, it returns once the service is dying: else it would wait for itself.
+    /// Inside one of its own tasks or commands, this returns once the service is dying: it would wait for itself.
     pub async fn dead(&self) {
-        if current::is_inside(self) { self.dying().await } else { self.inner.dead.wait().await }
+        if current::is_inside(self) { self.dying().await } else { self.fully_dead().await }
     }
 
-    /// Waits until the service is dead, and says how it ended. Cancel safe.
+    /// Waits until the service is dead, and returns its failure. Cancel safe.
     ///
     /// # Errors
     /// The failure that ended it. `IllegalArgument`, at once, inside one of its own tasks or commands: it would wait for
@@ -174,11 +173,11 @@ impl Service {
             );
             return Err(app_errors::illegal_argument_error(message));
         }
-        self.inner.dead.wait().await;
+        self.fully_dead().await;
         self.error().map_or(Ok(()), Err)
     }
 
-    /// The failure that killed the service, or that came up while it stopped.
+    /// The failure that killed the service, or that occurred while it stopped.
     #[must_use]
     pub fn error(&self) -> Option<Error> {
         self.inner.life.lock().failure.clone()
@@ -190,20 +189,20 @@ impl Service {
         self.inner.life.lock().reason.clone()
     }
 
-    /// Kills the service. The first reason stays; the first failure that comes later is kept too, as its
-    /// [`error`](Self::error), and one of FATAL severity in place of one that is less.
+    /// Kills the service. The first reason stays. The first failure is kept too, as its [`error`](Self::error); a later
+    /// one replaces it only if it is FATAL and the first is not.
     pub fn kill(&self, reason: impl Into<KillReason>) {
         self.kill_first(reason.into());
     }
 
-    /// Kills the service. Whether nobody had killed it before.
+    /// Kills the service. Whether this is the first kill.
     pub(crate) fn kill_first(&self, reason: KillReason) -> bool {
-        let (first, turns_fatal, children, asleep) = {
+        let (first, turns_fatal, children) = {
             let mut life = self.inner.life.lock();
             if life.dead {
                 return false;
             }
-            let turns_fatal = life.learns(&reason);
+            let turns_fatal = life.keep_failure(&reason);
             life.holds += 1;
             let first = !std::mem::replace(&mut life.killed, true);
             if first {
@@ -211,41 +210,40 @@ impl Service {
                 self.set_state(ServiceState::Stopping);
             }
             let children = life.children.values().filter_map(Weak::upgrade).collect::<Vec<_>>();
-            (first, turns_fatal, children, std::mem::take(&mut life.asleep))
+            (first, turns_fatal, children)
         };
-        // Most of those die right here. Who does not is looked after from then on.
-        let passes =
-            matches!(reason, KillReason::Requested(_)) && self.parent().is_none() && !self.is_on_board();
+        let is_root = self.parent().is_none();
+        // A service made at run time that dies at once leaves the supervisor nothing to do.
+        let may_die_at_once = matches!(reason, KillReason::Requested(_)) && !self.is_on_board();
         if first {
-            if let (KillReason::Failed(failure), Some(_)) = (&reason, self.parent()) {
-                // No lifecycle event tells of a part, and its failure may be all there is to see of it.
+            if let (KillReason::Failed(failure), false) = (&reason, is_root) {
+                // No lifecycle event tells of a part, so this record may be all that is seen of its failure.
                 error!(self.log(), "part of the service failed"; "part" => self.name(), "err" => #failure);
             }
             self.emit(ServiceEventKind::Killed { reason });
             self.emit(ServiceEventKind::Stopping);
-            if self.parent().is_none() && !passes {
+            if is_root && !may_die_at_once {
                 self.app().fallen(self);
             }
             self.inner.dying.happens();
             if let Some(token) = self.inner.token.get() {
                 token.cancel();
             }
-            asleep.into_iter().for_each(|(number, task)| self.put_away(number, task));
             for inner in children {
                 Self { inner }.kill(format!("its parent {} was killed", self.describe()));
             }
-        } else if turns_fatal && self.parent().is_none() {
+        } else if turns_fatal && is_root {
             // The supervisor may have looked at it already.
             self.app().fallen(self);
         }
         let died = self.leave(|life| life.holds -= 1);
-        if first && passes && !died {
-            self.app().passes(self);
+        if first && is_root && may_die_at_once && !died {
+            self.app().fallen(self);
         }
         first
     }
 
-    /// Runs a task of the service. It is the task's business to end when the service is [`dying`](Self::dying).
+    /// Spawns a task of the service. The task has to end when the service is [`dying`](Self::dying).
     ///
     /// An error or a panic kills the service with that reason; an end without error does not.
     ///
@@ -259,7 +257,7 @@ impl Service {
         F: Future + Send + 'static,
         F::Output: TaskOutput,
     {
-        // Before it is entered: where there is none, nothing must be left behind.
+        // Before the task is entered: a panic here must leave nothing behind.
         let runtime = Handle::current();
         self.spawn_on(&runtime, name.into(), future)
     }
@@ -276,16 +274,6 @@ impl Service {
         F::Output: TaskOutput,
     {
         let number = self.enter(name)?;
-        self.run(runtime, number, future);
-        Ok(())
-    }
-
-    /// Runs a task that was entered.
-    fn run<F>(&self, runtime: &Handle, number: u64, future: F)
-    where
-        F: Future + Send + 'static,
-        F::Output: TaskOutput,
-    {
         let handle = runtime.spawn(task::run(self.clone(), number, future)).abort_handle();
         let mut life = self.inner.life.lock();
         let given_up = life.given_up;
@@ -296,12 +284,13 @@ impl Service {
         if given_up {
             handle.abort();
         }
+        Ok(())
     }
 
-    /// Calls a function every `period`, first after one period, until the service is killed. What was missed while the
-    /// function ran long, or the process was suspended, is skipped. A panic in it fails the service.
+    /// Calls a function every `period`, first after one period, until the service is killed. Calls that were missed while
+    /// the function ran long, or while the process was suspended, are skipped. A panic in the function fails the service.
     ///
-    /// On a dead service it does nothing.
+    /// On a dead service this does nothing.
     ///
     /// # Panics
     /// Outside of a tokio runtime, or when the period is zero.
@@ -318,13 +307,14 @@ impl Service {
                 }
             }
         };
-        // Refused only by a dead service, on which nothing is to be done.
+        // Only a dead service refuses it.
         let _ = self.spawn("every", work);
     }
 
-    /// A part of the service that can be killed alone: killed with its parent, which is not dead before the child is.
+    /// Makes a part of the service that can be killed alone. The kill of the parent kills the child, and the parent is dead
+    /// after the child.
     ///
-    /// A failure of the child ends the child alone. To link them, let a task of the parent wait for the child:
+    /// A failure of the child ends only the child. To link them, let a task of the parent wait for the child:
     /// `service.spawn("child", async move { child.wait().await })`.
     ///
     /// # Errors
@@ -359,14 +349,12 @@ impl Service {
         CommandServer::builder(name, capacity).spawn(self, state)
     }
 
-    /// The names of its tasks that have not finished, in the order of their spawning, children left out.
+    /// The names of its unfinished tasks in the order of their spawning, without those of its children.
     #[must_use]
     pub fn tasks(&self) -> Vec<Cow<'static, str>> {
         let life = self.inner.life.lock();
-        let asleep = life.asleep.iter().map(|(number, task)| (*number, task.name()));
         let mut tasks: Vec<_> =
             life.tasks.iter().map(|(number, task)| (*number, task.name.clone())).collect();
-        tasks.extend(asleep);
         tasks.sort_by_key(|(number, _)| *number);
         tasks.into_iter().map(|(_, name)| name).collect()
     }

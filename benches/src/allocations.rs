@@ -7,8 +7,8 @@ use tokio::runtime::Runtime;
 
 use crate::{
     commands::{
-        registered,
-        servers::{ACTIX, Actix, BARE, Bare, KAMEO, Kameo, OURS, Ours, RACTOR, Ractor, Server},
+        by_mode, registered,
+        servers::{ACTIX, Actix, BARE, Bare, INLINE, KAMEO, Kameo, Ours, QUEUED, RACTOR, Ractor, Server},
         service,
     },
     driver::{Rows, exit_code},
@@ -42,33 +42,37 @@ fn rows(rows: &mut Rows, allocated: &Counter<'_>) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (_app, service) = service(&runtime)?;
     let _entered = runtime.enter();
-    let ours = Ours::start(&service, CAPACITY)?;
+    let (queued, inline) = (Ours::queued(&service, CAPACITY)?, Ours::inline(&service, CAPACITY)?);
     let (bare, kameo) = (Bare::start(CAPACITY), Kameo::start(CAPACITY));
     let ractor = runtime.block_on(Ractor::start())?;
     let arbiter = actix::System::new();
     let actix = arbiter.block_on(async { Actix::start(CAPACITY) });
     rows.begin("allocations of a submit");
     let figures = vec![
-        figure(OURS, runtime.block_on(submits(&ours, allocated))),
+        figure(QUEUED, runtime.block_on(submits(&queued, allocated))),
+        figure(INLINE, runtime.block_on(submits(&inline, allocated))),
         figure(BARE, runtime.block_on(submits(&bare, allocated))),
         figure(KAMEO, runtime.block_on(submits(&kameo, allocated))),
         figure(RACTOR, runtime.block_on(submits(&ractor, allocated))),
         figure(ACTIX, arbiter.block_on(submits(&actix, allocated))),
     ];
-    // None but what a queue takes in blocks.
-    rows.add(Row::new("allocations of a submitted command", "", figures).target(0.1));
+    let [queued_row, inline_row] = by_mode("allocations of a submitted command", "", figures);
+    // The command's box, and the blocks that a queue takes.
+    rows.add(queued_row.target(1.1));
+    rows.add(inline_row.target(0.1));
     rows.begin("allocations of a call");
     let figures = vec![
-        figure(OURS, runtime.block_on(calls(&ours, allocated))),
+        figure(QUEUED, runtime.block_on(calls(&queued, allocated))),
+        figure(INLINE, runtime.block_on(calls(&inline, allocated))),
         figure(BARE, runtime.block_on(calls(&bare, allocated))),
         figure(KAMEO, runtime.block_on(calls(&kameo, allocated))),
         figure(RACTOR, runtime.block_on(calls(&ractor, allocated))),
         figure(ACTIX, arbiter.block_on(calls(&actix, allocated))),
     ];
-    rows.add(Row::new("allocations of a call", "", figures));
+    by_mode("allocations of a call", "", figures).into_iter().for_each(|row| rows.add(row));
     rows.begin("bytes of a service");
     let figures = vec![
-        figure(OURS, services(&runtime, &service, allocated)),
+        figure(QUEUED, services(&runtime, &service, allocated)),
         figure(KAMEO, runtime.block_on(held(async || Ok(Kameo::start(16)), allocated))),
         figure(RACTOR, runtime.block_on(held(Ractor::start, allocated))),
         figure(ACTIX, arbiter.block_on(held(async || Ok(Actix::start(16)), allocated))),
@@ -107,7 +111,7 @@ fn services(runtime: &Runtime, service: &Service, allocated: &Counter<'_>) -> Re
     let app = service.app();
     let start = async |i: u64| -> Result<(Service, Ours), Failure> {
         let service = registered(app, ServiceId::new((i + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)))?;
-        let server = Ours::start(&service, 16)?;
+        let server = Ours::queued(&service, 16)?;
         Ok((service, server))
     };
     let mut next = 0;

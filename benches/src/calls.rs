@@ -6,30 +6,36 @@ use tokio::{runtime::Runtime, time::timeout};
 
 use crate::{
     commands::{
-        DEADLINE,
-        servers::{ACTIX, ACTORS, Actix, BARE, Bare, KAMEO, Kameo, OURS, Ours, RACTOR, Ractor, Server},
+        DEADLINE, OVER_BARE, by_mode,
+        servers::{
+            ACTIX, ACTORS, Actix, BARE, BOUNDED, Bare, INLINE, KAMEO, Kameo, Ours, QUEUED, RACTOR, Ractor,
+            Server,
+        },
         service,
     },
     driver::Rows,
     pairs::{pin, processors},
-    report::Row,
+    report::Figure,
     rounds::{Budget, Contender, Failure, in_turn, nanoseconds_each},
 };
 
 /// In one round.
 const CALLS: u64 = 300;
 const CAPACITY: u16 = 256;
-/// Who call at once, for the time that calls take under load.
+/// At most this share of the best bounded actor crate's time for a call that goes through the queue.
+const QUEUED_CALL: f64 = 0.9;
+/// Callers at once, for the time that calls take under load.
 const CALLERS: usize = 64;
 const BUDGET: Budget = Budget::new(201, 10);
 
-/// Everybody in turn: the same generic function for each type of server.
+/// All in turn: the same generic function for each type of server.
 macro_rules! everybody {
     ($all:expr, $round:path, $runtime:expr) => {
         in_turn(
             BUDGET,
             vec![
-                Contender::new(OURS, || $round($runtime, &$all.ours)),
+                Contender::new(QUEUED, || $round($runtime, &$all.queued)),
+                Contender::new(INLINE, || $round($runtime, &$all.inline)),
                 Contender::new(BARE, || $round($runtime, &$all.bare)),
                 Contender::new(KAMEO, || $round($runtime, &$all.kameo)),
                 Contender::new(RACTOR, || $round($runtime, &$all.ractor)),
@@ -47,7 +53,8 @@ pub(crate) fn rows(rows: &mut Rows) -> Result<(), Failure> {
     let all = {
         let _entered = theirs.enter();
         All {
-            ours: Ours::start(&service, CAPACITY)?,
+            queued: Ours::queued(&service, CAPACITY)?,
+            inline: Ours::inline(&service, CAPACITY)?,
             bare: Bare::start(CAPACITY),
             kameo: Kameo::start(CAPACITY),
             ractor: theirs.block_on(Ractor::start())?,
@@ -57,15 +64,21 @@ pub(crate) fn rows(rows: &mut Rows) -> Result<(), Failure> {
     let mine = worker(here)?;
     pin(here)?;
     rows.begin("call, other worker");
-    let figures = everybody!(all, from_a_worker, &mine);
-    rows.add(Row::new("call, other worker", "ns", figures).target_of(1.0, &ACTORS));
+    add(rows, "call, other worker", "ns", everybody!(all, from_a_worker, &mine));
     rows.begin("call, from outside the runtime");
-    let figures = everybody!(all, from_outside, &mine);
-    rows.add(Row::new("call, from outside the runtime", "ns", figures).target_of(1.0, &ACTORS));
+    add(rows, "call, from outside the runtime", "ns", everybody!(all, from_outside, &mine));
     rows.begin("call, p99 of 64 callers");
-    let figures = everybody!(all, under_load, &mine);
-    rows.add(Row::new("call, 64 callers at once, p99", "us", figures));
+    let [queued, inline] = by_mode("call, 64 callers at once, p99", "us", everybody!(all, under_load, &mine));
+    rows.add(queued.target_of(OVER_BARE, &[BARE]));
+    rows.add(inline);
     Ok(())
+}
+
+/// Rows in which nearly all of the time is the system's, which wakes a processor: no better than the best is expected.
+fn add(rows: &mut Rows, work: &str, unit: &str, figures: Vec<Figure>) {
+    let [queued, inline] = by_mode(work, unit, figures);
+    rows.add(queued.target_of(1.0, &ACTORS).target_of(OVER_BARE, &[BARE]));
+    rows.add(inline.target_of(1.0, &ACTORS));
 }
 
 /// A runtime of one worker, on that processor. Left to itself the system puts some pairs of threads on one, others on two, for as long
@@ -77,21 +90,22 @@ fn worker(processor: usize) -> Result<Runtime, Failure> {
 }
 
 struct All {
-    ours: Ours,
+    queued: Ours,
+    inline: Ours,
     bare: Bare,
     kameo: Kameo,
     ractor: Ractor,
     actix: Actix,
 }
 
-/// Whoever calls shares a thread with whoever answers.
+/// The caller and the server share a thread.
 fn same_worker(rows: &mut Rows) -> Result<(), Failure> {
     const WORK: &str = "call, same worker";
     rows.begin(WORK);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (_app, service) = service(&runtime)?;
     let _entered = runtime.enter();
-    let ours = Ours::start(&service, CAPACITY)?;
+    let (queued, inline) = (Ours::queued(&service, CAPACITY)?, Ours::inline(&service, CAPACITY)?);
     let bare = Bare::start(CAPACITY);
     let kameo = Kameo::start(CAPACITY);
     let ractor = runtime.block_on(Ractor::start())?;
@@ -100,14 +114,17 @@ fn same_worker(rows: &mut Rows) -> Result<(), Failure> {
     let figures = in_turn(
         BUDGET,
         vec![
-            Contender::new(OURS, || runtime.block_on(called(&ours))),
+            Contender::new(QUEUED, || runtime.block_on(called(&queued))),
+            Contender::new(INLINE, || runtime.block_on(called(&inline))),
             Contender::new(BARE, || runtime.block_on(called(&bare))),
             Contender::new(KAMEO, || runtime.block_on(called(&kameo))),
             Contender::new(RACTOR, || runtime.block_on(called(&ractor))),
             Contender::new(ACTIX, || arbiter.block_on(called(&actix))),
         ],
     );
-    rows.add(Row::new(WORK, "ns", figures).target_of(1.0, &ACTORS));
+    let [queued, inline] = by_mode(WORK, "ns", figures);
+    rows.add(queued.target_of(QUEUED_CALL, &BOUNDED).target_of(OVER_BARE, &[BARE]));
+    rows.add(inline.target_of(1.0, &ACTORS));
     Ok(())
 }
 

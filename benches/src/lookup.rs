@@ -16,7 +16,7 @@ use app_core::{App, prelude::*};
 use crate::{
     commands::{
         registered, runtime,
-        servers::{KAMEO, Kameo, KameoCount, OURS, RACTOR, Ractor},
+        servers::{KAMEO, Kameo, KameoCount, RACTOR, Ractor},
         service,
     },
     driver::Rows,
@@ -24,8 +24,7 @@ use crate::{
     rounds::{Budget, Contender, Failure, in_turn, looped},
 };
 
-/// A handle of one's own, where the other one is lent.
-const OWNED: &str = "App::service";
+const OURS: &str = "App::service";
 const LOCKED: &str = "std RwLock<HashMap>";
 /// In one round.
 const LOOKUPS: u64 = 20_000;
@@ -41,7 +40,7 @@ pub(crate) fn rows(rows: &mut Rows) -> Result<(), Failure> {
         rows.begin(&work);
         let figures = among(services)?;
         medians.extend(figures.first().map(|ours| ours.rounds.clone()));
-        rows.add(Row::new(work, "ns", figures).target(8.0));
+        rows.add(Row::new(work, "ns", figures).target_of(1.0, &[LOCKED]));
     }
     if let [few, .., many] = &medians[..] {
         let rounds = few.iter().zip(many).map(|(few, many)| Some((*many)? / (*few)?)).collect();
@@ -66,10 +65,8 @@ fn among(services: u64) -> Result<Vec<Figure>, Failure> {
     let used: Vec<ServiceId> = (0..USED as u64).map(|i| id(i * services / USED as u64)).collect();
     let name = |id: ServiceId| format!("{}-{services}", id.hex());
     let names: Vec<String> = used.iter().map(|id| name(*id)).collect();
-    let mut lookup = app.lookup();
     let mut contenders = vec![
-        Contender::new(OURS, || look_up(|next| lookup.find(used[next]).is_some())),
-        Contender::new(OWNED, || look_up(|next| app.service(used[next]).is_some())),
+        Contender::new(OURS, || look_up(|next| app.service(used[next]).is_some())),
         Contender::new(LOCKED, || {
             look_up(|next| locked.read().is_ok_and(|map| black_box(map.get(&used[next]).cloned()).is_some()))
         }),

@@ -23,7 +23,7 @@ pub(crate) enum Better {
 }
 
 /// What was measured of one.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Figure {
     pub(crate) who: String,
     /// By round, all in the same order; `None` for a round that does not count.

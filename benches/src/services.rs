@@ -10,7 +10,7 @@ use tokio_graceful_shutdown::{NestedSubsystem, SubsystemBuilder, SubsystemHandle
 use crate::{
     commands::{
         DEADLINE, registered, runtime,
-        servers::{ACTIX, ACTORS, Actix, KAMEO, Kameo, OURS, Ours, RACTOR, Ractor, Server as _},
+        servers::{ACTIX, ACTORS, Actix, KAMEO, Kameo, Ours, QUEUED, RACTOR, Ractor, Server as _},
         service,
     },
     driver::Rows,
@@ -28,7 +28,7 @@ async fn ours(app: App, count: u64, calls: bool) -> Result<(), Failure> {
     let mut services = Vec::with_capacity(count as usize);
     for i in 0..count {
         let service = registered(&app, ServiceId::new((i + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)))?;
-        let server = Ours::start(&service, CAPACITY)?;
+        let server = Ours::queued(&service, CAPACITY)?;
         services.push((service, server));
     }
     if calls {
@@ -164,7 +164,7 @@ fn on(
         rows.begin(&work);
         let round = Round { runtime, lives, at_once };
         let app = test.app();
-        let mut contenders = vec![Contender::new(OURS, || {
+        let mut contenders = vec![Contender::new(QUEUED, || {
             let app = app.clone();
             round.on_worker(move || ours(app.clone(), at_once, calls))
         })];
@@ -188,7 +188,7 @@ fn on(
     }
     if let [_, few, many, _] = &each[..] {
         let rounds = few.iter().zip(many).map(|(few, many)| Some((*many)? / (*few)?)).collect();
-        let figure = Figure { rounds, ..Figure::new(OURS) };
+        let figure = Figure { rounds, ..Figure::new(QUEUED) };
         rows.add(Row::new(format!("one of 10,000 to one of 100, {threads}"), "x", vec![figure]).target(1.5));
     }
     Ok(())

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use app_core::{App, CommandServer, LogLevel, prelude::*, testing::TestApp};
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::{Rows, valgrind};
 
@@ -46,24 +46,27 @@ pub(crate) fn run(rounds: &str, count: u64) -> ExitCode {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let quiet = TestApp::builder().flags(|flags| flags.log_level = LogLevel::Error);
     let app = runtime.block_on(quiet.start());
-    let _entered = runtime.enter();
     // What happens once, at the first time, is not to count.
-    all(&app, count);
-    (0..rounds.parse().unwrap()).for_each(|_: u64| lives(&app, count));
+    all(&runtime, &app, count);
+    (0..rounds.parse().unwrap()).for_each(|_: u64| lives(&runtime, &app, count));
     runtime.block_on(app.stop()).expect_clean();
     ExitCode::SUCCESS
 }
 
 #[inline(never)]
-fn lives(app: &App, count: u64) {
-    all(app, count);
+fn lives(runtime: &Runtime, app: &App, count: u64) {
+    all(runtime, app, count);
 }
 
 #[inline(always)]
-fn all(app: &App, count: u64) {
-    let services: Vec<(Service, CommandServer<u64>)> = (1..=count).map(|i| one(app, i)).collect();
-    services.iter().for_each(|(service, _)| service.kill("enough"));
-    assert!(services.iter().all(|(service, _)| service.is_dead()));
+fn all(runtime: &Runtime, app: &App, count: u64) {
+    runtime.block_on(async {
+        let services: Vec<(Service, CommandServer<u64>)> = (1..=count).map(|i| one(app, i)).collect();
+        services.iter().for_each(|(service, _)| service.kill("enough"));
+        for (service, _) in services {
+            service.wait().await.unwrap();
+        }
+    });
 }
 
 fn one(app: &App, number: u64) -> (Service, CommandServer<u64>) {

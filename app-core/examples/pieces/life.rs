@@ -1,5 +1,5 @@
-//! The life of a service with a command server, on one thread, with a log of errors alone: of one that nobody called, and of
-//! one that was called once, which is what makes a task of its command server.
+//! The life of a service with a command server, on one thread, with a log that writes only errors: once without a call, and
+//! once with one.
 
 use std::process::ExitCode;
 
@@ -17,12 +17,12 @@ pub(crate) fn table() -> Rows {
         ("a life", "life"),
         ("making the service and registering it", "make"),
         ("making the command server", "serve"),
-        ("the call, which wakes its task", "call"),
-        ("the kill, with the burial where there is no task", "kill"),
-        ("the task's run to its end, the burial, the wait", "end"),
+        ("the call", "call"),
+        ("the kill", "kill"),
+        ("the task's run to its end, and the wait for it", "end"),
         ("freeing what is left", "free"),
     ];
-    let lives = [("nobody called it", IDLE), ("called once", CALLED)];
+    let lives = [("without a call", IDLE), ("called once", CALLED)];
     lives.into_iter().flat_map(|(which, piece)| of(&stages, which, piece)).collect()
 }
 

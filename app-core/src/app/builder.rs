@@ -132,7 +132,6 @@ impl AppBuilder {
             events: broadcast::channel(EVENTS).0,
             reloads: watch::channel(0).0,
             fallen: Mutex::default(),
-            passing: Mutex::default(),
             restart_policies: parking_lot::RwLock::default(),
             restarts: Mutex::default(),
             fell: tokio::sync::Notify::new(),

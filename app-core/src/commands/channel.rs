@@ -1,4 +1,4 @@
-//! The bare command channel, for services that run their own loop.
+//! The bare command channel, for services that run a loop of their own. A command server has one too.
 
 use std::{
     borrow::Cow,
@@ -10,28 +10,24 @@ use std::{
     time::Duration,
 };
 
-use app_errors::{Error, illegal_argument_error, service_not_alive_error};
-use tokio::{
-    sync::{
-        mpsc::{self, error::TrySendError},
-        oneshot,
-    },
-    task::{self, coop},
+use app_errors::{Error, errors, illegal_argument_error, service_not_alive_error};
+use tokio::sync::{
+    mpsc::{self, error::TrySendError},
+    oneshot,
 };
 
 use super::{
-    at_once::{Ran, Shortcut},
     deadline::{DEFAULT_CALL_DEADLINE, Wait},
-    desk::Place,
     meter::Meter,
-    tenure::Tenure,
+    server_state::ServerState,
+    state_cell::QueueSlot,
 };
 use crate::{Service, service::Runner};
 
-type Boxed<S> = Box<dyn FnOnce(&mut S) + Send>;
+type BoxedCommand<S> = Box<dyn FnOnce(&mut S) + Send>;
 
-/// A command on its way: run it on the state that the loop owns.
-pub struct Command<S>(Boxed<S>);
+/// A command that was received: run it on the state that the loop owns.
+pub struct Command<S>(BoxedCommand<S>);
 
 impl<S> Command<S> {
     /// Runs the command.
@@ -48,37 +44,28 @@ impl<S> fmt::Debug for Command<S> {
 
 /// Pairs a bounded channel of commands with a service. Cheap to clone; clones send to the same receiver.
 ///
-/// A caller waits for [`DEFAULT_CALL_DEADLINE`](crate::DEFAULT_CALL_DEADLINE) at most, unless [`within`](Self::within) says
-/// otherwise. A command that waits for its own channel is refused at once.
+/// A caller waits for [`DEFAULT_CALL_DEADLINE`](crate::DEFAULT_CALL_DEADLINE) at most, unless [`within`](Self::within) sets
+/// another deadline. A command that waits for its own channel is refused at once.
 pub struct ServiceCommandChannel<S = ()> {
-    owner: Arc<Owner<S>>,
+    shared: Arc<Shared<S>>,
     /// How long a caller waits.
     pub(super) deadline: Duration,
 }
 
-struct Owner<S> {
+/// What the handles of a channel share.
+struct Shared<S> {
     runner: Arc<Runner>,
-    capacity: u16,
-    side: Side<S>,
-    /// When a wait that ended at its deadline was last logged, in milliseconds of the app's life; 0 for never.
+    queue: mpsc::Sender<Command<S>>,
+    /// `None` for a bare channel.
+    server: Option<Server<S>>,
+    /// When the end of a wait at its deadline was last logged, in milliseconds of the app's life; 0 for never.
     last_told: AtomicU64,
 }
 
-/// Where the commands go.
-enum Side<S> {
-    /// To a loop of the service's.
-    Loop(mpsc::Sender<Command<S>>),
-    Server(ServerSide<S>),
-}
-
-/// What a command server is beside its queue.
-pub(super) struct ServerSide<S> {
+/// The command server behind a channel.
+pub(super) struct Server<S> {
+    pub(super) state: Arc<ServerState<S>>,
     pub(super) meter: Arc<Meter>,
-    pub(super) tenure: Arc<Tenure<S>>,
-    /// The way past the queue, unless it was forbidden.
-    pub(super) shortcut: Option<Shortcut<S>>,
-    /// The number of its task, which sleeps until the first command that goes into the queue.
-    pub(super) task: u64,
 }
 
 /// The receiving end: owned by the loop that runs the commands.
@@ -90,7 +77,8 @@ pub struct CommandReceiver<S = ()> {
 impl<S: Send + 'static> ServiceCommandChannel<S> {
     /// Makes a channel that holds `capacity` commands which were not received yet.
     ///
-    /// The loop of the service receives until it is killed, then closes the receiver and runs what was accepted:
+    /// The service's loop receives until the service is killed. Then the loop closes the receiver and runs what was
+    /// accepted:
     ///
     /// ```
     /// # use app_core::{prelude::*, testing::TestApp, ServiceCommandChannel};
@@ -129,223 +117,126 @@ impl<S: Send + 'static> ServiceCommandChannel<S> {
         capacity: u16,
     ) -> Result<(Self, CommandReceiver<S>), Error> {
         let name = name.into();
-        admits(service, &name, capacity)?;
-        let (queue, commands) = queue(capacity);
+        let (queue, commands) = queue(service, &name, capacity)?;
         let runner = Runner::new(Runner::CHANNEL, service.clone(), name);
-        Ok((Self::of(runner, capacity, DEFAULT_CALL_DEADLINE, Side::Loop(queue)), commands))
+        Ok((Self::of(Arc::new(runner), queue, DEFAULT_CALL_DEADLINE, None), commands))
     }
 
-    /// The channel of a command server.
-    pub(super) fn to_server(
-        runner: Runner,
-        capacity: u16,
+    pub(super) fn of(
+        runner: Arc<Runner>,
+        queue: mpsc::Sender<Command<S>>,
         deadline: Duration,
-        server: ServerSide<S>,
+        server: Option<Server<S>>,
     ) -> Self {
-        Self::of(runner, capacity, deadline, Side::Server(server))
+        Self { shared: Arc::new(Shared { runner, queue, server, last_told: AtomicU64::new(0) }), deadline }
     }
 
-    fn of(runner: Runner, capacity: u16, deadline: Duration, side: Side<S>) -> Self {
-        let owner = Owner { runner: Arc::new(runner), capacity, side, last_told: AtomicU64::new(0) };
-        Self { owner: Arc::new(owner), deadline }
-    }
-
-    /// Hands a command over; waits for room in the queue, up to the deadline.
+    /// Submits a command; waits for room in the queue, up to the deadline.
     ///
-    /// A command server that has nothing to do runs it at once, before this returns, if its commands are known to be
-    /// short: see [`CommandServer`](crate::CommandServer).
+    /// An idle server that is [`inline`](crate::CommandServerBuilder::inline) runs the command before this returns.
     ///
     /// Cancel safe: dropped before it is ready, the command was not accepted.
     ///
     /// # Errors
-    /// `ServiceNotAlive` once the service was killed, or its loop has ended. `ServiceNotAvailable` when there is no room within
-    /// the deadline; at once if the queue is full and the caller is a command out of it. The command did not run and never
-    /// will.
+    /// In each case the command did not run and never will:
+    /// - `ServiceNotAlive` once the service was killed, or its loop has ended;
+    /// - `ServiceNotAvailable` when there is no room within the deadline;
+    /// - `ServiceNotAvailable` at once, when the queue is full and the caller is a command of the same server or channel.
     pub async fn submit(&self, command: impl FnOnce(&mut S) + Send + 'static) -> Result<(), Error> {
-        self.give_way().await;
         self.ensure_alive()?;
-        match self.at_once(command).await {
-            // Accepted, whatever became of it.
+        match self.run_inline(command).await {
+            // Accepted, also if it panicked.
             Ok(_) => Ok(()),
-            Err(command) => self.send(self.queue()?, self.boxed(command, |()| ())).await,
+            Err(command) => self.send(self.boxed(command)).await,
         }
     }
 
-    /// Hands a command over if there is room right now; never waits.
+    /// Submits a command if there is room right now; never waits. The command never runs inline.
     ///
     /// # Errors
     /// `ServiceNotAlive` once the service was killed; `ServiceNotAvailable` when the queue is full. The command did
     /// not run and never will.
     pub fn try_submit(&self, command: impl FnOnce(&mut S) + Send + 'static) -> Result<(), Error> {
         self.ensure_alive()?;
-        let queue = self.queue()?;
-        self.try_send(queue, Command(self.boxed(command, |()| ()))).map_err(|refused| match refused {
+        let slot = self.queue_slot();
+        self.shared.queue.try_send(Command(self.boxed(command))).map_err(|refused| match refused {
             TrySendError::Closed(_) => self.refused(),
             TrySendError::Full(_) => self.full(),
-        })
+        })?;
+        slot.into_iter().for_each(QueueSlot::keep);
+        Ok(())
     }
 
-    #[cold]
-    fn full(&self) -> Error {
-        self.count_refused();
-        let message = format!(
-            "the queue of command server {:?} of service {} is full ({} commands)",
-            self.name(),
-            self.service().id().describe(),
-            self.capacity(),
-        );
-        app_errors::errors::SERVICE_NOT_AVAILABLE.error(self.service().id()).message(message).build()
-    }
-
-    /// Hands a command over and waits for what it returns, up to the deadline.
+    /// Submits a command and waits for what it returns, up to the deadline.
     ///
     /// Dropped before it is ready, the command may still run; its answer is dropped.
     ///
     /// # Errors
-    /// `ServiceNotAlive` when the service was killed before the command ran, or the command panicked. `ServiceNotAvailable`
-    /// when there is no answer within the deadline: the command may still run. `IllegalArgument`, at once, inside of a
-    /// command of the same server or channel: it would wait for itself.
+    /// - `ServiceNotAlive` when the service was killed before the command ran, or the command panicked;
+    /// - `ServiceNotAvailable` when there is no answer within the deadline: the command may still run;
+    /// - `IllegalArgument`, at once, inside a command of the same server or channel: it would wait for itself.
     pub async fn call<R: Send + 'static>(
         &self,
         command: impl FnOnce(&mut S) -> R + Send + 'static,
     ) -> Result<R, Error> {
         self.ensure_not_inside("call it")?;
-        self.give_way().await;
         self.ensure_alive()?;
-        let command = match self.at_once(command).await {
-            Ok(result) => return result.ok_or_else(|| self.not_alive()),
+        let command = match self.run_inline(command).await {
+            Ok(ran) => return ran.ok_or_else(|| self.not_alive()),
             Err(command) => command,
         };
         let (answer, answered) = oneshot::channel();
-        let give = |result| {
-            // The caller may have gone: then nobody wants the answer.
-            let _ = answer.send(result);
+        let command = move |state: &mut S| {
+            // Fails when the caller has gone.
+            let _ = answer.send(command(state));
         };
-        let queue = self.queue()?;
-        self.send(queue, self.boxed(command, give)).await?;
-        // What is sent after the last look of a receiver that is dropped stays in the queue as long as there are
-        // senders, this one included: then the death of the service is the answer.
-        if !queue.is_closed() {
-            return self.in_time(Wait::Answer, answered).await?.map_err(|_| self.not_alive());
-        }
+        self.send(self.boxed(command)).await?;
         let answer = async {
+            if !self.shared.queue.is_closed() {
+                return answered.await.ok();
+            }
+            // A command that was sent after the dropped receiver's last look stays in the queue for as long as there are
+            // handles, this one included. Then the death of the service is the answer.
             tokio::select! {
                 biased;
-                answer = answered => answer.map_err(|_| self.not_alive()),
-                () = self.service().buried() => Err(self.not_alive()),
+                answer = answered => answer.ok(),
+                () = self.service().fully_dead() => None,
             }
         };
-        self.in_time(Wait::Answer, answer).await?
+        self.in_time(Wait::Answer, answer).await?.ok_or_else(|| self.not_alive())
     }
 
-    /// The way past the queue, when it is worth trying.
-    fn shortcut(&self) -> Option<&Shortcut<S>> {
-        self.server()?.shortcut.as_ref().filter(|shortcut| shortcut.is_open())
-    }
-
-    /// Leaves the worker to others now and then, also to one who does nothing but hand over commands that run at once.
-    async fn give_way(&self) {
-        if self.shortcut().is_some() {
-            coop::consume_budget().await;
-        }
-    }
-
-    /// Runs a command right here, in a turn of the caller's; gives it back when it has to go into the queue. Nothing comes
-    /// of one that panicked.
-    async fn at_once<F: FnOnce(&mut S) -> R, R>(&self, command: F) -> Result<Option<R>, F> {
-        let Some(shortcut) = self.shortcut() else { return Err(command) };
-        let runner = self.runner();
-        let ran = match shortcut.run(runner, command) {
-            Ok(ran) => ran,
-            Err(command) => {
-                // Else a queue that once had something in it would never be found empty by those who fill it.
-                task::yield_now().await;
-                shortcut.run(runner, command)?
-            }
-        };
-        match ran {
-            Ran::Well(result) => Ok(Some(result)),
-            Ran::Panicked(panic) => {
-                self.service().kill(self.service().panicked(self.name(), panic.as_ref()));
-                Ok(None)
-            }
-        }
-    }
-
-    async fn send(&self, queue: &mpsc::Sender<Command<S>>, command: Boxed<S>) -> Result<(), Error> {
-        match self.try_send(queue, Command(command)) {
-            Ok(()) => Ok(()),
-            Err(TrySendError::Closed(_)) => Err(self.refused()),
-            // It would wait for room that only its own end makes.
-            Err(TrySendError::Full(_)) if self.runner().is_running_here() => Err(self.full()),
+    async fn send(&self, command: BoxedCommand<S>) -> Result<(), Error> {
+        let slot = self.queue_slot();
+        match self.shared.queue.try_send(Command(command)) {
+            Ok(()) => {}
+            Err(TrySendError::Closed(_)) => return Err(self.refused()),
+            // Only the end of the caller's own command makes room.
+            Err(TrySendError::Full(_)) if self.runner().is_running_here() => return Err(self.full()),
             Err(TrySendError::Full(command)) => {
-                let sent = async {
-                    let place = self.server().map(|server| server.tenure.desk.line_up());
-                    let sent = queue.send(command).await;
-                    if let (Ok(()), Some(place)) = (&sent, place) {
-                        place.keep();
-                    }
-                    sent
-                };
-                let sent = async {
-                    tokio::select! {
-                        biased;
-                        () = self.service().dying() => Err(self.refused()),
-                        sent = sent => sent.map_err(|_| self.refused()),
-                    }
-                };
-                let in_time = self.in_time(Wait::Room, sent).await;
-                in_time.inspect_err(|_| self.count_refused())?
+                let sent = self.in_time(Wait::Room, self.shared.queue.send(command)).await;
+                sent.inspect_err(|_| self.count_refused())?.map_err(|_| self.refused())?;
             }
         }
-    }
-
-    fn try_send(
-        &self,
-        queue: &mpsc::Sender<Command<S>>,
-        command: Command<S>,
-    ) -> Result<(), TrySendError<Command<S>>> {
-        let place = self.server().map(|server| server.tenure.desk.line_up());
-        queue.try_send(command)?;
-        place.into_iter().for_each(Place::keep);
+        slot.into_iter().for_each(QueueSlot::keep);
         Ok(())
     }
 
-    /// The queue, with somebody behind it who takes commands out.
-    fn queue(&self) -> Result<&mpsc::Sender<Command<S>>, Error> {
-        match &self.owner.side {
-            Side::Loop(queue) => Ok(queue),
-            Side::Server(server) => match server.tenure.queue.get() {
-                Some(queue) => Ok(queue),
-                None => self.woken(server),
-            },
-        }
+    /// Counts a command that is about to enter the queue of an inline server.
+    fn queue_slot(&self) -> Option<QueueSlot<'_, S>> {
+        let state = &self.server()?.state;
+        state.inline.then(|| state.cell.enqueue())
     }
 
-    /// The first command wakes the server's task. One that was killed in its sleep has no queue for it.
-    #[cold]
-    fn woken<'a>(&self, server: &'a ServerSide<S>) -> Result<&'a mpsc::Sender<Command<S>>, Error> {
-        self.service().wake(server.task);
-        server.tenure.queue.get().ok_or_else(|| self.refused())
-    }
-
-    /// A command as it goes into the queue, now and then with a stopwatch, and where its result goes.
-    fn boxed<R: 'static>(
-        &self,
-        command: impl FnOnce(&mut S) -> R + Send + 'static,
-        give: impl FnOnce(R) + Send + 'static,
-    ) -> Boxed<S> {
+    /// The command as it enters the queue: a server's, with a stopwatch now and then; a loop's, with a mark of what runs.
+    fn boxed(&self, command: impl FnOnce(&mut S) + Send + 'static) -> BoxedCommand<S> {
         let Some(server) = self.server() else {
-            let runner = Arc::clone(&self.owner.runner);
-            return Box::new(move |state| give(runner.run(|| command(state))));
+            let runner = Arc::clone(&self.shared.runner);
+            return Box::new(move |state| runner.run(|| command(state)));
         };
-        match server.meter.sample().map(|sample| (sample, &server.meter)) {
-            None => Box::new(move |state| give(command(state))),
-            Some((sample, meter)) => {
-                let meter = Arc::clone(meter);
-                Box::new(move |state| give(sample.time(&meter, || command(state))))
-            }
-        }
+        let Some(sample) = server.meter.sample() else { return Box::new(command) };
+        let meter = Arc::clone(&server.meter);
+        Box::new(move |state| sample.time(&meter, || command(state)))
     }
 
     fn ensure_alive(&self) -> Result<(), Error> {
@@ -358,24 +249,22 @@ impl<S: Send + 'static> ServiceCommandChannel<S> {
         self.not_alive()
     }
 
-    /// A command server's.
-    pub(super) fn tenure(&self) -> Option<&Tenure<S>> {
-        self.server().map(|server| &*server.tenure)
-    }
-
-    #[cfg(test)]
-    pub(super) fn assume_brisk(&self) {
-        self.server().unwrap().meter.assume_brisk();
+    #[cold]
+    fn full(&self) -> Error {
+        self.count_refused();
+        let message = format!(
+            "the queue of command server {:?} of service {} is full ({} commands)",
+            self.name(),
+            self.service().id().describe(),
+            self.capacity(),
+        );
+        errors::SERVICE_NOT_AVAILABLE.error(self.service().id()).message(message).build()
     }
 
     fn count_refused(&self) {
         if let Some(server) = self.server() {
             server.meter.refused.fetch_add(1, Relaxed);
         }
-    }
-
-    fn not_alive(&self) -> Error {
-        service_not_alive_error(self.service().id())
     }
 }
 
@@ -395,53 +284,50 @@ impl<S> ServiceCommandChannel<S> {
     /// How many commands wait.
     #[must_use]
     pub fn depth(&self) -> usize {
-        match &self.owner.side {
-            Side::Loop(queue) => waiting(queue),
-            Side::Server(server) => server.tenure.queue.get().map_or(0, waiting),
-        }
+        waiting(&self.shared.queue)
     }
 
     /// How many commands may wait.
     #[must_use]
     pub fn capacity(&self) -> usize {
-        self.owner.capacity.into()
+        self.shared.queue.max_capacity()
     }
 
-    pub(super) fn runner(&self) -> &Runner {
-        &self.owner.runner
+    pub(super) fn runner(&self) -> &Arc<Runner> {
+        &self.shared.runner
     }
 
     pub(super) fn last_told(&self) -> &AtomicU64 {
-        &self.owner.last_told
+        &self.shared.last_told
     }
 
-    /// Of a command server; a bare channel has none.
-    fn server(&self) -> Option<&ServerSide<S>> {
-        match &self.owner.side {
-            Side::Loop(_) => None,
-            Side::Server(server) => Some(server),
-        }
+    /// `None` for a bare channel.
+    pub(super) fn server(&self) -> Option<&Server<S>> {
+        self.shared.server.as_ref()
+    }
+
+    pub(super) fn not_alive(&self) -> Error {
+        service_not_alive_error(self.service().id())
     }
 }
 
-/// Refuses what can't be made.
-pub(super) fn admits(service: &Service, name: &str, capacity: u16) -> Result<(), Error> {
+/// A queue for a service that is alive.
+pub(super) fn queue<S>(
+    service: &Service,
+    name: &str,
+    capacity: u16,
+) -> Result<(mpsc::Sender<Command<S>>, CommandReceiver<S>), Error> {
     service.ensure_alive()?;
-    if capacity > 0 {
-        return Ok(());
+    if capacity == 0 {
+        let message =
+            format!("command channel {name:?} of service {}: its capacity must not be zero", service.id());
+        return Err(illegal_argument_error(message));
     }
-    let message =
-        format!("command channel {name:?} of service {}: its capacity must not be zero", service.id());
-    Err(illegal_argument_error(message))
-}
-
-/// A queue that holds so many.
-pub(super) fn queue<S>(capacity: u16) -> (mpsc::Sender<Command<S>>, CommandReceiver<S>) {
     let (sender, commands) = mpsc::channel(usize::from(capacity));
-    (sender, CommandReceiver { commands })
+    Ok((sender, CommandReceiver { commands }))
 }
 
-/// How many wait in the queue behind a sender.
+/// How many commands wait in the queue of this sender.
 pub(super) fn waiting<T>(sender: &mpsc::Sender<T>) -> usize {
     sender.max_capacity() - sender.capacity()
 }
@@ -466,15 +352,15 @@ impl<S> CommandReceiver<S> {
 impl<S> Drop for CommandReceiver<S> {
     fn drop(&mut self) {
         self.commands.close();
-        // The channel's own drop stops at the first command that another thread is about to put in, and leaves those
-        // behind it in the queue, and whoever waits for them waiting. This waits the moment that it takes.
+        // The channel's own drop stops at the first command that another thread is about to put in. It would leave the
+        // commands behind that one in the queue, and their callers waiting. `try_recv` waits for the other thread.
         while self.commands.try_recv().is_ok() {}
     }
 }
 
 impl<S> Clone for ServiceCommandChannel<S> {
     fn clone(&self) -> Self {
-        Self { owner: Arc::clone(&self.owner), deadline: self.deadline }
+        Self { shared: Arc::clone(&self.shared), deadline: self.deadline }
     }
 }
 

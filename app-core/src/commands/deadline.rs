@@ -1,8 +1,8 @@
-//! Waits for a command: each ends at a deadline, and says who waited for whom.
+//! Waits for a command. Each ends at a deadline, and the error says who waited for whom.
 
 use std::{
     future::{Future, poll_fn},
-    pin::{Pin, pin},
+    pin::pin,
     sync::atomic::Ordering::Relaxed,
     task::Poll,
     time::Duration,
@@ -10,27 +10,28 @@ use std::{
 
 use app_errors::{Error, errors, illegal_argument_error};
 use slog::warn;
-use tokio::{runtime::Handle, time::Sleep};
+use tokio::{runtime::Handle, task, time::Sleep};
 
 use super::channel::ServiceCommandChannel;
 use crate::service::describe_caller;
 
-/// How long a caller waits for an answer of a command server, or for room in its queue, unless it is told otherwise.
+/// The default deadline of a caller that waits for an answer of a command server, or for room in its queue.
 pub const DEFAULT_CALL_DEADLINE: Duration = Duration::from_secs(30);
 
-/// A channel logs that a wait ended at its deadline at most once in so many milliseconds.
+/// A channel logs at most one wait that ended at its deadline in this time.
 const TELL_EVERY_MILLIS: u64 = 1_000;
 
 /// What a caller waits for.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wait {
     Answer,
+    /// The kill of the service ends this one too.
     Room,
 }
 
 impl<S> ServiceCommandChannel<S> {
-    /// The same channel, with another deadline for all that is waited for through this handle: an answer, or room in the
-    /// queue. `Duration::MAX` waits for ever.
+    /// The same channel with another deadline. It holds for each wait through this handle, whether for an answer or for
+    /// room in the queue. `Duration::MAX` waits for ever.
     ///
     /// ```
     /// # use app_core::{prelude::*, testing::TestApp};
@@ -52,7 +53,7 @@ impl<S> ServiceCommandChannel<S> {
         channel
     }
 
-    /// Refuses what a command would do to its own runner, and so to itself.
+    /// Refuses a wait of a command for its own server or channel.
     pub(super) fn ensure_not_inside(&self, what: &str) -> Result<(), Error> {
         if self.runner().is_running_here() { Err(self.waits_for_itself(what)) } else { Ok(()) }
     }
@@ -72,20 +73,28 @@ impl<S> ServiceCommandChannel<S> {
         future: impl Future<Output = T> + Send,
     ) -> Result<T, Error> {
         let mut future = pin!(future);
-        // Most waits are over after the next turn of the scheduler. Setting a timer costs more than that turn.
-        if let Some(done) = next_turn(future.as_mut()).await {
+        let first = poll_fn(|context| Poll::Ready(future.as_mut().poll(context)));
+        if let Poll::Ready(done) = first.await {
             return Ok(done);
         }
-        let Some(timer) = self.timer() else { return Ok(future.await) };
+        // Most waits are over when the caller's turn comes again, and a timer costs more than that turn.
+        task::yield_now().await;
+        let timer = async {
+            match self.timer() {
+                Some(timer) => timer.await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             biased;
             done = future => Ok(done),
+            () = self.service().dying(), if wait == Wait::Room => Err(self.not_alive()),
             () = timer => Err(self.overdue(wait)),
         }
     }
 
-    /// A timer of the kernel's: it ends the wait also when every worker of the services is blocked. In an app that was not
-    /// started it is one of the caller's runtime.
+    /// The kernel's timer, which fires even when every worker of the services is blocked. In an app that was not started it
+    /// is a timer of the caller's runtime.
     fn timer(&self) -> Option<Sleep> {
         let timer = self.service().app().timer(self.deadline);
         timer.or_else(|| Handle::try_current().is_ok().then(|| tokio::time::sleep(self.deadline)))
@@ -110,7 +119,7 @@ impl<S> ServiceCommandChannel<S> {
         errors::SERVICE_NOT_AVAILABLE.error(runner.service().id()).message(message).build()
     }
 
-    /// Whether the last record about a deadline is long enough ago.
+    /// Whether the last record about a deadline was written long enough ago.
     fn may_tell(&self) -> bool {
         let created = self.runner().service().app().inner.created;
         let now = u64::try_from(created.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -118,19 +127,4 @@ impl<S> ServiceCommandChannel<S> {
             |last: u64| (last == 0 || now.saturating_sub(last) >= TELL_EVERY_MILLIS).then_some(now.max(1));
         self.last_told().fetch_update(Relaxed, Relaxed, told).is_ok()
     }
-}
-
-/// Polls a future now and in the next turn of the scheduler; `None` if it is not ready by then.
-async fn next_turn<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
-    let mut polled = false;
-    poll_fn(|context| match future.as_mut().poll(context) {
-        Poll::Ready(done) => Poll::Ready(Some(done)),
-        Poll::Pending if polled => Poll::Ready(None),
-        Poll::Pending => {
-            polled = true;
-            context.waker().wake_by_ref();
-            Poll::Pending
-        }
-    })
-    .await
 }

@@ -1,4 +1,4 @@
-//! The command servers of an app, for whoever watches them.
+//! The list of an app's command servers, for metrics and operators.
 
 use std::{
     borrow::Cow,
@@ -25,7 +25,7 @@ pub struct CommandServerStatus {
     pub service_name: String,
     /// Its own name, of which a service may have several servers.
     pub name: String,
-    /// Tells servers of one name apart, and one from another that comes after it. Unique within the app.
+    /// Distinguishes servers of the same name, also from one that ended before. Unique within the app.
     pub number: u64,
     /// Whether it has not ended: it takes commands, or runs those that it took before its service was killed.
     pub serving: bool,
@@ -35,21 +35,21 @@ pub struct CommandServerStatus {
     pub capacity: usize,
     /// How many commands were run, one that panicked included.
     pub run: u64,
-    /// How many were refused, and told so: the queue was full (`try_submit` alone), or the service was not alive.
+    /// How many were refused, with an error for the caller: the queue was full, or the service was not alive.
     pub refused: u64,
     /// How many panicked: each ended the server, and failed its service.
     pub panicked: u64,
-    /// From when a command was handed over until it ran; to wait for room in the queue counts.
+    /// The time from a command's submission until it ran, which includes the wait for room in the queue.
     ///
-    /// Of a server that runs less than 1,000 commands a second, every command is timed. Of a busier one, one in 64 is,
-    /// chosen at random, and counts 64 times: counts and sums are then estimates, right in the mean. Commands
-    /// that panicked are left out of the run times.
+    /// A server that runs less than 1,000 commands a second times every command. A busier one times one in 64, chosen at
+    /// random, and counts it 64 times: counts and sums are then estimates, right in the mean. The run times leave out
+    /// commands that panicked.
     pub wait: TimeHistogram,
-    /// How long a command ran; what is timed is said at [`wait`](Self::wait).
+    /// The time that a command ran. [`wait`](Self::wait) says which commands are timed.
     pub run_time: TimeHistogram,
 }
 
-/// The servers of an app. A server is entered when it is made; nothing that a command passes takes this lock.
+/// The servers of an app. A server is entered when it is made; no command takes this lock.
 #[derive(Default)]
 pub(crate) struct CommandServers {
     list: Mutex<List>,
@@ -62,9 +62,9 @@ struct List {
     number: u64,
 }
 
-/// What a server's commands wait in.
+/// The queue of a server.
 pub(super) trait Queue: Send + Sync {
-    /// How many wait.
+    /// How many commands wait in it.
     fn depth(&self) -> usize;
 }
 
@@ -74,15 +74,15 @@ struct Entry {
     capacity: usize,
     queue: Weak<dyn Queue>,
     meter: Arc<Meter>,
-    /// Whether it stays when it has ended, for its successor to count on.
+    /// Whether the entry stays when the server has ended, so that its successor continues the counts.
     stays: bool,
 }
 
 impl CommandServers {
     /// Enters a server, until its [`Listing`] ends.
     ///
-    /// A service that the app was made of may be started again: its server then goes on with the counts of the one of
-    /// that name which ended.
+    /// A service that the app was made of may be started again. Its server then continues the counts of the ended server
+    /// of the same name.
     pub(super) fn enter(
         &self,
         service: &Service,
@@ -93,9 +93,9 @@ impl CommandServers {
         let stays = service.parent().is_none() && service.is_on_board();
         let id = service.id();
         let mut list = self.list.lock();
-        let goes_on = |entry: &Entry| entry.stays && entry.name == name && !entry.serves();
+        let continues = |entry: &Entry| entry.stays && entry.name == name && !entry.serves();
         let mut of_service = list.servers.range_mut((id, 0)..=(id, u64::MAX));
-        if stays && let Some((key, entry)) = of_service.find(|(_, entry)| goes_on(entry)) {
+        if stays && let Some((key, entry)) = of_service.find(|(_, entry)| continues(entry)) {
             (entry.queue, entry.capacity) = (queue, capacity);
             entry.meter.serving.store(true, Release);
             let (key, meter) = (*key, Arc::clone(&entry.meter));
@@ -120,13 +120,13 @@ impl CommandServers {
         });
         let statuses = statuses.collect();
         drop(list);
-        // Outside the lock: the last one drops the commands that are left in it.
+        // Outside the lock: the drop of the last one drops commands that are left in the queue.
         drop(queues);
         statuses
     }
 }
 
-/// A server's place on the list, held by its task.
+/// A server's entry in the list, owned by its task.
 pub(super) struct Listing {
     app: App,
     key: (ServiceId, u64),
@@ -136,8 +136,8 @@ pub(super) struct Listing {
 
 impl Listing {
     /// The server has ended.
-    pub(super) fn ends(&self) {
-        // Pairs with who asks whether it serves: all that it counted is counted.
+    pub(super) fn end(&self) {
+        // Pairs with the load in `serves`, which then sees all counts.
         self.meter.serving.store(false, Release);
         if !self.stays {
             let gone = self.app.inner.command_servers.list.lock().servers.remove(&self.key);
@@ -172,10 +172,10 @@ impl Entry {
 }
 
 impl App {
-    /// The command servers, sorted by service, and inside one in the order of their making.
+    /// The command servers, sorted by service, and within a service in the order of their making.
     ///
-    /// A server is listed from its making to the end of its task. Those of services that the app was made of stay on
-    /// the list after that: when the service is started again, its server goes on with their counts.
+    /// A server is listed from its making to the end of its task. Servers of services that the app was made of stay on
+    /// the list after that: when the service is started again, its server continues their counts.
     #[must_use]
     pub fn command_servers(&self) -> Vec<CommandServerStatus> {
         self.inner.command_servers.statuses()

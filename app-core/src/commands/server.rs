@@ -1,47 +1,34 @@
-//! The command server: a loop of its own around a command channel, with hooks before the first and after the last.
+//! The command server: a task that owns a state and runs the commands of its queue, with hooks before and after.
 
-use std::{borrow::Cow, mem, ops::Deref, pin::pin, sync::Arc, time::Duration};
+use std::{borrow::Cow, ops::Deref, pin::pin, sync::Arc, time::Duration};
 
 use app_errors::{Error, service_init_error, service_shutdown_error};
 use slog::{Level, Logger, debug, error, o};
-use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 
 use super::{
     Command, CommandReceiver, ServiceCommandChannel,
-    at_once::Shortcut,
-    channel::{self, ServerSide},
+    channel::{self, Server},
     deadline::DEFAULT_CALL_DEADLINE,
-    desk::{Desk, Turn},
-    meter::{Batch, Meter},
-    tenure::{Phase, Tenant, Tenure},
+    meter::Meter,
+    server_state::{ServerGuard, ServerState},
 };
-use crate::{
-    Service,
-    service::{Awake, Dormant, Runner},
-};
+use crate::{Service, service::Runner};
 
-/// How many commands are taken off the queue at once.
+/// How many commands the server's task takes from the queue together.
 const BATCH: usize = 64;
 
 type Hook<S> = Box<dyn FnOnce(&mut S) -> Result<(), Error> + Send>;
 
 /// Owns a state and runs commands on it, one after another, in a task of the service.
 ///
-/// A command that finds the server idle does not wait for that task: it runs at once, where it is handed over, before
-/// [`submit`](ServiceCommandChannel::submit) or [`call`](ServiceCommandChannel::call) returns. That is so once the
-/// server's commands have been seen to be short (2 us in the mean, and none of those looked at above 50 us): to wake a task
-/// for them would take longer. The order of submission and all that is said here stay as they are, a deadline around a
-/// call is looked at when the command has run. Where a command may now and then take long or block, use
-/// [`at_once(false)`](CommandServerBuilder::at_once).
-///
-/// Without hooks it sleeps until its first command: nothing is spawned before that. A state that holds a handle of its
-/// own service keeps it there until somebody kills it.
-///
 /// A caller waits for [`DEFAULT_CALL_DEADLINE`] at most, unless [`deadline`](CommandServerBuilder::deadline) or
-/// [`within`](ServiceCommandChannel::within) says otherwise. A command that calls its own server is refused at once.
+/// [`within`](ServiceCommandChannel::within) sets another deadline. A command that calls its own server is refused at once.
 ///
-/// After a kill, `submit` and `call` are refused; what was accepted before runs, then the destroy hook. A command that
-/// panics fails the service: its state is dropped, and whoever waits gets `ServiceNotAlive`.
+/// After a kill of the service, new commands are refused. Those that were accepted run, then the destroy hook. A command
+/// that panics fails the service: its state is dropped, and callers that wait get `ServiceNotAlive`.
+///
+/// [`inline`](CommandServerBuilder::inline) makes a server for short, pure commands, which may run on the caller's thread.
 ///
 /// Cheap to clone; clones send to the same server.
 #[derive(Debug)]
@@ -56,72 +43,84 @@ pub struct CommandServerBuilder<S> {
     capacity: u16,
     init: Option<Hook<S>>,
     destroy: Option<Hook<S>>,
-    at_once: bool,
+    inline: bool,
     deadline: Duration,
 }
 
 impl<S: Send + 'static> CommandServer<S> {
     /// A server named for the logs, whose queue holds `capacity` commands.
     pub fn builder(name: impl Into<Cow<'static, str>>, capacity: u16) -> CommandServerBuilder<S> {
-        let name = name.into();
         CommandServerBuilder {
-            name,
+            name: name.into(),
             capacity,
             init: None,
             destroy: None,
-            at_once: true,
+            inline: false,
             deadline: DEFAULT_CALL_DEADLINE,
         }
     }
 
-    /// Waits until the server has ended, and says how: the way for its creator to learn of a failed hook.
-    /// Cancel safe.
+    /// Waits until the server has ended, and returns the error of a hook that failed. Cancel safe.
     ///
     /// # Errors
     /// The error of the init or destroy hook. `ServiceNotAlive` when the server was dropped or panicked before its end.
     /// `IllegalArgument`, at once, inside one of its own commands: it would wait for itself.
     pub async fn ended(&self) -> Result<(), Error> {
         self.channel.ensure_not_inside("wait for its end")?;
-        self.reaches(|phase| matches!(phase, Phase::Ended(_))).await
-    }
-
-    /// Has it take its commands for short until it knows better.
-    #[cfg(test)]
-    pub(super) fn assume_brisk(&self) {
-        self.channel.assume_brisk();
-    }
-
-    async fn reaches(&self, which: impl Fn(&Phase) -> bool) -> Result<(), Error> {
-        let phase = match self.channel.tenure() {
-            Some(tenure) => tenure.reaches(which).await,
-            None => Phase::Gone,
+        let outcome = match self.channel.server() {
+            Some(server) => server.state.outcome().await,
+            None => None,
         };
-        match phase {
-            Phase::Ended(result) => result,
-            Phase::Gone => Err(app_errors::service_not_alive_error(self.service().id())),
-            Phase::Initialising | Phase::Running => Ok(()),
-        }
+        outcome.unwrap_or_else(|| Err(self.channel.not_alive()))
     }
 }
 
 impl<S: Send + 'static> CommandServerBuilder<S> {
-    /// Sets what runs before any command. An error kills the service and reaches whoever calls [`start`](Self::start).
+    /// Sets a hook that runs before any command. Its error kills the service and is returned by [`start`](Self::start).
     pub fn init(mut self, hook: impl FnOnce(&mut S) -> Result<(), Error> + Send + 'static) -> Self {
         self.init = Some(Box::new(hook));
         self
     }
 
-    /// Sets what runs after the last command, once the service was killed. An error becomes the failure of the
-    /// service, and reaches whoever waits for [`CommandServer::ended`].
+    /// Sets a hook that runs after the last command, once the service was killed. Its error becomes the failure of the
+    /// service and is returned by [`CommandServer::ended`].
     pub fn destroy(mut self, hook: impl FnOnce(&mut S) -> Result<(), Error> + Send + 'static) -> Self {
         self.destroy = Some(Box::new(hook));
         self
     }
 
-    /// Sets whether a short command may run at once where it is handed over, when the server is idle; else all run in the
-    /// server's task. The default is that they may.
-    pub fn at_once(mut self, may: bool) -> Self {
-        self.at_once = may;
+    /// Lets a caller run its command on its own thread while the server is idle, which saves waking the server's task. It
+    /// is meant for short, pure changes of a state, such as counters or buckets.
+    ///
+    /// Each command must be short, a few microseconds at most, and must never block. It must not need a tokio runtime: the
+    /// caller may run outside of one. While a command runs, the server's task and other callers wait for it.
+    ///
+    /// These things change:
+    /// - [`submit`](ServiceCommandChannel::submit) and [`call`](ServiceCommandChannel::call) run the command before they
+    ///   return, if no other command runs or waits. Otherwise the command goes into the queue.
+    /// - The deadline bounds only waits for the queue. A command that runs on the caller's thread runs to its end.
+    ///
+    /// All else stays: one command at a time, in the order of submission; a command that panics fails the service and not
+    /// the caller; [`try_submit`](ServiceCommandChannel::try_submit) never waits, not even for its own command.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let app = TestApp::empty().await;
+    /// # let service = app.new_service(ServiceId::new(7), "tickets");
+    /// let tickets = CommandServer::builder("tickets", 64).inline().spawn(&service, 0_u64)?;
+    /// let ticket = tickets.call(|last| {
+    ///     *last += 1;
+    ///     *last
+    /// });
+    /// assert_eq!(ticket.await?, 1);
+    /// # app.stop().await.expect_clean();
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn inline(mut self) -> Self {
+        self.inline = true;
         self
     }
 
@@ -139,9 +138,19 @@ impl<S: Send + 'static> CommandServerBuilder<S> {
     ///
     /// # Panics
     /// Outside of a tokio runtime.
-    pub async fn start(self, service: &Service, state: S) -> Result<CommandServer<S>, Error> {
-        let server = self.spawn(service, state)?;
-        server.reaches(|phase| !matches!(phase, Phase::Initialising)).await?;
+    pub async fn start(mut self, service: &Service, state: S) -> Result<CommandServer<S>, Error> {
+        let Some(init) = self.init.take() else { return self.spawn(service, state) };
+        let (tell, told) = oneshot::channel();
+        let init_and_tell = move |state: &mut S| {
+            init(state)?;
+            // Fails when the caller has gone.
+            let _ = tell.send(());
+            Ok(())
+        };
+        let server = self.init(init_and_tell).spawn(service, state)?;
+        if told.await.is_err() {
+            server.ended().await?;
+        }
         Ok(server)
     }
 
@@ -153,210 +162,129 @@ impl<S: Send + 'static> CommandServerBuilder<S> {
     /// # Panics
     /// Outside of a tokio runtime.
     pub fn spawn(self, service: &Service, state: S) -> Result<CommandServer<S>, Error> {
-        channel::admits(service, &self.name, self.capacity)?;
-        let Self { name, capacity, init, destroy, at_once, deadline } = self;
-        let runner = Runner::new(Runner::SERVER, service.clone(), name.clone());
-        let tenure = Tenure::new(if init.is_none() { Phase::Running } else { Phase::Initialising });
+        let Self { name, capacity, init, destroy, inline, deadline } = self;
+        let (queue, commands) = channel::queue(service, &name, capacity)?;
+        let server = Arc::new(ServerState::new(queue.clone(), inline));
         let listing = {
-            let queue = Arc::downgrade(&tenure);
+            let queue = Arc::downgrade(&server);
             service.app().inner.command_servers.enter(service, name.clone(), capacity.into(), queue)
         };
         let meter = Arc::clone(&listing.meter);
-        let shortcut = at_once.then(|| Shortcut::new(Arc::clone(&tenure), Arc::clone(&meter)));
-        // Nothing is to be done before the first command, nor after the last.
-        let idle = init.is_none() && destroy.is_none();
-        let mut serving = Box::new(Serving {
-            name: name.clone(),
-            capacity,
-            before: Some((state, init)),
-            destroy,
-            runner: runner.number(),
-            meter: Arc::clone(&meter),
-            tenant: Tenant::new(Arc::clone(&tenure), listing),
-        });
-        let task = if idle {
-            serving.begins(service)?;
-            service.lay_down(serving)?
-        } else {
-            service.spawn(name, serving.wake(service))?;
-            AWAKE
+        let runner = Arc::new(Runner::new(Runner::SERVER, service.clone(), name.clone()));
+        let init = match init {
+            Some(hook) => Some((state, hook)),
+            None => {
+                server.cell.open(state);
+                None
+            }
         };
-        let server = ServerSide { meter, tenure, shortcut, task };
-        Ok(CommandServer { channel: ServiceCommandChannel::to_server(runner, capacity, deadline, server) })
+        let serving = Serving {
+            commands,
+            init,
+            destroy,
+            meter: Arc::clone(&meter),
+            runner: Arc::clone(&runner),
+            server: ServerGuard::new(Arc::clone(&server), listing),
+        };
+        service.spawn(name, serving.run())?;
+        let server = Server { state: server, meter };
+        Ok(CommandServer { channel: ServiceCommandChannel::of(runner, queue, deadline, Some(server)) })
     }
 }
 
-/// The number of no task: there is nothing to wake.
-const AWAKE: u64 = 0;
-
-/// What a server's task owns.
+/// What the server's task owns. Fields are dropped in this order: the callers of commands that are left learn of the end
+/// first.
 struct Serving<S> {
-    name: Cow<'static, str>,
-    capacity: u16,
-    /// The state before it lies open, and what is done with it first.
-    before: Option<(S, Option<Hook<S>>)>,
+    commands: CommandReceiver<S>,
+    /// The state goes into the cell after the hook.
+    init: Option<(S, Hook<S>)>,
     destroy: Option<Hook<S>>,
-    /// The number of its [`Runner`], which holds the service: a server that sleeps must not.
-    runner: u64,
     meter: Arc<Meter>,
-    tenant: Tenant<S>,
-}
-
-impl<S: Send + 'static> Dormant for Serving<S> {
-    fn name(&self) -> Cow<'static, str> {
-        self.name.clone()
-    }
-
-    fn runtime(&self) -> &Handle {
-        &self.tenant.tenure().runtime
-    }
-
-    fn wake(self: Box<Self>, service: &Service) -> Awake {
-        let (queue, commands) = channel::queue(self.capacity);
-        // It is woken once: there was none.
-        let _ = self.tenant.tenure().queue.set(queue);
-        // In a box: it is large, and moved from hand to hand until it is a task.
-        Box::pin(self.until_the_end(service.clone(), commands))
-    }
-
-    fn end(self: Box<Self>, service: &Service) -> Result<(), Box<dyn Dormant>> {
-        // A state that has something to do in its end does it in the server's task, as long as it takes. So it is with
-        // the handle that a service of the app's exposes, which is dropped when its last task has ended: not by whoever
-        // kills it, who may be the one that has to give it up.
-        if mem::needs_drop::<S>() || service.is_on_board() {
-            return Err(self);
-        }
-        // A command runs at once, perhaps the one that kills the service: that is to end first.
-        let Some(turn) = self.tenant.desk().turn() else { return Err(self) };
-        if turn.take().is_some() {
-            self.log_end(service, &Ok(()));
-            self.tenant.ended(Ok(()));
-        }
-        Ok(())
-    }
+    runner: Arc<Runner>,
+    server: ServerGuard<S>,
 }
 
 impl<S: Send> Serving<S> {
-    /// The state lies open when this is back: commands may run.
-    fn begins(&mut self, service: &Service) -> Result<(), Error> {
-        let Some((state, init)) = self.before.take() else { return Ok(()) };
-        if service.tells(Level::Debug) {
-            debug!(self.log(service), "command server running");
+    async fn run(mut self) -> Result<(), Error> {
+        if self.runner.service().tells(Level::Debug) {
+            debug!(self.log(), "command server running");
         }
-        let Some(init) = init else {
-            self.tenant.desk().open(state);
-            return Ok(());
-        };
-        let state = self.runner(service).run(|| initialised(service, state, init))?;
-        self.tenant.desk().open(state);
-        self.tenant.runs();
-        Ok(())
-    }
-
-    fn runner(&self, service: &Service) -> Runner {
-        Runner::numbered(self.runner, service.clone(), self.name.clone())
-    }
-
-    async fn until_the_end(
-        mut self: Box<Self>,
-        service: Service,
-        mut commands: CommandReceiver<S>,
-    ) -> Result<(), Error> {
-        let result = match self.begins(&service) {
+        let result = match self.initialise() {
             Ok(()) => {
-                // Without a state at the end, a command that ran at once has panicked. That has failed the service.
-                let runner = self.runner(&service);
-                let Some(state) = serve(&runner, &mut commands, self.tenant.desk(), &self.meter).await else {
-                    return Ok(());
-                };
-                let destroy = self.destroy.take();
-                runner.run(|| destroyed(&service, state, destroy))
+                // Without a state, a command panicked on its caller's thread, which has failed the service.
+                let Some(state) = self.run_commands().await else { return Ok(()) };
+                self.destroy(state)
             }
             Err(failed) => Err(failed),
         };
-        self.log_end(&service, &result);
-        self.tenant.ended(result.clone());
+        match &result {
+            Err(failed) => error!(self.log(), "a hook of the command server failed"; "err" => #failed),
+            Ok(()) if self.runner.service().tells(Level::Debug) => debug!(self.log(), "command server ended"),
+            Ok(()) => {}
+        }
+        self.server.end(result.clone());
         result
     }
 
-    fn log(&self, service: &Service) -> Logger {
-        service.log().new(o!("cmdsvr" => self.name.to_string()))
+    fn initialise(&mut self) -> Result<(), Error> {
+        let Some((mut state, init)) = self.init.take() else { return Ok(()) };
+        self.runner
+            .run(|| init(&mut state))
+            .map_err(|failed| service_init_error(self.runner.service().id(), failed))?;
+        self.server.state().cell.open(state);
+        Ok(())
     }
 
-    fn log_end(&self, service: &Service, result: &Result<(), Error>) {
-        match result {
-            Err(failed) => {
-                error!(self.log(service), "a hook of the command server failed"; "err" => #failed);
-            }
-            Ok(()) if service.tells(Level::Debug) => debug!(self.log(service), "command server ended"),
-            Ok(()) => {}
-        }
+    /// Runs the destroy hook, and drops the state.
+    fn destroy(&mut self, mut state: S) -> Result<(), Error> {
+        let destroy = self.destroy.take();
+        let destroyed = self.runner.run(move || destroy.map_or(Ok(()), |destroy| destroy(&mut state)));
+        destroyed.map_err(|failed| service_shutdown_error(self.runner.service().id(), failed))
     }
-}
 
-fn initialised<S>(service: &Service, mut state: S, init: Hook<S>) -> Result<S, Error> {
-    init(&mut state).map(|()| state).map_err(|failed| service_init_error(service.id(), failed))
-}
-
-fn destroyed<S>(service: &Service, mut state: S, destroy: Option<Hook<S>>) -> Result<(), Error> {
-    let destroyed = destroy.map_or(Ok(()), |destroy| destroy(&mut state));
-    destroyed.map_err(|failed| service_shutdown_error(service.id(), failed))
-}
-
-/// Runs commands until the service is killed, then what was accepted up to then. Gives the state back.
-async fn serve<S: Send>(
-    runner: &Runner,
-    commands: &mut CommandReceiver<S>,
-    desk: &Desk<S>,
-    meter: &Meter,
-) -> Option<S> {
-    let mut batch = Vec::new();
-    {
-        let mut dying = pin!(runner.service().dying());
-        loop {
-            tokio::select! {
-                biased;
-                () = &mut dying => break,
-                // Waits though every handle is gone: the tenure has a sender of its own.
-                _ = commands.recv_many(&mut batch, BATCH) => run(runner, &mut batch, turn(desk).await, meter)?,
+    /// Runs commands until the service is killed, then those that were accepted up to then. Returns the state.
+    async fn run_commands(&mut self) -> Option<S> {
+        let mut batch = Vec::new();
+        {
+            let runner = Arc::clone(&self.runner);
+            let mut dying = pin!(runner.service().dying());
+            loop {
+                tokio::select! {
+                    biased;
+                    () = &mut dying => break,
+                    // Waits also when no handle is left, since the state keeps the queue open.
+                    _ = self.commands.recv_many(&mut batch, BATCH) => self.run_batch(&mut batch)?,
+                }
             }
         }
+        self.commands.close();
+        while self.commands.recv_many(&mut batch, BATCH).await > 0 {
+            self.run_batch(&mut batch)?;
+        }
+        self.server.state().cell.lock().take()
     }
-    commands.close();
-    while commands.recv_many(&mut batch, BATCH).await > 0 {
-        run(runner, &mut batch, turn(desk).await, meter)?;
-    }
-    turn(desk).await.take()
-}
 
-/// Waits for its turn. Who has it runs a single command, a short one if all is as it was; if not, others run meanwhile.
-async fn turn<S>(desk: &Desk<S>) -> Turn<'_, S> {
-    let mut looks = 0;
-    loop {
-        if let Some(turn) = desk.turn() {
-            return turn;
-        }
-        match looks {
-            0..8 => tokio::task::yield_now().await,
-            _ => tokio::time::sleep(Duration::from_millis(1 << (looks - 8).min(4))).await,
-        }
-        looks += 1;
+    /// `None` when there is no state to run the commands on.
+    fn run_batch(&self, batch: &mut Vec<Command<S>>) -> Option<()> {
+        let server = self.server.state();
+        let (mut guard, received) = (server.cell.lock(), batch.len());
+        let state = guard.begin()?;
+        let mut counted = self.meter.batch();
+        self.runner.run(|| {
+            for command in batch.drain(..) {
+                counted.begin();
+                command.run(state);
+            }
+        });
+        drop(counted);
+        // Only an inline server counts what its queue holds.
+        guard.finish(if server.inline { received } else { 0 });
+        Some(())
     }
-}
 
-/// Runs a batch; nothing when there is nothing to run it on.
-fn run<S>(runner: &Runner, batch: &mut Vec<Command<S>>, mut turn: Turn<'_, S>, meter: &Meter) -> Option<()> {
-    let (state, received) = (turn.begin()?, batch.len());
-    let mut counted = Batch::of(meter);
-    runner.run(|| {
-        for command in batch.drain(..) {
-            counted.begins();
-            command.run(state);
-        }
-    });
-    drop(counted);
-    turn.end(received);
-    Some(())
+    fn log(&self) -> Logger {
+        self.runner.service().log().new(o!("cmdsvr" => self.runner.name().to_owned()))
+    }
 }
 
 impl<S> Deref for CommandServer<S> {

@@ -1,4 +1,6 @@
-//! Command servers and channels: what runs, in which order, and what a kill means for whoever waits.
+//! Command servers and channels: what runs, in which order, and what a kill means for callers.
+//!
+//! Tests that hold for queued and for inline servers take a [`Mode`] and run once for each.
 
 use std::{
     sync::{
@@ -13,14 +15,74 @@ use app_ids::ServiceId;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use crate::{CommandServer, Service, testing::TestApp};
+use crate::{CommandServer, CommandServerBuilder, Service, testing::TestApp};
 
-mod asleep;
-mod at_once;
+/// Where a server runs its commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Queued,
+    Inline,
+}
+
+impl Mode {
+    fn builder<S: Send + 'static>(self, name: &'static str, capacity: u16) -> CommandServerBuilder<S> {
+        let builder = CommandServer::builder(name, capacity);
+        if self == Self::Inline { builder.inline() } else { builder }
+    }
+
+    fn server<S: Send + 'static>(
+        self,
+        service: &Service,
+        name: &'static str,
+        capacity: u16,
+        state: S,
+    ) -> CommandServer<S> {
+        self.builder(name, capacity).spawn(service, state).unwrap()
+    }
+}
+
+/// Makes two tests of each function, one for each mode.
+macro_rules! for_both_modes {
+    ($($(#[$test:meta])+ $name:ident)*) => {
+        mod queued {
+            $($(#[$test])+ async fn $name() { super::$name(super::Mode::Queued).await })*
+        }
+        mod inline {
+            $($(#[$test])+ async fn $name() { super::$name(super::Mode::Inline).await })*
+        }
+    };
+}
+
+mod ends;
+mod inline_alone;
+mod order;
 mod servers;
 mod waits;
 
 const ID: ServiceId = ServiceId::new(7);
+
+for_both_modes! {
+    #[tokio::test]
+    commands_run_one_after_another_in_the_order_of_their_submission
+    #[tokio::test]
+    what_was_accepted_before_a_kill_runs_before_destroy_and_later_commands_are_refused
+    #[tokio::test]
+    a_panicking_command_fails_the_service_and_everyone_who_waits
+    #[tokio::test]
+    a_failing_init_reaches_the_creator_and_kills_the_service
+    #[tokio::test]
+    a_failing_destroy_is_the_failure_of_the_service_and_reaches_the_creator
+    #[tokio::test]
+    a_server_without_callers_still_waits_for_its_kill_and_destroys
+    #[tokio::test]
+    capacity_zero_and_a_dead_service_are_refused
+    #[tokio::test(start_paused = true)]
+    a_dropped_call_leaves_the_server_at_work
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    no_accepted_command_is_lost_and_no_refused_one_runs
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    a_call_that_races_the_abort_of_its_server_gets_an_answer
+}
 
 async fn fixture() -> (TestApp, Service) {
     let app = TestApp::empty().await;
@@ -32,10 +94,9 @@ fn failure(message: &str) -> Error {
     errors::SERVICE_NOT_AVAILABLE.error(ID).message(message).build()
 }
 
-#[tokio::test]
-async fn commands_run_one_after_another_in_the_order_of_their_submission() {
+async fn commands_run_one_after_another_in_the_order_of_their_submission(mode: Mode) {
     let (app, service) = fixture().await;
-    let server = service.command_server("list", 16, Vec::new()).unwrap();
+    let server = mode.server(&service, "list", 16, Vec::new());
     for i in 0..1000 {
         server.submit(move |list: &mut Vec<i32>| list.push(i)).await.unwrap();
     }
@@ -68,12 +129,12 @@ async fn a_full_queue_makes_submit_wait_and_try_submit_fail() {
     app.stop().await.expect_clean();
 }
 
-#[tokio::test]
-async fn what_was_accepted_before_a_kill_runs_before_destroy_and_later_commands_are_refused() {
+async fn what_was_accepted_before_a_kill_runs_before_destroy_and_later_commands_are_refused(mode: Mode) {
     let (app, service) = fixture().await;
     let log = Arc::new(Mutex::new(Vec::new()));
     let (at_init, at_destroy) = (Arc::clone(&log), Arc::clone(&log));
-    let server = CommandServer::builder("log", 256)
+    let server = mode
+        .builder("log", 256)
         .init(move |(): &mut ()| {
             at_init.lock().push("init".to_owned());
             Ok(())
@@ -119,11 +180,10 @@ async fn a_submit_that_waits_for_room_is_refused_when_the_service_is_killed() {
     app.stop().await.expect_clean();
 }
 
-#[tokio::test]
-async fn a_panicking_command_fails_the_service_and_everyone_who_waits() {
+async fn a_panicking_command_fails_the_service_and_everyone_who_waits(mode: Mode) {
     let (app, service) = fixture().await;
     let ran = Arc::new(AtomicUsize::new(0));
-    let server = service.command_server("fragile", 16, ()).unwrap();
+    let server = mode.server(&service, "fragile", 16, ());
     let (first, second, count) = (server.clone(), server.clone(), Arc::clone(&ran));
     let boom = async move { first.call(|()| assert!(std::process::id() == 0, "boom")).await };
     let after = async move { second.call(move |()| count.fetch_add(1, Ordering::Relaxed)).await };
@@ -137,13 +197,10 @@ async fn a_panicking_command_fails_the_service_and_everyone_who_waits() {
     app.stop().await.expect_clean();
 }
 
-#[tokio::test]
-async fn a_failing_init_reaches_the_creator_and_kills_the_service() {
+async fn a_failing_init_reaches_the_creator_and_kills_the_service(mode: Mode) {
     let (app, service) = fixture().await;
-    let started = CommandServer::builder("bad", 1)
-        .init(|(): &mut ()| Err(failure("no disk")))
-        .start(&service, ())
-        .await;
+    let started =
+        mode.builder("bad", 1).init(|(): &mut ()| Err(failure("no disk"))).start(&service, ()).await;
     let error = started.unwrap_err();
     assert!(error.is(&errors::SERVICE_INIT_FAILED), "{error}");
     assert!(error.to_string().ends_with("no disk"), "{error}");
@@ -151,10 +208,9 @@ async fn a_failing_init_reaches_the_creator_and_kills_the_service() {
     app.stopped().await;
 }
 
-#[tokio::test]
-async fn a_failing_destroy_is_the_failure_of_the_service_and_reaches_the_creator() {
+async fn a_failing_destroy_is_the_failure_of_the_service_and_reaches_the_creator(mode: Mode) {
     let (app, service) = fixture().await;
-    let builder = CommandServer::builder("bad", 1).destroy(|(): &mut ()| Err(failure("not flushed")));
+    let builder = mode.builder("bad", 1).destroy(|(): &mut ()| Err(failure("not flushed")));
     let server = builder.start(&service, ()).await.unwrap();
     service.kill("enough");
     assert!(server.ended().await.unwrap_err().is(&errors::SERVICE_SHUTDOWN_FAILED));
@@ -162,11 +218,10 @@ async fn a_failing_destroy_is_the_failure_of_the_service_and_reaches_the_creator
     app.stop().await.expect_clean();
 }
 
-#[tokio::test]
-async fn a_server_without_callers_still_waits_for_its_kill_and_destroys() {
+async fn a_server_without_callers_still_waits_for_its_kill_and_destroys(mode: Mode) {
     let (app, service) = fixture().await;
     let (destroyed, is_destroyed) = oneshot::channel();
-    let builder = CommandServer::builder("lonely", 1).destroy(move |(): &mut ()| {
+    let builder = mode.builder("lonely", 1).destroy(move |(): &mut ()| {
         destroyed.send(()).unwrap();
         Ok(())
     });
@@ -179,31 +234,31 @@ async fn a_server_without_callers_still_waits_for_its_kill_and_destroys() {
     app.stop().await.expect_clean();
 }
 
-#[tokio::test]
-async fn capacity_zero_and_a_dead_service_are_refused() {
+async fn capacity_zero_and_a_dead_service_are_refused(mode: Mode) {
     let (app, service) = fixture().await;
-    assert!(service.command_server("zero", 0, ()).unwrap_err().is(&errors::ILLEGAL_ARGUMENT));
+    let zero = mode.builder("zero", 0).spawn(&service, ());
+    assert!(zero.unwrap_err().is(&errors::ILLEGAL_ARGUMENT));
     service.kill("enough");
-    assert!(service.command_server("late", 1, ()).unwrap_err().is(&errors::SERVICE_NOT_ALIVE));
+    let late = mode.builder("late", 1).spawn(&service, ());
+    assert!(late.unwrap_err().is(&errors::SERVICE_NOT_ALIVE));
+    assert!(app.command_servers().is_empty());
     app.stop().await.expect_clean();
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_dropped_call_leaves_the_server_at_work() {
+async fn a_dropped_call_leaves_the_server_at_work(mode: Mode) {
     let (app, service) = fixture().await;
-    let server = service.command_server("patient", 4, 0).unwrap();
+    let server = mode.server(&service, "patient", 4, 0);
     let call = server.call(|n| *n += 1);
     let _ = tokio::time::timeout(Duration::ZERO, call).await;
     assert_eq!(server.call(|n| *n).await.unwrap(), 1);
     app.stop().await.expect_clean();
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn no_accepted_command_is_lost_and_no_refused_one_runs() {
+async fn no_accepted_command_is_lost_and_no_refused_one_runs(mode: Mode) {
     for _ in 0..50 {
         let (app, service) = fixture().await;
         let ran = Arc::new(AtomicUsize::new(0));
-        let server = service.command_server("count", 8, ()).unwrap();
+        let server = mode.server(&service, "count", 8, ());
         let producers: Vec<_> = (0..4)
             .map(|_| {
                 let (server, ran) = (server.clone(), Arc::clone(&ran));
@@ -236,12 +291,11 @@ async fn no_accepted_command_is_lost_and_no_refused_one_runs() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_call_that_races_the_abort_of_its_server_gets_an_answer() {
+async fn a_call_that_races_the_abort_of_its_server_gets_an_answer(mode: Mode) {
     let app = TestApp::builder().flags(|flags| flags.log_level = crate::LogLevel::Error).start().await;
     for round in 0..300 {
         let service = Service::new(&app, ID, "seven").unwrap();
-        let server = service.command_server("aborted", 8, ()).unwrap();
+        let server = mode.server(&service, "aborted", 8, ());
         let callers: Vec<_> = (0..3)
             .map(|_| {
                 let server = server.clone();

@@ -1,4 +1,4 @@
-//! Histograms of time with bounds that are the same for all: what a scrape adds up over servers and instances.
+//! Histograms of time. All have the same bounds, so that a scrape can add them up over servers and instances.
 
 use std::{
     sync::{
@@ -34,7 +34,7 @@ const BOUNDS_NANOS: [u64; 22] = [
     10_000_000_000,
 ];
 
-/// How long something took, many times: how often in each bucket, and the sum.
+/// A histogram of durations: counts by bucket, and their sum.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TimeHistogram {
     counts: [u64; BOUNDS_NANOS.len() + 1],
@@ -48,26 +48,26 @@ impl TimeHistogram {
         0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
     ];
 
-    /// How often in each bucket, not cumulative: one count for each bound, and the last for what took longer.
+    /// The count of each bucket, not cumulative: one for each bound, and a last one for what took longer.
     #[must_use]
     pub fn counts(&self) -> &[u64] {
         &self.counts
     }
 
-    /// How often in all.
+    /// The sum of all counts.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.counts.iter().sum()
     }
 
-    /// How long in all, in seconds.
+    /// The sum of all durations, in seconds.
     #[must_use]
     pub fn sum_seconds(&self) -> f64 {
         Duration::from_nanos(self.sum_nanos).as_secs_f64()
     }
 }
 
-/// A [`TimeHistogram`] that is added to. It takes memory from the first time on.
+/// A [`TimeHistogram`] to add to. It allocates its counts when the first duration is added.
 #[derive(Debug, Default)]
 pub(super) struct Times {
     added: OnceLock<Box<Added>>,
@@ -80,7 +80,7 @@ struct Added {
 }
 
 impl Times {
-    /// Adds a time that stands for `weight` alike.
+    /// Adds a duration that stands for `weight` equal ones.
     pub(super) fn add(&self, took: Duration, weight: u64) {
         let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         let bucket = BOUNDS_NANOS.partition_point(|bound| *bound < nanos);
@@ -89,7 +89,7 @@ impl Times {
         added.sum_nanos.fetch_add(nanos.saturating_mul(weight), Relaxed);
     }
 
-    /// What was added up to now; an addition that is just being made may be in it by half.
+    /// What was added up to now. A concurrent addition may be in the counts and not yet in the sum.
     pub(super) fn read(&self) -> TimeHistogram {
         self.added.get().map_or_else(TimeHistogram::default, |added| TimeHistogram {
             counts: std::array::from_fn(|bucket| added.counts[bucket].load(Relaxed)),

@@ -6,11 +6,10 @@
 
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use parking_lot::Mutex;
-use tokio::time::Instant;
 
 use self::crew::{Crew, Job};
 use super::{start, stop};
-use crate::{App, Service, ServiceDescriptor, StartContext, app::passing::LOOK, graph::Plan};
+use crate::{App, Service, ServiceDescriptor, StartContext, graph::Plan};
 
 mod crew;
 mod node;
@@ -24,7 +23,7 @@ enum Done {
 /// Looks after the services until the app is killed. `services` are those that the start made.
 pub(super) async fn until_killed(app: &App, plan: &Plan, services: Vec<Service>) {
     let mut crew = Crew::new(app, plan, services);
-    let (mut work, mut look_at) = (FuturesUnordered::new(), None);
+    let mut work = FuturesUnordered::new();
     loop {
         work.extend(crew.settle().into_iter().map(|job| perform(app, plan, job)));
         let next_try = crew.next_try();
@@ -42,22 +41,12 @@ pub(super) async fn until_killed(app: &App, plan: &Plan, services: Vec<Service>)
             () = app.inner.fell.notified() => {
                 let fallen = app.take_fallen();
                 work.extend(fallen.into_iter().filter_map(|service| crew.fell(service)).map(|job| perform(app, plan, job)));
-                look_at = look_at.or_else(|| next_look(app));
                 app.take_restarts().into_iter().for_each(|request| crew.asked(request));
-            }
-            () = start::passed(look_at) => {
-                let overdue = app.take_overdue();
-                work.extend(overdue.into_iter().filter_map(|service| crew.fell(service)).map(|job| perform(app, plan, job)));
-                look_at = next_look(app);
             }
             () = start::passed(next_try) => {}
         }
     }
     crew.abandon_starts();
-}
-
-fn next_look(app: &App) -> Option<Instant> {
-    app.is_watched().then(|| Instant::now() + LOOK)
 }
 
 fn note(crew: &mut Crew<'_>, done: Done) {

@@ -52,47 +52,51 @@ async fn once_closed_it_takes_nothing_and_still_lets_go() {
 }
 
 #[tokio::test]
-async fn a_lookup_that_remembers_answers_as_the_registry_does() {
+async fn a_lookup_finds_what_is_registered_at_that_moment_whatever_the_ids() {
     let app = TestApp::empty().await;
-    let mut lookup = app.app().lookup();
-    // More than it remembers, so that they take each other's places.
-    let ids: Vec<_> = (1..300).map(ServiceId::new).collect();
-    let mut services = Vec::new();
-    for round in 0..6 {
-        for id in &ids {
-            match app.service(*id) {
-                Some(service) if round % 3 == 2 => app.unregister(&service).unwrap(),
-                Some(_) => {}
-                None if round % 2 == 0 => services.push(app.new_service(*id, "one")),
-                None => {}
-            }
-            let (found, there) = (lookup.find(*id), app.service(*id));
-            assert_eq!(found.is_some(), there.is_some(), "{id}");
-            assert!(found.zip(there.as_ref()).is_none_or(|(found, there)| found.same(there)), "{id}");
-            let other = ids[usize::try_from(id.as_u64()).unwrap() * 7 % ids.len()];
-            assert_eq!(lookup.find(other).is_some(), app.service(other).is_some(), "{other}");
+    // Small ids, ids that only differ in the upper bits, and multiples of the inverse of the hash's multiplier, which it maps
+    // to 1, 2, 3 ..
+    let ids: Vec<_> = (1..100_u64)
+        .flat_map(|i| [i, i << 48, i.wrapping_mul(0xf1de_83e1_9937_733d)])
+        .map(ServiceId::new)
+        .collect();
+    let services: Vec<_> = ids.iter().map(|id| app.new_service(*id, "one")).collect();
+    assert!(app.services().is_sorted_by_key(Service::id));
+    for round in 0..3 {
+        for (at, (id, service)) in ids.iter().zip(&services).enumerate() {
+            assert!(app.service(*id).unwrap().same(service));
+            app.unregister(service).unwrap();
+            assert!(app.service(*id).is_none());
+            assert_eq!(app.services().len(), ids.len() - 1, "{round} {at}");
+            app.register(service).unwrap();
         }
+    }
+    for (at, service) in services.iter().enumerate() {
+        app.unregister(service).unwrap();
+        let left = ids[at + 1..].iter().zip(&services[at + 1..]);
+        assert!(left.clone().all(|(id, service)| app.service(*id).unwrap().same(service)));
+        assert_eq!(app.services().len(), left.len());
     }
     app.stop().await.expect_clean();
 }
 
-#[tokio::test]
-async fn services_of_one_shard_are_told_apart() {
-    let app = TestApp::empty().await;
-    // Multiples of the inverse of the multiplier: spread, they are 1, 2, 3 ..
-    let ids: Vec<_> = (1..100_u64).map(|i| ServiceId::new(i.wrapping_mul(0xf1de_83e1_9937_733d))).collect();
-    let services: Vec<_> = ids.iter().map(|id| app.new_service(*id, "one")).collect();
-    assert!(ids.iter().zip(&services).all(|(id, service)| app.service(*id).unwrap().same(service)));
-    for (at, service) in services.iter().enumerate() {
-        app.unregister(service).unwrap();
-        assert_eq!(app.services().len(), 98 - at);
-        assert!(app.service(ids[at]).is_none());
-        assert!(
-            ids[at + 1..]
-                .iter()
-                .zip(&services[at + 1..])
-                .all(|(id, service)| app.service(*id).unwrap().same(service))
-        );
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lookup_while_others_come_and_go_finds_the_one_that_stays() {
+    let app = TestApp::builder().flags(|flags| flags.log_level = crate::LogLevel::Error).start().await;
+    let stays = app.new_service(ID, "seven");
+    let others = app.app().clone();
+    let come_and_go = tokio::spawn(async move {
+        for i in 0..2_000 {
+            let other = Service::new(&others, ServiceId::new(8 + i % 3), "other").unwrap();
+            others.register(&other).unwrap();
+            other.kill("enough");
+            assert!(other.is_dead() && others.service(other.id()).is_none());
+        }
+    });
+    while !come_and_go.is_finished() {
+        assert!(app.service(ID).unwrap().same(&stays));
+        tokio::task::yield_now().await;
     }
+    come_and_go.await.unwrap();
     app.stop().await.expect_clean();
 }

@@ -1,18 +1,17 @@
-//! The life of a service: what is alive in it, and when it is dead.
+//! The life of a service: which tasks it has, and when it is dead.
 //!
 //! Invariants, all kept under the one lock of [`Life`]:
-//! 1. A service is dead when it was killed, it has no task and nobody holds it up; dead is for ever.
-//! 2. A task is entered while the service is not dead, and taken out when its future is gone: a spawn can't race death.
-//! 3. The first reason stays. Beside it the first failure is kept, unless a FATAL one comes after one that is less.
-//! 4. Events are emitted in the order killed, stopped: whoever kills holds the service up until he has said so.
+//! 1. A service is dead once it was killed and has no task, no child and no hold. Dead is for ever.
+//! 2. A task is entered while the service is not dead, and removed when its future is dropped: a spawn can't race death.
+//! 3. The first reason stays. The first failure stays beside it, unless a FATAL one follows one that is not.
+//! 4. The event "killed" comes before "stopped": the killer holds the service alive until it has emitted the first.
 //!
 //! (A task tracker alone can't give 2: it accepts spawns after it was closed.)
 
 use std::{
     borrow::Cow,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, OnceLock, Weak,
+        OnceLock, Weak,
         atomic::{AtomicU8, Ordering},
     },
     time::Duration,
@@ -21,30 +20,29 @@ use std::{
 use app_errors::{Error, ErrorSeverity, errors, service_not_alive_error};
 use app_ids::ServiceId;
 use parking_lot::Mutex;
-use slog::{Drain, Logger, error};
-use smallvec::SmallVec;
+use slog::{Drain, Logger};
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{ByNumber, KillReason, Service, ServiceState, dormant::Dormant, once::Once};
-use crate::{App, ServiceEventKind, panics};
+use super::{ByNumber, KillReason, Once, Service, ServiceState};
+use crate::{App, ServiceEventKind};
 
 pub(super) struct Inner {
     pub(super) id: ServiceId,
     pub(super) name: Cow<'static, str>,
     pub(super) app: App,
-    /// Made when it is first asked for: many a service has nothing to say.
+    /// Made at its first use: many services log nothing.
     pub(super) log: OnceLock<Logger>,
     /// The parent, and this child's number there.
     pub(super) parent: Option<(Service, u64)>,
     pub(super) stop_timeout: Duration,
-    /// Whether it is one that the app was made of.
+    /// Whether it is one of the services that the app was made of.
     pub(super) on_board: bool,
     /// Written under the lock of `life`, read anywhere: a reader that sees `Stopping` or later sees a killed service.
     pub(super) state: AtomicU8,
     pub(super) life: Mutex<Life>,
     pub(super) dying: Once,
-    /// Made when it is first asked for: cancelled with `dying`.
+    /// Made at its first use; cancelled with `dying`.
     pub(super) token: OnceLock<CancellationToken>,
     pub(super) dead: Once,
 }
@@ -53,18 +51,16 @@ pub(super) struct Inner {
 pub(super) struct Life {
     pub(super) killed: bool,
     pub(super) dead: bool,
-    /// Its time to stop is over: what it spawns is aborted.
+    /// Its stop timeout has passed: tasks that it spawns are aborted.
     pub(super) given_up: bool,
     pub(super) reason: Option<KillReason>,
     pub(super) failure: Option<Error>,
-    /// By number, in the order of their spawning.
+    /// By number; the numbers are in the order of spawning.
     pub(super) tasks: ByNumber<Task>,
-    /// Tasks that are not there yet, each under the number that it will have; none once it was killed.
-    pub(super) asleep: SmallVec<[(u64, Box<dyn Dormant>); 1]>,
-    /// The children that are not dead. Weak: one that everybody forgot is gone, and holds nothing up.
+    /// The children that are not dead. Weak: a child without tasks and handles is gone, and its parent need not wait for it.
     pub(super) children: ByNumber<Weak<Inner>>,
     pub(super) next_number: u64,
-    /// Whoever is about to emit an event.
+    /// Killers that have not yet emitted their event.
     pub(super) holds: usize,
 }
 
@@ -74,12 +70,8 @@ impl Life {
         self.next_number
     }
 
-    pub(super) fn enter(&mut self, number: u64, name: Cow<'static, str>) {
-        self.tasks.insert(number, Task { name, abort: None });
-    }
-
-    /// Keeps a failure (invariant 3). Whether it is FATAL, and what was known before was not.
-    pub(super) fn learns(&mut self, reason: &KillReason) -> bool {
+    /// Keeps a failure (invariant 3). Whether it is the first FATAL one.
+    pub(super) fn keep_failure(&mut self, reason: &KillReason) -> bool {
         let KillReason::Failed(failure) = reason else { return false };
         let fatal = |failure: &Error| failure.severity() == ErrorSeverity::Fatal;
         let turns_fatal = fatal(failure) && !self.failure.as_ref().is_some_and(fatal);
@@ -89,7 +81,7 @@ impl Life {
         turns_fatal
     }
 
-    fn deserted(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.tasks.is_empty() && self.children.is_empty() && self.holds == 0
     }
 }
@@ -116,8 +108,8 @@ impl Service {
         tasks
     }
 
-    /// Waits until it is dead, also inside one of its own tasks.
-    pub(crate) async fn buried(&self) {
+    /// Waits until it is dead, even inside one of its own tasks.
+    pub(crate) async fn fully_dead(&self) {
         self.inner.dead.wait().await;
     }
 
@@ -125,17 +117,12 @@ impl Service {
         format!("{} ({})", self.name(), self.id())
     }
 
-    /// Tells it from all others that are there.
-    pub(crate) fn address(&self) -> u64 {
-        Arc::as_ptr(&self.inner).addr() as u64
-    }
-
-    /// Its name, without a copy of one that is for ever.
+    /// Its name; one that is static is not copied.
     pub(crate) fn shared_name(&self) -> Cow<'static, str> {
         self.inner.name.clone()
     }
 
-    /// Whether its id is one of those that the app was made of, which all are known before any is made.
+    /// Whether it is one of the services that the app was made of.
     pub(crate) fn is_on_board(&self) -> bool {
         self.inner.on_board
     }
@@ -148,12 +135,12 @@ impl Service {
         self.inner.parent.as_ref().map(|(parent, _)| parent)
     }
 
-    /// Has what it spawns from now on aborted. Whether nobody gave it up before.
+    /// Aborts tasks that are spawned from now on. Whether this is the first call.
     pub(crate) fn give_up(&self) -> bool {
         !std::mem::replace(&mut self.inner.life.lock().given_up, true)
     }
 
-    /// Drops its tasks at their next await. What blocks a thread can't be aborted.
+    /// Drops its tasks at their next await. A task that blocks its thread can't be aborted.
     pub(crate) fn abort_tasks(&self) {
         self.give_up();
         self.abort(|_| true);
@@ -161,7 +148,7 @@ impl Service {
         children.into_iter().for_each(|inner| Self { inner }.abort_tasks());
     }
 
-    /// Drops its start function at its next await. What that has spawned may finish its work.
+    /// Drops its start function at its next await. Tasks that it has spawned may finish their work.
     pub(crate) fn abort_start(&self) {
         self.abort(|task| task.name == START);
     }
@@ -171,11 +158,11 @@ impl Service {
             let life = self.inner.life.lock();
             life.tasks.values().filter(|task| which(task)).filter_map(|task| task.abort.clone()).collect()
         };
-        // Outside the lock: dropping a future may run code of its own.
+        // Outside the lock: dropping a future runs code of its author.
         handles.iter().for_each(AbortHandle::abort);
     }
 
-    /// Runs its start function, as a task of it.
+    /// Runs its start function as a task.
     pub(crate) fn spawn_start<F>(&self, start: F) -> Result<(), Error>
     where
         F: Future<Output = Result<(), Error>> + Send + 'static,
@@ -202,7 +189,7 @@ impl Service {
         }
     }
 
-    /// Whether records of this level are written, as far as can be said without a logger.
+    /// Whether records of this level may be written. Does not make a logger for the answer.
     pub(crate) fn tells(&self, level: slog::Level) -> bool {
         match self.inner.log.get() {
             Some(log) => log.is_enabled(level),
@@ -217,17 +204,16 @@ impl Service {
             return Err(service_not_alive_error(self.id()));
         }
         let number = life.number();
-        life.enter(number, name);
+        life.tasks.insert(number, Task { name, abort: None });
         Ok(number)
     }
 
-    /// Takes a task or a hold out, and declares the service dead if that was the last (invariant 1).
-    /// Whether it was.
+    /// Removes a task, a child or a hold, and declares the service dead if nothing is left (invariant 1). Whether it did.
     pub(super) fn leave(&self, take_out: impl FnOnce(&mut Life)) -> bool {
         let (died, failure) = {
             let mut life = self.inner.life.lock();
             take_out(&mut life);
-            let died = life.killed && !life.dead && life.deserted();
+            let died = life.killed && !life.dead && life.is_empty();
             if died {
                 life.dead = true;
                 self.set_state(if life.failure.is_some() {
@@ -283,13 +269,6 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        // What sleeps may hold what a next incarnation of the parent takes: it is gone before the parent is told. Its end is
-        // the service's own code, and nobody is left to fail by it.
-        let asleep = std::mem::take(&mut self.life.get_mut().asleep);
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(asleep))) {
-            let panic = panics::message(panic.as_ref());
-            error!(self.app.logger(), "a command server's end panicked: {panic}"; "part" => &*self.name);
-        }
         if !self.life.get_mut().dead {
             self.leave_parent();
         }

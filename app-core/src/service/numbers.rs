@@ -1,18 +1,18 @@
-//! Maps by numbers that nobody outside chooses.
+//! Maps whose keys nobody outside of the process chooses.
 
 use std::{
     collections::HashMap,
     hash::{BuildHasherDefault, Hasher},
 };
 
-/// A map that spends little on hashing: tasks and children, entered and taken out once each.
-pub(crate) type ByNumber<V> = HashMap<u64, V, BuildHasherDefault<Spread>>;
+/// A map with cheap hashing, for numbers that an attacker cannot choose.
+pub(crate) type ByNumber<V> = HashMap<u64, V, BuildHasherDefault<FibonacciHasher>>;
 
-/// The golden ratio's multiples.
+/// Fibonacci hashing: a multiplication by 2^64 divided by the golden ratio.
 #[derive(Default)]
-pub(crate) struct Spread(u64);
+pub(crate) struct FibonacciHasher(u64);
 
-impl Hasher for Spread {
+impl Hasher for FibonacciHasher {
     fn finish(&self) -> u64 {
         self.0
     }
@@ -24,7 +24,7 @@ impl Hasher for Spread {
     }
 
     fn write_u64(&mut self, number: u64) {
-        // Turned, since a table goes by the lower bits.
+        // Rotated, because the upper bits are the well mixed ones and the table also uses the lower bits.
         self.0 = number.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
     }
 }

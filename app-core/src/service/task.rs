@@ -1,4 +1,4 @@
-//! The tasks of a service: whatever becomes of one, its service learns of it exactly once.
+//! The tasks of a service: the service learns of the end of each exactly once, however it ends.
 
 use std::{any::Any, future::poll_fn, panic::AssertUnwindSafe, pin::pin, task::Poll};
 
@@ -68,7 +68,7 @@ where
         let mut running = pin!(CURRENT.scope(service, AssertUnwindSafe(future).catch_unwind()));
         let outcome = poll_fn(|context| {
             let mut polled = Poll::Pending;
-            // What runs the task is in no stack of an error.
+            // Stacks of errors leave out the frames that run the task.
             app_errors::outermost(&mut || polled = running.as_mut().poll(context));
             polled
         });
@@ -87,7 +87,7 @@ fn panicked(service: &Service, number: u64, panic: &(dyn Any + Send)) -> Error {
 }
 
 impl Service {
-    /// The failure that a panic is, in a task of the service or in what is to be taken for one.
+    /// The error for a panic in a task of the service, or in a command of its server.
     pub(crate) fn panicked(&self, task: &str, panic: &(dyn Any + Send)) -> Error {
         let (describe, message) = (self.describe(), crate::panics::message(panic));
         let message = format!("task {task:?} of service {describe} panicked: {message}");

@@ -5,7 +5,7 @@ use std::{future::pending, time::Duration};
 use app_errors::{Error, errors};
 use app_ids::ServiceId;
 
-use super::{Awake, Dormant, KillReason, Service, ServiceState};
+use super::{KillReason, Service, ServiceState};
 use crate::testing::TestApp;
 
 const ID: ServiceId = ServiceId::new(7);
@@ -280,39 +280,5 @@ async fn a_token_that_is_asked_for_while_the_service_is_killed_is_cancelled() {
         killed.await.unwrap();
         assert!(token.await.unwrap().is_cancelled());
     }
-    app.stop().await.expect_clean();
-}
-
-/// A task that nobody wakes.
-struct Sleeper(tokio::runtime::Handle);
-
-impl Dormant for Sleeper {
-    fn name(&self) -> std::borrow::Cow<'static, str> {
-        "sleeper".into()
-    }
-
-    fn runtime(&self) -> &tokio::runtime::Handle {
-        &self.0
-    }
-
-    fn wake(self: Box<Self>, _: &Service) -> Awake {
-        Box::pin(async { Ok(()) })
-    }
-
-    fn end(self: Box<Self>, _: &Service) -> Result<(), Box<dyn Dormant>> {
-        Ok(())
-    }
-}
-
-/// Whoever kills it has put away what slept then, and looks for no more.
-#[tokio::test]
-async fn nothing_lies_down_in_a_service_that_was_killed() {
-    let app = TestApp::empty().await;
-    let service = app.new_service(ID, "seven");
-    let sleeper = || Box::new(Sleeper(tokio::runtime::Handle::current()));
-    service.lay_down(sleeper()).unwrap();
-    service.kill("enough");
-    assert!(service.is_dead());
-    assert!(service.lay_down(sleeper()).unwrap_err().is(&errors::SERVICE_NOT_ALIVE));
     app.stop().await.expect_clean();
 }

@@ -1,8 +1,7 @@
-//! Whoever runs commands on a state of its own, one after another: ours, the actor crates, and the floor, a bare channel
-//! of boxed closures. The command adds an amount, which it
-//! brings along, to a number; the call reads it.
+//! The servers that are compared: ours in both modes, the actor crates, and the floor, a bare channel of boxed closures.
+//! The command adds an amount, which it captured, to a number; the call reads the number.
 //!
-//! Each is written as its documentation has it. Queues are bounded but that of `ractor`, which has no other.
+//! Each is written as its documentation says. All queues are bounded except that of `ractor`, which has no bounded one.
 
 use std::{fmt::Debug, future::Future, hint::black_box, sync::mpsc as threads, thread};
 
@@ -14,9 +13,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::rounds::Failure;
 
-/// Who takes commands.
+/// A server that takes commands.
 pub(crate) trait Server: Clone + Send + Sync + 'static {
-    /// Hands a command over; waits for room in the queue, where it is bounded.
+    /// Submits a command; waits for room in a bounded queue.
     fn submit(&self) -> impl Future<Output = Result<(), Failure>> + Send;
     /// Waits for the answer to a command.
     fn call(&self) -> impl Future<Output = Result<u64, Failure>> + Send;
@@ -26,7 +25,10 @@ fn failed(error: impl Debug) -> Failure {
     format!("{error:?}").into()
 }
 
-pub(crate) const OURS: &str = "app-core";
+/// The command server as it is by default: commands run in its task.
+pub(crate) const QUEUED: &str = "app-core, queued";
+/// The command server that lets callers run commands on their own threads.
+pub(crate) const INLINE: &str = "app-core, inline";
 pub(crate) const BARE: &str = "bare tokio mpsc";
 pub(crate) const KAMEO: &str = "kameo";
 pub(crate) const ACTIX: &str = "actix";
@@ -43,8 +45,12 @@ pub(crate) const BOUNDED: [&str; 2] = [ACTIX, KAMEO];
 pub(crate) struct Ours(CommandServer<u64>);
 
 impl Ours {
-    pub(crate) fn start(service: &Service, capacity: u16) -> Result<Self, Error> {
-        service.command_server("count", capacity, 0).map(Self)
+    pub(crate) fn queued(service: &Service, capacity: u16) -> Result<Self, Error> {
+        CommandServer::builder("queued", capacity).spawn(service, 0).map(Self)
+    }
+
+    pub(crate) fn inline(service: &Service, capacity: u16) -> Result<Self, Error> {
+        CommandServer::builder("inline", capacity).inline().spawn(service, 0).map(Self)
     }
 }
 
@@ -61,7 +67,7 @@ impl Server for Ours {
 
 type Boxed = Box<dyn FnOnce(&mut u64) + Send>;
 
-/// The floor: no panics contained, no names, no death.
+/// The floor: contains no panic, has no name, can't be killed.
 #[derive(Clone)]
 pub(crate) struct Bare(mpsc::Sender<Boxed>);
 

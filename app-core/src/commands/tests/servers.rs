@@ -1,12 +1,21 @@
-//! What an app tells of its command servers.
+//! What an app reports of its command servers.
 
 use std::time::{Duration, Instant};
 
 use app_errors::Error;
 use app_ids::ServiceId;
 
-use super::{ID, fixture};
+use super::{ID, Mode, fixture};
 use crate::{CommandServerStatus, Service, ServiceDescriptor, TimeHistogram, events, testing::TestApp};
+
+for_both_modes! {
+    #[tokio::test]
+    a_server_tells_its_depth_and_counts_what_ran_and_what_it_refused
+    #[tokio::test]
+    a_panic_is_counted_though_it_ends_the_server
+    #[tokio::test]
+    a_server_that_ended_leaves_the_list_unless_its_service_may_start_again
+}
 
 fn only(app: &TestApp) -> CommandServerStatus {
     let servers = app.command_servers();
@@ -14,10 +23,9 @@ fn only(app: &TestApp) -> CommandServerStatus {
     servers.into_iter().next().unwrap()
 }
 
-#[tokio::test]
-async fn a_server_tells_its_depth_and_counts_what_ran_and_what_it_refused() {
+async fn a_server_tells_its_depth_and_counts_what_ran_and_what_it_refused(mode: Mode) {
     let (app, service) = fixture().await;
-    let server = service.command_server("narrow", 2, 0).unwrap();
+    let server = mode.server(&service, "narrow", 2, 0);
     for _ in 0..2 {
         server.try_submit(|n| *n += 1).unwrap();
     }
@@ -60,10 +68,9 @@ async fn a_quiet_server_has_each_command_timed_and_waiting_begins_with_its_submi
     drop(app);
 }
 
-#[tokio::test]
-async fn a_panic_is_counted_though_it_ends_the_server() {
-    let descriptor = ServiceDescriptor::of(ID, "seven", |service: Service| async move {
-        let server = service.command_server("fragile", 4, ())?;
+async fn a_panic_is_counted_though_it_ends_the_server(mode: Mode) {
+    let descriptor = ServiceDescriptor::of(ID, "seven", move |service: Service| async move {
+        let server = mode.server(&service, "fragile", 4, ());
         service.spawn("asks", async move {
             let _ = server.call(|()| ()).await;
             let _ = server.call(|()| assert!(std::process::id() == 0, "boom")).await;
@@ -76,22 +83,24 @@ async fn a_panic_is_counted_though_it_ends_the_server() {
     app.stop().await.expect_clean();
 }
 
-async fn counts_one(service: Service) -> Result<(), Error> {
-    let server = service.command_server("count", 4, 0)?;
+async fn counts_one(service: Service, mode: Mode) -> Result<(), Error> {
+    let server = mode.server(&service, "count", 4, 0);
     server.try_submit(|n| *n += 1)
 }
 
-#[tokio::test]
-async fn a_server_that_ended_leaves_the_list_unless_its_service_may_start_again() {
-    let app = TestApp::builder().service(ServiceDescriptor::of(ID, "seven", counts_one)).start().await;
+async fn a_server_that_ended_leaves_the_list_unless_its_service_may_start_again(mode: Mode) {
+    let app = TestApp::builder()
+        .service(ServiceDescriptor::of(ID, "seven", move |service: Service| counts_one(service, mode)))
+        .start()
+        .await;
     let first = app.service(ID).unwrap();
-    let passing = app.new_service(ServiceId::new(8), "eight");
-    passing.command_server("passes", 1, ()).unwrap();
+    let made_later = app.new_service(ServiceId::new(8), "eight");
+    mode.server(&made_later, "passes", 1, ());
     let part = first.child("part").unwrap();
-    part.command_server("passes too", 1, ()).unwrap();
+    mode.server(&part, "passes too", 1, ());
     let names = |app: &TestApp| app.command_servers().iter().map(|s| s.name.clone()).collect::<Vec<_>>();
     assert_eq!(names(&app), ["count", "passes too", "passes"]);
-    for service in [passing, part, first] {
+    for service in [made_later, part, first] {
         service.kill("enough");
         service.wait().await.unwrap();
     }
@@ -100,10 +109,14 @@ async fn a_server_that_ended_leaves_the_list_unless_its_service_may_start_again(
     assert!(!told.serving && told.run == 1, "{told:?}");
 
     let second = Service::new(&app, ID, "seven").unwrap();
-    counts_one(second.clone()).await.unwrap();
+    counts_one(second.clone(), mode).await.unwrap();
     assert!(only(&app).serving);
     second.kill("enough");
     second.wait().await.unwrap();
-    assert_eq!((only(&app).run, only(&app).number), (2, told.number), "it goes on where the first one ended");
+    assert_eq!(
+        (only(&app).run, only(&app).number),
+        (2, told.number),
+        "it continues the counts of the first one"
+    );
     app.stop().await.expect_clean();
 }

@@ -1,4 +1,4 @@
-//! Waits that could last for ever: what a command would wait for in itself is refused at once, and a deadline ends the rest.
+//! Waits that could last for ever: a command that would wait for itself is refused at once, and a deadline ends the rest.
 
 use std::{sync::mpsc, time::Duration};
 
@@ -6,7 +6,7 @@ use app_errors::{Error, errors};
 use futures_util::FutureExt;
 use tokio::{runtime::Handle, task::block_in_place, time::Instant};
 
-use super::{ID, fixture};
+use super::{ID, Mode, fixture};
 use crate::{
     App, CommandServer, DEFAULT_CALL_DEADLINE, Service, ServiceCommandChannel, ServiceDescriptor,
     testing::TestApp,
@@ -24,33 +24,36 @@ fn is_illegal<T: std::fmt::Debug>(result: Result<T, Error>, names: &str) {
     assert!(error.message().contains(names), "{error:#}");
 }
 
-/// A server whose commands all run in its own task.
-async fn server<S: Send + 'static>(service: &Service, name: &'static str, state: S) -> CommandServer<S> {
-    CommandServer::builder(name, 4).at_once(false).start(service, state).await.unwrap()
+for_both_modes! {
+    #[tokio::test(flavor = "multi_thread")]
+    a_command_that_calls_its_own_server_is_refused_and_the_server_goes_on
+    #[tokio::test(flavor = "multi_thread")]
+    a_hook_that_calls_its_own_server_is_refused
+    #[tokio::test(flavor = "multi_thread")]
+    a_future_that_a_command_hands_to_a_task_is_not_taken_for_the_command
+    #[tokio::test(flavor = "multi_thread")]
+    a_command_that_finds_its_own_queue_full_is_told_at_once
+    #[tokio::test]
+    a_command_that_waits_for_the_end_of_its_own_service_is_refused_in_whatever_task_it_runs
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_command_that_calls_its_own_server_is_refused_and_the_server_goes_on() {
+async fn a_command_that_calls_its_own_server_is_refused_and_the_server_goes_on(mode: Mode) {
     let (app, service) = fixture().await;
-    let (own, brisk) = (server(&service, "own", 1).await, service.command_server("brisk", 4, 1).unwrap());
-    brisk.assume_brisk();
-    for own in [own, brisk] {
-        // The handle, a clone of it, and one with another deadline are the same server.
-        let within = own.within(Duration::from_secs(3_600));
-        let (one, other) = (own.clone(), own.clone());
-        is_illegal(own.call(move |_| wait(one.call(|n| *n))).await.unwrap(), "command server");
-        is_illegal(own.call(move |_| wait(within.call(|n| *n))).await.unwrap(), "of service seven");
-        is_illegal(own.call(move |_| wait(other.ended())).await.unwrap(), "wait for itself");
-        assert_eq!(own.call(|n| *n).await.unwrap(), 1);
-    }
+    let own = mode.server(&service, "own", 4, 1);
+    // The handle, a clone of it, and one with another deadline are the same server.
+    let within = own.within(Duration::from_secs(3_600));
+    let (one, other) = (own.clone(), own.clone());
+    is_illegal(own.call(move |_| wait(one.call(|n| *n))).await.unwrap(), "command server");
+    is_illegal(own.call(move |_| wait(within.call(|n| *n))).await.unwrap(), "of service seven");
+    is_illegal(own.call(move |_| wait(other.ended())).await.unwrap(), "wait for itself");
+    assert_eq!(own.call(|n| *n).await.unwrap(), 1);
     app.stop().await.expect_clean();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_hook_that_calls_its_own_server_is_refused() {
+async fn a_hook_that_calls_its_own_server_is_refused(mode: Mode) {
     let (app, service) = fixture().await;
     let (give, own) = mpsc::channel::<CommandServer<u32>>();
-    let hooked = CommandServer::builder("hooked", 4).init(move |_| {
+    let hooked = mode.builder("hooked", 4).init(move |_| {
         let own = own.recv().unwrap();
         is_illegal(wait(own.call(|n| *n)), "hooked");
         Ok(())
@@ -83,12 +86,11 @@ async fn a_command_that_calls_its_own_bare_channel_is_refused() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_called_back_by_a_command_that_it_runs_at_once_refuses() {
+async fn an_inline_server_that_is_called_back_by_a_command_of_its_own_command_refuses() {
     let (app, service) = fixture().await;
     let child = service.child("part").unwrap();
     let (first, second) =
-        (service.command_server("first", 4, 1).unwrap(), child.command_server("second", 4, 2).unwrap());
-    [&first, &second].into_iter().for_each(CommandServer::assume_brisk);
+        (Mode::Inline.server(&service, "first", 4, 1), Mode::Inline.server(&child, "second", 4, 2));
     let (one, two) = (first.clone(), second.clone());
     let back = first.call(move |_| {
         let back = two.call(move |_| one.call(|n| *n).now_or_never().unwrap()).now_or_never();
@@ -108,7 +110,8 @@ async fn a_server_that_is_called_back_by_a_command_that_it_runs_at_once_refuses(
 async fn two_servers_that_call_each_other_end_at_the_deadline_which_names_both() {
     let (app, service) = fixture().await;
     let other = app.new_service(app_ids::ServiceId::new(8), "eight");
-    let (first, second) = (server(&service, "first", 1).await, server(&other, "second", 2).await);
+    let (first, second) =
+        (Mode::Queued.server(&service, "first", 4, 1), Mode::Queued.server(&other, "second", 4, 2));
     let deadline = Duration::from_millis(300);
     let (one, two) = (first.within(deadline), second.within(deadline));
     let answer = first.call(move |_| wait(two.call(move |_| wait(one.call(|n| *n))))).await.unwrap();
@@ -130,15 +133,14 @@ async fn two_servers_that_call_each_other_end_at_the_deadline_which_names_both()
     app.stop().await.expect_clean();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_future_that_a_command_hands_to_a_task_is_not_taken_for_the_command() {
+async fn a_future_that_a_command_hands_to_a_task_is_not_taken_for_the_command(mode: Mode) {
     let (app, service) = fixture().await;
-    let own = server(&service, "own", 1).await;
+    let own = mode.server(&service, "own", 4, 1);
     let (mine, me) = (own.clone(), service.clone());
     let (answer, answered) = tokio::sync::oneshot::channel();
     let spawned = own.call(move |_| {
         me.spawn("later", async move {
-            // Nobody may be interested.
+            // The receiver may be gone.
             let _ = answer.send(mine.call(|n| *n).await);
         })
     });
@@ -192,7 +194,7 @@ async fn a_submit_that_finds_no_room_ends_at_the_deadline_and_its_command_never_
 #[tokio::test(flavor = "multi_thread")]
 async fn the_deadline_of_a_servers_builder_ends_a_call_whose_command_takes_longer() {
     let (app, service) = fixture().await;
-    let slow = CommandServer::builder("slow", 4).at_once(false).deadline(Duration::from_millis(50));
+    let slow = CommandServer::builder("slow", 4).deadline(Duration::from_millis(50));
     let slow = slow.start(&service, 7).await.unwrap();
     let (release, released) = mpsc::channel::<()>();
     let error = slow.call(move |_| released.recv()).await.unwrap_err();
@@ -202,10 +204,9 @@ async fn the_deadline_of_a_servers_builder_ends_a_call_whose_command_takes_longe
     app.stop().await.expect_clean();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_command_that_finds_its_own_queue_full_is_told_at_once() {
+async fn a_command_that_finds_its_own_queue_full_is_told_at_once(mode: Mode) {
     let (app, service) = fixture().await;
-    let own = server(&service, "own", 0).await;
+    let own = mode.server(&service, "own", 4, 0);
     let mine = own.clone();
     let refused = own.call(move |_| {
         let submits = (0..5).map(|_| wait(mine.submit(|n| *n += 1)));
@@ -218,13 +219,11 @@ async fn a_command_that_finds_its_own_queue_full_is_told_at_once() {
     app.stop().await.expect_clean();
 }
 
-#[tokio::test]
-async fn a_command_that_waits_for_the_end_of_its_own_service_is_refused_in_whatever_task_it_runs() {
+async fn a_command_that_waits_for_the_end_of_its_own_service_is_refused_in_whatever_task_it_runs(mode: Mode) {
     let (app, service) = fixture().await;
     let part = service.child("part").unwrap();
-    let own = part.command_server("own", 4, 0).unwrap();
-    own.assume_brisk();
-    // In no task of the service: the command runs at once, here.
+    let own = mode.server(&part, "own", 4, 0);
+    // Inline, the command runs in no task of the service.
     let (me, mine) = (service.clone(), part.clone());
     let refused = own.call(move |_| (me.wait().now_or_never(), mine.wait().now_or_never()));
     let (parent, own_service) = refused.await.unwrap();
@@ -282,7 +281,7 @@ fn a_deadline_holds_when_the_only_worker_of_the_services_is_blocked() {
         };
         let handle = workers.handle().clone();
         let answer = first.call(move |_| {
-            // Waits in another thread, where nobody knows of the command, and blocks the worker meanwhile.
+            // Waits in another thread, which does not know of the command, and blocks the worker meanwhile.
             std::thread::scope(|scope| scope.spawn(|| handle.block_on(second.call(|n| *n))).join().unwrap())
         });
         let error = answer.await.unwrap().unwrap_err();

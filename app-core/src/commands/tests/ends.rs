@@ -1,4 +1,4 @@
-//! A server without hooks is no task before its first command: nothing else about it is different.
+//! The ends of command servers: by a kill, by a panic, and by a state whose drop is code of its author.
 
 use std::{
     sync::{
@@ -11,14 +11,31 @@ use std::{
 use app_errors::{Error, errors};
 use tokio::{runtime::Handle, task};
 
-use super::{ID, fixture};
+use super::{ID, Mode, fixture};
 use crate::{CommandServer, Service, ServiceDescriptor, testing::TestApp};
 
-fn alive_tasks() -> usize {
-    Handle::current().metrics().num_alive_tasks()
+for_both_modes! {
+    #[tokio::test]
+    an_idle_server_is_a_task_of_its_service_and_ends_after_the_kill
+    #[tokio::test]
+    a_state_is_dropped_in_a_task_of_the_service
+    #[tokio::test]
+    a_panic_in_the_drop_of_a_state_is_the_failure_of_the_service
+    #[tokio::test]
+    a_server_without_handles_lives_until_the_service_above_it_is_killed
+    #[tokio::test]
+    a_part_without_handles_whose_state_panics_in_its_drop_keeps_nobody_waiting
+    #[tokio::test]
+    a_service_of_the_app_with_an_idle_server_does_not_end_in_the_stack_of_the_killer
+    #[tokio::test]
+    a_command_that_kills_its_service_ends_before_the_service_does
+    #[tokio::test]
+    a_part_of_a_service_and_its_servers_die_with_it
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    no_first_command_is_lost_and_none_that_was_refused_runs
 }
 
-/// A state whose end somebody looks at.
+/// A state with an observed drop.
 struct Ends<F: FnMut()>(F);
 
 impl<F: FnMut()> Drop for Ends<F> {
@@ -27,106 +44,98 @@ impl<F: FnMut()> Drop for Ends<F> {
     }
 }
 
-#[tokio::test]
-async fn an_idle_server_is_no_task_and_dies_with_the_kill() {
+async fn an_idle_server_is_a_task_of_its_service_and_ends_after_the_kill(mode: Mode) {
     let (app, service) = fixture().await;
-    let before = alive_tasks();
-    let server = service.command_server("idle", 4, 7).unwrap();
-    assert_eq!(alive_tasks(), before);
-    assert_eq!(service.tasks(), ["idle"], "it is one in all that is told of it");
+    let server = mode.server(&service, "idle", 4, 7);
+    assert_eq!(service.tasks(), ["idle"]);
     assert!(app.command_servers()[0].serving);
     service.kill("enough");
-    assert!(service.is_dead());
+    service.wait().await.unwrap();
     assert!(service.tasks().is_empty() && app.command_servers().is_empty());
     server.ended().await.unwrap();
     for refused in [server.try_submit(|_| ()), server.submit(|_| ()).await, server.call(|_| ()).await] {
         assert!(refused.unwrap_err().is(&errors::SERVICE_NOT_ALIVE));
     }
-    assert_eq!(alive_tasks(), before);
     app.stop().await.expect_clean();
 }
 
+/// From a thread without a runtime too.
 #[tokio::test]
-async fn the_first_command_wakes_it_wherever_it_comes_from() {
+async fn a_submitted_command_runs_inside_the_runtime_wherever_it_comes_from() {
     let (app, service) = fixture().await;
-    let server = service.command_server("woken", 4, 0).unwrap();
-    let (before, outside) = (alive_tasks(), server.clone());
-    let submits = move || outside.try_submit(|n| *n += i32::from(Handle::try_current().is_ok()));
-    thread::spawn(submits).join().unwrap().unwrap();
-    assert_eq!(server.depth(), 1);
-    assert_eq!(server.call(|n| *n).await.unwrap(), 1, "a command runs inside the runtime");
-    assert_eq!(alive_tasks(), before + 1, "it stays awake");
-    assert_eq!(service.tasks(), ["woken"]);
-    service.kill("enough");
-    service.wait().await.unwrap();
-    server.ended().await.unwrap();
+    for mode in [Mode::Queued, Mode::Inline] {
+        let server = mode.server(&service, "home", 4, 0);
+        let outside = server.clone();
+        let submits = move || outside.try_submit(|n| *n += i32::from(Handle::try_current().is_ok()));
+        thread::spawn(submits).join().unwrap().unwrap();
+        assert_eq!(server.depth(), 1);
+        assert_eq!(server.call(|n| *n).await.unwrap(), 1, "{mode:?}");
+    }
     app.stop().await.expect_clean();
 }
 
-#[tokio::test]
-async fn a_state_with_an_end_of_its_own_ends_in_a_task_of_the_service() {
+async fn a_state_is_dropped_in_a_task_of_the_service(mode: Mode) {
     let (app, service) = fixture().await;
-    let (ended_in, me) = (Arc::new(parking_lot::Mutex::new(None)), task::try_id());
-    let (told, of) = (Arc::clone(&ended_in), service.clone());
+    let (dropped_in, me) = (Arc::new(parking_lot::Mutex::new(None)), task::try_id());
+    let (told, of) = (Arc::clone(&dropped_in), service.clone());
     let ends = Ends(move || *told.lock() = Some((task::try_id(), of.is_dead())));
-    let server = service.command_server("ends", 4, ends).unwrap();
+    let server = mode.server(&service, "ends", 4, ends);
     service.kill("enough");
-    assert!(ended_in.lock().is_none(), "not in the stack of who kills");
+    assert!(dropped_in.lock().is_none(), "not in the stack of the killer");
     service.wait().await.unwrap();
     server.ended().await.unwrap();
-    let (task, dead) = ended_in.lock().take().unwrap();
+    let (task, dead) = dropped_in.lock().take().unwrap();
     assert!(task.is_some() && task != me && !dead);
     app.stop().await.expect_clean();
 }
 
-#[tokio::test]
-async fn a_panic_in_the_end_of_a_state_is_the_failure_of_the_service() {
+async fn a_panic_in_the_drop_of_a_state_is_the_failure_of_the_service(mode: Mode) {
     let (app, service) = fixture().await;
     let ends = Ends(|| assert!(std::process::id() == 0, "boom"));
-    let _server = service.command_server("ends", 4, ends).unwrap();
+    let _server = mode.server(&service, "ends", 4, ends);
     service.kill("enough");
     let failure = service.wait().await.unwrap_err().to_string();
     assert!(failure.ends_with("panicked: boom"), "{failure}");
     app.stop().await.expect_clean();
 }
 
-#[tokio::test]
-async fn a_service_that_everybody_forgot_takes_its_server_along() {
-    let app = TestApp::empty().await;
-    let (ended, service) = (Arc::new(AtomicUsize::new(0)), Service::new(&app, ID, "forgotten").unwrap());
+async fn a_server_without_handles_lives_until_the_service_above_it_is_killed(mode: Mode) {
+    let (app, service) = fixture().await;
+    let ended = Arc::new(AtomicUsize::new(0));
     let counts = Arc::clone(&ended);
     let ends = Ends(move || {
         counts.fetch_add(1, Ordering::Relaxed);
     });
-    drop((service.command_server("idle", 4, ends).unwrap(), service));
+    let part = service.child("part").unwrap();
+    drop((mode.server(&part, "idle", 4, ends), part));
+    task::yield_now().await;
+    assert_eq!((ended.load(Ordering::Relaxed), app.command_servers().len()), (0, 1));
+    service.kill("enough");
+    service.wait().await.unwrap();
     assert_eq!(ended.load(Ordering::Relaxed), 1);
     assert!(app.command_servers().is_empty());
     app.stop().await.expect_clean();
 }
 
-#[tokio::test]
-async fn a_forgotten_state_that_panics_in_its_end_keeps_nobody_waiting() {
+async fn a_part_without_handles_whose_state_panics_in_its_drop_keeps_nobody_waiting(mode: Mode) {
     let (app, service) = fixture().await;
     let part = service.child("part").unwrap();
-    let server = part.command_server("idle", 4, Ends(|| assert!(std::process::id() == 0, "boom"))).unwrap();
-    drop((server, part));
-    assert!(app.command_servers().is_empty());
-    app.captured().wait_for(|record| record["message"] == "a command server's end panicked: boom").await;
+    let panics = Ends(|| assert!(std::process::id() == 0, "boom"));
+    drop((mode.server(&part, "idle", 4, panics), part));
     service.kill("enough");
-    assert!(service.is_dead(), "nothing is left of its part");
-    // What was logged at level error is no failure of the app.
-    drop(app.stop().await);
+    service.wait().await.unwrap();
+    assert!(app.command_servers().is_empty());
+    app.stop().await.expect_clean();
 }
 
-/// What it exposes is dropped in its task, and not by whoever kills it: that may take its time.
-#[tokio::test]
-async fn a_service_of_the_app_with_a_sleeping_server_does_not_end_in_the_stack_of_who_kills() {
+/// What a service exposes is dropped in its task, because the drop may take long.
+async fn a_service_of_the_app_with_an_idle_server_does_not_end_in_the_stack_of_the_killer(mode: Mode) {
     let dropped_in = Arc::new(parking_lot::Mutex::new(None));
     let told = Arc::clone(&dropped_in);
     let descriptor = ServiceDescriptor::of(ID, "seven", move |service: Service| {
         let told = Arc::clone(&told);
         async move {
-            service.command_server("idle", 4, 0)?;
+            mode.server(&service, "idle", 4, 0);
             Ok::<_, Error>(Ends(move || *told.lock() = Some(task::try_id())))
         }
     });
@@ -139,11 +148,9 @@ async fn a_service_of_the_app_with_a_sleeping_server_does_not_end_in_the_stack_o
     app.stop().await.expect_clean();
 }
 
-#[tokio::test]
-async fn a_command_that_runs_at_once_and_kills_its_service_ends_before_it_does() {
+async fn a_command_that_kills_its_service_ends_before_the_service_does(mode: Mode) {
     let (app, service) = fixture().await;
-    let server = service.command_server("suicidal", 4, 0_u64).unwrap();
-    server.assume_brisk();
+    let server = mode.server(&service, "kills", 4, 0_u64);
     let killed = service.clone();
     let dead_meanwhile = server.call(move |_| {
         killed.kill("by its own command");
@@ -155,25 +162,11 @@ async fn a_command_that_runs_at_once_and_kills_its_service_ends_before_it_does()
     app.stop().await.expect_clean();
 }
 
-#[tokio::test]
-async fn a_command_that_runs_at_once_and_panics_leaves_nothing_behind() {
-    let (app, service) = fixture().await;
-    let server = service.command_server("fragile", 4, 0_u64).unwrap();
-    server.assume_brisk();
-    let panicked = server.call(|_| assert!(std::process::id() == 0, "boom")).await;
-    assert!(panicked.unwrap_err().is(&errors::SERVICE_NOT_ALIVE));
-    assert!(service.is_dead());
-    assert!(service.wait().await.unwrap_err().to_string().ends_with("panicked: boom"));
-    assert!(server.ended().await.unwrap_err().is(&errors::SERVICE_NOT_ALIVE), "it had no end of its own");
-    app.stop().await.expect_clean();
-}
-
-#[tokio::test]
-async fn a_part_of_a_service_and_its_server_die_with_it() {
+async fn a_part_of_a_service_and_its_servers_die_with_it(mode: Mode) {
     let (app, service) = fixture().await;
     let part = service.child("part").unwrap();
     let servers: Vec<CommandServer<u8>> =
-        ["one", "two", "three"].map(|name| part.command_server(name, 1, 0).unwrap()).into();
+        ["one", "two", "three"].map(|name| mode.server(&part, name, 1, 0)).into();
     servers[1].call(|_| ()).await.unwrap();
     assert_eq!(part.tasks(), ["one", "two", "three"], "in the order of their making");
     service.kill("enough");
@@ -185,14 +178,13 @@ async fn a_part_of_a_service_and_its_server_die_with_it() {
 }
 
 /// First commands, from several threads at once, race the kill: each that was accepted runs, none that was refused.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_first_command_is_lost_and_none_that_was_refused_runs() {
+async fn no_first_command_is_lost_and_none_that_was_refused_runs(mode: Mode) {
     const THREADS: usize = 3;
     let app = TestApp::builder().flags(|flags| flags.log_level = crate::LogLevel::Error).start().await;
     let (mut accepted_in_all, mut refused_in_all) = (0, 0);
     for round in 0..600 {
         let service = Service::new(&app, ID, "seven").unwrap();
-        let server = service.command_server("raced", 16, 0_u8).unwrap();
+        let server = mode.server(&service, "raced", 16, 0_u8);
         let (ran, start) = (Arc::new(AtomicUsize::new(0)), Arc::new(Barrier::new(THREADS + 1)));
         let submitters: Vec<_> = (0..THREADS)
             .map(|_| {

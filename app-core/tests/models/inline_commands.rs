@@ -1,4 +1,4 @@
-//! Turns at a command server's state: whoever runs a command, it runs once, in order, and never after the end.
+//! Commands of an inline server, run by callers and by the server's task: each runs once, in order, and never after the end.
 
 use std::sync::Arc;
 
@@ -10,62 +10,57 @@ use loom::{
     thread,
 };
 
-use crate::{check, source::desk::Desk};
+use crate::{check, source::state_cell::StateCell};
 
-/// Who handed a command over, and his how-manieth it was.
+/// A command: its caller, and its number among the caller's commands, starting at 0.
 type Command = (usize, u32);
 
-/// What ran, in its order.
+/// The commands that ran, in order.
 type Ran = Vec<Command>;
 
 struct Server {
-    desk: Desk<Ran>,
+    cell: StateCell<Ran>,
     queue: Mutex<Vec<Command>>,
 }
 
 impl Server {
     fn new() -> Arc<Self> {
-        let server = Self { desk: Desk::new(), queue: Mutex::new(Vec::new()) };
-        server.desk.open(Vec::new());
+        let server = Self { cell: StateCell::new(), queue: Mutex::new(Vec::new()) };
+        server.cell.open(Vec::new());
         Arc::new(server)
     }
 
     fn enqueue(&self, command: Command) {
-        let place = self.desk.line_up();
+        let slot = self.cell.enqueue();
         self.queue.lock().unwrap().push(command);
-        place.keep();
+        slot.keep();
     }
 
-    /// Hands a command over: at once, or else into the queue.
+    /// Runs a command inline, or puts it into the queue.
     fn submit(&self, command: Command) {
-        if let Some(mut turn) = self.desk.turn_out_of_line(1) {
-            turn.begin().unwrap().push(command);
-            turn.end(0);
+        if let Some(mut guard) = self.cell.lock_if_idle(1) {
+            guard.begin().unwrap().push(command);
+            guard.finish(0);
         } else {
             self.enqueue(command);
         }
     }
 
-    /// Runs what is in the queue, as the server's task does: taken out first, run in a turn of its own.
+    /// Runs the commands of the queue as the server's task does: first receives them, then locks the cell.
     fn serve(&self) {
         let batch = std::mem::take(&mut *self.queue.lock().unwrap());
         if batch.is_empty() {
             return;
         }
-        let mut turn = loop {
-            match self.desk.turn() {
-                Some(turn) => break turn,
-                None => thread::yield_now(),
-            }
-        };
-        turn.begin().unwrap().extend(&batch);
-        turn.end(batch.len());
+        let mut guard = self.cell.lock();
+        guard.begin().unwrap().extend(&batch);
+        guard.finish(batch.len());
     }
 
     fn ended(&self) -> Ran {
         self.serve();
-        assert!(self.desk.turn_out_of_line(1).is_some(), "what ran is still counted as waiting");
-        self.desk.turn().unwrap().take().unwrap()
+        assert!(self.cell.lock_if_idle(1).is_some(), "commands that ran are still counted as queued");
+        self.cell.lock().take().unwrap()
     }
 }
 
@@ -95,7 +90,7 @@ fn commands_of_one_caller_run_in_their_order_wherever_they_run() {
 }
 
 #[test]
-fn what_one_caller_was_told_of_runs_before_what_he_hands_over_then() {
+fn a_command_that_a_caller_was_told_of_runs_before_its_own_next_one() {
     check(|| {
         let server = Server::new();
         let told = Arc::new(AtomicBool::new(false));
@@ -127,15 +122,14 @@ fn nothing_runs_after_the_end() {
         let caller = thread::spawn({
             let server = Arc::clone(&server);
             move || {
-                let mut turn = server.desk.turn_out_of_line(1)?;
-                turn.begin()?.push((1, 0));
-                turn.end(0);
+                let mut guard = server.cell.lock_if_idle(1)?;
+                guard.begin()?.push((1, 0));
+                guard.finish(0);
                 Some(())
             }
         });
-        server.desk.close();
-        let late = server.desk.turn().is_some_and(|mut turn| turn.begin().is_some());
-        assert!(!late, "it runs after the end");
+        server.cell.close();
+        assert!(server.cell.lock().begin().is_none(), "it runs after the end");
         caller.join().unwrap();
     });
 }
@@ -147,21 +141,21 @@ fn a_panic_leaves_no_state() {
         let caller = thread::spawn({
             let server = Arc::clone(&server);
             move || {
-                let mut turn = server.desk.turn_out_of_line(1)?;
-                turn.begin()?.push((1, 0));
-                // As a panic does: the turn ends without being told so.
-                drop(turn);
+                let mut guard = server.cell.lock_if_idle(1)?;
+                guard.begin()?.push((1, 0));
+                // A panic drops the guard without `finish`.
+                drop(guard);
                 Some(())
             }
         });
-        let next = server.desk.turn_out_of_line(1).map(|mut turn| {
-            let left = turn.begin().map(|ran| ran.len());
-            turn.end(0);
+        let next = server.cell.lock_if_idle(1).map(|mut guard| {
+            let left = guard.begin().map(|ran| ran.len());
+            guard.finish(0);
             left
         });
-        assert!(!matches!(next, Some(Some(1..))), "a state that a command left in the middle");
+        assert!(!matches!(next, Some(Some(1..))), "a state that a command has left half changed");
         if caller.join().unwrap().is_some() {
-            assert!(server.desk.turn().unwrap().take().is_none());
+            assert!(server.cell.lock().take().is_none());
         }
     });
 }

@@ -1,0 +1,64 @@
+//! Commands of an inline server that run on the caller's thread, because the server is idle.
+//!
+//! To wake a task takes longer than a short command does. [`CommandServerBuilder::inline`] says what a command must keep to.
+//!
+//! [`CommandServerBuilder::inline`]: super::CommandServerBuilder::inline
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use tokio::task::{self, coop};
+
+use super::channel::{Server, ServiceCommandChannel};
+
+/// How often a caller tries the lock of the state while another inline command runs.
+const TRIES: usize = 48;
+
+impl<S: Send + 'static> ServiceCommandChannel<S> {
+    /// Runs the command on this thread if this is an inline server and the server is idle. `Err` gives the command back,
+    /// for the queue. `None` means that the command panicked.
+    ///
+    /// Cancel safe: dropped before it is ready, the command did not run.
+    pub(super) async fn run_inline<F, R>(&self, command: F) -> Result<Option<R>, F>
+    where
+        F: FnOnce(&mut S) -> R,
+    {
+        let Some(server) = self.server().filter(|server| server.state.inline) else { return Err(command) };
+        // A caller whose commands all run inline must still let other tasks run.
+        coop::consume_budget().await;
+        let command = match self.try_inline(server, command) {
+            Err(command) => command,
+            ran => return ran,
+        };
+        // Lets the server's task empty the queue. Without that, busy callers would never find the queue empty again.
+        task::yield_now().await;
+        self.try_inline(server, command)
+    }
+
+    fn try_inline<F, R>(&self, server: &Server<S>, command: F) -> Result<Option<R>, F>
+    where
+        F: FnOnce(&mut S) -> R,
+    {
+        let Some(mut guard) = server.state.cell.lock_if_idle(TRIES) else { return Err(command) };
+        let Some(state) = guard.begin() else { return Err(command) };
+        let run = || {
+            let mut counted = server.meter.batch();
+            counted.begin();
+            self.runner().run(|| match server.meter.sample() {
+                None => command(state),
+                Some(sample) => sample.time_inline(&server.meter, || command(state)),
+            })
+        };
+        match catch_unwind(AssertUnwindSafe(run)) {
+            Ok(result) => {
+                guard.finish(0);
+                Ok(Some(result))
+            }
+            Err(panic) => {
+                // The guard drops the state, whose drop is code of the author's and may panic too.
+                let _ = catch_unwind(AssertUnwindSafe(|| drop(guard)));
+                self.service().kill(self.service().panicked(self.name(), panic.as_ref()));
+                Ok(None)
+            }
+        }
+    }
+}
