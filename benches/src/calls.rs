@@ -98,10 +98,10 @@ struct All {
     actix: Actix,
 }
 
-/// The caller and the server share a thread.
+/// The caller and the server share a thread. The caller is a task, as in a service, and then the future that the thread blocks
+/// on, which polls the system for events at each wake-up.
 fn same_worker(rows: &mut Rows) -> Result<(), Failure> {
-    const WORK: &str = "call, same worker";
-    rows.begin(WORK);
+    rows.begin("call, same worker");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (_app, service) = service(&runtime)?;
     let _entered = runtime.enter();
@@ -114,6 +114,22 @@ fn same_worker(rows: &mut Rows) -> Result<(), Failure> {
     let figures = in_turn(
         BUDGET,
         vec![
+            Contender::new(QUEUED, || from_a_worker(&runtime, &queued)),
+            Contender::new(INLINE, || from_a_worker(&runtime, &inline)),
+            Contender::new(BARE, || from_a_worker(&runtime, &bare)),
+            Contender::new(KAMEO, || from_a_worker(&runtime, &kameo)),
+            Contender::new(RACTOR, || from_a_worker(&runtime, &ractor)),
+            Contender::new(ACTIX, || {
+                let actix = actix.clone();
+                arbiter
+                    .block_on(async { tokio::task::spawn_local(async move { called(&actix).await }).await })?
+            }),
+        ],
+    );
+    add_same_worker(rows, "call, same worker, from a task", figures);
+    let figures = in_turn(
+        BUDGET,
+        vec![
             Contender::new(QUEUED, || runtime.block_on(called(&queued))),
             Contender::new(INLINE, || runtime.block_on(called(&inline))),
             Contender::new(BARE, || runtime.block_on(called(&bare))),
@@ -122,10 +138,14 @@ fn same_worker(rows: &mut Rows) -> Result<(), Failure> {
             Contender::new(ACTIX, || arbiter.block_on(called(&actix))),
         ],
     );
-    let [queued, inline] = by_mode(WORK, "ns", figures);
+    add_same_worker(rows, "call, same worker, from block_on", figures);
+    Ok(())
+}
+
+fn add_same_worker(rows: &mut Rows, work: &str, figures: Vec<Figure>) {
+    let [queued, inline] = by_mode(work, "ns", figures);
     rows.add(queued.target_of(QUEUED_CALL, &BOUNDED).target_of(OVER_BARE, &[BARE]));
     rows.add(inline.target_of(1.0, &ACTORS));
-    Ok(())
 }
 
 async fn called(server: &impl Server) -> Result<f64, Failure> {

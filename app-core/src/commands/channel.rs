@@ -7,6 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -20,7 +21,7 @@ use super::{
     deadline::{DEFAULT_CALL_DEADLINE, Wait},
     meter::Meter,
     server_state::ServerState,
-    state_cell::QueueSlot,
+    state_cell::{QueueSlot, StateCell},
 };
 use crate::{Service, service::Runner};
 
@@ -224,8 +225,7 @@ impl<S: Send + 'static> ServiceCommandChannel<S> {
 
     /// Counts a command that is about to enter the queue of an inline server.
     fn queue_slot(&self) -> Option<QueueSlot<'_, S>> {
-        let state = &self.server()?.state;
-        state.inline.then(|| state.cell.enqueue())
+        self.server()?.state.inline.as_ref().map(StateCell::enqueue)
     }
 
     /// The command as it enters the queue: a server's, with a stopwatch now and then; a loop's, with a mark of what runs.
@@ -341,6 +341,15 @@ impl<S> CommandReceiver<S> {
     /// Waits for commands and takes up to `limit` of them at once; 0 once closed and empty. Cancel safe.
     pub async fn recv_many(&mut self, batch: &mut Vec<Command<S>>, limit: usize) -> usize {
         self.commands.recv_many(batch, limit).await
+    }
+
+    pub(super) fn poll_recv_many(
+        &mut self,
+        context: &mut Context<'_>,
+        batch: &mut Vec<Command<S>>,
+        limit: usize,
+    ) -> Poll<usize> {
+        self.commands.poll_recv_many(context, batch, limit)
     }
 
     /// Refuses new commands; those accepted are still received.

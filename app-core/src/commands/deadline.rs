@@ -73,24 +73,30 @@ impl<S> ServiceCommandChannel<S> {
         future: impl Future<Output = T> + Send,
     ) -> Result<T, Error> {
         let mut future = pin!(future);
-        let first = poll_fn(|context| Poll::Ready(future.as_mut().poll(context)));
-        if let Poll::Ready(done) = first.await {
+        if let Poll::Ready(done) = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await {
             return Ok(done);
         }
         // Most waits are over when the caller's turn comes again, and a timer costs more than that turn.
         task::yield_now().await;
-        let timer = async {
-            match self.timer() {
-                Some(timer) => timer.await,
-                None => std::future::pending().await,
+        if let Poll::Ready(done) = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await {
+            return Ok(done);
+        }
+        let patient = async {
+            let timer = async {
+                match self.timer() {
+                    Some(timer) => timer.await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                done = future => Ok(done),
+                () = self.service().dying(), if wait == Wait::Room => Err(self.not_alive()),
+                () = timer => Err(self.overdue(wait)),
             }
         };
-        tokio::select! {
-            biased;
-            done = future => Ok(done),
-            () = self.service().dying(), if wait == Wait::Room => Err(self.not_alive()),
-            () = timer => Err(self.overdue(wait)),
-        }
+        // In a box: it is large, and most waits do not come this far.
+        Box::pin(patient).await
     }
 
     /// The kernel's timer, which fires even when every worker of the services is blocked. In an app that was not started it

@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tokio::task::{self, coop};
 
-use super::channel::{Server, ServiceCommandChannel};
+use super::{channel::ServiceCommandChannel, meter::Meter, state_cell::StateCell};
 
 /// How often a caller tries the lock of the state while another inline command runs.
 const TRIES: usize = 48;
@@ -22,30 +22,31 @@ impl<S: Send + 'static> ServiceCommandChannel<S> {
     where
         F: FnOnce(&mut S) -> R,
     {
-        let Some(server) = self.server().filter(|server| server.state.inline) else { return Err(command) };
+        let Some(server) = self.server() else { return Err(command) };
+        let Some(cell) = &server.state.inline else { return Err(command) };
         // A caller whose commands all run inline must still let other tasks run.
         coop::consume_budget().await;
-        let command = match self.try_inline(server, command) {
+        let command = match self.try_inline(cell, &server.meter, command) {
             Err(command) => command,
             ran => return ran,
         };
         // Lets the server's task empty the queue. Without that, busy callers would never find the queue empty again.
         task::yield_now().await;
-        self.try_inline(server, command)
+        self.try_inline(cell, &server.meter, command)
     }
 
-    fn try_inline<F, R>(&self, server: &Server<S>, command: F) -> Result<Option<R>, F>
+    fn try_inline<F, R>(&self, cell: &StateCell<S>, meter: &Meter, command: F) -> Result<Option<R>, F>
     where
         F: FnOnce(&mut S) -> R,
     {
-        let Some(mut guard) = server.state.cell.lock_if_idle(TRIES) else { return Err(command) };
+        let Some(mut guard) = cell.lock_if_idle(TRIES) else { return Err(command) };
         let Some(state) = guard.begin() else { return Err(command) };
         let run = || {
-            let mut counted = server.meter.batch();
+            let mut counted = meter.batch();
             counted.begin();
-            self.runner().run(|| match server.meter.sample() {
+            self.runner().run(|| match meter.sample() {
                 None => command(state),
-                Some(sample) => sample.time_inline(&server.meter, || command(state)),
+                Some(sample) => sample.time_inline(meter, || command(state)),
             })
         };
         match catch_unwind(AssertUnwindSafe(run)) {

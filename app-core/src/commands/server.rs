@@ -1,6 +1,15 @@
 //! The command server: a task that owns a state and runs the commands of its queue, with hooks before and after.
 
-use std::{borrow::Cow, ops::Deref, pin::pin, sync::Arc, time::Duration};
+use std::{
+    borrow::Cow,
+    future::{Future, poll_fn},
+    mem,
+    ops::Deref,
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
 
 use app_errors::{Error, service_init_error, service_shutdown_error};
 use slog::{Level, Logger, debug, error, o};
@@ -171,21 +180,18 @@ impl<S: Send + 'static> CommandServerBuilder<S> {
         };
         let meter = Arc::clone(&listing.meter);
         let runner = Arc::new(Runner::new(Runner::SERVER, service.clone(), name.clone()));
-        let init = match init {
-            Some(hook) => Some((state, hook)),
-            None => {
-                server.cell.open(state);
-                None
-            }
-        };
-        let serving = Serving {
+        let mut serving = Serving {
             commands,
+            state: Some(state),
             init,
             destroy,
             meter: Arc::clone(&meter),
             runner: Arc::clone(&runner),
             server: ServerGuard::new(Arc::clone(&server), listing),
         };
+        if serving.init.is_none() {
+            serving.open();
+        }
         service.spawn(name, serving.run())?;
         let server = Server { state: server, meter };
         Ok(CommandServer { channel: ServiceCommandChannel::of(runner, queue, deadline, Some(server)) })
@@ -196,8 +202,9 @@ impl<S: Send + 'static> CommandServerBuilder<S> {
 /// first.
 struct Serving<S> {
     commands: CommandReceiver<S>,
-    /// The state goes into the cell after the hook.
-    init: Option<(S, Hook<S>)>,
+    /// `None` while the state is in the cell of an inline server.
+    state: Option<S>,
+    init: Option<Hook<S>>,
     destroy: Option<Hook<S>>,
     meter: Arc<Meter>,
     runner: Arc<Runner>,
@@ -227,12 +234,21 @@ impl<S: Send> Serving<S> {
     }
 
     fn initialise(&mut self) -> Result<(), Error> {
-        let Some((mut state, init)) = self.init.take() else { return Ok(()) };
+        let (Some(init), Some(state)) = (self.init.take(), &mut self.state) else { return Ok(()) };
         self.runner
-            .run(|| init(&mut state))
+            .run(|| init(state))
             .map_err(|failed| service_init_error(self.runner.service().id(), failed))?;
-        self.server.state().cell.open(state);
+        self.open();
         Ok(())
+    }
+
+    /// Lets the callers of an inline server run commands.
+    fn open(&mut self) {
+        if let Some(cell) = &self.server.state().inline
+            && let Some(state) = self.state.take()
+        {
+            cell.open(state);
+        }
     }
 
     /// Runs the destroy hook, and drops the state.
@@ -247,13 +263,20 @@ impl<S: Send> Serving<S> {
         let mut batch = Vec::new();
         {
             let runner = Arc::clone(&self.runner);
-            let mut dying = pin!(runner.service().dying());
-            loop {
-                tokio::select! {
-                    biased;
-                    () = &mut dying => break,
-                    // Waits also when no handle is left, since the state keeps the queue open.
-                    _ = self.commands.recv_many(&mut batch, BATCH) => self.run_batch(&mut batch)?,
+            let (service, mut dying) = (runner.service(), pin!(runner.service().dying()));
+            let mut watches = false;
+            while service.alive() {
+                let received =
+                    poll_fn(|context| match self.commands.poll_recv_many(context, &mut batch, BATCH) {
+                        // Once is enough: the waker of a task stays the same, and the kill wakes it.
+                        Poll::Pending if !mem::replace(&mut watches, true) => {
+                            dying.as_mut().poll(context).map(|()| 0)
+                        }
+                        Poll::Pending if !service.alive() => Poll::Ready(0),
+                        polled => polled,
+                    });
+                if received.await > 0 {
+                    self.run_batch(&mut batch)?;
                 }
             }
         }
@@ -261,30 +284,34 @@ impl<S: Send> Serving<S> {
         while self.commands.recv_many(&mut batch, BATCH).await > 0 {
             self.run_batch(&mut batch)?;
         }
-        self.server.state().cell.lock().take()
+        self.state.take().or_else(|| self.server.state().inline.as_ref()?.lock().take())
     }
 
     /// `None` when there is no state to run the commands on.
-    fn run_batch(&self, batch: &mut Vec<Command<S>>) -> Option<()> {
-        let server = self.server.state();
-        let (mut guard, received) = (server.cell.lock(), batch.len());
-        let state = guard.begin()?;
-        let mut counted = self.meter.batch();
-        self.runner.run(|| {
-            for command in batch.drain(..) {
-                counted.begin();
-                command.run(state);
-            }
-        });
-        drop(counted);
-        // Only an inline server counts what its queue holds.
-        guard.finish(if server.inline { received } else { 0 });
+    fn run_batch(&mut self, batch: &mut Vec<Command<S>>) -> Option<()> {
+        if let Some(state) = &mut self.state {
+            run(&self.runner, &self.meter, batch, state);
+            return Some(());
+        }
+        let (mut guard, received) = (self.server.state().inline.as_ref()?.lock(), batch.len());
+        run(&self.runner, &self.meter, batch, guard.begin()?);
+        guard.finish(received);
         Some(())
     }
 
     fn log(&self) -> Logger {
         self.runner.service().log().new(o!("cmdsvr" => self.runner.name().to_owned()))
     }
+}
+
+fn run<S>(runner: &Arc<Runner>, meter: &Meter, batch: &mut Vec<Command<S>>, state: &mut S) {
+    let mut counted = meter.batch();
+    runner.run(|| {
+        for command in batch.drain(..) {
+            counted.begin();
+            command.run(state);
+        }
+    });
 }
 
 impl<S> Deref for CommandServer<S> {

@@ -17,11 +17,10 @@ use super::{
 use crate::service::Once;
 
 pub(super) struct ServerState<S> {
-    pub(super) cell: StateCell<S>,
+    /// Holds the state of an inline server. The task of any other server owns its state.
+    pub(super) inline: Option<StateCell<S>>,
     /// Keeps the queue open when no handle is left.
     queue: mpsc::Sender<Command<S>>,
-    /// Whether callers may run commands on their own threads.
-    pub(super) inline: bool,
     /// How the server ended; empty when it was dropped or panicked.
     outcome: OnceLock<Result<(), Error>>,
     ended: Once,
@@ -29,8 +28,8 @@ pub(super) struct ServerState<S> {
 
 impl<S> ServerState<S> {
     pub(super) fn new(queue: mpsc::Sender<Command<S>>, inline: bool) -> Self {
-        let (cell, outcome, ended) = (StateCell::new(), OnceLock::new(), Once::default());
-        Self { cell, queue, inline, outcome, ended }
+        let (inline, outcome) = (inline.then(StateCell::new), OnceLock::new());
+        Self { inline, queue, outcome, ended: Once::default() }
     }
 
     /// Waits until the server has ended. `None` when it was dropped or panicked. Cancel safe.
@@ -72,7 +71,7 @@ impl<S> ServerGuard<S> {
 impl<S> Drop for ServerGuard<S> {
     fn drop(&mut self) {
         // The state's drop is code of the author's: a panic in it must not keep anyone waiting.
-        let closed = catch_unwind(AssertUnwindSafe(|| self.state.cell.close()));
+        let closed = catch_unwind(AssertUnwindSafe(|| self.state.inline.as_ref().map(StateCell::close)));
         // Off the list before anyone learns of the end.
         self.listing.end();
         self.state.ended.happens();

@@ -16,17 +16,22 @@ pub(crate) struct Runner {
     name: Cow<'static, str>,
 }
 
-thread_local! {
-    /// The runners whose commands run now, the innermost last: an inline command may run inside another server's command.
-    static RUNNING: RefCell<Vec<Arc<Runner>>> = const { RefCell::new(Vec::new()) };
+scoped_tls::scoped_thread_local! {
+    /// The runner whose command runs now.
+    static INNERMOST: Arc<Runner>
 }
 
-/// Removes the innermost runner, also after a panic.
-struct Running;
+thread_local! {
+    /// The runners outside the innermost one: an inline command may run inside another server's command.
+    static OUTER: RefCell<Vec<Arc<Runner>>> = const { RefCell::new(Vec::new()) };
+}
 
-impl Drop for Running {
+/// Removes the last outer runner, also after a panic.
+struct Nested;
+
+impl Drop for Nested {
     fn drop(&mut self) {
-        RUNNING.with_borrow_mut(Vec::pop);
+        OUTER.with_borrow_mut(Vec::pop);
     }
 }
 
@@ -48,9 +53,14 @@ impl Runner {
 
     /// Runs a command, or several in a row.
     pub(crate) fn run<R>(self: &Arc<Self>, commands: impl FnOnce() -> R) -> R {
-        RUNNING.with_borrow_mut(|running| running.push(Arc::clone(self)));
-        let _running = Running;
-        commands()
+        if INNERMOST.is_set() { self.run_nested(commands) } else { INNERMOST.set(self, commands) }
+    }
+
+    #[cold]
+    fn run_nested<R>(self: &Arc<Self>, commands: impl FnOnce() -> R) -> R {
+        INNERMOST.with(|outer| OUTER.with_borrow_mut(|runners| runners.push(Arc::clone(outer))));
+        let _nested = Nested;
+        INNERMOST.set(self, commands)
     }
 
     /// Whether the caller is a command of this runner, or runs inside one.
@@ -66,11 +76,13 @@ impl fmt::Display for Runner {
 }
 
 fn any(which: impl Fn(&Runner) -> bool) -> bool {
-    RUNNING.with_borrow(|running| running.iter().any(|runner| which(runner)))
+    INNERMOST.is_set()
+        && (INNERMOST.with(|runner| which(runner))
+            || OUTER.with_borrow(|runners| runners.iter().any(|runner| which(runner))))
 }
 
 fn innermost() -> Option<Arc<Runner>> {
-    RUNNING.with_borrow(|running| running.last().cloned())
+    INNERMOST.is_set().then(|| INNERMOST.with(Arc::clone))
 }
 
 /// Whether the caller runs in a task or a command of this service, or of a part of it.

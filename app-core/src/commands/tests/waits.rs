@@ -31,8 +31,6 @@ for_both_modes! {
     a_hook_that_calls_its_own_server_is_refused
     #[tokio::test(flavor = "multi_thread")]
     a_future_that_a_command_hands_to_a_task_is_not_taken_for_the_command
-    #[tokio::test(flavor = "multi_thread")]
-    a_command_that_finds_its_own_queue_full_is_told_at_once
     #[tokio::test]
     a_command_that_waits_for_the_end_of_its_own_service_is_refused_in_whatever_task_it_runs
 }
@@ -204,9 +202,10 @@ async fn the_deadline_of_a_servers_builder_ends_a_call_whose_command_takes_longe
     app.stop().await.expect_clean();
 }
 
-async fn a_command_that_finds_its_own_queue_full_is_told_at_once(mode: Mode) {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_finds_its_own_queue_full_is_told_at_once() {
     let (app, service) = fixture().await;
-    let own = mode.server(&service, "own", 4, 0);
+    let own = Mode::Queued.server(&service, "own", 4, 0);
     let mine = own.clone();
     let refused = own.call(move |_| {
         let submits = (0..5).map(|_| wait(mine.submit(|n| *n += 1)));
