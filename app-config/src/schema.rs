@@ -11,13 +11,16 @@ use crate::codec::Message;
 use crate::config::{self, Config};
 use crate::problems::{Problems, Remark};
 
+/// Reads a config as its service does: the remarks on a good one, or every problem.
+type Judge = fn(Message, Option<&Identity>, Problems) -> Result<Vec<Remark>, Problems>;
+
 /// The schema of one service's config. Registered by [`config!`](macro@crate::config).
 #[derive(Clone, Copy)]
 pub struct ConfigSchema {
     service: ServiceId,
     doc: &'static str,
     introspect: fn() -> Type,
-    judge: fn(Message, Option<&Identity>, Problems) -> Result<Vec<Remark>, Problems>,
+    judge: Judge,
     config: fn() -> (TypeId, &'static str),
     place: (&'static str, u32),
 }

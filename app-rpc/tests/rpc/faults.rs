@@ -59,7 +59,7 @@ async fn garbage_inside_tls_ends_its_connection_with_the_reason() {
     assert_eq!(client.call(|quota| ask(quota, "echo", 2)).await, Ok(2));
     let log = stand.app.captured().text();
     let record = log.lines().find(|line| line.contains("RPC connection ended")).unwrap();
-    assert!(record.contains("\"names\":\"raw.test\"") && record.contains("\"serial\":\""), "{record}");
+    assert!(record.contains("\"names\":[\"raw.test\"]") && record.contains("\"serial\":\""), "{record}");
     stand.app.stop().await.expect_clean();
 }
 
