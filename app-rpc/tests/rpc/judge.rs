@@ -151,7 +151,6 @@ async fn authorities_that_can_let_nobody_in_are_refused_and_those_that_others_re
 }
 
 #[tokio::test]
-#[expect(clippy::too_many_lines, reason = "one line for each config")]
 async fn lists_are_judged_by_signature_issuer_dates_and_doubles() {
     let another = Authority::new("another");
     let twin = Authority::new("test authority");
