@@ -8,6 +8,7 @@
 mod control;
 mod end;
 mod input;
+mod memory;
 mod meter;
 mod network;
 mod outbox;
@@ -17,6 +18,7 @@ mod system;
 
 pub(crate) use self::control::Control;
 pub use self::end::End;
+pub(crate) use self::memory::Memory;
 #[cfg(test)]
 use self::network::Network;
 pub(crate) use self::refusal::{NOT_EXECUTED, not_executed};

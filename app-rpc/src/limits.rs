@@ -16,6 +16,11 @@ pub struct Limits {
     pub held_bytes: usize,
     /// Bytes that wait to be written. When it is reached, the connection is closed.
     pub queued_bytes: usize,
+    /// Bytes of memory that all connections of one peer may take together, whatever it sends. Further calls are refused; a peer
+    /// that goes on with something else loses its connection.
+    pub peer_memory_bytes: usize,
+    /// Bytes of memory that the connections of all peers may take together.
+    pub memory_bytes: usize,
     /// From the connection of the socket to the end of the handshake.
     pub handshake: Duration,
     /// How long the peer may send nothing of a message that it has begun, or take nothing of what waits for it.
@@ -26,6 +31,15 @@ pub struct Limits {
     pub drain: Duration,
 }
 
+/// Memory of one peer, where nothing else is said.
+const PEER_MEMORY_BYTES: usize = 24 * 1024 * 1024;
+
+/// How many peers may take all of their memory at a time, where nothing else is said.
+const PEERS: usize = 8;
+
+/// A message of the largest size is there as often while it is read and answered.
+const MESSAGES: usize = 4;
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -33,6 +47,8 @@ impl Default for Limits {
             calls: 1024,
             held_bytes: 8 * 1024 * 1024,
             queued_bytes: 16 * 1024 * 1024,
+            peer_memory_bytes: PEER_MEMORY_BYTES,
+            memory_bytes: PEER_MEMORY_BYTES * PEERS,
             handshake: Duration::from_secs(5),
             stall: Duration::from_secs(10),
             idle: Duration::from_secs(600),
@@ -42,6 +58,21 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// The memory of one peer where its config says nothing of it: enough for a message of this size.
+    pub(crate) fn default_peer_memory(message_bytes: usize) -> usize {
+        PEER_MEMORY_BYTES.max(Self::least_peer_memory(message_bytes))
+    }
+
+    /// The least memory with which a message of this size can be read and answered.
+    pub(crate) fn least_peer_memory(message_bytes: usize) -> usize {
+        message_bytes.saturating_mul(MESSAGES)
+    }
+
+    /// The memory of all peers where the config says nothing of it.
+    pub(crate) fn default_memory(peer_memory_bytes: usize) -> usize {
+        peer_memory_bytes.saturating_mul(PEERS)
+    }
+
     /// How a message within the limits is read: a few times over, so that small messages with many pointers to the same large
     /// thing are no way to make us work.
     pub(crate) fn reader_options(&self) -> ReaderOptions {

@@ -43,6 +43,7 @@ use self::places::Room;
 pub(crate) use self::simulated::Simulated;
 use self::threads::ServerThreads;
 use crate::accounts::Accounts;
+use crate::connection::Memory;
 use crate::peer::LiveGrants;
 use crate::threads::ThreadPanicked;
 use crate::tls::{Revoked, server_config};
@@ -95,6 +96,8 @@ struct Shared {
     revoked: watch::Sender<Revoked>,
     bootstrap: Bootstrap,
     counts: Arc<Counts>,
+    /// What all connections may take together.
+    memory: Memory,
     journal: Journal,
     stop: CancellationToken,
 }
@@ -105,6 +108,7 @@ impl Shared {
             grants: LiveGrants::new(live.config.grants.clone()),
             revoked: watch::Sender::new(live.config.clients.revoked()),
             accounts: Accounts::new(),
+            memory: Memory::new(live.config.limits.memory_bytes),
             live: RwLock::new(Arc::new(live)),
             bootstrap,
             counts,
@@ -155,6 +159,7 @@ impl ServerControl {
         let live = Arc::new(Live::new(config)?);
         let (grants, revoked) = (live.config.grants.clone(), live.config.clients.revoked());
         // Whoever shakes hands under the old lists looks at the new ones afterwards.
+        self.0.memory.set_limit(live.config.limits.memory_bytes);
         *self.0.live.write() = live;
         self.0.grants.replace(grants);
         self.0.revoked.send_replace(revoked);

@@ -85,6 +85,15 @@ struct RPCLimits @0xb0c5920e1f5892a0 $Rust.name("RpcLimits") {
   drainMillis @7 :UInt32 = 8000;
   # How long calls that run may go on once their connection is to end, because the server stops or the connection is too old, in
   # milliseconds. Default: 8000. Bounds: 0 to 8000, since a service has 10 seconds to stop.
+
+  maxClientMemoryBytes @8 :UInt32;
+  # How much memory all connections of one client may take together, in bytes, whatever the client sends. While it is reached, calls are
+  # refused; a connection that needs more for something else is closed. Default: 0, which means 25165824, 24 MiB, or four times
+  # "maxMessageBytes" if that is more. Bounds: 0, or at least four times "maxMessageBytes".
+
+  maxMemoryBytes @9 :UInt32;
+  # How much memory the connections of all clients may take together, in bytes. Default: 0, which means eight times what one client may
+  # take. Bounds: 0, or at least what one client may take.
 }
 
 struct RPCGrant @0xc076dc748ae87068 $Rust.name("RpcGrant") {

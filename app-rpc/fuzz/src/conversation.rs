@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use tokio::task::{LocalSet, spawn_local, yield_now};
 use tokio::time::timeout;
 
-use crate::connection::{Control, System, run};
+use crate::connection::{Control, Memory, System, run};
 use crate::{End, Limits};
 
 /// Handlers that are there.
@@ -97,7 +97,7 @@ async fn talk(mut bytes: Bytes<'_>) -> End {
     let (mut here, there) = tokio::io::duplex(16 << 10);
     let handlers = Rc::<Handlers>::default();
     let bootstrap: quota::Client = capnp_rpc::new_client(Server(Rc::clone(&handlers)));
-    let control = Rc::new(Control::new(limits()));
+    let control = Rc::new(Control::new(limits(), Memory::new(limits().memory_bytes)));
     let system = System::server(there, Some(Client::new(bootstrap.into_client_hook())), &control);
     let ended = spawn_local(run(system));
     while !bytes.0.is_empty() && say(&mut bytes, &mut here, &handlers).await.is_ok() {

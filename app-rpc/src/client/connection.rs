@@ -15,7 +15,7 @@ use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
 
 use super::setup::Setup;
-use crate::connection::{self, Control, System};
+use crate::connection::{self, Control, Memory, System};
 use crate::tls::{clock, valid_until, witnessed};
 use crate::{End, Refusal, words};
 
@@ -93,7 +93,8 @@ impl Connection {
         })?;
         let valid_until =
             stream.get_ref().1.peer_certificates().and_then(|chain| valid_until(chain, clock::now()));
-        let control = Rc::new(Control::new(setup.config.limits));
+        let limits = setup.config.limits;
+        let control = Rc::new(Control::new(limits, Memory::new(limits.peer_memory_bytes)));
         let (system, client) = System::client(stream, &control);
         let connection = Rc::new(Self {
             address,

@@ -85,6 +85,7 @@ impl RpcClientConfig {
         let limits = Limits {
             message_bytes,
             queued_bytes: Limits::default().queued_bytes.max(message_bytes),
+            peer_memory_bytes: Limits::default_peer_memory(message_bytes),
             ..Limits::default()
         };
         Some(Self {

@@ -38,17 +38,39 @@ impl Limits {
             }
             within(value, least, most, &mut place.field(field));
         }
+        let (peer_memory_bytes, memory_bytes) = read_memory(spec, place);
         Self {
             message_bytes: to_usize(message),
             calls: to_usize(spec.get_max_calls()),
             held_bytes: to_usize(spec.get_max_held_bytes()),
             queued_bytes: to_usize(spec.get_max_queued_bytes()),
+            peer_memory_bytes,
+            memory_bytes,
             handshake: Duration::from_millis(spec.get_handshake_millis().into()),
             stall: Duration::from_millis(spec.get_stall_millis().into()),
             idle: Duration::from_secs(spec.get_idle_seconds().into()),
             drain: Duration::from_millis(spec.get_drain_millis().into()),
         }
     }
+}
+
+/// The memory of one client, and of all of them.
+fn read_memory(spec: rpc_limits::Reader<'_>, place: &mut Place<'_>) -> (usize, usize) {
+    let message = to_usize(spec.get_max_message_bytes());
+    let mut read = |field, value: u32, least: usize, default: usize| {
+        let bytes = if value == 0 { default } else { to_usize(value) };
+        if bytes < least {
+            place.field(field).add(format!("must be 0, or {least} or more, found {value}"));
+        }
+        bytes
+    };
+    let one = read(
+        "maxClientMemoryBytes",
+        spec.get_max_client_memory_bytes(),
+        Limits::least_peer_memory(message),
+        Limits::default_peer_memory(message),
+    );
+    (one, read("maxMemoryBytes", spec.get_max_memory_bytes(), one, Limits::default_memory(one)))
 }
 
 /// Adds a problem where a number is out of its bounds.

@@ -1,6 +1,6 @@
 //! Where the sides of a connection meet, and where it is told to end.
 
-use std::cell::{Cell, RefCell, RefMut};
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker};
 
@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::End;
+use super::memory::{Credit, Memory};
 use super::meter::{Meter, Verdict};
 use super::outbox::{Next, Outbox};
 use super::refusal;
@@ -20,6 +21,7 @@ use crate::framing::{Decoder, Segments};
 /// The state of a connection. One thread has it all; nothing is borrowed across an await.
 pub(crate) struct Control {
     limits: Limits,
+    credit: Credit,
     meter: RefCell<Meter>,
     outbox: RefCell<Outbox>,
     input: RefCell<InputState>,
@@ -54,11 +56,13 @@ pub(super) enum Interruption {
 }
 
 impl Control {
-    pub(crate) fn new(limits: Limits) -> Self {
+    /// A connection with these limits, which takes its memory of this budget.
+    pub(crate) fn new(limits: Limits, memory: Memory) -> Self {
         let input =
             InputState { close: None, injected: VecDeque::new(), reader: None, last_message: Instant::now() };
         Self {
             limits,
+            credit: Credit::of_connection(memory),
             meter: RefCell::default(),
             outbox: RefCell::new(Outbox::new(limits.queued_bytes)),
             input: RefCell::new(input),
@@ -179,8 +183,16 @@ impl Control {
         }
     }
 
-    pub(super) fn meter_mut(&self) -> RefMut<'_, Meter> {
-        self.meter.borrow_mut()
+    /// Takes note of a message that came in and is held.
+    pub(super) fn hold(&self, bytes: usize) {
+        self.credit.overdraw(bytes);
+        self.meter.borrow_mut().hold(bytes);
+    }
+
+    /// Takes note that a message that came in is gone.
+    pub(super) fn release(&self, bytes: usize) {
+        self.credit.refund(bytes);
+        self.meter.borrow_mut().release(bytes);
     }
 
     /// Looks at a message that came in, and answers it if it is refused. Whether it goes on to capnp-rpc.

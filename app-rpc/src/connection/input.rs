@@ -36,7 +36,7 @@ impl capnp_rpc::IncomingMessage for Incoming {
 
 impl Drop for Incoming {
     fn drop(&mut self) {
-        self.control.meter_mut().release(self.bytes);
+        self.control.release(self.bytes);
     }
 }
 
@@ -119,7 +119,7 @@ impl<S: AsyncRead + Unpin> Input<S> {
     fn incoming(&self, segments: Segments) -> Incoming {
         let bytes = segments.bytes();
         let reader = Reader::new(segments, self.control.limits().reader_options());
-        self.control.meter_mut().hold(bytes);
+        self.control.hold(bytes);
         Incoming { reader, bytes, control: Rc::clone(&self.control) }
     }
 

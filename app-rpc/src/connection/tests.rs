@@ -71,7 +71,7 @@ impl Served {
     fn new(stream: DuplexStream, limits: Limits) -> Self {
         let state = Rc::<Waiting>::default();
         let bootstrap: quota::Client = capnp_rpc::new_client(Server(Rc::clone(&state)));
-        let control = Rc::new(Control::new(limits));
+        let control = Rc::new(Control::new(limits, Memory::new(limits.memory_bytes)));
         let network = Network::new(stream, Side::Server, Rc::clone(&control));
         let bootstrap = Client::new(bootstrap.into_client_hook());
         let ended = drive(RpcSystem::new(Box::new(network), Some(bootstrap)));
@@ -103,7 +103,7 @@ struct Pair {
 fn pair(limits: Limits) -> Pair {
     let (here, there) = tokio::io::duplex(64 * 1024);
     let server = Served::new(there, limits);
-    let client = Rc::new(Control::new(Limits::default()));
+    let client = Rc::new(Control::new(Limits::default(), Memory::new(1 << 25)));
     let network = Network::new(here, Side::Client, Rc::clone(&client));
     let mut rpc = RpcSystem::new(Box::new(network), None);
     let quota = rpc.bootstrap(Side::Server);

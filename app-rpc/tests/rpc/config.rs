@@ -49,6 +49,8 @@ fn every_problem_is_told_with_its_place() {
         let mut limits = spec.reborrow().init_limits();
         limits.set_max_message_bytes(1);
         limits.set_max_queued_bytes(0);
+        limits.set_max_client_memory_bytes(3);
+        limits.set_max_memory_bytes(2);
         limits.set_stall_millis(0);
         let mut grants = spec.init_grants(2);
         grants.reborrow().get(0).set_name("a.test");
@@ -67,6 +69,8 @@ fn every_problem_is_told_with_its_place() {
             "limits.maxMessageBytes: must be 4096 to 268435456, found 1",
             "limits.maxQueuedBytes: must be 1 or more, found 0",
             "limits.stallMillis: must be 1 or more, found 0",
+            "limits.maxClientMemoryBytes: must be 0, or 4 or more, found 3",
+            "limits.maxMemoryBytes: must be 0, or 3 or more, found 2",
             "maxConnectionAgeSeconds: must be 1 or more, found 0",
             "threads: must be 0 to 256, found 1000",
         ]

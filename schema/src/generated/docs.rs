@@ -75,6 +75,8 @@ pub(crate) static DOCS: &[(u64, &str, &str)] = &[
     (0xb0c5920e1f5892a0, "stallMillis", "How long a client may send nothing of a message that it has begun, or take nothing of what waits for it, in milliseconds. Default: 10000. Bounds: 1 or more."),
     (0xb0c5920e1f5892a0, "idleSeconds", "How long a connection may be idle, without a message or a call in flight, in seconds; then it is closed. Default: 600. Bounds: 1 or more."),
     (0xb0c5920e1f5892a0, "drainMillis", "How long calls that run may go on once their connection is to end, because the server stops or the connection is too old, in milliseconds. Default: 8000. Bounds: 0 to 8000, since a service has 10 seconds to stop."),
+    (0xb0c5920e1f5892a0, "maxClientMemoryBytes", "How much memory all connections of one client may take together, in bytes, whatever the client sends. While it is reached, calls are refused; a connection that needs more for something else is closed. Default: 0, which means 25165824, 24 MiB, or four times \"maxMessageBytes\" if that is more. Bounds: 0, or at least four times \"maxMessageBytes\"."),
+    (0xb0c5920e1f5892a0, "maxMemoryBytes", "How much memory the connections of all clients may take together, in bytes. Default: 0, which means eight times what one client may take. Bounds: 0, or at least what one client may take."),
     (0xb6e32df5c504ebf2, "", "Names an RPC service in the network. Its host is called {domain}_{app}, in hex."),
     (0xb6e32df5c504ebf2, "domainID", "The domain that the application belongs to. No default. Bounds: not 0."),
     (0xb6e32df5c504ebf2, "appId", "The application that runs the service. No default. Bounds: not 0."),

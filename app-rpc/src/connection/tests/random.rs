@@ -151,7 +151,7 @@ async fn talk(all: &[Said]) -> End {
     let (here, there) = tokio::io::duplex(1 << 20);
     let state = Rc::<Waiting>::default();
     let bootstrap: quota::Client = capnp_rpc::new_client(Server(Rc::clone(&state)));
-    let control = Rc::new(Control::new(Limits { calls: 4, ..Limits::default() }));
+    let control = Rc::new(Control::new(Limits { calls: 4, ..Limits::default() }, Memory::new(1 << 25)));
     let system = System::server(there, Some(Client::new(bootstrap.into_client_hook())), &control);
     let ended = spawn_local(run(system));
     let mut peer = here;

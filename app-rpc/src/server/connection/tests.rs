@@ -9,7 +9,7 @@ use tokio::task::{JoinHandle, LocalSet, spawn_local};
 
 use super::*;
 use crate::Limits;
-use crate::connection::NOT_EXECUTED;
+use crate::connection::{Memory, NOT_EXECUTED};
 use crate::tls::Revoked;
 
 struct Waits(Rc<Notify>);
@@ -43,7 +43,7 @@ fn served_until(stream: DuplexStream, limits: Limits, valid_until: SystemTime) -
     let (go_on, stop) = (Rc::new(Notify::new()), CancellationToken::new());
     let client: quota::Client = capnp_rpc::new_client(Waits(Rc::clone(&go_on)));
     let (client, stopped) = (capability::Client::new(client.into_client_hook()), stop.clone());
-    let control = Rc::new(Control::new(limits));
+    let control = Rc::new(Control::new(limits, Memory::new(limits.memory_bytes)));
     let (revoked, listed) = watch::channel(Revoked::default());
     let ended = spawn_local(async move {
         // Kept as long as the server is.
@@ -55,7 +55,8 @@ fn served_until(stream: DuplexStream, limits: Limits, valid_until: SystemTime) -
 }
 
 fn client(stream: DuplexStream) -> quota::Client {
-    let (system, client) = System::client(stream, &Rc::new(Control::new(Limits::default())));
+    let (system, client) =
+        System::client(stream, &Rc::new(Control::new(Limits::default(), Memory::new(1 << 25))));
     spawn_local(connection::run(system));
     quota::Client::new(client.hook)
 }

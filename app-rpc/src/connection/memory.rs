@@ -1,0 +1,158 @@
+//! Memory that peers may take, in bytes: a tree of budgets with a connection at each leaf.
+//!
+//! A server has one [`Memory`] for all its connections, and a [part](Memory::part) of it for each client. Each connection draws on its
+//! client's part through a [`Credit`]. The credit belongs to one thread and takes larger pieces, so a message that comes in changes
+//! nothing that other threads look at.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// What a credit takes at once.
+const PIECE: usize = 64 * 1024;
+
+/// What a connection takes while it is idle: its TLS session, its task, and the tables of capnp-rpc.
+const CONNECTION_BYTES: usize = 32 * 1024;
+
+/// A budget of memory. Clones are the same budget.
+#[derive(Clone)]
+pub(crate) struct Memory(Arc<Budget>);
+
+struct Budget {
+    limit: AtomicUsize,
+    taken: AtomicUsize,
+    whole: Option<Memory>,
+}
+
+impl Memory {
+    /// A budget of its own.
+    pub(crate) fn new(limit_bytes: usize) -> Self {
+        Self::within(limit_bytes, None)
+    }
+
+    /// A budget within this one: what is taken of it is taken of this one too.
+    pub(crate) fn part(&self, limit_bytes: usize) -> Self {
+        Self::within(limit_bytes, Some(self.clone()))
+    }
+
+    fn within(limit_bytes: usize, whole: Option<Self>) -> Self {
+        Self(Arc::new(Budget { limit: AtomicUsize::new(limit_bytes), taken: AtomicUsize::new(0), whole }))
+    }
+
+    /// Changes the limit. What is taken beyond a lower one stays taken until it is given back.
+    pub(crate) fn set_limit(&self, limit_bytes: usize) {
+        self.0.limit.store(limit_bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes that are taken at the moment.
+    #[cfg(test)]
+    pub(crate) fn taken(&self) -> usize {
+        self.0.taken.load(Ordering::Relaxed)
+    }
+
+    // Only the counts are shared, nothing is read because of them: `Relaxed` will do.
+
+    /// Takes so many bytes of this budget and of those above it, or of none.
+    fn take(&self, bytes: usize) -> bool {
+        let Budget { limit, taken, whole } = &*self.0;
+        let more =
+            |taken: usize| taken.checked_add(bytes).filter(|taken| *taken <= limit.load(Ordering::Relaxed));
+        if taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_err() {
+            return false;
+        }
+        let all = whole.as_ref().is_none_or(|whole| whole.take(bytes));
+        if !all {
+            taken.fetch_sub(bytes, Ordering::Relaxed);
+        }
+        all
+    }
+
+    /// Takes so many bytes whatever the limits are.
+    fn overdraw(&self, bytes: usize) {
+        self.0.taken.fetch_add(bytes, Ordering::Relaxed);
+        if let Some(whole) = &self.0.whole {
+            whole.overdraw(bytes);
+        }
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.0.taken.fetch_sub(bytes, Ordering::Relaxed);
+        if let Some(whole) = &self.0.whole {
+            whole.give_back(bytes);
+        }
+    }
+}
+
+/// What one connection takes of a budget. All of it is given back on drop.
+pub(crate) struct Credit {
+    memory: Memory,
+    /// Bytes that were taken of the budget: those in use, and at most two pieces more.
+    held: Cell<usize>,
+    used: Cell<usize>,
+}
+
+impl Credit {
+    fn new(memory: Memory) -> Self {
+        Self { memory, held: Cell::new(0), used: Cell::new(0) }
+    }
+
+    /// That of a connection, which is charged for what it takes before a message comes.
+    pub(crate) fn of_connection(memory: Memory) -> Self {
+        let credit = Self::new(memory);
+        credit.overdraw(CONNECTION_BYTES);
+        credit
+    }
+
+    /// Bytes in use.
+    #[cfg(test)]
+    pub(crate) fn used(&self) -> usize {
+        self.used.get()
+    }
+
+    /// Charges so many bytes, if the budget has them.
+    #[must_use]
+    pub(crate) fn charge(&self, bytes: usize) -> bool {
+        let Some(used) = self.used.get().checked_add(bytes) else { return false };
+        if let Some(missing @ 1..) = used.checked_sub(self.held.get()) {
+            let pieces = missing.next_multiple_of(PIECE);
+            // At the limit there is less than a piece.
+            let Some(taken) = [pieces, missing].into_iter().find(|bytes| self.memory.take(*bytes)) else {
+                return false;
+            };
+            self.held.set(self.held.get() + taken);
+        }
+        self.used.set(used);
+        true
+    }
+
+    /// Charges what was taken already, whether the budget has it or not.
+    pub(crate) fn overdraw(&self, bytes: usize) {
+        if !self.charge(bytes) {
+            self.memory.overdraw(bytes);
+            self.held.set(self.held.get() + bytes);
+            self.used.set(self.used.get() + bytes);
+        }
+    }
+
+    /// Gives back so many bytes of those that were charged.
+    pub(crate) fn refund(&self, bytes: usize) {
+        debug_assert!(bytes <= self.used.get(), "{bytes} bytes come back of {}", self.used.get());
+        let used = self.used.get().saturating_sub(bytes);
+        self.used.set(used);
+        let spare = self.held.get() - used;
+        // One piece stays, so that a call and its answer need not go to the budget each time.
+        if spare > 2 * PIECE {
+            self.memory.give_back(spare - PIECE);
+            self.held.set(used + PIECE);
+        }
+    }
+}
+
+impl Drop for Credit {
+    fn drop(&mut self) {
+        self.memory.give_back(self.held.get());
+    }
+}
+
+#[cfg(test)]
+mod tests;
