@@ -22,6 +22,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use self::denials::Denials;
+use crate::connection::Memory;
 /// How long an account without connections is kept at most.
 const REMEMBERED: Duration = Duration::from_secs(60);
 
@@ -32,7 +33,11 @@ const MOST_CLOSED: usize = 1024;
 const SPARE: usize = 64;
 
 /// The accounts of a server.
-pub(crate) struct Accounts(Mutex<Book>);
+pub(crate) struct Accounts {
+    book: Mutex<Book>,
+    /// What all clients may take together.
+    memory: Memory,
+}
 
 struct Book {
     accounts: HashMap<[u8; 32], Arc<Account>>,
@@ -43,6 +48,8 @@ struct Book {
 /// What the connections of one certificate have in common.
 pub(crate) struct Account {
     connections: AtomicUsize,
+    /// What its connections may take together. The limit is set when one opens.
+    memory: Memory,
     denials: Mutex<Denials>,
     /// When its last connection ended; until then, when it was made.
     closed: Mutex<Instant>,
@@ -56,8 +63,10 @@ pub(crate) struct Seat(Arc<Account>);
 pub(crate) struct Full;
 
 impl Accounts {
-    pub(crate) fn new() -> Self {
-        Self(Mutex::new(Book { accounts: HashMap::new(), look_through_at: SPARE }))
+    /// Accounts of clients that may take this memory together.
+    pub(crate) fn new(memory: Memory) -> Self {
+        let book = Book { accounts: HashMap::new(), look_through_at: SPARE };
+        Self { book: Mutex::new(book), memory }
     }
 
     /// Takes a place among the connections of the certificate with this identity, unless there are so many already.
@@ -65,12 +74,12 @@ impl Accounts {
     /// # Errors
     /// There are.
     pub(crate) fn enter(&self, identity: [u8; 32], most: usize) -> Result<Seat, Full> {
-        let mut book = self.0.lock();
+        let mut book = self.book.lock();
         let now = Instant::now();
         if book.accounts.len() >= book.look_through_at {
             book.forget(now);
         }
-        let account = book.accounts.entry(identity).or_insert_with(|| Account::new(now));
+        let account = book.accounts.entry(identity).or_insert_with(|| Account::new(now, self.memory.part(0)));
         // Places are taken under the lock alone, so nobody else takes this one.
         if account.connections() >= most {
             return Err(Full);
@@ -81,7 +90,7 @@ impl Accounts {
 
     #[cfg(test)]
     fn len(&self) -> usize {
-        self.0.lock().accounts.len()
+        self.book.lock().accounts.len()
     }
 }
 
@@ -102,9 +111,10 @@ impl Book {
 }
 
 impl Account {
-    fn new(now: Instant) -> Arc<Self> {
+    fn new(now: Instant, memory: Memory) -> Arc<Self> {
         Arc::new(Self {
             connections: AtomicUsize::new(0),
+            memory,
             denials: Mutex::default(),
             closed: Mutex::new(now),
         })
@@ -113,6 +123,11 @@ impl Account {
     /// Connections that are open.
     pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
+    }
+
+    /// What its connections may take together.
+    pub(crate) fn memory(&self) -> &Memory {
+        &self.memory
     }
 
     /// Counts a denied call, and says when to answer it: denials are answered at one pace over all connections of the certificate.

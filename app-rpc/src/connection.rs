@@ -1,9 +1,10 @@
 //! One connection: what the peer may take, and how it ends.
 //!
 //! capnp-rpc has no bounds of its own, but lets us write the network under it. So every message passes through here, both
-//! ways: [`Input`](input) reads with the limits of [`framing`](crate::framing), the [`Meter`](meter) counts the calls in flight and
-//! answers those beyond the limit itself, the [`Outbox`](outbox) bounds what waits to be written, and [`Control`](control) is where
-//! all of them meet, and where a connection is told to end.
+//! ways. [`Input`](input) reads with the limits of [`framing`](crate::framing). The [`policy`] says which messages are accepted, and what
+//! each costs once it is decoded. The [`Meter`](meter) counts the calls in flight and answers those beyond the limit itself. The
+//! [`Outbox`](outbox) bounds what waits to be written. All of them charge what they take to the [`Memory`] of the peer. They meet in
+//! [`Control`](control), which is also where a connection is told to end.
 
 mod control;
 mod end;
@@ -13,6 +14,7 @@ mod meter;
 mod network;
 mod outbox;
 mod output;
+mod policy;
 mod refusal;
 mod system;
 

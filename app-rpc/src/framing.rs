@@ -52,9 +52,14 @@ pub(crate) struct Segments {
 }
 
 impl Segments {
-    /// What it takes of memory, in bytes.
+    /// Its length in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.words.len() * WORD
+    }
+
+    /// What it takes of memory, in bytes.
+    pub(crate) fn memory(&self) -> usize {
+        self.words.capacity() * WORD + self.ends.capacity() * size_of::<usize>()
     }
 }
 
@@ -98,6 +103,14 @@ impl Decoder {
     /// Whether it has the beginning of a message, and not its end.
     pub(crate) fn within_message(&self) -> bool {
         !matches!(&self.state, State::Table { table, .. } if table.is_empty())
+    }
+
+    /// What the message takes of memory that is there in part, in bytes.
+    pub(crate) fn memory(&self) -> usize {
+        match &self.state {
+            State::Table { table, .. } => table.capacity(),
+            State::Body { segments, .. } => segments.memory(),
+        }
     }
 
     /// Takes bytes off `input`, up to the end of a message if it is there.

@@ -8,6 +8,7 @@ mod connection;
 #[path = "../fuzz/src/conversation.rs"]
 pub mod conversation;
 mod framing;
+#[allow(dead_code, reason = "configs and clients use a part of it")]
 mod limits;
 #[path = "../fuzz/src/memory.rs"]
 pub mod memory;

@@ -49,10 +49,10 @@
 //!
 //! # What a peer may take
 //!
-//! capnp-rpc has no bounds, so the network under it is ours: see [`Limits`]. Messages are refused on their segment table, calls beyond
-//! the limit are refused one by one, a peer that does not read is not read, and put out when it goes on. A peer whose machine or
-//! network is gone is noticed in half a minute, with a call in flight or without. A panic in a handler costs its connection. Why a
-//! connection ended is counted ([`End`]).
+//! capnp-rpc has no bounds, so the network under it is ours: see [`Limits`]. Each message is judged before capnp-rpc sees it. What it
+//! costs once decoded is charged to the client, over all connections of its certificate, and to the server. Calls beyond a limit are
+//! refused one by one. Calls bring no capabilities unless [`Bootstrap::with_capabilities`] allows them. A peer whose machine or network
+//! is gone is noticed in half a minute. Why a connection ended is counted ([`End`]). `docs/ATTACKS.md` has the figures of many attacks.
 //!
 //! # What is known of a call that failed
 //!

@@ -21,6 +21,10 @@ pub struct Limits {
     pub peer_memory_bytes: usize,
     /// Bytes of memory that the connections of all peers may take together.
     pub memory_bytes: usize,
+    /// Capabilities that a message of the peer may bring. A server's [`Bootstrap`](crate::Bootstrap) says how many.
+    pub capabilities: usize,
+    /// Steps of the path from an answer to the capability in it that is called.
+    pub transform_steps: usize,
     /// From the connection of the socket to the end of the handshake.
     pub handshake: Duration,
     /// How long the peer may send nothing of a message that it has begun, or take nothing of what waits for it.
@@ -37,6 +41,9 @@ const PEER_MEMORY_BYTES: usize = 24 * 1024 * 1024;
 /// How many peers may take all of their memory at a time, where nothing else is said.
 const PEERS: usize = 8;
 
+/// Words that may be read of a message of any size. The parts that each reader passes through count each time.
+const SPARE_WORDS: usize = 8 * 1024;
+
 /// A message of the largest size is there as often while it is read and answered.
 const MESSAGES: usize = 4;
 
@@ -49,6 +56,8 @@ impl Default for Limits {
             queued_bytes: 16 * 1024 * 1024,
             peer_memory_bytes: PEER_MEMORY_BYTES,
             memory_bytes: PEER_MEMORY_BYTES * PEERS,
+            capabilities: 0,
+            transform_steps: 16,
             handshake: Duration::from_secs(5),
             stall: Duration::from_secs(10),
             idle: Duration::from_secs(600),
@@ -71,6 +80,15 @@ impl Limits {
     /// The memory of all peers where the config says nothing of it.
     pub(crate) fn default_memory(peer_memory_bytes: usize) -> usize {
         peer_memory_bytes.saturating_mul(PEERS)
+    }
+
+    /// How a message of so many bytes is read: a few times over. A message without content can still claim a list of many elements,
+    /// so what may be read goes by its own size.
+    pub(crate) fn options_for(message_bytes: usize) -> ReaderOptions {
+        let words = message_bytes / size_of::<capnp::Word>();
+        let mut options = ReaderOptions::new();
+        options.traversal_limit_in_words(Some(words.saturating_mul(4) + SPARE_WORDS)).nesting_limit(64);
+        options
     }
 
     /// How a message within the limits is read: a few times over, so that small messages with many pointers to the same large

@@ -54,7 +54,10 @@ use crate::{Certificate, Peer, Refusal, RpcServerConfig};
 /// It is called once for each connection, on the connection's thread, and what it makes lives as long as the connection. So it can
 /// keep what concerns this client, such as [`Peer::role`].
 #[derive(Clone)]
-pub struct Bootstrap(Arc<dyn Fn(&Peer) -> capability::Client + Send + Sync>);
+pub struct Bootstrap {
+    make: Arc<dyn Fn(&Peer) -> capability::Client + Send + Sync>,
+    capabilities: usize,
+}
 
 impl Bootstrap {
     /// From a function that makes the client of an interface, mostly with `capnp_rpc::new_client`.
@@ -62,11 +65,29 @@ impl Bootstrap {
     where
         C: capability::FromClientHook,
     {
-        Self(Arc::new(move |peer| capability::Client::new(make(peer).into_client_hook())))
+        let make = Arc::new(move |peer: &Peer| capability::Client::new(make(peer).into_client_hook()));
+        Self { make, capabilities: 0 }
+    }
+
+    /// Lets each call bring so many capabilities. Without it a call that brings any is refused: the server keeps something of each
+    /// for as long as a handler holds it, and a client that gives none can send much less of the protocol. An interface with
+    /// callbacks needs it.
+    ///
+    /// ```
+    /// # use app_rpc::Bootstrap;
+    /// # use schema::quota_capnp::quota;
+    /// # struct Limited;
+    /// # impl quota::Server for Limited {}
+    /// Bootstrap::new(|_peer| -> quota::Client { capnp_rpc::new_client(Limited) }).with_capabilities(1);
+    /// ```
+    #[must_use]
+    pub fn with_capabilities(mut self, in_each_call: usize) -> Self {
+        self.capabilities = in_each_call;
+        self
     }
 
     fn make(&self, peer: &Peer) -> capability::Client {
-        (self.0)(peer)
+        (self.make)(peer)
     }
 }
 
@@ -104,11 +125,12 @@ struct Shared {
 
 impl Shared {
     fn new(live: Live, bootstrap: Bootstrap, counts: Arc<Counts>, log: &Logger) -> Self {
+        let memory = Memory::new(live.config.limits.memory_bytes);
         Self {
             grants: LiveGrants::new(live.config.grants.clone()),
             revoked: watch::Sender::new(live.config.clients.revoked()),
-            accounts: Accounts::new(),
-            memory: Memory::new(live.config.limits.memory_bytes),
+            accounts: Accounts::new(memory.clone()),
+            memory,
             live: RwLock::new(Arc::new(live)),
             bootstrap,
             counts,

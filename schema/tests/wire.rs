@@ -188,8 +188,8 @@ fn the_limits_and_grants_of_rpc_servers_keep_the_wire() {
             (5, "stallMillis", "UInt32", "10000"),
             (6, "idleSeconds", "UInt32", "600"),
             (7, "drainMillis", "UInt32", "8000"),
-            (8, "maxClientMemoryBytes", "UInt32", "0"),
-            (9, "maxMemoryBytes", "UInt32", "0"),
+            (8, "maxClientMemoryBytes", "UInt32", ""),
+            (9, "maxMemoryBytes", "UInt32", ""),
         ],
     );
     check::<rpc_capnp::rpc_grant::Owned>(

@@ -58,6 +58,28 @@ fn main() {
     for (name, bytes) in connection {
         write("connection", name, &bytes);
     }
+    let with_capabilities = |question: u8| {
+        let mut call = vec![5, question, 1, 0, 2, 0, 2, 255];
+        call.extend([0, question].repeat(15));
+        call.extend([0; 4]);
+        call
+    };
+    let cost: [(&str, Vec<u8>); 4] = [
+        ("calls", [bootstrap.to_vec(), (1..200).flat_map(|question| call(question, 0)).collect()].concat()),
+        ("capabilities", [bootstrap.to_vec(), (1..60).flat_map(with_capabilities).collect()].concat()),
+        (
+            "claims",
+            [
+                bootstrap.to_vec(),
+                (1..30).flat_map(|question| [5, question, 1, 0, 2, 0, 2, 16, 0, 1, 0, 0, 2, 0]).collect(),
+            ]
+            .concat(),
+        ),
+        ("bootstraps", (0..200).flat_map(|question| [4, question, 0, 0]).collect()),
+    ];
+    for (name, bytes) in cost {
+        write("cost", name, &bytes);
+    }
 }
 
 fn write(target: &str, name: &str, content: &[u8]) {

@@ -80,29 +80,40 @@ fn limits() -> Limits {
     limits.calls = 8;
     limits.held_bytes = 64 << 10;
     limits.message_bytes = 64 << 10;
+    limits.capabilities = 8;
     limits.queued_bytes = 128 << 10;
     limits
 }
 
-/// Says all of it to a server, then goes away. Nothing of it may panic, hang or leave a handler behind.
-pub fn with(input: &[u8]) -> End {
-    thread_local! {
-        static RUNTIME: tokio::runtime::Runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time().start_paused(true).build().expect("a runtime of one thread");
-    }
-    RUNTIME.with(|runtime| LocalSet::new().block_on(runtime, talk(Bytes(input))))
+thread_local! {
+    static RUNTIME: tokio::runtime::Runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time().start_paused(true).build().expect("a runtime of one thread");
 }
 
-async fn talk(mut bytes: Bytes<'_>) -> End {
+/// Says all of it to a server, then goes away. Nothing of it may panic, hang or leave a handler behind.
+pub fn with(input: &[u8]) -> End {
+    RUNTIME.with(|runtime| LocalSet::new().block_on(runtime, talk(Bytes(input), limits()))).0
+}
+
+/// The same with the limits of a server, where a client takes as much as it can: how many bytes it sent.
+pub fn at_length(input: &[u8]) -> usize {
+    let mut limits = Limits::default();
+    limits.capabilities = 8;
+    RUNTIME.with(|runtime| LocalSet::new().block_on(runtime, talk(Bytes(input), limits))).1
+}
+
+async fn talk(mut bytes: Bytes<'_>, limits: Limits) -> (End, usize) {
     let (mut here, there) = tokio::io::duplex(16 << 10);
     let handlers = Rc::<Handlers>::default();
     let bootstrap: quota::Client = capnp_rpc::new_client(Server(Rc::clone(&handlers)));
-    let control = Rc::new(Control::new(limits(), Memory::new(limits().memory_bytes)));
+    let memory = Memory::new(limits.peer_memory_bytes);
+    let control = Rc::new(Control::new(limits, memory.clone()));
+    let sent = Cell::new(0);
     let system = System::server(there, Some(Client::new(bootstrap.into_client_hook())), &control);
     let ended = spawn_local(run(system));
-    while !bytes.0.is_empty() && say(&mut bytes, &mut here, &handlers).await.is_ok() {
-        assert!(control.queued() <= limits().queued_bytes, "{} bytes are queued", control.queued());
-        assert!(control.running() <= limits().calls, "{} calls run", control.running());
+    while !bytes.0.is_empty() && say(&mut bytes, &mut here, &handlers, &sent).await.is_ok() {
+        assert!(control.queued() <= limits.queued_bytes, "{} bytes are queued", control.queued());
+        assert!(control.running() <= limits.calls, "{} calls run", control.running());
     }
     drop(here);
     let ended = timeout(Duration::from_secs(60), ended).await.expect("it ends");
@@ -110,15 +121,21 @@ async fn talk(mut bytes: Bytes<'_>) -> End {
     settle().await;
     assert!(end != End::Panicked, "{why}");
     assert_eq!(handlers.there.get(), 0, "handlers are left behind by {end}: {why}");
-    assert!(handlers.most.get() <= limits().calls, "{} handlers at a time", handlers.most.get());
-    end
+    assert!(handlers.most.get() <= limits.calls, "{} handlers at a time", handlers.most.get());
+    assert_eq!((control.left(), memory.taken()), (0, 0), "memory is left by {end}: {why}");
+    (end, sent.get())
 }
 
 /// Says one thing, or lets something happen.
-async fn say(bytes: &mut Bytes<'_>, here: &mut DuplexStream, handlers: &Handlers) -> std::io::Result<()> {
+async fn say(
+    bytes: &mut Bytes<'_>,
+    here: &mut DuplexStream,
+    handlers: &Handlers,
+    sent: &Cell<usize>,
+) -> std::io::Result<()> {
     let mut built = Builder::<HeapAllocator>::new_default();
-    match bytes.next() % 20 {
-        0 => return bytes_as_they_are(bytes, here).await,
+    match bytes.next() % 24 {
+        0 => return bytes_as_they_are(bytes, here, sent).await,
         1 => {
             settle().await;
             handlers.go_on.notify_waiters();
@@ -137,12 +154,17 @@ async fn say(bytes: &mut Bytes<'_>, here: &mut DuplexStream, handlers: &Handlers
     }
     let mut framed = capnp::serialize::write_message_to_words(&built);
     // What the writer of messages would not write: a word of it is another.
-    if bytes.next() == 1 {
-        let place = bytes.id() as usize * 8 % framed.len();
-        framed[place] ^= bytes.next();
+    match bytes.next() {
+        1 => {
+            let place = bytes.id() as usize * 8 % framed.len();
+            framed[place] ^= bytes.next();
+        }
+        2 => claim(&mut framed),
+        _ => {}
     }
     // A peer that does not read is not read: it says no more until it reads.
     let cut = usize::from(bytes.next()) % framed.len();
+    sent.set(sent.get() + framed.len());
     for part in [&framed[..cut], &framed[cut..]] {
         if timeout(Duration::from_secs(5), here.write_all(part)).await.is_err() {
             return Err(std::io::ErrorKind::TimedOut.into());
@@ -152,8 +174,23 @@ async fn say(bytes: &mut Bytes<'_>, here: &mut DuplexStream, handlers: &Handlers
     Ok(())
 }
 
-async fn bytes_as_they_are(bytes: &mut Bytes<'_>, here: &mut DuplexStream) -> std::io::Result<()> {
+/// Has each list of one struct claim half a million of them, which have no size.
+fn claim(framed: &mut [u8]) {
+    for word in framed.chunks_exact_mut(8).skip(1) {
+        // What says of what size the elements of a list are. Other words may look like it: they are damaged.
+        if word[..4] == [4, 0, 0, 0] && word[4] <= 2 && word[6] <= 2 {
+            word.copy_from_slice(&(500_000_u64 << 2).to_le_bytes());
+        }
+    }
+}
+
+async fn bytes_as_they_are(
+    bytes: &mut Bytes<'_>,
+    here: &mut DuplexStream,
+    sent: &Cell<usize>,
+) -> std::io::Result<()> {
     let count = usize::from(bytes.next()).min(bytes.0.len());
+    sent.set(sent.get() + count);
     let (now, rest) = bytes.0.split_at(count);
     bytes.0 = rest;
     match timeout(Duration::from_secs(5), here.write_all(now)).await {
@@ -207,7 +244,11 @@ fn message(what: u8, bytes: &mut Bytes<'_>, message: message::Builder<'_>) {
         }
         16 => message.init_unimplemented().init_bootstrap().set_question_id(bytes.id()),
         17 => message.init_provide().set_question_id(bytes.id()),
-        18 => message.init_abort().set_reason("enough"),
+        18 => message.init_abort().set_reason("e".repeat(usize::from(bytes.next()) * 64)),
+        20 => message.init_join().set_question_id(bytes.id()),
+        21 => drop(message.init_obsolete_save()),
+        22 => drop(message.init_obsolete_delete()),
+        23 => message.init_unimplemented().init_resolve().init_cap().set_sender_hosted(bytes.id()),
         _ => message.init_accept().set_question_id(bytes.id()),
     }
 }
@@ -224,7 +265,7 @@ fn call(bytes: &mut Bytes<'_>, message: message::Builder<'_>) {
         _ => {}
     }
     let mut params = call.init_params();
-    let capabilities = bytes.next() / 64;
+    let capabilities = bytes.next() / 16;
     let mut table = params.reborrow().init_cap_table(capabilities.into());
     for place in 0..capabilities {
         capability(bytes, table.reborrow().get(place.into()));
@@ -241,7 +282,11 @@ fn target(bytes: &mut Bytes<'_>, mut target: message_target::Builder<'_>) {
         1 => {
             let mut answer = target.init_promised_answer();
             answer.set_question_id(bytes.id());
-            answer.init_transform(1).get(0).set_get_pointer_field(bytes.next().into());
+            let steps = u32::from(bytes.next() % 32);
+            let mut transform = answer.init_transform(steps);
+            for step in 0..steps {
+                transform.reborrow().get(step).set_get_pointer_field(bytes.next().into());
+            }
         }
         _ => target.init_promised_answer().set_question_id(bytes.id()),
     }
@@ -252,7 +297,11 @@ fn capability(bytes: &mut Bytes<'_>, mut to: cap_descriptor::Builder<'_>) {
         0 => to.set_sender_hosted(bytes.id()),
         1 => to.set_sender_promise(bytes.id()),
         2 => to.set_receiver_hosted(bytes.id()),
-        3 => to.init_receiver_answer().set_question_id(bytes.id()),
+        3 => {
+            let mut answer = to.init_receiver_answer();
+            answer.set_question_id(bytes.id());
+            answer.init_transform(u32::from(bytes.next() % 32));
+        }
         _ => to.init_third_party_hosted().set_vine_id(bytes.id()),
     }
 }

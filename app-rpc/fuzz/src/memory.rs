@@ -10,6 +10,16 @@ static MEMORY: PeakAlloc = PeakAlloc;
 /// The largest amount of this run.
 static LARGEST: AtomicUsize = AtomicUsize::new(0);
 
+/// Runs it, which says how many bytes it was for. Panics if memory in use grew at any time by more than `base` bytes and `each` for
+/// each of those bytes.
+pub fn within_each(base: usize, each: usize, run: impl FnOnce() -> usize) {
+    MEMORY.reset_peak_usage();
+    let before = MEMORY.current_usage();
+    let sent = run();
+    let bytes = MEMORY.peak_usage() - before;
+    assert!(bytes <= base + each * sent, "{bytes} bytes of memory in use at a time, for {sent} bytes that were sent");
+}
+
 /// Runs it, and panics if memory in use grew by more than the limit at any time.
 pub fn within<T>(limit_bytes: usize, run: impl FnOnce() -> T) -> T {
     MEMORY.reset_peak_usage();

@@ -25,7 +25,7 @@ fn crowd(accounts: &Accounts, numbers: std::ops::Range<u32>) {
 
 #[tokio::test(start_paused = true)]
 async fn all_connections_of_a_certificate_have_one_account() {
-    let accounts = Accounts::new();
+    let accounts = Accounts::new(Memory::new(0));
     let first = accounts.enter(identity(1), 2).unwrap();
     let second = accounts.enter(identity(1), 2).unwrap();
     assert!(Arc::ptr_eq(first.account(), second.account()));
@@ -38,7 +38,7 @@ async fn all_connections_of_a_certificate_have_one_account() {
 
 #[tokio::test(start_paused = true)]
 async fn denials_are_paced_over_all_connections_and_by_certificate() {
-    let accounts = Accounts::new();
+    let accounts = Accounts::new(Memory::new(0));
     let seats = [1, 1, 2].map(|number| accounts.enter(identity(number), 9).unwrap());
     let now = Instant::now();
     for number in 0..20 {
@@ -51,7 +51,7 @@ async fn denials_are_paced_over_all_connections_and_by_certificate() {
 
 #[tokio::test(start_paused = true)]
 async fn to_connect_again_does_not_end_the_pace_of_denials() {
-    let accounts = Accounts::new();
+    let accounts = Accounts::new(Memory::new(0));
     let seat = accounts.enter(identity(0), 1).unwrap();
     run_up(&seat, REMEMBERED * 2);
     drop(seat);
@@ -68,7 +68,7 @@ async fn to_connect_again_does_not_end_the_pace_of_denials() {
 
 #[tokio::test(start_paused = true)]
 async fn accounts_are_bounded_however_many_certificates_there_are() {
-    let accounts = Accounts::new();
+    let accounts = Accounts::new(Memory::new(0));
     crowd(&accounts, 0..10_000);
     assert!(accounts.len() <= SPARE, "{} without anything to remember", accounts.len());
     for number in 0..10_000 {

@@ -17,7 +17,10 @@ use tokio_util::sync::CancellationToken;
 use super::setup::Setup;
 use crate::connection::{self, Control, Memory, System};
 use crate::tls::{clock, valid_until, witnessed};
-use crate::{End, Refusal, words};
+use crate::{End, Limits, Refusal, words};
+
+/// How many capabilities an answer may bring.
+const ANSWER_CAPABILITIES: usize = 4096;
 
 /// A server that can be called.
 pub(super) struct Connection {
@@ -93,7 +96,8 @@ impl Connection {
         })?;
         let valid_until =
             stream.get_ref().1.peer_certificates().and_then(|chain| valid_until(chain, clock::now()));
-        let limits = setup.config.limits;
+        // Answers bring capabilities; calls of the server, which there are none of, would be bounded as well.
+        let limits = Limits { capabilities: ANSWER_CAPABILITIES, ..setup.config.limits };
         let control = Rc::new(Control::new(limits, Memory::new(limits.peer_memory_bytes)));
         let (system, client) = System::client(stream, &control);
         let connection = Rc::new(Self {

@@ -50,6 +50,7 @@ impl Limits {
             stall: Duration::from_millis(spec.get_stall_millis().into()),
             idle: Duration::from_secs(spec.get_idle_seconds().into()),
             drain: Duration::from_millis(spec.get_drain_millis().into()),
+            ..Self::default()
         }
     }
 }
@@ -57,20 +58,28 @@ impl Limits {
 /// The memory of one client, and of all of them.
 fn read_memory(spec: rpc_limits::Reader<'_>, place: &mut Place<'_>) -> (usize, usize) {
     let message = to_usize(spec.get_max_message_bytes());
-    let mut read = |field, value: u32, least: usize, default: usize| {
+    let mut read = |field, rule: &'static str, value: u32, least: usize, default: usize| {
         let bytes = if value == 0 { default } else { to_usize(value) };
         if bytes < least {
-            place.field(field).add(format!("must be 0, or {least} or more, found {value}"));
+            place.field(field).add_found(rule, value);
         }
         bytes
     };
     let one = read(
         "maxClientMemoryBytes",
+        "must be 0, or at least four times maxMessageBytes",
         spec.get_max_client_memory_bytes(),
         Limits::least_peer_memory(message),
         Limits::default_peer_memory(message),
     );
-    (one, read("maxMemoryBytes", spec.get_max_memory_bytes(), one, Limits::default_memory(one)))
+    let all = read(
+        "maxMemoryBytes",
+        "must be 0, or at least what one client may take",
+        spec.get_max_memory_bytes(),
+        one,
+        Limits::default_memory(one),
+    );
+    (one, all)
 }
 
 /// Adds a problem where a number is out of its bounds.

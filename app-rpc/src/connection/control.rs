@@ -2,26 +2,30 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use capnp::message::{Builder, HeapAllocator, Reader};
+use capnp::message::{Builder, HeapAllocator};
 use capnp_rpc::rpc_capnp::{exception, message};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::End;
-use super::memory::{Credit, Memory};
+use super::input::Incoming;
+use super::memory::{CONNECTION_BYTES, Credit, Memory};
 use super::meter::{Meter, Verdict};
 use super::outbox::{Next, Outbox};
-use super::refusal;
+use super::{policy, refusal};
 use crate::Limits;
 use crate::framing::{Decoder, Segments};
 
 /// The state of a connection. One thread has it all; nothing is borrowed across an await.
 pub(crate) struct Control {
     limits: Limits,
-    credit: Credit,
+    credit: Rc<Credit>,
+    /// Bytes that were still charged for messages when the connection was over.
+    left: Cell<usize>,
     meter: RefCell<Meter>,
     outbox: RefCell<Outbox>,
     input: RefCell<InputState>,
@@ -60,11 +64,13 @@ impl Control {
     pub(crate) fn new(limits: Limits, memory: Memory) -> Self {
         let input =
             InputState { close: None, injected: VecDeque::new(), reader: None, last_message: Instant::now() };
+        let credit = Rc::new(Credit::of_connection(memory));
         Self {
             limits,
-            credit: Credit::of_connection(memory),
-            meter: RefCell::default(),
-            outbox: RefCell::new(Outbox::new(limits.queued_bytes)),
+            left: Cell::new(0),
+            meter: RefCell::new(Meter::new(Rc::clone(&credit))),
+            outbox: RefCell::new(Outbox::new(limits.queued_bytes, Rc::clone(&credit))),
+            credit,
             input: RefCell::new(input),
             answered: Notify::new(),
             worn_out: Notify::new(),
@@ -112,6 +118,7 @@ impl Control {
 
     pub(super) fn note(&self, end: End) {
         self.end.set(Some(self.end.get().unwrap_or(end)));
+        self.answered.notify_waiters();
     }
 
     /// Refuses calls from now on; those that run go on.
@@ -176,46 +183,107 @@ impl Control {
         self.input.borrow().last_message
     }
 
-    /// Waits until every call of the peer is answered. Cancel safe.
+    /// Waits until every call of the peer is answered, and the answers are written, or nobody can be answered any more. Cancel safe.
     pub(crate) async fn answered(&self) {
-        while self.running() > 0 {
+        while self.running() > 0 && self.end().is_none() {
+            self.answered.notified().await;
+        }
+        // What is put in later belongs to calls that are refused.
+        let (owed, _) = self.written();
+        while self.written().1 < owed && self.end().is_none() {
             self.answered.notified().await;
         }
     }
 
-    /// Takes note of a message that came in and is held.
-    pub(super) fn hold(&self, bytes: usize) {
-        self.credit.overdraw(bytes);
+    /// Takes note of a message that came in and is held, and charges what it takes.
+    pub(super) fn hold(&self, bytes: usize, charged: usize) {
+        self.credit.overdraw(charged);
         self.meter.borrow_mut().hold(bytes);
     }
 
     /// Takes note that a message that came in is gone.
-    pub(super) fn release(&self, bytes: usize) {
-        self.credit.refund(bytes);
-        self.meter.borrow_mut().release(bytes);
+    pub(super) fn release(&self, bytes: usize, charged: usize, is_call: bool) {
+        self.credit.refund(charged);
+        self.meter.borrow_mut().gone(bytes, is_call);
+    }
+
+    /// Charges something whose size has changed. If there is no memory for it, nothing is charged for it any more.
+    pub(super) fn recharge(&self, from: usize, to: usize) -> bool {
+        self.credit.refund(from);
+        self.credit.charge(to)
+    }
+
+    /// The error of a peer that went on when it had taken all the memory that it may take.
+    pub(super) fn no_memory(&self) -> capnp::Error {
+        let limit = self.limits.peer_memory_bytes;
+        capnp::Error::overloaded(format!(
+            "this client takes too much memory on all its connections together: at most {limit} bytes; wait for answers, and read them"
+        ))
+    }
+
+    /// Bytes that are charged to the connection.
+    #[cfg(test)]
+    pub(super) fn memory(&self) -> usize {
+        self.credit.used()
+    }
+
+    /// Bytes that are charged for messages that came in and are not gone.
+    pub(crate) fn held_memory(&self) -> usize {
+        let others = CONNECTION_BYTES + self.meter.borrow().charged() + self.outbox.borrow().charged();
+        debug_assert!(others <= self.credit.used(), "{others} bytes of {}", self.credit.used());
+        self.credit.used().saturating_sub(others)
+    }
+
+    /// The connection is over: what it was charged for is gone, or leaked by a handler that panicked.
+    pub(super) fn settle(&self) {
+        self.left.set(self.held_memory());
+        self.credit.close();
+    }
+
+    /// Bytes of messages that were still held when the connection was over.
+    #[cfg_attr(not(test), allow(dead_code, reason = "tests and fuzz targets look at it"))]
+    pub(crate) fn left(&self) -> usize {
+        self.left.get()
     }
 
     /// Looks at a message that came in, and answers it if it is refused. Whether it goes on to capnp-rpc.
-    pub(super) fn admit(&self, reader: &Reader<Segments>, bytes: usize) -> capnp::Result<bool> {
+    pub(super) fn admit(&self, incoming: &mut Incoming) -> capnp::Result<bool> {
         self.input.borrow_mut().last_message = Instant::now();
         if !self.was_heard.replace(true) {
             self.heard.cancel();
         }
-        let message: message::Reader<'_> = reader.get_root()?;
-        if let Ok(message::Abort(_)) = message.which() {
+        let message: message::Reader<'_> = incoming.reader.get_root()?;
+        if let Ok(message::Abort(reason)) = message.which() {
             self.note(End::PeerClosed);
+            return Err(policy::aborted(reason?));
         }
-        let verdict = self.meter.borrow_mut().inbound(message, bytes, &self.limits)?;
-        if let Verdict::Refuse { question, reason, leave } = verdict {
-            for answer in refusal::answer(question, reason, leave, message)? {
-                self.outbox.borrow_mut().push(&answer.get_segments_for_output());
+        let mut judged = policy::judge(message, incoming.bytes, &self.limits)?;
+        judged.paid = self.credit.charge(judged.cost);
+        incoming.charged += if judged.paid { judged.cost } else { 0 };
+        let verdict = self.meter.borrow_mut().inbound(message, incoming.bytes, judged, &self.limits)?;
+        match verdict {
+            Verdict::Pass { is_call } => {
+                incoming.is_call = is_call;
+                if let Some((question, kind, reason)) = policy::shortened(message) {
+                    self.inject(&refusal::failure(question, kind, &reason));
+                    return Ok(false);
+                }
+                // A call may have been cancelled.
+                self.tell_of_calls();
+                return Ok(true);
+            }
+            Verdict::NoMemory => {
+                self.note(End::TooMuchMemory);
+                return Err(self.no_memory());
+            }
+            Verdict::Swallow => {}
+            Verdict::Refuse { question, reason, again } => {
+                for answer in refusal::answer(question, &reason, again, message)? {
+                    self.outbox.borrow_mut().push(&answer.get_segments_for_output());
+                }
             }
         }
-        if verdict == Verdict::Pass {
-            // A call may have been cancelled.
-            self.tell_of_calls();
-        }
-        Ok(verdict == Verdict::Pass)
+        Ok(false)
     }
 
     /// Takes a message of capnp-rpc for the peer.
@@ -313,6 +381,9 @@ impl Control {
         };
         if congested {
             self.input.borrow_mut().wake();
+        }
+        if self.meter.borrow().running() == 0 {
+            self.answered.notify_waiters();
         }
     }
 

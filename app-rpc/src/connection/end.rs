@@ -16,6 +16,8 @@ pub enum End {
     Protocol,
     /// The peer went on calling after as many refusals as it may have open.
     TooManyCalls,
+    /// The peer took all the memory that it may take, and went on.
+    TooMuchMemory,
     /// The peer did not read: too much waited for it, or for too long.
     NotReading,
     /// The peer began a message and did not end it.
@@ -36,12 +38,13 @@ pub enum End {
 
 impl End {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::PeerClosed,
         Self::Lost,
         Self::TooLarge,
         Self::Protocol,
         Self::TooManyCalls,
+        Self::TooMuchMemory,
         Self::NotReading,
         Self::Stalled,
         Self::Idle,
@@ -61,6 +64,7 @@ impl End {
             Self::TooLarge => "too_large",
             Self::Protocol => "protocol",
             Self::TooManyCalls => "too_many_calls",
+            Self::TooMuchMemory => "too_much_memory",
             Self::NotReading => "not_reading",
             Self::Stalled => "stalled",
             Self::Idle => "idle",

@@ -13,7 +13,7 @@ use super::End;
 use super::control::{Control, Interruption};
 use super::network::Stream;
 use crate::framing::{Decoder, FramingError, Segments};
-use crate::words;
+use crate::{Limits, words};
 
 /// Bytes that are read at once.
 const CHUNK: usize = 16 * 1024;
@@ -21,10 +21,17 @@ const CHUNK: usize = 16 * 1024;
 /// What a connection that waits for its peer may keep for reading; more is given back.
 const IDLE_BYTES: usize = 1024;
 
+/// What each message takes beside its content.
+const MESSAGE_BYTES: usize = 256;
+
 /// A message that came in. What it takes counts until it is dropped.
 pub(super) struct Incoming {
-    reader: Reader<Segments>,
-    bytes: usize,
+    pub(super) reader: Reader<Segments>,
+    pub(super) bytes: usize,
+    /// What is charged for it.
+    pub(super) charged: usize,
+    /// It is a call that goes on to a handler.
+    pub(super) is_call: bool,
     control: Rc<Control>,
 }
 
@@ -36,7 +43,7 @@ impl capnp_rpc::IncomingMessage for Incoming {
 
 impl Drop for Incoming {
     fn drop(&mut self) {
-        self.control.release(self.bytes);
+        self.control.release(self.bytes, self.charged, self.is_call);
     }
 }
 
@@ -48,12 +55,15 @@ pub(super) struct Input<S> {
     buffer: Vec<u8>,
     /// How much of the buffer is decoded.
     decoded: usize,
+    /// What is charged for the message that is there in part.
+    partial: usize,
 }
 
 impl<S> Drop for Input<S> {
     fn drop(&mut self) {
         // Nobody looks at what came in any more.
         self.control.set_reading(false);
+        self.control.recharge(self.partial, 0);
     }
 }
 
@@ -67,7 +77,7 @@ enum Filled {
 impl<S: AsyncRead + Unpin> Input<S> {
     pub(super) fn new(stream: Stream<S>, control: Rc<Control>) -> Self {
         let decoder = Decoder::new(control.limits().message_bytes);
-        Self { stream, control, decoder, buffer: Vec::new(), decoded: 0 }
+        Self { stream, control, decoder, buffer: Vec::new(), decoded: 0, partial: 0 }
     }
 
     /// The next message for capnp-rpc; `None` when the peer closed in good order.
@@ -103,8 +113,8 @@ impl<S: AsyncRead + Unpin> Input<S> {
                 Filled::Bytes => self.decode()?,
             };
             let Some(segments) = segments else { continue };
-            let incoming = self.incoming(segments);
-            match self.control.admit(&incoming.reader, incoming.bytes) {
+            let mut incoming = self.incoming(segments);
+            match self.control.admit(&mut incoming) {
                 Ok(true) => return Ok(Some(incoming)),
                 Ok(false) => {}
                 Err(error) => {
@@ -117,10 +127,10 @@ impl<S: AsyncRead + Unpin> Input<S> {
     }
 
     fn incoming(&self, segments: Segments) -> Incoming {
-        let bytes = segments.bytes();
-        let reader = Reader::new(segments, self.control.limits().reader_options());
-        self.control.hold(bytes);
-        Incoming { reader, bytes, control: Rc::clone(&self.control) }
+        let (bytes, charged) = (segments.bytes(), segments.memory() + MESSAGE_BYTES);
+        let reader = Reader::new(segments, Limits::options_for(bytes));
+        self.control.hold(bytes, charged);
+        Incoming { reader, bytes, charged, is_call: false, control: Rc::clone(&self.control) }
     }
 
     fn decode(&mut self) -> capnp::Result<Option<Segments>> {
@@ -128,7 +138,21 @@ impl<S: AsyncRead + Unpin> Input<S> {
         let decoded = self.decoder.decode(&mut input);
         self.decoded = self.buffer.len() - input.len();
         self.control.set_reading(self.decoded < self.buffer.len());
-        decoded.map_err(|error| self.refuse(&error))
+        let decoded = decoded.map_err(|error| self.refuse(&error))?;
+        self.charge_partial()?;
+        Ok(decoded)
+    }
+
+    /// Charges what a large message takes before all of it is there; a small one is in what a connection is charged for anyway.
+    fn charge_partial(&mut self) -> capnp::Result<()> {
+        let memory = Some(self.decoder.memory()).filter(|bytes| *bytes > CHUNK).unwrap_or_default();
+        let charged = std::mem::replace(&mut self.partial, memory);
+        if charged != memory && !self.control.recharge(charged, memory) {
+            self.partial = 0;
+            self.control.note(End::TooMuchMemory);
+            return Err(self.control.no_memory());
+        }
+        Ok(())
     }
 
     /// The error of a peer that does not keep to the protocol or to the limits.

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What a credit takes at once.
-const PIECE: usize = 64 * 1024;
+const PIECE: usize = 16 * 1024;
 
 /// What a connection takes while it is idle: its TLS session, its task, and the tables of capnp-rpc.
-const CONNECTION_BYTES: usize = 32 * 1024;
+pub(super) const CONNECTION_BYTES: usize = 32 * 1024;
 
 /// A budget of memory. Clones are the same budget.
 #[derive(Clone)]
@@ -45,7 +45,7 @@ impl Memory {
     }
 
     /// Bytes that are taken at the moment.
-    #[cfg(test)]
+    #[cfg_attr(not(test), allow(dead_code, reason = "tests and fuzz targets look at it"))]
     pub(crate) fn taken(&self) -> usize {
         self.0.taken.load(Ordering::Relaxed)
     }
@@ -89,11 +89,12 @@ pub(crate) struct Credit {
     /// Bytes that were taken of the budget: those in use, and at most two pieces more.
     held: Cell<usize>,
     used: Cell<usize>,
+    closed: Cell<bool>,
 }
 
 impl Credit {
     fn new(memory: Memory) -> Self {
-        Self { memory, held: Cell::new(0), used: Cell::new(0) }
+        Self { memory, held: Cell::new(0), used: Cell::new(0), closed: Cell::new(false) }
     }
 
     /// That of a connection, which is charged for what it takes before a message comes.
@@ -103,8 +104,7 @@ impl Credit {
         credit
     }
 
-    /// Bytes in use.
-    #[cfg(test)]
+    /// Bytes in use, those of the connection itself included.
     pub(crate) fn used(&self) -> usize {
         self.used.get()
     }
@@ -112,6 +112,9 @@ impl Credit {
     /// Charges so many bytes, if the budget has them.
     #[must_use]
     pub(crate) fn charge(&self, bytes: usize) -> bool {
+        if self.closed.get() {
+            return true;
+        }
         let Some(used) = self.used.get().checked_add(bytes) else { return false };
         if let Some(missing @ 1..) = used.checked_sub(self.held.get()) {
             let pieces = missing.next_multiple_of(PIECE);
@@ -136,6 +139,9 @@ impl Credit {
 
     /// Gives back so many bytes of those that were charged.
     pub(crate) fn refund(&self, bytes: usize) {
+        if self.closed.get() {
+            return;
+        }
         debug_assert!(bytes <= self.used.get(), "{bytes} bytes come back of {}", self.used.get());
         let used = self.used.get().saturating_sub(bytes);
         self.used.set(used);
@@ -146,11 +152,19 @@ impl Credit {
             self.held.set(used + PIECE);
         }
     }
+
+    /// Gives back all of it, and counts no more. What a handler that panicked left behind may stay for ever, and must not be held
+    /// against the peer's next connections.
+    pub(crate) fn close(&self) {
+        if !self.closed.replace(true) {
+            self.memory.give_back(self.held.get());
+        }
+    }
 }
 
 impl Drop for Credit {
     fn drop(&mut self) {
-        self.memory.give_back(self.held.get());
+        self.close();
     }
 }
 

@@ -1,13 +1,19 @@
 //! What waits to be written to the peer, in bytes, at most so many.
 
+use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use tokio::sync::oneshot;
 
+use super::End;
 use super::control::keep;
+use super::memory::Credit;
 
 /// With as many bytes waiting, more are not waited for: it is a record of TLS.
 const BATCH: usize = 16 * 1024;
+
+/// What may be charged for what waits where there is no memory left.
+const IN_ANY_CASE: usize = 32 * 1024;
 
 /// What is kept of memory while nothing waits.
 const KEPT: usize = 256;
@@ -20,20 +26,24 @@ pub(super) enum Next {
     Flush,
     /// Close, with this result.
     End(capnp::Result<()>, oneshot::Sender<()>),
-    /// More waits than may.
-    Overflow,
+    /// More waits than may, or than there is memory for.
+    Overflow(End),
 }
 
 /// Messages for the peer, one after another as they go out.
 pub(super) struct Outbox {
     pending: Vec<u8>,
+    credit: Rc<Credit>,
+    /// What was charged for the bytes that are pending, and for those that are being written.
+    charged: usize,
+    writing: usize,
     limit_bytes: usize,
     /// Bytes that were put in, ever.
     appended: u64,
     /// Bytes that were written, ever.
     written: u64,
     flushed: bool,
-    overflow: bool,
+    overflow: Option<End>,
     /// What is put in is not kept: there is nobody to write it to, or it was told to end.
     discards: bool,
     end: Option<(capnp::Result<()>, oneshot::Sender<()>)>,
@@ -43,14 +53,17 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    pub(super) fn new(limit_bytes: usize) -> Self {
+    pub(super) fn new(limit_bytes: usize, credit: Rc<Credit>) -> Self {
         Self {
             pending: Vec::new(),
+            credit,
+            charged: 0,
+            writing: 0,
             limit_bytes,
             appended: 0,
             written: 0,
             flushed: true,
-            overflow: false,
+            overflow: None,
             discards: false,
             end: None,
             writer: None,
@@ -66,13 +79,28 @@ impl Outbox {
             return;
         }
         if self.queued() + bytes > self.limit_bytes {
-            self.overflow = true;
+            self.overflow = Some(End::NotReading);
+            self.discards = true;
+        } else if !self.charge(room(segments, bytes)) {
+            self.overflow = Some(End::TooMuchMemory);
             self.discards = true;
         } else {
             crate::framing::encode(segments, &mut self.pending);
             self.appended += (self.pending.len() - before) as u64;
         }
         self.wake();
+    }
+
+    /// Charges what a message takes. A little may wait on each connection in any case: what refuses a call is an answer as well.
+    fn charge(&mut self, bytes: usize) -> bool {
+        if !self.credit.charge(bytes) {
+            if self.charged() + bytes > IN_ANY_CASE {
+                return false;
+            }
+            self.credit.overdraw(bytes);
+        }
+        self.charged += bytes;
+        true
     }
 
     /// Bytes that wait, those included that are being written.
@@ -112,6 +140,7 @@ impl Outbox {
     pub(super) fn discard(&mut self) {
         self.discards = true;
         self.pending = Vec::new();
+        self.credit.refund(std::mem::take(&mut self.charged));
         self.written = self.appended;
         self.flushed = true;
     }
@@ -119,8 +148,8 @@ impl Outbox {
     /// What is to be done next. While `more_comes`, little waits for it, and then once for whatever is ready at the moment: each
     /// write is a call of the system, and a record of TLS.
     pub(super) fn poll_next(&mut self, more_comes: bool, context: &Context<'_>) -> Poll<Next> {
-        if std::mem::take(&mut self.overflow) {
-            return Poll::Ready(Next::Overflow);
+        if let Some(end) = self.overflow.take() {
+            return Poll::Ready(Next::Overflow(end));
         }
         if !self.pending.is_empty() {
             if self.pending.len() < BATCH && self.end.is_none() {
@@ -134,6 +163,7 @@ impl Outbox {
                 }
             }
             self.waited = false;
+            self.writing += std::mem::take(&mut self.charged);
             return Poll::Ready(Next::Write(std::mem::take(&mut self.pending)));
         }
         if !self.flushed {
@@ -149,10 +179,16 @@ impl Outbox {
 
     /// Gives back what was written from, for the next time; but an idle connection keeps little.
     pub(super) fn reuse(&mut self, mut bytes: Vec<u8>) {
+        self.credit.refund(std::mem::take(&mut self.writing));
         if self.pending.capacity() == 0 && bytes.capacity() <= KEPT {
             bytes.clear();
             self.pending = bytes;
         }
+    }
+
+    /// What is charged for all that waits.
+    pub(super) fn charged(&self) -> usize {
+        self.charged + self.writing
     }
 
     pub(super) fn wake(&mut self) {
@@ -160,6 +196,11 @@ impl Outbox {
             writer.wake();
         }
     }
+}
+
+/// What a message takes while it waits. A buffer that grows has up to twice the room.
+fn room(segments: &[&[u8]], bytes: usize) -> usize {
+    2 * (bytes + (segments.len() / 2 + 1) * size_of::<capnp::Word>())
 }
 
 #[cfg(test)]

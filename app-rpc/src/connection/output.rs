@@ -42,6 +42,7 @@ where
             }
             Next::Write(bytes) if broken => {
                 control.wrote(bytes.len());
+                control.reuse(bytes);
                 Ok(())
             }
             Next::Flush if broken => {
@@ -54,10 +55,11 @@ where
                 written
             }
             Next::Flush => flush(&stream, &control).await,
-            Next::Overflow => {
+            Next::Overflow(End::TooMuchMemory) => Err((End::TooMuchMemory, control.no_memory())),
+            Next::Overflow(end) => {
                 let limit = control.limits().queued_bytes;
                 let reason = format!("the peer does not read: more than {limit} bytes wait to be written");
-                Err((End::NotReading, capnp::Error::overloaded(reason)))
+                Err((end, capnp::Error::overloaded(reason)))
             }
         };
         if let Err((end, error)) = result {

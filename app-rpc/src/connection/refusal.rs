@@ -14,16 +14,33 @@ pub(crate) fn not_executed(reason: &str) -> capnp::Error {
     capnp::Error::disconnected(format!("{NOT_EXECUTED}{reason}"))
 }
 
+/// When a call that was refused may be made again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Again {
+    Later,
+    /// On another connection.
+    Elsewhere,
+    /// It will be refused again.
+    Never,
+}
+
 /// The messages that answer a refused question: the answer, and the release of each capability that came with it.
 pub(super) fn answer(
     question: u32,
     reason: &str,
-    leave: bool,
+    again: Again,
     refused: message::Reader<'_>,
 ) -> capnp::Result<Vec<Builder<HeapAllocator>>> {
-    // As the error of a connection that ends, or as that of a server that has too much to do.
-    let kind = if leave { exception::Type::Disconnected } else { exception::Type::Overloaded };
-    let mut messages = vec![failure(question, kind, &format!("{NOT_EXECUTED}{reason}"))];
+    let answer = match again {
+        // As the error of a connection that ends.
+        Again::Elsewhere => {
+            failure(question, exception::Type::Disconnected, &format!("{NOT_EXECUTED}{reason}"))
+        }
+        // As that of a server that has too much to do.
+        Again::Later => failure(question, exception::Type::Overloaded, &format!("{NOT_EXECUTED}{reason}")),
+        Again::Never => failure(question, exception::Type::Failed, reason),
+    };
+    let mut messages = vec![answer];
     if let Ok(message::Call(call)) = refused.which() {
         for capability in call?.get_params()?.get_cap_table()? {
             let id = match capability.which() {

@@ -61,6 +61,7 @@ pub(crate) async fn run<S>(system: System<S>) -> (End, String) {
     if dropped.is_err() {
         control.note(End::Panicked);
     }
+    control.settle();
     let end = control.end().unwrap_or(if result.is_ok() { End::PeerClosed } else { End::Protocol });
     let why =
         control.why().or_else(|| result.err().map(|error| error.extra)).unwrap_or_else(|| end.to_string());

@@ -20,6 +20,8 @@ use crate::Limits;
 use crate::framing::{Decoder, Segments, encode};
 
 mod ends;
+mod memory;
+mod policy;
 mod random;
 mod refusals;
 
@@ -68,10 +70,10 @@ struct Served {
 }
 
 impl Served {
-    fn new(stream: DuplexStream, limits: Limits) -> Self {
+    fn new(stream: DuplexStream, limits: Limits, memory: Memory) -> Self {
         let state = Rc::<Waiting>::default();
         let bootstrap: quota::Client = capnp_rpc::new_client(Server(Rc::clone(&state)));
-        let control = Rc::new(Control::new(limits, Memory::new(limits.memory_bytes)));
+        let control = Rc::new(Control::new(limits, memory));
         let network = Network::new(stream, Side::Server, Rc::clone(&control));
         let bootstrap = Client::new(bootstrap.into_client_hook());
         let ended = drive(RpcSystem::new(Box::new(network), Some(bootstrap)));
@@ -102,8 +104,9 @@ struct Pair {
 
 fn pair(limits: Limits) -> Pair {
     let (here, there) = tokio::io::duplex(64 * 1024);
-    let server = Served::new(there, limits);
-    let client = Rc::new(Control::new(Limits::default(), Memory::new(1 << 25)));
+    let server = Served::new(there, limits, Memory::new(limits.memory_bytes));
+    let client = Limits { capabilities: 16, ..Limits::default() };
+    let client = Rc::new(Control::new(client, Memory::new(1 << 25)));
     let network = Network::new(here, Side::Client, Rc::clone(&client));
     let mut rpc = RpcSystem::new(Box::new(network), None);
     let quota = rpc.bootstrap(Side::Server);
@@ -139,8 +142,15 @@ struct Peer {
 
 impl Peer {
     fn of(limits: Limits) -> (Served, Self) {
+        Self::within(limits, Memory::new(limits.memory_bytes))
+    }
+
+    fn within(limits: Limits, memory: Memory) -> (Served, Self) {
         let (here, there) = tokio::io::duplex(64 * 1024);
-        (Served::new(there, limits), Self { stream: here, decoder: Decoder::new(1 << 26), rest: Vec::new() })
+        (
+            Served::new(there, limits, memory),
+            Self { stream: here, decoder: Decoder::new(1 << 26), rest: Vec::new() },
+        )
     }
 
     async fn send(&mut self, build: impl FnOnce(message::Builder<'_>)) -> std::io::Result<()> {
@@ -229,6 +239,7 @@ async fn a_call_is_answered_and_leaves_nothing_behind() {
         // The bootstrap, which the client has not let go of.
         assert_eq!(pair.server.control.in_flight(), 1);
         assert_eq!(pair.server.control.queued(), 0);
+        assert_eq!(pair.server.control.held_memory(), 0);
     };
     LocalSet::new().run_until(test).await;
 }

@@ -18,7 +18,7 @@ use super::counts::Active;
 use super::handshakes::Handshake;
 use super::{Live, Shared};
 use crate::accounts::Seat;
-use crate::connection::{self, Control, System, not_executed};
+use crate::connection::{self, Control, Memory, System, not_executed};
 use crate::tls::{Revocation, clock, valid_until, witnessed};
 use crate::{Certificate, End, Limits, Peer, Refusal, Role, words};
 
@@ -57,13 +57,14 @@ where
         }
     };
     let place = take_place(shared, &live, &certificate);
-    let limits = live.config.limits;
+    let limits = Limits { capabilities: shared.bootstrap.capabilities, ..live.config.limits };
     let age = live.config.max_connection_age;
     // Old keys are not kept by connections that were made with them.
     drop(live);
     match place {
         Ok((seat, active)) => {
             let account = Arc::clone(seat.account());
+            account.memory().set_limit(limits.peer_memory_bytes);
             let peer = Peer::new(from, certificate, shared.grants.clone(), account);
             Some(Admitted { stream, peer, limits, age, valid_until, revocation, seat, active })
         }
@@ -71,7 +72,7 @@ where
             shared.refuse(from, Some(&certificate), why, detail);
             // It keeps its place among the handshakes: clients that do not go are displaced.
             tokio::select! {
-                () = turn_away(stream, limits, detail) => {}
+                () = turn_away(stream, limits, shared.memory.clone(), detail) => {}
                 () = handshake.displaced() => {}
             }
             None
@@ -99,9 +100,10 @@ fn take_place(
 async fn turn_away<S: AsyncRead + AsyncWrite + Unpin + 'static>(
     stream: TlsStream<S>,
     limits: Limits,
+    memory: Memory,
     why: &str,
 ) {
-    let control = Rc::new(Control::new(limits));
+    let control = Rc::new(Control::new(limits, memory));
     control.close(End::Stopping, not_executed(why));
     connection::run(System::server(stream, None, &control)).await;
 }

@@ -59,7 +59,7 @@ where
         shared.counts.ended(End::Panicked, 0);
         return shared.journal.ended(from, certificate, End::Panicked, "the bootstrap panicked");
     };
-    let control = Rc::new(Control::new(limits));
+    let control = Rc::new(Control::new(limits, seat.account().memory().clone()));
     let bounds = Bounds { age, valid_until, revocation, stop: &shared.stop };
     let (end, detail) = serve(stream, bootstrap, &control, bounds).await;
     shared.counts.ended(end, control.refusals());

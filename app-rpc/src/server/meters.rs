@@ -60,7 +60,7 @@ const ENDED: MetricDoc = MetricDoc::counter_vector(
     &[(
         "reason",
         "normal: `peer_closed`, `idle`, `too_old`, `expired`, `stopping`; network: `lost`; peer: `too_large`, `protocol`, \
-         `too_many_calls`, `not_reading`, `stalled`, `revoked`; this side: `panicked`",
+         `too_many_calls`, `too_much_memory`, `not_reading`, `stalled`, `revoked`; this side: `panicked`",
     )],
 )
 .unit("connections")

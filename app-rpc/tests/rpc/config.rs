@@ -69,8 +69,8 @@ fn every_problem_is_told_with_its_place() {
             "limits.maxMessageBytes: must be 4096 to 268435456, found 1",
             "limits.maxQueuedBytes: must be 1 or more, found 0",
             "limits.stallMillis: must be 1 or more, found 0",
-            "limits.maxClientMemoryBytes: must be 0, or 4 or more, found 3",
-            "limits.maxMemoryBytes: must be 0, or 3 or more, found 2",
+            "limits.maxClientMemoryBytes: must be 0, or at least four times maxMessageBytes, found 3",
+            "limits.maxMemoryBytes: must be 0, or at least what one client may take, found 2",
             "maxConnectionAgeSeconds: must be 1 or more, found 0",
             "threads: must be 0 to 256, found 1000",
         ]

@@ -54,7 +54,7 @@ fn threads_never_take_more_than_there_is() {
         for thread in 0..4 {
             let (memory, granted, refused) = (memory.clone(), &granted, &refused);
             scope.spawn(move || {
-                let credit = Credit::new(memory.part(15 * PIECE));
+                let credit = Credit::new(memory.part(8 * PIECE));
                 for round in 0..20_000_usize {
                     let bytes = (round * 7919 + thread * 104_729) % (6 * PIECE);
                     if credit.charge(bytes) {

@@ -1,6 +1,11 @@
 //! What waits to be written is bounded, whoever puts it in.
 
+use super::super::memory::Memory;
 use super::*;
+
+fn outbox(limit_bytes: usize) -> Outbox {
+    Outbox::new(limit_bytes, Rc::new(Credit::of_connection(Memory::new(1 << 25))))
+}
 
 fn next(outbox: &mut Outbox) -> Option<Next> {
     let mut poll = || outbox.poll_next(false, &Context::from_waker(Waker::noop()));
@@ -16,7 +21,7 @@ fn next(outbox: &mut Outbox) -> Option<Next> {
 
 #[test]
 fn what_more_comes_for_waits_and_is_written_together() {
-    let mut outbox = Outbox::new(1_000_000);
+    let mut outbox = outbox(1_000_000);
     let context = &Context::from_waker(Waker::noop());
     outbox.push(&[&[0; 104]]);
     for _ in 0..3 {
@@ -36,7 +41,7 @@ fn what_more_comes_for_waits_and_is_written_together() {
 
 #[test]
 fn more_than_the_limit_is_not_kept() {
-    let mut outbox = Outbox::new(1000);
+    let mut outbox = outbox(1000);
     for _ in 0..9 {
         outbox.push(&[&[0; 104]]);
     }
@@ -45,7 +50,7 @@ fn more_than_the_limit_is_not_kept() {
         outbox.push(&[&[0; 104]]);
     }
     assert!(outbox.queued() <= 1016 && outbox.pending.len() <= 1016);
-    assert!(matches!(next(&mut outbox), Some(Next::Overflow)));
+    assert!(matches!(next(&mut outbox), Some(Next::Overflow(End::NotReading))));
     outbox.discard();
     outbox.push(&[&[0; 104]]);
     assert_eq!(outbox.queued(), 0);
@@ -56,7 +61,7 @@ fn more_than_the_limit_is_not_kept() {
 
 #[test]
 fn what_is_being_written_counts_until_it_is_written() {
-    let mut outbox = Outbox::new(1000);
+    let mut outbox = outbox(1000);
     outbox.push(&[&[0; 592]]);
     let Some(Next::Write(bytes)) = next(&mut outbox) else { panic!("nothing to write") };
     assert_eq!((bytes.len(), outbox.queued(), outbox.congested()), (600, 600, true));
@@ -67,4 +72,25 @@ fn what_is_being_written_counts_until_it_is_written() {
     outbox.flushed();
     assert!(next(&mut outbox).is_none());
     assert_eq!(outbox.progress(), (600, 600));
+}
+
+#[test]
+fn what_waits_is_charged_until_its_buffer_is_gone() {
+    let credit = Rc::new(Credit::of_connection(Memory::new(1 << 17)));
+    let before = credit.used();
+    let mut outbox = Outbox::new(1 << 20, Rc::clone(&credit));
+    outbox.push(&[&[0; 592]]);
+    assert_eq!((outbox.charged(), credit.used() - before), (1200, 1200));
+    let Some(Next::Write(bytes)) = next(&mut outbox) else { panic!("nothing to write") };
+    outbox.written(bytes.len());
+    assert_eq!(outbox.charged(), 1200, "the buffer is there");
+    outbox.reuse(bytes);
+    assert_eq!((outbox.charged(), credit.used()), (0, before));
+    for _ in 0..100 {
+        outbox.push(&[&[0; 16 * 1024]]);
+    }
+    assert!(credit.used() <= 1 << 17);
+    assert!(matches!(next(&mut outbox), Some(Next::Overflow(End::TooMuchMemory))));
+    outbox.discard();
+    assert_eq!((outbox.charged(), credit.used()), (0, before));
 }

@@ -159,7 +159,7 @@ async fn chains_of_calls_that_rest_on_one_another_have_an_end() {
 #[tokio::test(start_paused = true)]
 async fn chains_of_promises_that_turn_out_to_be_promises_have_an_end() {
     let test = async {
-        let (server, mut peer) = Peer::of(Limits::default());
+        let (server, mut peer) = Peer::of(Limits { capabilities: 1, ..Limits::default() });
         peer.send(|message| message.init_bootstrap().set_question_id(0)).await.unwrap();
         // A call that takes the first promise along, and is not answered.
         peer.send(|message| {
@@ -222,7 +222,7 @@ async fn an_answer_that_comes_after_its_call_was_cancelled_goes_to_no_other_call
 #[tokio::test(start_paused = true)]
 async fn promises_that_come_and_go_without_end_leave_nothing_behind() {
     let test = async {
-        let (server, mut peer) = Peer::of(Limits { calls: 8, ..Limits::default() });
+        let (server, mut peer) = Peer::of(Limits { calls: 8, capabilities: 1, ..Limits::default() });
         peer.send(|message| message.init_bootstrap().set_question_id(0)).await.unwrap();
         peer.next().await.unwrap();
         for round in 0..500 {
@@ -253,6 +253,7 @@ async fn promises_that_come_and_go_without_end_leave_nothing_behind() {
             settle().await;
         }
         assert_eq!((server.control.in_flight(), server.control.running()), (1, 0));
+        assert_eq!(server.control.held_memory(), 0);
         assert_eq!(server.control.end(), None);
         assert_eq!(server.control.refusals(), 0);
     };

@@ -151,7 +151,9 @@ async fn talk(all: &[Said]) -> End {
     let (here, there) = tokio::io::duplex(1 << 20);
     let state = Rc::<Waiting>::default();
     let bootstrap: quota::Client = capnp_rpc::new_client(Server(Rc::clone(&state)));
-    let control = Rc::new(Control::new(Limits { calls: 4, ..Limits::default() }, Memory::new(1 << 25)));
+    let limits = Limits { calls: 4, capabilities: 8, ..Limits::default() };
+    let memory = Memory::new(1 << 25);
+    let control = Rc::new(Control::new(limits, memory.clone()));
     let system = System::server(there, Some(Client::new(bootstrap.into_client_hook())), &control);
     let ended = spawn_local(run(system));
     let mut peer = here;
@@ -172,6 +174,7 @@ async fn talk(all: &[Said]) -> End {
     let (end, _) = timeout(Duration::from_secs(60), ended).await.unwrap().unwrap();
     settle().await;
     assert_eq!(state.waiting.get(), 0, "a handler was left behind by {end}");
+    assert_eq!((control.left(), memory.taken()), (0, 0), "memory is left by {end}");
     end
 }
 

@@ -55,8 +55,8 @@ fn served_until(stream: DuplexStream, limits: Limits, valid_until: SystemTime) -
 }
 
 fn client(stream: DuplexStream) -> quota::Client {
-    let (system, client) =
-        System::client(stream, &Rc::new(Control::new(Limits::default(), Memory::new(1 << 25))));
+    let limits = Limits { capabilities: 16, ..Limits::default() };
+    let (system, client) = System::client(stream, &Rc::new(Control::new(limits, Memory::new(1 << 25))));
     spawn_local(connection::run(system));
     quota::Client::new(client.hook)
 }

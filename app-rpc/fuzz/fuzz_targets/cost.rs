@@ -1,0 +1,13 @@
+//! What a client says to a server with its usual limits costs so many bytes of memory for each byte that it sends, and no more.
+#![no_main]
+
+use app_rpc_fuzz::{conversation, memory};
+use libfuzzer_sys::fuzz_target;
+
+/// A connection before anything is said: two streams of 16 KiB, which grow by doubling, the tables and the tasks of both ends.
+const BASE: usize = 512 << 10;
+
+/// A call of least size has 72 bytes. It takes 4 KiB in capnp-rpc and its handler, and tables have up to twice the room that they need.
+const FOR_EACH_BYTE: usize = 96;
+
+fuzz_target!(|input: &[u8]| memory::within_each(BASE, FOR_EACH_BYTE, || conversation::at_length(input)));
