@@ -232,6 +232,13 @@ fn each_row_of_the_page_on_faults_names_a_test_that_exists() {
     assert_none(&faults::rows_without_a_test(&tree::read("docs/FAULTS.md"), tree::find));
 }
 
+#[test]
+fn each_promise_of_the_page_on_security_names_a_test_that_exists() {
+    let page = tree::read("SECURITY.md");
+    let (_, promises) = page.split_once("## What one client may take").expect("the section is there");
+    assert_none(&faults::rows_without_a_test(promises, tree::find));
+}
+
 /// What the check finds in files without an exception, and exceptions that are not needed any more.
 fn excepting(exceptions: &[(&str, &str)], check: impl Fn(&str, &str) -> Vec<String>) -> Vec<String> {
     let mut needed = BTreeSet::new();
