@@ -62,3 +62,16 @@ fn some_text(reader: capnp::Result<capnp::text::Reader<'_>>) -> capnp::Result<Op
 pub(crate) fn texts(list: capnp::Result<capnp::text_list::Reader<'_>>) -> capnp::Result<Vec<String>> {
     elements(list?, text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_that_is_too_long_is_refused_unread() {
+        let read = |length: usize| elements(0..length, |number| Ok(number));
+        assert_eq!(read(MOST_ELEMENTS).map(|list| list.len()), Ok(MOST_ELEMENTS));
+        let refused = elements(0..MOST_ELEMENTS + 1, |_| -> capnp::Result<()> { panic!("it was read") });
+        assert!(refused.is_err_and(|error| error.extra.starts_with(TOO_MUCH)));
+    }
+}

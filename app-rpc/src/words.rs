@@ -65,6 +65,9 @@ pub(crate) fn of_call(error: &capnp::Error) -> String {
             "it did not say why".to_owned()
         }
         Kind::Failed | Kind::Overloaded | Kind::Disconnected => reason.to_owned(),
+        Kind::ReadLimitExceeded => {
+            "the answer is too large: it claims more than its bytes can hold".to_owned()
+        }
         kind => {
             format!("what was answered is not what the schema says ({kind}); are both sides of one release?")
         }
@@ -97,6 +100,8 @@ mod tests {
         let unknown = capnp::Error::unimplemented(format!("{REMOTE}Method not implemented."));
         assert!(of_call(&unknown).starts_with(UNKNOWN_CALL));
         assert_eq!(of_call(&capnp::Error::failed(REMOTE.to_owned())), "it did not say why");
+        let claims = capnp::Error::from_kind(Kind::ReadLimitExceeded);
+        assert!(of_call(&claims).starts_with("the answer is too large"));
         let decoding = capnp::Error::from_kind(Kind::MessageContainsNullCapabilityPointer);
         assert!(of_call(&decoding).starts_with("what was answered is not what the schema says"));
     }
