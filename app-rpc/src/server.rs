@@ -78,7 +78,7 @@ impl Bootstrap {
     /// # use schema::quota_capnp::quota;
     /// # struct Limited;
     /// # impl quota::Server for Limited {}
-    /// Bootstrap::new(|_peer| -> quota::Client { capnp_rpc::new_client(Limited) }).with_capabilities(1);
+    /// let bootstrap = Bootstrap::new(|_peer| -> quota::Client { capnp_rpc::new_client(Limited) }).with_capabilities(1);
     /// ```
     #[must_use]
     pub fn with_capabilities(mut self, in_each_call: usize) -> Self {

@@ -389,7 +389,15 @@ impl Control {
 
     /// Gives back what was written from.
     pub(super) fn reuse(&self, bytes: Vec<u8>) {
-        self.outbox.borrow_mut().reuse(bytes);
+        let was_congested = {
+            let mut outbox = self.outbox.borrow_mut();
+            let before = outbox.congested();
+            outbox.reuse(bytes);
+            before
+        };
+        if was_congested {
+            self.input.borrow_mut().wake();
+        }
     }
 
     pub(super) fn flushed(&self) {

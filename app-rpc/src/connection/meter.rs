@@ -274,7 +274,7 @@ impl Meter {
         } else if self.held > limits.held_bytes && self.held > bytes {
             later("the calls of this connection that are in flight are too large together")
         } else if !judged.paid || !self.credit.charge(QUESTION_BYTES) {
-            later("this client takes too much memory on all its connections together")
+            later("there is no memory left for more calls of this client")
         } else {
             self.charged += QUESTION_BYTES;
             let asked = Question { depth: rests.depth, charged: QUESTION_BYTES, ..Question::default() };

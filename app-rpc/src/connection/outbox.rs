@@ -12,7 +12,7 @@ use super::memory::Credit;
 /// With as many bytes waiting, more are not waited for: it is a record of TLS.
 const BATCH: usize = 16 * 1024;
 
-/// What may be charged for what waits where there is no memory left.
+/// What may be charged for what waits where there is no memory left. From half of it on the peer is not read.
 const IN_ANY_CASE: usize = 32 * 1024;
 
 /// What is kept of memory while nothing waits.
@@ -37,6 +37,8 @@ pub(super) struct Outbox {
     /// What was charged for the bytes that are pending, and for those that are being written.
     charged: usize,
     writing: usize,
+    /// There was no memory for a part of what waits.
+    is_short: bool,
     limit_bytes: usize,
     /// Bytes that were put in, ever.
     appended: u64,
@@ -59,6 +61,7 @@ impl Outbox {
             credit,
             charged: 0,
             writing: 0,
+            is_short: false,
             limit_bytes,
             appended: 0,
             written: 0,
@@ -98,6 +101,7 @@ impl Outbox {
                 return false;
             }
             self.credit.overdraw(bytes);
+            self.is_short = true;
         }
         self.charged += bytes;
         true
@@ -110,7 +114,7 @@ impl Outbox {
 
     /// Whether so much waits that the peer is not read until it has read.
     pub(super) fn congested(&self) -> bool {
-        self.queued() > self.limit_bytes / 2
+        self.queued() > self.limit_bytes / 2 || (self.is_short && self.charged() > IN_ANY_CASE / 2)
     }
 
     /// Bytes put in, and bytes written, ever.
@@ -141,6 +145,7 @@ impl Outbox {
         self.discards = true;
         self.pending = Vec::new();
         self.credit.refund(std::mem::take(&mut self.charged));
+        self.is_short = false;
         self.written = self.appended;
         self.flushed = true;
     }
@@ -180,6 +185,7 @@ impl Outbox {
     /// Gives back what was written from, for the next time; but an idle connection keeps little.
     pub(super) fn reuse(&mut self, mut bytes: Vec<u8>) {
         self.credit.refund(std::mem::take(&mut self.writing));
+        self.is_short &= self.charged > 0;
         if self.pending.capacity() == 0 && bytes.capacity() <= KEPT {
             bytes.clear();
             self.pending = bytes;

@@ -21,14 +21,16 @@ async fn calls_are_refused_while_the_memory_of_the_client_is_taken_by_its_other_
             first.call(question, 0, "wait").await.unwrap();
         }
         settle().await;
-        assert!(one.control.refusals() > 100, "{}", one.control.refusals());
+        assert!(one.control.refusals() > 150, "{}", one.control.refusals());
+        assert_eq!(one.control.end(), None, "calls are refused one by one");
         // What the second connection has taken already is enough for a few calls, and no more.
         for question in 1..20 {
             second.call(question, 0, "wait").await.unwrap();
         }
         let (_, reason) = answer(&second.next().await.unwrap()).unwrap();
-        assert!(reason.unwrap().contains("too much memory on all its connections"));
-        assert!(memory.taken() <= 512 * 1024 + 64 * 1024, "{}", memory.taken());
+        assert!(reason.unwrap().contains("no memory left for more calls of this client"));
+        // Each connection may have a little that waits in any case, and keeps the numbers of what was refused.
+        assert!(memory.taken() <= 512 * 1024 + 2 * 64 * 1024, "{}", memory.taken());
         // What the first lets go of, the second may take.
         drop(first);
         settle().await;

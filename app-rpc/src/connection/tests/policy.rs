@@ -90,19 +90,13 @@ type Build<'a> = &'a dyn Fn(message::Builder<'_>);
 async fn what_nobody_needs_ends_the_connection_with_a_reason_and_is_not_sent_back() {
     let test = async {
         let long = "x".repeat(900_000);
-        let all: [(Build<'_>, &str); 11] = [
+        let all: [(Build<'_>, &str); 10] = [
             (&|message| message.init_provide().set_question_id(1), "provide is not supported"),
             (&|message| message.init_accept().set_question_id(1), "accept is not supported"),
             (&|message| message.init_join().set_question_id(1), "join is not supported"),
             (
                 &|message| {
                     message.init_obsolete_save();
-                },
-                "not supported",
-            ),
-            (
-                &|message| {
-                    message.init_obsolete_delete();
                 },
                 "not supported",
             ),
