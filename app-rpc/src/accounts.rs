@@ -23,6 +23,7 @@ use tokio::time::Instant;
 
 use self::denials::Denials;
 use crate::connection::Memory;
+
 /// How long an account without connections is kept at most.
 const REMEMBERED: Duration = Duration::from_secs(60);
 
@@ -37,6 +38,8 @@ pub(crate) struct Accounts {
     book: Mutex<Book>,
     /// What all clients may take together.
     memory: Memory,
+    /// The part of it that clients without a grant may take together.
+    readers: Memory,
 }
 
 struct Book {
@@ -63,23 +66,38 @@ pub(crate) struct Seat(Arc<Account>);
 pub(crate) struct Full;
 
 impl Accounts {
-    /// Accounts of clients that may take this memory together.
-    pub(crate) fn new(memory: Memory) -> Self {
+    /// Accounts of clients that may take so many bytes of memory together. `kept` of them are kept for clients with a grant.
+    pub(crate) fn new(memory_bytes: usize, kept: usize) -> Self {
         let book = Book { accounts: HashMap::new(), look_through_at: SPARE };
-        Self { book: Mutex::new(book), memory }
+        let memory = Memory::new(memory_bytes);
+        let readers = memory.part(memory_bytes - kept);
+        Self { book: Mutex::new(book), memory, readers }
     }
 
-    /// Takes a place among the connections of the certificate with this identity, unless there are so many already.
+    /// Changes the memory that clients may take together.
+    pub(crate) fn set_memory(&self, memory_bytes: usize, kept: usize) {
+        self.memory.set_limit(memory_bytes);
+        self.readers.set_limit(memory_bytes - kept);
+    }
+
+    /// What clients with a grant may take together, or those without one.
+    pub(crate) fn memory_of(&self, is_granted: bool) -> &Memory {
+        if is_granted { &self.memory } else { &self.readers }
+    }
+
+    /// Takes a place among the connections of the certificate with this identity, unless there are so many already. An account that
+    /// is there already keeps its memory, whatever was granted since.
     ///
     /// # Errors
     /// There are.
-    pub(crate) fn enter(&self, identity: [u8; 32], most: usize) -> Result<Seat, Full> {
+    pub(crate) fn enter(&self, identity: [u8; 32], most: usize, is_granted: bool) -> Result<Seat, Full> {
         let mut book = self.book.lock();
         let now = Instant::now();
         if book.accounts.len() >= book.look_through_at {
             book.forget(now);
         }
-        let account = book.accounts.entry(identity).or_insert_with(|| Account::new(now, self.memory.part(0)));
+        let new = || Account::new(now, self.memory_of(is_granted).part(0));
+        let account = book.accounts.entry(identity).or_insert_with(new);
         // Places are taken under the lock alone, so nobody else takes this one.
         if account.connections() >= most {
             return Err(Full);

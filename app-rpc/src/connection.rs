@@ -20,6 +20,8 @@ mod system;
 
 pub(crate) use self::control::Control;
 pub use self::end::End;
+#[cfg(test)]
+pub(crate) use self::memory::Credit;
 pub(crate) use self::memory::Memory;
 #[cfg(test)]
 use self::network::Network;

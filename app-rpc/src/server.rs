@@ -43,7 +43,6 @@ use self::places::Room;
 pub(crate) use self::simulated::Simulated;
 use self::threads::ServerThreads;
 use crate::accounts::Accounts;
-use crate::connection::Memory;
 use crate::peer::LiveGrants;
 use crate::threads::ThreadPanicked;
 use crate::tls::{Revoked, server_config};
@@ -106,6 +105,14 @@ impl Live {
     fn room(&self) -> Room {
         Room::new(self.config.max_connections, self.config.grants.any())
     }
+
+    /// The memory of all clients together, in bytes, and how much of it is kept for clients with a grant: that of one client.
+    fn memory(&self) -> (usize, usize) {
+        let all = self.config.limits.memory_bytes;
+        let kept =
+            if self.config.grants.any() { self.config.limits.peer_memory_bytes.min(all / 2) } else { 0 };
+        (all, kept)
+    }
 }
 
 /// What all connections of a server share.
@@ -117,20 +124,17 @@ struct Shared {
     revoked: watch::Sender<Revoked>,
     bootstrap: Bootstrap,
     counts: Arc<Counts>,
-    /// What all connections may take together.
-    memory: Memory,
     journal: Journal,
     stop: CancellationToken,
 }
 
 impl Shared {
     fn new(live: Live, bootstrap: Bootstrap, counts: Arc<Counts>, log: &Logger) -> Self {
-        let memory = Memory::new(live.config.limits.memory_bytes);
+        let (memory_bytes, kept) = live.memory();
         Self {
             grants: LiveGrants::new(live.config.grants.clone()),
             revoked: watch::Sender::new(live.config.clients.revoked()),
-            accounts: Accounts::new(memory.clone()),
-            memory,
+            accounts: Accounts::new(memory_bytes, kept),
             live: RwLock::new(Arc::new(live)),
             bootstrap,
             counts,
@@ -181,7 +185,8 @@ impl ServerControl {
         let live = Arc::new(Live::new(config)?);
         let (grants, revoked) = (live.config.grants.clone(), live.config.clients.revoked());
         // Whoever shakes hands under the old lists looks at the new ones afterwards.
-        self.0.memory.set_limit(live.config.limits.memory_bytes);
+        let (memory_bytes, kept) = live.memory();
+        self.0.accounts.set_memory(memory_bytes, kept);
         *self.0.live.write() = live;
         self.0.grants.replace(grants);
         self.0.revoked.send_replace(revoked);

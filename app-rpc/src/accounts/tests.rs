@@ -1,6 +1,7 @@
 //! Accounts on paused time: one for each certificate, and not for longer than it has to be.
 
 use super::*;
+use crate::connection::Credit;
 
 fn identity(number: u32) -> [u8; 32] {
     let mut identity = [0; 32];
@@ -19,27 +20,27 @@ fn run_up(seat: &Seat, pace: Duration) {
 /// Opens and closes connections of so many certificates, each of which leaves nothing to remember.
 fn crowd(accounts: &Accounts, numbers: std::ops::Range<u32>) {
     for number in numbers {
-        drop(accounts.enter(identity(number), 1).unwrap());
+        drop(accounts.enter(identity(number), 1, false).unwrap());
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn all_connections_of_a_certificate_have_one_account() {
-    let accounts = Accounts::new(Memory::new(0));
-    let first = accounts.enter(identity(1), 2).unwrap();
-    let second = accounts.enter(identity(1), 2).unwrap();
+    let accounts = Accounts::new(0, 0);
+    let first = accounts.enter(identity(1), 2, false).unwrap();
+    let second = accounts.enter(identity(1), 2, false).unwrap();
     assert!(Arc::ptr_eq(first.account(), second.account()));
-    assert_eq!(accounts.enter(identity(1), 2).err(), Some(Full));
-    let other = accounts.enter(identity(2), 2).unwrap();
+    assert_eq!(accounts.enter(identity(1), 2, false).err(), Some(Full));
+    let other = accounts.enter(identity(2), 2, false).unwrap();
     assert!(!Arc::ptr_eq(first.account(), other.account()));
     drop(second);
-    assert!(accounts.enter(identity(1), 2).is_ok());
+    assert!(accounts.enter(identity(1), 2, false).is_ok());
 }
 
 #[tokio::test(start_paused = true)]
 async fn denials_are_paced_over_all_connections_and_by_certificate() {
-    let accounts = Accounts::new(Memory::new(0));
-    let seats = [1, 1, 2].map(|number| accounts.enter(identity(number), 9).unwrap());
+    let accounts = Accounts::new(0, 0);
+    let seats = [1, 1, 2].map(|number| accounts.enter(identity(number), 9, false).unwrap());
     let now = Instant::now();
     for number in 0..20 {
         assert_eq!(seats[number % 2].account().next_denial(now), now, "denial {number}");
@@ -51,32 +52,49 @@ async fn denials_are_paced_over_all_connections_and_by_certificate() {
 
 #[tokio::test(start_paused = true)]
 async fn to_connect_again_does_not_end_the_pace_of_denials() {
-    let accounts = Accounts::new(Memory::new(0));
-    let seat = accounts.enter(identity(0), 1).unwrap();
+    let accounts = Accounts::new(0, 0);
+    let seat = accounts.enter(identity(0), 1, false).unwrap();
     run_up(&seat, REMEMBERED * 2);
     drop(seat);
     crowd(&accounts, 1..1000);
-    let seat = accounts.enter(identity(0), 1).unwrap();
+    let seat = accounts.enter(identity(0), 1, false).unwrap();
     assert!(seat.account().next_denial(Instant::now()) > Instant::now() + REMEMBERED);
     drop(seat);
     // For a bounded time.
     tokio::time::advance(REMEMBERED + Duration::from_secs(1)).await;
     crowd(&accounts, 1..1000);
-    let seat = accounts.enter(identity(0), 1).unwrap();
+    let seat = accounts.enter(identity(0), 1, false).unwrap();
     assert_eq!(seat.account().next_denial(Instant::now()), Instant::now());
 }
 
 #[tokio::test(start_paused = true)]
 async fn accounts_are_bounded_however_many_certificates_there_are() {
-    let accounts = Accounts::new(Memory::new(0));
+    let accounts = Accounts::new(0, 0);
     crowd(&accounts, 0..10_000);
     assert!(accounts.len() <= SPARE, "{} without anything to remember", accounts.len());
     for number in 0..10_000 {
-        let seat = accounts.enter(identity(number), 1).unwrap();
+        let seat = accounts.enter(identity(number), 1, false).unwrap();
         run_up(&seat, REMEMBERED);
     }
     assert!(accounts.len() <= MOST_CLOSED * 2 + SPARE, "{} that are paced", accounts.len());
     // The last ones are remembered.
-    let last = accounts.enter(identity(9_999), 1).unwrap();
+    let last = accounts.enter(identity(9_999), 1, false).unwrap();
     assert!(last.account().next_denial(Instant::now()) > Instant::now());
+}
+
+#[tokio::test(start_paused = true)]
+async fn clients_with_a_grant_have_memory_when_all_others_have_taken_theirs() {
+    let accounts = Accounts::new(4_000_000, 1_000_000);
+    let credit = |number, is_granted| {
+        let seat = accounts.enter(identity(number), 1, is_granted).unwrap();
+        seat.account().memory().set_limit(2_000_000);
+        (Credit::of_connection(seat.account().memory().clone()), seat)
+    };
+    let readers: Vec<_> = (0..8).map(|number| credit(number, false)).collect();
+    let taken = readers.iter().filter(|(reader, _)| reader.charge(1_000_000)).count();
+    assert_eq!(taken, 2, "what each connection takes of itself is charged too");
+    let (operator, _seat) = credit(9, true);
+    assert!(operator.charge(900_000));
+    accounts.set_memory(8_000_000, 0);
+    assert!(readers[7].0.charge(1_000_000));
 }

@@ -72,7 +72,7 @@ where
             shared.refuse(from, Some(&certificate), why, detail);
             // It keeps its place among the handshakes: clients that do not go are displaced.
             tokio::select! {
-                () = turn_away(stream, limits, shared.memory.clone(), detail) => {}
+                () = turn_away(stream, limits, shared.accounts.memory_of(false).clone(), detail) => {}
                 () = handshake.displaced() => {}
             }
             None
@@ -87,10 +87,10 @@ fn take_place(
     certificate: &Certificate,
 ) -> Result<(Seat, Active), (Refusal, &'static str)> {
     let most = live.config.connections_of_client();
-    let seat = shared.accounts.enter(certificate.identity, most);
+    let is_granted = shared.grants.role(certificate) > Role::Read;
+    let seat = shared.accounts.enter(certificate.identity, most, is_granted);
     let of_certificate = "as many connections of its certificate are open as may be (maxClientConns)";
     let seat = seat.map_err(|_| (Refusal::TooManyOfCertificate, of_certificate))?;
-    let is_granted = shared.grants.role(certificate) > Role::Read;
     let active = shared.counts.enter(live.room(), is_granted, seat.account().connections());
     let of_all = "as many connections are open as may be (maxConns)";
     Ok((seat, active.ok_or((Refusal::TooManyConnections, of_all))?))
