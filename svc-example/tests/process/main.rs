@@ -24,6 +24,7 @@ mod log;
 mod machine;
 mod no_ipv6;
 mod operating_page;
+mod operator;
 mod operators_page;
 mod owners;
 mod page;
