@@ -170,7 +170,15 @@ impl<D: capability::Server + Clone + 'static> capability::Server for GateDispatc
             Ruling::Granted(granted) => granted,
             Ruling::TurnedDown(answer, at) => {
                 drop(params);
-                let answered = sleep_until(at).map(|()| Err(answer));
+                let admin = Arc::clone(&session.admin);
+                let answered = async move {
+                    tokio::select! {
+                        () = sleep_until(at) => {}
+                        // A stop does not wait for the pace.
+                        () = admin.service.dying() => {}
+                    }
+                    Err(answer)
+                };
                 return DispatchCallResult::new(Promise::from_future(answered), false);
             }
         };
