@@ -98,7 +98,7 @@ pub use self::{
     planned::{HandleType, Planned},
     preflight::Preflight,
     restart::{Restart, SERVICE_RESTARTS_EXHAUSTED},
-    run::{check_descriptors, check_stack_limit, parse, run, run_with},
+    run::{check_descriptors, check_stack_limit, descriptor_limit, parse, run, run_with},
     service::{KillReason, Service, ServiceState, TaskOutput},
     status::{LastFailure, Readiness, Restarting, ServiceStatus},
     stop::{Abandoned, ExitStatus, StopCause, StopReport},

@@ -18,7 +18,7 @@ mod limits;
 mod main_thread;
 mod workers;
 
-pub use self::limits::{check_descriptors, check_stack_limit};
+pub use self::limits::{check_descriptors, check_stack_limit, descriptor_limit};
 
 /// How long the log may take to write what it holds, at the very end.
 const LOG_DEADLINE: Duration = Duration::from_secs(1);
@@ -27,6 +27,8 @@ const LOG_DEADLINE: Duration = Duration::from_secs(1);
 ///
 /// Parses the command line, with the subcommands that linked crates contribute. Returns what `main` is to return, one
 /// of [`ExitStatus`].
+///
+/// It raises the soft limit of file descriptors (`ulimit -n`) to the hard one. Processes that the application starts inherit that.
 ///
 /// ```no_run
 /// fn main() -> std::process::ExitCode {
@@ -97,6 +99,7 @@ fn run_flags(flags: Flags, package: Option<Package>) -> ExitCode {
         let text = format!("invalid value for '--service-log-level <ID=LEVEL>'{variable}: {problem}\n");
         return args::refuse(&clap::Error::raw(ErrorKind::ValueValidation, text));
     }
+    limits::raise_descriptor_limit();
     if let Err(problem) = check_descriptors(limits::DESCRIPTORS).and_then(|()| limits::check_memory()) {
         return cannot_start(&problem.to_string());
     }

@@ -32,6 +32,8 @@ pub(crate) use scrape::Scrapes;
 
 use std::time::Duration;
 
+use app_core::descriptor_limit;
+
 /// What one client, and all of them, may take.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
@@ -64,7 +66,8 @@ impl Default for Limits {
             answer: Duration::from_secs(10),
             write_stall: Duration::from_secs(10),
             write_total: Duration::from_secs(60),
-            connections: 512,
+            // Other servers of the process need descriptors, too.
+            connections: (descriptor_limit() / 8).clamp(8, 512),
             scrapes: 64,
             drain: Duration::from_secs(1),
         }

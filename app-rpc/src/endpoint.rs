@@ -9,14 +9,14 @@ use std::sync::Arc;
 
 use app_config::LiveConfig;
 use app_core::prelude::*;
-use app_core::{HandleType, Planned, Start, StartContext, StartFuture};
+use app_core::{HandleType, Planned, Start, StartContext, StartFuture, descriptor_limit};
 use app_metrics::Metrics;
 use parking_lot::RwLock;
 
 pub use self::linked::{EndpointStatus, LinkedEndpoint};
 use crate::ends::{self, Watch};
 use crate::errors::{RPC_BIND_FAILED, RPC_CONFIG_UNUSABLE};
-use crate::server::{BoundServer, Counts, Meters, ServerControl, ServerError};
+use crate::server::{BoundServer, Counts, Descriptors, Meters, ServerControl, ServerError};
 use crate::{Bootstrap, EndpointConfig, RpcServerConfig, ServerCounts};
 
 /// The start function of an endpoint, made of one that gives the [`Bootstrap`]: that one's parameters are what the endpoint
@@ -167,8 +167,10 @@ impl<const SERVICE: u64> Endpoint<SERVICE> {
         let in_use = ends::of_server(&config);
         let name = format!("rpc-{}", service.name());
         let is_admin = service.id() == crate::admin::APP_RPC_SERVICE_ID;
+        let endpoints = LinkedEndpoint::all(app).len();
+        let descriptors = Descriptors::part(descriptor_limit(), endpoints);
         let (bootstrap, counts) = (bootstrap.clone(), Arc::clone(&self.counts));
-        let bound = BoundServer::bind(config, bootstrap, counts, &name, is_admin, service.log());
+        let bound = BoundServer::bind(config, descriptors, bootstrap, counts, &name, is_admin, service.log());
         let bound = bound.map_err(|failed| unusable(service.id(), failed))?;
         let listening = Listening { address: bound.address(), control: bound.control() };
         *self.listening.write() = Some(listening);

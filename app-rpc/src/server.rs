@@ -11,6 +11,7 @@ mod accept;
 mod admission;
 mod connection;
 mod counts;
+mod descriptors;
 mod handshakes;
 mod journal;
 mod meters;
@@ -32,6 +33,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::counts::Counts;
 pub use self::counts::ServerCounts;
+pub(crate) use self::descriptors::Descriptors;
 use self::journal::Journal;
 pub(crate) use self::meters::Meters;
 pub use self::meters::{
@@ -118,6 +120,7 @@ impl Live {
 /// What all connections of a server share.
 struct Shared {
     live: RwLock<Arc<Live>>,
+    descriptors: Descriptors,
     grants: LiveGrants,
     accounts: Accounts,
     /// What the revocation lists name: connections that are open look at it whenever it changes.
@@ -129,9 +132,19 @@ struct Shared {
 }
 
 impl Shared {
-    fn new(live: Live, bootstrap: Bootstrap, counts: Arc<Counts>, log: &Logger) -> Self {
+    /// A server of this config, as far as there are descriptors.
+    fn new(
+        mut config: RpcServerConfig,
+        descriptors: Descriptors,
+        bootstrap: Bootstrap,
+        counts: Arc<Counts>,
+        log: &Logger,
+    ) -> Result<Self, rustls::Error> {
+        descriptors.fit(&mut config, log);
+        let live = Live::new(config)?;
         let (memory_bytes, kept) = live.memory();
-        Self {
+        Ok(Self {
+            descriptors,
             grants: LiveGrants::new(live.config.grants.clone()),
             revoked: watch::Sender::new(live.config.clients.revoked()),
             accounts: Accounts::new(memory_bytes, kept),
@@ -140,7 +153,7 @@ impl Shared {
             counts,
             journal: Journal::new(log.clone()),
             stop: CancellationToken::new(),
-        }
+        })
     }
 
     fn live(&self) -> Arc<Live> {
@@ -181,7 +194,8 @@ impl ServerControl {
 
     /// New connections are under this config. Those that are open live on until they are too old, unless their client's certificate
     /// was revoked; the grants are those of this config for them too.
-    pub(crate) fn reconfigure(&self, config: RpcServerConfig) -> Result<(), rustls::Error> {
+    pub(crate) fn reconfigure(&self, mut config: RpcServerConfig) -> Result<(), rustls::Error> {
+        self.0.descriptors.fit(&mut config, self.0.journal.log());
         let live = Arc::new(Live::new(config)?);
         let (grants, revoked) = (live.config.grants.clone(), live.config.clients.revoked());
         // Whoever shakes hands under the old lists looks at the new ones afterwards.
@@ -198,6 +212,7 @@ impl BoundServer {
     /// Listens. Needs a tokio runtime.
     pub(crate) fn bind(
         config: RpcServerConfig,
+        descriptors: Descriptors,
         bootstrap: Bootstrap,
         counts: Arc<Counts>,
         name: &str,
@@ -206,7 +221,7 @@ impl BoundServer {
     ) -> Result<Self, ServerError> {
         let count = config.threads.map_or_else(default_threads, |threads| threads.get().into());
         let (bind_address, port) = (config.bind_address, config.port);
-        let live = Live::new(config).map_err(ServerError::Tls)?;
+        let shared = Shared::new(config, descriptors, bootstrap, counts, log).map_err(ServerError::Tls)?;
         let Listening { listener, address, without_ipv6 } =
             listen(bind_address, port).map_err(ServerError::Bind)?;
         if let Some(error) = without_ipv6 {
@@ -214,7 +229,6 @@ impl BoundServer {
         }
         let listener = listener.into_std().map_err(ServerError::Threads)?;
         let threads = ServerThreads::start(name, count, is_admin, log).map_err(ServerError::Threads)?;
-        let shared = Shared::new(live, bootstrap, counts, log);
         Ok(Self { listener, address, shared: Arc::new(shared), threads })
     }
 

@@ -2,7 +2,7 @@
 
 use std::{fs::File, io};
 
-use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
+use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
 
 /// What the main thread needs: commands, help and the kernel run on it.
 const STACK_BYTES: u64 = 512 * 1024;
@@ -49,6 +49,24 @@ pub fn check_descriptors(wanted: usize) -> io::Result<()> {
         // Without `/dev/null` nothing is known.
         _ => Ok(()),
     }
+}
+
+/// Raises the soft limit of descriptors to the hard one. The soft limit, mostly 1,024, is there for programs that use `select(2)`.
+///
+/// A system that refuses leaves the limit as it is.
+pub(super) fn raise_descriptor_limit() {
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < hard
+    {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
+}
+
+/// How many descriptors this process may have open: its soft limit of RLIMIT_NOFILE.
+#[must_use]
+pub fn descriptor_limit() -> usize {
+    let soft = getrlimit(Resource::RLIMIT_NOFILE).map_or(RLIM_INFINITY, |(soft, _)| soft);
+    usize::try_from(soft).unwrap_or(usize::MAX)
 }
 
 /// Refuses too little memory: the first allocation that fails would abort the process.

@@ -40,7 +40,7 @@ pub(super) async fn accept(
             return;
         }
     };
-    let handshakes = Handshakes::default();
+    let handshakes = Handshakes::new(shared.descriptors.handshakes);
     let mut reserve = Reserve::new();
     let mut failures = 0;
     let mut minutes = tokio::time::interval(SUMMARY_EVERY);

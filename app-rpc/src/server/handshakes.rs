@@ -15,15 +15,13 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
-/// Handshakes at a time, of a server.
-const HANDSHAKES: usize = 512;
-
 /// The handshakes of a server.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(super) struct Handshakes(Arc<Mutex<Open>>);
 
-#[derive(Default)]
 struct Open {
+    /// How many may go on at a time.
+    most: usize,
     next: u64,
     count: usize,
     sources: HashMap<IpAddr, OfSource>,
@@ -46,11 +44,16 @@ pub(super) struct Handshake {
 }
 
 impl Handshakes {
+    /// At most so many at a time.
+    pub(super) fn new(most: usize) -> Self {
+        Self(Arc::new(Mutex::new(Open { most, next: 0, count: 0, sources: HashMap::new() })))
+    }
+
     pub(super) fn begin(&self, from: SocketAddr) -> Handshake {
         let (displaced, source) = (CancellationToken::new(), source(from));
         let (number, makes_room) = {
             let mut open = self.0.lock();
-            let makes_room = if open.count >= HANDSHAKES { open.pop(false) } else { None };
+            let makes_room = if open.count >= open.most { open.pop(false) } else { None };
             open.next += 1;
             open.count += 1;
             let number = open.next;
@@ -137,6 +140,7 @@ fn source(from: SocketAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
+    use super::super::descriptors::HANDSHAKES;
     use super::*;
 
     fn from(host: u8) -> SocketAddr {
@@ -145,7 +149,7 @@ mod tests {
 
     #[test]
     fn one_too_many_displaces_the_oldest_that_is_not_done() {
-        let all = Handshakes::default();
+        let all = Handshakes::new(HANDSHAKES);
         let mut going_on: Vec<_> = (0..HANDSHAKES).map(|_| all.begin(from(1))).collect();
         // This one is done.
         drop(going_on.remove(0));
@@ -161,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_client_that_said_hello_outlives_silent_ones() {
-        let all = Handshakes::default();
+        let all = Handshakes::new(HANDSHAKES);
         let first = all.begin(from(1));
         first.speaks();
         let silent: Vec<_> = (0..HANDSHAKES * 3).map(|_| all.begin(from(1))).collect();
@@ -176,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_client_that_has_just_connected_outlives_those_that_said_hello_and_no_more() {
-        let all = Handshakes::default();
+        let all = Handshakes::new(HANDSHAKES);
         let speaking = || {
             let one = all.begin(from(1));
             one.speaks();
@@ -190,7 +194,7 @@ mod tests {
 
     #[test]
     fn only_silent_ones_make_room_where_descriptors_are_short() {
-        let all = Handshakes::default();
+        let all = Handshakes::new(HANDSHAKES);
         let (first, second) = (all.begin(from(1)), all.begin(from(2)));
         first.speaks();
         assert!(all.make_room());
@@ -200,7 +204,7 @@ mod tests {
 
     #[test]
     fn one_address_does_not_push_out_the_others() {
-        let all = Handshakes::default();
+        let all = Handshakes::new(HANDSHAKES);
         let others: Vec<_> = (2..100).map(|host| all.begin(from(host))).collect();
         let crowd: Vec<_> = (0..HANDSHAKES * 3)
             .map(|_| {

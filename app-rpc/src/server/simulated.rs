@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::admission::admit;
 use super::connection::converse;
 use super::handshakes::Handshakes;
-use super::{Bootstrap, Counts, Live, Shared};
+use super::{Bootstrap, Counts, Descriptors, Shared};
 use crate::RpcServerConfig;
 
 /// What serves the connections that it is given, each a task of the caller's.
@@ -25,8 +25,9 @@ impl Simulated {
         counts: Arc<Counts>,
         log: &Logger,
     ) -> Result<Self, rustls::Error> {
-        let shared = Arc::new(Shared::new(Live::new(config)?, bootstrap, counts, log));
-        Ok(Self { shared, handshakes: Handshakes::default() })
+        let plenty = Descriptors::part(usize::MAX, 1);
+        let shared = Shared::new(config, plenty, bootstrap, counts, log)?;
+        Ok(Self { shared: Arc::new(shared), handshakes: Handshakes::new(plenty.handshakes) })
     }
 
     /// Serves a client until its connection ends.

@@ -1,6 +1,7 @@
 //! An operator ends the program while other clients take all that they can get.
 
 use std::{
+    fs,
     io::{BufRead, BufReader, pipe},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     os::fd::AsFd,
@@ -35,6 +36,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     files::Configs,
+    http::try_get,
     program::{Process, Program, poll},
     tools,
 };
@@ -52,16 +54,22 @@ const DENIED_AT_ONCE: usize = 200;
 /// Clients that connect, shake hands and leave, again and again.
 const COMING_AND_GOING: usize = 2;
 
-/// A second for the kill and half a second for the log, and patience with a busy machine. Behind the readers' calls it took longer
-/// than 10 seconds.
-const IN_TIME: Duration = Duration::from_secs(6);
+/// When the application is no longer ready: a second for the kill, half a second for the log, and patience with a busy machine.
+const ACTS: Duration = Duration::from_secs(3);
+
+/// When the process has ended: clients that do not close have a second, and so has the log's last flush.
+const IN_TIME: Duration = Duration::from_secs(8);
 
 /// An authority, and the program with an admin interface for its clients.
 struct Stand {
     authority: Authority,
     process: Process,
     address: SocketAddr,
-    /// The other end of its log, which nobody reads.
+    /// Where HTTP listens.
+    http: SocketAddr,
+    /// What it logged until it had started.
+    started: String,
+    /// The other end of its log, which nobody reads from then on.
     _log: BufReader<std::io::PipeReader>,
     _configs: Configs,
 }
@@ -84,12 +92,14 @@ impl Stand {
         let program = program.args([Path::new("--config-dir"), configs.path()]).args(IDS);
         let process = program.args(["--log-level=debug"]).stderr(writer).start();
         let mut log = BufReader::new(reader);
-        let (mut line, started) = (String::new(), events::APP_STARTED.hex());
-        while !line.contains(&started) {
-            line.clear();
-            assert!(log.read_line(&mut line).unwrap() > 0, "it ended before it had started");
+        let mut started = String::new();
+        while !started.contains(&events::APP_STARTED.hex()) {
+            assert!(log.read_line(&mut started).unwrap() > 0, "it ended before it had started");
         }
-        Self { authority, process, address: free, _log: log, _configs: configs }
+        let http = started.lines().find(|line| line.contains(&events::METRICS_HTTP_SERVER_STARTED.hex()));
+        let http: serde_json::Value = serde_json::from_str(http.unwrap()).unwrap();
+        let http = http["addr"].as_str().unwrap().parse().unwrap();
+        Self { authority, process, address: free, http, started, _log: log, _configs: configs }
     }
 
     fn issue(&self, name: &str) -> Issued {
@@ -118,6 +128,23 @@ impl Stand {
             session.complete_io(&mut socket).ok()?;
         }
         Some((socket, session))
+    }
+
+    /// A connection of this certificate that says hello and no more.
+    fn hello(&self, tls: &Arc<ClientConfig>) -> Option<TcpStream> {
+        let mut socket = TcpStream::connect(self.address).ok()?;
+        let name = ServerName::try_from(NAME.to_string()).unwrap();
+        let mut session = ClientConnection::new(Arc::clone(tls), name).unwrap();
+        session.write_tls(&mut socket).ok()?;
+        Some(socket)
+    }
+
+    /// Waits until it is not ready, and tells when.
+    fn not_ready(&self) -> Instant {
+        poll("an application that is not ready", || {
+            let ready = try_get(self.http, "/readyz").is_ok_and(|answer| answer.status == 200);
+            (!ready).then(Instant::now)
+        })
     }
 
     fn tls(&self, issued: &Issued) -> Arc<ClientConfig> {
@@ -222,18 +249,22 @@ async fn an_operator_ends_it_in_time_whatever_readers_do_and_with_a_stuck_log() 
         })
         .collect();
     let operator = stand.client(&elsewhere, &stand.issue("admin.example"));
-    let begun = Instant::now();
+    let (begun, own) = (Instant::now(), Arc::clone(&stand));
+    let acts = tokio::task::spawn_blocking(move || own.not_ready());
     // It may end before it answers.
     let _ = operator.call(kill).await;
     let answered = begun.elapsed();
+    let acts = acts.await.unwrap() - begun;
     let own = Arc::clone(&stand);
     let ended = tokio::task::spawn_blocking(move || own.process.ended()).await.unwrap();
     let took = begun.elapsed();
     over.store(true, Ordering::Relaxed);
     coming_and_going.into_iter().for_each(|thread| thread.join().unwrap());
-    eprintln!("killed: answered in {answered:?}, ended in {took:?}; {denied:?} calls had been denied");
+    eprintln!(
+        "killed: not ready after {acts:?}, answered in {answered:?}, ended in {took:?}; {denied:?} calls had been denied"
+    );
     ended.expect_code(0);
-    assert!(took < IN_TIME, "answered in {answered:?}, ended in {took:?}");
+    assert!(acts < ACTS && took < IN_TIME, "not ready after {acts:?}, ended in {took:?}");
     drop((silent, strangers, floods));
     elsewhere.stop().await;
 }
@@ -255,4 +286,48 @@ async fn silent_connections_do_not_use_up_the_descriptors() {
     let ended = tokio::task::spawn_blocking(move || stand.process.ended()).await.unwrap();
     ended.expect_code(0);
     elsewhere.stop().await;
+}
+
+/// Connections, handshakes and HTTP have their parts of the descriptors, and an operator has one of what is left.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_gets_in_where_clients_take_all_descriptors_that_they_can_get() {
+    if !tools::installed("prlimit", &["--nofile=160", "true"], "util-linux") {
+        return;
+    }
+    let program = Program::new("prlimit").without_environment();
+    let program = program.args(["--nofile=160:160", env!("CARGO_BIN_EXE_svc-example")]);
+    let stand = Arc::new(Stand::of(program));
+    assert!(stand.started.contains("since the limit RLIMIT_NOFILE (ulimit -n) is 160"), "{}", stand.started);
+    let own = Arc::clone(&stand);
+    let taken = tokio::task::spawn_blocking(move || {
+        let http: Vec<_> = (0..100).filter_map(|_| TcpStream::connect(own.http).ok()).collect();
+        let readers: Vec<_> =
+            (0..5).map(|number| own.tls(&own.issue(&format!("reader-{number}.example")))).collect();
+        let silent: Vec<_> = readers.iter().flat_map(|tls| (0..30).filter_map(|_| own.silent(tls))).collect();
+        let hellos: Vec<_> = (0..100).filter_map(|_| own.hello(&readers[0])).collect();
+        let strangers: Vec<_> = (0..100).filter_map(|_| TcpStream::connect(own.address).ok()).collect();
+        (http, silent, hellos, strangers)
+    });
+    let taken = taken.await.unwrap();
+    let elsewhere = TestApp::empty().await;
+    let operator = stand.client(&elsewhere, &stand.issue("admin.example"));
+    let _ = operator.call(kill).await;
+    let own = Arc::clone(&stand);
+    let ended = tokio::task::spawn_blocking(move || own.process.ended()).await.unwrap();
+    ended.expect_code(0);
+    drop(taken);
+    elsewhere.stop().await;
+}
+
+#[test]
+fn the_soft_limit_of_descriptors_is_raised_to_the_hard_one() {
+    if !tools::installed("prlimit", &["--nofile=64:4096", "true"], "util-linux") {
+        return;
+    }
+    let program = Program::new("prlimit").without_environment();
+    let stand = Stand::of(program.args(["--nofile=64:4096", env!("CARGO_BIN_EXE_svc-example")]));
+    let limits = fs::read_to_string(format!("/proc/{}/limits", stand.process.pid())).unwrap();
+    let files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    assert_eq!(files.split_whitespace().nth(3), Some("4096"), "{files}");
+    assert!(!stand.started.contains("RLIMIT_NOFILE"), "{}", stand.started);
 }
