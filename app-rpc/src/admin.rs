@@ -59,9 +59,9 @@
 //! came. `kill` of the original takes no reason, so its record says "none given"; every other method that changes something needs one.
 //!
 //! A client that is denied often does not fill the log. 20 denied or refused calls at once have records of their own, and ten a second
-//! after that, over all connections with one certificate. The others are answered slowly, and counted. Every five seconds, and when the
-//! service stops, one record for each client tells how many they were (`count`), in how many `seconds`, and by method (`methods`). Calls
-//! that were turned down while the log took no records are counted there too.
+//! after that, over all connections with one certificate. The others are counted, and answered slowly; a stop answers them at once.
+//! Every five seconds, and when the service stops, one record for each client tells how many they were (`count`), in how many
+//! `seconds`, and by method (`methods`). Calls that were turned down while the log took no records are counted there too.
 //!
 //! # What a client may take
 //!

@@ -230,11 +230,8 @@ async fn an_operator_ends_it_in_time_whatever_readers_do_and_with_a_stuck_log() 
         }
     }
     let seen = Arc::clone(&denied);
-    tokio::task::spawn_blocking(move || {
-        poll("calls that are denied", || (seen.load(Ordering::Relaxed) >= 20).then_some(()));
-    })
-    .await
-    .unwrap();
+    let wait = move || poll("calls that are denied", || (seen.load(Ordering::Relaxed) >= 20).then_some(()));
+    tokio::task::spawn_blocking(wait).await.unwrap();
 
     let over = Arc::<AtomicBool>::default();
     let coming_and_going: Vec<_> = (0..COMING_AND_GOING)
