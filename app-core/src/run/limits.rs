@@ -9,7 +9,7 @@ const STACK_BYTES: u64 = 512 * 1024;
 
 /// Descriptors that have to be free: for the sockets, runtimes and files of a small application with two RPC endpoints, and
 /// for some connections.
-pub(super) const DESCRIPTORS: usize = 24;
+pub(super) const DESCRIPTORS: usize = 30;
 
 /// Memory that has to be available. A program in Rust is aborted (SIGABRT) when memory is refused to it later.
 const MEMORY_BYTES: usize = 24 * 1024 * 1024;

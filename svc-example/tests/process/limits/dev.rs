@@ -77,7 +77,7 @@ fn with_rpc_it_works_or_names_the_limit() {
         return;
     }
     let mut limits = cases("nproc", 1..=20, &[3, 5, 6, 7, 8]);
-    limits.extend(cases("nofile", 16..=60, &[16, 23, 30, 31, 32]));
+    limits.extend(cases("nofile", 16..=60, &[16, 23, 30, 31, 32, 35, 36, 37, 38, 40]));
     some_at_a_time(&limits, |limits| {
         let dev = Dev::start(limits);
         started_works_or_names(&dev.process, limits, &["RLIMIT_NPROC", "RLIMIT_NOFILE"]);
