@@ -61,7 +61,7 @@ fn an_endpoint_of_another_application_is_refused() {
     configs.service().args(IDS).args(["--check"]).run().expect_code(0);
     let cure = "start it with --domain-id 0xd0 --app-id 0xa0";
     for args in [&[][..], &["--domain-id", "0xd1", "--app-id", "0xa0"], &["--domain-id", "0xd0"]] {
-        both_refuse(&configs, args, 78, &["rpcServiceSpec is of d0_a0_e49214fa20b35ba8", cure]);
+        both_refuse(&configs, args, 78, &["rpcServiceSpec: is of d0_a0_e49214fa20b35ba8", cure]);
     }
 }
 
