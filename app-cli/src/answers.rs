@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn a_list_that_is_too_long_is_refused_unread() {
-        let read = |length: usize| elements(0..length, |number| Ok(number));
+        let read = |length: usize| elements(0..length, Ok);
         assert!(read(MOST_ELEMENTS).is_ok_and(|list| list.len() == MOST_ELEMENTS));
         let refused = elements(0..MOST_ELEMENTS + 1, |_| -> capnp::Result<()> { panic!("it was read") });
         assert!(refused.is_err_and(|error| error.extra.starts_with(TOO_MUCH)));
