@@ -10,7 +10,7 @@ use capnp::message::ReaderOptions;
 pub struct Limits {
     /// The largest message in bytes, segment table left out. A larger one closes the connection.
     pub message_bytes: usize,
-    /// Calls in flight; those beyond are refused.
+    /// Calls in flight; those beyond are refused. All connections of one peer may have four times as many together.
     pub calls: usize,
     /// Bytes of the messages of all calls in flight; while it is reached, further calls are refused.
     pub held_bytes: usize,
@@ -41,6 +41,9 @@ const PEER_MEMORY_BYTES: usize = 24 * 1024 * 1024;
 /// How many peers may take all of their memory at a time, where nothing else is said.
 const PEERS: usize = 8;
 
+/// How many times the calls of one connection all connections of a peer may have in flight.
+const CALLS_OF_PEER: usize = 4;
+
 /// Words that may be read of a message of any size. The parts that each reader passes through count each time.
 const SPARE_WORDS: usize = 8 * 1024;
 
@@ -67,6 +70,11 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// Calls in flight on all connections of one peer together.
+    pub(crate) fn calls_of_peer(&self) -> usize {
+        self.calls.saturating_mul(CALLS_OF_PEER)
+    }
+
     /// The memory of one peer where its config says nothing of it: enough for a message of this size.
     pub(crate) fn default_peer_memory(message_bytes: usize) -> usize {
         PEER_MEMORY_BYTES.max(Self::least_peer_memory(message_bytes))

@@ -21,6 +21,8 @@ pub(crate) struct Memory(Arc<Budget>);
 struct Budget {
     limit: AtomicUsize,
     taken: AtomicUsize,
+    /// Calls in flight that are charged here.
+    calls: AtomicUsize,
     whole: Option<Memory>,
 }
 
@@ -36,7 +38,8 @@ impl Memory {
     }
 
     fn within(limit_bytes: usize, whole: Option<Self>) -> Self {
-        Self(Arc::new(Budget { limit: AtomicUsize::new(limit_bytes), taken: AtomicUsize::new(0), whole }))
+        let (limit, taken, calls) = (AtomicUsize::new(limit_bytes), AtomicUsize::new(0), AtomicUsize::new(0));
+        Self(Arc::new(Budget { limit, taken, calls, whole }))
     }
 
     /// Changes the limit. What is taken beyond a lower one stays taken until it is given back.
@@ -54,7 +57,7 @@ impl Memory {
 
     /// Takes so many bytes of this budget and of those above it, or of none.
     fn take(&self, bytes: usize) -> bool {
-        let Budget { limit, taken, whole } = &*self.0;
+        let Budget { limit, taken, whole, .. } = &*self.0;
         let more =
             |taken: usize| taken.checked_add(bytes).filter(|taken| *taken <= limit.load(Ordering::Relaxed));
         if taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_err() {
@@ -89,12 +92,14 @@ pub(crate) struct Credit {
     /// Bytes that were taken of the budget: those in use, and at most two pieces more.
     held: Cell<usize>,
     used: Cell<usize>,
+    /// Calls in flight on the connection.
+    calls: Cell<usize>,
     closed: Cell<bool>,
 }
 
 impl Credit {
     fn new(memory: Memory) -> Self {
-        Self { memory, held: Cell::new(0), used: Cell::new(0), closed: Cell::new(false) }
+        Self { memory, held: Cell::new(0), used: Cell::new(0), calls: Cell::new(0), closed: Cell::new(false) }
     }
 
     /// That of a connection, which is charged for what it takes before a message comes.
@@ -128,6 +133,29 @@ impl Credit {
         true
     }
 
+    /// Counts a call, unless so many of this budget are in flight already, on all connections together.
+    #[must_use]
+    pub(crate) fn begin_call(&self, most: usize) -> bool {
+        if self.closed.get() {
+            return true;
+        }
+        let begun = self.memory.0.calls.fetch_add(1, Ordering::Relaxed) < most;
+        if begun {
+            self.calls.set(self.calls.get() + 1);
+        } else {
+            self.memory.0.calls.fetch_sub(1, Ordering::Relaxed);
+        }
+        begun
+    }
+
+    /// A call that was counted is no longer in flight.
+    pub(crate) fn end_call(&self) {
+        if !self.closed.get() {
+            self.calls.set(self.calls.get() - 1);
+            self.memory.0.calls.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
     /// Charges what was taken already, whether the budget has it or not.
     pub(crate) fn overdraw(&self, bytes: usize) {
         if !self.charge(bytes) {
@@ -158,6 +186,7 @@ impl Credit {
     pub(crate) fn close(&self) {
         if !self.closed.replace(true) {
             self.memory.give_back(self.held.get());
+            self.memory.0.calls.fetch_sub(self.calls.get(), Ordering::Relaxed);
         }
     }
 }

@@ -273,7 +273,10 @@ impl Meter {
             later("this connection holds too many capabilities")
         } else if self.held > limits.held_bytes && self.held > bytes {
             later("the calls of this connection that are in flight are too large together")
+        } else if !self.credit.begin_call(limits.calls_of_peer()) {
+            later("too many calls of this client are in flight on all its connections together")
         } else if !judged.paid || !self.credit.charge(QUESTION_BYTES) {
+            self.credit.end_call();
             later("there is no memory left for more calls of this client")
         } else {
             self.charged += QUESTION_BYTES;
@@ -337,6 +340,7 @@ impl Meter {
             return Ok(Verdict::Swallow);
         }
         let Some(question) = self.questions.remove(&id) else { return Ok(PASS) };
+        self.credit.end_call();
         self.held = self.held.saturating_sub(question.kept);
         self.refund(question.charged);
         if finish.get_release_result_caps() {
@@ -404,6 +408,7 @@ impl Meter {
         if answer.get_no_finish_needed() {
             let charged = question.charged;
             self.questions.remove(&answer.get_answer_id());
+            self.credit.end_call();
             self.refund(charged);
         } else {
             question.kept = bytes;

@@ -75,3 +75,18 @@ fn threads_never_take_more_than_there_is() {
     assert!(refused.into_inner() > 0, "nobody came to the limit");
     assert_eq!(memory.taken(), 0);
 }
+
+#[test]
+fn calls_of_all_connections_of_a_client_are_counted_together() {
+    let memory = Memory::new(1 << 20);
+    let [first, second] = [(); 2].map(|()| Credit::of_connection(memory.clone()));
+    assert!(first.begin_call(3) && first.begin_call(3) && second.begin_call(3));
+    assert!(!first.begin_call(3) && !second.begin_call(3), "three are in flight");
+    second.end_call();
+    assert!(second.begin_call(3));
+    // The calls of a connection that is over are over.
+    drop(first);
+    assert!(second.begin_call(3) && second.begin_call(3) && !second.begin_call(3));
+    drop(second);
+    assert_eq!(memory.0.calls.load(Ordering::Relaxed), 0);
+}
