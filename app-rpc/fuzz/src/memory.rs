@@ -17,7 +17,10 @@ pub fn within_each(base: usize, each: usize, run: impl FnOnce() -> usize) {
     let before = MEMORY.current_usage();
     let sent = run();
     let bytes = MEMORY.peak_usage() - before;
-    assert!(bytes <= base + each * sent, "{bytes} bytes of memory in use at a time, for {sent} bytes that were sent");
+    assert!(
+        bytes <= base + each * sent,
+        "{bytes} bytes of memory in use at a time, for {sent} bytes that were sent"
+    );
 }
 
 /// Runs it, and panics if memory in use grew by more than the limit at any time.
