@@ -16,7 +16,7 @@ use parking_lot::RwLock;
 pub use self::linked::{EndpointStatus, LinkedEndpoint};
 use crate::ends::{self, Watch};
 use crate::errors::{RPC_BIND_FAILED, RPC_CONFIG_UNUSABLE};
-use crate::server::{BoundServer, Counts, Descriptors, Meters, ServerControl, ServerError};
+use crate::server::{BoundServer, Counts, Descriptors, EMFILE, ENFILE, Meters, ServerControl, ServerError};
 use crate::{Bootstrap, EndpointConfig, RpcServerConfig, ServerCounts};
 
 /// The start function of an endpoint, made of one that gives the [`Bootstrap`]: that one's parameters are what the endpoint
@@ -245,7 +245,11 @@ fn unusable(service: ServiceId, failed: ServerError) -> Error {
             RPC_CONFIG_UNUSABLE.error(service).cause(error).message(message).build()
         }
         ServerError::Threads(error) => {
-            let message = "RPC endpoint: its threads could not be started";
+            let cure = match error.raw_os_error() {
+                Some(EMFILE | ENFILE) => ": no file descriptor is left (RLIMIT_NOFILE); raise ulimit -n",
+                _ => "",
+            };
+            let message = format!("RPC endpoint: its threads could not be started{cure}");
             RPC_BIND_FAILED.error(service).cause(error).message(message).build()
         }
     }

@@ -31,6 +31,7 @@ use rustls::ServerConfig;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::accept::{EMFILE, ENFILE};
 pub(crate) use self::counts::Counts;
 pub use self::counts::ServerCounts;
 pub(crate) use self::descriptors::Descriptors;

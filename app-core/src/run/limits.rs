@@ -7,9 +7,9 @@ use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
 /// What the main thread needs: commands, help and the kernel run on it.
 const STACK_BYTES: u64 = 512 * 1024;
 
-/// Descriptors that have to be free: for the sockets, runtimes and files of a small application with two RPC endpoints, and
-/// for some connections.
-pub(super) const DESCRIPTORS: usize = 30;
+/// Descriptors that have to be free: for the sockets, runtimes and files of a small application with two RPC endpoints, which
+/// take 32 at most while it starts, and for some connections.
+pub(super) const DESCRIPTORS: usize = 40;
 
 /// Memory that has to be available. A program in Rust is aborted (SIGABRT) when memory is refused to it later.
 const MEMORY_BYTES: usize = 24 * 1024 * 1024;

@@ -23,8 +23,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// The process, or the machine, has no more file descriptors. The standard library has no name for these.
-const EMFILE: i32 = 24;
-const ENFILE: i32 = 23;
+pub(crate) const EMFILE: i32 = 24;
+pub(crate) const ENFILE: i32 = 23;
 
 /// Accepts connections, and shakes hands on this thread, until `dying`. Clients that are let in go to the threads that serve.
 pub(super) async fn accept(
