@@ -5,7 +5,7 @@
 //!
 //! Invariants:
 //!
-//! 1. What was opened counts: the file that the walk ends at is the one that was read, or the read is tried again.
+//! 1. The opened file counts. The walk must end at the same file; otherwise the read is tried again.
 //! 2. A directory that nobody else may add to asks for no owner. So mounts of containers, whose files may belong to users
 //!    that this user namespace does not know, are read as they are.
 

@@ -47,7 +47,7 @@ const OPEN: MetricDoc = MetricDoc::gauge(
     "Connections of the HTTP server that are open.",
 )
 .unit("connections")
-.meaning("At 512, or at an eighth of the file descriptors if that is fewer, a new connection displaces the one that has waited longest for its client.")
+.meaning("At 512, or at an eighth of the file descriptors if that is fewer, a new connection displaces the connection that has waited longest for its client.")
 .queries(&[("Instances near the limit", "METRIC > 500")]);
 
 const CONNECTIONS: MetricDoc = MetricDoc::counter_vector(

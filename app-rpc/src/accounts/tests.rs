@@ -17,7 +17,7 @@ fn run_up(seat: &Seat, pace: Duration) {
     }
 }
 
-/// Opens and closes connections of so many certificates, each of which leaves nothing to remember.
+/// Opens and closes a connection for each of these certificates. None leaves anything to remember.
 fn crowd(accounts: &Accounts, numbers: std::ops::Range<u32>) {
     for number in numbers {
         drop(accounts.enter(identity(number), 1, false).unwrap());

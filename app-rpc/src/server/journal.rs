@@ -39,7 +39,7 @@ pub(crate) struct Journal {
 /// The records of one reason.
 struct Window {
     began: Instant,
-    /// Of which addresses.
+    /// Their addresses.
     records: Vec<IpAddr>,
     left_out: u64,
 }

@@ -24,7 +24,7 @@ pub(super) struct Spawners {
 }
 
 impl ServerThreads {
-    /// Starts so many threads that serve, and the one that accepts. The admin interface has one more, for clients with a grant.
+    /// Starts this many threads that serve connections, and one thread that accepts them. The admin interface has one more, for clients with a grant.
     ///
     /// # Errors
     /// A thread is refused: see [`LocalThreads::named`].

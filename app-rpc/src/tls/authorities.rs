@@ -20,7 +20,7 @@ use super::{Certificate, MaterialError, Purpose, clock, sample};
 /// The authorities that certificates of peers may come from, and their revocation lists. Cheap to clone.
 ///
 /// Once there is a list, there has to be one of every authority in a peer's chain, and none may be past its "next update":
-/// whoever can hold lists back must not be able to undo a revocation. Of several lists of one authority the newest counts.
+/// an attacker who holds lists back must not be able to undo a revocation. Of several lists of one authority the newest counts.
 #[derive(Clone)]
 pub struct Authorities {
     roots: Arc<RootCertStore>,

@@ -119,7 +119,7 @@ pub(super) fn certificate(
     sequence(&[&content, &algorithm, &bits(b"none")]).into()
 }
 
-/// A public key (DER) of which nobody has the private one.
+/// A public key (DER). Its private key is unknown to everyone.
 pub(super) fn any_key() -> Vec<u8> {
     sequence(&[&sequence(&[&alg_id::ED25519]), &bits(&[7; 32])])
 }

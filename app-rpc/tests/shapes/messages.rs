@@ -86,7 +86,7 @@ pub(crate) fn segments(segments: &[Vec<u64>]) -> Vec<u8> {
     table.chain(segments.iter().flatten().flat_map(|word| word.to_le_bytes())).collect()
 }
 
-/// The same message in so many segments, of which all but the first are empty.
+/// The same message in this many segments. All segments but the first are empty.
 pub(crate) fn with_empty_segments(bytes: &[u8], count: usize) -> Vec<u8> {
     let words = bytes[8..].chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().unwrap())).collect();
     let mut all = vec![words];

@@ -123,7 +123,7 @@ fn every_step_of_links_as_kubernetes_makes_them_is_looked_at() {
     symlink("..data/0x1", dir.path().join("0x1")).unwrap();
     let path = dir.path().join("0x1");
     assert_eq!(refusal(&path), None);
-    // The files are in a directory of their own. Whoever owns that may change it.
+    // The files are in a directory of their own. The owner of that directory may change it.
     give(&data, Some(STRANGER));
     assert!(refusal(&path).unwrap().starts_with(&format!("{} belongs to user {STRANGER}", data.display())));
     give(&data, Some(0));
