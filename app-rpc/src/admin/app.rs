@@ -150,7 +150,7 @@ impl app::Server for AppServer {
     ) -> Result<(), RpcError> {
         let server = RuntimeServer::new(Rc::clone(&self.session));
         results.get().set_runtime(self.session.offer(server));
-        results.set_pipeline()
+        Ok(())
     }
 
     async fn configs(
@@ -245,7 +245,7 @@ impl app::Server for AppServer {
     ) -> Result<(), RpcError> {
         let server = HealthServer::new(Rc::clone(&self.session));
         results.get().set_health(self.session.offer(server));
-        results.set_pipeline()
+        Ok(())
     }
 
     async fn levels(
@@ -255,7 +255,7 @@ impl app::Server for AppServer {
     ) -> Result<(), RpcError> {
         let server = LevelsServer::new(Rc::clone(&self.session));
         results.get().set_levels(self.session.offer(server));
-        results.set_pipeline()
+        Ok(())
     }
 
     async fn metrics(

@@ -161,10 +161,7 @@ impl<D: capability::Server + Clone + 'static> capability::Server for GateDispatc
         let Gate { inner, session } = &*self.0;
         // Every client that was let in may look.
         if !method.is_audited() {
-            let DispatchCallResult { promise, is_streaming } =
-                inner.clone().dispatch_call(interface, ordinal, params, results);
-            let promise = if method.leads_to_audited() { begun(promise) } else { promise };
-            return DispatchCallResult::new(promise, is_streaming);
+            return inner.clone().dispatch_call(interface, ordinal, params, results);
         }
         let mut granted = match session.judge(method, &params) {
             Ruling::Granted(granted) => granted,
@@ -205,16 +202,6 @@ impl<D: capability::Server + Clone + 'static> capability::Server for GateDispatc
 
     fn as_ptr(&self) -> usize {
         Rc::as_ptr(&self.0).addr()
-    }
-}
-
-/// Runs a call up to where it first waits, before the next message of the connection is looked at.
-///
-/// A call on its result, which came together with it, so is dispatched before it can be cancelled.
-fn begun(mut call: Promise<(), capnp::Error>) -> Promise<(), capnp::Error> {
-    match (&mut call).now_or_never() {
-        Some(result) => Promise::from_future(ready(result)),
-        None => call,
     }
 }
 

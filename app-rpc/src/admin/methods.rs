@@ -44,11 +44,6 @@ impl Method {
         self.role > Role::Read
     }
 
-    /// Whether what it gives has methods that are audited.
-    pub(super) fn leads_to_audited(&self) -> bool {
-        matches!(self.name, "App.runtime" | "App.health" | "App.levels")
-    }
-
     /// Whether it acts although it can't be put on record: ending the application is seen anyway, and may be the cure.
     pub(super) fn acts_unrecorded(&self) -> bool {
         self.role == Role::Admin
