@@ -90,6 +90,13 @@ impl Limits {
         peer_memory_bytes.saturating_mul(PEERS)
     }
 
+    /// How much of the memory of all peers is kept for peers with a grant, in bytes, if there are such: that of one peer. The others
+    /// have that of one peer at least.
+    pub(crate) fn kept_memory(&self, any_granted: bool) -> usize {
+        let spare = self.memory_bytes.saturating_sub(self.peer_memory_bytes);
+        if any_granted { spare.min(self.peer_memory_bytes) } else { 0 }
+    }
+
     /// How a message of so many bytes is read: a few times over. A message without content can still claim a list of many elements,
     /// so what may be read goes by its own size.
     pub(crate) fn options_for(message_bytes: usize) -> ReaderOptions {
@@ -106,5 +113,17 @@ impl Limits {
         let mut options = ReaderOptions::new();
         options.traversal_limit_in_words(Some(words.saturating_mul(4))).nesting_limit(64);
         options
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_kept_where_a_peer_has_a_grant_and_the_others_have_that_of_one() {
+        let of = |all| Limits { memory_bytes: all, peer_memory_bytes: 24, ..Limits::default() };
+        assert_eq!(of(192).kept_memory(false), 0);
+        assert_eq!([192, 48, 30, 24, 10].map(|all| of(all).kept_memory(true)), [24, 24, 6, 0, 0]);
     }
 }

@@ -109,12 +109,10 @@ impl Live {
         Room::new(self.config.max_connections, self.config.grants.any())
     }
 
-    /// The memory of all clients together, in bytes, and how much of it is kept for clients with a grant: that of one client.
+    /// The memory of all clients together, in bytes, and how much of it is kept for clients with a grant.
     fn memory(&self) -> (usize, usize) {
         let all = self.config.limits.memory_bytes;
-        let kept =
-            if self.config.grants.any() { self.config.limits.peer_memory_bytes.min(all / 2) } else { 0 };
-        (all, kept)
+        (all, self.config.limits.kept_memory(self.config.grants.any()))
     }
 }
 

@@ -48,6 +48,29 @@ async fn calls_are_refused_while_the_memory_of_the_client_is_taken_by_its_other_
 }
 
 #[tokio::test(start_paused = true)]
+async fn calls_of_all_connections_of_a_client_have_one_limit() {
+    let test = async {
+        let limits = Limits { calls: 2, ..Limits::default() };
+        let memory = Memory::new(limits.peer_memory_bytes);
+        let mut peers: Vec<_> = (0..5).map(|_| Peer::within(limits, memory.clone())).collect();
+        // The bootstraps are not finished, so they are in flight too: eight are all that the client may have.
+        for (_, peer) in &mut peers[..4] {
+            peer.send(|message| message.init_bootstrap().set_question_id(0)).await.unwrap();
+            peer.call(1, 0, "wait").await.unwrap();
+        }
+        settle().await;
+        let (served, last) = &mut peers[4];
+        last.send(|message| message.init_bootstrap().set_question_id(0)).await.unwrap();
+        let (_, reason) = answer(&last.next().await.unwrap()).unwrap();
+        assert!(reason.unwrap().contains("too many calls of this client are in flight"));
+        assert_eq!((served.control.refusals(), served.control.end()), (1, None));
+        let (before, _) = peers.remove(0);
+        assert_eq!(before.control.refusals(), 0);
+    };
+    LocalSet::new().run_until(test).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_message_that_comes_slowly_is_charged_as_it_grows() {
     let test = async {
         let (limits, memory) = small(256 * 1024);
