@@ -3,7 +3,7 @@
 //! A program of its own, since it counts all the memory that it takes. It writes the table of `docs/ATTACKS.md` with
 //!
 //! ```text
-//! ATTACKS="$PWD/docs/ATTACKS.md" cargo test --release -p app-rpc --test shapes
+//! ATTACKS="$PWD/docs/ATTACKS.md" cargo test -p app-rpc --test shapes
 //! ```
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
