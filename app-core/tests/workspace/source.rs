@@ -89,21 +89,48 @@ pub(crate) fn fixed_port(path: &str, text: &str) -> Vec<String> {
 
 /// Threads that are made where a refusal is a panic, or is never told: tokio's pool for blocking work, and `thread::spawn`.
 pub(crate) fn unplanned_thread(path: &str, text: &str) -> Vec<String> {
-    if is_test(path)
-        || path.contains("/examples/")
-        || path.contains("/benches/")
-        || path.starts_with("benches/")
-    {
+    if !is_product(path) {
         return vec![];
     }
-    let code = code_only(text);
-    let code = code.split_once("#[cfg(test)]").map_or(&*code, |(code, _tests)| code);
-    let lines = lines_with(code, |line| {
+    let code = product_only(text);
+    let lines = lines_with(&code, |line| {
         ["spawn_blocking(", "tokio::fs::", "lookup_host(", "thread::spawn("]
             .iter()
             .any(|call| line.contains(call))
     });
     lines.map(|line| format!("{path}:{line}: a thread without a plan; see app_core::run_blocking")).collect()
+}
+
+/// Tasks that no service owns: spawned on the runtime itself. Tasks of a `LocalSet` end with it, and are not meant.
+pub(crate) fn unowned_task(path: &str, text: &str) -> Vec<String> {
+    if !is_product(path) {
+        return vec![];
+    }
+    let code = product_only(text);
+    let lines = lines_with(&code, |line| {
+        ["tokio::spawn(", "task::spawn(", "task::spawn;", "runtime.spawn(", "runtime().spawn("]
+            .iter()
+            .any(|call| line.contains(call))
+    });
+    lines.map(|line| format!("{path}:{line}: a task without an owner; see `Service::spawn`")).collect()
+}
+
+/// The code of a file without comments, strings, and the tests that close it.
+fn product_only(text: &str) -> String {
+    let code = code_only(text);
+    match code.split_once("#[cfg(test)]") {
+        Some((product, _tests)) => product.to_owned(),
+        None => code,
+    }
+}
+
+/// A file of a library or a program.
+fn is_product(path: &str) -> bool {
+    !(is_test(path)
+        || path.contains("/examples/")
+        || path.contains("/benches/")
+        || path.contains("/fuzz/")
+        || path.starts_with("benches/"))
 }
 
 /// Unit tests (`foo/tests.rs`, `foo/tests/`) and the tests of an API (`tests/`).
@@ -296,6 +323,20 @@ mod violations {
             unplanned_thread("a/src/x.rs", "// spawn_blocking(\n#[cfg(test)]\nthread::spawn(x)").is_empty()
         );
         assert!(unplanned_thread(TEST, "thread::spawn(work)").is_empty());
+    }
+
+    #[test]
+    fn a_task_without_an_owner_is_found() {
+        assert_eq!(
+            unowned_task("a/src/x.rs", "tokio::spawn(work);\nself.runtime.spawn(work);\ntask::spawn(work)")
+                .len(),
+            3
+        );
+        assert!(
+            unowned_task("a/src/x.rs", "service.spawn(name, work);\ntokio::task::spawn_local(x)").is_empty()
+        );
+        assert!(unowned_task("a/src/x.rs", "// tokio::spawn(x)\n#[cfg(test)]\ntokio::spawn(x)").is_empty());
+        assert!(unowned_task(TEST, "tokio::spawn(work)").is_empty());
     }
 
     #[test]
