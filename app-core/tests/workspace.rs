@@ -12,6 +12,8 @@ use std::sync::OnceLock;
 
 use manifest::Manifest;
 
+#[path = "workspace/claims.rs"]
+mod claims;
 #[path = "workspace/faults.rs"]
 mod faults;
 #[path = "workspace/manifest.rs"]
@@ -317,6 +319,59 @@ fn each_promise_of_the_page_on_security_names_a_test_that_exists() {
     let page = tree::read("SECURITY.md");
     let (_, promises) = page.split_once("## What one client may take").expect("the section is there");
     assert_none(&faults::rows_without_a_test(promises, tree::find));
+}
+
+#[test]
+fn the_tables_of_the_architecture_are_those_of_the_code() {
+    let page = tree::read("ARCHITECTURE.md");
+    let mut found = claims::floors(&page, FLOORS);
+    found.extend(claims::plugins(&page, &texts()));
+    assert_none(&found);
+}
+
+#[test]
+fn the_architecture_names_the_only_place_of_unsafe_code() {
+    assert!(tree::read("ARCHITECTURE.md").contains(&format!("`unsafe` is in `{UNSAFE_IN}` alone")));
+}
+
+#[test]
+fn every_path_and_link_on_a_page_leads_to_a_file() {
+    let texts = texts();
+    let pages = tree::pages();
+    assert!(pages.len() > 15, "only {} pages found", pages.len());
+    let check = |page: &String| claims::paths(page, &tree::read(page), tree::exists, &texts);
+    assert_none(&pages.iter().flat_map(check).collect::<Vec<_>>());
+}
+
+#[test]
+fn every_queue_has_a_bound() {
+    assert_none(&in_sources(claims::unbounded_queue));
+}
+
+#[test]
+fn no_lock_is_held_across_an_await() {
+    // clippy finds such a lock, and CI refuses what clippy warns of.
+    let root = tree::read("Cargo.toml");
+    assert!(root.contains("\nawait_holding_lock = \"warn\""), "the lint is on");
+    assert!(tree::read(".ci/run").contains("-D warnings"), "a warning is refused");
+}
+
+#[test]
+fn every_capability_of_the_admin_interface_is_behind_its_gate() {
+    let gate = "app-rpc/src/admin/gate.rs";
+    assert!(tree::read(gate).contains("new_client("), "{gate} makes them");
+    assert!(tree::read("ARCHITECTURE.md").contains(&format!("Only `{gate}` makes capabilities")));
+    assert_none(&in_sources(|path, text| claims::capability_without_a_gate(path, text, gate)));
+}
+
+#[test]
+fn the_functions_of_compat_modules_are_one_line_each() {
+    assert_none(&in_sources(claims::long_compat_function));
+}
+
+/// All source files with their texts.
+fn texts() -> Vec<(String, String)> {
+    tree::sources().into_iter().map(|path| (path.clone(), tree::read(&path))).collect()
 }
 
 /// What the check finds in files without an exception, and exceptions that are not needed any more.

@@ -116,7 +116,7 @@ pub(crate) fn unowned_task(path: &str, text: &str) -> Vec<String> {
 }
 
 /// The code of a file without comments, strings, and the tests that close it.
-fn product_only(text: &str) -> String {
+pub(crate) fn product_only(text: &str) -> String {
     let code = code_only(text);
     match code.split_once("#[cfg(test)]") {
         Some((product, _tests)) => product.to_owned(),
@@ -125,7 +125,7 @@ fn product_only(text: &str) -> String {
 }
 
 /// A file of a library or a program.
-fn is_product(path: &str) -> bool {
+pub(crate) fn is_product(path: &str) -> bool {
     !(is_test(path)
         || path.contains("/examples/")
         || path.contains("/benches/")
@@ -139,7 +139,10 @@ fn is_test(path: &str) -> bool {
 }
 
 /// The numbers of the lines that the condition holds for.
-fn lines_with<'a>(text: &'a str, condition: impl Fn(&str) -> bool + 'a) -> impl Iterator<Item = usize> + 'a {
+pub(crate) fn lines_with<'a>(
+    text: &'a str,
+    condition: impl Fn(&str) -> bool + 'a,
+) -> impl Iterator<Item = usize> + 'a {
     text.lines().zip(1..).filter(move |(line, _)| condition(line)).map(|(_, number)| number)
 }
 

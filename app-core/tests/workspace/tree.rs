@@ -34,16 +34,38 @@ pub(crate) fn sources() -> Vec<String> {
     found
 }
 
+/// Every page (`.md`) at the root, in `docs`, and in the crates, named from the root of the workspace.
+pub(crate) fn pages() -> Vec<String> {
+    let mut found = Vec::new();
+    for directory in crates().into_iter().chain(["docs".to_owned()]) {
+        collect_by_end(&directory, ".md", &mut found);
+    }
+    let at_root =
+        fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    found.extend(at_root.filter(|name| name.ends_with(".md")));
+    found.sort();
+    found
+}
+
+/// Whether the workspace has the file or folder.
+pub(crate) fn exists(path: &str) -> bool {
+    root().join(path).exists()
+}
+
 fn collect(directory: &str, found: &mut Vec<String>) {
+    collect_by_end(directory, ".rs", found);
+}
+
+fn collect_by_end(directory: &str, end: &str, found: &mut Vec<String>) {
     for entry in fs::read_dir(root().join(directory)).unwrap() {
         let entry = entry.unwrap();
         let name = entry.file_name().into_string().unwrap();
         let path = format!("{directory}/{name}");
         if entry.file_type().unwrap().is_dir() {
-            if path != "schema/src/generated" && name != "target" {
-                collect(&path, found);
+            if !path.ends_with("/src/generated") && name != "target" {
+                collect_by_end(&path, end, found);
             }
-        } else if path.ends_with(".rs") {
+        } else if path.ends_with(end) {
             found.push(path);
         }
     }
