@@ -1,4 +1,4 @@
-//! Command servers against the floor: a bare tokio channel of boxed closures drained by one task.
+//! Command servers, beside a bare tokio channel of boxed closures that one task receives.
 #![allow(
     clippy::unwrap_used,
     missing_docs,
@@ -95,7 +95,7 @@ fn unmetered(service: &Service) -> ServiceCommandChannel<u64> {
     channel
 }
 
-/// What counting and timing costs: on one thread, where the work of another thread hides nothing.
+/// The cost of counting and timing, on one thread, where no other thread hides it.
 fn metering(c: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let app = runtime.block_on(TestApp::empty());

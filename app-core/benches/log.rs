@@ -1,4 +1,4 @@
-//! What a log record costs whoever logs it.
+//! The time that a log record takes on the thread that logs.
 
 #![allow(missing_docs, reason = "criterion's macros make undocumented functions")]
 
@@ -23,10 +23,10 @@ fn logger(level: LogLevel) -> (Log, Logger) {
         instance: InstanceId::random(),
     };
     let Ok(null) = OpenOptions::new().write(true).open("/dev/null") else {
-        unreachable!("there is a /dev/null wherever this runs")
+        unreachable!("Linux has a /dev/null")
     };
     let Ok(log) = Log::to_writer(&identity, LogFormat::Json, level, Box::new(null)) else {
-        unreachable!("a thread can be started")
+        unreachable!("the system allows one more thread")
     };
     let logger = log.service_logger(ServiceId::new(0xce1f_32c6_80e1_ef0b), "quota");
     (log, logger)
@@ -61,7 +61,7 @@ fn one_thread(c: &mut Criterion) {
     group.finish();
 }
 
-/// The cost of a record while another thread logs as fast as it can.
+/// The time of a record while another thread logs as fast as it can.
 fn two_threads(c: &mut Criterion) {
     let (_log, logger) = logger(LogLevel::Info);
     let stop = Arc::new(AtomicBool::new(false));

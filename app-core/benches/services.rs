@@ -1,4 +1,4 @@
-//! Services: to look one up, and a whole life.
+//! Services: looking one up, a whole life, and the start and stop of many.
 #![allow(
     clippy::unwrap_used,
     missing_docs,
@@ -14,7 +14,7 @@ use app_core::{
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 fn id(i: u64) -> ServiceId {
-    // Spread over the numbers, as random ids are.
+    // Spread over all numbers, like random ids.
     ServiceId::new((i + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }
 

@@ -1,6 +1,6 @@
-//! The hottest operations of the kernel on one thread, for `benches/counts`, which counts their instructions.
+//! The most frequent operations of the kernel on one thread. `benches/counts` counts their instructions.
 //!
-//! Named on the command line is the one to do. It is done in a function of its name: there counting begins and ends.
+//! The argument is the name of the operation. It runs in a function of that name, where counting begins and ends.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a measurement fails by panicking")]
 
 use std::{
@@ -17,9 +17,9 @@ use app_ids::{AppId, DomainId, InstanceId, ReleaseId};
 use slog::Logger;
 use tokio::runtime::{Builder, Runtime};
 
-/// How often; `benches/counts` divides by it.
+/// How often the operation runs. `benches/counts` divides by this number.
 const TIMES: u64 = 1_000;
-/// What happens once, at the first time, is not to count.
+/// How often the operation runs before it is counted, so that one-time work does not count.
 const WARM_UP: u64 = 100;
 const SERVICE: ServiceId = ServiceId::new(0xce1f_32c6_80e1_ef0b);
 
@@ -99,13 +99,13 @@ async fn submits(server: &CommandServer<u64>, times: u64) {
     server.call(|count| *count).await.unwrap();
 }
 
-/// Calls with an answer, one after another.
+/// Calls commands, one after another.
 #[inline(never)]
 fn call(runtime: &Runtime, server: &CommandServer<u64>) {
     runtime.block_on(calls(server, TIMES));
 }
 
-/// Calls that run on the caller's thread.
+/// Calls commands that run on the caller's thread.
 #[inline(never)]
 fn inline_call(runtime: &Runtime, server: &CommandServer<u64>) {
     runtime.block_on(calls(server, TIMES));
@@ -132,7 +132,7 @@ async fn lives(app: &TestApp, times: u64) {
     }
 }
 
-/// Looks services up among a thousand.
+/// Looks up services among a thousand.
 #[inline(never)]
 fn lookup(app: &TestApp, ids: &[ServiceId]) {
     lookups(app, ids, TIMES);
@@ -145,7 +145,7 @@ fn lookups(app: &TestApp, ids: &[ServiceId], times: u64) {
     }
 }
 
-/// Logs records with ten fields, up to the hand-over to the thread that writes.
+/// Logs records with ten fields, up to the queue of the writer thread.
 #[inline(never)]
 fn record(log: &Logger) {
     records(log, TIMES);
@@ -169,8 +169,8 @@ fn records(log: &Logger, times: u64) {
     }
 }
 
-/// A sink that says when it is written to, and takes nothing until it is released: whether the thread that writes has to
-/// be woken is chance otherwise.
+/// A sink that reports the first write, and blocks in it until it is released. So the writer thread is busy, and no record
+/// has to wake it.
 fn blocked() -> (Blocked, Receiver<()>, SyncSender<()>) {
     let (busy, is_busy) = sync_channel(1);
     let (release, released) = sync_channel(0);
@@ -185,7 +185,7 @@ struct Blocked {
 impl io::Write for Blocked {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let _ = self.busy.try_send(());
-        // An error once the other end is gone, which is the release.
+        // Returns an error once the sender is dropped, which is the release.
         let _ = self.released.recv();
         Ok(bytes.len())
     }
@@ -210,7 +210,7 @@ fn raise(times: u64) {
 
 #[inline(never)]
 fn deep(levels: usize) -> Error {
-    // Something to do after the call, or it is no call but a jump.
+    // Prevents a tail call, which would leave no frame.
     black_box(if levels == 0 {
         errors::BUG.error(SERVICE).message("no such rule").build()
     } else {

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use app_errors::{Error, Origin as ErrorOrigin, errors, illegal_argument_error, service_not_alive_error};
+use app_errors::{Error, ErrorOrigin, errors, illegal_argument_error, service_not_alive_error};
 use app_ids::{AppId, DomainId, InstanceId, ReleaseId, ServiceId};
 use parking_lot::{Mutex, RwLock};
 use slog::{Logger, error};
@@ -196,7 +196,7 @@ impl App {
     #[must_use]
     pub fn error_origin(&self) -> ErrorOrigin {
         let Identity { domain, app, release, instance } = *self.identity();
-        ErrorOrigin { domain, app, release, instance, pid: std::process::id(), host: host_name() }
+        ErrorOrigin::new(domain, app, release, instance, std::process::id(), host_name())
     }
 
     /// When the app was made.

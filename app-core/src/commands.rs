@@ -1,10 +1,11 @@
-//! Message-driven services: commands are closures that run one after another on a state that a server owns.
+//! Command servers: closures that run one after another on a state that the server owns.
 
 mod channel;
 mod deadline;
 mod inline;
 mod list;
 mod meter;
+mod queue;
 mod server;
 mod server_state;
 mod state_cell;
@@ -13,9 +14,10 @@ mod times;
 
 pub(crate) use self::list::CommandServers;
 pub use self::{
-    channel::{Command, CommandReceiver, ServiceCommandChannel},
+    channel::ServiceCommandChannel,
     deadline::DEFAULT_CALL_DEADLINE,
     list::CommandServerStatus,
+    queue::{Command, CommandReceiver},
     server::{CommandServer, CommandServerBuilder},
     times::TimeHistogram,
 };

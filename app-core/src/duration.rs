@@ -1,10 +1,10 @@
-//! Durations and counts as people write and read them: one way everywhere.
+//! Durations and counts as text for people, in the same format everywhere.
 
 use std::{fmt, time::Duration};
 
-/// Shows a duration in texts: `1m 30s`, `1s 203ms`; no finer than milliseconds, unless it is shorter than one.
+/// Shows a duration: `1m 30s`, `1s 203ms`. A duration of a millisecond or more is cut to whole milliseconds.
 ///
-/// Keys of log records that end in `_seconds` hold numbers instead.
+/// It is for texts. Keys of log records that end in `_seconds` have numbers instead.
 ///
 /// ```
 /// use std::time::Duration;
@@ -17,7 +17,7 @@ pub fn show_duration(duration: Duration) -> impl fmt::Display {
     humantime::format_duration(if millis > 0 { Duration::from_millis(millis) } else { duration })
 }
 
-/// Reads a duration as flags take it: with its unit (`5s`, `500ms`, `1m 30s`), or a number of seconds.
+/// Parses a duration, as all flags do: with its unit (`5s`, `500ms`, `1m 30s`), or as a number of seconds.
 ///
 /// ```
 /// use std::time::Duration;
@@ -28,7 +28,7 @@ pub fn show_duration(duration: Duration) -> impl fmt::Display {
 /// ```
 ///
 /// # Errors
-/// What is expected, for people.
+/// The text is not a duration. The error says what is expected.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let text = text.trim();
     let expected = || "expected a time with its unit, such as 5s or 500ms, or a number of seconds".to_owned();
@@ -40,12 +40,12 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         humantime::parse_duration(text)
     };
     parsed.map_err(|error| match error {
-        humantime::DurationError::NumberOverflow => "too large or too precise a number".to_owned(),
+        humantime::DurationError::NumberOverflow => "the number is too large or too precise".to_owned(),
         _ => expected(),
     })
 }
 
-/// A number of things in texts: `1 restart`, `2 restarts`.
+/// Shows a number of things: `1 restart`, `2 restarts`.
 ///
 /// ```
 /// assert_eq!(app_core::counted(1, "death"), "1 death");

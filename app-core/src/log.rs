@@ -1,14 +1,14 @@
-//! The log: slog loggers for the application and its services, and one thread that writes.
+//! The log: slog loggers for the application and its services, and one thread that writes their records.
 //!
-//! A record is formatted on the thread that logs and copied into a bounded buffer; the thread `log` writes whole
-//! batches. Nobody who logs ever waits for the sink: while it is full, closed or blocked, records are dropped and
-//! counted ([`Log::dropped`]). Levels of the application and of each service change while the program runs.
+//! The thread that logs formats the record and copies it into a bounded queue. The thread `log` writes whole batches. Code
+//! that logs never waits for the sink: while the sink is full, closed or blocked, records are dropped and counted
+//! ([`Log::dropped`]). You can change the level of the application and of each service while the program runs.
 //!
-//! A record is one line of bounded length ([`LogRecordLimit`]); what is cut says so. A record of an [`AuditLog`] tells its author whether
-//! it was written.
+//! A record is one line of bounded length ([`LogRecordLimit`]), and shows where it was cut. For a record of an
+//! [`AuditLog`], a [`Receipt`] says whether it was written.
 //!
-//! In JSON, `event` and the event's name come before a record's own keys, an error under `err` is an object, and a key of a
-//! record that has the name of one of ours gets an underscore (`message_`).
+//! In JSON, `event` and `event_name` come before the record's own keys, and an error under `err` is an object. A record's
+//! own key with the name of a platform key gets an underscore (`message_`).
 
 mod audit;
 mod captured;
@@ -66,43 +66,43 @@ pub use slog::Serde;
 
 use self::captured::Memory;
 pub(crate) use self::drain::refuses_records;
-use self::drain::{Form, Output, ServiceDrain, TextForm};
+use self::drain::{LineFormat, Output, ServiceDrain, TextFormat};
 use self::levels::{Levels, Threshold};
 use self::queue::{Producers, Queue};
 use self::writer::Sink;
 use crate::Identity;
 
-/// The log of one application; a cheap handle.
+/// The log of one application. A cheap handle.
 ///
-/// When the last handle and logger are gone, the thread writes what it has and ends; [`Log::shut_down`] waits
-/// for that.
+/// The writer thread ends when the last handle and the last logger are dropped, after it has written the queue.
+/// [`Log::shut_down`] waits for that.
 ///
-/// # How much it takes
+/// # Capacity
 ///
-/// 100,000 records a second lose none, where each has ten fields and 390 bytes of JSON and the sink takes them:
-/// `cargo run --release -p benches -- log` logs as many on one thread for three seconds, and counts. Lines wait for the thread that
-/// writes in a queue of 4 MiB, which is a tenth of a second of such records.
+/// At 100,000 records a second, no record is lost, if each has ten fields and 390 bytes of JSON and the sink takes them.
+/// `cargo run --release -p benches -- log` logs at this rate on one thread for three seconds, and counts. The queue holds
+/// 4 MiB, which is a tenth of a second of such records.
 ///
-/// Above that, or when the sink takes less, a record that finds the queue full is dropped, and nobody waits. Each one is counted:
-/// in [`Log::dropped`], and in the metric `log_records_dropped` (`op_0_95215e527be002d0_total`) where `app-metrics` is linked. As
-/// soon as the sink takes records again, a record of level warn, "log records dropped", has under `dropped` how many they were since the
-/// last such record.
+/// If the rate is higher or the sink is slower, the queue fills up. Then new records are dropped, and the caller does not
+/// wait. [`Log::dropped`] counts them, and so does the metric `log_records_dropped` (`op_0_95215e527be002d0_total`) where
+/// `app-metrics` is linked. Once the sink takes records again, a record of level warn, "log records dropped", reports
+/// under `dropped` how many were lost since the last such record.
 #[derive(Clone)]
-pub struct Log(Arc<Inner>);
+pub struct Log(Arc<LogInner>);
 
-struct Inner {
+struct LogInner {
     identity: Identity,
-    style: Style,
+    style: LogStyle,
     levels: Levels,
     output: Output,
     writer: Mutex<Option<JoinHandle<()>>>,
-    /// Cancelled when the thread that writes panics.
+    /// Cancelled when the writer thread panics.
     writer_died: CancellationToken,
 }
 
-/// How the lines of a log look.
+/// The format of all lines of a log.
 #[derive(Debug, Clone, Copy)]
-struct Style {
+struct LogStyle {
     limit: LogRecordLimit,
     for_journal: bool,
     text: TextStyle,
@@ -115,14 +115,14 @@ enum TextStyle {
 }
 
 impl Log {
-    /// A log on standard error. Colours only on a terminal, and not if `NO_COLOR` is set.
+    /// A log on standard error. It has colours on a terminal, unless `NO_COLOR` is set.
     ///
-    /// Where standard error is systemd's journal, as `JOURNAL_STREAM` says, each line begins with its level as the journal
-    /// reads it: `<3>` error, `<4>` warn, `<6>` info, `<7>` debug. So `journalctl -p` works.
+    /// If standard error is systemd's journal (`JOURNAL_STREAM`), each line begins with its priority: `<3>` error, `<4>`
+    /// warn, `<6>` info, `<7>` debug. So `journalctl -p` works.
     ///
     /// # Errors
     ///
-    /// Standard error could not be duplicated, or no thread be started.
+    /// Standard error cannot be duplicated, or the writer thread cannot be started.
     pub fn to_stderr(
         identity: &Identity,
         format: LogFormat,
@@ -132,28 +132,33 @@ impl Log {
         let is_terminal = io::stderr().is_terminal();
         let no_colours = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let text = TextStyle::new(format, is_terminal, is_terminal && !no_colours);
-        let style = Style { limit, for_journal: journal::is_stderr(), text };
+        let style = LogStyle { limit, for_journal: journal::is_stderr(), text };
         Log::with_sink(identity, style, level, Sink::stderr()?)
     }
 
-    /// A log on any writer; [`LogFormat::Auto`] means JSON. Records have the default limit.
+    /// A log on any writer, with the default limit of a record. [`LogFormat::Auto`] means JSON.
     ///
-    /// The writer may fail or block in every way: only the thread of the log is concerned. It is flushed after
-    /// every batch. What it logs itself, through this or the `log` and `tracing` crates, is dropped.
+    /// The writer may fail or block; that only affects the writer thread. The writer is flushed after each batch. Records
+    /// that the writer itself logs, here or through the `log` and `tracing` crates, are dropped.
     ///
     /// # Errors
     ///
-    /// No thread could be started.
+    /// The writer thread cannot be started.
     pub fn to_writer(
         identity: &Identity,
         format: LogFormat,
         level: LogLevel,
         writer: Box<dyn Write + Send>,
     ) -> io::Result<Log> {
-        Log::with_sink(identity, Style::of(TextStyle::new(format, false, false)), level, Sink::Writer(writer))
+        Log::with_sink(
+            identity,
+            LogStyle::of(TextStyle::new(format, false, false)),
+            level,
+            Sink::Writer(writer),
+        )
     }
 
-    /// A log in memory, in JSON and without a thread: a record can be read when the call that logged it returned.
+    /// A log in memory, in JSON and without a thread. You can read a record as soon as the call that logs it returns.
     ///
     /// ```
     /// # use app_core::Identity;
@@ -174,9 +179,9 @@ impl Log {
     #[must_use]
     pub fn captured(identity: &Identity, level: LogLevel) -> (Log, CapturedLog) {
         let memory = Arc::new(Memory::default());
-        let log = Log(Arc::new(Inner {
+        let log = Log(Arc::new(LogInner {
             identity: *identity,
-            style: Style::of(TextStyle::Json),
+            style: LogStyle::of(TextStyle::Json),
             levels: Levels::new(level),
             output: Output::Memory(Arc::clone(&memory)),
             writer: Mutex::new(None),
@@ -185,13 +190,13 @@ impl Log {
         (log, CapturedLog(memory))
     }
 
-    fn with_sink(identity: &Identity, style: Style, level: LogLevel, sink: Sink) -> io::Result<Log> {
+    fn with_sink(identity: &Identity, style: LogStyle, level: LogLevel, sink: Sink) -> io::Result<Log> {
         let queue = Arc::new(Queue::new());
-        let form = style.form(identity, None);
-        let report = Box::new(move |dropped| drop_report(&form, dropped));
+        let format = style.line_format(identity, None);
+        let report = Box::new(move |dropped| drop_report(&format, dropped));
         let writer_died = CancellationToken::new();
         let writer = writer::spawn(Arc::clone(&queue), sink, report, writer_died.clone())?;
-        Ok(Log(Arc::new(Inner {
+        Ok(Log(Arc::new(LogInner {
             identity: *identity,
             style,
             levels: Levels::new(level),
@@ -206,18 +211,18 @@ impl Log {
         self.new_logger(self.0.levels.app_threshold(), None)
     }
 
-    /// A logger of a service: its records name the service, its level is the service's.
+    /// A logger for a service. Its records name the service, and it has the level of the service.
     pub fn service_logger(&self, id: ServiceId, name: &str) -> Logger {
         self.new_logger(self.0.levels.service_threshold(id), Some((id, name)))
     }
 
-    /// Whether records of this level are written by anybody: what nobody writes need not be thought of.
+    /// Whether the application or any service writes records of this level.
     pub(crate) fn admits_somewhere(&self, level: slog::Level) -> bool {
         self.0.levels.admits_somewhere(level)
     }
 
-    /// Records of a service that have to be on record: they are written whatever the levels are, and each tells whether it was
-    /// written. Use it for few records: nobody can turn them off.
+    /// A log for the records of a service that must be written. It ignores the levels, and says of each record whether it
+    /// was written. Log only few records here, because an operator cannot turn them off.
     #[must_use]
     pub fn audit(&self, id: ServiceId, name: &str) -> AuditLog {
         AuditLog::new(self.drain(Threshold::open(), Some((id, name))))
@@ -228,47 +233,47 @@ impl Log {
     }
 
     fn drain(&self, threshold: Threshold, service: Option<(ServiceId, &str)>) -> ServiceDrain {
-        let form = self.0.style.form(&self.0.identity, service);
-        ServiceDrain { threshold, form, output: AssertUnwindSafe(self.0.output.clone()) }
+        let format = self.0.style.line_format(&self.0.identity, service);
+        ServiceDrain { threshold, format, output: AssertUnwindSafe(self.0.output.clone()) }
     }
 
-    /// From which level on the application's records are written, and those of services without a level of
-    /// their own.
+    /// The level of the application, and of services without a level of their own.
     #[must_use]
     pub fn level(&self) -> LogLevel {
         self.0.levels.app_level()
     }
 
-    /// Sets the application's level, at once and for every logger there is.
+    /// Sets the application's level. Existing loggers follow at once.
     pub fn set_level(&self, level: LogLevel) -> LevelChange {
         let change = self.0.levels.set_app(level);
         dependencies::level_changed(self);
         change
     }
 
-    /// From which level on the records of this service are written.
+    /// The level of this service.
     #[must_use]
     pub fn service_level(&self, id: ServiceId) -> LogLevel {
         self.0.levels.service_level(id)
     }
 
-    /// Sets the level of a service, which need not exist yet; `None` makes it follow the application's.
+    /// Sets the level of a service, which need not exist yet. `None` makes the service follow the application's level.
     pub fn set_service_level(&self, id: ServiceId, level: Option<LogLevel>) -> LevelChange {
         self.0.levels.set_service(id, level)
     }
 
-    /// The levels in force: the application's, and those of services that have one of their own.
+    /// The current levels: the application's, and those of services that have a level of their own.
     #[must_use]
     pub fn level_settings(&self) -> LevelSettings {
         self.0.levels.settings()
     }
 
-    /// Says in [`level_settings`](Self::level_settings) when a change will be taken back.
+    /// Makes [`level_settings`](Self::level_settings) show when a change will be reverted.
     pub(crate) fn expire(&self, change: &LevelChange, at: tokio::time::Instant) {
         self.0.levels.expire(change, at);
     }
 
-    /// Forgets every change of the application's level, or of a service's, and sets it; a service's `None` is the application's.
+    /// Forgets all changes of one level, and sets it: the level of `service`, or the application's. `None` for a service
+    /// means the application's level.
     pub(crate) fn reset_levels(&self, service: Option<ServiceId>, level: Option<LogLevel>) {
         match (service, level) {
             (Some(id), level) => self.0.levels.reset_service(id, level),
@@ -277,51 +282,53 @@ impl Log {
         dependencies::level_changed(self);
     }
 
-    /// Takes a change back: the level is what it was before, unless it was changed again since. Then the later
-    /// change stays in force, and what it gives way to, once it is taken back, is the level before both.
+    /// Reverts a change. Returns whether the change was still known.
     ///
-    /// Whether there was anything to take back.
-    #[expect(clippy::needless_pass_by_value, reason = "a change is taken back once")]
+    /// The level becomes what it was before the change. If the level was changed again since, the later change stays in
+    /// force. When the later one is reverted too, the level becomes what it was before both.
+    #[expect(clippy::needless_pass_by_value, reason = "a change is reverted once")]
     pub fn revert(&self, change: LevelChange) -> bool {
         let reverted = self.0.levels.revert(&change);
         dependencies::level_changed(self);
         reverted
     }
 
-    /// How many records were submitted and will never be written, since the sink was full, closed or blocked.
+    /// How many records were logged but will never be written, because the sink was full, closed or blocked.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.0.output.counters().dropped()
     }
 
-    /// How many records of this level were written in full. Exact after a [`flush`](Self::flush); the record that
-    /// tells of dropped ones is not counted.
+    /// How many records of this level were written in full. Exact after a [`flush`](Self::flush). Reports of dropped
+    /// records are not counted.
     #[must_use]
     pub fn written(&self, level: LogLevel) -> u64 {
         self.0.output.counters().written(level)
     }
 
-    /// Blocks until all that was logged before is written, or dropped and counted; `false` if `deadline` passed first.
+    /// Blocks until all earlier records are written, or dropped and counted. Returns `false` if `deadline` passed first.
     #[must_use]
     pub fn flush(&self, deadline: Duration) -> bool {
         self.0.output.flush(deadline)
     }
 
-    /// Ends the log: writes what was logged before, drops and counts what is logged after. Blocks for at most
-    /// `deadline`; `false` if the sink did not take everything by then, and its thread is left behind.
+    /// Ends the log: earlier records are written, later ones are dropped and counted.
+    ///
+    /// Blocks for at most `deadline`. Returns `false` if the sink did not take everything by then; the writer thread is
+    /// then left to itself.
     #[must_use]
     pub fn shut_down(&self, deadline: Duration) -> bool {
         let Output::Queue(producers) = &self.0.output else { return true };
-        let stopped = producers.queue.stop(drain::within(deadline));
+        let stopped = producers.queue.stop(drain::deadline_in(deadline));
         let writer = if stopped { self.0.writer.lock().take() } else { None };
         if let Some(writer) = writer {
-            // It said that it is done: this takes no time. Its panics are caught in there.
+            // The thread has done its last work, so this does not block. `writer_died` reports a panic.
             let _ = writer.join();
         }
         stopped
     }
 
-    /// Waits until the thread that writes panics: nothing is written any more. Cancel safe.
+    /// Waits until the writer thread panics, after which nothing is written any more. Cancel safe.
     pub(crate) async fn writer_died(&self) {
         self.0.writer_died.cancelled().await;
     }
@@ -346,20 +353,20 @@ impl fmt::Debug for Log {
     }
 }
 
-impl Style {
-    /// With the default limit, and not for the journal.
+impl LogStyle {
+    /// A style with the default limit, and not for the journal.
     fn of(text: TextStyle) -> Self {
-        Style { limit: LogRecordLimit::default(), for_journal: false, text }
+        LogStyle { limit: LogRecordLimit::default(), for_journal: false, text }
     }
 
-    fn form(self, identity: &Identity, service: Option<(ServiceId, &str)>) -> Form {
+    fn line_format(self, identity: &Identity, service: Option<(ServiceId, &str)>) -> LineFormat {
         let text = match self.text {
-            TextStyle::Json => TextForm::Json { prefix: json::prefix(identity, service).into() },
+            TextStyle::Json => TextFormat::Json { prefix: json::prefix(identity, service).into() },
             TextStyle::Term { colours } => {
-                TextForm::Term { name: service.map(|(_, name)| term::shown_name(name).into()), colours }
+                TextFormat::Term { name: service.map(|(_, name)| term::shown_name(name).into()), colours }
             }
         };
-        Form { limit: self.limit.bytes(), for_journal: self.for_journal, text }
+        LineFormat { limit: self.limit.bytes(), for_journal: self.for_journal, text }
     }
 }
 
@@ -372,8 +379,8 @@ impl TextStyle {
     }
 }
 
-fn drop_report(form: &Form, dropped: u64) -> Vec<u8> {
-    form.line_apart(
+fn drop_report(format: &LineFormat, dropped: u64) -> Vec<u8> {
+    format.to_line(
         &slog::record!(
             slog::Level::Warning,
             "",

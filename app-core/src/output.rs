@@ -1,11 +1,12 @@
-//! Standard output of subcommands, as programs that others read from.
+//! Standard output of subcommands.
 
 use std::{
     io::{self, ErrorKind, Write},
     process::ExitCode,
 };
 
-/// Writes to standard output. A reader that has seen enough (`| head`) is no failure; a full disk is, with exit status 1.
+/// Writes to standard output. A closed pipe (`| head`) is a success. Any other error, such as a full disk, is printed, and
+/// the exit status is 1.
 ///
 /// ```
 /// assert_eq!(app_core::write_output(|out| writeln!(out, "hello")), std::process::ExitCode::SUCCESS);
@@ -16,7 +17,7 @@ pub fn write_output(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Exi
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
-            // Nobody to tell when this fails too.
+            // If this fails as well, only the exit status remains.
             let _ = writeln!(
                 io::stderr(),
                 "cannot write the output: {}",

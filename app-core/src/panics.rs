@@ -1,7 +1,7 @@
-//! Panics: what they said, and that each is one line.
+//! Panics: catching them, and reporting each as one line.
 //!
-//! std's own hook writes several lines of raw text, under the lock of standard error. That breaks the rule of one record
-//! a line, and it blocks for ever when the sink is stuck.
+//! The hook of the standard library writes several lines of raw text, under the lock of standard error. That breaks the rule
+//! of one line for each record, and it blocks for ever if the sink is stuck.
 
 use std::{
     any::Any,
@@ -19,10 +19,10 @@ use slog::{Logger, error};
 use crate::{APP_SERVICE, ExitStatus, log};
 
 thread_local! {
-    /// The caller of this thread turns panics into errors that it tells itself.
+    /// Whether the hook stays silent, because code on this thread turns a panic into an error.
     static QUIET: Cell<bool> = const { Cell::new(false) };
 
-    /// Where the last panic was that this thread was quiet about.
+    /// The source location of the last panic for which the hook stayed silent.
     static QUIET_PLACE: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
@@ -32,11 +32,11 @@ thread_local! {
 pub struct Panicked {
     /// Source file, line and column. Empty where the program has a panic hook of its own.
     pub place: String,
-    /// What the panic said. It may repeat what the code worked on.
+    /// The message of the panic. It may contain the data that the code worked on.
     pub message: String,
 }
 
-/// Runs `work`, and catches a panic in it. The log says nothing of the panic: the caller decides what may be told.
+/// Runs `work`, and catches a panic in it. The panic is not logged: the caller decides what to tell.
 ///
 /// ```
 /// let caught = app_core::catch_panic(|| "hunter2".parse::<u16>().unwrap());
@@ -50,26 +50,26 @@ pub fn catch_panic<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
     quietly(work).map_err(|message| Panicked { place: QUIET_PLACE.take(), message })
 }
 
-/// What a panic said.
+/// The message of a panic.
 pub(crate) fn message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&'static str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("(no message)")
 }
 
-/// Runs what the main thread does.
+/// Runs the code of the main thread. A panic becomes one line on standard error.
 ///
 /// # Errors
-/// What `main` is to return after a panic, which is one line on standard error: exit status 70.
+/// `main` panicked. The error is what the program's `main` has to return: exit status 70.
 pub(crate) fn guard_main<T>(main: impl FnOnce() -> T) -> Result<T, ExitCode> {
     with_hook(print, || catch_unwind(AssertUnwindSafe(main))).map_err(|_| ExitStatus::Internal.into())
 }
 
-/// Has panics logged while `work` runs.
+/// Logs panics of all threads while `work` runs.
 pub(crate) fn logged<T>(logger: Logger, work: impl FnOnce() -> T) -> T {
     with_hook(move |panic| log_panic(&logger, panic), work)
 }
 
-/// Runs `work` with a hook for panics. The hook that was there is put back afterwards, unless `work` panics itself.
+/// Runs `work` with a panic hook. Restores the previous hook afterwards, unless `work` panics.
 fn with_hook<T>(hook: impl Fn(&PanicHookInfo<'_>) + Send + Sync + 'static, work: impl FnOnce() -> T) -> T {
     let before = take_hook();
     set_hook(Box::new(move |panic| {
@@ -84,7 +84,7 @@ fn with_hook<T>(hook: impl Fn(&PanicHookInfo<'_>) + Send + Sync + 'static, work:
     result
 }
 
-/// Runs `work`; a panic is an error with its message, and is not told otherwise.
+/// Runs `work`. A panic becomes an error with its message, and the hook stays silent.
 pub(crate) fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     let before = QUIET.replace(true);
     let outcome = catch_unwind(AssertUnwindSafe(work));
@@ -94,28 +94,28 @@ pub(crate) fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, String> {
 
 fn log_panic(logger: &Logger, panic: &PanicHookInfo<'_>) {
     if log::refuses_records() {
-        // The thread that writes the log panics itself.
+        // The thread that writes the log has panicked.
         return print(panic);
     }
-    // Raised here for its stack: it is the stack of the panic.
+    // Raised in the hook, so the stack of the error is that of the panic.
     let bug = errors::BUG.error(APP_SERVICE).message(message(panic.payload())).tag("PANIC").build();
     error!(logger, "panic: {}", message(panic.payload()); "thread" => thread_name(), "place" => place(panic), "err" => #&bug);
 }
 
-/// Prints a panic on standard error, for times without a log. Gives up on a sink that takes nothing for a second.
+/// Prints a panic on standard error, for when there is no log. Gives up if standard error takes nothing for a second.
 fn print(panic: &PanicHookInfo<'_>) {
     let stderr = io::stderr();
     let mut sink = [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)];
     if poll(&mut sink, PollTimeout::from(1_000_u16)).is_ok_and(|ready| ready > 0) {
-        // When this fails, the exit status is all that is left.
+        // If this fails, only the exit status remains.
         let _ = writeln!(stderr.lock(), "{}", line(panic));
     }
 }
 
 /// A panic as a line of text.
 fn line(panic: &PanicHookInfo<'_>) -> String {
-    let said = message(panic.payload()).replace(['\n', '\r'], " ");
-    let line = format!("internal error: thread {:?} panicked at {}: {said}", thread_name(), place(panic));
+    let message = message(panic.payload()).replace(['\n', '\r'], " ");
+    let line = format!("internal error: thread {:?} panicked at {}: {message}", thread_name(), place(panic));
     one_line(&line).to_string()
 }
 

@@ -1,18 +1,21 @@
-//! Where every thread of this process is right now, for people who look at an application that hangs.
+//! Dumps of the stacks of all threads of this process, for an application that hangs.
 //!
-//! [`dump_threads`] asks one thread after the other with a signal. The signal handler stores nothing but
-//! the addresses of its thread's stack (`capture`) in a slot set aside for that answer (`slot`); names and
-//! lines are looked up afterwards, on the asking thread (`print`). No thread is stopped for longer than its
-//! own walk takes, and none is waited for longer than [`ANSWER_DEADLINE`].
+//! [`dump_threads`] sends a signal to one thread after the other. The signal handler only stores the addresses of its
+//! thread's stack (`capture`) in a slot for this answer (`slot`). The asking thread looks up names and lines afterwards
+//! (`print`). A thread is interrupted only for the walk of its own stack. The dump waits for each thread for at most
+//! [`ANSWER_DEADLINE`].
 //!
-//! The signal is `SIGURG`. Unlike a real-time signal it is ignored by default, so one that arrives late, or
-//! after an `exec`, ends nobody; it coalesces, so a thread that blocks it collects one and not a queue; it
-//! can't fail for want of queue space; and debuggers pass it on without stopping. (Go preempts its
-//! goroutines with it for the same reasons.) A process that handles `SIGURG` itself gets an error and no dump.
+//! The signal is `SIGURG`, for the reasons for which Go preempts goroutines with it:
 //!
-//! System calls that were interrupted go on (`SA_RESTART`), except for those that Linux never restarts:
-//! `poll`, `epoll_wait`, `nanosleep` and socket reads with a time limit return `EINTR` (signal(7)). Rust's
-//! standard library and tokio repeat them; a C library may not.
+//! - It is ignored by default, so a signal that arrives late, or after an `exec`, ends no process.
+//! - It is not queued: a thread that blocks the signal gets it once, and sending it does not fail for lack of space.
+//! - Debuggers pass it on without stopping.
+//!
+//! In a process that handles `SIGURG` itself, the dump fails with an error.
+//!
+//! Interrupted system calls continue (`SA_RESTART`), except those that Linux never restarts: `poll`, `epoll_wait`,
+//! `nanosleep` and socket reads with a timeout return `EINTR` (signal(7)). Rust's standard library and tokio repeat
+//! these; a C library may not.
 
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
@@ -30,29 +33,29 @@ mod threads;
 /// How long one thread may take to answer.
 const ANSWER_DEADLINE: Duration = Duration::from_millis(100);
 
-/// How long asking all threads may take, and how long a dump waits for another one to finish asking.
+/// How long it may take to ask all threads, and how long a dump waits for another dump.
 const DUMP_DEADLINE: Duration = Duration::from_secs(10);
 
-/// Threads asked at most.
+/// The most threads that are asked.
 const MAX_THREADS: usize = 4_096;
 
-/// Threads whose frames get their names together: what a look-up takes grows with the number of frames.
+/// The threads whose names are looked up together. The memory of a look-up grows with the number of frames.
 const NAMED_AT_A_TIME: usize = 64;
 
-/// Writes the backtrace of every thread of this process, the calling one included, to `out`.
+/// Writes the stacks of all threads of this process, also of the calling thread, to `out`.
 ///
-/// A thread that does not answer is listed with what the kernel says about it, for example
-/// `no answer within 100ms: S (sleeping), the signal is blocked`; a thread that ended meanwhile is left out.
-/// At most 4,096 threads are asked and 128 frames of each are kept; what was cut off is said.
+/// A thread that does not answer is listed with its state from `/proc`, for example
+/// `no answer within 100ms: S (sleeping), the signal is blocked`. A thread that ends during the dump is left out. At most
+/// 4,096 threads are asked, and at most 128 frames of each are kept. The dump says so if there are more.
 ///
-/// This blocks: some tens of microseconds a thread, 100 ms for one that does not answer, 10 s in all, and
-/// the time to look names up (about 0.1 s). Call it from a thread of its own.
+/// This function blocks, so call it on a thread of its own. It takes tens of microseconds for a thread, 100 ms for one
+/// that does not answer, and at most 10 s for all. The look-up of names takes about 0.1 s more.
 ///
 /// # Errors
 ///
-/// - `/proc` is not mounted,
-/// - something else in the process handles `SIGURG` (`AddrInUse`),
-/// - another thread has been asking for stacks for longer than 10 s (`TimedOut`),
+/// - `/proc` is not mounted.
+/// - Other code in the process handles `SIGURG` (`AddrInUse`).
+/// - Another dump takes longer than 10 s (`TimedOut`).
 /// - `out` fails.
 pub(crate) fn dump_threads(out: &mut dyn Write) -> io::Result<()> {
     let (asked, listed) = ask_all()?;
@@ -69,7 +72,9 @@ pub(crate) fn dump_threads(out: &mut dyn Write) -> io::Result<()> {
     out.flush()
 }
 
-/// Asks the threads before a single name is looked up, so that the answers are as close in time as can be.
+/// Asks all threads. Names are looked up later, so that the answers are close in time.
+///
+/// Returns the answers, and the number of threads of the process.
 fn ask_all() -> io::Result<(Vec<(Thread, Answer)>, usize)> {
     let session = Session::begin(DUMP_DEADLINE)?;
     let end = Instant::now() + DUMP_DEADLINE;
@@ -82,7 +87,7 @@ fn ask_all() -> io::Result<(Vec<(Thread, Answer)>, usize)> {
         let answer =
             if left.is_zero() { Answer::NotAsked } else { session.ask(tid, ANSWER_DEADLINE.min(left)) };
         if !matches!(answer, Answer::Ended) {
-            // After the question, so that a thread without an answer is described as it is now.
+            // Looked up after the question, so that the state of a silent thread is from about the same time.
             asked.push((Thread::look_up(tid), answer));
         }
     }

@@ -1,7 +1,7 @@
-//! Threads of the platform: each has a name, and a refusal is an error that names the limit.
+//! Starting threads: each has a name, and a refused thread is an error that names the limit.
 //!
-//! The operating system refuses a thread when a limit is reached. `std::thread::spawn` panics then, and tokio's
-//! `spawn_blocking` waits for a thread that never comes. Code of the platform starts threads here instead.
+//! The operating system refuses a thread when a limit is reached. Then `std::thread::spawn` panics, and tokio's
+//! `spawn_blocking` waits for a thread that never starts. So the platform starts its threads with these functions.
 
 use std::{
     fs, io,
@@ -31,16 +31,16 @@ pub fn spawn_thread<T: Send + 'static>(
     start_thread(Builder::new().stack_size(stack_bytes()), name.into(), work)
 }
 
-/// The stack of a thread, in bytes: 2 MiB, or `RUST_MIN_STACK` if that is more.
+/// The size of a thread's stack in bytes: 2 MiB, or `RUST_MIN_STACK` if that is more.
 ///
-/// Less than 2 MiB is not enough for the platform: a thread that overflows its stack aborts the process.
+/// The platform needs 2 MiB: a thread that overflows its stack aborts the process.
 pub(crate) fn stack_bytes() -> usize {
-    const LEAST: usize = 2 * 1024 * 1024;
+    const MIN: usize = 2 * 1024 * 1024;
     let asked = std::env::var("RUST_MIN_STACK").ok().and_then(|bytes| bytes.parse().ok());
-    asked.map_or(LEAST, |bytes: usize| bytes.max(LEAST))
+    asked.map_or(MIN, |bytes: usize| bytes.max(MIN))
 }
 
-/// Starts a thread with a name and the settings of `builder`, such as a stack size; otherwise as [`spawn_thread`].
+/// Like [`spawn_thread`], with the settings of `builder`, such as a stack size.
 ///
 /// # Errors
 /// As [`spawn_thread`].
@@ -52,10 +52,10 @@ pub fn start_thread<T: Send + 'static>(
     builder.name(name.clone()).spawn(work).map_err(|refused| thread_refused(&name, &refused))
 }
 
-/// Runs work that blocks on a thread of its own, and waits for the result without blocking.
+/// Runs blocking work on a thread of its own, and waits for the result without blocking.
 ///
-/// Dropping the future does not end the work: its thread runs on, and the result is lost. The caller bounds how many
-/// run at a time, and how long it waits.
+/// If you drop the future, the thread still runs to its end, and the result is lost. This function sets no limit on the
+/// number of threads and no deadline: the caller has to.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -85,10 +85,10 @@ pub async fn run_blocking<T: Send + 'static>(
     }
 }
 
-/// The error of a thread that the operating system refused: names the thread, the limits and the cure.
+/// The error for a thread that the operating system refused. It names the thread, the limits and the cure.
 #[must_use]
 pub fn thread_refused(name: &str, refused: &io::Error) -> io::Error {
-    // Without the number of the error: it tells an operator nothing.
+    // The usual text of the error has a number, which does not help an operator.
     let text = match refused.kind() {
         io::ErrorKind::WouldBlock => "a limit is reached".to_owned(),
         _ => refused.to_string(),
@@ -115,21 +115,19 @@ fn limits() -> String {
             _ => {}
         }
     }
-    limits.extend(most_tasks_of_the_cgroup().map(|most| format!("pids.max of the cgroup is {most}")));
-    // See `stack_bytes`.
+    limits.extend(pids_max_of_cgroup().map(|max| format!("pids.max of the cgroup is {max}")));
     if let Some(size) = std::env::var_os("RUST_MIN_STACK") {
         limits.push(format!("RUST_MIN_STACK is {}", size.display()));
     }
     if limits.is_empty() {
-        limits.push(
-            "neither RLIMIT_NPROC nor a pids.max that can be read: look at the container's limits".to_owned(),
-        );
+        limits
+            .push("no RLIMIT_NPROC and no readable pids.max: look at the limits of the container".to_owned());
     }
     limits.join(", ")
 }
 
-/// `pids.max` of the process's cgroup, where it is readable and a number: of version 2, or of version 1.
-fn most_tasks_of_the_cgroup() -> Option<u64> {
+/// `pids.max` of the process's cgroup, version 2 or 1. `None` if it is not readable, or not a number.
+fn pids_max_of_cgroup() -> Option<u64> {
     let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
     groups.lines().find_map(|line| {
         let (folder, path) = match line.splitn(3, ':').collect::<Vec<_>>()[..] {
@@ -138,8 +136,8 @@ fn most_tasks_of_the_cgroup() -> Option<u64> {
             _ => return None,
         };
         let path = path.trim_end_matches('/');
-        let most = fs::read_to_string(format!("/sys/fs/cgroup{folder}{path}/pids.max")).ok()?;
-        most.trim().parse().ok()
+        let max = fs::read_to_string(format!("/sys/fs/cgroup{folder}{path}/pids.max")).ok()?;
+        max.trim().parse().ok()
     })
 }
 

@@ -1,4 +1,4 @@
-//! The stack of an error that a task of a service raised: the task, and nothing of what runs it.
+//! The stack of an error from a task of a service has the frames of the task, and none of the runtime.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use app_core::{prelude::*, testing::TestApp};
@@ -17,7 +17,7 @@ async fn a_stack_ends_at_the_task_of_the_service() {
     let service = app.new_service(SERVICE, "raises");
     let (sender, raised) = oneshot::channel();
     let task = async move {
-        // After a wait, so that it is polled by the scheduler.
+        // Yields first, so that the scheduler polls the task.
         tokio::task::yield_now().await;
         let _ = sender.send(raise());
     };
@@ -28,7 +28,7 @@ async fn a_stack_ends_at_the_task_of_the_service() {
     let has = |name: &str| frames.iter().any(|frame| frame.function.contains(name));
     assert!(frames[0].function.ends_with("raise") && has("a_stack_ends_at_the_task"), "{frames:#?}");
     assert!(!has("tokio::runtime"), "{frames:#?}");
-    // They were not walked either.
+    // The walk ended before the frames of the runtime, too.
     let walked = stack.addresses().len();
     assert!(walked <= 24, "{walked} addresses, {frames:#?}");
     app.stop().await.expect_clean();

@@ -1,9 +1,9 @@
-//! A model of the queue between those who log and the writer: every interleaving of a few threads, up to a bound of
-//! preemptions. That nobody waits for ever is shown too: the checker finds threads that all wait.
+//! A model of the log's queue: every interleaving of a few threads, up to a limit of preemptions. The checker also finds
+//! deadlocks, so no thread waits for ever.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-/// The source, over the checker's lock and condition.
-#[allow(dead_code, reason = "a model needs part of what it is a model of")]
+/// The source, with the locks of the model checker.
+#[allow(dead_code, reason = "a model needs only part of its source")]
 #[path = "log_queue"]
 mod log {
     use app_core::LogLevel;

@@ -1,7 +1,7 @@
 //! A model of the state of an inline command server: every interleaving of a few threads, and every value that the memory
-//! model lets a read return, up to a bound of preemptions.
+//! model allows a read to return, up to a limit of preemptions.
 //!
-//! The source is compiled once more, with the atomics and locks of the model checker.
+//! The source is compiled a second time, with the locks and atomics of the model checker.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 /// The source. `sync` is the one file that differs.
@@ -16,7 +16,7 @@ mod source {
 #[path = "models/inline_commands.rs"]
 mod inline_commands;
 
-/// Runs `model` in every interleaving with so few preemptions that it ends within some seconds.
+/// Runs `model` in every interleaving with at most four preemptions, which takes some seconds.
 fn check(model: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(4);

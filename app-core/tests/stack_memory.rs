@@ -1,4 +1,5 @@
-//! What a dump of all stacks takes, and an error that is printed with its stack. A test of its own: it measures the process.
+//! The memory of a stack dump, and of an error that is printed with its stack. A test program of its own, because it measures
+//! the whole process.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use app_core::dump_all_stacks;
@@ -26,6 +27,6 @@ fn a_dump_and_a_printed_stack_take_little_memory_and_give_it_back() {
     }
     let peak = status("VmHWM").saturating_sub(resident);
     let kept = status("RssAnon").saturating_sub(anonymous);
-    assert!(peak <= 24 * MIB, "{peak} bytes more for a time");
-    assert!(kept <= 2 * MIB, "{kept} bytes more for good");
+    assert!(peak <= 24 * MIB, "{peak} bytes more at the peak");
+    assert!(kept <= 2 * MIB, "{kept} bytes more afterwards");
 }

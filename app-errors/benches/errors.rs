@@ -1,5 +1,4 @@
-//! What raising, printing and tagging an error costs; beside it, what the standard library's backtrace costs at the
-//! same depth.
+//! The time to raise, print and tag an error, beside a backtrace of the standard library at the same depth.
 
 #![allow(missing_docs, reason = "criterion's macros declare functions without docs")]
 #![allow(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
@@ -13,13 +12,13 @@ use criterion::{Criterion, criterion_group, criterion_main};
 
 const SERVICE: ServiceId = ServiceId::new(0xce1f_32c6_80e1_ef0b);
 
-/// Calls deep below the benchmark's own: about what a task of a service has above it.
+/// Calls below those of the benchmark: about as many as a task of a service has.
 const DEPTH: usize = 20;
 
-/// Does `work` at that depth.
+/// Runs `work` this many calls deep.
 #[inline(never)]
 fn deep<T>(levels: usize, work: &dyn Fn() -> T) -> T {
-    // Something to do after the call, or it is no call but a jump.
+    // Prevents a tail call, which would leave no frame.
     black_box(if levels == 0 { work() } else { deep(levels - 1, work) })
 }
 
@@ -35,7 +34,7 @@ fn raise(c: &mut Criterion) {
     let mut group = c.benchmark_group("raise");
     group.bench_function("with_stack", |b| b.iter(|| deep(DEPTH, &with_stack)));
     group.bench_function("std_backtrace", |b| b.iter(|| deep(DEPTH, &Backtrace::force_capture)));
-    // As in a task of a service: what runs tasks is in no stack.
+    // As in a task of a service: stacks end below the runtime.
     group.bench_function("with_stack_in_a_task", |b| {
         outermost(&mut || b.iter(|| deep(DEPTH, &with_stack)));
     });
@@ -56,9 +55,9 @@ fn print(c: &mut Criterion) {
     group.bench_function("line", |b| b.iter(|| black_box(&error).to_string()));
     group.bench_function("line_with_facts", |b| b.iter(|| format!("{:#}", black_box(&error))));
     group.bench_function("json_without_stack", |b| b.iter(|| black_box(&error).to_json_without_stack()));
-    // After the first time, which reads the debug information.
+    // Criterion's warm-up prints it first, which reads the debug information.
     group.bench_function("stack", |b| b.iter(|| raised.stack().unwrap().to_string()));
-    // The standard library keeps the names that it found: this is printing alone.
+    // The standard library caches the names in the backtrace, so this is only printing.
     group.bench_function("std_backtrace_again", |b| b.iter(|| backtrace.to_string()));
     group.finish();
 }

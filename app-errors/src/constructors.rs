@@ -1,15 +1,15 @@
-//! The errors that every application has, each with a message that names the thing: short for [`ErrSpec::error`].
+//! Constructors for the errors that every application has. Each sets a message that names the thing.
 
 use app_ids::{HealthCheckId, ServiceId};
 use serde_json::Value;
 
 use crate::{BoxError, ErrSpec, Error, errors};
 
-/// The application itself, in whose name errors are raised that belong to no service.
+/// The application. It raises the errors that belong to no service.
 const APP: ServiceId = ServiceId::new(0);
 
-/// The health check service, in whose name errors about health checks are raised. Its crate is above this one, so that
-/// the number is here as well.
+/// The health check service, which raises the errors about health checks. This crate cannot import the service's crate,
+/// so the id is here a second time.
 const HEALTH_CHECKS: ServiceId = ServiceId::new(0xe105_d090_9fcc_5ec5);
 
 /// [`APP_NOT_ALIVE`](errors::APP_NOT_ALIVE).
@@ -18,7 +18,7 @@ const HEALTH_CHECKS: ServiceId = ServiceId::new(0xe105_d090_9fcc_5ec5);
 pub fn app_not_alive_error() -> Error {
     errors::APP_NOT_ALIVE
         .error(APP)
-        .message("the application is not alive: it was killed, and takes no more work")
+        .message("the application is not alive: it was killed and accepts no more work")
         .build()
 }
 
@@ -69,8 +69,8 @@ pub fn health_check_timeout_error(id: HealthCheckId) -> Error {
     errors::HEALTH_CHECK_TIMEOUT.error(HEALTH_CHECKS).message(message).build()
 }
 
-/// [`ILLEGAL_ARGUMENT`](errors::ILLEGAL_ARGUMENT), in the name of the application; a service raises it in its own name
-/// with `ILLEGAL_ARGUMENT.error(service)`.
+/// [`ILLEGAL_ARGUMENT`](errors::ILLEGAL_ARGUMENT), raised by the application. For a service, use
+/// `ILLEGAL_ARGUMENT.error(service)`.
 #[must_use]
 #[track_caller]
 pub fn illegal_argument_error(message: impl Into<String>) -> Error {
@@ -84,7 +84,7 @@ pub fn invalid_log_level_error(message: impl Into<String>) -> Error {
     errors::INVALID_LOG_LEVEL.error(APP).message(message).build()
 }
 
-/// [`BUG`](errors::BUG): an error that nobody foresaw, with all that may be said about it.
+/// [`BUG`](errors::BUG): an unexpected error. Takes everything that a builder takes.
 #[must_use]
 #[track_caller]
 pub fn new_bug(
@@ -97,7 +97,7 @@ pub fn new_bug(
     new_error(cause, message, &errors::BUG, service, context, tags)
 }
 
-/// The error of `spec`, with all that may be said about it.
+/// The error of `spec`. Takes everything that a builder takes.
 #[must_use]
 #[track_caller]
 pub fn new_error(

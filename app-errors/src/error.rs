@@ -1,4 +1,9 @@
-//! The error value: what it knows, and how its chain of causes is searched.
+//! The error value, and searches in its chain of causes.
+
+pub(crate) mod builder;
+mod json;
+mod print;
+pub(crate) mod spec;
 
 use std::error::Error as StdError;
 use std::panic::Location;
@@ -8,34 +13,33 @@ use std::time::SystemTime;
 use app_ids::{ErrorId, ServiceId};
 use serde_json::Value;
 
-use crate::{ErrSpec, ErrorSeverity, ErrorType, ErrorUid, Stack, chain, release};
+use self::spec::{ErrSpec, ErrorSeverity, ErrorType};
+use crate::chain::Cause;
+use crate::{ErrorUid, Stack, chain, release};
 
-/// Any error that may cross threads, owned: what causes are given as.
+/// An owned error that may cross threads. [`ErrorBuilder::cause`](crate::ErrorBuilder::cause) takes one.
 pub type BoxError = Box<dyn StdError + Send + Sync>;
-
-/// Any error that may cross threads, shared: what causes are kept as, so that an error can be had with another tag.
-pub(crate) type Cause = Arc<dyn StdError + Send + Sync>;
 
 /// An error that happened. Immutable, one pointer wide, cheap to clone.
 ///
-/// - [`Display`](std::fmt::Display), `{}`: one line for people, the causes behind colons. Control characters are
-///   escaped, whoever wrote them: an error is never two lines and never moves a terminal's cursor.
-/// - `{:#}`: that, and in brackets which error it is, how bad, whose, its tags, unique id and place.
-/// - [`Debug`](std::fmt::Debug): that, and the stack, a line per frame.
-/// - [`to_json`](Self::to_json): all of it.
+/// - [`Display`](std::fmt::Display), `{}`: one line for people, with the causes after colons. Control characters are
+///   escaped, so an error is never two lines and never moves a terminal's cursor.
+/// - `{:#}`: the same, and in brackets the spec, the service, the tags, the unique id and the source location.
+/// - [`Debug`](std::fmt::Debug): the same as `{:#}`, and the stack, one line for each frame.
+/// - [`to_json`](Self::to_json): everything.
 ///
-/// Long chains are safe: dropping and printing take no stack per cause, and of a long chain the head is printed.
+/// Chains of causes may be long: dropping and printing do not recurse, and printing stops after 32 texts.
 #[derive(Clone)]
-pub struct Error(Arc<Parts>);
+pub struct Error(Arc<ErrorData>);
 
-/// What an error knows.
 #[derive(Clone)]
-pub(crate) struct Parts {
+pub(crate) struct ErrorData {
     pub(crate) spec: ErrSpec,
     pub(crate) service: ServiceId,
     pub(crate) message: String,
+    /// Shared, so that [`Error::with_tag`] can copy the rest.
     pub(crate) cause: Option<Cause>,
-    /// Sorted, each once.
+    /// Sorted, without duplicates.
     pub(crate) tags: Vec<String>,
     pub(crate) context: Option<Arc<Value>>,
     pub(crate) uid: ErrorUid,
@@ -44,7 +48,7 @@ pub(crate) struct Parts {
     pub(crate) stack: Option<Stack>,
 }
 
-impl Drop for Parts {
+impl Drop for ErrorData {
     fn drop(&mut self) {
         if let Some(cause) = self.cause.take() {
             release::release(cause);
@@ -53,125 +57,126 @@ impl Drop for Parts {
 }
 
 impl Error {
-    pub(crate) fn from_parts(parts: Parts) -> Self {
-        Self(Arc::new(parts))
+    pub(crate) fn from_data(data: ErrorData) -> Self {
+        Self(Arc::new(data))
     }
 
-    /// Which error it is, and how it is classed.
+    /// The spec: id, type and severity.
     #[must_use]
     pub fn spec(&self) -> &ErrSpec {
         &self.0.spec
     }
 
-    /// Which error it is.
+    /// The id of the spec.
     #[must_use]
     pub fn id(&self) -> ErrorId {
         self.0.spec.id
     }
 
-    /// What it says about the code.
+    /// The type of the spec.
     #[must_use]
     pub fn error_type(&self) -> ErrorType {
         self.0.spec.error_type
     }
 
-    /// How bad it is.
+    /// The severity of the spec.
     #[must_use]
     pub fn severity(&self) -> ErrorSeverity {
         self.0.spec.severity
     }
 
-    /// The message as it was given, maybe empty. What people should see is [`Display`](std::fmt::Display).
+    /// The message as the builder got it, possibly empty. To show an error to people, use
+    /// [`Display`](std::fmt::Display).
     #[must_use]
     pub fn message(&self) -> &str {
         &self.0.message
     }
 
-    /// What made it happen.
+    /// The cause, if the builder got one.
     #[must_use]
     pub fn cause(&self) -> Option<&(dyn StdError + Send + Sync + 'static)> {
         self.0.cause.as_deref()
     }
 
-    /// The nearest cause of this type: the cause, or the cause's cause, and so on.
+    /// The first cause of type `T`. The search begins with the direct cause.
     #[must_use]
     pub fn downcast_cause<T: StdError + 'static>(&self) -> Option<&T> {
         self.chain().skip(1).find_map(chain::downcast)
     }
 
-    /// This error, its cause, the cause's cause, and so on.
+    /// This error, its cause, the cause of that, and so on.
     pub fn chain(&self) -> impl Iterator<Item = &(dyn StdError + 'static)> {
         chain::chain(self)
     }
 
-    /// Its stack, or that of its nearest cause that has one: what is printed.
-    pub(crate) fn nearest_stack(&self) -> Option<&Stack> {
+    /// The stack to print: that of this error, or of the first cause that has one.
+    fn nearest_stack(&self) -> Option<&Stack> {
         self.chain().filter_map(chain::downcast::<Self>).find_map(Self::stack)
     }
 
-    /// Whether it is the error of this spec, by id.
+    /// Whether this error has the id of `spec`.
     #[must_use]
     pub fn is(&self, spec: &ErrSpec) -> bool {
         self.id() == spec.id
     }
 
-    /// Whether it, or any of its causes, is the error of this spec.
+    /// Whether this error or any of its causes has the id of `spec`.
     #[must_use]
     pub fn chain_has(&self, spec: &ErrSpec) -> bool {
         self.chain().filter_map(chain::downcast::<Self>).any(|error| error.is(spec))
     }
 
-    /// Its categories: sorted, each once.
+    /// The tags, sorted and without duplicates.
     #[must_use]
     pub fn tags(&self) -> &[String] {
         &self.0.tags
     }
 
-    /// The same error, one that happened once and has one unique id, with another category.
+    /// A copy with one more tag. The unique id stays: the copy is the same occurrence.
     #[must_use]
     pub fn with_tag(&self, tag: impl Into<String>) -> Self {
         let tag = tag.into();
         match self.0.tags.binary_search(&tag) {
             Ok(_) => self.clone(),
-            Err(at) => {
-                let mut parts = Parts::clone(&self.0);
-                parts.tags.insert(at, tag);
-                Self::from_parts(parts)
+            Err(position) => {
+                let mut data = ErrorData::clone(&self.0);
+                data.tags.insert(position, tag);
+                Self::from_data(data)
             }
         }
     }
 
-    /// What machines may want to know.
+    /// The values for machines, if the builder got any.
     #[must_use]
     pub fn context(&self) -> Option<&Value> {
         self.0.context.as_deref()
     }
 
-    /// The name of this very error that happened.
+    /// The unique id of this occurrence. Clones share it.
     #[must_use]
     pub fn uid(&self) -> ErrorUid {
         self.0.uid
     }
 
-    /// When it was raised.
+    /// When the error was raised.
     #[must_use]
     pub fn time(&self) -> SystemTime {
         self.0.time
     }
 
-    /// The service that raised it; zero is the application.
+    /// The service that raised the error. Zero stands for the application.
     #[must_use]
     pub fn service(&self) -> ServiceId {
         self.0.service
     }
 
-    /// The stack where it was raised, unless its spec does without.
+    /// The stack at which the error was raised. `None` if the spec captures no stack.
     #[must_use]
     pub fn stack(&self) -> Option<&Stack> {
         self.0.stack.as_ref()
     }
 
-    /// The place where it was raised; every error has one.
+    /// The source location where the error was raised. Every error has one.
     #[must_use]
     pub fn location(&self) -> &'static Location<'static> {
         self.0.location
@@ -184,8 +189,7 @@ impl StdError for Error {
     }
 }
 
-/// Whether `err` is an [`Error`] with this id. False for other types, even if one of ours is their cause: for that
-/// there is [`Error::chain_has`].
+/// Whether `err` is an [`Error`] with this id. Causes are not searched: see [`Error::chain_has`].
 #[must_use]
 pub fn is_error(err: &(dyn StdError + 'static), id: ErrorId) -> bool {
     err.downcast_ref::<Error>().is_some_and(|error| error.id() == id)

@@ -1,10 +1,14 @@
-//! The errors that every application has. Ids, types and severities are facts of the wire and never change.
+//! The errors that every application has. Their ids, types and severities are part of the wire format and never change.
 //!
-//! Some do without a stack, each for one of four reasons: the error is an ordinary answer that callers may get
-//! thousands of times a second (whatever was asked of is not alive, not registered or not available); it is raised by
-//! what outsiders send (an illegal argument), who must not be able to make us walk stacks; or it is raised by a timer,
-//! whose stack is always the same; or it tells an operator what is wrong with a config or a start, where our stack says
-//! nothing and that of a cause is shown if it has one. The place where an error was raised is always kept.
+//! An error captures no stack for one of four reasons:
+//!
+//! - It is an ordinary answer, which callers may get thousands of times a second: something is not alive, not registered
+//!   or not available.
+//! - Input from outside raises it (an illegal argument). Clients must not be able to make a server walk stacks.
+//! - A timer raises it, and that stack is always the same.
+//! - It tells an operator what is wrong with a config or a start. Only the stack of a cause helps there, and it is shown.
+//!
+//! The source location is always kept.
 
 use app_ids::{ErrorId, IdKind, IdName};
 
@@ -12,7 +16,7 @@ use crate::ErrSpec;
 use crate::ErrorSeverity::{Fatal, High, Low, Medium};
 use crate::ErrorType::{Bug, Config, KnownEdgeCase};
 
-/// Declares the specs, their names for people, and the list of all.
+/// Declares the specs, records their names, and lists them in `ALL`.
 macro_rules! specs {
     ($($(#[$doc:meta])* $spec:ident = $id:literal, $name:literal, $error_type:ident, $severity:ident $(, $stack:ident)?;)+) => {
         $(
@@ -22,37 +26,37 @@ macro_rules! specs {
             app_ids::__inventory::submit! { IdName::new(IdKind::Error, $id, $name) }
         )+
 
-        /// Every error of this module.
+        /// All errors of this module.
         pub const ALL: &[ErrSpec] = &[$($spec),+];
     };
 }
 
 specs! {
-    /// An error that nobody foresaw. Its id is zero.
+    /// An unexpected error. Its id is zero.
     BUG = 0x0, "Bug", Bug, High;
-    /// The application was killed, and takes no more work.
+    /// The application was killed and accepts no more work.
     APP_NOT_ALIVE = 0xdf76_e192_7f24_0401, "AppNotAlive", KnownEdgeCase, Fatal, without_stack;
     /// A config is unreadable, malformed or refused.
     CONFIG_FAILURE = 0xe75f_1a73_534f_382d, "ConfigFailure", Config, Fatal, without_stack;
     /// A service could not be started.
     SERVICE_INIT_FAILED = 0xec1b_f261_05c1_a895, "ServiceInitFailed", KnownEdgeCase, Fatal, without_stack;
-    /// A service did not stop as it should.
+    /// A service failed while it stopped.
     SERVICE_SHUTDOWN_FAILED = 0xc24a_c892_db47_da9f, "ServiceShutdownFailed", KnownEdgeCase, Medium;
     /// The service was killed or has failed.
     SERVICE_NOT_ALIVE = 0x9cb3_a496_d328_94d2, "ServiceNotAlive", KnownEdgeCase, High, without_stack;
-    /// There is no such service.
+    /// No service has this id.
     SERVICE_NOT_REGISTERED = 0xf34b_64ba_c786_f536, "ServiceNotRegistered", KnownEdgeCase, High, without_stack;
-    /// The service exists, but can't be used now.
+    /// The service exists, but cannot be used at the moment.
     SERVICE_NOT_AVAILABLE = 0x8aae_12f3_016b_7f50, "ServiceNotAvailable", KnownEdgeCase, High, without_stack;
-    /// A service with this id exists already.
+    /// A service with this id already exists.
     SERVICE_ALREADY_REGISTERED = 0xcfd8_79a4_78f9_c733, "ServiceAlreadyRegistered", KnownEdgeCase, High;
-    /// A caller gave what can't be used.
+    /// An argument of a call is not valid.
     ILLEGAL_ARGUMENT = 0x9d95_c5fa_c078_b82c, "IllegalArgument", KnownEdgeCase, High, without_stack;
-    /// A text is no log level.
+    /// A text does not name a log level.
     INVALID_LOG_LEVEL = 0x814a_1766_6a94_fe39, "InvalidLogLevel", Config, High;
-    /// A health check with this id exists already.
+    /// A health check with this id already exists.
     HEALTH_CHECK_ALREADY_REGISTERED = 0xdbfd_6d9a_b004_9876, "HealthCheckAlreadyRegistered", KnownEdgeCase, Medium;
-    /// There is no such health check.
+    /// No health check has this id.
     HEALTH_CHECK_NOT_REGISTERED = 0xefb3_ffdd_ac69_0f37, "HealthCheckNotRegistered", KnownEdgeCase, Low, without_stack;
     /// The health check is paused or was removed.
     HEALTH_CHECK_NOT_ALIVE = 0xe197_2916_f1c1_8dae, "HealthCheckNotAlive", KnownEdgeCase, High, without_stack;

@@ -1,18 +1,19 @@
-//! A call on a stack, as people read it.
+//! One call on a stack, with names.
 
 use std::fmt;
 
 use crate::one_line;
 
-/// A call on a stack.
+/// One call on a stack.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Frame {
-    /// The function's path. If the binary has no name for it, the address inside of the call, with the file that it is
-    /// mapped from and the address in that: `0x55d0a1b2 (app+0x1b2)`. Of a call that the compiler inlined,
-    /// line tables have the last part of the path only.
+    /// The path of the function.
+    ///
+    /// Without a name in the binary, it is the address of the call, then the mapped file and the address in that file:
+    /// `0x55d0a1b2 (app+0x1b2)`. For an inlined call, line tables have only the last part of the path.
     pub function: String,
-    /// Source file and line, if the binary has them (`debug = "line-tables-only"` is enough).
+    /// Source file and line, if the binary has line tables (`debug = "line-tables-only"` is enough).
     pub place: Option<(String, u32)>,
 }
 

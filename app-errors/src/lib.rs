@@ -1,14 +1,19 @@
-//! The error type of the platform: what happened, where and when, how bad, and which error exactly.
+//! The error type of the platform.
 //!
-//! An error is the one thing of an application that strangers read: operators at night, a log store, a central report.
-//! So it is built with care, once, where it happens, and never changed afterwards. An [`Error`] has a message for
-//! people, a cause, an [`ErrSpec`] (an id that outlives renamed code, a type, a severity), tags, a context for
-//! machines, a unique id to look this very error up with, a time, the service that raised it, the place and mostly the
-//! stack. It is one pointer wide and cheap to clone.
+//! Operators, log stores and central reports read errors without the code at hand. So an [`Error`] is complete: the code
+//! that raises it builds it once, and nothing changes it afterwards. It has:
 //!
-//! The crate holds the type, the specs and the constructors that every application has. It holds no registry of errors
-//! and no `From` for everybody's errors: whoever raises an error says which one it is. An error knows nothing of the
-//! process; whoever reports it adds the [`Origin`]. The one thing that is looked up is the name of an id.
+//! - a message for people, and a cause;
+//! - an [`ErrSpec`]: an id that outlives renames, a type, a severity;
+//! - tags, and a context for machines;
+//! - a unique id, by which you find this one occurrence;
+//! - the time, the service and the source location where it was raised, and usually the stack.
+//!
+//! It is one pointer wide and cheap to clone.
+//!
+//! The crate holds the error type, and the specs and constructors that every application has. It has no registry of
+//! errors and no `From` for foreign errors: the code that raises an error picks the spec. An error knows nothing about
+//! its process; an [`ErrorReport`] adds the [`ErrorOrigin`].
 //!
 //! ```
 //! use app_errors::{ErrorSeverity, errors};
@@ -32,23 +37,18 @@
 //! assert_eq!(err.to_json()["id"], "e75f1a73534f382d");
 //! ```
 
-mod builder;
 mod chain;
 mod constructors;
 mod error;
 pub mod errors;
 mod frame;
-mod json;
-mod print;
 mod release;
 mod report;
-mod spec;
 mod stack;
 mod symbols;
 mod terminal;
 mod uid;
 
-pub use builder::ErrorBuilder;
 pub use constructors::{
     app_not_alive_error, config_error, health_check_already_registered_error,
     health_check_kill_timeout_error, health_check_not_alive_error, health_check_not_registered_error,
@@ -56,10 +56,11 @@ pub use constructors::{
     service_already_registered_error, service_init_error, service_not_alive_error,
     service_not_available_error, service_not_registered_error, service_shutdown_error,
 };
+pub use error::builder::ErrorBuilder;
+pub use error::spec::{ErrSpec, ErrorSeverity, ErrorType, ServiceErrSpec};
 pub use error::{BoxError, Error, is_error};
 pub use frame::Frame;
-pub use report::{Origin, Report};
-pub use spec::{ErrSpec, ErrorSeverity, ErrorType, ServiceErrSpec};
+pub use report::{ErrorOrigin, ErrorReport};
 pub use stack::{Stack, outermost};
 pub use symbols::{FramesAt, frames_at};
 pub use terminal::{Hostile, is_hostile, json_text, many_lines, one_line};

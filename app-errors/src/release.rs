@@ -1,49 +1,51 @@
 //! Dropping long chains of causes without recursion.
 //!
-//! Dropped in the plain way, an error drops its cause from inside its own drop, and that one drops its cause, until a
-//! chain of thousands has used the stack up. Here the first drop of an error on a thread does the work for all: the
-//! drops that happen inside it only leave their cause in a list of the thread. Other libraries' errors between ours are
-//! fine, since they end up in a drop of ours again; a long chain of theirs alone is in their hands.
+//! The usual drop of an error drops its cause, which drops the next cause, and so on: a chain of thousands overflows the
+//! stack. Here, the outermost drop on a thread owns a queue. Drops of errors inside it only put their cause into the
+//! queue, and the outermost drop empties it in a loop.
+//!
+//! Foreign errors between [`Error`](crate::Error)s are fine, because the next [`Error`](crate::Error) uses the queue
+//! again. A long chain of foreign errors alone still recurses.
 
 use std::cell::RefCell;
 
-use crate::error::Cause;
+use crate::chain::Cause;
 
 thread_local! {
-    /// Causes that wait for the drop at work on this thread; none when no drop is at work.
-    static WAITING: RefCell<Option<Vec<Cause>>> = const { RefCell::new(None) };
+    /// Causes to drop. `None` while no drop of an error runs on this thread.
+    static QUEUE: RefCell<Option<Vec<Cause>>> = const { RefCell::new(None) };
 }
 
 /// Drops the cause of an error that is being dropped.
 pub(crate) fn release(cause: Cause) {
-    // At the thread's very end its list is gone, and with it the cause, in the plain way.
-    let mine = WAITING.try_with(|waiting| {
-        let mut waiting = waiting.borrow_mut();
-        if let Some(list) = waiting.as_mut() {
-            list.push(cause);
+    // At the end of the thread the queue is gone. Then the closure, and with it the cause, is dropped right here.
+    let outermost = QUEUE.try_with(|queue| {
+        let mut queue = queue.borrow_mut();
+        if let Some(queue) = queue.as_mut() {
+            queue.push(cause);
             return None;
         }
-        *waiting = Some(Vec::new());
+        *queue = Some(Vec::new());
         Some(cause)
     });
-    let Ok(Some(first)) = mine else { return };
-    let at_work = AtWork;
+    let Ok(Some(first)) = outermost else { return };
+    let guard = QueueGuard;
     let mut next = Some(first);
     while let Some(cause) = next {
         drop(cause);
-        next = WAITING.with_borrow_mut(|waiting| waiting.as_mut().and_then(Vec::pop));
+        next = QUEUE.with_borrow_mut(|queue| queue.as_mut().and_then(Vec::pop));
     }
-    drop(at_work);
+    drop(guard);
 }
 
-/// Ends the work, also when another library's drop panics.
-struct AtWork;
+/// Removes the queue, also when the drop of a foreign error panics.
+struct QueueGuard;
 
-impl Drop for AtWork {
+impl Drop for QueueGuard {
     fn drop(&mut self) {
-        // Taken out before it is dropped: what is left after a panic comes back here when it drops.
-        let left = WAITING.try_with(RefCell::take);
-        drop(left);
+        // Taken out first: dropping what a panic left in the queue calls `release` again, which borrows `QUEUE`.
+        let rest = QUEUE.try_with(RefCell::take);
+        drop(rest);
     }
 }
 

@@ -1,38 +1,61 @@
-//! Errors that leave the process: with where they came from.
+//! Errors that leave the process, with their origin.
 
 use app_ids::{AppId, DomainId, InstanceId, ReleaseId};
 use serde_json::{Value, json};
 
 use crate::Error;
 
-/// Where errors come from. An error does not know; whoever reports it does.
+/// The process that errors come from. An error itself does not know its process.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin {
+#[non_exhaustive]
+pub struct ErrorOrigin {
     /// The domain of the application.
     pub domain: DomainId,
     /// The application.
     pub app: AppId,
-    /// Its release.
+    /// The release of the application.
     pub release: ReleaseId,
-    /// The run of it.
+    /// The instance of the application: this process.
     pub instance: InstanceId,
-    /// The process.
+    /// The process id.
     pub pid: u32,
-    /// The host's name.
+    /// The host name.
     pub host: String,
 }
 
-/// An error and where it came from: what a central place needs to know.
-#[derive(Clone, Copy, Debug)]
-pub struct Report<'a> {
-    /// What happened.
-    pub error: &'a Error,
-    /// Where.
-    pub origin: &'a Origin,
+impl ErrorOrigin {
+    /// An origin from its parts.
+    #[must_use]
+    pub fn new(
+        domain: DomainId,
+        app: AppId,
+        release: ReleaseId,
+        instance: InstanceId,
+        pid: u32,
+        host: String,
+    ) -> Self {
+        Self { domain, app, release, instance, pid, host }
+    }
 }
 
-impl Report<'_> {
-    /// The error's JSON ([`Error::to_json`]), and beside its keys `domain`, `app`, `release` and `instance`
+/// An error with its origin, for a central store of errors.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct ErrorReport<'a> {
+    /// The error.
+    pub error: &'a Error,
+    /// The process that it comes from.
+    pub origin: &'a ErrorOrigin,
+}
+
+impl<'a> ErrorReport<'a> {
+    /// A report of `error`.
+    #[must_use]
+    pub fn new(error: &'a Error, origin: &'a ErrorOrigin) -> Self {
+        Self { error, origin }
+    }
+
+    /// The JSON of the error ([`Error::to_json`]) with six more keys: `domain`, `app`, `release` and `instance`
     /// (hexadecimal), `pid` (a number) and `host`.
     #[must_use]
     pub fn to_json(&self) -> Value {

@@ -1,8 +1,8 @@
-//! The stack of an error: addresses when it is raised, names when somebody wants to read them.
+//! The stack of an error: addresses when it is raised, names when it is printed.
 //!
-//! Walking the stack takes microseconds; finding the names takes milliseconds, or tens of them for a place that was
-//! not looked up before. Most errors are never printed with their stack. A walk takes a lock of the `backtrace` crate,
-//! so errors that are raised at the same time wait for one another: what is raised in hot paths does without a stack.
+//! Walking the stack takes microseconds. Looking up the names takes milliseconds, or tens of milliseconds for new
+//! addresses, and most errors are never printed with their stack. A walk takes a lock of the `backtrace` crate, so errors
+//! that are raised at the same time wait for one another. Specs of errors on hot paths should capture no stack.
 
 use std::fmt;
 use std::panic::Location;
@@ -14,28 +14,28 @@ mod outermost;
 
 pub use self::outermost::outermost;
 
-/// At most this many frames are captured, from the innermost one outwards.
+/// The most addresses that are captured, from the innermost frame outwards.
 const MAX_FRAMES: usize = 64;
 
-/// The frames of the capture itself are among the first so many, calls that the compiler inlined included.
-const INNERMOST: usize = 16;
+/// The frames of the capture itself are among this many innermost frames, inlined calls included.
+const CAPTURE_FRAMES: usize = 16;
 
-/// What the capture itself puts on the stack, by the start of the demangled names.
-const OWN_FRAMES: [&str; 6] = [
+/// The functions that the capture itself puts on the stack: prefixes of their demangled names.
+const OWN_FRAMES: [&str; 5] = [
     "backtrace::",
     "app_errors::stack::Stack::capture",
-    "app_errors::builder::ErrorBuilder::new",
-    "app_errors::spec::ErrSpec::error",
-    "app_errors::spec::ServiceErrSpec::error",
+    "app_errors::error::builder::",
+    "app_errors::error::spec::",
     "app_errors::constructors::",
 ];
 
-/// The frames from one of these on are the runtime's, and the same in every stack.
+/// A frame of one of these functions ends the stack for readers. What is further out belongs to the runtime, and is the
+/// same in every stack.
 const OUTERMOST: [&str; 2] = ["__rust_begin_short_backtrace", "app_errors::stack::outermost::call"];
 
-/// The calls that led to where an error was raised.
+/// The calls that led to the place where an error was raised. Cheap to clone.
 ///
-/// [`Display`](fmt::Display) looks the names up and prints a line per frame, innermost first. Cheap to clone.
+/// [`Display`](fmt::Display) looks up the names and prints one line for each frame, innermost first.
 #[derive(Clone)]
 pub struct Stack {
     addresses: Arc<[usize]>,
@@ -43,7 +43,7 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// The calling thread's stack, addresses only.
+    /// The addresses of the calling thread's stack.
     #[inline(never)]
     pub(crate) fn capture(raised_at: &'static Location<'static>) -> Self {
         let mut addresses = [0_usize; MAX_FRAMES];
@@ -57,19 +57,23 @@ impl Stack {
         Self { addresses: addresses[..count].into(), raised_at }
     }
 
-    /// The addresses, innermost first, the frames of the capture itself included: at most 64, and none of callers that
-    /// are known to be left out of [`frames`](Self::frames).
+    /// At most 64 return addresses, innermost first.
+    ///
+    /// The frames of the capture itself are included. Outer frames that [`frames`](Self::frames) leaves out are missing
+    /// here once their address is known.
     #[must_use]
     pub fn addresses(&self) -> &[usize] {
         &self.addresses
     }
 
-    /// Looks the names up: takes milliseconds, more the first time. Innermost first; calls that the compiler inlined
-    /// are frames too; the frames of the capture itself and of the thread's start are left out.
+    /// Looks up the names, which takes milliseconds, and more the first time.
+    ///
+    /// Innermost first. Inlined calls are frames, too. The frames of the capture itself and of the thread's start are
+    /// left out.
     #[must_use]
     pub fn frames(&self) -> Vec<Frame> {
         let mut frames = Vec::with_capacity(self.addresses.len());
-        // What an address returns to lies behind the call.
+        // A return address is behind the call instruction.
         let calls: Vec<_> = self.addresses.iter().map(|address| address.saturating_sub(1)).collect();
         let found = frames_at(&calls);
         for (address, call) in self.addresses.iter().copied().zip(&calls) {
@@ -77,7 +81,7 @@ impl Stack {
             let end = here.iter().position(|frame| is_outermost(&frame.function));
             frames.extend_from_slice(&here[..end.unwrap_or(here.len())]);
             if end.is_some() {
-                // The walks to come can end here.
+                // Later walks can end here.
                 outermost::learn(address);
                 break;
             }
@@ -87,11 +91,13 @@ impl Stack {
         frames
     }
 
-    /// Where the frames begin that a reader wants: at the place where the error was raised, if the binary has places
-    /// and the compiler left that frame; else after the last frame that is the capture's by name. Names alone would
-    /// not do, since line tables have no path of an inlined function.
+    /// The index of the first frame to show.
+    ///
+    /// It is the frame at the source location where the error was raised. Without one, because the binary has no line
+    /// tables or the compiler removed the frame, it is the frame after the last [`OWN_FRAMES`]. Names alone are not
+    /// enough: line tables do not have the path of an inlined function.
     fn start(&self, frames: &[Frame]) -> usize {
-        let innermost = &frames[..frames.len().min(INNERMOST)];
+        let innermost = &frames[..frames.len().min(CAPTURE_FRAMES)];
         let raised_here = |(file, line): &(String, u32)| {
             file.ends_with(self.raised_at.file()) && *line == self.raised_at.line()
         };
@@ -102,7 +108,7 @@ impl Stack {
 }
 
 fn is_own(function: &str) -> bool {
-    // A method's name may be `<path::Type>::method`, by the compiler's version.
+    // Some versions of the compiler write a method as `<path::Type>::method`.
     let path = function.replace(['<', '>'], "");
     OWN_FRAMES.iter().any(|own| path.starts_with(own))
 }
@@ -123,7 +129,7 @@ impl fmt::Display for Stack {
     }
 }
 
-/// Addresses only, without looking names up.
+/// The addresses, without a look-up of names.
 impl fmt::Debug for Stack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Stack({:x?})", self.addresses)

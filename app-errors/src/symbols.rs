@@ -1,17 +1,17 @@
-//! Names, files and lines of code addresses, in little memory.
+//! Names, files and lines of code addresses, with little memory.
 //!
-//! The debug information of a program is many times larger than the program. The symbolizer of the `backtrace` crate
-//! maps all of it and keeps indexes of it for good: 50 MB and more, for a process that may have 32. Here the files are
-//! read in small pieces, in one pass for all addresses that are asked for, and only the answers are kept.
+//! The debug information of a program is many times larger than the program. The symbolizer of the `backtrace` crate maps
+//! it whole and keeps an index: 50 MB and more, where a process may have a limit of 32 MB. This module reads the files in
+//! small pieces, in one pass for all addresses of a look-up, and keeps only the results.
 //!
 //! Invariants:
 //!
-//! 1. What a look-up takes depends on how many addresses it is asked for, never on the size of the program.
-//! 2. At most [`MOST_KNOWN`] answers are kept.
-//! 3. One thread looks up at a time ([`LOOKING`]). A thread that waits longer than [`PATIENCE`], or that is looking up
-//!    already (a panic in here is logged with its stack), gets addresses without names.
-//! 4. Whatever can't be opened, read or understood costs names and lines, and is no error: a stack of bare addresses
-//!    can still be looked up later, with the same program.
+//! 1. The memory of a look-up depends on the number of addresses, never on the size of the program.
+//! 2. At most [`MAX_CACHED`] results are kept.
+//! 3. One thread looks up at a time ([`LOOKUP_LOCK`]). A thread gets addresses without names if it waits longer than
+//!    [`LOCK_TIMEOUT`], or if it is already in a look-up: a panic in here is logged with its stack.
+//! 4. A file that cannot be opened, read or understood is not an error. It only costs names and lines: you can still look
+//!    up bare addresses later, with the same program.
 
 mod calls;
 mod debug_info;
@@ -28,34 +28,34 @@ use std::time::{Duration, Instant};
 use self::image::Image;
 use crate::Frame;
 
-/// Frames by code address: several for an address where the compiler inlined calls, innermost first.
+/// Frames by code address, innermost first. An address has several frames where the compiler inlined calls.
 pub type FramesAt = HashMap<usize, Arc<[Frame]>>;
 
-/// Answers that are kept: a process raises its errors in fewer places.
-const MOST_KNOWN: usize = 1024;
+/// The most results that are kept. The stacks of a process's errors have fewer addresses.
+const MAX_CACHED: usize = 1024;
 
-/// How long a look-up waits for others.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a look-up waits for those of other threads.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 
-static KNOWN: LazyLock<Mutex<FramesAt>> = LazyLock::new(Mutex::default);
+static CACHE: LazyLock<Mutex<FramesAt>> = LazyLock::new(Mutex::default);
 
-static LOOKING: Mutex<()> = Mutex::new(());
+static LOOKUP_LOCK: Mutex<()> = Mutex::new(());
 
 thread_local! {
-    static LOOKING_HERE: Cell<bool> = const { Cell::new(false) };
+    static IN_LOOKUP: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Looks up what is at each of the code addresses. Takes milliseconds, or tens of them, for addresses that are new;
-/// the latest answers are kept.
+/// Looks up the frames at code addresses. New addresses take milliseconds to tens of milliseconds; recent results are
+/// cached.
 ///
-/// An address has to lie inside of an instruction. For a return address that is the address before it.
+/// Each address must point into an instruction. For a return address, pass the address minus one.
 #[must_use]
 pub fn frames_at(addresses: &[usize]) -> FramesAt {
     let mut found = FramesAt::with_capacity(addresses.len());
-    if !take_known(addresses, &mut found)
-        && let Some(_turn) = Turn::take()
-        // Another thread may have looked them up meanwhile.
-        && !take_known(addresses, &mut found)
+    if !take_cached(addresses, &mut found)
+        && let Some(_guard) = LookupGuard::take()
+        // Another thread may have looked them up in the meantime.
+        && !take_cached(addresses, &mut found)
     {
         let mut unknown: Vec<_> =
             addresses.iter().copied().filter(|address| !found.contains_key(address)).collect();
@@ -71,11 +71,11 @@ pub fn frames_at(addresses: &[usize]) -> FramesAt {
     found
 }
 
-/// Whether all of them are known.
-fn take_known(addresses: &[usize], found: &mut FramesAt) -> bool {
-    let known = locked(&KNOWN);
+/// Copies cached results into `found`. Returns whether `found` now has all addresses.
+fn take_cached(addresses: &[usize], found: &mut FramesAt) -> bool {
+    let cache = locked(&CACHE);
     for address in addresses {
-        if let Some(frames) = known.get(address) {
+        if let Some(frames) = cache.get(address) {
             found.insert(*address, Arc::clone(frames));
         }
     }
@@ -83,48 +83,48 @@ fn take_known(addresses: &[usize], found: &mut FramesAt) -> bool {
 }
 
 fn keep(new: &FramesAt) {
-    let mut known = locked(&KNOWN);
-    if known.len() + new.len() > MOST_KNOWN {
-        *known = FramesAt::new();
+    let mut cache = locked(&CACHE);
+    if cache.len() + new.len() > MAX_CACHED {
+        *cache = FramesAt::new();
     }
-    known.extend(new.iter().take(MOST_KNOWN).map(|(address, frames)| (*address, Arc::clone(frames))));
+    cache.extend(new.iter().take(MAX_CACHED).map(|(address, frames)| (*address, Arc::clone(frames))));
 }
 
-/// Nothing that holds a lock here can leave half a change.
+/// Ignores poisoning: no holder of a lock in this module can leave a half-made change.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The right to look up (invariant 3).
-struct Turn(#[expect(dead_code, reason = "held")] MutexGuard<'static, ()>);
+struct LookupGuard(#[expect(dead_code, reason = "held")] MutexGuard<'static, ()>);
 
-impl Turn {
+impl LookupGuard {
     fn take() -> Option<Self> {
-        // At a thread's very end there is nothing to remember with, and nothing is looked up.
-        if LOOKING_HERE.try_with(Cell::get).unwrap_or(true) {
+        // At the end of a thread its thread-local storage is gone. Then there is no look-up.
+        if IN_LOOKUP.try_with(Cell::get).unwrap_or(true) {
             return None;
         }
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + LOCK_TIMEOUT;
         let guard = loop {
-            match LOOKING.try_lock() {
+            match LOOKUP_LOCK.try_lock() {
                 Ok(guard) => break guard,
                 Err(TryLockError::Poisoned(poisoned)) => break poisoned.into_inner(),
                 Err(TryLockError::WouldBlock) if Instant::now() >= end => return None,
                 Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(1)),
             }
         };
-        LOOKING_HERE.set(true);
+        IN_LOOKUP.set(true);
         Some(Self(guard))
     }
 }
 
-impl Drop for Turn {
+impl Drop for LookupGuard {
     fn drop(&mut self) {
-        LOOKING_HERE.set(false);
+        IN_LOOKUP.set(false);
     }
 }
 
-/// What can be said of addresses that are sorted; those in no file are left out.
+/// The frames at `addresses`, which must be sorted. Addresses that belong to no file are left out.
 fn look_up(addresses: &[usize]) -> FramesAt {
     let mut found = FramesAt::new();
     for module in modules::of(addresses) {
@@ -143,7 +143,7 @@ fn look_up(addresses: &[usize]) -> FramesAt {
         }
         for (address, place) in places {
             let frames = in_image.remove(&place).filter(|frames| !frames.is_empty());
-            // With the name of the file and the place in it, other tools find the name.
+            // Other tools can find the name from the file and the address in it.
             let bare = || unnamed(format!("{address:#x} ({}+{place:#x})", module.name()));
             found.insert(address, frames.map_or_else(bare, Arc::from));
         }

@@ -1,19 +1,19 @@
-//! Text that a terminal shows: which characters have to be escapes there, and text with those escapes.
+//! Text that is safe to show on a terminal: which characters have to be escaped, and functions that escape them.
 //!
-//! Text comes from anywhere: names in certificates, reasons, file names, arguments. It must not move the cursor, break its
-//! line, change the direction of what stands around it, hide anything, or cover the lines above and below it.
+//! Text may come from outside: names in certificates, reasons, file names, arguments. It must not move the cursor, break
+//! its line, change the direction of text around it, hide anything, or draw over other lines.
 
 use std::fmt::{self, Write};
 
-/// Marks that may follow a character, such as accents and vowel signs. No script needs more (UTS 39, section 5.4); more are
-/// drawn over other lines.
+/// The most marks, such as accents and vowel signs, that may follow a character. No script needs more (UTS 39, section
+/// 5.4), and more would be drawn over other lines.
 const MAX_MARKS: u8 = 4;
 
-/// Whether a terminal, or a reader of what it shows, could be misled by the character: control characters, those that break
-/// lines or turn the direction of text, those that can't be seen, and those that have no agreed form (private use,
-/// unassigned).
+/// Whether the character could mislead a terminal or its reader.
 ///
-/// Marks and spaces are not: see [`Hostile`] for marks.
+/// Hostile are control characters, characters that break lines or change the direction of text, invisible characters,
+/// and characters without a standard form (private use, unassigned). Spaces are not, and neither are marks by themselves:
+/// see [`Hostile`].
 #[must_use]
 pub fn is_hostile(c: char) -> bool {
     if c.is_ascii() {
@@ -22,7 +22,7 @@ pub fn is_hostile(c: char) -> bool {
     is_ignorable(c) || !(c.is_whitespace() && !is_separator(c) || is_printable(c))
 }
 
-/// Characters that are assigned and drawn as nothing (`Default_Ignorable_Code_Point`), and the blank of braille.
+/// Characters that are drawn as nothing (`Default_Ignorable_Code_Point`), and the braille blank.
 fn is_ignorable(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
@@ -31,14 +31,14 @@ fn is_ignorable(c: char) -> bool {
         | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// White space that ends a line: C1's NEL and the separators of lines and paragraphs.
+/// White space that ends a line: NEL, and the separators of lines and paragraphs.
 fn is_separator(c: char) -> bool {
     matches!(c, '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
-/// Whether std's tables have a form for the character: neither a control, private use, nor unassigned.
+/// Whether the standard library prints the character as it is: it is not a control, private use or unassigned.
 fn is_printable(c: char) -> bool {
-    // Behind another character a mark is not escaped for being one.
+    // `escape_debug` escapes a mark at the start of a text, so the character is put behind another one.
     let mut bytes = [0; 5];
     bytes[0] = b'a';
     let length = 1 + c.encode_utf8(&mut bytes[1..]).len();
@@ -50,8 +50,9 @@ fn is_mark(c: char) -> bool {
     !c.is_ascii() && is_printable(c) && c.escape_debug().next() == Some('\\')
 }
 
-/// Finds what has to be an escape, character by character, from the start of a text: [hostile](is_hostile) characters, and
-/// marks that have nothing to stand on or are more than four in a row.
+/// Finds the characters of a text that have to be escaped, one by one from the start.
+///
+/// These are [hostile](is_hostile) characters, marks without a character before them, and marks after four in a row.
 ///
 /// ```
 /// use app_errors::Hostile;
@@ -62,19 +63,19 @@ fn is_mark(c: char) -> bool {
 /// ```
 #[derive(Debug, Clone)]
 pub struct Hostile {
-    /// Marks since the last character that was none.
+    /// How many marks follow the last character that is not a mark.
     marks: u8,
 }
 
 impl Default for Hostile {
     fn default() -> Self {
-        // A mark at the start would be drawn onto what stands before the text.
+        // A mark at the start would be drawn onto the character before the text.
         Self { marks: MAX_MARKS }
     }
 }
 
 impl Hostile {
-    /// Whether this character, the next of the text, has to be an escape.
+    /// Whether `c`, the next character of the text, has to be escaped.
     pub fn is(&mut self, c: char) -> bool {
         if c.is_ascii() {
             self.marks = 0;
@@ -85,12 +86,12 @@ impl Hostile {
             self.marks += u8::from(!too_many);
             return too_many;
         }
-        // An escape ends in a bracket, which a mark may stand on.
+        // An escape ends with a bracket, which a mark may follow.
         self.marks = 0;
         is_hostile(c)
     }
 
-    /// The index of the first character of `text` that has to be an escape.
+    /// The index of the first character of `text` that has to be escaped.
     #[must_use]
     pub fn find(text: &str) -> Option<usize> {
         let mut hostile = Self::default();
@@ -98,7 +99,7 @@ impl Hostile {
     }
 }
 
-/// A text on one line: what is hostile is escaped as in Rust. Backslashes stay as they are, for the sake of paths.
+/// A text on one line. Hostile characters are escaped as in Rust. Backslashes stay, so that paths stay readable.
 ///
 /// ```
 /// assert_eq!(app_errors::one_line("C:\\a\u{202e}b\n").to_string(), r"C:\a\u{202e}b\n");
@@ -108,7 +109,7 @@ pub fn one_line(text: &str) -> impl fmt::Display {
     Escaped { text, keeps: |_| false, write: write_as_rust }
 }
 
-/// A text that has lines of its own: line ends and tabs stay, what else is hostile is escaped.
+/// A text of several lines. Line ends and tabs stay; other hostile characters are escaped as in Rust.
 ///
 /// ```
 /// assert_eq!(app_errors::many_lines("a\n\tb\u{7f}\n").to_string(), "a\n\tb\\u{7f}\n");
@@ -118,7 +119,7 @@ pub fn many_lines(text: &str) -> impl fmt::Display {
     Escaped { text, keeps: |c| matches!(c, '\n' | '\t'), write: write_as_rust }
 }
 
-/// JSON that is well-formed already: what is hostile in its strings is escaped as JSON does it, so it says the same.
+/// Well-formed JSON. Hostile characters in its strings are escaped as in JSON, so its meaning stays.
 ///
 /// ```
 /// assert_eq!(app_errors::json_text("[\"a\u{202e}\u{e0041}\"]\n").to_string(), "[\"a\\u202e\\udb40\\udc41\"]\n");

@@ -1,4 +1,4 @@
-//! The unique id of one error that happened.
+//! The unique id of one occurrence of an error.
 
 use std::fmt;
 use std::sync::LazyLock;
@@ -6,24 +6,24 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Serialize, Serializer};
 
-/// Names one error that happened, to look it up with; prints as lower-case hexadecimal.
+/// The unique id of one occurrence of an error. Prints as lower-case hexadecimal.
 ///
-/// No two errors of a process share one. Two processes start from random numbers, so that theirs differ too but for an
-/// accident of one in billions.
+/// Ids do not repeat within a process. Each process starts from a random number, so ids of different processes almost
+/// certainly differ, too.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ErrorUid(u64);
 
 impl ErrorUid {
     pub(crate) fn next() -> Self {
-        /// 2^64 divided by the golden ratio: odd, so that every number comes once before any comes again; and steps so
-        /// wide that neighbours don't look alike to a reader.
+        /// 2^64 divided by the golden ratio. It is odd, so all 2^64 numbers come before one repeats. It is large, so that
+        /// successive ids look different to a reader.
         const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
         static NEXT: LazyLock<AtomicU64> = LazyLock::new(|| AtomicU64::new(app_ids::random_u64()));
-        // Relaxed: only the counter itself must not repeat, nothing is published with it.
+        // Relaxed: the counter publishes no other data.
         Self(NEXT.fetch_add(STEP, Ordering::Relaxed))
     }
 
-    /// The number.
+    /// The id as a number.
     #[must_use]
     pub const fn as_u64(self) -> u64 {
         self.0
@@ -48,7 +48,7 @@ impl fmt::Debug for ErrorUid {
     }
 }
 
-/// As a hexadecimal string, like every id.
+/// As a hexadecimal string, like all ids.
 impl Serialize for ErrorUid {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)

@@ -1,10 +1,10 @@
-//! Whatever an error is made of, it prints on one line and keeps its promises.
+//! Properties of errors that are made of arbitrary parts.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeSet;
 
-use app_errors::{ErrSpec, Error, ErrorSeverity, ErrorType, Origin, Report};
+use app_errors::{ErrSpec, Error, ErrorOrigin, ErrorReport, ErrorSeverity, ErrorType};
 use app_ids::{AppId, DomainId, ErrorId, InstanceId, ReleaseId, ServiceId};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -18,7 +18,7 @@ fn any_severity() -> impl Strategy<Value = ErrorSeverity> {
     prop_oneof![Just(Low), Just(Medium), Just(High), Just(Fatal)]
 }
 
-/// Texts with the characters that forge lines, move cursors and turn text around.
+/// Texts, also with characters that forge lines, move cursors and change the direction of text.
 fn any_text() -> impl Strategy<Value = String> {
     prop_oneof![
         any::<String>(),
@@ -26,7 +26,7 @@ fn any_text() -> impl Strategy<Value = String> {
     ]
 }
 
-/// A chain: the message of each link, ours, outermost first, and of an error of another library at the end.
+/// The messages of a chain, outermost first. The last one belongs to a foreign error.
 fn any_chain() -> impl Strategy<Value = Vec<String>> {
     vec(any_text(), 1..6)
 }
@@ -54,7 +54,7 @@ fn build(spec: &ErrSpec, service: u64, messages: &[String], tags: &[String]) -> 
     }
 }
 
-/// Characters that no printed error may hold.
+/// Characters that a printed error must not contain.
 fn breaks_the_line(c: char) -> bool {
     c.is_control() || ('\u{2028}'..='\u{202e}').contains(&c) || ('\u{2066}'..='\u{2069}').contains(&c)
 }
@@ -74,7 +74,7 @@ proptest! {
     }
 
     #[test]
-    fn tags_are_the_sorted_set_of_what_was_given(tags in vec("[a-c]{0,2}", 0..12), more in "[a-d]{0,2}") {
+    fn tags_are_the_sorted_set_of_the_given_ones(tags in vec("[a-c]{0,2}", 0..12), more in "[a-d]{0,2}") {
         let spec = ErrSpec::new(ErrorId::new(1), ErrorType::Bug, ErrorSeverity::Low).without_stack();
         let given = tags.clone();
         let error = spec.error(ServiceId::new(1)).tags(&tags).build();
@@ -91,11 +91,10 @@ proptest! {
         spec in any_spec(), service: u64, messages in any_chain(), tags in vec(any_text(), 0..4), instance: u64,
     ) {
         let error = build(&spec, service, &messages, &tags);
-        let origin = Origin {
-            domain: DomainId::new(0), app: AppId::new(1), release: ReleaseId::new(u64::MAX),
-            instance: InstanceId::new(instance), pid: 1, host: messages[0].clone(),
-        };
-        let json = Report { error: &error, origin: &origin }.to_json();
+        let origin = ErrorOrigin::new(
+            DomainId::new(0), AppId::new(1), ReleaseId::new(u64::MAX), InstanceId::new(instance), 1, messages[0].clone(),
+        );
+        let json = ErrorReport::new(&error, &origin).to_json();
         let text = json.to_string();
         prop_assert!(!text.contains('\n'));
         prop_assert_eq!(&serde_json::from_str::<serde_json::Value>(&text).unwrap(), &json);
@@ -106,7 +105,7 @@ proptest! {
     }
 
     #[test]
-    fn a_chain_has_exactly_the_errors_it_was_made_of(ids in vec(0..6_u64, 1..6), asked in 0..6_u64) {
+    fn a_chain_has_exactly_the_errors_that_it_was_made_of(ids in vec(0..6_u64, 1..6), asked in 0..6_u64) {
         let spec = |id| ErrSpec::new(ErrorId::new(id), ErrorType::Bug, ErrorSeverity::Low).without_stack();
         let chain = ids.iter().fold(None, |cause: Option<Error>, id| {
             let error = spec(*id).error(ServiceId::new(1));

@@ -1,5 +1,6 @@
-//! Many services with a command server at once: what one of them costs in instructions, and in misses of two caches, which
-//! valgrind simulates: they are those of most processors, one for each of its cores.
+//! Many services with a command server at once: the instructions of one of them, and its misses of two caches.
+//!
+//! Valgrind simulates the caches. They are as large as those that most processors have for each core.
 
 use std::process::ExitCode;
 
@@ -8,7 +9,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::{Rows, valgrind};
 
-/// How many at once, and how often.
+/// The number of services at once, and of repetitions.
 const CROWDS: [(u64, u64); 3] = [(100, 100), (1_000, 10), (10_000, 1)];
 
 pub(crate) fn table() -> Rows {
@@ -27,10 +28,10 @@ fn of(count: u64, rounds: u64) -> Vec<(String, u64)> {
         "--toggle-collect=pieces::crowd::lives::h*",
     ];
     let output = valgrind::command(&tool, &format!("crowd/{rounds}"), count).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{count} services: {}: {said}", output.status);
-    // Instructions, reads, writes, then misses of the first cache, then those of the second: each for these three.
-    let (_, collected) = said.split_once("Collected :").unwrap();
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{count} services: {}: {text}", output.status);
+    // Instructions, reads and writes; then the misses of the first cache for the three, and those of the second.
+    let (_, collected) = text.split_once("Collected :").unwrap();
     let events: Vec<u64> = collected.split_whitespace().map_while(|number| number.parse().ok()).collect();
     let of_one = |event: u64| event.div_euclid(count * rounds);
     [
@@ -46,7 +47,7 @@ pub(crate) fn run(rounds: &str, count: u64) -> ExitCode {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let quiet = TestApp::builder().flags(|flags| flags.log_level = LogLevel::Error);
     let app = runtime.block_on(quiet.start());
-    // What happens once, at the first time, is not to count.
+    // The first round is not counted, because it includes one-time work.
     all(&runtime, &app, count);
     (0..rounds.parse().unwrap()).for_each(|_: u64| lives(&runtime, &app, count));
     runtime.block_on(app.stop()).expect_clean();

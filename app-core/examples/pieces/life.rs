@@ -1,5 +1,5 @@
-//! The life of a service with a command server, on one thread, with a log that writes only errors: once without a call, and
-//! once with one.
+//! The life of a service with a command server, without a call and with one. On one thread, with a log that only writes
+//! errors.
 
 use std::process::ExitCode;
 

@@ -1,8 +1,8 @@
-//! Where the instructions of a log record, of a service's life and of a process go, piece by piece, and what many services at
-//! once miss in the caches: the figures of the pages in `app-core/benches`.
+//! Counts the instructions of a log record, of a service's life and of a process, piece by piece, and the cache misses of
+//! many services. The pages in `app-core/benches` show these figures.
 //!
-//! `cargo run --release -p app-core --example pieces` runs itself under valgrind once for each, and prints tables;
-//! `-- record`, `-- life`, `-- crowd` and `-- process` print one. Figures that `benches/counts` compares are there.
+//! `cargo run --release -p app-core --example pieces` runs itself under valgrind for each piece, and prints tables.
+//! `-- record`, `-- life`, `-- crowd` and `-- process` print one table. `benches/counts` counts the figures that CI compares.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a measurement fails by panicking")]
 
 mod crowd;
@@ -42,7 +42,7 @@ fn main() -> std::process::ExitCode {
     std::process::ExitCode::SUCCESS
 }
 
-/// What is counted, and how many.
+/// Rows of a table: what is counted, and the count.
 type Rows = Vec<(String, u64)>;
 
 fn print(name: &str, rows: &Rows) {

@@ -1,4 +1,4 @@
-//! A whole process: its start with so many services, each of which is a task that waits for its end, and its stop by SIGTERM.
+//! A whole process: its start with many services, and its stop by SIGTERM. Each service is one task that waits for the stop.
 
 use std::{
     io::{BufRead, BufReader},
@@ -40,23 +40,23 @@ fn instructions(services: u64) -> u64 {
     let tool = ["--tool=callgrind", "--callgrind-out-file=/dev/null"];
     let mut process = valgrind::command(&tool, "process/", services).spawn().unwrap();
     let pid = Pid::from_raw(i32::try_from(process.id()).unwrap());
-    let (ready, mut said) = (format!("\"event\":\"{}\"", events::APP_STARTED), String::new());
+    let (ready, mut report) = (format!("\"event\":\"{}\"", events::APP_STARTED), String::new());
     for line in BufReader::new(process.stderr.take().unwrap()).lines() {
         let line = line.unwrap();
         if line.contains(&ready) {
             kill(pid, Signal::SIGTERM).unwrap();
         }
         if line.starts_with("==") {
-            said.push_str(&line);
-            said.push('\n');
+            report.push_str(&line);
+            report.push('\n');
         }
     }
     let status = process.wait().unwrap();
-    assert!(status.success(), "{services} services: {status}: {said}");
-    valgrind::number(&said, "Collected :").unwrap()
+    assert!(status.success(), "{services} services: {status}: {report}");
+    valgrind::number(&report, "Collected :").unwrap()
 }
 
-/// As a program of the platform's has it, with its log on standard error.
+/// Runs the application, with its log on standard error.
 pub(crate) fn run() -> ExitCode {
     app_core::run()
 }

@@ -1,4 +1,4 @@
-//! A log record, with fields and without, up to the hand-over to the thread that writes.
+//! A log record, with fields and without, up to the queue of the writer thread.
 
 use std::{
     fmt,
@@ -25,11 +25,8 @@ pub(crate) fn table() -> Rows {
         ("four texts add", more("texts")),
         ("four whole numbers and a truth value add", more("numbers")),
         ("a float adds", more("float")),
-        ("of the float, `zmij`", count("digits")),
-        (
-            "of the ten, by slog: what a drain sees that looks at each value and does nothing",
-            count("visited"),
-        ),
+        ("part of the float in `zmij`", count("digits")),
+        ("part of the ten in slog: a drain that looks at each value and does nothing", count("visited")),
         ("disabled level, ten fields, the prelude's macro", count("disabled")),
         ("disabled level, ten fields, slog's macro", count("disabled_by_slog")),
     ]
@@ -146,7 +143,7 @@ fn disabled_by_slog(log: &Logger, times: u64) {
     (0..times).for_each(|_| ten_fields!(slog::debug, log));
 }
 
-/// Looks at each value, as every drain has to.
+/// A drain that looks at each value, as every drain has to.
 struct Visits;
 
 impl Drain for Visits {
@@ -168,8 +165,8 @@ impl Serializer for Nothing {
     }
 }
 
-/// A sink that says when it is written to, and takes nothing until it is released: whether the thread that writes has to
-/// be woken is chance otherwise.
+/// A sink that reports the first write, and blocks in it until it is released. So the writer thread is busy, and no record
+/// has to wake it.
 fn blocked() -> (Blocked, Receiver<()>, SyncSender<()>) {
     let (busy, is_busy) = sync_channel(1);
     let (release, released) = sync_channel(0);
@@ -184,7 +181,7 @@ struct Blocked {
 impl io::Write for Blocked {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let _ = self.busy.try_send(());
-        // An error once the other end is gone, which is the release.
+        // Returns an error once the sender is dropped, which is the release.
         let _ = self.released.recv();
         Ok(bytes.len())
     }

@@ -1,4 +1,4 @@
-//! The bare command channel, for services that run a loop of their own. A command server has one too.
+//! The command channel, for services that run a loop of their own. A command server also has one.
 
 use std::{
     borrow::Cow,
@@ -7,7 +7,6 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    task::{Context, Poll},
     time::Duration,
 };
 
@@ -18,30 +17,16 @@ use tokio::sync::{
 };
 
 use super::{
-    deadline::{DEFAULT_CALL_DEADLINE, Wait},
+    deadline::{DEFAULT_CALL_DEADLINE, Wait, WaitLimit},
     meter::Meter,
+    queue::{BoxedCommand, Command, CommandReceiver, queue, waiting},
     server_state::ServerState,
     state_cell::{QueueSlot, StateCell},
 };
-use crate::{Service, service::Runner};
-
-type BoxedCommand<S> = Box<dyn FnOnce(&mut S) + Send>;
-
-/// A command that was received: run it on the state that the loop owns.
-pub struct Command<S>(BoxedCommand<S>);
-
-impl<S> Command<S> {
-    /// Runs the command.
-    pub fn run(self, state: &mut S) {
-        (self.0)(state);
-    }
-}
-
-impl<S> fmt::Debug for Command<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Command")
-    }
-}
+use crate::{
+    Service,
+    service::{Runner, describe_caller},
+};
 
 /// Pairs a bounded channel of commands with a service. Cheap to clone; clones send to the same receiver.
 ///
@@ -59,8 +44,8 @@ struct Shared<S> {
     queue: mpsc::Sender<Command<S>>,
     /// `None` for a bare channel.
     server: Option<Server<S>>,
-    /// When the end of a wait at its deadline was last logged, in milliseconds of the app's life; 0 for never.
-    last_told: AtomicU64,
+    /// See [`WaitLimit`].
+    last_logged: AtomicU64,
 }
 
 /// The command server behind a channel.
@@ -69,17 +54,11 @@ pub(super) struct Server<S> {
     pub(super) meter: Arc<Meter>,
 }
 
-/// The receiving end: owned by the loop that runs the commands.
-#[derive(Debug)]
-pub struct CommandReceiver<S = ()> {
-    commands: mpsc::Receiver<Command<S>>,
-}
-
 impl<S: Send + 'static> ServiceCommandChannel<S> {
-    /// Makes a channel that holds `capacity` commands which were not received yet.
+    /// Makes a channel whose queue holds `capacity` commands.
     ///
-    /// The service's loop receives until the service is killed. Then the loop closes the receiver and runs what was
-    /// accepted:
+    /// The service's loop receives commands until the service is killed. Then the loop closes the receiver, and runs the
+    /// commands that are still in the queue:
     ///
     /// ```
     /// # use app_core::{prelude::*, testing::TestApp, ServiceCommandChannel};
@@ -129,34 +108,35 @@ impl<S: Send + 'static> ServiceCommandChannel<S> {
         deadline: Duration,
         server: Option<Server<S>>,
     ) -> Self {
-        Self { shared: Arc::new(Shared { runner, queue, server, last_told: AtomicU64::new(0) }), deadline }
+        Self { shared: Arc::new(Shared { runner, queue, server, last_logged: AtomicU64::new(0) }), deadline }
     }
 
-    /// Submits a command; waits for room in the queue, up to the deadline.
+    /// Submits a command. Waits for room in the queue, up to the deadline.
     ///
-    /// An idle server that is [`inline`](crate::CommandServerBuilder::inline) runs the command before this returns.
+    /// If an [`inline`](crate::CommandServerBuilder::inline) server is idle, the command runs before this returns.
     ///
-    /// Cancel safe: dropped before it is ready, the command was not accepted.
+    /// Cancel safe: if you drop the future before it is ready, the command was not accepted.
     ///
     /// # Errors
     /// In each case the command did not run and never will:
     /// - `ServiceNotAlive` once the service was killed, or its loop has ended;
     /// - `ServiceNotAvailable` when there is no room within the deadline;
-    /// - `ServiceNotAvailable` at once, when the queue is full and the caller is a command of the same server or channel.
+    /// - `ServiceNotAvailable` at once, if the queue is full and the caller is a command of the same server or channel.
     pub async fn submit(&self, command: impl FnOnce(&mut S) + Send + 'static) -> Result<(), Error> {
         self.ensure_alive()?;
         match self.run_inline(command).await {
-            // Accepted, also if it panicked.
+            // The command was accepted, even if it panicked.
             Ok(_) => Ok(()),
             Err(command) => self.send(self.boxed(command)).await,
         }
     }
 
-    /// Submits a command if there is room right now; never waits. The command never runs inline.
+    /// Submits a command if there is room right now. Never waits, and never runs the command inline.
     ///
     /// # Errors
-    /// `ServiceNotAlive` once the service was killed; `ServiceNotAvailable` when the queue is full. The command did
-    /// not run and never will.
+    /// In each case the command did not run and never will:
+    /// - `ServiceNotAlive` once the service was killed;
+    /// - `ServiceNotAvailable` when the queue is full.
     pub fn try_submit(&self, command: impl FnOnce(&mut S) + Send + 'static) -> Result<(), Error> {
         self.ensure_alive()?;
         let slot = self.queue_slot();
@@ -168,13 +148,13 @@ impl<S: Send + 'static> ServiceCommandChannel<S> {
         Ok(())
     }
 
-    /// Submits a command and waits for what it returns, up to the deadline.
+    /// Submits a command and waits for its result, up to the deadline.
     ///
-    /// Dropped before it is ready, the command may still run; its answer is dropped.
+    /// If you drop the future before it is ready, the command may still run, and its result is lost.
     ///
     /// # Errors
     /// - `ServiceNotAlive` when the service was killed before the command ran, or the command panicked;
-    /// - `ServiceNotAvailable` when there is no answer within the deadline: the command may still run;
+    /// - `ServiceNotAvailable` when there is no result within the deadline: the command may still run;
     /// - `IllegalArgument`, at once, inside a command of the same server or channel: it would wait for itself.
     pub async fn call<R: Send + 'static>(
         &self,
@@ -188,7 +168,7 @@ impl<S: Send + 'static> ServiceCommandChannel<S> {
         };
         let (answer, answered) = oneshot::channel();
         let command = move |state: &mut S| {
-            // Fails when the caller has gone.
+            // Fails when the caller has dropped the future.
             let _ = answer.send(command(state));
         };
         self.send(self.boxed(command)).await?;
@@ -196,15 +176,15 @@ impl<S: Send + 'static> ServiceCommandChannel<S> {
             if !self.shared.queue.is_closed() {
                 return answered.await.ok();
             }
-            // A command that was sent after the dropped receiver's last look stays in the queue for as long as there are
-            // handles, this one included. Then the death of the service is the answer.
+            // A command that was sent after the drop of the receiver emptied the queue stays in the queue while a handle
+            // exists, such as this one. Then the end of the service ends the wait.
             tokio::select! {
                 biased;
                 answer = answered => answer.ok(),
                 () = self.service().fully_dead() => None,
             }
         };
-        self.in_time(Wait::Answer, answer).await?.ok_or_else(|| self.not_alive())
+        self.wait_limit().in_time(Wait::Answer, answer).await?.ok_or_else(|| self.not_alive())
     }
 
     async fn send(&self, command: BoxedCommand<S>) -> Result<(), Error> {
@@ -215,7 +195,7 @@ impl<S: Send + 'static> ServiceCommandChannel<S> {
             // Only the end of the caller's own command makes room.
             Err(TrySendError::Full(_)) if self.runner().is_running_here() => return Err(self.full()),
             Err(TrySendError::Full(command)) => {
-                let sent = self.in_time(Wait::Room, self.shared.queue.send(command)).await;
+                let sent = self.wait_limit().in_time(Wait::Room, self.shared.queue.send(command)).await;
                 sent.inspect_err(|_| self.count_refused())?.map_err(|_| self.refused())?;
             }
         }
@@ -228,7 +208,8 @@ impl<S: Send + 'static> ServiceCommandChannel<S> {
         self.server()?.state.inline.as_ref().map(StateCell::enqueue)
     }
 
-    /// The command as it enters the queue: a server's, with a stopwatch now and then; a loop's, with a mark of what runs.
+    /// The command as it enters the queue. Some commands of a server measure their time. A command of a loop runs through the
+    /// runner, so that calls to its own channel are found.
     fn boxed(&self, command: impl FnOnce(&mut S) + Send + 'static) -> BoxedCommand<S> {
         let Some(server) = self.server() else {
             let runner = Arc::clone(&self.shared.runner);
@@ -269,6 +250,29 @@ impl<S: Send + 'static> ServiceCommandChannel<S> {
 }
 
 impl<S> ServiceCommandChannel<S> {
+    /// The same channel with another deadline. It holds for each wait through this handle, whether for an answer or for
+    /// room in the queue. `Duration::MAX` waits for ever.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let app = TestApp::empty().await;
+    /// # let service = app.new_service(ServiceId::new(7), "counter");
+    /// let server = service.command_server("counter", 16, 0_u32)?;
+    /// let count = server.within(Duration::from_secs(2)).call(|count| *count).await?;
+    /// assert_eq!(count, 0);
+    /// # app.stop().await.expect_clean();
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn within(&self, deadline: Duration) -> Self {
+        let mut channel = self.clone();
+        channel.deadline = deadline;
+        channel
+    }
+
     /// The service that runs the commands.
     #[must_use]
     pub fn service(&self) -> &Service {
@@ -293,12 +297,25 @@ impl<S> ServiceCommandChannel<S> {
         self.shared.queue.max_capacity()
     }
 
-    pub(super) fn runner(&self) -> &Arc<Runner> {
-        &self.shared.runner
+    /// Refuses a wait of a command for its own server or channel.
+    pub(super) fn ensure_not_inside(&self, what: &str) -> Result<(), Error> {
+        if self.runner().is_running_here() { Err(self.waits_for_itself(what)) } else { Ok(()) }
     }
 
-    pub(super) fn last_told(&self) -> &AtomicU64 {
-        &self.shared.last_told
+    #[cold]
+    fn waits_for_itself(&self, what: &str) -> Error {
+        let (runner, caller) = (self.runner(), describe_caller());
+        illegal_argument_error(format!(
+            "{runner}: {caller} can't {what}, it would wait for itself; change the state directly, or use submit"
+        ))
+    }
+
+    fn wait_limit(&self) -> WaitLimit<'_> {
+        WaitLimit { runner: self.runner(), deadline: self.deadline, last_logged: &self.shared.last_logged }
+    }
+
+    pub(super) fn runner(&self) -> &Arc<Runner> {
+        &self.shared.runner
     }
 
     /// `None` for a bare channel.
@@ -308,62 +325,6 @@ impl<S> ServiceCommandChannel<S> {
 
     pub(super) fn not_alive(&self) -> Error {
         service_not_alive_error(self.service().id())
-    }
-}
-
-/// A queue for a service that is alive.
-pub(super) fn queue<S>(
-    service: &Service,
-    name: &str,
-    capacity: u16,
-) -> Result<(mpsc::Sender<Command<S>>, CommandReceiver<S>), Error> {
-    service.ensure_alive()?;
-    if capacity == 0 {
-        let message =
-            format!("command channel {name:?} of service {}: its capacity must not be zero", service.id());
-        return Err(illegal_argument_error(message));
-    }
-    let (sender, commands) = mpsc::channel(usize::from(capacity));
-    Ok((sender, CommandReceiver { commands }))
-}
-
-/// How many commands wait in the queue of this sender.
-pub(super) fn waiting<T>(sender: &mpsc::Sender<T>) -> usize {
-    sender.max_capacity() - sender.capacity()
-}
-
-impl<S> CommandReceiver<S> {
-    /// Waits for the next command; `None` once closed and empty, or when every sender is gone. Cancel safe.
-    pub async fn recv(&mut self) -> Option<Command<S>> {
-        self.commands.recv().await
-    }
-
-    /// Waits for commands and takes up to `limit` of them at once; 0 once closed and empty. Cancel safe.
-    pub async fn recv_many(&mut self, batch: &mut Vec<Command<S>>, limit: usize) -> usize {
-        self.commands.recv_many(batch, limit).await
-    }
-
-    pub(super) fn poll_recv_many(
-        &mut self,
-        context: &mut Context<'_>,
-        batch: &mut Vec<Command<S>>,
-        limit: usize,
-    ) -> Poll<usize> {
-        self.commands.poll_recv_many(context, batch, limit)
-    }
-
-    /// Refuses new commands; those accepted are still received.
-    pub fn close(&mut self) {
-        self.commands.close();
-    }
-}
-
-impl<S> Drop for CommandReceiver<S> {
-    fn drop(&mut self) {
-        self.commands.close();
-        // The channel's own drop stops at the first command that another thread is about to put in. It would leave the
-        // commands behind that one in the queue, and their callers waiting. `try_recv` waits for the other thread.
-        while self.commands.try_recv().is_ok() {}
     }
 }
 

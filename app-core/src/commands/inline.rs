@@ -1,6 +1,7 @@
 //! Commands of an inline server that run on the caller's thread, because the server is idle.
 //!
-//! To wake a task takes longer than a short command does. [`CommandServerBuilder::inline`] says what a command must keep to.
+//! Waking a task takes longer than running a short command. [`CommandServerBuilder::inline`] says what such a command may
+//! do.
 //!
 //! [`CommandServerBuilder::inline`]: super::CommandServerBuilder::inline
 
@@ -14,10 +15,10 @@ use super::{channel::ServiceCommandChannel, meter::Meter, state_cell::StateCell}
 const TRIES: usize = 48;
 
 impl<S: Send + 'static> ServiceCommandChannel<S> {
-    /// Runs the command on this thread if this is an inline server and the server is idle. `Err` gives the command back,
-    /// for the queue. `None` means that the command panicked.
+    /// Runs the command on this thread if this is an idle inline server. Otherwise `Err` returns the command, for the queue.
+    /// `None` means that the command panicked.
     ///
-    /// Cancel safe: dropped before it is ready, the command did not run.
+    /// Cancel safe: if the future is dropped before it is ready, the command did not run.
     pub(super) async fn run_inline<F, R>(&self, command: F) -> Result<Option<R>, F>
     where
         F: FnOnce(&mut S) -> R,
@@ -42,7 +43,7 @@ impl<S: Send + 'static> ServiceCommandChannel<S> {
         let Some(mut guard) = cell.lock_if_idle(TRIES) else { return Err(command) };
         let Some(state) = guard.begin() else { return Err(command) };
         let run = || {
-            let mut counted = meter.batch();
+            let mut counted = meter.run_counter();
             counted.begin();
             self.runner().run(|| match meter.sample() {
                 None => command(state),
@@ -55,7 +56,7 @@ impl<S: Send + 'static> ServiceCommandChannel<S> {
                 Ok(Some(result))
             }
             Err(panic) => {
-                // The guard drops the state, whose drop is code of the author's and may panic too.
+                // The guard drops the state. The drop of the state is code of the service and may panic, too.
                 let _ = catch_unwind(AssertUnwindSafe(|| drop(guard)));
                 self.service().kill(self.service().panicked(self.name(), panic.as_ref()));
                 Ok(None)

@@ -15,41 +15,40 @@ use parking_lot::Mutex;
 use super::{TimeHistogram, meter::Meter};
 use crate::{App, Service};
 
-/// A command server as seen from outside.
+/// The status of a command server.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct CommandServerStatus {
-    /// Its service.
+    /// The id of the service.
     pub service: ServiceId,
-    /// The name of its service, or of the part of it (`quota/import`) that the server belongs to.
+    /// The name of the service, or of the part of it (`quota/import`) that the server belongs to.
     pub service_name: String,
-    /// Its own name, of which a service may have several servers.
+    /// The name of the server. A service may have several servers of one name.
     pub name: String,
-    /// Distinguishes servers of the same name, also from one that ended before. Unique within the app.
+    /// Distinguishes servers of the same name, also from ended ones. Unique within the app.
     pub number: u64,
-    /// Whether it has not ended: it takes commands, or runs those that it took before its service was killed.
+    /// Whether the server has not ended: it accepts commands, or runs those that it accepted before the kill.
     pub serving: bool,
     /// How many commands wait.
     pub depth: usize,
     /// How many commands may wait.
     pub capacity: usize,
-    /// How many commands were run, one that panicked included.
+    /// How many commands ran, also those that panicked.
     pub run: u64,
-    /// How many were refused, with an error for the caller: the queue was full, or the service was not alive.
+    /// How many commands were refused with an error: the queue was full, or the service was not alive.
     pub refused: u64,
-    /// How many panicked: each ended the server, and failed its service.
+    /// How many commands panicked. Each ended the server, and failed its service.
     pub panicked: u64,
     /// The time from a command's submission until it ran, which includes the wait for room in the queue.
     ///
-    /// A server that runs less than 1,000 commands a second times every command. A busier one times one in 64, chosen at
-    /// random, and counts it 64 times: counts and sums are then estimates, right in the mean. The run times leave out
-    /// commands that panicked.
+    /// Below 1,000 commands a second, the server measures all commands. Above, it measures one in 64, chosen at random, and
+    /// counts it 64 times: counts and sums are then unbiased estimates. Run times leave out commands that panicked.
     pub wait: TimeHistogram,
     /// The time that a command ran. [`wait`](Self::wait) says which commands are timed.
     pub run_time: TimeHistogram,
 }
 
-/// The servers of an app. A server is entered when it is made; no command takes this lock.
+/// The command servers of an app. Only making, ending and listing servers takes the lock; running a command does not.
 #[derive(Default)]
 pub(crate) struct CommandServers {
     list: Mutex<List>,
@@ -58,42 +57,42 @@ pub(crate) struct CommandServers {
 #[derive(Default)]
 struct List {
     /// By service and number.
-    servers: BTreeMap<(ServiceId, u64), Entry>,
+    servers: BTreeMap<(ServiceId, u64), ServerEntry>,
     number: u64,
 }
 
-/// The queue of a server.
-pub(super) trait Queue: Send + Sync {
-    /// How many commands wait in it.
+/// The depth of a server's queue.
+pub(super) trait QueueDepth: Send + Sync {
+    /// How many commands wait.
     fn depth(&self) -> usize;
 }
 
-struct Entry {
+struct ServerEntry {
     service_name: Cow<'static, str>,
     name: Cow<'static, str>,
     capacity: usize,
-    queue: Weak<dyn Queue>,
+    queue: Weak<dyn QueueDepth>,
     meter: Arc<Meter>,
-    /// Whether the entry stays when the server has ended, so that its successor continues the counts.
+    /// Whether the entry stays after the server has ended, so that the next server of the service continues the counts.
     stays: bool,
 }
 
 impl CommandServers {
-    /// Enters a server, until its [`Listing`] ends.
+    /// Adds a server, until its [`Listing`] ends.
     ///
-    /// A service that the app was made of may be started again. Its server then continues the counts of the ended server
-    /// of the same name.
+    /// A service of the app's plan may be restarted. Then its new server continues the counts of the ended server of the
+    /// same name.
     pub(super) fn enter(
         &self,
         service: &Service,
         name: Cow<'static, str>,
         capacity: usize,
-        queue: Weak<dyn Queue>,
+        queue: Weak<dyn QueueDepth>,
     ) -> Listing {
         let stays = service.parent().is_none() && service.is_on_board();
         let id = service.id();
         let mut list = self.list.lock();
-        let continues = |entry: &Entry| entry.stays && entry.name == name && !entry.serves();
+        let continues = |entry: &ServerEntry| entry.stays && entry.name == name && !entry.serves();
         let mut of_service = list.servers.range_mut((id, 0)..=(id, u64::MAX));
         if stays && let Some((key, entry)) = of_service.find(|(_, entry)| continues(entry)) {
             (entry.queue, entry.capacity) = (queue, capacity);
@@ -104,7 +103,7 @@ impl CommandServers {
         list.number += 1;
         let (key, meter) = ((id, list.number), Arc::<Meter>::default());
         let service_name = service.shared_name();
-        let entry = Entry { service_name, name, capacity, queue, meter: Arc::clone(&meter), stays };
+        let entry = ServerEntry { service_name, name, capacity, queue, meter: Arc::clone(&meter), stays };
         list.servers.insert(key, entry);
         Listing { app: service.app().clone(), key, meter, stays }
     }
@@ -120,13 +119,13 @@ impl CommandServers {
         });
         let statuses = statuses.collect();
         drop(list);
-        // Outside the lock: the drop of the last one drops commands that are left in the queue.
+        // Dropped outside the lock, because the drop of a queue may drop commands.
         drop(queues);
         statuses
     }
 }
 
-/// A server's entry in the list, owned by its task.
+/// The entry of a server in the list, owned by the server's task.
 pub(super) struct Listing {
     app: App,
     key: (ServiceId, u64),
@@ -135,19 +134,19 @@ pub(super) struct Listing {
 }
 
 impl Listing {
-    /// The server has ended.
+    /// Marks the server as ended.
     pub(super) fn end(&self) {
-        // Pairs with the load in `serves`, which then sees all counts.
+        // Release: pairs with the load in `serves`, which then sees all counts.
         self.meter.serving.store(false, Release);
         if !self.stays {
             let gone = self.app.inner.command_servers.list.lock().servers.remove(&self.key);
-            // Outside the lock.
+            // Dropped outside the lock.
             drop(gone);
         }
     }
 }
 
-impl Entry {
+impl ServerEntry {
     fn serves(&self) -> bool {
         self.meter.serving.load(Acquire)
     }
@@ -172,10 +171,10 @@ impl Entry {
 }
 
 impl App {
-    /// The command servers, sorted by service, and within a service in the order of their making.
+    /// The command servers, sorted by service and then by age.
     ///
-    /// A server is listed from its making to the end of its task. Servers of services that the app was made of stay on
-    /// the list after that: when the service is started again, its server continues their counts.
+    /// A server is listed until its task ends. The server of a service of the app's plan stays on the list after that: when
+    /// the service is restarted, its new server continues the counts.
     #[must_use]
     pub fn command_servers(&self) -> Vec<CommandServerStatus> {
         self.inner.command_servers.statuses()

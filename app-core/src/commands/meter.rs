@@ -1,10 +1,9 @@
-//! What a command server counts and times, so that a command costs next to nothing more.
+//! Counts and times of a command server, at little cost for each command.
 //!
-//! Counts are exact. Not every command is timed, because reading the clock costs about as much as handing a command over.
-//! A server that runs less than [`TIME_ALL_BELOW`] commands a second times all of them. A busier one times one in
-//! [`ONE_IN`], chosen at random at its submission, and that one counts [`ONE_IN`] times. So counts, sums and quantiles are
-//! right in the mean. `cargo bench -p app-core --bench commands -- "one thread"` measures what this costs, beside the same
-//! loop around a bare command channel.
+//! The numbers of commands are exact. Not every command is timed, because reading the clock takes about as long as
+//! submitting a command. Below [`TIME_ALL_BELOW`] commands a second, all commands are timed. Above, one in [`ONE_IN`] is
+//! timed, chosen at random at its submission, and counts [`ONE_IN`] times. So the histograms are unbiased estimates.
+//! `cargo bench -p app-core --bench commands -- "one thread"` measures the cost, beside a bare command channel.
 
 use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -17,15 +16,14 @@ use super::times::Times;
 
 /// Below this rate, in commands a second, every command is timed.
 const TIME_ALL_BELOW: f64 = 1_000.0;
-/// A busy server times one of so many commands.
+/// A busy server times one in this many commands.
 const ONE_IN: u8 = 64;
-/// The rate is measured again after so many commands, or after this time: whichever comes first.
+/// The rate is measured after this many commands or after this time, whichever comes first.
 const MEASURE_AFTER: (u64, Duration) = (256, Duration::from_millis(100));
 
 /// The counts and times of a server.
 ///
-/// What every submission reads is at one end, what every command writes is at the other, so that they do not share a cache
-/// line.
+/// Submissions read the first fields, and commands write the last ones, so that the two do not share a cache line.
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Meter {
@@ -73,12 +71,12 @@ impl Meter {
         Some(Sample { submitted: Instant::now(), weight: weight.into() })
     }
 
-    /// Counts commands. Only for the holder of the server's state.
-    pub(super) fn batch(&self) -> Batch<'_> {
-        Batch { meter: self, begun: 0 }
+    /// Counts commands that run. Only for the holder of the server's state.
+    pub(super) fn run_counter(&self) -> RunCounter<'_> {
+        RunCounter { meter: self, begun: 0 }
     }
 
-    /// Measures the rate, after a timed command that stands for `weight`, and decides whether all are timed.
+    /// Measures the rate after a timed command that stands for `weight` commands, and decides whether to time all.
     fn measure_rate(&self, now: Instant, weight: u64) {
         let mut rate = self.rate.lock();
         rate.commands += weight;
@@ -86,8 +84,7 @@ impl Meter {
         if rate.commands < MEASURE_AFTER.0 && passed < MEASURE_AFTER.1 {
             return;
         }
-        // Commands are far fewer than what a float counts exactly.
-        #[allow(clippy::cast_precision_loss, reason = "a rate needs no more")]
+        #[allow(clippy::cast_precision_loss, reason = "a rate needs no more precision")]
         let time_all = (rate.commands as f64) < TIME_ALL_BELOW * passed.as_secs_f64();
         (rate.since, rate.commands) = (now, 0);
         if self.time_all.load(Relaxed) != time_all {
@@ -103,12 +100,12 @@ pub(super) struct Sample {
 }
 
 impl Sample {
-    /// Runs a command out of the queue.
+    /// Runs a command from the queue.
     pub(super) fn time<R>(&self, meter: &Meter, command: impl FnOnce() -> R) -> R {
         self.time_from(Instant::now(), meter, command)
     }
 
-    /// Runs a command that did not wait, which saves a look at the clock.
+    /// Runs a command that did not wait, which saves one reading of the clock.
     pub(super) fn time_inline<R>(&self, meter: &Meter, command: impl FnOnce() -> R) -> R {
         self.time_from(self.submitted, meter, command)
     }
@@ -123,21 +120,21 @@ impl Sample {
     }
 }
 
-/// Adds up commands, and counts them when it is dropped, also by a panic of one of them.
-pub(super) struct Batch<'a> {
+/// Counts commands that run, and adds them to the meter in its drop, also after a panic.
+pub(super) struct RunCounter<'a> {
     meter: &'a Meter,
     begun: u64,
 }
 
-impl Batch<'_> {
+impl RunCounter<'_> {
     pub(super) fn begin(&mut self) {
         self.begun += 1;
     }
 }
 
-impl Drop for Batch<'_> {
+impl Drop for RunCounter<'_> {
     fn drop(&mut self) {
-        // Nothing else writes it now.
+        // Only the holder of the state writes `run`, so a load and a store are enough.
         self.meter.run.store(self.meter.run.load(Relaxed) + self.begun, Relaxed);
         if std::thread::panicking() {
             self.meter.panicked.fetch_add(1, Relaxed);
@@ -157,7 +154,7 @@ mod tests {
     fn a_busy_server_has_one_command_in_sixty_four_timed_and_a_quiet_one_all() {
         let meter = Meter::default();
         let start = meter.rate.lock().since;
-        assert!((0..1_000).all(|_| meter.sample().is_some()), "nothing is known of its rate");
+        assert!((0..1_000).all(|_| meter.sample().is_some()), "the rate is not known yet");
         (0..256).for_each(|i| meter.measure_rate(after(start, i / 16), 1));
         let timed = (0..64_000).filter_map(|_| meter.sample()).collect::<Vec<_>>();
         assert!((500..1_500).contains(&timed.len()), "{} of 64,000", timed.len());

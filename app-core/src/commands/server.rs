@@ -16,15 +16,16 @@ use slog::{Level, Logger, debug, error, o};
 use tokio::sync::oneshot;
 
 use super::{
-    Command, CommandReceiver, ServiceCommandChannel,
-    channel::{self, Server},
+    ServiceCommandChannel,
+    channel::Server,
     deadline::DEFAULT_CALL_DEADLINE,
     meter::Meter,
+    queue::{Command, CommandReceiver, queue},
     server_state::{ServerGuard, ServerState},
 };
 use crate::{Service, service::Runner};
 
-/// How many commands the server's task takes from the queue together.
+/// The most commands that the server's task takes from the queue at once.
 const BATCH: usize = 64;
 
 type Hook<S> = Box<dyn FnOnce(&mut S) -> Result<(), Error> + Send>;
@@ -34,8 +35,8 @@ type Hook<S> = Box<dyn FnOnce(&mut S) -> Result<(), Error> + Send>;
 /// A caller waits for [`DEFAULT_CALL_DEADLINE`] at most, unless [`deadline`](CommandServerBuilder::deadline) or
 /// [`within`](ServiceCommandChannel::within) sets another deadline. A command that calls its own server is refused at once.
 ///
-/// After a kill of the service, new commands are refused. Those that were accepted run, then the destroy hook. A command
-/// that panics fails the service: its state is dropped, and callers that wait get `ServiceNotAlive`.
+/// After a kill of the service, new commands are refused. The accepted commands run, and then the destroy hook. A command
+/// that panics fails the service: the state is dropped, and waiting callers get `ServiceNotAlive`.
 ///
 /// [`inline`](CommandServerBuilder::inline) makes a server for short, pure commands, which may run on the caller's thread.
 ///
@@ -57,7 +58,7 @@ pub struct CommandServerBuilder<S> {
 }
 
 impl<S: Send + 'static> CommandServer<S> {
-    /// A server named for the logs, whose queue holds `capacity` commands.
+    /// Configures a server whose queue holds `capacity` commands. The name is for logs and metrics.
     pub fn builder(name: impl Into<Cow<'static, str>>, capacity: u16) -> CommandServerBuilder<S> {
         CommandServerBuilder {
             name: name.into(),
@@ -72,8 +73,9 @@ impl<S: Send + 'static> CommandServer<S> {
     /// Waits until the server has ended, and returns the error of a hook that failed. Cancel safe.
     ///
     /// # Errors
-    /// The error of the init or destroy hook. `ServiceNotAlive` when the server was dropped or panicked before its end.
-    /// `IllegalArgument`, at once, inside one of its own commands: it would wait for itself.
+    /// - the error of the init or destroy hook;
+    /// - `ServiceNotAlive` when the server was dropped, or a command panicked;
+    /// - `IllegalArgument`, at once, inside one of the server's own commands: it would wait for itself.
     pub async fn ended(&self) -> Result<(), Error> {
         self.channel.ensure_not_inside("wait for its end")?;
         let outcome = match self.channel.server() {
@@ -104,13 +106,13 @@ impl<S: Send + 'static> CommandServerBuilder<S> {
     /// Each command must be short, a few microseconds at most, and must never block. It must not need a tokio runtime: the
     /// caller may run outside of one. While a command runs, the server's task and other callers wait for it.
     ///
-    /// These things change:
+    /// Differences to a server that is not inline:
     /// - [`submit`](ServiceCommandChannel::submit) and [`call`](ServiceCommandChannel::call) run the command before they
     ///   return, if no other command runs or waits. Otherwise the command goes into the queue.
     /// - The deadline bounds only waits for the queue. A command that runs on the caller's thread runs to its end.
     ///
-    /// All else stays: one command at a time, in the order of submission; a command that panics fails the service and not
-    /// the caller; [`try_submit`](ServiceCommandChannel::try_submit) never waits, not even for its own command.
+    /// The rest is the same. One command runs at a time, in the order of submission. A command that panics fails the
+    /// service, not the caller. [`try_submit`](ServiceCommandChannel::try_submit) never waits, not even for its own command.
     ///
     /// ```
     /// # use app_core::{prelude::*, testing::TestApp};
@@ -152,7 +154,7 @@ impl<S: Send + 'static> CommandServerBuilder<S> {
         let (tell, told) = oneshot::channel();
         let init_and_tell = move |state: &mut S| {
             init(state)?;
-            // Fails when the caller has gone.
+            // Fails when the caller has dropped the future.
             let _ = tell.send(());
             Ok(())
         };
@@ -172,7 +174,7 @@ impl<S: Send + 'static> CommandServerBuilder<S> {
     /// Outside of a tokio runtime.
     pub fn spawn(self, service: &Service, state: S) -> Result<CommandServer<S>, Error> {
         let Self { name, capacity, init, destroy, inline, deadline } = self;
-        let (queue, commands) = channel::queue(service, &name, capacity)?;
+        let (queue, commands) = queue(service, &name, capacity)?;
         let server = Arc::new(ServerState::new(queue.clone(), inline));
         let listing = {
             let queue = Arc::downgrade(&server);
@@ -198,8 +200,8 @@ impl<S: Send + 'static> CommandServerBuilder<S> {
     }
 }
 
-/// What the server's task owns. Fields are dropped in this order: the callers of commands that are left learn of the end
-/// first.
+/// The data of the server's task. The order of the fields is that of their drops: first, callers of remaining commands
+/// learn of the end.
 struct Serving<S> {
     commands: CommandReceiver<S>,
     /// `None` while the state is in the cell of an inline server.
@@ -218,7 +220,7 @@ impl<S: Send> Serving<S> {
         }
         let result = match self.initialise() {
             Ok(()) => {
-                // Without a state, a command panicked on its caller's thread, which has failed the service.
+                // No state: a command panicked on its caller's thread. That has already failed the service.
                 let Some(state) = self.run_commands().await else { return Ok(()) };
                 self.destroy(state)
             }
@@ -258,7 +260,7 @@ impl<S: Send> Serving<S> {
         destroyed.map_err(|failed| service_shutdown_error(self.runner.service().id(), failed))
     }
 
-    /// Runs commands until the service is killed, then those that were accepted up to then. Returns the state.
+    /// Runs commands until the service is killed, and then the accepted ones. Returns the state.
     async fn run_commands(&mut self) -> Option<S> {
         let mut batch = Vec::new();
         {
@@ -268,7 +270,7 @@ impl<S: Send> Serving<S> {
             while service.alive() {
                 let received =
                     poll_fn(|context| match self.commands.poll_recv_many(context, &mut batch, BATCH) {
-                        // Once is enough: the waker of a task stays the same, and the kill wakes it.
+                        // One poll is enough: the waker of a task stays the same, and the kill wakes it.
                         Poll::Pending if !mem::replace(&mut watches, true) => {
                             dying.as_mut().poll(context).map(|()| 0)
                         }
@@ -305,7 +307,7 @@ impl<S: Send> Serving<S> {
 }
 
 fn run<S>(runner: &Arc<Runner>, meter: &Meter, batch: &mut Vec<Command<S>>, state: &mut S) {
-    let mut counted = meter.batch();
+    let mut counted = meter.run_counter();
     runner.run(|| {
         for command in batch.drain(..) {
             counted.begin();

@@ -1,4 +1,4 @@
-//! What a command server's task shares with the server's handles, and how the server ends.
+//! The state that a command server's task shares with the server's handles, and the end of the server.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
@@ -10,8 +10,8 @@ use app_errors::Error;
 use tokio::sync::mpsc;
 
 use super::{
-    channel::{Command, waiting},
-    list::{Listing, Queue},
+    list::{Listing, QueueDepth},
+    queue::{Command, waiting},
     state_cell::StateCell,
 };
 use crate::service::Once;
@@ -19,9 +19,9 @@ use crate::service::Once;
 pub(super) struct ServerState<S> {
     /// Holds the state of an inline server. The task of any other server owns its state.
     pub(super) inline: Option<StateCell<S>>,
-    /// Keeps the queue open when no handle is left.
+    /// Keeps the queue open without any handle.
     queue: mpsc::Sender<Command<S>>,
-    /// How the server ended; empty when it was dropped or panicked.
+    /// The result of the server. Empty if the server was dropped, or a command panicked.
     outcome: OnceLock<Result<(), Error>>,
     ended: Once,
 }
@@ -32,21 +32,21 @@ impl<S> ServerState<S> {
         Self { inline, queue, outcome, ended: Once::default() }
     }
 
-    /// Waits until the server has ended. `None` when it was dropped or panicked. Cancel safe.
+    /// Waits until the server has ended. `None` if it was dropped, or a command panicked. Cancel safe.
     pub(super) async fn outcome(&self) -> Option<Result<(), Error>> {
         self.ended.wait().await;
         self.outcome.get().cloned()
     }
 }
 
-impl<S: Send> Queue for ServerState<S> {
+impl<S: Send> QueueDepth for ServerState<S> {
     fn depth(&self) -> usize {
         waiting(&self.queue)
     }
 }
 
-/// Owned by the server's task. Its drop ends the server, whatever happened to the task: no command starts any more, and
-/// everyone who waits for the end is told.
+/// Ends the server in its drop: no command starts any more, and waits for the end return. The server's task owns it, so the
+/// server ends however the task ends.
 pub(super) struct ServerGuard<S> {
     state: Arc<ServerState<S>>,
     listing: Listing,
@@ -63,16 +63,16 @@ impl<S> ServerGuard<S> {
 
     /// Ends the server with this result.
     pub(super) fn end(self, result: Result<(), Error>) {
-        // Empty: this consumes the one guard.
+        // Cannot fail: this consumes the only guard, so the cell is empty.
         let _ = self.state.outcome.set(result);
     }
 }
 
 impl<S> Drop for ServerGuard<S> {
     fn drop(&mut self) {
-        // The state's drop is code of the author's: a panic in it must not keep anyone waiting.
+        // The drop of the state is code of the service. A panic in it must not leave callers waiting.
         let closed = catch_unwind(AssertUnwindSafe(|| self.state.inline.as_ref().map(StateCell::close)));
-        // Off the list before anyone learns of the end.
+        // Removed from the list before callers learn of the end.
         self.listing.end();
         self.state.ended.happens();
         if let Err(panic) = closed

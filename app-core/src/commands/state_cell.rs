@@ -11,8 +11,8 @@
 //! 3. A command that panics leaves no state behind, and nothing runs after it.
 //! 4. No command starts after [`close`](StateCell::close).
 //!
-//! Relaxed is enough for `queued`: a caller sees its own increments and those that it was told of, and the lock orders
-//! everything that lowers the count.
+//! Relaxed is enough for `queued`. A caller sees its own increments, and increments of commands that it was told of. The
+//! lock orders all decrements.
 
 use std::hint;
 
@@ -25,12 +25,12 @@ pub(crate) struct StateCell<S> {
 }
 
 impl<S> StateCell<S> {
-    /// An empty cell: no command runs before [`open`](Self::open).
+    /// An empty cell. No command runs before [`open`](Self::open).
     pub(crate) fn new() -> Self {
         Self { state: Mutex::new(None), queued: AtomicUsize::new(0), closed: AtomicBool::new(false) }
     }
 
-    /// Puts the state in: from now on commands run.
+    /// Puts the state in. From now on commands run.
     pub(crate) fn open(&self, state: S) {
         *self.state.lock() = Some(state);
     }
@@ -65,9 +65,9 @@ impl<S> StateCell<S> {
         QueueSlot { cell: self }
     }
 
-    /// Drops the state: now, or when the guard that is held is dropped.
+    /// Drops the state, now or at the drop of the current guard.
     pub(crate) fn close(&self) {
-        // Pairs with the loads of the guard.
+        // Release: pairs with the loads of the guard.
         self.closed.store(true, Ordering::Release);
         if let Some(mut state) = self.state.try_lock() {
             drop(state.take());
@@ -75,13 +75,13 @@ impl<S> StateCell<S> {
     }
 }
 
-/// The place in the queue of one command. Dropped before [`keep`](Self::keep), the command was not accepted.
+/// The slot of one command in the queue. Without [`keep`](Self::keep), its drop frees the slot.
 pub(crate) struct QueueSlot<'a, S> {
     cell: &'a StateCell<S>,
 }
 
 impl<S> QueueSlot<'_, S> {
-    /// The command is in the queue.
+    /// Keeps the slot, because the command is in the queue.
     pub(crate) fn keep(self) {
         std::mem::forget(self);
     }
@@ -93,7 +93,7 @@ impl<S> Drop for QueueSlot<'_, S> {
     }
 }
 
-/// The right to run commands.
+/// The right to run commands on the state.
 pub(crate) struct StateGuard<'a, S> {
     cell: &'a StateCell<S>,
     state: MutexGuard<'a, Option<S>>,
@@ -103,7 +103,7 @@ pub(crate) struct StateGuard<'a, S> {
 impl<S> StateGuard<'_, S> {
     /// The state, to run commands on. `None` when there is none, or the cell is closed.
     ///
-    /// [`finish`](Self::finish) has to follow. A guard that is dropped without it, as by a panic, drops the state.
+    /// Call [`finish`](Self::finish) afterwards. A guard that is dropped without it, as after a panic, drops the state.
     pub(crate) fn begin(&mut self) -> Option<&mut S> {
         if self.cell.closed.load(Ordering::Acquire) {
             return None;
@@ -112,7 +112,7 @@ impl<S> StateGuard<'_, S> {
         self.state.as_mut()
     }
 
-    /// The commands have run, `dequeued` of them from the queue.
+    /// Keeps the state after commands have run. `dequeued` of them came from the queue.
     pub(crate) fn finish(mut self, dequeued: usize) {
         self.intact = true;
         self.cell.queued.fetch_sub(dequeued, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! Command servers and channels: what runs, in which order, and what a kill means for callers.
+//! Command servers and channels: which commands run, in which order, and the effect of a kill on callers.
 //!
 //! Tests that hold for queued and for inline servers take a [`Mode`] and run once for each.
 
@@ -65,9 +65,9 @@ for_both_modes! {
     #[tokio::test]
     commands_run_one_after_another_in_the_order_of_their_submission
     #[tokio::test]
-    what_was_accepted_before_a_kill_runs_before_destroy_and_later_commands_are_refused
+    commands_accepted_before_a_kill_run_before_destroy_and_later_ones_are_refused
     #[tokio::test]
-    a_panicking_command_fails_the_service_and_everyone_who_waits
+    a_panicking_command_fails_the_service_and_all_waiting_calls
     #[tokio::test]
     a_failing_init_reaches_the_creator_and_kills_the_service
     #[tokio::test]
@@ -129,7 +129,7 @@ async fn a_full_queue_makes_submit_wait_and_try_submit_fail() {
     app.stop().await.expect_clean();
 }
 
-async fn what_was_accepted_before_a_kill_runs_before_destroy_and_later_commands_are_refused(mode: Mode) {
+async fn commands_accepted_before_a_kill_run_before_destroy_and_later_ones_are_refused(mode: Mode) {
     let (app, service) = fixture().await;
     let log = Arc::new(Mutex::new(Vec::new()));
     let (at_init, at_destroy) = (Arc::clone(&log), Arc::clone(&log));
@@ -180,7 +180,7 @@ async fn a_submit_that_waits_for_room_is_refused_when_the_service_is_killed() {
     app.stop().await.expect_clean();
 }
 
-async fn a_panicking_command_fails_the_service_and_everyone_who_waits(mode: Mode) {
+async fn a_panicking_command_fails_the_service_and_all_waiting_calls(mode: Mode) {
     let (app, service) = fixture().await;
     let ran = Arc::new(AtomicUsize::new(0));
     let server = mode.server(&service, "fragile", 16, ());

@@ -1,4 +1,4 @@
-//! Histograms of time. All have the same bounds, so that a scrape can add them up over servers and instances.
+//! Histograms of durations. All have the same bounds, so that you can add them up over servers and instances.
 
 use std::{
     sync::{
@@ -34,7 +34,7 @@ const BOUNDS_NANOS: [u64; 22] = [
     10_000_000_000,
 ];
 
-/// A histogram of durations: counts by bucket, and their sum.
+/// A histogram of durations: the count of each bucket, and the sum of the durations.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TimeHistogram {
     counts: [u64; BOUNDS_NANOS.len() + 1],
@@ -48,7 +48,7 @@ impl TimeHistogram {
         0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
     ];
 
-    /// The count of each bucket, not cumulative: one for each bound, and a last one for what took longer.
+    /// The count of each bucket, not cumulative: one for each bound, and a last one for longer durations.
     #[must_use]
     pub fn counts(&self) -> &[u64] {
         &self.counts
@@ -89,7 +89,7 @@ impl Times {
         added.sum_nanos.fetch_add(nanos.saturating_mul(weight), Relaxed);
     }
 
-    /// What was added up to now. A concurrent addition may be in the counts and not yet in the sum.
+    /// The histogram so far. A concurrent addition may be in the counts and not yet in the sum.
     pub(super) fn read(&self) -> TimeHistogram {
         self.added.get().map_or_else(TimeHistogram::default, |added| TimeHistogram {
             counts: std::array::from_fn(|bucket| added.counts[bucket].load(Relaxed)),

@@ -1,4 +1,4 @@
-//! Records that have to be on record: each tells its author what became of it.
+//! The audit log: records that must be written, each with a receipt.
 
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
@@ -10,9 +10,10 @@ use slog::{Drain, Logger, Never, OwnedKVList, Record};
 use tokio::sync::oneshot::{self, error::TryRecvError};
 
 use super::drain::ServiceDrain;
-use super::queue::Witness;
+use super::queue::ReceiptSender;
 
-/// Writes records whatever the log levels are, and tells what became of each. Made by [`Log::audit`](super::Log::audit).
+/// Writes records regardless of the log levels, and gives a [`Receipt`] for each. Made by
+/// [`Log::audit`](super::Log::audit).
 ///
 /// ```
 /// # use app_core::prelude::*;
@@ -31,10 +32,9 @@ use super::queue::Witness;
 #[derive(Debug, Clone)]
 pub struct AuditLog(Arc<ServiceDrain>);
 
-/// What becomes of a record: a future that is `true` once the record has left for the sink in full, and `false` when it never will.
+/// A future that becomes `true` when the sink has taken the whole record, and `false` when it never will.
 ///
-/// The log may take any time for that, for as long as its sink is stuck: give it a deadline. The record does not need the receipt:
-/// one that is dropped changes nothing.
+/// A stuck sink makes the future wait, so put a timeout around it. You may drop a receipt: the record is written anyway.
 #[derive(Debug)]
 #[must_use = "a receipt says whether the record was written"]
 pub struct Receipt(oneshot::Receiver<()>);
@@ -44,19 +44,19 @@ impl AuditLog {
         Self(Arc::new(drain))
     }
 
-    /// Hands over the one record that `log` logs. It never waits for the sink.
+    /// Submits the one record that `log` logs. Never waits for the sink.
     ///
-    /// A record that finds the log's queue full is dropped and counted like any other, and its receipt says so at once.
+    /// If the queue is full, the record is dropped and counted like any other, and the receipt says so at once.
     pub fn write(&self, log: impl FnOnce(&Logger)) -> Receipt {
-        let (witness, receipt) = oneshot::channel();
-        let witness = AssertUnwindSafe(Mutex::new(Some(witness)));
-        log(&Logger::root(Witnessed { drain: Arc::clone(&self.0), witness }, slog::o!()));
+        let (sender, receipt) = oneshot::channel();
+        let sender = AssertUnwindSafe(Mutex::new(Some(sender)));
+        log(&Logger::root(AuditDrain { drain: Arc::clone(&self.0), sender }, slog::o!()));
         Receipt(receipt)
     }
 }
 
 impl Receipt {
-    /// Whether the log refused the record at once, because its queue is full or it has ended.
+    /// Whether the log already refused the record, because its queue is full or the log has ended.
     #[must_use]
     pub fn is_refused(mut self) -> bool {
         matches!(self.0.try_recv(), Err(TryRecvError::Closed))
@@ -71,19 +71,19 @@ impl Future for Receipt {
     }
 }
 
-/// The drain of one record.
-struct Witnessed {
+/// The drain of one record, with the sender of its receipt.
+struct AuditDrain {
     drain: Arc<ServiceDrain>,
-    witness: AssertUnwindSafe<Mutex<Option<Witness>>>,
+    sender: AssertUnwindSafe<Mutex<Option<ReceiptSender>>>,
 }
 
-impl Drain for Witnessed {
+impl Drain for AuditDrain {
     type Ok = ();
     type Err = Never;
 
     fn log(&self, record: &Record<'_>, values: &OwnedKVList) -> Result<(), Never> {
-        let witness = self.witness.lock().take();
-        self.drain.submit(record, values, witness);
+        let sender = self.sender.lock().take();
+        self.drain.submit(record, values, sender);
         Ok(())
     }
 }

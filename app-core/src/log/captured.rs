@@ -1,4 +1,4 @@
-//! A log in memory, for tests: what was logged can be read back as soon as the call returned.
+//! A log in memory, for tests. You can read a record as soon as the call that logs it returns.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,9 +9,9 @@ use serde_json::Value;
 use tokio::sync::Notify;
 
 use super::LogLevel;
-use super::queue::{Counters, Witness};
+use super::queue::{Counters, ReceiptSender};
 
-/// What does not fit any more is dropped and counted.
+/// Records beyond this are dropped and counted.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 
 #[derive(Debug, Default)]
@@ -22,14 +22,14 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    pub(super) fn submit(&self, line: &[u8], level: LogLevel, witness: Option<Witness>) {
+    pub(super) fn submit(&self, line: &[u8], level: LogLevel, receipt: Option<ReceiptSender>) {
         let mut text = self.text.lock();
         let fits = text.len() + line.len() <= MAX_BYTES;
         if fits {
             text.push_str(&String::from_utf8_lossy(line));
             self.counters.count_written(level, 1);
-            // Nobody may wait for it any more.
-            let _ = witness.map(|witness| witness.send(()));
+            // Fails when the receipt was dropped.
+            let _ = receipt.map(|receipt| receipt.send(()));
         } else {
             self.counters.count_dropped(1);
         }
@@ -43,13 +43,13 @@ impl Memory {
 pub struct CapturedLog(pub(super) Arc<Memory>);
 
 impl CapturedLog {
-    /// Every line so far, as it would have been written.
+    /// All lines so far.
     #[must_use]
     pub fn text(&self) -> String {
         self.0.text.lock().clone()
     }
 
-    /// Every record so far.
+    /// All records so far.
     #[must_use]
     pub fn records(&self) -> Vec<Value> {
         parse(&self.text())
@@ -62,13 +62,13 @@ impl CapturedLog {
         self.records().into_iter().filter(|record| record["event"] == *id).collect()
     }
 
-    /// The first record that `wanted` says yes to, which may be one that is still to come.
+    /// Waits for the first record for which `wanted` returns `true`. Earlier records count, too.
     ///
-    /// Never returns if none comes: give it a timeout. Cancel safe.
+    /// Waits for ever if there is no such record, so put a timeout around it. Cancel safe.
     pub async fn wait_for(&self, mut wanted: impl FnMut(&Value) -> bool) -> Value {
         let mut seen_bytes = 0;
         loop {
-            // Registered before looking, so that no record is missed in between.
+            // Registered before the search, so that no record in between is missed.
             let mut news = std::pin::pin!(self.0.news.notified());
             news.as_mut().enable();
             let fresh = {
@@ -92,7 +92,7 @@ impl fmt::Debug for CapturedLog {
 }
 
 fn parse(text: &str) -> Vec<Value> {
-    // A line that is no JSON would be a fault of ours: it shows as a text rather than vanish.
+    // A line that is not JSON would be a fault of the log. It shows up as a text, instead of being lost.
     text.lines()
         .map(|line| serde_json::from_str(line).unwrap_or_else(|_| Value::String(line.to_owned())))
         .collect()

@@ -1,7 +1,7 @@
-//! The records of the `log` and `tracing` crates, which dependencies use, as records of ours.
+//! A bridge from the `log` and `tracing` crates, which dependencies use, to a [`Log`].
 //!
-//! Both crates have one receiver per process; ours passes on to the [`Log`] that was named last. Trace records
-//! have no level here and are left out, as are spans.
+//! Both crates have one receiver for the process. The receiver here passes records to the [`Log`] that was set last. Trace
+//! records and spans are left out.
 
 use std::fmt::{self, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,39 +13,40 @@ use tracing_core::field::{Field, Visit};
 use tracing_core::subscriber::Interest;
 use tracing_core::{Event, LevelFilter, Metadata, Subscriber, span};
 
-use super::text::Cut;
+use super::text::CappedText;
 use super::{Log, LogLevel, LogRecordLimit, drain};
 
 static RECEIVER: ArcSwapOption<Receiver> = ArcSwapOption::const_empty();
 static INSTALL: Once = Once::new();
-/// The `log` crate reports to us, so its level is ours to set.
-static LOG_IS_OURS: AtomicBool = AtomicBool::new(false);
+/// Whether the `log` crate reports to this bridge. Only then may the bridge set its level.
+static OWNS_LOG_CRATE: AtomicBool = AtomicBool::new(false);
 
 struct Receiver {
     log: Log,
     logger: slog::Logger,
 }
 
-/// Makes `log` the log of what dependencies report through the `log` and `tracing` crates, at the level of the
-/// application. For the whole process: a later call takes over. If one of the two crates reports to something
-/// else already, that stays so.
+/// Makes `log` the receiver of the `log` and `tracing` crates for the whole process, at the level of the application.
+///
+/// A later call replaces the receiver. If the program has already set another receiver for one of the crates, that one
+/// stays.
 pub fn capture_dependencies(log: &Log) {
     RECEIVER.store(Some(Arc::new(Receiver { log: log.clone(), logger: log.logger() })));
     INSTALL.call_once(|| {
-        LOG_IS_OURS.store(log::set_logger(&Bridge).is_ok(), Ordering::Relaxed);
-        // Refused when the program set one of its own: its choice.
+        OWNS_LOG_CRATE.store(log::set_logger(&Bridge).is_ok(), Ordering::Relaxed);
+        // Fails when the program has set a subscriber of its own, which stays.
         let _ = tracing_core::dispatcher::set_global_default(tracing_core::Dispatch::new(Bridge));
     });
     level_changed(log);
 }
 
-/// Tells both crates of `log`'s level, if it is the one that they report to; they cache it.
+/// Updates the level that both crates cache, if `log` is their receiver.
 pub(super) fn level_changed(log: &Log) {
     let level = match &*RECEIVER.load() {
         Some(receiver) if receiver.log.is_same(log) => log.level(),
         _ => return,
     };
-    if LOG_IS_OURS.load(Ordering::Relaxed) {
+    if OWNS_LOG_CRATE.load(Ordering::Relaxed) {
         log::set_max_level(match level {
             LogLevel::Debug => log::LevelFilter::Debug,
             LogLevel::Info => log::LevelFilter::Info,
@@ -56,7 +57,7 @@ pub(super) fn level_changed(log: &Log) {
     tracing_core::callsite::rebuild_interest_cache();
 }
 
-/// The logger to use for a record of `level`, if it is to be written at all.
+/// The logger for a record of `level`. `None` if the record is not to be written.
 fn receiver_for(level: Option<Level>) -> Option<slog::Logger> {
     let level = level?;
     if drain::refuses_records() {
@@ -95,7 +96,7 @@ impl log::Log for Bridge {
     fn flush(&self) {}
 }
 
-/// Our records do not show a place in the source.
+/// Records do not show their place in the source.
 const NOWHERE: RecordLocation = RecordLocation { file: "", line: 0, column: 0, function: "", module: "" };
 
 fn level_of_tracing(metadata: &Metadata<'_>) -> Option<Level> {
@@ -115,7 +116,7 @@ impl Subscriber for Bridge {
     }
 
     fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
-        // Asked again whenever the level or the receiver changes.
+        // `level_changed` has this called again.
         let enabled = match (level_of_tracing(metadata), &*RECEIVER.load()) {
             (Some(level), Some(receiver)) => receiver.logger.is_enabled(level),
             _ => false,
@@ -147,7 +148,7 @@ impl Subscriber for Bridge {
         }
     }
 
-    // Spans are never enabled, so none of these is called with one of ours.
+    // Spans are never enabled, so none of these functions is called with a span.
     fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
         span::Id::from_u64(1)
     }
@@ -163,22 +164,22 @@ impl Subscriber for Bridge {
 
 const MESSAGE: &str = "message";
 
-/// Finds the message, and counts the fields that are not it.
+/// The message of an event, and the number of its other fields.
 pub(super) struct Message {
-    text: Cut,
+    text: CappedText,
     others: usize,
 }
 
 impl Default for Message {
     fn default() -> Self {
-        Message { text: Cut::new(LogRecordLimit::MAX.bytes()), others: 0 }
+        Message { text: CappedText::new(LogRecordLimit::MAX.bytes()), others: 0 }
     }
 }
 
 impl Visit for Message {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if field.name() == MESSAGE {
-            // A value that fails to print itself has said what it could.
+            // A value that fails to print itself leaves what it has printed so far.
             let _ = write!(self.text, "{value:?}");
         } else {
             self.others += 1;
@@ -190,7 +191,7 @@ impl Visit for Message {
     }
 }
 
-/// The fields of an event and its target, in slog's order: the last one first.
+/// The fields and the target of an event, last one first as in slog.
 struct EventFields<'a> {
     event: &'a Event<'a>,
     count: usize,
@@ -199,7 +200,7 @@ struct EventFields<'a> {
 impl KV for EventFields<'_> {
     fn serialize(&self, _: &Record<'_>, serializer: &mut dyn Serializer) -> slog::Result {
         for wanted in (0..self.count).rev() {
-            let mut one = OneField { wanted, at: 0, serializer, outcome: Ok(()) };
+            let mut one = OneField { wanted, visited: 0, serializer, outcome: Ok(()) };
             self.event.record(&mut one);
             one.outcome?;
         }
@@ -207,10 +208,10 @@ impl KV for EventFields<'_> {
     }
 }
 
-/// Emits one field: a visitor is handed all of them, and in the wrong order.
+/// Emits one field. A visitor gets all fields, in the opposite order of slog, so each field takes a visit.
 struct OneField<'a> {
     wanted: usize,
-    at: usize,
+    visited: usize,
     serializer: &'a mut dyn Serializer,
     outcome: slog::Result,
 }
@@ -218,10 +219,10 @@ struct OneField<'a> {
 impl OneField<'_> {
     fn emit(&mut self, field: &Field, emit: impl FnOnce(&mut dyn Serializer, Key) -> slog::Result) {
         if field.name() != MESSAGE {
-            if self.at == self.wanted {
+            if self.visited == self.wanted {
                 self.outcome = emit(self.serializer, field.name());
             }
-            self.at += 1;
+            self.visited += 1;
         }
     }
 }

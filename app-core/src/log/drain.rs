@@ -1,4 +1,4 @@
-//! Between slog and the output: decides, formats on the caller's thread, hands the line on.
+//! The slog drain of a logger: checks the level, formats the record on the caller's thread, and submits the line.
 
 use std::cell::Cell;
 use std::panic::AssertUnwindSafe;
@@ -12,12 +12,12 @@ use super::captured::Memory;
 use super::journal;
 use super::json::JsonFormatter;
 use super::levels::Threshold;
-use super::queue::{Counters, Producers, Witness};
+use super::queue::{Counters, Producers, ReceiptSender};
 use super::term::{self, Look};
 
-/// A value that logs while it is printed may hold one that does the same; deeper is a mistake.
+/// A value may log while it is printed, and a value of that record may do so, too. Deeper nesting is a mistake.
 const MAX_DEPTH: u8 = 4;
-/// `Logger::flush` has no deadline of its own.
+/// The deadline of slog's `Logger::flush`, which takes none.
 const FLUSH_DEADLINE: Duration = Duration::from_secs(1);
 
 /// Where lines go.
@@ -29,10 +29,10 @@ pub(super) enum Output {
 
 impl Output {
     #[inline]
-    fn submit(&self, line: &[u8], level: LogLevel, witness: Option<Witness>) {
+    fn submit(&self, line: &[u8], level: LogLevel, receipt: Option<ReceiptSender>) {
         match self {
-            Output::Queue(producers) => producers.queue.submit(line, level, witness),
-            Output::Memory(memory) => memory.submit(line, level, witness),
+            Output::Queue(producers) => producers.queue.submit(line, level, receipt),
+            Output::Memory(memory) => memory.submit(line, level, receipt),
         }
     }
 
@@ -45,33 +45,34 @@ impl Output {
 
     pub(super) fn flush(&self, deadline: Duration) -> bool {
         match self {
-            Output::Queue(producers) => producers.queue.flush(within(deadline)),
+            Output::Queue(producers) => producers.queue.flush(deadline_in(deadline)),
             Output::Memory(_) => true,
         }
     }
 }
 
-/// The end of a time that may be "for ever".
-pub(super) fn within(time: Duration) -> Instant {
-    const FOR_EVER: Duration = Duration::from_secs(365 * 86_400);
-    Instant::now() + time.min(FOR_EVER)
+/// The instant after `time`, which may be `Duration::MAX`.
+pub(super) fn deadline_in(time: Duration) -> Instant {
+    // An `Instant` overflows at some point.
+    const YEAR: Duration = Duration::from_secs(365 * 86_400);
+    Instant::now() + time.min(YEAR)
 }
 
-/// How the lines of one logger look.
+/// The format of the lines of one logger.
 #[derive(Debug, Clone)]
-pub(super) struct Form {
-    /// How long a line may be, in bytes.
+pub(super) struct LineFormat {
+    /// The most bytes of a line.
     pub(super) limit: usize,
-    /// Whether a line begins with its level as the journal of systemd reads it.
+    /// Whether each line begins with its priority for systemd's journal.
     pub(super) for_journal: bool,
-    pub(super) text: TextForm,
+    pub(super) text: TextFormat,
 }
 
 #[derive(Debug, Clone)]
-pub(super) enum TextForm {
-    /// The keys that are the same in all its records, as JSON text.
+pub(super) enum TextFormat {
+    /// `prefix` has the keys that are the same in all records of the logger, as JSON text.
     Json { prefix: Arc<[u8]> },
-    /// The service's name.
+    /// `name` is the name of the service.
     Term { name: Option<Arc<str>>, colours: bool },
 }
 
@@ -79,8 +80,8 @@ pub(super) enum TextForm {
 #[derive(Debug)]
 pub(super) struct ServiceDrain {
     pub(super) threshold: Threshold,
-    pub(super) form: Form,
-    /// The locks inside do not poison, and no panic passes a lock.
+    pub(super) format: LineFormat,
+    /// Unwind safe: the locks inside do not poison, and no panic crosses a held lock.
     pub(super) output: AssertUnwindSafe<Output>,
 }
 
@@ -111,11 +112,11 @@ impl Drain for ServiceDrain {
 }
 
 impl ServiceDrain {
-    /// Whatever the level is. The witness learns what becomes of the record.
-    pub(super) fn submit(&self, record: &Record<'_>, values: &OwnedKVList, witness: Option<Witness>) {
+    /// Submits a record of any level.
+    pub(super) fn submit(&self, record: &Record<'_>, values: &OwnedKVList, receipt: Option<ReceiptSender>) {
         let level = LogLevel::from_slog(record.level());
         let submitted = with_scratch(|scratch| {
-            self.output.submit(self.form.line(scratch, record, values), level, witness);
+            self.output.submit(self.format.line(scratch, record, values), level, receipt);
         });
         if !submitted {
             self.output.counters().count_dropped(1);
@@ -123,20 +124,20 @@ impl ServiceDrain {
     }
 }
 
-impl Form {
+impl LineFormat {
     fn line<'a>(&self, scratch: &'a mut Scratch, record: &Record<'_>, values: &OwnedKVList) -> &'a [u8] {
-        let mark: &[u8] =
-            if self.for_journal { journal::mark(LogLevel::from_slog(record.level())) } else { b"" };
-        let limit = self.limit - mark.len();
+        let priority: &[u8] =
+            if self.for_journal { journal::priority(LogLevel::from_slog(record.level())) } else { b"" };
+        let limit = self.limit - priority.len();
         match &self.text {
-            TextForm::Json { prefix } => {
+            TextFormat::Json { prefix } => {
                 let line = scratch.json.line(prefix, limit, record, values);
-                line.push(mark);
+                line.push(priority);
                 line.bytes()
             }
-            TextForm::Term { name, colours } => {
+            TextFormat::Term { name, colours } => {
                 scratch.term.clear();
-                scratch.term.extend_from_slice(mark);
+                scratch.term.extend_from_slice(priority);
                 let look = Look { name: name.as_deref(), colours: *colours };
                 term::write(&mut scratch.term, look, limit, record, values);
                 &scratch.term
@@ -144,13 +145,13 @@ impl Form {
         }
     }
 
-    /// The line of a record that is not submitted.
-    pub(super) fn line_apart(&self, record: &Record<'_>, values: &OwnedKVList) -> Vec<u8> {
+    /// The line of a record, in a buffer of its own.
+    pub(super) fn to_line(&self, record: &Record<'_>, values: &OwnedKVList) -> Vec<u8> {
         self.line(&mut Scratch::new(), record, values).to_vec()
     }
 }
 
-/// What a thread formats with.
+/// The buffers in which a thread formats records, kept from one record to the next.
 #[derive(Debug)]
 struct Scratch {
     json: JsonFormatter,
@@ -163,45 +164,45 @@ impl Scratch {
     }
 }
 
-struct Local {
-    /// Records being formatted on this thread: one inside the other, when printing a value logs.
+struct ThreadState {
+    /// How many records are being formatted on this thread. More than one if printing a value logs.
     depth: Cell<u8>,
     /// Empty while in use: a record inside a record gets a scratch of its own.
     scratch: Cell<Option<Box<Scratch>>>,
 }
 
 thread_local! {
-    static LOCAL: Local = const { Local { depth: Cell::new(0), scratch: Cell::new(None) } };
+    static THREAD: ThreadState = const { ThreadState { depth: Cell::new(0), scratch: Cell::new(None) } };
 }
 
-/// Records of this thread are dropped from now on: it is the one that writes them.
+/// Drops all records of this thread from now on. The writer thread calls it, because its records would never end.
 pub(super) fn refuse_records_of_this_thread() {
-    let _ = LOCAL.try_with(|local| local.depth.set(MAX_DEPTH));
+    let _ = THREAD.try_with(|thread| thread.depth.set(MAX_DEPTH));
 }
 
-/// Whether a record of this thread would be dropped, being logged by our own work.
+/// Whether a record of this thread would be dropped: this is the writer thread, or records are nested too deeply.
 pub(crate) fn refuses_records() -> bool {
-    LOCAL.try_with(|local| local.depth.get() >= MAX_DEPTH).unwrap_or(false)
+    THREAD.try_with(|thread| thread.depth.get() >= MAX_DEPTH).unwrap_or(false)
 }
 
-/// `false` if records are nested too deeply, and `format` was not called.
+/// Calls `format`. Returns `false`, without a call, if records are nested too deeply.
 fn with_scratch(format: impl FnOnce(&mut Scratch)) -> bool {
     let mut format = Some(format);
-    let done = LOCAL.try_with(|local| {
-        let depth = local.depth.get();
+    let done = THREAD.try_with(|thread| {
+        let depth = thread.depth.get();
         if depth >= MAX_DEPTH {
             return false;
         }
-        let _depth = Restore { depth: &local.depth, before: depth };
-        local.depth.set(depth + 1);
-        let mut scratch = local.scratch.take().unwrap_or_else(Scratch::new);
+        let _depth = RestoreDepth { depth: &thread.depth, before: depth };
+        thread.depth.set(depth + 1);
+        let mut scratch = thread.scratch.take().unwrap_or_else(Scratch::new);
         if let Some(format) = format.take() {
             format(&mut scratch);
         }
-        local.scratch.set(Some(scratch));
+        thread.scratch.set(Some(scratch));
         true
     });
-    // A thread that logs while its locals are being destroyed.
+    // Fails when the thread logs while its thread-local storage is being destroyed.
     done.unwrap_or_else(|_| {
         if let Some(format) = format {
             format(&mut Scratch::new());
@@ -210,12 +211,12 @@ fn with_scratch(format: impl FnOnce(&mut Scratch)) -> bool {
     })
 }
 
-struct Restore<'a> {
+struct RestoreDepth<'a> {
     depth: &'a Cell<u8>,
     before: u8,
 }
 
-impl Drop for Restore<'_> {
+impl Drop for RestoreDepth<'_> {
     fn drop(&mut self) {
         self.depth.set(self.before);
     }

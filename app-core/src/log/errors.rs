@@ -1,18 +1,18 @@
-//! Errors as JSON objects, for the key `err` and every other key that holds an error, and as text.
+//! Errors in log records: as JSON objects and as text.
 
 use std::error::Error as StdError;
 use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use super::text::Cut;
+use super::text::CappedText;
 
-/// A chain of causes longer than this is cut: it may be a circle.
+/// The most causes of a foreign error. Longer chains are cut; one may be a circle.
 const MAX_CAUSES: usize = 16;
-/// A record has no room for more of one text.
+/// The most bytes of one text: a record has no room for more.
 const MAX_TEXT_BYTES: usize = 64 * 1024;
 
-/// The JSON form of the platform's errors; `message` and `causes` of any other.
+/// The JSON of an error. A foreign error is an object with `message` and `causes`.
 pub(super) fn to_json(error: &(dyn StdError + 'static), with_stack: bool) -> Value {
     match error.downcast_ref::<app_errors::Error>() {
         Some(error) if with_stack => error.to_json(),
@@ -31,7 +31,8 @@ fn foreign(error: &(dyn StdError + 'static)) -> Value {
     }
 }
 
-/// The error and its causes in one line. Some errors print their cause as well: that is said once.
+/// The error and its causes on one line. A cause that the text before already ends with is left out: some errors print
+/// their cause, too.
 pub(super) fn to_text(error: &(dyn StdError + 'static)) -> String {
     let mut text = own_text(error);
     if error.is::<app_errors::Error>() {
@@ -50,8 +51,8 @@ pub(super) fn to_text(error: &(dyn StdError + 'static)) -> String {
 }
 
 fn own_text(error: &(dyn StdError + 'static)) -> String {
-    let mut text = Cut::new(MAX_TEXT_BYTES);
-    // An error that fails to print itself has said what it could.
+    let mut text = CappedText::new(MAX_TEXT_BYTES);
+    // An error that fails to print itself leaves what it has printed so far.
     let _ = write!(text, "{error}");
     text.finish()
 }

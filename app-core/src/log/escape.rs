@@ -1,15 +1,15 @@
-//! Text made safe to stand in one line, as JSON strings.
+//! Texts as JSON strings that stay on one line.
 //!
-//! Beyond what JSON demands, every control character (C0, DEL, C1) and the line and paragraph separators
-//! are escaped, since viewers of logs break lines at them or act on them.
+//! JSON only asks to escape some characters. Here all control characters (C0, DEL, C1) and the line and paragraph
+//! separators are escaped, because log viewers break lines at them or interpret them.
 
 use std::fmt;
 
-/// What to do with a byte of a JSON string.
+/// Class of a byte that is written as it is.
 const PLAIN: u8 = 0;
-/// A character that is escaped.
+/// Class of a byte that is escaped.
 const ESCAPE: u8 = 1;
-/// The first byte of a two or three byte sequence, some of which are escaped.
+/// Class of a byte that may begin a sequence of two or three bytes that is escaped.
 const LOOK: u8 = 2;
 
 const CLASS: [u8; 256] = {
@@ -27,10 +27,10 @@ const CLASS: [u8; 256] = {
     class
 };
 
-/// Whether `bytes` are ASCII without anything to escape, eight at a time: most texts are.
+/// Whether `bytes` are ASCII without anything to escape, as most texts are. Checks eight bytes at a time.
 #[inline]
 pub(super) fn is_plain(bytes: &[u8]) -> bool {
-    // The last piece overlaps the one before it.
+    // The last eight bytes overlap those before them, unless the length is a multiple of eight.
     if let Some(last) = bytes.last_chunk::<8>() {
         let (eights, _) = bytes.as_chunks::<8>();
         eights.iter().all(|eight| specials(u64::from_ne_bytes(*eight)) == 0)
@@ -42,7 +42,7 @@ pub(super) fn is_plain(bytes: &[u8]) -> bool {
     }
 }
 
-/// Copies `from`, which has the length of `to`, and says whether it [is plain](is_plain): in one pass.
+/// Copies `from` to `to`, which has the same length, and returns whether `from` [is plain](is_plain). One pass.
 #[inline]
 pub(super) fn copy_plain(to: &mut [u8], from: &[u8]) -> bool {
     if let (Some(&first), Some(&last)) = (from.first_chunk::<8>(), from.last_chunk::<8>()) {
@@ -87,13 +87,13 @@ const fn pair(first: [u8; 4], last: [u8; 4]) -> u64 {
     (u32::from_ne_bytes(first) as u64) << 32 | u32::from_ne_bytes(last) as u64
 }
 
-/// Not zero if one of these eight is a control character, a quote, a backslash, DEL or beyond ASCII.
+/// Not zero if one of these eight bytes is a control character, a quote, a backslash, DEL or not ASCII.
 #[inline]
 const fn specials(eight: u64) -> u64 {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const TOPS: u64 = 0x80 * ONES;
-    // Each term has the top bit of the bytes it is about; beyond ASCII the byte has it itself. A carry or borrow comes
-    // from a byte that was found already, so it can't find anything where there is nothing.
+    // Each term sets the top bit of the bytes that it looks for; a byte that is not ASCII has its top bit set. A carry or
+    // a borrow only comes from a byte that is such a byte itself, so the result is never wrong about zero.
     let beyond_tilde = eight | eight.wrapping_add(ONES);
     let below_space = eight.wrapping_sub(0x20 * ONES);
     let quote = (eight ^ (0x22 * ONES)).wrapping_sub(ONES);
@@ -101,7 +101,7 @@ const fn specials(eight: u64) -> u64 {
     (beyond_tilde | below_space | quote | backslash) & TOPS
 }
 
-/// Appends `text` as a JSON string, cut after `limit` bytes.
+/// Appends `text` as a JSON string, cut at `limit` bytes.
 #[inline]
 pub(super) fn push_string(out: &mut Vec<u8>, text: &str, limit: usize) {
     out.push(b'"');
@@ -120,7 +120,7 @@ fn push_bounded(out: &mut Vec<u8>, text: &str, limit: usize) {
     bounded.finish();
 }
 
-/// Appends `text` as the inside of a JSON string.
+/// Appends `text` as a JSON string without its quotes.
 pub(super) fn push_json(out: &mut Vec<u8>, text: &str) {
     let bytes = text.as_bytes();
     if is_plain(bytes) {
@@ -151,7 +151,7 @@ pub(super) fn push_json(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(&bytes[copied..]);
 }
 
-/// Appends JSON that is well-formed already, such as a serializer made, escaping what JSON lets through.
+/// Appends well-formed JSON, and escapes the characters in it that JSON itself would allow.
 pub(super) fn push_finished_json(out: &mut Vec<u8>, json: &[u8]) {
     let mut copied = 0;
     let mut at = 0;
@@ -173,7 +173,7 @@ pub(super) fn push_finished_json(out: &mut Vec<u8>, json: &[u8]) {
     out.extend_from_slice(&json[copied..]);
 }
 
-/// Length in bytes and code point of a C1 control or a separator at the start of `bytes`.
+/// The length and the code point of a C1 control or a separator at the start of `bytes`.
 fn unsafe_sequence(bytes: &[u8]) -> Option<(usize, u32)> {
     match bytes {
         [0xc2, second @ 0x80..=0x9f, ..] => Some((2, u32::from(*second))),
@@ -203,9 +203,9 @@ fn push_escape(out: &mut Vec<u8>, code: u32) {
     out.extend_from_slice(&[b'\\', short]);
 }
 
-/// Where the JSON string ends that begins with the quote at `at`: behind its closing quote.
-pub(super) fn string_end(json: &[u8], at: usize) -> usize {
-    let mut at = at + 1;
+/// The end of the JSON string whose opening quote is at `start`: the index after its closing quote.
+pub(super) fn string_end(json: &[u8], start: usize) -> usize {
+    let mut at = start + 1;
     while let Some(byte) = json.get(at) {
         match byte {
             b'"' => return at + 1,
@@ -216,19 +216,19 @@ pub(super) fn string_end(json: &[u8], at: usize) -> usize {
     json.len()
 }
 
-/// The most that [`push_cut_mark`] appends.
+/// The most bytes that [`push_cut_mark`] appends.
 pub(super) const MARK_BYTES: usize = 36;
 const MARK_START: &str = "… (";
 const MARK_END: &str = " bytes cut)";
 
-/// Says how much was cut.
+/// Appends the mark that says how many bytes were cut.
 pub(super) fn push_cut_mark(out: &mut Vec<u8>, bytes: usize) {
     out.extend_from_slice(MARK_START.as_bytes());
     out.extend_from_slice(itoa::Buffer::new().format(bytes).as_bytes());
     out.extend_from_slice(MARK_END.as_bytes());
 }
 
-/// A text without the mark at its end, and how much that said was cut.
+/// Splits off the mark at the end of a text. Returns the text, and the number of bytes in the mark.
 pub(super) fn split_cut_mark(text: &[u8]) -> (&[u8], usize) {
     let found = text.strip_suffix(MARK_END.as_bytes()).and_then(|rest| {
         let start = rest.len() - rest.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
@@ -239,7 +239,7 @@ pub(super) fn split_cut_mark(text: &[u8]) -> (&[u8], usize) {
     found.unwrap_or((text, 0))
 }
 
-/// Writes text into a JSON string until it is `limit` bytes long; counts what does not fit.
+/// Appends text to a JSON string up to `limit` bytes, and counts the bytes that do not fit.
 pub(super) struct Bounded<'a> {
     out: &'a mut Vec<u8>,
     end: usize,
@@ -253,15 +253,15 @@ impl<'a> Bounded<'a> {
     }
 
     pub(super) fn push(&mut self, text: &str) {
-        // No byte becomes more than six.
+        // An escape has at most six bytes for one.
         if self.cut_bytes == 0 && text.len().saturating_mul(6) <= self.end.saturating_sub(self.out.len()) {
             push_json(self.out, text);
         } else {
-            self.push_to_the_end(text);
+            self.push_by_character(text);
         }
     }
 
-    fn push_to_the_end(&mut self, text: &str) {
+    fn push_by_character(&mut self, text: &str) {
         let mut rest = text;
         while self.cut_bytes == 0
             && let Some(c) = rest.chars().next()
@@ -278,12 +278,12 @@ impl<'a> Bounded<'a> {
         self.cut_bytes += rest.len();
     }
 
-    /// Takes nothing more, and counts bytes that were cut before they came here.
+    /// Counts bytes that the caller has cut. Further text is cut, too.
     pub(super) fn cut(&mut self, bytes: usize) {
         self.cut_bytes += bytes;
     }
 
-    /// Says how much was cut, if anything was.
+    /// Appends the mark, if anything was cut.
     pub(super) fn finish(self) {
         if self.cut_bytes > 0 {
             push_cut_mark(self.out, self.cut_bytes);

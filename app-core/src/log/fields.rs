@@ -1,12 +1,16 @@
 //! The keys and values of one record, as JSON text.
 //!
-//! slog hands them over newest first, so the line is written from its end, and reads in the order of the code.
-//! No key is written twice (the most specific one wins), none passes for one of ours, no value is longer than a record may
-//! be, and a value whose formatting panics costs that value only. The line as a whole may still be too long: [`super::fit`]
-//! makes it fit.
+//! slog passes the last field first, so the line is written from its end, and has the order of the code.
 //!
-//! Numbers, and texts without anything to escape, are written where they stay, in one pass. All else is made aside first:
-//! how long it gets is known at its end.
+//! - No key is written twice: the most specific one wins.
+//! - No key has the name of a platform key.
+//! - No value is longer than the limit of a record.
+//! - If formatting a value panics, only that value is lost.
+//!
+//! The whole line may still be too long: [`super::fit`] shortens it.
+//!
+//! Numbers, and texts without anything to escape, are written into the line in one pass. Any other value is first written
+//! to a buffer (`aside`), because its length is only known at its end.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,35 +23,35 @@ use super::escape::{Bounded, is_plain, push_string};
 use super::fit::CutKeys;
 use super::json::MAX_KEY_BYTES;
 use super::line::{BLOCK, Block, Line, block, block_of, decimal};
-use super::names::{Admitted, ERROR, Name, Names};
+use super::names::{Admission, ERROR, FieldName, Names};
 use super::serde_value;
 use super::shrink::{self, MIN_VALUE_BYTES};
 
 pub(super) const PANICKED: &str = "<panicked>";
-/// All fields may take so many times what a record may: what is too much of it is cut later, the longest values first.
+/// All fields together may be this many times as long as a record. The longest values are cut later.
 const ROOM: usize = 4;
 
-/// Collects fields; reused from record to record, so that it allocates nothing in the long run.
+/// Collects the fields of a record. Reused for the next record, so that it rarely allocates.
 #[derive(Debug, Default)]
 pub(super) struct Fields {
     pub(super) line: Line,
-    /// How much of the line comes after the fields.
+    /// The length of the part of the line after the fields.
     behind: usize,
     names: Names,
-    /// `,"name":value` in the making.
+    /// The field `,"name":value` that is being written.
     aside: Vec<u8>,
-    /// That of `event`, which comes first.
+    /// The field `event`, which comes first.
     event: Vec<u8>,
-    /// Names that were cut, to tell apart those that begin alike.
+    /// Names that were cut. Two long names may begin alike.
     long_names: Vec<Vec<u8>>,
     pub(super) cut: CutKeys,
     with_stacks: bool,
-    /// How long the record may be.
+    /// The most bytes of the record.
     limit: usize,
 }
 
 impl Fields {
-    /// Starts a new record with what comes last; `with_stacks` says whether errors are written with theirs.
+    /// Starts a new record with its last part, the message. `with_stacks` says whether errors have their stack.
     pub(super) fn begin(&mut self, message: &fmt::Arguments<'_>, with_stacks: bool, limit: usize) {
         self.line.clear();
         self.names.clear();
@@ -72,7 +76,7 @@ impl Fields {
         self.line.push(b",\"message\":");
     }
 
-    /// Takes in all that `values` emits, whatever goes wrong in there.
+    /// Writes the fields of `values`. A panic or an error in one of them ends `values`, and is written as a field.
     pub(super) fn collect(&mut self, record: &slog::Record<'_>, values: &dyn slog::KV) {
         match catch_unwind(AssertUnwindSafe(|| values.serialize(record, self))) {
             Ok(Ok(())) => {}
@@ -81,7 +85,7 @@ impl Fields {
         }
     }
 
-    /// Brings `event` to the front, with its name.
+    /// Writes `event` with its name, in front of the other fields.
     pub(super) fn finish(&mut self) {
         if self.event.is_empty() {
             return;
@@ -95,7 +99,7 @@ impl Fields {
         self.line.push(&self.event);
     }
 
-    /// What comes after a failure inside a value that never reached us cannot be had; say so.
+    /// Writes a field that says that the remaining values are lost.
     fn abandon_field(&mut self, mark: &str) {
         if let Some(name) = self.name("log_field_lost") {
             self.aside(name, |fields| fields.push_text(mark));
@@ -107,21 +111,21 @@ impl Fields {
         self.line.len() - self.behind + self.event.len() + length <= ROOM * self.limit
     }
 
-    /// The name of a key whose value is made aside.
-    fn name(&mut self, key: Key) -> Option<Name> {
+    /// The name of a key whose value goes through `aside`. `None` if the value is not written.
+    fn name(&mut self, key: Key) -> Option<FieldName> {
         match self.names.admit(key) {
-            Admitted::Usual(_) => Some(Name { text: key, is_event: false }),
-            Admitted::Other(name) => Some(name),
-            Admitted::Not => None,
-            Admitted::TooMany => {
+            Admission::Cached(_) => Some(FieldName { text: key, is_event: false }),
+            Admission::Named(name) => Some(name),
+            Admission::Duplicate => None,
+            Admission::TooMany => {
                 self.cut.push(key);
                 None
             }
         }
     }
 
-    /// Writes a field of which nothing is known yet.
-    fn aside(&mut self, name: Name, write: impl FnOnce(&mut Self)) {
+    /// Writes a field through `aside`. `write` appends the value.
+    fn aside(&mut self, name: FieldName, write: impl FnOnce(&mut Self)) {
         self.aside.clear();
         self.aside.push(b',');
         self.push_name(name.text);
@@ -134,7 +138,7 @@ impl Fields {
         if !self.has_room(self.aside.len()) {
             self.shorten(key, MIN_VALUE_BYTES);
         }
-        // `event` stays, whatever else there is; the room is four times too large.
+        // `event` always stays, and may exceed the room, which is four times as large as the record anyway.
         if name.is_event {
             std::mem::swap(&mut self.event, &mut self.aside);
         } else if self.has_room(self.aside.len()) {
@@ -144,7 +148,7 @@ impl Fields {
         }
     }
 
-    /// Two long names that begin alike are two names.
+    /// Appends a name. Cut names that are alike get a number.
     fn push_name(&mut self, name: &str) {
         let start = self.aside.len();
         push_string(&mut self.aside, name, MAX_KEY_BYTES);
@@ -160,14 +164,14 @@ impl Fields {
         }
     }
 
-    /// Cuts the value in the making, which begins at `start`.
+    /// Cuts the value in `aside`, which begins at `start`, to `length`.
     #[cold]
     fn shorten(&mut self, start: usize, length: usize) {
         let value = self.aside.split_off(start);
         shrink::push_shorter(&mut self.aside, &value, length);
     }
 
-    /// Should `write` panic, the value is [`PANICKED`].
+    /// Calls `write`, which appends a value to `aside`. If `write` panics, the value becomes [`PANICKED`].
     fn aside_guarded(&mut self, write: impl FnOnce(&mut Self)) {
         let start = self.aside.len();
         if catch_unwind(AssertUnwindSafe(|| write(self))).is_err() {
@@ -190,25 +194,25 @@ impl Fields {
     #[inline]
     fn text(&mut self, key: Key, text: &str) {
         let name = match self.names.admit(key) {
-            Admitted::Usual(known) => {
+            Admission::Cached(cached) => {
                 let before = self.line.len() - self.behind + self.event.len();
                 if text.len() <= self.limit
-                    && before + known.length + text.len() + 2 <= ROOM * self.limit
+                    && before + cached.length + text.len() + 2 <= ROOM * self.limit
                     && self.line.push_plain_text(text.as_bytes())
                 {
-                    return self.line.push_block(&known.piece, known.length);
+                    return self.line.push_block(&cached.piece, cached.length);
                 }
-                Name { text: key, is_event: false }
+                FieldName { text: key, is_event: false }
             }
-            Admitted::Other(name) => name,
-            Admitted::Not => return,
-            Admitted::TooMany => return self.cut.push(key),
+            Admission::Named(name) => name,
+            Admission::Duplicate => return,
+            Admission::TooMany => return self.cut.push(key),
         };
         self.aside_text(name, text);
     }
 
     #[cold]
-    fn aside_text(&mut self, name: Name, text: &str) {
+    fn aside_text(&mut self, name: FieldName, text: &str) {
         self.aside(name, |fields| {
             if name.text == ERROR {
                 fields.push_message_object(&format_args!("{text}"));
@@ -221,18 +225,18 @@ impl Fields {
     #[inline]
     fn number(&mut self, key: Key, (number, number_length): (Block, usize)) -> slog::Result {
         let name = match self.names.admit(key) {
-            Admitted::Usual(known) => {
+            Admission::Cached(cached) => {
                 let before = self.line.len() - self.behind + self.event.len();
-                if before + known.length + number_length <= ROOM * self.limit {
+                if before + cached.length + number_length <= ROOM * self.limit {
                     self.line.push_block(&number, number_length);
-                    self.line.push_block(&known.piece, known.length);
+                    self.line.push_block(&cached.piece, cached.length);
                     return Ok(());
                 }
-                Name { text: key, is_event: false }
+                FieldName { text: key, is_event: false }
             }
-            Admitted::Other(name) => name,
-            Admitted::Not => return Ok(()),
-            Admitted::TooMany => {
+            Admission::Named(name) => name,
+            Admission::Duplicate => return Ok(()),
+            Admission::TooMany => {
                 self.cut.push(key);
                 return Ok(());
             }
@@ -241,7 +245,7 @@ impl Fields {
         Ok(())
     }
 
-    /// As a text when it is more than 64 bits: few readers of JSON take such numbers.
+    /// A number of 128 bits. It is a text if it needs more than 64 bits, because few readers of JSON take such numbers.
     fn wide(&mut self, key: Key, number: impl itoa::Integer, fits: bool) -> slog::Result {
         let mut buffer = itoa::Buffer::new();
         let number = buffer.format(number);
@@ -255,7 +259,7 @@ impl Fields {
         }
     }
 
-    /// Where `err` is not an error but a text: an object all the same, so that `err` has one type.
+    /// Appends an object with a text as its message, so that `err` is an object even if its value is a text.
     fn push_message_object(&mut self, message: &fmt::Arguments<'_>) {
         self.aside.extend_from_slice(b"{\"message\":");
         push_display(&mut self.aside, message, self.limit);
@@ -263,14 +267,14 @@ impl Fields {
     }
 }
 
-/// The name of an event by its id in hex, as every record has it.
+/// The name of an event, by its id in hexadecimal.
 pub(super) fn event_name(hex: &str) -> Option<&'static str> {
     let id = LogEventId::new(u64::from_str_radix(hex, 16).ok()?);
-    // Ids of other crates may have names with a quote.
+    // A name from another crate might have a quote in it.
     id.name().filter(|name| is_plain(name.as_bytes()))
 }
 
-/// Appends what `value` prints as a JSON string, cut after `limit` bytes.
+/// Appends the text of `value` as a JSON string, cut at `limit` bytes.
 pub(super) fn push_display(out: &mut Vec<u8>, value: &fmt::Arguments<'_>, limit: usize) {
     if let Some(text) = value.as_str() {
         return push_string(out, text, limit);
@@ -366,13 +370,13 @@ impl Serializer for Fields {
 }
 
 impl Fields {
-    /// JSON has no infinities: they are texts.
+    /// JSON has no infinities and no NaN: they become texts.
     fn number_or_text(&mut self, key: Key, is_number: bool, text: &str) -> slog::Result {
         if is_number { self.number(key, block_of(text)) } else { self.emit_str(key, text) }
     }
 }
 
-/// `,"name":"text"`, for what is the same in every record of a logger.
+/// Appends `,"name":"text"`, for a field that is the same in all records of a logger.
 pub(super) fn push_fixed(out: &mut Vec<u8>, name: &str, text: &str) {
     out.push(b',');
     push_string(out, name, MAX_KEY_BYTES);

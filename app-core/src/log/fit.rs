@@ -1,14 +1,14 @@
-//! A line of JSON that is longer than a record may be, made to fit.
+//! Shortens a line of JSON to the limit of a record.
 //!
-//! The longest values are cut first, all to one length. When there are so many that even this does not help, whole fields
-//! go, and `cut_keys` names them. The keys of the platform stay.
+//! The longest values are cut first, all to the same length. If that is not enough, whole fields are removed, and
+//! `cut_keys` names them. The platform's keys stay.
 
 use std::ops::Range;
 
 use super::escape::{push_string, string_end};
 use super::shrink::{MIN_VALUE_BYTES, level, push_shorter};
 
-/// The keys that stay, beside `message`. A record's own key can't have such a name.
+/// The keys that stay. A record's own key cannot have such a name.
 const KEPT: [&[u8]; 11] = [
     b"time",
     b"level",
@@ -22,16 +22,16 @@ const KEPT: [&[u8]; 11] = [
     b"event_name",
     b"message",
 ];
-/// The key of the list of keys that were left out.
+/// The key of the list of removed keys.
 const CUT_KEYS: &[u8] = b",\"cut_keys\":";
-/// The list of keys that were left out takes an eighth of the record, up to this.
+/// The list of removed keys takes an eighth of the record, but not more than this.
 const MAX_CUT_KEYS_BYTES: usize = 256;
-/// ` and 1000000 more`, and the quotes around it all.
+/// Room for ` and 1000000 more`, and for the quotes around the list.
 const AND_MORE_BYTES: usize = 32;
-/// So many keys are remembered by name.
+/// The most keys that are remembered by name.
 const MAX_CUT_NAMES: usize = 64;
 
-/// The fields that were left out.
+/// The fields that were removed.
 #[derive(Debug, Default)]
 pub(super) struct CutKeys {
     names: Vec<String>,
@@ -58,12 +58,12 @@ impl CutKeys {
         }
     }
 
-    /// How much [`text`](Self::text) takes at most, with its quotes, in a record of this limit.
+    /// The most bytes of [`text`](Self::text) with its quotes, in a record of this limit.
     pub(super) fn room(limit: usize) -> usize {
         MAX_CUT_KEYS_BYTES.min(limit / 8) + AND_MORE_BYTES
     }
 
-    /// The names, `name name and 3 more`, as the inside of a JSON string.
+    /// The names, such as `name name and 3 more`, escaped for a JSON string.
     pub(super) fn text(&self, limit: usize) -> String {
         let (mut text, mut named) = (String::new(), 0);
         for name in &self.names {
@@ -85,14 +85,15 @@ impl CutKeys {
 
 #[derive(Debug, Clone)]
 struct Field {
-    /// The comma or brace before it, the key and the colon.
+    /// The comma or brace before the key, the key and the colon.
     key: Range<usize>,
     value: Range<usize>,
     stays: bool,
 }
 
 impl Field {
-    fn least(&self) -> usize {
+    /// The length of the field after its value is cut as far as possible.
+    fn min_bytes(&self) -> usize {
         self.key.len() + self.value.len().min(MIN_VALUE_BYTES)
     }
 }
@@ -101,18 +102,18 @@ impl Field {
 pub(super) fn fit(line: &[u8], limit: usize, cut: &mut CutKeys) -> Vec<u8> {
     let mut fields = fields(line);
     let frame = b"}\n".len();
-    let all: usize = fields.iter().map(Field::least).sum();
+    let all: usize = fields.iter().map(Field::min_bytes).sum();
     let mut budget = limit - frame;
     if all > budget || !cut.is_empty() {
         budget = budget.saturating_sub(CUT_KEYS.len() + CutKeys::room(limit));
         let mut taken = all;
         fields.retain(|field| {
-            let goes = taken > budget && !field.stays;
-            if goes {
-                taken -= field.least();
+            let removed = taken > budget && !field.stays;
+            if removed {
+                taken -= field.min_bytes();
                 cut.push(&String::from_utf8_lossy(name(&line[field.key.clone()])));
             }
-            !goes
+            !removed
         });
     }
     let keys: usize = fields.iter().map(|field| field.key.len()).sum();
@@ -131,12 +132,12 @@ pub(super) fn fit(line: &[u8], limit: usize, cut: &mut CutKeys) -> Vec<u8> {
     out
 }
 
-/// The name in `,"name":`, as JSON.
+/// The name in `,"name":`, still escaped.
 fn name(key: &[u8]) -> &[u8] {
     key.get(2..key.len().saturating_sub(2)).unwrap_or_default()
 }
 
-/// The members of an object of ours: well-formed, and without white space.
+/// The members of an object that this crate wrote: well-formed, and without white space.
 fn fields(line: &[u8]) -> Vec<Field> {
     let (mut fields, mut at) = (Vec::new(), 0);
     while matches!(line.get(at), Some(b'{' | b',')) {
@@ -150,7 +151,7 @@ fn fields(line: &[u8]) -> Vec<Field> {
     fields
 }
 
-/// Where the value ends that begins at `at`.
+/// The end of the value that begins at `at`.
 fn value_end(line: &[u8], mut at: usize) -> usize {
     let mut depth = 0_usize;
     while let Some(byte) = line.get(at) {

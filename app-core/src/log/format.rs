@@ -1,24 +1,25 @@
-//! The forms in which records are written.
+//! The formats of log records.
 
 use std::fmt;
 use std::str::FromStr;
 
 use clap::ValueEnum;
 
-/// How log records look.
+/// The format of log records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+#[non_exhaustive]
 pub enum LogFormat {
-    /// `Term` on a terminal, else `Json`.
+    /// `Term` on a terminal, otherwise `Json`.
     #[default]
     Auto,
-    /// One JSON object per line, for machines.
+    /// One JSON object on each line, for machines.
     Json,
     /// One line of text, for people.
     Term,
 }
 
 impl LogFormat {
-    /// The format to use on an output that is a terminal, or is none; never `Auto`.
+    /// The format to use on an output. Never `Auto`.
     #[must_use]
     pub const fn resolve(self, is_terminal: bool) -> LogFormat {
         match (self, is_terminal) {
@@ -48,7 +49,7 @@ impl FromStr for LogFormat {
     }
 }
 
-/// A text that names no log format.
+/// The error of a text that does not name a log format.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParseLogFormatError {
     text: String,
@@ -56,7 +57,7 @@ pub struct ParseLogFormatError {
 
 impl fmt::Display for ParseLogFormatError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} is no log format; the formats are auto, json and term", self.text)
+        write!(f, "{:?} is not a log format; the formats are auto, json and term", self.text)
     }
 }
 

@@ -1,4 +1,4 @@
-//! systemd's journal, which reads the level of a line from its first bytes.
+//! systemd's journal, which reads the priority of a line from its first bytes.
 
 use std::fs::File;
 use std::io;
@@ -7,11 +7,11 @@ use std::os::unix::fs::MetadataExt;
 
 use super::LogLevel;
 
-/// Names the stream that systemd gave the process for its output: device and inode.
+/// The variable with device and inode of the stream that systemd gave the process for its output.
 const JOURNAL_STREAM: &str = "JOURNAL_STREAM";
 
-/// What a line of this level begins with: its priority as in syslog.
-pub(super) const fn mark(level: LogLevel) -> &'static [u8] {
+/// The start of a line of this level: its priority, as in syslog.
+pub(super) const fn priority(level: LogLevel) -> &'static [u8] {
     match level {
         LogLevel::Error => b"<3>",
         LogLevel::Warn => b"<4>",
@@ -20,8 +20,8 @@ pub(super) const fn mark(level: LogLevel) -> &'static [u8] {
     }
 }
 
-/// Whether standard error is the journal. The variable alone does not say so: children inherit it, and output may be
-/// redirected.
+/// Whether standard error is the journal. The variable alone is not enough: child processes inherit it, and output may
+/// be redirected.
 pub(super) fn is_stderr() -> bool {
     let named = std::env::var(JOURNAL_STREAM).ok().and_then(|text| stream(&text));
     named.is_some() && named == stderr().ok()
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stream_is_two_numbers_and_nothing_else_is_one() {
+    fn a_stream_is_two_numbers() {
         assert_eq!(stream("8:1234"), Some((8, 1234)));
         for garbage in
             ["", ":", "8", "8:", ":8", "8:x", "8:1:2", "-8:1", "99999999999999999999999:1", "8 : 1"]
@@ -54,8 +54,8 @@ mod tests {
     }
 
     #[test]
-    fn levels_have_the_numbers_of_syslog() {
-        let marks = LogLevel::ALL.map(|level| String::from_utf8_lossy(mark(level)).into_owned());
-        assert_eq!(marks, ["<7>", "<6>", "<4>", "<3>"]);
+    fn levels_have_the_priorities_of_syslog() {
+        let priorities = LogLevel::ALL.map(|level| String::from_utf8_lossy(priority(level)).into_owned());
+        assert_eq!(priorities, ["<7>", "<6>", "<4>", "<3>"]);
     }
 }

@@ -15,10 +15,10 @@ use super::line::{Line, block};
 use super::timestamp::Timestamp;
 use crate::Identity;
 
-/// A key.
+/// The most bytes of a key.
 pub(super) const MAX_KEY_BYTES: usize = 256;
 
-/// What a thread needs to format records, kept from one record to the next.
+/// The buffers of a thread for formatting records, kept from one record to the next.
 #[derive(Debug)]
 pub(super) struct JsonFormatter {
     timestamp: Timestamp,
@@ -30,7 +30,7 @@ impl JsonFormatter {
         JsonFormatter { timestamp: Timestamp::new(), fields: Fields::default() }
     }
 
-    /// The line of a record, of at most `limit` bytes; `prefix` is what [`prefix`] made for its logger.
+    /// The line of a record, of at most `limit` bytes. `prefix` comes from [`prefix`] for the logger.
     pub(super) fn line(
         &mut self,
         prefix: &[u8],
@@ -70,7 +70,7 @@ fn fit_line(line: &mut Line, limit: usize, cut: &mut CutKeys) {
     line.push(&fitting);
 }
 
-/// The keys that are the same in every record of a logger.
+/// The keys that are the same in all records of a logger.
 pub(super) fn prefix(identity: &Identity, service: Option<(ServiceId, &str)>) -> Box<[u8]> {
     let mut out = Vec::with_capacity(192);
     push_fixed(&mut out, "domain", &identity.domain.hex());

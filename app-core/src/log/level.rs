@@ -3,18 +3,18 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// How grave a log record is, and from which gravity on records are written.
+/// The severity of a log record, and the lowest severity that a logger writes.
 ///
-/// Ordered: `Debug` is the lowest. slog's `Critical` counts as `Error`, its `Trace` as `Debug`.
+/// Ordered: `Debug` is the lowest. slog's `Critical` counts as `Error`, and its `Trace` as `Debug`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(into = "&'static str", try_from = "String")]
 #[repr(u8)]
 pub enum LogLevel {
-    /// For whoever debugs the program.
+    /// Details for debugging.
     Debug = 0,
-    /// What an operator wants to read later.
+    /// Normal events that an operator may want to read later.
     Info = 1,
-    /// Something is not as it should be, and the program copes.
+    /// A problem that the program handles.
     Warn = 2,
     /// Something failed.
     Error = 3,
@@ -35,7 +35,7 @@ impl LogLevel {
         }
     }
 
-    /// slog's level of that name.
+    /// The level of slog with the same meaning.
     #[must_use]
     pub const fn as_slog(self) -> slog::Level {
         match self {
@@ -46,7 +46,7 @@ impl LogLevel {
         }
     }
 
-    /// The level that a record of slog's `level` is written with.
+    /// The level of a record that slog gives `level`.
     #[must_use]
     pub const fn from_slog(level: slog::Level) -> LogLevel {
         match level {
@@ -57,7 +57,7 @@ impl LogLevel {
         }
     }
 
-    /// The level with this number ([`LogLevel::as_u8`]); numbers above the last are `Error`.
+    /// The level with this number ([`LogLevel::as_u8`]). Numbers above 3 are `Error`.
     #[must_use]
     pub const fn from_u8(number: u8) -> LogLevel {
         match number {
@@ -68,7 +68,7 @@ impl LogLevel {
         }
     }
 
-    /// 0 for `Debug` to 3 for `Error`.
+    /// The number of the level: from 0 for `Debug` to 3 for `Error`.
     #[must_use]
     pub const fn as_u8(self) -> u8 {
         self as u8
@@ -106,7 +106,7 @@ impl TryFrom<String> for LogLevel {
     }
 }
 
-/// A text that names no log level.
+/// The error of a text that does not name a log level.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParseLogLevelError {
     text: String,
@@ -114,7 +114,7 @@ pub struct ParseLogLevelError {
 
 impl fmt::Display for ParseLogLevelError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} is no log level; the levels are DEBUG, INFO, WARN and ERROR", self.text)
+        write!(f, "{:?} is not a log level; the levels are DEBUG, INFO, WARN and ERROR", self.text)
     }
 }
 

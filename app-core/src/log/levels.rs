@@ -1,9 +1,11 @@
-//! Which records are written: the application's level, and levels of services that differ from it.
+//! The level of the application, and the levels of services that have their own.
 //!
-//! 1. Whoever logs reads one atomic threshold, and nothing else.
-//! 2. Thresholds are written only with the lock held, so they agree with the layers under it.
-//! 3. A change is a layer on top of those before it. Taking it back removes that layer alone, in whatever
-//!    order temporary changes end; the level in force is always that of the topmost layer left.
+//! Invariants:
+//!
+//! 1. A thread that logs reads one atomic threshold, and nothing else.
+//! 2. Thresholds are only written with the lock held, so they agree with the layers under the lock.
+//! 3. A change is a layer on top of the earlier ones. Reverting it removes only that layer, so temporary changes may end in
+//!    any order. The current level is that of the top layer.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,13 +17,13 @@ use tokio::time::Instant;
 
 use super::LogLevel;
 
-/// More changes than this on one target that were never taken back: the oldest become permanent.
+/// The most changes of one level that can be reverted. Beyond that, the oldest change is forgotten.
 const MAX_LAYERS: usize = 16;
 
-/// From how many services on the entries of those that are gone are cleared away.
-const CLEAR_FROM: usize = 1024;
+/// From this number of services on, entries of services that are gone are removed.
+const PRUNE_FROM: usize = 1024;
 
-/// From which level on a logger writes, as a number of slog's scale. Shared by the loggers of one service.
+/// The lowest level that a logger writes, as a number of slog. The loggers of one service share it.
 #[derive(Debug, Clone)]
 pub(super) struct Threshold(Arc<AtomicU8>);
 
@@ -32,11 +34,11 @@ impl Threshold {
 
     #[inline]
     pub(super) fn admits(&self, level: slog::Level) -> bool {
-        // Relaxed: a level publishes no other data; a change is seen "soon", and that is what is promised.
+        // Relaxed: a level publishes no other data, and other threads may see a change a moment later.
         slog_as_u8(level) <= self.0.load(Ordering::Relaxed)
     }
 
-    /// One that admits every record, whatever levels are set to.
+    /// A threshold that admits all records, and that no level changes.
     pub(super) fn open() -> Self {
         Self::new(LogLevel::Debug)
     }
@@ -73,7 +75,7 @@ const fn slog_as_u8(level: slog::Level) -> u8 {
     }
 }
 
-/// One change of a level, to be taken back with [`Log::revert`](super::Log::revert), or dropped if it is to stay.
+/// One change of a level. [`Log::revert`](super::Log::revert) reverts it; if you drop this value, the change stays.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LevelChange {
     service: Option<ServiceId>,
@@ -81,34 +83,34 @@ pub struct LevelChange {
 }
 
 impl LevelChange {
-    /// The service whose level was changed; `None` if it was the application's.
+    /// The service whose level was changed. `None` for the level of the application.
     #[must_use]
     pub fn service(&self) -> Option<ServiceId> {
         self.service
     }
 }
 
-/// A level that is in force.
+/// A current level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LevelSetting {
     /// The level.
     pub level: LogLevel,
-    /// When it goes back to what it was; never if there is none.
+    /// When the level is reverted. `None` if it stays.
     pub until: Option<Instant>,
 }
 
-/// The levels of an application and of its services.
+/// The current levels of an application and of its services.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LevelSettings {
-    /// The application's.
+    /// The level of the application.
     pub app: LevelSetting,
-    /// Those of services that have one of their own, sorted by id.
+    /// The levels of services that have one of their own, sorted by id.
     pub services: Vec<(ServiceId, LevelSetting)>,
 }
 
-/// The changes of one target, the one in force last; never empty.
+/// The changes of one level, the current one last. Never empty.
 #[derive(Debug)]
 struct Layers<L>(Vec<Layer<L>>);
 
@@ -116,7 +118,7 @@ struct Layers<L>(Vec<Layer<L>>);
 struct Layer<L> {
     number: u64,
     level: L,
-    /// When it is to be taken back.
+    /// When the change is to be reverted.
     until: Option<Instant>,
 }
 
@@ -138,7 +140,7 @@ impl<L: Copy> Layers<L> {
         }
     }
 
-    /// Whether there was such a layer. The last one left stays.
+    /// Removes a layer, unless it is the only one. Returns whether it was removed.
     fn remove(&mut self, number: u64) -> bool {
         let found = self.0.iter().position(|layer| layer.number == number);
         match found {
@@ -160,35 +162,39 @@ impl<L: Copy> Layers<L> {
 }
 
 #[derive(Debug)]
-struct ServiceLevel {
+struct ServiceLevels {
     threshold: Threshold,
-    /// `None`: the application's level.
+    /// `None` stands for the application's level.
     layers: Layers<Option<LogLevel>>,
 }
 
 #[derive(Debug)]
-struct State {
+struct LevelState {
     app: Layers<LogLevel>,
-    services: HashMap<ServiceId, ServiceLevel>,
+    services: HashMap<ServiceId, ServiceLevels>,
     last_layer: u64,
-    /// How many entries there may be before they are cleared.
-    clear_at: usize,
+    /// The number of services at which entries are removed again.
+    prune_at: usize,
 }
 
 /// The levels of one application.
 #[derive(Debug)]
 pub(super) struct Levels {
     app: Threshold,
-    /// That of whoever tells most.
-    most: Threshold,
-    state: Mutex<State>,
+    /// The lowest level of all: that of the application or of a service.
+    lowest: Threshold,
+    state: Mutex<LevelState>,
 }
 
 impl Levels {
     pub(super) fn new(level: LogLevel) -> Self {
-        let state =
-            State { app: Layers::new(level), services: HashMap::new(), last_layer: 0, clear_at: CLEAR_FROM };
-        Levels { app: Threshold::new(level), most: Threshold::new(level), state: Mutex::new(state) }
+        let state = LevelState {
+            app: Layers::new(level),
+            services: HashMap::new(),
+            last_layer: 0,
+            prune_at: PRUNE_FROM,
+        };
+        Levels { app: Threshold::new(level), lowest: Threshold::new(level), state: Mutex::new(state) }
     }
 
     pub(super) fn app_threshold(&self) -> Threshold {
@@ -199,9 +205,9 @@ impl Levels {
         self.state.lock().app_level()
     }
 
-    /// Whether anybody writes records of this level.
+    /// Whether the application or any service writes records of this level.
     pub(super) fn admits_somewhere(&self, level: slog::Level) -> bool {
-        self.most.admits(level)
+        self.lowest.admits(level)
     }
 
     pub(super) fn service_threshold(&self, id: ServiceId) -> Threshold {
@@ -247,7 +253,7 @@ impl Levels {
         removed
     }
 
-    /// Says when a change will be taken back. Who says so has to do it.
+    /// Records when the caller will revert a change. This only shows it in the settings.
     pub(super) fn expire(&self, change: &LevelChange, at: Instant) {
         let mut state = self.state.lock();
         match change.service {
@@ -260,14 +266,14 @@ impl Levels {
         }
     }
 
-    /// Forgets every change of the application's level, and sets it.
+    /// Forgets all changes of the application's level, and sets it.
     pub(super) fn reset_app(&self, level: LogLevel) {
         let mut state = self.state.lock();
         state.app = Layers::new(level);
         self.apply(&state);
     }
 
-    /// Forgets every change of a service's level, and sets it.
+    /// Forgets all changes of a service's level, and sets it.
     pub(super) fn reset_service(&self, id: ServiceId, level: Option<LogLevel>) {
         let mut state = self.state.lock();
         state.service(id).layers = Layers::new(level);
@@ -285,18 +291,20 @@ impl Levels {
         LevelSettings { app: LevelSetting { level: state.app_level(), until: state.app.until() }, services }
     }
 
-    fn apply(&self, state: &State) {
+    /// Writes the thresholds (invariant 2).
+    fn apply(&self, state: &LevelState) {
         let app = state.app_level();
         self.app.set(app);
         for service in state.services.values() {
             service.threshold.set(service.layers.top().flatten().unwrap_or(app));
         }
-        let most = state.services.values().map(|service| service.threshold.number()).max();
-        self.most.set_number(self.app.number().max(most.unwrap_or(0)));
+        // slog gives lower levels higher numbers.
+        let lowest = state.services.values().map(|service| service.threshold.number()).max();
+        self.lowest.set_number(self.app.number().max(lowest.unwrap_or(0)));
     }
 }
 
-impl State {
+impl LevelState {
     fn app_level(&self) -> LogLevel {
         self.app.top().unwrap_or(LogLevel::Info)
     }
@@ -306,19 +314,20 @@ impl State {
         self.last_layer
     }
 
-    fn service(&mut self, id: ServiceId) -> &mut ServiceLevel {
+    fn service(&mut self, id: ServiceId) -> &mut ServiceLevels {
         let app = self.app_level();
-        if self.services.len() >= self.clear_at {
-            // Kept: whoever has a logger, or a level that was set. At twice the rest the next clearing pays for itself.
+        if self.services.len() >= self.prune_at {
+            // Services that have a logger, or a level of their own, stay. The next time is at twice their number, so that
+            // the work is constant for each new service.
             self.services.retain(|_, known| {
                 Arc::strong_count(&known.threshold.0) > 1
                     || known.layers.0.len() > 1
                     || known.layers.top().flatten().is_some()
             });
-            self.clear_at = CLEAR_FROM.max(self.services.len() * 2);
+            self.prune_at = PRUNE_FROM.max(self.services.len() * 2);
         }
         self.services
             .entry(id)
-            .or_insert_with(|| ServiceLevel { threshold: Threshold::new(app), layers: Layers::new(None) })
+            .or_insert_with(|| ServiceLevels { threshold: Threshold::new(app), layers: Layers::new(None) })
     }
 }

@@ -1,12 +1,12 @@
-//! How long a record may be.
+//! The limit of the length of a record.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// The longest line that a record may take, in bytes, with its newline.
+/// The most bytes of the line of a record, with its newline.
 ///
-/// Container runtimes cut lines at 16 KiB, so the default is a little less. What does not fit is cut, and the record says
-/// so: a text ends with `… (N bytes cut)`, and `cut_keys` names the keys that were left out.
+/// Container runtimes cut lines at 16 KiB, so the default is 16,000. Longer records are cut and marked: a text ends with
+/// `… (N bytes cut)`, and `cut_keys` names the keys that were left out.
 ///
 /// ```
 /// use app_core::LogRecordLimit;
@@ -19,12 +19,12 @@ use std::str::FromStr;
 pub struct LogRecordLimit(u32);
 
 impl LogRecordLimit {
-    /// The keys of the platform take up to half of this.
+    /// The lowest limit: 1 KiB. The platform's keys take up to half of it.
     pub const MIN: Self = Self(1024);
-    /// 64 KiB.
+    /// The highest limit: 64 KiB.
     pub const MAX: Self = Self(64 * 1024);
 
-    /// A limit of so many bytes, if that is within [`MIN`](Self::MIN) and [`MAX`](Self::MAX).
+    /// A limit of `bytes`. `None` if it is below [`MIN`](Self::MIN) or above [`MAX`](Self::MAX).
     #[must_use]
     pub const fn new(bytes: u32) -> Option<Self> {
         if bytes < Self::MIN.0 || bytes > Self::MAX.0 { None } else { Some(Self(bytes)) }
@@ -57,7 +57,7 @@ impl FromStr for LogRecordLimit {
     }
 }
 
-/// A text that is no limit for records.
+/// The error of a text that is not a valid limit of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParseLogRecordLimitError(());
 

@@ -1,19 +1,20 @@
-//! A line that is written from its end to its start, since slog hands the newest key over first.
+//! A line that is written from its end to its start, because slog passes the last key first.
 //!
-//! So every byte is written once, where it stays, however many keys there are. And what is short can be copied as a
-//! block of fixed length: what is too much of it lies before the start, where nothing is yet.
+//! So each byte is written once, and stays in its place. A short text is copied as a block of fixed length, which the
+//! compiler turns into a few moves. The excess bytes of the block are in front of the text, where the next text
+//! overwrites them.
 
 use super::escape;
 
-/// What most lines fit into; a line that needs more takes it, up to the limits of a record.
+/// The initial size of the buffer, which most lines fit into. Longer lines make it grow.
 const ROOM: usize = 2048;
 
-/// A block that ends with what is meant.
+/// A block whose last bytes are the text.
 pub(super) type Block = [u8; BLOCK];
 /// The length of a block.
 pub(super) const BLOCK: usize = 24;
 
-/// A text as the end of a block, and how many bytes of the block it is.
+/// A text at the end of a block, and its length.
 pub(super) const fn block(text: &[u8]) -> (Block, usize) {
     let mut block = [0; BLOCK];
     let mut index = 0;
@@ -24,7 +25,7 @@ pub(super) const fn block(text: &[u8]) -> (Block, usize) {
     (block, text.len())
 }
 
-/// As [`block`], of what is not known before; of a text that is longer, its end.
+/// Like [`block`], at run time. Only takes the end of a text that is longer than a block.
 #[inline]
 pub(super) fn block_of(text: &str) -> (Block, usize) {
     let (mut block, length) = ([0; BLOCK], text.len().min(BLOCK));
@@ -32,11 +33,11 @@ pub(super) fn block_of(text: &str) -> (Block, usize) {
     (block, length)
 }
 
-/// A buffer whose content is its end; reused from line to line.
+/// A buffer that is filled from its end, and reused for the next line.
 #[derive(Debug)]
 pub(super) struct Line {
     bytes: Box<[u8]>,
-    /// The content is all from here.
+    /// The content begins here.
     start: usize,
 }
 
@@ -47,7 +48,7 @@ impl Default for Line {
 }
 
 impl Line {
-    /// Empties it; gives memory back that one long line took.
+    /// Empties the line. Frees the memory of a long line.
     pub(super) fn clear(&mut self) {
         if self.bytes.len() > 8 * ROOM {
             *self = Line::default();
@@ -63,7 +64,7 @@ impl Line {
         self.bytes.len() - self.start
     }
 
-    /// Room for so many bytes before all others, to be filled.
+    /// Adds `length` bytes before the content, for the caller to fill.
     #[inline]
     pub(super) fn front(&mut self, length: usize) -> &mut [u8] {
         if length > self.start {
@@ -73,8 +74,8 @@ impl Line {
         &mut self.bytes[self.start..][..length]
     }
 
-    /// Takes the first `length` bytes away again.
-    pub(super) fn take_back(&mut self, length: usize) {
+    /// Removes the first `length` bytes.
+    pub(super) fn remove_front(&mut self, length: usize) {
         self.start = self.bytes.len().min(self.start + length);
     }
 
@@ -83,7 +84,7 @@ impl Line {
         self.front(bytes.len()).copy_from_slice(bytes);
     }
 
-    /// Puts the last `length` bytes of `block` before all others.
+    /// Puts the last `length` bytes of `block` before the content.
     #[inline]
     pub(super) fn push_block(&mut self, block: &Block, length: usize) {
         if self.start < BLOCK {
@@ -95,7 +96,7 @@ impl Line {
         }
     }
 
-    /// Puts `text` in quotes before all others. Whether nothing in it has to be escaped: if something has, nothing was put.
+    /// Puts `text`, in quotes, before the content. Returns `false`, and changes nothing, if `text` needs escapes.
     #[inline]
     #[must_use]
     pub(super) fn push_plain_text(&mut self, text: &[u8]) -> bool {
@@ -104,7 +105,7 @@ impl Line {
         *last = b'"';
         let is_plain = escape::copy_plain(middle, text);
         if !is_plain {
-            self.take_back(text.len() + 2);
+            self.remove_front(text.len() + 2);
         }
         is_plain
     }
@@ -130,7 +131,7 @@ pub(super) const PAIRS: [[u8; 2]; 100] = {
     pairs
 };
 
-/// A number in decimal, and how many bytes of the block that is.
+/// A decimal number at the end of a block, and its length.
 #[inline]
 pub(super) fn decimal(number: u64, negative: bool) -> (Block, usize) {
     let (mut block, mut rest, mut at) = ([b'-'; BLOCK], number, BLOCK);
@@ -139,7 +140,7 @@ pub(super) fn decimal(number: u64, negative: bool) -> (Block, usize) {
         [block[at], block[at + 1]] = PAIRS[(rest % 100) as usize];
         rest /= 100;
     }
-    // The pair before had no leading zero to hide, unless nothing is left.
+    // One digit is left, unless the pairs had all of them.
     if rest > 0 || at == BLOCK {
         at -= 1;
         block[at] = b'0' + rest as u8;

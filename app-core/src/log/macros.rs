@@ -1,5 +1,5 @@
-//! slog's macros with the question in front whether the level is enabled: a record that is not written costs that
-//! question, and none of its values is looked at.
+//! The macros of slog with a check of the level in front. A record that is not written only costs this check, and none of
+//! its values is evaluated.
 
 /// Whether records of this level are written.
 #[doc(hidden)]

@@ -1,15 +1,15 @@
-//! The names of a record's keys: none twice, none that passes for one of the platform's.
+//! The names of a record's keys: no name twice, and none of the platform's keys.
 
 use slog::Key;
 
 use super::escape::is_plain;
 use super::line::{BLOCK, Block, block};
 
-/// A bit per hash of a name: unset means that no such name was seen.
+/// One bit for each hash of a name. Unset means that the record has no name with this hash.
 type Seen = [u64; 4];
 
-/// The keys that are the platform's: a record's own key of that name gets an underscore.
-const TAKEN: [(&str, &str); 11] = [
+/// The platform's keys. A record's own key of that name gets an underscore.
+const RESERVED: [(&str, &str); 11] = [
     ("app", "app_"),
     ("svc", "svc_"),
     ("time", "time_"),
@@ -22,42 +22,43 @@ const TAKEN: [(&str, &str); 11] = [
     ("cut_keys", "cut_keys_"),
     ("event_name", "event_name_"),
 ];
-/// Written before all others.
+/// The key that is written before all others.
 const EVENT: &str = "event";
-/// Whose value is always an object.
+/// The key whose value is always an object.
 pub(super) const ERROR: &str = "err";
 
-/// A record has no more fields: to tell more apart takes long, and there is no room for them.
+/// The most fields of a record. To find duplicates among more takes long, and a record has no room for them.
 const MAX_NAMES: usize = 1024;
 
-/// So many keys of a thread's records are known, in 8 KiB.
-const KNOWN: usize = 128;
-/// A key is in one of so many places in a row; when all are taken by others, they take turns in the first.
-const PLACES: usize = 4;
+/// The slots of the cache of keys, which takes 8 KiB of each thread.
+const CACHE_SLOTS: usize = 128;
+/// A key is in one of this many successive slots. If other keys have all of them, the key replaces the first.
+const PROBES: usize = 4;
 
-/// What becomes of a key.
-pub(super) enum Admitted<'a> {
-    /// It is written as it is, and how is known.
-    Usual(&'a Known),
-    /// It is written under this name.
-    Other(Name),
-    /// There is such a field already.
-    Not,
-    /// There are too many.
+/// How to write the value of a key.
+pub(super) enum Admission<'a> {
+    /// Under the key, which is in the cache.
+    Cached(&'a CachedKey),
+    /// Under this name.
+    Named(FieldName),
+    /// Not at all: the record already has such a field.
+    Duplicate,
+    /// Not at all: the record has too many fields.
     TooMany,
 }
 
-/// A name that was admitted.
+/// The name of a field.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Name {
+pub(super) struct FieldName {
     pub(super) text: &'static str,
     pub(super) is_event: bool,
 }
 
-/// A key that was seen before, is short, and has nothing to escape or to change. Keys are `'static`: one that has the
-/// address and the length of another is that other.
+/// A short key that is written as it is, without escapes or an underscore.
+///
+/// Keys are `'static`, so two keys with the same address and length are the same key.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Known {
+pub(super) struct CachedKey {
     address: usize,
     key_length: usize,
     word: u8,
@@ -67,26 +68,26 @@ pub(super) struct Known {
     pub(super) length: usize,
 }
 
-impl Known {
+impl CachedKey {
+    const EMPTY: Self = Self { address: 0, key_length: 0, word: 0, bit: 0, piece: [0; BLOCK], length: 0 };
+
     #[inline]
     fn is(&self, key: Key) -> bool {
         self.address == key.as_ptr().addr() && self.key_length == key.len()
     }
 }
 
-const NOBODY: Known = Known { address: 0, key_length: 0, word: 0, bit: 0, piece: [0; BLOCK], length: 0 };
-
-/// The names of the record that is being written.
+/// The names of the record that is being written, and the cache of keys.
 #[derive(Debug)]
 pub(super) struct Names {
     seen: Seen,
     all: Vec<&'static str>,
-    known: Box<[Known; KNOWN]>,
+    cache: Box<[CachedKey; CACHE_SLOTS]>,
 }
 
 impl Default for Names {
     fn default() -> Self {
-        Names { seen: [0; 4], all: Vec::new(), known: Box::new([NOBODY; KNOWN]) }
+        Names { seen: [0; 4], all: Vec::new(), cache: Box::new([CachedKey::EMPTY; CACHE_SLOTS]) }
     }
 }
 
@@ -97,58 +98,59 @@ impl Names {
         self.all.clear();
     }
 
-    /// Under which name the value of `key` is to be written, if at all.
+    /// Decides how to write the value of `key`.
     #[inline(always)]
-    pub(super) fn admit(&mut self, key: Key) -> Admitted<'_> {
+    pub(super) fn admit(&mut self, key: Key) -> Admission<'_> {
         let first = slot(key);
         let mut at = first;
-        while !self.known[at].is(key) {
-            at = (at + 1) % KNOWN;
-            if at == (first + PLACES) % KNOWN {
-                return self.look(key);
+        while !self.cache[at].is(key) {
+            at = (at + 1) % CACHE_SLOTS;
+            if at == (first + PROBES) % CACHE_SLOTS {
+                return self.admit_uncached(key);
             }
         }
-        let known = &self.known[at];
-        let seen = &mut self.seen[usize::from(known.word % 4)];
+        let cached = &self.cache[at];
+        let seen = &mut self.seen[usize::from(cached.word % 4)];
         if self.all.len() >= MAX_NAMES {
-            return Admitted::TooMany;
+            return Admission::TooMany;
         }
-        if *seen & known.bit != 0 && is_among(&self.all, key) {
-            return Admitted::Not;
+        if *seen & cached.bit != 0 && is_among(&self.all, key) {
+            return Admission::Duplicate;
         }
-        *seen |= known.bit;
+        *seen |= cached.bit;
         self.all.push(key);
-        Admitted::Usual(known)
+        Admission::Cached(cached)
     }
 
     #[cold]
-    fn look(&mut self, key: Key) -> Admitted<'_> {
-        let name = TAKEN.iter().find(|(taken, _)| *taken == key).map_or(key, |(_, instead)| instead);
+    fn admit_uncached(&mut self, key: Key) -> Admission<'_> {
+        let reserved = RESERVED.iter().find(|(reserved, _)| *reserved == key);
+        let name = reserved.map_or(key, |(_, replacement)| replacement);
         if self.all.len() >= MAX_NAMES && key != EVENT {
-            return Admitted::TooMany;
+            return Admission::TooMany;
         }
         if self.all.contains(&name) {
-            return Admitted::Not;
+            return Admission::Duplicate;
         }
-        let (word, bit) = place(name);
+        let (word, bit) = seen_bit(name);
         self.seen[usize::from(word % 4)] |= bit;
         self.all.push(name);
         if name == key && key != EVENT && key != ERROR {
-            self.learn(key, word, bit);
+            self.cache_key(key, word, bit);
         }
-        Admitted::Other(Name { text: name, is_event: name == EVENT })
+        Admission::Named(FieldName { text: name, is_event: name == EVENT })
     }
 
-    fn learn(&mut self, key: Key, word: u8, bit: u64) {
+    fn cache_key(&mut self, key: Key, word: u8, bit: u64) {
         if key.len() + 4 > BLOCK || !is_plain(key.as_bytes()) {
             return;
         }
         let (piece, length) = block(format!(",\"{key}\":").as_bytes());
         let first = slot(key);
-        let places = (first..first + PLACES).map(|at| at % KNOWN);
-        let at = places.clone().find(|at| self.known[*at].address == 0).unwrap_or(first);
-        self.known[at] =
-            Known { address: key.as_ptr().addr(), key_length: key.len(), word, bit, piece, length };
+        let mut slots = (first..first + PROBES).map(|at| at % CACHE_SLOTS);
+        let at = slots.find(|at| self.cache[*at].address == 0).unwrap_or(first);
+        self.cache[at] =
+            CachedKey { address: key.as_ptr().addr(), key_length: key.len(), word, bit, piece, length };
     }
 }
 
@@ -157,16 +159,16 @@ fn is_among(names: &[&str], key: Key) -> bool {
     names.contains(&key)
 }
 
-/// Where the key is, if it is known.
+/// The first slot of the cache in which a key may be.
 #[inline]
 fn slot(key: Key) -> usize {
-    // 2^64 divided by the golden ratio: the highest bits of the product depend on all bits.
+    // Multiplicative hashing: the factor is 2^64 divided by the golden ratio, and the high bits depend on all bits.
     (key.as_ptr().addr() as u64 ^ key.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) as usize
         >> (usize::BITS - 6)
 }
 
-/// Which word and which bit of it.
-const fn place(name: &str) -> (u8, u64) {
+/// The word and the bit of [`Seen`] for a name.
+const fn seen_bit(name: &str) -> (u8, u64) {
     let hash = match name.as_bytes() {
         [first, .., last] => name.len() * 5 + *first as usize * 7 + *last as usize * 31,
         short => short.len(),

@@ -1,11 +1,13 @@
-//! The bounded buffer between those who log and the one thread that writes.
+//! The bounded queue between the threads that log and the one thread that writes.
 //!
-//! 1. Whoever logs holds the lock for a copy of one line, and never waits for the sink: a full buffer drops.
-//! 2. Every submitted record ends up in `written` or in `dropped`, once. While it is in neither, it is in the
-//!    buffer or in the writer's hands; `accepted - finished` is their number.
-//! 3. Counters are relaxed: they order nothing. Whoever needs an exact sum flushes first, and the lock that
-//!    `flush` takes after the writer released it makes the writer's counts visible.
-//! 4. After `closing` nothing is accepted; after `stopped` the writer touches nothing.
+//! Invariants:
+//!
+//! 1. A thread that logs holds the lock for the copy of one line, and never waits for the sink: a full queue drops.
+//! 2. Each submitted record is counted once, in `written` or in `dropped`. Until then it is in the queue or in the writer's
+//!    batch: `accepted - finished` records are.
+//! 3. Counters are relaxed, because they order nothing. For exact sums, flush first: `flush` takes the lock after the
+//!    writer released it, and so sees the writer's counts.
+//! 4. Nothing is accepted after `closing`. The writer does nothing after `stopped`.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,25 +17,25 @@ use tokio::sync::oneshot;
 use super::LogLevel;
 use super::sync::{AtomicU64, Condvar, Mutex, Ordering};
 
-/// Lines waiting for the writer take no more than this: some milliseconds of one thread that does nothing but
-/// log, which is what a busy machine may let the writer wait for a processor. Taken up only when needed.
+/// The most bytes of lines in the queue. One thread that only logs fills it in some milliseconds, and on a busy machine the
+/// writer may have to wait as long for a processor. The memory is only allocated when it is needed.
 pub(super) const CAPACITY_BYTES: usize = 4 * 1024 * 1024;
-/// So much ends the writer's wait for more.
+/// The writer stops waiting for more lines at this number of bytes.
 const BATCH_BYTES: usize = 128 * 1024;
-/// How long after a batch the writer waits for more before it takes the next, so that it is not woken for every line.
-/// What comes after a quiet time is written at once.
+/// How long after a batch the writer waits for more lines, so that it does not wake up for each line. A line after a quiet
+/// time is written at once.
 const LINGER: Duration = Duration::from_millis(1);
 
-/// Is sent when a line is written in full, and dropped when it never will be.
-pub(super) type Witness = oneshot::Sender<()>;
+/// Sends when a line was written in full. Dropped when the line never will be.
+pub(super) type ReceiptSender = oneshot::Sender<()>;
 
-/// Lines, and for each its end and level.
+/// Lines, with the end and the level of each.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     pub(super) bytes: Vec<u8>,
     records: Vec<RecordEnd>,
-    /// Lines with a witness, by their end.
-    witnesses: Vec<(u32, Witness)>,
+    /// The end of each line with a receipt.
+    receipts: Vec<(u32, ReceiptSender)>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -43,24 +45,24 @@ struct RecordEnd {
 }
 
 impl Batch {
-    fn push(&mut self, line: &[u8], level: LogLevel, witness: Option<Witness>) {
+    fn push(&mut self, line: &[u8], level: LogLevel, receipt: Option<ReceiptSender>) {
         self.bytes.extend_from_slice(line);
         // The capacity is far below 4 GiB.
         let end = self.bytes.len() as u32;
         self.records.push(RecordEnd { end, level });
-        self.witnesses.extend(witness.map(|witness| (end, witness)));
+        self.receipts.extend(receipt.map(|receipt| (end, receipt)));
     }
 
     fn len(&self) -> u64 {
         self.records.len() as u64
     }
 
-    /// Empties it, and gives memory back that a burst took and this batch had no use for.
+    /// Empties the batch. Frees memory that an earlier burst allocated and this batch did not need.
     fn clear(&mut self) {
         let was_small = self.bytes.len() < self.bytes.capacity() / 4;
         self.bytes.clear();
         self.records.clear();
-        self.witnesses.clear();
+        self.receipts.clear();
         if was_small && self.bytes.capacity() > BATCH_BYTES {
             self.bytes.shrink_to(BATCH_BYTES);
             self.records.shrink_to(BATCH_BYTES / 128);
@@ -68,7 +70,7 @@ impl Batch {
     }
 }
 
-/// What became of the records submitted.
+/// How many records were written, by level, and dropped.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     written: [AtomicU64; 4],
@@ -94,24 +96,24 @@ impl Counters {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Writer {
+enum WriterState {
     /// Waits for the first line.
     Idle,
-    /// Has lines, waits a moment for more.
+    /// Has lines, and waits a moment for more.
     Lingering,
-    /// Writes, or has been woken.
+    /// Writes, or was woken.
     Busy,
 }
 
 #[derive(Debug)]
-struct State {
+struct QueueState {
     batch: Batch,
-    writer: Writer,
+    writer: WriterState,
     accepted: u64,
     finished: u64,
-    /// Someone waits for all up to here.
+    /// A caller of `flush` waits until `finished` reaches this number.
     flush_to: u64,
-    /// Until when the writer waits for more.
+    /// The end of the writer's wait for more lines.
     linger_until: Option<Instant>,
     closing: bool,
     abandoned: bool,
@@ -121,10 +123,10 @@ struct State {
 #[derive(Debug)]
 pub(super) struct Queue {
     capacity_bytes: usize,
-    state: Mutex<State>,
-    /// Tells the writer of lines, of a flush, of the end.
+    state: Mutex<QueueState>,
+    /// Wakes the writer: for lines, for a flush, or for the end.
     work: Condvar,
-    /// Tells those who flush that the writer got further.
+    /// Wakes callers of `flush` and `stop` after a batch, and at the writer's end.
     done: Condvar,
     pub(super) counters: Counters,
 }
@@ -135,9 +137,9 @@ impl Queue {
     }
 
     pub(super) fn bounded(capacity_bytes: usize) -> Self {
-        let state = State {
+        let state = QueueState {
             batch: Batch::default(),
-            writer: Writer::Idle,
+            writer: WriterState::Idle,
             accepted: 0,
             finished: 0,
             flush_to: 0,
@@ -155,29 +157,29 @@ impl Queue {
         }
     }
 
-    /// Hands a line to the writer, or drops and counts it; never waits for the sink. The witness learns what becomes of the line.
-    pub(super) fn submit(&self, line: &[u8], level: LogLevel, witness: Option<Witness>) {
+    /// Puts a line into the queue. If there is no room, drops and counts the line. Never waits for the sink.
+    pub(super) fn submit(&self, line: &[u8], level: LogLevel, receipt: Option<ReceiptSender>) {
         let mut state = self.state.lock();
         if state.closing || state.batch.bytes.len() + line.len() > self.capacity_bytes {
             drop(state);
             self.counters.count_dropped(1);
             return;
         }
-        state.batch.push(line, level, witness);
+        state.batch.push(line, level, receipt);
         state.accepted += 1;
         let wake = match state.writer {
-            Writer::Idle => true,
-            Writer::Lingering => state.batch.bytes.len() >= BATCH_BYTES,
-            Writer::Busy => false,
+            WriterState::Idle => true,
+            WriterState::Lingering => state.batch.bytes.len() >= BATCH_BYTES,
+            WriterState::Busy => false,
         };
         if wake {
-            state.writer = Writer::Busy;
+            state.writer = WriterState::Busy;
             drop(state);
             self.work.notify_one();
         }
     }
 
-    /// Waits until all that was accepted before is written or dropped; `false` if it was not by the deadline.
+    /// Waits until all lines accepted before are written or dropped. Returns `false` if the deadline passed first.
     pub(super) fn flush(&self, deadline: Instant) -> bool {
         let mut state = self.state.lock();
         let target = state.accepted;
@@ -191,14 +193,14 @@ impl Queue {
         true
     }
 
-    /// Accepts no more.
+    /// Accepts no more lines.
     pub(super) fn close(&self) {
         self.state.lock().closing = true;
         self.work.notify_one();
     }
 
-    /// Closes and waits for the writer's end. At the deadline what it did not take yet is dropped, and the
-    /// writer is told to give up as soon as its sink lets it.
+    /// Closes the queue and waits for the writer's end. Returns `false` at the deadline: then the lines in the queue are
+    /// dropped, and the writer gives up as soon as its sink returns.
     pub(super) fn stop(&self, deadline: Instant) -> bool {
         self.close();
         let mut state = self.state.lock();
@@ -211,7 +213,7 @@ impl Queue {
         true
     }
 
-    fn abandon(&self, state: &mut State) {
+    fn abandon(&self, state: &mut QueueState) {
         state.abandoned = true;
         let left = state.batch.len();
         state.batch.clear();
@@ -223,7 +225,7 @@ impl Queue {
         self.state.lock().abandoned
     }
 
-    /// For the writer: what to write next, into the emptied `recycled`; `None` at the end.
+    /// For the writer: waits for the next batch. Keeps the memory of `recycled` for the one after. `None` at the end.
     pub(super) fn next(&self, mut recycled: Batch) -> Option<Batch> {
         recycled.clear();
         let mut state = self.state.lock();
@@ -231,7 +233,7 @@ impl Queue {
             if state.closing {
                 return None;
             }
-            state.writer = Writer::Idle;
+            state.writer = WriterState::Idle;
             self.work.wait(&mut state);
         }
         while let Some(until) = state.linger_until
@@ -239,22 +241,22 @@ impl Queue {
             && state.flush_to <= state.finished
             && state.batch.bytes.len() < BATCH_BYTES
         {
-            state.writer = Writer::Lingering;
+            state.writer = WriterState::Lingering;
             if self.work.wait_until(&mut state, until).timed_out() {
                 break;
             }
         }
-        state.writer = Writer::Busy;
+        state.writer = WriterState::Busy;
         state.linger_until = Some(Instant::now() + LINGER);
         Some(std::mem::replace(&mut state.batch, recycled))
     }
 
-    /// For the writer: how much of `batch` reached the sink.
+    /// For the writer: counts the records of `batch`, from how many of its bytes reached the sink.
     pub(super) fn count(&self, batch: &mut Batch, written_bytes: usize) {
-        for (end, witness) in batch.witnesses.drain(..) {
+        for (end, receipt) in batch.receipts.drain(..) {
             if end as usize <= written_bytes {
-                // Nobody may wait for it any more.
-                let _ = witness.send(());
+                // Fails when the receipt was dropped.
+                let _ = receipt.send(());
             }
         }
         let written = batch.records.partition_point(|record| record.end as usize <= written_bytes);
@@ -273,13 +275,13 @@ impl Queue {
         }
     }
 
-    /// For the writer: it is done with `batch`.
+    /// For the writer: tells callers of `flush` that `batch` is done.
     pub(super) fn finish(&self, batch: &Batch) {
         self.state.lock().finished += batch.len();
         self.done.notify_all();
     }
 
-    /// For the writer: its last act.
+    /// For the writer: ends the queue. The writer must not use the queue after this.
     pub(super) fn writer_stopped(&self) {
         let mut state = self.state.lock();
         state.closing = true;
@@ -289,7 +291,7 @@ impl Queue {
         self.done.notify_all();
     }
 
-    /// For the writer: waits `slice`, or less if there is news.
+    /// For the writer: waits for at most `slice`. A new line, a flush or the end may shorten the wait.
     pub(super) fn pause(&self, slice: Duration) {
         let mut state = self.state.lock();
         if !state.abandoned {
@@ -298,7 +300,7 @@ impl Queue {
     }
 }
 
-/// What all loggers of a log share: when the last is gone, the writer has nothing to wait for.
+/// The queue as all loggers of a log share it. The drop of the last logger closes the queue.
 #[derive(Debug)]
 pub(super) struct Producers {
     pub(super) queue: Arc<Queue>,

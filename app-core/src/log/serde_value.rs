@@ -1,4 +1,4 @@
-//! Values that serde takes apart, as JSON of bounded length and depth.
+//! Values with `Serialize`, as JSON of bounded length and depth.
 
 use std::io;
 
@@ -8,9 +8,9 @@ use serde_json::ser::Formatter;
 use super::escape::{Bounded, push_finished_json};
 use super::shrink::MAX_DEPTH;
 
-/// Appends `value` as JSON, if it has at most `limit` bytes; else nothing.
+/// Appends `value` as JSON if that has at most `limit` bytes. Otherwise appends nothing, and returns `false`.
 pub(super) fn push(out: &mut Vec<u8>, value: &impl Serialize, limit: usize) -> bool {
-    let mut whole = Beginning { bytes: Vec::new(), limit, cut_bytes: 0 };
+    let mut whole = CappedBytes { bytes: Vec::new(), limit, cut_bytes: 0 };
     let fits = write(&mut whole, value).is_ok() && whole.cut_bytes == 0;
     if fits {
         push_finished_json(out, &whole.bytes);
@@ -18,9 +18,9 @@ pub(super) fn push(out: &mut Vec<u8>, value: &impl Serialize, limit: usize) -> b
     fits
 }
 
-/// Appends `value` as JSON; if it is longer than `limit`, or can't be written, a text that shows how it begins.
+/// Appends `value` as JSON. If that is longer than `limit`, or serialization fails, appends a text with its beginning.
 pub(super) fn push_or_text(out: &mut Vec<u8>, value: &impl Serialize, limit: usize) {
-    let mut beginning = Beginning { bytes: Vec::new(), limit, cut_bytes: 0 };
+    let mut beginning = CappedBytes { bytes: Vec::new(), limit, cut_bytes: 0 };
     let problem = match write(&mut beginning, value) {
         Ok(()) if beginning.cut_bytes == 0 => return push_finished_json(out, &beginning.bytes),
         Ok(()) => None,
@@ -39,18 +39,18 @@ pub(super) fn push_or_text(out: &mut Vec<u8>, value: &impl Serialize, limit: usi
     out.push(b'"');
 }
 
-fn write(out: &mut Beginning, value: &impl Serialize) -> serde_json::Result<()> {
-    value.serialize(&mut serde_json::Serializer::with_formatter(out, Shallow { depth: 0 }))
+fn write(out: &mut CappedBytes, value: &impl Serialize) -> serde_json::Result<()> {
+    value.serialize(&mut serde_json::Serializer::with_formatter(out, DepthLimit { depth: 0 }))
 }
 
-/// Keeps the first bytes, and counts the others.
-struct Beginning {
+/// Keeps the first `limit` bytes, and counts the rest.
+struct CappedBytes {
     bytes: Vec<u8>,
     limit: usize,
     cut_bytes: usize,
 }
 
-impl io::Write for Beginning {
+impl io::Write for CappedBytes {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let room = if self.cut_bytes > 0 { 0 } else { self.limit.saturating_sub(self.bytes.len()) };
         let (kept, cut) = bytes.split_at(room.min(bytes.len()));
@@ -64,21 +64,21 @@ impl io::Write for Beginning {
     }
 }
 
-/// Refuses what is nested too deeply.
-struct Shallow {
+/// Compact JSON, which fails for values that are nested too deeply.
+struct DepthLimit {
     depth: usize,
 }
 
-impl Shallow {
-    fn deeper(&mut self) -> io::Result<()> {
+impl DepthLimit {
+    fn enter(&mut self) -> io::Result<()> {
         self.depth += 1;
         if self.depth > MAX_DEPTH { Err(io::Error::other("nested too deeply")) } else { Ok(()) }
     }
 }
 
-impl Formatter for Shallow {
+impl Formatter for DepthLimit {
     fn begin_array<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.deeper()?;
+        self.enter()?;
         writer.write_all(b"[")
     }
 
@@ -88,7 +88,7 @@ impl Formatter for Shallow {
     }
 
     fn begin_object<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.deeper()?;
+        self.enter()?;
         writer.write_all(b"{")
     }
 

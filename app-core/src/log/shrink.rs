@@ -1,23 +1,23 @@
-//! Values made shorter: what is cut says so, and what is left is valid JSON.
+//! Shortens JSON values. The result is valid JSON, and has a mark wherever something was cut.
 
 use serde_json::Value;
 
 use super::escape::{Bounded, MARK_BYTES, push_cut_mark, push_string, split_cut_mark};
 
-/// The least that a value is cut to: some of its text, and the mark.
+/// A value is not cut below this: it has room for some of the text, and the mark.
 pub(super) const MIN_VALUE_BYTES: usize = 64;
-/// The least that a part of a value gets, or its length if that is less.
+/// A part of a value gets at least this many bytes, or its own length if that is less.
 const MIN_PART_BYTES: usize = 48;
-/// Deeper is not written: it would take the stack of the thread that logs, and of the program that reads it.
+/// Deeper values are not written: they could overflow the stack of this thread, or of the program that reads the log.
 pub(super) const MAX_DEPTH: usize = 100;
-/// What stands in the place of what is nested more deeply.
+/// Replaces values that are nested more deeply.
 const TOO_DEEP: &str = "\"… (cut: nested too deeply)\"";
-/// The key beside those that are left of an object; it says how many are not.
+/// The key in a shortened object under which the number of removed keys is.
 const CUT_KEY: &str = "…";
-/// `"…":` with the number of keys, and `"… (N values cut)"`.
+/// Room for `"…":` with the number of keys, or for `"… (N values cut)"`.
 const PARTS_MARK_BYTES: usize = 48;
 
-/// The highest level such that values cut down to it take no more than `budget` together: the longest are cut first.
+/// The highest level at which all values fit into `budget`, if each longer one is cut to the level.
 pub(super) fn level(lengths: impl Iterator<Item = usize> + Clone, budget: usize) -> usize {
     let takes = |level: usize| lengths.clone().map(|length| length.min(level)).sum::<usize>();
     let (mut low, mut high) = (0, budget);
@@ -32,7 +32,7 @@ pub(super) fn level(lengths: impl Iterator<Item = usize> + Clone, budget: usize)
     low
 }
 
-/// Appends a JSON value of at most `budget` bytes, which is at least [`MIN_VALUE_BYTES`].
+/// Appends a JSON value, cut to `budget` bytes. `budget` must be at least [`MIN_VALUE_BYTES`].
 pub(super) fn push_shorter(out: &mut Vec<u8>, json: &[u8], budget: usize) {
     if json.len() <= budget {
         return out.extend_from_slice(json);
@@ -41,13 +41,13 @@ pub(super) fn push_shorter(out: &mut Vec<u8>, json: &[u8], budget: usize) {
         [b'"', text @ .., b'"'] => push_shorter_text(out, text, budget),
         _ => match serde_json::from_slice(json) {
             Ok(value) => push_value(out, &value, budget, 0),
-            // Nested too deeply to be taken apart.
+            // Nested too deeply for serde_json.
             Err(_) => push_text(out, &String::from_utf8_lossy(json), budget),
         },
     }
 }
 
-/// `text` is the inside of a JSON string.
+/// `text` is a JSON string without its quotes.
 fn push_shorter_text(out: &mut Vec<u8>, text: &[u8], budget: usize) {
     let (text, cut_before) = split_cut_mark(text);
     let room = budget.saturating_sub(2 + MARK_BYTES);
@@ -67,13 +67,13 @@ fn push_shorter_text(out: &mut Vec<u8>, text: &[u8], budget: usize) {
     out.push(b'"');
 }
 
-/// The length of the first character inside a JSON string, and of what it stands for.
+/// The length of the first character of a JSON string, and the bytes of the character that it stands for.
 fn unit(text: &[u8]) -> (usize, usize) {
     let (length, bytes) = match text {
         [b'\\', b'u', digits @ ..] => {
             let digits = digits.get(..4).and_then(|digits| std::str::from_utf8(digits).ok());
             let code = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok());
-            // Half of a pair of surrogates stands for half of four bytes.
+            // One of the two surrogates of a character with four bytes.
             (6, code.map_or(2, |code| char::from_u32(code).map_or(2, char::len_utf8)))
         }
         [b'\\', ..] => (2, 1),
@@ -91,8 +91,8 @@ fn unit(text: &[u8]) -> (usize, usize) {
     (length.min(text.len()), bytes)
 }
 
-/// Appends `value` as JSON of at most `budget` bytes, which is at least [`MIN_PART_BYTES`] or the value's own length.
-/// `depth` is how deep it is nested.
+/// Appends `value` as JSON, cut to `budget` bytes. `budget` must be at least [`MIN_PART_BYTES`], or the value's length if
+/// that is less. `depth` is the nesting depth of the value.
 pub(super) fn push_value(out: &mut Vec<u8>, value: &Value, budget: usize, depth: usize) {
     match value {
         Value::Array(_) | Value::Object(_) if depth >= MAX_DEPTH => {
@@ -121,7 +121,7 @@ fn push_text(out: &mut Vec<u8>, text: &str, budget: usize) {
 
 fn push_array(out: &mut Vec<u8>, values: &[Value], budget: usize, depth: usize) {
     let lengths: Vec<_> = values.iter().map(|value| length(value, depth)).collect();
-    // The first ones, each with its comma, within the brackets.
+    // The first values, each with one byte for its comma, within the brackets.
     let (kept, level) = share(&lengths, |_| 1, budget.saturating_sub(2));
     out.push(b'[');
     for (index, value) in values[..kept].iter().enumerate() {
@@ -137,7 +137,7 @@ fn push_array(out: &mut Vec<u8>, values: &[Value], budget: usize, depth: usize) 
 
 fn push_object(out: &mut Vec<u8>, members: &serde_json::Map<String, Value>, budget: usize, depth: usize) {
     let mut order: Vec<_> = members.iter().map(|(key, value)| (key, value, length(value, depth))).collect();
-    // What an error says goes before all else of it; the short ones say much in little.
+    // The message of an error is most important. After that, short members give the most information for their length.
     order.sort_by_key(|(key, _, length)| (*key != "message", *length));
     let keys: Vec<_> = order.iter().map(|(key, ..)| text_length(key) + 2).collect();
     let lengths: Vec<_> = order.iter().map(|(.., length)| *length).collect();
@@ -158,21 +158,21 @@ fn push_object(out: &mut Vec<u8>, members: &serde_json::Map<String, Value>, budg
     out.push(b'}');
 }
 
-/// How many of the parts stay, and the level that they are cut to; each costs so much beside its length.
+/// How many of the parts stay, and the level that they are cut to. `cost` is the overhead of a part beside its length.
 fn share(lengths: &[usize], cost: impl Fn(usize) -> usize, budget: usize) -> (usize, usize) {
-    let least = |index: usize| cost(index) + lengths[index].min(MIN_PART_BYTES);
-    let all: usize = (0..lengths.len()).map(least).sum();
+    let min_bytes = |index: usize| cost(index) + lengths[index].min(MIN_PART_BYTES);
+    let all: usize = (0..lengths.len()).map(min_bytes).sum();
     let (mut kept, mut costs) = (lengths.len(), (0..lengths.len()).map(&cost).sum::<usize>());
     if all > budget {
         let room = budget.saturating_sub(PARTS_MARK_BYTES);
         let mut taken = 0;
-        kept = (0..lengths.len()).take_while(|&index| (taken += least(index), taken <= room).1).count();
+        kept = (0..lengths.len()).take_while(|&index| (taken += min_bytes(index), taken <= room).1).count();
         costs = (0..kept).map(&cost).sum::<usize>() + PARTS_MARK_BYTES;
     }
     (kept, level(lengths[..kept].iter().copied(), budget.saturating_sub(costs)))
 }
 
-/// The length of a value as JSON, nested so deep.
+/// The length of a value as JSON. `depth` is the nesting depth of the value.
 fn length(value: &Value, depth: usize) -> usize {
     let within = |value: &Value| length(value, depth + 1);
     match value {

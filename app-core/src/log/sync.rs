@@ -1,4 +1,4 @@
-//! What the queue is made of; the model of it (`tests/log_queue.rs`) has another file in the place of this one.
+//! The locks and atomics of the queue. Its model (`tests/log_queue.rs`) replaces them with those of the model checker.
 
 pub(super) use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -1,7 +1,7 @@
-//! A record as a line of text for people: time, level, service, message, then `, key: value` each.
+//! A record as a line of text for people: time, level, service, message, and `, key: value` for each field.
 //!
-//! No text in it can end the line, move the cursor or pass for another field: values, and messages that read like fields,
-//! are quoted. See [`super::text`].
+//! No text in it can end the line, move the cursor or look like another field: such values and messages are quoted. See
+//! [`super::text`].
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,31 +15,31 @@ use super::fields::{PANICKED, event_name};
 use super::fit::CutKeys;
 use super::serde_value;
 use super::shrink::{MIN_VALUE_BYTES, level};
-use super::text::{self, Cut};
+use super::text::{self, CappedText};
 
-/// The name of a service.
+/// The most bytes of the name of a service.
 const MAX_NAME_BYTES: usize = 200;
-/// A key.
+/// The most bytes of a key.
 const MAX_KEY_BYTES: usize = 256;
-/// A record has no more fields.
+/// The most fields of a record.
 const MAX_FIELDS: usize = 1024;
-/// All fields may take so many times what a record may: what is too much of it is cut later, the longest values first.
+/// All fields together may be this many times as long as a record. The longest values are cut later.
 const ROOM: usize = 4;
-/// Written after all others.
+/// The key that is written after all others.
 const EVENT: &str = "event";
-/// Beside it, if it has a name.
+/// The key after `event`, if the event has a name.
 const EVENT_NAME: &str = "event_name";
 
-/// The name of a service, as its lines show it.
+/// The name of a service as its lines show it: escaped and shortened.
 pub(super) fn shown_name(name: &str) -> String {
     let shown = text::alone(name);
     if shown.len() <= MAX_NAME_BYTES { shown } else { text::shorter_alone(name, MAX_NAME_BYTES) }
 }
 
-/// What the lines of a logger have in common.
+/// The service and the style of a logger's lines.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Look<'a> {
-    /// The service, as [`shown_name`] gives it.
+    /// The name of the service, from [`shown_name`].
     pub(super) name: Option<&'a str>,
     pub(super) colours: bool,
 }
@@ -66,7 +66,7 @@ pub(super) fn write(
     }
 }
 
-/// A record whose texts are escaped and quoted.
+/// The texts of a record, escaped and quoted.
 struct Shown {
     message: String,
     fields: Vec<(String, String)>,
@@ -102,7 +102,7 @@ impl Look<'_> {
         out.extend_from_slice(end.as_bytes());
     }
 
-    /// How many bytes a field takes beside its key and value.
+    /// The bytes of a field beside its key and value.
     fn around_field(self) -> usize {
         let mut field = Vec::new();
         self.styled(&mut field, "36", "");
@@ -119,11 +119,11 @@ fn style(level: Level) -> &'static str {
     }
 }
 
-/// A record as text, neither escaped nor quoted yet.
+/// The texts of a record, not yet escaped or quoted.
 struct Printed {
     limit: usize,
     message: String,
-    /// The newest first, until [`finish`](Self::finish) turns them round.
+    /// The last field of the record first, as in slog, until [`finish`](Self::finish) reverses them.
     fields: Vec<(Key, String)>,
     bytes: usize,
     cut: CutKeys,
@@ -156,7 +156,7 @@ impl Printed {
         self.fields.push((key, text));
     }
 
-    /// Brings the fields into their order; the event and its name are last, since people look for other things first.
+    /// Brings the fields into the order of the code, with the event last: people look for other fields first.
     fn finish(&mut self) {
         self.fields.reverse();
         if let Some(at) = self.fields.iter().position(|(key, _)| *key == EVENT) {
@@ -176,13 +176,13 @@ impl Printed {
         Shown { message: text::message(&self.message), fields: fields.collect() }
     }
 
-    /// Makes `shown`, whose line would take `length` bytes, fit into the limit. The longest texts are cut first. When that is
-    /// not enough, whole fields go.
+    /// Shortens `shown`, whose line would have `length` bytes, to the limit. The longest texts are cut first. If that is not
+    /// enough, whole fields are removed.
     fn fitting(&mut self, shown: &Shown, length: usize, look: Look<'_>) -> Shown {
-        let least = |text: &String| text.len().min(MIN_VALUE_BYTES);
+        let min_bytes = |text: &String| text.len().min(MIN_VALUE_BYTES);
         let texts = || shown.fields.iter().map(|(_, value)| value).chain([&shown.message]);
         let mut frame = length - texts().map(String::len).sum::<usize>();
-        let mut taken = frame + texts().map(least).sum::<usize>();
+        let mut taken = frame + texts().map(min_bytes).sum::<usize>();
         let mut budget = self.limit;
         let mut stays = vec![true; shown.fields.len()];
         if taken > budget || !self.cut.is_empty() {
@@ -191,7 +191,7 @@ impl Printed {
             for ((key, value), stays) in shown.fields.iter().zip(&mut stays) {
                 if taken > budget && key != EVENT && key != EVENT_NAME {
                     let around = key.len() + look.around_field();
-                    (*stays, taken, frame) = (false, taken - around - least(value), frame - around);
+                    (*stays, taken, frame) = (false, taken - around - min_bytes(value), frame - around);
                     self.cut.push(key);
                 }
             }
@@ -242,7 +242,7 @@ impl Serializer for Printed {
     fn emit_error(&mut self, key: Key, error: &(dyn std::error::Error + 'static)) -> slog::Result {
         let text = catch_unwind(AssertUnwindSafe(|| errors::to_text(error)));
         let text = text.unwrap_or_else(|_| PANICKED.to_owned());
-        // A message often ends with what the error says: people read it once.
+        // A message often ends with the text of the error, which is then not repeated.
         if !self.message.ends_with(&text) {
             self.push(key, cut_text(&text, self.limit));
         }
@@ -251,7 +251,7 @@ impl Serializer for Printed {
 }
 
 fn print(value: &fmt::Arguments<'_>, limit: usize) -> String {
-    let mut text = Cut::new(limit);
+    let mut text = CappedText::new(limit);
     let outcome = catch_unwind(AssertUnwindSafe(|| fmt::write(&mut text, *value)));
     match outcome {
         Ok(Ok(())) => text.finish(),

@@ -1,4 +1,4 @@
-//! Tests of the log. None depends on how long something takes: they wait for what happens, with a deadline.
+//! Tests of the log. None depends on timing: each waits for an event, with a deadline.
 
 mod arbitrary;
 mod bridges;
@@ -17,7 +17,7 @@ use slog::Logger;
 use super::{CapturedLog, Log, LogLevel};
 use crate::Identity;
 
-/// Far longer than anything here takes.
+/// Far longer than any of these tests needs.
 const DEADLINE: Duration = Duration::from_secs(60);
 
 const QUOTA: ServiceId = ServiceId::new(0xce1f_32c6_80e1_ef0b);
@@ -37,7 +37,7 @@ fn captured() -> (Log, CapturedLog, Logger) {
     (log, captured, logger)
 }
 
-/// The one record of a log.
+/// The only record of a log.
 fn only(captured: &CapturedLog) -> serde_json::Value {
     let mut records = captured.records();
     assert_eq!(records.len(), 1, "{captured:?}");

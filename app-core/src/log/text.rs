@@ -1,4 +1,4 @@
-//! Texts of bounded length, and texts made safe to stand in one line of a terminal.
+//! Texts for one line of a terminal, escaped and of bounded length.
 
 use std::fmt;
 
@@ -6,32 +6,32 @@ use app_errors::Hostile;
 
 use super::escape::{MARK_BYTES, split_cut_mark};
 
-/// A value for people: as it is, or in quotes when its end would not be plain to see.
+/// A value for people. It is quoted if a reader could not see where it ends.
 pub(super) fn value(text: &str) -> String {
     if needs_quotes(text) { quoted(text) } else { text.to_owned() }
 }
 
-/// The same in at most `limit` bytes, which leave room for the mark.
+/// Like [`value`], cut to `limit` bytes, which must leave room for the mark.
 pub(super) fn shorter_value(text: &str, limit: usize) -> String {
     quoted(&shorter(text, limit.saturating_sub(2), |c| matches!(c, '"' | '\\')))
 }
 
-/// A text for people, on its own: characters that a terminal obeys or hides are escaped.
+/// A text for people that no field follows. Only hostile characters are escaped.
 pub(super) fn alone(text: &str) -> String {
     app_errors::one_line(text).to_string()
 }
 
-/// The same in at most `limit` bytes, which leave room for the mark.
+/// Like [`alone`], cut to `limit` bytes, which must leave room for the mark.
 pub(super) fn shorter_alone(text: &str, limit: usize) -> String {
     alone(&shorter(text, limit, |_| false))
 }
 
-/// A message for people, which fields follow: in quotes when a part of it reads like a field.
+/// A message for people, which fields follow. It is quoted if a part of it looks like a field.
 pub(super) fn message(text: &str) -> String {
     if looks_like_fields(text) { quoted(text) } else { alone(text) }
 }
 
-/// The same in at most `limit` bytes, which leave room for the mark.
+/// Like [`message`], cut to `limit` bytes, which must leave room for the mark.
 pub(super) fn shorter_message(text: &str, limit: usize) -> String {
     if looks_like_fields(text) { shorter_value(text, limit) } else { shorter_alone(text, limit) }
 }
@@ -42,7 +42,7 @@ fn needs_quotes(text: &str) -> bool {
     text.is_empty() || !text.chars().all(plain)
 }
 
-/// Whether a part of a message reads like a field, `, key: value`; or the message begins as one in quotes does.
+/// Whether a part of a message looks like a field, `, key: value`, or the message begins with a quote.
 fn looks_like_fields(text: &str) -> bool {
     text.starts_with('"') || text.split_once(", ").is_some_and(|(_, rest)| rest.contains(": "))
 }
@@ -61,8 +61,8 @@ fn quoted(text: &str) -> String {
     out
 }
 
-/// The beginning of a text that is not longer than `limit` when it is escaped, with the mark; `doubled` are the characters
-/// that get a backslash.
+/// The beginning of a text with the mark. Escaped, it has at most `limit` bytes. `doubled` says which characters get a
+/// backslash.
 fn shorter(text: &str, limit: usize, doubled: impl Fn(char) -> bool) -> String {
     let (kept, cut_before) = split_cut_mark(text.as_bytes());
     let text = text.get(..kept.len()).unwrap_or(text);
@@ -79,19 +79,19 @@ fn shorter(text: &str, limit: usize, doubled: impl Fn(char) -> bool) -> String {
     format!("{}… ({} bytes cut)", &text[..end], text.len() - end + cut_before)
 }
 
-/// Takes text until it is so long, and counts the rest.
-pub(super) struct Cut {
+/// Keeps the first `limit` bytes of a text, and counts the rest.
+pub(super) struct CappedText {
     text: String,
     limit: usize,
     cut_bytes: usize,
 }
 
-impl Cut {
+impl CappedText {
     pub(super) fn new(limit: usize) -> Self {
-        Cut { text: String::new(), limit, cut_bytes: 0 }
+        CappedText { text: String::new(), limit, cut_bytes: 0 }
     }
 
-    /// The text, which says how much of it is cut, if anything is.
+    /// The text, with the mark if anything was cut.
     pub(super) fn finish(self) -> String {
         match self.cut_bytes {
             0 => self.text,
@@ -100,7 +100,7 @@ impl Cut {
     }
 }
 
-impl fmt::Write for Cut {
+impl fmt::Write for CappedText {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let room = if self.cut_bytes > 0 { 0 } else { self.limit.saturating_sub(self.text.len()) };
         let fits = (0..=room.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);

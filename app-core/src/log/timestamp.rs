@@ -1,4 +1,4 @@
-//! The time of a record: RFC 3339, UTC, nanoseconds.
+//! The time of a record: RFC 3339, in UTC, with nanoseconds.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -7,10 +7,10 @@ use super::line::PAIRS;
 /// `2026-07-01T12:34:56.123456789Z`
 pub(super) const LENGTH: usize = 30;
 
-/// The last second of year 9999, after which RFC 3339 has no form.
+/// The last second of the year 9999. RFC 3339 has no later time.
 const LAST_SECOND: u64 = 253_402_300_799;
 
-/// Formats times that are mostly of the same second as the last: only the fraction is written anew.
+/// Formats times. In the same second as the last one, only the fraction is written.
 #[derive(Debug)]
 pub(super) struct Timestamp {
     second: u64,
@@ -22,7 +22,7 @@ impl Timestamp {
         Timestamp { second: 0, text: *b"1970-01-01T00:00:00.000000000Z" }
     }
 
-    /// A clock set before 1970 gives the first moment of 1970.
+    /// Formats a time. A second before 1970 or after 9999 becomes the nearest one of the format.
     pub(super) fn format(&mut self, time: SystemTime) -> &[u8; LENGTH] {
         let since_epoch = time.duration_since(UNIX_EPOCH).unwrap_or_default();
         let second = since_epoch.as_secs().min(LAST_SECOND);

@@ -1,8 +1,8 @@
-//! The thread `log`: takes lines from the queue and writes them, whatever the sink does.
+//! The thread `log`, which takes lines from the queue and writes them to the sink.
 //!
-//! An interrupted write is repeated, a sink that would block is waited for; any other failure costs the
-//! records that were not written in full, and later batches are tried again. When a line was cut in the
-//! middle, the next write starts on a new one. Once writing works again, one record says how many are missing.
+//! An interrupted write is repeated, and a sink that would block is waited for. After any other failure, the records that
+//! were not written in full are lost, and the next batch is tried. If a line was cut in the middle, the next write starts
+//! a new line. Once writing works again, one record says how many are missing.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
@@ -18,22 +18,22 @@ use super::drain;
 use super::queue::{Batch, Queue};
 use crate::{panics, threads};
 
-/// How long to wait for a sink at a time, before looking whether anybody still wants the records.
+/// How long the thread waits for a sink before it checks whether the queue was abandoned.
 const WAIT_SLICE: Duration = Duration::from_millis(100);
 
-/// Appends the record that tells of so many dropped records.
+/// Makes the line that reports a number of dropped records.
 pub(super) type DropReport = Box<dyn Fn(u64) -> Vec<u8> + Send>;
 
 /// Where the lines go.
 pub(super) enum Sink {
-    /// A descriptor, which can be waited for.
+    /// A file descriptor, which can be polled.
     File(File),
-    /// Anything else.
+    /// Any other writer.
     Writer(Box<dyn Write + Send>),
 }
 
 impl Sink {
-    /// Standard error under a descriptor of its own, so that std's lock on it is never held.
+    /// A duplicate of standard error, so that the standard library's lock is not held while it blocks.
     pub(super) fn stderr() -> io::Result<Self> {
         let stderr = io::stderr().as_fd().try_clone_to_owned()?;
         Ok(Sink::File(File::from(stderr)))
@@ -60,7 +60,7 @@ impl Sink {
     }
 }
 
-/// Starts the thread. It ends when the queue is closed and empty.
+/// Starts the thread. It ends when the queue is closed and empty. `died` is cancelled if it panics.
 pub(super) fn spawn(
     queue: Arc<Queue>,
     sink: Sink,
@@ -71,13 +71,13 @@ pub(super) fn spawn(
     threads::spawn_thread("log", move || writer.run(died))
 }
 
-/// Tells the end of the thread, also that by a panic.
-struct TellEnd {
+/// Reports the end of the thread in its drop, also after a panic.
+struct EndGuard {
     queue: Arc<Queue>,
     died: CancellationToken,
 }
 
-impl Drop for TellEnd {
+impl Drop for EndGuard {
     fn drop(&mut self) {
         self.queue.writer_stopped();
         if thread::panicking() {
@@ -90,17 +90,17 @@ struct LogWriter {
     queue: Arc<Queue>,
     sink: Sink,
     report: DropReport,
-    /// The last write ended in the middle of a line.
+    /// Whether the last write ended in the middle of a line.
     cut_in_line: bool,
-    /// So many drops were told of.
+    /// How many dropped records were reported so far.
     reported: u64,
 }
 
 impl LogWriter {
     fn run(mut self, died: CancellationToken) {
-        // Whatever the sink logs would come back to it for ever.
+        // Records that the sink logs would come back to the sink for ever.
         drain::refuse_records_of_this_thread();
-        let _end = TellEnd { queue: Arc::clone(&self.queue), died };
+        let _end = EndGuard { queue: Arc::clone(&self.queue), died };
         let mut batch = Batch::default();
         while let Some(next) = self.queue.next(batch) {
             batch = next;
@@ -126,7 +126,7 @@ impl LogWriter {
         }
     }
 
-    /// How many of `bytes` were written before the sink failed.
+    /// Writes `bytes`. Returns how many of them were written before the sink failed.
     fn write(&mut self, bytes: &[u8]) -> usize {
         if self.cut_in_line {
             if self.write_some(b"\n") == 0 {
@@ -136,13 +136,13 @@ impl LogWriter {
         }
         let mut written = self.write_some(bytes);
         if !self.flushed() {
-            // Who knows how much of it is lost: count it all as such.
+            // Any part may be lost, so all of it counts as lost.
             self.cut_in_line = true;
             return 0;
         }
         if written < bytes.len() {
             self.cut_in_line = written > 0 && bytes[written - 1] != b'\n';
-            // A line that lacks only its end is there: the next write brings the end.
+            // A line that only lacks its line break counts as written: the next write adds the line break.
             written += usize::from(self.cut_in_line && bytes[written] == b'\n');
         }
         written
@@ -186,17 +186,17 @@ mod tests {
     use crate::log::LogLevel;
 
     #[tokio::test]
-    async fn a_panic_of_the_thread_is_told_to_the_kernel() {
+    async fn a_panic_of_the_thread_is_reported() {
         let queue = Arc::new(Queue::bounded(100));
         let died = CancellationToken::new();
         let report: DropReport = Box::new(|_| std::panic::panic_any("on purpose"));
-        // What does not fit is dropped, and telling so panics.
+        // The first line does not fit. It is dropped, and the report of that panics.
         queue.submit(&[b'x'; 200], LogLevel::Info, None);
         queue.submit(b"a line\n", LogLevel::Info, None);
         let writer =
             spawn(Arc::clone(&queue), Sink::Writer(Box::new(io::sink())), report, died.clone()).unwrap();
         died.cancelled().await;
         assert!(writer.join().is_err());
-        assert!(queue.stop(std::time::Instant::now()), "nobody waits for it any more");
+        assert!(queue.stop(std::time::Instant::now()), "a stop does not wait for a dead writer");
     }
 }

@@ -1,4 +1,4 @@
-//! Stacks as text: one line a frame, with names, files and lines.
+//! Stacks as text: one line for each frame, with name, file and line.
 
 use std::fmt::Write as _;
 
@@ -9,16 +9,16 @@ use super::capture::{Answer, SIGNAL};
 use super::slot::MAX_FRAMES;
 use super::threads::Thread;
 
-/// What is at the addresses in these answers.
+/// Looks up the addresses of these answers.
 pub(super) fn names<'a>(answers: impl Iterator<Item = &'a Answer>) -> FramesAt {
     let stacks =
         answers.filter_map(|answer| if let Answer::Stack(frames) = answer { Some(frames) } else { None });
     frames_at(&stacks.flat_map(|frames| inside(frames)).collect::<Vec<_>>())
 }
 
-/// A thread with its stack or the reason why there is none, with an empty line before it.
+/// An empty line, and then a thread with its stack or the reason why there is none.
 pub(super) fn thread(thread: &Thread, answer: &Answer, names: &FramesAt) -> String {
-    // Names of threads are anybody's bytes: escaped, they can't pretend to be another line.
+    // The name of a thread may have any bytes, such as a line break.
     let mut text = format!("\nthread {} \"{}\"\n", thread.tid, thread.name.escape_debug());
     let deadline = crate::show_duration(ANSWER_DEADLINE);
     match answer {
@@ -44,13 +44,12 @@ fn why(thread: &Thread) -> String {
     format!("{}{blocked}", thread.state.escape_debug())
 }
 
-/// The standard library's files without the hash of the compiler's commit: `library/core/src/..`.
+/// The path of a file. For files of the standard library, without the hash of the commit: `library/core/src/..`.
 fn short(file: &str) -> &str {
     file.strip_prefix("/rustc/").and_then(|rest| rest.split_once('/')).map_or(file, |(_commit, file)| file)
 }
 
-/// The addresses to look up. All but the first return to the instruction behind a call; the first was interrupted, and
-/// not called from.
+/// The addresses to look up. All but the first are return addresses, which are behind the call instruction.
 fn inside(frames: &[usize]) -> impl Iterator<Item = usize> {
     frames
         .iter()
@@ -62,7 +61,7 @@ fn stack(text: &mut String, frames: &[usize], names: &FramesAt) {
     for (index, address) in inside(frames).enumerate() {
         let calls = names.get(&address).map_or(&[][..], |calls| calls);
         for (inlined, call) in calls.iter().enumerate() {
-            // Functions inlined into one frame share its number.
+            // Calls that were inlined into one frame share its number.
             let number = if inlined == 0 { format!("{index:>4}:") } else { "     ".to_owned() };
             let _ = write!(text, "{number} {}", call.function);
             if let Some((file, line)) = &call.place {

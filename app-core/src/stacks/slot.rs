@@ -1,7 +1,7 @@
-//! Where a signal handler leaves its answer: memory set aside beforehand, handed over by atomics alone.
+//! Slots in which signal handlers leave their answers: static memory, synchronized by atomics alone.
 //!
-//! One thread asks at a time (it holds the lock of `capture`); any number of handlers may run, some of them
-//! late. A slot's state is one word, a question's number and a phase:
+//! One thread at a time asks (it holds the lock of `capture`). Any number of handlers may run, some of them late. The state
+//! of a slot is one word, with the number of a question and a phase:
 //!
 //! ```text
 //! Free --ask--> Asked --claim (handler)--> Writing --publish (handler)--> Done
@@ -11,21 +11,21 @@
 //!
 //! Invariants:
 //!
-//! 1. Only the asker leaves `Free`, `Done` and (by withdrawing) `Asked`; only a handler leaves `Asked` (by
-//!    claiming) and `Writing`. `Asked` is the only state that two threads compete for, by compare-and-swap.
-//! 2. `tid` is written only in `Free` and `Done`; frames only in `Writing`, by the one thread that claimed.
-//! 3. A slot in `Writing` is never given to another question, however long that lasts: a late answer can't
-//!    reach the question after it. That slot is lost until its thread is done; the pool has more.
-//! 4. Numbers of questions never repeat, so a handler that was held up between reading `tid` and claiming
-//!    fails to claim a slot that was withdrawn and reused meanwhile.
-//! 5. Nothing here allocates, locks, waits or panics: all of it may run in a signal handler.
+//! 1. The asking thread moves a slot out of `Free` and `Done`, and out of `Asked` by withdrawing. A handler moves it out of
+//!    `Asked` by claiming, and out of `Writing`. Only `Asked` has two possible writers, which use compare-and-swap.
+//! 2. `tid` is only written in `Free` and `Done`. Frames are only written in `Writing`, by the thread that claimed.
+//! 3. A slot in `Writing` gets no other question, however long the phase lasts, so a late answer cannot reach a later
+//!    question. The slot is out of use until its thread is done; the pool has others.
+//! 4. Numbers of questions never repeat. So a handler that was delayed between reading `tid` and claiming cannot claim a
+//!    slot that was withdrawn and reused in between.
+//! 5. Except for [`Slot::frames`], nothing here allocates, locks, waits or panics, because it may run in a signal handler.
 
 use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
 
-/// Frames kept of one thread.
+/// The most frames that are kept of one thread.
 pub(super) const MAX_FRAMES: usize = 128;
 
-/// Slots, and so threads that may be stuck in the middle of an answer before nobody can be asked any more.
+/// The number of slots. If this many threads are stuck in the middle of an answer, no thread can be asked any more.
 const SLOTS: usize = 64;
 
 const FREE: u64 = 0;
@@ -43,11 +43,11 @@ pub(super) struct Slot {
     frames: [AtomicUsize; MAX_FRAMES],
 }
 
-/// A question that was asked: the state of its slot in phase `ASKED`.
+/// A question: the state of its slot in phase `ASKED`.
 #[derive(Clone, Copy)]
 pub(super) struct Question(u64);
 
-/// What became of a question.
+/// The progress of a question.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Status {
     Unanswered,
@@ -65,9 +65,9 @@ impl Slot {
         }
     }
 
-    /// Puts a question to the thread; `None` while an earlier one is being answered (invariant 3).
+    /// Puts a question to the thread. `None` while an earlier question is being answered (invariant 3).
     fn ask(&self, tid: i32) -> Option<Question> {
-        // Acquire: pairs with `publish`, whose writes to the frames come before the next question's.
+        // Acquire: pairs with `publish`. The writes of the earlier answer happen before those of the next one.
         let state = self.state.load(Ordering::Acquire);
         if state & PHASE == WRITING || state & PHASE == ASKED {
             return None;
@@ -80,7 +80,7 @@ impl Slot {
     }
 
     pub(super) fn status(&self, question: Question) -> Status {
-        // Acquire: pairs with `publish`, so that whoever sees `Done` sees the frames.
+        // Acquire: pairs with `publish`, so that `Done` implies that the frames are visible.
         match self.state.load(Ordering::Acquire) {
             state if state == question.0 => Status::Unanswered,
             state if state & PHASE == WRITING => Status::Writing,
@@ -88,20 +88,20 @@ impl Slot {
         }
     }
 
-    /// Takes the question back. True if nobody will answer it any more; false if somebody has begun to.
+    /// Withdraws the question. Returns `false` if a handler has already claimed it.
     pub(super) fn withdraw(&self, question: Question) -> bool {
         let free = (question.0 & !PHASE) + FREE;
-        // Relaxed: no data is handed over; that the handler fails to claim follows from the swap itself.
+        // Relaxed: the swap publishes no data, and by itself makes a later claim fail.
         self.state.compare_exchange(question.0, free, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
-    /// The addresses of a question whose status is `Done`.
+    /// The addresses of the answer. Only for a question whose status is `Done`.
     pub(super) fn frames(&self) -> Vec<usize> {
         let len = self.len.load(Ordering::Relaxed).min(MAX_FRAMES);
         self.frames.iter().take(len).map(|frame| frame.load(Ordering::Relaxed)).collect()
     }
 
-    /// In the handler: takes the question if it is for this thread and still stands.
+    /// For the handler: claims the question, if it is for this thread and was not withdrawn.
     fn claim(&self, tid: i32) -> Option<Claim<'_>> {
         // Acquire: pairs with the store in `ask`.
         let state = self.state.load(Ordering::Acquire);
@@ -109,21 +109,21 @@ impl Slot {
             return None;
         }
         let writing = (state & !PHASE) + WRITING;
-        // Acquire: what this handler writes to the slot stays after the claim.
+        // Acquire: the writes of this handler to the slot happen after the claim.
         self.state.compare_exchange(state, writing, Ordering::Acquire, Ordering::Relaxed).ok()?;
         self.len.store(0, Ordering::Relaxed);
         Some(Claim { slot: self, writing })
     }
 }
 
-/// The right to write one answer (invariant 2). Forgotten, it leaves its slot in `Writing` for ever.
+/// The right to write one answer (invariant 2). Without [`publish`](Self::publish), the slot stays in `Writing` for ever.
 pub(super) struct Claim<'a> {
     slot: &'a Slot,
     writing: u64,
 }
 
 impl Claim<'_> {
-    /// Adds an address. False when there is no room for it.
+    /// Adds an address. Returns `false` if there is no room.
     pub(super) fn push(&self, address: usize) -> bool {
         let len = self.slot.len.load(Ordering::Relaxed);
         let Some(frame) = self.slot.frames.get(len) else { return false };
@@ -132,7 +132,7 @@ impl Claim<'_> {
         true
     }
 
-    /// Forgets the addresses so far.
+    /// Removes all addresses.
     pub(super) fn restart(&self) {
         self.slot.len.store(0, Ordering::Relaxed);
     }
@@ -143,7 +143,7 @@ impl Claim<'_> {
     }
 }
 
-/// The slots of one signal handler, and which of them holds the question of the moment.
+/// The slots of the signal handler, and the index of the one with the current question.
 pub(super) struct Pool {
     slots: [Slot; SLOTS],
     current: AtomicUsize,
@@ -154,20 +154,20 @@ impl Pool {
         Self { slots: [const { Slot::new() }; SLOTS], current: AtomicUsize::new(0) }
     }
 
-    /// Puts a question to the thread, in the first slot that is not held up. Call from one thread at a time.
+    /// Puts a question to the thread, in the first slot that is not in `Writing`. Only one thread at a time may call this.
     pub(super) fn ask(&self, tid: i32) -> Option<(&Slot, Question)> {
         let (index, slot, question) = self
             .slots
             .iter()
             .enumerate()
             .find_map(|(index, slot)| slot.ask(tid).map(|question| (index, slot, question)))?;
-        // Release: pairs with the load in `claim`. A handler that still sees the index before this one finds
-        // nothing to claim there, and runs again: the signal for this question is sent after this store.
+        // Release: pairs with the load in `claim`. A handler that still sees the previous index finds no question for its
+        // thread there. It runs again, because the signal for this question is sent after this store.
         self.current.store(index, Ordering::Release);
         Some((slot, question))
     }
 
-    /// In the handler: the question of the moment, if it is for this thread and still stands.
+    /// For the handler: claims the current question, if it is for this thread and was not withdrawn.
     pub(super) fn claim(&self, tid: i32) -> Option<Claim<'_>> {
         self.slots.get(self.current.load(Ordering::Acquire))?.claim(tid)
     }

@@ -1,4 +1,4 @@
-//! Dumps of real threads: parked, blocking the signal, coming and going.
+//! Dumps of real threads: parked ones, ones that block the signal, and ones that start and end.
 
 use std::hint::black_box;
 use std::io::{Read, Write};
@@ -17,10 +17,10 @@ use super::{dump_threads, print};
 
 mod slots;
 
-/// Set in the process that the test of other people's handlers starts.
+/// Set in the process that the test of a foreign handler starts.
 const OWN_PROCESS: &str = "STACKS_TEST_OWN_PROCESS";
 
-/// A thread inside a known function. Goes on when dropped.
+/// A thread that waits inside a known function until this is dropped.
 struct Parked {
     tid: i32,
     go_on: Option<Sender<()>>,
@@ -28,7 +28,7 @@ struct Parked {
 }
 
 impl Parked {
-    /// `inside` sends the thread's id when it is where it should be, and waits there for the other channel.
+    /// `inside` sends the id of the thread once it is in place, and waits there for the other channel.
     fn start(name: &str, inside: impl FnOnce(Sender<i32>, Receiver<()>) + Send + 'static) -> Self {
         let (go_on, wait) = channel();
         let (ready, there) = channel();
@@ -57,7 +57,7 @@ fn waits_with_the_signal_blocked(ready: Sender<i32>, wait: Receiver<()>) {
     SigSet::from(Signal::SIGURG).thread_block().unwrap();
     ready.send(gettid().as_raw()).unwrap();
     let _ = wait.recv();
-    // Whatever is pending arrives now, long after it was asked.
+    // A pending signal arrives now, long after the question.
     SigSet::from(Signal::SIGURG).thread_unblock().unwrap();
 }
 
@@ -129,7 +129,7 @@ fn a_late_answer_does_not_reach_the_question_after_it() {
         let deaf = Parked::start("late", waits_with_the_signal_blocked);
         let parked = Parked::start("not-late", waits_in_a_known_place);
         assert!(matches!(session.ask(deaf.tid, Duration::from_millis(1)), Answer::Silent));
-        // It unblocks the signal, which is pending, while the other thread is asked.
+        // The thread unblocks the pending signal while the other thread is asked.
         drop(deaf);
         let answer = session.ask(parked.tid, Duration::from_secs(10));
         let names = print::names(std::iter::once(&answer));
@@ -145,7 +145,7 @@ fn a_thread_that_ended_is_no_answer_and_no_wait() {
     let tid = parked.tid;
     drop(parked);
     let session = Session::begin(Duration::from_secs(60)).unwrap();
-    // Its last instructions may still run: joined is not yet gone.
+    // A joined thread may still run its last instructions.
     let answer = session.ask(tid, Duration::from_secs(10));
     assert!(matches!(answer, Answer::Ended | Answer::Stack(_)), "{answer:?}");
 }
@@ -165,7 +165,7 @@ fn a_read_that_was_interrupted_goes_on() {
     let (mut reader, mut writer) = std::io::pipe().unwrap();
     let reading = Parked::start("reading", move |ready, _wait| {
         ready.send(gettid().as_raw()).unwrap();
-        // One system call: `Interrupted` would be an error here.
+        // One system call. An `Interrupted` would fail here.
         assert_eq!(reader.read(&mut [0; 8]).unwrap(), 3);
     });
     for _ in 0..20 {
@@ -195,7 +195,7 @@ fn two_hundred_dumps_finish_while_threads_allocate_panic_come_and_go() {
             }),
             scope.spawn(|| {
                 while running() {
-                    // Unwinds like any panic, without the message on stderr.
+                    // Unwinds like a panic, but without a message on standard error.
                     let caught =
                         std::panic::catch_unwind(|| std::panic::resume_unwind(Box::new(black_box(1))));
                     assert!(caught.is_err());
@@ -215,7 +215,7 @@ fn two_hundred_dumps_finish_while_threads_allocate_panic_come_and_go() {
         for thread in threads {
             thread.join().unwrap();
         }
-        // On a machine with more to do than it can, a thread may miss its 100 ms now and then.
+        // On an overloaded machine, a thread may miss its 100 ms now and then.
         assert!(complete >= 190, "{complete} of 200");
         assert!(began.elapsed() < Duration::from_secs(300), "{:?}", began.elapsed());
     });
@@ -240,8 +240,8 @@ fn dumps_at_the_same_time_take_turns() {
 }
 
 #[test]
-fn somebody_elses_handler_of_the_signal_is_left_in_place_and_the_dump_refused() {
-    // Handlers are the whole process's: a process of its own.
+fn a_foreign_handler_of_the_signal_stays_and_the_dump_is_refused() {
+    // A handler belongs to the whole process, so this takes another process.
     let child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "stacks::tests::in_a_process_that_handles_the_signal", "--ignored"])
         .env(OWN_PROCESS, "1")
@@ -252,9 +252,9 @@ fn somebody_elses_handler_of_the_signal_is_left_in_place_and_the_dump_refused() 
 }
 
 #[test]
-#[ignore = "run by somebody_elses_handler_of_the_signal_is_left_in_place_and_the_dump_refused"]
+#[ignore = "run by a_foreign_handler_of_the_signal_stays_and_the_dump_is_refused"]
 fn in_a_process_that_handles_the_signal() {
-    // `--include-ignored` runs it beside the others, whose handler this is.
+    // With `--include-ignored` it would run in the process of the other tests, and break their handler.
     if std::env::var_os(OWN_PROCESS).is_none() {
         return;
     }

@@ -1,4 +1,4 @@
-//! What `/proc` says about the threads of this process.
+//! The threads of this process, from `/proc`.
 
 use std::{fs, io};
 
@@ -6,15 +6,15 @@ use std::{fs, io};
 #[derive(Debug)]
 pub(super) struct Thread {
     pub(super) tid: i32,
-    /// At most 15 bytes, as the kernel keeps them; not escaped.
+    /// At most 15 bytes, the limit of the kernel. Not escaped.
     pub(super) name: String,
-    /// `S (sleeping)`, `D (disk sleep)` ..
+    /// Such as `S (sleeping)` or `D (disk sleep)`.
     pub(super) state: String,
-    /// Bit n - 1 stands for signal n.
+    /// Bit `n - 1` stands for signal `n`.
     pub(super) blocked_signals: u64,
 }
 
-/// The ids of all threads, in order: the main thread is the first unless the ids wrapped around.
+/// The ids of all threads, in order. The main thread usually is the first.
 ///
 /// # Errors
 ///
@@ -29,13 +29,13 @@ pub(super) fn tids() -> io::Result<Vec<i32>> {
 }
 
 impl Thread {
-    /// Empty but for the id when the thread has ended.
+    /// Reads the description of a thread. If the thread has ended, only the id is set.
     pub(super) fn look_up(tid: i32) -> Self {
         let read = |file: &str| {
             let bytes = fs::read(format!("/proc/self/task/{tid}/{file}")).unwrap_or_default();
             String::from_utf8_lossy(&bytes).into_owned()
         };
-        // The name has a file of its own: in `status` it is half escaped.
+        // The name comes from `comm`, because `status` escapes only some characters of it.
         let (name, status) = (read("comm"), read("status"));
         let field = |name: &str| {
             status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(":\t")).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! What is to hold, however the threads come to their turns.
+//! Properties of the queue in every interleaving.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,13 +12,13 @@ fn never() -> Instant {
     Instant::now() + NEVER
 }
 
-/// Logs lines that begin with `name`.
+/// A thread that logs lines. Each begins with `name`.
 fn logs(queue: &Arc<Queue>, name: u8, lines: u8) -> thread::JoinHandle<()> {
     let queue = Arc::clone(queue);
     thread::spawn(move || (0..lines).for_each(|number| queue.submit(&[name, number], LogLevel::Info, None)))
 }
 
-/// The writer, whose sink takes everything; what it took.
+/// The writer, with a sink that takes everything. Returns the written bytes.
 fn writes(queue: &Arc<Queue>) -> thread::JoinHandle<Vec<u8>> {
     let queue = Arc::clone(queue);
     thread::spawn(move || {
@@ -35,7 +35,7 @@ fn writes(queue: &Arc<Queue>) -> thread::JoinHandle<Vec<u8>> {
     })
 }
 
-/// The writer, until it has taken so many lines.
+/// A writer that ends after this number of lines.
 fn takes(queue: &Arc<Queue>, lines: usize) -> thread::JoinHandle<()> {
     let queue = Arc::clone(queue);
     thread::spawn(move || {
@@ -75,7 +75,7 @@ fn every_line_is_written_once_and_the_lines_of_a_thread_are_in_order() {
 }
 
 #[test]
-fn a_line_wakes_the_writer_and_nobody_has_to_flush() {
+fn a_line_wakes_the_writer_without_a_flush() {
     check(|| {
         let queue = Arc::new(Queue::bounded(1024));
         let writer = takes(&queue, 2);
@@ -87,7 +87,7 @@ fn a_line_wakes_the_writer_and_nobody_has_to_flush() {
 }
 
 #[test]
-fn after_a_flush_all_that_was_logged_before_is_written() {
+fn after_a_flush_all_earlier_lines_are_written() {
     check(|| {
         let queue = Arc::new(Queue::bounded(1024));
         let writer = writes(&queue);
@@ -104,7 +104,7 @@ fn after_a_flush_all_that_was_logged_before_is_written() {
 }
 
 #[test]
-fn what_there_is_no_room_for_is_counted_and_so_is_what_comes_after_the_end() {
+fn lines_without_room_and_lines_after_the_end_are_counted() {
     check(|| {
         // Room for one line.
         let queue = Arc::new(Queue::bounded(2));

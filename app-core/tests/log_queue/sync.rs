@@ -1,4 +1,4 @@
-//! The model checker's lock and condition, with the interface of `parking_lot`'s.
+//! The locks of the model checker, with the interface of `parking_lot`.
 
 use std::ops::{Deref, DerefMut};
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 pub(super) use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::sync::{Condvar as Condition, Mutex as Lock, MutexGuard};
 
-/// What is this far away never comes; anything nearer may be over by the time that one looks.
+/// A wait of this length never times out. A shorter wait times out at once, as it may in reality.
 pub(super) const NEVER: Duration = Duration::from_secs(3600);
 
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! Commands of an inline server, run by callers and by the server's task: each runs once, in order, and never after the end.
+//! Commands of an inline server, which callers and the server's task run. Each runs once, in order, and none after the end.
 
 use std::sync::Arc;
 
@@ -59,13 +59,13 @@ impl Server {
 
     fn ended(&self) -> Ran {
         self.serve();
-        assert!(self.cell.lock_if_idle(1).is_some(), "commands that ran are still counted as queued");
+        assert!(self.cell.lock_if_idle(1).is_some(), "finished commands still count as queued");
         self.cell.lock().take().unwrap()
     }
 }
 
 #[test]
-fn commands_of_one_caller_run_in_their_order_wherever_they_run() {
+fn commands_of_one_caller_run_in_order_inline_or_queued() {
     check(|| {
         let server = Server::new();
         let caller = thread::spawn({
@@ -129,7 +129,7 @@ fn nothing_runs_after_the_end() {
             }
         });
         server.cell.close();
-        assert!(server.cell.lock().begin().is_none(), "it runs after the end");
+        assert!(server.cell.lock().begin().is_none(), "a command could run after the end");
         caller.join().unwrap();
     });
 }
@@ -153,7 +153,7 @@ fn a_panic_leaves_no_state() {
             guard.finish(0);
             left
         });
-        assert!(!matches!(next, Some(Some(1..))), "a state that a command has left half changed");
+        assert!(!matches!(next, Some(Some(1..))), "the state of a command that panicked is used again");
         if caller.join().unwrap().is_some() {
             assert!(server.cell.lock().take().is_none());
         }

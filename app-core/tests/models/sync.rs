@@ -1,4 +1,4 @@
-//! The locks and atomics of the model checker, in the forms that the source uses.
+//! The locks and atomics of the model checker, with the interface that the source uses.
 
 use loom::sync::Mutex as Lock;
 pub(crate) use loom::sync::{

@@ -1,4 +1,4 @@
-//! Each constructor gives its own error, with a message that names the thing and the caller's place.
+//! Each constructor makes its own error, with a message that names the thing and with the caller's location.
 
 use serde_json::json;
 
@@ -26,7 +26,7 @@ fn an_error_of_the_application_is_raised_in_its_name() {
 }
 
 #[test]
-fn an_error_of_a_service_is_raised_in_its_name_and_says_it() {
+fn an_error_of_a_service_is_raised_in_its_name_and_names_it() {
     assert_says(&config_error(QUOTA, "c", "burst: too small"), CONFIG_FAILURE, QUOTA, "burst: too small: c");
     for (error, spec, message) in [
         (service_already_registered_error(QUOTA), SERVICE_ALREADY_REGISTERED, "is already registered"),
@@ -68,7 +68,7 @@ fn an_error_of_a_health_check_is_raised_in_the_name_of_the_service_that_runs_the
 }
 
 #[test]
-fn a_bug_and_any_other_error_take_all_that_may_be_said() {
+fn the_general_constructors_take_everything_that_a_builder_takes() {
     let tags = ["b", "a", "b"];
     let bug = new_bug(Some("c".into()), "m", QUOTA, Some(json!(1)), &tags);
     assert!(bug.is(&BUG));
@@ -88,6 +88,6 @@ fn a_bug_and_any_other_error_take_all_that_may_be_said() {
 }
 
 #[test]
-fn a_thing_without_a_name_is_named_by_its_id() {
+fn a_service_without_a_name_is_shown_by_its_id() {
     assert!(service_not_alive_error(ServiceId::new(0xab)).to_string().starts_with("service ab is not alive"));
 }

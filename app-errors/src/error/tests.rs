@@ -1,4 +1,4 @@
-//! What an error knows, and how its causes are found.
+//! The values of an error, and searches in its chain of causes.
 
 use std::fmt;
 use std::io;
@@ -17,7 +17,7 @@ fn not_a_number() -> ParseIntError {
 }
 
 #[test]
-fn an_error_knows_what_it_was_told() {
+fn an_error_has_what_the_builder_got() {
     let before = SystemTime::now();
     let error = CONFIG_FAILURE
         .error(SERVICE)
@@ -39,14 +39,14 @@ fn an_error_knows_what_it_was_told() {
 }
 
 #[test]
-fn an_error_that_was_told_nothing_knows_nothing_more() {
+fn an_error_without_optional_values_is_empty() {
     let error = BUG.error(SERVICE).build();
     assert_eq!((error.message(), error.tags().len()), ("", 0));
     assert!(error.cause().is_none() && error.context().is_none() && error.source().is_none());
 }
 
 #[test]
-fn tags_are_sorted_and_unique_and_the_callers_are_untouched() {
+fn tags_are_sorted_and_unique_and_the_callers_list_is_unchanged() {
     let given = vec!["b".to_owned(), "a".to_owned(), "b".to_owned()];
     let error = BUG.error(SERVICE).tag("c").tags(&given).tags(["a", "d"]).build();
     assert_eq!(error.tags(), ["a", "b", "c", "d"]);
@@ -54,7 +54,7 @@ fn tags_are_sorted_and_unique_and_the_callers_are_untouched() {
 }
 
 #[test]
-fn another_tag_makes_another_value_of_the_same_error() {
+fn another_tag_makes_a_copy_of_the_same_occurrence() {
     let plain = BUG.error(SERVICE).cause(not_a_number()).message("m").tags(["a", "c"]).build();
     let tagged = plain.with_tag("b");
     assert_eq!(plain.tags(), ["a", "c"]);
@@ -82,7 +82,7 @@ fn an_error_is_one_pointer_that_threads_may_share() {
 }
 
 #[test]
-fn the_cause_is_found_by_its_type_however_deep() {
+fn a_cause_is_found_by_its_type_at_any_depth() {
     let inner = ILLEGAL_ARGUMENT.error(SERVICE).cause(not_a_number()).build();
     let middle = SERVICE_INIT_FAILED.error(SERVICE).cause(inner.clone()).build();
     let outer = BUG.error(SERVICE).cause(middle.clone()).build();
@@ -113,14 +113,14 @@ fn an_error_that_an_io_error_carries_is_found() {
 }
 
 #[test]
-fn is_error_is_true_for_ours_with_that_id_only() {
-    let ours = SERVICE_NOT_ALIVE.error(SERVICE).build();
-    assert!(is_error(&ours, SERVICE_NOT_ALIVE.id));
-    assert!(!is_error(&ours, BUG.id));
+fn is_error_compares_type_and_id_but_not_causes() {
+    let error = SERVICE_NOT_ALIVE.error(SERVICE).build();
+    assert!(is_error(&error, SERVICE_NOT_ALIVE.id));
+    assert!(!is_error(&error, BUG.id));
     assert!(!is_error(&not_a_number(), SERVICE_NOT_ALIVE.id));
     assert!(!is_error(&not_a_number(), BUG.id));
-    assert!(!is_error(&io::Error::other(ours.clone()), SERVICE_NOT_ALIVE.id));
-    let boxed: Box<dyn StdError + Send + Sync> = ours.into();
+    assert!(!is_error(&io::Error::other(error.clone()), SERVICE_NOT_ALIVE.id));
+    let boxed: Box<dyn StdError + Send + Sync> = error.into();
     assert!(is_error(&*boxed, SERVICE_NOT_ALIVE.id));
 }
 
@@ -147,7 +147,7 @@ impl StdError for Loops {
 }
 
 #[test]
-fn a_cause_that_is_its_own_cause_is_survived() {
+fn a_cause_that_is_its_own_cause_does_not_hang() {
     let error = BUG.error(SERVICE).cause(Loops).message("m").build();
     assert!(!error.chain_has(&SERVICE_NOT_ALIVE));
     assert_eq!(error.to_string(), "m: loops: .. (further causes left out)");

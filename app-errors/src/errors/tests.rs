@@ -1,13 +1,13 @@
-//! The facts of the wire, written out a second time.
+//! The values of the wire format, written a second time.
 
 use std::collections::HashSet;
 
 use super::*;
 use crate::{ErrorSeverity, ErrorType};
 
-/// Id, type and severity of every error, and whether it captures a stack.
+/// Spec, name, id, type, severity, and whether the spec captures a stack.
 #[rustfmt::skip]
-const FACTS: [(ErrSpec, &str, u64, ErrorType, ErrorSeverity, bool); 16] = [
+const EXPECTED: [(ErrSpec, &str, u64, ErrorType, ErrorSeverity, bool); 16] = [
     (BUG, "Bug", 0, ErrorType::Bug, ErrorSeverity::High, true),
     (APP_NOT_ALIVE, "AppNotAlive", 0xdf76e1927f240401, ErrorType::KnownEdgeCase, ErrorSeverity::Fatal, false),
     (CONFIG_FAILURE, "ConfigFailure", 0xe75f1a73534f382d, ErrorType::Config, ErrorSeverity::Fatal, false),
@@ -28,7 +28,7 @@ const FACTS: [(ErrSpec, &str, u64, ErrorType, ErrorSeverity, bool); 16] = [
 
 #[test]
 fn every_error_keeps_its_id_type_and_severity() {
-    for (spec, name, id, error_type, severity, captures_stack) in FACTS {
+    for (spec, name, id, error_type, severity, captures_stack) in EXPECTED {
         assert_eq!(spec, ErrSpec { id: ErrorId::new(id), error_type, severity, captures_stack }, "{name}");
         assert_eq!(spec.id.name(), Some(name));
     }
@@ -36,6 +36,6 @@ fn every_error_keeps_its_id_type_and_severity() {
 
 #[test]
 fn the_list_has_every_error_once() {
-    assert_eq!(ALL, FACTS.map(|(spec, ..)| spec));
+    assert_eq!(ALL, EXPECTED.map(|(spec, ..)| spec));
     assert_eq!(ALL.iter().map(|spec| spec.id).collect::<HashSet<_>>().len(), 16);
 }

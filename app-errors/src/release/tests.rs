@@ -1,4 +1,4 @@
-//! Long chains are dropped without recursion, whoever's errors are between ours.
+//! Long chains are dropped without recursion, also with foreign errors between.
 
 use std::error::Error as StdError;
 use std::io;
@@ -14,7 +14,7 @@ use super::*;
 use crate::errors::SERVICE_NOT_ALIVE;
 use crate::{BoxError, Error};
 
-/// Counts its drops, and panics in one if told so.
+/// Counts its drops. Panics in its drop if the flag is set.
 #[derive(Debug)]
 struct Counted(Arc<AtomicUsize>, bool);
 
@@ -29,7 +29,7 @@ impl StdError for Counted {}
 impl Drop for Counted {
     fn drop(&mut self) {
         self.0.fetch_add(1, Ordering::SeqCst);
-        assert!(!self.1, "as told");
+        assert!(!self.1, "on purpose");
     }
 }
 
@@ -41,7 +41,7 @@ fn chain(length: usize, innermost: Counted, wrap: fn(Error) -> BoxError) -> Erro
     (1..length).fold(error(innermost), |cause, _| error(wrap(cause)))
 }
 
-/// On a stack that recursion would use up at once.
+/// Runs `work` on a stack that recursion would overflow.
 fn on_a_small_stack(work: impl FnOnce() + Send + 'static) {
     thread::Builder::new().stack_size(128 * 1024).spawn(work).unwrap().join().unwrap();
 }
@@ -60,7 +60,7 @@ fn a_chain_of_100_000_errors_is_dropped_on_a_small_stack() {
 }
 
 #[test]
-fn a_chain_with_errors_of_others_between_is_dropped_on_a_small_stack() {
+fn a_chain_with_foreign_errors_between_is_dropped_on_a_small_stack() {
     on_a_small_stack(|| {
         let drops = Arc::new(AtomicUsize::new(0));
         drop(chain(100_000, Counted(drops.clone(), false), |error| io::Error::other(error).into()));
@@ -69,7 +69,7 @@ fn a_chain_with_errors_of_others_between_is_dropped_on_a_small_stack() {
 }
 
 #[test]
-fn a_part_that_somebody_holds_is_left_to_him() {
+fn a_part_with_another_owner_is_not_dropped() {
     let drops = Arc::new(AtomicUsize::new(0));
     let held = chain(10, Counted(drops.clone(), false), Into::into);
     drop(error(held.clone()));
@@ -86,18 +86,18 @@ fn a_drop_that_panics_leaves_the_thread_able_to_drop_others() {
     assert_eq!(drops.load(Ordering::SeqCst), 1);
     drop(chain(3, Counted(drops.clone(), false), Into::into));
     assert_eq!(drops.load(Ordering::SeqCst), 2);
-    assert!(WAITING.take().is_none());
+    assert!(QUEUE.take().is_none());
 }
 
 #[test]
-fn a_chain_that_outlives_its_threads_list_is_dropped() {
-    /// Holds an error in a variable of the thread that is destroyed at its end.
+fn a_chain_that_outlives_its_threads_queue_is_dropped() {
+    /// Holds an error until the thread-local storage of the thread is destroyed.
     struct AtTheEnd(RefCell<Option<Error>>);
     thread_local!(static LAST: AtTheEnd = const { AtTheEnd(RefCell::new(None)) });
     let drops = Arc::new(AtomicUsize::new(0));
     let innermost = Counted(drops.clone(), false);
     thread::spawn(move || {
-        // Touched first, so that it is destroyed last.
+        // Used before the queue, and so destroyed after it.
         LAST.with(|last| mem::drop(last.0.take()));
         drop(chain(2, Counted(Arc::default(), false), Into::into));
         LAST.with(|last| last.0.replace(Some(chain(5, innermost, Into::into))));

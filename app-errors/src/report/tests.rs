@@ -1,4 +1,4 @@
-//! What a report adds.
+//! The keys that a report adds.
 
 use app_ids::ServiceId;
 
@@ -6,9 +6,9 @@ use super::*;
 use crate::errors::SERVICE_NOT_ALIVE;
 
 #[test]
-fn a_report_is_the_errors_json_and_where_it_came_from() {
+fn a_report_is_the_json_of_the_error_with_its_origin() {
     let error = SERVICE_NOT_ALIVE.error(ServiceId::new(0x5e)).message("m").build();
-    let origin = Origin {
+    let origin = ErrorOrigin {
         domain: DomainId::new(0xd0),
         app: AppId::new(0xa0),
         release: ReleaseId::new(0xe0),
@@ -25,8 +25,8 @@ fn a_report_is_the_errors_json_and_where_it_came_from() {
         ("pid", json!(4242)),
         ("host", json!("host-1")),
     ] {
-        assert!(expected.get(key).is_none(), "{key} is a key of errors");
+        assert!(expected.get(key).is_none(), "{key} is also a key of errors");
         expected[key] = value;
     }
-    assert_eq!(Report { error: &error, origin: &origin }.to_json(), expected);
+    assert_eq!(ErrorReport::new(&error, &origin).to_json(), expected);
 }

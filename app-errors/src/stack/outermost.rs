@@ -1,24 +1,25 @@
-//! Where a stack ends for a reader: what is further out is the runtime's, and the same in every stack.
+//! The addresses at which a stack ends for readers. What is further out belongs to the runtime, and is the same in every
+//! stack.
 //!
-//! Walking costs a tenth of a microsecond a frame, so a walk ends at the addresses that are known to be such ends. They
-//! are learned in two ways: from stacks that were printed (the frame in which the standard library calls `main` or a
-//! thread's function), and from [`outermost`].
+//! Walking takes a tenth of a microsecond for each frame, so a walk ends at a known address. Addresses become known in two
+//! ways: from printed stacks (the frame in which the standard library calls `main` or a thread's function), and from
+//! [`outermost`].
 
 use std::hint::black_box;
 use std::sync::{Once, OnceLock};
 
-/// A process has few: one for `main`, one for each type of function that a thread was started with.
+/// A process has few such addresses: one for `main`, and one for each type of function that a thread was started with.
 const MAX_KNOWN: usize = 16;
 
-/// Filled from the front; each is set once.
+/// Filled from the front.
 static KNOWN: [OnceLock<usize>; MAX_KNOWN] = [const { OnceLock::new() }; MAX_KNOWN];
 
-/// Whether readers want nothing of what called this.
+/// Whether the stack ends at this address.
 pub(super) fn is_known(address: usize) -> bool {
     KNOWN.iter().map_while(OnceLock::get).any(|known| *known == address)
 }
 
-/// From now on stacks end at this address. With no room left they don't, which costs time and nothing else.
+/// Ends stacks at this address from now on. Without room for one more, walks go on as before, which only costs time.
 pub(super) fn learn(address: usize) {
     for slot in &KNOWN {
         if *slot.get_or_init(|| address) == address {
@@ -27,9 +28,10 @@ pub(super) fn learn(address: usize) {
     }
 }
 
-/// Calls `work`. The stacks of errors raised in there end with it: for those who run other people's code, such as the
-/// tasks of a service, and whose own frames nobody wants to read in every error. Two nanoseconds; ends that are
-/// nested end at the inner one.
+/// Calls `work`, and ends the stacks of errors that `work` raises at this call.
+///
+/// It is for runtimes that call other code, such as the tasks of a service, and want their own frames left out of every
+/// error. It takes two nanoseconds. Of nested calls, the innermost ends the stack.
 ///
 /// ```
 /// let mut raised = None;
@@ -43,15 +45,15 @@ pub fn outermost(work: &mut dyn FnMut()) {
     call(work);
 }
 
-/// The frame that is known: not generic, so that there is one address.
+/// The frame whose address is known. It is not generic, so that there is only one address.
 #[inline(never)]
 fn call(work: &mut dyn FnMut()) {
     work();
-    // Something to do after the call, or it is no call but a jump.
+    // Prevents a tail call, which would leave no frame.
     black_box(work);
 }
 
-/// Learns the address in [`call`] that called this.
+/// Learns the return address into [`call`].
 fn learn_call() {
     let start = (call as *const ()).addr();
     backtrace::trace(|frame| {

@@ -1,4 +1,4 @@
-//! What a stack shows and what it leaves out.
+//! The frames that a stack shows, and those that it leaves out.
 
 use app_ids::ServiceId;
 
@@ -16,7 +16,7 @@ fn raise() -> Error {
 #[inline(never)]
 fn deep(levels: usize) -> Error {
     let error = if levels == 0 { raise() } else { deep(levels - 1) };
-    // Something to do after the call, or it is no call but a jump.
+    // Prevents a tail call, which would leave no frame.
     std::hint::black_box(error)
 }
 
@@ -31,7 +31,7 @@ fn a_stack_begins_where_the_error_was_raised_and_has_files_and_lines() {
 }
 
 #[test]
-fn a_stack_leaves_out_who_captured_it_however_the_error_was_raised() {
+fn a_stack_leaves_out_the_capture_for_each_way_to_raise_an_error() {
     let raised = [
         BUG.error(SERVICE).message("m").build(),
         ServiceErrSpec::new(SERVICE_SHUTDOWN_FAILED, SERVICE).error().build(),
@@ -40,19 +40,19 @@ fn a_stack_leaves_out_who_captured_it_however_the_error_was_raised() {
     ];
     for error in raised {
         let frames = error.stack().unwrap().frames();
-        assert!(frames[0].function.contains("a_stack_leaves_out"), "{frames:#?}");
+        assert!(frames[0].function.contains("a_stack_leaves_out_the_capture"), "{frames:#?}");
     }
 }
 
 #[test]
 #[rustfmt::skip]
-fn a_stack_begins_where_a_call_of_several_lines_raised() {
+fn a_stack_begins_at_the_raising_call_of_several_lines() {
     let error = BUG
         .error(SERVICE)
         .message("m")
         .build();
     let frames = error.stack().unwrap().frames();
-    assert!(frames[0].function.contains("a_stack_begins_where_a_call"), "{frames:#?}");
+    assert!(frames[0].function.contains("a_stack_begins_at_the_raising_call"), "{frames:#?}");
     assert_eq!(frames[0].place.as_ref().map(|place| place.1), Some(error.location().line()), "{frames:#?}");
 }
 
@@ -70,7 +70,7 @@ fn raise_of_a_thread() -> Error {
 }
 
 #[test]
-fn a_walk_ends_where_a_printed_stack_did_and_prints_the_same() {
+fn a_walk_ends_where_a_printed_stack_ended_and_prints_the_same() {
     let start = || std::thread::spawn(raise_of_a_thread).join().unwrap();
     let (first, functions) = (start(), |error: &Error| -> Vec<String> {
         error.stack().unwrap().frames().into_iter().map(|frame| frame.function).collect()
@@ -91,7 +91,7 @@ fn a_stack_ends_with_the_outermost_call() {
     let last = frames.last().unwrap();
     assert!(last.function.contains("a_stack_ends_with_the_outermost_call"), "{frames:#?}");
     assert_eq!(frames.iter().filter(|frame| frame.function.ends_with("deep")).count(), 4, "{frames:#?}");
-    // Walking ended there too: what called `outermost`, this function, is no address of it.
+    // The walk ended there, too: the last address is that of `outermost`, not of its caller.
     let outermost = stack.addresses().last().unwrap() - 1;
     assert!(frames_at(&[outermost])[&outermost].iter().any(|frame| is_outermost(&frame.function)));
 }
@@ -105,7 +105,7 @@ fn of_a_deep_stack_64_addresses_are_kept() {
 }
 
 #[test]
-fn a_printed_stack_has_a_line_per_frame() {
+fn a_printed_stack_has_one_line_for_each_frame() {
     let error = deep(3);
     let stack = error.stack().unwrap();
     let printed = stack.to_string();
@@ -127,11 +127,11 @@ fn the_debug_form_is_the_addresses() {
 #[test]
 fn an_address_without_a_name_prints_as_the_address() {
     let stack = stack_of(&[0x10]);
-    assert_eq!(stack.to_string(), "   0: 0xf", "inside of the call that returns to 0x10");
+    assert_eq!(stack.to_string(), "   0: 0xf", "the address inside the call that returns to 0x10");
 }
 
 #[test]
-fn a_frame_stays_on_its_line() {
+fn a_frame_prints_on_one_line() {
     let frame = Frame { function: "f\n".to_owned(), place: Some(("a\u{1b}.rs".to_owned(), 7)) };
     assert_eq!(frame.to_string(), r"f\n (a\u{1b}.rs:7)");
     assert_eq!(Frame { place: None, ..frame }.to_string(), r"f\n");
@@ -143,13 +143,13 @@ fn named(functions: &[&str]) -> Vec<Frame> {
 }
 
 #[test]
-fn without_places_the_captures_frames_are_left_out_by_name() {
+fn without_line_tables_the_frames_of_the_capture_are_left_out_by_name() {
     let stack = stack_of(&[]);
     let frames = named(&[
         "trace",
         "backtrace::trace",
         "<app_errors::stack::Stack>::capture",
-        "app_errors::spec::ErrSpec::error",
+        "app_errors::error::spec::ErrSpec::error",
         "quota::start",
     ]);
     assert_eq!(stack.start(&frames), 4);
@@ -158,9 +158,9 @@ fn without_places_the_captures_frames_are_left_out_by_name() {
 }
 
 #[test]
-fn own_frames_are_known_in_both_manglings() {
-    assert!(is_own("app_errors::spec::ErrSpec::error"));
-    assert!(is_own("<app_errors::spec::ErrSpec>::error"));
+fn own_frames_are_found_in_both_manglings() {
+    assert!(is_own("app_errors::error::builder::<impl app_errors::error::spec::ErrSpec>::error"));
+    assert!(is_own("<app_errors::error::spec::ErrSpec>::error"));
     assert!(is_own("backtrace::backtrace::libunwind::trace"));
     assert!(!is_own("quota::start"));
     assert!(is_own("app_errors::constructors::config_error"));

@@ -1,4 +1,4 @@
-//! The function that an address is in, and the calls that the compiler inlined there.
+//! The function at an address, and the calls that the compiler inlined there.
 
 use std::collections::HashMap;
 
@@ -11,22 +11,22 @@ use super::debug_info::DebugInfo;
 use super::file_slice::FileSlice;
 use super::lines::{Line, within};
 
-/// Functions refer to one another for their names; a longer chain goes round in a circle.
-const MOST_REFERENCES: u32 = 16;
+/// An entry of a function may refer to another entry for its name. A longer chain of references is a circle.
+const MAX_REFERENCES: u32 = 16;
 
-/// Names by address, as the linker knows them.
+/// Mangled names by address, from the symbol table.
 pub(super) type Names = HashMap<u64, String>;
 
-/// A function that an address is in: its own, or an inlined one.
+/// A function that contains an address: a function of its own, or an inlined one.
 #[derive(Debug)]
 pub(super) struct Call {
-    /// The entry that it was found in.
+    /// The entry of the function in its unit.
     entry: UnitOffset,
-    /// Where it was called, if it was inlined.
+    /// The line of the call, if the function was inlined.
     pub(super) called_at: Option<Line>,
 }
 
-/// What an entry of a function says.
+/// The addresses that an entry of a function covers, and where the function was called.
 #[derive(Default)]
 struct Extent {
     ranges: Vec<Range>,
@@ -34,11 +34,11 @@ struct Extent {
     called_in_line: Option<u32>,
 }
 
-/// The calls that addresses, which must be sorted, are in: the outermost first.
+/// The calls that contain each address, outermost first. `addresses` must be sorted.
 pub(super) fn calls(unit: UnitRef<'_, FileSlice>, addresses: &[u64]) -> Result<HashMap<u64, Vec<Call>>> {
     let mut found: HashMap<u64, Vec<Call>> = HashMap::new();
     let mut entries = unit.entries_raw(None)?;
-    // How deep the entry of the function is that has some of the addresses.
+    // The depth of the entry of the last function that contains some of the addresses.
     let mut inside: Option<isize> = None;
     while !entries.is_empty() {
         let (depth, entry) = (entries.next_depth(), entries.next_offset());
@@ -110,20 +110,20 @@ impl Extent {
 impl Call {
     /// The name of the function, with its path if the debug information has it.
     pub(super) fn name(&self, debug_info: &DebugInfo, unit: &Unit<FileSlice>) -> Option<Name> {
-        name(debug_info, unit, self.entry, MOST_REFERENCES).ok().flatten()
+        name(debug_info, unit, self.entry, MAX_REFERENCES).ok().flatten()
     }
 }
 
-/// A function's name.
+/// The name of a function.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Name {
-    /// With its path, as the linker knows it.
+    /// The mangled name, which has the whole path.
     Linked(String),
-    /// The last part alone.
+    /// Only the last part of the path.
     Last(String),
 }
 
-/// The name in an entry, or in the entry that it refers to.
+/// The name in an entry, or in the entry that this one refers to.
 fn name(
     debug_info: &DebugInfo,
     unit: &Unit<FileSlice>,

@@ -1,4 +1,4 @@
-//! Debug information (DWARF): from addresses to the units that know them, and from there to frames.
+//! Debug information (DWARF): finds the unit of each address, and reads the frames there.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap};
@@ -14,7 +14,7 @@ use crate::Frame;
 /// The debug information of one file.
 pub(super) struct DebugInfo {
     pub(super) dwarf: Dwarf<FileSlice>,
-    /// Where units begin and end, in order.
+    /// Start and end of each unit, in order.
     units: OnceCell<Vec<(usize, usize)>>,
 }
 
@@ -23,10 +23,10 @@ impl DebugInfo {
         Self { dwarf, units: OnceCell::new() }
     }
 
-    /// The frames of addresses, which must be sorted. What nothing is known of is left out.
+    /// The frames of `addresses`, which must be sorted. Addresses without any information are left out.
     pub(super) fn frames(&self, addresses: &[u64], names: &Names) -> HashMap<u64, Vec<Frame>> {
         let mut frames = HashMap::with_capacity(addresses.len());
-        // Without debug information, or with one that can't be read, the linker's names are left.
+        // Without readable debug information there are still the names of the symbol table.
         for (unit, addresses) in self.units_of(addresses).unwrap_or_default() {
             frames.extend(self.frames_in(unit, &addresses, names).unwrap_or_default());
         }
@@ -36,10 +36,10 @@ impl DebugInfo {
         frames
     }
 
-    /// The units with code at addresses, each with its addresses in order.
+    /// The units that have code at some of the addresses, each with these addresses in order.
     fn units_of(&self, addresses: &[u64]) -> Result<BTreeMap<usize, Vec<u64>>> {
         let mut unit_of: BTreeMap<u64, usize> = BTreeMap::new();
-        let mut is_at = |unit: usize, begin, end| {
+        let mut cover = |unit: usize, begin, end| {
             for address in within(addresses, begin, end) {
                 unit_of.entry(*address).or_insert(unit);
             }
@@ -49,7 +49,7 @@ impl DebugInfo {
         while let Some(table) = tables.next()? {
             let mut ranges = table.entries();
             while let Some(entry) = ranges.next()? {
-                is_at(table.debug_info_offset().0, entry.range().begin, entry.range().end);
+                cover(table.debug_info_offset().0, entry.range().begin, entry.range().end);
             }
             indexed = true;
         }
@@ -58,7 +58,7 @@ impl DebugInfo {
                 let unit = self.unit(*begin)?;
                 let mut ranges = self.dwarf.unit_ranges(&unit)?;
                 while let Some(range) = ranges.next()? {
-                    is_at(*begin, range.begin, range.end);
+                    cover(*begin, range.begin, range.end);
                 }
             }
         }
@@ -86,11 +86,11 @@ impl DebugInfo {
         self.dwarf.unit(self.dwarf.unit_header(DebugInfoOffset(begin))?)
     }
 
-    /// The unit that this place of the debug information is in.
-    pub(super) fn unit_around(&self, place: usize) -> Result<Option<Unit<FileSlice>>> {
+    /// The unit that contains this offset of the debug information.
+    pub(super) fn unit_around(&self, offset: usize) -> Result<Option<Unit<FileSlice>>> {
         let units = self.units()?;
-        let before = units.partition_point(|(begin, _)| *begin <= place).checked_sub(1);
-        let around = before.map(|index| units[index]).filter(|(_, end)| place < *end);
+        let before = units.partition_point(|(begin, _)| *begin <= offset).checked_sub(1);
+        let around = before.map(|index| units[index]).filter(|(_, end)| offset < *end);
         around.map(|(begin, _)| self.unit(begin)).transpose()
     }
 
@@ -105,7 +105,7 @@ impl DebugInfo {
         Ok(frames.collect())
     }
 
-    /// The frames of one address, from its line and the calls that it is in, the outermost first.
+    /// The frames of one address, innermost first, from its line and the calls that contain it (outermost first).
     fn frames_at(
         &self,
         address: u64,
@@ -117,7 +117,7 @@ impl DebugInfo {
         let mut frames = Vec::with_capacity(calls.len().max(1));
         let mut line = line;
         let mut frame = |name: Option<Name>, line: Option<Line>, outermost: bool| {
-            // The debug information often has the last part of a name alone.
+            // The debug information often has only the last part of a name.
             let linked = names.get(&address).filter(|_| outermost);
             let function = match (name, linked) {
                 (Some(Name::Linked(name)), _) => demangled(&name),
@@ -139,7 +139,7 @@ impl DebugInfo {
     }
 }
 
-/// A name as it was written; `#` leaves the hash at its end out.
+/// The name as in the source. `#` leaves out the hash at its end.
 fn demangled(name: &str) -> String {
     format!("{:#}", SymbolName::new(name.as_bytes()))
 }

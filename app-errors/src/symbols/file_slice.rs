@@ -1,4 +1,4 @@
-//! A part of a file that gimli reads as if it were in memory: pieces come in when they are asked for.
+//! A part of a file that gimli reads as if it were in memory. Pieces of the file are read on demand.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -8,13 +8,13 @@ use std::rc::Rc;
 
 use gimli::{Error, LittleEndian, Reader, ReaderOffsetId, Result};
 
-/// Bytes that are read at a time.
+/// The bytes of one read.
 const PIECE: usize = 16 * 1024;
 
-/// The most bytes of a text: longer ones are cut.
-const LONGEST_TEXT: usize = 64 * 1024;
+/// The most bytes of a text. Longer texts are cut.
+const MAX_TEXT_BYTES: usize = 64 * 1024;
 
-/// A part of a file. Cheap to clone; the clones share one piece in memory.
+/// A part of a file. Cheap to clone; clones share one piece in memory.
 #[derive(Clone, Debug)]
 pub(super) struct FileSlice {
     source: Rc<Source>,
@@ -35,13 +35,13 @@ struct Piece {
 }
 
 impl FileSlice {
-    /// The part from `start` to `end`, which may be beyond the end of the file.
+    /// The part from `start` to `end`. It may extend beyond the end of the file: reading there is an error.
     pub(super) fn new(file: &Rc<File>, start: usize, end: usize) -> Self {
         let source = Source { file: Rc::clone(file), piece: RefCell::default() };
         Self { source: Rc::new(source), start, end: end.max(start) }
     }
 
-    /// The text up to the next 0.
+    /// The text at `offset`, up to the next zero byte.
     pub(super) fn text_at(&self, offset: usize) -> Result<String> {
         let mut text = self.clone();
         text.skip(offset)?;
@@ -50,7 +50,7 @@ impl FileSlice {
 }
 
 impl Source {
-    /// Calls `use_it` with what is in memory from `start` on, at least one byte and at most what is before `end`.
+    /// Calls `use_it` with the bytes from `start` on that are in memory: at least one, and none at `end` or after.
     fn with<T>(&self, start: usize, end: usize, use_it: impl FnOnce(&[u8]) -> T) -> Result<T> {
         let mut piece = self.piece.borrow_mut();
         let inside = start.checked_sub(piece.start).is_some_and(|skipped| skipped < piece.bytes.len());
@@ -138,7 +138,7 @@ impl Reader for FileSlice {
     }
 
     fn to_slice(&self) -> Result<Cow<'_, [u8]>> {
-        let mut bytes = vec![0; self.len().min(LONGEST_TEXT)];
+        let mut bytes = vec![0; self.len().min(MAX_TEXT_BYTES)];
         self.clone().read_slice(&mut bytes)?;
         Ok(bytes.into())
     }
@@ -174,7 +174,7 @@ mod tests {
 
     use super::*;
 
-    /// A file of three pieces and a bit, whose bytes tell where they are.
+    /// A file of a bit more than three pieces. Each byte depends on its position.
     fn file() -> (Rc<File>, Vec<u8>) {
         let bytes: Vec<u8> = (0..3 * PIECE + 100).map(|at| u8::try_from(at % 251).unwrap()).collect();
         let path = std::env::temp_dir().join(format!("file-slice-{:x}", app_ids::random_u64()));
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slice_reads_as_the_bytes_that_it_stands_for() {
+    fn a_slice_reads_as_the_bytes_of_its_range() {
         let (file, bytes) = file();
         for (start, end) in [(0, bytes.len()), (5, PIECE + 1), (PIECE - 1, 2 * PIECE + 7), (9, 9)] {
             let mut slice = FileSlice::new(&file, start, end);
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_an_error() {
+    fn reading_past_the_end_is_an_error() {
         let (file, bytes) = file();
         let mut within = FileSlice::new(&file, 10, 20);
         let ends_at_10 = Error::UnexpectedEof(ReaderOffsetId(10));
@@ -225,7 +225,7 @@ mod tests {
         assert_eq!(within.len(), 10);
         let mut beyond = FileSlice::new(&file, bytes.len() - 1, bytes.len() + 10);
         beyond.read_u8().unwrap();
-        assert!(beyond.read_u8().is_err(), "the file has ended");
+        assert!(beyond.read_u8().is_err(), "the slice extends beyond the file");
         let mut nowhere = FileSlice::new(&file, usize::MAX - 2, usize::MAX);
         assert!(nowhere.read_u8().is_err());
     }

@@ -1,4 +1,4 @@
-//! A program or a library as a file: where its code is, what its symbols are called, where its debug information is.
+//! The file of a program or a library (ELF): its segments, its symbols, and its debug information.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -14,17 +14,17 @@ use super::debug_info::DebugInfo;
 use super::file_slice::FileSlice;
 use crate::Frame;
 
-/// Bytes of an entry of a symbol table.
+/// The bytes of one entry of a symbol table.
 const SYMBOL_BYTES: usize = 24;
 
-/// A 64-bit ELF file of a little-endian machine. Others are not read.
+/// A 64-bit little-endian ELF file. Others are refused.
 pub(super) struct Image {
     file: Rc<File>,
     segments: Vec<Segment>,
     sections: Vec<Section>,
 }
 
-/// A part of the file that is mapped.
+/// A part of the file that is mapped into memory.
 struct Segment {
     offset: u64,
     bytes: u64,
@@ -34,7 +34,7 @@ struct Segment {
 struct Section {
     name: Vec<u8>,
     kind: elf::SectionType,
-    /// The number of the section with the names of what is in here.
+    /// The index of the section that has the names for this section's entries.
     link: usize,
     start: usize,
     end: usize,
@@ -57,7 +57,7 @@ impl Image {
         }
         let table = header.sections(endian, &parts)?;
         for section in table.iter() {
-            // What is compressed would have to be in memory as a whole. It counts as not there.
+            // A compressed section would have to be in memory as a whole, so it counts as missing.
             let compressed = section.sh_flags(endian).0 & elf::SHF_COMPRESSED.0 != 0;
             let (start, bytes) = section.file_range(endian).filter(|_| !compressed).unwrap_or_default();
             sections.push(Section {
@@ -72,7 +72,7 @@ impl Image {
         Ok(Self { file: Rc::new(file), segments, sections })
     }
 
-    /// The address that the file itself gives to what is at this offset.
+    /// The address that the file assigns to this offset.
     pub(super) fn address_of(&self, offset: u64) -> Option<u64> {
         let mut segments = self.segments.iter();
         let inside =
@@ -80,7 +80,7 @@ impl Image {
         segments.find(inside).map(|segment| offset - segment.offset + segment.address)
     }
 
-    /// What is known of addresses, which must be sorted: those of this file.
+    /// The frames of `addresses`, which must be sorted, and as this file assigns them.
     pub(super) fn frames(&self, addresses: &[u64]) -> HashMap<u64, Vec<Frame>> {
         let names = self.symbols(addresses).unwrap_or_default();
         DebugInfo::new(self.dwarf()).frames(addresses, &names)
@@ -101,7 +101,7 @@ impl Image {
         }
     }
 
-    /// The names of the functions that addresses are in, as the linker knows them.
+    /// The names of the functions at the addresses, from the symbol table.
     fn symbols(&self, addresses: &[u64]) -> gimli::Result<Names> {
         let of_kind = |kind| self.sections.iter().find(|section| section.kind == kind);
         let table = of_kind(elf::SHT_SYMTAB).or_else(|| of_kind(elf::SHT_DYNSYM));
@@ -135,7 +135,7 @@ struct Symbol {
 }
 
 impl Symbol {
-    /// Reads one entry; nothing if it is none of a function, or of one that is elsewhere.
+    /// Reads one entry. `None` if it is not a function, or a function of another file.
     fn read(entries: &mut FileSlice) -> gimli::Result<Option<Self>> {
         let name = entries.read_u32()?;
         let kind = elf::SymbolType(entries.read_u8()? & 0xf);

@@ -1,4 +1,4 @@
-//! Source files and lines of addresses, of one unit of the debug information.
+//! Source files and lines of the addresses of one unit of the debug information.
 
 use std::collections::HashMap;
 
@@ -6,11 +6,11 @@ use gimli::{Reader as _, Result, UnitRef};
 
 use super::file_slice::FileSlice;
 
-/// The number of a file in the unit's line table, and a line in it.
+/// The index of a file in the line table of the unit, and a line in that file.
 pub(super) type Line = (u64, u32);
 
-/// Those of the addresses, which must be sorted, that are in the range. None if it begins at 0: there the linker leaves
-/// the ranges of code that it dropped.
+/// The addresses in the range; `addresses` must be sorted. Empty for a range that begins at 0: the linker puts the ranges
+/// of removed code there.
 pub(super) fn within(addresses: &[u64], begin: u64, end: u64) -> &[u64] {
     if begin == 0 {
         return &[];
@@ -20,18 +20,18 @@ pub(super) fn within(addresses: &[u64], begin: u64, end: u64) -> &[u64] {
     &addresses[from..from + length]
 }
 
-/// The lines of addresses, which must be sorted.
+/// The lines of `addresses`, which must be sorted.
 pub(super) fn lines(unit: UnitRef<'_, FileSlice>, addresses: &[u64]) -> Result<HashMap<u64, Line>> {
     let mut found = HashMap::new();
     let Some(program) = unit.line_program.clone() else { return Ok(found) };
     let mut rows = program.rows();
-    // A row holds from its address to that of the next.
+    // A row is valid from its address to the address of the next row.
     let mut last: Option<(u64, Line)> = None;
-    let mut dropped = false;
+    let mut removed = false;
     while let Some((_, row)) = rows.next_row()? {
         match last {
-            None => dropped = row.address() == 0,
-            Some(_) if dropped => {}
+            None => removed = row.address() == 0,
+            Some(_) if removed => {}
             Some((begin, line)) => {
                 let inside = within(addresses, begin, row.address());
                 found.extend(inside.iter().map(|address| (*address, line)));
@@ -43,7 +43,7 @@ pub(super) fn lines(unit: UnitRef<'_, FileSlice>, addresses: &[u64]) -> Result<H
     Ok(found)
 }
 
-/// A place as people read it; none if the compiler made the code up.
+/// The path of the file, and the line. `None` for line 0: the compiler generated that code.
 pub(super) fn place(unit: UnitRef<'_, FileSlice>, (file, line): Line) -> Option<(String, u32)> {
     let header = unit.line_program.as_ref()?.header();
     let file = header.file(file).filter(|_| line != 0)?;
@@ -61,7 +61,7 @@ pub(super) fn place(unit: UnitRef<'_, FileSlice>, (file, line): Line) -> Option<
             path.push_str(&part);
         }
     };
-    // Folder 0 is the unit's own.
+    // Directory 0 is that of the unit, which `path` already has.
     if let Some(folder) = file.directory(header).filter(|_| file.directory_index() != 0) {
         append(text(folder)?);
     }

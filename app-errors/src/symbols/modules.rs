@@ -1,4 +1,4 @@
-//! Which file each address is mapped from, as the kernel tells it.
+//! The file that each address is mapped from, as Linux lists it in `/proc/self/maps`.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -8,19 +8,19 @@ use std::os::unix::fs::MetadataExt;
 const MAPS: &str = "/proc/self/maps";
 const PROGRAM: &str = "/proc/self/exe";
 
-/// A file that code is mapped from, and the addresses that are asked for.
+/// A mapped file, and the addresses of a look-up that belong to it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Module {
     path: String,
     inode: u64,
-    /// Each with its offset in the file.
+    /// Each address with its offset in the file.
     pub(super) addresses: Vec<(usize, u64)>,
 }
 
 impl Module {
-    /// The file, if it is still the same.
+    /// Opens the file, if the path still names the mapped file.
     pub(super) fn open(&self) -> io::Result<File> {
-        // The link leads to the program even where another file has taken its name.
+        // The link leads to the running program, even if another file has its name now.
         let is_program = fs::read_link(PROGRAM).is_ok_and(|program| program.as_os_str() == &*self.path);
         let file = File::open(if is_program { PROGRAM } else { &self.path })?;
         if is_program || file.metadata()?.ino() == self.inode {
@@ -36,14 +36,14 @@ impl Module {
     }
 }
 
-/// The files of addresses, which must be sorted. Those that are in no file are left out; nothing at all without `/proc`.
+/// The files of `addresses`, which must be sorted. Addresses that belong to no file are left out. Empty without `/proc`.
 pub(super) fn of(addresses: &[usize]) -> Vec<Module> {
     File::open(MAPS).map(|maps| among(addresses, BufReader::new(maps))).unwrap_or_default()
 }
 
 fn among(addresses: &[usize], maps: impl BufRead) -> Vec<Module> {
     let mut modules: BTreeMap<(String, u64), Vec<(usize, u64)>> = BTreeMap::new();
-    // A path may be any bytes but line breaks, which the kernel escapes.
+    // Lines are split as bytes: a path may be invalid UTF-8. The kernel escapes line breaks in it.
     for line in maps.split(b'\n').map_while(Result::ok) {
         let Some(mapping) = Mapping::parse(&line) else { continue };
         let from = addresses.partition_point(|address| *address < mapping.start);
@@ -68,7 +68,7 @@ struct Mapping<'a> {
 }
 
 impl<'a> Mapping<'a> {
-    /// Nothing for what is mapped from no file.
+    /// `None` if the mapping has no file.
     fn parse(line: &'a [u8]) -> Option<Self> {
         let path = &line[line.iter().position(|byte| *byte == b'/')?..];
         let mut fields = str::from_utf8(&line[..line.len() - path.len()]).ok()?.split_ascii_whitespace();
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_say_something_else_are_left_out() {
+    fn malformed_lines_are_left_out() {
         assert_eq!(among(&[1], &b"0-2 /\nx-y r-xp 0 0 0 /a\n\xff\n-\n0-2 r-xp zz 0:0 1 /a\n"[..]), []);
     }
 

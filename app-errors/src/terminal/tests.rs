@@ -1,10 +1,10 @@
-//! What is an escape on a terminal, and what is not.
+//! Characters that are escaped for a terminal, and those that are not.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// One of each kind that misleads.
+/// At least one character of each hostile kind.
 const HOSTILE: [char; 40] = [
     '\0',
     '\u{7}',
@@ -58,7 +58,7 @@ fn each_kind_of_character_that_misleads_is_an_escape() {
 }
 
 #[test]
-fn what_people_write_is_as_they_write_it() {
+fn ordinary_text_of_any_script_is_not_escaped() {
     for text in [
         "Größe 日本 \u{3000}全角",
         "e\u{301}t\u{e9}",
@@ -75,7 +75,7 @@ fn what_people_write_is_as_they_write_it() {
 }
 
 #[test]
-fn marks_need_something_to_stand_on_and_are_four_at_most() {
+fn marks_need_a_character_before_them_and_are_four_at_most() {
     assert_eq!(one_line("\u{338}a").to_string(), r"\u{338}a");
     let zalgo = format!("a{}b", "\u{35c}".repeat(1000));
     assert_eq!(one_line(&zalgo).to_string(), format!("a{}{}b", "\u{35c}".repeat(4), r"\u{35c}".repeat(996)));
@@ -94,7 +94,7 @@ proptest! {
         let shown = one_line(&text).to_string();
         prop_assert!(!shown.chars().any(is_hostile), "{shown:?}");
         prop_assert_eq!(Hostile::find(&shown), None);
-        // What is escaped already is not escaped again.
+        // Escapes are not escaped again.
         prop_assert_eq!(one_line(&shown).to_string(), shown);
     }
 }

@@ -1,4 +1,4 @@
-//! No two errors share a unique id.
+//! Unique ids do not repeat.
 
 use std::collections::HashSet;
 use std::thread;

@@ -3,7 +3,9 @@
 use std::time::SystemTime;
 
 use app_core::testing::TestApp;
-use app_errors::{ErrSpec, Error, ErrorSeverity, ErrorType, Report, ServiceErrSpec, errors::*, is_error, *};
+use app_errors::{
+    ErrSpec, Error, ErrorReport, ErrorSeverity, ErrorType, ServiceErrSpec, errors::*, is_error, *,
+};
 use app_ids::{ErrorId, HealthCheckId, ServiceId};
 use serde_json::json;
 
@@ -136,7 +138,7 @@ async fn a_report_says_which_process_of_which_app_it_was() {
     assert_eq!(origin.pid, std::process::id());
     assert_eq!(origin.host, nix::unistd::gethostname().unwrap().to_string_lossy());
 
-    let report = Report { error: &service_not_alive_error(SERVICE), origin: &origin }.to_json();
+    let report = ErrorReport::new(&service_not_alive_error(SERVICE), &origin).to_json();
     assert_eq!(report["id"], "9cb3a496d32894d2");
     assert_eq!(report["service"], "ce1f32c680e1ef0b");
     assert_eq!(report["domain"], app.domain().hex());

@@ -1,4 +1,4 @@
-//! The ends of command servers: by a kill, by a panic, and by a state whose drop is code of its author.
+//! The ends of command servers: by a kill, by a panic, and with a state whose drop is code of the service.
 
 use std::{
     sync::{
@@ -24,7 +24,7 @@ for_both_modes! {
     #[tokio::test]
     a_server_without_handles_lives_until_the_service_above_it_is_killed
     #[tokio::test]
-    a_part_without_handles_whose_state_panics_in_its_drop_keeps_nobody_waiting
+    a_part_without_handles_whose_state_panics_in_its_drop_leaves_no_wait_behind
     #[tokio::test]
     a_service_of_the_app_with_an_idle_server_does_not_end_in_the_stack_of_the_killer
     #[tokio::test]
@@ -59,9 +59,9 @@ async fn an_idle_server_is_a_task_of_its_service_and_ends_after_the_kill(mode: M
     app.stop().await.expect_clean();
 }
 
-/// From a thread without a runtime too.
+/// Even if a thread without a runtime submits it.
 #[tokio::test]
-async fn a_submitted_command_runs_inside_the_runtime_wherever_it_comes_from() {
+async fn a_submitted_command_runs_inside_the_runtime_of_the_services() {
     let (app, service) = fixture().await;
     for mode in [Mode::Queued, Mode::Inline] {
         let server = mode.server(&service, "home", 4, 0);
@@ -77,11 +77,11 @@ async fn a_submitted_command_runs_inside_the_runtime_wherever_it_comes_from() {
 async fn a_state_is_dropped_in_a_task_of_the_service(mode: Mode) {
     let (app, service) = fixture().await;
     let (dropped_in, me) = (Arc::new(parking_lot::Mutex::new(None)), task::try_id());
-    let (told, of) = (Arc::clone(&dropped_in), service.clone());
-    let ends = Ends(move || *told.lock() = Some((task::try_id(), of.is_dead())));
+    let (observed, of) = (Arc::clone(&dropped_in), service.clone());
+    let ends = Ends(move || *observed.lock() = Some((task::try_id(), of.is_dead())));
     let server = mode.server(&service, "ends", 4, ends);
     service.kill("enough");
-    assert!(dropped_in.lock().is_none(), "not in the stack of the killer");
+    assert!(dropped_in.lock().is_none(), "the kill itself must not drop the state");
     service.wait().await.unwrap();
     server.ended().await.unwrap();
     let (task, dead) = dropped_in.lock().take().unwrap();
@@ -117,7 +117,7 @@ async fn a_server_without_handles_lives_until_the_service_above_it_is_killed(mod
     app.stop().await.expect_clean();
 }
 
-async fn a_part_without_handles_whose_state_panics_in_its_drop_keeps_nobody_waiting(mode: Mode) {
+async fn a_part_without_handles_whose_state_panics_in_its_drop_leaves_no_wait_behind(mode: Mode) {
     let (app, service) = fixture().await;
     let part = service.child("part").unwrap();
     let panics = Ends(|| assert!(std::process::id() == 0, "boom"));
@@ -128,15 +128,15 @@ async fn a_part_without_handles_whose_state_panics_in_its_drop_keeps_nobody_wait
     app.stop().await.expect_clean();
 }
 
-/// What a service exposes is dropped in its task, because the drop may take long.
+/// The handle of a service is dropped in a task of the service, because the drop may take long.
 async fn a_service_of_the_app_with_an_idle_server_does_not_end_in_the_stack_of_the_killer(mode: Mode) {
     let dropped_in = Arc::new(parking_lot::Mutex::new(None));
-    let told = Arc::clone(&dropped_in);
+    let observed = Arc::clone(&dropped_in);
     let descriptor = ServiceDescriptor::of(ID, "seven", move |service: Service| {
-        let told = Arc::clone(&told);
+        let observed = Arc::clone(&observed);
         async move {
             mode.server(&service, "idle", 4, 0);
-            Ok::<_, Error>(Ends(move || *told.lock() = Some(task::try_id())))
+            Ok::<_, Error>(Ends(move || *observed.lock() = Some(task::try_id())))
         }
     });
     let app = TestApp::builder().service(descriptor).start().await;
@@ -168,7 +168,7 @@ async fn a_part_of_a_service_and_its_servers_die_with_it(mode: Mode) {
     let servers: Vec<CommandServer<u8>> =
         ["one", "two", "three"].map(|name| mode.server(&part, name, 1, 0)).into();
     servers[1].call(|_| ()).await.unwrap();
-    assert_eq!(part.tasks(), ["one", "two", "three"], "in the order of their making");
+    assert_eq!(part.tasks(), ["one", "two", "three"], "oldest first");
     service.kill("enough");
     service.wait().await.unwrap();
     for server in servers {
@@ -177,7 +177,7 @@ async fn a_part_of_a_service_and_its_servers_die_with_it(mode: Mode) {
     app.stop().await.expect_clean();
 }
 
-/// First commands, from several threads at once, race the kill: each that was accepted runs, none that was refused.
+/// The first commands come from several threads at once, and race the kill. All accepted ones run, and no refused one.
 async fn no_first_command_is_lost_and_none_that_was_refused_runs(mode: Mode) {
     const THREADS: usize = 3;
     let app = TestApp::builder().flags(|flags| flags.log_level = crate::LogLevel::Error).start().await;

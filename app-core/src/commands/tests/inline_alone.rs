@@ -1,4 +1,4 @@
-//! What only an inline server does: it runs a command on the caller's thread.
+//! Inline servers alone: commands that run on the caller's thread.
 
 use std::sync::Arc;
 
@@ -21,14 +21,14 @@ async fn an_idle_inline_server_runs_a_command_in_the_callers_task_and_a_queued_o
         (Mode::Queued.server(&service, "queued", 4, 0), Mode::Inline.server(&service, "inline", 4, 0));
     let caller = tokio::spawn(async move {
         for _ in 0..100 {
-            assert_eq!(runs_in(&inline).await, Some(task::id()), "from the first command on");
+            assert_eq!(runs_in(&inline).await, Some(task::id()), "also the first command");
             assert!(runs_in(&queued).await.is_some_and(|ran_in| ran_in != task::id()));
         }
-        // Never waits, also not for the command itself.
-        let (tell, told) = tokio::sync::oneshot::channel();
-        inline.try_submit(move |_| tell.send(task::id()).unwrap()).unwrap();
+        // `try_submit` never waits, not even for its own command.
+        let (sender, ran_in) = tokio::sync::oneshot::channel();
+        inline.try_submit(move |_| sender.send(task::id()).unwrap()).unwrap();
         assert_eq!(inline.depth(), 1);
-        assert_ne!(told.await.unwrap(), task::id());
+        assert_ne!(ran_in.await.unwrap(), task::id());
     });
     caller.await.unwrap();
     app.stop().await.expect_clean();
@@ -41,7 +41,7 @@ async fn commands_of_a_queued_server_run_in_its_runtime_and_inline_ones_where_th
         (Mode::Queued.server(&service, "queued", 4, ()), Mode::Inline.server(&service, "inline", 4, ()));
     let home = Handle::current().id();
     let ran = task::spawn_blocking(move || {
-        // A thread in no runtime, and one in another runtime.
+        // One thread without a runtime, and one in another runtime.
         std::thread::scope(|threads| {
             let none = threads.spawn(|| inline.call(|()| Handle::try_current().is_err()).now_or_never());
             assert!(none.join().unwrap().unwrap().unwrap());
@@ -73,9 +73,12 @@ async fn a_panic_fails_the_service_and_not_the_caller_and_leaves_nothing_behind(
     assert!(server.submit(|_| ()).await.unwrap_err().is(&errors::SERVICE_NOT_ALIVE));
     let failure = service.wait().await.unwrap_err().to_string();
     assert_eq!(failure, "task \"fragile\" of service seven (7) panicked: boom");
-    assert!(server.ended().await.unwrap_err().is(&errors::SERVICE_NOT_ALIVE), "it had no end of its own");
-    let told = &app.command_servers();
-    assert!(told.iter().all(|server| (server.run, server.panicked) == (1, 1)), "{told:?}");
+    assert!(
+        server.ended().await.unwrap_err().is(&errors::SERVICE_NOT_ALIVE),
+        "the server did not end normally"
+    );
+    let servers = &app.command_servers();
+    assert!(servers.iter().all(|server| (server.run, server.panicked) == (1, 1)), "{servers:?}");
     assert_eq!(Arc::strong_count(&state), 1, "the state is dropped");
     assert!(app.alive());
     app.stop().await.expect_clean();

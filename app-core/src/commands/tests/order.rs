@@ -1,4 +1,4 @@
-//! The order of commands, whether they run in the server's task or on the caller's thread.
+//! The order of commands, in the server's task and on the caller's thread.
 
 use std::sync::{
     Arc,
@@ -20,7 +20,7 @@ for_both_modes! {
     #[tokio::test]
     a_caller_of_nothing_but_short_commands_lets_other_tasks_run
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-    commands_of_a_caller_run_once_and_in_order_to_the_very_end
+    commands_of_a_caller_run_once_and_in_order_up_to_the_end
 }
 
 async fn commands_in_the_queue_run_before_those_that_are_submitted_later(mode: Mode) {
@@ -51,7 +51,7 @@ async fn a_caller_of_nothing_but_short_commands_lets_other_tasks_run(mode: Mode)
             greedy.submit(|n| *n += 1).await.unwrap();
         }
     });
-    // On one thread: this task runs only when the other one yields.
+    // There is one thread, so this task only runs when the other one yields.
     for _ in 0..100 {
         task::yield_now().await;
     }
@@ -60,7 +60,7 @@ async fn a_caller_of_nothing_but_short_commands_lets_other_tasks_run(mode: Mode)
     app.stop().await.expect_clean();
 }
 
-async fn commands_of_a_caller_run_once_and_in_order_to_the_very_end(mode: Mode) {
+async fn commands_of_a_caller_run_once_and_in_order_up_to_the_end(mode: Mode) {
     for round in 0..40 {
         let (app, service) = fixture().await;
         let ran = Arc::new(Mutex::new(vec![Vec::new(); 4]));
@@ -104,7 +104,7 @@ async fn submits(server: CommandServer<Vec<Vec<u32>>>, who: usize) -> u32 {
         match submitted {
             Ok(()) => number += 1,
             Err(refused) if refused.is(&errors::SERVICE_NOT_ALIVE) => return number,
-            // Full.
+            // The queue is full.
             Err(_) => task::yield_now().await,
         }
     }

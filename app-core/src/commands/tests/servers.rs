@@ -1,4 +1,4 @@
-//! What an app reports of its command servers.
+//! The status of command servers.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use crate::{CommandServerStatus, Service, ServiceDescriptor, TimeHistogram, even
 
 for_both_modes! {
     #[tokio::test]
-    a_server_tells_its_depth_and_counts_what_ran_and_what_it_refused
+    a_status_has_the_depth_and_the_numbers_of_run_and_refused_commands
     #[tokio::test]
     a_panic_is_counted_though_it_ends_the_server
     #[tokio::test]
@@ -23,22 +23,22 @@ fn only(app: &TestApp) -> CommandServerStatus {
     servers.into_iter().next().unwrap()
 }
 
-async fn a_server_tells_its_depth_and_counts_what_ran_and_what_it_refused(mode: Mode) {
+async fn a_status_has_the_depth_and_the_numbers_of_run_and_refused_commands(mode: Mode) {
     let (app, service) = fixture().await;
     let server = mode.server(&service, "narrow", 2, 0);
     for _ in 0..2 {
         server.try_submit(|n| *n += 1).unwrap();
     }
     server.try_submit(|n| *n += 1).unwrap_err();
-    let told = only(&app);
-    assert_eq!((told.service, told.service_name.as_str(), told.name.as_str()), (ID, "seven", "narrow"));
-    assert_eq!((told.depth, told.capacity, told.run, told.refused), (2, 2, 0, 1));
+    let status = only(&app);
+    assert_eq!((status.service, status.service_name.as_str(), status.name.as_str()), (ID, "seven", "narrow"));
+    assert_eq!((status.depth, status.capacity, status.run, status.refused), (2, 2, 0, 1));
     assert_eq!(server.call(|n| *n).await.unwrap(), 2);
     server.call(|_| ()).await.unwrap();
-    let told = only(&app);
-    // A batch is counted when it is over: of the last one the answer may be here first.
-    assert_eq!((told.depth, told.refused, told.panicked), (0, 1, 0));
-    assert!((3..=4).contains(&told.run), "{told:?}");
+    let status = only(&app);
+    // A batch is counted at its end, so the result of its last command may arrive before that.
+    assert_eq!((status.depth, status.refused, status.panicked), (0, 1, 0));
+    assert!((3..=4).contains(&status.run), "{status:?}");
     service.kill("enough");
     server.submit(|_| ()).await.unwrap_err();
     server.call(|_| ()).await.unwrap_err();
@@ -58,11 +58,11 @@ async fn a_quiet_server_has_each_command_timed_and_waiting_begins_with_its_submi
     server.try_submit(takes_long).unwrap();
     server.call(|()| ()).await.unwrap();
     server.call(|()| ()).await.unwrap();
-    let told = only(&app);
+    let status = only(&app);
     let over_a_millisecond = |times: &TimeHistogram| times.counts()[10..].iter().sum::<u64>();
-    assert!(over_a_millisecond(&told.wait) >= 1, "the second one waited for the first: {told:?}");
-    assert!(over_a_millisecond(&told.run_time) >= 1, "the first one ran long: {told:?}");
-    assert!(told.run_time.sum_seconds() >= 0.002, "{told:?}");
+    assert!(over_a_millisecond(&status.wait) >= 1, "the second command waited for the first: {status:?}");
+    assert!(over_a_millisecond(&status.run_time) >= 1, "the first command ran long: {status:?}");
+    assert!(status.run_time.sum_seconds() >= 0.002, "{status:?}");
     service.kill("enough");
     service.wait().await.unwrap();
     drop(app);
@@ -78,8 +78,8 @@ async fn a_panic_is_counted_though_it_ends_the_server(mode: Mode) {
     });
     let app = TestApp::builder().service(descriptor).start().await;
     app.captured().wait_for(|record| record["event"] == events::SERVICE_STOPPED.hex()).await;
-    let told = only(&app);
-    assert_eq!((told.run, told.panicked, told.serving), (2, 1, false));
+    let status = only(&app);
+    assert_eq!((status.run, status.panicked, status.serving), (2, 1, false));
     app.stop().await.expect_clean();
 }
 
@@ -95,18 +95,18 @@ async fn a_server_that_ended_leaves_the_list_unless_its_service_may_start_again(
         .await;
     let first = app.service(ID).unwrap();
     let made_later = app.new_service(ServiceId::new(8), "eight");
-    mode.server(&made_later, "passes", 1, ());
+    mode.server(&made_later, "temporary", 1, ());
     let part = first.child("part").unwrap();
-    mode.server(&part, "passes too", 1, ());
+    mode.server(&part, "also temporary", 1, ());
     let names = |app: &TestApp| app.command_servers().iter().map(|s| s.name.clone()).collect::<Vec<_>>();
-    assert_eq!(names(&app), ["count", "passes too", "passes"]);
+    assert_eq!(names(&app), ["count", "also temporary", "temporary"]);
     for service in [made_later, part, first] {
         service.kill("enough");
         service.wait().await.unwrap();
     }
     assert_eq!(names(&app), ["count"]);
-    let told = only(&app);
-    assert!(!told.serving && told.run == 1, "{told:?}");
+    let status = only(&app);
+    assert!(!status.serving && status.run == 1, "{status:?}");
 
     let second = Service::new(&app, ID, "seven").unwrap();
     counts_one(second.clone(), mode).await.unwrap();
@@ -115,8 +115,8 @@ async fn a_server_that_ended_leaves_the_list_unless_its_service_may_start_again(
     second.wait().await.unwrap();
     assert_eq!(
         (only(&app).run, only(&app).number),
-        (2, told.number),
-        "it continues the counts of the first one"
+        (2, status.number),
+        "the second server continues the counts of the first"
     );
     app.stop().await.expect_clean();
 }

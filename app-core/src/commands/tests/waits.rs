@@ -1,4 +1,4 @@
-//! Waits that could last for ever: a command that would wait for itself is refused at once, and a deadline ends the rest.
+//! Waits that could last for ever. A command that would wait for itself is refused at once; a deadline ends other waits.
 
 use std::{sync::mpsc, time::Duration};
 
@@ -12,7 +12,7 @@ use crate::{
     testing::TestApp,
 };
 
-/// Waits inside of a command, on its thread.
+/// Waits inside a command, on its thread.
 fn wait<T>(future: impl Future<Output = T>) -> T {
     block_in_place(|| Handle::current().block_on(future))
 }
@@ -95,7 +95,7 @@ async fn an_inline_server_that_is_called_back_by_a_command_of_its_own_command_re
         back.unwrap().unwrap()
     });
     is_illegal(back.await.unwrap(), "a command of command server \"second\" of service seven/part");
-    // Nothing of it is left on the thread, also not after a panic.
+    // The thread no longer counts as inside a command, even after a panic.
     let (one, two) = (first.clone(), second.clone());
     let inside = first.call(move |_| drop(two.call(|_| panic!("on purpose")).now_or_never()));
     inside.await.unwrap();
@@ -113,7 +113,7 @@ async fn two_servers_that_call_each_other_end_at_the_deadline_which_names_both()
     let deadline = Duration::from_millis(300);
     let (one, two) = (first.within(deadline), second.within(deadline));
     let answer = first.call(move |_| wait(two.call(move |_| wait(one.call(|n| *n))))).await.unwrap();
-    // Either of the two may be the first to give up.
+    // Either of the two may reach its deadline first.
     let error = answer.and_then(|inner| inner).unwrap_err();
     assert!(error.is(&errors::SERVICE_NOT_AVAILABLE), "{error:#}");
     let text = app.captured().text();
@@ -138,7 +138,7 @@ async fn a_future_that_a_command_hands_to_a_task_is_not_taken_for_the_command(mo
     let (answer, answered) = tokio::sync::oneshot::channel();
     let spawned = own.call(move |_| {
         me.spawn("later", async move {
-            // The receiver may be gone.
+            // Fails if the receiver was dropped.
             let _ = answer.send(mine.call(|n| *n).await);
         })
     });
@@ -147,8 +147,8 @@ async fn a_future_that_a_command_hands_to_a_task_is_not_taken_for_the_command(mo
     app.stop().await.expect_clean();
 }
 
-/// A channel whose commands nobody receives; the receiver has to be kept.
-async fn deaf(capacity: u16) -> (TestApp, ServiceCommandChannel<u32>, crate::CommandReceiver<u32>) {
+/// A channel whose commands are not received. The caller has to keep the receiver.
+async fn unreceived(capacity: u16) -> (TestApp, ServiceCommandChannel<u32>, crate::CommandReceiver<u32>) {
     let (app, service) = fixture().await;
     let (channel, receiver) = ServiceCommandChannel::new(&service, "deaf", capacity).unwrap();
     (app, channel, receiver)
@@ -156,7 +156,7 @@ async fn deaf(capacity: u16) -> (TestApp, ServiceCommandChannel<u32>, crate::Com
 
 #[tokio::test(start_paused = true)]
 async fn a_call_without_an_answer_ends_at_the_deadline_by_default_or_as_it_is_set() {
-    let (app, channel, _receiver) = deaf(4).await;
+    let (app, channel, _receiver) = unreceived(4).await;
     for (channel, deadline) in [
         (channel.clone(), DEFAULT_CALL_DEADLINE),
         (channel.within(Duration::from_secs(2)), Duration::from_secs(2)),
@@ -168,7 +168,7 @@ async fn a_call_without_an_answer_ends_at_the_deadline_by_default_or_as_it_is_se
         assert_eq!(begun.elapsed().as_secs(), deadline.as_secs());
     }
     assert!(channel.within(Duration::MAX).call(|n| *n).now_or_never().is_none());
-    // Of many within a second of real time, one is logged.
+    // Within a second of real time, only one missed deadline is logged.
     let warned = app.captured().records().into_iter().filter(|record| record["level"] == "warn");
     assert!((1..=2).contains(&warned.count()), "{}", app.captured().text());
     app.stop().await.expect_clean();
@@ -176,7 +176,7 @@ async fn a_call_without_an_answer_ends_at_the_deadline_by_default_or_as_it_is_se
 
 #[tokio::test(start_paused = true)]
 async fn a_submit_that_finds_no_room_ends_at_the_deadline_and_its_command_never_runs() {
-    let (app, channel, mut receiver) = deaf(1).await;
+    let (app, channel, mut receiver) = unreceived(1).await;
     channel.submit(|n| *n += 1).await.unwrap();
     let begun = Instant::now();
     let error = channel.submit(|n| *n += 100).await.unwrap_err();
@@ -222,13 +222,13 @@ async fn a_command_that_waits_for_the_end_of_its_own_service_is_refused_in_whate
     let (app, service) = fixture().await;
     let part = service.child("part").unwrap();
     let own = mode.server(&part, "own", 4, 0);
-    // Inline, the command runs in no task of the service.
+    // In an inline server, the command runs outside of the tasks of the service.
     let (me, mine) = (service.clone(), part.clone());
     let refused = own.call(move |_| (me.wait().now_or_never(), mine.wait().now_or_never()));
     let (parent, own_service) = refused.await.unwrap();
     is_illegal(parent.unwrap(), "seven");
     is_illegal(own_service.unwrap(), "seven/part");
-    // That is not the caller's task: it may wait.
+    // The caller's task does not belong to the service, so it may wait.
     service.kill("test");
     service.wait().await.unwrap();
     app.stop().await.expect_clean();
@@ -253,12 +253,12 @@ async fn a_task_that_waits_for_the_end_of_its_app_is_let_go_when_the_app_stops()
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_waits_for_nobody_of_its_own_app_still_waits_for_the_end() {
+async fn a_task_outside_of_the_app_waits_for_the_end() {
     let app = TestApp::builder().service(crate::testing::hangs_at_stop(ID, "hangs")).start().await;
     let other: App = app.app().clone();
     let waits = tokio::spawn(async move { other.stopped().await.abandoned.len() });
     app.stop().await;
-    assert_eq!(waits.await.unwrap(), 1, "the report of the end");
+    assert_eq!(waits.await.unwrap(), 1, "one service was abandoned");
 }
 
 #[test]
@@ -280,7 +280,7 @@ fn a_deadline_holds_when_the_only_worker_of_the_services_is_blocked() {
         };
         let handle = workers.handle().clone();
         let answer = first.call(move |_| {
-            // Waits in another thread, which does not know of the command, and blocks the worker meanwhile.
+            // Waits on another thread, which is not inside the command, and blocks the worker.
             std::thread::scope(|scope| scope.spawn(|| handle.block_on(second.call(|n| *n))).join().unwrap())
         });
         let error = answer.await.unwrap().unwrap_err();

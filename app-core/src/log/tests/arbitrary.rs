@@ -1,4 +1,4 @@
-//! Arbitrary records: each line is what serde_json makes of the same keys and values.
+//! Arbitrary records. Each line is compared with what serde_json writes for the same keys and values.
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -7,8 +7,10 @@ use slog::{KV, Record, Serializer};
 use super::super::line::{BLOCK, Line, decimal};
 use super::captured;
 
-/// Some of ours, some that look alike to a hash, long ones, ones with something to escape, one text at two addresses.
+/// The text of one of the keys, at another address.
 static TWIN: [u8; 4] = *b"twin";
+
+/// Platform keys, keys with the same hash, long keys, and keys with characters to escape.
 const KEYS: [&str; 25] = [
     "a",
     "b",
@@ -38,7 +40,7 @@ const KEYS: [&str; 25] = [
 ];
 
 #[derive(Debug, Clone)]
-enum Any {
+enum AnyValue {
     Text(String),
     Printed(String),
     Unsigned(u64),
@@ -48,18 +50,18 @@ enum Any {
     None,
 }
 
-impl Any {
+impl AnyValue {
     fn expected(&self, key: &str) -> Value {
         match self {
-            Any::Text(text) | Any::Printed(text) if key == "err" => json!({ "message": text }),
-            Any::Text(text) | Any::Printed(text) => json!(text),
-            Any::Unsigned(number) => json!(number),
-            Any::Signed(number) => json!(number),
-            Any::Float(number) if number.is_finite() => json!(number),
-            Any::Float(number) if key == "err" => json!({ "message": text_of(*number) }),
-            Any::Float(number) => json!(text_of(*number)),
-            Any::Bool(value) => json!(value),
-            Any::None => Value::Null,
+            AnyValue::Text(text) | AnyValue::Printed(text) if key == "err" => json!({ "message": text }),
+            AnyValue::Text(text) | AnyValue::Printed(text) => json!(text),
+            AnyValue::Unsigned(number) => json!(number),
+            AnyValue::Signed(number) => json!(number),
+            AnyValue::Float(number) if number.is_finite() => json!(number),
+            AnyValue::Float(number) if key == "err" => json!({ "message": text_of(*number) }),
+            AnyValue::Float(number) => json!(text_of(*number)),
+            AnyValue::Bool(value) => json!(value),
+            AnyValue::None => Value::Null,
         }
     }
 }
@@ -72,20 +74,20 @@ fn text_of(number: f64) -> &'static str {
     }
 }
 
-/// In the order of the code: slog asks for the last one first.
-struct Fields<'a>(&'a [(&'static str, Any)]);
+/// Fields in the order of the code. slog wants the last one first.
+struct Fields<'a>(&'a [(&'static str, AnyValue)]);
 
 impl KV for Fields<'_> {
     fn serialize(&self, _: &Record<'_>, serializer: &mut dyn Serializer) -> slog::Result {
         for (key, value) in self.0.iter().rev() {
             match value {
-                Any::Text(text) => serializer.emit_str(key, text)?,
-                Any::Printed(text) => serializer.emit_arguments(key, &format_args!("{text}"))?,
-                Any::Unsigned(number) => serializer.emit_u64(key, *number)?,
-                Any::Signed(number) => serializer.emit_i64(key, *number)?,
-                Any::Float(number) => serializer.emit_f64(key, *number)?,
-                Any::Bool(value) => serializer.emit_bool(key, *value)?,
-                Any::None => serializer.emit_none(key)?,
+                AnyValue::Text(text) => serializer.emit_str(key, text)?,
+                AnyValue::Printed(text) => serializer.emit_arguments(key, &format_args!("{text}"))?,
+                AnyValue::Unsigned(number) => serializer.emit_u64(key, *number)?,
+                AnyValue::Signed(number) => serializer.emit_i64(key, *number)?,
+                AnyValue::Float(number) => serializer.emit_f64(key, *number)?,
+                AnyValue::Bool(value) => serializer.emit_bool(key, *value)?,
+                AnyValue::None => serializer.emit_none(key)?,
             }
         }
         Ok(())
@@ -93,28 +95,28 @@ impl KV for Fields<'_> {
 }
 
 fn key() -> impl Strategy<Value = &'static str> {
-    // Another address with the text of one of the keys: keys are known by address, and told apart by text.
+    // The cache finds keys by address, but duplicates are found by text.
     (0..=KEYS.len())
         .prop_map(|at| KEYS.get(at).copied().unwrap_or_else(|| std::str::from_utf8(&TWIN).unwrap()))
 }
 
-fn value() -> impl Strategy<Value = Any> {
+fn value() -> impl Strategy<Value = AnyValue> {
     prop_oneof![
-        any::<String>().prop_map(Any::Text),
-        "[ -~]{0,40}".prop_map(Any::Text),
-        any::<String>().prop_map(Any::Printed),
-        any::<u64>().prop_map(Any::Unsigned),
-        (0..1000_u64).prop_map(Any::Unsigned),
-        any::<i64>().prop_map(Any::Signed),
-        any::<f64>().prop_map(Any::Float),
-        (-1000..1000_i32).prop_map(|number| Any::Float(f64::from(number) / 100.0)),
-        any::<bool>().prop_map(Any::Bool),
-        Just(Any::None),
+        any::<String>().prop_map(AnyValue::Text),
+        "[ -~]{0,40}".prop_map(AnyValue::Text),
+        any::<String>().prop_map(AnyValue::Printed),
+        any::<u64>().prop_map(AnyValue::Unsigned),
+        (0..1000_u64).prop_map(AnyValue::Unsigned),
+        any::<i64>().prop_map(AnyValue::Signed),
+        any::<f64>().prop_map(AnyValue::Float),
+        (-1000..1000_i32).prop_map(|number| AnyValue::Float(f64::from(number) / 100.0)),
+        any::<bool>().prop_map(AnyValue::Bool),
+        Just(AnyValue::None),
     ]
 }
 
-/// The platform's keys get an underscore; of two with one name the last one stays; `event` comes first.
-fn expected(fields: &[(&'static str, Any)], message: &str) -> Vec<(String, Value)> {
+/// The expected fields: platform keys get an underscore, the last of two equal names stays, and `event` comes first.
+fn expected(fields: &[(&'static str, AnyValue)], message: &str) -> Vec<(String, Value)> {
     let mut kept: Vec<(String, Value)> = Vec::new();
     for (key, value) in fields.iter().rev() {
         let taken = ["time", "message", "svc", "cut_keys", "event_name"].contains(key);
@@ -129,9 +131,9 @@ fn expected(fields: &[(&'static str, Any)], message: &str) -> Vec<(String, Value
 }
 
 proptest! {
-    /// Several from one thread, which keeps what it learnt of keys.
+    /// Several records on one thread, so that keys come from its cache.
     #[test]
-    fn a_line_is_what_serde_json_makes_of_the_same_record(
+    fn a_line_is_what_serde_json_writes_for_the_same_record(
         records in prop::collection::vec((prop::collection::vec((key(), value()), 0..24), any::<String>()), 1..4)
     ) {
         let (_log, captured, logger) = captured();
@@ -141,7 +143,7 @@ proptest! {
         let text = captured.text();
         prop_assert_eq!(text.lines().count(), records.len());
         for (line, (fields, message)) in text.lines().zip(&records) {
-            // As far as the keys of the platform; of the rest also the order counts.
+            // The record's own fields are compared in their order.
             let (_, own) = line.split_once(",\"instance\":\"1\"").unwrap();
             let expected = expected(fields, message);
             let mut rest = own;
@@ -178,7 +180,7 @@ fn numbers_at_the_bounds() {
 }
 
 #[test]
-fn a_line_takes_the_room_that_it_needs_and_gives_it_back() {
+fn a_line_grows_as_needed_and_frees_its_memory() {
     let (mut line, text) = (Line::default(), vec![b'x'; 16 * 1024]);
     for _ in 0..3 {
         line.clear();

@@ -1,11 +1,11 @@
-//! Records of the `log` and `tracing` crates. One test: both have one receiver per process.
+//! Records of the `log` and `tracing` crates. One test, because both crates have one receiver for the process.
 
 use serde_json::{Value, json};
 
 use super::identity;
 use crate::log::{CapturedLog, Log, LogLevel, capture_dependencies};
 
-/// Other tests of this process may log through the same bridges.
+/// The records of this test. Other tests of this process may log through the same bridge.
 fn ours(captured: &CapturedLog) -> Vec<Value> {
     let is_ours =
         |record: &Value| record["target"].as_str().is_some_and(|target| target.starts_with("bridged"));
@@ -38,7 +38,7 @@ fn what_dependencies_log_arrives_with_its_target_fields_and_level() {
         "{text}"
     );
 
-    // What a dependency prints without end is one record of bounded length as well.
+    // A very long record of a dependency also has a bounded length.
     let long = "x".repeat(200_000);
     log::error!(target: "bridged::long", "{long}");
     tracing::error!(target: "bridged::long", field = %long, "{long}");
@@ -46,7 +46,7 @@ fn what_dependencies_log_arrives_with_its_target_fields_and_level() {
         assert!(line.len() < 16_000 && line.contains(" bytes cut)"), "{}", line.len());
     }
 
-    // The level changes while the call sites have been asked already.
+    // A change of the level applies to call sites that have cached the old one.
     let change = log.set_level(LogLevel::Debug);
     log_at_all_levels();
     assert_eq!(ours(&captured).len(), 8);
@@ -55,7 +55,7 @@ fn what_dependencies_log_arrives_with_its_target_fields_and_level() {
     log_at_all_levels();
     assert_eq!(ours(&captured).len(), 10);
 
-    // Another application takes over, and the first is left alone.
+    // Another application becomes the receiver, and the first one gets no more records.
     let (second, second_captured) = Log::captured(&identity(), LogLevel::Error);
     capture_dependencies(&second);
     log_at_all_levels();

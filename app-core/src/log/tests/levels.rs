@@ -1,4 +1,4 @@
-//! Which records are written, and for how long.
+//! The levels of the application and of services, and their changes.
 
 use std::str::FromStr;
 
@@ -22,7 +22,7 @@ fn names_of_levels_are_read_in_any_case() {
         assert_eq!(serde_json::from_str::<LogLevel>(&format!("{text:?}")).unwrap(), level);
     }
     let refused = LogLevel::from_str("LOUD\n").unwrap_err().to_string();
-    assert_eq!(refused, "\"LOUD\\n\" is no log level; the levels are DEBUG, INFO, WARN and ERROR");
+    assert_eq!(refused, "\"LOUD\\n\" is not a log level; the levels are DEBUG, INFO, WARN and ERROR");
     assert!(LogLevel::Debug < LogLevel::Info && LogLevel::Warn < LogLevel::Error);
     assert!(LogLevel::from_str("").is_err() && LogLevel::from_str("WARNING").is_err());
 }
@@ -66,7 +66,7 @@ fn a_level_may_be_set_before_its_service_exists() {
 }
 
 #[test]
-fn a_change_is_taken_back_to_what_was_before() {
+fn a_reverted_change_restores_the_level_before_it() {
     let (log, _captured, app) = captured();
     let change = log.set_level(LogLevel::Error);
     assert_eq!(change.service(), None);
@@ -79,7 +79,7 @@ fn a_change_is_taken_back_to_what_was_before() {
     assert!(log.revert(change));
     assert_eq!(log.service_level(QUOTA), LogLevel::Debug);
     let _ = log.set_level(LogLevel::Warn);
-    assert_eq!(log.service_level(QUOTA), LogLevel::Warn, "it follows the application again");
+    assert_eq!(log.service_level(QUOTA), LogLevel::Warn, "the service follows the application again");
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn temporary_changes_may_end_in_any_order() {
     let _ = log.set_level(LogLevel::Info);
     let first = log.set_level(LogLevel::Error);
     let second = log.set_level(LogLevel::Warn);
-    assert!(log.revert(first), "ends first: the second stays in force");
+    assert!(log.revert(first), "the second change stays in force");
     assert_eq!(log.level(), LogLevel::Warn);
     assert!(log.revert(second));
     assert_eq!(log.level(), LogLevel::Info);
@@ -108,12 +108,12 @@ fn a_permanent_change_outlives_the_temporary_one_below_it() {
     for _ in 0..100 {
         let _ = log.set_service_level(QUOTA, Some(LogLevel::Warn));
     }
-    assert!(!log.revert(temporary), "too long ago to be remembered");
+    assert!(!log.revert(temporary), "100 later changes have replaced it");
     assert_eq!(log.service_level(QUOTA), LogLevel::Warn);
 }
 
 #[test]
-fn services_that_are_gone_leave_nothing_behind_but_levels_that_were_set() {
+fn only_levels_that_were_set_remain_of_services_that_are_gone() {
     let (log, _captured, _app) = captured();
     let _ = log.set_service_level(QUOTA, Some(LogLevel::Error));
     let kept = log.service_logger(ServiceId::new(1), "kept");
@@ -123,12 +123,12 @@ fn services_that_are_gone_leave_nothing_behind_but_levels_that_were_set() {
     assert!(log.known_services() < 3_000, "{}", log.known_services());
     assert_eq!(log.service_level(QUOTA), LogLevel::Error);
     let _ = log.set_level(LogLevel::Error);
-    assert!(!kept.is_enabled(slog::Level::Info), "a logger that exists still follows");
+    assert!(!kept.is_enabled(slog::Level::Info), "an existing logger still follows");
 }
 
-/// Those of the prelude, not slog's.
+/// With the macros of the prelude.
 #[test]
-fn values_are_looked_at_only_when_the_level_is_enabled() {
+fn values_are_evaluated_only_when_the_level_is_enabled() {
     struct Holder {
         logger: slog::Logger,
     }

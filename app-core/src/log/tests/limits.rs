@@ -1,4 +1,4 @@
-//! However much a record has to say: its line is never longer than the limit, is whole, and says what was cut.
+//! The limit of a record: no line is longer, each is complete, and marks show what was cut.
 
 use std::sync::LazyLock;
 
@@ -7,14 +7,14 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use slog::{KV, OwnedKVList, Record, Serializer, error, info};
 
-use super::super::drain::{Form, TextForm};
+use super::super::drain::{LineFormat, TextFormat};
 use super::super::{LogRecordLimit, json, term};
 use super::{QUOTA, captured, identity, only};
 use crate::events::APP_STARTED;
 
 const LIMIT: usize = 16_000;
 
-/// Keys live for ever, and a test may make a few: short ones, long ones, ones that begin alike, ones with escapes.
+/// Short keys, long keys that begin alike, and keys with characters to escape. Leaked, because keys are `'static`.
 static KEYS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
     let short = (0..40).map(|number| format!("key_{number}"));
     let long = (0..6).map(|number| format!("{}{number}", "long".repeat(300)));
@@ -23,7 +23,7 @@ static KEYS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
 });
 
 #[derive(Debug, Clone)]
-enum Any {
+enum AnyValue {
     Text(String),
     Printed(String),
     Serde(Value),
@@ -33,38 +33,38 @@ enum Any {
     Digits(usize),
 }
 
-impl Any {
+impl AnyValue {
     fn failure(message: &str, context: &Value) -> app_errors::Error {
         let cause = std::io::Error::other(message.to_owned());
         errors::BUG.error(QUOTA).message(message).cause(cause).context(context.clone()).build()
     }
 
-    /// What a reader of the whole record would see; `None` where that differs each time.
+    /// The value in a record without a limit. `None` for an error, which differs each time.
     fn whole(&self) -> Option<Value> {
         match self {
-            Any::Text(text) | Any::Printed(text) => Some(json!(text)),
-            Any::Serde(value) => Some(value.clone()),
-            Any::Failure(..) => None,
-            Any::Number(number) => Some(json!(number)),
-            Any::Digits(digits) => serde_json::from_str(&"7".repeat(*digits)).ok(),
+            AnyValue::Text(text) | AnyValue::Printed(text) => Some(json!(text)),
+            AnyValue::Serde(value) => Some(value.clone()),
+            AnyValue::Failure(..) => None,
+            AnyValue::Number(number) => Some(json!(number)),
+            AnyValue::Digits(digits) => serde_json::from_str(&"7".repeat(*digits)).ok(),
         }
     }
 }
 
-struct Fields<'a>(&'a [(&'static str, Any)]);
+struct Fields<'a>(&'a [(&'static str, AnyValue)]);
 
 impl KV for Fields<'_> {
     fn serialize(&self, _: &Record<'_>, serializer: &mut dyn Serializer) -> slog::Result {
         for (key, value) in self.0.iter().rev() {
             match value {
-                Any::Text(text) => serializer.emit_str(key, text)?,
-                Any::Printed(text) => serializer.emit_arguments(key, &format_args!("{text}"))?,
-                Any::Serde(value) => serializer.emit_serde(key, &slog::Serde(value.clone()))?,
-                Any::Failure(message, context) => {
-                    serializer.emit_error(key, &Any::failure(message, context))?;
+                AnyValue::Text(text) => serializer.emit_str(key, text)?,
+                AnyValue::Printed(text) => serializer.emit_arguments(key, &format_args!("{text}"))?,
+                AnyValue::Serde(value) => serializer.emit_serde(key, &slog::Serde(value.clone()))?,
+                AnyValue::Failure(message, context) => {
+                    serializer.emit_error(key, &AnyValue::failure(message, context))?;
                 }
-                Any::Number(number) => serializer.emit_u64(key, *number)?,
-                Any::Digits(_) => {
+                AnyValue::Number(number) => serializer.emit_u64(key, *number)?,
+                AnyValue::Digits(_) => {
                     serializer.emit_serde(key, &slog::Serde(value.whole().unwrap_or_default()))?;
                 }
             }
@@ -96,14 +96,14 @@ fn structure() -> impl Strategy<Value = Value> {
     prop_oneof![4 => grown, 1 => deep, 1 => many]
 }
 
-fn value() -> impl Strategy<Value = Any> {
+fn value() -> impl Strategy<Value = AnyValue> {
     prop_oneof![
-        3 => text().prop_map(Any::Text),
-        3 => text().prop_map(Any::Printed),
-        2 => structure().prop_map(Any::Serde),
-        1 => (text(), structure()).prop_map(|(message, context)| Any::Failure(message, context)),
-        3 => any::<u64>().prop_map(Any::Number),
-        1 => (1..30_000_usize).prop_map(Any::Digits),
+        3 => text().prop_map(AnyValue::Text),
+        3 => text().prop_map(AnyValue::Printed),
+        2 => structure().prop_map(AnyValue::Serde),
+        1 => (text(), structure()).prop_map(|(message, context)| AnyValue::Failure(message, context)),
+        3 => any::<u64>().prop_map(AnyValue::Number),
+        1 => (1..30_000_usize).prop_map(AnyValue::Digits),
     ]
 }
 
@@ -117,10 +117,10 @@ fn limit() -> impl Strategy<Value = usize> {
 }
 
 fn line(
-    form: &Form,
+    format: &LineFormat,
     level: slog::Level,
     message: &str,
-    fields: &[(&'static str, Any)],
+    fields: &[(&'static str, AnyValue)],
     with_event: bool,
 ) -> String {
     let event: OwnedKVList =
@@ -129,22 +129,22 @@ fn line(
     let fixed = slog::RecordStatic { location: &location, tag: "", level };
     let fields = Fields(fields);
     let line =
-        form.line_apart(&Record::new(&fixed, &format_args!("{message}"), slog::BorrowedKV(&fields)), &event);
+        format.to_line(&Record::new(&fixed, &format_args!("{message}"), slog::BorrowedKV(&fields)), &event);
     String::from_utf8(line).unwrap()
 }
 
-fn json_form(limit: usize, for_journal: bool, name: &str) -> Form {
+fn json_format(limit: usize, for_journal: bool, name: &str) -> LineFormat {
     let prefix = json::prefix(&identity(), Some((QUOTA, name))).into();
-    Form { limit, for_journal, text: TextForm::Json { prefix } }
+    LineFormat { limit, for_journal, text: TextFormat::Json { prefix } }
 }
 
-/// Whether a value says that something of it is missing.
-fn says_cut(value: &Value) -> bool {
+/// Whether a value has the mark of a cut.
+fn has_cut_mark(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains("cut"),
-        Value::Array(values) => values.iter().any(says_cut),
+        Value::Array(values) => values.iter().any(has_cut_mark),
         Value::Object(members) => {
-            members.iter().any(|(key, value)| (key == "…" && says_cut(value)) || says_cut(value))
+            members.iter().any(|(key, value)| (key == "…" && has_cut_mark(value)) || has_cut_mark(value))
         }
         _ => false,
     }
@@ -159,7 +159,7 @@ proptest! {
         message in text(), limit in limit(), for_journal in any::<bool>(), with_event in any::<bool>(), name in text()
     ) {
         let fields: Vec<_> = fields.into_iter().map(|(key, value)| (KEYS[key], value)).collect();
-        let line = line(&json_form(limit, for_journal, &name), slog::Level::Error, &message, &fields, with_event);
+        let line = line(&json_format(limit, for_journal, &name), slog::Level::Error, &message, &fields, with_event);
         prop_assert!(line.len() <= limit, "{} > {limit}", line.len());
         prop_assert_eq!(line.find('\n'), Some(line.len() - 1));
         let json = if for_journal { line.strip_prefix("<3>").unwrap() } else { &line };
@@ -172,15 +172,15 @@ proptest! {
             prop_assert_eq!(&record["event"], &json!(APP_STARTED.hex()));
             prop_assert_eq!(&record["event_name"], "app_started");
         }
-        prop_assert!(record["message"] == message || says_cut(&record["message"]));
+        prop_assert!(record["message"] == message || has_cut_mark(&record["message"]));
         for (at, (key, value)) in fields.iter().enumerate() {
             if fields[at + 1..].iter().any(|(later, _)| later == key) {
                 continue;
             }
             match (record.get(*key), value.whole()) {
-                (Some(shown), Some(whole)) => prop_assert!(*shown == whole || says_cut(shown), "{shown}"),
+                (Some(shown), Some(whole)) => prop_assert!(*shown == whole || has_cut_mark(shown), "{shown}"),
                 (Some(shown), None) => prop_assert!(shown.is_object()),
-                // Its name was cut, or it was left out.
+                // The key was shortened, or the field was removed.
                 (None, _) => prop_assert!(key.len() > 100 || record.contains_key("cut_keys"), "{key}: {json}"),
             }
         }
@@ -193,8 +193,8 @@ proptest! {
     ) {
         let fields: Vec<_> = fields.into_iter().map(|(key, value)| (KEYS[key], value)).collect();
         let name = Some(term::shown_name(&name).into());
-        let form = Form { limit, for_journal, text: TextForm::Term { name, colours } };
-        let line = line(&form, slog::Level::Warning, &message, &fields, true);
+        let format = LineFormat { limit, for_journal, text: TextFormat::Term { name, colours } };
+        let line = line(&format, slog::Level::Warning, &message, &fields, true);
         prop_assert!(line.len() <= limit, "{} > {limit}", line.len());
         prop_assert_eq!(line.find('\n'), Some(line.len() - 1));
         prop_assert_eq!(line.starts_with("<4>"), for_journal);
@@ -230,7 +230,7 @@ fn two_values_of_ten_thousand_bytes_make_one_record_below_the_limit() {
 fn the_longest_values_are_cut_first() {
     let (_log, captured, logger) = captured();
     let middle = "m".repeat(3_000);
-    let failure = Any::failure("short", &json!({"text": "c".repeat(4_000)}));
+    let failure = AnyValue::failure("short", &json!({"text": "c".repeat(4_000)}));
     info!(logger, "{middle}"; "long" => "l".repeat(100_000), "middle" => &middle, "err" => #&failure);
     let record = only(&captured);
     assert_eq!((&record["message"], &record["middle"]), (&json!(middle), &json!(middle)));
@@ -242,10 +242,10 @@ fn the_longest_values_are_cut_first() {
 #[test]
 fn ten_thousand_keys_make_one_record_that_says_how_many_are_missing() {
     let keys: Vec<_> = (0..10_000)
-        .map(|number| (&*Box::leak(format!("k{number}").into_boxed_str()), Any::Number(number)))
+        .map(|number| (&*Box::leak(format!("k{number}").into_boxed_str()), AnyValue::Number(number)))
         .collect();
     for limit in [LogRecordLimit::MIN.bytes(), LIMIT, LogRecordLimit::MAX.bytes()] {
-        let line = line(&json_form(limit, false, "quota"), slog::Level::Info, "many", &keys, true);
+        let line = line(&json_format(limit, false, "quota"), slog::Level::Info, "many", &keys, true);
         assert!(line.len() <= limit && line.len() > limit.min(LIMIT) / 3, "{}", line.len());
         let record: Map<String, Value> = serde_json::from_str(&line).unwrap();
         assert_eq!(record["event_name"], "app_started");
@@ -259,8 +259,8 @@ fn ten_thousand_keys_make_one_record_that_says_how_many_are_missing() {
 
 #[test]
 fn long_keys_that_begin_alike_stay_apart() {
-    let fields: Vec<_> = KEYS[40..43].iter().map(|key| (*key, Any::Number(7))).collect();
-    let line = line(&json_form(LIMIT, false, "quota"), slog::Level::Info, "m", &fields, false);
+    let fields: Vec<_> = KEYS[40..43].iter().map(|key| (*key, AnyValue::Number(7))).collect();
+    let line = line(&json_format(LIMIT, false, "quota"), slog::Level::Info, "m", &fields, false);
     let record: Map<String, Value> = serde_json::from_str(&line).unwrap();
     assert_eq!(record.values().filter(|value| **value == json!(7)).count(), 3, "{line}");
 }
@@ -269,7 +269,7 @@ fn long_keys_that_begin_alike_stay_apart() {
 fn an_error_too_large_keeps_what_it_says_and_its_ids() {
     let (_log, captured, logger) = captured();
     let context = json!({ "rows": (0..20_000).map(|row| format!("row {row}")).collect::<Vec<_>>() });
-    let failure = Any::failure("disk full", &context);
+    let failure = AnyValue::failure("disk full", &context);
     error!(logger, "failed"; "err" => #&failure);
     assert!(captured.text().len() <= LIMIT);
     let err = &only(&captured)["err"];
@@ -291,14 +291,14 @@ fn values_nested_too_deeply_say_so_and_take_no_stack() {
     let record = only(&captured);
     assert!(record["value"].as_str().unwrap().ends_with("… (cut: nested too deeply)"), "{record}");
     let slog::Serde(mut deep) = deep;
-    // Dropped level by level: all at once takes the stack.
+    // Dropped level by level, because the recursive drop would overflow the stack.
     while let Value::Array(mut inner) = deep {
         deep = inner.pop().unwrap_or_default();
     }
 }
 
 #[test]
-fn what_serde_refuses_is_told_in_its_place() {
+fn a_value_that_fails_to_serialize_is_replaced_by_the_reason() {
     #[derive(Clone)]
     struct Refuses;
     impl serde::Serialize for Refuses {

@@ -1,4 +1,4 @@
-//! What a record of an audit log tells its author.
+//! The receipts of an audit log.
 
 use std::io::{self, ErrorKind, Write};
 use std::sync::mpsc;
@@ -11,7 +11,7 @@ use super::super::queue::CAPACITY_BYTES;
 use super::{DEADLINE, QUOTA, identity};
 use crate::log::{Log, LogFormat, LogLevel};
 
-/// Waits for a word before each write, and fails after the last.
+/// A sink that waits for a message before each write, and fails once the sender is dropped.
 struct Guided(mpsc::Receiver<()>);
 
 impl Write for Guided {
@@ -34,7 +34,7 @@ fn guided() -> (Log, mpsc::Sender<()>) {
 async fn a_receipt_is_true_once_the_record_has_left_and_not_before() {
     let (log, go_on) = guided();
     let audit = log.audit(QUOTA, "quota");
-    let mut receipt = audit.write(|log| info!(log, "below the level, and written all the same"));
+    let mut receipt = audit.write(|log| info!(log, "below the level, and still written"));
     assert_eq!((&mut receipt).now_or_never(), None);
     go_on.send(()).unwrap();
     assert!(timeout(DEADLINE, receipt).await.unwrap());
@@ -58,7 +58,7 @@ async fn a_record_that_finds_the_queue_full_is_refused_at_once() {
     let audit = log.audit(QUOTA, "quota");
     let text = "x".repeat(10_000);
     let first = audit.write(|log| info!(log, "{text}"));
-    // One batch is in the writer's hands, and the queue takes as much again.
+    // The writer has one batch, and the queue takes as much again.
     let all = (0..3 * CAPACITY_BYTES / text.len()).map(|_| audit.write(|log| info!(log, "{text}")));
     let refused = all.map(super::super::Receipt::is_refused).filter(|refused| *refused).count();
     assert!(refused > 0);

@@ -1,4 +1,4 @@
-//! What a record looks like in JSON.
+//! Records in JSON.
 
 use std::fmt;
 use std::fmt::Write as _;
@@ -46,7 +46,7 @@ fn levels_are_written_in_lower_case() {
 }
 
 #[test]
-fn numbers_stay_exact_and_what_json_cannot_say_becomes_text() {
+fn numbers_stay_exact_and_those_that_json_lacks_become_text() {
     let (_log, captured, logger) = captured();
     info!(logger, "numbers"; "u64" => u64::MAX, "i64" => i64::MIN, "u128" => u128::MAX, "small" => 7_u128, "nan" => f64::NAN,
         "inf" => f32::INFINITY, "f32" => 0.1_f32, "char" => '"', "unit" => (), "bytes" => vec![1_u8, 255]);
@@ -150,7 +150,7 @@ impl fmt::Display for Fails {
 }
 
 #[test]
-fn a_value_that_panics_costs_that_value() {
+fn a_value_that_panics_loses_only_that_value() {
     let (_log, captured, logger) = captured();
     info!(logger, "before"; "a" => 1, "bad" => %Panics, "b" => 2, "failing" => %Fails);
     info!(logger, "message {}", Panics; "a" => 1);
@@ -162,7 +162,7 @@ fn a_value_that_panics_costs_that_value() {
         (&json!(1), &json!("<panicked>"), &json!(2), &json!("<failed>"))
     );
     assert_eq!((&records[1]["message"], &records[1]["a"]), (&json!("<panicked>"), &json!(1)));
-    // slog goes from the last to the first, so what was written before it is lost.
+    // slog goes from the last field to the first, so the fields in front of it are lost.
     assert_eq!((&records[2]["later"], &records[2]["log_field_lost"]), (&json!(2), &json!("<panicked>")));
     assert_eq!(records[3]["message"], "after");
 }
@@ -182,12 +182,12 @@ fn a_value_that_logs_while_it_is_printed_neither_deadlocks_nor_recurses() {
     assert_eq!(records.last().unwrap()["message"], "outside");
     assert_eq!(records.last().unwrap()["value"], "printed");
     assert!(records.len() < 10, "{captured:?}");
-    assert_eq!(log.dropped(), 1, "the record that was too deep");
+    assert_eq!(log.dropped(), 1, "the record that was nested too deeply");
     assert!(captured.text().contains("inside"));
 }
 
 #[test]
-fn serde_values_keep_their_structure_and_hide_no_separator() {
+fn serde_values_keep_their_structure_and_have_their_separators_escaped() {
     let (_log, captured, logger) = captured();
     let value = json!({"list": [1, "two\n", null], "nested": {"sep": "\u{2028}\u{7f}\u{85}é"}});
     info!(logger, "structure"; "value" => slog::Serde(value.clone()));
@@ -196,7 +196,7 @@ fn serde_values_keep_their_structure_and_hide_no_separator() {
 }
 
 #[test]
-fn a_time_before_1970_or_after_9999_is_the_nearest_that_has_a_form() {
+fn a_time_before_1970_or_after_9999_becomes_the_nearest_one_of_the_format() {
     use std::time::{Duration, UNIX_EPOCH};
     let mut timestamp = super::super::timestamp::Timestamp::new();
     let mut text = |time| String::from_utf8(timestamp.format(time).to_vec()).unwrap();
@@ -216,7 +216,7 @@ proptest! {
     ) {
         let (log, captured, _) = captured();
         let logger = log.service_logger(ServiceId::new(1), &name);
-        // Keys are 'static in slog: tests may leak a few.
+        // Keys are `'static` in slog, so the test leaks them.
         let key: &'static str = Box::leak(format!("{key}.").into_boxed_str());
         let mut displayed = String::new();
         write!(displayed, "{value}{tail}").unwrap();
@@ -235,9 +235,9 @@ proptest! {
     }
 }
 
-/// A text that is looked at in pieces: whatever stands anywhere in it is seen.
+/// Texts are checked eight bytes at a time, so each position counts.
 #[test]
-fn every_character_is_escaped_wherever_it_stands() {
+fn every_character_is_escaped_at_every_position() {
     use super::super::escape::{is_plain, push_json};
     for length in 0..40 {
         for at in 0..length {

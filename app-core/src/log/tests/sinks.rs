@@ -1,4 +1,4 @@
-//! The sink may be full, closed, slow or blocked: whoever logs does not notice, and every record is counted.
+//! Sinks that are full, closed, slow or blocked: the caller never waits, and every record is counted.
 
 use std::io::{self, ErrorKind, Write};
 use std::sync::Arc;
@@ -12,21 +12,22 @@ use super::super::queue::CAPACITY_BYTES;
 use super::{DEADLINE, identity};
 use crate::log::{Log, LogFormat, LogLevel, LogRecordLimit};
 
-/// A sink whose answers a test decides; what it took can be read.
+/// A sink that fails as a test tells it to, and keeps what was written.
 #[derive(Clone, Default)]
-pub(super) struct Shared(Arc<Mutex<State>>);
+pub(super) struct TestSink(Arc<Mutex<SinkState>>);
 
 #[derive(Default)]
-struct State {
+struct SinkState {
     bytes: Vec<u8>,
-    /// Refuse with this once `room` is used up.
+    /// The error of a write without `room`. `None` for a sink that works.
     failure: Option<ErrorKind>,
+    /// How many more bytes the sink takes before `failure`.
     room: usize,
-    /// Refuse so many writes with this before anything else.
+    /// The errors of the first writes, last one first.
     first: Vec<ErrorKind>,
 }
 
-impl Shared {
+impl TestSink {
     pub(super) fn text(&self) -> String {
         String::from_utf8(self.0.lock().bytes.clone()).unwrap()
     }
@@ -41,7 +42,7 @@ impl Shared {
         self.0.lock().failure = None;
     }
 
-    /// The lines that are whole.
+    /// The complete lines.
     fn records(&self) -> Vec<serde_json::Value> {
         self.text().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
@@ -51,7 +52,7 @@ impl Shared {
     }
 }
 
-impl Write for Shared {
+impl Write for TestSink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut state = self.0.lock();
         if let Some(kind) = state.first.pop() {
@@ -81,7 +82,7 @@ fn to(writer: impl Write + Send + 'static) -> Log {
 
 #[test]
 fn everything_arrives_in_order_in_a_sink_that_works() {
-    let sink = Shared::default();
+    let sink = TestSink::default();
     let log = to(sink.clone());
     let logger = log.logger();
     for number in 0..1000 {
@@ -98,13 +99,13 @@ fn everything_arrives_in_order_in_a_sink_that_works() {
 
 #[test]
 fn a_full_sink_costs_exactly_the_records_not_written_and_says_so_when_it_recovers() {
-    let sink = Shared::default();
+    let sink = TestSink::default();
     let log = to(sink.clone());
     let logger = log.logger();
     info!(logger, "whole");
     assert!(log.flush(DEADLINE));
     let line_bytes = sink.text().len();
-    // Room for one and a half.
+    // Room for one and a half lines.
     sink.fail(ErrorKind::StorageFull, line_bytes + line_bytes / 2);
     for _ in 0..10 {
         info!(logger, "whole");
@@ -116,7 +117,7 @@ fn a_full_sink_costs_exactly_the_records_not_written_and_says_so_when_it_recover
     sink.recover();
     info!(logger, "works again");
     assert!(log.flush(DEADLINE));
-    // The cut line does not parse, so it is not among them; the one after it is whole.
+    // The cut line does not parse, so it is missing here. The line after it is complete.
     assert_eq!(sink.messages(), ["whole", "whole", "works again", "log records dropped"]);
     assert_eq!(sink.text().lines().count(), 5);
     let report: serde_json::Value = serde_json::from_str(sink.text().lines().last().unwrap()).unwrap();
@@ -124,12 +125,12 @@ fn a_full_sink_costs_exactly_the_records_not_written_and_says_so_when_it_recover
     assert_eq!(report["domain"], "d0");
     assert_eq!(log.written(LogLevel::Info) + log.dropped(), 12);
     assert!(log.shut_down(DEADLINE));
-    assert_eq!(sink.text().lines().count(), 5, "it is told once");
+    assert_eq!(sink.text().lines().count(), 5, "the loss is reported once");
 }
 
 #[test]
 fn a_line_that_lacks_only_its_end_counts_as_written() {
-    let sink = Shared::default();
+    let sink = TestSink::default();
     let log = to(sink.clone());
     info!(log.logger(), "whole");
     assert!(log.flush(DEADLINE));
@@ -145,7 +146,7 @@ fn a_line_that_lacks_only_its_end_counts_as_written() {
 
 #[test]
 fn a_closed_sink_does_not_end_the_log() {
-    let sink = Shared::default();
+    let sink = TestSink::default();
     sink.fail(ErrorKind::BrokenPipe, 0);
     let log = to(sink.clone());
     for _ in 0..100 {
@@ -161,7 +162,7 @@ fn a_closed_sink_does_not_end_the_log() {
 
 #[test]
 fn interrupted_and_non_blocking_writes_lose_nothing() {
-    let sink = Shared::default();
+    let sink = TestSink::default();
     sink.0.lock().first = vec![ErrorKind::Interrupted, ErrorKind::WouldBlock, ErrorKind::Interrupted];
     let log = to(sink.clone());
     info!(log.logger(), "patient");
@@ -180,13 +181,13 @@ fn a_pipe_that_is_full_and_does_not_block_is_waited_for() {
     let sink = super::super::writer::Sink::File(std::fs::File::from(std::os::fd::OwnedFd::from(writer)));
     let log = Log::with_sink(
         &identity(),
-        super::super::Style::of(super::super::TextStyle::Json),
+        super::super::LogStyle::of(super::super::TextStyle::Json),
         LogLevel::Info,
         sink,
     )
     .unwrap();
     let logger = log.logger();
-    // More than a pipe holds, less than the buffer.
+    // More than a pipe holds, but less than the queue holds.
     for _ in 0..2000 {
         info!(logger, "through a narrow pipe"; "padding" => "x".repeat(100));
     }
@@ -200,17 +201,17 @@ fn a_pipe_that_is_full_and_does_not_block_is_waited_for() {
     assert_eq!(reading.join().unwrap().lines().count(), 2000);
 }
 
-/// Blocks in every write until it is told to go on; announces each.
+/// A sink that reports each write, and blocks in it until it gets a message.
 struct Blocked {
     entered: mpsc::Sender<()>,
     go_on: mpsc::Receiver<()>,
-    sink: Shared,
+    sink: TestSink,
 }
 
 impl Write for Blocked {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let _ = self.entered.send(());
-        // When the test drops its end, the sink works again.
+        // Returns at once after the test has dropped the sender.
         let _ = self.go_on.recv();
         self.sink.write(bytes)
     }
@@ -220,8 +221,8 @@ impl Write for Blocked {
     }
 }
 
-fn blocked() -> (Log, Shared, mpsc::Receiver<()>, mpsc::Sender<()>) {
-    let sink = Shared::default();
+fn blocked() -> (Log, TestSink, mpsc::Receiver<()>, mpsc::Sender<()>) {
+    let sink = TestSink::default();
     let (entered, has_entered) = mpsc::channel();
     let (say_go_on, go_on) = mpsc::channel();
     let log = to(Blocked { entered, go_on, sink: sink.clone() });
@@ -229,13 +230,13 @@ fn blocked() -> (Log, Shared, mpsc::Receiver<()>, mpsc::Sender<()>) {
 }
 
 #[test]
-fn a_blocked_sink_never_makes_anybody_wait_and_every_record_is_counted() {
+fn a_blocked_sink_makes_no_caller_wait_and_every_record_is_counted() {
     const RECORDS: u64 = 1_000_000;
     let (log, sink, has_entered, say_go_on) = blocked();
     let logger = log.logger();
     info!(logger, "first");
     has_entered.recv_timeout(DEADLINE).unwrap();
-    // The writer is stuck. Were it waited for, this would not end.
+    // The writer is stuck. If `info!` waited for it, this loop would not end.
     for _ in 1..RECORDS {
         info!(logger, "r");
     }
@@ -257,24 +258,24 @@ fn a_blocked_sink_never_makes_anybody_wait_and_every_record_is_counted() {
 #[test]
 fn shutting_down_on_a_blocked_sink_ends_at_the_deadline() {
     let (log, sink, has_entered, say_go_on) = blocked();
-    info!(log.logger(), "in the writer's hands");
+    info!(log.logger(), "in the writer's batch");
     has_entered.recv_timeout(DEADLINE).unwrap();
-    info!(log.logger(), "in the buffer");
+    info!(log.logger(), "in the queue");
     assert!(!log.shut_down(Duration::from_millis(1)));
-    assert_eq!(log.dropped(), 1, "what was in the buffer");
+    assert_eq!(log.dropped(), 1, "the record in the queue");
     info!(log.logger(), "too late");
     assert_eq!(log.dropped(), 2);
 
     drop(say_go_on);
     assert!(log.shut_down(DEADLINE), "a second try finds it done");
     assert_eq!(log.written(LogLevel::Info) + log.dropped(), 3);
-    assert_eq!(sink.messages().first().unwrap(), "in the writer's hands");
+    assert_eq!(sink.messages().first().unwrap(), "in the writer's batch");
 }
 
 #[test]
-fn several_threads_lose_nothing_that_is_not_counted() {
+fn several_threads_lose_only_records_that_are_counted() {
     const EACH: u64 = 50_000;
-    let sink = Shared::default();
+    let sink = TestSink::default();
     let log = to(sink.clone());
     std::thread::scope(|scope| {
         for thread in 0..4 {
@@ -289,10 +290,10 @@ fn several_threads_lose_nothing_that_is_not_counted() {
 }
 
 #[test]
-fn a_sink_that_logs_or_panics_is_endured() {
+fn a_sink_that_logs_or_panics_does_not_end_the_log() {
     struct Odd {
         logger: Arc<Mutex<Option<slog::Logger>>>,
-        sink: Shared,
+        sink: TestSink,
         panics: bool,
     }
     impl Write for Odd {
@@ -311,7 +312,7 @@ fn a_sink_that_logs_or_panics_is_endured() {
         }
     }
     let logger = Arc::new(Mutex::new(None));
-    let sink = Shared::default();
+    let sink = TestSink::default();
     let log = to(Odd { logger: Arc::clone(&logger), sink: sink.clone(), panics: true });
     *logger.lock() = Some(log.logger());
     info!(log.logger(), "lost to the panic");
@@ -325,7 +326,7 @@ fn a_sink_that_logs_or_panics_is_endured() {
 
 #[test]
 fn the_writer_ends_when_the_last_logger_is_gone() {
-    struct Tells(mpsc::Sender<()>, Shared);
+    struct Tells(mpsc::Sender<()>, TestSink);
     impl Write for Tells {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.1.write(bytes)
@@ -340,7 +341,7 @@ fn the_writer_ends_when_the_last_logger_is_gone() {
         }
     }
     let (sender, receiver) = mpsc::channel();
-    let sink = Shared::default();
+    let sink = TestSink::default();
     let log = to(Tells(sender, sink.clone()));
     let logger = log.logger();
     drop(log);
@@ -351,10 +352,10 @@ fn the_writer_ends_when_the_last_logger_is_gone() {
 }
 
 #[test]
-fn standard_error_can_be_had_and_ended() {
+fn a_log_on_standard_error_starts_and_ends() {
     let log =
         Log::to_stderr(&identity(), LogFormat::Auto, LogLevel::Error, LogRecordLimit::default()).unwrap();
     assert!(log.flush(DEADLINE));
     assert!(log.shut_down(DEADLINE));
-    assert!(log.shut_down(DEADLINE), "twice does no harm");
+    assert!(log.shut_down(DEADLINE), "a second call does no harm");
 }

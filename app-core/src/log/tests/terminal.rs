@@ -1,14 +1,14 @@
-//! What a record looks like for people.
+//! Records for people.
 
 use slog::{error, info, o};
 
 use super::super::term;
-use super::sinks::Shared;
+use super::sinks::TestSink;
 use super::{DEADLINE, QUOTA, identity};
 use crate::log::{Log, LogFormat, LogLevel};
 
 fn line(logged: impl FnOnce(&Log)) -> String {
-    let sink = Shared::default();
+    let sink = TestSink::default();
     let log = Log::to_writer(&identity(), LogFormat::Term, LogLevel::Debug, Box::new(sink.clone())).unwrap();
     logged(&log);
     assert!(log.shut_down(DEADLINE));
@@ -46,7 +46,7 @@ fn control_characters_and_text_that_reorders_are_escaped_everywhere() {
 }
 
 #[test]
-fn values_that_panic_or_fail_do_not_take_the_process_along() {
+fn values_that_panic_or_fail_lose_only_those_values() {
     struct Panics;
     impl std::fmt::Display for Panics {
         fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -1,4 +1,4 @@
-//! The hand-over between asker and handler, played through without a signal.
+//! Questions and answers through slots, without a signal.
 
 use std::sync::Barrier;
 use std::thread;
@@ -23,7 +23,7 @@ fn an_answer_is_what_was_pushed() {
 #[test]
 fn only_the_thread_that_was_asked_can_answer_and_only_once() {
     let pool = Pool::new();
-    assert!(pool.claim(0).is_none(), "nobody was asked");
+    assert!(pool.claim(0).is_none(), "no thread was asked");
     let (_slot, _question) = pool.ask(7).unwrap();
     assert!(pool.claim(8).is_none());
     pool.claim(7).unwrap().publish();
@@ -31,7 +31,7 @@ fn only_the_thread_that_was_asked_can_answer_and_only_once() {
 }
 
 #[test]
-fn a_question_taken_back_is_not_answered() {
+fn a_withdrawn_question_is_not_answered() {
     let pool = Pool::new();
     let (slot, question) = pool.ask(7).unwrap();
     assert!(slot.withdraw(question));
@@ -39,7 +39,7 @@ fn a_question_taken_back_is_not_answered() {
 }
 
 #[test]
-fn a_claimed_question_is_not_taken_back() {
+fn a_claimed_question_cannot_be_withdrawn() {
     let pool = Pool::new();
     let (slot, question) = pool.ask(7).unwrap();
     let claim = pool.claim(7).unwrap();
@@ -48,7 +48,7 @@ fn a_claimed_question_is_not_taken_back() {
 }
 
 #[test]
-fn a_slot_that_is_being_written_is_not_given_away_until_it_is_done() {
+fn a_slot_that_is_being_written_gets_no_other_question() {
     let pool = Pool::new();
     let (first, _) = pool.ask(7).unwrap();
     let late = pool.claim(7).unwrap();
@@ -65,11 +65,11 @@ fn a_slot_that_is_being_written_is_not_given_away_until_it_is_done() {
     assert_eq!(second.frames(), [88]);
 
     let (third, _) = pool.ask(9).unwrap();
-    assert!(std::ptr::eq(first, third), "the late answer is in: its slot is free again");
+    assert!(std::ptr::eq(first, third), "the late answer is complete, so its slot is free again");
 }
 
 #[test]
-fn when_every_slot_is_held_up_nobody_is_asked_and_one_answer_is_enough_to_go_on() {
+fn without_a_free_slot_no_thread_is_asked_and_one_answer_frees_a_slot() {
     let pool = Pool::new();
     let mut stuck = Vec::new();
     while pool.ask(7).is_some() {
@@ -82,7 +82,7 @@ fn when_every_slot_is_held_up_nobody_is_asked_and_one_answer_is_enough_to_go_on(
 }
 
 #[test]
-fn an_answer_has_room_for_so_many_frames_and_no_more() {
+fn an_answer_has_room_for_128_frames() {
     let pool = Pool::new();
     let (slot, _) = pool.ask(7).unwrap();
     let claim = pool.claim(7).unwrap();
@@ -92,7 +92,7 @@ fn an_answer_has_room_for_so_many_frames_and_no_more() {
 }
 
 #[test]
-fn between_taking_back_and_claiming_exactly_one_wins() {
+fn either_the_withdrawal_or_the_claim_of_a_question_succeeds() {
     let pool = Pool::new();
     let barrier = Barrier::new(2);
     let rounds = 0..2_000;

@@ -1,22 +1,21 @@
-//! Which error it is: an id, a type and a severity, known when the program is written.
+//! Error specs: the id, type and severity that errors of one kind share.
 
 use std::fmt;
 
 use app_ids::{ErrorId, ServiceId};
 use serde::{Deserialize, Serialize};
 
-use crate::ErrorBuilder;
-
-/// What an error says about the code that raised it. The numbers are those of the wire.
+/// The type of an error: whether the code foresaw it. The numbers are part of the wire format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
+#[non_exhaustive]
 pub enum ErrorType {
-    /// Not foreseen, or not yet given an error of its own.
+    /// Unexpected, or without a spec of its own so far.
     Bug = 0,
-    /// Foreseen: a broken connection, an I/O error, a service that is not available.
+    /// Expected: a broken connection, an I/O error, a service that is not available.
     KnownEdgeCase = 1,
-    /// Misconfigured, or not configured.
+    /// A config is missing or wrong.
     Config = 2,
 }
 
@@ -39,18 +38,19 @@ impl fmt::Display for ErrorType {
     }
 }
 
-/// How bad an error is; ordered, [`Low`](Self::Low) first. The numbers are those of the wire.
+/// How bad an error is. Ordered, [`Low`](Self::Low) first. The numbers are part of the wire format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
+#[non_exhaustive]
 pub enum ErrorSeverity {
-    /// Of no consequence by itself.
+    /// Has no consequence by itself.
     Low = 0,
-    /// Somebody should look at it in time.
+    /// An operator should look at it, but not at once.
     Medium = 1,
-    /// Somebody's work was not done.
+    /// A request or a task failed.
     High = 2,
-    /// The application can't go on, and stops.
+    /// The application cannot continue, and stops.
     Fatal = 3,
 }
 
@@ -74,7 +74,7 @@ impl fmt::Display for ErrorSeverity {
     }
 }
 
-/// Which error it is, how it is classed, and whether raising it captures the stack.
+/// What errors of one kind share: id, type, severity, and whether raising one captures the stack.
 ///
 /// ```
 /// use app_errors::{ErrSpec, ErrorSeverity, ErrorType};
@@ -87,14 +87,15 @@ impl fmt::Display for ErrorSeverity {
 /// assert!(err.is(&OUT_OF_STOCK) && err.stack().is_none());
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct ErrSpec {
-    /// The error's id: two specs with one id are the same error.
+    /// The id. Two specs with the same id are the same error.
     pub id: ErrorId,
-    /// What the error says about the code.
+    /// Whether the code foresaw the error.
     pub error_type: ErrorType,
-    /// How bad it is.
+    /// How bad the error is.
     pub severity: ErrorSeverity,
-    /// Whether the stack is captured where the error is raised. The place, file and line, always is.
+    /// Whether raising the error captures the stack. File and line are always captured.
     pub captures_stack: bool,
 }
 
@@ -105,40 +106,29 @@ impl ErrSpec {
         Self { id, error_type, severity, captures_stack: true }
     }
 
-    /// The same error without its stack: for what is raised often, or by outsiders at will, or where every stack would
-    /// be the same.
+    /// The same spec without a stack. Use it for an error that is raised often, that input from outside can raise, or
+    /// whose stack is always the same.
     #[must_use]
     pub const fn without_stack(self) -> Self {
         Self { captures_stack: false, ..self }
     }
-
-    /// Raises this error on behalf of `service`: the time, the caller's place and stack are those of this call.
-    #[track_caller]
-    pub fn error(&self, service: ServiceId) -> ErrorBuilder {
-        ErrorBuilder::new(*self, service)
-    }
 }
 
-/// An error of one service: for a service that always raises it in its own name.
+/// An error spec with the service that raises the error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct ServiceErrSpec {
-    /// Which error it is.
+    /// The error spec.
     pub spec: ErrSpec,
-    /// The service that raises it.
+    /// The service that raises the error.
     pub service: ServiceId,
 }
 
 impl ServiceErrSpec {
-    /// This error of this service.
+    /// Pairs a spec with a service.
     #[must_use]
     pub const fn new(spec: ErrSpec, service: ServiceId) -> Self {
         Self { spec, service }
-    }
-
-    /// Raises the error: see [`ErrSpec::error`].
-    #[track_caller]
-    pub fn error(&self) -> ErrorBuilder {
-        self.spec.error(self.service)
     }
 }
 

@@ -5,7 +5,7 @@ use super::*;
 const SPEC: ErrSpec = ErrSpec::new(ErrorId::new(0xe1), ErrorType::KnownEdgeCase, ErrorSeverity::Low);
 
 #[test]
-fn types_and_severities_keep_the_numbers_of_the_wire() {
+fn types_and_severities_have_the_numbers_of_the_wire_format() {
     assert_eq!(
         [ErrorType::Bug, ErrorType::KnownEdgeCase, ErrorType::Config].map(ErrorType::as_u8),
         [0, 1, 2]
@@ -16,7 +16,7 @@ fn types_and_severities_keep_the_numbers_of_the_wire() {
 }
 
 #[test]
-fn types_and_severities_print_as_they_are_in_json() {
+fn types_and_severities_print_as_in_json() {
     for error_type in [ErrorType::Bug, ErrorType::KnownEdgeCase, ErrorType::Config] {
         let json = serde_json::to_string(&error_type).unwrap();
         assert_eq!(json, format!("\"{error_type}\""));
@@ -40,7 +40,7 @@ fn a_spec_captures_the_stack_unless_it_opts_out() {
 }
 
 #[test]
-fn the_place_is_kept_with_and_without_a_stack() {
+fn the_location_is_captured_with_and_without_a_stack() {
     let service = ServiceId::new(1);
     for spec in [SPEC, SPEC.without_stack()] {
         let (error, line) = (spec.error(service).build(), line!());

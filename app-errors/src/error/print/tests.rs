@@ -1,4 +1,4 @@
-//! One line for people, whatever the parts are.
+//! The printed forms: always one line, except for the stack.
 
 use std::io;
 use std::thread;
@@ -14,15 +14,15 @@ const SERVICE: ServiceId = ServiceId::new(0x5e);
 
 app_ids::ids! { NAMED: ServiceId = 0x0a3e_d5e1, "named"; }
 
-fn says(message: &str) -> Error {
+fn error(message: &str) -> Error {
     SERVICE_NOT_ALIVE.error(SERVICE).message(message).build()
 }
 
-fn says_because(message: &str, cause: impl Into<BoxError>) -> Error {
+fn error_with(message: &str, cause: impl Into<BoxError>) -> Error {
     SERVICE_INIT_FAILED.error(SERVICE).message(message).cause(cause).build()
 }
 
-/// An error of another library that prints its cause as well.
+/// A foreign error that also prints its cause.
 #[derive(Debug)]
 struct Wrapper(Error);
 
@@ -40,48 +40,48 @@ impl StdError for Wrapper {
 
 #[test]
 fn an_error_is_one_line_with_its_causes_behind_colons() {
-    assert_eq!(says("a").to_string(), "a");
-    assert_eq!(says_because("a", says_because("b", "c")).to_string(), "a: b: c");
+    assert_eq!(error("a").to_string(), "a");
+    assert_eq!(error_with("a", error_with("b", "c")).to_string(), "a: b: c");
 }
 
 #[test]
 fn an_empty_message_prints_as_the_causes() {
-    assert_eq!(says_because("", says("b")).to_string(), "b");
-    assert_eq!(says_because("", says_because("", says_because("c", "d"))).to_string(), "c: d");
-    assert_eq!(says_because("a", says_because("", "c")).to_string(), "a: c");
+    assert_eq!(error_with("", error("b")).to_string(), "b");
+    assert_eq!(error_with("", error_with("", error_with("c", "d"))).to_string(), "c: d");
+    assert_eq!(error_with("a", error_with("", "c")).to_string(), "a: c");
 }
 
 #[test]
-fn an_error_without_any_text_prints_which_one_it_is() {
-    assert_eq!(says("").to_string(), "ServiceNotAlive (9cb3a496d32894d2)");
-    assert_eq!(says_because("", says("")).to_string(), "ServiceNotAlive (9cb3a496d32894d2)");
-    assert_eq!(says_because("", "").to_string(), "ServiceInitFailed (ec1bf26105c1a895)");
+fn an_error_without_any_text_prints_its_name_and_id() {
+    assert_eq!(error("").to_string(), "ServiceNotAlive (9cb3a496d32894d2)");
+    assert_eq!(error_with("", error("")).to_string(), "ServiceNotAlive (9cb3a496d32894d2)");
+    assert_eq!(error_with("", "").to_string(), "ServiceInitFailed (ec1bf26105c1a895)");
     let unnamed = ErrSpec::new(ErrorId::new(0xabc), ErrorType::Bug, ErrorSeverity::Low);
     assert_eq!(unnamed.error(SERVICE).build().to_string(), "abc");
 }
 
 #[test]
 fn a_cause_that_prints_its_own_cause_is_not_repeated() {
-    assert_eq!(says_because("a", Wrapper(says("b"))).to_string(), "a: wrapped: b");
-    assert_eq!(says_because("a", io::Error::other(says("b"))).to_string(), "a: b");
+    assert_eq!(error_with("a", Wrapper(error("b"))).to_string(), "a: wrapped: b");
+    assert_eq!(error_with("a", io::Error::other(error("b"))).to_string(), "a: b");
 }
 
 #[test]
-fn control_characters_are_escaped_whoever_wrote_them() {
-    let error = says_because("a\nb\r\t\u{1b}[31m", "c\u{85}\u{2028}d\u{202e}e\u{7f}\0");
+fn control_characters_of_messages_and_causes_are_escaped() {
+    let error = error_with("a\nb\r\t\u{1b}[31m", "c\u{85}\u{2028}d\u{202e}e\u{7f}\0");
     assert_eq!(error.to_string(), r"a\nb\r\t\u{1b}[31m: c\u{85}\u{2028}d\u{202e}e\u{7f}\u{0}");
     let tagged = BUG.error(SERVICE).message("m").tag("t\n").build();
     assert!(format!("{tagged:#}").contains(r"tags t\n;"));
 }
 
 #[test]
-fn letters_of_every_language_backslashes_and_quotes_are_left_as_they_are() {
+fn letters_of_every_language_backslashes_and_quotes_are_not_escaped() {
     let text = "C:\\temp \"größe\" 'e\u{301}' ไทย 🦀";
-    assert_eq!(says(text).to_string(), text);
+    assert_eq!(error(text).to_string(), text);
 }
 
 #[test]
-fn the_alternate_form_adds_which_whose_tags_and_place_on_the_same_line() {
+fn the_alternate_form_adds_spec_service_tags_and_location_on_the_same_line() {
     let (error, line) = (SERVICE_NOT_ALIVE.error(NAMED).message("m").tags(["b", "a"]).build(), line!());
     let expected = format!(
         "m [error ServiceNotAlive (9cb3a496d32894d2), known_edge_case, high; service named (a3ed5e1); tags a, b; uid {}; \
@@ -96,29 +96,29 @@ fn the_alternate_form_adds_which_whose_tags_and_place_on_the_same_line() {
 }
 
 #[test]
-fn the_debug_form_adds_the_stack_and_only_if_there_is_one() {
-    let without = says("m");
+fn the_debug_form_adds_the_stack_if_there_is_one() {
+    let without = error("m");
     assert_eq!(format!("{without:?}"), format!("{without:#}"));
     let with = BUG.error(SERVICE).message("m").build();
     let debug = format!("{with:?}");
     let (line, stack) = debug.split_once('\n').unwrap();
     assert_eq!(line, format!("{with:#}"));
     assert!(stack.contains("the_debug_form_adds_the_stack"), "{stack}");
-    let around = format!("{:?}", says_because("outer", with));
+    let around = format!("{:?}", error_with("outer", with));
     assert!(
         around.starts_with("outer: m [") && around.ends_with(stack),
-        "the cause's, where it has none: {around}"
+        "an error without a stack prints that of its cause: {around}"
     );
 }
 
 #[test]
-fn of_a_long_chain_the_head_is_printed_on_a_small_stack() {
+fn of_a_long_chain_the_beginning_is_printed_on_a_small_stack() {
     let work = || {
-        let mut ours = says("0");
-        let mut mixed = says("0");
+        let mut ours = error("0");
+        let mut mixed = error("0");
         for at in 1..10_000 {
-            ours = says_because(&at.to_string(), ours);
-            mixed = says_because(&at.to_string(), io::Error::other(mixed));
+            ours = error_with(&at.to_string(), ours);
+            mixed = error_with(&at.to_string(), io::Error::other(mixed));
         }
         let printed = ours.to_string();
         assert!(printed.starts_with("9999: 9998: 9997: "), "{printed}");
@@ -130,25 +130,25 @@ fn of_a_long_chain_the_head_is_printed_on_a_small_stack() {
 }
 
 #[test]
-fn errors_that_print_one_another_end_soon_and_short() {
+fn errors_that_print_one_another_take_little_time_and_text() {
     let started = Instant::now();
-    let error = (0..1_000).fold(says("innermost"), |cause, _| says_because("ours", Wrapper(cause)));
+    let error = (0..1_000).fold(error("innermost"), |cause, _| error_with("ours", Wrapper(cause)));
     let printed = error.to_string();
     assert!(printed.len() < 32 * 4_200, "{}", printed.len());
-    // Without a bound this would take longer than the universe is old.
+    // Without the limit of the depth, this would double with each of the 1,000 errors.
     assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
 }
 
 #[test]
-fn of_a_cause_with_a_long_text_the_head_is_printed() {
-    let printed = says_because("m", "ä".repeat(1_000_000)).to_string();
+fn of_a_cause_with_a_long_text_the_beginning_is_printed() {
+    let printed = error_with("m", "ä".repeat(1_000_000)).to_string();
     assert_eq!(printed, format!("m: {}..", "ä".repeat(2_048)));
-    let printed = says_because("m", format!("x{}", "ä".repeat(1_000_000))).to_string();
+    let printed = error_with("m", format!("x{}", "ä".repeat(1_000_000))).to_string();
     assert_eq!(printed, format!("m: x{}..", "ä".repeat(2_047)));
-    assert_eq!(says(&"m".repeat(10_000)).to_string().len(), 10_000);
+    assert_eq!(error(&"m".repeat(10_000)).to_string().len(), 10_000);
 }
 
-/// An error whose text can't be had.
+/// An error that fails to print itself.
 #[derive(Debug)]
 struct Refuses;
 
@@ -161,6 +161,6 @@ impl fmt::Display for Refuses {
 impl StdError for Refuses {}
 
 #[test]
-fn a_cause_that_refuses_to_print_is_left_out() {
-    assert_eq!(says_because("m", Refuses).to_string(), "m");
+fn a_cause_that_fails_to_print_is_left_out() {
+    assert_eq!(error_with("m", Refuses).to_string(), "m");
 }

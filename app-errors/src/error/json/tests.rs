@@ -1,4 +1,4 @@
-//! The keys, their forms, and which may be absent.
+//! The keys of the JSON form, their formats, and which keys may be absent.
 
 use std::io;
 
@@ -15,14 +15,14 @@ fn keys(json: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn json_has_all_that_the_error_knows() {
+fn json_has_all_values_of_the_error() {
     let cause = BUG.error(SERVICE).message("not alive").cause(io::Error::other("reset")).build();
     let line = line!() + 1;
     let raised = CONFIG_FAILURE.error(SERVICE).cause(cause).message("a\n\"b\"").tags(["T2", "T1"]);
     let error = raised.context(json!({ "rule": [1, null] })).build();
     let mut json = error.to_json();
     let stack = json.as_object_mut().unwrap().remove("stack").unwrap();
-    assert!(stack[0].as_str().unwrap().contains("json_has_all_that_the_error_knows"), "{stack:#}");
+    assert!(stack[0].as_str().unwrap().contains("json_has_all_values_of_the_error"), "{stack:#}");
     assert_eq!(
         json,
         json!({
@@ -44,7 +44,7 @@ fn json_has_all_that_the_error_knows() {
 }
 
 #[test]
-fn json_of_an_error_that_was_told_nothing_has_only_what_every_error_has() {
+fn json_of_an_error_without_optional_values_has_only_the_keys_of_every_error() {
     let json = SERVICE_NOT_ALIVE.error(SERVICE).build().to_json();
     let expected =
         ["cause", "id", "location", "message", "name", "service", "severity", "tags", "time", "type", "uid"];
@@ -67,7 +67,7 @@ fn json_takes_the_message_from_the_cause_if_there_is_none() {
 }
 
 #[test]
-fn json_of_a_long_chain_has_the_head() {
+fn json_of_a_long_chain_has_its_beginning() {
     let long = (0..10_000).fold(SERVICE_NOT_ALIVE.error(SERVICE).message("last").build(), |cause, at| {
         SERVICE_NOT_ALIVE.error(SERVICE).cause(cause).message(at.to_string()).build()
     });
@@ -84,7 +84,7 @@ fn time_is_rfc_3339_in_utc_with_nanoseconds() {
 }
 
 #[test]
-fn a_clock_beyond_the_format_gives_the_nearest_time() {
+fn a_time_outside_of_the_format_becomes_the_nearest_one() {
     assert_eq!(rfc3339(UNIX_EPOCH - Duration::from_secs(1)), "1970-01-01T00:00:00.000000000Z");
     let far = UNIX_EPOCH + Duration::from_secs(1 << 40);
     assert_eq!(rfc3339(far), "9999-12-31T23:59:59.999999999Z");

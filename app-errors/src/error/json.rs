@@ -4,27 +4,27 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value, json};
 
-use crate::{Error, print};
+use super::{Error, print};
 
 impl Error {
-    /// All that the error knows:
+    /// The whole error as a JSON object:
     ///
     /// | key | value |
     /// |---|---|
-    /// | `id`, `name` | which error it is: hexadecimal, and its name if one was recorded |
+    /// | `id`, `name` | the id in hexadecimal; the name, if one was recorded |
     /// | `type`, `severity` | `bug known_edge_case config`, `low medium high fatal` |
-    /// | `message` | the message, or the cause's if there is none |
-    /// | `cause` | the causes' texts, nearest first; an array, maybe empty; of a long chain the head |
-    /// | `tags` | an array, sorted, maybe empty |
-    /// | `context` | as it was given; absent without |
-    /// | `uid` | this very error, hexadecimal |
+    /// | `message` | the message; without one, the text of the cause |
+    /// | `cause` | array of the causes' texts, the direct cause first; at most 32, possibly empty |
+    /// | `tags` | array, sorted, possibly empty |
+    /// | `context` | the context; absent if there is none |
+    /// | `uid` | the unique id, hexadecimal |
     /// | `time` | RFC 3339 with nanoseconds, UTC |
     /// | `service` | hexadecimal |
     /// | `location` | `file:line` |
-    /// | `stack` | `function (file:line)` each, innermost first, of the error or else of its nearest cause with a stack; absent without |
+    /// | `stack` | array of `function (file:line)`, innermost first: the stack of the error, or of the first cause that has one; absent if none has |
     ///
-    /// Looking the stack's names up takes milliseconds, more the first time:
-    /// [`to_json_without_stack`](Self::to_json_without_stack) does without.
+    /// Looking up the names of the stack takes milliseconds, and more the first time.
+    /// [`to_json_without_stack`](Self::to_json_without_stack) avoids that.
     #[must_use]
     pub fn to_json(&self) -> Value {
         let mut object = self.json_object();
@@ -35,7 +35,7 @@ impl Error {
         Value::Object(object)
     }
 
-    /// [`to_json`](Self::to_json) without `stack`, for where time is short.
+    /// [`to_json`](Self::to_json) without `stack`, which saves the look-up of names.
     #[must_use]
     pub fn to_json_without_stack(&self) -> Value {
         Value::Object(self.json_object())
@@ -68,7 +68,7 @@ impl Error {
     }
 }
 
-/// The time as text. A clock that is before 1970 or after 9999 gives the nearest time that the format has.
+/// The time as text. A time before 1970 or after 9999 becomes the nearest time of the format.
 fn rfc3339(time: SystemTime) -> String {
     const YEAR_10000: Duration = Duration::from_secs(253_402_300_800);
     let latest = YEAR_10000 - Duration::from_nanos(1);

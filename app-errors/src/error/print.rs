@@ -1,27 +1,31 @@
-//! Errors as text: one line for people, one with the ids, and one with the stack below it.
+//! Errors as text: one line for people, optionally with the ids and with the stack below.
 
 use std::cell::Cell;
 use std::error::Error as StdError;
 use std::fmt::{self, Write};
 
-use crate::{Error, chain, one_line};
+use super::Error;
+use crate::{chain, one_line};
 
-/// Of a chain this many texts are printed, the error's own included.
+/// The most texts that are printed for a chain, with that of the error itself.
 const MAX_TEXTS: usize = 32;
 
-/// Of the text of a cause this many bytes are kept: what is not ours may be of any length.
+/// The most bytes that are kept of a cause's text: a foreign error may print any amount.
 const MAX_CAUSE_BYTES: usize = 4096;
 
-/// An error whose text contains an error of ours, which has a cause whose text contains an error of ours, and so on,
-/// would print in exponential time. From this depth on, an error prints its own text alone.
+/// The depth of nested printing from which on an [`Error`] prints only its own text.
+///
+/// A foreign error may print the [`Error`] inside it, which prints its causes, which may be foreign errors again. Without
+/// this limit, printing would take exponential time.
 const MAX_NESTED: u32 = 2;
 
-/// Stands for the causes past [`MAX_TEXTS`].
-const LEFT_OUT: &str = ".. (further causes left out)";
+/// Stands for the causes after [`MAX_TEXTS`].
+const OMITTED: &str = ".. (further causes left out)";
 
-/// The texts of an error and its causes, in order, raw. Never empty: the first one stands for the error. Texts that
-/// are empty, or that end the text before them (some errors print their cause as well), are left out.
-pub(crate) fn texts(error: &Error) -> Vec<String> {
+/// The texts of an error and its causes, in order, not escaped. Never empty: the first one stands for the error.
+///
+/// Empty texts are left out. So are texts that the text before already ends with: some errors print their cause, too.
+pub(super) fn texts(error: &Error) -> Vec<String> {
     let mut texts = vec![own_text(error)];
     let mut links = chain::chain(error).skip(1);
     for link in links.by_ref().take(MAX_TEXTS - 1) {
@@ -33,7 +37,7 @@ pub(crate) fn texts(error: &Error) -> Vec<String> {
         }
     }
     if links.next().is_some() {
-        texts.push(LEFT_OUT.to_owned());
+        texts.push(OMITTED.to_owned());
     }
     if let [only] = texts.as_mut_slice()
         && only.is_empty()
@@ -43,7 +47,7 @@ pub(crate) fn texts(error: &Error) -> Vec<String> {
     texts
 }
 
-/// What an error of ours says by itself: nothing if its cause speaks for it.
+/// The error's own text. Empty if there is no message but a cause, whose text then stands for the error.
 fn own_text(error: &Error) -> String {
     if error.message().is_empty() && error.cause().is_none() {
         error.id().describe().to_string()
@@ -53,19 +57,19 @@ fn own_text(error: &Error) -> String {
 }
 
 fn link_text(link: &(dyn StdError + 'static)) -> String {
-    let mut text = Capped(String::new());
-    // The one way to fail is that the text is full.
-    let _full = match link.downcast_ref::<Error>() {
-        Some(ours) => text.write_str(&own_text(ours)),
+    let mut text = CappedText(String::new());
+    // An error here means that the text is full, or that the link failed to print itself: what is there is kept.
+    let _ = match link.downcast_ref::<Error>() {
+        Some(error) => text.write_str(&own_text(error)),
         None => write!(text, "{link}"),
     };
     text.0
 }
 
-/// Takes text up to [`MAX_CAUSE_BYTES`], then refuses, so that who writes stops.
-struct Capped(String);
+/// Takes text up to [`MAX_CAUSE_BYTES`], then returns an error, so that the writer stops.
+struct CappedText(String);
 
-impl Write for Capped {
+impl Write for CappedText {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let room = MAX_CAUSE_BYTES.saturating_sub(self.0.len());
         if text.len() <= room {
@@ -80,31 +84,31 @@ impl Write for Capped {
 }
 
 thread_local! {
-    /// How many errors of ours are being printed inside one another on this thread.
-    static NESTED: Cell<u32> = const { Cell::new(0) };
+    /// How many [`Error`]s are being printed inside one another on this thread.
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
 }
 
-/// One more error is being printed on this thread, until it is dropped.
-struct Nested(u32);
+/// Counts one nested print on this thread while it lives. Holds the depth before it.
+struct DepthGuard(u32);
 
-impl Nested {
+impl DepthGuard {
     fn enter() -> Self {
-        // At a thread's very end there is nothing to count with, and no depth to fear.
-        Self(NESTED.try_with(|nested| nested.replace(nested.get() + 1)).unwrap_or(0))
+        // Thread-local storage is gone at the end of a thread: then nothing limits the depth.
+        Self(DEPTH.try_with(|depth| depth.replace(depth.get() + 1)).unwrap_or(0))
     }
 }
 
-impl Drop for Nested {
+impl Drop for DepthGuard {
     fn drop(&mut self) {
-        // Refused at the thread's very end only.
-        let _ended = NESTED.try_with(|nested| nested.set(self.0));
+        // Fails only at the end of the thread, as in `enter`.
+        let _ = DEPTH.try_with(|depth| depth.set(self.0));
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let nested = Nested::enter();
-        let texts = if nested.0 < MAX_NESTED { texts(self) } else { vec![own_text(self)] };
+        let depth = DepthGuard::enter();
+        let texts = if depth.0 < MAX_NESTED { texts(self) } else { vec![own_text(self)] };
         for (at, text) in texts.iter().enumerate() {
             if at > 0 {
                 f.write_str(": ")?;
@@ -115,7 +119,7 @@ impl fmt::Display for Error {
     }
 }
 
-/// What `{:#}` adds, in brackets.
+/// Writes what `{:#}` adds, in brackets.
 fn write_facts(error: &Error, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     write!(f, " [error {}, {}, {}", error.id().describe(), error.error_type(), error.severity())?;
     write!(f, "; service {}", error.service().describe())?;
