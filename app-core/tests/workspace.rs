@@ -134,7 +134,6 @@ const STILL_CIRCULAR: &[&str] = &[
     "app-cli",
     "app-config",
     "app-core",
-    "app-errors",
     "app-health",
     "app-ids",
     "app-metrics",
