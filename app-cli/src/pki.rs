@@ -21,7 +21,7 @@ use std::process::ExitCode;
 
 use app_core::Subcommand;
 use app_core::clap::{ArgMatches, Command};
-use app_rpc::pki::DirectoryError;
+use app_pki::DirectoryError;
 
 use crate::failure::{Failure, Status};
 

@@ -34,14 +34,25 @@ const FLOORS: &[(&str, u8)] = &[
     ("app-config", 2),
     ("app-metrics", 3),
     ("app-health", 4),
-    ("app-rpc", 5),
-    ("app-cli", 6),
-    ("svc-example", 6),
-    ("benches", 7),
+    ("app-tls", 4),
+    ("app-pki", 5),
+    ("app-rpc", 6),
+    ("app-cli", 7),
+    ("svc-example", 7),
+    ("benches", 8),
 ];
 
 /// Imports inside of a floor.
 const SAME_FLOOR: &[(&str, &str)] = &[("app-errors", "app-ids")];
+
+/// Cargo features, each with its crate. A new one needs a user who needs it.
+const FEATURES: &[(&str, &[&str])] = &[("svc-example", &["default = [\"dev\"]", "dev = [\"dep:app-pki\"]"])];
+
+/// What makes certificates. No server has it, so a server that is taken over can't either.
+const MAKES_CERTIFICATES: &[&str] = &["app-pki", "rcgen"];
+
+/// The programs and benchmarks that may make certificates, without their optional dependencies.
+const MAY_MAKE_CERTIFICATES: &[&str] = &["app-pki", "app-cli", "benches"];
 
 /// All that these may import of ours, whatever the floors allow: a kernel that knows nobody, schemas that
 /// anybody can use.
@@ -81,18 +92,27 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
         "the codec of configs, with its caps; scrapes; stack dumps",
     ),
     ("age", &["app-config"], "sealed configs"),
-    ("zeroize", &["app-config", "app-rpc"], "what was in sealed configs, and private keys"),
+    ("zeroize", &["app-config", "app-tls", "app-pki"], "what was in sealed configs, and private keys"),
     (
         "capnp",
-        &["schema", "app-config", "app-metrics", "app-health", "app-rpc", "app-cli", "svc-example"],
+        &[
+            "schema",
+            "app-config",
+            "app-metrics",
+            "app-health",
+            "app-tls",
+            "app-rpc",
+            "app-cli",
+            "svc-example",
+        ],
         "readers of configs, and RPC",
     ),
     ("capnpc", &[], "the generated code is committed; its test regenerates it"),
     ("capnp-rpc", &["app-rpc", "app-cli", "svc-example"], "RPC, and whoever serves an interface"),
-    ("rcgen", &["app-rpc", "app-cli"], "certificates"),
-    ("rustls", &["app-rpc"], "TLS"),
+    ("rcgen", &["app-pki"], "making certificates"),
+    ("rustls", &["app-tls", "app-pki", "app-rpc"], "TLS"),
     ("tokio-rustls", &["app-rpc"], "TLS"),
-    ("x509-parser", &["app-rpc"], "certificates"),
+    ("x509-parser", &["app-tls", "app-pki"], "certificates"),
     ("backon", &["app-core", "app-rpc"], "restarts, and connections that are made again"),
     ("sd-notify", &["app-health"], "what systemd is told"),
     ("criterion", &[], "benchmarks"),
@@ -221,6 +241,30 @@ fn the_kernel_knows_ids_and_errors_and_the_schemas_know_nobody() {
 fn a_dependency_that_has_a_place_is_used_there_alone() {
     let crates = manifests().into_iter().filter(|crate_| crate_.name != "benches");
     assert_none(&crates.flat_map(|crate_| crate_.only_in(ONLY_IN)).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_feature_is_one_of_the_list() {
+    assert_none(&manifests().iter().flat_map(|crate_| crate_.features_beyond(FEATURES)).collect::<Vec<_>>());
+}
+
+#[test]
+fn no_server_can_make_certificates() {
+    let manifests = manifests();
+    let servers = manifests.iter().filter(|crate_| !MAY_MAKE_CERTIFICATES.contains(&crate_.name.as_str()));
+    assert_none(
+        &servers
+            .flat_map(|crate_| manifest::reached(&crate_.name, &manifests, MAKES_CERTIFICATES))
+            .collect::<Vec<_>>(),
+    );
+    // No crate of others brings it along.
+    let ours = tree::crates();
+    let lock = tree::read("Cargo.lock");
+    let users = manifest::users_in_lock(&lock, "rcgen");
+    assert!(users.contains("app-pki"), "{users:?}");
+    assert!(users.is_subset(&ours), "{users:?} use rcgen");
+    let image = tree::read("svc-example/deploy/docker/Dockerfile");
+    assert!(image.contains("--package svc-example --bin svc-example --no-default-features"), "{image}");
 }
 
 #[test]

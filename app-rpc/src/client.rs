@@ -15,6 +15,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use app_core::prelude::*;
+use app_tls::{Expiry, ExpiryWatch};
 use capnp::capability::FromClientHook;
 use futures_util::future::LocalBoxFuture;
 use tokio::sync::mpsc::error::TrySendError;
@@ -32,7 +33,6 @@ pub(crate) use self::{call::attempt, call::persevere, pool::Pool, setup::Setup};
 #[cfg(not(test))]
 use self::{pool::Pool, setup::Setup};
 use crate::RpcClientConfig;
-use crate::ends::{self, Watch};
 use crate::errors::RPC_CONFIG_UNUSABLE;
 use crate::threads::{LocalThreads, ThreadPanicked};
 
@@ -57,7 +57,7 @@ struct Inner {
     setup: watch::Sender<Arc<Setup>>,
     statuses: watch::Receiver<Vec<InstanceStatus>>,
     direct: Arc<Direct>,
-    ends: Arc<Watch>,
+    ends: Arc<ExpiryWatch>,
     service: Service,
 }
 
@@ -76,7 +76,7 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
             let message = "RPC client: it can't be made";
             RPC_CONFIG_UNUSABLE.error(service.id()).cause(cause).message(message).build()
         };
-        let in_use = ends::of_client(&config);
+        let in_use = Expiry::of_client(&config.key_pair, &config.servers);
         let setup = Setup::new(config).map_err(|error| unusable(error.into()))?;
         let (setup, setups) = watch::channel(Arc::new(setup));
         let name = format!("rpc-client-{}", service.name());
@@ -90,7 +90,7 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
         spawned.map_err(|refused| unusable(format!("{refused:?}").into()))?;
         let deadlines = Arc::<Deadlines>::default();
         let direct = Arc::<Direct>::default();
-        let ends = Arc::new(Watch::new(service));
+        let ends = Arc::new(ExpiryWatch::new(service));
         ends.show(in_use);
         let (me, keeper, wires) = (service.clone(), Arc::clone(&deadlines), Arc::clone(&direct));
         let watch = Arc::clone(&ends);
@@ -102,7 +102,7 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
                 () = broken.cancelled() => {}
                 () = keeper.keep() => {}
                 () = wires.keep(instances, setups) => {}
-                () = watch.keep() => {}
+                () = watch.run() => {}
             }
             watch.clear();
             stop.cancel();
@@ -128,7 +128,7 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
     /// # Errors
     /// [`RPC_CONFIG_UNUSABLE`]: no TLS with this config; the old one stays.
     pub fn reconfigure(&self, config: RpcClientConfig) -> Result<(), Error> {
-        let in_use = ends::of_client(&config);
+        let in_use = Expiry::of_client(&config.key_pair, &config.servers);
         let setup = Setup::new(config).map_err(|error| {
             let message = "RPC client: goes on with its old config";
             RPC_CONFIG_UNUSABLE.error(self.inner.service.id()).cause(error).message(message).build()

@@ -11,10 +11,10 @@ use app_config::LiveConfig;
 use app_core::prelude::*;
 use app_core::{HandleType, Planned, Start, StartContext, StartFuture, descriptor_limit};
 use app_metrics::Metrics;
+use app_tls::{Expiry, ExpiryWatch};
 use parking_lot::RwLock;
 
 pub use self::linked::{EndpointStatus, LinkedEndpoint};
-use crate::ends::{self, Watch};
 use crate::errors::{RPC_BIND_FAILED, RPC_CONFIG_UNUSABLE};
 use crate::server::{BoundServer, Counts, Descriptors, EMFILE, ENFILE, Meters, ServerControl, ServerError};
 use crate::{Bootstrap, EndpointConfig, RpcServerConfig, ServerCounts};
@@ -159,12 +159,12 @@ impl<const SERVICE: u64> Endpoint<SERVICE> {
         service: &Service,
         mut config: RpcServerConfig,
         bootstrap: &Bootstrap,
-    ) -> Result<(BoundServer, Watch), Error> {
+    ) -> Result<(BoundServer, ExpiryWatch), Error> {
         let app = service.app();
         if app.any_port() {
             config.port = 0;
         }
-        let in_use = ends::of_server(&config);
+        let in_use = Expiry::of_server(&config.key_pair, &config.clients);
         let name = format!("rpc-{}", service.name());
         let is_admin = service.id() == crate::admin::APP_RPC_SERVICE_ID;
         let endpoints = LinkedEndpoint::all(app).len();
@@ -175,7 +175,7 @@ impl<const SERVICE: u64> Endpoint<SERVICE> {
         let listening = Listening { address: bound.address(), control: bound.control() };
         *self.listening.write() = Some(listening);
         info!(service.log(), "RPC endpoint listens"; "addr" => %bound.address());
-        let ends = Watch::new(service);
+        let ends = ExpiryWatch::new(service);
         ends.show(in_use);
         Ok((bound, ends))
     }
@@ -184,7 +184,7 @@ impl<const SERVICE: u64> Endpoint<SERVICE> {
     async fn serve(
         self,
         service: Service,
-        (bound, ends): (BoundServer, Watch),
+        (bound, ends): (BoundServer, ExpiryWatch),
         mut config: LiveConfig<EndpointConfig<SERVICE>>,
     ) -> Result<(), Error> {
         let control = bound.control();
@@ -192,7 +192,7 @@ impl<const SERVICE: u64> Endpoint<SERVICE> {
         let following = async {
             while let Some(changed) = config.changed().await {
                 if let Some(changed) = changed.0.clone() {
-                    let in_use = ends::of_server(&changed);
+                    let in_use = Expiry::of_server(&changed.key_pair, &changed.clients);
                     if reconfigure(&control, changed, service.log()) {
                         ends.show(in_use);
                     }
@@ -203,7 +203,7 @@ impl<const SERVICE: u64> Endpoint<SERVICE> {
         let served = tokio::select! {
             served = serving => served.map_err(|panicked| panicked.of(&service)),
             () = following => Ok(()),
-            () = ends.keep() => Ok(()),
+            () = ends.run() => Ok(()),
         };
         ends.clear();
         *self.listening.write() = None;

@@ -1,12 +1,3 @@
 //! Ids that more than one module of this crate needs.
 
-use app_core::prelude::*;
-
-/// Service id of the admin interface.
-pub const APP_RPC_SERVICE_ID: ServiceId = ServiceId::new(0xe492_14fa_20b3_5ba8);
-
-ids! {
-    /// Gauge vector, by `service`, `what` and `name`: when a certificate or a revocation list that is in use ends, in seconds
-    /// since 1970.
-    pub CERTIFICATE_END: MetricId = 0x7176_d7c0_3049_f0b9, "certificate_end";
-}
+pub use app_tls::APP_RPC_SERVICE_ID;

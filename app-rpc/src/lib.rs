@@ -73,27 +73,23 @@
 mod accounts;
 pub mod admin;
 mod client;
+mod clock;
 mod config;
 mod connection;
 mod endpoint;
-mod ends;
 pub mod errors;
 mod framing;
 mod grants;
 mod ids;
 mod limits;
-mod name;
 mod peer;
-pub mod pki;
 mod resolve;
 mod server;
-mod shown_names;
 #[cfg(test)]
 mod simulation;
 mod socket;
 mod text;
 mod threads;
-mod tls;
 mod words;
 
 pub use self::client::{CallError, CallFailure, InstanceState, InstanceStatus, RpcClient};
@@ -101,17 +97,17 @@ pub use self::config::{ClientConfig, EndpointConfig, RpcClientConfig, RpcServerC
 pub use self::connection::End;
 pub use self::endpoint::{Endpoint, EndpointStart, EndpointStatus, LinkedEndpoint};
 pub use self::grants::{Grants, Role};
-pub use self::ids::CERTIFICATE_END;
 pub use self::resolve::look_up_host;
 pub use self::server::{
     Bootstrap, ENDPOINT_METRICS, RPC_CALLS_REFUSED, RPC_CONNECTIONS_ACTIVE, RPC_CONNECTIONS_ENDED,
     RPC_CONNECTIONS_ESTABLISHED, RPC_CONNECTIONS_REFUSED, ServerCounts,
 };
-pub use self::tls::{
-    Authorities, Certificate, KeyPair, MaterialError, PemError, PemFault, Position, Purpose, Refusal, Wanted,
-};
 pub use self::words::UNKNOWN_CALL;
-pub use self::{limits::Limits, name::RpcName, peer::Peer};
+pub use self::{limits::Limits, peer::Peer};
+pub use app_tls::pem::{PemError, PemFault, Position, Wanted};
+pub use app_tls::{
+    Authorities, CERTIFICATE_END, Certificate, KeyPair, MaterialError, Purpose, Refusal, RpcName,
+};
 
 /// For the macros of this crate.
 #[doc(hidden)]

@@ -25,6 +25,7 @@ use std::sync::Arc;
 
 use app_core::prelude::*;
 use app_metrics::listening::{ListenError, Listening, listen};
+use app_tls::{RevokedSet, server_config};
 use capnp::capability;
 use parking_lot::RwLock;
 use rustls::ServerConfig;
@@ -48,7 +49,6 @@ use self::threads::ServerThreads;
 use crate::accounts::Accounts;
 use crate::peer::LiveGrants;
 use crate::threads::ThreadPanicked;
-use crate::tls::{Revoked, server_config};
 use crate::{Certificate, Peer, Refusal, RpcServerConfig};
 
 /// Makes what a client may call, when it was let in.
@@ -123,7 +123,7 @@ struct Shared {
     grants: LiveGrants,
     accounts: Accounts,
     /// What the revocation lists name: connections that are open look at it whenever it changes.
-    revoked: watch::Sender<Revoked>,
+    revoked: watch::Sender<RevokedSet>,
     bootstrap: Bootstrap,
     counts: Arc<Counts>,
     journal: Journal,

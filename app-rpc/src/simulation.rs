@@ -17,6 +17,7 @@ use app_core::prelude::{Logger, ServiceId};
 use app_core::testing::TestApp;
 use app_ids::{AppId, DomainId};
 use app_metrics::{METRICS_SERVICE_ID, Metrics};
+use app_pki::{Authority, AuthorityOptions, ClientName, KeyKind, LeafOptions, Subject, Validity};
 use parking_lot::Mutex;
 use schema::quota_capnp::quota;
 use tokio::sync::watch;
@@ -26,7 +27,6 @@ use tokio::time::{Instant, sleep, sleep_until};
 pub(crate) use self::network::connect;
 use self::network::{Network, Random, address};
 use crate::client::{Pool, Setup, attempt, persevere};
-use crate::pki::{Authority, AuthorityOptions, ClientName, KeyKind, LeafOptions, Subject, Validity};
 use crate::server::{Counts, Meters, Simulated};
 use crate::{
     Authorities, Bootstrap, CallError, CallFailure, KeyPair, RpcClientConfig, RpcName, RpcServerConfig,

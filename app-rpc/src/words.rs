@@ -3,11 +3,11 @@
 use std::io::{self, ErrorKind};
 
 pub(crate) use app_core::show_duration as duration;
+use app_tls::HandshakeRecord;
 use capnp::ErrorKind as Kind;
 use rustls::Error as TlsError;
 
 use crate::Refusal;
-use crate::tls::Shown;
 
 /// How the reason begins when a server does not know what it was asked. [`CallError::reason`](crate::CallError::reason) has the
 /// address before it.
@@ -32,8 +32,8 @@ pub(crate) fn of_io(error: &io::Error) -> String {
 }
 
 /// Why a handshake failed: the verdict on what was shown, or what happened else.
-pub(crate) fn of_handshake(error: &io::Error, shown: &mut Shown) -> (Refusal, String) {
-    shown.verdict.take().unwrap_or_else(|| (Refusal::of(error), of_io(error)))
+pub(crate) fn of_handshake(error: &io::Error, record: &mut HandshakeRecord) -> (Refusal, String) {
+    record.rejection.take().unwrap_or_else(|| (Refusal::of(error), of_io(error)))
 }
 
 fn of_tls(error: &TlsError) -> String {
@@ -49,7 +49,7 @@ fn of_tls(error: &TlsError) -> String {
         }
         TlsError::NoCertificatesPresented => "the other side showed no certificate".to_owned(),
         TlsError::DecryptError => "what came can't be decrypted: it was changed on its way".to_owned(),
-        TlsError::AlertReceived(alert) => crate::tls::said_by_alert(*alert),
+        TlsError::AlertReceived(alert) => app_tls::alert_text(*alert),
         // A verdict has words of its own: see `of_handshake`.
         TlsError::InvalidCertificate(_) => "the certificate of the other side is not good".to_owned(),
         _ => "TLS failed".to_owned(),

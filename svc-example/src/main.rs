@@ -5,7 +5,10 @@ use std::process::ExitCode;
 use app_core::clap;
 use {app_config as _, app_health as _, app_metrics as _, app_rpc as _, svc_example as _};
 
+#[cfg(feature = "dev")]
 mod dev;
+#[cfg(any(test, not(feature = "dev")))]
+mod no_dev;
 
 /// Rate limits per key.
 #[derive(clap::Parser)]
@@ -27,7 +30,10 @@ struct Cli {
 fn main() -> ExitCode {
     let package = app_core::package!();
     match package.parse::<Cli>() {
+        #[cfg(feature = "dev")]
         Ok(Cli { app, dev: Some(port) }) => dev::run(package, app, port),
+        #[cfg(not(feature = "dev"))]
+        Ok(Cli { dev: Some(_), .. }) => no_dev::refuse(&mut std::io::stderr()),
         Ok(Cli { app, dev: None }) => package.run_with(app),
         Err(exit) => exit,
     }

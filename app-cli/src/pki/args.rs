@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use app_core::args::number;
 use app_core::clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use app_core::clap::{Arg, ArgAction, ArgMatches, value_parser};
-use app_rpc::pki::{Directory, KeyKind};
+use app_pki::{Directory, KeyKind};
 
 use super::failure;
 use crate::failure::Failure;

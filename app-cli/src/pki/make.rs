@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use app_core::args::{number, trimmed};
 use app_core::clap::{Arg, ArgMatches, Command, value_parser};
 use app_ids::{AppId, DomainId, ServiceId};
+use app_pki::{AuthorityOptions, ClientName, Directory, Placed, Serial, Subject, Validity, Wanted};
 use app_rpc::RpcName;
-use app_rpc::pki::{AuthorityOptions, ClientName, Directory, Placed, Serial, Subject, Validity, Wanted};
 use serde::Serialize;
 
 use super::args::{days, days_arg, dir_arg, directory, json_arg, key, key_arg, output_arg, path, path_arg};

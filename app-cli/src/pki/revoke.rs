@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use app_core::clap::{Arg, ArgMatches, Command};
-use app_rpc::pki::{CrlInfo, Directory, Serial};
+use app_pki::{CrlInfo, Directory, Serial};
 use serde::Serialize;
 
 use super::args::{dir_arg, directory, json_arg};

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use app_core::clap::{ArgMatches, Command};
-use app_rpc::pki::{CertificateInfo, Contents, CrlInfo, Directory, Validity};
+use app_pki::{CertificateInfo, Contents, CrlInfo, Directory, Validity};
 use serde::Serialize;
 
 use super::args::{json_arg, path, path_arg};

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use app_core::clap::Command;
-use app_rpc::pki::{Authority, AuthorityOptions, ClientName, Issued, LeafOptions, Subject, Validity};
+use app_pki::{Authority, AuthorityOptions, ClientName, Issued, LeafOptions, Subject, Validity};
 
 use super::*;
 use crate::failure::Status;

@@ -7,10 +7,10 @@ use std::time::SystemTime;
 
 use app_core::prelude::ServiceId;
 use app_ids::{AppId, DomainId};
-use app_rpc::RpcName;
-use app_rpc::pki::{
+use app_pki::{
     Authority, AuthorityOptions, CertificateInfo, ClientName, Issued, LeafOptions, Revoked, Subject, Validity,
 };
+use app_rpc::RpcName;
 
 /// The server of the tests; apps in tests are called so.
 pub(crate) fn name(service: ServiceId) -> RpcName {

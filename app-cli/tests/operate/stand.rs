@@ -12,7 +12,7 @@ use app_core::ServiceDescriptor;
 use app_core::prelude::*;
 use app_core::testing::TestApp;
 use app_metrics::METRICS_SERVICE_ID;
-use app_rpc::pki::Subject;
+use app_pki::Subject;
 use app_rpc::{Bootstrap, Endpoint, EndpointConfig, EndpointStart, Peer};
 use schema::admin_capnp::app;
 use schema::rpc_capnp::{RpcRole, rpc_server_spec};

@@ -7,10 +7,11 @@ use std::collections::BTreeSet;
 
 use super::source;
 
-/// What a manifest of ours may have. A `[features]` section, or one for some platform, is news: see the
-/// architecture page before adding it here.
+/// What a manifest of ours may have. A section for some platform is news: see the architecture page before
+/// adding it here.
 const SECTIONS: &[&str] = &[
     "[package]",
+    "[features]",
     "[lints]",
     "[lib]",
     "[[bin]]",
@@ -27,7 +28,10 @@ pub(crate) struct Manifest {
     pub(crate) name: String,
     package: BTreeSet<String>,
     lints: BTreeSet<String>,
+    features: Vec<String>,
     dependencies: Vec<String>,
+    /// Those of `dependencies` that only a feature brings.
+    optional: Vec<String>,
     dev_dependencies: Vec<String>,
     not_understood: Vec<String>,
 }
@@ -47,7 +51,9 @@ impl Manifest {
             name: name.to_owned(),
             package: BTreeSet::new(),
             lints: BTreeSet::new(),
+            features: vec![],
             dependencies: vec![],
+            optional: vec![],
             dev_dependencies: vec![],
             not_understood: vec![],
         };
@@ -63,6 +69,7 @@ impl Manifest {
             match section {
                 "[package]" => drop(manifest.package.insert(line.to_owned())),
                 "[lints]" => drop(manifest.lints.insert(line.to_owned())),
+                "[features]" => manifest.features.push(line.to_owned()),
                 "[dependencies]" | "[dev-dependencies]" => {
                     let list = if section == "[dependencies]" {
                         &mut manifest.dependencies
@@ -70,7 +77,12 @@ impl Manifest {
                         &mut manifest.dev_dependencies
                     };
                     match inherited_dependency(line) {
-                        Some(dependency) => list.push(dependency.to_owned()),
+                        Some(dependency) => {
+                            list.push(dependency.to_owned());
+                            if line.contains("optional = true") {
+                                manifest.optional.push(dependency.to_owned());
+                            }
+                        }
                         None => manifest.not_understood.push(line.to_owned()),
                     }
                 }
@@ -102,6 +114,14 @@ impl Manifest {
         let beyond =
             self.all().filter(|dependency| is_ours(dependency) && !allowed.contains(&dependency.as_str()));
         beyond.map(|dependency| format!("{}: may not import {dependency}", self.name)).collect()
+    }
+
+    /// Features that are not on the list of their crate.
+    pub(crate) fn features_beyond(&self, allowed: &[(&str, &[&str])]) -> Vec<String> {
+        let allowed =
+            allowed.iter().find(|(name, _)| *name == self.name).map_or(&[][..], |(_, lines)| *lines);
+        let beyond = self.features.iter().filter(|line| !allowed.contains(&line.as_str()));
+        beyond.map(|line| format!("{}: feature `{line}`", self.name)).collect()
     }
 
     /// Dependencies outside of their places. Those of tests are free.
@@ -148,6 +168,36 @@ impl Manifest {
     }
 }
 
+/// How a crate reaches one of these without features and tests: each way as a list of crates.
+pub(crate) fn reached(from: &str, manifests: &[Manifest], targets: &[&str]) -> Vec<String> {
+    let (mut seen, mut open) = (BTreeSet::new(), vec![vec![from.to_owned()]]);
+    let mut found = Vec::new();
+    while let Some(way) = open.pop() {
+        let Some(last) = way.last() else { continue };
+        if way.len() > 1 && targets.contains(&last.as_str()) {
+            found.push(way.join(" -> "));
+            continue;
+        }
+        let Some(manifest) = manifests.iter().find(|manifest| manifest.name == *last) else { continue };
+        for next in manifest.dependencies.iter().filter(|name| !manifest.optional.contains(name)) {
+            if seen.insert(next.clone()) {
+                open.push(way.iter().chain([next]).cloned().collect());
+            }
+        }
+    }
+    found
+}
+
+/// The packages of a `Cargo.lock` that depend on this one.
+pub(crate) fn users_in_lock(lock: &str, name: &str) -> BTreeSet<String> {
+    let packages = lock.split("[[package]]").skip(1);
+    let users = packages.filter(|package| {
+        let (_, dependencies) = package.split_once("dependencies = [").unwrap_or_default();
+        dependencies.split('"').skip(1).step_by(2).any(|one| one.split(' ').next() == Some(name))
+    });
+    users.filter_map(|package| package.split('"').nth(1)).map(str::to_owned).collect()
+}
+
 fn is_ours(name: &str) -> bool {
     name.starts_with("app-") || name.starts_with("svc-") || ["schema", "benches"].contains(&name)
 }
@@ -177,7 +227,7 @@ pub(crate) fn unused_in_root(root: &str, manifests: &[Manifest]) -> Vec<String> 
 mod violations {
     //! Each rule catches what it is there to catch.
 
-    use super::{Manifest, list, unused_in_root};
+    use super::{Manifest, list, reached, unused_in_root, users_in_lock};
 
     const PLAIN: &str = "[package]\nname = \"app-b\"\nversion.workspace = true\nedition.workspace = true\n\
         rust-version.workspace = true\nlicense.workspace = true\npublish.workspace = true\n\n\
@@ -219,11 +269,42 @@ mod violations {
     }
 
     #[test]
+    fn a_feature_that_is_not_on_the_list_is_found() {
+        let with_feature = with("[features]\nextra = []\n");
+        assert_eq!(
+            with_feature.features_beyond(&[("app-a", &["extra = []"])]),
+            ["app-b: feature `extra = []`"]
+        );
+        assert!(with_feature.features_beyond(&[("app-b", &["extra = []"])]).is_empty());
+    }
+
+    #[test]
+    fn what_a_crate_reaches_without_features_and_tests_is_found() {
+        let crates = [
+            Manifest::parse("app-a", "[dependencies]\nrcgen.workspace = true\n"),
+            Manifest::parse("app-b", "[dependencies]\napp-a.workspace = true\n"),
+            Manifest::parse("app-c", "[dependencies]\napp-a = { workspace = true, optional = true }\n"),
+            Manifest::parse("app-d", "[dev-dependencies]\napp-a.workspace = true\n"),
+        ];
+        assert_eq!(reached("app-b", &crates, &["rcgen"]), ["app-b -> app-a -> rcgen"]);
+        assert!(reached("app-c", &crates, &["rcgen"]).is_empty());
+        assert!(reached("app-d", &crates, &["rcgen"]).is_empty());
+    }
+
+    #[test]
+    fn the_users_of_a_package_are_found_in_the_lock_file() {
+        let lock = "[[package]]\nname = \"a\"\ndependencies = [\n \"rcgen\",\n \"x\",\n]\n\n\
+            [[package]]\nname = \"b\"\ndependencies = [\n \"rcgen 0.14.0\",\n]\n\n\
+            [[package]]\nname = \"rcgen\"\n\n[[package]]\nname = \"c\"\ndependencies = [\n \"rcgen-x\",\n]\n";
+        assert_eq!(users_in_lock(lock, "rcgen").into_iter().collect::<Vec<_>>(), ["a", "b"]);
+    }
+
+    #[test]
     fn a_version_a_path_or_an_unknown_section_is_found() {
         for line in ["serde = \"1\"\n", "serde = { version = \"1\" }\n", "app-a.path = \"../app-a\"\n"] {
             assert_eq!(with(line).inherits(), [format!("app-b: `{}`", line.trim())]);
         }
-        for section in ["[features]\n", "[dependencies.serde]\n", "[target.'cfg(unix)'.dependencies]\n"] {
+        for section in ["[dependencies.serde]\n", "[target.'cfg(unix)'.dependencies]\n"] {
             assert_eq!(with(section).inherits(), [format!("app-b: `{}`", section.trim())]);
         }
     }

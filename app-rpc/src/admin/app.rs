@@ -193,7 +193,7 @@ impl app::Server for AppServer {
         let readiness = app_health::readiness(self.app());
         let mut results = results.get();
         results.set_ready(readiness.ready());
-        let ends = crate::ends::shown(self.app());
+        let ends = app_tls::expiries_of(self.app());
         let mut list = results.reborrow().init_ends(count(ends.len().min(MAX_ENDS)));
         for (place, shown) in (0..).zip(ends.iter().take(MAX_ENDS)) {
             let mut end = list.reborrow().get(place);

@@ -13,11 +13,11 @@ use std::net::SocketAddr;
 
 use app_core::prelude::*;
 use app_core::{AuditLog, Receipt, Serde};
+use app_tls::{ShownNames, shown_names};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::methods::{About, Method};
 use crate::grants::Granted;
-use crate::shown_names::{ShownNames, shown_names};
 use crate::text::{bounded, short};
 use crate::{Certificate, Peer};
 

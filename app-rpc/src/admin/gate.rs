@@ -17,6 +17,7 @@ use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use app_tls::list_names;
 use capnp::any_pointer;
 use capnp::capability::{self, DispatchCallResult, FromClientHook, FromServer, Params, Promise, Results};
 use capnp::private::capability::ClientHook;
@@ -33,7 +34,6 @@ use super::methods::{About, Method};
 use super::reason::Reason;
 use crate::Peer;
 use crate::grants::Granted;
-use crate::shown_names::listed;
 use crate::text::bounded;
 
 /// A client on one connection.
@@ -99,7 +99,7 @@ impl Session {
     /// What is needed, what there is, and the cure.
     fn denied(&self, method: &Method, granted: &Granted) -> String {
         let names = &self.peer.certificate.names;
-        let names = if names.is_empty() { "without a name".to_owned() } else { listed(names) };
+        let names = if names.is_empty() { "without a name".to_owned() } else { list_names(names) };
         format!(
             "denied: {} needs the role {}, and this client ({names}) has the role {}: grant it to one of its names, \
              in `grants` of config {:#x}",

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use app_core::show_duration;
+use app_tls::{record_handshake, valid_until};
 use capnp::capability::Client;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -15,8 +16,8 @@ use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
 
 use super::setup::Setup;
+use crate::clock;
 use crate::connection::{self, Control, Memory, System};
-use crate::tls::{clock, valid_until, witnessed};
 use crate::{End, Limits, Refusal, words};
 
 /// How many capabilities an answer may bring.
@@ -89,7 +90,7 @@ impl Connection {
         let failed =
             |refusal, reason: String| ConnectError { refusal, reason: format!("{address}: {reason}") };
         let connecting = TlsConnector::from(Arc::clone(&setup.tls)).connect(setup.server.clone(), socket);
-        let (stream, mut shown) = witnessed(connecting).await;
+        let (stream, mut shown) = record_handshake(connecting).await;
         let stream = stream.map_err(|error| {
             let (why, words) = words::of_handshake(&error, &mut shown);
             failed(Some(why), words)

@@ -17,9 +17,9 @@ use super::connection::{ConnectError, Connection};
 use super::setup::Setup;
 use super::status::{InstanceState, InstanceStatus};
 use crate::End;
+use crate::clock;
 use crate::config::host_and_port;
 use crate::resolve::look_up_host;
-use crate::tls::clock;
 
 /// How often names are looked up again.
 const LOOK_UP_EVERY: Duration = Duration::from_secs(30);

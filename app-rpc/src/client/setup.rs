@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use app_tls::{client_config, server_name};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
 use crate::RpcClientConfig;
-use crate::tls::{client_config, server_name};
 
 /// A config, and TLS made of it.
 pub(crate) struct Setup {

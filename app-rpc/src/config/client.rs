@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use app_config::{Config, Place, Problems, quoted};
 use app_core::prelude::ServiceId;
+use app_tls::ConfigCheck;
 use schema::rpc_capnp::rpc_client_spec;
 
 use super::limits::{read_message_bytes, within};
-use crate::tls::{Material, judge};
 use crate::{Authorities, KeyPair, Limits, Purpose, RpcName};
 
 /// Whom an RPC client calls, and how, checked.
@@ -67,8 +67,7 @@ impl RpcClientConfig {
         };
         let servers = Authorities::read(spec.get_ca_cert(), spec.get_crl(), problems);
         if let (Some((name, _)), Some(pair), Some(peers)) = (&named, &key_pair, &servers) {
-            let (own, field, server) = (Purpose::Client, "clientCert", &*name.to_string());
-            judge(&Material { own, field, pair, peers, server, grants: &[] }, problems);
+            ConfigCheck::of_client(pair, peers, &name.to_string()).run(problems);
         }
         let addresses = read_addresses(spec, &mut problems.at("addresses"))?;
         within(spec.get_max_connections().into(), 1, 1024, &mut problems.at("maxConnections"));

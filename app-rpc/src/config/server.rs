@@ -7,10 +7,10 @@ use std::time::Duration;
 use app_config::{Config, Expected, Problems};
 use app_core::Identity;
 use app_core::prelude::ServiceId;
+use app_tls::ConfigCheck;
 use schema::rpc_capnp::{rpc_grant, rpc_server_spec};
 
 use super::limits::within;
-use crate::tls::{Material, judge};
 use crate::{Authorities, Grants, KeyPair, Limits, Purpose, RpcName};
 
 /// Connections of a server whose config says nothing else.
@@ -113,8 +113,7 @@ impl RpcServerConfig {
         };
         if let (Some(server), Some(pair), Some(peers)) = (&server, &key_pair, &clients) {
             let names: Vec<_> = spec.get_grants().ok()?.iter().filter_map(granted).collect();
-            let (own, field) = (Purpose::Server, "serverCert");
-            judge(&Material { own, field, pair, peers, server, grants: &names }, problems);
+            ConfigCheck::of_server(pair, peers, server, &names).run(problems);
         }
         let (name, port) = named?;
         Some(Self {

@@ -8,6 +8,7 @@ use std::time::SystemTime;
 
 use app_core::prelude::Duration;
 use app_core::show_duration;
+use app_tls::{RevocationWatch, record_handshake, valid_until};
 use rustls::server::Acceptor;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
@@ -18,8 +19,8 @@ use super::counts::Active;
 use super::handshakes::Handshake;
 use super::{Live, Shared};
 use crate::accounts::Seat;
+use crate::clock;
 use crate::connection::{self, Control, Memory, System, not_executed};
-use crate::tls::{Revocation, clock, valid_until, witnessed};
 use crate::{Certificate, End, Limits, Peer, Refusal, Role, words};
 
 /// A client that was let in, with its place. It can go to another thread.
@@ -30,7 +31,7 @@ pub(super) struct Admitted<S> {
     pub(super) age: Duration,
     /// When the first certificate of the client's chain ends.
     pub(super) valid_until: SystemTime,
-    pub(super) revocation: Revocation,
+    pub(super) revocation: RevocationWatch,
     pub(super) seat: Seat,
     pub(super) active: Active,
 }
@@ -124,7 +125,7 @@ impl Drop for Connecting<'_> {
     }
 }
 
-type Established<S> = (TlsStream<S>, Certificate, (Revocation, SystemTime));
+type Established<S> = (TlsStream<S>, Certificate, (RevocationWatch, SystemTime));
 
 /// The TLS handshake, and the certificate that was shown in it.
 async fn shake_hands<S: AsyncRead + AsyncWrite + Unpin>(
@@ -139,7 +140,7 @@ async fn shake_hands<S: AsyncRead + AsyncWrite + Unpin>(
         handshake.speaks();
         hello.into_stream(Arc::clone(&live.tls)).await
     };
-    let (result, mut shown) = witnessed(async {
+    let (result, mut shown) = record_handshake(async {
         let refused = |why, detail: &str| Err(Failed::Refused(why, detail.to_owned()));
         tokio::select! {
             biased;
@@ -164,7 +165,7 @@ async fn shake_hands<S: AsyncRead + AsyncWrite + Unpin>(
         let certificate = chain.first().and_then(|leaf| Certificate::parse(leaf));
         let unreadable = || (Refusal::BadCertificate, "its certificate can't be read".to_owned());
         let certificate = certificate.ok_or_else(unreadable)?;
-        let revocation = Revocation::of(chain, shared.revoked.subscribe());
+        let revocation = RevocationWatch::new(chain, shared.revoked.subscribe());
         let valid_until = valid_until(chain, clock::now()).unwrap_or(certificate.not_after);
         Ok((stream, certificate, (revocation, valid_until)))
     });

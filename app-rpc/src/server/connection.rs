@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use app_core::prelude::Duration;
+use app_tls::RevocationWatch;
 use capnp::capability;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -16,10 +17,9 @@ use super::Shared;
 use super::admission::{Admitted, admit};
 use super::handshakes::Handshake;
 use super::threads::Spawners;
+use crate::clock;
 use crate::connection::{self, Control, System, not_executed};
 use crate::socket::Movable;
-use crate::tls::Revocation;
-use crate::tls::clock;
 use crate::{End, Refusal, words};
 
 /// Shakes hands with a client that connected, on this thread, and gives it to one that serves clients with its role.
@@ -72,7 +72,7 @@ struct Bounds<'a> {
     age: Duration,
     /// When the first certificate of the client's chain ends.
     valid_until: SystemTime,
-    revocation: Revocation,
+    revocation: RevocationWatch,
     stop: &'a CancellationToken,
 }
 
@@ -104,7 +104,7 @@ async fn see_to_its_end(control: &Control, bounds: Bounds<'_>) {
     let (end, reason) = tokio::select! {
         biased;
         () = stop.cancelled() => (End::Stopping, "the server stops"),
-        () = revocation.happens() => (End::Revoked, "the client's certificate was revoked"),
+        () = revocation.revoked() => (End::Revoked, "the client's certificate was revoked"),
         () = clock::passed(valid_until) => (End::Expired, "the client's certificate has expired"),
         () = control.worn_out() => (End::TooOld, "the connection is worn out, make a new one"),
         () = sleep(age) => (End::TooOld, "the connection is too old, make a new one"),

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use app_core::Serde;
 use app_core::prelude::{Logger, debug, info, warn};
+use app_tls::{ShownNames, shown_names};
 use parking_lot::Mutex;
 
-use crate::shown_names::{ShownNames, shown_names};
 use crate::text::{MAX_TEXT_BYTES, short};
 use crate::{Certificate, End, Refusal};
 
@@ -140,7 +140,7 @@ impl Window {
 /// The serial number, names, and how many names there are beside these.
 fn shown(certificate: Option<&Certificate>) -> (String, Vec<String>, usize) {
     let Some(certificate) = certificate else { return Default::default() };
-    let ShownNames { names, left_out } = shown_names(&certificate.names, None, MAX_TEXT_BYTES);
+    let ShownNames { names, left_out, .. } = shown_names(&certificate.names, None, MAX_TEXT_BYTES);
     (certificate.serial.clone(), names, left_out)
 }
 
@@ -148,10 +148,10 @@ fn shown(certificate: Option<&Certificate>) -> (String, Vec<String>, usize) {
 mod tests {
     use app_core::{Identity, Log, LogLevel};
     use app_ids::InstanceId;
+    use app_pki::{Authority, AuthorityOptions, Validity};
+    use app_tls::pem::{self, Wanted};
 
     use super::*;
-    use crate::Authorities;
-    use crate::pki::{Authority, AuthorityOptions, Validity};
 
     #[test]
     fn one_client_that_is_refused_again_and_again_does_not_hide_the_others() {
@@ -207,8 +207,8 @@ mod tests {
         let identity =
             Identity { domain: 1.into(), app: 2.into(), release: 3.into(), instance: InstanceId::random() };
         let root = Authority::root(&AuthorityOptions::new("test", Validity::days(1))).unwrap();
-        let authorities = Authorities::from_pem(root.chain_pem().as_bytes(), b"").unwrap();
-        let mut certificate = authorities.certificates().next().unwrap().clone();
+        let block = pem::read(root.chain_pem().as_bytes(), Wanted::Certificates).unwrap().swap_remove(0);
+        let mut certificate = Certificate::parse(&block.der).unwrap();
         let from = SocketAddr::from(([192, 0, 2, 1], 7));
         for names in [vec!["n".repeat(100); 5000], vec!["n".repeat(60_000)], vec![String::new(); 50_000]] {
             let (log, captured) = Log::captured(&identity, LogLevel::Debug);

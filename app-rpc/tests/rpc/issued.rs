@@ -1,10 +1,10 @@
-//! What `app_rpc::pki` makes is what servers, clients and openssl take, and refuse for the right reasons.
+//! What `app_pki` makes is what servers, clients and openssl take, and refuse for the right reasons.
 
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-use app_rpc::pki::{
+use app_pki::{
     Authority, AuthorityOptions, CertificateInfo, CertificateKind, ClientName, CrlInfo, Issued, KeyKind,
     LeafOptions, PkiError, Revoked, Subject, Validity,
 };

@@ -8,9 +8,9 @@ use app_config::{ConfigSchema, Identity, Overwrite, compile, place_file, seal, s
 use app_core::Flags;
 use app_core::prelude::ServiceId;
 use app_metrics::METRICS_SERVICE_ID;
+use app_pki::{AuthorityOptions, ClientName, Directory, Subject, Validity, Wanted};
 use app_rpc::RpcName;
 use app_rpc::admin::APP_RPC_SERVICE_ID;
-use app_rpc::pki::{AuthorityOptions, ClientName, Directory, Subject, Validity, Wanted};
 use serde_json::{Value, json};
 use svc_example::{QUOTA, QUOTA_RPC};
 

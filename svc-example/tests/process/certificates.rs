@@ -8,11 +8,8 @@ use std::{
 
 use app_config::{ConfigSchema, from_json, marshal};
 use app_ids::{AppId, DomainId};
-use app_rpc::{
-    CERTIFICATE_END, RpcName,
-    admin::APP_RPC_SERVICE_ID,
-    pki::{Authority, AuthorityOptions, ClientName, LeafOptions, Subject, Validity},
-};
+use app_pki::{Authority, AuthorityOptions, ClientName, LeafOptions, Subject, Validity};
+use app_rpc::{CERTIFICATE_END, RpcName, admin::APP_RPC_SERVICE_ID};
 use nix::sys::signal::Signal;
 use svc_example::QUOTA_RPC;
 

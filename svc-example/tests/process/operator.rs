@@ -15,11 +15,8 @@ use std::{
 
 use app_core::{events, prelude::ServiceId, testing::TestApp};
 use app_ids::{AppId, DomainId};
-use app_rpc::{
-    Authorities, KeyPair, RpcClient, RpcClientConfig, RpcName,
-    admin::APP_RPC_SERVICE_ID,
-    pki::{Authority, AuthorityOptions, ClientName, Issued, LeafOptions, Subject, Validity},
-};
+use app_pki::{Authority, AuthorityOptions, ClientName, Issued, LeafOptions, Subject, Validity};
+use app_rpc::{Authorities, KeyPair, RpcClient, RpcClientConfig, RpcName, admin::APP_RPC_SERVICE_ID};
 use nix::{
     fcntl::{FcntlArg, fcntl},
     sys::resource::{Resource, getrlimit, setrlimit},

@@ -4,11 +4,8 @@
 use app_config::{ConfigSchema, compile};
 use app_core::{APP_SERVICE, prelude::ServiceId};
 use app_metrics::{METRICS_SERVICE_ID, platform::BUILD_INFO};
-use app_rpc::{
-    RpcName,
-    admin::APP_RPC_SERVICE_ID,
-    pki::{AuthorityOptions, Directory, Subject, Validity, Wanted},
-};
+use app_pki::{AuthorityOptions, Directory, Subject, Validity, Wanted};
+use app_rpc::{RpcName, admin::APP_RPC_SERVICE_ID};
 use serde_json::json;
 use svc_example::{GRANTS, QUOTA, QUOTA_RPC};
 

@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
 
 use app_config::{ConfigSchema, compile, service_config_id};
 use app_core::{prelude::*, testing::TestApp};
-use app_rpc::pki::{Authority, AuthorityOptions, ClientName, Issued, LeafOptions, Subject, Validity};
+use app_pki::{Authority, AuthorityOptions, ClientName, Issued, LeafOptions, Subject, Validity};
 use app_rpc::{Authorities, CallFailure, Endpoint, KeyPair, RpcClientConfig, RpcName};
 use serde_json::json;
 use svc_example::{Grant, QUOTA, QUOTA_RPC, Quota, QuotaClient, client};

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::SystemTime;
 
+use app_tls::valid_until;
 use capnp::message::{Builder, ReaderOptions};
 use capnp_rpc::rpc_capnp::{cap_descriptor, message, return_};
 use parking_lot::Mutex;
@@ -21,8 +22,8 @@ use tokio_rustls::TlsConnector;
 use super::super::setup::Setup;
 use super::capture::{Call, parts};
 use crate::Limits;
+use crate::clock;
 use crate::framing::{Segments, encode};
-use crate::tls::{clock, valid_until};
 
 /// The number of the first question: what there is to call.
 const BOOTSTRAP: u32 = 0;

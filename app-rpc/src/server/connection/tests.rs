@@ -1,5 +1,6 @@
 //! Connections that are to end, on paused time: what runs may end, and the peer knows what was not executed.
 
+use app_tls::RevokedSet;
 use capnp::capability::FromClientHook;
 use capnp_rpc::rpc_capnp::message;
 use schema::quota_capnp::quota;
@@ -10,7 +11,6 @@ use tokio::task::{JoinHandle, LocalSet, spawn_local};
 use super::*;
 use crate::Limits;
 use crate::connection::{Memory, NOT_EXECUTED};
-use crate::tls::Revoked;
 
 struct Waits(Rc<Notify>);
 
@@ -44,11 +44,11 @@ fn served_until(stream: DuplexStream, limits: Limits, valid_until: SystemTime) -
     let client: quota::Client = capnp_rpc::new_client(Waits(Rc::clone(&go_on)));
     let (client, stopped) = (capability::Client::new(client.into_client_hook()), stop.clone());
     let control = Rc::new(Control::new(limits, Memory::new(limits.memory_bytes)));
-    let (revoked, listed) = watch::channel(Revoked::default());
+    let (revoked, listed) = watch::channel(RevokedSet::default());
     let ended = spawn_local(async move {
         // Kept as long as the server is.
         let _revoked = revoked;
-        let revocation = Revocation::of(&[], listed);
+        let revocation = RevocationWatch::new(&[], listed);
         serve(stream, client, &control, Bounds { age: AGE, valid_until, revocation, stop: &stopped }).await
     });
     Served { go_on, stop, ended }

@@ -1,0 +1,61 @@
+//! The clock that connections end by, when a certificate expires.
+
+use std::time::{Duration, SystemTime};
+
+/// The machine's clock.
+#[cfg(not(test))]
+pub(crate) fn now() -> SystemTime {
+    SystemTime::now()
+}
+
+/// A clock that passes as tokio's does, so that tests may pause it and turn it.
+#[cfg(test)]
+pub(crate) fn now() -> SystemTime {
+    tests::now()
+}
+
+/// Waits until the clock says that a moment is past. It looks at least once a minute, because the clock may be set. Cancel safe.
+pub(crate) async fn passed(moment: SystemTime) {
+    while let Ok(left) = moment.duration_since(now()) {
+        tokio::time::sleep(left.min(Duration::from_secs(60)) + Duration::from_millis(1)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    thread_local! {
+        /// When this thread's clock was first asked, by both clocks.
+        static BEGAN: (SystemTime, tokio::time::Instant) = (SystemTime::now(), tokio::time::Instant::now());
+        /// By how many seconds the clock was set since.
+        static SET: Cell<i64> = const { Cell::new(0) };
+    }
+
+    pub(super) fn now() -> SystemTime {
+        let passed = BEGAN.with(|(began, instant)| *began + instant.elapsed());
+        let set = SET.get();
+        let by = Duration::from_secs(set.unsigned_abs());
+        if set < 0 { passed - by } else { passed + by }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_moment_passes_by_the_clock_also_when_the_clock_is_set() {
+        let hour = Duration::from_secs(3600);
+        let (began, moment) = (tokio::time::Instant::now(), now() + hour);
+        passed(moment).await;
+        assert!(began.elapsed() >= hour && began.elapsed() < hour + Duration::from_secs(1));
+        // One that is past does not wait.
+        passed(moment).await;
+        // Set forward by a year, the clock is noticed within a minute.
+        let (began, moment) = (tokio::time::Instant::now(), now() + hour * 24);
+        let waiting = passed(moment);
+        tokio::pin!(waiting);
+        assert!(futures_util::poll!(&mut waiting).is_pending());
+        SET.set(365 * 24 * 3600);
+        waiting.await;
+        assert!(began.elapsed() <= Duration::from_secs(61));
+    }
+}

@@ -1,0 +1,42 @@
+//! The client's side of TLS.
+
+use std::sync::Arc;
+
+use rustls::ClientConfig;
+use rustls::client::Resumption;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::ServerName;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::version::{TLS12, TLS13};
+
+use crate::verifiers::ServerVerifier;
+use crate::{Authorities, KeyPair, RpcName, crypto_provider};
+
+/// What a client agrees to.
+pub fn client_config(key_pair: &KeyPair, servers: &Authorities) -> Result<Arc<ClientConfig>, rustls::Error> {
+    client_config_with(key_pair.certified(), servers, crypto_provider()).map(Arc::new)
+}
+
+/// As [`client_config`], with this cryptography.
+pub(crate) fn client_config_with(
+    certified: Arc<CertifiedKey>,
+    servers: &Authorities,
+    provider: Arc<CryptoProvider>,
+) -> Result<ClientConfig, rustls::Error> {
+    let verifier = Arc::new(ServerVerifier::new(servers, &provider)?);
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&TLS13, &TLS12])?
+        // The verifier asks webpki, and notes the reason. It accepts nothing that webpki refuses.
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
+    config.resumption = Resumption::disabled();
+    // The name would tell everybody on the way which service is called.
+    config.enable_sni = false;
+    Ok(config)
+}
+
+/// The name that the server's certificate must have.
+pub fn server_name(name: &RpcName) -> Result<ServerName<'static>, rustls::Error> {
+    ServerName::try_from(name.to_string()).map_err(|error| rustls::Error::General(error.to_string()))
+}
