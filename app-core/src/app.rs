@@ -29,6 +29,7 @@ use crate::{
     commands::CommandServers,
     lifecycle::{self, Stage},
     panics,
+    provided::ProvidedValues,
     registry::Registry,
     status::Board,
 };
@@ -79,6 +80,8 @@ pub(crate) struct Inner {
     /// Whether these are all services that are linked into the program.
     pub(crate) linked: bool,
     pub(crate) package: Package,
+    /// Values for the services.
+    pub(crate) provided: ProvidedValues,
     pub(crate) registry: Registry,
     handles: RwLock<HashMap<ServiceId, ExposedHandle>>,
     kept: kept::Kept,
@@ -321,16 +324,31 @@ impl App {
     /// # Errors
     /// `ServiceNotAvailable` when it does not run, as while it waits for a restart, or exposes another type.
     pub fn get<T: Exposed>(&self) -> Result<Arc<T>, Error> {
-        let handle = self.inner.handles.read().get(&T::SERVICE).map(|(_, handle)| Arc::clone(handle));
-        let Some(handle) = handle else { return Err(app_errors::service_not_available_error(T::SERVICE)) };
+        self.get_of(T::SERVICE)
+    }
+
+    /// The handle that this running service exposes, where several services expose handles of one type; otherwise as
+    /// [`get`](Self::get).
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn get_of<T: Exposed>(&self, service: ServiceId) -> Result<Arc<T>, Error> {
+        let handle = self.inner.handles.read().get(&service).map(|(_, handle)| Arc::clone(handle));
+        let Some(handle) = handle else { return Err(app_errors::service_not_available_error(service)) };
         handle.downcast().map_err(|_| {
             let message = format!(
                 "service {} does not expose {}: its start function returns another type",
-                T::SERVICE.describe(),
+                service.describe(),
                 std::any::type_name::<T>(),
             );
-            errors::SERVICE_NOT_AVAILABLE.error(T::SERVICE).message(message).build()
+            errors::SERVICE_NOT_AVAILABLE.error(service).message(message).build()
         })
+    }
+
+    /// The value of this type that the application provided; see [`AppBuilder::provide`].
+    #[must_use]
+    pub fn provided<T: ?Sized + Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        self.inner.provided.get()
     }
 
     /// Whether the app can do its work: every service runs, and it is not stopping.

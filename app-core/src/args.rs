@@ -17,4 +17,7 @@ pub use self::{
     values::{boolean, duration_between, number, trimmed},
 };
 
-pub(crate) use self::{environment::misspelt, parse::refuse};
+pub(crate) use self::{
+    environment::misspelt,
+    parse::{no_meaning, refuse},
+};

@@ -18,6 +18,7 @@ pub type StartFuture = BoxFuture<'static, Result<Arc<dyn Any + Send + Sync>, Err
 
 /// Where a descriptor was written, for messages about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Origin {
     /// Cargo package.
     pub package: &'static str,
@@ -27,6 +28,14 @@ pub struct Origin {
     pub file: &'static str,
     /// Line in it.
     pub line: u32,
+}
+
+impl Origin {
+    /// The place in a package.
+    #[must_use]
+    pub const fn new(package: &'static str, version: &'static str, file: &'static str, line: u32) -> Self {
+        Self { package, version, file, line }
+    }
 }
 
 impl fmt::Display for Origin {
@@ -61,6 +70,9 @@ pub struct ServiceDescriptor {
     id: ServiceId,
     name: Cow<'static, str>,
     needs: Needs,
+    /// Services that start first if they are linked: by a descriptor in a static, and by one that was made at run time.
+    fixed_wants: fn() -> Vec<ServiceId>,
+    listed_wants: Vec<ServiceId>,
     start: StartFn,
     fixed_checks: Option<FixedChecks>,
     shared_checks: Option<SharedChecks>,
@@ -88,6 +100,8 @@ impl ServiceDescriptor {
             id,
             name: Cow::Borrowed(name),
             needs: Needs::Fixed(needs),
+            fixed_wants: Vec::new,
+            listed_wants: Vec::new(),
             start: StartFn::Fixed(start),
             fixed_checks: None,
             shared_checks: None,
@@ -112,10 +126,7 @@ impl ServiceDescriptor {
     /// assert_eq!(greeter.name(), "greeter");
     /// ```
     #[track_caller]
-    pub fn of<F, Args>(id: ServiceId, name: impl Into<Cow<'static, str>>, start: F) -> Self
-    where
-        F: Start<Args>,
-    {
+    pub fn of<F: Start<P>, P>(id: ServiceId, name: impl Into<Cow<'static, str>>, start: F) -> Self {
         let place = std::panic::Location::caller();
         let start = Arc::new(start);
         let (checked, handle) = (Arc::clone(&start), start.handle());
@@ -123,15 +134,12 @@ impl ServiceDescriptor {
             id,
             name: name.into(),
             needs: Needs::Listed(start.needs().into()),
+            fixed_wants: Vec::new,
+            listed_wants: start.wants(),
             start: StartFn::Shared(Arc::new(move |context| start.start(context))),
             fixed_checks: None,
             shared_checks: Some((Arc::new(move |planned| checked.check(planned)), handle)),
-            origin: Origin {
-                package: "made at run time",
-                version: "",
-                file: place.file(),
-                line: place.line(),
-            },
+            origin: Origin::new("made at run time", "", place.file(), place.line()),
             start_timeout: DEFAULT_START_TIMEOUT,
             stop_timeout: DEFAULT_STOP_TIMEOUT,
             infrastructure: false,
@@ -157,6 +165,13 @@ impl ServiceDescriptor {
     pub fn after(mut self, services: impl IntoIterator<Item = ServiceId>) -> Self {
         let needs = self.needs().into_iter().chain(services).collect::<Vec<_>>();
         self.needs = Needs::Listed(needs.into());
+        self
+    }
+
+    /// Adds services that start before this one if they are linked: [`Start::wants`] of its start function.
+    #[must_use]
+    pub const fn wanting(mut self, wants: fn() -> Vec<ServiceId>) -> Self {
+        self.fixed_wants = wants;
         self
     }
 
@@ -214,6 +229,12 @@ impl ServiceDescriptor {
             Needs::Fixed(needs) => needs(),
             Needs::Listed(needs) => needs.to_vec(),
         }
+    }
+
+    /// The services that start before this one if they are linked: those of parameters such as `Option<Dep<T>>`.
+    #[must_use]
+    pub fn wants(&self) -> Vec<ServiceId> {
+        [(self.fixed_wants)(), self.listed_wants.clone()].concat()
     }
 
     /// Where it was written.
@@ -293,8 +314,18 @@ pub fn linked_services() -> Vec<ServiceDescriptor> {
 ///
 /// `start` is an `async fn(P1, .. Pn) -> Result<H, Error>` whose parameters implement [`Param`](crate::Param);
 /// the services that they need are the edges of the start-up graph, and `H` is the handle that dependents get.
-/// Optional, in this order: `infrastructure: true`, `restart: Restart`, `start_timeout: Duration`,
-/// `stop_timeout: Duration`.
+///
+/// The options come in any order, each at most once:
+///
+/// | option | type | default |
+/// |---|---|---|
+/// | `id` | a constant `ServiceId` | required |
+/// | `name` | a string literal | required |
+/// | `start` | the path of the start function | required |
+/// | `restart` | [`Restart`](crate::Restart) | `Restart::never()` |
+/// | `start_timeout` | `Duration` | [`DEFAULT_START_TIMEOUT`] |
+/// | `stop_timeout` | `Duration` | [`DEFAULT_STOP_TIMEOUT`] |
+/// | `infrastructure` | `bool` | `false` |
 ///
 /// ```
 /// use app_core::prelude::*;
@@ -312,32 +343,118 @@ pub fn linked_services() -> Vec<ServiceDescriptor> {
 /// ```
 #[macro_export]
 macro_rules! service {
-    (id: $id:expr, name: $name:literal, start: $start:path $(, infrastructure: $infra:expr)?
-     $(, restart: $restart:expr)? $(, start_timeout: $start_timeout:expr)? $(, stop_timeout: $stop_timeout:expr)? $(,)?) => {
+    ($($options:tt)*) => {
+        $crate::__service! { [] [] [] [] [] [] [] $($options)* }
+    };
+}
+
+/// Sorts the options of [`service!`] into places of their own.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __service {
+    // The comma after the last option.
+    ($id:tt $name:tt $start:tt $infra:tt $restart:tt $begin:tt $stop:tt ,) => {
+        $crate::__service! { $id $name $start $infra $restart $begin $stop }
+    };
+    ([] $name:tt $start:tt $infra:tt $restart:tt $begin:tt $stop:tt id: $value:expr $(, $($rest:tt)*)?) => {
+        $crate::__service! { [$value] $name $start $infra $restart $begin $stop $($($rest)*)? }
+    };
+    ($id:tt [] $start:tt $infra:tt $restart:tt $begin:tt $stop:tt name: $value:literal $(, $($rest:tt)*)?) => {
+        $crate::__service! { $id [$value] $start $infra $restart $begin $stop $($($rest)*)? }
+    };
+    ($id:tt $name:tt [] $infra:tt $restart:tt $begin:tt $stop:tt start: $value:path $(, $($rest:tt)*)?) => {
+        $crate::__service! { $id $name [$value] $infra $restart $begin $stop $($($rest)*)? }
+    };
+    ($id:tt $name:tt $start:tt [] $restart:tt $begin:tt $stop:tt infrastructure: $value:expr $(, $($rest:tt)*)?) => {
+        $crate::__service! { $id $name $start [$value] $restart $begin $stop $($($rest)*)? }
+    };
+    ($id:tt $name:tt $start:tt $infra:tt [] $begin:tt $stop:tt restart: $value:expr $(, $($rest:tt)*)?) => {
+        $crate::__service! { $id $name $start $infra [$value] $begin $stop $($($rest)*)? }
+    };
+    ($id:tt $name:tt $start:tt $infra:tt $restart:tt [] $stop:tt start_timeout: $value:expr $(, $($rest:tt)*)?) => {
+        $crate::__service! { $id $name $start $infra $restart [$value] $stop $($($rest)*)? }
+    };
+    ($id:tt $name:tt $start:tt $infra:tt $restart:tt $begin:tt [] stop_timeout: $value:expr $(, $($rest:tt)*)?) => {
+        $crate::__service! { $id $name $start $infra $restart $begin [$value] $($($rest)*)? }
+    };
+    // All options are in their places.
+    ([$id:expr] [$name:literal] [$start:path] [$($infra:expr)?] [$($restart:expr)?] [$($begin:expr)?] [$($stop:expr)?]) => {
         $crate::__private::inventory::submit! {
             $crate::ServiceDescriptor::new(
                 $id,
                 $name,
-                || $crate::Start::needs(&$start),
-                |context| $crate::Start::start(&$start, context),
-                $crate::Origin {
-                    package: ::std::env!("CARGO_PKG_NAME"),
-                    version: ::std::env!("CARGO_PKG_VERSION"),
-                    file: ::std::file!(),
-                    line: ::std::line!(),
-                },
+                || $crate::__private::checked_start(&$start).needs(),
+                |context| $crate::__private::checked_start(&$start).start(context),
+                $crate::__origin!(),
             )
+            .wanting(|| $crate::__private::checked_start(&$start).wants())
             .checked(
-                |planned| $crate::Start::check(&$start, planned),
-                || $crate::Start::handle(&$start),
+                |planned| $crate::__private::checked_start(&$start).check(planned),
+                || $crate::__private::checked_start(&$start).handle(),
             )
             $(.infrastructure($infra))?
             $(.restart($restart))?
-            $(.start_timeout($start_timeout))?
-            $(.stop_timeout($stop_timeout))?
+            $(.start_timeout($begin))?
+            $(.stop_timeout($stop))?
         }
         $crate::__private::inventory::submit! {
             $crate::__private::IdName::new($crate::__private::IdKind::Service, $id.as_u64(), $name)
         }
+    };
+    ([] $name:tt $start:tt $infra:tt $restart:tt $begin:tt $stop:tt) => {
+        ::core::compile_error! { "service!: the option `id` is missing; add `id: ServiceId::new(..)`" }
+    };
+    ($id:tt [] $start:tt $infra:tt $restart:tt $begin:tt $stop:tt) => {
+        ::core::compile_error! { "service!: the option `name` is missing; add `name: \"..\"`" }
+    };
+    ($id:tt $name:tt [] $infra:tt $restart:tt $begin:tt $stop:tt) => {
+        ::core::compile_error! { "service!: the option `start` is missing; add `start: path::of::the_function`" }
+    };
+    ($id:tt $name:tt $start:tt $infra:tt $restart:tt $begin:tt $stop:tt $option:ident : $($rest:tt)*) => {
+        $crate::__service_option! { $option }
+    };
+    ($id:tt $name:tt $start:tt $infra:tt $restart:tt $begin:tt $stop:tt $($rest:tt)*) => {
+        ::core::compile_error! {
+            "service!: expected `option: value`, with a comma between options; the options are `id`, `name`, `start`, `restart`, `start_timeout`, `stop_timeout` and `infrastructure`"
+        }
+    };
+}
+
+/// Says why [`service!`] refuses an option.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __service_option {
+    (id) => { $crate::__refused_option! { id, "is given twice, or its value is no expression" } };
+    (name) => { $crate::__refused_option! { name, "is given twice, or its value is no string literal" } };
+    (start) => { $crate::__refused_option! { start, "is given twice, or its value is no path of a function" } };
+    (restart) => { $crate::__refused_option! { restart, "is given twice" } };
+    (start_timeout) => { $crate::__refused_option! { start_timeout, "is given twice" } };
+    (stop_timeout) => { $crate::__refused_option! { stop_timeout, "is given twice" } };
+    (infrastructure) => { $crate::__refused_option! { infrastructure, "is given twice" } };
+    ($unknown:ident) => {
+        $crate::__refused_option! { $unknown, "is unknown; the options are `id`, `name`, `start`, `restart`, `start_timeout`, `stop_timeout` and `infrastructure`" }
+    };
+}
+
+/// The error of [`service!`] for an option.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __refused_option {
+    ($option:ident, $why:literal) => {
+        ::core::compile_error! { ::core::concat!("service!: the option `", ::core::stringify!($option), "` ", $why) }
+    };
+}
+
+/// The [`Origin`] of the code that says this.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __origin {
+    () => {
+        $crate::Origin::new(
+            ::std::env!("CARGO_PKG_NAME"),
+            ::std::env!("CARGO_PKG_VERSION"),
+            ::std::file!(),
+            ::std::line!(),
+        )
     };
 }

@@ -1,16 +1,20 @@
 //! Flags and environment variables: every application has these.
 
-use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
+use std::{ops::RangeInclusive, path::PathBuf, sync::Arc, time::Duration};
 
 use app_ids::{AppId, DomainId, ReleaseId};
 
 use crate::{LogFormat, LogLevel, LogRecordLimit, args, linked_services, package::program_name};
 
+mod duplicates;
 mod given;
+mod group;
 mod values;
 
+pub(crate) use self::duplicates::duplicates;
 pub use self::{
     given::{FlagSource, Given},
+    group::{FlagGroup, GroupValues},
     values::ServiceLevel,
 };
 
@@ -20,6 +24,9 @@ const CONFIG_DIR: &str = "/run/secrets";
 const DRAIN_DELAYS: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(3600);
 
 /// The flags that every application has, each with an environment variable `OP_<FLAG>`.
+///
+/// A service declares flags of its own with [`flag_group!`](crate::flag_group). They are part of this struct, so every
+/// application that links the service has them.
 ///
 /// An application adds flags of its own by flattening this into its clap struct, and calls
 /// [`parse`](crate::parse) and [`run_with`](crate::run_with):
@@ -46,6 +53,7 @@ const DRAIN_DELAYS: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_s
 #[derive(Debug, Clone, clap::Args)]
 // Else `--help` says all this of an application that says nothing of itself.
 #[command(about = None, long_about = None)]
+#[non_exhaustive]
 pub struct Flags {
     /// Where the values below came from. It stands first: reading a value takes it away.
     #[command(flatten)]
@@ -102,6 +110,10 @@ pub struct Flags {
     /// Check configs and the graph of services, print every problem, start nothing.
     #[arg(long, env = "OP_CHECK", value_parser = args::boolean)]
     pub check: bool,
+
+    /// The flags of linked services. They stand last: [`duplicates()`] counts on it.
+    #[command(flatten)]
+    groups: GroupValues,
 }
 
 impl Default for Flags {
@@ -121,11 +133,59 @@ impl Default for Flags {
             drain_delay: Duration::ZERO,
             worker_threads: None,
             check: false,
+            groups: GroupValues::default(),
         }
     }
 }
 
 impl Flags {
+    /// The default flags, with configs from this directory.
+    ///
+    /// ```
+    /// let flags = app_core::Flags::with_config_dir("/etc/quota");
+    /// assert_eq!(flags.config_dir.to_str(), Some("/etc/quota"));
+    /// ```
+    #[must_use]
+    pub fn with_config_dir(config_dir: impl Into<PathBuf>) -> Self {
+        Self { config_dir: config_dir.into(), ..Self::default() }
+    }
+
+    /// The values of a [flag group](FlagGroup): from the command line, from [`set_group`](Self::set_group), or the defaults.
+    ///
+    /// The defaults do not depend on the environment.
+    ///
+    /// # Errors
+    /// The group has no values, and a flag of the group has no default.
+    pub fn group<T: clap::Args + Send + Sync + 'static>(&self) -> Result<Arc<T>, String> {
+        self.groups.get::<T>().map_or_else(|| group::defaults().map(Arc::new), Ok)
+    }
+
+    /// Sets the values of a [flag group](FlagGroup).
+    pub fn set_group<T: clap::Args + Send + Sync + 'static>(&mut self, values: T) {
+        self.groups.set(values);
+    }
+
+    /// Where the value of a flag in a [flag group](FlagGroup) came from; `None` for a default, and for a value that was set
+    /// in code. `field` is the name of the field in `T`.
+    #[must_use]
+    pub fn group_source<T: 'static>(&self, field: &str) -> Option<FlagSource> {
+        self.groups.source::<T>(field)
+    }
+
+    /// Whether the flag in this field concerns a running application only, and no subcommand.
+    pub(crate) fn concerns_a_run(field: &str) -> bool {
+        const OF_A_RUN: &[&str] = &[
+            "log_level",
+            "service_log_level",
+            "log_format",
+            "log_record_bytes",
+            "drain_delay",
+            "worker_threads",
+            "check",
+        ];
+        OF_A_RUN.contains(&field)
+    }
+
     /// The command line of an application without flags of its own.
     pub(crate) fn command() -> clap::Command {
         let name = program_name();

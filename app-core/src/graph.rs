@@ -110,10 +110,13 @@ fn resolve_needs(
     for service in services {
         let mut found = Vec::new();
         match needs_of(service) {
-            Ok(ids) => ids.into_iter().for_each(|need| match index.get(&need) {
-                Some(need) => found.push(*need),
-                None => problems.push(missing(service, need)),
-            }),
+            Ok((ids, wants)) => {
+                ids.into_iter().for_each(|need| match index.get(&need) {
+                    Some(need) => found.push(*need),
+                    None => problems.push(missing(service, need)),
+                });
+                found.extend(wants.iter().filter_map(|want| index.get(want)));
+            }
             Err(problem) => problems.push(problem),
         }
         needs.push(found);
@@ -135,9 +138,9 @@ fn resolve_needs(
     Ok(needs)
 }
 
-/// What a service needs. Its parameters say so, which is code of anybody's.
-fn needs_of(service: &ServiceDescriptor) -> Result<Vec<ServiceId>, Error> {
-    catch_unwind(AssertUnwindSafe(|| service.needs())).map_err(|panic| {
+/// What a service needs, and what it wants if it is linked. Its parameters say so, which is code of any crate.
+fn needs_of(service: &ServiceDescriptor) -> Result<(Vec<ServiceId>, Vec<ServiceId>), Error> {
+    catch_unwind(AssertUnwindSafe(|| (service.needs(), service.wants()))).map_err(|panic| {
         let what = panics::message(panic.as_ref());
         let message = format!("to ask what service {} needs panicked: {what}", describe(service));
         errors::BUG.error(service.id()).message(message).build()

@@ -17,3 +17,18 @@ pub struct Identity {
     /// This very instance.
     pub instance: InstanceId,
 }
+
+impl Identity {
+    /// The ids of a new instance.
+    ///
+    /// ```
+    /// use app_core::Identity;
+    ///
+    /// let identity = Identity::new(0xd0.into(), 0xa0.into(), 0x10.into());
+    /// assert_ne!(identity.instance, Identity::new(0xd0.into(), 0xa0.into(), 0x10.into()).instance);
+    /// ```
+    #[must_use]
+    pub fn new(domain: DomainId, app: AppId, release: ReleaseId) -> Self {
+        Self { domain, app, release, instance: InstanceId::random() }
+    }
+}

@@ -40,6 +40,7 @@ mod app;
 pub mod args;
 mod check;
 mod commands;
+mod context;
 mod descriptor;
 mod duration;
 pub mod events;
@@ -56,6 +57,7 @@ mod param;
 mod planned;
 mod preflight;
 pub mod prelude;
+mod provided;
 mod registry;
 mod restart;
 mod run;
@@ -75,6 +77,7 @@ pub use self::{
         Command, CommandReceiver, CommandServer, CommandServerBuilder, CommandServerStatus,
         DEFAULT_CALL_DEADLINE, ServiceCommandChannel, TimeHistogram,
     },
+    context::ErrorContext,
     descriptor::{
         DEFAULT_START_TIMEOUT, DEFAULT_STOP_TIMEOUT, Origin, ServiceDescriptor, StartFuture, linked_services,
     },
@@ -84,7 +87,7 @@ pub use self::{
         alive, current, dead, domain, dump_all_stacks, dying, id, install, instance, kill, log_level, logger,
         release, reset, reset_with_config_dir, services, started_on,
     },
-    flags::{FlagSource, Flags, Given, ServiceLevel},
+    flags::{FlagGroup, FlagSource, Flags, Given, GroupValues, ServiceLevel},
     identity::Identity,
     log::{
         AuditLog, CapturedLog, LevelChange, LevelSetting, LevelSettings, Log, LogFormat, LogLevel,
@@ -94,7 +97,7 @@ pub use self::{
     output::write_output,
     package::Package,
     panics::{Panicked, catch_panic},
-    param::{Dep, Exposed, Param, Start, StartContext},
+    param::{Dep, Exposed, Flag, Param, Params, Provided, Signature, Start, StartContext, StartOutput},
     planned::{HandleType, Planned},
     preflight::Preflight,
     restart::{Restart, SERVICE_RESTARTS_EXHAUSTED},
@@ -112,7 +115,7 @@ pub use clap;
 /// For the macros of this crate.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::log::is_enabled;
+    pub use crate::{log::is_enabled, param::checked_start};
     pub use app_ids::{IdKind, IdName};
     pub use inventory;
     pub use slog;

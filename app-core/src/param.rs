@@ -3,6 +3,7 @@
 use std::{
     any::Any,
     fmt,
+    marker::PhantomData,
     ops::Deref,
     sync::{
         Arc,
@@ -12,14 +13,26 @@ use std::{
 
 use app_errors::Error;
 use app_ids::ServiceId;
-use futures_util::future::BoxFuture;
 use slog::Logger;
 
 use crate::{App, HandleType, Planned, Service, StartFuture};
 
+mod flag;
+mod provided;
+
+pub use self::{flag::Flag, provided::Provided};
+
 /// A handle type that a service exposes to its dependents.
 ///
 /// Each incarnation of the service makes one. Once its service was killed, calls on it are to answer `ServiceNotAlive`.
+///
+/// Several services may return handles of one type. Then `SERVICE` is one of them, and dependents say which they take:
+/// [`Dep<T, ID>`](Dep).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not the handle of a service",
+    label = "`{Self}` does not implement `Exposed`",
+    note = "say which service returns it: `impl Exposed for {Self} {{ const SERVICE: ServiceId = ..; }}`"
+)]
 pub trait Exposed: Send + Sync + 'static {
     /// The service whose start function returns this type.
     const SERVICE: ServiceId;
@@ -91,14 +104,33 @@ impl StartContext {
     pub fn handle<T: Exposed>(&self) -> Result<Arc<T>, Error> {
         self.app().get::<T>()
     }
+
+    /// The handle of this running service, where several services expose handles of one type.
+    ///
+    /// # Errors
+    /// As [`handle`](Self::handle).
+    pub fn handle_of<T: Exposed>(&self, service: ServiceId) -> Result<Arc<T>, Error> {
+        self.app().get_of::<T>(service)
+    }
 }
 
 /// A parameter of a start function.
 ///
 /// A crate implements it for what its service has to offer: `Configured<C>` is a parameter of app-config's.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a parameter of a start function",
+    label = "the start function has a parameter of type `{Self}`",
+    note = "parameters are `Service`, `App`, `Logger`, `Dep<T>` and `Option<Dep<T>>` of a handle `T`, `Provided<T>` of a value that the application provides, `Flag<T>` of a flag group, and what other crates offer, such as `Configured<C>`",
+    note = "a handle is taken as `Dep<{Self}>`, and its type implements `Exposed`"
+)]
 pub trait Param: Sized + Send {
     /// The services that must run before this parameter can be taken.
     fn needs() -> Vec<ServiceId>;
+
+    /// The services that start before this one if they are linked. The parameter can be taken without them.
+    fn wants() -> Vec<ServiceId> {
+        Vec::new()
+    }
 
     /// Finds what is wrong with the parameter before any service starts; a start and `--check` ask the same.
     ///
@@ -117,13 +149,52 @@ pub trait Param: Sized + Send {
 
 /// The handle of a service that this one depends on.
 ///
-/// It is that of the incarnation that ran when this service was started. When that dies, this service is stopped too, and
-/// if it is started again it gets the handle of the new one. In between, and for whoever kept it longer, calls on the
-/// handle answer `ServiceNotAlive`: that of a command server does by itself, others ask
+/// It belongs to the incarnation that ran when this service was started. When that incarnation dies, this service is stopped
+/// too. If it is started again, it gets the handle of the new incarnation. In between, calls on the old handle answer
+/// `ServiceNotAlive`. The handle of a command server does so by itself; others ask
 /// [`Service::ensure_alive`](crate::Service::ensure_alive).
-pub struct Dep<T>(Arc<T>);
+///
+/// `Option<Dep<T>>` is a dependency that may be missing: `None` if the service is not linked. If it is linked, it starts
+/// first, as any dependency does.
+///
+/// # Several services of one handle type
+///
+/// `ID` says which service is meant. Without it, a handle type that two services of the application return is an error of
+/// the start.
+///
+/// ```
+/// use app_core::{prelude::*, testing::TestApp};
+///
+/// const PRIMARY: ServiceId = ServiceId::new(0x51);
+/// const REPLICA: ServiceId = ServiceId::new(0x52);
+/// const READER: ServiceId = ServiceId::new(0x53);
+///
+/// struct Db(&'static str);
+/// impl Exposed for Db { const SERVICE: ServiceId = PRIMARY; }
+///
+/// async fn primary() -> Result<Db, Error> { Ok(Db("primary")) }
+/// async fn replica() -> Result<Db, Error> { Ok(Db("replica")) }
+/// async fn reader(
+///     service: Service, to: Dep<Db, { PRIMARY.as_u64() }>, from: Dep<Db, { REPLICA.as_u64() }>,
+/// ) -> Result<(), Error> {
+///     info!(service.log(), "copies"; "from" => from.0, "to" => to.0);
+///     Ok(())
+/// }
+///
+/// app_core::service! { id: PRIMARY, name: "primary", start: primary }
+/// app_core::service! { id: REPLICA, name: "replica", start: replica }
+/// app_core::service! { id: READER, name: "reader", start: reader }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let app = TestApp::with([READER]).await;
+/// assert!(app.captured().text().contains(r#""from":"replica","to":"primary""#));
+/// # app.stop().await.expect_clean();
+/// # }
+/// ```
+pub struct Dep<T, const ID: u64 = 0>(Arc<T>);
 
-impl<T> Deref for Dep<T> {
+impl<T, const ID: u64> Deref for Dep<T, ID> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -131,19 +202,19 @@ impl<T> Deref for Dep<T> {
     }
 }
 
-impl<T> Clone for Dep<T> {
+impl<T, const ID: u64> Clone for Dep<T, ID> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
 }
 
-impl<T: fmt::Debug> fmt::Debug for Dep<T> {
+impl<T: fmt::Debug, const ID: u64> fmt::Debug for Dep<T, ID> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
 }
 
-impl<T> Dep<T> {
+impl<T, const ID: u64> Dep<T, ID> {
     /// The shared handle itself.
     #[must_use]
     pub fn into_inner(self) -> Arc<T> {
@@ -151,17 +222,48 @@ impl<T> Dep<T> {
     }
 }
 
-impl<T: Exposed> Param for Dep<T> {
+impl<T: Exposed, const ID: u64> Dep<T, ID> {
+    /// The service that is meant.
+    const OF: ServiceId = if ID == 0 { T::SERVICE } else { ServiceId::new(ID) };
+
+    fn check_planned(planned: &Planned<'_>) -> Result<(), Error> {
+        if ID == 0 {
+            planned.expect_one_service_of::<T>()?;
+        }
+        planned.expect_handle_of::<T>(Self::OF)
+    }
+}
+
+impl<T: Exposed, const ID: u64> Param for Dep<T, ID> {
     fn needs() -> Vec<ServiceId> {
-        vec![T::SERVICE]
+        vec![Self::OF]
     }
 
     fn check(planned: &Planned<'_>) -> Result<(), Error> {
-        planned.expect_handle::<T>()
+        Self::check_planned(planned)
     }
 
     fn take(context: &StartContext) -> Result<Self, Error> {
-        context.handle().map(Dep)
+        context.handle_of(Self::OF).map(Self)
+    }
+}
+
+impl<T: Exposed, const ID: u64> Param for Option<Dep<T, ID>> {
+    fn needs() -> Vec<ServiceId> {
+        Vec::new()
+    }
+
+    fn wants() -> Vec<ServiceId> {
+        vec![Dep::<T, ID>::OF]
+    }
+
+    fn check(planned: &Planned<'_>) -> Result<(), Error> {
+        Dep::<T, ID>::check_planned(planned)
+    }
+
+    fn take(context: &StartContext) -> Result<Self, Error> {
+        let is_linked = context.app().descriptors().iter().any(|service| service.id() == Dep::<T, ID>::OF);
+        is_linked.then(|| Dep::take(context)).transpose()
     }
 }
 
@@ -195,10 +297,37 @@ impl Param for Logger {
     }
 }
 
-/// A start function: any `async fn(P1, .. Pn) -> Result<H, Error>` of up to twelve [`Param`]s.
-pub trait Start<Args>: Send + Sync + 'static {
+/// The values that a start function is called with: a tuple of up to twelve [`Param`]s.
+pub trait Params: Sized + Send {
+    /// The services that the parameters need.
+    fn needs() -> Vec<ServiceId>;
+
+    /// The services that the parameters would like to start first.
+    fn wants() -> Vec<ServiceId>;
+
+    /// What the parameters find wrong before any service starts.
+    fn check(planned: &Planned<'_>) -> Vec<Error>;
+
+    /// Takes the values.
+    ///
+    /// # Errors
+    /// The first error of a parameter.
+    fn take(context: &StartContext) -> Result<Self, Error>;
+}
+
+/// What a descriptor starts: any `async fn(P1, .. Pn) -> Result<H, Error>` of up to twelve [`Param`]s, or a type that wraps one.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a start function",
+    label = "expected `async fn(P1, .. Pn) -> Result<H, Error>` with at most twelve parameters"
+)]
+pub trait Start<P>: Send + Sync + 'static {
     /// The services that the parameters need.
     fn needs(&self) -> Vec<ServiceId>;
+
+    /// The services that start first if they are linked.
+    fn wants(&self) -> Vec<ServiceId> {
+        Vec::new()
+    }
 
     /// What the parameters find wrong before any service starts.
     fn check(&self, _planned: &Planned<'_>) -> Vec<Error> {
@@ -214,52 +343,169 @@ pub trait Start<Args>: Send + Sync + 'static {
     fn start(&self, context: StartContext) -> StartFuture;
 }
 
+/// A function with the parameters `P`, a tuple. [`Params`] says which parameters a start function may have, and
+/// [`StartOutput`] what it may return. So each mistake is an error of the compiler about that very part.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a start function",
+    label = "expected `async fn(P1, .. Pn) -> Result<H, Error>` with at most twelve parameters"
+)]
+pub trait Signature<P>: Send + Sync + 'static {
+    /// What the function returns: a future.
+    type Running;
+
+    /// Calls the function.
+    fn call(&self, parameters: P) -> Self::Running;
+}
+
+/// What a start function comes to: `Result<H, Error>` with a handle `H`.
+#[diagnostic::on_unimplemented(
+    message = "a start function cannot return `{Self}`",
+    label = "expected a start function that returns `Result<H, app_core::prelude::Error>`",
+    note = "`H` is the handle that dependents get: `()`, or a type that is `Send + Sync + 'static`",
+    note = "`?` turns another error into `Error` after `.context(\"what was tried\")`, with `app_core::prelude::*` imported"
+)]
+pub trait StartOutput: Send + 'static {
+    /// The type of the handle.
+    type Handle: Send + Sync + 'static;
+
+    /// The result.
+    ///
+    /// # Errors
+    /// Why the service did not start.
+    fn into_result(self) -> Result<Self::Handle, Error>;
+}
+
+impl<H: Send + Sync + 'static> StartOutput for Result<H, Error> {
+    type Handle = H;
+
+    fn into_result(self) -> Self {
+        self
+    }
+}
+
+/// A function that the compiler has checked as a start function, with its parameters `P`.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct CheckedStart<'a, F, P>(&'a F, PhantomData<fn() -> P>);
+
+/// For [`service!`](crate::service). Each use of the function asks the same of the compiler, so the compiler tells a mistake
+/// once.
+#[doc(hidden)]
+pub fn checked_start<F, P>(function: &F) -> CheckedStart<'_, F, P>
+where
+    F: Signature<P>,
+    P: Params,
+    F::Running: Future + Send + 'static,
+    <F::Running as Future>::Output: StartOutput,
+{
+    CheckedStart(function, PhantomData)
+}
+
+impl<F, P> CheckedStart<'_, F, P>
+where
+    F: Signature<P>,
+    P: Params,
+    F::Running: Future + Send + 'static,
+    <F::Running as Future>::Output: StartOutput,
+{
+    #[must_use]
+    pub fn needs(&self) -> Vec<ServiceId> {
+        P::needs()
+    }
+
+    #[must_use]
+    pub fn wants(&self) -> Vec<ServiceId> {
+        P::wants()
+    }
+
+    #[must_use]
+    pub fn check(&self, planned: &Planned<'_>) -> Vec<Error> {
+        P::check(planned)
+    }
+
+    #[must_use]
+    pub fn handle(&self) -> Option<HandleType> {
+        Some(HandleType::of::<<<F::Running as Future>::Output as StartOutput>::Handle>())
+    }
+
+    #[must_use]
+    pub fn start(&self, context: StartContext) -> StartFuture {
+        match P::take(&context) {
+            Ok(parameters) => {
+                let running = self.0.call(parameters);
+                Box::pin(async move { running.await.into_result().map(shared) })
+            }
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        }
+    }
+}
+
 fn shared<H: Send + Sync + 'static>(handle: H) -> Arc<dyn Any + Send + Sync> {
     Arc::new(handle)
 }
 
-fn refused(error: Error) -> StartFuture {
-    let refused: BoxFuture<'static, _> = Box::pin(std::future::ready(Err(error)));
-    refused
-}
-
 macro_rules! start_functions {
     ($($param:ident)*) => {
-        impl<Function, Running, Handle, $($param,)*> Start<($($param,)*)> for Function
+        impl<Function, Running, $($param,)*> Signature<($($param,)*)> for Function
         where
             Function: Fn($($param),*) -> Running + Send + Sync + 'static,
-            Running: Future<Output = Result<Handle, Error>> + Send + 'static,
-            Handle: Send + Sync + 'static,
+        {
+            type Running = Running;
+
+            #[allow(non_snake_case, reason = "a parameter is named as its type")]
+            fn call(&self, ($($param,)*): ($($param,)*)) -> Running {
+                self($($param),*)
+            }
+        }
+
+        impl<Function, Running, $($param,)*> Start<($($param,)*)> for Function
+        where
+            Function: Fn($($param),*) -> Running + Send + Sync + 'static,
+            Running: Future + Send + 'static,
+            Running::Output: StartOutput,
             $($param: Param,)*
         {
             fn needs(&self) -> Vec<ServiceId> {
-                #[allow(unused_mut, reason = "a function without parameters needs nothing")]
-                let mut needs = Vec::new();
-                $(needs.extend($param::needs());)*
-                needs
+                checked_start::<_, ($($param,)*)>(self).needs()
+            }
+
+            fn wants(&self) -> Vec<ServiceId> {
+                checked_start::<_, ($($param,)*)>(self).wants()
             }
 
             fn check(&self, planned: &Planned<'_>) -> Vec<Error> {
+                checked_start::<_, ($($param,)*)>(self).check(planned)
+            }
+
+            fn handle(&self) -> Option<HandleType> {
+                checked_start::<_, ($($param,)*)>(self).handle()
+            }
+
+            fn start(&self, context: StartContext) -> StartFuture {
+                checked_start::<_, ($($param,)*)>(self).start(context)
+            }
+        }
+
+        impl<$($param: Param,)*> Params for ($($param,)*) {
+            fn needs() -> Vec<ServiceId> {
+                let needs: Vec<Vec<ServiceId>> = vec![$($param::needs()),*];
+                needs.concat()
+            }
+
+            fn wants() -> Vec<ServiceId> {
+                let wants: Vec<Vec<ServiceId>> = vec![$($param::wants()),*];
+                wants.concat()
+            }
+
+            fn check(planned: &Planned<'_>) -> Vec<Error> {
                 let _ = planned;
                 let results: Vec<Result<(), Error>> = vec![$($param::check(planned)),*];
                 results.into_iter().filter_map(Result::err).collect()
             }
 
-            fn handle(&self) -> Option<HandleType> {
-                Some(HandleType::of::<Handle>())
-            }
-
-            fn start(&self, context: StartContext) -> StartFuture {
-                let _ = &context;
-                #[allow(non_snake_case, reason = "a parameter is named as its type")]
-                let running = {
-                    $(let $param = match $param::take(&context) {
-                        Ok(value) => value,
-                        Err(error) => return refused(error),
-                    };)*
-                    self($($param),*)
-                };
-                Box::pin(async move { running.await.map(shared) })
+            fn take(context: &StartContext) -> Result<Self, Error> {
+                let _ = context;
+                Ok(($($param::take(context)?,)*))
             }
         }
     };

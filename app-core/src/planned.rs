@@ -63,14 +63,45 @@ impl<'a> Planned<'a> {
     /// # Errors
     /// `ServiceNotAvailable` when its start function returns another type.
     pub fn expect_handle<T: Exposed>(&self) -> Result<(), Error> {
+        self.expect_handle_of::<T>(T::SERVICE)
+    }
+
+    /// Checks that this service exposes a `T`.
+    ///
+    /// # Errors
+    /// `ServiceNotAvailable` when its start function returns another type.
+    pub fn expect_handle_of<T: Exposed>(&self, service: ServiceId) -> Result<(), Error> {
         let wanted = HandleType::of::<T>();
         // A service that is missing is a problem of the graph.
-        match self.find(T::SERVICE).and_then(ServiceDescriptor::handle) {
+        match self.find(service).and_then(ServiceDescriptor::handle) {
             Some(returned) if returned != wanted => {
-                Err(wrong_handle(self.service, &wanted, T::SERVICE, &returned))
+                Err(wrong_handle(self.service, &wanted, service, &returned))
             }
             _ => Ok(()),
         }
+    }
+
+    /// Checks that no two services of the application expose a `T`.
+    ///
+    /// # Errors
+    /// `ServiceNotAvailable` when several do: the parameter has to say which.
+    pub fn expect_one_service_of<T: Exposed>(&self) -> Result<(), Error> {
+        let wanted = HandleType::of::<T>();
+        let services = self.app.descriptors().iter().filter(|service| service.handle() == Some(wanted));
+        let named: Vec<_> =
+            services.map(|service| format!("{} ({})", service.name(), service.id())).collect();
+        if named.len() < 2 {
+            return Ok(());
+        }
+        let short = wanted.name.rsplit("::").next().unwrap_or(wanted.name);
+        let message = format!(
+            "service {} ({}) takes {}, which several services return: {}; say which one, as in `Dep<{short}, {{ ITS_ID.as_u64() }}>`",
+            self.service.name(),
+            self.service.id(),
+            wanted.name,
+            named.join(" and "),
+        );
+        Err(errors::SERVICE_NOT_AVAILABLE.error(self.service.id()).message(message).build())
     }
 }
 

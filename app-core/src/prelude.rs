@@ -6,4 +6,6 @@ pub use app_errors::{Error, errors};
 pub use app_ids::{ErrorId, HealthCheckId, LogEventId, MetricId, ServiceId, ids};
 pub use slog::Logger;
 
-pub use crate::{App, CommandServer, Dep, Exposed, Param, Service, debug, error, info, warn};
+pub use crate::{
+    App, CommandServer, Dep, ErrorContext, Exposed, Flag, Param, Provided, Service, debug, error, info, warn,
+};

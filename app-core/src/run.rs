@@ -10,7 +10,7 @@ use clap::{FromArgMatches, error::ErrorKind};
 use slog::warn;
 
 use crate::{
-    App, AppBuilder, ExitStatus, FlagSource, Flags, Package, Subcommand, args, check, linked_services,
+    App, AppBuilder, ExitStatus, FlagSource, Flags, Package, Subcommand, args, check, flags, linked_services,
     panics, signals,
 };
 
@@ -42,14 +42,36 @@ pub fn run() -> ExitCode {
 
 /// As [`run`], for an application whose package is known, or is to be guessed.
 pub(crate) fn run_as(package: Option<Package>) -> ExitCode {
-    let exit = guarded(|| {
-        let known = package.clone().unwrap_or_else(|| Package::guessed(&linked_services()));
-        match parse_command(Flags::command().version(known.described())) {
-            Ok(flags) => run_flags(flags, package),
-            Err(exit) => exit,
-        }
-    });
-    exit.unwrap_or_else(|exit| exit)
+    package.into_iter().fold(App::builder(), AppBuilder::package).run()
+}
+
+impl AppBuilder {
+    /// Makes the app and runs it as the application of this process: as [`run`](crate::run()). The flags are those of the command
+    /// line, unless [`flags`](Self::flags) set them.
+    ///
+    /// ```no_run
+    /// use app_core::App;
+    ///
+    /// struct Greeting(&'static str);
+    ///
+    /// fn main() -> std::process::ExitCode {
+    ///     App::builder().package(app_core::package!()).provide(Greeting("hello")).run()
+    /// }
+    /// ```
+    #[must_use]
+    pub fn run(mut self) -> ExitCode {
+        let exit = guarded(|| {
+            if let Some(flags) = self.take_flags() {
+                return run_flags(flags, self);
+            }
+            let known = self.known_package().cloned().unwrap_or_else(|| Package::guessed(&linked_services()));
+            match parse_command(Flags::command().version(known.described())) {
+                Ok(flags) => run_flags(flags, self),
+                Err(exit) => exit,
+            }
+        });
+        exit.unwrap_or_else(|exit| exit)
+    }
 }
 
 /// Parses the command line of an application with flags of its own, for [`run_with`]. Linked crates' subcommands are
@@ -87,10 +109,10 @@ fn guarded<T>(main: impl FnOnce() -> T) -> Result<T, ExitCode> {
 }
 
 pub(crate) fn run_with_package(flags: Flags, package: Option<Package>) -> ExitCode {
-    guarded(|| run_flags(flags, package)).unwrap_or_else(|exit| exit)
+    package.into_iter().fold(App::builder(), AppBuilder::package).flags(flags).run()
 }
 
-fn run_flags(flags: Flags, package: Option<Package>) -> ExitCode {
+fn run_flags(flags: Flags, builder: AppBuilder) -> ExitCode {
     if let Err(problem) = flags.check_service_levels() {
         let variable = match flags.given.service_log_level {
             Some(FlagSource::Variable(name)) => format!(" (variable {name})"),
@@ -103,8 +125,7 @@ fn run_flags(flags: Flags, package: Option<Package>) -> ExitCode {
     if let Err(problem) = check_descriptors(limits::DESCRIPTORS).and_then(|()| limits::check_memory()) {
         return cannot_start(&problem.to_string());
     }
-    let builder = App::builder().flags(flags);
-    let app = match package.into_iter().fold(builder, AppBuilder::package).build() {
+    let app = match builder.flags(flags).build() {
         Ok(app) => app,
         Err(problem) => return cannot_start(&format!("the log cannot be opened: {problem}")),
     };
@@ -134,6 +155,11 @@ fn parse_command<C: FromArgMatches>(command: clap::Command) -> Result<C, ExitCod
     let _ = signals::install();
     // A subcommand does without the flags that the application itself requires.
     let mut command = Subcommand::add_all(command).subcommand_negates_reqs(true);
+    // Before clap reads it: for clap a flag that is declared twice is a bug, and it panics.
+    let duplicates = flags::duplicates(&command);
+    if !duplicates.is_empty() {
+        return Err(cannot_start(&duplicates.join("; ")));
+    }
     let matches = args::matches(command.clone())?;
     if let Some(exit) = Subcommand::dispatch(&matches) {
         return Err(exit);

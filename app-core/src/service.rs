@@ -29,9 +29,10 @@ mod once;
 mod reason;
 mod state;
 mod task;
+mod until_stopped;
 
 pub(crate) use self::{
-    current::{Runner, current_service, describe_caller},
+    current::{Runner, current_service, current_service_id, describe_caller},
     numbers::ByNumber,
     once::Once,
 };

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use app_errors::{Error, errors};
 use slog::warn;
 
-use crate::{APP_SERVICE, App, Planned, Preflight, ServiceDescriptor, graph::Plan, panics};
+use crate::{APP_SERVICE, App, Flags, Planned, Preflight, ServiceDescriptor, flags, graph::Plan, panics};
 
 /// The plan of a start, or every reason why there can be none.
 pub(crate) fn plan(app: &App) -> Result<Plan, Vec<Error>> {
@@ -18,6 +18,9 @@ pub(crate) fn plan(app: &App) -> Result<Plan, Vec<Error>> {
         Err(problems) => (Plan::default(), problems),
     };
     problems.extend(services.iter().flat_map(|service| parameters(app, service)));
+    if app.inner.linked {
+        problems.extend(flags::duplicates(&Flags::command()).into_iter().map(ambiguous));
+    }
     problems.extend(Preflight::run_all(app));
     if app.inner.linked && services.iter().all(ServiceDescriptor::is_platform) {
         warn!(
@@ -31,6 +34,10 @@ pub(crate) fn plan(app: &App) -> Result<Plan, Vec<Error>> {
 fn nothing_linked() -> Error {
     let message = "no service is linked into this program: name the crates of its services in main.rs (`use my_service as _;`, or the link list of `app_core::main!`)";
     errors::SERVICE_INIT_FAILED.error(APP_SERVICE).message(message).build()
+}
+
+fn ambiguous(problem: String) -> Error {
+    errors::SERVICE_INIT_FAILED.error(APP_SERVICE).message(problem).build()
 }
 
 /// What the parameters of a start function find wrong, which is code of any crate.

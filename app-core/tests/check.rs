@@ -21,7 +21,8 @@ async fn start(_missing: Dep<Missing>) -> Result<(), Error> {
 
 #[test]
 fn a_program_that_lacks_a_service_fails_its_check_with_the_status_of_a_failed_start() {
-    let flags = Flags { check: true, config_dir: "/nonexistent".into(), ..Flags::default() };
+    let mut flags = Flags::with_config_dir("/nonexistent");
+    flags.check = true;
     assert_eq!(run_with(flags), ExitCode::from(ExitStatus::StartFailed));
     assert_eq!(ExitStatus::StartFailed.code(), 1);
 }

@@ -145,7 +145,8 @@ fn runs_in_a_child() {
         return;
     }
     exit_after(Duration::from_secs(120));
-    let flags = Flags { config_dir: "/nonexistent".into(), worker_threads: Some(1), ..Flags::default() };
+    let mut flags = Flags::with_config_dir("/nonexistent");
+    flags.worker_threads = Some(1);
     let exit = run_with(flags);
     let all = [ExitStatus::Clean, ExitStatus::StartFailed, ExitStatus::Abandoned, ExitStatus::Fatal];
     let status = all.into_iter().find(|status| ExitCode::from(*status) == exit);

@@ -18,7 +18,8 @@ async fn start() -> Result<(), Error> {
 #[test]
 fn checks_as_a_program() {
     if env::var_os(CHILD).is_some() {
-        let flags = Flags { check: true, ..Flags::default() };
+        let mut flags = Flags::default();
+        flags.check = true;
         assert_eq!(run_with(flags), ExitCode::from(ExitStatus::Clean));
     }
 }

@@ -53,7 +53,7 @@ fn wait(_: &clap::ArgMatches) -> ExitCode {
 }
 
 fn flags() -> Flags {
-    Flags { config_dir: "/nonexistent".into(), ..Flags::default() }
+    Flags::with_config_dir("/nonexistent")
 }
 
 /// This program, with a part of the name of the test that is to act as a child.

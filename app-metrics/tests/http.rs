@@ -137,7 +137,7 @@ async fn a_busy_port_is_one_clear_start_error() {
     let dir = tempfile::tempdir().unwrap();
     write_config(dir.path(), port);
     let app = App::builder()
-        .flags(Flags { config_dir: dir.path().to_owned(), ..Flags::default() })
+        .flags(Flags::with_config_dir(dir.path()))
         .services(linked_services())
         .log(Log::captured(&TestApp::empty().await.identity().clone(), LogLevel::Info).0)
         .build()

@@ -55,6 +55,10 @@ impl<const SERVICE: u64, Args, F: Start<Args>> Start<Args> for EndpointStart<SER
         needs
     }
 
+    fn wants(&self) -> Vec<ServiceId> {
+        self.0.wants()
+    }
+
     fn check(&self, planned: &Planned<'_>) -> Vec<Error> {
         let mut problems = self.0.check(planned);
         problems.extend(LiveConfig::<EndpointConfig<SERVICE>>::check(planned).err());
@@ -293,13 +297,11 @@ macro_rules! rpc_endpoint {
                     &$crate::EndpointStart::<{ $id.as_u64() }, _>::new($bootstrap),
                     context,
                 ),
-                $crate::__private::app_core::Origin {
-                    package: ::std::env!("CARGO_PKG_NAME"),
-                    version: ::std::env!("CARGO_PKG_VERSION"),
-                    file: ::std::file!(),
-                    line: ::std::line!(),
-                },
+                $crate::__private::app_core::__origin!(),
             )
+            .wanting(|| $crate::__private::app_core::Start::wants(
+                &$crate::EndpointStart::<{ $id.as_u64() }, _>::new($bootstrap),
+            ))
             .checked(
                 |planned| $crate::__private::app_core::Start::check(
                     &$crate::EndpointStart::<{ $id.as_u64() }, _>::new($bootstrap),

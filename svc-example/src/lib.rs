@@ -8,11 +8,13 @@
 //! | `service.rs` | its id, its descriptor, its start function: the dependencies are the parameters |
 //! | `quota.rs` | the handle: what dependents call |
 //! | `config.rs` | its config, typed and validated |
+//! | `flags.rs` | its flags, which every application that links it has |
 //! | `limits.rs` | arguments, checked at the door |
 //! | `buckets.rs`, `rate.rs` | its state, which knows nothing of tasks, and its arithmetic |
 //! | `metrics.rs`, `health.rs` | what it measures, and when it is well |
 //! | `rpc.rs` | the service over RPC: its endpoint, and the client of it, for other processes |
 //! | `acquire.rs` | a command of every application that links it: asks a running one for permits |
+//! | `rules.rs` | a command that depends on flags of the application: prints the rules in effect |
 //! | `dev.rs` | `--dev`: everything that RPC needs, made on the spot and thrown away |
 //! | `main.rs` | the link list, which is the deployment manifest |
 //!
@@ -49,17 +51,20 @@
 mod acquire;
 mod buckets;
 mod config;
+mod flags;
 mod health;
 mod limits;
 mod metrics;
 mod quota;
 mod rate;
 mod rpc;
+mod rules;
 mod service;
 
 pub use self::{
     buckets::Buckets,
     config::{QuotaConfig, Rule},
+    flags::QuotaFlags,
     health::COMMANDS_ANSWER,
     limits::{Limits, MAX_KEY_BYTES, Request},
     metrics::{ACQUIRE_SECONDS, GRANTS, KEYS},

@@ -1,18 +1,16 @@
 //! The service itself: its id, what it needs, how it starts.
 
 use app_config::{Configured, LiveConfig};
-use app_core::{Restart, prelude::*};
+use app_core::{Flag, Restart, prelude::*};
 use app_health::HealthChecks;
 use app_metrics::Metrics;
 use tokio::time::Instant;
 
-use crate::{Buckets, Limits, Quota, QuotaConfig, health, metrics::QuotaMetrics};
+use crate::{Buckets, Limits, Quota, QuotaConfig, QuotaFlags, health, metrics::QuotaMetrics};
 
 /// Service id of the quota service.
 pub const QUOTA: ServiceId = ServiceId::new(0xce1f_32c6_80e1_ef0b);
 
-/// How many calls may wait for the command loop.
-const QUEUE: u16 = 1_024;
 /// How often full buckets are cleared away. Calls clear some too; this is for when nobody calls.
 const CLEAR_EVERY: Duration = Duration::from_secs(1);
 /// How many at once, so that calls behind it wait for a few milliseconds at most.
@@ -20,9 +18,10 @@ const CLEAR_AT_ONCE: usize = 10_000;
 
 app_core::service! { id: QUOTA, name: "quota", start: start, restart: Restart::on_failure() }
 
-// The parameters are the dependencies: config, metrics and health run when this is called, and stop after the service.
+// The parameters are the dependencies, and the flags. Config, metrics and health run when this is called, and stop after the service.
 async fn start(
     service: Service,
+    flags: Flag<QuotaFlags>,
     config: LiveConfig<QuotaConfig>,
     metrics: Dep<Metrics>,
     health: Dep<HealthChecks>,
@@ -33,7 +32,7 @@ async fn start(
     // The clock is a dependency too: a function, which in tests is another one.
     // Inline: to take permits changes a few numbers, which is shorter than waking a task. `clear` is longer, and goes through
     // the queue.
-    let buckets = CommandServer::builder("buckets", QUEUE).inline();
+    let buckets = CommandServer::builder("buckets", flags.quota_queue).inline();
     let commands = buckets.spawn(&service, Buckets::new(&limits, Instant::now))?;
     health::register(&health, &service, &commands)?;
     clear_regularly(&service, &commands, &metrics);

@@ -3,15 +3,15 @@
 use std::{
     io,
     path::PathBuf,
+    sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
-use app_ids::InstanceId;
 use parking_lot::Mutex;
 use tokio::sync::{broadcast, watch};
 
 use super::{App, EVENTS, Inner};
-use crate::{Flags, Identity, Log, Package, ServiceDescriptor, linked_services};
+use crate::{Flags, Identity, Log, Package, ServiceDescriptor, linked_services, provided::ProvidedValues};
 
 /// How long the services of an app may take to stop, all together.
 pub const DEFAULT_APP_STOP_TIMEOUT: Duration = Duration::from_secs(120);
@@ -20,11 +20,12 @@ pub const DEFAULT_APP_STOP_TIMEOUT: Duration = Duration::from_secs(120);
 #[derive(Debug)]
 #[must_use]
 pub struct AppBuilder {
-    flags: Flags,
+    flags: Option<Flags>,
     identity: Option<Identity>,
     services: Option<Vec<ServiceDescriptor>>,
     log: Option<Log>,
     package: Option<Package>,
+    provided: ProvidedValues,
     any_port: bool,
     stop_timeout: Duration,
 }
@@ -32,11 +33,12 @@ pub struct AppBuilder {
 impl Default for AppBuilder {
     fn default() -> Self {
         Self {
-            flags: Flags::default(),
+            flags: None,
             identity: None,
             services: None,
             log: None,
             package: None,
+            provided: ProvidedValues::default(),
             any_port: false,
             stop_timeout: DEFAULT_APP_STOP_TIMEOUT,
         }
@@ -44,9 +46,19 @@ impl Default for AppBuilder {
 }
 
 impl AppBuilder {
+    /// Takes the flags, if they were set.
+    pub(crate) fn take_flags(&mut self) -> Option<Flags> {
+        self.flags.take()
+    }
+
+    /// The package, if it was set.
+    pub(crate) fn known_package(&self) -> Option<&Package> {
+        self.package.as_ref()
+    }
+
     /// Sets the flags; without, they have their defaults.
     pub fn flags(mut self, flags: Flags) -> Self {
-        self.flags = flags;
+        self.flags = Some(flags);
         self
     }
 
@@ -74,6 +86,41 @@ impl AppBuilder {
         self
     }
 
+    /// Provides a value for the services, by its type: they take it as the parameter [`Provided`](crate::Provided). A second
+    /// value of the same type replaces the first.
+    ///
+    /// ```
+    /// use app_core::{App, Provided, ServiceDescriptor, prelude::*, testing::TestApp};
+    ///
+    /// struct Greeting(&'static str);
+    ///
+    /// async fn start(service: Service, greeting: Provided<Greeting>) -> Result<(), Error> {
+    ///     info!(service.log(), "{}", greeting.0);
+    ///     Ok(())
+    /// }
+    ///
+    /// fn main() -> std::process::ExitCode {
+    /// # if true { return std::process::ExitCode::SUCCESS; }
+    ///     App::builder().package(app_core::package!()).provide(Greeting("hello")).run()
+    /// }
+    /// ```
+    pub fn provide<T: Send + Sync + 'static>(self, value: T) -> Self {
+        self.provide_shared(Arc::new(value))
+    }
+
+    /// As [`provide`](Self::provide), for a value that is shared already, or that services know as a trait object:
+    /// `provide_shared::<dyn Clock>(Arc::new(clock))`.
+    pub fn provide_shared<T: ?Sized + Send + Sync + 'static>(mut self, value: Arc<T>) -> Self {
+        self.provided.insert(value);
+        self
+    }
+
+    /// Sets all values for the services.
+    pub(crate) fn provided(mut self, values: ProvidedValues) -> Self {
+        self.provided = values;
+        self
+    }
+
     /// Has services that listen take any free port in place of their default.
     pub fn any_port(mut self, any_port: bool) -> Self {
         self.any_port = any_port;
@@ -91,22 +138,18 @@ impl AppBuilder {
     /// # Errors
     /// When the log can't be opened.
     pub fn build(self) -> io::Result<App> {
-        let identity = self.identity.unwrap_or_else(|| identity_of(&self.flags));
+        let flags = self.flags.unwrap_or_default();
+        let identity = self.identity.unwrap_or_else(|| identity_of(&flags));
         let log = match self.log {
             Some(log) => log,
-            None => Log::to_stderr(
-                &identity,
-                self.flags.log_format,
-                self.flags.log_level,
-                self.flags.log_record_bytes,
-            )?,
+            None => Log::to_stderr(&identity, flags.log_format, flags.log_level, flags.log_record_bytes)?,
         };
         let linked = self.services.is_none();
         let descriptors = self.services.unwrap_or_else(linked_services);
         let package = self.package.unwrap_or_else(|| Package::guessed(&descriptors));
         let inner = Inner {
             identity,
-            flags: self.flags,
+            flags,
             any_port: self.any_port,
             stop_timeout: self.stop_timeout,
             logger: log.logger(),
@@ -114,6 +157,7 @@ impl AppBuilder {
             started_on: SystemTime::now(),
             created: Instant::now(),
             package,
+            provided: self.provided,
             services: descriptors,
             runtime: std::sync::OnceLock::new(),
             timers: std::sync::OnceLock::new(),
@@ -141,20 +185,18 @@ impl AppBuilder {
 }
 
 fn identity_of(flags: &Flags) -> Identity {
-    Identity {
-        domain: flags.domain_id,
-        app: flags.app_id,
-        release: flags.release_id,
-        instance: InstanceId::random(),
-    }
+    Identity::new(flags.domain_id, flags.app_id, flags.release_id)
 }
 
 impl App {
     /// Another app of the same services, with the same identity, flags and log but for the config directory.
     pub(crate) fn remake(&self, config_dir: PathBuf) -> io::Result<App> {
+        let mut flags = self.flags().clone();
+        flags.config_dir = config_dir;
         App::builder()
+            .provided(self.inner.provided.clone())
             .identity(*self.identity())
-            .flags(Flags { config_dir, ..self.flags().clone() })
+            .flags(flags)
             .services(self.inner.services.iter().cloned())
             .log(self.log().clone())
             .package(self.package().clone())

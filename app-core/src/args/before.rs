@@ -52,9 +52,8 @@ impl<'a> Chosen<'a> {
     fn carry(&self, into: Command, flag: &Arg, all: &ArgMatches) -> Result<Command, String> {
         let name = flag.get_long().map_or_else(|| flag.get_id().to_string(), |long| format!("--{long}"));
         let same = |arg: &&Arg| arg.get_env().is_some() && arg.get_env() == flag.get_env();
-        let Some(own) = self.command.get_arguments().find(same) else {
-            let command = self.path.join(" ");
-            return Err(format!("the argument '{name}' has no meaning for '{command}': leave it out"));
+        let Some(own) = self.command.get_arguments().find(same).filter(|arg| !arg.is_hide_set()) else {
+            return Err(refusal::no_meaning(&name, &self.path.join(" ")));
         };
         let values = |matches: &ArgMatches, arg: &Arg| -> Vec<OsString> {
             let raw = matches.get_raw(arg.get_id().as_str());

@@ -7,7 +7,7 @@ use std::{
 };
 
 use app_errors::many_lines;
-use clap::{ArgMatches, Command};
+use clap::{ArgMatches, Command, error::ErrorKind};
 
 use super::{before, environment, refusal};
 use crate::{ExitStatus, Subcommand, signals};
@@ -37,6 +37,11 @@ pub(super) fn matches_of(command: Command, arguments: Vec<OsString>) -> Result<A
         Some(carried) => parse(&carried?),
         None => Ok(matches),
     }
+}
+
+/// The usage error for a flag that a subcommand has no use for.
+pub(crate) fn no_meaning(flag: &str, command: &str) -> clap::Error {
+    refusal::one_line(ErrorKind::ArgumentConflict, refusal::no_meaning(flag, command))
 }
 
 /// Prints help, version, or what is wrong with the arguments. Both quote arguments and variables, so colours are left out:

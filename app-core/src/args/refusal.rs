@@ -30,6 +30,11 @@ pub(super) fn explained(usage: clap::Error, command: &Command, given: &[OsString
     }
 }
 
+/// What is said of a flag that a subcommand has no use for.
+pub(super) fn no_meaning(flag: &str, command: &str) -> String {
+    format!("the argument '{flag}' has no meaning for '{command}': leave it out")
+}
+
 /// A usage error of one line.
 pub(super) fn one_line(kind: ErrorKind, mut text: String) -> clap::Error {
     text.push('\n');

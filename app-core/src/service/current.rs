@@ -6,6 +6,8 @@
 
 use std::{borrow::Cow, cell::RefCell, fmt, ptr, sync::Arc};
 
+use app_ids::ServiceId;
+
 use super::{Service, task};
 use crate::App;
 
@@ -96,6 +98,12 @@ pub(crate) fn current_service(app: &App) -> Option<Service> {
     let of_app = |service: &Service| service.app().is(app).then(|| service.clone());
     let of_command = innermost().and_then(|runner| of_app(&runner.service));
     of_command.or_else(|| task::with_current(of_app).flatten())
+}
+
+/// The id of the service that the caller is a task or a command of, if it is one.
+pub(crate) fn current_service_id() -> Option<ServiceId> {
+    let of_command = innermost().map(|runner| runner.service.id());
+    of_command.or_else(|| task::with_current(Service::id))
 }
 
 /// Names the caller in a message about its wait.

@@ -1,8 +1,11 @@
 //! The tasks of a service: the service learns of the end of each exactly once, however it ends.
 
-use std::{any::Any, future::poll_fn, panic::AssertUnwindSafe, pin::pin, task::Poll};
+use std::{
+    any::Any, borrow::Cow, convert::Infallible, future::poll_fn, panic::AssertUnwindSafe, pin::pin,
+    task::Poll,
+};
 
-use app_errors::{Error, errors};
+use app_errors::{BoxError, Error, errors};
 use futures_util::FutureExt;
 
 use super::Service;
@@ -11,23 +14,79 @@ tokio::task_local! {
     static CURRENT: Service;
 }
 
-/// What a task may return: nothing, or a result whose error fails its service.
+/// What a task may return: nothing, a result whose error fails its service, or what never comes.
+///
+/// The error may be of any type. One that is no [`Error`] becomes the cause of a [`BUG`](errors::BUG) that names the task.
+///
+/// ```
+/// use std::{convert::Infallible, io};
+/// use app_core::{prelude::*, testing::TestApp};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Error> {
+/// # let app = TestApp::empty().await;
+/// let service = app.new_service(ServiceId::new(7), "seven");
+/// service.spawn("ends well", async {})?;
+/// service.spawn("never ends", async { std::future::pending::<Infallible>().await })?;
+/// service.spawn("fails", async { Err::<(), _>(io::Error::other("disk full")) })?;
+/// let failure = service.wait().await.unwrap_err();
+/// assert_eq!(failure.to_string(), r#"task "fails" of service seven (7) failed: disk full"#);
+/// # Ok(())
+/// # }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "a task cannot return `{Self}`",
+    label = "the future of this task returns `{Self}`",
+    note = "a task returns `()`, `Result<(), E>` with any error `E`, or never: end the future with `;`, or map its value to `()`"
+)]
 pub trait TaskOutput: Send + 'static {
     /// The error, if there was one.
     ///
     /// # Errors
     /// That error.
-    fn into_result(self) -> Result<(), Error>;
+    fn into_result(self) -> Result<(), BoxError>;
 }
 
 impl TaskOutput for () {
-    fn into_result(self) -> Result<(), Error> {
+    fn into_result(self) -> Result<(), BoxError> {
         Ok(())
     }
 }
 
-impl TaskOutput for Result<(), Error> {
-    fn into_result(self) -> Result<(), Error> {
+impl<E: Into<BoxError> + Send + 'static> TaskOutput for Result<(), E> {
+    fn into_result(self) -> Result<(), BoxError> {
+        self.map_err(Into::into)
+    }
+}
+
+/// A task that ends only with an error.
+impl<E: Into<BoxError> + Send + 'static> TaskOutput for Result<Infallible, E> {
+    fn into_result(self) -> Result<(), BoxError> {
+        let Err(error) = self;
+        Err(error.into())
+    }
+}
+
+impl TaskOutput for Infallible {
+    fn into_result(self) -> Result<(), BoxError> {
+        match self {}
+    }
+}
+
+/// Names the type `!`, which has no name in stable Rust: a future that loops for ever returns it.
+pub trait Function {
+    /// What the function returns.
+    type Output;
+}
+
+impl<Output> Function for fn() -> Output {
+    type Output = Output;
+}
+
+type Never = <fn() -> ! as Function>::Output;
+
+impl TaskOutput for Never {
+    fn into_result(self) -> Result<(), BoxError> {
         self
     }
 }
@@ -74,7 +133,7 @@ where
         });
         let outcome = outcome.await;
         let result = match outcome {
-            Ok(output) => output.into_result(),
+            Ok(output) => output.into_result().map_err(|error| failed(&presence.service, number, error)),
             Err(panic) => Err(panicked(&presence.service, number, panic.as_ref())),
         };
         presence.ended(result);
@@ -82,8 +141,22 @@ where
 }
 
 fn panicked(service: &Service, number: u64, panic: &(dyn Any + Send)) -> Error {
-    let name = service.inner.life.lock().tasks.get(&number).map(|task| task.name.clone()).unwrap_or_default();
-    service.panicked(&name, panic)
+    service.panicked(&name(service, number), panic)
+}
+
+fn failed(service: &Service, number: u64, error: BoxError) -> Error {
+    match error.downcast::<Error>() {
+        Ok(error) => *error,
+        Err(cause) => {
+            let message =
+                format!("task {:?} of service {} failed", name(service, number), service.describe());
+            errors::BUG.error(service.id()).message(message).cause(cause).build()
+        }
+    }
+}
+
+fn name(service: &Service, number: u64) -> Cow<'static, str> {
+    service.inner.life.lock().tasks.get(&number).map(|task| task.name.clone()).unwrap_or_default()
 }
 
 impl Service {

@@ -5,12 +5,12 @@ use std::{
     sync::Arc,
 };
 
-use app_ids::{AppId, DomainId, InstanceId, ReleaseId, ServiceId};
+use app_ids::{AppId, DomainId, ReleaseId, ServiceId};
 use tempfile::TempDir;
 
 use crate::{
     App, Exposed, Flags, Identity, Log, LogLevel, Service, ServiceDescriptor, StopCause, StopReport,
-    linked_services, log::CapturedLog,
+    linked_services, log::CapturedLog, provided::ProvidedValues,
 };
 
 /// An app that runs for one test; apps of several tests run side by side in one process.
@@ -38,6 +38,7 @@ pub struct TestApp {
 pub struct TestAppBuilder {
     services: Vec<ServiceDescriptor>,
     flags: Flags,
+    provided: ProvidedValues,
     config_dir: TempDir,
 }
 
@@ -65,12 +66,9 @@ impl TestApp {
     pub fn builder() -> TestAppBuilder {
         #[expect(clippy::expect_used, reason = "a test can't go on without it")]
         let config_dir = tempfile::tempdir().expect("a temporary config directory");
-        let flags = Flags {
-            config_dir: config_dir.path().to_owned(),
-            log_level: LogLevel::Debug,
-            ..Flags::default()
-        };
-        TestAppBuilder { services: Vec::new(), flags, config_dir }
+        let mut flags = Flags::with_config_dir(config_dir.path());
+        flags.log_level = LogLevel::Debug;
+        TestAppBuilder { services: Vec::new(), flags, provided: ProvidedValues::default(), config_dir }
     }
 
     /// The handle that a service exposes.
@@ -180,6 +178,23 @@ impl TestAppBuilder {
         self
     }
 
+    /// Sets the values of a [flag group](crate::flag_group); without, they are its defaults.
+    pub fn flag_group<T: clap::Args + Send + Sync + 'static>(mut self, values: T) -> Self {
+        self.flags.set_group(values);
+        self
+    }
+
+    /// Provides a value for the services: as [`AppBuilder::provide`](crate::AppBuilder::provide).
+    pub fn provide<T: Send + Sync + 'static>(self, value: T) -> Self {
+        self.provide_shared(Arc::new(value))
+    }
+
+    /// Provides a shared value for the services: as [`AppBuilder::provide_shared`](crate::AppBuilder::provide_shared).
+    pub fn provide_shared<T: ?Sized + Send + Sync + 'static>(mut self, value: Arc<T>) -> Self {
+        self.provided.insert(value);
+        self
+    }
+
     /// The config directory, to put configs there before the start.
     #[must_use]
     pub fn config_dir(&self) -> &std::path::Path {
@@ -192,16 +207,12 @@ impl TestAppBuilder {
     /// When it can't be made.
     #[must_use]
     pub fn build(self) -> TestApp {
-        let identity = Identity {
-            domain: DomainId::new(0xd0),
-            app: AppId::new(0xa0),
-            release: ReleaseId::new(0x10),
-            instance: InstanceId::random(),
-        };
+        let identity = Identity::new(DomainId::new(0xd0), AppId::new(0xa0), ReleaseId::new(0x10));
         let (log, captured) = Log::captured(&identity, self.flags.log_level);
         let builder = App::builder()
             .identity(identity)
             .flags(self.flags)
+            .provided(self.provided)
             .services(self.services)
             .log(log)
             .any_port(true);

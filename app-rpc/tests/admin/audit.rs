@@ -161,7 +161,7 @@ async fn without_a_record_nothing_is_done_but_ending_the_application() {
     };
     let log = Log::to_writer(&identity, LogFormat::Json, LogLevel::Info, Box::new(sink.clone())).unwrap();
     put_config(dir.path(), &|_| {});
-    let flags = Flags { config_dir: dir.path().to_owned(), ..Flags::default() };
+    let flags = Flags::with_config_dir(dir.path());
     let builder = App::builder().identity(identity).flags(flags).services(linked_services());
     let app = builder.log(log).any_port(true).build().unwrap();
     app.start().await.unwrap();

@@ -37,6 +37,7 @@ const BAD_VALUES: &[(&str, &[&str])] = &[
     ("--config-dir", &[""]),
     ("--config-identity", &[""]),
     ("--drain-delay", &["", "soon", "-1", "5 parsecs", "99999999999999999999999s"]),
+    ("--quota-queue", &["", "x", "0", "-1", "65536"]),
     ("--worker-threads", &["", "x", "0", "-1", "1025", "99999999999999999999999"]),
 ];
 
@@ -137,6 +138,49 @@ fn a_variable_that_is_nearly_named_as_a_known_one_is_warned_of_and_those_of_othe
     let [warning] = &*ended.records() else { panic!("not one warning:\n{}", ended.stderr) };
     assert_eq!(warning["level"], "warn");
     assert_eq!(warning["message"], "OP_LOGLEVEL: no such variable is read; did you mean OP_LOG_LEVEL?");
+}
+
+#[test]
+fn a_subcommand_that_takes_the_flags_of_the_application_has_those_of_its_services_too() {
+    let content = rules_content(&[("mails", |mut rule| {
+        rule.set_permits(5);
+        rule.set_period_millis(1_000);
+        rule.set_max_keys(100);
+    })]);
+    let configs = Configs::none().file(QUOTA, &content);
+    let dir = configs.path().to_str().unwrap();
+    let expected = "queue 7\nrule mails: 5 permits every 1s, burst 5, at most 100 keys\n";
+    for args in [
+        ["--config-dir", dir, "--quota-queue=7", "rules"],
+        ["--quota-queue=7", "rules", "--config-dir", dir],
+        ["rules", "--quota-queue=7", "--config-dir", dir],
+    ] {
+        let ended = Program::service().args(args).run();
+        ended.expect_code(0);
+        assert_eq!(ended.stdout, expected, "{args:?}");
+    }
+    let ended = Program::service().env("OP_CONFIG_DIR", dir).env("OP_QUOTA_QUEUE", "7").args(["rules"]).run();
+    assert_eq!(ended.stdout, expected);
+    for args in [["--check", "rules"], ["rules", "--check"]] {
+        is_usage_error(Program::service().args(args), "'--check' has no meaning for 'rules'");
+    }
+    is_usage_error(
+        Program::service().args(["--quota-queue=7", "acquire"]),
+        "'--quota-queue' has no meaning for",
+    );
+    let refused = Program::service().args(["rules", "--config-dir", dir]).args(["--require-sealed"]).run();
+    refused.expect_code(78);
+    assert_eq!(refused.stderr, "the config is refused; `config check` says why\n");
+}
+
+#[test]
+fn a_flag_of_a_service_has_help_and_a_variable_and_a_near_miss_is_told() {
+    let help = Program::service().args(["--help"]).run();
+    assert!(help.stdout.contains("--quota-queue <N>"), "{}", help.stdout);
+    assert!(help.stdout.contains("[env: OP_QUOTA_QUEUE=]"), "{}", help.stdout);
+    is_usage_error(Program::service().args(["--quota-queu=7"]), "--quota-queue");
+    let warned = Program::service().env("OP_QUOTA_QUEU", "7").args(["--check"]).run();
+    assert!(warned.stderr.contains("OP_QUOTA_QUEU: no such variable is read; did you mean OP_QUOTA_QUEUE?"));
 }
 
 #[test]
