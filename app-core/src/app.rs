@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use app_errors::{Error, ErrorOrigin, errors, illegal_argument_error, service_not_alive_error};
+use app_errors::{Error, ErrorOrigin, illegal_argument_error, service_not_alive_error};
 use app_ids::{AppId, DomainId, InstanceId, ReleaseId, ServiceId};
 use parking_lot::{Mutex, RwLock};
 use slog::{Logger, error};
@@ -24,7 +24,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    AppEvent, Exposed, Flags, Identity, Log, Package, Readiness, Restart, Service, ServiceDescriptor,
+    AppEvent, Flags, Identity, Log, Package, Readiness, Restart, Service, ServiceDescriptor,
     ServiceEventKind, ServiceState, ServiceStatus, StopCause, StopReport,
     commands::CommandServers,
     lifecycle::{self, Stage},
@@ -37,6 +37,7 @@ use crate::{
 mod builder;
 mod dump;
 mod end;
+mod handles;
 mod kept;
 mod levels;
 mod restart;
@@ -316,39 +317,6 @@ impl App {
             status.tasks = self.service(status.id).map_or(0, |service| service.open_tasks().len());
         }
         statuses
-    }
-
-    /// The handle that a running service exposes: that of its present incarnation. Ask again rather than keep it for
-    /// longer than a piece of work, unless as a dependent, which ends with it.
-    ///
-    /// # Errors
-    /// `ServiceNotAvailable` when it does not run, as while it waits for a restart, or exposes another type.
-    pub fn get<T: Exposed>(&self) -> Result<Arc<T>, Error> {
-        self.get_of(T::SERVICE)
-    }
-
-    /// The handle that this running service exposes, where several services expose handles of one type; otherwise as
-    /// [`get`](Self::get).
-    ///
-    /// # Errors
-    /// As [`get`](Self::get).
-    pub fn get_of<T: Exposed>(&self, service: ServiceId) -> Result<Arc<T>, Error> {
-        let handle = self.inner.handles.read().get(&service).map(|(_, handle)| Arc::clone(handle));
-        let Some(handle) = handle else { return Err(app_errors::service_not_available_error(service)) };
-        handle.downcast().map_err(|_| {
-            let message = format!(
-                "service {} does not expose {}: its start function returns another type",
-                service.describe(),
-                std::any::type_name::<T>(),
-            );
-            errors::SERVICE_NOT_AVAILABLE.error(service).message(message).build()
-        })
-    }
-
-    /// The value of this type that the application provided; see [`AppBuilder::provide`].
-    #[must_use]
-    pub fn provided<T: ?Sized + Send + Sync + 'static>(&self) -> Option<Arc<T>> {
-        self.inner.provided.get()
     }
 
     /// Whether the app can do its work: every service runs, and it is not stopping.

@@ -15,7 +15,7 @@ use crate::service::current_service_id;
 /// ```
 /// use app_core::{prelude::*, testing::TestApp};
 ///
-/// const READER: ServiceId = ServiceId::new(0xb1d3_02a9_7c55_e011);
+/// const READER: ServiceId = ServiceId::new(0x77c2_08da_5b1e_9360);
 /// app_core::service! { id: READER, name: "reader", start: start }
 ///
 /// async fn start() -> Result<(), Error> {

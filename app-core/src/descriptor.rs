@@ -383,14 +383,14 @@ macro_rules! __service {
             $crate::ServiceDescriptor::new(
                 $id,
                 $name,
-                || $crate::__private::checked_start(&$start).needs(),
-                |context| $crate::__private::checked_start(&$start).start(context),
+                || $crate::__private::checked_start($start).needs(),
+                |context| $crate::__private::checked_start($start).start(context),
                 $crate::__origin!(),
             )
-            .wanting(|| $crate::__private::checked_start(&$start).wants())
+            .wanting(|| $crate::__private::checked_start($start).wants())
             .checked(
-                |planned| $crate::__private::checked_start(&$start).check(planned),
-                || $crate::__private::checked_start(&$start).handle(),
+                |planned| $crate::__private::checked_start($start).check(planned),
+                || $crate::__private::checked_start($start).handle(),
             )
             $(.infrastructure($infra))?
             $(.restart($restart))?

@@ -31,10 +31,8 @@
 //! # }
 //! ```
 //!
-//! A service that dies takes along what depends on it. Its [`Restart`] says whether it comes back, and they with it, in
-//! order, each with the new handle of what it depends on; [`App::restart`] does that on request.
-//!
-//! What stays out: config, metrics, health and RPC, in crates of their own. They plug in by [`Param`], [`Preflight`], [`App::events`].
+//! A service that fails takes its dependents along. Its [`Restart`] says whether the kernel starts them again, each with the
+//! new handles of its dependencies. What stays out: config, metrics, health and RPC, in crates of their own.
 
 mod app;
 pub mod args;

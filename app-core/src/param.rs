@@ -1,9 +1,7 @@
 //! Dependencies as function parameters: what a start function may ask for, and how its parameters become edges.
 
 use std::{
-    any::Any,
     fmt,
-    marker::PhantomData,
     ops::Deref,
     sync::{
         Arc,
@@ -15,12 +13,17 @@ use app_errors::Error;
 use app_ids::ServiceId;
 use slog::Logger;
 
-use crate::{App, HandleType, Planned, Service, StartFuture};
+use crate::{App, Planned, Service};
 
 mod flag;
 mod provided;
+mod start_function;
 
-pub use self::{flag::Flag, provided::Provided};
+pub use self::{
+    flag::Flag,
+    provided::Provided,
+    start_function::{CheckedStart, Params, Signature, Start, StartOutput, checked_start},
+};
 
 /// A handle type that a service exposes to its dependents.
 ///
@@ -296,231 +299,3 @@ impl Param for Logger {
         Ok(context.service.log().clone())
     }
 }
-
-/// The values that a start function is called with: a tuple of up to twelve [`Param`]s.
-pub trait Params: Sized + Send {
-    /// The services that the parameters need.
-    fn needs() -> Vec<ServiceId>;
-
-    /// The services that the parameters would like to start first.
-    fn wants() -> Vec<ServiceId>;
-
-    /// What the parameters find wrong before any service starts.
-    fn check(planned: &Planned<'_>) -> Vec<Error>;
-
-    /// Takes the values.
-    ///
-    /// # Errors
-    /// The first error of a parameter.
-    fn take(context: &StartContext) -> Result<Self, Error>;
-}
-
-/// What a descriptor starts: any `async fn(P1, .. Pn) -> Result<H, Error>` of up to twelve [`Param`]s, or a type that wraps one.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be a start function",
-    label = "expected `async fn(P1, .. Pn) -> Result<H, Error>` with at most twelve parameters"
-)]
-pub trait Start<P>: Send + Sync + 'static {
-    /// The services that the parameters need.
-    fn needs(&self) -> Vec<ServiceId>;
-
-    /// The services that start first if they are linked.
-    fn wants(&self) -> Vec<ServiceId> {
-        Vec::new()
-    }
-
-    /// What the parameters find wrong before any service starts.
-    fn check(&self, _planned: &Planned<'_>) -> Vec<Error> {
-        Vec::new()
-    }
-
-    /// The type of the handle that the function returns, if it is known.
-    fn handle(&self) -> Option<HandleType> {
-        None
-    }
-
-    /// Takes the parameters and calls the function.
-    fn start(&self, context: StartContext) -> StartFuture;
-}
-
-/// A function with the parameters `P`, a tuple. [`Params`] says which parameters a start function may have, and
-/// [`StartOutput`] what it may return. So each mistake is an error of the compiler about that very part.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be a start function",
-    label = "expected `async fn(P1, .. Pn) -> Result<H, Error>` with at most twelve parameters"
-)]
-pub trait Signature<P>: Send + Sync + 'static {
-    /// What the function returns: a future.
-    type Running;
-
-    /// Calls the function.
-    fn call(&self, parameters: P) -> Self::Running;
-}
-
-/// What a start function comes to: `Result<H, Error>` with a handle `H`.
-#[diagnostic::on_unimplemented(
-    message = "a start function cannot return `{Self}`",
-    label = "expected a start function that returns `Result<H, app_core::prelude::Error>`",
-    note = "`H` is the handle that dependents get: `()`, or a type that is `Send + Sync + 'static`",
-    note = "`?` turns another error into `Error` after `.context(\"what was tried\")`, with `app_core::prelude::*` imported"
-)]
-pub trait StartOutput: Send + 'static {
-    /// The type of the handle.
-    type Handle: Send + Sync + 'static;
-
-    /// The result.
-    ///
-    /// # Errors
-    /// Why the service did not start.
-    fn into_result(self) -> Result<Self::Handle, Error>;
-}
-
-impl<H: Send + Sync + 'static> StartOutput for Result<H, Error> {
-    type Handle = H;
-
-    fn into_result(self) -> Self {
-        self
-    }
-}
-
-/// A function that the compiler has checked as a start function, with its parameters `P`.
-#[doc(hidden)]
-#[derive(Debug)]
-pub struct CheckedStart<'a, F, P>(&'a F, PhantomData<fn() -> P>);
-
-/// For [`service!`](crate::service). Each use of the function asks the same of the compiler, so the compiler tells a mistake
-/// once.
-#[doc(hidden)]
-pub fn checked_start<F, P>(function: &F) -> CheckedStart<'_, F, P>
-where
-    F: Signature<P>,
-    P: Params,
-    F::Running: Future + Send + 'static,
-    <F::Running as Future>::Output: StartOutput,
-{
-    CheckedStart(function, PhantomData)
-}
-
-impl<F, P> CheckedStart<'_, F, P>
-where
-    F: Signature<P>,
-    P: Params,
-    F::Running: Future + Send + 'static,
-    <F::Running as Future>::Output: StartOutput,
-{
-    #[must_use]
-    pub fn needs(&self) -> Vec<ServiceId> {
-        P::needs()
-    }
-
-    #[must_use]
-    pub fn wants(&self) -> Vec<ServiceId> {
-        P::wants()
-    }
-
-    #[must_use]
-    pub fn check(&self, planned: &Planned<'_>) -> Vec<Error> {
-        P::check(planned)
-    }
-
-    #[must_use]
-    pub fn handle(&self) -> Option<HandleType> {
-        Some(HandleType::of::<<<F::Running as Future>::Output as StartOutput>::Handle>())
-    }
-
-    #[must_use]
-    pub fn start(&self, context: StartContext) -> StartFuture {
-        match P::take(&context) {
-            Ok(parameters) => {
-                let running = self.0.call(parameters);
-                Box::pin(async move { running.await.into_result().map(shared) })
-            }
-            Err(error) => Box::pin(std::future::ready(Err(error))),
-        }
-    }
-}
-
-fn shared<H: Send + Sync + 'static>(handle: H) -> Arc<dyn Any + Send + Sync> {
-    Arc::new(handle)
-}
-
-macro_rules! start_functions {
-    ($($param:ident)*) => {
-        impl<Function, Running, $($param,)*> Signature<($($param,)*)> for Function
-        where
-            Function: Fn($($param),*) -> Running + Send + Sync + 'static,
-        {
-            type Running = Running;
-
-            #[allow(non_snake_case, reason = "a parameter is named as its type")]
-            fn call(&self, ($($param,)*): ($($param,)*)) -> Running {
-                self($($param),*)
-            }
-        }
-
-        impl<Function, Running, $($param,)*> Start<($($param,)*)> for Function
-        where
-            Function: Fn($($param),*) -> Running + Send + Sync + 'static,
-            Running: Future + Send + 'static,
-            Running::Output: StartOutput,
-            $($param: Param,)*
-        {
-            fn needs(&self) -> Vec<ServiceId> {
-                checked_start::<_, ($($param,)*)>(self).needs()
-            }
-
-            fn wants(&self) -> Vec<ServiceId> {
-                checked_start::<_, ($($param,)*)>(self).wants()
-            }
-
-            fn check(&self, planned: &Planned<'_>) -> Vec<Error> {
-                checked_start::<_, ($($param,)*)>(self).check(planned)
-            }
-
-            fn handle(&self) -> Option<HandleType> {
-                checked_start::<_, ($($param,)*)>(self).handle()
-            }
-
-            fn start(&self, context: StartContext) -> StartFuture {
-                checked_start::<_, ($($param,)*)>(self).start(context)
-            }
-        }
-
-        impl<$($param: Param,)*> Params for ($($param,)*) {
-            fn needs() -> Vec<ServiceId> {
-                let needs: Vec<Vec<ServiceId>> = vec![$($param::needs()),*];
-                needs.concat()
-            }
-
-            fn wants() -> Vec<ServiceId> {
-                let wants: Vec<Vec<ServiceId>> = vec![$($param::wants()),*];
-                wants.concat()
-            }
-
-            fn check(planned: &Planned<'_>) -> Vec<Error> {
-                let _ = planned;
-                let results: Vec<Result<(), Error>> = vec![$($param::check(planned)),*];
-                results.into_iter().filter_map(Result::err).collect()
-            }
-
-            fn take(context: &StartContext) -> Result<Self, Error> {
-                let _ = context;
-                Ok(($($param::take(context)?,)*))
-            }
-        }
-    };
-}
-
-start_functions! {}
-start_functions! { P1 }
-start_functions! { P1 P2 }
-start_functions! { P1 P2 P3 }
-start_functions! { P1 P2 P3 P4 }
-start_functions! { P1 P2 P3 P4 P5 }
-start_functions! { P1 P2 P3 P4 P5 P6 }
-start_functions! { P1 P2 P3 P4 P5 P6 P7 }
-start_functions! { P1 P2 P3 P4 P5 P6 P7 P8 }
-start_functions! { P1 P2 P3 P4 P5 P6 P7 P8 P9 }
-start_functions! { P1 P2 P3 P4 P5 P6 P7 P8 P9 P10 }
-start_functions! { P1 P2 P3 P4 P5 P6 P7 P8 P9 P10 P11 }
-start_functions! { P1 P2 P3 P4 P5 P6 P7 P8 P9 P10 P11 P12 }

@@ -45,12 +45,20 @@ fn errors(source: &Path) -> Vec<Value> {
     messages.filter(is_error).collect()
 }
 
+/// Where the code of a span is written: for code that a macro made, the use of the macro.
+fn written(span: &Value) -> &Value {
+    match &span["expansion"]["span"] {
+        Value::Null => span,
+        used => written(used),
+    }
+}
+
 /// What an error says, as the expectations have it.
 fn sayings(error: &Value) -> Vec<String> {
     let mut sayings = vec![format!("error: {}", error["message"].as_str().unwrap())];
     for span in error["spans"].as_array().unwrap() {
         if span["is_primary"] == true {
-            let line = &span["text"][0];
+            let line = &written(span)["text"][0];
             let column = |name: &str| usize::try_from(line[name].as_u64().unwrap()).unwrap() - 1;
             let text: Vec<char> = line["text"].as_str().unwrap().chars().collect();
             let underlined: String =

@@ -49,7 +49,7 @@ fn refusal(test: &str) -> String {
         (") and by flag group PaperFlags (app-core at app-core/tests/flag_duplicates.rs:", 1),
         ("the flag --drain-delay is declared by the kernel and by flag group InkFlags (", 1),
         ("): rename the flag in one of them", 2),
-        ("PaperFlags (app-core at app-core/tests/flag_duplicates.rs:26): the argument size is positional", 1),
+        ("): the argument size is positional: make it a flag with #[arg(long)]", 1),
     ] {
         assert_eq!(text.matches(problem).count(), times, "{problem}:\n{text}");
     }

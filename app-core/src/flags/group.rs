@@ -183,7 +183,7 @@ impl Args for GroupValues {
 /// ```
 /// use app_core::{Flag, clap, prelude::*, testing::TestApp};
 ///
-/// const GREETER: ServiceId = ServiceId::new(0xb1d3_02a9_7c55_e011);
+/// const GREETER: ServiceId = ServiceId::new(0x5e0b_91c7_2a44_d3f8);
 ///
 /// #[derive(clap::Args)]
 /// struct GreeterFlags {

@@ -11,4 +11,5 @@ fn start(_service: Service) -> Result<(), Error> {
 }
 
 //~ error: is not a future
+//~ under: start
 //~ label: is not a future

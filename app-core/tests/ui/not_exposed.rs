@@ -13,5 +13,6 @@ async fn start(_db: Dep<Db>) -> Result<(), Error> {
 }
 
 //~ error: `Db` is not the handle of a service
+//~ under: start
 //~ label: `Db` does not implement `Exposed`
 //~ note: say which service returns it: `impl Exposed for Db { const SERVICE: ServiceId = ..; }`
