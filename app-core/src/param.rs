@@ -22,7 +22,7 @@ mod start_function;
 pub use self::{
     flag::Flag,
     provided::Provided,
-    start_function::{CheckedStart, Params, Signature, Start, StartOutput, checked_start},
+    start_function::{Params, Signature, Start, StartOutput, checked_start},
 };
 
 /// A handle type that a service exposes to its dependents.
