@@ -71,12 +71,12 @@ async fn idle(checks: u32, interval: Duration) {
     let (app, health) = started().await;
     // What the first check brings along is not its own.
     let none = HealthCheckSpec::new(HealthCheckId::new(u64::MAX));
-    health.register(none, |_cancel| async { Ok::<(), Error>(()) }).unwrap();
+    health.register_unbound(none, |_cancel| async { Ok::<(), Error>(()) }).unwrap();
     sleep(Duration::from_secs(1)).await;
     let empty = MEMORY.current_usage();
     for id in 1..=checks {
         let spec = HealthCheckSpec::new(HealthCheckId::new(id.into())).interval(interval);
-        health.register(spec, |_cancel| async { Ok::<(), Error>(()) }).unwrap();
+        health.register_unbound(spec, |_cancel| async { Ok::<(), Error>(()) }).unwrap();
     }
     sleep(Duration::from_secs(1)).await;
     let new = (MEMORY.current_usage() - empty) / checks as usize;
@@ -95,7 +95,7 @@ async fn idle(checks: u32, interval: Duration) {
 async fn on_demand(runs: u32) {
     let (app, health) = started().await;
     let id = HealthCheckId::new(1);
-    health.register(HealthCheckSpec::new(id), |_cancel| async { Ok::<(), Error>(()) }).unwrap();
+    health.register_unbound(HealthCheckSpec::new(id), |_cancel| async { Ok::<(), Error>(()) }).unwrap();
     let asking = async move {
         let began = processor_time();
         for _ in 0..runs {
@@ -137,7 +137,7 @@ async fn on_time(checks: u32, seconds: u32) {
         };
         let spec =
             HealthCheckSpec::new(HealthCheckId::new(u64::from(id) + 1)).interval(Duration::from_secs(1));
-        health.register(spec, check).unwrap();
+        health.register_unbound(spec, check).unwrap();
     }
     let cpu = processor_time();
     sleep(Duration::from_secs(seconds.into()) - Duration::from_millis(500)).await;

@@ -1,4 +1,4 @@
-//! The function of a health check, whatever its type.
+//! The function of a health check, independent of its type.
 
 use std::{future::Future, sync::Arc};
 
@@ -9,11 +9,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{HealthCheckSpec, errors};
 
-/// Starts a run. The token is cancelled when the run takes too long, or is not wanted any more.
-pub(crate) type Check = Arc<dyn Fn(CancellationToken) -> BoxFuture<'static, Result<(), Error>> + Send + Sync>;
+/// Starts a run. The token is cancelled when the run times out or its result is no longer needed.
+pub(crate) type CheckFunction =
+    Arc<dyn Fn(CancellationToken) -> BoxFuture<'static, Result<(), Error>> + Send + Sync>;
 
-/// Makes the errors of any check errors of the platform.
-pub(crate) fn boxed<F, Run, E>(spec: Arc<HealthCheckSpec>, check: F) -> Check
+/// Boxes a check and converts its errors to those of the platform.
+pub(crate) fn boxed<F, Run, E>(spec: Arc<HealthCheckSpec>, check: F) -> CheckFunction
 where
     F: Fn(CancellationToken) -> Run + Send + Sync + 'static,
     Run: Future<Output = Result<(), E>> + Send + 'static,

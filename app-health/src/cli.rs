@@ -1,7 +1,7 @@
-//! The `health` command, which every application that links this crate has: it asks a running instance.
+//! The subcommand `health` of every application that links this crate: it asks a running instance for its health.
 //!
-//! For images without a shell or curl, and for people: exit status 0 when every answer is yes, 1 when one is no or there
-//! is none, 2 for usage. What is in the way goes to standard output, a line for each reason.
+//! It serves images without a shell or curl, and people. The exit status is 0 if every answer is yes, 1 for a no or a
+//! missing answer, and 2 for a usage error. Standard output has one line for each reason.
 
 mod client;
 
@@ -22,29 +22,29 @@ use crate::{HEALTHZ_PATH, LIVEZ_PATH, READYZ_PATH, STARTUP_PATH, one_line::one_l
 
 app_core::subcommand! { Subcommand::new(command, run) }
 
-/// Its name, its path, what yes is called, what it is for.
+/// A question: its name, its path, the word for yes, and its help text.
 type Question = (&'static str, &'static str, &'static str, &'static str);
 
 const QUESTIONS: [Question; 4] = [
-    ("live", LIVEZ_PATH, "alive", "does it turn over? If not, it should be killed and started again"),
-    ("ready", READYZ_PATH, "ready", "can it do its work? If not, it should get none"),
-    ("startup", STARTUP_PATH, "started", "has it started? Once yes, always yes"),
-    ("checks", HEALTHZ_PATH, "healthy", "how are its health checks? Each is told, with what is wrong"),
+    ("live", LIVEZ_PATH, "alive", "is it alive? If not, restart it"),
+    ("ready", READYZ_PATH, "ready", "can it do its work? If not, send it none"),
+    ("startup", STARTUP_PATH, "started", "has it started? Stays yes once it has"),
+    ("checks", HEALTHZ_PATH, "healthy", "how are its health checks? Prints each check and what is wrong"),
 ];
 
-/// The longest time that can be waited.
+/// Upper bound of the options with a time.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
-/// Descriptors that a question needs: a socket.
+/// File descriptors that a question needs: one socket.
 const DESCRIPTORS: usize = 1;
-/// How often to ask again.
+/// Time between two attempts.
 const ASK_EVERY: Duration = Duration::from_millis(200);
 
 const HELP: &str = "\
-As the health check of a container, where yes is to mean that it started and turns over:
+As the health check of a container: yes once it has started, while it is alive:
   health startup live
-To find out why it gets no work:
+To see why it gets no work:
   health ready checks
-In a script that needs it:
+In a script that depends on it:
   health ready --wait 1m";
 
 fn command() -> Command {
@@ -54,27 +54,27 @@ fn command() -> Command {
         .required(true)
         .num_args(1..=QUESTIONS.len())
         .value_parser(questions)
-        .help("What to ask; of several, every answer must be yes");
+        .help("What to ask; with several questions, every answer must be yes");
     let address = Arg::new("address")
         .long("address")
         .value_name("IP:PORT")
         .env("OP_HEALTH_ADDRESS")
         .default_value("127.0.0.1:4444")
         .value_parser(args::trimmed::<SocketAddr>)
-        .help("Where its HTTP server listens");
+        .help("Address of its HTTP server");
     let timeout = Arg::new("timeout")
         .long("timeout")
         .value_name("TIME")
         .default_value("3s")
         .value_parser(args::duration_between(Duration::from_millis(1)..=LONGEST))
-        .help("How long to wait for an answer to each question");
+        .help("How long to wait for each answer");
     let wait = Arg::new("wait")
         .long("wait")
         .value_name("TIME")
         .value_parser(args::duration_between(Duration::ZERO..=LONGEST))
-        .help("Ask again, for so long at most, until every answer is yes");
+        .help("Ask again until every answer is yes, for at most this time");
     Command::new("health")
-        .about("Asks a running instance how it is; exit status 0 for yes, 1 for no")
+        .about("Asks a running instance for its health; exit status 0 for yes, 1 for no")
         .after_help(HELP)
         .args([question, address, timeout, wait])
 }
@@ -85,11 +85,11 @@ fn run(matches: &ArgMatches) -> ExitCode {
         matches.get_one::<SocketAddr>("address"),
         matches.get_one::<Duration>("timeout"),
     ) else {
-        // Clap has refused what lacks one.
+        // Clap refuses a command line without them.
         return ExitStatus::Usage.into();
     };
     if let Err(problem) = check_descriptors(DESCRIPTORS) {
-        let _ = write_output(|out| writeln!(out, "nothing can be asked: {problem}"));
+        let _ = write_output(|out| writeln!(out, "cannot ask: {problem}"));
         return ExitCode::FAILURE;
     }
     let asked: Vec<_> =
@@ -113,7 +113,7 @@ fn ask(questions: &[Question], address: SocketAddr, timeout: Duration) -> (bool,
         match client::get(address, path, timeout) {
             Ok((status, document)) => {
                 all_yes &= status == 200;
-                lines.extend(told(status == 200, yes, &document));
+                lines.extend(in_words(status == 200, yes, &document));
             }
             Err(problem) => {
                 all_yes = false;
@@ -124,8 +124,8 @@ fn ask(questions: &[Question], address: SocketAddr, timeout: Duration) -> (bool,
     (all_yes, lines)
 }
 
-/// The answer in words: the verdict, its reasons, the checks.
-fn told(fine: bool, yes: &str, document: &Value) -> Vec<String> {
+/// An answer in words: the verdict, its reasons, the checks.
+fn in_words(fine: bool, yes: &str, document: &Value) -> Vec<String> {
     let verdict = if fine { yes.to_owned() } else { format!("not {yes}") };
     let notes = document["notes"].as_array().into_iter().flatten().filter_map(Value::as_str);
     let checks = document["checks"].as_object().into_iter().flatten();

@@ -1,4 +1,4 @@
-//! The config of the health check service: schedules and thresholds of single checks, and how many may run at a time.
+//! The config of the health check service: schedules and thresholds of single checks, and a limit of concurrent runs.
 
 use std::{collections::BTreeMap, num::NonZeroU8, time::Duration};
 
@@ -15,23 +15,23 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HealthConfig {
-    /// Checks that follow this schedule and not the one in the code.
+    /// Schedules by check. They replace those in the code.
     pub schedules: BTreeMap<HealthCheckId, Schedule>,
-    /// How many checks may run at the same time; at least 1.
+    /// Upper bound of the checks that run at the same time; at least 1.
     pub max_concurrent_runs: usize,
 }
 
-/// When a check runs, how long it may take, and how many results it takes to judge it.
+/// When a check runs, how long a run may take, and how many results change its status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Schedule {
-    /// From the start of one run to the start of the next.
+    /// Time from the start of one run to the start of the next.
     pub interval: Duration,
     /// How long a run may take.
     pub timeout: Duration,
-    /// So many failures in a row make it a failing one; `None` for what the code says.
+    /// Failures in a row until the check is failing; `None` keeps the value in the code.
     pub failure_threshold: Option<NonZeroU8>,
-    /// So many successes in a row make it a passing one; `None` for what the code says.
+    /// Successes in a row until the check is passing; `None` keeps the value in the code.
     pub success_threshold: Option<NonZeroU8>,
 }
 
@@ -47,7 +47,7 @@ impl Config for HealthConfig {
     const SERVICE: ServiceId = HEALTHCHECK_SERVICE_ID;
     type Schema = health_check_service_spec::Owned;
 
-    /// `commandServerChanSize` has no meaning here: there is no queue of commands that could fill up.
+    /// Ignores `commandServerChanSize`: this service has no queue of commands that could fill up.
     fn read(spec: health_check_service_spec::Reader<'_>, problems: &mut Problems) -> Option<Self> {
         let mut listed = problems.at("healthCheckSpecs");
         let mut schedules = BTreeMap::new();
@@ -58,8 +58,8 @@ impl Config for HealthConfig {
             if id.is_zero() {
                 place.add("must not be zero");
             } else if schedules.insert(id, Schedule::read(check)).is_some() {
-                let wrong = format_args!("health check {} is there twice", id.describe());
-                place.add_in_full("is of a health check that is there twice", wrong);
+                let wrong = format_args!("health check {} is listed twice", id.describe());
+                place.add_in_full("this health check is listed twice", wrong);
             }
         }
         let max_concurrent_runs = usize::from(spec.get_max_concurrent_runs().max(1));
@@ -72,8 +72,8 @@ impl Config for HealthConfig {
 }
 
 impl HealthConfig {
-    /// The spec as it counts: the config goes before the code.
-    pub(crate) fn over(&self, mut spec: HealthCheckSpec) -> HealthCheckSpec {
+    /// The spec with the schedule of the config. The config overrides the code.
+    pub(crate) fn applied_to(&self, mut spec: HealthCheckSpec) -> HealthCheckSpec {
         if let Some(schedule) = self.schedules.get(&spec.id) {
             spec.interval = schedule.interval;
             spec.timeout = schedule.timeout;

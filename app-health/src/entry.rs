@@ -1,11 +1,10 @@
-//! A registered health check: its function, and what is known of it.
+//! A registered health check: its function and its record.
 //!
 //! Invariants:
-//! 1. What is known is an immutable snapshot. Readers load it, and never wait for a run or for a writer.
-//! 2. Snapshots are replaced under the lock of the writer alone, which is held for judging and counting, never across an
-//!    await and never while a check runs.
-//! 3. A retired check (replaced, unregistered) publishes nothing any more: no result, no gauge, no event. It is retired
-//!    under that lock.
+//! 1. The record is an immutable snapshot. Readers load it without waiting for a run or a writer.
+//! 2. A new snapshot is stored under the writer's lock. Code that holds this lock neither awaits nor runs a check.
+//! 3. A retired check (replaced or unregistered) publishes nothing: no result, no gauge, no event. The flag is set under
+//!    the writer's lock.
 
 use std::{
     borrow::Cow,
@@ -16,45 +15,42 @@ use std::{
 use app_core::prelude::{HealthCheckId, Service};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use tokio::time::Instant;
+use tokio::{sync::oneshot, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    HealthCheckResult, HealthCheckSpec, HealthCheckState, HealthEventKind,
-    check::Check,
-    events::Herald,
-    metrics::CheckMeters,
-    pauses::Pauses,
-    record::Record,
-    run::{Outcome, Reins},
-    timetable::Subject,
+    HealthCheckResult, HealthCheckSpec, HealthCheckState, HealthEventKind, check::CheckFunction,
+    events::EventSender, metrics::CheckMeters, outcome::RunOutcome, paused_checks::PausedChecks,
+    record::Record, run_handle::RunHandle, timetable::Schedulable,
 };
 
-/// The time of day, for results only: nothing is scheduled by it.
+/// The time of day, for results only. Scheduling uses a monotonic clock.
 pub(crate) type WallClock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
+/// Receives the result of a run on demand.
+pub(crate) type Waiter = oneshot::Sender<HealthCheckResult>;
 
-/// See the module.
+/// A registered health check.
 pub(crate) struct Entry {
     pub(crate) spec: Arc<HealthCheckSpec>,
-    pub(crate) check: Check,
-    /// What its runs are called in stack dumps and stop reports.
+    pub(crate) check: CheckFunction,
+    /// Name of the check's runs in stack dumps and stop reports.
     pub(crate) task_name: Cow<'static, str>,
-    /// The service that the check is about; it is not run any more when that is gone.
+    /// The service that the check belongs to. The check ends with it.
     owner: Option<Service>,
-    surroundings: Arc<Surroundings>,
+    shared: Arc<Shared>,
     meters: CheckMeters,
-    /// Since when it is paused. The timetable says whether a paused check runs, this is for readers.
+    /// Since when the check is paused, for readers. The timetable decides whether the check runs.
     paused: Mutex<Option<SystemTime>>,
     writer: Mutex<Writer>,
     record: ArcSwap<Record>,
 }
 
-/// What all entries share.
-pub(crate) struct Surroundings {
+/// The part that all entries share.
+pub(crate) struct Shared {
     pub(crate) service: Service,
-    pub(crate) herald: Herald,
+    pub(crate) events: EventSender,
     pub(crate) wall_clock: WallClock,
-    pub(crate) pauses: Arc<Pauses>,
+    pub(crate) paused_checks: Arc<PausedChecks>,
 }
 
 #[derive(Default)]
@@ -65,19 +61,19 @@ struct Writer {
 impl Entry {
     pub(crate) fn new(
         spec: Arc<HealthCheckSpec>,
-        check: Check,
+        check: CheckFunction,
         owner: Option<Service>,
-        surroundings: Arc<Surroundings>,
+        shared: Arc<Shared>,
         meters: CheckMeters,
     ) -> Self {
         let task_name = Cow::Owned(spec.label().into_owned());
-        let record = ArcSwap::from_pointee(Record::new((surroundings.wall_clock)()));
+        let record = ArcSwap::from_pointee(Record::new((shared.wall_clock)()));
         Self {
             spec,
             check,
             task_name,
             owner,
-            surroundings,
+            shared,
             meters,
             paused: Mutex::default(),
             writer: Mutex::default(),
@@ -85,8 +81,8 @@ impl Entry {
         }
     }
 
-    /// Takes a result in; `None` when the check is retired.
-    pub(crate) fn publish(&self, outcome: Outcome) -> Option<HealthCheckResult> {
+    /// Adds a result to the record and publishes it. Returns `None` if the check is retired.
+    pub(crate) fn publish(&self, outcome: RunOutcome) -> Option<HealthCheckResult> {
         let writer = self.writer.lock();
         if writer.retired {
             return None;
@@ -98,14 +94,14 @@ impl Entry {
         drop(writer);
         let transition = transition.map(Box::new);
         match transition {
-            Some(transition) => self.tell(HealthEventKind::Changed(transition)),
-            None => self.surroundings.herald.log_result(&self.spec, &result),
+            Some(transition) => self.send_event(HealthEventKind::Changed(transition)),
+            None => self.shared.events.log_result(&self.spec, &result),
         }
         Some(result)
     }
 
-    /// Tells, once, that the last result is too old to say anything, if it is.
-    pub(crate) fn tell_if_stale(&self, now: Instant) {
+    /// If the last result has become stale, publishes that once.
+    pub(crate) fn report_if_stale(&self, now: Instant) {
         let writer = self.writer.lock();
         if writer.retired {
             return;
@@ -117,20 +113,20 @@ impl Entry {
         self.record.store(Arc::new(record));
         self.meters.note_stale();
         drop(writer);
-        self.tell(HealthEventKind::Changed(Box::new(transition)));
+        self.send_event(HealthEventKind::Changed(Box::new(transition)));
     }
 
-    /// A run was given up.
+    /// Publishes that a run was abandoned.
     pub(crate) fn abandoned(&self) {
         self.meters.note_abandoned();
-        self.tell(HealthEventKind::Abandoned);
+        self.send_event(HealthEventKind::Abandoned);
     }
 
-    pub(crate) fn tell(&self, kind: HealthEventKind) {
-        self.surroundings.herald.tell(&self.spec, kind);
+    pub(crate) fn send_event(&self, kind: HealthEventKind) {
+        self.shared.events.send(&self.spec, kind);
     }
 
-    /// Silences the check for ever (invariant 3).
+    /// Silences the check for good (invariant 3).
     pub(crate) fn retire(&self) {
         self.writer.lock().retired = true;
     }
@@ -148,14 +144,14 @@ impl Entry {
     }
 
     pub(crate) fn wall_time(&self) -> SystemTime {
-        (self.surroundings.wall_clock)()
+        (self.shared.wall_clock)()
     }
 
     pub(crate) fn record(&self) -> Arc<Record> {
         self.record.load_full()
     }
 
-    /// Everything about the check at this moment.
+    /// The state of the check at `now`.
     pub(crate) fn state(&self, now: Instant) -> HealthCheckState {
         let record = self.record.load();
         HealthCheckState {
@@ -173,9 +169,9 @@ impl Entry {
     }
 }
 
-impl Subject for Arc<Entry> {
-    type Reins = Reins;
-    type Waiter = crate::desk::Waiter;
+impl Schedulable for Arc<Entry> {
+    type RunHandle = RunHandle;
+    type Waiter = Waiter;
 
     fn id(&self) -> HealthCheckId {
         self.spec.id
@@ -193,16 +189,16 @@ impl Subject for Arc<Entry> {
         self.owner.as_ref().is_none_or(Service::alive)
     }
 
-    fn reins(&self) -> Reins {
-        Reins { cancel: self.surroundings.service.token(), drop: CancellationToken::new() }
+    fn run_handle(&self) -> RunHandle {
+        RunHandle { cancel: self.shared.service.token(), drop: CancellationToken::new() }
     }
 
     fn set_paused(&self, paused: bool) {
-        let pauses = &self.surroundings.pauses;
+        let paused_checks = &self.shared.paused_checks;
         let since = if paused {
-            Some(pauses.begin(self.spec.id, self.wall_time()))
+            Some(paused_checks.begin(self.spec.id, self.wall_time()))
         } else {
-            pauses.end(self.spec.id);
+            paused_checks.end(self.spec.id);
             None
         };
         *self.paused.lock() = since;

@@ -1,4 +1,4 @@
-//! Why a run failed, as errors that say which check it was.
+//! Errors of runs. Each message names the check.
 
 use std::{any::Any, time::Duration};
 
@@ -8,12 +8,12 @@ use app_errors::{BoxError, ErrSpec, ErrorSeverity, ErrorType};
 
 use crate::{HEALTHCHECK_SERVICE_ID, HealthCheckSpec};
 
-/// A check said no, with an error that is not of the platform: that is its cause.
+/// A check failed with an error of another type, which is the cause of this error.
 pub const HEALTH_CHECK_FAILED: ErrSpec =
     ErrSpec::new(ErrorId::new(0x48d1_067a_6848_7a96), ErrorType::KnownEdgeCase, ErrorSeverity::Medium)
         .without_stack();
 
-/// Too many callers wait for the result of one check.
+/// Too many callers wait for a result of one check.
 pub const HEALTH_CHECK_BUSY: ErrSpec =
     ErrSpec::new(ErrorId::new(0xeb0f_3ff4_a905_c698), ErrorType::KnownEdgeCase, ErrorSeverity::Low)
         .without_stack();
@@ -26,7 +26,7 @@ app_ids::__inventory::submit! {
     app_ids::IdName::new(app_ids::IdKind::Error, HEALTH_CHECK_FAILED.id.as_u64(), "HealthCheckFailed")
 }
 
-/// The error of a check that failed: its own if it is one of the platform's, or the cause of one.
+/// The error of a failed check. A platform error stays as it is; any other error becomes the cause of one.
 pub(crate) fn failed(spec: &HealthCheckSpec, cause: BoxError) -> Error {
     match cause.downcast::<Error>() {
         Ok(error) => *error,
@@ -46,20 +46,21 @@ pub(crate) fn panicked(spec: &HealthCheckSpec, panic: &(dyn Any + Send)) -> Erro
 
 pub(crate) fn timed_out(spec: &HealthCheckSpec) -> Error {
     let timeout = show_duration(spec.timeout);
-    let message = format!("health check {spec} did not answer within {timeout}, and was cancelled");
+    let message = format!("health check {spec}: timed out after {timeout}, and was cancelled");
     errors::HEALTH_CHECK_TIMEOUT.error(HEALTHCHECK_SERVICE_ID).message(message).build()
 }
 
-/// A run could not begin, because one before it was cancelled and still goes on.
+/// A run could not begin, because an earlier run was cancelled and has not ended.
 pub(crate) fn still_running(spec: &HealthCheckSpec, since: Duration) -> Error {
     let since = show_duration(since);
     let message = format!(
-        "health check {spec} did not end in time: it was cancelled {since} ago, and still holds its thread"
+        "health check {spec}: its run was cancelled {since} ago and has not ended; run blocking code with `run_blocking`"
     );
     errors::HEALTH_CHECK_KILL_TIMEOUT.error(HEALTHCHECK_SERVICE_ID).message(message).build()
 }
 
 pub(crate) fn busy(id: HealthCheckId) -> Error {
-    let message = format!("too many wait for a result of health check {} already", id.describe());
+    let message =
+        format!("health check {}: too many callers wait for its result; try again later", id.describe());
     HEALTH_CHECK_BUSY.error(HEALTHCHECK_SERVICE_ID).message(message).build()
 }

@@ -1,7 +1,7 @@
-//! What happens to health checks: typed values, sent to whoever subscribes; log lines are an adapter of them.
+//! Events of health checks: typed values for subscribers. The log records are made from the same values.
 //!
-//! Changes are logged at full volume. What stays as it was is not: of failures in a row the 1st, 2nd, 4th, 8th .. are,
-//! with their number, the others at debug level like the runs that pass.
+//! Status changes are logged as info or warning. Of failures in a row, the 1st, 2nd, 4th, 8th and so on are warnings,
+//! with their number. All other failures, and runs that pass, are logged as debug.
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -16,64 +16,64 @@ use tokio::sync::broadcast;
 
 use crate::{HealthCheckResult, HealthCheckSpec, HealthStatus};
 
-/// The log field that has the id of a health check, in hex.
+/// Log field with the id of a health check, in hex.
 pub const HEALTHCHECK_ID_LOG_FIELD: &str = "healthcheck";
 
-/// How many events a slow subscriber may lag behind before it misses some.
+/// Capacity of a subscriber's queue. A subscriber that lags further behind misses events.
 pub(crate) const EVENTS: usize = 1_024;
 
-/// Something happened to a health check. Subscribe with [`HealthChecks::events`](crate::HealthChecks::events).
+/// An event of a health check. Subscribe with `HealthChecks::events`.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct HealthEvent {
     /// The check.
     pub spec: Arc<HealthCheckSpec>,
-    /// What happened to it.
+    /// What happened.
     pub kind: HealthEventKind,
 }
 
-/// What happened to a health check.
+/// The kinds of [`HealthEvent`].
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum HealthEventKind {
-    /// It was registered.
+    /// The check was registered.
     Registered {
-        /// Whether it replaced one with its id.
+        /// Whether it replaced a check with the same id.
         replaced: bool,
     },
-    /// It was removed.
+    /// The check was removed.
     Unregistered,
-    /// It was paused.
+    /// The check was paused.
     Paused,
-    /// It was resumed.
+    /// The check was resumed.
     Resumed,
-    /// What is held of it changed.
+    /// The status of the check changed.
     Changed(Box<HealthTransition>),
-    /// A run of it was cancelled and dropped, and has not ended: it blocks its thread.
+    /// A run was cancelled and dropped, and has not ended. It blocks its thread.
     Abandoned,
 }
 
-/// A change of what is held of a health check.
+/// A change of a health check's status.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct HealthTransition {
-    /// What was held of it.
+    /// The status before the change.
     pub from: HealthStatus,
-    /// What is held of it now.
+    /// The status after the change.
     pub to: HealthStatus,
-    /// When it changed.
+    /// When the status changed.
     pub at: SystemTime,
-    /// The result that made it change; `None` when there was none for so long that it is unknown.
+    /// The result that caused the change; `None` if the status is unknown because the last result became stale.
     pub result: Option<HealthCheckResult>,
 }
 
-/// Tells subscribers and the log.
-pub(crate) struct Herald {
+/// Sends events to the subscribers and the log.
+pub(crate) struct EventSender {
     log: Logger,
     sender: broadcast::Sender<HealthEvent>,
 }
 
-impl Herald {
+impl EventSender {
     pub(crate) fn new(log: Logger) -> Self {
         Self { log, sender: broadcast::Sender::new(EVENTS) }
     }
@@ -82,9 +82,9 @@ impl Herald {
         self.sender.subscribe()
     }
 
-    pub(crate) fn tell(&self, spec: &Arc<HealthCheckSpec>, kind: HealthEventKind) {
+    pub(crate) fn send(&self, spec: &Arc<HealthCheckSpec>, kind: HealthEventKind) {
         self.log(spec, &kind);
-        // Refused when nobody listens.
+        // Fails if there is no subscriber.
         let _ = self.sender.send(HealthEvent { spec: Arc::clone(spec), kind });
     }
 
@@ -107,12 +107,12 @@ impl Herald {
                 "event" => HEALTHCHECK_RESUMED.hex(), HEALTHCHECK_ID_LOG_FIELD => id),
             HealthEventKind::Changed(transition) => changed(log, spec, transition),
             HealthEventKind::Abandoned => warn!(log,
-                "health check {spec} was cancelled and does not end: it blocks its thread";
+                "health check {spec}: a run was cancelled and does not end; it blocks its thread";
                 HEALTHCHECK_ID_LOG_FIELD => id),
         }
     }
 
-    /// A result that changed nothing.
+    /// Logs a result that did not change the status.
     pub(crate) fn log_result(&self, spec: &HealthCheckSpec, result: &HealthCheckResult) {
         let HealthCheckResult { error, duration, error_count, outcome, .. } = result;
         let log = &self.log;
@@ -136,7 +136,7 @@ fn changed(log: &Logger, spec: &HealthCheckSpec, transition: &HealthTransition) 
     let HealthTransition { from, to, result, .. } = transition;
     let (id, event) = (spec.id.hex(), HEALTHCHECK_RESULT.hex());
     let Some(HealthCheckResult { error, duration, error_count, outcome, .. }) = result else {
-        warn!(log, "health check {spec} is {to}, was {from}: its last result is too old";
+        warn!(log, "health check {spec} is {to}, was {from}: its last result is stale";
             "event" => event, HEALTHCHECK_ID_LOG_FIELD => id, "critical" => spec.critical);
         return;
     };
@@ -156,7 +156,7 @@ pub(crate) fn none_registered(log: &Logger) {
     warn!(log, "no health check is registered"; "event" => ZERO_HEALTHCHECKS.hex());
 }
 
-/// The id is `None` where the config is sealed.
+/// Warns of a schedule for an unknown check. `id` is `None` if the config is sealed.
 pub(crate) fn config_without_check(log: &Logger, id: Option<HealthCheckId>) {
     let Some(id) = id else {
         return warn!(log, "the config has a schedule for a health check that is not registered");

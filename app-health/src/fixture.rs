@@ -1,4 +1,4 @@
-//! What the tests of this crate share: an app with its health service, and checks that do as they are told.
+//! Test support of this crate: an app with its health service, and checks that tests control.
 
 use std::sync::{
     Arc,
@@ -28,7 +28,7 @@ pub(crate) async fn started() -> (TestApp, Arc<HealthChecks>) {
     (app, health)
 }
 
-/// With a config of the health service.
+/// Like [`started`], with a config of the health service.
 pub(crate) async fn started_with(config_file: &[u8]) -> (TestApp, Arc<HealthChecks>) {
     let builder = TestApp::builder();
     let path = builder.config_dir().join(format!("{HEALTHCHECK_SERVICE_ID:#x}"));
@@ -38,12 +38,12 @@ pub(crate) async fn started_with(config_file: &[u8]) -> (TestApp, Arc<HealthChec
     (app, health)
 }
 
-/// Runs are not one after another anyway.
+/// Like [`started`], with 16 concurrent runs.
 pub(crate) async fn started_parallel() -> (TestApp, Arc<HealthChecks>) {
     started_with(&config_file(16, &[])).await
 }
 
-/// A config of checks (id, interval, timeout), as it is in a file.
+/// A config file with these checks: id, interval and timeout in seconds.
 pub(crate) fn config_file(max_concurrent_runs: u8, checks: &[(u64, u16, u8)]) -> Vec<u8> {
     let mut message = Builder::new_default();
     let mut spec = message.init_root::<health_check_service_spec::Builder<'_>>();
@@ -60,12 +60,12 @@ pub(crate) fn config_file(max_concurrent_runs: u8, checks: &[(u64, u16, u8)]) ->
     file
 }
 
-/// Every second, for half a second at most.
+/// A check every second, with a timeout of half a second.
 pub(crate) fn every_second(id: HealthCheckId) -> HealthCheckSpec {
     HealthCheckSpec::new(id).interval(SECOND).timeout(SECOND / 2)
 }
 
-/// Writes down when it was run, and says what it is told to.
+/// A check that notes its runs and whose result a test controls.
 #[derive(Clone, Default)]
 pub(crate) struct Probe(Arc<ProbeInner>);
 
@@ -90,7 +90,7 @@ impl Probe {
         self.0.runs.lock().len()
     }
 
-    /// From each run to the next.
+    /// The time from each run to the next.
     pub(crate) fn gaps(&self) -> Vec<Duration> {
         self.0.runs.lock().windows(2).map(|pair| pair[1] - pair[0]).collect()
     }
@@ -107,7 +107,7 @@ impl Probe {
         self.0.most_in_flight.load(Ordering::SeqCst)
     }
 
-    /// A run that takes so long.
+    /// One run, which takes `time`.
     pub(crate) async fn run(self, time: Duration) -> Result<(), String> {
         self.0.runs.lock().push(Instant::now());
         let in_flight = self.0.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
@@ -119,10 +119,10 @@ impl Probe {
         if self.0.failing.load(Ordering::SeqCst) { Err("told to fail".to_owned()) } else { Ok(()) }
     }
 
-    /// Registers it as a check whose runs take so long.
+    /// Registers a check whose runs take `time`.
     pub(crate) fn register(&self, health: &HealthChecks, spec: HealthCheckSpec, time: Duration) {
         let probe = self.clone();
-        health.register(spec, move |_cancel| probe.clone().run(time)).unwrap();
+        health.register_unbound(spec, move |_cancel| probe.clone().run(time)).unwrap();
     }
 }
 
@@ -132,7 +132,7 @@ pub(crate) fn gauges(app: &TestApp, id: HealthCheckId) -> (f64, f64) {
     (gauge(HEALTHCHECK_METRIC_ID), gauge(HEALTHCHECK_RUN_DURATION_METRIC_ID))
 }
 
-/// Lets time pass, paused as it is.
+/// Lets paused time pass.
 pub(crate) async fn pass(time: Duration) {
     tokio::time::sleep(time).await;
 }

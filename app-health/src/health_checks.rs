@@ -1,11 +1,11 @@
 //! The handle of the health check service.
 //!
 //! Invariants:
-//! 1. The lock of the registry is taken before that of the timetable or of an entry, never the other way round, and none
-//!    is held across an await.
-//! 2. What is registered changes in the registry and in the timetable under the registry's write lock, so that both hold
-//!    the same checks; but for one whose owner is gone, which the timetable forgets first.
-//! 3. Entries are dropped outside of the locks: what a check holds may run code of its own then.
+//! 1. The registry's lock is taken before the lock of the timetable or of an entry, never after. No code awaits while
+//!    it holds one of them.
+//! 2. The registry and the timetable hold the same checks: both change under the registry's write lock. There is one
+//!    exception: the timetable removes a check whose owner has ended before the registry does.
+//! 3. Entries are dropped after the locks were released, because the drop may run code of the check.
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::SystemTime};
 
@@ -24,39 +24,46 @@ use tokio::{
 use crate::{
     HEALTHCHECK_SERVICE_ID, HealthCheckResult, HealthCheckSpec, HealthCheckState, HealthConfig, HealthEvent,
     HealthEventKind, HealthTransition,
-    desk::Desk,
-    entry::{Entry, Surroundings, WallClock},
+    check_queue::CheckQueue,
+    entry::{Entry, Shared, WallClock},
     errors as health_errors,
-    events::Herald,
+    events::EventSender,
     heartbeat::Heartbeat,
+    jitter::jitter,
     metrics::Meters,
-    pauses::Pauses,
-    schedule::jitter,
-    timetable::{Refused, Unresumed},
+    paused_checks::PausedChecks,
+    timetable::{ResumeRefused, RunRefused},
 };
 
-/// The health checks of the application. A cheap handle; a service takes it as a parameter: `health: Dep<HealthChecks>`.
+mod actions;
+mod registration;
+mod run;
+#[cfg(test)]
+mod tests;
+
+/// The health checks of the application. A cheap handle; clones share the checks.
 ///
-/// After the health service was killed every call is answered with `ServiceNotAlive`.
+/// A service takes it as a parameter: `health: Dep<HealthChecks>`. After the health service was killed, every method
+/// that returns a `Result` fails with `ServiceNotAlive`.
 #[derive(Clone)]
 pub struct HealthChecks(Arc<Inner>);
 
 struct Inner {
-    surroundings: Arc<Surroundings>,
+    shared: Arc<Shared>,
     runtime: Handle,
     config: HealthConfig,
-    desk: Desk,
+    check_queue: CheckQueue,
     meters: Meters,
     registry: RwLock<Registry>,
-    /// Critical checks that are to be registered when their services have started.
-    awaited: RwLock<Vec<HealthCheckSpec>>,
+    /// Critical linked checks whose services have not started yet.
+    pending: RwLock<Vec<HealthCheckSpec>>,
     heartbeat: Heartbeat,
 }
 
 #[derive(Default)]
 struct Registry {
     checks: BTreeMap<HealthCheckId, Arc<Entry>>,
-    /// The service was killed: nothing is registered any more.
+    /// Set once the service was killed. Registration is refused from then on.
     closed: bool,
 }
 
@@ -65,7 +72,7 @@ impl Exposed for HealthChecks {
 }
 
 impl HealthChecks {
-    /// Must be called inside of the runtime that is to run the checks.
+    /// Call it within the runtime that will run the checks.
     pub(crate) fn new(service: Service, config: HealthConfig, meters: Meters) -> Self {
         Self::with_wall_clock(service, config, meters, Arc::new(SystemTime::now))
     }
@@ -76,25 +83,43 @@ impl HealthChecks {
         meters: Meters,
         wall_clock: WallClock,
     ) -> Self {
-        let desk = Desk::new(service.app().clone(), config.max_concurrent_runs);
-        let herald = Herald::new(service.log().clone());
-        let pauses = service.app().kept::<Pauses>();
+        let check_queue = CheckQueue::new(service.app().clone(), config.max_concurrent_runs);
+        let events = EventSender::new(service.log().clone());
+        let paused_checks = service.app().kept::<PausedChecks>();
         Self(Arc::new(Inner {
-            surroundings: Arc::new(Surroundings { service, herald, wall_clock, pauses }),
+            shared: Arc::new(Shared { service, events, wall_clock, paused_checks }),
             runtime: Handle::current(),
             config,
-            desk,
+            check_queue,
             meters,
             registry: RwLock::default(),
-            awaited: RwLock::default(),
+            pending: RwLock::default(),
             heartbeat: Heartbeat::default(),
         }))
     }
 
-    /// Whether a health check of this id is registered.
+    /// Whether a health check with this id is registered.
     ///
     /// # Errors
     /// `ServiceNotAlive`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use app_core::{ServiceDescriptor, prelude::*, testing::TestApp};
+    /// # use app_health::{HEALTHCHECK_SERVICE_ID, HealthCheckSpec, HealthChecks};
+    /// # const DISK: HealthCheckId = HealthCheckId::new(0x8d0a_0181_c77f_e5ec);
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let app = TestApp::with([HEALTHCHECK_SERVICE_ID]).await;
+    /// # let health = app.get::<HealthChecks>();
+    /// # let spec = HealthCheckSpec::new(DISK).name("disk");
+    /// # health.register_unbound(spec, |_cancel| async { std::fs::metadata(".").map(drop) })?;
+    /// assert!(health.registered(DISK)?);
+    /// # app.stop().await.expect_clean();
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn registered(&self, id: HealthCheckId) -> Result<bool, Error> {
         self.read(|registry| registry.checks.contains_key(&id))
     }
@@ -103,14 +128,50 @@ impl HealthChecks {
     ///
     /// # Errors
     /// `ServiceNotAlive`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use app_core::{ServiceDescriptor, prelude::*, testing::TestApp};
+    /// # use app_health::{HEALTHCHECK_SERVICE_ID, HealthCheckSpec, HealthChecks};
+    /// # const DISK: HealthCheckId = HealthCheckId::new(0x8d0a_0181_c77f_e5ec);
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let app = TestApp::with([HEALTHCHECK_SERVICE_ID]).await;
+    /// # let health = app.get::<HealthChecks>();
+    /// # let spec = HealthCheckSpec::new(DISK).name("disk");
+    /// # health.register_unbound(spec, |_cancel| async { std::fs::metadata(".").map(drop) })?;
+    /// assert_eq!(health.ids()?, [DISK]);
+    /// # app.stop().await.expect_clean();
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn ids(&self) -> Result<Vec<HealthCheckId>, Error> {
         self.read(|registry| registry.checks.keys().copied().collect())
     }
 
-    /// The spec of a check as it counts: what the config says goes before what the code said.
+    /// The effective spec of a check: the config overrides the code.
     ///
     /// # Errors
     /// `HealthCheckNotRegistered`, `ServiceNotAlive`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use app_core::{ServiceDescriptor, prelude::*, testing::TestApp};
+    /// # use app_health::{HEALTHCHECK_SERVICE_ID, HealthCheckSpec, HealthChecks};
+    /// # const DISK: HealthCheckId = HealthCheckId::new(0x8d0a_0181_c77f_e5ec);
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let app = TestApp::with([HEALTHCHECK_SERVICE_ID]).await;
+    /// # let health = app.get::<HealthChecks>();
+    /// # let spec = HealthCheckSpec::new(DISK).name("disk");
+    /// # health.register_unbound(spec, |_cancel| async { std::fs::metadata(".").map(drop) })?;
+    /// assert_eq!(health.spec(DISK)?.label(), "disk");
+    /// # app.stop().await.expect_clean();
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn spec(&self, id: HealthCheckId) -> Result<HealthCheckSpec, Error> {
         self.entry(id).map(|entry| HealthCheckSpec::clone(&entry.spec))
     }
@@ -119,14 +180,52 @@ impl HealthChecks {
     ///
     /// # Errors
     /// `HealthCheckNotRegistered`, `ServiceNotAlive`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use app_core::{ServiceDescriptor, prelude::*, testing::TestApp};
+    /// # use app_health::{HEALTHCHECK_SERVICE_ID, HealthCheckSpec, HealthChecks};
+    /// # const DISK: HealthCheckId = HealthCheckId::new(0x8d0a_0181_c77f_e5ec);
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let app = TestApp::with([HEALTHCHECK_SERVICE_ID]).await;
+    /// # let health = app.get::<HealthChecks>();
+    /// # let spec = HealthCheckSpec::new(DISK).name("disk");
+    /// # health.register_unbound(spec, |_cancel| async { std::fs::metadata(".").map(drop) })?;
+    /// health.run(DISK).await?;
+    /// assert!(health.result(DISK)?.is_some_and(|result| result.passed()));
+    /// # app.stop().await.expect_clean();
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn result(&self, id: HealthCheckId) -> Result<Option<HealthCheckResult>, Error> {
         self.entry(id).map(|entry| entry.record().last().cloned())
     }
 
-    /// The last result of every check that has run.
+    /// The last result of each check that has run.
     ///
     /// # Errors
     /// `ServiceNotAlive`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use app_core::{ServiceDescriptor, prelude::*, testing::TestApp};
+    /// # use app_health::{HEALTHCHECK_SERVICE_ID, HealthCheckSpec, HealthChecks};
+    /// # const DISK: HealthCheckId = HealthCheckId::new(0x8d0a_0181_c77f_e5ec);
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let app = TestApp::with([HEALTHCHECK_SERVICE_ID]).await;
+    /// # let health = app.get::<HealthChecks>();
+    /// # let spec = HealthCheckSpec::new(DISK).name("disk");
+    /// # health.register_unbound(spec, |_cancel| async { std::fs::metadata(".").map(drop) })?;
+    /// health.run(DISK).await?;
+    /// assert!(health.results()?[&DISK].passed());
+    /// # app.stop().await.expect_clean();
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn results(&self) -> Result<BTreeMap<HealthCheckId, HealthCheckResult>, Error> {
         let entries = self.entries()?;
         Ok(entries.iter().filter_map(|entry| Some((entry.spec.id, entry.record().last()?.clone()))).collect())
@@ -136,47 +235,164 @@ impl HealthChecks {
     ///
     /// # Errors
     /// `HealthCheckNotRegistered`, `ServiceNotAlive`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use app_core::{ServiceDescriptor, prelude::*, testing::TestApp};
+    /// # use app_health::{HEALTHCHECK_SERVICE_ID, HealthCheckSpec, HealthChecks};
+    /// # const DISK: HealthCheckId = HealthCheckId::new(0x8d0a_0181_c77f_e5ec);
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let app = TestApp::with([HEALTHCHECK_SERVICE_ID]).await;
+    /// # let health = app.get::<HealthChecks>();
+    /// # let spec = HealthCheckSpec::new(DISK).name("disk");
+    /// # health.register_unbound(spec, |_cancel| async { std::fs::metadata(".").map(drop) })?;
+    /// health.run(DISK).await?;
+    /// assert!(health.history(DISK)?.iter().all(|result| result.passed()));
+    /// # app.stop().await.expect_clean();
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn history(&self, id: HealthCheckId) -> Result<Arc<[HealthCheckResult]>, Error> {
         self.entry(id).map(|entry| entry.record().history())
     }
 
-    /// The last changes of what was held of a check, oldest first: at most
-    /// [`TRANSITIONS_LENGTH`](crate::TRANSITIONS_LENGTH).
+    /// The last status changes of a check, oldest first: at most [`TRANSITIONS_LENGTH`](crate::TRANSITIONS_LENGTH).
     ///
     /// # Errors
     /// `HealthCheckNotRegistered`, `ServiceNotAlive`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use app_core::{ServiceDescriptor, prelude::*, testing::TestApp};
+    /// # use app_health::{HEALTHCHECK_SERVICE_ID, HealthCheckSpec, HealthChecks};
+    /// # const DISK: HealthCheckId = HealthCheckId::new(0x8d0a_0181_c77f_e5ec);
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let app = TestApp::with([HEALTHCHECK_SERVICE_ID]).await;
+    /// # let health = app.get::<HealthChecks>();
+    /// # let spec = HealthCheckSpec::new(DISK).name("disk");
+    /// # health.register_unbound(spec, |_cancel| async { std::fs::metadata(".").map(drop) })?;
+    /// # use app_health::HealthStatus;
+    /// health.run(DISK).await?;
+    /// assert_eq!(health.transitions(DISK)?[0].to, HealthStatus::Passing);
+    /// # app.stop().await.expect_clean();
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn transitions(&self, id: HealthCheckId) -> Result<Arc<[HealthTransition]>, Error> {
         self.entry(id).map(|entry| entry.record().transitions())
     }
 
-    /// Subscribes to what happens to health checks. A subscriber that lags too far behind is told how many events it
-    /// missed.
+    /// Subscribes to the events of all health checks.
+    ///
+    /// A subscriber that lags more than 1,024 events behind gets an error with the number of events that it missed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use app_core::{ServiceDescriptor, prelude::*, testing::TestApp};
+    /// # use app_health::{HEALTHCHECK_SERVICE_ID, HealthCheckSpec, HealthChecks};
+    /// # const DISK: HealthCheckId = HealthCheckId::new(0x8d0a_0181_c77f_e5ec);
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let app = TestApp::with([HEALTHCHECK_SERVICE_ID]).await;
+    /// # let health = app.get::<HealthChecks>();
+    /// # let spec = HealthCheckSpec::new(DISK).name("disk");
+    /// # health.register_unbound(spec, |_cancel| async { std::fs::metadata(".").map(drop) })?;
+    /// # use app_health::HealthEventKind;
+    /// let mut events = health.events();
+    /// health.pause(DISK)?;
+    /// assert!(matches!(events.recv().await.unwrap().kind, HealthEventKind::Paused));
+    /// # app.stop().await.expect_clean();
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn events(&self) -> broadcast::Receiver<HealthEvent> {
-        self.0.surroundings.herald.subscribe()
+        self.0.shared.events.subscribe()
     }
 
-    /// Everything about a check at this moment.
+    /// The current state of a check.
     ///
     /// # Errors
     /// `HealthCheckNotRegistered`, `ServiceNotAlive`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use app_core::{ServiceDescriptor, prelude::*, testing::TestApp};
+    /// # use app_health::{HEALTHCHECK_SERVICE_ID, HealthCheckSpec, HealthChecks};
+    /// # const DISK: HealthCheckId = HealthCheckId::new(0x8d0a_0181_c77f_e5ec);
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let app = TestApp::with([HEALTHCHECK_SERVICE_ID]).await;
+    /// # let health = app.get::<HealthChecks>();
+    /// # let spec = HealthCheckSpec::new(DISK).name("disk");
+    /// # health.register_unbound(spec, |_cancel| async { std::fs::metadata(".").map(drop) })?;
+    /// health.pause(DISK)?;
+    /// assert!(health.state(DISK)?.paused);
+    /// # app.stop().await.expect_clean();
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn state(&self, id: HealthCheckId) -> Result<HealthCheckState, Error> {
         self.entry(id).map(|entry| entry.state(Instant::now()))
     }
 
-    /// Everything about every check at this moment, sorted by id.
+    /// The current state of each check, sorted by id.
     ///
     /// # Errors
     /// `ServiceNotAlive`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use app_core::{ServiceDescriptor, prelude::*, testing::TestApp};
+    /// # use app_health::{HEALTHCHECK_SERVICE_ID, HealthCheckSpec, HealthChecks};
+    /// # const DISK: HealthCheckId = HealthCheckId::new(0x8d0a_0181_c77f_e5ec);
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let app = TestApp::with([HEALTHCHECK_SERVICE_ID]).await;
+    /// # let health = app.get::<HealthChecks>();
+    /// # let spec = HealthCheckSpec::new(DISK).name("disk");
+    /// # health.register_unbound(spec, |_cancel| async { std::fs::metadata(".").map(drop) })?;
+    /// let problems = health.states()?.iter().filter_map(|check| check.problem().map(|_| check.spec.id)).count();
+    /// assert!(problems <= 1);
+    /// # app.stop().await.expect_clean();
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn states(&self) -> Result<Vec<HealthCheckState>, Error> {
         let now = Instant::now();
         Ok(self.entries()?.iter().map(|entry| entry.state(now)).collect())
     }
 
-    /// Everything about every check of a [group](HealthCheckSpec::group) at this moment, sorted by id.
+    /// The current state of each check in a [group](HealthCheckSpec::group), sorted by id.
     ///
     /// # Errors
     /// `ServiceNotAlive`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use app_core::{ServiceDescriptor, prelude::*, testing::TestApp};
+    /// # use app_health::{HEALTHCHECK_SERVICE_ID, HealthCheckSpec, HealthChecks};
+    /// # const DISK: HealthCheckId = HealthCheckId::new(0x8d0a_0181_c77f_e5ec);
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let app = TestApp::with([HEALTHCHECK_SERVICE_ID]).await;
+    /// # let health = app.get::<HealthChecks>();
+    /// # let spec = HealthCheckSpec::new(DISK).name("disk");
+    /// # health.register_unbound(spec, |_cancel| async { std::fs::metadata(".").map(drop) })?;
+    /// let checks = health.group(app_health::READINESS_GROUP)?;
+    /// assert_eq!(checks[0].spec.id, DISK);
+    /// # app.stop().await.expect_clean();
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn group(&self, name: &str) -> Result<Vec<HealthCheckState>, Error> {
         let now = Instant::now();
         let entries = self.entries()?;
@@ -184,15 +400,36 @@ impl HealthChecks {
         Ok(members.map(|entry| entry.state(now)).collect())
     }
 
-    /// Runs a check now, and gives its result; joins a run that is under way or waits for its turn. The check's schedule
-    /// stays as it is.
+    /// Runs a check now and waits for its result. Joins a run that is in progress or queued.
     ///
-    /// Dropped before it is ready, the run still goes on.
+    /// The schedule of the check does not change.
+    ///
+    /// # Cancel safety
+    /// The run continues if you drop this future.
     ///
     /// # Errors
-    /// `HealthCheckNotRegistered`; `HealthCheckNotAlive` when the check is paused, or removed or replaced before there
-    /// was a result; [`HEALTH_CHECK_BUSY`](crate::errors::HEALTH_CHECK_BUSY) when 1,024 others wait for its result
-    /// already; `ServiceNotAlive`; `AppNotAlive` once the application stops.
+    /// - `HealthCheckNotRegistered`.
+    /// - `HealthCheckNotAlive` if the check is paused, or is removed or replaced before it has a result.
+    /// - [`HEALTH_CHECK_BUSY`](crate::errors::HEALTH_CHECK_BUSY) if 1,024 other callers wait for its result.
+    /// - `ServiceNotAlive`; `AppNotAlive` once the application stops.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use app_core::{ServiceDescriptor, prelude::*, testing::TestApp};
+    /// # use app_health::{HEALTHCHECK_SERVICE_ID, HealthCheckSpec, HealthChecks};
+    /// # const DISK: HealthCheckId = HealthCheckId::new(0x8d0a_0181_c77f_e5ec);
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let app = TestApp::with([HEALTHCHECK_SERVICE_ID]).await;
+    /// # let health = app.get::<HealthChecks>();
+    /// # let spec = HealthCheckSpec::new(DISK).name("disk");
+    /// # health.register_unbound(spec, |_cancel| async { std::fs::metadata(".").map(drop) })?;
+    /// assert!(health.run(DISK).await?.passed());
+    /// # app.stop().await.expect_clean();
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn run(&self, id: HealthCheckId) -> Result<HealthCheckResult, Error> {
         let service = self.service();
         service.ensure_alive()?;
@@ -200,13 +437,13 @@ impl HealthChecks {
             return Err(app_not_alive_error());
         }
         let (waiter, result) = oneshot::channel();
-        let (demanded, orders) =
-            self.0.desk.with(|timetable, now, orders| timetable.demand(id, waiter, now, orders));
-        self.carry_out(orders);
+        let (demanded, actions) =
+            self.0.check_queue.with(|timetable, now, actions| timetable.run_now(id, waiter, now, actions));
+        self.perform(actions);
         demanded.map_err(|refused| match refused {
-            Refused::Unknown => health_check_not_registered_error(id),
-            Refused::Paused => health_check_not_alive_error(id),
-            Refused::Busy => health_errors::busy(id),
+            RunRefused::Unknown => health_check_not_registered_error(id),
+            RunRefused::Paused => health_check_not_alive_error(id),
+            RunRefused::Busy => health_errors::busy(id),
         })?;
         let result = tokio::select! {
             biased;
@@ -220,68 +457,129 @@ impl HealthChecks {
         result.ok_or_else(|| health_check_not_alive_error(id))
     }
 
-    /// Pauses a check: a run under way is cancelled, and there are no further ones until it is resumed. False when there
-    /// is no check of this id.
+    /// Pauses a check: cancels its run and starts no further run until the check is resumed.
     ///
-    /// A check that is registered again under this id, because its service or the health service was restarted, is still
-    /// paused. The pause ends when the check is resumed, or with the process.
+    /// Returns `false` if no check with this id is registered. The pause survives a restart of the check's service and
+    /// of the health service. It ends when the check is resumed, or with the process.
     ///
     /// # Errors
     /// `ServiceNotAlive`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use app_core::{ServiceDescriptor, prelude::*, testing::TestApp};
+    /// # use app_health::{HEALTHCHECK_SERVICE_ID, HealthCheckSpec, HealthChecks};
+    /// # const DISK: HealthCheckId = HealthCheckId::new(0x8d0a_0181_c77f_e5ec);
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let app = TestApp::with([HEALTHCHECK_SERVICE_ID]).await;
+    /// # let health = app.get::<HealthChecks>();
+    /// # let spec = HealthCheckSpec::new(DISK).name("disk");
+    /// # health.register_unbound(spec, |_cancel| async { std::fs::metadata(".").map(drop) })?;
+    /// assert!(health.pause(DISK)?);
+    /// assert!(health.run(DISK).await.is_err());
+    /// # app.stop().await.expect_clean();
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn pause(&self, id: HealthCheckId) -> Result<bool, Error> {
         let Some(entry) = self.find(id)? else { return Ok(false) };
-        let (paused, orders) = self.0.desk.with(|timetable, now, orders| timetable.pause(id, now, orders));
-        self.carry_out(orders);
+        let (paused, actions) =
+            self.0.check_queue.with(|timetable, now, actions| timetable.pause(id, now, actions));
+        self.perform(actions);
         if paused == Some(true) {
-            entry.tell(HealthEventKind::Paused);
+            entry.send_event(HealthEventKind::Paused);
         }
         Ok(paused.is_some())
     }
 
-    /// Resumes a paused check, which then runs at once; one that is not paused stays as it is. A paused check whose
-    /// service is down runs when it is registered again.
+    /// Resumes a paused check, which then runs at once. Does nothing if the check is not paused.
     ///
-    /// A run that was cancelled by the pause and has not ended yet is waited for, not by the caller but by the check.
+    /// If the check's service is down, the check runs when it is registered again. If a run that the pause cancelled
+    /// has not ended yet, the next run begins after it. The caller does not wait for that.
     ///
     /// # Errors
-    /// `HealthCheckNotRegistered`; `HealthCheckKillTimeout` when a run from before the pause was cancelled and dropped,
-    /// and has not ended: the check stays paused; `ServiceNotAlive`; `AppNotAlive` once the application stops.
+    /// - `HealthCheckNotRegistered`.
+    /// - `HealthCheckKillTimeout` if a run from before the pause was abandoned and has not ended. The check stays
+    ///   paused.
+    /// - `ServiceNotAlive`; `AppNotAlive` once the application stops.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use app_core::{ServiceDescriptor, prelude::*, testing::TestApp};
+    /// # use app_health::{HEALTHCHECK_SERVICE_ID, HealthCheckSpec, HealthChecks};
+    /// # const DISK: HealthCheckId = HealthCheckId::new(0x8d0a_0181_c77f_e5ec);
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let app = TestApp::with([HEALTHCHECK_SERVICE_ID]).await;
+    /// # let health = app.get::<HealthChecks>();
+    /// # let spec = HealthCheckSpec::new(DISK).name("disk");
+    /// # health.register_unbound(spec, |_cancel| async { std::fs::metadata(".").map(drop) })?;
+    /// health.pause(DISK)?;
+    /// health.resume(DISK)?;
+    /// assert!(health.run(DISK).await?.passed());
+    /// # app.stop().await.expect_clean();
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn resume(&self, id: HealthCheckId) -> Result<(), Error> {
         let service = self.service();
         service.ensure_alive()?;
         if !service.app().alive() {
             return Err(app_not_alive_error());
         }
-        // Under the registry's lock, so that no check is registered as paused in between.
+        // Under the registry's lock: otherwise a check could be registered as paused in between.
         let found = self.read(|registry| match registry.checks.get(&id) {
             Some(entry) => Ok(Some(Arc::clone(entry))),
-            None if self.0.surroundings.pauses.end(id) => Ok(None),
+            None if self.0.shared.paused_checks.end(id) => Ok(None),
             None => Err(health_check_not_registered_error(id)),
         })??;
         let Some(entry) = found else { return Ok(()) };
         let first = jitter(entry.spec.interval, entry.spec.critical);
-        let (resumed, orders) = self.0.desk.with(|timetable, now, _| timetable.resume(id, now + first));
-        self.carry_out(orders);
+        let (resumed, actions) =
+            self.0.check_queue.with(|timetable, now, _| timetable.resume(id, now + first));
+        self.perform(actions);
         match resumed {
-            Ok(true) => entry.tell(HealthEventKind::Resumed),
+            Ok(true) => entry.send_event(HealthEventKind::Resumed),
             Ok(false) => {}
-            Err(Unresumed::Unknown) => return Err(health_check_not_registered_error(id)),
-            Err(Unresumed::StillRunning) => return Err(health_check_kill_timeout_error(id)),
+            Err(ResumeRefused::Unknown) => return Err(health_check_not_registered_error(id)),
+            Err(ResumeRefused::StillRunning) => return Err(health_check_kill_timeout_error(id)),
         }
         Ok(())
     }
 
-    /// The ids of the checks that are paused, sorted.
+    /// The ids of the paused checks, sorted.
     ///
     /// # Errors
     /// `ServiceNotAlive`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use app_core::{ServiceDescriptor, prelude::*, testing::TestApp};
+    /// # use app_health::{HEALTHCHECK_SERVICE_ID, HealthCheckSpec, HealthChecks};
+    /// # const DISK: HealthCheckId = HealthCheckId::new(0x8d0a_0181_c77f_e5ec);
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let app = TestApp::with([HEALTHCHECK_SERVICE_ID]).await;
+    /// # let health = app.get::<HealthChecks>();
+    /// # let spec = HealthCheckSpec::new(DISK).name("disk");
+    /// # health.register_unbound(spec, |_cancel| async { std::fs::metadata(".").map(drop) })?;
+    /// health.pause(DISK)?;
+    /// assert_eq!(health.paused()?, [DISK]);
+    /// # app.stop().await.expect_clean();
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn paused(&self) -> Result<Vec<HealthCheckId>, Error> {
         self.read(|registry| {
             registry.checks.iter().filter(|(_, entry)| entry.paused()).map(|(id, _)| *id).collect()
         })
     }
 
-    /// The critical checks of a group.
+    /// The state of each critical check in a group.
     pub(crate) fn critical(&self, group: &str) -> Vec<HealthCheckState> {
         let now = Instant::now();
         let counts = |entry: &&Arc<Entry>| entry.spec.critical && entry.spec.in_group(group);
@@ -289,13 +587,13 @@ impl HealthChecks {
         entries.iter().map(|entry| entry.state(now)).collect()
     }
 
-    /// The critical checks of a group that are still to be registered.
-    pub(crate) fn awaited(&self, group: &str) -> Vec<HealthCheckSpec> {
-        self.0.awaited.read().iter().filter(|spec| spec.in_group(group)).cloned().collect()
+    /// The critical linked checks of a group whose services have not started yet.
+    pub(crate) fn pending(&self, group: &str) -> Vec<HealthCheckSpec> {
+        self.0.pending.read().iter().filter(|spec| spec.in_group(group)).cloned().collect()
     }
 
-    pub(crate) fn await_for(&self, checks: Vec<HealthCheckSpec>) {
-        *self.0.awaited.write() = checks;
+    pub(crate) fn set_pending(&self, checks: Vec<HealthCheckSpec>) {
+        *self.0.pending.write() = checks;
     }
 
     pub(crate) fn heartbeat(&self) -> &Heartbeat {
@@ -306,30 +604,30 @@ impl HealthChecks {
         &self.0.config
     }
 
-    pub(crate) fn desk(&self) -> &Desk {
-        &self.0.desk
+    pub(crate) fn check_queue(&self) -> &CheckQueue {
+        &self.0.check_queue
     }
 
     pub(crate) fn service(&self) -> &Service {
-        &self.0.surroundings.service
+        &self.0.shared.service
     }
 
     pub(crate) fn runtime(&self) -> &Handle {
         &self.0.runtime
     }
 
-    /// Cancels all runs and forgets all checks: what they hold may hold this handle.
+    /// Cancels all runs and drops all checks. A check may hold this handle, so the checks must not outlive the service.
     pub(crate) fn close(&self) {
         let mut registry = self.0.registry.write();
         registry.closed = true;
-        let ((), orders) = self.0.desk.with(|timetable, now, orders| timetable.close(now, orders));
+        let ((), actions) = self.0.check_queue.with(|timetable, now, actions| timetable.close(now, actions));
         let checks = std::mem::take(&mut registry.checks);
         drop(registry);
-        self.carry_out(orders);
+        self.perform(actions);
         drop(checks);
     }
 
-    /// The checks, sorted by id. The lock is held for no longer than it takes to copy the list.
+    /// The checks, sorted by id. Holds the lock only to copy the list.
     fn entries(&self) -> Result<Vec<Arc<Entry>>, Error> {
         self.read(|registry| registry.checks.values().cloned().collect())
     }
@@ -353,7 +651,3 @@ impl fmt::Debug for HealthChecks {
         f.debug_struct("HealthChecks").field("ids", &self.ids().unwrap_or_default()).finish_non_exhaustive()
     }
 }
-
-mod registration;
-#[cfg(test)]
-mod tests;

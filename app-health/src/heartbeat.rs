@@ -1,9 +1,8 @@
-//! The heartbeat: shows that the runtime still gives the scheduler its turns.
+//! The heartbeat: the sign that the runtime still gives the scheduler its turns.
 //!
-//! An old heartbeat alone is no proof. After the whole process stood still (SIGSTOP, a frozen container, a suspended
-//! machine with a clock that went on) it is old for a moment, though everything turns again, and who looks at it may be
-//! quicker than the beat that is due. So an old heartbeat is a suspicion, from the moment that somebody saw it; and a
-//! fact when it has not beaten for [`CONFIRM`] since, in which it had time to.
+//! An old heartbeat alone proves nothing. After the whole process stood still (SIGSTOP, a frozen container, a suspended
+//! machine) the heartbeat is old for a moment, and a probe may read it before the scheduler runs. So the first reader of
+//! an old heartbeat only notes the time. If no beat follows within [`CONFIRM`], the heartbeat has stopped.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -12,23 +11,25 @@ use std::{
 
 use tokio::time::Instant;
 
-/// From one beat to the next, at most.
+/// Upper bound of the time between two beats.
 pub(crate) const BEAT: Duration = Duration::from_secs(1);
-/// A heartbeat older than this is suspicious.
+/// An older heartbeat is suspect.
 pub(crate) const OLDEST_BEAT: Duration = Duration::from_secs(10);
-/// So long after it was seen to be old, a heart that did not beat has stopped.
+/// How long a suspect heartbeat has to beat again.
 pub(crate) const CONFIRM: Duration = Duration::from_secs(2);
 
-/// Nobody has seen it old.
+/// No reader has seen an old heartbeat since the last beat.
 const UNSUSPECTED: u64 = u64::MAX;
 
-/// When the heart last beat. It has just beaten when it is made.
+/// The time of the last beat. A new value counts as a beat.
+///
+/// All accesses are `Relaxed`: readers use the times alone, and nothing else is published through them.
 #[derive(Debug)]
 pub(crate) struct Heartbeat {
     made: Instant,
-    /// Milliseconds since it was made. `Relaxed`, as below: the time is all that is told.
+    /// The last beat, in milliseconds since `made`.
     last: AtomicU64,
-    /// When it was first seen to be old since the last beat, in milliseconds since it was made.
+    /// When a reader first saw that the last beat is old, in milliseconds since `made`.
     suspected: AtomicU64,
 }
 
@@ -44,7 +45,7 @@ impl Heartbeat {
         self.suspected.store(UNSUSPECTED, Ordering::Relaxed);
     }
 
-    /// How long ago the last beat was, when that is too long; `None` while it is not, or was only just noticed.
+    /// The age of the last beat if the heartbeat has stopped. `None` while it beats, and until the suspicion is confirmed.
     pub(crate) fn stopped(&self) -> Option<Duration> {
         let now = self.now();
         let age = Duration::from_millis(now.saturating_sub(self.last.load(Ordering::Relaxed)));

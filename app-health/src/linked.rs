@@ -1,4 +1,4 @@
-//! Checks that are there because a crate is linked: `health_check!`, a thin layer over [`LinkedCheck`].
+//! Health checks that a crate contributes by being linked: `health_check!`, a thin layer over [`LinkedCheck`].
 
 use std::{collections::BTreeMap, future::Future, sync::Arc};
 
@@ -10,13 +10,15 @@ use app_errors::BoxError;
 use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
-use crate::{HEALTHCHECK_SERVICE_ID, HealthCheckSpec, HealthChecks, check::Check};
+use crate::{HEALTHCHECK_SERVICE_ID, HealthCheckSpec, HealthChecks, check::CheckFunction};
 
-/// A run of a linked check.
+/// The future of one run of a linked check.
 pub type LinkedRun = BoxFuture<'static, Result<(), BoxError>>;
 
-/// A check of a service, contributed by linking the crate that submits it. It is registered when its service has started,
-/// and unregistered when that dies; a service that is started again has it registered again.
+/// A health check of a service, contributed by a linked crate.
+///
+/// It is registered when its service has started, and unregistered when the service ends. After a restart of the
+/// service it is registered again.
 pub struct LinkedCheck {
     owner: ServiceId,
     spec: fn() -> HealthCheckSpec,
@@ -27,7 +29,7 @@ pub struct LinkedCheck {
 inventory::collect!(LinkedCheck);
 
 impl LinkedCheck {
-    /// A check of the service `owner`; [`health_check!`](crate::health_check) writes it.
+    /// Creates a check of the service `owner`. [`health_check!`](crate::health_check) expands to this call.
     #[must_use]
     pub const fn new(
         owner: ServiceId,
@@ -38,23 +40,23 @@ impl LinkedCheck {
         Self { owner, spec, check, origin }
     }
 
-    /// The service that it is about.
+    /// The service that the check belongs to.
     #[must_use]
     pub const fn owner(&self) -> ServiceId {
         self.owner
     }
 
-    /// Its spec, as the code has it.
+    /// The spec of the check, without the overrides of the config.
     #[must_use]
     pub fn spec(&self) -> HealthCheckSpec {
         (self.spec)()
     }
 }
 
-/// What [`health_check!`](crate::health_check) takes for a function: `async fn(CancellationToken) -> Result<(), E>`, or
-/// `async fn(Arc<T>, CancellationToken) -> Result<(), E>`, where `T` is the handle that a service exposes.
+/// The functions that [`health_check!`](crate::health_check) accepts: `async fn(CancellationToken) -> Result<(), E>`,
+/// or `async fn(Arc<T>, CancellationToken) -> Result<(), E>` for the handle `T` of a service.
 pub trait LinkedFunction<Args>: Send + Sync + 'static {
-    /// Begins a run.
+    /// Starts a run.
     fn run(&self, app: &App, cancel: CancellationToken) -> LinkedRun;
 }
 
@@ -88,10 +90,10 @@ where
     }
 }
 
-/// Contributes a health check of a service: linking the crate that says this is all it takes.
+/// Contributes a health check of a service to every application that links the crate.
 ///
-/// `check` is an `async fn(CancellationToken) -> Result<(), E>`, or one that is given the service's handle before the
-/// token. It is registered when the service has started, and unregistered when the service dies.
+/// `check` is an `async fn(CancellationToken) -> Result<(), E>`, or takes the service's handle before the token. The
+/// check is registered when the service has started, and unregistered when the service ends.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -142,24 +144,24 @@ macro_rules! health_check {
 
 preflight! { Preflight::new("health checks", Linked::preflight) }
 
-/// The linked checks of the services of an app, and for which incarnation of its service each is registered.
+/// The linked checks of an app's services, each with the incarnation of the service for which it is registered.
 pub(crate) struct Linked {
     checks: Vec<(&'static LinkedCheck, Option<Service>)>,
 }
 
 impl Linked {
-    /// Those of the services of the app.
+    /// The linked checks of the app's services.
     ///
     /// # Errors
-    /// `HealthCheckAlreadyRegistered`, which names both, when two have one id; `IllegalArgument` for a spec that could not
-    /// be registered, which is better known at the start.
+    /// - `HealthCheckAlreadyRegistered` if two checks have one id. The message names both.
+    /// - `IllegalArgument` for a spec that could not be registered. This makes the start fail, before the check is needed.
     pub(crate) fn of(app: &App) -> Result<Self, Error> {
         let services: Vec<_> = app.service_statuses().into_iter().map(|status| status.id).collect();
         let linked = inventory::iter::<LinkedCheck>.into_iter();
         Self::from(linked.filter(|check| services.contains(&check.owner)))
     }
 
-    /// Checks those of the services that will be started; a start and `--check` ask.
+    /// Validates the checks of all services that will start. A start and `--check` call this function.
     fn preflight(app: &App) -> Vec<Error> {
         let services: Vec<_> = app.descriptors().iter().map(ServiceDescriptor::id).collect();
         let linked = inventory::iter::<LinkedCheck>.into_iter();
@@ -169,10 +171,10 @@ impl Linked {
     fn from(linked: impl Iterator<Item = &'static LinkedCheck>) -> Result<Self, Error> {
         let mut by_id: BTreeMap<HealthCheckId, &'static LinkedCheck> = BTreeMap::new();
         for check in linked {
-            let id = check.spec().checked()?.id;
+            let id = check.spec().validated()?.id;
             if let Some(other) = by_id.insert(id, check) {
                 let message = format!(
-                    "health check {} is there twice: {}, {}",
+                    "health check {}: declared twice, by {} and by {}",
                     id.describe(),
                     other.origin,
                     check.origin
@@ -184,16 +186,17 @@ impl Linked {
         Ok(Self { checks: by_id.into_values().map(|check| (check, None)).collect() })
     }
 
-    /// The critical checks that are not registered: the application is not ready without them.
-    pub(crate) fn awaited(&self) -> Vec<HealthCheckSpec> {
+    /// The critical checks that are not registered. The application is not ready without them.
+    pub(crate) fn pending(&self) -> Vec<HealthCheckSpec> {
         let unregistered = self.checks.iter().filter(|(_, owner)| owner.is_none());
         unregistered.map(|(check, _)| check.spec()).filter(|spec| spec.critical).collect()
     }
 
-    /// Registers the checks of services that run and were not there before. Those of dead services are gone by then.
+    /// Registers the checks of services that have started since the last call. The caller has removed the checks of
+    /// dead services.
     ///
     /// # Errors
-    /// A spec that is refused; `ServiceNotAlive` once the health service was killed.
+    /// The spec of a check is refused; `ServiceNotAlive` once the health service was killed.
     pub(crate) fn follow(&mut self, app: &App, checks: &HealthChecks) -> Result<(), Error> {
         for (check, registered_for) in &mut self.checks {
             let running = app.service(check.owner).filter(|owner| owner.state() == ServiceState::Running);
@@ -206,10 +209,10 @@ impl Linked {
             }
             registered_for.clone_from(&running);
             let Some(owner) = running else { continue };
-            let spec = checks.spec_as_it_counts(check.spec())?;
+            let spec = checks.effective_spec(check.spec())?;
             let function = bound(check, app, Arc::clone(&spec));
-            if let Err(error) = checks.enter(spec, function, Some(owner.clone())) {
-                // It may just have died: then there is an event to come that says so.
+            if let Err(error) = checks.insert(spec, function, Some(owner.clone())) {
+                // The service may just have ended. The next event then says so.
                 if owner.alive() {
                     return Err(error);
                 }
@@ -220,7 +223,7 @@ impl Linked {
     }
 }
 
-fn bound(check: &LinkedCheck, app: &App, spec: Arc<HealthCheckSpec>) -> Check {
+fn bound(check: &LinkedCheck, app: &App, spec: Arc<HealthCheckSpec>) -> CheckFunction {
     let (function, app) = (check.check, app.clone());
     Arc::new(move |cancel| {
         let (spec, run) = (Arc::clone(&spec), function(&app, cancel));

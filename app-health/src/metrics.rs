@@ -1,36 +1,20 @@
-//! The metrics of health checks. The two gauges are those that every application of the platform has always had.
-
-use app_core::prelude::{Error, MetricId};
-use app_ids::ids;
-use app_metrics::{Counter, CounterVector, Gauge, GaugeVector, MetricDoc, Metrics};
+//! The metrics of health checks.
 
 use std::time::SystemTime;
 
-use crate::{HEALTHCHECK_SERVICE_ID, HealthCheckResult, HealthCheckSpec, HealthOutcome, pauses::timestamp};
+use app_core::prelude::Error;
+use app_metrics::{Counter, CounterVector, Gauge, GaugeVector, MetricDoc, Metrics};
 
-/// The label of the metrics of health checks: its value is the id of the check in hex.
+use crate::{
+    HEALTHCHECK_ABANDONED_METRIC_ID, HEALTHCHECK_FAILURES_METRIC_ID, HEALTHCHECK_INFO_METRIC_ID,
+    HEALTHCHECK_METRIC_ID, HEALTHCHECK_PAUSED_METRIC_ID, HEALTHCHECK_RUN_DURATION_METRIC_ID,
+    HEALTHCHECK_RUNS_METRIC_ID, HEALTHCHECK_SERVICE_ID, HEALTHCHECK_TIMEOUTS_METRIC_ID,
+    HEALTHCHECK_TRANSITIONS_METRIC_ID, HealthCheckResult, HealthCheckSpec, HealthOutcome,
+    paused_checks::timestamp,
+};
+
+/// Label of the metrics of health checks. Its value is the id of the check in hex.
 pub const HEALTHCHECK_METRIC_LABEL: &str = "healthcheck";
-
-ids! {
-    /// Gauge: -1 before the first run, 0 when the last run passed, n when the last n runs failed.
-    pub HEALTHCHECK_METRIC_ID: MetricId = 0x844d_7830_332b_ffd3, "healthcheck";
-    /// Gauge: how long the last run took, in nanoseconds; 0 before the first run.
-    pub HEALTHCHECK_RUN_DURATION_METRIC_ID: MetricId = 0xcd42_60d6_e89a_d9c6, "healthcheck_run_duration";
-    /// Counter: runs that have a result.
-    pub HEALTHCHECK_RUNS_METRIC_ID: MetricId = 0xe32f_1552_0790_e4a9, "healthcheck_runs";
-    /// Counter: runs that failed, for whatever reason.
-    pub HEALTHCHECK_FAILURES_METRIC_ID: MetricId = 0xb39c_0a5a_fb1f_0175, "healthcheck_failures";
-    /// Counter: runs that failed because their time was up.
-    pub HEALTHCHECK_TIMEOUTS_METRIC_ID: MetricId = 0xb14e_2536_f955_57f2, "healthcheck_timeouts";
-    /// Counter: runs that were given up.
-    pub HEALTHCHECK_ABANDONED_METRIC_ID: MetricId = 0xb493_179b_0329_1ac2, "healthcheck_abandoned";
-    /// Counter: changes of what is held of a check.
-    pub HEALTHCHECK_TRANSITIONS_METRIC_ID: MetricId = 0xa4d3_e5b1_4855_2176, "healthcheck_transitions";
-    /// Gauge: since when the check is paused, in seconds since 1970; 0 if it is not.
-    pub HEALTHCHECK_PAUSED_METRIC_ID: MetricId = 0xd7c4_19e0_5b62_8fa3, "healthcheck_paused_since";
-    /// Gauge, always 1: the names of checks, by id.
-    pub HEALTHCHECK_INFO_METRIC_ID: MetricId = 0x2faa_89ea_d01d_b0ea, "healthcheck_info";
-}
 
 const LABEL: (&str, &str) = (
     HEALTHCHECK_METRIC_LABEL,
@@ -144,10 +128,10 @@ const INFO: MetricDoc = MetricDoc::gauge_vector(
 
 app_metrics::document! { FAILURES_IN_A_ROW, DURATION, RUNS, FAILURES, TIMEOUTS, ABANDONED, TRANSITIONS, PAUSED, INFO }
 
-/// The value of a check that has not run yet.
+/// The gauge of a check that has not run yet.
 const NOT_YET_RUN: f64 = -1.0;
 
-/// Checks come from code, not from outside, so that the bound is there for mistakes alone.
+/// Upper bound of the series. Code registers checks, so only a mistake can reach it.
 const MAX_CHECKS: usize = 65_536;
 
 /// The metrics of all checks.
@@ -163,7 +147,7 @@ pub(crate) struct Meters {
     info: GaugeVector,
 }
 
-/// Those of one check.
+/// The metrics of one check.
 #[derive(Debug)]
 pub(crate) struct CheckMeters {
     failures_in_a_row: Gauge,
@@ -194,7 +178,7 @@ impl Meters {
         })
     }
 
-    /// Those of a check that has not run yet. Counters go on where a check with its id left them.
+    /// The metrics of a check that has not run yet. Counters continue from an earlier check with the same id.
     pub(crate) fn of(&self, spec: &HealthCheckSpec) -> Result<CheckMeters, Error> {
         let hex = spec.id.hex();
         let label = [hex.as_str()];
@@ -215,12 +199,12 @@ impl Meters {
         Ok(meters)
     }
 
-    /// Removes the name of a check that is replaced: the one that comes may have another.
+    /// Removes the name of a check that is about to be replaced. The new check may have another name.
     pub(crate) fn forget_name(&self, spec: &HealthCheckSpec) -> Result<(), Error> {
         self.info.remove([spec.id.hex().as_str(), spec.label().as_ref()]).map(drop)
     }
 
-    /// Removes those of a check that is gone.
+    /// Removes the metrics of a check that is gone.
     pub(crate) fn remove(&self, spec: &HealthCheckSpec) -> Result<(), Error> {
         self.forget_name(spec)?;
         let label = spec.id.hex();

@@ -1,11 +1,13 @@
-//! Text from anywhere, as one line of bounded length.
+//! Untrusted text as one line of bounded length.
 
 use app_errors::Hostile;
 
-/// A message to systemd may have 4096 bytes in all, of which a character takes up to four.
+/// A message to systemd has at most 4096 bytes, and a character takes up to four.
 const MAX_CHARS: usize = 400;
 
-/// Without what misleads a terminal or systemd, to which a line break would begin another message: spaces stand there.
+/// Replaces characters that mislead a terminal or systemd with spaces, and cuts long text.
+///
+/// For systemd, a line break would begin another variable of the message.
 pub(crate) fn one_line(text: &str) -> String {
     let mut hostile = Hostile::default();
     let mut line: String =

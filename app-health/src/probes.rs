@@ -1,18 +1,18 @@
-//! What the probes answer, from snapshots: they run nothing and wait for nothing.
+//! The answers of the probes, from snapshots. A probe runs no check and waits for nothing.
 //!
-//! | probe | asks | answered no by |
+//! | probe | question | reasons for no |
 //! |---|---|---|
-//! | liveness | should the process be killed and started again? | a scheduler that does not turn, as when the runtime is blocked; a health service that is gone; a critical check in `liveness` that fails |
-//! | readiness | should it get work? | starting, stopping, a service that is down, a critical check in `readiness` that is not known to pass, one in `startup` that has never passed |
+//! | liveness | should the process keep running, rather than be restarted? | the scheduler gets no turns, for example because the runtime is blocked; the health service has ended; a critical check in `liveness` fails |
+//! | readiness | should it get work? | starting, stopping, a service that is down, a critical check in `readiness` that is not passing, a critical check in `startup` that has never passed |
 //! | startup | has it started? | a service that has not started, a critical check in `startup` that has never passed |
-//! | health | how are the checks? | a critical check that is not known to pass |
+//! | health | how are the checks? | a critical check that is not passing |
 //!
-//! Liveness asks about nothing outside the process: to restart a process because its database is down makes things worse.
-//! So a check counts for it only when it says so, with the group `liveness`, and only when it fails: one that has not run
-//! yet, or not for long, does not.
+//! Liveness depends on nothing outside the process, because a restart does not repair a database that is down. So a
+//! check counts only if it is in the group `liveness`, and only if it fails. A check with the status unknown does not
+//! count.
 //!
-//! While the process is stopped (SIGSTOP) no probe is answered, which is the truth. When it goes on, it is alive: the
-//! heartbeat is old for a moment, and counts as stopped only when it stays so (2 s after it was first seen to be old).
+//! While the process is stopped (SIGSTOP) no probe is answered. When the process continues, its heartbeat is old for a
+//! moment. It counts as stopped only if it is still old 2 s after a probe first saw that.
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,25 +24,27 @@ use crate::{
     STARTUP_GROUP,
 };
 
-/// What the health service says of itself.
-pub(crate) enum Presence {
-    /// It runs.
-    Up(Arc<HealthChecks>),
-    /// The app has no health service: it has no checks either.
-    None,
-    /// It does not run, and why.
+/// The health service, as the probes see it.
+pub(crate) enum HealthService {
+    /// The service runs.
+    Running(Arc<HealthChecks>),
+    /// The app has no health service, and so no checks.
+    Absent,
+    /// The service does not run, with the reason.
     Down(String),
 }
 
-/// Whether the process turns over: every reason why it should be killed and started again. Cheap, and never waits: a
-/// watchdog may ask from any thread, also one outside of the runtime, which then notices a runtime that is blocked.
+/// Whether the process is alive, with every reason why it should be restarted.
 ///
-/// An application that stops is alive, for as long as it answers.
+/// The call is cheap and never waits. A watchdog may call it from any thread. A thread outside of the runtime also
+/// notices when the runtime is blocked.
+///
+/// An application that is stopping is alive as long as it answers.
 #[must_use]
 pub fn liveness(app: &App) -> Readiness {
     let mut reasons = Vec::new();
-    match presence(app) {
-        Presence::Up(checks) => {
+    match health_service(app) {
+        HealthService::Running(checks) => {
             if let Some(age) = checks.heartbeat().stopped() {
                 reasons.push(format!(
                     "the runtime is blocked: its last heartbeat was {} ago",
@@ -50,32 +52,33 @@ pub fn liveness(app: &App) -> Readiness {
                 ));
             }
             let fails = |check: &HealthCheckState| check.blocks() && check.status == HealthStatus::Failing;
-            reasons.extend(checks.critical(LIVENESS_GROUP).iter().filter(|check| fails(check)).map(blocked));
+            reasons.extend(checks.critical(LIVENESS_GROUP).iter().filter(|check| fails(check)).map(failure));
         }
-        Presence::Down(reason) if app.alive() => reasons.push(reason),
-        Presence::Down(_) | Presence::None => {}
+        HealthService::Down(reason) if app.alive() => reasons.push(reason),
+        HealthService::Down(_) | HealthService::Absent => {}
     }
     Readiness { reasons }
 }
 
-/// Whether the application can do its work: every reason why not. Beside what the app knows itself
-/// ([`App::readiness`]) these are its critical health checks.
+/// Whether the application can do its work, with every reason why not.
+///
+/// The reasons are those of [`App::readiness`] and of the critical health checks.
 #[must_use]
 pub fn readiness(app: &App) -> Readiness {
     let mut readiness = app.readiness();
-    if let Presence::Up(checks) = presence(app) {
-        let awaited = |spec| format!("critical health check {spec} has not run yet");
-        readiness.reasons.extend(checks.awaited(READINESS_GROUP).iter().map(awaited));
+    if let HealthService::Running(checks) = health_service(app) {
+        let not_run = |spec| format!("critical health check {spec} has not run yet");
+        readiness.reasons.extend(checks.pending(READINESS_GROUP).iter().map(not_run));
         let critical = checks.critical(READINESS_GROUP);
-        readiness.reasons.extend(critical.iter().filter(|check| check.blocks()).map(blocked));
+        readiness.reasons.extend(critical.iter().filter(|check| check.blocks()).map(failure));
         readiness.reasons.extend(unstarted(&checks));
     }
     readiness
 }
 
-/// The critical checks that readiness does not depend on because they are paused, a note for each.
+/// A note for each critical check that is paused. Readiness does not depend on these checks.
 pub(crate) fn paused(app: &App) -> Vec<String> {
-    let Presence::Up(checks) = presence(app) else { return Vec::new() };
+    let HealthService::Running(checks) = health_service(app) else { return Vec::new() };
     let mut critical = checks.critical(READINESS_GROUP);
     critical.extend(
         checks.critical(STARTUP_GROUP).into_iter().filter(|check| !check.spec.in_group(READINESS_GROUP)),
@@ -83,8 +86,9 @@ pub(crate) fn paused(app: &App) -> Vec<String> {
     critical.iter().filter_map(HealthCheckState::pause_note).collect()
 }
 
-/// What should be looked at although the application can do its work: configs and identities whose files went bad while it
-/// runs ([`Configs::notes`]), and critical checks that are paused.
+/// Problems that need attention although the application can do its work.
+///
+/// These are configs and identities whose files went bad ([`Configs::notes`]), and critical checks that are paused.
 #[must_use]
 pub fn notes(app: &App) -> Vec<String> {
     let mut notes = stale_configs(app);
@@ -92,13 +96,13 @@ pub fn notes(app: &App) -> Vec<String> {
     notes
 }
 
-/// The notes on configs and identities whose files went bad.
+/// Notes on configs and identities whose files went bad.
 pub(crate) fn stale_configs(app: &App) -> Vec<String> {
-    // Without a config service there are no configs.
+    // Without a config service, the app has no configs.
     app.get::<Configs>().map(|configs| configs.notes()).unwrap_or_default()
 }
 
-/// Whether the application has started: every reason why not. Once it has, it has for good.
+/// Whether the application has started, with every reason why not. Once it has started, it stays so.
 #[must_use]
 pub fn startup(app: &App) -> Readiness {
     let statuses = app.service_statuses();
@@ -106,41 +110,41 @@ pub fn startup(app: &App) -> Readiness {
     let mut reasons: Vec<_> = unstarted_services
         .map(|status| format!("service {} ({}) has not started", status.name, status.id))
         .collect();
-    match presence(app) {
-        Presence::Up(checks) => reasons.extend(unstarted(&checks)),
-        Presence::None if statuses.is_empty() => reasons.push("starting".to_owned()),
-        Presence::None | Presence::Down(_) => {}
+    match health_service(app) {
+        HealthService::Running(checks) => reasons.extend(unstarted(&checks)),
+        HealthService::Absent if statuses.is_empty() => reasons.push("starting".to_owned()),
+        HealthService::Absent | HealthService::Down(_) => {}
     }
     Readiness { reasons }
 }
 
-/// The critical checks of `startup` that have never passed.
+/// The critical checks in `startup` that have never passed, with the reasons.
 fn unstarted(checks: &HealthChecks) -> Vec<String> {
-    let awaited = checks.awaited(STARTUP_GROUP);
-    let awaited = awaited.iter().map(|spec| format!("critical health check {spec} has not run yet"));
+    let pending = checks.pending(STARTUP_GROUP);
+    let pending = pending.iter().map(|spec| format!("critical health check {spec} has not run yet"));
     let critical = checks.critical(STARTUP_GROUP);
-    awaited.chain(critical.iter().filter(|check| check.blocks() && !check.passed_once).map(blocked)).collect()
+    pending.chain(critical.iter().filter(|check| check.blocks() && !check.passed_once).map(failure)).collect()
 }
 
-fn blocked(check: &HealthCheckState) -> String {
+fn failure(check: &HealthCheckState) -> String {
     format!("critical health check {} {}", check.spec, check.problem().unwrap_or_default())
 }
 
-pub(crate) fn presence(app: &App) -> Presence {
+pub(crate) fn health_service(app: &App) -> HealthService {
     if let (Ok(checks), Some(service)) = (app.get::<HealthChecks>(), app.service(HEALTHCHECK_SERVICE_ID))
         && service.alive()
     {
-        return Presence::Up(checks);
+        return HealthService::Running(checks);
     }
     let status = app.service_statuses().into_iter().find(|status| status.id == HEALTHCHECK_SERVICE_ID);
     match status {
-        None => Presence::None,
+        None => HealthService::Absent,
         Some(status) if status.state <= ServiceState::Running => {
-            Presence::Down("starting: the health service does not run yet".to_owned())
+            HealthService::Down("starting: the health service does not run yet".to_owned())
         }
         Some(status) => {
             let reason = status.reason.unwrap_or_default();
-            Presence::Down(format!("the health service is {}: {reason}", status.state))
+            HealthService::Down(format!("the health service is {}: {reason}", status.state))
         }
     }
 }

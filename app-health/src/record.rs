@@ -1,4 +1,4 @@
-//! What is known of a health check: an immutable snapshot, replaced as a whole by each result.
+//! The record of a health check: an immutable snapshot. Each result replaces it as a whole.
 
 use std::{
     sync::Arc,
@@ -8,24 +8,25 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    HealthCheckResult, HealthCheckSpec, HealthStatus, HealthTransition, judgement::Judgement, run::Outcome,
+    HealthCheckResult, HealthCheckSpec, HealthStatus, HealthTransition, outcome::RunOutcome,
+    status::StatusTracker,
 };
 
-/// How many results of each check are kept.
+/// Number of results that are kept for each check.
 pub const HISTORY_LENGTH: usize = 32;
-/// How many changes of status of each check are kept.
+/// Number of status changes that are kept for each check.
 pub const TRANSITIONS_LENGTH: usize = 32;
 
-/// See the module.
+/// The results and the status of a check at one moment.
 #[derive(Debug, Clone)]
 pub(crate) struct Record {
-    judgement: Judgement,
-    /// Since when the results say so.
+    tracker: StatusTracker,
+    /// Since when the check has its status.
     pub(crate) since: SystemTime,
-    /// Whether it has ever been passing.
+    /// Whether the status was ever `Passing`.
     pub(crate) passed_once: bool,
-    /// Whether it was told that the last result is too old. The next one makes it good.
-    told_stale: bool,
+    /// Whether an event has reported that the last result is stale. The next result clears the flag.
+    reported_stale: bool,
     last_end: Option<Instant>,
     /// Oldest first.
     history: Arc<[HealthCheckResult]>,
@@ -36,40 +37,40 @@ pub(crate) struct Record {
 impl Record {
     pub(crate) fn new(since: SystemTime) -> Self {
         Self {
-            judgement: Judgement::default(),
+            tracker: StatusTracker::default(),
             since,
             passed_once: false,
-            told_stale: false,
+            reported_stale: false,
             last_end: None,
             history: Arc::default(),
             transitions: Arc::default(),
         }
     }
 
-    /// With one more result, and the change that it brought about.
+    /// The record with one more result, the result, and the status change if there is one.
     pub(crate) fn with_result(
         &self,
         spec: &HealthCheckSpec,
-        outcome: Outcome,
+        outcome: RunOutcome,
         wall_time: impl FnOnce() -> SystemTime,
     ) -> (Self, HealthCheckResult, Option<HealthTransition>) {
-        let Outcome { kind, error, started_at, duration, ended } = outcome;
-        let mut judgement = self.judgement;
-        let before = judgement.note(spec, error.is_none());
-        let before = if self.told_stale { Some(HealthStatus::Unknown) } else { before };
-        let error_count = judgement.failures;
+        let RunOutcome { kind, error, started_at, duration, ended } = outcome;
+        let mut tracker = self.tracker;
+        let before = tracker.note(spec, error.is_none());
+        let before = if self.reported_stale { Some(HealthStatus::Unknown) } else { before };
+        let error_count = tracker.failures;
         let result = HealthCheckResult { outcome: kind, error, started_at, duration, error_count };
-        let transition = before.filter(|from| *from != judgement.status).map(|from| HealthTransition {
+        let transition = before.filter(|from| *from != tracker.status).map(|from| HealthTransition {
             from,
-            to: judgement.status,
+            to: tracker.status,
             at: wall_time(),
             result: Some(result.clone()),
         });
         let next = Self {
-            judgement,
+            tracker,
             since: transition.as_ref().map_or(self.since, |transition| transition.at),
-            passed_once: self.passed_once || judgement.status == HealthStatus::Passing,
-            told_stale: false,
+            passed_once: self.passed_once || tracker.status == HealthStatus::Passing,
+            reported_stale: false,
             last_end: Some(ended),
             history: appended(&self.history, result.clone(), HISTORY_LENGTH),
             transitions: self.transitions_and(transition.as_ref()),
@@ -77,32 +78,32 @@ impl Record {
         (next, result, transition)
     }
 
-    /// After its last result has become too old; `None` when it is not, or this was said before.
+    /// The record after its last result became stale. `None` if the result is not stale, or was reported before.
     pub(crate) fn with_stale(
         &self,
         spec: &HealthCheckSpec,
         now: Instant,
         at: SystemTime,
     ) -> Option<(Self, HealthTransition)> {
-        if self.told_stale || !self.stale(spec, now) || self.judgement.status == HealthStatus::Unknown {
+        if self.reported_stale || !self.stale(spec, now) || self.tracker.status == HealthStatus::Unknown {
             return None;
         }
-        let (from, to) = (self.judgement.status, HealthStatus::Unknown);
+        let (from, to) = (self.tracker.status, HealthStatus::Unknown);
         let transition = HealthTransition { from, to, at, result: None };
         let transitions = self.transitions_and(Some(&transition));
-        Some((Self { told_stale: true, since: at, transitions, ..self.clone() }, transition))
+        Some((Self { reported_stale: true, since: at, transitions, ..self.clone() }, transition))
     }
 
-    /// What is held of the check: a result that is too old says nothing.
+    /// The status at `now`; `Unknown` if the last result is stale.
     pub(crate) fn status(&self, spec: &HealthCheckSpec, now: Instant) -> HealthStatus {
-        if self.stale(spec, now) { HealthStatus::Unknown } else { self.judgement.status }
+        if self.stale(spec, now) { HealthStatus::Unknown } else { self.tracker.status }
     }
 
     pub(crate) fn stale(&self, spec: &HealthCheckSpec, now: Instant) -> bool {
         self.age(now).is_some_and(|age| age > spec.stale_after())
     }
 
-    /// From the end of the last run until now.
+    /// The time from the end of the last run until `now`.
     pub(crate) fn age(&self, now: Instant) -> Option<Duration> {
         self.last_end.map(|end| now.saturating_duration_since(end))
     }
@@ -127,7 +128,7 @@ impl Record {
     }
 }
 
-/// A copy with one more at the end, the oldest left out when there are too many.
+/// A copy with one more item at the end. Drops the oldest items so that at most `most` remain.
 fn appended<T: Clone>(all: &[T], one_more: T, most: usize) -> Arc<[T]> {
     let kept = &all[all.len().saturating_sub(most - 1)..];
     kept.iter().cloned().chain(std::iter::once(one_more)).collect()

@@ -1,5 +1,5 @@
-//! Probes as JSON, in the shape of the IETF draft "Health Check Response Format for HTTP APIs"
-//! (draft-inadarei-api-health-check-06), with members of our own beside the draft's.
+//! The answers of the probes as JSON, in the shape of the IETF draft "Health Check Response Format for HTTP APIs"
+//! (draft-inadarei-api-health-check-06), with members of our own beside those of the draft.
 
 mod component;
 
@@ -11,25 +11,26 @@ use serde_json::{Value, json};
 use self::component::{component, details, shortened};
 use crate::{
     HealthCheckState, HealthChecks, HealthStatus, LIVENESS_GROUP, READINESS_GROUP, STARTUP_GROUP,
-    probes::{self, Presence},
+    probes::{self, HealthService},
 };
 
 /// The media type of the draft.
 pub(crate) const CONTENT_TYPE: &str = "application/health+json";
 
-/// An answer: its HTTP status, and the document.
+/// An answer: HTTP status and document.
 pub(crate) struct Report {
     pub(crate) http_status: u16,
     pub(crate) document: Value,
 }
 
-/// Yes, or no with reasons.
+/// The answer of a probe without checks: yes, or no with reasons.
 pub(crate) fn verdict(app: &App, verdict: Readiness) -> Report {
     report(app, worst([grade(&verdict)]), verdict.reasons, None)
 }
 
-/// The readiness probe: yes, or no with reasons. Either way it notes what should be looked at: configs whose files went bad
-/// make a `warn` of a `pass`, and checks that are paused do not.
+/// The answer of the readiness probe, with reasons and notes.
+///
+/// Configs whose files went bad turn `pass` into `warn`. Paused checks do not.
 pub(crate) fn readiness(app: &App) -> Report {
     let (readiness, stale) = (probes::readiness(app), probes::stale_configs(app));
     let status = worst([grade(&readiness), u8::from(!stale.is_empty())]);
@@ -37,7 +38,7 @@ pub(crate) fn readiness(app: &App) -> Report {
     report(app, status, notes, None)
 }
 
-/// Every check.
+/// The answer with all checks.
 pub(crate) fn health(app: &App) -> Report {
     match states(app, HealthChecks::states) {
         Ok(states) => of_checks(app, &states),
@@ -45,8 +46,10 @@ pub(crate) fn health(app: &App) -> Report {
     }
 }
 
-/// What has this name: the probe of a group, a group, the check of an id, the checks of a name, in this order. So a check
-/// can hide no group, and the id of a check, in hexadecimal after `0x`, always means that check.
+/// The answer for a name: the probe of a group, a group, the check with this id, or the checks with this name, in this
+/// order.
+///
+/// So no check can hide a group, and `0x` with the id of a check always means that check.
 pub(crate) fn named(app: &App, name: &str) -> Report {
     let probe = match name {
         LIVENESS_GROUP => Some(probes::liveness(app)),
@@ -83,16 +86,16 @@ pub(crate) fn named(app: &App, name: &str) -> Report {
     single(app, &found)
 }
 
-/// Checks that were asked for by id or name, whole.
+/// The answer with checks that were requested by id or name, in full.
 fn single(app: &App, found: &[HealthCheckState]) -> Report {
     let grades = found.iter().map(|check| match check.status {
         HealthStatus::Passing => 0,
         HealthStatus::Failing => 2,
         HealthStatus::Unknown => importance(check),
     });
-    let checks = match probes::presence(app) {
-        Presence::Up(checks) => Some(checks),
-        Presence::None | Presence::Down(_) => None,
+    let checks = match probes::health_service(app) {
+        HealthService::Running(checks) => Some(checks),
+        HealthService::Absent | HealthService::Down(_) => None,
     };
     let mut by_label: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     for check in found {
@@ -135,19 +138,20 @@ fn report(app: &App, status: u8, notes: Vec<String>, checks: Option<Value>) -> R
     Report { http_status: if status == 2 { 503 } else { 200 }, document }
 }
 
-/// The checks, or why there are none to be seen.
+/// The states of checks, or the reason why they cannot be read.
 fn states(
     app: &App,
     read: impl FnOnce(&HealthChecks) -> Result<Vec<HealthCheckState>, app_core::prelude::Error>,
 ) -> Result<Vec<HealthCheckState>, String> {
-    match probes::presence(app) {
-        Presence::Up(checks) => read(&checks).map_err(|error| error.to_string()),
-        Presence::None => Ok(Vec::new()),
-        Presence::Down(reason) => Err(reason),
+    match probes::health_service(app) {
+        HealthService::Running(checks) => read(&checks).map_err(|error| error.to_string()),
+        HealthService::Absent => Ok(Vec::new()),
+        HealthService::Down(reason) => Err(reason),
     }
 }
 
-/// How bad it is for the application: 2 when it can't do its work, 1 when somebody should look.
+/// How much the state of a check matters: 2 if the application cannot do its work, 1 if an operator should look, else
+/// 0.
 fn importance(check: &HealthCheckState) -> u8 {
     match (check.blocks(), check.status) {
         (true, _) => 2,

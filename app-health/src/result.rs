@@ -7,19 +7,19 @@ use std::{
 
 use app_core::prelude::Error;
 
-/// The result of one run of a health check. A snapshot: it never changes.
+/// The result of one run of a health check: an immutable snapshot.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct HealthCheckResult {
-    /// How it ended.
+    /// How the run ended.
     pub outcome: HealthOutcome,
-    /// Why it failed; `None` when it passed.
+    /// Why the run failed; `None` if it passed.
     pub error: Option<Error>,
     /// When the run started.
     pub started_at: SystemTime,
-    /// How long it took; of a run that timed out, the timeout.
+    /// How long the run took. For a run that timed out, this is the timeout.
     pub duration: Duration,
-    /// How many runs have failed in a row, this one included; 0 when it passed.
+    /// Number of failed runs in a row, including this run; 0 if it passed.
     pub error_count: u32,
 }
 
@@ -27,20 +27,20 @@ pub struct HealthCheckResult {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum HealthOutcome {
-    /// The check said yes.
+    /// The check returned `Ok`.
     Passed,
-    /// The check said no.
+    /// The check returned an error.
     Failed,
-    /// It took longer than its timeout, and was cancelled.
+    /// The run took longer than its timeout and was cancelled.
     TimedOut,
-    /// It panicked.
+    /// The check panicked.
     Panicked,
-    /// It could not begin: an earlier run was cancelled and dropped, and still holds its thread.
+    /// The run could not begin: an earlier run was cancelled and dropped, and still blocks its thread.
     StillRunning,
 }
 
 impl HealthCheckResult {
-    /// Whether it passed.
+    /// Whether the run passed.
     #[must_use]
     pub fn passed(&self) -> bool {
         self.error.is_none()
@@ -48,7 +48,7 @@ impl HealthCheckResult {
 }
 
 impl HealthOutcome {
-    /// The outcome in lower case, words joined by `_`.
+    /// The outcome in lower case, with `_` between words.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -41,8 +41,7 @@ fn healthz_of(app: App, request: RouteRequest) -> RouteFuture {
 }
 
 fn answer(report: &Report) -> RouteResponse {
-    // For people with curl: indented, and with an end of line.
-    // Keys are text, which is all that could fail.
+    // Indented and with a newline, because people read it with curl. Serializing cannot fail: all keys are strings.
     let mut body = serde_json::to_vec_pretty(&report.document).unwrap_or_default();
     body.push(b'\n');
     RouteResponse::new(report.http_status, CONTENT_TYPE, body).header("Cache-Control", "no-store")

@@ -1,14 +1,14 @@
-//! The service `health`: takes checks, runs them, and follows the services that checks belong to.
+//! The service `health`: it registers and runs checks, and follows the services that checks belong to.
 
 use app_config::{Configs, Configured};
 use app_core::{AppEvent, ServiceEventKind, prelude::*};
 use app_metrics::Metrics;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
-use crate::{HealthChecks, HealthConfig, events, linked::Linked, metrics::Meters, schedule, systemd};
-
-/// Service id of the health check service.
-pub const HEALTHCHECK_SERVICE_ID: ServiceId = ServiceId::new(0xe105_d090_9fcc_5ec5);
+use crate::{
+    HEALTHCHECK_SERVICE_ID, HealthChecks, HealthConfig, events, linked::Linked, metrics::Meters, scheduler,
+    systemd,
+};
 
 app_core::service! { id: HEALTHCHECK_SERVICE_ID, name: "health", start: start, infrastructure: true }
 
@@ -21,17 +21,17 @@ async fn start(
     let meters = Meters::register(&metrics)?;
     let checks = HealthChecks::new(service.clone(), HealthConfig::clone(&config), meters);
     let linked = Linked::of(service.app())?;
-    checks.await_for(linked.awaited());
-    // Subscribed here, since services may start before the task has its first turn.
+    checks.set_pending(linked.pending());
+    // Subscribe here: services may start before the task gets its first turn.
     let events = service.app().events();
     let sealed = config.is_sealed();
-    service.spawn("schedule", schedule::run(checks.clone()))?;
+    service.spawn("schedule", scheduler::run(checks.clone()))?;
     service.spawn("follow", follow(service.clone(), checks.clone(), linked, events, sealed))?;
     systemd::spawn(&service, &configs)?;
     Ok(checks)
 }
 
-/// Follows the lives of other services: checks come and go with the services that they belong to.
+/// Follows the other services: registers their linked checks when they start, and removes their checks when they end.
 async fn follow(
     service: Service,
     checks: HealthChecks,
@@ -40,11 +40,11 @@ async fn follow(
     sealed: bool,
 ) -> Result<(), Error> {
     loop {
-        checks.forget_orphans();
+        checks.remove_orphans();
         linked
             .follow(service.app(), &checks)
             .or_else(|error| if service.alive() { Err(error) } else { Ok(()) })?;
-        checks.await_for(linked.awaited());
+        checks.set_pending(linked.pending());
         loop {
             let event = tokio::select! {
                 biased;
@@ -53,7 +53,7 @@ async fn follow(
             };
             match event {
                 Ok(AppEvent::Started { .. }) => {
-                    say_what_is_missing(&service, &checks, sealed);
+                    warn_about_missing(&service, &checks, sealed);
                 }
                 Ok(AppEvent::Service {
                     kind: ServiceEventKind::Started { .. } | ServiceEventKind::Killed { .. },
@@ -67,7 +67,7 @@ async fn follow(
     }
 }
 
-fn say_what_is_missing(service: &Service, checks: &HealthChecks, sealed: bool) {
+fn warn_about_missing(service: &Service, checks: &HealthChecks, sealed: bool) {
     let Ok(ids) = checks.ids() else { return };
     if ids.is_empty() {
         events::none_registered(service.log());

@@ -1,4 +1,4 @@
-//! What a health check is, apart from its function: when it runs, how long it may take, what its results mean.
+//! The spec of a health check: when it runs, how long a run may take, and what its results mean.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -6,17 +6,17 @@ use app_core::prelude::{Error, HealthCheckId, errors};
 
 use crate::{HEALTHCHECK_SERVICE_ID, READINESS_GROUP, groups};
 
-/// From the start of one run to the start of the next, unless the spec or the config says otherwise.
+/// Default of the time from the start of one run to the start of the next.
 pub const DEFAULT_HEALTHCHECK_RUN_INTERVAL: Duration = Duration::from_secs(5 * 60);
-/// How long a run may take, unless the spec or the config says otherwise.
+/// Default of the time that a run may take.
 pub const DEFAULT_HEALTHCHECK_RUN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The resolution of the timer.
 const SHORTEST: Duration = Duration::from_millis(1);
-/// Longer than this is a mistake, and far from what a timer can hold.
+/// Longer times are mistakes. A timer can hold far more.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
-/// The spec of a health check. What the config says about its interval and timeout goes before what the code says.
+/// The spec of a health check. The config of the health service can override the schedule and the thresholds.
 ///
 /// ```
 /// use app_core::prelude::*;
@@ -33,28 +33,28 @@ const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HealthCheckSpec {
-    /// The check's id; not zero.
+    /// The id of the check; not zero.
     pub id: HealthCheckId,
-    /// From the start of one run to the start of the next: 1 ms to 366 days.
+    /// Time from the start of one run to the start of the next: 1 ms to 366 days.
     pub interval: Duration,
-    /// How long a run may take, then it is cancelled and has failed: 1 ms to 366 days.
+    /// How long a run may take: 1 ms to 366 days. A longer run is cancelled and counts as failed.
     pub timeout: Duration,
-    /// Whether the application can't do its work while the check fails: then it is not ready.
+    /// Whether the application depends on the check: it is not ready unless the check passes.
     pub critical: bool,
-    /// So many failures in a row make a check that passes, or is unknown, a failing one; at least 1.
+    /// Failures in a row until the check is failing; at least 1.
     pub failure_threshold: u32,
-    /// So many successes in a row make a check that fails, or is unknown, a passing one; at least 1.
+    /// Successes in a row until the check is passing; at least 1.
     pub success_threshold: u32,
-    /// A name for people; without one it is the name that was recorded for the id, if any.
+    /// A readable name. Without one, the name that was recorded for the id is used, if there is one.
     pub name: Option<Cow<'static, str>>,
-    /// A line for people: what is checked, and what it means when it fails.
+    /// One line for operators: what is checked, and what a failure means.
     pub description: Option<Cow<'static, str>>,
-    /// What it counts for, as it was said; [`in_group`](Self::in_group) knows what is meant when nothing was.
+    /// The groups that were set. Use [`in_group`](Self::in_group), which also knows the default group.
     pub groups: Vec<Cow<'static, str>>,
 }
 
 impl HealthCheckSpec {
-    /// The spec of a check that is not critical, with the default interval and timeout, and thresholds of 1.
+    /// Creates the spec of a check that is not critical, with the default interval and timeout, and thresholds of 1.
     #[must_use]
     pub fn new(id: HealthCheckId) -> Self {
         Self {
@@ -77,24 +77,27 @@ impl HealthCheckSpec {
         self
     }
 
-    /// Sets how long a run may take; zero means the default.
+    /// Sets the time that a run may take; zero means the default.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = if timeout.is_zero() { DEFAULT_HEALTHCHECK_RUN_TIMEOUT } else { timeout };
         self
     }
 
-    /// Makes it a critical one: the application is not ready before it has passed, nor while it fails. (What is critical
-    /// in another [group](Self::group) counts for that one.)
+    /// Makes the check critical: the application is not ready unless the check passes.
+    ///
+    /// A critical check in another [group](Self::group) counts for the probe of that group instead.
     #[must_use]
     pub fn critical(mut self) -> Self {
         self.critical = true;
         self
     }
 
-    /// Puts it in a group: one of a probe ([`LIVENESS_GROUP`](crate::LIVENESS_GROUP), [`READINESS_GROUP`],
-    /// [`STARTUP_GROUP`](crate::STARTUP_GROUP)), or one of its own, which is shown under `/healthz/<group>`. It may be in
-    /// several. In none of a probe, it is in `readiness`.
+    /// Adds the check to a group. A check may be in several groups.
+    ///
+    /// Groups of probes are [`LIVENESS_GROUP`](crate::LIVENESS_GROUP), [`READINESS_GROUP`] and
+    /// [`STARTUP_GROUP`](crate::STARTUP_GROUP). A check in none of these is in `readiness`. `/healthz/<group>` shows a
+    /// group with any other name.
     #[must_use]
     pub fn group(mut self, name: impl Into<Cow<'static, str>>) -> Self {
         let name = name.into();
@@ -104,35 +107,35 @@ impl HealthCheckSpec {
         self
     }
 
-    /// Sets how many failures in a row it takes to be failing; zero means 1.
+    /// Sets the number of failures in a row until the check is failing; zero means 1.
     #[must_use]
     pub fn failure_threshold(mut self, failures: u32) -> Self {
         self.failure_threshold = failures.max(1);
         self
     }
 
-    /// Sets how many successes in a row it takes to be passing; zero means 1.
+    /// Sets the number of successes in a row until the check is passing; zero means 1.
     #[must_use]
     pub fn success_threshold(mut self, successes: u32) -> Self {
         self.success_threshold = successes.max(1);
         self
     }
 
-    /// Sets the name for people.
+    /// Sets a readable name.
     #[must_use]
     pub fn name(mut self, name: impl Into<Cow<'static, str>>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// Sets the line for people.
+    /// Sets the description: one line for operators.
     #[must_use]
     pub fn description(mut self, description: impl Into<Cow<'static, str>>) -> Self {
         self.description = Some(description.into());
         self
     }
 
-    /// What people call it: its name, or its id in hex.
+    /// The readable name, or the id in hex.
     #[must_use]
     pub fn label(&self) -> Cow<'_, str> {
         match (&self.name, self.id.name()) {
@@ -142,26 +145,25 @@ impl HealthCheckSpec {
         }
     }
 
-    /// Whether it is in a group.
+    /// Whether the check is in the group `name`.
     #[must_use]
     pub fn in_group(&self, name: &str) -> bool {
-        let said = |group: &str| self.groups.iter().any(|own| own == group);
-        said(name) || (name == READINESS_GROUP && !groups::PROBES.iter().any(|probe| said(probe)))
+        let listed = |group: &str| self.groups.iter().any(|own| own == group);
+        listed(name) || (name == READINESS_GROUP && !groups::PROBES.iter().any(|probe| listed(probe)))
     }
 
-    /// Without a run for so long, its last result says nothing any more: three intervals, or three timeouts for a check
-    /// whose runs may last longer than its interval.
+    /// The age at which the last result is stale: three intervals, or three timeouts if the timeout is longer.
     pub(crate) fn stale_after(&self) -> Duration {
         self.interval.max(self.timeout).saturating_mul(3)
     }
 
-    /// Refuses what can't be scheduled. Later code relies on it.
-    pub(crate) fn checked(mut self) -> Result<Self, Error> {
+    /// Refuses a spec that cannot be scheduled. Later code relies on this check.
+    pub(crate) fn validated(mut self) -> Result<Self, Error> {
         let refused = |message: String| {
             Err(errors::ILLEGAL_ARGUMENT.error(HEALTHCHECK_SERVICE_ID).message(message).build())
         };
         if self.id.is_zero() {
-            return refused("the id of a health check must not be zero".to_owned());
+            return refused("health check: its id must not be zero".to_owned());
         }
         for (what, time) in [("interval", self.interval), ("timeout", self.timeout)] {
             if !(SHORTEST..=LONGEST).contains(&time) {
@@ -173,7 +175,7 @@ impl HealthCheckSpec {
         }
         for name in &self.groups {
             if let Some(flaw) = groups::flaw(name) {
-                return refused(format!("health check {self}: the name of its group {name:?} {flaw}"));
+                return refused(format!("health check {self}: the group name {name:?} {flaw}"));
             }
         }
         self.failure_threshold = self.failure_threshold.max(1);
@@ -182,7 +184,7 @@ impl HealthCheckSpec {
     }
 }
 
-/// For messages: `name (hex)`, or `hex`.
+/// The form for messages: `name (hex)`, or `hex`.
 impl std::fmt::Display for HealthCheckSpec {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.name {

@@ -1,4 +1,4 @@
-//! A health check as seen from outside, and what it means in words.
+//! The state of a health check at one moment, and its description in words.
 
 use std::{
     borrow::Cow,
@@ -10,48 +10,49 @@ use app_core::{prelude::ServiceId, show_duration};
 
 use crate::{HealthCheckResult, HealthCheckSpec, HealthStatus};
 
-/// Everything about a health check at one moment.
+/// The state of a health check at one moment.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct HealthCheckState {
-    /// The spec as it counts, the config's part included.
+    /// The effective spec, with the overrides of the config.
     pub spec: Arc<HealthCheckSpec>,
-    /// The service that it is about; it is not run any more when that is gone.
+    /// The service that the check belongs to. The check ends with it.
     pub owner: Option<ServiceId>,
-    /// What is held of it.
+    /// The status, after the thresholds.
     pub status: HealthStatus,
-    /// Since when its results say so.
+    /// Since when the check has this status.
     pub since: SystemTime,
     /// The last result; `None` before the first run.
     pub result: Option<HealthCheckResult>,
-    /// From the end of the last run until now.
+    /// Time since the end of the last run; `None` before the first run.
     pub since_last_run: Option<Duration>,
-    /// Whether the last run was so long ago that it says nothing any more. The status is unknown then.
+    /// Whether the last result is too old to count. The status is then unknown.
     pub stale: bool,
-    /// Whether it is paused: it does not run, and the application's readiness does not depend on it.
+    /// Whether the check is paused: it does not run, and readiness does not depend on it.
     pub paused: bool,
-    /// Since when it is paused.
+    /// Since when the check is paused; `None` if it is not.
     pub paused_since: Option<SystemTime>,
-    /// Whether it has ever been passing.
+    /// Whether the check was passing at any time.
     pub passed_once: bool,
 }
 
 impl HealthCheckState {
-    /// Whether the application can't do its work on account of it: it is critical, not paused, and not known to pass.
+    /// Whether the application cannot do its work because of the check: it is critical, not paused, and not passing.
     #[must_use]
     pub fn blocks(&self) -> bool {
         self.spec.critical && !self.paused && self.status != HealthStatus::Passing
     }
 
-    /// That it is paused and since when, in words: a paused critical check is worth a note, because readiness does not
-    /// depend on it.
+    /// A note that the check is paused; `None` unless it is critical and paused.
+    ///
+    /// Readiness does not depend on a paused check, so operators should know of it.
     pub(crate) fn pause_note(&self) -> Option<String> {
         let since = self.paused_since.filter(|_| self.spec.critical)?;
         let since = humantime::format_rfc3339_seconds(since);
         Some(format!("critical health check {} is paused since {since}", self.spec))
     }
 
-    /// Why it is not known to be well, in words; `None` when it passes.
+    /// The reason why the status is not passing, in words; `None` if it is passing.
     #[must_use]
     pub fn problem(&self) -> Option<Cow<'static, str>> {
         match (self.status, &self.result) {
@@ -61,7 +62,7 @@ impl HealthCheckState {
                 let age = self.since_last_run.unwrap_or_default().as_secs();
                 let age = show_duration(Duration::from_secs(age));
                 let interval = show_duration(self.spec.interval);
-                Some(format!("is unknown: it last ran {age} ago, and should every {interval}").into())
+                Some(format!("is unknown: it last ran {age} ago, and should run every {interval}").into())
             }
             (HealthStatus::Unknown, Some(result)) => match &result.error {
                 Some(error) => Some(format!("has not passed yet: {error}").into()),

@@ -1,23 +1,23 @@
-//! What systemd is told of the application that runs in this process: `sd_notify(3)`.
+//! Notifications to systemd about the application of this process: `sd_notify(3)`.
 //!
-//! | when | what |
+//! | when | message |
 //! |---|---|
-//! | services start | `STATUS`, and every 5 s more time, which counts once `TimeoutStartSec` is over |
+//! | services start | `STATUS`, and every 5 s an extension of the start timeout |
 //! | `/readyz` says yes for the first time | `READY=1` |
-//! | something else is to be said | `STATUS` |
-//! | a reload was asked for (SIGHUP) | `RELOADING=1` with the time; `READY=1` once configs were read again |
-//! | the stop begins | `STOPPING=1`, and how much time it may take, again every 5 s |
-//! | every half of the watchdog's time | `WATCHDOG=1`, unless the liveness probe says no |
+//! | the status line changes | `STATUS` |
+//! | a reload is requested (SIGHUP) | `RELOADING=1` with the time; `READY=1` once the configs were read again |
+//! | the stop begins | `STOPPING=1`, and the time that it may take, again every 5 s |
+//! | twice within the watchdog's time | `WATCHDOG=1`, unless the liveness probe says no |
 //!
-//! Where `NOTIFY_SOCKET` is not set nothing happens at all. A socket that is full or gone never makes anything wait or
-//! fail: one line in the log says so, and what was not told is told again every second until it gets through.
+//! Without `NOTIFY_SOCKET`, this module does nothing. A socket that is full or gone neither delays nor fails the
+//! service. The log then has one warning, and the messages are sent again every second until systemd takes them.
 //!
-//! The environment variables stay as they are: to remove one is unsafe in a process with threads. Programs that a
-//! service starts inherit them, and should be started without.
+//! The environment variables stay set, because removing one is unsafe in a process with threads. Programs that a
+//! service starts inherit them, so start such programs without them.
 
+mod notifications;
 mod socket;
 mod status;
-mod story;
 mod watchdog;
 
 use std::time::Duration;
@@ -31,32 +31,34 @@ use sd_notify::NotifyState;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
 use self::{
+    notifications::{AppStatus, SentState},
     socket::ManagerSocket,
-    story::{Now, Story},
 };
 use crate::probes;
 
-/// How often it is looked what is to be told, before the app is ready and after.
-const LOOK_EVERY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
-/// While services start, and while they stop, more time is asked for so often: systemd forgets it with each
-/// `systemctl daemon-reload`.
-const EXTEND_EVERY: Duration = Duration::from_secs(5);
-/// And so much of it at the start. The stop has a limit of its own.
+/// How often the state of the app is polled, before it is ready and afterwards.
+const POLL_INTERVAL: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+/// How often the start timeout and the stop timeout are extended. Systemd forgets an extension with each `systemctl
+/// daemon-reload`.
+const EXTEND_INTERVAL: Duration = Duration::from_secs(5);
+/// Extension of the start timeout. The extension of the stop timeout follows from the app's stop deadline.
 const EXTEND_BY: Duration = Duration::from_secs(30);
 
-/// `WATCHDOG=1` goes out twice in the watchdog's time, but no more and no less often than this: what a variable says may be
-/// anything.
-const PING_EVERY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(3600));
+/// Bounds of the time between two `WATCHDOG=1`, which is half of the watchdog's time. The environment variable may have
+/// any value.
+const PING_INTERVAL: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(3600));
 
 /// The service manager that started this process.
-pub(crate) struct Manager {
+pub(crate) struct ServiceManager {
     socket: ManagerSocket,
-    /// Within this time it wants to hear that the process is alive.
+    /// The watchdog's time: without a sign of life within it, systemd kills the process.
     watchdog: Option<Duration>,
 }
 
-/// Tells systemd of the app for as long as the health service runs, if this process was started by systemd and the app is
-/// the process's own. What is wrong in the environment is told in one warning, and never stops the start.
+/// Starts the task that notifies systemd, if systemd started this process and `service` belongs to the process's own
+/// app.
+///
+/// A bad environment variable causes one warning and does not fail the start.
 ///
 /// # Errors
 /// `ServiceNotAlive`.
@@ -68,7 +70,7 @@ pub(crate) fn spawn(service: &Service, configs: &Configs) -> Result<(), Error> {
         None => return Ok(()),
         Some(Ok(socket)) => socket,
         Some(Err(problem)) => {
-            warn!(service.log(), "systemd can't be told how the app is: NOTIFY_SOCKET: {problem}");
+            warn!(service.log(), "no notifications to systemd: NOTIFY_SOCKET: {problem}");
             return Ok(());
         }
     };
@@ -77,39 +79,40 @@ pub(crate) fn spawn(service: &Service, configs: &Configs) -> Result<(), Error> {
         None
     });
     let seconds = watchdog.map(|time| time.as_secs_f64());
-    info!(service.log(), "telling systemd how the app is"; "watchdog_seconds" => seconds);
-    service.spawn("systemd", tell(service.clone(), configs.clone(), Manager { socket, watchdog }))
+    info!(service.log(), "notifying systemd"; "watchdog_seconds" => seconds);
+    service.spawn("systemd", notify(service.clone(), configs.clone(), ServiceManager { socket, watchdog }))
 }
 
-/// Whether this is the app that the process was started for: tests have others, of which systemd knows nothing.
+/// Whether this is the process's own app. Other apps, such as those of tests, do not concern systemd.
 fn is_the_process(app: &App) -> bool {
     app_core::current().is_ok_and(|current| current.instance() == app.instance())
 }
 
-/// The task: tells what there is to tell, until the service is killed, and then a last time.
-async fn tell(service: Service, configs: Configs, manager: Manager) {
+/// The task: sends notifications until the service is killed, and then once more.
+async fn notify(service: Service, configs: Configs, manager: ServiceManager) {
     let app = service.app().clone();
     let (mut reloads, mut reloaded) = (app.reloads(), configs.reloaded());
-    let mut story = Story::new(*reloads.borrow());
-    let mut teller = Teller { service, manager, warned: false, doubted: false };
-    let mut pings = teller.manager.watchdog.map(|time| ticks((time / 2).clamp(PING_EVERY.0, PING_EVERY.1)));
-    let (mut before, mut after) = (ticks(LOOK_EVERY.0), ticks(LOOK_EVERY.1));
+    let mut sent = SentState::new(*reloads.borrow());
+    let mut notifier = Notifier { service, manager, warned: false, liveness_failed: false };
+    let mut pings =
+        notifier.manager.watchdog.map(|time| ticks((time / 2).clamp(PING_INTERVAL.0, PING_INTERVAL.1)));
+    let (mut before, mut after) = (ticks(POLL_INTERVAL.0), ticks(POLL_INTERVAL.1));
     let mut extended: Option<Instant> = None;
     loop {
-        let alive = teller.service.alive();
-        let now = Now::of(&app, &configs, *reloads.borrow_and_update(), *reloaded.borrow_and_update());
-        let was_stopping = story.is_stopping();
-        teller.tell(&mut story, &now);
-        if story.is_stopping() && !was_stopping {
-            // The message of the stop has it.
+        let alive = notifier.service.alive();
+        let now = AppStatus::of(&app, &configs, *reloads.borrow_and_update(), *reloaded.borrow_and_update());
+        let was_stopping = sent.is_stopping();
+        notifier.send_due(&mut sent, &now);
+        if sent.is_stopping() && !was_stopping {
+            // The message of the stop contains the extension.
             extended = Some(Instant::now());
         }
-        let start = (now.starting && !story.was_ready()).then_some(EXTEND_BY);
+        let start = (now.starting && !sent.was_ready()).then_some(EXTEND_BY);
         if let Some(time) = now.stops_within.or(start)
-            && extended.is_none_or(|at| at.elapsed() >= EXTEND_EVERY)
+            && extended.is_none_or(|at| at.elapsed() >= EXTEND_INTERVAL)
         {
             extended = Some(Instant::now());
-            teller.send(&story::extend_by(time));
+            notifier.send(&notifications::extend_by(time));
         }
         if !alive {
             return;
@@ -117,12 +120,12 @@ async fn tell(service: Service, configs: Configs, manager: Manager) {
         let stopping = !app.alive();
         tokio::select! {
             biased;
-            () = teller.service.dying() => {}
+            () = notifier.service.dying() => {}
             () = app.dying(), if !stopping => {}
-            () = tick(&mut pings) => teller.ping(&app),
+            () = tick(&mut pings) => notifier.ping(&app),
             Ok(()) = reloads.changed() => {}
             Ok(()) = reloaded.changed() => {}
-            _ = before.tick(), if !story.was_ready() => {}
+            _ = before.tick(), if !sent.was_ready() => {}
             _ = after.tick() => {}
         }
     }
@@ -134,7 +137,7 @@ fn ticks(period: Duration) -> Interval {
     ticks
 }
 
-/// For ever, where there are none.
+/// Waits for the next tick; for ever if `ticks` is `None`.
 async fn tick(ticks: &mut Option<Interval>) {
     match ticks {
         Some(ticks) => drop(ticks.tick().await),
@@ -142,35 +145,35 @@ async fn tick(ticks: &mut Option<Interval>) {
     }
 }
 
-/// Says things, and what is wrong when that can't be done, once.
-struct Teller {
+/// Sends messages, and logs one warning if that fails.
+struct Notifier {
     service: Service,
-    manager: Manager,
+    manager: ServiceManager,
     warned: bool,
     /// Whether the liveness probe says no.
-    doubted: bool,
+    liveness_failed: bool,
 }
 
-impl Teller {
-    /// Everything that is to be told now, in order. What can't be told is tried again the next time.
-    fn tell(&mut self, story: &mut Story, now: &Now) {
-        while let Some(step) = story.next(now) {
+impl Notifier {
+    /// Sends all notifications that are due, in order. A notification that cannot be sent is due again next time.
+    fn send_due(&mut self, sent: &mut SentState, now: &AppStatus) {
+        while let Some(step) = sent.next(now) {
             if !self.send(&step.message(now)) {
                 return;
             }
-            story.told(step, now);
+            sent.note(step, now);
         }
     }
 
     fn ping(&mut self, app: &App) {
         let liveness = probes::liveness(app);
         if liveness.ready() {
-            self.doubted = false;
+            self.liveness_failed = false;
             self.send(&NotifyState::Watchdog.to_string());
-        } else if !std::mem::replace(&mut self.doubted, true) {
+        } else if !std::mem::replace(&mut self.liveness_failed, true) {
             error!(
                 self.service.log(),
-                "not alive, so the watchdog is not told: {}",
+                "not alive: {}; the watchdog gets no sign of life",
                 liveness.reasons.join("; ")
             );
         }
@@ -181,7 +184,10 @@ impl Teller {
         if let Err(problem) = &sent
             && !std::mem::replace(&mut self.warned, true)
         {
-            warn!(self.service.log(), "systemd was not told, and will be as soon as it can be: {problem}");
+            warn!(
+                self.service.log(),
+                "systemd does not take a notification: {problem}; it is sent again every second"
+            );
         }
         sent.is_ok()
     }

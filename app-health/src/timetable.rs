@@ -1,17 +1,18 @@
-//! The timetable of all checks: who is due, who has a turn, who waits. It is told the time, and does nothing itself:
-//! what is to be done comes out as [`Order`]s.
+//! The timetable of all checks: which are due, which run, which wait. The caller passes in the time and performs the
+//! [`Action`]s that come out; the timetable itself does nothing else.
 //!
 //! Invariants:
-//! 1. Of each id at most one run is in flight, of whichever check with that id: what comes next begins when it has
-//!    ended. A run that was abandoned is in flight until it ends.
-//! 2. Due times are the first one plus whole intervals. Those that were missed, because a run took longer, other checks
-//!    had their turns or the machine slept, are left out: no drift, no burst.
-//! 3. As many runs as there are turns at a time. Turns are given in the order in which they were asked for, and come back
-//!    when the run has ended or was abandoned: a check that hangs holds the others up by its timeout once a turn, and by
-//!    what it takes to be rid of it ([`CANCEL_GRACE`], [`DROP_GRACE`]).
-//! 4. Every id has at most one timer for its next run and one for its run in flight, and queues at most once: memory
-//!    grows with checks, never with runs.
-//! 5. While a result of a check is on its way (`publishing`), no run of it begins: results come in the order of runs.
+//! 1. Each id has at most one run in progress, even if the check with that id was replaced. The next run begins after
+//!    the last one has ended. An abandoned run is in progress until it ends.
+//! 2. Due times are the first due time plus whole intervals. Missed due times are skipped: there is no drift and no
+//!    burst. A due time is missed while a run takes long, other checks hold the permits, or the machine sleeps.
+//! 3. Each run holds a permit, and their number is fixed. Permits are given in the order of requests. A permit comes
+//!    back when its run has ended or was abandoned. So a check that hangs delays the others by its timeout plus
+//!    [`CANCEL_GRACE`] and [`DROP_GRACE`].
+//! 4. Each id has at most one timer for its next run, one timer for its run in progress, and one place in the queue.
+//!    Memory grows with the number of checks, not with the number of runs.
+//! 5. While a result of a check is being published (`publishing`), no run of the check begins. So results are published
+//!    in the order of runs.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,207 +23,207 @@ use app_core::prelude::HealthCheckId;
 use hashbrown::HashMap;
 
 use self::{
-    slot::{Flight, Line, Slot, Stage, Wait},
+    slot::{ActiveRun, Scheduled, Slot, Stage, Wait},
     timers::Timer,
 };
 
-mod moves;
+mod runs;
 mod slot;
 #[cfg(test)]
 mod tests;
 mod timers;
 
-/// How long a check may clean up after its token was cancelled, before it is dropped.
+/// How long a check may clean up after its token was cancelled. Then its future is dropped.
 pub(crate) const CANCEL_GRACE: Duration = Duration::from_millis(100);
-/// How long a dropped check may take to be gone: one that awaits is gone at once, one that blocks its thread is not.
+/// How long a dropped run may take to end. A check that awaits ends at once; a check that blocks its thread does not.
 pub(crate) const DROP_GRACE: Duration = Duration::from_secs(1);
-/// How many callers may wait for the result of one check.
+/// Number of callers that may wait for the result of one check.
 pub(crate) const MAX_WAITERS: usize = 1_024;
 
-/// A moment: the time since the timetable was made.
+/// A moment: the time since the timetable was created.
 pub(crate) type At = Duration;
 
-/// What is scheduled.
-pub(crate) trait Subject: Clone {
+/// What the timetable schedules.
+pub(crate) trait Schedulable: Clone {
     /// Cancels and drops a run.
-    type Reins: Clone;
-    /// Is given the result.
+    type RunHandle: Clone;
+    /// Receives a result.
     type Waiter;
 
     fn id(&self) -> HealthCheckId;
     fn interval(&self) -> Duration;
     fn timeout(&self) -> Duration;
-    /// Whether it may still run: not when whoever it belongs to is gone.
+    /// Whether the check may still run. `false` once its owner has ended.
     fn wanted(&self) -> bool;
-    fn reins(&self) -> Self::Reins;
-    /// Told while nobody else can change it.
+    fn run_handle(&self) -> Self::RunHandle;
+    /// Notes whether the check is paused. Called while the timetable is locked.
     fn set_paused(&self, paused: bool);
 }
 
-/// Which run it is.
+/// Identifies a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RunKey {
     pub(crate) id: HealthCheckId,
     pub(crate) run: u64,
 }
 
-/// Which check it is: one that was replaced, or paused and resumed, has another serial number.
+/// Identifies a check. The serial number changes when the check is replaced, or paused and resumed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct LineKey {
+pub(crate) struct CheckKey {
     pub(crate) id: HealthCheckId,
     pub(crate) serial: u64,
 }
 
-/// What is to be done, in this order, after the timetable was let go of.
-pub(crate) enum Order<S: Subject> {
-    /// Begin a run.
-    Start { check: S, key: RunKey, reins: S::Reins },
-    /// Ask a run to end; its result counts for nothing.
-    Cancel { reins: S::Reins },
-    /// Ask a run to end, whose time is up: that is its result. Then say [`Timetable::published`].
-    TimedOut { check: S, line: LineKey, reins: S::Reins, waiters: Vec<S::Waiter> },
-    /// Drop a run that did not end when it was asked to.
-    Drop { reins: S::Reins },
-    /// Report a run that was dropped and is still there. It has given its turn back.
+/// What the caller must do, in this order, after it has unlocked the timetable.
+pub(crate) enum Action<S: Schedulable> {
+    /// Start a run.
+    Start { check: S, key: RunKey, handle: S::RunHandle },
+    /// Ask a run to end. Its result does not count.
+    Cancel { handle: S::RunHandle },
+    /// Ask a run to end because it timed out, which is its result. Then call [`Timetable::published`].
+    TimedOut { check: S, key: CheckKey, handle: S::RunHandle, waiters: Vec<S::Waiter> },
+    /// Drop a run that did not end after its cancellation.
+    Drop { handle: S::RunHandle },
+    /// Report a dropped run that has not ended. Its permit was taken back.
     Abandoned { check: S },
-    /// A run was due, and one that was abandoned is still there: a failure. Then say [`Timetable::published`].
-    Blocked { check: S, line: LineKey, since: Duration, waiters: Vec<S::Waiter> },
-    /// Remove a check that is not wanted any more; the timetable has forgotten it.
+    /// A run is due, but an abandoned run has not ended, which is a failure. Then call [`Timetable::published`].
+    Blocked { check: S, key: CheckKey, since: Duration, waiters: Vec<S::Waiter> },
+    /// Remove a check whose owner has ended. The timetable has removed it already.
     Orphaned { check: S },
 }
 
-/// Why a run can't be demanded.
+/// Why a run on demand is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refused {
-    /// There is no such check.
+pub(crate) enum RunRefused {
+    /// No check has this id.
     Unknown,
-    /// It is paused, or nothing runs any more.
+    /// The check is paused, or no run begins any more.
     Paused,
-    /// Too many wait for it already.
+    /// Too many callers wait for its result.
     Busy,
 }
 
-/// Why a check can't be resumed.
+/// Why a check cannot be resumed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unresumed {
-    /// There is no such check.
+pub(crate) enum ResumeRefused {
+    /// No check has this id.
     Unknown,
     /// A run from before the pause was abandoned and has not ended.
     StillRunning,
 }
 
-/// See the module.
-pub(crate) struct Timetable<S: Subject> {
+/// The timetable: see the module.
+pub(crate) struct Timetable<S: Schedulable> {
     slots: HashMap<HealthCheckId, Slot<S>>,
     timers: BTreeSet<(At, HealthCheckId, Timer)>,
-    /// By ticket: in the order in which turns were asked for.
+    /// By ticket, which is the order of requests.
     queue: BTreeMap<u64, HealthCheckId>,
-    free_turns: usize,
-    /// Counts tickets, runs and serial numbers.
+    free_permits: usize,
+    /// The last ticket, run number or serial number.
     last_number: u64,
     halted: bool,
 }
 
-impl<S: Subject> Timetable<S> {
-    pub(crate) fn new(turns: usize) -> Self {
+impl<S: Schedulable> Timetable<S> {
+    pub(crate) fn new(permits: usize) -> Self {
         Self {
             slots: HashMap::new(),
             timers: BTreeSet::new(),
             queue: BTreeMap::new(),
-            free_turns: turns.max(1),
+            free_permits: permits.max(1),
             last_number: 0,
             halted: false,
         }
     }
 
-    /// Takes a check in, in place of one with its id.
-    pub(crate) fn register(&mut self, check: S, first: At, now: At, orders: &mut Vec<Order<S>>) {
+    /// Adds a check. Replaces a check with the same id.
+    pub(crate) fn register(&mut self, check: S, first: At, now: At, actions: &mut Vec<Action<S>>) {
         let id = check.id();
-        self.remove(id, now, orders);
-        let serial = self.number();
-        self.slots.entry(id).or_default().line = Some(Line::new(check, serial, first));
+        self.remove(id, now, actions);
+        let serial = self.next_number();
+        self.slots.entry(id).or_default().scheduled = Some(Scheduled::new(check, serial, first));
         self.arm(id, Timer::Due, first);
     }
 
-    /// Forgets a check, and cancels its run. Whether there was one.
-    pub(crate) fn remove(&mut self, id: HealthCheckId, now: At, orders: &mut Vec<Order<S>>) -> bool {
-        let there = self.still(id, now, orders);
+    /// Removes a check and cancels its run. Returns whether the check was there.
+    pub(crate) fn remove(&mut self, id: HealthCheckId, now: At, actions: &mut Vec<Action<S>>) -> bool {
+        let there = self.stop_check(id, now, actions);
         if let Some(slot) = self.slots.get_mut(&id) {
-            slot.line = None;
-            self.tidy(id);
+            slot.scheduled = None;
+            self.remove_if_empty(id);
         }
         there
     }
 
-    /// Cancels the run of a check, and has no further ones begin. Whether it was not paused before; `None` when there is
-    /// no such check.
-    pub(crate) fn pause(&mut self, id: HealthCheckId, now: At, orders: &mut Vec<Order<S>>) -> Option<bool> {
-        let line = self.line(id)?;
-        if line.paused {
+    /// Pauses a check and cancels its run. Returns whether it was running before; `None` for an unknown id.
+    pub(crate) fn pause(&mut self, id: HealthCheckId, now: At, actions: &mut Vec<Action<S>>) -> Option<bool> {
+        let scheduled = self.scheduled(id)?;
+        if scheduled.paused {
             return Some(false);
         }
-        line.paused = true;
-        line.check.set_paused(true);
-        self.still(id, now, orders);
+        scheduled.paused = true;
+        scheduled.check.set_paused(true);
+        self.stop_check(id, now, actions);
         Some(true)
     }
 
-    /// Has a paused check run again, first at that time. Whether it was paused.
-    pub(crate) fn resume(&mut self, id: HealthCheckId, first: At) -> Result<bool, Unresumed> {
-        let serial = self.number();
-        let slot = self.slots.get_mut(&id).ok_or(Unresumed::Unknown)?;
-        let stuck = slot.flight.as_ref().is_some_and(|flight| flight.stage == Stage::Abandoned);
-        let line = slot.line.as_mut().ok_or(Unresumed::Unknown)?;
-        if !line.paused {
+    /// Resumes a paused check. Its first run is due at `first`. Returns whether the check was paused.
+    pub(crate) fn resume(&mut self, id: HealthCheckId, first: At) -> Result<bool, ResumeRefused> {
+        let serial = self.next_number();
+        let slot = self.slots.get_mut(&id).ok_or(ResumeRefused::Unknown)?;
+        let stuck = slot.active.as_ref().is_some_and(|active| active.stage == Stage::Abandoned);
+        let scheduled = slot.scheduled.as_mut().ok_or(ResumeRefused::Unknown)?;
+        if !scheduled.paused {
             return Ok(false);
         }
         if stuck {
-            return Err(Unresumed::StillRunning);
+            return Err(ResumeRefused::StillRunning);
         }
-        line.paused = false;
-        line.check.set_paused(false);
-        line.serial = serial;
-        line.due = first;
+        scheduled.paused = false;
+        scheduled.check.set_paused(false);
+        scheduled.serial = serial;
+        scheduled.due = first;
         self.arm(id, Timer::Due, first);
         Ok(true)
     }
 
-    /// Demands a run, or joins the one that is under way or waits for its turn.
-    pub(crate) fn demand(
+    /// Requests a run on demand. Joins a run that is in progress or queued.
+    pub(crate) fn run_now(
         &mut self,
         id: HealthCheckId,
         waiter: S::Waiter,
         now: At,
-        orders: &mut Vec<Order<S>>,
-    ) -> Result<(), Refused> {
+        actions: &mut Vec<Action<S>>,
+    ) -> Result<(), RunRefused> {
         let halted = self.halted;
-        let Some(Slot { line: Some(line), flight, .. }) = self.slots.get_mut(&id) else {
-            return Err(Refused::Unknown);
+        let Some(Slot { scheduled: Some(scheduled), active, .. }) = self.slots.get_mut(&id) else {
+            return Err(RunRefused::Unknown);
         };
-        if line.paused || halted {
-            return Err(Refused::Paused);
+        if scheduled.paused || halted {
+            return Err(RunRefused::Paused);
         }
-        if line.waiters.len() >= MAX_WAITERS {
-            return Err(Refused::Busy);
+        if scheduled.waiters.len() >= MAX_WAITERS {
+            return Err(RunRefused::Busy);
         }
-        line.waiters.push(waiter);
-        let joins = flight.as_ref().is_some_and(|flight| flight.serial == line.serial && flight.counts());
+        scheduled.waiters.push(waiter);
+        let joins =
+            active.as_ref().is_some_and(|active| active.serial == scheduled.serial && active.counts());
         if !joins {
-            self.ask(id, now, orders);
-            self.give_turns(now, orders);
+            self.request_run(id, now, actions);
+            self.start_queued(now, actions);
         }
         Ok(())
     }
 
-    /// Runs in flight get so much more time: nobody had a turn for so long.
-    pub(crate) fn forgive(&mut self, time: Duration) {
-        for flight in self.slots.values_mut().filter_map(|slot| slot.flight.as_mut()) {
-            flight.deadline += time;
+    /// Gives all runs in progress more time, because the process stood still for that long.
+    pub(crate) fn extend_deadlines(&mut self, time: Duration) {
+        for active in self.slots.values_mut().filter_map(|slot| slot.active.as_mut()) {
+            active.deadline += time;
         }
     }
 
-    /// Does what is due by now.
-    pub(crate) fn advance(&mut self, now: At, orders: &mut Vec<Order<S>>) {
+    /// Handles the timers that have expired at `now`.
+    pub(crate) fn advance(&mut self, now: At, actions: &mut Vec<Action<S>>) {
         while let Some((at, id, timer)) = self.timers.first().copied()
             && at <= now
         {
@@ -230,105 +231,109 @@ impl<S: Subject> Timetable<S> {
             let Some(slot) = self.slots.get_mut(&id) else { continue };
             *slot.timer(timer) = None;
             match timer {
-                Timer::Due => self.ask(id, now, orders),
-                Timer::Run => self.hurry(id, now, orders),
+                Timer::Due => self.request_run(id, now, actions),
+                Timer::Run => self.on_run_timer(id, now, actions),
             }
         }
-        self.give_turns(now, orders);
+        self.start_queued(now, actions);
     }
 
-    /// The run has a result. Whether that counts: then it is published, and the run is to end at once.
+    /// Notes that a run has a result. Returns whether the result counts: if so, the caller publishes it and ends the
+    /// run.
     pub(crate) fn finishing(&mut self, key: RunKey) -> bool {
-        let Some(flight) = self.flight(key) else { return false };
-        let counts = flight.stage == Stage::Running;
+        let Some(active) = self.active(key) else { return false };
+        let counts = active.stage == Stage::Running;
         if counts {
-            flight.stage = Stage::Closing;
+            active.stage = Stage::Finishing;
         }
         counts
     }
 
-    /// The run is gone. Gives those who wait for its result.
-    pub(crate) fn ended(&mut self, key: RunKey, now: At, orders: &mut Vec<Order<S>>) -> Vec<S::Waiter> {
-        if self.flight(key).is_none() {
+    /// Notes that a run has ended. Returns the waiters for its result.
+    pub(crate) fn ended(&mut self, key: RunKey, now: At, actions: &mut Vec<Action<S>>) -> Vec<S::Waiter> {
+        if self.active(key).is_none() {
             return Vec::new();
         }
         let Some(slot) = self.slots.get_mut(&key.id) else { return Vec::new() };
-        let Some(flight) = slot.flight.take() else { return Vec::new() };
-        if flight.stage != Stage::Abandoned {
-            self.free_turns += 1;
+        let Some(active) = slot.active.take() else { return Vec::new() };
+        if active.stage != Stage::Abandoned {
+            self.free_permits += 1;
         }
-        let waiters = match &mut slot.line {
-            Some(line) if line.serial == flight.serial && flight.counts() => {
-                std::mem::take(&mut line.waiters)
+        let waiters = match &mut slot.scheduled {
+            Some(scheduled) if scheduled.serial == active.serial && active.counts() => {
+                std::mem::take(&mut scheduled.waiters)
             }
             _ => Vec::new(),
         };
-        self.settle(key.id, now);
-        self.tidy(key.id);
-        self.give_turns(now, orders);
+        self.reschedule(key.id, now);
+        self.remove_if_empty(key.id);
+        self.start_queued(now, actions);
         waiters
     }
 
-    /// A result that an order asked for is there for everybody.
-    pub(crate) fn published(&mut self, key: LineKey, now: At, orders: &mut Vec<Order<S>>) {
-        let Some(line) = self.line(key.id).filter(|line| line.serial == key.serial) else { return };
-        line.publishing = line.publishing.saturating_sub(1);
-        self.settle(key.id, now);
-        self.give_turns(now, orders);
+    /// Notes that the result of an action was published.
+    pub(crate) fn published(&mut self, key: CheckKey, now: At, actions: &mut Vec<Action<S>>) {
+        let Some(scheduled) = self.scheduled(key.id).filter(|scheduled| scheduled.serial == key.serial)
+        else {
+            return;
+        };
+        scheduled.publishing = scheduled.publishing.saturating_sub(1);
+        self.reschedule(key.id, now);
+        self.start_queued(now, actions);
     }
 
-    /// From now on no run begins; whoever waits for one is let go.
+    /// Stops all further runs, and drops the waiters of runs that have not begun.
     pub(crate) fn halt(&mut self) {
         if std::mem::replace(&mut self.halted, true) {
             return;
         }
         self.queue.clear();
-        for line in self.slots.values_mut().filter_map(|slot| slot.line.as_mut()) {
-            line.wait = Wait::Resting;
+        for scheduled in self.slots.values_mut().filter_map(|slot| slot.scheduled.as_mut()) {
+            scheduled.wait = Wait::Idle;
         }
-        // Those of runs in flight get their results.
-        for slot in self.slots.values_mut().filter(|slot| slot.flight.is_none()) {
-            if let Some(line) = &mut slot.line {
-                line.waiters.clear();
+        // Waiters of runs in progress still get a result.
+        for slot in self.slots.values_mut().filter(|slot| slot.active.is_none()) {
+            if let Some(scheduled) = &mut slot.scheduled {
+                scheduled.waiters.clear();
             }
         }
     }
 
-    /// Forgets all checks, and cancels their runs.
-    pub(crate) fn close(&mut self, now: At, orders: &mut Vec<Order<S>>) {
+    /// Removes all checks and cancels their runs.
+    pub(crate) fn close(&mut self, now: At, actions: &mut Vec<Action<S>>) {
         self.halt();
-        // In an order that does not depend on chance, for tests that are to be repeated.
+        // Sorted, so that tests can repeat it.
         let ids: BTreeSet<_> = self.slots.keys().copied().collect();
         for id in ids {
-            self.remove(id, now, orders);
+            self.remove(id, now, actions);
         }
     }
 
-    /// Whether a run is in flight that may still end.
+    /// Whether a run is in progress that was not abandoned.
     pub(crate) fn in_flight(&self) -> bool {
-        self.slots.values().filter_map(|slot| slot.flight.as_ref()).any(|run| run.stage != Stage::Abandoned)
+        self.slots.values().filter_map(|slot| slot.active.as_ref()).any(|run| run.stage != Stage::Abandoned)
     }
 
-    /// When [`advance`](Self::advance) has something to do.
+    /// When [`advance`](Self::advance) must be called next.
     pub(crate) fn next_timer(&self) -> Option<At> {
         self.timers.first().map(|(at, _, _)| *at)
     }
 
-    /// The checks that wait for a turn, or for a run to end.
+    /// Checks that wait for a permit or for the end of a run.
     pub(crate) fn waiting(&self) -> impl Iterator<Item = &S> {
-        let lines = self.slots.values().filter_map(|slot| slot.line.as_ref());
-        lines.filter(|line| line.wait != Wait::Resting).map(|line| &line.check)
+        let all = self.slots.values().filter_map(|slot| slot.scheduled.as_ref());
+        all.filter(|scheduled| scheduled.wait != Wait::Idle).map(|scheduled| &scheduled.check)
     }
 
-    fn line(&mut self, id: HealthCheckId) -> Option<&mut Line<S>> {
-        self.slots.get_mut(&id)?.line.as_mut()
+    fn scheduled(&mut self, id: HealthCheckId) -> Option<&mut Scheduled<S>> {
+        self.slots.get_mut(&id)?.scheduled.as_mut()
     }
 
-    fn flight(&mut self, key: RunKey) -> Option<&mut Flight<S>> {
-        self.slots.get_mut(&key.id)?.flight.as_mut().filter(|flight| flight.run == key.run)
+    fn active(&mut self, key: RunKey) -> Option<&mut ActiveRun<S>> {
+        self.slots.get_mut(&key.id)?.active.as_mut().filter(|active| active.run == key.run)
     }
 
-    fn number(&mut self) -> u64 {
+    fn next_number(&mut self) -> u64 {
         self.last_number += 1;
         self.last_number
     }

@@ -57,10 +57,10 @@ fn register(health: &HealthChecks, id: HealthCheckId, seen: &Arc<Seen>) {
             Ok::<(), Error>(())
         }
     };
-    health.register(HealthCheckSpec::new(id).interval(Duration::from_millis(2)), check).unwrap();
+    health.register_unbound(HealthCheckSpec::new(id).interval(Duration::from_millis(2)), check).unwrap();
 }
 
-/// Does one thing after another, each task in an order of its own.
+/// Does one thing after another, each task in an action of its own.
 async fn busy(task: usize, health: Arc<HealthChecks>, seen: Arc<Vec<Arc<Seen>>>) {
     for round in 0..ROUNDS {
         let which = (task + round) % CHECKS;

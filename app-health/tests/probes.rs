@@ -60,7 +60,7 @@ async fn started() -> (TestApp, Arc<HealthChecks>) {
 async fn a_ready_app_says_yes_to_everything() {
     let (app, health) = started().await;
     let spec = HealthCheckSpec::new(CHECK).name("disk").description("The disk takes writes.").critical();
-    health.register(spec, |_cancel| async { Ok::<(), Error>(()) }).unwrap();
+    health.register_unbound(spec, |_cancel| async { Ok::<(), Error>(()) }).unwrap();
     health.run(CHECK).await.unwrap();
     for path in ["/livez", "/readyz", "/healthz"] {
         let answer = get(&app, path).await;
@@ -87,7 +87,7 @@ async fn a_critical_check_that_fails_is_a_503_with_the_reason() {
         let failing = told.load(Ordering::SeqCst);
         async move { if failing { Err("the disk is full") } else { Ok(()) } }
     };
-    health.register(HealthCheckSpec::new(CHECK).name("disk").critical(), check).unwrap();
+    health.register_unbound(HealthCheckSpec::new(CHECK).name("disk").critical(), check).unwrap();
     health.run(CHECK).await.unwrap();
     let reason = "critical health check disk (c1) fails: health check disk (c1) failed: the disk is full";
     let answer = get(&app, "/readyz").await;
@@ -111,7 +111,7 @@ async fn a_probe_runs_no_check_and_waits_for_none() {
         assert!(!told.swap(true, Ordering::SeqCst), "run twice");
         std::future::pending::<Result<(), Error>>()
     };
-    health.register(spec, check).unwrap();
+    health.register_unbound(spec, check).unwrap();
     for _ in 0..20 {
         let answer = get(&app, "/readyz").await;
         assert_eq!(
@@ -174,7 +174,7 @@ async fn a_service_that_is_down_is_a_reason() {
 async fn a_group_and_a_check_have_pages_of_their_own() {
     let (app, health) = started().await;
     let spec = HealthCheckSpec::new(CHECK).name("disk a/b").group("storage");
-    health.register(spec, |_cancel| async { Ok::<(), Error>(()) }).unwrap();
+    health.register_unbound(spec, |_cancel| async { Ok::<(), Error>(()) }).unwrap();
     health.run(CHECK).await.unwrap();
     let paths = ["storage", "startup", "liveness", "readiness", "c1", "0xc1", "disk%20a%2Fb"];
     for path in paths {

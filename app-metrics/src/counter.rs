@@ -3,8 +3,8 @@
 #[cfg(test)]
 mod tests;
 
-use crate::lane;
-use crate::spread::Spread;
+use crate::stripe;
+use crate::striped::Striped;
 use crate::sync::AtomicU64;
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ const EXACT: f64 = 9_007_199_254_740_992.0;
 /// are exact up to 2^64, where the counter starts again at 0, which Prometheus reads as a restart. Every amount is
 /// added once, whoever else adds; what one reader sees never goes down.
 #[derive(Clone, Debug)]
-pub struct Counter(Arc<Spread<[AtomicU64; 4]>>);
+pub struct Counter(Arc<Striped<[AtomicU64; 4]>>);
 
 /// The value is the sum of these two.
 const WHOLE: usize = 0;
@@ -31,7 +31,7 @@ const FRACTION: usize = 1;
 
 impl Default for Counter {
     fn default() -> Self {
-        Self(Arc::new(Spread::new(Default::default())))
+        Self(Arc::new(Striped::new(Default::default())))
     }
 }
 
@@ -53,10 +53,12 @@ impl Counter {
 
     /// Apart from [`add`](Self::add), which is small enough to be inlined everywhere.
     fn add_beside_others(&self, amount: u64) {
-        let lane = lane::current();
-        match self.0.claimed(lane) {
+        let stripe = stripe::current();
+        match self.0.claimed(stripe) {
             Some(own) => own.add(WHOLE, amount),
-            None => self.0.add_shared(lane, lane::watches(), WHOLE, |words| words.add(WHOLE, amount)),
+            None => self
+                .0
+                .add_shared(stripe, stripe::samples_contention(), WHOLE, |words| words.add(WHOLE, amount)),
         }
     }
 
@@ -72,12 +74,12 @@ impl Counter {
             self.add(amount as u64);
             return;
         }
-        let lane = lane::current();
-        match self.0.claimed(lane) {
+        let stripe = stripe::current();
+        match self.0.claimed(stripe) {
             Some(own) => own.add_f64(FRACTION, amount),
-            None => {
-                self.0.add_shared(lane, lane::watches(), FRACTION, |words| words.add_f64(FRACTION, amount))
-            }
+            None => self.0.add_shared(stripe, stripe::samples_contention(), FRACTION, |words| {
+                words.add_f64(FRACTION, amount)
+            }),
         }
     }
 

@@ -3,8 +3,8 @@
 #[cfg(test)]
 mod tests;
 
-use crate::lane;
-use crate::level::Level;
+use crate::stripe;
+use crate::striped_float::StripedFloat;
 use std::sync::Arc;
 
 /// A value that goes up and down: items held, bytes in use, a temperature.
@@ -13,11 +13,11 @@ use std::sync::Arc;
 /// takes a lock. No addition is lost, whoever else adds; when threads that add get in each other's way, each is given a
 /// place of its own to add in. Additions are those of floats, which round: whole numbers below 2^53 are exact.
 #[derive(Clone, Debug)]
-pub struct Gauge(Arc<Level>);
+pub struct Gauge(Arc<StripedFloat>);
 
 impl Default for Gauge {
     fn default() -> Self {
-        Self(Arc::new(Level::new()))
+        Self(Arc::new(StripedFloat::new()))
     }
 }
 
@@ -42,7 +42,7 @@ impl Gauge {
 
     /// Adds any amount, negative ones too.
     pub fn add(&self, amount: f64) {
-        self.0.add(lane::current(), lane::watches(), amount);
+        self.0.add(stripe::current(), stripe::samples_contention(), amount);
     }
 
     /// The value now.

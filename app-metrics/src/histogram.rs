@@ -9,8 +9,8 @@
 #[cfg(test)]
 mod tests;
 
-use crate::lane;
-use crate::spread::Spread;
+use crate::stripe;
+use crate::striped::Striped;
 use crate::sync::AtomicU64;
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ struct Cells {
     /// Upper bounds, inclusive, finite, strictly increasing: the spec was validated.
     bounds: Arc<[f64]>,
     /// The sum, an `f64` as its bits, then the buckets.
-    sums: Spread<Box<[AtomicU64]>>,
+    sums: Striped<Box<[AtomicU64]>>,
 }
 
 const SUM: usize = 0;
@@ -63,7 +63,7 @@ impl Histogram {
     /// `bounds` are those of a validated spec.
     pub(crate) fn new(bounds: Arc<[f64]>) -> Self {
         let words = (0..2 * (BUCKETS + bounds.len() + 1)).map(|_| AtomicU64::new(0)).collect();
-        Self(Arc::new(Cells { bounds, sums: Spread::new(words) }))
+        Self(Arc::new(Cells { bounds, sums: Striped::new(words) }))
     }
 
     /// Counts `value` in the first bucket whose bound is not below it.
@@ -85,13 +85,13 @@ impl Histogram {
     }
 
     fn observe_beside_others(&self, bucket: usize, value: f64) {
-        let lane = lane::current();
-        match self.0.sums.claimed(lane) {
+        let stripe = stripe::current();
+        match self.0.sums.claimed(stripe) {
             Some(own) => {
                 own.add(bucket, 1);
                 own.add_f64(SUM, value);
             }
-            None => self.0.sums.add_shared(lane, lane::watches(), SUM, |words| {
+            None => self.0.sums.add_shared(stripe, stripe::samples_contention(), SUM, |words| {
                 words.add(bucket, 1) & words.add_f64(SUM, value)
             }),
         }
@@ -99,7 +99,7 @@ impl Histogram {
 
     /// Adds what was observed elsewhere: how often for each bucket, of which there is one more than bounds, and the sum.
     pub(crate) fn add_counts(&self, counts: &[u64], sum: f64) {
-        self.0.sums.add_shared(lane::current(), false, SUM, |words| {
+        self.0.sums.add_shared(stripe::current(), false, SUM, |words| {
             for (bucket, count) in (BUCKETS..).zip(counts) {
                 words.add(bucket, *count);
             }

@@ -14,19 +14,16 @@ mod connections;
 mod listener;
 mod metrics;
 mod negotiation;
-mod patience;
 mod router;
 mod scrape;
 mod server;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod wait_timeout;
 
 pub(crate) use listener::Bound;
 pub(crate) use metrics::HttpMetrics;
-pub use metrics::{
-    HTTP_CONNECTIONS, HTTP_CONNECTIONS_OPEN, HTTP_REQUESTS, SCRAPE_DURATION, SCRAPE_SIZE, SCRAPES_REFUSED,
-};
 pub(crate) use router::{check_routes, router};
 pub(crate) use scrape::Scrapes;
 

@@ -33,18 +33,17 @@
 //! # }
 //! ```
 
+pub mod compat;
 mod config;
 mod counter;
 mod documented;
 pub mod errors;
 mod exposition;
-mod facade;
 mod family;
 mod gauge;
 mod histogram;
 mod http;
-mod lane;
-mod level;
+mod ids;
 pub mod listening;
 mod metrics;
 pub mod platform;
@@ -53,7 +52,9 @@ mod registry;
 mod route;
 mod service;
 mod spec;
-mod spread;
+mod stripe;
+mod striped;
+mod striped_float;
 mod sync;
 pub mod testing;
 mod vector;
@@ -62,26 +63,19 @@ pub use config::{DEFAULT_METRICS_HTTP_PORT, DeclaredMetrics, MetricsConfig};
 pub use counter::Counter;
 pub use documented::{METRIC_PLACEHOLDER, MetricDoc, metrics_page};
 pub use exposition::{Exposition, Format};
-pub use facade::{
-    counter, counter_metric_ids, counter_metric_ids_per_service, counter_vector, counter_vector_metric_ids,
-    counter_vector_metric_ids_per_service, gauge, gauge_metric_ids, gauge_metrics_by_service, gauge_vector,
-    gauge_vector_metric_ids, gauge_vector_metrics_by_service, histogram, histogram_metric_ids,
-    histogram_metrics_by_service, histogram_vector, histogram_vector_metric_ids,
-    histogram_vector_metrics_by_service, metric_spec_labels, metrics_service_spec,
-};
 pub use family::{
     CounterMetric, CounterVectorMetric, GaugeMetric, GaugeVectorMetric, HistogramMetric,
     HistogramVectorMetric, Registered,
 };
 pub use gauge::Gauge;
 pub use histogram::{Histogram, HistogramSnapshot};
-pub use http::{
-    HTTP_CONNECTIONS, HTTP_CONNECTIONS_OPEN, HTTP_REQUESTS, SCRAPE_DURATION, SCRAPE_SIZE, SCRAPES_REFUSED,
+pub use ids::{
+    HTTP_CONNECTIONS, HTTP_CONNECTIONS_OPEN, HTTP_REQUESTS, METRICS_SERVICE_ID, SCRAPE_DURATION, SCRAPE_SIZE,
+    SCRAPES_REFUSED,
 };
 pub use metrics::Metrics;
 pub use registry::{ConstantLabels, DEFAULT_MAX_SERIES_PER_VECTOR, MetricRegistry};
 pub use route::{Route, RouteFuture, RouteRequest, RouteResponse};
-pub use service::METRICS_SERVICE_ID;
 pub use spec::{
     CONSTANT_LABELS, CounterSpec, CounterVectorSpec, GaugeSpec, GaugeVectorSpec, HistogramSpec,
     HistogramVectorSpec, Kind, MetricSpec, MetricVectorSpec, prometheus_name,

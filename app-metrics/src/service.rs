@@ -4,7 +4,7 @@ use crate::errors::HTTP_BIND_FAILED;
 use crate::http::{Bound, HttpMetrics, Limits, Scrapes, router};
 use crate::listening::ListenError;
 use crate::route::Route;
-use crate::{Metrics, MetricsConfig};
+use crate::{METRICS_SERVICE_ID, Metrics, MetricsConfig};
 use app_config::Configured;
 use app_core::events::{
     METRICS_HTTP_REPORTER_SHUTDOWN_WHILE_SERVICE_RUNNING, METRICS_HTTP_REPORTER_START_ERROR,
@@ -12,9 +12,6 @@ use app_core::events::{
 };
 use app_core::prelude::*;
 use serde_json::json;
-
-/// Service id of the metrics service.
-pub const METRICS_SERVICE_ID: ServiceId = ServiceId::new(0xe305_4017_c1b1_d214);
 
 app_core::service! { id: METRICS_SERVICE_ID, name: "metrics", start: start, infrastructure: true }
 

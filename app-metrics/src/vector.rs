@@ -9,22 +9,22 @@
 //!    handed out: what callers get is a handle of the series.
 
 mod by_value;
+mod packed;
 mod slots;
 mod table;
 #[cfg(test)]
 mod tests;
-mod words;
 
 use crate::{Counter, Gauge, Histogram};
 use app_errors::{Error, errors};
 use app_ids::ServiceId;
 use arc_swap::ArcSwapOption;
 use crossbeam_utils::sync::{ShardedLock, ShardedLockReadGuard, ShardedLockWriteGuard};
+use packed::PackedValue;
 use slots::Slots;
 use std::fmt;
 use std::sync::{Arc, PoisonError};
 use table::{Hasher, Table};
-use words::Word;
 
 /// The value of every label of the series that takes what is too much.
 pub const OVERFLOW_LABEL_VALUE: &str = "overflow";
@@ -65,7 +65,7 @@ impl Metric for Histogram {
 ///
 /// The number of series is capped. What is asked for beyond the cap gets the one overflow series, whose label values
 /// are all `overflow`, and is counted ([`overflowed`](Vector::overflowed)).
-pub struct Vector<M: Metric>(Arc<Inner<M>>);
+pub struct Vector<M: Metric>(Arc<VectorInner<M>>);
 
 /// Counters told apart by labels.
 pub type CounterVector = Vector<Counter>;
@@ -74,7 +74,7 @@ pub type GaugeVector = Vector<Gauge>;
 /// Histograms told apart by labels.
 pub type HistogramVector = Vector<Histogram>;
 
-struct Inner<M> {
+struct VectorInner<M> {
     service: ServiceId,
     name: String,
     labels: Vec<String>,
@@ -115,7 +115,7 @@ impl Vector<Gauge> {
 impl<M: Metric> Vector<M> {
     pub(crate) fn new(parts: VectorParts) -> Self {
         let VectorParts { service, name, labels, bounds, cap } = parts;
-        Self(Arc::new(Inner {
+        Self(Arc::new(VectorInner {
             service,
             name,
             labels,
@@ -144,11 +144,11 @@ impl<M: Metric> Vector<M> {
     #[inline]
     fn on<const N: usize, T>(&self, values: [&str; N], f: impl Fn(&M) -> T) -> Result<T, Error> {
         self.check_count(N)?;
-        let words = Word::of_all(&values);
-        let hash = self.0.hasher.hash(&values, &words);
+        let packed = PackedValue::of_all(&values);
+        let hash = self.0.hasher.hash(&values, &packed);
         let full = {
             let table = self.read();
-            if let Some(series) = table.find(hash, &values, &words) {
+            if let Some(series) = table.find(hash, &values, &packed) {
                 return Ok(f(&series.metric));
             }
             table.len() >= self.0.cap
@@ -164,13 +164,13 @@ impl<M: Metric> Vector<M> {
     /// `IllegalArgument` when there are not as many values as labels.
     pub fn remove<const N: usize>(&self, values: [&str; N]) -> Result<bool, Error> {
         self.check_count(N)?;
-        let words = Word::of_all(&values);
-        let hash = self.0.hasher.hash(&values, &words);
+        let packed = PackedValue::of_all(&values);
+        let hash = self.0.hasher.hash(&values, &packed);
         let mut table = self.write();
         if is_overflow(&values) {
             return Ok(self.0.overflow.swap(None).is_some());
         }
-        let removed = table.remove(hash, &values, &words);
+        let removed = table.remove(hash, &values, &packed);
         if let Some(index) = removed {
             self.0.slots.set(index, None);
         }
@@ -216,9 +216,9 @@ impl<M: Metric> Vector<M> {
         }
         let overflow = || is_overflow(values).then(|| self.0.overflow.load_full()).flatten();
         let table = self.read();
-        let words: Vec<_> = values.iter().map(|value| Word::of(value)).collect();
+        let packed: Vec<_> = values.iter().map(|value| PackedValue::of(value)).collect();
         let series =
-            table.find(self.0.hasher.hash(values, &words), values, &words).cloned().or_else(overflow);
+            table.find(self.0.hasher.hash(values, &packed), values, &packed).cloned().or_else(overflow);
         Some(series.map_or(0.0, |series| value(&series.metric)))
     }
 
@@ -240,7 +240,7 @@ impl<M: Metric> Vector<M> {
 
     #[cold]
     fn wrong_count(&self, found: usize) -> Error {
-        let Inner { service, name, labels, .. } = &*self.0;
+        let VectorInner { service, name, labels, .. } = &*self.0;
         let message = format!(
             "metric {name}: {found} label values for {} labels ({})",
             labels.len(),
@@ -259,9 +259,9 @@ impl<M: Metric> Vector<M> {
             return self.overflow();
         }
         // Again, so that whoever finds the series has them in registers only.
-        let words: Vec<_> = values.iter().map(|value| Word::of(value)).collect();
+        let packed: Vec<_> = values.iter().map(|value| PackedValue::of(value)).collect();
         let mut table = self.write();
-        if let Some(series) = table.find(hash, values, &words) {
+        if let Some(series) = table.find(hash, values, &packed) {
             return series.metric.clone();
         }
         if table.len() >= self.0.cap {

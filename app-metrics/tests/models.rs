@@ -9,25 +9,25 @@
 #[allow(dead_code, unused_imports, reason = "a model needs part of what it is a model of")]
 #[path = "../src"]
 mod source {
-    pub(crate) mod lane;
-    pub(crate) mod level;
-    pub(crate) mod spread;
+    pub(crate) mod stripe;
+    pub(crate) mod striped;
+    pub(crate) mod striped_float;
     pub(crate) mod vector {
         pub(crate) mod slots;
     }
 }
-#[path = "models/lanes.rs"]
-mod lanes;
-#[path = "models/levels.rs"]
-mod levels;
+#[path = "models/floats.rs"]
+mod floats;
 #[path = "models/lists.rs"]
 mod lists;
+#[path = "models/stripes.rs"]
+mod stripes;
 #[path = "models/sums.rs"]
 mod sums;
 #[path = "models/sync.rs"]
 mod sync;
 
-use source::{lane, spread};
+use source::{stripe, striped};
 
 /// Runs `model` in every interleaving with so few preemptions that it ends within a second.
 fn check(model: impl Fn() + Send + Sync + 'static) {

@@ -24,7 +24,7 @@ pub(crate) fn register(
         .interval(INTERVAL)
         .description("The command loop of the quota service answers; if not, no permits are granted.")
         .critical();
-    health.register_for(service, spec, move |_cancelled| {
+    health.register(service, spec, move |_cancelled| {
         let commands = commands.clone();
         async move { commands.call(|_| ()).await }
     })

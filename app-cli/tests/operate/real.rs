@@ -43,7 +43,7 @@ impl Real {
             async move {
                 let spec =
                     HealthCheckSpec::new(DISK).name("disk").interval(Duration::from_secs(3600)).critical();
-                health.register(spec, move |_cancel| {
+                health.register_unbound(spec, move |_cancel| {
                     let full = shared.load(Ordering::SeqCst);
                     async move { if full { Err("no space left") } else { Ok(()) } }
                 })?;

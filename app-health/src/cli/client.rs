@@ -1,4 +1,4 @@
-//! As much of HTTP as it takes to ask a probe, within a time and a length.
+//! The part of HTTP that asking a probe needs, with a timeout and a limit of the length.
 
 use std::{
     io::{self, Read, Write},
@@ -8,24 +8,24 @@ use std::{
 
 use serde_json::Value;
 
-/// More than any report has. A byte of JSON may take eighty bytes of memory.
+/// No report is longer. A byte of JSON may take eighty bytes of memory.
 const MAX_BYTES: usize = 2 * 1024 * 1024;
 
-/// The status of an answer, and the document in it.
+/// Asks for `path`. Returns the status and the document of the answer.
 ///
 /// # Errors
-/// When there is none within the time, or it is not HTTP with JSON.
+/// If no answer arrives within `timeout`, or the answer is not HTTP with JSON.
 pub(super) fn get(address: SocketAddr, path: &str, timeout: Duration) -> io::Result<(u16, Value)> {
     let deadline = Instant::now().checked_add(timeout);
     let left = || match deadline {
         None => Ok(timeout),
         Some(deadline) => Some(deadline.saturating_duration_since(Instant::now()))
             .filter(|left| !left.is_zero())
-            .ok_or_else(|| io::Error::new(io::ErrorKind::TimedOut, "its time is up")),
+            .ok_or_else(|| io::Error::new(io::ErrorKind::TimedOut, "timed out")),
     };
     let mut stream = TcpStream::connect_timeout(&address, left()?)?;
     stream.set_write_timeout(Some(left()?))?;
-    // Of version 1.0, so that the answer comes in one piece and ends with the connection.
+    // HTTP 1.0: the answer comes in one piece and ends with the connection.
     stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").as_bytes())?;
     let (mut answer, mut buffer) = (Vec::new(), [0; 16 * 1024]);
     loop {
@@ -34,12 +34,12 @@ pub(super) fn get(address: SocketAddr, path: &str, timeout: Duration) -> io::Res
             Ok(0) => return parse(&answer),
             Ok(length) => answer.extend_from_slice(&buffer[..length]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            // What the system says then, "try again", would mislead.
+            // The system's own text, "try again", would mislead.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => drop(left()?),
             Err(error) => return Err(error),
         }
         if answer.len() > MAX_BYTES {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "its answer has no end"));
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the answer is longer than 2 MiB"));
         }
     }
 }
@@ -52,7 +52,7 @@ fn parse(answer: &[u8]) -> io::Result<(u16, Value)> {
         let status = words.nth(1)?.lines().next()?.parse().ok()?;
         Some((status, serde_json::from_str(body).ok()?))
     };
-    parsed().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "its answer is not that of a probe"))
+    parsed().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the answer is not from a probe"))
 }
 
 #[cfg(test)]
@@ -63,7 +63,7 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_secs(60);
 
-    /// What comes of an answer.
+    /// The result of a question whose server sends `answer`.
     fn answered(answer: &'static [u8], timeout: Duration) -> io::Result<(u16, Value)> {
         let server = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = server.local_addr().unwrap();
@@ -73,7 +73,7 @@ mod tests {
             let length = stream.read(&mut request).unwrap();
             assert!(request[..length].starts_with(b"GET /x HTTP/1.0\r\n"));
             stream.write_all(answer).unwrap();
-            // Without an answer: until the client has had enough.
+            // Without an answer, wait until the client closes the connection.
             if answer.is_empty() {
                 drop(stream.read(&mut request))
             }

@@ -27,7 +27,7 @@ fn every_problem_is_found_with_its_path() {
     assert_eq!(
         problems.to_string(),
         "healthCheckSpecs[0].healthCheckID: must not be zero; \
-         healthCheckSpecs[2].healthCheckID: health check ab is there twice; \
+         healthCheckSpecs[2].healthCheckID: health check ab is listed twice; \
          healthCheckSpecs[3].healthCheckID: must not be zero"
     );
 }
@@ -62,7 +62,7 @@ fn thresholds_are_those_of_the_code_unless_the_config_says_otherwise() {
     let config = read(&file).unwrap();
     let thresholds = |id| {
         let code = HealthCheckSpec::new(HealthCheckId::new(id)).failure_threshold(2).success_threshold(3);
-        let spec = config.over(code);
+        let spec = config.applied_to(code);
         (spec.failure_threshold, spec.success_threshold)
     };
     assert_eq!((thresholds(1), thresholds(2), thresholds(3)), ((5, 3), (2, 3), (2, 3)));

@@ -7,7 +7,7 @@ use super::*;
 use crate::{
     HISTORY_LENGTH, check,
     fixture::{CHECK, OTHER, Probe, SECOND, every_second, gauges, pass, started, started_parallel},
-    run::Outcome,
+    outcome::RunOutcome,
 };
 
 const UNKNOWN: HealthCheckId = HealthCheckId::new(0xdead);
@@ -49,7 +49,7 @@ async fn after_the_end_of_the_service_every_call_says_so() {
     Probe::default().register(&health, every_second(CHECK), Duration::ZERO);
     app.stop().await.expect_clean();
     let not_alive = |error: Error| assert!(error.is(&errors::SERVICE_NOT_ALIVE), "{error}");
-    let register = health.register(every_second(CHECK), |_cancel| async { Ok::<(), Error>(()) });
+    let register = health.register_unbound(every_second(CHECK), |_cancel| async { Ok::<(), Error>(()) });
     not_alive(register.unwrap_err());
     not_alive(health.unregister(CHECK).unwrap_err());
     not_alive(health.registered(CHECK).unwrap_err());
@@ -125,7 +125,7 @@ async fn the_check_that_is_replaced_has_ended_before_the_new_one_runs() {
         assert_eq!(old_one.in_flight(), 0);
         new_one.clone().run(Duration::ZERO)
     };
-    health.register(every_second(CHECK), check).unwrap();
+    health.register_unbound(every_second(CHECK), check).unwrap();
     assert_eq!(gauges(&app, CHECK), (-1.0, 0.0), "another check, which has not run yet");
     assert!(waiting.await.unwrap().unwrap_err().is(&errors::HEALTH_CHECK_NOT_ALIVE));
     assert!(health.run(CHECK).await.unwrap().passed());
@@ -171,12 +171,12 @@ async fn a_check_that_is_unregistered_is_gone_with_its_gauges() {
 #[tokio::test(start_paused = true)]
 async fn a_result_that_comes_after_its_check_is_gone_is_not_shown() {
     let (app, health) = started().await;
-    let spec = health.spec_as_it_counts(every_second(CHECK)).unwrap();
+    let spec = health.effective_spec(every_second(CHECK)).unwrap();
     let check = check::boxed(Arc::clone(&spec), |_cancel| async { Ok::<(), Error>(()) });
-    let entry = health.enter(spec, check, None).unwrap();
-    assert!(entry.publish(Outcome::timed_out(&entry)).is_some());
+    let entry = health.insert(spec, check, None).unwrap();
+    assert!(entry.publish(RunOutcome::timed_out(&entry.spec, entry.wall_time())).is_some());
     Probe::default().register(&health, every_second(CHECK), Duration::ZERO);
-    assert!(entry.publish(Outcome::timed_out(&entry)).is_none());
+    assert!(entry.publish(RunOutcome::timed_out(&entry.spec, entry.wall_time())).is_none());
     assert_eq!(gauges(&app, CHECK).0, -1.0, "the other has not run yet");
     app.stop().await.expect_clean();
 }
@@ -238,7 +238,7 @@ async fn a_check_may_hold_the_handle_without_being_kept_for_ever() {
     let (app, health) = started().await;
     let (holds, held) = (HealthChecks::clone(&health), Arc::downgrade(&health.0));
     health
-        .register(every_second(CHECK), move |_cancel| {
+        .register_unbound(every_second(CHECK), move |_cancel| {
             let ids = holds.ids();
             async move { ids.map(drop) }
         })
@@ -299,7 +299,7 @@ async fn a_check_goes_with_the_service_that_it_was_registered_for() {
     for (owner, id) in [(&owner, CHECK), (&part, OTHER)] {
         let probe = probe.clone();
         let check = move |_cancel| probe.clone().run(Duration::ZERO);
-        health.register_for(owner, every_second(id), check).unwrap();
+        health.register(owner, every_second(id), check).unwrap();
     }
     pass(SECOND / 2).await;
     assert_eq!(probe.runs(), 2);
@@ -309,7 +309,7 @@ async fn a_check_goes_with_the_service_that_it_was_registered_for() {
     owner.kill("the test wants it");
     pass(SECOND / 10).await;
     assert!(health.ids().unwrap().is_empty());
-    let too_late = health.register_for(&owner, every_second(CHECK), |_cancel| async { Ok::<(), Error>(()) });
+    let too_late = health.register(&owner, every_second(CHECK), |_cancel| async { Ok::<(), Error>(()) });
     assert!(too_late.unwrap_err().is(&errors::SERVICE_NOT_ALIVE));
     app.stop().await.expect_clean();
 }
@@ -377,7 +377,7 @@ async fn a_check_that_gets_no_turns_is_told_to_be_unknown() {
     Probe::default().register(&health, every_second(CHECK), Duration::ZERO);
     pass(SECOND / 2).await;
     let hangs = every_second(OTHER).timeout(100 * SECOND);
-    health.register(hangs, |_cancel| std::future::pending::<Result<(), Error>>()).unwrap();
+    health.register_unbound(hangs, |_cancel| std::future::pending::<Result<(), Error>>()).unwrap();
     pass(10 * SECOND).await;
     let transitions = health.transitions(CHECK).unwrap();
     let last = transitions.last().unwrap();
@@ -385,7 +385,7 @@ async fn a_check_that_gets_no_turns_is_told_to_be_unknown() {
     assert!(last.result.is_none());
     let log = app.captured().with_event(app_core::events::HEALTHCHECK_RESULT);
     let said = log.last().unwrap()["message"].as_str().unwrap();
-    assert_eq!(said, "health check c1 is unknown, was passing: its last result is too old");
+    assert_eq!(said, "health check c1 is unknown, was passing: its last result is stale");
     pass(100 * SECOND).await;
     assert_eq!(health.transitions(CHECK).unwrap()[2].to, crate::HealthStatus::Passing);
     app.stop().await.expect_clean();
@@ -406,7 +406,7 @@ async fn setting_the_time_of_day_moves_no_run() {
     let meters = Meters::register(&app.get::<app_metrics::Metrics>()).unwrap();
     let health =
         HealthChecks::with_wall_clock(service.clone(), HealthConfig::default(), meters, Arc::new(wall_clock));
-    service.spawn("schedule", crate::schedule::run(health.clone())).unwrap();
+    service.spawn("schedule", crate::scheduler::run(health.clone())).unwrap();
     let probe = Probe::default();
     probe.register(&health, every_second(CHECK), Duration::ZERO);
     const YEAR: i64 = 366 * 86_400;

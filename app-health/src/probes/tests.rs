@@ -61,14 +61,14 @@ async fn a_result_that_is_too_old_is_unknown_and_says_so() {
     pass(SECOND / 2).await;
     // A check that never gives its turn back, as far as the others are concerned.
     health
-        .register(every_second(OTHER).timeout(100 * SECOND), |_cancel| {
+        .register_unbound(every_second(OTHER).timeout(100 * SECOND), |_cancel| {
             std::future::pending::<Result<(), Error>>()
         })
         .unwrap();
     pass(5 * SECOND).await;
     assert_eq!(
         readiness(&app).reasons,
-        ["critical health check c1 is unknown: it last ran 5s ago, and should every 1s"]
+        ["critical health check c1 is unknown: it last ran 5s ago, and should run every 1s"]
     );
     let document = report::health(&app).document;
     let check = &document["checks"]["c1"][0];

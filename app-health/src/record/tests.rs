@@ -20,7 +20,7 @@ fn after(record: &Record, passed: bool, second: u64) -> (Record, Option<HealthTr
     let error = (!passed).then(|| app_errors::illegal_argument_error("on purpose"));
     let kind = if passed { HealthOutcome::Passed } else { HealthOutcome::Failed };
     let outcome =
-        Outcome { kind, error, started_at: at(second), duration: Duration::ZERO, ended: Instant::now() };
+        RunOutcome { kind, error, started_at: at(second), duration: Duration::ZERO, ended: Instant::now() };
     let (record, result, transition) = record.with_result(&spec(), outcome, || at(second));
     assert_eq!(result.passed(), passed);
     (record, transition)

@@ -1,4 +1,4 @@
-//! One check in the document of a probe: the draft's members, then ours.
+//! One check in the document of a probe: the members of the draft, then our own.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -7,13 +7,13 @@ use serde_json::{Map, Value, json};
 
 use crate::{HealthCheckResult, HealthCheckState, HealthChecks, HealthStatus, HealthTransition};
 
-/// Of an error's text so many characters are shown: it comes from anywhere.
+/// Upper bound of the characters of an error text, which is untrusted.
 const MAX_OUTPUT_CHARS: usize = 1_000;
 
-/// From the year 10000 on, times have another form.
+/// The last second of the year 9999. RFC 3339 has no form for later times.
 const LAST_YEAR: Duration = Duration::from_secs(253_402_300_799);
 
-/// `unknown` is the status of a check of which nothing is known.
+/// Builds the entry of a check. `unknown` is the value of `status` for a check whose status is unknown.
 pub(super) fn component(check: &HealthCheckState, unknown: &str) -> Value {
     let HealthCheckState { spec, result, .. } = check;
     let status = match check.status {
@@ -54,9 +54,9 @@ pub(super) fn component(check: &HealthCheckState, unknown: &str) -> Value {
     Value::Object(members)
 }
 
-/// Adds what is kept of earlier runs, newest first, as people read it.
+/// Adds the history and the transitions of the check, newest first.
 pub(super) fn details(checks: &HealthChecks, id: HealthCheckId, component: &mut Value) {
-    // It may just have been removed.
+    // The check may just have been removed.
     let (Ok(history), Ok(transitions)) = (checks.history(id), checks.transitions(id)) else { return };
     component["history"] = history.iter().rev().map(past).collect();
     component["transitions"] = transitions.iter().rev().map(change).collect();
@@ -90,7 +90,7 @@ pub(super) fn shortened(text: &str) -> String {
     short
 }
 
-/// `None` for a time that has no such form: clocks can be set to anything.
+/// The time in RFC 3339; `None` for a time before 1970 or after 9999.
 fn rfc3339(time: SystemTime) -> Option<String> {
     let since_epoch = time.duration_since(UNIX_EPOCH).ok()?;
     (since_epoch <= LAST_YEAR).then(|| humantime::format_rfc3339_millis(time).to_string())

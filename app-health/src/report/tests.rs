@@ -96,9 +96,9 @@ async fn a_group_can_not_have_a_name_that_would_be_taken_for_something_else() {
     let (app, health) = started().await;
     for name in ["", "0xc1", "a/b", "a b", ".", "..", "ä", &"x".repeat(65)] {
         let spec = HealthCheckSpec::new(CHECK).group(name.to_owned());
-        let refused = health.register(spec, |_cancel| async { Ok::<(), Error>(()) }).unwrap_err();
+        let refused = health.register_unbound(spec, |_cancel| async { Ok::<(), Error>(()) }).unwrap_err();
         assert!(
-            refused.is(&errors::ILLEGAL_ARGUMENT) && refused.to_string().contains("its group"),
+            refused.is(&errors::ILLEGAL_ARGUMENT) && refused.to_string().contains("the group name"),
             "{refused}"
         );
     }

@@ -14,15 +14,15 @@ fn zero_means_the_default() {
 
 #[test]
 fn what_cannot_be_scheduled_is_refused() {
-    let short = HealthCheckSpec::new(ID).interval(Duration::from_nanos(1)).checked().unwrap_err();
+    let short = HealthCheckSpec::new(ID).interval(Duration::from_nanos(1)).validated().unwrap_err();
     assert_eq!(short.to_string(), "health check c0ffee: its interval must be 1ms to 366days, not 1ns");
-    let long = HealthCheckSpec::new(ID).name("n").timeout(Duration::MAX).checked().unwrap_err();
+    let long = HealthCheckSpec::new(ID).name("n").timeout(Duration::MAX).validated().unwrap_err();
     assert!(
         long.is(&errors::ILLEGAL_ARGUMENT) && long.to_string().contains("n (c0ffee): its timeout"),
         "{long}"
     );
-    let zero = HealthCheckSpec::new(HealthCheckId::new(0)).checked().unwrap_err();
-    assert_eq!(zero.to_string(), "the id of a health check must not be zero");
+    let zero = HealthCheckSpec::new(HealthCheckId::new(0)).validated().unwrap_err();
+    assert_eq!(zero.to_string(), "health check: its id must not be zero");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The socket of the service manager, into which datagrams go without ever waiting.
+//! The socket of the service manager. Sending a datagram never waits.
 
 use std::{
     env,
@@ -13,26 +13,28 @@ use std::{
     },
 };
 
-/// Where the service manager listens.
+/// Environment variable with the address of the service manager's socket.
 const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
 
-/// The way to the service manager. sd-notify's own waits while the manager's queue is full, and knows no abstract names.
+/// The socket of the service manager. Sd-notify's own function waits while the queue is full, and does not support
+/// abstract names.
 pub(crate) struct ManagerSocket {
     socket: UnixDatagram,
     manager: SocketAddr,
 }
 
 impl ManagerSocket {
-    /// As the environment says; `None` where no service manager listens.
+    /// Opens the socket that the environment names; `None` if it names none.
     pub(crate) fn from_environment() -> Option<io::Result<Self>> {
         let name: OsString = env::var_os(NOTIFY_SOCKET).filter(|name| !name.is_empty())?;
         Some(Self::open(&name))
     }
 
-    /// A path, or an abstract name after an `@`. Whether anybody listens shows only when something is sent.
+    /// Opens the socket with this name: a path, or an abstract name after an `@`. Only [`send`](Self::send) shows
+    /// whether a manager listens.
     ///
     /// # Errors
-    /// When the name is none of both, or no socket can be made.
+    /// If the name is neither a path nor an abstract name, or the system refuses a socket.
     pub(crate) fn open(name: &OsStr) -> io::Result<Self> {
         let manager = match name.as_bytes() {
             [b'@', name @ ..] => SocketAddr::from_abstract_name(name)?,
@@ -47,12 +49,12 @@ impl ManagerSocket {
         Ok(Self { socket, manager })
     }
 
-    /// Sends a message whole.
+    /// Sends a message as one datagram.
     ///
     /// # Errors
-    /// When nobody listens, and when the manager has not read so many messages that there is no room for another.
+    /// If no manager listens, or its queue of unread messages is full.
     pub(crate) fn send(&self, message: &str) -> io::Result<()> {
-        // By address each time: a manager that was restarted has another socket of the same name.
+        // Connects for each message: a restarted manager has another socket of the same name.
         self.socket.send_to_addr(message.as_bytes(), &self.manager).map(drop)
     }
 }

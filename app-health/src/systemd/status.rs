@@ -1,4 +1,4 @@
-//! The line that `systemctl status` shows of the app.
+//! The line that `systemctl status` shows for the app.
 
 use std::collections::BTreeMap;
 
@@ -7,17 +7,17 @@ use app_core::{App, ServiceState, counted};
 
 use crate::{one_line::one_line, probes};
 
-/// How far the app is.
-pub(crate) struct Standing {
-    /// What `/readyz` says.
+/// The app's readiness and its status line.
+pub(crate) struct StatusSummary {
+    /// Whether `/readyz` says yes.
     pub(crate) ready: bool,
-    /// Whether there are services that have never run yet; one that is restarted is not starting.
+    /// Whether a service has never run. A service that is being restarted does not count.
     pub(crate) starting: bool,
     /// One line of bounded length.
     pub(crate) status: String,
 }
 
-impl Standing {
+impl StatusSummary {
     pub(crate) fn of(app: &App, configs: &Configs) -> Self {
         let services = app.service_statuses();
         let (all, running) = (
@@ -40,7 +40,7 @@ impl Standing {
     }
 }
 
-/// The services whose config is older than its file should have, by what is the matter with the file.
+/// The services with an older config than their file should have, by what is wrong with the file.
 fn stale(configs: &Configs) -> BTreeMap<&'static str, Vec<String>> {
     let mut services: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for status in configs.reload_statuses() {

@@ -16,7 +16,7 @@ use std::{
 
 use app_core::{Restart, ServiceDescriptor, StopCause, prelude::*, testing::TestApp};
 
-use super::{story::Step, *};
+use super::{notifications::Notification, *};
 use crate::{
     HEALTHCHECK_SERVICE_ID, HealthCheckSpec, HealthChecks,
     fixture::{CHECK, SECOND, started},
@@ -39,8 +39,8 @@ impl Systemd {
         Self { socket, path }
     }
 
-    fn manager(&self, watchdog: Option<Duration>) -> Manager {
-        Manager { socket: ManagerSocket::open(self.path.as_os_str()).unwrap(), watchdog }
+    fn manager(&self, watchdog: Option<Duration>) -> ServiceManager {
+        ServiceManager { socket: ManagerSocket::open(self.path.as_os_str()).unwrap(), watchdog }
     }
 
     /// The messages that came since, but what changes from one to the next by itself.
@@ -60,10 +60,10 @@ impl Systemd {
 }
 
 /// Has a service of the app tell systemd, as the health service does.
-fn telling(app: &TestApp, manager: Manager) -> Service {
-    let service = app.new_service(ServiceId::new(0x5d), "teller");
+fn telling(app: &TestApp, manager: ServiceManager) -> Service {
+    let service = app.new_service(ServiceId::new(0x5d), "notifier");
     let configs = app.get::<Configs>();
-    service.spawn("systemd", tell(service.clone(), Configs::clone(&configs), manager)).unwrap();
+    service.spawn("systemd", notify(service.clone(), Configs::clone(&configs), manager)).unwrap();
     service
 }
 
@@ -75,7 +75,7 @@ fn switched(health: &HealthChecks, on: &Arc<AtomicBool>) {
         let on = on.load(Ordering::Relaxed);
         async move { if on { Ok(()) } else { Err("it is off\nREADY=1") } }
     };
-    health.register(spec, check).unwrap();
+    health.register_unbound(spec, check).unwrap();
 }
 
 /// How many warnings and errors begin with this.
@@ -197,11 +197,11 @@ async fn a_manager_that_does_not_read_holds_nothing_up_and_hears_all_that_counts
     while manager.socket.send("STATUS=noise").is_ok() {}
     telling(&app, manager);
     pass(5 * SECOND).await;
-    assert_eq!(count(&app, "systemd was not told"), 1);
+    assert_eq!(count(&app, "systemd does not take a notification"), 1);
     assert!(systemd.heard().iter().all(|message| message == "STATUS=noise"));
     pass(2 * SECOND).await;
     assert!(systemd.heard().contains(&"READY=1\nSTATUS=3 services, ready".to_owned()));
-    assert_eq!(count(&app, "systemd was not told"), 1);
+    assert_eq!(count(&app, "systemd does not take a notification"), 1);
     app.stop().await.expect_clean();
 }
 
@@ -219,7 +219,7 @@ async fn a_manager_that_is_gone_is_warned_of_once_and_found_again_when_it_is_bac
     let back = Systemd::of(&app);
     pass(2 * SECOND).await;
     assert!(back.heard().contains(&"READY=1\nSTATUS=3 services, ready".to_owned()));
-    assert_eq!(count(&app, "systemd was not told"), 1);
+    assert_eq!(count(&app, "systemd does not take a notification"), 1);
     app.stop().await.expect_clean();
 }
 
@@ -230,17 +230,19 @@ async fn while_services_start_more_time_is_asked_for_again_and_again() {
     let builder = TestApp::builder();
     let path = builder.config_dir().join("notify");
     let systemd = Systemd::at(path.clone());
-    let teller = ServiceDescriptor::of(TELLER, "teller", move |service: Service, configs: Dep<Configs>| {
-        let socket = ManagerSocket::open(path.as_os_str()).unwrap();
-        let telling = tell(service.clone(), Configs::clone(&configs), Manager { socket, watchdog: None });
-        async move { service.spawn("systemd", telling) }
-    });
+    let notifier =
+        ServiceDescriptor::of(TELLER, "notifier", move |service: Service, configs: Dep<Configs>| {
+            let socket = ManagerSocket::open(path.as_os_str()).unwrap();
+            let telling =
+                notify(service.clone(), Configs::clone(&configs), ServiceManager { socket, watchdog: None });
+            async move { service.spawn("systemd", telling) }
+        });
     let slow = ServiceDescriptor::of(ServiceId::new(0x510), "slow", || async {
         pass(12 * SECOND).await;
         Ok(())
     });
     let builder = builder.linked([app_config::CONFIG_SERVICE_ID]);
-    let app = builder.service(teller).service(slow.after([TELLER])).start().await;
+    let app = builder.service(notifier).service(slow.after([TELLER])).start().await;
     pass(SECOND).await;
     let heard = systemd.heard();
     let pleas = heard.iter().filter(|message| *message == "EXTEND_TIMEOUT_USEC=30000000").count();
@@ -301,33 +303,33 @@ fn an_abstract_name_is_one_and_what_is_no_name_is_refused() {
 
 #[test]
 fn steps_are_told_in_order_and_the_stop_is_the_last() {
-    let mut now = Now { starting: true, status: "starting".to_owned(), ..Now::default() };
-    let mut story = Story::new(0);
-    let mut told = |now: &Now| {
+    let mut now = AppStatus { starting: true, status: "starting".to_owned(), ..AppStatus::default() };
+    let mut sent = SentState::new(0);
+    let mut told = |now: &AppStatus| {
         let mut steps = Vec::new();
-        while let Some(step) = story.next(now) {
-            story.told(step, now);
+        while let Some(step) = sent.next(now) {
+            sent.note(step, now);
             steps.push(step);
         }
         steps
     };
-    assert_eq!(told(&now), [Step::Status]);
+    assert_eq!(told(&now), [Notification::Status]);
     now.asked = 1;
     assert_eq!(told(&now), []);
-    now = Now { ready: true, starting: false, status: "ready".to_owned(), ..now };
-    assert_eq!(told(&now), [Step::Ready]);
+    now = AppStatus { ready: true, starting: false, status: "ready".to_owned(), ..now };
+    assert_eq!(told(&now), [Notification::Ready]);
     now.asked = 2;
-    assert_eq!(told(&now), [Step::Reloading]);
+    assert_eq!(told(&now), [Notification::Reloading]);
     now.asked = 3;
     now.done = 2;
-    assert_eq!(told(&now), [Step::Reloading], "2 is done, 3 is not");
+    assert_eq!(told(&now), [Notification::Reloading], "2 is done, 3 is not");
     now.done = 3;
-    assert_eq!(told(&now), [Step::Reloaded]);
+    assert_eq!(told(&now), [Notification::Reloaded]);
     now.ready = false;
     now.status = "not ready".to_owned();
-    assert_eq!(told(&now), [Step::Status]);
-    now = Now { stops_within: Some(SECOND), asked: 4, status: "stopping".to_owned(), ..now };
-    assert_eq!(told(&now), [Step::Stopping]);
+    assert_eq!(told(&now), [Notification::Status]);
+    now = AppStatus { stops_within: Some(SECOND), asked: 4, status: "stopping".to_owned(), ..now };
+    assert_eq!(told(&now), [Notification::Stopping]);
     now.status = "still stopping".to_owned();
     assert_eq!(told(&now), []);
 }

@@ -1,26 +1,26 @@
-//! What the timetable knows of one id: the check that has it, and the run that is in flight.
+//! The state of one id: the check that has the id, and the run in progress.
 
 use app_core::prelude::{Duration, HealthCheckId};
 
-use super::{At, CANCEL_GRACE, LineKey, Order, Subject, timers::Timer};
+use super::{Action, At, CANCEL_GRACE, CheckKey, Schedulable, timers::Timer};
 
-/// An id: a check, a run, or both; the run may be of a check that had the id before.
-pub(super) struct Slot<S: Subject> {
-    pub(super) line: Option<Line<S>>,
-    pub(super) flight: Option<Flight<S>>,
+/// The state of one id. A run may belong to an earlier check with this id.
+pub(super) struct Slot<S: Schedulable> {
+    pub(super) scheduled: Option<Scheduled<S>>,
+    pub(super) active: Option<ActiveRun<S>>,
     pub(super) due_timer: Option<At>,
     pub(super) run_timer: Option<At>,
 }
 
-/// A check.
-pub(super) struct Line<S: Subject> {
+/// A scheduled check.
+pub(super) struct Scheduled<S: Schedulable> {
     pub(super) check: S,
     pub(super) serial: u64,
-    /// The last due time that was reckoned, which may have passed.
+    /// The last computed due time, which may have passed.
     pub(super) due: At,
     pub(super) wait: Wait,
     pub(super) paused: bool,
-    /// How many of its results are on their way by order.
+    /// Number of results that are being published by actions.
     pub(super) publishing: u32,
     pub(super) waiters: Vec<S::Waiter>,
 }
@@ -28,46 +28,47 @@ pub(super) struct Line<S: Subject> {
 /// What a check waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wait {
-    /// Nothing but its next due time.
-    Resting,
-    /// A turn, with this ticket.
+    /// Its next due time.
+    Idle,
+    /// A permit, with this ticket.
     Queued(u64),
-    /// The end of the run in flight, or a result on its way; then it queues.
-    Held,
+    /// The end of the run in progress, or the publication of a result. Then it queues.
+    Blocked,
 }
 
-/// A run.
-pub(super) struct Flight<S: Subject> {
+/// A run in progress.
+pub(super) struct ActiveRun<S: Schedulable> {
     pub(super) check: S,
     pub(super) serial: u64,
     pub(super) run: u64,
-    pub(super) reins: S::Reins,
+    pub(super) handle: S::RunHandle,
     pub(super) stage: Stage,
     pub(super) deadline: At,
     pub(super) cancelled_at: At,
 }
 
+/// How far a run is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// Within its time.
+    /// It has time left.
     Running,
-    /// It has a result, which is on its way.
-    Closing,
+    /// It has a result, which is being published.
+    Finishing,
     /// It was asked to end.
     Cancelled,
-    /// It was dropped.
+    /// Its future was dropped.
     Dropped,
-    /// It was dropped and does not end. It has no turn any more.
+    /// Its future was dropped and does not end. Its permit was taken back.
     Abandoned,
 }
 
-impl<S: Subject> Default for Slot<S> {
+impl<S: Schedulable> Default for Slot<S> {
     fn default() -> Self {
-        Self { line: None, flight: None, due_timer: None, run_timer: None }
+        Self { scheduled: None, active: None, due_timer: None, run_timer: None }
     }
 }
 
-impl<S: Subject> Slot<S> {
+impl<S: Schedulable> Slot<S> {
     pub(super) fn timer(&mut self, timer: Timer) -> &mut Option<At> {
         match timer {
             Timer::Due => &mut self.due_timer,
@@ -76,41 +77,46 @@ impl<S: Subject> Slot<S> {
     }
 }
 
-impl<S: Subject> Line<S> {
+impl<S: Schedulable> Scheduled<S> {
     pub(super) fn new(check: S, serial: u64, first: At) -> Self {
-        let (wait, waiters) = (Wait::Resting, Vec::new());
+        let (wait, waiters) = (Wait::Idle, Vec::new());
         Self { check, serial, due: first, wait, paused: false, publishing: 0, waiters }
     }
 
-    pub(super) fn timed_out(&mut self, id: HealthCheckId, reins: S::Reins) -> Order<S> {
+    pub(super) fn timed_out(&mut self, id: HealthCheckId, handle: S::RunHandle) -> Action<S> {
         self.publishing += 1;
-        let line = LineKey { id, serial: self.serial };
-        Order::TimedOut { check: self.check.clone(), line, reins, waiters: std::mem::take(&mut self.waiters) }
+        let key = CheckKey { id, serial: self.serial };
+        Action::TimedOut {
+            check: self.check.clone(),
+            key,
+            handle,
+            waiters: std::mem::take(&mut self.waiters),
+        }
     }
 
-    pub(super) fn blocked(&mut self, id: HealthCheckId, since: Duration) -> Order<S> {
+    pub(super) fn blocked(&mut self, id: HealthCheckId, since: Duration) -> Action<S> {
         self.publishing += 1;
-        let line = LineKey { id, serial: self.serial };
-        Order::Blocked { check: self.check.clone(), line, since, waiters: std::mem::take(&mut self.waiters) }
+        let key = CheckKey { id, serial: self.serial };
+        Action::Blocked { check: self.check.clone(), key, since, waiters: std::mem::take(&mut self.waiters) }
     }
 }
 
-impl<S: Subject> Flight<S> {
-    pub(super) fn new(line: &Line<S>, run: u64, now: At) -> Self {
+impl<S: Schedulable> ActiveRun<S> {
+    pub(super) fn new(scheduled: &Scheduled<S>, run: u64, now: At) -> Self {
         Self {
-            check: line.check.clone(),
-            serial: line.serial,
+            check: scheduled.check.clone(),
+            serial: scheduled.serial,
             run,
-            reins: line.check.reins(),
+            handle: scheduled.check.run_handle(),
             stage: Stage::Running,
-            deadline: now + line.check.timeout(),
+            deadline: now + scheduled.check.timeout(),
             cancelled_at: At::ZERO,
         }
     }
 
-    /// Whether whoever waits for its check gets its result.
+    /// Whether waiters of its check get the result of this run.
     pub(super) fn counts(&self) -> bool {
-        matches!(self.stage, Stage::Running | Stage::Closing)
+        matches!(self.stage, Stage::Running | Stage::Finishing)
     }
 
     pub(super) fn cancel(&mut self, now: At) {

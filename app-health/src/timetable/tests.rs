@@ -26,8 +26,8 @@ impl Fake {
     }
 }
 
-impl Subject for Fake {
-    type Reins = ();
+impl Schedulable for Fake {
+    type RunHandle = ();
     type Waiter = &'static str;
 
     fn id(&self) -> HealthCheckId {
@@ -46,94 +46,99 @@ impl Subject for Fake {
         self.wanted.get()
     }
 
-    fn reins(&self) {}
+    fn run_handle(&self) {}
 
     fn set_paused(&self, paused: bool) {
         self.paused.set(paused);
     }
 }
 
-/// A timetable whose orders are written down: `start 1`, `timed out 1 [waiters]`.
-struct Told {
+/// A timetable whose actions are written down: `start 1`, `timed out 1 [waiters]`.
+struct Recorder {
     table: Timetable<Fake>,
-    orders: Vec<Order<Fake>>,
+    actions: Vec<Action<Fake>>,
     started: Vec<RunKey>,
-    lines: Vec<LineKey>,
+    unpublished: Vec<CheckKey>,
 }
 
-impl Told {
-    fn new(turns: usize) -> Self {
-        Self { table: Timetable::new(turns), orders: Vec::new(), started: Vec::new(), lines: Vec::new() }
+impl Recorder {
+    fn new(permits: usize) -> Self {
+        Self {
+            table: Timetable::new(permits),
+            actions: Vec::new(),
+            started: Vec::new(),
+            unpublished: Vec::new(),
+        }
     }
 
-    fn with(turns: usize, checks: u64) -> Self {
-        let mut told = Self::new(turns);
+    fn with(permits: usize, checks: u64) -> Self {
+        let mut recorder = Self::new(permits);
         for id in 1..=checks {
-            told.register(Fake::new(id), At::ZERO);
+            recorder.register(Fake::new(id), At::ZERO);
         }
-        told
+        recorder
     }
 
     fn register(&mut self, check: Fake, at: At) {
-        self.table.register(check, at, at, &mut self.orders);
+        self.table.register(check, at, at, &mut self.actions);
     }
 
     fn advance(&mut self, at: At) -> Vec<String> {
-        self.table.advance(at, &mut self.orders);
-        self.told()
+        self.table.advance(at, &mut self.actions);
+        self.texts()
     }
 
-    fn demand(&mut self, waiter: &'static str, at: At) -> Result<Vec<String>, Refused> {
-        self.table.demand(ID, waiter, at, &mut self.orders)?;
-        Ok(self.told())
+    fn run_now(&mut self, waiter: &'static str, at: At) -> Result<Vec<String>, RunRefused> {
+        self.table.run_now(ID, waiter, at, &mut self.actions)?;
+        Ok(self.texts())
     }
 
     /// The last run that was started ends with a result.
     fn finish(&mut self, at: At) -> Vec<&'static str> {
         let run = self.started.pop().unwrap();
         assert!(self.table.finishing(run));
-        self.table.ended(run, at, &mut self.orders)
+        self.table.ended(run, at, &mut self.actions)
     }
 
     /// The last run that was started ends, when nobody wants its result any more.
     fn vanish(&mut self, at: At) -> Vec<String> {
         let run = self.started.pop().unwrap();
         assert!(!self.table.finishing(run));
-        assert!(self.table.ended(run, at, &mut self.orders).is_empty());
-        self.told()
+        assert!(self.table.ended(run, at, &mut self.actions).is_empty());
+        self.texts()
     }
 
     /// What was ordered to be published is.
     fn publish(&mut self, at: At) -> Vec<String> {
-        for line in std::mem::take(&mut self.lines) {
-            self.table.published(line, at, &mut self.orders);
+        for key in std::mem::take(&mut self.unpublished) {
+            self.table.published(key, at, &mut self.actions);
         }
-        self.told()
+        self.texts()
     }
 
-    fn told(&mut self) -> Vec<String> {
-        let orders = std::mem::take(&mut self.orders);
-        orders.into_iter().map(|order| self.tell(order)).collect()
+    fn texts(&mut self) -> Vec<String> {
+        let actions = std::mem::take(&mut self.actions);
+        actions.into_iter().map(|action| self.text(action)).collect()
     }
 
-    fn tell(&mut self, order: Order<Fake>) -> String {
-        match order {
-            Order::Start { check, key, .. } => {
+    fn text(&mut self, action: Action<Fake>) -> String {
+        match action {
+            Action::Start { check, key, .. } => {
                 self.started.push(key);
                 format!("start {}", check.id)
             }
-            Order::Cancel { .. } => "cancel".to_owned(),
-            Order::TimedOut { check, waiters, line, .. } => {
-                self.lines.push(line);
+            Action::Cancel { .. } => "cancel".to_owned(),
+            Action::TimedOut { check, waiters, key, .. } => {
+                self.unpublished.push(key);
                 format!("timed out {} {waiters:?}", check.id)
             }
-            Order::Drop { .. } => "drop".to_owned(),
-            Order::Abandoned { check } => format!("abandoned {}", check.id),
-            Order::Blocked { check, waiters, line, since } => {
-                self.lines.push(line);
+            Action::Drop { .. } => "drop".to_owned(),
+            Action::Abandoned { check } => format!("abandoned {}", check.id),
+            Action::Blocked { check, waiters, key, since } => {
+                self.unpublished.push(key);
                 format!("blocked {} {since:?} {waiters:?}", check.id)
             }
-            Order::Orphaned { check } => format!("orphaned {}", check.id),
+            Action::Orphaned { check } => format!("orphaned {}", check.id),
         }
     }
 }
@@ -150,144 +155,148 @@ fn due_times_are_the_first_one_plus_whole_intervals() {
 }
 
 #[test]
-fn turns_are_given_in_the_order_in_which_they_were_asked_for() {
-    let mut told = Told::with(2, 3);
-    assert_eq!(told.advance(At::ZERO), ["start 1", "start 2"]);
-    assert!(told.advance(SECOND / 2).is_empty(), "there are two turns");
-    told.finish(SECOND / 2);
-    assert_eq!(told.told(), ["start 3"]);
+fn permits_are_given_in_the_order_of_requests() {
+    let mut recorder = Recorder::with(2, 3);
+    assert_eq!(recorder.advance(At::ZERO), ["start 1", "start 2"]);
+    assert!(recorder.advance(SECOND / 2).is_empty(), "there are two permits");
+    recorder.finish(SECOND / 2);
+    assert_eq!(recorder.texts(), ["start 3"]);
 }
 
 #[test]
-fn whoever_demands_a_run_joins_the_one_under_way() {
-    let mut told = Told::with(1, 1);
-    told.advance(At::ZERO);
-    assert!(told.demand("a", SECOND / 4).unwrap().is_empty());
-    assert!(told.demand("b", SECOND / 4).unwrap().is_empty());
-    assert_eq!(told.finish(SECOND / 2), ["a", "b"]);
-    assert_eq!(told.demand("c", SECOND / 2).unwrap(), ["start 1"]);
-    assert_eq!(told.finish(SECOND / 2), ["c"]);
-    assert_eq!(told.table.next_timer(), Some(SECOND), "the schedule stays as it is");
+fn a_run_on_demand_joins_the_run_in_progress() {
+    let mut recorder = Recorder::with(1, 1);
+    recorder.advance(At::ZERO);
+    assert!(recorder.run_now("a", SECOND / 4).unwrap().is_empty());
+    assert!(recorder.run_now("b", SECOND / 4).unwrap().is_empty());
+    assert_eq!(recorder.finish(SECOND / 2), ["a", "b"]);
+    assert_eq!(recorder.run_now("c", SECOND / 2).unwrap(), ["start 1"]);
+    assert_eq!(recorder.finish(SECOND / 2), ["c"]);
+    assert_eq!(recorder.table.next_timer(), Some(SECOND), "the schedule stays as it is");
 }
 
 #[test]
-fn so_many_wait_and_no_more() {
-    let mut told = Told::with(1, 1);
+fn the_number_of_waiters_is_limited() {
+    let mut recorder = Recorder::with(1, 1);
     for _ in 0..MAX_WAITERS {
-        told.demand("one of many", At::ZERO).unwrap();
+        recorder.run_now("one of many", At::ZERO).unwrap();
     }
-    assert_eq!(told.demand("one too many", At::ZERO), Err(Refused::Busy));
-    assert_eq!(told.finish(At::ZERO).len(), MAX_WAITERS);
-    told.demand("again", At::ZERO).unwrap();
+    assert_eq!(recorder.run_now("one too many", At::ZERO), Err(RunRefused::Busy));
+    assert_eq!(recorder.finish(At::ZERO).len(), MAX_WAITERS);
+    recorder.run_now("again", At::ZERO).unwrap();
 }
 
 #[test]
 fn a_run_that_takes_too_long_is_cancelled_then_dropped_then_abandoned() {
-    let mut told = Told::with(1, 2);
-    told.advance(At::ZERO);
-    told.demand("a", SECOND).unwrap();
-    assert_eq!(told.advance(2 * SECOND), ["timed out 1 [\"a\"]"]);
-    assert!(told.publish(2 * SECOND).is_empty());
-    assert_eq!(told.advance(2 * SECOND + CANCEL_GRACE), ["drop"]);
+    let mut recorder = Recorder::with(1, 2);
+    recorder.advance(At::ZERO);
+    recorder.run_now("a", SECOND).unwrap();
+    assert_eq!(recorder.advance(2 * SECOND), ["timed out 1 [\"a\"]"]);
+    assert!(recorder.publish(2 * SECOND).is_empty());
+    assert_eq!(recorder.advance(2 * SECOND + CANCEL_GRACE), ["drop"]);
     let given_up = 2 * SECOND + CANCEL_GRACE + DROP_GRACE;
     // Its next run was due at 3 s, and was held up until there is an answer.
-    assert_eq!(told.advance(given_up), ["abandoned 1", "blocked 1 1.1s []", "start 2"], "its turn is free");
-    told.publish(given_up);
-    assert_eq!(told.demand("b", given_up).unwrap(), ["blocked 1 1.1s [\"b\"]"], "never a second run");
-    told.publish(given_up);
-    told.finish(given_up);
-    assert_eq!(told.advance(4 * SECOND), ["blocked 1 2s []", "start 2"]);
-    told.publish(4 * SECOND);
-    told.finish(4 * SECOND);
-    assert!(told.vanish(4 * SECOND).is_empty(), "it ends at last");
-    assert!(told.advance(5 * SECOND).contains(&"start 1".to_owned()));
-    assert_eq!(told.table.free_turns, 0);
+    assert_eq!(
+        recorder.advance(given_up),
+        ["abandoned 1", "blocked 1 1.1s []", "start 2"],
+        "its turn is free"
+    );
+    recorder.publish(given_up);
+    assert_eq!(recorder.run_now("b", given_up).unwrap(), ["blocked 1 1.1s [\"b\"]"], "never a second run");
+    recorder.publish(given_up);
+    recorder.finish(given_up);
+    assert_eq!(recorder.advance(4 * SECOND), ["blocked 1 2s []", "start 2"]);
+    recorder.publish(4 * SECOND);
+    recorder.finish(4 * SECOND);
+    assert!(recorder.vanish(4 * SECOND).is_empty(), "it ends at last");
+    assert!(recorder.advance(5 * SECOND).contains(&"start 1".to_owned()));
+    assert_eq!(recorder.table.free_permits, 0);
 }
 
 #[test]
 fn results_come_in_the_order_of_runs() {
-    let mut told = Told::with(1, 1);
-    told.advance(At::ZERO);
-    assert_eq!(told.advance(2 * SECOND), ["timed out 1 []"]);
+    let mut recorder = Recorder::with(1, 1);
+    recorder.advance(At::ZERO);
+    assert_eq!(recorder.advance(2 * SECOND), ["timed out 1 []"]);
     // The run ends before the news of its timeout is out.
-    assert!(told.vanish(2 * SECOND).is_empty());
-    assert!(told.demand("a", 2 * SECOND).unwrap().is_empty(), "not yet");
-    assert_eq!(told.publish(2 * SECOND), ["start 1"]);
+    assert!(recorder.vanish(2 * SECOND).is_empty());
+    assert!(recorder.run_now("a", 2 * SECOND).unwrap().is_empty(), "not yet");
+    assert_eq!(recorder.publish(2 * SECOND), ["start 1"]);
 }
 
 #[test]
 fn a_check_that_is_replaced_or_resumed_waits_for_the_run_before_it() {
-    let mut told = Told::with(1, 1);
-    told.advance(At::ZERO);
-    told.demand("a", At::ZERO).unwrap();
-    told.register(Fake::new(1), SECOND / 4);
-    assert_eq!(told.told(), ["cancel"]);
-    assert!(told.advance(SECOND / 4).is_empty());
-    assert_eq!(told.vanish(SECOND / 2), ["start 1"]);
-    let run = *told.started.last().unwrap();
-    assert_eq!(told.table.pause(ID, SECOND / 2, &mut told.orders), Some(true));
-    assert_eq!(told.told(), ["cancel"]);
-    assert_eq!(told.demand("b", SECOND / 2), Err(Refused::Paused));
-    assert_eq!(told.table.resume(ID, SECOND / 2), Ok(true));
-    assert!(told.advance(SECOND / 2).is_empty());
-    assert!(told.table.flight(run).is_some());
-    assert_eq!(told.vanish(SECOND), ["start 1"]);
+    let mut recorder = Recorder::with(1, 1);
+    recorder.advance(At::ZERO);
+    recorder.run_now("a", At::ZERO).unwrap();
+    recorder.register(Fake::new(1), SECOND / 4);
+    assert_eq!(recorder.texts(), ["cancel"]);
+    assert!(recorder.advance(SECOND / 4).is_empty());
+    assert_eq!(recorder.vanish(SECOND / 2), ["start 1"]);
+    let run = *recorder.started.last().unwrap();
+    assert_eq!(recorder.table.pause(ID, SECOND / 2, &mut recorder.actions), Some(true));
+    assert_eq!(recorder.texts(), ["cancel"]);
+    assert_eq!(recorder.run_now("b", SECOND / 2), Err(RunRefused::Paused));
+    assert_eq!(recorder.table.resume(ID, SECOND / 2), Ok(true));
+    assert!(recorder.advance(SECOND / 2).is_empty());
+    assert!(recorder.table.active(run).is_some());
+    assert_eq!(recorder.vanish(SECOND), ["start 1"]);
 }
 
 #[test]
 fn a_check_whose_run_was_abandoned_stays_paused_until_it_has_ended() {
-    let mut told = Told::with(1, 1);
-    told.advance(At::ZERO);
-    told.table.pause(ID, At::ZERO, &mut told.orders);
+    let mut recorder = Recorder::with(1, 1);
+    recorder.advance(At::ZERO);
+    recorder.table.pause(ID, At::ZERO, &mut recorder.actions);
     for late in [CANCEL_GRACE, CANCEL_GRACE + DROP_GRACE] {
-        told.advance(late);
+        recorder.advance(late);
     }
-    assert_eq!(told.table.resume(ID, 2 * SECOND), Err(Unresumed::StillRunning));
-    assert_eq!(told.table.resume(OTHER, SECOND), Err(Unresumed::Unknown));
-    told.vanish(2 * SECOND);
-    assert_eq!(told.table.resume(ID, 2 * SECOND), Ok(true));
-    assert_eq!(told.advance(2 * SECOND), ["start 1"]);
+    assert_eq!(recorder.table.resume(ID, 2 * SECOND), Err(ResumeRefused::StillRunning));
+    assert_eq!(recorder.table.resume(OTHER, SECOND), Err(ResumeRefused::Unknown));
+    recorder.vanish(2 * SECOND);
+    assert_eq!(recorder.table.resume(ID, 2 * SECOND), Ok(true));
+    assert_eq!(recorder.advance(2 * SECOND), ["start 1"]);
 }
 
 const OTHER: HealthCheckId = HealthCheckId::new(2);
 
 #[test]
 fn a_check_whose_owner_is_gone_is_forgotten_and_never_runs() {
-    let mut told = Told::new(1);
+    let mut recorder = Recorder::new(1);
     let orphan = Fake::new(1);
     orphan.wanted.set(false);
-    told.register(orphan, At::ZERO);
-    assert_eq!(told.advance(At::ZERO), ["orphaned 1"]);
-    assert!(told.table.slots.is_empty() && told.table.timers.is_empty());
+    recorder.register(orphan, At::ZERO);
+    assert_eq!(recorder.advance(At::ZERO), ["orphaned 1"]);
+    assert!(recorder.table.slots.is_empty() && recorder.table.timers.is_empty());
 }
 
 #[test]
 fn nothing_is_left_of_checks_that_come_and_go() {
-    let mut told = Told::new(1);
-    told.register(Fake::new(7), At::ZERO);
-    told.advance(At::ZERO);
+    let mut recorder = Recorder::new(1);
+    recorder.register(Fake::new(7), At::ZERO);
+    recorder.advance(At::ZERO);
     for round in 0_u32..1_000 {
         let now = round * SECOND / 1_000;
-        told.register(Fake::new(1), now);
-        told.demand("a", now).unwrap();
-        told.table.pause(ID, now, &mut told.orders);
-        told.table.resume(ID, now).unwrap();
-        told.advance(now);
-        told.table.remove(ID, now, &mut told.orders);
+        recorder.register(Fake::new(1), now);
+        recorder.run_now("a", now).unwrap();
+        recorder.table.pause(ID, now, &mut recorder.actions);
+        recorder.table.resume(ID, now).unwrap();
+        recorder.advance(now);
+        recorder.table.remove(ID, now, &mut recorder.actions);
     }
-    let table = &told.table;
+    let table = &recorder.table;
     assert_eq!((table.slots.len(), table.timers.len(), table.queue.len()), (1, 1, 0));
 }
 
 #[test]
 fn once_halted_nothing_begins_and_what_runs_comes_to_its_end() {
-    let mut told = Told::with(1, 2);
-    told.advance(At::ZERO);
-    told.demand("a", At::ZERO).unwrap();
-    told.table.halt();
-    assert_eq!(told.demand("b", At::ZERO), Err(Refused::Paused));
-    assert_eq!(told.finish(SECOND), ["a"]);
-    assert!(told.advance(100 * SECOND).is_empty());
-    told.table.close(100 * SECOND, &mut told.orders);
-    assert!(!told.table.in_flight() && told.table.slots.is_empty());
+    let mut recorder = Recorder::with(1, 2);
+    recorder.advance(At::ZERO);
+    recorder.run_now("a", At::ZERO).unwrap();
+    recorder.table.halt();
+    assert_eq!(recorder.run_now("b", At::ZERO), Err(RunRefused::Paused));
+    assert_eq!(recorder.finish(SECOND), ["a"]);
+    assert!(recorder.advance(100 * SECOND).is_empty());
+    recorder.table.close(100 * SECOND, &mut recorder.actions);
+    assert!(!recorder.table.in_flight() && recorder.table.slots.is_empty());
 }

@@ -97,10 +97,10 @@ fn count_where_another_thread_began(metrics: &Metrics) -> Comparison {
     Comparison { alone: None, shared: None, ..counting("counter inc, another thread began", own) }
 }
 
-/// While this thread has a lane too, so that it does not get the other's afterwards.
+/// While this thread has a stripe too, so that it does not get the other's afterwards.
 fn from_another_thread(work: impl FnOnce() + Send) {
-    let lane = app_metrics::Counter::default();
-    lane.inc();
+    let stripe = app_metrics::Counter::default();
+    stripe.inc();
     std::thread::scope(|scope| {
         scope.spawn(work);
     });
@@ -144,7 +144,7 @@ fn add_to_gauge(metrics: &Metrics) -> Comparison {
     Comparison { name: "gauge inc, floats", alone: None, shared: None, entries }
 }
 
-/// Spread over all buckets, in no order that a branch predictor could learn.
+/// Striped over all buckets, in no order that a branch predictor could learn.
 fn values() -> Arc<[f64; 1_024]> {
     let random = |index: usize| (index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
     Arc::new(std::array::from_fn(|index| 0.002 * 4_000_f64.powf(random(index) as f64 / f64::from(1 << 24))))

@@ -1,8 +1,8 @@
 //! Tests of the counter.
 
 use super::{Counter, Value, WHOLE};
-use crate::lane::{self, Lane};
-use crate::spread::Spread;
+use crate::stripe::{self, Stripe};
+use crate::striped::Striped;
 use crate::sync::AtomicU64;
 use std::cell::RefCell;
 
@@ -76,7 +76,7 @@ fn no_addition_of_any_thread_is_lost() {
 
 /// Adds from a thread that is not the first, while the first adds too.
 fn collide(counter: &Counter) {
-    let (first, second) = (Lane::of(1), Lane::of(2));
+    let (first, second) = (Stripe::of(1), Stripe::of(2));
     let own = counter.0.claimed(first).unwrap();
     counter.0.add_shared(second, true, WHOLE, |words| {
         own.add(WHOLE, 1);
@@ -93,11 +93,11 @@ fn threads_in_each_others_way_get_places_of_their_own_and_nothing_is_lost() {
         collisions += 1;
     }
     assert_eq!(collisions, 4);
-    for lane in 0..1_000 {
-        let lane = Lane::of(lane);
-        match counter.0.claimed(lane) {
+    for stripe in 0..1_000 {
+        let stripe = Stripe::of(stripe);
+        match counter.0.claimed(stripe) {
             Some(own) => own.add(WHOLE, 1),
-            None => counter.0.add_shared(lane, true, WHOLE, |words| words.add(WHOLE, 1)),
+            None => counter.0.add_shared(stripe, true, WHOLE, |words| words.add(WHOLE, 1)),
         }
     }
     assert_eq!(counter.value(), Value::Whole(2 * collisions + 1_000));
@@ -109,7 +109,7 @@ fn threads_that_collide_now_and_then_do_not_make_it_grow() {
     for _ in 0..100 {
         collide(&counter);
         for _ in 0..32 {
-            counter.0.add_shared(Lane::of(2), true, WHOLE, |words| words.add(WHOLE, 1));
+            counter.0.add_shared(Stripe::of(2), true, WHOLE, |words| words.add(WHOLE, 1));
         }
     }
     assert!(!counter.0.is_grown());
@@ -118,8 +118,8 @@ fn threads_that_collide_now_and_then_do_not_make_it_grow() {
 
 #[test]
 fn a_counter_that_nobody_contends_for_is_small() {
-    // The words, the owner and the pressure, and room for the address of what contention would need.
-    assert_eq!(size_of::<Spread<[AtomicU64; 4]>>(), 56);
+    // The words, the owner and the contention, and room for the address of what contention would need.
+    assert_eq!(size_of::<Striped<[AtomicU64; 4]>>(), 56);
     let counter = Counter::default();
     for _ in 0..1_000 {
         std::thread::scope(|scope| drop(scope.spawn(|| counter.inc())));
@@ -133,7 +133,7 @@ struct CountsLast(Counter);
 
 impl Drop for CountsLast {
     fn drop(&mut self) {
-        assert_eq!(lane::current(), Lane::NONE, "the lane was given back");
+        assert_eq!(stripe::current(), Stripe::NONE, "the stripe was given back");
         self.0.inc();
     }
 }
@@ -145,7 +145,7 @@ fn what_a_thread_counts_while_it_is_torn_down_is_not_lost() {
     for _ in 0..100 {
         let counter = counter.clone();
         let thread = std::thread::spawn(move || {
-            // Before it has a lane, so that this is destroyed after it.
+            // Before it has a stripe, so that this is destroyed after it.
             LAST.set(Some(CountsLast(counter.clone())));
             counter.inc();
         });

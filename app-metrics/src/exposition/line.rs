@@ -13,7 +13,7 @@ const BUCKET_LABEL: &str = ",le=\"";
 
 /// Names and labels of a series: what its lines have in common.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Series<'a> {
+pub(super) struct SeriesNames<'a> {
     pub(super) format: Format,
     /// The name of the family.
     pub(super) name: &'a str,
@@ -25,11 +25,11 @@ pub(super) struct Series<'a> {
 
 /// A metric that writes the line or lines of one series. `buckets` is room for those that have some.
 pub(super) trait Sample {
-    fn write(&self, series: &Series<'_>, out: &mut String, buckets: &mut Vec<(f64, u64)>);
+    fn write(&self, series: &SeriesNames<'_>, out: &mut String, buckets: &mut Vec<(f64, u64)>);
 }
 
 impl Sample for Counter {
-    fn write(&self, series: &Series<'_>, out: &mut String, _: &mut Vec<(f64, u64)>) {
+    fn write(&self, series: &SeriesNames<'_>, out: &mut String, _: &mut Vec<(f64, u64)>) {
         series.begin(out, series.format.counter_suffix());
         out.push_str("} ");
         match self.value() {
@@ -41,7 +41,7 @@ impl Sample for Counter {
 }
 
 impl Sample for Gauge {
-    fn write(&self, series: &Series<'_>, out: &mut String, _: &mut Vec<(f64, u64)>) {
+    fn write(&self, series: &SeriesNames<'_>, out: &mut String, _: &mut Vec<(f64, u64)>) {
         series.begin(out, "");
         out.push_str("} ");
         number(out, self.get());
@@ -50,7 +50,7 @@ impl Sample for Gauge {
 }
 
 impl Sample for Histogram {
-    fn write(&self, series: &Series<'_>, out: &mut String, buckets: &mut Vec<(f64, u64)>) {
+    fn write(&self, series: &SeriesNames<'_>, out: &mut String, buckets: &mut Vec<(f64, u64)>) {
         let sum = self.read_into(buckets);
         let lowest = buckets.first().map_or(0.0, |(bound, _)| *bound);
         // The labels as the first line has them, which is where the others copy them from.
@@ -80,7 +80,7 @@ impl Sample for Histogram {
     }
 }
 
-impl Series<'_> {
+impl SeriesNames<'_> {
     /// The name and the labels, the brace of which is left open.
     fn begin(&self, out: &mut String, suffix: &str) {
         out.extend([self.name, suffix, "{"]);

@@ -1,6 +1,6 @@
 //! The walk of a scrape over all metrics, in slices.
 
-use super::line::{self, Sample, Series};
+use super::line::{self, Sample, SeriesNames};
 use super::{Format, ProcessMetrics};
 use crate::family::Instrument;
 use crate::registry::{Family, Snapshot};
@@ -95,8 +95,8 @@ impl Scrape {
         Progress::Done
     }
 
-    fn series<'a>(&self, family: &'a Family, names: &'a [String], values: &'a [Box<str>]) -> Series<'a> {
-        Series { format: self.format, name: &family.name, constant: &family.label_text, names, values }
+    fn series<'a>(&self, family: &'a Family, names: &'a [String], values: &'a [Box<str>]) -> SeriesNames<'a> {
+        SeriesNames { format: self.format, name: &family.name, constant: &family.label_text, names, values }
     }
 
     fn process(&self, out: &mut String) {

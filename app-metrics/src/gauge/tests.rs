@@ -1,9 +1,9 @@
 //! Tests of the gauge.
 
 use super::Gauge;
-use crate::lane::Lane;
-use crate::level::Level;
-use crate::spread::Pressure;
+use crate::stripe::Stripe;
+use crate::striped::Contention;
+use crate::striped_float::StripedFloat;
 
 #[test]
 fn a_gauge_goes_up_and_down() {
@@ -46,30 +46,31 @@ fn a_gauge_that_threads_contend_for_is_set_and_added_to_as_before() {
     let gauge = Gauge::default();
     gauge.add(1.5);
     gauge.0.grow();
-    gauge.0.add(Lane::of(1), true, 2.0);
-    gauge.0.add(Lane::of(2), true, -1.0);
-    gauge.0.add(Lane::NONE, true, 10.0);
+    gauge.0.add(Stripe::of(1), true, 2.0);
+    gauge.0.add(Stripe::of(2), true, -1.0);
+    gauge.0.add(Stripe::NONE, true, 10.0);
     assert_eq!(gauge.get(), 12.5);
     for value in [7.0, -1.0, f64::NAN, 0.25] {
         gauge.set(value);
         assert_eq!(gauge.get().to_bits(), value.to_bits());
-        gauge.0.add(Lane::of(2), true, 1.0);
-        gauge.0.add(Lane::of(2), true, 1.0);
-        gauge.0.add(Lane::NONE, true, 3.0);
+        gauge.0.add(Stripe::of(2), true, 1.0);
+        gauge.0.add(Stripe::of(2), true, 1.0);
+        gauge.0.add(Stripe::NONE, true, 3.0);
         assert_eq!(gauge.get().to_bits(), (value + 5.0).to_bits());
     }
 }
 
 #[test]
 fn a_gauge_whose_additions_collide_grows_and_one_that_is_only_set_does_not() {
-    assert_eq!(size_of::<Level>(), 32);
+    assert_eq!(size_of::<StripedFloat>(), 32);
     let gauge = Gauge::default();
     for value in 0..1_000 {
         gauge.set(f64::from(value));
         gauge.inc();
     }
     assert!(!gauge.0.is_grown());
-    let pressure = Pressure::new();
-    let notes: Vec<bool> = [false, false, false, true, false, false].map(|alone| pressure.note(alone)).into();
+    let contention = Contention::new();
+    let notes: Vec<bool> =
+        [false, false, false, true, false, false].map(|alone| contention.note(alone)).into();
     assert_eq!(notes, [false, false, false, false, false, true]);
 }

@@ -1,25 +1,13 @@
 //! Metrics of the HTTP server and of scrapes.
 
+use crate::ids::{
+    HTTP_CONNECTIONS, HTTP_CONNECTIONS_OPEN, HTTP_REQUESTS, SCRAPE_DURATION, SCRAPE_SIZE, SCRAPES_REFUSED,
+};
 use crate::{
     Counter, CounterVector, Gauge, Histogram, METRICS_SERVICE_ID, MetricDoc, MetricRegistry, spec::Origin,
 };
 use app_core::prelude::*;
 use axum::http::{Method, StatusCode};
-
-ids! {
-    /// HTTP requests answered: counter vector, labels `route`, `method`, `status`, requests.
-    pub HTTP_REQUESTS: MetricId = 0x558c_b0a6_f017_46e4, "http_requests";
-    /// Connections of the HTTP server that are open: gauge, connections.
-    pub HTTP_CONNECTIONS_OPEN: MetricId = 0xbdc6_fed3_4e7d_ea89, "http_connections_open";
-    /// What became of connections to the HTTP server: counter vector, label `event`, connections.
-    pub HTTP_CONNECTIONS: MetricId = 0xfbd6_28d9_43bb_e48b, "http_connections";
-    /// How long scrapes took: histogram, seconds.
-    pub SCRAPE_DURATION: MetricId = 0x7f9b_cfd5_120e_8b6e, "scrape_duration";
-    /// How long the answers to scrapes were: histogram, bytes.
-    pub SCRAPE_SIZE: MetricId = 0xeefa_333e_ee9f_7ad7, "scrape_size";
-    /// Scrapes that were refused because too many were being answered: counter, scrapes.
-    pub SCRAPES_REFUSED: MetricId = 0x3dbf_f137_000c_6432, "scrapes_refused";
-}
 
 /// The route of a request whose path is none's.
 const NO_ROUTE: &str = "none";
@@ -44,7 +32,7 @@ const REQUESTS: MetricDoc = MetricDoc::counter_vector(
 const OPEN: MetricDoc = MetricDoc::gauge(
     METRICS_SERVICE_ID,
     HTTP_CONNECTIONS_OPEN,
-    "Connections of the HTTP server that are open.",
+    "ConnectionCounters of the HTTP server that are open.",
 )
 .unit("connections")
 .meaning("At 512, or at an eighth of the file descriptors if that is fewer, a new connection displaces the connection that has waited longest for its client.")
@@ -53,7 +41,7 @@ const OPEN: MetricDoc = MetricDoc::gauge(
 const CONNECTIONS: MetricDoc = MetricDoc::counter_vector(
     METRICS_SERVICE_ID,
     HTTP_CONNECTIONS,
-    "Connections to the HTTP server, by event.",
+    "ConnectionCounters to the HTTP server, by event.",
     &[(
         "event",
         "`accepted`; `refused`, because all connections were busy; `displaced`, closed while idle to make room; `timed_out`, too slow in sending the request or taking the answer; `malformed`, no HTTP/1 or too large a header; `broken_off`, the client left during a request or an answer; `accept_failed`, mostly for lack of file descriptors",
@@ -100,7 +88,7 @@ crate::document! { REQUESTS, OPEN, CONNECTIONS, DURATION, SIZE, REFUSED }
 pub(crate) struct HttpMetrics {
     requests: CounterVector,
     pub(super) open: Gauge,
-    connections: Connections,
+    connections: ConnectionCounters,
     pub(super) scrape_duration: Histogram,
     pub(super) scrape_size: Histogram,
     pub(super) scrapes_refused: Counter,
@@ -108,7 +96,7 @@ pub(crate) struct HttpMetrics {
 
 /// A counter for each event.
 #[derive(Clone, Debug)]
-struct Connections {
+struct ConnectionCounters {
     accepted: Counter,
     refused: Counter,
     displaced: Counter,
@@ -154,7 +142,7 @@ impl HttpMetrics {
         Ok(Self {
             requests: registry.register(requests, Origin::Platform)?,
             open: registry.register(OPEN.gauge_spec(), Origin::Platform)?,
-            connections: Connections {
+            connections: ConnectionCounters {
                 accepted: of(Event::Accepted)?,
                 refused: of(Event::Refused)?,
                 displaced: of(Event::Displaced)?,

@@ -5,7 +5,7 @@
 //!    it, in slices, so a slow client or many of them cost memory for what is under way only, and the values of a slice
 //!    are those of the time at which it is taken.
 //! 2. A slice is made in one go, in well below a millisecond for text and a few when it is compressed; then others run.
-//! 3. At most [`turns`](Shared::turns) slices are made at a time, which leaves half of the runtime's threads to others
+//! 3. At most [`turns`](ScrapeState::turns) slices are made at a time, which leaves half of the runtime's threads to others
 //!    whatever is scraped; whoever waits for a turn gets it in the order of asking.
 //! 4. An answer that is not taken within [`Limits::write_total`] is broken off.
 //! 5. At most [`Limits::scrapes`] are being answered; one more is told to come again.
@@ -42,10 +42,10 @@ const WHOLE: usize = 1024 * 1024;
 
 /// What answers scrapes. A cheap handle.
 #[derive(Clone, Debug)]
-pub(crate) struct Scrapes(Arc<Shared>);
+pub(crate) struct Scrapes(Arc<ScrapeState>);
 
 #[derive(Debug)]
-struct Shared {
+struct ScrapeState {
     metrics: Metrics,
     meters: HttpMetrics,
     /// One for each scrape that may be being answered.
@@ -60,7 +60,7 @@ impl Scrapes {
     pub(crate) fn new(metrics: Metrics, meters: HttpMetrics, limits: Limits) -> Self {
         let turns = Semaphore::new((Handle::current().metrics().num_workers() / 2).max(1));
         let places = Arc::new(Semaphore::new(limits.scrapes));
-        Self(Arc::new(Shared { metrics, meters, places, turns, deadline: limits.write_total }))
+        Self(Arc::new(ScrapeState { metrics, meters, places, turns, deadline: limits.write_total }))
     }
 
     /// The answer to a request with these headers. Cancel safe: what is not answered any more leaves nothing behind.
@@ -98,7 +98,7 @@ fn varied(answer: RouteResponse) -> Response<Body> {
 
 /// An answer that is being made.
 struct Answer {
-    shared: Arc<Shared>,
+    shared: Arc<ScrapeState>,
     /// `None` once all is written.
     scrape: Option<Scrape>,
     gzip: Option<GzEncoder<Vec<u8>>>,
@@ -108,7 +108,12 @@ struct Answer {
 }
 
 impl Answer {
-    async fn begin(shared: Arc<Shared>, format: Format, coding: Coding, place: OwnedSemaphorePermit) -> Self {
+    async fn begin(
+        shared: Arc<ScrapeState>,
+        format: Format,
+        coding: Coding,
+        place: OwnedSemaphorePermit,
+    ) -> Self {
         let began = Instant::now();
         let turn = shared.turns.acquire().await;
         let scrape = Some(shared.metrics.scrape(format));

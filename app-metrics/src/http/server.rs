@@ -3,9 +3,9 @@
 use super::body::Tracked;
 use super::connections::Connections;
 use super::metrics::{Event, HttpMetrics};
-use super::patience::Patience;
 use super::router::RouteMark;
 use super::stream::{Activity, Stream, Wait};
+use super::wait_timeout::WaitTimeout;
 use super::{Bound, Limits};
 use app_core::events::METRICS_HTTP_REPORTER_SHUTDOWN_ERROR;
 use app_core::prelude::*;
@@ -168,7 +168,7 @@ impl Client {
         let (limits, activity) = (self.limits, Arc::clone(&self.activity));
         let (meters, log) = (self.meters.clone(), self.log.clone());
         let stream = Stream::new(socket, limits, Arc::clone(&activity));
-        let mut patience = Patience::new(Arc::clone(&activity), limits);
+        let mut wait_timeout = WaitTimeout::new(Arc::clone(&activity), limits);
         let mut connection = http1::Builder::new()
             .timer(TokioTimer::new())
             // Hyper's limit begins with the wait for a request, so an idle connection would end with it.
@@ -181,7 +181,7 @@ impl Client {
             // The connection first: the others judge by what it has read and written.
             biased;
             ended = &mut connection => ended,
-            wait = poll_fn(|context| patience.poll_exhausted(context)) => {
+            wait = poll_fn(|context| wait_timeout.poll_exhausted(context)) => {
                 if matches!(wait, Wait::Header(_)) {
                     meters.count(Event::TimedOut);
                 }

@@ -4,8 +4,8 @@ mod keep_alive;
 mod unusual;
 
 use super::router::marked;
-use super::{Bound, HTTP_CONNECTIONS, HTTP_CONNECTIONS_OPEN, HTTP_REQUESTS, HttpMetrics, Limits};
-use crate::{METRICS_SERVICE_ID, MetricRegistry};
+use super::{Bound, HttpMetrics, Limits};
+use crate::{HTTP_CONNECTIONS, HTTP_CONNECTIONS_OPEN, HTTP_REQUESTS, METRICS_SERVICE_ID, MetricRegistry};
 use app_core::{Log, LogLevel};
 use axum::Router;
 use axum::body::{Body, Bytes};

@@ -1,7 +1,7 @@
 //! From label values to their series.
 
 use super::Series;
-use super::words::Word;
+use super::packed::PackedValue;
 use hashbrown::{DefaultHashBuilder, HashTable};
 use std::hash::{BuildHasher, Hasher as _};
 use std::sync::Arc;
@@ -12,9 +12,9 @@ pub(super) struct Hasher(DefaultHashBuilder);
 
 impl Hasher {
     #[inline(always)]
-    pub(super) fn hash(&self, values: &[&str], words: &[Word]) -> u64 {
+    pub(super) fn hash(&self, values: &[&str], packed: &[PackedValue]) -> u64 {
         let mut hasher = self.0.build_hasher();
-        for (word, value) in words.iter().zip(values) {
+        for (word, value) in packed.iter().zip(values) {
             if word.is_long() {
                 hasher.write(value.as_bytes());
             } else {
@@ -35,7 +35,7 @@ struct Entry<M> {
     hash: u64,
     index: usize,
     /// Those of the series' values.
-    words: Box<[Word]>,
+    packed: Box<[PackedValue]>,
     series: Arc<Series<M>>,
 }
 
@@ -51,23 +51,23 @@ impl<M> Table<M> {
     }
 
     #[inline(always)]
-    pub(super) fn find(&self, hash: u64, values: &[&str], words: &[Word]) -> Option<&Arc<Series<M>>> {
-        self.entries.iter_hash(hash).find(|entry| entry.is(values, words)).map(|entry| &entry.series)
+    pub(super) fn find(&self, hash: u64, values: &[&str], packed: &[PackedValue]) -> Option<&Arc<Series<M>>> {
+        self.entries.iter_hash(hash).find(|entry| entry.is(values, packed)).map(|entry| &entry.series)
     }
 
     /// Adds a series that is not there; gives the index of its slot.
     pub(super) fn insert(&mut self, hash: u64, series: Arc<Series<M>>) -> usize {
         // Every index below `len + free.len()` is either in use or free, so this one is neither.
         let index = self.free.pop().unwrap_or(self.entries.len());
-        let words = series.values.iter().map(|value| Word::of(value)).collect();
-        let entry = Entry { hash, index, words, series };
+        let packed = series.values.iter().map(|value| PackedValue::of(value)).collect();
+        let entry = Entry { hash, index, packed, series };
         self.entries.insert_unique(hash, entry, |entry| entry.hash);
         index
     }
 
     /// Removes a series; gives the index of the slot that it leaves.
-    pub(super) fn remove(&mut self, hash: u64, values: &[&str], words: &[Word]) -> Option<usize> {
-        let entry = self.entries.find_entry(hash, |entry| entry.is(values, words)).ok()?;
+    pub(super) fn remove(&mut self, hash: u64, values: &[&str], packed: &[PackedValue]) -> Option<usize> {
+        let entry = self.entries.find_entry(hash, |entry| entry.is(values, packed)).ok()?;
         let index = entry.remove().0.index;
         self.free.push(index);
         Some(index)
@@ -76,10 +76,10 @@ impl<M> Table<M> {
 
 impl<M> Entry<M> {
     #[inline(always)]
-    fn is(&self, values: &[&str], words: &[Word]) -> bool {
-        self.words.len() == words.len()
-            && self.words.iter().zip(words).all(|(own, word)| own.is(*word))
-            && (!words.iter().any(|word| word.is_long()) || self.is_text(values))
+    fn is(&self, values: &[&str], packed: &[PackedValue]) -> bool {
+        self.packed.len() == packed.len()
+            && self.packed.iter().zip(packed).all(|(own, word)| own.is(*word))
+            && (!packed.iter().any(|word| word.is_long()) || self.is_text(values))
     }
 
     /// Whether long values are the same too.

@@ -1,35 +1,35 @@
 //! Sums: nothing is lost, whoever owns what and whenever stripes come; and what a reader sees never goes down.
 
 use crate::check;
-use crate::lane::Lanes;
-use crate::spread::Spread;
+use crate::stripe::StripeAllocator;
+use crate::striped::Striped;
 use crate::sync::AtomicU64;
 use loom::thread;
 use std::sync::Arc;
 
 /// Two sums: whole numbers, and floats.
-type Sums = Spread<[AtomicU64; 4]>;
+type Sums = Striped<[AtomicU64; 4]>;
 
 fn sums() -> Arc<Sums> {
-    Arc::new(Spread::new([0; 4].map(AtomicU64::new)))
+    Arc::new(Striped::new([0; 4].map(AtomicU64::new)))
 }
 
-/// What a thread does that adds one and a half, in a lane of its own.
-fn add(sums: &Sums, lane: crate::lane::Lane) {
-    match sums.claimed(lane) {
+/// What a thread does that adds one and a half, in a stripe of its own.
+fn add(sums: &Sums, stripe: crate::stripe::Stripe) {
+    match sums.claimed(stripe) {
         Some(own) => {
             own.add(0, 1);
             own.add_f64(1, 0.5);
         }
-        None => sums.add_shared(lane, true, 0, |words| words.add(0, 1) & words.add_f64(1, 0.5)),
+        None => sums.add_shared(stripe, true, 0, |words| words.add(0, 1) & words.add_f64(1, 0.5)),
     }
 }
 
 #[test]
 fn of_threads_that_add_first_at_once_one_is_the_owner_and_nothing_is_lost() {
     check(|| {
-        let (lanes, sums) = (Lanes::new(), sums());
-        let (one, two) = (lanes.take(), lanes.take());
+        let (stripes, sums) = (StripeAllocator::new(), sums());
+        let (one, two) = (stripes.take(), stripes.take());
         let theirs = Arc::clone(&sums);
         let other = thread::spawn(move || add(&theirs, two));
         add(&sums, one);
@@ -42,9 +42,9 @@ fn of_threads_that_add_first_at_once_one_is_the_owner_and_nothing_is_lost() {
 #[test]
 fn threads_that_share_words_lose_nothing() {
     check(|| {
-        let (lanes, sums) = (Lanes::new(), sums());
-        assert!(sums.claimed(lanes.take()).is_some());
-        let (one, two) = (lanes.take(), lanes.take());
+        let (stripes, sums) = (StripeAllocator::new(), sums());
+        assert!(sums.claimed(stripes.take()).is_some());
+        let (one, two) = (stripes.take(), stripes.take());
         let theirs = Arc::clone(&sums);
         let other = thread::spawn(move || {
             add(&theirs, two);
@@ -59,8 +59,8 @@ fn threads_that_share_words_lose_nothing() {
 #[test]
 fn nothing_is_lost_while_stripes_come_and_a_reader_sees_sums_that_only_grow() {
     check(|| {
-        let (lanes, sums) = (Lanes::new(), sums());
-        let (one, two) = (lanes.take(), lanes.take());
+        let (stripes, sums) = (StripeAllocator::new(), sums());
+        let (one, two) = (stripes.take(), stripes.take());
         let theirs = Arc::clone(&sums);
         let owner = thread::spawn(move || {
             add(&theirs, one);
@@ -83,9 +83,9 @@ fn nothing_is_lost_while_stripes_come_and_a_reader_sees_sums_that_only_grow() {
 #[test]
 fn threads_beyond_the_stripes_share_and_lose_nothing() {
     check(|| {
-        let (lanes, sums) = (Lanes::new(), sums());
+        let (stripes, sums) = (StripeAllocator::new(), sums());
         sums.grow();
-        let taken: Vec<_> = (0..10).map(|_| lanes.take()).collect();
+        let taken: Vec<_> = (0..10).map(|_| stripes.take()).collect();
         // Of four stripes, these have the same half of the same one.
         let (one, two) = (taken[5], taken[9]);
         let theirs = Arc::clone(&sums);

@@ -98,7 +98,7 @@ fn endless_check(stand: &Stand, id: HealthCheckId) -> Arc<Notify> {
             Err("cancelled")
         }
     };
-    checks.register(spec, check).unwrap();
+    checks.register_unbound(spec, check).unwrap();
     runs
 }
 

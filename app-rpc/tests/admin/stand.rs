@@ -72,7 +72,7 @@ pub(crate) static DISK_IS_FULL: AtomicBool = AtomicBool::new(false);
 
 async fn start_store(service: Service, health: Dep<HealthChecks>) -> Result<Store, Error> {
     let spec = HealthCheckSpec::new(DISK).name("disk").interval(Duration::from_secs(3600)).critical();
-    health.register_for(&service, spec, |_cancel| async {
+    health.register(&service, spec, |_cancel| async {
         if DISK_IS_FULL.load(Ordering::SeqCst) { Err("no space left") } else { Ok(()) }
     })?;
     Ok(Store)

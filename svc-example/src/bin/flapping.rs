@@ -43,7 +43,7 @@ async fn start(health: Dep<HealthChecks>) -> Result<(), Error> {
         .success_threshold(2)
         .description("The file is there. Three failures in a row are too many; then it takes two successes.")
         .critical();
-    health.register(spec, move |_cancelled| {
+    health.register_unbound(spec, move |_cancelled| {
         let file = file.clone();
         async move { std::fs::metadata(file).map(drop) }
     })

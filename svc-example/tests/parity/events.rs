@@ -92,7 +92,9 @@ async fn the_http_server_and_the_health_checks_are_logged() {
     let log = app.captured().clone();
     log.wait_for(|record| record["event"] == ZERO_HEALTHCHECKS.hex()).await;
     let health = app.get::<HealthChecks>();
-    health.register(HealthCheckSpec::new(CHECK), |_| async { Ok::<(), std::fmt::Error>(()) }).unwrap();
+    health
+        .register_unbound(HealthCheckSpec::new(CHECK), |_| async { Ok::<(), std::fmt::Error>(()) })
+        .unwrap();
     health.run(CHECK).await.unwrap();
     health.pause(CHECK).unwrap();
     health.resume(CHECK).unwrap();

@@ -105,9 +105,9 @@ async fn the_service_registers_what_its_config_declares() {
     let mut file = fs::File::create(ConfigDir::new(builder.config_dir()).file(METRICS_SERVICE_ID)).unwrap();
     app_config::marshal(&config(), &mut file).unwrap();
     let app = CurrentApp::start(builder).await;
-    let spec = app_metrics::metrics_service_spec().unwrap();
+    let spec = app_metrics::compat::metrics_service_spec().unwrap();
     assert_eq!(spec.http_port, DEFAULT_METRICS_HTTP_PORT);
     assert_eq!(spec.metrics.counters, [CounterSpec::new(SERVICE, id(1), HELP)]);
-    assert_eq!(app_metrics::histogram_vector_metric_ids(SERVICE).unwrap(), [id(6)]);
+    assert_eq!(app_metrics::compat::histogram_vector_metric_ids(SERVICE).unwrap(), [id(6)]);
     app.stop().await;
 }

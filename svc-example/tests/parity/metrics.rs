@@ -35,62 +35,63 @@ async fn with_metrics() -> CurrentApp {
 #[tokio::test(start_paused = true)]
 async fn counters_are_found_by_service_and_id() {
     let app = with_metrics().await;
-    let counter: CounterMetric = app_metrics::counter(SERVICE, id(1)).unwrap().unwrap();
+    let counter: CounterMetric = app_metrics::compat::counter(SERVICE, id(1)).unwrap().unwrap();
     let (spec, metric): (&CounterSpec, &Counter) = (counter.spec(), counter.metric());
     assert_eq!((&*spec.spec.help, metric.get()), (HELP, 1.0));
-    assert_eq!(app_metrics::counter_metric_ids(SERVICE).unwrap(), [id(1)]);
-    assert_eq!(app_metrics::counter_metric_ids_per_service().unwrap()[&SERVICE], [id(1)]);
-    assert!(app_metrics::counter(SERVICE, id(3)).unwrap().is_none(), "a gauge");
+    assert_eq!(app_metrics::compat::counter_metric_ids(SERVICE).unwrap(), [id(1)]);
+    assert_eq!(app_metrics::compat::counter_metric_ids_per_service().unwrap()[&SERVICE], [id(1)]);
+    assert!(app_metrics::compat::counter(SERVICE, id(3)).unwrap().is_none(), "a gauge");
 
-    let vector: CounterVectorMetric = app_metrics::counter_vector(SERVICE, id(2)).unwrap().unwrap();
+    let vector: CounterVectorMetric = app_metrics::compat::counter_vector(SERVICE, id(2)).unwrap().unwrap();
     let (spec, metric): (&CounterVectorSpec, &CounterVector) = (vector.spec(), vector.metric());
     metric.with(["mails"]).unwrap().add(2);
     assert_eq!(
         (spec.vector.labels.as_slice(), app.metric(SERVICE, id(2), ["mails"])),
         (metric.labels(), 2.0)
     );
-    assert_eq!(app_metrics::counter_vector_metric_ids(SERVICE).unwrap(), [id(2)]);
-    assert_eq!(app_metrics::counter_vector_metric_ids_per_service().unwrap()[&SERVICE], [id(2)]);
+    assert_eq!(app_metrics::compat::counter_vector_metric_ids(SERVICE).unwrap(), [id(2)]);
+    assert_eq!(app_metrics::compat::counter_vector_metric_ids_per_service().unwrap()[&SERVICE], [id(2)]);
     app.stop().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn gauges_are_found_by_service_and_id() {
     let app = with_metrics().await;
-    let gauge: GaugeMetric = app_metrics::gauge(SERVICE, id(3)).unwrap().unwrap();
+    let gauge: GaugeMetric = app_metrics::compat::gauge(SERVICE, id(3)).unwrap().unwrap();
     let (spec, metric): (&GaugeSpec, &Gauge) = (gauge.spec(), gauge.metric());
     assert_eq!((&*spec.spec.help, metric.get()), (HELP, 3.0));
-    assert_eq!(app_metrics::gauge_metric_ids(SERVICE).unwrap(), [id(3)]);
-    assert_eq!(app_metrics::gauge_metrics_by_service().unwrap()[&SERVICE], [id(3)]);
+    assert_eq!(app_metrics::compat::gauge_metric_ids(SERVICE).unwrap(), [id(3)]);
+    assert_eq!(app_metrics::compat::gauge_metrics_by_service().unwrap()[&SERVICE], [id(3)]);
 
-    let vector: GaugeVectorMetric = app_metrics::gauge_vector(SERVICE, id(4)).unwrap().unwrap();
+    let vector: GaugeVectorMetric = app_metrics::compat::gauge_vector(SERVICE, id(4)).unwrap().unwrap();
     let (spec, metric): (&GaugeVectorSpec, &GaugeVector) = (vector.spec(), vector.metric());
     metric.with(["mails"]).unwrap().set(-1.0);
     assert_eq!(
         (spec.vector.labels.as_slice(), app.metric(SERVICE, id(4), ["mails"])),
         (metric.labels(), -1.0)
     );
-    assert_eq!(app_metrics::gauge_vector_metric_ids(SERVICE).unwrap(), [id(4)]);
-    assert_eq!(app_metrics::gauge_vector_metrics_by_service().unwrap()[&SERVICE], [id(4)]);
+    assert_eq!(app_metrics::compat::gauge_vector_metric_ids(SERVICE).unwrap(), [id(4)]);
+    assert_eq!(app_metrics::compat::gauge_vector_metrics_by_service().unwrap()[&SERVICE], [id(4)]);
     app.stop().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn histograms_are_found_by_service_and_id() {
     let app = with_metrics().await;
-    let histogram: HistogramMetric = app_metrics::histogram(SERVICE, id(5)).unwrap().unwrap();
+    let histogram: HistogramMetric = app_metrics::compat::histogram(SERVICE, id(5)).unwrap().unwrap();
     let (spec, metric): (&HistogramSpec, &Histogram) = (histogram.spec(), histogram.metric());
     assert_eq!((spec.buckets.as_slice(), metric.snapshot().counts), (&BUCKETS[..], vec![0, 1, 0]));
-    assert_eq!(app_metrics::histogram_metric_ids(SERVICE).unwrap(), [id(5)]);
-    assert_eq!(app_metrics::histogram_metrics_by_service().unwrap()[&SERVICE], [id(5)]);
+    assert_eq!(app_metrics::compat::histogram_metric_ids(SERVICE).unwrap(), [id(5)]);
+    assert_eq!(app_metrics::compat::histogram_metrics_by_service().unwrap()[&SERVICE], [id(5)]);
 
-    let vector: HistogramVectorMetric = app_metrics::histogram_vector(SERVICE, id(6)).unwrap().unwrap();
+    let vector: HistogramVectorMetric =
+        app_metrics::compat::histogram_vector(SERVICE, id(6)).unwrap().unwrap();
     let (spec, metric): (&HistogramVectorSpec, &HistogramVector) = (vector.spec(), vector.metric());
     metric.with(["mails"]).unwrap().observe(2.0);
     assert_eq!((spec.vector.labels.as_slice(), &*spec.buckets), (metric.labels(), &BUCKETS[..]));
     assert_eq!(app.metric(SERVICE, id(6), ["mails"]), 1.0);
-    assert_eq!(app_metrics::histogram_vector_metric_ids(SERVICE).unwrap(), [id(6)]);
-    assert_eq!(app_metrics::histogram_vector_metrics_by_service().unwrap()[&SERVICE], [id(6)]);
+    assert_eq!(app_metrics::compat::histogram_vector_metric_ids(SERVICE).unwrap(), [id(6)]);
+    assert_eq!(app_metrics::compat::histogram_vector_metrics_by_service().unwrap()[&SERVICE], [id(6)]);
 
     let metrics = app.get::<Metrics>();
     let registry: &MetricRegistry = metrics.registry();
@@ -101,7 +102,7 @@ async fn histograms_are_found_by_service_and_id() {
 #[tokio::test(start_paused = true)]
 async fn a_metric_is_shown_with_its_name_help_and_constant_labels() {
     let app = with_metrics().await;
-    let labels = app_metrics::metric_spec_labels(SERVICE).unwrap();
+    let labels = app_metrics::compat::metric_spec_labels(SERVICE).unwrap();
     let instance = app.instance().hex();
     let expected = [
         ("domain", "d0"),

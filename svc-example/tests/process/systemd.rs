@@ -187,9 +187,9 @@ fn a_systemd_that_is_gone_or_does_not_listen_makes_one_warning_and_no_difference
     to_full.set_nonblocking(true).unwrap();
     while to_full.send_to(b"STATUS=noise", &full.name).is_ok() {}
     for (socket, warning) in [
-        ("/nowhere/at/all", "systemd was not told"),
-        (full.name.as_str(), "systemd was not told"),
-        ("vsock:2:9", "systemd can't be told"),
+        ("/nowhere/at/all", "systemd does not take a notification"),
+        (full.name.as_str(), "systemd does not take a notification"),
+        ("vsock:2:9", "no notifications to systemd"),
     ] {
         let configs = Configs::any_port();
         let program = configs.service().env("NOTIFY_SOCKET", socket).env("WATCHDOG_USEC", WATCHDOG_MICROS);
@@ -237,7 +237,7 @@ fn a_socket_that_is_none_makes_one_warning_and_does_not_stop_the_start() {
     let inside = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
     std::fs::write(inside("file"), "no socket").unwrap();
     let _stream = std::os::unix::net::UnixListener::bind(inside("stream")).unwrap();
-    let (cannot, was_not) = ("systemd can't be told", "systemd was not told");
+    let (cannot, was_not) = ("no notifications to systemd", "systemd does not take a notification");
     lie("NOTIFY_SOCKET", &format!("/{}", "x".repeat(200)), cannot);
     lie("NOTIFY_SOCKET", "notify", cannot);
     lie("NOTIFY_SOCKET", &inside("file"), was_not);

@@ -1,5 +1,5 @@
 //! Eight tasks register, replace, pause, resume, run and remove checks at once, while runs end, hang and are timed out:
-//! under shuttle, which tries orders in which threads may come to their turns.
+//! under shuttle, which tries actions in which threads may come to their permits.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ enum Manner {
 }
 
 #[derive(Clone, Default)]
-struct Reins {
+struct RunHandle {
     cancelled: Arc<AtomicBool>,
     dropped: Arc<AtomicBool>,
 }
@@ -43,8 +43,8 @@ struct Check {
     manner: Manner,
 }
 
-impl Subject for Check {
-    type Reins = Reins;
+impl Schedulable for Check {
+    type RunHandle = RunHandle;
     type Waiter = mpsc::Sender<()>;
 
     fn id(&self) -> HealthCheckId {
@@ -63,8 +63,8 @@ impl Subject for Check {
         true
     }
 
-    fn reins(&self) -> Reins {
-        Reins::default()
+    fn run_handle(&self) -> RunHandle {
+        RunHandle::default()
     }
 
     fn set_paused(&self, _: bool) {}
@@ -90,40 +90,40 @@ impl World {
         }
     }
 
-    /// As `Desk::with` and `HealthChecks::carry_out` do it.
+    /// As `CheckQueue::with` and `HealthChecks::perform` do it.
     fn change<T>(
         self: &Arc<Self>,
-        change: impl FnOnce(&mut Timetable<Check>, At, &mut Vec<Order<Check>>) -> T,
+        change: impl FnOnce(&mut Timetable<Check>, At, &mut Vec<Action<Check>>) -> T,
     ) -> T {
-        let mut orders = Vec::new();
+        let mut actions = Vec::new();
         let now = Duration::from_millis(self.clock.load(Ordering::SeqCst));
-        let result = change(&mut self.table.lock().unwrap(), now, &mut orders);
-        for order in orders {
-            self.carry_out(order);
+        let result = change(&mut self.table.lock().unwrap(), now, &mut actions);
+        for action in actions {
+            self.perform(action);
         }
         result
     }
 
-    fn carry_out(self: &Arc<Self>, order: Order<Check>) {
-        match order {
-            Order::Start { check, key, reins } => {
+    fn perform(self: &Arc<Self>, action: Action<Check>) {
+        match action {
+            Action::Start { check, key, handle } => {
                 let world = Arc::clone(self);
-                let run = thread::spawn(move || world.run(&check, key, &reins));
+                let run = thread::spawn(move || world.run(&check, key, &handle));
                 self.runs.lock().unwrap().push(run);
             }
-            Order::Cancel { reins } => reins.cancelled.store(true, Ordering::SeqCst),
-            Order::Drop { reins } => reins.dropped.store(true, Ordering::SeqCst),
-            Order::TimedOut { line, reins, waiters, .. } => {
-                reins.cancelled.store(true, Ordering::SeqCst);
+            Action::Cancel { handle } => handle.cancelled.store(true, Ordering::SeqCst),
+            Action::Drop { handle } => handle.dropped.store(true, Ordering::SeqCst),
+            Action::TimedOut { key, handle, waiters, .. } => {
+                handle.cancelled.store(true, Ordering::SeqCst);
                 self.answer(waiters);
-                self.change(|table, now, orders| table.published(line, now, orders));
+                self.change(|table, now, actions| table.published(key, now, actions));
             }
-            Order::Blocked { line, waiters, .. } => {
+            Action::Blocked { key, waiters, .. } => {
                 self.answer(waiters);
-                self.change(|table, now, orders| table.published(line, now, orders));
+                self.change(|table, now, actions| table.published(key, now, actions));
             }
-            Order::Abandoned { .. } => {}
-            Order::Orphaned { .. } => panic!("all are wanted"),
+            Action::Abandoned { .. } => {}
+            Action::Orphaned { .. } => panic!("all are wanted"),
         }
     }
 
@@ -133,13 +133,13 @@ impl World {
         }
     }
 
-    fn run(self: &Arc<Self>, check: &Check, key: RunKey, reins: &Reins) {
+    fn run(self: &Arc<Self>, check: &Check, key: RunKey, handle: &RunHandle) {
         let in_flight = &self.in_flight[check.id.as_u64() as usize];
         assert_eq!(in_flight.fetch_add(1, Ordering::SeqCst), 0, "two runs of one check");
         let may_end = || match check.manner {
             Manner::Ends => true,
-            Manner::EndsWhenCancelled => reins.cancelled.load(Ordering::SeqCst),
-            Manner::EndsWhenDropped => reins.dropped.load(Ordering::SeqCst),
+            Manner::EndsWhenCancelled => handle.cancelled.load(Ordering::SeqCst),
+            Manner::EndsWhenDropped => handle.dropped.load(Ordering::SeqCst),
             Manner::Hangs => false,
         };
         while !may_end() && !self.over.load(Ordering::SeqCst) {
@@ -147,7 +147,7 @@ impl World {
         }
         in_flight.fetch_sub(1, Ordering::SeqCst);
         let counts = self.change(|table, _, _| table.finishing(key));
-        let waiters = self.change(|table, now, orders| table.ended(key, now, orders));
+        let waiters = self.change(|table, now, actions| table.ended(key, now, actions));
         assert!(counts || waiters.is_empty());
         self.answer(waiters);
     }
@@ -159,14 +159,14 @@ impl World {
                 let manners =
                     [Manner::Ends, Manner::EndsWhenCancelled, Manner::EndsWhenDropped, Manner::Hangs];
                 let manner = manners[thread_rng().gen_range(0..manners.len())];
-                self.change(|table, now, orders| table.register(Check { id, manner }, now, now, orders));
+                self.change(|table, now, actions| table.register(Check { id, manner }, now, now, actions));
             }
-            2 => drop(self.change(|table, now, orders| table.remove(id, now, orders))),
-            3 => drop(self.change(|table, now, orders| table.pause(id, now, orders))),
+            2 => drop(self.change(|table, now, actions| table.remove(id, now, actions))),
+            3 => drop(self.change(|table, now, actions| table.pause(id, now, actions))),
             4 | 5 => drop(self.change(|table, now, _| table.resume(id, now))),
             _ => {
                 let (waiter, result) = mpsc::channel();
-                let demanded = self.change(|table, now, orders| table.demand(id, waiter, now, orders));
+                let demanded = self.change(|table, now, actions| table.run_now(id, waiter, now, actions));
                 if demanded.is_ok() {
                     // An answer, or the news that there will be none. One who waits for ever is a deadlock, which shuttle
                     // tells.
@@ -177,11 +177,11 @@ impl World {
     }
 }
 
-/// Time passes until the test is over, when nothing is in flight that may still end.
+/// Time passes until the test is over, when nothing is in active that may still end.
 fn schedule(world: &Arc<World>) {
     loop {
         world.clock.fetch_add(550, Ordering::SeqCst);
-        world.change(|table, now, orders| table.advance(now, orders));
+        world.change(|table, now, actions| table.advance(now, actions));
         if world.over.load(Ordering::SeqCst) {
             return;
         }
@@ -204,7 +204,7 @@ fn all_at_once() {
     for task in tasks {
         task.join().unwrap();
     }
-    world.change(|table, now, orders| table.close(now, orders));
+    world.change(|table, now, actions| table.close(now, actions));
     world.over.store(true, Ordering::SeqCst);
     scheduler.join().unwrap();
     loop {
@@ -213,7 +213,7 @@ fn all_at_once() {
         run.join().unwrap();
     }
     let table = world.table.lock().unwrap();
-    assert_eq!(table.free_turns, TURNS, "every turn came back");
+    assert_eq!(table.free_permits, TURNS, "every turn came back");
     assert!(table.slots.is_empty() && table.timers.is_empty() && table.queue.is_empty());
 }
 

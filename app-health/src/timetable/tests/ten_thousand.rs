@@ -12,17 +12,17 @@ const SECONDS: u32 = 4;
 #[test]
 fn ten_thousand_checks_run_on_time_every_second_and_never_overlap() {
     // The first runs are spread over 50 ms, as jitter does, and each takes 3 ms: 600 at a time.
-    let mut told = Told::new(1_000);
+    let mut recorder = Recorder::new(1_000);
     let first = |id: u64| Duration::from_nanos(id * 50_000_000 / CHECKS);
     for id in 1..=CHECKS {
-        told.table.register(Fake::new(id), first(id), At::ZERO, &mut told.orders);
+        recorder.table.register(Fake::new(id), first(id), At::ZERO, &mut recorder.actions);
     }
     let mut runs: HashMap<HealthCheckId, u32> = HashMap::new();
-    let mut orders = Vec::new();
+    let mut actions = Vec::new();
     let mut under_way: std::collections::VecDeque<(At, RunKey)> = std::collections::VecDeque::new();
     let end = SECONDS * SECOND;
     loop {
-        let timer = told.table.next_timer().unwrap();
+        let timer = recorder.table.next_timer().unwrap();
         let ends = under_way.front().map_or(At::MAX, |(at, _)| *at);
         let now = timer.min(ends);
         if now >= end {
@@ -30,13 +30,13 @@ fn ten_thousand_checks_run_on_time_every_second_and_never_overlap() {
         }
         if ends <= timer {
             let (_, run) = under_way.pop_front().unwrap();
-            assert!(told.table.finishing(run));
-            told.table.ended(run, now, &mut orders);
+            assert!(recorder.table.finishing(run));
+            recorder.table.ended(run, now, &mut actions);
         } else {
-            told.table.advance(now, &mut orders);
+            recorder.table.advance(now, &mut actions);
         }
-        for order in orders.drain(..) {
-            let Order::Start { check, key, .. } = order else { panic!("a run that was in nobody's way") };
+        for action in actions.drain(..) {
+            let Action::Start { check, key, .. } = action else { panic!("a run that was in nobody's way") };
             let number = runs.entry(check.id).or_default();
             assert_eq!(now, first(check.id.as_u64()) + *number * SECOND, "run {number} of {}", check.id);
             *number += 1;

@@ -37,10 +37,10 @@ proptest! {
             their_counters.get_or_create_owned(&vec![("value".to_owned(), value.clone())]).inc_by((*amount).into());
         }
 
-        own.register(GaugeSpec::new(SERVICE, id(2), "Level"), Origin::Service).unwrap().set(level);
+        own.register(GaugeSpec::new(SERVICE, id(2), "StripedFloat"), Origin::Service).unwrap().set(level);
         let gauge = Gauge::<f64, AtomicU64>::default();
         gauge.set(level);
-        theirs.register("op_a_2", "Level", gauge);
+        theirs.register("op_a_2", "StripedFloat", gauge);
 
         let spec = HistogramVectorSpec::new(SERVICE, id(3), "Observed", ["side"], [0.5, 1.0, 10.0]);
         let own_histograms = own.register(spec, Origin::Service).unwrap();
@@ -56,7 +56,7 @@ proptest! {
         let mut theirs_written = String::new();
         text::encode(&mut theirs_written, &theirs).unwrap();
         // The library puts a full stop after the help.
-        let theirs_written = theirs_written.replace("Counted.", "Counted").replace("Level.", "Level");
+        let theirs_written = theirs_written.replace("Counted.", "Counted").replace("StripedFloat.", "StripedFloat");
         let theirs = read(&theirs_written.replace("Observed.", "Observed"), Format::OpenMetrics).unwrap();
         let own = read(&written(&own, Format::OpenMetrics), Format::OpenMetrics).unwrap();
         for (name, family) in &theirs.families {

@@ -1,9 +1,9 @@
 //! Tests of how much is scraped at a time.
 
 use super::{SLICE, Scrapes, WHOLE};
-use crate::http::{HttpMetrics, Limits, SCRAPES_REFUSED};
+use crate::http::{HttpMetrics, Limits};
 use crate::testing::TestMetrics as _;
-use crate::{GaugeVectorSpec, METRICS_SERVICE_ID, Metrics};
+use crate::{GaugeVectorSpec, METRICS_SERVICE_ID, Metrics, SCRAPES_REFUSED};
 use app_core::testing::TestApp;
 use app_ids::{MetricId, ServiceId};
 use axum::http::HeaderMap;
