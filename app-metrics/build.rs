@@ -1,4 +1,4 @@
-//! Tells the metric `build_info` what cargo knows and the code does not.
+//! Passes facts of the build to the metric `build_info`.
 #![allow(clippy::print_stdout, reason = "that is how a build script speaks to cargo")]
 
 use std::env;
@@ -11,7 +11,7 @@ fn main() {
     println!("cargo:rustc-env=BUILD_PROFILE={}", variable("PROFILE"));
 }
 
-/// `1.95.0` of `rustc 1.95.0 (59807616e 2026-04-14)`.
+/// Takes `1.95.0` from `rustc 1.95.0 (59807616e 2026-04-14)`.
 fn rustc() -> String {
     let said = Command::new(variable("RUSTC")).arg("--version").output();
     let version = said.ok().and_then(|output| String::from_utf8(output.stdout).ok());

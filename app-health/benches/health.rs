@@ -1,6 +1,6 @@
-//! What a run on demand costs, and how many probes are answered.
+//! Measures runs on demand and probe requests.
 //!
-//! `cargo bench -p app-health --bench health`; figures of one run only compare with those of the same run.
+//! `cargo bench -p app-health --bench health`. Compare figures only with figures of the same run.
 
 #![allow(
     clippy::unwrap_used,
@@ -24,7 +24,7 @@ use tokio::runtime::{Builder, Runtime};
 
 const CHECKS: u64 = 10;
 
-/// An app with checks that have passed.
+/// An app whose checks have passed.
 fn app(runtime: &Runtime) -> (TestApp, Arc<HealthChecks>) {
     runtime.block_on(async {
         let builder = TestApp::builder().flags(|flags| flags.log_level = LogLevel::Error);
@@ -50,7 +50,7 @@ fn on_demand(c: &mut Criterion) {
         group.bench_function(name, |b| {
             b.iter_custom(|runs| {
                 let health = Arc::clone(&health);
-                // A task, as those who ask are: `block_on` would add the wake-up of a thread to each run.
+                // A task, like real callers. `block_on` would add the wake-up of a thread to each run.
                 let asking = async move {
                     let began = Instant::now();
                     for _ in 0..runs {
@@ -74,14 +74,14 @@ fn verdicts(c: &mut Criterion) {
     runtime.block_on(async { app.stop().await.expect_clean() });
 }
 
-/// Asks again and again over one connection.
+/// Sends requests over one connection until the bench ends.
 fn ask(stream: &mut TcpStream, path: &str, times: u64) {
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
     let mut buffer = vec![0; 65_536];
     for _ in 0..times {
         stream.write_all(request.as_bytes()).unwrap();
         let mut filled = 0;
-        // The documents end with this, and nothing in them does.
+        // Each document ends with this text, and does not contain it elsewhere.
         while !buffer[..filled].ends_with(b"\n}\n") {
             filled += stream.read(&mut buffer[filled..]).unwrap();
         }

@@ -1,9 +1,8 @@
-//! What checks cost that nobody asks about, on paused time: nothing is measured but the work.
+//! Measures the cost of scheduled checks on paused time, which counts only the work.
 //!
 //! `cargo bench -p app-health --bench schedule`: processor time of a simulated minute and of a run on demand, and bytes
-//! of a check.
-//! `cargo bench -p app-health --bench schedule -- --hour`: ten thousand checks every second for a simulated hour; each run
-//! is on time, none overlaps, none is missing.
+//! of a check. `cargo bench -p app-health --bench schedule -- --hour`: ten thousand checks every second for a simulated
+//! hour. Each run is on time, none overlaps, and none is missing.
 
 #![allow(
     clippy::unwrap_used,
@@ -69,7 +68,7 @@ fn processor_time() -> Duration {
 
 async fn idle(checks: u32, interval: Duration) {
     let (app, health) = started().await;
-    // What the first check brings along is not its own.
+    // The first check also allocates what all checks share.
     let none = HealthCheckSpec::new(HealthCheckId::new(u64::MAX));
     health.register_unbound(none, |_cancel| async { Ok::<(), Error>(()) }).unwrap();
     sleep(Duration::from_secs(1)).await;
@@ -80,7 +79,7 @@ async fn idle(checks: u32, interval: Duration) {
     }
     sleep(Duration::from_secs(1)).await;
     let new = (MEMORY.current_usage() - empty) / checks as usize;
-    // Until as many results are kept as ever will be.
+    // Until the history is full.
     sleep(32 * interval).await;
     let full = (MEMORY.current_usage() - empty) / checks as usize;
     let began = processor_time();
@@ -91,7 +90,7 @@ async fn idle(checks: u32, interval: Duration) {
     app.stop().await.expect_clean();
 }
 
-/// As the bench `health` has it, but by processor time, which is the same on a busy machine.
+/// Like the bench `health`, but by processor time, which is the same on a busy machine.
 async fn on_demand(runs: u32) {
     let (app, health) = started().await;
     let id = HealthCheckId::new(1);

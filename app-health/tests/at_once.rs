@@ -1,4 +1,4 @@
-//! Everything at once, from many threads: runs of one check never overlap, and nobody waits for ever.
+//! Concurrent use from many threads: runs of one check never overlap, and no caller waits for ever.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::sync::{
@@ -14,7 +14,7 @@ const CHECKS: usize = 3;
 const TASKS: usize = 8;
 const ROUNDS: usize = 200;
 
-/// A config by which runs are not one after another anyway.
+/// A config with concurrent runs of different checks.
 fn many_at_a_time() -> Vec<u8> {
     let mut message = capnp::message::Builder::new_default();
     message.init_root::<health_check_service_spec::Builder<'_>>().set_max_concurrent_runs(16);
@@ -60,7 +60,7 @@ fn register(health: &HealthChecks, id: HealthCheckId, seen: &Arc<Seen>) {
     health.register_unbound(HealthCheckSpec::new(id).interval(Duration::from_millis(2)), check).unwrap();
 }
 
-/// Does one thing after another, each task in an action of its own.
+/// Performs all operations, each task in an order of its own.
 async fn busy(task: usize, health: Arc<HealthChecks>, seen: Arc<Vec<Arc<Seen>>>) {
     for round in 0..ROUNDS {
         let which = (task + round) % CHECKS;
@@ -69,7 +69,7 @@ async fn busy(task: usize, health: Arc<HealthChecks>, seen: Arc<Vec<Arc<Seen>>>)
             0 => register(&health, id, &seen[which]),
             1 => drop(health.unregister(id).unwrap()),
             2 | 3 => drop(health.pause(id).unwrap()),
-            // It may just have been unregistered.
+            // Another task may just have unregistered the check.
             4..=6 => drop(health.resume(id)),
             7 => drop(health.states().unwrap()),
             8 => drop(health.results().unwrap()),
@@ -94,11 +94,11 @@ async fn whatever_is_done_to_a_check_its_runs_never_overlap() {
             task.await.unwrap();
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), all).await.expect("somebody waits for ever");
+    tokio::time::timeout(Duration::from_secs(60), all).await.expect("no caller waits for ever");
     for (which, seen) in seen.iter().enumerate() {
         let id = HealthCheckId::new(which as u64 + 1);
         register(&health, id, seen);
-        // A pause outlives the check that it was about.
+        // A pause outlives its check.
         health.resume(id).unwrap();
         assert!(health.run(id).await.unwrap().passed());
         assert_eq!(seen.overlaps.load(Ordering::SeqCst), 0);

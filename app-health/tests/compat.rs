@@ -1,4 +1,4 @@
-//! The functions of the package, over the process's current app.
+//! The functions of the Go library, over the process's current app.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use app_core::{prelude::*, testing::TestApp};
@@ -6,7 +6,7 @@ use app_health::{HEALTHCHECK_SERVICE_ID, HealthCheckSpec};
 
 const CHECK: HealthCheckId = HealthCheckId::new(0xc1);
 
-/// One test: the current app is the whole process's.
+/// One test only, because the process has one current app.
 #[tokio::test(start_paused = true)]
 async fn the_functions_of_the_package_are_those_of_the_current_app() {
     assert!(app_health::compat::ids().unwrap_err().is(&errors::APP_NOT_ALIVE));

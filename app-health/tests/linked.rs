@@ -1,4 +1,4 @@
-//! Checks that are there because their crate is linked: they come and go with their service.
+//! Linked checks: each is registered while its service runs.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::{
@@ -53,7 +53,7 @@ async fn a_linked_check_runs_for_as_long_as_its_service() {
     let app = TestApp::with([HEALTHCHECK_SERVICE_ID, STORE]).await;
     let health = app.get::<HealthChecks>();
     let passed = health.result(ROOM).is_ok_and(|result| result.is_some());
-    assert_eq!(app_health::readiness(&app).ready(), passed, "also when the check is not even registered yet");
+    assert_eq!(app_health::readiness(&app).ready(), passed, "even before the check is registered");
     pass().await;
     assert_eq!(health.ids().unwrap(), [ROOM, CLOCK]);
     assert!(health.result(CLOCK).unwrap().unwrap().passed());
@@ -118,7 +118,7 @@ async fn a_paused_check_stays_paused_when_its_service_is_started_again() {
     pass().await;
     assert!(health.result(ROOM).unwrap().unwrap().passed());
     assert_eq!(paused_for(), None);
-    // Nothing of it is left for the next incarnation.
+    // The next incarnation starts without it.
     app.service(STORE).unwrap().kill(errors::BUG.error(STORE).message("on purpose").build());
     tokio::time::sleep(Duration::from_secs(10)).await;
     assert!(health.paused().unwrap().is_empty());
@@ -137,7 +137,7 @@ async fn a_check_whose_service_is_down_can_be_resumed() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     health.resume(ROOM).unwrap();
-    assert!(health.resume(ROOM).is_err(), "there is no such check at the moment");
+    assert!(health.resume(ROOM).is_err(), "the check is not registered at the moment");
     tokio::time::sleep(Duration::from_secs(10)).await;
     assert!(health.result(ROOM).unwrap().unwrap().passed());
     app.stop().await.expect_clean();
@@ -151,7 +151,7 @@ async fn a_paused_check_stays_paused_when_the_health_service_is_restarted() {
     assert!(before.pause(CLOCK).unwrap() && before.pause(ROOM).unwrap());
     app.restart(HEALTHCHECK_SERVICE_ID, "the test wants it").await.unwrap();
     tokio::time::sleep(Duration::from_secs(10)).await;
-    assert!(before.ids().is_err(), "that health service is gone");
+    assert!(before.ids().is_err(), "that health service has ended");
     let health = app.get::<HealthChecks>();
     assert_eq!(health.paused().unwrap(), [ROOM, CLOCK]);
     health.resume(CLOCK).unwrap();

@@ -1,4 +1,4 @@
-//! The probes over HTTP, as an orchestrator asks them.
+//! The probes over HTTP.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::sync::{
@@ -154,7 +154,7 @@ async fn a_service_that_is_down_is_a_reason() {
     let needs =
         ServiceDescriptor::of(ServiceId::new(0x52), "needs", |_: Service| async { Ok(()) }).after([OTHER]);
     let app = TestApp::builder().linked([HEALTHCHECK_SERVICE_ID]).services([fails, needs]).build();
-    // It may fail before all have started, or after: then the app goes on without it.
+    // It may fail before or after all services have started. If it fails after, the app continues without it.
     if app.start().await.is_err() {
         return;
     }

@@ -1,4 +1,4 @@
-//! The memory of one series, beside the crates that people use; a program of its own, since it counts allocations.
+//! The memory of one series, compared with other crates. A program of its own, because it counts allocations.
 #![allow(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 #![allow(clippy::print_stdout, reason = "its output is the table")]
 
@@ -17,10 +17,10 @@ static ALLOCATOR: PeakAlloc = PeakAlloc;
 const SERVICE: ServiceId = ServiceId::new(0xce1f_32c6_80e1_ef0b);
 const BUCKETS: [f64; 10] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
 const LABELS: [&str; 2] = ["rule", "outcome"];
-/// Just below where tables of a power of two slots grow: nobody has much that is empty.
+/// Just below the size at which tables of a power of two slots grow, so that few slots are empty.
 const SERIES: usize = 57_000;
 
-/// Bytes that were asked for and not given back, for each of as many series as `make` makes.
+/// Bytes that are allocated and not freed, for each series that `make` makes.
 fn per_series<T>(make: impl FnOnce() -> T) -> f64 {
     let before = ALLOCATOR.current_usage();
     let made = black_box(make());

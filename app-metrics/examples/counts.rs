@@ -1,7 +1,7 @@
-//! The hottest operations on one thread, ours and those of `prometheus`, for counting their instructions; see
+//! The hottest operations on one thread, ours and those of `prometheus`, for counting instructions. See
 //! `benches/README.md`.
 //!
-//! Named on the command line is the one to do. It is done in a function of its name: there counting begins and ends.
+//! The command line names the operation. It runs in a function of that name, so that counting can begin and end there.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a measurement fails by panicking")]
 
 use app_core::testing::TestApp;
@@ -10,13 +10,13 @@ use app_metrics::{Counter, CounterSpec, CounterVector, CounterVectorSpec, METRIC
 use prometheus::{IntCounter, IntCounterVec, Opts};
 use std::hint::black_box;
 
-/// What is counted is divided by it.
+/// Divide the counted instructions by this.
 const TIMES: usize = 1_000;
-/// What happens once, at the first time, is not to count.
+/// Calls before the counting: the first call does work of its own.
 const WARM_UP: usize = 8;
 const SERVICE: ServiceId = ServiceId::new(0xce1f_32c6_80e1_ef0b);
 const LABELS: [&str; 2] = ["rule", "outcome"];
-/// Eight series of a hundred.
+/// Eight of a hundred series.
 const RULES: [&str; 8] = ["3", "14", "15", "92", "65", "35", "89", "79"];
 
 fn main() {

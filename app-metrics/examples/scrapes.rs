@@ -1,8 +1,8 @@
-//! What scrapes of very many series cost, and what they do to others in the process.
+//! The cost of scraping very many series, and its effect on other tasks.
 //!
-//! `cargo run --release -p app-metrics --example scrapes` prints the table. The scraped application has one thread, and
-//! on it a task that does nothing but run: the pause is the longest that it was not let run while a scrape was answered.
-//! The memory is what 512 clients at once that ask for a scrape and take nothing of it add to the process.
+//! `cargo run --release -p app-metrics --example scrapes` prints the table. The scraped application has one thread with
+//! a task that does nothing but yield. The column "pause" is the longest time during a scrape in which that task did
+//! not run. The column "memory" is what 512 clients add that ask for a scrape and take nothing of it.
 #![expect(clippy::print_stdout, reason = "its output is the table")]
 
 use app_core::prelude::*;
@@ -20,7 +20,7 @@ type Failure = Box<dyn error::Error + Send + Sync>;
 const SERVICE: ServiceId = ServiceId::new(0xce1f_32c6_80e1_ef0b);
 const CLIENTS: usize = 512;
 
-/// A scrape as its client sees it, and as its neighbours do.
+/// A scrape as its client and the other tasks see it.
 struct Scrape {
     bytes: usize,
     took: Duration,
@@ -99,7 +99,7 @@ fn take_all(port: u16, header: &str) -> Result<(usize, Duration), Failure> {
     }
 }
 
-/// Of the process, in kilobytes.
+/// A value of the process in kilobytes.
 struct Resident {
     now: u64,
     highest: u64,
@@ -110,9 +110,9 @@ fn resident() -> Result<Resident, Failure> {
     Ok(Resident { now: status.vmrss.ok_or("no VmRSS")?, highest: status.vmhwm.ok_or("no VmHWM")? })
 }
 
-/// The highest resident set while they are there.
+/// The highest resident set while these clients are connected.
 async fn highest_with_clients(port: u16, header: &'static str) -> Result<u64, Failure> {
-    // The highest from now on (proc(5)).
+    // Resets the peak (proc(5)).
     fs::write("/proc/self/clear_refs", "5")?;
     let ask_all = move || (0..CLIENTS).map(|_| ask(port, header)).collect::<Result<Vec<_>, _>>();
     let clients = tokio::task::spawn_blocking(ask_all).await??;

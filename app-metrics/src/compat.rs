@@ -1,4 +1,6 @@
-//! The original's functions of the package: each is one line to the metrics of the process's current app.
+//! The functions of the Go library that this project follows. Each calls the metrics of the process's current app.
+//!
+//! New code should take `Dep<Metrics>` as a parameter instead: tests can then run many apps in one process.
 
 use crate::registry::ConstantLabels;
 use crate::{
@@ -14,18 +16,18 @@ fn current() -> Result<Arc<Metrics>, Error> {
     app_core::current()?.get::<Metrics>()
 }
 
-/// The constant labels of a service's metrics: `domain app svc release instance`, names and values.
+/// The constant labels of a service's metrics: names and values of `domain app svc release instance`.
 ///
 /// # Errors
-/// `AppNotAlive` without an app, `ServiceNotAvailable` when the metrics service does not run.
+/// `AppNotAlive` without an app; `ServiceNotAvailable` if the metrics service does not run.
 pub fn metric_spec_labels(service: ServiceId) -> Result<ConstantLabels, Error> {
     Ok(current()?.registry().metric_spec_labels(service).as_ref().clone())
 }
 
-/// The config that the metrics service runs on.
+/// The config of the metrics service.
 ///
 /// # Errors
-/// `AppNotAlive` without an app, `ServiceNotAvailable` when the metrics service does not run.
+/// `AppNotAlive` without an app; `ServiceNotAvailable` if the metrics service does not run.
 pub fn metrics_service_spec() -> Result<MetricsConfig, Error> {
     Ok(current()?.config().clone())
 }
@@ -35,7 +37,7 @@ macro_rules! facades {
         #[doc = concat!("The ", $what, " of that service and id, if one is registered.")]
         ///
         /// # Errors
-        /// `AppNotAlive` without an app, `ServiceNotAvailable` when the metrics service does not run.
+        /// `AppNotAlive` without an app; `ServiceNotAvailable` if the metrics service does not run.
         pub fn $lookup(service: ServiceId, metric: MetricId) -> Result<Option<$metric>, Error> {
             Ok(current()?.registry().$lookup(service, metric))
         }
@@ -43,7 +45,7 @@ macro_rules! facades {
         #[doc = concat!("Ids of the service's ", $what, "s, ascending.")]
         ///
         /// # Errors
-        /// `AppNotAlive` without an app, `ServiceNotAvailable` when the metrics service does not run.
+        /// `AppNotAlive` without an app; `ServiceNotAvailable` if the metrics service does not run.
         pub fn $ids(service: ServiceId) -> Result<Vec<MetricId>, Error> {
             Ok(current()?.registry().$ids(service))
         }
@@ -51,7 +53,7 @@ macro_rules! facades {
         #[doc = concat!("Ids of all ", $what, "s by service, ascending.")]
         ///
         /// # Errors
-        /// `AppNotAlive` without an app, `ServiceNotAvailable` when the metrics service does not run.
+        /// `AppNotAlive` without an app; `ServiceNotAvailable` if the metrics service does not run.
         pub fn $ids_by_service() -> Result<BTreeMap<ServiceId, Vec<MetricId>>, Error> {
             Ok(current()?.registry().$ids_by_service())
         }

@@ -1,4 +1,5 @@
-//! The config of the metrics service: where it listens, how many series, and metrics declared by it.
+//! The config of the metrics service: the address of its HTTP server, the limit of series, and metrics that the config
+//! declares.
 
 mod declared;
 #[cfg(test)]
@@ -14,26 +15,26 @@ use app_core::prelude::*;
 use schema::metrics_capnp::metrics_service_spec;
 use std::net::IpAddr;
 
-/// The port of the HTTP server when the config says none.
+/// The port of the HTTP server, unless the config sets one.
 pub const DEFAULT_METRICS_HTTP_PORT: u16 = 4444;
 
-/// Config of the metrics service, checked.
+/// The config of the metrics service, validated.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct MetricsConfig {
-    /// Port of the HTTP server; 0 is any free one.
+    /// Port of the HTTP server; 0 for any free port.
     pub http_port: u16,
-    /// Address to listen on; `None` is every address of the machine.
+    /// Address to listen on; `None` for every address of the machine.
     pub bind_address: Option<IpAddr>,
-    /// The most series of a vector whose spec says nothing else.
+    /// Upper bound of the series of a vector whose spec sets none.
     pub max_series_per_vector: usize,
-    /// Metrics that are there from the start.
+    /// Metrics that exist from the start.
     pub metrics: DeclaredMetrics,
-    /// The constant labels that every sample carries, in the order of [`CONSTANT_LABELS`]. `build_info` has all of them.
+    /// The constant labels of every sample, in the order of [`CONSTANT_LABELS`]. `build_info` always has all of them.
     pub constant_labels: Vec<&'static str>,
 }
 
-/// Metrics that a config declares, by kind.
+/// The metrics that a config declares, by kind.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct DeclaredMetrics {
@@ -98,7 +99,7 @@ fn read_address(spec: &metrics_service_spec::Reader<'_>, place: &mut Place<'_>) 
     address.ok()
 }
 
-/// Those that are named; all when none is.
+/// The labels that the config names; all of them if it names none.
 fn read_labels(spec: &metrics_service_spec::Reader<'_>, place: &mut Place<'_>) -> Vec<&'static str> {
     let Some(list) = place.value(spec.get_constant_labels()) else { return Vec::new() };
     let mut named: Vec<&str> = Vec::new();
@@ -109,7 +110,7 @@ fn read_labels(spec: &metrics_service_spec::Reader<'_>, place: &mut Place<'_>) -
             let rule = Expected::of_code(format_args!("must be one of {}", CONSTANT_LABELS.join(", ")));
             place.add_found(rule, quoted(name));
         } else if named.contains(&name) {
-            place.add_in_full("is named twice", format_args!("{} is named twice", quoted(name)));
+            place.add_in_full("is listed twice", format_args!("{} is listed twice", quoted(name)));
         }
         named.push(name);
     }
@@ -117,7 +118,7 @@ fn read_labels(spec: &metrics_service_spec::Reader<'_>, place: &mut Place<'_>) -
 }
 
 impl MetricsConfig {
-    /// Registers what it declares.
+    /// Registers the declared metrics.
     pub(crate) fn register(&self, registry: &MetricRegistry) -> Result<(), Error> {
         let DeclaredMetrics {
             counters,

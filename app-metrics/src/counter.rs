@@ -13,20 +13,22 @@ const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// A value that only goes up: requests answered, bytes sent, seconds spent.
 ///
-/// A cheap handle: clones count into the same value, which lives as long as one of them or its registration.
-/// Keep the handle. `inc` takes no lock, and for the thread that counted first no locked instruction; when threads get
-/// in each other's way, each is given a place of its own to count in. Not for signal handlers: one that interrupts an
-/// addition of its own thread may undo it.
+/// A cheap handle: clones count into the same value. The value lives as long as a handle or its registration. Keep the
+/// handle.
 ///
-/// The value is exposed as a float, as Prometheus has nothing else. Whole numbers are kept apart from fractions and
-/// are exact up to 2^64, where the counter starts again at 0, which Prometheus reads as a restart. Every amount is
-/// added once, whoever else adds; what one reader sees never goes down.
+/// `inc` takes no lock. For the thread that counted first, it is not even a locked instruction. When threads contend,
+/// each gets memory of its own to count in. Do not count in signal handlers: a handler that interrupts an addition of
+/// its own thread may undo that addition.
+///
+/// The value is exposed as a float, because Prometheus has no other type. Whole numbers are kept apart from fractions.
+/// They are exact up to 2^64, where the counter starts again at 0; Prometheus reads that as a restart. Every amount is
+/// added once. The value that one reader sees never goes down.
 #[derive(Clone, Debug)]
 pub struct Counter(Arc<Striped<[AtomicU64; 4]>>);
 
 /// The value is the sum of these two.
 const WHOLE: usize = 0;
-/// An `f64`, as its bits; all bits zero is `0.0`.
+/// The bits of an `f64`; all bits zero is `0.0`.
 const FRACTION: usize = 1;
 
 impl Default for Counter {
@@ -51,7 +53,7 @@ impl Counter {
         }
     }
 
-    /// Apart from [`add`](Self::add), which is small enough to be inlined everywhere.
+    /// Separate from [`add`](Self::add), which is then small enough to be inlined everywhere.
     fn add_beside_others(&self, amount: u64) {
         let stripe = stripe::current();
         match self.0.claimed(stripe) {
@@ -64,8 +66,7 @@ impl Counter {
 
     /// Adds any amount, such as seconds.
     ///
-    /// An amount that would make the counter go down or be no number (negative, infinite, NaN) is ignored: a
-    /// measurement must not fail what it measures.
+    /// Ignores an amount that is negative, infinite or NaN: a measurement must not fail what it measures.
     pub fn add_f64(&self, amount: f64) {
         if !amount.is_finite() || amount <= 0.0 {
             return;
@@ -83,7 +84,7 @@ impl Counter {
         }
     }
 
-    /// The value now.
+    /// The current value.
     #[must_use]
     pub fn get(&self) -> f64 {
         match self.value() {
@@ -92,13 +93,14 @@ impl Counter {
         }
     }
 
-    /// Raises the value to `total`, for counts that are kept elsewhere and not added to. Never lowers it, so that two scrapes at once
-    /// can't make the counter go down.
+    /// Raises the value to `total`. Use it for counts that are kept elsewhere, and for nothing else.
+    ///
+    /// It never lowers the value, so two scrapes at once cannot make the counter go down.
     pub(crate) fn raise_to(&self, total: u64) {
         self.0.raise(WHOLE, total);
     }
 
-    /// The value of a counter that nobody adds fractions to.
+    /// The value of a counter to which no fractions are added.
     pub(crate) fn whole(&self) -> u64 {
         self.0.sum(WHOLE)
     }
@@ -110,7 +112,7 @@ impl Counter {
     }
 }
 
-/// A counter's value as it is written: whole numbers without a point, all digits kept.
+/// A counter's value for the exposition: whole numbers without a point, and with all digits.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Value {
     Whole(u64),

@@ -1,8 +1,8 @@
-//! Metrics that people can read of: what each is, declared once, beside the code that counts it.
+//! Documented metrics: each is declared once, beside the code that counts it.
 //!
-//! A [`MetricDoc`] is a constant. The spec under which the metric is registered is made from it, so the two can't
-//! disagree; [`document!`](crate::document) contributes it, through inventory, to the page of all metrics (`metrics`, a
-//! subcommand of every application; [`metrics_page`]).
+//! A [`MetricDoc`] is a constant. The spec under which the metric is registered is made from it, so the two agree.
+//! [`document!`](crate::document) adds it to the page of all metrics, which the subcommand `metrics` of every
+//! application prints ([`metrics_page`]).
 
 mod command;
 mod page;
@@ -19,13 +19,13 @@ use crate::{
 use app_errors::Error;
 use app_ids::{MetricId, ServiceId};
 
-/// What the names of counters end in, in OpenMetrics.
+/// The suffix of counters in OpenMetrics.
 const TOTAL: &str = "_total";
 
-/// Where a query of a [`MetricDoc`] has the name of the metric: `rate(METRIC[5m])`, `METRIC_bucket`.
+/// The placeholder for the metric's name in the queries of a [`MetricDoc`]: `rate(METRIC[5m])`, `METRIC_bucket`.
 pub const METRIC_PLACEHOLDER: &str = "METRIC";
 
-/// What people should know of a metric: its spec, its unit, what it tells and how to ask for it.
+/// The documentation of a metric: its spec, its unit, its meaning, and queries.
 ///
 /// ```
 /// use app_core::prelude::*;
@@ -66,14 +66,14 @@ pub struct MetricDoc {
 #[derive(Clone, Copy, Debug)]
 enum Name {
     Id(MetricId),
-    /// Of the process: the name that every client library of Prometheus gives it.
+    /// A process metric: the name that all Prometheus client libraries use.
     Given(&'static str),
 }
 
 inventory::collect!(MetricDoc);
 
-/// Contributes [`MetricDoc`]s (constants, separated by commas) to the page of metrics of every application that links
-/// this crate.
+/// Adds [`MetricDoc`] constants, separated by commas, to the page of metrics of every application that links this
+/// crate.
 #[macro_export]
 macro_rules! document {
     ($($doc:expr),+ $(,)?) => {
@@ -83,7 +83,7 @@ macro_rules! document {
 
 macro_rules! kinds {
     ($($what:literal, $new:ident, $kind:ident, $spec:ident, $of:ident, ($($label:ident)?), ($($bucket:ident)?);)+) => {
-        /// A constructor and a spec for each kind. Labels are pairs: the name, and what its values are.
+        /// A constructor and a spec for each kind. Labels are pairs of the name and a description of its values.
         impl MetricDoc {
             $(
                 #[doc = concat!("A ", $what, ".")]
@@ -128,7 +128,7 @@ kinds! {
 }
 
 impl MetricDoc {
-    /// Registers the metric that is documented, whatever its kind. One with a given name has no id to be registered under.
+    /// Registers the metric, whatever its kind. A metric with a given name has no id, and is not registered.
     pub(crate) fn register(&self, registry: &MetricRegistry, origin: Origin) -> Result<(), Error> {
         if matches!(self.name, Name::Given(_)) {
             return Ok(());
@@ -147,52 +147,52 @@ impl MetricDoc {
         Self { service, name, kind, help, labels: &[], buckets: &[], unit: "", meaning: "", queries: &[] }
     }
 
-    /// One of the process, under a name that is Prometheus' own.
+    /// A process metric with a name of Prometheus.
     pub(crate) const fn given(name: &'static str, kind: Kind, help: &'static str) -> Self {
         Self::new(app_core::APP_SERVICE, Name::Given(name), kind, help)
     }
 
-    /// The same metric of another service: for code that measures alike in the name of several.
+    /// The same metric for another service. Use it in code that measures in the name of several services.
     #[must_use]
     pub const fn of_service(mut self, service: ServiceId) -> Self {
         self.service = service;
         self
     }
 
-    /// The unit of its values: `seconds`, `bytes`, or what is counted; for a flag `1 or 0`.
+    /// Sets the unit of the values: `seconds`, `bytes`, or what is counted. For a flag it is `1 or 0`.
     #[must_use]
     pub const fn unit(mut self, unit: &'static str) -> Self {
         self.unit = unit;
         self
     }
 
-    /// What is to be known beyond the help: when it moves, what a high value tells. Markdown.
+    /// Sets what people should know beyond the help: when the value changes, what a high value means. Markdown.
     #[must_use]
     pub const fn meaning(mut self, meaning: &'static str) -> Self {
         self.meaning = meaning;
         self
     }
 
-    /// Queries of Prometheus, each with what it answers; [`METRIC`](METRIC_PLACEHOLDER) stands for the name.
+    /// Sets queries for Prometheus, each with a title. [`METRIC`](METRIC_PLACEHOLDER) stands for the name.
     #[must_use]
     pub const fn queries(mut self, queries: &'static [(&'static str, &'static str)]) -> Self {
         self.queries = queries;
         self
     }
 
-    /// Whose metric it is; service 0 is the platform.
+    /// The service of the metric; service 0 is the platform.
     #[must_use]
     pub const fn service(&self) -> ServiceId {
         self.service
     }
 
-    /// Its kind.
+    /// The kind of the metric.
     #[must_use]
     pub const fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// Its name in the text format 0.0.4, and without what OpenMetrics adds to those of counters.
+    /// The name in text format 0.0.4. OpenMetrics appends `_total` for counters.
     #[must_use]
     pub fn prometheus_name(&self) -> String {
         match self.name {
@@ -201,8 +201,8 @@ impl MetricDoc {
         }
     }
 
-    /// The name of its samples in Prometheus, which prefers OpenMetrics, where counters end in `_total`. A histogram's end
-    /// in `_bucket`, `_sum` and `_count`.
+    /// The name of the samples in Prometheus, which prefers OpenMetrics: counters end in `_total`. The samples of a
+    /// histogram end in `_bucket`, `_sum` and `_count`.
     #[must_use]
     pub fn series_name(&self) -> String {
         let name = self.prometheus_name();
@@ -210,7 +210,7 @@ impl MetricDoc {
         if counter && !name.ends_with(TOTAL) { name + TOTAL } else { name }
     }
 
-    /// The name for people: that of its id, if one is recorded.
+    /// The readable name that is recorded for the id, if there is one.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self.name {
@@ -219,30 +219,30 @@ impl MetricDoc {
         }
     }
 
-    /// What it is, in one line: the help of the spec.
+    /// The help of the spec: one line.
     #[must_use]
     pub const fn help(&self) -> &'static str {
         self.help
     }
 
-    /// The unit of its values.
+    /// The unit of the values.
     #[must_use]
     pub const fn unit_of_values(&self) -> &'static str {
         self.unit
     }
 
-    /// Names of its labels, without those that every metric has.
+    /// Names of the labels, without the constant labels.
     pub fn labels(&self) -> impl Iterator<Item = &'static str> {
         self.labels.iter().map(|(name, _)| *name)
     }
 
-    /// What it answers, and the query as Prometheus takes it.
+    /// Titles and queries, ready for Prometheus.
     pub fn example_queries(&self) -> impl Iterator<Item = (&'static str, String)> {
         let name = self.series_name();
         self.queries.iter().map(move |(what, query)| (*what, query.replace(METRIC_PLACEHOLDER, &name)))
     }
 
-    /// All that are linked, those of a service together, sorted by their names.
+    /// All linked documents, by service and name.
     #[must_use]
     pub fn linked() -> Vec<&'static Self> {
         let mut all: Vec<_> = inventory::iter::<Self>.into_iter().collect();
@@ -250,7 +250,7 @@ impl MetricDoc {
         all
     }
 
-    /// 0, which no registration takes, for one with a given name.
+    /// The id; 0, which no registration accepts, for a metric with a given name.
     const fn metric(&self) -> MetricId {
         match self.name {
             Name::Id(metric) => metric,

@@ -1,12 +1,12 @@
-//! What a scrape reads: the Prometheus text format 0.0.4, or OpenMetrics 1.0.
+//! The text that a scrape reads: the Prometheus text format 0.0.4, or OpenMetrics 1.0.
 //!
-//! A [`Scrape`] is a walk over a snapshot of the metrics that writes as much as it is asked for and goes on later. So an
-//! answer of any length needs the memory of a slice, and whoever sends it can let others run between two slices. It
-//! takes no lock that counting needs.
+//! A [`Scrape`] walks over a snapshot of the metrics. It writes as many bytes as the caller asks for, and continues in
+//! the next call. So an answer of any length needs the memory of one slice, and other tasks can run between two slices.
+//! A scrape takes no lock that counting needs.
 //!
-//! The writing is done here, since the formats are two dozen lines and `prometheus-client` has only one of them: it
-//! knows no 0.0.4, whose counters keep their exact names, escapes no help, writes infinities as no parser promises to
-//! read them, and can't stop inside of a family. A test compares what both write of the same metrics.
+//! This crate writes the formats itself, which takes few lines. `prometheus-client` has no text 0.0.4, which keeps the
+//! exact names of counters. It does not escape help, writes infinities in a form that parsers may reject, and cannot
+//! pause within a family. A test compares the output of both.
 
 mod format;
 mod line;

@@ -1,4 +1,4 @@
-//! A registered metric: its spec, its values, and what a scrape needs of both.
+//! A registered metric: its spec and its values.
 
 use crate::spec::{Kind, MetricSpec, MetricVectorSpec, Shape};
 use crate::vector::{Metric, Vector, VectorParts};
@@ -17,7 +17,7 @@ pub struct Registered<S, M> {
 }
 
 impl<S, M> Registered<S, M> {
-    /// What it was registered as.
+    /// The spec of the metric.
     #[must_use]
     pub fn spec(&self) -> &S {
         &self.spec
@@ -78,7 +78,7 @@ impl Instrument {
         self.shape().kind
     }
 
-    /// The value of one series, 0 when it is not there; `None` when the number of labels is another.
+    /// The value of one series, or 0 if it does not exist; `None` if the number of labels differs.
     pub(crate) fn value(&self, labels: &[&str]) -> Option<f64> {
         let single = |value: f64| labels.is_empty().then_some(value);
         match self {
@@ -91,7 +91,7 @@ impl Instrument {
         }
     }
 
-    /// Calls of a vector's `with` that got its overflow series; `None` for what is no vector.
+    /// Number of a vector's lookups that returned the overflow series; `None` for a metric that is not a vector.
     pub(crate) fn overflowed(&self) -> Option<u64> {
         match self {
             Self::CounterVector(metric) => Some(metric.overflowed()),
@@ -102,15 +102,15 @@ impl Instrument {
     }
 }
 
-/// What the registry does alike for the specs of all kinds.
+/// What the registry needs of a spec, for all kinds.
 pub(crate) trait Spec: Clone + PartialEq + Sized {
     type Metric: Clone;
 
     fn shape(&self) -> Shape<'_>;
     fn spec_mut(&mut self) -> &mut MetricSpec;
-    /// Of vectors: how many series, if the spec says.
+    /// The limit of series in the spec of a vector; `None` for other kinds.
     fn max_series_mut(&mut self) -> Option<&mut Option<usize>>;
-    /// The metric of a spec without problems; `cap` is for vectors whose spec says none.
+    /// Creates the metric of a valid spec. `cap` is the limit of series for vectors whose spec sets none.
     fn build(&self, cap: usize) -> Self::Metric;
     fn wrap(registered: Registered<Self, Self::Metric>) -> Instrument;
     fn unwrap(instrument: &Instrument) -> Option<&Registered<Self, Self::Metric>>;

@@ -1,13 +1,16 @@
-//! A histogram: how observed values are distributed over buckets.
+//! A histogram: the distribution of observed values over buckets.
 //!
 //! Invariants:
-//! 1. There is one bucket more than there are `bounds`: the last is for what is above every bound.
-//! 2. The count of a histogram is the sum of its buckets, computed from the same reads, and kept nowhere else. So a
-//!    scrape can't see a count that disagrees with the buckets, without any lock.
-//! 3. No observation is lost: each is one addition to one bucket and one to the sum.
+//! 1. There is one bucket more than there are `bounds`: the last bucket is for values above every bound.
+//! 2. The count of a histogram is the sum of its buckets, computed from the same reads, and stored nowhere else. So a
+//!    scrape sees a count that agrees with the buckets, without any lock.
+//! 3. No observation is lost: each is one addition to one bucket and one addition to the sum.
 
 #[cfg(test)]
 mod tests;
+mod timer;
+
+pub use timer::HistogramTimer;
 
 use crate::stripe;
 use crate::striped::Striped;
@@ -16,13 +19,13 @@ use std::sync::Arc;
 
 /// Observed values, counted in buckets: latencies in seconds, sizes in bytes.
 ///
-/// A cheap handle: clones count into the same buckets, which live as long as one of them or their registration.
-/// Nothing here takes a lock; for the thread that observed first nor any locked instruction, and when threads get in each
-/// other's way, each is given buckets of its own. Not for signal handlers: one that interrupts an observation of its own
-/// thread may undo it.
+/// A cheap handle: clones count into the same buckets. The buckets live as long as a handle or their registration. No
+/// method takes a lock, and for the thread that observed first there is no locked instruction. When threads contend,
+/// each gets buckets of its own. Do not observe in signal handlers: a handler that interrupts an observation of its own
+/// thread may undo that observation.
 ///
-/// Every observation is counted once and added to the sum once. The sum is that of floats, which rounds: in which order
-/// values are added, and so the last digits of the sum, depend on the threads.
+/// Every observation is counted once and added to the sum once. The sum is a sum of floats, which rounds: its last
+/// digits depend on the order in which threads add.
 #[derive(Clone, Debug)]
 pub struct Histogram(Arc<Cells>);
 
@@ -30,29 +33,30 @@ pub struct Histogram(Arc<Cells>);
 struct Cells {
     /// Upper bounds, inclusive, finite, strictly increasing: the spec was validated.
     bounds: Arc<[f64]>,
-    /// The sum, an `f64` as its bits, then the buckets.
+    /// The sum as the bits of an `f64`, then the buckets.
     sums: Striped<Box<[AtomicU64]>>,
 }
 
 const SUM: usize = 0;
 const BUCKETS: usize = 1;
 
-/// Up to so many bounds comparing a value with all of them is quicker than searching.
+/// With at most this many bounds, comparing a value with all of them is faster than a search.
 const FEW_BOUNDS: usize = 16;
 
-/// What a histogram held at one moment.
+/// The content of a histogram at one moment.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct HistogramSnapshot {
-    /// Upper bounds, inclusive; there is one bucket more, for what is above the last.
+    /// Upper bounds, inclusive. There is one bucket more, for values above the last bound.
     pub bounds: Arc<[f64]>,
-    /// Observations per bucket, not cumulated: `counts[i]` are those in `(bounds[i - 1], bounds[i]]`.
+    /// Observations in each bucket, not cumulated: `counts[i]` are those in `(bounds[i - 1], bounds[i]]`.
     pub counts: Vec<u64>,
     /// The sum of the observed values.
     pub sum: f64,
 }
 
 impl HistogramSnapshot {
-    /// How many values were observed.
+    /// Number of observed values.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.counts.iter().sum()
@@ -68,7 +72,7 @@ impl Histogram {
 
     /// Counts `value` in the first bucket whose bound is not below it.
     ///
-    /// A value that is not finite is ignored: one of them would make the sum useless for ever.
+    /// Ignores a value that is not finite, because it would spoil the sum for good.
     #[inline]
     pub fn observe(&self, value: f64) {
         if !value.is_finite() {
@@ -97,7 +101,38 @@ impl Histogram {
         }
     }
 
-    /// Adds what was observed elsewhere: how often for each bucket, of which there is one more than bounds, and the sum.
+    /// Starts a timer. When the timer is dropped, it observes the elapsed time in seconds.
+    ///
+    /// The timer observes however the code ends: at its end, by an early return, during a panic, and when its future is
+    /// cancelled. Call [`HistogramTimer::discard`] to observe nothing, such as for a request that was refused. The clock is
+    /// tokio's, so a test with paused time controls it.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # use app_metrics::{HistogramSpec, METRICS_SERVICE_ID, Metrics};
+    /// # const STORE: ServiceId = ServiceId::new(0xb1d3_02a9_7c55_e011);
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let app = TestApp::with([METRICS_SERVICE_ID]).await;
+    /// # let metrics = app.get::<Metrics>();
+    /// let spec = HistogramSpec::new(STORE, MetricId::new(1), "Seconds that writes took.", [0.01, 0.1, 1.0]);
+    /// let writes = metrics.histogram(spec)?;
+    /// {
+    ///     let _timer = writes.start_timer();
+    ///     // the work
+    /// }
+    /// assert_eq!(writes.snapshot().count(), 1);
+    /// # app.stop().await.expect_clean();
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use = "the time is observed when the timer is dropped"]
+    pub fn start_timer(&self) -> HistogramTimer {
+        HistogramTimer::new(self.clone())
+    }
+
+    /// Adds observations that were counted elsewhere. `counts` has one item for each bucket, which is one more than
+    /// bounds.
     pub(crate) fn add_counts(&self, counts: &[u64], sum: f64) {
         self.0.sums.add_shared(stripe::current(), false, SUM, |words| {
             for (bucket, count) in (BUCKETS..).zip(counts) {
@@ -124,8 +159,8 @@ impl Histogram {
         (BUCKETS..=BUCKETS + self.0.bounds.len()).map(|bucket| self.0.sums.sum(bucket))
     }
 
-    /// What it holds now. Observations made meanwhile may be in the sum and not yet in a bucket, or the reverse; the
-    /// count always is that of the buckets.
+    /// The current content. An observation made meanwhile may be in the sum and not yet in a bucket, or the reverse.
+    /// The count always is that of the buckets.
     #[must_use]
     pub fn snapshot(&self) -> HistogramSnapshot {
         HistogramSnapshot {
@@ -135,8 +170,10 @@ impl Histogram {
         }
     }
 
-    /// Upper bound and observations of each bucket, the last bound infinite, and the sum; into `buckets`, which is
-    /// emptied first, so that a scrape of many histograms allocates once.
+    /// Writes the upper bound and the observations of each bucket into `buckets`, and returns the sum. The last bound
+    /// is infinite.
+    ///
+    /// Clears `buckets` first. A scrape of many histograms passes the same vector, so it allocates once.
     pub(crate) fn read_into(&self, buckets: &mut Vec<(f64, u64)>) -> f64 {
         buckets.clear();
         let bounds = self.0.bounds.iter().copied().chain([f64::INFINITY]);

@@ -1,13 +1,13 @@
-//! The HTTP server: what listens, what it accepts, and what no client can make it do.
+//! The HTTP server: it listens, accepts connections, and limits what clients can take.
 //!
-//! HTTP/1 only, GET and HEAD only, nothing it offers changes anything. What a client may take is bounded ([`Limits`]):
-//! the header in size and time, the answer in time, the connections in number. When all connections are taken, the one
-//! that has been waiting longest for its client (idle, or with half a header sent) makes room, so clients that send
-//! nothing can't keep a scrape out; when every one is being answered, the new one gets a 503. Scrapes are bounded in
-//! number and in memory, whatever there is to scrape.
+//! It speaks HTTP/1 only, and answers GET and HEAD only. Nothing that it offers changes anything. [`Limits`] bounds
+//! what a client may take: header size and time, answer time, and the number of connections. When all connections are
+//! taken, the connection that has waited longest for its client is closed. So clients that send nothing cannot keep a
+//! scrape out. When all connections are being answered, a new one gets a 503. Scrapes are bounded in number and in
+//! memory, whatever the number of series.
 //!
-//! A type per phase: [`Bound`] listens and says where, so a busy port is known before anything runs; its `serve` runs
-//! until it is told to stop, and owns every task of the server.
+//! There is a type for each phase. [`Bound`] listens and knows its address, so a busy port is an error before anything
+//! runs. Its `serve` runs until it is told to stop, and owns every task of the server.
 
 mod body;
 mod connections;
@@ -31,26 +31,26 @@ use std::time::Duration;
 
 use app_core::descriptor_limit;
 
-/// What one client, and all of them, may take.
+/// Limits for one client and for all of them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     /// From the first byte of a request until its header is complete.
     pub(crate) header_read: Duration,
     /// How long a connection may be idle: before its first request, and between two requests.
     pub(crate) idle: Duration,
-    /// Size of a request's line and header together.
+    /// Size of a request line and header together.
     pub(crate) header_bytes: usize,
     /// How long a handler may take.
     pub(crate) answer: Duration,
-    /// How long a client may take none of the answer.
+    /// How long a client may take nothing of an answer.
     pub(crate) write_stall: Duration,
-    /// How long it may take for what was written at once; and how long a scrape may go on being made.
+    /// How long a client may take for what was written at once, and how long a scrape may take.
     pub(crate) write_total: Duration,
-    /// Connections at a time.
+    /// Connections at the same time.
     pub(crate) connections: usize,
-    /// Scrapes that are being answered at a time; each may take some 1.5 MB.
+    /// Scrapes in progress at the same time; each may take about 1.5 MB.
     pub(crate) scrapes: usize,
-    /// How long answers in progress may take once the server is to stop.
+    /// How long answers in progress may take once the server stops.
     pub(crate) drain: Duration,
 }
 
@@ -63,7 +63,7 @@ impl Default for Limits {
             answer: Duration::from_secs(10),
             write_stall: Duration::from_secs(10),
             write_total: Duration::from_secs(60),
-            // Other servers of the process need descriptors, too.
+            // Other servers of the process need descriptors too.
             connections: (descriptor_limit() / 8).clamp(8, 512),
             scrapes: 64,
             drain: Duration::from_secs(1),

@@ -1,13 +1,14 @@
-//! Metrics: what services measure, under ids that outlive renamed code, and the HTTP server that shows it.
+//! Metrics: what services measure, under ids that outlive renamed code, and the HTTP server that exposes it.
 //!
-//! A service declares a metric once (a spec: service, id, help, labels, buckets), keeps the handle that it gets, and
-//! counts with it; that is an atomic addition. Specs are checked when they are registered, because the exposition
-//! format checks nothing. Declared as a [`MetricDoc`], a metric is also on the page that the subcommand `metrics` prints,
-//! since a name that is an id says nothing to people. Vectors are capped, because label values come from outside.
+//! A service declares a metric once, with a spec: service, id, help, labels, buckets. It keeps the handle that it gets
+//! and counts with it, which is an atomic addition. Registration validates specs, because the exposition formats check
+//! nothing. A metric that is declared as a [`MetricDoc`] is also on the page that the subcommand `metrics` prints: the
+//! names of metrics are ids, which people cannot read. Vectors are capped, because label values may come from outside.
 //! Scraping takes no lock that counting needs.
 //!
-//! The crate also holds the application's HTTP server, with `/metrics`; other crates contribute [`Route`]s. What stays
-//! out: health and its probes (app-health), and everything that changes something (HTTP changes nothing).
+//! The crate also has the application's HTTP server, with `/metrics`. Other crates contribute [`Route`]s. The functions of
+//! the Go library that this project follows are in [`compat`]. Not in this crate: health checks and probes (app-health), and
+//! changes of any kind, because HTTP changes nothing.
 //!
 //! ```
 //! use app_core::{ServiceDescriptor, prelude::*, testing::TestApp};
@@ -67,8 +68,8 @@ pub use family::{
     CounterMetric, CounterVectorMetric, GaugeMetric, GaugeVectorMetric, HistogramMetric,
     HistogramVectorMetric, Registered,
 };
-pub use gauge::Gauge;
-pub use histogram::{Histogram, HistogramSnapshot};
+pub use gauge::{Gauge, GaugeGuard};
+pub use histogram::{Histogram, HistogramSnapshot, HistogramTimer};
 pub use ids::{
     HTTP_CONNECTIONS, HTTP_CONNECTIONS_OPEN, HTTP_REQUESTS, METRICS_SERVICE_ID, SCRAPE_DURATION, SCRAPE_SIZE,
     SCRAPES_REFUSED,
@@ -84,7 +85,7 @@ pub use vector::{
     CounterVector, GaugeVector, HistogramVector, MAX_LABEL_VALUE_BYTES, OVERFLOW_LABEL_VALUE, Vector,
 };
 
-/// For the macros of this crate.
+/// Names that the expansions of this crate's macros need.
 #[doc(hidden)]
 pub mod __private {
     pub use inventory;

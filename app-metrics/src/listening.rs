@@ -1,7 +1,7 @@
-//! Listening on one address, or on all addresses of the machine: for the HTTP server, and for RPC endpoints above.
+//! Listening on one address or on all addresses, for the HTTP server and for RPC endpoints.
 //!
-//! All addresses are one socket for IPv6 and IPv4. Where IPv6 is missing, switched off or forbidden, it is IPv4 alone: a
-//! machine without IPv6 and a filter that refuses it are no reason not to start.
+//! All addresses are one socket for IPv6 and IPv4. Where IPv6 is missing, switched off or forbidden, the socket is IPv4
+//! alone. The lack of IPv6 must not fail a start.
 
 #[cfg(test)]
 mod tests;
@@ -14,45 +14,49 @@ use tokio::net::TcpListener;
 /// Connections that the kernel holds until they are accepted.
 const BACKLOG: i32 = 1_024;
 
-/// Ports below this one take a privilege.
+/// Lower ports need a privilege.
 const FIRST_FREE_PORT: u16 = 1_024;
 
-/// The user lacks a privilege; a filter that forbids a call mostly says `EPERM`. The standard library has one kind for both.
+/// The user lacks a privilege. A filter that forbids a call usually returns `EPERM`. The standard library has one kind
+/// for both.
 const EACCES: i32 = 13;
 
-/// A socket that listens.
+/// A listening socket.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Listening {
     /// Accepts connections.
     pub listener: TcpListener,
-    /// Where it listens, with the port that it got.
+    /// Where it listens, with the actual port.
     pub address: SocketAddr,
-    /// Why it listens on IPv4 alone, where all addresses were asked for.
+    /// Why it listens on IPv4 alone, if all addresses were requested.
     pub without_ipv6: Option<io::Error>,
 }
 
-/// Why nothing listens, and on which address.
+/// Why listening failed, and on which address.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct ListenError {
-    /// Where it was tried last.
+    /// The address of the last attempt.
     pub address: SocketAddr,
-    /// What the system said.
+    /// The error of the system.
     pub error: io::Error,
 }
 
-/// Listens on `address`, or without one on all addresses; port 0 is any free one. Needs a tokio runtime.
+/// Listens on `address`, or on all addresses if it is `None`. Port 0 is any free port. Needs a tokio runtime.
 ///
 /// # Errors
-/// [`ListenError`] when the address can't be listened on; of all addresses, when IPv4 can't either, or the port is in use.
+/// [`ListenError`] if the address cannot be used. For all addresses, if IPv4 cannot be used either, or the port is in
+/// use.
 pub fn listen(address: Option<IpAddr>, port: u16) -> Result<Listening, ListenError> {
     choose(address, port, open)
 }
 
-/// Whether the address could be listened on if nobody else did: it is one of this machine's, and allowed to this user.
-/// Nothing listens afterwards.
+/// Checks that this machine and this user can listen on the address. Nothing listens afterwards. A port in use is not
+/// an error.
 ///
 /// # Errors
-/// [`ListenError`] when it could not; a port that is in use is none.
+/// [`ListenError`] if the address cannot be used.
 pub fn try_address(address: Option<IpAddr>, port: u16) -> Result<(), ListenError> {
     let bind = |ip: IpAddr| {
         let address = SocketAddr::new(ip, port);
@@ -83,7 +87,7 @@ fn choose(
         return open(address, None);
     }
     match open(Ipv6Addr::UNSPECIFIED.into(), None) {
-        // Another program has the port: IPv4 alone would leave IPv6 clients to it.
+        // Another program has the port. With IPv4 alone, IPv6 clients would reach that program.
         Err(failed) if failed.error.kind() == io::ErrorKind::AddrInUse => Err(failed),
         Err(failed) => open(Ipv4Addr::UNSPECIFIED.into(), Some(failed.error)),
         listening => listening,
@@ -98,13 +102,13 @@ fn open(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
     Ok((listener, address))
 }
 
-/// A socket that does not listen yet.
+/// A bound socket that does not listen yet.
 fn bound(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
         socket.set_only_v6(false)?;
     }
-    // A restart must not wait for connections of the last run to be forgotten. Two can't listen at once all the same.
+    // A restart must not wait for connections of the last run. Two processes still cannot listen at once.
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
@@ -112,7 +116,7 @@ fn bound(address: SocketAddr) -> io::Result<Socket> {
 }
 
 impl ListenError {
-    /// Says which address, why, and what to do about it: `what` listens, and `field` of `config` is its port.
+    /// A message with the address, the reason and the cure. `what` listens, and `field` of `config` is its port.
     #[must_use]
     pub fn explain(&self, what: &str, field: &str, config: &str) -> String {
         let Self { address, error } = self;
@@ -122,7 +126,7 @@ impl ListenError {
                 format!("set {field} in {config}, or stop the other process"),
             ),
             io::ErrorKind::AddrNotAvailable => {
-                ("is none of this machine's".to_owned(), format!("set bindAddress in {config}"))
+                ("does not belong to this machine".to_owned(), format!("set bindAddress in {config}"))
             }
             io::ErrorKind::PermissionDenied if self.lacks_privilege() => (
                 "may not be used by this user".to_owned(),
@@ -130,15 +134,11 @@ impl ListenError {
             ),
             io::ErrorKind::PermissionDenied => (
                 format!("is forbidden: {error}"),
-                format!(
-                    "a seccomp filter or a security module refuses it; permit it, or set bindAddress in {config}"
-                ),
+                format!("permit it in the seccomp filter or security module, or set bindAddress in {config}"),
             ),
-            _ => {
-                (format!("can't be listened on: {error}"), format!("see {field} and bindAddress in {config}"))
-            }
+            _ => (format!("cannot be used: {error}"), format!("check {field} and bindAddress in {config}")),
         };
-        format!("address {address} {reason} ({what}; {cure})")
+        format!("{what}: address {address} {reason}; {cure}")
     }
 
     fn lacks_privilege(&self) -> bool {

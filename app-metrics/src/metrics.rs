@@ -1,8 +1,8 @@
-//! The handle of the metrics service: what services register their metrics with.
+//! The handle of the metrics service. Services register their metrics with it.
 
 use crate::exposition::{Exposition, Format, ProcessMetrics, Scrape};
 use crate::family::Spec;
-use crate::platform::Platform;
+use crate::platform::PlatformMetrics;
 use crate::spec::Origin;
 use crate::{
     Counter, CounterSpec, CounterVector, CounterVectorSpec, Gauge, GaugeSpec, GaugeVector, GaugeVectorSpec,
@@ -16,10 +16,10 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
-/// The metrics of the application. A cheap handle; a service takes it as a parameter: `metrics: Dep<Metrics>`.
+/// The metrics of the application. A cheap handle; clones share the metrics.
 ///
-/// Registering a metric again with an equal spec gives the same metric, so a service need not know whether the config
-/// declared it already.
+/// A service takes it as a parameter: `metrics: Dep<Metrics>`. A service need not know whether the config has declared
+/// a metric already: registering a metric again with an equal spec returns the same metric.
 #[derive(Clone)]
 pub struct Metrics(Arc<Inner>);
 
@@ -27,9 +27,9 @@ struct Inner {
     service: Service,
     config: Configured<MetricsConfig>,
     registry: MetricRegistry,
-    platform: Platform,
+    platform: PlatformMetrics,
     address: OnceLock<SocketAddr>,
-    /// Bytes of the last exposition: the next is about as long.
+    /// Bytes of the last exposition, as an estimate for the next.
     last_bytes: AtomicUsize,
 }
 
@@ -38,13 +38,32 @@ impl Exposed for Metrics {
 }
 
 macro_rules! register {
-    ($method:ident, $spec:ident, $metric:ident, $what:literal) => {
+    ($method:ident, $spec:ident, $metric:ident, $what:literal, [$($new:literal),+], $use:literal) => {
         #[doc = concat!("Registers ", $what, ".")]
         ///
+        /// Registering a metric again with an equal spec returns the same metric.
+        ///
         /// # Errors
-        /// [`METRIC_SPEC_INVALID`](crate::errors::METRIC_SPEC_INVALID) with every broken rule;
-        /// [`METRIC_SPEC_CONFLICT`](crate::errors::METRIC_SPEC_CONFLICT) when that service and id have a metric of
-        /// another spec; `ServiceNotAlive` once the metrics service was killed.
+        /// - [`METRIC_SPEC_INVALID`](crate::errors::METRIC_SPEC_INVALID) with every broken rule.
+        /// - [`METRIC_SPEC_CONFLICT`](crate::errors::METRIC_SPEC_CONFLICT) if the service has a metric with this id and
+        ///   another spec.
+        /// - `ServiceNotAlive` once the metrics service was killed.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// use app_core::prelude::*;
+        #[doc = concat!("use app_metrics::{", stringify!($spec), ", Metrics};")]
+        ///
+        /// # const STORE: ServiceId = ServiceId::new(0xb1d3_02a9_7c55_e011);
+        /// # const METRIC: MetricId = MetricId::new(0x9d1f_6a40_55c2_7b38);
+        /// async fn start(metrics: Dep<Metrics>) -> Result<(), Error> {
+        $(#[doc = $new])+
+        #[doc = $use]
+        ///     Ok(())
+        /// }
+        /// # let _ = app_core::ServiceDescriptor::of(STORE, "store", start);
+        /// ```
         pub fn $method(&self, spec: $spec) -> Result<$metric, Error> {
             self.register(spec)
         }
@@ -56,46 +75,172 @@ impl Metrics {
         let registry = MetricRegistry::new(*service.app().identity(), config.max_series_per_vector)
             .carrying(&config.constant_labels)
             .hiding_values(config.is_sealed());
-        let platform = Platform::register(&registry, service.app().package())?;
+        let platform = PlatformMetrics::register(&registry, service.app().package())?;
         config.register(&registry)?;
         let (address, last_bytes) = (OnceLock::new(), AtomicUsize::new(0));
         Ok(Self(Arc::new(Inner { service, config, registry, platform, address, last_bytes })))
     }
 
-    register!(counter, CounterSpec, Counter, "a counter");
-    register!(counter_vector, CounterVectorSpec, CounterVector, "counters told apart by labels");
-    register!(gauge, GaugeSpec, Gauge, "a gauge");
-    register!(gauge_vector, GaugeVectorSpec, GaugeVector, "gauges told apart by labels");
-    register!(histogram, HistogramSpec, Histogram, "a histogram");
-    register!(histogram_vector, HistogramVectorSpec, HistogramVector, "histograms told apart by labels");
+    register!(
+        counter,
+        CounterSpec,
+        Counter,
+        "a counter",
+        ["    let writes = metrics.counter(CounterSpec::new(STORE, METRIC, \"Writes.\"))?;"],
+        "    writes.inc();"
+    );
+    register!(
+        counter_vector,
+        CounterVectorSpec,
+        CounterVector,
+        "counters that differ in their labels",
+        [
+            "    let spec = CounterVectorSpec::new(STORE, METRIC, \"Writes, by outcome.\", [\"outcome\"]);",
+            "    let failed = metrics.counter_vector(spec)?.with([\"failed\"])?;"
+        ],
+        "    failed.inc();"
+    );
+    register!(
+        gauge,
+        GaugeSpec,
+        Gauge,
+        "a gauge",
+        ["    let open = metrics.gauge(GaugeSpec::new(STORE, METRIC, \"Open files.\"))?;"],
+        "    let _file = open.guard();"
+    );
+    register!(
+        gauge_vector,
+        GaugeVectorSpec,
+        GaugeVector,
+        "gauges that differ in their labels",
+        [
+            "    let spec = GaugeVectorSpec::new(STORE, METRIC, \"Free bytes, by disk.\", [\"disk\"]);",
+            "    let free = metrics.gauge_vector(spec)?;"
+        ],
+        "    free.set([\"sda\"], 4096.0)?;"
+    );
+    register!(
+        histogram,
+        HistogramSpec,
+        Histogram,
+        "a histogram",
+        [
+            "    let spec = HistogramSpec::new(STORE, METRIC, \"Seconds that writes took.\", [0.01, 0.1, 1.0]);",
+            "    let seconds = metrics.histogram(spec)?;"
+        ],
+        "    let _timer = seconds.start_timer();"
+    );
+    register!(
+        histogram_vector,
+        HistogramVectorSpec,
+        HistogramVector,
+        "histograms that differ in their labels",
+        [
+            "    let help = \"Seconds that writes took, by disk.\";",
+            "    let spec = HistogramVectorSpec::new(STORE, METRIC, help, [\"disk\"], [0.01, 0.1, 1.0]);",
+            "    let seconds = metrics.histogram_vector(spec)?;"
+        ],
+        "    seconds.observe([\"sda\"], 0.003)?;"
+    );
 
     fn register<S: Spec>(&self, spec: S) -> Result<S::Metric, Error> {
         self.0.service.ensure_alive()?;
         self.0.registry.register(spec, Origin::Service)
     }
 
-    /// Every registered metric: lookups by service and id.
+    /// The registry of all metrics, for lookups by service and id.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # use app_metrics::{CounterSpec, METRICS_SERVICE_ID, Metrics};
+    /// # const STORE: ServiceId = ServiceId::new(0xb1d3_02a9_7c55_e011);
+    /// # const METRIC: MetricId = MetricId::new(0x9d1f_6a40_55c2_7b38);
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let app = TestApp::with([METRICS_SERVICE_ID]).await;
+    /// # let metrics = app.get::<Metrics>();
+    /// metrics.counter(CounterSpec::new(STORE, METRIC, "Writes."))?.inc();
+    /// let writes = metrics.registry().counter(STORE, METRIC).unwrap();
+    /// assert_eq!(writes.get(), 1.0);
+    /// # app.stop().await.expect_clean();
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn registry(&self) -> &MetricRegistry {
         &self.0.registry
     }
 
-    /// The config that the service runs on.
+    /// The config of the metrics service.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # use app_metrics::{CounterSpec, METRICS_SERVICE_ID, Metrics};
+    /// # const STORE: ServiceId = ServiceId::new(0xb1d3_02a9_7c55_e011);
+    /// # const METRIC: MetricId = MetricId::new(0x9d1f_6a40_55c2_7b38);
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let app = TestApp::with([METRICS_SERVICE_ID]).await;
+    /// # let metrics = app.get::<Metrics>();
+    /// assert_eq!(metrics.config().max_series_per_vector, app_metrics::DEFAULT_MAX_SERIES_PER_VECTOR);
+    /// # app.stop().await.expect_clean();
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn config(&self) -> &MetricsConfig {
         &self.0.config
     }
 
     /// Where the HTTP server listens; `None` until it does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # use app_metrics::{CounterSpec, METRICS_SERVICE_ID, Metrics};
+    /// # const STORE: ServiceId = ServiceId::new(0xb1d3_02a9_7c55_e011);
+    /// # const METRIC: MetricId = MetricId::new(0x9d1f_6a40_55c2_7b38);
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let app = TestApp::with([METRICS_SERVICE_ID]).await;
+    /// # let metrics = app.get::<Metrics>();
+    /// assert!(metrics.bound_address().is_some_and(|address| address.port() > 0));
+    /// # app.stop().await.expect_clean();
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn bound_address(&self) -> Option<SocketAddr> {
         self.0.address.get().copied()
     }
 
-    /// What a scrape reads: all metrics, the platform's and the process' too, in the text format 0.0.4.
+    /// The text that a scrape reads, in text format 0.0.4. It includes the metrics of the platform and of the process.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # use app_metrics::{CounterSpec, METRICS_SERVICE_ID, Metrics};
+    /// # const STORE: ServiceId = ServiceId::new(0xb1d3_02a9_7c55_e011);
+    /// # const METRIC: MetricId = MetricId::new(0x9d1f_6a40_55c2_7b38);
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let app = TestApp::with([METRICS_SERVICE_ID]).await;
+    /// # let metrics = app.get::<Metrics>();
+    /// metrics.counter(CounterSpec::new(STORE, METRIC, "Writes."))?.inc();
+    /// assert!(metrics.encode().contains("# HELP op_b1d302a97c55e011_9d1f6a4055c27b38 Writes."));
+    /// # app.stop().await.expect_clean();
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn encode(&self) -> String {
-        // Room for a little growth, so that the text is seldom copied while it is written.
+        // Space for a little growth, so that the text is seldom copied while it is written.
         let room = self.0.last_bytes.load(Ordering::Relaxed);
         let mut text = String::with_capacity(room + room / 16);
         self.scrape(Format::Text).write(&mut text, usize::MAX);
@@ -103,13 +248,34 @@ impl Metrics {
         text
     }
 
-    /// What a scrape reads, in any format, to be read in pieces: the memory of a slice, however long it is.
+    /// Begins a scrape in a chosen format, for reading in pieces. It needs the memory of one piece, whatever its
+    /// length.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # use app_metrics::{CounterSpec, METRICS_SERVICE_ID, Metrics};
+    /// # const STORE: ServiceId = ServiceId::new(0xb1d3_02a9_7c55_e011);
+    /// # const METRIC: MetricId = MetricId::new(0x9d1f_6a40_55c2_7b38);
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let app = TestApp::with([METRICS_SERVICE_ID]).await;
+    /// # let metrics = app.get::<Metrics>();
+    /// let mut exposition = metrics.exposition(app_metrics::Format::OpenMetrics);
+    /// let mut text = Vec::new();
+    /// while !exposition.read(&mut text, 64 * 1024) {}
+    /// assert!(text.ends_with(b"# EOF\n"));
+    /// # app.stop().await.expect_clean();
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn exposition(&self, format: Format) -> Exposition {
         Exposition::new(self.scrape(format))
     }
 
-    /// A scrape of all that there is now.
+    /// Begins a scrape of the current metrics.
     pub(crate) fn scrape(&self, format: Format) -> Scrape {
         let Inner { service, registry, platform, .. } = &*self.0;
         let snapshot = platform.refresh(service.app(), registry);
@@ -118,7 +284,7 @@ impl Metrics {
     }
 
     pub(crate) fn listens_on(&self, address: SocketAddr) {
-        // There is one server, which binds once.
+        // The only server binds once.
         let _ = self.0.address.set(address);
     }
 }

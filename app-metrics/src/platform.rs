@@ -1,9 +1,9 @@
-//! The platform's own metrics: of services, their command servers and configs, the log, the build, the metrics themselves.
+//! The platform's own metrics: of services, command servers, configs, the log, the build, and the metrics themselves.
 //!
 //! They belong to the application (service id 0, [`APP_SERVICE`](app_core::APP_SERVICE)), so their names are
-//! `op_0_{metric hex}`. They are counted elsewhere and read when scraped, so that nothing that is measured waits for it.
-//! Those of the process have the names that Prometheus gives them (`process_cpu_seconds_total` ..) and no ids. What each
-//! tells stands in `docs/METRICS.md`, which is made from what is declared here.
+//! `op_0_{metric hex}`. The values are counted elsewhere, and a scrape reads them, so that no measured code waits. The
+//! metrics of the process have Prometheus' own names (`process_cpu_seconds_total` and so on) and no ids.
+//! `docs/METRICS.md` is made from the declarations here.
 
 mod build_info;
 mod commands;
@@ -39,7 +39,7 @@ use std::sync::Arc;
 
 /// The registered platform metrics.
 #[derive(Debug)]
-pub(crate) struct Platform {
+pub(crate) struct PlatformMetrics {
     services: services::Services,
     commands: commands::Commands,
     configs: configs::ConfigMetrics,
@@ -47,36 +47,36 @@ pub(crate) struct Platform {
     vectors: vectors::Vectors,
 }
 
-impl Platform {
+impl PlatformMetrics {
     pub(crate) fn register(registry: &MetricRegistry, package: &Package) -> Result<Self, Error> {
-        let declare = Declare(registry);
-        build_info::register(&declare, package)?;
+        let registrar = Registrar(registry);
+        build_info::register(&registrar, package)?;
         Ok(Self {
-            services: services::Services::register(&declare)?,
-            commands: commands::Commands::register(&declare)?,
-            configs: configs::ConfigMetrics::register(&declare)?,
-            log: log::LogMetrics::register(&declare)?,
-            vectors: vectors::Vectors::register(&declare)?,
+            services: services::Services::register(&registrar)?,
+            commands: commands::Commands::register(&registrar)?,
+            configs: configs::ConfigMetrics::register(&registrar)?,
+            log: log::LogMetrics::register(&registrar)?,
+            vectors: vectors::Vectors::register(&registrar)?,
         })
     }
 
-    /// Reads what is counted elsewhere. Gives the metrics to show, these among them.
+    /// Updates the metrics. Returns a snapshot of all metrics.
     pub(crate) fn refresh(&self, app: &App, registry: &MetricRegistry) -> Arc<Snapshot> {
-        self.services.show(app);
-        self.commands.show(app);
-        self.configs.show(app);
-        self.log.show(app);
+        self.services.update(app);
+        self.commands.update(app);
+        self.configs.update(app);
+        self.log.update(app);
         let snapshot = registry.snapshot();
-        self.vectors.show(&snapshot);
+        self.vectors.update(&snapshot);
         snapshot
     }
 }
 
-/// Registers what is documented, as the platform's.
-struct Declare<'a>(&'a MetricRegistry);
+/// Registers documented metrics as the platform's.
+struct Registrar<'a>(&'a MetricRegistry);
 
-/// Vectors have as many series as there are services and the like, which is for the application to choose.
-impl Declare<'_> {
+/// The number of series depends on the number of services and the like, which the application chooses.
+impl Registrar<'_> {
     fn counter(&self, doc: &MetricDoc) -> Result<Counter, Error> {
         self.0.register(doc.counter_spec(), Origin::Platform)
     }
@@ -93,7 +93,7 @@ impl Declare<'_> {
         self.0.register(doc.gauge_spec(), Origin::Platform)
     }
 
-    /// Gauges whose samples say which instance this is.
+    /// A gauge whose samples identify the instance.
     fn identity(&self, doc: &MetricDoc) -> Result<GaugeVector, Error> {
         self.0.register(doc.gauge_vector_spec(), Origin::Identity)
     }
@@ -107,14 +107,14 @@ fn flag(set: bool) -> f64 {
     f64::from(u8::from(set))
 }
 
-/// Can't fail but by a wrong number of labels, which a test would see.
+/// Sets a gauge. Fails only for a wrong number of labels, which is a constant of this crate.
 fn set<const N: usize>(gauges: &GaugeVector, labels: [&str; N], value: f64) {
     if let Ok(gauge) = gauges.with(labels) {
         gauge.set(value);
     }
 }
 
-/// As [`set`].
+/// Raises a counter. Fails as rarely as [`set`].
 fn raise<const N: usize>(counters: &CounterVector, labels: [&str; N], total: u64) {
     if let Ok(counter) = counters.with(labels) {
         counter.raise_to(total);

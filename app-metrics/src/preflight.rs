@@ -1,12 +1,11 @@
-//! What can be known of the metrics service before it starts: metrics and routes that exclude each other, and an address
-//! that can't be listened on.
+//! Checks before a start: metrics and routes that conflict, and an address that cannot be used.
 //!
-//! A start and `--check` both ask. Whether the port is busy is left to the start: `--check` often runs beside the
-//! application that listens there.
+//! A start and `--check` run them. Only the start checks whether the port is busy, because `--check` often runs beside
+//! the application that listens there.
 
 use crate::http::{HttpMetrics, check_routes};
 use crate::listening::try_address;
-use crate::platform::Platform;
+use crate::platform::PlatformMetrics;
 use crate::route::Route;
 use crate::service::bind_failed;
 use crate::spec::Origin;
@@ -19,7 +18,7 @@ preflight! { Preflight::new("metrics", check) }
 
 fn check(app: &App) -> Vec<Error> {
     let has = |id: ServiceId| app.descriptors().iter().any(|service| service.id() == id);
-    // A config that is refused is told by the check of configs.
+    // The check of configs reports a config that is refused.
     let Some(config) = upcoming::<MetricsConfig>(app).filter(|_| has(METRICS_SERVICE_ID)) else {
         return Vec::new();
     };
@@ -27,7 +26,7 @@ fn check(app: &App) -> Vec<Error> {
     results.into_iter().filter_map(Result::err).collect()
 }
 
-/// Registers, for this once, everything that is known to be registered.
+/// Registers every known metric in a registry of its own, to find conflicts.
 fn metrics(
     app: &App,
     config: &Configured<MetricsConfig>,
@@ -36,7 +35,7 @@ fn metrics(
     let registry = MetricRegistry::new(*app.identity(), config.max_series_per_vector)
         .carrying(&config.constant_labels)
         .hiding_values(config.is_sealed());
-    Platform::register(&registry, app.package())?;
+    PlatformMetrics::register(&registry, app.package())?;
     config.register(&registry)?;
     HttpMetrics::register(&registry)?;
     let of_services = MetricDoc::linked().into_iter().filter(|doc| has(doc.service()));

@@ -1,10 +1,10 @@
 //! The metrics of one application: registered once, found by service and id, read by scrapes.
 //!
 //! Invariants:
-//! 1. A key (service, metric) has one spec for ever, of one kind; nothing is unregistered, so what a scrape shows under
-//!    a name never changes its meaning.
-//! 2. Values are not behind the lock: it guards the list of metrics, and who counts never takes it.
-//! 3. A scrape reads an immutable snapshot of the list, which is made anew only when something was registered since.
+//! 1. A key (service, metric) has one spec of one kind, for good. Nothing is unregistered, so a name in the exposition
+//!    never changes its meaning.
+//! 2. The lock guards the list of metrics, not the values. Counting never takes it.
+//! 3. A scrape reads an immutable snapshot of the list. A new snapshot is made only after a registration.
 
 mod lookup;
 #[cfg(test)]
@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
-/// The most series a vector has when neither its spec nor the config says otherwise.
+/// Upper bound of a vector's series, unless its spec or the config sets one.
 pub const DEFAULT_MAX_SERIES_PER_VECTOR: usize = 1_000;
 
 type Key = (ServiceId, MetricId);
@@ -31,14 +31,14 @@ pub type ConstantLabels = [(&'static str, String); 5];
 
 /// The metrics of one application, by service and id.
 ///
-/// Services reach it through [`Metrics`](crate::Metrics); it is public for the lookups, which are the original's
-/// functions, one set per kind.
+/// Services use it through [`Metrics`](crate::Metrics). It is public for the lookups, which are functions of the Go
+/// library, one set for each kind.
 pub struct MetricRegistry {
     identity: Identity,
     max_series_per_vector: usize,
     /// The constant labels that samples carry.
     carried: Vec<&'static str>,
-    /// Whether errors leave out what specs say.
+    /// Whether errors leave out the content of specs.
     hides_values: bool,
     families: RwLock<Families>,
     snapshot: ArcSwap<Snapshot>,
@@ -47,20 +47,20 @@ pub struct MetricRegistry {
 #[derive(Default)]
 struct Families {
     by_key: BTreeMap<Key, Arc<Family>>,
-    /// The constant labels, shared by all metrics of a service, and those that samples carry, as a scrape writes them.
+    /// For each service: the constant labels, and the text of those that samples carry.
     labels: HashMap<ServiceId, (Arc<ConstantLabels>, Arc<str>)>,
 }
 
-/// A registered metric with all that a scrape writes about it except the values.
+/// A registered metric with everything that a scrape writes about it except the values.
 #[derive(Debug)]
 pub(crate) struct Family {
     pub(crate) name: String,
-    /// The constant labels as they are written.
+    /// The constant labels as text.
     pub(crate) label_text: Arc<str>,
     pub(crate) instrument: Instrument,
 }
 
-/// The families in the order of their keys. As none is ever removed, one is up to date when it has them all.
+/// The families in the order of their keys. No family is ever removed, so a snapshot with all of them is up to date.
 #[derive(Debug, Default)]
 pub(crate) struct Snapshot {
     pub(crate) families: Vec<Arc<Family>>,
@@ -78,20 +78,20 @@ impl MetricRegistry {
         }
     }
 
-    /// The same, with samples that carry these constant labels only.
+    /// Limits samples to these constant labels.
     pub(crate) fn carrying(mut self, labels: &[&'static str]) -> Self {
         labels.clone_into(&mut self.carried);
         self
     }
 
-    /// The same, with errors that leave out what specs say: the config that declares some of them is sealed.
+    /// Makes errors leave out the content of specs, because a sealed config declares some of them.
     pub(crate) fn hiding_values(mut self, hides: bool) -> Self {
         self.hides_values = hides;
         self
     }
 
-    /// The constant labels of a service's metrics: `domain app svc release instance`, names and values. Made once for
-    /// each service.
+    /// The constant labels of a service's metrics: names and values of `domain app svc release instance`. Computed once
+    /// for each service.
     #[must_use]
     pub fn metric_spec_labels(&self, service: ServiceId) -> Arc<ConstantLabels> {
         if let Some((labels, _)) = self.families.read().labels.get(&service) {
@@ -100,7 +100,7 @@ impl MetricRegistry {
         Arc::new(constant_labels(&self.identity, service))
     }
 
-    /// Registers a metric, or finds the one that is registered with an equal spec.
+    /// Registers a metric, or returns the metric that is registered with an equal spec.
     pub(crate) fn register<S: Spec>(&self, spec: S, origin: Origin) -> Result<S::Metric, Error> {
         let spec = checked(spec, origin)?;
         let key = {
@@ -130,7 +130,7 @@ impl MetricRegistry {
         Ok(metric)
     }
 
-    /// The constant labels that samples of a service carry, as a scrape writes them.
+    /// The text of the constant labels that a service's samples carry.
     pub(crate) fn sample_labels(&self, service: ServiceId) -> Arc<str> {
         self.carried_text(&self.metric_spec_labels(service))
     }
@@ -168,7 +168,7 @@ impl MetricRegistry {
         labels: &[&str],
     ) -> Result<f64, &'static str> {
         let families = self.families.read();
-        let family = families.by_key.get(&(service, metric)).ok_or("none is registered")?;
+        let family = families.by_key.get(&(service, metric)).ok_or("it is not registered")?;
         family.instrument.value(labels).ok_or("it has another number of labels")
     }
 
@@ -203,8 +203,8 @@ impl fmt::Debug for MetricRegistry {
     }
 }
 
-/// Whether what is asked for is what is registered. A vector that does not say how many series it may have is content with
-/// what is registered: so a config that declares it can say.
+/// Whether a spec equals the registered spec. A vector that sets no limit of series accepts any limit, so a config can
+/// set it.
 fn same<S: Spec>(registered: &S, wanted: &S) -> bool {
     let mut registered = registered.clone();
     if wanted.clone().max_series_mut().is_some_and(|wanted| wanted.is_none())
@@ -235,9 +235,9 @@ fn subject(shape: &Shape<'_>) -> String {
     format!("{} {} of {}", shape.kind, shape.spec.prometheus_name(), shape.spec.service.describe())
 }
 
-/// As [`conflict`], where one of the two may be from a sealed config.
+/// Like [`conflict`], if one of the two specs may be from a sealed config.
 fn hidden_conflict(wanted: &Shape<'_>) -> Error {
-    let message = format!("{}: already registered, and otherwise", subject(wanted));
+    let message = format!("{}: already registered with another spec", subject(wanted));
     METRIC_SPEC_CONFLICT.error(wanted.spec.service).message(message).build()
 }
 
@@ -261,8 +261,9 @@ fn conflict(registered: &Instrument, wanted: &Shape<'_>) -> Error {
         differences.push(format!("its buckets are {own:?}, not {other:?}"));
     }
     if differences.is_empty() {
-        differences.push("its number of series is limited otherwise".to_owned());
+        differences.push("its limit of series differs".to_owned());
     }
-    let message = format!("{}: already registered, and {}", subject(wanted), differences.join(", "));
+    let message =
+        format!("{}: already registered with another spec: {}", subject(wanted), differences.join(", "));
     METRIC_SPEC_CONFLICT.error(wanted.spec.service).message(message).build()
 }

@@ -7,10 +7,10 @@ use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
 
-/// A path of the HTTP server and what answers it, contributed by linking the crate that submits it.
+/// A path of the HTTP server and its handler, contributed by a linked crate.
 ///
-/// Only GET and HEAD reach a handler, and no request body ever does: nothing that HTTP offers changes anything. A handler
-/// should answer from a snapshot; one that takes longer than 10 s is answered for, with a 503.
+/// Only GET and HEAD reach a handler, and no request body does: HTTP changes nothing. A handler should answer from a
+/// snapshot. If it takes longer than 10 s, the client gets a 503.
 ///
 /// ```
 /// use app_core::App;
@@ -23,7 +23,7 @@ use std::pin::Pin;
 /// app_metrics::route! { Route::new("/version", version) }
 /// ```
 ///
-/// A path may have parameters, a segment each; the handler is told what they are in the request:
+/// A path may have parameters, one segment each. The handler reads them from the request:
 ///
 /// ```
 /// # use app_core::App;
@@ -39,37 +39,40 @@ use std::pin::Pin;
 /// app_metrics::route! { Route::with_parameters("/hello/{name}", greet) }
 /// ```
 ///
-/// Where several routes match a path, one that spells a segment out goes before one that has a parameter there, the
-/// leftmost such segment deciding. Two that differ in nothing but the names of parameters are a start error.
+/// If several routes match a path, a literal segment takes precedence over a parameter, from left to right. Two routes
+/// that differ only in the names of parameters are a start error.
 pub struct Route {
     pub(crate) path: &'static str,
     pub(crate) handler: Handler,
-    /// Where it was contributed, for the error that names two of one path.
+    /// Where the route was contributed, for the error that names two equal routes.
     pub(crate) place: &'static Location<'static>,
 }
 
-/// What answers a route.
+/// The handler of a route.
 #[derive(Clone, Copy)]
 pub(crate) enum Handler {
     Exact(fn(App) -> RouteFuture),
     Parameters(fn(App, RouteRequest) -> RouteFuture),
 }
 
-/// What a handler returns: `Box::pin(async move { .. })`.
+/// The result of a handler: `Box::pin(async move { .. })`.
 pub type RouteFuture = Pin<Box<dyn Future<Output = RouteResponse> + Send>>;
 
 inventory::collect!(Route);
 
 impl Route {
-    /// A route. The path begins with `/` and has letters, digits and `/ - _ .` only; it is matched as a whole.
+    /// Creates a route. The path begins with `/` and has only letters, digits and `/ - _ .`. The whole path must match.
     #[must_use]
     #[track_caller]
     pub const fn new(path: &'static str, handler: fn(App) -> RouteFuture) -> Self {
         Self { path, handler: Handler::Exact(handler), place: Location::caller() }
     }
 
-    /// A route whose path may have parameters: segments such as `{name}`, the name of lower-case letters, digits and `_`.
-    /// Each matches one segment that is not empty. Percent-encoding is decoded; what is no UTF-8 then is answered with 400.
+    /// Creates a route whose path may have parameters: segments such as `{name}`. The name has only lower-case letters,
+    /// digits and `_`.
+    ///
+    /// Each parameter matches one segment that is not empty. Percent-encoding is decoded. A segment that is not UTF-8
+    /// then gets a 400.
     #[must_use]
     #[track_caller]
     pub const fn with_parameters(path: &'static str, handler: fn(App, RouteRequest) -> RouteFuture) -> Self {
@@ -96,7 +99,7 @@ macro_rules! route {
     };
 }
 
-/// The request that a [`Route`] with parameters answers.
+/// The request to a [`Route`] with parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteRequest {
     pub(crate) path: String,
@@ -104,13 +107,13 @@ pub struct RouteRequest {
 }
 
 impl RouteRequest {
-    /// The path as it was sent, percent-encoding and all, without the query.
+    /// The path as it was sent, with its percent-encoding and without the query.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// The value of a parameter, decoded, never empty; `None` when the route's path has no such parameter.
+    /// The decoded value of a parameter, never empty; `None` if the route has no such parameter.
     #[must_use]
     pub fn parameter(&self, name: &str) -> Option<&str> {
         self.parameters.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
@@ -132,19 +135,19 @@ pub struct RouteResponse {
 }
 
 impl RouteResponse {
-    /// An answer of these parts.
+    /// Creates an answer.
     #[must_use]
     pub fn new(status: u16, content_type: impl Into<Cow<'static, str>>, body: impl Into<Vec<u8>>) -> Self {
         Self { status, content_type: content_type.into(), headers: Vec::new(), body: body.into() }
     }
 
-    /// Plain text.
+    /// Creates an answer of plain text.
     #[must_use]
     pub fn text(status: u16, body: impl Into<String>) -> Self {
         Self::new(status, "text/plain; charset=utf-8", body.into())
     }
 
-    /// JSON.
+    /// Creates an answer of JSON.
     #[must_use]
     pub fn json(status: u16, body: &serde_json::Value) -> Self {
         Self::new(status, "application/json", body.to_string())

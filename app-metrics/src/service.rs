@@ -1,4 +1,4 @@
-//! The service `metrics`: the registry, and the HTTP server that shows it.
+//! The service `metrics`: the registry, and the HTTP server that serves it.
 
 use crate::errors::HTTP_BIND_FAILED;
 use crate::http::{Bound, HttpMetrics, Limits, Scrapes, router};
@@ -27,12 +27,12 @@ async fn start(service: Service, config: Configured<MetricsConfig>) -> Result<Me
     let port = if service.app().any_port() { 0 } else { config.http_port };
     let bound = Bound::bind(config.bind_address, port).map_err(|error| {
         let failed = bind_failed(&error);
-        error!(log, "metrics HTTP server can't start"; "event" => METRICS_HTTP_REPORTER_START_ERROR.hex(), "err" => #&failed);
+        error!(log, "metrics HTTP server cannot start"; "event" => METRICS_HTTP_REPORTER_START_ERROR.hex(), "err" => #&failed);
         failed
     })?;
     let address = bound.address();
     if let Some(error) = bound.without_ipv6() {
-        info!(log, "metrics HTTP server listens on IPv4 alone: there is no IPv6 here"; "err" => error.to_string());
+        info!(log, "metrics HTTP server listens on IPv4 alone: IPv6 is not available"; "err" => error.to_string());
     }
     metrics.listens_on(address);
     let (token, me) = (service.token(), service.clone());
@@ -42,7 +42,7 @@ async fn start(service: Service, config: Configured<MetricsConfig>) -> Result<Me
         debug!(log, "metrics HTTP server stopped"; "event" => METRICS_HTTP_SERVER_STOPPED.hex());
         if me.alive() {
             let event = METRICS_HTTP_REPORTER_SHUTDOWN_WHILE_SERVICE_RUNNING;
-            error!(log, "metrics HTTP server ended while its service runs"; "event" => event.hex());
+            error!(log, "metrics HTTP server ended while its service was running"; "event" => event.hex());
             return Err(errors::BUG.error(METRICS_SERVICE_ID).message("the HTTP server ended by itself").build());
         }
         Ok(())

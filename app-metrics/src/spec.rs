@@ -1,7 +1,7 @@
-//! What a metric is: its service, id and help, its labels, its buckets.
+//! The spec of a metric: service, id, help, labels and buckets.
 //!
-//! A spec is plain data until it is registered; registration checks it (`validate`) and never changes what is shown
-//! under its name afterwards.
+//! A spec is plain data until it is registered. Registration validates it. After that, the metric under its name never
+//! changes.
 
 mod kinds;
 mod names;
@@ -19,7 +19,7 @@ pub(crate) use validate::{Field, Origin, Problem, Shape, problems};
 use app_ids::{MetricId, ServiceId};
 use std::fmt;
 
-/// The part that every metric has. `service` and `metric` together are its key.
+/// The part that every spec has. `service` and `metric` together are the key of the metric.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MetricSpec {
@@ -27,12 +27,12 @@ pub struct MetricSpec {
     pub service: ServiceId,
     /// The id of the metric within the service; not zero.
     pub metric: MetricId,
-    /// One line for people: what is counted, in which unit. Leading and trailing white space does not count.
+    /// One line for people: what is counted, and in which unit. Surrounding white space is removed.
     pub help: String,
 }
 
 impl MetricSpec {
-    /// A spec of these parts.
+    /// Creates a spec.
     #[must_use]
     pub fn new(service: ServiceId, metric: MetricId, help: impl Into<String>) -> Self {
         Self { service, metric, help: help.into() }
@@ -45,40 +45,41 @@ impl MetricSpec {
     }
 }
 
-/// A metric of several series, one for each combination of the values of its labels.
+/// The spec of a metric with several series: one for each combination of label values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MetricVectorSpec {
     /// The part that every metric has.
     pub spec: MetricSpec,
-    /// Names of the labels whose values tell the series apart (the seed's dynamic labels); at least one.
+    /// Names of the labels that distinguish the series; at least one.
     pub labels: Vec<String>,
-    /// The most series it may have; `None` is what the config of the metrics service says (1,000 without one).
+    /// Upper bound of the series; `None` for the limit in the config of the metrics service (1,000 by default).
     pub max_series: Option<usize>,
 }
 
 impl MetricVectorSpec {
-    /// A spec of these parts, with the configured number of series at most.
+    /// Creates a spec with the configured limit of series.
     #[must_use]
     pub fn new<L: Into<String>>(spec: MetricSpec, labels: impl IntoIterator<Item = L>) -> Self {
         Self { spec, labels: labels.into_iter().map(Into::into).collect(), max_series: None }
     }
 }
 
-/// The six kinds of metric.
+/// The kinds of metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Kind {
     /// A value that only goes up.
     Counter,
-    /// Counters told apart by labels.
+    /// Counters that differ in their labels.
     CounterVector,
     /// A value that goes up and down.
     Gauge,
-    /// Gauges told apart by labels.
+    /// Gauges that differ in their labels.
     GaugeVector,
     /// A distribution over buckets.
     Histogram,
-    /// Histograms told apart by labels.
+    /// Histograms that differ in their labels.
     HistogramVector,
 }
 

@@ -1,10 +1,10 @@
-//! StripeAllocator: small numbers for threads, so that each can have a place of its own in what all of them add to.
+//! Stripe numbers: small numbers for threads, so that each thread can add to memory of its own.
 //!
 //! Invariants:
-//! 1. No two threads have one stripe at the same time.
-//! 2. What a thread did happened before what the next thread with its stripe does: stripes are taken and given back under
+//! 1. No two threads have the same stripe number at the same time.
+//! 2. What a thread did happens before what the next thread with its number does: numbers are taken and returned under
 //!    one lock.
-//! 3. A thread that is being torn down gives its stripe back once, and has none from then on.
+//! 3. A thread returns its number once, when its thread-local data is destroyed, and has none from then on.
 
 mod thread;
 
@@ -14,35 +14,35 @@ use crate::sync::Mutex;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// The stripe of a thread.
+/// The stripe number of a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stripe(u32);
 
 impl Stripe {
-    /// Of a thread that is so far gone that it can have none of its own.
+    /// The number of a thread whose thread-local data is destroyed.
     pub(crate) const NONE: Self = Self(0);
 
-    /// That of no thread: tests say who adds.
+    /// Any number. Tests choose the thread that adds.
     #[cfg(test)]
     pub(crate) fn of(number: u32) -> Self {
         Self(number)
     }
 
-    /// A number that no other thread has now; 0 for [`Stripe::NONE`], which any number of threads have.
+    /// A number that no other thread has at the moment; 0 for [`Stripe::NONE`], which several threads may have.
     #[inline]
     pub(crate) fn number(self) -> u32 {
         self.0
     }
 
-    /// The same, from 0; `None` for [`Stripe::NONE`].
+    /// The number counted from 0; `None` for [`Stripe::NONE`].
     #[inline]
     pub(crate) fn index(self) -> Option<usize> {
         (self.0 as usize).checked_sub(1)
     }
 }
 
-/// StripeAllocator to take and to give back: always the one with the smallest number, so the numbers are small when there are
-/// few threads, however many came and went.
+/// Allocates stripe numbers. It always returns the smallest free number, so the numbers stay small when there are few
+/// threads, however many came and went.
 #[derive(Debug)]
 pub(crate) struct StripeAllocator(Mutex<Free>);
 

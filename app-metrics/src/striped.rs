@@ -1,20 +1,19 @@
-//! Sums that many threads add to, fast for one thread and for many, small until many add at once.
+//! Striped sums: fast for one thread and for many, and small until many threads add at the same time.
 //!
-//! A plain atomic addition is slow for two reasons: alone, because it is a locked instruction; with others, because the
-//! cache line goes from core to core. Here, the first thread that adds owns a set of words, to which nobody else
-//! writes, so it needs no locked instruction; all others share a second set. When they are seen to be in each other's
-//! way the sum grows: each thread gets a set in cache lines of its own (a stripe). What a reader sees is the sum of
-//! all sets.
+//! A plain atomic addition is slow for two reasons. Alone, it is a locked instruction. With other threads, the cache
+//! line moves from core to core. Here, the first thread that adds owns a set of words to which no other thread writes.
+//! So it needs no locked instruction. All other threads share a second set. When additions to that set collide, the sum
+//! grows: each thread gets a set in cache lines of its own (a stripe). A reader adds up all sets.
 //!
 //! Invariants:
-//! 1. A set with an owner is written only by the thread that has the owner's stripe, with a load and a store; every other
-//!    set is written with atomic additions. As no two threads have one stripe at a time, and the next one sees what the
-//!    one before did (`stripe`), no addition is lost.
-//! 2. The owner never changes, stripes never go away, no word is ever taken back. So a reader that reads each word once
-//!    sees, of amounts that are not negative, a sum that never goes down.
-//! 3. Readers write nothing and wait for nobody, and nobody waits for them.
+//! 1. The owner of a set writes to it with a load and a store, and no other thread writes to it. Every set without an
+//!    owner is written with atomic additions. No two threads have one stripe number at a time, and the next thread with
+//!    a number sees what the last one did (`stripe`). So no addition is lost.
+//! 2. The owner never changes, stripes are never removed, and words are never reused. So a reader that reads each word
+//!    once sees a sum that never goes down, if no amount is negative.
+//! 3. Readers write nothing. Neither readers nor writers wait.
 //!
-//! Accesses are `Relaxed`, since a sum orders nothing but itself; the stripes are published by their `OnceLock`.
+//! Accesses are `Relaxed`, because a sum orders nothing but itself. The `OnceLock` publishes the stripes.
 
 mod contention;
 mod set;
@@ -26,12 +25,12 @@ pub(crate) use contention::Contention;
 pub(crate) use set::{Owned, Shared};
 pub(crate) use stripes::Stripes;
 
-/// The owner of words that nobody wrote yet; no stripe has this number.
+/// The owner of words that no thread has written yet. No stripe has this number.
 const UNOWNED: u32 = u32::MAX;
 
-/// Several sums side by side, added to together: the buckets of a histogram and its sum.
+/// Several sums side by side, which are added to together: the buckets of a histogram and its sum.
 ///
-/// `W` are the words, two for each sum: the owner's, then the shared ones; all zero at first.
+/// `W` are the words, two for each sum: first the owner's words, then the shared words. All are zero at first.
 #[derive(Debug)]
 pub(crate) struct Striped<W> {
     words: W,
@@ -50,7 +49,7 @@ impl<W: AsRef<[AtomicU64]>> Striped<W> {
         }
     }
 
-    /// The words that only the calling thread writes to, if it has some here.
+    /// The words to which only the calling thread writes, if it has such words here.
     #[inline]
     pub(crate) fn owned(&self) -> Option<Owned<'_>> {
         let stripe = stripe::cached();
@@ -61,7 +60,8 @@ impl<W: AsRef<[AtomicU64]>> Striped<W> {
         }
     }
 
-    /// For a thread that has this stripe, and had no words of its own: gives it some if it is the first thread that adds.
+    /// The same for a thread with this number that had no words of its own. The first thread that adds becomes the
+    /// owner.
     pub(crate) fn claimed(&self, stripe: Stripe) -> Option<Owned<'_>> {
         match self.stripes.get() {
             Some(stripes) => stripes.owned(stripe).map(Owned),
@@ -70,8 +70,10 @@ impl<W: AsRef<[AtomicU64]>> Striped<W> {
         }
     }
 
-    /// Lets a thread that has no words of its own add to those that are shared, and if it is to `watch`, see whether it is
-    /// alone: `add` gives that for the same words, and `probe` is one of the sums to which it adds.
+    /// Adds to the shared words, for a thread without words of its own.
+    ///
+    /// If `watch` is set, the addition also samples contention. `add` returns whether no other addition was seen.
+    /// `probe` is one of the sums that `add` changes.
     pub(crate) fn add_shared(
         &self,
         stripe: Stripe,
@@ -88,7 +90,7 @@ impl<W: AsRef<[AtomicU64]>> Striped<W> {
             add(words);
             return;
         }
-        // The owner can't see that others add, since it only stores: they see it.
+        // The owner only stores, so it cannot see other additions. The other threads see its additions.
         let word = self.own().get(probe);
         let before = word.map(|word| word.load(Ordering::Relaxed));
         let alone = add(words);
@@ -97,7 +99,7 @@ impl<W: AsRef<[AtomicU64]>> Striped<W> {
         }
     }
 
-    /// Whether the thread with this stripe is the owner; the first that asks is.
+    /// Whether the thread with this number is the owner. The first thread that asks becomes the owner.
     fn is_owned_by(&self, stripe: Stripe) -> bool {
         let owner = self.owner.load(Ordering::Relaxed);
         if owner != UNOWNED || stripe == Stripe::NONE {
@@ -121,7 +123,7 @@ impl<W: AsRef<[AtomicU64]>> Striped<W> {
         self.stripes.get().is_some()
     }
 
-    /// Raises a sum to `total`, if it is below. For sums that nobody adds to.
+    /// Raises a sum to `total` if it is lower. Only for sums to which no thread adds.
     pub(crate) fn raise(&self, index: usize, total: u64) {
         if let Some(word) = self.shared().get(index) {
             word.fetch_max(total, Ordering::Relaxed);
@@ -133,7 +135,7 @@ impl<W: AsRef<[AtomicU64]>> Striped<W> {
         self.words_of(index).map(|word| word.load(Ordering::Relaxed)).fold(0, u64::wrapping_add)
     }
 
-    /// A sum of floats, always in the same order, so that it can't go down by rounding.
+    /// A sum of floats. The order of the additions is fixed, so that rounding cannot make the sum go down.
     pub(crate) fn sum_f64(&self, index: usize) -> f64 {
         self.words_of(index).map(|word| f64::from_bits(word.load(Ordering::Relaxed))).sum()
     }

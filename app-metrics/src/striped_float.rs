@@ -1,20 +1,20 @@
-//! A float that threads set and add to; adding is fast for many threads too.
+//! A float that threads set and add to. Adding is fast for many threads too.
 //!
-//! It is one word until additions are seen to collide. From then on each thread adds to a stripe of its own, and the
-//! value is a base and all stripes. Setting it must undo what is in the stripes, to which only their owners write; so
-//! it begins a new epoch, with a new base, in which what was added in older ones counts no more.
+//! It is one word until additions collide. From then on each thread adds to a stripe of its own, and the value is a
+//! base plus all stripes. Setting the value must undo what is in the stripes, but only their owners write to them. So
+//! setting begins a new epoch with a new base, and stripes of older epochs no longer count.
 //!
 //! Invariants:
-//! 1. The value is the base of the epoch and the amounts of those stripes that are of the epoch. There are two bases, for
-//!    even and for odd epochs; the word from before the growth is that of the even ones.
-//! 2. A stripe is written by the thread with its stripe only: the amount first, then the epoch, each with `Release`, after
-//!    the epoch was read with `Acquire`. So a reader that sees an amount of a newer epoch sees, when it looks again, that
-//!    the epoch has changed, and begins anew.
-//! 3. Adding and setting wait for nobody; a reader begins anew only when somebody has set the value meanwhile.
+//! 1. The value is the base of the epoch plus the amounts of the stripes of that epoch. There are two bases, for even
+//!    and for odd epochs. The word from before the growth is the base of even epochs.
+//! 2. Only the thread with its number writes to a stripe: first the amount, then the epoch, each with `Release`, after
+//!    it has read the epoch with `Acquire`. So a reader that sees an amount of a newer epoch also sees that the epoch
+//!    has changed, and starts again.
+//! 3. Adding and setting never wait. A reader starts again only if the value was set meanwhile.
 //!
-//! An addition while the value is being set counts as made before or after that; of two that set it at once, one is
-//! last. When all are done, no addition is missing that began after the last setting had ended, and none is left that
-//! had ended before it began.
+//! An addition while the value is being set counts as made before or after that. Of two threads that set the value at
+//! once, one is last. When all are done, every addition counts that began after the last `set` had ended. No addition
+//! counts that had ended before it began.
 
 use crate::stripe::Stripe;
 use crate::striped::{Contention, Stripes};
@@ -26,7 +26,7 @@ const STRIPE_WORDS: usize = 2;
 /// The value; zero at first.
 #[derive(Debug)]
 pub(crate) struct StripedFloat {
-    /// An `f64`, as its bits; all bits zero is `0.0`. This is all of it until it has grown.
+    /// The bits of an `f64`; all bits zero is `0.0`. Until the value has grown, this is the whole value.
     even_base: AtomicU64,
     grown: OnceLock<Box<Grown>>,
     contention: Contention,
@@ -54,14 +54,14 @@ impl StripedFloat {
 
     fn set_grown(&self, grown: &Grown, value: f64) {
         let epoch = grown.epoch.load(Ordering::Acquire);
-        // `Release`: a reader of the epoch before this one that sees the new base sees that it is too late.
+        // `Release`: a reader of the previous epoch that sees the new base also sees that the epoch has changed.
         self.base(grown, epoch + 1).store(value.to_bits(), Ordering::Release);
-        // `Release`: who sees the epoch sees its base. If somebody else has begun it, this value is set in it or was
-        // set just before: additions of older epochs are gone in either case.
+        // `Release`: a reader that sees the epoch sees its base. If another thread has begun this epoch, the value was
+        // set in it or just before. Additions of older epochs are gone in either case.
         let _ = grown.epoch.compare_exchange(epoch, epoch + 1, Ordering::Release, Ordering::Relaxed);
     }
 
-    /// Adds, for the thread with this stripe; if it is to `watch`, sees whether others add too.
+    /// Adds, for the thread with this number. If `watch` is set, the addition samples contention.
     pub(crate) fn add(&self, stripe: Stripe, watch: bool, amount: f64) {
         let Some(grown) = self.grown.get() else {
             let alone = add_to(&self.even_base, watch, amount);
@@ -125,8 +125,7 @@ impl StripedFloat {
     }
 }
 
-/// Adds to a word that others add to; gives whether nobody was seen to do so meanwhile. Whether anybody can be seen is
-/// what `watch` is for: see `Shared`.
+/// Adds to a word that other threads add to. Returns whether no other addition was seen. See `Shared` for `watch`.
 fn add_to(word: &AtomicU64, watch: bool, amount: f64) -> bool {
     let mut before = word.load(Ordering::Relaxed);
     let mut alone = true;

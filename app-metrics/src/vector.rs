@@ -1,12 +1,11 @@
-//! Vectors: metrics of several series, told apart by the values of their labels.
+//! Vectors: metrics of several series, which differ in the values of their labels.
 //!
 //! Invariants:
-//! 1. A vector has at most `cap` series, plus one that takes what is too much; nothing that callers ask for can make
-//!    it grow further.
-//! 2. The table (values to series) and the slots (series in the order in which they came) hold the same series; both
-//!    change under the table's write lock only.
-//! 3. A scrape reads the slots and never takes the lock, so it can't block a writer. Nor is a guard of the lock ever
-//!    handed out: what callers get is a handle of the series.
+//! 1. A vector has at most `cap` series, plus one overflow series. No caller can make it grow further.
+//! 2. The table (values to series) and the slots (series in the order of their creation) hold the same series. Both
+//!    change only under the table's write lock.
+//! 3. A scrape reads the slots and never takes the lock, so it cannot block a writer. No guard of the lock is handed
+//!    out: callers get a handle of the series.
 
 mod by_value;
 mod packed;
@@ -26,15 +25,15 @@ use std::fmt;
 use std::sync::{Arc, PoisonError};
 use table::{Hasher, Table};
 
-/// The value of every label of the series that takes what is too much.
+/// The value of every label of the overflow series.
 pub const OVERFLOW_LABEL_VALUE: &str = "overflow";
 
-/// Label values longer than this go to the overflow series: values come from callers, memory is ours.
+/// Longer label values go to the overflow series, because values come from callers and take memory here.
 pub const MAX_LABEL_VALUE_BYTES: usize = 1_024;
 
-/// What a vector can be of: [`Counter`], [`Gauge`], [`Histogram`].
+/// The metrics that a vector can hold: [`Counter`], [`Gauge`], [`Histogram`].
 pub trait Metric: Clone + fmt::Debug + Send + Sync + 'static {
-    /// A new one; `bounds` are for those that have buckets.
+    /// Creates a metric. `bounds` are for metrics with buckets.
     #[doc(hidden)]
     fn fresh(bounds: &Arc<[f64]>) -> Self;
 }
@@ -59,19 +58,19 @@ impl Metric for Histogram {
 
 /// A metric of several series. A cheap handle: clones share the series.
 ///
-/// Ask for a series once with [`with`](Vector::with), keep what it gives, and use that: a lookup costs many times what
-/// counting does. Where the values are known only when something is counted, `inc`, `add`, `set` and `observe` of the vector
-/// look up and count in one step, which allocates nothing and shares nothing between threads.
+/// Ask for a series once with [`with`](Vector::with), and keep the handle: a lookup costs many times what counting
+/// does. If you know the values only when you count, use `inc`, `add`, `set` and `observe` of the vector. They look up
+/// and count in one step, allocate nothing, and write to no memory that threads share.
 ///
-/// The number of series is capped. What is asked for beyond the cap gets the one overflow series, whose label values
-/// are all `overflow`, and is counted ([`overflowed`](Vector::overflowed)).
+/// The number of series is capped. Beyond the cap, lookups return the overflow series, whose label values are all
+/// `overflow`. [`overflowed`](Vector::overflowed) counts these lookups.
 pub struct Vector<M: Metric>(Arc<VectorInner<M>>);
 
-/// Counters told apart by labels.
+/// Counters that differ in their labels.
 pub type CounterVector = Vector<Counter>;
-/// Gauges told apart by labels.
+/// Gauges that differ in their labels.
 pub type GaugeVector = Vector<Gauge>;
-/// Histograms told apart by labels.
+/// Histograms that differ in their labels.
 pub type HistogramVector = Vector<Histogram>;
 
 struct VectorInner<M> {
@@ -87,14 +86,14 @@ struct VectorInner<M> {
     overflowed: Counter,
 }
 
-/// One series: the values of its labels, and what it measures.
+/// One series: the values of its labels, and its metric.
 #[derive(Debug)]
 pub(crate) struct Series<M> {
     pub(crate) values: Box<[Box<str>]>,
     pub(crate) metric: M,
 }
 
-/// What a vector is made of, from a validated spec.
+/// The parts of a vector, from a validated spec.
 pub(crate) struct VectorParts {
     pub(crate) service: ServiceId,
     pub(crate) name: String,
@@ -129,18 +128,18 @@ impl<M: Metric> Vector<M> {
         }))
     }
 
-    /// The series of these label values, in the order of the label names; made when it is not there.
+    /// The series with these label values, in the order of the label names. Creates it if it does not exist.
     ///
-    /// Beyond the cap, and for a value of more than [`MAX_LABEL_VALUE_BYTES`], it is the overflow series.
+    /// Returns the overflow series beyond the cap, and for a value of more than [`MAX_LABEL_VALUE_BYTES`].
     ///
     /// # Errors
-    /// `IllegalArgument` when there are not as many values as labels.
+    /// `IllegalArgument` if the number of values differs from the number of labels.
     pub fn with<const N: usize>(&self, values: [&str; N]) -> Result<M, Error> {
         self.on(values, M::clone)
     }
 
-    /// What `f` gives of the series of these values. It runs under the table's lock, so it is not for callers outside of
-    /// this module.
+    /// The result of `f` for the series with these values. `f` runs under the table's lock, so only this module may
+    /// pass it.
     #[inline]
     fn on<const N: usize, T>(&self, values: [&str; N], f: impl Fn(&M) -> T) -> Result<T, Error> {
         self.check_count(N)?;
@@ -156,12 +155,12 @@ impl<M: Metric> Vector<M> {
         Ok(f(&self.missing(hash, &values, full)))
     }
 
-    /// Removes the series of these label values: the next scrape does not show it. Gives whether it was there.
+    /// Removes the series with these label values from the exposition. Returns whether it existed.
     ///
-    /// Handles of it that callers keep still work and are shown no more; `with` makes a new one, which starts at zero.
+    /// Handles of the series still work, but are not shown. `with` then creates a new series, which starts at zero.
     ///
     /// # Errors
-    /// `IllegalArgument` when there are not as many values as labels.
+    /// `IllegalArgument` if the number of values differs from the number of labels.
     pub fn remove<const N: usize>(&self, values: [&str; N]) -> Result<bool, Error> {
         self.check_count(N)?;
         let packed = PackedValue::of_all(&values);
@@ -177,13 +176,13 @@ impl<M: Metric> Vector<M> {
         Ok(removed.is_some())
     }
 
-    /// How many series there are, without the overflow series.
+    /// Number of series, without the overflow series.
     #[must_use]
     pub fn series_count(&self) -> usize {
         self.read().len()
     }
 
-    /// How many calls of [`with`](Vector::with) got the overflow series because of the cap or of a value too long.
+    /// Number of lookups that returned the overflow series, because of the cap or of a value that is too long.
     #[must_use]
     pub fn overflowed(&self) -> u64 {
         self.0.overflowed.whole()
@@ -200,16 +199,18 @@ impl<M: Metric> Vector<M> {
         self.series_from(0).map(|(_, series)| series)
     }
 
-    /// All series from a place on, each with the place from which to go on after it; the overflow series last, the others
-    /// in the order in which they were made, those made after a removal in the places that it left. Places stay what they
-    /// are whatever is made and removed meanwhile; the first is 0. Takes no lock.
+    /// All series from a place on, each with the place after it. The first place is 0.
+    ///
+    /// The series are in the order of their creation, and the overflow series is last. A new series may take the place
+    /// of a removed one. No other place changes. Takes no lock.
     pub(crate) fn series_from(&self, place: usize) -> impl Iterator<Item = (usize, Arc<Series<M>>)> {
         let overflow = if place <= slots::CAPACITY { self.0.overflow.load_full() } else { None };
         let slots = self.0.slots.iter_from(place).map(|(index, series)| (index + 1, series));
         slots.chain(overflow.map(|series| (slots::CAPACITY + 1, series)))
     }
 
-    /// The value of a series, 0 when it is not there; `None` when there are not as many values as labels.
+    /// The value of a series, or 0 if it does not exist; `None` if the number of values differs from the number of
+    /// labels.
     pub(crate) fn value(&self, values: &[&str], value: impl Fn(&M) -> f64) -> Option<f64> {
         if values.len() != self.0.labels.len() {
             return None;
@@ -222,8 +223,8 @@ impl<M: Metric> Vector<M> {
         Some(series.map_or(0.0, |series| value(&series.metric)))
     }
 
-    /// A panic while the table was changed can only be one for want of memory, before anything was changed: so a lock
-    /// that is poisoned guards a good table.
+    /// Locks the table for reading. A poisoned lock is fine: only a failed allocation can panic, before the table
+    /// changes.
     #[inline]
     fn read(&self) -> ShardedLockReadGuard<'_, Table<M>> {
         self.0.table.read().unwrap_or_else(PoisonError::into_inner)
@@ -249,7 +250,7 @@ impl<M: Metric> Vector<M> {
         errors::ILLEGAL_ARGUMENT.error(*service).message(message).build()
     }
 
-    /// The series for values that the table did not have a moment ago. Its values are the only allocation.
+    /// The series for values that were not in the table a moment ago. Its values are the only allocation.
     #[cold]
     fn missing(&self, hash: u64, values: &[&str], full: bool) -> M {
         if is_overflow(values) {
@@ -258,7 +259,7 @@ impl<M: Metric> Vector<M> {
         if full || values.iter().any(|value| value.len() > MAX_LABEL_VALUE_BYTES) {
             return self.overflow();
         }
-        // Again, so that whoever finds the series has them in registers only.
+        // Packed again, so that the fast path keeps the packed values in registers.
         let packed: Vec<_> = values.iter().map(|value| PackedValue::of(value)).collect();
         let mut table = self.write();
         if let Some(series) = table.find(hash, values, &packed) {

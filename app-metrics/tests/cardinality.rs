@@ -1,4 +1,5 @@
-//! A million distinct label values: series and memory stay bounded. A program of its own, since it counts allocations.
+//! A million distinct label values: series and memory stay bounded. A program of its own, because it counts
+//! allocations.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use app_core::testing::TestApp;
@@ -43,9 +44,9 @@ async fn a_million_label_values_make_the_series_of_the_cap_and_one_more() {
     let overflow = app.metric(SERVICE, METRIC, [OVERFLOW_LABEL_VALUE]);
     assert_eq!(overflow, (VALUES - DEFAULT_MAX_SERIES_PER_VECTOR) as f64);
 
-    // In the same test, since others would allocate meanwhile.
+    // In the same test, because another test would allocate meanwhile.
     assert_eq!(least_allocated(|| vector.inc(["1"]).unwrap()), 0, "a hit allocates nothing");
-    assert_eq!(least_allocated(|| drop(vector.with(["1"]).unwrap())), 0, "nor does a handle");
+    assert_eq!(least_allocated(|| drop(vector.with(["1"]).unwrap())), 0, "a handle allocates nothing");
     assert_eq!(
         least_allocated(|| vector.inc(["beyond the cap"]).unwrap()),
         0,
@@ -54,7 +55,7 @@ async fn a_million_label_values_make_the_series_of_the_cap_and_one_more() {
     app.stop().await.expect_clean();
 }
 
-/// The bytes that `work` allocates at least, of some times: threads of the application may allocate meanwhile.
+/// The fewest bytes that `work` allocates in several attempts. Threads of the application may allocate meanwhile.
 fn least_allocated(work: impl Fn()) -> usize {
     let times = (0..20).map(|_| {
         let before = ALLOCATOR.current_usage();

@@ -1,4 +1,5 @@
-//! The package's functions, which are those of the process's current app. One test: there is one such app.
+//! The functions of the Go library, over the process's current app. One test only, because the process has one current
+//! app.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use app_core::prelude::*;

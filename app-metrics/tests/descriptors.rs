@@ -1,4 +1,5 @@
-//! The HTTP server when the process has no file descriptors left. Alone in its process, since it takes them all.
+//! The HTTP server when the process has no file descriptors left. A process of its own, because the test takes them
+//! all.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use app_core::testing::TestApp;
@@ -27,11 +28,11 @@ async fn a_connection_that_waits_makes_room_when_descriptors_run_out() {
     assert!(scrape(&mut second).await.starts_with("HTTP/1.1 200 OK"));
 
     let mut taken: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
-    // One for the client; the server has none to accept with.
+    // One for the client. The server has none to accept with.
     taken.pop().expect("there were some");
     let mut third = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.unwrap();
     assert!(scrape(&mut third).await.starts_with("HTTP/1.1 200 OK"));
-    assert_eq!(waiting.read(&mut [0]).await.unwrap(), 0, "who waited longest was closed");
+    assert_eq!(waiting.read(&mut [0]).await.unwrap(), 0, "the connection that waited longest was closed");
     drop(taken);
 
     let said = |text: &'static str| {
@@ -39,8 +40,8 @@ async fn a_connection_that_waits_makes_room_when_descriptors_run_out() {
             record["message"].as_str().is_some_and(|message| message.contains(text))
         }
     };
-    app.captured().wait_for(said("can't accept HTTP connections")).await;
-    app.captured().wait_for(said("are accepted again")).await;
+    app.captured().wait_for(said("HTTP server cannot accept connections")).await;
+    app.captured().wait_for(said("accepts connections again")).await;
     for event in ["accept_failed", "displaced"] {
         assert!(app.metric(METRICS_SERVICE_ID, HTTP_CONNECTIONS, [event]) >= 1.0, "{event}");
     }

@@ -1,4 +1,5 @@
-//! Ten thousand clients that send half a request. Alone in its process, since it needs more file descriptors than usual.
+//! Ten thousand clients that send half a request. A process of its own, because it needs more file descriptors than
+//! usual.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use app_core::testing::TestApp;
@@ -11,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 const CLIENTS: usize = 10_000;
-/// The clients' descriptors, the server's, and room.
+/// Descriptors for the clients, for the server, and some spare ones.
 const DESCRIPTORS: u64 = 11_000;
 const ANSWER_WITHIN: Duration = Duration::from_millis(100);
 const CLOSED_WITHIN: Duration = Duration::from_secs(10);
@@ -30,19 +31,20 @@ async fn ten_thousand_half_sent_requests_keep_no_scrape_out_and_are_closed() {
         client.write_all(b"GET /metrics HTTP/1.1\r\nhost: half").await.unwrap();
         clients.push(client);
         if count % (CLIENTS / 10) == 0 {
-            // The quickest of ten: a machine that is busy with other tests is not what is measured.
+            // The fastest of ten attempts, because other tests may load the machine.
             answered_after = answered_after.min(scrape(address).await);
         }
     }
     assert!(answered_after < ANSWER_WITHIN, "a scrape took {answered_after:?}");
 
-    // From here on time passes when there is nothing else to do, so the deadlines are the real ones and nobody waits.
+    // From here on, paused time passes when every task waits. So the deadlines are the real ones, but the test does not
+    // wait.
     tokio::time::pause();
     let began = tokio::time::Instant::now();
     for mut client in clients {
         let mut rest = Vec::new();
         let closed = tokio::time::timeout(CLOSED_WITHIN * 2, client.read_to_end(&mut rest)).await;
-        // Closed with a reset where the server had not read all, which is as good.
+        // A reset if the server had not read everything, which is as good.
         let _ = closed.expect("it is closed");
         assert!(!rest.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&rest));
     }

@@ -99,7 +99,10 @@ async fn a_route_is_told_the_parameters_of_its_path() {
             "{answer}"
         );
     }
-    assert!(ask(address, "GET", "/say/exactly").await.starts_with("HTTP/1.1 503 "), "spelled out goes first");
+    assert!(
+        ask(address, "GET", "/say/exactly").await.starts_with("HTTP/1.1 503 "),
+        "a literal segment takes precedence"
+    );
     for nothing in ["/say", "/say/", "/say//two", "/say/one/", "/say/one/two/three"] {
         assert!(ask(address, "GET", nothing).await.starts_with("HTTP/1.1 404 "), "{nothing}");
     }
@@ -110,7 +113,7 @@ async fn a_route_is_told_the_parameters_of_its_path() {
     assert!(refused.starts_with("HTTP/1.1 405 ") && refused.contains("allow: GET,HEAD"), "{refused}");
 
     let counted = |labels| app.metric(METRICS_SERVICE_ID, HTTP_REQUESTS, labels);
-    assert_eq!(counted(["/say/{a}", "GET", "200"]), 2.0, "requests are told apart by route, not by path");
+    assert_eq!(counted(["/say/{a}", "GET", "200"]), 2.0, "the label is the route, not the path");
     assert_eq!(counted(["/say/{a}", "GET", "400"]), 1.0);
     assert_eq!(counted(["/say/{a}", "HEAD", "200"]), 1.0);
     assert_eq!(counted(["/say/{a}", "other", "405"]), 1.0);
@@ -148,7 +151,7 @@ async fn a_busy_port_is_one_clear_start_error() {
     let [error] = errors.as_slice() else { panic!("{errors:?}") };
     assert!(error.chain_has(&HTTP_BIND_FAILED), "{error:#}");
     let expected = format!(
-        "address 127.0.0.1:{port} is already in use (metrics HTTP server; set httpPort in config 0xe3054017c1b1d214, \
+        "metrics HTTP server: address 127.0.0.1:{port} is already in use; set httpPort in config 0xe3054017c1b1d214, \
          or stop the other process)"
     );
     assert!(error.to_string().contains(&expected), "{error}");

@@ -1,11 +1,11 @@
-//! Models of what takes no lock: every interleaving of a few threads, and every value that the memory model lets a read
-//! give, up to a bound of preemptions.
+//! Models of the lock-free types: every interleaving of a few threads, and every value that the memory model allows a
+//! read to return, up to a bound of preemptions.
 //!
-//! The sources are compiled once more, over the checker's atomics. `unsafe` there is none, so data races and dangling
-//! references can't be; what is to be shown is that nothing is lost and nothing is seen that never was.
+//! The sources are compiled again, with the checker's atomics. They have no `unsafe`, so there are no data races or
+//! dangling references. The models show that no update is lost, and that no reader sees a value that never was.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
-/// The sources. `sync` is the one file that is not the same.
+/// The sources. Only `sync` is replaced.
 #[allow(dead_code, unused_imports, reason = "a model needs part of what it is a model of")]
 #[path = "../src"]
 mod source {
@@ -29,7 +29,7 @@ mod sync;
 
 use source::{stripe, striped};
 
-/// Runs `model` in every interleaving with so few preemptions that it ends within a second.
+/// Runs `model` in every interleaving with a bound of preemptions, so that it ends within a second.
 fn check(model: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(3);

@@ -1,8 +1,8 @@
-//! Other people's parsers read everything that an app exposes: `promtool check metrics`, and those of Python's
+//! Other parsers read everything that an app exposes: `promtool check metrics`, and the parsers of Python's
 //! `prometheus_client` for both formats.
 //!
-//! Where one is not installed (Debian package `prometheus`, PyPI package `prometheus-client`) its test says that it was
-//! skipped; with `REQUIRE_TOOLS=1` it fails.
+//! If a tool is not installed (Debian package `prometheus`, PyPI package `prometheus-client`), its test says that it
+//! was skipped. With `REQUIRE_TOOLS=1` the test fails.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 
@@ -25,13 +25,13 @@ use tokio::net::TcpStream;
 
 const SERVICE: ServiceId = ServiceId::new(0xce1f_32c6_80e1_ef0b);
 
-/// Exit status of promtool when it could read all and has remarks.
+/// Exit status of promtool for valid text with lint warnings.
 const REMARKS: i32 = 3;
 
-/// What promtool remarks on names that are ids, in a format whose counters keep their exact name.
+/// Promtool's warnings about names that are ids, in a format whose counters keep their exact names.
 const EXPECTED_REMARK: &str = "counter metrics should have \"_total\" suffix";
 
-/// One metric of each kind, with awkward values, and vectors with nothing in them.
+/// One metric of each kind with awkward values, and empty vectors.
 fn fill(metrics: &Metrics) -> Result<(), Error> {
     let id = MetricId::new;
     metrics.counter(CounterSpec::new(SERVICE, id(1), "A \\ counter \"of\" é."))?.add_f64(1.5);
@@ -51,7 +51,7 @@ fn fill(metrics: &Metrics) -> Result<(), Error> {
     Ok(())
 }
 
-/// Label values of all sorts, the same in every run.
+/// Various label values, the same in every run.
 fn random_values() -> Vec<String> {
     let mut runner = TestRunner::deterministic();
     let text = prop_oneof![any::<String>(), "[\\\\\"\n\r{},=#na ]{0,8}"];
@@ -62,7 +62,7 @@ fn random_values() -> Vec<String> {
     values
 }
 
-/// Runs a tool on a text; `None` without the tool.
+/// Runs a tool on a text; `None` if it is not installed.
 fn run(tool: &mut Command, text: &str, package: &str) -> Option<Output> {
     let started = tool.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut process = match started {
@@ -71,7 +71,8 @@ fn run(tool: &mut Command, text: &str, package: &str) -> Option<Output> {
     };
     let mut stdin = process.stdin.take().expect("it is piped");
     let text = text.to_owned();
-    // Beside the reading: what the tool says while it reads may be more than a pipe holds. It may also not read all.
+    // In a thread of its own: the tool may write more than a pipe holds while it reads. It may also not read
+    // everything.
     let writing = std::thread::spawn(move || drop(stdin.write_all(text.as_bytes())));
     let output = process.wait_with_output().unwrap();
     writing.join().unwrap();
@@ -92,7 +93,7 @@ fn promtool(text: &str) -> Option<Output> {
 /// Values by name and labels.
 type Samples = BTreeMap<(String, BTreeMap<String, String>), f64>;
 
-/// What `prometheus_client` understands. It calls every counter `_total`.
+/// The values that `prometheus_client` reads. It calls every counter `_total`.
 fn python(format: &str, text: &str) -> Option<Samples> {
     const SCRIPT: &str = "\
 import json, sys
@@ -164,7 +165,7 @@ async fn python_understands_both_formats_as_they_are_meant() {
     }
 }
 
-/// What a client gets that accepts this format only.
+/// The answer to a client that accepts only this format.
 async fn scrape(app: &TestApp, accept: &str) -> String {
     let port = app.get::<Metrics>().bound_address().expect("it listens").port();
     let mut client = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.unwrap();

@@ -1,4 +1,4 @@
-//! Scrapes over real sockets: what clients ask for, and what they get.
+//! Scrapes over real sockets: what clients request, and what they get.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use app_core::prelude::*;
@@ -37,7 +37,7 @@ impl Answer {
         self.headers.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
     }
 
-    /// The body, whatever its codings.
+    /// The decoded body.
     fn text(&self) -> String {
         let body = match self.header("transfer-encoding") {
             Some("chunked") => unchunked(&self.body),
@@ -54,7 +54,7 @@ impl Answer {
         String::from_utf8(body).unwrap()
     }
 
-    /// Values of the gauges, in the order in which they are there.
+    /// The values of the gauges, in the order of the body.
     fn gauges(&self) -> Vec<f64> {
         let text = self.text();
         let lines = text.lines().filter(|line| line.starts_with("op_a_b{"));
@@ -77,7 +77,7 @@ fn unchunked(mut body: &[u8]) -> Vec<u8> {
     }
 }
 
-/// `head` is the request without its host and the end.
+/// `head` is the request without the header `Host` and the final empty line.
 async fn ask(app: &TestApp, head: &str) -> Answer {
     let port = app.get::<Metrics>().bound_address().expect("it listens").port();
     let mut client = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.unwrap();
@@ -120,7 +120,7 @@ async fn formats_and_codings_are_what_the_client_likes() {
             for name in ["content-type", "content-encoding", "vary"] {
                 assert_eq!(head.header(name), answer.header(name), "{name}");
             }
-            // Not the same length: values change from one scrape to the next.
+            // The length differs, because values change between scrapes.
             assert_ne!(head.header("content-length").expect("a length"), "0");
         }
     }
@@ -152,6 +152,10 @@ async fn a_long_answer_is_sent_in_pieces_and_is_complete() {
     assert!(answer.gauges() == expected);
     let answer = ask(&app, "HEAD /metrics HTTP/1.1\r\nx: y").await;
     assert!(answer.status.ends_with(" 200 OK") && answer.body.is_empty());
-    assert_eq!(answer.header("content-length"), None, "it is not the empty body that the header is of");
+    assert_eq!(
+        answer.header("content-length"),
+        None,
+        "the empty body is not the one that the header describes"
+    );
     app.stop().await.expect_clean();
 }

@@ -13,7 +13,7 @@ use std::thread;
 const SERVICE: ServiceId = ServiceId::new(0xce1f_32c6_80e1_ef0b);
 const KEYS: [&str; 3] = ["a", "b", "c"];
 
-/// What one thread does, many times over.
+/// The work of one thread, repeated many times.
 #[derive(Clone, Debug)]
 struct Work {
     /// Quarters, so that sums of floats are exact in any order.
@@ -26,7 +26,7 @@ fn work() -> impl Strategy<Value = Work> {
         .prop_map(|(quarters, rounds)| Work { quarters, rounds })
 }
 
-/// The value of a line, found by its name and what its labels end with.
+/// The value of the line with this name and these last labels.
 fn shown(scrape: &str, name: &str, labels_end: &str) -> f64 {
     let of =
         |line: &&str| line.starts_with(&format!("{name}{{")) && line.contains(&format!("{labels_end}}} "));

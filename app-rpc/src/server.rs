@@ -221,7 +221,7 @@ impl BoundServer {
         let count = config.threads.map_or_else(default_threads, |threads| threads.get().into());
         let (bind_address, port) = (config.bind_address, config.port);
         let shared = Shared::new(config, descriptors, bootstrap, counts, log).map_err(ServerError::Tls)?;
-        let Listening { listener, address, without_ipv6 } =
+        let Listening { listener, address, without_ipv6, .. } =
             listen(bind_address, port).map_err(ServerError::Bind)?;
         if let Some(error) = without_ipv6 {
             info!(log, "RPC endpoint listens on IPv4 alone: there is no IPv6 here"; "err" => %error);

@@ -1,4 +1,4 @@
-//! Tests of the config: what it says goes before the code, and all its problems are found.
+//! Tests of the config: it overrides the code, and all its problems are found.
 
 use app_config::{parse, unmarshal};
 use app_core::prelude::*;
@@ -41,7 +41,7 @@ async fn the_config_goes_before_the_code() {
     }
     let (configured, coded) = (health.spec(CHECK).unwrap(), health.spec(OTHER).unwrap());
     assert_eq!((configured.interval, configured.timeout), (Duration::from_secs(10), Duration::from_secs(2)));
-    assert!(configured.critical, "of which the config says nothing");
+    assert!(configured.critical, "the config does not set it");
     assert_eq!(coded.interval, Duration::from_secs(1));
     assert_eq!(health.config().max_concurrent_runs, 2);
     app.captured().wait_for(|record| record["healthcheck"] == "dead").await;

@@ -1,11 +1,11 @@
-//! Tests of the handle: what can be done with a check, and the errors of those who ask in vain.
+//! Tests of the handle: its methods and their errors.
 
 use app_core::{prelude::*, testing::TestApp};
 use app_metrics::testing::TestMetrics as _;
 
 use super::*;
 use crate::{
-    HISTORY_LENGTH, check,
+    HISTORY_LENGTH, HealthEvent, check,
     fixture::{CHECK, OTHER, Probe, SECOND, every_second, gauges, pass, started, started_parallel},
     outcome::RunOutcome,
 };
@@ -305,7 +305,7 @@ async fn a_check_goes_with_the_service_that_it_was_registered_for() {
     assert_eq!(probe.runs(), 2);
     part.kill("the test wants it");
     pass(SECOND).await;
-    assert_eq!((health.ids().unwrap(), probe.runs()), (vec![CHECK], 3), "no event tells of a part");
+    assert_eq!((health.ids().unwrap(), probe.runs()), (vec![CHECK], 3), "the end of a part sends no event");
     owner.kill("the test wants it");
     pass(SECOND / 10).await;
     assert!(health.ids().unwrap().is_empty());
@@ -391,7 +391,7 @@ async fn a_check_that_gets_no_turns_is_told_to_be_unknown() {
     app.stop().await.expect_clean();
 }
 
-/// A health service of a test's own, by a clock that the test sets.
+/// A health service with a wall clock that the test sets.
 #[tokio::test(start_paused = true)]
 async fn setting_the_time_of_day_moves_no_run() {
     let app = TestApp::with([app_metrics::METRICS_SERVICE_ID]).await;

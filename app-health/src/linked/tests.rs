@@ -1,4 +1,4 @@
-//! Tests of linked checks; those that have to be linked are in `tests/linked.rs`.
+//! Tests of linked checks without linking any; `tests/linked.rs` links some.
 
 use super::*;
 

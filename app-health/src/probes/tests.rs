@@ -1,4 +1,4 @@
-//! Tests of what the probes answer.
+//! Tests of the answers of the probes.
 
 use app_core::{ServiceDescriptor, StopCause, prelude::*, testing::TestApp};
 
@@ -59,7 +59,7 @@ async fn a_result_that_is_too_old_is_unknown_and_says_so() {
     let (app, health) = started().await;
     Probe::default().register(&health, every_second(CHECK).critical(), Duration::ZERO);
     pass(SECOND / 2).await;
-    // A check that never gives its turn back, as far as the others are concerned.
+    // This check holds its permit for ever.
     health
         .register_unbound(every_second(OTHER).timeout(100 * SECOND), |_cancel| {
             std::future::pending::<Result<(), Error>>()
@@ -96,7 +96,7 @@ async fn a_paused_check_does_not_count() {
 #[tokio::test(start_paused = true)]
 async fn while_the_health_service_is_not_up_every_probe_says_starting() {
     let app = TestApp::builder().linked([HEALTHCHECK_SERVICE_ID]).build();
-    // Not started: the board does not know of any service yet.
+    // Not started: no service is known yet.
     assert_eq!(readiness(&app).reasons, ["starting"]);
     let starting = ServiceDescriptor::of(HEALTHCHECK_SERVICE_ID, "health", |_: Service| {
         std::future::pending::<Result<HealthChecks, Error>>()
@@ -125,7 +125,7 @@ async fn a_health_service_that_died_is_not_alive() {
     app.stop().await.expect_clean();
 }
 
-/// Polled once, it moves the clock and gives nobody a turn, as when the runtime is blocked or the process stopped.
+/// Polled once, it advances the clock without giving any task a turn, like a blocked runtime or a stopped process.
 fn stand_still(time: Duration) {
     assert!(tokio::time::advance(time).now_or_never().is_none());
 }
@@ -153,7 +153,7 @@ async fn a_blocked_runtime_is_not_alive() {
 async fn a_process_that_was_stopped_is_alive_when_it_goes_on() {
     let (app, _health) = started().await;
     for _ in 0..3 {
-        // Stopped for an hour; the probe is asked before anybody else has a turn.
+        // Stopped for an hour. The probe is asked before any other task gets a turn.
         stand_still(3_600 * SECOND);
         assert!(liveness(&app).ready());
         pass(SECOND / 2).await;
@@ -173,7 +173,7 @@ async fn liveness_heeds_a_critical_check_that_says_it_is_about_liveness_and_only
         SECOND / 4,
     );
     Probe::default().register(&health, every_second(OTHER).group(LIVENESS_GROUP), Duration::ZERO);
-    assert!(liveness(&app).ready() && readiness(&app).ready(), "not known is not failing");
+    assert!(liveness(&app).ready() && readiness(&app).ready(), "unknown is not failing");
     pass(SECOND).await;
     assert!(liveness(&app).ready(), "one failure is within the threshold");
     pass(SECOND).await;

@@ -1,4 +1,4 @@
-//! Tests of what is kept of a check.
+//! Tests of a check's record.
 
 use app_core::prelude::HealthCheckId;
 use tokio::time::advance;

@@ -1,4 +1,4 @@
-//! Tests of the documents of probes: what is shown under which name.
+//! Tests of the documents of probes, by name.
 
 use std::time::Duration;
 
@@ -78,8 +78,8 @@ async fn a_name_that_is_nobodys_is_not_found() {
 #[tokio::test(start_paused = true)]
 async fn groups_go_before_ids_and_ids_before_names() {
     let (app, health) = started().await;
-    // A check that is called like the group of a probe, a group that is called like a check's id, and a check that is
-    // called like another's id.
+    // A check with the name of a probe's group, a group with the name of a check's id, and a check with the id of
+    // another check as its name.
     register(&health, every_second(CHECK).name("readiness").group("c2"), true);
     register(&health, every_second(OTHER).name("plain"), false);
     register(&health, every_second(THIRD).name("c1"), false);

@@ -1,4 +1,4 @@
-//! Tests of when checks run.
+//! Tests of the times at which checks run.
 
 use app_core::{StopCause, prelude::*, testing::TestApp};
 
@@ -15,7 +15,7 @@ async fn the_first_run_is_at_once_and_the_others_at_a_fixed_rate() {
     pass(Duration::from_millis(60)).await;
     assert_eq!(probe.runs(), 1);
     pass(10 * SECOND).await;
-    assert_eq!(probe.gaps(), [SECOND; 10], "whatever time a run takes");
+    assert_eq!(probe.gaps(), [SECOND; 10], "the duration of a run does not matter");
     app.stop().await.expect_clean();
 }
 
@@ -43,7 +43,7 @@ async fn after_a_suspension_there_is_no_burst_and_no_drift() {
     pass(3 * SECOND).await;
     let gaps = probe.gaps();
     let (_suspended, later) = (gaps[before - 1], &gaps[before..]);
-    assert!(later[0] < SECOND, "back to the old rhythm");
+    assert!(later[0] < SECOND, "on schedule again");
     assert!(later[1..].iter().all(|gap| *gap == SECOND), "{later:?}");
     app.stop().await.expect_clean();
 }

@@ -1,4 +1,4 @@
-//! Tests of what systemd is told, which the tests play.
+//! Tests of the notifications to systemd. The tests take the part of systemd.
 
 use std::{
     ffi::OsString,
@@ -22,7 +22,7 @@ use crate::{
     fixture::{CHECK, SECOND, started},
 };
 
-/// Plays systemd.
+/// The socket of systemd.
 struct Systemd {
     socket: UnixDatagram,
     path: PathBuf,
@@ -43,7 +43,7 @@ impl Systemd {
         ServiceManager { socket: ManagerSocket::open(self.path.as_os_str()).unwrap(), watchdog }
     }
 
-    /// The messages that came since, but what changes from one to the next by itself.
+    /// The messages since the last call, without the parts that change from one to the next.
     fn heard(&self) -> Vec<String> {
         let mut messages = Vec::new();
         let mut buffer = [0; 4096];
@@ -59,7 +59,7 @@ impl Systemd {
     }
 }
 
-/// Has a service of the app tell systemd, as the health service does.
+/// Starts the notifications in a service of the app, as the health service does.
 fn telling(app: &TestApp, manager: ServiceManager) -> Service {
     let service = app.new_service(ServiceId::new(0x5d), "notifier");
     let configs = app.get::<Configs>();
@@ -78,7 +78,7 @@ fn switched(health: &HealthChecks, on: &Arc<AtomicBool>) {
     health.register_unbound(spec, check).unwrap();
 }
 
-/// How many warnings and errors begin with this.
+/// Number of warnings and errors that begin with `start`.
 fn count(app: &TestApp, start: &str) -> usize {
     let begins = |record: &&serde_json::Value| record["message"].as_str().unwrap().starts_with(start);
     let records = app.captured().records();
@@ -156,7 +156,7 @@ async fn a_kill_with_a_drain_delay_of_its_own_asks_for_the_time_that_it_takes() 
     let stopping = "STOPPING=1\nSTATUS=stopping: killed: moved\nEXTEND_TIMEOUT_USEC=735000000";
     assert_eq!(systemd.heard(), [stopping]);
     pass(10 * SECOND).await;
-    // Every 5 s, for a systemd that forgot it.
+    // Every 5 s, because systemd may have forgotten the extension.
     let left = ["EXTEND_TIMEOUT_USEC=730000000", "EXTEND_TIMEOUT_USEC=725000000"];
     assert_eq!(systemd.heard(), left);
     app.stopped().await;
@@ -193,7 +193,7 @@ async fn a_manager_that_does_not_read_holds_nothing_up_and_hears_all_that_counts
     let (app, _) = started().await;
     let systemd = Systemd::of(&app);
     let manager = systemd.manager(Some(SECOND));
-    // Until there is no room.
+    // Until the queue is full.
     while manager.socket.send("STATUS=noise").is_ok() {}
     telling(&app, manager);
     pass(5 * SECOND).await;
@@ -223,7 +223,7 @@ async fn a_manager_that_is_gone_is_warned_of_once_and_found_again_when_it_is_bac
     app.stop().await.expect_clean();
 }
 
-/// The services that start are as slow as those of an application may be, and told of while they do.
+/// Services start slowly, and systemd hears of it meanwhile.
 #[tokio::test(start_paused = true)]
 async fn while_services_start_more_time_is_asked_for_again_and_again() {
     const TELLER: ServiceId = ServiceId::new(0x5d);
@@ -256,7 +256,7 @@ async fn while_services_start_more_time_is_asked_for_again_and_again() {
 async fn a_service_that_is_restarted_makes_the_status_say_so_and_no_new_start() {
     const WEAK: ServiceId = ServiceId::new(0xea);
     let weak = ServiceDescriptor::of(WEAK, "weak", |service: Service| async move {
-        // Comes up at once the first time, and then takes long.
+        // Starts at once the first time, and slowly after that.
         if service.app().service_statuses().iter().any(|status| status.deaths > 0) {
             pass(10 * SECOND).await;
         }

@@ -1,4 +1,4 @@
-//! Tests of the timetable alone: no runtime, no clock, no check that really runs.
+//! Tests of the timetable alone: without a runtime, a clock or real checks.
 
 use std::{cell::Cell, rc::Rc};
 
@@ -10,7 +10,7 @@ mod ten_thousand;
 const SECOND: Duration = Duration::from_secs(1);
 const ID: HealthCheckId = HealthCheckId::new(1);
 
-/// Every second, for two at most.
+/// A check every second, with a timeout of two seconds.
 #[derive(Clone)]
 struct Fake {
     id: HealthCheckId,
@@ -53,7 +53,7 @@ impl Schedulable for Fake {
     }
 }
 
-/// A timetable whose actions are written down: `start 1`, `timed out 1 [waiters]`.
+/// A timetable that records its actions as text: `start 1`, `timed out 1 [waiters]`.
 struct Recorder {
     table: Timetable<Fake>,
     actions: Vec<Action<Fake>>,
@@ -93,14 +93,14 @@ impl Recorder {
         Ok(self.texts())
     }
 
-    /// The last run that was started ends with a result.
+    /// Ends the last run with a result that counts. Returns its waiters.
     fn finish(&mut self, at: At) -> Vec<&'static str> {
         let run = self.started.pop().unwrap();
         assert!(self.table.finishing(run));
         self.table.ended(run, at, &mut self.actions)
     }
 
-    /// The last run that was started ends, when nobody wants its result any more.
+    /// Ends the last run with a result that does not count.
     fn vanish(&mut self, at: At) -> Vec<String> {
         let run = self.started.pop().unwrap();
         assert!(!self.table.finishing(run));
@@ -108,7 +108,7 @@ impl Recorder {
         self.texts()
     }
 
-    /// What was ordered to be published is.
+    /// Notes that the results of all actions were published.
     fn publish(&mut self, at: At) -> Vec<String> {
         for key in std::mem::take(&mut self.unpublished) {
             self.table.published(key, at, &mut self.actions);
@@ -195,7 +195,7 @@ fn a_run_that_takes_too_long_is_cancelled_then_dropped_then_abandoned() {
     assert!(recorder.publish(2 * SECOND).is_empty());
     assert_eq!(recorder.advance(2 * SECOND + CANCEL_GRACE), ["drop"]);
     let given_up = 2 * SECOND + CANCEL_GRACE + DROP_GRACE;
-    // Its next run was due at 3 s, and was held up until there is an answer.
+    // Its next run was due at 3 s, and was blocked until the timeout was handled.
     assert_eq!(
         recorder.advance(given_up),
         ["abandoned 1", "blocked 1 1.1s []", "start 2"],
@@ -218,7 +218,7 @@ fn results_come_in_the_order_of_runs() {
     let mut recorder = Recorder::with(1, 1);
     recorder.advance(At::ZERO);
     assert_eq!(recorder.advance(2 * SECOND), ["timed out 1 []"]);
-    // The run ends before the news of its timeout is out.
+    // The run ends before its timeout is published.
     assert!(recorder.vanish(2 * SECOND).is_empty());
     assert!(recorder.run_now("a", 2 * SECOND).unwrap().is_empty(), "not yet");
     assert_eq!(recorder.publish(2 * SECOND), ["start 1"]);

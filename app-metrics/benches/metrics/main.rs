@@ -1,8 +1,8 @@
-//! What counting, observing, looking up and scraping cost, beside the crates that people use, on the same work.
+//! The cost of counting, observing, looking up and scraping, compared with other crates on the same work.
 //!
-//! `cargo bench -p app-metrics` runs criterion over our own work on one thread, then measures ours and that of the others
-//! in turn, on one thread and on two, and ends with a table of ratios and targets. Figures compare only with those of the
-//! same run; see the README above this.
+//! `cargo bench -p app-metrics` runs criterion over our own work on one thread. Then it measures all crates in turn, on
+//! one thread and on two, and prints a table of ratios and targets. Compare figures only with figures of the same run;
+//! see the README one level up.
 #![allow(missing_docs, reason = "criterion's macros declare functions without docs")]
 #![allow(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 #![allow(clippy::print_stdout, reason = "its output is the table")]
@@ -17,7 +17,7 @@ use criterion::{Criterion, criterion_group};
 use std::time::{Duration, Instant};
 use work::Comparison;
 
-/// Ours alone, so that criterion can say what changed since it last ran.
+/// Ours alone: criterion then shows changes since its last run.
 fn one_thread(c: &mut Criterion) {
     let mut group = c.benchmark_group("one thread");
     group
@@ -41,7 +41,7 @@ fn one_thread(c: &mut Criterion) {
 criterion_group!(benches, one_thread);
 
 fn main() {
-    // Tests run benchmarks once, to see that they work: this would take minutes.
+    // Tests run benchmarks once, to see that they work. This would take minutes.
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }

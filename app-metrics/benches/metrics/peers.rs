@@ -1,4 +1,4 @@
-//! The peers, as their users set them up.
+//! The other crates, as their users set them up.
 
 use metrics::{
     Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit, set_global_recorder,
@@ -6,7 +6,7 @@ use metrics::{
 use metrics_util::registry::{AtomicStorage, Registry};
 use std::sync::Arc;
 
-/// The recorder of `metrics`: that crate's own registry, which is what its exporters are made of.
+/// The recorder of `metrics`: that crate's own registry, on which its exporters are built.
 pub(crate) type MetricsRegistry = Registry<Key, AtomicStorage>;
 
 struct Recording(Arc<MetricsRegistry>);
@@ -29,7 +29,7 @@ impl Recorder for Recording {
     }
 }
 
-/// Installs the recorder; once.
+/// Installs the recorder, once.
 pub(crate) fn install() -> Arc<MetricsRegistry> {
     static REGISTRY: std::sync::OnceLock<Arc<MetricsRegistry>> = std::sync::OnceLock::new();
     Arc::clone(REGISTRY.get_or_init(|| {

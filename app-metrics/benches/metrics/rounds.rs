@@ -1,7 +1,8 @@
-//! Rounds of a fraction of a millisecond, each crate in turn, so that whatever else the machine does hits all alike.
+//! Rounds of a fraction of a millisecond, each crate in turn, so that other load on the machine affects all crates
+//! alike.
 //!
-//! A round in which a thread was preempted does not count, nor what one of two threads did while the other was not at
-//! work: work that contends looks fast when nobody else does it.
+//! A round in which a thread was preempted does not count. With two threads, only work during which the other thread
+//! also worked counts. Contended work looks fast otherwise.
 
 use crate::table::{self, Line, Target, WHO};
 use crate::work::Comparison;
@@ -11,16 +12,16 @@ use nix::unistd::Pid;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// How many rounds count for each.
+/// Number of rounds that must count for each crate.
 const ROUNDS: usize = 101;
-/// How long one takes, about.
+/// Approximate duration of a round.
 const ROUND: Duration = Duration::from_micros(250);
-/// When a line is done with fewer: on a busy machine few rounds count.
+/// The limit for a line with fewer rounds: on a busy machine few rounds count.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Parts of a round on two threads, at least.
+/// Lower bound of the parts of a round on two threads.
 const PARTS: u64 = 10;
 
-/// So many times the work of one thread; `None` when it was preempted.
+/// The time for the given number of calls on one thread; `None` if the thread was preempted.
 fn timed(iterations: u64, run: &dyn Fn(u64)) -> Option<Duration> {
     not_preempted(|| {
         let began = Instant::now();
@@ -37,7 +38,7 @@ fn not_preempted<T>(work: impl FnOnce() -> T) -> Option<T> {
     (before == preempted()).then_some(done)
 }
 
-/// The two lines of a comparison: alone, and on two threads at once.
+/// The two lines of a comparison: one thread, and two threads at once.
 pub(crate) fn compare(comparison: &Comparison) -> Vec<Line> {
     let alone = |iterations, run: &(dyn Fn(u64) + Sync)| timed(iterations, &run);
     let cpus = cpus();
@@ -74,7 +75,7 @@ fn line(comparison: &Comparison, how: &str, target: Option<f64>, round: &Round<'
     Line { work: format!("{}, {how}", comparison.name), unit: "ns", rounds, target }
 }
 
-/// How often to do the work in a round.
+/// Number of calls in a round.
 fn fitting(run: &(dyn Fn(u64) + Sync), round: &Round<'_>) -> u64 {
     let tries = (0..20).filter_map(|_| round(1_000, run));
     let took = tries.min().unwrap_or(Duration::from_micros(50)).max(Duration::from_nanos(100));
@@ -86,11 +87,11 @@ fn cpus() -> Vec<usize> {
     (0..CpuSet::count()).filter(|cpu| all.is_set(*cpu).unwrap_or_default()).take(2).collect()
 }
 
-/// What a thread did: when it began and ended each part.
+/// The times at which a thread began and ended each part.
 struct Parts(Vec<(Instant, Instant)>);
 
-/// Both threads go on until each has done some parts; what counts are the parts that both did while the other was at
-/// work. `None` when one was preempted.
+/// Both threads work until each has done some parts. A part counts if the other thread was working during all of it.
+/// `None` if a thread was preempted.
 fn on_two_threads(iterations: u64, run: &(dyn Fn(u64) + Sync), cpus: &[usize]) -> Option<Duration> {
     let (ready, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let work = |cpu: usize| {
@@ -124,7 +125,7 @@ fn on_two_threads(iterations: u64, run: &(dyn Fn(u64) + Sync), cpus: &[usize]) -
 }
 
 impl Parts {
-    /// The mean of the parts that were done while the other was at work, if they are not few.
+    /// The mean time of the parts that count; `None` if they are too few.
     fn beside(&self, other: &Self) -> Option<Duration> {
         let (first, last) = (other.0.first()?.0, other.0.last()?.1);
         let beside = self.0.iter().filter(|(began, ended)| *began >= first && *ended <= last);

@@ -1,4 +1,4 @@
-//! Scrapes of 100 to 1,000,000 series of two labels, with the five constant ones, into a buffer.
+//! Scrapes of 100 to 1,000,000 series with two labels and the five constant ones, into a buffer.
 
 use crate::peers::{Labels, labels};
 use crate::table::{Line, Round, Target, WHO};
@@ -12,15 +12,15 @@ use std::time::{Duration, Instant};
 const NAME: &str = "op_ce1f32c680e1ef0b_1";
 const HELP: &str = "Encoded.";
 
-/// Two lines for each number of series: one has the ratio to `prometheus-client`'s encoder of OpenMetrics, one that to
-/// `prometheus`' of text.
+/// Two lines for each number of series: the ratio to the OpenMetrics encoder of `prometheus-client`, and to the text
+/// encoder of `prometheus`.
 pub(crate) fn compare() -> Vec<Line> {
     let mut lines: Vec<Line> = [100, 10_000, 1_000_000].into_iter().flat_map(of).collect();
     lines.extend(linear(&lines));
     lines
 }
 
-/// The cost of one series among a million, in that of one among ten thousand.
+/// The cost of one series among a million, relative to one among ten thousand.
 fn linear(lines: &[Line]) -> Option<Line> {
     let at =
         |series: &str| lines.iter().find(|line| line.work.starts_with(&format!("scrape, {series} series")));
@@ -71,7 +71,7 @@ fn of(series: usize) -> [Line; 2] {
             prometheus::TextEncoder::new().encode(&prometheus.gather(), &mut bytes).unwrap();
         },
     ]);
-    // The ratios are promised for 10,000 series. Of 100, the process' own figures are most of ours.
+    // The targets are for 10,000 series. With 100, the metrics of the process are most of our output.
     let target = |ratio, of| (series >= 10_000).then_some(Target { ratio, of: Some(of) });
     let work = |format: &str| format!("scrape, {series} series, {format}");
     [
@@ -80,7 +80,7 @@ fn of(series: usize) -> [Line; 2] {
     ]
 }
 
-/// What each takes, in microseconds.
+/// The times, in microseconds.
 fn in_turn(mut runs: [&mut dyn FnMut(); 3]) -> Vec<Round> {
     let mut rounds = Vec::new();
     let began = Instant::now();

@@ -1,24 +1,24 @@
 //! The table at the end.
 
-/// Who is compared.
+/// The crates that are compared.
 pub(crate) const WHO: [&str; 4] = ["app-metrics", "prometheus-client", "prometheus", "metrics"];
 
 /// A line of the table.
 pub(crate) struct Line {
     pub(crate) work: String,
     pub(crate) unit: &'static str,
-    /// What each took, by round.
+    /// The times of each crate, by round.
     pub(crate) rounds: Vec<Round>,
     pub(crate) target: Option<Target>,
 }
 
-/// In the order of [`WHO`]; `None` for who does no such work, and when the round does not count.
+/// In the order of [`WHO`]. `None` for a crate that does no such work, and for a round that does not count.
 pub(crate) type Round = [Option<f64>; WHO.len()];
 
-/// At most so many times what a peer takes.
+/// Upper bound of our time relative to that of a peer.
 pub(crate) struct Target {
     pub(crate) ratio: f64,
-    /// One of [`WHO`]; `None` is whoever is best.
+    /// One of [`WHO`]; `None` for the fastest peer.
     pub(crate) of: Option<usize>,
 }
 
@@ -27,8 +27,8 @@ impl Line {
         std::array::from_fn(|who| median(self.rounds.iter().filter_map(|round| round[who]).collect()))
     }
 
-    /// The median of what ours took in that of the peer, round by round: a processor that is slow for a while is slow
-    /// for both.
+    /// The median of our time relative to that of the peer, round by round. A processor that is slow for a while is
+    /// slow for both.
     fn ratio(&self) -> Option<f64> {
         let medians = self.medians();
         let by_time = |a: &usize, b: &usize| {

@@ -12,19 +12,19 @@ use tokio::runtime::{Builder, Runtime};
 
 pub(crate) const SERVICE: ServiceId = ServiceId::new(0xce1f_32c6_80e1_ef0b);
 const BUCKETS: [f64; 10] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
-/// Series of the vectors.
+/// Number of series in the vectors.
 const SERIES: usize = 100;
 
-/// One kind of work, and how each does it.
+/// One kind of work, and how each crate does it.
 pub(crate) struct Comparison {
     pub(crate) name: &'static str,
-    /// At most so many times what the best peer takes, alone and with two threads.
+    /// Upper bound of our time relative to that of the fastest peer, with one thread and with two.
     pub(crate) alone: Option<f64>,
     pub(crate) shared: Option<f64>,
     pub(crate) entries: Vec<Entry>,
 }
 
-/// How one does it, so many times.
+/// Does the work the given number of times.
 pub(crate) struct Entry {
     pub(crate) who: &'static str,
     pub(crate) run: Box<dyn Fn(u64) + Sync>,
@@ -34,7 +34,7 @@ fn entry(who: &'static str, run: impl Fn(u64) + Sync + 'static) -> Entry {
     Entry { who, run: Box::new(run) }
 }
 
-/// So many calls of `f`, with the number of the call.
+/// Calls `f` the given number of times, with the number of the call.
 macro_rules! times {
     ($f:expr) => {{
         let f = $f;
@@ -90,14 +90,14 @@ fn count(metrics: &Metrics) -> Comparison {
     counting("counter inc", counter_of(metrics, 1))
 }
 
-/// A counter belongs to the thread that counts first. This one is another's.
+/// A counter belongs to the thread that counts first. Here that is another thread.
 fn count_where_another_thread_began(metrics: &Metrics) -> Comparison {
     let own = counter_of(metrics, 2);
     from_another_thread(|| own.inc());
     Comparison { alone: None, shared: None, ..counting("counter inc, another thread began", own) }
 }
 
-/// While this thread has a stripe too, so that it does not get the other's afterwards.
+/// This thread keeps its stripe number meanwhile, so that it does not get the other's afterwards.
 fn from_another_thread(work: impl FnOnce() + Send) {
     let stripe = app_metrics::Counter::default();
     stripe.inc();
@@ -144,7 +144,7 @@ fn add_to_gauge(metrics: &Metrics) -> Comparison {
     Comparison { name: "gauge inc, floats", alone: None, shared: None, entries }
 }
 
-/// Striped over all buckets, in no order that a branch predictor could learn.
+/// Distributed over all buckets, in no order that a branch predictor could learn.
 fn values() -> Arc<[f64; 1_024]> {
     let random = |index: usize| (index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
     Arc::new(std::array::from_fn(|index| 0.002 * 4_000_f64.powf(random(index) as f64 / f64::from(1 << 24))))
@@ -154,7 +154,7 @@ fn histogram_of(metrics: &Metrics, id: u64) -> app_metrics::Histogram {
     metrics.histogram(HistogramSpec::new(SERVICE, MetricId::new(id), "Observed.", BUCKETS)).unwrap()
 }
 
-/// That of `metrics` keeps every value for its exporter to sort into buckets: other work, so it is left out.
+/// Without `metrics`, which keeps every value for its exporter to sort into buckets. That is other work.
 fn observing(name: &'static str, own: app_metrics::Histogram) -> Comparison {
     let client = histogram::Histogram::new(BUCKETS);
     let options = prometheus::HistogramOpts::new("observed", "Observed.").buckets(BUCKETS.to_vec());
@@ -189,7 +189,7 @@ fn vector_of(metrics: &Metrics, id: u64) -> app_metrics::CounterVector {
     own
 }
 
-/// The peers' vectors, and ours as `own` uses it.
+/// The vectors of the peers, and ours as `own` uses it.
 fn looking_up(name: &'static str, own: Entry) -> Comparison {
     let client = Family::<Labels, counter::Counter>::default();
     let options = prometheus::Opts::new("looked_up", "Looked up.");
@@ -214,7 +214,7 @@ fn looking_up(name: &'static str, own: Entry) -> Comparison {
     Comparison { name, alone: Some(1.0), shared: Some(0.5), entries }
 }
 
-/// One of eight series; threads on the same ones.
+/// One of eight series. Several threads use the same series.
 fn rule(time: u64) -> &'static str {
     const RULES: [&str; 8] = ["3", "14", "15", "92", "65", "35", "89", "79"];
     black_box(RULES[time as usize % RULES.len()])
@@ -226,7 +226,7 @@ fn count_by_value(metrics: &Metrics) -> Comparison {
     looking_up("vector by value, 2 labels: inc(values)", entry("app-metrics", inc))
 }
 
-/// What `inc(values)` is there to save.
+/// The alternative to `inc(values)`: a handle for each call.
 fn count_with_handle_by_value(metrics: &Metrics) -> Comparison {
     let own = vector_of(metrics, 8);
     let inc = times!(move |time| own.with([rule(time), "granted"]).unwrap().inc());

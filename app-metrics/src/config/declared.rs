@@ -1,4 +1,5 @@
-//! Metrics declared by a config: from the schema's structs to specs, with every problem at its path.
+//! Metrics that a config declares: converts the structs of the schema to specs, and reports every problem with its
+//! path.
 
 use super::DeclaredMetrics;
 use crate::family::Spec;
@@ -17,7 +18,7 @@ use schema::metrics_capnp::{
 use std::collections::HashMap;
 
 impl DeclaredMetrics {
-    /// Reads all that are good, and adds the problems of the others. `None` only when the lists can't be read.
+    /// Reads the valid specs, and reports the problems of the others. Returns `None` only if the lists cannot be read.
     pub(super) fn read(specs: metric_specs::Reader<'_>, place: &mut Place<'_>) -> Option<Self> {
         let mut list = List { place, seen: HashMap::new() };
         Some(Self {
@@ -31,7 +32,7 @@ impl DeclaredMetrics {
     }
 }
 
-/// The lists of a config, one after another.
+/// Reads the lists of a config, one after another.
 struct List<'a, 'p> {
     place: &'a mut Place<'p>,
     /// Where each metric was declared.
@@ -55,11 +56,11 @@ impl List<'_, '_> {
             let Some(spec) = S::declared(reader, &mut place) else { continue };
             let MetricSpec { service, metric, .. } = *spec.shape().spec;
             if service.is_zero() || metric.is_zero() {
-                // No metric's name: that is a problem already.
+                // Has no name. The zero was reported already.
             } else if let Some(other) = self.seen.get(&(service, metric)) {
-                let rule = Expected::of_code(format_args!("is declared already, by {other}"));
+                let rule = Expected::of_code(format_args!("is already declared by {other}"));
                 let name = metric.prometheus_name(service);
-                place.add_in_full(rule, format_args!("{name} is declared already, by {other}"));
+                place.add_in_full(rule, format_args!("{name} is already declared by {other}"));
             } else {
                 self.seen.insert((service, metric), format!("{name}[{index}]"));
             }
@@ -69,12 +70,13 @@ impl List<'_, '_> {
     }
 }
 
-/// A spec that a struct of the schema becomes.
+/// A spec that is read from a struct of the schema.
 trait Declared<R>: Spec {
-    /// Reads the struct; only what Cap'n Proto can't read is `None`.
+    /// Reads the struct. Returns `None` only if Cap'n Proto cannot read it.
     fn read(reader: &R, place: &mut Place<'_>) -> Option<Self>;
 
-    /// Reads and checks. Adds every problem; what has one may still be given, so that the rest is checked too.
+    /// Reads and checks the struct, and reports every problem. May return a spec with a problem, so that the rest is
+    /// checked too.
     fn declared(reader: R, place: &mut Place<'_>) -> Option<Self> {
         let spec = Self::read(&reader, place)?;
         let shape = spec.shape();
@@ -85,7 +87,7 @@ trait Declared<R>: Spec {
     }
 }
 
-/// Adds a problem at the field of the schema that has it: of a vector, most are in its `metricSpec`.
+/// Reports a problem at the field of the schema. For a vector, most fields are in its `metricSpec`.
 fn report(problem: &Problem, vector: bool, place: &mut Place<'_>) {
     let add = |place: &mut Place<'_>| place.add_in_full(problem.rule, &problem.reason);
     let field = problem.field;
@@ -144,7 +146,7 @@ macro_rules! declared {
             }
         }
 
-        /// As the original's factory: the spec that a config declares, or `ConfigFailure` with every problem.
+        /// Like the factory of the Go library: the declared spec, or `ConfigFailure` with every problem.
         impl TryFrom<$module::Reader<'_>> for $spec {
             type Error = Error;
 

@@ -10,7 +10,7 @@ use schema::metrics_capnp::{histogram_vector_metric_spec, metrics_service_spec};
 
 const SERVICE: ServiceId = ServiceId::new(0xa);
 
-/// The config of a file, through the whole way that a file takes.
+/// The config in a file, read as the config service reads it.
 fn read(write: impl FnOnce(metrics_service_spec::Builder<'_>)) -> Result<MetricsConfig, String> {
     let mut message = Builder::new(HeapAllocator::default());
     write(message.init_root());
@@ -119,9 +119,9 @@ fn every_problem_is_reported_at_its_path() {
         "bindAddress: must be an IP address, such as 127.0.0.1 or ::1, found \"localhost\"",
         "maxSeriesPerVector: must be 1 or more",
         "constantLabels[2]: must be one of domain, app, svc, release, instance, found \"host\"",
-        "constantLabels[3]: \"svc\" is named twice",
+        "constantLabels[3]: \"svc\" is listed twice",
         "metricSpecs.counterSpecs[1].help: must not be empty",
-        "metricSpecs.counterSpecs[1]: op_a_1 is declared already, by counterSpecs[0]",
+        "metricSpecs.counterSpecs[1]: op_a_1 is already declared by counterSpecs[0]",
         "metricSpecs.gaugeVectorSpecs[0].metricSpec.serviceId: must not be zero",
         "metricSpecs.gaugeVectorSpecs[0].metricSpec.metricId: must not be zero",
         "metricSpecs.gaugeVectorSpecs[0].metricSpec.help: must not be empty",

@@ -74,7 +74,7 @@ fn no_addition_of_any_thread_is_lost() {
     assert_eq!(counter.get(), 50_000.0);
 }
 
-/// Adds from a thread that is not the first, while the first adds too.
+/// Adds from a second thread while the first adds too.
 fn collide(counter: &Counter) {
     let (first, second) = (Stripe::of(1), Stripe::of(2));
     let own = counter.0.claimed(first).unwrap();
@@ -118,7 +118,7 @@ fn threads_that_collide_now_and_then_do_not_make_it_grow() {
 
 #[test]
 fn a_counter_that_nobody_contends_for_is_small() {
-    // The words, the owner and the contention, and room for the address of what contention would need.
+    // The words, the owner, the contention, and the address of the stripes.
     assert_eq!(size_of::<Striped<[AtomicU64; 4]>>(), 56);
     let counter = Counter::default();
     for _ in 0..1_000 {
@@ -133,7 +133,7 @@ struct CountsLast(Counter);
 
 impl Drop for CountsLast {
     fn drop(&mut self) {
-        assert_eq!(stripe::current(), Stripe::NONE, "the stripe was given back");
+        assert_eq!(stripe::current(), Stripe::NONE, "the stripe was returned");
         self.0.inc();
     }
 }
@@ -145,7 +145,7 @@ fn what_a_thread_counts_while_it_is_torn_down_is_not_lost() {
     for _ in 0..100 {
         let counter = counter.clone();
         let thread = std::thread::spawn(move || {
-            // Before it has a stripe, so that this is destroyed after it.
+            // Before the thread has a stripe, so that this value is destroyed after the stripe.
             LAST.set(Some(CountsLast(counter.clone())));
             counter.inc();
         });

@@ -5,7 +5,7 @@ use crate::{CONSTANT_LABELS, Kind};
 use app_core::APP_SERVICE;
 use std::fmt::{self, Write};
 
-/// How to read names, which are ids: what stands above the metrics.
+/// The text above the metrics: how to read names, which are ids.
 const INTRODUCTION: &str = "\
 # Metrics
 
@@ -21,8 +21,7 @@ renamed code. To find a metric:
 
 ";
 
-/// The page of these metrics, in Markdown: by service, with a table to find one and a section for each. Ends with a
-/// newline.
+/// The page of these metrics in Markdown: by service, with a table and a section for each metric. Ends with a newline.
 #[must_use]
 pub fn metrics_page(docs: &[&MetricDoc]) -> String {
     let mut page = String::from(INTRODUCTION);
@@ -53,7 +52,7 @@ fn write_page(page: &mut String, docs: &[&MetricDoc]) -> fmt::Result {
         writeln!(page, "| metric | name in Prometheus | kind | unit |\n|---|---|---|---|")?;
         for doc in metrics {
             let (heading, prometheus) = (heading(doc, docs), doc.series_name());
-            // As GitHub makes anchors of headings.
+            // GitHub makes this anchor from the heading.
             let anchor = heading.replace(' ', "-");
             writeln!(
                 page,
@@ -74,7 +73,7 @@ fn title(of: &MetricDoc) -> String {
     format!("Service `{}` ({:#x})", of.service.name().unwrap_or("without a name"), of.service)
 }
 
-/// The name; with that of the service, where several measure alike.
+/// The readable name. If several services have a metric of this name, the service's name follows.
 fn heading(of: &MetricDoc, docs: &[&MetricDoc]) -> String {
     let alike = docs.iter().filter(|doc| doc.name() == of.name()).count() > 1;
     let service = of.service.name().filter(|_| alike);
@@ -105,7 +104,7 @@ fn space_before(text: &str) -> String {
     if text.is_empty() { String::new() } else { format!(" {text}") }
 }
 
-/// What Prometheus calls the kind.
+/// The kind in the words of Prometheus.
 fn kind(kind: Kind) -> &'static str {
     match kind {
         Kind::Counter | Kind::CounterVector => "counter",

@@ -1,13 +1,14 @@
-//! The two formats, and in what they differ.
+//! The two text formats and their differences.
 
 use crate::spec::Kind;
 
 /// A text format that Prometheus reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Format {
-    /// Prometheus' text format 0.0.4, the default: counters have the names they were given.
+    /// Prometheus text format 0.0.4, the default: counters have exactly their names.
     Text,
-    /// OpenMetrics 1.0.0: a counter's sample ends in `_total`, quotes in help are escaped, and the end is marked.
+    /// OpenMetrics 1.0.0: samples of counters end in `_total`, quotes in help are escaped, and the end is marked.
     OpenMetrics,
 }
 
@@ -19,7 +20,7 @@ impl Format {
         }
     }
 
-    /// What follows the name of a family in the name of its counters.
+    /// The suffix of a counter's samples.
     pub(super) const fn counter_suffix(self) -> &'static str {
         match self {
             Self::Text => "",
@@ -27,7 +28,7 @@ impl Format {
         }
     }
 
-    /// What follows the last sample.
+    /// The text after the last sample.
     pub(super) const fn end(self) -> &'static str {
         match self {
             Self::Text => "",
@@ -35,7 +36,7 @@ impl Format {
         }
     }
 
-    /// Begins a family.
+    /// Writes the first lines of a family.
     pub(super) fn announce(self, out: &mut String, name: &str, help: &str, kind: Kind) {
         let kind = match kind {
             Kind::Counter | Kind::CounterVector => "counter",
@@ -51,7 +52,7 @@ impl Format {
     }
 }
 
-/// Appends the value of a label, which both formats escape alike.
+/// Appends a label value. Both formats escape it in the same way.
 pub(super) fn escape_value(out: &mut String, value: &str) {
     escape(out, value, is_escaped_in_values);
 }
@@ -62,11 +63,11 @@ fn is_escaped_in_values(byte: u8) -> bool {
 
 fn escape(out: &mut String, text: &str, escaped: impl Fn(u8) -> bool) {
     let mut rest = text;
-    // Mostly there is none, and all is appended at once.
+    // Usually nothing is escaped, and all is appended at once.
     while let Some(at) = rest.bytes().position(&escaped) {
         let (plain, special) = rest.split_at(at);
         out.push_str(plain);
-        // What is escaped is one byte long.
+        // Every escaped character is one byte long.
         let (special, after) = special.split_at(1);
         out.push('\\');
         out.push_str(if special == "\n" { "n" } else { special });

@@ -11,19 +11,19 @@ const EXACT: f64 = 9_007_199_254_740_992.0;
 /// The label of a histogram's buckets.
 const BUCKET_LABEL: &str = ",le=\"";
 
-/// Names and labels of a series: what its lines have in common.
+/// The name and the labels of a series, which all of its lines share.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SeriesNames<'a> {
     pub(super) format: Format,
     /// The name of the family.
     pub(super) name: &'a str,
-    /// The constant labels as they are written: there are some.
+    /// The constant labels as text; never empty.
     pub(super) constant: &'a str,
     pub(super) names: &'a [String],
     pub(super) values: &'a [Box<str>],
 }
 
-/// A metric that writes the line or lines of one series. `buckets` is room for those that have some.
+/// A metric that writes the lines of one series. `buckets` is scratch memory for histograms.
 pub(super) trait Sample {
     fn write(&self, series: &SeriesNames<'_>, out: &mut String, buckets: &mut Vec<(f64, u64)>);
 }
@@ -53,7 +53,7 @@ impl Sample for Histogram {
     fn write(&self, series: &SeriesNames<'_>, out: &mut String, buckets: &mut Vec<(f64, u64)>) {
         let sum = self.read_into(buckets);
         let lowest = buckets.first().map_or(0.0, |(bound, _)| *bound);
-        // The labels as the first line has them, which is where the others copy them from.
+        // Where the labels of the first line are, for copies into the other lines.
         let mut labels: Option<Range<usize>> = None;
         let mut count = 0_u64;
         for (bound, observed) in &*buckets {
@@ -65,7 +65,7 @@ impl Sample for Histogram {
             whole(out, count);
             out.push('\n');
         }
-        // A sum that can go down is none to OpenMetrics, and without it there is no count.
+        // OpenMetrics allows no sum that can go down, and no count without a sum.
         if series.format == Format::OpenMetrics && (lowest < 0.0 || sum < 0.0) {
             return;
         }
@@ -81,13 +81,13 @@ impl Sample for Histogram {
 }
 
 impl SeriesNames<'_> {
-    /// The name and the labels, the brace of which is left open.
+    /// Writes the name and the labels. The caller closes the brace.
     fn begin(&self, out: &mut String, suffix: &str) {
         out.extend([self.name, suffix, "{"]);
         self.labels(out);
     }
 
-    /// As [`begin`](Self::begin); `labels` says where in `out` the labels of this series are already.
+    /// Like [`begin`](Self::begin). `labels` says where `out` already has the labels of this series.
     fn begin_again(&self, out: &mut String, suffix: &str, labels: &mut Option<Range<usize>>) {
         out.extend([self.name, suffix, "{"]);
         if let Some(written) = labels {
@@ -109,7 +109,7 @@ impl SeriesNames<'_> {
     }
 }
 
-/// A value: whole numbers without a point, which is shorter, quicker, and what people expect of counts.
+/// Writes a value. Whole numbers have no point: that is shorter and faster, and what people expect of counts.
 pub(super) fn number(out: &mut String, value: f64) {
     if value.abs() < EXACT && value.fract() == 0.0 {
         out.push_str(itoa::Buffer::new().format(value as i64));
@@ -122,7 +122,8 @@ fn whole(out: &mut String, value: u64) {
     out.push_str(itoa::Buffer::new().format(value));
 }
 
-/// Always with a point or an exponent, as OpenMetrics wants the bounds of buckets; the others are as Go prints them.
+/// Writes a float with a point or an exponent, which OpenMetrics requires for bounds of buckets. NaN and infinities are
+/// as Go prints them.
 fn float(out: &mut String, value: f64) {
     if value.is_finite() {
         out.push_str(ryu::Buffer::new().format_finite(value));

@@ -1,14 +1,15 @@
-//! Metrics of the process, under the names that every Prometheus client library gives them.
+//! Metrics of the process, under the names that all Prometheus client libraries use.
 //!
-//! Read from `/proc` when scraped. What can't be read is left out: no value is better than a wrong one.
+//! They are read from `/proc` during a scrape. A value that cannot be read is left out, because no value is better than
+//! a wrong one.
 
 use procfs::process::{LimitValue, Process};
 use std::sync::{Arc, OnceLock};
 
-/// The process' own metrics at one moment.
+/// The metrics of the process at one moment.
 #[derive(Debug, Default)]
 pub(crate) struct ProcessMetrics {
-    /// As they are written.
+    /// The constant labels as text.
     pub(super) labels: Arc<str>,
     pub(super) samples: Vec<ProcessSample>,
 }
@@ -22,7 +23,7 @@ pub(super) struct ProcessSample {
 }
 
 impl ProcessMetrics {
-    /// Reads them. Takes some 100 microseconds, mostly to count the open files.
+    /// Reads the metrics. Takes about 100 microseconds, mostly to count the open files.
     pub(crate) fn read(labels: Arc<str>) -> Self {
         let mut samples = Vec::new();
         if let Ok(process) = Process::myself() {
@@ -73,7 +74,7 @@ fn gauge(name: &'static str, help: &'static str, value: f64) -> ProcessSample {
     ProcessSample { name, help, counter: false, value }
 }
 
-/// When the machine was booted, in seconds since the epoch. Read once: the kernel computes it from a clock that is
+/// When the machine was booted, in seconds since 1970. Read once: the kernel computes the time from a clock that is
 /// adjusted, and a start time that moves looks like a restart.
 fn boot_time_seconds() -> Option<f64> {
     static BOOTED: OnceLock<Option<u64>> = OnceLock::new();

@@ -2,13 +2,14 @@
 
 use super::{Progress, Scrape};
 
-/// What a scrape reads, in pieces of exactly the length that is asked for; it holds little more than the last of them.
+/// A scrape that the caller reads in pieces of a chosen length. It holds little more than one piece.
 ///
-/// The families are those of the moment at which it was made; values, and series of vectors, are as they are when they are read.
+/// The families are those at the time of its creation. Values, and the series of vectors, are those at the time of
+/// reading.
 #[derive(Debug)]
 pub struct Exposition {
     scrape: Option<Scrape>,
-    /// Written, and not read from `read` on.
+    /// Written text. It is unread from `read` on.
     text: String,
     read: usize,
 }
@@ -18,8 +19,8 @@ impl Exposition {
         Self { scrape: Some(scrape), text: String::new(), read: 0 }
     }
 
-    /// Appends the next bytes, at most so many, and fewer only at the end; whether that is the end. After it there are none.
-    /// A piece may end within a character.
+    /// Appends the next bytes: exactly `bytes`, or fewer at the end. Returns whether that was the end. A piece may end
+    /// within a character.
     ///
     /// Takes well below a millisecond for 64 KiB.
     pub fn read(&mut self, out: &mut Vec<u8>, bytes: usize) -> bool {
@@ -41,7 +42,7 @@ impl Exposition {
         self.text.as_bytes().get(self.read..).unwrap_or_default()
     }
 
-    /// Gives back what was read, but for the beginning of a character.
+    /// Drops the text that was read, except for the beginning of a character.
     fn forget(&mut self) {
         let mut boundary = self.read;
         while !self.text.is_char_boundary(boundary) {

@@ -8,20 +8,20 @@ use crate::spec::Kind;
 use crate::vector::{Metric, Vector};
 use std::sync::Arc;
 
-/// A scrape: writes every family once, with its help, its type and its series, then those of the process.
+/// A scrape: writes each family once, with its help, its type and its series, and then the metrics of the process.
 ///
-/// The families are those of the snapshot; values, and series of vectors, are as they are when they are written. A
-/// series that lives from the first slice to the last is there exactly once.
+/// The families are those of the snapshot. Values, and the series of vectors, are those at the time of writing. A
+/// series that exists from the first slice to the last is written exactly once.
 #[derive(Debug)]
 pub(crate) struct Scrape {
     format: Format,
     snapshot: Arc<Snapshot>,
     process: ProcessMetrics,
-    /// The family that is written next, or on.
+    /// The next family, or the family that was begun.
     family: usize,
-    /// Where in that family; `None` before its first line.
+    /// The place in that family; `None` before its first line.
     place: Option<usize>,
-    /// Room for the buckets of one histogram.
+    /// Scratch memory for the buckets of one histogram.
     buckets: Vec<(f64, u64)>,
 }
 
@@ -37,8 +37,8 @@ impl Scrape {
         Self { format, snapshot, process, family: 0, place: None, buckets: Vec::new() }
     }
 
-    /// Appends what comes next, until `out` has at least `bytes`: it exceeds that by less than a family's beginning and
-    /// a series. Not to be called after it was done.
+    /// Appends text until `out` has at least `bytes`. It exceeds that by less than the head of a family and one series.
+    /// Do not call it again after [`Progress::Done`].
     pub(crate) fn write(&mut self, out: &mut String, bytes: usize) -> Progress {
         let snapshot = Arc::clone(&self.snapshot);
         while let Some(family) = snapshot.families.get(self.family) {

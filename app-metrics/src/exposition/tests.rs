@@ -153,7 +153,7 @@ fn what_threads_add_is_exactly_what_a_scrape_shows() {
     }
 }
 
-/// A metric of each kind, with nothing, something and too much in it.
+/// A metric of each kind, without values, with values, and with values beyond the buckets.
 fn filled() -> MetricRegistry {
     let registry = registry();
     let help = "Back\\slash \"q\".";
@@ -245,7 +245,7 @@ fn series_that_stay_are_there_once_whatever_comes_and_goes_between_two_slices() 
     assert_eq!(stayed.count(), 100);
 }
 
-/// Any text, and more often than not of what the formats have to escape, or end with.
+/// Any text; often text that the formats have to escape, or end with.
 fn label_value() -> impl Strategy<Value = String> {
     prop_oneof![any::<String>(), "[\\\\\"\n\r{},=#na ]{0,8}"]
 }

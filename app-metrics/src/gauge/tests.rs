@@ -74,3 +74,39 @@ fn a_gauge_whose_additions_collide_grows_and_one_that_is_only_set_does_not() {
         [false, false, false, true, false, false].map(|alone| contention.note(alone)).into();
     assert_eq!(notes, [false, false, false, false, false, true]);
 }
+
+#[test]
+fn a_guard_subtracts_what_it_added() {
+    let gauge = Gauge::default();
+    gauge.set(3.0);
+    let (one, many) = (gauge.guard(), gauge.guard_of(2.5));
+    assert_eq!(gauge.get(), 6.5);
+    drop(one);
+    assert_eq!(gauge.get(), 5.5);
+    drop(many);
+    assert_eq!(gauge.get(), 3.0);
+}
+
+#[test]
+fn a_guard_subtracts_during_a_panic() {
+    let gauge = Gauge::default();
+    let guarded = gauge.clone();
+    let panicked = std::thread::spawn(move || {
+        let _guard = guarded.guard();
+        panic!("on purpose, with {}", guarded.get());
+    });
+    assert!(panicked.join().is_err());
+    assert_eq!(gauge.get(), 0.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_guard_subtracts_when_its_future_is_cancelled() {
+    let gauge = Gauge::default();
+    let work = async {
+        let _guard = gauge.guard();
+        assert_eq!(gauge.get(), 1.0);
+        std::future::pending::<()>().await;
+    };
+    assert!(tokio::time::timeout(std::time::Duration::from_secs(1), work).await.is_err());
+    assert_eq!(gauge.get(), 0.0);
+}

@@ -1,6 +1,8 @@
 //! Tests of the histogram.
 
 use super::Histogram;
+use std::time::Duration;
+use tokio::time::{sleep, timeout};
 
 fn histogram() -> Histogram {
     Histogram::new([0.1, 1.0, 10.0].into())
@@ -68,4 +70,50 @@ fn no_observation_of_any_thread_is_lost_and_every_reader_sees_a_count_that_only_
     });
     let expected: u64 = (0..3).map(|thread| (0..EACH).map(|value| value % 20 + thread).sum::<u64>()).sum();
     assert_eq!(histogram.snapshot().sum, expected as f64);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timer_observes_the_time_until_it_is_dropped() {
+    let histogram = histogram();
+    let timer = histogram.start_timer();
+    sleep(Duration::from_millis(500)).await;
+    assert_eq!(timer.elapsed(), Duration::from_millis(500));
+    assert_eq!(histogram.snapshot().count(), 0, "the timer runs");
+    drop(timer);
+    let seen = histogram.snapshot();
+    assert_eq!((seen.counts, seen.sum), (vec![0, 1, 0, 0], 0.5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timer_observes_once_and_a_discarded_one_does_not() {
+    let histogram = histogram();
+    let (observed, discarded) = (histogram.start_timer(), histogram.start_timer());
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(observed.observe(), Duration::from_secs(2));
+    assert_eq!(discarded.discard(), Duration::from_secs(2));
+    let seen = histogram.snapshot();
+    assert_eq!((seen.counts, seen.sum), (vec![0, 0, 1, 0], 2.0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timer_observes_when_its_future_is_cancelled() {
+    let histogram = histogram();
+    let work = async {
+        let _timer = histogram.start_timer();
+        std::future::pending::<()>().await;
+    };
+    assert!(timeout(Duration::from_secs(5), work).await.is_err());
+    assert_eq!(histogram.snapshot().sum, 5.0);
+}
+
+#[test]
+fn a_timer_observes_during_a_panic() {
+    let histogram = histogram();
+    let timed = histogram.clone();
+    let panicked = std::thread::spawn(move || {
+        let _timer = timed.start_timer();
+        panic!("on purpose, after {}", timed.snapshot().count());
+    });
+    assert!(panicked.join().is_err());
+    assert_eq!(histogram.snapshot().count(), 1);
 }

@@ -1,4 +1,4 @@
-//! The body of an answer, which tells when all of it was handed over.
+//! The body of an answer, which notes when all of it was handed over.
 
 use super::stream::Activity;
 use axum::body::{Body, Bytes, HttpBody};
@@ -7,8 +7,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-/// A body during which its connection is busy: one that is made while it is sent is flushed many times before its end,
-/// and at none of them does the connection wait for its client.
+/// A body that keeps its connection busy. A body that is made while it is sent is flushed many times before its end.
+/// The connection does not wait for its client at any of these flushes.
 #[derive(Debug)]
 pub(super) struct Tracked {
     body: Body,
@@ -45,7 +45,7 @@ impl HttpBody for Tracked {
     }
 }
 
-/// Also of one that nobody polls, because it is empty, or to its end, because its length was known.
+/// Covers bodies that are not polled to the end: an empty body, or a body whose length was known.
 impl Drop for Tracked {
     fn drop(&mut self) {
         self.activity.writing();

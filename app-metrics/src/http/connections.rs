@@ -1,4 +1,4 @@
-//! The connections that are open, at most so many.
+//! The open connections.
 
 use super::stream::Activity;
 use std::collections::HashMap;
@@ -6,7 +6,7 @@ use std::future::Future;
 use std::sync::Arc;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 
-/// Every open connection: a task each, all ended when this is dropped.
+/// The open connections, with a task each. Dropping this value aborts the tasks.
 #[derive(Default)]
 pub(super) struct Connections {
     tasks: JoinSet<()>,
@@ -31,7 +31,7 @@ impl Connections {
         self.open.insert(handle.id(), (activity, handle));
     }
 
-    /// Waits until a connection ends; for ever when there is none. Gives the panic message of one that panicked.
+    /// Waits until a connection ends; for ever if there is none. Returns the panic of a connection that panicked.
     /// Cancel safe.
     pub(super) async fn ended(&mut self) -> Option<JoinError> {
         let Some(ended) = self.tasks.join_next_with_id().await else { return std::future::pending().await };
@@ -43,18 +43,18 @@ impl Connections {
         failure.filter(JoinError::is_panic)
     }
 
-    /// Closes the connection that has waited longest for its client; `false` when all are being answered.
+    /// Closes the connection that has waited longest for its client. Returns `false` if all are being answered.
     pub(super) async fn close_longest_waiting(&mut self) -> bool {
         let waiting =
             self.open.values().filter_map(|(activity, handle)| Some((activity.waiting_since()?, handle)));
         let Some((_, handle)) = waiting.min_by_key(|(since, _)| *since) else { return false };
         handle.abort();
-        // It ends as soon as it is scheduled, unless another ends before it, which is as good.
+        // The task ends as soon as it is scheduled, unless another ends first, which is as good.
         self.ended().await;
         true
     }
 
-    /// Waits until all have ended.
+    /// Waits until all connections have ended.
     pub(super) async fn all_ended(&mut self) {
         while !self.is_empty() {
             self.ended().await;

@@ -1,11 +1,11 @@
-//! The HTTP server when it listens, and answers nothing yet.
+//! The HTTP server in its first phase: it listens, but does not answer yet.
 
 use crate::listening::{ListenError, Listening, listen};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use tokio::net::TcpListener;
 
-/// A listener that listens.
+/// A server that listens.
 #[derive(Debug)]
 pub(crate) struct Bound {
     pub(super) listener: TcpListener,
@@ -14,18 +14,18 @@ pub(crate) struct Bound {
 }
 
 impl Bound {
-    /// Listens on `address`, or without one on all addresses; port 0 is any free one. Needs a tokio runtime.
+    /// Listens on `address`, or on all addresses if it is `None`. Port 0 is any free port. Needs a tokio runtime.
     pub(crate) fn bind(address: Option<IpAddr>, port: u16) -> Result<Self, ListenError> {
         let Listening { listener, address, without_ipv6 } = listen(address, port)?;
         Ok(Self { listener, address, without_ipv6 })
     }
 
-    /// Where it listens, with the port that it got.
+    /// Where it listens, with the actual port.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Why it listens on IPv4 alone, where all addresses were asked for.
+    /// Why it listens on IPv4 alone, if all addresses were requested.
     pub(crate) fn without_ipv6(&self) -> Option<&io::Error> {
         self.without_ipv6.as_ref()
     }

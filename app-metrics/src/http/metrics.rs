@@ -9,7 +9,7 @@ use crate::{
 use app_core::prelude::*;
 use axum::http::{Method, StatusCode};
 
-/// The route of a request whose path is none's.
+/// The label of a request whose path has no route.
 const NO_ROUTE: &str = "none";
 
 const REQUESTS: MetricDoc = MetricDoc::counter_vector(
@@ -106,7 +106,7 @@ struct ConnectionCounters {
     accept_failed: Counter,
 }
 
-/// What can become of a connection.
+/// The events of a connection.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Event {
     Accepted,
@@ -135,7 +135,7 @@ impl Event {
 
 impl HttpMetrics {
     pub(crate) fn register(registry: &MetricRegistry) -> Result<Self, Error> {
-        // As many series as there are routes and statuses, which is for the application to choose.
+        // The number of series depends on routes and statuses, which the application chooses.
         let requests = REQUESTS.counter_vector_spec().max_series(usize::MAX);
         let connections = registry.register(CONNECTIONS.counter_vector_spec(), Origin::Platform)?;
         let of = |event: Event| connections.with([event.name()]);
@@ -157,14 +157,14 @@ impl HttpMetrics {
         })
     }
 
-    /// Counts a request that is answered; `route` is the path under which its handler was registered.
+    /// Counts a request that is answered. `route` is the path under which its handler was registered.
     pub(super) fn answered(&self, route: Option<&'static str>, method: &Method, status: StatusCode) {
         let method = match *method {
             Method::GET => "GET",
             Method::HEAD => "HEAD",
             _ => "other",
         };
-        // Fails for a wrong number of labels only, which a test would see.
+        // Fails only for a wrong number of labels, which is a constant of this crate.
         if let Ok(counter) = self.requests.with([route.unwrap_or(NO_ROUTE), method, status.as_str()]) {
             counter.inc();
         }

@@ -1,7 +1,7 @@
-//! Which format and which coding a client gets, from its `Accept` and `Accept-Encoding` (RFC 9110, section 12.5).
+//! Negotiation of format and coding from `Accept` and `Accept-Encoding` (RFC 9110, section 12.5).
 //!
-//! What is no element of such a list is passed over, and the rest counts. A client that accepts no format that there is
-//! gets the default, as RFC 9110 permits: it is text, and says so. One that forbids every coding gets none.
+//! A malformed element of such a list is ignored, and the rest counts. A client that accepts neither format gets the
+//! default, which RFC 9110 permits. A client that forbids every coding gets a 406.
 
 #[cfg(test)]
 mod tests;
@@ -10,17 +10,17 @@ use crate::exposition::Format;
 use axum::http::HeaderMap;
 use axum::http::header::{ACCEPT, ACCEPT_ENCODING, HeaderName};
 
-/// What the answer depends on, for caches between.
+/// The request headers that the answer depends on, for caches.
 pub(super) const VARY: &str = "Accept, Accept-Encoding";
 
-/// How an answer is coded.
+/// The coding of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Coding {
     Identity,
     Gzip,
 }
 
-/// The format that the client likes best; text where it likes both alike, or neither.
+/// The format that the client prefers; text if it prefers none.
 pub(super) fn format(headers: &HeaderMap) -> Format {
     let ranges: Vec<Element<'_>> = elements(headers, ACCEPT).collect();
     let open_metrics = media_quality(&ranges, "application", "openmetrics-text", "1.0.0");
@@ -28,7 +28,7 @@ pub(super) fn format(headers: &HeaderMap) -> Format {
     if open_metrics > text { Format::OpenMetrics } else { Format::Text }
 }
 
-/// The coding that the client likes best; gzip where it likes both alike. `None` when it accepts neither.
+/// The coding that the client prefers; gzip if it prefers none. `None` if it accepts neither.
 pub(super) fn coding(headers: &HeaderMap) -> Option<Coding> {
     let codings: Vec<Element<'_>> = elements(headers, ACCEPT_ENCODING).collect();
     let quality = |name: &str| {
@@ -38,7 +38,7 @@ pub(super) fn coding(headers: &HeaderMap) -> Option<Coding> {
     let any = quality("*");
     let gzip = quality("gzip").or_else(|| quality("x-gzip")).or(any).unwrap_or(0.0);
     match quality("identity").or(any) {
-        // Not spoken of, identity is accepted, but nobody asked for it.
+        // If the list does not name it, identity is acceptable, but not requested.
         None if gzip > 0.0 => Some(Coding::Gzip),
         None => Some(Coding::Identity),
         Some(identity) if gzip > 0.0 && gzip >= identity => Some(Coding::Gzip),
@@ -54,7 +54,7 @@ struct Element<'a> {
     quality: f64,
 }
 
-/// The elements of all headers of that name, without those that are none.
+/// The valid elements of all headers with this name.
 fn elements(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = Element<'_>> {
     let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| split(value, b',')).filter_map(element)
@@ -65,7 +65,7 @@ fn element(text: &str) -> Option<Element<'_>> {
     let name = parts.next()?.trim();
     let (mut version, mut quality) = (None, 1.0);
     for part in parts {
-        // Others, such as `charset` and `escaping`, make no difference: our names and labels are plain ASCII.
+        // Other parameters, such as `charset` and `escaping`, make no difference: our names and labels are plain ASCII.
         let Some((parameter, value)) = part.split_once('=') else { continue };
         let value = value.trim();
         match parameter.trim() {
@@ -82,7 +82,7 @@ fn parsed_quality(text: &str) -> Option<f64> {
     text.parse().ok().filter(|quality| plain && (0.0..=1.0).contains(quality))
 }
 
-/// Splits at a separator that is not inside of quotes.
+/// Splits at a separator outside of quotes.
 fn split(text: &str, separator: u8) -> impl Iterator<Item = &str> {
     let mut rest = Some(text);
     std::iter::from_fn(move || {
@@ -94,18 +94,18 @@ fn split(text: &str, separator: u8) -> impl Iterator<Item = &str> {
             escaped = byte == b'\\' && quoted && !escaped;
             ends
         });
-        // The separator is one byte, and ASCII.
+        // The separator is one ASCII byte.
         let (part, after) = end.map_or((text, None), |end| (&text[..end], Some(&text[end + 1..])));
         rest = after;
         Some(part)
     })
 }
 
-/// How much the client likes a media type: what the range that says most about it says; 0 when none does.
+/// The quality of a media type: that of the most specific range that matches, or 0 if none does.
 fn media_quality(ranges: &[Element<'_>], kind: &str, subtype: &str, version: &str) -> f64 {
     let matching = ranges.iter().filter_map(|range| {
         let specific = match range.name.split_once('/') {
-            // Java's clients say `*` alone.
+            // Java's clients send `*` alone.
             Some(("*", "*")) => 0,
             None if range.name == "*" => 0,
             Some((k, "*")) if k.eq_ignore_ascii_case(kind) => 1,

@@ -1,4 +1,4 @@
-//! From paths to handlers: `/metrics`, and the routes that other crates contribute.
+//! Maps paths to handlers: `/metrics`, and the routes that other crates contribute.
 
 #[cfg(test)]
 mod tests;
@@ -21,10 +21,10 @@ use std::sync::{Arc, OnceLock};
 /// The path of the metrics.
 pub(crate) const METRICS_PATH: &str = "/metrics";
 
-/// All routes: GET and HEAD, others are a 405 with `Allow`; unknown paths are a 404.
+/// All routes. Methods other than GET and HEAD get a 405 with `Allow`, and unknown paths get a 404.
 ///
 /// # Errors
-/// `ROUTE_INVALID` when a path is none, or two match the same.
+/// `ROUTE_INVALID` if a path is not valid, or two routes match the same paths.
 pub(crate) fn router<'a>(
     app: &App,
     scrapes: Scrapes,
@@ -38,30 +38,30 @@ pub(crate) fn router<'a>(
     Ok(router.fallback(|| async { not_found() }))
 }
 
-/// Checks the routes without making a router of them.
+/// Checks the routes without making a router.
 ///
 /// # Errors
-/// As [`router`].
+/// Those of [`router`].
 pub(crate) fn check_routes<'a>(routes: impl IntoIterator<Item = &'a Route>) -> Result<(), Error> {
     checked(routes).map(drop)
 }
 
-/// Which route a request is for, told to who sent it to the router, also when it is never answered.
+/// The route of a request. The sender of the request can read it, even if the request is never answered.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RouteMark(Arc<OnceLock<&'static str>>);
 
 impl RouteMark {
-    /// The path under which the route was registered; `None` when there is none for the request's path.
+    /// The path under which the route was registered; `None` if no route matches the request.
     pub(super) fn path(&self) -> Option<&'static str> {
         self.0.get().copied()
     }
 }
 
-/// All methods of a route, those that it refuses too.
+/// Marks the requests of a route with its path, for all methods, including refused ones.
 pub(super) fn marked(path: &'static str, methods: MethodRouter) -> MethodRouter {
     methods.layer(map_request(move |request: Request<Body>| async move {
         if let Some(RouteMark(mark)) = request.extensions().get() {
-            // A request is for one route.
+            // A request has one route.
             let _ = mark.set(path);
         }
         request
@@ -74,13 +74,13 @@ fn answered_by(app: App, handler: Handler) -> MethodRouter {
         Handler::Parameters(handler) => {
             get(move |uri: Uri, parameters: Result<RawPathParams, _>| async move {
                 let Ok(parameters) = parameters else {
-                    return response(RouteResponse::text(400, "the path is no UTF-8\n"));
+                    return response(RouteResponse::text(400, "the path is not valid UTF-8\n"));
                 };
                 let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
                 let (path, parameters) =
                     (uri.path().to_owned(), Vec::from_iter(parameters.iter().map(owned)));
                 if parameters.iter().any(|(_, value)| value.is_empty()) {
-                    // The router lets a segment be empty unless it is the last.
+                    // The router accepts an empty segment unless it is the last.
                     return not_found();
                 }
                 response(handler(app, RouteRequest { path, parameters }).await)
@@ -89,7 +89,7 @@ fn answered_by(app: App, handler: Handler) -> MethodRouter {
     }
 }
 
-/// The routes, in the order of their paths; an error when one is no path, or two match the same paths.
+/// The routes in the order of their paths, or an error if a path is not valid or two routes match the same paths.
 fn checked<'a>(routes: impl IntoIterator<Item = &'a Route>) -> Result<Vec<&'a Route>, Error> {
     let mut checked: BTreeMap<String, &'a Route> = BTreeMap::new();
     let refused = |message: String| Err(ROUTE_INVALID.error(METRICS_SERVICE_ID).message(message).build());
@@ -100,39 +100,45 @@ fn checked<'a>(routes: impl IntoIterator<Item = &'a Route>) -> Result<Vec<&'a Ro
             Err(reason) => return refused(format!("HTTP route {path:?} ({place}): {reason}")),
         };
         if shape == METRICS_PATH {
-            return refused(format!("HTTP route {path} ({place}): that path is the metrics service's own"));
+            return refused(format!(
+                "HTTP route {path} ({place}): the metrics service has this path; choose another"
+            ));
         }
         if let Some(other) = checked.insert(shape, route) {
             let same = if other.path == *path { String::new() } else { format!(" (as {})", other.path) };
-            return refused(format!("HTTP route {path} is there twice{same}: {} and {place}", other.place));
+            return refused(format!(
+                "HTTP route {path}: declared twice{same}, at {} and {place}",
+                other.place
+            ));
         }
     }
     Ok(checked.into_values().collect())
 }
 
-/// The path without the names of its parameters: what matches the same paths is the same. Or why it is none.
+/// The path without the names of its parameters, so that equal shapes match the same paths. Or the reason why the path
+/// is not valid.
 fn shape(route: &Route) -> Result<String, String> {
     let Some(path) = route.path.strip_prefix('/') else {
-        return Err("a path begins with /".to_owned());
+        return Err("a path must begin with /".to_owned());
     };
     let (mut shape, mut names) = (String::new(), Vec::new());
     for segment in path.split('/') {
         shape.push('/');
         let Some(name) = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) else {
             if !segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)) {
-                return Err("a path is / and letters, digits, / - _ .".to_owned());
+                return Err("a path may contain only letters, digits and / - _ .".to_owned());
             }
             shape.push_str(segment);
             continue;
         };
         if name.is_empty() || !name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_')) {
-            return Err(format!("the name of a parameter is of a-z, 0-9, _: {segment}"));
+            return Err(format!("the name of a parameter may contain only a-z, 0-9 and _: {segment}"));
         }
         if matches!(route.handler, Handler::Exact(_)) {
-            return Err(format!("{segment} is a parameter: it takes Route::with_parameters"));
+            return Err(format!("{segment} is a parameter; use Route::with_parameters"));
         }
         if names.contains(&name) {
-            return Err(format!("{segment} is there twice"));
+            return Err(format!("{segment} is used twice"));
         }
         names.push(name);
         shape.push_str("{}");
@@ -144,7 +150,7 @@ fn not_found() -> Response<Body> {
     response(RouteResponse::text(404, "not found\n"))
 }
 
-/// An answer that can't be sent, because its status or a header is none, is a 500.
+/// Converts an answer. An answer with a bad status or header becomes a 500.
 pub(super) fn response(answer: RouteResponse) -> Response<Body> {
     let RouteResponse { status, content_type, headers, body } = answer;
     let mut response = Response::new(Body::from(body));
@@ -165,7 +171,7 @@ pub(super) fn response(answer: RouteResponse) -> Response<Body> {
 }
 
 fn unanswerable() -> Response<Body> {
-    let mut response = Response::new(Body::from("the route's answer is no HTTP\n"));
+    let mut response = Response::new(Body::from("the answer of the route is not valid HTTP\n"));
     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
     response
 }

@@ -1,16 +1,17 @@
-//! `/metrics`: the answer to a scrape, in the memory of a slice, however long it is.
+//! `/metrics`: answers a scrape of any length with the memory of one slice.
 //!
 //! Invariants:
-//! 1. An answer that is at most [`WHOLE`] long is sent whole, with its length. A longer one is made as the client takes
-//!    it, in slices, so a slow client or many of them cost memory for what is under way only, and the values of a slice
-//!    are those of the time at which it is taken.
-//! 2. A slice is made in one go, in well below a millisecond for text and a few when it is compressed; then others run.
-//! 3. At most [`turns`](ScrapeState::turns) slices are made at a time, which leaves half of the runtime's threads to others
-//!    whatever is scraped; whoever waits for a turn gets it in the order of asking.
-//! 4. An answer that is not taken within [`Limits::write_total`] is broken off.
-//! 5. At most [`Limits::scrapes`] are being answered; one more is told to come again.
+//! 1. An answer of at most [`WHOLE`] is sent whole, with its length. A longer answer is made in slices as the client
+//!    takes it. So slow clients cost memory only for what is being sent. The values of a slice are those at the time
+//!    when it is made.
+//! 2. A slice is made in one step: well below a millisecond for text, and a few milliseconds with compression. Then
+//!    other tasks run.
+//! 3. At most [`slice_permits`](ScrapeState::slice_permits) slices are made at a time, in the order of requests. So
+//!    half of the runtime's threads stay free for others.
+//! 4. An answer that is not taken within [`Limits::write_total`] is aborted.
+//! 5. At most [`Limits::scrapes`] scrapes are in progress. Further scrapes get a 503.
 //!
-//! `cargo run --release -p app-metrics --example scrapes` prints what that comes to with up to a million series.
+//! `cargo run --release -p app-metrics --example scrapes` prints the cost with up to a million series.
 
 #[cfg(test)]
 mod tests;
@@ -35,12 +36,12 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-/// Text that is written in one go.
+/// Length of the text that is written in one step.
 const SLICE: usize = 64 * 1024;
 /// An answer up to this length is sent whole.
 const WHOLE: usize = 1024 * 1024;
 
-/// What answers scrapes. A cheap handle.
+/// Answers scrapes. A cheap handle.
 #[derive(Clone, Debug)]
 pub(crate) struct Scrapes(Arc<ScrapeState>);
 
@@ -48,33 +49,39 @@ pub(crate) struct Scrapes(Arc<ScrapeState>);
 struct ScrapeState {
     metrics: Metrics,
     meters: HttpMetrics,
-    /// One for each scrape that may be being answered.
-    places: Arc<Semaphore>,
-    /// One for each slice that may be being made.
-    turns: Semaphore,
+    /// A permit for each scrape in progress.
+    in_progress: Arc<Semaphore>,
+    /// A permit for each slice that is being made.
+    slice_permits: Semaphore,
     deadline: Duration,
 }
 
 impl Scrapes {
     /// Needs a tokio runtime.
     pub(crate) fn new(metrics: Metrics, meters: HttpMetrics, limits: Limits) -> Self {
-        let turns = Semaphore::new((Handle::current().metrics().num_workers() / 2).max(1));
-        let places = Arc::new(Semaphore::new(limits.scrapes));
-        Self(Arc::new(ScrapeState { metrics, meters, places, turns, deadline: limits.write_total }))
+        let slice_permits = Semaphore::new((Handle::current().metrics().num_workers() / 2).max(1));
+        let in_progress = Arc::new(Semaphore::new(limits.scrapes));
+        Self(Arc::new(ScrapeState {
+            metrics,
+            meters,
+            in_progress,
+            slice_permits,
+            deadline: limits.write_total,
+        }))
     }
 
-    /// The answer to a request with these headers. Cancel safe: what is not answered any more leaves nothing behind.
+    /// Answers a request with these headers. Cancel safe: an answer that is dropped leaves nothing behind.
     pub(super) async fn answer(self, headers: HeaderMap) -> Response<Body> {
         let Some(coding) = negotiation::coding(&headers) else {
-            return varied(RouteResponse::text(406, "there is gzip, and no coding at all\n"));
+            return varied(RouteResponse::text(406, "supported codings: gzip, identity\n"));
         };
-        let Ok(place) = Arc::clone(&self.0.places).try_acquire_owned() else {
+        let Ok(permit) = Arc::clone(&self.0.in_progress).try_acquire_owned() else {
             self.0.meters.scrapes_refused.inc();
-            let refused = RouteResponse::text(503, "too many scrapes at a time\n");
+            let refused = RouteResponse::text(503, "too many scrapes in progress; try again\n");
             return varied(refused.header("Retry-After", "1"));
         };
         let format = negotiation::format(&headers);
-        match Answer::begin(self.0, format, coding, place).await.body().await {
+        match Answer::begin(self.0, format, coding, permit).await.body().await {
             Ok(body) => {
                 let mut response = varied(RouteResponse::new(200, format.content_type(), Vec::new()));
                 *response.body_mut() = body;
@@ -83,9 +90,7 @@ impl Scrapes {
                 }
                 response
             }
-            Err(error) => {
-                varied(RouteResponse::text(500, format!("the metrics could not be written: {error}\n")))
-            }
+            Err(error) => varied(RouteResponse::text(500, format!("cannot write the metrics: {error}\n"))),
         }
     }
 }
@@ -96,15 +101,15 @@ fn varied(answer: RouteResponse) -> Response<Body> {
     response
 }
 
-/// An answer that is being made.
+/// An answer in progress.
 struct Answer {
     shared: Arc<ScrapeState>,
-    /// `None` once all is written.
+    /// `None` once everything is written.
     scrape: Option<Scrape>,
     gzip: Option<GzEncoder<Vec<u8>>>,
     began: Instant,
     bytes: usize,
-    _place: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Answer {
@@ -112,17 +117,17 @@ impl Answer {
         shared: Arc<ScrapeState>,
         format: Format,
         coding: Coding,
-        place: OwnedSemaphorePermit,
+        permit: OwnedSemaphorePermit,
     ) -> Self {
         let began = Instant::now();
-        let turn = shared.turns.acquire().await;
+        let slice_permit = shared.slice_permits.acquire().await;
         let scrape = Some(shared.metrics.scrape(format));
-        drop(turn);
+        drop(slice_permit);
         let gzip = (coding == Coding::Gzip).then(|| GzEncoder::new(Vec::new(), Compression::fast()));
-        Self { shared, scrape, gzip, began, bytes: 0, _place: place }
+        Self { shared, scrape, gzip, began, bytes: 0, _permit: permit }
     }
 
-    /// All of it if it is short, else what makes it.
+    /// The whole answer if it is short, or a stream that makes it.
     async fn body(mut self) -> io::Result<Body> {
         let mut beginning = Vec::new();
         while let Some(piece) = self.next().await? {
@@ -138,13 +143,13 @@ impl Answer {
         Ok(Body::from(beginning))
     }
 
-    /// What comes next, never empty; `None` after the last.
+    /// The next piece, never empty; `None` after the last.
     async fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
         while let Some(scrape) = &mut self.scrape {
             if self.began.elapsed() > self.shared.deadline {
                 return Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not take the answer"));
             }
-            let turn = self.shared.turns.acquire().await;
+            let slice_permit = self.shared.slice_permits.acquire().await;
             let mut text = String::with_capacity(SLICE + SLICE / 16);
             let progress = scrape.write(&mut text, SLICE);
             let piece = match &mut self.gzip {
@@ -157,7 +162,7 @@ impl Answer {
                     std::mem::take(gzip.get_mut())
                 }
             };
-            drop(turn);
+            drop(slice_permit);
             self.bytes += piece.len();
             if progress == Progress::Done {
                 self.scrape = None;

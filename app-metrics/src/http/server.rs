@@ -1,4 +1,4 @@
-//! Accepting and answering, until told to stop.
+//! Accepts connections and answers requests, until the server is told to stop.
 
 use super::body::Tracked;
 use super::connections::Connections;
@@ -25,16 +25,16 @@ use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tower::Service as _;
 
-/// The first pause after a failure to accept; each that follows is twice as long.
+/// The first pause after a failure to accept. Each further pause is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// What a client gets when every connection is being answered.
+/// The answer when every connection is being answered.
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
 impl Bound {
-    /// Answers until `dying`. Then it stops accepting, and closes connections that wait for their clients. Answers in
-    /// progress may end within the drain limit; what is left is closed.
+    /// Answers requests until `dying` is cancelled. Then it stops accepting, and closes connections that wait for their
+    /// clients. Answers in progress may end within the drain limit; the rest is closed.
     pub(crate) async fn serve(
         self,
         router: Router,
@@ -63,7 +63,7 @@ impl Bound {
         let drained = tokio::time::timeout(limits.drain, server.connections.all_ended()).await;
         if drained.is_err() {
             let left = server.connections.len();
-            warn!(server.log, "HTTP answers did not end in time, and their connections are closed";
+            warn!(server.log, "HTTP answers did not end in time; closing their connections";
                 "event" => METRICS_HTTP_REPORTER_SHUTDOWN_ERROR.hex(), "connections" => left);
         }
     }
@@ -83,7 +83,7 @@ impl Server {
         while self.connections.len() >= self.limits.connections {
             if !self.connections.close_longest_waiting().await {
                 self.meters.count(Event::Refused);
-                // Into the empty send buffer of a new socket: it is taken at once, or lost with the connection.
+                // The send buffer of a new socket is empty, so the answer fits, or is lost with the connection.
                 let _ = socket.try_write(FULL);
                 return;
             }
@@ -107,7 +107,8 @@ impl Server {
         }
     }
 
-    /// After a failure to accept: mostly that there are no file descriptors, so one is freed where nobody is served.
+    /// Pauses after a failure to accept. The usual cause is a lack of file descriptors, so an idle connection is
+    /// closed.
     async fn pause(&mut self, accepting: &mut Accepting, error: &io::Error) {
         use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
         if matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted) {
@@ -134,15 +135,15 @@ struct Accepting {
 impl Accepting {
     fn succeeded(&mut self, log: &Logger) {
         if self.failures > 0 {
-            info!(log, "HTTP connections are accepted again"; "failures" => self.failures);
+            info!(log, "HTTP server accepts connections again"; "failures" => self.failures);
             self.failures = 0;
         }
     }
 
-    /// Gives how long to wait. Only the first failure of a row is logged.
+    /// Notes a failure, and returns how long to pause. Logs only the first failure in a row.
     fn failed(&mut self, log: &Logger, error: &io::Error) -> Duration {
         if self.failures == 0 {
-            warn!(log, "can't accept HTTP connections, will try again"; "err" => error.to_string());
+            warn!(log, "HTTP server cannot accept connections; tries again"; "err" => error.to_string());
         }
         let pause = FIRST_PAUSE.saturating_mul(1 << self.failures.min(7)).min(LONGEST_PAUSE);
         self.failures = self.failures.saturating_add(1);
@@ -150,7 +151,7 @@ impl Accepting {
     }
 }
 
-/// What answers the requests of one connection.
+/// Answers the requests of one connection.
 #[derive(Clone)]
 struct Client {
     router: Router,
@@ -161,9 +162,9 @@ struct Client {
 }
 
 impl Client {
-    /// Until the connection ends, or is to.
+    /// Answers until the connection ends or the server stops.
     async fn answer(self, socket: TcpStream, dying: CancellationToken) {
-        // Answers are written in one go, so there is nothing to wait for.
+        // Each answer is written in one step, so there is nothing to wait for.
         let _ = socket.set_nodelay(true);
         let (limits, activity) = (self.limits, Arc::clone(&self.activity));
         let (meters, log) = (self.meters.clone(), self.log.clone());
@@ -171,14 +172,14 @@ impl Client {
         let mut wait_timeout = WaitTimeout::new(Arc::clone(&activity), limits);
         let mut connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            // Hyper's limit begins with the wait for a request, so an idle connection would end with it.
+            // Hyper's timeout begins with the wait for a request, so it would also close idle connections.
             .header_read_timeout(None)
-            // A client that says that it sends no more still gets its answer.
+            // A client that closes its sending side still gets its answer.
             .half_close(true)
             .max_buf_size(limits.header_bytes)
             .serve_connection(TokioIo::new(stream), service_fn(move |request| self.clone().handle(request)));
         let ended = tokio::select! {
-            // The connection first: the others judge by what it has read and written.
+            // The connection first: the timeouts depend on what it has read and written.
             biased;
             ended = &mut connection => ended,
             wait = poll_fn(|context| wait_timeout.poll_exhausted(context)) => {
@@ -208,7 +209,7 @@ impl Client {
         request.extensions_mut().insert(mark.clone());
         let answer = tokio::time::timeout(self.limits.answer, self.router.call(request)).await;
         let Ok(response) = answer.unwrap_or_else(|_| {
-            let mut late = Response::new(Body::from("no answer in time\n"));
+            let mut late = Response::new(Body::from("the handler took too long\n"));
             *late.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
             Ok(late)
         });
@@ -217,7 +218,7 @@ impl Client {
     }
 }
 
-/// What the client did, which has been told what there is to tell: it is no failure of this server.
+/// The event for an error of a connection. The client caused it, so it is not a failure of this server.
 fn what_ended(error: &hyper::Error) -> Event {
     if is_stalled(error) {
         Event::TimedOut

@@ -1,4 +1,4 @@
-//! A client's socket, with the deadlines for writing that hyper does not have, and what the connection is busy with.
+//! A client's socket with the write deadlines that hyper lacks, and the activity of its connection.
 
 use super::Limits;
 use std::io::{self, IoSlice};
@@ -11,23 +11,24 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
-/// What a connection is doing: read by what limits its waiting, and by what chooses a connection to close.
+/// What a connection is doing. Read by its timeouts, and by the choice of a connection to close.
 ///
-/// `Relaxed` throughout: only the connection's own task writes. The choice of a connection to close is a guess that may
-/// be late by a moment, and nothing else is read through these values.
+/// `Relaxed` throughout: only the connection's own task writes. The choice of a connection to close may be slightly
+/// late, and nothing else is published through these values.
 #[derive(Debug)]
 pub(super) struct Activity {
     began: Instant,
     phase: AtomicU8,
-    /// Milliseconds after `began`.
+    /// Milliseconds since `began`.
     waiting_since: AtomicU64,
-    /// When the first byte of the next request arrived, in milliseconds after `began`; [`NOTHING`] before that.
+    /// When the first byte of the next request arrived, in milliseconds since `began`; [`NOTHING`] before that.
     header_since: AtomicU64,
-    /// Whether the bytes that were read last ended a header: then nothing of the next request has arrived with it.
+    /// Whether the bytes that were read last end with a complete header. If so, they contain nothing of the next
+    /// request.
     ended_header: AtomicBool,
 }
 
-/// Waits for its client: for a request, or for the rest of one.
+/// The connection waits for its client: for a request, or for the rest of one.
 const WAITING: u8 = 0;
 const HANDLING: u8 = 1;
 const WRITING: u8 = 2;
@@ -35,7 +36,7 @@ const WRITING: u8 = 2;
 /// No byte of the next request has arrived.
 const NOTHING: u64 = u64::MAX;
 
-/// What a connection waits for from its client, and since when.
+/// What a connection waits for, and since when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wait {
     /// The next request.
@@ -64,7 +65,7 @@ impl Activity {
         self.phase.store(WRITING, Ordering::Relaxed);
     }
 
-    /// What it waits for, if it waits for its client.
+    /// What the connection waits for; `None` while it is being answered.
     pub(super) fn wait(&self) -> Option<Wait> {
         let at = |millis| self.began + Duration::from_millis(millis);
         let waits = self.phase.load(Ordering::Relaxed) == WAITING;
@@ -74,14 +75,15 @@ impl Activity {
         })
     }
 
-    /// Since when it has been waiting for its client, if it does: a byte that arrived is no end of the waiting.
+    /// Since when the connection waits for its client; `None` while it is being answered. A byte that arrives does not
+    /// end the wait.
     pub(super) fn waiting_since(&self) -> Option<Instant> {
         let waits = self.phase.load(Ordering::Relaxed) == WAITING;
         let since = self.waiting_since.load(Ordering::Relaxed);
         waits.then(|| self.began + Duration::from_millis(since))
     }
 
-    /// The client sent this.
+    /// Notes bytes from the client.
     fn read(&self, bytes: &[u8]) {
         if bytes.is_empty() {
             return;
@@ -93,11 +95,11 @@ impl Activity {
         }
     }
 
-    /// All that was to be written has been.
+    /// Notes that everything was written.
     fn written(&self) {
         if self.phase.load(Ordering::Relaxed) == WRITING {
             let now = self.now();
-            // A part of the next request may have arrived with the end of this one.
+            // A part of the next request may have arrived with the end of this request.
             let header_since = if self.ended_header.load(Ordering::Relaxed) { NOTHING } else { now };
             self.header_since.store(header_since, Ordering::Relaxed);
             self.waiting_since.store(now, Ordering::Relaxed);
@@ -110,14 +112,14 @@ impl Activity {
     }
 }
 
-/// A socket that gives up on a client which does not take what is written to it.
+/// A socket that fails if the client does not take what is written to it.
 pub(super) struct Stream {
     socket: TcpStream,
     limits: Limits,
     activity: Arc<Activity>,
     /// Since when the client has taken nothing; `None` while it takes.
     stalled: Option<Instant>,
-    /// Since when there has been more to write than the client took.
+    /// Since when there is more to write than the client has taken.
     behind: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
 }
@@ -127,7 +129,7 @@ impl Stream {
         Self { socket, limits, activity, stalled: None, behind: None, timer: None }
     }
 
-    /// What came of an attempt to write: passed on, unless it has to wait and has waited too long.
+    /// Passes on the result of a write, unless the write has to wait and has waited too long.
     fn attempted<T>(
         &mut self,
         outcome: Poll<io::Result<T>>,

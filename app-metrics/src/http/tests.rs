@@ -1,4 +1,4 @@
-//! Tests of the HTTP server over real sockets, with limits short enough to wait for.
+//! Tests of the HTTP server over real sockets, with short limits.
 
 mod keep_alive;
 mod unusual;
@@ -59,7 +59,7 @@ impl Running {
         rest(self.send(request).await).await
     }
 
-    /// What became of connections: of that event, so many.
+    /// Number of connections with this event.
     fn connections(&self, event: &str) -> f64 {
         self.registry.value(METRICS_SERVICE_ID, HTTP_CONNECTIONS, &[event]).unwrap()
     }
@@ -75,7 +75,7 @@ async fn within<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(DEADLINE, future).await.expect("not within the deadline")
 }
 
-/// What the server sends until it closes, even when it closes with a reset.
+/// Everything that the server sends until it closes the connection, even with a reset.
 async fn rest(mut client: TcpStream) -> String {
     let mut received = Vec::new();
     let mut chunk = [0; 4096];
@@ -146,7 +146,7 @@ async fn a_header_that_does_not_come_in_time_ends_the_connection() {
     assert!(first(&mut idle).await.ends_with("hello"));
     assert_eq!(rest(idle).await, "", "a connection that is idle too long is closed");
     assert_eq!(server.connections("accepted"), 4.0);
-    assert_eq!(server.connections("timed_out"), 2.0, "those that had sent half a request");
+    assert_eq!(server.connections("timed_out"), 2.0, "the connections with half a request");
     server.stop().await;
 }
 
@@ -181,7 +181,7 @@ async fn whoever_waits_longest_makes_room_for_a_new_connection() {
     let server = Running::start(hello(), Limits { connections: 4, ..Limits::default() });
     let mut oldest = server.connect().await;
     for _ in 0..2 {
-        // Was served, so it has been waiting since then only.
+        // This connection was served, so its wait began only then.
         oldest.write_all(b"GET /hello HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
         assert!(first(&mut oldest).await.ends_with("hello"));
     }
@@ -228,7 +228,7 @@ async fn when_all_connections_are_being_answered_a_new_one_is_refused() {
     server.stop().await;
 }
 
-/// A body that tells when it is gone.
+/// A body that reports its drop.
 struct Watched(Vec<u8>, mpsc::Sender<()>);
 
 impl AsRef<[u8]> for Watched {
@@ -331,7 +331,7 @@ async fn an_answer_that_is_made_while_it_is_sent_makes_no_room() {
     let mut client = server.send(&request("GET", "/slow")).await;
     pieces.send("first").await.unwrap();
     assert!(first(&mut client).await.contains("first"));
-    // All that there is was flushed, and the connection is being answered all the same.
+    // Everything was flushed, and the connection is still being answered.
     let refused = server.ask("").await;
     assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
     pieces.send("second").await.unwrap();

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::time::{Instant, Sleep};
 
-/// The deadlines of a connection that waits for its client.
+/// The timeouts of a connection that waits for its client.
 ///
-/// They follow from [`Activity`], which changes only while the connection is polled. So [`WaitTimeout::poll_exhausted`]
-/// belongs after the connection, in the same task.
+/// They follow from [`Activity`], which changes only while the connection is polled. So poll the connection before
+/// [`WaitTimeout::poll_exhausted`], in the same task.
 pub(super) struct WaitTimeout {
     activity: Arc<Activity>,
     limits: Limits,
@@ -22,7 +22,8 @@ impl WaitTimeout {
         Self { activity, limits, timer: Box::pin(tokio::time::sleep(limits.idle)) }
     }
 
-    /// Ready with what the connection has waited for too long. Pending without a timer while it is being answered.
+    /// Ready when the connection has waited too long, with what it waited for. Pending without a timer while it is
+    /// being answered.
     pub(super) fn poll_exhausted(&mut self, context: &mut Context<'_>) -> Poll<Wait> {
         let Some(wait) = self.activity.wait() else { return Poll::Pending };
         let deadline = self.deadline(wait);

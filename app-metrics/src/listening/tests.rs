@@ -1,4 +1,4 @@
-//! Tests of listening, with what the system says about IPv6 put in its place.
+//! Tests of listening, with simulated answers of the system about IPv6.
 
 use super::*;
 use std::io::ErrorKind;
@@ -6,11 +6,11 @@ use tokio::net::TcpStream;
 
 const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const EPERM: i32 = 1;
-/// Ports that nothing is bound to: the machine of the test answers for them.
+/// Ports that nothing is bound to: the test answers for the system.
 const PRIVILEGED: u16 = 80;
 const FREE: u16 = 4444;
 
-/// What a machine answers that says `v6` of IPv6 addresses, and `v4`, if anything, of others.
+/// The answers of a machine: `v6` for IPv6 addresses, and `v4`, if it is set, for others.
 fn machine(v6: i32, v4: Option<i32>) -> impl Fn(SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
     move |address| match if address.is_ipv6() { Some(v6) } else { v4 } {
         Some(code) => Err(io::Error::from_raw_os_error(code)),
@@ -60,22 +60,22 @@ async fn a_port_of_ipv6_that_is_in_use_is_not_left_to_the_other_program() {
 
 #[tokio::test]
 async fn where_ipv4_fails_too_its_reason_is_told_with_a_cure_that_helps() {
-    let told = |port, code| {
+    let explained = |port, code| {
         let failed = choose(None, port, machine(EPERM, Some(code))).unwrap_err();
         failed.explain("metrics HTTP server", "httpPort", "config 0x1")
     };
     assert_eq!(
-        told(PRIVILEGED, EACCES),
+        explained(PRIVILEGED, EACCES),
         format!(
-            "address 0.0.0.0:{PRIVILEGED} may not be used by this user (metrics HTTP server; set httpPort in config 0x1 \
-             to 1024 or above)"
+            "metrics HTTP server: address 0.0.0.0:{PRIVILEGED} may not be used by this user; set httpPort in config 0x1 \
+             to 1024 or above"
         )
     );
-    for forbidden in [told(PRIVILEGED, EPERM), told(FREE, EACCES), told(0, EPERM)] {
+    for forbidden in [explained(PRIVILEGED, EPERM), explained(FREE, EACCES), explained(0, EPERM)] {
         assert!(forbidden.contains("is forbidden") && forbidden.contains("seccomp"), "{forbidden}");
         assert!(!forbidden.contains("1024"), "{forbidden}");
     }
-    assert!(told(FREE, 98).contains(&format!("0.0.0.0:{FREE} is already in use")));
+    assert!(explained(FREE, 98).contains(&format!("0.0.0.0:{FREE} is already in use")));
     // EMFILE
-    assert!(told(FREE, 24).contains("can't be listened on: Too many open files"), "{}", told(FREE, 24));
+    assert!(explained(FREE, 24).contains("cannot be used: Too many open files"), "{}", explained(FREE, 24));
 }

@@ -1,13 +1,13 @@
 //! What the program was built from, and how.
 
-use super::Declare;
+use super::Registrar;
 use crate::MetricDoc;
 use app_core::prelude::*;
 use app_core::{APP_SERVICE, Package};
 
 ids! {
-    /// What the program is and was built with: gauge vector, labels `name` and `version` (of the application), `platform`,
-    /// `rustc`, `target` and `profile`, always 1.
+    /// The program and its build: gauge vector, always 1. Labels: `name` and `version` of the application, `platform`,
+    /// `rustc`, `target`, `profile`.
     pub BUILD_INFO: MetricId = 0x3294_38b8_07f4_dc4a, "build_info";
 }
 
@@ -33,14 +33,14 @@ const BUILD: MetricDoc = MetricDoc::gauge_vector(
 
 crate::document! { BUILD }
 
-/// The version of the compiler that built this program, such as `1.95.0`.
+/// Version of the compiler that built this program, such as `1.95.0`.
 pub const RUSTC_VERSION: &str = env!("BUILD_RUSTC");
 
-/// Shows it, once and for all.
-pub(super) fn register(declare: &Declare<'_>, package: &Package) -> Result<(), Error> {
+/// Registers and sets the metric, once.
+pub(super) fn register(registrar: &Registrar<'_>, package: &Package) -> Result<(), Error> {
     let platform = env!("CARGO_PKG_VERSION");
     let (rustc, target, profile) = (RUSTC_VERSION, env!("BUILD_TARGET"), env!("BUILD_PROFILE"));
-    declare
+    registrar
         .identity(&BUILD)?
         .with([package.name(), package.version(), platform, rustc, target, profile])?
         .set(1.0);

@@ -1,13 +1,13 @@
-//! Metrics of command servers: how much waits, how long, and what went wrong.
+//! Metrics of command servers: how many commands wait, for how long, and what failed.
 //!
-//! The kernel counts, and a scrape adds what came since the last one. So the metrics of servers that have the same
-//! labels (parts of a service may have servers of one name) are their sums, and never go down while one of them is
-//! there; when none is, they are shown no more.
+//! The kernel counts, and a scrape adds what was counted since the last scrape. Several parts of a service may have
+//! servers with the same labels. Their metrics are sums. The sums never go down while one of the servers exists, and
+//! disappear with the last server.
 
 #[cfg(test)]
 mod tests;
 
-use super::{Declare, set};
+use super::{Registrar, set};
 use crate::{CounterVector, GaugeVector, HistogramVector, MetricDoc};
 use app_core::prelude::*;
 use app_core::{APP_SERVICE, CommandServerStatus, TimeHistogram};
@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 ids! {
     /// Commands that wait: gauge vector, labels `service` (hex), `name` and `server`, commands.
     pub COMMAND_QUEUE_DEPTH: MetricId = 0xc7b5_fab5_5dfc_afe6, "command_queue_depth";
-    /// How many commands may wait: gauge vector, labels `service` (hex), `name` and `server`, commands.
+    /// Capacity of command queues: gauge vector, labels `service` (hex), `name` and `server`, commands.
     pub COMMAND_QUEUE_CAPACITY: MetricId = 0x31db_40f5_5d84_8f5d, "command_queue_capacity";
     /// Commands that were run: counter vector, labels `service` (hex), `name` and `server`, commands.
     pub COMMANDS_RUN: MetricId = 0x02b5_600a_57cb_5006, "commands_run";
@@ -25,9 +25,9 @@ ids! {
     pub COMMANDS_REFUSED: MetricId = 0x2697_2d39_2d6c_379b, "commands_refused";
     /// Commands that panicked: counter vector, labels `service` (hex), `name` and `server`, commands.
     pub COMMANDS_PANICKED: MetricId = 0x155b_e2d6_fa84_d10e, "commands_panicked";
-    /// How long commands waited: histogram vector, labels `service` (hex), `name` and `server`, seconds.
+    /// Waiting time of commands: histogram vector, labels `service` (hex), `name` and `server`, seconds.
     pub COMMAND_WAIT: MetricId = 0x7ac9_d865_61da_9257, "command_wait";
-    /// How long commands ran: histogram vector, labels `service` (hex), `name` and `server`, seconds.
+    /// Run time of commands: histogram vector, labels `service` (hex), `name` and `server`, seconds.
     pub COMMAND_RUN: MetricId = 0x7606_2ac9_af29_78f4, "command_run";
 }
 
@@ -115,7 +115,7 @@ const RUN_TIME: MetricDoc = MetricDoc::histogram_vector(
 
 crate::document! { DEPTH, CAPACITY, RUN, REFUSED, PANICKED, WAIT, RUN_TIME }
 
-/// Values of the labels: service, its name, server.
+/// Label values: service id, service name, server.
 type Labels = [String; 3];
 
 /// The metrics of command servers.
@@ -128,25 +128,25 @@ pub(super) struct Commands {
     panicked: CounterVector,
     wait: HistogramVector,
     run_time: HistogramVector,
-    /// What was added of each server, by its number. Also lets one scrape at a time add.
+    /// The status of each server, by number, as of the last scrape. The lock also makes scrapes take turns.
     seen: Mutex<BTreeMap<u64, CommandServerStatus>>,
 }
 
 impl Commands {
-    pub(super) fn register(declare: &Declare<'_>) -> Result<Self, Error> {
+    pub(super) fn register(registrar: &Registrar<'_>) -> Result<Self, Error> {
         Ok(Self {
-            depth: declare.gauges(&DEPTH)?,
-            capacity: declare.gauges(&CAPACITY)?,
-            run: declare.counters(&RUN)?,
-            refused: declare.counters(&REFUSED)?,
-            panicked: declare.counters(&PANICKED)?,
-            wait: declare.histograms(&WAIT)?,
-            run_time: declare.histograms(&RUN_TIME)?,
+            depth: registrar.gauges(&DEPTH)?,
+            capacity: registrar.gauges(&CAPACITY)?,
+            run: registrar.counters(&RUN)?,
+            refused: registrar.counters(&REFUSED)?,
+            panicked: registrar.counters(&PANICKED)?,
+            wait: registrar.histograms(&WAIT)?,
+            run_time: registrar.histograms(&RUN_TIME)?,
             seen: Mutex::default(),
         })
     }
 
-    pub(super) fn show(&self, app: &App) {
+    pub(super) fn update(&self, app: &App) {
         let mut seen = self.seen.lock();
         let mut waiting: BTreeMap<Labels, [usize; 2]> = BTreeMap::new();
         let now: BTreeMap<u64, CommandServerStatus> =
@@ -155,7 +155,7 @@ impl Commands {
             let labels = labels(server);
             self.add(&labels, server, seen.get(&server.number));
             let sums = waiting.entry(labels).or_default();
-            // One that has ended takes nothing.
+            // A server that has ended takes no commands.
             let open = if server.serving { [server.depth, server.capacity] } else { [0, 0] };
             *sums = [sums[0] + open[0], sums[1] + open[1]];
         }
@@ -198,7 +198,7 @@ impl Commands {
 
     fn forget(&self, labels: &Labels) {
         let labels = texts(labels);
-        // Can't fail but by a wrong number of labels.
+        // Fails only for a wrong number of labels.
         let _ = self.depth.remove(labels);
         let _ = self.capacity.remove(labels);
         for counters in [&self.run, &self.refused, &self.panicked] {

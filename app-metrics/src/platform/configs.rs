@@ -1,6 +1,6 @@
-//! Metrics of configs that change, or should, while their services run.
+//! Metrics of configs that change while their services run.
 
-use super::{Declare, flag, raise, services::SERVICE_LABELS, set};
+use super::{Registrar, flag, raise, services::SERVICE_LABELS, set};
 use crate::{CounterVector, GaugeVector, MetricDoc};
 use app_config::StaleKind::{Gone, Refused, Unread};
 use app_config::{Configs, ReloadStatus};
@@ -9,23 +9,22 @@ use app_core::prelude::*;
 use std::time::SystemTime;
 
 ids! {
-    /// Whether what is in the file of each service's config was refused when it was last read, so that the service runs on
-    /// an older one, and a new process would refuse to start: gauge vector, labels `service` (hex) and `name`, 1 or 0.
+    /// Whether the config file of each service is refused: gauge vector, labels `service` (hex) and `name`, 1 or 0. The
+    /// service runs with its last good config; a new process would not start.
     pub CONFIG_REFUSED: MetricId = 0x8d22_0c39_7c33_a6b8, "config_refused";
-    /// Whether the file of each service's config is gone, so that the service runs on what was in it until the process ends:
-    /// gauge vector, labels `service` (hex) and `name`, 1 or 0.
+    /// Whether the config file of each service is gone: gauge vector, labels `service` (hex) and `name`, 1 or 0. The
+    /// service keeps its last good config until the process ends.
     pub CONFIG_GONE: MetricId = 0xccf0_e923_6be6_1b86, "config_gone";
-    /// Whether the machine could not read the file of each service's config, so that the service runs on an older one:
-    /// gauge vector, labels `service` (hex) and `name`, 1 or 0.
+    /// Whether the machine could not read the config file of each service: gauge vector, labels `service` (hex) and
+    /// `name`, 1 or 0. The service keeps its last good config.
     pub CONFIG_UNREAD: MetricId = 0xcc8f_8e10_fe87_4a6a, "config_unread";
-    /// Whether another config than the one that the service runs on takes effect at its next start: gauge vector, labels
-    /// `service` (hex) and `name`, 1 or 0.
+    /// Whether a new config waits for the next start of each service: gauge vector, labels `service` (hex) and `name`,
+    /// 1 or 0.
     pub CONFIG_WAITING: MetricId = 0xdb50_62ae_ce34_b5ab, "config_waiting";
-    /// What became of the configs that changed while their services ran: counter vector, labels `service` (hex), `name` and
-    /// `outcome` (`reloaded`, `refused`), changes.
+    /// Config changes while services ran: counter vector, labels `service` (hex), `name` and `outcome` (`reloaded`,
+    /// `refused`), changes.
     pub CONFIG_RELOADS: MetricId = 0x91e8_3be5_c978_7be3, "config_reloads";
-    /// When each service got the config that it runs on: gauge vector, labels `service` (hex) and `name`, seconds since
-    /// 1970.
+    /// When each service got its current config: gauge vector, labels `service` (hex) and `name`, seconds since 1970.
     pub CONFIG_LOAD_TIME: MetricId = 0x55a8_b90d_ef8a_93d9, "config_load_time";
 }
 
@@ -111,24 +110,24 @@ pub(super) struct ConfigMetrics {
 }
 
 impl ConfigMetrics {
-    pub(super) fn register(declare: &Declare<'_>) -> Result<Self, Error> {
+    pub(super) fn register(registrar: &Registrar<'_>) -> Result<Self, Error> {
         Ok(Self {
-            refused: declare.gauges(&REFUSED)?,
-            gone: declare.gauges(&GONE)?,
-            unread: declare.gauges(&UNREAD)?,
-            waiting: declare.gauges(&WAITING)?,
-            reloads: declare.counters(&RELOADS)?,
-            load_time: declare.gauges(&LOAD_TIME)?,
+            refused: registrar.gauges(&REFUSED)?,
+            gone: registrar.gauges(&GONE)?,
+            unread: registrar.gauges(&UNREAD)?,
+            waiting: registrar.gauges(&WAITING)?,
+            reloads: registrar.counters(&RELOADS)?,
+            load_time: registrar.gauges(&LOAD_TIME)?,
         })
     }
 
-    pub(super) fn show(&self, app: &App) {
-        // Without config there is no config service.
+    pub(super) fn update(&self, app: &App) {
+        // Without the config service there are no configs.
         let statuses = app.get::<Configs>().map(|configs| configs.reload_statuses());
-        statuses.unwrap_or_default().iter().for_each(|status| self.show_config(status));
+        statuses.unwrap_or_default().iter().for_each(|status| self.update_config(status));
     }
 
-    fn show_config(&self, status: &ReloadStatus) {
+    fn update_config(&self, status: &ReloadStatus) {
         let (id, name) = (status.service.hex(), status.service.name().unwrap_or_default());
         let files = [(&self.refused, Refused), (&self.gone, Gone), (&self.unread, Unread)];
         for (gauge, kind) in files {

@@ -1,6 +1,6 @@
 //! Metrics of the log.
 
-use super::{Declare, raise};
+use super::{Registrar, raise};
 use crate::{Counter, CounterVector, MetricDoc};
 use app_core::prelude::*;
 use app_core::{APP_SERVICE, LogLevel};
@@ -8,7 +8,7 @@ use app_core::{APP_SERVICE, LogLevel};
 ids! {
     /// Log records written: counter vector, label `level` (`debug`, `info`, `warn`, `error`), records.
     pub LOG_RECORDS: MetricId = 0xddab_ce92_f456_75a0, "log_records";
-    /// Log records that were lost because the sink was full, closed or blocked: counter, records.
+    /// Log records that were dropped because the sink was full, closed or blocked: counter, records.
     pub LOG_RECORDS_DROPPED: MetricId = 0x9521_5e52_7be0_02d0, "log_records_dropped";
 }
 
@@ -48,11 +48,11 @@ pub(super) struct LogMetrics {
 }
 
 impl LogMetrics {
-    pub(super) fn register(declare: &Declare<'_>) -> Result<Self, Error> {
-        Ok(Self { records: declare.counters(&RECORDS)?, dropped: declare.counter(&DROPPED)? })
+    pub(super) fn register(registrar: &Registrar<'_>) -> Result<Self, Error> {
+        Ok(Self { records: registrar.counters(&RECORDS)?, dropped: registrar.counter(&DROPPED)? })
     }
 
-    pub(super) fn show(&self, app: &App) {
+    pub(super) fn update(&self, app: &App) {
         let log = app.log();
         for (level, name) in LEVELS {
             raise(&self.records, [name], log.written(level));

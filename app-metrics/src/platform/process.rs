@@ -1,6 +1,6 @@
-//! What the metrics of the process are: under the names that every client library of Prometheus gives them.
+//! Documentation of the metrics of the process, under the names that all Prometheus client libraries use.
 //!
-//! They are read in `exposition/process.rs`.
+//! `exposition/process.rs` reads them.
 
 use crate::{Kind, MetricDoc};
 

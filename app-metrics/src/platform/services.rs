@@ -1,6 +1,6 @@
-//! Metrics of services: which run, since when, how often they died, and what they were built from.
+//! Metrics of services: which run, since when, how often they failed, and what they were built from.
 
-use super::{Declare, flag, raise, set};
+use super::{Registrar, flag, raise, set};
 use crate::{CounterVector, GaugeVector, MetricDoc};
 use app_core::prelude::*;
 use app_core::{APP_SERVICE, ServiceState, ServiceStatus, linked_services};
@@ -11,30 +11,28 @@ ids! {
     pub APP_READY: MetricId = 0x632f_47b8_993a_d469, "app_ready";
     /// Whether each service runs: gauge vector, labels `service` (hex) and `name`, 1 or 0.
     pub SERVICE_UP: MetricId = 0xa9ad_f58c_ee4a_6143, "service_up";
-    /// Where each service is in its life: gauge vector, labels `service` (hex), `name` and `state`, 1 or 0.
+    /// The state of each service: gauge vector, labels `service` (hex), `name` and `state`, 1 or 0.
     pub SERVICE_STATE: MetricId = 0x97e3_08f4_eb64_4119, "service_state";
     /// When each service began to run: gauge vector, labels `service` (hex) and `name`, seconds since 1970.
     pub SERVICE_START_TIME: MetricId = 0x1851_1658_1123_4b7d, "service_start_time";
-    /// How long the start function of each service ran: gauge vector, labels `service` (hex) and `name`, seconds.
+    /// Duration of each service's start function: gauge vector, labels `service` (hex) and `name`, seconds.
     pub SERVICE_START_DURATION: MetricId = 0x002b_a4d6_5817_b62f, "service_start_duration";
-    /// How often each service was restarted: counter vector, labels `service` (hex) and `name`, restarts.
+    /// Restarts of each service: counter vector, labels `service` (hex) and `name`, restarts.
     pub SERVICE_RESTARTS: MetricId = 0x8d39_a82f_8d68_06be, "service_restarts";
-    /// Which restart each service is at: gauge vector, labels `service` (hex) and `name`, the number of the restart that is due
-    /// or under way, 0 if there is none.
+    /// Number of the restart that is due or in progress, 0 for none: gauge vector, labels `service` (hex) and `name`.
     pub SERVICE_RESTART_ATTEMPT: MetricId = 0xb60a_6380_ccd1_855c, "service_restart_attempt";
-    /// How often each service died of a failure: counter vector, labels `service` (hex) and `name`, deaths.
+    /// Failures of each service: counter vector, labels `service` (hex) and `name`, failures.
     pub SERVICE_DEATHS: MetricId = 0x8c4a_e2a3_5c98_9a43, "service_deaths";
-    /// How often each service was stopped on purpose while the application ran on: counter vector, labels `service` (hex)
-    /// and `name`, stops.
+    /// Planned stops of each service while the application ran: counter vector, labels `service` (hex) and `name`,
+    /// stops.
     pub SERVICE_PLANNED_STOPS: MetricId = 0x8dd8_473c_de0f_32bd, "service_planned_stops";
-    /// Tasks of each service that have not finished: gauge vector, labels `service` (hex) and `name`, tasks.
+    /// Unfinished tasks of each service: gauge vector, labels `service` (hex) and `name`, tasks.
     pub SERVICE_TASKS: MetricId = 0xe455_7020_dbb2_4817, "service_tasks";
-    /// The package that each linked service is of: gauge vector, labels `service` (hex), `name`, `package` and `version`,
-    /// always 1.
+    /// Package of each linked service: gauge vector, labels `service` (hex), `name`, `package` and `version`, always 1.
     pub SERVICE_INFO: MetricId = 0xb360_d682_8c2e_11e2, "service_info";
 }
 
-/// Of every metric of one service.
+/// The labels of every metric of one service.
 pub(super) const SERVICE_LABELS: &[(&str, &str)] =
     &[("service", "id of the service, in hexadecimal"), ("name", "its name")];
 
@@ -195,34 +193,34 @@ pub(super) struct Services {
 }
 
 impl Services {
-    pub(super) fn register(declare: &Declare<'_>) -> Result<Self, Error> {
-        let info = declare.gauges(&INFO)?;
+    pub(super) fn register(registrar: &Registrar<'_>) -> Result<Self, Error> {
+        let info = registrar.gauges(&INFO)?;
         for service in linked_services() {
             let (id, origin) = (service.id().hex(), service.origin());
             info.with([&id, service.name(), origin.package, origin.version])?.set(1.0);
         }
         Ok(Self {
-            ready: declare.gauge(&READY)?,
-            up: declare.gauges(&UP)?,
-            state: declare.gauges(&STATE)?,
-            start_time: declare.gauges(&START_TIME)?,
-            start_duration: declare.gauges(&START_DURATION)?,
-            restarts: declare.counters(&RESTARTS)?,
-            restart_attempt: declare.gauges(&RESTART_ATTEMPT)?,
-            deaths: declare.counters(&DEATHS)?,
-            planned_stops: declare.counters(&PLANNED_STOPS)?,
-            tasks: declare.gauges(&TASKS)?,
+            ready: registrar.gauge(&READY)?,
+            up: registrar.gauges(&UP)?,
+            state: registrar.gauges(&STATE)?,
+            start_time: registrar.gauges(&START_TIME)?,
+            start_duration: registrar.gauges(&START_DURATION)?,
+            restarts: registrar.counters(&RESTARTS)?,
+            restart_attempt: registrar.gauges(&RESTART_ATTEMPT)?,
+            deaths: registrar.counters(&DEATHS)?,
+            planned_stops: registrar.counters(&PLANNED_STOPS)?,
+            tasks: registrar.gauges(&TASKS)?,
         })
     }
 
-    pub(super) fn show(&self, app: &App) {
+    pub(super) fn update(&self, app: &App) {
         self.ready.set(flag(app.readiness().ready()));
         for status in app.service_statuses() {
-            self.show_service(&status);
+            self.update_service(&status);
         }
     }
 
-    fn show_service(&self, status: &ServiceStatus) {
+    fn update_service(&self, status: &ServiceStatus) {
         let id = status.id.hex();
         let labels = [id.as_str(), status.name.as_str()];
         set(&self.up, labels, flag(status.state == ServiceState::Running));

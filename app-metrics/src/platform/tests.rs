@@ -30,7 +30,7 @@ fn seconds_since_1970(at: SystemTime) -> f64 {
 async fn each_service_shows_whether_it_runs_and_how_often_it_died() {
     let app = app().await;
     let labels = ["7", "seven"];
-    assert_eq!(app.metric(APP_SERVICE, SERVICE_UP, labels), 0.0, "nobody has scraped yet");
+    assert_eq!(app.metric(APP_SERVICE, SERVICE_UP, labels), 0.0, "before the first scrape");
     app.scrape();
     assert_eq!(app.metric(APP_SERVICE, SERVICE_UP, labels), 1.0);
     assert_eq!(app.metric(APP_SERVICE, SERVICE_UP, [&METRICS_SERVICE_ID.hex(), "metrics"]), 1.0);
@@ -51,7 +51,7 @@ async fn each_service_shows_whether_it_runs_and_how_often_it_died() {
 #[tokio::test(start_paused = true)]
 async fn a_planned_restart_is_no_death_neither_of_the_service_nor_of_what_depends_on_it() {
     const EIGHT: ServiceId = ServiceId::new(8);
-    // A dependent that fails of its own stop: part of the plan.
+    // A dependent that stops because its dependency stops: a planned stop.
     let dependent = ServiceDescriptor::of(EIGHT, "eight", |service: Service| async move {
         service.clone().spawn("works", async move {
             service.dying().await;
@@ -72,12 +72,12 @@ async fn a_planned_restart_is_no_death_neither_of_the_service_nor_of_what_depend
         assert_eq!((shown(SERVICE_DEATHS, labels), shown(SERVICE_PLANNED_STOPS, labels)), (0.0, 1.0));
         assert_eq!((shown(SERVICE_UP, labels), shown(SERVICE_RESTARTS, labels)), (1.0, 1.0));
     }
-    // What depends on a service that fails is stopped on purpose.
+    // The dependents of a service that fails are stopped on purpose.
     (*app).service(SEVEN).unwrap().kill(errors::BUG.error(SEVEN).message("by itself").build());
     tokio::time::sleep(second).await;
     assert_eq!((shown(SERVICE_DEATHS, seven), shown(SERVICE_PLANNED_STOPS, seven)), (1.0, 1.0));
     assert_eq!((shown(SERVICE_DEATHS, eight), shown(SERVICE_PLANNED_STOPS, eight)), (0.0, 2.0));
-    // A kill on request is one too.
+    // A requested kill is a planned stop too.
     (*app).service(SEVEN).unwrap().kill("not wanted");
     tokio::time::sleep(second).await;
     assert_eq!((shown(SERVICE_DEATHS, seven), shown(SERVICE_PLANNED_STOPS, seven)), (1.0, 2.0));
@@ -115,7 +115,7 @@ async fn restarts_are_counted_and_the_one_that_is_due_is_shown() {
         app.metric(APP_SERVICE, metric, ["7", "seven"])
     };
     assert_eq!((shown(SERVICE_RESTARTS), shown(SERVICE_RESTART_ATTEMPT)), (0.0, 0.0));
-    // Dies after 100 s, is restarted between 110 s and 120 s, dies between 210 s and 220 s, is restarted from 230 s on.
+    // Fails after 100 s, restarts between 110 s and 120 s, fails between 210 s and 220 s, restarts after 230 s.
     tokio::time::sleep(Duration::from_secs(105)).await;
     assert_eq!((shown(SERVICE_RESTARTS), shown(SERVICE_RESTART_ATTEMPT)), (0.0, 1.0));
     tokio::time::sleep(Duration::from_secs(20)).await;

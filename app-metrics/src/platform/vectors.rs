@@ -1,13 +1,14 @@
 //! Metrics of the metrics themselves.
 
-use super::{Declare, raise};
+use super::{Registrar, raise};
 use crate::registry::Snapshot;
 use crate::{CounterVector, MetricDoc};
 use app_core::APP_SERVICE;
 use app_core::prelude::*;
 
 ids! {
-    /// Values that went to a vector's overflow series: counter vector, label `metric` (the name of the vector), lookups.
+    /// Lookups that returned a vector's overflow series: counter vector, label `metric` (the name of the vector),
+    /// lookups.
     pub SERIES_OVERFLOWED: MetricId = 0xdd7f_cc43_c5a8_2e2f, "series_overflowed";
 }
 
@@ -25,18 +26,18 @@ const OVERFLOWED: MetricDoc = MetricDoc::counter_vector(
 
 crate::document! { OVERFLOWED }
 
-/// What of a snapshot's vectors overflowed.
+/// The metric of overflowing vectors.
 #[derive(Debug)]
 pub(super) struct Vectors {
     overflowed: CounterVector,
 }
 
 impl Vectors {
-    pub(super) fn register(declare: &Declare<'_>) -> Result<Self, Error> {
-        Ok(Self { overflowed: declare.counters(&OVERFLOWED)? })
+    pub(super) fn register(registrar: &Registrar<'_>) -> Result<Self, Error> {
+        Ok(Self { overflowed: registrar.counters(&OVERFLOWED)? })
     }
 
-    pub(super) fn show(&self, snapshot: &Snapshot) {
+    pub(super) fn update(&self, snapshot: &Snapshot) {
         for family in &snapshot.families {
             if let Some(overflowed) = family.instrument.overflowed().filter(|overflowed| *overflowed > 0) {
                 raise(&self.overflowed, [&family.name], overflowed);

@@ -1,4 +1,5 @@
-//! The original's functions of the registry: for each kind a lookup, the ids of a service, and the ids by service.
+//! Lookups of the registry, as in the Go library: for each kind the metric, the ids of a service, and the ids by
+//! service.
 
 use super::MetricRegistry;
 use crate::spec::Kind;

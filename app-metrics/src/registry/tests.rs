@@ -104,7 +104,7 @@ fn another_spec_under_the_same_name_is_refused_and_says_what_differs() {
     assert!(error.is(&METRIC_SPEC_CONFLICT));
     assert_eq!(
         error.to_string(),
-        "gauge op_a_1 of a: already registered, and it is a counter, its help is \"Help.\", not \"Other.\""
+        "gauge op_a_1 of a: already registered with another spec: it is a counter, its help is \"Help.\", not \"Other.\""
     );
     let labels = CounterVectorSpec::new(A, id(2), "Help.", ["m"]);
     let error = registry.register(labels, Origin::Service).unwrap_err();
@@ -114,7 +114,7 @@ fn another_spec_under_the_same_name_is_refused_and_says_what_differs() {
     assert!(error.to_string().ends_with("its buckets are [1.0], not [2.0]"), "{error}");
     let series = GaugeVectorSpec::new(A, id(4), "Help.", ["l"]).max_series(3);
     let error = registry.register(series, Origin::Service).unwrap_err();
-    assert!(error.to_string().ends_with("its number of series is limited otherwise"), "{error}");
+    assert!(error.to_string().ends_with("its limit of series differs"), "{error}");
 }
 
 #[test]

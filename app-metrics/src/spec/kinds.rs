@@ -14,7 +14,7 @@ macro_rules! simple_spec {
         }
 
         impl $name {
-            /// A spec of these parts; checked when it is registered.
+            /// Creates a spec. Registration validates it.
             #[must_use]
             pub fn new(service: ServiceId, metric: MetricId, help: impl Into<String>) -> Self {
                 Self { spec: MetricSpec::new(service, metric, help) }
@@ -34,7 +34,7 @@ macro_rules! vector_spec {
         }
 
         impl $name {
-            /// A spec of these parts; checked when it is registered.
+            /// Creates a spec. Registration validates it.
             #[must_use]
             pub fn new<L: Into<String>>(
                 service: ServiceId,
@@ -45,7 +45,7 @@ macro_rules! vector_spec {
                 Self { vector: MetricVectorSpec::new(MetricSpec::new(service, metric, help), labels) }
             }
 
-            /// Sets the most series that the vector may have, instead of what the config says.
+            /// Sets the limit of series. It overrides the config.
             #[must_use]
             pub fn max_series(mut self, max: usize) -> Self {
                 self.vector.max_series = Some(max);
@@ -56,35 +56,35 @@ macro_rules! vector_spec {
 }
 
 simple_spec! {
-    /// A [`Counter`](crate::Counter).
+    /// The spec of a [`Counter`](crate::Counter).
     CounterSpec
 }
 simple_spec! {
-    /// A [`Gauge`](crate::Gauge).
+    /// The spec of a [`Gauge`](crate::Gauge).
     GaugeSpec
 }
 vector_spec! {
-    /// Counters told apart by labels.
+    /// The spec of a vector of counters.
     CounterVectorSpec
 }
 vector_spec! {
-    /// Gauges told apart by labels.
+    /// The spec of a vector of gauges.
     GaugeVectorSpec
 }
 
-/// A [`Histogram`](crate::Histogram).
+/// The spec of a [`Histogram`](crate::Histogram).
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct HistogramSpec {
     /// Service, id and help.
     pub spec: MetricSpec,
-    /// Upper bounds of the buckets, inclusive: finite, strictly increasing, at least one. The bucket for all that is
-    /// above the last is always there and not named.
+    /// Upper bounds of the buckets, inclusive: finite, strictly increasing, at least one. A bucket for values above the
+    /// last bound is always added.
     pub buckets: Vec<f64>,
 }
 
 impl HistogramSpec {
-    /// A spec of these parts; checked when it is registered.
+    /// Creates a spec. Registration validates it.
     #[must_use]
     pub fn new(
         service: ServiceId,
@@ -96,7 +96,7 @@ impl HistogramSpec {
     }
 }
 
-/// Histograms told apart by labels.
+/// The spec of a vector of histograms.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct HistogramVectorSpec {
@@ -107,7 +107,7 @@ pub struct HistogramVectorSpec {
 }
 
 impl HistogramVectorSpec {
-    /// A spec of these parts; checked when it is registered.
+    /// Creates a spec. Registration validates it.
     #[must_use]
     pub fn new<L: Into<String>>(
         service: ServiceId,
@@ -120,7 +120,7 @@ impl HistogramVectorSpec {
         Self { vector, buckets: buckets.into() }
     }
 
-    /// Sets the most series that the vector may have, instead of what the config says.
+    /// Sets the limit of series. It overrides the config.
     #[must_use]
     pub fn max_series(mut self, max: usize) -> Self {
         self.vector.max_series = Some(max);

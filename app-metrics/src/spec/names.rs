@@ -1,11 +1,11 @@
-//! The name of a metric and the labels that every sample carries.
+//! The name of a metric, and the constant labels.
 
 use super::MetricSpec;
 use app_core::Identity;
 use app_ids::ServiceId;
 
-/// Names of the labels that every sample carries, in the order in which they are written. No metric may use them
-/// for labels of its own.
+/// Names of the labels that every sample carries, in the order of the exposition. No metric may have a label of its own
+/// with one of these names.
 pub const CONSTANT_LABELS: [&str; 5] = ["domain", "app", "svc", "release", "instance"];
 
 /// The constant labels of a service's metrics: names and values (ids in hex), in the order of [`CONSTANT_LABELS`].
@@ -20,7 +20,7 @@ pub(crate) fn constant_labels(identity: &Identity, service: ServiceId) -> [(&'st
     ]
 }
 
-/// Constant labels as both text formats have them: `domain="1",app="2"`. There is nothing to escape in ids.
+/// Constant labels as text: `domain="1",app="2"`. Ids need no escaping.
 pub(crate) fn label_text(labels: &[(&'static str, String)]) -> String {
     let labels: Vec<String> = labels.iter().map(|(name, value)| format!("{name}=\"{value}\"")).collect();
     labels.join(",")

@@ -1,4 +1,4 @@
-//! Tests of the rules that specs keep.
+//! Tests of the rules for specs.
 
 use super::{
     CONSTANT_LABELS, CounterSpec, CounterVectorSpec, GaugeSpec, GaugeVectorSpec, HistogramSpec,
@@ -52,11 +52,11 @@ fn every_problem_is_found() {
         [
             "service: must not be zero",
             "metric: must not be zero",
-            "help: must be one line without control characters, has '\\n'",
-            "labels[1]: \"9x\" is no label name ([a-zA-Z_][a-zA-Z0-9_]*)",
+            "help: must be one line without control characters, found '\\n'",
+            "labels[1]: \"9x\" is not a label name ([a-zA-Z_][a-zA-Z0-9_]*)",
             "labels[2]: \"svc\" is reserved: every metric has it already",
-            "labels[3]: \"ok\" is there twice",
-            "labels[4]: \"__m\" is reserved: names that begin with __ are Prometheus' own",
+            "labels[3]: \"ok\" is listed twice",
+            "labels[4]: \"__m\" is reserved: names that begin with __ belong to Prometheus",
             "labels[5]: \"le\" is reserved: it names the buckets of a histogram",
             "buckets[1]: must be above the bucket before it (1), found 1",
             "buckets[2]: must be finite, found NaN",

@@ -1,39 +1,39 @@
-//! The rules that a spec keeps: DESIGN section 8. The exposition library checks none of them.
+//! The rules for specs. The exposition formats check none of them.
 //!
-//! Every problem is found, not the first, so that an author of a config mends a file once.
+//! All problems are found, not only the first, so that the author of a config can fix them at once.
 
 use super::{CONSTANT_LABELS, Kind, MetricSpec};
 use std::fmt;
 
-/// The most buckets a histogram may have: each is a line of every scrape, for every series.
+/// Upper bound of the buckets: each is a line of every scrape, for every series.
 const MAX_BUCKETS: usize = 256;
 
 const TOO_MANY_BUCKETS: &str = "at most 256";
 
-/// The label that Prometheus itself puts on the buckets of a histogram.
+/// The label that Prometheus puts on the buckets of a histogram.
 const BUCKET_LABEL: &str = "le";
 
-/// Whose metric it is. Only the platform's own may belong to the application (service id 0).
+/// Who declares the metric. Only the platform's metrics may belong to the application (service id 0).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
     Service,
     Platform,
-    /// The platform's, of samples that say which instance this is: they carry all constant labels.
+    /// The platform, for samples that identify the instance: they carry all constant labels.
     Identity,
 }
 
-/// What the rules are about, whatever the kind.
+/// The parts of a spec of any kind.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shape<'a> {
     pub kind: Kind,
     pub spec: &'a MetricSpec,
-    /// Of vectors.
+    /// For vectors.
     pub labels: Option<&'a [String]>,
-    /// Of histograms.
+    /// For histograms.
     pub buckets: Option<&'a [f64]>,
 }
 
-/// The part of a spec that a problem is about; printed as in code, and mapped to a config's path elsewhere.
+/// The part of a spec that has a problem. Displayed as in code; for a config, it is mapped to a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Field {
     Service,
@@ -59,13 +59,13 @@ impl fmt::Display for Field {
     }
 }
 
-/// One broken rule: `labels[1]: "svc" is a label of every metric`.
+/// One broken rule: `labels[1]: "svc" is reserved: every metric has it already`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Problem {
     pub field: Field,
-    /// The rule, without a value: a sealed config may declare the metric.
+    /// The rule without a value, because a sealed config may declare the metric.
     pub rule: &'static str,
-    /// The rule and what breaks it.
+    /// The rule and the value that breaks it.
     pub reason: String,
 }
 
@@ -105,7 +105,7 @@ fn check_help(help: &str, add: &mut impl FnMut(Field, &'static str, Option<Strin
         add(
             Field::Help,
             "must be one line without control characters",
-            Some(format!("must be one line without control characters, has {control:?}")),
+            Some(format!("must be one line without control characters, found {control:?}")),
         );
     }
 }
@@ -120,15 +120,15 @@ fn check_labels(
     }
     for (index, label) in labels.iter().enumerate() {
         let rule = if !is_label_name(label) {
-            "is no label name ([a-zA-Z_][a-zA-Z0-9_]*)"
+            "is not a label name ([a-zA-Z_][a-zA-Z0-9_]*)"
         } else if label.starts_with("__") {
-            "is reserved: names that begin with __ are Prometheus' own"
+            "is reserved: names that begin with __ belong to Prometheus"
         } else if CONSTANT_LABELS.contains(&label.as_str()) {
             "is reserved: every metric has it already"
         } else if histogram && label == BUCKET_LABEL {
             "is reserved: it names the buckets of a histogram"
         } else if labels.iter().take(index).any(|earlier| earlier == label) {
-            "is there twice"
+            "is listed twice"
         } else {
             continue;
         };

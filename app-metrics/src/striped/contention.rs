@@ -1,16 +1,16 @@
-//! How much threads that add to one sum are in each other's way.
+//! How often additions to one sum collide.
 
 use crate::sync::{AtomicU16, Ordering};
 
-/// What a collision adds; an addition that watched and did not collide takes one away.
+/// What a collision adds. A sampled addition without a collision subtracts one.
 ///
-/// So a sum grows when more than one addition in so many collides, and not for threads that meet once in a while.
+/// So a sum grows when more than one sampled addition in 32 collides, and not when threads meet once in a while.
 const COLLISION: u16 = 32;
 
-/// When the sum should grow.
+/// The value at which the sum grows.
 const TOO_MUCH: u16 = 4 * COLLISION;
 
-/// Collisions of late. None at first.
+/// Recent collisions. Zero at first.
 #[derive(Debug)]
 pub(crate) struct Contention(AtomicU16);
 
@@ -19,9 +19,9 @@ impl Contention {
         Self(AtomicU16::new(0))
     }
 
-    /// Notes an addition that watched: whether nobody else was seen adding meanwhile. Gives whether it is too much now.
+    /// Notes a sampled addition and whether it was alone. Returns whether the sum should grow.
     ///
-    /// No collision is lost: threads that collide are likely to note it at the same time.
+    /// No collision is lost, because threads that collide often note it at the same time.
     #[inline]
     pub(crate) fn note(&self, alone: bool) -> bool {
         if !alone {
@@ -29,7 +29,7 @@ impl Contention {
         }
         let contention = self.0.load(Ordering::Relaxed);
         if contention > 0 {
-            // When this fails somebody else has noted something, which is as good.
+            // If this fails, another thread has noted something, which is as good.
             let less = contention - 1;
             let _ = self.0.compare_exchange(contention, less, Ordering::Relaxed, Ordering::Relaxed);
         }

@@ -1,4 +1,4 @@
-//! The words that one thread adds to. An index without a word adds nothing: there is none in this crate.
+//! The words to which one thread adds. An index without a word adds nothing; this crate uses no such index.
 
 use crate::sync::{AtomicU64, Ordering, pause};
 
@@ -15,7 +15,7 @@ impl Owned<'_> {
         }
     }
 
-    /// Adds to the float that a word holds the bits of.
+    /// Adds to a float, which the word holds as bits.
     #[inline]
     pub(crate) fn add_f64(self, index: usize, amount: f64) {
         if let Some(word) = self.0.get(index) {
@@ -28,13 +28,13 @@ impl Owned<'_> {
 #[derive(Clone, Copy)]
 pub(crate) struct Shared<'a> {
     pub(super) words: &'a [AtomicU64],
-    /// Whether to look who else adds, and for that wait between reading and writing: long enough to see also a thread
-    /// that is never there at the same moment, but between any two additions, which costs as much.
+    /// Whether to sample contention. The addition then pauses between reading and writing. So it also sees a thread
+    /// that never adds at the same moment, but between any two additions, which costs as much.
     pub(super) watch: bool,
 }
 
 impl Shared<'_> {
-    /// Adds a whole number; gives whether nobody was seen to add to it meanwhile.
+    /// Adds a whole number. Returns whether no other addition was seen.
     #[inline]
     pub(crate) fn add(self, index: usize, amount: u64) -> bool {
         let Some(word) = self.words.get(index) else { return true };
@@ -47,7 +47,7 @@ impl Shared<'_> {
         word.fetch_add(amount, Ordering::Relaxed) == before
     }
 
-    /// The same with the float that a word holds the bits of.
+    /// Adds to a float, which the word holds as bits. Returns whether no other addition was seen.
     #[inline]
     pub(crate) fn add_f64(self, index: usize, amount: f64) -> bool {
         let Some(word) = self.words.get(index) else { return true };
@@ -65,10 +65,10 @@ impl Shared<'_> {
     }
 }
 
-/// The bits of a sum that never becomes infinite, as none of its amounts is: it stays at the largest number.
+/// The bits of a sum. The sum never becomes infinite: it stays at the largest number.
 #[inline]
 fn sum_of(bits: u64, amount: f64) -> u64 {
     let sum = f64::from_bits(bits) + amount;
-    // Rarely, so the branch is cheaper than always doing it.
+    // Rare, so the branch is cheaper than clamping every time.
     if sum.is_finite() { sum.to_bits() } else { sum.clamp(f64::MIN, f64::MAX).to_bits() }
 }

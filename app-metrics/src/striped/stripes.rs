@@ -1,15 +1,14 @@
-//! Sets of words for many threads, no two of them in one cache line.
+//! Sets of words for many threads. No two sets share a cache line.
 
 use super::Shared;
 use crate::stripe::Stripe;
 use crate::sync::{AtomicU64, parallelism};
 
-/// Words that are left unused between the stripes, and around them, where other people's memory is: 128 bytes, since
-/// processors fetch lines of 64 in pairs.
+/// Unused words between the stripes and around them: 128 bytes, because processors fetch lines of 64 bytes in pairs.
 const GAP: usize = 16;
 
-/// One stripe for each of the first stripes, which own the first half of theirs. The second half is shared by the threads
-/// beyond: at any time most of them do something else.
+/// One stripe for each of the first stripe numbers. The thread with the number owns the first half of its stripe.
+/// Threads with higher numbers share the second halves, because most of them do something else at any time.
 #[derive(Debug)]
 pub(crate) struct Stripes {
     words: Box<[AtomicU64]>,
@@ -18,28 +17,28 @@ pub(crate) struct Stripes {
 }
 
 impl Stripes {
-    /// Stripes for so many sums, all zero: for twice as many threads as run at once, since those with small stripes may be
-    /// idle.
+    /// Stripes for `sums` sums, all zero. There are twice as many stripes as threads that run at once, because threads
+    /// with small numbers may be idle.
     pub(crate) fn new(sums: usize) -> Self {
         let count = (2 * parallelism()).clamp(4, 64);
         let words = (0..GAP + count * (2 * sums + GAP)).map(|_| AtomicU64::new(0)).collect();
         Self { words, sums, count }
     }
 
-    /// The words that only the thread with this stripe writes to, if there are any.
+    /// The words to which only the thread with this number writes, if there are any.
     #[inline]
     pub(crate) fn owned(&self, stripe: Stripe) -> Option<&[AtomicU64]> {
         let start = GAP + stripe.index()? * (2 * self.sums + GAP);
-        // Of a stripe beyond the stripes there are no such words.
+        // A number beyond the stripes has no such words.
         self.words.get(start..start + self.sums)
     }
 
-    /// The words that some thread owns, by owner.
+    /// The owned words of each stripe.
     pub(crate) fn all_owned(&self) -> impl Iterator<Item = &[AtomicU64]> {
         (0..self.count).map(|index| self.half(2 * index))
     }
 
-    /// Words for a thread with a stripe beyond.
+    /// The words for a thread with a number beyond the stripes.
     pub(super) fn shared(&self, stripe: Stripe) -> Shared<'_> {
         Shared { words: self.half(2 * (stripe.number() as usize % self.count) + 1), watch: false }
     }

@@ -1,26 +1,26 @@
-//! Counting by the values of labels: a lookup and an update in one step.
+//! Counting by label values: a lookup and an update in one step.
 //!
-//! Each is what `with` and the same call on the handle do, without the handle, whose making is a write to memory that
-//! the threads share.
+//! Each method does what `with` and the same method of the handle do, without making a handle. Making one writes to
+//! memory that threads share.
 
 use super::{CounterVector, GaugeVector, HistogramVector};
 use crate::{Counter, Gauge};
 use app_errors::Error;
 
 impl CounterVector {
-    /// Adds one to the series of these label values, as [`with`](Self::with) finds it.
+    /// Adds one to the series with these label values, which [`with`](Self::with) would return.
     ///
     /// # Errors
-    /// `IllegalArgument` when there are not as many values as labels.
+    /// `IllegalArgument` if the number of values differs from the number of labels.
     #[inline]
     pub fn inc<const N: usize>(&self, values: [&str; N]) -> Result<(), Error> {
         self.on(values, Counter::inc)
     }
 
-    /// Adds a whole number to the series of these label values, as [`with`](Self::with) finds it.
+    /// Adds a whole number to the series with these label values, which [`with`](Self::with) would return.
     ///
     /// # Errors
-    /// `IllegalArgument` when there are not as many values as labels.
+    /// `IllegalArgument` if the number of values differs from the number of labels.
     #[inline]
     pub fn add<const N: usize>(&self, values: [&str; N], amount: u64) -> Result<(), Error> {
         self.on(values, |counter| counter.add(amount))
@@ -28,19 +28,20 @@ impl CounterVector {
 }
 
 impl GaugeVector {
-    /// Sets the series of these label values, as [`with`](Self::with) finds it.
+    /// Sets the series with these label values, which [`with`](Self::with) would return.
     ///
     /// # Errors
-    /// `IllegalArgument` when there are not as many values as labels.
+    /// `IllegalArgument` if the number of values differs from the number of labels.
     #[inline]
     pub fn set<const N: usize>(&self, values: [&str; N], value: f64) -> Result<(), Error> {
         self.on(values, |gauge: &Gauge| gauge.set(value))
     }
 
-    /// Adds any amount, negative ones too, to the series of these label values, as [`with`](Self::with) finds it.
+    /// Adds any amount, which may be negative, to the series with these label values, which [`with`](Self::with) would
+    /// return.
     ///
     /// # Errors
-    /// `IllegalArgument` when there are not as many values as labels.
+    /// `IllegalArgument` if the number of values differs from the number of labels.
     #[inline]
     pub fn add<const N: usize>(&self, values: [&str; N], amount: f64) -> Result<(), Error> {
         self.on(values, |gauge| gauge.add(amount))
@@ -48,10 +49,10 @@ impl GaugeVector {
 }
 
 impl HistogramVector {
-    /// Observes a value in the series of these label values, as [`with`](Self::with) finds it.
+    /// Observes a value in the series with these label values, which [`with`](Self::with) would return.
     ///
     /// # Errors
-    /// `IllegalArgument` when there are not as many values as labels.
+    /// `IllegalArgument` if the number of values differs from the number of labels.
     #[inline]
     pub fn observe<const N: usize>(&self, values: [&str; N], value: f64) -> Result<(), Error> {
         self.on(values, |histogram| histogram.observe(value))

@@ -1,4 +1,4 @@
-//! From label values to their series.
+//! The table from label values to their series.
 
 use super::Series;
 use super::packed::PackedValue;
@@ -6,7 +6,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use std::hash::{BuildHasher, Hasher as _};
 use std::sync::Arc;
 
-/// Hashes label values, with a seed of its own so that callers can't choose values that collide.
+/// Hashes label values. The seed is random, so that callers cannot choose values that collide.
 #[derive(Default)]
 pub(super) struct Hasher(DefaultHashBuilder);
 
@@ -27,14 +27,14 @@ impl Hasher {
 
 pub(super) struct Table<M> {
     entries: HashTable<Entry<M>>,
-    /// Indexes that removed series left.
+    /// Indexes that removed series have left.
     free: Vec<usize>,
 }
 
 struct Entry<M> {
     hash: u64,
     index: usize,
-    /// Those of the series' values.
+    /// The packed label values of the series.
     packed: Box<[PackedValue]>,
     series: Arc<Series<M>>,
 }
@@ -55,9 +55,9 @@ impl<M> Table<M> {
         self.entries.iter_hash(hash).find(|entry| entry.is(values, packed)).map(|entry| &entry.series)
     }
 
-    /// Adds a series that is not there; gives the index of its slot.
+    /// Adds a series that is not in the table. Returns the index of its slot.
     pub(super) fn insert(&mut self, hash: u64, series: Arc<Series<M>>) -> usize {
-        // Every index below `len + free.len()` is either in use or free, so this one is neither.
+        // Every index below `len + free.len()` is either in use or free, so this index is neither.
         let index = self.free.pop().unwrap_or(self.entries.len());
         let packed = series.values.iter().map(|value| PackedValue::of(value)).collect();
         let entry = Entry { hash, index, packed, series };
@@ -65,7 +65,7 @@ impl<M> Table<M> {
         index
     }
 
-    /// Removes a series; gives the index of the slot that it leaves.
+    /// Removes a series. Returns the index of its slot, which is now free.
     pub(super) fn remove(&mut self, hash: u64, values: &[&str], packed: &[PackedValue]) -> Option<usize> {
         let entry = self.entries.find_entry(hash, |entry| entry.is(values, packed)).ok()?;
         let index = entry.remove().0.index;
@@ -82,7 +82,7 @@ impl<M> Entry<M> {
             && (!packed.iter().any(|word| word.is_long()) || self.is_text(values))
     }
 
-    /// Whether long values are the same too.
+    /// Whether the long values are equal too.
     #[cold]
     fn is_text(&self, values: &[&str]) -> bool {
         self.series.values.iter().zip(values).all(|(own, value)| **own == **value)

@@ -96,7 +96,7 @@ fn beyond_the_cap_all_go_to_one_series_and_are_counted() {
     let expected = [("0/x", 1.0), ("1/x", 1.0), ("2/x", 1.0), ("overflow/overflow", 997.0)];
     assert_eq!(shown(&vector), expected.map(|(values, value)| (values.to_owned(), value)));
     vector.with(["1", "x"]).unwrap().inc();
-    assert_eq!(vector.overflowed(), 997, "those that are there stay reachable");
+    assert_eq!(vector.overflowed(), 997, "existing series stay reachable");
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn a_removed_series_is_shown_no_more_and_starts_again_at_zero() {
     assert!(!vector.remove(["a"]).unwrap());
     kept.inc();
     vector.with(["c"]).unwrap();
-    assert_eq!(shown(&vector), [("c".into(), 0.0), ("b".into(), 1.0)], "it takes the place that was left");
+    assert_eq!(shown(&vector), [("c".into(), 0.0), ("b".into(), 1.0)], "it takes the free place");
     assert_eq!(vector.overflowed(), 0, "removing makes room");
 }
 

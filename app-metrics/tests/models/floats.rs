@@ -1,4 +1,5 @@
-//! Values that are set and added to: nothing is lost, and what is seen is what some order of the changes gives.
+//! Floats that are set and added to: no update is lost, and each reader sees a value that some order of the changes
+//! gives.
 
 use crate::check;
 use crate::source::striped_float::StripedFloat;
@@ -45,7 +46,7 @@ fn setting_beside_an_addition_gives_what_one_order_or_the_other_gives() {
     });
 }
 
-/// Two epochs pass while a reader reads: it must not mix the amounts of one with the base of another.
+/// Two epochs pass during a read. The reader must not mix amounts of one epoch with the base of another.
 #[test]
 fn a_reader_never_mixes_what_was_before_and_after_the_value_was_set() {
     check(|| {

@@ -13,7 +13,7 @@ fn a_reader_sees_all_that_was_set_before_it_began_and_in_order() {
         let theirs = Arc::clone(&slots);
         let writer = thread::spawn(move || {
             theirs.set(1, Some(Arc::new(1)));
-            // In the second block, which it allocates.
+            // In the second block, which this call allocates.
             theirs.set(8, Some(Arc::new(8)));
             theirs.set(1, None);
         });

@@ -1,4 +1,5 @@
-//! StripeAllocator: no two threads have one at once, and a thread sees what the last one with its stripe did.
+//! Stripe numbers: no two threads have one at the same time, and a thread sees what the last thread with its number
+//! did.
 
 use crate::check;
 use crate::stripe::StripeAllocator;
@@ -26,11 +27,11 @@ fn no_two_threads_have_one_lane_at_once() {
         });
         use_one(&stripes, &*holders);
         other.join().unwrap();
-        assert!(stripes.take().number() <= 2, "what was given back is taken first");
+        assert!(stripes.take().number() <= 2, "returned numbers are reused first");
     });
 }
 
-/// The owner adds with a load and a store: that is right only if it sees what the owner before it stored.
+/// The owner adds with a load and a store. That is correct only if it sees what the owner before it stored.
 #[test]
 fn who_gets_a_lane_owns_what_the_thread_before_it_owned_and_loses_nothing() {
     check(|| {

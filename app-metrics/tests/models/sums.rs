@@ -1,4 +1,5 @@
-//! Sums: nothing is lost, whoever owns what and whenever stripes come; and what a reader sees never goes down.
+//! Sums: no addition is lost, whichever thread owns the words and whenever stripes are added. A reader's sum never goes
+//! down.
 
 use crate::check;
 use crate::stripe::StripeAllocator;
@@ -14,7 +15,7 @@ fn sums() -> Arc<Sums> {
     Arc::new(Striped::new([0; 4].map(AtomicU64::new)))
 }
 
-/// What a thread does that adds one and a half, in a stripe of its own.
+/// Adds one and a half, for a thread with this stripe number.
 fn add(sums: &Sums, stripe: crate::stripe::Stripe) {
     match sums.claimed(stripe) {
         Some(own) => {
@@ -86,7 +87,7 @@ fn threads_beyond_the_stripes_share_and_lose_nothing() {
         let (stripes, sums) = (StripeAllocator::new(), sums());
         sums.grow();
         let taken: Vec<_> = (0..10).map(|_| stripes.take()).collect();
-        // Of four stripes, these have the same half of the same one.
+        // With four stripes, these two share the same half of one stripe.
         let (one, two) = (taken[5], taken[9]);
         let theirs = Arc::clone(&sums);
         let other = thread::spawn(move || add(&theirs, two));

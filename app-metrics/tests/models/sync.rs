@@ -1,4 +1,4 @@
-//! The model checker's atomics, and over them what it has not got.
+//! The model checker's atomics, and types that the checker lacks.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 pub(crate) use loom::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
 use loom::sync::{Mutex as Lock, MutexGuard};
 
-/// As `parking_lot`'s: without poison.
+/// Like the mutex of `parking_lot`: without poison.
 #[derive(Debug)]
 pub(crate) struct Mutex<T>(Lock<T>);
 
@@ -20,7 +20,7 @@ impl<T> Mutex<T> {
     }
 }
 
-/// The value is kept in the standard library's, and seen when the checker says so.
+/// Keeps the value in the standard library's cell. The checker decides when a thread sees it.
 pub(crate) struct OnceLock<T> {
     is_set: AtomicU16,
     setting: Lock<()>,
@@ -54,7 +54,7 @@ impl<T> fmt::Debug for OnceLock<T> {
     }
 }
 
-/// As `arc_swap`'s, with a lock: that crate is another's to prove.
+/// Like the type of `arc_swap`, with a lock. Its own crate has to prove that type.
 #[derive(Debug)]
 pub(crate) struct ArcSwapOption<T>(Lock<Option<Arc<T>>>);
 
@@ -72,10 +72,10 @@ impl<T> ArcSwapOption<T> {
     }
 }
 
-/// As of a small machine: the model of a stripe has to be made in each of thousands of runs.
+/// A small machine: the model makes the stripes in each of thousands of runs.
 pub(crate) fn parallelism() -> usize {
     1
 }
 
-/// The checker lets others run anywhere.
+/// The checker switches threads anywhere.
 pub(crate) fn pause() {}

@@ -169,8 +169,8 @@ fn write_transition(transition: &HealthTransition, mut to: health_transition::Bu
 
 fn status(status: HealthStatus) -> admin_capnp::HealthStatus {
     match status {
-        HealthStatus::Unknown => admin_capnp::HealthStatus::Unknown,
         HealthStatus::Passing => admin_capnp::HealthStatus::Healthy,
         HealthStatus::Failing => admin_capnp::HealthStatus::Unhealthy,
+        _ => admin_capnp::HealthStatus::Unknown,
     }
 }

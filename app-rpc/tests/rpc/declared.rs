@@ -71,6 +71,6 @@ async fn a_config_of_another_application_or_a_busy_port_stops_the_start_and_says
     let app = descriptor.build();
     assert!(app.start().await.is_err());
     let log = app.captured().text();
-    assert!(log.contains("is none of this machine's (RPC endpoint; set bindAddress in config"), "{log}");
+    assert!(log.contains("does not belong to this machine; set bindAddress in config"), "{log}");
     assert_eq!(ENDPOINT.hex(), "a5d07e1c3b94f826");
 }

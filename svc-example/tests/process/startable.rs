@@ -87,9 +87,9 @@ fn two_services_on_one_port_are_refused() {
 fn an_address_of_another_machine_is_refused() {
     // Addresses for documentation: no machine has them.
     let configs = Configs::none().metrics(|mut spec| spec.set_bind_address("192.0.2.1"));
-    both_refuse(&configs, &[], 1, &["192.0.2.1:4444", "is none of this machine's", "bindAddress"]);
+    both_refuse(&configs, &[], 1, &["192.0.2.1:4444", "does not belong to this machine", "bindAddress"]);
     let configs = endpoints(Configs::any_port(), &[(APP_RPC_SERVICE_ID, 4445)], "192.0.2.1");
-    both_refuse(&configs, &IDS, 1, &["192.0.2.1:4445", "is none of this machine's", "bindAddress"]);
+    both_refuse(&configs, &IDS, 1, &["192.0.2.1:4445", "does not belong to this machine", "bindAddress"]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Tests of single runs: what passes, fails, panics, takes too long, and does not end at all.
+//! Tests of single runs: those that pass, fail, panic, time out or do not end.
 
 use std::{future::pending, io, sync::mpsc};
 
@@ -127,7 +127,7 @@ async fn a_check_that_takes_too_long_is_cancelled() {
 #[tokio::test(start_paused = true)]
 async fn time_in_which_the_process_stood_still_is_not_that_of_its_runs() {
     let (app, health) = started().await;
-    // Has some way to go when the process goes on.
+    // It is still running when the process continues.
     let slow = |_cancel: CancellationToken| async {
         for _ in 0..5 {
             pass(SECOND / 20).await;
@@ -137,7 +137,7 @@ async fn time_in_which_the_process_stood_still_is_not_that_of_its_runs() {
     health.register_unbound(every_second(CHECK).critical(), slow).unwrap();
     pass(SECOND / 8).await;
     assert!(health.result(CHECK).unwrap().is_none());
-    // Polled once, it moves the clock and gives nobody a turn.
+    // Polled once, it advances the clock without giving any task a turn.
     assert!(tokio::time::advance(3_600 * SECOND).now_or_never().is_none());
     pass(SECOND / 5).await;
     assert!(health.result(CHECK).unwrap().unwrap().passed());
@@ -162,7 +162,7 @@ async fn a_check_that_does_not_listen_is_dropped() {
     app.stop().await.expect_clean();
 }
 
-/// Time is real here, as a blocked thread knows no other.
+/// Real time: paused time does not pass while a thread is blocked.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_check_that_blocks_its_thread_is_reported_and_never_runs_twice() {
     let (app, health) = started().await;
@@ -174,7 +174,7 @@ async fn a_check_that_blocks_its_thread_is_reported_and_never_runs_twice() {
         let (blocked, counted) = (blocked.clone(), counted.clone());
         async move {
             counted.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-            // Blocks until the test lets go of it.
+            // Blocks until the test ends it.
             let _ = blocked.lock().recv();
             Ok::<(), Error>(())
         }
@@ -187,7 +187,7 @@ async fn a_check_that_blocks_its_thread_is_reported_and_never_runs_twice() {
     assert!(stuck.error.as_ref().unwrap().is(&errors::HEALTH_CHECK_KILL_TIMEOUT), "{stuck:?}");
     assert_eq!(runs.load(std::sync::atomic::Ordering::SeqCst), 1);
     Probe::default().register(&health, every_second(OTHER), Duration::ZERO);
-    assert!(health.run(OTHER).await.unwrap().passed(), "others have their turns");
+    assert!(health.run(OTHER).await.unwrap().passed(), "other checks run");
     drop(release);
     while !health.run(CHECK).await.unwrap().passed() {}
     app.stop().await.expect_clean();

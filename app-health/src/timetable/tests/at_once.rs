@@ -1,5 +1,5 @@
-//! Eight tasks register, replace, pause, resume, run and remove checks at once, while runs end, hang and are timed out:
-//! under shuttle, which tries actions in which threads may come to their permits.
+//! Eight tasks register, replace, pause, resume, run and remove checks at once, while runs end, hang and time out.
+//! Shuttle tries different orders of the threads.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ enum Manner {
     Ends,
     EndsWhenCancelled,
     EndsWhenDropped,
-    /// Not before the test is over.
+    /// At the end of the test.
     Hangs,
 }
 
@@ -90,7 +90,7 @@ impl World {
         }
     }
 
-    /// As `CheckQueue::with` and `HealthChecks::perform` do it.
+    /// Like `CheckQueue::with` and `HealthChecks::perform`.
     fn change<T>(
         self: &Arc<Self>,
         change: impl FnOnce(&mut Timetable<Check>, At, &mut Vec<Action<Check>>) -> T,
@@ -168,8 +168,7 @@ impl World {
                 let (waiter, result) = mpsc::channel();
                 let demanded = self.change(|table, now, actions| table.run_now(id, waiter, now, actions));
                 if demanded.is_ok() {
-                    // An answer, or the news that there will be none. One who waits for ever is a deadlock, which shuttle
-                    // tells.
+                    // An answer, or an error. A task that waits for ever is a deadlock, which shuttle reports.
                     let _ = result.recv();
                 }
             }
@@ -177,7 +176,7 @@ impl World {
     }
 }
 
-/// Time passes until the test is over, when nothing is in active that may still end.
+/// Lets time pass until the test is over and each run has ended or was abandoned.
 fn schedule(world: &Arc<World>) {
     loop {
         world.clock.fetch_add(550, Ordering::SeqCst);
@@ -213,7 +212,7 @@ fn all_at_once() {
         run.join().unwrap();
     }
     let table = world.table.lock().unwrap();
-    assert_eq!(table.free_permits, TURNS, "every turn came back");
+    assert_eq!(table.free_permits, TURNS, "every permit came back");
     assert!(table.slots.is_empty() && table.timers.is_empty() && table.queue.is_empty());
 }
 

@@ -1,6 +1,6 @@
-//! Ten thousand checks, every second: every run on time, none overlapping.
+//! Ten thousand checks every second: every run is on time, and none overlaps.
 //!
-//! For a few seconds; the bench `schedule -- --hour` does it for an hour, through the service itself.
+//! This covers a few seconds. The bench `schedule -- --hour` covers an hour, through the service itself.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ const SECONDS: u32 = 4;
 
 #[test]
 fn ten_thousand_checks_run_on_time_every_second_and_never_overlap() {
-    // The first runs are spread over 50 ms, as jitter does, and each takes 3 ms: 600 at a time.
+    // The first runs are distributed over 50 ms, as by jitter, and each takes 3 ms: 600 at a time.
     let mut recorder = Recorder::new(1_000);
     let first = |id: u64| Duration::from_nanos(id * 50_000_000 / CHECKS);
     for id in 1..=CHECKS {
@@ -36,7 +36,7 @@ fn ten_thousand_checks_run_on_time_every_second_and_never_overlap() {
             recorder.table.advance(now, &mut actions);
         }
         for action in actions.drain(..) {
-            let Action::Start { check, key, .. } = action else { panic!("a run that was in nobody's way") };
+            let Action::Start { check, key, .. } = action else { panic!("every action is a start") };
             let number = runs.entry(check.id).or_default();
             assert_eq!(now, first(check.id.as_u64()) + *number * SECOND, "run {number} of {}", check.id);
             *number += 1;

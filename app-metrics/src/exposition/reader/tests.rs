@@ -1,4 +1,4 @@
-//! Tests of pieces.
+//! Tests of reading in pieces.
 
 use app_core::Identity;
 use app_ids::{AppId, DomainId, InstanceId, MetricId, ReleaseId, ServiceId};
@@ -42,9 +42,9 @@ fn pieces_of_any_length_are_the_whole_and_the_last_is_the_end() {
                 pieces += 1;
             }
             assert_eq!(String::from_utf8(read.clone()).unwrap(), whole);
-            assert!(exposition.read(&mut read, bytes) && read.len() == whole.len(), "the end stays the end");
+            assert!(exposition.read(&mut read, bytes) && read.len() == whole.len(), "reading after the end");
         }
         let mut exposition = Exposition::new(scrape());
-        assert!(!exposition.read(&mut Vec::new(), 0), "nothing is asked for, and it is not the end");
+        assert!(!exposition.read(&mut Vec::new(), 0), "reading nothing is not the end");
     }
 }

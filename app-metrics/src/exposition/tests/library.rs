@@ -1,4 +1,4 @@
-//! What `prometheus-client` writes of the same metrics.
+//! The output of `prometheus-client` for the same metrics.
 
 use super::reader::read;
 use super::{LABELS, SERVICE, id, label_value, registry, written};
@@ -55,12 +55,12 @@ proptest! {
 
         let mut theirs_written = String::new();
         text::encode(&mut theirs_written, &theirs).unwrap();
-        // The library puts a full stop after the help.
+        // The library appends a full stop to the help.
         let theirs_written = theirs_written.replace("Counted.", "Counted").replace("StripedFloat.", "StripedFloat");
         let theirs = read(&theirs_written.replace("Observed.", "Observed"), Format::OpenMetrics).unwrap();
         let own = read(&written(&own, Format::OpenMetrics), Format::OpenMetrics).unwrap();
         for (name, family) in &theirs.families {
-            // It leaves out what has no series.
+            // The library leaves out vectors without series.
             prop_assert_eq!(Some(family), own.families.get(name));
         }
         prop_assert_eq!(own.samples, theirs.samples);

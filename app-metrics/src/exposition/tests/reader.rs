@@ -1,4 +1,4 @@
-//! Reads both formats, strictly: what is written must be what a reader of the format's rules understands.
+//! A strict reader of both formats: our output must be what a reader of the format's rules understands.
 
 use crate::exposition::Format;
 use std::collections::BTreeMap;
@@ -24,8 +24,8 @@ impl Exposed {
     }
 }
 
-/// Lines end at a newline only; every family is announced once, by its help and its type, before its samples, the names
-/// of which are its own.
+/// Lines end only at a newline. Each family is announced once, with help and type, before its samples. The names of its
+/// samples belong to it alone.
 pub(super) fn read(text: &str, format: Format) -> Result<Exposed, String> {
     let text = match format {
         Format::Text => text,

@@ -1,4 +1,4 @@
-//! Tests of what clients ask for and get.
+//! Tests of what clients request and get.
 
 use super::{Coding, coding, format};
 use crate::exposition::Format::{self, OpenMetrics, Text};

@@ -1,4 +1,4 @@
-//! Tests of what is a route, and of answers that are none.
+//! Tests of valid and invalid routes and answers.
 
 use super::{checked, response};
 use crate::errors::ROUTE_INVALID;
@@ -32,7 +32,10 @@ fn a_path_that_is_none_is_refused() {
 fn a_path_is_there_once() {
     let error = checked(&[Route::new("/livez", answer), Route::new("/livez", answer)]).unwrap_err();
     let text = error.to_string();
-    assert!(text.contains("/livez is there twice") && text.matches("router/tests.rs").count() == 2, "{text}");
+    assert!(
+        text.contains("/livez: declared twice") && text.matches("router/tests.rs").count() == 2,
+        "{text}"
+    );
     assert!(checked(&[Route::new("/metrics", answer)]).unwrap_err().is(&ROUTE_INVALID));
     assert!(checked(&[Route::with_parameters("/metrics", say)]).unwrap_err().is(&ROUTE_INVALID));
 }
@@ -41,7 +44,7 @@ fn a_path_is_there_once() {
 fn two_that_match_the_same_paths_are_refused_and_both_named() {
     let routes = [Route::with_parameters("/a/{name}/b", say), Route::with_parameters("/a/{id}/b", say)];
     let text = checked(&routes).unwrap_err().to_string();
-    assert!(text.contains("/a/{id}/b is there twice (as /a/{name}/b)"), "{text}");
+    assert!(text.contains("/a/{id}/b: declared twice (as /a/{name}/b)"), "{text}");
     assert_eq!(text.matches("router/tests.rs").count(), 2, "{text}");
     let apart =
         [Route::with_parameters("/a/{name}", say), Route::new("/a/b", answer), Route::new("/a", answer)];

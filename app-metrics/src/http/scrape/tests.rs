@@ -1,4 +1,4 @@
-//! Tests of how much is scraped at a time.
+//! Tests of the limits of a scrape.
 
 use super::{SLICE, Scrapes, WHOLE};
 use crate::http::{HttpMetrics, Limits};
@@ -12,7 +12,7 @@ use futures_util::StreamExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Some 2 MB of text.
+/// About 2 MB of text.
 const SERIES: usize = 15_000;
 
 async fn long(scrapes: usize) -> (TestApp, Scrapes) {
@@ -23,7 +23,7 @@ async fn long(scrapes: usize) -> (TestApp, Scrapes) {
     for key in 0..SERIES {
         gauges.with([&key.to_string()]).unwrap();
     }
-    // Registered by the running server already, so these are the same.
+    // The running server has registered these metrics, so these are the same.
     let meters = HttpMetrics::register(metrics.registry()).unwrap();
     let limits = Limits { scrapes, ..Limits::default() };
     (app, Scrapes::new(Metrics::clone(&metrics), meters, limits))
@@ -37,7 +37,7 @@ async fn an_answer_that_is_not_taken_in_time_is_broken_off() {
     tokio::time::pause();
     // Some time has passed already.
     tokio::time::advance(Limits::default().write_total / 2).await;
-    assert!(pieces.next().await.expect("a piece").is_ok(), "it is not late yet");
+    assert!(pieces.next().await.expect("a piece").is_ok(), "it is within the deadline");
     tokio::time::advance(Limits::default().write_total / 2).await;
     let error = pieces.next().await.expect("an end").unwrap_err();
     assert!(error.to_string().contains("does not take the answer"), "{error}");
@@ -47,7 +47,7 @@ async fn an_answer_that_is_not_taken_in_time_is_broken_off() {
 #[tokio::test]
 async fn one_scrape_more_than_there_may_be_is_told_to_come_again() {
     let (app, scrapes) = long(1).await;
-    // Its body is not taken, so it goes on.
+    // The body is not read, so the scrape stays in progress.
     let first = scrapes.clone().answer(HeaderMap::new()).await;
     assert_eq!(first.status(), 200);
     let second = scrapes.clone().answer(HeaderMap::new()).await;
@@ -69,8 +69,8 @@ async fn a_long_answer_is_never_there_as_a_whole_and_others_run_meanwhile() {
         if gzip {
             headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
         }
-        let turns = Arc::new(AtomicUsize::new(0));
-        let counted = Arc::clone(&turns);
+        let slice_permits = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&slice_permits);
         let other = tokio::spawn(async move {
             loop {
                 counted.fetch_add(1, Ordering::Relaxed);
@@ -84,7 +84,10 @@ async fn a_long_answer_is_never_there_as_a_whole_and_others_run_meanwhile() {
         assert!(pieces[0] < WHOLE + 2 * SLICE, "{pieces:?}");
         assert!(pieces[1..].iter().all(|piece| (1..2 * SLICE).contains(piece)), "{pieces:?}");
         let text: usize = if gzip { 2_000_000 } else { pieces.iter().sum() };
-        assert!(turns.load(Ordering::Relaxed) >= text / (2 * SLICE), "{turns:?} for {text} bytes");
+        assert!(
+            slice_permits.load(Ordering::Relaxed) >= text / (2 * SLICE),
+            "{slice_permits:?} for {text} bytes"
+        );
     }
     app.stop().await.expect_clean();
 }

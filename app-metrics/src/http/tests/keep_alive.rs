@@ -1,4 +1,4 @@
-//! How long connections live: idle, with half a request, and at a stop. Time passes only when nobody has anything to do.
+//! How long connections live: idle, with half a request, and at a stop. Paused time passes only when every task waits.
 
 use super::*;
 use tokio::time::{Instant, sleep};
@@ -9,20 +9,20 @@ fn start() -> Running {
     Running::start(hello(), Limits::default())
 }
 
-/// Sends what is given, and gets an answer on a connection that stays open.
+/// Sends text, and reads an answer on a connection that stays open.
 async fn exchange(client: &mut TcpStream, request: &[u8]) {
     client.write_all(request).await.unwrap();
     let answer = first(client).await;
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("hello"), "{answer}");
 }
 
-/// How long it takes until the server closes the connection.
+/// The time until the server closes the connection.
 async fn closed_after(mut client: TcpStream) -> Duration {
     let began = Instant::now();
     let mut rest = Vec::new();
     let limit = Duration::from_secs(600);
     let read = tokio::time::timeout(limit, client.read_to_end(&mut rest)).await.expect("it is closed");
-    // Closed with a reset where the server had not read all.
+    // The server closes with a reset if it has not read everything.
     assert!(read.is_err() || rest.is_empty(), "{}", String::from_utf8_lossy(&rest));
     began.elapsed()
 }
@@ -54,7 +54,7 @@ async fn an_idle_connection_lives_75_s_before_and_after_a_request() {
     sleep(Duration::from_secs(70)).await;
     exchange(&mut client, REQUEST).await;
     is_about(closed_after(client).await, 75);
-    assert_eq!(server.connections("timed_out"), 0.0, "nobody was too slow");
+    assert_eq!(server.connections("timed_out"), 0.0, "no client was too slow");
     server.stop().await;
 }
 
@@ -69,7 +69,7 @@ async fn a_slow_header_is_cut_5_s_after_its_first_byte_however_idle_it_was_befor
             }
             sleep(Duration::from_secs(idle)).await;
             let began = Instant::now();
-            // A byte every second, for as long as the server takes it.
+            // A byte every second, as long as the server accepts it.
             for byte in REQUEST {
                 if client.write_all(&[*byte]).await.is_err() {
                     break;
@@ -107,7 +107,7 @@ async fn a_stop_closes_what_waits_at_once_and_says_so_in_the_last_answer() {
             "slow"
         }
     };
-    // Longer than the test: what is closed was not closed by this limit.
+    // Longer than the test, so this limit closes no connection.
     let limits = Limits { drain: DEADLINE * 2, ..Limits::default() };
     let server = Running::start(hello().route("/slow", get(slow)), limits);
     let unused = server.connect().await;

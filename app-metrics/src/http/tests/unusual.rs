@@ -1,10 +1,10 @@
-//! Clients that do what few do: each gets a right answer or a clean close, and none is worth a warning.
+//! Unusual clients: each gets a correct answer or a clean close, and none causes a warning.
 
 use super::*;
 
 const HEAD: &str = "GET /hello HTTP/1.1\r\nhost: x\r\n";
 
-/// All that comes back when this is sent, the client then saying that it sends no more.
+/// The whole answer to this text. The client then closes its sending side.
 async fn half_closed(server: &Running, request: &str) -> String {
     let mut client = server.send(request).await;
     client.shutdown().await.unwrap();
@@ -28,7 +28,7 @@ async fn what_is_http_gets_its_answers() {
     let with = |lines: &str| format!("{HEAD}{lines}\r\n");
     let last = with("connection: close\r\n");
     for (request, expected) in [
-        // It has no more to send, and is answered.
+        // The client has closed its sending side, and still gets an answer.
         (with(""), vec!["200"]),
         ("GET /hello HTTP/1.0\r\n\r\n".to_owned(), vec!["200"]),
         ("GET /hello HTTP/1.0\r\nconnection: keep-alive\r\n\r\n".to_owned(), vec!["200"]),

@@ -37,7 +37,7 @@ async fn a_scrape_shows_what_waits_what_was_run_and_for_how_long_and_what_was_re
     let sum: f64 = sum.rsplit(' ').next().unwrap().parse().unwrap();
     assert!((sum - status.run_time.sum_seconds()).abs() < 1e-9, "{sum} {status:?}");
 
-    // The loop runs when the test waits, so these wait for it.
+    // The server runs only when the test waits, so these commands wait.
     for _ in 0..2 {
         server.try_submit(|()| ()).unwrap();
     }
@@ -60,7 +60,7 @@ async fn a_panic_is_counted_and_the_counts_stay_when_the_server_has_ended() {
     service.dead().await;
     app.scrape();
     assert_eq!((seven(&app, COMMANDS_PANICKED), seven(&app, COMMANDS_RUN)), (1.0, 2.0));
-    assert_eq!(seven(&app, COMMAND_QUEUE_CAPACITY), 0.0, "it takes none any more");
+    assert_eq!(seven(&app, COMMAND_QUEUE_CAPACITY), 0.0, "it takes no more commands");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Tests of the packed.
+//! Tests of packed values.
 
 use super::{PackedValue, SHORT};
 use proptest::prelude::*;
