@@ -152,7 +152,7 @@ async fn a_busy_port_is_one_clear_start_error() {
     assert!(error.chain_has(&HTTP_BIND_FAILED), "{error:#}");
     let expected = format!(
         "metrics HTTP server: address 127.0.0.1:{port} is already in use; set httpPort in config 0xe3054017c1b1d214, \
-         or stop the other process)"
+         or stop the other process"
     );
     assert!(error.to_string().contains(&expected), "{error}");
 }
