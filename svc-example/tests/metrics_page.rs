@@ -70,6 +70,7 @@ fn kind(kind: Kind) -> &'static str {
         Kind::Counter | Kind::CounterVector => "counter",
         Kind::Gauge | Kind::GaugeVector => "gauge",
         Kind::Histogram | Kind::HistogramVector => "histogram",
+        other => panic!("the type of a {other} in Prometheus is not known here"),
     }
 }
 
