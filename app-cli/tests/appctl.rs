@@ -162,5 +162,5 @@ fn a_diff_shows_digests_of_secrets_and_differs_in_its_status() {
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "httpPort: 4445 -> 4446\n");
     let (_, said) = refused(folder.path(), &["config", "diff", "a"], "");
-    assert!(said.contains("whose config is a?"), "{said}");
+    assert!(said.contains("is not named after a service"), "{said}");
 }

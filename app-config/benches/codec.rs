@@ -1,4 +1,4 @@
-//! Decoding and encoding a config file against `capnp` and `flate2` used bare; sealing and opening it against `age`.
+//! Decoding and encoding a config file, compared with bare `capnp` and `flate2`. Sealing and opening it, compared with `age`.
 //!
 //! The file is a metrics config with 100 counters and 100 histogram vectors.
 
@@ -8,7 +8,8 @@
 use std::hint::black_box;
 use std::io::BufReader;
 
-use app_config::{Identities, Identity, decode, marshal, open, seal};
+use app_config::codec::{decode, marshal};
+use app_config::sealing::{ConfigIdentities, ConfigIdentity, open, seal};
 use capnp::message::{Builder, HeapAllocator, ReaderOptions};
 use criterion::{Criterion, criterion_group, criterion_main};
 use flate2::Compression;
@@ -16,7 +17,7 @@ use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
 use schema::metrics_capnp::metrics_service_spec;
 
-/// Ids as they are in real files: random, so they neither pack nor compress.
+/// Random ids, as in real files: they neither pack nor compress.
 fn id(seed: u32) -> u64 {
     let mut x = u64::from(seed).wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     x ^= x >> 31;
@@ -88,7 +89,7 @@ fn encoding(c: &mut Criterion) {
 fn sealing(c: &mut Criterion) {
     let mut file = Vec::new();
     marshal(&spec(), &mut file).expect("the spec is within the limits");
-    let identity = Identity::generate();
+    let identity = ConfigIdentity::generate();
     let recipients = [identity.recipient()];
     let age_recipient: age::x25519::Recipient =
         recipients[0].to_string().parse().expect("what is a recipient here is one there");
@@ -107,9 +108,9 @@ fn sealing(c: &mut Criterion) {
         .ok()
         .and_then(|text| text.parse().ok())
         .expect("what is an identity here is one there");
-    let one = Identities::of([identity.clone()]).expect("there is one");
-    let others = (0..7).map(|_| Identity::generate());
-    let eight = Identities::of(others.chain([identity.clone()])).expect("there are eight");
+    let one = ConfigIdentities::of([identity.clone()]).expect("there is one");
+    let others = (0..7).map(|_| ConfigIdentity::generate());
+    let eight = ConfigIdentities::of(others.chain([identity.clone()])).expect("there are eight");
     let mut group = c.benchmark_group("open 100 counters and 100 histogram vectors");
     group.bench_function("app-config", |b| {
         b.iter(|| open(black_box(&sealed), &one).expect("sealed to the identity"));

@@ -1,6 +1,6 @@
-//! What hostile files cost before they are refused: time, and memory beyond what is in use already.
+//! The cost of hostile files before they are refused: time, and additional memory.
 //!
-//! Prints a table, and fails when a file is not refused, or a limit is passed: 20 ms and 4 MiB, and 50 ms for the stanzas.
+//! Prints a table. Fails if a file is not refused, or takes more than 20 ms (the stanzas 50 ms) or 4 MiB.
 //! `cargo bench -p app-config --bench hostile`
 
 #![allow(clippy::expect_used, reason = "a bench fails by panicking")]
@@ -10,7 +10,8 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use app_config::{Identities, Identity, MAX_FILE_BYTES, decode, is_sealed, open, seal};
+use app_config::codec::{MAX_FILE_BYTES, decode};
+use app_config::sealing::{ConfigIdentities, ConfigIdentity, is_sealed, open, seal};
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use peak_alloc::PeakAlloc;
@@ -37,25 +38,25 @@ fn zlib(parts: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Vec<u8> {
     encoder.finish().expect("a vector takes it")
 }
 
-/// Packed: a segment table that claims this many words in one segment.
+/// A packed segment table that claims this many words in one segment.
 fn table(words: u32) -> Vec<u8> {
     let bytes = words.to_le_bytes();
     let tag = (0..4).filter(|&place| bytes[place] != 0).map(|place| 0b0001_0000 << place).sum();
     [tag].into_iter().chain(bytes.into_iter().filter(|&byte| byte != 0)).collect()
 }
 
-fn hostile_files(identity: &Identity) -> Vec<Hostile> {
+fn hostile_files(identity: &ConfigIdentity) -> Vec<Hostile> {
     const WORDS_OF_64_MIB: u32 = 8 << 20;
     let zeros = vec![0; 1 << 20];
     let bomb = zlib(std::iter::repeat_n(&zeros, 1024));
     let packed = zlib([table(WORDS_OF_64_MIB), [0x00, 0xff].repeat(WORDS_OF_64_MIB as usize / 256)]);
     let claim = zlib([table(WORDS_OF_64_MIB)]);
-    // As much of the bomb as a file may have.
+    // The largest part of the bomb that a file may have.
     let cut = bomb[..MAX_FILE_BYTES].to_vec();
     let sealed = seal(&bomb[..MAX_FILE_BYTES - 1000], &[identity.recipient()]).expect("within the limits");
     let stanza = format!("-> X25519 {0}A\n{0}A\n", "A".repeat(42));
     let stanzas = format!("age-encryption.org/v1\n{}--- {}A\n", stanza.repeat(4050), "A".repeat(42));
-    let largest = seal(&vec![0; MAX_FILE_BYTES - 1000], &[Identity::generate().recipient()]);
+    let largest = seal(&vec![0; MAX_FILE_BYTES - 1000], &[ConfigIdentity::generate().recipient()]);
     let quick = |name, file| Hostile { name, file, most_time: MOST_TIME };
     vec![
         quick("1 GiB of zeros in zlib", bomb),
@@ -73,7 +74,7 @@ fn hostile_files(identity: &Identity) -> Vec<Hostile> {
 }
 
 /// Why the file is refused.
-fn refusal(file: &[u8], identities: &Identities) -> Option<String> {
+fn refusal(file: &[u8], identities: &ConfigIdentities) -> Option<String> {
     if !is_sealed(file) {
         return decode(file).err().map(|error| error.to_string());
     }
@@ -84,9 +85,9 @@ fn refusal(file: &[u8], identities: &Identities) -> Option<String> {
 }
 
 fn main() -> ExitCode {
-    let identity = Identity::generate();
+    let identity = ConfigIdentity::generate();
     let files = hostile_files(&identity);
-    let identities = Identities::of([identity]).expect("there is one");
+    let identities = ConfigIdentities::of([identity]).expect("there is one");
     let mut failed = false;
     println!("| file | bytes | time, worst of {ROUNDS} | extra memory | refused because |");
     println!("|---|--:|--:|--:|---|");
@@ -100,7 +101,7 @@ fn main() -> ExitCode {
             time = time.max(began.elapsed());
             memory_bytes = memory_bytes.max(MEMORY.peak_usage().saturating_sub(before));
         }
-        // Without optimisation it takes what it takes.
+        // Only optimised code has to keep the limit of time.
         let slow = time > most_time && !cfg!(debug_assertions);
         failed |= slow || memory_bytes > MOST_MEMORY_BYTES || reason.is_none();
         let reason = reason.unwrap_or_else(|| "NOT REFUSED".to_owned());

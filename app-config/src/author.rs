@@ -1,7 +1,6 @@
-//! What somebody who writes configs needs: what a config may say, an example, a file made from JSON that is known to be
-//! good, JSON from a file, and what differs between two.
+//! Authoring configs: which fields a config has, an example, a file from JSON, JSON from a file, and the difference of two.
 //!
-//! A library, so that every application and the operator's own program do the same.
+//! The commands `config ..` of every application and of `appctl` use these functions.
 
 mod compile;
 mod diff;
@@ -19,3 +18,4 @@ pub use self::docs::SchemaDocs;
 pub use self::example::example;
 pub use self::explain::{FieldDoc, explain, fields};
 pub use self::place::{Overwrite, PlaceError, place_file, place_file_with_mode};
+pub use crate::json::{Draft, MAX_JSON_BYTES, from_json, to_json};

@@ -1,14 +1,14 @@
-//! The `config` commands, which every application that links this crate has: author, seal, open and check configs.
+//! The `config` commands: author, seal, open and check configs. Every application that links this crate has them.
 //!
 //! | command | does |
 //! |---|---|
-//! | `keygen` | makes a key: an identity that opens, a recipient to seal for |
-//! | `explain` | says what a config may say, or prints an example |
+//! | `keygen` | makes a key: an identity that opens configs, and its recipient to seal them for |
+//! | `explain` | explains the fields of a config, or prints an example |
 //! | `seal` | makes a config file from JSON |
 //! | `open` | makes JSON from a config file |
-//! | `check` | finds every mistake in a directory |
+//! | `check` | finds every problem in a directory |
 //! | `diff` | compares two configs, or one with the defaults |
-//! | `recipients` | says whom a file is sealed to, as far as can be told |
+//! | `recipients` | says for how many recipients a file is sealed |
 //!
 //! Exit statuses: 0, 1 (a file can't be read or written; `diff` found differences), 2 (usage), 78 (a config is wrong).
 
@@ -30,7 +30,7 @@ app_core::subcommand! { Subcommand::new(command, run) }
 const HELP: &str = "\
 From nothing to a sealed config:
   config keygen --output my.identity          prints the recipient, age1..
-  config explain quota                        what may be said
+  config explain quota                        its fields
   config explain quota --json > quota.json    an example to change
   config seal --service quota --recipient age1.. quota.json
   config check . --identity my.identity";
@@ -58,7 +58,7 @@ fn run(matches: &ArgMatches) -> ExitCode {
         Some(("check", matches)) => check::check(matches),
         Some(("diff", matches)) => check::diff(matches),
         Some(("recipients", matches)) => keys::recipients(matches),
-        _ => Err(Refused::usage("which config command?")),
+        _ => Err(Refused::usage("no config command is given: see config --help")),
     };
     result.unwrap_or_else(|refused| refused.tell())
 }

@@ -1,17 +1,17 @@
 //! The framing of a config file: `zlib(packed(one Cap'n Proto message))`.
 //!
-//! Decoding goes from the outside in, and each layer is whole and within its limit before the next one is looked at:
+//! A file is decoded from the outside in. Each layer must be whole and within its limit before the next one is read:
 //!
 //! 1. the file, at most [`MAX_FILE_BYTES`];
 //! 2. inflated, at most [`MAX_PACKED_BYTES`], with its checksum, and nothing after it;
 //! 3. unpacked, at most [`MAX_MESSAGE_WORDS`] and the segment table;
-//! 4. the segment table, which has to describe exactly the words that are there.
+//! 4. the segment table, which must describe exactly the words that follow.
 //!
-//! A sealed file is opened before. So every buffer with what was in one is overwritten when it is done with; here
-//! nobody knows which, so all are.
+//! A sealed file is opened before it is decoded. This module does not know which files were sealed, so every buffer is overwritten
+//! after use.
 //!
-//! Memory is taken for bytes that arrived, never for a size that the file claims. So the worst file costs the sum of the
-//! limits, whatever it says about itself.
+//! Memory is allocated for bytes that were read, never for a size that the file claims. So the worst file costs the sum of the
+//! limits.
 
 mod errors;
 mod packed;
@@ -27,8 +27,9 @@ use capnp::serialize::{BufferSegments, SEGMENTS_COUNT_LIMIT};
 use flate2::{Compression, Decompress, FlushDecompress, Status};
 
 pub use self::errors::{MarshalError, UnmarshalError};
-use crate::limits::{MAX_FILE_BYTES, MAX_MESSAGE_WORDS, MAX_PACKED_BYTES, MAX_TABLE_WORDS, reader_options};
-use crate::sealed::is_sealed;
+use crate::limits::MAX_TABLE_WORDS;
+pub use crate::limits::{MAX_FILE_BYTES, MAX_MESSAGE_WORDS, MAX_NESTING, MAX_PACKED_BYTES, reader_options};
+use crate::sealing::is_sealed;
 use crate::secret::{SecretBytes, wipe};
 
 /// A config message, as Cap'n Proto reads it.
@@ -37,7 +38,7 @@ pub type Message = message::Reader<Segments>;
 /// The segments of a decoded message, with the segment table in front.
 pub type Segments = BufferSegments<Words>;
 
-/// Words in memory, seen as bytes. Aligned as Cap'n Proto needs it. Overwritten when they are dropped.
+/// Words in memory, seen as bytes, with the alignment that Cap'n Proto needs. Overwritten on drop.
 pub struct Words(Vec<Word>);
 
 impl Words {
@@ -45,8 +46,7 @@ impl Words {
         Self(Vec::with_capacity(words))
     }
 
-    /// Makes sure that this many words can be added without a copy being left behind. With more room for those to come, up to a
-    /// `limit` of them all.
+    /// Makes room for this many words, and for more up to `limit` words in all. The old allocation is overwritten.
     fn make_room(&mut self, words: usize, limit: usize) {
         if self.0.capacity() - self.0.len() < words {
             let mut larger =
@@ -73,8 +73,8 @@ impl Deref for Words {
 
 /// Writes a message as the content of a config file.
 ///
-/// Whatever is written here, [`unmarshal`] reads: a message beyond its limits is refused. Nothing is written on an error of
-/// the message.
+/// [`unmarshal`] can read everything that this function writes: a message beyond the limits is refused. Nothing is written if the
+/// message is refused.
 ///
 /// # Errors
 /// The message has no root, or is larger than a config may be; or `out` fails.
@@ -93,7 +93,7 @@ pub fn marshal<A: message::Allocator>(
     if segments.len() >= SEGMENTS_COUNT_LIMIT {
         return Err(MarshalError::TooManySegments { segments: segments.len() });
     }
-    // The most that packing makes of it, so that the buffer does not move: a tag and a count with every word.
+    // Packing adds at most a tag and a count to every word. With room for that, the buffer does not move.
     let table = segments.len() / 2 + 1;
     let mut packed = SecretBytes::with_capacity((words + table) * (size_of::<Word>() + 2));
     capnp::serialize_packed::write_message(packed.vec_mut(), message).map_err(MarshalError::Message)?;
@@ -112,11 +112,10 @@ pub fn marshal<A: message::Allocator>(
 
 /// Reads a message from the content of a config file, to the end of `input`.
 ///
-/// What comes back is framed as it should be and within the limits; whether it is a message of the right schema is another
-/// question, which [`ConfigSchema`](crate::ConfigSchema) answers.
+/// The result is whole and within the limits. [`ConfigSchema`](crate::ConfigSchema) checks whether it matches a schema.
 ///
 /// # Errors
-/// `input` fails, or is not exactly one message within the limits.
+/// Reading `input` fails, or `input` is not exactly one message within the limits.
 pub fn unmarshal(input: impl Read) -> Result<Message, UnmarshalError> {
     let file = SecretBytes::read_from(input, MAX_FILE_BYTES + 1).map_err(UnmarshalError::Read)?;
     decode(&file)
@@ -148,7 +147,7 @@ fn inflate(file: &[u8]) -> Result<SecretBytes, UnmarshalError> {
         return Err(UnmarshalError::NotZlib);
     }
     let mut state = Decompress::new(true);
-    // One byte more than is allowed tells "just fits" from "too much".
+    // With one byte more than allowed, "just fits" differs from "too large".
     let limit = MAX_PACKED_BYTES + 1;
     let mut packed = SecretBytes::with_capacity((file.len() * 8).clamp(4096, limit));
     loop {
@@ -177,7 +176,7 @@ fn inflate(file: &[u8]) -> Result<SecretBytes, UnmarshalError> {
 
 /// Whether the first bytes are a zlib header without a preset dictionary (RFC 1950, 2.2).
 ///
-/// A file of one byte is judged by what is there: it is a zlib file that was cut short.
+/// A file of one byte with the right first half counts: it is a truncated zlib file.
 fn starts_as_zlib(file: &[u8]) -> bool {
     match file {
         [method] => method & 0x0f == 8,
@@ -188,7 +187,7 @@ fn starts_as_zlib(file: &[u8]) -> bool {
     }
 }
 
-/// Compares what the segment table says with the words that are there. Takes no memory.
+/// Compares the segment table with the words that follow. Allocates nothing.
 fn check_table(words: &[Word]) -> Result<(), UnmarshalError> {
     let bytes = Word::words_to_bytes(words);
     let entry = |index: usize| {

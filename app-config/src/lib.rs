@@ -1,15 +1,15 @@
 //! The config directory: one typed, bounded, checked file for each service.
 //!
-//! Why a crate of its own: configs come from outside and hold what an attacker would like to have or to change. So there
-//! is one door. Whatever is in the directory, a service gets a value of its own config type that was read, framed,
-//! compared with its schema and validated, or the process does not start, and says everything that is wrong at once.
+//! Configs come from outside, and they hold what an attacker wants to read or to change. So one crate reads them. A service gets
+//! a value of its own config type, after every check below. If a check fails, the process does not start, and reports every
+//! problem at once.
 //!
-//! | layer | what it makes sure of | items |
+//! | layer | what is checked | items |
 //! |---|---|---|
-//! | directory | names are service ids; only regular files that nobody else may write are read, within a limit | [`ConfigDir`] |
-//! | seal | a sealed file is opened with an identity, whole and authenticated; a plain one is refused where sealing is required | [`Sealing`], [`open`], [`seal`] |
-//! | framing | zlib, packing and segment table are whole, exact and within limits | [`marshal`], [`unmarshal`] |
-//! | schema | every field is what the schema says, and nothing is set that it does not know | [`ConfigSchema`] |
+//! | directory | names are service ids; files are regular, within a limit, and other users may not write them | [`ConfigDir`] |
+//! | seal | a config identity opens a sealed file, whole and authenticated; a plain file is refused where sealing is required | [`sealing`] |
+//! | framing | zlib, packing and segment table are whole, exact and within limits | [`codec`] |
+//! | schema | every field is as the schema says, and no data is outside of it | [`ConfigSchema`] |
 //! | meaning | the service's own rules, all problems with their paths | [`Config`], [`Problems`] |
 //!
 //! ```
@@ -20,7 +20,7 @@
 //! const GREETER: ServiceId = ServiceId::new(0xb1d3_02a9_7c55_e011);
 //! app_core::service! { id: GREETER, name: "greeter", start: start }
 //!
-//! /// How many people are greeted. It borrows the schema of another service.
+//! /// How many people are greeted. It uses the schema of another service.
 //! struct GreeterConfig { people: u32 }
 //!
 //! impl Config for GreeterConfig {
@@ -35,10 +35,10 @@
 //!         Some(Self { people })
 //!     }
 //!
-//!     fn default() -> Self { Self { people: 1 } } // without a file
+//!     fn without_file() -> Self { Self { people: 1 } }
 //! }
 //!
-//! app_config::config! { GreeterConfig, "Whom to greet." }
+//! app_config::config! { GreeterConfig, "People to greet." }
 //!
 //! async fn start(service: Service, config: Configured<GreeterConfig>) -> Result<(), Error> {
 //!     info!(service.log(), "hello to {}", config.people);
@@ -52,66 +52,38 @@
 //! # }
 //! ```
 //!
-//! Configs are read again on SIGHUP and when their files change, also as Kubernetes changes them: a service that takes
-//! [`LiveConfig`] in place of [`Configured`] gets the new value, once it passed all of the above. A bad one is refused, and the old
-//! one stays.
+//! Configs are read again on SIGHUP and when their files change. A service that takes [`LiveConfig`] in place of [`Configured`]
+//! gets the new value when it passed every check. A bad config is refused, and the old value stays.
 //!
-//! Who writes configs writes JSON: [`explain`], [`compile`], [`decompile`]. Stays out: what a config means, and schemas.
+//! Authors write configs as JSON, with the functions of [`author`]. Schemas and the meaning of configs are not part of this crate.
 
-mod author;
-mod check;
+pub mod author;
 mod cli;
-mod codec;
-mod config;
-mod configured;
-mod dir;
-mod directory_check;
-mod facade;
-mod fault;
-mod file;
-mod identities;
+pub mod codec;
+pub mod compat;
+mod configs;
+pub mod file;
+mod ids;
 mod json;
-mod key;
 mod limits;
-mod live;
 mod problems;
-mod reload;
 mod schema;
-mod sealed;
-mod sealing;
+pub mod sealing;
 mod secret;
 mod service;
 mod shape;
+mod value;
 
-pub use self::author::{
-    Change, FieldDoc, Overwrite, PlaceError, SchemaDocs, compile, decompile, diff, example, explain, fields,
-    place_file, place_file_with_mode,
+pub use self::codec::Message;
+pub use self::configs::{
+    CheckError, Checked, ConfigDir, Configs, DirectoryError, LoadError, ReloadStatus, StaleConfig, StaleKind,
+    check_all, upcoming,
 };
-pub use self::check::{Checked, check_all};
-pub use self::codec::{MarshalError, Message, Segments, UnmarshalError, Words, decode, marshal, unmarshal};
-pub use self::config::{Config, parse};
-pub use self::configured::Configured;
-pub use self::dir::ConfigDir;
-pub use self::facade::{
-    config, config_dir, config_dir_exists, config_service_ids, service_config_exists, service_config_id,
-    service_config_path,
-};
-pub use self::fault::{CONFIG_NOT_READ, Fault, Reason};
-pub use self::file::{FileError, Kind as FileKind, is_private};
-pub use self::identities::{Identities, IdentityError};
-pub use self::json::{Draft, MAX_JSON_BYTES, from_json, to_json};
-pub use self::key::{Identity, KeyError, Recipient};
-pub use self::limits::{MAX_FILE_BYTES, MAX_MESSAGE_WORDS, MAX_NESTING, MAX_PACKED_BYTES, reader_options};
-pub use self::live::LiveConfig;
+pub use self::ids::{CONFIG_NOT_READ, CONFIG_SERVICE_ID};
 pub use self::problems::{Expected, Place, Problem, Problems, Remark, quoted};
-pub use self::reload::{ReloadStatus, StaleConfig, StaleKind};
 pub use self::schema::ConfigSchema;
-pub use self::sealed::{
-    MAX_HEADER_BYTES, MAX_RECIPIENTS, OpenError, SealError, SealedHeader, is_sealed, open, seal,
-};
-pub use self::sealing::Sealing;
 pub use self::secret::SecretBytes;
-pub use self::service::{CONFIG_SERVICE_ID, Configs, upcoming};
+pub use self::value::{Config, Configured, LiveConfig, parse};
 
 /// For the macros of this crate.
 #[doc(hidden)]

@@ -1,4 +1,4 @@
-//! What is wrong with a config: every problem of a file, each with the path of the field that has it.
+//! The problems of a config, each with the path of its field.
 
 mod remark;
 
@@ -9,16 +9,16 @@ use app_errors::Hostile;
 
 pub use self::remark::Remark;
 
-/// Of one file this many problems are told apart; the rest is counted.
+/// How many problems of a file are listed. Further ones are counted.
 const MAX_PROBLEMS: usize = 100;
 
-/// A reason has at most so many characters.
+/// The most characters of a reason.
 const MAX_REASON_CHARS: usize = 300;
 
-/// Of a text from a file this many characters are shown.
+/// How many characters of a text from a file are shown.
 const MAX_QUOTED_CHARS: usize = 60;
 
-/// One problem: prints as `metricSpecs.counterSpecs[1].help: must not be empty`, in one line.
+/// One problem. Prints one line such as `metricSpecs.counterSpecs[1].help: must not be empty`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     path: String,
@@ -26,7 +26,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// The field that has the problem, such as `rules[2].burst`; empty for the config as a whole.
+    /// The field with the problem, such as `rules[2].burst`; empty for the config as a whole.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
@@ -39,16 +39,16 @@ impl Problem {
     }
 }
 
-/// What a config must keep to, in words that hold no value of the config: `must be 1 to 65535`.
+/// A rule of a config, in a text that has no value of the config: `must be 1 to 65535`.
 ///
-/// A fixed text is one by itself. A text that is put together is one only if the code says so: [`Expected::of_code`].
+/// A fixed text converts into a rule. For a text with inserted parts use [`Expected::of_code`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expected(Cow<'static, str>);
 
 impl Expected {
-    /// A rule with parts that the code puts in: bounds, names of fields, numbers of list elements.
+    /// A rule with parts that the code inserts: bounds, names of fields, indexes of list elements.
     ///
-    /// The text is shown for sealed configs too, so no part of it may come from the config.
+    /// The text is shown for sealed configs too. No part of it may come from the config.
     #[must_use]
     pub fn of_code(text: impl fmt::Display) -> Self {
         Self(text.to_string().into())
@@ -72,8 +72,8 @@ impl fmt::Display for Problem {
 
 /// Collects the problems of one config.
 ///
-/// Rules and values are given apart, since [`hiding_values`](Self::hiding_values) leaves the values out: those of a
-/// sealed config are in no text.
+/// You pass rules and values separately. [`hiding_values`](Self::hiding_values) leaves the values out, so that no text shows a value
+/// of a sealed config.
 ///
 /// ```
 /// use app_config::Problems;
@@ -96,7 +96,7 @@ impl fmt::Display for Problem {
 /// ```
 #[derive(Debug, Default)]
 pub struct Problems {
-    /// The path of the innermost [`Place`] that exists.
+    /// The path of the innermost [`Place`].
     path: String,
     found: Vec<Problem>,
     left_out: usize,
@@ -105,13 +105,13 @@ pub struct Problems {
 }
 
 impl Problems {
-    /// None yet.
+    /// No problems.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// None yet, of a config that is sealed: values are left out of every problem, and never kept.
+    /// No problems, for a sealed config: values are left out of every problem, and not kept.
     ///
     /// ```
     /// let mut problems = app_config::Problems::hiding_values();
@@ -123,7 +123,7 @@ impl Problems {
         Self::of_source(true)
     }
 
-    /// None yet, of a config from a file that is sealed or not.
+    /// No problems, for a config from a file that is sealed or not.
     pub(crate) fn of_source(sealed: bool) -> Self {
         Self { hides_values: sealed, ..Self::default() }
     }
@@ -144,18 +144,18 @@ impl Problems {
         Place { outside: self.path.len(), problems: self }
     }
 
-    /// Adds a problem of the config as a whole: the rule that it breaks.
+    /// Adds a problem of the config as a whole. `rule` is the rule that it breaks.
     pub fn add(&mut self, rule: impl Into<Expected>) {
         self.push(rule.into().0);
     }
 
-    /// As [`add`](Self::add), with what was found instead. The value is left out of a sealed config's problems.
+    /// As [`add`](Self::add), with the value that was found. The value is left out if the config is sealed.
     pub fn add_found(&mut self, rule: impl Into<Expected>, value: impl fmt::Display) {
         let rule = rule.into();
         self.add_in_full(rule.clone(), format_args!("{}, found {value}", rule.0));
     }
 
-    /// As [`add`](Self::add), in two texts. The second one may have values, and stands for the first where they are shown.
+    /// As [`add`](Self::add), with two texts. `in_full` may have values, and replaces `rule` where values are shown.
     pub fn add_in_full(&mut self, rule: impl Into<Expected>, in_full: impl fmt::Display) {
         if self.hides_values { self.push(rule.into().0) } else { self.push(in_full) }
     }
@@ -169,27 +169,27 @@ impl Problems {
         self.found.push(problem);
     }
 
-    /// A problem of the place that is being looked at.
+    /// A problem of the current place.
     fn here(&self, reason: impl fmt::Display) -> Problem {
         let mut text = Shortened { text: String::new(), room: MAX_REASON_CHARS, hostile: Hostile::default() };
-        // The one way to fail is that the text is full.
+        // Fails only if the text is full.
         let _full = write!(text, "{reason}");
         Problem { path: self.path.clone(), reason: text.text }
     }
 
-    /// Whether there is none.
+    /// Whether there are no problems.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.found.is_empty()
     }
 
-    /// How many there are.
+    /// The number of problems.
     #[must_use]
     pub fn len(&self) -> usize {
         self.found.len() + self.left_out
     }
 
-    /// The problems in the order in which they were found; of very many the last one is their number.
+    /// The problems in the order in which they were added. If some were only counted, the last one has their number.
     #[must_use]
     pub fn into_vec(mut self) -> Vec<Problem> {
         if self.left_out > 0 {
@@ -212,11 +212,11 @@ impl fmt::Display for Problems {
     }
 }
 
-/// A place in a config, while it is being looked at: problems are added to it, and places inside it entered from it.
+/// A place in a config: the struct, field or list element that is being read. You add problems to it, and enter places inside it.
 #[derive(Debug)]
 pub struct Place<'a> {
     problems: &'a mut Problems,
-    /// Length of the path outside this place.
+    /// The length of the path around this place.
     outside: usize,
 }
 
@@ -224,7 +224,7 @@ impl<'a> Place<'a> {
     fn enter(problems: &'a mut Problems, field: &str, index: Option<usize>) -> Self {
         let outside = problems.path.len();
         if let Some(index) = index {
-            // Writing to a string does not fail.
+            // Writing to a string succeeds.
             let _ = write!(problems.path, "[{index}]");
         } else {
             if outside > 0 {
@@ -235,63 +235,63 @@ impl<'a> Place<'a> {
         Self { problems, outside }
     }
 
-    /// A field of the struct that is here. Paths are shown for sealed configs too, so a name comes from the code.
+    /// A field of the struct at this place. Paths are shown for sealed configs too, so the name must come from the code.
     pub fn field(&mut self, name: &'static str) -> Place<'_> {
         Place::enter(self.problems, name, None)
     }
 
-    /// As [`field`](Self::field), with a name from the schema, or from JSON of the author who reads the problem.
+    /// As [`field`](Self::field), with a name from the schema, or from JSON whose author reads the problem.
     pub(crate) fn named(&mut self, name: &str) -> Place<'_> {
         Place::enter(self.problems, name, None)
     }
 
-    /// An element of the list that is here, from 0.
+    /// An element of the list at this place. Indexes start at 0.
     pub fn index(&mut self, index: usize) -> Place<'_> {
         Place::enter(self.problems, "", Some(index))
     }
 
-    /// Adds a problem of what is here: the rule that it breaks.
+    /// Adds a problem of this place. `rule` is the rule that it breaks.
     pub fn add(&mut self, rule: impl Into<Expected>) {
         self.problems.add(rule);
     }
 
-    /// As [`add`](Self::add), with what was found instead. The value is left out of a sealed config's problems.
+    /// As [`add`](Self::add), with the value that was found. The value is left out if the config is sealed.
     pub fn add_found(&mut self, rule: impl Into<Expected>, value: impl fmt::Display) {
         self.problems.add_found(rule, value);
     }
 
-    /// As [`add`](Self::add), in two texts. The second one may have values, and stands for the first where they are shown.
+    /// As [`add`](Self::add), with two texts. `in_full` may have values, and replaces `rule` where values are shown.
     pub fn add_in_full(&mut self, rule: impl Into<Expected>, in_full: impl fmt::Display) {
         self.problems.add_in_full(rule, in_full);
     }
 
-    /// Adds a problem with JSON, told to the author who wrote it: the text may repeat what is there.
+    /// Adds a problem of JSON. Only its author reads the problem, so the text may repeat values.
     pub(crate) fn add_of_json(&mut self, text: impl fmt::Display) {
-        self.problems.add_in_full("is not as the schema has it", text);
+        self.problems.add_in_full("does not match the schema", text);
     }
 
-    /// Adds that Cap'n Proto could not read what is here.
+    /// Adds the problem that Cap'n Proto could not read this place.
     pub(crate) fn add_malformed(&mut self, error: &capnp::Error) {
         self.add_in_full("is malformed", format_args!("is malformed: {}", error.kind));
     }
 
-    /// Adds a warning: the config is accepted, and something that it says will not do what its author expects. The texts are
-    /// as those of [`add_in_full`](Self::add_in_full).
+    /// Adds a warning: the config is accepted, but a part of it will not do what its author expects. The texts are those of
+    /// [`add_in_full`](Self::add_in_full).
     pub fn warn(&mut self, rule: impl Into<Expected>, in_full: impl fmt::Display) {
         self.problems.warn(rule, in_full);
     }
 
-    /// Adds a note: what the config means, where that is not plain to see. It holds values, and is left out of sealed configs.
+    /// Adds a note that explains what the config means. A note may have values, so it is left out if the config is sealed.
     pub fn note(&mut self, in_full: impl fmt::Display) {
         self.problems.note(in_full);
     }
 
-    /// The value that Cap'n Proto read here, or a problem if it could not.
+    /// The value that Cap'n Proto read. Adds a problem if it could not.
     pub fn value<T>(&mut self, read: capnp::Result<T>) -> Option<T> {
         read.map_err(|error| self.add_malformed(&error)).ok()
     }
 
-    /// The text that Cap'n Proto read here, or a problem if it could not, or if it is not UTF-8.
+    /// The text that Cap'n Proto read. Adds a problem if it could not, or if the text is not UTF-8.
     pub fn text<'t>(&mut self, read: capnp::Result<capnp::text::Reader<'t>>) -> Option<&'t str> {
         let text = self.value(read)?;
         let Ok(text) = text.to_str() else {
@@ -308,7 +308,7 @@ impl Drop for Place<'_> {
     }
 }
 
-/// A number of things, in words: `1 byte`, `2 bytes`.
+/// A number with its noun: `1 byte`, `2 bytes`.
 pub(crate) fn counted(count: impl Into<u128>, noun: &str) -> String {
     match count.into() {
         1 => format!("1 {noun}"),
@@ -316,7 +316,7 @@ pub(crate) fn counted(count: impl Into<u128>, noun: &str) -> String {
     }
 }
 
-/// A text from a file, as it may be shown to people: quoted, escaped, shortened.
+/// A text from a file for people: quoted, escaped and shortened.
 #[must_use]
 pub fn quoted(text: &str) -> String {
     let mut shown = String::from("\"");
@@ -328,7 +328,7 @@ pub fn quoted(text: &str) -> String {
     shown
 }
 
-/// A text of one line that grows to a limit.
+/// One line of text that grows up to a limit.
 struct Shortened {
     text: String,
     room: usize,

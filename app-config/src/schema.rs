@@ -1,4 +1,4 @@
-//! The schemas that the linked services registered: what is known of a config without its service running.
+//! The schemas that the linked services registered. They describe and judge configs while their services do not run.
 
 use std::any::{TypeId, type_name};
 
@@ -8,13 +8,13 @@ use capnp::introspect::{Introspect, Type, TypeVariant};
 use capnp::schema::StructSchema;
 
 use crate::codec::Message;
-use crate::config::{self, Config};
 use crate::problems::{Problems, Remark};
+use crate::value::{self, Config};
 
-/// Reads a config as its service does: the remarks on a good one, or every problem.
+/// Reads a config as its service does. Returns the remarks on a good one, or every problem.
 type Judge = fn(Message, Option<&Identity>, Problems) -> Result<Vec<Remark>, Problems>;
 
-/// The schema of one service's config. Registered by [`config!`](macro@crate::config).
+/// The schema of a service's config. [`config!`](macro@crate::config) registers it.
 #[derive(Clone, Copy)]
 pub struct ConfigSchema {
     service: ServiceId,
@@ -28,7 +28,7 @@ pub struct ConfigSchema {
 inventory::collect!(ConfigSchema);
 
 impl ConfigSchema {
-    /// The schema of a config type; the place is where it is registered, for messages about it.
+    /// The schema of a config type. `file` and `line` say where it is registered, for error messages.
     #[must_use]
     pub const fn of<C: Config>(doc: &'static str, file: &'static str, line: u32) -> Self {
         Self {
@@ -47,19 +47,19 @@ impl ConfigSchema {
         self.service
     }
 
-    /// The service's name for people, if it has one.
+    /// The name of the service, if it has one.
     #[must_use]
     pub fn name(&self) -> Option<&'static str> {
         self.service.name()
     }
 
-    /// What the config is about, in a line.
+    /// What the config is about, in one line.
     #[must_use]
     pub const fn doc(&self) -> &'static str {
         self.doc
     }
 
-    /// The struct type on the wire: its fields, their types and defaults.
+    /// The Cap'n Proto struct: its fields, their types and defaults.
     #[must_use]
     pub fn struct_schema(&self) -> Option<StructSchema> {
         match (self.introspect)().which() {
@@ -68,15 +68,15 @@ impl ConfigSchema {
         }
     }
 
-    /// Whether the message is a config that the service accepts.
+    /// Checks whether the service accepts the message as its config.
     ///
     /// # Errors
-    /// Everything that is wrong with it.
+    /// All problems of the message.
     pub fn validate(&self, message: Message) -> Result<(), Problems> {
         self.validate_into(message, Problems::new())
     }
 
-    /// As [`validate`](Self::validate), with the problems added to these, which hide values if the config is sealed.
+    /// As [`validate`](Self::validate), adding to `problems`. Pass [`Problems::hiding_values`] for a sealed config.
     ///
     /// # Errors
     /// As [`validate`](Self::validate).
@@ -84,8 +84,7 @@ impl ConfigSchema {
         self.judge(message, None, problems).map(drop)
     }
 
-    /// As [`validate_into`](Self::validate_into), for an application if it is known, with the warnings and notes of a config
-    /// that is accepted.
+    /// As [`validate_into`](Self::validate_into), for an application if it is known. Returns the remarks on an accepted config.
     pub(crate) fn judge(
         &self,
         message: Message,
@@ -101,7 +100,7 @@ impl ConfigSchema {
         format!("{}:{}", self.place.0, self.place.1)
     }
 
-    /// Every schema that is linked into this program, sorted by service so that runs are alike.
+    /// Every schema that is linked into this program, sorted by service.
     #[must_use]
     pub fn linked() -> Vec<Self> {
         let mut all: Vec<_> = inventory::iter::<Self>.into_iter().copied().collect();
@@ -120,10 +119,10 @@ impl std::fmt::Debug for ConfigSchema {
     }
 }
 
-/// Checks that `C` is the config that a schema was registered for, of a service that the app has.
+/// Checks that `C` is the registered config type of its service, and that the application has the service.
 ///
 /// # Errors
-/// `ServiceInitFailed`, which names the service, the type and what to do.
+/// `ServiceInitFailed`. It names the service and the type, and says what to do.
 pub(crate) fn expect<C: Config>(planned: &Planned<'_>) -> Result<(), Error> {
     let taker = planned.service().id();
     let refused = |wrong: String| {
@@ -141,9 +140,9 @@ pub(crate) fn expect<C: Config>(planned: &Planned<'_>) -> Result<(), Error> {
     }
     let registered = inventory::iter::<ConfigSchema>.into_iter().find(|schema| schema.service == C::SERVICE);
     match registered.map(|schema| (schema, (schema.config)())) {
-        None => {
-            refused("and no schema is registered for it: say `app_config::config!` for the type".to_owned())
-        }
+        None => refused(
+            "and no schema is registered for it: register the type with `app_config::config!`".to_owned(),
+        ),
         Some((schema, (id, name))) if id != TypeId::of::<C>() => {
             refused(format!("whose schema is registered for {name} ({}): take that one", schema.place()))
         }
@@ -156,12 +155,12 @@ fn judge<C: Config>(
     application: Option<&Identity>,
     problems: Problems,
 ) -> Result<Vec<Remark>, Problems> {
-    config::judge::<C>(message, application, problems).map(|accepted| accepted.remarks)
+    value::judge::<C>(message, application, problems).map(|accepted| accepted.remarks)
 }
 
-/// Registers a [`Config`], with a line that says what it is about: `config! { QuotaConfig, "Rate limits by key." }`.
+/// Registers a [`Config`] with one line that says what it is about: `config! { QuotaConfig, "Rate limits by key." }`.
 ///
-/// From there on `--check` and every start validate the file of its service, linked or not into the graph.
+/// Then `--check` and every start validate the file of its service, even if the service does not run in the application.
 #[macro_export]
 macro_rules! config {
     ($config:ty, $doc:literal $(,)?) => {

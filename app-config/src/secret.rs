@@ -1,27 +1,26 @@
-//! Memory that is overwritten before it is given back, so that what a sealed file held is not found in it afterwards.
+//! Memory that is overwritten before it is freed, so that the content of a sealed file does not stay in it.
 
 use std::fmt;
 use std::io::{self, Read};
 use std::mem;
 use std::ops::Deref;
 
-/// Bytes that are overwritten when they are dropped, and not shown by `Debug`.
+/// Bytes that are overwritten on drop. `Debug` does not show them.
 ///
 /// # What is overwritten, and what is not
 ///
-/// A core dump, a swapped page or a later bug should find as little as can be of what was in a sealed config. On the way
-/// of a config these are overwritten as soon as they are done with: the file, what was sealed in it, what was compressed,
-/// the words of the [`Message`](crate::Message), the text and the tree of JSON, files that JSON names, the
-/// [`Draft`](crate::Draft) of a message, and private keys (by age).
+/// A core dump, a swapped page or a later bug should show as little of a sealed config as possible. These are overwritten as soon
+/// as they are not needed: the file, the opened content, the inflated content, the words of the [`Message`](crate::Message), the
+/// text and the tree of JSON, files that JSON names, the [`Draft`](crate::author::Draft) of a message, and private keys (by age).
 ///
-/// Out of reach are:
+/// These are not overwritten:
 ///
-/// - the service's own config value, which lives as long as the service needs it: a secret in it is best kept in a type that
-///   overwrites itself, such as those of the crate `zeroize`;
-/// - what [`decompile`](crate::decompile) and [`to_json`](crate::to_json) return, since a `String` is its owner's
-///   (`SecretBytes::from(json.into_bytes())` takes care of it), and what was written to standard output;
-/// - buffers inside of dependencies: the window of the inflater, a chunk of age (64 KiB), text with escapes in serde_json;
-/// - registers, the stack, and whatever the system swapped out or copied before.
+/// - The service's own config value, which lives as long as the service needs it. Keep a secret in a type that overwrites itself,
+///   such as those of the crate `zeroize`.
+/// - The strings that [`decompile`](crate::author::decompile) and [`to_json`](crate::author::to_json) return, unless you convert
+///   them with `SecretBytes::from(json.into_bytes())`. Also everything that was written to standard output.
+/// - Buffers of dependencies: the window of the inflater, and a chunk of age (64 KiB).
+/// - Registers, the stack, and memory that the system swapped out or copied.
 #[derive(Default)]
 pub struct SecretBytes(Vec<u8>);
 
@@ -30,17 +29,17 @@ impl SecretBytes {
         Self(Vec::with_capacity(bytes))
     }
 
-    /// To be filled up to its capacity, and no further: a vector that grows by itself leaves a copy behind.
+    /// Fill it up to its capacity, and no further: a vector that grows by itself leaves a copy behind.
     pub(crate) fn vec_mut(&mut self) -> &mut Vec<u8> {
         &mut self.0
     }
 
-    /// Whether something can be added without growing.
+    /// Whether a byte can be added without growing.
     pub(crate) fn has_room(&self) -> bool {
         self.0.len() < self.0.capacity()
     }
 
-    /// Reads to the end of `input`, or up to `limit` bytes. Takes memory for what arrived.
+    /// Reads to the end of `input`, or up to `limit` bytes. Allocates only for bytes that arrived.
     pub(crate) fn read_from(mut input: impl Read, limit: usize) -> io::Result<Self> {
         let mut bytes = Self::with_capacity(limit.min(8 * 1024));
         loop {
@@ -55,7 +54,7 @@ impl SecretBytes {
         }
     }
 
-    /// Moves to a larger allocation, and overwrites the one before.
+    /// Moves to a larger allocation, and overwrites the old one.
     pub(crate) fn grow(&mut self, additional_bytes: usize) {
         let mut larger = Self::with_capacity(self.0.len() + additional_bytes);
         larger.0.extend_from_slice(&self.0);
@@ -95,7 +94,7 @@ impl fmt::Debug for SecretBytes {
     }
 }
 
-/// Text that is overwritten when it is dropped and when it moves.
+/// Text that is overwritten on drop, and when it moves to a larger allocation.
 #[derive(Default)]
 pub(crate) struct SecretText(SecretBytes);
 
@@ -112,15 +111,14 @@ impl SecretText {
         bytes.0.extend_from_slice(text.as_bytes());
     }
 
-    /// The text, to be taken care of by whoever gets it.
+    /// The text. The caller has to overwrite it.
     pub(crate) fn into_string(mut self) -> String {
         // Only text was added, so nothing is replaced.
         String::from_utf8(mem::take(&mut self.0.0)).unwrap_or_default()
     }
 }
 
-/// Overwrites with zeros. As [`zeroize::Zeroize`] does it, by the block and not by the byte: files have hundreds of
-/// thousands.
+/// Overwrites with zeros. The same as [`zeroize::Zeroize`], but by blocks: files have hundreds of thousands of bytes.
 pub(crate) fn wipe(bytes: &mut [u8]) {
     bytes.fill(0);
     zeroize::optimization_barrier(bytes);

@@ -1,12 +1,11 @@
-//! Whether a message is one of a schema: every pointer leads to what its field says, every text is UTF-8, every enum and
-//! union has a member that is known, and nothing is set that the schema has no field for.
+//! Checks that a message matches a schema. Every pointer leads to a value of its field's type, and every text is UTF-8. Every enum
+//! and union has a known member, and no data is outside of the schema.
 //!
-//! Cap'n Proto messages do not say what they are, and reading one as something else often "works": fields that are not
-//! there read as their defaults. A config must not be misread as defaults, so the message is walked as a whole first.
-//! What is set beyond the schema was meant by somebody, for another service or a newer build: ignoring it would be a
-//! silent default too.
+//! A Cap'n Proto message does not name its type. Reading it as another type often succeeds, because missing fields read as their
+//! defaults. A config must not be misread as defaults, so the whole message is checked first. Data outside of the schema comes from
+//! another service or a newer build. To ignore it would be a silent default too.
 //!
-//! The walk costs no more than reading everything once: it is under the same limits as any other reader.
+//! The check reads everything once, under the same limits as any other reader.
 
 mod layout;
 #[cfg(test)]
@@ -28,30 +27,30 @@ use capnp::{
 use self::layout::{Choice, Shape, What, members_of};
 use crate::problems::{Place, Problems};
 
-/// A struct of any type: it is only looked at through [`raw`], so this type's own fields never matter.
+/// Stands for a struct of any type. Only [`raw`] reads it, so the fields of this type do not matter.
 type AnyStruct = node::Owned;
 
 const UNKNOWN_DATA: &str =
-    "holds what this build has no field for: it was made for another service, or by a newer build";
+    "has data that this build has no field for: it was made for another service, or by a newer build";
 
-/// Adds a problem for each place where the message is not one of the struct type `schema`.
+/// Adds a problem for each place where the message does not match the struct type `schema`.
 pub(crate) fn check<S: ReaderSegments>(message: &Reader<S>, schema: Type, problems: &mut Problems) {
     let mut root = problems.root();
     match message.get_root::<any_pointer::Reader<'_>>() {
         Ok(pointer) if pointer.is_null() => root.add("holds no struct"),
-        Ok(pointer) => Walk::default().pointer(pointer, schema, &mut root),
+        Ok(pointer) => MessageWalk::default().pointer(pointer, schema, &mut root),
         Err(error) => root.add_malformed(&error),
     }
 }
 
 #[derive(Default)]
-struct Walk {
+struct MessageWalk {
     shapes: HashMap<TypeId, Rc<Shape>>,
 }
 
-impl Walk {
+impl MessageWalk {
     fn pointer(&mut self, pointer: any_pointer::Reader<'_>, of: Type, place: &mut Place<'_>) {
-        // Null stands for the default.
+        // A null pointer means the default.
         if pointer.is_null() {
             return;
         }
@@ -67,7 +66,7 @@ impl Walk {
                 }
             }
             TypeVariant::Capability => place.add("holds a capability, which no file can hold"),
-            // Whoever reads a pointer to anything has to know what it is.
+            // The reader of a pointer of any type must know its type.
             _ => {}
         }
     }
@@ -83,9 +82,9 @@ impl Walk {
                 if let Some(list) = place.value(pointer.get_as::<struct_list::Reader<'_, AnyStruct>>())
                     && let Some(shape) = place.value(self.shape(schema.into(), schema.type_id))
                 {
-                    // Cap'n Proto takes a list of numbers for one of structs with a number each; nobody writes a config so.
+                    // Cap'n Proto reads a list of numbers as structs with one number. No writer of configs does that.
                     if raw::get_list_element_size(list) != ElementSize::InlineComposite {
-                        return place.add("is a list of something else than structs");
+                        return place.add("is a list, but not of structs");
                     }
                     for (index, value) in list.iter().enumerate() {
                         self.structure(value, &shape, &mut place.index(index));
@@ -175,12 +174,12 @@ impl Walk {
     }
 }
 
-/// Looks at a place inside, or at this one when there is no path to it.
+/// Runs `look` on the place at `path`, or on this one if the path is empty.
 fn inside(place: &mut Place<'_>, path: &str, look: impl FnOnce(&mut Place<'_>)) {
     if path.is_empty() { look(place) } else { look(&mut place.named(path)) }
 }
 
-/// The number of two bytes at an offset in numbers; what the message left out is 0.
+/// The 16-bit number at an offset, counted in such numbers. 0 after the end of the message.
 fn number(data: &[u8], offset: usize) -> u16 {
     let bytes = data.get(offset * 2..).and_then(|rest| rest.first_chunk::<2>());
     bytes.map(|bytes| u16::from_le_bytes(*bytes)).unwrap_or_default()

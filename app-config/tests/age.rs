@@ -1,7 +1,6 @@
-//! Files sealed by other people's software are opened here, and the reverse: the `age` and `age-keygen` programs (Debian
-//! package `age`).
+//! Files sealed by the programs `age` and `age-keygen` (Debian package `age`) are opened here, and the reverse.
 //!
-//! Without the tools the tests say that they were skipped; with `REQUIRE_TOOLS=1` they fail then.
+//! Without the programs the tests say that they were skipped. With `REQUIRE_TOOLS=1` they fail then.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -11,12 +10,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::{env, io::Write};
 
-use app_config::{Identities, Identity, Recipient, SealedHeader, open, seal};
+use app_config::sealing::{ConfigIdentities, ConfigIdentity, Recipient, SealedHeader, open, seal};
 use tempfile::TempDir;
 
 const PLAIN: &[u8] = b"the content of a config\0\xff";
 
-/// Whether the tools can be used; says so, or fails, if not.
+/// Whether the programs can be used. If not, the test says so, or fails.
 fn has_age() -> bool {
     let found = ["age", "age-keygen"].into_iter().all(|tool| {
         let mut probe = Command::new(tool);
@@ -30,10 +29,10 @@ fn has_age() -> bool {
     found
 }
 
-/// Runs to its end, with `input` on standard input, and gives what it wrote.
+/// Runs a program to its end with `input` on standard input, and returns its output.
 fn run(command: &mut Command, input: &[u8]) -> Vec<u8> {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    // Small inputs fit into the pipe: nothing waits for us to read.
+    // Small inputs fit into the pipe, so writing them does not wait.
     child.stdin.take().unwrap().write_all(input).unwrap();
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "{command:?}");
@@ -57,7 +56,7 @@ fn age_opens(identity: &Path, sealed: &[u8]) -> Vec<u8> {
     run(Command::new("age").arg("--decrypt").arg("--identity").arg(identity), sealed)
 }
 
-fn write_identity(dir: &TempDir, identity: &Identity) -> PathBuf {
+fn write_identity(dir: &TempDir, identity: &ConfigIdentity) -> PathBuf {
     let path = dir.path().join("identity");
     fs::write(&path, &*identity.secret_text()).unwrap();
     fs::set_permissions(&path, Permissions::from_mode(0o400)).unwrap();
@@ -70,7 +69,7 @@ fn a_file_of_age_is_opened_with_an_identity_of_age_keygen() {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
-    let identities = Identities::load(keygen(dir.path(), "identity")).unwrap();
+    let identities = ConfigIdentities::load(keygen(dir.path(), "identity")).unwrap();
     assert!(identities.warnings().is_empty(), "age-keygen writes for the owner alone");
     for plain in [PLAIN, b""] {
         let sealed = age_seals(&identities.recipients(), &[], plain);
@@ -85,11 +84,11 @@ fn a_file_of_ours_is_opened_by_age() {
     }
     let dir = tempfile::tempdir().unwrap();
     let theirs = keygen(dir.path(), "theirs");
-    let recipients = Identities::load(&theirs).unwrap().recipients();
-    let ours = Identity::generate();
+    let recipients = ConfigIdentities::load(&theirs).unwrap().recipients();
+    let ours = ConfigIdentity::generate();
     let ours_path = write_identity(&dir, &ours);
     for plain in [PLAIN, b""] {
-        // Sealing adds a stanza at random each time.
+        // age adds a random stanza each time.
         for _ in 0..10 {
             let sealed = seal(plain, &[recipients[0].clone(), ours.recipient()]).unwrap();
             assert_eq!(age_opens(&theirs, &sealed), plain);
@@ -104,7 +103,7 @@ fn our_identity_and_age_keygen_mean_the_same_recipient() {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
-    let ours = Identity::generate();
+    let ours = ConfigIdentity::generate();
     let theirs = run(Command::new("age-keygen").arg("-y").arg(write_identity(&dir, &ours)), b"");
     assert_eq!(String::from_utf8(theirs).unwrap().trim(), ours.recipient().to_string());
 }
@@ -114,12 +113,12 @@ fn a_file_of_age_for_several_recipients_is_opened_by_each() {
     if !has_age() {
         return;
     }
-    let keys: Vec<_> = (0..3).map(|_| Identity::generate()).collect();
-    let recipients: Vec<_> = keys.iter().map(Identity::recipient).collect();
+    let keys: Vec<_> = (0..3).map(|_| ConfigIdentity::generate()).collect();
+    let recipients: Vec<_> = keys.iter().map(ConfigIdentity::recipient).collect();
     let sealed = age_seals(&recipients, &[], PLAIN);
     assert_eq!(SealedHeader::read(&sealed).unwrap().recipients(), 3);
     for key in keys {
-        assert_eq!(*open(&sealed, &Identities::of([key]).unwrap()).unwrap(), *PLAIN);
+        assert_eq!(*open(&sealed, &ConfigIdentities::of([key]).unwrap()).unwrap(), *PLAIN);
     }
 }
 
@@ -128,9 +127,9 @@ fn a_file_of_age_in_text_form_is_refused_and_the_cure_helps() {
     if !has_age() {
         return;
     }
-    let identity = Identity::generate();
+    let identity = ConfigIdentity::generate();
     let recipients = [identity.recipient()];
-    let identities = Identities::of([identity]).unwrap();
+    let identities = ConfigIdentities::of([identity]).unwrap();
     let error = open(&age_seals(&recipients, &["--armor"], PLAIN), &identities).unwrap_err();
     assert_eq!(error.to_string(), "the file is sealed in age's text form: seal it without --armor");
 }

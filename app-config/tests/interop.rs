@@ -1,7 +1,6 @@
-//! Files of other people's software are read here, and the reverse: pycapnp (PyPI), and the `capnp` program (Debian
-//! package `capnproto`) with zlib around what it packs.
+//! Files of pycapnp (PyPI), and of the program `capnp` (Debian package `capnproto`) with zlib, are read here, and the reverse.
 //!
-//! Without the tools the tests say that they were skipped; with `REQUIRE_TOOLS=1` they fail then.
+//! Without the tools the tests say that they were skipped. With `REQUIRE_TOOLS=1` they fail then.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -9,7 +8,8 @@ use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 use std::{env, fs};
 
-use app_config::{Message, decode, marshal, unmarshal};
+use app_config::Message;
+use app_config::codec::{decode, marshal, unmarshal};
 use capnp::message::{Builder, HeapAllocator};
 use flate2::Compression;
 use flate2::read::ZlibDecoder;
@@ -19,7 +19,7 @@ use schema::quota_capnp::quota_spec;
 
 const SCHEMAS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../schema/capnp");
 
-/// Whether the tool can be used; says so, or fails, if not.
+/// Whether the tool can be used. If not, the test says so, or fails.
 fn has(tool: &str, probe: &mut Command) -> bool {
     let found =
         probe.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success());
@@ -41,10 +41,10 @@ fn has_capnp() -> bool {
     has("the capnp program (Debian: capnproto)", Command::new("capnp").arg("--version"))
 }
 
-/// Runs to its end, with `input` on standard input, and gives what it wrote.
+/// Runs a program to its end with `input` on standard input, and returns its output.
 fn run(command: &mut Command, input: &[u8]) -> Vec<u8> {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    // Small inputs fit into the pipe: nothing waits for us to read.
+    // Small inputs fit into the pipe, so writing them does not wait.
     child.stdin.take().unwrap().write_all(input).unwrap();
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "{command:?}");

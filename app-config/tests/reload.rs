@@ -1,4 +1,4 @@
-//! What becomes of a config that changes while services run.
+//! Configs that change while services run.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -6,10 +6,10 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use app_config::{
-    Config, ConfigDir, Configs, Configured, Identity, LiveConfig, Problems, ReloadStatus, StaleKind, marshal,
-    seal,
-};
+use app_config::codec::marshal;
+use app_config::sealing::{ConfigIdentity, seal};
+
+use app_config::{Config, ConfigDir, Configs, Configured, LiveConfig, Problems, ReloadStatus, StaleKind};
 use app_core::prelude::*;
 use app_core::testing::{TestApp, TestAppBuilder};
 use schema::quota_capnp::quota_spec;
@@ -23,7 +23,7 @@ app_core::service! { id: STAYS, name: "stays", start: stay }
 app_config::config! { Names<{ FOLLOWS.as_u64() }>, "Names that may change." }
 app_config::config! { Names<{ STAYS.as_u64() }>, "Names that stay." }
 
-/// The config of the service of this id: without a name it is refused, and "panic" panics.
+/// The config of the service with this id. A config without a name is refused, and the name "panic" panics.
 #[derive(Debug)]
 struct Names<const SERVICE: u64>(Vec<String>);
 
@@ -46,7 +46,7 @@ impl<const SERVICE: u64> Config for Names<SERVICE> {
         Some(Self(names))
     }
 
-    fn default() -> Self {
+    fn without_file() -> Self {
         Self(vec!["default".to_owned()])
     }
 }
@@ -89,7 +89,7 @@ fn content(names: &[&str]) -> Vec<u8> {
     content
 }
 
-/// Written beside the place, then moved there: as `config seal` does it.
+/// Writes the file beside its path and moves it there, as `config seal` does.
 fn replace(file: &Path, content: &[u8]) {
     let beside = file.with_extension("new");
     fs::write(&beside, content).unwrap();
@@ -97,7 +97,7 @@ fn replace(file: &Path, content: &[u8]) {
     fs::rename(beside, file).unwrap();
 }
 
-/// An app with this config for the service that follows.
+/// An application with this config for the service that follows it.
 async fn app_with(names: &[&str]) -> (TestApp, PathBuf) {
     let builder = TestApp::builder().linked([FOLLOWS]);
     let file = file(&builder, FOLLOWS);
@@ -118,29 +118,29 @@ fn status(app: &TestApp, service: ServiceId) -> ReloadStatus {
     statuses.into_iter().find(|status| status.service == service).unwrap()
 }
 
-/// Reloads, refusals, and whether the last one was refused.
+/// Reloads, refusals, and whether the last content was refused.
 fn told(app: &TestApp, service: ServiceId) -> (u64, u64, bool) {
     let status = status(app, service);
     (status.reloads, status.refusals, status.is(StaleKind::Refused))
 }
 
-/// Why what is in the file was refused.
+/// Why the content of the file was refused.
 fn refusal(app: &TestApp, service: ServiceId) -> Option<String> {
     status(app, service).stale.map(|stale| stale.reason)
 }
 
-/// More than it takes to see a change.
+/// Longer than it takes to see a change.
 async fn look() {
     tokio::time::sleep(Duration::from_secs(5)).await;
 }
 
-/// Waits for a record with this in its message.
+/// Waits for a record whose message has this text.
 async fn record(app: &TestApp, part: &str) -> Value {
     let has = |record: &Value| record["message"].as_str().is_some_and(|text| text.contains(part));
     app.captured().wait_for(has).await
 }
 
-/// How many records have this in their message.
+/// How many records have this text in their message.
 fn count(app: &TestApp, part: &str) -> usize {
     let records = app.captured().records();
     records.iter().filter(|record| record["message"].as_str().is_some_and(|text| text.contains(part))).count()
@@ -169,7 +169,7 @@ async fn a_file_that_comes_where_there_was_none_is_reloaded() {
     app.stop().await.expect_clean();
 }
 
-/// As Kubernetes does it: files are links through `..data`, which is a link to the directory of the moment.
+/// As in Kubernetes: each file is a link through `..data`, which is a link to the current directory.
 #[tokio::test(start_paused = true)]
 async fn the_swap_of_a_mounted_directory_reloads_what_is_new_in_it_and_nothing_else() {
     let builder = TestApp::builder().linked([FOLLOWS, STAYS]);
@@ -198,7 +198,7 @@ async fn the_swap_of_a_mounted_directory_reloads_what_is_new_in_it_and_nothing_e
 async fn a_bad_file_is_refused_and_told_of_once_and_the_old_value_stays_until_it_is_mended() {
     let (app, file) = app_with(&["a"]).await;
     replace(&file, &content(&["", "b", ""]));
-    let refused = record(&app, "not reloaded, what was in effect stays").await;
+    let refused = record(&app, "not reloaded, the value in effect stays").await;
     assert_eq!((&refused["level"], &refused["event"]), (&"error".into(), &"823407a4ed427f33".into()));
     let text = refused["message"].as_str().unwrap();
     assert!(
@@ -249,7 +249,7 @@ async fn a_file_that_is_half_written_when_it_is_read_is_refused_and_then_read_ag
 async fn a_file_that_is_gone_does_not_mean_the_default() {
     let (app, file) = app_with(&["a"]).await;
     fs::remove_file(&file).unwrap();
-    let gone = record(&app, "what was in effect stays until the process ends").await;
+    let gone = record(&app, "the value in effect stays until the process ends").await;
     assert_eq!(gone["level"], "error");
     look().await;
     assert_eq!((names(&app), told(&app, FOLLOWS)), (vec!["a".to_owned()], (0, 0, false)));
@@ -263,7 +263,7 @@ async fn a_file_that_is_gone_does_not_mean_the_default() {
 #[tokio::test(start_paused = true)]
 async fn a_reload_that_is_asked_for_reads_at_once_and_says_what_came_of_it() {
     let (app, file) = app_with(&["a"]).await;
-    // Behind the looks: between two of them no time passes but by reading.
+    // Between two looks, time passes only while files are read.
     replace(&file, &content(&["b"]));
     assert!(app.reload());
     let done = record(&app, "configs were read again").await;
@@ -292,7 +292,7 @@ async fn of_a_config_that_is_not_followed_the_log_says_what_the_next_start_will_
         app.get::<Configs>().reload_statuses().iter().any(|status| status.waiting && status.stale.is_none())
     );
     replace(&file, &content(&[""]));
-    let refused = record(&app, "not reloaded, what was in effect stays").await;
+    let refused = record(&app, "not reloaded, the value in effect stays").await;
     assert_eq!(refused["level"], "error");
     assert_eq!(told(&app, STAYS), (0, 1, true));
     fs::remove_file(&file).unwrap();
@@ -329,8 +329,8 @@ async fn who_loads_a_config_that_others_follow_takes_nothing_from_them() {
     app.stop().await.expect_clean();
 }
 
-/// An app whose config is sealed, with the file and the file of identities.
-async fn sealed_app(identity: &Identity) -> (TestApp, PathBuf, PathBuf) {
+/// An application with a sealed config, the file, and the file of identities.
+async fn sealed_app(identity: &ConfigIdentity) -> (TestApp, PathBuf, PathBuf) {
     let builder = TestApp::builder().linked([FOLLOWS]).flags(|flags| flags.require_sealed = true);
     let (file, identities) = (file(&builder, FOLLOWS), builder.config_dir().join("config.identity"));
     replace(&identities, &identity.secret_text());
@@ -340,13 +340,13 @@ async fn sealed_app(identity: &Identity) -> (TestApp, PathBuf, PathBuf) {
 
 #[tokio::test(start_paused = true)]
 async fn a_sealed_file_is_reloaded_and_a_plain_or_foreign_one_is_refused() {
-    let identity = Identity::generate();
+    let identity = ConfigIdentity::generate();
     let (app, file, _) = sealed_app(&identity).await;
     replace(&file, &seal(&content(&["b"]), &[identity.recipient()]).unwrap());
     record(&app, "now b").await;
     replace(&file, &content(&["c"]));
     record(&app, "the file is not sealed").await;
-    replace(&file, &seal(&content(&["c"]), &[Identity::generate().recipient()]).unwrap());
+    replace(&file, &seal(&content(&["c"]), &[ConfigIdentity::generate().recipient()]).unwrap());
     look().await;
     assert_eq!((names(&app), told(&app, FOLLOWS)), (vec!["b".to_owned()], (1, 2, true)));
     app.stop().await.expect_clean();
@@ -354,7 +354,7 @@ async fn a_sealed_file_is_reloaded_and_a_plain_or_foreign_one_is_refused() {
 
 #[tokio::test(start_paused = true)]
 async fn a_file_that_was_only_sealed_anew_is_no_change() {
-    let identity = Identity::generate();
+    let identity = ConfigIdentity::generate();
     let (app, file, _) = sealed_app(&identity).await;
     replace(&file, &seal(&content(&["a"]), &[identity.recipient()]).unwrap());
     look().await;
@@ -364,16 +364,16 @@ async fn a_file_that_was_only_sealed_anew_is_no_change() {
 
 #[tokio::test(start_paused = true)]
 async fn a_key_is_changed_without_a_restart_in_whatever_order_its_files_arrive() {
-    let (old, new) = (Identity::generate(), Identity::generate());
+    let (old, new) = (ConfigIdentity::generate(), ConfigIdentity::generate());
     let (app, file, identities) = sealed_app(&old).await;
     replace(&file, &seal(&content(&["b"]), &[new.recipient()]).unwrap());
-    record(&app, "not reloaded, what was in effect stays").await;
+    record(&app, "not reloaded, the value in effect stays").await;
     replace(&identities, &new.secret_text());
     record(&app, "now b").await;
     look().await;
     assert_eq!(told(&app, FOLLOWS), (1, 1, false));
 
-    // Bad ones are refused; those that were there before are still good.
+    // Bad identities are refused, and the earlier ones stay in use.
     replace(&identities, b"no identity");
     record(&app, "identities were not read again").await;
     replace(&file, &seal(&content(&["c"]), &[new.recipient()]).unwrap());

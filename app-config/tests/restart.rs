@@ -6,9 +6,11 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
+use app_config::codec::marshal;
+use app_config::sealing::{ConfigIdentity, seal};
+
 use app_config::{
-    CONFIG_SERVICE_ID, Config, ConfigDir, Configs, Configured, Identity, LiveConfig, Problems, ReloadStatus,
-    StaleKind, marshal, seal,
+    CONFIG_SERVICE_ID, Config, ConfigDir, Configs, Configured, LiveConfig, Problems, ReloadStatus, StaleKind,
 };
 use app_core::prelude::*;
 use app_core::testing::{TestApp, TestAppBuilder};
@@ -26,7 +28,7 @@ app_core::service! { id: STAYS, name: "stays", start: stay }
 app_config::config! { Names<{ FOLLOWS.as_u64() }>, "Names that may change." }
 app_config::config! { Names<{ STAYS.as_u64() }>, "Names that stay." }
 
-/// The config of the service of this id: an empty name is refused. The start refuses "unusable" and panics at "panic".
+/// The config of the service with this id. An empty name is refused. The start refuses "unusable" and panics at "panic".
 #[derive(Debug)]
 struct Names<const SERVICE: u64>(Vec<String>);
 
@@ -50,7 +52,7 @@ impl<const SERVICE: u64> Config for Names<SERVICE> {
         Some(Self(names))
     }
 
-    fn default() -> Self {
+    fn without_file() -> Self {
         Self(vec!["default".to_owned()])
     }
 }
@@ -97,7 +99,7 @@ fn content(names: &[&str]) -> Vec<u8> {
     content
 }
 
-/// Puts something in the place of a file.
+/// Replaces a file.
 type PutFile = fn(&Path);
 
 fn replace(file: &Path, content: &[u8]) {
@@ -111,7 +113,7 @@ fn file(builder: &TestAppBuilder, service: ServiceId) -> PathBuf {
     ConfigDir::new(builder.config_dir()).file(service)
 }
 
-/// An app whose two services have this config.
+/// An application whose two services have this config.
 async fn app_with(names: &[&str]) -> (TestApp, [PathBuf; 2]) {
     let builder = TestApp::builder().linked([FOLLOWS, STAYS]);
     let files = [FOLLOWS, STAYS].map(|service| file(&builder, service));
@@ -158,7 +160,7 @@ async fn record(app: &TestApp, part: &str) -> Value {
     app.captured().wait_for(has).await
 }
 
-/// Sees that both services restart on "a", that the notes say why, and that good files end that.
+/// Checks that both services restart on "a", that the notes say why, and that good files end this state.
 async fn restarts_on_the_last_good_value(app: TestApp, files: [PathBuf; 2], kind: StaleKind, why: &str) {
     restart_both(&app).await;
     assert_eq!(names(&app), both("a"));
@@ -182,7 +184,7 @@ async fn a_service_restarts_on_the_last_good_value_whatever_is_in_the_place_of_i
         (b"nonsense", "zlib"),
         (b"", "empty"),
         (&whole[..whole.len() - 3], "cut short"),
-        (&seal(&whole, &[Identity::generate().recipient()]).unwrap(), "no identity to open it"),
+        (&seal(&whole, &[ConfigIdentity::generate().recipient()]).unwrap(), "no identity to open it"),
         (&content(&[""]), "rules[0].name: must not be empty"),
     ];
     for (bad, why) in refused {
@@ -198,7 +200,7 @@ async fn a_service_restarts_on_the_last_good_value_when_its_file_is_no_file_any_
         (|file| fs::create_dir(file).unwrap(), "a directory, not a regular file"),
         (|file| mkfifo(file, Mode::S_IRUSR).unwrap(), "a FIFO, not a regular file"),
         (|file| symlink(file.file_name().unwrap(), file).unwrap(), "can't be opened"),
-        (|file| symlink("nowhere", file).unwrap(), "leads to nothing"),
+        (|file| symlink("nowhere", file).unwrap(), "a path that does not exist"),
         (
             |file| {
                 fs::write(file, content(&["c"])).unwrap();
@@ -242,7 +244,7 @@ async fn a_service_restarts_on_the_last_good_value_when_the_whole_directory_is_g
 
 #[tokio::test(start_paused = true)]
 async fn a_restart_of_the_config_service_itself_forgets_neither_values_nor_identities() {
-    let identity = Identity::generate();
+    let identity = ConfigIdentity::generate();
     let builder = TestApp::builder().linked([FOLLOWS, STAYS]).flags(|flags| flags.require_sealed = true);
     let identities = builder.config_dir().join("config.identity");
     replace(&identities, &identity.secret_text());
@@ -270,7 +272,7 @@ async fn a_restart_of_the_config_service_itself_forgets_neither_values_nor_ident
 
 #[tokio::test(start_paused = true)]
 async fn of_a_sealed_config_that_is_refused_no_value_is_told() {
-    let identity = Identity::generate();
+    let identity = ConfigIdentity::generate();
     let builder = TestApp::builder().linked([FOLLOWS]);
     replace(&builder.config_dir().join("config.identity"), &identity.secret_text());
     let file = file(&builder, FOLLOWS);
@@ -287,7 +289,7 @@ async fn of_a_sealed_config_that_is_refused_no_value_is_told() {
 
 #[tokio::test(start_paused = true)]
 async fn of_a_sealed_config_whose_validator_panics_no_value_is_told() {
-    let identity = Identity::generate();
+    let identity = ConfigIdentity::generate();
     let builder = TestApp::builder().linked([FOLLOWS]);
     replace(&builder.config_dir().join("config.identity"), &identity.secret_text());
     let file = file(&builder, FOLLOWS);
@@ -310,7 +312,7 @@ async fn a_service_that_does_not_start_with_its_new_config_starts_with_the_one_b
         let notes = app.get::<Configs>().notes();
         let why = "its service did not start with it: ";
         assert!(notes.len() == 2 && notes.iter().all(|note| note.contains(why)), "{notes:?}");
-        // A reload does not hand it to the service that runs.
+        // A reload does not give it to the running service.
         app.app().reload();
         assert_eq!(record(&app, "configs were read again").await["refused"], 2);
         assert_eq!(names(&app), both("a"), "{bad}");

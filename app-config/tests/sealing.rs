@@ -1,4 +1,4 @@
-//! Sealed configs in an app: the flags work through the checks before a start, and through what services get.
+//! Sealed configs in an application: the flags apply to the checks before a start, and to the configs that services get.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -6,7 +6,10 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use app_config::{Config, ConfigDir, Configs, Configured, Identity, Problems, marshal, seal};
+use app_config::codec::marshal;
+use app_config::sealing::{ConfigIdentity, seal};
+
+use app_config::{Config, ConfigDir, Configs, Configured, Problems};
 use app_core::Flags;
 use app_core::prelude::*;
 use app_core::testing::{TestApp, TestAppBuilder};
@@ -29,7 +32,7 @@ impl Config for LimitsConfig {
         Some(Self { count: problems.at("rules").value(spec.get_rules())?.len() })
     }
 
-    fn default() -> Self {
+    fn without_file() -> Self {
         Self { count: 0 }
     }
 }
@@ -52,7 +55,7 @@ fn plain(count: u32) -> Vec<u8> {
     content
 }
 
-fn sealed(count: u32, identity: &Identity) -> Vec<u8> {
+fn sealed(count: u32, identity: &ConfigIdentity) -> Vec<u8> {
     seal(&plain(count), &[identity.recipient()]).unwrap()
 }
 
@@ -65,7 +68,7 @@ fn put_config(dir: &Path, content: &[u8]) {
     put(&ConfigDir::new(dir).file(LIMITS), content);
 }
 
-/// What the refused start says, all of it.
+/// The whole text of the refused start.
 async fn refusal(builder: TestAppBuilder) -> String {
     let app = builder.build();
     let report = app.start().await.unwrap_err();
@@ -75,7 +78,7 @@ async fn refusal(builder: TestAppBuilder) -> String {
 
 #[tokio::test(start_paused = true)]
 async fn a_service_gets_what_is_in_its_sealed_file() {
-    let identity = Identity::generate();
+    let identity = ConfigIdentity::generate();
     let builder = TestApp::builder().linked([LIMITS]);
     put_config(builder.config_dir(), &sealed(3, &identity));
     put(&builder.config_dir().join("config.identity"), &identity.secret_text());
@@ -90,7 +93,7 @@ async fn a_service_gets_what_is_in_its_sealed_file() {
 
 #[tokio::test(start_paused = true)]
 async fn the_flags_name_the_identity_and_require_sealing() {
-    let identity = Identity::generate();
+    let identity = ConfigIdentity::generate();
     let elsewhere = tempfile::tempdir().unwrap();
     let path = elsewhere.path().join("key");
     put(&path, &identity.secret_text());
@@ -122,7 +125,7 @@ async fn an_identity_that_is_named_and_not_there_stops_the_start() {
 
 #[tokio::test(start_paused = true)]
 async fn a_sealed_file_that_nothing_opens_stops_the_start() {
-    let (right, wrong) = (Identity::generate(), Identity::generate());
+    let (right, wrong) = (ConfigIdentity::generate(), ConfigIdentity::generate());
     let builder = TestApp::builder().linked([LIMITS]);
     put_config(builder.config_dir(), &sealed(1, &right));
     let text = refusal(builder).await;
@@ -143,7 +146,7 @@ async fn a_sealed_file_that_nothing_opens_stops_the_start() {
 async fn bad_identities_are_told_once_and_with_the_other_problems() {
     let builder = TestApp::builder().linked([LIMITS]);
     let dir = builder.config_dir().to_owned();
-    put_config(&dir, &sealed(1, &Identity::generate()));
+    put_config(&dir, &sealed(1, &ConfigIdentity::generate()));
     put(&dir.join("0x77"), b"hunter2");
     put(&dir.join("config.identity"), b"# mine\nhunter2\n");
     let text = refusal(builder).await;
@@ -154,7 +157,7 @@ async fn bad_identities_are_told_once_and_with_the_other_problems() {
 
 #[tokio::test(start_paused = true)]
 async fn an_identity_that_others_may_read_is_warned_of_once() {
-    let identity = Identity::generate();
+    let identity = ConfigIdentity::generate();
     let builder = TestApp::builder().linked([LIMITS]);
     put_config(builder.config_dir(), &sealed(1, &identity));
     let path = builder.config_dir().join("config.identity");
@@ -169,7 +172,7 @@ async fn an_identity_that_others_may_read_is_warned_of_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_sealed_file_that_turned_bad_after_the_start_is_refused_and_logged() {
-    let identity = Identity::generate();
+    let identity = ConfigIdentity::generate();
     let builder = TestApp::builder().linked([LIMITS]);
     put(&builder.config_dir().join("config.identity"), &identity.secret_text());
     let app = builder.start().await;

@@ -1,4 +1,4 @@
-//! The config service in an app: what start functions get, and what a bad file does to a start.
+//! The config service in an application: what start functions get, and how a bad file stops a start.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -6,9 +6,9 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use app_config::{
-    CONFIG_SERVICE_ID, Config, ConfigDir, Configs, Configured, Fault, Problems, Reason, marshal,
-};
+use app_config::codec::marshal;
+use app_config::file::Located;
+use app_config::{CONFIG_SERVICE_ID, Config, ConfigDir, Configs, Configured, LoadError, Problems};
 use app_core::ServiceDescriptor;
 use app_core::prelude::*;
 use app_core::testing::TestApp;
@@ -42,7 +42,7 @@ impl Config for LimitsConfig {
         Some(Self { names })
     }
 
-    fn default() -> Self {
+    fn without_file() -> Self {
         Self { names: vec!["default".to_owned()] }
     }
 }
@@ -124,7 +124,7 @@ async fn a_directory_that_was_named_and_is_not_there_is_logged() {
     std::os::unix::fs::symlink("nowhere", &dir).unwrap();
     let app = builder.start().await;
     let warned = format!(
-        "is a symbolic link that leads to nothing: mend it, or name another one (directory {})",
+        "is a symbolic link to a path that does not exist: mend it, or name another one (directory {})",
         dir.display()
     );
     assert!(app.captured().text().contains(&warned), "{}", app.captured().text());
@@ -156,7 +156,7 @@ async fn the_service_reads_any_config_when_asked_and_logs_what_it_refuses() {
 
     let Err(error) = configs.config(bad) else { panic!("accepted") };
     assert!(error.is(&errors::CONFIG_FAILURE) && error.service() == bad);
-    assert!(matches!(error.downcast_cause::<Fault>().unwrap().reason(), Reason::Content(_)));
+    assert!(matches!(error.downcast_cause::<Located<LoadError>>().unwrap().error(), LoadError::Content(_)));
     let log = app.captured().text();
     assert!(log.contains("823407a4ed427f33") && log.contains("config 0x72: the file is no config"), "{log}");
     assert!(!log.contains("secret"), "{log}");
@@ -175,28 +175,28 @@ async fn a_file_that_turned_bad_after_the_start_is_refused_with_all_its_problems
     app.stop().await.expect_clean();
 }
 
-/// The only test here that installs an app: the current app is the process's.
+/// The only test here that installs an app, since the current app belongs to the process.
 #[tokio::test(start_paused = true)]
 async fn the_functions_of_the_package_are_those_of_the_current_app() {
-    assert!(app_config::config_dir().unwrap_err().is(&errors::APP_NOT_ALIVE));
+    assert!(app_config::compat::config_dir().unwrap_err().is(&errors::APP_NOT_ALIVE));
     let app = TestApp::with([CONFIG_SERVICE_ID]).await;
     app_core::install(app.app());
     let service = ServiceId::new(0x74);
-    assert_eq!(app_config::config_dir().unwrap(), app.config_dir());
-    assert!(app_config::config_dir_exists().unwrap());
-    assert_eq!(app_config::service_config_id(service), "0x74");
-    assert_eq!(app_config::service_config_path(service).unwrap(), app.config_dir().join("0x74"));
-    assert!(!app_config::service_config_exists(service).unwrap());
-    assert!(app_config::config(service).unwrap().is_none());
+    assert_eq!(app_config::compat::config_dir().unwrap(), app.config_dir());
+    assert!(app_config::compat::config_dir_exists().unwrap());
+    assert_eq!(app_config::compat::service_config_id(service), "0x74");
+    assert_eq!(app_config::compat::service_config_path(service).unwrap(), app.config_dir().join("0x74"));
+    assert!(!app_config::compat::service_config_exists(service).unwrap());
+    assert!(app_config::compat::config(service).unwrap().is_none());
     put(app.config_dir(), service, &["a"]);
-    assert!(app_config::service_config_exists(service).unwrap());
-    assert_eq!(app_config::config_service_ids().unwrap(), [service]);
-    let message = app_config::config(service).unwrap().unwrap();
+    assert!(app_config::compat::service_config_exists(service).unwrap());
+    assert_eq!(app_config::compat::config_service_ids().unwrap(), [service]);
+    let message = app_config::compat::config(service).unwrap().unwrap();
     assert_eq!(message.get_root::<quota_spec::Reader<'_>>().unwrap().get_rules().unwrap().len(), 1);
     app.stop().await.expect_clean();
 }
 
-/// The schema of another type is registered for its service, or none.
+/// A config whose service has a schema of another type, or none.
 struct Taken<const SERVICE: u64>;
 
 impl<const SERVICE: u64> Config for Taken<SERVICE> {
@@ -207,12 +207,12 @@ impl<const SERVICE: u64> Config for Taken<SERVICE> {
         Some(Self)
     }
 
-    fn default() -> Self {
+    fn without_file() -> Self {
         Self
     }
 }
 
-/// What the start of a service that takes such a config is refused for.
+/// Why the start of a service that takes such a config is refused.
 async fn refusal<const SERVICE: u64>() -> String {
     let taker = |_: Configured<Taken<SERVICE>>| async { Ok(()) };
     let taker = ServiceDescriptor::of(ServiceId::new(0x7a), "taker", taker);

@@ -66,7 +66,7 @@ impl Config for HealthConfig {
         Some(Self { schedules, max_concurrent_runs })
     }
 
-    fn default() -> Self {
+    fn without_file() -> Self {
         <Self as Default>::default()
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
-use app_config::marshal;
+use app_config::codec::marshal;
 use app_core::{prelude::*, testing::TestApp};
 use app_metrics::testing::TestMetrics;
 use capnp::message::Builder;

@@ -19,7 +19,7 @@ fn many_at_a_time() -> Vec<u8> {
     let mut message = capnp::message::Builder::new_default();
     message.init_root::<health_check_service_spec::Builder<'_>>().set_max_concurrent_runs(16);
     let mut file = Vec::new();
-    app_config::marshal(&message, &mut file).unwrap();
+    app_config::codec::marshal(&message, &mut file).unwrap();
     file
 }
 

@@ -1,12 +1,13 @@
-//! The hexadecimal form: printed by `Display`, written and read by serde.
+//! The hex form of ids. `Display` prints it, serde writes and reads it.
 
 use std::fmt;
 
 use serde::de::{Error, Visitor};
 
-use crate::{IdKind, parse};
+use crate::kind::IdKind;
+use crate::parse;
 
-/// Lower-case hexadecimal without prefix (even with `#`), padded only if the caller asks for a width.
+/// Prints lower-case hex without prefix, even with `#`. It is padded only if the caller sets a width.
 pub(crate) fn fmt(id: u64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = [0_u8; 16];
@@ -20,11 +21,11 @@ pub(crate) fn fmt(id: u64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             break;
         }
     }
-    // Only ASCII digits were written; the empty text can't come about.
+    // The bytes are ASCII digits, so the conversion succeeds.
     f.pad(std::str::from_utf8(&text[start..]).unwrap_or_default())
 }
 
-/// Reads an id of a kind from a hexadecimal string.
+/// Reads an id of a kind from a hex string.
 pub(crate) struct HexVisitor(pub(crate) IdKind);
 
 impl Visitor<'_> for HexVisitor {

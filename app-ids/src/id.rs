@@ -5,28 +5,14 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{Described, ParseIdError, hex, names, parse, random};
+use crate::kind::IdKind;
+use crate::names::{self, Described};
+use crate::parse::{self, ParseIdError};
+use crate::{hex, random};
 
-/// Declares each id type, its kind, and everything that the types have in common.
+/// Declares the id types, each with its kind and the common functions.
 macro_rules! id_types {
-    ($($(#[$doc:meta])* $name:ident $kind:ident $noun:literal;)+) => {
-        /// Which of the id types a number belongs to: ids of two kinds may be the same number.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum IdKind {
-            $(#[doc = concat!("The kind of a [`", stringify!($name), "`].")] $kind,)+
-        }
-
-        impl IdKind {
-            /// Every kind, in the order of the declaration.
-            pub const ALL: &[Self] = &[$(Self::$kind),+];
-
-            /// What people call an id of this kind, such as `service id`.
-            #[must_use]
-            pub const fn noun(self) -> &'static str {
-                match self { $(Self::$kind => $noun,)+ }
-            }
-        }
-
+    ($($(#[$doc:meta])* $name:ident $kind:ident;)+) => {
         $(
             $(#[$doc])*
             #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -36,7 +22,7 @@ macro_rules! id_types {
                 /// The kind of these ids.
                 pub const KIND: IdKind = IdKind::$kind;
 
-                /// The id that is this number.
+                /// The id with this number.
                 #[must_use]
                 pub const fn new(id: u64) -> Self {
                     Self(id)
@@ -48,46 +34,46 @@ macro_rules! id_types {
                     self.0
                 }
 
-                /// Whether the number is zero: the application itself among services, an unforeseen error among
-                /// errors, and "not given" elsewhere.
+                /// Whether the number is zero. Zero is the application among services, an unforeseen error among errors, and
+                /// "not given" elsewhere.
                 #[must_use]
                 pub const fn is_zero(self) -> bool {
                     self.0 == 0
                 }
 
-                /// Lower-case hexadecimal, without prefix or padding: at most 16 digits.
+                /// The id in lower-case hex, without prefix or padding: at most 16 digits.
                 #[must_use]
                 pub fn hex(self) -> String {
                     self.to_string()
                 }
 
-                /// A new id from the operating system's source of randomness; never zero.
+                /// Makes a random id. It is never zero.
                 #[must_use]
                 pub fn random() -> Self {
                     Self(random::random_u64())
                 }
 
-                /// The name for people that [`ids!`](crate::ids) recorded for this id in any crate of the program,
-                /// the first in alphabetical order if there are several.
+                /// The name that [`ids!`](crate::ids) recorded for this id, in any crate of the program. Of several names it is
+                /// the first in alphabetical order.
                 #[must_use]
                 pub fn name(self) -> Option<&'static str> {
                     names::name_of(Self::KIND, self.0)
                 }
 
-                /// The id that was recorded under `name`; none if there is none, or if several share the name.
+                /// The id with the recorded name. `None` if no id has the name, or several have it.
                 #[must_use]
                 pub fn named(name: &str) -> Option<Self> {
                     names::id_of(Self::KIND, name).map(Self)
                 }
 
-                /// For text that people read: `name (hex)`, or `hex` when no name was recorded.
+                /// The id for text that people read: `name (hex)`, or `hex` without a recorded name.
                 #[must_use]
                 pub fn describe(self) -> Described {
                     Described::new(Self::KIND, self.0)
                 }
             }
 
-            /// As [`hex`](Self::hex) does.
+            /// The same text as [`hex`](Self::hex).
             impl fmt::Display for $name {
                 fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                     hex::fmt(self.0, f)
@@ -100,14 +86,14 @@ macro_rules! id_types {
                 }
             }
 
-            /// `{:x}` is the form of [`Display`](fmt::Display), `{:#x}` has the prefix `0x`.
+            /// `{:x}` has the form of [`Display`](fmt::Display). `{:#x}` adds the prefix `0x`.
             impl fmt::LowerHex for $name {
                 fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                     fmt::LowerHex::fmt(&self.0, f)
                 }
             }
 
-            /// Reads decimal digits, or `0x` (or `0X`) and hexadecimal digits; nothing else, not even blanks around.
+            /// Reads decimal digits, or `0x` (or `0X`) and hex digits. Everything else is refused, also spaces around them.
             impl FromStr for $name {
                 type Err = ParseIdError;
 
@@ -128,14 +114,14 @@ macro_rules! id_types {
                 }
             }
 
-            /// As a hexadecimal string: JSON numbers above 2^53 are rounded by much software.
+            /// Writes a hex string, since much software rounds JSON numbers above 2^53.
             impl Serialize for $name {
                 fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                     serializer.collect_str(self)
                 }
             }
 
-            /// From a hexadecimal string with or without `0x`; a number is refused, since it may have been rounded.
+            /// Reads a hex string with or without `0x`. A number is refused, since it may have been rounded.
             impl<'de> Deserialize<'de> for $name {
                 fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                     deserializer.deserialize_str(hex::HexVisitor(Self::KIND)).map(Self)
@@ -147,27 +133,27 @@ macro_rules! id_types {
 
 id_types! {
     /// A domain: a set of applications that belong together, such as one product or one customer's installation.
-    DomainId Domain "domain id";
-    /// An application, whatever its release and however many instances of it run.
-    AppId App "app id";
+    DomainId Domain;
+    /// An application, in every release and instance.
+    AppId App;
     /// A release of an application.
-    ReleaseId Release "release id";
-    /// One run of an application: new in every process, so that logs and metrics of two instances can be told apart.
-    InstanceId Instance "instance id";
+    ReleaseId Release;
+    /// One run of an application. It is new in every process, so that the logs and metrics of two instances differ.
+    InstanceId Instance;
     /// A service. Zero is the application itself.
-    ServiceId Service "service id";
-    /// One exact sort of error. Zero is an error that nobody foresaw.
-    ErrorId Error "error id";
-    /// One exact sort of log record.
-    LogEventId LogEvent "log event id";
-    /// A metric, within a service: the two ids together are its key.
-    MetricId Metric "metric id";
+    ServiceId Service;
+    /// A kind of error. Zero is an unforeseen error.
+    ErrorId Error;
+    /// A kind of log record.
+    LogEventId LogEvent;
+    /// A metric of a service. Service id and metric id together identify it.
+    MetricId Metric;
     /// A health check.
-    HealthCheckId HealthCheck "health check id";
+    HealthCheckId HealthCheck;
 }
 
 impl MetricId {
-    /// The name under which Prometheus knows this metric of `service`: `op_{service hex}_{metric hex}`.
+    /// The name of this metric of `service` in Prometheus: `op_{service hex}_{metric hex}`.
     #[must_use]
     pub fn prometheus_name(self, service: ServiceId) -> String {
         format!("op_{service}_{self}")

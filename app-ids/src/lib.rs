@@ -1,12 +1,10 @@
-//! Typed 64-bit ids: what they are, how they print and parse, and the names people know them by.
+//! Typed 64-bit ids: their types, their text forms, and their names for people.
 //!
-//! Everything that is tracked across processes, releases and years has a random 64-bit number for a name: services,
-//! errors, log events, metrics, health checks, and the domain, app, release and instance that they come from. Numbers
-//! outlive renamed code, don't collide between teams, and are small on the wire. Each sort of thing has a type of its
-//! own, so that a metric's id can't be passed for a service's.
+//! Services, errors, log events, metrics and health checks are tracked across processes, releases and years. Each has a random
+//! 64-bit id. So do the domain, app, release and instance that they come from. Numbers outlive renamed code, do not collide between
+//! teams, and are small on the wire. Each kind has its own type, so you can't pass a metric's id for a service's.
 //!
-//! The crate exists so that every other one agrees on one printed form. It holds no registry of things: who has an id,
-//! and what it does, is the business of the crates above.
+//! Every crate uses this one, so that an id has the same text everywhere. The crate does not know which things have ids.
 //!
 //! | form | example | where |
 //! |---|---|---|
@@ -15,9 +13,8 @@
 //! | [`FromStr`](std::str::FromStr) | `0xce1f32c680e1ef0b` or `14852645924238389003` | flags, file names |
 //! | `describe()` | `quota (ce1f32c680e1ef0b)` | text for people |
 //!
-//! [`FromStr`](std::str::FromStr) reads bare digits as decimal, because people write flags; serde reads them as
-//! hexadecimal, because programs wrote them with [`Display`](std::fmt::Display). `{:#x}` is the form that both read
-//! alike.
+//! [`FromStr`](std::str::FromStr) reads digits without a prefix as decimal, because people write flags. serde reads them as hex,
+//! because programs wrote them with [`Display`](std::fmt::Display). Both read `{:#x}` in the same way.
 //!
 //! ```
 //! use app_ids::{MetricId, ServiceId, ids};
@@ -35,17 +32,19 @@
 
 mod hex;
 mod id;
+mod kind;
 mod names;
 mod parse;
 mod random;
 
 pub use id::{
-    AppId, DomainId, ErrorId, HealthCheckId, IdKind, InstanceId, LogEventId, MetricId, ReleaseId, ServiceId,
+    AppId, DomainId, ErrorId, HealthCheckId, InstanceId, LogEventId, MetricId, ReleaseId, ServiceId,
 };
+pub use kind::IdKind;
 pub use names::{Described, IdName};
 pub use parse::{IdFlaw, ParseIdError};
 pub use random::random_u64;
 
-/// For the macros of this crate and of those above it: `inventory::submit!` must be reachable from where they expand.
+/// For the macros of this crate and of those above it: they expand to `inventory::submit!`.
 #[doc(hidden)]
 pub use inventory as __inventory;

@@ -1,14 +1,14 @@
-//! Names for people: recorded beside the ids by [`ids!`](crate::ids) in any crate, gathered when first asked for.
+//! Names of ids for people. [`ids!`](crate::ids) records them in any crate. The first look-up collects them.
 //!
-//! The names are constants of the program and can't change while it runs, so that looking one up is no hidden input of
-//! whoever does.
+//! The names are constants of the program. So a look-up gives the same result each time.
 
 use std::fmt;
 use std::sync::OnceLock;
 
-use crate::{IdKind, hex};
+use crate::hex;
+use crate::kind::IdKind;
 
-/// A name for an id, recorded through `inventory` by [`ids!`](crate::ids), or by hand:
+/// A name of an id. [`ids!`](crate::ids) records it through `inventory`. You can also record it yourself:
 ///
 /// ```
 /// # use app_ids::{IdKind, IdName, ServiceId};
@@ -16,11 +16,11 @@ use crate::{IdKind, hex};
 ///
 /// assert_eq!(ServiceId::new(0xb1d3_02a9_7c55_e011).name(), Some("greeter"));
 /// ```
-// The order of the fields is the order of the table: by kind, then id, then name.
+// The derived order is the order of the table: by kind, then id, then name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub struct IdName {
-    /// What sort of id it is.
+    /// The kind of the id.
     pub kind: IdKind,
     /// The id.
     pub id: u64,
@@ -31,12 +31,12 @@ pub struct IdName {
 inventory::collect!(IdName);
 
 impl IdName {
-    /// A name for the id of this kind.
+    /// A name of the id of this kind.
     ///
     /// # Panics
     ///
-    /// If the name is empty or holds anything but printable ASCII, since it ends up in logs and terminals as it is.
-    /// Where it is meant to be used, in a constant, that is an error of the compiler.
+    /// Panics if the name is empty or not printable ASCII, since logs and terminals show it as it is. In a constant, which is the
+    /// intended use, that is a compile error.
     #[must_use]
     pub const fn new(kind: IdKind, id: u64, name: &'static str) -> Self {
         assert!(!name.is_empty(), "the name of an id is empty");
@@ -49,16 +49,15 @@ impl IdName {
         Self { kind, id, name }
     }
 
-    /// Every name that was recorded in any crate of this program, by kind, id and name, each once.
+    /// Every name that was recorded in any crate of this program, sorted by kind, id and name, without duplicates.
     ///
-    /// One id with two names, or one name for two ids of a kind, is visible here; whether it is a mistake is for the
-    /// caller to say.
+    /// An id may have two names, and two ids of a kind may have one name. The caller decides whether that is a mistake.
     #[must_use]
     pub fn recorded() -> &'static [Self] {
         static TABLE: OnceLock<Vec<IdName>> = OnceLock::new();
         TABLE.get_or_init(|| {
             let mut table: Vec<Self> = inventory::iter::<Self>.into_iter().copied().collect();
-            // inventory's order is unspecified.
+            // The order of inventory is unspecified.
             table.sort_unstable();
             table.dedup();
             table
@@ -73,14 +72,14 @@ pub(crate) fn name_of(kind: IdKind, id: u64) -> Option<&'static str> {
     table.get(first).filter(|entry| (entry.kind, entry.id) == (kind, id)).map(|entry| entry.name)
 }
 
-/// The only id of that name.
+/// The id with the name, if exactly one has it.
 pub(crate) fn id_of(kind: IdKind, name: &str) -> Option<u64> {
     let mut found = IdName::recorded().iter().filter(|entry| entry.kind == kind && entry.name == name);
     let only = found.next()?;
     found.next().is_none().then_some(only.id)
 }
 
-/// Prints an id for people: `name (hex)`, or `hex` when no name was recorded. Made by `describe()` of every id type.
+/// Prints an id for people: `name (hex)`, or `hex` without a recorded name. `describe()` of every id type returns it.
 #[derive(Clone, Copy, Debug)]
 pub struct Described {
     kind: IdKind,
@@ -102,7 +101,7 @@ impl fmt::Display for Described {
     }
 }
 
-/// Declares ids as constants, and records their names for people.
+/// Declares ids as constants, and records their names.
 ///
 /// ```
 /// use app_ids::{LogEventId, ServiceId, ids};
@@ -110,7 +109,7 @@ impl fmt::Display for Described {
 /// ids! {
 ///     /// Service id of the greeter.
 ///     pub GREETER: ServiceId = 0xb1d3_02a9_7c55_e011, "greeter";
-///     /// Somebody was greeted.
+///     /// A person was greeted.
 ///     GREETED: LogEventId = 0x9cba_01f7_4e2d_6a55, "greeted";
 /// }
 ///

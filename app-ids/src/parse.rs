@@ -1,23 +1,23 @@
-//! Reading ids: one door for flags, file names and JSON, with an error that says what was wrong with the text.
+//! Reads ids from flags, file names and JSON. The error says what is wrong with the text.
 
 use std::fmt;
 
-use crate::IdKind;
+use crate::kind::IdKind;
 
-/// Of a text that is refused, this many characters are shown.
+/// How many characters of a refused text are shown.
 const SHOWN_CHARS: usize = 40;
 
-/// What is wrong with a text that was to be an id.
+/// What is wrong with the text of an id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum IdFlaw {
-    /// There is no text.
+    /// The text is empty.
     Empty,
-    /// `0x` is all there is.
+    /// The text is only `0x`.
     NoDigits,
-    /// Hexadecimal digits where decimal ones were expected, for want of the prefix `0x`.
+    /// Hex digits without the prefix `0x`, where decimal ones were expected.
     HexWithoutPrefix,
-    /// A character that is no digit: a sign, a blank, an underscore or anything else.
+    /// A character that is not a digit, such as a sign, a space or an underscore.
     Character(char),
     /// The number takes more than 64 bits.
     TooLarge,
@@ -35,7 +35,7 @@ impl fmt::Display for IdFlaw {
     }
 }
 
-/// A text that is no id: says which text (shortened, control characters escaped), and why.
+/// A text is not an id. The error shows the text, shortened and with control characters escaped, and what is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseIdError {
     kind: IdKind,
@@ -73,7 +73,7 @@ impl fmt::Display for ParseIdError {
 
 impl std::error::Error for ParseIdError {}
 
-/// Reads decimal digits, or `0x` or `0X` and hexadecimal digits.
+/// Reads decimal digits, or `0x` or `0X` and hex digits.
 pub(crate) fn decimal_or_hex(kind: IdKind, text: &str) -> Result<u64, ParseIdError> {
     let (digits, radix) = match without_prefix(text) {
         Some(digits) => (digits, 16),
@@ -89,7 +89,7 @@ pub(crate) fn decimal_or_hex(kind: IdKind, text: &str) -> Result<u64, ParseIdErr
     })
 }
 
-/// Reads hexadecimal digits, with or without `0x` or `0X`.
+/// Reads hex digits, with or without `0x` or `0X`.
 pub(crate) fn hex(kind: IdKind, text: &str) -> Result<u64, ParseIdError> {
     let digits = without_prefix(text);
     number(digits.unwrap_or(text), 16).map_err(|flaw| {
@@ -102,7 +102,7 @@ fn without_prefix(text: &str) -> Option<&str> {
     text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"))
 }
 
-/// The number that digits of this radix make. Stricter than `u64::from_str_radix`, which takes a plus sign.
+/// Reads digits of this radix. Stricter than `u64::from_str_radix`, which accepts a plus sign.
 fn number(digits: &str, radix: u32) -> Result<u64, IdFlaw> {
     if digits.is_empty() {
         return Err(IdFlaw::Empty);
@@ -110,7 +110,7 @@ fn number(digits: &str, radix: u32) -> Result<u64, IdFlaw> {
     if let Some(c) = digits.chars().find(|c| !c.is_digit(radix)) {
         return Err(IdFlaw::Character(c));
     }
-    // Digits are all there is, so that too many of them are the only thing that can be wrong.
+    // All characters are digits, so the only possible error is that there are too many.
     u64::from_str_radix(digits, radix).map_err(|_| IdFlaw::TooLarge)
 }
 

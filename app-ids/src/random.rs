@@ -1,14 +1,13 @@
-//! New ids.
+//! Random numbers for new ids.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// A number from the operating system's source of randomness; never zero, which has a meaning of its own.
+/// A random number from the operating system. It is never zero, since zero has a meaning of its own.
 ///
-/// Where that source is refused to the process (a sandbox that is too strict), the number is mixed from the clock, the
-/// process id and a counter: still unlike others, so that an application starts, but to be guessed. An id is a name,
-/// never a secret.
+/// If a sandbox denies that source to the process, the number is mixed from the clock, the process id and a counter. Such a number
+/// is unique enough for the application to start, but can be guessed. An id is a name, never a secret.
 #[must_use]
 pub fn random_u64() -> u64 {
     loop {
@@ -19,10 +18,10 @@ pub fn random_u64() -> u64 {
     }
 }
 
-/// A number from what differs between processes and calls.
+/// A number from values that differ between processes and calls.
 fn mixed() -> u64 {
     static CALLS: AtomicU64 = AtomicU64::new(0);
-    // Relaxed: only the counter itself must not repeat, nothing is published with it.
+    // Relaxed is enough: only the counter must not repeat, and it publishes no other data.
     let call = CALLS.fetch_add(1, Ordering::Relaxed);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
     RandomState::new().hash_one((now, std::process::id(), call))

@@ -76,7 +76,7 @@ impl Config for MetricsConfig {
         })
     }
 
-    fn default() -> Self {
+    fn without_file() -> Self {
         Self {
             http_port: DEFAULT_METRICS_HTTP_PORT,
             bind_address: None,

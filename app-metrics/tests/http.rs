@@ -163,6 +163,6 @@ fn write_config(dir: &std::path::Path, port: u16) {
     spec.set_http_port(port);
     spec.set_bind_address("127.0.0.1");
     let mut file = Vec::new();
-    app_config::marshal(&message, &mut file).unwrap();
+    app_config::codec::marshal(&message, &mut file).unwrap();
     std::fs::write(dir.join(format!("{METRICS_SERVICE_ID:#x}")), file).unwrap();
 }

@@ -118,7 +118,7 @@ fn any_port(dir: &Path) -> Result<(), Failure> {
     let mut message = capnp::message::Builder::new_default();
     message.init_root::<schema::metrics_capnp::metrics_service_spec::Builder<'_>>().set_http_port(0);
     let mut file = Vec::new();
-    app_config::marshal(&message, &mut file)?;
+    app_config::codec::marshal(&message, &mut file)?;
     fs::write(dir.join(format!("{:#x}", app_metrics::METRICS_SERVICE_ID)), file)?;
     Ok(())
 }

@@ -54,7 +54,7 @@ impl Config for QuotaConfig {
     }
 
     /// One rule, `default`: 100 permits a second, at most 100 at once, for 100,000 keys.
-    fn default() -> Self {
+    fn without_file() -> Self {
         Self { rules: vec![Rule::default()] }
     }
 }

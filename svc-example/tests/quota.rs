@@ -35,7 +35,7 @@ fn content(rules: &[RuleSpec<'_>]) -> Vec<u8> {
         rule.set_max_keys(*max_keys);
     }
     let mut content = Vec::new();
-    app_config::marshal(&message, &mut content).unwrap();
+    app_config::codec::marshal(&message, &mut content).unwrap();
     content
 }
 
@@ -44,7 +44,7 @@ fn put(dir: &Path, content: &[u8]) {
     let beside = dir.join("new");
     fs::write(&beside, content).unwrap();
     fs::set_permissions(&beside, fs::Permissions::from_mode(0o600)).unwrap();
-    fs::rename(beside, dir.join(app_config::service_config_id(QUOTA))).unwrap();
+    fs::rename(beside, dir.join(app_config::compat::service_config_id(QUOTA))).unwrap();
 }
 
 /// An app with these rules.

@@ -24,7 +24,7 @@ fn bytes(what: &str, path: &Path, private: bool) -> Result<SecretBytes, Failure>
         return Err(Failure::unusable(format!("{what} {shown} is no file")));
     }
     let mode = metadata.permissions().mode() & 0o777;
-    if private && !app_config::is_private(&metadata) {
+    if private && !app_config::file::is_private(&metadata) {
         let why = format!("may be read by others than you (mode {mode:04o})");
         return Err(Failure::unusable(format!("{what} {shown} {why}: chmod 400 {shown}")));
     }

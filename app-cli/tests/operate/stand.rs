@@ -206,8 +206,8 @@ pub(crate) fn put_config(dir: &Path, files: &Files, endpoint: ServiceId, crl: &s
         grant.set_role(role);
     }
     let mut content = Vec::new();
-    app_config::marshal(&message, &mut content).unwrap();
-    let path = dir.join(app_config::service_config_id(endpoint));
+    app_config::codec::marshal(&message, &mut content).unwrap();
+    let path = dir.join(app_config::compat::service_config_id(endpoint));
     fs::write(&path, content).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
 }

@@ -1,19 +1,22 @@
 //! Writes the seeds of the corpus, and the words of JSON: `cargo run --release --example seeds`, in this folder.
 //!
-//! Those of `sealed` differ from run to run, since sealing is random.
+//! The seeds of `sealed` differ each time, since sealing is random.
 
 use std::fs;
 use std::io::Write;
 use std::iter::repeat_n;
 
-use app_config::{Identity, decode, example, from_json, marshal, seal};
+use app_config::author::{example, from_json};
+use app_config::codec::{decode, marshal};
+
+use app_config::sealing::{ConfigIdentity, seal};
 use app_config_fuzz::{keys, types};
 use capnp::message::{AllocationStrategy, Builder, HeapAllocator};
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use schema::quota_capnp::quota_spec;
 
-/// What is right, and what isn't in ways that people come up with.
+/// Common mistakes, and some valid JSON.
 const MISTAKES: [(&str, &str); 10] = [
     (
         "quota-strict",
@@ -78,7 +81,7 @@ fn is_word(word: &str) -> bool {
     !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
-/// A type of lists of lists of ..
+/// A type of nested lists.
 fn nested(depth: usize) -> Vec<u8> {
     let inner = "{\"list\":{\"elementType\":".repeat(depth);
     format!("5{{\"const\":{{\"type\":{inner}{{\"text\":true}}{}}}}}", "}}".repeat(depth)).into_bytes()
@@ -129,20 +132,20 @@ fn zlib(packed: &[u8]) -> Vec<u8> {
     encoder.finish().expect("a vector takes it")
 }
 
-/// Packed: a segment table that begins like this.
+/// The beginning of a packed segment table.
 fn table(last_segment: u32, words: u32) -> Vec<u8> {
     [&[0xff][..], &last_segment.to_le_bytes(), &words.to_le_bytes(), &[0]].concat()
 }
 
 fn sealed() {
-    let recipients: Vec<_> = keys::identities().iter().map(Identity::recipient).collect();
+    let recipients: Vec<_> = keys::identities().iter().map(ConfigIdentity::recipient).collect();
     let content = framed(&rules());
     decode(&content).expect("a config");
     let to = |recipients| seal(&content, recipients).expect("small");
     let whole = to(&recipients);
     write("sealed", "to-both", &whole);
     write("sealed", "to-one", &to(&recipients[1..]));
-    write("sealed", "to-others", &to(&[Identity::generate().recipient()]));
+    write("sealed", "to-others", &to(&[ConfigIdentity::generate().recipient()]));
     write("sealed", "of-nothing", &seal(b"", &recipients[..1]).expect("small"));
     write("sealed", "of-a-bomb", &seal(&zlib(&vec![0; 2 << 20]), &recipients[..1]).expect("small"));
     write("sealed", "cut-in-header", &whole[..150]);

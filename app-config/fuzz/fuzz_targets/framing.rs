@@ -1,7 +1,10 @@
-//! A plain config file, from its first byte to a message of each type: the way that every file in a config directory goes.
+//! A plain config file, from its first byte to a message of each type, as every file in a config directory is read.
 #![no_main]
 
-use app_config::{Message, decode, from_json, marshal, to_json};
+use app_config::Message;
+use app_config::author::{from_json, to_json};
+
+use app_config::codec::{decode, marshal};
 use app_config_fuzz::file;
 use app_config_fuzz::memory::{READING_BYTES, within};
 use app_config_fuzz::types::{self, ConfigType};
@@ -9,10 +12,10 @@ use capnp::any_pointer;
 use capnp::message::{Builder, HeapAllocator, ReaderSegments};
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
 
-/// What `config open` may take for its JSON: a message of 1 MiB may have 131,072 structs.
+/// The memory for the JSON of `config open`: a message of 1 MiB may have 131,072 structs.
 const JSON_BYTES: usize = 64 << 20;
 
-/// Longer JSON is not read back: it has more of the same, and there would be fewer runs.
+/// Longer JSON is not read back: that would find nothing new, and there would be fewer runs.
 const MOST_JSON_READ_BYTES: usize = 64 << 10;
 
 fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
@@ -32,7 +35,7 @@ fn again(input: &[u8]) -> Message {
     decode(input).expect("it was accepted before")
 }
 
-/// What can be copied can be written, and is read as the same.
+/// A message that can be copied can be written, and reads as the same.
 fn survives_the_file(message: Message) {
     let mut copy = Builder::new_default();
     let root = message.get_root::<any_pointer::Reader<'_>>();
@@ -48,13 +51,13 @@ fn survives_the_file(message: Message) {
     }
 }
 
-/// The message's config file, unless it is too large for one: a copy has twice what two pointers lead to.
+/// The config file of a message. `None` if the file is too large: a copy duplicates what two pointers share.
 fn file_of(message: &Builder<HeapAllocator>) -> Option<Vec<u8>> {
     let mut file = Vec::new();
     marshal(message, &mut file).is_ok().then_some(file)
 }
 
-/// What JSON can say of a message is all that there is to it.
+/// The JSON of a message has everything that the message has.
 fn survives_json(of: ConfigType, message: Message) {
     let Ok(json) = within(JSON_BYTES, || to_json(of.schema, message)) else { return };
     if json.len() > MOST_JSON_READ_BYTES {

@@ -1,7 +1,10 @@
-//! JSON as people write it: the first byte chooses the type of config, the rest is the text.
+//! JSON that people write. The first byte chooses the type of config, the rest is the text.
 #![no_main]
 
-use app_config::{Message, decode, from_json, marshal, to_json};
+use app_config::Message;
+use app_config::author::{from_json, to_json};
+
+use app_config::codec::{decode, marshal};
 use app_config_fuzz::memory::{READING_BYTES, within};
 use app_config_fuzz::types;
 use capnp::message::{Builder, HeapAllocator};
@@ -18,7 +21,7 @@ fuzz_target!(|input: &[u8]| {
     assert_eq!(to_json(schema, framed(&again)).expect("it came from JSON"), opened);
 });
 
-/// As it is when it comes from its config file.
+/// The message after writing it to a config file and reading it.
 fn framed(message: &Builder<HeapAllocator>) -> Message {
     let mut file = Vec::new();
     marshal(message, &mut file).expect("no larger than a config may be");

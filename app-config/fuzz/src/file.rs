@@ -1,15 +1,15 @@
-//! Mutations of a config file: of what is in the compression, or of the message itself.
+//! Mutations of a config file: of the compressed content, or of the message itself.
 
 use std::io::Read;
 
-use app_config::decode;
+use app_config::codec::decode;
 use flate2::read::ZlibDecoder;
 use libfuzzer_sys::fuzzer_mutate;
 
-/// What is larger once it is unpacked is changed from the outside only: it is a bomb.
+/// Content that unpacks to more is a bomb. Only its compressed bytes are changed.
 const MOST_INSIDE_BYTES: usize = 64 * 1024;
 
-/// Changes the file, mostly such that it is whole on the outside.
+/// Changes the file. In most cases the result is still a whole zlib file.
 pub fn mutate(file: &mut [u8], size: usize, max_size: usize, seed: u32) -> usize {
     let inside = match seed % 8 {
         0 => None,
@@ -25,7 +25,7 @@ pub fn mutate(file: &mut [u8], size: usize, max_size: usize, seed: u32) -> usize
     }
 }
 
-/// A zlib stream that compresses nothing, at no expense.
+/// A zlib stream without compression, which is cheap to make.
 fn zlib(content: &[u8]) -> Vec<u8> {
     let mut stream = vec![0x78, 0x01];
     let blocks = content.chunks(usize::from(u16::MAX));
@@ -36,7 +36,7 @@ fn zlib(content: &[u8]) -> Vec<u8> {
         stream.extend((!length).to_le_bytes());
         stream.extend(block);
     }
-    // The last block, without anything in it.
+    // The last block is empty.
     stream.extend([1, 0, 0, 0xff, 0xff]);
     let (mut a, mut b) = (1_u32, 0_u32);
     for byte in content {
@@ -50,12 +50,12 @@ fn zlib(content: &[u8]) -> Vec<u8> {
 fn change_packed(file: &[u8]) -> Option<Vec<u8>> {
     let mut packed = Vec::new();
     let limit = MOST_INSIDE_BYTES as u64 + 1;
-    // What is there of a stream that has no end is something to begin with.
+    // The beginning of a truncated stream can be changed too.
     let _cut = ZlibDecoder::new(file).take(limit).read_to_end(&mut packed);
     (packed.len() <= MOST_INSIDE_BYTES).then(|| change(packed))
 }
 
-/// Changes the words of a message; its segment table too, or else the table is made to fit.
+/// Changes the words of a message. Either the segment table is changed too, or the table is made to fit.
 fn change_words(file: &[u8], with_table: bool) -> Option<Vec<u8>> {
     let words = decode(file).ok()?.into_segments().into_buffer();
     if words.len() > MOST_INSIDE_BYTES {

@@ -1,22 +1,22 @@
-//! The identities that the seeds are sealed to. They open nothing else.
+//! The config identities that the seeds are sealed to. They open nothing else.
 
-use app_config::{Identities, Identity};
+use app_config::sealing::{ConfigIdentities, ConfigIdentity};
 
 const TEXT: &str = include_str!("../test.identity");
 
-/// Each as its text.
+/// The text of each identity.
 pub fn texts() -> impl Iterator<Item = &'static str> {
     TEXT.lines().filter(|line| !line.starts_with('#'))
 }
 
-/// Both, in the order of the file.
+/// Both identities, in the order of the file.
 #[must_use]
-pub fn identities() -> Vec<Identity> {
+pub fn identities() -> Vec<ConfigIdentity> {
     texts().map(|text| text.parse().expect("an identity")).collect()
 }
 
-/// As they open files.
+/// The identities as a set that opens files.
 #[must_use]
-pub fn opener() -> Identities {
-    Identities::of(identities()).expect("there are two")
+pub fn opener() -> ConfigIdentities {
+    ConfigIdentities::of(identities()).expect("there are two")
 }

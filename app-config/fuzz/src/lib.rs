@@ -1,7 +1,7 @@
-//! What the fuzz targets share: types of configs, a limit on memory, and mutations that get past checksums and seals.
+//! The common part of the fuzz targets: types of configs, a limit on memory, and mutations that pass checksums and seals.
 //!
-//! Why mutations of our own: a config file is compressed, with a checksum, and a sealed one authenticated. Bytes changed at
-//! random stop at the first check. So what is inside is taken out, changed, and put back as its writer would.
+//! A config file is compressed with a checksum, and a sealed one is authenticated. Random changes would stop at the first check. So
+//! the mutations take the content out, change it, and put it back as its writer would.
 
 pub mod file;
 pub mod keys;

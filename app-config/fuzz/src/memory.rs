@@ -1,4 +1,4 @@
-//! A limit on memory: an input that costs more is a finding.
+//! A limit on memory: an input that needs more is a finding.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -7,26 +7,26 @@ use peak_alloc::PeakAlloc;
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
 
-/// The most that reading any input may take, beyond the input: 4 MiB.
+/// The memory that reading an input may take, besides the input: 4 MiB.
 pub const READING_BYTES: usize = 4 << 20;
 
 /// The largest amount of this run.
 static LARGEST: AtomicUsize = AtomicUsize::new(0);
 
-/// Runs it, and panics if memory in use grew by more than the limit at any time.
+/// Runs a function. Panics if the memory in use grew by more than the limit at any time.
 pub fn within<T>(limit_bytes: usize, run: impl FnOnce() -> T) -> T {
     MEMORY.reset_peak_usage();
     let before = MEMORY.current_usage();
     let done = run();
     let bytes = MEMORY.peak_usage() - before;
-    // Told when there is news, so that a run's log ends with the figure.
+    // Printed when it grew, so that the log of a run ends with the largest figure.
     if bytes > LARGEST.load(Ordering::Relaxed) * 21 / 20 {
         LARGEST.store(bytes, Ordering::Relaxed);
         eprintln!("#memory: {} KiB", bytes / 1024);
     }
     assert!(
         bytes <= limit_bytes,
-        "{bytes} bytes of memory in use at a time, and {limit_bytes} are the limit"
+        "{bytes} bytes of memory were in use at a time, more than the limit of {limit_bytes}"
     );
     done
 }

@@ -1,5 +1,4 @@
-//! Mutations of a sealed file: of its header, authenticated anew as somebody could who knows the file's key, or of its
-//! content alone.
+//! Mutations of a sealed file: of its header or of its content. A changed header is authenticated again with the key of the file.
 
 use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex};
@@ -18,7 +17,7 @@ use crate::keys;
 const VERSION: &[u8] = b"age-encryption.org/v1\n";
 const END: &[u8] = b"\n---";
 
-/// Changes the file, mostly such that its header still holds.
+/// Changes the file. In most cases its header is still authentic.
 pub fn mutate(file: &mut [u8], size: usize, max_size: usize, seed: u32) -> usize {
     let changed = match seed % 4 {
         0 => None,
@@ -34,7 +33,7 @@ pub fn mutate(file: &mut [u8], size: usize, max_size: usize, seed: u32) -> usize
     }
 }
 
-/// The stanzas, with a newline at the end of the last; and what follows the line that ends the header.
+/// The stanzas with their newlines, and the bytes after the last line of the header.
 fn parts(file: &[u8]) -> Option<(&[u8], &[u8])> {
     let rest = file.strip_prefix(VERSION)?;
     let end = rest.windows(END.len()).position(|bytes| bytes == END)?;
@@ -61,12 +60,12 @@ fn change_header(file: &[u8]) -> Option<Vec<u8>> {
     Some([&header[..], b" ", mac.as_bytes(), b"\n", content].concat())
 }
 
-/// The keys that were found out, by what they are wrapped in: the same files are changed again and again.
+/// The unwrapped keys, by their wrapped form. The same files are changed many times, so this saves time.
 static KEYS: LazyLock<Mutex<Keys>> = LazyLock::new(Mutex::default);
 
 type Keys = HashMap<[String; 2], Option<[u8; 16]>>;
 
-/// After so many the collection begins anew.
+/// The collection is cleared when it has more.
 const MOST_KEYS: usize = 1000;
 
 /// The key of a file that is sealed to one of the test identities.

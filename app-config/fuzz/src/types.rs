@@ -10,7 +10,7 @@ use schema::metrics_capnp::metrics_service_spec;
 use schema::quota_capnp::quota_spec;
 use schema::rpc_capnp::{rpc_client_spec, rpc_server_spec};
 
-/// The configs of the platform, and two types of Cap'n Proto's own for their unions, groups, enums, floats and nesting.
+/// The configs of the platform, and two types of Cap'n Proto with unions, groups, enums, floats and nesting.
 #[must_use]
 pub fn all() -> [ConfigType; 7] {
     [
@@ -27,11 +27,11 @@ pub fn all() -> [ConfigType; 7] {
 /// A type of config.
 #[derive(Clone, Copy)]
 pub struct ConfigType {
-    /// The type's name, for the names of seeds.
+    /// The name of the type, for the names of seeds.
     pub name: &'static str,
     /// The type itself.
     pub schema: StructSchema,
-    /// Whether a message is one of the type, as it is found out before a service starts.
+    /// Checks whether a message matches the type, as before a start.
     pub check: fn(Message) -> Result<(), Problems>,
 }
 
@@ -42,7 +42,7 @@ impl ConfigType {
     }
 }
 
-/// A config of the type that no service has anything against.
+/// A config whose service accepts every message of the type.
 struct Any<T>(std::marker::PhantomData<T>);
 
 impl<T: Owned + Introspect + Send + Sync + 'static> Config for Any<T> {
@@ -53,7 +53,7 @@ impl<T: Owned + Introspect + Send + Sync + 'static> Config for Any<T> {
         Some(Self(std::marker::PhantomData))
     }
 
-    fn default() -> Self {
+    fn without_file() -> Self {
         Self(std::marker::PhantomData)
     }
 }

@@ -11,16 +11,16 @@ use crate::problems::{Expected, Problems, Remark};
 use crate::schema::ConfigSchema;
 use crate::secret::SecretBytes;
 
-/// The content of the config file that the JSON means, not sealed. The service accepts it, and it was read back and
-/// compared. `"@name"` in the JSON means a file in the folder `files`.
+/// Makes the content of a config file from JSON, not sealed. The service accepts the content, and it was read back and compared.
+/// `"@name"` in the JSON means a file in the folder `files`.
 ///
 /// # Errors
-/// Everything that is wrong with the JSON; and once it fits the schema, everything that the service has against it.
+/// All problems of the JSON. If it matches the schema: all problems that the service finds.
 pub fn compile(schema: &ConfigSchema, json: &str, files: Option<&Path>) -> Result<SecretBytes, Problems> {
     compile_with_remarks(schema, json, files).map(|(file, _)| file)
 }
 
-/// As [`compile`], with what is to be told of the config although it is accepted.
+/// As [`compile`], with the remarks on the config.
 ///
 /// # Errors
 /// As [`compile`].
@@ -36,7 +36,7 @@ pub(crate) fn compile_with_remarks(
         problems.add(Expected::of_code(error));
         return Err(problems);
     }
-    // Two readings: validating takes the one.
+    // Read twice, since validating consumes a message.
     let remarks = schema.judge(read_back(&file)?, None, Problems::new())?;
     if !is_same(&message, read_back(&file)?) {
         problems.add("is not read back as it was written: the file would mean something else");
@@ -45,12 +45,12 @@ pub(crate) fn compile_with_remarks(
     Ok((file, remarks))
 }
 
-/// The JSON of a config: what [`compile`] makes the same message from.
+/// The JSON of a config. [`compile`] makes the same message from it.
 ///
-/// It is not validated, since one opens a config also to mend it.
+/// The config is not validated, so that you can open a bad config to mend it.
 ///
 /// # Errors
-/// It is not a message of the schema.
+/// The message does not match the schema.
 pub fn decompile(schema: &ConfigSchema, message: Message) -> Result<String, Problems> {
     to_json(struct_of(schema)?, message)
 }

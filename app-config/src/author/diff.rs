@@ -1,4 +1,4 @@
-//! What differs between two configs, field by field; secrets as digests.
+//! The difference between two configs, field by field. Secrets are shown as digests.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -13,7 +13,7 @@ use crate::codec::Message;
 use crate::json::{Tree, checked, default_of, init, is_active, leaf, members, read, scalar};
 use crate::problems::{Place, Problems, counted};
 
-/// Text in a field with such a word in its name, or inside of one, is a secret. So are all bytes.
+/// Text is a secret if its field, or a struct around it, has one of these words in its name. All bytes are secrets.
 const SECRET_WORDS: [&str; 3] = ["key", "secret", "password"];
 
 /// A field that differs. Prints as `rules[0].permits: 100 -> 200`.
@@ -31,14 +31,14 @@ impl Change {
         &self.path
     }
 
-    /// Its value before, as it stands in JSON; of secrets a digest, of lists the number of elements. `None` if it was
-    /// in a struct that was not there.
+    /// The value before, as in JSON. Secrets are shown as a digest, lists by the number of elements. `None` if the struct around
+    /// the field was not set.
     #[must_use]
     pub fn before(&self) -> Option<&str> {
         self.before.as_deref()
     }
 
-    /// As [`before`](Self::before), after.
+    /// The value after, in the same form as [`before`](Self::before).
     #[must_use]
     pub fn after(&self) -> Option<&str> {
         self.after.as_deref()
@@ -52,12 +52,12 @@ impl fmt::Display for Change {
     }
 }
 
-/// What differs between two messages of the struct type; no message stands for one where every field has its default.
+/// The difference between two messages of the struct type. `None` stands for a message with the defaults.
 ///
-/// Compared is what fields mean: one that is not set has its default. Elements of lists are compared by their place.
+/// A field that is not set has its default. Elements of lists are compared by their index.
 ///
 /// # Errors
-/// One of them is not a message of the type.
+/// A message does not match the type.
 pub fn diff(
     schema: StructSchema,
     before: Option<Message>,
@@ -90,7 +90,7 @@ pub fn diff(
         let change = Change { path: leaf.path.clone(), before: Some(leaf.shown.clone()), after: None };
         changes.push((at, change));
     }
-    // Where it was before, or behind what it came after.
+    // In the order of the first message. A new field comes after the one before it.
     changes.sort_by_key(|(at, _)| *at);
     Ok(changes.into_iter().map(|(_, change)| change).collect())
 }
@@ -143,7 +143,7 @@ impl Leaves {
             let look = || -> capnp::Result<_> {
                 let active = is_active(from, &member)?;
                 let is_struct = matches!(member.what, capnp::introspect::TypeVariant::Struct(_));
-                // A struct that is not there would go on for ever if its type contains itself.
+                // Unset structs are skipped: a type that contains itself would never end.
                 let there = active && (from.has(member.field)? || !is_struct);
                 if !there {
                     return Ok(None);
@@ -166,7 +166,7 @@ impl Leaves {
                 let Some(tree) = leaf(value) else { return };
                 let is_default = default == Some(&tree);
                 let shown = match value {
-                    // Nothing is no secret.
+                    // No bytes are no secret.
                     Reader::Data([]) => "no bytes".to_owned(),
                     Reader::Data(bytes) => {
                         format!("{} ({})", digest(bytes), counted(bytes.len() as u64, "byte"))
@@ -201,7 +201,7 @@ fn is_secret(name: &str) -> bool {
     SECRET_WORDS.iter().any(|word| name.contains(word))
 }
 
-/// Enough to see whether a secret changed.
+/// A short digest that shows whether a secret changed.
 fn digest(bytes: &[u8]) -> String {
     let digest = Sha256::digest(bytes);
     let first: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();

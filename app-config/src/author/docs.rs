@@ -1,7 +1,7 @@
-//! What the comments of schemas say, found while running.
+//! The comments of schemas, at run time.
 
-/// The comments of a schema: for nodes by id, and for their members by name, what they mean. An application that has
-/// schemas of its own makes such a table from them, in the way of the crate `schema`, and registers it:
+/// The comments of a schema: a text for each node by id, and for its members by name. If you have schemas of your own, generate
+/// such a table from them, as the crate `schema` does, and register it:
 ///
 /// ```
 /// // Generated: id of the node, name of the member (empty for the node itself), text.
@@ -15,7 +15,7 @@ inventory::collect!(SchemaDocs);
 
 inventory::submit! { SchemaDocs(schema::DOCS) }
 
-/// What the comment of a member says, or that of the node itself if there is no member; empty if there is none.
+/// The comment of a member, or of the node itself if `member` is empty. Empty if there is none.
 pub(super) fn comment(node: u64, member: &str) -> &'static str {
     let all = inventory::iter::<SchemaDocs>.into_iter().flat_map(|docs| docs.0);
     let mut found = all.filter(|(id, name, _)| *id == node && *name == member);
@@ -27,10 +27,10 @@ pub(super) fn example_in(comment: &str) -> Option<&str> {
     comment.rsplit_once("Example: ").map(|(_, json)| json.trim())
 }
 
-/// Registers the comments of a schema, for [`explain`](crate::explain): `schema_docs! { DOCS }`.
+/// Registers the comments of a schema, for [`explain`](crate::author::explain): `schema_docs! { DOCS }`.
 #[macro_export]
 macro_rules! schema_docs {
     ($table:expr) => {
-        $crate::__private::inventory::submit! { $crate::SchemaDocs($table) }
+        $crate::__private::inventory::submit! { $crate::author::SchemaDocs($table) }
     };
 }

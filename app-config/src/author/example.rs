@@ -1,4 +1,4 @@
-//! A config that says everything that it can say, to begin with.
+//! An example config with every field.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -8,15 +8,14 @@ use capnp::schema::StructSchema;
 use super::docs::{comment, example_in};
 use crate::json::{Member, Tree, default_of, leaf, members, parse, pretty};
 
-/// JSON with every field of the struct type, of which [`from_json`](crate::from_json) makes a message.
+/// JSON with every field of the struct type. [`from_json`](super::from_json) accepts it.
 ///
-/// A value is the example that the schema's comment on the field ends with (`Example: 100`), otherwise the default,
-/// otherwise anything of the type; ids differ. Of a union the first member is set, and a type that contains itself ends
-/// there.
+/// The value of a field is the example at the end of its comment in the schema (`Example: 100`), else its default, else any value
+/// of the type. Ids differ. Of a union the first member is set. A struct inside a struct of its own type is left out.
 #[must_use]
 pub fn example(schema: StructSchema) -> String {
     let mut example = Example { outside: Vec::new(), last_id: 0 };
-    // The schema is part of the program, so reading it does not fail.
+    // The schema is compiled in, so reading it succeeds.
     pretty(&example.structure(schema).unwrap_or(Tree::Object(Vec::new())))
 }
 
@@ -53,7 +52,7 @@ impl Example {
         }
     }
 
-    /// Any value of the type, if there is one.
+    /// A value of the type, if JSON can express one.
     fn value(&mut self, of: Type) -> capnp::Result<Option<Tree>> {
         Ok(match of.which() {
             TypeVariant::Void | TypeVariant::Bool => Some(Tree::Bool(true)),
@@ -82,7 +81,7 @@ impl Example {
     }
 }
 
-/// Whether it is what a field holds that has no default of its own.
+/// Whether the value is the default of a field without a default of its own.
 fn is_nothing(value: &Tree) -> bool {
     match value {
         Tree::Bool(value) => !value,

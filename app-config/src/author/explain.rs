@@ -1,4 +1,4 @@
-//! What a config may say: every field with its type, range, default and meaning.
+//! Explains a config: every field with its type, range, default and meaning.
 
 use capnp::introspect::{Type, TypeVariant};
 use capnp::schema::{EnumSchema, StructSchema};
@@ -7,28 +7,28 @@ use super::docs::comment;
 use crate::json::{Member, default_of, leaf, members, scalar};
 use crate::schema::ConfigSchema;
 
-/// Columns that the text of an explanation takes at most.
+/// The most columns of a line.
 const COLUMNS: usize = 100;
 
 const INDENT: &str = "    ";
 
-/// What is known about a field of a config.
+/// The description of a field of a config.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FieldDoc {
-    /// Where it is: `rules[].burst`.
+    /// The path of the field: `rules[].burst`.
     pub path: String,
-    /// What it takes: `a whole number from 0 to 65535`.
+    /// What a value may be: `a whole number from 0 to 65535`.
     pub takes: String,
-    /// Its default, as it stands in JSON, if the schema has one other than nothing.
+    /// The default as in JSON, if the schema sets one that is not zero or empty.
     pub default: Option<String>,
-    /// The other members of the union that it is in: only one of them can be set.
+    /// The other members of its union. Only one member can be set.
     pub instead_of: Vec<String>,
-    /// What it means, its unit, default and bounds, from the comments of the schema. Paragraphs end with a newline.
+    /// Meaning, unit, default and bounds, from the comments of the schema. Paragraphs end with a newline.
     pub meaning: String,
 }
 
-/// The config of a service, explained: its fields in the order of the schema.
+/// Explains the config of a service. The fields are in the order of the schema.
 #[must_use]
 pub fn explain(schema: &ConfigSchema) -> String {
     let service = schema.service();
@@ -55,11 +55,11 @@ pub fn explain(schema: &ConfigSchema) -> String {
     text
 }
 
-/// Every field of a struct type and of the structs in it. A type that contains itself is explained once.
+/// Every field of a struct type, and of the structs in it. A type that contains itself is listed once.
 #[must_use]
 pub fn fields(schema: StructSchema) -> Vec<FieldDoc> {
     let mut found = Vec::new();
-    // The schema is part of the program, so reading it does not fail.
+    // The schema is compiled in, so reading it succeeds.
     let _complete = collect(schema, "", &mut Vec::new(), &mut found);
     found
 }
@@ -106,7 +106,7 @@ fn collect(
     Ok(())
 }
 
-/// The type inside of all lists, and a pair of brackets for each.
+/// The type inside all lists, and a pair of brackets for each list.
 fn innermost(mut of: Type) -> (Type, String) {
     let mut brackets = String::new();
     while let TypeVariant::List(element) = of.which() {
@@ -124,7 +124,7 @@ fn default(member: &Member) -> capnp::Result<Option<String>> {
     Ok((!is_nothing && !is_void && !matches!(member.what, TypeVariant::Enum(_))).then_some(text))
 }
 
-/// What a value of the type is, for people.
+/// Describes the values of the type for people.
 fn takes(of: Type) -> capnp::Result<String> {
     let whole = |min: i128, max: i128| format!("a whole number from {min} to {max}");
     Ok(match of.which() {

@@ -1,4 +1,4 @@
-//! Putting a config file where it is read: whole or not at all, for its owner's eyes, and over nothing by accident.
+//! Puts a file in its place: whole or not at all, readable by its owner only, and without replacing another by accident.
 
 use std::fs::{self, File, OpenOptions};
 use std::hash::{BuildHasher, RandomState};
@@ -11,27 +11,27 @@ use std::{error, fmt, process};
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
 use nix::unistd::linkat;
 
-/// Only the owner reads, and nobody writes: a config is replaced, never changed.
+/// Only the owner may read the file, and no one may write it: a config is replaced, never changed.
 const MODE: u32 = 0o400;
 
-/// What to do with a file that is there.
+/// What to do with an existing file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Overwrite {
-    /// Leave it alone, and fail.
+    /// Keep it, and fail.
     Never,
     /// Replace it.
     Force,
 }
 
-/// Why a file was not put in its place. Nothing was changed.
+/// Why a file was not put in its place. The path is unchanged.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum PlaceError {
-    /// There is a file already.
+    /// A file exists at the path.
     Exists(PathBuf),
-    /// The path does not end with the name of a file.
+    /// The path does not end with a file name.
     NoName(PathBuf),
-    /// The file can't be written beside its place.
+    /// The content can't be written beside the path.
     Write(PathBuf, io::Error),
     /// The file can't get its name.
     Rename(PathBuf, io::Error),
@@ -57,21 +57,21 @@ impl error::Error for PlaceError {
     }
 }
 
-/// Writes a file of mode 0400. Who looks at the path sees what was there before or all of `content`, also after a crash.
+/// Writes a file with mode 0400. A reader of the path sees the earlier file or all of `content`, also after a crash.
 ///
-/// The file gets a name only when it is whole, so whoever is interrupted leaves nothing behind. To replace another it is
-/// called `.<name>.<random>.new` for an instant, which nothing reads; also while it is written, where the file system has no
-/// files without a name.
+/// The file gets its name when it is whole, so an interrupted call leaves nothing behind. To replace a file, the new one is called
+/// `.<name>.<random>.new` for an instant. A file system without nameless files has that name while the file is written. Nothing
+/// reads files of that name.
 ///
-/// Without [`Overwrite::Force`] the file system needs hard links, since nothing else makes a name only if it is free.
+/// Without [`Overwrite::Force`] the file system must have hard links. Only a link fails if the name is taken.
 ///
 /// # Errors
-/// There is a file and it is not to be replaced, or the file system refuses.
+/// A file exists and may not be replaced, or the file system refuses.
 pub fn place_file(path: &Path, content: &[u8], overwrite: Overwrite) -> Result<(), PlaceError> {
     place_file_with_mode(path, content, overwrite, MODE)
 }
 
-/// As [`place_file`], of another mode, of which the umask leaves what it will.
+/// As [`place_file`], with another mode. The umask applies.
 ///
 /// # Errors
 /// As [`place_file`].
@@ -86,7 +86,7 @@ pub fn place_file_with_mode(
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    // A check for the friendlier error; what counts is the link below.
+    // An early check for the better error. The link below is the check that counts.
     if overwrite == Overwrite::Never && path.symlink_metadata().is_ok() {
         return Err(PlaceError::Exists(path.to_owned()));
     }
@@ -113,19 +113,19 @@ pub fn place_file_with_mode(
     }
 }
 
-/// A file that is gone when it is closed, unless it gets a name; `None` if the file system has no such files, or none can be
-/// made here.
+/// A nameless file: it is gone when it is closed, unless it gets a name. `None` if it can't be made, for example because the file
+/// system has no nameless files.
 fn nameless(folder: &Path, content: &[u8], mode: u32) -> io::Result<Option<File>> {
     let flags = OFlag::O_TMPFILE.bits();
     let file = OpenOptions::new().write(true).mode(mode).custom_flags(flags).open(folder);
-    // The name that it gets is made by way of /proc.
+    // The link to its name goes through /proc.
     let Some(mut file) = file.ok().filter(|file| by_descriptor(file).exists()) else { return Ok(None) };
     file.write_all(content)?;
     file.sync_all()?;
     Ok(Some(file))
 }
 
-/// Gives the file a name, if it is free.
+/// Gives the file a name, unless the name is taken.
 fn link(file: &File, path: &Path) -> io::Result<()> {
     let follow = AtFlags::AT_SYMLINK_FOLLOW;
     Ok(linkat(AT_FDCWD, &by_descriptor(file), AT_FDCWD, path, follow)?)
@@ -135,7 +135,7 @@ fn by_descriptor(file: &File) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
 }
 
-/// A file beside the place that it is for; gone when this is dropped.
+/// A file beside the final path. Dropping this removes it.
 struct Beside(PathBuf);
 
 impl Beside {
@@ -148,7 +148,7 @@ impl Beside {
 
 impl Drop for Beside {
     fn drop(&mut self) {
-        // It is not there when it was renamed, or never made.
+        // It does not exist if it was renamed, or never made.
         let _gone = fs::remove_file(&self.0);
     }
 }

@@ -1,4 +1,4 @@
-//! What is said about configs, and files from JSON.
+//! Explanations of configs, and files from JSON.
 
 use app_core::prelude::ServiceId;
 use capnp::schema_capnp::node;
@@ -9,13 +9,13 @@ use schema::rpc_capnp::{rpc_client_spec, rpc_server_spec};
 use super::docs::{comment, example_in};
 use super::*;
 use crate::codec::{Message, decode, marshal};
-use crate::config::Config;
 use crate::json::samples::{all_types, type_of};
 use crate::json::{from_json, parse, to_json};
 use crate::problems::Problems;
 use crate::schema::ConfigSchema;
+use crate::value::Config;
 
-/// Takes rules that are not called "no".
+/// Accepts rules that are not called "no".
 struct Rules;
 
 impl Config for Rules {
@@ -34,7 +34,7 @@ impl Config for Rules {
         Some(Self)
     }
 
-    fn default() -> Self {
+    fn without_file() -> Self {
         Self
     }
 }
@@ -66,7 +66,7 @@ fn what_the_service_refuses_is_not_compiled() {
 
 #[test]
 fn a_file_beyond_the_limit_of_files_is_not_compiled() {
-    // Does not become smaller by compression.
+    // Random digits, which do not compress.
     let mut dice = crate::json::samples::Dice(1);
     let name: String = (0..700_000).map(|_| char::from(b' ' + 3 + dice.below(56) as u8)).collect();
     let problems = compile(&RULES, &format!(r#"{{"rules": [{{"name": "{name}"}}]}}"#), None).unwrap_err();
@@ -218,7 +218,7 @@ fn secrets_are_shown_as_digests() {
             "maxConns: 0 -> 5",
         ]
     );
-    // `displayName` would be no secret; `key` in the name of a number says nothing about a secret.
+    // The name `displayName` has no secret word. A number is no secret, even if its field is called `key`.
     let quota = type_of::<quota_spec::Owned>();
     let changed = changes(quota, Some(r#"{"rules": [{}]}"#), Some(r#"{"rules": [{"maxKeys": 5}]}"#));
     assert_eq!(changed, ["rules[0].maxKeys: 100000 -> 5"]);

@@ -15,24 +15,22 @@ use super::input::{
 use super::keys::chain;
 use super::refused::Refused;
 use crate::author::{self, Overwrite, compile_with_remarks, decompile, place_file};
-use crate::dir::ConfigDir;
-use crate::fault::label;
-use crate::identities::Identities;
-use crate::key::Recipient;
+use crate::configs::ConfigDir;
+use crate::ids::label;
 use crate::problems::Remark;
 use crate::schema::ConfigSchema;
-use crate::sealed;
+use crate::sealing::{self, ConfigIdentities, Recipient};
 use crate::secret::SecretBytes;
 
 pub(super) fn explain_command() -> Command {
-    let about =
-        "Says what the config of a service may say: each field, its type, default, bounds and meaning";
-    let service =
-        Arg::new("wanted").value_name("SERVICE").help("Name or id of the service; without, all are listed");
+    let about = "Explains the config of a service: each field with its type, default, bounds and meaning";
+    let service = Arg::new("wanted")
+        .value_name("SERVICE")
+        .help("Name or id of the service [default: lists all services]");
     Command::new("explain")
         .about(about)
         .arg(service)
-        .arg(switch("json", "Prints a full example, to be changed and sealed"))
+        .arg(switch("json", "Prints a full example to change and seal"))
 }
 
 pub(super) fn explain(matches: &ArgMatches) -> Result<ExitCode, Refused> {
@@ -52,9 +50,9 @@ pub(super) fn explain(matches: &ArgMatches) -> Result<ExitCode, Refused> {
 }
 
 pub(super) fn seal_command() -> Command {
-    let about = "Makes a config file from JSON: checked, read back and compared, sealed";
+    let about = "Makes a config file from JSON: checks it, reads it back and compares it, seals it";
     let help = "\
-Every mistake is told, with its path, and then nothing is written. Ids are hex strings (\"0x1f\"); bytes are base64, or
+Every problem is reported with its path. Then nothing is written. Ids are hex strings (\"0x1f\"); bytes are base64, or
 \"@name\" for a file. Without --recipient it is sealed for the identities of --identity (OP_CONFIG_IDENTITY).";
     let input = path_arg("input", "JSON", "File with the JSON [default: standard input]");
     let recipient =
@@ -69,10 +67,10 @@ Every mistake is told, with its path, and then nothing is written. Ids are hex s
         .after_help(help)
         .arg(service_arg(true))
         .arg(input)
-        .arg(recipient.help("Whom to seal for; may be given several times"))
+        .arg(recipient.help("Recipient to seal for; may be given several times"))
         .arg(identity_arg().help("File of identities: seals for them, and opens the result to compare it"))
         .arg(
-            switch("plain", "Does not seal: anybody who can read the file can read what it says")
+            switch("plain", "Does not seal: everyone who can read the file can read the config")
                 .conflicts_with("recipient"),
         )
         .arg(output.long("output").short('o'))
@@ -80,12 +78,14 @@ Every mistake is told, with its path, and then nothing is written. Ids are hex s
             path_arg("files", "DIR", "Folder of the files that \"@name\" means [default: that of the JSON]")
                 .long("files"),
         )
-        .arg(switch("force", "Replaces the file if there is one"))
+        .arg(switch("force", "Replaces an existing file"))
 }
 
 pub(super) fn seal(matches: &ArgMatches) -> Result<ExitCode, Refused> {
-    let schema = schema(matches)?.ok_or_else(|| Refused::usage("for which service? say --service"))?;
-    let identities = path(matches, "identity").map(Identities::read).transpose().map_err(Refused::config)?;
+    let schema =
+        schema(matches)?.ok_or_else(|| Refused::usage("no service is named: name it with --service"))?;
+    let identities =
+        path(matches, "identity").map(ConfigIdentities::read).transpose().map_err(Refused::config)?;
     let recipients = recipients(matches, identities.as_ref())?;
     let input = path(matches, "input");
     let text = json(input)?;
@@ -96,7 +96,7 @@ pub(super) fn seal(matches: &ArgMatches) -> Result<ExitCode, Refused> {
         path(matches, "files").unwrap_or(if beside.as_os_str().is_empty() { Path::new(".") } else { beside });
     let (plain, remarks) = compile_with_remarks(&schema, text, Some(files))
         .map_err(|problems| Refused::problems(schema.service(), problems))?;
-    tell(&schema, &remarks);
+    print_remarks(&schema, &remarks);
     let content = if recipients.is_empty() {
         plain.to_vec().into()
     } else {
@@ -105,13 +105,13 @@ pub(super) fn seal(matches: &ArgMatches) -> Result<ExitCode, Refused> {
     write(matches, &schema, &content, recipients.len())
 }
 
-/// Tells what is to be known of a config that is accepted, on standard error: standard output may be the config itself.
-fn tell(schema: &ConfigSchema, remarks: &[Remark]) {
+/// Prints the remarks on a config to standard error: standard output may be the config itself.
+fn print_remarks(schema: &ConfigSchema, remarks: &[Remark]) {
     let of = label(schema.service());
     let mut out = io::stderr().lock();
     for remark in remarks {
         let kind = if remark.is_warning() { "warning" } else { "note" };
-        // Nobody to tell when this fails.
+        // If standard error fails, there is no place to report it.
         let _ = writeln!(out, "{kind}: {of}: {}", remark.subject());
     }
 }
@@ -129,8 +129,11 @@ fn not_utf8(text: &[u8], error: &Utf8Error) -> String {
     }
 }
 
-/// Whom to seal for; nobody only if that was asked for.
-fn recipients(matches: &ArgMatches, identities: Option<&Identities>) -> Result<Vec<Recipient>, Refused> {
+/// The recipients to seal for. Empty only with `--plain`.
+fn recipients(
+    matches: &ArgMatches,
+    identities: Option<&ConfigIdentities>,
+) -> Result<Vec<Recipient>, Refused> {
     if matches.get_flag("plain") {
         return Ok(Vec::new());
     }
@@ -140,29 +143,31 @@ fn recipients(matches: &ArgMatches, identities: Option<&Identities>) -> Result<V
         recipients.push(text.parse::<Recipient>().map_err(refuse)?);
     }
     if recipients.is_empty() {
-        recipients.extend(identities.map(Identities::recipients).unwrap_or_default());
+        recipients.extend(identities.map(ConfigIdentities::recipients).unwrap_or_default());
     }
     if recipients.is_empty() {
         return Err(Refused::usage(
-            "for whom is it to be sealed? Say --recipient age1.. (config keygen makes one), or --identity FILE; --plain does not seal",
+            "there is no recipient to seal for: name one with --recipient age1.. (config keygen makes one) or --identity FILE; --plain does not seal",
         ));
     }
     Ok(recipients)
 }
 
-/// Sealed, and, if one of the identities opens it, opened again and compared.
+/// Seals content. If one of the identities opens it, it is opened again and compared.
 fn sealed(
     plain: &SecretBytes,
     recipients: &[Recipient],
-    identities: Option<&Identities>,
+    identities: Option<&ConfigIdentities>,
 ) -> Result<SecretBytes, Refused> {
-    let sealed = sealed::seal(plain, recipients).map_err(Refused::config)?;
+    let sealed = sealing::seal(plain, recipients).map_err(Refused::config)?;
     if let Some(identities) = identities
         && identities.recipients().iter().any(|ours| recipients.contains(ours))
     {
-        let opened = sealed::open(&sealed, identities).map_err(Refused::config)?;
+        let opened = sealing::open(&sealed, identities).map_err(Refused::config)?;
         if opened[..] != plain[..] {
-            return Err(Refused::config("what was sealed does not open to what it was: nothing was written"));
+            return Err(Refused::config(
+                "the sealed config does not open to the same content: nothing was written",
+            ));
         }
     }
     Ok(sealed.into())

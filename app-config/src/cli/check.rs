@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use app_core::clap::parser::ValueSource;
 use app_core::clap::{ArgMatches, Command};
+use app_core::prelude::Error;
 use app_core::{ExitStatus, Flags, args, write_output};
 use app_errors::{json_text, one_line};
 use serde_json::{Value, json};
@@ -12,16 +13,16 @@ use serde_json::{Value, json};
 use super::input::{identity_arg, message, path, path_arg, schema_for, service_arg, switch};
 use super::refused::Refused;
 use crate::author;
-use crate::check::{Checked, check_all};
-use crate::dir::ConfigDir;
-use crate::fault::{Fault, label};
-use crate::sealing::Sealing;
+use crate::configs::{CheckError, Checked, ConfigDir, DirectoryError, LoadError, check_all};
+use crate::file::Located;
+use crate::ids::label;
+use crate::sealing::{IdentityError, Sealing};
 
 pub(super) fn check_command() -> Command {
-    let about = "Finds every mistake in a directory of configs; exit status 0, or 78";
+    let about = "Finds every problem in a directory of configs; exit status 0, or 78";
     let dir = path_arg("config-dir", "DIR", "The directory, as a flag");
     let dir = dir.long("config-dir").env("OP_CONFIG_DIR").default_value("/run/secrets");
-    let sealed = switch("require-sealed", "Plain files are mistakes").env("OP_REQUIRE_SEALED");
+    let sealed = switch("require-sealed", "Refuses plain files").env("OP_REQUIRE_SEALED");
     Command::new("check")
         .about(about)
         .arg(path_arg("dir", "DIR", "The directory [default: that of --config-dir]"))
@@ -36,20 +37,21 @@ pub(super) fn check(matches: &ArgMatches) -> Result<ExitCode, Refused> {
     if !dir.is_dir() {
         return Err(Refused::config(format!("{} is not a directory", dir.display())));
     }
-    let (sealing, fault) = Sealing::read(path(matches, "identity"), dir, matches.get_flag("require-sealed"));
+    let (sealing, refused) =
+        Sealing::read(path(matches, "identity"), dir, matches.get_flag("require-sealed"));
     let dir = ConfigDir::new(dir).with_sealing(sealing);
     let mut checked = check_all(&dir);
-    checked.problems.extend(fault.map(Fault::of_identities));
+    checked.problems.extend(refused.map(Located::of_identities));
     let lines = if matches.get_flag("json") { as_json(&checked) } else { as_text(&dir, &checked) };
     let written = write_output(|out| writeln!(out, "{}", lines.trim_end()));
     Ok(if checked.problems.is_empty() { written } else { ExitStatus::Config.into() })
 }
 
-/// The directory that was named, by its place or by the flag.
+/// The directory that was named by the argument or by the flag.
 fn directory(matches: &ArgMatches) -> Result<&Path, Refused> {
     let flag = path(matches, "config-dir").unwrap_or(Path::new(""));
     let Some(dir) = path(matches, "dir") else { return Ok(flag) };
-    // A variable is no word of the command line, and a flag before `config` arrives as a default.
+    // A variable is not part of the command line, and a flag before `config` arrives as a default.
     let of_variable = matches.value_source("config-dir") == Some(ValueSource::EnvVariable);
     if dir == flag || flag == Flags::default().config_dir || of_variable {
         return Ok(dir);
@@ -75,12 +77,12 @@ fn as_text(dir: &ConfigDir, checked: &Checked) -> String {
 }
 
 fn as_json(checked: &Checked) -> String {
-    let problem = |error: &app_core::prelude::Error| {
-        let fault = error.downcast_cause::<Fault>();
+    let problem = |error: &Error| {
+        let (file, reason) = file_and_reason(error).unzip();
         json!({
             "service": format!("{:#x}", error.service()),
-            "file": fault.map(|fault| fault.file().display().to_string()),
-            "reason": fault.map(|fault| fault.reason().to_string()),
+            "file": file,
+            "reason": reason,
             "message": error.to_string(),
         })
     };
@@ -93,14 +95,31 @@ fn as_json(checked: &Checked) -> String {
     json_text(&format!("{all:#}")).to_string()
 }
 
+/// The file of a problem and what is wrong with it. A check fails in one of these operations.
+fn file_and_reason(error: &Error) -> Option<(String, String)> {
+    of_operation::<LoadError>(error)
+        .or_else(|| of_operation::<DirectoryError>(error))
+        .or_else(|| of_operation::<CheckError>(error))
+        .or_else(|| of_operation::<IdentityError>(error))
+}
+
+fn of_operation<E: std::error::Error + Send + Sync + 'static>(error: &Error) -> Option<(String, String)> {
+    let located = error.downcast_cause::<Located<E>>()?;
+    Some((located.path().display().to_string(), located.reason()))
+}
+
 pub(super) fn diff_command() -> Command {
-    let about = "Compares two configs, or one with the defaults of the schema, field by field; exit status 0 if they are the same, else 1";
-    let help = "Secrets are shown as digests: whether they differ can be seen, what they are can't.";
+    let about = "Compares two configs, or one with the defaults of the schema, field by field; exit status 0 if they are equal, else 1";
+    let help = "Secrets are shown as digests: you see whether they differ, not what they are.";
     Command::new("diff")
         .about(about)
         .after_help(help)
-        .arg(path_arg("before", "FILE", "A config").required(true))
-        .arg(path_arg("after", "FILE", "Another one of the same service [default: the schema's defaults]"))
+        .arg(path_arg("before", "FILE", "The first config").required(true))
+        .arg(path_arg(
+            "after",
+            "FILE",
+            "The second config, of the same service [default: the defaults of the schema]",
+        ))
         .arg(service_arg(false))
         .arg(identity_arg())
 }
@@ -112,7 +131,7 @@ pub(super) fn diff(matches: &ArgMatches) -> Result<ExitCode, Refused> {
     let of = schema.struct_schema().ok_or_else(|| Refused::config("its config is no struct"))?;
     let mut messages =
         files.iter().map(|file| message(matches, file)).collect::<Result<Vec<_>, _>>()?.into_iter();
-    // With one file: from the defaults to what it says.
+    // One file is compared with the defaults.
     let (before, after) = match (messages.next(), messages.next()) {
         (one, None) => (None, one),
         two => two,

@@ -1,4 +1,4 @@
-//! What the commands take: services by name or id, identities, recipients, files.
+//! The input of the commands: services by name or id, identities, recipients, files.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -10,14 +10,14 @@ use app_core::prelude::ServiceId;
 
 use super::refused::Refused;
 use crate::codec::{self, Message};
-use crate::fault::{Fault, Reason};
-use crate::file::{self, Kind};
+use crate::configs::LoadError;
+use crate::file::{self, FileKind, Located};
 use crate::json::MAX_JSON_BYTES;
 use crate::schema::ConfigSchema;
 use crate::sealing::Sealing;
 use crate::secret::SecretBytes;
 
-/// What stands for standard input or output.
+/// Stands for standard input or output.
 pub(super) const DASH: &str = "-";
 
 pub(super) fn service_arg(required: bool) -> Arg {
@@ -30,7 +30,7 @@ pub(super) fn identity_arg() -> Arg {
     let help =
         "File of age identities that open sealed configs [default: config.identity beside the configs]";
     let arg = Arg::new("identity").long("identity").short('i').value_name("FILE").env("OP_CONFIG_IDENTITY");
-    // The flag of the application has the longer name.
+    // The alias is the name of the application's flag.
     arg.visible_alias("config-identity").value_parser(value_parser!(PathBuf)).help(help)
 }
 
@@ -55,7 +55,7 @@ pub(super) fn schema(matches: &ArgMatches) -> Result<Option<ConfigSchema>, Refus
 pub(super) fn schema_of(wanted: &str) -> Result<ConfigSchema, Refused> {
     let schemas = ConfigSchema::linked();
     let id = wanted.parse::<ServiceId>().ok();
-    // Lists and logs show ids without 0x, and from there they are copied.
+    // Lists and logs show ids without 0x, and people copy them from there.
     let is_wanted = |schema: &&ConfigSchema| {
         let service = schema.service();
         Some(service) == id || schema.name() == Some(wanted) || service.hex() == wanted
@@ -71,7 +71,7 @@ pub(super) fn schema_of(wanted: &str) -> Result<ConfigSchema, Refused> {
     })
 }
 
-/// The schema of the service that was named, or else that a file is named after.
+/// The schema of the named service, or else of the service in the name of the file.
 pub(super) fn schema_for(matches: &ArgMatches, file: &Path) -> Result<ConfigSchema, Refused> {
     if let Some(schema) = schema(matches)? {
         return Ok(schema);
@@ -79,24 +79,24 @@ pub(super) fn schema_for(matches: &ArgMatches, file: &Path) -> Result<ConfigSche
     match file.file_name().and_then(OsStr::to_str).filter(|name| name.starts_with("0x")) {
         Some(name) => schema_of(name),
         None => Err(Refused::usage(format!(
-            "whose config is {}? It is not named after a service: say --service",
+            "{} is not named after a service: name the service with --service",
             file.display()
         ))),
     }
 }
 
-/// The message in a config file, opened with the identity that was given or lies beside it.
+/// The message in a config file. A sealed file is opened with the given identities, or those beside it.
 pub(super) fn message(matches: &ArgMatches, path: &Path) -> Result<Message, Refused> {
     let beside = path.parent().unwrap_or(Path::new(""));
-    let (sealing, fault) = Sealing::read(self::path(matches, "identity"), beside, false);
-    if let Some(fault) = fault {
-        return Err(Refused::config(fault));
+    let (sealing, refused) = Sealing::read(self::path(matches, "identity"), beside, false);
+    if let Some(refused) = refused {
+        return Err(Refused::config(refused));
     }
-    let refuse = |reason| Refused::config(Fault::new(path, reason));
-    let content = file::read(path, Kind::Config).map_err(|error| refuse(Reason::File(error)))?;
+    let refuse = |error| Refused::config(Located::in_file(path, error));
+    let content = file::read(path, FileKind::Config).map_err(|error| refuse(LoadError::File(error)))?;
     let content = content.ok_or_else(|| Refused::io(format!("{} does not exist", path.display())))?;
-    let plain = sealing.content(content.bytes).map_err(refuse)?;
-    codec::decode(&plain).map_err(|error| refuse(Reason::Content(error)))
+    let plain = sealing.content(content.bytes).map_err(|error| refuse(LoadError::Sealed(error)))?;
+    codec::decode(&plain).map_err(|error| refuse(LoadError::Content(error)))
 }
 
 /// The text of a JSON file, or of standard input.

@@ -9,15 +9,13 @@ use app_core::write_output;
 use super::input::{path, path_arg, switch};
 use super::refused::Refused;
 use crate::author::{Overwrite, place_file};
-use crate::file::{self, Kind};
-use crate::identities::Identities;
-use crate::key::Identity;
+use crate::file::{self, FileKind};
 use crate::problems::counted;
-use crate::sealed::{SealedHeader, is_sealed};
+use crate::sealing::{ConfigIdentities, ConfigIdentity, SealedHeader, is_sealed};
 use crate::secret::SecretBytes;
 
 pub(super) fn keygen_command() -> Command {
-    let about = "Makes a key: an identity, which opens configs, and its recipient, to seal them for";
+    let about = "Makes a key: an identity that opens configs, and its recipient to seal them for";
     let help = "\
 The identity is a secret: give it to the application alone (--config-identity, or config.identity in the config directory).
 The recipient, age1.., is public. Both are keys of age (https://age-encryption.org), as age-keygen makes them.
@@ -30,12 +28,12 @@ To change a key, seal for both recipients, put both identities into the file, an
     let command = Command::new("keygen").about(about).after_help(help).arg(output.long("output").short('o'));
     command.arg(switch(
         "force",
-        "Replaces the file if there is one: what was sealed for it can't be opened any more",
+        "Replaces an existing file: configs that were sealed for it can't be opened any more",
     ))
 }
 
 pub(super) fn keygen(matches: &ArgMatches) -> Result<ExitCode, Refused> {
-    let identity = Identity::generate();
+    let identity = ConfigIdentity::generate();
     let recipient = identity.recipient();
     let mut text = SecretBytes::with_capacity(1024);
     text.vec_mut().extend_from_slice(format!("# recipient: {recipient}\n").as_bytes());
@@ -53,7 +51,7 @@ pub(super) fn recipients_command() -> Command {
     let about =
         "Says for how many recipients a config is sealed, or prints the recipients of a file of identities";
     let help =
-        "A sealed file does not say whom it is sealed for, only for how many and with which kind of key.";
+        "A sealed file shows the number of its recipients and the kinds of their keys, not who they are.";
     let file = path_arg("file", "FILE", "A sealed config, or a file of identities").required(true);
     Command::new("recipients").about(about).after_help(help).arg(file)
 }
@@ -61,7 +59,7 @@ pub(super) fn recipients_command() -> Command {
 pub(super) fn recipients(matches: &ArgMatches) -> Result<ExitCode, Refused> {
     let file = path(matches, "file").unwrap_or(Path::new(""));
     let named = |error: &dyn std::fmt::Display| Refused::config(format!("{error} (file {})", file.display()));
-    let content = file::read(file, Kind::Config).map_err(|error| named(&error))?;
+    let content = file::read(file, FileKind::Config).map_err(|error| named(&error))?;
     let content = content.ok_or_else(|| Refused::io(format!("{} does not exist", file.display())))?.bytes;
     if is_sealed(&content) {
         let header = SealedHeader::read(&content).map_err(|error| named(&error))?;
@@ -70,10 +68,10 @@ pub(super) fn recipients(matches: &ArgMatches) -> Result<ExitCode, Refused> {
     }
     if !looks_like_identities(&content) {
         return Ok(write_output(|out| {
-            writeln!(out, "not sealed: anybody who can read the file can read what it says")
+            writeln!(out, "not sealed: everyone who can read the file can read the config")
         }));
     }
-    let identities = Identities::read(file).map_err(Refused::config)?;
+    let identities = ConfigIdentities::read(file).map_err(Refused::config)?;
     Ok(write_output(|out| {
         identities.recipients().iter().try_for_each(|recipient| writeln!(out, "{recipient}"))
     }))
@@ -83,7 +81,7 @@ fn looks_like_identities(content: &[u8]) -> bool {
     content.starts_with(b"#") || content.starts_with(b"AGE-")
 }
 
-/// An error and its causes, in a line.
+/// An error and its causes, in one line.
 pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))

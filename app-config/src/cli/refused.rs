@@ -1,4 +1,4 @@
-//! Why a command did nothing: every reason a line on standard error, and the exit status.
+//! Why a command did nothing: one line on standard error for each reason, and the exit status.
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -8,10 +8,10 @@ use app_core::ExitStatus;
 use app_core::prelude::ServiceId;
 use app_errors::one_line;
 
-use crate::fault::label;
+use crate::ids::label;
 use crate::problems::Problems;
 
-/// Every reason, and the exit status that goes with it.
+/// The reasons, and the exit status.
 #[derive(Debug)]
 pub(super) struct Refused {
     reasons: Vec<String>,
@@ -33,7 +33,7 @@ impl Refused {
         Self::new(reason, ExitStatus::Config.code())
     }
 
-    /// Everything that is wrong with the config of a service.
+    /// The problems of a service's config.
     pub(super) fn problems(service: ServiceId, problems: Problems) -> Self {
         let of = label(service);
         let reasons = problems.into_vec().into_iter().map(|problem| format!("{of}: {problem}")).collect();
@@ -48,7 +48,7 @@ impl Refused {
     pub(super) fn tell(&self) -> ExitCode {
         let mut out = io::stderr().lock();
         for reason in &self.reasons {
-            // Nobody to tell when this fails.
+            // If standard error fails, there is no place to report it.
             let _ = writeln!(out, "{}", one_line(reason));
         }
         self.status.into()

@@ -1,36 +1,36 @@
-//! Why a file is no config, and why a message can't become one: in words that help whoever made the file.
+//! Why a file is not a config, and why a message can't become a config file.
 //!
-//! No text repeats a byte of the content: configs hold secrets.
+//! No text repeats a byte of the content, since configs hold secrets.
 
 use std::{error, fmt, io};
 
 use crate::limits::{MAX_FILE_BYTES, MAX_MESSAGE_WORDS, MAX_PACKED_BYTES};
 use crate::problems::counted;
 
-/// Why [`unmarshal`](crate::unmarshal) refused its input.
+/// Why [`unmarshal`](super::unmarshal) refused its input.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum UnmarshalError {
     /// Reading failed.
     Read(io::Error),
-    /// There is not a single byte.
+    /// It has no bytes.
     Empty,
-    /// It is sealed with age: it has to be opened first.
+    /// It is sealed with age. It must be opened first.
     Sealed,
     /// It is larger than [`MAX_FILE_BYTES`].
     FileTooLarge,
-    /// It does not begin as zlib data does.
+    /// It does not begin as zlib data.
     NotZlib,
     /// The compressed data ends before its end mark and checksum.
     CutShort,
     /// The compressed data is invalid.
     Damaged {
-        /// How many bytes were read up to the place.
+        /// How many bytes were read before the error was found.
         offset: u64,
     },
     /// It inflates to more than [`MAX_PACKED_BYTES`].
     InflatesTooFar,
-    /// Something follows the compressed data.
+    /// Bytes follow the compressed data.
     TrailingBytes {
         /// How many bytes.
         bytes: u64,
@@ -42,14 +42,14 @@ pub enum UnmarshalError {
     },
     /// It unpacks to more than [`MAX_MESSAGE_WORDS`].
     UnpacksTooFar,
-    /// It holds no message, not even a segment table.
+    /// It has no message, not even a segment table.
     NoMessage,
-    /// The message claims to be in too many segments.
+    /// The message claims to have too many segments.
     TooManySegments {
         /// How many.
         segments: usize,
     },
-    /// The segment table is not whole.
+    /// The segment table is truncated.
     TableCutShort,
     /// The segment table claims more than [`MAX_MESSAGE_WORDS`].
     ClaimsTooMuch {
@@ -60,10 +60,10 @@ pub enum UnmarshalError {
     MessageCutShort {
         /// Words that the table claims.
         claimed: usize,
-        /// Words that are there.
+        /// Words that it has.
         present: usize,
     },
-    /// Something follows the message.
+    /// Words follow the message.
     TrailingWords {
         /// How many words.
         words: usize,
@@ -77,13 +77,11 @@ impl fmt::Display for UnmarshalError {
         match self {
             Self::Read(_) => f.write_str("reading failed"),
             Self::Empty => f.write_str("the file is empty"),
-            Self::Sealed => {
-                f.write_str("what should be a config is a sealed file (age), which has to be opened first")
-            }
+            Self::Sealed => f.write_str("the file is sealed (age): open it first"),
             Self::FileTooLarge => {
                 write!(f, "the file is larger than {MAX_FILE_BYTES} bytes, the most that a config may have")
             }
-            Self::NotZlib => f.write_str("the file is no config: it does not begin as zlib data does"),
+            Self::NotZlib => f.write_str("the file is no config: it does not begin as zlib data"),
             Self::CutShort => f.write_str("the file is cut short: its compressed data has no end"),
             Self::Damaged { offset } => {
                 write!(f, "the file is damaged: its compressed data is invalid at byte {offset} or before")
@@ -106,7 +104,7 @@ impl fmt::Display for UnmarshalError {
                 )
             }
             Self::NoMessage => f.write_str("the file holds no message"),
-            // What the table claims is content: of a sealed file, it may be part of a secret.
+            // The claim is part of the content. In a sealed file it may be part of a secret.
             Self::TooManySegments { .. } => {
                 f.write_str("the message claims to have more segments than are allowed")
             }
@@ -141,11 +139,11 @@ fn follow(count: u64, noun: &str) -> String {
     format!("{} {}", counted(count, noun), if count == 1 { "follows" } else { "follow" })
 }
 
-/// Why [`marshal`](crate::marshal) did not write a message.
+/// Why [`marshal`](super::marshal) did not write a message.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum MarshalError {
-    /// The message has no root: nothing was set in it, not even to nothing.
+    /// The message has no root: its root was never initialised.
     NoRoot,
     /// The message has more than [`MAX_MESSAGE_WORDS`].
     TooManyWords {

@@ -1,8 +1,7 @@
-//! Cap'n Proto's packed encoding, read: <https://capnproto.org/encoding.html#packing>.
+//! Reads Cap'n Proto's packed encoding: <https://capnproto.org/encoding.html#packing>.
 //!
-//! The reader of the `capnp` crate takes a buffer of the size that the segment table claims before it has seen the words;
-//! this one grows with the words that are there. It also reads runs that go on from the table into the message, as Go's
-//! `MarshalPacked` writes them.
+//! The reader of the `capnp` crate allocates the size that the segment table claims, before it has read the words. This reader
+//! grows with the words. It also reads runs that continue from the table into the message, which Go's `MarshalPacked` writes.
 
 use capnp::{Word, word};
 
@@ -13,7 +12,7 @@ const ZERO: Word = word(0, 0, 0, 0, 0, 0, 0, 0);
 
 /// Unpacks all of `packed`.
 pub(super) fn unpack(packed: &[u8], limit_words: usize) -> Result<Words, UnmarshalError> {
-    // Typical messages take 3 to 5 bytes a word; a guess that costs at most twice the input.
+    // Typical messages have 3 to 5 bytes a word. This guess costs at most twice the input.
     let mut unpacked = Words::with_capacity((packed.len() / 4).min(limit_words));
     let mut rest = packed;
     while let Some((&tag, after)) = rest.split_first() {
@@ -62,7 +61,7 @@ fn whole(bytes: &[u8; 8]) -> Word {
     word(b0, b1, b2, b3, b4, b5, b6, b7)
 }
 
-/// For each tag, which of the bytes that follow it goes to which place of the word; 8 stands for none.
+/// For each tag and each byte of the word: the index of the input byte that goes there. 8 means none.
 const PLACES: [[u8; 8]; 256] = places();
 
 const fn places() -> [[u8; 8]; 256] {
@@ -82,7 +81,7 @@ const fn places() -> [[u8; 8]; 256] {
     places
 }
 
-/// The word whose non-zero bytes are the first ones of `bytes`, at the places that `tag` has a bit for.
+/// The word whose non-zero bytes are the first ones of `bytes`. `tag` has a bit for each of their places.
 fn spread(tag: u8, bytes: &[u8; 8]) -> Word {
     let mut padded = [0; 16];
     padded[..8].copy_from_slice(bytes);

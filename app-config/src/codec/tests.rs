@@ -1,4 +1,4 @@
-//! The framing: what is written can be read, and nothing else can.
+//! The framing: everything that is written can be read, and nothing else can.
 
 use capnp::message::{Builder, HeapAllocator};
 use flate2::Compression;
@@ -74,7 +74,7 @@ fn a_message_without_a_root_is_not_written() {
     let mut file = Vec::new();
     let error = marshal(&Builder::new_default(), &mut file).unwrap_err();
     assert_eq!((error.to_string().as_str(), file.len()), ("the message has no root", 0));
-    // One whose root is nothing is a message of defaults.
+    // A message whose root is null has only defaults.
     let mut message = Builder::new_default();
     message.get_root::<quota_spec::Builder<'_>>().unwrap();
     marshal(&message, &mut file).unwrap();
@@ -112,7 +112,7 @@ fn every_changed_bit_is_refused_or_harmless() {
         for bit in 0..8 {
             let mut changed = whole.clone();
             changed[place] ^= 1 << bit;
-            // Of the zlib header, three bits say nothing about the content (the level), but its check covers them.
+            // Three bits of the zlib header (the level) do not change the content, but the header's check covers them.
             if let Ok(message) = decode(&changed) {
                 assert_eq!(rules(&message), expected, "bit {bit} of byte {place}");
             }
@@ -141,14 +141,14 @@ fn bytes_after_the_end_are_refused() {
 #[test]
 fn what_is_no_zlib_data_says_so() {
     for foreign in [&b"{\"rules\": []}"[..], b"y", b"\x1f\x8b\x08", b"\x78\x20", b"PK\x03\x04"] {
-        assert_eq!(refusal(foreign), "the file is no config: it does not begin as zlib data does");
+        assert_eq!(refusal(foreign), "the file is no config: it does not begin as zlib data");
     }
 }
 
 #[test]
 fn a_sealed_file_is_recognised() {
     for sealed in [&b"age-encryption.org/v1\n-> X25519 "[..], b"-----BEGIN AGE ENCRYPTED FILE-----\n"] {
-        assert!(refusal(sealed).contains("a sealed file (age), which has to be opened first"));
+        assert!(refusal(sealed).contains("the file is sealed (age): open it first"));
     }
 }
 
@@ -179,7 +179,7 @@ fn a_header_that_claims_too_much_is_refused() {
     // One segment of 8,388,608 words: 64 MiB.
     let claim = zlib(&[0b0100_0000, 0x80]);
     assert_eq!(refusal(&claim), "the message claims to have more than the 131072 words that are allowed");
-    // All that is allowed, and none of it there.
+    // The claim is the limit, and no words follow.
     let claim = zlib(&[0b0100_0000, 0x02]);
     assert_eq!(refusal(&claim), "the message is cut short: it claims to have more words than it has");
     let segments = zlib(&[0xff, 0xff, 0xff, 0xff, 0xff, 1, 1, 1, 1, 0]);
@@ -197,11 +197,11 @@ fn the_largest_message_is_read_back_and_a_larger_one_not_written() {
         message.init_root::<quota_rule::Builder<'_>>().set_name(&*"x".repeat(bytes));
         message
     };
-    // Beside the text: the root pointer, two words of data, the pointer to the text, its closing zero.
+    // Besides the text: the root pointer, two words of data, the pointer to the text, its closing zero.
     let fits = (MAX_MESSAGE_WORDS - 4) * 8 - 1;
     let (mut file, mut none) = (Vec::new(), Vec::new());
     let written = marshal(&text(fits), &mut file);
-    // All of it has to fit, packed, into a limit of its own.
+    // The packed message has a limit of its own.
     assert!(matches!(written, Err(MarshalError::PacksTooFar { .. })), "{written:?}");
     marshal(&text(fits - 8 * 1024), &mut file).unwrap();
     assert!(decode(&file).is_ok());

@@ -1,4 +1,4 @@
-//! Errors of the operating system that say nothing about the file: the machine is at fault, and reading may succeed later.
+//! Tells errors of the machine from errors of a file. After an error of the machine, reading may succeed later.
 
 use std::io;
 
@@ -7,6 +7,11 @@ use nix::sys::resource::{Resource, getrlimit};
 
 /// Whether the machine is at fault. Every other error is about the file, its name or its permissions.
 pub(crate) fn is_at_fault(error: &io::Error) -> bool {
+    // A thread that the system refuses has no error number.
+    error.kind() == io::ErrorKind::WouldBlock || has_number_of_machine(error)
+}
+
+fn has_number_of_machine(error: &io::Error) -> bool {
     matches!(
         errno(error),
         Errno::EMFILE
@@ -43,7 +48,7 @@ pub(crate) fn cure(error: &io::Error) -> Option<String> {
             Some("the system has as many files open as it may; raise the sysctl fs.file-max".to_owned())
         }
         Errno::ENOMEM | Errno::ENOBUFS => Some("the system is short of memory".to_owned()),
-        _ if is_at_fault(error) => {
+        _ if has_number_of_machine(error) => {
             Some("the disk, or the mount that the file is on, failed; see the log of the system".to_owned())
         }
         _ => None,

@@ -1,45 +1,118 @@
-//! Whose a file is, in a directory to which anybody may add files.
+//! Checks the owner of a file in a directory to which everyone may add files.
 //!
-//! Who may add a file there may make a config, so the mode of a file says nothing. Its owner does: root, the user of this
-//! process and the owner of the directory are trusted. The same holds for each link and each directory on the way to it.
+//! Everyone could make a config there, so the mode of a file proves nothing. The owner does: root, the user of this process and
+//! the owner of the directory are trusted. The same holds for each link and each directory on the way to the file.
 //!
 //! Invariants:
 //!
 //! 1. The opened file counts. The walk must end at the same file; otherwise the read is tried again.
-//! 2. A directory that nobody else may add to asks for no owner. So mounts of containers, whose files may belong to users
-//!    that this user namespace does not know, are read as they are.
+//! 2. The owner does not matter in a directory to which no other user may add files. So mounts of containers are read as they
+//!    are. Their files may belong to users that this user namespace does not know.
 
 use std::ffi::OsString;
 use std::fs::{self, Metadata};
-use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
+use std::{error, fmt, io};
 
 use nix::errno::Errno;
 use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::geteuid;
 
-use super::FileError;
-
-/// Everybody may add, remove and rename entries: to write takes the right to search.
+/// Everyone may add, remove and rename entries. Writing needs the permission to search too.
 const OPEN: u32 = 0o003;
 
 /// As [`OPEN`], for the group.
 const OPEN_TO_GROUP: u32 = 0o030;
 
-/// Without it everybody may also replace the files of others.
+/// Without it everyone may also replace the files of others.
 const STICKY: u32 = 0o1000;
 
-/// Links that one path may lead through, as in Linux.
+/// How many links one path may have, as in Linux.
 const MOST_LINKS: usize = 40;
 
-/// Where the kernel says which user ids this namespace has.
+/// The file in which Linux lists the user ids of this namespace.
 const UID_MAP: &str = "/proc/self/uid_map";
 
-/// Where the kernel says which user id stands for all others.
+/// The file in which Linux names the user id that stands for all others.
 const OVERFLOW_UID: &str = "/proc/sys/kernel/overflowuid";
 
-/// Whether anybody may add files. Nobody may where the mount is read-only, as Kubernetes mounts secrets (mode 1777).
+/// Why the owner of a file is not trusted.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum OwnerError {
+    /// The way to the file can't be followed.
+    Open(io::Error),
+    /// A file, link or directory belongs to another user.
+    Untrusted {
+        /// The file, or a link or a directory on the way to it.
+        path: PathBuf,
+        /// Its owner.
+        uid: u32,
+        /// Whether the id means one user. Otherwise it stands for all users that this user namespace does not know.
+        known: bool,
+        /// The directory to which everyone may add files.
+        directory: PathBuf,
+    },
+    /// The file has other names too, and everyone may have given it this one.
+    Linked {
+        /// The file.
+        path: PathBuf,
+        /// The directory to which everyone may add files.
+        directory: PathBuf,
+    },
+}
+
+impl fmt::Display for OwnerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Open(_) => f.write_str("the file can't be opened"),
+            Self::Untrusted { path, uid, known, directory } => {
+                let (path, directory) = (escaped(path), escaped(directory));
+                let whose = if *known {
+                    ""
+                } else {
+                    ", which stands for all that are not known in this user namespace"
+                };
+                write!(
+                    f,
+                    "{path} belongs to user {uid}{whose}, and everyone may add files to {directory}: chmod o-w {directory}, and \
+                     chown root the file if it is a good one"
+                )
+            }
+            Self::Linked { path, directory } => {
+                let (path, directory) = (escaped(path), escaped(directory));
+                write!(
+                    f,
+                    "{path} has another name (a hard link), and everyone may add names to {directory}: chmod o-w {directory}, and \
+                     put a copy in its place if it is a good one"
+                )
+            }
+        }
+    }
+}
+
+impl error::Error for OwnerError {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match self {
+            Self::Open(cause) => Some(cause),
+            Self::Untrusted { .. } | Self::Linked { .. } => None,
+        }
+    }
+}
+
+impl From<io::Error> for OwnerError {
+    fn from(error: io::Error) -> Self {
+        Self::Open(error)
+    }
+}
+
+/// A path for people, in one line.
+fn escaped(path: &Path) -> String {
+    path.display().to_string().escape_debug().to_string()
+}
+
+/// Whether everyone may add files. Kubernetes mounts secrets with mode 1777, but read-only, so the answer is no there.
 pub(crate) fn is_open(path: &Path, directory: &Metadata) -> bool {
     directory.mode() & OPEN == OPEN && !is_read_only(path)
 }
@@ -48,32 +121,32 @@ fn is_read_only(path: &Path) -> bool {
     statvfs(path).is_ok_and(|mount| mount.flags().contains(FsFlags::ST_RDONLY))
 }
 
-/// Whether a way to a file led through an open directory.
+/// Whether the way to a file leads through an open directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Way {
-    /// Nobody else may add files anywhere on it.
+    /// It does not: no other user may add files on the way.
     Closed,
-    /// It did, and ended at the file that was opened.
+    /// It does, and ends at the opened file.
     Trusted,
-    /// It did, and ended at another file: one was replaced in between.
+    /// It does, and ends at another file: one was replaced meanwhile.
     Replaced,
 }
 
-/// Follows the path by hand, from its directory on, to the file that was opened.
-pub(super) fn check(path: &Path, opened: &Metadata) -> Result<Way, FileError> {
+/// Follows the path step by step, from its directory to the opened file.
+pub(super) fn check(path: &Path, opened: &Metadata) -> Result<Way, OwnerError> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
     let Some(name) = path.file_name() else { return Ok(Way::Closed) };
-    let base = folder.metadata().map_err(FileError::Open)?;
-    let mut walk = Walk { at: folder.to_owned(), base, rest: vec![name.to_owned()], links: 0, open: false };
+    let base = folder.metadata()?;
+    let mut walk =
+        PathWalk { at: folder.to_owned(), base, rest: vec![name.to_owned()], links: 0, open: false };
     let end = match walk.walk_on() {
         Ok(end) => end,
-        // Gone since it was opened. Or it never had a name: a descriptor of this process, by way of /proc.
-        Err(Stop::Io(error)) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(Stop::Io(error)) => return Err(FileError::Open(error)),
-        Err(Stop::Refused(error)) => return Err(error),
+        // Removed since it was opened. Or it has no name: a descriptor of this process, through /proc.
+        Err(OwnerError::Open(error)) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
     };
     Ok(match end {
         _ if !walk.open => Way::Closed,
@@ -82,37 +155,26 @@ pub(super) fn check(path: &Path, opened: &Metadata) -> Result<Way, FileError> {
     })
 }
 
-/// What makes a file itself.
+/// What identifies a file.
 fn id(metadata: &Metadata) -> (u64, u64) {
     (metadata.dev(), metadata.ino())
 }
 
-enum Stop {
-    Io(io::Error),
-    Refused(FileError),
-}
-
-impl From<io::Error> for Stop {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
-}
-
-struct Walk {
-    /// The directory that was reached.
+struct PathWalk {
+    /// The directory that the walk has reached.
     at: PathBuf,
-    /// The directory that the way began in. Who named it trusts it.
+    /// The directory in which the way begins. It is trusted, since it was named.
     base: Metadata,
-    /// What is still to be walked, last first.
+    /// The names that are left, last first.
     rest: Vec<OsString>,
     links: usize,
     /// Whether a directory on the way was open.
     open: bool,
 }
 
-impl Walk {
-    /// What the path leads to.
-    fn walk_on(&mut self) -> Result<Option<Metadata>, Stop> {
+impl PathWalk {
+    /// Walks to the end of the path.
+    fn walk_on(&mut self) -> Result<Option<Metadata>, OwnerError> {
         let mut last = None;
         while let Some(name) = self.rest.pop() {
             let here = self.at.join(&name);
@@ -150,8 +212,8 @@ impl Walk {
         Ok(())
     }
 
-    /// Refuses an entry that anybody may have made.
-    fn trust(&mut self, here: &Path, entry: &Metadata) -> Result<(), Stop> {
+    /// Refuses an entry that everyone may have made.
+    fn trust(&mut self, here: &Path, entry: &Metadata) -> Result<(), OwnerError> {
         let folder = self.at.metadata()?;
         if !is_open(&self.at, &folder) || id(entry) == id(&self.base) {
             return Ok(());
@@ -160,33 +222,33 @@ impl Walk {
         let (path, directory) = (here.to_owned(), self.at.clone());
         if !is_trusted(entry.uid(), folder.uid()) {
             let known = !is_unknown(entry.uid());
-            return Err(Stop::Refused(FileError::Owner { path, uid: entry.uid(), known, directory }));
+            return Err(OwnerError::Untrusted { path, uid: entry.uid(), known, directory });
         }
         if entry.is_file() && entry.nlink() > 1 {
-            return Err(Stop::Refused(FileError::Linked { path, directory }));
+            return Err(OwnerError::Linked { path, directory });
         }
         Ok(())
     }
 }
 
-/// Whether the owner of a file may make configs in a directory of this owner.
+/// Whether the owner of a file is trusted in a directory of this owner.
 fn is_trusted(owner: u32, of_directory: u32) -> bool {
     [0, geteuid().as_raw(), of_directory].contains(&owner) && !is_unknown(owner)
 }
 
-/// Whether the id stands for every user that this user namespace does not know. Two files that show it may be of two users.
+/// Whether the id stands for all users that this user namespace does not know. Two files with it may have two owners.
 fn is_unknown(uid: u32) -> bool {
     let overflow = fs::read_to_string(OVERFLOW_UID).ok().and_then(|text| text.trim().parse().ok());
     uid == overflow.unwrap_or(65_534) && fs::read_to_string(UID_MAP).is_ok_and(|map| !is_whole(&map))
 }
 
-/// Whether a map of user ids has all of them, as on a machine without user namespaces.
+/// Whether a map of user ids has every id, as without user namespaces.
 fn is_whole(map: &str) -> bool {
     let counts = map.lines().filter_map(|line| line.split_whitespace().nth(2)?.parse::<u64>().ok());
     counts.sum::<u64>() >= u64::from(u32::MAX)
 }
 
-/// What should be said of a directory of configs although it is read. Empty if it is not there.
+/// Warnings about a config directory. Empty if it does not exist.
 pub(crate) fn warnings(path: &Path) -> Vec<String> {
     let Ok(directory) = path.metadata() else { return Vec::new() };
     if !directory.is_dir() {
@@ -195,7 +257,7 @@ pub(crate) fn warnings(path: &Path) -> Vec<String> {
     let (shown, mode) = (path.display(), directory.mode() & 0o7777);
     let mut warnings = Vec::new();
     if is_open(path, &directory) {
-        let may = if mode & STICKY == 0 { "be changed by everybody" } else { "get files from everybody" };
+        let may = if mode & STICKY == 0 { "be changed by everyone" } else { "get files from everyone" };
         warnings.push(format!("the config directory {shown} may {may} (mode {mode:04o}): chmod o-w"));
     } else if mode & OPEN_TO_GROUP == OPEN_TO_GROUP && !is_own_group(&directory) && !is_read_only(path) {
         let gid = directory.gid();
@@ -208,12 +270,12 @@ pub(crate) fn warnings(path: &Path) -> Vec<String> {
     warnings
 }
 
-/// Whether the group is root's, or that of one user alone: by custom it has the number of the user.
+/// Whether the group is root's, or a user's own group: by custom it has the number of the user.
 fn is_own_group(directory: &Metadata) -> bool {
     [0, directory.uid()].contains(&directory.gid())
 }
 
-/// Whether anybody may put another directory into the place of this one, or may have made it.
+/// A warning if everyone may replace the directory, or may have made it.
 fn replaceable(path: &Path, directory: &Metadata) -> Option<String> {
     let whole = path.canonicalize().ok()?;
     let shown = path.display();
@@ -223,7 +285,7 @@ fn replaceable(path: &Path, directory: &Metadata) -> Option<String> {
     if let Some(folder) = whole.ancestors().skip(1).find(of_others) {
         let folder = folder.display();
         return Some(format!(
-            "the config directory {shown} may be replaced by everybody, since it is in {folder}: chmod o-w {folder}, or chmod +t {folder}"
+            "the config directory {shown} may be replaced by everyone, since it is in {folder}: chmod o-w {folder}, or chmod +t {folder}"
         ));
     }
     let folder = whole.parent()?;
@@ -232,7 +294,7 @@ fn replaceable(path: &Path, directory: &Metadata) -> Option<String> {
     (!is_trusted(uid, parent.uid())).then(|| {
         let folder = folder.display();
         format!(
-            "the config directory {shown} belongs to user {uid}, who may have made it: anybody may add files to {folder}; name another directory, or chown it"
+            "the config directory {shown} belongs to user {uid}, who may have made it, since everyone may add files to {folder}: name another directory, or chown it"
         )
     })
 }

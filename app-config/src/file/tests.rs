@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use super::*;
 
 fn refusal(path: &Path) -> String {
-    match read(path, Kind::Config) {
+    match read(path, FileKind::Config) {
         Ok(content) => format!("{:?}", content.map(|content| content.bytes)),
         Err(error) => error.to_string(),
     }
@@ -28,21 +28,21 @@ fn with_file(content: &[u8]) -> (TempDir, std::path::PathBuf) {
 #[test]
 fn a_regular_file_is_read_also_through_links() {
     let (dir, path) = with_file(b"content");
-    assert_eq!(&*read(&path, Kind::Config).unwrap().unwrap().bytes, b"content");
-    // As Kubernetes mounts a secret: the name is a link into a directory that is a link.
+    assert_eq!(&*read(&path, FileKind::Config).unwrap().unwrap().bytes, b"content");
+    // As in a secret that Kubernetes mounts: the name is a link into a directory that is a link.
     let (data, name) = (dir.path().join("..data"), dir.path().join("name"));
     symlink(dir.path(), &data).unwrap();
     symlink("..data/file", &name).unwrap();
-    assert_eq!(&*read(&name, Kind::Config).unwrap().unwrap().bytes, b"content");
+    assert_eq!(&*read(&name, FileKind::Config).unwrap().unwrap().bytes, b"content");
 }
 
 #[test]
 fn a_file_that_is_not_there_is_no_error_and_a_dangling_link_is() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("file");
-    assert!(read(&path, Kind::Config).unwrap().is_none());
+    assert!(read(&path, FileKind::Config).unwrap().is_none());
     symlink("nowhere", &path).unwrap();
-    assert_eq!(refusal(&path), "the file is a symbolic link that leads to nothing");
+    assert_eq!(refusal(&path), "the file is a symbolic link to a path that does not exist");
 }
 
 #[test]
@@ -87,24 +87,24 @@ fn a_file_that_others_may_change_is_refused_and_the_cure_named() {
         assert_eq!(refusal(&path), expected);
     }
     fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
-    assert!(read(&path, Kind::Config).unwrap().is_some());
+    assert!(read(&path, FileKind::Config).unwrap().is_some());
 }
 
 #[test]
 fn the_largest_file_is_read_and_a_larger_one_refused() {
     let (_dir, path) = with_file(&vec![0; MAX_FILE_BYTES]);
-    assert_eq!(read(&path, Kind::Config).unwrap().unwrap().bytes.len(), MAX_FILE_BYTES);
+    assert_eq!(read(&path, FileKind::Config).unwrap().unwrap().bytes.len(), MAX_FILE_BYTES);
     let (_dir, path) = with_file(&vec![0; MAX_FILE_BYTES + 1]);
     assert_eq!(refusal(&path), "the file is larger than 512000 bytes, the most that a config may have");
 }
 
 #[test]
 fn a_file_that_does_not_know_its_size_is_still_limited() {
-    // Regular by its type, 0 bytes long by its size, and much longer when read.
+    // A regular file with size 0 that has much more content.
     let symbols = Path::new("/proc/kallsyms");
-    match read(symbols, Kind::Config) {
-        Err(FileError::TooLarge { kind: Kind::Config }) => {}
-        // Without it, or where it is shorter, there is nothing to see.
+    match read(symbols, FileKind::Config) {
+        Err(FileError::TooLarge { kind: FileKind::Config }) => {}
+        // The file does not exist here, or is too short.
         Ok(content) => assert!(content.is_none_or(|content| content.bytes.len() <= MAX_FILE_BYTES)),
         Err(error) => panic!("{error}"),
     }

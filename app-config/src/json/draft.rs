@@ -5,7 +5,7 @@ use std::ops::{Deref, DerefMut};
 use capnp::any_pointer;
 use capnp::message::{Builder, HeapAllocator};
 
-/// A message under construction, overwritten when it is dropped: what it is made from may hold secrets.
+/// A message under construction. It is overwritten on drop, since its JSON may hold secrets.
 ///
 /// ```
 /// use capnp::introspect::{Introspect, TypeVariant};
@@ -13,9 +13,9 @@ use capnp::message::{Builder, HeapAllocator};
 ///
 /// let TypeVariant::Struct(schema) = quota_spec::Owned::introspect().which() else { panic!("a struct") };
 /// let json = r#"{"rules": [{"name": "mail", "permits": 10}]}"#;
-/// let draft = app_config::from_json(schema.into(), json, None).map_err(|problems| problems.to_string())?;
+/// let draft = app_config::author::from_json(schema.into(), json, None).map_err(|problems| problems.to_string())?;
 /// let mut file = Vec::new();
-/// app_config::marshal(&draft, &mut file)?;
+/// app_config::codec::marshal(&draft, &mut file)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Draft(Builder<HeapAllocator>);
@@ -25,9 +25,9 @@ impl Draft {
         Self(Builder::new_default())
     }
 
-    /// Overwrites whatever the root leads to; a builder leaves nothing that its root does not lead to.
+    /// Overwrites everything that the root leads to. A builder has no other content.
     fn wipe(&mut self) {
-        // What has no root has nothing.
+        // Without a root the message is empty.
         if let Ok(mut root) = self.0.get_root::<any_pointer::Builder<'_>>() {
             root.clear();
         }

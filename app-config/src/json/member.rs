@@ -11,12 +11,12 @@ pub(crate) struct Member {
     pub(crate) field: Field,
     pub(crate) name: &'static str,
     pub(crate) what: TypeVariant,
-    /// Its number in the union that it is in.
+    /// Its number in its union.
     pub(crate) in_union: Option<u16>,
     pub(crate) is_group: bool,
 }
 
-/// All members, in the order in which they came into the schema.
+/// All members, in the order in which they were added to the schema.
 pub(crate) fn members(schema: StructSchema) -> capnp::Result<Vec<Member>> {
     schema.get_fields()?.iter().map(Member::of).collect()
 }
@@ -34,13 +34,13 @@ impl Member {
         })
     }
 
-    /// Whether it is set without anybody having set it: the first member of a union, and all that are in none.
+    /// Whether it is set by default: every member outside of a union, and the first one of a union.
     pub(crate) fn is_set_by_default(&self) -> bool {
         matches!(self.in_union, None | Some(0))
     }
 }
 
-/// The value that a field has when nobody sets it; groups have none.
+/// The default of a field. Groups have none.
 pub(crate) fn default_of(field: Field) -> capnp::Result<Option<dynamic_value::Reader<'static>>> {
     match field.get_proto().which()? {
         field::Slot(slot) => {

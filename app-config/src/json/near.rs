@@ -1,9 +1,9 @@
-//! "Did you mean": the name that somebody probably had in mind.
+//! "Did you mean": the name that the author probably meant.
 
 /// Names longer than this are not compared.
 const MAX_CHARS: usize = 64;
 
-/// The candidate that is like the name, if there is one: the same but for case, `_` and `-`, or with few letters wrong.
+/// The most similar candidate, if one is similar: equal except for case, `_` and `-`, or with few wrong letters.
 pub(super) fn nearest<'c>(name: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     let name = plain(name)?;
     let allowed = (name.len() / 3).clamp(1, 4);
@@ -11,7 +11,7 @@ pub(super) fn nearest<'c>(name: &str, candidates: impl IntoIterator<Item = &'c s
         let distance = distance(&name, &plain(candidate)?);
         (distance <= allowed).then_some((distance, candidate))
     });
-    // Of equals the first in the schema.
+    // Of equally similar ones, the first in the schema.
     scored.min_by_key(|(distance, _)| *distance).map(|(_, candidate)| candidate)
 }
 
@@ -21,7 +21,7 @@ fn plain(name: &str) -> Option<Vec<char>> {
     (!plain.is_empty() && letters.next().is_none()).then_some(plain)
 }
 
-/// How many letters have to be inserted, removed, replaced, or swapped with the next one.
+/// How many letters must be inserted, removed, replaced, or swapped with the next one.
 fn distance(a: &[char], b: &[char]) -> usize {
     let mut before: Vec<usize> = Vec::new();
     let mut last: Vec<usize> = (0..=b.len()).collect();
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_found_by_what_it_sounds_like() {
+    fn a_similar_name_is_found() {
         let fields = ["httpPort", "metricSpecs", "bindAddress", "maxSeriesPerVector"];
         let near = |name| nearest(name, fields);
         assert_eq!(near("http_port"), Some("httpPort"));
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn of_several_the_nearest_is_meant() {
+    fn of_several_names_the_nearest_is_found() {
         assert_eq!(nearest("gaugeSpecz", ["gaugeVectorSpecs", "gaugeSpecs"]), Some("gaugeSpecs"));
         assert_eq!(nearest("ab", ["ac", "ad"]), Some("ac"));
     }

@@ -1,17 +1,17 @@
-//! Numbers that mean exactly what was written: no rounding, no overflow, no silent zero.
+//! Numbers with exactly the written value: no rounding, no overflow, no silent zero.
 
 use std::fmt;
 
-/// What the text of an id begins with.
+/// The prefix of an id.
 const HEX: &str = "0x";
 
-/// Of a number this many characters are shown.
+/// How many characters of a number are shown.
 const MAX_SHOWN: usize = 40;
 
-/// A 64-bit float has at most 767 significant digits, so a number with more is none.
+/// A 64-bit float has at most 767 significant digits. A number with more can't be kept.
 const MAX_DIGITS: usize = 800;
 
-/// Why a number is not taken.
+/// Why a number is refused.
 #[derive(Debug, PartialEq)]
 pub(super) enum Wrong {
     NotWhole,
@@ -23,7 +23,7 @@ pub(super) enum Wrong {
 }
 
 impl Wrong {
-    /// With the number that was found.
+    /// The text of the error, with the number.
     pub(super) fn found(self, text: &str) -> String {
         format!("{self}, found {}", shown(text))
     }
@@ -52,7 +52,7 @@ fn shown(text: &str) -> String {
     shown
 }
 
-/// A whole number from the digits that JSON has for it.
+/// A whole number from its digits in JSON.
 pub(super) fn whole(text: &str, min: i128, max: i128) -> Result<i128, Wrong> {
     if text.contains(['.', 'e', 'E']) {
         return Err(Wrong::NotWhole);
@@ -70,7 +70,7 @@ pub(super) fn hex(text: &str) -> Result<u64, Wrong> {
     u64::from_str_radix(digits, 16).map_err(|_| Wrong::HexTooLong)
 }
 
-/// A `Float64` from the digits that JSON has for it.
+/// A `Float64` from its digits in JSON.
 pub(super) fn float64(text: &str) -> Result<f64, Wrong> {
     let value: f64 = text.parse().map_err(|_| Wrong::NotWhole)?;
     if value.is_infinite() {
@@ -80,7 +80,7 @@ pub(super) fn float64(text: &str) -> Result<f64, Wrong> {
     if kept { Ok(value) } else { Err(Wrong::Inexact { nearest: format!("{value:?}") }) }
 }
 
-/// A `Float32` from the digits that JSON has for it.
+/// A `Float32` from its digits in JSON.
 pub(super) fn float32(text: &str) -> Result<f32, Wrong> {
     let value: f32 = text.parse().map_err(|_| Wrong::NotWhole)?;
     if value.is_infinite() {
@@ -90,9 +90,9 @@ pub(super) fn float32(text: &str) -> Result<f32, Wrong> {
     if kept { Ok(value) } else { Err(Wrong::Inexact { nearest: format!("{value:?}") }) }
 }
 
-/// Whether a float gives back the number that it was read from, at least when it is written with as many digits.
+/// Whether the float, written with as many digits, gives the same number again.
 ///
-/// So 0.1 is kept, though no float is 0.1, and 9007199254740993 is not, since 9007199254740992 would come back.
+/// So 0.1 is kept, though no float is exactly 0.1. 9007199254740993 is not kept, since the float gives 9007199254740992.
 fn is_kept(text: &str, shortest: &str, with_precision: impl FnOnce(usize) -> String) -> bool {
     let number = Decimal::of(text);
     match number.digits.len() {
@@ -102,7 +102,7 @@ fn is_kept(text: &str, shortest: &str, with_precision: impl FnOnce(usize) -> Str
     }
 }
 
-/// The value of a number without its sign: 0.`digits` times ten to the power of `exponent`.
+/// The absolute value of a number: 0.`digits` times ten to the power of `exponent`.
 #[derive(PartialEq)]
 struct Decimal {
     /// Neither begins nor ends with a zero.
@@ -114,7 +114,7 @@ impl Decimal {
     fn of(text: &str) -> Self {
         let text = text.trim_start_matches('-');
         let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
-        // An exponent beyond 64 bits is that of 0, of infinity, or of a number that becomes 0.
+        // An exponent beyond 64 bits belongs to 0, to infinity, or to a number that becomes 0.
         let exponent: i64 = exponent.parse().unwrap_or(i64::MIN);
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
         let digits = format!("{whole}{fraction}");

@@ -1,11 +1,11 @@
-//! JSON as text: always the same for the same value, and easy on the eye of who reads or compares it.
+//! Prints JSON: always the same text for the same value, and easy to read and to compare.
 
 use app_errors::Hostile;
 
 use super::tree::Tree;
 use crate::secret::SecretText;
 
-/// The value on lines of its own, with a newline at the end. Lists of plain values stay on one line.
+/// The value on several lines, with a newline at the end. Lists of plain values stay on one line.
 pub(crate) fn pretty(tree: &Tree) -> String {
     let mut out = SecretText::default();
     write(tree, 0, &mut out);
@@ -13,7 +13,7 @@ pub(crate) fn pretty(tree: &Tree) -> String {
     out.into_string()
 }
 
-/// A value that is neither a list nor an object, as it stands in JSON.
+/// A value that is neither a list nor an object, as in JSON.
 pub(crate) fn scalar(tree: &Tree) -> String {
     let mut out = SecretText::default();
     write(tree, 0, &mut out);
@@ -72,7 +72,7 @@ fn new_line(depth: usize, out: &mut SecretText) {
     }
 }
 
-/// The text in quotes, escaped where JSON asks for it (RFC 8259, 7) and where a terminal could be misled.
+/// The text in quotes. Characters are escaped if JSON requires it (RFC 8259, 7) or if they could mislead a terminal.
 fn write_text(text: &str, out: &mut SecretText) {
     out.push('"');
     let (mut hostile, mut written) = (Hostile::default(), 0);
@@ -104,7 +104,7 @@ fn write_text(text: &str, out: &mut SecretText) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::json::tree::parse;
+    use crate::json::parse;
 
     #[test]
     fn objects_and_lists_of_them_take_lines_and_plain_lists_one() {
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_escaped_as_others_do_it_and_what_misleads_a_terminal_too() {
+    fn text_is_escaped_as_by_serde_json_and_what_misleads_a_terminal_too() {
         let text = |text: &str| {
             let mut out = SecretText::default();
             write_text(text, &mut out);

@@ -1,4 +1,4 @@
-//! JSON to a message: every value is what its field takes, or a problem.
+//! JSON to a message: a value that does not match its field is a problem.
 
 mod data;
 mod scalar;
@@ -14,22 +14,23 @@ use capnp::{dynamic_list, dynamic_struct, dynamic_value};
 use super::draft::Draft;
 use super::member::{Member, members};
 use super::near::nearest;
+use super::parse::parse;
 use super::root;
-use super::tree::{self, Tree};
+use super::tree::Tree;
 use crate::limits::{MAX_MESSAGE_WORDS, MAX_NESTING};
 use crate::problems::{Expected, Place, Problems, quoted};
 
-/// Bytes of JSON that are read: 8 MiB, several times what the largest message needs.
+/// The most bytes of JSON: 8 MiB, several times the JSON of the largest message.
 pub const MAX_JSON_BYTES: usize = 8 * 1024 * 1024;
 
-/// Reads JSON as a message of the struct type. `"@name"` means the content of a file in the folder `files`; without a
-/// folder it is refused.
+/// Reads JSON as a message of the struct type. `"@name"` means the content of a file in the folder `files`. It is refused if there
+/// is no folder.
 ///
-/// Only the schema is looked at. Whether the service accepts it is for [`ConfigSchema::validate`](crate::ConfigSchema::validate)
-/// to say; [`compile`](crate::compile) does both.
+/// Only the schema is checked. [`ConfigSchema::validate`](crate::ConfigSchema::validate) checks whether the service accepts the
+/// message. [`compile`](crate::author::compile) does both.
 ///
 /// # Errors
-/// Everything in it that is not as the schema has it, or that it does not know.
+/// Everything that does not match the schema.
 pub fn from_json(schema: StructSchema, json: &str, files: Option<&Path>) -> Result<Draft, Problems> {
     let mut problems = Problems::new();
     let mut message = Draft::new();
@@ -43,7 +44,7 @@ pub fn from_json(schema: StructSchema, json: &str, files: Option<&Path>) -> Resu
         problems.add("begins with a byte order mark, as some editors write it: save it as UTF-8 without one");
         return Err(problems);
     }
-    match tree::parse(json) {
+    match parse(json) {
         Ok(tree) => {
             let mut place = problems.root();
             let mut reading = Reading { files, words_left: MAX_MESSAGE_WORDS, depth: 0 };
@@ -59,11 +60,11 @@ pub fn from_json(schema: StructSchema, json: &str, files: Option<&Path>) -> Resu
     if problems.is_empty() { Ok(message) } else { Err(problems) }
 }
 
-/// What is left while a message is made.
+/// The state while a message is made.
 struct Reading<'f> {
     files: Option<&'f Path>,
     words_left: usize,
-    /// How many pointers lead to what is being made; the reader of the message counts alike.
+    /// How many pointers lead to the current value. The reader of the message counts in the same way.
     depth: u16,
 }
 
@@ -218,7 +219,7 @@ impl Reading<'_> {
         self.depth < MAX_NESTING
     }
 
-    /// Takes words of the message's memory. What is too large is said once.
+    /// Takes words of the message's memory. The problem that there are too many is added once.
     fn takes(&mut self, words: usize, place: &mut Place<'_>) -> bool {
         match self.words_left.checked_sub(words) {
             Some(left) => self.words_left = left,
@@ -237,8 +238,7 @@ const NOT_IN_JSON: &str = "is of a type that JSON can't express";
 
 const TOO_LARGE: &str = "makes the config larger than 1 MiB, the most that it may be";
 
-/// The bits that an element of a list takes; of pointers the bits of the pointer. A struct of none is a word, so that
-/// the number of them is limited too.
+/// The bits of a list element, or of the pointer to it. An empty struct counts as a word, so that the number of them is limited.
 fn words_of(element: Type) -> capnp::Result<Option<usize>> {
     Ok(match element.which() {
         TypeVariant::Void | TypeVariant::AnyPointer | TypeVariant::Capability => None,
@@ -275,7 +275,7 @@ fn unknown(name: &str, members: &[Member], place: &mut Place<'_>) {
     }
 }
 
-/// What may have been meant. Looked for only when it is shown: of very many problems only some are.
+/// The similar name, or all names. Computed when it is shown, since only some of many problems are.
 struct Guess<'a> {
     name: &'a str,
     members: &'a [Member],

@@ -1,7 +1,6 @@
-//! The struct that a message is, of a type that is known only while running.
+//! The root struct of a message whose type is known only at run time.
 //!
-//! The `dynamic_*` modules of capnp have no way to the root of a message of their own; here is one over what its typed
-//! readers are made of.
+//! The `dynamic_*` modules of capnp can't reach the root of a message. This module does it as capnp's typed readers do.
 
 use capnp::introspect::{Type, TypeVariant};
 use capnp::message::{Allocator, Builder, Reader, ReaderSegments};
@@ -28,7 +27,7 @@ impl<'a> FromPointerBuilder<'a> for Root<'a> {
     }
 }
 
-/// Begins a message of the type.
+/// Starts a message of the type.
 pub(crate) fn init<A: Allocator>(
     message: &mut Builder<A>,
     schema: StructSchema,
@@ -37,7 +36,7 @@ pub(crate) fn init<A: Allocator>(
     Ok(dynamic_struct::Builder::new(pointer.init_struct(size_of(schema)?), schema))
 }
 
-/// How much room a struct of the type takes.
+/// The size of a struct of the type.
 pub(super) fn size_of(schema: StructSchema) -> capnp::Result<StructSize> {
     let node::Struct(layout) = schema.get_proto().which()? else {
         return Err(capnp::Error::failed("not a struct".to_owned()));
@@ -45,24 +44,24 @@ pub(super) fn size_of(schema: StructSchema) -> capnp::Result<StructSize> {
     Ok(StructSize { data: layout.get_data_word_count(), pointers: layout.get_pointer_count() })
 }
 
-/// The root of a message of which [`checked`] made sure that it is of the type.
+/// The root of a message that [`checked`] compared with the type.
 pub(crate) fn read<S: ReaderSegments>(
     message: &Reader<S>,
     schema: StructSchema,
 ) -> capnp::Result<dynamic_struct::Reader<'_>> {
-    // Of whatever type: only the place matters.
+    // The type does not matter here, only the position.
     let place: node::Reader<'_> = message.get_root()?;
     Ok(dynamic_struct::Reader::new(place.into_internal_struct_reader(), schema))
 }
 
-/// A message that is one of the type.
+/// Checks that a message matches the type.
 ///
 /// # Errors
-/// Where it is not.
+/// All places where it does not.
 pub(crate) fn checked<S: ReaderSegments>(segments: &S, schema: StructSchema) -> Result<Reader<&S>, Problems> {
     let mut problems = Problems::new();
     let of = Type::from(TypeVariant::Struct(schema.into()));
-    // Each pass has a reader of its own, since a reader counts what was read.
+    // Each pass has its own reader, since a reader counts what was read.
     shape::check(&Reader::new(segments, reader_options()), of, &mut problems);
     let message = Reader::new(segments, reader_options());
     if let Err(error) = read(&message, schema)

@@ -1,4 +1,4 @@
-//! Messages and JSON texts at random, for tests.
+//! Random messages and JSON texts, for tests.
 
 use capnp::introspect::{Introspect, Type, TypeVariant};
 use capnp::message::{Builder, HeapAllocator};
@@ -16,7 +16,7 @@ pub(crate) fn type_of<T: Introspect>() -> StructSchema {
     }
 }
 
-/// The types that configs of ours have, and some of Cap'n Proto's own that have unions, groups and enums.
+/// The types of this project's configs, and two types of Cap'n Proto with unions, groups and enums.
 pub(crate) fn all_types() -> Vec<StructSchema> {
     vec![
         type_of::<schema::health_capnp::health_check_service_spec::Owned>(),
@@ -29,7 +29,7 @@ pub(crate) fn all_types() -> Vec<StructSchema> {
     ]
 }
 
-/// Numbers that follow from a seed (SplitMix64).
+/// Random numbers from a seed (SplitMix64).
 pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
@@ -46,7 +46,7 @@ impl Dice {
         self.next() % end
     }
 
-    /// A number whose bits are mostly few: small numbers and the largest ones come up.
+    /// A number. Zero, small ones and the largest one are frequent.
     fn bits(&mut self) -> u64 {
         match self.below(4) {
             0 => 0,
@@ -63,7 +63,7 @@ impl Dice {
     }
 }
 
-/// A message of the type that may say anything that JSON can.
+/// A random message of the type, with everything that JSON can express.
 pub(crate) fn message(schema: StructSchema, dice: &mut Dice) -> Builder<HeapAllocator> {
     let mut message = Builder::new_default();
     structure(root::init(&mut message, schema).unwrap(), dice, 0);
@@ -93,7 +93,7 @@ fn expressible(member: &Member) -> bool {
 }
 
 fn member(mut to: dynamic_struct::Builder<'_>, member: &Member, dice: &mut Dice, depth: u16) {
-    // Two pointers for each list of structs, and some room.
+    // The limit of nesting is 16, and a list of structs takes two levels.
     let deep = depth >= 5;
     match member.what {
         TypeVariant::Struct(_) if deep && !member.is_group => {}

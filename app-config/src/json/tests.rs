@@ -1,4 +1,4 @@
-//! JSON to messages and back: every error by its text, and whatever is valid survives.
+//! JSON to messages and back: every error by its text, and everything valid stays the same.
 
 mod errors;
 mod round_trip;
@@ -9,7 +9,7 @@ use capnp::schema::StructSchema;
 use super::*;
 use crate::codec::{Message, decode, marshal};
 
-/// The message as a config file has it.
+/// The message after writing it to a config file and reading it.
 fn framed(message: &Builder<HeapAllocator>) -> Message {
     let mut file = Vec::new();
     marshal(message, &mut file).unwrap();
@@ -24,7 +24,7 @@ fn read_json(schema: StructSchema, json: &str) -> Draft {
     from_json(schema, json, None).unwrap_or_else(|problems| panic!("{problems}\n{json}"))
 }
 
-/// The problems of the JSON, each in a line of its own.
+/// The problems of the JSON, one text each.
 fn problems(schema: StructSchema, json: &str) -> Vec<String> {
     match from_json(schema, json, None) {
         Ok(_) => Vec::new(),

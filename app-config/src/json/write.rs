@@ -15,13 +15,13 @@ use super::tree::Tree;
 use crate::codec::Message;
 use crate::problems::{Place, Problems};
 
-/// A message of the struct type as JSON, which [`from_json`](crate::from_json) reads; with a newline at the end.
+/// A message of the struct type as JSON, with a newline at the end. [`from_json`](super::from_json) reads it.
 ///
-/// Fields stand in the order of the schema; those that have their default are left out. So whatever way a message was
-/// made, its JSON has one form.
+/// Fields are in the order of the schema. Fields that have their default are left out. So messages with the same meaning have the
+/// same JSON.
 ///
 /// # Errors
-/// Where it is not a message of the type, or holds what JSON can't express (capabilities, pointers to anything).
+/// The message does not match the type, or has what JSON can't express (capabilities, pointers of any type).
 pub fn to_json(schema: StructSchema, message: Message) -> Result<String, Problems> {
     segments_to_json(schema, &message.into_segments())
 }
@@ -56,7 +56,7 @@ fn structure(from: dynamic_struct::Reader<'_>, place: &mut Place<'_>) -> Tree {
     Tree::Object(entries)
 }
 
-/// Whether the member is in no union, or is the one that its union is set to.
+/// Whether the member is set: it is in no union, or its union is set to it.
 pub(crate) fn is_active(from: dynamic_struct::Reader<'_>, member: &Member) -> capnp::Result<bool> {
     if member.in_union.is_none() {
         return Ok(true);
@@ -77,7 +77,7 @@ fn member(from: dynamic_struct::Reader<'_>, member: &Member, place: &mut Place<'
         return (!empty || !member.is_set_by_default()).then_some(tree);
     }
     let tree = self::value(value, place)?;
-    // A pointer that is there was set, even if to what the default is.
+    // A pointer that is present was set, even if it points to the default.
     let is_pointer = member.field.get_type().is_pointer_type();
     if !is_pointer && member.is_set_by_default() && place.value(is_default(member, &tree))? {
         return None;
@@ -85,7 +85,7 @@ fn member(from: dynamic_struct::Reader<'_>, member: &Member, place: &mut Place<'
     Some(tree)
 }
 
-/// Whether the tree of a field that is no pointer is that of its default.
+/// Whether the value of a field that is not a pointer is the default.
 fn is_default(member: &Member, tree: &Tree) -> capnp::Result<bool> {
     Ok(default_of(member.field)?.and_then(leaf).is_some_and(|default| default == *tree))
 }
@@ -105,7 +105,7 @@ fn value(value: Reader<'_>, place: &mut Place<'_>) -> Option<Tree> {
 }
 
 fn list(from: dynamic_list::Reader<'_>, place: &mut Place<'_>) -> Option<Tree> {
-    // A list of nothings takes no room, however long it is.
+    // A list of `Void` takes no memory at any length.
     if matches!(
         from.element_type().which(),
         TypeVariant::Void | TypeVariant::AnyPointer | TypeVariant::Capability
@@ -122,7 +122,7 @@ fn list(from: dynamic_list::Reader<'_>, place: &mut Place<'_>) -> Option<Tree> {
     Some(Tree::List(items))
 }
 
-/// A value that is neither a struct nor a list; `None` for what JSON can't express.
+/// A value that is neither a struct nor a list; `None` if JSON can't express it.
 pub(crate) fn leaf(value: Reader<'_>) -> Option<Tree> {
     Some(match value {
         Reader::Void => Tree::Bool(true),
@@ -135,7 +135,7 @@ pub(crate) fn leaf(value: Reader<'_>) -> Option<Tree> {
         Reader::UInt16(value) => Tree::Number(value.to_string()),
         Reader::UInt32(value) => Tree::Number(value.to_string()),
         Reader::UInt64(value) => Tree::text(format!("{value:#x}")),
-        // The debug form is the shortest that is read as the same float.
+        // `Debug` prints the shortest digits that read as the same float.
         Reader::Float32(value) => float(value.into(), format!("{value:?}")),
         Reader::Float64(value) => float(value, format!("{value:?}")),
         Reader::Enum(value) => {

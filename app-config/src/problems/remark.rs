@@ -1,27 +1,27 @@
-//! What is told of a config that is accepted: warnings and notes.
+//! Warnings and notes on a config that is accepted.
 
 use std::fmt;
 
 use super::{Expected, MAX_PROBLEMS, Problem, Problems};
 
-/// Something to know about a config that is accepted: prints as `warning: crl: ..` or `note: caCert: ..`, in one line.
+/// A warning or a note on an accepted config. Prints one line such as `warning: crl: ..` or `note: caCert: ..`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Remark {
-    /// Something that the config says will not do what its author expects.
+    /// A part of the config will not do what its author expects.
     Warning(Problem),
-    /// What the config means.
+    /// An explanation of what the config means.
     Note(Problem),
 }
 
 impl Remark {
-    /// Whether it asks for something to be done.
+    /// Whether it is a warning.
     #[must_use]
     pub fn is_warning(&self) -> bool {
         matches!(self, Self::Warning(_))
     }
 
-    /// The field, and what is said of it.
+    /// The field, and the text about it.
     #[must_use]
     pub fn subject(&self) -> &Problem {
         let (Self::Warning(subject) | Self::Note(subject)) = self;
@@ -37,13 +37,13 @@ impl fmt::Display for Remark {
 }
 
 impl Problems {
-    /// Warnings and notes, in the order in which they were added; at most as many as there may be problems.
+    /// Warnings and notes in the order in which they were added. There is a limit on their number, as on problems.
     #[must_use]
     pub fn remarks(&self) -> &[Remark] {
         &self.remarks
     }
 
-    /// Takes the warnings and notes out.
+    /// Removes the warnings and notes, and returns them.
     pub(crate) fn take_remarks(&mut self) -> Vec<Remark> {
         std::mem::take(&mut self.remarks)
     }

@@ -1,4 +1,4 @@
-//! Problems: their paths, and what is done to their texts.
+//! Problems: their paths and their texts.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What is left of a secret: nothing.
+//! Nothing is left of a secret.
 
 use super::*;
 

@@ -1,6 +1,6 @@
-//! The config of the config service: restart policies of single services, in place of those in the code.
+//! The config of the config service: restart policies of services, in place of those in the code.
 //!
-//! The kernel knows nothing of configs: it takes policies by service id ([`App::set_restart_policies`]).
+//! The kernel does not know configs. It takes policies by service id ([`App::set_restart_policies`]).
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -10,15 +10,13 @@ use app_core::{
 };
 use schema::config_capnp::{RestartAfter, config_service_spec, restart_policy_spec};
 
-use crate::{
-    CONFIG_SERVICE_ID, Config, Configs, Place, Problems,
-    dir::ConfigDir,
-    fault::{Fault, Reason},
-    problems::{Expected, counted},
-    service::upcoming,
-};
+use crate::configs::{ConfigDir, Configs, LoadError, upcoming};
+use crate::file::Located;
+use crate::ids::CONFIG_SERVICE_ID;
+use crate::problems::{Expected, Place, Problems, counted};
+use crate::value::Config;
 
-/// Upper bound of `maxRestarts`: the times of so many deaths are kept.
+/// Upper bound of `maxRestarts`. The kernel keeps the time of each failure.
 const MAX_RESTARTS: u32 = 1_000;
 /// Upper bound of `windowSeconds`, a day.
 const MAX_WINDOW_SECONDS: u32 = 86_400;
@@ -54,7 +52,7 @@ impl Config for RestartPolicies {
         Some(Self(policies))
     }
 
-    fn default() -> Self {
+    fn without_file() -> Self {
         Self(Vec::new())
     }
 }
@@ -93,7 +91,7 @@ fn read(policy: restart_policy_spec::Reader<'_>, place: &mut Place<'_>) -> Optio
 }
 
 impl RestartPolicies {
-    /// Reports every policy of a service that the app was not made of.
+    /// Adds a problem for every policy of a service that the application does not have.
     fn unknown(&self, app: &App, mut problems: Problems) -> Problems {
         for (index, (id, _)) in self.0.iter().enumerate() {
             if app.restart_policy(*id).is_none() {
@@ -107,19 +105,19 @@ impl RestartPolicies {
     }
 }
 
-/// Before anything starts: a policy of a service that does not exist is a mistake.
+/// Reports, before a start, every policy of a service that does not exist.
 fn check(app: &App) -> Vec<Error> {
-    // A file that is not even read, or not a config, is refused by the check of all files.
+    // The check of all files reports a file that is refused.
     let Some(policies) = upcoming::<RestartPolicies>(app) else { return Vec::new() };
     let file = ConfigDir::new(app.config_dir()).file(CONFIG_SERVICE_ID);
-    let fault = |problem| Fault::new(&file, Reason::Problem(problem)).of_service(CONFIG_SERVICE_ID);
-    policies.unknown(app, policies.problems()).into_vec().into_iter().map(fault).collect()
+    let error =
+        |problem| Located::in_file(&file, LoadError::Problems(vec![problem])).of_service(CONFIG_SERVICE_ID);
+    policies.unknown(app, policies.problems()).into_vec().into_iter().map(error).collect()
 }
 
-/// Puts the policies of the config in effect. If the config is bad, those in effect stay: by now other services run on
-/// them.
+/// Puts the policies of the config in effect. If the config is bad, the policies in effect stay.
 pub(crate) fn apply(configs: &Configs, app: &App) {
-    // A config that is refused was logged.
+    // The refusal of a config is already logged.
     let Ok(policies) = configs.load::<RestartPolicies>() else { return };
     let unknown = policies.unknown(app, policies.problems());
     let set = unknown.is_empty() && app.set_restart_policies(policies.0.iter().copied()).is_ok();

@@ -1,24 +1,24 @@
-//! The layout of a struct type: which bits and pointers belong to fields, and which of them can be wrong.
+//! The layout of a struct type: the bits and pointers of its fields, and the fields to check.
 
 use capnp::introspect::{Type, TypeVariant};
 use capnp::schema::{EnumSchema, Field, StructSchema};
 use capnp::schema_capnp::{field, node, value};
 
-/// The layout of a struct type: which bits and pointers have fields, and what has to be looked at.
+/// The layout of a struct type: the bits and pointers of its fields, and the fields to check.
 #[derive(Default)]
 pub(super) struct Shape {
     /// A bit for each bit of the data section that belongs to a field.
     pub(super) known_bits: Vec<u8>,
-    /// For each place of the pointer section, whether it belongs to a field.
+    /// For each index of the pointer section, whether it belongs to a field.
     pub(super) known_pointers: Vec<bool>,
-    pub(super) members: Vec<Member>,
+    pub(super) members: Vec<CheckedField>,
     pub(super) unions: Vec<Union>,
 }
 
-/// A field that can be wrong. Fields of groups stand here too, with the group in their path.
-pub(super) struct Member {
+/// A field that can be wrong. Includes the fields of groups, with the group in their path.
+pub(super) struct CheckedField {
     pub(super) path: String,
-    /// The unions that have to be set to this field, or to a group around it.
+    /// The unions that must be set to this field, or to a group around it.
     pub(super) when: Vec<Choice>,
     pub(super) what: What,
 }
@@ -89,12 +89,16 @@ impl Shape {
             TypeVariant::Enum(values) => {
                 let value::Enum(default) = slot.get_default_value()?.which()? else { return Ok(()) };
                 let members = members_of(values.into())?;
-                self.members.push(Member { path, when, what: What::Enum { offset, default, members } });
+                self.members.push(CheckedField { path, when, what: What::Enum { offset, default, members } });
                 16
             }
             _ => {
                 self.know_pointer(offset);
-                self.members.push(Member { path, when, what: What::Pointer { offset, of: of.get_type() } });
+                self.members.push(CheckedField {
+                    path,
+                    when,
+                    what: What::Pointer { offset, of: of.get_type() },
+                });
                 return Ok(());
             }
         };

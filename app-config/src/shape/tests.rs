@@ -1,4 +1,4 @@
-//! The walk: a message of the schema passes, anything else has problems with paths.
+//! A message that matches the schema passes. Others have problems with paths.
 
 use capnp::introspect::Introspect;
 use capnp::message::{Builder, HeapAllocator, SegmentArray};
@@ -85,7 +85,7 @@ fn a_message_of_another_schema_is_refused() {
     spec.set_key(b"PEM");
     spec.set_cert(b"PEM");
     let found = problems::<quota_spec::Owned>(&key_pair);
-    assert_eq!(found, format!("{UNKNOWN_DATA}; rules: is a list of something else than structs"));
+    assert_eq!(found, format!("{UNKNOWN_DATA}; rules: is a list, but not of structs"));
 }
 
 #[test]

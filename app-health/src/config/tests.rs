@@ -1,6 +1,7 @@
 //! Tests of the config: it overrides the code, and all its problems are found.
 
-use app_config::{parse, unmarshal};
+use app_config::codec::unmarshal;
+use app_config::parse;
 use app_core::prelude::*;
 
 use super::*;
@@ -58,7 +59,7 @@ fn thresholds_are_those_of_the_code_unless_the_config_says_otherwise() {
         check.set_failure_threshold(failures);
     }
     let mut file = Vec::new();
-    app_config::marshal(&message, &mut file).unwrap();
+    app_config::codec::marshal(&message, &mut file).unwrap();
     let config = read(&file).unwrap();
     let thresholds = |id| {
         let code = HealthCheckSpec::new(HealthCheckId::new(id)).failure_threshold(2).success_threshold(3);

@@ -15,8 +15,8 @@ fn read(write: impl FnOnce(metrics_service_spec::Builder<'_>)) -> Result<Metrics
     let mut message = Builder::new(HeapAllocator::default());
     write(message.init_root());
     let mut file = Vec::new();
-    app_config::marshal(&message, &mut file).unwrap();
-    app_config::parse(app_config::decode(&file).unwrap()).map_err(|problems| problems.to_string())
+    app_config::codec::marshal(&message, &mut file).unwrap();
+    app_config::parse(app_config::codec::decode(&file).unwrap()).map_err(|problems| problems.to_string())
 }
 
 fn fill_histogram_vector(mut spec: histogram_vector_metric_spec::Builder<'_>, metric: u64, label: &str) {
@@ -30,7 +30,7 @@ fn fill_histogram_vector(mut spec: histogram_vector_metric_spec::Builder<'_>, me
 
 #[test]
 fn an_empty_message_is_the_default() {
-    assert_eq!(read(|_| ()).unwrap(), MetricsConfig::default());
+    assert_eq!(read(|_| ()).unwrap(), MetricsConfig::without_file());
 }
 
 #[test]

@@ -145,7 +145,7 @@ async fn the_build_and_the_packages_of_services_are_shown() {
 #[tokio::test(start_paused = true)]
 async fn a_config_that_is_refused_while_its_service_runs_shows_until_it_is_mended() {
     let app = app().await;
-    let file = app.config_dir().join(app_config::service_config_id(METRICS_SERVICE_ID));
+    let file = app.config_dir().join(app_config::compat::service_config_id(METRICS_SERVICE_ID));
     let labels = [&METRICS_SERVICE_ID.hex(), "metrics"];
     let refusals = [labels[0], labels[1], "refused"];
     app.scrape();
@@ -174,8 +174,9 @@ async fn a_config_that_takes_effect_at_the_next_start_is_shown() {
     let mut message = Builder::new_default();
     message.init_root::<metrics_service_spec::Builder<'_>>().set_max_series_per_vector(7);
     let mut content = Vec::new();
-    app_config::marshal(&message, &mut content).unwrap();
-    fs::write(app.config_dir().join(app_config::service_config_id(METRICS_SERVICE_ID)), content).unwrap();
+    app_config::codec::marshal(&message, &mut content).unwrap();
+    fs::write(app.config_dir().join(app_config::compat::service_config_id(METRICS_SERVICE_ID)), content)
+        .unwrap();
     tokio::time::sleep(Duration::from_secs(5)).await;
     app.scrape();
     assert_eq!(app.metric(APP_SERVICE, CONFIG_WAITING, labels), 1.0);

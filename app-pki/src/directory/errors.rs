@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::{error, fmt, io};
 
-use app_config::PlaceError;
+use app_config::author::PlaceError;
 
 use crate::{PkiError, Serial};
 

@@ -6,7 +6,8 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use app_config::{Overwrite, SecretBytes, place_file_with_mode};
+use app_config::SecretBytes;
+use app_config::author::{Overwrite, place_file_with_mode};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag};
 

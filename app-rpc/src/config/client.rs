@@ -144,7 +144,7 @@ impl<const SERVICE: u64> Config for ClientConfig<SERVICE> {
         RpcClientConfig::read(spec, problems).map(|config| Self(Some(config)))
     }
 
-    fn default() -> Self {
+    fn without_file() -> Self {
         Self(None)
     }
 }

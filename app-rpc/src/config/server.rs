@@ -161,7 +161,7 @@ impl<const SERVICE: u64> Config for EndpointConfig<SERVICE> {
         }
     }
 
-    fn default() -> Self {
+    fn without_file() -> Self {
         Self(None)
     }
 }

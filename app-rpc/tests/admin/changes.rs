@@ -184,7 +184,7 @@ async fn a_reload_says_what_was_read_and_what_was_refused() {
     assert_eq!(of(call(&client, reload).await.unwrap()), (own, false, String::new()), "nothing was new");
     put_config(stand.app.config_dir(), &|mut spec| spec.set_max_conns(33));
     assert_eq!(of(call(&client, reload).await.unwrap()), (own, true, String::new()));
-    let file = stand.app.config_dir().join(app_config::service_config_id(APP_RPC_SERVICE_ID));
+    let file = stand.app.config_dir().join(app_config::compat::service_config_id(APP_RPC_SERVICE_ID));
     std::fs::write(&file, "nonsense").unwrap();
     let (_, taken, problem) = of(call(&client, reload).await.unwrap());
     assert!(!taken && problem.contains(&file.display().to_string()), "{problem}");

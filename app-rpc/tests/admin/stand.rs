@@ -116,11 +116,11 @@ pub(crate) fn put_config(dir: &Path, change: &dyn Fn(rpc_server_spec::Builder<'_
     }
     change(spec);
     let mut content = Vec::new();
-    app_config::marshal(&message, &mut content).unwrap();
+    app_config::codec::marshal(&message, &mut content).unwrap();
     let beside = dir.join("new");
     fs::write(&beside, content).unwrap();
     fs::set_permissions(&beside, fs::Permissions::from_mode(0o600)).unwrap();
-    fs::rename(beside, dir.join(app_config::service_config_id(APP_RPC_SERVICE_ID))).unwrap();
+    fs::rename(beside, dir.join(app_config::compat::service_config_id(APP_RPC_SERVICE_ID))).unwrap();
 }
 
 pub(crate) fn builder() -> TestAppBuilder {

@@ -13,8 +13,8 @@ fn good() -> Issued {
 
 fn read(spec: &Spec<'_>) -> Result<RpcServerConfig, Vec<String>> {
     let mut content = Vec::new();
-    app_config::marshal(&spec.message(), &mut content).unwrap();
-    let message = app_config::unmarshal(&content[..]).unwrap();
+    app_config::codec::marshal(&spec.message(), &mut content).unwrap();
+    let message = app_config::codec::unmarshal(&content[..]).unwrap();
     let config = parse::<EndpointConfig<{ ENDPOINT.as_u64() }>>(message);
     config
         .map(|config| config.0.unwrap())
@@ -161,8 +161,8 @@ fn client_problems(change: &dyn Fn(rpc_client_spec::Builder<'_>)) -> Vec<String>
     spec.set_ca_cert(Authority::new("of servers").pem().as_bytes());
     change(spec);
     let mut content = Vec::new();
-    app_config::marshal(&message, &mut content).unwrap();
-    let message = app_config::unmarshal(&content[..]).unwrap();
+    app_config::codec::marshal(&message, &mut content).unwrap();
+    let message = app_config::codec::unmarshal(&content[..]).unwrap();
     let config = parse::<ClientConfig<7>>(message);
     config
         .err()

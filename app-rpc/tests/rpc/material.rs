@@ -22,8 +22,8 @@ fn told(key: &[u8], cert: &[u8], ca: &[u8], crl: &[u8]) -> Vec<String> {
     };
     let message = Spec { server: &empty, ca: "", crl: "", change: &change }.message();
     let mut content = Vec::new();
-    app_config::marshal(&message, &mut content).unwrap();
-    let message = app_config::unmarshal(&content[..]).unwrap();
+    app_config::codec::marshal(&message, &mut content).unwrap();
+    let message = app_config::codec::unmarshal(&content[..]).unwrap();
     let problems = parse::<EndpointConfig<{ ENDPOINT.as_u64() }>>(message).err();
     let told: Vec<_> = problems.map(app_config::Problems::into_vec).unwrap_or_default();
     let told: Vec<String> = told.iter().map(ToString::to_string).collect();

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use app_config::{ConfigDir, ConfigSchema, check_all, compile};
+use app_config::author::compile;
+use app_config::{ConfigDir, ConfigSchema, check_all};
 use rustls::ALL_VERSIONS;
 use serde_json::json;
 
@@ -101,13 +102,14 @@ impl Odd {
         let schema = schema();
         let json = self.json(files.path());
         let message =
-            app_config::from_json(schema.struct_schema().unwrap(), &json, Some(files.path())).unwrap();
+            app_config::author::from_json(schema.struct_schema().unwrap(), &json, Some(files.path()))
+                .unwrap();
         let mut content = Vec::new();
-        app_config::marshal(&message, &mut content).unwrap();
+        app_config::codec::marshal(&message, &mut content).unwrap();
         let beside = dir.join("new");
         fs::write(&beside, content).unwrap();
         fs::set_permissions(&beside, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-        fs::rename(beside, dir.join(app_config::service_config_id(ENDPOINT))).unwrap();
+        fs::rename(beside, dir.join(app_config::compat::service_config_id(ENDPOINT))).unwrap();
     }
 
     /// What sealing says: the lines that refuse it.

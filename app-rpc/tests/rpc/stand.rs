@@ -156,11 +156,11 @@ impl Spec<'_> {
     /// Puts it in its place, at once.
     pub(crate) fn put(&self, dir: &Path) {
         let mut content = Vec::new();
-        app_config::marshal(&self.message(), &mut content).unwrap();
+        app_config::codec::marshal(&self.message(), &mut content).unwrap();
         let beside = dir.join("new");
         fs::write(&beside, content).unwrap();
         fs::set_permissions(&beside, fs::Permissions::from_mode(0o600)).unwrap();
-        fs::rename(beside, dir.join(app_config::service_config_id(ENDPOINT))).unwrap();
+        fs::rename(beside, dir.join(app_config::compat::service_config_id(ENDPOINT))).unwrap();
     }
 }
 

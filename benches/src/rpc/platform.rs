@@ -87,8 +87,8 @@ fn configure(material: &Material, dir: &Path) -> Result<(), Failure> {
     // All of them have one certificate.
     spec.set_max_client_conns(20_000);
     let mut content = Vec::new();
-    app_config::marshal(&message, &mut content)?;
-    let file = dir.join(app_config::service_config_id(ENDPOINT));
+    app_config::codec::marshal(&message, &mut content)?;
+    let file = dir.join(app_config::compat::service_config_id(ENDPOINT));
     fs::write(&file, content)?;
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
     Ok(())

@@ -13,9 +13,9 @@ fn read(build: impl FnOnce(quota_spec::Builder<'_>)) -> Result<QuotaConfig, Vec<
     let mut message = Builder::new_default();
     build(message.init_root());
     let mut file = Vec::new();
-    app_config::marshal(&message, &mut file).unwrap();
+    app_config::codec::marshal(&message, &mut file).unwrap();
     let found = |problems: Problems| problems.into_vec().iter().map(ToString::to_string).collect();
-    parse(app_config::decode(&file).unwrap()).map_err(found)
+    parse(app_config::codec::decode(&file).unwrap()).map_err(found)
 }
 
 fn read_rules(rules: &[fn(quota_rule::Builder<'_>)]) -> Result<QuotaConfig, Vec<String>> {
@@ -37,7 +37,7 @@ fn it_is_the_config_of_the_quota_service() {
 
 #[test]
 fn without_a_file_there_is_one_rule() {
-    let QuotaConfig { rules } = <QuotaConfig as Config>::default();
+    let QuotaConfig { rules } = <QuotaConfig as Config>::without_file();
     let [rule] = rules.as_slice() else { panic!("{rules:?}") };
     assert_eq!(rule.name, "default");
     let numbers = [rule.permits, rule.period_millis, rule.burst, rule.max_keys].map(u32::from);
@@ -50,7 +50,7 @@ fn what_a_rule_does_not_say_has_a_default() {
         rule.set_name("default");
         rule.set_permits(100);
     }]);
-    assert_eq!(config.unwrap(), <QuotaConfig as Config>::default());
+    assert_eq!(config.unwrap(), <QuotaConfig as Config>::without_file());
 }
 
 #[test]

@@ -4,7 +4,11 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use app_config::{ConfigSchema, Identity, Overwrite, compile, place_file, seal, service_config_id};
+use app_config::ConfigSchema;
+use app_config::author::{Overwrite, compile, place_file};
+
+use app_config::compat::service_config_id;
+use app_config::sealing::{ConfigIdentity, seal};
 use app_core::Flags;
 use app_core::prelude::ServiceId;
 use app_metrics::METRICS_SERVICE_ID;
@@ -73,12 +77,12 @@ fn endpoint(name: &RpcName, port: u16) -> Value {
 /// Seals configs for a key of their own, which lies beside them, as it would in a secret store.
 struct Sealing<'a> {
     folder: &'a Folder,
-    identity: Identity,
+    identity: ConfigIdentity,
 }
 
 impl<'a> Sealing<'a> {
     fn new(folder: &'a Folder) -> Result<Self, Problem> {
-        let identity = Identity::generate();
+        let identity = ConfigIdentity::generate();
         let file = folder.configs().join("config.identity");
         place_file(&file, &identity.secret_text(), Overwrite::Never).map_err(told)?;
         Ok(Self { folder, identity })

@@ -9,7 +9,7 @@ use super::{Limits, MAX_KEY_BYTES};
 use crate::{QUOTA, QuotaConfig, Rule};
 
 fn limits() -> Limits {
-    Limits::new(&<QuotaConfig as Config>::default())
+    Limits::new(&<QuotaConfig as Config>::without_file())
 }
 
 fn refusal(rule: &str, key: &str, permits: u32) -> String {

@@ -17,7 +17,7 @@ fn file(rule: &str) -> Vec<u8> {
     let mut message = capnp::message::Builder::new_default();
     message.init_root::<quota_spec::Builder<'_>>().init_rules(1).get(0).set_name(rule);
     let mut file = Vec::new();
-    app_config::marshal(&message, &mut file).unwrap();
+    app_config::codec::marshal(&message, &mut file).unwrap();
     file
 }
 
@@ -30,30 +30,30 @@ fn rule_in(message: &app_config::Message) -> String {
 fn what_marshal_writes_unmarshal_reads() {
     let file = file("mails");
     assert_eq!(file[0] & 0x0f, 8, "zlib");
-    assert_eq!(rule_in(&app_config::unmarshal(&*file).unwrap()), "mails");
-    assert!(app_config::unmarshal(&b"no config"[..]).is_err());
+    assert_eq!(rule_in(&app_config::codec::unmarshal(&*file).unwrap()), "mails");
+    assert!(app_config::codec::unmarshal(&b"no config"[..]).is_err());
 }
 
 #[tokio::test(start_paused = true)]
 async fn configs_are_files_of_the_directory_named_by_their_service() {
     assert_eq!(Flags::default().config_dir, Path::new("/run/secrets"));
     let app = CurrentApp::start(TestApp::builder().linked([CONFIG_SERVICE_ID])).await;
-    assert_eq!(app_config::config_dir().unwrap(), app.config_dir());
-    assert!(app_config::config_dir_exists().unwrap());
-    assert_eq!(app_config::service_config_id(SERVICE), "0xe49214fa20b35ba8");
-    let path = app_config::service_config_path(SERVICE).unwrap();
+    assert_eq!(app_config::compat::config_dir().unwrap(), app.config_dir());
+    assert!(app_config::compat::config_dir_exists().unwrap());
+    assert_eq!(app_config::compat::service_config_id(SERVICE), "0xe49214fa20b35ba8");
+    let path = app_config::compat::service_config_path(SERVICE).unwrap();
     assert_eq!(path, app.config_dir().join("0xe49214fa20b35ba8"));
 
-    assert!(!app_config::service_config_exists(SERVICE).unwrap());
-    assert!(app_config::config(SERVICE).unwrap().is_none());
+    assert!(!app_config::compat::service_config_exists(SERVICE).unwrap());
+    assert!(app_config::compat::config(SERVICE).unwrap().is_none());
     fs::write(&path, file("mails")).unwrap();
-    assert!(app_config::service_config_exists(SERVICE).unwrap());
-    assert_eq!(app_config::config_service_ids().unwrap(), [SERVICE]);
-    assert_eq!(rule_in(&app_config::config(SERVICE).unwrap().unwrap()), "mails");
+    assert!(app_config::compat::service_config_exists(SERVICE).unwrap());
+    assert_eq!(app_config::compat::config_service_ids().unwrap(), [SERVICE]);
+    assert_eq!(rule_in(&app_config::compat::config(SERVICE).unwrap().unwrap()), "mails");
     assert_eq!(rule_in(&app.get::<Configs>().config(SERVICE).unwrap().unwrap()), "mails");
 
     fs::write(&path, "no config").unwrap();
-    let Err(refused) = app_config::config(SERVICE) else { panic!("never read as \"no config\"") };
+    let Err(refused) = app_config::compat::config(SERVICE) else { panic!("never read as \"no config\"") };
     assert!(refused.is(&errors::CONFIG_FAILURE) && refused.to_string().contains("0xe49214fa20b35ba8"));
     app.stop().await;
 }

@@ -109,7 +109,7 @@ async fn configs_that_no_one_reads_or_that_are_malformed_are_logged() {
     let mut message = capnp::message::Builder::new_default();
     message.init_root::<metrics_service_spec::Builder<'_>>();
     let mut file = fs::File::create(ConfigDir::new(builder.config_dir()).file(SEVEN)).unwrap();
-    app_config::marshal(&message, &mut file).unwrap();
+    app_config::codec::marshal(&message, &mut file).unwrap();
     let app = builder.start().await;
     logged(app.captured(), &[CONFIG_LOADING_ERR]);
 
@@ -127,7 +127,7 @@ async fn a_http_server_that_cannot_listen_stops_the_start() {
     // An address for documents (RFC 5737), which no machine has.
     message.init_root::<metrics_service_spec::Builder<'_>>().set_bind_address("192.0.2.1");
     let mut file = fs::File::create(ConfigDir::new(builder.config_dir()).file(METRICS_SERVICE_ID)).unwrap();
-    app_config::marshal(&message, &mut file).unwrap();
+    app_config::codec::marshal(&message, &mut file).unwrap();
     let app = builder.build();
     let app_core::StopCause::StartFailed(problems) = app.app().start().await.unwrap_err().cause else {
         panic!("started, and what is more, stopped for another reason");

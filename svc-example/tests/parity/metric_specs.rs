@@ -100,10 +100,10 @@ fn a_vector_adds_labels_to_a_metric_and_a_histogram_buckets() {
 #[tokio::test(start_paused = true)]
 async fn the_service_registers_what_its_config_declares() {
     assert_eq!(DEFAULT_METRICS_HTTP_PORT, 4444);
-    assert_eq!(MetricsConfig::default().http_port, DEFAULT_METRICS_HTTP_PORT);
+    assert_eq!(MetricsConfig::without_file().http_port, DEFAULT_METRICS_HTTP_PORT);
     let builder = TestApp::builder().linked([METRICS_SERVICE_ID]);
     let mut file = fs::File::create(ConfigDir::new(builder.config_dir()).file(METRICS_SERVICE_ID)).unwrap();
-    app_config::marshal(&config(), &mut file).unwrap();
+    app_config::codec::marshal(&config(), &mut file).unwrap();
     let app = CurrentApp::start(builder).await;
     let spec = app_metrics::compat::metrics_service_spec().unwrap();
     assert_eq!(spec.http_port, DEFAULT_METRICS_HTTP_PORT);

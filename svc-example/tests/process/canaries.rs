@@ -9,7 +9,11 @@ use std::{
     path::Path,
 };
 
-use app_config::{ConfigSchema, Identity, example, from_json, marshal, seal};
+use app_config::ConfigSchema;
+use app_config::author::{example, from_json};
+
+use app_config::codec::marshal;
+use app_config::sealing::{ConfigIdentity, seal};
 use app_core::prelude::ServiceId;
 use app_metrics::METRICS_SERVICE_ID;
 use nix::sys::signal::Signal;
@@ -130,22 +134,22 @@ fn put(path: &Path, content: &[u8]) {
 }
 
 /// Puts a config of every schema.
-fn put_all(configs: &Configs, variant: &Variant, sealed_to: Option<&Identity>) {
+fn put_all(configs: &Configs, variant: &Variant, sealed_to: Option<&ConfigIdentity>) {
     for schema in ConfigSchema::linked() {
         let content = config(&schema, variant);
         put_one(configs, schema.service(), &content, sealed_to);
     }
 }
 
-fn put_one(configs: &Configs, service: ServiceId, content: &[u8], sealed_to: Option<&Identity>) {
+fn put_one(configs: &Configs, service: ServiceId, content: &[u8], sealed_to: Option<&ConfigIdentity>) {
     match sealed_to {
         Some(identity) => put(&configs.path_of(service), &seal(content, &[identity.recipient()]).unwrap()),
         None => put(&configs.path_of(service), content),
     }
 }
 
-fn with_identity(configs: &Configs) -> Identity {
-    let identity = Identity::generate();
+fn with_identity(configs: &Configs) -> ConfigIdentity {
+    let identity = ConfigIdentity::generate();
     put(&configs.path().join("config.identity"), &identity.secret_text());
     identity
 }
@@ -206,7 +210,7 @@ fn a_reload_of_bad_sealed_configs_shows_no_value_of_them() {
     }
     process.signal(Signal::SIGTERM);
     let ended = process.ended();
-    assert!(ended.stderr.contains("what was in effect stays"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("the value in effect stays"), "{}", ended.stderr);
     has_none(&format!("{}{}", ended.stdout, ended.stderr), "the log");
 }
 

@@ -6,7 +6,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use app_config::{ConfigSchema, from_json, marshal};
+use app_config::ConfigSchema;
+use app_config::author::from_json;
+
+use app_config::codec::marshal;
 use app_ids::{AppId, DomainId};
 use app_pki::{Authority, AuthorityOptions, ClientName, LeafOptions, Subject, Validity};
 use app_rpc::{CERTIFICATE_END, RpcName, admin::APP_RPC_SERVICE_ID};

@@ -154,7 +154,7 @@ fn whoever_asks_for_a_check_hears_of_everything_that_is_only_warned_of() {
     fs::copy(folder.path_of(QUOTA), &other).unwrap();
     let expected = [
         "config.identity may be read by others than its owner (mode 0444)",
-        "may be changed by everybody (mode 0777)",
+        "may be changed by everyone (mode 0777)",
         "config 0x77 is",
     ];
     let checked = config([Path::new("check"), folder.path()]).run();

@@ -50,7 +50,7 @@ fn nothing_started(ended: &Ended) {
 }
 
 fn quota_file() -> String {
-    app_config::service_config_id(QUOTA)
+    app_config::compat::service_config_id(QUOTA)
 }
 
 #[track_caller]
@@ -103,7 +103,7 @@ fn a_config_of_another_service_is_refused() {
 
 #[test]
 fn a_config_that_is_too_large_is_refused() {
-    content_is_refused(&vec![0x78; app_config::MAX_FILE_BYTES + 1], "larger than 512000 bytes");
+    content_is_refused(&vec![0x78; app_config::codec::MAX_FILE_BYTES + 1], "larger than 512000 bytes");
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn a_fifo_in_place_of_a_config_is_refused_and_not_waited_for() {
 fn a_link_to_nothing_is_refused_and_a_link_to_a_config_is_followed() {
     let configs = Configs::any_port();
     symlink(configs.path().join("nothing"), configs.path_of(QUOTA)).unwrap();
-    is_refused(&configs, &quota_file(), "leads to nothing");
+    is_refused(&configs, &quota_file(), "a path that does not exist");
 
     // As Kubernetes mounts secrets.
     fs::remove_file(configs.path_of(QUOTA)).unwrap();
@@ -182,7 +182,7 @@ fn every_problem_of_two_services_is_reported_at_once() {
         });
     is_refused(&configs, &quota_file(), "rules[0].name: must not be empty");
     is_refused(&configs, &quota_file(), "rules[0].permits: must be at least 1");
-    let metrics = app_config::service_config_id(METRICS_SERVICE_ID);
+    let metrics = app_config::compat::service_config_id(METRICS_SERVICE_ID);
     is_refused(&configs, &metrics, "bindAddress: must be an IP address");
     is_refused(&configs, &metrics, "metricSpecs.counterSpecs[0].help: must not be empty");
     is_refused(&configs, &metrics, "metricSpecs.counterSpecs[1].metricId: must not be zero");

@@ -8,7 +8,7 @@ use std::{
     path::Path,
 };
 
-use app_config::service_config_id;
+use app_config::compat::service_config_id;
 use app_metrics::METRICS_SERVICE_ID;
 use nix::{
     sys::signal::{Signal, kill},

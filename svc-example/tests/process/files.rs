@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use app_config::service_config_id;
+use app_config::compat::service_config_id;
 use app_core::prelude::ServiceId;
 use app_metrics::METRICS_SERVICE_ID;
 use capnp::message::{Builder, HeapAllocator};
@@ -91,6 +91,6 @@ pub(crate) fn rules_content(rules: &[(&str, BuildRule)]) -> Vec<u8> {
 
 fn content(message: &Builder<HeapAllocator>) -> Vec<u8> {
     let mut content = Vec::new();
-    app_config::marshal(message, &mut content).unwrap();
+    app_config::codec::marshal(message, &mut content).unwrap();
     content
 }

@@ -256,7 +256,9 @@ fn a_file_that_is_nearly_named_as_a_config_is_warned_of() {
         std::fs::write(configs.path().join(name), "nonsense").unwrap();
         let ended = configs.service().args(["--check"]).run();
         ended.expect_code(0);
-        let told = format!("file {name} is not read; is it the config of service quota (ce1f32c680e1ef0b)?");
+        let told = format!(
+            "file {name} is not read; if it is the config of service quota (ce1f32c680e1ef0b), rename it to"
+        );
         assert!(ended.stderr.contains(&told), "{told}:\n{}", ended.stderr);
         std::fs::remove_file(configs.path().join(name)).unwrap();
     }

@@ -187,7 +187,7 @@ fn a_record_is_as_long_as_the_flag_says_and_no_longer() {
     let configs = Configs::none();
     let dir = (0..14).fold(configs.path().to_owned(), |dir, _| dir.join("é".repeat(100)));
     fs::create_dir_all(&dir).unwrap();
-    let path = dir.join(app_config::service_config_id(METRICS_SERVICE_ID));
+    let path = dir.join(app_config::compat::service_config_id(METRICS_SERVICE_ID));
     fs::write(&path, "no config").unwrap();
     let mut longest = Vec::new();
     for (flag, limit) in [("1024", 1024), ("16000", 16_000)] {

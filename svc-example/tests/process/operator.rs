@@ -178,7 +178,7 @@ fn config(authority: &Authority, port: u16) -> Vec<u8> {
     grant.set_name("admin.example");
     grant.set_role(RpcRole::Admin);
     let mut content = Vec::new();
-    app_config::marshal(&message, &mut content).unwrap();
+    app_config::codec::marshal(&message, &mut content).unwrap();
     content
 }
 

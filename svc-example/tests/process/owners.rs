@@ -28,8 +28,8 @@ fn is_root() -> bool {
 #[test]
 fn a_directory_that_anybody_may_add_files_to_is_told_once_by_the_log_and_by_the_check() {
     for (mode, told) in [
-        (0o1777, "may get files from everybody (mode 1777)"),
-        (0o777, "may be changed by everybody (mode 0777)"),
+        (0o1777, "may get files from everyone (mode 1777)"),
+        (0o777, "may be changed by everyone (mode 0777)"),
     ] {
         let configs = Configs::any_port();
         open(configs.path(), mode);
@@ -59,8 +59,8 @@ fn a_file_of_a_stranger_is_refused_there_by_the_start_the_check_and_a_reload() {
     open(&path, 0o444);
     chown(&path, Some(STRANGER), Some(STRANGER)).unwrap();
     process.signal(Signal::SIGHUP);
-    let told = format!("{} belongs to user {STRANGER}, and anybody may add files to", path.display());
-    assert!(process.line(&told).contains("what was in effect stays"));
+    let told = format!("{} belongs to user {STRANGER}, and everyone may add files to", path.display());
+    assert!(process.line(&told).contains("the value in effect stays"));
     process.signal(Signal::SIGTERM);
     process.ended().expect_code(0);
     for args in [&["--check"][..], &[]] {
@@ -89,7 +89,7 @@ fn an_identity_of_a_stranger_is_refused_there() {
     let configs = Configs::any_port();
     open(configs.path(), 0o1777);
     let path = configs.path().join("config.identity");
-    fs::write(&path, &*app_config::Identity::generate().secret_text()).unwrap();
+    fs::write(&path, &*app_config::sealing::ConfigIdentity::generate().secret_text()).unwrap();
     open(&path, 0o444);
     configs.service().args(["--check"]).run().expect_code(0);
     chown(&path, Some(STRANGER), Some(STRANGER)).unwrap();

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use app_config::service_config_id;
+use app_config::compat::service_config_id;
 use app_core::events::APP_STARTED;
 use app_metrics::METRICS_SERVICE_ID;
 use svc_example::QUOTA;

@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::symlink, path::Path};
 
-use app_config::service_config_id;
+use app_config::compat::service_config_id;
 use app_core::{APP_SERVICE, prelude::*};
 use app_metrics::{METRICS_SERVICE_ID, platform::CONFIG_REFUSED};
 use nix::sys::signal::Signal;
@@ -61,7 +61,7 @@ fn on_a_hangup_new_rules_take_effect_and_bad_ones_do_not() {
     let record = process.record("the refusal", |record| record["level"] == "error");
     let message = record["message"].as_str().unwrap();
     for part in [
-        "what was in effect stays",
+        "the value in effect stays",
         "rules[0].permits: must be at least 1",
         "rules[1].name: \"mails\" is the name of rules[0] already",
         &configs.path_of(QUOTA).display().to_string(),

@@ -2,7 +2,8 @@
 
 use std::{fs, path::Path};
 
-use app_config::{CONFIG_SERVICE_ID, service_config_id};
+use app_config::CONFIG_SERVICE_ID;
+use app_config::compat::service_config_id;
 use nix::sys::signal::Signal;
 
 use crate::{

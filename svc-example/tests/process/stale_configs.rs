@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use app_config::service_config_id;
+use app_config::compat::service_config_id;
 use app_core::{events::APP_STARTED, prelude::ServiceId};
 use app_metrics::METRICS_SERVICE_ID;
 use app_rpc::admin::APP_RPC_SERVICE_ID;
@@ -207,9 +207,11 @@ fn a_config_that_can_not_be_read_for_lack_of_descriptors_is_tried_again_and_not_
     let configs = configs.rules(TWO);
     let unread = process.record("the trouble", |record| {
         record["level"] == "warn"
-            && record["message"]
-                .as_str()
-                .is_some_and(|text| text.contains("could not be read now, it is tried again"))
+            && record["message"].as_str().is_some_and(|text| {
+                text.contains(
+                    "could not be read now, the value in effect stays and the next look tries again",
+                )
+            })
     });
     assert!(unread["message"].as_str().unwrap().contains("RLIMIT_NOFILE"), "{unread}");
     limit("256");

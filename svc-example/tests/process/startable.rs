@@ -1,7 +1,8 @@
 //! `--check` and a start agree: what a start can refuse before a service runs, `--check` refuses too, with the same words and
 //! the same status.
 
-use app_config::{ConfigSchema, compile};
+use app_config::ConfigSchema;
+use app_config::author::compile;
 use app_core::{APP_SERVICE, prelude::ServiceId};
 use app_metrics::{METRICS_SERVICE_ID, platform::BUILD_INFO};
 use app_pki::{AuthorityOptions, Directory, Subject, Validity, Wanted};

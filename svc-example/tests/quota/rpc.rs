@@ -2,7 +2,10 @@
 
 use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
 
-use app_config::{ConfigSchema, compile, service_config_id};
+use app_config::ConfigSchema;
+use app_config::author::compile;
+
+use app_config::compat::service_config_id;
 use app_core::{prelude::*, testing::TestApp};
 use app_pki::{Authority, AuthorityOptions, ClientName, Issued, LeafOptions, Subject, Validity};
 use app_rpc::{Authorities, CallFailure, Endpoint, KeyPair, RpcClientConfig, RpcName};

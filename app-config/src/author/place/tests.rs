@@ -1,4 +1,4 @@
-//! Files get to their place whole, for the owner alone, and over nothing unless forced.
+//! Files get to their path whole, readable by their owner only, and replace others only if forced.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 
@@ -70,7 +70,7 @@ fn what_can_not_be_placed_leaves_nothing_behind() {
 fn a_file_has_no_name_before_it_is_whole() {
     let dir = tempfile::tempdir().unwrap();
     let names = || dir.path().read_dir().unwrap().count();
-    // Some file systems have no such files.
+    // Some file systems have no nameless files.
     let Some(file) = nameless(dir.path(), b"content", 0o644).unwrap() else { return };
     assert_eq!(names(), 0);
     let path = dir.path().join("config");

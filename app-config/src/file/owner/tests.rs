@@ -1,5 +1,5 @@
-//! Owners in directories that are open to everybody. Files of other users can only be made by root: without it, what
-//! needs one is skipped.
+//! Owners in directories that are open to everyone. Only root can make files of other users. Without root, these parts are
+//! skipped.
 
 use std::fs::Permissions;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
@@ -7,12 +7,12 @@ use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use tempfile::TempDir;
 
 use super::*;
-use crate::file::{Kind, read};
+use crate::file::{FileError, FileKind, read};
 
 /// A user that is neither root nor this process.
 const STRANGER: u32 = 54_321;
 
-/// Another one.
+/// Another such user.
 const OTHER: u32 = 54_322;
 
 fn directory(mode: u32) -> TempDir {
@@ -32,7 +32,7 @@ fn give(path: &Path, owner: Option<u32>) {
 }
 
 fn refusal(path: &Path) -> Option<String> {
-    read(path, Kind::Config).err().map(|error| error.to_string())
+    read(path, FileKind::Config).err().map(|error| error.to_string())
 }
 
 fn is_root() -> bool {
@@ -53,7 +53,7 @@ fn a_file_of_another_user_is_refused_where_anybody_may_add_files() {
         put(&path, Some(STRANGER));
         let (path, folder) = (path.display(), dir.path().display());
         let expected = format!(
-            "{path} belongs to user {STRANGER}, and anybody may add files to {folder}: chmod o-w {folder}, and chown root the file if it is a good one"
+            "{path} belongs to user {STRANGER}, and everyone may add files to {folder}: chmod o-w {folder}, and chown root the file if it is a good one"
         );
         assert_eq!(refusal(&dir.path().join("0x1")), Some(expected), "{mode:o}");
     }
@@ -82,7 +82,7 @@ fn a_directory_that_nobody_else_may_add_to_asks_for_no_owner() {
     if !is_root() {
         return;
     }
-    // The last one may be written and not searched, so nobody else can add to it.
+    // The last directory may be written but not searched, so other users can't add files to it.
     for mode in [0o755, 0o775, 0o700, 0o702] {
         let dir = directory(mode);
         let path = dir.path().join("0x1");
@@ -103,7 +103,7 @@ fn a_link_of_another_user_is_refused_also_to_a_file_of_root() {
     assert_eq!(refusal(&link), None);
     std::os::unix::fs::lchown(&link, Some(STRANGER), None).unwrap();
     let text = refusal(&link);
-    // Where the kernel follows no links of strangers (fs.protected_symlinks) the file can't even be opened.
+    // If the system does not follow links of strangers (fs.protected_symlinks), the file can't even be opened.
     let refused = text
         .as_ref()
         .is_some_and(|text| text.contains(&format!("user {STRANGER},")) || text.contains("opened"));
@@ -123,7 +123,7 @@ fn every_step_of_links_as_kubernetes_makes_them_is_looked_at() {
     symlink("..data/0x1", dir.path().join("0x1")).unwrap();
     let path = dir.path().join("0x1");
     assert_eq!(refusal(&path), None);
-    // The files are in a directory of their own. The owner of that directory may change it.
+    // The files are in a directory of their own, whose owner may change them.
     give(&data, Some(STRANGER));
     assert!(refusal(&path).unwrap().starts_with(&format!("{} belongs to user {STRANGER}", data.display())));
     give(&data, Some(0));
@@ -176,8 +176,8 @@ fn an_identity_of_another_user_is_refused_alike() {
     let path = dir.path().join("config.identity");
     put(&path, Some(STRANGER));
     assert!(matches!(
-        read(&path, Kind::Identities),
-        Err(FileError::Owner { uid: STRANGER, known: true, .. })
+        read(&path, FileKind::Identities),
+        Err(FileError::Owner(OwnerError::Untrusted { uid: STRANGER, known: true, .. }))
     ));
 }
 
@@ -215,7 +215,7 @@ fn a_directory_in_one_that_anybody_may_change_is_warned_of() {
     fs::create_dir(&inner).unwrap();
     fs::set_permissions(&inner, Permissions::from_mode(0o755)).unwrap();
     let text = warnings(&inner).join("\n");
-    assert!(text.contains("may be replaced by everybody, since it is in "), "{text}");
+    assert!(text.contains("may be replaced by everyone, since it is in "), "{text}");
     fs::set_permissions(outer.path(), Permissions::from_mode(0o1777)).unwrap();
     assert!(warnings(&inner).is_empty(), "only its owner may rename it");
     if is_root() {

@@ -1,4 +1,4 @@
-//! Numbers: what is kept, and what is refused instead of being changed.
+//! Numbers: which are kept, and which are refused because they would change.
 
 use proptest::prelude::*;
 
@@ -45,9 +45,9 @@ fn floats_that_come_back_as_they_were_written_are_kept() {
         "4.94e-324",
         "1E+2",
         "0e99999999999999999999",
-        // All that a float is.
+        // All digits of the float.
         "0.1000000000000000055511151231257827021181583404541015625",
-        // The shortest of a power of two, which is not the nearest with so many digits.
+        // The shortest digits of a power of two. They are not the nearest number with as many digits.
         "5.684341886080802e-14",
     ] {
         let value: f64 = text.parse().unwrap();

@@ -1,4 +1,4 @@
-//! Bytes: base64, or the content of a file. They are secret more often than not, so no problem repeats them.
+//! Bytes: base64, or the content of a file. They are often secret, so no problem repeats them.
 
 use std::error::Error;
 use std::path::Path;
@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::expected;
-use crate::file::{self, Kind};
+use crate::file::{self, FileKind};
 use crate::json::tree::Tree;
 use crate::problems::{Place, quoted};
 use crate::secret::SecretBytes;
@@ -40,12 +40,12 @@ fn of_file(name: &str, files: Option<&Path>, place: &mut Place<'_>) -> Option<Se
         return None;
     };
     if name.is_empty() {
-        place.add("has no name of a file behind the \"@\"");
+        place.add("has no file name after the \"@\"");
         return None;
     }
     let path = folder.join(name);
     let shown = path.to_string_lossy();
-    match file::read(&path, Kind::Config) {
+    match file::read(&path, FileKind::Config) {
         Ok(Some(content)) => return Some(content.bytes),
         Ok(None) => place.add_of_json(format_args!("there is no file {}", quoted(&shown))),
         Err(error) => {

@@ -1,4 +1,4 @@
-//! Single values: whether they are of the type and in its range.
+//! Single values: checks their type and range.
 
 use capnp::dynamic_value::{Enum, Reader};
 use capnp::introspect::TypeVariant;
@@ -10,9 +10,9 @@ use crate::json::number::{self, Wrong};
 use crate::json::tree::Tree;
 use crate::problems::quoted;
 
-/// The value, or why it is none of the type.
+/// The value, or why it does not match the type.
 pub(super) fn read(what: TypeVariant, tree: &Tree) -> Result<Reader<'_>, String> {
-    // The range was looked at before.
+    // `whole` checked the range.
     macro_rules! whole {
         ($variant:ident, $number:ty) => {{
             let number = whole(tree, <$number>::MIN.into(), <$number>::MAX.into())?;
@@ -60,7 +60,7 @@ fn whole(tree: &Tree, min: i128, max: i128) -> Result<i128, String> {
     }
 }
 
-/// NaN, infinity and its opposite, by their bits.
+/// NaN, infinity and negative infinity, by their bits.
 const NAMED_32: [u32; 3] = [0x7fc0_0000, 0x7f80_0000, 0xff80_0000];
 const NAMED_64: [u64; 3] = [0x7ff8_0000_0000_0000, 0x7ff0_0000_0000_0000, 0xfff0_0000_0000_0000];
 
@@ -68,14 +68,14 @@ fn float<F, B: Copy>(
     tree: &Tree,
     parse: impl FnOnce(&str) -> Result<F, Wrong>,
     from_bits: impl FnOnce(B) -> F,
-    [nan, infinity, opposite]: [B; 3],
+    [nan, infinity, negative]: [B; 3],
 ) -> Result<F, String> {
     match tree {
         Tree::Number(text) => parse(text).map_err(|wrong| wrong.found(text)),
         Tree::Text(text) => match text.as_str() {
             "NaN" => Ok(from_bits(nan)),
             "Infinity" => Ok(from_bits(infinity)),
-            "-Infinity" => Ok(from_bits(opposite)),
+            "-Infinity" => Ok(from_bits(negative)),
             _ => Err(wrong_type("a number", tree)),
         },
         _ => Err(wrong_type("a number", tree)),

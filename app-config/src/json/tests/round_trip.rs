@@ -1,4 +1,4 @@
-//! Whatever is valid survives JSON, file, JSON; whatever is not does no harm.
+//! Valid JSON stays the same through a file and back. Other JSON does no harm.
 
 use capnp::schema_capnp::{node, value};
 use proptest::prelude::*;
@@ -47,7 +47,7 @@ fn unions_groups_and_enums_survive() {
     ] {
         assert_eq!(json_of(schema, &read_json(schema, json)), json);
     }
-    // The first member of the union is the default, so it need not be said.
+    // The first member of the union is the default, so it is left out.
     assert_eq!(json_of(schema, &read_json(schema, r#"{"file": true}"#)), "{}\n");
 }
 
@@ -66,7 +66,7 @@ fn floats_without_a_number_have_names() {
 fn a_message_of_another_type_has_no_json() {
     let quota = read_json(type_of::<quota_spec::Owned>(), r#"{"rules": [{"name": "a"}]}"#);
     let problems = to_json(type_of::<health_check_service_spec::Owned>(), framed(&quota)).unwrap_err();
-    assert!(problems.to_string().contains("holds what this build has no field for"), "{problems}");
+    assert!(problems.to_string().contains("has data that this build has no field for"), "{problems}");
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn pointers_to_anything_have_no_json() {
     assert_eq!(problems.to_string(), "list: is of a type that JSON can't express");
 }
 
-/// JSON that is like what configs are: names and values of the types, in the right and in wrong places.
+/// JSON that is similar to configs: names and values of the types, in right and in wrong places.
 fn like_a_config() -> impl Strategy<Value = String> {
     let mut names = vec!["", "$serde_json::private::Number", "x"];
     for schema in all_types() {

@@ -1,4 +1,4 @@
-//! Restart policies from a config: what is refused, and that the kernel follows what is not.
+//! Restart policies from a config: which are refused, and that the kernel follows the others.
 
 use app_core::{
     ExitStatus, ServiceDescriptor,
@@ -30,16 +30,16 @@ fn content(policies: &[(ServiceId, Build)]) -> Builder<capnp::message::HeapAlloc
 
 fn put(app: &TestAppBuilder, policies: &[(ServiceId, Build)]) {
     let mut file = Vec::new();
-    crate::marshal(&content(policies), &mut file).unwrap();
-    let path = app.config_dir().join(crate::service_config_id(CONFIG_SERVICE_ID));
+    crate::codec::marshal(&content(policies), &mut file).unwrap();
+    let path = app.config_dir().join(crate::compat::service_config_id(CONFIG_SERVICE_ID));
     std::fs::write(&path, file).unwrap();
     std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
 }
 
 fn problems(policies: &[(ServiceId, Build)]) -> String {
     let mut bytes = Vec::new();
-    crate::marshal(&content(policies), &mut bytes).unwrap();
-    let message = crate::unmarshal(&mut bytes.as_slice()).unwrap();
+    crate::codec::marshal(&content(policies), &mut bytes).unwrap();
+    let message = crate::codec::unmarshal(&mut bytes.as_slice()).unwrap();
     crate::parse::<RestartPolicies>(message).unwrap_err().to_string()
 }
 
@@ -79,8 +79,9 @@ fn what_makes_no_sense_is_refused_with_its_path() {
 #[test]
 fn a_policy_that_names_only_its_service_is_the_default_of_the_code() {
     let mut bytes = Vec::new();
-    crate::marshal(&content(&[(SEVEN, |_| {})]), &mut bytes).unwrap();
-    let policies = crate::parse::<RestartPolicies>(crate::unmarshal(&mut bytes.as_slice()).unwrap()).unwrap();
+    crate::codec::marshal(&content(&[(SEVEN, |_| {})]), &mut bytes).unwrap();
+    let policies =
+        crate::parse::<RestartPolicies>(crate::codec::unmarshal(&mut bytes.as_slice()).unwrap()).unwrap();
     assert_eq!(policies.0, [(SEVEN, Restart::on_failure())]);
 }
 
@@ -101,7 +102,7 @@ async fn a_service_that_the_application_does_not_have_is_refused_before_anything
 
 #[tokio::test(start_paused = true)]
 async fn the_kernel_follows_the_config_in_place_of_the_code() {
-    // By its code, seven would be restarted, and eight would stay dead.
+    // In its code, service seven restarts, and service eight stays stopped.
     let services = [fails(SEVEN, "seven").restart(Restart::on_failure()), fails(EIGHT, "eight")];
     let app = TestApp::builder().linked([CONFIG_SERVICE_ID]).services(services);
     put(
