@@ -1,5 +1,7 @@
-//! A model of the state of an inline command server: every interleaving of a few threads, and every value that the memory
-//! model allows a read to return, up to a limit of preemptions.
+//! A model of the state of an inline command server.
+//!
+//! The checker tries every interleaving of a few threads, up to a limit of preemptions. It also tries every value that the
+//! memory model allows a read to return.
 //!
 //! The source is compiled a second time, with the locks and atomics of the model checker.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]

@@ -8,8 +8,8 @@
 //!
 //! 1. The memory of a look-up depends on the number of addresses, never on the size of the program.
 //! 2. At most [`MAX_CACHED`] results are kept.
-//! 3. One thread looks up at a time ([`LOOKUP_LOCK`]). A thread gets addresses without names if it waits longer than
-//!    [`LOCK_TIMEOUT`], or if it is already in a look-up: a panic in here is logged with its stack.
+//! 3. One thread looks up at a time ([`LOOKUP_LOCK`]). A thread that waits longer than [`LOCK_TIMEOUT`] gets addresses
+//!    without names. So does a thread that is already in a look-up, because a panic in here is logged with its stack.
 //! 4. A file that cannot be opened, read or understood is not an error. It only costs names and lines: you can still look
 //!    up bare addresses later, with the same program.
 

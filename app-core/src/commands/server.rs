@@ -151,15 +151,15 @@ impl<S: Send + 'static> CommandServerBuilder<S> {
     /// Outside of a tokio runtime.
     pub async fn start(mut self, service: &Service, state: S) -> Result<CommandServer<S>, Error> {
         let Some(init) = self.init.take() else { return self.spawn(service, state) };
-        let (tell, told) = oneshot::channel();
-        let init_and_tell = move |state: &mut S| {
+        let (sender, initialised) = oneshot::channel();
+        let init_and_report = move |state: &mut S| {
             init(state)?;
             // Fails when the caller has dropped the future.
-            let _ = tell.send(());
+            let _ = sender.send(());
             Ok(())
         };
-        let server = self.init(init_and_tell).spawn(service, state)?;
-        if told.await.is_err() {
+        let server = self.init(init_and_report).spawn(service, state)?;
+        if initialised.await.is_err() {
             server.ended().await?;
         }
         Ok(server)

@@ -11,8 +11,8 @@
 //! 3. A command that panics leaves no state behind, and nothing runs after it.
 //! 4. No command starts after [`close`](StateCell::close).
 //!
-//! Relaxed is enough for `queued`. A caller sees its own increments, and increments of commands that it was told of. The
-//! lock orders all decrements.
+//! Relaxed is enough for `queued`. A caller sees its own increments, and those that happen before its submission. The lock
+//! orders all decrements.
 
 use std::hint;
 

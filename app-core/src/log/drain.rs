@@ -13,7 +13,7 @@ use super::journal;
 use super::json::JsonFormatter;
 use super::levels::Threshold;
 use super::queue::{Counters, Producers, ReceiptSender};
-use super::term::{self, Look};
+use super::term::{self, LineStyle};
 
 /// A value may log while it is printed, and a value of that record may do so, too. Deeper nesting is a mistake.
 const MAX_DEPTH: u8 = 4;
@@ -138,8 +138,8 @@ impl LineFormat {
             TextFormat::Term { name, colours } => {
                 scratch.term.clear();
                 scratch.term.extend_from_slice(priority);
-                let look = Look { name: name.as_deref(), colours: *colours };
-                term::write(&mut scratch.term, look, limit, record, values);
+                let style = LineStyle { name: name.as_deref(), colours: *colours };
+                term::write(&mut scratch.term, style, limit, record, values);
                 &scratch.term
             }
         }

@@ -10,7 +10,7 @@
 //! The whole line may still be too long: [`super::fit`] shortens it.
 //!
 //! Numbers, and texts without anything to escape, are written into the line in one pass. Any other value is first written
-//! to a buffer (`aside`), because its length is only known at its end.
+//! to `buffer`, because its length is only known at its end.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -29,7 +29,7 @@ use super::shrink::{self, MIN_VALUE_BYTES};
 
 pub(super) const PANICKED: &str = "<panicked>";
 /// All fields together may be this many times as long as a record. The longest values are cut later.
-const ROOM: usize = 4;
+const ROOM_FACTOR: usize = 4;
 
 /// Collects the fields of a record. Reused for the next record, so that it rarely allocates.
 #[derive(Debug, Default)]
@@ -39,7 +39,7 @@ pub(super) struct Fields {
     behind: usize,
     names: Names,
     /// The field `,"name":value` that is being written.
-    aside: Vec<u8>,
+    buffer: Vec<u8>,
     /// The field `event`, which comes first.
     event: Vec<u8>,
     /// Names that were cut. Two long names may begin alike.
@@ -69,9 +69,9 @@ impl Fields {
             .as_str()
             .is_some_and(|text| text.len() <= self.limit && self.line.push_plain_text(text.as_bytes()));
         if !is_written {
-            self.aside.clear();
-            self.aside_guarded(|fields| push_display(&mut fields.aside, message, fields.limit));
-            self.line.push(&self.aside);
+            self.buffer.clear();
+            self.push_guarded(|fields| push_display(&mut fields.buffer, message, fields.limit));
+            self.line.push(&self.buffer);
         }
         self.line.push(b",\"message\":");
     }
@@ -102,16 +102,16 @@ impl Fields {
     /// Writes a field that says that the remaining values are lost.
     fn abandon_field(&mut self, mark: &str) {
         if let Some(name) = self.name("log_field_lost") {
-            self.aside(name, |fields| fields.push_text(mark));
+            self.write_buffered(name, |fields| fields.push_text(mark));
         }
     }
 
     /// Whether there is room for a field of this length.
     fn has_room(&self, length: usize) -> bool {
-        self.line.len() - self.behind + self.event.len() + length <= ROOM * self.limit
+        self.line.len() - self.behind + self.event.len() + length <= ROOM_FACTOR * self.limit
     }
 
-    /// The name of a key whose value goes through `aside`. `None` if the value is not written.
+    /// The name of a key whose value goes through `buffer`. `None` if the value is not written.
     fn name(&mut self, key: Key) -> Option<FieldName> {
         match self.names.admit(key) {
             Admission::Cached(_) => Some(FieldName { text: key, is_event: false }),
@@ -124,25 +124,25 @@ impl Fields {
         }
     }
 
-    /// Writes a field through `aside`. `write` appends the value.
-    fn aside(&mut self, name: FieldName, write: impl FnOnce(&mut Self)) {
-        self.aside.clear();
-        self.aside.push(b',');
+    /// Writes a field through `buffer`. `write` appends the value.
+    fn write_buffered(&mut self, name: FieldName, write: impl FnOnce(&mut Self)) {
+        self.buffer.clear();
+        self.buffer.push(b',');
         self.push_name(name.text);
-        self.aside.push(b':');
-        let key = self.aside.len();
+        self.buffer.push(b':');
+        let key = self.buffer.len();
         write(self);
-        if self.aside.len() - key > self.limit {
+        if self.buffer.len() - key > self.limit {
             self.shorten(key, self.limit);
         }
-        if !self.has_room(self.aside.len()) {
+        if !self.has_room(self.buffer.len()) {
             self.shorten(key, MIN_VALUE_BYTES);
         }
         // `event` always stays, and may exceed the room, which is four times as large as the record anyway.
         if name.is_event {
-            std::mem::swap(&mut self.event, &mut self.aside);
-        } else if self.has_room(self.aside.len()) {
-            self.line.push(&self.aside);
+            std::mem::swap(&mut self.event, &mut self.buffer);
+        } else if self.has_room(self.buffer.len()) {
+            self.line.push(&self.buffer);
         } else {
             self.cut.push(name.text);
         }
@@ -150,45 +150,45 @@ impl Fields {
 
     /// Appends a name. Cut names that are alike get a number.
     fn push_name(&mut self, name: &str) {
-        let start = self.aside.len();
-        push_string(&mut self.aside, name, MAX_KEY_BYTES);
-        if self.aside.len() - start > MAX_KEY_BYTES {
-            self.aside.truncate(self.aside.len() - 1);
-            let written = self.aside.get(start..).unwrap_or_default().to_vec();
+        let start = self.buffer.len();
+        push_string(&mut self.buffer, name, MAX_KEY_BYTES);
+        if self.buffer.len() - start > MAX_KEY_BYTES {
+            self.buffer.truncate(self.buffer.len() - 1);
+            let written = self.buffer.get(start..).unwrap_or_default().to_vec();
             let alike = self.long_names.iter().filter(|known| **known == written).count();
             if alike > 0 {
-                self.aside.extend_from_slice(format!(" {}", alike + 1).as_bytes());
+                self.buffer.extend_from_slice(format!(" {}", alike + 1).as_bytes());
             }
-            self.aside.push(b'"');
+            self.buffer.push(b'"');
             self.long_names.push(written);
         }
     }
 
-    /// Cuts the value in `aside`, which begins at `start`, to `length`.
+    /// Cuts the value in `buffer`, which begins at `start`, to `length`.
     #[cold]
     fn shorten(&mut self, start: usize, length: usize) {
-        let value = self.aside.split_off(start);
-        shrink::push_shorter(&mut self.aside, &value, length);
+        let value = self.buffer.split_off(start);
+        shrink::push_shorter(&mut self.buffer, &value, length);
     }
 
-    /// Calls `write`, which appends a value to `aside`. If `write` panics, the value becomes [`PANICKED`].
-    fn aside_guarded(&mut self, write: impl FnOnce(&mut Self)) {
-        let start = self.aside.len();
+    /// Calls `write`, which appends a value to `buffer`. If `write` panics, the value becomes [`PANICKED`].
+    fn push_guarded(&mut self, write: impl FnOnce(&mut Self)) {
+        let start = self.buffer.len();
         if catch_unwind(AssertUnwindSafe(|| write(self))).is_err() {
-            self.aside.truncate(start);
+            self.buffer.truncate(start);
             self.push_text(PANICKED);
         }
     }
 
     fn guarded(&mut self, key: Key, write: impl FnOnce(&mut Self)) -> slog::Result {
         if let Some(name) = self.name(key) {
-            self.aside(name, |fields| fields.aside_guarded(write));
+            self.write_buffered(name, |fields| fields.push_guarded(write));
         }
         Ok(())
     }
 
     fn push_text(&mut self, text: &str) {
-        push_string(&mut self.aside, text, self.limit);
+        push_string(&mut self.buffer, text, self.limit);
     }
 
     #[inline]
@@ -197,7 +197,7 @@ impl Fields {
             Admission::Cached(cached) => {
                 let before = self.line.len() - self.behind + self.event.len();
                 if text.len() <= self.limit
-                    && before + cached.length + text.len() + 2 <= ROOM * self.limit
+                    && before + cached.length + text.len() + 2 <= ROOM_FACTOR * self.limit
                     && self.line.push_plain_text(text.as_bytes())
                 {
                     return self.line.push_block(&cached.piece, cached.length);
@@ -208,12 +208,12 @@ impl Fields {
             Admission::Duplicate => return,
             Admission::TooMany => return self.cut.push(key),
         };
-        self.aside_text(name, text);
+        self.write_text_buffered(name, text);
     }
 
     #[cold]
-    fn aside_text(&mut self, name: FieldName, text: &str) {
-        self.aside(name, |fields| {
+    fn write_text_buffered(&mut self, name: FieldName, text: &str) {
+        self.write_buffered(name, |fields| {
             if name.text == ERROR {
                 fields.push_message_object(&format_args!("{text}"));
             } else {
@@ -227,7 +227,7 @@ impl Fields {
         let name = match self.names.admit(key) {
             Admission::Cached(cached) => {
                 let before = self.line.len() - self.behind + self.event.len();
-                if before + cached.length + number_length <= ROOM * self.limit {
+                if before + cached.length + number_length <= ROOM_FACTOR * self.limit {
                     self.line.push_block(&number, number_length);
                     self.line.push_block(&cached.piece, cached.length);
                     return Ok(());
@@ -241,12 +241,12 @@ impl Fields {
                 return Ok(());
             }
         };
-        self.aside(name, |fields| fields.aside.extend(number.iter().skip(BLOCK - number_length)));
+        self.write_buffered(name, |fields| fields.buffer.extend(number.iter().skip(BLOCK - number_length)));
         Ok(())
     }
 
     /// A number of 128 bits. It is a text if it needs more than 64 bits, because few readers of JSON take such numbers.
-    fn wide(&mut self, key: Key, number: impl itoa::Integer, fits: bool) -> slog::Result {
+    fn number_128(&mut self, key: Key, number: impl itoa::Integer, fits: bool) -> slog::Result {
         let mut buffer = itoa::Buffer::new();
         let number = buffer.format(number);
         if fits { self.number(key, block_of(number)) } else { self.emit_str(key, number) }
@@ -254,16 +254,16 @@ impl Fields {
 
     fn push_error_object(&mut self, error: &(dyn std::error::Error + 'static)) {
         let value = errors::to_json(error, self.with_stacks);
-        if !serde_value::push(&mut self.aside, &value, ROOM * self.limit) {
-            shrink::push_value(&mut self.aside, &value, self.limit, 0);
+        if !serde_value::push(&mut self.buffer, &value, ROOM_FACTOR * self.limit) {
+            shrink::push_value(&mut self.buffer, &value, self.limit, 0);
         }
     }
 
     /// Appends an object with a text as its message, so that `err` is an object even if its value is a text.
     fn push_message_object(&mut self, message: &fmt::Arguments<'_>) {
-        self.aside.extend_from_slice(b"{\"message\":");
-        push_display(&mut self.aside, message, self.limit);
-        self.aside.push(b'}');
+        self.buffer.extend_from_slice(b"{\"message\":");
+        push_display(&mut self.buffer, message, self.limit);
+        self.buffer.push(b'}');
     }
 }
 
@@ -307,11 +307,11 @@ impl Serializer for Fields {
     signed_integers! { emit_isize: isize, emit_i8: i8, emit_i16: i16, emit_i32: i32, emit_i64: i64 }
 
     fn emit_u128(&mut self, key: Key, value: u128) -> slog::Result {
-        self.wide(key, value, u64::try_from(value).is_ok())
+        self.number_128(key, value, u64::try_from(value).is_ok())
     }
 
     fn emit_i128(&mut self, key: Key, value: i128) -> slog::Result {
-        self.wide(key, value, i64::try_from(value).is_ok())
+        self.number_128(key, value, i64::try_from(value).is_ok())
     }
 
     fn emit_f32(&mut self, key: Key, value: f32) -> slog::Result {
@@ -354,13 +354,13 @@ impl Serializer for Fields {
                 self.text(key, text);
                 Ok(())
             }
-            None => self.guarded(key, |fields| push_display(&mut fields.aside, value, fields.limit)),
+            None => self.guarded(key, |fields| push_display(&mut fields.buffer, value, fields.limit)),
         }
     }
 
     fn emit_serde(&mut self, key: Key, value: &dyn slog::SerdeValue) -> slog::Result {
         self.guarded(key, |fields| {
-            serde_value::push_or_text(&mut fields.aside, &value.as_serde(), ROOM * fields.limit);
+            serde_value::push_or_text(&mut fields.buffer, &value.as_serde(), ROOM_FACTOR * fields.limit);
         })
     }
 

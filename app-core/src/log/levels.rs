@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::LogLevel;
 
-/// The most changes of one level that can be reverted. Beyond that, the oldest change is forgotten.
+/// The most layers of one level. Beyond that, the oldest layer is dropped, and the next one can no longer be reverted.
 const MAX_LAYERS: usize = 16;
 
 /// From this number of services on, entries of services that are gone are removed.

@@ -13,7 +13,7 @@ pub(crate) fn print_problem(problem: &(dyn Error + 'static), limit: LogRecordLim
     let priority: &[u8] = if journal::is_stderr() { journal::priority(LogLevel::Error) } else { b"" };
     let whole = errors::to_text(problem);
     let room = limit.bytes() - priority.len() - 1;
-    let shown = text::alone(&whole);
-    let shown = if shown.len() <= room { shown } else { text::shorter_alone(&whole, room) };
+    let shown = text::escaped(&whole);
+    let shown = if shown.len() <= room { shown } else { text::shorter_escaped(&whole, room) };
     io::stderr().lock().write_all(&[priority, shown.as_bytes(), b"\n"].concat())
 }

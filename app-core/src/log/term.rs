@@ -24,7 +24,7 @@ const MAX_KEY_BYTES: usize = 256;
 /// The most fields of a record.
 const MAX_FIELDS: usize = 1024;
 /// All fields together may be this many times as long as a record. The longest values are cut later.
-const ROOM: usize = 4;
+const ROOM_FACTOR: usize = 4;
 /// The key that is written after all others.
 const EVENT: &str = "event";
 /// The key after `event`, if the event has a name.
@@ -32,13 +32,13 @@ const EVENT_NAME: &str = "event_name";
 
 /// The name of a service as its lines show it: escaped and shortened.
 pub(super) fn shown_name(name: &str) -> String {
-    let shown = text::alone(name);
-    if shown.len() <= MAX_NAME_BYTES { shown } else { text::shorter_alone(name, MAX_NAME_BYTES) }
+    let shown = text::escaped(name);
+    if shown.len() <= MAX_NAME_BYTES { shown } else { text::shorter_escaped(name, MAX_NAME_BYTES) }
 }
 
 /// The service and the style of a logger's lines.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Look<'a> {
+pub(super) struct LineStyle<'a> {
     /// The name of the service, from [`shown_name`].
     pub(super) name: Option<&'a str>,
     pub(super) colours: bool,
@@ -47,7 +47,7 @@ pub(super) struct Look<'a> {
 /// Appends the line of a record, of at most `limit` bytes.
 pub(super) fn write(
     out: &mut Vec<u8>,
-    look: Look<'_>,
+    style: LineStyle<'_>,
     limit: usize,
     record: &Record<'_>,
     values: &OwnedKVList,
@@ -58,11 +58,11 @@ pub(super) fn write(
     printed.finish();
     let start = out.len();
     let shown = printed.shown();
-    look.push(out, record.level(), &shown);
+    style.push(out, record.level(), &shown);
     let length = out.len() - start;
     if length > limit || !printed.cut.is_empty() {
         out.truncate(start);
-        look.push(out, record.level(), &printed.fitting(&shown, length, look));
+        style.push(out, record.level(), &printed.fitting(&shown, length, style));
     }
 }
 
@@ -72,7 +72,7 @@ struct Shown {
     fields: Vec<(String, String)>,
 }
 
-impl Look<'_> {
+impl LineStyle<'_> {
     fn push(self, out: &mut Vec<u8>, level: Level, shown: &Shown) {
         let time = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
         self.styled(out, "2", &time);
@@ -147,9 +147,9 @@ impl Printed {
         if self.fields.iter().any(|(name, _)| *name == key) {
             return;
         }
-        let room = (ROOM * self.limit).saturating_sub(self.bytes);
+        let room = (ROOM_FACTOR * self.limit).saturating_sub(self.bytes);
         let text = if text.len() <= room { text } else { cut_text(&text, MIN_VALUE_BYTES) };
-        if key != EVENT && (self.fields.len() >= MAX_FIELDS || self.bytes > 2 * ROOM * self.limit) {
+        if key != EVENT && (self.fields.len() >= MAX_FIELDS || self.bytes > 2 * ROOM_FACTOR * self.limit) {
             return self.cut.push(key);
         }
         self.bytes += key.len() + text.len();
@@ -178,7 +178,7 @@ impl Printed {
 
     /// Shortens `shown`, whose line would have `length` bytes, to the limit. The longest texts are cut first. If that is not
     /// enough, whole fields are removed.
-    fn fitting(&mut self, shown: &Shown, length: usize, look: Look<'_>) -> Shown {
+    fn fitting(&mut self, shown: &Shown, length: usize, style: LineStyle<'_>) -> Shown {
         let min_bytes = |text: &String| text.len().min(MIN_VALUE_BYTES);
         let texts = || shown.fields.iter().map(|(_, value)| value).chain([&shown.message]);
         let mut frame = length - texts().map(String::len).sum::<usize>();
@@ -187,10 +187,10 @@ impl Printed {
         let mut stays = vec![true; shown.fields.len()];
         if taken > budget || !self.cut.is_empty() {
             budget =
-                budget.saturating_sub("cut_keys".len() + look.around_field() + CutKeys::room(self.limit));
+                budget.saturating_sub("cut_keys".len() + style.around_field() + CutKeys::room(self.limit));
             for ((key, value), stays) in shown.fields.iter().zip(&mut stays) {
                 if taken > budget && key != EVENT && key != EVENT_NAME {
-                    let around = key.len() + look.around_field();
+                    let around = key.len() + style.around_field();
                     (*stays, taken, frame) = (false, taken - around - min_bytes(value), frame - around);
                     self.cut.push(key);
                 }

@@ -17,23 +17,23 @@ pub(super) fn shorter_value(text: &str, limit: usize) -> String {
 }
 
 /// A text for people that no field follows. Only hostile characters are escaped.
-pub(super) fn alone(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     app_errors::one_line(text).to_string()
 }
 
-/// Like [`alone`], cut to `limit` bytes, which must leave room for the mark.
-pub(super) fn shorter_alone(text: &str, limit: usize) -> String {
-    alone(&shorter(text, limit, |_| false))
+/// Like [`escaped`], cut to `limit` bytes, which must leave room for the mark.
+pub(super) fn shorter_escaped(text: &str, limit: usize) -> String {
+    escaped(&shorter(text, limit, |_| false))
 }
 
 /// A message for people, which fields follow. It is quoted if a part of it looks like a field.
 pub(super) fn message(text: &str) -> String {
-    if looks_like_fields(text) { quoted(text) } else { alone(text) }
+    if looks_like_fields(text) { quoted(text) } else { escaped(text) }
 }
 
 /// Like [`message`], cut to `limit` bytes, which must leave room for the mark.
 pub(super) fn shorter_message(text: &str, limit: usize) -> String {
-    if looks_like_fields(text) { shorter_value(text, limit) } else { shorter_alone(text, limit) }
+    if looks_like_fields(text) { shorter_value(text, limit) } else { shorter_escaped(text, limit) }
 }
 
 fn needs_quotes(text: &str) -> bool {

@@ -6,10 +6,10 @@ use super::identity;
 use crate::log::{CapturedLog, Log, LogLevel, capture_dependencies};
 
 /// The records of this test. Other tests of this process may log through the same bridge.
-fn ours(captured: &CapturedLog) -> Vec<Value> {
-    let is_ours =
+fn own_records(captured: &CapturedLog) -> Vec<Value> {
+    let is_own =
         |record: &Value| record["target"].as_str().is_some_and(|target| target.starts_with("bridged"));
-    captured.records().into_iter().filter(is_ours).collect()
+    captured.records().into_iter().filter(is_own).collect()
 }
 
 fn log_at_all_levels() {
@@ -27,7 +27,7 @@ fn what_dependencies_log_arrives_with_its_target_fields_and_level() {
     let (log, captured) = Log::captured(&identity(), LogLevel::Info);
     capture_dependencies(&log);
     log_at_all_levels();
-    let records = ours(&captured);
+    let records = own_records(&captured);
     assert_eq!(records.len(), 2, "{captured:?}");
     assert_eq!((&records[0]["message"], &records[0]["level"]), (&json!("log error"), &json!("error")));
     assert_eq!(records[0]["target"], "bridged::log");
@@ -49,19 +49,19 @@ fn what_dependencies_log_arrives_with_its_target_fields_and_level() {
     // A change of the level applies to call sites that have cached the old one.
     let change = log.set_level(LogLevel::Debug);
     log_at_all_levels();
-    assert_eq!(ours(&captured).len(), 8);
+    assert_eq!(own_records(&captured).len(), 8);
     assert_eq!(log::max_level(), log::LevelFilter::Debug);
     assert!(log.revert(change));
     log_at_all_levels();
-    assert_eq!(ours(&captured).len(), 10);
+    assert_eq!(own_records(&captured).len(), 10);
 
     // Another application becomes the receiver, and the first one gets no more records.
     let (second, second_captured) = Log::captured(&identity(), LogLevel::Error);
     capture_dependencies(&second);
     log_at_all_levels();
-    assert_eq!(ours(&second_captured).len(), 1);
+    assert_eq!(own_records(&second_captured).len(), 1);
     let _ = log.set_level(LogLevel::Debug);
     log_at_all_levels();
-    assert_eq!(ours(&captured).len(), 10);
-    assert_eq!(ours(&second_captured).len(), 2);
+    assert_eq!(own_records(&captured).len(), 10);
+    assert_eq!(own_records(&second_captured).len(), 2);
 }

@@ -125,7 +125,7 @@ fn colours_are_codes_around_the_text_that_are_all_reset() {
     let mut out = Vec::new();
     term::write(
         &mut out,
-        term::Look { name: Some("oven"), colours: true },
+        term::LineStyle { name: Some("oven"), colours: true },
         16_000,
         &slog::record!(slog::Level::Warning, "", &format_args!("hot"), slog::b!("degrees" => 90)),
         &slog::OwnedKVList::from(o!()),

@@ -114,16 +114,16 @@ fn the_debug_form_adds_the_stack_if_there_is_one() {
 #[test]
 fn of_a_long_chain_the_beginning_is_printed_on_a_small_stack() {
     let work = || {
-        let mut ours = error("0");
+        let mut plain = error("0");
         let mut mixed = error("0");
         for at in 1..10_000 {
-            ours = error_with(&at.to_string(), ours);
+            plain = error_with(&at.to_string(), plain);
             mixed = error_with(&at.to_string(), io::Error::other(mixed));
         }
-        let printed = ours.to_string();
+        let printed = plain.to_string();
         assert!(printed.starts_with("9999: 9998: 9997: "), "{printed}");
         assert!(printed.ends_with("9968: .. (further causes left out)"), "{printed}");
-        assert!(format!("{ours:#}{ours:?}").contains("(further causes left out) [error"));
+        assert!(format!("{plain:#}{plain:?}").contains("(further causes left out) [error"));
         assert!(mixed.to_string().starts_with("9999: 9998: 9997: "), "{mixed}");
     };
     thread::Builder::new().stack_size(256 * 1024).spawn(work).unwrap().join().unwrap();
@@ -132,7 +132,7 @@ fn of_a_long_chain_the_beginning_is_printed_on_a_small_stack() {
 #[test]
 fn errors_that_print_one_another_take_little_time_and_text() {
     let started = Instant::now();
-    let error = (0..1_000).fold(error("innermost"), |cause, _| error_with("ours", Wrapper(cause)));
+    let error = (0..1_000).fold(error("innermost"), |cause, _| error_with("plain", Wrapper(cause)));
     let printed = error.to_string();
     assert!(printed.len() < 32 * 4_200, "{}", printed.len());
     // Without the limit of the depth, this would double with each of the 1,000 errors.
