@@ -234,9 +234,8 @@ impl<S: Send + 'static> ServiceCommandChannel<S> {
     fn full(&self) -> Error {
         self.count_refused();
         let message = format!(
-            "the queue of command server {:?} of service {} is full ({} commands)",
-            self.name(),
-            self.service().id().describe(),
+            "{}: its queue is full ({} commands); try again later, or set a larger capacity",
+            self.runner(),
             self.capacity(),
         );
         errors::SERVICE_NOT_AVAILABLE.error(self.service().id()).message(message).build()
@@ -306,7 +305,7 @@ impl<S> ServiceCommandChannel<S> {
     fn waits_for_itself(&self, what: &str) -> Error {
         let (runner, caller) = (self.runner(), describe_caller());
         illegal_argument_error(format!(
-            "{runner}: {caller} can't {what}, it would wait for itself; change the state directly, or use submit"
+            "{runner}: {caller} cannot {what}, because it would wait for itself; change the state directly, or use submit"
         ))
     }
 

@@ -91,7 +91,7 @@ impl WaitLimit<'_> {
             }
         };
         let message =
-            format!("{runner}: {what}; do they wait for each other, or does a command take too long?");
+            format!("{runner}: {what}; look for commands that wait for each other or take too long");
         if self.may_log() {
             warn!(runner.service().log(), "{message}";
                 "cmdsvr" => runner.name(), "caller" => caller, "deadline_seconds" => self.deadline.as_secs_f64());

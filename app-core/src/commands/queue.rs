@@ -42,8 +42,10 @@ pub(super) fn queue<S>(
 ) -> Result<(mpsc::Sender<Command<S>>, CommandReceiver<S>), Error> {
     service.ensure_alive()?;
     if capacity == 0 {
-        let message =
-            format!("command channel {name:?} of service {}: its capacity must not be zero", service.id());
+        let message = format!(
+            "command channel {name:?} of service {}: its capacity is zero; set at least 1",
+            service.id().describe()
+        );
         return Err(illegal_argument_error(message));
     }
     let (sender, commands) = mpsc::channel(usize::from(capacity));
