@@ -1,4 +1,4 @@
-//! What apps answer, as values: made of messages here, and nowhere else; printed as JSON with the names of their fields.
+//! The answers of apps as values. Only this module reads them from messages. Their field names are the keys of the JSON output.
 
 mod config;
 mod event;
@@ -9,17 +9,17 @@ mod service;
 
 pub(crate) use self::config::Config;
 pub(crate) use self::event::Event;
-pub(crate) use self::health::{Check, CheckResult, History, Verdict};
+pub(crate) use self::health::{Check, CheckResult, CheckStatus, History};
 pub(crate) use self::identity::Identity;
 pub(crate) use self::level::{Level, Setting, parse_level};
 pub(crate) use self::service::Service;
 
-/// The most elements of a list that an app answers: an element may take nothing on the wire and hundreds of bytes here.
+/// Most elements of a list in an answer. An element may take no byte on the wire and hundreds of bytes here.
 pub(crate) const MOST_ELEMENTS: usize = 10_000;
-/// The most bytes that are kept of a text. Apps send 1 KiB at most.
+/// Longest text in bytes; longer texts are cut. Apps send at most 1 KiB.
 const MOST_TEXT: usize = 4096;
 
-/// Text, whatever its bytes are: its beginning, if it is long.
+/// Reads a text. Invalid UTF-8 is replaced, and a long text is cut.
 pub(crate) fn text(text: capnp::Result<capnp::text::Reader<'_>>) -> capnp::Result<String> {
     let bytes = text?.as_bytes();
     if bytes.len() <= MOST_TEXT {
@@ -30,10 +30,10 @@ pub(crate) fn text(text: capnp::Result<capnp::text::Reader<'_>>) -> capnp::Resul
     Ok(text)
 }
 
-/// The elements of a list.
+/// Reads the elements of a list.
 ///
 /// # Errors
-/// An element can't be read, or there are more than [`MOST_ELEMENTS`]: then none is read.
+/// An element cannot be read, or there are more than [`MOST_ELEMENTS`]. In that case no element is read.
 pub(crate) fn elements<I: IntoIterator, T>(
     list: I,
     of: impl FnMut(I::Item) -> capnp::Result<T>,
@@ -45,20 +45,20 @@ where
     match list.len() {
         0..=MOST_ELEMENTS => list.map(of).collect(),
         length => Err(capnp::Error::failed(format!(
-            "{TOO_MUCH}: a list of {length} elements, where at most {MOST_ELEMENTS} are taken"
+            "{TOO_MUCH}: a list of {length} elements; at most {MOST_ELEMENTS} are read"
         ))),
     }
 }
 
-/// How the error begins when an app answered more than is taken.
+/// Beginning of the error text for an answer that is too large.
 pub(crate) const TOO_MUCH: &str = "the answer is too large";
 
-/// Text that is not empty.
+/// Reads a text; `None` if it is empty.
 fn some_text(reader: capnp::Result<capnp::text::Reader<'_>>) -> capnp::Result<Option<String>> {
     Ok(Some(text(reader)?).filter(|text| !text.is_empty()))
 }
 
-/// The texts of a list.
+/// Reads a list of texts.
 pub(crate) fn texts(list: capnp::Result<capnp::text_list::Reader<'_>>) -> capnp::Result<Vec<String>> {
     elements(list?, text)
 }

@@ -1,4 +1,4 @@
-//! The commands that operate a running app, a file each.
+//! The commands that operate a running app. Each has its own file.
 
 mod configs;
 mod context;

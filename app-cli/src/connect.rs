@@ -1,7 +1,7 @@
-//! Connecting to an app and calling it, within a deadline.
+//! Connects to an app and calls it, within a deadline.
 
+mod explain;
 pub(crate) mod instances;
-mod reached;
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -19,29 +19,29 @@ use crate::contexts::Address;
 use crate::failure::{Failure, Status};
 use crate::target::Target;
 
-/// How long one address may take, where there are others.
+/// Longest time for one address, so that others get their turn.
 const MOST_PER_ADDRESS: Duration = Duration::from_secs(5);
-/// How often it is looked whether a connection was made.
+/// Interval at which the state of the connection is read.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
-/// How long the other side is given to learn that we leave.
+/// Time for the other side to notice that the client disconnects.
 const GOODBYE: Duration = Duration::from_millis(250);
 
 /// A connection to an app.
 pub(crate) struct Session {
     client: RpcClient<app::Client>,
     service: Service,
-    /// Where the app is.
+    /// Address of the app.
     pub(crate) address: SocketAddr,
-    /// When all has to be done.
+    /// Deadline of the whole command.
     pub(crate) deadline: Instant,
 }
 
-/// What a call does to the app.
+/// What a call does in the app.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Effect {
-    /// It looks: without an answer nothing has happened.
-    Looks,
-    /// It changes something.
+    /// It reads. Without an answer, nothing has changed.
+    Reads,
+    /// It changes something. Without an answer, the change may have been made.
     Changes,
 }
 
@@ -85,16 +85,16 @@ impl Session {
             Ok(Ok(())) => Ok(session),
             Ok(Err((refusal, why))) => {
                 session.close().await;
-                Err(reached::why_not(target, address, refusal, &why))
+                Err(explain::why_not(target, address, refusal, &why))
             }
             Err(_) => {
                 session.close().await;
-                Err(reached::silent(address, limit))
+                Err(explain::silent(address, limit))
             }
         }
     }
 
-    /// Waits until there is a connection, or until it is known that there will be none.
+    /// Waits until the connection is made or has failed.
     async fn connected(&self) -> Result<(), (Option<app_rpc::Refusal>, String)> {
         let mut looks = tokio::time::interval(LOOK_EVERY);
         loop {
@@ -120,7 +120,7 @@ impl Session {
         self.call_by(self.deadline, effect, call).await
     }
 
-    /// The same within another deadline.
+    /// Calls the app, within another deadline.
     pub(crate) async fn call_by<T, F, Fut>(
         &self,
         deadline: Instant,
@@ -140,18 +140,19 @@ impl Session {
         let place = format!("{}: ", self.address);
         let reason = error.reason().strip_prefix(&place).unwrap_or(error.reason());
         match (error.failure(), effect) {
-            // It was executed, and what came of it is not known.
+            // The call was executed, but its result is unknown.
             (CallFailure::Failed, Effect::Changes) if reason.starts_with(TOO_MUCH) => {
                 Failure::new(Status::Unknown, format!("{place}it may have been done: {reason}"))
             }
-            (CallFailure::Failed, _) => reached::said_no(self.address, reason),
+            (CallFailure::Failed, _) => explain::answered_with_error(self.address, reason),
             (CallFailure::NotSent, _) => {
                 Failure::new(Status::NotReached, format!("{place}not sent: {reason}"))
             }
-            (CallFailure::Refused, _) => {
-                Failure::new(Status::NotReached, format!("{place}not done, the app refused: {reason}"))
-            }
-            (CallFailure::MaybeExecuted, Effect::Looks) => {
+            (CallFailure::Refused, _) => Failure::new(
+                Status::NotReached,
+                format!("{place}not done: the app refused the call: {reason}"),
+            ),
+            (CallFailure::MaybeExecuted, Effect::Reads) => {
                 Failure::new(Status::NotReached, format!("{place}no answer: {reason}"))
             }
             (CallFailure::MaybeExecuted, Effect::Changes) => {
@@ -161,19 +162,19 @@ impl Session {
         }
     }
 
-    /// Whether the connection is there.
+    /// Whether the connection is open.
     pub(crate) fn is_connected(&self) -> bool {
         self.client.instances().iter().any(|instance| instance.state == InstanceState::Connected)
     }
 
-    /// Leaves, so that the app learns that we do.
+    /// Disconnects and gives the app time to notice.
     pub(crate) async fn close(self) {
         self.service.kill("done");
         let _ = timeout(GOODBYE * 2, self.service.dead()).await;
     }
 }
 
-/// The service that a client has to belong to: of an app that has nothing else, and whose log nobody reads.
+/// The service that owns the client. It belongs to an app without other services, whose log is discarded.
 fn service(target: &Target) -> Result<Service, String> {
     let identity = Identity {
         domain: target.name.domain,
@@ -187,14 +188,14 @@ fn service(target: &Target) -> Result<Service, String> {
     Service::new(&app, ServiceId::random(), "appctl").map_err(|error| error.to_string())
 }
 
-/// The addresses that a host has.
+/// Looks up the addresses of a host.
 async fn look_up(address: &Address, deadline: Instant) -> Result<Vec<SocketAddr>, String> {
     match look_up_host(&address.host, address.port, deadline).await {
-        Ok(found) if found.is_empty() => Err("this host has no address".to_owned()),
+        Ok(found) if found.is_empty() => Err("the host has no address".to_owned()),
         Ok(found) => Ok(found),
         Err(error) if matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock) => {
             Err(error.to_string())
         }
-        Err(error) => Err(format!("this host is not known: {error}")),
+        Err(error) => Err(format!("the host is unknown: {error}")),
     }
 }

@@ -1,6 +1,6 @@
-//! Contexts: which app a command is for, and who asks. A file has several, by name.
+//! Contexts: where an app is, which app it must be, and which certificate to show. A file holds several contexts.
 //!
-//! The file is JSON; docs/APPCTL.md describes it. Paths in it are relative to it, so that it can be moved along with what it names.
+//! The file is JSON; docs/APPCTL.md describes it. Paths in the file are relative to it, so you can move the folder as a whole.
 
 mod addresses;
 mod file;
@@ -19,8 +19,8 @@ pub(crate) use self::addresses::{Address, Addresses};
 pub(crate) use self::file::{default_path, read, write};
 use crate::failure::{Failure, Status};
 
-/// How a context is made, where there is none.
-pub(crate) const CURE: &str = "make one with: appctl context add NAME --address HOST:PORT --domain-id ID --app-id ID --ca FILE \
+/// What to do if there is no context.
+pub(crate) const CURE: &str = "add one with: appctl context add NAME --address HOST:PORT --domain-id ID --app-id ID --ca FILE \
 --cert FILE --key FILE; or name a file with --context FILE[#NAME] or OP_CONTEXT";
 
 /// The contexts of a file.
@@ -29,12 +29,12 @@ pub(crate) const CURE: &str = "make one with: appctl context add NAME --address 
 pub(crate) struct Contexts {
     #[serde(deserialize_with = "file::no_name_twice")]
     pub(crate) contexts: BTreeMap<String, Context>,
-    /// The one that is meant where none is named.
+    /// The context to use if the command line names none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) current: Option<String>,
 }
 
-/// One app, and who asks.
+/// One context.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Context {
@@ -43,7 +43,7 @@ pub(crate) struct Context {
     pub(crate) domain: DomainId,
     #[serde(serialize_with = "file::with_prefix")]
     pub(crate) app: AppId,
-    /// The service that is asked, if not that of the admin interface.
+    /// The service, if it is not the admin interface.
     #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "file::with_prefix_if_any")]
     pub(crate) service: Option<ServiceId>,
     pub(crate) ca: PathBuf,
@@ -53,7 +53,7 @@ pub(crate) struct Context {
     pub(crate) key: PathBuf,
 }
 
-/// A context: its file and its name there.
+/// The place of a context: its file, and its name in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) file: PathBuf,
@@ -61,13 +61,13 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// The place that `--context` and `OP_CONTEXT` say: `FILE`, `FILE#NAME` or `#NAME`; without either, the default file.
-    /// A flag `#NAME` means the file that `OP_CONTEXT` sets.
+    /// The place in `--context` or `OP_CONTEXT`: `FILE`, `FILE#NAME` or `#NAME`. Without either, the default file. A flag `#NAME`
+    /// means the file in `OP_CONTEXT`.
     pub(crate) fn of(matches: &ArgMatches) -> Result<Self, Failure> {
         let asked = matches.get_one::<String>("context").map(String::as_str);
         let by_flag = matches.value_source("context") == Some(ValueSource::CommandLine);
         let set = std::env::var("OP_CONTEXT").ok().filter(|_| by_flag);
-        // An empty variable is as good as none.
+        // An empty variable counts as unset.
         let set = set.as_deref().filter(|set| !set.is_empty());
         Self::resolve(asked.filter(|asked| by_flag || !asked.is_empty()), set)
     }
@@ -82,14 +82,14 @@ impl Place {
         Ok(Self { file, name: name.map(str::to_owned) })
     }
 
-    /// The contexts of the file, and the name of the one that is meant.
+    /// The contexts of the file, and the name of the selected one.
     pub(crate) fn read(&self) -> Result<(Contexts, String), Failure> {
         let contexts = read(&self.file)?;
-        let name = contexts.meant(self)?;
+        let name = contexts.selected(self)?;
         Ok((contexts, name))
     }
 
-    /// The context that is meant, with paths that can be opened from here.
+    /// The selected context, with paths relative to the current folder.
     pub(crate) fn context(&self) -> Result<(String, Context), Failure> {
         let (mut contexts, name) = self.read()?;
         let Some(context) = contexts.contexts.remove(&name) else {
@@ -102,12 +102,12 @@ impl Place {
 /// The file and the name of `FILE`, `FILE#NAME` or `#NAME`.
 fn parts(asked: &str) -> Result<(Option<&str>, Option<&str>), Failure> {
     let refused = |why: &str| {
-        let cure = "give FILE, FILE#NAME or #NAME";
+        let cure = "use FILE, FILE#NAME or #NAME";
         Err(Failure::new(Status::Usage, format!("context {asked:?}: {why}; {cure}")))
     };
     match asked.rsplit_once('#') {
         None if asked.is_empty() => refused("it is empty"),
-        // Also a file whose own name has a '#'.
+        // A file may have a '#' in its own name.
         _ if Path::new(asked).is_file() => Ok((Some(asked), None)),
         None => Ok((Some(asked), None)),
         Some((_, "")) => refused("the name after '#' is empty"),
@@ -116,8 +116,8 @@ fn parts(asked: &str) -> Result<(Option<&str>, Option<&str>), Failure> {
 }
 
 impl Contexts {
-    /// The name of the context that is meant: the one asked for, or the current one, or the only one.
-    fn meant(&self, place: &Place) -> Result<String, Failure> {
+    /// The name of the selected context: the named one, else the current one, else the only one.
+    fn selected(&self, place: &Place) -> Result<String, Failure> {
         if let Some(name) = place.name.as_ref().or(self.current.as_ref()) {
             return if self.contexts.contains_key(name) {
                 Ok(name.clone())
@@ -126,17 +126,19 @@ impl Contexts {
             };
         }
         match self.contexts.keys().collect::<Vec<_>>().as_slice() {
-            [] => Err(Failure::unusable(format!("{} has no context; {CURE}", place.file.display()))),
+            [] => {
+                Err(Failure::unusable(format!("contexts {}: there are none; {CURE}", place.file.display())))
+            }
             [only] => Ok((*only).clone()),
             _ => Err(Failure::unusable(format!(
-                "{} has several contexts and none is current: {}; choose one with: appctl context use NAME",
+                "contexts {}: there are several, and none is current: {}; choose one with: appctl context use NAME",
                 place.file.display(),
                 self.names()
             ))),
         }
     }
 
-    /// There is no context of this name.
+    /// The failure that there is no context of this name.
     pub(crate) fn unknown(&self, place: &Place, name: &str) -> Failure {
         let names = if self.contexts.is_empty() { "none".to_owned() } else { self.names() };
         Failure::unusable(format!("{} has no context {name:?}; it has: {names}", place.file.display()))
@@ -148,9 +150,9 @@ impl Contexts {
 }
 
 impl Context {
-    /// With its relative paths made relative to where we are.
+    /// Makes the relative paths relative to the current folder.
     fn based_at(mut self, folder: &Path) -> Self {
-        // Joining leaves absolute paths as they are.
+        // `join` keeps absolute paths.
         for path in [&mut self.ca, &mut self.cert, &mut self.key].into_iter().chain(&mut self.crl) {
             *path = folder.join(&path);
         }

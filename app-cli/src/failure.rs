@@ -1,31 +1,28 @@
-//! Why a command did not do what it was asked to, and the exit status that says so.
+//! The failure of a command, and its exit status.
 
 use std::fmt::Display;
-use std::io::{self, Write};
 use std::process::ExitCode;
 
-use crate::output;
+/// Longest message in bytes. Parts of it may come from an app.
+pub(crate) const MOST_MESSAGE: usize = 4096;
 
-/// The most bytes of a message: parts of it may be from an app.
-const MOST_MESSAGE: usize = 4096;
-
-/// What the exit status says. docs/APPCTL.md has the same table.
+/// The exit statuses of failures. docs/APPCTL.md has the same table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Status {
-    /// The app was asked, and said no; or the output could not be written.
+    /// The app answered with an error, or the output could not be written.
     Failed = 1,
-    /// The command line makes no sense.
+    /// The command line is wrong.
     Usage = 2,
-    /// The app was not reached, or did not take the call: nothing was changed, and it is safe to try again.
+    /// The app was not reached, or did not accept the call. Nothing was changed, and you may try again.
     NotReached = 3,
-    /// No answer came: it may have been done.
+    /// No answer came. The change may have been made.
     Unknown = 4,
     /// The role of the client's certificate is too low.
     Denied = 5,
-    /// The answer is no: the app is not ready, or a check failed.
-    Unwell = 6,
-    /// A context, or a file that it names, can't be used (`EX_CONFIG` of sysexits.h).
+    /// The answer is no: the app is not ready, a check failed, or a config was refused.
+    AnswerIsNo = 6,
+    /// A context, or a file that it names, cannot be used (`EX_CONFIG` of sysexits.h).
     Unusable = 78,
 }
 
@@ -35,14 +32,14 @@ impl From<Status> for ExitCode {
     }
 }
 
-/// One line that says what went wrong, why, and what to do about it.
+/// One line that says what failed, why, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Failure {
     pub(crate) status: Status,
     pub(crate) message: String,
 }
 
-/// How a command ended.
+/// The result of a command.
 pub(crate) type Outcome = Result<ExitCode, Failure>;
 
 impl Failure {
@@ -56,26 +53,13 @@ impl Failure {
         Self { status, message }
     }
 
-    /// The app said no.
+    /// The app answered with an error, or this machine refused something.
     pub(crate) fn failed(message: impl Display) -> Self {
         Self::new(Status::Failed, message)
     }
 
-    /// A context, or a file that it names, can't be used.
+    /// A context, or a file that it names, cannot be used.
     pub(crate) fn unusable(message: impl Display) -> Self {
         Self::new(Status::Unusable, message)
-    }
-
-    /// Says it on standard error: a line for people, or an object for programs.
-    pub(crate) fn tell(&self, json: bool) -> ExitCode {
-        let line = if json {
-            let object = serde_json::json!({ "error": self.message, "status": self.status as u8 });
-            output::json_line(&object)
-        } else {
-            output::one_line(&self.message, 4096)
-        };
-        // Nobody to tell when this fails.
-        let _ = writeln!(io::stderr().lock(), "{line}");
-        self.status.into()
     }
 }

@@ -10,14 +10,14 @@ use app_core::{
 use app_ids::ServiceId;
 
 const HELP: &str = "\
-Ids are random 64-bit numbers: whoever makes one needs to ask nobody, and what carries it may be renamed at will.
-The same form serves services, metrics, errors, health checks and log events.";
+Ids are random 64-bit numbers, so you can make them without a registry. An id stays the same when a name changes.
+Services, metrics, errors, health checks and log events all use this form.";
 
 app_core::subcommand! { Subcommand::new(command, run) }
 
 fn command() -> Command {
     let count = Arg::new("count").long("count").short('n').value_name("N").default_value("1");
-    let count = count.value_parser(args::number(1_u32..=10_000)).help("How many, one a line");
+    let count = count.value_parser(args::number(1_u32..=10_000)).help("Number of ids, one on each line");
     Command::new("id").about("Prints new random ids, in hex with 0x").after_help(HELP).arg(count)
 }
 

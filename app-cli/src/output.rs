@@ -1,7 +1,6 @@
-//! What commands print: text for people, JSON for programs.
+//! The output of commands: text for people, JSON for programs.
 //!
-//! What comes from an app is text of strangers: names, reasons, messages. No control character of it reaches a terminal, in either
-//! form.
+//! Names, reasons and messages of an app are untrusted text. No control character in them reaches a terminal, in either form.
 
 mod json;
 mod page;
@@ -12,7 +11,7 @@ mod text;
 mod time;
 
 use std::env;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write as _};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
@@ -20,7 +19,7 @@ use app_core::clap::ArgMatches;
 use app_core::write_output;
 use serde::Serialize;
 
-use crate::failure::{Outcome, Status};
+use crate::failure::{Failure, MOST_MESSAGE, Outcome, Status};
 
 pub(crate) use self::json::{Hex, Moment, json_line, seconds};
 pub(crate) use self::page::Page;
@@ -28,17 +27,17 @@ pub(crate) use self::table::{Paint, Table};
 pub(crate) use self::text::{many_lines, one_line, replaced};
 pub(crate) use self::time::{ago, human};
 
-/// Where output goes, and in which form.
+/// The form of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Output {
     pub(crate) json: bool,
-    /// Whether colours are wanted: a terminal, and nobody asked for none.
+    /// Whether to use colours: on a terminal, unless the environment forbids them.
     pub(crate) colour: bool,
-    /// Which instance it is about, where there are several.
+    /// The instance that the output is about, if the command asks several.
     pub(crate) instance: Option<SocketAddr>,
 }
 
-/// An object, with the address of the instance that it is about, where there are several.
+/// An object with the address of its instance, if the command asks several.
 #[derive(Serialize)]
 struct OfInstance<'a, T> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -47,8 +46,20 @@ struct OfInstance<'a, T> {
     object: &'a T,
 }
 
+/// Reports a failure on standard error: as a line for people, or as an object for programs. Returns its exit status.
+pub(crate) fn report(failure: &Failure, json: bool) -> ExitCode {
+    let line = if json {
+        json_line(&serde_json::json!({ "error": failure.message, "status": failure.status as u8 }))
+    } else {
+        one_line(&failure.message, MOST_MESSAGE)
+    };
+    // If this fails, there is no place left to report it.
+    let _ = writeln!(io::stderr().lock(), "{line}");
+    failure.status.into()
+}
+
 impl Output {
-    /// As the command line and the environment want it.
+    /// The form that the command line and the environment ask for.
     pub(crate) fn of(matches: &ArgMatches) -> Self {
         let json = matches.get_flag("json");
         let plain = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
@@ -61,14 +72,14 @@ impl Output {
         self.print_with(ExitCode::SUCCESS, object, page)
     }
 
-    /// The same, of an answer that is no if `well` is not.
+    /// Prints as [`print`](Self::print) does. The exit status is 6 unless `well` is true.
     pub(crate) fn print_verdict<T: Serialize>(
         self,
         well: bool,
         object: &T,
         page: impl FnOnce(&mut Page),
     ) -> Outcome {
-        let status = if well { ExitCode::SUCCESS } else { Status::Unwell.into() };
+        let status = if well { ExitCode::SUCCESS } else { Status::AnswerIsNo.into() };
         self.print_with(status, object, page)
     }
 

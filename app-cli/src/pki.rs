@@ -1,16 +1,16 @@
-//! `appctl pki`: an authority of one's own, in a folder, and what it issues.
+//! `appctl pki`: makes an authority in a folder, and certificates of it.
 //!
 //! | command | does |
 //! |---|---|
 //! | `init` | makes an authority, or one under another |
 //! | `issue` | makes a certificate and a key for a server or a client |
-//! | `renew` | makes another one of the same name |
+//! | `renew` | makes another certificate of the same name, with a new key |
 //! | `revoke` | revokes a certificate, and makes a new revocation list |
 //! | `crl` | makes a new revocation list, before the old one is stale |
-//! | `show` | says what a folder, a certificate or a list says |
+//! | `show` | shows a PKI folder, a certificate or a revocation list |
 //!
-//! Exit statuses: 0, 1 (it is there already, nobody issued it, the system refuses), 2 (usage), 78 (a file is damaged, or others
-//! could read or change it).
+//! Exit statuses: 0; 1 if a file exists already, this authority did not issue the certificate, or the system refuses; 2 for a
+//! usage error; 78 if a file is damaged, or other users could read or change it.
 
 mod args;
 mod make;
@@ -29,15 +29,15 @@ app_core::subcommand! { Subcommand::new(command, run) }
 
 const HELP: &str = "\
 From nothing to an app that its operator can ask:
-  appctl pki init pki                                           an authority, in a new folder
+  appctl pki init pki                                           an authority in a new folder
   appctl pki issue server --dir pki --domain-id 0xd0 --app-id 0xa0 --service rpc
-  appctl pki issue client --dir pki --name ops.example.com      grant it a role in the server's config
-  appctl pki show pki                                           what was issued, and until when
+  appctl pki issue client --dir pki --name ops.example.com      grant the name a role in the server's config
+  appctl pki show pki                                           issued certificates, and when they expire
   appctl pki revoke --dir pki pki/client-ops.example.com.pem    then give pki/crl.pem to the servers
-  appctl pki crl --dir pki                                      at least every 30 days: a stale list refuses everybody
+  appctl pki crl --dir pki                                      at least every 30 days: with a stale list, all peers are refused
 
-Configs of servers and clients name the files: caCert \"@ca.pem\", crl \"@crl.pem\", key and cert of each. A private key is readable
-for its owner alone from its first moment, and nothing is ever overwritten.";
+Configs of servers and clients name the files: caCert \"@ca.pem\", crl \"@crl.pem\", and key and cert of each. Only the owner can
+read a private key, from the moment it is created. No file is overwritten.";
 
 fn command() -> Command {
     let commands = [
@@ -54,7 +54,7 @@ fn command() -> Command {
 
 fn run(matches: &ArgMatches) -> ExitCode {
     let Some((name, matches)) = matches.subcommand() else { return Status::Usage.into() };
-    // `issue` has commands of its own, and they have the flag.
+    // The subcommands of `issue` have the flag.
     let leaf = if name == "issue" { matches.subcommand().map(|(_, leaf)| leaf) } else { Some(matches) };
     let json = leaf.is_some_and(|leaf| leaf.get_flag("json"));
     let done = match name {
@@ -65,10 +65,10 @@ fn run(matches: &ArgMatches) -> ExitCode {
         "crl" => revoke::crl(matches),
         _ => show::show(matches),
     };
-    done.unwrap_or_else(|failure| failure.tell(json))
+    done.unwrap_or_else(|failure| crate::output::report(&failure, json))
 }
 
-/// Why nothing was done, with the status that fits.
+/// The failure for an error of the PKI folder, with its exit status.
 fn failure(error: DirectoryError) -> Failure {
     let status = match &error {
         DirectoryError::Asked(_) | DirectoryError::NoName(_) => Status::Usage,

@@ -1,7 +1,7 @@
-//! What a command connects to, and as whom: from a context, from flags, or from both.
+//! The app that a command asks, and the certificate that it shows: from a context, from flags, or from both.
 
+mod files;
 mod flags;
-mod material;
 #[cfg(test)]
 mod tests;
 
@@ -18,29 +18,29 @@ pub(crate) use self::flags::{
     connection_args, context_arg, context_file, direct_args, json_arg, positive_time,
 };
 
-/// The service of the admin interface, which every app has that links `app-rpc`.
+/// The service of the admin interface. Every app that links `app-rpc` has it.
 pub(crate) const ADMIN: ServiceId = app_rpc::admin::APP_RPC_SERVICE_ID;
 
-/// An app that can be asked.
+/// An app, with all that is needed to connect to it.
 #[derive(Debug, Clone)]
 pub(crate) struct Target {
     pub(crate) addresses: Vec<Address>,
     pub(crate) name: RpcName,
     pub(crate) key_pair: KeyPair,
     pub(crate) servers: Authorities,
-    /// Where the certificate is, for what is said of it.
+    /// Path of the certificate, for error texts.
     pub(crate) cert: PathBuf,
-    /// Where the authorities are.
+    /// Path of the authorities, for error texts.
     pub(crate) ca: PathBuf,
 }
 
 impl Target {
-    /// As the command line says, with what is in the context where it says nothing.
+    /// The target of a command line. Fields without a flag come from the context.
     pub(crate) fn of(matches: &ArgMatches) -> Result<Self, Failure> {
         Self::load(&context_of(matches)?)
     }
 
-    /// Reads what the context names.
+    /// Reads the files that the context names.
     pub(crate) fn load(context: &Context) -> Result<Self, Failure> {
         for (name, id) in [("domain", context.domain.as_u64()), ("app", context.app.as_u64())] {
             if id == 0 {
@@ -51,15 +51,15 @@ impl Target {
         Ok(Self {
             addresses: context.address.0.clone(),
             name: RpcName { domain: context.domain, app: context.app, service },
-            key_pair: material::key_pair(&context.key, &context.cert)?,
-            servers: material::authorities(&context.ca, context.crl.as_deref())?,
+            key_pair: files::key_pair(&context.key, &context.cert)?,
+            servers: files::authorities(&context.ca, context.crl.as_deref())?,
             cert: context.cert.clone(),
             ca: context.ca.clone(),
         })
     }
 }
 
-/// The context that is meant, with what flags say in its place. Without a context the flags have to say all.
+/// The context of a command line, with the fields that flags override. Without a context, the flags must give all fields.
 pub(crate) fn context_of(matches: &ArgMatches) -> Result<Context, Failure> {
     let given = Given::of(matches);
     if matches.get_one::<String>("context").is_none()
@@ -72,7 +72,7 @@ pub(crate) fn context_of(matches: &ArgMatches) -> Result<Context, Failure> {
     Ok(given.over(context))
 }
 
-/// What flags say.
+/// The fields of a context that flags give.
 #[derive(Debug, Clone)]
 struct Given {
     address: Option<Addresses>,
@@ -101,7 +101,7 @@ impl Given {
         }
     }
 
-    /// A context of these alone, if they are all that it takes.
+    /// A context made of flags only, if they give all required fields.
     fn alone(self) -> Option<Context> {
         Some(Context {
             address: self.address?,
@@ -121,7 +121,7 @@ impl Given {
             domain: self.domain.unwrap_or(context.domain),
             app: self.app.unwrap_or(context.app),
             service: self.service.or(context.service),
-            // Revocation lists are of the authorities beside them.
+            // A revocation list belongs to the authorities. Other authorities need other lists.
             crl: if self.ca.is_some() { self.crl } else { self.crl.or(context.crl) },
             ca: self.ca.unwrap_or(context.ca),
             cert: self.cert.unwrap_or(context.cert),

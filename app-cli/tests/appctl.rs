@@ -1,4 +1,4 @@
-//! `appctl` as its users run it.
+//! Commands of `appctl` that ask no app.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
@@ -17,19 +17,19 @@ fn appctl(folder: &Path, args: &[&str], input: &str) -> Output {
     command.args(args).current_dir(folder).env_remove("OP_CONFIG_IDENTITY").env_remove("OP_CONFIG_DIR");
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // What does not read its input has ended, or will.
+    // Writing fails if the program does not read its input. That is no failure of the test.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     child.wait_with_output().unwrap()
 }
 
-/// What it printed, for a run that ends well.
+/// Standard output of a run that must succeed.
 fn printed(folder: &Path, args: &[&str], input: &str) -> String {
     let output = appctl(folder, args, input);
     assert!(output.status.success(), "{args:?}: {output:?}");
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The exit status and what was said, for a run that does not.
+/// Exit status and standard error of a run that must fail.
 fn refused(folder: &Path, args: &[&str], input: &str) -> (Option<i32>, String) {
     let output = appctl(folder, args, input);
     assert!(output.stdout.is_empty(), "{args:?}: {output:?}");
@@ -98,7 +98,7 @@ fn a_config_goes_from_example_to_sealed_file_and_back() {
     let count = printed(folder.path(), &["config", "recipients", "0xe3054017c1b1d214"], "");
     assert_eq!(count, "sealed for 1 X25519 recipient\n");
 
-    // Byte-stable: what was opened, sealed and opened again is the same.
+    // Opening, sealing and opening again gives the same bytes.
     let opened = printed(folder.path(), &["config", "open", "0xe3054017c1b1d214"], "");
     let again = ["config", "seal", "-s", "0xe3054017c1b1d214", "-r", recipient, "-o", "again"];
     printed(folder.path(), &again, &opened);

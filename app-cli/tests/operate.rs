@@ -1,4 +1,4 @@
-//! `appctl` as operators run it, against apps that answer as they should, and against others.
+//! `appctl` as operators run it, with well-behaved and with misbehaving apps.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "operate/commands.rs"]
@@ -15,6 +15,8 @@ mod fake;
 mod fake_configs;
 #[path = "operate/files.rs"]
 mod files;
+#[path = "operate/fixture.rs"]
+mod fixture;
 #[path = "operate/flood.rs"]
 mod flood;
 #[path = "operate/floods.rs"]
@@ -23,9 +25,7 @@ mod floods;
 mod instances;
 #[path = "operate/page.rs"]
 mod page;
-#[path = "operate/questions.rs"]
-mod questions;
+#[path = "operate/probes.rs"]
+mod probes;
 #[path = "operate/real.rs"]
 mod real;
-#[path = "operate/stand.rs"]
-mod stand;

@@ -1,4 +1,4 @@
-//! `appctl pki` as operators run it, and as those would that mean harm.
+//! `appctl pki` as operators run it, and with malicious files.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
@@ -23,7 +23,7 @@ fn clean<'a>(command: &'a mut Command, folder: &Path) -> &'a mut Command {
     command.current_dir(folder).stdin(Stdio::null())
 }
 
-/// What it printed, for a run that ends well.
+/// Standard output of a run that must succeed.
 #[track_caller]
 fn printed(folder: &Path, line: &str) -> String {
     let output = appctl(folder, line);
@@ -36,7 +36,7 @@ fn json(folder: &Path, line: &str) -> Value {
     serde_json::from_str(&printed(folder, &format!("{line} --json"))).unwrap()
 }
 
-/// What was said, for a run that ends with this status; one line.
+/// The error of a run that must end with this status: one line.
 #[track_caller]
 fn refused(folder: &Path, line: &str, status: i32) -> String {
     let output = appctl(folder, line);
@@ -47,7 +47,7 @@ fn refused(folder: &Path, line: &str, status: i32) -> String {
     said
 }
 
-/// A folder with an authority in `pki`.
+/// A folder that has an authority in `pki`.
 fn folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     printed(folder.path(), "pki init pki");
@@ -90,7 +90,7 @@ fn an_authority_issues_revokes_and_shows() {
     assert_eq!(run("pki show pki/client-ops.example.com.pem")["certificates"][0]["state"], "revoked");
     assert_eq!(run("pki crl -d pki")["number"], 4);
     assert_eq!(run("pki show pki/crl.pem")["crls"][0]["number"], 4);
-    // For people: a line for each, and nothing of a key.
+    // The page for people has a line for each certificate, and no private key.
     let page = printed(folder.path(), "pki show pki");
     assert!(page.contains("client   ops.example.com") && page.contains("revoked"), "{page}");
     assert!(refused(folder.path(), "pki show pki/ca.key", 78).contains("nothing of it is shown"));
@@ -201,7 +201,7 @@ fn what_others_could_read_or_change_and_what_is_damaged_is_refused() {
     assert!(issue(78).contains("private key"));
     put("ca.key", &key);
     chmod("ca.key", 0o400);
-    // A pipe that nobody writes to, a link to nothing, a device: nothing is waited for.
+    // A pipe without a writer, a dangling link and a device do not make it wait.
     fs::remove_file(pki.join("ca.key")).unwrap();
     for target in ["/dev/zero", "/dev/tty", "/nowhere"] {
         symlink(target, pki.join("ca.key")).unwrap();
@@ -226,7 +226,7 @@ fn a_full_disk_changes_nothing() {
     let pki = folder.path().join("pki");
     printed(folder.path(), "pki issue client -d pki -n a");
     let before = files(&pki);
-    // No file may have a byte; the signal of it is ignored, so that writing fails.
+    // Files may not grow. The signal SIGXFSZ is ignored, so writing fails.
     let full = format!("trap '' XFSZ; ulimit -f 0; exec {APPCTL} \"$@\"");
     for line in [
         "pki issue client -d pki -n b",
@@ -235,7 +235,7 @@ fn a_full_disk_changes_nothing() {
         "pki init new",
     ] {
         let mut shell = Command::new("sh");
-        // Its output goes to pipes, which have no such limit.
+        // Standard output is a pipe, which has no such limit.
         let output = clean(shell.args(["-c", &full, "sh"]).args(line.split_whitespace()), folder.path())
             .output()
             .unwrap();
@@ -256,7 +256,7 @@ fn several_at_once_lose_nothing() {
         command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
     };
     let mut names: Vec<_> = (0..6).map(|n| run(format!("pki issue client -d pki -n n{n}"))).collect();
-    // Of one name, one wins.
+    // Of several that use one name, one succeeds.
     names.extend((0..2).map(|_| run("pki issue client -d pki -n same".to_owned())));
     let ended: Vec<_> =
         names.into_iter().map(|child| child.wait_with_output().unwrap().status.code()).collect();

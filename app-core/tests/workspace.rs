@@ -40,6 +40,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("app-cli", 7),
     ("svc-example", 7),
     ("benches", 8),
+    ("e2e", 8),
 ];
 
 /// Imports inside of a floor.
@@ -150,10 +151,10 @@ const UNOWNED_TASK_IN: &[(&str, &str)] = &[
 const FIXED_PORT_IN: &[(&str, &str)] = &[("app-core/tests/workspace/source.rs", "shows the rule failing")];
 
 /// Crates with circles among their modules, each to be taken out of the list as it becomes free of them.
-const STILL_CIRCULAR: &[&str] = &["app-cli", "app-core", "app-rpc", "benches", "svc-example"];
+const STILL_CIRCULAR: &[&str] = &["app-core", "app-rpc", "benches", "svc-example"];
 
 /// Crates with two types of one name, each to be taken out of the list as it becomes free of them.
-const STILL_TWO_OF_A_NAME: &[&str] = &["app-cli", "app-core", "app-rpc", "benches"];
+const STILL_TWO_OF_A_NAME: &[&str] = &["app-core", "app-rpc", "benches"];
 
 /// Panics with one violation a line.
 fn assert_none(violations: &[String]) {

@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 use crate::{QUOTA_RPC, QuotaClient, client};
 
 const HELP: &str = "\
-The file of contexts is appctl's; the context is one whose service is quota-rpc.
+The file of contexts is the one that appctl uses. Name a context whose service is quota-rpc.
 
 Examples:
   svc-example acquire --context contexts.json#quota alice
@@ -26,12 +26,12 @@ Examples:
 
 Exit status: 0 granted, 6 denied, 1 the call failed, 2 usage, 78 the context can't be used.";
 
-/// The answer is no, as appctl has it.
+/// Exit status of "denied". `appctl` has the same status for "no".
 const DENIED: u8 = 6;
 const UNUSABLE: u8 = 78;
-/// Descriptors that a call needs: two runtimes, a connection and files.
+/// File descriptors that a call needs: two runtimes, a connection and files.
 const DESCRIPTORS: usize = 12;
-/// For `--until-denied`, where nobody denies.
+/// Most calls of `--until-denied`, for a rule that never denies.
 const MOST_CALLS: u32 = 1_000_000;
 
 app_core::subcommand! { Subcommand::new(command, run) }
@@ -45,11 +45,11 @@ fn command() -> Command {
     Command::new("acquire")
         .about("Asks a running quota service for permits, over RPC")
         .after_help(HELP)
-        .arg(Arg::new("key").value_name("KEY").required(true).help("Whose bucket"))
-        .arg(context.help("The service, and who asks: a file of contexts, and the one of them"))
-        .arg(rule.help("The rule"))
-        .arg(permits.value_parser(args::number(0..=u32::MAX)).help("How many permits, all or none"))
-        .arg(until.help("Asks again and again, until it is denied"))
+        .arg(Arg::new("key").value_name("KEY").required(true).help("Key of the bucket, such as a user"))
+        .arg(context.help("File of contexts, and the name of a context in it"))
+        .arg(rule.help("Name of the rule"))
+        .arg(permits.value_parser(args::number(0..=u32::MAX)).help("Permits to take, all or none"))
+        .arg(until.help("Repeat the call until it is denied"))
 }
 
 fn run(matches: &ArgMatches) -> ExitCode {
@@ -79,7 +79,7 @@ fn run(matches: &ArgMatches) -> ExitCode {
     }
 }
 
-/// Asks until it is denied, or often enough; gives whether the last one was granted.
+/// Calls until a call is denied, at most `most` times. Returns whether the last call was granted.
 async fn ask(client: &QuotaClient, rule: &str, key: &str, permits: u32, most: u32) -> Result<bool, String> {
     for call in 1..=most {
         let grant = client.acquire(rule, key, permits).await.map_err(|error| error.to_string())?;
@@ -97,7 +97,7 @@ async fn ask(client: &QuotaClient, rule: &str, key: &str, permits: u32, most: u3
     Ok(true)
 }
 
-/// A client in an app of its own, whose log nobody reads.
+/// A client in an app of its own, whose log is discarded.
 fn connect(config: RpcClientConfig) -> Result<QuotaClient, Error> {
     let identity = Identity {
         domain: config.name.domain,
@@ -113,15 +113,15 @@ fn connect(config: RpcClientConfig) -> Result<QuotaClient, Error> {
 }
 
 fn refuse(reason: &str, status: u8) -> ExitCode {
-    // Nobody to tell when this fails.
+    // If this fails, there is no place left to report it.
     let _ = writeln!(io::stderr(), "{}", app_errors::one_line(reason));
     status.into()
 }
 
-/// What a context of appctl means, `FILE#NAME`. Only what a client needs is read; appctl itself is strict about the rest.
+/// Reads a context of `appctl`, named `FILE#NAME`. Reads only what a client needs; `appctl` itself checks the rest.
 fn config_of(context: &str) -> Result<RpcClientConfig, String> {
     let (file, name) = context.rsplit_once('#').unwrap_or((context, ""));
-    // As for appctl, `#NAME` is of the file that the variable sets.
+    // As in `appctl`, `#NAME` alone is a context of the file in `OP_CONTEXT`.
     let set = std::env::var("OP_CONTEXT").unwrap_or_default();
     let file =
         if file.is_empty() { set.rsplit_once('#').map_or(set.as_str(), |(file, _)| file) } else { file };

@@ -1,17 +1,16 @@
-//! The buckets: a state machine without tasks, locks or a clock of its own.
+//! The state of the service: buckets of permits. It has no tasks, no locks and no clock of its own.
 //!
-//! Invariants, for each rule:
-//! 1. A key without a bucket has a full one: so a bucket that is full again can go at any time, and nobody can tell.
-//! 2. There are never more than `max_keys` buckets.
-//! 3. `keys` and `order` hold the same buckets; `order` has the fullest first and, among equals, the one idle longest.
-//!    (Of two buckets that fill alike, the one that will be full earlier is the fuller one at every moment before, so
-//!    that this order does not change while time passes.)
-//! 4. The work of a call is logarithmic in the number of keys, whatever there is to clean up.
+//! Invariants of each rule:
 //!
-//! And for all of them:
+//! 1. A key without a bucket counts as a key with a full bucket. So a full bucket can be removed at any time.
+//! 2. There are at most `max_keys` buckets.
+//! 3. `keys` and `order` hold the same buckets. `order` has the fullest bucket first and, among equals, the one idle longest.
+//!    All buckets of a rule fill at the same rate, so this order does not change while time passes.
+//! 4. A call takes time logarithmic in the number of keys, even if many full buckets wait to be removed.
 //!
-//! 5. A call is under the rules that are in effect when it is run, or it is sent back: a request of other rules is not
-//!    taken for one of these.
+//! Invariant of all rules:
+//!
+//! 5. A call runs under the rules that are in effect when it runs. A request that other rules checked is sent back.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -28,18 +27,18 @@ use crate::{
     rate::{Rate, Ticks},
 };
 
-/// How many full buckets a call clears away: more than the one that it may add, so that they become fewer.
+/// Full buckets that a call removes. A call adds one bucket at most, so their number falls.
 const CLEARED_BY_A_CALL: usize = 2;
 
 /// Buckets of permits by rule and key.
 pub struct Buckets {
     limits: Limits,
-    /// One for each rule, in their order.
+    /// One for each rule, in the order of the rules.
     tables: Vec<Table>,
     clock: Box<dyn Fn() -> Instant + Send>,
     made: Instant,
-    /// Whose turn it is to be cleared first.
-    turn: usize,
+    /// Index of the table that the next `clear` begins with.
+    first_to_clear: usize,
 }
 
 struct Table {
@@ -51,25 +50,26 @@ struct Table {
     displaced: u64,
 }
 
-/// A bucket's place in the order, which is all that there is to know of it.
+/// A bucket's place in the order. It is the whole state of the bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
     full_at: Ticks,
-    /// The number of the call that asked last: no two buckets have the same.
+    /// Number of the last call for this key. It is unique among the buckets of a rule.
     asked: u64,
 }
 
 impl Buckets {
-    /// Buckets for these rules, all of them full. The clock is asked once for each call; if it goes back, buckets wait.
+    /// Makes full buckets for these rules. Each call reads the clock once. If the clock goes back, buckets do not fill until the
+    /// clock has caught up.
     #[must_use]
     pub fn new(limits: &Limits, clock: impl Fn() -> Instant + Send + 'static) -> Self {
         let made = clock();
         let tables = limits.rules().iter().map(Table::new).collect();
-        Self { limits: limits.clone(), tables, clock: Box::new(clock), made, turn: 0 }
+        Self { limits: limits.clone(), tables, clock: Box::new(clock), made, first_to_clear: 0 }
     }
 
-    /// Takes all the permits of the request, or none. `None` if the request is not one of the rules in effect, and has to be
-    /// made anew.
+    /// Takes all permits of the request, or none. Returns `None` if other rules checked the request; the caller then makes the
+    /// request again.
     pub fn acquire(&mut self, request: &Request) -> Option<Grant> {
         if request.limits != self.limits.number() {
             return None;
@@ -78,10 +78,10 @@ impl Buckets {
         self.tables.get_mut(request.rule).map(|table| table.acquire(request, elapsed))
     }
 
-    /// Puts other rules in effect. Buckets of a rule whose name stays hold what they held, and no more than its new burst; a full
-    /// one is full afterwards. Those of other rules go.
+    /// Replaces the rules. A rule that keeps its name keeps its buckets. Each of them keeps its permits up to the new burst, and a
+    /// full bucket stays full. Buckets of other rules are removed.
     ///
-    /// For a rule whose rate changes this looks at every bucket once: some 50 ms for 100,000 keys, in which calls wait.
+    /// If the rate of a rule changes, this visits all buckets of the rule: about 50 ms for 100,000 keys, during which calls wait.
     pub fn reload(&mut self, limits: &Limits) {
         let elapsed = self.elapsed();
         let mut before: Vec<_> = std::mem::take(&mut self.tables).into_iter().map(Some).collect();
@@ -92,7 +92,7 @@ impl Buckets {
         });
         self.tables = tables.collect();
         self.limits = limits.clone();
-        self.turn = 0;
+        self.first_to_clear = 0;
     }
 
     /// The rules in effect.
@@ -101,29 +101,29 @@ impl Buckets {
         &self.limits
     }
 
-    /// Removes buckets that are full again, at most so many, and says how many.
+    /// Removes up to `at_most` full buckets, and returns how many it removed.
     pub fn clear(&mut self, at_most: usize) -> usize {
         let elapsed = self.elapsed();
         let tables = self.tables.len();
         let mut cleared = 0;
-        for turn in 0..tables {
-            if let Some(table) = self.tables.get_mut((self.turn + turn) % tables) {
+        for offset in 0..tables {
+            if let Some(table) = self.tables.get_mut((self.first_to_clear + offset) % tables) {
                 cleared += table.clear(table.rate.moment(elapsed), at_most - cleared);
-                table.give_memory_back();
+                table.shrink();
             }
         }
-        self.turn = (self.turn + 1) % tables.max(1);
+        self.first_to_clear = (self.first_to_clear + 1) % tables.max(1);
         cleared
     }
 
-    /// How many keys have a bucket.
+    /// Number of keys that have a bucket.
     #[must_use]
     pub fn keys(&self) -> usize {
         self.tables.iter().map(|table| table.keys.len()).sum()
     }
 
-    /// For each rule in turn, how many buckets that were not full had to make room since this was last asked: from
-    /// these keys permits are granted too generously, and `max_keys` is too small.
+    /// For each rule, the buckets that were removed before they were full, since the last call. Their keys get too many permits,
+    /// and `max_keys` is too small.
     pub fn take_displaced(&mut self) -> Vec<u64> {
         self.tables.iter_mut().map(|table| std::mem::take(&mut table.displaced)).collect()
     }
@@ -145,7 +145,7 @@ impl Table {
         }
     }
 
-    /// The same buckets under a rule that has changed.
+    /// Moves the buckets to a changed rule.
     fn refit(mut self, rule: &Rule, elapsed: Duration) -> Self {
         let fresh = Self::new(rule);
         let before = std::mem::replace(&mut self.rate, fresh.rate);
@@ -170,7 +170,7 @@ impl Table {
         while self.keys.len() > self.max_keys {
             self.displace();
         }
-        self.give_memory_back();
+        self.shrink();
         self
     }
 
@@ -189,7 +189,7 @@ impl Table {
         }
     }
 
-    /// Puts a key in its new place, where there is always room.
+    /// Gives a key its new place. If the key is new and the table is full, another bucket makes room.
     fn put(&mut self, key: &str, place: Place) {
         let before = self.keys.get_mut(key).map(|held| std::mem::replace(held, place));
         let held = before.and_then(|before| self.order.remove(&before));
@@ -206,7 +206,7 @@ impl Table {
         key
     }
 
-    /// Makes room for another bucket: the fullest goes. It is not full, since that would have been cleared before.
+    /// Removes the fullest bucket to make room. It is not full: the caller has removed full ones before.
     fn displace(&mut self) {
         if let Some((_, fullest)) = self.order.pop_first() {
             self.keys.remove(&fullest);
@@ -226,7 +226,8 @@ impl Table {
         cleared
     }
 
-    fn give_memory_back(&mut self) {
+    /// Frees memory that a flood of keys left behind.
+    fn shrink(&mut self) {
         if self.keys.len() < self.keys.capacity() / 8 {
             self.keys.shrink_to(self.keys.len() * 2);
         }

@@ -1,4 +1,4 @@
-//! The config: rules, as the schema has them on the wire and as the code has them.
+//! The config: reads the rules from the schema's struct into the types that the code uses.
 
 use std::{collections::HashMap, num::NonZeroU32, time::Duration};
 
@@ -9,25 +9,25 @@ use schema::quota_capnp::{quota_rule, quota_spec};
 
 use crate::QUOTA;
 
-/// The config of the quota service: the struct `QuotaSpec` of `quota.capnp`.
+/// The config of the quota service. Its schema is the struct `QuotaSpec` of `quota.capnp`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QuotaConfig {
-    /// At least one; no name twice.
+    /// At least one rule. Each name is unique.
     pub rules: Vec<Rule>,
 }
 
-/// A rate limit: every key has a bucket of its own, which fills steadily.
+/// A rate limit. Each key has its own bucket, which fills steadily.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
-    /// What callers name it by, and the value of a label of the metrics.
+    /// The name that callers use. It is also the label `rule` of the metrics.
     pub name: String,
-    /// Permits that a bucket gets in each period.
+    /// Permits added to a bucket in each period.
     pub permits: NonZeroU32,
     /// The period, in milliseconds.
     pub period_millis: NonZeroU32,
-    /// Permits that a full bucket holds: not below `permits`.
+    /// Permits in a full bucket; at least `permits`.
     pub burst: NonZeroU32,
-    /// Keys that have a bucket at the same time.
+    /// Most keys that can have a bucket at the same time.
     pub max_keys: NonZeroU32,
 }
 
@@ -101,7 +101,7 @@ impl Rule {
     }
 }
 
-/// The name of a rule, if it is a good one that no rule before has.
+/// The name of a rule, if it is valid and no earlier rule has it. Otherwise adds a problem.
 fn name_of<'a>(
     spec: quota_rule::Reader<'a>,
     index: usize,

@@ -1,8 +1,8 @@
-//! `--dev`: everything that RPC needs, made on the spot and thrown away, and what to try with it.
+//! `--dev`: makes throwaway certificates and configs for RPC, and prints commands to try.
 //!
-//! Nothing here is for a service to copy: a real one gets its certificates and configs from whoever operates it, made with
-//! `appctl pki` and `appctl config seal`. What is made here is made by the same code, and is as strict: certificates on both sides,
-//! revocation lists, sealed configs, three clients of which each may do something else.
+//! Do not copy this module. A real service gets its certificates and configs from its operator, who makes them with
+//! `appctl pki` and `appctl config seal`. This module calls the same code and is as strict: certificates on both sides, a
+//! revocation list, sealed configs, and three clients with different roles.
 
 mod configs;
 mod files;
@@ -17,25 +17,25 @@ use app_core::{ExitStatus, Flags, Package};
 use self::files::Folder;
 use self::ports::Ports;
 
-/// The domain and the application, unless flags say otherwise.
+/// The domain id and the app id if no flag sets them.
 const DOMAIN: u64 = 0xd0;
 const APP: u64 = 0xa0;
 
-/// Why it can't be tried here, for people.
+/// The text of an error, for people.
 type Problem = String;
 
-/// Makes what is needed, says what to try, runs the service, and throws it all away.
+/// Makes the files, prints the commands to try, runs the service, and removes the files.
 pub(crate) fn run(package: Package, mut flags: Flags, port: u16) -> ExitCode {
     let prepared = prepare(&mut flags, port).and_then(|(folder, tour)| {
         let mut out = io::stdout().lock();
         let written = out.write_all(tour.as_bytes()).and_then(|()| out.flush());
-        written.map(|()| folder).map_err(|error| format!("what to try can't be printed: {error}"))
+        written.map(|()| folder).map_err(|error| format!("standard output can't be written: {error}"))
     });
     match prepared {
-        // The folder is gone when it is dropped: after the service has ended.
+        // The folder is dropped, and so removed, after the service has ended.
         Ok(_folder) => package.run_with(flags),
         Err(problem) => {
-            // Nobody to tell when this fails.
+            // If this fails, there is no place left to report it.
             let _ = writeln!(io::stderr(), "--dev: {}", app_errors::one_line(&problem));
             ExitStatus::StartFailed.into()
         }

@@ -1,22 +1,22 @@
-//! The quota service: rate limits per key. A real service, and the one to copy from.
+//! The quota service: rate limits per key. Copy from it when you write a service.
 //!
-//! Who may do something only so often (send mails, log in, call an interface) asks first: each key, such as a user, has a
-//! bucket of permits under a rule, which fills steadily and is never fuller than the rule's burst.
+//! A program asks for permits before it does something that is limited, such as sending a mail. Each key, such as a user, has
+//! a bucket of permits under a rule. The bucket fills steadily, up to the rule's burst.
 //!
-//! | file | what a service has there |
+//! | file | contents |
 //! |---|---|
-//! | `service.rs` | its id, its descriptor, its start function: the dependencies are the parameters |
-//! | `quota.rs` | the handle: what dependents call |
-//! | `config.rs` | its config, typed and validated |
-//! | `flags.rs` | its flags, which every application that links it has |
-//! | `limits.rs` | arguments, checked at the door |
-//! | `buckets.rs`, `rate.rs` | its state, which knows nothing of tasks, and its arithmetic |
-//! | `metrics.rs`, `health.rs` | what it measures, and when it is well |
-//! | `rpc.rs` | the service over RPC: its endpoint, and the client of it, for other processes |
-//! | `acquire.rs` | a command of every application that links it: asks a running one for permits |
-//! | `rules.rs` | a command that depends on flags of the application: prints the rules in effect |
-//! | `dev.rs` | `--dev`: everything that RPC needs, made on the spot and thrown away |
-//! | `main.rs` | the link list, which is the deployment manifest |
+//! | `service.rs` | the service id, the descriptor, and the start function, whose parameters are the dependencies |
+//! | `quota.rs` | the handle that dependents call |
+//! | `config.rs` | the config: its type and its rules |
+//! | `flags.rs` | the flags of the service, which every application that links it has |
+//! | `limits.rs` | the rules in effect, which check the arguments of calls |
+//! | `buckets.rs`, `rate.rs` | the state, without tasks or locks, and its arithmetic |
+//! | `metrics.rs`, `health.rs` | the metrics and the health check |
+//! | `rpc.rs` | the service over RPC: the endpoint, and the client for other processes |
+//! | `acquire.rs` | the subcommand `acquire`, which asks a running application for permits |
+//! | `rules.rs` | the subcommand `rules`, which depends on flags of the application: prints the rules in effect |
+//! | `dev.rs` | the flag `--dev`, which makes everything that RPC needs; not for copying |
+//! | `main.rs` | the link list |
 //!
 //! ```
 //! use app_core::{prelude::*, testing::TestApp};
@@ -25,7 +25,7 @@
 //! const MAILER: ServiceId = ServiceId::new(0xa2c7_55f0_1d83_6be9);
 //! app_core::service! { id: MAILER, name: "mailer", start: start }
 //!
-//! // The quota service runs when this is called, and stops after it.
+//! // The quota service runs before this function is called, and stops after this service.
 //! async fn start(service: Service, quota: Dep<Quota>) -> Result<(), Error> {
 //!     let grant = quota.acquire("default", "alice", 1).await?;
 //!     info!(service.log(), "may alice send a mail?"; "granted" => grant.granted, "left" => grant.remaining);
@@ -41,12 +41,12 @@
 //! # }
 //! ```
 //!
-//! The rules follow the config while the service runs. A rule is known by its name: as long as that stays, its buckets hold what
-//! they held, and no more than the new burst. A rule that is gone takes its buckets and its series of metrics along; a call under
-//! it is then an illegal argument. A config that is refused changes nothing.
+//! The rules follow the config while the service runs. A rule that keeps its name keeps its buckets, with their permits up to
+//! the new burst. If a rule is removed, its buckets and its series of metrics are removed too, and a call under it is an
+//! illegal argument. A config that is refused changes nothing.
 //!
-//! What stays out: sharing buckets between processes. Each instance grants by itself, so that what `n` instances grant
-//! together is up to `n` times a rule.
+//! The crate does not share buckets between processes. Each instance grants by itself, so `n` instances together grant up to
+//! `n` times the permits of a rule.
 
 mod acquire;
 mod buckets;
@@ -72,8 +72,3 @@ pub use self::{
     rpc::{QUOTA_RPC, QuotaClient, client},
     service::QUOTA,
 };
-
-/// Compiles the README's service.
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-struct Readme;

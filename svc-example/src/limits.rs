@@ -1,4 +1,4 @@
-//! The rules in effect, and what may be asked of them: arguments are checked here, at the door, and nowhere else.
+//! The rules in effect. They check the arguments of a call, here and nowhere else.
 
 use std::{
     collections::HashMap,
@@ -13,16 +13,16 @@ use app_core::prelude::*;
 
 use crate::{QUOTA, QuotaConfig, Rule};
 
-/// The longest key, in bytes: keys come from callers, the memory is ours.
+/// The longest key, in bytes. Keys come from callers and use the memory of this service.
 pub const MAX_KEY_BYTES: usize = 1_024;
 
-/// How many rules a message names.
+/// Most rules that an error message lists.
 const SHOWN_RULES: usize = 10;
 
-/// Tells one set of rules from the next.
+/// Counts the sets of rules of this process, so that each has its own number.
 static MADE: AtomicU64 = AtomicU64::new(0);
 
-/// Rules that are in effect together. Cheap to clone. They never change: a reload puts others in their place.
+/// One set of rules. It is cheap to clone and never changes; a reload replaces it with another set.
 #[derive(Debug, Clone)]
 pub struct Limits(Arc<Inner>);
 
@@ -33,12 +33,12 @@ struct Inner {
     by_name: HashMap<String, usize>,
 }
 
-/// A call whose arguments are good, under the rules that checked them.
+/// A call with valid arguments, and the rules that checked them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// The number of the [`Limits`] that made it.
+    /// Number of the [`Limits`] that made this request.
     pub(crate) limits: u64,
-    /// Where the rule is among the rules.
+    /// Index of the rule.
     pub(crate) rule: usize,
     pub(crate) key: Box<str>,
     /// From 1 to the rule's burst.
@@ -46,22 +46,22 @@ pub struct Request {
 }
 
 impl Limits {
-    /// The rules of a config.
+    /// Takes the rules of a config.
     #[must_use]
     pub fn new(config: &QuotaConfig) -> Self {
         let rules = config.rules.clone();
         let by_name = rules.iter().enumerate().map(|(index, rule)| (rule.name.clone(), index)).collect();
-        // A number is all that is asked of it: no other memory depends on it.
+        // Relaxed is enough: the number only has to be unique, and no other memory depends on it.
         let number = MADE.fetch_add(1, Ordering::Relaxed);
         Self(Arc::new(Inner { number, rules, by_name }))
     }
 
-    /// Tells them from all others in this process.
+    /// A number that no other set of rules in this process has.
     pub(crate) fn number(&self) -> u64 {
         self.0.number
     }
 
-    /// Where the rule of this name is among the rules.
+    /// Index of the rule with this name.
     pub(crate) fn position(&self, rule: &str) -> Option<usize> {
         self.0.by_name.get(rule).copied()
     }
@@ -75,8 +75,8 @@ impl Limits {
     /// Checks the arguments of a call.
     ///
     /// # Errors
-    /// `IllegalArgument`, naming the argument: a rule that there is none of, an empty key or one of more than
-    /// [`MAX_KEY_BYTES`], no permits, or more than the rule's burst, which would never be granted.
+    /// `IllegalArgument`, with the name of the argument: an unknown rule, an empty key, a key of more than [`MAX_KEY_BYTES`], no
+    /// permits, or more permits than the rule's burst, because such a call could never be granted.
     #[track_caller]
     pub fn request(&self, rule: &str, key: &str, permits: u32) -> Result<Request, Error> {
         let found = self.position(rule).and_then(|index| Some((index, self.0.rules.get(index)?)));

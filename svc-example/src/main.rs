@@ -1,4 +1,4 @@
-//! The link list is the deployment manifest; and one flag of the program's own.
+//! The link list, which is the deployment manifest, and one flag of this program.
 
 use std::process::ExitCode;
 
@@ -16,9 +16,9 @@ struct Cli {
     #[command(flatten)]
     app: app_core::Flags,
 
-    /// Try it: makes throwaway keys, certificates and sealed configs, listens on loopback alone, and prints what to try. They
-    /// are under `target` in the current folder, or in a temporary folder. Metrics are at PORT (default: 4444), the admin
-    /// interface and the quota service at the two ports behind it. A free port takes the place of a busy one, and of 0.
+    /// Try the service: makes throwaway keys, certificates and sealed configs, listens on loopback only, and prints commands to
+    /// try. The files are in `target` of the current folder, or in a temporary folder. Metrics use PORT (default: 4444). The
+    /// admin interface and the quota service use the next two ports. A free port replaces 0 and any port in use.
     #[arg(
         long, value_name = "PORT", num_args = 0..=1, require_equals = true, default_missing_value = "4444",
         value_parser = app_core::args::number(0_u16..=65_533),

@@ -1,4 +1,4 @@
-//! What the service measures.
+//! The metrics of the service, with their documentation.
 
 use app_core::prelude::*;
 use app_metrics::{Counter, CounterVector, Gauge, Histogram, MetricDoc, Metrics};
@@ -6,7 +6,7 @@ use app_metrics::{Counter, CounterVector, Gauge, Histogram, MetricDoc, Metrics};
 use crate::{Limits, QUOTA, Rule};
 
 ids! {
-    /// Counter vector: calls that were granted or denied, by `rule` and `outcome` (`granted`, `denied`).
+    /// Counter vector: answered calls, by `rule` and `outcome` (`granted`, `denied`).
     pub GRANTS: MetricId = 0x8408_7d0f_1533_d4a6, "quota_grants";
     /// Histogram: seconds from the call to its answer.
     pub ACQUIRE_SECONDS: MetricId = 0xfe7f_d1ac_fda4_1aa6, "quota_acquire_seconds";
@@ -14,7 +14,7 @@ ids! {
     pub KEYS: MetricId = 0xe1b1_1f23_b006_8ec7, "quota_keys";
 }
 
-/// From a call that finds the loop idle to one that waits behind a full queue.
+/// From a call that finds the command server idle to a call that waits behind a full queue.
 const LATENCIES_SECONDS: [f64; 14] =
     [5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 5e-2, 0.25, 1.0];
 
@@ -54,7 +54,7 @@ const KEYS_DOC: MetricDoc = MetricDoc::gauge(QUOTA, KEYS, "Keys that have a buck
 
 app_metrics::document! { GRANTS_DOC, ACQUIRE_SECONDS_DOC, KEYS_DOC }
 
-/// The handles of the metrics, looked up once. Cheap to clone.
+/// The handles of the metrics. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct QuotaMetrics {
     grants: CounterVector,
@@ -62,7 +62,7 @@ pub(crate) struct QuotaMetrics {
     pub(crate) keys: Gauge,
 }
 
-/// The counters of the rules that are in effect together, one pair for each, in their order.
+/// The counters of one set of rules: granted and denied, for each rule in the order of the rules.
 #[derive(Debug)]
 pub(crate) struct Outcomes(Vec<[Counter; 2]>);
 
@@ -72,14 +72,14 @@ impl QuotaMetrics {
     pub(crate) fn register(metrics: &Metrics) -> Result<Self, Error> {
         let grants = GRANTS_DOC.counter_vector_spec();
         Ok(Self {
-            // Two for each rule: the config bounds them, also one that comes with a reload.
+            // Each rule has two series, and the config limits the number of rules. So the vector needs no limit of its own.
             grants: metrics.counter_vector(grants.max_series(usize::MAX))?,
             acquire_seconds: metrics.histogram(ACQUIRE_SECONDS_DOC.histogram_spec())?,
             keys: metrics.gauge(KEYS_DOC.gauge_spec())?,
         })
     }
 
-    /// The counters of these rules: shown from now on, if they were not before.
+    /// The counters of these rules. A scrape shows them from now on.
     pub(crate) fn outcomes(&self, limits: &Limits) -> Result<Outcomes, Error> {
         let counter = |rule: &Rule, outcome| self.grants.with([rule.name.as_str(), outcome]);
         let [granted, denied] = OUTCOMES;
@@ -87,7 +87,7 @@ impl QuotaMetrics {
         limits.rules().iter().map(pair).collect::<Result<_, Error>>().map(Outcomes)
     }
 
-    /// Shows the rules no more that are among the ones and not among the others.
+    /// Removes the series of the rules in `before` that are not in `now`.
     pub(crate) fn forget(&self, before: &Limits, now: &Limits) -> Result<(), Error> {
         for rule in before.rules().iter().filter(|rule| now.position(&rule.name).is_none()) {
             for outcome in OUTCOMES {

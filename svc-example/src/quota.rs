@@ -11,17 +11,17 @@ use crate::{
     metrics::{Outcomes, QuotaMetrics},
 };
 
-/// The quota service, as its dependents see it: `Dep<Quota>` in a start function. Cheap to clone.
+/// The handle of the quota service. Dependents take it as `Dep<Quota>` in their start function. It is cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Quota {
     commands: CommandServer<Buckets>,
-    rules: Arc<ArcSwap<InEffect>>,
+    rules: Arc<ArcSwap<RuleSet>>,
     metrics: QuotaMetrics,
 }
 
-/// Rules that are in effect together, and their counters.
+/// One set of rules, and the counters of these rules.
 #[derive(Debug)]
-struct InEffect {
+struct RuleSet {
     limits: Limits,
     outcomes: Outcomes,
 }
@@ -30,14 +30,14 @@ impl Exposed for Quota {
     const SERVICE: ServiceId = QUOTA;
 }
 
-/// The answer to a call that asked for permits.
+/// The answer to a call of [`Quota::acquire`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Grant {
-    /// Whether the permits were taken: all of them, or none.
+    /// Whether the permits were taken. A call takes all permits or none.
     pub granted: bool,
-    /// How many whole permits are left.
+    /// Whole permits left in the bucket.
     pub remaining: u32,
-    /// After how long the same call would be granted, if nobody else took any permits; zero when it was granted.
+    /// Time until the same call would be granted, if no other call takes permits meanwhile. Zero if the call was granted.
     pub retry_after: Duration,
 }
 
@@ -47,14 +47,14 @@ impl Quota {
         limits: Limits,
         metrics: QuotaMetrics,
     ) -> Result<Self, Error> {
-        let rules = Arc::new(ArcSwap::from_pointee(InEffect::new(limits, &metrics)?));
+        let rules = Arc::new(ArcSwap::from_pointee(RuleSet::new(limits, &metrics)?));
         Ok(Self { commands, rules, metrics })
     }
 
-    /// Takes `permits` from the bucket that `key` has under `rule`, if they are there.
+    /// Takes `permits` from the bucket of `key` under `rule`, if the bucket holds enough.
     ///
-    /// Dropped before it is ready, it may still have taken them. While the rules are reloaded, it is answered under the old ones
-    /// or under the new ones.
+    /// Not cancel safe: a call that is dropped early may still take the permits. During a reload, a call runs under either the
+    /// old rules or the new rules.
     ///
     /// # Errors
     /// `IllegalArgument` for an unknown rule, an empty key or one of more than [`MAX_KEY_BYTES`](crate::MAX_KEY_BYTES),
@@ -70,7 +70,7 @@ impl Quota {
                 keys.set(buckets.keys() as f64);
                 grant
             };
-            // None: the rules were reloaded while it waited for its turn. Those that did it are loaded by now.
+            // None: the rules changed while the command waited. `self.rules` has the new rules by now.
             if let Some(grant) = self.commands.call(acquire).await? {
                 rules.outcomes.count(index, grant.granted);
                 self.metrics.acquire_seconds.observe(began.elapsed().as_secs_f64());
@@ -85,18 +85,18 @@ impl Quota {
         self.rules.load().limits.clone()
     }
 
-    /// Puts the rules of another config in effect. What the buckets of rules that stay hold, they go on to hold.
+    /// Applies the rules of another config. Buckets of rules that stay keep their permits.
     ///
     /// # Errors
     /// `ServiceNotAlive` once the service was killed.
     pub(crate) async fn reload(&self, config: &QuotaConfig) -> Result<(), Error> {
         let limits = Limits::new(config);
-        let fresh = Arc::new(InEffect::new(limits.clone(), &self.metrics)?);
+        let fresh = Arc::new(RuleSet::new(limits.clone(), &self.metrics)?);
         let (rules, keys) = (Arc::clone(&self.rules), self.metrics.keys.clone());
         let reload = move |buckets: &mut Buckets| {
             buckets.reload(&fresh.limits);
             keys.set(buckets.keys() as f64);
-            // One command: who is sent back by the buckets finds the rules that they have.
+            // In the same command, so that a call that the buckets send back finds the new rules.
             rules.swap(fresh)
         };
         let before = self.commands.call(reload).await?;
@@ -104,17 +104,17 @@ impl Quota {
     }
 }
 
-impl InEffect {
+impl RuleSet {
     fn new(limits: Limits, metrics: &QuotaMetrics) -> Result<Self, Error> {
         let outcomes = metrics.outcomes(&limits)?;
         Ok(Self { limits, outcomes })
     }
 }
 
-/// [`Quota::acquire`] of the process's current app.
+/// [`Quota::acquire`] of the current app.
 ///
 /// # Errors
-/// `AppNotAlive` without an app, `ServiceNotAvailable` when the service does not run in it; else as [`Quota::acquire`].
+/// `AppNotAlive` without an app, `ServiceNotAvailable` if the service does not run, otherwise as [`Quota::acquire`].
 pub async fn acquire(rule: &str, key: &str, permits: u32) -> Result<Grant, Error> {
     app_core::current()?.get::<Quota>()?.acquire(rule, key, permits).await
 }

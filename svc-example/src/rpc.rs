@@ -1,4 +1,4 @@
-//! The service over RPC: an endpoint that serves its interface, and the client of it, for services in other processes.
+//! The service over RPC: the endpoint, and the client for services in other processes.
 
 mod client;
 mod server;

@@ -1,4 +1,4 @@
-//! The quota service in an app of its own, as its dependents use it.
+//! The quota service in a test app, called as dependents call it.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -19,10 +19,10 @@ mod restart;
 #[path = "quota/rpc.rs"]
 mod rpc;
 
-/// Name, permits, burst, maxKeys.
+/// A rule: name, permits, burst, maxKeys.
 type RuleSpec<'a> = (&'a str, u32, u32, u32);
 
-/// A config with these rules.
+/// The content of a config with these rules.
 fn content(rules: &[RuleSpec<'_>]) -> Vec<u8> {
     let mut message = capnp::message::Builder::new_default();
     let spec = message.init_root::<quota_spec::Builder<'_>>();
@@ -39,7 +39,7 @@ fn content(rules: &[RuleSpec<'_>]) -> Vec<u8> {
     content
 }
 
-/// Puts a config into the directory: beside its place, then there.
+/// Replaces the config in the directory, in one step.
 fn put(dir: &Path, content: &[u8]) {
     let beside = dir.join("new");
     fs::write(&beside, content).unwrap();
@@ -47,7 +47,7 @@ fn put(dir: &Path, content: &[u8]) {
     fs::rename(beside, dir.join(app_config::compat::service_config_id(QUOTA))).unwrap();
 }
 
-/// An app with these rules.
+/// A test app with these rules.
 fn with_rules(rules: &[RuleSpec<'_>]) -> TestAppBuilder {
     let builder = TestApp::builder().linked([QUOTA]);
     put(builder.config_dir(), &content(rules));

@@ -1,4 +1,4 @@
-//! What came of reading configs.
+//! Configs of services, and their files.
 
 use capnp::struct_list;
 use schema::admin_capnp::{ConfigFile, config_status};
@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{elements, some_text, text};
 use crate::output::{Hex, Moment, Paint, Table};
 
-/// What came of the last reading of a config.
+/// A config of a service, and the state of its file.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Config {
     pub(crate) service: Hex,
@@ -50,7 +50,7 @@ impl Config {
         })
     }
 
-    /// A table of what came of reading these configs.
+    /// A table of these configs.
     pub(crate) fn table(configs: &[Self]) -> Table<4> {
         let mut table = Table::new(["SERVICE", "ID", "FROM", "OUTCOME"]);
         for config in configs {
@@ -73,7 +73,7 @@ impl Config {
         let since = self.file_since.map_or_else(String::new, |since| format!(" since {since}"));
         match &self.problem {
             Some(problem) if self.file == "unread" => {
-                (format!("could not be read{since}, is tried again: {problem}"), Paint::Bad)
+                (format!("could not be read{since}, will be tried again: {problem}"), Paint::Bad)
             }
             Some(problem) if self.file == "gone" => (format!("gone{since}: {problem}"), Paint::Bad),
             Some(problem) => (format!("refused{since}: {problem}"), Paint::Bad),

@@ -1,4 +1,4 @@
-//! What happened in an app.
+//! Events of an app.
 
 use schema::admin_capnp::event;
 use serde::Serialize;
@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::{some_text, text};
 use crate::output::{Hex, Moment};
 
-/// Something that happened.
+/// An event of an app.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Event {
     pub(crate) at: Moment,

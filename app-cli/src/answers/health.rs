@@ -9,11 +9,11 @@ use serde::{Serialize, Serializer};
 use super::{elements, some_text, text, texts};
 use crate::output::{Hex, Moment, seconds};
 
-/// What is thought of a check.
+/// The status of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Verdict(Option<HealthStatus>);
+pub(crate) struct CheckStatus(Option<HealthStatus>);
 
-impl Verdict {
+impl CheckStatus {
     fn of(status: Result<HealthStatus, capnp::NotInSchema>) -> Self {
         Self(status.ok())
     }
@@ -27,7 +27,7 @@ impl Verdict {
     }
 }
 
-impl Serialize for Verdict {
+impl Serialize for CheckStatus {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.name())
     }
@@ -39,7 +39,7 @@ pub(crate) struct Check {
     pub(crate) id: Hex,
     pub(crate) name: String,
     pub(crate) service: Option<Hex>,
-    pub(crate) status: Verdict,
+    pub(crate) status: CheckStatus,
     pub(crate) since: Option<Moment>,
     pub(crate) problem: Option<String>,
     pub(crate) critical: bool,
@@ -69,7 +69,7 @@ impl Check {
             id: Hex(check.get_id()),
             name: text(check.get_name())?,
             service: Some(check.get_service_id()).filter(|id| *id != 0).map(Hex),
-            status: Verdict::of(check.get_status()),
+            status: CheckStatus::of(check.get_status()),
             since: Moment::known(check.get_since_millis()),
             problem: some_text(check.get_problem())?,
             critical: check.get_critical(),
@@ -87,13 +87,13 @@ impl Check {
         })
     }
 
-    /// What people call it.
+    /// The name of the check for people.
     pub(crate) fn shown(&self) -> String {
         if self.name.is_empty() { self.id.to_string() } else { format!("{} ({})", self.name, self.id) }
     }
 }
 
-/// What a run of a check gave.
+/// The result of one run of a check.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct CheckResult {
     pub(crate) started_at: Moment,
@@ -126,16 +126,16 @@ impl CheckResult {
     }
 }
 
-/// A change of what is thought of a check.
+/// A change of the status of a check.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Transition {
     pub(crate) at: Moment,
-    pub(crate) from: Verdict,
-    pub(crate) to: Verdict,
+    pub(crate) from: CheckStatus,
+    pub(crate) to: CheckStatus,
     pub(crate) error: Option<String>,
 }
 
-/// A check, and what was of it before.
+/// A check with its last results and status changes.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct History {
     pub(crate) check: Check,
@@ -152,8 +152,8 @@ impl History {
         let transition = |transition: health_transition::Reader<'_>| {
             Ok(Transition {
                 at: Moment(transition.get_at_millis()),
-                from: Verdict::of(transition.get_from()),
-                to: Verdict::of(transition.get_to()),
+                from: CheckStatus::of(transition.get_from()),
+                to: CheckStatus::of(transition.get_to()),
                 error: some_text(transition.get_error())?,
             })
         };

@@ -1,4 +1,4 @@
-//! Who an app is.
+//! The identity of an app.
 
 use schema::admin_capnp::identity;
 use serde::Serialize;
@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::{some_text, text};
 use crate::output::{Hex, Moment, seconds};
 
-/// Who an app is.
+/// The identity of an app.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Identity {
     pub(crate) name: String,

@@ -5,7 +5,7 @@ use serde::{Serialize, Serializer};
 
 use crate::output::seconds;
 
-/// A log level; `None` is one that this release does not know.
+/// A log level; `None` for a level that this release does not know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Level(pub(crate) Option<LogLevel>);
 
@@ -14,7 +14,7 @@ impl Level {
         Self(level.ok())
     }
 
-    /// As flags and logs have it.
+    /// The name in flags and logs.
     pub(crate) fn name(self) -> &'static str {
         match self.0 {
             Some(LogLevel::Debug) => "debug",
@@ -32,7 +32,7 @@ impl Serialize for Level {
     }
 }
 
-/// A level by its name, in any case.
+/// Parses the name of a level, in any case.
 pub(crate) fn parse_level(text: &str) -> Result<LogLevel, String> {
     match text.to_ascii_lowercase().as_str() {
         "debug" => Ok(LogLevel::Debug),
@@ -43,7 +43,7 @@ pub(crate) fn parse_level(text: &str) -> Result<LogLevel, String> {
     }
 }
 
-/// A level, and for how long.
+/// A level, and the time until it expires.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Setting {
     pub(crate) level: Level,

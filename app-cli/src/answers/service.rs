@@ -8,7 +8,7 @@ use super::level::Level;
 use super::{elements, some_text, text};
 use crate::output::{Hex, Moment, seconds};
 
-/// A service, alive or not.
+/// A service in any state.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Service {
     pub(crate) id: Hex,

@@ -1,4 +1,4 @@
-//! `appctl configs`: the configs that the services of an app run on.
+//! `appctl configs`: the configs that the services of an app run with.
 
 use std::process::ExitCode;
 
@@ -9,12 +9,12 @@ use serde::Serialize;
 
 use crate::answers::Config;
 use crate::connect::Effect;
-use crate::operate;
+use crate::operation;
 use crate::output::Page;
 
 const HELP: &str = "\
-It looks at no file: reload does. Exit status 6 if a config was refused, is gone or could not be read: its service goes
-on with what it had. To make and check files: appctl config.
+The command reads no files; appctl reload does. Exit status 6 if a config was refused, removed or unreadable. Its service
+keeps its last good config. To make and check files, use: appctl config.
 
 Examples:
   appctl configs
@@ -28,12 +28,12 @@ struct Configs {
 }
 
 fn command() -> Command {
-    operate::command("configs", "Lists the configs that the services of a running app run on", HELP)
+    operation::command("configs", "Lists the configs that the services of a running app run with", HELP)
 }
 
 fn run(matches: &ArgMatches) -> ExitCode {
-    operate::ask(matches, async |operation, session| {
-        let configs = session.call(Effect::Looks, ask).await?;
+    operation::ask(matches, async |operation, session| {
+        let configs = session.call(Effect::Reads, ask).await?;
         let well = configs.configs.iter().all(|config| config.problem.is_none());
         operation.output.print_verdict(well, &configs, |page| show(&configs, page))
     })

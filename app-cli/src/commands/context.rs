@@ -1,4 +1,4 @@
-//! `appctl context`: the file of contexts: listed, shown, added to, and which is the current one.
+//! `appctl context`: lists, shows, selects and adds contexts.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,28 +10,28 @@ use serde::Serialize;
 
 use crate::contexts::{self, Address, Addresses, Context, Contexts, Place};
 use crate::failure::{Failure, Outcome};
-use crate::output::{Output, Page, Paint, Table};
+use crate::output::{self, Output, Page, Paint, Table};
 use crate::target::{Target, context_file, direct_args};
 
 const HELP: &str = "\
-A context says where an app is, and with which certificate you ask it.
+A context says where an app is, which app it must be, and which certificate you show.
 
 Examples:
   appctl context add dev --address 127.0.0.1:44228 --domain-id 0xd0 --app-id 0xa0 --ca ca.pem --cert me.pem --key me.key
   appctl context list
-  appctl context use dev                  what commands are for from now on
+  appctl context use dev                  makes it the context of all commands
   appctl context show dev
-  appctl status --context '#dev'          another one, once";
+  appctl status --context '#dev'          another context, for one command";
 const LIST: &str = "Examples:\n  appctl context list\n  appctl context list --context team.json --json";
 const SHOW: &str = "\
-Its files are read, so that it also tells what is wrong with them.
+The command reads the files of the context, so it also reports what is wrong with them.
 
 Examples:
   appctl context show
   appctl context show dev --json";
 const USE: &str = "Example:\n  appctl context use dev";
 const ADD: &str = "\
-Its files are read first: what could not be used is not added.
+The command reads the files first. It does not add a context that could not be used.
 
 Example:
   appctl context add dev --address 127.0.0.1:44228 --domain-id 0xd0 --app-id 0xa0 --ca ca.pem --cert me.pem --key me.key";
@@ -42,16 +42,16 @@ app_core::subcommand! { Subcommand::new(command, run) }
 struct Listed<'a> {
     file: String,
     current: Option<&'a str>,
-    contexts: Vec<Shown<'a>>,
+    contexts: Vec<ShownContext<'a>>,
 }
 
 #[derive(Debug, Serialize)]
-struct Shown<'a> {
+struct ShownContext<'a> {
     name: &'a str,
     current: bool,
     #[serde(flatten)]
     context: &'a Context,
-    /// Who the certificate says that one is.
+    /// The names in the certificate.
     #[serde(skip_serializing_if = "Option::is_none")]
     names: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,11 +61,11 @@ struct Shown<'a> {
 }
 
 fn command() -> Command {
-    let json = Arg::new("json").long("json").action(ArgAction::SetTrue).help("Prints an object for programs");
+    let json = Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print a JSON object");
     let of = |name, about, examples| {
         Command::new(name).about(about).after_help(examples).arg(context_file()).arg(json.clone())
     };
-    let name = Arg::new("name").value_name("NAME").help("The name of the context");
+    let name = Arg::new("name").value_name("NAME").help("Name of the context");
     let flag = |name: &'static str, help| Arg::new(name).long(name).action(ArgAction::SetTrue).help(help);
     let needed = direct_args().into_iter().map(|arg| {
         let needed = !matches!(arg.get_id().as_str(), "service-id" | "crl");
@@ -74,17 +74,18 @@ fn command() -> Command {
     let add = of("add", "Adds a context", ADD)
         .arg(name.clone().required(true))
         .args(needed)
-        .arg(flag("replace", "In place of one of this name"))
-        .arg(flag("use", "Makes it the current one; the first is that anyway"));
+        .arg(flag("replace", "Replace a context of this name"))
+        .arg(flag("use", "Make it the current context; the first context always is"));
     Command::new("context")
-        .about("Which apps there are to operate, and which one commands are for")
+        .about("Lists, shows, selects and adds contexts: the apps that appctl operates")
         .after_help(HELP)
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommands([
             of("list", "Lists the contexts of a file", LIST),
-            of("show", "Shows a context, and whose its certificate is", SHOW).arg(name.clone()),
-            of("use", "Makes a context the current one", USE).arg(name.required(true)),
+            of("show", "Shows a context, and the names in its certificate", SHOW).arg(name.clone()),
+            of("use", "Makes a context the current one, which all commands use", USE)
+                .arg(name.required(true)),
             add,
         ])
 }
@@ -99,10 +100,10 @@ fn run(matches: &ArgMatches) -> ExitCode {
         "use" => make_current(&named(place, matches), output),
         _ => add(&named(place, matches), matches, output),
     });
-    outcome.unwrap_or_else(|failure| failure.tell(output.json))
+    outcome.unwrap_or_else(|failure| output::report(&failure, output.json))
 }
 
-/// The context that the command is about.
+/// The place of the context that the command line names.
 fn named(place: Place, matches: &ArgMatches) -> Place {
     match matches.get_one::<String>("name") {
         Some(name) => Place { name: Some(name.clone()), ..place },
@@ -115,7 +116,7 @@ fn list(place: &Place, output: Output) -> Outcome {
     let current = contexts.current.as_deref();
     let of = |(name, context)| {
         let name: &String = name;
-        Shown {
+        ShownContext {
             name,
             current: Some(name.as_str()) == current,
             context,
@@ -128,7 +129,7 @@ fn list(place: &Place, output: Output) -> Outcome {
     let listed = Listed { file: place.file.display().to_string(), current, contexts: shown };
     output.print(&listed, |page| {
         let mut table = Table::new(["", "NAME", "ADDRESS", "DOMAIN", "APP"]);
-        for Shown { name, current, context, .. } in &listed.contexts {
+        for ShownContext { name, current, context, .. } in &listed.contexts {
             let cells = [
                 if *current { "*" } else { "" }.to_owned(),
                 (*name).to_owned(),
@@ -148,7 +149,7 @@ fn show(place: Place, output: Output) -> Outcome {
     let target = Target::load(&context)?;
     let certificate = target.key_pair.certificate();
     let expires = humantime::format_rfc3339_seconds(certificate.not_after).to_string();
-    let shown = Shown {
+    let shown = ShownContext {
         name: &name,
         current: contexts.current.as_ref() == Some(&name),
         context: &context,
@@ -159,18 +160,18 @@ fn show(place: Place, output: Output) -> Outcome {
     output.print(&shown, |page| show_page(&shown, &target, page))
 }
 
-fn show_page(shown: &Shown<'_>, target: &Target, page: &mut Page) {
+fn show_page(shown: &ShownContext<'_>, target: &Target, page: &mut Page) {
     let context = shown.context;
     let current = if shown.current { " (current)" } else { "" };
     let names = shown.names.as_deref().unwrap_or_default().join(", ");
     let facts = [
         ("context", format!("{}{current}", shown.name)),
         ("address", context.address.to_string()),
-        ("app", format!("{}, as its certificate has to say", target.name)),
+        ("app", format!("{}, the name that its certificate must have", target.name)),
         ("authorities", context.ca.display().to_string()),
         ("certificate", context.cert.display().to_string()),
         ("key", context.key.display().to_string()),
-        ("you are", if names.is_empty() { "nobody: the certificate has no name".to_owned() } else { names }),
+        ("you are", if names.is_empty() { "unknown: the certificate has no name".to_owned() } else { names }),
         ("serial", shown.serial.clone().unwrap_or_default()),
         ("expires", shown.certificate_expires.clone().unwrap_or_default()),
     ];
@@ -186,13 +187,18 @@ fn make_current(place: &Place, output: Output) -> Outcome {
 
 fn add(place: &Place, matches: &ArgMatches, output: Output) -> Outcome {
     let Some(name) = place.name.clone().filter(|name| !name.contains('#')) else {
-        return Err(Failure::new(crate::failure::Status::Usage, "the name of a context must not have a '#'"));
+        return Err(Failure::new(
+            crate::failure::Status::Usage,
+            "context add: the name of a context must not contain '#'",
+        ));
     };
     let exists = place.file.try_exists().unwrap_or(true);
     let mut contexts = if exists { contexts::read(&place.file)? } else { Contexts::default() };
     if contexts.contexts.contains_key(&name) && !matches.get_flag("replace") {
         let file = place.file.display();
-        return Err(Failure::failed(format!("{file} has a context {name:?} already: --replace replaces it")));
+        return Err(Failure::failed(format!(
+            "contexts {file}: context {name:?} exists already; use --replace to replace it"
+        )));
     }
     let context = given(matches)?;
     Target::load(&context)?;
@@ -204,15 +210,18 @@ fn add(place: &Place, matches: &ArgMatches, output: Output) -> Outcome {
     changed(&name, place, output, "was added to")
 }
 
-/// The context that flags make, with paths that hold from wherever it is used.
+/// The context that the flags give, with absolute paths.
 fn given(matches: &ArgMatches) -> Result<Context, Failure> {
     let path = |name: &str| {
         let path = matches.get_one::<PathBuf>(name);
         path.map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()))
     };
     let addresses = matches.get_many::<Address>("address").unwrap_or_default();
-    let missing =
-        || Failure::unusable("a context takes --address, --domain-id, --app-id, --ca, --cert and --key");
+    let missing = || {
+        Failure::unusable(
+            "context add: a flag is missing; a context needs --address, --domain-id, --app-id, --ca, --cert and --key",
+        )
+    };
     Ok(Context {
         address: Addresses(addresses.cloned().collect()),
         domain: matches.get_one::<DomainId>("domain-id").copied().ok_or_else(missing)?,

@@ -1,4 +1,4 @@
-//! `appctl events`: what happens in an app, as it happens.
+//! `appctl events`: the events of an app, as they happen.
 
 mod interrupt;
 mod printer;
@@ -13,21 +13,21 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use self::printer::{Note, Printer};
-use self::stream::{Batch, End, read};
+use self::stream::{Batch, StreamEnd, read};
 use crate::connect::{Effect, Session};
 use crate::failure::{Failure, Outcome, Status};
-use crate::operate::{self, Operation};
+use crate::operation::{self, Operation};
 use crate::target::positive_time;
 
-/// The pauses between attempts to connect again.
+/// First and longest pause between attempts to reconnect.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-/// For ever, as far as clocks are concerned.
+/// Practically without end, and short enough for clock arithmetic.
 const FOR_EVER: Duration = Duration::from_secs(86_400 * 365);
 
 const HELP: &str = "\
-Without --follow it tells what happens within --for. With it, it goes on until Ctrl-C (exit status 0), or until the app
-stops (exit status 0); when the connection is lost it connects again, and says so.
+Without --follow, the command shows the events within --for. With --follow, it continues until Ctrl-C (exit status 0) or
+until the app stops (exit status 0). If the connection is lost, it reconnects and says so.
 
 Examples:
   appctl events --follow
@@ -42,15 +42,15 @@ fn command() -> Command {
     let count =
         Arg::new("count").long("count").short('n').value_name("N").value_parser(args::number(1..=u64::MAX));
     let again = Arg::new("reconnect").long("reconnect").value_name("TIME").value_parser(positive_time);
-    operate::command("events", "Shows what happens in a running app: its services, its health checks", HELP)
-        .arg(follow.help("Goes on until it is interrupted, or the app stops"))
-        .arg(time.default_value("10s").conflicts_with("follow").help("How long to watch"))
-        .arg(count.help("Ends after so many events"))
-        .arg(again.default_value("1m").help("How long to try to connect again, with --follow"))
+    operation::command("events", "Shows the events of a running app: its services, its health checks", HELP)
+        .arg(follow.help("Continue until interrupted, or until the app stops"))
+        .arg(time.default_value("10s").conflicts_with("follow").help("Time to watch"))
+        .arg(count.help("End after this number of events"))
+        .arg(again.default_value("1m").help("Longest time to try to reconnect, with --follow"))
 }
 
 fn run(matches: &ArgMatches) -> ExitCode {
-    operate::run(matches, async |operation| {
+    operation::run(matches, async |operation| {
         let mut interrupted = interrupt::interrupted()?;
         let until = if matches.get_flag("follow") {
             FOR_EVER
@@ -61,16 +61,16 @@ fn run(matches: &ArgMatches) -> ExitCode {
         let mut printer = Printer::new(operation.output, count);
         tokio::select! {
             biased;
-            // Both end what is asked for, and neither is a failure.
+            // An interrupt is a normal end.
             _ = interrupted.recv() => Ok(ExitCode::SUCCESS),
             outcome = watch(operation, &mut printer, until) => outcome,
         }
     })
 }
 
-/// Why the watching of one connection ended.
+/// Why reading from one connection ended.
 enum Ended {
-    /// All that was asked for was printed, or nobody reads it any more.
+    /// All requested events were printed, or the reader of the output has gone.
     Done,
     /// The app stops.
     Stopped,
@@ -110,14 +110,14 @@ async fn watch_one(
 ) -> Result<Ended, Failure> {
     let (batches, mut arriving) = mpsc::channel(4);
     let end = Instant::now() + FOR_EVER;
-    let reading = session.call_by(end, Effect::Looks, move |app| read(app, batches.clone()));
+    let reading = session.call_by(end, Effect::Reads, move |app| read(app, batches.clone()));
     tokio::pin!(reading);
     let mut answered = false;
     let ended = loop {
         tokio::select! {
             biased;
             () = sleep_until(until) => return Ok(Ended::Done),
-            () = sleep_until(answered_by), if !answered => break Ok(End::Lost("no answer".to_owned())),
+            () = sleep_until(answered_by), if !answered => break Ok(StreamEnd::Lost("no answer".to_owned())),
             Some(batch) = arriving.recv() => {
                 answered = true;
                 if take(batch, session, printer, instance)? {
@@ -133,12 +133,10 @@ async fn watch_one(
         }
     }
     match ended {
-        // However it ended: the server may be gone before it was asked again.
+        // Checked first: the server may stop before it answers again.
         _ if printer.app_stops() => Ok(Ended::Stopped),
-        Ok(End::Over) => {
-            Ok(lost(session, "the RPC server of the app stops, and the app does not say that it does"))
-        }
-        Ok(End::Lost(why)) => Ok(lost(session, &why)),
+        Ok(StreamEnd::Over) => Ok(lost(session, "the RPC server of the app stopped without an event")),
+        Ok(StreamEnd::Lost(why)) => Ok(lost(session, &why)),
         Err(failure) if failure.status == Status::NotReached => Ok(Ended::Lost(failure)),
         Err(failure) => Err(failure),
     }
@@ -148,7 +146,7 @@ fn lost(session: &Session, why: &str) -> Ended {
     Ended::Lost(Failure::new(Status::NotReached, format!("{}: {why}", session.address)))
 }
 
-/// Prints what came. Whether that is all.
+/// Prints a batch. Returns whether the command is done.
 fn take(
     batch: Batch,
     session: &Session,
@@ -170,7 +168,7 @@ fn take(
     }
 }
 
-/// Connects again, with longer and longer pauses.
+/// Reconnects, with growing pauses.
 async fn reconnect(operation: &Operation<'_>) -> Result<Session, Failure> {
     let limit = operation.matches.get_one::<Duration>("reconnect").copied().unwrap_or(FOR_EVER);
     let deadline = Instant::now() + limit;

@@ -1,9 +1,9 @@
-//! `appctl health`: the health checks of an app: looked at, run, paused.
+//! `appctl health`: shows, runs and pauses the health checks of an app.
 //!
-//! The command of this name that `app-health` contributes asks over HTTP how an instance is (`live`, `ready`). With a context
-//! the same questions go to the app of the context, over RPC. The subcommands ask over RPC.
+//! `app-health` contributes a command `health`, which asks an instance over HTTP (`live`, `ready`). With a context, the same
+//! questions go to the app of the context, over RPC. The subcommands always use RPC.
 
-mod questions;
+mod probes;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -14,25 +14,25 @@ use app_core::clap::{Arg, ArgMatches, Command};
 use schema::admin_capnp::app;
 use serde::Serialize;
 
-use self::questions::By;
-use crate::answers::{Check, CheckResult, History, Verdict};
+use self::probes::Transport;
+use crate::answers::{Check, CheckResult, CheckStatus, History};
 use crate::connect::{Effect, Session};
 use crate::failure::{Failure, Outcome};
-use crate::names;
-use crate::operate::{self, Operation};
-use crate::output::{Hex, Page, Paint, Table, ago, human};
+use crate::lookup;
+use crate::operation::{self, Operation};
+use crate::output::{self, Hex, Page, Paint, Table, ago, human};
 use crate::target::{context_arg, json_arg};
 
 const HELP: &str = "\
-Over HTTP, without a certificate, as probes do:
+Over HTTP and without a certificate, as probes do:
   appctl health live                      exit status 0 for yes, 1 for no
   appctl health ready --wait 1m --address 10.0.0.7:4444
-Over RPC, where --context or OP_CONTEXT says which app, and --address does not:
+Over RPC, if --context or OP_CONTEXT names the app, and --address does not:
   appctl health ready --context '#prod'   exit status 0 for yes, 6 for no
   appctl health checks --context '#prod'
-Over RPC, the checks themselves:
-  appctl health                           every check: the same as 'health list'
-  appctl health show quota-loop           one, with its history
+The checks themselves, over RPC:
+  appctl health                           all checks; the same as 'health list'
+  appctl health show quota-loop           one check with its history
   appctl health run quota-loop --reason 'after the fix'
   appctl health pause quota-loop --reason 'maintenance until noon'";
 const LIST: &str = "\
@@ -47,8 +47,8 @@ Exit status 6 if the check failed. Role: operate.
 Example:
   appctl health run quota-loop --reason 'after the fix'";
 const PAUSE: &str = "\
-A paused check does not run, and readiness does not depend on it. It stays paused until it is resumed, also when its
-service is restarted; a pause ends with the process. Role: operate.
+A paused check does not run, and readiness does not depend on it. It stays paused until you resume it, even if its
+service restarts. A pause ends with the process. Role: operate.
 
 Example:
   appctl health pause quota-loop --reason 'maintenance until noon'";
@@ -56,7 +56,7 @@ const RESUME: &str =
     "Role: operate.\n\nExample:\n  appctl health resume quota-loop --reason 'maintenance is over'";
 
 #[derive(Debug, Serialize)]
-struct Checks {
+struct CheckList {
     checks: Vec<Check>,
 }
 
@@ -74,25 +74,26 @@ struct Paused {
     health_check: Hex,
     name: String,
     paused: bool,
-    /// Whether this call did it.
+    /// Whether this call changed it.
     changed: bool,
 }
 
-/// The command that asks over HTTP, with those that ask over RPC under it.
+/// Adds the commands over RPC to the command over HTTP.
 pub(crate) fn extend(linked: Command) -> Command {
-    let check = || Arg::new("check").value_name("CHECK").required(true).help("The check, by its name or id");
+    let check = || Arg::new("check").value_name("CHECK").required(true).help("Health check, by name or id");
     let with_reason = |name, about, examples| {
-        operate::command(name, about, examples).arg(check()).args(operate::change_args())
+        operation::command(name, about, examples).arg(check()).args(operation::change_args())
     };
     let commands = [
         list_command(),
-        operate::command("show", "Shows a health check of a running app, and its history", SHOW).arg(check()),
+        operation::command("show", "Shows a health check of a running app, and its history", SHOW)
+            .arg(check()),
         with_reason("run", "Runs a health check now, and waits for its result", RUN),
-        with_reason("pause", "Runs a health check no longer, until it is resumed", PAUSE),
-        with_reason("resume", "Runs a health check again that was paused", RESUME),
+        with_reason("pause", "Pauses a health check until it is resumed", PAUSE),
+        with_reason("resume", "Resumes a paused health check", RESUME),
     ];
     linked
-        .about("Asks a running app how it is, and looks at, runs and pauses its health checks")
+        .about("Asks a running app for its health, and shows, runs and pauses its health checks")
         .after_help(HELP)
         .mut_arg("question", |question| question.required(false).help("Over HTTP: every answer must be yes"))
         .args([json_arg().conflicts_with("question"), context_arg()])
@@ -101,30 +102,30 @@ pub(crate) fn extend(linked: Command) -> Command {
 }
 
 fn list_command() -> Command {
-    operate::command("list", "Lists the health checks of a running app", LIST)
+    operation::command("list", "Lists the health checks of a running app", LIST)
 }
 
-/// Runs what asks over RPC; `all` is the whole command line, of which `matches` is the part of `health`.
+/// Runs the command. `all` is the whole command line, and `matches` its part for `health`.
 pub(crate) fn run(all: &ArgMatches, matches: &ArgMatches) -> ExitCode {
     match matches.subcommand() {
-        Some(("show", matches)) => operate::ask(matches, show),
-        Some(("run", matches)) => operate::change(matches, run_now),
-        Some(("pause", matches)) => operate::change(matches, async |o, s| set_paused(o, s, true).await),
-        Some(("resume", matches)) => operate::change(matches, async |o, s| set_paused(o, s, false).await),
-        Some((_, matches)) => operate::ask(matches, list),
-        None if matches.contains_id("question") => match questions::by(matches) {
-            Ok(By::Http) => Subcommand::dispatch(all).unwrap_or(ExitCode::from(2)),
-            Ok(By::Rpc) => questions::ask(matches, &as_list(matches)),
-            Err(failure) => failure.tell(false),
+        Some(("show", matches)) => operation::ask(matches, show),
+        Some(("run", matches)) => operation::change(matches, run_now),
+        Some(("pause", matches)) => operation::change(matches, async |o, s| set_paused(o, s, true).await),
+        Some(("resume", matches)) => operation::change(matches, async |o, s| set_paused(o, s, false).await),
+        Some((_, matches)) => operation::ask(matches, list),
+        None if matches.contains_id("question") => match probes::transport(matches) {
+            Ok(Transport::Http) => Subcommand::dispatch(all).unwrap_or(ExitCode::from(2)),
+            Ok(Transport::Rpc) => probes::ask(matches, &as_list(matches)),
+            Err(failure) => output::report(&failure, false),
         },
-        None => match questions::none_of_http(matches) {
-            Ok(()) => operate::ask(&as_list(matches), list),
-            Err(failure) => failure.tell(matches.get_flag("json")),
+        None => match probes::refuse_http_flags(matches) {
+            Ok(()) => operation::ask(&as_list(matches), list),
+            Err(failure) => output::report(&failure, matches.get_flag("json")),
         },
     }
 }
 
-/// The flags of `health` itself that `health list` has too, as that reads them.
+/// The flags of `health` that `health list` has too, parsed again as flags of `health list`.
 fn as_list(matches: &ArgMatches) -> ArgMatches {
     let mut line = vec!["list".to_owned()];
     if let Some(context) = matches.get_one::<String>("context").filter(|context| !context.is_empty())
@@ -149,24 +150,24 @@ async fn checks(session: &Session) -> Result<Vec<Check>, Failure> {
         let answer = checks.send().promise.await?;
         Check::all(answer.get()?.get_checks()?)
     };
-    session.call(Effect::Looks, ask).await
+    session.call(Effect::Reads, ask).await
 }
 
-/// The check that is meant.
+/// Finds the check that the command line names.
 async fn find(operation: &Operation<'_>, session: &Session) -> Result<(Hex, String), Failure> {
     let checks = checks(session).await?;
     let known: Vec<_> = checks.into_iter().map(|check| (check.id, check.name)).collect();
-    let id = names::find("health check", &operate::text(operation.matches, "check"), &known)?;
+    let id = lookup::find("health check", &operation::text(operation.matches, "check"), &known)?;
     let name = known.into_iter().find(|(known, _)| *known == id).map(|(_, name)| name);
     Ok((id, name.unwrap_or_default()))
 }
 
 async fn list(operation: &Operation<'_>, session: &Session) -> Outcome {
-    let checks = Checks { checks: checks(session).await? };
+    let checks = CheckList { checks: checks(session).await? };
     operation.output.print(&checks, |page| show_list(&checks.checks, page))
 }
 
-fn paint(verdict: Verdict) -> Paint {
+fn paint(verdict: CheckStatus) -> Paint {
     match verdict.name() {
         "healthy" => Paint::Good,
         "unhealthy" => Paint::Bad,
@@ -216,7 +217,7 @@ async fn show(operation: &Operation<'_>, session: &Session) -> Outcome {
             History::of(answer.get_check()?, answer.get_history()?, answer.get_transitions()?)
         }
     };
-    let history = session.call(Effect::Looks, ask).await?;
+    let history = session.call(Effect::Reads, ask).await?;
     operation.output.print(&history, |page| show_history(&history, page))
 }
 
@@ -237,7 +238,7 @@ fn show_history(history: &History, page: &mut Page) {
             "runs",
             format!("every {}, within {}", millis(check.interval_millis), millis(check.timeout_millis)),
         ),
-        plain("judged", thresholds),
+        plain("thresholds", thresholds),
     ];
     if !check.groups.is_empty() {
         facts.push(plain("counts for", check.groups.join(", ")));
@@ -283,7 +284,7 @@ fn plain_cell(text: String) -> (String, Paint) {
 
 async fn run_now(operation: &Operation<'_>, session: &Session) -> Outcome {
     let (id, name) = find(operation, session).await?;
-    let reason = operate::reason(operation.matches);
+    let reason = operation::reason(operation.matches);
     let run = move |app: app::Client| {
         let mut request = app.health_request().send().pipeline.get_health().run_request();
         request.get().set_id(id.0);
@@ -305,7 +306,7 @@ async fn run_now(operation: &Operation<'_>, session: &Session) -> Outcome {
 
 async fn set_paused(operation: &Operation<'_>, session: &Session, pause: bool) -> Outcome {
     let (id, name) = find(operation, session).await?;
-    let reason = operate::reason(operation.matches);
+    let reason = operation::reason(operation.matches);
     let change = move |app: app::Client| {
         let health = app.health_request().send().pipeline.get_health();
         let reason = reason.clone();

@@ -1,4 +1,4 @@
-//! `appctl kill`: ends an app.
+//! `appctl kill`: stops an app.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::process::ExitCode;
@@ -14,25 +14,25 @@ use crate::answers::Identity;
 use crate::connect::{Effect, Session};
 use crate::contexts::Address;
 use crate::failure::{Failure, Outcome, Status};
-use crate::operate::{self, Operation};
+use crate::operation::{self, Operation};
 use crate::output::{human, one_line};
 use crate::target::{Target, positive_time};
 
-/// How often it is looked whether the app is gone.
+/// Interval at which `--wait` checks whether the app is gone.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// How long it may take to connect to an app that may be gone.
+/// Longest time to connect to an app that may be gone.
 const LOOK: Duration = Duration::from_secs(2);
-/// The longest drain delay that apps take.
+/// Longest drain delay that apps accept.
 const MOST_DELAY: Duration = Duration::from_secs(3600);
 
 const HELP: &str = "\
-On a terminal it asks before it does it, unless --yes is given. Role: admin.
+On a terminal the command asks for confirmation, unless you give --yes. Role: admin.
 
 Examples:
   appctl kill --reason 'release 7 is out'
   appctl kill --reason 'node is drained' --drain-delay 5s --yes --wait
   appctl kill --context '#prod' --reason 'stuck' --wait=30s --json
-  appctl kill --context '#prod' --reason 'the end' --yes --all     every instance, one after another";
+  appctl kill --context '#prod' --reason 'the end' --yes --all     all instances, one after another";
 
 app_core::subcommand! { Subcommand::new(command, run) }
 
@@ -41,7 +41,7 @@ struct Killed {
     name: String,
     instance: String,
     address: String,
-    /// Whether it was waited for, and is gone.
+    /// `true` if the command waited until the app was gone.
     gone: Option<bool>,
     took_seconds: Option<f64>,
 }
@@ -51,28 +51,29 @@ fn command() -> Command {
         .long("drain-delay")
         .value_name("TIME")
         .value_parser(args::duration_between(Duration::ZERO..=MOST_DELAY));
-    let delay_help = "How long it goes on serving while it says that it is not ready [default: the app's]";
+    let delay_help =
+        "Time that the app keeps serving after it reports \"not ready\" [default: the app's own]";
     let wait = Arg::new("wait").long("wait").value_name("TIME").value_parser(positive_time);
     let wait = wait.num_args(0..=1).require_equals(true).default_missing_value("3m");
     let yes = Arg::new("yes").long("yes").short('y').action(ArgAction::SetTrue);
-    operate::command("kill", "Ends a running app gracefully", HELP)
-        .args(operate::change_args())
+    operation::command("kill", "Stops a running app gracefully", HELP)
+        .args(operation::change_args())
         .arg(delay.help(delay_help))
-        .arg(wait.help("Waits until the app is gone, so long at most [default of TIME: 3m]"))
-        .arg(yes.help("Does not ask"))
+        .arg(wait.help("Wait until the app is gone, at most this time [default of TIME: 3m]"))
+        .arg(yes.help("Do not ask for confirmation"))
 }
 
 fn run(matches: &ArgMatches) -> ExitCode {
-    operate::change(matches, kill)
+    operation::change(matches, kill)
 }
 
 async fn kill(operation: &Operation<'_>, session: &Session) -> Outcome {
     let matches = operation.matches;
-    let identity = session.call(Effect::Looks, identity).await?;
+    let identity = session.call(Effect::Reads, identity).await?;
     if !matches.get_flag("yes") && io::stdin().is_terminal() && io::stderr().is_terminal() {
         confirm(&identity)?;
     }
-    let (reason, delay) = (operate::reason(matches), matches.get_one::<Duration>("drain-delay").copied());
+    let (reason, delay) = (operation::reason(matches), matches.get_one::<Duration>("drain-delay").copied());
     let end = move |app: app::Client| {
         let mut request = app.end_request();
         let mut params = request.get();
@@ -83,7 +84,7 @@ async fn kill(operation: &Operation<'_>, session: &Session) -> Outcome {
         }
         async move { request.send().promise.await.map(|_| ()) }
     };
-    // Whoever was asked first may have taken longer than the deadline.
+    // The confirmation may take longer than the deadline, so the time starts now.
     let (begun, deadline) = (Instant::now(), Instant::now() + operation.time);
     session.call_by(deadline, Effect::Changes, end).await?;
     let mut killed = Killed {
@@ -102,7 +103,7 @@ async fn kill(operation: &Operation<'_>, session: &Session) -> Outcome {
         let (name, instance) = (&killed.name, &killed.instance);
         page.line(match killed.gone {
             Some(_) => format!("{name} (instance {instance}) is gone, after {}", human(begun.elapsed())),
-            None => format!("{name} (instance {instance}) was told to end"),
+            None => format!("{name} (instance {instance}) was told to stop"),
         });
     })
 }
@@ -112,23 +113,23 @@ async fn identity(app: app::Client) -> capnp::Result<Identity> {
     Identity::of(answer.get()?.get_identity()?)
 }
 
-/// Asks whoever is there.
+/// Asks for confirmation on the terminal.
 fn confirm(identity: &Identity) -> Result<(), Failure> {
     let who = format!("{} (instance {}, on {})", identity.name, identity.instance, identity.host);
     let mut err = io::stderr().lock();
-    // Nobody to ask when this fails: no answer is no.
-    let _ = write!(err, "end {}? [y/N] ", one_line(&who, 400));
+    // If this fails, there is no answer, which counts as no.
+    let _ = write!(err, "stop {}? [y/N] ", one_line(&who, 400));
     let _ = err.flush();
     let mut answer = String::new();
     let _ = io::stdin().lock().read_line(&mut answer);
     if matches!(answer.trim(), "y" | "Y" | "yes") {
         Ok(())
     } else {
-        Err(Failure::failed("not done: the answer was no"))
+        Err(Failure::failed("kill: not done; the answer was no"))
     }
 }
 
-/// Waits until nothing answers any more where the app was, or another instance does.
+/// Waits until nothing answers at the address of the app, or another instance answers.
 async fn gone(
     operation: &Operation<'_>,
     session: &Session,
@@ -145,17 +146,17 @@ async fn gone(
         if Instant::now() >= deadline {
             let (name, limit) = (&killed.name, human(limit));
             let message =
-                format!("{}: {name} was told to end, and is still there after {limit}", session.address);
+                format!("{}: {name} was told to stop, and is still there after {limit}", session.address);
             return Err(Failure::new(Status::Unknown, message));
         }
-        // While it is there, the connection is.
+        // The connection stays open as long as the app runs.
         if session.is_connected() {
             continue;
         }
         let Ok(other) = Session::open(&target, (Instant::now() + LOOK).min(deadline)).await else {
             return Ok(());
         };
-        let now = other.call(Effect::Looks, identity).await;
+        let now = other.call(Effect::Reads, identity).await;
         other.close().await;
         if now.is_ok_and(|now| now.instance != killed.instance) {
             return Ok(());

@@ -1,4 +1,4 @@
-//! `appctl level`: log levels, looked at and changed.
+//! `appctl level`: shows and changes log levels.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -13,17 +13,17 @@ use super::services;
 use crate::answers::{Level, Setting, elements, parse_level, text};
 use crate::connect::{Effect, Session};
 use crate::failure::{Failure, Outcome, Status};
-use crate::names;
-use crate::operate::{self, Operation};
+use crate::lookup;
+use crate::operation::{self, Operation};
 use crate::output::{Hex, Page, Paint, Table, human};
 use crate::target::positive_time;
 
 const HELP: &str = "\
 Examples:
-  appctl level                                                 what is logged
-  appctl level set debug --for 10s --reason 'bug 71'           and then as before
+  appctl level                                                 the levels of the app and of services
+  appctl level set debug --for 10s --reason 'bug 71'           for 10 seconds, then as before
   appctl level set warn --service quota --reason 'too much'
-  appctl level reset --service quota --reason 'all is well'    as the app was started";
+  appctl level reset --service quota --reason 'all is well'    the level from the start of the app";
 const GET: &str = "Example:\n  appctl level get --json | jq -r .app.level";
 const SET: &str = "\
 Role: operate.
@@ -43,11 +43,11 @@ app_core::subcommand! { Subcommand::new(command, run) }
 #[derive(Debug, Serialize)]
 struct Levels {
     app: Setting,
-    services: Vec<OfService>,
+    services: Vec<ServiceLevel>,
 }
 
 #[derive(Debug, Serialize)]
-struct OfService {
+struct ServiceLevel {
     service: Hex,
     name: String,
     #[serde(flatten)]
@@ -62,36 +62,37 @@ struct Changed {
 }
 
 fn command() -> Command {
-    let get = operate::command("get", "Shows the log level of the app, and those of services", GET);
+    let get = operation::command("get", "Shows the log levels of the app and of its services", GET);
     let names = PossibleValuesParser::new(["debug", "info", "warn", "error"]);
     let level = Arg::new("level").value_name("LEVEL").required(true).ignore_case(true).value_parser(names);
     let time = Arg::new("for").long("for").value_name("TIME").value_parser(positive_time);
     let service = Arg::new("service").long("service").short('s').value_name("SERVICE");
-    let service = service.help("Of one service, by its name or id");
-    let set = operate::command("set", "Sets the log level of the app, or of a service", SET)
-        .arg(level.help("What is logged: this, and what is graver"))
+    let service = service.help("Service, by name or id [default: the app]");
+    let set = operation::command("set", "Sets the log level of the app, or of a service", SET)
+        .arg(level.help("Log records of this level and above"))
         .arg(service.clone())
-        .arg(time.help("After so long it goes back to what it was [default: it stays]"))
-        .args(operate::change_args());
-    let reset = operate::command("reset", "Sets a log level back to what the app was started with", RESET)
-        .arg(service)
-        .args(operate::change_args());
-    operate::command("level", "Shows or changes log levels of a running app", HELP)
+        .arg(time.help("Time after which the level goes back [default: never]"))
+        .args(operation::change_args());
+    let reset =
+        operation::command("reset", "Sets a log level back to the level from the start of the app", RESET)
+            .arg(service)
+            .args(operation::change_args());
+    operation::command("level", "Shows or changes log levels of a running app", HELP)
         .args_conflicts_with_subcommands(true)
         .subcommands([get, set, reset])
 }
 
 fn run(matches: &ArgMatches) -> ExitCode {
     match matches.subcommand() {
-        Some(("set", matches)) => operate::change(matches, set),
-        Some(("reset", matches)) => operate::change(matches, reset),
-        Some((_, matches)) => operate::ask(matches, get),
-        None => operate::ask(matches, get),
+        Some(("set", matches)) => operation::change(matches, set),
+        Some(("reset", matches)) => operation::change(matches, reset),
+        Some((_, matches)) => operation::ask(matches, get),
+        None => operation::ask(matches, get),
     }
 }
 
 async fn get(operation: &Operation<'_>, session: &Session) -> Outcome {
-    let levels = session.call(Effect::Looks, ask).await?;
+    let levels = session.call(Effect::Reads, ask).await?;
     operation.output.print(&levels, |page| show(&levels, page))
 }
 
@@ -100,7 +101,7 @@ async fn ask(app: app::Client) -> capnp::Result<Levels> {
     let answer = levels.levels_request().send().promise.await?;
     let answer = answer.get()?;
     let services = elements(answer.get_services()?, |of_service| {
-        Ok(OfService {
+        Ok(ServiceLevel {
             service: Hex(of_service.get_service_id()),
             name: text(of_service.get_name())?,
             setting: Setting::of(of_service.get_setting()?),
@@ -125,13 +126,14 @@ fn show(levels: &Levels, page: &mut Page) {
     page.table(&table);
 }
 
-/// The service that is meant, if one is. An id need not be known: a level may be set before its service is there.
+/// The service that the command line names, if any. An unknown id is accepted, because a level may be set before the service
+/// exists.
 async fn service(operation: &Operation<'_>, session: &Session) -> Result<Option<Hex>, Failure> {
     let Some(wanted) = operation.matches.get_one::<String>("service") else { return Ok(None) };
     let known = services::all(session).await?;
     match services::find(wanted, &known) {
         Ok(id) => Ok(Some(id)),
-        Err(unknown) => match names::id_of(wanted) {
+        Err(unknown) => match lookup::id_of(wanted) {
             Some(id) if id != 0 && wanted.starts_with("0x") => Ok(Some(Hex(id))),
             _ => Err(unknown),
         },
@@ -140,11 +142,11 @@ async fn service(operation: &Operation<'_>, session: &Session) -> Result<Option<
 
 async fn set(operation: &Operation<'_>, session: &Session) -> Outcome {
     let matches = operation.matches;
-    let level = parse_level(&operate::text(matches, "level"));
+    let level = parse_level(&operation::text(matches, "level"));
     let level = level.map_err(|error| Failure::new(Status::Usage, error))?;
     let time = matches.get_one::<Duration>("for").copied();
     let millis = time.map_or(0, |time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1));
-    let (service, reason) = (service(operation, session).await?, operate::reason(matches));
+    let (service, reason) = (service(operation, session).await?, operation::reason(matches));
     let change = move |app: app::Client| {
         let levels = app.levels_request().send().pipeline.get_levels();
         let reason = reason.clone();
@@ -184,7 +186,7 @@ fn of(service: Option<Hex>) -> String {
 }
 
 async fn reset(operation: &Operation<'_>, session: &Session) -> Outcome {
-    let (service, reason) = (service(operation, session).await?, operate::reason(operation.matches));
+    let (service, reason) = (service(operation, session).await?, operation::reason(operation.matches));
     let change = move |app: app::Client| {
         let mut request = app.levels_request().send().pipeline.get_levels().reset_request();
         request.get().set_service_id(service.map_or(0, |Hex(id)| id));
@@ -195,5 +197,5 @@ async fn reset(operation: &Operation<'_>, session: &Session) -> Outcome {
     let changed = Changed { service, level: None, for_seconds: None };
     operation
         .output
-        .print(&changed, |page| page.line(format!("{} logs again as the app was started", of(service))))
+        .print(&changed, |page| page.line(format!("{} logs at its level from the start again", of(service))))
 }

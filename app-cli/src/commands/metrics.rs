@@ -1,6 +1,6 @@
-//! `appctl metrics`: the metrics of an app as they are now.
+//! `appctl metrics`: the current metrics of an app.
 //!
-//! The command of this name that `app-metrics` contributes prints what metrics mean; here it is `metrics --page`.
+//! `app-metrics` contributes a command `metrics`, which explains the metrics. Here it is `metrics --page`.
 
 mod filter;
 
@@ -18,23 +18,23 @@ use tokio::time::timeout_at;
 use self::filter::Filter;
 use crate::connect::{Effect, Session};
 use crate::failure::{Failure, Outcome};
-use crate::operate::{self, Operation};
+use crate::operation::{self, Operation};
 use crate::output::{json_line, replaced};
 use crate::target::connection_args;
 
-/// The most bytes that are collected, for JSON, as they are printed: escapes make six of one.
+/// Most bytes collected for JSON, counted as printed, because an escape turns one byte into six.
 const MOST_BYTES: usize = 64 * 1024 * 1024;
-/// How long after the deadline the client itself says that it has passed.
+/// Time after the deadline in which the client reports the timeout by itself.
 const LATE: Duration = Duration::from_secs(1);
-/// The most bytes of a line.
+/// Longest line in bytes.
 const MOST_LINE: usize = 1024 * 1024;
 
 const HELP: &str = "\
 Examples:
   appctl metrics
-  appctl metrics --filter quota                   metrics with this in their name, help or labels
+  appctl metrics --filter quota                   metrics with this text in their name, help or labels
   appctl metrics --openmetrics | promtool check metrics
-  appctl metrics --page                           what metrics mean, of no app in particular";
+  appctl metrics --page                           the meaning of all metrics; asks no app";
 
 #[derive(Debug, Serialize)]
 struct Metrics {
@@ -42,26 +42,26 @@ struct Metrics {
     text: String,
 }
 
-/// The linked command, and what asks over RPC.
+/// Adds the form over RPC to the linked command.
 pub(crate) fn extend(linked: Command) -> Command {
     let flag = |name: &'static str| Arg::new(name).long(name).action(ArgAction::SetTrue);
     let filter = Arg::new("filter").long("filter").value_name("TEXT").action(ArgAction::Append);
     let page = flag("page").conflicts_with_all(["openmetrics", "filter", "json"]);
     linked
-        .about("Prints the metrics of a running app, as /metrics shows them")
+        .about("Prints the metrics of a running app, as /metrics does")
         .after_help(HELP)
         .args(connection_args())
-        .arg(flag("openmetrics").help("As OpenMetrics text 1.0 [default: Prometheus' text format 0.0.4]"))
-        .arg(filter.help("Only metrics with this text in their name, help or labels; of several any"))
-        .arg(page.help("Prints what metrics mean (Markdown), and asks no app"))
+        .arg(flag("openmetrics").help("Print OpenMetrics text 1.0 [default: Prometheus text format 0.0.4]"))
+        .arg(filter.help("Only metrics with this text in their name, help or labels; repeat for more texts"))
+        .arg(page.help("Print the meaning of all metrics (Markdown); asks no app"))
 }
 
-/// Runs it; `all` is the whole command line, of which `matches` is the part of `metrics`.
+/// Runs the command. `all` is the whole command line, and `matches` its part for `metrics`.
 pub(crate) fn run(all: &ArgMatches, matches: &ArgMatches) -> ExitCode {
     if matches.get_flag("page") {
         return Subcommand::dispatch(all).unwrap_or(ExitCode::from(2));
     }
-    operate::ask(matches, print)
+    operation::ask(matches, print)
 }
 
 async fn print(operation: &Operation<'_>, session: &Session) -> Outcome {
@@ -70,9 +70,9 @@ async fn print(operation: &Operation<'_>, session: &Session) -> Outcome {
     let mut filter = Filter::new(texts.cloned().collect());
     let format = if openmetrics { MetricsFormat::OpenMetrics } else { MetricsFormat::Text };
     let (pieces, arriving) = mpsc::channel(4);
-    let asking = session.call(Effect::Looks, move |app| read(app, format, pieces.clone()));
+    let asking = session.call(Effect::Reads, move |app| read(app, format, pieces.clone()));
     let mut out = Out::new(operation.output.json);
-    // A thread of the client that is blocked would keep the other end of the channel.
+    // The timeout is needed because a blocked thread of the client would keep the channel open.
     let writing = timeout_at(session.deadline + LATE, write_all(arriving, &mut filter, &mut out));
     let (asked, printed) = tokio::join!(asking, writing);
     if let Ok(printed) = printed {
@@ -88,7 +88,7 @@ async fn print(operation: &Operation<'_>, session: &Session) -> Outcome {
     }
 }
 
-/// Writes what arrives, line by line. Who can't write any more takes no more, which ends the reading.
+/// Writes the pieces line by line. If the output fails, it drops the channel, which ends the reading.
 async fn write_all(
     mut arriving: mpsc::Receiver<Vec<u8>>,
     filter: &mut Filter,
@@ -103,13 +103,13 @@ async fn write_all(
             return Ok(());
         }
         if rest.len() > MOST_LINE {
-            return Err(Failure::failed(format!("a line of the metrics has more than {MOST_LINE} bytes")));
+            return Err(Failure::failed(format!("metrics: a line has more than {MOST_LINE} bytes")));
         }
     }
     out.write(filter, &rest).map(|_| ())
 }
 
-/// Reads the whole text, piece by piece, as fast as it is printed.
+/// Reads the whole text in pieces, as fast as it is printed.
 async fn read(app: app::Client, format: MetricsFormat, pieces: mpsc::Sender<Vec<u8>>) -> capnp::Result<()> {
     let mut request = app.metrics_request();
     request.get().set_format(format);
@@ -123,14 +123,14 @@ async fn read(app: app::Client, format: MetricsFormat, pieces: mpsc::Sender<Vec<
     }
 }
 
-/// Where lines go.
+/// The destination of lines.
 enum Out {
     /// Standard output.
     Lines,
-    /// Into an object.
+    /// A JSON object.
     Json {
         text: String,
-        /// What it takes when it is printed.
+        /// Size of the text when it is printed as JSON.
         printed: usize,
     },
 }
@@ -140,14 +140,14 @@ impl Out {
         if json { Self::Json { text: String::new(), printed: 0 } } else { Self::Lines }
     }
 
-    /// Writes those lines that are wanted. Whether nobody reads them any more.
+    /// Writes the lines that the filter selects. Returns whether the reader has gone.
     fn write(&mut self, filter: &mut Filter, lines: &[u8]) -> Result<bool, Failure> {
         let wanted = filter.lines(&String::from_utf8_lossy(lines));
         match self {
             Self::Json { text, printed } => {
                 *printed += json_line(&wanted).len();
                 if *printed > MOST_BYTES {
-                    let why = format!("the metrics have more than {MOST_BYTES} bytes: use --filter");
+                    let why = format!("metrics: there are more than {MOST_BYTES} bytes; use --filter");
                     return Err(Failure::failed(why));
                 }
                 text.push_str(&wanted);
@@ -156,7 +156,7 @@ impl Out {
             Self::Lines => match io::stdout().lock().write_all(replaced(&wanted).as_bytes()) {
                 Ok(()) => Ok(false),
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(true),
-                Err(error) => Err(Failure::failed(format!("cannot write the output: {error}"))),
+                Err(error) => Err(Failure::failed(format!("standard output cannot be written: {error}"))),
             },
         }
     }

@@ -1,4 +1,4 @@
-//! `appctl reload`: has an app read its configs again.
+//! `appctl reload`: makes an app read its configs again.
 
 use std::process::ExitCode;
 
@@ -9,11 +9,11 @@ use serde::Serialize;
 
 use crate::answers::Config;
 use crate::connect::Effect;
-use crate::operate;
+use crate::operation;
 use crate::output::Page;
 
 const HELP: &str = "\
-Exit status 6 if a config was refused, is gone or could not be read: its service goes on with what it had. Role: operate.
+Exit status 6 if a config was refused, removed or unreadable. Its service keeps its last good config. Role: operate.
 
 Examples:
   appctl reload --reason 'new certificate'
@@ -27,13 +27,13 @@ struct Reload {
 }
 
 fn command() -> Command {
-    operate::command("reload", "Has a running app read its configs again, as on SIGHUP", HELP)
-        .args(operate::change_args())
+    operation::command("reload", "Makes a running app read its configs again, as on SIGHUP", HELP)
+        .args(operation::change_args())
 }
 
 fn run(matches: &ArgMatches) -> ExitCode {
-    operate::change(matches, async |operation, session| {
-        let reason = operate::reason(matches);
+    operation::change(matches, async |operation, session| {
+        let reason = operation::reason(matches);
         let reload = move |app: app::Client| {
             let mut request = app.reload_request();
             request.get().set_reason(&reason);

@@ -1,4 +1,4 @@
-//! `appctl restart`: stops a service and what depends on it, and starts them again.
+//! `appctl restart`: stops a service and its dependents, and starts them again.
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -10,15 +10,15 @@ use serde::Serialize;
 use super::services;
 use crate::answers::texts;
 use crate::connect::Effect;
-use crate::operate;
+use crate::operation;
 use crate::output::{Hex, one_line};
 
-/// The most characters of a note.
+/// Longest note in characters.
 const MOST_NOTE: usize = 4096;
 
 const HELP: &str = "\
-It answers once the restart is decided; what becomes of it tells: appctl events --follow. Role: operate.
-A service whose config is refused, or gone, restarts on the last good one: a note on standard error says so.
+The command returns when the restart is decided. To watch it, run: appctl events --follow. Role: operate.
+A service with a refused or removed config restarts with its last good config. A note on standard error says so.
 
 Examples:
   appctl restart quota --reason 'stuck after the network outage'
@@ -36,17 +36,17 @@ struct Restart {
 
 fn command() -> Command {
     let service = Arg::new("service").value_name("SERVICE").required(true);
-    operate::command("restart", "Restarts a service of a running app, and what depends on it", HELP)
-        .arg(service.help("The service, by its name or id"))
-        .args(operate::change_args())
+    operation::command("restart", "Restarts a service of a running app, and its dependents", HELP)
+        .arg(service.help("Service, by name or id"))
+        .args(operation::change_args())
 }
 
 fn run(matches: &ArgMatches) -> ExitCode {
-    operate::change(matches, async |operation, session| {
+    operation::change(matches, async |operation, session| {
         let known = services::all(session).await?;
-        let id = services::find(&operate::text(matches, "service"), &known)?;
+        let id = services::find(&operation::text(matches, "service"), &known)?;
         let name = known.into_iter().find(|service| service.id == id).map(|service| service.name);
-        let reason = operate::reason(matches);
+        let reason = operation::reason(matches);
         let restart = move |app: schema::admin_capnp::app::Client| {
             let mut request = app.restart_request();
             request.get().set_service_id(id.0);
@@ -55,7 +55,7 @@ fn run(matches: &ArgMatches) -> ExitCode {
         };
         let notes = session.call(Effect::Changes, restart).await?;
         for note in &notes {
-            // Nobody to tell when this fails.
+            // If this fails, there is no place left to report it.
             let _ = writeln!(io::stderr(), "note: {}", one_line(note, MOST_NOTE));
         }
         let done = Restart { service: id, name: name.unwrap_or_default(), restart: "decided", notes };

@@ -1,4 +1,4 @@
-//! `appctl services`: the services of an app, or one of them.
+//! `appctl services`: the services of an app, or one of its services.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -12,39 +12,39 @@ use crate::answers::Service;
 use crate::connect::{Effect, Session};
 use crate::failure::Failure;
 use crate::output::{Hex, Page, Paint, Table, ago, human};
-use crate::{names, operate};
+use crate::{lookup, operation};
 
 const HELP: &str = "\
 Examples:
-  appctl services                       all of them
-  appctl services quota                 one, with all that is known of it
+  appctl services                       all services
+  appctl services quota                 one service with all details
   appctl services 0xce1f32c680e1ef0b
   appctl services --json | jq -r '.services[] | select(.state != \"running\") | .name'";
 
 app_core::subcommand! { Subcommand::new(command, run) }
 
 #[derive(Debug, Serialize)]
-struct Services {
+struct ServiceList {
     services: Vec<Service>,
 }
 
 fn command() -> Command {
-    let service = Arg::new("service").value_name("SERVICE").help("One service, by its name or id");
-    operate::command("services", "Lists the services of a running app", HELP).arg(service)
+    let service = Arg::new("service").value_name("SERVICE").help("Service, by name or id [default: all]");
+    operation::command("services", "Lists the services of a running app", HELP).arg(service)
 }
 
 fn run(matches: &ArgMatches) -> ExitCode {
-    operate::ask(matches, async |operation, session| {
+    operation::ask(matches, async |operation, session| {
         let mut services = all(session).await?;
         let Some(wanted) = matches.get_one::<String>("service") else {
             services.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
-            let services = Services { services };
+            let services = ServiceList { services };
             return operation.output.print(&services, |page| list(&services.services, page));
         };
         let id = find(wanted, &services)?;
         let known = services.iter().map(|service| (service.id, service.name.clone())).collect::<Vec<_>>();
         services.retain(|service| service.id == id);
-        let services = Services { services };
+        let services = ServiceList { services };
         operation
             .output
             .print(&services, |page| services.services.iter().for_each(|service| show(service, &known, page)))
@@ -53,7 +53,7 @@ fn run(matches: &ArgMatches) -> ExitCode {
 
 /// All services of the app.
 pub(super) async fn all(session: &Session) -> Result<Vec<Service>, Failure> {
-    session.call(Effect::Looks, ask).await
+    session.call(Effect::Reads, ask).await
 }
 
 async fn ask(app: app::Client) -> capnp::Result<Vec<Service>> {
@@ -61,10 +61,10 @@ async fn ask(app: app::Client) -> capnp::Result<Vec<Service>> {
     Service::all(answer.get()?.get_services()?)
 }
 
-/// The service that is meant.
+/// Finds the service that the command line names.
 pub(super) fn find(wanted: &str, services: &[Service]) -> Result<Hex, Failure> {
     let known: Vec<_> = services.iter().map(|service| (service.id, service.name.clone())).collect();
-    names::find("service", wanted, &known)
+    lookup::find("service", wanted, &known)
 }
 
 fn paint(service: &Service) -> Paint {
@@ -79,7 +79,7 @@ fn state(service: &Service) -> String {
     if service.restarting { format!("{}, restarting", service.state) } else { service.state.to_owned() }
 }
 
-/// Why it is not as it should be.
+/// The reason of the state, or the most important note.
 fn why(service: &Service) -> String {
     match (&service.reason, &service.config_note, &service.last_failure) {
         (Some(reason), _, _) => reason.clone(),
@@ -89,7 +89,7 @@ fn why(service: &Service) -> String {
     }
 }
 
-/// How often it was started again, and what for.
+/// The number of restarts, and their causes.
 fn restarts(service: &Service) -> String {
     let failures = counted(service.deaths, "failure");
     let stops = counted(service.planned_stops, "planned stop");

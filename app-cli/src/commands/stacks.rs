@@ -1,4 +1,4 @@
-//! `appctl stacks`: what every thread of an app is doing, and which tasks live.
+//! `appctl stacks`: the stack of every thread of an app, and its running tasks.
 
 use std::io::Read;
 use std::process::ExitCode;
@@ -11,10 +11,10 @@ use serde::Serialize;
 
 use crate::connect::Effect;
 use crate::failure::Failure;
-use crate::operate;
+use crate::operation;
 use crate::output::many_lines;
 
-/// The most bytes of a dump. Shown, each byte may become six, and a packed byte may be a thousand.
+/// Largest dump in bytes. Shown, each byte may become six, and a compressed byte may become a thousand.
 const MOST_BYTES: u64 = 8 * 1024 * 1024;
 
 const HELP: &str = "\
@@ -31,14 +31,18 @@ struct Stacks {
 }
 
 fn command() -> Command {
-    operate::command("stacks", "Prints the stack of every thread of a running app, and its live tasks", HELP)
+    operation::command(
+        "stacks",
+        "Prints the stack of every thread of a running app, and its running tasks",
+        HELP,
+    )
 }
 
 fn run(matches: &ArgMatches) -> ExitCode {
-    operate::ask(matches, async |operation, session| {
-        let packed = session.call(Effect::Looks, ask).await?;
+    operation::ask(matches, async |operation, session| {
+        let packed = session.call(Effect::Reads, ask).await?;
         let stacks = Stacks { text: unpack(&packed)? };
-        operation.output.print(&stacks, |page| page.harmless(&many_lines(&stacks.text)))
+        operation.output.print(&stacks, |page| page.escaped(&many_lines(&stacks.text)))
     })
 }
 
@@ -51,7 +55,7 @@ async fn ask(app: app::Client) -> capnp::Result<Vec<u8>> {
 fn unpack(packed: &[u8]) -> Result<String, Failure> {
     let mut bytes = Vec::new();
     let unpacked = ZlibDecoder::new(packed).take(MOST_BYTES + 1).read_to_end(&mut bytes);
-    unpacked.map_err(|error| Failure::failed(format!("the stack dump can't be unpacked: {error}")))?;
+    unpacked.map_err(|error| Failure::failed(format!("the stack dump cannot be unpacked: {error}")))?;
     if bytes.len() as u64 > MOST_BYTES {
         return Err(Failure::failed(format!("the stack dump has more than {MOST_BYTES} bytes")));
     }

@@ -1,4 +1,4 @@
-//! `appctl status`: who an app is, and how it is.
+//! `appctl status`: the identity and the state of an app.
 
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
@@ -10,36 +10,36 @@ use serde::Serialize;
 
 use crate::answers::{Check, Identity, Service, elements, text, texts};
 use crate::connect::Effect;
-use crate::operate;
+use crate::operation;
 use crate::output::{Moment, Page, Paint, human};
 
 const HELP: &str = "\
 Examples:
-  appctl status                         of the current context
-  appctl status --context '#prod'       of another one
+  appctl status                         the app of the current context
+  appctl status --context '#prod'       the app of another context
   appctl status --ready                 exit status 6 if it is not ready
   appctl status --json | jq .ready";
 
 app_core::subcommand! { Subcommand::new(command, run) }
 
 #[derive(Debug, Serialize)]
-struct Status {
+struct AppStatus {
     #[serde(flatten)]
     identity: Identity,
     address: String,
     ready: bool,
     reasons: Vec<String>,
     notes: Vec<String>,
-    services: Services,
-    health_checks: Checks,
+    services: ServiceCounts,
+    health_checks: CheckCounts,
     tasks: u64,
-    /// The certificates and revocation lists that it uses, those that end first in front.
-    ends: Vec<End>,
+    /// The certificates and revocation lists in use, sorted by their end.
+    ends: Vec<CertificateEnd>,
 }
 
 /// The end of a certificate or of a revocation list.
 #[derive(Debug, Serialize)]
-struct End {
+struct CertificateEnd {
     at: Option<Moment>,
     service: String,
     what: String,
@@ -47,14 +47,14 @@ struct End {
 }
 
 #[derive(Debug, Serialize)]
-struct Services {
+struct ServiceCounts {
     total: usize,
     running: usize,
     failed: usize,
 }
 
 #[derive(Debug, Serialize)]
-struct Checks {
+struct CheckCounts {
     total: usize,
     healthy: usize,
     unhealthy: usize,
@@ -64,20 +64,20 @@ struct Checks {
 
 fn command() -> Command {
     let ready = Arg::new("ready").long("ready").action(ArgAction::SetTrue);
-    operate::command("status", "Shows who a running app is, and whether it is ready", HELP)
-        .arg(ready.help("Exits with 6 if the app is not ready"))
+    operation::command("status", "Shows the identity of a running app, and whether it is ready", HELP)
+        .arg(ready.help("Exit with status 6 if the app is not ready"))
 }
 
 fn run(matches: &ArgMatches) -> ExitCode {
-    operate::ask(matches, async |operation, session| {
+    operation::ask(matches, async |operation, session| {
         let address = session.address.to_string();
-        let status = session.call(Effect::Looks, move |app| ask(app, address.clone())).await?;
+        let status = session.call(Effect::Reads, move |app| ask(app, address.clone())).await?;
         let well = status.ready || !matches.get_flag("ready");
         operation.output.print_verdict(well, &status, |page| show(&status, page))
     })
 }
 
-async fn ask(app: app::Client, address: String) -> capnp::Result<Status> {
+async fn ask(app: app::Client, address: String) -> capnp::Result<AppStatus> {
     let (identity, readiness, services, checks) = tokio::try_join!(
         app.identity_request().send().promise,
         app.readiness_request().send().promise,
@@ -89,18 +89,18 @@ async fn ask(app: app::Client, address: String) -> capnp::Result<Status> {
     let readiness = readiness.get()?;
     let in_state = |state: &str| services.iter().filter(|service| service.state == state).count();
     let with_status = |status: &str| checks.iter().filter(|check| check.status.name() == status).count();
-    Ok(Status {
+    Ok(AppStatus {
         identity: Identity::of(identity.get()?.get_identity()?)?,
         address,
         ready: readiness.get_ready(),
         reasons: texts(readiness.get_reasons())?,
         notes: texts(readiness.get_notes())?,
-        services: Services {
+        services: ServiceCounts {
             total: services.len(),
             running: in_state("running"),
             failed: in_state("failed"),
         },
-        health_checks: Checks {
+        health_checks: CheckCounts {
             total: checks.len(),
             healthy: with_status("healthy"),
             unhealthy: with_status("unhealthy"),
@@ -108,11 +108,11 @@ async fn ask(app: app::Client, address: String) -> capnp::Result<Status> {
             paused: checks.iter().filter(|check| check.paused).count(),
         },
         tasks: services.iter().map(|service| u64::from(service.tasks)).sum(),
-        ends: elements(readiness.get_ends()?, End::of)?,
+        ends: elements(readiness.get_ends()?, CertificateEnd::of)?,
     })
 }
 
-impl End {
+impl CertificateEnd {
     fn of(end: certificate_end::Reader<'_>) -> capnp::Result<Self> {
         Ok(Self {
             at: Moment::known(end.get_at_millis()),
@@ -122,11 +122,11 @@ impl End {
         })
     }
 
-    /// What ends, when, and how bad that is.
+    /// The line about the end, and its colour.
     fn line(&self) -> (String, Paint) {
         let left = self.at.and_then(Moment::time).map(|end| end.duration_since(SystemTime::now()));
         let (ends, paint) = match left {
-            Some(Ok(left)) if left >= SOON => ("good until", Paint::Plain),
+            Some(Ok(left)) if left >= SOON => ("valid until", Paint::Plain),
             Some(Ok(_)) => ("end soon, at", Paint::Warning),
             Some(Err(_)) => ("ENDED at", Paint::Bad),
             None => ("end at", Paint::Plain),
@@ -137,11 +137,11 @@ impl End {
     }
 }
 
-/// So long before its end a certificate is shown as ending soon.
+/// From this time before its end, a certificate is shown as ending soon.
 const SOON: Duration = Duration::from_secs(14 * 24 * 3600);
 
-fn show(status: &Status, page: &mut Page) {
-    let Status { identity, services, health_checks: checks, .. } = status;
+fn show(status: &AppStatus, page: &mut Page) {
+    let AppStatus { identity, services, health_checks: checks, .. } = status;
     let version = identity.version.as_ref().map_or_else(String::new, |version| format!(" {version}"));
     let (ready, paint) = if status.ready { ("ready", Paint::Good) } else { ("not ready", Paint::Bad) };
     let since = identity.started_at.map_or_else(String::new, |at| format!(" (since {at})"));
@@ -160,7 +160,7 @@ fn show(status: &Status, page: &mut Page) {
         plain("instance", format!("{}, process {} on {}", identity.instance, identity.pid, identity.host)),
         plain("address", status.address.clone()),
     ];
-    let nearest = status.ends.first().map(End::line);
+    let nearest = status.ends.first().map(CertificateEnd::line);
     facts.extend(nearest.map(|(line, paint)| ("certificates", line, paint)));
     page.facts(&facts);
     for reason in &status.reasons {
@@ -171,7 +171,7 @@ fn show(status: &Status, page: &mut Page) {
     }
 }
 
-fn shown(checks: &Checks) -> String {
+fn shown(checks: &CheckCounts) -> String {
     let mut shown = format!("{} healthy of {}", checks.healthy, checks.total);
     for (count, what) in
         [(checks.unhealthy, "unhealthy"), (checks.unknown, "unknown"), (checks.paused, "paused")]

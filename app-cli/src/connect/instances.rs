@@ -1,7 +1,7 @@
-//! The instances that a changing command is for.
+//! The instances that a change applies to.
 //!
-//! A reading command asks the first address that answers, since all of them tell about the same app. A change must not go to
-//! a random instance. So it needs one address, or `--all`.
+//! A command that reads asks the first address that answers, because all addresses belong to the same app. A change must not
+//! go to a random instance. So it needs one address, or `--all`.
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -13,14 +13,14 @@ use crate::contexts::Address;
 use crate::failure::{Failure, Status};
 use crate::target::Target;
 
-/// Exit statuses, the worst first: what may have happened, then what did not.
+/// Exit statuses from worst to best: changes that may have been made, then changes that were not made.
 const WORST_FIRST: [Status; 5] =
-    [Status::Unknown, Status::Failed, Status::Denied, Status::NotReached, Status::Unwell];
+    [Status::Unknown, Status::Failed, Status::Denied, Status::NotReached, Status::AnswerIsNo];
 
-/// The instances of an app, an address each.
+/// The instances of an app, one address for each.
 ///
 /// # Errors
-/// A usage error that lists the addresses when there are several, unless `all` of them are meant.
+/// A usage error that lists the addresses if there are several and `all` is false.
 pub(crate) async fn of(target: &Target, all: bool, deadline: Instant) -> Result<Vec<Address>, Failure> {
     let mut instances: Vec<Address> = Vec::new();
     for address in &target.addresses {
@@ -37,15 +37,15 @@ pub(crate) async fn of(target: &Target, all: bool, deadline: Instant) -> Result<
     Err(Failure::new(
         Status::Usage,
         format!(
-            "there are several addresses: {}; say which with --address HOST:PORT, or change all with --all",
+            "there are several addresses: {}; name one with --address HOST:PORT, or change all with --all",
             listed.join(", ")
         ),
     ))
 }
 
-/// The instances behind an address. A name with one address of each family is one machine, as `localhost` mostly is.
+/// The instances of an address. A host with at most one IPv4 and one IPv6 address counts as one machine, as `localhost` does.
 async fn behind(address: &Address, deadline: Instant) -> Vec<Address> {
-    // A name that is not known is told when it is connected to.
+    // The connection reports an unknown host later.
     let found = look_up(address, deadline).await.unwrap_or_default();
     let (v4, v6): (Vec<_>, Vec<_>) = found.into_iter().partition(SocketAddr::is_ipv4);
     if v4.len() < 2 && v6.len() < 2 {

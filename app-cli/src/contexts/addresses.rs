@@ -1,4 +1,4 @@
-//! Where an app is: one address, or those of several instances.
+//! The address of an app, or the addresses of its instances.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Addresses that are tried one after another: `host:port`, `10.0.0.7:44228`, `[::1]:44228`.
+/// Addresses that are tried in order: `host:port`, `10.0.0.7:44228`, `[::1]:44228`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Addresses(pub(crate) Vec<Address>);
 
@@ -21,7 +21,7 @@ impl FromStr for Address {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("{text:?} is no address: expected HOST:PORT, such as 127.0.0.1:44228");
+        let wrong = || format!("{text:?} is not an address; expected HOST:PORT, such as 127.0.0.1:44228");
         let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
         let port = port.parse().ok().filter(|port| *port > 0).ok_or_else(wrong)?;
         let inner = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
@@ -78,7 +78,7 @@ impl<'de> Deserialize<'de> for Addresses {
                     addresses.push(text.parse().map_err(A::Error::custom)?);
                 }
                 if addresses.is_empty() {
-                    return Err(A::Error::custom("there has to be an address"));
+                    return Err(A::Error::custom("the list needs an address"));
                 }
                 Ok(Addresses(addresses))
             }

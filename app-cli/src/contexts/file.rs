@@ -1,4 +1,4 @@
-//! The file of contexts: where it is, what it may be, how it is read and replaced.
+//! The file of contexts: its path, its checks, reading it and replacing it.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -13,9 +13,9 @@ use serde::{Deserializer, Serializer};
 use super::{CURE, Context, Contexts};
 use crate::failure::Failure;
 
-/// The most bytes of the file.
+/// Largest file in bytes.
 const MOST_BYTES: u64 = 1024 * 1024;
-/// Others than the owner and the group may write: they could send whoever uses the file anywhere.
+/// Mode bit of files that all users may change. Such a user could redirect your commands to another app.
 const WRITABLE_BY_OTHERS: u32 = 0o002;
 
 /// `$XDG_CONFIG_HOME/appctl/contexts.json`, or `~/.config/appctl/contexts.json`.
@@ -35,15 +35,15 @@ pub(crate) fn read(path: &Path) -> Result<Contexts, Failure> {
     let failed = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => Failure::unusable(format!("no context: there is no file {shown}; {CURE}")),
         io::ErrorKind::InvalidData => Failure::unusable(format!("contexts {shown}: not UTF-8, so not JSON")),
-        _ => Failure::unusable(format!("contexts {shown} can't be read: {error}")),
+        _ => Failure::unusable(format!("contexts {shown} cannot be read: {error}")),
     };
     let metadata = fs::metadata(path).map_err(failed)?;
     if !metadata.is_file() {
-        return Err(Failure::unusable(format!("contexts {shown} is no file")));
+        return Err(Failure::unusable(format!("contexts {shown} is not a regular file")));
     }
     if metadata.permissions().mode() & WRITABLE_BY_OTHERS != 0 {
-        let why = "may be changed by anybody, who could have you call anybody";
-        return Err(Failure::unusable(format!("contexts {shown} {why}: chmod o-w {shown}")));
+        let why = "can be changed by all users, who could redirect your commands";
+        return Err(Failure::unusable(format!("contexts {shown} {why}; run chmod o-w {shown}")));
     }
     let mut text = String::new();
     File::open(path).map_err(failed)?.take(MOST_BYTES + 1).read_to_string(&mut text).map_err(failed)?;
@@ -53,10 +53,10 @@ pub(crate) fn read(path: &Path) -> Result<Contexts, Failure> {
     serde_json::from_str(&text).map_err(|error| Failure::unusable(format!("contexts {shown}: {error}")))
 }
 
-/// Replaces the file at once, also where a link leads to it; whoever reads sees the old one or the new one.
+/// Replaces the file in one step, and follows a link to it. A reader sees the old content or the new content.
 pub(crate) fn write(path: &Path, contexts: &Contexts) -> Result<(), Failure> {
     let failed =
-        |error: io::Error| Failure::failed(format!("contexts {} not written: {error}", path.display()));
+        |error: io::Error| Failure::failed(format!("contexts {} cannot be written: {error}", path.display()));
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     if let Some(folder) = target.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         fs::create_dir_all(folder).map_err(failed)?;
@@ -74,13 +74,13 @@ pub(crate) fn write(path: &Path, contexts: &Contexts) -> Result<(), Failure> {
         fs::rename(&beside, &target)
     });
     written.map_err(|error| {
-        // What could not be put in its place is of no use; that it stays is no second failure.
+        // Removes the unused new file. If this fails, too, only the first failure is reported.
         let _ = fs::remove_file(&beside);
         failed(error)
     })
 }
 
-/// Reads a map, and refuses a name that it has twice.
+/// Reads a map, and refuses a duplicate name.
 pub(super) fn no_name_twice<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<BTreeMap<String, Context>, D::Error> {
@@ -97,7 +97,7 @@ pub(super) fn no_name_twice<'de, D: Deserializer<'de>>(
             let mut contexts = BTreeMap::new();
             while let Some((name, context)) = map.next_entry::<String, Context>()? {
                 if name.is_empty() || name.contains('#') {
-                    return Err(A::Error::custom(format!("{name:?} can't be the name of a context")));
+                    return Err(A::Error::custom(format!("{name:?} cannot be the name of a context")));
                 }
                 if contexts.contains_key(&name) {
                     return Err(A::Error::custom(format!("context {name:?} is there twice")));
@@ -111,12 +111,12 @@ pub(super) fn no_name_twice<'de, D: Deserializer<'de>>(
     deserializer.deserialize_map(Names)
 }
 
-/// An id with `0x`, as flags take it.
+/// Writes an id with `0x`, the form that flags take.
 pub(super) fn with_prefix<S: Serializer>(id: &impl fmt::LowerHex, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&format_args!("{id:#x}"))
 }
 
-/// The same of an id that may not be there.
+/// Writes an optional id as [`with_prefix`] does.
 #[expect(clippy::ref_option, reason = "this is how serde calls it")]
 pub(super) fn with_prefix_if_any<S: Serializer>(
     id: &Option<impl fmt::LowerHex>,

@@ -1,4 +1,4 @@
-//! Files of contexts: good ones, and what is said of the others.
+//! Files of contexts: valid ones, and the errors about others.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -70,19 +70,19 @@ fn what_is_not_as_it_should_be_is_said() {
     };
     for (content, said) in [
         (of("keys", "1"), "unknown field `keys`, expected one of `address`"),
-        (of("address", "[]"), "there has to be an address"),
-        (of("address", "\"nowhere\""), "is no address: expected HOST:PORT"),
-        (of("address", "\"h:0\""), "is no address"),
-        (of("address", "\"a b:1\""), "is no address"),
+        (of("address", "[]"), "the list needs an address"),
+        (of("address", "\"nowhere\""), "is not an address; expected HOST:PORT"),
+        (of("address", "\"h:0\""), "is not an address"),
+        (of("address", "\"a b:1\""), "is not an address"),
         (of("domain", "17"), "hexadecimal string"),
         (of("ca", "null"), "expected path string"),
         ("{\"contexts\": {\"a\": {}}}".to_owned(), "missing field `address`"),
         ("{\"contexts\": {}, \"more\": 1}".to_owned(), "unknown field `more`"),
-        ("{\"contexts\": {}}".to_owned(), "has no context; make one with: appctl context add"),
+        ("{\"contexts\": {}}".to_owned(), "there are none; add one with: appctl context add"),
         ("{".to_owned(), "line 1 column 1"),
         (String::new(), "line 1 column 0"),
         (TWO.replace("prod", "dev"), "context \"dev\" is there twice"),
-        (TWO.replace("\"prod\"", "\"pr#od\""), "can't be the name of a context"),
+        (TWO.replace("\"prod\"", "\"pr#od\""), "cannot be the name of a context"),
         (TWO.replace("\"dev\"\n", "\"gone\"\n"), "has no context \"gone\"; it has: dev, prod"),
         (TWO.replace(",\n    \"current\": \"dev\"", ""), "none is current: dev, prod; choose one with"),
     ] {
@@ -98,7 +98,7 @@ fn a_file_that_is_none_or_anybodys_is_refused() {
     let missing = Place { file: folder.path().join("none.json"), name: None }.context().unwrap_err();
     assert!(missing.message.contains("no context: there is no file") && missing.message.contains(CURE));
     let of_folder = Place { file: folder.path().to_owned(), name: None }.context().unwrap_err();
-    assert!(of_folder.message.ends_with("is no file"), "{of_folder:?}");
+    assert!(of_folder.message.ends_with("is not a regular file"), "{of_folder:?}");
     let place = place(folder.path(), TWO, None);
     fs::set_permissions(&place.file, Permissions::from_mode(0o606)).unwrap();
     let anybodys = place.context().unwrap_err();
@@ -134,7 +134,7 @@ fn a_name_alone_is_of_the_file_that_is_set() {
     for wrong in ["", "#", "ctx.json#"] {
         let failure = Place::resolve(Some(wrong), None).unwrap_err();
         assert_eq!(failure.status, Status::Usage, "{failure:?}");
-        assert!(failure.message.ends_with("give FILE, FILE#NAME or #NAME"), "{failure:?}");
+        assert!(failure.message.ends_with("use FILE, FILE#NAME or #NAME"), "{failure:?}");
     }
 }
 

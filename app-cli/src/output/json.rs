@@ -1,4 +1,4 @@
-//! JSON: one object, on one line, with nothing in it that a terminal would obey.
+//! JSON: one object on one line, without characters that control a terminal.
 
 use std::fmt;
 use std::io;
@@ -9,10 +9,11 @@ use serde_json::ser::Formatter;
 
 use app_errors::json_text;
 
-/// Escapes also what JSON itself would let through: DEL, the second set of control characters, what turns or hides text.
-struct Harmless;
+/// Escapes characters that JSON allows but that are unsafe on a terminal: DEL, the C1 control characters, and characters that
+/// reverse or hide text.
+struct EscapeAll;
 
-impl Formatter for Harmless {
+impl Formatter for EscapeAll {
     fn write_string_fragment<W: io::Write + ?Sized>(
         &mut self,
         writer: &mut W,
@@ -22,15 +23,15 @@ impl Formatter for Harmless {
     }
 }
 
-/// The value as JSON on one line, without its end.
+/// The value as JSON on one line, without a line break.
 pub(crate) fn json_line<T: Serialize>(value: &T) -> String {
     let mut bytes = Vec::new();
-    // What is printed are strings, numbers, lists and structs: none of them can fail.
-    let _ = value.serialize(&mut serde_json::Serializer::with_formatter(&mut bytes, Harmless));
+    // The values are strings, numbers, lists and structs. Their serialization does not fail.
+    let _ = value.serialize(&mut serde_json::Serializer::with_formatter(&mut bytes, EscapeAll));
     String::from_utf8(bytes).unwrap_or_default()
 }
 
-/// An id: `0x..`, as flags take it.
+/// An id, shown as `0x..`, the form that flags take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Hex(pub(crate) u64);
 
@@ -46,17 +47,17 @@ impl Serialize for Hex {
     }
 }
 
-/// A moment in milliseconds since 1970 (UTC); RFC 3339 for everybody.
+/// A moment in milliseconds since 1970 (UTC), shown as RFC 3339.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Moment(pub(crate) i64);
 
 impl Moment {
-    /// `None` of 0, which means never.
+    /// `None` for 0, which means "never".
     pub(crate) fn known(millis: i64) -> Option<Self> {
         (millis != 0).then_some(Self(millis))
     }
 
-    /// `None` before 1970 and after the year 9999, which the format has no way to write.
+    /// `None` before 1970 and after the year 9999, because the format cannot express these.
     pub(crate) fn time(self) -> Option<SystemTime> {
         let millis = u64::try_from(self.0).ok().filter(|millis| *millis < YEAR_10000_MILLIS)?;
         UNIX_EPOCH.checked_add(Duration::from_millis(millis))

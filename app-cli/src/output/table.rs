@@ -1,15 +1,15 @@
-//! Tables: columns as wide as what stands in them.
+//! Tables whose columns are as wide as their contents.
 
 use std::fmt::Write as _;
 
 use super::one_line;
 
-/// The most characters of a cell that is not the last of its row.
+/// Longest cell in characters, except for the last cell of a row.
 const MOST: usize = 60;
-/// The most characters of the last cell of a row.
+/// Longest last cell of a row, in characters.
 const MOST_LAST: usize = 400;
 
-/// How a cell is coloured, where there are colours.
+/// The colour of a cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Paint {
     Plain,
@@ -32,7 +32,7 @@ impl Paint {
     }
 }
 
-/// Rows under a head.
+/// Rows under a heading.
 #[derive(Debug)]
 pub(crate) struct Table<const COLUMNS: usize> {
     head: [&'static str; COLUMNS],
@@ -44,7 +44,7 @@ impl<const COLUMNS: usize> Table<COLUMNS> {
         Self { head, rows: Vec::new() }
     }
 
-    /// Adds a row; text is made harmless here.
+    /// Adds a row. Escapes its text.
     pub(crate) fn row(&mut self, cells: [(String, Paint); COLUMNS]) {
         let mut column = 0;
         self.rows.push(cells.map(|(text, paint)| {
@@ -53,7 +53,7 @@ impl<const COLUMNS: usize> Table<COLUMNS> {
         }));
     }
 
-    /// The table, a line for each row; nothing stands behind the last cell of a line.
+    /// The table as text, with a line for each row and no spaces after the last cell.
     pub(super) fn text(&self, colour: bool) -> String {
         let mut widths = self.head.map(str::len);
         for row in &self.rows {
@@ -68,7 +68,7 @@ impl<const COLUMNS: usize> Table<COLUMNS> {
             for (column, (cell, paint)) in row.iter().take(used).enumerate() {
                 let padding = if column + 1 == used { 0 } else { widths[column] + 2 - cell.chars().count() };
                 let shown = if colour { paint.on(cell) } else { cell.clone() };
-                // Writing to a string can't fail.
+                // Writing to a string does not fail.
                 let _ = write!(text, "{shown}{:padding$}", "");
             }
             text.push('\n');

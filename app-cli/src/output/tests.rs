@@ -1,4 +1,4 @@
-//! What is printed is aligned, and harmless whatever it is.
+//! Output is aligned, and harmless for terminals whatever the app sends.
 
 use std::time::Duration;
 

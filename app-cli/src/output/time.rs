@@ -1,4 +1,4 @@
-//! Times as people say them.
+//! Durations and moments for people.
 
 use std::time::{Duration, SystemTime};
 
@@ -32,7 +32,7 @@ pub(crate) fn human(duration: Duration) -> String {
     }
 }
 
-/// How long ago a moment was, by this machine's clock: `2m 5s ago`.
+/// The time since a moment, by the clock of this machine: `2m 5s ago`.
 pub(crate) fn ago(moment: Moment) -> String {
     let since = moment.time().and_then(|time| SystemTime::now().duration_since(time).ok());
     since.map_or_else(|| moment.to_string(), |since| format!("{} ago", human(since)))

@@ -1,4 +1,4 @@
-//! Arguments that `appctl pki` commands share.
+//! Arguments that several `appctl pki` commands have.
 
 use std::path::{Path, PathBuf};
 
@@ -14,21 +14,21 @@ use crate::failure::Failure;
 const MOST_DAYS: u32 = 36_525;
 
 pub(super) fn json_arg() -> Arg {
-    Arg::new("json").long("json").action(ArgAction::SetTrue).help("Prints an object for programs")
+    Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print a JSON object")
 }
 
-/// The folder of the authority.
+/// `--dir`: the PKI folder.
 pub(super) fn dir_arg() -> Arg {
     let arg = Arg::new("dir").long("dir").short('d').value_name("DIR").env("OP_PKI_DIR");
     let arg = arg.value_parser(value_parser!(PathBuf)).default_value(".");
-    arg.help("The folder of the authority")
+    arg.help("PKI folder of the authority")
 }
 
 pub(super) fn directory(matches: &ArgMatches) -> Result<Directory, Failure> {
     Directory::open(path(matches, "dir")).map_err(failure)
 }
 
-/// The value of an argument that is required or has a default.
+/// The value of an argument that is required or has a default value.
 pub(super) fn path<'a>(matches: &'a ArgMatches, name: &str) -> &'a Path {
     matches.get_one::<PathBuf>(name).map_or(Path::new(""), PathBuf::as_path)
 }
@@ -38,7 +38,7 @@ pub(super) fn path_arg(name: &'static str, value: &'static str, help: &'static s
 }
 
 pub(super) fn output_arg() -> Arg {
-    let help = "The folder that the certificate and the key are put into [default: that of the authority]";
+    let help = "Folder for the certificate and the key [default: the PKI folder]";
     path_arg("output", "DIR", help).long("output").short('o')
 }
 
@@ -53,7 +53,7 @@ pub(super) fn days(matches: &ArgMatches) -> Option<u32> {
 pub(super) fn key_arg() -> Arg {
     let kinds = PossibleValuesParser::new(["p256", "p384", "ed25519"]);
     let arg = Arg::new("key").long("key").value_name("KIND").default_value("p256");
-    arg.value_parser(kinds.try_map(|kind| kind.parse::<KeyKind>())).help("The kind of the private key")
+    arg.value_parser(kinds.try_map(|kind| kind.parse::<KeyKind>())).help("Kind of the private key")
 }
 
 pub(super) fn key(matches: &ArgMatches) -> KeyKind {

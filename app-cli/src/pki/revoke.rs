@@ -17,21 +17,21 @@ Examples:
   appctl pki revoke --dir pki pki/client-ops.example.com.pem
   appctl pki revoke --dir pki 5b0f03a1c2d94e6677aa01b2c3d4e5f6
 
-Servers refuse it once they have read the new crl.pem: put it into their configs.";
+Servers refuse the certificate once they have read the new crl.pem. Put it into their configs.";
 
 pub(super) fn revoke_command() -> Command {
     let what = Arg::new("certificate").value_name("FILE|SERIAL").required(true);
     Command::new("revoke")
         .about("Revokes a certificate, and makes a new revocation list")
         .after_help(REVOKE_HELP)
-        .arg(what.help("The certificate, or its serial number in hex"))
+        .arg(what.help("Certificate, or its serial number in hex"))
         .arg(dir_arg())
         .arg(json_arg())
 }
 
-/// What was revoked, for programs.
+/// The JSON output of `pki revoke`.
 #[derive(Serialize)]
-struct Told {
+struct Revoked {
     serial: String,
     name: String,
     revoked: String,
@@ -43,23 +43,23 @@ pub(super) fn revoke(matches: &ArgMatches) -> Outcome {
     let what = matches.get_one::<String>("certificate").map_or("", String::as_str);
     let directory = directory(matches)?;
     let revoked = match what.parse::<Serial>() {
-        // A file may have such a name too.
+        // A file may have a serial number as its name.
         Ok(serial) if !Path::new(what).exists() => directory.revoke(&serial),
         _ => directory.revoke_file(Path::new(what)),
     };
     let revoked = revoked.map_err(failure)?;
-    let told = Told {
+    let printed = Revoked {
         serial: revoked.serial.to_string(),
         name: revoked.name.clone(),
         revoked: moment(revoked.at),
         already: revoked.already,
         crl: ShownCrl::of(&revoked.crl),
     };
-    Output::of(matches).print(&told, |page| {
-        let was = if told.already { " (it was already)" } else { "" };
+    Output::of(matches).print(&printed, |page| {
+        let was = if printed.already { " (was revoked already)" } else { "" };
         page.facts(&[
-            ("revoked", format!("{}, serial {}{was}", told.name, told.serial), Paint::Plain),
-            ("since", told.revoked.clone(), Paint::Plain),
+            ("revoked", format!("{}, serial {}{was}", printed.name, printed.serial), Paint::Plain),
+            ("since", printed.revoked.clone(), Paint::Plain),
             list(&directory, &revoked.crl),
         ]);
     })
@@ -70,8 +70,8 @@ Examples:
   appctl pki crl --dir pki
   0 4 * * 1  appctl pki crl --dir /srv/pki && deploy /srv/pki/crl.pem      in a crontab: every Monday
 
-A list says by when there will be a newer one; past that moment servers and clients that have it refuse everybody, so that nobody
-can undo a revocation by holding lists back. Of an authority under another: renew the list of the one above first.";
+Each list has a date of the next update. After that date, servers and clients with this list refuse all peers. So an attacker
+cannot undo a revocation by keeping new lists back. If the authority is under another one, renew the list of that one first.";
 
 pub(super) fn crl_command() -> Command {
     let about = "Makes a new revocation list, before the old one is stale";
@@ -91,6 +91,6 @@ pub(super) fn crl(matches: &ArgMatches) -> Outcome {
 }
 
 fn list(directory: &Directory, made: &CrlInfo) -> (&'static str, String, Paint) {
-    let until = made.next_update.map_or_else(|| "ever".to_owned(), moment);
-    ("revocation lists", format!("{} (good until {until})", directory.crl().display()), Paint::Plain)
+    let until = made.next_update.map_or_else(|| "an unknown date".to_owned(), moment);
+    ("revocation lists", format!("{} (valid until {until})", directory.crl().display()), Paint::Plain)
 }

@@ -1,4 +1,4 @@
-//! `pki show`: what certificates, revocation lists and folders of authorities say.
+//! `pki show`: shows certificates, revocation lists and PKI folders.
 
 use std::fs::File;
 use std::io::Read;
@@ -14,24 +14,24 @@ use super::failure;
 use crate::failure::{Failure, Outcome};
 use crate::output::{Output, Page, Paint, Table};
 
-/// Larger than any certificate, and than any revocation list that fits into a config.
+/// Largest file in bytes. Certificates, and revocation lists that fit into a config, are smaller.
 const MAX_BYTES: u64 = 1024 * 1024;
-/// So long before its end something is shown as ending soon.
+/// From this time before its end, a certificate is shown as `ends soon`.
 const SOON: Duration = Duration::from_secs(14 * 24 * 3600);
 
 const HELP: &str = "\
 Examples:
-  appctl pki show pki                         all that an authority issued, and its revocation lists
+  appctl pki show pki                         all certificates of an authority, and its revocation lists
   appctl pki show pki/client-ops.pem          one certificate, and those between it and the root
   appctl pki show pki/crl.pem                 revocation lists
   appctl pki show pki --json                  the same for programs
 
-Nothing of a private key is ever shown.";
+A private key is never shown.";
 
 pub(super) fn command() -> Command {
-    let what = path_arg("path", "FILE|DIR", "A certificate, revocation lists, or the folder of an authority");
+    let what = path_arg("path", "FILE|DIR", "Certificate, revocation lists, or PKI folder");
     Command::new("show")
-        .about("Says what a certificate, a revocation list or the folder of an authority says")
+        .about("Shows a certificate, a revocation list or a PKI folder")
         .after_help(HELP)
         .arg(what.default_value("."))
         .arg(json_arg())
@@ -41,9 +41,9 @@ pub(super) fn moment(moment: SystemTime) -> String {
     humantime::format_rfc3339_seconds(moment).to_string()
 }
 
-/// A certificate, for programs.
+/// A certificate in the JSON output.
 #[derive(Debug, Serialize)]
-pub(super) struct Shown {
+pub(super) struct ShownCertificate {
     pub(super) purpose: String,
     pub(super) names: Vec<String>,
     pub(super) serial: String,
@@ -60,7 +60,7 @@ pub(super) struct Shown {
     pub(super) file: Option<String>,
 }
 
-impl Shown {
+impl ShownCertificate {
     pub(super) fn of(info: &CertificateInfo) -> Self {
         Self {
             purpose: info.kind.to_string(),
@@ -97,7 +97,7 @@ fn state(validity: Validity, revoked: Option<SystemTime>) -> &'static str {
     }
 }
 
-/// A revocation list, for programs.
+/// A revocation list in the JSON output.
 #[derive(Debug, Serialize)]
 pub(super) struct ShownCrl {
     issuer: String,
@@ -130,9 +130,9 @@ impl ShownCrl {
     }
 
     fn line(&self, page: &mut Page) {
-        let until = self.next_update.as_deref().unwrap_or("ever");
+        let until = self.next_update.as_deref().unwrap_or("an unknown date");
         let (good, paint) =
-            if self.stale { ("STALE since", Paint::Bad) } else { ("good until", Paint::Plain) };
+            if self.stale { ("STALE since", Paint::Bad) } else { ("valid until", Paint::Plain) };
         let list = format!(
             "list {} of {}: {} revoked, {good} {until}",
             self.number,
@@ -143,12 +143,12 @@ impl ShownCrl {
     }
 }
 
-/// All of it, for programs.
+/// The JSON output of `pki show`.
 #[derive(Debug, Serialize)]
-struct Answer {
+struct Contained {
     #[serde(skip_serializing_if = "Option::is_none")]
-    authority: Option<Shown>,
-    certificates: Vec<Shown>,
+    authority: Option<ShownCertificate>,
+    certificates: Vec<ShownCertificate>,
     crls: Vec<ShownCrl>,
     #[serde(skip_serializing_if = "Option::is_none")]
     crl_is_behind: Option<bool>,
@@ -168,12 +168,12 @@ pub(super) fn show(matches: &ArgMatches) -> Outcome {
         }
         answer.crls.iter().for_each(|crl| crl.line(page));
         if answer.crl_is_behind == Some(true) {
-            page.painted("a revocation is not on the list yet: run appctl pki crl", Paint::Bad);
+            page.painted("a revoked certificate is not on the list yet; run appctl pki crl", Paint::Bad);
         }
         if !answer.certificates.is_empty() {
             page.table(&table(&answer.certificates));
         }
-        // Of a list alone, what is on it is what was asked for.
+        // For a revocation list alone, its entries are the output.
         if answer.authority.is_none() {
             let revoked = answer.crls.iter().flat_map(|crl| &crl.revoked);
             revoked.for_each(|revoked| page.line(format!("{}  revoked {}", revoked.serial, revoked.since)));
@@ -181,7 +181,7 @@ pub(super) fn show(matches: &ArgMatches) -> Outcome {
     })
 }
 
-fn table(certificates: &[Shown]) -> Table<6> {
+fn table(certificates: &[ShownCertificate]) -> Table<6> {
     let mut table = Table::new(["PURPOSE", "NAME", "STATE", "UNTIL", "SERIAL", "SHA-256"]);
     for shown in certificates {
         let name = if shown.names.is_empty() {
@@ -202,19 +202,19 @@ fn table(certificates: &[Shown]) -> Table<6> {
     table
 }
 
-fn of_folder(path: &Path) -> Result<Answer, Failure> {
+fn of_folder(path: &Path) -> Result<Contained, Failure> {
     let contents = Directory::open(path).and_then(|directory| directory.contents()).map_err(failure)?;
-    Ok(Answer {
-        authority: Some(Shown::of(&contents.authority)),
+    Ok(Contained {
+        authority: Some(ShownCertificate::of(&contents.authority)),
         crls: contents.crls.iter().map(|crl| ShownCrl::of(&crl.info)).collect(),
         crl_is_behind: Some(contents.crl_is_behind),
         certificates: listed(contents),
     })
 }
 
-fn listed(contents: Contents) -> Vec<Shown> {
+fn listed(contents: Contents) -> Vec<ShownCertificate> {
     let issuer = contents.authority.subject;
-    let shown = contents.issued.into_iter().map(|one| Shown {
+    let shown = contents.issued.into_iter().map(|one| ShownCertificate {
         purpose: one.kind,
         names: vec![one.name],
         serial: one.serial.to_string(),
@@ -230,34 +230,34 @@ fn listed(contents: Contents) -> Vec<Shown> {
     shown.collect()
 }
 
-fn of_file(path: &Path) -> Result<Answer, Failure> {
+fn of_file(path: &Path) -> Result<Contained, Failure> {
     let named = |reason: &dyn std::fmt::Display| Failure::unusable(format!("{}: {reason}", path.display()));
     let failed = |error: std::io::Error| Failure::failed(format!("{}: {error}", path.display()));
     if !path.metadata().map_err(failed)?.is_file() {
-        return Err(named(&"it is neither a file nor a folder"));
+        return Err(named(&"this is neither a file nor a folder"));
     }
     let mut content = Vec::new();
     File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut content)).map_err(failed)?;
     if content.len() as u64 > MAX_BYTES {
-        return Err(named(&"it is larger than any certificate or revocation list"));
+        return Err(named(&"the file is too large for a certificate or a revocation list"));
     }
     let has = |what: &str| content.windows(what.len()).any(|part| part == what.as_bytes());
     if has("PRIVATE KEY-----") {
-        return Err(named(&"it is a private key, and nothing of it is shown: show its certificate"));
+        return Err(named(&"this is a private key, and nothing of it is shown; show its certificate"));
     }
     if has("-----BEGIN X509 CRL-----") {
         let crls = CrlInfo::all_from_pem(&content).map_err(|error| named(&error))?;
         let crls = crls.iter().map(ShownCrl::of).collect();
-        return Ok(Answer { authority: None, certificates: Vec::new(), crls, crl_is_behind: None });
+        return Ok(Contained { authority: None, certificates: Vec::new(), crls, crl_is_behind: None });
     }
     let certificates = CertificateInfo::all_from_pem(&content).map_err(|error| named(&error))?;
-    let mut certificates: Vec<_> = certificates.iter().map(Shown::of).collect();
+    let mut certificates: Vec<_> = certificates.iter().map(ShownCertificate::of).collect();
     mark_revoked(path, &mut certificates);
-    Ok(Answer { authority: None, certificates, crls: Vec::new(), crl_is_behind: None })
+    Ok(Contained { authority: None, certificates, crls: Vec::new(), crl_is_behind: None })
 }
 
-/// If the certificates lie in the folder of their authority, it knows whether they were revoked.
-fn mark_revoked(path: &Path, certificates: &mut [Shown]) {
+/// Marks revoked certificates, if the file is in the PKI folder of their authority.
+fn mark_revoked(path: &Path, certificates: &mut [ShownCertificate]) {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let Ok(contents) = Directory::open(folder).and_then(|directory| directory.contents()) else { return };
     for certificate in certificates {

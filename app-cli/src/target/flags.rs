@@ -1,4 +1,4 @@
-//! The flags that say which app is asked, and as whom.
+//! The flags that name the app and the certificate.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use app_ids::{AppId, DomainId, ServiceId};
 
 use crate::contexts::Address;
 
-const HEADING: &str = "Which app, and as whom";
+const HEADING: &str = "App and certificate";
 
 /// `--context`.
 pub(crate) fn context_arg() -> Arg {
@@ -20,12 +20,12 @@ pub(crate) fn context_arg() -> Arg {
         .env("OP_CONTEXT")
         .value_hint(ValueHint::FilePath)
         .help_heading(HEADING)
-        .help("The file of contexts, and the one of them [default: ~/.config/appctl/contexts.json, the current one]")
+        .help("File of contexts, and the name of a context in it [default: ~/.config/appctl/contexts.json, its current context]")
 }
 
-/// `--context` of commands about the file itself.
+/// `--context` of commands that work on the file itself.
 pub(crate) fn context_file() -> Arg {
-    context_arg().help_heading("Options").value_name("FILE").help("The file of contexts")
+    context_arg().help_heading("Options").value_name("FILE").help("File of contexts")
 }
 
 fn flag(name: &'static str, value: &'static str, parser: impl Into<ValueParser>, help: &'static str) -> Arg {
@@ -36,7 +36,7 @@ fn file(name: &'static str, help: &'static str) -> Arg {
     flag(name, "FILE", value_parser!(PathBuf), help).value_hint(ValueHint::FilePath)
 }
 
-/// The flags that stand for a context, or for parts of one.
+/// The flags that replace a context or fields of it.
 pub(crate) fn direct_args() -> Vec<Arg> {
     let address = args::trimmed::<Address>;
     vec![
@@ -44,49 +44,44 @@ pub(crate) fn direct_args() -> Vec<Arg> {
             "address",
             "HOST:PORT",
             address,
-            "Where the app is; of several, what only reads asks the first that answers",
+            "Address of the app; if there are several, a command that reads asks the first one that answers",
         )
         .value_delimiter(','),
-        flag(
-            "domain-id",
-            "ID",
-            args::trimmed::<DomainId>,
-            "The domain that the app belongs to, decimal or 0x..",
-        ),
-        flag("app-id", "ID", args::trimmed::<AppId>, "The app, decimal or 0x.."),
+        flag("domain-id", "ID", args::trimmed::<DomainId>, "Domain id of the app, decimal or 0x.."),
+        flag("app-id", "ID", args::trimmed::<AppId>, "App id, decimal or 0x.."),
         flag(
             "service-id",
             "ID",
             args::trimmed::<ServiceId>,
-            "The RPC service of the app [default: the admin interface]",
+            "RPC service of the app [default: the admin interface]",
         ),
-        file("ca", "The authorities that the app's certificate may come from, PEM"),
+        file("ca", "Authorities that may sign the app's certificate, PEM"),
         file("crl", "Revocation lists of these authorities, PEM"),
         file("cert", "Your certificate, PEM"),
-        file("key", "Its private key, PEM; readable by you alone"),
+        file("key", "Private key of your certificate, PEM; only you may read it"),
     ]
 }
 
 /// `--json`.
 pub(crate) fn json_arg() -> Arg {
-    let help = "Prints an object for programs, on one line; docs/APPCTL.md has its keys";
+    let help = "Print a JSON object on one line; docs/APPCTL.md lists its keys";
     Arg::new("json").long("json").action(ArgAction::SetTrue).help(help)
 }
 
-/// All flags of commands that ask an app.
+/// The flags of all commands that ask an app.
 pub(crate) fn connection_args() -> Vec<Arg> {
     let timeout = Arg::new("timeout")
         .long("timeout")
         .value_name("TIME")
         .default_value("10s")
         .value_parser(positive_time)
-        .help("How long it may take in all, connecting included");
+        .help("Longest time for the whole command, including the connection");
     let mut args = vec![timeout, json_arg(), context_arg()];
     args.extend(direct_args());
     args
 }
 
-/// A time above 0, and not so long that clocks end before.
+/// Parses a time above 0 and up to a year, so that sums with clock values do not overflow.
 pub(crate) fn positive_time(text: &str) -> Result<Duration, String> {
     args::duration_between(Duration::from_nanos(1)..=Duration::from_secs(86_400 * 365))(text)
 }

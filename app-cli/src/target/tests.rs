@@ -1,4 +1,4 @@
-//! Contexts and flags together, and what is said of files that can't be used.
+//! Contexts combined with flags, and the errors about files.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -11,7 +11,7 @@ use app_pki::{Authority, AuthorityOptions, ClientName, Issued, LeafOptions, Subj
 use super::*;
 use crate::failure::Status;
 
-/// A folder of good files: `ca.pem`, `me.pem`, `me.key`, `contexts.json`.
+/// A folder with valid files: `ca.pem`, `me.pem`, `me.key`, `contexts.json`.
 struct Folder {
     dir: tempfile::TempDir,
     authority: Authority,
@@ -67,7 +67,7 @@ impl Folder {
     fn refusal(&self) -> String {
         let failure = Target::load(&self.context()).unwrap_err();
         assert_eq!(failure.status, Status::Unusable);
-        // It names the marker that is missing, and shows nothing of the file.
+        // The message may name the missing marker, and shows no content of the file.
         let shown = failure.message.replace("it has no line -----BEGIN", "");
         assert!(!shown.contains('\n') && !shown.contains("BEGIN"), "{failure:?}");
         failure.message
@@ -88,7 +88,7 @@ fn flags_stand_in_place_of_a_context_or_of_parts_of_it() {
     let other =
         given(&["--context", &file, "--address", "[::1]:2,b:3", "--app-id", "17", "--ca", "x"]).unwrap();
     assert_eq!((other.address.to_string().as_str(), other.app), ("[::1]:2, b:3", AppId::new(17)));
-    // The list is of the authorities beside it.
+    // A revocation list belongs to the authorities, so other authorities drop it.
     assert_eq!((other.domain, other.ca.as_path(), other.crl), (one.domain, Path::new("x"), None));
     let all =
         ["--address", "h:1", "--domain-id", "0x1", "--app-id", "2", "--ca", "a", "--cert", "b", "--key", "c"];
@@ -111,11 +111,11 @@ fn a_key_that_others_may_read_is_refused_with_the_cure() {
         fs::set_permissions(folder.path("me.key"), Permissions::from_mode(mode)).unwrap();
         let said = folder.refusal();
         assert!(
-            said.contains(&format!("may be read by others than you (mode {mode:04o}): chmod 400 ")),
+            said.contains(&format!("can be read by other users (mode {mode:04o}); run chmod 400 ")),
             "{said}"
         );
     }
-    // A group may read a file that root or we own: Kubernetes and systemd hand out secrets like that.
+    // The group may read a file of root or of this user, because Kubernetes and systemd provide secrets that way.
     for mode in [0o400, 0o600, 0o440, 0o640] {
         fs::set_permissions(folder.path("me.key"), Permissions::from_mode(mode)).unwrap();
         assert!(Target::load(&folder.context()).is_ok());
@@ -132,7 +132,7 @@ fn each_file_that_can_not_be_used_is_named_with_the_reason() {
         ("me.pem", b"nothing", 0o644, "certificate "),
         ("me.key", b"nothing", 0o400, "me.key: must be a private key in PEM"),
         ("me.key", b"", 0o400, "me.key is empty"),
-        ("me.key", &of_another.key, 0o400, "me.key is not that of certificate "),
+        ("me.key", &of_another.key, 0o400, "me.key does not belong to certificate "),
         ("me.pem", &[b'x'; 1024 * 1024 + 1], 0o644, "has more than 1048576 bytes"),
         ("ca.pem", &[0xff; 100], 0o644, "authorities "),
     ];
@@ -148,7 +148,7 @@ fn each_file_that_can_not_be_used_is_named_with_the_reason() {
         let missing = Folder::new();
         fs::remove_file(missing.path(name)).unwrap();
         let refused = missing.refusal();
-        assert!(refused.starts_with(what) && refused.contains("can't be read: No such file"), "{refused}");
+        assert!(refused.starts_with(what) && refused.contains("cannot be read: No such file"), "{refused}");
     }
 }
 
@@ -161,10 +161,10 @@ fn a_certificate_that_can_not_be_shown_now_is_refused_before_anybody_sees_it() {
     folder.issue(of(now - day * 2, now - day));
     assert!(folder.refusal().contains("expired at 20"), "{}", folder.refusal());
     folder.issue(of(now + day, now + day * 2));
-    assert!(folder.refusal().contains("is the clock of this machine right?"), "{}", folder.refusal());
+    assert!(folder.refusal().contains("check the clock of this machine"), "{}", folder.refusal());
     let name = RpcName { domain: DomainId::new(1), app: AppId::new(2), service: ADMIN };
     let server = folder.authority.issue(&Subject::Server(name), &LeafOptions::days(1)).unwrap();
     folder.put("me.pem", server.certificate.as_bytes(), 0o644);
     folder.put("me.key", &server.key, 0o400);
-    assert!(folder.refusal().contains("is a server's: use that of a client"), "{}", folder.refusal());
+    assert!(folder.refusal().contains("is for servers; use one for clients"), "{}", folder.refusal());
 }

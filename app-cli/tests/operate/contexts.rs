@@ -1,11 +1,11 @@
-//! `appctl context`, and where contexts are looked for.
+//! `appctl context`, and the places of contexts.
 
 use std::fs;
 
 use serde_json::json;
 
 use crate::files::Files;
-use crate::stand::{ENDPOINT, Stand, appctl, run};
+use crate::fixture::{ENDPOINT, Fixture, appctl, run};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn contexts_are_listed_shown_and_chosen() {
@@ -31,18 +31,18 @@ async fn contexts_are_listed_shown_and_chosen() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_context_is_added_where_nothing_was_and_is_found_there() {
-    let stand = Stand::new().await;
-    let address = stand.run(&["status", "--json"]).await.object()["address"].as_str().unwrap().to_owned();
+    let fixture = Fixture::new().await;
+    let address = fixture.run(&["status", "--json"]).await.object()["address"].as_str().unwrap().to_owned();
     let home = tempfile::tempdir().unwrap();
     let in_home = |args: &[&str]| {
-        let mut command = appctl(stand.files.path(), args);
+        let mut command = appctl(fixture.files.path(), args);
         command.env_remove("OP_CONTEXT").env("HOME", home.path());
         run(command)
     };
     let said = in_home(&["status"]).await.refused(78);
     let file = home.path().join(".config/appctl/contexts.json");
     assert!(said.starts_with(&format!(
-        "no context: there is no file {}; make one with: appctl context add",
+        "no context: there is no file {}; add one with: appctl context add",
         file.display()
     )));
 
@@ -56,8 +56,8 @@ async fn a_context_is_added_where_nothing_was_and_is_found_there() {
     assert!(said.starts_with("dev was added to "), "{said}");
     in_home(&["status"]).await.printed();
     let said = in_home(&[&["context", "add", "dev"][..], &direct, &files].concat()).await.refused(1);
-    assert!(said.ends_with("has a context \"dev\" already: --replace replaces it"), "{said}");
-    // What can't be used is not added.
+    assert!(said.ends_with("context \"dev\" exists already; use --replace to replace it"), "{said}");
+    // A context that cannot be used is not added.
     let bad = ["--ca", "admin.key", "--cert", "admin.pem", "--key", "admin.key"];
     in_home(&[&["context", "add", "bad"][..], &direct, &bad].concat()).await.refused(78);
     assert!(!fs::read_to_string(&file).unwrap().contains("bad"));
@@ -67,13 +67,13 @@ async fn a_context_is_added_where_nothing_was_and_is_found_there() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_name_alone_is_of_the_file_that_is_set() {
-    let stand = Stand::new().await;
+    let fixture = Fixture::new().await;
     let run_with = |context: &str, args: &[&str]| {
-        let mut command = appctl(stand.files.path(), args);
+        let mut command = appctl(fixture.files.path(), args);
         command.env("OP_CONTEXT", context);
         run(command)
     };
-    // Relative files are of the folder where the command runs.
+    // Relative paths start from the folder in which the command runs.
     for set in ["contexts.json", "./contexts.json#operator", "contexts.json#nobody"] {
         let shown = run_with(set, &["context", "show", "--context", "#reader", "--json"]).await.object();
         assert_eq!(shown["name"], "reader", "{set}");
@@ -83,11 +83,11 @@ async fn a_name_alone_is_of_the_file_that_is_set() {
     assert_eq!(said, "contexts.json has no context \"nobody\"; it has: admin, operator, reader");
     for empty in ["#", "contexts.json#", ""] {
         let said = run_with("contexts.json", &["status", "--context", empty]).await.refused(2);
-        assert!(said.ends_with("give FILE, FILE#NAME or #NAME"), "{said}");
+        assert!(said.ends_with("use FILE, FILE#NAME or #NAME"), "{said}");
     }
     let twice = ["status", "--context", "#reader", "--context", "#admin"];
     assert_eq!(run_with("contexts.json", &twice).await.status, Some(2));
-    stand.app.stop().await.expect_clean();
+    fixture.app.stop().await.expect_clean();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -114,17 +114,17 @@ async fn a_file_of_contexts_that_can_not_be_trusted_or_read_is_refused() {
         assert!(said.contains("odd.json") && said.contains(reason), "{reason}: {said}");
     }
     let said = run(appctl(files.path(), &["status", "--context", "."])).await.refused(78);
-    assert!(said.ends_with("is no file"), "{said}");
+    assert!(said.ends_with("is not a regular file"), "{said}");
     let said = run(appctl(files.path(), &["status", "--context", "none.json"])).await.refused(78);
     assert!(said.contains("there is no file none.json"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_that_others_may_read_is_not_used() {
-    let stand = Stand::new().await;
-    let key = fs::read(stand.files.path().join("admin.key")).unwrap();
-    let path = stand.files.put("open.key", &key, 0o644);
-    let said = stand.run(&["status", "--key", "open.key"]).await.refused(78);
-    assert_eq!(said, "key open.key may be read by others than you (mode 0644): chmod 400 open.key");
+    let fixture = Fixture::new().await;
+    let key = fs::read(fixture.files.path().join("admin.key")).unwrap();
+    let path = fixture.files.put("open.key", &key, 0o644);
+    let said = fixture.run(&["status", "--key", "open.key"]).await.refused(78);
+    assert_eq!(said, "key open.key can be read by other users (mode 0644); run chmod 400 open.key");
     drop(path);
 }

@@ -1,4 +1,4 @@
-//! `appctl events`: as it happens, over a lost connection, to an end.
+//! `appctl events`: events as they happen, after a lost connection, and up to the end.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Stdio};
@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::fake::{HOSTILE, STOPPING};
-use crate::stand::{Stand, eventually, object};
+use crate::fixture::{Fixture, eventually, object};
 
 /// A running `appctl events`, read line by line.
 struct Following {
@@ -17,13 +17,13 @@ struct Following {
 }
 
 impl Following {
-    fn start(stand: &Stand, args: &[&str]) -> Self {
-        let mut child = stand.appctl(args).stdout(Stdio::piped()).spawn().unwrap();
+    fn start(fixture: &Fixture, args: &[&str]) -> Self {
+        let mut child = fixture.appctl(args).stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap());
         Self { child, lines }
     }
 
-    /// The next line; empty at the end.
+    /// The next line. Empty at the end.
     async fn line(mut self) -> (Self, String) {
         let reading = tokio::task::spawn_blocking(move || {
             let mut line = String::new();
@@ -38,7 +38,7 @@ impl Following {
         (following, object(line.trim_end()))
     }
 
-    /// The status, and what was said on the way.
+    /// The exit status and the standard error.
     async fn ended(mut self) -> (Option<i32>, String) {
         let waiting = tokio::task::spawn_blocking(move || {
             let mut said = String::new();
@@ -56,10 +56,10 @@ impl Following {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_happens_is_shown_until_it_is_interrupted() {
-    let stand = Stand::new().await;
-    stand.fake.happen(&["it runs", HOSTILE], 0);
-    stand.fake.happen(&["later"], 7);
-    let following = Following::start(&stand, &["events", "--follow"]);
+    let fixture = Fixture::new().await;
+    fixture.fake.happen(&["it runs", HOSTILE], 0);
+    fixture.fake.happen(&["later"], 7);
+    let following = Following::start(&fixture, &["events", "--follow"]);
     let (following, first) = following.line().await;
     assert_eq!(first, "2026-01-01T00:00:00.000Z  service_started         quota: it runs\n");
     let (following, second) = following.line().await;
@@ -76,9 +76,9 @@ async fn what_happens_is_shown_until_it_is_interrupted() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_line_for_programs_is_an_object_and_the_last_says_that_the_app_stops() {
-    let stand = Stand::new().await;
-    stand.fake.happen(&[HOSTILE], 2);
-    let following = Following::start(&stand, &["events", "-f", "--json"]);
+    let fixture = Fixture::new().await;
+    fixture.fake.happen(&[HOSTILE], 2);
+    let following = Following::start(&fixture, &["events", "-f", "--json"]);
     let (following, connected) = following.object().await;
     assert_eq!((&connected["type"], &connected["instance"]), (&json!("connected"), &json!("0x1a57")));
     let (following, missed) = following.object().await;
@@ -90,8 +90,8 @@ async fn each_line_for_programs_is_an_object_and_the_last_says_that_the_app_stop
         "message": HOSTILE,
     });
     assert_eq!(event, expected);
-    stand.fake.happen(&[STOPPING], 0);
-    stand.fake.over.store(true, Ordering::SeqCst);
+    fixture.fake.happen(&[STOPPING], 0);
+    fixture.fake.over.store(true, Ordering::SeqCst);
     let (following, stopping) = following.object().await;
     assert_eq!(stopping["message"], STOPPING);
     let (following, stopped) = following.object().await;
@@ -99,21 +99,20 @@ async fn each_line_for_programs_is_an_object_and_the_last_says_that_the_app_stop
     assert_eq!(following.ended().await, (Some(0), String::new()));
 }
 
-/// An app that stops answers what waits, and takes no further call: whoever has only one that waits hears one thing more, and not the
-/// last.
+/// An app that stops answers waiting calls and accepts no more. A client with a single waiting call would miss the last event.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_app_that_takes_no_further_call_still_says_that_it_stops() {
-    let stand = Stand::new().await;
-    stand.fake.stops.store(true, Ordering::SeqCst);
-    let following = Following::start(&stand, &["events", "-f", "--json"]);
+    let fixture = Fixture::new().await;
+    fixture.fake.stops.store(true, Ordering::SeqCst);
+    let following = Following::start(&fixture, &["events", "-f", "--json"]);
     let (following, connected) = following.object().await;
     assert_eq!(connected["type"], "connected");
-    let waiting = || stand.fake.waiting.load(Ordering::SeqCst);
+    let waiting = || fixture.fake.waiting.load(Ordering::SeqCst);
     eventually("two calls wait", || waiting() == 2).await;
-    stand.fake.happen(&["it runs"], 0);
+    fixture.fake.happen(&["it runs"], 0);
     let (following, event) = following.object().await;
     assert_eq!(event["message"], "it runs");
-    stand.fake.happen(&[STOPPING], 0);
+    fixture.fake.happen(&[STOPPING], 0);
     let (following, stopping) = following.object().await;
     assert_eq!(stopping["message"], STOPPING);
     let (following, stopped) = following.object().await;
@@ -123,20 +122,20 @@ async fn an_app_that_takes_no_further_call_still_says_that_it_stops() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_app_whose_rpc_server_alone_stops_is_followed_further() {
-    let stand = Stand::new().await;
-    stand.fake.over.store(true, Ordering::SeqCst);
-    let following = Following::start(&stand, &["events", "-f", "--json"]);
+    let fixture = Fixture::new().await;
+    fixture.fake.over.store(true, Ordering::SeqCst);
+    let following = Following::start(&fixture, &["events", "-f", "--json"]);
     let (following, connected) = following.object().await;
     assert_eq!(connected["type"], "connected");
     let (following, lost) = following.object().await;
     assert_eq!(lost["type"], "disconnected");
-    stand.fake.over.store(false, Ordering::SeqCst);
+    fixture.fake.over.store(false, Ordering::SeqCst);
     let (mut following, mut next) = following.object().await;
     while next["type"] == "disconnected" {
         (following, next) = following.object().await;
     }
     assert_eq!((&next["type"], &next["same"]), (&json!("reconnected"), &json!(true)));
-    stand.fake.happen(&["it goes on"], 0);
+    fixture.fake.happen(&["it goes on"], 0);
     while next["type"] != "event" {
         (following, next) = following.object().await;
     }
@@ -147,22 +146,22 @@ async fn an_app_whose_rpc_server_alone_stops_is_followed_further() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_follow_it_ends_by_itself() {
-    let stand = Stand::new().await;
-    stand.fake.happen(&["one", "two", "three"], 0);
-    let text = stand.run(&["events", "--count", "2", "--json"]).await;
+    let fixture = Fixture::new().await;
+    fixture.fake.happen(&["one", "two", "three"], 0);
+    let text = fixture.run(&["events", "--count", "2", "--json"]).await;
     assert_eq!((text.status, text.stdout.lines().count()), (Some(0), 3), "{text:?}");
-    let none = stand.run(&["events", "--for", "300ms"]).await;
+    let none = fixture.run(&["events", "--for", "300ms"]).await;
     assert_eq!((none.status, none.stdout.as_str()), (Some(0), ""), "{none:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_that_is_lost_is_made_again_and_an_app_that_is_gone_is_told() {
-    let stand = Stand::new().await;
-    let following = Following::start(&stand, &["events", "-f", "--json", "--reconnect", "3s"]);
+    let fixture = Fixture::new().await;
+    let following = Following::start(&fixture, &["events", "-f", "--json", "--reconnect", "3s"]);
     let (following, connected) = following.object().await;
     assert_eq!(connected["type"], "connected");
-    // The app goes without a word of its events.
-    let Stand { app, .. } = stand;
+    // The app ends without an event.
+    let Fixture { app, .. } = fixture;
     app.stop().await.expect_clean();
     let (following, lost) = following.object().await;
     assert_eq!(lost["type"], "disconnected", "{lost}");
@@ -173,13 +172,13 @@ async fn a_connection_that_is_lost_is_made_again_and_an_app_that_is_gone_is_told
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_app_that_said_that_it_stops_is_not_looked_for() {
-    let stand = Stand::new().await;
-    stand.fake.happen(&[STOPPING], 0);
-    let following = Following::start(&stand, &["events", "-f", "--json"]);
+    let fixture = Fixture::new().await;
+    fixture.fake.happen(&[STOPPING], 0);
+    let following = Following::start(&fixture, &["events", "-f", "--json"]);
     let (following, _) = following.object().await;
     let (following, stopping) = following.object().await;
     assert_eq!(stopping["message"], STOPPING);
-    let Stand { app, .. } = stand;
+    let Fixture { app, .. } = fixture;
     app.stop().await.expect_clean();
     let (following, stopped) = following.object().await;
     assert_eq!(stopped, json!({ "type": "stopped" }));
@@ -188,10 +187,10 @@ async fn an_app_that_said_that_it_stops_is_not_looked_for() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_app_that_comes_back_is_followed_again() {
-    let stand = Stand::new().await;
-    let following = Following::start(&stand, &["events", "-f", "--json"]);
+    let fixture = Fixture::new().await;
+    let following = Following::start(&fixture, &["events", "-f", "--json"]);
     let (following, _) = following.object().await;
-    let endpoint = stand.app.service(crate::stand::ENDPOINT).unwrap();
+    let endpoint = fixture.app.service(crate::fixture::ENDPOINT).unwrap();
     endpoint.kill("a new incarnation is wanted");
     let (following, lost) = following.object().await;
     assert_eq!(lost["type"], "disconnected", "{lost}");

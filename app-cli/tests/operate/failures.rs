@@ -1,4 +1,4 @@
-//! Apps that can't be reached, do not answer, or say no: what is said, and the exit status.
+//! Apps that are not reached, do not answer, or refuse: the error text and the exit status.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::process::ExitStatusExt;
@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::files::Files;
-use crate::stand::{ENDPOINT, Stand, appctl, eventually, object, run};
+use crate::fixture::{ENDPOINT, Fixture, appctl, eventually, object, run};
 
-/// An address where nobody listens: a listener that is bound, and was never asked to listen, holds the port.
+/// An address without a listener. A socket that is bound but does not listen holds the port.
 pub(crate) fn nobody() -> (socket2::Socket, SocketAddr) {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
@@ -31,24 +31,24 @@ async fn an_app_that_is_not_there_is_told_at_once_with_its_address() {
     assert!(said["error"].as_str().unwrap().contains("connection refused"), "{said}");
     let unknown = ["status", "--address", "no.such.host.invalid:1", "--timeout", "20s"];
     let said = run(appctl(files.path(), &unknown)).await.refused(3);
-    assert!(said.starts_with("no.such.host.invalid:1: this host is not known: "), "{said}");
+    assert!(said.starts_with("no.such.host.invalid:1: the host is unknown: "), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_first_address_that_answers_is_asked() {
     let (_held, dead) = nobody();
-    let stand = Stand::new().await;
-    let status = stand.run(&["status", "--json"]).await.object();
+    let fixture = Fixture::new().await;
+    let status = fixture.run(&["status", "--json"]).await.object();
     let alive = status["address"].as_str().unwrap().to_owned();
-    let both = stand.run(&["status", "--json", "--address", &format!("{dead},{alive}")]).await.object();
+    let both = fixture.run(&["status", "--json", "--address", &format!("{dead},{alive}")]).await.object();
     assert_eq!(both["address"], alive);
-    let none = stand.run(&["status", "--address", &format!("{dead},{dead}")]).await.refused(3);
+    let none = fixture.run(&["status", "--address", &format!("{dead},{dead}")]).await.refused(3);
     assert_eq!(none.matches("connection refused").count(), 2, "{none}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_says_nothing_is_waited_for_no_longer_than_the_deadline() {
-    // The kernel takes the connection; nobody ever reads from it.
+    // The kernel accepts the connection, and no program reads from it.
     let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let files = Files::new();
     files.contexts(&silent.local_addr().unwrap().to_string(), ENDPOINT);
@@ -57,16 +57,16 @@ async fn who_says_nothing_is_waited_for_no_longer_than_the_deadline() {
     assert!(said.contains("no answer within ") || said.contains("no connection within"), "{said}");
     assert!(begun.elapsed() < Duration::from_secs(20));
 
-    let stand = Stand::new().await;
-    stand.fake.silent.store(true, Ordering::SeqCst);
-    // What only looks has changed nothing; what changes something may have.
-    let said = stand.run(&["status", "--timeout", "3s"]).await.refused(3);
+    let fixture = Fixture::new().await;
+    fixture.fake.silent.store(true, Ordering::SeqCst);
+    // A call that reads has changed nothing. A call that changes something may have done so.
+    let said = fixture.run(&["status", "--timeout", "3s"]).await.refused(3);
     assert!(said.contains(": no answer: no answer by the deadline"), "{said}");
-    let said = stand.run(&["health", "run", "loop", "-r", "x", "--timeout", "3s"]).await.refused(4);
+    let said = fixture.run(&["health", "run", "loop", "-r", "x", "--timeout", "3s"]).await.refused(4);
     assert!(said.contains(": no answer, and it may have been done: "), "{said}");
 }
 
-/// Whether this process ignores interrupts, and so does what it starts: a shell has its background jobs ignore them.
+/// Whether this process and its children ignore interrupts. A shell makes its background jobs ignore them.
 fn interrupts_are_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
@@ -89,7 +89,7 @@ async fn an_interrupt_ends_it_at_once_and_without_a_word() {
         let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
         let output = tokio::task::spawn_blocking(move || child.wait_with_output()).await.unwrap().unwrap();
-        // Which a shell calls 130.
+        // A shell shows this as exit status 130.
         assert_eq!(output.status.signal(), Some(2), "{args:?}: {output:?}");
         assert!(output.stdout.is_empty() && output.stderr.is_empty(), "{args:?}: {output:?}");
         drop(taken);
@@ -98,29 +98,29 @@ async fn an_interrupt_ends_it_at_once_and_without_a_word() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_is_not_the_app_is_not_asked() {
-    let stand = Stand::new().await;
+    let fixture = Fixture::new().await;
     let again = Files::new();
-    stand.files.put("again.pem", again.ca().as_bytes(), 0o644);
-    let said = stand.run(&["status", "--ca", "again.pem"]).await.refused(3);
+    fixture.files.put("again.pem", again.ca().as_bytes(), 0o644);
+    let said = fixture.run(&["status", "--ca", "again.pem"]).await.refused(3);
     assert!(
         said.contains(
-            "is not signed with the key that is trusted here; was the authority in again.pem made anew?"
+            "is not signed with the key that is trusted here; the authority in again.pem may have been replaced"
         ),
         "{said}"
     );
     let other = Files::of("another authority");
-    stand.files.put("other.pem", other.ca().as_bytes(), 0o644);
-    let said = stand.run(&["status", "--ca", "other.pem"]).await.refused(3);
+    fixture.files.put("other.pem", other.ca().as_bytes(), 0o644);
+    let said = fixture.run(&["status", "--ca", "other.pem"]).await.refused(3);
     assert!(said.contains("is of no authority in other.pem"), "{said}");
-    let said = stand.run(&["status", "--app-id", "0xa1"]).await.refused(3);
+    let said = fixture.run(&["status", "--app-id", "0xa1"]).await.refused(3);
     assert!(said.contains("is not that of d0_a1_a5d07e1c3b94f826"), "{said}");
-    // And the app does not take a client of another authority.
+    // The app refuses a client of another authority.
     for name in ["admin.pem", "admin.key"] {
         let content = std::fs::read(other.path().join(name)).unwrap();
-        stand.files.put(&format!("other-{name}"), &content, 0o400);
+        fixture.files.put(&format!("other-{name}"), &content, 0o400);
     }
     let flags = ["status", "--cert", "other-admin.pem", "--key", "other-admin.key"];
-    let said = stand.run(&flags).await.refused(3);
+    let said = fixture.run(&flags).await.refused(3);
     let why =
         "the app does not accept certificate other-admin.pem: it is of no authority that is trusted there";
     assert!(said.contains(why), "{said}");
@@ -128,22 +128,22 @@ async fn who_is_not_the_app_is_not_asked() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_certificate_that_was_revoked_is_told_on_either_side() {
-    let stand = Stand::with(|files| files.crl_with("operator")).await;
-    let said = stand.run_as("operator", &["status"]).await.refused(3);
-    let operator = stand.files.path().join("operator.pem").display().to_string();
+    let fixture = Fixture::with(|files| files.crl_with("operator")).await;
+    let said = fixture.run_as("operator", &["status"]).await.refused(3);
+    let operator = fixture.files.path().join("operator.pem").display().to_string();
     assert!(
         said.contains(&format!("the app does not accept certificate {operator}: it was revoked")),
         "{said}"
     );
-    stand.run_as("reader", &["status"]).await.printed();
-    // And a list of the other side's own that says nothing against it.
-    stand.files.put("crl.pem", stand.files.crl_with("operator").as_bytes(), 0o644);
-    stand.run(&["status", "--crl", "crl.pem"]).await.printed();
-    stand.files.put("crl.pem", Files::of("another authority").crl_with("admin").as_bytes(), 0o644);
-    let said = stand.run(&["status", "--crl", "crl.pem"]).await.refused(3);
-    assert!(said.contains("it takes one of every authority"), "{said}");
-    stand.files.put("crl.pem", b"nothing", 0o644);
-    let said = stand.run(&["status", "--crl", "crl.pem"]).await.refused(78);
+    fixture.run_as("reader", &["status"]).await.printed();
+    // A revocation list of the client that does not revoke the server.
+    fixture.files.put("crl.pem", fixture.files.crl_with("operator").as_bytes(), 0o644);
+    fixture.run(&["status", "--crl", "crl.pem"]).await.printed();
+    fixture.files.put("crl.pem", Files::of("another authority").crl_with("admin").as_bytes(), 0o644);
+    let said = fixture.run(&["status", "--crl", "crl.pem"]).await.refused(3);
+    assert!(said.contains("the context needs a list of every authority"), "{said}");
+    fixture.files.put("crl.pem", b"nothing", 0o644);
+    let said = fixture.run(&["status", "--crl", "crl.pem"]).await.refused(78);
     let expected =
         "revocation list crl.pem: must be revocation lists in PEM: it has no line -----BEGIN X509 CRL-----";
     assert_eq!(said, expected);
@@ -151,7 +151,7 @@ async fn a_certificate_that_was_revoked_is_told_on_either_side() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_role_that_is_too_low_is_told_with_the_one_it_takes() {
-    let stand = Stand::new().await;
+    let fixture = Fixture::new().await;
     let denied: [(&str, &[&str], &str); 7] = [
         ("reader", &["kill", "-r", "x"], "admin"),
         ("operator", &["kill", "-r", "x"], "admin"),
@@ -162,14 +162,14 @@ async fn a_role_that_is_too_low_is_told_with_the_one_it_takes() {
         ("reader", &["stacks"], "operate"),
     ];
     for (client, args, role) in denied {
-        let said = stand.run_as(client, args).await.refused(5);
+        let said = fixture.run_as(client, args).await.refused(5);
         assert!(said.contains(&format!("needs the role {role}")), "{said}");
     }
-    stand.run_as("reader", &["status"]).await.printed();
-    stand.run_as("operator", &["reload", "-r", "x"]).await.printed();
-    let said = object(&stand.run_as("reader", &["kill", "-r", "x", "--json"]).await.refused(5));
+    fixture.run_as("reader", &["status"]).await.printed();
+    fixture.run_as("operator", &["reload", "-r", "x"]).await.printed();
+    let said = object(&fixture.run_as("reader", &["kill", "-r", "x", "--json"]).await.refused(5));
     assert_eq!(said["status"], json!(5));
-    assert_eq!(stand.fake.calls(), ["reload: x"]);
+    assert_eq!(fixture.fake.calls(), ["reload: x"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -200,16 +200,16 @@ async fn what_makes_no_sense_is_a_usage_error_before_anybody_is_asked() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_app_that_is_killed_can_be_waited_for() {
-    let Stand { app, fake, files } = Stand::new().await;
+    let Fixture { app, fake, files } = Fixture::new().await;
     let mut command = appctl(files.path(), &["kill", "-r", "release", "--wait=30s", "--json"]);
     let waiting = tokio::task::spawn_blocking(move || command.output());
     eventually("it was told", || !fake.calls().is_empty()).await;
     app.stop().await.expect_clean();
-    let killed = crate::stand::Ran::of(waiting.await.unwrap().unwrap()).object();
+    let killed = crate::fixture::Ran::of(waiting.await.unwrap().unwrap()).object();
     assert_eq!(killed["gone"], json!(true));
 
-    // One that does not go is told.
-    let stand = Stand::new().await;
-    let said = stand.run(&["kill", "-r", "x", "--wait=200ms"]).await.refused(4);
-    assert!(said.contains("was told to end, and is still there after 200ms"), "{said}");
+    // An app that does not stop.
+    let fixture = Fixture::new().await;
+    let said = fixture.run(&["kill", "-r", "x", "--wait=200ms"]).await.refused(4);
+    assert!(said.contains("was told to stop, and is still there after 200ms"), "{said}");
 }

@@ -1,4 +1,4 @@
-//! An admin interface that answers what tests look for, in the words of somebody who means harm.
+//! An admin interface with fixed answers that contain malicious text.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -15,37 +15,37 @@ use schema::admin_capnp::{
 };
 use tokio::sync::Notify;
 
-/// What a terminal must not get.
+/// Characters that must not reach a terminal.
 pub(crate) const HOSTILE: &str = "\u{1b}[2J\u{1b}]0;pwned\u{7}\u{202e}\nforged line";
 
-/// What happens when the app stops.
+/// Message of the event that the app stops.
 pub(crate) const STOPPING: &str = "the app stops";
 
-/// When the app says that things happened: 2026-01-01.
+/// Time of all events: 2026-01-01.
 pub(crate) const THEN: i64 = 1_767_225_600_000;
 
-/// What the app shares with the test.
+/// State shared by the app and the test.
 #[derive(Default)]
 pub(crate) struct Fake {
-    /// Calls that changed something: the method and what it got.
+    /// Calls that change something: the method and its parameters.
     pub(crate) calls: Mutex<Vec<String>>,
-    /// Batches of events: messages, and how many were missed before the last of them.
+    /// Batches of events: the messages, and the number of missed events before the last one.
     pub(crate) events: Mutex<VecDeque<(Vec<String>, u64)>>,
-    /// Told when there are more, or the end.
+    /// Notified about more events or the end.
     pub(crate) more: Notify,
-    /// Whether there will be no more.
+    /// Whether no more events follow.
     pub(crate) over: AtomicBool,
-    /// Whether the app stops once something happened: what waits for events by then is answered, and no further call for them.
+    /// Whether the app stops after the next event. It answers calls that wait for events by then, and no later ones.
     pub(crate) stops: AtomicBool,
     happened: AtomicBool,
-    /// Calls for events that have no answer.
+    /// Calls for events that wait for an answer.
     pub(crate) waiting: AtomicUsize,
-    /// Whose turn it is of those: they are answered in the order in which they came.
+    /// Makes the app answer these calls in the order in which they came.
     turn: tokio::sync::Mutex<()>,
-    /// Whether nothing is answered.
+    /// Whether the app answers no call.
     pub(crate) silent: AtomicBool,
     pub(crate) not_ready: AtomicBool,
-    /// What a restart notes, if anything.
+    /// The note of a restart, if any.
     pub(crate) note_on_restart: Mutex<Option<String>>,
     pub(crate) streams: AtomicU64,
 }
@@ -59,7 +59,7 @@ impl Fake {
         std::mem::take(&mut *self.calls.lock().unwrap())
     }
 
-    /// Has this happen.
+    /// Adds events.
     pub(crate) fn happen(&self, messages: &[&str], missed: u64) {
         let messages = messages.iter().map(|message| (*message).to_owned()).collect();
         self.happened.store(true, Ordering::SeqCst);
@@ -68,7 +68,7 @@ impl Fake {
     }
 }
 
-/// The app as one client sees it.
+/// The capability of one client.
 #[derive(Clone)]
 pub(crate) struct App {
     pub(crate) fake: Arc<Fake>,
@@ -205,7 +205,7 @@ impl app::Server for App {
         let text = format!(
             "# HELP op_1_2 Permits ß.\n# TYPE op_1_2 counter\nop_1_2{{rule=\"a\u{1b}b\"}} 1\n# HELP up Up.\nup 1\n{end}"
         );
-        // Pieces end where they like, also in the middle of a character.
+        // A piece may end in the middle of a character.
         let pieces = text.as_bytes().chunks(7).map(<[u8]>::to_vec).collect::<VecDeque<_>>();
         results.get().set_text(capnp_rpc::new_client(Pieces(pieces.into())));
         Ok(())
@@ -251,7 +251,7 @@ impl app::Server for App {
     }
 }
 
-/// A text that is read in pieces.
+/// A text that clients read in pieces.
 struct Pieces(std::cell::RefCell<VecDeque<Vec<u8>>>);
 
 impl text_reader::Server for Pieces {
@@ -282,7 +282,7 @@ impl runtime::Server for App {
     }
 }
 
-/// A call that is counted, until it is answered or given up.
+/// Counts a call until it is answered or dropped.
 struct Waiting<'a>(&'a AtomicUsize);
 
 impl<'a> Waiting<'a> {

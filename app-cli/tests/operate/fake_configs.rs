@@ -8,7 +8,7 @@ use schema::admin_capnp::{ConfigFile, config_status, configs};
 
 use crate::fake::{App, HOSTILE, THEN};
 
-/// Two configs: that of quota, and that of mail, whose file is gone if it is bad.
+/// Two configs: of `quota` and of `mail`. If they are bad, the file of `mail` is gone.
 pub(crate) fn write(mut configs: struct_list::Builder<'_, config_status::Owned>, bad: bool) {
     let mut good = configs.reborrow().get(0);
     good.set_service_id(0xce1f);

@@ -1,4 +1,4 @@
-//! An authority, what a server and its clients show, and a file of contexts.
+//! An authority, certificates of a server and its clients, and a file of contexts.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -12,12 +12,12 @@ use app_pki::{
 };
 use app_rpc::RpcName;
 
-/// The server of the tests; apps in tests are called so.
+/// The RPC name of the server. A test app has this domain id and this app id.
 pub(crate) fn name(service: ServiceId) -> RpcName {
     RpcName { domain: DomainId::new(0xd0), app: AppId::new(0xa0), service }
 }
 
-/// A folder: `ca.pem`, and for each client `NAME.pem` and `NAME.key`.
+/// A folder with `ca.pem`, and with `NAME.pem` and `NAME.key` for each client.
 pub(crate) struct Files {
     dir: tempfile::TempDir,
     authority: Authority,
@@ -28,7 +28,7 @@ impl Files {
         Self::of("authority")
     }
 
-    /// Of an authority of this name.
+    /// A folder with an authority of this name.
     pub(crate) fn of(name: &str) -> Self {
         let authority = Authority::root(&AuthorityOptions::new(name, Validity::days(30))).unwrap();
         let files = Self { dir: tempfile::tempdir().unwrap(), authority };
@@ -61,7 +61,7 @@ impl Files {
         path
     }
 
-    /// A list on which the certificate of this client is.
+    /// A revocation list with the certificate of this client.
     pub(crate) fn crl_with(&self, client: &str) -> String {
         let certificate = fs::read(self.path().join(format!("{client}.pem"))).unwrap();
         let serial = CertificateInfo::from_pem(&certificate).unwrap().serial;
@@ -69,7 +69,7 @@ impl Files {
         self.authority.crl(&[revoked], 1, Validity::days(1)).unwrap()
     }
 
-    /// Contexts `admin`, `operator` and `reader` of an app at this address; the first is the current one.
+    /// Writes the contexts `admin`, `operator` and `reader` for an app at this address. The first one is the current context.
     pub(crate) fn contexts(&self, address: &str, service: ServiceId) {
         let context = |client: &str| {
             format!(

@@ -1,4 +1,4 @@
-//! An app that answers more than anybody asked for.
+//! An app with oversized answers.
 
 use std::io::Write as _;
 use std::rc::Rc;
@@ -10,43 +10,43 @@ use capnp::{Error, any_pointer};
 use capnp_rpc::new_client;
 use schema::admin_capnp::{app, configs, event_stream, health, levels, runtime, text_reader};
 
-/// What it answers.
+/// The kind of answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shape {
-    /// Lists of 400,000 elements that take nothing on the wire.
+    /// Lists of 400,000 elements that take no byte on the wire.
     Nothings,
     /// Texts of 200 kB.
     LongTexts,
     /// Errors of 500 kB.
     LongErrors,
-    /// Lines of metrics without end, and events that say nothing.
+    /// Endless lines of metrics, and empty answers for events.
     Endless,
-    /// Pieces without a byte, and without an end.
+    /// Endless empty pieces.
     EmptyPieces,
-    /// One line of metrics without end.
+    /// One endless line of metrics.
     EndlessLine,
-    /// A dump of stacks that unpacks to a thousand times its size.
+    /// A stack dump that unpacks to a thousand times its size.
     Bomb,
 }
 
-/// Elements of the lists.
+/// Number of list elements.
 const NOTHINGS: u32 = 400_000;
 
 #[derive(Clone)]
 pub(crate) struct Flood(pub(crate) Arc<Mutex<Shape>>);
 
-/// A message with a struct whose pointer at this index is a list of structs that have neither data nor pointers.
+/// A message with a struct whose pointer at this index is a list of empty structs.
 fn nothings(pointers: u16, index: u16) -> Vec<u8> {
     let mut words = vec![u64::from(pointers) << 48];
     words.extend((0..pointers).map(|at| {
-        // A list (1) of structs with a tag (7), behind the pointers that follow.
+        // A list pointer (1) with a composite element size (7). Its target is behind the pointers that follow.
         if at == index { u64::from(pointers - at - 1) << 2 | 1 | 7 << 32 } else { 0 }
     }));
     words.push(u64::from(NOTHINGS) << 2);
     words.iter().flat_map(|word| word.to_le_bytes()).collect()
 }
 
-/// What such a message says, given to `set`.
+/// Passes such a message to `set`.
 fn with_nothings<T>(
     (pointers, index): (u16, u16),
     set: impl FnOnce(any_pointer::Reader<'_>) -> Result<T, Error>,

@@ -1,4 +1,4 @@
-//! An app that answers too much costs `appctl` neither memory nor more than its deadline.
+//! An app with oversized answers costs `appctl` little memory, and at most the time of its deadline.
 
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -8,10 +8,10 @@ use app_core::testing::TestApp;
 use schema::admin_capnp::app;
 
 use crate::files::Files;
+use crate::fixture::{ENDPOINT, Ran, appctl, run, start_with};
 use crate::flood::{Flood, Shape};
-use crate::stand::{ENDPOINT, Ran, appctl, run, start_with};
 
-/// The most memory that a command may take, in kB. One that needs more is refused it, and aborts.
+/// Memory limit of a command in kB. A command that needs more aborts.
 const MOST_MEMORY: u32 = 150_000;
 
 struct Flooding {
@@ -31,7 +31,7 @@ impl Flooding {
         Self { _app: app, files, shape }
     }
 
-    /// Runs a command against this answer; it has ten times its deadline, as the machine may be busy.
+    /// Runs a command with this kind of answer. It gets ten times its deadline, because the machine may be busy.
     async fn run(&self, shape: Shape, args: &[&str], deadline: Duration) -> Ran {
         *self.shape.lock().unwrap() = shape;
         let began = Instant::now();
@@ -68,7 +68,7 @@ async fn a_list_of_elements_that_take_nothing_is_refused_unread() {
     }
     let ran = flooding.run(Shape::Nothings, &["events", "--for", "5s"], DEADLINE).await;
     assert!(ran.status == Some(1) && ran.stderr.contains(TOO_LARGE), "{ran:?}");
-    // It was done, and nobody knows what came of it.
+    // The call was executed, and its result is unknown.
     let said = flooding.run(Shape::Nothings, &["reload", "-r", "x"], DEADLINE).await.refused(4);
     assert!(said.contains("it may have been done: the answer is too large"), "{said}");
 }
@@ -102,8 +102,8 @@ async fn what_has_no_end_ends_with_the_deadline() {
         assert!(ran.stderr.contains(": no answer: "), "{shape:?}: {}", ran.stderr);
     }
     let said = flooding.run(Shape::EndlessLine, &["metrics"], DEADLINE).await.refused(1);
-    assert!(said.contains("a line of the metrics has more than 1048576 bytes"), "{said}");
-    // Nothing happened, which is no failure.
+    assert!(said.contains("metrics: a line has more than 1048576 bytes"), "{said}");
+    // There were no events, which is not a failure.
     let ran = flooding.run(Shape::Endless, &["events", "--for", "2s", "--json"], short).await;
     assert_eq!(ran.status, Some(0), "{ran:?}");
 }

@@ -1,4 +1,4 @@
-//! The page for operators, `docs/APPCTL.md`, is true: all keys are on it, and what it says to do from nothing works.
+//! The operators' page `docs/APPCTL.md` is correct: it lists all keys, and its first steps work.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,11 +11,11 @@ use app_metrics::METRICS_SERVICE_ID;
 use app_rpc::admin::{APP_RPC_SERVICE_ID, AdminEndpoint};
 use serde_json::Value;
 
-use crate::stand::{Ran, Stand, run};
+use crate::fixture::{Fixture, Ran, run};
 
 const PAGE: &str = include_str!("../../../docs/APPCTL.md");
 
-/// Where the app of the page listens.
+/// Host of the app on the page.
 const ON_THE_PAGE: &str = "127.0.0.1";
 
 /// The blocks of shell commands.
@@ -40,7 +40,7 @@ fn keys(value: &Value, found: &mut BTreeSet<String>) {
     }
 }
 
-/// The rows of the tables that begin with this.
+/// The rows of the tables that begin with this text.
 fn rows(begin: &str) -> String {
     PAGE.lines()
         .filter(|line| line.starts_with('|') && line.contains(begin) && !line.contains("appctl"))
@@ -49,8 +49,8 @@ fn rows(begin: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_key_that_is_printed_stands_beside_its_command() {
-    let stand = Stand::new().await;
-    stand.fake.happen(&["x"], 1);
+    let fixture = Fixture::new().await;
+    fixture.fake.happen(&["x"], 1);
     let lines = [
         "status",
         "services",
@@ -73,14 +73,14 @@ async fn every_key_that_is_printed_stands_beside_its_command() {
     ];
     for line in lines {
         let args: Vec<_> = line.split(' ').chain(["--json"]).collect();
-        let object = stand.run(&args).await.object();
+        let object = fixture.run(&args).await.object();
         let words = if ["health", "level", "context"].contains(&args[0]) && args.len() > 2 { 2 } else { 1 };
         let mut known = rows(&format!("`{}`", args[..words].join(" ")));
         assert!(!known.is_empty(), "{line} has no row");
         known += &match args[0] {
-            // A check is what the list says, a result what a check shows.
+            // The page describes a check under `health list`, and a result under `health show`.
             "health" => rows("| `health list`") + &rows("| `health show`"),
-            // The keys of the file.
+            // The keys of the file of contexts.
             "context" => {
                 PAGE.lines()
                     .filter(|line| line.starts_with("| `") && line.contains("PEM"))
@@ -97,7 +97,7 @@ async fn every_key_that_is_printed_stands_beside_its_command() {
             assert!(known.contains(&format!("`{key}`")), "{key} of {line}: {known}");
         }
     }
-    let events = stand.run(&["events", "--json", "--count", "1"]).await;
+    let events = fixture.run(&["events", "--json", "--count", "1"]).await;
     assert_eq!(events.stdout.lines().count(), 3, "{events:?}");
     for line in events.stdout.lines() {
         let line: Value = serde_json::from_str(line).unwrap();
@@ -132,7 +132,7 @@ async fn what_it_says_to_do_from_nothing_works() {
     fs::copy(folder.path().join("config").join(name), builder.config_dir().join(name)).unwrap();
     let app = builder.start().await;
     let address = app.get::<AdminEndpoint>().address().unwrap().to_string();
-    // The port that it got: tests do not listen on any that is named.
+    // The port that the app got, because tests use no fixed ports.
     let asked = script(scripts[1].replace(&format!("{ON_THE_PAGE}:44228"), &address)).await;
     assert_eq!(asked.status, Some(0), "{asked:?}");
     assert!(asked.stdout.contains("\nstate     ") && asked.stdout.contains(&address), "{asked:?}");

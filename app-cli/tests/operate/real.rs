@@ -1,4 +1,4 @@
-//! `appctl` against the admin interface that apps have.
+//! `appctl` with the real admin interface.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
@@ -16,7 +16,7 @@ use app_rpc::admin::{APP_RPC_SERVICE_ID, AdminEndpoint};
 use serde_json::{Value, json};
 
 use crate::files::Files;
-use crate::stand::{Ran, appctl, object, put_config, run};
+use crate::fixture::{Ran, appctl, object, put_config, run};
 
 const STORE: ServiceId = ServiceId::new(0x5707_e000_0000_0001);
 const DISK: HealthCheckId = HealthCheckId::new(0xd15c);
@@ -27,7 +27,7 @@ impl Exposed for Store {
     const SERVICE: ServiceId = STORE;
 }
 
-/// An app with a service that has a health check, and contexts of it.
+/// An app with a service that has a health check, and contexts for the app.
 struct Real {
     app: TestApp,
     files: Files,
@@ -132,7 +132,7 @@ async fn a_running_app_does_what_it_is_told() {
     let again = real.run(&["health", "pause", "disk", "-r", "noon"]).await.printed();
     assert_eq!(again, "disk (0xd15c) was paused already\n");
     assert!(real.run(&["health"]).await.printed().contains("paused since 20"));
-    // It stays so when its service is restarted.
+    // The check stays paused when its service restarts.
     real.run(&["restart", "store", "-r", "to see"]).await.printed();
     let restarted = async {
         while real.run(&["services", "store", "--json"]).await.object()["services"][0]["restarts"] == 0 {}

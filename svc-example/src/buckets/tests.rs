@@ -1,4 +1,4 @@
-//! The buckets on a clock of their own, and against a model that is slow and plain.
+//! The buckets on a clock of the test, and compared with a slow and simple model.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -20,7 +20,7 @@ mod model;
 mod properties;
 mod reload;
 
-/// Buckets and their clock.
+/// Buckets, and the clock that they read.
 struct Fixture {
     buckets: Buckets,
     limits: Limits,
@@ -57,7 +57,7 @@ impl Fixture {
         self.check();
     }
 
-    /// Invariants 2 and 3.
+    /// Checks the invariants 2 and 3.
     fn check(&self) {
         for table in &self.buckets.tables {
             assert!(table.keys.len() <= table.max_keys);
@@ -205,11 +205,11 @@ fn at_the_limit_the_fullest_bucket_makes_room() {
     quota.acquire("a", "new", 3);
     assert_eq!(quota.buckets.keys(), 3);
     assert_eq!(quota.buckets.take_displaced(), [1]);
-    // Asked for too much, so that the answers tell and change nothing.
+    // These calls ask for too many permits, so they are denied and change nothing.
     assert_eq!(quota.acquire("a", "low", 10).remaining, 1);
     assert_eq!(quota.acquire("a", "middle", 10).remaining, 5);
     assert_eq!(quota.acquire("a", "new", 10).remaining, 7);
-    // The bucket that made room is full again.
+    // The bucket that made room was removed, so its key has a full one.
     assert_eq!(quota.acquire("a", "high", 10), granted(0));
     assert_eq!(quota.buckets.take_displaced(), [1]);
     assert_eq!(quota.buckets.take_displaced(), [0]);
@@ -221,7 +221,7 @@ fn of_buckets_equally_full_the_one_idle_longest_makes_room() {
     for key in ["one", "two", "three"] {
         quota.acquire("a", key, 5);
     }
-    // A denied call is a sign of life as well.
+    // A denied call counts as use, too.
     assert!(!quota.acquire("a", "one", 6).granted);
     quota.acquire("a", "four", 5);
     assert_eq!(quota.acquire("a", "one", 6).remaining, 5);

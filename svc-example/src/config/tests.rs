@@ -1,4 +1,4 @@
-//! What a config means, and what is wrong with one.
+//! Reading a config, and the problems of a bad one.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -8,7 +8,7 @@ use schema::quota_capnp::{quota_rule, quota_spec};
 
 use crate::{QUOTA, QuotaConfig, Rule};
 
-/// The config that a spec means, or its problems; by way of a file.
+/// Writes a spec to the bytes of a file, and reads the config or its problems from them.
 fn read(build: impl FnOnce(quota_spec::Builder<'_>)) -> Result<QuotaConfig, Vec<String>> {
     let mut message = Builder::new_default();
     build(message.init_root());

@@ -1,4 +1,4 @@
-//! Certificates, and the configs that name them: as an operator would make them with `appctl`.
+//! Makes certificates, and the configs that contain them, as an operator does with `appctl`.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -22,12 +22,12 @@ use super::Problem;
 use super::files::Folder;
 use super::ports::Ports;
 
-/// The clients: each has a certificate, and may do what its name says.
+/// The clients. Each has a certificate, and the role in its name.
 const CLIENTS: [&str; 3] = ["admin", "operator", "reader"];
-/// How long the certificates are valid: more than the 14 days before an end that are warned of.
+/// Days that the certificates are valid. In the last 14 days of a certificate the platform logs warnings.
 const DAYS: u32 = 30;
 
-/// Makes all of it.
+/// Makes all certificates, configs and contexts.
 pub(super) fn make(folder: &Folder, flags: &Flags, ports: &Ports) -> Result<(), Problem> {
     let pki = folder.pki();
     let name = format!("svc-example --dev {:x}", ServiceId::random());
@@ -59,7 +59,7 @@ fn told(error: impl std::fmt::Display) -> Problem {
     error.to_string()
 }
 
-/// The config of an endpoint. Who has no grant may read.
+/// The config of an endpoint. Clients without a grant have the role `read`.
 fn endpoint(name: &RpcName, port: u16) -> Value {
     let RpcName { domain, app, service } = name;
     json!({
@@ -74,7 +74,7 @@ fn endpoint(name: &RpcName, port: u16) -> Value {
     })
 }
 
-/// Seals configs for a key of their own, which lies beside them, as it would in a secret store.
+/// Seals configs for a new key, and puts the key beside them.
 struct Sealing<'a> {
     folder: &'a Folder,
     identity: ConfigIdentity,
@@ -98,7 +98,7 @@ impl<'a> Sealing<'a> {
     }
 }
 
-/// appctl's file of contexts: one for each client, and one for the quota service.
+/// Writes the contexts file of `appctl`: a context for each client, and one for the quota service.
 fn contexts(folder: &Folder, flags: &Flags, ports: &Ports) -> Result<(), Problem> {
     let context = |port: u16, client: &str, service: ServiceId| {
         json!({
@@ -118,7 +118,7 @@ fn contexts(folder: &Folder, flags: &Flags, ports: &Ports) -> Result<(), Problem
 
 fn write(path: &Path, text: &str) -> Result<(), Problem> {
     let written = fs::write(path, text);
-    // Whatever the process's umask is.
+    // Set explicitly, because the umask may forbid even the owner to read.
     let readable = written.and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(0o600)));
     readable.map_err(|error| format!("{}: {error}", path.display()))
 }

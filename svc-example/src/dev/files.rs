@@ -1,4 +1,4 @@
-//! The folder of one run: under the current folder's `target`, or a temporary one. It is gone when the service has ended.
+//! The folder of one run: in `target` of the current folder, or a temporary one. It is removed when the service ends.
 
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io;
@@ -12,15 +12,15 @@ use nix::unistd::Uid;
 
 use super::Problem;
 
-/// How the name of the folder begins.
+/// Prefix of the folder's name.
 const PREFIX: &str = "svc-example-dev-";
-/// A file in the folder that the process holds a lock of while it lives. The lock tells the living from the dead without
-/// `/proc`, and across containers that share a folder.
+/// A file in the folder. The process holds a lock on it while it lives. So other processes find out whether it lives, even
+/// without `/proc` and across containers that share a folder.
 const LOCK: &str = "lock";
-/// Only the owner may look inside.
+/// Mode of folders that only the owner may use.
 const PRIVATE: u32 = 0o700;
 
-/// A new folder for its owner alone, gone when this is dropped.
+/// A new folder that only its owner may use. It is removed when this value is dropped.
 pub(super) struct Folder {
     path: PathBuf,
     _lock: Flock<File>,
@@ -40,14 +40,14 @@ impl Folder {
         })?;
         let made = path.canonicalize().map_err(|error| told(&path, &error)).and_then(Self::fill);
         if made.is_err() {
-            // It says why it is of no use; what stays of it has no secrets.
+            // The error is reported. A folder that cannot be removed holds no secrets yet.
             let _ = fs::remove_dir_all(&path);
         }
-        forget_the_dead(&parent);
+        remove_abandoned(&parent);
         made
     }
 
-    /// What is in it from the start.
+    /// Makes the lock and the folder of the configs.
     fn fill(path: PathBuf) -> Result<Self, Problem> {
         let lock = hold(&path).map_err(|error| told(&path.join(LOCK), &error))?;
         let folder = Self { path, _lock: lock };
@@ -59,17 +59,17 @@ impl Folder {
         &self.path
     }
 
-    /// The configs, as the service reads them.
+    /// The config directory of the service.
     pub(super) fn configs(&self) -> PathBuf {
         self.path.join("configs")
     }
 
-    /// The authority, and the certificates that it issued.
+    /// The PKI folder: the authority and its certificates.
     pub(super) fn pki(&self) -> PathBuf {
         self.path.join("pki")
     }
 
-    /// appctl's file of contexts.
+    /// The contexts file of `appctl`.
     pub(super) fn contexts(&self) -> PathBuf {
         self.path.join("contexts.json")
     }
@@ -77,13 +77,13 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // What is left over by this is removed by the next one.
+        // If this fails, the next run removes the folder.
         let _ = fs::remove_dir_all(&self.path);
     }
 }
 
-/// Where the folder goes when nobody says where: under `target` in the current folder, if that is ours and can be written;
-/// else among the temporary files.
+/// The parent of the folder if no variable names one: `target` in the current folder if this user owns it and can write to it,
+/// otherwise the folder of temporary files.
 fn unnamed_parent() -> PathBuf {
     let target = Path::new("target");
     let ours = target.metadata().is_ok_and(|found| {
@@ -93,7 +93,7 @@ fn unnamed_parent() -> PathBuf {
     under.unwrap_or_else(env::temp_dir)
 }
 
-/// The folder `dev` in a target directory, made if it is not there. Tried by writing, which says more than its mode.
+/// The folder `dev` in a target directory, made if it is missing. Writes to it as a test, because its mode does not tell enough.
 fn under_target(target: &Path) -> Result<PathBuf, Problem> {
     let parent = target.join("dev");
     let made = DirBuilder::new().recursive(true).mode(PRIVATE).create(&parent);
@@ -104,7 +104,7 @@ fn under_target(target: &Path) -> Result<PathBuf, Problem> {
     Ok(parent)
 }
 
-/// Makes a folder for its owner alone, whatever the process's umask is.
+/// Makes a folder that only its owner may use. The umask does not matter.
 fn make(path: &Path) -> Result<(), Problem> {
     let made = DirBuilder::new().mode(PRIVATE).create(path);
     made.and_then(|()| fs::set_permissions(path, Permissions::from_mode(PRIVATE)))
@@ -115,7 +115,8 @@ fn told(path: &Path, error: &io::Error) -> Problem {
     format!("{}: {error}", path.display())
 }
 
-/// Makes the lock and holds it. It gets its name once it is held: nobody finds one that is free and means a living process.
+/// Makes the lock file and locks it. The file gets its name after it is locked, so no process finds it unlocked while this
+/// process lives.
 fn hold(folder: &Path) -> io::Result<Flock<File>> {
     let unnamed = folder.join(format!(".{LOCK}"));
     let file = File::create(&unnamed)?;
@@ -124,24 +125,24 @@ fn hold(folder: &Path) -> io::Result<Flock<File>> {
     Ok(lock)
 }
 
-/// Removes what processes of this user left behind that were killed.
-fn forget_the_dead(parent: &Path) {
+/// Removes the folders of this user's processes that were killed.
+fn remove_abandoned(parent: &Path) {
     let Ok(entries) = fs::read_dir(parent) else { return };
     for entry in entries.flatten() {
         let named = entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes());
-        // Of the entry itself: a link is no folder.
+        // The metadata of the entry itself: a link to a folder does not count.
         let ours = || {
             let found = entry.metadata();
             found.is_ok_and(|found| found.is_dir() && found.uid() == Uid::effective().as_raw())
         };
         if named && ours() && is_dead(&entry.path().join(LOCK)) {
-            // One that can't be removed stays.
+            // A folder that cannot be removed stays.
             let _ = fs::remove_dir_all(entry.path());
         }
     }
 }
 
-/// Whether the lock is there and nobody holds it.
+/// Whether the lock file exists and no process holds the lock.
 fn is_dead(lock: &Path) -> bool {
     let free = |file| Flock::lock(file, FlockArg::LockExclusiveNonblock).is_ok();
     File::open(lock).is_ok_and(free)

@@ -1,10 +1,10 @@
-//! Where it listens: ports that are always the same, or any that are free where somebody else has those.
+//! Finds the ports: the wanted ones, or any free ones in place of those that are in use.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
 use super::Problem;
 
-/// A port for each of what listens, on loopback.
+/// A port on loopback for each listener.
 pub(super) struct Ports {
     pub(super) http: u16,
     pub(super) admin: u16,
@@ -12,10 +12,10 @@ pub(super) struct Ports {
 }
 
 impl Ports {
-    /// The port `first` and the two behind it, where they are free; with 0 any that are. Somebody else can still be faster; then the
-    /// start says so.
+    /// The port `first` and the next two, as far as they are free; any free ports for 0. Another program may still take a port
+    /// before the service listens. Then the start fails with an error that says so.
     pub(super) fn find(first: u16) -> Result<Self, Problem> {
-        // Held until all are known, so that no two are the same.
+        // All three stay bound until the end, so they differ.
         let [http, admin, quota] = [0, 1, 2].map(|next| held(if first == 0 { 0 } else { first + next }));
         let port = |held: &std::io::Result<TcpListener>| match held {
             Ok(held) => held.local_addr().map(|address| address.port()).map_err(|error| error.to_string()),

@@ -1,4 +1,4 @@
-//! What to try.
+//! The commands to try, as text.
 
 use std::env;
 use std::path::Path;
@@ -7,12 +7,12 @@ use super::Problem;
 use super::files::Folder;
 use super::ports::Ports;
 
-/// What is printed: lines for a second terminal, each of which can be copied as it is.
+/// The text for standard output: commands for a second terminal that you can copy as they are.
 pub(super) fn text(folder: &Folder, ports: &Ports) -> Result<String, Problem> {
-    // Without /proc nobody knows where the program is; then `PATH` is the reader's own.
+    // Without /proc the program cannot find its own folder. Then the reader has to set `PATH`.
     let program = env::current_exe().ok();
     let programs = program.as_deref().and_then(Path::parent);
-    // With this package alone built, there is no appctl yet.
+    // If only this package was built, there is no `appctl` yet.
     let built = programs.is_none_or(|programs| programs.join("appctl").is_file());
     let build = if built { "" } else { "cargo build -p app-cli\n" };
     let path = match programs {
@@ -54,7 +54,7 @@ appctl kill --context \"$OP_CONTEXT#admin\" --yes --reason 'that was the tour'
     ))
 }
 
-/// For a shell.
+/// Quotes a path for a shell.
 fn quoted(path: &Path) -> Result<String, Problem> {
     let text = path.to_str().ok_or_else(|| format!("{} is not UTF-8", path.display()))?;
     let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte));

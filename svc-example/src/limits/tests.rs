@@ -1,4 +1,4 @@
-//! What is refused at the door, and what the refusal says.
+//! Arguments that are refused, and the error texts.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

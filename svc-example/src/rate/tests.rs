@@ -1,4 +1,4 @@
-//! The arithmetic of a bucket, at its edges.
+//! The arithmetic of a bucket at its limits.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -1,4 +1,4 @@
-//! The client: what services in other processes call.
+//! The RPC client, for services in other processes.
 
 use std::num::NonZeroU32;
 
@@ -8,13 +8,13 @@ use schema::quota_capnp::{quota, quota_rule};
 
 use crate::{Grant, Rule};
 
-/// The quota service of another process, over RPC. Cheap to clone; for ordinary tasks.
+/// A client of the quota service of another process. It is cheap to clone and works in any task.
 ///
-/// Calls go to any of the server's instances that is well, each of which grants by itself.
+/// A call goes to any healthy instance of the server. Each instance grants by itself.
 #[derive(Debug, Clone)]
 pub struct QuotaClient(RpcClient<quota::Client>);
 
-/// Makes a client, which belongs to `service` and ends with it. It connects by itself.
+/// Makes a client that belongs to `service` and ends with it. The client connects by itself.
 ///
 /// # Errors
 /// As [`RpcClient::start`].
@@ -26,14 +26,14 @@ pub fn client(service: &Service, config: RpcClientConfig) -> Result<QuotaClient,
 }
 
 impl QuotaClient {
-    /// Takes `permits` from the bucket that `key` has under `rule`, if they are there: as [`Quota::acquire`](crate::Quota::acquire),
-    /// with `retry_after` in whole milliseconds.
+    /// Takes `permits` from the bucket of `key` under `rule`, as [`Quota::acquire`](crate::Quota::acquire) does. `retry_after` is
+    /// in whole milliseconds.
     ///
-    /// Dropped before it is ready, it may still have taken them.
+    /// Not cancel safe: a call that is dropped early may still take the permits.
     ///
     /// # Errors
-    /// [`CallFailure`](app_rpc::CallFailure) says what is known of the call. It is `Failed` for what no rule can give: an unknown
-    /// rule, an empty key, no permits or more than the burst. `MaybeExecuted` may have taken the permits.
+    /// [`CallFailure`](app_rpc::CallFailure) says whether the call ran. It is `Failed` for arguments that
+    /// [`Quota::acquire`](crate::Quota::acquire) refuses. A call that is `MaybeExecuted` may have taken the permits.
     pub async fn acquire(&self, rule: &str, key: &str, permits: u32) -> Result<Grant, CallError> {
         let (rule, key) = (rule.to_owned(), key.to_owned());
         let ask = move |quota: &quota::Client| {
@@ -54,7 +54,7 @@ impl QuotaClient {
         self.0.request(ask, read).await
     }
 
-    /// The rules in effect in the instance that is asked.
+    /// The rules in effect in the instance that answers.
     ///
     /// # Errors
     /// As [`acquire`](Self::acquire).
@@ -63,13 +63,13 @@ impl QuotaClient {
         self.0.request(quota::Client::rules_request, read).await
     }
 
-    /// The instances of the server that it knows.
+    /// The known instances of the server.
     #[must_use]
     pub fn instances(&self) -> Vec<InstanceStatus> {
         self.0.instances()
     }
 
-    /// Goes on with another config.
+    /// Replaces the config of the client.
     ///
     /// # Errors
     /// As [`RpcClient::reconfigure`].

@@ -1,4 +1,4 @@
-//! The endpoint: what the interface `Quota` of `quota.capnp` does.
+//! The endpoint: serves the interface `Quota` of `quota.capnp`.
 
 use std::rc::Rc;
 
@@ -9,19 +9,19 @@ use schema::quota_capnp::quota;
 use crate::{Grant, Quota};
 
 ids! {
-    /// Service id of the endpoint: it listens when it has a config, which says who may ask.
+    /// Service id of the endpoint. It listens if it has a config, which says which clients may connect.
     pub QUOTA_RPC: ServiceId = 0x6e3d_dab0_aff3_37db, "quota-rpc";
 }
 
 app_rpc::rpc_endpoint! { id: QUOTA_RPC, name: "quota-rpc", doc: "Who may ask for permits over RPC.", bootstrap: bootstrap }
 
-// Its parameters are what it depends on: while it listens, the service that it asks runs.
+// The parameters are the dependencies. So the quota service runs as long as the endpoint listens.
 async fn bootstrap(quota: Dep<Quota>) -> Result<Bootstrap, Error> {
     let quota = Quota::clone(&quota);
     Ok(Bootstrap::new(move |_peer| -> quota::Client { capnp_rpc::new_client(Remote(quota.clone())) }))
 }
 
-/// What one client may call: all that let it in.
+/// The capability that each client gets. Every client that may connect may call all methods.
 struct Remote(Quota);
 
 impl quota::Server for Remote {
@@ -61,14 +61,14 @@ impl quota::Server for Remote {
     }
 }
 
-/// Rounded up: who waits so long is granted what was denied.
+/// Rounded up, so that the same call is granted after this wait.
 fn retry_after_millis(grant: Grant) -> u32 {
     let nanos = grant.retry_after.as_nanos();
     u32::try_from(nanos.div_ceil(1_000_000)).unwrap_or(u32::MAX)
 }
 
-/// Why a call failed, in the protocol's words: who asks for what no rule gives is told so, and need not try again; who asks a
-/// service that is about to stop may try elsewhere.
+/// The error of a call as an exception of the protocol. A stopping service is `overloaded`, so clients may try another
+/// instance. Wrong arguments are `failed`, so clients do not try again.
 fn exception(error: &Error) -> capnp::Error {
     if error.is(&errors::SERVICE_NOT_ALIVE) {
         capnp::Error::overloaded(error.to_string())
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_waits_as_told_waits_long_enough() {
+    fn retry_after_is_rounded_up_to_milliseconds() {
         let after = |nanos| {
             let retry_after = Duration::from_nanos(nanos);
             retry_after_millis(Grant { granted: false, remaining: 0, retry_after })

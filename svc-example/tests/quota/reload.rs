@@ -1,4 +1,4 @@
-//! Rules that change while the service runs.
+//! New configs while the service runs.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ async fn reload(app: &TestApp, rules: &[RuleSpec<'_>]) {
     }
 }
 
-/// What the metrics show of a rule: whether there are series of it, and the calls that were granted.
+/// Whether the metrics have series of a rule, and the number of granted calls.
 fn shown(app: &TestApp, rule: &str) -> (bool, f64) {
     let series = format!("rule=\"{rule}\"");
     (app.scrape().contains(&series), app.metric(QUOTA, GRANTS, [rule, "granted"]))
@@ -56,7 +56,7 @@ async fn the_metrics_show_the_rules_in_effect_and_go_on_counting_those_that_stay
     quota.acquire("logins", "a", 1).await.unwrap();
     assert_eq!((shown(&app, "mails"), shown(&app, "logins")), ((true, 1.0), (true, 1.0)));
     reload(&app, &[("mails", 1, 60, 10), ("searches", 1, 7, 10)]).await;
-    // The series of rules that are gone go a moment after these.
+    // The series of removed rules go a moment after the log record.
     app.captured().wait_for(|record| record["message"] == "rules in effect" && record["rules"] == 2).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!((shown(&app, "mails"), shown(&app, "logins")), ((true, 1.0), (false, 0.0)));
@@ -83,7 +83,7 @@ async fn a_config_that_is_refused_changes_nothing() {
     app.stop().await.expect_clean();
 }
 
-/// On threads of their own, so that calls and reloads meet.
+/// On several threads, so that calls and reloads overlap.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_call_beside_a_reload_is_answered_under_the_old_rules_or_the_new_ones() {
     let app = with_rules(&[("odd", 1, 3, 1_000), ("mails", 1, 1_000_000, 1_000)]).start().await;
@@ -94,7 +94,7 @@ async fn a_call_beside_a_reload_is_answered_under_the_old_rules_or_the_new_ones(
             tokio::spawn(async move { call_until_the_rule_changes(&quota, &caller.to_string()).await })
         })
         .collect();
-    // The same rule at other places, with other rules beside it, which nobody asks for.
+    // The same rule at changing positions, beside rules that no caller uses.
     for round in 0_u32..50 {
         let beside = format!("beside{round}");
         let mut rules = [("mails", 1, 1_000_000 + round % 2, 1_000), (beside.as_str(), 1, 3, 10)];
@@ -115,7 +115,7 @@ async fn a_call_beside_a_reload_is_answered_under_the_old_rules_or_the_new_ones(
     app.stop().await.expect_clean();
 }
 
-/// Asks for one permit again and again, of which there are plenty. How many were granted until the rule was gone.
+/// Takes one permit after another from a large bucket. Returns how many calls were granted before the rule was removed.
 async fn call_until_the_rule_changes(quota: &Quota, key: &str) -> u32 {
     let mut granted = 0;
     loop {
@@ -124,7 +124,7 @@ async fn call_until_the_rule_changes(quota: &Quota, key: &str) -> u32 {
                 granted += 1;
                 let left = 1_000_000 - granted;
                 assert!(grant.granted, "{grant:?}");
-                // With what some seconds add, one each: no bucket was lost, which would be full again.
+                // A few seconds add a few permits. A lost bucket would be full again.
                 assert!(grant.remaining < left + 200, "{grant:?}, {left} would be left");
             }
             Err(gone) => {

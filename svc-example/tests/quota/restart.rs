@@ -1,4 +1,4 @@
-//! The service fails and is started again: what its users, its operators and its metrics see.
+//! The service fails and restarts: its handles, its health check, its metrics and its config.
 
 use std::time::Duration;
 
@@ -12,13 +12,13 @@ use crate::{content, put};
 
 const CALLER: ServiceId = ServiceId::new(0xca11);
 
-/// What a dependent of the quota service holds.
+/// The handle of a service that depends on the quota service.
 struct Caller(Dep<Quota>);
 impl Exposed for Caller {
     const SERVICE: ServiceId = CALLER;
 }
 
-/// The quota service and all that it needs, restarted on failure after a second or two; and a dependent.
+/// A test app with the quota service, which restarts a second or two after a failure, and a service that depends on it.
 async fn restarted_on_failure() -> TestApp {
     let second = Duration::from_secs(1);
     let policy = Restart::on_failure().backoff(second, second);
@@ -38,7 +38,7 @@ fn fails(app: &TestApp) {
 }
 
 async fn comes_back(app: &TestApp) {
-    // The dependent is the last.
+    // The dependent restarts last.
     let back = |record: &serde_json::Value| {
         record["event"] == events::SERVICE_RESTARTED.hex() && record["svc"] == CALLER.hex()
     };

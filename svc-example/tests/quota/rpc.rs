@@ -1,4 +1,4 @@
-//! The service over RPC, by its own client.
+//! The service over RPC, through its own client.
 
 use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
 
@@ -12,11 +12,11 @@ use app_rpc::{Authorities, CallFailure, Endpoint, KeyPair, RpcClientConfig, RpcN
 use serde_json::json;
 use svc_example::{Grant, QUOTA, QUOTA_RPC, Quota, QuotaClient, client};
 
-/// As apps in tests are called.
+/// The RPC name of the endpoint. A test app has this domain id and this app id.
 const NAME: RpcName =
     RpcName { domain: app_ids::DomainId::new(0xd0), app: app_ids::AppId::new(0xa0), service: QUOTA_RPC };
 
-/// The service and its endpoint, and a client.
+/// A test app with the endpoint, and a client of it.
 struct Remote {
     app: TestApp,
     quota: QuotaClient,
@@ -31,7 +31,7 @@ impl Remote {
         let name = ClientName::new("mailer.test").unwrap();
         let caller = authority.issue(&Subject::Client(name), &LeafOptions::days(1)).unwrap();
         let builder = TestApp::builder().linked([QUOTA_RPC]);
-        // So slow that no test waits long enough for a permit.
+        // One permit a second. No test runs long enough to need more.
         crate::put(builder.config_dir(), &crate::content(&[("default", 1, 100, 10)]));
         put(builder.config_dir(), &server, &ca);
         let app = builder.start().await;
@@ -45,7 +45,7 @@ impl Remote {
     }
 }
 
-/// The config of the endpoint, from JSON as its author writes it.
+/// Writes the config of the endpoint, made from JSON.
 fn put(configs: &std::path::Path, server: &Issued, ca: &str) {
     let files = tempfile::tempdir().unwrap();
     fs::write(files.path().join("key.pem"), &*server.key).unwrap();
@@ -73,7 +73,7 @@ async fn permits_are_granted_and_denied_over_rpc_as_in_the_process() {
     let denied = quota.acquire("default", "alice", 100).await.unwrap();
     assert!(!denied.granted && denied.retry_after > Duration::ZERO, "{denied:?}");
     assert!(denied.retry_after <= Duration::from_secs(90), "{denied:?}");
-    // The same buckets, whoever asks.
+    // The same buckets as over RPC.
     let Grant { granted, .. } = app.get::<Quota>().acquire("default", "alice", 100).await.unwrap();
     assert!(!granted);
     assert!(quota.acquire("default", "bob", 100).await.unwrap().granted);

@@ -1,4 +1,4 @@
-//! Ctrl-C, where it is the way to end a command well.
+//! Ctrl-C as the normal end of a command.
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -6,15 +6,15 @@ use tokio::sync::mpsc;
 
 use crate::failure::Failure;
 
-/// Gets a message when somebody interrupts. A second time, the process ends at once.
+/// A channel that gets a message at the first SIGINT or SIGTERM. The second signal ends the process at once.
 pub(super) fn interrupted() -> Result<mpsc::Receiver<()>, Failure> {
     let (told, interrupted) = mpsc::channel(1);
-    let failed = |error: std::io::Error| Failure::failed(format!("Ctrl-C can't be waited for: {error}"));
+    let failed = |error: std::io::Error| Failure::failed(format!("Ctrl-C: cannot be handled: {error}"));
     let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(failed)?;
     let waiting = move || {
         for signal in signals.forever() {
             if told.try_send(()).is_err() {
-                // Fails for signals that it does not know; these it knows.
+                // This fails for unknown signals only.
                 let _ = signal_hook::low_level::emulate_default_handler(signal);
             }
         }

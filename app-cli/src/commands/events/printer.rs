@@ -1,4 +1,4 @@
-//! Events as lines: of text, or of JSON.
+//! Prints events as lines of text or JSON.
 
 use std::io::{self, Write};
 
@@ -10,10 +10,10 @@ use crate::answers::Event;
 use crate::failure::Failure;
 use crate::output::{Hex, Output, json_line, one_line};
 
-/// The most characters of a message.
+/// Longest message in characters.
 const MOST: usize = 1000;
 
-/// What is said of the connection.
+/// A change of the connection.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum Note {
@@ -34,7 +34,7 @@ enum Line<'a> {
 pub(super) struct Printer {
     output: Output,
     left: u64,
-    /// Whether the app said that it stops.
+    /// Whether an event said that the app stops.
     app_stops: bool,
 }
 
@@ -43,12 +43,12 @@ impl Printer {
         Self { output, left: most, app_stops: false }
     }
 
-    /// Whether the app said, in what was printed, that it stops.
+    /// Whether a printed event said that the app stops.
     pub(super) fn app_stops(&self) -> bool {
         self.app_stops
     }
 
-    /// Prints them. Whether that is all: of the number that was asked for, or because nobody reads any more.
+    /// Prints events. Returns whether the command is done: the requested number is reached, or the reader has gone.
     pub(super) fn events(&mut self, events: Vec<Event>, missed: u64) -> Result<bool, Failure> {
         let mut lines = String::new();
         if missed > 0 {
@@ -69,7 +69,7 @@ impl Printer {
         Ok(print(&lines)? || self.left == 0)
     }
 
-    /// Says something of the connection: to programs among the events, to people beside them.
+    /// Reports a change of the connection: for programs on standard output among the events, for people on standard error.
     pub(super) fn note(&mut self, note: Note) -> Result<bool, Failure> {
         if self.output.json {
             return print(&(json_line(&note) + "\n"));
@@ -79,17 +79,15 @@ impl Printer {
                 format!("-- connected to {address}, instance {instance}")
             }
             Note::Reconnected { address, instance, same: true } => {
-                format!(
-                    "-- connected again to {address}, instance {instance}; what happened in between is not shown"
-                )
+                format!("-- reconnected to {address}, instance {instance}; events in between are not shown")
             }
             Note::Reconnected { address, instance, same: false } => {
                 format!("-- connected to {address}, another instance: {instance}")
             }
-            Note::Disconnected { reason } => format!("-- connection lost: {reason}; connecting again"),
+            Note::Disconnected { reason } => format!("-- connection lost: {reason}; reconnecting"),
             Note::Stopped => "-- the app stops".to_owned(),
         };
-        // Nobody to tell when this fails.
+        // If this fails, there is no place left to report it.
         let _ = writeln!(io::stderr().lock(), "{}", one_line(&said, MOST));
         Ok(false)
     }
@@ -103,12 +101,12 @@ fn shown(event: &Event) -> String {
     format!("{}  {kind:<22}  {of}: {message}", event.at)
 }
 
-/// Whether nobody reads any more.
+/// Writes lines to standard output. Returns whether the reader has gone.
 fn print(lines: &str) -> Result<bool, Failure> {
     let mut out = io::stdout().lock();
     match out.write_all(lines.as_bytes()).and_then(|()| out.flush()) {
         Ok(()) => Ok(false),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(true),
-        Err(error) => Err(Failure::failed(format!("cannot write the output: {error}"))),
+        Err(error) => Err(Failure::failed(format!("standard output cannot be written: {error}"))),
     }
 }

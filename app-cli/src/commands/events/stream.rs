@@ -1,4 +1,4 @@
-//! Reading the events of an app, on the thread of the client.
+//! Reads the events of an app, on the thread of the client.
 
 use std::time::Duration;
 
@@ -8,18 +8,18 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::answers::{Event, Identity, elements};
 
-/// How long the app waits for something to happen before it says that nothing did.
+/// Time that the app waits for an event before it answers with none.
 const WAIT: Duration = Duration::from_secs(10);
-/// How long its answer may take after that.
+/// Additional time for the answer.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// How long to pause after an answer that came at once and says nothing: such an app would be asked without end.
+/// Pause after an empty answer that came at once. Without it, the command would call a faulty app in a tight loop.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// What came.
+/// A piece of the stream.
 #[derive(Debug)]
 pub(super) enum Batch {
-    /// The app, before anything of it.
+    /// The identity of the app. It comes first.
     Connected(Identity),
     Events {
         events: Vec<Event>,
@@ -27,36 +27,36 @@ pub(super) enum Batch {
     },
 }
 
-/// How a stream ended.
+/// The end of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum End {
-    /// There will be no more: the app stops, or its RPC server does; or nobody takes them any more.
+pub(super) enum StreamEnd {
+    /// No more events follow: the app or its RPC server stops, or the receiver has gone.
     Over,
-    /// It does not answer, or took no further call.
+    /// The app does not answer, or did not accept another call.
     Lost(String),
 }
 
-/// Reads until the end. Whoever takes what comes may be slower: then the app counts what it has to drop.
+/// Reads until the end. If the receiver is slower than the events, the app counts the events that it drops.
 ///
-/// What the app refused to do is an end, not an error: the client would begin anew with it, without a word.
-pub(super) async fn read(app: app::Client, batches: mpsc::Sender<Batch>) -> capnp::Result<End> {
+/// A refused call is an end and not an error, because the client would silently retry after an error.
+pub(super) async fn read(app: app::Client, batches: mpsc::Sender<Batch>) -> capnp::Result<StreamEnd> {
     let ended = read_all(app, batches).await;
     ended.or_else(|error| match error.kind {
         capnp::ErrorKind::Disconnected | capnp::ErrorKind::Overloaded => {
             let why = error.extra.rsplit("] ").next().unwrap_or(&error.extra);
-            Ok(End::Lost(why.trim_start_matches("remote exception: ").to_owned()))
+            Ok(StreamEnd::Lost(why.trim_start_matches("remote exception: ").to_owned()))
         }
         _ => Err(error),
     })
 }
 
-async fn read_all(app: app::Client, batches: mpsc::Sender<Batch>) -> capnp::Result<End> {
-    // Before anything else: from here on nothing is missed.
+async fn read_all(app: app::Client, batches: mpsc::Sender<Batch>) -> capnp::Result<StreamEnd> {
+    // Subscribes first, so that no later event is missed.
     let events = app.events_request().send().pipeline.get_events();
     let identity = app.identity_request().send().promise.await?;
     let connected = Batch::Connected(Identity::of(identity.get()?.get_identity()?)?);
     if batches.send(connected).await.is_err() {
-        return Ok(End::Over);
+        return Ok(StreamEnd::Over);
     }
     let ask = || {
         let mut request = events.next_request();
@@ -65,23 +65,23 @@ async fn read_all(app: app::Client, batches: mpsc::Sender<Batch>) -> capnp::Resu
     };
     let mut asked = ask();
     loop {
-        // One is always waiting there: an app that stops answers what waits, and takes no further call.
+        // Keeps one call waiting in the app. An app that stops answers waiting calls and accepts no more.
         let (next, began) = (ask(), Instant::now());
         let Ok(answer) = timeout(WAIT + GRACE, std::mem::replace(&mut asked, next)).await else {
-            return Ok(End::Lost("no answer".to_owned()));
+            return Ok(StreamEnd::Lost("no answer".to_owned()));
         };
         let answer = answer?;
         let answer = answer.get()?;
         let (list, missed) = (answer.get_events()?, answer.get_missed());
         if !list.is_empty() || missed > 0 {
             let events = elements(list, Event::of)?;
-            // Nobody takes them any more: the end as well.
+            // The receiver has gone.
             if batches.send(Batch::Events { events, missed }).await.is_err() {
-                return Ok(End::Over);
+                return Ok(StreamEnd::Over);
             }
         }
         if answer.get_end() {
-            return Ok(End::Over);
+            return Ok(StreamEnd::Over);
         }
         if list.is_empty() && missed == 0 && began.elapsed() < PAUSE {
             sleep(PAUSE).await;

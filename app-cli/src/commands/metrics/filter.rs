@@ -1,17 +1,17 @@
-//! Which metrics are wanted: those that have a text in their name, help or labels.
+//! Selects metrics by a text in their name, help or labels.
 
-/// The most bytes of lines about a metric, of which there are two or three.
+/// Most bytes of the two or three comment lines of a metric.
 const MOST_ABOUT: usize = 64 * 1024;
 
-/// Lets lines through; those about a metric (`# HELP`, `# TYPE`) go with what is let through of it.
+/// Selects lines. The comment lines of a metric (`# HELP`, `# TYPE`) come with its first selected line.
 #[derive(Debug)]
 pub(super) struct Filter {
     wanted: Vec<String>,
-    /// Lines about the metric that comes, which are printed before its first line that is.
+    /// Comment lines of the current metric, printed before its first selected line.
     about: String,
-    /// The name in them.
+    /// Name of the current metric.
     name: String,
-    /// Whether they have the text, so that all of the metric is wanted.
+    /// Whether the comment lines contain the text, so that the whole metric is selected.
     all: bool,
 }
 
@@ -20,7 +20,7 @@ impl Filter {
         Self { wanted, about: String::new(), name: String::new(), all: false }
     }
 
-    /// Those of these lines that are wanted. A line is not divided between calls.
+    /// The selected lines of a text. The text consists of whole lines.
     pub(super) fn lines(&mut self, text: &str) -> String {
         if self.wanted.is_empty() {
             return text.to_owned();
@@ -84,7 +84,7 @@ process_threads 7
     }
 
     #[test]
-    fn what_is_wanted_comes_with_what_is_said_of_it() {
+    fn selected_lines_come_with_the_comments_of_their_metric() {
         assert_eq!(filtered(&[]), TEXT);
         assert_eq!(
             filtered(&["granted"]),

@@ -1,10 +1,10 @@
-//! What the buckets should do, written down plainly: levels that are topped up, and lists that are searched.
+//! A simple model of the buckets: levels that are filled at each call, and lists that are searched.
 
 use std::time::Duration;
 
 use crate::{Grant, Rule};
 
-/// One permit is as many parts as the period has nanoseconds: so a nanosecond adds a whole number of parts.
+/// A permit is divided into parts, one for each nanosecond of the period. So a nanosecond adds a whole number of parts.
 type Parts = u128;
 
 pub(super) struct Model {
@@ -46,7 +46,7 @@ impl Model {
         for key in &mut self.keys {
             key.level = full.min(key.level + added);
         }
-        // A full bucket is as good as none.
+        // A full bucket equals no bucket.
         self.keys.retain(|key| key.level < full);
         let wanted = u128::from(permits) * self.permit();
         let index = self.find_or_admit(key);
@@ -79,7 +79,7 @@ impl Model {
         self.keys.len() - 1
     }
 
-    /// The first nanosecond at which so much was added.
+    /// The nanoseconds until this many parts are added, rounded up.
     fn time_to_add(&self, parts: Parts) -> Duration {
         let whole = parts / self.added(1);
         let nanoseconds = if self.added(whole) == parts { whole } else { whole + 1 };

@@ -1,4 +1,4 @@
-//! What holds for any rules, any calls and any times.
+//! Properties for all rules, calls and times.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -11,7 +11,7 @@ use proptest::{
 use super::{Fixture, model::Model, rule};
 use crate::Rule;
 
-/// A call: for which of a few keys, for how many permits (of the burst), and how long after the one before.
+/// A call: one of a few keys, the permits (taken modulo the burst), and the time since the previous call.
 #[derive(Debug, Clone)]
 struct Call {
     key: u8,
@@ -19,7 +19,7 @@ struct Call {
     after: Duration,
 }
 
-/// Small numbers, where things happen, and any others.
+/// Small numbers, which reach more cases, and any other numbers.
 fn number() -> impl Strategy<Value = u32> {
     prop_oneof![1..=5_u32, 1..=100_u32, 1..=u32::MAX, Just(u32::MAX)]
 }
@@ -34,7 +34,7 @@ fn calls(keys: u8) -> impl Strategy<Value = Vec<Call>> {
         Just(0_u64),
         0..1_000_u64,
         0..10_000_000_000_u64,
-        // Idle for up to a year.
+        // Up to a year without a call.
         0..31_536_000_000_000_000_u64,
     ]
     .prop_map(Duration::from_nanos);
@@ -79,7 +79,7 @@ proptest! {
         }
     }
 
-    /// Between any two moments: not more than the burst, and what the rate adds in between.
+    /// Between any two moments, at most the burst and the permits that the rate adds are granted.
     #[test]
     fn never_more_is_granted_than_the_burst_and_the_rate_allow(rule in any_rule(1), calls in calls(4)) {
         let rule = Rule { max_keys: Rule::default().max_keys, ..rule };
@@ -105,7 +105,7 @@ proptest! {
         }
     }
 
-    /// However rules change: what a bucket holds is the same before and after, as long as it fits.
+    /// A change of rules keeps the permits of each bucket, up to the new burst.
     #[test]
     fn a_reload_keeps_what_buckets_hold_to_the_permit(
         rules in vec(any_rule(1), 2..6), calls in calls(4),
@@ -127,7 +127,7 @@ proptest! {
             quota.reload(next.clone());
             rule = next;
             let new_burst = rule[0].burst.get();
-            // Asked for as much as there can be, so that a denial tells what there is, and a grant that it was full.
+            // The call asks for the whole burst. So a denial tells how many permits there are, and a grant tells that it was full.
             let after = quota.acquire("r", &key, new_burst);
             prop_assert!(before < burst, "it was asked for a permit at least");
             if before >= new_burst {

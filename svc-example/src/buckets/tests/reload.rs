@@ -1,11 +1,11 @@
-//! Other rules for buckets that are in use.
+//! Changes of rules while buckets are in use.
 
 use std::time::Duration;
 
 use super::{Fixture, MILLISECOND, denied, granted, rule};
 use crate::{Limits, QuotaConfig, Rule};
 
-/// What a bucket holds, asked so that nothing is taken.
+/// The permits in a bucket. The call takes none.
 fn held(quota: &mut Fixture, name: &str, key: &str) -> u32 {
     let burst = quota.limits.rules()[quota.limits.position(name).unwrap()].burst.get();
     let grant = quota.acquire(name, key, burst);
@@ -28,7 +28,7 @@ fn a_rule_that_stays_keeps_its_buckets_wherever_it_moves() {
 fn a_bucket_goes_on_to_fill_from_what_it_held_at_the_new_rate() {
     let mut quota = Fixture::new(vec![rule("a", 100, 1_000, 100, 10)]);
     quota.acquire("a", "x", 100);
-    // One permit and a half.
+    // One and a half permits.
     quota.pass(15 * MILLISECOND);
     quota.reload(vec![rule("a", 1, 1_000, 100, 10)]);
     assert_eq!(held(&mut quota, "a", "x"), 1);

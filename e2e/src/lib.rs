@@ -1,0 +1,26 @@
+//! Tests of the platform as a whole. They run the built programs as an operator does: as processes, with signals, files
+//! and sockets.
+//!
+//! Why a crate of its own: `svc-example` stays what an author of a service copies, with the tests of that service alone.
+//! Nothing imports this crate. It holds:
+//!
+//! - `tests/process`: the programs under signals, limits, broken files, other people's tools and orchestrators;
+//! - `tests/parity.rs`: every symbol of the Go original has a counterpart, and `docs/PARITY.md` lists it;
+//! - `tests/metrics_page.rs` and `tests/readme.rs`: pages of the documentation say what the programs do;
+//! - `src/bin/flapping.rs`: a service with a health check that you control, for `docs/OPERATING.md`.
+//!
+//! [`svc_example`] and [`appctl`] find the programs:
+//!
+//! ```no_run
+//! let printed = std::process::Command::new(e2e::svc_example()).arg("--version").output().unwrap();
+//! assert!(printed.status.success());
+//! ```
+
+mod programs;
+
+pub use self::programs::{appctl, folder, svc_example};
+
+/// Compiles the README's service.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
