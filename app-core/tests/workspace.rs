@@ -143,8 +143,6 @@ const UNOWNED_TASK_IN: &[(&str, &str)] = &[
     ("app-core/src/app/levels.rs", "to be given an owner"),
     ("app-core/src/lifecycle/start.rs", "to be given an owner"),
     ("app-core/src/service.rs", "`Service::spawn` itself: each task gets its name and its owner here"),
-    ("app-rpc/src/admin/levels.rs", "to be given an owner"),
-    ("app-rpc/src/client/direct/wire.rs", "to be given an owner"),
 ];
 
 /// Tests that may name a port.

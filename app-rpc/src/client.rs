@@ -1,9 +1,8 @@
-//! A client of an RPC server: from ordinary tasks, to however many instances there are.
+//! The RPC client: calls the instances of a server, from any task.
 
 mod call;
 mod connection;
-mod deadlines;
-mod direct;
+mod dial;
 mod error;
 mod pool;
 mod request;
@@ -21,17 +20,22 @@ use futures_util::future::LocalBoxFuture;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use self::deadlines::Deadlines;
-use self::direct::Direct;
 pub use self::error::{CallError, CallFailure};
 pub use self::status::{InstanceState, InstanceStatus};
 #[cfg(test)]
-pub(crate) use self::{call::attempt, call::persevere, pool::Pool, setup::Setup};
+pub(crate) use self::{
+    call::attempt,
+    call::retry,
+    dial::simulated,
+    pool::Pool,
+    request::{RequestPool, request_once},
+    setup::Setup,
+};
 #[cfg(not(test))]
-use self::{pool::Pool, setup::Setup};
+use self::{pool::Pool, request::RequestPool, setup::Setup};
 use crate::RpcClientConfig;
 use crate::errors::RPC_CONFIG_UNUSABLE;
 use crate::threads::{LocalThreads, ThreadPanicked};
@@ -39,41 +43,61 @@ use crate::threads::{LocalThreads, ThreadPanicked};
 /// Calls that wait for the client's thread to take them.
 const QUEUE: usize = 1024;
 
+/// How much later than an attempt its caller gives up. The attempt has the same deadline and knows more about the call.
+const GRACE: Duration = Duration::from_millis(100);
+
 /// A call on its way to the client's thread.
-type Job = Box<dyn FnOnce(Rc<Pool>) -> LocalBoxFuture<'static, ()> + Send>;
+type CallJob = Box<dyn FnOnce(Rc<Pool>) -> LocalBoxFuture<'static, ()> + Send>;
 
 /// Calls the interface `C` of a server. Cheap to clone.
 ///
-/// It connects to every instance of the server that it finds, keeps the connections, and makes them again when they break. A call
-/// goes to the instance with the fewest of ours; one that is known not to have been executed goes to another, until its deadline.
+/// The client finds the instances of the server, connects to each, and reconnects when a connection ends. A call goes to the instance
+/// with the fewest calls of this client. If it is certain that a call was not executed, the client repeats it on another instance,
+/// until the deadline.
+///
+/// There are two ways to call. [`request`](Self::request) makes a call that is one request and one answer, and is faster.
+/// [`call`](Self::call) can do all that capnp-rpc can.
 pub struct RpcClient<C> {
     inner: Arc<Inner>,
     interface: PhantomData<fn() -> C>,
 }
 
 struct Inner {
-    jobs: mpsc::Sender<Job>,
-    deadlines: Arc<Deadlines>,
+    jobs: mpsc::Sender<CallJob>,
     setup: watch::Sender<Arc<Setup>>,
     statuses: watch::Receiver<Vec<InstanceStatus>>,
-    direct: Arc<Direct>,
+    requests: Arc<RequestPool>,
+    /// Cancelled when no call can end any more.
+    ended: CancellationToken,
     ends: Arc<ExpiryWatch>,
     service: Service,
 }
 
 impl<C: FromClientHook + 'static> RpcClient<C> {
-    /// Makes a client that belongs to `service`, and ends with it: calls that go on then may end within the drain limit. It connects
-    /// by itself; a server that is not there yet is waited for by the calls.
+    /// Starts a client that belongs to `service` and ends with it. Pending calls may then end within the drain limit.
+    ///
+    /// The client connects in the background. If the server is not there yet, calls wait for it until their deadline.
+    ///
+    /// ```
+    /// use app_core::prelude::*;
+    /// use app_rpc::{RpcClient, RpcClientConfig};
+    /// use schema::quota_capnp::quota;
+    ///
+    /// /// A service that calls a quota server.
+    /// async fn start(service: Service, config: RpcClientConfig) -> Result<RpcClient<quota::Client>, Error> {
+    ///     RpcClient::start(&service, config)
+    /// }
+    /// ```
     ///
     /// # Errors
-    /// [`RPC_CONFIG_UNUSABLE`]: no TLS with this config, or no thread. `ServiceNotAlive`.
+    /// [`RPC_CONFIG_UNUSABLE`]: TLS does not work with this config, or the client's thread was refused. `ServiceNotAlive`.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
     pub fn start(service: &Service, config: RpcClientConfig) -> Result<Self, Error> {
         let drain = config.limits.drain;
         let unusable = |cause: app_errors::BoxError| {
-            let message = "RPC client: it can't be made";
+            let message = "RPC client: it cannot start";
             RPC_CONFIG_UNUSABLE.error(service.id()).cause(cause).message(message).build()
         };
         let in_use = Expiry::of_client(&config.key_pair, &config.servers);
@@ -88,49 +112,42 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
         let spawned =
             threads.spawner().spawn(move || run(Pool::new(setups, shown, log), queue, stopped, drain));
         spawned.map_err(|refused| unusable(format!("{refused:?}").into()))?;
-        let deadlines = Arc::<Deadlines>::default();
-        let direct = Arc::<Direct>::default();
+        let requests = Arc::new(RequestPool::new(service.clone()));
         let ends = Arc::new(ExpiryWatch::new(service));
         ends.show(in_use);
-        let (me, keeper, wires) = (service.clone(), Arc::clone(&deadlines), Arc::clone(&direct));
-        let watch = Arc::clone(&ends);
-        let (instances, setups) = (statuses.clone(), setup.subscribe());
-        let broken = threads.broken();
-        service.spawn("rpc client", async move {
-            tokio::select! {
-                () = me.dying() => {}
-                () = broken.cancelled() => {}
-                () = keeper.keep() => {}
-                () = wires.keep(instances, setups) => {}
-                () = watch.run() => {}
-            }
-            watch.clear();
-            stop.cancel();
-            let ending = async {
-                // What has not ended by then is cut.
-                let drained = timeout(drain, wires.drain());
-                let _ = tokio::join!(drained, threads.join(drain + Duration::from_secs(1)));
-            };
-            tokio::select! {
-                () = ending => {}
-                () = keeper.keep() => {}
-            }
-            wires.close("the client stops");
-            keeper.close();
-            if broken.is_cancelled() { Err(ThreadPanicked.of(&me)) } else { Ok(()) }
-        })?;
-        let inner = Inner { jobs, deadlines, setup, statuses, direct, ends, service: service.clone() };
-        Ok(Self { inner: Arc::new(inner), interface: PhantomData })
+        let inner = Arc::new(Inner {
+            jobs,
+            setup,
+            statuses,
+            requests,
+            ended: CancellationToken::new(),
+            ends,
+            service: service.clone(),
+        });
+        service.spawn("rpc client", inner.keep(threads, stop, drain))?;
+        Ok(Self { inner, interface: PhantomData })
     }
 
-    /// Goes on with another config: connections are made anew, and the old ones left once their calls have ended.
+    /// Replaces the config. The client connects again; the old connections close when their calls have ended.
+    ///
+    /// ```
+    /// use app_core::prelude::Error;
+    /// use app_rpc::{RpcClient, RpcClientConfig};
+    /// use schema::quota_capnp::quota;
+    ///
+    /// /// The server has moved.
+    /// fn moved(client: &RpcClient<quota::Client>, mut config: RpcClientConfig) -> Result<(), Error> {
+    ///     config.addresses = vec!["quota-2.example.com".to_owned()];
+    ///     client.reconfigure(config)
+    /// }
+    /// ```
     ///
     /// # Errors
-    /// [`RPC_CONFIG_UNUSABLE`]: no TLS with this config; the old one stays.
+    /// [`RPC_CONFIG_UNUSABLE`]: TLS does not work with this config. The old config stays in use.
     pub fn reconfigure(&self, config: RpcClientConfig) -> Result<(), Error> {
         let in_use = Expiry::of_client(&config.key_pair, &config.servers);
         let setup = Setup::new(config).map_err(|error| {
-            let message = "RPC client: goes on with its old config";
+            let message = "RPC client: the new config cannot be used, the old one stays in use";
             RPC_CONFIG_UNUSABLE.error(self.inner.service.id()).cause(error).message(message).build()
         })?;
         self.inner.setup.send_replace(Arc::new(setup));
@@ -138,14 +155,36 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
         Ok(())
     }
 
-    /// The instances of the server that it knows.
+    /// The instances of the server that the client knows.
+    ///
+    /// ```
+    /// use app_rpc::{InstanceState, RpcClient};
+    /// use schema::quota_capnp::quota;
+    ///
+    /// fn is_connected(client: &RpcClient<quota::Client>) -> bool {
+    ///     client.instances().iter().any(|instance| instance.state == InstanceState::Connected)
+    /// }
+    /// ```
     #[must_use]
     pub fn instances(&self) -> Vec<InstanceStatus> {
         self.inner.statuses.borrow().clone()
     }
 
-    /// Makes a call, within the time that the config gives to calls. See [`call_by`](Self::call_by), and [`request`](Self::request) for
-    /// what is only one request.
+    /// Makes a call within the call timeout of the config. See [`call_by`](Self::call_by).
+    ///
+    /// ```
+    /// # use app_rpc::{CallError, RpcClient};
+    /// # use schema::quota_capnp::quota;
+    /// /// The number of rules.
+    /// async fn rules(client: &RpcClient<quota::Client>) -> Result<u32, CallError> {
+    ///     client
+    ///         .call(|quota| async move {
+    ///             let answer = quota.rules_request().send().promise.await?;
+    ///             Ok(answer.get()?.get_rules()?.len())
+    ///         })
+    ///         .await
+    /// }
+    /// ```
     ///
     /// # Errors
     /// As [`call_by`](Self::call_by).
@@ -159,14 +198,32 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
         self.call_by(Instant::now() + time, call).await
     }
 
-    /// Makes a call: `call` gets the server's interface, on the client's thread, sends requests and makes a value of what is
-    /// answered. It is called again, with another connection, when nothing of it was executed; so it should be one request, or
-    /// requests of which the first fails if any does.
+    /// Makes a call. `call` runs on the client's thread. It receives the server's interface, sends requests, and turns the answers into
+    /// a value.
     ///
-    /// Dropping the future cancels the call; the server is told.
+    /// The client calls it again, on another connection, when nothing was executed. So it should make one request, or requests that
+    /// can only fail together with the first one.
+    ///
+    /// Dropping the future cancels the call and tells the server.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use app_rpc::{CallError, RpcClient};
+    /// # use schema::quota_capnp::quota;
+    /// # use tokio::time::Instant;
+    /// /// Whether a permit was granted within 50 ms.
+    /// async fn acquire(client: &RpcClient<quota::Client>) -> Result<bool, CallError> {
+    ///     let call = |quota: quota::Client| async move {
+    ///         let mut request = quota.acquire_request();
+    ///         request.get().set_rule("default");
+    ///         Ok(request.send().promise.await?.get()?.get_granted())
+    ///     };
+    ///     client.call_by(Instant::now() + Duration::from_millis(50), call).await
+    /// }
+    /// ```
     ///
     /// # Errors
-    /// What is known of the call: see [`CallFailure`].
+    /// What is known about the call: see [`CallFailure`].
     pub async fn call_by<T, F, Fut>(&self, deadline: Instant, call: F) -> Result<T, CallError>
     where
         F: Fn(C) -> Fut + Send + Sync + 'static,
@@ -175,9 +232,10 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
     {
         let call = Arc::new(call);
         let alive = || self.inner.service.alive();
-        call::persevere(deadline, alive, || self.attempt(deadline, Arc::clone(&call))).await
+        call::retry(deadline, alive, || self.attempt(deadline, Arc::clone(&call))).await
     }
 
+    /// Sends one attempt to the client's thread, and waits for its result.
     async fn attempt<T, F, Fut>(&self, deadline: Instant, call: Arc<F>) -> Result<T, CallError>
     where
         F: Fn(C) -> Fut + Send + Sync + 'static,
@@ -186,17 +244,16 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
     {
         let name = self.inner.setup.borrow().config.name;
         let failed = |failure, reason: &str| Err(CallError::new(failure, name, reason));
-        let limit = self.inner.deadlines.until(deadline);
         let (mut answer, answered) = oneshot::channel();
         let (begin, mut begun) = oneshot::channel();
-        let job: Job = Box::new(move |pool| {
-            // Who asked may be gone by now; here and below.
+        let job: CallJob = Box::new(move |pool| {
+            // The caller may be gone by now, and when the answer is there.
             let _ = begin.send(());
             Box::pin(async move {
                 let result = tokio::select! {
                     biased;
                     () = answer.closed() => return,
-                    result = call::attempt(&pool, name, &*call, limit) => result,
+                    result = call::attempt(&pool, name, &*call, deadline) => result,
                 };
                 let _ = answer.send(result);
             })
@@ -211,20 +268,51 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
                 Err(_) => return failed(CallFailure::NotSent, "the client is busy"),
             },
         }
-        // The attempt has the same deadline, and knows more. If its thread is blocked, it is late.
-        let late = self.inner.deadlines.until(deadline + Duration::from_millis(100));
         let answered = tokio::select! {
             biased;
             answered = answered => Ok(answered),
-            () = late => Err(()),
+            () = sleep_until(deadline + GRACE) => Err(()),
+            () = self.inner.ended.cancelled() => Err(()),
         };
         match answered {
             Ok(Ok(result)) => result,
-            Ok(Err(_)) if begun.try_recv().is_err() => failed(CallFailure::NotSent, "the client has stopped"),
+            Ok(Err(_)) if begun.try_recv().is_err() => stopped(),
             Ok(Err(_)) => {
                 failed(CallFailure::MaybeExecuted, "the client has stopped, or the code of the call panicked")
             }
             Err(()) => failed(CallFailure::MaybeExecuted, "the client's thread is blocked"),
+        }
+    }
+}
+
+impl Inner {
+    /// The client's task: until the service is killed, and then until pending calls have ended.
+    fn keep(
+        self: &Arc<Self>,
+        threads: LocalThreads,
+        stop: CancellationToken,
+        drain: Duration,
+    ) -> impl Future<Output = Result<(), Error>> + Send + use<> {
+        let (service, requests, ends) =
+            (self.service.clone(), Arc::clone(&self.requests), Arc::clone(&self.ends));
+        let (instances, setups) = (self.statuses.clone(), self.setup.subscribe());
+        let ended = self.ended.clone().drop_guard();
+        async move {
+            let broken = threads.broken();
+            tokio::select! {
+                () = service.dying() => {}
+                () = broken.cancelled() => {}
+                () = requests.keep(instances, setups) => {}
+                () = ends.run() => {}
+            }
+            ends.clear();
+            stop.cancel();
+            let drained = timeout(drain, requests.drain());
+            // Calls that have not ended after the drain limit are cancelled.
+            let _ = tokio::join!(drained, threads.join(drain + Duration::from_secs(1)));
+            requests.close("the client stops");
+            drop(ended);
+            if broken.is_cancelled() { Err(ThreadPanicked.of(&service)) } else { Ok(()) }
         }
     }
 }
@@ -242,8 +330,8 @@ impl<C> std::fmt::Debug for RpcClient<C> {
     }
 }
 
-/// Runs calls until the client is to stop. Those that go on then may end within the drain limit.
-async fn run(pool: Rc<Pool>, mut queue: mpsc::Receiver<Job>, stop: CancellationToken, drain: Duration) {
+/// Runs calls until `stop`. Pending calls may then end within the drain limit.
+async fn run(pool: Rc<Pool>, mut queue: mpsc::Receiver<CallJob>, stop: CancellationToken, drain: Duration) {
     let mut calls = JoinSet::new();
     let keeping = Rc::clone(&pool);
     let keeper = tokio::task::spawn_local(async move { keeping.run().await });
@@ -254,7 +342,7 @@ async fn run(pool: Rc<Pool>, mut queue: mpsc::Receiver<Job>, stop: CancellationT
             Some(_ended) = calls.join_next(), if !calls.is_empty() => {}
             job = queue.recv() => match job {
                 Some(job) => drop(calls.spawn_local(job(Rc::clone(&pool)))),
-                // Nobody can call any more; the connections stay until the service ends, as the docs say.
+                // Every handle was dropped. The connections stay until the service ends, as documented.
                 None => {
                     stop.cancelled().await;
                     break;
@@ -263,7 +351,7 @@ async fn run(pool: Rc<Pool>, mut queue: mpsc::Receiver<Job>, stop: CancellationT
         }
     }
     queue.close();
-    // Those that wait were not sent, and learn it now.
+    // Dropping a queued job tells its caller that it was not sent.
     while queue.try_recv().is_ok() {}
     let _ = timeout(drain, async { while calls.join_next().await.is_some() {} }).await;
     calls.shutdown().await;

@@ -170,7 +170,7 @@ impl<const SERVICE: u64> Endpoint<SERVICE> {
         }
         let in_use = Expiry::of_server(&config.key_pair, &config.clients);
         let name = format!("rpc-{}", service.name());
-        let is_admin = service.id() == crate::admin::APP_RPC_SERVICE_ID;
+        let is_admin = service.id() == crate::ids::APP_RPC_SERVICE_ID;
         let endpoints = LinkedEndpoint::all(app).len();
         let descriptors = Descriptors::part(descriptor_limit(), endpoints);
         let (bootstrap, counts) = (bootstrap.clone(), Arc::clone(&self.counts));

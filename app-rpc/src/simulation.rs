@@ -1,19 +1,20 @@
-//! Clients and servers on a network that does its worst, on paused time: what a call is said to have come to is what it came to.
+//! Clients and servers on a simulated network with many faults, on paused time. Each call and each request must end with the outcome
+//! that it really had.
 //!
-//! All of TLS, of the connections and of the client's pool is as it is; sockets, listeners and threads are not there. A run is made of
-//! a number, its seed, which is told when it fails: `APP_RPC_SEED=7 cargo test -p app-rpc simulation` runs that one again,
-//! `APP_RPC_SEEDS=500` as many from 0 on.
+//! TLS, connections and the client's pools are the real ones. Sockets, listeners and threads are missing. A seed decides what the network
+//! and the servers do, and a failure names its seed. `APP_RPC_SEED=7 cargo test -p app-rpc simulation` repeats one seed,
+//! `APP_RPC_SEEDS=500` runs the seeds from 0 to 499.
 
 mod network;
-mod wire;
+mod stream;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use app_core::prelude::{Logger, ServiceId};
+use app_core::prelude::{Service, ServiceId};
 use app_core::testing::TestApp;
 use app_ids::{AppId, DomainId};
 use app_metrics::{METRICS_SERVICE_ID, Metrics};
@@ -22,11 +23,10 @@ use parking_lot::Mutex;
 use schema::quota_capnp::quota;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep};
 
-pub(crate) use self::network::connect;
-use self::network::{Network, Random, address};
-use crate::client::{Pool, Setup, attempt, persevere};
+use self::network::{Random, SimulatedNetwork, address};
+use crate::client::{Pool, RequestPool, Setup, attempt, request_once, retry, simulated};
 use crate::server::{Counts, Meters, Simulated};
 use crate::{
     Authorities, Bootstrap, CallError, CallFailure, KeyPair, RpcClientConfig, RpcName, RpcServerConfig,
@@ -37,13 +37,13 @@ const NAME: RpcName =
 const SERVERS: usize = 3;
 const CALLS: u32 = 150;
 
-/// How often each call was begun by a handler.
+/// How often a handler began each call.
 type Executed = Arc<Mutex<HashMap<u32, u32>>>;
 
-/// Answers after a while with what it was asked, or fails.
-struct Server(Executed);
+/// Answers after a while with the number of the call, or fails.
+struct NumberServer(Executed);
 
-impl quota::Server for Server {
+impl quota::Server for NumberServer {
     async fn acquire(
         self: Rc<Self>,
         params: quota::AcquireParams,
@@ -62,16 +62,16 @@ impl quota::Server for Server {
 }
 
 /// What all runs share.
-struct Material {
+struct Fixture {
     server: KeyPair,
     client: KeyPair,
     trust: Authorities,
     metrics: Metrics,
-    log: Logger,
+    service: Service,
 }
 
-impl Material {
-    /// With keys whose signatures have one size, so that a run breaks its connections at the same bytes each time.
+impl Fixture {
+    /// All signatures of its keys have one length, so a run breaks its connections at the same bytes each time.
     fn new(app: &TestApp) -> Self {
         let options = AuthorityOptions::new("simulated", Validity::days(60)).key(KeyKind::Ed25519);
         let authority = Authority::root(&options).unwrap();
@@ -85,7 +85,7 @@ impl Material {
             client: pair(&Subject::Client(ClientName::new("client.test").unwrap())),
             trust: Authorities::from_pem(authority.root_pem().unwrap().as_bytes(), b"").unwrap(),
             metrics: Metrics::clone(&app.get::<Metrics>()),
-            log: app.new_service(NAME.service, "simulated").log().clone(),
+            service: app.new_service(NAME.service, "simulated"),
         }
     }
 
@@ -96,37 +96,100 @@ impl Material {
         config.limits.stall = Duration::from_secs(2);
         let executed = Arc::clone(executed);
         let bootstrap = Bootstrap::new(move |_| -> quota::Client {
-            capnp_rpc::new_client(Server(Arc::clone(&executed)))
+            capnp_rpc::new_client(NumberServer(Arc::clone(&executed)))
         });
         let counts = Arc::new(Counts::new(Meters::register(&self.metrics, NAME.service).unwrap()));
-        Simulated::new(config, bootstrap, counts, &self.log).unwrap()
+        Simulated::new(config, bootstrap, counts, self.service.log()).unwrap()
     }
+}
 
-    fn pool(&self) -> (Rc<Pool>, watch::Sender<Arc<Setup>>) {
-        let mut config = RpcClientConfig::new(NAME, 1, self.client.clone(), self.trust.clone());
+/// How a client makes its calls.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// As `RpcClient::call_by`.
+    Call,
+    /// As `RpcClient::request_by`.
+    Request,
+}
+
+/// The parts of an `RpcClient`, all on one thread.
+struct SimulatedClient {
+    way: Way,
+    pool: Rc<Pool>,
+    requests: Arc<RequestPool>,
+    tasks: [JoinHandle<()>; 2],
+    /// Requests that ended on a request connection.
+    direct: Cell<usize>,
+    _setup: watch::Sender<Arc<Setup>>,
+}
+
+impl SimulatedClient {
+    fn start(fixture: &Fixture, way: Way) -> Rc<Self> {
+        let mut config = RpcClientConfig::new(NAME, 1, fixture.client.clone(), fixture.trust.clone());
         config.addresses = (0..SERVERS).map(|route| address(route).to_string()).collect();
         config.connect_timeout = Duration::from_secs(1);
-        let (changes, setup) = watch::channel(Arc::new(Setup::new(config).unwrap()));
-        (Pool::new(setup, watch::Sender::default(), self.log.clone()), changes)
+        config.limits.stall = Duration::from_secs(2);
+        let (setup, setups) = watch::channel(Arc::new(Setup::new(config).unwrap()));
+        let (shown, instances) = watch::channel(Vec::new());
+        let pool = Pool::new(setups.clone(), shown, fixture.service.log().clone());
+        let requests = Arc::new(RequestPool::new(fixture.service.clone()));
+        let (calling, requesting) = (Rc::clone(&pool), Arc::clone(&requests));
+        let tasks = [
+            spawn_local(async move { calling.run().await }),
+            spawn_local(async move { requesting.keep(instances, setups).await }),
+        ];
+        Rc::new(Self { way, pool, requests, tasks, direct: Cell::new(0), _setup: setup })
+    }
+
+    /// Makes a call and returns its outcome.
+    async fn call(&self, number: u32, time: Duration) -> Result<u32, CallError> {
+        let deadline = Instant::now() + time;
+        let outcome = match self.way {
+            Way::Call => self.call_by(number, deadline).await,
+            Way::Request => self.request_by(number, deadline).await,
+        };
+        assert!(
+            Instant::now() <= deadline + Duration::from_millis(1),
+            "call {number} ended after its deadline: {outcome:?}"
+        );
+        outcome
+    }
+
+    async fn call_by(&self, number: u32, deadline: Instant) -> Result<u32, CallError> {
+        let call = |quota: quota::Client| async move {
+            let mut request = quota.acquire_request();
+            request.get().set_permits(number);
+            Ok(request.send().promise.await?.get()?.get_remaining())
+        };
+        retry(deadline, || true, || attempt(&self.pool, NAME, &call, deadline)).await
+    }
+
+    async fn request_by(&self, number: u32, deadline: Instant) -> Result<u32, CallError> {
+        let build = move |quota: &quota::Client| {
+            let mut request = quota.acquire_request();
+            request.get().set_permits(number);
+            request
+        };
+        let read = |results: quota::acquire_results::Reader<'_>| Ok(results.get_remaining());
+        match request_once(&self.requests, NAME, deadline, &build, &read).await {
+            Some(outcome) => {
+                self.direct.set(self.direct.get() + 1);
+                outcome
+            }
+            None => self.call_by(number, deadline).await,
+        }
+    }
+
+    fn stop(&self) {
+        self.requests.close("the simulation ends");
+        self.pool.close("the simulation ends");
+        self.tasks.iter().for_each(JoinHandle::abort);
     }
 }
 
-/// Makes a call, and says what came of it.
-async fn call(pool: Rc<Pool>, number: u32, time: Duration) -> Result<u32, CallError> {
-    let deadline = Instant::now() + time;
-    let ask = |quota: quota::Client| async move {
-        let mut request = quota.acquire_request();
-        request.get().set_permits(number);
-        Ok(request.send().promise.await?.get()?.get_remaining())
-    };
-    let outcome = persevere(deadline, || true, || attempt(&pool, NAME, &ask, sleep_until(deadline))).await;
-    assert!(Instant::now() <= deadline + Duration::from_millis(1), "call {number} ended after its deadline");
-    outcome
-}
-
-/// What happens to the servers and on the way to them, until it is told to be over.
-async fn disturb(network: Rc<Network>, material: Rc<Material>, executed: Executed) {
-    let random = Rc::clone(&network.random);
+/// Disturbs the servers and the routes to them, until it is aborted.
+async fn disturb(network: Arc<SimulatedNetwork>, fixture: Rc<Fixture>, executed: Executed) {
+    let random = Arc::clone(&network.random);
     loop {
         sleep(random.millis(50, 1500)).await;
         let route = usize::try_from(random.below(SERVERS as u64)).unwrap();
@@ -136,13 +199,13 @@ async fn disturb(network: Rc<Network>, material: Rc<Material>, executed: Execute
             how => {
                 network.stop(route, how == 3);
                 sleep(random.millis(1, 1000)).await;
-                network.start(route, material.server(&executed));
+                network.start(route, fixture.server(&executed));
             }
         }
     }
 }
 
-/// Whether that is what became of the call.
+/// Checks that the outcome is what really became of the call.
 fn check(number: u32, outcome: &Result<u32, CallError>, executed: u32) {
     match outcome.as_ref().map_err(CallError::failure) {
         Ok(answer) => assert_eq!((*answer, executed), (number, 1), "call {number} was answered"),
@@ -158,21 +221,26 @@ fn check(number: u32, outcome: &Result<u32, CallError>, executed: u32) {
     }
 }
 
-/// How many calls were answered, and how many connections that took.
-async fn run(seed: u64, material: Rc<Material>) -> (usize, usize) {
-    let (random, executed) = (Rc::new(Random::new(seed)), Executed::default());
-    let servers = (0..SERVERS).map(|_| material.server(&executed)).collect();
-    let network = Network::install(&random, servers);
-    let (pool, _setup) = material.pool();
-    let keeping = Rc::clone(&pool);
-    let keeper = spawn_local(async move { keeping.run().await });
-    let disturbing = spawn_local(disturb(Rc::clone(&network), Rc::clone(&material), Arc::clone(&executed)));
+/// What happened in a run.
+struct Summary {
+    answered: usize,
+    /// Requests that ended on a request connection.
+    direct: usize,
+    connections: usize,
+}
+
+async fn run(seed: u64, way: Way, fixture: Rc<Fixture>) -> Summary {
+    let (random, executed) = (Arc::new(Random::new(seed)), Executed::default());
+    let servers = (0..SERVERS).map(|_| fixture.server(&executed)).collect();
+    let network = SimulatedNetwork::install(&random, servers);
+    let client = SimulatedClient::start(&fixture, way);
+    let disturbing = spawn_local(disturb(Arc::clone(&network), Rc::clone(&fixture), Arc::clone(&executed)));
     let outcomes = Rc::<RefCell<Vec<_>>>::default();
     let mut calls: Vec<JoinHandle<()>> = Vec::new();
     for number in 1..=CALLS {
-        let (pool, outcomes, time) = (Rc::clone(&pool), Rc::clone(&outcomes), random.millis(20, 3000));
+        let (client, outcomes, time) = (Rc::clone(&client), Rc::clone(&outcomes), random.millis(20, 3000));
         calls.push(spawn_local(async move {
-            let outcome = call(pool, number, time).await;
+            let outcome = client.call(number, time).await;
             outcomes.borrow_mut().push((number, outcome));
         }));
         sleep(random.millis(0, 200)).await;
@@ -183,63 +251,84 @@ async fn run(seed: u64, material: Rc<Material>) -> (usize, usize) {
     disturbing.abort();
     for route in 0..SERVERS {
         network.interrupt(route, Duration::ZERO);
-        network.start(route, material.server(&executed));
+        network.start(route, fixture.server(&executed));
     }
-    // It goes on once all is well. Connections may still break by themselves.
+    // Calls work again once the faults are over. Connections may still break by themselves.
     let last = CALLS + 1;
     let again = (0..20).map(|again| last + again).filter(|number| number % 11 != 0);
     let (mut made, mut answered) = (CALLS as usize, 0);
     for number in again {
         made += 1;
-        let outcome = call(Rc::clone(&pool), number, Duration::from_secs(30)).await;
+        let outcome = client.call(number, Duration::from_secs(30)).await;
         answered += usize::from(outcome.is_ok());
         outcomes.borrow_mut().push((number, outcome));
     }
-    assert!(answered >= 10, "only {answered} calls were answered when all was well again");
-    pool.close("the simulation is over");
-    keeper.abort();
+    assert!(answered >= 10, "only {answered} calls were answered after the faults");
+    client.stop();
     for route in 0..SERVERS {
         network.stop(route, true);
     }
-    // Whatever was on its way has come by then.
+    // By then, all bytes under way have arrived and all tasks have ended.
     sleep(Duration::from_secs(60)).await;
-    Network::uninstall();
+    simulated::uninstall();
     let executed = executed.lock();
     let outcomes = outcomes.borrow();
     assert_eq!(outcomes.len(), made, "each call ends once");
     for (number, outcome) in outcomes.iter() {
         check(*number, outcome, executed.get(number).copied().unwrap_or_default());
     }
-    (outcomes.iter().filter(|(_, outcome)| outcome.is_ok()).count(), network.connections.get())
+    Summary {
+        answered: outcomes.iter().filter(|(_, outcome)| outcome.is_ok()).count(),
+        direct: client.direct.get(),
+        connections: network.connections(),
+    }
 }
 
 fn number_of(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|number| number.parse().unwrap())
 }
 
-#[test]
-fn what_a_call_is_said_to_have_come_to_is_what_it_came_to() {
+/// Runs all seeds. Returns the number of requests that ended on a request connection, over all seeds, and the number of seeds.
+fn run_seeds(way: Way) -> (usize, usize) {
     let beside = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let app = beside.block_on(TestApp::with([METRICS_SERVICE_ID]));
-    let material = Rc::new(beside.block_on(async { Material::new(&app) }));
+    let fixture = Rc::new(beside.block_on(async { Fixture::new(&app) }));
     let seeds = match number_of("APP_RPC_SEED") {
         Some(seed) => seed..seed + 1,
         None => 0..number_of("APP_RPC_SEEDS").unwrap_or(4),
     };
+    let (mut direct, mut count) = (0, 0);
     for seed in seeds {
         fastrand::seed(seed);
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
         let running = std::panic::AssertUnwindSafe(|| {
-            LocalSet::new().block_on(&runtime, run(seed, Rc::clone(&material)))
+            LocalSet::new().block_on(&runtime, run(seed, way, Rc::clone(&fixture)))
         });
         match std::panic::catch_unwind(running) {
-            Ok((answered, connections)) => {
-                println!("seed {seed}: {answered} calls were answered on {connections} connections");
-                assert!(answered > 50, "seed {seed}: only {answered} calls were answered");
+            Ok(run) => {
+                println!(
+                    "seed {seed}: {} calls were answered on {} connections, {} of them ended on a request connection",
+                    run.answered, run.connections, run.direct
+                );
+                assert!(run.answered > 50, "seed {seed}: only {} calls were answered", run.answered);
+                (direct, count) = (direct + run.direct, count + 1);
             }
-            Err(_) => panic!("it was APP_RPC_SEED={seed}"),
+            Err(_) => panic!("the run failed, repeat it with APP_RPC_SEED={seed}"),
         }
     }
     beside.block_on(app.stop()).expect_clean();
+    (direct, count)
+}
+
+#[test]
+fn each_call_ends_with_the_outcome_that_it_really_had() {
+    let (direct, _) = run_seeds(Way::Call);
+    assert_eq!(direct, 0);
+}
+
+#[test]
+fn each_request_ends_with_the_outcome_that_it_really_had() {
+    let (direct, seeds) = run_seeds(Way::Request);
+    assert!(direct >= 40 * seeds, "only {direct} requests of {seeds} runs ended on a request connection");
 }

@@ -1,4 +1,4 @@
-//! The admin interface as operators meet it: over mutual TLS, with each role.
+//! The admin interface over mutual TLS, with clients of each role.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -1,4 +1,4 @@
-//! The interface `App`: the application, and the way to all others.
+//! The interface `App`: the application itself, and the capabilities of all other interfaces.
 
 use std::rc::Rc;
 
@@ -19,13 +19,13 @@ use super::text::short;
 use super::{count, failed, millis, millis_of};
 use crate::LinkedEndpoint;
 
-/// Certificates and revocation lists whose ends are told.
+/// The most certificates and revocation lists whose ends are in an answer.
 const MAX_ENDS: usize = 16;
 
-/// The longest drain delay that may be asked for.
+/// The longest drain delay that a client may ask for.
 const MAX_DRAIN_DELAY: Duration = Duration::from_secs(3600);
 
-/// See the module.
+/// Serves `App`.
 pub(super) struct AppServer {
     session: Rc<Session>,
 }
@@ -102,7 +102,10 @@ impl app::Server for AppServer {
     ) -> Result<(), RpcError> {
         let id = ServiceId::new(params.get()?.get_id());
         let Some(service) = self.app().service(id) else {
-            return Err(RpcError::failed(format!("service {} is not registered", id.describe())));
+            return Err(RpcError::failed(format!(
+                "service {} is not registered: `serviceIds` lists those that are",
+                id.describe()
+            )));
         };
         results.get().set_service(self.session.offer(ServiceServer::new(service)));
         Ok(())
@@ -130,7 +133,7 @@ impl app::Server for AppServer {
         let mut endpoints = LinkedEndpoint::all(self.app()).into_iter();
         let Some(endpoint) = endpoints.find(|endpoint| endpoint.service() == id) else {
             return Err(RpcError::failed(format!(
-                "service {} is no RPC endpoint of this application",
+                "service {} is not an RPC endpoint of this application: `rpcServiceIds` lists those that are",
                 id.describe()
             )));
         };
@@ -230,7 +233,7 @@ impl app::Server for AppServer {
     ) -> Result<(), RpcError> {
         let params = params.get()?;
         let (id, reason) = (ServiceId::new(params.get_service_id()), params.get_reason()?.to_str()?);
-        let reason = format!("{reason} (asked for by {} over RPC)", self.session.who());
+        let reason = format!("{reason} (requested by {} over RPC)", self.session.who());
         let restarts = services::with_dependents(self.app(), id);
         let notes = configs::notes_before_restart(&self.session, &restarts).await;
         self.app().restart(id, reason).await.map_err(|error| failed(&error))?;
@@ -301,7 +304,7 @@ impl app::Server for AppServer {
         if params.get_use_drain_delay() && delay > MAX_DRAIN_DELAY {
             let most = MAX_DRAIN_DELAY.as_millis();
             return Err(RpcError::failed(format!(
-                "drainDelayMillis is {}, it may be {most}",
+                "drainDelayMillis is {}: pass at most {most}",
                 delay.as_millis()
             )));
         }
@@ -310,7 +313,7 @@ impl app::Server for AppServer {
         if self.app().kill_after(StopCause::Killed(cause), delay) == KillOutcome::Unchanged {
             let cause = self.app().cause().map(|cause| cause.to_string()).unwrap_or_default();
             let message =
-                format!("the application is stopping already, and not later than asked: {}", short(&cause));
+                format!("the application already stops, no later than requested: {}", short(&cause));
             return Err(RpcError::failed(message));
         }
         Ok(())

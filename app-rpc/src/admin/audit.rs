@@ -1,12 +1,12 @@
-//! The audit: a record of every call that changes something, or tries to.
+//! The audit records of calls that need more than the role `read`.
 //!
 //! Invariants:
-//! 1. A record is handed to the log when its call is dispatched, before anything is awaited. So a client can't prevent it: neither by
-//!    cancelling the call nor by closing the connection.
-//! 2. Records are written in the order in which they were handed over.
+//! 1. A record goes to the log when its call is dispatched, before anything is awaited. So a client cannot prevent the record by
+//!    cancelling the call or closing the connection.
+//! 2. The log writes records in the order in which it received them.
 //! 3. A granted call has exactly one record `granted`. It has a second record if it fails or is cancelled.
 //!
-//! Records are of the service `rpc`, with the event [`ADMIN_CALL`], and are written whatever log levels are set to.
+//! Records belong to the service `rpc` and have the event [`ADMIN_CALL`]. Log levels do not suppress them.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -22,34 +22,34 @@ use crate::text::{bounded, short};
 use crate::{Certificate, Peer};
 
 ids! {
-    /// A client called a method of the admin interface that changes something, or tried to.
+    /// A client called, or tried to call, a method of the admin interface that needs more than the role `read`.
     pub ADMIN_CALL: LogEventId = 0x8ca9_f844_d750_27bd, "admin_call";
 }
 
-/// How long a record may take to leave for the log's sink. After that, the log counts as one that takes no records.
+/// How long a record may take to leave for the log's sink. After that, the log counts as stuck.
 const WRITE_DEADLINE: Duration = Duration::from_millis(500);
 
-/// The pause before a record that the log dropped is written again.
+/// The pause before writing a record again that the log dropped.
 const RETRY: Duration = Duration::from_millis(50);
 
 /// The longest target in a record, in bytes.
 const MAX_TARGET_BYTES: usize = 1024;
 
-/// What the names in a record take together, in bytes. A certificate may have thousands of names.
+/// The longest list of names in a record, in bytes. A certificate may have thousands of names.
 const MAX_NAMES_BYTES: usize = 4096;
 
-/// What became of a call.
+/// The outcome of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Outcome {
-    /// It goes on to act.
+    /// The call may act.
     Granted,
-    /// The caller's role is too low.
+    /// The client's role is too low.
     Denied,
-    /// The role is high enough, but the reason is missing or too long.
+    /// The role is high enough, but the reason is missing, too long or unreadable.
     Refused,
-    /// It was granted, and what it did failed.
+    /// The call was granted, and failed.
     Failed,
-    /// It was granted, and the client cancelled it, or its connection ended.
+    /// The call was granted, and the client cancelled it or its connection ended.
     Cancelled,
 }
 
@@ -65,7 +65,7 @@ impl Outcome {
     }
 }
 
-/// A client, as records show it.
+/// What records show about a client.
 #[derive(Debug, Clone)]
 pub(super) struct ShownClient {
     names: ShownNames,
@@ -73,7 +73,7 @@ pub(super) struct ShownClient {
 }
 
 impl ShownClient {
-    /// The name that a role was granted to is always among the names.
+    /// The name with the grant is always among the names.
     pub(super) fn new(certificate: &Certificate, granted_by: Option<&str>) -> Self {
         Self {
             names: shown_names(&certificate.names, granted_by, MAX_NAMES_BYTES),
@@ -87,7 +87,7 @@ impl ShownClient {
 pub(super) struct Record {
     method: &'static Method,
     outcome: Outcome,
-    /// Why it was not granted, or failed.
+    /// Why the call was not granted, or why it failed.
     detail: String,
     client: ShownClient,
     address: SocketAddr,
@@ -116,14 +116,14 @@ impl Record {
         self
     }
 
-    /// Its outcome and its method, for counting.
-    pub(super) fn what(&self) -> (Outcome, &'static str) {
+    /// The outcome and the method, for counting.
+    pub(super) fn key(&self) -> (Outcome, &'static str) {
         (self.outcome, self.method.name)
     }
 
     fn log(&self, log: &Logger) {
         let Self { method, outcome, detail, client, address, granted, target, reason } = self;
-        let (event, said) = (ADMIN_CALL.hex(), if detail.is_empty() { "" } else { ": " });
+        let (event, colon) = (ADMIN_CALL.hex(), if detail.is_empty() { "" } else { ": " });
         let (name, outcome, by) = (method.name, outcome.as_str(), granted.by.as_deref());
         let (names, left_out) = (Serde(client.names.names.clone()), client.names.left_out);
         let serial = &client.serial;
@@ -133,7 +133,7 @@ impl Record {
                 "names_left_out" => left_out, "serial" => serial, "peer" => %address, "target" => target,
                 "reason" => reason);
         } else {
-            warn!(log, "admin call {outcome}: {name}{said}{detail}"; "event" => event, "method" => name,
+            warn!(log, "admin call {outcome}: {name}{colon}{detail}"; "event" => event, "method" => name,
                 "outcome" => outcome, "granted_by" => by, "role" => %granted.role, "role_needed" => %method.role,
                 "names" => names, "names_left_out" => left_out, "serial" => serial, "peer" => %address,
                 "target" => target, "reason" => reason);
@@ -141,7 +141,7 @@ impl Record {
     }
 }
 
-/// Calls without a record of their own, by method.
+/// The number of calls without a record of their own, by method.
 pub(super) type Tally = BTreeMap<&'static str, u64>;
 
 /// Writes records. Cheap to clone.
@@ -158,7 +158,7 @@ impl Audit {
         self.0.write(|log| record.log(log))
     }
 
-    /// Tells of calls of a client that have no record of their own.
+    /// Writes one record about calls of a client that have no records of their own.
     pub(super) fn write_counts(
         &self,
         client: &ShownClient,
@@ -178,10 +178,10 @@ impl Audit {
     }
 }
 
-/// A call that was granted, from its dispatch to its end. Dropped before [`end`](Self::end), it was cancelled.
+/// A granted call, from its dispatch to its end. Dropping it before [`end`](Self::end) records it as cancelled.
 pub(super) struct GrantedCall {
     audit: Audit,
-    /// `None` after its end.
+    /// `None` after the end of the call.
     record: Option<Record>,
     receipt: Receipt,
     deadline: Instant,
@@ -189,17 +189,17 @@ pub(super) struct GrantedCall {
 }
 
 impl GrantedCall {
-    /// Hands over its record.
+    /// Hands the record `granted` to the log.
     pub(super) fn begin(audit: &Audit, record: Record) -> Self {
         let (audit, receipt) = (audit.clone(), audit.write(&record));
         Self { audit, record: Some(record), receipt, deadline: Instant::now() + WRITE_DEADLINE, acts: false }
     }
 
-    /// Waits until its record has left for the log's sink. False when the log did not take it within half a second of the dispatch.
+    /// Waits until the record has left for the log's sink. Returns false if it has not within half a second of the dispatch.
     pub(super) async fn is_recorded(&mut self) -> bool {
         let Self { audit, record: Some(record), receipt, deadline, .. } = self else { return false };
         let recorded = async {
-            // A log that is full drops records. It may have room again in time.
+            // A full log drops records, but it may soon have room again.
             while !(&mut *receipt).await {
                 sleep(RETRY).await;
                 *receipt = audit.write(record);
@@ -208,16 +208,16 @@ impl GrantedCall {
         timeout_at(*deadline, recorded).await.is_ok()
     }
 
-    /// From now on it acts.
+    /// Notes that the call begins to act.
     pub(super) fn acts(&mut self) {
         self.acts = true;
     }
 
-    /// It was not cancelled: it ends with this result.
+    /// Ends the call with this result.
     pub(super) fn end(mut self, result: &capnp::Result<()>) {
         let Some(record) = self.record.take() else { return };
         if let Err(error) = result {
-            // The record is on its way; nobody has to wait for it.
+            // No caller waits for this record.
             drop(self.audit.write(&record.outcome(Outcome::Failed, &error.extra)));
         }
     }
@@ -226,12 +226,12 @@ impl GrantedCall {
 impl Drop for GrantedCall {
     fn drop(&mut self) {
         let Some(record) = self.record.take() else { return };
-        let said = if self.acts {
+        let detail = if self.acts {
             "the client cancelled it, or its connection ended; what it began may go on"
         } else {
             "the client cancelled it, or its connection ended; nothing was done"
         };
-        drop(self.audit.write(&record.outcome(Outcome::Cancelled, said)));
+        drop(self.audit.write(&record.outcome(Outcome::Cancelled, detail)));
     }
 }
 

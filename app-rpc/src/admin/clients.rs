@@ -1,7 +1,7 @@
-//! What the connections of one certificate share in the admin interface: places for streams and readers, turns for what blocks, and
-//! the count of calls that have no audit record of their own.
+//! The limits that all connections with one certificate share: streams, readers and blocking work. Also the count of calls without an
+//! audit record of their own.
 //!
-//! A client that opens many connections so gets no more than a client with one.
+//! So a client with many connections gets no more than a client with one.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -14,19 +14,19 @@ use tokio::time::Instant;
 use super::audit::{Audit, Outcome, Record, ShownClient, Tally};
 use crate::Peer;
 
-/// Streams of events that a client may have.
+/// The most streams of events of a client.
 const MAX_STREAMS: usize = 32;
 
-/// Readers of metrics that a client may have.
+/// The most readers of metrics of a client.
 const MAX_READERS: usize = 8;
 
-/// How much of what blocks a client may have running at a time.
+/// The most blocking work of a client at a time.
 pub(super) const MAX_OFFLOADED: usize = 2;
 
-/// Calls without a record of their own are told once in this time.
-const TELL_EVERY: Duration = Duration::from_secs(5);
+/// The time between two records about calls without a record of their own.
+const REPORT_EVERY: Duration = Duration::from_secs(5);
 
-/// The clients that have a connection, or had one a moment ago, by the identity of their certificates. Cheap to clone.
+/// The clients that have a connection or had one a moment ago, by the fingerprint of their certificate. Cheap to clone.
 #[derive(Clone, Default)]
 pub(super) struct Clients(Arc<Mutex<HashMap<[u8; 32], Arc<Client>>>>);
 
@@ -37,30 +37,30 @@ pub(super) struct Client {
     pub(super) offloaded: Arc<Semaphore>,
     shown: ShownClient,
     audit: Audit,
-    left_out: Mutex<Option<LeftOut>>,
+    unrecorded: Mutex<Option<UnrecordedCalls>>,
 }
 
-/// Calls that have no record of their own and were not told yet.
-struct LeftOut {
+/// Calls that have no record of their own and are not yet reported.
+struct UnrecordedCalls {
     since: Instant,
     counts: BTreeMap<Outcome, Tally>,
 }
 
 impl Clients {
-    /// Starts the task that tells of calls without a record.
+    /// Starts the task that reports calls without a record.
     pub(super) fn start(service: &Service) -> Result<Self, Error> {
         let (clients, me) = (Self::default(), service.clone());
         let own = clients.clone();
         service.spawn("audit", async move {
-            let mut ticks = tokio::time::interval(TELL_EVERY);
+            let mut ticks = tokio::time::interval(REPORT_EVERY);
             loop {
                 tokio::select! {
                     biased;
                     () = me.dying() => break,
-                    _ = ticks.tick() => own.tell(),
+                    _ = ticks.tick() => own.report(),
                 }
             }
-            own.tell();
+            own.report();
         })?;
         Ok(clients)
     }
@@ -76,49 +76,50 @@ impl Clients {
                 offloaded: Arc::new(Semaphore::new(MAX_OFFLOADED)),
                 shown: ShownClient::new(&peer.certificate, peer.granted_now().by.as_deref()),
                 audit: audit.clone(),
-                left_out: Mutex::default(),
+                unrecorded: Mutex::default(),
             })
         });
         Arc::clone(client)
     }
 
-    /// Tells of calls without a record, and forgets clients without a connection.
-    fn tell(&self) {
+    /// Reports calls without a record, and forgets clients without a connection.
+    fn report(&self) {
         let clients: Vec<_> = self.0.lock().values().map(Arc::clone).collect();
-        clients.iter().for_each(|client| client.tell());
+        clients.iter().for_each(|client| client.report());
         drop(clients);
-        self.0.lock().retain(|_, client| Arc::strong_count(client) > 1 || client.left_out.lock().is_some());
+        self.0.lock().retain(|_, client| Arc::strong_count(client) > 1 || client.unrecorded.lock().is_some());
     }
 }
 
 impl Client {
-    /// Puts a call on record that is not granted, and says when to answer it.
+    /// Records a call that is not granted. Returns when to answer it.
     ///
-    /// Answers are paced over all connections of the client. A call whose answer has to wait has no record of its own, and is counted:
-    /// a client must not fill the log.
-    pub(super) fn turn_down(&self, peer: &Peer, record: &Record) -> Instant {
+    /// Answers are paced over all connections of the client. A call whose answer has to wait is counted instead of recorded, so that a
+    /// client cannot fill the log.
+    pub(super) fn reject(&self, peer: &Peer, record: &Record) -> Instant {
         let now = Instant::now();
         let answer_at = peer.account().next_denial(now);
         if answer_at > now || self.audit.write(record).is_refused() {
-            let mut left_out = self.left_out.lock();
-            let left_out = left_out.get_or_insert_with(|| LeftOut { since: now, counts: BTreeMap::new() });
-            let (outcome, method) = record.what();
-            *left_out.counts.entry(outcome).or_default().entry(method).or_default() += 1;
+            let mut unrecorded = self.unrecorded.lock();
+            let unrecorded =
+                unrecorded.get_or_insert_with(|| UnrecordedCalls { since: now, counts: BTreeMap::new() });
+            let (outcome, method) = record.key();
+            *unrecorded.counts.entry(outcome).or_default().entry(method).or_default() += 1;
         }
         answer_at
     }
 
-    /// Tells of the calls that have no record of their own. Those that the log does not take are told later.
-    fn tell(&self) {
-        let Some(LeftOut { since, mut counts }) = self.left_out.lock().take() else { return };
+    /// Reports the calls without a record of their own. Counts that the log does not take are reported later.
+    fn report(&self) {
+        let Some(UnrecordedCalls { since, mut counts }) = self.unrecorded.lock().take() else { return };
         counts.retain(|outcome, counts| {
             self.audit.write_counts(&self.shown, *outcome, counts, since.elapsed()).is_refused()
         });
         if counts.is_empty() {
             return;
         }
-        let mut left_out = self.left_out.lock();
-        let later = left_out.get_or_insert_with(|| LeftOut { since, counts: BTreeMap::new() });
+        let mut unrecorded = self.unrecorded.lock();
+        let later = unrecorded.get_or_insert_with(|| UnrecordedCalls { since, counts: BTreeMap::new() });
         later.since = since;
         for (outcome, counts) in counts {
             let later = later.counts.entry(outcome).or_default();
@@ -127,20 +128,20 @@ impl Client {
     }
 }
 
-/// Calls that were turned down while the service stopped.
+/// Reports the calls that were not granted while the service stopped.
 impl Drop for Client {
     fn drop(&mut self) {
-        self.tell();
+        self.report();
     }
 }
 
-/// So many of something may be there.
+/// A limited number of things of one kind.
 pub(super) struct Slots {
     free: Arc<Semaphore>,
     most: usize,
 }
 
-/// A place, until it is dropped.
+/// One of the things, until it is dropped.
 pub(super) type Slot = OwnedSemaphorePermit;
 
 impl Slots {
@@ -148,10 +149,10 @@ impl Slots {
         Self { free: Arc::new(Semaphore::new(most)), most }
     }
 
-    /// Takes a place for one of `what`.
+    /// Takes a slot for one of `what`.
     pub(super) fn take(&self, what: &str) -> capnp::Result<Slot> {
         Arc::clone(&self.free).try_acquire_owned().map_err(|_| {
-            capnp::Error::failed(format!("this client has {} {what} already: let go of one", self.most))
+            capnp::Error::failed(format!("this client already has {} {what}: release one", self.most))
         })
     }
 }

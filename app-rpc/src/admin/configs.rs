@@ -15,7 +15,7 @@ use super::offload::DEADLINE;
 use super::text::short;
 use super::{count, failed, millis_of};
 
-/// See the module.
+/// Serves `Configs`.
 pub(super) struct ConfigsServer {
     session: Rc<Session>,
 }
@@ -80,10 +80,10 @@ impl configs::Server for ConfigsServer {
     }
 }
 
-/// What came of the last reading of a config.
+/// The result of the last reading of a config.
 pub(super) struct Status {
     status: ReloadStatus,
-    /// Whether a new value was taken since it was looked at before.
+    /// Whether the service has taken a new value since the reload began.
     taken: bool,
 }
 
@@ -91,7 +91,7 @@ fn service(session: &Session) -> capnp::Result<Arc<Configs>> {
     session.admin.app().get::<Configs>().map_err(|error| failed(&error))
 }
 
-/// Reads all configs again, and says what came of each.
+/// Reads all configs again, and returns the result of each.
 pub(super) async fn reload(session: &Session) -> capnp::Result<Vec<Status>> {
     let (app, configs) = (session.admin.app(), service(session)?);
     let before = configs.reload_statuses();
@@ -99,10 +99,10 @@ pub(super) async fn reload(session: &Session) -> capnp::Result<Vec<Status>> {
     let mut reloaded = configs.reloaded();
     if !app.reload() {
         return Err(RpcError::failed(
-            "nobody takes requests for a reload: the config service is gone".to_owned(),
+            "the reload was not requested: the config service has stopped".to_owned(),
         ));
     }
-    // This one, or one that was asked for a moment later.
+    // The number of this request, or of one a moment later.
     let number = *app.reloads().borrow();
     let done = tokio::select! {
         done = timeout(DEADLINE, reloaded.wait_for(|done| *done >= number)) => done.is_ok_and(|done| done.is_ok()),
@@ -110,7 +110,7 @@ pub(super) async fn reload(session: &Session) -> capnp::Result<Vec<Status>> {
     };
     if !done {
         let late = format!(
-            "asked for, and not done within {} s; `statuses` tells what comes of it",
+            "the reload was requested, and did not end within {} s: `statuses` will show its results",
             DEADLINE.as_secs()
         );
         return Err(RpcError::failed(late));
@@ -126,28 +126,27 @@ fn statuses(session: &Session, before: &BTreeMap<ServiceId, u64>) -> capnp::Resu
     Ok(statuses.collect())
 }
 
-/// What is the matter with the files of configs, by service.
+/// The problems with config files, by service.
 pub(super) fn notes(app: &App) -> BTreeMap<ServiceId, String> {
-    // Without the config service no config is in effect.
+    // Without the config service, no config is in effect.
     let statuses = app.get::<Configs>().map(|configs| configs.reload_statuses()).unwrap_or_default();
     statuses.into_iter().filter_map(|status| Some((status.service, status.note()?))).collect()
 }
 
-/// Reads the configs of services that are about to be restarted: which of them start on an older value than their file
-/// should have.
+/// Reads the configs of services that are about to restart. Returns a note about each service that will start with an older config than
+/// its file.
 pub(super) async fn notes_before_restart(session: &Session, services: &[ServiceId]) -> Vec<String> {
     let app = session.admin.app();
     let Ok(configs) = app.get::<Configs>() else { return Vec::new() };
     let reread = services.to_vec();
     let read = session.admin.offload.run(session, "reading configs", move || configs.reread(&reread)).await;
-    let unread =
-        read.err().map(|error| format!("whether the configs are good is not known: {}", error.extra));
+    let unread = read.err().map(|error| format!("the configs could not be checked: {}", error.extra));
     let stale =
         notes(app).into_iter().filter(|(service, _)| services.contains(service)).map(|(_, note)| note);
     unread.into_iter().chain(stale).collect()
 }
 
-/// Writes the list.
+/// Writes the list of statuses.
 pub(super) fn write(statuses: &[Status], mut list: struct_list::Builder<'_, config_status::Owned>) {
     for (place, Status { status, taken }) in (0..).zip(statuses) {
         let mut to = list.reborrow().get(place);

@@ -1,9 +1,9 @@
-//! The interface `EventStream`: what happens, to be asked for.
+//! The interface `EventStream`: events of the application, which clients pull.
 //!
-//! One task of the service follows the lifecycle and the health checks, notes the time, and gives what happened to all streams. A
-//! stream is a place in that one sequence, so streams that nobody asks cost nothing; what is asked for too late is counted.
+//! One task of the service receives the events of the lifecycle and of the health checks, and publishes each with its time. A stream is
+//! a position in that one sequence, so an idle stream costs nothing. A stream that is too slow misses events, and counts them.
 
-mod story;
+mod occurrence;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -18,63 +18,63 @@ use tokio::sync::broadcast::{Receiver, Sender, WeakSender, channel};
 use tokio::sync::{Mutex as AsyncMutex, watch};
 use tokio::time::{Instant, timeout_at};
 
-pub(super) use self::story::Happening;
+pub(super) use self::occurrence::Occurrence;
 use super::clients::{Slot, Slots};
 use super::count;
 use super::gate::Session;
 use super::millis_of;
 
-/// How many events there are for streams that are not asked.
+/// How many events are kept for slow streams.
 const EVENTS: usize = 1024;
 
 /// The most events in an answer. Each has a few hundred bytes, and 3 KiB at most.
 const MAX_EVENTS: usize = 128;
 
-/// Calls that may wait on a stream. With one behind the other there is always one that is told of the end: a server that stops
-/// answers what waits, and takes nothing new.
-const MAX_ASKING: usize = 2;
+/// The most calls that wait on a stream. A client with two calls under way always learns of the end: a server that stops answers waiting
+/// calls, and takes no new ones.
+const MAX_WAITING: usize = 2;
 
 /// The longest wait for an event.
 const MAX_WAIT: Duration = Duration::from_secs(30);
 
-/// What happens, for streams.
-pub(super) struct Happenings {
-    /// The task has the sender: when it ends, streams do.
-    sender: WeakSender<Arc<Happening>>,
-    /// How many events the task itself came too late for.
+/// The sequence of all events.
+pub(super) struct EventFeed {
+    /// The task holds the sender, so streams end with the task.
+    sender: WeakSender<Arc<Occurrence>>,
+    /// How many events the task itself has missed.
     lost: watch::Receiver<u64>,
 }
 
-impl Happenings {
-    /// Follows the app of this service, for as long as the service lives.
+impl EventFeed {
+    /// Starts the task, which publishes the events of the service's app.
     pub(super) fn follow(service: &Service) -> Result<Self, Error> {
         let (sender, lost) = (channel(EVENTS).0, watch::Sender::new(0));
-        let happenings = Self { sender: sender.downgrade(), lost: lost.subscribe() };
+        let feed = Self { sender: sender.downgrade(), lost: lost.subscribe() };
         let events = service.app().events();
-        service.spawn("events", follow(service.clone(), events, sender, lost))?;
-        Ok(happenings)
+        service.spawn("events", publish(service.clone(), events, sender, lost))?;
+        Ok(feed)
     }
 }
 
-/// Gives what happens to all streams.
-async fn follow(
+/// Publishes events to all streams.
+async fn publish(
     service: Service,
     mut lifecycle: Receiver<AppEvent>,
-    sender: Sender<Arc<Happening>>,
+    sender: Sender<Arc<Occurrence>>,
     lost: watch::Sender<u64>,
 ) {
     let app = service.app();
     let health_events = || app.get::<HealthChecks>().ok().map(|checks| checks.events());
     let mut health = health_events();
     loop {
-        let happening = tokio::select! {
+        let occurrence = tokio::select! {
             biased;
             event = lifecycle.recv() => match event {
                 Ok(event) => {
                     if is_start_of_health(&event) {
                         health = health_events();
                     }
-                    Happening::of_app(app, &event)
+                    Occurrence::of_app(app, &event)
                 }
                 Err(RecvError::Lagged(missed)) => {
                     lost.send_modify(|lost| *lost += missed);
@@ -83,7 +83,7 @@ async fn follow(
                 Err(RecvError::Closed) => return,
             },
             event = next(&mut health) => match event {
-                Ok(event) => Happening::of_check(&event),
+                Ok(event) => Occurrence::of_check(&event),
                 Err(RecvError::Lagged(missed)) => {
                     lost.send_modify(|lost| *lost += missed);
                     continue;
@@ -93,11 +93,11 @@ async fn follow(
                     continue;
                 }
             },
-            // Last, so that what led here is told.
+            // Last, so that the events before it are published.
             () = service.dying() => return,
         };
-        // Without a stream there is nobody to tell.
-        let _ = sender.send(Arc::new(happening));
+        // There may be no stream.
+        let _ = sender.send(Arc::new(occurrence));
     }
 }
 
@@ -112,44 +112,45 @@ fn is_start_of_health(event: &AppEvent) -> bool {
     matches!(event, AppEvent::Service { id, kind: ServiceEventKind::Started { .. } } if *id == HEALTHCHECK_SERVICE_ID)
 }
 
-/// A stream of one client.
+/// Serves `EventStream`: a stream of one client.
 pub(super) struct StreamServer {
-    /// Whoever asks has it until the answer; the next waits for its turn.
-    stream: AsyncMutex<Stream>,
+    /// Locked by the call that is being answered. Other calls wait in order.
+    position: AsyncMutex<StreamPosition>,
     /// Calls that have no answer yet.
-    asking: Slots,
-    _place: Slot,
+    waiting: Slots,
+    _slot: Slot,
 }
 
-struct Stream {
-    events: Receiver<Arc<Happening>>,
+/// How far a stream has read.
+struct StreamPosition {
+    events: Receiver<Arc<Occurrence>>,
     lost: watch::Receiver<u64>,
-    /// As many were lost when the stream began, or was asked last.
-    told: u64,
+    /// The value of `lost` that the client knows.
+    reported: u64,
 }
 
-/// What there is for an answer.
+/// The content of an answer.
 #[derive(Default)]
 struct Batch {
-    events: Vec<Arc<Happening>>,
+    events: Vec<Arc<Occurrence>>,
     missed: u64,
     end: bool,
 }
 
 impl StreamServer {
     pub(super) fn open(session: &Rc<Session>) -> capnp::Result<Self> {
-        let place = session.client.streams.take("streams of events")?;
-        let Happenings { sender, lost } = &session.admin.happenings;
-        let gone = || RpcError::failed("there are no more events: the application stops".to_owned());
+        let slot = session.client.streams.take("streams of events")?;
+        let EventFeed { sender, lost } = &session.admin.feed;
+        let gone = || RpcError::failed("no more events come: the application stops".to_owned());
         let events = sender.upgrade().ok_or_else(gone)?.subscribe();
-        let told = *lost.borrow();
-        let stream = Stream { events, lost: lost.clone(), told };
-        Ok(Self { stream: AsyncMutex::new(stream), asking: Slots::new(MAX_ASKING), _place: place })
+        let reported = *lost.borrow();
+        let position = StreamPosition { events, lost: lost.clone(), reported };
+        Ok(Self { position: AsyncMutex::new(position), waiting: Slots::new(MAX_WAITING), _slot: slot })
     }
 }
 
-impl Stream {
-    /// What there is; or else the first that comes until then, and what came with it.
+impl StreamPosition {
+    /// All events that are there. If there are none, waits until `until` for the next one.
     async fn next(&mut self, most: usize, until: Instant) -> Batch {
         let mut batch = Batch::default();
         self.take(&mut batch, most);
@@ -163,7 +164,7 @@ impl Stream {
             self.take(&mut batch, most);
         }
         let lost = *self.lost.borrow();
-        batch.missed += lost - std::mem::replace(&mut self.told, lost);
+        batch.missed += lost - std::mem::replace(&mut self.reported, lost);
         batch
     }
 
@@ -194,10 +195,10 @@ impl event_stream::Server for StreamServer {
             most => most.min(MAX_EVENTS),
         };
         let until = Instant::now() + Duration::from_millis(params.get_wait_millis().into()).min(MAX_WAIT);
-        let _asking = self.asking.take("calls that wait on this stream")?;
-        // Answered in the order in which they came.
-        let mut stream = self.stream.lock().await;
-        let batch = stream.next(most, until).await;
+        let _waiting = self.waiting.take("calls that wait on this stream")?;
+        // Calls are answered in order.
+        let mut position = self.position.lock().await;
+        let batch = position.next(most, until).await;
         let mut results = results.get();
         results.set_missed(batch.missed);
         results.set_end(batch.end);
@@ -206,20 +207,20 @@ impl event_stream::Server for StreamServer {
     }
 }
 
-fn write(events: &[Arc<Happening>], mut list: struct_list::Builder<'_, event::Owned>) {
-    for (place, happening) in (0..).zip(events) {
+fn write(events: &[Arc<Occurrence>], mut list: struct_list::Builder<'_, event::Owned>) {
+    for (place, occurrence) in (0..).zip(events) {
         let mut to = list.reborrow().get(place);
-        to.set_at_millis(millis_of(happening.at));
-        to.set_kind(happening.kind);
-        to.set_event_id(happening.event.map_or(0, LogEventId::as_u64));
-        if let Some((id, name)) = &happening.service {
+        to.set_at_millis(millis_of(occurrence.at));
+        to.set_kind(occurrence.kind);
+        to.set_event_id(occurrence.event.map_or(0, LogEventId::as_u64));
+        if let Some((id, name)) = &occurrence.service {
             to.set_service_id(id.as_u64());
             to.set_service_name(name);
         }
-        if let Some((id, name)) = &happening.check {
+        if let Some((id, name)) = &occurrence.check {
             to.set_health_check_id(id.as_u64());
             to.set_health_check_name(name);
         }
-        to.set_message(&happening.message);
+        to.set_message(&occurrence.message);
     }
 }

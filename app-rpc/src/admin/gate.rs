@@ -1,18 +1,16 @@
-//! The one way into the admin interface.
+//! The gate: every call to the admin interface passes it.
 //!
 //! Invariants:
-//! 1. Every capability that a client gets is made by [`Session::offer`], so every call of it passes [`Gate::dispatch_call`]
-//!    before the code of the method sees it. Nothing else in this module's directory makes one; a test holds it to that.
-//! 2. The role is looked up for each call ([`Peer::role_now`]): a grant that is taken away counts from the next call on, however
-//!    long the connection and its capabilities live.
+//! 1. [`Session::offer`] makes every capability that a client gets, so each of its calls passes the gate before the code of the method.
+//!    Nothing else in this directory makes capabilities; a test checks that.
+//! 2. The role is looked up for each call ([`Peer::granted_now`]). A grant that is removed no longer counts from the next call on, on
+//!    open connections and for existing capabilities, too.
 //! 3. A call of an audited method has its record before anything is awaited (see [`audit`](super::audit)). It acts after the record
-//!    has left for the log's sink, or not at all. `App.kill` and `App.end` alone act although the log takes no records: their effect
-//!    is seen anyway, and a signal could not be refused either.
-//! 4. Granted calls of one connection act in the order in which they came. Nothing else waits for another call: no call of another
-//!    connection, and no call that is not granted.
+//!    has left for the log's sink, or not at all. `App.kill` and `App.end` alone act even if the log takes no records: their effect
+//!    is visible anyway, and a signal could not be refused either.
+//! 4. Granted calls of one connection act in the order of their arrival. No other call waits for another one.
 
 use std::future::ready;
-use std::marker::PhantomData;
 use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -20,7 +18,6 @@ use std::sync::Arc;
 use app_tls::list_names;
 use capnp::any_pointer;
 use capnp::capability::{self, DispatchCallResult, FromClientHook, FromServer, Params, Promise, Results};
-use capnp::private::capability::ClientHook;
 use futures_util::FutureExt;
 use futures_util::future::Either;
 use tokio::sync::{Mutex, OwnedMutexGuard};
@@ -40,18 +37,18 @@ use crate::text::bounded;
 pub(super) struct Session {
     pub(super) admin: Arc<Admin>,
     pub(super) peer: Peer,
-    /// What it shares with the other connections of its certificate.
+    /// What the connection shares with others of the same certificate.
     pub(super) client: Arc<Client>,
-    /// Whose turn it is to act, among granted calls.
+    /// Held by the granted call whose turn it is to act.
     order: Arc<Mutex<()>>,
 }
 
-/// What the gate says to a call.
-enum Ruling {
-    /// It may act, once its record has left for the log's sink.
+/// What the gate decides about a call.
+enum Decision {
+    /// The call may act, once its record has left for the log's sink.
     Granted(GrantedCall),
-    /// It may not: this is the answer, and when the client gets it.
-    TurnedDown(capnp::Error, tokio::time::Instant),
+    /// The call may not act. The client gets this answer at this time.
+    Rejected(capnp::Error, tokio::time::Instant),
 }
 
 impl Session {
@@ -60,27 +57,27 @@ impl Session {
         Rc::new(Self { admin, peer, client, order: Arc::default() })
     }
 
-    /// What the client may call: the server, behind the gate.
+    /// A capability for the client: the server, behind the gate.
     pub(super) fn offer<C, S>(self: &Rc<Self>, server: S) -> C
     where
         C: FromServer<S>,
     {
         let inner = C::from_server(Rc::new(server));
-        let gated: GatedClient<C::Dispatch> = capnp_rpc::new_client(Gate { inner, session: Rc::clone(self) });
-        C::new(gated.hook)
+        let gated: capability::Client = capnp_rpc::new_client(Gate { inner, session: Rc::clone(self) });
+        gated.cast_to()
     }
 
-    /// The client, for texts that others read: by the name that its role was granted to.
+    /// The client in texts for people: the name that its role was granted to, or else its first name.
     pub(super) fn who(&self) -> String {
         let name = self.peer.granted_now().by;
         let name = name.as_deref().or(self.peer.certificate.names.first().map(String::as_str));
         bounded(name.unwrap_or("a client without a name"), 256)
     }
 
-    /// Judges a call of an audited method. Its record is handed over when this returns.
-    fn judge(&self, method: &'static Method, params: &Params<any_pointer::Owned>) -> Ruling {
+    /// Decides about a call of an audited method, and hands its record to the log.
+    fn decide(&self, method: &'static Method, params: &Params<any_pointer::Owned>) -> Decision {
         let about = params.get().and_then(|params| method.about(params)).unwrap_or_else(|error| {
-            let wrong = format!("its parameters can't be read: {error}");
+            let wrong = format!("its parameters are unreadable: {error}");
             About { target: String::new(), reason: Reason::Wrong(String::new(), wrong) }
         });
         let granted = self.peer.granted_now();
@@ -89,14 +86,14 @@ impl Session {
             Some(wrong) => (Outcome::Refused, wrong, format!("{}: {wrong}", method.name)),
             None => {
                 let record = Record::new(method, &self.peer, granted, &about);
-                return Ruling::Granted(GrantedCall::begin(&self.admin.audit, record));
+                return Decision::Granted(GrantedCall::begin(&self.admin.audit, record));
             }
         };
         let record = Record::new(method, &self.peer, granted, &about).outcome(outcome, detail);
-        Ruling::TurnedDown(capnp::Error::failed(answer), self.client.turn_down(&self.peer, &record))
+        Decision::Rejected(capnp::Error::failed(answer), self.client.reject(&self.peer, &record))
     }
 
-    /// What is needed, what there is, and the cure.
+    /// The answer to a denied call: the role that it needs, the client's role, and where to grant another one.
     fn denied(&self, method: &Method, granted: &Granted) -> String {
         let names = &self.peer.certificate.names;
         let names = if names.is_empty() { "without a name".to_owned() } else { list_names(names) };
@@ -110,9 +107,9 @@ impl Session {
         )
     }
 
-    /// A place in the line of calls that act, taken at once. It is the call's turn when this resolves.
+    /// Joins the queue of granted calls at once. The future resolves when it is the call's turn.
     fn line_up(&self) -> impl Future<Output = OwnedMutexGuard<()>> + use<> {
-        // The place is taken by the first poll, whatever else this task did before.
+        // The first poll joins the queue, even if the task has used up its budget.
         let mut turn = Box::pin(unconstrained(Arc::clone(&self.order).lock_owned()));
         match turn.as_mut().now_or_never() {
             Some(turn) => Either::Left(ready(turn)),
@@ -121,13 +118,13 @@ impl Session {
     }
 }
 
-/// A server with the check before it.
+/// A server, and the session whose role its calls need.
 struct Gate<D> {
     inner: D,
     session: Rc<Session>,
 }
 
-/// What capnp-rpc dispatches calls to.
+/// The object to which capnp-rpc dispatches calls.
 struct GateDispatch<D>(Rc<Gate<D>>);
 
 impl<D> Clone for GateDispatch<D> {
@@ -154,24 +151,24 @@ impl<D: capability::Server + Clone + 'static> capability::Server for GateDispatc
     ) -> DispatchCallResult {
         let Some(method) = Method::find(interface, ordinal) else {
             let unknown = format!(
-                "method not implemented: this release has no method {ordinal} of interface {interface:#x} here"
+                "method not implemented: this release has no method {ordinal} of interface {interface:#x}"
             );
             return DispatchCallResult::new(Promise::err(capnp::Error::unimplemented(unknown)), false);
         };
         let Gate { inner, session } = &*self.0;
-        // Every client that was let in may look.
+        // Methods that only look need no record: every client may call them.
         if !method.is_audited() {
             return inner.clone().dispatch_call(interface, ordinal, params, results);
         }
-        let mut granted = match session.judge(method, &params) {
-            Ruling::Granted(granted) => granted,
-            Ruling::TurnedDown(answer, at) => {
+        let mut granted = match session.decide(method, &params) {
+            Decision::Granted(granted) => granted,
+            Decision::Rejected(answer, at) => {
                 drop(params);
                 let admin = Arc::clone(&session.admin);
                 let answered = async move {
                     tokio::select! {
                         () = sleep_until(at) => {}
-                        // A stop does not wait for the pace.
+                        // A stop answers at once.
                         () = admin.service.dying() => {}
                     }
                     Err(answer)
@@ -184,14 +181,14 @@ impl<D: capability::Server + Clone + 'static> capability::Server for GateDispatc
             let turn = turn.await;
             if !granted.is_recorded().await && !method.acts_unrecorded() {
                 let unwritten =
-                    "its audit record can't be written, since the log takes no records; nothing was done";
+                    "nothing was done: the log takes no records, so there would be no audit record";
                 let unwritten = Err(capnp::Error::failed(format!("{}: {unwritten}", method.name)));
                 granted.end(&unwritten);
                 return unwritten;
             }
             granted.acts();
             let call = inner.dispatch_call(interface, ordinal, params, results).promise;
-            // It begins before the next one in line has its turn: nothing is awaited in between.
+            // The call began to act before the next one has its turn: nothing was awaited since.
             drop(turn);
             let result = call.await;
             granted.end(&result);
@@ -205,27 +202,8 @@ impl<D: capability::Server + Clone + 'static> capability::Server for GateDispatc
     }
 }
 
-/// A client of a server behind the gate, before it is one of an interface.
-struct GatedClient<D> {
-    hook: Box<dyn ClientHook>,
-    dispatch: PhantomData<D>,
-}
-
-impl<D> FromClientHook for GatedClient<D> {
-    fn new(hook: Box<dyn ClientHook>) -> Self {
-        Self { hook, dispatch: PhantomData }
-    }
-
-    fn into_client_hook(self) -> Box<dyn ClientHook> {
-        self.hook
-    }
-
-    fn as_client_hook(&self) -> &dyn ClientHook {
-        &*self.hook
-    }
-}
-
-impl<D: capability::Server + Clone + 'static> FromServer<Gate<D>> for GatedClient<D> {
+/// capnp-rpc makes an untyped client of a gate. [`Session::offer`] makes it a client of an interface.
+impl<D: capability::Server + Clone + 'static> FromServer<Gate<D>> for capability::Client {
     type Dispatch = GateDispatch<D>;
 
     fn from_server(gate: Rc<Gate<D>>) -> GateDispatch<D> {

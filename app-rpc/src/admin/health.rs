@@ -1,4 +1,4 @@
-//! The interface `Health`: health checks, and what operators do with them.
+//! The interface `Health`: health checks, and how operators run, pause and resume them.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::gate::Session;
 use super::text::short;
 use super::{count, failed, millis, millis_of};
 
-/// See the module.
+/// Serves `Health`.
 pub(super) struct HealthServer {
     session: Rc<Session>,
 }
@@ -25,7 +25,7 @@ impl HealthServer {
         Self { session }
     }
 
-    /// Those of the health service that runs now: it may have been restarted.
+    /// The checks of the current incarnation of the health service.
     fn registry(&self) -> capnp::Result<Arc<HealthChecks>> {
         self.session.admin.app().get::<HealthChecks>().map_err(|error| failed(&error))
     }
@@ -77,7 +77,7 @@ impl health::Server for HealthServer {
         let result = tokio::select! {
             result = checks.run(id) => result.map_err(|error| failed(&error))?,
             () = self.session.admin.service.dying() => {
-                return Err(RpcError::failed("the application stops; the run may go on".to_owned()));
+                return Err(RpcError::failed("the run may go on, but the application stops: look at its result in the log".to_owned()));
             }
         };
         write_result(&result, results.get().init_result());
@@ -136,7 +136,7 @@ fn write(state: &HealthCheckState, mut to: health_check::Builder<'_>) {
     }
 }
 
-/// The name that it was given, or that of its id.
+/// The check's own name, or else the name of its id.
 pub(super) fn name(spec: &HealthCheckSpec) -> String {
     spec.name.as_deref().or_else(|| spec.id.name()).unwrap_or_default().to_owned()
 }

@@ -1,24 +1,28 @@
-//! The interface `Levels`: log levels, also for a time.
+//! The interface `Levels`: log levels, for good or for a time.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
 use app_core::prelude::*;
 use app_core::{LevelSetting, LogLevel};
 use capnp::{Error as RpcError, NotInSchema};
+use parking_lot::Mutex;
 use schema::admin_capnp::{self, level_setting, levels};
+use tokio::time::Instant;
 
 use super::gate::Session;
 use super::text::short;
 use super::{count, millis};
 
-/// The longest time that a level may be set for.
+/// The longest time for which a level may be set.
 const MAX_TIME_TO_LIVE: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// How many services may have a level of their own before others are refused one: they need not exist.
+/// The most levels that are set for a time at once.
+const MAX_TEMPORARY: usize = 1024;
+
+/// The most services with a level of their own. A service need not exist to have one.
 const MAX_OWN_LEVELS: usize = 1024;
 
-/// See the module.
+/// Serves `Levels`.
 pub(super) struct LevelsServer {
     session: Rc<Session>,
 }
@@ -31,22 +35,24 @@ impl LevelsServer {
     fn app(&self) -> &App {
         self.session.admin.app()
     }
+}
 
-    /// Takes a place among the levels that are set for a time, for that time.
-    fn reserve(&self, time_to_live: Option<Duration>) -> capnp::Result<()> {
+/// The ends of the levels that are set for a time.
+#[derive(Default)]
+pub(super) struct TemporaryLevels(Mutex<Vec<Instant>>);
+
+impl TemporaryLevels {
+    /// Counts one more, if it is set for a time.
+    fn add(&self, time_to_live: Option<Duration>) -> capnp::Result<()> {
         let Some(time_to_live) = time_to_live else { return Ok(()) };
-        let admin = &self.session.admin;
-        let place = Arc::clone(&admin.temporary).try_acquire_owned().map_err(|_| {
-            RpcError::failed(
-                "too many levels are set for a time already: they have to go back first".to_owned(),
-            )
-        })?;
-        let app = admin.app().clone();
-        admin.runtime.spawn(async move {
-            // The end of the application is the end of it too.
-            let _ = tokio::time::timeout(time_to_live, app.dead()).await;
-            drop(place);
-        });
+        let (mut ends, now) = (self.0.lock(), Instant::now());
+        ends.retain(|end| *end > now);
+        if ends.len() >= MAX_TEMPORARY {
+            return Err(RpcError::failed(format!(
+                "{MAX_TEMPORARY} levels are already set for a time: wait until some of them have ended"
+            )));
+        }
+        ends.push(now + time_to_live);
         Ok(())
     }
 }
@@ -79,8 +85,8 @@ impl levels::Server for LevelsServer {
     ) -> Result<(), RpcError> {
         let params = params.get()?;
         let (level, time_to_live) = wanted(params.get_level(), params.get_time_to_live_millis())?;
-        self.reserve(time_to_live)?;
-        // The way back has to outlive the endpoint, whose threads have runtimes of their own.
+        self.session.admin.temporary.add(time_to_live)?;
+        // The timer that ends the level must outlive the endpoint, whose threads have runtimes of their own.
         let _inside = self.session.admin.runtime.enter();
         self.app().set_log_level(level, time_to_live);
         Ok(())
@@ -95,14 +101,16 @@ impl levels::Server for LevelsServer {
         let (level, time_to_live) = wanted(params.get_level(), params.get_time_to_live_millis())?;
         let id = ServiceId::new(params.get_service_id());
         if id.is_zero() {
-            return Err(RpcError::failed("serviceId is 0: setApp sets the application's level".to_owned()));
+            return Err(RpcError::failed(
+                "serviceId is 0: use setApp for the application's level".to_owned(),
+            ));
         }
         let own = self.app().log().level_settings().services;
         if own.len() >= MAX_OWN_LEVELS && !own.iter().any(|(known, _)| *known == id) {
-            let full = format!("{} services have a level of their own already: reset some", own.len());
+            let full = format!("{} services already have a level of their own: reset some", own.len());
             return Err(RpcError::failed(full));
         }
-        self.reserve(time_to_live)?;
+        self.session.admin.temporary.add(time_to_live)?;
         let _inside = self.session.admin.runtime.enter();
         self.app().set_service_log_level(id, Some(level), time_to_live);
         Ok(())
@@ -124,11 +132,13 @@ fn wanted(
     time_to_live_millis: u64,
 ) -> capnp::Result<(LogLevel, Option<Duration>)> {
     let level =
-        level.map_err(|unknown| RpcError::failed(format!("this release has no level {}", unknown.0)))?;
+        level.map_err(|unknown| RpcError::failed(format!("this release has no log level {}", unknown.0)))?;
     let time_to_live = Duration::from_millis(time_to_live_millis);
     if time_to_live > MAX_TIME_TO_LIVE {
         let most = MAX_TIME_TO_LIVE.as_millis();
-        return Err(RpcError::failed(format!("timeToLiveMillis is {time_to_live_millis}, it may be {most}")));
+        return Err(RpcError::failed(format!(
+            "timeToLiveMillis is {time_to_live_millis}: pass at most {most}"
+        )));
     }
     Ok((from_wire(level), (!time_to_live.is_zero()).then_some(time_to_live)))
 }
@@ -136,8 +146,8 @@ fn wanted(
 fn write(setting: LevelSetting, mut to: level_setting::Builder<'_>) {
     to.set_level(to_wire(setting.level));
     if let Some(until) = setting.until {
-        // 0 would mean never.
-        let left = until.saturating_duration_since(tokio::time::Instant::now());
+        // 0 would mean that the level never ends.
+        let left = until.saturating_duration_since(Instant::now());
         to.set_expires_in_millis(millis(left).max(1));
     }
 }
@@ -157,5 +167,23 @@ pub(super) fn from_wire(level: admin_capnp::LogLevel) -> LogLevel {
         admin_capnp::LogLevel::Info => LogLevel::Info,
         admin_capnp::LogLevel::Warn => LogLevel::Warn,
         admin_capnp::LogLevel::Error => LogLevel::Error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_level_that_has_ended_makes_room_for_another() {
+        let levels = TemporaryLevels::default();
+        for _ in 0..MAX_TEMPORARY {
+            levels.add(Some(Duration::from_secs(60))).unwrap();
+        }
+        levels.add(None).unwrap();
+        let full = levels.add(Some(Duration::from_secs(1))).unwrap_err();
+        assert!(full.extra.starts_with("1024 levels are already set for a time"), "{full}");
+        tokio::time::advance(Duration::from_secs(61)).await;
+        levels.add(Some(Duration::from_secs(1))).unwrap();
     }
 }

@@ -1,6 +1,6 @@
-//! The one table of what the admin interface offers: every method, and the role that it needs.
+//! The table of all methods of the admin interface, with the role that each needs.
 //!
-//! A method that is not here is refused, whoever calls it; a test compares the table with the schema.
+//! The gate refuses a method that is not in the table. A test compares the table with the schema.
 
 use std::fmt;
 
@@ -18,33 +18,33 @@ use crate::Role;
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub struct Method {
-    /// The id of its interface.
+    /// The id of the method's interface.
     pub interface: u64,
-    /// Its ordinal in the interface.
+    /// The method's ordinal in the interface.
     pub ordinal: u16,
-    /// Its name, as `App.kill`.
+    /// The method's name, such as `App.kill`.
     pub name: &'static str,
-    /// The least role that may call it.
+    /// The lowest role that may call the method.
     pub role: Role,
     about: fn(any_pointer::Reader<'_>) -> capnp::Result<About>,
 }
 
-/// What a call is about, for the audit.
+/// What the audit record says about a call.
 pub(super) struct About {
-    /// What it changes.
+    /// What the call changes.
     pub(super) target: String,
-    /// Why it is made.
+    /// Why the client makes the call.
     pub(super) reason: Reason,
 }
 
 impl Method {
-    /// Whether every call of it is on record, granted or not: all but those that only look.
+    /// Whether every call of the method has an audit record, granted or not. All methods that need more than `read` do.
     #[must_use]
     pub fn is_audited(&self) -> bool {
         self.role > Role::Read
     }
 
-    /// Whether it acts although it can't be put on record: ending the application is seen anyway, and may be the cure.
+    /// Whether a call acts even if the log takes no records. The end of the application is visible anyway, and may solve the problem.
     pub(super) fn acts_unrecorded(&self) -> bool {
         self.role == Role::Admin
     }
@@ -54,7 +54,7 @@ impl Method {
         METHODS.iter().find(|method| (method.interface, method.ordinal) == (interface, ordinal))
     }
 
-    /// What a call with these parameters is about.
+    /// What the audit record says about a call with these parameters.
     pub(super) fn about(&self, params: any_pointer::Reader<'_>) -> capnp::Result<About> {
         (self.about)(params)
     }
@@ -121,7 +121,7 @@ pub static METHODS: &[Method] = &[
     read(RUNTIME, 1, "Runtime.numCPU"),
     read(RUNTIME, 2, "Runtime.numGoroutine"),
     read(RUNTIME, 3, "Runtime.memStats"),
-    // It interrupts every thread, and shows what the program is doing.
+    // A dump interrupts every thread, and shows what the program is doing.
     operate(RUNTIME, 4, "Runtime.stackDump", |_| Ok(about("threads", Reason::NotTaken))),
     read(CONFIGS, 0, "Configs.configDir"),
     read(CONFIGS, 1, "Configs.configDirExists"),
@@ -191,7 +191,7 @@ fn of_check(id: u64) -> String {
     format!("health check {}", HealthCheckId::new(id).describe())
 }
 
-/// What a level is to become, and for how long.
+/// The level that a call sets, and for how long.
 fn setting(
     what: &str,
     level: Result<schema::admin_capnp::LogLevel, capnp::NotInSchema>,
@@ -211,7 +211,7 @@ fn setting(
 mod tests {
     use super::*;
 
-    /// The schema's list of methods, without those of other files.
+    /// The methods in the schema, without those of other files.
     fn in_the_schema() -> Vec<(u64, u16, String)> {
         let ours: Vec<u64> = METHODS.iter().map(|method| method.interface).collect();
         let others = ["Quota"];
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn what_changes_the_application_is_for_administrators_and_operators() {
+    fn methods_that_change_the_application_need_more_than_read() {
         let role = |name| METHODS.iter().find(|method| method.name == name).map(|method| method.role);
         for name in ["App.kill", "App.end"] {
             assert_eq!(role(name), Some(Role::Admin), "{name}");

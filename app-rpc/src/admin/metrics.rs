@@ -1,4 +1,4 @@
-//! The interface `TextReader`: metrics, in pieces, so that a million series need no more of a message or of memory than ten.
+//! The interface `TextReader`: metrics in pieces. So a million series need no larger message and no more memory than ten.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,33 +13,33 @@ use super::clients::Slot;
 use super::failed;
 use super::gate::Session;
 
-/// A piece of which the reader says nothing.
+/// The size of a piece if the client asks for none.
 const PIECE_BYTES: usize = 64 * 1024;
 
-/// The longest piece: of the smallest limit of messages that is usual, 1 MiB, a few fit.
+/// The longest piece. A few of them fit into a message of 1 MiB, the lowest usual limit.
 const MAX_PIECE_BYTES: usize = 256 * 1024;
 
-/// A reader of what a scrape reads. It is rendered as it is read.
+/// Serves `TextReader`: one scrape, rendered as it is read.
 pub(super) struct ReaderServer {
     session: Rc<Session>,
     exposition: Arc<Mutex<Exposition>>,
-    /// Who reads now; those who wait have their turn in the order of asking.
+    /// The one read that may run. Others wait in order.
     turn: Semaphore,
-    _place: Slot,
+    _slot: Slot,
 }
 
 impl ReaderServer {
-    /// Opens one for all metrics as they are now.
+    /// Begins a scrape of all metrics.
     pub(super) async fn open(session: &Rc<Session>, format: Format) -> capnp::Result<Self> {
-        let place = session.client.readers.take("readers")?;
+        let slot = session.client.readers.take("readers of metrics")?;
         let admin = &session.admin;
         let metrics = admin.app().get::<Metrics>().map_err(|error| failed(&error))?;
-        // What the platform measures itself is read for it, and the process' status.
+        // This blocks: it reads the status of the process, and what the platform measures.
         let begun = move || metrics.exposition(format);
-        let exposition = admin.offload.run(session, "the beginning of a scrape", begun).await?;
+        let exposition = admin.offload.run(session, "beginning a scrape", begun).await?;
         let exposition = Arc::new(Mutex::new(exposition));
         let session = Rc::clone(session);
-        Ok(Self { session, exposition, turn: Semaphore::new(1), _place: place })
+        Ok(Self { session, exposition, turn: Semaphore::new(1), _slot: slot })
     }
 }
 
@@ -53,7 +53,7 @@ impl text_reader::Server for ReaderServer {
             0 => PIECE_BYTES,
             bytes => usize::try_from(bytes).unwrap_or(usize::MAX).min(MAX_PIECE_BYTES),
         };
-        // It is never closed.
+        // The semaphore is never closed.
         let _turn = self.turn.acquire().await;
         let exposition = Arc::clone(&self.exposition);
         let read = move || {

@@ -1,4 +1,4 @@
-//! What blocks, away from the threads of RPC: one that blocks there holds up the other connections of its thread.
+//! Blocking work, apart from the threads of RPC. On those, it would hold up the other connections of its thread.
 
 use std::io;
 use std::sync::Arc;
@@ -10,16 +10,16 @@ use tokio::time::timeout;
 use super::gate::Session;
 use crate::Role;
 
-/// How many run at a time for readers. One client has two of these turns at most.
-const OF_READERS: usize = 4;
+/// The most work at a time for readers. One client has two of these permits at most.
+const FOR_READERS: usize = 4;
 
-/// How many run at a time for operators and administrators, whatever readers do.
-const OF_OPERATORS: usize = 2;
+/// The most work at a time for operators and administrators, whatever readers do.
+const FOR_OPERATORS: usize = 2;
 
-/// How long one may take, its wait for a turn included.
+/// The longest time for one piece of work, including its wait for permits.
 pub(super) const DEADLINE: Duration = Duration::from_secs(20);
 
-/// Runs what blocks, on a thread of its own.
+/// Runs blocking work, each piece on a thread of its own.
 pub(super) struct Offload {
     readers: Arc<Semaphore>,
     operators: Arc<Semaphore>,
@@ -28,20 +28,20 @@ pub(super) struct Offload {
 impl Offload {
     pub(super) fn new() -> Self {
         Self {
-            readers: Arc::new(Semaphore::new(OF_READERS)),
-            operators: Arc::new(Semaphore::new(OF_OPERATORS)),
+            readers: Arc::new(Semaphore::new(FOR_READERS)),
+            operators: Arc::new(Semaphore::new(FOR_OPERATORS)),
         }
     }
 
-    /// Runs the work for a client, and gives its result. Work that takes too long runs on, with its turns, and its result is lost.
+    /// Runs work for a client and returns its result. Work that takes too long goes on and keeps its permits, but its result is lost.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         session: &Session,
         what: &str,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> capnp::Result<T> {
-        let lane = if session.peer.role_now() > Role::Read { &self.operators } else { &self.readers };
-        let running = run(&session.client.offloaded, lane, work);
+        let shared = if session.peer.role_now() > Role::Read { &self.operators } else { &self.readers };
+        let running = run(&session.client.offloaded, shared, work);
         match timeout(DEADLINE, running).await {
             Ok(Ok(result)) => Ok(result),
             Ok(Err(error)) => Err(capnp::Error::failed(format!("{what} failed: {error}"))),
@@ -52,18 +52,18 @@ impl Offload {
     }
 }
 
-/// Runs the work once the client has one of its own turns, and one of those that it shares with others.
+/// Runs work when there is one of the client's own permits, and one of those that it shares with others.
 ///
-/// Its own turn comes first: so a client holds a turn of the others only to use it.
+/// The own permit comes first. So a client never holds a shared permit without using it.
 async fn run<T: Send + 'static>(
     own: &Arc<Semaphore>,
     shared: &Arc<Semaphore>,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<T> {
-    // Neither is ever closed.
+    // Neither semaphore is ever closed.
     let own = Arc::clone(own).acquire_owned().await.ok();
-    let turns = (own, Arc::clone(shared).acquire_owned().await.ok());
-    let (result, _turns) = run_blocking("rpc-blocking", move || (work(), turns)).await?;
+    let permits = (own, Arc::clone(shared).acquire_owned().await.ok());
+    let (result, _permits) = run_blocking("rpc-blocking", move || (work(), permits)).await?;
     Ok(result)
 }
 
@@ -77,8 +77,8 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn one_client_does_not_hold_the_turns_of_all() {
-        let shared = Arc::new(Semaphore::new(OF_READERS));
+    async fn one_client_does_not_hold_the_permits_of_all() {
+        let shared = Arc::new(Semaphore::new(FOR_READERS));
         let clients = [(); 2].map(|()| Arc::new(Semaphore::new(MAX_OFFLOADED)));
         let (go_on, waits): (Vec<_>, Vec<_>) = (0..20).map(|_| mpsc::channel::<()>()).unzip();
         let stuck =
@@ -89,8 +89,8 @@ mod tests {
             _ = &mut stuck => None,
             answered = other => answered.ok(),
         };
-        assert_eq!(answered, Some(7), "the other client has its turn");
+        assert_eq!(answered, Some(7), "the other client's work runs");
         drop(go_on);
-        assert!(stuck.await.into_iter().all(|ended| ended.is_ok()), "all of them end");
+        assert!(stuck.await.into_iter().all(|ended| ended.is_ok()), "all work ends");
     }
 }

@@ -1,23 +1,23 @@
-//! Why somebody changes something: asked for by every method that does.
+//! The reason that a client gives for a change.
 
 use capnp::text;
 
 /// The longest reason in bytes.
 pub(super) const MAX_REASON_BYTES: usize = 1024;
 
-/// What a caller says.
+/// The reason of a call.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Reason {
-    /// The method takes none.
+    /// The method takes no reason.
     NotTaken,
-    /// As it should be.
+    /// A good reason.
     Given(String),
-    /// Not as it should be: what there is of it, and what is wrong with it.
+    /// A bad reason: its beginning, and what is wrong with it.
     Wrong(String, String),
 }
 
 impl Reason {
-    /// From what came in.
+    /// Checks the text of a request.
     pub(super) fn of(text: text::Reader<'_>) -> Self {
         let bytes = text.as_bytes();
         let beginning = || {
@@ -25,19 +25,19 @@ impl Reason {
             String::from_utf8_lossy(cut).into_owned()
         };
         if bytes.len() > MAX_REASON_BYTES {
-            let wrong = format!("the reason has {} bytes, it may have {MAX_REASON_BYTES}", bytes.len());
+            let wrong = format!("the reason has {} bytes: give at most {MAX_REASON_BYTES}", bytes.len());
             return Self::Wrong(beginning(), wrong);
         }
         match text.to_str() {
             Ok(text) if text.trim().is_empty() => {
-                Self::Wrong(String::new(), "it takes a reason, and none was given".to_owned())
+                Self::Wrong(String::new(), "it needs a reason, and none was given".to_owned())
             }
             Ok(text) => Self::Given(text.to_owned()),
             Err(_) => Self::Wrong(beginning(), "the reason is not UTF-8".to_owned()),
         }
     }
 
-    /// For the record.
+    /// The text for the audit record.
     pub(super) fn text(&self) -> &str {
         match self {
             Self::NotTaken => "none given",
@@ -45,7 +45,7 @@ impl Reason {
         }
     }
 
-    /// What is wrong with it.
+    /// What is wrong with the reason.
     pub(super) fn problem(&self) -> Option<&str> {
         match self {
             Self::NotTaken | Self::Given(_) => None,
@@ -63,14 +63,14 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_has_to_be_given_and_to_be_short_text() {
+    fn a_reason_must_be_given_and_be_short_text() {
         assert_eq!(of(b"deploy 7"), Reason::Given("deploy 7".to_owned()));
         assert_eq!(of(&[b'x'; MAX_REASON_BYTES]).problem(), None);
         for (bad, says) in [
             (&b""[..], "none was given"),
             (b" \t\n", "none was given"),
             (b"\xff\xfe", "not UTF-8"),
-            (&[b'x'; MAX_REASON_BYTES + 1], "has 1025 bytes, it may have 1024"),
+            (&[b'x'; MAX_REASON_BYTES + 1], "has 1025 bytes: give at most 1024"),
         ] {
             let reason = of(bad);
             assert!(reason.problem().is_some_and(|problem| problem.contains(says)), "{reason:?}");

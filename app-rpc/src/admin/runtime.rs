@@ -1,4 +1,4 @@
-//! The interface `Runtime`: what the application runs on.
+//! The interface `Runtime`: compiler, processors, tasks, memory and stacks.
 
 use std::rc::Rc;
 
@@ -8,7 +8,7 @@ use schema::admin_capnp::{mem_stats, runtime};
 use super::count;
 use super::gate::Session;
 
-/// See the module.
+/// Serves `Runtime`.
 pub(super) struct RuntimeServer {
     session: Rc<Session>,
 }
@@ -59,9 +59,11 @@ impl runtime::Server for RuntimeServer {
         _: runtime::MemStatsParams,
         mut results: runtime::MemStatsResults,
     ) -> Result<(), RpcError> {
-        // The kernel writes it when it is read, and waits for nothing.
+        // Reading this file does not block: the system makes it up on the spot.
         let status = std::fs::read_to_string("/proc/self/status").map_err(|error| {
-            RpcError::failed(format!("the memory of the process is not known: /proc/self/status: {error}"))
+            RpcError::failed(format!(
+                "the memory of the process is unknown: reading /proc/self/status failed: {error}"
+            ))
         })?;
         write(&status, results.get().init_stats());
         Ok(())
@@ -79,7 +81,7 @@ impl runtime::Server for RuntimeServer {
     }
 }
 
-/// What of the status of a process has a meaning there. All else is 0.
+/// Writes the values of the process status that have a field in the answer. All other fields stay 0.
 fn write(status: &str, mut stats: mem_stats::Builder<'_>) {
     let bytes = |name| bytes_of(status, name).unwrap_or_default();
     stats.set_alloc(bytes("RssAnon"));
@@ -91,7 +93,7 @@ fn write(status: &str, mut stats: mem_stats::Builder<'_>) {
     stats.set_stack_sys(bytes("VmStk"));
 }
 
-/// A line as `VmRSS:     1234 kB`.
+/// The value of a line such as `VmRSS:     1234 kB`.
 fn bytes_of(status: &str, name: &str) -> Option<u64> {
     let mut lines = status.lines().filter_map(|line| line.split_once(':'));
     let (_, value) = lines.find(|(found, _)| *found == name)?;

@@ -1,4 +1,4 @@
-//! Services: the interfaces `Service` and `RPCService`, and the list of all.
+//! The interfaces `Service` and `RPCService`, and the list of all services.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -13,7 +13,7 @@ use super::text::short;
 use super::{count, millis, millis_of};
 use crate::LinkedEndpoint;
 
-/// A service, as it was when it was asked for.
+/// Serves `Service`: one incarnation of a service.
 pub(super) struct ServiceServer {
     service: Service,
 }
@@ -54,7 +54,7 @@ impl service::Server for ServiceServer {
     }
 }
 
-/// An RPC endpoint.
+/// Serves `RPCService`: an RPC endpoint.
 pub(super) struct EndpointServer {
     app: App,
     endpoint: LinkedEndpoint,
@@ -121,40 +121,40 @@ impl rpc_service::Server for EndpointServer {
     }
 }
 
-/// A service for the list.
+/// An entry of the list of services.
 pub(super) enum Info {
-    /// The application was made of it.
-    Made(Box<ServiceStatus>, Vec<ServiceId>),
-    /// It was registered while the application ran.
+    /// A service with a descriptor, and its dependencies.
+    Described(Box<ServiceStatus>, Vec<ServiceId>),
+    /// A service that was registered at run time.
     Registered(Service),
 }
 
-/// Every service: what the application was made of, alive or not, and what was registered since.
+/// All services: those with a descriptor, alive or not, and those that were registered at run time.
 pub(super) fn infos(app: &App) -> Vec<Info> {
     let needs = |id| {
         let descriptor = app.descriptors().iter().find(|service| service.id() == id);
         descriptor.map(ServiceDescriptor::needs).unwrap_or_default()
     };
     let statuses = app.service_statuses();
-    let made = |service: &Service| statuses.binary_search_by_key(&service.id(), |status| status.id).is_ok();
-    let registered: Vec<_> = app.services().into_iter().filter(|service| !made(service)).collect();
+    let described =
+        |service: &Service| statuses.binary_search_by_key(&service.id(), |status| status.id).is_ok();
+    let registered: Vec<_> = app.services().into_iter().filter(|service| !described(service)).collect();
     let mut infos: Vec<_> = statuses
         .into_iter()
         .map(|status| {
             let needs = needs(status.id);
-            Info::Made(Box::new(status), needs)
+            Info::Described(Box::new(status), needs)
         })
         .chain(registered.into_iter().map(Info::Registered))
         .collect();
     infos.sort_by_key(|info| match info {
-        Info::Made(status, _) => status.id,
+        Info::Described(status, _) => status.id,
         Info::Registered(service) => service.id(),
     });
     infos
 }
 
-/// Writes an entry of the list.
-/// `notes` are those about configs, by service.
+/// Writes an entry of the list. `notes` has the problems with configs, by service.
 pub(super) fn write(
     app: &App,
     info: &Info,
@@ -162,7 +162,7 @@ pub(super) fn write(
     mut to: service_info::Builder<'_>,
 ) {
     let id = match info {
-        Info::Made(status, needs) => {
+        Info::Described(status, needs) => {
             write_status(status, to.reborrow());
             if let Some(policy) = app.restart_policy(status.id) {
                 to.set_restart_policy(policy.to_string());
@@ -191,10 +191,10 @@ pub(super) fn write(
     to.set_config_note(short(notes.get(&id).map_or("", String::as_str)));
 }
 
-/// A service, and every service that depends on it, directly or not.
+/// A service and all its dependents, direct or not.
 pub(super) fn with_dependents(app: &App, id: ServiceId) -> Vec<ServiceId> {
     let mut found = vec![id];
-    // Found services are appended while the list is walked.
+    // The loop also visits the services that it appends.
     let mut at = 0;
     while let Some(need) = found.get(at).copied() {
         let dependents = app.descriptors().iter().filter(|service| service.needs().contains(&need));

@@ -1,6 +1,6 @@
-//! Dumps of stacks: one for all who ask at the same time, since it interrupts every thread.
+//! Stack dumps. A dump interrupts every thread, so clients that ask at the same time share one.
 //!
-//! A thread of its own makes them: who asks for them wants to know what hangs, and that may be the runtime.
+//! A thread of its own makes the dump, because the runtime may be what hangs.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -15,43 +15,43 @@ use tokio::time::timeout;
 
 use super::offload::DEADLINE;
 
-/// The longest dump, compressed: it has to fit a message. What does not is left out, and that is said.
+/// The longest dump, compressed. It must fit into a message, so the rest is cut off, and the dump says so.
 const MAX_BYTES: usize = 768 * 1024;
 
 type Dump = Result<Arc<[u8]>, String>;
 
-/// The dump that is under way, if there is one.
+/// The dump in progress, if there is one.
 #[derive(Default)]
 pub(super) struct Stacks(Arc<Mutex<Option<watch::Receiver<Option<Dump>>>>>);
 
 impl Stacks {
     /// The stacks of all threads and the live tasks of all services, compressed with zlib.
     pub(super) async fn dump(&self, app: &App) -> capnp::Result<Arc<[u8]>> {
-        let mut under_way = self.join(app)?;
-        let dumped = timeout(DEADLINE, under_way.wait_for(Option::is_some)).await;
-        let late = || RpcError::failed("the stacks were not dumped in time".to_owned());
+        let mut in_progress = self.join(app)?;
+        let dumped = timeout(DEADLINE, in_progress.wait_for(Option::is_some)).await;
+        let late = || RpcError::failed("the stack dump took too long: try again".to_owned());
         let dump = dumped.map_err(|_| late())?.map_err(|_| late())?.clone();
         dump.ok_or_else(late)?.map_err(RpcError::failed)
     }
 
-    /// Joins the dump that is under way, or begins one. It goes on when those who asked are gone.
+    /// Joins the dump in progress, or begins one. A dump goes on when its clients are gone.
     fn join(&self, app: &App) -> capnp::Result<watch::Receiver<Option<Dump>>> {
-        let mut place = self.0.lock();
-        // One whose thread is gone gives nothing any more.
-        if let Some(under_way) = place.as_ref().filter(|under_way| under_way.has_changed().is_ok()) {
-            return Ok(under_way.clone());
+        let mut current = self.0.lock();
+        // A dump whose thread has died has no result.
+        if let Some(in_progress) = current.as_ref().filter(|in_progress| in_progress.has_changed().is_ok()) {
+            return Ok(in_progress.clone());
         }
-        let (done, under_way) = watch::channel(None);
-        let (app, own_place) = (app.clone(), Arc::clone(&self.0));
+        let (done, in_progress) = watch::channel(None);
+        let (app, own_current) = (app.clone(), Arc::clone(&self.0));
         let dumping = spawn_thread("stacks", move || {
             let dumped = dump(&app).map_err(|error| error.to_string());
-            // Before the result is there: who asks from now on wants a new one.
-            *own_place.lock() = None;
+            // Before the result is sent, so that a client that asks after it gets a new dump.
+            *own_current.lock() = None;
             done.send_replace(Some(dumped.map(Arc::from)));
         });
-        dumping.map_err(|refused| RpcError::failed(format!("the stacks cannot be dumped: {refused}")))?;
-        *place = Some(under_way.clone());
-        Ok(under_way)
+        dumping.map_err(|refused| RpcError::failed(format!("no stack dump was made: {refused}")))?;
+        *current = Some(in_progress.clone());
+        Ok(in_progress)
     }
 }
 
@@ -59,13 +59,13 @@ fn dump(app: &App) -> io::Result<Vec<u8>> {
     let encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
     let mut out = Capped { encoder, cut: false };
     if let Err(error) = app.dump_stacks(&mut out) {
-        // What is there tells something all the same.
-        writeln!(out, "\nnot all could be dumped: {error}")?;
+        // An incomplete dump is better than none.
+        writeln!(out, "\nthe dump is incomplete: {error}")?;
     }
     out.finish()
 }
 
-/// Compresses as much as there is room for.
+/// Compresses text up to a limit, and drops the rest.
 struct Capped {
     encoder: ZlibEncoder<Vec<u8>>,
     cut: bool,
@@ -74,7 +74,7 @@ struct Capped {
 impl Capped {
     fn finish(mut self) -> io::Result<Vec<u8>> {
         if self.cut {
-            self.encoder.write_all(b"\n.. cut off: there is more than fits a message\n")?;
+            self.encoder.write_all(b"\n.. cut off: the dump is larger than a message\n")?;
         }
         self.encoder.finish()
     }
@@ -84,7 +84,7 @@ impl Write for Capped {
     fn write(&mut self, text: &[u8]) -> io::Result<usize> {
         self.cut |= self.encoder.get_ref().len() >= MAX_BYTES;
         if !self.cut {
-            // In pieces, so that the length is looked at now and then.
+            // In small pieces, because the limit is only checked between pieces.
             return self.encoder.write(&text[..text.len().min(4096)]);
         }
         Ok(text.len())
@@ -100,10 +100,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_does_not_fit_a_message_is_left_out_and_that_is_said() {
+    fn a_dump_that_does_not_fit_into_a_message_is_cut_off_and_says_so() {
         let encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
         let mut out = Capped { encoder, cut: false };
-        // Numbers at random, which can't be compressed.
+        // Random numbers do not compress.
         for _ in 0..1_000_000 {
             out.write_all(&app_ids::random_u64().to_le_bytes()).unwrap();
         }
@@ -111,6 +111,6 @@ mod tests {
         assert!((MAX_BYTES..1024 * 1024).contains(&compressed.len()), "{}", compressed.len());
         let mut text = Vec::new();
         io::Read::read_to_end(&mut flate2::read::ZlibDecoder::new(&compressed[..]), &mut text).unwrap();
-        assert!(text.ends_with(b"more than fits a message\n"));
+        assert!(text.ends_with(b"larger than a message\n"));
     }
 }

@@ -1,4 +1,4 @@
-//! One connection of a client: from connecting until it is over. It stays on its thread.
+//! One connection of a client for calls, from connecting to its end. It stays on its thread.
 
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
@@ -10,53 +10,53 @@ use app_core::show_duration;
 use app_tls::{record_handshake, valid_until};
 use capnp::capability::Client;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
 
+use super::dial::dial;
 use super::setup::Setup;
 use crate::clock;
 use crate::connection::{self, Control, Memory, System};
 use crate::{End, Limits, Refusal, words};
 
-/// How many capabilities an answer may bring.
+/// The most capabilities in an answer.
 const ANSWER_CAPABILITIES: usize = 4096;
 
-/// A server that can be called.
-pub(super) struct Connection {
+/// A connection to a server, for calls.
+pub(super) struct CallConnection {
     pub(super) address: SocketAddr,
     pub(super) client: Client,
     pub(super) control: Rc<Control>,
-    /// When the first certificate of the server's chain ends.
+    /// The earliest end of a certificate in the server's chain.
     pub(super) valid_until: Option<SystemTime>,
-    /// Calls that go on.
+    /// Calls that have not ended.
     calls: Cell<usize>,
-    /// Whether new calls should go elsewhere.
+    /// New calls go elsewhere.
     retired: Cell<bool>,
-    pub(super) over: CancellationToken,
-    why: RefCell<String>,
+    pub(super) ended: CancellationToken,
+    reason: RefCell<String>,
 }
 
-/// Why there is no connection.
+/// Why connecting failed.
 #[derive(Debug, Clone)]
 pub(super) struct ConnectError {
     pub(super) refusal: Option<Refusal>,
     pub(super) reason: String,
 }
 
-/// A call that goes on, until this is dropped.
-pub(super) struct Calling(Rc<Connection>);
+/// Counts a call until it is dropped.
+pub(super) struct CallGuard(Rc<CallConnection>);
 
-impl Drop for Calling {
+impl Drop for CallGuard {
     fn drop(&mut self) {
         self.0.calls.set(self.0.calls.get() - 1);
     }
 }
 
-impl Connection {
-    /// Connects, shakes hands, and asks for what can be called: a server may refuse a client after the client thinks that it is
-    /// connected.
+impl CallConnection {
+    /// Connects, shakes hands, and waits for the server's first answer. A server may refuse a client after the client's handshake has
+    /// succeeded, so the handshake alone does not show that the server accepts calls.
     pub(super) async fn open(setup: &Setup, address: SocketAddr) -> Result<Rc<Self>, ConnectError> {
         let limit = setup.config.connect_timeout;
         timeout(limit, Self::connect(setup, address)).await.unwrap_or_else(|_| {
@@ -68,36 +68,16 @@ impl Connection {
     async fn connect(setup: &Setup, address: SocketAddr) -> Result<Rc<Self>, ConnectError> {
         let failed =
             |refusal, reason: String| ConnectError { refusal, reason: format!("{address}: {reason}") };
-        #[cfg(test)]
-        if let Some(stream) = crate::simulation::connect(address).await {
-            return Self::over(setup, address, stream.map_err(|error| failed(None, error.to_string()))?)
-                .await;
-        }
-        let socket = TcpStream::connect(address).await.map_err(|error| failed(None, words::of_io(&error)))?;
-        crate::socket::prepare(&socket);
-        Self::over(setup, address, socket).await
-    }
-
-    /// Shakes hands on a stream to that address, and waits for the server's first words.
-    pub(super) async fn over<S>(
-        setup: &Setup,
-        address: SocketAddr,
-        socket: S,
-    ) -> Result<Rc<Self>, ConnectError>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + 'static,
-    {
-        let failed =
-            |refusal, reason: String| ConnectError { refusal, reason: format!("{address}: {reason}") };
+        let socket = dial(address).await.map_err(|error| failed(None, words::of_io(&error)))?;
         let connecting = TlsConnector::from(Arc::clone(&setup.tls)).connect(setup.server.clone(), socket);
         let (stream, mut shown) = record_handshake(connecting).await;
         let stream = stream.map_err(|error| {
-            let (why, words) = words::of_handshake(&error, &mut shown);
-            failed(Some(why), words)
+            let (refusal, reason) = words::of_handshake(&error, &mut shown);
+            failed(Some(refusal), reason)
         })?;
         let valid_until =
             stream.get_ref().1.peer_certificates().and_then(|chain| valid_until(chain, clock::now()));
-        // Answers bring capabilities; calls of the server, which there are none of, would be bounded as well.
+        // The limit on capabilities is for the server's answers. The server makes no calls; the limits would hold for those, too.
         let limits = Limits { capabilities: ANSWER_CAPABILITIES, ..setup.config.limits };
         let control = Rc::new(Control::new(limits, Memory::new(limits.peer_memory_bytes)));
         let (system, client) = System::client(stream, &control);
@@ -108,40 +88,40 @@ impl Connection {
             valid_until,
             calls: Cell::new(0),
             retired: Cell::new(false),
-            over: CancellationToken::new(),
-            why: RefCell::default(),
+            ended: CancellationToken::new(),
+            reason: RefCell::default(),
         });
         tokio::task::spawn_local(Rc::clone(&connection).drive(system));
-        let guard = Abandoned(Some(Rc::clone(&connection)));
-        // The answer to the bootstrap. (`when_resolved` of it is never done.)
+        let unless_opened = CloseOnDrop(Some(Rc::clone(&connection)));
+        // Waits for the answer to the bootstrap question. (`when_resolved` of the client never resolves.)
         tokio::select! {
-            () = connection.over.cancelled() => return Err(failed(Some(Refusal::ByPeer), connection.why())),
+            () = connection.ended.cancelled() => return Err(failed(Some(Refusal::ByPeer), connection.reason())),
             () = connection.control.heard() => {}
         }
         if connection.control.end().is_some() {
-            // What it said is that it does not want us.
-            connection.over.cancelled().await;
-            return Err(failed(Some(Refusal::ByPeer), connection.why()));
+            // The server's first message says that it refuses this client.
+            connection.ended.cancelled().await;
+            return Err(failed(Some(Refusal::ByPeer), connection.reason()));
         }
-        guard.keep();
+        unless_opened.disarm();
         Ok(connection)
     }
 
-    /// Runs the connection until it is over.
+    /// Runs the connection until it has ended.
     async fn drive<S: AsyncRead + AsyncWrite + Unpin + 'static>(self: Rc<Self>, system: System<S>) {
-        let (_, why) = connection::run(system).await;
-        self.why.borrow_mut().push_str(&why);
+        let (_, reason) = connection::run(system).await;
+        self.reason.borrow_mut().push_str(&reason);
         self.retired.set(true);
-        self.over.cancel();
+        self.ended.cancel();
     }
 
-    /// Why it is over.
-    pub(super) fn why(&self) -> String {
-        self.why.borrow().clone()
+    /// Why the connection has ended.
+    pub(super) fn reason(&self) -> String {
+        self.reason.borrow().clone()
     }
 
-    /// Whether new calls may use it.
-    pub(super) fn usable(&self) -> bool {
+    /// Whether the connection takes new calls.
+    pub(super) fn is_usable(&self) -> bool {
         !self.retired.get() && self.control.end().is_none() && !self.control.is_congested()
     }
 
@@ -149,9 +129,9 @@ impl Connection {
         self.calls.get()
     }
 
-    pub(super) fn begin_call(self: &Rc<Self>) -> Calling {
+    pub(super) fn begin_call(self: &Rc<Self>) -> CallGuard {
         self.calls.set(self.calls.get() + 1);
-        Calling(Rc::clone(self))
+        CallGuard(Rc::clone(self))
     }
 
     /// Sends new calls elsewhere.
@@ -163,26 +143,26 @@ impl Connection {
         self.retired.get()
     }
 
-    /// Closes; calls that go on fail.
+    /// Closes the connection. Calls on it fail.
     pub(super) fn close(&self, end: End, reason: &str) {
         self.retire();
         self.control.close(end, capnp::Error::disconnected(reason.to_owned()));
     }
 }
 
-/// Closes a connection that nobody took.
-struct Abandoned(Option<Rc<Connection>>);
+/// Closes a connection whose opening was cancelled or failed.
+struct CloseOnDrop(Option<Rc<CallConnection>>);
 
-impl Abandoned {
-    fn keep(mut self) {
+impl CloseOnDrop {
+    fn disarm(mut self) {
         self.0 = None;
     }
 }
 
-impl Drop for Abandoned {
+impl Drop for CloseOnDrop {
     fn drop(&mut self) {
         if let Some(connection) = self.0.take() {
-            connection.close(End::Stopping, "nobody waits for the connection any more");
+            connection.close(End::Stopping, "nothing waits for the connection any more");
         }
     }
 }

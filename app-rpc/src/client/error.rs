@@ -1,4 +1,4 @@
-//! Why a call failed, and whether it may be tried again.
+//! Why a call failed, and whether it is safe to try again.
 
 use std::fmt;
 
@@ -9,21 +9,28 @@ use crate::RpcName;
 use crate::errors::{RPC_FAILED, RPC_MAYBE_EXECUTED, RPC_NOT_SENT, RPC_REFUSED};
 use crate::text::short;
 
-/// What is known of a call that failed.
+/// What is known about a call that failed. These are all cases: a caller that matches all of them has decided about each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CallFailure {
-    /// Nothing of it was sent. It is safe to try again.
+    /// The call was not sent. It is safe to try again.
     NotSent,
-    /// It was sent, and nobody knows whether it was executed. Whether it is safe to try again is for the caller to know.
+    /// The call was sent and has no answer, so it may have been executed. Only the caller can know whether it is safe to try again.
     MaybeExecuted,
-    /// The server refused it, and executed nothing of it: it has too much to do, or is about to stop. It is safe to try again.
+    /// The server refused the call and executed nothing, because it is busy or about to stop. It is safe to try again.
     Refused,
-    /// The server executed it, and it failed; or what was answered is not what was expected.
+    /// The server executed the call, and it failed or the answer is not what the schema says.
     Failed,
 }
 
 impl CallFailure {
-    /// Whether the call is known not to have been executed.
+    /// Whether it is certain that the call was not executed.
+    ///
+    /// ```
+    /// use app_rpc::CallFailure;
+    ///
+    /// assert!(CallFailure::NotSent.is_safe_to_retry());
+    /// assert!(!CallFailure::MaybeExecuted.is_safe_to_retry());
+    /// ```
     #[must_use]
     pub const fn is_safe_to_retry(self) -> bool {
         matches!(self, Self::NotSent | Self::Refused)
@@ -39,7 +46,19 @@ impl CallFailure {
     }
 }
 
-/// A call that failed: what is known of it, and why.
+/// A call that failed: what is known about it, and why. It converts into an [`Error`], so `?` works in a service.
+///
+/// ```
+/// use app_rpc::{CallError, CallFailure};
+///
+/// /// What an operator should look at.
+/// fn explain(failed: &CallError) -> String {
+///     match failed.failure() {
+///         CallFailure::NotSent => format!("is {} running? {}", failed.name(), failed.reason()),
+///         _ => failed.to_string(),
+///     }
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallError {
     failure: CallFailure,
@@ -48,25 +67,25 @@ pub struct CallError {
 }
 
 impl CallError {
-    /// The reason may be a text of the server's, and is cut after 1 KiB.
+    /// The reason may come from the server, and is cut after 1 KiB.
     pub(crate) fn new(failure: CallFailure, name: RpcName, reason: impl Into<String>) -> Self {
         let reason: String = reason.into();
         Self { failure, name, reason: short(&reason) }
     }
 
-    /// What is known of the call.
+    /// What is known about the call.
     #[must_use]
     pub fn failure(&self) -> CallFailure {
         self.failure
     }
 
-    /// The server that was called.
+    /// The name of the called server.
     #[must_use]
     pub fn name(&self) -> RpcName {
         self.name
     }
 
-    /// Why it failed.
+    /// Why the call failed. Begins with the address of the instance, if there was a connection.
     #[must_use]
     pub fn reason(&self) -> &str {
         &self.reason

@@ -1,4 +1,4 @@
-//! The instances of a server, and a connection to each. It stays on its thread.
+//! The instances of a server, and a connection for calls to each. The pool stays on its thread.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::connection::{ConnectError, Connection};
+use super::connection::{CallConnection, ConnectError};
 use super::setup::Setup;
 use super::status::{InstanceState, InstanceStatus};
 use crate::End;
@@ -21,22 +21,23 @@ use crate::clock;
 use crate::config::host_and_port;
 use crate::resolve::look_up_host;
 
-/// How often names are looked up again.
+/// The time between two lookups of the addresses.
 const LOOK_UP_EVERY: Duration = Duration::from_secs(30);
 
 /// The pauses between attempts to connect.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
-/// The connections of a client.
+/// The connections of a client for calls.
 pub(crate) struct Pool {
     setup: watch::Receiver<Arc<Setup>>,
     instances: RefCell<BTreeMap<SocketAddr, Rc<Instance>>>,
-    /// Told when a connection can be used, or an attempt failed.
+    /// Notified when a connection becomes usable, or an attempt failed.
     changed: Notify,
+    /// Notified when the addresses should be looked up before their time.
     look_up: Notify,
-    /// Why there are no addresses.
-    unknown: RefCell<Option<String>>,
+    /// Why no address is known.
+    no_address: RefCell<Option<String>>,
     statuses: watch::Sender<Vec<InstanceStatus>>,
     log: Logger,
 }
@@ -44,11 +45,12 @@ pub(crate) struct Pool {
 /// One instance of the server.
 struct Instance {
     address: SocketAddr,
-    current: RefCell<Option<Rc<Connection>>>,
+    current: RefCell<Option<Rc<CallConnection>>>,
     failure: RefCell<Option<ConnectError>>,
-    /// The connection should be replaced.
+    /// Notified when the connection should be replaced.
     renew: Notify,
-    gone: CancellationToken,
+    /// Cancelled when the address is no longer one of the server's.
+    removed: CancellationToken,
 }
 
 impl Pool {
@@ -62,7 +64,7 @@ impl Pool {
             instances: RefCell::default(),
             changed: Notify::new(),
             look_up: Notify::new(),
-            unknown: RefCell::default(),
+            no_address: RefCell::default(),
             statuses,
             log,
         })
@@ -72,10 +74,10 @@ impl Pool {
         Arc::clone(&self.setup.borrow())
     }
 
-    /// Waits for a connection that can be used: of several that with the fewest calls. Cancel safe.
-    pub(super) async fn connection(&self) -> Rc<Connection> {
+    /// The usable connection with the fewest calls. Waits until there is one. Cancel safe.
+    pub(super) async fn connection(&self) -> Rc<CallConnection> {
         loop {
-            // Before it is looked: nothing happens in between.
+            // Registered before the look, so that no change is missed.
             let changed = self.changed.notified();
             if let Some(connection) = self.least_busy() {
                 return connection;
@@ -84,16 +86,16 @@ impl Pool {
         }
     }
 
-    fn least_busy(&self) -> Option<Rc<Connection>> {
+    fn least_busy(&self) -> Option<Rc<CallConnection>> {
         let instances = self.instances.borrow();
         let current = instances.values().filter_map(|instance| instance.current.borrow().clone());
-        current.filter(|connection| connection.usable()).min_by_key(|connection| connection.calls())
+        current.filter(|connection| connection.is_usable()).min_by_key(|connection| connection.calls())
     }
 
-    /// Why there is no connection.
-    pub(super) fn why_not(&self) -> String {
-        if let Some(unknown) = &*self.unknown.borrow() {
-            return unknown.clone();
+    /// Why there is no connection: the failures of up to four instances.
+    pub(super) fn failures(&self) -> String {
+        if let Some(reason) = &*self.no_address.borrow() {
+            return reason.clone();
         }
         let instances = self.instances.borrow();
         let failures = instances.values().filter_map(|instance| instance.failure.borrow().clone());
@@ -101,23 +103,26 @@ impl Pool {
         if failures.is_empty() { "no connection yet".to_owned() } else { failures.join("; ") }
     }
 
-    /// The connection should not be used any more: the server said so.
-    pub(super) fn replace(&self, connection: &Connection) {
+    /// Retires a connection and asks for another one to the same instance.
+    pub(super) fn replace(&self, connection: &CallConnection) {
         connection.retire();
         if let Some(instance) = self.instances.borrow().get(&connection.address) {
             instance.renew.notify_one();
         }
     }
 
-    /// Keeps the instances up to date, until it is dropped.
+    /// Keeps the instances up to date. Never returns.
     pub(crate) async fn run(self: &Rc<Self>) {
         let mut setup = self.setup.clone();
         loop {
             match self.resolve().await {
                 Ok(addresses) => self.reconcile(addresses),
                 Err(reason) => {
-                    if self.unknown.replace(Some(reason.clone())).as_ref() != Some(&reason) {
-                        warn!(self.log, "the addresses of an RPC server can't be found: {reason}");
+                    if self.no_address.replace(Some(reason.clone())).as_ref() != Some(&reason) {
+                        warn!(
+                            self.log,
+                            "RPC client: no address of the server is known, will look again: {reason}"
+                        );
                     }
                     self.publish();
                 }
@@ -144,7 +149,7 @@ impl Pool {
         let (mut addresses, mut failures) = (Vec::new(), Vec::new());
         for host in &hosts {
             let Some((host, port)) = host_and_port(host, config.port) else {
-                failures.push(format!("{host} is no address"));
+                failures.push(format!("{host}: not an address; write a host or `host:port`"));
                 continue;
             };
             match look_up_host(&host, port, Instant::now() + config.connect_timeout).await {
@@ -157,18 +162,18 @@ impl Pool {
         if addresses.is_empty() { Err(failures.join("; ")) } else { Ok(addresses) }
     }
 
-    /// Connects to addresses that are new, and leaves those that are gone.
+    /// Connects to new addresses, and drops the instances whose address is gone.
     fn reconcile(self: &Rc<Self>, mut addresses: Vec<SocketAddr>) {
-        self.unknown.replace(None);
+        self.no_address.replace(None);
         let most = self.setup().config.max_connections;
         let mut instances = self.instances.borrow_mut();
-        // Those that are connected to stay, if there are more than may be.
+        // If there are more addresses than connections allowed, known instances stay.
         addresses.sort_by_key(|address| !instances.contains_key(address));
         addresses.truncate(most);
         instances.retain(|address, instance| {
             let stays = addresses.contains(address);
             if !stays {
-                instance.gone.cancel();
+                instance.removed.cancel();
             }
             stays
         });
@@ -193,7 +198,7 @@ impl Pool {
     /// Ends all connections.
     pub(crate) fn close(&self, reason: &str) {
         for (_, instance) in std::mem::take(&mut *self.instances.borrow_mut()) {
-            instance.gone.cancel();
+            instance.removed.cancel();
             if let Some(connection) = instance.current.take() {
                 connection.close(End::Stopping, reason);
             }
@@ -208,7 +213,7 @@ impl Instance {
             current: RefCell::default(),
             failure: RefCell::default(),
             renew: Notify::new(),
-            gone: CancellationToken::new(),
+            removed: CancellationToken::new(),
         }
     }
 
@@ -223,15 +228,15 @@ impl Instance {
         }
     }
 
-    /// Keeps a connection to the instance, until it is gone.
+    /// Keeps a connection to the instance, until its address is removed.
     async fn keep(self: Rc<Self>, pool: Rc<Pool>) {
-        let gone = self.gone.clone();
+        let removed = self.removed.clone();
         tokio::select! {
-            () = gone.cancelled() => {}
+            () = removed.cancelled() => {}
             () = self.reconnect(&pool) => {}
         }
         if let Some(connection) = self.current.take() {
-            leave(connection);
+            drain(connection);
         }
     }
 
@@ -240,28 +245,28 @@ impl Instance {
         loop {
             let made_with = Arc::clone(&setup.borrow_and_update());
             let connection = self.connect(pool).await;
-            info!(pool.log, "connected to an RPC server"; "server" => %made_with.config.name, "peer" => %self.address);
+            info!(pool.log, "RPC client: connected to the server"; "server" => %made_with.config.name, "peer" => %self.address);
             if let Some(old) = self.current.replace(Some(Rc::clone(&connection))) {
-                leave(old);
+                drain(old);
             }
             pool.publish();
             let age = made_with.config.max_connection_age;
             tokio::select! {
-                () = connection.over.cancelled() => {
-                    info!(pool.log, "an RPC connection is over: {}", connection.why(); "peer" => %self.address);
+                () = connection.ended.cancelled() => {
+                    info!(pool.log, "RPC client: a connection has ended: {}", connection.reason(); "peer" => %self.address);
                     self.current.take();
                     pool.publish();
-                    // The instance may have moved.
+                    // The instance may have another address now.
                     pool.look_up.notify_one();
                 }
-                () = ended(connection.valid_until) => {
-                    info!(pool.log, "the certificate of an RPC server has expired: its connection is made anew"; "peer" => %self.address);
+                () = expired(connection.valid_until) => {
+                    info!(pool.log, "RPC client: the server's certificate has expired, connecting again"; "peer" => %self.address);
                     if let Some(expired) = self.current.take() {
-                        leave(expired);
+                        drain(expired);
                     }
                     pool.publish();
                 }
-                // Not all at the same time.
+                // With jitter, so that the clients of a server do not reconnect at the same time.
                 () = sleep(age.mul_f64(0.9 + 0.1 * jitter())) => {}
                 () = self.renew.notified() => {}
                 Ok(()) = setup.changed() => {}
@@ -269,8 +274,8 @@ impl Instance {
         }
     }
 
-    /// Tries until there is a connection.
-    async fn connect(&self, pool: &Pool) -> Rc<Connection> {
+    /// Tries to connect until it works.
+    async fn connect(&self, pool: &Pool) -> Rc<CallConnection> {
         let pauses = ExponentialBuilder::new()
             .with_min_delay(FIRST_PAUSE)
             .with_max_delay(LONGEST_PAUSE)
@@ -279,14 +284,14 @@ impl Instance {
         let mut pauses = pauses.build();
         loop {
             let setup = pool.setup();
-            match Connection::open(&setup, self.address).await {
+            match CallConnection::open(&setup, self.address).await {
                 Ok(connection) => {
                     self.failure.take();
                     return connection;
                 }
                 Err(failure) => {
                     if self.failure.borrow().as_ref().is_none_or(|before| before.reason != failure.reason) {
-                        warn!(pool.log, "no connection to an RPC server, will try again: {}", failure.reason;
+                        warn!(pool.log, "RPC client: not connected to the server, will try again: {}", failure.reason;
                             "server" => %setup.config.name, "peer" => %self.address);
                     }
                     self.failure.replace(Some(failure));
@@ -298,27 +303,27 @@ impl Instance {
     }
 }
 
-/// Waits until a certificate has ended.
-async fn ended(valid_until: Option<SystemTime>) {
+/// Waits until a certificate expires.
+async fn expired(valid_until: Option<SystemTime>) {
     match valid_until {
         Some(end) => clock::passed(end).await,
         None => std::future::pending().await,
     }
 }
 
-/// A number from 0 to 1.
+/// A random number from 0 to 1.
 fn jitter() -> f64 {
     let bits = u32::try_from(app_ids::random_u64() >> 32).unwrap_or(0);
     f64::from(bits) / f64::from(u32::MAX)
 }
 
-/// Lets calls that go on end, then closes.
-fn leave(connection: Rc<Connection>) {
+/// Takes no new calls, and closes the connection when the last call has ended.
+fn drain(connection: Rc<CallConnection>) {
     connection.retire();
     tokio::task::spawn_local(async move {
-        while connection.calls() > 0 && !connection.over.is_cancelled() {
+        while connection.calls() > 0 && !connection.ended.is_cancelled() {
             tokio::select! {
-                () = connection.over.cancelled() => {}
+                () = connection.ended.cancelled() => {}
                 () = sleep(Duration::from_millis(50)) => {}
             }
         }

@@ -1,4 +1,14 @@
-//! Calls that are one request and one answer.
+//! `RpcClient::request`: calls that are one request and one answer, without capabilities, on the caller's runtime.
+//!
+//! capnp-rpc cannot leave its thread, so a call through it changes threads twice, which is most of the cost of the call. A simple call
+//! needs little of the protocol. Its message is [built here](capture), a request connection sends it, whose task is on the
+//! services' runtime, and the answer is read where the caller waits.
+//!
+//! This way is an optimisation. If nothing was executed, the caller falls back to `call`, which waits for a connection and retries.
+
+mod capture;
+mod connection;
+mod pool;
 
 use std::sync::Arc;
 
@@ -6,28 +16,43 @@ use capnp::capability::{FromClientHook, FromTypelessPipeline, Request};
 use capnp::message::Reader;
 use capnp::traits::{Owned, Pipelined};
 use capnp_rpc::rpc_capnp::{exception, message, return_};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
-use super::direct::{Lost, capture};
+use self::capture::capture;
+use self::connection::NoAnswer;
+pub(crate) use self::pool::RequestPool;
 use super::{CallError, CallFailure, RpcClient};
 use crate::connection::NOT_EXECUTED;
 use crate::framing::Segments;
-use crate::words;
+use crate::{RpcName, words};
 
-/// What an answer has instead of results.
-struct Refused {
+/// The error that a server answered with.
+struct RemoteException {
     kind: exception::Type,
     reason: String,
 }
 
 impl<C: FromClientHook + 'static> RpcClient<C> {
-    /// Asks once, within the time that the config gives to calls. See [`request_by`](Self::request_by).
+    /// Makes a call that is one request and one answer, within the call timeout of the config. See [`request_by`](Self::request_by).
+    ///
+    /// ```
+    /// # use app_rpc::{CallError, RpcClient};
+    /// # use schema::quota_capnp::quota;
+    /// /// The names of all rules.
+    /// async fn rules(client: &RpcClient<quota::Client>) -> Result<Vec<String>, CallError> {
+    ///     client
+    ///         .request(quota::Client::rules_request, |results| {
+    ///             results.get_rules()?.iter().map(|rule| Ok(rule.get_name()?.to_string()?)).collect()
+    ///         })
+    ///         .await
+    /// }
+    /// ```
     ///
     /// # Errors
     /// As [`request_by`](Self::request_by).
     pub async fn request<P, R, T>(
         &self,
-        ask: impl Fn(&C) -> Request<P, R> + Send + Sync + 'static,
+        build: impl Fn(&C) -> Request<P, R> + Send + Sync + 'static,
         read: impl Fn(R::Reader<'_>) -> capnp::Result<T> + Send + Sync + 'static,
     ) -> Result<T, CallError>
     where
@@ -37,38 +62,42 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
         T: Send + 'static,
     {
         let time = self.inner.setup.borrow().config.call_timeout;
-        self.request_by(Instant::now() + time, ask, read).await
+        self.request_by(Instant::now() + time, build, read).await
     }
 
-    /// Asks once, and makes a value of the answer: `ask` builds the request, and does not send it; `read` reads the results.
+    /// Makes a call that is one request and one answer. `build` builds the request and does not send it; `read` reads the results.
     ///
-    /// It is what most calls are, and takes a fraction of what [`call_by`](Self::call_by) takes, since nothing has to go to another
-    /// thread: each instance that the client is connected to gets a second connection, used by such calls alone, when eight of them
-    /// were made. Until it is there, and whenever it can't be used, they go the way of `call_by`; so do requests that take capabilities
-    /// along. Capabilities in results are none to `read`. Both functions may be called again, as is said there.
+    /// Most calls are like this, and cost a fraction of [`call_by`](Self::call_by), because they do not change threads. After eight
+    /// requests, the client makes a second connection to each instance, for requests alone. Until that connection is there, and
+    /// whenever it cannot be used, a request takes the way of `call_by`. So does a request with capabilities in its parameters, and one
+    /// for a capability in the results of another call. Capabilities in the results are null to `read`. The client may call both
+    /// functions again, as `call_by` may.
+    ///
+    /// Dropping the future cancels the call and tells the server.
     ///
     /// ```
+    /// # use std::time::Duration;
     /// # use app_rpc::{CallError, RpcClient};
     /// # use schema::quota_capnp::quota;
-    /// /// How many permits are left, if this one was granted.
+    /// # use tokio::time::Instant;
+    /// /// How many permits are left, if one was granted within 50 ms.
     /// async fn acquire(client: &RpcClient<quota::Client>) -> Result<Option<u32>, CallError> {
-    ///     let ask = |quota: &quota::Client| {
+    ///     let build = |quota: &quota::Client| {
     ///         let mut request = quota.acquire_request();
     ///         request.get().set_rule("default");
     ///         request
     ///     };
-    ///     client.request(ask, |answer| Ok(answer.get_granted().then(|| answer.get_remaining()))).await
+    ///     let deadline = Instant::now() + Duration::from_millis(50);
+    ///     client.request_by(deadline, build, |answer| Ok(answer.get_granted().then(|| answer.get_remaining()))).await
     /// }
     /// ```
     ///
-    /// Dropping the future cancels the call; the server is told.
-    ///
     /// # Errors
-    /// What is known of the call: see [`CallFailure`].
+    /// What is known about the call: see [`CallFailure`].
     pub async fn request_by<P, R, T>(
         &self,
         deadline: Instant,
-        ask: impl Fn(&C) -> Request<P, R> + Send + Sync + 'static,
+        build: impl Fn(&C) -> Request<P, R> + Send + Sync + 'static,
         read: impl Fn(R::Reader<'_>) -> capnp::Result<T> + Send + Sync + 'static,
     ) -> Result<T, CallError>
     where
@@ -77,72 +106,81 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
         R::Pipeline: FromTypelessPipeline,
         T: Send + 'static,
     {
-        if let Some(outcome) = self.ask_directly::<P, R, T>(deadline, &ask, &read).await {
+        let name = self.inner.setup.borrow().config.name;
+        if let Some(outcome) = request_once(&self.inner.requests, name, deadline, &build, &read).await {
             return outcome;
         }
         let read = Arc::new(read);
         self.call_by(deadline, move |interface: C| {
-            let (promise, read) = (ask(&interface).send().promise, Arc::clone(&read));
+            let (promise, read) = (build(&interface).send().promise, Arc::clone(&read));
             async move { read(promise.await?.get()?) }
         })
         .await
     }
+}
 
-    /// Asks on a wire; `None` if there is none, or nothing was executed: then there is another way.
-    async fn ask_directly<P, R, T>(
-        &self,
-        deadline: Instant,
-        ask: &(impl Fn(&C) -> Request<P, R> + Sync),
-        read: &(impl Fn(R::Reader<'_>) -> capnp::Result<T> + Sync),
-    ) -> Option<Result<T, CallError>>
-    where
-        R: Owned,
-    {
-        let wire = self.inner.direct.wire()?;
-        let mut asked = wire.ask(capture(ask)?)?;
-        let answered = tokio::select! {
-            biased;
-            answered = asked.answer() => answered,
-            () = self.inner.deadlines.until(deadline) => Err(asked.too_late()),
-        };
-        let name = self.inner.setup.borrow().config.name;
-        let failed = |failure, reason: String| {
-            Some(Err(CallError::new(failure, name, format!("{}: {reason}", wire.address()))))
-        };
-        let answer = match answered {
-            Ok(answer) => answer,
-            Err(Lost { refused, unsent, .. }) if (refused || unsent) && Instant::now() < deadline => {
-                return None;
-            }
-            Err(Lost { reason, refused: true, .. }) => return failed(CallFailure::Refused, reason),
-            Err(Lost { reason, unsent: true, .. }) => return failed(CallFailure::NotSent, reason),
-            Err(Lost { reason, .. }) => return failed(CallFailure::MaybeExecuted, reason),
-        };
-        let answer = Reader::new(answer, wire.reader_options());
-        let outcome = results(&answer).and_then(|results| match results {
-            Ok(content) => content.get_as().and_then(read).map(Ok),
-            Err(refused) => Ok(Err(refused)),
-        });
-        match outcome {
-            Ok(Ok(value)) => Some(Ok(value)),
-            Ok(Err(Refused { kind, reason })) if reason.starts_with(NOT_EXECUTED) => {
-                if kind == exception::Type::Disconnected {
-                    wire.retire();
-                }
-                None
-            }
-            Ok(Err(Refused { kind: exception::Type::Unimplemented, .. })) => {
-                failed(CallFailure::Failed, words::unknown_call())
-            }
-            Ok(Err(Refused { reason, .. })) => failed(CallFailure::Failed, reason),
-            Err(error) => failed(CallFailure::Failed, words::of_call(&error)),
+/// Sends a request on a request connection. `None` if there is no such connection, or if nothing was executed and there is time left:
+/// then the caller makes a call instead.
+pub(crate) async fn request_once<C, P, R, T>(
+    pool: &RequestPool,
+    name: RpcName,
+    deadline: Instant,
+    build: &(impl Fn(&C) -> Request<P, R> + Sync),
+    read: &(impl Fn(R::Reader<'_>) -> capnp::Result<T> + Sync),
+) -> Option<Result<T, CallError>>
+where
+    C: FromClientHook,
+    P: Owned,
+    R: Owned + Pipelined + Unpin + 'static,
+    R::Pipeline: FromTypelessPipeline,
+{
+    if Instant::now() >= deadline {
+        return None;
+    }
+    let connection = pool.least_busy()?;
+    let mut pending = connection.send(capture(build)?)?;
+    let answered = match timeout_at(deadline, pending.answer()).await {
+        Ok(answered) => answered,
+        Err(_) => Err(pending.late()),
+    };
+    let failed = |failure, reason: String| {
+        Some(Err(CallError::new(failure, name, format!("{}: {reason}", connection.address()))))
+    };
+    let answer = match answered {
+        Ok(answer) => answer,
+        Err(NoAnswer { refused, unsent, .. }) if (refused || unsent) && Instant::now() < deadline => {
+            return None;
         }
+        Err(NoAnswer { reason, refused: true, .. }) => return failed(CallFailure::Refused, reason),
+        Err(NoAnswer { reason, unsent: true, .. }) => return failed(CallFailure::NotSent, reason),
+        Err(NoAnswer { reason, .. }) => return failed(CallFailure::MaybeExecuted, reason),
+    };
+    let answer = Reader::new(answer, connection.reader_options());
+    let outcome = results(&answer).and_then(|results| match results {
+        Ok(content) => content.get_as().and_then(read).map(Ok),
+        Err(exception) => Ok(Err(exception)),
+    });
+    match outcome {
+        Ok(Ok(value)) => Some(Ok(value)),
+        Ok(Err(RemoteException { kind, reason })) if reason.starts_with(NOT_EXECUTED) => {
+            if kind == exception::Type::Disconnected {
+                connection.retire();
+            }
+            None
+        }
+        Ok(Err(RemoteException { kind: exception::Type::Unimplemented, .. })) => {
+            failed(CallFailure::Failed, words::unknown_call())
+        }
+        Ok(Err(RemoteException { reason, .. })) => failed(CallFailure::Failed, reason),
+        Err(error) => failed(CallFailure::Failed, words::of_call(&error)),
     }
 }
 
-/// What an answer has: results, or the reason why there are none.
-fn results(answer: &Reader<Segments>) -> capnp::Result<Result<capnp::any_pointer::Reader<'_>, Refused>> {
-    let unexpected = || capnp::Error::failed("the server answered what was not asked".to_owned());
+/// The results in an answer, or the error that it has instead.
+fn results(
+    answer: &Reader<Segments>,
+) -> capnp::Result<Result<capnp::any_pointer::Reader<'_>, RemoteException>> {
+    let unexpected = || capnp::Error::failed("the answer has neither results nor an error".to_owned());
     let message::Return(answer) = answer.get_root::<message::Reader<'_>>()?.which()? else {
         return Err(unexpected());
     };
@@ -151,7 +189,7 @@ fn results(answer: &Reader<Segments>) -> capnp::Result<Result<capnp::any_pointer
         return_::Exception(exception) => {
             let exception = exception?;
             let reason = exception.get_reason()?.to_string()?;
-            Ok(Err(Refused { kind: exception.get_type()?, reason }))
+            Ok(Err(RemoteException { kind: exception.get_type()?, reason }))
         }
         _ => Err(unexpected()),
     }

@@ -1,4 +1,4 @@
-//! What connections of a client are made with.
+//! The config of a client, prepared for connecting.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use rustls::pki_types::ServerName;
 
 use crate::RpcClientConfig;
 
-/// A config, and TLS made of it.
+/// A config, and the TLS config made from it.
 pub(crate) struct Setup {
     pub(super) config: RpcClientConfig,
     pub(super) tls: Arc<ClientConfig>,

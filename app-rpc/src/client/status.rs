@@ -1,13 +1,14 @@
-//! What a client knows of the instances of its server.
+//! What a client knows about the instances of its server.
 
 use std::net::SocketAddr;
 
 use crate::Refusal;
 
-/// Whether an instance can be called.
+/// Whether a client is connected to an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum InstanceState {
-    /// There is no connection; it is being made, or will be.
+    /// There is no connection. The client keeps trying.
     Connecting,
     /// There is a connection.
     Connected,
@@ -17,12 +18,12 @@ pub enum InstanceState {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct InstanceStatus {
-    /// Where it is.
+    /// The instance's address.
     pub address: SocketAddr,
-    /// Whether it can be called.
+    /// Whether the client is connected to it.
     pub state: InstanceState,
-    /// Why it was not connected to the last time, if the handshake said so.
+    /// Why the last attempt to connect was refused, if the handshake told.
     pub refusal: Option<Refusal>,
-    /// The same for people.
+    /// Why the last attempt to connect failed, as text.
     pub failure: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! What is answered is true: every method of the original, and those that only look behind them.
+//! Answers match the state of the application: every method of the original, and the other methods that need only `read`.
 
 use std::io::Read;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -14,7 +14,7 @@ use schema::admin_capnp::{self, HealthStatus, ServiceState};
 use crate::stand::{DISK, SHOP, STORE, Stand, UNKNOWN, call, eventually};
 
 #[tokio::test]
-async fn the_application_says_who_it_is_and_what_it_is_made_of() {
+async fn the_application_tells_its_identity_and_its_services() {
     let stand = Stand::new().await;
     let client = stand.client(Role::Read);
     let answers = call(&client, |app| async move {
@@ -46,7 +46,7 @@ async fn the_application_says_who_it_is_and_what_it_is_made_of() {
 }
 
 #[tokio::test]
-async fn a_service_is_known_by_its_id_and_lives_as_long_as_it_does() {
+async fn a_service_is_found_by_its_id_and_is_alive_until_it_is_killed() {
     let stand = Stand::new().await;
     let client = stand.client(Role::Read);
     stand.app.set_service_log_level(STORE, Some(LogLevel::Error), None);
@@ -79,7 +79,7 @@ async fn a_service_is_known_by_its_id_and_lives_as_long_as_it_does() {
 }
 
 #[tokio::test]
-async fn endpoints_say_where_they_listen_and_how_many_connections_they_have() {
+async fn endpoints_tell_their_address_and_their_number_of_connections() {
     let stand = Stand::with(&|mut spec| spec.set_max_conns(7)).await;
     let client = stand.client(Role::Read);
     let answers = call(&client, |app| async move {
@@ -107,12 +107,12 @@ async fn endpoints_say_where_they_listen_and_how_many_connections_they_have() {
         request.send().promise.await.map(drop)
     });
     let failed = failed.await.unwrap_err();
-    assert!(failed.reason().contains("is no RPC endpoint"), "{failed}");
+    assert!(failed.reason().contains("is not an RPC endpoint"), "{failed}");
     stand.stop().await;
 }
 
 #[tokio::test]
-async fn the_runtime_tells_of_its_compiler_memory_tasks_and_stacks() {
+async fn the_runtime_tells_its_compiler_memory_tasks_and_stacks() {
     let stand = Stand::new().await;
     let client = stand.client(Role::Operate);
     let answers = call(&client, |app| async move {
@@ -141,7 +141,7 @@ async fn the_runtime_tells_of_its_compiler_memory_tasks_and_stacks() {
 }
 
 #[tokio::test]
-async fn configs_say_where_they_are_and_what_became_of_them() {
+async fn configs_tell_their_directory_and_their_statuses() {
     let stand = Stand::new().await;
     let client = stand.client(Role::Read);
     let answers = call(&client, |app| async move {
@@ -169,7 +169,7 @@ async fn configs_say_where_they_are_and_what_became_of_them() {
 }
 
 #[tokio::test]
-async fn services_are_listed_with_their_state_and_what_they_need() {
+async fn services_are_listed_with_their_state_and_their_dependencies() {
     let stand = Stand::new().await;
     let made_later = stand.app.new_service(ServiceId::new(0x1a7e), "late");
     let dying = made_later.token();
@@ -187,7 +187,7 @@ async fn services_are_listed_with_their_state_and_what_they_need() {
     let services = services.await.unwrap();
     let ids: Vec<_> = services.iter().map(|(id, ..)| *id).collect();
     let expected: Vec<_> = stand.app.service_ids().iter().map(|id| id.as_u64()).collect();
-    assert_eq!(ids, expected, "by id in order");
+    assert_eq!(ids, expected, "in the order of ids");
     let of = |id: ServiceId| services.iter().find(|(of, ..)| *of == id.as_u64()).unwrap().clone();
     let (_, name, (state, restarting, tasks, needs)) = of(SHOP);
     assert_eq!((name.as_str(), state, restarting, tasks), ("shop", ServiceState::Running, false, 1));
@@ -198,7 +198,7 @@ async fn services_are_listed_with_their_state_and_what_they_need() {
 }
 
 #[tokio::test]
-async fn a_service_that_died_says_why_and_the_application_is_not_ready_for_it() {
+async fn a_failed_service_tells_why_and_the_application_is_not_ready() {
     let stand = Stand::new().await;
     let client = stand.client(Role::Read);
     let ready = |app: admin_capnp::app::Client| async move {
@@ -210,7 +210,7 @@ async fn a_service_that_died_says_why_and_the_application_is_not_ready_for_it() 
     eventually("the critical check has run", || app_health::readiness(&stand.app).ready()).await;
     assert_eq!(call(&client, ready).await.unwrap(), (true, Vec::new()));
     stand.app.service(SHOP).unwrap().kill(errors::BUG.error(SHOP).message("out of stock").build());
-    eventually("it is dead", || stand.app.service(SHOP).is_none()).await;
+    eventually("the service is dead", || stand.app.service(SHOP).is_none()).await;
     let (is_ready, reasons) = call(&client, ready).await.unwrap();
     assert!(!is_ready && reasons.iter().any(|reason| reason.contains("out of stock")), "{reasons:?}");
     let shop = call(&client, |app| async move {

@@ -1,4 +1,4 @@
-//! What is on record of those who change something, or try to.
+//! Audit records of calls that change something, or try to.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -33,14 +33,14 @@ async fn restart(app: app::Client, service: u64) -> Result<(), capnp::Error> {
 }
 
 #[tokio::test]
-async fn a_record_says_who_did_what_to_whom_and_why_whatever_the_level_is() {
+async fn a_record_has_client_method_target_and_reason_at_any_log_level() {
     let stand = Stand::new().await;
     let client = stand.client(Role::Operate);
     stand.app.set_log_level(LogLevel::Error, None);
     stand.app.set_service_log_level(NAME.service, Some(LogLevel::Error), None);
     call(&client, |app| async move { set_app(app, WireLevel::Warn, "deploy 7").await }).await.unwrap();
     let audit = stand.audit();
-    assert_eq!(audit.len(), 1, "what only looks is not on record");
+    assert_eq!(audit.len(), 1, "calls that only look have no record");
     let record = &audit[0];
     for (key, value) in [
         ("level", "info"),
@@ -74,18 +74,18 @@ async fn the_record_is_there_before_the_call_acts() {
         (at(app_rpc::admin::ADMIN_CALL.hex().to_string()), at(SERVICE_RESTART_REQUESTED.hex().to_string()));
     assert!(written < acted);
     let acted = records[acted]["message"].as_str().unwrap();
-    assert!(acted.ends_with("it is stuck (asked for by operate.test over RPC)"), "{acted}");
+    assert!(acted.ends_with("it is stuck (requested by operate.test over RPC)"), "{acted}");
     stand.stop().await;
 }
 
 #[tokio::test]
-async fn what_is_denied_refused_or_fails_is_on_record_and_does_nothing() {
+async fn denied_refused_and_failed_calls_have_records_and_change_nothing() {
     let stand = Stand::new().await;
     let (reader, operator) = (stand.client(Role::Read), stand.client(Role::Operate));
     let denied = call(&reader, |app| async move { set_app(app, WireLevel::Error, "why not").await }).await;
     assert!(denied.unwrap_err().reason().contains("denied: Levels.setApp needs the role operate"));
     let refused = call(&operator, |app| async move { set_app(app, WireLevel::Error, " \n").await }).await;
-    assert!(refused.unwrap_err().reason().contains("Levels.setApp: it takes a reason, and none was given"));
+    assert!(refused.unwrap_err().reason().contains("Levels.setApp: it needs a reason, and none was given"));
     let failed = call(&operator, |app| async move { restart(app, 0xdead).await }).await;
     assert!(failed.unwrap_err().reason().contains("dead"));
     assert_eq!(stand.app.log_level(), LogLevel::Debug);
@@ -106,7 +106,7 @@ async fn what_is_denied_refused_or_fails_is_on_record_and_does_nothing() {
 }
 
 #[tokio::test]
-async fn a_reason_can_forge_no_record_and_is_cut_when_it_is_too_long() {
+async fn a_reason_cannot_forge_a_record_and_is_cut_when_it_is_too_long() {
     let stand = Stand::new().await;
     let client = stand.client(Role::Operate);
     let forged =
@@ -118,17 +118,17 @@ async fn a_reason_can_forge_no_record_and_is_cut_when_it_is_too_long() {
         async move { set_app(app, WireLevel::Error, &long).await }
     });
     let refused = refused.await.unwrap_err();
-    assert!(refused.reason().contains("the reason has 500000 bytes, it may have 1024"), "{refused}");
+    assert!(refused.reason().contains("the reason has 500000 bytes: give at most 1024"), "{refused}");
     let audit = stand.audit();
     assert_eq!(audit.len(), 2);
     assert_eq!(audit[0]["reason"], forged);
     assert!(audit[1]["reason"].as_str().unwrap().len() <= 1024);
     let lines = stand.app.captured().text().lines().filter(|line| line.contains("forged")).count();
-    assert_eq!(lines, 1, "it is one line");
+    assert_eq!(lines, 1, "the record is one line");
     stand.stop().await;
 }
 
-/// Takes nothing while it is stuck.
+/// A log sink that takes nothing while it is stuck.
 #[derive(Clone, Default)]
 struct Sink(Arc<(Mutex<bool>, Condvar)>);
 
@@ -151,7 +151,7 @@ impl Write for Sink {
 }
 
 #[tokio::test]
-async fn without_a_record_nothing_is_done_but_ending_the_application() {
+async fn without_a_record_only_the_end_of_the_application_is_done() {
     let (sink, dir) = (Sink::default(), tempfile::tempdir().unwrap());
     let identity = Identity {
         domain: NAME.domain,
@@ -172,9 +172,12 @@ async fn without_a_record_nothing_is_done_but_ending_the_application() {
     sink.stick(true);
     let refused = call(&client, |app| async move { set_app(app, WireLevel::Error, "it is not").await }).await;
     let refused = refused.unwrap_err();
-    assert!(refused.reason().contains("Levels.setApp: its audit record can't be written"), "{refused}");
+    assert!(
+        refused.reason().contains("Levels.setApp: nothing was done: the log takes no records"),
+        "{refused}"
+    );
     assert_eq!(app.log_level(), LogLevel::Warn, "nothing was done");
-    // Readers that are denied do not hold it up: their calls share nothing with those of an administrator.
+    // Denied calls of readers do not delay it: they share nothing with calls of an administrator.
     let mut readers = Vec::new();
     for _ in 0..8 {
         let denied = (1..=100).fold(Messages::new(), |messages, question| {
@@ -186,7 +189,7 @@ async fn without_a_record_nothing_is_done_but_ending_the_application() {
     let killed = call(&client, |app| async move { app.kill_request().send().promise.await.map(drop) }).await;
     killed.unwrap();
     assert!(!app.alive());
-    // Half a second for its own record; the rest is for a machine that is busy.
+    // Half a second for its own record. The rest is for a busy machine.
     assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
     sink.stick(false);
     tokio::time::timeout(Duration::from_secs(20), app.stopped()).await.unwrap().expect_clean();

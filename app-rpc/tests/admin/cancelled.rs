@@ -1,4 +1,4 @@
-//! Calls that a client cancels, or whose connection ends: each has its record all the same.
+//! Cancelled calls, and calls whose connection ends, have their records, too.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +24,7 @@ fn kill(messages: Messages, question: u32) -> Messages {
     messages.call(question, On::App, KILL, |_| {})
 }
 
-/// Sets the level, on a capability that was asked for in the same breath.
+/// Sets the level, on the result of a call right before it.
 fn set_app(messages: Messages, question: u32) -> Messages {
     let asked = messages.call(question, On::App, LEVELS, |_| {});
     asked.call(question + 1, On::ResultOf(question), SET_APP, |params| {
@@ -45,12 +45,12 @@ fn has(stand: &Stand, method: &str, outcome: &str) -> bool {
 }
 
 #[tokio::test]
-async fn a_denied_call_that_is_finished_at_once_is_on_record() {
+async fn a_denied_call_that_is_finished_at_once_has_a_record() {
     let stand = Stand::new().await;
     let messages = kill(Messages::new(), 1).finish(1);
     let messages = set_app(messages, 2).finish(3).finish(2);
     let _open = messages.send(stand.address(), Role::Read).await;
-    eventually("both are on record", || stand.audit().len() >= 2).await;
+    eventually("both have records", || stand.audit().len() >= 2).await;
     let denied = |method: &str| (method.to_owned(), "denied".to_owned());
     assert_eq!(outcomes(&stand.audit()), [denied("App.kill"), denied("Levels.setApp")]);
     assert!(stand.app.alive());
@@ -58,12 +58,12 @@ async fn a_denied_call_that_is_finished_at_once_is_on_record() {
 }
 
 #[tokio::test]
-async fn a_denied_call_whose_connection_closes_right_behind_it_is_on_record() {
+async fn a_denied_call_has_a_record_even_if_its_connection_closes_at_once() {
     let stand = Stand::new().await;
     for _ in 0..5 {
         set_app(kill(Messages::new(), 1), 2).send_and_close(stand.address(), Role::Read).await;
     }
-    eventually("all are on record", || stand.audit().len() >= 10).await;
+    eventually("all have records", || stand.audit().len() >= 10).await;
     assert!(outcomes(&stand.audit()).iter().all(|(_, outcome)| outcome == "denied"));
     stand.stop().await;
 }
@@ -73,8 +73,8 @@ async fn a_granted_call_that_is_finished_at_once_acts_after_its_record_or_not_at
     let stand = Stand::new().await;
     let before = stand.app.log_level();
     let _open = set_app(Messages::new(), 1).finish(2).finish(1).send(stand.address(), Role::Operate).await;
-    eventually("it is on record", || has(&stand, "Levels.setApp", "granted")).await;
-    eventually("what came of it is known", || {
+    eventually("the call has a record", || has(&stand, "Levels.setApp", "granted")).await;
+    eventually("the outcome is known", || {
         has(&stand, "Levels.setApp", "cancelled") != (stand.app.log_level() != before)
     })
     .await;
@@ -85,7 +85,7 @@ async fn a_granted_call_that_is_finished_at_once_acts_after_its_record_or_not_at
     stand.stop().await;
 }
 
-/// A check that tells when it runs, and does not end.
+/// A check that does not end. The result is notified when it runs.
 fn endless_check(stand: &Stand, id: HealthCheckId) -> Arc<Notify> {
     let runs = Arc::new(Notify::new());
     let told = Arc::clone(&runs);
@@ -102,7 +102,7 @@ fn endless_check(stand: &Stand, id: HealthCheckId) -> Arc<Notify> {
     runs
 }
 
-/// Has a call act, ends it in this way, and gives its records.
+/// Cancels a call while it acts, or closes its connection. Returns the records.
 async fn interrupted(close: bool) -> Vec<Value> {
     let (stand, id) = (Stand::new().await, HealthCheckId::new(0xe9d1));
     let runs = endless_check(&stand, id);
@@ -113,7 +113,7 @@ async fn interrupted(close: bool) -> Vec<Value> {
     };
     let messages = Messages::new().call(1, On::App, HEALTH, |_| {});
     let mut stream = messages.call(2, On::ResultOf(1), RUN, run).send(stand.address(), Role::Operate).await;
-    eventually("it is granted", || has(&stand, "Health.run", "granted")).await;
+    eventually("the call is granted", || has(&stand, "Health.run", "granted")).await;
     tokio::time::timeout(Duration::from_secs(20), runs.notified()).await.unwrap();
     if close {
         drop(stream);
@@ -156,7 +156,7 @@ async fn a_thousand_denied_calls_over_fifty_connections_are_a_few_records_and_a_
         messages.send_and_close(stand.address(), Role::Read)
     });
     futures_util::future::join_all(connections).await;
-    eventually("all are told of", || {
+    eventually("each call has a record or is counted", || {
         let (single, counted) = totals(&stand);
         single as u64 + counted >= 1000
     })

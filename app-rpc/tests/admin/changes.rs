@@ -1,4 +1,4 @@
-//! What operators change: levels, health checks, configs, services.
+//! Changes by operators: levels, health checks, configs, services.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -52,7 +52,7 @@ async fn a_level_is_set_for_a_time_and_goes_back_and_can_be_reset() {
     let store = services.iter().find(|(id, ..)| *id == STORE.as_u64()).unwrap();
     assert_eq!((store.1.as_str(), store.2), ("store", WireLevel::Debug));
     assert!((590_000..=600_000).contains(&store.3), "{}", store.3);
-    eventually("it went back", || stand.app.service_log_level(SHOP) == LogLevel::Info).await;
+    eventually("the level ended", || stand.app.service_log_level(SHOP) == LogLevel::Info).await;
     assert_eq!(stand.app.service_log_level(STORE), LogLevel::Debug);
     for (id, level) in [(STORE.as_u64(), LogLevel::Info), (0, LogLevel::Debug)] {
         let reset = call(&client, move |app| async move {
@@ -106,7 +106,7 @@ async fn levels_of_nobody_and_for_ever_so_long_are_refused() {
     });
     let (nobody, long, set) = refusals.await.unwrap();
     assert!(nobody.contains("serviceId is 0"), "{nobody}");
-    assert!(long.contains("it may be 2592000000"), "{long}");
+    assert!(long.contains("pass at most 2592000000"), "{long}");
     assert!(set && stand.app.log_level() == LogLevel::Debug);
     stand.stop().await;
 }
@@ -115,7 +115,7 @@ async fn levels_of_nobody_and_for_ever_so_long_are_refused() {
 async fn a_check_is_run_paused_and_resumed() {
     let stand = Stand::new().await;
     let client = stand.client(Role::Operate);
-    eventually("it has run", || app_health::readiness(&stand.app).ready()).await;
+    eventually("the check has run", || app_health::readiness(&stand.app).ready()).await;
     let outcomes = call(&client, |app| async move {
         let health = health_of(&app).await?;
         let mut run = health.run_request();
@@ -158,12 +158,12 @@ async fn a_check_is_run_paused_and_resumed() {
         "{while_paused} {unknown}"
     );
     let checks = stand.app.get::<app_health::HealthChecks>();
-    eventually("it runs again", || checks.state(DISK).unwrap().status.as_str() == "passing").await;
+    eventually("the check runs again", || checks.state(DISK).unwrap().status.as_str() == "passing").await;
     assert_eq!(HealthStatus::Healthy as u16, 1);
     stand.stop().await;
 }
 
-/// What came of a reload: the service, whether it took a new value, and what was wrong with it.
+/// The result of a reload: the service, whether it took a new value, and the problem with its config.
 async fn reload(app: app::Client) -> Result<Vec<(u64, bool, String)>, capnp::Error> {
     let mut request = app.reload_request();
     request.get().set_reason("test");
@@ -181,7 +181,11 @@ async fn a_reload_says_what_was_read_and_what_was_refused() {
     let client = stand.client(Role::Operate);
     let own = APP_RPC_SERVICE_ID.as_u64();
     let of = |configs: Vec<(u64, bool, String)>| configs.into_iter().find(|(id, ..)| *id == own).unwrap();
-    assert_eq!(of(call(&client, reload).await.unwrap()), (own, false, String::new()), "nothing was new");
+    assert_eq!(
+        of(call(&client, reload).await.unwrap()),
+        (own, false, String::new()),
+        "there was nothing new"
+    );
     put_config(stand.app.config_dir(), &|mut spec| spec.set_max_conns(33));
     assert_eq!(of(call(&client, reload).await.unwrap()), (own, true, String::new()));
     let file = stand.app.config_dir().join(app_config::compat::service_config_id(APP_RPC_SERVICE_ID));
@@ -189,7 +193,7 @@ async fn a_reload_says_what_was_read_and_what_was_refused() {
     let (_, taken, problem) = of(call(&client, reload).await.unwrap());
     assert!(!taken && problem.contains(&file.display().to_string()), "{problem}");
     let endpoint = stand.app.get::<app_rpc::admin::AdminEndpoint>();
-    eventually("it took the one before", || endpoint.max_connections() == Some(33)).await;
+    eventually("the endpoint took the config before", || endpoint.max_connections() == Some(33)).await;
     stand.stop().await;
 }
 
@@ -210,13 +214,14 @@ async fn a_service_is_restarted_with_what_depends_on_it_and_so_is_the_one_that_i
     let stand = Stand::new().await;
     let client = stand.client(Role::Operate);
     call(&client, |app| async move { restart(app, STORE.as_u64()).await }).await.unwrap();
-    eventually("both came back", || restarts(&stand.app, SHOP) == 1 && restarts(&stand.app, STORE) == 1)
+    eventually("both restarted", || restarts(&stand.app, SHOP) == 1 && restarts(&stand.app, STORE) == 1)
         .await;
-    eventually("they run", || stand.app.readiness().ready()).await;
-    // It is answered although it is the one that is restarted.
+    eventually("both run", || stand.app.readiness().ready()).await;
+    // The answer arrives although the service that answers is restarted.
     call(&client, |app| async move { restart(app, APP_RPC_SERVICE_ID.as_u64()).await }).await.unwrap();
-    eventually("it came back", || restarts(&stand.app, APP_RPC_SERVICE_ID) == 1).await;
-    eventually("it listens", || stand.app.app().get::<app_rpc::admin::AdminEndpoint>().is_ok()).await;
+    eventually("the endpoint restarted", || restarts(&stand.app, APP_RPC_SERVICE_ID) == 1).await;
+    eventually("the endpoint listens", || stand.app.app().get::<app_rpc::admin::AdminEndpoint>().is_ok())
+        .await;
     let again = stand.client(Role::Read);
     let states = call(&again, |app| async move {
         let infos = app.service_infos_request().send().promise.await?;

@@ -11,13 +11,13 @@ use tokio::time::Instant;
 
 use crate::stand::{DISK, SHOP, Stand, call, eventually};
 
-/// An event: its kind, the service or the check that it is about, and its message.
-type Told = (String, u64, u64, String);
+/// An event: its kind, its service or check, and its message.
+type Event = (String, u64, u64, String);
 
-/// An answer: events, how many were missed, and whether it is the end.
+/// An answer: events, the number of missed events, and whether the stream has ended.
 #[derive(Debug, Default)]
 struct Answer {
-    events: Vec<Told>,
+    events: Vec<Event>,
     missed: u64,
     end: bool,
 }
@@ -44,7 +44,7 @@ async fn next(stream: &event_stream::Client, most: u16, wait: u32) -> Result<Ans
 }
 
 #[tokio::test]
-async fn lifecycle_and_health_are_told_in_order_to_who_waits() {
+async fn a_waiting_client_gets_events_of_the_lifecycle_and_of_health_in_order() {
     let stand = Stand::new().await;
     let client = stand.client(Role::Read);
     let (ready, mut waits) = watch::channel(false);
@@ -53,7 +53,7 @@ async fn lifecycle_and_health_are_told_in_order_to_who_waits() {
             let ready = ready.clone();
             async move {
                 let stream = stream_of(&app).await?;
-                let mut events: Vec<Told> = Vec::new();
+                let mut events: Vec<Event> = Vec::new();
                 ready.send_replace(true);
                 while !events.iter().any(|(kind, ..)| kind == "healthcheck_unregistered") {
                     let answer = next(&stream, 0, 30_000).await?;
@@ -70,7 +70,7 @@ async fn lifecycle_and_health_are_told_in_order_to_who_waits() {
     health.pause(DISK).unwrap();
     health.resume(DISK).unwrap();
     stand.app.service(SHOP).unwrap().kill("closing time");
-    eventually("it is dead", || stand.app.service(SHOP).is_none()).await;
+    eventually("the service is dead", || stand.app.service(SHOP).is_none()).await;
     health.unregister(DISK).unwrap();
     let events = following.await.unwrap();
     let kinds = |of: u64, check: u64| {
@@ -83,12 +83,12 @@ async fn lifecycle_and_health_are_told_in_order_to_who_waits() {
     let told = ["healthcheck_paused", "healthcheck_resumed", "healthcheck_unregistered"];
     assert!(told.iter().all(|kind| disk.contains(kind)), "{disk:?}");
     let (.., killed) = events.iter().find(|(kind, ..)| kind == "service_killed").unwrap();
-    assert_eq!(killed, "was told to stop: closing time");
+    assert_eq!(killed, "was killed: closing time");
     stand.stop().await;
 }
 
 #[tokio::test]
-async fn who_does_not_ask_misses_the_oldest_and_is_told_how_many() {
+async fn a_slow_client_misses_the_oldest_events_and_learns_their_number() {
     let stand = Stand::new().await;
     let client = stand.client(Role::Read);
     let (step, steps) = watch::channel(0);
@@ -110,7 +110,7 @@ async fn who_does_not_ask_misses_the_oldest_and_is_told_how_many() {
         answers.await.unwrap()
     });
     reports.wait_for(|reached| *reached == 1).await.unwrap();
-    // Two events each, and whoever follows has a turn after each: it is the stream that can't keep up.
+    // Two events each. The task that publishes them has a turn after each, so only the stream is too slow.
     for number in 1..=900 {
         let service = app_core::Service::new(stand.app.app(), ServiceId::new(number), "mayfly").unwrap();
         stand.app.register(&service).unwrap();
@@ -126,14 +126,14 @@ async fn who_does_not_ask_misses_the_oldest_and_is_told_how_many() {
     assert_eq!(answers[0].events.len(), 10);
     assert!(answers.iter().all(|answer| answer.events.len() <= 128 && !answer.end));
     assert_eq!((got, missed), (1024, 1800 - 1024));
-    assert_eq!(answers[0].missed, missed, "told with the first that come after");
+    assert_eq!(answers[0].missed, missed, "the first answer has the number");
     stand.stop().await;
 }
 
 #[tokio::test]
-async fn two_calls_may_wait_on_a_stream_and_are_answered_with_nothing_when_nothing_happens() {
+async fn two_calls_may_wait_on_a_stream_and_get_an_empty_answer_without_events() {
     let stand = Stand::new().await;
-    eventually("all is quiet", || app_health::readiness(&stand.app).ready()).await;
+    eventually("all checks have run", || app_health::readiness(&stand.app).ready()).await;
     let client = stand.client(Role::Read);
     let answers = call(&client, |app| async move {
         let stream = stream_of(&app).await?;
@@ -146,14 +146,14 @@ async fn two_calls_may_wait_on_a_stream_and_are_answered_with_nothing_when_nothi
     for answer in [quiet, first, second] {
         assert!(answer.events.is_empty() && answer.missed == 0 && !answer.end, "{answer:?}");
     }
-    assert!(third.contains("has 2 calls that wait on this stream already"), "{third}");
+    assert!(third.contains("already has 2 calls that wait on this stream"), "{third}");
     stand.stop().await;
 }
 
 #[tokio::test]
-async fn who_waits_is_answered_at_the_end_of_the_application_and_holds_nothing_up() {
+async fn a_waiting_call_is_answered_when_the_application_ends_and_does_not_delay_it() {
     let stand = Stand::new().await;
-    eventually("all is quiet", || app_health::readiness(&stand.app).ready()).await;
+    eventually("all checks have run", || app_health::readiness(&stand.app).ready()).await;
     let client = stand.client(Role::Read);
     let (ready, mut waits) = watch::channel(false);
     let following = tokio::spawn(async move {
@@ -162,7 +162,7 @@ async fn who_waits_is_answered_at_the_end_of_the_application_and_holds_nothing_u
             async move {
                 let stream = stream_of(&app).await?;
                 let waiting = next(&stream, 0, 30_000);
-                // What is called after it is answered when the server has it.
+                // When a later call is answered, the server has the waiting one.
                 let sent = async {
                     app.id_request().send().promise.await?;
                     ready.send_replace(true);
@@ -178,7 +178,10 @@ async fn who_waits_is_answered_at_the_end_of_the_application_and_holds_nothing_u
     let begun = Instant::now();
     stand.app.kill(StopCause::Killed("closing time".to_owned()));
     stand.app.stopped().await.expect_clean();
-    assert!(begun.elapsed() < Duration::from_secs(8), "nobody waited for the long poll, or for the drain");
+    assert!(
+        begun.elapsed() < Duration::from_secs(8),
+        "the stop waited neither for the long poll nor for the drain limit"
+    );
     let told = following.await.unwrap().unwrap();
     assert!(told.events.iter().any(|(kind, ..)| kind == "app_stopping"), "{told:?}");
     stand.elsewhere.stop().await.expect_clean();

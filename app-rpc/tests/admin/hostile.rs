@@ -1,4 +1,4 @@
-//! Clients that were let in, and take what they can.
+//! Hostile clients with a valid certificate.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::stand::{Stand, UNKNOWN, call, eventually};
 
-/// Whether somebody else is still answered, on the one thread that there is.
+/// Checks that another client is still answered, on the only thread.
 async fn another_is_answered(stand: &Stand) {
     let client = stand.client(Role::Read);
     let answered = call(&client, |app| async move { app.id_request().send().promise.await.map(drop) });
@@ -18,7 +18,7 @@ async fn another_is_answered(stand: &Stand) {
 }
 
 #[tokio::test]
-async fn thousands_of_streams_and_readers_are_refused_but_for_a_few() {
+async fn all_but_a_few_of_thousands_of_streams_and_readers_are_refused() {
     let stand = Stand::new().await;
     let client = stand.client(Role::Read);
     let held = call(&client, |app| async move {
@@ -54,7 +54,7 @@ async fn thousands_of_streams_and_readers_are_refused_but_for_a_few() {
 }
 
 #[tokio::test]
-async fn a_flood_of_stack_dumps_is_a_few_dumps_and_holds_nobody_up() {
+async fn a_flood_of_stack_dumps_shares_a_few_dumps_and_delays_no_other_client() {
     let stand = Stand::new().await;
     let client = stand.client(Role::Operate);
     let flood = tokio::spawn(async move {
@@ -72,14 +72,14 @@ async fn a_flood_of_stack_dumps_is_a_few_dumps_and_holds_nobody_up() {
     let dumps = timeout(Duration::from_secs(25), flood).await.unwrap().unwrap();
     assert_eq!(dumps.len(), 300);
     let different: HashSet<_> = dumps.into_iter().collect();
-    // How many depends on how the calls come in: each is on record before it joins one.
+    // The number of dumps depends on the timing: each call has its record before it joins a dump.
     assert!(different.len() <= 150, "{} dumps", different.len());
-    assert_eq!(stand.audit().len(), 300, "each of them is on record");
+    assert_eq!(stand.audit().len(), 300, "each call has a record");
     stand.stop().await;
 }
 
 #[tokio::test]
-async fn who_is_denied_again_and_again_is_answered_slowly() {
+async fn a_client_with_many_denied_calls_is_answered_slowly() {
     let stand = Stand::new().await;
     let (client, begun) = (stand.client(Role::Read), Instant::now());
     let denied = call(&client, |app| async move {
@@ -87,21 +87,21 @@ async fn who_is_denied_again_and_again_is_answered_slowly() {
         Ok(denied.iter().filter(|answer| answer.is_err()).count())
     });
     assert_eq!(denied.await.unwrap(), 30);
-    // 20 at once, and then one in 100 ms: by the clock of the server, which is the same.
+    // 20 at once, and then one in 100 ms.
     assert!(begun.elapsed() >= Duration::from_millis(900), "{:?}", begun.elapsed());
-    // Those that had to wait for their answer have no record of their own.
+    // Calls whose answer was delayed have no record of their own.
     let counted = || {
         let audit = stand.audit();
         let single = audit.iter().filter(|record| record["count"].is_null()).count() as u64;
         single + audit.iter().filter_map(|record| record["count"].as_u64()).sum::<u64>()
     };
-    eventually("each is on record or counted", || counted() >= 30).await;
+    eventually("each call has a record or is counted", || counted() >= 30).await;
     assert_eq!(counted(), 30);
     assert!(stand.app.alive());
     stand.stop().await;
 }
 
-/// Calls with ids of nobody, and texts that are large, empty or strange. What came of each.
+/// Makes calls with unknown ids, and with texts that are large, empty or strange. Returns their outcomes.
 async fn strange(app: app::Client) -> Result<Vec<Result<(), String>>, capnp::Error> {
     let health = app.health_request().send().promise.await?.get()?.get_health()?;
     let levels = app.levels_request().send().promise.await?.get()?.get_levels()?;
@@ -138,9 +138,9 @@ async fn strange(app: app::Client) -> Result<Vec<Result<(), String>>, capnp::Err
 }
 
 #[tokio::test]
-async fn strange_arguments_are_refused_in_short_words_and_change_nothing() {
+async fn strange_arguments_are_refused_with_a_short_text_and_change_nothing() {
     let stand = Stand::new().await;
-    eventually("all is quiet", || app_health::readiness(&stand.app).ready()).await;
+    eventually("all checks have run", || app_health::readiness(&stand.app).ready()).await;
     let client = stand.client(Role::Admin);
     let outcomes = timeout(Duration::from_secs(25), call(&client, strange)).await.unwrap().unwrap();
     assert_eq!(outcomes.len(), 4 * 8);

@@ -21,7 +21,7 @@ async fn piece(reader: &text_reader::Client, most: u32) -> Result<(Vec<u8>, bool
     Ok((answer.get_piece()?.to_vec(), answer.get_end()))
 }
 
-/// All of it, and the length of the longest piece.
+/// The whole text, and the length of the longest piece.
 async fn all(reader: &text_reader::Client, most: u32) -> Result<(String, usize), capnp::Error> {
     let (mut text, mut longest) = (Vec::new(), 0);
     loop {
@@ -65,12 +65,12 @@ async fn both_formats_are_read_in_pieces_that_fit_a_message() {
     assert!(text.contains("process_resident_memory_bytes{") && !text.contains("# EOF"));
     assert_eq!(beginning, (b"# HELP ".to_vec(), false));
     assert!(open.ends_with("# EOF\n"));
-    assert_eq!(after, (Vec::new(), true), "the end stays the end");
+    assert_eq!(after, (Vec::new(), true), "a read after the end is empty");
     stand.stop().await;
 }
 
 #[tokio::test]
-async fn a_client_may_have_few_readers_and_others_when_it_lets_go_of_one() {
+async fn a_client_may_have_few_readers_and_another_one_after_it_released_one() {
     let stand = Stand::new().await;
     let client = stand.client(Role::Read);
     let outcomes = call(&client, |app| async move {
@@ -83,12 +83,12 @@ async fn a_client_may_have_few_readers_and_others_when_it_lets_go_of_one() {
         };
         let most = readers.len();
         readers.pop();
-        // To let go of one is a message of its own, ahead of this call.
+        // The release is a message before this call.
         let again = reader(&app, MetricsFormat::Text).await.is_ok();
         Ok((most, refused, again))
     });
     let (most, refused, again) = outcomes.await.unwrap();
     assert_eq!((most, again), (8, true));
-    assert!(refused.contains("this client has 8 readers already: let go of one"), "{refused}");
+    assert!(refused.contains("this client already has 8 readers of metrics: release one"), "{refused}");
     stand.stop().await;
 }

@@ -1,4 +1,4 @@
-//! A client that we did not write calls every method of the original: pycapnp, over Python's `ssl`.
+//! An independent client calls every method of the original: pycapnp, over Python's `ssl`.
 
 use std::process::Command;
 
@@ -7,8 +7,8 @@ use app_rpc::admin::METHODS;
 
 use crate::stand::{NAME, STORE, Stand, ca_pem, certificate};
 
-/// Whether it is there. Where `REQUIRE_TOOLS=1` asks for it, it has to be.
-fn is_there() -> bool {
+/// Whether pycapnp is installed. With `REQUIRE_TOOLS=1` it must be.
+fn is_installed() -> bool {
     let found = Command::new("python3").args(["-c", "import capnp"]).output();
     let found = found.is_ok_and(|output| output.status.success());
     assert!(found || std::env::var("REQUIRE_TOOLS").as_deref() != Ok("1"), "pycapnp (PyPI) is not installed");
@@ -18,7 +18,7 @@ fn is_there() -> bool {
     found
 }
 
-/// Runs the program, and gives what it said.
+/// Runs the Python client and returns its output.
 async fn run(stand: &Stand, role: Role) -> String {
     let (dir, issued) = (tempfile::tempdir().unwrap(), certificate(role));
     let file = |name: &str, content: &[u8]| {
@@ -47,7 +47,7 @@ async fn run(stand: &Stand, role: Role) -> String {
 
 #[tokio::test]
 async fn pycapnp_calls_every_method_of_the_original() {
-    if !is_there() {
+    if !is_installed() {
         return;
     }
     let stand = Stand::new().await;
@@ -56,7 +56,7 @@ async fn pycapnp_calls_every_method_of_the_original() {
     assert!(stand.app.alive());
     let said = run(&stand, Role::Admin).await;
     assert!(said.contains("rustc 1.") && said.contains("all was answered"), "{said}");
-    // Those that the original has: the first of each of its interfaces.
+    // The methods of the original: the first ones of each of its interfaces.
     let original = METHODS.iter().filter(|method| match method.name.split_once('.') {
         Some(("App", _)) => method.ordinal <= 11,
         Some(("Configs", _)) => method.ordinal <= 2,

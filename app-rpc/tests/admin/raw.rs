@@ -1,4 +1,4 @@
-//! A client that writes its messages itself, and closes when it likes.
+//! A client that writes its messages itself, and closes at any time.
 
 use std::sync::Arc;
 
@@ -18,16 +18,16 @@ use app_rpc::Role;
 
 use crate::stand::{NAME, ca_pem, certificate};
 
-/// What a call is made on.
+/// The target of a call.
 #[derive(Clone, Copy)]
 pub(crate) enum On {
-    /// The result of the bootstrap, which is question 0.
+    /// The result of the bootstrap question 0.
     App,
     /// The capability in the result of this question.
     ResultOf(u32),
 }
 
-/// Messages of a connection, from its bootstrap on.
+/// The messages of a connection, from its bootstrap on.
 pub(crate) struct Messages(Vec<u8>);
 
 impl Messages {
@@ -71,7 +71,7 @@ impl Messages {
         self
     }
 
-    /// Sends them at once, on a connection of their own, which stays open.
+    /// Sends the messages at once, on a new connection, which stays open.
     pub(crate) async fn send(self, to: SocketAddr, role: Role) -> TlsStream<TcpStream> {
         let mut stream = connect(to, role).await;
         stream.write_all(&self.0).await.unwrap();
@@ -79,12 +79,12 @@ impl Messages {
         stream
     }
 
-    /// Sends them, and closes the connection right behind them.
+    /// Sends the messages, and closes the connection right after them.
     pub(crate) async fn send_and_close(self, to: SocketAddr, role: Role) {
         self.send(to, role).await.shutdown().await.unwrap();
     }
 
-    /// Sends them on a connection that is open, without the bootstrap.
+    /// Sends the messages without the bootstrap, on an open connection.
     pub(crate) async fn send_on(self, stream: &mut TlsStream<TcpStream>) {
         let without = &self.0[Self::new().0.len()..];
         stream.write_all(without).await.unwrap();

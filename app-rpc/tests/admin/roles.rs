@@ -1,4 +1,4 @@
-//! Who may call what: every method, with every role.
+//! Roles: every method is called with every role.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -48,21 +48,21 @@ fn any<C: FromClientHook>(client: C) -> Client {
     Client::new(client.into_client_hook())
 }
 
-/// Calls a method without any parameters, whatever interface it is of.
+/// Calls any method of any interface, without parameters.
 async fn bare(on: &Client, interface: u64, ordinal: u16) -> Result<(), String> {
     let request = on.new_call::<any_pointer::Owned, any_pointer::Owned>(interface, ordinal, None);
     request.send().promise.await.map(drop).map_err(|error| error.extra)
 }
 
 #[tokio::test]
-async fn each_role_may_call_what_its_methods_are_for_and_nothing_else() {
+async fn each_role_may_call_its_methods_and_no_others() {
     for role in ROLES {
         let stand = Stand::new().await;
         let client = stand.client(role);
         let outcomes = call(&client, |app| async move {
             let capabilities = all(app).await?;
             let mut outcomes = Vec::new();
-            // The one that ends the application comes last.
+            // The method that ends the application comes last.
             let kill = METHODS.iter().filter(|method| method.name == "App.kill");
             let others = METHODS.iter().filter(|method| method.name != "App.kill");
             for method in others.chain(kill) {
@@ -78,8 +78,8 @@ async fn each_role_may_call_what_its_methods_are_for_and_nothing_else() {
             assert_eq!(denied, role < needed, "{role}: {name}: {outcome:?}");
             let unimplemented = outcome.as_ref().is_err_and(|error| error.contains(app_rpc::UNKNOWN_CALL));
             assert!(!unimplemented, "{name}: {outcome:?}");
-            // What changes something takes a reason; the original's `kill` has none.
-            let without_reason = outcome.as_ref().is_err_and(|error| error.contains("takes a reason"));
+            // Methods that change something need a reason. The original's `kill` takes none.
+            let without_reason = outcome.as_ref().is_err_and(|error| error.contains("needs a reason"));
             let exempt = ["App.kill", "Runtime.stackDump"].contains(&name);
             assert_eq!(without_reason, !denied && needed > Role::Read && !exempt, "{name}: {outcome:?}");
         }
@@ -89,7 +89,7 @@ async fn each_role_may_call_what_its_methods_are_for_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn what_the_table_does_not_have_is_refused_on_every_capability() {
+async fn methods_that_are_not_in_the_table_are_refused_on_every_capability() {
     let stand = Stand::new().await;
     let quota = schema::quota_capnp::quota::Client::TYPE_ID;
     let outcomes = call(&stand.client(Role::Read), move |app| async move {
@@ -114,7 +114,7 @@ async fn what_the_table_does_not_have_is_refused_on_every_capability() {
 }
 
 #[tokio::test]
-async fn a_denial_names_the_method_both_roles_and_the_cure() {
+async fn a_denial_names_the_method_both_roles_and_the_solution() {
     let stand = Stand::new().await;
     let client = stand.client(Role::Operate);
     let denied = call(&client, |app| async move {
@@ -133,7 +133,7 @@ async fn a_denial_names_the_method_both_roles_and_the_cure() {
     stand.stop().await;
 }
 
-/// Sets the application's level, on a capability that was handed out before.
+/// Sets the application's level, on an existing capability.
 async fn set(levels: &levels::Client, level: LogLevel) -> Result<(), String> {
     let mut request = levels.set_app_request();
     request.get().set_level(level);
@@ -142,7 +142,7 @@ async fn set(levels: &levels::Client, level: LogLevel) -> Result<(), String> {
 }
 
 #[tokio::test]
-async fn grants_that_change_count_at_the_next_call_also_on_what_was_handed_out_before() {
+async fn changed_grants_count_at_the_next_call_and_for_existing_capabilities() {
     let stand = Stand::new().await;
     let (step, steps) = watch::channel(0);
     let (reached, mut reports) = watch::channel(0);
@@ -182,7 +182,7 @@ async fn grants_that_change_count_at_the_next_call_also_on_what_was_handed_out_b
     stand.stop().await;
 }
 
-/// Gives the endpoint other grants, for the n-th time, and waits until it goes on with them.
+/// Gives the endpoint other grants, and waits until it has taken `times` new configs.
 async fn reload(stand: &Stand, grants: &[(&str, RpcRole)], times: usize) {
     put_config(stand.app.config_dir(), &|spec| {
         let mut list = spec.init_grants(u32::try_from(grants.len()).unwrap());
@@ -194,7 +194,7 @@ async fn reload(stand: &Stand, grants: &[(&str, RpcRole)], times: usize) {
     });
     assert!(stand.app.reload());
     let goes_on = || stand.app.captured().text().matches("goes on with its new config").count() >= times;
-    eventually("it goes on with the new config", goes_on).await;
+    eventually("the endpoint has the new config", goes_on).await;
 }
 
 #[test]
@@ -220,13 +220,13 @@ fn capabilities_are_made_by_the_gate_alone() {
 }
 
 #[tokio::test]
-async fn without_a_config_it_does_not_listen_and_takes_one_that_comes() {
+async fn without_a_config_the_endpoint_does_not_listen_until_one_arrives() {
     let app = crate::stand::builder().start().await;
     let endpoint = app.get::<app_rpc::admin::AdminEndpoint>();
     assert_eq!((endpoint.address(), endpoint.max_connections()), (None, None));
     put_config(app.config_dir(), &|_| {});
     app.reload();
-    eventually("it listens", || endpoint.address().is_some()).await;
+    eventually("the endpoint listens", || endpoint.address().is_some()).await;
     assert_eq!(endpoint.max_connections(), Some(1024));
     app.stop().await.expect_clean();
 }

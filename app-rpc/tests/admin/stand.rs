@@ -21,20 +21,20 @@ use app_rpc::{Authorities, CallError, KeyPair, Role, RpcClient, RpcClientConfig,
 use schema::admin_capnp::app;
 use schema::rpc_capnp::{RpcRole, rpc_server_spec};
 
-/// The server, as apps in tests are called.
+/// The name of the server: test apps have this identity.
 pub(crate) const NAME: RpcName =
     RpcName { domain: DomainId::new(0xd0), app: AppId::new(0xa0), service: APP_RPC_SERVICE_ID };
 
 /// A service with a health check.
 pub(crate) const STORE: ServiceId = ServiceId::new(0x5707_e000_0000_0001);
 
-/// A service that depends on it.
+/// A service that depends on [`STORE`].
 pub(crate) const SHOP: ServiceId = ServiceId::new(0x5707_e000_0000_0002);
 
-/// Its check, which is critical.
+/// The critical health check of [`STORE`].
 pub(crate) const DISK: HealthCheckId = HealthCheckId::new(0xd15c);
 
-/// Nobody's id.
+/// An id that no service and no check has.
 pub(crate) const UNKNOWN: u64 = 0xdead_beef_0000_0001;
 
 static AUTHORITY: LazyLock<Authority> =
@@ -54,7 +54,7 @@ static CLIENTS: LazyLock<HashMap<Role, Issued>> = LazyLock::new(|| {
     ROLES.into_iter().map(issue).collect()
 });
 
-/// The name in the certificate of the client that has this role. Nothing is granted to the reader.
+/// The name in the certificate of the client with this role. The reader has no grant.
 pub(crate) fn client_name(role: Role) -> String {
     format!("{role}.test")
 }
@@ -67,7 +67,7 @@ pub(crate) fn ca_pem() -> &'static str {
     AUTHORITY.root_pem().unwrap()
 }
 
-/// Whether the disk is well.
+/// Whether the health check fails.
 pub(crate) static DISK_IS_FULL: AtomicBool = AtomicBool::new(false);
 
 async fn start_store(service: Service, health: Dep<HealthChecks>) -> Result<Store, Error> {
@@ -130,7 +130,7 @@ pub(crate) fn builder() -> TestAppBuilder {
         .service(ServiceDescriptor::of(SHOP, "shop", start_shop))
 }
 
-/// A running app, and another one that clients are of: they live on when the first stops.
+/// A running app, and another one for the clients, which outlive the first.
 pub(crate) struct Stand {
     pub(crate) app: TestApp,
     pub(crate) elsewhere: TestApp,
@@ -155,7 +155,7 @@ impl Stand {
         client_of(&self.elsewhere, self.address(), role)
     }
 
-    /// The audit's records, in their order.
+    /// The audit records, in order.
     pub(crate) fn audit(&self) -> Vec<serde_json::Value> {
         let records = self.app.captured().records();
         records.into_iter().filter(|record| record["event"] == *ADMIN_CALL.hex()).collect()
@@ -167,7 +167,7 @@ impl Stand {
     }
 }
 
-/// A client of this role that is of an app of its own.
+/// A client with this role, in another app.
 pub(crate) fn client_of(elsewhere: &TestApp, address: SocketAddr, role: Role) -> RpcClient<app::Client> {
     let issued = certificate(role);
     let pair = KeyPair::from_pem(&issued.key, issued.certificate.as_bytes()).unwrap();
@@ -179,7 +179,7 @@ pub(crate) fn client_of(elsewhere: &TestApp, address: SocketAddr, role: Role) ->
     RpcClient::start(&service, config).unwrap()
 }
 
-/// Makes a call, as an async function of the interface.
+/// Makes a call.
 pub(crate) async fn call<T, F, Fut>(client: &RpcClient<app::Client>, call: F) -> Result<T, CallError>
 where
     F: Fn(app::Client) -> Fut + Send + Sync + 'static,
@@ -189,7 +189,7 @@ where
     client.call(call).await
 }
 
-/// Waits until it is so.
+/// Waits until the condition holds.
 pub(crate) async fn eventually(what: &str, is_so: impl Fn() -> bool) {
     let waiting = async {
         let mut ticks = tokio::time::interval(Duration::from_millis(2));

@@ -1,4 +1,4 @@
-//! Ends of the application that are asked for.
+//! Clients that end the application.
 
 use app_core::prelude::*;
 use app_core::testing::TestApp;
@@ -43,7 +43,7 @@ async fn the_answer_to_a_kill_arrives_before_the_connection_closes() {
 }
 
 #[tokio::test]
-async fn an_end_has_a_reason_and_is_answered() {
+async fn an_end_takes_a_reason_and_is_answered() {
     let stand = Stand::new().await;
     let client = stand.client(Role::Admin);
     call(&client, |app| async move { end(app, None).await }).await.unwrap();
@@ -54,7 +54,7 @@ async fn an_end_has_a_reason_and_is_answered() {
 }
 
 #[tokio::test]
-async fn an_end_with_a_delay_serves_on_and_is_not_ready_and_a_later_one_may_shorten_it() {
+async fn an_end_with_a_delay_keeps_serving_not_ready_and_a_later_end_may_shorten_it() {
     let stand = Stand::new().await;
     let client = stand.client(Role::Admin);
     let begun = Instant::now();
@@ -63,9 +63,7 @@ async fn an_end_with_a_delay_serves_on_and_is_not_ready_and_a_later_one_may_shor
     assert!(!is_ready && reasons[0].starts_with("stopping: killed: deploy 7"), "{reasons:?}");
     let again = call(&client, |app| async move { end(app, Some(700_000)).await }).await.unwrap_err();
     assert!(
-        again
-            .reason()
-            .contains("the application is stopping already, and not later than asked: killed: deploy 7"),
+        again.reason().contains("the application already stops, no later than requested: killed: deploy 7"),
         "{again}"
     );
     call(&client, |app| async move { end(app, Some(4000)).await }).await.unwrap();
@@ -76,7 +74,7 @@ async fn an_end_with_a_delay_serves_on_and_is_not_ready_and_a_later_one_may_shor
     stand.elsewhere.stop().await.expect_clean();
 }
 
-/// Neither accepting nor the call needs the runtime that the services are on.
+/// Neither accepting the connection nor the call needs the services' runtime.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn an_operator_ends_an_application_whose_workers_are_all_blocked() {
     let stand = Stand::new().await;
@@ -87,7 +85,6 @@ async fn an_operator_ends_an_application_whose_workers_are_all_blocked() {
         .spawn("blocks", async move {
             begun.send(()).unwrap();
             let _ = blocked.recv();
-            Ok(())
         })
         .unwrap();
     begins.recv_timeout(Duration::from_secs(20)).unwrap();
@@ -109,23 +106,23 @@ async fn an_operator_ends_an_application_whose_workers_are_all_blocked() {
     stand.elsewhere.stop().await.expect_clean();
 }
 
-/// Denials are answered at ten a second: these would take more than a minute, and a stop would wait for its whole drain.
+/// Ten denials a second are answered. These would take more than a minute, and the stop would wait for its whole drain limit.
 #[tokio::test]
-async fn a_stop_answers_denials_at_once_that_were_to_be_paced() {
+async fn a_stop_answers_delayed_denials_at_once() {
     let stand = Stand::new().await;
     let kill = (app::Client::TYPE_ID, 9);
     let flood = || (1..=100).fold(Messages::new(), |calls, number| calls.call(number, On::App, kill, |_| {}));
     let address = stand.address();
     let connections = join_all((0..8).map(|_| flood().send(address, Role::Read))).await;
     let count = |record: &serde_json::Value| record["count"].as_u64().unwrap_or(1);
-    // Those that have to wait are counted every five seconds.
+    // Calls with a delayed answer are counted, and reported every five seconds.
     eventually("all are denied", || stand.audit().iter().map(count).sum::<u64>() == 800).await;
     let Stand { app, elsewhere } = stand;
     app.stop().await.expect_clean();
     let mut denied = 0;
     for mut connection in connections {
         let mut answers = Vec::new();
-        // It may end without TLS's farewell.
+        // The connection may end without a TLS close message.
         let _ = timeout(Duration::from_secs(20), connection.read_to_end(&mut answers)).await.unwrap();
         denied += answers.windows(16).filter(|text| text == b"denied: App.kill").count();
     }

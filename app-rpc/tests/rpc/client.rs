@@ -1,18 +1,21 @@
-//! Clients: where calls go, what becomes of those that fail, and what is known of them.
+//! Clients: where calls go, how they fail, and what the client reports.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use app_rpc::{CallFailure, End, InstanceState, errors};
+use app_core::prelude::ServiceId;
+use app_rpc::{CallFailure, End, InstanceState, RpcClient, errors};
+use schema::quota_capnp::quota;
 use tokio::net::TcpListener;
-use tokio::time::Instant;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
 
 use crate::pki::AUTHORITY;
 use crate::stand::{NAME, PATIENCE, Stand, ask, client_of, config, eventually};
 
-/// An address where nobody listens.
-async fn nobody() -> SocketAddr {
+/// An address without a listener.
+async fn closed_port() -> SocketAddr {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap().local_addr().unwrap()
 }
 
@@ -33,13 +36,13 @@ async fn calls_are_answered_from_any_task() {
 }
 
 #[tokio::test]
-async fn calls_are_spread_over_the_instances_and_go_round_those_that_are_gone() {
+async fn calls_are_spread_over_the_instances_and_avoid_those_that_are_gone() {
     let (one, other) = (Stand::new().await, Stand::new().await);
-    let addresses = [nobody().await, one.address(), other.address()];
+    let addresses = [closed_port().await, one.address(), other.address()];
     let client = client_of(&one.app, "client", config(&addresses, &AUTHORITY));
     let connected = || client.instances().iter().filter(|one| one.state == InstanceState::Connected).count();
     eventually("connected to both", || connected() == 2).await;
-    // As many on each as can't be answered.
+    // The same number on each instance, as none is answered.
     let waiting: Vec<_> = (0..10)
         .map(|permits| {
             let client = client.clone();
@@ -61,9 +64,9 @@ async fn calls_are_spread_over_the_instances_and_go_round_those_that_are_gone() 
 }
 
 #[tokio::test]
-async fn a_call_that_finds_nobody_was_not_sent_and_says_why() {
+async fn a_call_without_a_server_was_not_sent_and_says_why() {
     let stand = Stand::new().await;
-    let mut config = config(&[nobody().await], &AUTHORITY);
+    let mut config = config(&[closed_port().await], &AUTHORITY);
     config.call_timeout = Duration::from_millis(200);
     let client = client_of(&stand.app, "client", config.clone());
     eventually("tried", || client.instances().iter().any(|one| one.failure.is_some())).await;
@@ -77,10 +80,10 @@ async fn a_call_that_finds_nobody_was_not_sent_and_says_why() {
     );
     let error = app_errors::Error::from(failed);
     assert!(error.is(&errors::RPC_NOT_SENT));
-    // A name that nobody has: that of the application, since the config says nothing else.
+    // A host that does not exist: without addresses, the config stands for the application's own name.
     config.addresses.clear();
     let client = client_of(&stand.app, "client", config);
-    let not_found = || stand.app.captured().text().contains("the addresses of an RPC server can't be found");
+    let not_found = || stand.app.captured().text().contains("no address of the server is known");
     eventually("looked up", not_found).await;
     let failed = client.call(|quota| ask(quota, "echo", 1)).await.unwrap_err();
     assert_eq!(failed.failure(), CallFailure::NotSent);
@@ -100,7 +103,7 @@ async fn a_call_that_has_no_answer_by_its_deadline_may_have_been_executed_and_is
     assert!(failed.reason().contains("no answer by the deadline"), "{failed}");
     assert_eq!(stand.seen.begun(), 2);
     eventually("cancelled at the server", || stand.seen.running() == 0).await;
-    // Nothing was heard on the connection in all that time, so that another one takes its place.
+    // The connection was silent all the time, so another one replaces it.
     eventually("another connection", || stand.counts().established == 2).await;
     assert_eq!(client.call(|quota| ask(quota, "echo", 2)).await, Ok(2));
     eventually("the first one is closed", || stand.counts().active == 1).await;
@@ -112,9 +115,9 @@ async fn a_call_whose_caller_is_gone_is_cancelled() {
     let stand = Stand::new().await;
     let client = stand.client();
     let call = tokio::spawn(async move { client.call(|quota| ask(quota, "hang", 1)).await });
-    eventually("begun", || stand.seen.running() == 1).await;
+    eventually("the call runs", || stand.seen.running() == 1).await;
     call.abort();
-    eventually("cancelled", || stand.seen.running() == 0).await;
+    eventually("the call is cancelled", || stand.seen.running() == 0).await;
     stand.app.stop().await.expect_clean();
 }
 
@@ -166,7 +169,7 @@ async fn a_handler_that_panics_when_its_call_is_cancelled_costs_its_connection_o
 async fn a_connection_that_is_too_old_is_replaced_without_a_failed_call() {
     let stand = Stand::with(&|mut spec| spec.set_max_connection_age_seconds(1)).await;
     let mut config = config(&[stand.address()], &AUTHORITY);
-    // The server's age comes first: its refusals are what moves the calls.
+    // The server's limit on the age comes first, so its refusals move the calls.
     config.max_connection_age = Duration::from_secs(3600);
     let client = client_of(&stand.app, "client", config);
     let until = Instant::now() + PATIENCE;
@@ -182,5 +185,85 @@ async fn a_connection_that_is_too_old_is_replaced_without_a_failed_call() {
         usize::try_from(calls).unwrap(),
         "each executed once"
     );
+    stand.app.stop().await.expect_clean();
+}
+
+/// How much later than its deadline a call may end, on a busy machine.
+const LATE: Duration = Duration::from_secs(5);
+
+#[tokio::test]
+async fn calls_and_requests_end_at_their_deadlines_in_any_order() {
+    let stand = Stand::new().await;
+    let client = stand.client();
+    assert_eq!(client.call(|quota| ask(quota, "echo", 1)).await, Ok(1));
+    let (began, mut calls) = (Instant::now(), JoinSet::new());
+    for millis in [700, 50, 300, 300, 0] {
+        let (deadline, time) = (began + Duration::from_millis(millis), Duration::from_millis(millis));
+        let (calling, requesting) = (client.clone(), client.clone());
+        calls.spawn(async move {
+            let failed = calling.call_by(deadline, |quota| ask(quota, "hang", 1)).await;
+            (time, began.elapsed(), failed)
+        });
+        calls.spawn(async move {
+            let build = |quota: &quota::Client| {
+                let mut request = quota.acquire_request();
+                request.get().set_rule("hang");
+                request
+            };
+            let failed = requesting.request_by(deadline, build, |answer| Ok(answer.get_remaining())).await;
+            (time, began.elapsed(), failed)
+        });
+    }
+    for (time, took, failed) in calls.join_all().await {
+        let failed = failed.unwrap_err();
+        assert_ne!(failed.failure(), CallFailure::Failed, "{failed}");
+        assert!(took >= time && took < time + LATE, "{time:?} took {took:?}");
+    }
+    stand.app.stop().await.expect_clean();
+}
+
+#[tokio::test]
+async fn dropped_calls_do_not_delay_the_deadlines_of_others() {
+    let stand = Stand::new().await;
+    let client = stand.client();
+    assert_eq!(client.call(|quota| ask(quota, "echo", 1)).await, Ok(1));
+    let began = Instant::now();
+    for millis in [10, 60_000, 20] {
+        let deadline = began + Duration::from_millis(millis);
+        let mut call = Box::pin(client.call_by(deadline, |quota| ask(quota, "hang", 1)));
+        assert!(futures_util::poll!(&mut call).is_pending());
+    }
+    let deadline = began + Duration::from_millis(100);
+    let failed = client.call_by(deadline, |quota| ask(quota, "hang", 1)).await.unwrap_err();
+    assert!(began.elapsed() < LATE, "{:?}: {failed}", began.elapsed());
+    stand.app.stop().await.expect_clean();
+}
+
+#[tokio::test]
+async fn a_call_ends_with_its_client_even_if_the_clients_thread_is_blocked() {
+    let stand = Stand::new().await;
+    let mut config = config(&[stand.address()], &AUTHORITY);
+    config.limits.drain = Duration::from_millis(100);
+    config.call_timeout = Duration::from_secs(600);
+    let service = stand.app.new_service(ServiceId::new(app_ids::random_u64()), "client");
+    let client = RpcClient::<quota::Client>::start(&service, config).unwrap();
+    let (go_on, blocked) = std::sync::mpsc::channel::<()>();
+    let (blocks, begun) = std::sync::mpsc::channel();
+    let blocked = std::sync::Mutex::new(blocked);
+    let call = tokio::spawn(async move {
+        let blocking = client.call(move |_| {
+            blocks.send(()).unwrap();
+            let _ = blocked.lock().unwrap().recv();
+            async { Ok(()) }
+        });
+        blocking.await
+    });
+    let begun = tokio::task::spawn_blocking(move || begun.recv_timeout(PATIENCE));
+    begun.await.unwrap().unwrap();
+    service.kill("test");
+    let failed = timeout(PATIENCE, call).await.unwrap().unwrap().unwrap_err();
+    assert_eq!(failed.failure(), CallFailure::MaybeExecuted);
+    assert!(failed.reason().contains("the client's thread is blocked"), "{failed}");
+    drop(go_on);
     stand.app.stop().await.expect_clean();
 }

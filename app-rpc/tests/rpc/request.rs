@@ -1,4 +1,4 @@
-//! Simple calls, which have a connection of their own: what holds of calls holds of them.
+//! Requests, which have connections of their own: they behave as calls do.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ async fn ask(client: &RpcClient<quota::Client>, rule: &'static str) -> Result<u3
     client.request(asking(rule), |results| Ok(results.get_remaining())).await
 }
 
-/// Waits until simple calls have their connection.
+/// Waits until requests have their connection.
 async fn connected(client: &RpcClient<quota::Client>) {
     let usual = client.call(|quota| stand::ask(quota, "port", 0)).await.unwrap();
     let waiting = async {
@@ -37,7 +37,7 @@ async fn connected(client: &RpcClient<quota::Client>) {
 }
 
 #[tokio::test]
-async fn they_are_answered_or_fail_as_calls_do() {
+async fn requests_are_answered_or_fail_as_calls_do() {
     let stand = Stand::new().await;
     let client = stand.client();
     connected(&client).await;
@@ -55,32 +55,32 @@ async fn they_are_answered_or_fail_as_calls_do() {
 }
 
 #[tokio::test]
-async fn one_that_is_given_up_is_cancelled() {
+async fn a_late_or_dropped_request_is_cancelled() {
     let stand = Stand::new().await;
     let client = stand.client();
     connected(&client).await;
     let soon = Instant::now() + Duration::from_millis(500);
     let failed = client.request_by(soon, asking("hang"), |_| Ok(())).await.unwrap_err();
     assert_eq!(failed.failure(), CallFailure::MaybeExecuted, "{failed}");
-    eventually("it is cancelled", || stand.seen.running() == 0).await;
+    eventually("the request is cancelled", || stand.seen.running() == 0).await;
     assert_eq!(ask(&client, "echo").await, Ok(7));
     let begun = stand.seen.begun();
     let dropped = tokio::spawn(async move { ask(&client, "hang").await });
-    eventually("it runs", || (stand.seen.begun(), stand.seen.running()) == (begun + 1, 1)).await;
+    eventually("the request runs", || (stand.seen.begun(), stand.seen.running()) == (begun + 1, 1)).await;
     dropped.abort();
-    eventually("it is cancelled", || stand.seen.running() == 0).await;
+    eventually("the request is cancelled", || stand.seen.running() == 0).await;
     stand.app.stop().await.expect_clean();
 }
 
 #[tokio::test]
-async fn one_that_is_refused_goes_another_way() {
+async fn a_refused_request_becomes_a_call() {
     let stand = Stand::with(&|spec| spec.init_limits().set_max_calls(2)).await;
     let client = stand.client();
     connected(&client).await;
     let begun = stand.seen.begun();
     let waiting = [client.clone(), client.clone()]
         .map(|client| tokio::spawn(async move { ask(&client, "wait").await }));
-    eventually("they run", || stand.seen.begun() == begun + 2).await;
+    eventually("the requests run", || stand.seen.begun() == begun + 2).await;
     assert_eq!(ask(&client, "echo").await, Ok(7));
     stand.seen.go_on.notify_waiters();
     for waiting in waiting {
@@ -90,17 +90,36 @@ async fn one_that_is_refused_goes_another_way() {
 }
 
 #[tokio::test]
-async fn nothing_hangs_when_the_server_stops() {
+async fn a_request_ends_when_the_server_stops() {
     let stand = Stand::with(&|spec| spec.init_limits().set_drain_millis(200)).await;
     let elsewhere = Stand::new().await;
     let client = client_of(&elsewhere.app, "client", config(&[stand.address()], &AUTHORITY));
     connected(&client).await;
     let begun = stand.seen.begun();
     let hanging = tokio::spawn(async move { ask(&client, "hang").await });
-    eventually("it runs", || stand.seen.begun() == begun + 1).await;
+    eventually("the request runs", || stand.seen.begun() == begun + 1).await;
     stand.app.stop().await.expect_clean();
     let failed = hanging.await.unwrap().unwrap_err();
     assert_eq!(failed.failure(), CallFailure::MaybeExecuted, "{failed}");
     assert!(failed.reason().ends_with("the server stops; the call was cancelled"), "{failed}");
     elsewhere.app.stop().await.expect_clean();
+}
+
+#[tokio::test]
+async fn a_request_that_cannot_be_sent_alone_becomes_a_call() {
+    let stand = Stand::new().await;
+    let client = stand.client();
+    connected(&client).await;
+    let usual = client.call(|quota| stand::ask(quota, "port", 0)).await.unwrap();
+    // Longer than the limit of a message, so no connection takes it.
+    let large = "x".repeat(2 * 1024 * 1024);
+    let build = move |quota: &quota::Client| {
+        let mut request = quota.acquire_request();
+        request.get().set_rule(&large);
+        request
+    };
+    let failed = client.request(build, |results| Ok(results.get_remaining())).await.unwrap_err();
+    assert!(!failed.reason().is_empty());
+    assert_ne!(ask(&client, "port").await.unwrap(), usual, "requests still have their connection");
+    stand.app.stop().await.expect_clean();
 }

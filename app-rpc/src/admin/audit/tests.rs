@@ -1,4 +1,4 @@
-//! What a record shows of a client, whatever is in its certificate.
+//! What records show about a client, whatever its certificate contains.
 
 use app_core::{CapturedLog, Identity, Log, LogLevel};
 use app_ids::InstanceId;

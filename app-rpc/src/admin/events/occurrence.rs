@@ -1,4 +1,4 @@
-//! What happened, in words.
+//! An event of the application or of a health check, with its time and as text.
 
 use std::time::SystemTime;
 
@@ -10,9 +10,9 @@ use app_health::{HealthEvent, HealthEventKind, HealthTransition};
 use super::super::health;
 use super::super::text::short;
 
-/// Something that happened.
+/// An event of the application or of a health check.
 #[derive(Debug)]
-pub(crate) struct Happening {
+pub(crate) struct Occurrence {
     pub(super) at: SystemTime,
     pub(super) kind: &'static str,
     pub(super) event: Option<LogEventId>,
@@ -21,7 +21,7 @@ pub(crate) struct Happening {
     pub(super) message: String,
 }
 
-impl Happening {
+impl Occurrence {
     pub(super) fn of_app(app: &App, event: &AppEvent) -> Self {
         let id = event.log_event_id();
         let (service, message) = match event {
@@ -42,17 +42,17 @@ impl Happening {
         let (kind, event, message) = match kind {
             HealthEventKind::Registered { replaced: false } => named(HEALTHCHECK_REGISTERED, "registered"),
             HealthEventKind::Registered { replaced: true } => {
-                named(HEALTHCHECK_REGISTERED, "registered, in place of another one")
+                named(HEALTHCHECK_REGISTERED, "registered, replaces an earlier check")
             }
             HealthEventKind::Unregistered => ("healthcheck_unregistered", None, "unregistered".to_owned()),
             HealthEventKind::Paused => named(HEALTHCHECK_PAUSED, "paused"),
             HealthEventKind::Resumed => named(HEALTHCHECK_RESUMED, "resumed"),
             HealthEventKind::Changed(transition) => named(HEALTHCHECK_RESULT, changed(transition)),
             HealthEventKind::Abandoned => {
-                let message = "a run was cancelled and does not end: it blocks its thread";
+                let message = "a cancelled run does not end: it blocks its thread";
                 ("healthcheck_abandoned", None, message.to_owned())
             }
-            _ => ("healthcheck_event", None, "something that this release has no words for".to_owned()),
+            _ => ("healthcheck_event", None, "an event without a description".to_owned()),
         };
         Self {
             at: SystemTime::now(),
@@ -73,11 +73,11 @@ fn changed(HealthTransition { from, to, result, .. }: &HealthTransition) -> Stri
     match result.as_ref().map(|result| &result.error) {
         Some(Some(error)) => format!("is {to}, was {from}: {error}"),
         Some(None) => format!("is {to}, was {from}"),
-        None => format!("is {to}, was {from}: its last result is too old"),
+        None => format!("is {to}, was {from}: the last result is too old"),
     }
 }
 
-/// The name of a service, also of one that is gone.
+/// The name of a service, even after its end.
 fn name(app: &App, id: ServiceId) -> String {
     if let Some(service) = app.service(id) {
         return service.name().to_owned();
@@ -96,19 +96,19 @@ fn of_app(event: &AppEvent) -> String {
             )
         }
         AppEvent::Stopping { cause: StopCause::Fatal(failure) } => {
-            format!("the application stops, a service failed with a fatal error: {failure}")
+            format!("the application stops: a service failed with a fatal error: {failure}")
         }
         AppEvent::Stopping { cause } => format!("the application stops: {cause}"),
         AppEvent::StoppingTimeout { waited, services } => {
             let services: Vec<_> = services.iter().map(ToString::to_string).collect();
             let (waited, services) = (show_duration(*waited), services.join(", "));
-            format!("the application did not stop within {waited}, what is left is aborted: {services}")
+            format!("the application did not stop within {waited}, aborts what is left: {services}")
         }
         AppEvent::Stopped { cause, took, .. } => {
             format!("the application stopped, after {}: {cause}", show_duration(*took))
         }
         AppEvent::Reset => "the application was reset".to_owned(),
-        _ => "something that this release has no words for".to_owned(),
+        _ => "an event without a description".to_owned(),
     }
 }
 
@@ -117,11 +117,11 @@ fn of_service(kind: &ServiceEventKind) -> String {
         ServiceEventKind::Registered => "registered".to_owned(),
         ServiceEventKind::Starting => "starts".to_owned(),
         ServiceEventKind::Started { took } => format!("runs, after {}", show_duration(*took)),
-        ServiceEventKind::Killed { reason } => format!("was told to stop: {reason}"),
+        ServiceEventKind::Killed { reason } => format!("was killed: {reason}"),
         ServiceEventKind::Stopping => "stops".to_owned(),
         ServiceEventKind::StoppingTimeout { waited, tasks } => {
             format!(
-                "did not stop within {}, and is abandoned; tasks: {}",
+                "did not stop within {} and is abandoned: tasks {}",
                 show_duration(*waited),
                 tasks.join(", ")
             )
@@ -129,12 +129,12 @@ fn of_service(kind: &ServiceEventKind) -> String {
         ServiceEventKind::Stopped { failure: None } => "stopped".to_owned(),
         ServiceEventKind::Stopped { failure: Some(failure) } => format!("stopped after a failure: {failure}"),
         ServiceEventKind::Unregistered => "unregistered".to_owned(),
-        ServiceEventKind::RestartRequested { reason } => format!("its restart was asked for: {reason}"),
+        ServiceEventKind::RestartRequested { reason } => format!("a restart was requested: {reason}"),
         ServiceEventKind::RestartScheduled { attempt, max_restarts, delay, reason, .. } => {
             format!("restarts in {} ({attempt} of {max_restarts}): {reason}", show_duration(*delay))
         }
         ServiceEventKind::Restarted { down } => format!("restarted, down for {}", show_duration(*down)),
-        ServiceEventKind::RestartsExhausted { error } => format!("restarts no more: {error}"),
-        _ => "something that this release has no words for".to_owned(),
+        ServiceEventKind::RestartsExhausted { error } => format!("does not restart any more: {error}"),
+        _ => "an event without a description".to_owned(),
     }
 }

@@ -1,0 +1,63 @@
+//! TCP connections to a server. In tests, a thread can have a simulated network instead.
+
+use std::io;
+use std::net::SocketAddr;
+
+use tokio::net::TcpStream;
+
+use crate::socket;
+
+/// The stream to a server, below TLS.
+#[cfg(not(test))]
+pub(super) type Socket = TcpStream;
+#[cfg(test)]
+pub(super) type Socket = Box<dyn simulated::Stream>;
+
+/// Connects to an address.
+pub(super) async fn dial(address: SocketAddr) -> io::Result<Socket> {
+    #[cfg(test)]
+    if let Some(dialling) = simulated::dial(address) {
+        return dialling.await;
+    }
+    let socket = TcpStream::connect(address).await?;
+    socket::prepare(&socket);
+    #[cfg(test)]
+    let socket: Socket = Box::new(socket);
+    Ok(socket)
+}
+
+#[cfg(test)]
+pub(crate) mod simulated {
+    //! The network of a test's thread.
+
+    use std::cell::RefCell;
+    use std::io;
+    use std::net::SocketAddr;
+
+    use futures_util::future::BoxFuture;
+    use tokio::io::{AsyncRead, AsyncWrite};
+
+    /// What a client needs of a stream.
+    pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+    impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
+    type Dialling = BoxFuture<'static, io::Result<Box<dyn Stream>>>;
+
+    thread_local! {
+        static NETWORK: RefCell<Option<Box<dyn Fn(SocketAddr) -> Dialling>>> = const { RefCell::new(None) };
+    }
+
+    /// All clients on this thread connect through `dial` from now on.
+    pub(crate) fn install(dial: impl Fn(SocketAddr) -> Dialling + 'static) {
+        NETWORK.replace(Some(Box::new(dial)));
+    }
+
+    pub(crate) fn uninstall() {
+        NETWORK.take();
+    }
+
+    pub(super) fn dial(address: SocketAddr) -> Option<Dialling> {
+        NETWORK.with_borrow(|network| network.as_ref().map(|dial| dial(address)))
+    }
+}
