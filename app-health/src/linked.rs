@@ -131,12 +131,12 @@ macro_rules! health_check {
                 $service,
                 || $spec,
                 |app, cancel| $crate::LinkedFunction::run(&$check, app, cancel),
-                $crate::__private::Origin {
-                    package: ::std::env!("CARGO_PKG_NAME"),
-                    version: ::std::env!("CARGO_PKG_VERSION"),
-                    file: ::std::file!(),
-                    line: ::std::line!(),
-                },
+                $crate::__private::Origin::new(
+                    ::std::env!("CARGO_PKG_NAME"),
+                    ::std::env!("CARGO_PKG_VERSION"),
+                    ::std::file!(),
+                    ::std::line!(),
+                ),
             )
         }
     };

@@ -2,7 +2,7 @@
 
 use super::*;
 
-const ORIGIN: Origin = Origin { package: "store", version: "1", file: "a.rs", line: 1 };
+const ORIGIN: Origin = Origin::new("store", "1", "a.rs", 1);
 
 fn spec() -> HealthCheckSpec {
     HealthCheckSpec::new(HealthCheckId::new(1))
@@ -13,7 +13,8 @@ fn check(_: &App, _: CancellationToken) -> LinkedRun {
 }
 
 static ONE: LinkedCheck = LinkedCheck::new(ServiceId::new(1), spec, check, ORIGIN);
-static TWO: LinkedCheck = LinkedCheck::new(ServiceId::new(2), spec, check, Origin { line: 2, ..ORIGIN });
+static TWO: LinkedCheck =
+    LinkedCheck::new(ServiceId::new(2), spec, check, Origin::new("store", "1", "a.rs", 2));
 
 fn too_often() -> HealthCheckSpec {
     spec().interval(std::time::Duration::from_nanos(1))
