@@ -17,7 +17,6 @@ use std::rc::Rc;
 
 use capnp::introspect::{Type, TypeVariant};
 use capnp::message::{Reader, ReaderSegments};
-use capnp::private::layout::ElementSize;
 use capnp::schema::StructSchema;
 use capnp::schema_capnp::node;
 use capnp::{
@@ -29,6 +28,9 @@ use crate::problems::{Place, Problems};
 
 /// Stands for a struct of any type. Only [`raw`] reads it, so the fields of this type do not matter.
 type AnyStruct = node::Owned;
+
+/// The element size of a list of structs (<https://capnproto.org/encoding.html#lists>).
+const COMPOSITE: u8 = 7;
 
 const UNKNOWN_DATA: &str =
     "has data that this build has no field for: it was made for another service, or by a newer build";
@@ -83,7 +85,7 @@ impl MessageWalk {
                     && let Some(shape) = place.value(self.shape(schema.into(), schema.type_id))
                 {
                     // Cap'n Proto reads a list of numbers as structs with one number. No writer of configs does that.
-                    if raw::get_list_element_size(list) != ElementSize::InlineComposite {
+                    if raw::get_list_element_size(list) as u8 != COMPOSITE {
                         return place.add("is a list, but not of structs");
                     }
                     for (index, value) in list.iter().enumerate() {
