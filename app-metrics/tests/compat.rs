@@ -58,7 +58,7 @@ async fn the_functions_of_the_package_are_those_of_the_current_app() {
     assert_eq!(labels[2].1, "a");
     assert_eq!(
         app_metrics::compat::metrics_service_spec().unwrap(),
-        <MetricsConfig as app_config::Config>::default()
+        <MetricsConfig as app_config::Config>::without_file()
     );
     assert_eq!(app_metrics::compat::metrics_service_spec().unwrap().http_port, DEFAULT_METRICS_HTTP_PORT);
 
