@@ -28,6 +28,7 @@ const WRITABLE: u32 = 0o022;
 
 /// What a file is read as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum FileKind {
     /// A config.
     Config,

@@ -15,7 +15,7 @@
 //! ```
 //! use app_config::{Config, Configured, Problems};
 //! use app_core::{prelude::*, testing::TestApp};
-//! use schema::quota_capnp::quota_spec;
+//! use quota_schema::quota_capnp::quota_spec;
 //!
 //! const GREETER: ServiceId = ServiceId::new(0xb1d3_02a9_7c55_e011);
 //! app_core::service! { id: GREETER, name: "greeter", start: start }
@@ -62,6 +62,7 @@ mod cli;
 pub mod codec;
 pub mod compat;
 mod configs;
+pub mod events;
 pub mod file;
 mod ids;
 mod json;

@@ -5,12 +5,12 @@ mod restart_policies;
 
 use std::sync::Arc;
 
-use app_core::events::CONFIG_LOADING_ERR;
 use app_core::prelude::{App, Error, Service, info, warn};
 use app_core::{Preflight, ServiceDescriptor, preflight};
 use parking_lot::Mutex;
 
 use crate::configs::{self, ConfigDir, Configs, DirectoryCheck, Kept, check_against};
+use crate::events::CONFIG_LOADING_ERR;
 use crate::ids::{CONFIG_SERVICE_ID, label};
 use crate::schema::ConfigSchema;
 

@@ -14,8 +14,8 @@ use capnp::message::{Builder, HeapAllocator};
 use flate2::Compression;
 use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
+use quota_schema::quota_capnp::quota_spec;
 use schema::metrics_capnp::metrics_service_spec;
-use schema::quota_capnp::quota_spec;
 
 const SCHEMAS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../schema/capnp");
 

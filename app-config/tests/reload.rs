@@ -12,7 +12,7 @@ use app_config::sealing::{ConfigIdentity, seal};
 use app_config::{Config, ConfigDir, Configs, Configured, LiveConfig, Problems, ReloadStatus, StaleKind};
 use app_core::prelude::*;
 use app_core::testing::{TestApp, TestAppBuilder};
-use schema::quota_capnp::quota_spec;
+use quota_schema::quota_capnp::quota_spec;
 use serde_json::Value;
 
 const FOLLOWS: ServiceId = ServiceId::new(0x93b0_6c51_0f7e_d42a);

@@ -17,7 +17,7 @@ use app_core::testing::{TestApp, TestAppBuilder};
 use app_core::{Restart, ServiceState};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
-use schema::quota_capnp::quota_spec;
+use quota_schema::quota_capnp::quota_spec;
 use serde_json::Value;
 
 const FOLLOWS: ServiceId = ServiceId::new(0xa3b0_6c51_0f7e_d42a);

@@ -13,7 +13,7 @@ use app_config::{Config, ConfigDir, Configs, Configured, Problems};
 use app_core::Flags;
 use app_core::prelude::*;
 use app_core::testing::{TestApp, TestAppBuilder};
-use schema::quota_capnp::quota_spec;
+use quota_schema::quota_capnp::quota_spec;
 
 const LIMITS: ServiceId = ServiceId::new(0x5ea1_ed00_7e3f_2846);
 

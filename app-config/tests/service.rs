@@ -12,7 +12,7 @@ use app_config::{CONFIG_SERVICE_ID, Config, ConfigDir, Configs, Configured, Load
 use app_core::ServiceDescriptor;
 use app_core::prelude::*;
 use app_core::testing::TestApp;
-use schema::quota_capnp::quota_spec;
+use quota_schema::quota_capnp::quota_spec;
 
 const LIMITS: ServiceId = ServiceId::new(0x9a5c_0b1d_7e3f_2846);
 

@@ -57,10 +57,6 @@ ids! {
     pub METRICS_HTTP_SERVER_STARTED: LogEventId = 0x8fab_3d9e_f501_1368, "metrics_http_server_started";
     /// The metrics HTTP server stopped.
     pub METRICS_HTTP_SERVER_STOPPED: LogEventId = 0xefd0_f72b_ffc6_36f6, "metrics_http_server_stopped";
-    /// A config could not be loaded.
-    pub CONFIG_LOADING_ERR: LogEventId = 0x83e9_27cb_25aa_a032, "config_loading_err";
-    /// A Cap'n Proto message was not what its schema says.
-    pub CAPNP_ERR: LogEventId = 0x8234_07a4_ed42_7f33, "capnp_err";
     /// No health check is registered.
     pub ZERO_HEALTHCHECKS: LogEventId = 0x8c80_5853_a70e_c666, "zero_healthchecks";
     /// A health check was registered.

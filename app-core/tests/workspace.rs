@@ -27,6 +27,7 @@ mod tree;
 
 /// A crate imports only crates of floors below its own.
 const FLOORS: &[(&str, u8)] = &[
+    ("quota-schema", 0),
     ("schema", 0),
     ("app-ids", 0),
     ("app-errors", 0),
@@ -57,7 +58,8 @@ const MAY_MAKE_CERTIFICATES: &[&str] = &["app-pki", "app-cli", "benches"];
 
 /// All that these may import of ours, whatever the floors allow: a kernel that knows nobody, schemas that
 /// anybody can use.
-const AT_MOST: &[(&str, &[&str])] = &[("app-core", &["app-errors", "app-ids"]), ("schema", &[])];
+const AT_MOST: &[(&str, &[&str])] =
+    &[("app-core", &["app-errors", "app-ids"]), ("quota-schema", &[]), ("schema", &[])];
 
 /// Dependencies that stay in one place, so that what they do has one place too. `benches` is exempt: it
 /// is there to use other people's crates.
@@ -97,6 +99,7 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
     (
         "capnp",
         &[
+            "quota-schema",
             "schema",
             "app-config",
             "app-metrics",

@@ -270,7 +270,7 @@ fn unusable(service: ServiceId, failed: ServerError) -> Error {
 /// ```
 /// use app_core::prelude::*;
 /// use app_rpc::Bootstrap;
-/// use schema::quota_capnp::quota;
+/// use quota_schema::quota_capnp::quota;
 /// # struct Limited;
 /// # impl quota::Server for Limited {}
 ///

@@ -7,7 +7,7 @@
 //! ```
 //! use app_core::{prelude::*, testing::TestApp};
 //! use app_rpc::{Bootstrap, Endpoint};
-//! use schema::quota_capnp::quota;
+//! use quota_schema::quota_capnp::quota;
 //! use std::rc::Rc;
 //!
 //! const GENEROUS: ServiceId = ServiceId::new(0x9e02_71c3_b5d4_6a18);

@@ -77,7 +77,7 @@ impl Bootstrap {
     ///
     /// ```
     /// # use app_rpc::Bootstrap;
-    /// # use schema::quota_capnp::quota;
+    /// # use quota_schema::quota_capnp::quota;
     /// # struct Limited;
     /// # impl quota::Server for Limited {}
     /// let bootstrap = Bootstrap::new(|_peer| -> quota::Client { capnp_rpc::new_client(Limited) }).with_capabilities(1);

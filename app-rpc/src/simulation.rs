@@ -20,7 +20,7 @@ use app_ids::{AppId, DomainId};
 use app_metrics::{METRICS_SERVICE_ID, Metrics};
 use app_pki::{Authority, AuthorityOptions, ClientName, KeyKind, LeafOptions, Subject, Validity};
 use parking_lot::Mutex;
-use schema::quota_capnp::quota;
+use quota_schema::quota_capnp::quota;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
 use tokio::time::{Instant, sleep};

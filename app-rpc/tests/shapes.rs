@@ -33,8 +33,8 @@ use std::time::{Duration, Instant};
 
 use app_rpc::{End, RpcClient, ServerCounts};
 use peak_alloc::PeakAlloc;
+use quota_schema::quota_capnp::quota;
 use rustls::ClientConfig;
-use schema::quota_capnp::quota;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;

@@ -1,7 +1,7 @@
-# The admin interface: what an operator may ask of a running application, and tell it.
+# The admin interface: what an operator can ask of a running application, and change in it.
 #
-# The node ids, the ordinals and the types are a contract with programs that exist: extend a struct or an interface at its end, and
-# change nothing else. Which role each method needs is in the table of `app-rpc` (src/admin/methods.rs).
+# The node ids, the ordinals and the types are a contract with existing programs. Extend a struct or an interface only at its end, and
+# change nothing else. A table of `app-rpc` (src/admin/methods.rs) has the role that each method needs.
 
 @0xfdc27db3942316f7;
 
@@ -38,29 +38,28 @@ interface App @0xf052e7e084b31199 {
   # An RPC endpoint. An unknown id is an error.
 
   kill @9 () -> ();
-  # Ends the application gracefully, with the drain delay that it was started with. It answers before the connection closes. It takes
-  # no reason, so the log has none: `end` does.
+  # Stops the application gracefully, with the drain delay of its flags. The answer comes before the connection closes. Use `end` to
+  # give a reason for the log.
 
   runtime @10 () -> (runtime :Runtime);
-  # What the application runs on.
+  # The runtime of the application.
 
   configs @11 () -> (configs :Configs);
   # Its configs.
 
   identity @12 () -> (identity :Identity);
-  # Who this is, in one call.
+  # The identity of the application.
 
   readiness @13 () -> (ready :Bool, reasons :List(Text), ends :List(CertificateEnd), notes :List(Text));
-  # Whether it can do its work, as /readyz says, and every reason why not. `ends`: the certificates and revocation lists that its
-  # services use, up to 16, those that end first in front. `notes`: what should be looked at although it is ready, such as a
-  # config that is refused.
+  # Whether it is ready, as in /readyz, and every reason why not. `ends`: up to 16 certificates and revocation lists in use, the first to
+  # end first. `notes`: problems that do not make it unready, such as a refused config.
 
   serviceInfos @14 () -> (services :List(ServiceInfo));
-  # Every service that the application was made of, alive or not, and those that were registered at run time, by id in order.
+  # Every service of the application, alive or not, with the services that were made at run time. Ordered by id.
 
   restart @15 (serviceId :UInt64, reason :Text) -> (notes :List(Text));
-  # Stops a service, and what depends on it, and starts them again. It answers once that is decided; the events tell of the rest.
-  # `notes`: which of them start on an older config than their file should have, and why.
+  # Stops a service and its dependents, and starts them again. The answer comes when the restart is decided. The events show the rest.
+  # `notes`: which services start with an older config than their file, and why.
   # `reason`: why, for the log. Bounds: 1 to 1024 bytes.
 
   health @16 () -> (health :Health);
@@ -70,33 +69,32 @@ interface App @0xf052e7e084b31199 {
   # Its log levels.
 
   metrics @18 (format :MetricsFormat) -> (text :TextReader);
-  # All metrics as they are now, as /metrics shows them, to be read in pieces.
+  # All metrics of this moment, as in /metrics. Read the text in pieces.
 
   events @19 () -> (events :EventStream);
-  # What happens from now on: lifecycle of the application and its services, and what becomes of health checks. A connection may have
-  # a few streams at a time.
+  # The events from now on: of the application, its services and its health checks. A connection may have a few streams at a time.
 
   reload @20 (reason :Text) -> (configs :List(ConfigStatus));
-  # Reads the configs again, as on SIGHUP, and says what came of it for each service that has taken its config.
+  # Reads the configs again, as on SIGHUP. Returns the result for each service that has taken its config.
   # `reason`: why, for the log. Bounds: 1 to 1024 bytes.
 
   end @21 (reason :Text, drainDelayMillis :UInt32, useDrainDelay :Bool) -> ();
-  # Ends the application gracefully, as `kill` does. `drainDelayMillis` is how long it goes on serving while it says that it is not
-  # ready, in milliseconds, where `useDrainDelay` is set; else it is the delay that the application was started with. Bounds: up to 3600000, an hour.
+  # Stops the application gracefully, as `kill` does. If `useDrainDelay` is set, `drainDelayMillis` is the drain delay in milliseconds.
+  # Else the delay of the flags applies. Bounds: up to 3600000, an hour.
   # `reason`: why, for the log. Bounds: 1 to 1024 bytes.
 }
 
 interface Service @0xb25b411cec149334 {
-  # A service of the application, as it was when it was asked for: after a restart this is still the incarnation before.
+  # A service of the application. After a restart of the service, this capability still means the earlier incarnation.
 
   id @0 () -> (serviceId :UInt64);
   # Its id.
 
   logLevel @1 () -> (level :LogLevel);
-  # Its log level: its own, or else that of the application.
+  # The log level of the service, or of the application if the service has none.
 
   alive @2 () -> (alive :Bool);
-  # Whether it was not killed.
+  # Whether it is alive: it was not killed.
 }
 
 interface RPCService @0xa7e3c40f8e5ecb74 {
@@ -109,13 +107,13 @@ interface RPCService @0xa7e3c40f8e5ecb74 {
   # Whether it listens.
 
   listenerAddress @2 () -> (address :NetworkAddress);
-  # Where it listens; both texts are empty while it does not.
+  # The address on which it listens. Both texts are empty while it does not listen.
 
   activeConns @3 () -> (count :UInt32);
   # How many connections are open, in connections.
 
   maxConns @4 () -> (count :UInt32);
-  # How many may be open, in connections; 0 while it does not listen.
+  # How many connections may be open, in connections. 0 while it does not listen.
 }
 
 struct NetworkAddress @0x9aae3a8502e6d5eb {
@@ -135,26 +133,26 @@ enum LogLevel @0xce802aa8977a9aee {
   # Everything.
 
   info @1;
-  # What an operator wants to know, and above.
+  # Information for operators, and worse.
 
   warn @2;
-  # What may need somebody's attention, and above.
+  # Warnings and worse: what may need the attention of an operator.
 
   error @3;
-  # Failures alone.
+  # Failures only.
 }
 
 interface Runtime @0xdda2e02140fe8f08 {
-  # What the application runs on.
+  # The runtime of the application.
 
   goVersion @0 () -> (version :Text);
-  # The compiler that it was built with; here rustc's version. (The name is the original's.)
+  # The version of the compiler, here of rustc. (The Go original chose the name.)
 
   numCPU @1 () -> (count :UInt32);
   # How many processors it may use.
 
   numGoroutine @2 () -> (count :UInt32);
-  # How many tasks of its services are live. (The name is the original's.)
+  # How many tasks of its services are live. (The Go original chose the name.)
 
   memStats @3 () -> (stats :MemStats);
   # Its memory.
@@ -164,10 +162,10 @@ interface Runtime @0xdda2e02140fe8f08 {
 }
 
 struct MemStats @0xcdf011e3e3860026 {
-  # Memory of the process. The fields are those of the Go original; what has no meaning here is 0, always.
+  # Memory of the process. The fields are those of the Go original. A field without a meaning here is always 0.
 
   alloc @0 :UInt64;
-  # Bytes in use: the anonymous memory that is resident.
+  # Bytes in use: the resident anonymous memory.
 
   totalAlloc @1 :UInt64;
   # Not known here: 0.
@@ -185,7 +183,7 @@ struct MemStats @0xcdf011e3e3860026 {
   # Not known here: 0.
 
   heapAlloc @6 :UInt64;
-  # Bytes of heap in use: as `alloc`.
+  # Bytes of heap in use: the same as `alloc`.
 
   heapSys @7 :UInt64;
   # Bytes of data and heap that were obtained from the system.
@@ -194,7 +192,7 @@ struct MemStats @0xcdf011e3e3860026 {
   # Not known here: 0.
 
   heapInUse @9 :UInt64;
-  # Resident bytes of the whole process, with what it shares with others.
+  # Resident bytes of the whole process, with shared memory.
 
   heapReleased @10 :UInt64;
   # Not known here: 0.
@@ -206,7 +204,7 @@ struct MemStats @0xcdf011e3e3860026 {
   # Bytes of the main thread's stack.
 
   stackSys @13 :UInt64;
-  # As `stackInUse`.
+  # The same as `stackInUse`.
 
   mSpanInUse @14 :UInt64;
   # No meaning here: 0.
@@ -267,7 +265,7 @@ struct BySize @0xc3e472677f9be8ad {
   # How many were made.
 
   frees @2 :UInt64;
-  # How many were given back.
+  # How many were freed.
 }
 
 interface Configs @0xa391f67e209a873d {
@@ -283,64 +281,64 @@ interface Configs @0xa391f67e209a873d {
   # The services that have a config there, by id, in order.
 
   statuses @3 () -> (configs :List(ConfigStatus));
-  # What came of the last reading, for each service that has taken its config.
+  # The result of the last reading, for each service that has taken its config.
 }
 
 struct ConfigStatus @0xd16a12f9df0f8b6b {
-  # What came of the last reading of a config.
+  # The result of the last reading of a config.
 
   serviceId @0 :UInt64;
-  # The service that it is of.
+  # The service whose config it is.
 
   name @1 :Text;
   # The name of that service; empty if it has none.
 
   fromFile @2 :Bool;
-  # Whether the value that the service runs on is from a file: otherwise it is the default.
+  # Whether the value in effect is from a file. Otherwise it is the default.
 
   problem @3 :Text;
-  # What is wrong with the file, so that the service goes on with what it had; empty if all is well.
+  # What is wrong with the file, so that the earlier value stays in effect. Empty if nothing is wrong.
 
   reloads @4 :UInt64;
-  # How often it took a new value since the start.
+  # How often the service took a new value since the start.
 
   refusals @5 :UInt64;
-  # How often what was in the file was refused since the start.
+  # How often the file was refused since the start.
 
   reloadable @6 :Bool;
   # Whether the service takes new values while it runs.
 
   waiting @7 :Bool;
-  # Whether there was another value in the file since, which takes effect at the next start: this service takes none while it runs.
+  # Whether the file has another value that takes effect at the next start.
 
   taken @8 :Bool;
-  # In the answer to a reload: whether the service took a new value in it.
+  # In the answer to a reload: whether this reload gave the service a new value.
 
   file @9 :ConfigFile;
-  # What is the matter with the file.
+  # The state of the file.
 
   fileSinceMillis @10 :Int64;
-  # Since when it is not good, in milliseconds since 1970 (UTC); 0 while it is good.
+  # When the file turned bad, in milliseconds since 1970 (UTC). 0 while it is good.
 }
 
 enum ConfigFile @0x972422b19d425fa2 {
-  # What is the matter with the file of a config that is in effect.
+  # The state of the file of a config that is in effect.
 
   good @0;
-  # Nothing: the value in effect is that of the file, or there is no file and it is the default.
+  # The value in effect is that of the file, or the default without a file.
 
   refused @1;
-  # What is in the file was refused. A new process would refuse to start.
+  # The file was refused. A new process would not start.
 
   gone @2;
   # The file is gone. The value stays in effect until the process ends.
 
   unread @3;
-  # The machine could not read the file now. It is tried again.
+  # The machine could not read the file. The platform tries again.
 }
 
 struct CertificateEnd @0xeb40bdf23696f881 {
-  # When a certificate or a revocation list ends that is in use.
+  # The end of a certificate or a revocation list in use.
 
   atMillis @0 :Int64;
   # The end, in milliseconds since 1970 (UTC).
@@ -349,14 +347,14 @@ struct CertificateEnd @0xeb40bdf23696f881 {
   # The service that uses it.
 
   what @2 :Text;
-  # What it is: "server", "client", "intermediate", "authority" or "revocation_list".
+  # The kind: "server", "client", "intermediate", "authority" or "revocation_list".
 
   name @3 :Text;
-  # The names (DNS) in it, or whose it is.
+  # The names (DNS) in it, or its issuer or subject.
 }
 
 struct Identity @0xa8ae9e6d5d7a8a11 {
-  # Who an application is.
+  # The identity of an application.
 
   domainId @0 :UInt64;
   # The domain that it belongs to.
@@ -365,10 +363,10 @@ struct Identity @0xa8ae9e6d5d7a8a11 {
   # The application.
 
   releaseId @2 :UInt64;
-  # The release of it.
+  # The release of the application.
 
   instanceId @3 :Text;
-  # This process of it, in hex.
+  # The instance: this process, in hex.
 
   name @4 :Text;
   # The name of the program.
@@ -389,7 +387,7 @@ struct Identity @0xa8ae9e6d5d7a8a11 {
   # When it was started, in milliseconds since 1970 (UTC).
 
   uptimeMillis @10 :UInt64;
-  # For how long it has run, in milliseconds.
+  # How long it has run, in milliseconds.
 }
 
 struct ServiceInfo @0xc6b0ee0fcd7b48e4 {
@@ -402,57 +400,57 @@ struct ServiceInfo @0xc6b0ee0fcd7b48e4 {
   # Its name.
 
   state @2 :ServiceState;
-  # Where it is in its life.
+  # The state of the service.
 
   reason @3 :Text;
   # Why it was killed; empty if it was not.
 
   deaths @4 :UInt64;
-  # How often it died of a failure while the application was not stopping.
+  # How often it failed while the application was not stopping.
 
   restarts @5 :UInt64;
   # How often it was started again.
 
   lastFailure @6 :Text;
-  # What it failed of last, also in an incarnation that is long gone; empty if it never did.
+  # Its last failure, in this or an earlier incarnation. Empty if it never failed.
 
   lastFailureOnMillis @7 :Int64;
-  # When that was, in milliseconds since 1970 (UTC); 0 if it never did.
+  # When it last failed, in milliseconds since 1970 (UTC). 0 if it never failed.
 
   uptimeMillis @8 :UInt64;
-  # For how long it has run, in milliseconds; 0 while it does not.
+  # How long it has run, in milliseconds. 0 while it does not run.
 
   startMillis @9 :UInt64;
   # How long its start function took, in milliseconds.
 
   tasks @10 :UInt32;
-  # How many tasks of it are live.
+  # How many live tasks it has.
 
   level @11 :LogLevel;
   # Its log level.
 
   restarting @12 :Bool;
-  # Whether a restart of it is due or under way.
+  # Whether it will be restarted, or is being restarted.
 
   needs @13 :List(UInt64);
-  # What it depends on, by id.
+  # Its dependencies, by id.
 
   plannedStops @14 :UInt64;
-  # How often it was stopped on purpose while the application was not stopping: a restart or a kill was asked for, or something that
-  # it depends on was down or restarted.
+  # How often it was stopped on purpose while the application was not stopping: because of a requested restart or kill, or because a
+  # dependency stopped or restarted.
 
   restartPolicy @15 :Text;
-  # Its restart policy, for people, such as "on failure, 10 in 5m"; empty for a service that was made while the application ran.
+  # Its restart policy, for people, such as "on failure, 10 in 5m". Empty for a service that was made at run time.
 
   configNote @16 :Text;
-  # What is the matter with the file of its config, since when and why; empty while the file is good.
+  # What is wrong with the file of its config, and since when; empty while the file is good.
 }
 
 enum ServiceState @0xb8a2f9dd0c8f4e53 {
-  # Where a service is in its life.
+  # The state of a service.
 
   registered @0;
-  # Known, and not started yet.
+  # Not started yet.
 
   starting @1;
   # Its start function runs.
@@ -464,31 +462,31 @@ enum ServiceState @0xb8a2f9dd0c8f4e53 {
   # Killed, and finishing its tasks.
 
   stopped @4;
-  # Dead, and it did not fail.
+  # Dead, without a failure.
 
   failed @5;
-  # Dead, of a failure.
+  # Dead, after a failure.
 }
 
 interface Health @0xbf8d6c2a5a0fd6a4 {
   # The health checks of the application.
 
   checks @0 () -> (checks :List(HealthCheck));
-  # Every check, by id in order.
+  # Every check, ordered by id.
 
   check @1 (id :UInt64) -> (check :HealthCheck, history :List(HealthResult), transitions :List(HealthTransition));
   # One check, and its last results and transitions, oldest first. An unknown id is an error.
 
   run @2 (id :UInt64, reason :Text) -> (result :HealthResult);
-  # Runs a check now, and answers when it is done; whoever asks at the same time gets the same run.
+  # Runs a check now, and answers when the run has ended. Concurrent callers share one run.
   # `reason`: why, for the log. Bounds: 1 to 1024 bytes.
 
   pause @3 (id :UInt64, reason :Text) -> (paused :Bool);
-  # Runs a check no longer. `paused` is whether this call paused it: it was not paused already.
+  # Pauses a check. `paused` is false if it was paused already.
   # `reason`: why, for the log. Bounds: 1 to 1024 bytes.
 
   resume @4 (id :UInt64, reason :Text) -> (resumed :Bool);
-  # Runs a check again. `resumed` is whether this call resumed it: it was paused.
+  # Resumes a paused check. `resumed` is false if it was not paused.
   # `reason`: why, for the log. Bounds: 1 to 1024 bytes.
 }
 
@@ -502,16 +500,16 @@ struct HealthCheck @0xe0ad5d2e7cbb01c7 {
   # Its name; empty if it has none.
 
   serviceId @2 :UInt64;
-  # The service that it is of; 0 if it is of none.
+  # The service of the check. 0 if it has none.
 
   critical @3 :Bool;
-  # Whether the application is not ready while it fails.
+  # Whether the application is unready while the check fails.
 
   paused @4 :Bool;
   # Whether it is paused.
 
   status @5 :HealthStatus;
-  # What is thought of it, thresholds considered.
+  # Its status, after the thresholds.
 
   intervalMillis @6 :UInt64;
   # How often it runs, in milliseconds.
@@ -520,7 +518,7 @@ struct HealthCheck @0xe0ad5d2e7cbb01c7 {
   # How long a run may take, in milliseconds.
 
   failures @8 :UInt32;
-  # How often it failed in a row, in runs.
+  # How many runs in a row failed, in runs.
 
   hasResult @9 :Bool;
   # Whether it has run.
@@ -529,39 +527,39 @@ struct HealthCheck @0xe0ad5d2e7cbb01c7 {
   # Its last result, if it has run.
 
   problem @11 :Text;
-  # Why it is not known to be well, for people; empty if it is healthy.
+  # Why it is not healthy, for people. Empty if it is healthy.
 
   sinceMillis @12 :Int64;
-  # Since when its results say so, in milliseconds since 1970 (UTC).
+  # Since when it has this status, in milliseconds since 1970 (UTC).
 
   groups @13 :List(Text);
-  # What it counts for: the probes ("readiness", "liveness", "startup") or groups of its own.
+  # Its check groups: probes ("readiness", "liveness", "startup"), or names of your own.
 
   failureThreshold @14 :UInt32;
-  # So many failures in a row make it unhealthy, in runs.
+  # How many failures in a row make it unhealthy, in runs.
 
   successThreshold @15 :UInt32;
-  # So many successes in a row make it healthy, in runs.
+  # How many successes in a row make it healthy, in runs.
 
   pausedSinceMillis @16 :Int64;
-  # Since when it is paused, in milliseconds since 1970 (UTC); 0 if it is not, or if the application is too old to say.
+  # Since when it is paused, in milliseconds since 1970 (UTC). 0 if it is not paused, or if the application is too old to know.
 }
 
 enum HealthStatus @0xc9a63ee1c0d0a3bb {
-  # What is thought of a check.
+  # The status of a check.
 
   unknown @0;
-  # It has not run yet, or not often enough to tell, or not for so long that its last result says nothing.
+  # It has not run yet, has too few results for its thresholds, or its last result is too old.
 
   healthy @1;
-  # It passed as often in a row as its threshold says.
+  # As many runs in a row passed as its threshold requires.
 
   unhealthy @2;
-  # It failed as often in a row as its threshold says.
+  # As many runs in a row failed as its threshold requires.
 }
 
 struct HealthResult @0x9d84e9c8f41a4bb3 {
-  # What a run of a health check gave.
+  # The result of a run of a health check.
 
   startedOnMillis @0 :Int64;
   # When it began, in milliseconds since 1970 (UTC).
@@ -573,56 +571,56 @@ struct HealthResult @0x9d84e9c8f41a4bb3 {
   # Why it failed; empty if it passed.
 
   failures @3 :UInt32;
-  # How often it had failed in a row with this run, in runs; 0 if it passed.
+  # How many runs in a row have failed, with this one, in runs. 0 if it passed.
 
   outcome @4 :Text;
   # How it ended: "passed", "failed", "timed_out", "panicked" or "still_running".
 }
 
 struct HealthTransition @0xd90d5d8d1b4f0a21 {
-  # A change of what is thought of a check.
+  # A change of the status of a check.
 
   from @0 :HealthStatus;
-  # What was thought before.
+  # The status before.
 
   to @1 :HealthStatus;
-  # What is thought since.
+  # The status after.
 
   atMillis @2 :Int64;
   # When, in milliseconds since 1970 (UTC).
 
   error @3 :Text;
-  # The error of the run that did it; empty if that passed.
+  # The error of the run that changed it. Empty if the run passed.
 }
 
 interface Levels @0xb7f16d0c9cf0b6de {
   # The log levels of the application.
 
   levels @0 () -> (app :LevelSetting, services :List(ServiceLevel));
-  # The level of the application, and of each service that has one of its own.
+  # The level of the application, and of each service with a level of its own.
 
   setApp @1 (level :LogLevel, timeToLiveMillis :UInt64, reason :Text) -> ();
-  # Sets the level of the application. `timeToLiveMillis` is after how long it goes back to what it was, in milliseconds; 0 is never.
+  # Sets the level of the application. After `timeToLiveMillis` milliseconds it returns to the earlier level. 0 means never.
   # Bounds: up to 2592000000, 30 days.
   # `reason`: why, for the log. Bounds: 1 to 1024 bytes.
 
   setService @2 (serviceId :UInt64, level :LogLevel, timeToLiveMillis :UInt64, reason :Text) -> ();
-  # Sets the level of a service, registered or not. `timeToLiveMillis` is as above.
+  # Sets the level of a service, registered or not. `timeToLiveMillis` has the same meaning as in `setApp`.
   # `reason`: why, for the log. Bounds: 1 to 1024 bytes.
 
   reset @3 (serviceId :UInt64, reason :Text) -> ();
-  # Sets a level back to what the application was started with: that of a service, or with 0 that of the application.
+  # Sets a level back to that of the flags: the level of a service, or with 0 the level of the application.
   # `reason`: why, for the log. Bounds: 1 to 1024 bytes.
 }
 
 struct LevelSetting @0x8fa9d39a8f7d9f6e {
-  # A log level, and for how long.
+  # A log level, and how long it stays in effect.
 
   level @0 :LogLevel;
   # The level in effect.
 
   expiresInMillis @1 :UInt64;
-  # After how long it goes back to what it was, in milliseconds; 0 is never.
+  # In how many milliseconds it returns to the earlier level. 0 means never.
 }
 
 struct ServiceLevel @0xf24a6c0d1c9be3a5 {
@@ -639,7 +637,7 @@ struct ServiceLevel @0xf24a6c0d1c9be3a5 {
 }
 
 enum MetricsFormat @0xa5b0e6a4e6f9c4d2 {
-  # How metrics are written.
+  # The format of metrics.
 
   text @0;
   # Prometheus' text format 0.0.4.
@@ -649,46 +647,46 @@ enum MetricsFormat @0xa5b0e6a4e6f9c4d2 {
 }
 
 interface TextReader @0x9b6c8fd5a8f2f5e7 {
-  # A text that is read in pieces. It is given back with the capability; a connection may have a few at a time.
+  # A text that is read in pieces. Dropping the capability frees the text. A connection may have a few at a time.
 
   read @0 (maxBytes :UInt32) -> (piece :Data, end :Bool);
-  # The next bytes, at most `maxBytes` of them; 0 is as many as fit a message well. `end` is whether these are the last. After the end
-  # there are no bytes, and it is the end again.
+  # The next bytes, at most `maxBytes`. 0 means as many as fit a message well. `end` is true if these are the last ones. After the end, a
+  # call returns no bytes, and `end` again.
 }
 
 interface EventStream @0xe7c0d6b3a1f84f69 {
-  # What happens in the application. It holds a bounded number of events for whoever does not ask: the oldest are lost, and counted.
+  # The events of the application. It keeps a bounded number of events for a client that does not ask. The oldest are dropped and counted.
 
   next @0 (maxEvents :UInt16, waitMillis :UInt32) -> (events :List(Event), missed :UInt64, end :Bool);
-  # The next events, oldest first, at most `maxEvents` of them (0 is as many as fit a message well). If there are none, it waits for one,
-  # at most `waitMillis` milliseconds (bounds: up to 30000, which more also means), then answers with none.
-  # `missed` is how many were lost before the last of these. `end` is whether there will be no more, since the application stops, or its
-  # RPC server does. Two calls may wait at a time: a client that always has the next one waiting is told of the end, however it comes.
+  # The next events, oldest first, at most `maxEvents`. 0 means as many as fit a message well. If there are none, the call waits for one
+  # for up to `waitMillis` milliseconds, then returns none. Bounds: a value above 30000 means 30000.
+  # `missed` is the number of events that were dropped before the last one of these. `end` is true if no more follow, since the
+  # application or its RPC server stops. Two calls may wait at a time. A client that always has one waiting gets the end.
 }
 
 struct Event @0xd3d9f4b6ab0ff2a3 {
-  # Something that happened.
+  # An event.
 
   atMillis @0 :Int64;
   # When, in milliseconds since 1970 (UTC).
 
   kind @1 :Text;
-  # What kind: the name of its log event. Examples: "service_started", "healthcheck_result"
+  # The name of its log event. Examples: "service_started", "healthcheck_result"
 
   eventId @2 :UInt64;
   # The id of its log event; 0 if it has none.
 
   serviceId @3 :UInt64;
-  # The service that it happened to; 0 if to none.
+  # The service of the event. 0 if it has none.
 
   serviceName @4 :Text;
-  # The name of that service; empty if to none.
+  # The name of that service. Empty if there is none.
 
   healthCheckId @5 :UInt64;
-  # The health check that it happened to; 0 if to none.
+  # The health check of the event. 0 if it has none.
 
   healthCheckName @6 :Text;
-  # The name of that check; empty if to none or if it has none.
+  # The name of that check. Empty if there is none.
 
   message @7 :Text;
   # What happened, for people.

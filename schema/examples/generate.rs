@@ -1,6 +1,6 @@
-//! Writes `src/generated/` anew from the files in `capnp/`: `cargo run -p schema --example generate`.
+//! Writes `src/generated/` from the files in `capnp/`: `cargo run -p schema --example generate`.
 //!
-//! Needs the `capnp` program (Debian: `capnproto`).
+//! Needs the program `capnp` (Debian: `capnproto`). The crate `quota-schema` uses this file too.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -10,22 +10,35 @@ use std::path::{Path, PathBuf};
 use capnp::message::ReaderOptions;
 use capnp::schema_capnp::{code_generator_request, node};
 
-/// The schemas that code is generated from, in `capnp/`. `rust.capnp` only declares annotations.
-const SCHEMAS: [&str; 6] =
-    ["admin.capnp", "config.capnp", "health.capnp", "metrics.capnp", "quota.capnp", "rpc.capnp"];
+/// The command that writes the code, for the first line of a table.
+const COMMAND: &str = concat!("cargo run -p ", env!("CARGO_PKG_NAME"), " --example generate");
 
-/// Generates the code of all schemas and the table of their comments into `out`, and says which files these are, by name.
+/// The names of the schemas in the folder, sorted. `rust.capnp` only declares annotations.
+fn schemas_in(folder: &Path) -> capnp::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if name.ends_with(".capnp") && name != "rust.capnp" {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Generates the code of all schemas, and the tables of their comments and methods, into `out`. Returns the files, sorted by name.
 ///
 /// # Errors
-/// The `capnp` program is missing, or refuses a schema; a struct or a field has no comment.
+/// The program `capnp` is missing, or refuses a schema. Or a struct or a field has no comment.
 pub(crate) fn generate(out: &Path) -> capnp::Result<Vec<PathBuf>> {
     let schemas = Path::new(env!("CARGO_MANIFEST_DIR")).join("capnp");
+    let names = schemas_in(&schemas)?;
     let request = out.join("request.bin");
     let mut compiler = capnpc::CompilerCommand::new();
     compiler.src_prefix(&schemas).no_standard_import().output_path(out);
     compiler.raw_code_generator_request_path(&request);
-    for schema in SCHEMAS {
-        compiler.file(schemas.join(schema));
+    for name in &names {
+        compiler.file(schemas.join(name));
     }
     compiler.run()?;
     let bytes = fs::read(&request)?;
@@ -34,7 +47,7 @@ pub(crate) fn generate(out: &Path) -> capnp::Result<Vec<PathBuf>> {
     fs::write(&docs, table(&bytes)?)?;
     let methods = out.join("methods.rs");
     fs::write(&methods, methods_table(&bytes)?)?;
-    let code = SCHEMAS.iter().map(|schema| out.join(schema.replace(".capnp", "_capnp.rs")));
+    let code = names.iter().map(|name| out.join(name.replace(".capnp", "_capnp.rs")));
     let mut files: Vec<_> = code.chain([docs, methods]).collect();
     files.sort();
     Ok(files)
@@ -44,7 +57,7 @@ pub(crate) fn generate(out: &Path) -> capnp::Result<Vec<PathBuf>> {
 fn table(request: &[u8]) -> capnp::Result<String> {
     let message = capnp::serialize::read_message(request, ReaderOptions::new())?;
     let request: code_generator_request::Reader<'_> = message.get_root()?;
-    // By id: compilers differ in the order.
+    // Sorted by id, since compilers differ in their order.
     let mut nodes = BTreeMap::new();
     for info in request.get_source_info()? {
         for node in request.get_nodes()?.into_iter().filter(|node| node.get_id() == info.get_id()) {
@@ -62,12 +75,12 @@ fn table(request: &[u8]) -> capnp::Result<String> {
     }
     let entries: String = nodes.into_values().collect();
     Ok(format!(
-        "// @generated from the comments in `capnp/` by `cargo run -p schema --example generate`.\n\n\
+        "// @generated from the comments in `capnp/` by `{COMMAND}`.\n\n\
          pub(crate) static DOCS: &[(u64, &str, &str)] = &[\n{entries}];\n"
     ))
 }
 
-/// The methods of all interfaces, as the source of a table: generated code does not say what they are called.
+/// The methods of all interfaces, as the source of a table. Generated code does not have their names.
 fn methods_table(request: &[u8]) -> capnp::Result<String> {
     let message = capnp::serialize::read_message(request, ReaderOptions::new())?;
     let request: code_generator_request::Reader<'_> = message.get_root()?;
@@ -87,13 +100,13 @@ fn methods_table(request: &[u8]) -> capnp::Result<String> {
     }
     let entries: String = methods.into_values().collect();
     Ok(format!(
-        "// @generated from the interfaces in `capnp/` by `cargo run -p schema --example generate`.\n\n\
+        "// @generated from the interfaces in `capnp/` by `{COMMAND}`.\n\n\
          pub(crate) static METHODS: &[(u64, &str, u16, &str)] = &[\n{entries}];\n"
     ))
 }
 
-/// The names of the fields of a struct or of the values of an enum, in the order of their comments. The parameters and
-/// results of a method are structs that belong to nothing, and have no comments.
+/// The names of the fields of a struct, or of the values of an enum, in the order of their comments. `None` for the parameters and
+/// results of a method: these structs have no scope and no comments.
 fn members(node: node::Reader<'_>) -> capnp::Result<Option<Vec<String>>> {
     let names: Vec<_> = match node.which()? {
         node::Struct(fields) if node.get_scope_id() != 0 => {
@@ -109,13 +122,13 @@ fn entry(text: &mut String, id: u64, member: &str, name: &str, doc: &str) -> cap
     if doc.trim().is_empty() {
         return Err(capnp::Error::failed(format!("{name} {member}: has no comment")));
     }
-    // Lines were broken for the schema's readers; an empty line begins a paragraph.
+    // An empty line begins a paragraph. Other line breaks are only for readers of the schema.
     let paragraphs: Vec<_> = doc.trim().split("\n\n").map(|text| text.replace('\n', " ")).collect();
     writeln!(text, "    ({id:#018x}, {member:?}, {:?}),", paragraphs.join("\n"))
         .map_err(|error| capnp::Error::failed(error.to_string()))
 }
 
-#[allow(dead_code, reason = "a test includes this file for `generate` alone")]
+#[allow(dead_code, reason = "a test includes this file only for `generate`")]
 fn main() -> capnp::Result<()> {
     generate(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/generated")).map(drop)
 }

@@ -1,23 +1,22 @@
 //! The Cap'n Proto schemas of the platform, and the code generated from them.
 //!
-//! Why a crate of its own: a schema is a contract with files and programs that are not built here, so it is read, reviewed
-//! and compared as such, and depends on nothing of ours. What stays out: any meaning. What a config *means* is decided by
-//! the service that it belongs to.
+//! A schema is a contract with files and programs that are built elsewhere. So the schemas have a crate of their own, which depends
+//! on no other crate of this project. The meaning of a config is not part of it: each service decides that.
 //!
-//! The `.capnp` files are in `capnp/`; the code in `src/generated/` is committed, so that nobody needs the `capnp` program
-//! to build. After a change, with the program installed (Debian: `capnproto`):
+//! The `.capnp` files are in `capnp/`. The code in `src/generated/` is committed, so a build does not need the program `capnp`. After
+//! a change, with the program installed (Debian: `capnproto`):
 //!
 //! ```sh
 //! cargo run -p schema --example generate
 //! ```
 //!
 //! ```
-//! use schema::quota_capnp::quota_spec;
+//! use schema::config_capnp::config_service_spec;
 //!
 //! let mut message = capnp::message::Builder::new_default();
-//! let mut rules = message.init_root::<quota_spec::Builder<'_>>().init_rules(1);
-//! rules.reborrow().get(0).set_name("default");
-//! assert_eq!(rules.into_reader().get(0).get_max_keys(), 100_000);
+//! let mut policies = message.init_root::<config_service_spec::Builder<'_>>().init_restart_policies(1);
+//! policies.reborrow().get(0).set_service_id(0xce1f_32c6_80e1_ef0b);
+//! assert_eq!(policies.into_reader().get(0).get_max_restarts(), 10);
 //! ```
 
 #[allow(missing_docs, unreachable_pub, elided_lifetimes_in_paths, reason = "generated code")]
@@ -47,12 +46,6 @@ pub mod metrics_capnp;
 #[allow(missing_docs, unreachable_pub, elided_lifetimes_in_paths, reason = "generated code")]
 #[allow(clippy::all, clippy::pedantic, clippy::restriction, reason = "generated code")]
 #[rustfmt::skip]
-#[path = "generated/quota_capnp.rs"]
-pub mod quota_capnp;
-
-#[allow(missing_docs, unreachable_pub, elided_lifetimes_in_paths, reason = "generated code")]
-#[allow(clippy::all, clippy::pedantic, clippy::restriction, reason = "generated code")]
-#[rustfmt::skip]
 #[path = "generated/rpc_capnp.rs"]
 pub mod rpc_capnp;
 
@@ -60,13 +53,13 @@ pub mod rpc_capnp;
 #[path = "generated/docs.rs"]
 mod docs;
 
-/// What the comments of the schemas say about each struct, enum and member: the id of the node, the member's name (empty
-/// for the node itself) and the text. Paragraphs end with a newline.
+/// The comments of each struct, enum and member: the id of the node, the name of the member (empty for the node itself), and the
+/// text. Paragraphs end with a newline.
 ///
 /// ```
 /// let of = |id: u64, member: &str| schema::DOCS.iter().find(|(node, name, _)| (*node, *name) == (id, member));
-/// let (_, _, text) = of(0xae3d_c0d2_7a25_5b5c, "periodMillis").unwrap();
-/// assert!(text.starts_with("The period, in milliseconds."));
+/// let (_, _, text) = of(0x8f5a_8a81_e94e_212d, "serviceId").unwrap();
+/// assert!(text.starts_with("The id of the service."));
 /// ```
 pub static DOCS: &[(u64, &str, &str)] = docs::DOCS;
 
@@ -77,6 +70,6 @@ mod methods;
 /// The methods of every interface: the id of the interface, its name, the ordinal of the method and its name.
 ///
 /// ```
-/// assert!(schema::METHODS.contains(&(0xe472_019f_31e4_976f, "Quota", 0, "acquire")));
+/// assert!(schema::METHODS.contains(&(0xf052_e7e0_84b3_1199, "App", 0, "id")));
 /// ```
 pub static METHODS: &[(u64, &str, u16, &str)] = methods::METHODS;

@@ -1,4 +1,4 @@
-//! The committed code is what the committed schemas generate.
+//! The committed code is what the committed schemas generate. The crate `quota-schema` uses this file too.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -12,7 +12,7 @@ use std::{env, fs};
 #[test]
 fn the_committed_code_is_what_the_schemas_generate() {
     if Command::new("capnp").arg("--version").output().is_err() {
-        let skipped = "SKIPPED: the capnp program is not installed (Debian: capnproto)";
+        let skipped = "SKIPPED: the program capnp is not installed (Debian: capnproto)";
         assert!(
             env::var("REQUIRE_TOOLS").as_deref() != Ok("1"),
             "{skipped}, and REQUIRE_TOOLS=1 asks for it"
@@ -31,6 +31,11 @@ fn the_committed_code_is_what_the_schemas_generate() {
     for path in generated {
         let committed = committed.join(path.file_name().unwrap());
         let same = fs::read_to_string(&path).unwrap() == fs::read_to_string(&committed).unwrap();
-        assert!(same, "{} is stale: cargo run -p schema --example generate", committed.display());
+        assert!(
+            same,
+            "{} is stale: cargo run -p {} --example generate",
+            committed.display(),
+            env!("CARGO_PKG_NAME")
+        );
     }
 }

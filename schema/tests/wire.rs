@@ -1,20 +1,16 @@
-//! The schemas keep the wire: node ids, ordinals, types and defaults are those that existing files and clients have.
+//! The schemas keep the wire: node ids, ordinals, types and defaults are those of existing files and clients.
 //!
-//! The table below is the contract, written out by hand; `capnp` says by introspection what the committed code really has.
+//! The tables below are the contract, written by hand. `contract` reads the committed code by introspection.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use capnp::introspect::{Introspect, Type, TypeVariant};
-use capnp::schema::{EnumSchema, Enumerant, Field, StructSchema};
-use capnp::schema_capnp::{field, node, type_, value};
-use capnp::traits::HasTypeId;
-use schema::{config_capnp, health_capnp, metrics_capnp, quota_capnp, rpc_capnp};
+use contract::{check, enumerants};
+use schema::{METHODS, config_capnp, health_capnp, metrics_capnp, rpc_capnp};
 
 #[path = "wire/admin.rs"]
 mod admin;
-
-/// A field on the wire: ordinal, name, type, and default where it is not zero or empty.
-type Row = (u16, &'static str, &'static str, &'static str);
+#[path = "wire/contract.rs"]
+mod contract;
 
 #[test]
 fn the_schema_of_the_config_service_keeps_the_wire() {
@@ -202,152 +198,14 @@ fn the_limits_and_grants_of_rpc_servers_keep_the_wire() {
 }
 
 #[test]
-fn the_quota_schema_keeps_the_wire() {
-    check::<quota_capnp::quota_spec::Owned>(
-        0xf1b1_466d_411b_9def,
-        "QuotaSpec",
-        &[(0, "rules", "List(QuotaRule)", "")],
-    );
-    check::<quota_capnp::quota_rule::Owned>(
-        0xae3d_c0d2_7a25_5b5c,
-        "QuotaRule",
-        &[
-            (0, "name", "Text", ""),
-            (1, "permits", "UInt32", ""),
-            (2, "periodMillis", "UInt32", "1000"),
-            (3, "burst", "UInt32", ""),
-            (4, "maxKeys", "UInt32", "100000"),
-        ],
-    );
-}
-
-#[test]
-fn the_quota_interface_keeps_the_wire() {
-    assert_eq!(quota_capnp::quota::Client::TYPE_ID, 0xe472_019f_31e4_976f);
-    assert_eq!(
-        fields::<quota_capnp::quota::acquire_params::Owned>(),
-        rows(&[(0, "rule", "Text", ""), (1, "key", "Text", ""), (2, "permits", "UInt32", "1")])
-    );
-    assert_eq!(
-        fields::<quota_capnp::quota::acquire_results::Owned>(),
-        rows(&[
-            (0, "granted", "Bool", ""),
-            (1, "remaining", "UInt32", ""),
-            (2, "retryAfterMillis", "UInt32", "")
-        ])
-    );
-    assert_eq!(fields::<quota_capnp::quota::rules_params::Owned>(), rows(&[]));
-    assert_eq!(
-        fields::<quota_capnp::quota::rules_results::Owned>(),
-        rows(&[(0, "rules", "List(QuotaRule)", "")])
-    );
-}
-
-#[test]
 fn every_file_keeps_its_id() {
     for (file, id) in [
         ("health", "@0xe42204a141ec4e6f;"),
         ("metrics", "@0xdb8274f9144abc7e;"),
         ("rpc", "@0x99f3cbccce65aee8;"),
-        ("quota", "@0xa59dc3c618efbe35;"),
         ("admin", "@0xfdc27db3942316f7;"),
     ] {
         let path = format!("{}/capnp/{file}.capnp", env!("CARGO_MANIFEST_DIR"));
         assert!(std::fs::read_to_string(path).unwrap().lines().any(|line| line == id), "{file}: {id}");
     }
-}
-
-/// Compares one struct of the committed code with its lines of the contract.
-fn check<T: Introspect>(id: u64, name: &str, expected: &[Row]) {
-    let proto = schema_of(T::introspect()).get_proto();
-    assert_eq!((proto.get_id(), struct_name(T::introspect())), (id, name.to_owned()));
-    assert_eq!(fields::<T>(), rows(expected), "{name}");
-}
-
-fn rows(expected: &[Row]) -> Vec<(u16, String, String, String)> {
-    expected.iter().map(|row| (row.0, row.1.to_owned(), row.2.to_owned(), row.3.to_owned())).collect()
-}
-
-fn fields<T: Introspect>() -> Vec<(u16, String, String, String)> {
-    let fields = schema_of(T::introspect()).get_fields().unwrap();
-    let mut found: Vec<_> = fields.into_iter().enumerate().map(|(place, field)| row(place, field)).collect();
-    found.sort();
-    found
-}
-
-fn row(place: usize, of: Field) -> (u16, String, String, String) {
-    let proto = of.get_proto();
-    // The fields of parameter lists have no ordinals of their own: their order is their ordinal.
-    let ordinal = match proto.get_ordinal().which().unwrap() {
-        field::ordinal::Explicit(ordinal) => ordinal,
-        field::ordinal::Implicit(()) => u16::try_from(place).unwrap(),
-    };
-    let field::Slot(slot) = proto.which().unwrap() else { panic!("a group") };
-    let default = default(slot.get_default_value().unwrap());
-    let of_type = match slot.get_type().unwrap().which().unwrap() {
-        type_::Interface(interface) => interface_name(interface.get_type_id()),
-        _ => type_name(of.get_type()),
-    };
-    (ordinal, proto.get_name().unwrap().to_string().unwrap(), of_type, default)
-}
-
-fn default(of: value::Reader<'_>) -> String {
-    let number = match of.which().unwrap() {
-        value::Uint8(number) => u64::from(number),
-        value::Uint16(number) => u64::from(number),
-        value::Uint32(number) => u64::from(number),
-        value::Uint64(number) => number,
-        value::Bool(bit) => u64::from(bit),
-        value::Enum(ordinal) => u64::from(ordinal),
-        value::Text(text) => return text.unwrap().to_string().unwrap(),
-        value::Data(data) => return String::from_utf8(data.unwrap().to_vec()).unwrap(),
-        value::Int64(number) => number.unsigned_abs(),
-        value::Float64(0.0) | value::Interface(()) => 0,
-        value::List(list) if list.is_null() => 0,
-        value::Struct(inner) if inner.is_null() => 0,
-        _ => panic!("a default that no field of ours has"),
-    };
-    if number == 0 { String::new() } else { number.to_string() }
-}
-
-fn type_name(of: Type) -> String {
-    match of.which() {
-        TypeVariant::List(element) => format!("List({})", type_name(element)),
-        TypeVariant::Struct(_) => struct_name(of),
-        TypeVariant::Enum(raw) => last_name(EnumSchema::from(raw).get_proto()),
-        TypeVariant::UInt8 => "UInt8".to_owned(),
-        TypeVariant::UInt16 => "UInt16".to_owned(),
-        TypeVariant::UInt32 => "UInt32".to_owned(),
-        TypeVariant::UInt64 => "UInt64".to_owned(),
-        other => format!("{other:?}"),
-    }
-}
-
-/// The introspection of generated code does not know interfaces; the table of methods does.
-fn interface_name(of: u64) -> String {
-    let method = schema::METHODS.iter().find(|(interface, ..)| *interface == of);
-    method.map(|(_, name, ..)| (*name).to_owned()).unwrap()
-}
-
-fn struct_name(of: Type) -> String {
-    last_name(schema_of(of).get_proto())
-}
-
-fn last_name(node: node::Reader<'_>) -> String {
-    let full = node.get_display_name().unwrap().to_string().unwrap();
-    full.rsplit(':').next().unwrap().to_owned()
-}
-
-/// The id of an enum, and its members by ordinal.
-fn enumerants<T: Introspect>() -> (u64, Vec<(u16, String)>) {
-    let TypeVariant::Enum(raw) = T::introspect().which() else { panic!("no enum") };
-    let schema = EnumSchema::from(raw);
-    let named = |member: Enumerant| member.get_proto().get_name().unwrap().to_string().unwrap();
-    let members = schema.get_enumerants().unwrap().iter().map(|member| (member.get_ordinal(), named(member)));
-    (schema.get_proto().get_id(), members.collect())
-}
-
-fn schema_of(of: Type) -> StructSchema {
-    let TypeVariant::Struct(raw) = of.which() else { panic!("{of:?} is no struct") };
-    raw.into()
 }

@@ -5,7 +5,7 @@ use std::{collections::HashMap, num::NonZeroU32, time::Duration};
 use app_config::{Config, Expected, Place, Problems, quoted};
 use app_core::prelude::ServiceId;
 use app_metrics::MAX_LABEL_VALUE_BYTES;
-use schema::quota_capnp::{quota_rule, quota_spec};
+use quota_schema::quota_capnp::{quota_rule, quota_spec};
 
 use crate::QUOTA;
 
@@ -32,6 +32,8 @@ pub struct Rule {
 }
 
 app_config::config! { QuotaConfig, "Rate limits by key." }
+
+app_config::schema_docs! { quota_schema::DOCS }
 
 impl Config for QuotaConfig {
     const SERVICE: ServiceId = QUOTA;

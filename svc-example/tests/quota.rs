@@ -9,7 +9,7 @@ use app_core::{
     testing::{TestApp, TestAppBuilder},
 };
 use app_metrics::testing::TestMetrics as _;
-use schema::quota_capnp::quota_spec;
+use quota_schema::quota_capnp::quota_spec;
 use svc_example::{ACQUIRE_SECONDS, GRANTS, Grant, KEYS, QUOTA, Quota, Rule};
 
 #[path = "quota/reload.rs"]

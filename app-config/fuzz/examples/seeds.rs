@@ -14,7 +14,7 @@ use app_config_fuzz::{keys, types};
 use capnp::message::{AllocationStrategy, Builder, HeapAllocator};
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
-use schema::quota_capnp::quota_spec;
+use quota_schema::quota_capnp::quota_spec;
 
 /// Common mistakes, and some valid JSON.
 const MISTAKES: [(&str, &str); 10] = [

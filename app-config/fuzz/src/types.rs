@@ -7,7 +7,7 @@ use capnp::schema::StructSchema;
 use capnp::traits::Owned;
 use schema::health_capnp::health_check_service_spec;
 use schema::metrics_capnp::metrics_service_spec;
-use schema::quota_capnp::quota_spec;
+use quota_schema::quota_capnp::quota_spec;
 use schema::rpc_capnp::{rpc_client_spec, rpc_server_spec};
 
 /// The configs of the platform, and two types of Cap'n Proto with unions, groups, enums, floats and nesting.

@@ -16,6 +16,7 @@ const MODE: u32 = 0o400;
 
 /// What to do with an existing file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Overwrite {
     /// Keep it, and fail.
     Never,

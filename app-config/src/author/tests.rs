@@ -2,8 +2,8 @@
 
 use app_core::prelude::ServiceId;
 use capnp::schema_capnp::node;
+use quota_schema::quota_capnp::quota_spec;
 use schema::metrics_capnp::metrics_service_spec;
-use schema::quota_capnp::quota_spec;
 use schema::rpc_capnp::{rpc_client_spec, rpc_server_spec};
 
 use super::docs::{comment, example_in};

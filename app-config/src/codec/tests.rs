@@ -4,7 +4,7 @@ use capnp::message::{Builder, HeapAllocator};
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use proptest::prelude::*;
-use schema::quota_capnp::{quota_rule, quota_spec};
+use quota_schema::quota_capnp::{quota_rule, quota_spec};
 use std::io::Write;
 
 use super::*;

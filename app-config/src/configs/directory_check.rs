@@ -8,12 +8,12 @@
 
 use std::io;
 
-use app_core::events::CONFIG_LOADING_ERR;
 use app_core::prelude::{App, Error, ServiceId, info, warn};
 use app_core::{FlagSource, Flags, ServiceDescriptor};
 
 use super::dir::ConfigDir;
 use super::listing::{DirectoryError, explained};
+use crate::events::CONFIG_LOADING_ERR;
 use crate::file::{Located, shown};
 
 /// Why there is no directory at the path.

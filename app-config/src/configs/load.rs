@@ -2,13 +2,13 @@
 
 use std::{error, fmt, io};
 
-use app_core::events::{CAPNP_ERR, CONFIG_LOADING_ERR};
 use app_core::prelude::{App, Error, LogEventId, ServiceId};
 use capnp::message::{Reader, ReaderSegments};
 use sha2::{Digest, Sha256};
 
 use super::dir::ConfigDir;
 use crate::codec::{self, Message, Segments, UnmarshalError};
+use crate::events::{CAPNP_ERR, CONFIG_LOADING_ERR};
 use crate::file::{self, FileError, FileKind, Located};
 use crate::limits::reader_options;
 use crate::problems::{Problem, Problems};

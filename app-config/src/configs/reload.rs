@@ -8,7 +8,6 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use app_core::events::CONFIG_LOADING_ERR;
 use app_core::prelude::{App, Error, Service, ServiceId, error, info, warn};
 use app_core::{run_blocking, thread_refused};
 use tokio::runtime::{Handle, RuntimeFlavor};
@@ -19,6 +18,7 @@ use super::dir::ConfigDir;
 use super::handle::Configs;
 use super::in_use::{Known, Look, ReloadStatus, Reread, StaleKind};
 use super::load::LoadError;
+use crate::events::CONFIG_LOADING_ERR;
 use crate::file::Located;
 use crate::ids::label;
 use crate::problems::Remark;

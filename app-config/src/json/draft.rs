@@ -9,7 +9,7 @@ use capnp::message::{Builder, HeapAllocator};
 ///
 /// ```
 /// use capnp::introspect::{Introspect, TypeVariant};
-/// use schema::quota_capnp::quota_spec;
+/// use quota_schema::quota_capnp::quota_spec;
 ///
 /// let TypeVariant::Struct(schema) = quota_spec::Owned::introspect().which() else { panic!("a struct") };
 /// let json = r#"{"rules": [{"name": "mail", "permits": 10}]}"#;

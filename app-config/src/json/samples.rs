@@ -21,7 +21,7 @@ pub(crate) fn all_types() -> Vec<StructSchema> {
     vec![
         type_of::<schema::health_capnp::health_check_service_spec::Owned>(),
         type_of::<schema::metrics_capnp::metrics_service_spec::Owned>(),
-        type_of::<schema::quota_capnp::quota_spec::Owned>(),
+        type_of::<quota_schema::quota_capnp::quota_spec::Owned>(),
         type_of::<schema::rpc_capnp::rpc_server_spec::Owned>(),
         type_of::<schema::rpc_capnp::rpc_client_spec::Owned>(),
         type_of::<capnp::schema_capnp::node::Owned>(),

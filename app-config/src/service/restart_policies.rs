@@ -5,12 +5,13 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use app_core::{
-    Preflight, Restart, events, preflight,
+    Preflight, Restart, preflight,
     prelude::{App, Error, ServiceId, error, info},
 };
 use schema::config_capnp::{RestartAfter, config_service_spec, restart_policy_spec};
 
 use crate::configs::{ConfigDir, Configs, LoadError, upcoming};
+use crate::events::CAPNP_ERR;
 use crate::file::Located;
 use crate::ids::CONFIG_SERVICE_ID;
 use crate::problems::{Expected, Place, Problems, counted};
@@ -123,7 +124,7 @@ pub(crate) fn apply(configs: &Configs, app: &App) {
     let set = unknown.is_empty() && app.set_restart_policies(policies.0.iter().copied()).is_ok();
     if !set {
         error!(configs.log(), "restart policies: the config is refused, those in effect stay: {unknown}";
-            "event" => %events::CAPNP_ERR, "config" => %CONFIG_SERVICE_ID);
+            "event" => %CAPNP_ERR, "config" => %CONFIG_SERVICE_ID);
     } else if !policies.0.is_empty() {
         let each = policies.0.iter().map(|(id, policy)| format!("{}: {policy}", id.describe()));
         let shown = if policies.is_sealed() {

@@ -3,9 +3,9 @@
 use capnp::introspect::Introspect;
 use capnp::message::{Builder, HeapAllocator, SegmentArray};
 use capnp::schema_capnp::field as schema_field;
+use quota_schema::quota_capnp::{quota_rule, quota_spec};
 use schema::health_capnp::{health_check_service_spec, health_check_spec};
 use schema::metrics_capnp::metrics_service_spec;
-use schema::quota_capnp::{quota_rule, quota_spec};
 use schema::rpc_capnp::{rpc_server_spec, x509_key_pair};
 
 use super::*;

@@ -19,7 +19,7 @@ use crate::shape;
 /// ```
 /// use app_config::{Config, Problems};
 /// use app_core::prelude::*;
-/// use schema::quota_capnp::quota_spec;
+/// use quota_schema::quota_capnp::quota_spec;
 ///
 /// struct RuleNames(Vec<String>);
 ///

@@ -33,8 +33,8 @@ use super::loaded::Loaded;
 /// # struct QuotaConfig { rules: Vec<String> }
 /// # impl Config for QuotaConfig {
 /// #     const SERVICE: ServiceId = ServiceId::new(0xce1f_32c6_80e1_ef0b);
-/// #     type Schema = schema::quota_capnp::quota_spec::Owned;
-/// #     fn read(_: schema::quota_capnp::quota_spec::Reader<'_>, _: &mut Problems) -> Option<Self> { None }
+/// #     type Schema = quota_schema::quota_capnp::quota_spec::Owned;
+/// #     fn read(_: quota_schema::quota_capnp::quota_spec::Reader<'_>, _: &mut Problems) -> Option<Self> { None }
 /// #     fn without_file() -> Self { Self { rules: Vec::new() } }
 /// # }
 /// async fn start(service: Service, mut config: LiveConfig<QuotaConfig>) -> Result<(), Error> {

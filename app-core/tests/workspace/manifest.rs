@@ -199,7 +199,9 @@ pub(crate) fn users_in_lock(lock: &str, name: &str) -> BTreeSet<String> {
 }
 
 fn is_ours(name: &str) -> bool {
-    name.starts_with("app-") || name.starts_with("svc-") || ["schema", "benches", "e2e"].contains(&name)
+    name.starts_with("app-")
+        || name.starts_with("svc-")
+        || ["quota-schema", "schema", "benches", "e2e"].contains(&name)
 }
 
 /// The texts of an array of the root manifest.

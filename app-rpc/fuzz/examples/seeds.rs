@@ -3,7 +3,7 @@
 use std::fs;
 
 use capnp::message::{AllocationStrategy, Builder, HeapAllocator};
-use schema::quota_capnp::quota_spec;
+use quota_schema::quota_capnp::quota_spec;
 
 // What is instrumented needs what counts coverage, and that is not linked unless something of it is used.
 #[used]

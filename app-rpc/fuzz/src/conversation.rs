@@ -8,7 +8,7 @@ use capnp::capability::{Client, FromClientHook};
 use capnp::message::{Builder, HeapAllocator};
 use capnp::traits::HasTypeId;
 use capnp_rpc::rpc_capnp::{cap_descriptor, message, message_target};
-use schema::quota_capnp::quota;
+use quota_schema::quota_capnp::quota;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::Notify;
 use tokio::task::{LocalSet, spawn_local, yield_now};

@@ -9,7 +9,7 @@ use capnp::message::{Builder, HeapAllocator, Reader};
 use capnp_rpc::RpcSystem;
 use capnp_rpc::rpc_capnp::{call, message, return_};
 use capnp_rpc::rpc_twoparty_capnp::Side;
-use schema::quota_capnp::quota;
+use quota_schema::quota_capnp::quota;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::Notify;
 use tokio::task::{LocalSet, spawn_local};

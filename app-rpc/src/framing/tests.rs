@@ -2,7 +2,7 @@
 
 use capnp::message::{Builder, HeapAllocator, Reader};
 use proptest::prelude::*;
-use schema::quota_capnp::quota_spec;
+use quota_schema::quota_capnp::quota_spec;
 
 use super::*;
 use crate::Limits;

@@ -91,7 +91,7 @@ async fn each_role_may_call_its_methods_and_no_others() {
 #[tokio::test]
 async fn methods_that_are_not_in_the_table_are_refused_on_every_capability() {
     let stand = Stand::new().await;
-    let quota = schema::quota_capnp::quota::Client::TYPE_ID;
+    let quota = quota_schema::quota_capnp::quota::Client::TYPE_ID;
     let outcomes = call(&stand.client(Role::Read), move |app| async move {
         let mut outcomes = Vec::new();
         for (interface, on) in all(app).await? {

@@ -94,7 +94,7 @@ async fn a_connection_that_does_nothing_is_closed_in_time() {
 async fn a_call_that_is_answered_with_too_much_fails_and_its_connection_stays() {
     let stand = Stand::new().await;
     let client = stand.client();
-    let rules = |quota: schema::quota_capnp::quota::Client| async move {
+    let rules = |quota: quota_schema::quota_capnp::quota::Client| async move {
         Ok(quota.rules_request().send().promise.await?.get()?.get_rules()?.len())
     };
     let failed = client.call(rules).await.unwrap_err();
@@ -109,7 +109,7 @@ async fn a_call_that_is_answered_with_too_much_fails_and_its_connection_stays() 
 async fn a_larger_answer_is_accepted_where_the_configs_say_so() {
     let stand = Stand::with(&|spec| spec.init_limits().set_max_message_bytes(4 << 20)).await;
     let mut config = config(&[stand.address()], &AUTHORITY);
-    let rules = |quota: schema::quota_capnp::quota::Client| async move {
+    let rules = |quota: quota_schema::quota_capnp::quota::Client| async move {
         Ok(quota.rules_request().send().promise.await?.get()?.get_rules()?.len())
     };
     let small = client_of(&stand.app, "small", config.clone());

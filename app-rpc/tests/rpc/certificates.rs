@@ -238,8 +238,8 @@ async fn a_handler_knows_what_its_client_may_do() {
         grant.set_role(schema::rpc_capnp::RpcRole::Operate);
     })
     .await;
-    let role = |client: app_rpc::RpcClient<schema::quota_capnp::quota::Client>| async move {
-        let call = |quota: schema::quota_capnp::quota::Client| async move {
+    let role = |client: app_rpc::RpcClient<quota_schema::quota_capnp::quota::Client>| async move {
+        let call = |quota: quota_schema::quota_capnp::quota::Client| async move {
             let request = quota.acquire_request();
             Ok(request.send().promise.await?.get()?.get_retry_after_millis())
         };

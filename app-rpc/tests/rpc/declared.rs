@@ -3,7 +3,7 @@
 use app_core::prelude::*;
 use app_core::testing::TestApp;
 use app_rpc::{Bootstrap, Endpoint};
-use schema::quota_capnp::quota;
+use quota_schema::quota_capnp::quota;
 
 use crate::pki::{AUTHORITY, Leaf};
 use crate::stand::{ENDPOINT, NAME, Spec, Stand, ask, builder, client_of, config, eventually};

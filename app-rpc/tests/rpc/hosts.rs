@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use app_core::testing::TestApp;
 use app_rpc::{RpcClient, RpcClientConfig};
-use schema::quota_capnp::quota;
+use quota_schema::quota_capnp::quota;
 use tokio::time::Instant;
 
 use crate::pki::{AUTHORITY, Issued, Leaf};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use app_rpc::{CallError, CallFailure, RpcClient};
 use capnp::capability::Request;
-use schema::quota_capnp::quota::{self, acquire_params, acquire_results};
+use quota_schema::quota_capnp::quota::{self, acquire_params, acquire_results};
 use tokio::time::Instant;
 
 use crate::pki::AUTHORITY;

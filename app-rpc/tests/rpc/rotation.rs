@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use app_rpc::{Authorities, End, Refusal, Role, RpcClient};
-use schema::quota_capnp::quota;
+use quota_schema::quota_capnp::quota;
 use schema::rpc_capnp::{RpcRole, rpc_server_spec};
 use tokio::io::AsyncReadExt;
 use tokio::task::JoinSet;

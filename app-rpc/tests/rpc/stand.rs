@@ -16,7 +16,7 @@ use app_core::testing::{TestApp, TestAppBuilder};
 use app_ids::{AppId, DomainId};
 use app_metrics::METRICS_SERVICE_ID;
 use app_rpc::{Bootstrap, Endpoint, EndpointStart, Peer, RpcClient, RpcClientConfig, RpcName, ServerCounts};
-use schema::quota_capnp::quota;
+use quota_schema::quota_capnp::quota;
 use schema::rpc_capnp::rpc_server_spec;
 use tokio::sync::Notify;
 

@@ -3,7 +3,7 @@
 use capnp::message::{Builder, HeapAllocator};
 use capnp::traits::HasTypeId;
 use capnp_rpc::rpc_capnp::{call, message, promised_answer};
-use schema::quota_capnp::quota;
+use quota_schema::quota_capnp::quota;
 
 /// Nearly as large as a message may be.
 pub(crate) const LARGE: usize = 900_000;

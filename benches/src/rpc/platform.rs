@@ -14,7 +14,7 @@ use app_rpc::{
     Authorities, Bootstrap, Endpoint, EndpointStart, KeyPair, Limits, Peer, RpcClient, RpcClientConfig,
     RpcName,
 };
-use schema::quota_capnp::quota;
+use quota_schema::quota_capnp::quota;
 use schema::rpc_capnp::rpc_server_spec;
 use tokio::task::JoinSet;
 

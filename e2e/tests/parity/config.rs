@@ -6,7 +6,7 @@ use app_config::{CONFIG_SERVICE_ID, ConfigDir, Configs};
 use app_core::{Flags, testing::TestApp};
 use app_errors::errors;
 use app_ids::ServiceId;
-use schema::quota_capnp::quota_spec;
+use quota_schema::quota_capnp::quota_spec;
 
 use super::current::CurrentApp;
 

@@ -2,6 +2,7 @@
 
 use std::{fs, time::Duration};
 
+use app_config::events::{CAPNP_ERR, CONFIG_LOADING_ERR};
 use app_config::{CONFIG_SERVICE_ID, ConfigDir, Configs};
 use app_core::{
     AppEvent, ServiceEventKind,

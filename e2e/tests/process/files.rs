@@ -10,10 +10,8 @@ use app_config::compat::service_config_id;
 use app_core::prelude::ServiceId;
 use app_metrics::METRICS_SERVICE_ID;
 use capnp::message::{Builder, HeapAllocator};
-use schema::{
-    metrics_capnp::metrics_service_spec,
-    quota_capnp::{quota_rule, quota_spec},
-};
+use quota_schema::quota_capnp::{quota_rule, quota_spec};
+use schema::metrics_capnp::metrics_service_spec;
 use svc_example::QUOTA;
 use tempfile::TempDir;
 

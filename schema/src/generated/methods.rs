@@ -28,8 +28,6 @@ pub(crate) static METHODS: &[(u64, &str, u16, &str)] = &[
     (0xdda2e02140fe8f08, "Runtime", 2, "numGoroutine"),
     (0xdda2e02140fe8f08, "Runtime", 3, "memStats"),
     (0xdda2e02140fe8f08, "Runtime", 4, "stackDump"),
-    (0xe472019f31e4976f, "Quota", 0, "acquire"),
-    (0xe472019f31e4976f, "Quota", 1, "rules"),
     (0xe7c0d6b3a1f84f69, "EventStream", 0, "next"),
     (0xf052e7e084b31199, "App", 0, "id"),
     (0xf052e7e084b31199, "App", 1, "releaseId"),

@@ -1,4 +1,4 @@
-//! The contract of the admin interface: that of WIRE.md for what the original had, and this project's own behind it.
+//! The contract of the admin interface: the methods and fields of the Go original, then those of this project.
 
 use capnp::introspect::Introspect;
 use capnp::traits::HasTypeId;
@@ -9,9 +9,9 @@ use schema::admin_capnp::{
     service_info, service_level, text_reader,
 };
 
-use super::{check, enumerants, fields};
+use super::contract::{check, enumerants, fields};
 
-/// Compares the methods of an interface with their lines of the contract.
+/// Compares the methods of an interface with their rows of the contract.
 macro_rules! interface {
     ($module:ident, $name:literal, $id:literal, [$(($ordinal:literal, $method:literal, $params:ident, $results:ident, $signature:literal)),+ $(,)?]) => {{
         assert_eq!($module::Client::TYPE_ID, $id, $name);
@@ -25,7 +25,7 @@ macro_rules! interface {
     }};
 }
 
-/// The parameters and results of a method, as schemas write them.
+/// The parameters and results of a method, in the syntax of schemas.
 fn signature<P: Introspect, R: Introspect>() -> String {
     format!("{} -> {}", list::<P>(), list::<R>())
 }

@@ -4,7 +4,7 @@
 
 use app_config::{Config, Problems, parse};
 use capnp::message::Builder;
-use schema::quota_capnp::{quota_rule, quota_spec};
+use quota_schema::quota_capnp::{quota_rule, quota_spec};
 
 use crate::{QUOTA, QuotaConfig, Rule};
 

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use app_core::prelude::*;
 use app_rpc::{CallError, InstanceStatus, RpcClient, RpcClientConfig};
-use schema::quota_capnp::{quota, quota_rule};
+use quota_schema::quota_capnp::{quota, quota_rule};
 
 use crate::{Grant, Rule};
 

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use app_core::prelude::*;
 use app_rpc::Bootstrap;
-use schema::quota_capnp::quota;
+use quota_schema::quota_capnp::quota;
 
 use crate::{Grant, Quota};
 

@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use capnp::schema_capnp::{node, value};
+use quota_schema::quota_capnp::quota_spec;
 use schema::metrics_capnp::metrics_service_spec;
-use schema::quota_capnp::quota_spec;
 use schema::rpc_capnp::rpc_server_spec;
 
 use super::*;

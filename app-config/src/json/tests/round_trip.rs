@@ -2,9 +2,9 @@
 
 use capnp::schema_capnp::{node, value};
 use proptest::prelude::*;
+use quota_schema::quota_capnp::quota_spec;
 use schema::health_capnp::health_check_service_spec;
 use schema::metrics_capnp::metrics_service_spec;
-use schema::quota_capnp::quota_spec;
 
 use super::*;
 use crate::author::diff;

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use app_core::prelude::ServiceId;
 use capnp::message::Builder;
-use schema::quota_capnp::quota_spec;
+use quota_schema::quota_capnp::quota_spec;
 use tempfile::TempDir;
 
 use super::*;

@@ -1,7 +1,7 @@
 //! From a message to a config.
 
 use capnp::message::Builder;
-use schema::quota_capnp::quota_spec;
+use quota_schema::quota_capnp::quota_spec;
 
 use super::*;
 

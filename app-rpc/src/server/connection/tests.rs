@@ -3,7 +3,7 @@
 use app_tls::RevokedSet;
 use capnp::capability::FromClientHook;
 use capnp_rpc::rpc_capnp::message;
-use schema::quota_capnp::quota;
+use quota_schema::quota_capnp::quota;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::{Notify, watch};
 use tokio::task::{JoinHandle, LocalSet, spawn_local};

@@ -1,0 +1,6 @@
+// @generated from the interfaces in `capnp/` by `cargo run -p quota-schema --example generate`.
+
+pub(crate) static METHODS: &[(u64, &str, u16, &str)] = &[
+    (0xe472019f31e4976f, "Quota", 0, "acquire"),
+    (0xe472019f31e4976f, "Quota", 1, "rules"),
+];
