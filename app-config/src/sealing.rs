@@ -10,6 +10,7 @@
 //! A seal does not say who made it: everyone who knows a recipient can seal to it. The permissions of the config directory
 //! decide who may add files.
 
+mod flags;
 mod header;
 mod identities;
 mod key;
@@ -19,11 +20,13 @@ mod seal;
 #[cfg(test)]
 mod tests;
 
+pub use self::flags::SealingFlags;
 pub use self::header::{HeaderError, SealedHeader, is_sealed};
 pub(crate) use self::identities::DEFAULT_IDENTITY_FILE;
 pub use self::identities::{ConfigIdentities, IdentityError};
 pub use self::key::{ConfigIdentity, KeyError, Recipient};
 pub use self::open::{OpenError, open};
 pub use self::policy::Sealing;
+pub(crate) use self::policy::sealing_flags;
 pub use self::seal::{SealError, seal};
 pub use crate::limits::{MAX_HEADER_BYTES, MAX_RECIPIENTS};

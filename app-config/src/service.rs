@@ -13,6 +13,7 @@ use crate::configs::{self, ConfigDir, Configs, DirectoryCheck, Kept, check_again
 use crate::events::CONFIG_LOADING_ERR;
 use crate::ids::{CONFIG_SERVICE_ID, label};
 use crate::schema::ConfigSchema;
+use crate::sealing::SealingFlags;
 
 app_core::service! { id: CONFIG_SERVICE_ID, name: "config", start: start, infrastructure: true }
 
@@ -63,7 +64,8 @@ fn check_configs(app: &App) -> Vec<Error> {
         warn!(app.logger(), "{} is not used: no service of this program has a config of that name", label(service);
             "event" => %CONFIG_LOADING_ERR, "config" => %service);
     }
-    let identities =
-        refused.map(|refused| refused.named_by(app.flags().given.config_identity).of_identities());
+    let identities = refused.map(|refused| {
+        refused.named_by(app.flags().group_source::<SealingFlags>("config_identity")).of_identities()
+    });
     identities.into_iter().chain(checked.problems).collect()
 }

@@ -7,7 +7,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use app_config::codec::marshal;
-use app_config::sealing::{ConfigIdentity, seal};
+use app_config::sealing::{ConfigIdentity, SealingFlags, seal};
 
 use app_config::{Config, ConfigDir, Configs, Configured, LiveConfig, Problems, ReloadStatus, StaleKind};
 use app_core::prelude::*;
@@ -144,6 +144,13 @@ async fn record(app: &TestApp, part: &str) -> Value {
 fn count(app: &TestApp, part: &str) -> usize {
     let records = app.captured().records();
     records.iter().filter(|record| record["message"].as_str().is_some_and(|text| text.contains(part))).count()
+}
+
+/// Flags that refuse plain configs.
+fn sealed_only() -> SealingFlags {
+    let mut flags = SealingFlags::default();
+    flags.require_sealed = true;
+    flags
 }
 
 #[tokio::test(start_paused = true)]
@@ -331,7 +338,7 @@ async fn who_loads_a_config_that_others_follow_takes_nothing_from_them() {
 
 /// An application with a sealed config, the file, and the file of identities.
 async fn sealed_app(identity: &ConfigIdentity) -> (TestApp, PathBuf, PathBuf) {
-    let builder = TestApp::builder().linked([FOLLOWS]).flags(|flags| flags.require_sealed = true);
+    let builder = TestApp::builder().linked([FOLLOWS]).flag_group(sealed_only());
     let (file, identities) = (file(&builder, FOLLOWS), builder.config_dir().join("config.identity"));
     replace(&identities, &identity.secret_text());
     replace(&file, &seal(&content(&["a"]), &[identity.recipient()]).unwrap());

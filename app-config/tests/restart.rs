@@ -7,7 +7,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use app_config::codec::marshal;
-use app_config::sealing::{ConfigIdentity, seal};
+use app_config::sealing::{ConfigIdentity, SealingFlags, seal};
 
 use app_config::{
     CONFIG_SERVICE_ID, Config, ConfigDir, Configs, Configured, LiveConfig, Problems, ReloadStatus, StaleKind,
@@ -177,6 +177,13 @@ async fn restarts_on_the_last_good_value(app: TestApp, files: [PathBuf; 2], kind
     app.stop().await.expect_clean();
 }
 
+/// Flags that refuse plain configs.
+fn sealed_only() -> SealingFlags {
+    let mut flags = SealingFlags::default();
+    flags.require_sealed = true;
+    flags
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_service_restarts_on_the_last_good_value_whatever_is_in_the_place_of_its_file() {
     let whole = content(&["a"]);
@@ -245,7 +252,7 @@ async fn a_service_restarts_on_the_last_good_value_when_the_whole_directory_is_g
 #[tokio::test(start_paused = true)]
 async fn a_restart_of_the_config_service_itself_forgets_neither_values_nor_identities() {
     let identity = ConfigIdentity::generate();
-    let builder = TestApp::builder().linked([FOLLOWS, STAYS]).flags(|flags| flags.require_sealed = true);
+    let builder = TestApp::builder().linked([FOLLOWS, STAYS]).flag_group(sealed_only());
     let identities = builder.config_dir().join("config.identity");
     replace(&identities, &identity.secret_text());
     let sealed = |names: &[&str]| seal(&content(names), &[identity.recipient()]).unwrap();

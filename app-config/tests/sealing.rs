@@ -7,10 +7,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use app_config::codec::marshal;
-use app_config::sealing::{ConfigIdentity, seal};
+use app_config::sealing::{ConfigIdentity, SealingFlags, seal};
 
 use app_config::{Config, ConfigDir, Configs, Configured, Problems};
-use app_core::Flags;
 use app_core::prelude::*;
 use app_core::testing::{TestApp, TestAppBuilder};
 use quota_schema::quota_capnp::quota_spec;
@@ -98,11 +97,10 @@ async fn the_flags_name_the_identity_and_require_sealing() {
     let path = elsewhere.path().join("key");
     put(&path, &identity.secret_text());
     let with_flags = |content: &[u8]| {
-        let set = |flags: &mut Flags| {
-            flags.config_identity = Some(path.clone());
-            flags.require_sealed = true;
-        };
-        let builder = TestApp::builder().linked([LIMITS]).flags(set);
+        let mut flags = SealingFlags::default();
+        flags.config_identity = Some(path.clone());
+        flags.require_sealed = true;
+        let builder = TestApp::builder().linked([LIMITS]).flag_group(flags);
         put_config(builder.config_dir(), content);
         builder
     };
@@ -118,8 +116,9 @@ async fn the_flags_name_the_identity_and_require_sealing() {
 
 #[tokio::test(start_paused = true)]
 async fn an_identity_that_is_named_and_not_there_stops_the_start() {
-    let set = |flags: &mut Flags| flags.config_identity = Some("/no/such/identity".into());
-    let text = refusal(TestApp::builder().linked([LIMITS]).flags(set)).await;
+    let mut flags = SealingFlags::default();
+    flags.config_identity = Some("/no/such/identity".into());
+    let text = refusal(TestApp::builder().linked([LIMITS]).flag_group(flags)).await;
     assert!(text.contains("config identity: there is no such file (file /no/such/identity)"), "{text}");
 }
 

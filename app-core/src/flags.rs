@@ -91,14 +91,6 @@ pub struct Flags {
     #[arg(long, env = "OP_CONFIG_DIR", value_name = "DIR", default_value = CONFIG_DIR)]
     pub config_dir: PathBuf,
 
-    /// File of age identities that open sealed configs (default: config.identity in the config directory, if it is there)
-    #[arg(long, env = "OP_CONFIG_IDENTITY", value_name = "FILE")]
-    pub config_identity: Option<PathBuf>,
-
-    /// Refuse configs that are not sealed.
-    #[arg(long, env = "OP_REQUIRE_SEALED", value_parser = args::boolean)]
-    pub require_sealed: bool,
-
     /// How long to wait between readiness going down and the first service stopping: 5s, 500ms, or seconds.
     #[arg(long, env = "OP_DRAIN_DELAY", value_name = "TIME", default_value = "0", value_parser = args::duration_between(DRAIN_DELAYS))]
     pub drain_delay: Duration,
@@ -128,8 +120,6 @@ impl Default for Flags {
             log_format: LogFormat::Auto,
             log_record_bytes: LogRecordLimit::default(),
             config_dir: CONFIG_DIR.into(),
-            config_identity: None,
-            require_sealed: false,
             drain_delay: Duration::ZERO,
             worker_threads: None,
             check: false,

@@ -12,6 +12,7 @@ mod tour;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use app_config::sealing::SealingFlags;
 use app_core::{ExitStatus, Flags, Package};
 
 use self::files::Folder;
@@ -53,7 +54,9 @@ fn prepare(flags: &mut Flags, port: u16) -> Result<(Folder, String), Problem> {
     let ports = Ports::find(port)?;
     configs::make(&folder, flags, &ports)?;
     flags.config_dir = folder.configs();
-    flags.require_sealed = true;
+    let mut sealing = SealingFlags::default();
+    sealing.require_sealed = true;
+    flags.set_group(sealing);
     let tour = tour::text(&folder, &ports)?;
     Ok((folder, tour))
 }

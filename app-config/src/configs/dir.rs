@@ -35,8 +35,8 @@ impl ConfigDir {
 
     /// The directory of an application. With an error if its identities are refused: then sealed files can't be opened.
     pub(crate) fn of(app: &App) -> (Self, Option<Located<IdentityError>>) {
-        let (dir, flags) = (app.config_dir(), app.flags());
-        let (sealing, refused) = Sealing::read(flags.config_identity.as_deref(), dir, flags.require_sealed);
+        let dir = app.config_dir();
+        let (sealing, refused) = Sealing::read_flags(app.flags(), dir);
         let dir = Self { application: Some(*app.identity()), ..Self::new(dir).with_sealing(sealing) };
         (dir, refused)
     }

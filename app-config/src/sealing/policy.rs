@@ -7,6 +7,7 @@ use std::sync::Arc;
 use app_core::Flags;
 use app_core::prelude::Error;
 
+use super::flags::SealingFlags;
 use super::header::{SealedHeader, is_sealed};
 use super::identities::{ConfigIdentities, IdentityError};
 use super::open::{OpenError, open};
@@ -47,9 +48,14 @@ impl Sealing {
     /// # Errors
     /// `ConfigFailure`: the file of identities is refused.
     pub fn of_flags(flags: &Flags) -> Result<Self, Error> {
-        let (sealing, refused) =
-            Self::read(flags.config_identity.as_deref(), &flags.config_dir, flags.require_sealed);
+        let (sealing, refused) = Self::read_flags(flags, &flags.config_dir);
         refused.map_or(Ok(sealing), |error| Err(error.of_identities()))
+    }
+
+    /// As [`Sealing::of_flags`], for this config directory.
+    pub(crate) fn read_flags(flags: &Flags, dir: &Path) -> (Self, Option<Located<IdentityError>>) {
+        let sealing = sealing_flags(flags);
+        Self::read(sealing.config_identity.as_deref(), dir, sealing.require_sealed)
     }
 
     /// As [`Sealing::of_flags`]. If the file of identities is refused, you also get a value that can still check plain files.
@@ -103,6 +109,11 @@ impl Sealing {
             Keys::Refused => check().and(Err(OpenError::IdentityRefused)),
         }
     }
+}
+
+/// The flags of sealed configs. They have defaults, so a group that was not set is not an error.
+pub(crate) fn sealing_flags(flags: &Flags) -> Arc<SealingFlags> {
+    flags.group().unwrap_or_default()
 }
 
 /// Whether this process may not list the directory.

@@ -26,8 +26,6 @@ impl fmt::Display for FlagSource {
 pub struct Given {
     /// The source of [`config_dir`](super::Flags::config_dir).
     pub config_dir: Option<FlagSource>,
-    /// The source of [`config_identity`](super::Flags::config_identity).
-    pub config_identity: Option<FlagSource>,
     /// The source of [`service_log_level`](super::Flags::service_log_level).
     pub service_log_level: Option<FlagSource>,
 }
@@ -42,7 +40,6 @@ impl FromArgMatches for Given {
         Ok(Self {
             config_dir: source("config_dir", "--config-dir", "OP_CONFIG_DIR"),
             service_log_level: source("service_log_level", "--service-log-level", "OP_SERVICE_LOG_LEVEL"),
-            config_identity: source("config_identity", "--config-identity", "OP_CONFIG_IDENTITY"),
         })
     }
 

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::codec::marshal;
 use crate::configs::{ConfigDir, check_all};
-use crate::sealing::{ConfigIdentity, Recipient, seal};
+use crate::sealing::{ConfigIdentity, Recipient, SealingFlags, seal};
 
 const SERVICE: ServiceId = ServiceId::new(0x1f);
 
@@ -41,6 +41,14 @@ fn dir_with(content: &[u8]) -> TempDir {
 
 fn flags(dir: &TempDir) -> Flags {
     Flags::with_config_dir(dir.path())
+}
+
+/// Flags with this config directory and these values of the group.
+fn with_flags(dir: &TempDir, set: impl FnOnce(&mut SealingFlags)) -> Flags {
+    let (mut flags, mut sealing) = (flags(dir), SealingFlags::default());
+    set(&mut sealing);
+    flags.set_group(sealing);
+    flags
 }
 
 /// The result of reading the file of the service: `read`, or the error without the directory.
