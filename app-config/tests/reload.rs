@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 
 use app_config::codec::marshal;
 use app_config::sealing::{ConfigIdentity, SealingFlags, seal};
-
 use app_config::{Config, ConfigDir, Configs, Configured, LiveConfig, Problems, ReloadStatus, StaleKind};
 use app_core::prelude::*;
 use app_core::testing::{TestApp, TestAppBuilder};

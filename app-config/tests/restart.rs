@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 
 use app_config::codec::marshal;
 use app_config::sealing::{ConfigIdentity, SealingFlags, seal};
-
 use app_config::{
     CONFIG_SERVICE_ID, Config, ConfigDir, Configs, Configured, LiveConfig, Problems, ReloadStatus, StaleKind,
 };
