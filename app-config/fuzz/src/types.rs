@@ -5,9 +5,9 @@ use app_ids::ServiceId;
 use capnp::introspect::{Introspect, TypeVariant};
 use capnp::schema::StructSchema;
 use capnp::traits::Owned;
+use quota_schema::quota_capnp::quota_spec;
 use schema::health_capnp::health_check_service_spec;
 use schema::metrics_capnp::metrics_service_spec;
-use quota_schema::quota_capnp::quota_spec;
 use schema::rpc_capnp::{rpc_client_spec, rpc_server_spec};
 
 /// The configs of the platform, and two types of Cap'n Proto with unions, groups, enums, floats and nesting.
