@@ -81,7 +81,7 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
     /// ```
     /// use app_core::prelude::*;
     /// use app_rpc::{RpcClient, RpcClientConfig};
-    /// use schema::quota_capnp::quota;
+    /// use quota_schema::quota_capnp::quota;
     ///
     /// /// A service that calls a quota server.
     /// async fn start(service: Service, config: RpcClientConfig) -> Result<RpcClient<quota::Client>, Error> {
@@ -133,7 +133,7 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
     /// ```
     /// use app_core::prelude::Error;
     /// use app_rpc::{RpcClient, RpcClientConfig};
-    /// use schema::quota_capnp::quota;
+    /// use quota_schema::quota_capnp::quota;
     ///
     /// /// The server has moved.
     /// fn moved(client: &RpcClient<quota::Client>, mut config: RpcClientConfig) -> Result<(), Error> {
@@ -159,7 +159,7 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
     ///
     /// ```
     /// use app_rpc::{InstanceState, RpcClient};
-    /// use schema::quota_capnp::quota;
+    /// use quota_schema::quota_capnp::quota;
     ///
     /// fn is_connected(client: &RpcClient<quota::Client>) -> bool {
     ///     client.instances().iter().any(|instance| instance.state == InstanceState::Connected)
@@ -174,7 +174,7 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
     ///
     /// ```
     /// # use app_rpc::{CallError, RpcClient};
-    /// # use schema::quota_capnp::quota;
+    /// # use quota_schema::quota_capnp::quota;
     /// /// The number of rules.
     /// async fn rules(client: &RpcClient<quota::Client>) -> Result<u32, CallError> {
     ///     client
@@ -209,7 +209,7 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
     /// ```
     /// # use std::time::Duration;
     /// # use app_rpc::{CallError, RpcClient};
-    /// # use schema::quota_capnp::quota;
+    /// # use quota_schema::quota_capnp::quota;
     /// # use tokio::time::Instant;
     /// /// Whether a permit was granted within 50 ms.
     /// async fn acquire(client: &RpcClient<quota::Client>) -> Result<bool, CallError> {

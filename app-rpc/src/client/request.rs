@@ -37,7 +37,7 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
     ///
     /// ```
     /// # use app_rpc::{CallError, RpcClient};
-    /// # use schema::quota_capnp::quota;
+    /// # use quota_schema::quota_capnp::quota;
     /// /// The names of all rules.
     /// async fn rules(client: &RpcClient<quota::Client>) -> Result<Vec<String>, CallError> {
     ///     client
@@ -78,7 +78,7 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
     /// ```
     /// # use std::time::Duration;
     /// # use app_rpc::{CallError, RpcClient};
-    /// # use schema::quota_capnp::quota;
+    /// # use quota_schema::quota_capnp::quota;
     /// # use tokio::time::Instant;
     /// /// How many permits are left, if one was granted within 50 ms.
     /// async fn acquire(client: &RpcClient<quota::Client>) -> Result<Option<u32>, CallError> {

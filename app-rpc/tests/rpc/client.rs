@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use app_core::prelude::ServiceId;
 use app_rpc::{CallFailure, End, InstanceState, RpcClient, errors};
-use schema::quota_capnp::quota;
+use quota_schema::quota_capnp::quota;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};

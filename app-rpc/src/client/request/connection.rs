@@ -366,7 +366,7 @@ impl RequestConnection {
 mod tests {
     use super::super::capture::capture;
     use super::*;
-    use schema::quota_capnp::quota;
+    use quota_schema::quota_capnp::quota;
 
     fn connection() -> Arc<RequestConnection> {
         Arc::new(RequestConnection {

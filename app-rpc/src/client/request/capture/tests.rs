@@ -1,8 +1,8 @@
 //! What is captured is the call as it was built, and only a call that can be sent alone.
 
 use capnp::message::ReaderOptions;
+use quota_schema::quota_capnp::quota;
 use schema::admin_capnp::app;
-use schema::quota_capnp::quota;
 
 use super::*;
 
