@@ -20,7 +20,7 @@ fn quoted(text: &str) -> impl Iterator<Item = &str> {
 pub(crate) fn floors(page: &str, floors: &[(&str, u8)]) -> Vec<String> {
     let mut said = BTreeSet::new();
     for row in rows_below(page, "| floor | crate |") {
-        let floor: u8 = row[0].parse().expect("a floor is a number");
+        let floor: u8 = row[0].parse().unwrap_or_else(|error| panic!("{}: {error}", row[0]));
         said.extend(quoted(row[1]).map(|name| (name.to_owned(), floor)).take(if floor == 0 { 9 } else { 1 }));
     }
     let held: BTreeSet<_> = floors.iter().map(|(name, floor)| ((*name).to_owned(), *floor)).collect();
@@ -31,8 +31,9 @@ pub(crate) fn floors(page: &str, floors: &[(&str, u8)]) -> Vec<String> {
 pub(crate) fn plugins(page: &str, sources: &[(String, String)]) -> Vec<String> {
     let mut said = BTreeSet::new();
     for row in rows_below(page, "| plugin | declared in |") {
-        let mut names = row[..2].iter().flat_map(|cell| quoted(cell)).map(str::to_owned);
-        said.insert((names.next().expect("a plugin"), names.next().expect("a crate")));
+        let names: Vec<&str> = row[..2].iter().flat_map(|cell| quoted(cell)).collect();
+        let [plugin, krate] = names[..] else { panic!("no plugin and crate: {row:?}") };
+        said.insert((plugin.to_owned(), krate.to_owned()));
     }
     let mut collected = BTreeSet::new();
     for (path, text) in sources.iter().filter(|(path, _)| path.contains("/src/")) {

@@ -40,7 +40,7 @@ impl Modules {
     pub(crate) fn of(root_file: &str, read: &impl Fn(&str) -> Option<String>) -> Self {
         let mut all = Vec::new();
         let text = read(root_file).unwrap_or_else(|| panic!("{root_file} is there"));
-        let directory = root_file.rsplit_once('/').expect("a root file is in a directory").0;
+        let directory = root_file.rsplit_once('/').map_or("", |(directory, _)| directory);
         load(root_file, directory, &[], parse(root_file, &text), read, &mut all);
 
         let root = Root::of(&all);
