@@ -7,7 +7,7 @@
 //! change, with the program installed (Debian: `capnproto`):
 //!
 //! ```sh
-//! cargo run -p quota-schema --example generate
+//! cargo run -p quota-schema --example generate_quota
 //! ```
 //!
 //! ```

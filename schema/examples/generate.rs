@@ -10,9 +10,6 @@ use std::path::{Path, PathBuf};
 use capnp::message::ReaderOptions;
 use capnp::schema_capnp::{code_generator_request, node};
 
-/// The command that writes the code, for the first line of a table.
-const COMMAND: &str = concat!("cargo run -p ", env!("CARGO_PKG_NAME"), " --example generate");
-
 /// The names of the schemas in the folder, sorted. `rust.capnp` only declares annotations.
 fn schemas_in(folder: &Path) -> capnp::Result<Vec<String>> {
     let mut names = Vec::new();
@@ -75,7 +72,7 @@ fn table(request: &[u8]) -> capnp::Result<String> {
     }
     let entries: String = nodes.into_values().collect();
     Ok(format!(
-        "// @generated from the comments in `capnp/` by `{COMMAND}`.\n\n\
+        "// @generated from the comments in `capnp/` by the example of this crate.\n\n\
          pub(crate) static DOCS: &[(u64, &str, &str)] = &[\n{entries}];\n"
     ))
 }
@@ -100,7 +97,7 @@ fn methods_table(request: &[u8]) -> capnp::Result<String> {
     }
     let entries: String = methods.into_values().collect();
     Ok(format!(
-        "// @generated from the interfaces in `capnp/` by `{COMMAND}`.\n\n\
+        "// @generated from the interfaces in `capnp/` by the example of this crate.\n\n\
          pub(crate) static METHODS: &[(u64, &str, u16, &str)] = &[\n{entries}];\n"
     ))
 }

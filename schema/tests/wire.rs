@@ -4,7 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use contract::{check, enumerants};
+use contract::{Row, check, enumerants};
 use schema::{METHODS, config_capnp, health_capnp, metrics_capnp, rpc_capnp};
 
 #[path = "wire/admin.rs"]

@@ -1,4 +1,4 @@
-// @generated from the comments in `capnp/` by `cargo run -p quota-schema --example generate`.
+// @generated from the comments in `capnp/` by the example of this crate.
 
 pub(crate) static DOCS: &[(u64, &str, &str)] = &[
     (0xae3dc0d27a255b5c, "", "A rate limit. Each key has its own bucket of permits, which fills steadily up to the burst."),

@@ -1,4 +1,4 @@
-// @generated from the interfaces in `capnp/` by `cargo run -p quota-schema --example generate`.
+// @generated from the interfaces in `capnp/` by the example of this crate.
 
 pub(crate) static METHODS: &[(u64, &str, u16, &str)] = &[
     (0xe472019f31e4976f, "Quota", 0, "acquire"),

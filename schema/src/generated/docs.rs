@@ -1,4 +1,4 @@
-// @generated from the comments in `capnp/` by `cargo run -p schema --example generate`.
+// @generated from the comments in `capnp/` by the example of this crate.
 
 pub(crate) static DOCS: &[(u64, &str, &str)] = &[
     (0x8527f1eb82ceeb98, "", "A histogram for each combination of label values."),

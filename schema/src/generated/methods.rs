@@ -1,4 +1,4 @@
-// @generated from the interfaces in `capnp/` by `cargo run -p schema --example generate`.
+// @generated from the interfaces in `capnp/` by the example of this crate.
 
 pub(crate) static METHODS: &[(u64, &str, u16, &str)] = &[
     (0x9b6c8fd5a8f2f5e7, "TextReader", 0, "read"),

@@ -1,4 +1,4 @@
-//! Writes `src/generated/` from the file in `capnp/`: `cargo run -p quota-schema --example generate`.
+//! Writes `src/generated/` from the file in `capnp/`: `cargo run -p quota-schema --example generate_quota`.
 //!
 //! Needs the program `capnp` (Debian: `capnproto`).
 
