@@ -42,31 +42,6 @@ ids! {
     pub SERVICE_RESTARTED: LogEventId = 0x8c7b_f013_1253_65bb, "service_restarted";
     /// A service died too often: the application stops.
     pub SERVICE_RESTARTS_EXHAUSTED: LogEventId = 0x8cd9_7e04_ddca_d2e6, "service_restarts_exhausted";
-    /// The metrics service could not use its config.
-    pub METRICS_SERVICE_CONFIG_ERROR: LogEventId = 0x83ad_8592_584d_0930, "metrics_service_config_error";
-    /// The metrics HTTP server failed while it was being shut down.
-    pub METRICS_HTTP_REPORTER_SHUTDOWN_ERROR: LogEventId = 0xab35_5f69_33e9_b3fe, "metrics_http_reporter_shutdown_error";
-    /// The metrics HTTP server could not start.
-    pub METRICS_HTTP_REPORTER_START_ERROR: LogEventId = 0xa1e8_2667_eef8_67ff, "metrics_http_reporter_start_error";
-    /// The metrics HTTP server ended while its service was running.
-    pub METRICS_HTTP_REPORTER_SHUTDOWN_WHILE_SERVICE_RUNNING: LogEventId =
-        0xf8c7_8708_6a35_cd78, "metrics_http_reporter_shutdown_while_service_running";
-    /// The metrics HTTP server is about to bind its port.
-    pub METRICS_HTTP_SERVER_STARTING: LogEventId = 0xbec4_ba15_afa9_7c2b, "metrics_http_server_starting";
-    /// The metrics HTTP server is bound and answers.
-    pub METRICS_HTTP_SERVER_STARTED: LogEventId = 0x8fab_3d9e_f501_1368, "metrics_http_server_started";
-    /// The metrics HTTP server stopped.
-    pub METRICS_HTTP_SERVER_STOPPED: LogEventId = 0xefd0_f72b_ffc6_36f6, "metrics_http_server_stopped";
-    /// No health check is registered.
-    pub ZERO_HEALTHCHECKS: LogEventId = 0x8c80_5853_a70e_c666, "zero_healthchecks";
-    /// A health check was registered.
-    pub HEALTHCHECK_REGISTERED: LogEventId = 0xb5f3_142d_410a_2375, "healthcheck_registered";
-    /// A health check was paused.
-    pub HEALTHCHECK_PAUSED: LogEventId = 0xc7a3_b541_88e7_5210, "healthcheck_paused";
-    /// A paused health check was resumed.
-    pub HEALTHCHECK_RESUMED: LogEventId = 0xc4dc_7b29_38ca_f3a9, "healthcheck_resumed";
-    /// A health check ran.
-    pub HEALTHCHECK_RESULT: LogEventId = 0xa68e_0475_cc18_39be, "healthcheck_result";
 }
 
 /// What happened to a service.

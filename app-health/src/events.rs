@@ -5,16 +5,16 @@
 
 use std::{sync::Arc, time::SystemTime};
 
-use app_core::{
-    events::{
+use app_core::prelude::{HealthCheckId, Logger, debug, info, warn};
+use tokio::sync::broadcast;
+
+use crate::{
+    HealthCheckResult, HealthCheckSpec, HealthStatus,
+    log_events::{
         HEALTHCHECK_PAUSED, HEALTHCHECK_REGISTERED, HEALTHCHECK_RESULT, HEALTHCHECK_RESUMED,
         ZERO_HEALTHCHECKS,
     },
-    prelude::{HealthCheckId, Logger, debug, info, warn},
 };
-use tokio::sync::broadcast;
-
-use crate::{HealthCheckResult, HealthCheckSpec, HealthStatus};
 
 /// Log field with the id of a health check, in hex.
 pub const HEALTHCHECK_ID_LOG_FIELD: &str = "healthcheck";

@@ -54,6 +54,7 @@ mod heartbeat;
 mod ids;
 mod jitter;
 mod linked;
+pub mod log_events;
 mod metrics;
 mod one_line;
 mod outcome;

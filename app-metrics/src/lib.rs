@@ -46,6 +46,7 @@ mod histogram;
 mod http;
 mod ids;
 pub mod listening;
+pub mod log_events;
 mod metrics;
 pub mod platform;
 mod preflight;

@@ -3,13 +3,13 @@
 use crate::errors::HTTP_BIND_FAILED;
 use crate::http::{Bound, HttpMetrics, Limits, Scrapes, router};
 use crate::listening::ListenError;
-use crate::route::Route;
-use crate::{METRICS_SERVICE_ID, Metrics, MetricsConfig};
-use app_config::Configured;
-use app_core::events::{
+use crate::log_events::{
     METRICS_HTTP_REPORTER_SHUTDOWN_WHILE_SERVICE_RUNNING, METRICS_HTTP_REPORTER_START_ERROR,
     METRICS_HTTP_SERVER_STARTED, METRICS_HTTP_SERVER_STARTING, METRICS_HTTP_SERVER_STOPPED,
 };
+use crate::route::Route;
+use crate::{METRICS_SERVICE_ID, Metrics, MetricsConfig};
+use app_config::Configured;
 use app_core::prelude::*;
 use serde_json::json;
 

@@ -1,12 +1,12 @@
 //! The HTTP server of a running app, over real sockets.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-use app_core::events::{
-    METRICS_HTTP_SERVER_STARTED, METRICS_HTTP_SERVER_STARTING, METRICS_HTTP_SERVER_STOPPED,
-};
 use app_core::testing::TestApp;
 use app_core::{App, ExitStatus, Flags, Log, LogLevel, StopCause, linked_services};
 use app_metrics::errors::HTTP_BIND_FAILED;
+use app_metrics::log_events::{
+    METRICS_HTTP_SERVER_STARTED, METRICS_HTTP_SERVER_STARTING, METRICS_HTTP_SERVER_STOPPED,
+};
 use app_metrics::testing::TestMetrics as _;
 use app_metrics::{
     HTTP_REQUESTS, METRICS_SERVICE_ID, Metrics, Route, RouteFuture, RouteRequest, RouteResponse,

@@ -199,8 +199,8 @@ async fn a_paused_check_does_not_run() {
     assert_eq!(probe.runs(), 4, "at once, and then by its interval");
     assert!(health.paused().unwrap().is_empty());
     let log = app.captured();
-    assert_eq!(log.with_event(app_core::events::HEALTHCHECK_PAUSED).len(), 1);
-    assert_eq!(log.with_event(app_core::events::HEALTHCHECK_RESUMED)[0]["healthcheck"], "c1");
+    assert_eq!(log.with_event(crate::log_events::HEALTHCHECK_PAUSED).len(), 1);
+    assert_eq!(log.with_event(crate::log_events::HEALTHCHECK_RESUMED)[0]["healthcheck"], "c1");
     app.stop().await.expect_clean();
 }
 
@@ -259,7 +259,7 @@ async fn changes_are_logged_at_full_volume_and_what_stays_is_not() {
     pass(10 * SECOND).await;
     probe.fail(false);
     pass(2 * SECOND).await;
-    let results = app.captured().with_event(app_core::events::HEALTHCHECK_RESULT);
+    let results = app.captured().with_event(crate::log_events::HEALTHCHECK_RESULT);
     let levels: Vec<_> = results.iter().filter_map(|record| record["level"].as_str()).collect();
     assert_eq!(levels.len(), 15, "{levels:?}");
     let loud: Vec<_> = results
@@ -285,7 +285,7 @@ async fn changes_are_logged_at_full_volume_and_what_stays_is_not() {
 #[tokio::test(start_paused = true)]
 async fn an_app_without_checks_says_so() {
     let app = TestApp::with([HEALTHCHECK_SERVICE_ID]).await;
-    let zero = app_core::events::ZERO_HEALTHCHECKS.hex();
+    let zero = crate::log_events::ZERO_HEALTHCHECKS.hex();
     app.captured().wait_for(|record| record["event"] == *zero).await;
     app.stop().await.expect_clean();
 }
@@ -383,7 +383,7 @@ async fn a_check_that_gets_no_turns_is_told_to_be_unknown() {
     let last = transitions.last().unwrap();
     assert_eq!((last.to, transitions.len()), (crate::HealthStatus::Unknown, 2));
     assert!(last.result.is_none());
-    let log = app.captured().with_event(app_core::events::HEALTHCHECK_RESULT);
+    let log = app.captured().with_event(crate::log_events::HEALTHCHECK_RESULT);
     let said = log.last().unwrap()["message"].as_str().unwrap();
     assert_eq!(said, "health check c1 is unknown, was passing: its last result is stale");
     pass(100 * SECOND).await;

@@ -7,7 +7,7 @@ use super::router::RouteMark;
 use super::stream::{Activity, Stream, Wait};
 use super::wait_timeout::WaitTimeout;
 use super::{Bound, Limits};
-use app_core::events::METRICS_HTTP_REPORTER_SHUTDOWN_ERROR;
+use crate::log_events::METRICS_HTTP_REPORTER_SHUTDOWN_ERROR;
 use app_core::prelude::*;
 use axum::Router;
 use axum::body::Body;

@@ -10,9 +10,9 @@ use app_core::{
     testing::{CapturedLog, TestApp, hangs_at_stop, runs},
 };
 use app_errors::Error;
-use app_health::{HEALTHCHECK_SERVICE_ID, HealthCheckSpec, HealthChecks};
+use app_health::{HEALTHCHECK_SERVICE_ID, HealthCheckSpec, HealthChecks, log_events::*};
 use app_ids::{HealthCheckId, LogEventId, ServiceId};
-use app_metrics::METRICS_SERVICE_ID;
+use app_metrics::{METRICS_SERVICE_ID, log_events::*};
 use schema::metrics_capnp::metrics_service_spec;
 
 const CHECK: HealthCheckId = HealthCheckId::new(0xc1);

@@ -93,7 +93,9 @@ impl Fixture {
         while !started.contains(&events::APP_STARTED.hex()) {
             assert!(log.read_line(&mut started).unwrap() > 0, "it ended before it had started");
         }
-        let http = started.lines().find(|line| line.contains(&events::METRICS_HTTP_SERVER_STARTED.hex()));
+        let http = started
+            .lines()
+            .find(|line| line.contains(&app_metrics::log_events::METRICS_HTTP_SERVER_STARTED.hex()));
         let http: serde_json::Value = serde_json::from_str(http.unwrap()).unwrap();
         let http = http["addr"].as_str().unwrap().parse().unwrap();
         Self { authority, process, address: free, http, started, _log: log, _configs: configs }

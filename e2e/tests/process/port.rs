@@ -40,7 +40,7 @@ fn without_any_config_or_flag_it_serves_on_the_default_port() {
 /// Whether the program runs. Otherwise another program, which is not a test, has the port.
 fn runs(process: &Process) -> bool {
     let busy = process.record("started or not", |record| {
-        record["event"] == events::HEALTHCHECK_RESULT.hex() || record["level"] == "error"
+        record["event"] == app_health::log_events::HEALTHCHECK_RESULT.hex() || record["level"] == "error"
     })["level"]
         == "error";
     if busy {

@@ -214,7 +214,7 @@ impl Process {
 
     /// Address of its HTTP server.
     pub(crate) fn address(&self) -> SocketAddr {
-        let record = self.event(events::METRICS_HTTP_SERVER_STARTED);
+        let record = self.event(app_metrics::log_events::METRICS_HTTP_SERVER_STARTED);
         record["addr"].as_str().unwrap().parse().unwrap()
     }
 
@@ -231,7 +231,7 @@ impl Process {
     /// Waits until the application runs and its health check has passed. Returns the address of its HTTP server.
     pub(crate) fn ready(&self) -> SocketAddr {
         self.event(events::APP_STARTED);
-        self.event(events::HEALTHCHECK_RESULT);
+        self.event(app_health::log_events::HEALTHCHECK_RESULT);
         self.address()
     }
 

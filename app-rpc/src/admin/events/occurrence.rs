@@ -2,9 +2,11 @@
 
 use std::time::SystemTime;
 
-use app_core::events::{HEALTHCHECK_PAUSED, HEALTHCHECK_REGISTERED, HEALTHCHECK_RESULT, HEALTHCHECK_RESUMED};
 use app_core::prelude::*;
 use app_core::{AppEvent, ServiceEventKind, StopCause, counted, show_duration};
+use app_health::log_events::{
+    HEALTHCHECK_PAUSED, HEALTHCHECK_REGISTERED, HEALTHCHECK_RESULT, HEALTHCHECK_RESUMED,
+};
 use app_health::{HealthEvent, HealthEventKind, HealthTransition};
 
 use super::super::health;
