@@ -148,6 +148,10 @@ const UNOWNED_TASK_IN: &[(&str, &str)] = &[
     ("app-core/src/service.rs", "`Service::spawn` itself: each task gets its name and its owner here"),
 ];
 
+/// Where the private API of capnp is used.
+const CAPNP_PRIVATE_IN: &[(&str, &str)] =
+    &[("app-config/src/json/root.rs", "the public API builds no root of a type known only at run time")];
+
 /// Tests that may name a port.
 const FIXED_PORT_IN: &[(&str, &str)] = &[("app-core/tests/workspace/source.rs", "shows the rule failing")];
 
@@ -336,6 +340,16 @@ fn every_thread_is_made_where_a_refusal_is_an_error() {
 #[test]
 fn every_task_is_spawned_by_a_service() {
     assert_none(&excepting(UNOWNED_TASK_IN, source::unowned_task));
+}
+
+#[test]
+fn one_file_uses_the_private_api_of_capnp() {
+    let private = concat!("capnp::", "private");
+    let uses = |path: &str, text: &str| -> Vec<String> {
+        let lines = (1..).zip(text.lines()).filter(|(_, line)| line.contains(private));
+        lines.map(|(number, _)| format!("{path}:{number}: uses {private}")).collect()
+    };
+    assert_none(&excepting(CAPNP_PRIVATE_IN, uses));
 }
 
 #[test]

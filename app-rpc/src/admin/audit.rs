@@ -227,7 +227,7 @@ impl Drop for GrantedCall {
     fn drop(&mut self) {
         let Some(record) = self.record.take() else { return };
         let detail = if self.acts {
-            "the client cancelled it, or its connection ended; what it began may go on"
+            "the client cancelled it, or its connection ended; its effect may go on"
         } else {
             "the client cancelled it, or its connection ended; nothing was done"
         };

@@ -141,7 +141,7 @@ pub(super) fn name(spec: &HealthCheckSpec) -> String {
     spec.name.as_deref().or_else(|| spec.id.name()).unwrap_or_default().to_owned()
 }
 
-/// What it counts for, also when it was not said.
+/// The groups of the check, including those that its spec implies.
 fn groups(spec: &HealthCheckSpec) -> Vec<&str> {
     let probes = [READINESS_GROUP, LIVENESS_GROUP, STARTUP_GROUP];
     let own = spec.groups.iter().map(AsRef::as_ref).filter(|group| !probes.contains(group));

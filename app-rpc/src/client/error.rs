@@ -14,7 +14,8 @@ use crate::text::short;
 pub enum CallFailure {
     /// The call was not sent. It is safe to try again.
     NotSent,
-    /// The call was sent and has no answer, so it may have been executed. Only the caller can know whether it is safe to try again.
+    /// The call was sent, or was about to be, and has no answer. It may have been executed, or may still be. Only the caller can know
+    /// whether it is safe to try again.
     MaybeExecuted,
     /// The server refused the call and executed nothing, because it is busy or about to stop. It is safe to try again.
     Refused,

@@ -1,8 +1,8 @@
 //! `RpcClient::request`: calls that are one request and one answer, without capabilities, on the caller's runtime.
 //!
 //! capnp-rpc cannot leave its thread, so a call through it changes threads twice, which is most of the cost of the call. A simple call
-//! needs little of the protocol. Its message is [built here](capture), a request connection sends it, whose task is on the
-//! services' runtime, and the answer is read where the caller waits.
+//! needs little of the protocol. Its message is [built here](capture). The task of a request connection sends it, on the services'
+//! runtime. The caller reads the answer in its own task.
 //!
 //! This way is an optimisation. If nothing was executed, the caller falls back to `call`, which waits for a connection and retries.
 

@@ -134,7 +134,7 @@ async fn a_call_that_is_cancelled_while_it_acts_has_a_second_record() {
         assert_eq!(outcomes(&audit), [outcome("granted"), outcome("cancelled")]);
         let said = audit[1]["message"].as_str().unwrap();
         assert!(
-            said.ends_with("the client cancelled it, or its connection ended; what it began may go on"),
+            said.ends_with("the client cancelled it, or its connection ended; its effect may go on"),
             "{said}"
         );
     }

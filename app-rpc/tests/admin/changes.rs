@@ -68,7 +68,7 @@ async fn a_level_is_set_for_a_time_and_goes_back_and_can_be_reset() {
 }
 
 #[tokio::test]
-async fn changes_of_one_connection_take_place_in_the_order_in_which_they_were_sent() {
+async fn changes_of_one_connection_happen_in_the_order_of_sending() {
     let stand = Stand::new().await;
     let client = stand.client(Role::Operate);
     let sent = call(&client, |app| async move {
@@ -92,20 +92,20 @@ async fn changes_of_one_connection_take_place_in_the_order_in_which_they_were_se
 }
 
 #[tokio::test]
-async fn levels_of_nobody_and_for_ever_so_long_are_refused() {
+async fn levels_for_service_0_and_for_too_long_are_refused() {
     let stand = Stand::new().await;
     let client = stand.client(Role::Operate);
     let refusals = call(&client, |app| async move {
         let levels = levels_of(&app).await?;
         let of = |failed: Result<(), capnp::Error>| failed.unwrap_err().extra;
-        let nobody = of(set_service(&levels, 0, 0).await);
+        let zero = of(set_service(&levels, 0, 0).await);
         let long = of(set_service(&levels, STORE.as_u64(), u64::MAX).await);
         let mut request = levels.set_app_request();
         request.get().set_reason("test");
-        Ok((nobody, long, request.send().promise.await.is_ok()))
+        Ok((zero, long, request.send().promise.await.is_ok()))
     });
-    let (nobody, long, set) = refusals.await.unwrap();
-    assert!(nobody.contains("serviceId is 0"), "{nobody}");
+    let (zero, long, set) = refusals.await.unwrap();
+    assert!(zero.contains("serviceId is 0"), "{zero}");
     assert!(long.contains("pass at most 2592000000"), "{long}");
     assert!(set && stand.app.log_level() == LogLevel::Debug);
     stand.stop().await;
@@ -176,7 +176,7 @@ async fn reload(app: app::Client) -> Result<Vec<(u64, bool, String)>, capnp::Err
 }
 
 #[tokio::test]
-async fn a_reload_says_what_was_read_and_what_was_refused() {
+async fn a_reload_returns_the_status_of_each_config() {
     let stand = Stand::new().await;
     let client = stand.client(Role::Operate);
     let own = APP_RPC_SERVICE_ID.as_u64();
@@ -210,7 +210,7 @@ fn restarts(app: &App, id: app_ids::ServiceId) -> u64 {
 }
 
 #[tokio::test]
-async fn a_service_is_restarted_with_what_depends_on_it_and_so_is_the_one_that_is_asked() {
+async fn a_service_restarts_with_its_dependents_and_so_does_the_answering_one() {
     let stand = Stand::new().await;
     let client = stand.client(Role::Operate);
     call(&client, |app| async move { restart(app, STORE.as_u64()).await }).await.unwrap();
