@@ -7,13 +7,12 @@ use tokio::net::TcpStream;
 
 use crate::socket;
 
-/// The stream to a server, below TLS.
-#[cfg(not(test))]
-pub(super) type Socket = TcpStream;
 #[cfg(test)]
-pub(super) type Socket = Box<dyn simulated::Stream>;
+use self::simulated::Socket;
+#[cfg(not(test))]
+use tokio::net::TcpStream as Socket;
 
-/// Connects to an address.
+/// Connects to an address. The result is the stream below TLS.
 pub(super) async fn dial(address: SocketAddr) -> io::Result<Socket> {
     #[cfg(test)]
     if let Some(dialling) = simulated::dial(address) {
@@ -38,11 +37,13 @@ pub(crate) mod simulated {
     use tokio::io::{AsyncRead, AsyncWrite};
 
     /// What a client needs of a stream.
-    pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+    pub(crate) trait ByteStream: AsyncRead + AsyncWrite + Unpin + Send {}
 
-    impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+    impl<S: AsyncRead + AsyncWrite + Unpin + Send> ByteStream for S {}
 
-    type Dialling = BoxFuture<'static, io::Result<Box<dyn Stream>>>;
+    pub(crate) type Socket = Box<dyn ByteStream>;
+
+    type Dialling = BoxFuture<'static, io::Result<Socket>>;
 
     thread_local! {
         static NETWORK: RefCell<Option<Box<dyn Fn(SocketAddr) -> Dialling>>> = const { RefCell::new(None) };

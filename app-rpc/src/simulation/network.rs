@@ -89,7 +89,7 @@ impl SimulatedNetwork {
             let network = Arc::clone(&dialled);
             Box::pin(async move {
                 let stream = network.connect(usize::from(address.port()) - 1).await?;
-                Ok(Box::new(stream) as Box<dyn simulated::Stream>)
+                Ok(Box::new(stream) as simulated::Socket)
             })
         });
         network
