@@ -1,4 +1,4 @@
-//! Authorities, and what they issue.
+//! Authorities, and the certificates and lists that they sign.
 
 use std::fmt;
 
@@ -16,36 +16,36 @@ use crate::info::{CertificateInfo, certificates, parse};
 use crate::key::Key;
 use crate::{ClientName, KeyKind, PkiError, Revoked, Serial, Validity};
 
-/// What an authority is to be.
+/// Options of a new authority.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct AuthorityOptions {
-    /// Its name, for people: 1 to 64 printable characters. No two authorities that are trusted together should have the same.
+    /// Its name: 1 to 64 printable characters. Authorities that are trusted together should have different names.
     pub name: String,
     /// When it is valid.
     pub validity: Validity,
     /// The kind of its key.
     pub key: KeyKind,
-    /// How many authorities may follow under it in a chain: 0, which is the default, if it signs servers and clients alone. Peers
-    /// take up to 6 in a chain.
+    /// How many authorities may follow under it in a chain. With 0, the default, it signs only servers and clients. Peers accept
+    /// up to 6 authorities in a chain.
     pub path_length: u8,
 }
 
 impl AuthorityOptions {
-    /// For servers and clients alone, with a key of the default kind.
+    /// An authority for servers and clients only, with a key of the default kind.
     #[must_use]
     pub fn new(name: impl Into<String>, validity: Validity) -> Self {
         Self { name: name.into(), validity, key: KeyKind::default(), path_length: 0 }
     }
 
-    /// Another kind of key.
+    /// Sets the kind of the key.
     #[must_use]
     pub fn key(mut self, key: KeyKind) -> Self {
         self.key = key;
         self
     }
 
-    /// With room for authorities under it.
+    /// Sets how many authorities may follow under it in a chain.
     #[must_use]
     pub fn path_length(mut self, path_length: u8) -> Self {
         self.path_length = path_length;
@@ -64,17 +64,18 @@ impl AuthorityOptions {
     }
 }
 
-/// Whom a certificate is for.
+/// The owner of a certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Subject {
-    /// The server of an RPC service: it may be a server alone.
+    /// The server of an RPC service. Its certificate is only for servers.
     Server(RpcName),
-    /// A client: it may be a client alone.
+    /// A client. Its certificate is only for clients.
     Client(ClientName),
 }
 
 impl Subject {
-    /// The name (DNS) in the certificate.
+    /// The DNS name in the certificate.
     #[must_use]
     pub fn name(&self) -> String {
         match self {
@@ -84,30 +85,30 @@ impl Subject {
     }
 }
 
-/// What the certificate of a server or a client is to be.
+/// Options of a new certificate for a server or a client.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct LeafOptions {
-    /// When it is valid. Not longer than its authority.
+    /// When it is valid. It must not end after its authority.
     pub validity: Validity,
     /// The kind of its key.
     pub key: KeyKind,
 }
 
 impl LeafOptions {
-    /// Of this validity, with a key of the default kind.
+    /// A certificate with this validity, and a key of the default kind.
     #[must_use]
     pub fn new(validity: Validity) -> Self {
         Self { validity, key: KeyKind::default() }
     }
 
-    /// From now for so many days.
+    /// A certificate that is valid from now for this many days.
     #[must_use]
     pub fn days(days: u32) -> Self {
         Self::new(Validity::days(days))
     }
 
-    /// Another kind of key.
+    /// Sets the kind of the key.
     #[must_use]
     pub fn key(mut self, key: KeyKind) -> Self {
         self.key = key;
@@ -115,41 +116,43 @@ impl LeafOptions {
     }
 }
 
-/// A certificate that was issued, and its key.
+/// A new certificate and its key.
+#[non_exhaustive]
 pub struct Issued {
-    /// PEM: the certificate, and those between it and the root.
+    /// The certificate, and those between it and the root, in PEM.
     pub certificate: String,
-    /// PEM, PKCS #8.
+    /// The private key in PEM (PKCS #8).
     pub key: SecretBytes,
     /// What the certificate says.
     pub info: CertificateInfo,
 }
 
-/// An authority: a key, its certificate, and those of the authorities above it but for the root.
+/// An authority: a key, its certificate, and the certificates of the authorities above it without the root.
 pub struct Authority {
     key: Key,
     der: CertificateDer<'static>,
     info: CertificateInfo,
-    /// PEM: its own, then those above.
+    /// Its own certificate, then those above without the root, in PEM.
     chain: String,
     is_root: bool,
 }
 
 impl Authority {
-    /// Makes one that nobody is above.
+    /// Makes a root authority.
     ///
     /// # Errors
-    /// The name or the validity is none.
+    /// [`PkiError::AuthorityName`], [`PkiError::Validity`].
     pub fn root(options: &AuthorityOptions) -> Result<Self, PkiError> {
         let (params, key) = (options.params()?, Key::generate(options.key)?);
         let certificate = params.self_signed(key.pair()).map_err(crypto)?;
         Self::of(key, certificate.der().clone(), certificate.pem())
     }
 
-    /// Makes one under this one.
+    /// Makes an authority under this one.
     ///
     /// # Errors
-    /// [`PkiError::PathLength`], [`PkiError::OutlivesAuthority`]; the name or the validity is none.
+    /// [`PkiError::PathLength`], [`PkiError::OutlivesAuthority`], [`PkiError::SameName`], [`PkiError::AuthorityName`],
+    /// [`PkiError::Validity`].
     pub fn intermediate(&self, options: &AuthorityOptions) -> Result<Self, PkiError> {
         if self.path_length()?.is_some_and(|most| u32::from(options.path_length) >= most) {
             return Err(PkiError::PathLength);
@@ -170,10 +173,10 @@ impl Authority {
         Self::of(key, certificate.der().clone(), certificate.pem() + self.chain_below_root())
     }
 
-    /// Reads one: its private key (PKCS #8), and its certificate, followed by those of the authorities above it but for the root.
+    /// Reads an authority: its private key, and its certificate followed by those of the authorities above without the root.
     ///
     /// # Errors
-    /// Either is no such thing, or they do not belong together.
+    /// The key or the chain is something else or damaged, or they do not belong together.
     pub fn from_pem(key: &[u8], chain: &[u8]) -> Result<Self, PkiError> {
         let key = Key::from_pem(key)?;
         let mut chain = certificates(chain)?;
@@ -200,19 +203,19 @@ impl Authority {
         &self.info
     }
 
-    /// Its certificate, and those of the authorities above it but for the root; of a root its own. PEM.
+    /// Its certificate, and those of the authorities above without the root, in PEM. For a root this is its own certificate.
     #[must_use]
     pub fn chain_pem(&self) -> &str {
         &self.chain
     }
 
-    /// Its certificate, PEM, if it is a root: what peers trust.
+    /// Its certificate in PEM if it is a root. Peers trust roots.
     #[must_use]
     pub fn root_pem(&self) -> Option<&str> {
         self.is_root.then_some(&self.chain)
     }
 
-    /// Its private key, PEM, PKCS #8.
+    /// Its private key in PEM (PKCS #8).
     #[must_use]
     pub fn key_pem(&self) -> SecretBytes {
         self.key.pem()
@@ -221,7 +224,7 @@ impl Authority {
     /// Makes a certificate and its key.
     ///
     /// # Errors
-    /// [`PkiError::OutlivesAuthority`]; the validity is none.
+    /// [`PkiError::OutlivesAuthority`], [`PkiError::Validity`].
     pub fn issue(&self, subject: &Subject, options: &LeafOptions) -> Result<Issued, PkiError> {
         self.check_outlives(options.validity)?;
         let (name, usage) = match subject {
@@ -239,10 +242,10 @@ impl Authority {
         Ok(Issued { certificate: certificate.pem() + self.chain_below_root(), key: key.pem(), info })
     }
 
-    /// Whether it issued this certificate, by the signature: PEM.
+    /// Checks by the signature that this authority issued the certificate, which is in PEM.
     ///
     /// # Errors
-    /// [`PkiError::Foreign`]; it is no certificate.
+    /// [`PkiError::Foreign`], or the text is not a certificate.
     pub fn check_issued(&self, certificate: &[u8]) -> Result<(), PkiError> {
         let leaf = certificates(certificate)?.swap_remove(0);
         let (leaf, own) = (parse(&leaf)?, parse(&self.der)?);
@@ -284,7 +287,7 @@ impl Authority {
         Issuer::from_ca_cert_der(&self.der, self.key.pair()).map_err(crypto)
     }
 
-    /// How its key is called in what it signs; `None` if its certificate does not say.
+    /// The identifier of its key in certificates and lists that it signs. `None` if its certificate has none.
     fn key_id(&self) -> Option<Vec<u8>> {
         let parsed = parse(&self.der).ok()?;
         parsed.iter_extensions().find_map(|extension| match extension.parsed_extension() {
@@ -293,7 +296,7 @@ impl Authority {
         })
     }
 
-    /// What follows the certificate of whom it signs.
+    /// What follows a certificate that it issues.
     fn chain_below_root(&self) -> &str {
         if self.is_root { "" } else { &self.chain }
     }

@@ -1,15 +1,15 @@
-//! What a client is called.
+//! Names of clients.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::PkiError;
 
-/// The longest name, so that it is a common name too.
+/// The longest name: a common name has at most 64 bytes too.
 const MAX_BYTES: usize = 64;
 const MAX_LABEL_BYTES: usize = 63;
 
-/// The name (DNS) of a client: what its certificate says, and what grants are given to. In lower case, since names are compared so.
+/// The DNS name of a client. Its certificate has this name, and grants are given to it. It is in lower case, as names are compared.
 ///
 /// ```
 /// use app_pki::ClientName;
@@ -21,15 +21,15 @@ const MAX_LABEL_BYTES: usize = 63;
 pub struct ClientName(String);
 
 impl ClientName {
-    /// From text.
+    /// Reads a name.
     ///
     /// # Errors
-    /// [`PkiError::ClientName`]: it is no DNS name, or has more than 64 bytes.
+    /// [`PkiError::ClientName`]: the text is not a DNS name, or has more than 64 bytes.
     pub fn new(name: &str) -> Result<Self, PkiError> {
         match check(name) {
             None => Ok(Self(name.to_ascii_lowercase())),
             Some(reason) => {
-                // What came from outside, and may be anything of any length.
+                // The name comes from outside, and can have any length.
                 let found = name.chars().take(MAX_BYTES).collect();
                 Err(PkiError::ClientName { found, reason })
             }
@@ -43,7 +43,7 @@ impl ClientName {
     }
 }
 
-/// What is wrong with a name.
+/// What is wrong with a name, if anything.
 fn check(name: &str) -> Option<&'static str> {
     if name.is_empty() {
         return Some("it is empty");
@@ -66,7 +66,7 @@ fn check(name: &str) -> Option<&'static str> {
             return Some("a part of it begins or ends with a hyphen");
         }
     }
-    // 10.0.0.1, and what some would take for it: a name says who, not where.
+    // This refuses 10.0.0.1, and texts that some software reads as addresses.
     let last = labels.next_back()?;
     last.bytes().all(|byte| byte.is_ascii_digit()).then_some("its last part is a number")
 }

@@ -1,4 +1,4 @@
-//! An authority on disk: a folder with its key, its certificate, its revocation list, and an index of all that it issued.
+//! An authority in a folder: its key, its certificate, its revocation list, and an index of all certificates that it issued.
 //!
 //! | file | mode | what it is |
 //! |---|---|---|
@@ -10,11 +10,11 @@
 //! | `server-*.pem`, `client-*.pem` | 0444 | certificates that were issued, with their chains |
 //! | `server-*.key`, `client-*.key` | 0400 | their private keys |
 //!
-//! 1. A file gets its name when it is whole and on disk. Keys and certificates never replace anything.
-//! 2. Whoever changes something holds the lock; so two at once do not lose what the other did.
-//! 3. What is issued stands in the index before it gets a name: what anybody can hold can be revoked.
-//! 4. What is revoked stands in the index before the list is made; and what stood on a list stays on it until it has expired, also
-//!    when the index is an old one.
+//! 1. A file gets its name when it is complete and on disk. Keys and certificates never replace a file.
+//! 2. Every change happens under the lock, so that two processes at once lose nothing.
+//! 3. A certificate is in the index before its file gets a name. So every certificate that exists can be revoked.
+//! 4. A revocation is in the index before the list is made. A certificate on a list stays on it until it has expired, even if the
+//!    index is replaced by an older one.
 
 mod contents;
 mod errors;
@@ -26,11 +26,11 @@ mod revoke;
 
 use std::path::{Path, PathBuf};
 
-pub use self::contents::{Contents, CrlStatus, Listed};
+pub use self::contents::{Contents, CrlStatus, IssuedCertificate};
 pub use self::errors::DirectoryError;
 use self::files::{Lock, Secrecy};
 use self::index::Index;
-pub use self::issue::{Placed, Wanted};
+pub use self::issue::{IssueOptions, IssuedFiles};
 pub use self::revoke::Revocation;
 use crate::Authority;
 
@@ -40,14 +40,14 @@ const AUTHORITY: &str = "authority.pem";
 const CRL: &str = "crl.pem";
 const INDEX: &str = "index.json";
 
-/// An authority on disk.
+/// An authority in a folder.
 ///
 /// ```
-/// use app_pki::{AuthorityOptions, ClientName, Directory, Subject, Validity, Wanted};
+/// use app_pki::{AuthorityOptions, ClientName, Directory, Subject, Validity, IssueOptions};
 ///
 /// let folder = tempfile::tempdir()?;
 /// let pki = Directory::init(&folder.path().join("pki"), &AuthorityOptions::new("an authority", Validity::days(3650)), 30)?;
-/// let placed = pki.issue(&Wanted::new(Subject::Client(ClientName::new("deploy.example.com")?)))?;
+/// let placed = pki.issue(&IssueOptions::new(Subject::Client(ClientName::new("deploy.example.com")?)))?;
 /// assert!(placed.certificate.ends_with("client-deploy.example.com.pem"));
 /// assert!(!pki.revoke(&placed.info.serial)?.already);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -58,10 +58,10 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// Opens one.
+    /// Opens the folder of an authority.
     ///
     /// # Errors
-    /// There is none, or others than its owner may write to it.
+    /// There is no authority, or others than the owner may write to the folder.
     pub fn open(path: &Path) -> Result<Self, DirectoryError> {
         files::check_folder(path)?;
         if path.join(INDEX).symlink_metadata().is_err() {
@@ -70,19 +70,19 @@ impl Directory {
         Ok(Self { path: path.to_owned() })
     }
 
-    /// Where it is.
+    /// The folder.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The root that peers trust.
+    /// The file with the root, which peers trust.
     #[must_use]
     pub fn root(&self) -> PathBuf {
         self.path.join(ROOT)
     }
 
-    /// The revocation lists that peers need.
+    /// The file with the revocation lists, which peers need.
     #[must_use]
     pub fn crl(&self) -> PathBuf {
         self.path.join(CRL)

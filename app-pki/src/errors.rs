@@ -1,51 +1,51 @@
-//! Why something could not be made.
+//! Errors of making and reading certificates.
 
 use std::fmt;
 use std::time::SystemTime;
 
 use app_tls::pem::PemError;
 
-/// Why a certificate or a revocation list was not made, or not read.
+/// Why a certificate or a revocation list could not be made or read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PkiError {
-    /// The name of a client is none.
+    /// The text is not a name of a client.
     ClientName {
-        /// What was given.
+        /// The text, or its beginning.
         found: String,
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// The name of an authority is none.
+    /// The text is not a name of an authority.
     AuthorityName,
-    /// It is the name of an authority above.
+    /// An authority above has the same name.
     SameName,
-    /// There is no such kind of key.
+    /// The text is not a kind of key.
     KeyKind(String),
-    /// It is no serial number.
+    /// The text is not a serial number.
     Serial(String),
-    /// It ends before it begins, or lies outside of 1970 to 9999.
+    /// The validity ends before it begins, or is outside of the years 1970 to 9999.
     Validity,
-    /// It would be valid when its authority is not any more.
+    /// The certificate would be valid longer than its authority.
     OutlivesAuthority {
-        /// The last moment of the authority.
+        /// The last moment when the authority is valid.
         authority: SystemTime,
     },
-    /// The authority may have no other under it, or none that has so many under itself.
+    /// The path length of the authority allows no authority under it, or none with this path length.
     PathLength,
-    /// It is not PEM, or not of what it should be.
+    /// The text is not PEM, or has the wrong kind of blocks.
     Pem(PemError),
     /// The certificate or list is damaged.
     Damaged(&'static str),
-    /// The private key is damaged, or of a kind that can't sign here.
+    /// The private key is damaged, or its kind is not supported.
     KeyUnusable,
-    /// The private key is not the certificate's.
+    /// The private key belongs to another certificate.
     KeyOfAnother,
-    /// The certificate is not of an authority.
+    /// The certificate is not an authority's.
     NoAuthority,
-    /// The certificate was issued by another authority.
+    /// Another authority issued the certificate.
     Foreign,
-    /// No randomness, or the signature failed.
+    /// The system gave no random numbers, or signing failed.
     Crypto(String),
 }
 
@@ -91,7 +91,7 @@ impl From<PemError> for PkiError {
     }
 }
 
-/// What rcgen says when it signs; nothing of it is the caller's fault.
+/// An error of rcgen while it signs. The caller can't cause one.
 pub(super) fn crypto(error: rcgen::Error) -> PkiError {
     PkiError::Crypto(error.to_string())
 }

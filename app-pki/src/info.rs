@@ -1,9 +1,9 @@
-//! What certificates and revocation lists say.
+//! Reading certificates and revocation lists, to show them.
 
 use std::fmt;
 use std::time::SystemTime;
 
-use app_tls::pem::{self, Wanted};
+use app_tls::pem::{self, PemContent};
 use app_tls::{Certificate, Purpose, system_time};
 use rustls::pki_types::CertificateDer;
 use sha2::{Digest, Sha256};
@@ -13,16 +13,17 @@ use x509_parser::revocation_list::CertificateRevocationList;
 
 use crate::{PkiError, Revoked, Serial, Validity};
 
-/// What a certificate is for.
+/// The purpose of a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum CertificateKind {
-    /// To sign certificates and revocation lists.
+    /// It signs certificates and revocation lists.
     Authority,
-    /// To be shown by a server.
+    /// Servers show it.
     Server,
-    /// To be shown by a client.
+    /// Clients show it.
     Client,
-    /// For either, for neither, for something else.
+    /// It is for both sides, for neither, or for something else.
     Other,
 }
 
@@ -37,23 +38,23 @@ impl fmt::Display for CertificateKind {
     }
 }
 
-/// What a certificate says.
+/// The content of a certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CertificateInfo {
-    /// What it is for.
+    /// Its purpose.
     pub kind: CertificateKind,
-    /// The names (DNS) in it.
+    /// Its DNS names.
     pub names: Vec<String>,
-    /// Whose it is, for people.
+    /// Its subject as text.
     pub subject: String,
-    /// Whose signature it has, for people.
+    /// Its issuer as text.
     pub issuer: String,
     /// Its serial number.
     pub serial: Serial,
     /// When it is valid.
     pub validity: Validity,
-    /// SHA-256 of it, in hex.
+    /// Its SHA-256 in hex.
     pub fingerprint: String,
 }
 
@@ -61,7 +62,7 @@ impl CertificateInfo {
     /// Reads the first certificate of a text.
     ///
     /// # Errors
-    /// It is no PEM of a certificate, or damaged.
+    /// The text is not PEM of a certificate, or the certificate is damaged.
     pub fn from_pem(pem: &[u8]) -> Result<Self, PkiError> {
         Self::from_der(&first_certificate(pem)?)
     }
@@ -69,7 +70,7 @@ impl CertificateInfo {
     /// Reads all certificates of a text, at least one.
     ///
     /// # Errors
-    /// It is no PEM of certificates, or one is damaged.
+    /// The text is not PEM of certificates, or a certificate is damaged.
     pub fn all_from_pem(pem: &[u8]) -> Result<Vec<Self>, PkiError> {
         certificates(pem)?.iter().map(Self::from_der).collect()
     }
@@ -95,19 +96,20 @@ impl CertificateInfo {
     }
 }
 
-/// What a revocation list says.
+/// The content of a revocation list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CrlInfo {
-    /// Whose it is, for people.
+    /// Its issuer as text.
     pub issuer: String,
-    /// Its number: each list of an authority has a larger one than those before. 0 if it has none.
+    /// Its number. Each new list of an authority has a larger one. 0 if the list has none.
     pub number: u64,
     /// When it was made.
     pub this_update: SystemTime,
-    /// When it becomes stale: from then on it refuses everybody. Some lists of others do not say.
+    /// When it becomes stale. After that, peers with this list refuse everybody that its authority signed for. `None` for a list of
+    /// other software without this date.
     pub next_update: Option<SystemTime>,
-    /// The serial numbers of what is revoked, and when it was.
+    /// The revoked certificates.
     pub revoked: Vec<Revoked>,
 }
 
@@ -115,9 +117,9 @@ impl CrlInfo {
     /// Reads all lists of a text, at least one.
     ///
     /// # Errors
-    /// It is no PEM of revocation lists, or one is damaged.
+    /// The text is not PEM of revocation lists, or a list is damaged.
     pub fn all_from_pem(pem: &[u8]) -> Result<Vec<Self>, PkiError> {
-        pem::read(pem, Wanted::Crls)?.iter().map(|block| Self::from_der(&block.der)).collect()
+        pem::read(pem, PemContent::Crls)?.iter().map(|block| Self::from_der(&block.der)).collect()
     }
 
     pub(super) fn from_der(der: &[u8]) -> Result<Self, PkiError> {
@@ -136,7 +138,7 @@ impl CrlInfo {
         })
     }
 
-    /// Whether it is past its next update at this moment.
+    /// Whether it is past its next update at this time.
     #[must_use]
     pub fn is_stale(&self, now: SystemTime) -> bool {
         self.next_update.is_some_and(|next| next < now)
@@ -151,7 +153,7 @@ pub(super) fn parse<'a>(der: &'a CertificateDer<'_>) -> Result<X509Certificate<'
 }
 
 pub(super) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, PkiError> {
-    Ok(pem::read(pem, Wanted::Certificates)?.into_iter().map(|block| block.der.into()).collect())
+    Ok(pem::read(pem, PemContent::Certificates)?.into_iter().map(|block| block.der.into()).collect())
 }
 
 pub(super) fn first_certificate(pem: &[u8]) -> Result<CertificateDer<'static>, PkiError> {

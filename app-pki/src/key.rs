@@ -1,20 +1,21 @@
-//! Private keys, as they sign.
+//! Private keys of authorities and certificates.
 
 use std::fmt;
 use std::str::FromStr;
 
 use app_config::SecretBytes;
-use app_tls::pem::{self, Wanted};
+use app_tls::pem::{self, PemContent};
 use rcgen::{PublicKeyData, SignatureAlgorithm};
 use zeroize::Zeroize;
 
 use crate::PkiError;
 use crate::errors::crypto;
 
-/// What kind of key is made.
+/// The kind of a new key.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum KeyKind {
-    /// ECDSA on P-256: what everybody takes.
+    /// ECDSA on P-256, which all software accepts.
     #[default]
     P256,
     /// ECDSA on P-384.
@@ -24,7 +25,7 @@ pub enum KeyKind {
 }
 
 impl KeyKind {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 3] = [Self::P256, Self::P384, Self::Ed25519];
 
     fn algorithm(self) -> &'static SignatureAlgorithm {
@@ -55,7 +56,7 @@ impl FromStr for KeyKind {
     }
 }
 
-/// A private key. What rcgen holds of it is overwritten when it is dropped; what ring holds is not.
+/// A private key. When it is dropped, the copy of rcgen is overwritten, and the copy of ring is not.
 pub(super) struct Key(rcgen::KeyPair);
 
 impl Key {
@@ -64,7 +65,7 @@ impl Key {
         if kind == KeyKind::Ed25519 { made.in_version_1() } else { Ok(made) }
     }
 
-    /// ring writes Ed25519 keys as PKCS #8 version 2, which has the public key too, and which OpenSSL before 3.2 does not read.
+    /// Converts a new Ed25519 key. ring writes it as PKCS #8 version 2, with the public key, and OpenSSL before 3.2 can't read that.
     fn in_version_1(self) -> Result<Self, PkiError> {
         /// PKCS #8 of Ed25519 up to the 32 bytes of the key (RFC 8410, 7), by version.
         const V1: [u8; 16] = *b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20";
@@ -79,22 +80,22 @@ impl Key {
     }
 
     pub(super) fn from_pem(pem: &[u8]) -> Result<Self, PkiError> {
-        let block = pem::read(pem, Wanted::Key)?.swap_remove(0);
+        let block = pem::read(pem, PemContent::Key)?.swap_remove(0);
         let read = rcgen::KeyPair::try_from(&block.encoding.private_key(block.der));
         read.map(Self).map_err(|_| PkiError::KeyUnusable)
     }
 
-    /// PKCS #8.
+    /// The key in PEM (PKCS #8).
     pub(super) fn pem(&self) -> SecretBytes {
         SecretBytes::from(self.0.serialize_pem().into_bytes())
     }
 
-    /// The public key, as certificates have it.
+    /// The public key, as in certificates.
     pub(super) fn public(&self) -> Vec<u8> {
         self.0.subject_public_key_info()
     }
 
-    /// What signs and is signed.
+    /// The key as rcgen needs it.
     pub(super) fn pair(&self) -> &rcgen::KeyPair {
         &self.0
     }

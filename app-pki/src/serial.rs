@@ -7,9 +7,9 @@ use app_tls::crypto_provider;
 
 use crate::PkiError;
 
-/// As many bytes as a serial number may have (RFC 5280, 4.1.2.2).
+/// The most bytes of a serial number (RFC 5280, 4.1.2.2).
 const MAX_BYTES: usize = 20;
-/// As many as ours have.
+/// The bytes of the serial numbers that are made here.
 const BYTES: usize = 16;
 
 /// The serial number of a certificate: a positive number, in hex without leading zeros.
@@ -17,20 +17,20 @@ const BYTES: usize = 16;
 pub struct Serial(Vec<u8>);
 
 impl Serial {
-    /// A new one, of 127 random bits.
+    /// A new serial number of 16 bytes, 126 bits of them random.
     ///
     /// # Errors
-    /// [`PkiError::Crypto`]: the system gives no randomness.
+    /// [`PkiError::Crypto`]: the system gives no random numbers.
     pub fn random() -> Result<Self, PkiError> {
         let mut bytes = [0; BYTES];
         let filled = crypto_provider().secure_random.fill(&mut bytes);
         filled.map_err(|_| PkiError::Crypto("the system gives no random numbers".to_owned()))?;
-        // Positive without a byte of zeros in front, and of the same length always.
+        // The number is positive without a leading zero byte, and always has the same length.
         bytes[0] = (bytes[0] & 0x7f) | 0x40;
         Ok(Self(bytes.to_vec()))
     }
 
-    /// From the bytes that a certificate has, big end first.
+    /// The serial number with these bytes of a certificate, most significant byte first.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Self {
         let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
@@ -48,7 +48,7 @@ impl fmt::Display for Serial {
     }
 }
 
-/// Hex as programs print it: also in capitals, with colons, or with 0x in front.
+/// Hex as programs print it: with upper or lower case, with colons, or with 0x at the start.
 impl FromStr for Serial {
     type Err = PkiError;
 

@@ -1,33 +1,33 @@
-//! From when until when something is valid.
+//! The time in which a certificate or a list is valid.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::PkiError;
 
-/// The last second of the year 9999, which is the last that a certificate can say.
+/// The last second of the year 9999, which is the last that a certificate can have.
 const LAST_SECOND: u64 = 253_402_300_799;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// From when until when something is valid. Certificates leave parts of seconds out.
+/// The time in which a certificate or a list is valid. In certificates it has whole seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Validity {
     /// The first moment.
     pub not_before: SystemTime,
-    /// The last one.
+    /// The last moment.
     pub not_after: SystemTime,
 }
 
 impl Validity {
-    /// How long before now something that is made now becomes valid: an hour, so that peers whose clocks are late take it at once.
+    /// How far before now a new validity begins: an hour, so that peers with a late clock accept the certificate at once.
     pub const BACKDATED: Duration = Duration::from_secs(3600);
 
-    /// From now (see [`BACKDATED`](Self::BACKDATED)) for so many days.
+    /// From now (see [`BACKDATED`](Self::BACKDATED)) for this many days.
     #[must_use]
     pub fn days(days: u32) -> Self {
         Self::days_from(SystemTime::now(), days)
     }
 
-    /// From this moment (see [`BACKDATED`](Self::BACKDATED)) for so many days.
+    /// From `now` (see [`BACKDATED`](Self::BACKDATED)) for this many days.
     #[must_use]
     pub fn days_from(now: SystemTime, days: u32) -> Self {
         let not_before = now.checked_sub(Self::BACKDATED).unwrap_or(UNIX_EPOCH);
@@ -36,13 +36,13 @@ impl Validity {
         Self { not_before, not_after }
     }
 
-    /// Whether it is valid at this moment.
+    /// Whether this moment is in it.
     #[must_use]
     pub fn includes(&self, moment: SystemTime) -> bool {
         (self.not_before..=self.not_after).contains(&moment)
     }
 
-    /// No later than this.
+    /// The same validity, ending at `last` at the latest.
     #[must_use]
     pub fn until_at_most(self, last: SystemTime) -> Self {
         Self { not_after: self.not_after.min(last), ..self }

@@ -104,7 +104,7 @@ pub use self::server::{
 };
 pub use self::words::UNKNOWN_CALL;
 pub use self::{limits::Limits, peer::Peer};
-pub use app_tls::pem::{PemError, PemFault, Position, Wanted};
+pub use app_tls::pem::{PemContent, PemError, PemFault, Position};
 pub use app_tls::{
     Authorities, CERTIFICATE_END, Certificate, KeyPair, MaterialError, Purpose, Refusal, RpcName,
 };

@@ -1,8 +1,8 @@
-//! Alerts of TLS in words: all that the other side says of our certificate.
+//! TLS alerts in words: all that a peer tells about this side's certificate.
 
 use rustls::AlertDescription;
 
-/// What the other side says of us.
+/// What an alert of the other side means.
 #[must_use]
 pub fn alert_text(alert: AlertDescription) -> String {
     use AlertDescription as Alert;

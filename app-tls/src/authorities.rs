@@ -1,4 +1,4 @@
-//! Whom we trust, and whose certificates were revoked.
+//! Authorities that peers are accepted from, and their revocation lists.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,8 +20,9 @@ use crate::{Certificate, MaterialError, Purpose, sample};
 
 /// The authorities that certificates of peers may come from, and their revocation lists. Cheap to clone.
 ///
-/// Once there is a list, there has to be one of every authority in a peer's chain, and none may be past its "next update":
-/// an attacker who holds lists back must not be able to undo a revocation. Of several lists of one authority the newest counts.
+/// Without lists, nothing counts as revoked. With any list, a peer is accepted only if each authority in its chain has one that is
+/// not past its "next update". Otherwise an attacker who holds lists back could undo a revocation. Of several lists of one
+/// authority the newest counts.
 #[derive(Clone)]
 pub struct Authorities {
     roots: Arc<RootCertStore>,
@@ -32,7 +33,7 @@ pub struct Authorities {
 }
 
 impl Authorities {
-    /// Authorities from PEM, at least one; and revocation lists, which may be none.
+    /// Reads authorities from PEM, at least one, and revocation lists. The text of the lists may be empty.
     ///
     /// # Errors
     /// Something is missing or unusable.
@@ -48,7 +49,7 @@ impl Authorities {
         Self { crls: crls.into(), left_out: left_out.into(), ..bare }
     }
 
-    /// Reads authorities, and adds every problem. Whom they let in is left to the judge.
+    /// Reads authorities, and adds every problem. [`ConfigCheck`](crate::ConfigCheck) finds out which peers they accept.
     pub fn read(
         certificates: capnp::Result<&[u8]>,
         crls: capnp::Result<&[u8]>,
@@ -58,20 +59,20 @@ impl Authorities {
         let certificates = of(certificates, &mut problems.at("caCert"))?;
         let crls = of(crls, &mut problems.at("crl"))?;
         let read = parse_roots(&certificates).map_err(|error| error.add_to(&mut problems.at("caCert"))).ok();
-        // Without authorities, a list is read all the same, so that all that is wrong is told.
+        // Lists are read without authorities too, so that every problem is reported at once.
         let roots = read.as_ref().map_or_else(any_root, |(roots, _)| Arc::clone(roots));
         let crls = crl::parse(&crls, &roots).map_err(|error| error.add_to(&mut problems.at("crl"))).ok();
         let ((roots, certificates), crls) = (read?, crls?);
         Some(Self::of(roots, certificates, crls))
     }
 
-    /// Authorities that are taken for granted, without certificates.
+    /// Authorities for a [sample](crate::sample): anchors without certificates.
     pub(crate) fn assumed(roots: Vec<TrustAnchor<'static>>) -> Self {
         let roots = Arc::new(RootCertStore { roots });
         Self { roots, certificates: Arc::default(), crls: Arc::default(), left_out: Arc::default() }
     }
 
-    /// How many revocation lists there are that count.
+    /// How many revocation lists count.
     #[must_use]
     pub fn crls(&self) -> usize {
         self.crls.len()
@@ -82,7 +83,7 @@ impl Authorities {
         self.certificates.iter().map(|one| &one.certificate)
     }
 
-    /// The authorities' own certificates, with where they are in their text.
+    /// The authorities' own certificates, each with its position in the text.
     pub(crate) fn placed(&self) -> &[PemCertificate] {
         &self.certificates
     }
@@ -97,23 +98,23 @@ impl Authorities {
         &self.left_out
     }
 
-    /// Whether this is the name of one of the authorities.
+    /// Whether one of the authorities has this name.
     pub(crate) fn has(&self, subject: &str) -> bool {
         self.certificates().any(|one| one.subject == subject)
     }
 
-    /// Whether the names of what this authority issues are constrained.
+    /// Whether this authority has name constraints for the certificates that it issues.
     pub(crate) fn constrains_names(&self, index: usize) -> bool {
         self.roots.roots.get(index).is_some_and(|anchor| anchor.name_constraints.is_some())
     }
 
-    /// One of the authorities, with every list.
+    /// One of the authorities, with all lists.
     pub(crate) fn alone(&self, index: usize) -> Self {
         let roots = self.roots.roots.get(index).cloned().into_iter().collect();
         Self { roots: Arc::new(RootCertStore { roots }), ..self.clone() }
     }
 
-    /// Which of the authorities signed a list; `None` if none of them did, or if it can't be known.
+    /// The index of the authority that signed this list. `None` if none of them did, or if webpki can't answer.
     fn signer(&self, list: &Crl) -> Option<usize> {
         let now = SystemTime::now();
         let signed = |index: &usize| {
@@ -123,7 +124,7 @@ impl Authorities {
             let probe = alone.probe(Purpose::Client, "", &sample::provider());
             match probe.and_then(|probe| probe.ask(&sample, &[], now)) {
                 Ok(()) => true,
-                // The signature is looked at before the dates.
+                // webpki checks the signature before the dates.
                 Err(Error::InvalidCertificate(why)) => is_stale(&why),
                 Err(Error::InvalidCertRevocationList(why)) => {
                     why == CertRevocationListError::IssuerInvalidForCrl
@@ -135,7 +136,7 @@ impl Authorities {
         (0..self.certificates.len()).filter(named).find(signed)
     }
 
-    /// What the lists name.
+    /// The certificates that the lists revoke.
     #[must_use]
     pub fn revoked(&self) -> RevokedSet {
         revoked::named(self.crls.iter().map(|crl| crl.der.as_ref()))
@@ -181,13 +182,13 @@ impl Authorities {
     }
 }
 
-/// Whether a certificate is refused because the list that speaks of it is stale.
+/// Whether webpki refuses a certificate because its revocation list is stale.
 pub(crate) fn is_stale(why: &rustls::CertificateError) -> bool {
     use rustls::CertificateError as Why;
     matches!(why, Why::ExpiredRevocationList | Why::ExpiredRevocationListContext { .. })
 }
 
-/// A store that is not empty, which lists can be read with.
+/// A store that is not empty: webpki reads lists with no other.
 fn any_root() -> Arc<RootCertStore> {
     Arc::new(RootCertStore { roots: sample::assumed_anchors(&[]) })
 }
@@ -202,7 +203,7 @@ fn parse_roots(text: &[u8]) -> Result<Roots, MaterialError> {
         if let Some(weakness) = &placed.certificate.weakness {
             return Err(MaterialError::CertificateWeak(placed.position, weakness.clone()));
         }
-        // webpki takes any certificate for an authority here: with a client's own, that client could make others.
+        // webpki accepts any certificate as an authority. With a client's own here, that client could issue others.
         if !placed.certificate.is_authority {
             return Err(MaterialError::NotAuthority(placed.position));
         }

@@ -1,4 +1,4 @@
-//! What is in a certificate, as far as we look at it.
+//! The parts of a certificate that this project uses.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -10,54 +10,55 @@ use x509_parser::public_key::PublicKey;
 
 use crate::bounded;
 
-/// The most bytes of a subject or an issuer, as people read it: a stranger can show one as long as its handshake.
+/// The most bytes of a subject or an issuer as text. A stranger can send one as long as its handshake.
 const MAX_SUBJECT_BYTES: usize = 256;
 
-/// The most bytes of a serial number in hex. A lawful one has twenty bytes, so forty (RFC 5280, 4.1.2.2).
+/// The most digits of a serial number in hex. A valid one has 40 at most, for 20 bytes (RFC 5280, 4.1.2.2).
 const MAX_SERIAL_BYTES: usize = 80;
 
-/// The most certificates of a chain. rustls takes no more either.
+/// The most certificates in a chain. rustls has the same limit.
 pub(crate) const MAX_CHAIN: usize = 8;
 
-/// What a certificate is shown for.
+/// Which side shows a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// By a server to its clients.
+    /// A server, to its clients.
     Server,
-    /// By a client to a server.
+    /// A client, to a server.
     Client,
 }
 
-/// Whose a certificate is.
+/// A certificate, as far as this project looks at it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Certificate {
-    /// The names (DNS) in it.
+    /// Its DNS names.
     pub names: Vec<String>,
-    /// Its serial number in lower-case hex, as revocation lists have it.
+    /// Its serial number in lower-case hex, as in revocation lists.
     pub serial: String,
-    /// The first moment at which it is valid.
+    /// The first moment when it is valid.
     pub not_before: SystemTime,
-    /// The last one.
+    /// The last moment when it is valid.
     pub not_after: SystemTime,
-    /// Whose it is, for people.
+    /// Its subject as text, of bounded length.
     pub subject: String,
-    /// Whose signature it has, for people.
+    /// Its issuer as text, of bounded length.
     pub issuer: String,
-    /// Whether it is that of an authority.
+    /// Whether it is the certificate of an authority (basic constraints).
     pub is_authority: bool,
-    /// The SHA-256 of what its authority signed: its owner can change none of it.
+    /// The SHA-256 of the part that its authority signed. Its owner can change nothing of that part.
     pub identity: [u8; 32],
-    /// What of it peers refuse, whatever else it says: its key or its signature.
+    /// Its key or its signature, in words, if peers refuse that.
     pub(crate) weakness: Option<String>,
-    /// Whether it may be shown by servers.
+    /// Whether servers may show it.
     server: bool,
-    /// Whether it may be shown by clients.
+    /// Whether clients may show it.
     client: bool,
 }
 
 impl Certificate {
-    /// Reads a certificate; `None` if it is none.
+    /// Reads a certificate from DER. `None` if the bytes are something else.
+    #[must_use]
     pub fn parse(der: &[u8]) -> Option<Self> {
         let (rest, parsed) = X509Certificate::from_der(der).ok()?;
         if !rest.is_empty() {
@@ -80,13 +81,13 @@ impl Certificate {
             is_authority: parsed.is_ca(),
             identity: Sha256::digest(parsed.tbs_certificate.as_ref()).into(),
             weakness: weakness(&parsed),
-            // As webpki sees it: a certificate without the extension serves every purpose, and `any` names none.
+            // As webpki does: a certificate without the extension serves every purpose, and the purpose `any` does not count.
             server: usage.is_none_or(|usage| usage.server_auth),
             client: usage.is_none_or(|usage| usage.client_auth),
         })
     }
 
-    /// Whether it may be shown for this.
+    /// Whether this side may show it.
     #[must_use]
     pub fn serves(&self, purpose: Purpose) -> bool {
         match purpose {
@@ -95,17 +96,17 @@ impl Certificate {
         }
     }
 
-    /// Whether it has this name. Wildcards have no meaning here: every service has a name of its own.
+    /// Whether it has this DNS name. Wildcards do not match: every service has a name of its own.
     #[must_use]
     pub fn is_named(&self, name: &str) -> bool {
         self.names.iter().any(|own| own.eq_ignore_ascii_case(name))
     }
 }
 
-/// The bits of RSA keys whose signatures are verified.
+/// The sizes of RSA keys that signatures are verified with.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 
-/// What of a certificate no peer takes.
+/// The key or the signature, in words, if no peer accepts it.
 fn weakness(certificate: &X509Certificate<'_>) -> Option<String> {
     if let Ok(PublicKey::RSA(key)) = certificate.public_key().parsed() {
         let bits = key.key_size();
@@ -113,7 +114,7 @@ fn weakness(certificate: &X509Certificate<'_>) -> Option<String> {
             return Some(format!("an RSA key of {bits} bits"));
         }
     }
-    // What an authority says of itself is trusted for other reasons than its signature.
+    // The own signature of a root proves nothing, so it may be weak.
     let own = certificate.subject().as_raw() == certificate.issuer().as_raw();
     let name = match certificate.signature_algorithm.algorithm.to_id_string().as_str() {
         "1.2.840.113549.1.1.4" => "MD5",
@@ -123,14 +124,17 @@ fn weakness(certificate: &X509Certificate<'_>) -> Option<String> {
     (!own).then(|| format!("a signature with {name}"))
 }
 
-/// When the first of these certificates ends. One that had ended before is of no importance: the peer was let in all the same.
+/// The first moment when one of these certificates is not valid any more.
+///
+/// A certificate that has expired before `now` does not count, because the peer was accepted without it. `None` if none is left.
+#[must_use]
 pub fn valid_until(chain: &[CertificateDer<'_>], now: SystemTime) -> Option<SystemTime> {
-    // The second that the certificate names is a part of its time.
+    // A certificate is valid up to the end of the second that it names.
     let end = |one: Certificate| one.not_after + Duration::from_secs(1);
     chain.iter().filter_map(|der| Certificate::parse(der)).map(end).filter(|end| *end > now).min()
 }
 
-/// A moment, as certificates have it.
+/// A time of a certificate, in seconds since 1970, which may be negative.
 #[must_use]
 pub fn system_time(unix_seconds: i64) -> SystemTime {
     let seconds = Duration::from_secs(unix_seconds.unsigned_abs());

@@ -1,4 +1,4 @@
-//! The client's side of TLS.
+//! The TLS config of clients.
 
 use std::sync::Arc;
 
@@ -12,12 +12,15 @@ use rustls::version::{TLS12, TLS13};
 use crate::verifiers::ServerVerifier;
 use crate::{Authorities, KeyPair, RpcName, crypto_provider};
 
-/// What a client agrees to.
+/// The TLS config of a client with this key pair, which accepts servers of these authorities.
+///
+/// # Errors
+/// rustls refuses the material. Material of a checked config is not refused.
 pub fn client_config(key_pair: &KeyPair, servers: &Authorities) -> Result<Arc<ClientConfig>, rustls::Error> {
     client_config_with(key_pair.certified(), servers, crypto_provider()).map(Arc::new)
 }
 
-/// As [`client_config`], with this cryptography.
+/// The same as [`client_config`] with this cryptography.
 pub(crate) fn client_config_with(
     certified: Arc<CertifiedKey>,
     servers: &Authorities,
@@ -26,17 +29,20 @@ pub(crate) fn client_config_with(
     let verifier = Arc::new(ServerVerifier::new(servers, &provider)?);
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13, &TLS12])?
-        // The verifier asks webpki, and notes the reason. It accepts nothing that webpki refuses.
+        // The verifier asks webpki, and records the reason. It accepts nothing that webpki refuses.
         .dangerous()
         .with_custom_certificate_verifier(verifier)
         .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
     config.resumption = Resumption::disabled();
-    // The name would tell everybody on the way which service is called.
+    // The server name would tell everybody on the network path which service is called.
     config.enable_sni = false;
     Ok(config)
 }
 
 /// The name that the server's certificate must have.
+///
+/// # Errors
+/// rustls does not accept it as a DNS name. It accepts every [`RpcName`].
 pub fn server_name(name: &RpcName) -> Result<ServerName<'static>, rustls::Error> {
     ServerName::try_from(name.to_string()).map_err(|error| rustls::Error::General(error.to_string()))
 }

@@ -1,7 +1,7 @@
-//! Revocation lists: read, refused where webpki does not support them, and the newest of each authority kept.
+//! Reading revocation lists. A list that webpki does not support is refused. Of each authority the newest list is kept.
 //!
-//! webpki looks into the first list that it finds of an authority. With two of them, what only the second revokes would be
-//! accepted. So one counts: the newest that the authority signed.
+//! webpki looks only into the first list that it finds for an authority. With two lists, it would accept what only the second
+//! revokes. So one list counts: the newest that the authority signed.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -12,7 +12,7 @@ use rustls::{CertRevocationListError, RootCertStore};
 use x509_parser::prelude::{CertificateRevocationList, FromDer};
 use x509_parser::x509::X509Version;
 
-use crate::pem::{self, Position, Wanted};
+use crate::pem::{self, PemContent, Position};
 use crate::{MaterialError, crypto_provider, system_time};
 
 /// A revocation list.
@@ -20,11 +20,11 @@ use crate::{MaterialError, crypto_provider, system_time};
 pub(crate) struct Crl {
     pub(crate) position: Position,
     pub(crate) der: CertificateRevocationListDer<'static>,
-    /// Whose it is, for people.
+    /// Its issuer as text.
     pub(crate) issuer: String,
-    /// Whose it is, as its issuer's certificate says it.
+    /// Its issuer in DER, as in the subject of the issuer's certificate.
     pub(crate) issuer_der: Vec<u8>,
-    /// The certificates that it speaks of, where these are not all of its issuer: its issuing distribution point.
+    /// Its issuing distribution point, if it has one: such a list covers only some certificates of its issuer.
     scope: Option<Vec<u8>>,
     /// When it was made.
     pub(crate) this_update: SystemTime,
@@ -34,19 +34,19 @@ pub(crate) struct Crl {
     number: Vec<u8>,
 }
 
-/// A list that does not count.
+/// A list that does not count, because another counts in its place.
 #[derive(Debug, Clone)]
 pub(crate) struct IgnoredCrl {
     pub(crate) position: Position,
-    /// Whose it is, for people.
+    /// Its issuer as text.
     pub(crate) issuer: String,
-    /// The list that counts in its place.
+    /// The position of the list that counts.
     pub(crate) for_position: Position,
-    /// Whether the authority signed it.
+    /// Whether the authority signed the ignored list, as far as that is known.
     pub(crate) signed: bool,
 }
 
-/// The lists of a text, which may be empty. `roots` is not empty.
+/// Reads the lists of a text, which may be empty. `roots` must not be empty: webpki needs one to read a list.
 pub(crate) fn parse(text: &[u8], roots: &Arc<RootCertStore>) -> Result<Vec<Crl>, MaterialError> {
     if text.is_empty() {
         return Ok(Vec::new());
@@ -68,7 +68,7 @@ pub(crate) fn parse(text: &[u8], roots: &Arc<RootCertStore>) -> Result<Vec<Crl>,
             der: block.der.clone().into(),
         })
     };
-    pem::read(text, Wanted::Crls)?.into_iter().map(read).collect()
+    pem::read(text, PemContent::Crls)?.into_iter().map(read).collect()
 }
 
 /// Refuses a list that webpki does not support.
@@ -103,7 +103,7 @@ fn check(
             }
             Why::UnsupportedRevocationReason => unsupported("has a reason that is not supported"),
             Why::InvalidCrlNumber => unsupported("has a number that is none"),
-            // Errors of webpki that rustls has no names for, and does not export.
+            // rustls has no variants for these errors of webpki, and does not export webpki's type.
             Why::Other(other) if format!("{other:?}").contains("Partitioning") => {
                 unsupported("is split by reasons, which is not supported")
             }
@@ -116,22 +116,22 @@ fn check(
     }
 }
 
-/// Keeps one list of each authority for the same certificates: the newest that it signed. `signer` says which authority signed a
-/// list, as far as that is known here.
+/// Keeps one list of each authority for the same certificates: the newest that the authority signed. `signer` returns the index
+/// of the authority that signed a list, as far as that is known.
 pub(crate) fn newest(lists: Vec<Crl>, signer: impl Fn(&Crl) -> Option<usize>) -> (Vec<Crl>, Vec<IgnoredCrl>) {
     let of_same = |one: &Crl, other: &Crl| one.issuer_der == other.issuer_der && one.scope == other.scope;
     let doubled = |one: &Crl| lists.iter().filter(|other| of_same(one, other)).count() > 1;
     let signers: Vec<_> = lists.iter().map(|one| doubled(one).then(|| signer(one)).flatten()).collect();
     let age =
         |index: usize| (lists[index].this_update, lists[index].number.len(), lists[index].number.clone());
-    // The index of the list that counts in place of the one at `index`; itself if it counts.
+    // The index of the list that counts in place of the list at `index`, or `index` itself.
     let best = |index: usize| {
         let others = (0..lists.len()).filter(|other| of_same(&lists[index], &lists[*other]));
         let (signed, unsigned): (Vec<_>, Vec<_>) = others.partition(|other| signers[*other].is_some());
-        // Authorities of one name, each with a key and a list of its own, are not the same.
+        // Two authorities can share a name. Each has its own key and its own list.
         let own = |other: &usize| signers[index].is_none() || signers[*other] == signers[index];
         let rivals = if signed.is_empty() { unsigned } else { signed };
-        // Of equals the first counts.
+        // Of equally new lists the first counts.
         rivals.into_iter().filter(own).rev().max_by_key(|other| age(*other)).unwrap_or(index)
     };
     let best: Vec<_> = (0..lists.len()).map(best).collect();

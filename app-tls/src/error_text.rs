@@ -1,10 +1,10 @@
-//! Why webpki refuses a certificate, in words.
+//! Errors of webpki in words.
 
 use rustls::{CertRevocationListError, CertificateError, Error};
 
 use crate::Refusal;
 
-/// The reason, as the end of a sentence.
+/// Why webpki refuses a certificate, as the end of a sentence.
 pub(crate) fn of(error: &Error) -> String {
     match error {
         Error::InvalidCertRevocationList(why) => of_list(why).to_owned(),
@@ -53,7 +53,7 @@ fn of_list(why: &CertRevocationListError) -> &'static str {
     }
 }
 
-/// Errors of webpki that rustls has no names for, and does not export.
+/// Errors of webpki that rustls has no variants for. It does not export webpki's type, so `Debug` has to tell them apart.
 fn other_reason(error: &str) -> String {
     let known = [
         (

@@ -1,4 +1,4 @@
-//! Why certificates, keys and revocation lists can't be used, and what to do about it.
+//! Errors of certificates, keys and revocation lists: what is wrong and what to do.
 
 use std::fmt;
 use std::time::SystemTime;
@@ -6,70 +6,70 @@ use std::time::SystemTime;
 use app_config::{Expected, Place};
 
 use crate::certificate::{MAX_CHAIN, Purpose};
-use crate::pem::{PemError, Position, Wanted};
+use crate::pem::{PemContent, PemError, Position};
 
-/// Why something is no material for TLS.
+/// Why a certificate, a key or a revocation list can't be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MaterialError {
-    /// The text is not PEM, or not of what it should be.
+    /// The text is not PEM, or has the wrong kind of blocks.
     Pem(PemError),
-    /// There is more than one private key; the second is here.
+    /// There is more than one private key. This is the position of the second.
     ManyKeys(Position),
     /// The private key is damaged.
     KeyDamaged,
-    /// The private key is of a kind that is not supported, which is named.
+    /// The private key is of this kind, which is not supported.
     KeyUnsupported(String),
-    /// The private key is an RSA key of so few bits.
+    /// The private key is an RSA key of this many bits, which is too few.
     KeyWeak(usize),
-    /// The certificate here is damaged.
+    /// The certificate at this position is damaged.
     CertificateDamaged(Position),
-    /// The certificate here has a key or a signature that peers refuse, which is named.
+    /// The certificate at this position has this key or signature, which peers refuse.
     CertificateWeak(Position, String),
-    /// The certificate here ended.
+    /// The certificate at this position expired at this time.
     Expired(Position, SystemTime),
-    /// The certificate here is not valid yet.
+    /// The certificate at this position is not valid before this time.
     NotYetValid(Position, SystemTime),
-    /// The chain has this many certificates.
+    /// The chain has this many certificates, which is too many.
     ChainTooLong(usize),
-    /// The private key is that of the certificate here, which is not the first.
+    /// The private key belongs to the certificate at this position, which is not the first.
     WrongOrder(Position),
-    /// The private key is not the certificate's.
+    /// The private key belongs to another certificate.
     KeyOfAnother,
-    /// The certificate is that of an authority.
+    /// The certificate belongs to an authority, and can't be shown by a server or a client.
     IsAuthority,
-    /// The certificate is not for this purpose.
+    /// The certificate does not allow this purpose.
     WrongPurpose(Purpose),
     /// The certificate lacks the name that peers look for.
     Unnamed {
-        /// The name that it should have.
+        /// The name that peers look for.
         expected: String,
-        /// Those that it has.
+        /// The names of the certificate.
         found: Vec<String>,
     },
-    /// The certificate here is given as that of an authority, and is not.
+    /// The certificate at this position should be an authority's, and is not.
     NotAuthority(Position),
-    /// Peers refuse the certificate, for the reason that is named.
+    /// Peers refuse the certificate, for this reason.
     Refused(String),
-    /// The revocation list here is damaged.
+    /// The revocation list at this position is damaged.
     CrlDamaged(Position),
-    /// The revocation list here is of a kind that is not supported, which is named.
+    /// The revocation list at this position is of a kind that is not supported, for this reason.
     CrlUnsupported(Position, &'static str),
 }
 
 impl MaterialError {
-    /// Which of the texts has the fault.
+    /// Which text is wrong: that of the certificates, the key or the lists.
     #[must_use]
-    pub fn of(&self) -> Wanted {
+    pub fn of(&self) -> PemContent {
         match self {
             Self::Pem(error) => error.wanted,
             Self::ManyKeys(_)
             | Self::KeyDamaged
             | Self::KeyUnsupported(_)
             | Self::KeyWeak(_)
-            | Self::KeyOfAnother => Wanted::Key,
-            Self::CrlDamaged(_) | Self::CrlUnsupported(..) => Wanted::Crls,
-            _ => Wanted::Certificates,
+            | Self::KeyOfAnother => PemContent::Key,
+            Self::CrlDamaged(_) | Self::CrlUnsupported(..) => PemContent::Crls,
+            _ => PemContent::Certificates,
         }
     }
 }
@@ -81,12 +81,12 @@ impl From<PemError> for MaterialError {
 }
 
 impl MaterialError {
-    /// Adds it to the problems of a config. Where the config is sealed, [`rule`](Self::rule) is all that is told.
+    /// Adds it to the problems of a config. For a sealed config, only [`rule`](Self::rule) is shown.
     pub(crate) fn add_to(&self, place: &mut Place<'_>) {
         place.add_in_full(self.rule(), self);
     }
 
-    /// What is wrong, without names, dates, kinds and sizes from the material. Positions are no content.
+    /// The same as `Display`, without names, dates, kinds and sizes from the certificate or key. Positions are not secret.
     fn rule(&self) -> Expected {
         match self {
             Self::Pem(error) => error.rule(),
@@ -190,9 +190,9 @@ impl fmt::Display for MaterialError {
 }
 
 impl MaterialError {
-    /// Formats those that a date makes wrong.
+    /// `Display` of the errors that depend on the time.
     fn fmt_date(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Dates beyond the year 9999 are in no certificate: they have four digits there.
+        // No date is beyond the year 9999, which this format can't show: certificates have years of four digits.
         let moment = |at: &SystemTime| humantime::format_rfc3339_seconds(*at);
         match self {
             Self::Expired(place, at) => write!(

@@ -1,4 +1,4 @@
-//! What kind of private key one is that can't be used.
+//! The kind of a private key that can't be used.
 
 use x509_parser::der_parser::asn1_rs::Oid;
 use x509_parser::der_parser::der::parse_der;
@@ -6,10 +6,10 @@ use x509_parser::der_parser::der::parse_der;
 use crate::MaterialError;
 use crate::pem::Encoding;
 
-/// The fewest bits of an RSA key, and the most, that sign here.
+/// The sizes of RSA keys that can sign, in bits.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=4096;
 
-/// Why a key is refused: by its kind and size, or because it is damaged.
+/// Why the key was refused: its kind or its size, or that it is damaged.
 pub(crate) fn error_of(encoding: Encoding, der: &[u8]) -> MaterialError {
     let found = match encoding {
         Encoding::Pkcs1 => rsa(der),
@@ -23,7 +23,7 @@ fn unsupported(kind: &str) -> MaterialError {
     MaterialError::KeyUnsupported(kind.to_owned())
 }
 
-/// `PrivateKeyInfo`: a version, the algorithm with its parameters, the key.
+/// `PrivateKeyInfo`: the version, the algorithm with its parameters, the key.
 fn pkcs8(der: &[u8]) -> Option<MaterialError> {
     let ([], info) = parse_der(der).ok()? else { return None };
     let [_, algorithm, key, ..] = info.as_sequence().ok()?.as_slice() else { return None };
@@ -45,11 +45,11 @@ fn pkcs8(der: &[u8]) -> Option<MaterialError> {
     }
 }
 
-/// `ECPrivateKey`: a version, the key, the curve.
+/// `ECPrivateKey`: the version, the key, the curve.
 fn sec1(der: &[u8]) -> Option<MaterialError> {
     let ([], key) = parse_der(der).ok()? else { return None };
     let [_, _, parameters, ..] = key.as_sequence().ok()?.as_slice() else { return None };
-    // Tagged explicitly: the content is an object of its own.
+    // The field is tagged explicitly, so its content is an object of its own.
     let (_, named) = parse_der(parameters.as_slice().ok()?).ok()?;
     curve(named.as_oid().ok())
 }
@@ -64,7 +64,7 @@ fn curve(named: Option<&Oid<'_>>) -> Option<MaterialError> {
     }
 }
 
-/// `RSAPrivateKey`: a version, the modulus, and more.
+/// `RSAPrivateKey`: the version, the modulus, and more.
 fn rsa(der: &[u8]) -> Option<MaterialError> {
     let ([], key) = parse_der(der).ok()? else { return None };
     let [_, modulus, ..] = key.as_sequence().ok()?.as_slice() else { return None };

@@ -11,18 +11,18 @@ use schema::rpc_capnp::x509_key_pair;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::certificate::MAX_CHAIN;
-use crate::pem::{self, Block, Position, Wanted};
+use crate::pem::{self, Block, PemContent, Position};
 use crate::{Certificate, MaterialError, Purpose, clock, crypto_provider, error_text, key_kind};
 
-/// A certificate, those between it and the authority, and its private key. Cheap to clone; `Debug` shows whose it is, and
-/// nothing of the key.
+/// A certificate, the certificates between it and its authority, and its private key. Cheap to clone. `Debug` shows the
+/// certificate, and nothing of the key.
 #[derive(Clone)]
 pub struct KeyPair {
     certified: Arc<CertifiedKey>,
     chain: Arc<[PemCertificate]>,
 }
 
-/// A certificate, and where it is in its text.
+/// A certificate, and its position in the PEM text.
 #[derive(Debug)]
 pub(crate) struct PemCertificate {
     pub(crate) position: Position,
@@ -31,17 +31,17 @@ pub(crate) struct PemCertificate {
 }
 
 impl PemCertificate {
-    /// Whose it is, in DER.
+    /// Its subject in DER.
     pub(crate) fn subject_der(&self) -> Vec<u8> {
         self.parsed(|parsed| parsed.subject().as_raw().to_vec())
     }
 
-    /// Whose signature it has, in DER.
+    /// Its issuer in DER.
     pub(crate) fn issuer_der(&self) -> Vec<u8> {
         self.parsed(|parsed| parsed.issuer().as_raw().to_vec())
     }
 
-    /// Whether its key may sign revocation lists: a certificate without a key usage does not say that it may not.
+    /// Whether its key may sign revocation lists. A certificate without a key usage allows it.
     pub(crate) fn may_sign_lists(&self) -> bool {
         let usage = |parsed: &X509Certificate<'_>| {
             parsed.key_usage().ok().flatten().is_none_or(|usage| usage.value.crl_sign())
@@ -50,7 +50,7 @@ impl PemCertificate {
     }
 
     fn parsed<T: Default>(&self, part: impl FnOnce(&X509Certificate<'_>) -> T) -> T {
-        // It was parsed when it was read.
+        // It was parsed before, when it was read, so this does not fail.
         X509Certificate::from_der(&self.der).map(|(_, parsed)| part(&parsed)).unwrap_or_default()
     }
 
@@ -64,10 +64,10 @@ impl PemCertificate {
 }
 
 impl KeyPair {
-    /// A key pair from PEM: one private key (PKCS #8, SEC 1 or PKCS #1), and the certificates, its own first.
+    /// Reads a key pair from PEM: one private key (PKCS #8, SEC 1 or PKCS #1), and the chain with its own certificate first.
     ///
     /// # Errors
-    /// Either is missing or unusable, or they do not belong together.
+    /// The key or the chain is missing or unusable, or they do not belong together.
     pub fn from_pem(key: &[u8], certificates: &[u8]) -> Result<Self, MaterialError> {
         let chain = parse_chain(certificates)?;
         let key = parse_key(key)?;
@@ -79,7 +79,7 @@ impl KeyPair {
             CertifiedKey::new(chain[from..].iter().map(|one| one.der.clone()).collect(), Arc::clone(&key))
         };
         let whole = certified(0);
-        // rustls reads the certificate for this, and may refuse it for another reason than its key.
+        // For this rustls reads the certificate, and may refuse it for another reason than its key.
         let matched = whole.keys_match();
         if let Err(error @ rustls::Error::InvalidCertificate(_)) = &matched {
             return Err(MaterialError::Refused(error_text::of(error)));
@@ -93,23 +93,23 @@ impl KeyPair {
         Ok(Self { certified: Arc::new(whole), chain: chain.into() })
     }
 
-    /// Whose it is.
+    /// Its own certificate.
     #[must_use]
     pub fn certificate(&self) -> &Certificate {
         &self.chain[0].certificate
     }
 
-    /// The certificate, and those behind it.
+    /// Its own certificate, then the rest of the chain.
     pub(crate) fn chain(&self) -> impl Iterator<Item = &Certificate> {
         self.chain.iter().map(|one| &one.certificate)
     }
 
-    /// The certificate, and those behind it, with where they are in their text.
+    /// Its own certificate, then the rest of the chain, each with its position in the text.
     pub(crate) fn placed(&self) -> &[PemCertificate] {
         &self.chain
     }
 
-    /// The name (DER) of the authority above the last certificate that leads on from the first.
+    /// The name (DER) of the authority above the chain: the last issuer that is found from the first certificate on.
     pub(crate) fn top_issuer(&self) -> Vec<u8> {
         let mut issuer = self.chain[0].issuer_der();
         for _ in 1..self.chain.len() {
@@ -148,8 +148,8 @@ impl KeyPair {
         self.check_time(now)
     }
 
-    /// Whether a peer can take it at this moment: its own certificate, and each authority between it and a root, has begun and
-    /// not ended. What the chain has beside these is of no importance.
+    /// Checks that peers can accept it at this moment: its own certificate and each authority between it and a root must be
+    /// valid. Other certificates of the chain do not matter.
     fn check_time(&self, now: SystemTime) -> Result<(), MaterialError> {
         if clock::is_wrong(now) {
             return Ok(());
@@ -186,16 +186,16 @@ impl KeyPair {
             Ok(pair)
         });
         let added = pair.map_err(|error| {
-            let field = if error.of() == Wanted::Key { "key" } else { "cert" };
+            let field = if error.of() == PemContent::Key { "key" } else { "cert" };
             error.add_to(&mut place.field(field));
         });
         added.ok()
     }
 }
 
-/// The key, as it is used. What it was read from, rustls overwrites; the text is its owner's, and app-config overwrites that of configs.
+/// Reads the key. rustls overwrites the DER that it was read from. app-config overwrites the text, if it is part of a config.
 fn parse_key(text: &[u8]) -> Result<Arc<dyn SigningKey>, MaterialError> {
-    let mut keys = pem::read(text, Wanted::Key)?;
+    let mut keys = pem::read(text, PemContent::Key)?;
     let more = keys.get(1).map(|second| second.position);
     let Block { encoding, der, .. } = keys.swap_remove(0);
     let key = encoding.private_key(der);
@@ -217,14 +217,14 @@ fn parse_chain(text: &[u8]) -> Result<Vec<PemCertificate>, MaterialError> {
     Ok(chain)
 }
 
-/// The certificates of a text, at least one.
+/// Reads the certificates of a text, at least one.
 pub(crate) fn parse_certificates(text: &[u8]) -> Result<Vec<PemCertificate>, MaterialError> {
     let placed = |block: Block| {
         let certificate = Certificate::parse(&block.der);
         let certificate = certificate.ok_or(MaterialError::CertificateDamaged(block.position))?;
         Ok(PemCertificate { position: block.position, certificate, der: block.der.into() })
     };
-    pem::read(text, Wanted::Certificates)?.into_iter().map(placed).collect()
+    pem::read(text, PemContent::Certificates)?.into_iter().map(placed).collect()
 }
 
 impl fmt::Debug for KeyPair {

@@ -1,4 +1,4 @@
-//! How an RPC service is called in the network, and in the certificate of its server.
+//! The name of an RPC service in the network, which is also the name in its server's certificate.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use app_core::prelude::ServiceId;
 use app_ids::{AppId, DomainId};
 use schema::rpc_capnp::rpc_service_spec;
 
-/// An RPC service in the network: which service of which application in which domain.
+/// An RPC service in the network: the service of an application in a domain.
 ///
 /// ```
 /// use app_core::prelude::ServiceId;
@@ -35,7 +35,7 @@ impl RpcName {
         format!("{}_{}", self.domain, self.app)
     }
 
-    /// Reads the name and the port of a service.
+    /// Reads the name and the port of a service, and adds every problem.
     pub fn read(spec: rpc_service_spec::Reader<'_>, place: &mut Place<'_>) -> Option<(Self, u16)> {
         let ids = [
             ("domainID", spec.get_domain_id()),

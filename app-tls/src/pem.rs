@@ -1,15 +1,15 @@
-//! A strict reader of PEM: every block is read, or refused by its position. Nothing that looks like a block is skipped.
+//! A strict reader of PEM. Every block is read, or refused with its position. Nothing that looks like a block is skipped.
 //!
-//! Accepted, because the content stays the same:
+//! Accepted, because the content is the same:
 //!
-//! - line ends of any system, a byte order mark (UTF-8) in front, indented lines, blanks at the end of lines;
-//! - a block that begins right behind the end of another, as when two files are joined without a line break;
-//! - a block on a single line, with blanks in place of line breaks;
+//! - line ends of any system, a byte order mark (UTF-8) at the start, indented lines, blanks at the end of lines;
+//! - a block that begins right after another, as when two files are joined without a line break;
+//! - a block on one line, with blanks in place of line breaks;
 //! - text between blocks, such as the `subject=` lines of `openssl`;
 //! - `EC PARAMETERS` before a key, as `openssl ecparam -genkey` writes them.
 //!
-//! Refused: a marker that is not exact, a block without an end, an end without a begin, a block of another kind than is wanted,
-//! and text that is not base64. The reader knows nothing of certificates, and never repeats what is inside of a block.
+//! Refused: a marker that is not exact, a block without an end, an end without a begin, a block of the wrong kind, and text that
+//! is not base64. The reader knows nothing about certificates. Its errors never repeat the content of a block.
 
 mod errors;
 mod foreign;
@@ -22,13 +22,13 @@ use rustls::pki_types::PrivateKeyDer;
 pub use self::errors::{PemError, PemFault};
 use self::scan::Scanner;
 
-/// Where a block is in its text. Both numbers start at 1.
+/// The position of a block in its text. Both numbers start at 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Position {
     /// The number of the block.
     pub block: usize,
-    /// The line of its BEGIN.
+    /// The line of its BEGIN marker.
     pub line: usize,
 }
 
@@ -38,10 +38,10 @@ impl fmt::Display for Position {
     }
 }
 
-/// What a text should hold.
+/// What a text should contain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Wanted {
+pub enum PemContent {
     /// One or more certificates.
     Certificates,
     /// One private key.
@@ -50,7 +50,7 @@ pub enum Wanted {
     Crls,
 }
 
-/// How a block is encoded.
+/// The encoding of a block, by its label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Encoding {
@@ -69,7 +69,7 @@ pub enum Encoding {
 impl Encoding {
     fn of(label: &str) -> Option<Self> {
         Some(match label {
-            // The first names that OpenSSL gave to both are still in use.
+            // The second label is the older one of OpenSSL, and still in use.
             "CERTIFICATE" | "X509 CERTIFICATE" => Self::Certificate,
             "X509 CRL" => Self::Crl,
             "PRIVATE KEY" => Self::Pkcs8,
@@ -79,7 +79,7 @@ impl Encoding {
         })
     }
 
-    /// A private key of this encoding. Any other encoding is taken for PKCS #8.
+    /// The private key with this encoding. Encodings of other things count as PKCS #8.
     #[must_use]
     pub fn private_key(self, der: Vec<u8>) -> PrivateKeyDer<'static> {
         match self {
@@ -89,11 +89,11 @@ impl Encoding {
         }
     }
 
-    fn is_for(self, wanted: Wanted) -> bool {
+    fn is_for(self, wanted: PemContent) -> bool {
         match wanted {
-            Wanted::Certificates => self == Self::Certificate,
-            Wanted::Crls => self == Self::Crl,
-            Wanted::Key => matches!(self, Self::Pkcs8 | Self::Pkcs1 | Self::Sec1),
+            PemContent::Certificates => self == Self::Certificate,
+            PemContent::Crls => self == Self::Crl,
+            PemContent::Key => matches!(self, Self::Pkcs8 | Self::Pkcs1 | Self::Sec1),
         }
     }
 }
@@ -101,32 +101,32 @@ impl Encoding {
 /// One block, decoded.
 #[non_exhaustive]
 pub struct Block {
-    /// Where it is in its text.
+    /// Its position in the text.
     pub position: Position,
-    /// How it is encoded, by its label.
+    /// Its encoding.
     pub encoding: Encoding,
-    /// Its content. The caller overwrites that of a private key.
+    /// Its content. The caller has to overwrite it if it is a private key.
     pub der: Vec<u8>,
 }
 
 /// Reads every block of a text, at least one.
 ///
 /// # Errors
-/// There is no block, or a part of the text was not understood.
-pub fn read(text: &[u8], wanted: Wanted) -> Result<Vec<Block>, PemError> {
+/// There is no block, or the reader does not understand a part of the text.
+pub fn read(text: &[u8], wanted: PemContent) -> Result<Vec<Block>, PemError> {
     const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
     if text.is_empty() {
         return Err(PemError::whole(PemFault::Missing, wanted));
     }
     let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
-    if let Some(fault) = foreign::judge(text) {
+    if let Some(fault) = foreign::recognize(text) {
         return Err(PemError::whole(fault, wanted));
     }
     let mut scanner = Scanner::new(text, wanted);
     let mut blocks = Vec::new();
     while let Some(raw) = scanner.next_block()? {
         let refused = |fault| PemError::of_block(raw.position, fault, wanted);
-        if wanted == Wanted::Key && raw.label == "EC PARAMETERS" {
+        if wanted == PemContent::Key && raw.label == "EC PARAMETERS" {
             continue;
         }
         let encoding = Encoding::of(raw.label).filter(|encoding| encoding.is_for(wanted));
@@ -140,7 +140,7 @@ pub fn read(text: &[u8], wanted: Wanted) -> Result<Vec<Block>, PemError> {
     Ok(blocks)
 }
 
-/// The PEM of one block: what [`read`] reads back.
+/// Writes one block, which [`read`] accepts.
 #[must_use]
 pub fn write(label: &str, der: &[u8]) -> String {
     use base64::Engine as _;

@@ -1,4 +1,4 @@
-//! Asks webpki whether a certificate would be accepted, outside of any handshake.
+//! Asks webpki whether it would accept a certificate, without a handshake.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -9,16 +9,16 @@ use rustls::client::danger::ServerCertVerifier;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::danger::ClientCertVerifier;
 
-/// A verifier of one side's peers.
+/// The verifier of one side, which checks the certificates of its peers.
 pub(crate) enum Probe {
-    /// What a server asks about its clients.
+    /// The verifier of a server, for its clients.
     Clients(Arc<dyn ClientCertVerifier>),
-    /// What a client asks about its servers, which have this name.
+    /// The verifier of a client, for servers with this name.
     Servers(Arc<WebPkiServerVerifier>, ServerName<'static>),
 }
 
 impl Probe {
-    /// Whether a peer that shows this chain would be accepted.
+    /// Checks the chain of a peer. An error is the reason why the peer would be refused.
     pub(crate) fn ask(
         &self,
         leaf: &CertificateDer<'_>,
@@ -35,7 +35,7 @@ impl Probe {
     }
 }
 
-/// A moment, as rustls has it.
+/// A time as rustls represents it.
 pub(crate) fn unix(at: SystemTime) -> UnixTime {
     UnixTime::since_unix_epoch(at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO))
 }

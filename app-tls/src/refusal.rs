@@ -1,59 +1,59 @@
-//! Why a handshake failed.
+//! Reasons why a connection is refused.
 
 use std::fmt;
 use std::io;
 
 use rustls::{AlertDescription, CertificateError, Error};
 
-/// Why a connection was refused before anything was said on it.
+/// Why a connection was refused before the first message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// As many connections are open as may be.
+    /// The server has its limit of connections.
     TooManyConnections,
-    /// As many connections of its certificate are open as may be.
+    /// Its certificate has its limit of connections.
     TooManyOfCertificate,
-    /// The process has no file descriptor for it.
+    /// The process has no file descriptor left.
     OutOfDescriptors,
-    /// So many others were connecting that this one, slower than they, had to make room.
+    /// Too many others were connecting at the same time, and this one was slower.
     TooManyHandshakes,
     /// The handshake took too long.
     HandshakeTimeout,
     /// The peer closed, or the network broke, during the handshake.
     Disconnected,
-    /// What came is no TLS.
+    /// The bytes that came are not TLS.
     NotTls,
-    /// No version of TLS or no cipher in common.
+    /// The sides have no version of TLS or no cipher in common.
     Incompatible,
     /// The peer showed no certificate.
     NoCertificate,
-    /// Its certificate is of no authority that is trusted; or of itself.
+    /// Its certificate comes from no trusted authority, or is signed by itself.
     UnknownAuthority,
-    /// Its certificate, or one between it and the authority, has expired.
+    /// A certificate of its chain has expired.
     Expired,
-    /// Its certificate is not valid yet.
+    /// A certificate of its chain is not valid yet.
     NotYetValid,
-    /// Its certificate is not for this purpose.
+    /// Its certificate does not allow this purpose.
     WrongPurpose,
     /// Its certificate has another name.
     WrongName,
-    /// Its certificate was revoked.
+    /// A certificate of its chain was revoked.
     Revoked,
-    /// There are revocation lists, but none that says of its certificate, or of one between it and the authority.
+    /// There are revocation lists, and none of them covers a certificate of its chain.
     RevocationUnknown,
-    /// The revocation list of its authority is past its next update.
+    /// The revocation list of an authority of its chain is past its next update.
     RevocationListExpired,
-    /// There are more certificates between its own and an authority than are looked at.
+    /// Its chain is too long.
     ChainTooLong,
-    /// It shows the certificate of an authority first.
+    /// Its chain begins with the certificate of an authority.
     WrongOrder,
-    /// Its certificate is not good for another reason: malformed, or wrongly signed.
+    /// Its certificate has another fault: it is malformed, or wrongly signed.
     BadCertificate,
-    /// The peer refused us.
+    /// The peer refused this side.
     ByPeer,
-    /// Another failure of the handshake.
+    /// The handshake failed in another way.
     Handshake,
-    /// Our side stops.
+    /// This side is stopping.
     Stopping,
 }
 
@@ -115,7 +115,7 @@ impl Refusal {
         }
     }
 
-    /// Why a handshake failed.
+    /// Why a handshake failed with this error.
     #[must_use]
     pub fn of(error: &io::Error) -> Self {
         let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
@@ -155,7 +155,7 @@ impl Refusal {
             Why::UnknownIssuer => Self::UnknownAuthority,
             Why::NotValidForName | Why::NotValidForNameContext { .. } => Self::WrongName,
             Why::InvalidPurpose | Why::InvalidPurposeContext { .. } => Self::WrongPurpose,
-            // Errors of webpki that rustls has no names for, and does not export.
+            // rustls has no variants for these errors of webpki, and does not export webpki's type.
             Why::Other(other) if format!("{other:?}").contains("MaximumPath") => Self::ChainTooLong,
             Why::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity") => Self::WrongOrder,
             _ => Self::BadCertificate,

@@ -1,4 +1,4 @@
-//! Why a peer's certificate is refused, in words that lead to the cure.
+//! Why a peer's certificate is refused, in words that help to correct it.
 
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -8,19 +8,19 @@ use rustls::pki_types::{CertificateDer, UnixTime};
 
 use crate::{Authorities, Certificate, Purpose, Refusal, list_names};
 
-/// What a peer showed, and what it is judged by.
+/// A peer that webpki refused, and what its certificate was checked against.
 pub(crate) struct RejectedPeer<'a> {
     pub(crate) leaf: &'a CertificateDer<'a>,
-    /// What it showed behind its own certificate.
+    /// The rest of its chain.
     pub(crate) between: &'a [CertificateDer<'a>],
     pub(crate) now: UnixTime,
     pub(crate) authorities: &'a Authorities,
     pub(crate) purpose: Purpose,
-    /// The name that it should have.
+    /// The name that its certificate should have.
     pub(crate) name: Option<Cow<'a, str>>,
 }
 
-/// The reason, by its name and in words.
+/// The reason as a value and in words. `leaf` is `None` if the peer's certificate can't be read.
 pub(crate) fn of(
     error: &Error,
     leaf: Option<&Certificate>,
@@ -72,7 +72,7 @@ fn moment(at: SystemTime) -> humantime::Rfc3339Timestamp {
     humantime::format_rfc3339_seconds(at)
 }
 
-/// Which certificate of the chain does not fit the time, and how.
+/// Which certificate of the chain is not valid now, and why.
 fn untimely(
     leaf: &Certificate,
     evidence: &RejectedPeer<'_>,
@@ -90,7 +90,7 @@ fn untimely(
     found.unwrap_or_else(|| "a certificate of its chain does not fit the time here".to_owned())
 }
 
-/// Where the chain of a peer ends that leads to no authority.
+/// Where the chain of the peer ends, if it leads to no authority.
 fn unknown(leaf: &Certificate, evidence: &RejectedPeer<'_>) -> String {
     if leaf.subject == leaf.issuer {
         return format!("its certificate is of no authority: {} signed it itself", leaf.subject);
@@ -119,7 +119,7 @@ fn of_another_key(issuer: &str) -> String {
     )
 }
 
-/// Which list is stale.
+/// Which revocation list is stale.
 fn stale(evidence: &RejectedPeer<'_>) -> String {
     let now = time(evidence.now);
     let found = evidence.authorities.lists().iter().find_map(|list| {

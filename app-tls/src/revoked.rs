@@ -1,7 +1,7 @@
-//! Which certificates were revoked, for connections that are open already: a handshake asks webpki, and only once.
+//! Revoked certificates of open connections. webpki checks a certificate once, in the handshake.
 //!
-//! What a list names is an issuer and a serial number. Of either only a hash is kept, since every open connection keeps those of
-//! its client's chain. Two that meet by chance, one in 2^64, would close a connection that its client makes anew.
+//! A list names certificates by issuer and serial number. Only a hash of both is kept, because every open connection keeps those
+//! of its client's chain. A collision has a chance of one in 2^64. It closes a connection, and the client connects again.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
@@ -11,7 +11,7 @@ use rustls::pki_types::CertificateDer;
 use tokio::sync::watch;
 use x509_parser::prelude::{CertificateRevocationList, FromDer, X509Certificate};
 
-/// What revocation lists name, hashed.
+/// The certificates that revocation lists name, as hashes.
 pub type RevokedSet = Arc<HashSet<u64>>;
 
 fn entry(issuer: &[u8], serial: &[u8]) -> u64 {
@@ -20,7 +20,7 @@ fn entry(issuer: &[u8], serial: &[u8]) -> u64 {
     KEYS.hash_one((issuer, &serial[zeros..]))
 }
 
-/// What these lists name. One that can't be read names nothing; it was refused where configs are read.
+/// The certificates that these lists revoke. Unreadable lists do not get here: reading a config refuses them.
 pub(crate) fn named<'a>(lists: impl Iterator<Item = &'a [u8]>) -> RevokedSet {
     let mut named = HashSet::new();
     for list in lists {
@@ -31,14 +31,14 @@ pub(crate) fn named<'a>(lists: impl Iterator<Item = &'a [u8]>) -> RevokedSet {
     Arc::new(named)
 }
 
-/// What becomes known of the certificates that the client of one connection showed.
+/// Watches the certificates that the client of one connection showed.
 pub struct RevocationWatch {
     chain: Box<[u64]>,
     revoked: watch::Receiver<RevokedSet>,
 }
 
 impl RevocationWatch {
-    /// Of a client that showed this chain, to a server whose lists these are.
+    /// A watch for a client with this chain. `revoked` has the lists of the server, now and after each reload.
     #[must_use]
     pub fn new(chain: &[CertificateDer<'_>], revoked: watch::Receiver<RevokedSet>) -> Self {
         let parsed = chain.iter().filter_map(|der| X509Certificate::from_der(der).ok());
@@ -46,7 +46,7 @@ impl RevocationWatch {
         Self { chain, revoked }
     }
 
-    /// Waits until one of them is revoked; that may be now. Cancel safe.
+    /// Waits until one of the certificates is revoked, which may be now. Cancel safe.
     pub async fn revoked(mut self) {
         loop {
             {

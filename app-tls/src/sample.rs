@@ -1,9 +1,9 @@
-//! A certificate of a peer that does not exist, to ask webpki whether such a peer would be accepted.
+//! Samples: certificates of peers that do not exist, to ask webpki whether it would accept such a peer.
 //!
-//! The private key of an authority is never at hand, so nothing can sign the sample. Its signature algorithm has an identifier
-//! of its own, and [`provider`] accepts it without a look at the signature. Everything else is webpki's judgement: the chain,
-//! the purpose, the name constraints, and each revocation list with its real signature. Nothing that comes from a
-//! network is ever verified with that provider.
+//! A check of a config has no private key of an authority, so nothing can sign a sample. The signature algorithm of a sample has
+//! an identifier of its own, and [`provider`] accepts it without a look at the signature. webpki checks everything else: the
+//! chain, the purpose, the name constraints, and each revocation list with its real signature. Nothing from a network is ever
+//! verified with that provider.
 
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
@@ -18,7 +18,7 @@ use crate::crypto_provider;
 
 /// The signature algorithm of samples: the object identifier 1.3.6.1.4.1.32473.1, of the arc for examples (RFC 5612).
 const UNSIGNED: &[u8] = &[0x06, 0x09, 0x2b, 0x06, 0x01, 0x04, 0x01, 0x81, 0xfd, 0x59, 0x01];
-/// The public key of an authority that is taken for granted.
+/// The public key of an assumed authority.
 const ASSUMED: &[u8] = b"an authority that peers trust";
 /// The kinds of public keys that authorities may have.
 const KEYS: [AlgorithmIdentifier; 4] =
@@ -26,7 +26,7 @@ const KEYS: [AlgorithmIdentifier; 4] =
 /// The serial number of samples. Authorities make random ones, or count from 1.
 const SERIAL: [u8; 20] = *b"\x5aserial of a sample.";
 
-/// Accepts samples.
+/// Accepts every signature of a sample.
 #[derive(Debug)]
 struct Unsigned(AlgorithmIdentifier);
 
@@ -44,7 +44,7 @@ impl SignatureVerificationAlgorithm for Unsigned {
     }
 }
 
-/// Accepts what an assumed authority signed, and verifies everything else.
+/// Accepts every signature of an assumed authority, and verifies all others.
 #[derive(Debug)]
 struct Assuming(&'static dyn SignatureVerificationAlgorithm);
 
@@ -67,7 +67,7 @@ pub(crate) fn provider() -> Arc<CryptoProvider> {
     static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| {
         let real = crypto_provider();
         let WebPkiSupportedAlgorithms { all, mapping } = real.signature_verification_algorithms;
-        // rustls wants references that live for ever. These few are made once in a process.
+        // rustls needs references that live for ever. These few are made once in a process.
         let assuming = all
             .iter()
             .map(|one| &*Box::leak(Box::new(Assuming(*one))) as &dyn SignatureVerificationAlgorithm);
@@ -80,7 +80,7 @@ pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::clone(&PROVIDER)
 }
 
-/// An authority of this name (DER), once with each kind of key, that [`provider`] takes for granted.
+/// An assumed authority with this name (DER): one anchor for each kind of key. [`provider`] accepts all its signatures.
 pub(crate) fn assumed_anchors(name: &[u8]) -> Vec<TrustAnchor<'static>> {
     let anchor = |key: AlgorithmIdentifier| TrustAnchor {
         subject: contents(name).to_vec().into(),
@@ -90,7 +90,7 @@ pub(crate) fn assumed_anchors(name: &[u8]) -> Vec<TrustAnchor<'static>> {
     KEYS.map(anchor).into()
 }
 
-/// A certificate that this issuer (a name in DER) might have made for a peer with this public key (DER), valid now.
+/// A certificate that this issuer (a name in DER) might have issued for a peer with this public key (DER). It is valid at `now`.
 pub(crate) fn certificate(
     issuer: &[u8],
     name: Option<&str>,
@@ -119,12 +119,12 @@ pub(crate) fn certificate(
     sequence(&[&content, &algorithm, &bits(b"none")]).into()
 }
 
-/// A public key (DER). Its private key is unknown to everyone.
+/// A public key (DER) without a private key.
 pub(crate) fn any_key() -> Vec<u8> {
     sequence(&[&sequence(&[&alg_id::ED25519]), &bits(&[7; 32])])
 }
 
-/// A value of ASN.1: its tag, its length, and its parts one after another.
+/// An ASN.1 value: its tag, its length, and its parts one after another.
 fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     let length: usize = parts.iter().map(|part| part.len()).sum();
     let mut der = vec![tag];
@@ -156,7 +156,7 @@ fn moment(at: SystemTime) -> Vec<u8> {
     tlv(0x18, &[digits.as_bytes()])
 }
 
-/// What is in a value of ASN.1, without its tag and length.
+/// The content of an ASN.1 value, without its tag and length.
 fn contents(der: &[u8]) -> &[u8] {
     let header = match der.get(1) {
         Some(length @ 0x80..) => 2 + usize::from(length & 0x7f),

@@ -1,4 +1,4 @@
-//! The server's side of TLS.
+//! The TLS config of servers.
 
 use std::sync::Arc;
 
@@ -11,12 +11,15 @@ use rustls::version::{TLS12, TLS13};
 use crate::verifiers::ClientVerifier;
 use crate::{Authorities, KeyPair, crypto_provider};
 
-/// What a server agrees to.
+/// The TLS config of a server with this key pair, which accepts clients of these authorities.
+///
+/// # Errors
+/// rustls refuses the material. Material of a checked config is not refused.
 pub fn server_config(key_pair: &KeyPair, clients: &Authorities) -> Result<Arc<ServerConfig>, rustls::Error> {
     server_config_with(key_pair.certified(), clients, crypto_provider()).map(Arc::new)
 }
 
-/// As [`server_config`], with this cryptography.
+/// The same as [`server_config`] with this cryptography.
 pub(crate) fn server_config_with(
     certified: Arc<CertifiedKey>,
     clients: &Authorities,
@@ -27,7 +30,7 @@ pub(crate) fn server_config_with(
         .with_protocol_versions(&[&TLS13, &TLS12])?
         .with_client_cert_verifier(verifier)
         .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
-    // A resumed session has the verdict of the first one.
+    // A resumed session would skip the check of the certificate, so a revoked one would be accepted.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     Ok(config)

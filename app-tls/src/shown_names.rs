@@ -1,27 +1,27 @@
-//! The names of a certificate, as log records show them.
+//! The names of a certificate in log records and error texts.
 
 use crate::bounded;
 
 /// The longest form of one name, in bytes. A DNS name has at most 253.
 const MAX_NAME_BYTES: usize = 255;
 
-/// What a name takes in a list beside its own bytes: quotes and a comma. So the number of empty names is bounded too.
+/// The bytes that a name takes in a list beside its own: quotes and a comma. They limit the number of empty names too.
 const AROUND_BYTES: usize = 3;
 
-/// The most bytes of names in a sentence.
+/// The most bytes of names in an error text.
 const MAX_LISTED_BYTES: usize = 512;
 
-/// Names of a certificate, not more than fit a record.
+/// Names of a certificate: as many as fit into a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ShownNames {
-    /// In the order of the certificate. A name of more than 255 bytes is cut, and ends with `..`.
+    /// The names in the order of the certificate. A name of more than 255 bytes is cut, and ends with `..`.
     pub names: Vec<String>,
-    /// How many the certificate has beside these.
+    /// How many other names the certificate has.
     pub left_out: usize,
 }
 
-/// What a name takes in a list, in bytes: a character that is escaped takes up to six.
+/// The bytes that a name takes in a list. An escaped character takes up to six.
 fn length(name: &str) -> usize {
     let shown = name.bytes().take(MAX_NAME_BYTES);
     let bytes =
@@ -29,9 +29,9 @@ fn length(name: &str) -> usize {
     bytes.sum::<usize>() + AROUND_BYTES
 }
 
-/// The first names that fit into so many bytes together. The needed one is always among them, in its place.
+/// The first names that fit into `most_bytes` together. The needed name is always among them, in its place.
 ///
-/// A certificate can have thousands of names, and a stranger can show one.
+/// A certificate can have thousands of names, and a stranger can show such a certificate.
 #[must_use]
 pub fn shown_names(names: &[String], needed: Option<&str>, most_bytes: usize) -> ShownNames {
     let needed = needed.and_then(|needed| names.iter().position(|name| name == needed));
@@ -52,7 +52,7 @@ pub fn shown_names(names: &[String], needed: Option<&str>, most_bytes: usize) ->
     ShownNames { left_out: names.len() - shown.len(), names: shown }
 }
 
-/// Names of a certificate in a sentence: as many as fit, and how many there are beside them.
+/// Names of a certificate for an error text: as many as fit, and the number of the others.
 #[must_use]
 pub fn list_names(names: &[String]) -> String {
     let ShownNames { names, left_out } = shown_names(names, None, MAX_LISTED_BYTES);

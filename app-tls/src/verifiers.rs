@@ -1,7 +1,7 @@
-//! Notes what a peer shows in a handshake, and what is wrong with it.
+//! Verifiers of peers, which also record the peer's certificate and the reason of a refusal.
 //!
-//! webpki judges. What is added here is the reason in our own words, with what it takes to find the cure, and an alert of its own
-//! for each kind of reason: the alert is all that the peer learns.
+//! webpki decides. The verifiers add the reason in words that help to correct it. They also choose the alert for each kind of
+//! reason, because the alert is all that the peer learns.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -19,21 +19,21 @@ use crate::rejection::{self, RejectedPeer};
 use crate::{Authorities, Certificate, Purpose, Refusal};
 
 tokio::task_local! {
-    /// What the peer of this handshake showed.
+    /// The record of the handshake of this task.
     static RECORD: RefCell<HandshakeRecord>;
 }
 
-/// What the peer of a handshake showed.
+/// What happened in a handshake.
 #[derive(Default)]
 #[non_exhaustive]
 pub struct HandshakeRecord {
-    /// Its certificate, before anything is said of it.
+    /// The certificate of the peer, accepted or not. `None` if it showed none, or one that can't be read.
     pub certificate: Option<Certificate>,
-    /// Why it is refused.
+    /// Why the certificate was refused, as a value and in words.
     pub rejection: Option<(Refusal, String)>,
 }
 
-/// Runs a handshake, and gives what was shown in it, also when it was refused.
+/// Runs a handshake, and returns its result with its record. The record is there after a refusal too.
 pub async fn record_handshake<F: Future>(handshake: F) -> (F::Output, HandshakeRecord) {
     let scope = RECORD.scope(RefCell::default(), async {
         let result = handshake.await;
@@ -42,13 +42,13 @@ pub async fn record_handshake<F: Future>(handshake: F) -> (F::Output, HandshakeR
     scope.await
 }
 
-/// Notes what was shown and the verdict. The error that is left for rustls is made of the reason.
-fn note<T>(judged: Result<T, Error>, evidence: &RejectedPeer<'_>) -> Result<T, Error> {
+/// Records the certificate and the reason of a refusal. The error for rustls becomes one with the alert for this reason.
+fn record<T>(result: Result<T, Error>, evidence: &RejectedPeer<'_>) -> Result<T, Error> {
     let certificate = Certificate::parse(evidence.leaf);
-    let Err(error) = judged else {
-        // Outside of `witnessed` nobody asks.
+    let Err(error) = result else {
+        // Outside of `record_handshake` there is no record.
         let _ = RECORD.try_with(|shown| shown.borrow_mut().certificate = certificate);
-        return judged;
+        return result;
     };
     let (why, words) = rejection::of(&error, certificate.as_ref(), evidence);
     let _ = RECORD.try_with(|shown| {
@@ -57,11 +57,11 @@ fn note<T>(judged: Result<T, Error>, evidence: &RejectedPeer<'_>) -> Result<T, E
     Err(with_alert(why, error))
 }
 
-/// An error whose alert tells the peer the reason, as far as TLS has names for it.
+/// An error with the alert that tells the peer the reason, as far as TLS has one.
 fn with_alert(why: Refusal, error: Error) -> Error {
     use CertificateError as Alert;
     Error::InvalidCertificate(match why {
-        // certificate_unknown; others have no name for it, or that of an expired one.
+        // certificate_unknown: TLS has no alert for this reason. Other software uses the alert for an expired certificate.
         Refusal::NotYetValid => Alert::Other(rustls::OtherError(Arc::new(NotYetValid))),
         // access_denied
         Refusal::RevocationListExpired => Alert::ApplicationVerificationFailure,
@@ -84,22 +84,22 @@ impl fmt::Display for NotYetValid {
 
 impl std::error::Error for NotYetValid {}
 
-/// Judges clients.
+/// Checks the certificates of clients.
 #[derive(Debug)]
 pub(crate) struct ClientVerifier {
-    judge: Arc<dyn ClientCertVerifier>,
+    webpki: Arc<dyn ClientCertVerifier>,
     authorities: Authorities,
 }
 
 impl ClientVerifier {
     pub(crate) fn new(authorities: &Authorities, provider: &Arc<CryptoProvider>) -> Result<Self, Error> {
-        Ok(Self { judge: authorities.verifier_of_clients(provider)?, authorities: authorities.clone() })
+        Ok(Self { webpki: authorities.verifier_of_clients(provider)?, authorities: authorities.clone() })
     }
 }
 
 impl ClientCertVerifier for ClientVerifier {
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.judge.root_hint_subjects()
+        self.webpki.root_hint_subjects()
     }
 
     fn verify_client_cert(
@@ -110,7 +110,7 @@ impl ClientCertVerifier for ClientVerifier {
     ) -> Result<ClientCertVerified, Error> {
         let authorities = &self.authorities;
         let evidence = RejectedPeer { leaf, between, now, authorities, purpose: Purpose::Client, name: None };
-        note(self.judge.verify_client_cert(leaf, between, now), &evidence)
+        record(self.webpki.verify_client_cert(leaf, between, now), &evidence)
     }
 
     fn verify_tls12_signature(
@@ -119,7 +119,7 @@ impl ClientCertVerifier for ClientVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.judge.verify_tls12_signature(message, certificate, signature)
+        self.webpki.verify_tls12_signature(message, certificate, signature)
     }
 
     fn verify_tls13_signature(
@@ -128,24 +128,24 @@ impl ClientCertVerifier for ClientVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.judge.verify_tls13_signature(message, certificate, signature)
+        self.webpki.verify_tls13_signature(message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.judge.supported_verify_schemes()
+        self.webpki.supported_verify_schemes()
     }
 }
 
-/// Judges servers.
+/// Checks the certificates of servers.
 #[derive(Debug)]
 pub(crate) struct ServerVerifier {
-    judge: Arc<WebPkiServerVerifier>,
+    webpki: Arc<WebPkiServerVerifier>,
     authorities: Authorities,
 }
 
 impl ServerVerifier {
     pub(crate) fn new(authorities: &Authorities, provider: &Arc<CryptoProvider>) -> Result<Self, Error> {
-        Ok(Self { judge: authorities.verifier_of_servers(provider)?, authorities: authorities.clone() })
+        Ok(Self { webpki: authorities.verifier_of_servers(provider)?, authorities: authorities.clone() })
     }
 }
 
@@ -167,7 +167,7 @@ impl ServerCertVerifier for ServerVerifier {
             purpose: Purpose::Server,
             name: Some(name.to_str()),
         };
-        note(self.judge.verify_server_cert(leaf, between, name, ocsp, now), &evidence)
+        record(self.webpki.verify_server_cert(leaf, between, name, ocsp, now), &evidence)
     }
 
     fn verify_tls12_signature(
@@ -176,7 +176,7 @@ impl ServerCertVerifier for ServerVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.judge.verify_tls12_signature(message, certificate, signature)
+        self.webpki.verify_tls12_signature(message, certificate, signature)
     }
 
     fn verify_tls13_signature(
@@ -185,10 +185,10 @@ impl ServerCertVerifier for ServerVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.judge.verify_tls13_signature(message, certificate, signature)
+        self.webpki.verify_tls13_signature(message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.judge.supported_verify_schemes()
+        self.webpki.supported_verify_schemes()
     }
 }

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use app_core::args::{number, trimmed};
 use app_core::clap::{Arg, ArgMatches, Command, value_parser};
 use app_ids::{AppId, DomainId, ServiceId};
-use app_pki::{AuthorityOptions, ClientName, Directory, Placed, Serial, Subject, Validity, Wanted};
+use app_pki::{
+    AuthorityOptions, ClientName, Directory, IssueOptions, IssuedFiles, Serial, Subject, Validity,
+};
 use app_rpc::RpcName;
 use serde::Serialize;
 
@@ -191,7 +193,7 @@ pub(super) fn issue(matches: &ArgMatches) -> Outcome {
     } else {
         Subject::Client(matches.get_one::<ClientName>("name").cloned().ok_or_else(missing)?)
     };
-    let mut wanted = Wanted::new(subject);
+    let mut wanted = IssueOptions::new(subject);
     wanted.key = key(matches);
     wanted.days = days(matches);
     wanted.into = matches.get_one("output").cloned();
@@ -238,7 +240,7 @@ struct Issued<'a> {
     shown: ShownCertificate,
 }
 
-fn print(matches: &ArgMatches, placed: &Placed) -> Outcome {
+fn print(matches: &ArgMatches, placed: &IssuedFiles) -> Outcome {
     let shown = ShownCertificate::of(&placed.info);
     let issued = Issued { certificate: &placed.certificate, key: &placed.key, shown };
     Output::of(matches).print(&issued, |page| {

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use app_config::SecretBytes;
-use app_rpc::{Authorities, KeyPair, MaterialError, Purpose, Wanted};
+use app_rpc::{Authorities, KeyPair, MaterialError, PemContent, Purpose};
 
 use crate::failure::Failure;
 
@@ -48,7 +48,7 @@ pub(super) fn key_pair(key: &Path, cert: &Path) -> Result<KeyPair, Failure> {
             let (key, cert) = (key.display(), cert.display());
             return Failure::unusable(format!("key {key} does not belong to certificate {cert}"));
         }
-        let (what, path) = if error.of() == Wanted::Key { ("key", key) } else { ("certificate", cert) };
+        let (what, path) = if error.of() == PemContent::Key { ("key", key) } else { ("certificate", cert) };
         Failure::unusable(format!("{what} {}: {error}", path.display()))
     })?;
     check(&pair, cert, SystemTime::now())?;
@@ -85,7 +85,7 @@ pub(super) fn authorities(ca: &Path, crl: Option<&Path>) -> Result<Authorities, 
     let certificates = bytes("authorities", ca, false)?;
     let lists = crl.map(|crl| bytes("revocation list", crl, false)).transpose()?;
     Authorities::from_pem(&certificates, lists.as_deref().unwrap_or_default()).map_err(|error| match crl {
-        Some(crl) if error.of() == Wanted::Crls => {
+        Some(crl) if error.of() == PemContent::Crls => {
             Failure::unusable(format!("revocation list {}: {error}", crl.display()))
         }
         _ => Failure::unusable(format!("authorities {}: {error}", ca.display())),

@@ -1,4 +1,4 @@
-//! What is in an authority's folder.
+//! The contents of an authority's folder.
 
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -7,7 +7,7 @@ use super::files::{self, Secrecy};
 use super::{AUTHORITY, Directory, DirectoryError};
 use crate::{CertificateInfo, CrlInfo, Serial, Validity};
 
-/// What is in an authority's folder. No key was read for it.
+/// The contents of an authority's folder. It has no keys.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Contents {
@@ -15,47 +15,47 @@ pub struct Contents {
     pub authority: CertificateInfo,
     /// The revocation lists: its own first, then those of the authorities above.
     pub crls: Vec<CrlStatus>,
-    /// What was issued, the oldest first.
-    pub issued: Vec<Listed>,
-    /// Whether a revocation is in the index and not on the list: who revoked was interrupted, and a new list has to be made.
+    /// The issued certificates, the oldest first.
+    pub issued: Vec<IssuedCertificate>,
+    /// Whether the index has a revocation that the list lacks, because a command was interrupted. A new list has to be made.
     pub crl_is_behind: bool,
 }
 
-/// A revocation list.
+/// A revocation list of the folder.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct CrlStatus {
-    /// What it says.
+    /// Its content.
     pub info: CrlInfo,
-    /// Whether it refuses everybody, as of now.
+    /// Whether it is stale now, so that peers refuse everybody that its authority signed for.
     pub stale: bool,
 }
 
-/// A certificate that was issued.
+/// An issued certificate, as the index has it.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub struct Listed {
+pub struct IssuedCertificate {
     /// Its serial number.
     pub serial: Serial,
     /// `server`, `client` or `authority`.
     pub kind: String,
-    /// The name in it.
+    /// Its name.
     pub name: String,
     /// When it is valid.
     pub validity: Validity,
-    /// SHA-256 of it, in hex.
+    /// Its SHA-256 in hex.
     pub fingerprint: String,
-    /// Where it was put.
+    /// Its file, relative to the folder or absolute.
     pub file: PathBuf,
-    /// Since when it is revoked, if it is.
+    /// When it was revoked, if it was.
     pub revoked: Option<SystemTime>,
 }
 
 impl Directory {
-    /// What is in the folder.
+    /// Reads the folder, without its keys.
     ///
     /// # Errors
-    /// A file is missing or damaged; the system refuses.
+    /// A file is missing or damaged, or the system refuses.
     pub fn contents(&self) -> Result<Contents, DirectoryError> {
         let _lock = self.lock()?;
         let index = self.index()?;
@@ -68,7 +68,7 @@ impl Directory {
         let own = crls.iter().find(|crl| crl.issuer == authority.subject);
         let crl_is_behind = own.is_none_or(|own| own.number < index.crl_number);
         let crls = crls.into_iter().map(|info| CrlStatus { stale: info.is_stale(now), info }).collect();
-        let listed = |entry: super::index::Entry| Listed {
+        let listed = |entry: super::index::Entry| IssuedCertificate {
             serial: entry.serial,
             kind: entry.kind,
             name: entry.name,

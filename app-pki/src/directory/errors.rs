@@ -1,4 +1,4 @@
-//! Why a command on an authority's folder did nothing.
+//! Errors of an authority's folder.
 
 use std::path::PathBuf;
 use std::{error, fmt, io};
@@ -7,27 +7,27 @@ use app_config::author::PlaceError;
 
 use crate::{PkiError, Serial};
 
-/// Why something was not done. What is said of the folder holds as it did before.
+/// Why a command changed nothing. The rules of the folder still hold.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum DirectoryError {
-    /// What this file says, or what was asked for of it, is not possible.
+    /// The content of this file, or the request about it, is not possible.
     Pki(PathBuf, PkiError),
-    /// What was asked for is not possible.
+    /// The request is not possible.
     Asked(PkiError),
-    /// The system refuses.
+    /// The system refuses the access to this file.
     Io(PathBuf, io::Error),
     /// A file can't be put in its place.
     Place(PlaceError),
-    /// There is something already where the folder is to be made.
+    /// The path of the new folder exists already.
     Exists(PathBuf),
     /// The path does not end with the name of a folder.
     NoName(PathBuf),
     /// There is no authority in this folder.
     NoDirectory(PathBuf),
-    /// There is such a certificate already.
+    /// There is a valid certificate with this name already.
     Issued(PathBuf),
-    /// Others than its owner may do what they should not.
+    /// Others than the owner have too many rights.
     Unsafe {
         /// The file or folder.
         path: PathBuf,
@@ -35,12 +35,12 @@ pub enum DirectoryError {
         mode: u32,
         /// What others may do.
         may: &'static str,
-        /// The cure.
+        /// What to do.
         cure: &'static str,
     },
-    /// It is no regular file.
+    /// The path is not a regular file.
     NotRegular(PathBuf),
-    /// It is larger than any such file.
+    /// The file is too large.
     TooLarge(PathBuf),
     /// The index is damaged.
     Index {
@@ -49,11 +49,11 @@ pub enum DirectoryError {
         /// What is wrong.
         reason: String,
     },
-    /// Another process works on the folder, for too long.
+    /// Another process holds the lock for too long.
     Busy(PathBuf),
-    /// Nothing of this serial number was issued.
+    /// No certificate with this serial number was issued here.
     UnknownSerial(Serial),
-    /// The certificate is for something that is not issued here.
+    /// The certificate is not for a server or a client of this platform.
     OtherKind(PathBuf),
 }
 

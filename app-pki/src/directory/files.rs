@@ -1,4 +1,4 @@
-//! Files of an authority's folder: read with care, put in place whole.
+//! Reading and writing the files of an authority's folder, with checks of permissions.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
@@ -13,21 +13,21 @@ use nix::fcntl::{Flock, FlockArg, OFlag};
 
 use super::DirectoryError;
 
-/// Larger than the index of 100,000 certificates.
+/// The largest file. The index of 100,000 certificates is smaller.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
 const LOCK: &str = ".lock";
-/// How long another process may hold the lock.
+/// How long to wait for another process that holds the lock.
 const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Who may read a file.
+/// Who may read and write a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Secrecy {
-    /// Its owner alone.
+    /// Only the owner reads it.
     Secret,
-    /// Anybody; nobody but its owner may write it.
+    /// Everybody reads it, and only the owner writes it.
     Public,
-    /// Anybody, and anybody may write it: what it says is believed for its signature alone.
+    /// Everybody reads and writes it. Its signature shows whether it can be believed.
     Signed,
 }
 
@@ -40,10 +40,10 @@ impl Secrecy {
     }
 }
 
-/// Reads a file that is there. Nothing is waited for, and a link is followed only to a regular file.
+/// Reads a file. It waits for nothing, and follows a link only to a regular file.
 pub(super) fn read(path: &Path, secrecy: Secrecy) -> Result<SecretBytes, DirectoryError> {
     let failed = |error| DirectoryError::Io(path.to_owned(), error);
-    // Looked at before it is opened too: opening a device may do something.
+    // This check also comes before the open, because opening a device can have effects.
     let check = |metadata: &std::fs::Metadata| {
         let (mode, path) = (metadata.mode() & 0o7777, path.to_owned());
         if !metadata.is_file() {
@@ -67,23 +67,23 @@ pub(super) fn read(path: &Path, secrecy: Secrecy) -> Result<SecretBytes, Directo
     let file = OpenOptions::new().read(true).custom_flags(flags.bits()).open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
     check(&metadata)?;
-    // Room for all of it: a vector that grows leaves copies behind.
+    // With room for everything, the vector does not grow. A growing vector leaves copies of a key behind.
     let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1);
     file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(failed)?;
     Ok(SecretBytes::from(bytes))
 }
 
-/// Puts a file where there is none.
+/// Writes a new file.
 pub(super) fn place(path: &Path, content: &[u8], secrecy: Secrecy) -> Result<(), DirectoryError> {
     Ok(place_file_with_mode(path, content, Overwrite::Never, secrecy.mode())?)
 }
 
-/// Puts a file where there may be one.
+/// Writes a file, which replaces the one of this name.
 pub(super) fn replace(path: &Path, content: &[u8], mode: u32) -> Result<(), DirectoryError> {
     Ok(place_file_with_mode(path, content, Overwrite::Force, mode)?)
 }
 
-/// Whether only the owner may write to the folder.
+/// Checks that only the owner may write to the folder.
 pub(super) fn check_folder(path: &Path) -> Result<(), DirectoryError> {
     let metadata = match path.metadata() {
         Ok(metadata) => metadata,

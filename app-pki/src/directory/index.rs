@@ -1,4 +1,4 @@
-//! The index of what an authority issued.
+//! The index of the certificates that an authority issued.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -12,14 +12,14 @@ use crate::{CertificateInfo, PkiError, Revoked, Serial};
 const VERSION: u32 = 1;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// The index, as it is written: JSON for programs and for people.
+/// The index as it is in the file: JSON that people can read too.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Index {
     version: u32,
     /// The number of the last revocation list.
     pub(super) crl_number: u64,
-    /// For how many days a revocation list is good.
+    /// For how many days a revocation list is valid.
     pub(super) crl_days: u32,
     /// The folder of the authority above, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -27,7 +27,7 @@ pub(super) struct Index {
     pub(super) issued: Vec<Entry>,
 }
 
-/// A certificate that was issued.
+/// An issued certificate.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Entry {
@@ -41,7 +41,7 @@ pub(super) struct Entry {
     #[serde(with = "moment")]
     pub(super) not_after: SystemTime,
     pub(super) fingerprint: String,
-    /// Where it was put, from the folder.
+    /// Its file, relative to the folder or absolute.
     pub(super) file: PathBuf,
     #[serde(default, with = "maybe_moment", skip_serializing_if = "Option::is_none")]
     pub(super) revoked: Option<SystemTime>,
@@ -71,7 +71,7 @@ impl Index {
         let damaged = |reason: String| DirectoryError::Index { path: path.to_owned(), reason };
         let content = files::read(path, Secrecy::Public)?;
         let index: Self = serde_json::from_slice(&content).map_err(|error| {
-            // Not its own words, which may quote the file.
+            // The text of serde_json may quote the file, so it is not used.
             let what = if error.is_eof() { "it ends too early" } else { "it is not what was written" };
             damaged(format!("{what} (line {}, column {})", error.line(), error.column()))
         })?;
@@ -95,8 +95,8 @@ impl Index {
         self.issued.iter_mut().find(|entry| entry.serial == *serial)
     }
 
-    /// What belongs on a list that is made now: what is revoked, until a list after its expiry has been out; and what stood on
-    /// the list before that the index knows nothing of.
+    /// The certificates on a list that is made now. A revoked certificate stays until a list after its expiry was published. A
+    /// certificate of the list before stays too if the index does not have its revocation.
     pub(super) fn revoked(&self, now: SystemTime, before: &[Revoked]) -> Vec<Revoked> {
         let shown_until = |entry: &Entry| entry.not_after + DAY * self.crl_days.saturating_add(1);
         let mine = self.issued.iter().filter_map(|entry| {
@@ -127,7 +127,7 @@ mod text {
     }
 }
 
-/// Moments in JSON: RFC 3339, in whole seconds.
+/// Times in JSON: RFC 3339 with whole seconds.
 mod moment {
     use std::time::SystemTime;
 
@@ -143,13 +143,13 @@ mod moment {
     }
 }
 
-/// Moments that may be missing.
+/// Times in JSON that may be missing.
 mod maybe_moment {
     use std::time::SystemTime;
 
     use serde::{Deserializer, Serializer};
 
-    #[allow(clippy::ref_option, reason = "serde calls it so")]
+    #[allow(clippy::ref_option, reason = "serde passes it like this")]
     pub(super) fn serialize<S: Serializer>(
         moment: &Option<SystemTime>,
         serializer: S,

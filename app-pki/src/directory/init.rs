@@ -1,4 +1,4 @@
-//! Making an authority's folder: all of it, or nothing.
+//! Making an authority's folder, completely or not at all.
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File};
@@ -12,23 +12,23 @@ use super::{AUTHORITY, CRL, Directory, DirectoryError, INDEX, KEY, ROOT};
 use crate::{Authority, AuthorityOptions, Serial};
 
 impl Directory {
-    /// Makes an authority that nobody is above, in a folder that is not there yet, or empty. Its revocation lists are good for
-    /// `crl_days`, so that often, at least, there has to be a new one ([`refresh_crl`](Self::refresh_crl)).
+    /// Makes a root authority in a folder that does not exist yet, or is empty. Its revocation lists are valid for `crl_days`. A new
+    /// one has to be made before that ([`refresh_crl`](Self::refresh_crl)).
     ///
     /// # Errors
-    /// There is something at `path`; what is asked for is not possible; the system refuses. Nothing was made.
+    /// `path` exists and is not an empty folder, the options are not possible, or the system refuses. Nothing was made then.
     pub fn init(path: &Path, options: &AuthorityOptions, crl_days: u32) -> Result<Self, DirectoryError> {
-        let new = New::beside(path)?;
+        let new = UnfinishedFolder::beside(path)?;
         let authority = Authority::root(options)?;
         new.fill(&authority, authority.chain_pem(), &Index::new(crl_days, None))?;
         new.finish(path, "")
     }
 
-    /// Makes an authority under that of another folder, whose key is needed for nothing else afterwards than for new revocation lists.
-    /// It is valid no longer than that one.
+    /// Makes an authority under the authority of another folder, and valid no longer than that. Afterwards the key of the authority
+    /// above is only needed for its own revocation lists, and for other authorities.
     ///
     /// # Errors
-    /// As [`init`](Self::init); the authority above may have none under it.
+    /// As [`init`](Self::init), or the authority above does not allow one under it.
     pub fn init_under(
         path: &Path,
         options: &AuthorityOptions,
@@ -36,7 +36,7 @@ impl Directory {
         above: &Self,
     ) -> Result<Self, DirectoryError> {
         let _lock = above.lock()?;
-        let new = New::beside(path)?;
+        let new = UnfinishedFolder::beside(path)?;
         let parent = above.authority()?;
         let validity = options.validity.until_at_most(parent.info().validity.not_after);
         let authority = parent.intermediate(&AuthorityOptions { validity, ..options.clone() })?;
@@ -54,16 +54,16 @@ impl Directory {
     }
 }
 
-/// A folder that is not whole yet, under another name; gone when this is dropped.
-struct New {
+/// A folder under a temporary name while it is made. It is removed when this is dropped before the end.
+struct UnfinishedFolder {
     path: PathBuf,
-    whole: bool,
+    finished: bool,
 }
 
-impl New {
+impl UnfinishedFolder {
     fn beside(path: &Path) -> Result<Self, DirectoryError> {
         let name = path.file_name().ok_or_else(|| DirectoryError::NoName(path.to_owned()))?;
-        // For the friendlier error; what counts is the rename.
+        // This check only makes the error clearer. The rename at the end decides.
         let taken = path.symlink_metadata().is_ok()
             && !fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
         if taken {
@@ -72,7 +72,7 @@ impl New {
         let mut beside = OsString::from(".");
         beside.push(name);
         beside.push(format!(".{}.new", Serial::random()?));
-        let new = Self { path: path.with_file_name(beside), whole: false };
+        let new = Self { path: path.with_file_name(beside), finished: false };
         let made = DirBuilder::new().mode(0o700).create(&new.path);
         made.map_err(|error| DirectoryError::Io(path.to_owned(), error))?;
         Ok(new)
@@ -85,7 +85,7 @@ impl New {
         index.write(&self.path.join(INDEX))
     }
 
-    /// Adds the lists, and gives it its name.
+    /// Adds the lists, and renames the folder.
     fn finish(mut self, path: &Path, lists_above: &str) -> Result<Directory, DirectoryError> {
         if !lists_above.is_empty() {
             files::place(&self.path.join(CRL), lists_above.as_bytes(), Secrecy::Public)?;
@@ -97,7 +97,7 @@ impl New {
             | io::ErrorKind::NotADirectory => DirectoryError::Exists(path.to_owned()),
             _ => DirectoryError::Io(path.to_owned(), error),
         })?;
-        self.whole = true;
+        self.finished = true;
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let synced = File::open(folder).and_then(|folder| folder.sync_all());
         synced.map_err(|error| DirectoryError::Io(folder.to_owned(), error))?;
@@ -105,10 +105,10 @@ impl New {
     }
 }
 
-impl Drop for New {
+impl Drop for UnfinishedFolder {
     fn drop(&mut self) {
-        if !self.whole {
-            // It may not have been made.
+        if !self.finished {
+            // An error does not matter: the folder may not exist yet.
             let _gone = fs::remove_dir_all(&self.path);
         }
     }

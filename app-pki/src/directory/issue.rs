@@ -1,4 +1,4 @@
-//! Issuing into files.
+//! Issuing and renewing certificates as files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,25 +13,25 @@ use crate::{
     Authority, CertificateInfo, CertificateKind, ClientName, KeyKind, LeafOptions, Subject, Validity,
 };
 
-/// For how many days certificates are valid, if nobody says otherwise.
+/// For how many days certificates are valid by default.
 const DEFAULT_DAYS: u32 = 365;
 
-/// A certificate that is wanted.
+/// Options of a new certificate in files.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub struct Wanted {
-    /// Whom it is for.
+pub struct IssueOptions {
+    /// Its owner.
     pub subject: Subject,
     /// The kind of its key.
     pub key: KeyKind,
     /// For how many days it is valid. Default: 365, or as long as the authority, if that is shorter.
     pub days: Option<u32>,
-    /// The folder that it is put into. Default: that of the authority.
+    /// The folder for its files. Default: the folder of the authority.
     pub into: Option<PathBuf>,
 }
 
-impl Wanted {
-    /// With the defaults of everything else.
+impl IssueOptions {
+    /// A certificate for this owner, with the defaults for everything else.
     #[must_use]
     pub fn new(subject: Subject) -> Self {
         Self { subject, key: KeyKind::default(), days: None, into: None }
@@ -46,25 +46,25 @@ impl Wanted {
     }
 }
 
-/// A certificate that was put in its place.
+/// A new certificate and its files.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub struct Placed {
-    /// The certificate, and those between it and the root.
+pub struct IssuedFiles {
+    /// The file with the certificate, and those between it and the root.
     pub certificate: PathBuf,
-    /// Its private key.
+    /// The file with its private key.
     pub key: PathBuf,
-    /// What the certificate says.
+    /// The content of the certificate.
     pub info: CertificateInfo,
 }
 
 impl Directory {
-    /// Issues a certificate: `server-{name}.pem` or `client-{name}.pem`, and `.key`. Where the certificates of this name were all
-    /// revoked or have expired, the new one lies beside them: `..-2.pem`, `..-3.pem`.
+    /// Issues a certificate: `server-{name}.pem` or `client-{name}.pem`, and `.key`. If all certificates with this name are revoked
+    /// or expired, the files of the new one have a number: `..-2.pem`, `..-3.pem`.
     ///
     /// # Errors
-    /// There is one already that is still good; what is asked for is not possible; the system refuses.
-    pub fn issue(&self, wanted: &Wanted) -> Result<Placed, DirectoryError> {
+    /// There is a valid certificate with this name already, the options are not possible, or the system refuses.
+    pub fn issue(&self, wanted: &IssueOptions) -> Result<IssuedFiles, DirectoryError> {
         let _lock = self.lock()?;
         let index = self.index()?;
         let base = self.base(wanted, &wanted.subject);
@@ -79,18 +79,18 @@ impl Directory {
         Err(DirectoryError::Issued(base))
     }
 
-    /// Issues another certificate of the same name, with a key of its own, beside the one in this file: `..-2.pem`, `..-3.pem`. The
-    /// one before, unless it was revoked, stays good until it expires, so that both can be in use while configs change.
+    /// Issues another certificate with the name of the one in this file, and with a new key, as `..-2.pem`, `..-3.pem`. The old
+    /// certificate stays valid until it expires or is revoked, so that both can be in use while configs change.
     ///
     /// # Errors
-    /// The certificate is not one that was issued here; else as [`issue`](Self::issue).
+    /// The certificate was not issued here, or the errors of [`issue`](Self::issue).
     pub fn renew(
         &self,
         certificate: &Path,
         days: Option<u32>,
         key: KeyKind,
         into: Option<PathBuf>,
-    ) -> Result<Placed, DirectoryError> {
+    ) -> Result<IssuedFiles, DirectoryError> {
         let _lock = self.lock()?;
         let authority = self.authority()?;
         let pem = files::read(certificate, Secrecy::Signed)?;
@@ -99,13 +99,13 @@ impl Directory {
         authority.check_issued(&pem).map_err(named)?;
         let subject = subject(&info).ok_or_else(|| DirectoryError::OtherKind(certificate.to_owned()))?;
         let into = into.or_else(|| certificate.parent().map(Path::to_owned));
-        let wanted = Wanted { key, days, into, ..Wanted::new(subject) };
+        let wanted = IssueOptions { key, days, into, ..IssueOptions::new(subject) };
         let base = self.base(&wanted, &wanted.subject);
         let free = bases(&base).skip(1).find(|base| taken(base).is_none());
         self.put(&authority, &wanted, &free.ok_or_else(|| DirectoryError::Issued(base.clone()))?)
     }
 
-    fn base(&self, wanted: &Wanted, subject: &Subject) -> PathBuf {
+    fn base(&self, wanted: &IssueOptions, subject: &Subject) -> PathBuf {
         let kind = match subject {
             Subject::Server(_) => "server",
             Subject::Client(_) => "client",
@@ -114,7 +114,12 @@ impl Directory {
         into.join(format!("{kind}-{}", subject.name()))
     }
 
-    fn put(&self, authority: &Authority, wanted: &Wanted, base: &Path) -> Result<Placed, DirectoryError> {
+    fn put(
+        &self,
+        authority: &Authority,
+        wanted: &IssueOptions,
+        base: &Path,
+    ) -> Result<IssuedFiles, DirectoryError> {
         let mut index = self.index()?;
         let issued = authority.issue(&wanted.subject, &wanted.options(authority))?;
         let (certificate, key) = (with_suffix(base, ".pem"), with_suffix(base, ".key"));
@@ -123,33 +128,33 @@ impl Directory {
         self.put_index(&index)?;
         let placed = files::place(&key, &issued.key, Secrecy::Secret).and_then(|()| {
             let placed = files::place(&certificate, issued.certificate.as_bytes(), Secrecy::Public);
-            // Made just now, by us, and of no use.
+            // The key was made just now, and is useless without its certificate.
             placed.inspect_err(|_| drop(fs::remove_file(&key)))
         });
         if let Err(error) = placed {
             index.issued.pop();
-            // If it stays there, it is of a certificate that nobody has.
+            // If this fails, the index has an entry for a certificate that does not exist. That does no harm.
             let _taken_back = self.put_index(&index);
             return Err(error);
         }
-        Ok(Placed { certificate, key, info: issued.info })
+        Ok(IssuedFiles { certificate, key, info: issued.info })
     }
 }
 
-/// Not `with_extension`: names have dots.
+/// Appends a suffix. `with_extension` would replace what follows a dot in the name.
 fn with_suffix(base: &Path, suffix: &str) -> PathBuf {
     let mut path = base.as_os_str().to_owned();
     path.push(suffix);
     path.into()
 }
 
-/// The names that certificates of one subject get, one after another.
+/// The base names for certificates of one owner, in order.
 fn bases(base: &Path) -> impl Iterator<Item = PathBuf> {
     let numbered = (2..=10_000).map(|number: u32| PathBuf::from(format!("{}-{number}", base.display())));
     std::iter::once(base.to_owned()).chain(numbered)
 }
 
-/// Whether the certificate in this file is of no use any more: it was revoked, or has expired. A file that can't be read is not.
+/// Whether the certificate in this file was revoked or has expired. `false` if the file can't be read.
 fn is_over(index: &Index, certificate: &Path) -> bool {
     let read = files::read(certificate, Secrecy::Signed).ok();
     let Some(info) = read.and_then(|pem| CertificateInfo::from_pem(&pem).ok()) else { return false };
@@ -157,7 +162,7 @@ fn is_over(index: &Index, certificate: &Path) -> bool {
     known.is_some_and(|entry| entry.revoked.is_some() || entry.not_after < SystemTime::now())
 }
 
-/// What has the name already.
+/// The file that has this base name already, if there is one.
 fn taken(base: &Path) -> Option<PathBuf> {
     [".pem", ".key"]
         .map(|suffix| with_suffix(base, suffix))
@@ -165,7 +170,7 @@ fn taken(base: &Path) -> Option<PathBuf> {
         .find(|path| path.symlink_metadata().is_ok())
 }
 
-/// Whom a certificate is for.
+/// The owner of a certificate of this platform.
 fn subject(info: &CertificateInfo) -> Option<Subject> {
     let [name] = info.names.as_slice() else { return None };
     match info.kind {

@@ -1,38 +1,39 @@
-//! Revoking, and lists that say so.
+//! Revoking certificates, and making revocation lists.
 
 use std::path::Path;
 use std::time::SystemTime;
 
-use app_tls::pem::{self, Wanted};
+use app_tls::pem::{self, PemContent};
 
 use super::files::{self, Secrecy};
 use super::index::{Entry, Index};
 use super::{Directory, DirectoryError};
 use crate::{Authority, CertificateInfo, CrlInfo, PkiError, Revoked, Serial, Validity};
 
-/// A certificate that was revoked.
+/// The result of a revocation.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Revocation {
-    /// Its serial number.
+    /// The serial number of the certificate.
     pub serial: Serial,
-    /// The name in it.
+    /// The name in the certificate.
     pub name: String,
-    /// Since when it is revoked.
+    /// When it was revoked.
     pub at: SystemTime,
-    /// Whether it was already.
+    /// Whether it was revoked before.
     pub already: bool,
     /// The new list of the authority.
     pub crl: CrlInfo,
 }
 
 impl Directory {
-    /// Revokes what has this serial number, and makes a new list. Who was revoked already stays so, since then.
+    /// Revokes the certificate with this serial number, and makes a new list. A certificate that was revoked before keeps its date.
     ///
-    /// Servers know it when they have read the new list ([`crl`](Self::crl)); connections that are open live on until they are too old.
+    /// It takes effect when servers read the new list ([`crl`](Self::crl)). They refuse the certificate from then on, and close its
+    /// open connections.
     ///
     /// # Errors
-    /// Nothing of this serial number was issued here; the system refuses.
+    /// No certificate with this serial number was issued here, or the system refuses.
     pub fn revoke(&self, serial: &Serial) -> Result<Revocation, DirectoryError> {
         let _lock = self.lock()?;
         let index = self.index()?;
@@ -42,16 +43,16 @@ impl Directory {
         self.revoke_in(index, serial)
     }
 
-    /// Revokes the certificate in this file, which may be one that the index does not know, and makes a new list.
+    /// Revokes the certificate in this file, and makes a new list. The index does not need to have the certificate.
     ///
     /// # Errors
-    /// It was not issued here; the system refuses.
+    /// This authority did not issue it, or the system refuses.
     pub fn revoke_file(&self, certificate: &Path) -> Result<Revocation, DirectoryError> {
         let _lock = self.lock()?;
         let pem = files::read(certificate, Secrecy::Signed)?;
         let named = |error| DirectoryError::Pki(certificate.to_owned(), error);
         let info = CertificateInfo::from_pem(&pem).map_err(named)?;
-        // By the signature: a serial number alone could be that of another.
+        // The signature decides: another authority can have used the same serial number.
         self.authority()?.check_issued(&pem).map_err(named)?;
         let mut index = self.index()?;
         if index.find(&info.serial).is_none() {
@@ -61,7 +62,8 @@ impl Directory {
         self.revoke_in(index, &info.serial)
     }
 
-    /// Makes a new list of the same revocations. To be done regularly: a list that is stale refuses everybody.
+    /// Makes a new list with the same revocations. It has to be made before the old list is stale: peers with a stale list refuse
+    /// everybody that this authority signed for.
     ///
     /// # Errors
     /// The system refuses.
@@ -89,7 +91,7 @@ impl Directory {
         let revoked: Vec<Revoked> = index.revoked(now, &before);
         let validity = Validity::days_from(now, index.crl_days);
         let list = authority.crl(&revoked, index.crl_number, validity)?;
-        // The index first: a list can be made of it again, and not the reverse.
+        // The index comes first: a list can be made from the index, and not the other way round.
         self.put_index(&index)?;
         let mut lists = list.clone();
         above.iter().for_each(|list| lists.push_str(list));
@@ -98,8 +100,8 @@ impl Directory {
         Ok(made.swap_remove(0))
     }
 
-    /// The list of this authority as it is, and those of the authorities above: from their own folder if that can be read, else
-    /// those that we have.
+    /// The present list of this authority, and the lists of the authorities above. The latter come from their own folder if it can be
+    /// read, and from this folder otherwise.
     fn lists(
         &self,
         authority: &Authority,
@@ -122,8 +124,8 @@ impl Directory {
     }
 }
 
-/// The lists of a text, each with its own text.
+/// The lists of a text, each with its PEM.
 fn split(text: &[u8]) -> Result<Vec<(CrlInfo, String)>, PkiError> {
-    let blocks = pem::read(text, Wanted::Crls)?.into_iter();
+    let blocks = pem::read(text, PemContent::Crls)?.into_iter();
     blocks.map(|block| Ok((CrlInfo::from_der(&block.der)?, pem::write("X509 CRL", &block.der)))).collect()
 }

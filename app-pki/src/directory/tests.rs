@@ -1,4 +1,4 @@
-//! Folders of authorities: what is in them after whatever was done to them.
+//! The contents of an authority's folder after each command.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,7 +8,7 @@ use std::path::Path;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use super::{Directory, DirectoryError, Wanted};
+use super::{Directory, DirectoryError, IssueOptions};
 use crate::{
     AuthorityOptions, CertificateInfo, ClientName, CrlInfo, KeyKind, PkiError, Serial, Subject, Validity,
 };
@@ -24,13 +24,13 @@ fn pki() -> (TempDir, Directory) {
     (folder, pki)
 }
 
-fn client(name: &str) -> Wanted {
-    Wanted::new(Subject::Client(ClientName::new(name).unwrap()))
+fn client(name: &str) -> IssueOptions {
+    IssueOptions::new(Subject::Client(ClientName::new(name).unwrap()))
 }
 
-fn server() -> Wanted {
+fn server() -> IssueOptions {
     let (domain, app, service) = (0xd0.into(), 0xa0.into(), 0x5e.into());
-    Wanted::new(Subject::Server(RpcName { domain, app, service }))
+    IssueOptions::new(Subject::Server(RpcName { domain, app, service }))
 }
 
 fn mode(path: &Path) -> u32 {
@@ -41,7 +41,7 @@ fn chmod(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// The files of a folder, and what is in them.
+/// The files of a folder with their contents.
 fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
     let content = |entry: fs::DirEntry| {
@@ -384,7 +384,7 @@ proptest! {
     fn any_text_is_a_name_or_is_refused(name in "[a-zA-Z0-9._*\\-é /]{0,70}") {
         if let Ok(good) = ClientName::new(&name) {
             let (_folder, pki) = pki();
-            let placed = pki.issue(&Wanted::new(Subject::Client(good))).unwrap();
+            let placed = pki.issue(&IssueOptions::new(Subject::Client(good))).unwrap();
             prop_assert_eq!(placed.info.names, vec![name.to_ascii_lowercase()]);
             prop_assert_eq!(placed.certificate.parent(), Some(pki.path()));
         }

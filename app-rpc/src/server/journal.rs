@@ -149,7 +149,7 @@ mod tests {
     use app_core::{Identity, Log, LogLevel};
     use app_ids::InstanceId;
     use app_pki::{Authority, AuthorityOptions, Validity};
-    use app_tls::pem::{self, Wanted};
+    use app_tls::pem::{self, PemContent};
 
     use super::*;
 
@@ -207,7 +207,7 @@ mod tests {
         let identity =
             Identity { domain: 1.into(), app: 2.into(), release: 3.into(), instance: InstanceId::random() };
         let root = Authority::root(&AuthorityOptions::new("test", Validity::days(1))).unwrap();
-        let block = pem::read(root.chain_pem().as_bytes(), Wanted::Certificates).unwrap().swap_remove(0);
+        let block = pem::read(root.chain_pem().as_bytes(), PemContent::Certificates).unwrap().swap_remove(0);
         let mut certificate = Certificate::parse(&block.der).unwrap();
         let from = SocketAddr::from(([192, 0, 2, 1], 7));
         for names in [vec!["n".repeat(100); 5000], vec!["n".repeat(60_000)], vec![String::new(); 50_000]] {

@@ -1,7 +1,9 @@
 //! Configs of servers and clients: everything that is wrong with one is told at once, and no key is ever shown.
 
 use app_config::parse;
-use app_rpc::{Authorities, ClientConfig, EndpointConfig, KeyPair, MaterialError, RpcServerConfig, Wanted};
+use app_rpc::{
+    Authorities, ClientConfig, EndpointConfig, KeyPair, MaterialError, PemContent, RpcServerConfig,
+};
 use schema::rpc_capnp::{rpc_client_spec, rpc_server_spec};
 
 use crate::pki::{AUTHORITY, Authority, Issued, Leaf};
@@ -113,16 +115,16 @@ fn what_is_damaged_is_refused_before_it_is_used() {
     let issued = good();
     let twice = format!("{0}{0}", issued.key);
     let of = |error: Option<MaterialError>| error.map(|error| (error.of(), error.to_string()));
-    let expected = (Wanted::Key, "must be one private key; block 2 (line 6) is another".to_owned());
+    let expected = (PemContent::Key, "must be one private key; block 2 (line 6) is another".to_owned());
     assert_eq!(of(from_pem(&twice, &issued.cert)), Some(expected));
     let expected = (
-        Wanted::Key,
+        PemContent::Key,
         "block 1 (line 1) is a certificate; put it where certificates belong, and give a private key here"
             .to_owned(),
     );
     assert_eq!(of(from_pem(&issued.cert, &issued.cert)), Some(expected));
     let expected = (
-        Wanted::Certificates,
+        PemContent::Certificates,
         "block 1 (line 1) is a private key; remove it: a key belongs into the field or file for keys alone"
             .to_owned(),
     );

@@ -1,4 +1,4 @@
-//! Which authorities' peers are let in, and why others' are not.
+//! The authorities whose peers a config accepts, and the reasons for the others.
 
 use std::time::SystemTime;
 
@@ -12,25 +12,25 @@ use crate::key_pair::PemCertificate;
 use crate::pem::Position;
 use crate::{Authorities, Certificate, Purpose, error_text, sample};
 
-/// What becomes of the peers of one authority.
+/// Whether the peers of one authority are accepted.
 pub(super) struct Admission {
-    /// The authority, for people.
+    /// The subject of the authority as text.
     pub(super) whose: String,
     /// The authority's name in DER.
     pub(super) issuer: Vec<u8>,
     /// The certificates between a peer's own and a root.
     pub(super) between: Vec<CertificateDer<'static>>,
-    /// The number of the authority in `caCert`; `None` for one in between.
+    /// The index of the authority in `caCert`. `None` for an intermediate authority.
     pub(super) root: Option<usize>,
-    /// Where its certificate is in its text.
+    /// The position of its certificate in the text.
     position: Position,
     /// Why its peers are refused.
     pub(super) refused: Option<Error>,
-    /// When its peers will be refused, unless there is a new list.
+    /// When its list becomes stale. Its peers are refused after that, until there is a new list.
     pub(super) until: Option<SystemTime>,
 }
 
-/// Asks about each authority in `caCert`, and about those that the own chain shows below one of them.
+/// Asks webpki about each authority in `caCert`, and about each authority of the own chain that is below one of them.
 pub(super) fn all(check: &ConfigCheck<'_>, now: SystemTime) -> Vec<Admission> {
     let provider = sample::provider();
     let ask = |peers: &Authorities, issuer: &[u8], between: &[CertificateDer<'_>]| {
@@ -51,7 +51,7 @@ pub(super) fn all(check: &ConfigCheck<'_>, now: SystemTime) -> Vec<Admission> {
         }
         let between: Vec<_> = chain.iter().skip(1).map(|one| one.der.clone()).collect();
         let asked = ask(check.peers, &issuer, &between);
-        // One that is below none of the authorities here is of no interest.
+        // An authority that is below none of those in `caCert` does not matter.
         if !matches!(asked, Err(Error::InvalidCertificate(CertificateError::UnknownIssuer))) {
             all.push(Admission { between, ..admission(check, one, issuer, None, asked) });
         }
@@ -78,25 +78,26 @@ fn admission(
     }
 }
 
-/// Adds why peers are refused: an error if all are, a warning if some are. Warns of authorities that others refuse.
+/// Adds why peers are refused: an error if all of them are, a warning if some are. Warns of authorities that other software
+/// refuses.
 pub(super) fn report(check: &ConfigCheck<'_>, all: &[Admission], now: SystemTime, problems: &mut Problems) {
-    let everybody = all.iter().all(|one| one.refused.is_some());
+    let all_refused = all.iter().all(|one| one.refused.is_some());
     for one in all {
         let Some(error) = &one.refused else { continue };
         let line = |whose: &str, dated: bool| {
-            let consequence = if everybody {
+            let consequence = if all_refused {
                 "and would refuse everybody".to_owned()
             } else {
                 format!("and refuses the {} of {whose}", check.noun())
             };
             reason(check, one, error, whose, &consequence, dated)
         };
-        // Names and dates are in no text about a sealed config.
+        // Texts about a sealed config have no names and no dates.
         let ((field, in_full), (_, rule)) = (line(&one.whose, true), line("an authority", false));
         let rule = Expected::of_code(rule);
         let mut place = problems.at(field);
         let mut place = if field == check.field { place.field("cert") } else { place };
-        if everybody { place.add_in_full(rule, in_full) } else { place.warn(rule, in_full) }
+        if all_refused { place.add_in_full(rule, in_full) } else { place.warn(rule, in_full) }
     }
     let mut place = problems.at("caCert");
     for one in check.peers.placed() {
@@ -124,7 +125,7 @@ pub(super) fn report(check: &ConfigCheck<'_>, all: &[Admission], now: SystemTime
     }
 }
 
-/// The field that is to blame, and the line.
+/// The field that is wrong, and the text.
 fn reason(
     check: &ConfigCheck<'_>,
     one: &Admission,

@@ -1,4 +1,4 @@
-//! Revocation lists that do not do what is expected of them.
+//! Warnings about revocation lists.
 
 use std::time::SystemTime;
 
@@ -9,7 +9,7 @@ use super::{ConfigCheck, SOON, moment};
 use crate::Certificate;
 use crate::crl::{Crl, IgnoredCrl};
 
-/// Warns of lists that do not count, that nobody here can verify, that end soon, or that are from the future.
+/// Warns of lists that do not count, can't be verified with these authorities, become stale soon, or are from the future.
 pub(super) fn report(check: &ConfigCheck<'_>, now: SystemTime, problems: &mut Problems) {
     let (peers, noun) = (check.peers, check.noun());
     let mut place = problems.at("crl");
@@ -34,7 +34,7 @@ pub(super) fn report(check: &ConfigCheck<'_>, now: SystemTime, problems: &mut Pr
         let Crl { position, issuer, this_update, .. } = list;
         let of_list = roots.iter().chain(&own).filter(|(subject, _)| *subject == list.issuer_der);
         let issuers: Vec<_> = of_list.map(|(_, one)| *one).collect();
-        // Names and dates are in no text about a sealed config.
+        // Texts about a sealed config have no names and no dates.
         let mut tell = |line: &dyn Fn(&str) -> String| warn(line("an authority"), line(issuer));
         if issuers.is_empty() {
             tell(&|whose| {
@@ -74,7 +74,7 @@ pub(super) fn report(check: &ConfigCheck<'_>, now: SystemTime, problems: &mut Pr
     }
 }
 
-/// Whether a list names the certificate of the authority that made it, where that authority made its own certificate.
+/// Whether a list revokes its own authority, which is a root.
 fn revokes(list: &Crl, authority: &Certificate) -> bool {
     let Ok((_, parsed)) = CertificateRevocationList::from_der(&list.der) else { return false };
     let hex = |serial: &[u8]| serial.iter().map(|byte| format!("{byte:02x}")).collect::<String>();

@@ -1,4 +1,4 @@
-//! Grants that no client can have.
+//! Grants for names that no client can have.
 
 use std::time::SystemTime;
 
@@ -9,10 +9,10 @@ use super::admission::Admission;
 use crate::probe::Probe;
 use crate::sample;
 
-/// Names that are asked about. It is a matter of milliseconds for so many.
-const MOST_ASKED: usize = 256;
+/// The most names that webpki is asked about. This many take milliseconds.
+const MAX_ASKED: usize = 256;
 
-/// Warns of grants for names that no accepted certificate can have, and notes how many there are.
+/// Warns of grants for names that no accepted certificate can have, and notes the number of grants.
 pub(super) fn report(check: &ConfigCheck<'_>, all: &[Admission], now: SystemTime, problems: &mut Problems) {
     let mut place = problems.at("grants");
     let let_in: Vec<_> = all.iter().filter(|one| one.refused.is_none()).filter_map(|one| one.root).collect();
@@ -39,7 +39,7 @@ pub(super) fn report(check: &ConfigCheck<'_>, all: &[Admission], now: SystemTime
                 "is of no client; give a name (DNS) of a certificate",
                 format_args!("{} is of no client: {why}; give a name (DNS) of a certificate", quoted(name)),
             );
-        } else if index < MOST_ASKED && !probes.is_empty() && !probes.iter().any(is_allowed) {
+        } else if index < MAX_ASKED && !probes.is_empty() && !probes.iter().any(is_allowed) {
             place.warn("is of no client: the name constraints of the authorities in caCert exclude it", format_args!(
                 "{} is of no client: the name constraints of the authorities in caCert exclude it; give another name",
                 quoted(name)

@@ -1,4 +1,4 @@
-//! The own certificate, as peers see it.
+//! Whether peers accept the own certificate.
 
 use std::time::SystemTime;
 
@@ -9,13 +9,13 @@ use rustls::pki_types::CertificateDer;
 use super::{ConfigCheck, SOON, moment};
 use crate::{Authorities, MaterialError, Purpose, Refusal, crypto_provider, error_text, sample};
 
-/// Adds why peers refuse the own certificate, or some of them do.
+/// Adds why peers refuse the own certificate: an error if all would, a warning if only some would.
 pub(super) fn report(check: &ConfigCheck<'_>, now: SystemTime, problems: &mut Problems) {
     let chain: Vec<_> = check.pair.placed().iter().map(|one| one.der.clone()).collect();
     let Some((leaf, between)) = chain.split_first() else { return };
     let mut place = problems.at(check.field);
     let mut place = place.field("cert");
-    // Peers may trust any authority, so that above the chain is taken for granted.
+    // Peers may trust any authority, so the authority above the chain is assumed.
     let above = Authorities::assumed(sample::assumed_anchors(&check.pair.top_issuer()));
     let asked = ask(&above, check, leaf, between, now, true);
     if let Err(error) = asked {
@@ -31,7 +31,7 @@ pub(super) fn report(check: &ConfigCheck<'_>, now: SystemTime, problems: &mut Pr
             ),
         );
     }
-    // Peers that trust what is trusted here.
+    // Now for peers that trust the same authorities as this side.
     let (server, issuer) = (check.own == Purpose::Server, &check.pair.certificate().issuer);
     let Err(error) = ask(check.peers, check, leaf, between, now, false) else { return };
     match Refusal::of_tls(&error) {
@@ -51,12 +51,12 @@ pub(super) fn report(check: &ConfigCheck<'_>, now: SystemTime, problems: &mut Pr
             );
             place.warn(Expected::of_code(&text), &text);
         }
-        // The rest is told where lists and authorities are.
+        // The reports about lists and authorities cover the rest.
         _ => {}
     }
 }
 
-/// Whether a peer that trusts these authorities accepts the own certificate.
+/// Asks webpki whether a peer with these authorities accepts the own certificate. `assuming` accepts assumed authorities.
 fn ask(
     authorities: &Authorities,
     check: &ConfigCheck<'_>,

@@ -1,90 +1,90 @@
-//! What is wrong with a text that should be PEM, and what to do about it.
+//! Errors of PEM: what is wrong and what to do.
 
 use std::fmt;
 
 use app_config::Expected;
 
-use super::{Position, Wanted};
+use super::{PemContent, Position};
 
-/// Why a text was refused: the fault, and the block that has it.
+/// Why a text was refused: the fault and its block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PemError {
-    /// The block; `None` if the fault is that of the whole text.
+    /// The block. `None` if the whole text is wrong.
     pub position: Option<Position>,
     /// The fault.
     pub fault: PemFault,
-    /// What was wanted.
-    pub wanted: Wanted,
+    /// What the text should contain.
+    pub wanted: PemContent,
 }
 
-/// What is wrong with a text or a block. Never repeats what is inside of a block.
+/// What is wrong with a text or a block. It never has the content of a block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PemFault {
-    /// There is nothing.
+    /// The text is empty.
     Missing,
-    /// There is nothing but blanks.
+    /// The text has only blanks.
     Blank,
-    /// There is no block.
+    /// The text has no block.
     NoBlock,
-    /// It is DER.
+    /// The text is DER.
     Der,
-    /// It is a PKCS #12 file.
+    /// The text is a PKCS #12 file.
     Pkcs12,
-    /// It is a file of age.
+    /// The text is encrypted with age.
     Age,
-    /// It is a key of `PuTTY`.
+    /// The text is a key of `PuTTY`.
     Putty,
-    /// It is a public key of SSH.
+    /// The text is a public key of SSH.
     Ssh,
-    /// It is a key store of Java.
+    /// The text is a key store of Java.
     Jks,
-    /// It is text in UTF-16.
+    /// The text is UTF-16.
     Utf16,
-    /// It is not text.
+    /// The bytes are not text.
     Binary,
-    /// It is base64 without markers.
+    /// The text is base64 without markers.
     BareBase64,
     /// Line breaks are written as `\n`.
     EscapedLineBreaks,
-    /// This line looks like a marker, and is none.
+    /// This line looks like a marker, and is not exact.
     Marker(usize),
-    /// This line looks like the inside of a block, and is outside of all.
+    /// This line looks like the content of a block, and is outside of all blocks.
     Body(usize),
-    /// The block has an END line alone.
+    /// The block has an END line, and no BEGIN line.
     NoBegin,
     /// The block has no END line.
     NoEnd,
-    /// The END line is that of another kind.
+    /// The label of the END line is this, which the BEGIN line does not have.
     EndOfAnother(String),
-    /// The block is of another kind, which this is the label of.
+    /// The block has this label, which is of the wrong kind.
     Kind(String),
     /// The block is an encrypted key.
     Encrypted,
     /// This line is not base64.
     NotBase64(usize),
-    /// The base64 is not complete.
+    /// The base64 is incomplete.
     CutShort,
-    /// There is nothing in the block.
+    /// The block is empty.
     EmptyBlock,
 }
 
 impl PemError {
-    pub(super) fn whole(fault: PemFault, wanted: Wanted) -> Self {
+    pub(super) fn whole(fault: PemFault, wanted: PemContent) -> Self {
         Self { position: None, fault, wanted }
     }
 
-    pub(super) fn of_block(position: Position, fault: PemFault, wanted: Wanted) -> Self {
+    pub(super) fn of_block(position: Position, fault: PemFault, wanted: PemContent) -> Self {
         Self { position: Some(position), fault, wanted }
     }
 }
 
 impl PemError {
-    /// What is wrong, without labels of blocks: those are content.
+    /// The same as `Display` without labels of blocks: a label is content, which texts about sealed configs leave out.
     pub(crate) fn rule(&self) -> Expected {
         let fault = match &self.fault {
-            // Kinds that are known are told by texts of their own.
+            // Only a text that repeats an unknown label needs a replacement.
             PemFault::Kind(label) if self.to_string().contains(&quoted(label)) => {
                 "is a block of another kind"
             }
@@ -97,7 +97,7 @@ impl PemError {
     }
 }
 
-impl Wanted {
+impl PemContent {
     /// The label of a block of this kind.
     fn label(self) -> &'static str {
         match self {
@@ -107,7 +107,7 @@ impl Wanted {
         }
     }
 
-    /// What it is, for people.
+    /// What it is, in words.
     fn noun(self) -> &'static str {
         match self {
             Self::Certificates => "certificates",
@@ -116,7 +116,7 @@ impl Wanted {
         }
     }
 
-    /// The command of openssl that converts it.
+    /// The openssl command that converts it.
     fn tool(self) -> &'static str {
         match self {
             Self::Certificates => "openssl x509",
@@ -152,7 +152,7 @@ impl PemError {
                 "is DER (binary), not PEM; convert it: {tool} -inform DER -in FILE -out FILE.pem"
             ),
             PemFault::Pkcs12 => {
-                let what = if wanted == Wanted::Key { "-nocerts -noenc" } else { "-nokeys" };
+                let what = if wanted == PemContent::Key { "-nocerts -noenc" } else { "-nokeys" };
                 write!(
                     f,
                     "is a PKCS #12 file (.p12, .pfx), not PEM; take out what belongs here: \
@@ -233,11 +233,11 @@ fn quoted(label: &str) -> String {
     app_config::quoted(label)
 }
 
-/// A block of another kind: what it is, and what to do with it.
-fn kind(label: &str, wanted: Wanted, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+/// Says what a block of the wrong kind is, and what to do with it.
+fn kind(label: &str, wanted: PemContent, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let noun = wanted.noun();
     match label {
-        "ENCRYPTED PRIVATE KEY" if wanted == Wanted::Key => encrypted(f),
+        "ENCRYPTED PRIVATE KEY" if wanted == PemContent::Key => encrypted(f),
         "TRUSTED CERTIFICATE" => f.write_str(
             "is a TRUSTED CERTIFICATE, which has settings of openssl in it; convert it: openssl x509 -in FILE -out FILE.pem",
         ),
@@ -250,10 +250,10 @@ fn kind(label: &str, wanted: Wanted, f: &mut fmt::Formatter<'_>) -> fmt::Result 
         "PKCS7" | "CMS" | "PKCS #7 SIGNED DATA" => f.write_str(
             "is a PKCS #7 bundle; take its certificates out: openssl pkcs7 -in FILE -print_certs -out FILE.pem",
         ),
-        "OPENSSH PRIVATE KEY" if wanted == Wanted::Key => f.write_str(
+        "OPENSSH PRIVATE KEY" if wanted == PemContent::Key => f.write_str(
             "is a private key of OpenSSH; make a key with openssl genpkey or appctl pki",
         ),
-        "DSA PRIVATE KEY" if wanted == Wanted::Key => {
+        "DSA PRIVATE KEY" if wanted == PemContent::Key => {
             f.write_str("is a DSA key, which is not supported; use ECDSA P-256 or P-384, Ed25519 or RSA")
         }
         "ATTRIBUTE CERTIFICATE" => write!(f, "is an attribute certificate; give {noun} here"),
@@ -263,7 +263,7 @@ fn kind(label: &str, wanted: Wanted, f: &mut fmt::Formatter<'_>) -> fmt::Result 
         label if label.ends_with("PRIVATE KEY") => write!(
             f,
             "is a private key; remove it: {}",
-            if wanted == Wanted::Key { "its kind is not supported" } else { "a key belongs into the field or file for keys alone" }
+            if wanted == PemContent::Key { "its kind is not supported" } else { "a key belongs into the field or file for keys alone" }
         ),
         label => write!(f, "is {}, which is not known; give {noun} here", quoted(label)),
     }

@@ -1,9 +1,9 @@
-//! Files that are no PEM at all, told apart by how they begin.
+//! Recognizes files of other formats, mostly by their first bytes.
 
 use super::PemFault;
 
-/// What a text is that is no PEM; `None` if it may be.
-pub(super) fn judge(text: &[u8]) -> Option<PemFault> {
+/// The format of a text that is not PEM. `None` if it may be PEM.
+pub(super) fn recognize(text: &[u8]) -> Option<PemFault> {
     let begins = |with: &[&[u8]]| with.iter().any(|with| text.starts_with(with));
     let has_marker = text.windows(5).any(|part| part == b"-----");
     if text.trim_ascii().is_empty() {
@@ -38,21 +38,21 @@ pub(super) fn judge(text: &[u8]) -> Option<PemFault> {
     bare.then_some(PemFault::BareBase64)
 }
 
-/// A DER sequence whose length is that of the text, or nearly: some editors append a line break.
+/// Whether this is a DER sequence with the length of the text, or nearly: some editors append a line break.
 fn is_der(text: &[u8]) -> bool {
     let [0x30, length, rest @ ..] = text else { return false };
     let (header, length) = match *length {
         length @ 0..=0x7f => (2, usize::from(length)),
         0x81 if !rest.is_empty() => (3, usize::from(rest[0])),
         0x82 if rest.len() >= 2 => (4, usize::from(rest[0]) << 8 | usize::from(rest[1])),
-        // Of indefinite length, or longer than any config: some files of PKCS #12.
+        // An indefinite length, or one that is longer than any config: some PKCS #12 files.
         0x80 | 0x83 | 0x84 => return true,
         _ => return false,
     };
     text.len().abs_diff(header + length) <= 2
 }
 
-/// A sequence that begins with the number 3 is a PKCS #12 file; certificates and keys begin otherwise.
+/// Whether a DER sequence is a PKCS #12 file: it begins with the number 3, and certificates and keys do not.
 fn is_pkcs12(text: &[u8]) -> bool {
     text.get(..12).is_some_and(|begin| begin.windows(3).any(|part| part == [0x02, 0x01, 0x03]))
 }

@@ -1,44 +1,44 @@
-//! Finding the blocks of a text, and decoding them.
+//! Finds the blocks of a text, and decodes them.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-use super::{PemError, PemFault, Position, Wanted};
+use super::{PemContent, PemError, PemFault, Position};
 
 const HYPHENS: &[u8] = b"-----";
 const BEGIN: &[u8] = b"-----BEGIN ";
 const END: &[u8] = b"-----END ";
-/// The most bytes of a label. The longest in use has 27.
+/// The most bytes of a label. The longest that is in use has 27.
 const MAX_LABEL: usize = 64;
 
-/// A block as it stands in the text.
-pub(super) struct Raw<'a> {
+/// A block before decoding.
+pub(super) struct RawBlock<'a> {
     pub(super) position: Position,
     pub(super) label: &'a str,
     body: &'a [u8],
 }
 
-/// Walks over a text once.
+/// Walks through a text once.
 pub(super) struct Scanner<'a> {
     text: &'a [u8],
-    wanted: Wanted,
-    /// All before was looked at.
+    wanted: PemContent,
+    /// Everything before this byte is done.
     at: usize,
-    /// Blocks that were found.
+    /// Number of blocks found.
     blocks: usize,
-    /// The line, from 1, of the byte `counted`.
+    /// The line of the byte `counted`. Lines start at 1.
     line: usize,
     counted: usize,
 }
 
 impl<'a> Scanner<'a> {
-    pub(super) fn new(text: &'a [u8], wanted: Wanted) -> Self {
+    pub(super) fn new(text: &'a [u8], wanted: PemContent) -> Self {
         Self { text, wanted, at: 0, blocks: 0, line: 1, counted: 0 }
     }
 
     /// The next block; `None` at the end of the text.
-    pub(super) fn next_block(&mut self) -> Result<Option<Raw<'a>>, PemError> {
+    pub(super) fn next_block(&mut self) -> Result<Option<RawBlock<'a>>, PemError> {
         let (text, wanted) = (self.text, self.wanted);
         let rest = &text[self.at..];
         let Some(found) = find(rest, BEGIN).into_iter().chain(find(rest, END)).min() else {
@@ -69,10 +69,10 @@ impl<'a> Scanner<'a> {
         }
         self.blocks += 1;
         self.at = after;
-        Ok(Some(Raw { position, label, body: &text[body..end] }))
+        Ok(Some(RawBlock { position, label, body: &text[body..end] }))
     }
 
-    /// Checks the text between blocks, up to this place, for what looks like a part of a block.
+    /// Refuses the text between blocks, up to `until`, if it looks like a part of a block.
     fn check_comment(&mut self, until: usize) -> Result<(), PemError> {
         let comment = &self.text[self.at..until];
         let mut from = self.at;
@@ -88,7 +88,7 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    /// The line of a place that is not before those that were asked for.
+    /// The line of a byte. Calls must come in the order of the text.
     fn line_of(&mut self, place: usize) -> usize {
         let text = self.text;
         // A carriage return ends a line only if no line feed follows.
@@ -108,23 +108,23 @@ fn find(text: &[u8], what: &[u8]) -> Option<usize> {
     text.windows(what.len()).position(|part| part == what)
 }
 
-/// The label that begins here, and where the marker ends.
+/// The label that begins at `at`, and the end of its marker.
 fn label(text: &[u8], at: usize) -> Option<(&str, usize)> {
     let rest = &text[at..];
     let length = find(&rest[..rest.len().min(MAX_LABEL + HYPHENS.len())], HYPHENS)?;
     let label = std::str::from_utf8(&rest[..length]).ok()?;
     let exact = label.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || " .#".contains(c));
     let after = at + length + HYPHENS.len();
-    // More hyphens are good only as those of a marker that follows.
+    // More hyphens are allowed only if another marker begins with them.
     let more = text.get(after) == Some(&b'-')
         && !text[after..].starts_with(BEGIN)
         && !text[after..].starts_with(END);
     (exact && !more && !label.is_empty() && label.trim() == label).then_some((label, after))
 }
 
-/// Whether a line outside of all blocks has something of a marker in it.
+/// Whether a line outside of all blocks looks like a marker.
 fn looks_like_a_marker(line: &[u8]) -> bool {
-    // What word processors make of hyphens is not ASCII.
+    // Word processors replace hyphens with characters outside of ASCII.
     let text = String::from_utf8_lossy(line).to_ascii_uppercase();
     let dashes = |c: char| c == '-' || ('\u{2010}'..='\u{2015}').contains(&c) || c == '\u{2212}';
     let dashed = text.contains("--") || text.chars().any(|c| c != '-' && dashes(c));
@@ -139,15 +139,15 @@ fn looks_like_a_marker(line: &[u8]) -> bool {
     marks && (dashed || (named && shouted))
 }
 
-/// Whether a line outside of all blocks is the first of a body: base64 of a DER sequence of usual length.
+/// Whether a line outside of all blocks looks like the first of a body: base64 of a DER sequence of usual length.
 fn looks_like_a_body(line: &[u8]) -> bool {
     let line = line.trim_ascii();
     let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=".contains(byte);
     line.len() >= 60 && line.starts_with(b"MI") && line.iter().all(is_base64)
 }
 
-/// What is in a block.
-pub(super) fn decode(raw: &Raw<'_>) -> Result<Vec<u8>, PemFault> {
+/// Decodes the content of a block.
+pub(super) fn decode(raw: &RawBlock<'_>) -> Result<Vec<u8>, PemFault> {
     let mut encoded = Zeroizing::new(Vec::with_capacity(raw.body.len()));
     let mut line_number = raw.position.line;
     let mut may_be_header = true;
@@ -160,7 +160,7 @@ pub(super) fn decode(raw: &Raw<'_>) -> Result<Vec<u8>, PemFault> {
             }
             continue;
         }
-        // Headers come first, and a blank line ends them.
+        // Headers come first. A blank line ends them.
         may_be_header &= line.is_empty() && encoded.is_empty();
         for byte in line {
             match byte {
@@ -174,13 +174,13 @@ pub(super) fn decode(raw: &Raw<'_>) -> Result<Vec<u8>, PemFault> {
     if encoded.is_empty() {
         return Err(PemFault::EmptyBlock);
     }
-    // Room for all of it, so that a key leaves no copy behind.
+    // With room for everything, the buffer never moves, and a key leaves no copy behind.
     let mut der = Vec::with_capacity(encoded.len() / 4 * 3 + 3);
     STANDARD.decode_vec(&*encoded, &mut der).map_err(|_| PemFault::CutShort)?;
     Ok(der)
 }
 
-/// The lines of a text, whatever ends them.
+/// The lines of a text with line ends of any system.
 fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     let unix = text.contains(&b'\n');
     text.split(move |byte| *byte == b'\n' || (!unix && *byte == b'\r'))

@@ -5,7 +5,7 @@ use app_config::ConfigSchema;
 use app_config::author::compile;
 use app_core::{APP_SERVICE, prelude::ServiceId};
 use app_metrics::{METRICS_SERVICE_ID, platform::BUILD_INFO};
-use app_pki::{AuthorityOptions, Directory, Subject, Validity, Wanted};
+use app_pki::{AuthorityOptions, Directory, IssueOptions, Subject, Validity};
 use app_rpc::{RpcName, admin::APP_RPC_SERVICE_ID};
 use serde_json::json;
 use svc_example::{GRANTS, QUOTA, QUOTA_RPC};
@@ -35,7 +35,7 @@ fn endpoints(configs: Configs, ports: &[(ServiceId, u16)], address: &str) -> Con
     let authority = Directory::init(&pki, &AuthorityOptions::new("test", Validity::days(7)), 7).unwrap();
     ports.iter().fold(configs, |configs, (service, port)| {
         let name = RpcName { domain: 0xd0.into(), app: 0xa0.into(), service: *service };
-        let mut wanted = Wanted::new(Subject::Server(name));
+        let mut wanted = IssueOptions::new(Subject::Server(name));
         wanted.days = None;
         authority.issue(&wanted).unwrap();
         let config = json!({

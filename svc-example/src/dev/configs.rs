@@ -12,7 +12,7 @@ use app_config::sealing::{ConfigIdentity, seal};
 use app_core::Flags;
 use app_core::prelude::ServiceId;
 use app_metrics::METRICS_SERVICE_ID;
-use app_pki::{AuthorityOptions, ClientName, Directory, Subject, Validity, Wanted};
+use app_pki::{AuthorityOptions, ClientName, Directory, IssueOptions, Subject, Validity};
 use app_rpc::RpcName;
 use app_rpc::admin::APP_RPC_SERVICE_ID;
 use serde_json::{Value, json};
@@ -34,7 +34,7 @@ pub(super) fn make(folder: &Folder, flags: &Flags, ports: &Ports) -> Result<(), 
     let options = AuthorityOptions::new(name, Validity::days(DAYS));
     let authority = Directory::init(&pki, &options, DAYS).map_err(told)?;
     let issue = |subject| {
-        let mut wanted = Wanted::new(subject);
+        let mut wanted = IssueOptions::new(subject);
         wanted.days = None;
         authority.issue(&wanted).map_err(told)
     };
