@@ -1,14 +1,14 @@
-//! One account for each client certificate: what all connections of one client have in common.
+//! One account for each client certificate: the state that all connections of one client share.
 //!
-//! A certificate is known by the SHA-256 of what its authority signed. The client can change no byte of that. The whole certificate
-//! would not do: an ECDSA signature has two valid forms, and one certificate would have two accounts. Nor would the serial number:
-//! careless authorities give the same number twice, and one client could then use up what belongs to another.
+//! The key of an account is the SHA-256 of the part of the certificate that its authority signed. The client can change no byte of
+//! that. The whole certificate is no key, because an ECDSA signature has two valid forms, and one certificate would have two
+//! accounts. The serial number is no key either: a careless authority uses a number twice, and two clients would share an account.
 //!
 //! Invariants:
-//! 1. An account is in the book while a connection of its certificate is open. There is never a second account of the certificate.
-//! 2. After its last connection, an account stays for as long as denials are still paced, at most [`REMEMBERED`] and at most
-//!    [`MOST_CLOSED`] of them. A client that connects again continues at the pace that it left.
-//! 3. Nothing waits while the book is locked. The book is locked once when a connection opens, and never for a call.
+//! 1. An account is in the table while a connection of its certificate is open. A certificate never has two accounts.
+//! 2. After its last connection, an account stays while its denials are still paced, for at most [`REMEMBERED`], and at most
+//!    [`MAX_CLOSED`] accounts do. So a client that connects again continues at its old pace.
+//! 3. Nothing waits while the table is locked. It is locked once when a connection opens, and never for a call.
 
 mod denials;
 
@@ -24,107 +24,112 @@ use tokio::time::Instant;
 use self::denials::Denials;
 use crate::connection::Memory;
 
-/// How long an account without connections is kept at most.
+/// The longest time that an account without connections is kept.
 const REMEMBERED: Duration = Duration::from_secs(60);
 
-/// How many accounts without connections are kept at most.
-const MOST_CLOSED: usize = 1024;
+/// The most accounts without connections that are kept.
+const MAX_CLOSED: usize = 1024;
 
-/// Accounts are looked through for those to forget when there are this many more than twice those that were kept the last time.
+/// Old accounts are removed when the table has grown to twice its size after the last removal, plus this many.
 const SPARE: usize = 64;
 
 /// The accounts of a server.
 pub(crate) struct Accounts {
-    book: Mutex<Book>,
-    /// What all clients may take together.
+    table: Mutex<Table>,
+    /// The memory of all clients together.
     memory: Memory,
-    /// The part of it that clients without a grant may take together.
+    /// The part of the memory for all clients without a grant together.
     readers: Memory,
 }
 
-struct Book {
+struct Table {
     accounts: HashMap<[u8; 32], Arc<Account>>,
-    /// With how many accounts it is looked through next.
-    look_through_at: usize,
+    /// The number of accounts at which old ones are removed.
+    clean_up_at: usize,
 }
 
-/// What the connections of one certificate have in common.
+/// The state that all connections of one certificate share.
 pub(crate) struct Account {
     connections: AtomicUsize,
-    /// What its connections may take together. The limit is set when one opens.
+    /// The memory of its connections together. Each new connection sets the limit.
     memory: Memory,
     denials: Mutex<Denials>,
-    /// When its last connection ended; until then, when it was made.
+    /// When its last connection ended. Before that, when the account was made.
     closed: Mutex<Instant>,
 }
 
-/// A place among the connections of a certificate, until this is dropped.
-pub(crate) struct Seat(Arc<Account>);
+/// A counted connection of a certificate, until this is dropped.
+pub(crate) struct AccountSlot(Arc<Account>);
 
-/// As many connections of the certificate are open as may be.
+/// The certificate has its limit of connections.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Full;
 
 impl Accounts {
-    /// Accounts of clients that may take so many bytes of memory together. `kept` of them are kept for clients with a grant.
+    /// No accounts yet. All clients together have this much memory, and `kept` bytes of it are for clients with a grant.
     pub(crate) fn new(memory_bytes: usize, kept: usize) -> Self {
-        let book = Book { accounts: HashMap::new(), look_through_at: SPARE };
+        let table = Table { accounts: HashMap::new(), clean_up_at: SPARE };
         let memory = Memory::new(memory_bytes);
         let readers = memory.part(memory_bytes - kept);
-        Self { book: Mutex::new(book), memory, readers }
+        Self { table: Mutex::new(table), memory, readers }
     }
 
-    /// Changes the memory that clients may take together.
+    /// Changes the memory of all clients together.
     pub(crate) fn set_memory(&self, memory_bytes: usize, kept: usize) {
         self.memory.set_limit(memory_bytes);
         self.readers.set_limit(memory_bytes - kept);
     }
 
-    /// What clients with a grant may take together, or those without one.
+    /// The memory of the clients with a grant, or of those without one.
     pub(crate) fn memory_of(&self, is_granted: bool) -> &Memory {
         if is_granted { &self.memory } else { &self.readers }
     }
 
-    /// Takes a place among the connections of the certificate with this identity, unless there are so many already. An account that
-    /// is there already keeps its memory, whatever was granted since.
+    /// Counts a connection of the certificate with this identity, if it has fewer than `limit`. An account that exists already keeps
+    /// its memory, even if the grants have changed since.
     ///
     /// # Errors
-    /// There are.
-    pub(crate) fn enter(&self, identity: [u8; 32], most: usize, is_granted: bool) -> Result<Seat, Full> {
-        let mut book = self.book.lock();
+    /// The certificate has `limit` connections already.
+    pub(crate) fn enter(
+        &self,
+        identity: [u8; 32],
+        limit: usize,
+        is_granted: bool,
+    ) -> Result<AccountSlot, Full> {
+        let mut table = self.table.lock();
         let now = Instant::now();
-        if book.accounts.len() >= book.look_through_at {
-            book.forget(now);
+        if table.accounts.len() >= table.clean_up_at {
+            table.clean_up(now);
         }
         let new = || Account::new(now, self.memory_of(is_granted).part(0));
-        let account = book.accounts.entry(identity).or_insert_with(new);
-        // Places are taken under the lock alone, so nobody else takes this one.
-        if account.connections() >= most {
+        let account = table.accounts.entry(identity).or_insert_with(new);
+        // The number only grows under the lock, so it is still below the limit here.
+        if account.connections() >= limit {
             return Err(Full);
         }
         account.connections.fetch_add(1, Ordering::Relaxed);
-        Ok(Seat(Arc::clone(account)))
+        Ok(AccountSlot(Arc::clone(account)))
     }
 
     #[cfg(test)]
     fn len(&self) -> usize {
-        self.book.lock().accounts.len()
+        self.table.lock().accounts.len()
     }
 }
 
-impl Book {
-    /// Forgets accounts without connections: those that need not be remembered, and beyond [`MOST_CLOSED`] those that closed first.
-    fn forget(&mut self, now: Instant) {
+impl Table {
+    /// Removes accounts without connections: those that are not needed any more, and the oldest beyond [`MAX_CLOSED`].
+    fn clean_up(&mut self, now: Instant) {
         self.accounts.retain(|_, account| account.is_open() || account.is_remembered(now));
         let mut closed: Vec<_> = self.accounts.iter().filter(|(_, account)| !account.is_open()).collect();
-        if let Some(excess) = closed.len().checked_sub(MOST_CLOSED).filter(|excess| *excess > 0) {
+        if let Some(excess) = closed.len().checked_sub(MAX_CLOSED).filter(|excess| *excess > 0) {
             closed.sort_by_key(|(_, account)| *account.closed.lock());
             let first: Vec<_> = closed.into_iter().take(excess).map(|(identity, _)| *identity).collect();
             for identity in first {
                 self.accounts.remove(&identity);
             }
         }
-        self.look_through_at = self.accounts.len() * 2 + SPARE;
+        self.clean_up_at = self.accounts.len() * 2 + SPARE;
     }
 }
 
@@ -138,17 +143,17 @@ impl Account {
         })
     }
 
-    /// Connections that are open.
+    /// Open connections.
     pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
     }
 
-    /// What its connections may take together.
+    /// The memory of its connections together.
     pub(crate) fn memory(&self) -> &Memory {
         &self.memory
     }
 
-    /// Counts a denied call, and says when to answer it: denials are answered at one pace over all connections of the certificate.
+    /// Counts a denied call, and returns when to answer it. All connections of the certificate share one pace.
     pub(crate) fn next_denial(&self, now: Instant) -> Instant {
         self.denials.lock().next(now)
     }
@@ -162,20 +167,20 @@ impl Account {
     }
 }
 
-impl Seat {
+impl AccountSlot {
     pub(crate) fn account(&self) -> &Arc<Account> {
         &self.0
     }
 }
 
-impl Drop for Seat {
+impl Drop for AccountSlot {
     fn drop(&mut self) {
         *self.0.closed.lock() = Instant::now();
         self.0.connections.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// What a client has used up is not for those who look at a peer.
+/// `Peer` is public and shows its fields, but the account is internal.
 impl fmt::Debug for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("..")

@@ -1,20 +1,20 @@
-//! The clock that connections end by, when a certificate expires.
+//! The clock for the expiry of certificates on open connections.
 
 use std::time::{Duration, SystemTime};
 
-/// The machine's clock.
+/// The time of the machine.
 #[cfg(not(test))]
 pub(crate) fn now() -> SystemTime {
     SystemTime::now()
 }
 
-/// A clock that passes as tokio's does, so that tests may pause it and turn it.
+/// A clock that runs with tokio's, so that tests can pause and set it.
 #[cfg(test)]
 pub(crate) fn now() -> SystemTime {
     tests::now()
 }
 
-/// Waits until the clock says that a moment is past. It looks at least once a minute, because the clock may be set. Cancel safe.
+/// Waits until a time has passed. It looks at least once a minute, because the clock may be set. Cancel safe.
 pub(crate) async fn passed(moment: SystemTime) {
     while let Ok(left) = moment.duration_since(now()) {
         tokio::time::sleep(left.min(Duration::from_secs(60)) + Duration::from_millis(1)).await;
@@ -28,9 +28,9 @@ mod tests {
     use super::*;
 
     thread_local! {
-        /// When this thread's clock was first asked, by both clocks.
+        /// The first use of this thread's clock, by both clocks.
         static BEGAN: (SystemTime, tokio::time::Instant) = (SystemTime::now(), tokio::time::Instant::now());
-        /// By how many seconds the clock was set since.
+        /// The seconds by which the clock was set since then.
         static SET: Cell<i64> = const { Cell::new(0) };
     }
 
@@ -47,9 +47,9 @@ mod tests {
         let (began, moment) = (tokio::time::Instant::now(), now() + hour);
         passed(moment).await;
         assert!(began.elapsed() >= hour && began.elapsed() < hour + Duration::from_secs(1));
-        // One that is past does not wait.
+        // A time in the past needs no waiting.
         passed(moment).await;
-        // Set forward by a year, the clock is noticed within a minute.
+        // A clock that is set forward by a year is noticed within a minute.
         let (began, moment) = (tokio::time::Instant::now(), now() + hour * 24);
         let waiting = passed(moment);
         tokio::pin!(waiting);

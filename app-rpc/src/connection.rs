@@ -1,10 +1,13 @@
-//! One connection: what the peer may take, and how it ends.
+//! One connection: the limits of the peer, and the end of the connection.
 //!
-//! capnp-rpc has no bounds of its own, but lets us write the network under it. So every message passes through here, both
-//! ways. [`Input`](input) reads with the limits of [`framing`](crate::framing). The [`policy`] says which messages are accepted, and what
-//! each costs once it is decoded. The [`Meter`](meter) counts the calls in flight and answers those beyond the limit itself. The
-//! [`Outbox`](outbox) bounds what waits to be written. All of them charge what they take to the [`Memory`] of the peer. They meet in
-//! [`Control`](control), which is also where a connection is told to end.
+//! capnp-rpc has no limits, but its network layer can be replaced. So every message passes through this module in both directions:
+//!
+//! - [`Input`](input) reads with the limits of [`framing`](crate::framing).
+//! - The [`policy`] decides which messages are accepted, and what each costs once it is decoded.
+//! - The [`CallMeter`](meter) counts the calls in flight, and answers those beyond the limit itself.
+//! - The [`Outbox`](outbox) limits the bytes that wait to be written.
+//!
+//! All of them charge the [`Memory`] of the peer. [`Control`](control) joins them, and ends the connection.
 
 mod control;
 mod end;

@@ -16,11 +16,12 @@ use parking_lot::RwLock;
 
 pub use self::linked::{EndpointStatus, LinkedEndpoint};
 use crate::errors::{RPC_BIND_FAILED, RPC_CONFIG_UNUSABLE};
+use crate::ids::APP_RPC_SERVICE_ID;
 use crate::server::{BoundServer, Counts, Descriptors, EMFILE, ENFILE, Meters, ServerControl, ServerError};
 use crate::{Bootstrap, EndpointConfig, RpcServerConfig, ServerCounts};
 
-/// The start function of an endpoint, made of one that gives the [`Bootstrap`]: that one's parameters are what the endpoint
-/// depends on. It is what [`rpc_endpoint!`](crate::rpc_endpoint) writes:
+/// The start function of an endpoint, made from a function that returns the [`Bootstrap`]. The parameters of that function are the
+/// dependencies of the endpoint. [`rpc_endpoint!`](crate::rpc_endpoint) expands to it:
 ///
 /// ```
 /// use app_core::{ServiceDescriptor, prelude::*};
@@ -38,7 +39,7 @@ use crate::{Bootstrap, EndpointConfig, RpcServerConfig, ServerCounts};
 pub struct EndpointStart<const SERVICE: u64, F>(F);
 
 impl<const SERVICE: u64, F> EndpointStart<SERVICE, F> {
-    /// From an `async fn(P1, .. Pn) -> Result<Bootstrap, Error>`.
+    /// Takes an `async fn(P1, .. Pn) -> Result<Bootstrap, Error>`.
     pub const fn new<Args>(bootstrap: F) -> Self
     where
         F: Start<Args>,
@@ -91,14 +92,14 @@ fn no_bootstrap(service: ServiceId) -> Error {
     errors::BUG.error(service).message(message).build()
 }
 
-/// What an endpoint exposes: where it listens, and what it counted.
+/// The handle of an endpoint: its address and its counters.
 #[derive(Clone)]
 pub struct Endpoint<const SERVICE: u64> {
     listening: Arc<RwLock<Option<Listening>>>,
     counts: Arc<Counts>,
 }
 
-/// A server that listens.
+/// A listening server.
 struct Listening {
     address: SocketAddr,
     control: ServerControl,
@@ -109,19 +110,19 @@ impl<const SERVICE: u64> Exposed for Endpoint<SERVICE> {
 }
 
 impl<const SERVICE: u64> Endpoint<SERVICE> {
-    /// Where it listens, with the port that it got; `None` without a config.
+    /// The address that it listens on, with the actual port. `None` without a config.
     #[must_use]
     pub fn address(&self) -> Option<SocketAddr> {
         self.listening.read().as_ref().map(|listening| listening.address)
     }
 
-    /// How many connections may be open; `None` while it does not listen.
+    /// The most open connections. `None` while it does not listen.
     #[must_use]
     pub fn max_connections(&self) -> Option<usize> {
         self.listening.read().as_ref().map(|listening| listening.control.max_connections())
     }
 
-    /// What it counted until now.
+    /// Its counters at this moment.
     #[must_use]
     pub fn counts(&self) -> ServerCounts {
         self.counts.snapshot()
@@ -170,7 +171,7 @@ impl<const SERVICE: u64> Endpoint<SERVICE> {
         }
         let in_use = Expiry::of_server(&config.key_pair, &config.clients);
         let name = format!("rpc-{}", service.name());
-        let is_admin = service.id() == crate::ids::APP_RPC_SERVICE_ID;
+        let is_admin = service.id() == APP_RPC_SERVICE_ID;
         let endpoints = LinkedEndpoint::all(app).len();
         let descriptors = Descriptors::part(descriptor_limit(), endpoints);
         let (bootstrap, counts) = (bootstrap.clone(), Arc::clone(&self.counts));
@@ -184,7 +185,7 @@ impl<const SERVICE: u64> Endpoint<SERVICE> {
         Ok((bound, ends))
     }
 
-    /// Serves, and follows the config, until the service is killed.
+    /// Serves and follows its config until the service is killed.
     async fn serve(
         self,
         service: Service,
@@ -222,7 +223,7 @@ impl<const SERVICE: u64> std::fmt::Debug for Endpoint<SERVICE> {
     }
 }
 
-/// Whether the new config is in use.
+/// Uses a new config. `false` if the old one stays in use.
 fn reconfigure(control: &ServerControl, config: RpcServerConfig, log: &Logger) -> bool {
     let (serial, crls) = (config.key_pair.certificate().serial.clone(), config.clients.crls());
     let reconfigured = control.reconfigure(config);
@@ -236,7 +237,7 @@ fn reconfigure(control: &ServerControl, config: RpcServerConfig, log: &Logger) -
     reconfigured.is_ok()
 }
 
-/// Says what, why, and what to do about it.
+/// The error of an endpoint that can't start: what, why, and what to do.
 fn unusable(service: ServiceId, failed: ServerError) -> Error {
     let config = format!("config {service:#x}");
     match failed {
@@ -259,13 +260,13 @@ fn unusable(service: ServiceId, failed: ServerError) -> Error {
     }
 }
 
-/// Installs an endpoint: an RPC server that is a service of its own. Linking the crate that says this is all it takes; whether and
-/// where it listens is in the config of its service, an `RPCServerSpec`.
+/// Declares an endpoint: an RPC server that is a service. Every application that links the crate has it. The config of the service,
+/// an `RPCServerSpec`, decides whether and where it listens.
 ///
-/// `bootstrap` is an `async fn(P1, .. Pn) -> Result<Bootstrap, Error>` of the same parameters as a start function's. The plain
-/// equivalent is an [`EndpointStart`](crate::EndpointStart) in a [`ServiceDescriptor`](app_core::ServiceDescriptor), and
-/// [`config!`](macro@app_config::config) for [`EndpointConfig`](crate::EndpointConfig); and, to be on the list of endpoints, a
-/// [`LinkedEndpoint`](crate::LinkedEndpoint).
+/// `bootstrap` is an `async fn(P1, .. Pn) -> Result<Bootstrap, Error>` with parameters as those of a start function. The macro stands
+/// for three declarations: an [`EndpointStart`](crate::EndpointStart) in a [`ServiceDescriptor`](app_core::ServiceDescriptor),
+/// [`config!`](macro@app_config::config) for [`EndpointConfig`](crate::EndpointConfig), and a
+/// [`LinkedEndpoint`](crate::LinkedEndpoint) for the list of endpoints.
 ///
 /// ```
 /// use app_core::prelude::*;

@@ -1,4 +1,4 @@
-//! Errors of this crate. Ids are this project's own: the original had none for RPC.
+//! Error specs of this crate. The ids are new: the original had none for RPC.
 
 use app_errors::{ErrSpec, ErrorSeverity, ErrorType};
 use app_ids::ErrorId;
@@ -10,18 +10,18 @@ const fn spec(id: u64, severity: ErrorSeverity) -> ErrSpec {
 /// An RPC server can't listen on its address.
 pub const RPC_BIND_FAILED: ErrSpec = spec(0x9040_bc61_3719_72a7, ErrorSeverity::Fatal);
 
-/// An RPC server or client can't be made of its config.
+/// An RPC server or client can't use its config.
 pub const RPC_CONFIG_UNUSABLE: ErrSpec =
     ErrSpec::new(ErrorId::new(0xd8b2_a1b0_1f47_5467), ErrorType::Config, ErrorSeverity::Fatal)
         .without_stack();
 
-/// A call was not sent: there was no connection. It is safe to try again.
+/// A call was not sent, because there was no connection. Trying again is safe.
 pub const RPC_NOT_SENT: ErrSpec = spec(0xdd66_d698_517c_7b58, ErrorSeverity::High);
 
-/// A call was sent, and nobody knows whether it was executed.
+/// A call was sent, and it is unknown whether it was executed.
 pub const RPC_MAYBE_EXECUTED: ErrSpec = spec(0xd8fc_0bed_0b3e_3d92, ErrorSeverity::High);
 
-/// The server refused a call, and executed nothing of it. It is safe to try again.
+/// The server refused a call, and executed no part of it. Trying again is safe.
 pub const RPC_REFUSED: ErrSpec = spec(0xe4a4_15e6_5ca8_3b33, ErrorSeverity::High);
 
 /// The server executed a call, and it failed.

@@ -1,7 +1,7 @@
 //! The framing of messages on a connection: a segment table, then the segments.
 //!
-//! Memory is taken for bytes that arrived, never for a size that the peer claims: a table is refused on what it says, before
-//! the first byte of the body is waited for, and the body grows as it comes in.
+//! Memory is allocated for received bytes, never for a size that the peer claims. A table beyond the limits is refused before the
+//! first byte of the body, and the body grows as its bytes come.
 //!
 //! Format: <https://capnproto.org/encoding.html#serialization-over-a-stream>.
 
@@ -10,22 +10,22 @@ use std::fmt;
 use capnp::Word;
 use capnp::message::ReaderSegments;
 
-/// Segments of a message; as many as other implementations accept.
+/// The most segments of a message. Other implementations have the same limit.
 const MAX_SEGMENTS: usize = 512;
 
 const WORD: usize = size_of::<Word>();
 
-/// Words that a body takes before it is known whether they come.
+/// The words that are allocated for a body before its bytes come.
 const FIRST_WORDS: usize = 512;
 
-/// Why bytes are no message within the limit.
+/// Why bytes are not a message within the limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum FramingError {
-    /// It claims so many segments.
+    /// The message claims this many segments.
     TooManySegments(u64),
-    /// It claims so many bytes.
+    /// The message claims this many bytes.
     TooLarge { bytes: u64, limit: usize },
-    /// The peer closed within a message.
+    /// The peer closed the connection within a message.
     Truncated,
 }
 
@@ -43,11 +43,11 @@ impl fmt::Display for FramingError {
     }
 }
 
-/// The segments of a message that was received whole.
+/// The segments of a complete message.
 #[derive(Default)]
 pub(crate) struct Segments {
     words: Vec<Word>,
-    /// Where each segment ends, in words.
+    /// The end of each segment, in words.
     ends: Vec<usize>,
 }
 
@@ -57,7 +57,7 @@ impl Segments {
         self.words.len() * WORD
     }
 
-    /// What it takes of memory, in bytes.
+    /// Its memory in bytes.
     pub(crate) fn memory(&self) -> usize {
         self.words.capacity() * WORD + self.ends.capacity() * size_of::<usize>()
     }
@@ -76,22 +76,22 @@ impl ReaderSegments for Segments {
     }
 }
 
-/// Where in a message the decoder is.
+/// The position of the decoder in a message.
 enum State {
-    /// Within the table, of which this much is there. Its length is known from its first four bytes.
+    /// Within the segment table. Its first four bytes give its length.
     Table { table: Vec<u8>, length: usize },
-    /// Within the body, of which this many bytes are there.
+    /// Within the body. `filled` of its bytes have come.
     Body { segments: Segments, total_words: usize, filled: usize },
 }
 
-/// Makes messages of bytes, in whatever pieces they come.
+/// Decodes messages from pieces of any size.
 pub(crate) struct Decoder {
     state: State,
     limit_bytes: usize,
 }
 
 impl Decoder {
-    /// Of messages of at most this many bytes.
+    /// A decoder of messages of at most this many bytes.
     pub(crate) fn new(limit_bytes: usize) -> Self {
         Self { state: Self::start(), limit_bytes }
     }
@@ -100,12 +100,12 @@ impl Decoder {
         State::Table { table: Vec::new(), length: WORD }
     }
 
-    /// Whether it has the beginning of a message, and not its end.
+    /// Whether it has the beginning of a message without the end.
     pub(crate) fn within_message(&self) -> bool {
         !matches!(&self.state, State::Table { table, .. } if table.is_empty())
     }
 
-    /// What the message takes of memory that is there in part, in bytes.
+    /// The memory of the incomplete message in bytes.
     pub(crate) fn memory(&self) -> usize {
         match &self.state {
             State::Table { table, .. } => table.capacity(),
@@ -113,7 +113,7 @@ impl Decoder {
         }
     }
 
-    /// Takes bytes off `input`, up to the end of a message if it is there.
+    /// Takes bytes from `input`, up to the end of a message. `None` if the message is not complete yet.
     pub(crate) fn decode(&mut self, input: &mut &[u8]) -> Result<Option<Segments>, FramingError> {
         loop {
             match &mut self.state {
@@ -123,7 +123,7 @@ impl Decoder {
                         return Ok(None);
                     }
                     let segments = segment_count(table)?;
-                    // A word for each two segments, the count taking the place of one more.
+                    // The count and the lengths of the segments have four bytes each, padded to whole words.
                     *length = (segments / 2 + 1) * WORD;
                     if table.len() == *length {
                         self.state = body(table, segments, self.limit_bytes)?;
@@ -143,7 +143,7 @@ impl Decoder {
     }
 }
 
-/// Moves bytes until `to` has `length` of them, or there are no more.
+/// Moves bytes to `to` until it has `length` bytes, or `input` is empty.
 fn take(to: &mut Vec<u8>, length: usize, input: &mut &[u8]) {
     let count = length.saturating_sub(to.len()).min(input.len());
     let (now, rest) = input.split_at(count);
@@ -159,7 +159,7 @@ fn segment_count(table: &[u8]) -> Result<usize, FramingError> {
     }
 }
 
-/// The number at this place of the table, counted in numbers.
+/// The number at this index of the table.
 fn number(table: &[u8], place: usize) -> u32 {
     let mut bytes = [0; 4];
     bytes.copy_from_slice(&table[place * 4..place * 4 + 4]);
@@ -174,7 +174,7 @@ fn body(table: &[u8], segments: usize, limit_bytes: usize) -> Result<State, Fram
         _ => return Err(FramingError::TooLarge { bytes, limit: limit_bytes }),
     };
     let mut end = 0;
-    // Each is at most their sum, which fits.
+    // The sum of all lengths fits, so each length does.
     let ends = (1..=segments).map(|place| {
         end += number(table, place) as usize;
         end
@@ -189,7 +189,7 @@ fn fill(words: &mut Vec<Word>, total_words: usize, filled: &mut usize, input: &m
     let (now, rest) = input.split_at(count);
     let needed = (*filled + count).div_ceil(WORD);
     if needed > words.capacity() {
-        // At most twice of what arrived, and never more than all of it.
+        // At most twice the received bytes, and never more than the whole body.
         let room = (words.capacity() * 2).max(needed).min(total_words);
         words.reserve_exact(room - words.len());
     }
@@ -199,12 +199,12 @@ fn fill(words: &mut Vec<Word>, total_words: usize, filled: &mut usize, input: &m
     *input = rest;
 }
 
-/// Appends a message, its table in front.
+/// Appends a message with its segment table.
 pub(crate) fn encode(segments: &[&[u8]], out: &mut Vec<u8>) {
     let table_words = segments.len() / 2 + 1;
     out.reserve(table_words * WORD + segments.iter().map(|segment| segment.len()).sum::<usize>());
     let end = out.len() + table_words * WORD;
-    // A message that is built here has at least one segment, and none of 2^32 words.
+    // A message that is built here has at least one segment, and no segment of 2^32 words.
     let number = |value: usize| u32::try_from(value).unwrap_or(u32::MAX).to_le_bytes();
     out.extend_from_slice(&number(segments.len().saturating_sub(1)));
     for segment in segments {

@@ -1,7 +1,7 @@
-//! The root of a crate of its own, `app-rpc/fuzz`: what reads bytes of strangers, compiled for its fuzz targets, which get at what is
-//! private here without making it public for everybody.
+//! The root of another crate, `app-rpc/fuzz`: the modules that read bytes of strangers, compiled for fuzz targets. The targets use
+//! private items that way, and `app-rpc` does not have to make them public.
 //!
-//! Nothing of `app-rpc` refers to this file. It lies here because modules are looked for beside the root of their crate.
+//! Nothing in `app-rpc` refers to this file. It is here because a crate looks for its modules beside its root.
 
 #[allow(dead_code, unused_imports, reason = "fuzz targets use a part of it")]
 mod connection;
@@ -15,7 +15,7 @@ pub mod memory;
 #[path = "../fuzz/src/pieces.rs"]
 pub mod pieces;
 
-/// Stands for the module of `app-rpc` with this name, which needs its TLS and `app-core`: no text is fuzzed here.
+/// Replaces the module of `app-rpc` with this name, which needs TLS and `app-core`. The fuzz targets do not test its texts.
 mod words {
     use std::{io, time::Duration};
 

@@ -1,4 +1,4 @@
-//! What clients may do, by the names in their certificates.
+//! The roles of clients, by the names in their certificates.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -7,15 +7,15 @@ use app_config::{Place, quoted};
 use capnp::struct_list;
 use schema::rpc_capnp::{RpcRole, rpc_grant};
 
-/// What a client may do; each role may do what those before it may.
+/// What a client may do. Each role includes those before it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
-    /// Look, and change nothing: of every client that is let in.
+    /// Read, and change nothing. Every accepted client has this role.
     #[default]
     Read,
     /// Change how the application runs.
     Operate,
-    /// All there is.
+    /// Everything.
     Admin,
 }
 
@@ -29,11 +29,11 @@ impl fmt::Display for Role {
     }
 }
 
-/// What a client was granted.
+/// The role of a client, and its reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Granted {
     pub(crate) role: Role,
-    /// The name in its certificate that has the role; `None` when no name has a grant, and the role is every client's.
+    /// The name in its certificate that has the role. `None` if no name has a grant.
     pub(crate) by: Option<String>,
 }
 
@@ -42,14 +42,13 @@ pub(crate) struct Granted {
 pub struct Grants(HashMap<String, Role>);
 
 impl Grants {
-    /// The highest role of any of these names; [`Role::Read`] when none was granted anything. Names are compared as DNS does it,
-    /// without regard to case.
+    /// The highest role of any of these names. [`Role::Read`] if none has a grant. As in DNS, case does not matter.
     pub fn role<S: AsRef<str>>(&self, names: impl IntoIterator<Item = S>) -> Role {
         let granted = names.into_iter().filter_map(|name| self.0.get(&name.as_ref().to_ascii_lowercase()));
         granted.copied().max().unwrap_or_default()
     }
 
-    /// The role of a client with these names, and the name that it was granted to.
+    /// The role of a client with these names, and the name with the grant.
     pub(crate) fn granted(&self, names: &[String]) -> Granted {
         let found = names.iter().filter_map(|name| Some((*self.0.get(&name.to_ascii_lowercase())?, name)));
         // Of several names with the highest role, the first counts.
@@ -58,7 +57,7 @@ impl Grants {
         Granted { role: highest.map(|(role, _)| role).unwrap_or_default(), by }
     }
 
-    /// Whether there is a client that has more than [`Role::Read`].
+    /// Whether any name has more than [`Role::Read`].
     pub(crate) fn any(&self) -> bool {
         self.0.values().any(|role| *role > Role::Read)
     }

@@ -1,3 +1,3 @@
-//! Ids that more than one module of this crate needs.
+//! Ids that more than one module of this crate uses.
 
 pub use app_tls::APP_RPC_SERVICE_ID;

@@ -1,8 +1,8 @@
-//! Cap'n Proto RPC over mutual TLS: endpoints, which are services that others call, and clients that call them.
+//! Cap'n Proto RPC over mutual TLS: endpoints, which are services for callers outside, and clients of such endpoints.
 //!
-//! Why a crate of its own: what comes over the network comes from people who may want to do harm, and TLS, certificates and what one
-//! peer may take are one subject. No other crate knows TLS. What stays out: the interfaces. Each service has its own, declares an
-//! endpoint for it with [`rpc_endpoint!`], and offers a client of it as a function.
+//! Why a crate of its own: bytes from the network may come from an attacker, and the limits for peers are one subject. What stays
+//! out: certificates and the TLS configs (`app-tls`), making certificates (`app-pki`), and the interfaces. Each service has its own
+//! interface, declares an endpoint for it with [`rpc_endpoint!`], and offers a client as a function.
 //!
 //! ```
 //! use app_core::{prelude::*, testing::TestApp};
@@ -14,12 +14,12 @@
 //!
 //! app_rpc::rpc_endpoint! { id: GENEROUS, name: "generous-rpc", doc: "Who may ask.", bootstrap: bootstrap }
 //!
-//! // Its parameters are what the endpoint depends on, as those of a start function.
+//! // Its parameters are the dependencies of the endpoint, as in a start function.
 //! async fn bootstrap() -> Result<Bootstrap, Error> {
 //!     Ok(Bootstrap::new(|peer| -> quota::Client { capnp_rpc::new_client(Generous(peer.clone())) }))
 //! }
 //!
-//! /// Grants whatever is asked for, to anybody who was let in.
+//! /// Grants every request of every accepted client.
 //! struct Generous(app_rpc::Peer);
 //!
 //! impl quota::Server for Generous {
@@ -38,37 +38,40 @@
 //! # }
 //! ```
 //!
-//! # Who is let in
+//! # Accepted clients
 //!
-//! Both sides show certificates. A server is known by its name, `{domain}_{app}_{service}` in hex ([`RpcName`]), a client by whatever
-//! names are in its certificate ([`Peer`], [`Grants`]). TLS 1.3 and 1.2; keys are ECDSA, Ed25519 or RSA; revocation lists are enforced,
-//! also their expiry; nothing is resumed, so a verdict is good for one connection, which has a maximum age. Configs are followed while
-//! the endpoint runs: new connections are under the new config, those that are open live on, but for those of a certificate that was
-//! revoked, and grants count from the next call on ([`Peer::role_now`]). Every refusal has its reason ([`Refusal`]), is counted, and
-//! logged with the address and the serial number of the certificate. `docs/RPC.md` has all of it for operators.
+//! Both sides show certificates. The certificate of a server has the name `{domain}_{app}_{service}` in hex ([`RpcName`]). A client is
+//! identified by the names in its certificate ([`Peer`], [`Grants`]). Revocation lists are enforced, and so is their expiry. Nothing is
+//! resumed, so a decision holds for one connection, which has a maximum age.
 //!
-//! # What a peer may take
+//! An endpoint follows its config while it runs. New connections use the new config. Open connections stay, except those of a revoked
+//! certificate. Grants count from the next call on ([`Peer::role_now`]). Every refusal has a reason ([`Refusal`]). It is counted, and
+//! logged with the address and the serial number of the certificate. `docs/RPC.md` has the details for operators.
 //!
-//! capnp-rpc has no bounds, so the network under it is ours: see [`Limits`]. Each message is judged before capnp-rpc sees it. What it
-//! costs once decoded is charged to the client, over all connections of its certificate, and to the server. Calls beyond a limit are
-//! refused one by one. Calls bring no capabilities unless [`Bootstrap::with_capabilities`] allows them. A peer whose machine or network
-//! is gone is noticed in half a minute. Why a connection ended is counted ([`End`]). `docs/ATTACKS.md` has the figures of many attacks.
+//! # Limits of a peer
 //!
-//! # What is known of a call that failed
+//! capnp-rpc has no limits, so this crate has its own network layer under it: see [`Limits`]. Each message is checked before capnp-rpc
+//! sees it. Its memory is charged to the client, over all connections of its certificate, and to the server. Calls beyond a limit are
+//! refused one by one. Calls may bring no capabilities unless [`Bootstrap::with_capabilities`] allows them. A peer with a failed
+//! machine or network is noticed in half a minute. The reason of each end is counted ([`End`]). `docs/ATTACKS.md` has the figures of
+//! many attacks.
 //!
-//! [`CallFailure`]: a call that was not sent, or was refused, was not executed, and [`RpcClient`] tries it elsewhere by itself until its
-//! deadline. To be sure of it, the server says so in words of the protocol, also when it closes a connection.
+//! # Failed calls
+//!
+//! [`CallFailure`] says whether a failed call was executed. A call that was not sent, or was refused, was not executed, and
+//! [`RpcClient`] retries it elsewhere until its deadline. To make this certain, the server marks refusals in the protocol, even when it
+//! closes a connection.
 //!
 //! # Operators
 //!
-//! Linking this crate installs the admin interface as well, an endpoint like any other: see [`admin`].
+//! Linking this crate also installs the admin interface, which is an endpoint like any other: see [`admin`].
 //!
 //! # Threads
 //!
-//! capnp-rpc can't leave the thread that it began on. An endpoint has threads of its own, a client has one. Handlers run there: one
-//! that blocks holds up the other connections of its thread, so it should hand work to services and wait for the answer.
+//! capnp-rpc can't leave the thread that it began on. An endpoint has threads of its own, and a client has one. Handlers run on these
+//! threads. A handler that blocks delays the other connections of its thread, so it should use the handle of a service and await.
 //!
-//! A call changes threads twice for that. One request with one answer does not have to: see [`RpcClient::request`].
+//! So a call changes threads twice. A single request with a single answer does not need that: see [`RpcClient::request`].
 
 mod accounts;
 pub mod admin;
@@ -109,7 +112,7 @@ pub use app_tls::{
     Authorities, CERTIFICATE_END, Certificate, KeyPair, MaterialError, Purpose, Refusal, RpcName,
 };
 
-/// For the macros of this crate.
+/// Used by the macros of this crate.
 #[doc(hidden)]
 pub mod __private {
     pub use {app_config, app_core, app_metrics, inventory};

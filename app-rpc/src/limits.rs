@@ -1,53 +1,53 @@
-//! What one connection may take.
+//! The limits of a connection.
 
 use std::time::Duration;
 
 use capnp::message::ReaderOptions;
 
-/// What one connection may take; capnp-rpc itself has no bounds.
+/// The limits of one connection. capnp-rpc itself has none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// The largest message in bytes, segment table left out. A larger one closes the connection.
+    /// The largest message in bytes, without its segment table. A larger one closes the connection.
     pub message_bytes: usize,
-    /// Calls in flight; those beyond are refused. All connections of one peer may have four times as many together.
+    /// Calls in flight. Further calls are refused. All connections of one peer may have four times as many together.
     pub calls: usize,
-    /// Bytes of the messages of all calls in flight; while it is reached, further calls are refused.
+    /// Bytes of the messages of all calls in flight. While they are beyond this limit, further calls are refused.
     pub held_bytes: usize,
-    /// Bytes that wait to be written. When it is reached, the connection is closed.
+    /// Bytes that wait to be written. Beyond this limit the connection is closed.
     pub queued_bytes: usize,
-    /// Bytes of memory that all connections of one peer may take together, whatever it sends. Further calls are refused; a peer
-    /// that goes on with something else loses its connection.
+    /// Bytes of memory of all connections of one peer together. Further calls are refused. A peer that sends other messages then
+    /// loses its connection.
     pub peer_memory_bytes: usize,
-    /// Bytes of memory that the connections of all peers may take together.
+    /// Bytes of memory of the connections of all peers together.
     pub memory_bytes: usize,
-    /// Capabilities that a message of the peer may bring. A server's [`Bootstrap`](crate::Bootstrap) says how many.
+    /// Capabilities in one message of the peer. For a server, its [`Bootstrap`](crate::Bootstrap) sets this.
     pub capabilities: usize,
-    /// Steps of the path from an answer to the capability in it that is called.
+    /// Steps of the path from an answer to the called capability in it.
     pub transform_steps: usize,
-    /// From the connection of the socket to the end of the handshake.
+    /// The time from accepting the socket to the end of the handshake.
     pub handshake: Duration,
-    /// How long the peer may send nothing of a message that it has begun, or take nothing of what waits for it.
+    /// How long the peer may pause within a message, or not read waiting bytes.
     pub stall: Duration,
-    /// How long a connection may be without a message and without a call in flight.
+    /// How long a connection may be without messages and without calls in flight.
     pub idle: Duration,
-    /// How long running calls may go on once the connection is to end: because it is too old, or the server stops.
+    /// How long running calls may continue when the connection has to end, because it is too old or the server stops.
     pub drain: Duration,
 }
 
-/// Memory of one peer, where nothing else is said.
+/// The default memory of one peer.
 const PEER_MEMORY_BYTES: usize = 24 * 1024 * 1024;
 
-/// How many peers may take all of their memory at a time, where nothing else is said.
+/// By default, this many peers can use all their memory at the same time.
 const PEERS: usize = 8;
 
-/// How many times the calls of one connection all connections of a peer may have in flight.
+/// All connections of a peer together may have this many times the calls of one connection.
 const CALLS_OF_PEER: usize = 4;
 
-/// Words that may be read of a message of any size. The parts that each reader passes through count each time.
+/// Words that may be read of a message of any size. A part counts each time that a reader passes through it.
 const SPARE_WORDS: usize = 8 * 1024;
 
-/// A message of the largest size is there as often while it is read and answered.
+/// While a message of the largest size is read and answered, it is in memory this many times.
 const MESSAGES: usize = 4;
 
 impl Default for Limits {
@@ -75,7 +75,7 @@ impl Limits {
         self.calls.saturating_mul(CALLS_OF_PEER)
     }
 
-    /// The memory of one peer where its config says nothing of it: enough for a message of this size.
+    /// The default memory of one peer: enough for a message of this size.
     pub(crate) fn default_peer_memory(message_bytes: usize) -> usize {
         PEER_MEMORY_BYTES.max(Self::least_peer_memory(message_bytes))
     }
@@ -85,20 +85,20 @@ impl Limits {
         message_bytes.saturating_mul(MESSAGES)
     }
 
-    /// The memory of all peers where the config says nothing of it.
+    /// The default memory of all peers.
     pub(crate) fn default_memory(peer_memory_bytes: usize) -> usize {
         peer_memory_bytes.saturating_mul(PEERS)
     }
 
-    /// How much of the memory of all peers is kept for peers with a grant, in bytes, if there are such: that of one peer. The others
-    /// have that of one peer at least.
+    /// The bytes of the memory of all peers that are kept for peers with a grant, if there are any: the memory of one peer. The others
+    /// have at least the memory of one peer.
     pub(crate) fn kept_memory(&self, any_granted: bool) -> usize {
         let spare = self.memory_bytes.saturating_sub(self.peer_memory_bytes);
         if any_granted { spare.min(self.peer_memory_bytes) } else { 0 }
     }
 
-    /// How a message of so many bytes is read: a few times over. A message without content can still claim a list of many elements,
-    /// so what may be read goes by its own size.
+    /// The reader options for a message of this many bytes. It may be read a few times over. The limit depends on its own size,
+    /// because a message without content can still claim a list of many elements.
     pub(crate) fn options_for(message_bytes: usize) -> ReaderOptions {
         let words = message_bytes / size_of::<capnp::Word>();
         let mut options = ReaderOptions::new();
@@ -106,8 +106,8 @@ impl Limits {
         options
     }
 
-    /// How a message within the limits is read: a few times over, so that small messages with many pointers to the same large
-    /// thing are no way to make us work.
+    /// The reader options for every message within the limits. It may be read a few times over. So a small message with many pointers
+    /// to the same large object can't cause much work.
     pub(crate) fn reader_options(&self) -> ReaderOptions {
         let words = self.message_bytes / size_of::<capnp::Word>();
         let mut options = ReaderOptions::new();

@@ -10,15 +10,15 @@ use crate::accounts::Account;
 use crate::grants::Granted;
 use crate::{Certificate, Grants, Role};
 
-/// A client that was let in: who it is by its certificate, and what it may do.
+/// An accepted client: its certificate and its role.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Peer {
-    /// Where it connected from.
+    /// The address that it connected from.
     pub address: SocketAddr,
     /// Its certificate.
     pub certificate: Certificate,
-    /// What it may do, as it was when it connected.
+    /// Its role when it connected.
     pub role: Role,
     grants: LiveGrants,
     account: Arc<Account>,
@@ -35,25 +35,25 @@ impl Peer {
         Self { address, certificate, role, grants, account }
     }
 
-    /// What it shares with all other connections of its certificate.
+    /// The state that all connections of its certificate share.
     pub(crate) fn account(&self) -> &Account {
         &self.account
     }
 
-    /// What it may do now: by the grants of the config that the server runs on at this moment, so that a grant that was taken away
-    /// counts at the next call, however long the connection lives.
+    /// Its role now, by the grants of the server's present config. So a change of a grant counts from the next call on, even on an old
+    /// connection.
     #[must_use]
     pub fn role_now(&self) -> Role {
         self.grants.role(&self.certificate)
     }
 
-    /// The same, with the name that the role was granted to.
+    /// Its role now, and the name with the grant.
     pub(crate) fn granted_now(&self) -> Granted {
         self.grants.granted(&self.certificate)
     }
 }
 
-/// The grants of a server, as they are now. Cheap to clone.
+/// The present grants of a server. Cheap to clone.
 #[derive(Clone, Default)]
 pub(crate) struct LiveGrants(Arc<RwLock<Grants>>);
 
@@ -75,7 +75,7 @@ impl LiveGrants {
     }
 }
 
-/// Who else was granted something is nobody's business who looks at a peer.
+/// `Debug` of a peer does not show the grants of others.
 impl fmt::Debug for LiveGrants {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("..")

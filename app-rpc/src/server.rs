@@ -1,11 +1,12 @@
-//! An RPC server: who listens, who is let in, and how it stops.
+//! An RPC server: listening, accepting clients, serving them, and stopping.
 //!
-//! A server has threads of its own, and none of them is the application's:
+//! A server has threads of its own, apart from the threads of the application:
 //!
-//! - One accepts and shakes hands. Strangers cost the application's services nothing, and no call, however slow, keeps anybody out.
-//! - Some serve the clients. A connection stays on its thread, since capnp-rpc can't leave the thread that it began on.
-//! - The admin interface has one more. It serves the clients that had a role above `read` when they connected: an operator waits for
-//!   no reader. A grant that changes later moves no connection; what the client may do is looked up for each call.
+//! - One thread accepts connections and runs handshakes. So strangers take no time from services, and a slow call keeps no client
+//!   from connecting.
+//! - Some threads serve clients. A connection stays on its thread, because capnp-rpc can't leave the thread that it began on.
+//! - The admin interface has one more. It serves clients that had a role above `read` when they connected, so that an operator does
+//!   not wait for readers. A grant that changes later does not move a connection. The role is looked up for each call.
 
 mod accept;
 mod admission;
@@ -15,9 +16,9 @@ mod descriptors;
 mod handshakes;
 mod journal;
 mod meters;
-mod places;
 #[cfg(test)]
 mod simulated;
+mod slots;
 mod threads;
 
 use std::net::SocketAddr;
@@ -42,19 +43,19 @@ pub use self::meters::{
     ENDPOINT_METRICS, RPC_CALLS_REFUSED, RPC_CONNECTIONS_ACTIVE, RPC_CONNECTIONS_ENDED,
     RPC_CONNECTIONS_ESTABLISHED, RPC_CONNECTIONS_REFUSED,
 };
-use self::places::Room;
 #[cfg(test)]
 pub(crate) use self::simulated::Simulated;
+use self::slots::SlotLimits;
 use self::threads::ServerThreads;
 use crate::accounts::Accounts;
 use crate::peer::LiveGrants;
 use crate::threads::ThreadPanicked;
 use crate::{Certificate, Peer, Refusal, RpcServerConfig};
 
-/// Makes what a client may call, when it was let in.
+/// Makes the capability that an accepted client may call.
 ///
-/// It is called once for each connection, on the connection's thread, and what it makes lives as long as the connection. So it can
-/// keep what concerns this client, such as [`Peer::role`].
+/// The function runs once for each connection, on the connection's thread. The capability lives as long as the connection, so it can
+/// keep data of this client, such as [`Peer::role`].
 #[derive(Clone)]
 pub struct Bootstrap {
     make: Arc<dyn Fn(&Peer) -> capability::Client + Send + Sync>,
@@ -62,7 +63,7 @@ pub struct Bootstrap {
 }
 
 impl Bootstrap {
-    /// From a function that makes the client of an interface, mostly with `capnp_rpc::new_client`.
+    /// Takes a function that makes the client of an interface, usually with `capnp_rpc::new_client`.
     pub fn new<C>(make: impl Fn(&Peer) -> C + Send + Sync + 'static) -> Self
     where
         C: capability::FromClientHook,
@@ -71,9 +72,9 @@ impl Bootstrap {
         Self { make, capabilities: 0 }
     }
 
-    /// Lets each call bring so many capabilities. Without it a call that brings any is refused: the server keeps something of each
-    /// for as long as a handler holds it, and a client that gives none can send much less of the protocol. An interface with
-    /// callbacks needs it.
+    /// Lets each call bring this many capabilities. An interface with callbacks needs it. Without it, a call that brings a
+    /// capability is refused: a capability takes memory of the server for as long as a handler holds it, and allows a client to send
+    /// more kinds of messages.
     ///
     /// ```
     /// # use app_rpc::Bootstrap;
@@ -93,7 +94,7 @@ impl Bootstrap {
     }
 }
 
-/// What may change while the server runs.
+/// The part of a server that a reload replaces.
 struct Live {
     config: RpcServerConfig,
     tls: Arc<ServerConfig>,
@@ -105,8 +106,8 @@ impl Live {
         Ok(Self { config, tls })
     }
 
-    fn room(&self) -> Room {
-        Room::new(self.config.max_connections, self.config.grants.any())
+    fn slots(&self) -> SlotLimits {
+        SlotLimits::new(self.config.max_connections, self.config.grants.any())
     }
 
     /// The memory of all clients together, in bytes, and how much of it is kept for clients with a grant.
@@ -116,13 +117,13 @@ impl Live {
     }
 }
 
-/// What all connections of a server share.
+/// The state that all connections of a server share.
 struct Shared {
     live: RwLock<Arc<Live>>,
     descriptors: Descriptors,
     grants: LiveGrants,
     accounts: Accounts,
-    /// What the revocation lists name: connections that are open look at it whenever it changes.
+    /// The revoked certificates. Open connections check theirs whenever this changes.
     revoked: watch::Sender<RevokedSet>,
     bootstrap: Bootstrap,
     counts: Arc<Counts>,
@@ -131,7 +132,7 @@ struct Shared {
 }
 
 impl Shared {
-    /// A server of this config, as far as there are descriptors.
+    /// The state of a server with this config. It has fewer connections if there are too few descriptors.
     fn new(
         mut config: RpcServerConfig,
         descriptors: Descriptors,
@@ -166,7 +167,7 @@ impl Shared {
     }
 }
 
-/// A server that listens, and is not told to accept yet.
+/// A server that listens, and does not accept yet.
 pub(crate) struct BoundServer {
     listener: std::net::TcpListener,
     address: SocketAddr,
@@ -174,14 +175,14 @@ pub(crate) struct BoundServer {
     threads: ServerThreads,
 }
 
-/// Why there is no server.
+/// Why a server does not start.
 pub(crate) enum ServerError {
     Bind(ListenError),
     Tls(rustls::Error),
     Threads(std::io::Error),
 }
 
-/// Changes what a server that runs agrees to.
+/// Changes the config of a running server.
 #[derive(Clone)]
 pub(crate) struct ServerControl(Arc<Shared>);
 
@@ -191,13 +192,13 @@ impl ServerControl {
         self.0.live().config.max_connections
     }
 
-    /// New connections are under this config. Those that are open live on until they are too old, unless their client's certificate
-    /// was revoked; the grants are those of this config for them too.
+    /// Uses this config for new connections. Open connections stay until they are too old, unless their client's certificate was
+    /// revoked. The grants of this config hold for them too.
     pub(crate) fn reconfigure(&self, mut config: RpcServerConfig) -> Result<(), rustls::Error> {
         self.0.descriptors.fit(&mut config, self.0.journal.log());
         let live = Arc::new(Live::new(config)?);
         let (grants, revoked) = (live.config.grants.clone(), live.config.clients.revoked());
-        // Whoever shakes hands under the old lists looks at the new ones afterwards.
+        // A connection that makes its handshake under the old lists checks the new lists afterwards.
         let (memory_bytes, kept) = live.memory();
         self.0.accounts.set_memory(memory_bytes, kept);
         *self.0.live.write() = live;
@@ -231,7 +232,7 @@ impl BoundServer {
         Ok(Self { listener, address, shared: Arc::new(shared), threads })
     }
 
-    /// Where it listens, with the port that it got.
+    /// The address that it listens on, with the actual port.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
@@ -240,10 +241,11 @@ impl BoundServer {
         ServerControl(Arc::clone(&self.shared))
     }
 
-    /// Accepts until `dying`. Then calls that run may end within the drain limit, what is left is cancelled, and the threads end.
+    /// Accepts connections until `dying`. Then running calls may end within the drain limit, the others are cancelled, and the
+    /// threads end.
     ///
     /// # Errors
-    /// One of the threads panicked. The others have ended as well.
+    /// One of the threads panicked. The others have ended too.
     pub(crate) async fn serve(self, dying: CancellationToken) -> Result<(), ThreadPanicked> {
         let Self { listener, shared, threads, .. } = self;
         let (broken, threads_of) = (threads.broken(), threads.spawners());
@@ -264,7 +266,7 @@ impl BoundServer {
         let limits = shared.live().config.limits;
         // A connection has its own drain limit, and then a moment to tell its client.
         threads.join(limits.drain + Duration::from_secs(1)).await;
-        // Nobody else ends what accepts.
+        // Without a stop or a panic, accepting does not end.
         if broken.is_cancelled() || !dying.is_cancelled() { Err(ThreadPanicked) } else { Ok(()) }
     }
 }

@@ -1,7 +1,7 @@
-//! The sockets of connections, of servers and of clients.
+//! The sockets of servers' and clients' connections.
 //!
-//! A peer whose machine or network is gone says nothing, and a connection with a call in flight waits for it. So the kernel asks
-//! whether it is there, and gives up in bounded time.
+//! A peer with a failed machine or network sends nothing, and a connection with a call in flight would wait for it. So the operating
+//! system probes the peer, and gives up within a limited time.
 
 use std::io;
 use std::pin::Pin;
@@ -12,73 +12,73 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// How long a connection may be without a sign of its peer's kernel before that is asked for one.
+/// How long a connection may be silent before the system probes its peer.
 const SILENCE: Duration = Duration::from_secs(20);
 
-/// How long it takes from one question to the next.
-const AGAIN: Duration = Duration::from_secs(5);
+/// The time between two probes.
+const INTERVAL: Duration = Duration::from_secs(5);
 
-/// How often it is asked without an answer.
-const QUESTIONS: u32 = 2;
+/// The number of probes without an answer.
+const PROBES: u32 = 2;
 
-/// A peer that gave no sign for so long is gone: whether it was asked, or what was sent to it is not acknowledged.
+/// A peer is gone when it has not answered for this long: neither probes nor sent bytes were acknowledged.
 pub(crate) const GONE_AFTER: Duration = Duration::from_secs(30);
 
-/// Prepares the socket of a connection. Where the system has not all of it, the connection does without: its deadlines are there.
+/// Sets the options of a connection's socket. If the system lacks one, the connection still has its deadlines.
 pub(crate) fn prepare(socket: &TcpStream) {
     let socket = SockRef::from(socket);
     let _ = socket.set_tcp_nodelay(true);
-    let asking = TcpKeepalive::new().with_time(SILENCE).with_interval(AGAIN).with_retries(QUESTIONS);
+    let asking = TcpKeepalive::new().with_time(SILENCE).with_interval(INTERVAL).with_retries(PROBES);
     let _ = socket.set_tcp_keepalive(&asking);
     #[cfg(target_os = "linux")]
     let _ = socket.set_tcp_user_timeout(Some(GONE_AFTER));
 }
 
-/// A socket that can go from the runtime of one thread to that of another, also while TLS is on it.
+/// A socket that can move from the runtime of one thread to that of another, even under TLS.
 ///
 /// Between the two it belongs to no runtime, and reading and writing fail.
-pub(crate) struct Movable(Place);
+pub(crate) struct Movable(State);
 
-enum Place {
+enum State {
     /// On the runtime of this thread.
-    Here(TcpStream),
+    Attached(TcpStream),
     /// On no runtime.
-    Between(std::net::TcpStream),
-    /// It failed to go, and is closed.
+    Detached(std::net::TcpStream),
+    /// Moving it failed, and it is closed.
     Closed,
 }
 
 impl Movable {
     pub(crate) fn new(socket: TcpStream) -> Self {
-        Self(Place::Here(socket))
+        Self(State::Attached(socket))
     }
 
-    /// Takes it off the runtime that it is on.
+    /// Detaches it from its runtime.
     ///
     /// # Errors
     /// The system refuses, and the socket is closed.
     pub(crate) fn leave(&mut self) -> io::Result<()> {
-        if let Place::Here(socket) = std::mem::replace(&mut self.0, Place::Closed) {
-            self.0 = Place::Between(socket.into_std()?);
+        if let State::Attached(socket) = std::mem::replace(&mut self.0, State::Closed) {
+            self.0 = State::Detached(socket.into_std()?);
         }
         Ok(())
     }
 
-    /// Puts it on the runtime of this thread.
+    /// Attaches it to the runtime of this thread.
     ///
     /// # Errors
     /// The system refuses, and the socket is closed.
     pub(crate) fn arrive(&mut self) -> io::Result<()> {
-        if let Place::Between(socket) = std::mem::replace(&mut self.0, Place::Closed) {
-            self.0 = Place::Here(TcpStream::from_std(socket)?);
+        if let State::Detached(socket) = std::mem::replace(&mut self.0, State::Closed) {
+            self.0 = State::Attached(TcpStream::from_std(socket)?);
         }
         Ok(())
     }
 
-    fn here(self: Pin<&mut Self>) -> io::Result<Pin<&mut TcpStream>> {
+    fn attached(self: Pin<&mut Self>) -> io::Result<Pin<&mut TcpStream>> {
         match &mut self.get_mut().0 {
-            Place::Here(socket) => Ok(Pin::new(socket)),
-            Place::Between(_) | Place::Closed => Err(io::ErrorKind::NotConnected.into()),
+            State::Attached(socket) => Ok(Pin::new(socket)),
+            State::Detached(_) | State::Closed => Err(io::ErrorKind::NotConnected.into()),
         }
     }
 }
@@ -89,13 +89,13 @@ impl AsyncRead for Movable {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.here()?.poll_read(context, buffer)
+        self.attached()?.poll_read(context, buffer)
     }
 }
 
 impl AsyncWrite for Movable {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
-        self.here()?.poll_write(context, buffer)
+        self.attached()?.poll_write(context, buffer)
     }
 
     fn poll_write_vectored(
@@ -103,7 +103,7 @@ impl AsyncWrite for Movable {
         context: &mut Context<'_>,
         buffers: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.here()?.poll_write_vectored(context, buffers)
+        self.attached()?.poll_write_vectored(context, buffers)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -111,11 +111,11 @@ impl AsyncWrite for Movable {
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.here()?.poll_flush(context)
+        self.attached()?.poll_flush(context)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.here()?.poll_shutdown(context)
+        self.attached()?.poll_shutdown(context)
     }
 }
 

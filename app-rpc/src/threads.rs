@@ -1,6 +1,6 @@
-//! Threads for what can't leave the thread that it began on: capnp-rpc.
+//! Threads for capnp-rpc, which can't leave the thread that it began on.
 //!
-//! Each is a runtime of its own, and is sent jobs, each of which becomes a task on it.
+//! Each thread has a runtime of its own and a queue of jobs. Each job becomes a task on the thread.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -19,13 +19,13 @@ use tokio_util::sync::CancellationToken;
 /// Makes a task on the thread that it is sent to.
 type Job = Box<dyn FnOnce() -> LocalBoxFuture<'static, ()> + Send>;
 
-/// Jobs that wait for a thread to take them.
+/// The most jobs in the queue of a thread.
 const QUEUE: usize = 1024;
 
-/// Deep chains of calls that wait for one another are taken apart on the stack.
+/// capnp-rpc resolves chains of calls that wait for each other by recursion, so the stack is large.
 const STACK_BYTES: usize = 8 * 1024 * 1024;
 
-/// What a thread whose tasks were dropped may take to end.
+/// How long a thread may take to end after its tasks were dropped.
 const ABORT: Duration = Duration::from_millis(500);
 
 /// Named threads with a local runtime each.
@@ -36,19 +36,19 @@ pub(crate) struct LocalThreads {
     log: Logger,
 }
 
-/// How threads are told to end.
+/// Ends the threads.
 #[derive(Clone, Default)]
 struct Stop {
-    /// No more jobs are taken; those that are there run to their end.
+    /// Refuses new jobs. The present jobs run to their end.
     close: CancellationToken,
-    /// All is dropped.
+    /// Drops all jobs.
     abort: CancellationToken,
 }
 
 struct LocalThread {
     name: String,
     jobs: mpsc::Sender<Job>,
-    /// Jobs that were sent and have not ended.
+    /// Jobs that were sent and have not ended yet.
     load: Arc<AtomicUsize>,
     ended: oneshot::Receiver<()>,
     handle: JoinHandle<()>,
@@ -63,19 +63,19 @@ pub(crate) struct LocalSpawner(Arc<[(mpsc::Sender<Job>, Arc<AtomicUsize>)]>);
 pub(crate) struct ThreadPanicked;
 
 impl ThreadPanicked {
-    /// The failure of the service that the thread works for.
+    /// The failure of the service that the thread belongs to.
     pub(crate) fn of(self, service: &Service) -> Error {
         let message = "a thread of the RPC endpoint or client panicked: see the record before this one";
         errors::BUG.error(service.id()).message(message).build()
     }
 }
 
-/// All threads are busy with taking jobs, or have ended.
+/// The queues of the threads are full, or the threads have ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Refused;
 
 impl LocalThreads {
-    /// Starts so many threads, called `{name}-{number}`.
+    /// Starts this many threads with the names `{name}-{number}`.
     ///
     /// # Errors
     /// As [`named`](Self::named).
@@ -83,10 +83,10 @@ impl LocalThreads {
         Self::named((0..count).map(|number| format!("{name}-{number}")), log)
     }
 
-    /// Starts a thread of each name.
+    /// Starts a thread for each name.
     ///
     /// # Errors
-    /// A thread is refused: names the thread, the limit and the cure. Or there is no descriptor for its runtime.
+    /// The system refuses a thread. The error names the thread, the limit and what to do. Or there is no descriptor for its runtime.
     pub(crate) fn named(names: impl IntoIterator<Item = String>, log: &Logger) -> io::Result<Self> {
         let (stop, broken) = (Stop::default(), CancellationToken::new());
         let mut threads = Vec::new();
@@ -101,25 +101,25 @@ impl LocalThreads {
         self.broken.clone()
     }
 
-    /// How many there are.
+    /// The number of threads.
     pub(crate) fn len(&self) -> usize {
         self.threads.len()
     }
 
-    /// Sends jobs to all threads.
+    /// A spawner for all threads.
     pub(crate) fn spawner(&self) -> LocalSpawner {
         self.spawner_of(0..self.threads.len())
     }
 
-    /// Sends jobs to some of the threads, by their number.
+    /// A spawner for some of the threads, by their number.
     pub(crate) fn spawner_of(&self, which: Range<usize>) -> LocalSpawner {
         let which = self.threads.get(which).unwrap_or_default();
         let senders = which.iter().map(|thread| (thread.jobs.clone(), Arc::clone(&thread.load)));
         LocalSpawner(senders.collect())
     }
 
-    /// Waits for all jobs, which must have been told to end, and for the threads. What has not ended by the deadline is dropped.
-    /// A thread that does not end then, because something blocks it, is given up.
+    /// Waits for all jobs and threads. The caller must have asked the jobs to end. Jobs that run at the deadline are dropped. A thread
+    /// that is still blocked then is abandoned, with a log record.
     pub(crate) async fn join(self, deadline: Duration) {
         let Self { threads, stop, log, .. } = self;
         stop.close.cancel();
@@ -128,7 +128,7 @@ impl LocalThreads {
             threads.into_iter().map(|LocalThread { name, ended, handle, .. }| (name, ended, handle));
         let mut running: Vec<_> = running.collect();
         for (_, ended, _) in &mut running {
-            // Whoever ended by now, did; the others are told below.
+            // An error means that the deadline has passed. The next step drops the jobs of such threads.
             let _ = tokio::time::timeout_at(until, ended).await;
         }
         stop.abort.cancel();
@@ -136,7 +136,7 @@ impl LocalThreads {
         for (name, ended, handle) in running {
             let ended = ended.is_terminated() || tokio::time::timeout_at(until, ended).await.is_ok();
             if ended {
-                // It is past its last statement. Its jobs' panics were caught.
+                // The thread has finished its last statement. Panics of its jobs were caught.
                 let _ = handle.join();
             } else {
                 error!(log, "a thread does not end and is given up: something in it blocks"; "thread" => name);
@@ -145,9 +145,9 @@ impl LocalThreads {
     }
 }
 
-/// A runtime that may be dropped anywhere.
+/// A runtime that may be dropped in a task.
 ///
-/// tokio panics when a runtime is dropped in a task. That happens here when the thread for it is refused.
+/// tokio panics when a task drops a runtime. A task drops this one when the system refuses its thread.
 struct LocalRuntime(Option<Runtime>);
 
 impl Drop for LocalRuntime {
@@ -181,13 +181,13 @@ impl LocalThread {
 }
 
 impl LocalSpawner {
-    /// Sends a job to the thread with the fewest.
+    /// Sends a job to the thread with the fewest jobs.
     pub(crate) fn spawn<F, Fut>(&self, job: F) -> Result<(), Refused>
     where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = ()> + 'static,
     {
-        // `Relaxed`: a guess is good enough, and nothing is read through it.
+        // `Relaxed` is enough: an old number is good enough here, and the number guards no other data.
         let (jobs, load) =
             self.0.iter().min_by_key(|(_, load)| load.load(Ordering::Relaxed)).ok_or(Refused)?;
         load.fetch_add(1, Ordering::Relaxed);
@@ -199,7 +199,7 @@ impl LocalSpawner {
     }
 }
 
-/// Runs jobs until there can be no more, or it is to abort.
+/// Runs jobs until the queue is closed and empty, or until the abort.
 async fn run(mut queue: mpsc::Receiver<Job>, stop: Stop, load: Arc<AtomicUsize>, log: Logger) {
     let mut tasks = JoinSet::new();
     let mut open = true;

@@ -1,4 +1,4 @@
-//! Errors of libraries in our own words: what happened, and what to do.
+//! Errors of libraries as texts of this project: what happened and what to do.
 
 use std::io::{self, ErrorKind};
 
@@ -9,11 +9,11 @@ use rustls::Error as TlsError;
 
 use crate::Refusal;
 
-/// How the reason begins when a server does not know what it was asked. [`CallError::reason`](crate::CallError::reason) has the
+/// The beginning of the reason when a server does not know the called method. [`CallError::reason`](crate::CallError::reason) has the
 /// address before it.
 pub const UNKNOWN_CALL: &str = "the server does not know this call";
 
-/// What capnp-rpc puts before the error of the other side.
+/// capnp-rpc puts this text before the error of the other side.
 const REMOTE: &str = "remote exception: ";
 
 /// An I/O error of a connection, encrypted or not.
@@ -31,7 +31,7 @@ pub(crate) fn of_io(error: &io::Error) -> String {
     }
 }
 
-/// Why a handshake failed: the verdict on what was shown, or what happened else.
+/// Why a handshake failed: the reason of the recorded refusal, or the I/O error.
 pub(crate) fn of_handshake(error: &io::Error, record: &mut HandshakeRecord) -> (Refusal, String) {
     record.rejection.take().unwrap_or_else(|| (Refusal::of(error), of_io(error)))
 }
@@ -50,13 +50,13 @@ fn of_tls(error: &TlsError) -> String {
         TlsError::NoCertificatesPresented => "the other side showed no certificate".to_owned(),
         TlsError::DecryptError => "what came can't be decrypted: it was changed on its way".to_owned(),
         TlsError::AlertReceived(alert) => app_tls::alert_text(*alert),
-        // A verdict has words of its own: see `of_handshake`.
+        // A recorded refusal has a better text: see `of_handshake`.
         TlsError::InvalidCertificate(_) => "the certificate of the other side is not good".to_owned(),
         _ => "TLS failed".to_owned(),
     }
 }
 
-/// The error of a call, as its caller is to read it.
+/// The error of a call, as text for its caller.
 pub(crate) fn of_call(error: &capnp::Error) -> String {
     let reason = error.extra.strip_prefix(REMOTE).unwrap_or(&error.extra);
     match error.kind {
@@ -74,7 +74,7 @@ pub(crate) fn of_call(error: &capnp::Error) -> String {
     }
 }
 
-/// The server has no such method, or not for this client.
+/// The server has no such method, or hides it from this client.
 pub(crate) fn unknown_call() -> String {
     format!("{UNKNOWN_CALL}: it is of another release, or of another service")
 }

@@ -350,7 +350,7 @@ proptest! {
     #[test]
     fn the_index_and_the_list_say_what_was_done(steps in steps()) {
         let (_folder, pki) = pki();
-        let mut model: Vec<(super::Placed, bool)> = Vec::new();
+        let mut model: Vec<(super::IssuedFiles, bool)> = Vec::new();
         for (number, step) in steps.into_iter().enumerate() {
             match step {
                 Step::Issue => model.push((pki.issue(&client(&format!("n{number}"))).unwrap(), false)),

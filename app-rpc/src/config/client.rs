@@ -11,34 +11,34 @@ use schema::rpc_capnp::rpc_client_spec;
 use super::limits::{read_message_bytes, within};
 use crate::{Authorities, KeyPair, Limits, Purpose, RpcName};
 
-/// Whom an RPC client calls, and how, checked.
+/// The checked config of an RPC client.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct RpcClientConfig {
-    /// The service that is called; its server's certificate has this name.
+    /// The service that is called. Its server's certificate has this name.
     pub name: RpcName,
-    /// The TCP port of addresses without one.
+    /// The TCP port for addresses without a port.
     pub port: u16,
-    /// Host names or IP addresses, with or without a port; none is the host of the application.
+    /// Host names or IP addresses, with or without a port. An empty list is the host of the application.
     pub addresses: Vec<String>,
-    /// The certificate that it shows, and its key.
+    /// The client's certificate and its key.
     pub key_pair: KeyPair,
-    /// Whose servers are called.
+    /// The authorities that servers are accepted from.
     pub servers: Authorities,
-    /// How many instances are connected to.
+    /// The most instances that the client connects to.
     pub max_connections: usize,
-    /// How long a call may take, unless its caller says otherwise.
+    /// The default time limit of a call.
     pub call_timeout: Duration,
-    /// How long connecting may take, handshake included.
+    /// The time limit of connecting, including the handshake.
     pub connect_timeout: Duration,
-    /// How long a connection is used before a new one takes its place.
+    /// The age at which a new connection replaces an old one.
     pub max_connection_age: Duration,
-    /// What the server may take of this side.
+    /// The limits for the server.
     pub limits: Limits,
 }
 
 impl RpcClientConfig {
-    /// A client of this server, with the defaults of everything else.
+    /// A client of this server, with the defaults for everything else.
     #[must_use]
     pub fn new(name: RpcName, port: u16, key_pair: KeyPair, servers: Authorities) -> Self {
         Self {
@@ -113,7 +113,7 @@ fn read_addresses(spec: rpc_client_spec::Reader<'_>, place: &mut Place<'_>) -> O
     Some(addresses)
 }
 
-/// The host and the port of an address; `None` if it is none.
+/// The host and the port of an address. `None` if the text is not an address.
 pub(crate) fn host_and_port(address: &str, default_port: u16) -> Option<(String, u16)> {
     if let Ok(ip) = address.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
         return Some((ip.to_string(), default_port));
@@ -132,7 +132,7 @@ pub(crate) fn host_and_port(address: &str, default_port: u16) -> Option<(String,
         .then_some((host, port))
 }
 
-/// The config of a client whose service has this id; `None` without a file: then it calls nobody.
+/// The config of the client of the service with this id. `None` without a file. The service has no client then.
 #[derive(Debug, Clone)]
 pub struct ClientConfig<const SERVICE: u64>(pub Option<RpcClientConfig>);
 

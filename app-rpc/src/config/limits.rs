@@ -1,4 +1,4 @@
-//! What a config says of the limits of a connection.
+//! The limits of a connection in a config.
 
 use std::time::Duration;
 
@@ -7,55 +7,54 @@ use schema::rpc_capnp::rpc_limits;
 
 use crate::Limits;
 
-/// The smallest limit of bytes that a protocol message of itself fits in.
-const LEAST_BYTES: u32 = 4096;
+/// The smallest limit in bytes: every protocol message without content fits.
+const MIN_BYTES: u32 = 4096;
 /// The most calls in flight.
-const MOST_CALLS: u32 = 1 << 20;
-/// The longest drain in milliseconds: a service has 10 s to stop, unless its descriptor says otherwise.
-const MOST_DRAIN_MILLIS: u32 = 8000;
+const MAX_CALLS: u32 = 1 << 20;
+/// The longest drain in milliseconds. By default a service has 10 s to stop.
+const MAX_DRAIN_MILLIS: u32 = 8000;
 /// The largest limit of a message.
-const MOST_MESSAGE_BYTES: u32 = 256 * 1024 * 1024;
+const MAX_MESSAGE_BYTES: u32 = 256 * 1024 * 1024;
 
-impl Limits {
-    pub(super) fn read(spec: rpc_limits::Reader<'_>, place: &mut Place<'_>) -> Self {
-        let message = spec.get_max_message_bytes();
-        let ranges = [
-            ("maxMessageBytes", message, LEAST_BYTES, MOST_MESSAGE_BYTES),
-            ("maxCalls", spec.get_max_calls(), 1, MOST_CALLS),
-            ("maxHeldBytes", spec.get_max_held_bytes(), LEAST_BYTES, u32::MAX),
-            ("maxQueuedBytes", spec.get_max_queued_bytes(), message, u32::MAX),
-            ("handshakeMillis", spec.get_handshake_millis(), 1, u32::MAX),
-            ("stallMillis", spec.get_stall_millis(), 1, u32::MAX),
-            ("idleSeconds", spec.get_idle_seconds(), 1, u32::MAX),
-            ("drainMillis", spec.get_drain_millis(), 0, MOST_DRAIN_MILLIS),
-        ];
-        for (field, value, least, most) in ranges {
-            if field == "maxQueuedBytes" && value < least {
-                // The bound is a value of the config itself.
-                let wrong = format_args!("must be {least} or more, found {value}");
-                place.field(field).add_in_full("must not be below maxMessageBytes", wrong);
-                continue;
-            }
-            within(value, least, most, &mut place.field(field));
+/// Reads the limits, and adds every problem.
+pub(super) fn read_limits(spec: rpc_limits::Reader<'_>, place: &mut Place<'_>) -> Limits {
+    let message = spec.get_max_message_bytes();
+    let ranges = [
+        ("maxMessageBytes", message, MIN_BYTES, MAX_MESSAGE_BYTES),
+        ("maxCalls", spec.get_max_calls(), 1, MAX_CALLS),
+        ("maxHeldBytes", spec.get_max_held_bytes(), MIN_BYTES, u32::MAX),
+        ("maxQueuedBytes", spec.get_max_queued_bytes(), message, u32::MAX),
+        ("handshakeMillis", spec.get_handshake_millis(), 1, u32::MAX),
+        ("stallMillis", spec.get_stall_millis(), 1, u32::MAX),
+        ("idleSeconds", spec.get_idle_seconds(), 1, u32::MAX),
+        ("drainMillis", spec.get_drain_millis(), 0, MAX_DRAIN_MILLIS),
+    ];
+    for (field, value, least, most) in ranges {
+        if field == "maxQueuedBytes" && value < least {
+            // The limit is a value of the config itself.
+            let wrong = format_args!("must be {least} or more, found {value}");
+            place.field(field).add_in_full("must not be below maxMessageBytes", wrong);
+            continue;
         }
-        let (peer_memory_bytes, memory_bytes) = read_memory(spec, place);
-        Self {
-            message_bytes: to_usize(message),
-            calls: to_usize(spec.get_max_calls()),
-            held_bytes: to_usize(spec.get_max_held_bytes()),
-            queued_bytes: to_usize(spec.get_max_queued_bytes()),
-            peer_memory_bytes,
-            memory_bytes,
-            handshake: Duration::from_millis(spec.get_handshake_millis().into()),
-            stall: Duration::from_millis(spec.get_stall_millis().into()),
-            idle: Duration::from_secs(spec.get_idle_seconds().into()),
-            drain: Duration::from_millis(spec.get_drain_millis().into()),
-            ..Self::default()
-        }
+        within(value, least, most, &mut place.field(field));
+    }
+    let (peer_memory_bytes, memory_bytes) = read_memory(spec, place);
+    Limits {
+        message_bytes: to_usize(message),
+        calls: to_usize(spec.get_max_calls()),
+        held_bytes: to_usize(spec.get_max_held_bytes()),
+        queued_bytes: to_usize(spec.get_max_queued_bytes()),
+        peer_memory_bytes,
+        memory_bytes,
+        handshake: Duration::from_millis(spec.get_handshake_millis().into()),
+        stall: Duration::from_millis(spec.get_stall_millis().into()),
+        idle: Duration::from_secs(spec.get_idle_seconds().into()),
+        drain: Duration::from_millis(spec.get_drain_millis().into()),
+        ..Limits::default()
     }
 }
 
-/// The memory of one client, and of all of them.
+/// The memory of one client, and of all clients.
 fn read_memory(spec: rpc_limits::Reader<'_>, place: &mut Place<'_>) -> (usize, usize) {
     let message = to_usize(spec.get_max_message_bytes());
     let mut read = |field, rule: &'static str, value: u32, least: usize, default: usize| {
@@ -82,7 +81,7 @@ fn read_memory(spec: rpc_limits::Reader<'_>, place: &mut Place<'_>) -> (usize, u
     (one, all)
 }
 
-/// Adds a problem where a number is out of its bounds.
+/// Adds a problem if a number is out of its range.
 pub(super) fn within(value: u32, least: u32, most: u32, place: &mut Place<'_>) {
     if (least..=most).contains(&value) {
         return;
@@ -95,9 +94,9 @@ pub(super) fn within(value: u32, least: u32, most: u32, place: &mut Place<'_>) {
     place.add_found(rule, value);
 }
 
-/// The limit of a message in bytes.
+/// Reads the limit of a message in bytes.
 pub(super) fn read_message_bytes(value: u32, place: &mut Place<'_>) -> usize {
-    within(value, LEAST_BYTES, MOST_MESSAGE_BYTES, place);
+    within(value, MIN_BYTES, MAX_MESSAGE_BYTES, place);
     to_usize(value)
 }
 

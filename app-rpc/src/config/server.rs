@@ -10,42 +10,42 @@ use app_core::prelude::ServiceId;
 use app_tls::ConfigCheck;
 use schema::rpc_capnp::{rpc_grant, rpc_server_spec};
 
-use super::limits::within;
+use super::limits::{read_limits, within};
 use crate::{Authorities, Grants, KeyPair, Limits, Purpose, RpcName};
 
-/// Connections of a server whose config says nothing else.
+/// The default of `maxConns`.
 const DEFAULT_CONNECTIONS: usize = 1024;
 
-/// How an RPC server runs, checked.
+/// The checked config of an RPC server.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct RpcServerConfig {
-    /// Which service it is; its certificate has this name.
+    /// The service. The server's certificate has this name.
     pub name: RpcName,
-    /// The TCP port; 0 is any free one.
+    /// The TCP port. 0 is any free port.
     pub port: u16,
-    /// The address to listen on; `None` is every address of the machine.
+    /// The address to listen on. `None` is every address of the machine.
     pub bind_address: Option<IpAddr>,
-    /// The certificate that it shows, and its key.
+    /// The server's certificate and its key.
     pub key_pair: KeyPair,
-    /// Whose clients are let in.
+    /// The authorities that clients are accepted from.
     pub clients: Authorities,
-    /// How many connections may be open.
+    /// The most open connections.
     pub max_connections: usize,
-    /// How many connections of one certificate may be open; `None` is an eighth of all, at least 8.
+    /// The most open connections of one certificate. `None` is an eighth of all, at least 8.
     pub max_client_connections: Option<NonZero<u32>>,
     /// What clients may do.
     pub grants: Grants,
-    /// What one connection may take.
+    /// The limits of one connection.
     pub limits: Limits,
-    /// How long a connection may live.
+    /// The maximum age of a connection.
     pub max_connection_age: Duration,
-    /// How many threads serve connections; `None` is half as many as there are processors, at least one.
+    /// The number of threads that serve connections. `None` is half the number of processors, at least one.
     pub threads: Option<NonZero<u16>>,
 }
 
 impl RpcServerConfig {
-    /// A server of this name, on any free port of every address, with the defaults of everything else.
+    /// A server with this name, on any free port of every address, with the defaults for everything else.
     #[must_use]
     pub fn new(name: RpcName, key_pair: KeyPair, clients: Authorities) -> Self {
         Self {
@@ -63,7 +63,7 @@ impl RpcServerConfig {
         }
     }
 
-    /// How many connections of one certificate may be open.
+    /// The most open connections of one certificate.
     pub(crate) fn connections_of_client(&self) -> usize {
         let set = self.max_client_connections.map(|most| most.get().try_into().unwrap_or(usize::MAX));
         set.unwrap_or_else(|| (self.max_connections / 8).max(8))
@@ -101,7 +101,7 @@ impl RpcServerConfig {
         };
         let limits = {
             let mut place = problems.at("limits");
-            Limits::read(place.value(spec.get_limits())?, &mut place)
+            read_limits(place.value(spec.get_limits())?, &mut place)
         };
         let (age, threads) = (spec.get_max_connection_age_seconds(), spec.get_threads());
         within(age, 1, u32::MAX, &mut problems.at("maxConnectionAgeSeconds"));
@@ -137,7 +137,7 @@ fn granted(grant: rpc_grant::Reader<'_>) -> Option<&str> {
     grant.get_name().ok()?.to_str().ok()
 }
 
-/// The config of the endpoint of a service, by the service's id; `None` without a file: then it does not listen.
+/// The config of the endpoint of the service with this id. `None` without a file. The endpoint does not listen then.
 #[derive(Debug, Clone)]
 pub struct EndpointConfig<const SERVICE: u64>(pub Option<RpcServerConfig>);
 

@@ -1,4 +1,4 @@
-//! Where the sides of a connection meet, and where it is told to end.
+//! The state of a connection that its reading and writing sides share. It also ends the connection.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -14,53 +14,53 @@ use tokio_util::sync::CancellationToken;
 use super::End;
 use super::input::Incoming;
 use super::memory::{CONNECTION_BYTES, Credit, Memory};
-use super::meter::{Meter, Verdict};
+use super::meter::{CallMeter, Decision};
 use super::outbox::{Next, Outbox};
 use super::{policy, refusal};
 use crate::Limits;
 use crate::framing::{Decoder, Segments};
 
-/// The state of a connection. One thread has it all; nothing is borrowed across an await.
+/// The state of a connection. It belongs to one thread, and nothing is borrowed across an await.
 pub(crate) struct Control {
     limits: Limits,
     credit: Rc<Credit>,
-    /// Bytes that were still charged for messages when the connection was over.
+    /// Bytes that were still charged for messages at the end of the connection.
     left: Cell<usize>,
-    meter: RefCell<Meter>,
+    meter: RefCell<CallMeter>,
     outbox: RefCell<Outbox>,
     input: RefCell<InputState>,
-    /// Told when no call of the peer is left without an answer. What happens with each message must not be told: whoever waits for
-    /// it would be polled with each message.
+    /// Notified when every call of the peer has an answer. It is not notified for each message, because that would poll each waiting
+    /// task for each message.
     answered: Notify,
-    /// Told when so many calls were cancelled that the connection should be left.
+    /// Notified when the connection has too many cancelled calls.
     worn_out: Notify,
-    /// There are bytes that came in and are not decoded yet.
+    /// Whether received bytes are not decoded yet.
     reading: Cell<bool>,
     end: Cell<Option<End>>,
     closing: CancellationToken,
-    /// A message came in. The token is for those who wait for the first.
+    /// Whether a message has come. The token is for tasks that wait for the first.
     was_heard: Cell<bool>,
     heard: CancellationToken,
 }
 
-/// What the reading side is told.
+/// The state that the reading side waits for.
 struct InputState {
-    /// The end of the connection, as the peer and all calls are to be told.
+    /// The error that ends the connection, for the peer and for all calls.
     close: Option<capnp::Error>,
-    /// Messages that seem to come from the peer.
+    /// Messages for capnp-rpc that look like messages of the peer.
     injected: VecDeque<Segments>,
     reader: Option<Waker>,
     last_message: Instant,
 }
 
-/// What the reading side has to do before it reads.
+/// What the reading side has to do before it reads more.
 pub(super) enum Interruption {
     Close(capnp::Error),
     Injected(Segments),
 }
 
 impl Control {
-    /// A connection with these limits, which takes its memory of this budget.
+    /// A connection with these limits, which takes its memory from this budget.
     pub(crate) fn new(limits: Limits, memory: Memory) -> Self {
         let input =
             InputState { close: None, injected: VecDeque::new(), reader: None, last_message: Instant::now() };
@@ -68,7 +68,7 @@ impl Control {
         Self {
             limits,
             left: Cell::new(0),
-            meter: RefCell::new(Meter::new(Rc::clone(&credit))),
+            meter: RefCell::new(CallMeter::new(Rc::clone(&credit))),
             outbox: RefCell::new(Outbox::new(limits.queued_bytes, Rc::clone(&credit))),
             credit,
             input: RefCell::new(input),
@@ -86,8 +86,8 @@ impl Control {
         &self.limits
     }
 
-    /// Ends the connection: what waits to be written is written, then the peer is told why, and all calls of either side that
-    /// are in flight fail with this error. The first reason stays.
+    /// Ends the connection. Waiting bytes are written, then the peer gets the reason. All calls in flight on both sides fail with
+    /// this error. The first reason stays.
     pub(crate) fn close(&self, end: End, reason: capnp::Error) {
         self.note(end);
         let mut input = self.input.borrow_mut();
@@ -96,22 +96,22 @@ impl Control {
         self.closing.cancel();
     }
 
-    /// Tells the peer why, and closes, past capnp-rpc.
+    /// Tells the peer the reason and closes, without capnp-rpc.
     pub(super) fn abort(&self, end: End, reason: &str) {
         self.close(end, capnp::Error::failed(reason.to_owned()));
         let abort = refusal::abort(reason);
         let mut outbox = self.outbox.borrow_mut();
         outbox.push(&abort.get_segments_for_output());
-        // Nobody waits for it but who drives the output.
+        // Only the writing side waits for it.
         drop(outbox.end(Ok(())));
     }
 
-    /// Why the connection ends, if it was seen to; the first reason stays.
+    /// Why the connection ends, if it does. The first reason stays.
     pub(crate) fn end(&self) -> Option<End> {
         self.end.get()
     }
 
-    /// What calls were told when the connection was told to end.
+    /// The reason that calls got when the connection was closed.
     pub(crate) fn why(&self) -> Option<String> {
         self.input.borrow().close.as_ref().map(|reason| reason.extra.clone())
     }
@@ -121,12 +121,12 @@ impl Control {
         self.answered.notify_waiters();
     }
 
-    /// Refuses calls from now on; those that run go on.
+    /// Refuses new calls from now on. Running calls continue.
     pub(crate) fn refuse_calls(&self, reason: &'static str) {
         self.meter.borrow_mut().refuse_calls(reason);
     }
 
-    /// Calls of the peer that were not answered yet.
+    /// Calls of the peer without an answer.
     pub(crate) fn running(&self) -> usize {
         self.meter.borrow().running()
     }
@@ -141,14 +141,14 @@ impl Control {
         self.meter.borrow().given()
     }
 
-    /// Waits until so many calls were cancelled that another connection had better take the place of this one. Cancel safe.
+    /// Waits until the connection has too many cancelled calls and should be replaced. Cancel safe.
     pub(crate) async fn worn_out(&self) {
         while !self.meter.borrow().is_worn_out() {
             self.worn_out.notified().await;
         }
     }
 
-    /// Calls of the peer that were refused, ever.
+    /// All calls of the peer that were refused.
     pub(crate) fn refusals(&self) -> u64 {
         self.meter.borrow().refusals()
     }
@@ -158,62 +158,62 @@ impl Control {
         self.outbox.borrow().queued()
     }
 
-    /// Bytes that were given to be written, and those that were, ever.
+    /// All bytes that were queued, and all that were written.
     pub(crate) fn written(&self) -> (u64, u64) {
         self.outbox.borrow().progress()
     }
 
-    /// Whether so much waits to be written that more calls had better go elsewhere.
+    /// Whether too many bytes wait, so that new calls should use another connection.
     pub(crate) fn is_congested(&self) -> bool {
         self.outbox.borrow().congested()
     }
 
-    /// Waits until it was told to close. Cancel safe.
+    /// Waits until the connection is closed by this side. Cancel safe.
     pub(crate) async fn closed(&self) {
         self.closing.cancelled().await;
     }
 
-    /// Waits until the peer said something. Cancel safe.
+    /// Waits for the first message of the peer. Cancel safe.
     pub(crate) async fn heard(&self) {
         self.heard.cancelled().await;
     }
 
-    /// When the last message came in.
+    /// When the last message came.
     pub(crate) fn last_message(&self) -> Instant {
         self.input.borrow().last_message
     }
 
-    /// Waits until every call of the peer is answered, and the answers are written, or nobody can be answered any more. Cancel safe.
+    /// Waits until every call of the peer is answered and the answers are written, or until the connection ends. Cancel safe.
     pub(crate) async fn answered(&self) {
         while self.running() > 0 && self.end().is_none() {
             self.answered.notified().await;
         }
-        // What is put in later belongs to calls that are refused.
+        // Bytes that are queued later belong to refused calls.
         let (owed, _) = self.written();
         while self.written().1 < owed && self.end().is_none() {
             self.answered.notified().await;
         }
     }
 
-    /// Takes note of a message that came in and is held, and charges what it takes.
+    /// Counts and charges a received message, which is held from now on.
     pub(super) fn hold(&self, bytes: usize, charged: usize) {
         self.credit.overdraw(charged);
         self.meter.borrow_mut().hold(bytes);
     }
 
-    /// Takes note that a message that came in is gone.
+    /// Counts and refunds a received message that is dropped.
     pub(super) fn release(&self, bytes: usize, charged: usize, is_call: bool) {
         self.credit.refund(charged);
         self.meter.borrow_mut().gone(bytes, is_call);
     }
 
-    /// Charges something whose size has changed. If there is no memory for it, nothing is charged for it any more.
+    /// Charges something with a changed size. `false` if there is no memory for it. Then nothing is charged.
     pub(super) fn recharge(&self, from: usize, to: usize) -> bool {
         self.credit.refund(from);
         self.credit.charge(to)
     }
 
-    /// The error of a peer that went on when it had taken all the memory that it may take.
+    /// The error for a peer that sends more when it has used all its memory.
     pub(super) fn no_memory(&self) -> capnp::Error {
         let limit = self.limits.peer_memory_bytes;
         capnp::Error::overloaded(format!(
@@ -221,32 +221,32 @@ impl Control {
         ))
     }
 
-    /// Bytes that are charged to the connection.
+    /// Bytes charged to the connection.
     #[cfg(test)]
     pub(super) fn memory(&self) -> usize {
         self.credit.used()
     }
 
-    /// Bytes that are charged for messages that came in and are not gone.
+    /// Bytes charged for received messages that are still held.
     pub(crate) fn held_memory(&self) -> usize {
         let others = CONNECTION_BYTES + self.meter.borrow().charged() + self.outbox.borrow().charged();
         debug_assert!(others <= self.credit.used(), "{others} bytes of {}", self.credit.used());
         self.credit.used().saturating_sub(others)
     }
 
-    /// The connection is over: what it was charged for is gone, or leaked by a handler that panicked.
+    /// Settles the account at the end of the connection. What is still charged now was leaked by a handler that panicked.
     pub(super) fn settle(&self) {
         self.left.set(self.held_memory());
         self.credit.close();
     }
 
-    /// Bytes of messages that were still held when the connection was over.
+    /// Bytes of messages that were still held at the end of the connection.
     #[cfg_attr(not(test), allow(dead_code, reason = "tests and fuzz targets look at it"))]
     pub(crate) fn left(&self) -> usize {
         self.left.get()
     }
 
-    /// Looks at a message that came in, and answers it if it is refused. Whether it goes on to capnp-rpc.
+    /// Checks a received message, and answers it if it is refused. Returns whether it goes to capnp-rpc.
     pub(super) fn admit(&self, incoming: &mut Incoming) -> capnp::Result<bool> {
         self.input.borrow_mut().last_message = Instant::now();
         if !self.was_heard.replace(true) {
@@ -257,28 +257,28 @@ impl Control {
             self.note(End::PeerClosed);
             return Err(policy::aborted(reason?));
         }
-        let mut judged = policy::judge(message, incoming.bytes, &self.limits)?;
-        judged.paid = self.credit.charge(judged.cost);
-        incoming.charged += if judged.paid { judged.cost } else { 0 };
-        let verdict = self.meter.borrow_mut().inbound(message, incoming.bytes, judged, &self.limits)?;
-        match verdict {
-            Verdict::Pass { is_call } => {
+        let mut checked = policy::check(message, incoming.bytes, &self.limits)?;
+        checked.paid = self.credit.charge(checked.cost);
+        incoming.charged += if checked.paid { checked.cost } else { 0 };
+        let decision = self.meter.borrow_mut().inbound(message, incoming.bytes, checked, &self.limits)?;
+        match decision {
+            Decision::Pass { is_call } => {
                 incoming.is_call = is_call;
                 if let Some((question, kind, reason)) = policy::shortened(message) {
                     self.inject(&refusal::failure(question, kind, &reason));
                     return Ok(false);
                 }
-                // A call may have been cancelled.
-                self.tell_of_calls();
+                // The message may have cancelled a call.
+                self.notify_of_calls();
                 return Ok(true);
             }
-            Verdict::NoMemory => {
+            Decision::NoMemory => {
                 self.note(End::TooMuchMemory);
                 return Err(self.no_memory());
             }
-            Verdict::Swallow => {}
-            Verdict::Refuse { question, reason, again } => {
-                for answer in refusal::answer(question, &reason, again, message)? {
+            Decision::Swallow => {}
+            Decision::Refuse { question, reason, retry } => {
+                for answer in refusal::answer(question, &reason, retry, message)? {
                     self.outbox.borrow_mut().push(&answer.get_segments_for_output());
                 }
             }
@@ -286,7 +286,7 @@ impl Control {
         Ok(false)
     }
 
-    /// Takes a message of capnp-rpc for the peer.
+    /// Sends a message of capnp-rpc to the peer.
     pub(super) fn send(&self, built: &Builder<HeapAllocator>) -> capnp::Result<()> {
         let segments = built.get_segments_for_output();
         let bytes: usize = segments.iter().map(|segment| segment.len()).sum();
@@ -296,11 +296,11 @@ impl Control {
         }
         self.meter.borrow_mut().outbound(message, bytes)?;
         self.outbox.borrow_mut().push(&segments);
-        self.tell_of_calls();
+        self.notify_of_calls();
         Ok(())
     }
 
-    fn tell_of_calls(&self) {
+    fn notify_of_calls(&self) {
         let meter = self.meter.borrow();
         if meter.running() == 0 {
             self.answered.notify_waiters();
@@ -310,8 +310,8 @@ impl Control {
         }
     }
 
-    /// The peer would end the connection over it. So whoever waits for it is told in its place: the peer that its answer is too
-    /// large, or our own caller that its call is.
+    /// Replaces a message that is too large, because the peer would end the connection for it. The peer gets an error as its answer,
+    /// or the own caller gets one for its call.
     fn send_too_large(&self, message: message::Reader<'_>, bytes: usize) -> capnp::Result<()> {
         let limit = self.limits.message_bytes;
         match message.which() {
@@ -342,7 +342,7 @@ impl Control {
         input.wake();
     }
 
-    /// Whether something comes before reading; if not, the reader is woken when something does.
+    /// Returns what has to happen before reading. If there is nothing, the reader is woken when there is.
     pub(super) fn poll_interruption(&self, context: &Context<'_>) -> Poll<Interruption> {
         let mut input = self.input.borrow_mut();
         if let Some(injected) = input.injected.pop_front() {
@@ -355,12 +355,12 @@ impl Control {
         Poll::Pending
     }
 
-    /// Whether the peer has to read before it is read.
+    /// Whether too many bytes wait: the peer has to read before its messages are read.
     pub(super) fn congested(&self) -> bool {
         self.outbox.borrow().congested()
     }
 
-    /// While messages that came in are being looked at, more is about to be written: it goes out together.
+    /// While received messages are being handled, more output comes soon, and is written together.
     pub(super) fn poll_output(&self, context: &Context<'_>) -> Poll<Next> {
         self.outbox.borrow_mut().poll_next(self.reading.get(), context)
     }
@@ -387,7 +387,7 @@ impl Control {
         }
     }
 
-    /// Gives back what was written from.
+    /// Returns the buffer that was written.
     pub(super) fn reuse(&self, bytes: Vec<u8>) {
         let was_congested = {
             let mut outbox = self.outbox.borrow_mut();
@@ -413,7 +413,7 @@ impl Control {
     }
 }
 
-/// Keeps the waker of this task, once.
+/// Stores the waker of this task, if it is a new one.
 pub(super) fn keep(kept: &mut Option<Waker>, context: &Context<'_>) {
     if kept.as_ref().is_none_or(|kept| !kept.will_wake(context.waker())) {
         *kept = Some(context.waker().clone());

@@ -1,36 +1,36 @@
-//! Why a connection ended.
+//! Reasons why connections end.
 
 use std::fmt;
 
-/// Why a connection that was established ended.
+/// Why an established connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum End {
     /// The peer closed it.
     PeerClosed,
-    /// It broke: a reset, or the network is gone.
+    /// The connection was reset, or the network failed.
     Lost,
     /// The peer sent a message beyond the limit.
     TooLarge,
-    /// The peer sent what is no message, or none at this point.
+    /// The peer sent bytes that are not a message, or a message that is not allowed at this point.
     Protocol,
-    /// The peer went on calling after as many refusals as it may have open.
+    /// The peer sent more calls than allowed, and did not look at their refusals.
     TooManyCalls,
-    /// The peer took all the memory that it may take, and went on.
+    /// The peer used all its memory, and sent more.
     TooMuchMemory,
-    /// The peer did not read: too much waited for it, or for too long.
+    /// The peer did not read: too many bytes waited for it, or for too long.
     NotReading,
-    /// The peer began a message and did not end it.
+    /// The peer began a message and did not finish it.
     Stalled,
-    /// Nothing happened on it for as long as may be.
+    /// The connection was idle for its limit.
     Idle,
-    /// It lived for as long as it may.
+    /// The connection reached its maximum age.
     TooOld,
     /// The peer's certificate was revoked while it was connected.
     Revoked,
-    /// The peer's certificate ended while it was connected.
+    /// The peer's certificate expired while it was connected.
     Expired,
-    /// Our side stops.
+    /// This side is stopping.
     Stopping,
     /// A handler panicked.
     Panicked,

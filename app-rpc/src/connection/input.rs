@@ -1,4 +1,4 @@
-//! The reading side: bytes of the peer become messages that capnp-rpc may see.
+//! The reading side: turns bytes of the peer into messages for capnp-rpc.
 
 use std::future::poll_fn;
 use std::mem::MaybeUninit;
@@ -15,22 +15,22 @@ use super::network::Stream;
 use crate::framing::{Decoder, FramingError, Segments};
 use crate::{Limits, words};
 
-/// Bytes that are read at once.
+/// The most bytes of one read.
 const CHUNK: usize = 16 * 1024;
 
-/// What a connection that waits for its peer may keep for reading; more is given back.
+/// The largest read buffer that a waiting connection keeps. A larger one is freed.
 const IDLE_BYTES: usize = 1024;
 
-/// What each message takes beside its content.
+/// The memory of a message beside its content.
 const MESSAGE_BYTES: usize = 256;
 
-/// A message that came in. What it takes counts until it is dropped.
+/// A received message. It counts and is charged until it is dropped.
 pub(super) struct Incoming {
     pub(super) reader: Reader<Segments>,
     pub(super) bytes: usize,
-    /// What is charged for it.
+    /// Bytes charged for it.
     pub(super) charged: usize,
-    /// It is a call that goes on to a handler.
+    /// Whether it is a call that goes to a handler.
     pub(super) is_call: bool,
     control: Rc<Control>,
 }
@@ -47,27 +47,27 @@ impl Drop for Incoming {
     }
 }
 
-/// Reads messages off a stream.
+/// Reads messages from a stream.
 pub(super) struct Input<S> {
     stream: Stream<S>,
     control: Rc<Control>,
     decoder: Decoder,
     buffer: Vec<u8>,
-    /// How much of the buffer is decoded.
+    /// Bytes of the buffer that are decoded.
     decoded: usize,
-    /// What is charged for the message that is there in part.
+    /// Bytes charged for the incomplete message.
     partial: usize,
 }
 
 impl<S> Drop for Input<S> {
     fn drop(&mut self) {
-        // Nobody looks at what came in any more.
+        // The received bytes are not decoded any more.
         self.control.set_reading(false);
         self.control.recharge(self.partial, 0);
     }
 }
 
-/// What came of waiting for bytes.
+/// The result of waiting for bytes.
 enum Filled {
     Bytes,
     End,
@@ -80,10 +80,10 @@ impl<S: AsyncRead + Unpin> Input<S> {
         Self { stream, control, decoder, buffer: Vec::new(), decoded: 0, partial: 0 }
     }
 
-    /// The next message for capnp-rpc; `None` when the peer closed in good order.
+    /// The next message for capnp-rpc. `None` when the peer closed between messages.
     pub(super) async fn next(&mut self) -> capnp::Result<Option<Incoming>> {
         loop {
-            // Many small messages may be in one buffer: others on this thread have their turn as well.
+            // One buffer can have many small messages. This lets other tasks of the thread run in between.
             tokio::task::consume_budget().await;
             let filled = if self.decoded < self.buffer.len() {
                 poll_fn(|context| match self.control.poll_interruption(context) {
@@ -165,7 +165,7 @@ impl<S: AsyncRead + Unpin> Input<S> {
         capnp::Error::failed(error.to_string())
     }
 
-    /// Reads bytes into the buffer, which is empty; within a message there is a deadline for it.
+    /// Reads bytes into the empty buffer. Within a message there is a deadline.
     async fn fill(&mut self) -> capnp::Result<Filled> {
         self.buffer.clear();
         self.buffer.shrink_to(IDLE_BYTES);
@@ -179,7 +179,7 @@ impl<S: AsyncRead + Unpin> Input<S> {
             if control.congested() {
                 return Poll::Pending;
             }
-            // On the stack, so that a connection that waits has no memory for it.
+            // On the stack, so that a waiting connection needs no memory for it.
             let mut chunk = [const { MaybeUninit::uninit() }; CHUNK];
             let mut chunk = ReadBuf::uninit(&mut chunk);
             let mut stream = stream.borrow_mut();

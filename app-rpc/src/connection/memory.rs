@@ -1,38 +1,38 @@
-//! Memory that peers may take, in bytes: a tree of budgets with a connection at each leaf.
+//! The memory of peers in bytes: a tree of budgets with a connection at each leaf.
 //!
-//! A server has one [`Memory`] for all its connections, and a [part](Memory::part) of it for each client. Each connection draws on its
-//! client's part through a [`Credit`]. The credit belongs to one thread and takes larger pieces, so a message that comes in changes
-//! nothing that other threads look at.
+//! A server has one [`Memory`] for all its connections, and a [part](Memory::part) of it for each client. Each connection uses its
+//! client's part through a [`Credit`]. The credit belongs to one thread and takes memory in larger pieces. So most messages do not
+//! touch the counters that threads share.
 
 use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// What a credit takes at once.
+/// The bytes that a credit takes from its budget at once.
 const PIECE: usize = 16 * 1024;
 
-/// What a connection takes while it is idle: its TLS session, its task, and the tables of capnp-rpc.
+/// The memory of an idle connection: its TLS session, its task, and the tables of capnp-rpc.
 pub(super) const CONNECTION_BYTES: usize = 32 * 1024;
 
-/// A budget of memory. Clones are the same budget.
+/// A budget of memory. Clones share the budget.
 #[derive(Clone)]
 pub(crate) struct Memory(Arc<Budget>);
 
 struct Budget {
     limit: AtomicUsize,
     taken: AtomicUsize,
-    /// Calls in flight that are charged here.
+    /// Calls in flight of this budget.
     calls: AtomicUsize,
     whole: Option<Memory>,
 }
 
 impl Memory {
-    /// A budget of its own.
+    /// A budget that is part of no other.
     pub(crate) fn new(limit_bytes: usize) -> Self {
         Self::within(limit_bytes, None)
     }
 
-    /// A budget within this one: what is taken of it is taken of this one too.
+    /// A budget within this one. Its memory counts for both.
     pub(crate) fn part(&self, limit_bytes: usize) -> Self {
         Self::within(limit_bytes, Some(self.clone()))
     }
@@ -42,20 +42,20 @@ impl Memory {
         Self(Arc::new(Budget { limit, taken, calls, whole }))
     }
 
-    /// Changes the limit. What is taken beyond a lower one stays taken until it is given back.
+    /// Changes the limit. Memory above a lower limit stays in use until it is given back.
     pub(crate) fn set_limit(&self, limit_bytes: usize) {
         self.0.limit.store(limit_bytes, Ordering::Relaxed);
     }
 
-    /// Bytes that are taken at the moment.
+    /// Bytes in use.
     #[cfg_attr(not(test), allow(dead_code, reason = "tests and fuzz targets look at it"))]
     pub(crate) fn taken(&self) -> usize {
         self.0.taken.load(Ordering::Relaxed)
     }
 
-    // Only the counts are shared, nothing is read because of them: `Relaxed` will do.
+    // `Relaxed` is enough: the counters guard no other data.
 
-    /// Takes so many bytes of this budget and of those above it, or of none.
+    /// Takes bytes from this budget and from all above it, or from none.
     fn take(&self, bytes: usize) -> bool {
         let Budget { limit, taken, whole, .. } = &*self.0;
         let more =
@@ -70,7 +70,7 @@ impl Memory {
         all
     }
 
-    /// Takes so many bytes whatever the limits are.
+    /// Takes bytes even above the limits.
     fn overdraw(&self, bytes: usize) {
         self.0.taken.fetch_add(bytes, Ordering::Relaxed);
         if let Some(whole) = &self.0.whole {
@@ -86,10 +86,10 @@ impl Memory {
     }
 }
 
-/// What one connection takes of a budget. All of it is given back on drop.
+/// The memory of one connection. All of it is given back on drop.
 pub(crate) struct Credit {
     memory: Memory,
-    /// Bytes that were taken of the budget: those in use, and at most two pieces more.
+    /// Bytes taken from the budget: those in use, and at most two pieces more.
     held: Cell<usize>,
     used: Cell<usize>,
     /// Calls in flight on the connection.
@@ -102,19 +102,19 @@ impl Credit {
         Self { memory, held: Cell::new(0), used: Cell::new(0), calls: Cell::new(0), closed: Cell::new(false) }
     }
 
-    /// That of a connection, which is charged for what it takes before a message comes.
+    /// The credit of a new connection, which is charged for its memory before the first message.
     pub(crate) fn of_connection(memory: Memory) -> Self {
         let credit = Self::new(memory);
         credit.overdraw(CONNECTION_BYTES);
         credit
     }
 
-    /// Bytes in use, those of the connection itself included.
+    /// Bytes in use, including those of the connection itself.
     pub(crate) fn used(&self) -> usize {
         self.used.get()
     }
 
-    /// Charges so many bytes, if the budget has them.
+    /// Charges bytes if the budget has them.
     #[must_use]
     pub(crate) fn charge(&self, bytes: usize) -> bool {
         if self.closed.get() {
@@ -123,7 +123,7 @@ impl Credit {
         let Some(used) = self.used.get().checked_add(bytes) else { return false };
         if let Some(missing @ 1..) = used.checked_sub(self.held.get()) {
             let pieces = missing.next_multiple_of(PIECE);
-            // At the limit there is less than a piece.
+            // Near the limit the budget may have less than a piece.
             let Some(taken) = [pieces, missing].into_iter().find(|bytes| self.memory.take(*bytes)) else {
                 return false;
             };
@@ -133,13 +133,13 @@ impl Credit {
         true
     }
 
-    /// Counts a call, unless so many of this budget are in flight already, on all connections together.
+    /// Counts a call, unless the budget has `limit` calls in flight on all its connections together.
     #[must_use]
-    pub(crate) fn begin_call(&self, most: usize) -> bool {
+    pub(crate) fn begin_call(&self, limit: usize) -> bool {
         if self.closed.get() {
             return true;
         }
-        let begun = self.memory.0.calls.fetch_add(1, Ordering::Relaxed) < most;
+        let begun = self.memory.0.calls.fetch_add(1, Ordering::Relaxed) < limit;
         if begun {
             self.calls.set(self.calls.get() + 1);
         } else {
@@ -148,7 +148,7 @@ impl Credit {
         begun
     }
 
-    /// A call that was counted is no longer in flight.
+    /// Uncounts a call that is not in flight any more.
     pub(crate) fn end_call(&self) {
         if !self.closed.get() {
             self.calls.set(self.calls.get() - 1);
@@ -156,7 +156,7 @@ impl Credit {
         }
     }
 
-    /// Charges what was taken already, whether the budget has it or not.
+    /// Charges bytes that are in use already, even above the limits.
     pub(crate) fn overdraw(&self, bytes: usize) {
         if !self.charge(bytes) {
             self.memory.overdraw(bytes);
@@ -165,7 +165,7 @@ impl Credit {
         }
     }
 
-    /// Gives back so many bytes of those that were charged.
+    /// Gives charged bytes back.
     pub(crate) fn refund(&self, bytes: usize) {
         if self.closed.get() {
             return;
@@ -174,15 +174,15 @@ impl Credit {
         let used = self.used.get().saturating_sub(bytes);
         self.used.set(used);
         let spare = self.held.get() - used;
-        // One piece stays, so that a call and its answer need not go to the budget each time.
+        // One piece stays, so that the next call does not need the budget.
         if spare > 2 * PIECE {
             self.memory.give_back(spare - PIECE);
             self.held.set(used + PIECE);
         }
     }
 
-    /// Gives back all of it, and counts no more. What a handler that panicked left behind may stay for ever, and must not be held
-    /// against the peer's next connections.
+    /// Gives everything back, and stops counting. Memory that a panicked handler leaked must not count against the peer's next
+    /// connections.
     pub(crate) fn close(&self) {
         if !self.closed.replace(true) {
             self.memory.give_back(self.held.get());

@@ -1,13 +1,14 @@
-//! The calls of a connection that are in flight.
+//! The calls of a connection in flight.
 //!
-//! A question is in flight until it was answered *and* the peer said that it is done with the answer: until then capnp-rpc keeps it.
-//! Those beyond the limits are refused: answered here, and never seen by capnp-rpc. Whatever refers to a refused one is refused too.
+//! A question is in flight until it has its answer *and* the peer has finished with the answer, because capnp-rpc keeps it until
+//! then. Questions beyond the limits are refused: this module answers them, and capnp-rpc never sees them. A question that depends on
+//! a refused one is refused too.
 //!
-//! Answers may carry capabilities, which our side keeps until the peer lets go of each. Their number is bounded too: beyond it, calls
-//! are refused.
+//! Answers may carry capabilities. This side keeps each until the peer releases it. Their number is limited too: beyond the limit,
+//! calls are refused.
 //!
-//! Questions may rest on others that are not answered yet, and those on others. capnp-rpc takes such chains apart by recursion, and a
-//! stack that overflows ends the process, so their depth is bounded as well; so are chains of promises that become promises.
+//! A question may depend on another without an answer, which depends on a third. capnp-rpc resolves such chains by recursion, and a
+//! stack overflow would end the process. So their depth is limited, and so are chains of promises that resolve to promises.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -18,109 +19,109 @@ use capnp_rpc::rpc_capnp::{
 };
 
 use super::memory::Credit;
-use super::policy::Judged;
-use super::refusal::Again;
+use super::policy::Checked;
+use super::refusal::Retry;
 use crate::Limits;
 
-/// How deep questions may rest on one another.
+/// The longest chain of questions without answers that depend on each other.
 const MAX_DEPTH: u32 = 64;
 
-/// How many calls may be cancelled on one connection. capnp-rpc 0.27 does not answer a call that it cancelled, and so both ends keep
-/// its number for ever.
+/// The most cancelled calls of one connection. capnp-rpc 0.27 does not answer a cancelled call, so both sides keep its number until
+/// the connection ends.
 const MAX_CANCELLED: u32 = if cfg!(test) { 2_000 } else { 8_000 };
 
-/// What capnp-rpc keeps of a call until the peer is done with its answer.
+/// The memory of a call in capnp-rpc until the peer has finished with its answer.
 const QUESTION_BYTES: usize = 512;
 
-/// What it keeps of a call that was cancelled, and of its place in the queue of the call that it rested on.
+/// The memory of a cancelled call in capnp-rpc, and of its entry in the queue of the call that it depended on.
 const CANCELLED_BYTES: usize = 1024;
 
-/// What is kept of a question that was refused.
+/// The memory of a refused question.
 const REFUSED_BYTES: usize = 64;
 
-/// What capnp-rpc keeps of a capability of ours that the peer holds.
+/// The memory in capnp-rpc of a capability of this side that the peer holds.
 const EXPORT_BYTES: usize = 512;
 
-/// What it keeps of a capability of the peer.
+/// The memory in capnp-rpc of a capability of the peer.
 const IMPORT_BYTES: usize = 1024;
 
-/// How many capabilities of the peer are held.
+/// The most capabilities of the peer that this side holds.
 const MAX_IMPORTS: usize = 4096;
 
-/// How many capabilities of ours a peer may hold.
+/// The most capabilities of this side that a peer may hold.
 const MAX_EXPORTS: usize = 4096;
 
-/// How often a promise of the peer may turn out to be another promise, on one connection.
+/// How many promises of the peer may resolve to another promise, on one connection.
 const MAX_REPROMISES: u32 = 64;
 
-/// What becomes of a message that came in.
+/// What happens with a received message.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// It goes on to capnp-rpc, and perhaps to a handler.
+pub(super) enum Decision {
+    /// It goes to capnp-rpc, and a call goes on to a handler.
     Pass { is_call: bool },
-    /// It is no call, and there is no memory for it.
+    /// It is not a call, and there is no memory for it.
     NoMemory,
-    /// This question is answered here: it was not executed.
-    Refuse { question: u32, reason: Cow<'static, str>, again: Again },
-    /// It concerns a question that capnp-rpc has not seen.
+    /// The question is answered by this side, and not executed.
+    Refuse { question: u32, reason: Cow<'static, str>, retry: Retry },
+    /// It is about a question that capnp-rpc has never seen.
     Swallow,
 }
 
-/// It goes on, and is no call.
-const PASS: Verdict = Verdict::Pass { is_call: false };
+/// It goes to capnp-rpc, and is not a call.
+const PASS: Decision = Decision::Pass { is_call: false };
 
-/// What a question rests on.
+/// The questions that a question depends on.
 #[derive(Default)]
-struct Rests {
+struct Dependencies {
     depth: u32,
-    /// One of them was refused.
+    /// Whether one of them was refused.
     on_refused: bool,
 }
 
-/// A question that capnp-rpc has.
+/// A question in capnp-rpc.
 #[derive(Default)]
 struct Question {
     returned: bool,
-    /// How many questions it rests on, one upon the other, that had no answer when it was asked.
+    /// The length of the chain of questions that it depends on, and that had no answer when it came.
     depth: u32,
     /// The capabilities in its answer.
     exports: Vec<u32>,
-    /// Bytes of the answer, which is kept until the peer is done with it.
+    /// Bytes of the answer, which is kept until the peer has finished with it.
     kept: usize,
-    /// What is charged for it.
+    /// Bytes charged for it.
     charged: usize,
 }
 
-/// Counts questions and bytes.
-pub(super) struct Meter {
+/// Counts the questions and bytes of a connection.
+pub(super) struct CallMeter {
     credit: Rc<Credit>,
-    /// What is charged for all that is counted here.
+    /// Bytes charged for everything that is counted here.
     charged: usize,
     questions: HashMap<u32, Question>,
     refused: HashSet<u32>,
-    /// How often the peer was given each capability of ours that it has not let go of.
+    /// How often the peer got each capability of this side that it has not released.
     exports: HashMap<u32, u32>,
-    /// How often the peer gave us each capability of its own that we have not let go of.
+    /// How often this side got each capability of the peer that it has not released.
     imports: HashMap<u32, u32>,
-    /// Our own questions that were let go of before they had an answer: capnp-rpc takes no capabilities of an answer to them.
+    /// Own questions that were finished before they had an answer. capnp-rpc takes no capabilities from their answers.
     given_up: HashSet<u32>,
-    /// Questions that were not answered yet.
+    /// Questions without an answer.
     running: usize,
-    /// Calls whose message is still there: their handlers may be as well, whatever the peer is done with.
+    /// Calls with a message that is still held. Their handlers may run, even if the peer has finished with the call.
     there: usize,
-    /// Bytes of messages that came in and are still there, and of answers that are kept.
+    /// Bytes of held messages and of kept answers.
     held: usize,
-    /// How many were refused, ever.
+    /// All questions that were refused.
     refusals: u64,
-    /// Questions that were let go of before they had an answer, and got none since.
+    /// Questions that were finished before they had an answer, and have none.
     cancelled: u32,
-    /// Promises that turned out to be promises.
+    /// Promises of the peer that resolved to promises.
     repromises: u32,
-    /// Why no call is accepted any more.
+    /// Why no more calls are accepted.
     closed_to_calls: Option<&'static str>,
 }
 
-impl Meter {
+impl CallMeter {
     pub(super) fn new(credit: Rc<Credit>) -> Self {
         Self {
             credit,
@@ -140,7 +141,7 @@ impl Meter {
         }
     }
 
-    /// What is charged for all that is counted here, in bytes.
+    /// Bytes charged for everything that is counted here.
     pub(super) fn charged(&self) -> usize {
         self.charged
     }
@@ -155,7 +156,7 @@ impl Meter {
         self.charged -= bytes;
     }
 
-    /// Calls that were not answered yet.
+    /// Calls without an answer.
     pub(super) fn running(&self) -> usize {
         self.running
     }
@@ -174,7 +175,7 @@ impl Meter {
         self.refusals
     }
 
-    /// Refuses calls from now on.
+    /// Refuses new calls from now on.
     pub(super) fn refuse_calls(&mut self, reason: &'static str) {
         self.closed_to_calls.get_or_insert(reason);
     }
@@ -183,40 +184,40 @@ impl Meter {
         self.held += bytes;
     }
 
-    /// A message that came in is gone.
+    /// Uncounts a received message that is dropped.
     pub(super) fn gone(&mut self, bytes: usize, is_call: bool) {
         self.held = self.held.saturating_sub(bytes);
         self.there -= usize::from(is_call);
     }
 
-    /// Looks at a message of so many bytes that came in, and is [held](Self::hold) already.
+    /// Checks a received message of this many bytes, which is [held](Self::hold) already.
     ///
     /// # Errors
-    /// The peer goes on asking without looking at what it is told, or the message is malformed.
+    /// The peer sends more questions and does not look at their refusals, or the message is malformed.
     pub(super) fn inbound(
         &mut self,
         message: message::Reader<'_>,
         bytes: usize,
-        judged: Judged,
+        checked: Checked,
         limits: &Limits,
-    ) -> capnp::Result<Verdict> {
+    ) -> capnp::Result<Decision> {
         match message.which() {
             Ok(message::Bootstrap(bootstrap)) => {
                 let question = bootstrap?.get_question_id();
-                self.ask(question, bytes, judged, Rests::default(), limits)
+                self.ask(question, bytes, checked, Dependencies::default(), limits)
             }
             Ok(message::Call(call)) => {
                 let call = call?;
-                let rests = self.rests(call)?;
-                let verdict = self.ask(call.get_question_id(), bytes, judged, rests, limits)?;
-                if let Verdict::Pass { .. } = verdict {
+                let dependencies = self.dependencies(call)?;
+                let decision = self.ask(call.get_question_id(), bytes, checked, dependencies, limits)?;
+                if let Decision::Pass { .. } = decision {
                     self.take_in(call.get_params()?)?;
                     self.there += 1;
-                    return Ok(Verdict::Pass { is_call: true });
+                    return Ok(Decision::Pass { is_call: true });
                 }
-                Ok(verdict)
+                Ok(decision)
             }
-            _ if !judged.paid => Ok(Verdict::NoMemory),
+            _ if !checked.paid => Ok(Decision::NoMemory),
             Ok(message::Return(answer)) => {
                 let answer = answer?;
                 if !self.given_up.remove(&answer.get_answer_id())
@@ -228,7 +229,7 @@ impl Meter {
             }
             Ok(message::Resolve(resolve)) => self.resolve(resolve?),
             Ok(message::Unimplemented(echo)) => {
-                // capnp-rpc lets go of what it could not give.
+                // capnp-rpc releases a capability that the peer did not take.
                 if let Ok(message::Resolve(resolve)) = echo?.which()
                     && let Ok(resolve::Cap(capability)) = resolve?.which()
                     && let Some(id) = hosted(&capability?)
@@ -251,21 +252,21 @@ impl Meter {
         &mut self,
         question: u32,
         bytes: usize,
-        judged: Judged,
-        rests: Rests,
+        checked: Checked,
+        dependencies: Dependencies,
         limits: &Limits,
-    ) -> capnp::Result<Verdict> {
+    ) -> capnp::Result<Decision> {
         if self.questions.contains_key(&question) || self.refused.contains(&question) {
             return Err(capnp::Error::failed(format!("question id {question} is in use already")));
         }
-        let later = |reason: &'static str| (Cow::Borrowed(reason), Again::Later);
-        let (reason, again) = if let Some(reason) = self.closed_to_calls {
-            (reason.into(), Again::Elsewhere)
-        } else if let Some(objection) = judged.objection {
-            (objection.into(), Again::Never)
-        } else if rests.on_refused {
+        let later = |reason: &'static str| (Cow::Borrowed(reason), Retry::Later);
+        let (reason, retry) = if let Some(reason) = self.closed_to_calls {
+            (reason.into(), Retry::Elsewhere)
+        } else if let Some(objection) = checked.objection {
+            (objection.into(), Retry::Never)
+        } else if dependencies.on_refused {
             later("it rests on a call that was refused")
-        } else if rests.depth > MAX_DEPTH {
+        } else if dependencies.depth > MAX_DEPTH {
             later("it rests on too many calls without an answer, one upon the other")
         } else if self.questions.len().max(self.there) >= limits.calls {
             later("too many calls of this connection are in flight")
@@ -275,12 +276,13 @@ impl Meter {
             later("the calls of this connection that are in flight are too large together")
         } else if !self.credit.begin_call(limits.calls_of_peer()) {
             later("too many calls of this client are in flight on all its connections together")
-        } else if !judged.paid || !self.credit.charge(QUESTION_BYTES) {
+        } else if !checked.paid || !self.credit.charge(QUESTION_BYTES) {
             self.credit.end_call();
             later("there is no memory left for more calls of this client")
         } else {
             self.charged += QUESTION_BYTES;
-            let asked = Question { depth: rests.depth, charged: QUESTION_BYTES, ..Question::default() };
+            let asked =
+                Question { depth: dependencies.depth, charged: QUESTION_BYTES, ..Question::default() };
             self.questions.insert(question, asked);
             self.running += 1;
             return Ok(PASS);
@@ -293,31 +295,31 @@ impl Meter {
         self.refused.insert(question);
         self.overdraw(REFUSED_BYTES);
         self.refusals += 1;
-        Ok(Verdict::Refuse { question, reason, again })
+        Ok(Decision::Refuse { question, reason, retry })
     }
 
-    /// What a call rests on: its target, and the capabilities that it takes along.
-    fn rests(&self, call: call::Reader<'_>) -> capnp::Result<Rests> {
-        let mut rests = Rests::default();
+    /// The questions that a call depends on: by its target, and by the capabilities that it brings.
+    fn dependencies(&self, call: call::Reader<'_>) -> capnp::Result<Dependencies> {
+        let mut dependencies = Dependencies::default();
         if let Ok(message_target::PromisedAnswer(answer)) = call.get_target()?.which() {
-            self.rest_on(answer?.get_question_id(), &mut rests);
+            self.depend_on(answer?.get_question_id(), &mut dependencies);
         }
         for capability in call.get_params()?.get_cap_table()? {
             if let Ok(cap_descriptor::ReceiverAnswer(answer)) = capability.which() {
-                self.rest_on(answer?.get_question_id(), &mut rests);
+                self.depend_on(answer?.get_question_id(), &mut dependencies);
             }
         }
-        Ok(rests)
+        Ok(dependencies)
     }
 
-    fn rest_on(&self, question: u32, rests: &mut Rests) {
-        rests.on_refused |= self.refused.contains(&question);
+    fn depend_on(&self, question: u32, dependencies: &mut Dependencies) {
+        dependencies.on_refused |= self.refused.contains(&question);
         if let Some(asked) = self.questions.get(&question).filter(|asked| !asked.returned) {
-            rests.depth = rests.depth.max(asked.depth + 1);
+            dependencies.depth = dependencies.depth.max(asked.depth + 1);
         }
     }
 
-    fn resolve(&mut self, resolve: resolve::Reader<'_>) -> capnp::Result<Verdict> {
+    fn resolve(&mut self, resolve: resolve::Reader<'_>) -> capnp::Result<Decision> {
         if let Ok(resolve::Cap(capability)) = resolve.which() {
             let capability = capability?;
             self.take(&capability)?;
@@ -333,11 +335,11 @@ impl Meter {
         Ok(PASS)
     }
 
-    fn finish(&mut self, finish: finish::Reader<'_>) -> capnp::Result<Verdict> {
+    fn finish(&mut self, finish: finish::Reader<'_>) -> capnp::Result<Decision> {
         let id = finish.get_question_id();
         if self.refused.remove(&id) {
             self.refund(REFUSED_BYTES);
-            return Ok(Verdict::Swallow);
+            return Ok(Decision::Swallow);
         }
         let Some(question) = self.questions.remove(&id) else { return Ok(PASS) };
         self.credit.end_call();
@@ -349,7 +351,7 @@ impl Meter {
             }
         }
         if !question.returned {
-            // It is cancelled, and nobody will answer it.
+            // It is cancelled, and gets no answer.
             self.running -= 1;
             self.cancelled += 1;
             self.overdraw(CANCELLED_BYTES);
@@ -357,12 +359,12 @@ impl Meter {
         Ok(PASS)
     }
 
-    /// Whether so many calls were cancelled that another connection had better take the place of this one.
+    /// Whether the connection has too many cancelled calls and should be replaced.
     pub(super) fn is_worn_out(&self) -> bool {
         self.cancelled >= MAX_CANCELLED
     }
 
-    /// Looks at a message of so many bytes that capnp-rpc sends.
+    /// Counts a message of this many bytes that capnp-rpc sends.
     pub(super) fn outbound(&mut self, message: message::Reader<'_>, bytes: usize) -> capnp::Result<()> {
         let answer = match message.which() {
             Ok(message::Return(answer)) => answer?,
@@ -394,7 +396,7 @@ impl Meter {
             _ => Vec::new(),
         };
         let Some(question) = self.questions.get_mut(&answer.get_answer_id()) else {
-            // It was cancelled, and something that rests on it had it go on.
+            // It was cancelled, and continued because another question depends on it.
             if self.cancelled > 0 {
                 self.cancelled -= 1;
                 self.refund(CANCELLED_BYTES);
@@ -413,7 +415,7 @@ impl Meter {
         } else {
             question.kept = bytes;
             question.exports = exports;
-            // Its buffers have up to twice the room.
+            // Its buffers can have twice its size.
             question.charged += 2 * bytes;
             self.held += bytes;
             self.overdraw(2 * bytes);
@@ -421,7 +423,7 @@ impl Meter {
         Ok(())
     }
 
-    /// Notes the capabilities of ours that the peer is given.
+    /// Counts the capabilities of this side in a message to the peer.
     fn give(&mut self, payload: payload::Reader<'_>) -> capnp::Result<Vec<u32>> {
         let given: Vec<u32> =
             payload.get_cap_table()?.iter().filter_map(|capability| hosted(&capability)).collect();
@@ -439,7 +441,7 @@ impl Meter {
         }
     }
 
-    /// Notes the capabilities that the peer gives.
+    /// Counts the capabilities of the peer in a received message.
     fn take_in(&mut self, payload: payload::Reader<'_>) -> capnp::Result<()> {
         payload.get_cap_table()?.iter().try_for_each(|capability| self.take(&capability))
     }
@@ -457,7 +459,7 @@ impl Meter {
         Ok(())
     }
 
-    /// We let go of a capability of the peer.
+    /// Uncounts a capability of the peer that this side releases.
     fn give_back(&mut self, id: u32, count: u32) {
         if let Some(taken) = self.imports.get_mut(&id) {
             *taken = taken.saturating_sub(count);
@@ -468,7 +470,7 @@ impl Meter {
         }
     }
 
-    /// The peer lets go of a capability so many times. What it was not given is for capnp-rpc to refuse.
+    /// Uncounts a capability that the peer releases. capnp-rpc refuses the release of a capability that the peer does not have.
     fn let_go(&mut self, id: u32, count: u32) {
         if let Some(given) = self.exports.get_mut(&id) {
             *given = given.saturating_sub(count);
@@ -480,7 +482,7 @@ impl Meter {
     }
 }
 
-/// The number of a capability that its sender hosts.
+/// The id of a capability that its sender hosts.
 fn hosted(capability: &cap_descriptor::Reader<'_>) -> Option<u32> {
     match capability.which() {
         Ok(cap_descriptor::SenderHosted(id) | cap_descriptor::SenderPromise(id)) => Some(id),

@@ -1,4 +1,4 @@
-//! The network that capnp-rpc runs on: two parties, one stream between them.
+//! The network layer under capnp-rpc: two parties with one stream between them.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -13,33 +13,33 @@ use super::control::Control;
 use super::input::{Incoming, Input};
 use super::output;
 
-/// Words of the first segment of a message; most have no other.
+/// Words of the first segment of a message. Most messages need no other.
 const FIRST_WORDS: u32 = 128;
 
-/// What reading is in progress takes, and puts back.
+/// The reading side. A read in progress takes it, and puts it back.
 type Shared<S> = Rc<RefCell<Option<Input<S>>>>;
 
-/// The stream, until it is cut.
+/// The stream, until it is closed.
 pub(super) type Stream<S> = Rc<RefCell<Option<S>>>;
 
-/// Closes the stream of a network when it is dropped. Parts of capnp-rpc that refer to one another may outlive everybody, if it was
-/// not brought to its end; they must not keep a socket.
-pub(crate) struct Cut<S>(Stream<S>);
+/// Closes the stream of a network when this is dropped. Without an orderly end, parts of capnp-rpc may refer to each other and stay
+/// for ever. They must not keep a socket.
+pub(crate) struct StreamCloser<S>(Stream<S>);
 
-impl<S> Drop for Cut<S> {
+impl<S> Drop for StreamCloser<S> {
     fn drop(&mut self) {
         drop(self.0.borrow_mut().take());
     }
 }
 
-/// One stream, with a peer at its other end.
+/// One stream with a peer at its other end.
 pub(crate) struct Network<S> {
     side: Side,
     stream: Stream<S>,
     input: Shared<S>,
     control: Rc<Control>,
     driver: Option<Promise<(), capnp::Error>>,
-    /// Whether the one connection was given out on accepting.
+    /// Whether the only connection was accepted.
     accepted: bool,
 }
 
@@ -58,9 +58,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Network<S> {
         }
     }
 
-    /// What closes the stream.
-    pub(crate) fn cut(&self) -> Cut<S> {
-        Cut(Rc::clone(&self.stream))
+    /// A guard that closes the stream.
+    pub(crate) fn closer(&self) -> StreamCloser<S> {
+        StreamCloser(Rc::clone(&self.stream))
     }
 
     fn connection(&self) -> Box<dyn capnp_rpc::Connection<Side>> {
@@ -101,7 +101,7 @@ impl<S: AsyncRead + Unpin + 'static> capnp_rpc::Connection<Side> for Connection<
     }
 
     fn new_outgoing_message(&mut self, first_segment_words: u32) -> Box<dyn capnp_rpc::OutgoingMessage> {
-        // capnp-rpc asks for 8 KiB for each call, which have to be cleared.
+        // capnp-rpc asks for 8 KiB for each call, and clearing them takes time.
         let allocator = HeapAllocator::new().first_segment_words(first_segment_words.min(FIRST_WORDS));
         let control = Rc::clone(&self.control);
         Box::new(Outgoing { message: Builder::new(allocator), control })

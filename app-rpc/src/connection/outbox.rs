@@ -1,4 +1,4 @@
-//! What waits to be written to the peer, in bytes, at most so many.
+//! The bytes that wait to be written to the peer. Their number is limited.
 
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -9,48 +9,48 @@ use super::End;
 use super::control::keep;
 use super::memory::Credit;
 
-/// With as many bytes waiting, more are not waited for: it is a record of TLS.
+/// With this many bytes, the next write does not wait for more: they fill a TLS record.
 const BATCH: usize = 16 * 1024;
 
-/// What may be charged for what waits where there is no memory left. From half of it on the peer is not read.
-const IN_ANY_CASE: usize = 32 * 1024;
+/// Bytes that may be charged for waiting output when no memory is left. From half of it on, the peer's messages are not read.
+const WITHOUT_MEMORY: usize = 32 * 1024;
 
-/// What is kept of memory while nothing waits.
+/// The largest buffer that stays while nothing waits.
 const KEPT: usize = 256;
 
-/// What is to be done next on the writing side.
+/// The next step of the writing side.
 pub(super) enum Next {
     /// Write this.
     Write(Vec<u8>),
-    /// Nothing waits: see to it that what was written is on its way.
+    /// Nothing waits. Flush the bytes that were written.
     Flush,
     /// Close, with this result.
     End(capnp::Result<()>, oneshot::Sender<()>),
-    /// More waits than may, or than there is memory for.
+    /// More bytes wait than allowed, or than there is memory for.
     Overflow(End),
 }
 
-/// Messages for the peer, one after another as they go out.
+/// Encoded messages for the peer, in order.
 pub(super) struct Outbox {
     pending: Vec<u8>,
     credit: Rc<Credit>,
-    /// What was charged for the bytes that are pending, and for those that are being written.
+    /// Bytes charged for pending output, and for the output that is being written.
     charged: usize,
     writing: usize,
-    /// There was no memory for a part of what waits.
+    /// Whether there was no memory for a part of the waiting output.
     is_short: bool,
     limit_bytes: usize,
-    /// Bytes that were put in, ever.
+    /// All bytes that were queued.
     appended: u64,
-    /// Bytes that were written, ever.
+    /// All bytes that were written.
     written: u64,
     flushed: bool,
     overflow: Option<End>,
-    /// What is put in is not kept: there is nobody to write it to, or it was told to end.
+    /// Whether new messages are dropped, because the stream is gone or has to end.
     discards: bool,
     end: Option<(capnp::Result<()>, oneshot::Sender<()>)>,
     writer: Option<Waker>,
-    /// What is ready now was let go first.
+    /// Whether other ready tasks have run since the last write.
     waited: bool,
 }
 
@@ -74,7 +74,7 @@ impl Outbox {
         }
     }
 
-    /// Puts a message in. Beyond the limit nothing is put in any more, and the connection ends.
+    /// Queues a message. Beyond the limit the connection ends, and nothing more is queued.
     pub(super) fn push(&mut self, segments: &[&[u8]]) {
         let before = self.pending.len();
         let bytes: usize = segments.iter().map(|segment| segment.len()).sum();
@@ -94,10 +94,10 @@ impl Outbox {
         self.wake();
     }
 
-    /// Charges what a message takes. A little may wait on each connection in any case: what refuses a call is an answer as well.
+    /// Charges a message. A little may wait even without memory, because the refusal of a call is an answer too.
     fn charge(&mut self, bytes: usize) -> bool {
         if !self.credit.charge(bytes) {
-            if self.charged() + bytes > IN_ANY_CASE {
+            if self.charged() + bytes > WITHOUT_MEMORY {
                 return false;
             }
             self.credit.overdraw(bytes);
@@ -107,23 +107,23 @@ impl Outbox {
         true
     }
 
-    /// Bytes that wait, those included that are being written.
+    /// Bytes that wait, including those that are being written.
     pub(super) fn queued(&self) -> usize {
         usize::try_from(self.appended - self.written).unwrap_or(usize::MAX)
     }
 
-    /// Whether so much waits that the peer is not read until it has read.
+    /// Whether so many bytes wait that the peer's messages are not read until it has read some.
     pub(super) fn congested(&self) -> bool {
-        self.queued() > self.limit_bytes / 2 || (self.is_short && self.charged() > IN_ANY_CASE / 2)
+        self.queued() > self.limit_bytes / 2 || (self.is_short && self.charged() > WITHOUT_MEMORY / 2)
     }
 
-    /// Bytes put in, and bytes written, ever.
+    /// All bytes that were queued, and all that were written.
     pub(super) fn progress(&self) -> (u64, u64) {
         (self.appended, self.written)
     }
 
     pub(super) fn written(&mut self, bytes: usize) {
-        // More than was put in would be what was forgotten in the meantime.
+        // Bytes that were discarded in the meantime count as written already.
         self.written = (self.written + bytes as u64).min(self.appended);
         self.flushed = false;
     }
@@ -132,7 +132,7 @@ impl Outbox {
         self.flushed = true;
     }
 
-    /// Closes the writing side once what waits is written.
+    /// Closes the writing side when all waiting bytes are written.
     pub(super) fn end(&mut self, result: capnp::Result<()>) -> oneshot::Receiver<()> {
         let (ended, end) = oneshot::channel();
         self.end.get_or_insert((result, ended));
@@ -140,7 +140,7 @@ impl Outbox {
         end
     }
 
-    /// There is nobody to write to: what waits is forgotten, and what comes as well.
+    /// Drops all waiting bytes and all that come, because the stream is gone.
     pub(super) fn discard(&mut self) {
         self.discards = true;
         self.pending = Vec::new();
@@ -150,8 +150,8 @@ impl Outbox {
         self.flushed = true;
     }
 
-    /// What is to be done next. While `more_comes`, little waits for it, and then once for whatever is ready at the moment: each
-    /// write is a call of the system, and a record of TLS.
+    /// The next step. A small output waits while `more_comes`, and then lets other ready tasks run once. Each write costs a system
+    /// call and a TLS record, so larger writes are cheaper.
     pub(super) fn poll_next(&mut self, more_comes: bool, context: &Context<'_>) -> Poll<Next> {
         if let Some(end) = self.overflow.take() {
             return Poll::Ready(Next::Overflow(end));
@@ -182,7 +182,7 @@ impl Outbox {
         Poll::Pending
     }
 
-    /// Gives back what was written from, for the next time; but an idle connection keeps little.
+    /// Returns the buffer that was written. It is used again if it is small, so that an idle connection keeps little memory.
     pub(super) fn reuse(&mut self, mut bytes: Vec<u8>) {
         self.credit.refund(std::mem::take(&mut self.writing));
         self.is_short &= self.charged > 0;
@@ -192,7 +192,7 @@ impl Outbox {
         }
     }
 
-    /// What is charged for all that waits.
+    /// Bytes charged for all waiting output.
     pub(super) fn charged(&self) -> usize {
         self.charged + self.writing
     }
@@ -204,7 +204,7 @@ impl Outbox {
     }
 }
 
-/// What a message takes while it waits. A buffer that grows has up to twice the room.
+/// The memory of a message that waits. A growing buffer can have twice its size.
 fn room(segments: &[&[u8]], bytes: usize) -> usize {
     2 * (bytes + (segments.len() / 2 + 1) * size_of::<capnp::Word>())
 }

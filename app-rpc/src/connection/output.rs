@@ -1,4 +1,4 @@
-//! The writing side: what waits goes out, as much as there is at a time, and the peer has to take it.
+//! The writing side: writes all waiting bytes at once, and ends the connection if the peer does not read.
 
 use std::future::poll_fn;
 use std::io;
@@ -18,13 +18,13 @@ use super::network::Stream;
 use super::outbox::Next;
 use crate::words;
 
-/// How long the peer may take to close after we did. If we closed the socket with bytes of it unread, it would be reset, and the
-/// peer would not learn why.
+/// How long to wait for the peer to close after this side. Closing a socket with unread bytes resets it, and the peer would not
+/// learn the reason.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// Writes what the control has, until it is told to end.
+/// Writes the output of the control until the end.
 ///
-/// A failure is told to the reading side, which has capnp-rpc let go of everything; what is written from then on goes nowhere.
+/// A failure goes to the reading side, where it ends capnp-rpc. Later output is dropped.
 pub(super) async fn drive<S>(stream: Stream<S>, control: Rc<Control>) -> capnp::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -101,12 +101,12 @@ async fn flush<S: AsyncWrite + Unpin>(stream: &Stream<S>, control: &Control) -> 
 async fn close<S: AsyncRead + AsyncWrite + Unpin>(stream: &Stream<S>, control: &Control) {
     let shutdown = poll_fn(|context| with(stream, context, |stream, context| stream.poll_shutdown(context)));
     if matches!(timeout(control.limits().stall, shutdown).await, Ok(Ok(()))) {
-        // Whatever comes of it, the connection is over.
+        // The connection is over, with any result.
         let _ = timeout(LINGER, discard(stream)).await;
     }
 }
 
-/// As `timeout`, without what a timer costs where nothing has to be waited for.
+/// The same as `timeout`, without the cost of a timer when the future is ready at once.
 async fn within<F: Future>(limit: Duration, future: F) -> Result<F::Output, Elapsed> {
     let mut future = pin!(future);
     match poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await {
@@ -115,7 +115,7 @@ async fn within<F: Future>(limit: Duration, future: F) -> Result<F::Output, Elap
     }
 }
 
-/// Polls the stream, if it was not cut.
+/// Polls the stream, unless it is closed.
 fn with<S: Unpin, T>(
     stream: &Stream<S>,
     context: &mut Context<'_>,

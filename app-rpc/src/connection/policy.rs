@@ -1,8 +1,9 @@
-//! Which messages a peer may send, and what one costs once it is decoded.
+//! The messages that a peer may send, and the memory that each takes once it is decoded.
 //!
-//! It is asked before capnp-rpc sees a message. capnp-rpc makes an object for each entry of a capability table and for each step of a
-//! path, and a list of elements without size claims half a million of them for no bytes. What it does not support it sends back
-//! whole. So tables and paths are bounded here, and messages of a kind that no client of ours needs are refused.
+//! The check comes before capnp-rpc sees a message. capnp-rpc makes an object for each entry of a capability table and for each step
+//! of a path, and a list of elements without a size can claim half a million of them for no bytes. It also sends a message that it
+//! does not support back as a whole. So tables and paths are limited here, and messages that no client of this crate sends are
+//! refused.
 
 use capnp_rpc::rpc_capnp::{
     call, cap_descriptor, disembargo, exception, message, message_target, payload, promised_answer, resolve,
@@ -11,43 +12,43 @@ use capnp_rpc::rpc_capnp::{
 
 use crate::Limits;
 
-/// What capnp-rpc makes for a call, beside its message: its tasks, its future and its results.
+/// The memory of a call in capnp-rpc beside its message: its tasks, its future and its results.
 const CALL_BYTES: usize = 3 * 1024;
 
-/// What it makes for a capability that comes with a message.
+/// The memory of a capability that comes with a message.
 const CAPABILITY_BYTES: usize = 512;
 
-/// What it makes for a step of a path.
+/// The memory of a step of a path.
 const STEP_BYTES: usize = 8;
 
-/// A call that brings too many capabilities is refused, and each of them is released. With more than this the connection ends.
+/// A call with too many capabilities is refused, and each of them is released. With more than this the connection ends.
 const RELEASED: u32 = 64;
 
-/// The longest reason of an exception that is kept.
+/// The longest reason of an exception. A longer one is cut.
 const REASON_BYTES: usize = 4096;
 
-/// The largest answer that has nothing but the news that there is none.
+/// The largest answer without content.
 const BARE_ANSWER_BYTES: usize = 1024;
 
-/// What becomes of a message that may be sent.
+/// A message that may be sent, after the check.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Judged {
-    /// Bytes of memory that it takes in capnp-rpc.
+pub(super) struct Checked {
+    /// Its memory in capnp-rpc in bytes.
     pub(super) cost: usize,
-    /// There is memory for that: the cost is charged.
+    /// Whether there was memory for it, so that the cost is charged.
     pub(super) paid: bool,
-    /// Why a call is refused, whatever else happens on the connection.
+    /// Why a call is refused, for its content alone.
     pub(super) objection: Option<String>,
 }
 
-/// Judges a message of so many bytes.
+/// Checks a message of this many bytes.
 ///
 /// # Errors
-/// It can't be refused alone: the connection has to end.
-pub(super) fn judge(message: message::Reader<'_>, bytes: usize, limits: &Limits) -> capnp::Result<Judged> {
+/// The message can't be refused alone, and the connection has to end.
+pub(super) fn check(message: message::Reader<'_>, bytes: usize, limits: &Limits) -> capnp::Result<Checked> {
     let mut cost = 0;
     match message.which() {
-        Ok(message::Call(call)) => return judge_call(call?, limits),
+        Ok(message::Call(call)) => return check_call(call?, limits),
         Ok(message::Return(answer)) => {
             only_with_capabilities("return", limits)?;
             match answer?.which()? {
@@ -94,10 +95,10 @@ pub(super) fn judge(message: message::Reader<'_>, bytes: usize, limits: &Limits)
             return Err(unsupported("a message of this kind"));
         }
     }
-    Ok(Judged { cost, ..Judged::default() })
+    Ok(Checked { cost, ..Checked::default() })
 }
 
-fn judge_call(call: call::Reader<'_>, limits: &Limits) -> capnp::Result<Judged> {
+fn check_call(call: call::Reader<'_>, limits: &Limits) -> capnp::Result<Checked> {
     let params = call.get_params()?;
     let table = params.get_cap_table()?;
     let (brought, most) = (table.len(), limits.capabilities);
@@ -119,10 +120,10 @@ fn judge_call(call: call::Reader<'_>, limits: &Limits) -> capnp::Result<Judged> 
     if objection.is_none() {
         cost += capabilities(params, limits)?;
     }
-    Ok(Judged { cost, objection, paid: false })
+    Ok(Checked { cost, objection, paid: false })
 }
 
-/// What the capabilities of a payload cost.
+/// The memory of the capabilities of a payload.
 fn capabilities(payload: payload::Reader<'_>, limits: &Limits) -> capnp::Result<usize> {
     let table = payload.get_cap_table()?;
     if table.len() as usize > limits.capabilities {
@@ -146,7 +147,7 @@ fn target(target: message_target::Reader<'_>, limits: &Limits) -> capnp::Result<
     }
 }
 
-/// What the path into an answer costs.
+/// The memory of the path into an answer.
 fn path(answer: promised_answer::Reader<'_>, limits: &Limits) -> capnp::Result<usize> {
     let (steps, most) = (answer.get_transform()?.len() as usize, limits.transform_steps);
     if steps > most {
@@ -157,7 +158,7 @@ fn path(answer: promised_answer::Reader<'_>, limits: &Limits) -> capnp::Result<u
     Ok(steps * STEP_BYTES)
 }
 
-/// Some messages make sense only where the peer can give us capabilities.
+/// Refuses messages that make sense only if the peer may send capabilities.
 fn only_with_capabilities(kind: &str, limits: &Limits) -> capnp::Result<()> {
     if limits.capabilities > 0 {
         return Ok(());
@@ -175,7 +176,7 @@ fn unsupported(what: &str) -> capnp::Error {
     capnp::Error::failed(format!("{what} is not supported"))
 }
 
-/// The error of a peer that says that it ends the connection. It goes to every call that waits, so it is short.
+/// The error of a connection that the peer aborted. Each waiting call gets a copy, so it is short.
 pub(super) fn aborted(exception: exception::Reader<'_>) -> capnp::Error {
     let kind = match exception.get_type() {
         Ok(exception::Type::Overloaded) => capnp::ErrorKind::Overloaded,
@@ -188,13 +189,13 @@ pub(super) fn aborted(exception: exception::Reader<'_>) -> capnp::Error {
     capnp::Error { kind, extra }
 }
 
-/// The beginning of a reason.
+/// The reason of an exception, or its beginning.
 fn reason(exception: exception::Reader<'_>) -> Option<String> {
     let bytes = exception.get_reason().ok()?.as_bytes();
     let kept = &bytes[..bytes.len().min(REASON_BYTES)];
     match std::str::from_utf8(kept) {
         Ok(text) => Some(text.to_owned()),
-        // The cut may be within a character.
+        // The cut can be within a character.
         Err(error) if bytes.len() > kept.len() => {
             String::from_utf8(kept[..error.valid_up_to()].to_vec()).ok()
         }
@@ -202,7 +203,7 @@ fn reason(exception: exception::Reader<'_>) -> Option<String> {
     }
 }
 
-/// A short answer in place of one whose reason is long: every call that waits for it gets a copy.
+/// A replacement for an answer with a long reason, because each waiting call gets a copy of the reason.
 pub(super) fn shortened(message: message::Reader<'_>) -> Option<(u32, exception::Type, String)> {
     let Ok(message::Return(Ok(answer))) = message.which() else { return None };
     let Ok(return_::Exception(Ok(exception))) = answer.which() else { return None };

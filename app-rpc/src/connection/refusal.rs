@@ -1,44 +1,44 @@
-//! How a call that was not executed is answered, so that its caller knows that it may try elsewhere.
+//! Answers to calls that were not executed. Their callers learn that they may try again.
 
 use capnp::message::{Builder, HeapAllocator};
 use capnp_rpc::rpc_capnp::{cap_descriptor, exception, message};
 
-/// The reason of an exception begins with this exactly when the call that it answers was not executed, nor any part of it.
+/// The reason of an exception begins with this if and only if no part of the call was executed.
 ///
-/// An error that a handler passes on has something in front of it, so that a refusal of another server, further away, is not
-/// taken for one of this.
+/// capnp-rpc puts a text before an error that a handler passes on. So the refusal of a server behind this one is not mistaken for a
+/// refusal of this one.
 pub(crate) const NOT_EXECUTED: &str = "[not executed] ";
 
-/// The error of a connection that ends without having executed what was not answered.
+/// The error of a connection that ends, and has executed no call without an answer.
 pub(crate) fn not_executed(reason: &str) -> capnp::Error {
     capnp::Error::disconnected(format!("{NOT_EXECUTED}{reason}"))
 }
 
-/// When a call that was refused may be made again.
+/// Whether the caller of a refused call may try again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Again {
+pub(super) enum Retry {
     Later,
-    /// On another connection.
+    /// Only on another connection.
     Elsewhere,
-    /// It will be refused again.
+    /// The call would be refused again.
     Never,
 }
 
-/// The messages that answer a refused question: the answer, and the release of each capability that came with it.
+/// The messages that answer a refused question: the answer, and a release of each capability that came with it.
 pub(super) fn answer(
     question: u32,
     reason: &str,
-    again: Again,
+    retry: Retry,
     refused: message::Reader<'_>,
 ) -> capnp::Result<Vec<Builder<HeapAllocator>>> {
-    let answer = match again {
-        // As the error of a connection that ends.
-        Again::Elsewhere => {
+    let answer = match retry {
+        // The kind of error of a connection that ends.
+        Retry::Elsewhere => {
             failure(question, exception::Type::Disconnected, &format!("{NOT_EXECUTED}{reason}"))
         }
-        // As that of a server that has too much to do.
-        Again::Later => failure(question, exception::Type::Overloaded, &format!("{NOT_EXECUTED}{reason}")),
-        Again::Never => failure(question, exception::Type::Failed, reason),
+        // The kind of error of a server with too much work.
+        Retry::Later => failure(question, exception::Type::Overloaded, &format!("{NOT_EXECUTED}{reason}")),
+        Retry::Never => failure(question, exception::Type::Failed, reason),
     };
     let mut messages = vec![answer];
     if let Ok(message::Call(call)) = refused.which() {
@@ -62,7 +62,7 @@ pub(super) fn failure(question: u32, kind: exception::Type, reason: &str) -> Bui
     let mut message = Builder::new_default();
     let mut answer = message.init_root::<message::Builder<'_>>().init_return();
     answer.set_answer_id(question);
-    // Capabilities are released one by one: not every implementation looks at this.
+    // The capabilities are released one by one, because some implementations ignore this field.
     answer.set_release_param_caps(false);
     let mut exception = answer.init_exception();
     exception.set_type(kind);
@@ -70,7 +70,7 @@ pub(super) fn failure(question: u32, kind: exception::Type, reason: &str) -> Bui
     message
 }
 
-/// The last words on a connection.
+/// The last message of a connection.
 pub(super) fn abort(reason: &str) -> Builder<HeapAllocator> {
     let mut message = Builder::new_default();
     let mut exception = message.init_root::<message::Builder<'_>>().init_abort();

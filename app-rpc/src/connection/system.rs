@@ -1,6 +1,6 @@
-//! capnp-rpc on a connection, and how it is brought to its end.
+//! capnp-rpc on a connection, from the start to an orderly end.
 //!
-//! It has to be: parts of it refer to one another, so what is merely dropped may stay for ever, with calls and results.
+//! Parts of capnp-rpc refer to each other. If it is dropped without an orderly end, they can stay for ever, with calls and results.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -12,40 +12,40 @@ use capnp_rpc::rpc_twoparty_capnp::Side;
 use futures_util::FutureExt;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::network::{Cut, Network};
+use super::network::{Network, StreamCloser};
 use super::{Control, End};
 
-/// What a connection that was told to close may take to tell its peer.
+/// How long a closing connection may take to tell its peer.
 const CLOSING: Duration = Duration::from_secs(3);
 
 /// capnp-rpc on a stream.
 pub(crate) struct System<S> {
     rpc: RpcSystem<Side>,
     control: Rc<Control>,
-    cut: Cut<S>,
+    closer: StreamCloser<S>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + 'static> System<S> {
-    /// The server's side, with what clients may call.
+    /// The side of a server, with the capability that clients may call.
     pub(crate) fn server(stream: S, bootstrap: Option<Client>, control: &Rc<Control>) -> Self {
         let network = Network::new(stream, Side::Server, Rc::clone(control));
-        let cut = network.cut();
-        Self { rpc: RpcSystem::new(Box::new(network), bootstrap), control: Rc::clone(control), cut }
+        let closer = network.closer();
+        Self { rpc: RpcSystem::new(Box::new(network), bootstrap), control: Rc::clone(control), closer }
     }
 
-    /// The client's side, and what it may call.
+    /// The side of a client, and the capability that it may call.
     pub(crate) fn client(stream: S, control: &Rc<Control>) -> (Self, Client) {
         let network = Network::new(stream, Side::Client, Rc::clone(control));
-        let cut = network.cut();
+        let closer = network.closer();
         let mut rpc = RpcSystem::new(Box::new(network), None);
         let client = rpc.bootstrap(Side::Server);
-        (Self { rpc, control: Rc::clone(control), cut }, client)
+        (Self { rpc, control: Rc::clone(control), closer }, client)
     }
 }
 
-/// Runs the connection until it is over, and says why it is.
+/// Runs the connection to its end, and returns the reason.
 pub(crate) async fn run<S>(system: System<S>) -> (End, String) {
-    let System { mut rpc, control, cut } = system;
+    let System { mut rpc, control, closer } = system;
     let closing = async {
         control.closed().await;
         tokio::time::sleep(CLOSING).await;
@@ -55,8 +55,8 @@ pub(crate) async fn run<S>(system: System<S>) -> (End, String) {
         result = drive(&mut rpc, &control) => result,
         () = closing => Ok(()),
     };
-    drop(cut);
-    // Dropping what a handler left behind may panic as well.
+    drop(closer);
+    // Dropping the remains of a panicked handler may panic too.
     let dropped = catch_unwind(AssertUnwindSafe(|| drop(rpc)));
     if dropped.is_err() {
         control.note(End::Panicked);
@@ -68,8 +68,8 @@ pub(crate) async fn run<S>(system: System<S>) -> (End, String) {
     (end, why)
 }
 
-/// Drives capnp-rpc to its end. After a panic in it, or in a handler that it polls, it reads no more, and all that is left to do is
-/// to tell the peer. What it holds by then may stay for ever.
+/// Drives capnp-rpc to its end. After a panic in it, or in a handler, it reads nothing more and only tells the peer. Its memory of
+/// that moment may stay for ever.
 async fn drive(rpc: &mut RpcSystem<Side>, control: &Control) -> capnp::Result<()> {
     for _ in 0..2 {
         match AssertUnwindSafe(&mut *rpc).catch_unwind().await {

@@ -1,4 +1,4 @@
-//! Which endpoints there are: each is known by its type, and this tells them without.
+//! The list of all endpoints. Each endpoint has a type of its own, and the list works without these types.
 
 use std::net::SocketAddr;
 
@@ -8,7 +8,7 @@ use app_core::prelude::ServiceId;
 use super::Endpoint;
 use crate::{EndpointConfig, RpcServerConfig};
 
-/// An endpoint that is linked into the program; [`rpc_endpoint!`](crate::rpc_endpoint) submits it, through inventory.
+/// An endpoint that is linked into the program. [`rpc_endpoint!`](crate::rpc_endpoint) submits it through inventory.
 #[derive(Debug, Clone, Copy)]
 pub struct LinkedEndpoint {
     service: ServiceId,
@@ -22,11 +22,11 @@ inventory::collect!(LinkedEndpoint);
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EndpointStatus {
-    /// Where it listens; `None` if it does not.
+    /// The address that it listens on. `None` if it does not listen.
     pub address: Option<SocketAddr>,
-    /// How many connections are open, their clients let in.
+    /// Open connections with an accepted client.
     pub active_connections: usize,
-    /// How many may be open; 0 while it does not listen.
+    /// The most open connections. 0 while it does not listen.
     pub max_connections: usize,
 }
 
@@ -37,24 +37,24 @@ impl LinkedEndpoint {
         Self { service: ServiceId::new(SERVICE), status: status::<SERVICE>, upcoming: upcoming::<SERVICE> }
     }
 
-    /// The service that it is.
+    /// The id of its service.
     #[must_use]
     pub const fn service(&self) -> ServiceId {
         self.service
     }
 
-    /// How it is in this app; not listening if its service does not run.
+    /// Its status in this app. It does not listen if its service does not run.
     #[must_use]
     pub fn status(&self, app: &App) -> EndpointStatus {
         (self.status)(app)
     }
 
-    /// The config that it would start with; `None` without one, and when it is refused.
+    /// The config that it would start with. `None` if there is none, or if it is refused.
     pub(super) fn upcoming(&self, app: &App) -> Option<RpcServerConfig> {
         (self.upcoming)(app)
     }
 
-    /// Those that an app was made with, sorted by id.
+    /// All endpoints of an app, sorted by id.
     #[must_use]
     pub fn all(app: &App) -> Vec<Self> {
         let has = |endpoint: &&Self| app.descriptors().iter().any(|service| service.id() == endpoint.service);

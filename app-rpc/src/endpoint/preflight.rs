@@ -1,8 +1,7 @@
-//! Where endpoints will listen, as far as it can be known before anything starts. Everything else is judged where configs are
-//! read.
+//! Checks the addresses of endpoints before anything starts. Reading the configs checks everything else.
 //!
-//! A start and `--check` both ask. Whether a port is busy is left to the start: `--check` often runs beside the application
-//! that listens there.
+//! A start and `--check` both run this. Only a start finds out that a port is busy, because `--check` often runs beside the
+//! application that uses the port.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -18,7 +17,7 @@ use crate::server::ServerError;
 
 preflight! { Preflight::new("rpc endpoints", check) }
 
-/// Something that will listen.
+/// A service that will listen.
 struct Listens {
     service: ServiceId,
     field: &'static str,
@@ -45,7 +44,7 @@ fn check(app: &App) -> Vec<Error> {
     problems
 }
 
-/// Why the endpoint of the service can't listen where its config says.
+/// Why the endpoint can't listen on the address of its config, if it can't.
 fn problem(app: &App, service: ServiceId, config: &RpcServerConfig) -> Option<Error> {
     if app.any_port() || config.port == 0 {
         return None;
@@ -54,7 +53,7 @@ fn problem(app: &App, service: ServiceId, config: &RpcServerConfig) -> Option<Er
     failed.err().map(|failed| unusable(service, failed))
 }
 
-/// The endpoints, and the HTTP server of the metrics.
+/// The endpoints and the HTTP server of the metrics.
 fn listening(app: &App, configs: &[(ServiceId, RpcServerConfig)]) -> Vec<Listens> {
     let has_metrics = app.descriptors().iter().any(|service| service.id() == METRICS_SERVICE_ID);
     let metrics = upcoming::<MetricsConfig>(app).filter(|_| has_metrics).map(|config| Listens {
@@ -72,7 +71,7 @@ fn listening(app: &App, configs: &[(ServiceId, RpcServerConfig)]) -> Vec<Listens
     metrics.into_iter().chain(endpoints).collect()
 }
 
-/// Two services that can't listen at once, each pair once.
+/// A problem for each pair of services that can't listen at the same time.
 fn shared_ports(all: &[Listens]) -> Vec<Error> {
     let mut problems = Vec::new();
     for (i, first) in all.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Accepting, until told to stop.
+//! Accepting connections.
 
 use std::fs::File;
 use std::io;
@@ -18,15 +18,15 @@ use super::threads::Spawners;
 use crate::Refusal;
 use crate::socket::{self, Movable};
 
-/// The first pause after a failure to accept; each that follows is twice as long.
+/// The first pause after a failure to accept. Each following pause is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// The process, or the machine, has no more file descriptors. The standard library has no name for these.
+/// The process or the machine has no file descriptor left. The standard library has no constants for these.
 pub(crate) const EMFILE: i32 = 24;
 pub(crate) const ENFILE: i32 = 23;
 
-/// Accepts connections, and shakes hands on this thread, until `dying`. Clients that are let in go to the threads that serve.
+/// Accepts connections until `dying`, and runs their handshakes on this thread. Accepted clients go to the serving threads.
 pub(super) async fn accept(
     listener: std::net::TcpListener,
     shared: &Arc<Shared>,
@@ -69,7 +69,7 @@ pub(super) async fn accept(
                 }
                 failures += 1;
                 if out_of_descriptors(&error) && handshakes.make_room() {
-                    // A client that has said nothing gives back its descriptor.
+                    // A silent client gives its descriptor back.
                     tokio::task::yield_now().await;
                     continue;
                 }
@@ -80,8 +80,8 @@ pub(super) async fn accept(
                         shared.refuse(from, None, Refusal::OutOfDescriptors, detail);
                         continue;
                     }
-                    // Without descriptors the kernel does not even say that nobody is there. This has looked, and will be told.
-                    Some(Err(NobodyThere)) => continue,
+                    // Without a descriptor, `accept` fails even if no connection waits. The reserve has shown that none does.
+                    Some(Err(NoneWaiting)) => continue,
                     None => {}
                 }
                 let pause = FIRST_PAUSE.saturating_mul(1 << failures.min(7)).min(LONGEST_PAUSE);
@@ -94,7 +94,7 @@ pub(super) async fn accept(
     }
 }
 
-/// Whether a failure to accept is of the one connection only. Others are mostly that there are no file descriptors.
+/// Whether a failure to accept concerns only this connection. Most other failures are a lack of file descriptors.
 fn of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
@@ -105,10 +105,10 @@ fn out_of_descriptors(error: &io::Error) -> bool {
 }
 
 /// No connection waits to be accepted.
-struct NobodyThere;
+struct NoneWaiting;
 
-/// A file descriptor that is kept for when there is no other: so that a client can be refused at once, and goes elsewhere, where
-/// otherwise it would wait for as long as it likes.
+/// A spare file descriptor for the time when there is no other. With it a client is refused at once and goes elsewhere. Without it
+/// the client would wait in the queue of the system.
 struct Reserve(Option<File>);
 
 impl Reserve {
@@ -124,14 +124,14 @@ impl Reserve {
         }
     }
 
-    /// Accepts a connection and closes it; `None` if there is no reserve, or somebody else takes what it gives back.
-    fn accept(&mut self, listener: &TcpListener) -> Option<Result<SocketAddr, NobodyThere>> {
+    /// Accepts a connection and closes it. `None` if there is no spare descriptor, or another thread took it.
+    fn accept(&mut self, listener: &TcpListener) -> Option<Result<SocketAddr, NoneWaiting>> {
         drop(self.0.take()?);
         let accepted = listener.accept().now_or_never().map(|accepted| accepted.map(|(_, from)| from));
         self.fill();
         match accepted {
             Some(accepted) => accepted.ok().map(Ok),
-            None => Some(Err(NobodyThere)),
+            None => Some(Err(NoneWaiting)),
         }
     }
 }
@@ -145,7 +145,7 @@ fn take(
 ) {
     shared.counts.accepted();
     if shared.counts.active() >= shared.live().config.max_connections {
-        // Before the handshake, which costs something.
+        // A refusal before the handshake saves its cost.
         shared.refuse(from, None, Refusal::TooManyConnections, "as many connections are open as may be");
         return;
     }

@@ -1,4 +1,4 @@
-//! Letting a client in: the TLS handshake, and a place for the connection.
+//! Accepting a client: the TLS handshake, and a slot for the connection.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -18,25 +18,25 @@ use tokio_rustls::server::TlsStream;
 use super::counts::Active;
 use super::handshakes::Handshake;
 use super::{Live, Shared};
-use crate::accounts::Seat;
+use crate::accounts::AccountSlot;
 use crate::clock;
 use crate::connection::{self, Control, Memory, System, not_executed};
 use crate::{Certificate, End, Limits, Peer, Refusal, Role, words};
 
-/// A client that was let in, with its place. It can go to another thread.
+/// An accepted client with its slots. It can move to another thread.
 pub(super) struct Admitted<S> {
     pub(super) stream: TlsStream<S>,
     pub(super) peer: Peer,
     pub(super) limits: Limits,
     pub(super) age: Duration,
-    /// When the first certificate of the client's chain ends.
+    /// When the first certificate of the client's chain expires.
     pub(super) valid_until: SystemTime,
     pub(super) revocation: RevocationWatch,
-    pub(super) seat: Seat,
+    pub(super) account_slot: AccountSlot,
     pub(super) active: Active,
 }
 
-/// Shakes hands with a client, and takes a place for it. A client that is not let in is told so, and counted.
+/// Makes the handshake with a client, and takes its slots. A client that is refused is told the reason, counted and logged.
 pub(super) async fn admit<S>(
     shared: &Shared,
     stream: S,
@@ -48,7 +48,7 @@ where
 {
     let live = shared.live();
     let connecting = Connecting::of(shared.counts.connecting());
-    let (result, shown) = shake_hands(shared, &live, stream, &handshake).await;
+    let (result, shown) = run_handshake(shared, &live, stream, &handshake).await;
     drop(connecting);
     let (stream, certificate, (revocation, valid_until)) = match result {
         Ok(established) => established,
@@ -57,21 +57,21 @@ where
             return None;
         }
     };
-    let place = take_place(shared, &live, &certificate);
+    let slots = take_slots(shared, &live, &certificate);
     let limits = Limits { capabilities: shared.bootstrap.capabilities, ..live.config.limits };
     let age = live.config.max_connection_age;
-    // Old keys are not kept by connections that were made with them.
+    // Otherwise a connection would keep an old key after a reload.
     drop(live);
-    match place {
-        Ok((seat, active)) => {
-            let account = Arc::clone(seat.account());
+    match slots {
+        Ok((account_slot, active)) => {
+            let account = Arc::clone(account_slot.account());
             account.memory().set_limit(limits.peer_memory_bytes);
             let peer = Peer::new(from, certificate, shared.grants.clone(), account);
-            Some(Admitted { stream, peer, limits, age, valid_until, revocation, seat, active })
+            Some(Admitted { stream, peer, limits, age, valid_until, revocation, account_slot, active })
         }
         Err((why, detail)) => {
             shared.refuse(from, Some(&certificate), why, detail);
-            // It keeps its place among the handshakes: clients that do not go are displaced.
+            // It still counts as a handshake, so a client that does not go is displaced by others.
             tokio::select! {
                 () = turn_away(stream, limits, shared.accounts.memory_of(false).clone(), detail) => {}
                 () = handshake.displaced() => {}
@@ -81,23 +81,23 @@ where
     }
 }
 
-/// A place among the connections of the certificate, and one among all.
-fn take_place(
+/// Takes a slot of the certificate, and a slot of the server.
+fn take_slots(
     shared: &Shared,
     live: &Live,
     certificate: &Certificate,
-) -> Result<(Seat, Active), (Refusal, &'static str)> {
+) -> Result<(AccountSlot, Active), (Refusal, &'static str)> {
     let most = live.config.connections_of_client();
     let is_granted = shared.grants.role(certificate) > Role::Read;
-    let seat = shared.accounts.enter(certificate.identity, most, is_granted);
+    let account_slot = shared.accounts.enter(certificate.identity, most, is_granted);
     let of_certificate = "as many connections of its certificate are open as may be (maxClientConns)";
-    let seat = seat.map_err(|_| (Refusal::TooManyOfCertificate, of_certificate))?;
-    let active = shared.counts.enter(live.room(), is_granted, seat.account().connections());
+    let account_slot = account_slot.map_err(|_| (Refusal::TooManyOfCertificate, of_certificate))?;
+    let active = shared.counts.enter(live.slots(), is_granted, account_slot.account().connections());
     let of_all = "as many connections are open as may be (maxConns)";
-    Ok((seat, active.ok_or((Refusal::TooManyConnections, of_all))?))
+    Ok((account_slot, active.ok_or((Refusal::TooManyConnections, of_all))?))
 }
 
-/// Tells a client that it can't be served, and closes.
+/// Tells a client why it can't be served, and closes.
 async fn turn_away<S: AsyncRead + AsyncWrite + Unpin + 'static>(
     stream: TlsStream<S>,
     limits: Limits,
@@ -109,7 +109,7 @@ async fn turn_away<S: AsyncRead + AsyncWrite + Unpin + 'static>(
     connection::run(System::server(stream, None, &control)).await;
 }
 
-/// A handshake that is counted, until it is dropped.
+/// A counted handshake, until this is dropped.
 struct Connecting<'a>(&'a AtomicUsize);
 
 impl<'a> Connecting<'a> {
@@ -127,8 +127,8 @@ impl Drop for Connecting<'_> {
 
 type Established<S> = (TlsStream<S>, Certificate, (RevocationWatch, SystemTime));
 
-/// The TLS handshake, and the certificate that was shown in it.
-async fn shake_hands<S: AsyncRead + AsyncWrite + Unpin>(
+/// Makes the TLS handshake. The result comes with the certificate that the client showed.
+async fn run_handshake<S: AsyncRead + AsyncWrite + Unpin>(
     shared: &Shared,
     live: &Live,
     socket: S,
@@ -137,7 +137,7 @@ async fn shake_hands<S: AsyncRead + AsyncWrite + Unpin>(
     let limit = live.config.limits.handshake;
     let accepting = async {
         let hello = LazyConfigAcceptor::new(Acceptor::default(), socket).await?;
-        handshake.speaks();
+        handshake.received_hello();
         hello.into_stream(Arc::clone(&live.tls)).await
     };
     let (result, mut shown) = record_handshake(async {
@@ -172,7 +172,7 @@ async fn shake_hands<S: AsyncRead + AsyncWrite + Unpin>(
     (result, shown.certificate)
 }
 
-/// Why there was no handshake.
+/// Why a handshake failed.
 enum Failed {
     Handshake(std::io::Error),
     Refused(Refusal, String),

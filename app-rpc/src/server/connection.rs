@@ -22,7 +22,7 @@ use crate::connection::{self, Control, System, not_executed};
 use crate::socket::Movable;
 use crate::{End, Refusal, words};
 
-/// Shakes hands with a client that connected, on this thread, and gives it to one that serves clients with its role.
+/// Makes the handshake with a client on this thread, and gives the client to a thread that serves its role.
 pub(super) async fn run(
     shared: Arc<Shared>,
     socket: Movable,
@@ -37,7 +37,7 @@ pub(super) async fn run(
     let (own, serving) = (Arc::clone(&shared), threads.serving(admitted.peer.role).clone());
     let sent = serving.spawn(move || async move {
         match admitted.stream.get_mut().0.arrive() {
-            Ok(()) => converse(&own, admitted).await,
+            Ok(()) => serve_client(&own, admitted).await,
             Err(error) => own.refuse(from, None, Refusal::Disconnected, &words::of_io(&error)),
         }
     });
@@ -46,12 +46,12 @@ pub(super) async fn run(
     }
 }
 
-/// Serves a client that was let in, until the connection ends.
-pub(super) async fn converse<S>(shared: &Shared, admitted: Admitted<S>)
+/// Serves an accepted client until the connection ends.
+pub(super) async fn serve_client<S>(shared: &Shared, admitted: Admitted<S>)
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let Admitted { stream, peer, limits, age, valid_until, revocation, seat, active } = admitted;
+    let Admitted { stream, peer, limits, age, valid_until, revocation, account_slot, active } = admitted;
     shared.counts.established();
     shared.journal.established(peer.address, &peer.certificate);
     let (from, certificate) = (peer.address, &peer.certificate);
@@ -59,24 +59,24 @@ where
         shared.counts.ended(End::Panicked, 0);
         return shared.journal.ended(from, certificate, End::Panicked, "the bootstrap panicked");
     };
-    let control = Rc::new(Control::new(limits, seat.account().memory().clone()));
+    let control = Rc::new(Control::new(limits, account_slot.account().memory().clone()));
     let bounds = Bounds { age, valid_until, revocation, stop: &shared.stop };
     let (end, detail) = serve(stream, bootstrap, &control, bounds).await;
     shared.counts.ended(end, control.refusals());
     shared.journal.ended(from, certificate, end, &detail);
-    drop((seat, active));
+    drop((account_slot, active));
 }
 
-/// What ends a connection, apart from what happens on it.
+/// What ends a connection from the side of the server.
 struct Bounds<'a> {
     age: Duration,
-    /// When the first certificate of the client's chain ends.
+    /// When the first certificate of the client's chain expires.
     valid_until: SystemTime,
     revocation: RevocationWatch,
     stop: &'a CancellationToken,
 }
 
-/// Serves calls until the connection ends, and says why it did.
+/// Serves calls until the connection ends, and returns the reason.
 async fn serve<S>(
     stream: S,
     bootstrap: capability::Client,
@@ -88,7 +88,7 @@ where
 {
     let system = System::server(stream, Some(bootstrap), control);
     let closing = async {
-        see_to_its_end(control, bounds).await;
+        close_when_due(control, bounds).await;
         std::future::pending().await
     };
     tokio::select! {
@@ -98,8 +98,8 @@ where
     }
 }
 
-/// Waits until the connection has to end, and tells it to.
-async fn see_to_its_end(control: &Control, bounds: Bounds<'_>) {
+/// Waits until the connection has to end, and ends it.
+async fn close_when_due(control: &Control, bounds: Bounds<'_>) {
     let Bounds { age, valid_until, revocation, stop } = bounds;
     let (end, reason) = tokio::select! {
         biased;
@@ -112,7 +112,7 @@ async fn see_to_its_end(control: &Control, bounds: Bounds<'_>) {
     };
     control.refuse_calls(reason);
     let drained = timeout(control.limits().drain, control.answered()).await.is_ok();
-    // What was not answered by now was not executed, if nothing runs; otherwise nobody knows.
+    // If no call runs now, a call without an answer was not executed. Otherwise it may have been.
     control.close(
         end,
         if drained {
@@ -123,7 +123,7 @@ async fn see_to_its_end(control: &Control, bounds: Bounds<'_>) {
     );
 }
 
-/// Waits until nothing has happened on the connection for as long as may be.
+/// Waits until the connection was without a message and without a running call for the idle limit.
 async fn idle(control: &Control) {
     let limit = control.limits().idle;
     loop {

@@ -1,17 +1,17 @@
-//! What an RPC server counts, whether somebody reads it or not.
+//! Counters of an RPC server. They count with and without a metrics service.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::meters::Meters;
-use super::places::{Place, Places, Room};
+use super::slots::{Slot, SlotLimits, Slots};
 use crate::{End, Refusal};
 
-/// Counters of a server. `Relaxed` throughout: each is a number of its own, and nothing is read through it.
+/// Counters of a server. `Relaxed` is enough: the counters do not depend on each other, and guard no other data.
 pub(crate) struct Counts {
     accepted: AtomicU64,
     established: AtomicU64,
-    places: Arc<Places>,
+    slots: Arc<Slots>,
     connecting: AtomicUsize,
     calls_refused: AtomicU64,
     refusals: [AtomicU64; Refusal::ALL.len()],
@@ -20,13 +20,13 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    /// Of zero, and of these metrics.
+    /// New counters, which also count these metrics.
     pub(crate) fn new(meters: Meters) -> Self {
         Self {
             meters,
             accepted: AtomicU64::new(0),
             established: AtomicU64::new(0),
-            places: Arc::default(),
+            slots: Arc::default(),
             connecting: AtomicUsize::new(0),
             calls_refused: AtomicU64::new(0),
             refusals: [const { AtomicU64::new(0) }; Refusal::ALL.len()],
@@ -55,21 +55,21 @@ impl Counts {
         self.meters.established.inc();
     }
 
-    /// Connections that are open.
+    /// Open connections.
     pub(crate) fn active(&self) -> usize {
-        self.places.taken()
+        self.slots.taken()
     }
 
-    /// Takes a place among the connections that are open, if there is one: see [`Places::take`].
+    /// Takes a slot for a connection, if there is one: see [`Slots::take`].
     pub(super) fn enter(
         self: &Arc<Self>,
-        room: Room,
+        limits: SlotLimits,
         is_granted: bool,
         of_certificate: usize,
     ) -> Option<Active> {
-        let place = self.places.take(room, is_granted, of_certificate)?;
+        let slot = self.slots.take(limits, is_granted, of_certificate)?;
         self.meters.active.inc();
-        Some(Active { counts: Arc::clone(self), _place: place })
+        Some(Active { counts: Arc::clone(self), _slot: slot })
     }
 
     pub(crate) fn connecting(&self) -> &AtomicUsize {
@@ -90,10 +90,10 @@ impl Counts {
     }
 }
 
-/// A connection that is open, until this is dropped.
+/// A counted open connection, until this is dropped.
 pub(super) struct Active {
     counts: Arc<Counts>,
-    _place: Place,
+    _slot: Slot,
 }
 
 impl Drop for Active {
@@ -102,23 +102,23 @@ impl Drop for Active {
     }
 }
 
-/// What an RPC server counted until now.
+/// Counters of an RPC server at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServerCounts {
-    /// Connections that were accepted, refused ones included.
+    /// Accepted connections, including the refused ones.
     pub accepted: u64,
-    /// Connections whose client was let in.
+    /// Connections with an accepted client.
     pub established: u64,
-    /// Connections that are open now, their client let in.
+    /// Connections with an accepted client that are open now.
     pub active: usize,
-    /// Connections whose handshake goes on now.
+    /// Connections with a handshake in progress.
     pub connecting: usize,
-    /// Calls that were refused because a connection had too many, of connections that have ended.
+    /// Refused calls of connections that have ended.
     pub calls_refused: u64,
-    /// Connections that were refused, by reason.
+    /// Refused connections, by reason.
     pub refusals: [(Refusal, u64); Refusal::ALL.len()],
-    /// Connections that were open and ended, by reason.
+    /// Ended connections, by reason.
     pub ends: [(End, u64); End::ALL.len()],
 }
 
@@ -141,12 +141,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_reason_has_the_place_of_its_number() {
-        for (place, refusal) in Refusal::ALL.into_iter().enumerate() {
-            assert_eq!(refusal as usize, place);
+    fn every_reason_has_the_index_of_its_number() {
+        for (index, refusal) in Refusal::ALL.into_iter().enumerate() {
+            assert_eq!(refusal as usize, index);
         }
-        for (place, end) in End::ALL.into_iter().enumerate() {
-            assert_eq!(end as usize, place);
+        for (index, end) in End::ALL.into_iter().enumerate() {
+            assert_eq!(end as usize, index);
         }
     }
 }

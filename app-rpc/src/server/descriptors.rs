@@ -1,41 +1,41 @@
-//! What an endpoint may take of the file descriptors of its process.
+//! The file descriptors that an endpoint may use.
 //!
-//! Every connection and every handshake has a descriptor. Clients must not use up all of them: an operator who connects then needs
-//! one, and so do files that are read. So all endpoints together take half of the limit for connections and an eighth for handshakes.
-//! Each endpoint has an equal part. The HTTP server takes another eighth.
+//! Every connection and every handshake has a descriptor. Clients must not use all of them, because new operators and files need
+//! some. So all endpoints together use half of the limit for connections, and an eighth for handshakes. Each endpoint has an equal
+//! part. The HTTP server has another eighth.
 
 use app_core::prelude::{Logger, warn};
 
 use crate::RpcServerConfig;
 
-/// Handshakes at a time, where there are descriptors for them.
+/// The most handshakes at a time.
 pub(super) const HANDSHAKES: usize = 512;
 
-/// Handshakes at a time, however few descriptors there are.
-const FEWEST_HANDSHAKES: usize = 4;
+/// Handshakes at a time with very few descriptors.
+const MIN_HANDSHAKES: usize = 4;
 
-/// How many descriptors an endpoint may take.
+/// The descriptors that an endpoint may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Descriptors {
     /// The limit of the process.
     limit: usize,
     connections: usize,
-    /// For clients that shake hands.
+    /// For handshakes in progress.
     pub(super) handshakes: usize,
 }
 
 impl Descriptors {
-    /// The part of one endpoint of so many, of a process with this limit.
+    /// The part of one endpoint, with this many endpoints in a process with this limit.
     pub(crate) fn part(limit: usize, endpoints: usize) -> Self {
         let endpoints = endpoints.max(1);
         Self {
             limit,
             connections: (limit / 2 / endpoints).max(1),
-            handshakes: (limit / 8 / endpoints).clamp(FEWEST_HANDSHAKES, HANDSHAKES),
+            handshakes: (limit / 8 / endpoints).clamp(MIN_HANDSHAKES, HANDSHAKES),
         }
     }
 
-    /// Lowers `maxConns` to what there are descriptors for, and warns of it.
+    /// Lowers `maxConns` to the number of descriptors, with a warning.
     pub(super) fn fit(self, config: &mut RpcServerConfig, log: &Logger) {
         let Self { limit, connections, .. } = self;
         let asked = config.max_connections;

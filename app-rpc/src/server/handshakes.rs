@@ -1,12 +1,12 @@
-//! The handshakes that go on, at most so many: one more, and another makes room.
+//! The handshakes in progress. Their number is limited: beyond the limit, a new handshake displaces an old one.
 //!
-//! A client is unknown until its handshake ends. So clients that say nothing, however many, keep nobody out: clients that do shake
-//! hands are done in a moment. Room is made by the source address with the most handshakes, so that one address does not push out
-//! the others. Of that address, room is made among those that have said hello or among those that have not, whichever are more; the
-//! oldest goes. So silent clients push out silent ones, and clients that say hello and no more push out their like.
+//! A client is unknown until its handshake ends. A client that takes part finishes in a moment, so clients that send nothing can't
+//! keep others out for long. The source address with the most handshakes loses one, so that it can't displace other addresses.
+//! Its handshakes form two groups: those that have received a client hello, and the silent ones. The oldest of the larger group is
+//! displaced. So silent clients displace silent clients, and clients that stop after their hello displace each other.
 //!
-//! There is no bound for one address alone. All clients behind a NAT or a load balancer have the same address, and a bound would
-//! refuse them while there is room.
+//! There is no limit for a single address. All clients behind a NAT or a load balancer have one address, and a limit would refuse
+//! them while there is room.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -20,22 +20,22 @@ use tokio_util::sync::CancellationToken;
 pub(super) struct Handshakes(Arc<Mutex<Open>>);
 
 struct Open {
-    /// How many may go on at a time.
-    most: usize,
+    /// The most handshakes at a time.
+    limit: usize,
     next: u64,
     count: usize,
     sources: HashMap<IpAddr, OfSource>,
 }
 
-/// The handshakes of one source address, by number: the oldest first.
+/// The handshakes of one source address by number, the oldest first.
 #[derive(Default)]
 struct OfSource {
     silent: BTreeMap<u64, CancellationToken>,
-    /// Of clients that said hello.
+    /// Handshakes that have received a client hello.
     speaking: BTreeMap<u64, CancellationToken>,
 }
 
-/// A handshake that goes on, until this is dropped.
+/// A handshake in progress, until this is dropped.
 pub(super) struct Handshake {
     number: u64,
     source: IpAddr,
@@ -44,16 +44,16 @@ pub(super) struct Handshake {
 }
 
 impl Handshakes {
-    /// At most so many at a time.
-    pub(super) fn new(most: usize) -> Self {
-        Self(Arc::new(Mutex::new(Open { most, next: 0, count: 0, sources: HashMap::new() })))
+    /// At most this many handshakes at a time.
+    pub(super) fn new(limit: usize) -> Self {
+        Self(Arc::new(Mutex::new(Open { limit, next: 0, count: 0, sources: HashMap::new() })))
     }
 
     pub(super) fn begin(&self, from: SocketAddr) -> Handshake {
         let (displaced, source) = (CancellationToken::new(), source(from));
         let (number, makes_room) = {
             let mut open = self.0.lock();
-            let makes_room = if open.count >= open.most { open.pop(false) } else { None };
+            let makes_room = if open.count >= open.limit { open.pop(false) } else { None };
             open.next += 1;
             open.count += 1;
             let number = open.next;
@@ -66,7 +66,7 @@ impl Handshakes {
         Handshake { number, source, displaced, all: self.clone() }
     }
 
-    /// Tells a client that has said nothing to make room, if there is one.
+    /// Displaces a silent client. `false` if there is none.
     pub(super) fn make_room(&self) -> bool {
         let silent = self.0.lock().pop(true);
         silent.inspect(CancellationToken::cancel).is_some()
@@ -74,7 +74,7 @@ impl Handshakes {
 }
 
 impl Open {
-    /// Takes out the handshake that has to make room.
+    /// Removes the handshake that is displaced next.
     fn pop(&mut self, only_silent: bool) -> Option<CancellationToken> {
         let rank = |of: &OfSource| if only_silent { of.silent.len() } else { of.len() };
         let (source, busiest) = self.sources.iter_mut().max_by_key(|(_, of)| rank(of))?;
@@ -99,8 +99,8 @@ impl OfSource {
 }
 
 impl Handshake {
-    /// The client said hello.
-    pub(super) fn speaks(&self) {
+    /// The client hello has come.
+    pub(super) fn received_hello(&self) {
         let mut open = self.all.0.lock();
         let Some(of) = open.sources.get_mut(&self.source) else { return };
         if let Some(token) = of.silent.remove(&self.number) {
@@ -108,7 +108,7 @@ impl Handshake {
         }
     }
 
-    /// Waits until it has to make room. Cancel safe.
+    /// Waits until it is displaced. Cancel safe.
     pub(super) async fn displaced(&self) {
         self.displaced.cancelled().await;
     }
@@ -122,12 +122,12 @@ impl Drop for Handshake {
         if of.len() == 0 {
             open.sources.remove(&self.source);
         }
-        // One that made room is counted no more.
+        // A displaced handshake does not count any more.
         open.count -= usize::from(removed.is_some());
     }
 }
 
-/// The part of an address that stands for one site: a machine has as many IPv6 addresses of its network as it likes.
+/// The part of an address that identifies a client: a machine can use all IPv6 addresses of its network.
 fn source(from: SocketAddr) -> IpAddr {
     match from.ip().to_canonical() {
         IpAddr::V6(address) => {
@@ -151,7 +151,7 @@ mod tests {
     fn one_too_many_displaces_the_oldest_that_is_not_done() {
         let all = Handshakes::new(HANDSHAKES);
         let mut going_on: Vec<_> = (0..HANDSHAKES).map(|_| all.begin(from(1))).collect();
-        // This one is done.
+        // This handshake ends.
         drop(going_on.remove(0));
         let one_more = all.begin(from(1));
         assert!(!going_on[0].displaced.is_cancelled());
@@ -167,13 +167,13 @@ mod tests {
     fn a_client_that_said_hello_outlives_silent_ones() {
         let all = Handshakes::new(HANDSHAKES);
         let first = all.begin(from(1));
-        first.speaks();
+        first.received_hello();
         let silent: Vec<_> = (0..HANDSHAKES * 3).map(|_| all.begin(from(1))).collect();
         assert!(!first.displaced.is_cancelled());
         let displaced = silent.iter().filter(|one| one.displaced.is_cancelled()).count();
         assert_eq!(displaced, HANDSHAKES * 2 + 1);
-        // Where all have, the oldest goes.
-        silent.iter().for_each(Handshake::speaks);
+        // If all clients have sent a hello, the oldest handshake is displaced.
+        silent.iter().for_each(Handshake::received_hello);
         let _one_more = all.begin(from(1));
         assert!(first.displaced.is_cancelled());
     }
@@ -183,7 +183,7 @@ mod tests {
         let all = Handshakes::new(HANDSHAKES);
         let speaking = || {
             let one = all.begin(from(1));
-            one.speaks();
+            one.received_hello();
             one
         };
         let _before: Vec<_> = (0..HANDSHAKES).map(|_| speaking()).collect();
@@ -196,7 +196,7 @@ mod tests {
     fn only_silent_ones_make_room_where_descriptors_are_short() {
         let all = Handshakes::new(HANDSHAKES);
         let (first, second) = (all.begin(from(1)), all.begin(from(2)));
-        first.speaks();
+        first.received_hello();
         assert!(all.make_room());
         assert!(second.displaced.is_cancelled() && !first.displaced.is_cancelled());
         assert!(!all.make_room());
@@ -209,7 +209,7 @@ mod tests {
         let crowd: Vec<_> = (0..HANDSHAKES * 3)
             .map(|_| {
                 let one = all.begin(from(1));
-                one.speaks();
+                one.received_hello();
                 one
             })
             .collect();

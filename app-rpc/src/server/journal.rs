@@ -1,9 +1,9 @@
-//! What a server logs of connections: all of it, until there is so much that it would be all that is logged.
+//! The log records of a server's connections, at a limited rate.
 //!
-//! Peers are strangers until a handshake is done, and what they show is theirs: each text of a record has at most 1 KiB.
+//! Peers are strangers until a handshake is done, and choose what they send. So each text of a record has at most 1 KiB.
 //!
-//! Each reason has records of its own, and one address gets only some of them. So a client that is refused again and again does not
-//! keep the others' refusals out of the log.
+//! Each reason has its own limit of records, and one address gets only a part of them. So a client that is refused again and again
+//! does not keep the refusals of others out of the log.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,13 +17,13 @@ use parking_lot::Mutex;
 use crate::text::{MAX_TEXT_BYTES, short};
 use crate::{Certificate, End, Refusal};
 
-/// Records of one reason in each period; the others are counted.
-const RECORDS: usize = 10;
-/// Those of them that may be of one address.
-const OF_ADDRESS: usize = 5;
+/// The most records of one reason in a period. The others are only counted.
+const MAX_RECORDS: usize = 10;
+/// The most records of one reason and one address in a period.
+const MAX_OF_ADDRESS: usize = 5;
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// Handshakes that peers ended are told together, once in this time, if there were so many.
+/// Handshakes that peers ended share one record in this time, if there were [`WORTH_A_WARNING`].
 pub(super) const SUMMARY_EVERY: Duration = Duration::from_secs(60);
 const WORTH_A_WARNING: u64 = 10;
 
@@ -32,14 +32,14 @@ pub(crate) struct Journal {
     log: Logger,
     refusals: [Mutex<Window>; Refusal::ALL.len()],
     ends: [Mutex<Window>; End::ALL.len()],
-    /// Handshakes that peers ended since the last summary.
+    /// Handshakes that peers have ended since the last summary.
     given_up: AtomicU64,
 }
 
 /// The records of one reason.
 struct Window {
     began: Instant,
-    /// Their addresses.
+    /// The addresses of the records.
     records: Vec<IpAddr>,
     left_out: u64,
 }
@@ -55,7 +55,7 @@ impl Journal {
         &self.log
     }
 
-    /// A connection was refused.
+    /// Logs a refused connection.
     pub(crate) fn refused(
         &self,
         from: SocketAddr,
@@ -65,7 +65,7 @@ impl Journal {
     ) {
         let detail = short(detail);
         if why == Refusal::Disconnected {
-            // Load balancers, probes and scanners do that to see whether the port is open.
+            // Load balancers, probes and scanners do this to see whether the port is open.
             self.given_up.fetch_add(1, Ordering::Relaxed);
             debug!(self.log, "RPC handshake ended by the peer: {detail}"; "reason" => why.label(), "peer" => %from);
         } else if self.may_log(&self.refusals[why as usize], why.label(), from) {
@@ -75,14 +75,14 @@ impl Journal {
         }
     }
 
-    /// A client was let in.
+    /// Logs an accepted client.
     pub(crate) fn established(&self, from: SocketAddr, certificate: &Certificate) {
         let (serial, names, left_out) = shown(Some(certificate));
         debug!(self.log, "RPC connection established"; "peer" => %from, "serial" => serial,
             "names" => Serde(names), "names_left_out" => left_out);
     }
 
-    /// A connection ended.
+    /// Logs the end of a connection.
     pub(crate) fn ended(&self, from: SocketAddr, certificate: &Certificate, why: End, detail: &str) {
         let (serial, names, left_out) = shown(Some(certificate));
         let detail = short(detail);
@@ -95,7 +95,7 @@ impl Journal {
         }
     }
 
-    /// Tells of handshakes that peers ended, if there were many. To be called once in [`SUMMARY_EVERY`].
+    /// Logs the number of handshakes that peers ended, if it is large. Call it once in [`SUMMARY_EVERY`].
     pub(super) fn summarize(&self) {
         let count = self.given_up.swap(0, Ordering::Relaxed);
         if count >= WORTH_A_WARNING {
@@ -104,7 +104,7 @@ impl Journal {
         }
     }
 
-    /// Takes a record of the period, and tells of those that were left out in the one before.
+    /// Whether a record may be logged. Also logs the number of records that were left out in the period before.
     fn may_log(&self, window: &Mutex<Window>, reason: &str, from: SocketAddr) -> bool {
         let (may, left_out) = window.lock().take(from.ip());
         if left_out > 0 {
@@ -120,14 +120,14 @@ impl Window {
         Self { began: Instant::now(), records: Vec::new(), left_out: 0 }
     }
 
-    /// Whether there is a record left for this address; and how many were left out, if a period is over.
+    /// Whether there is a record left for this address. The number is that of the records left out in a period that is over.
     fn take(&mut self, from: IpAddr) -> (bool, u64) {
         let mut left_out = 0;
         if self.began.elapsed() >= PERIOD {
             left_out = std::mem::replace(self, Self::new()).left_out;
         }
         let of_address = self.records.iter().filter(|address| **address == from).count();
-        let may = self.records.len() < RECORDS && of_address < OF_ADDRESS;
+        let may = self.records.len() < MAX_RECORDS && of_address < MAX_OF_ADDRESS;
         if may {
             self.records.push(from);
         } else {
@@ -137,7 +137,7 @@ impl Window {
     }
 }
 
-/// The serial number, names, and how many names there are beside these.
+/// The serial number, the names, and the number of names that are left out.
 fn shown(certificate: Option<&Certificate>) -> (String, Vec<String>, usize) {
     let Some(certificate) = certificate else { return Default::default() };
     let ShownNames { names, left_out, .. } = shown_names(&certificate.names, None, MAX_TEXT_BYTES);
@@ -168,12 +168,12 @@ mod tests {
         journal.refused(client, None, Refusal::TooManyConnections, "the same reason");
         let text = captured.text();
         assert!(text.contains("another reason") && text.contains("the same reason"), "{text}");
-        assert!(text.lines().count() <= 2 + RECORDS, "{text}");
+        assert!(text.lines().count() <= 2 + MAX_RECORDS, "{text}");
         for host in 0..200 {
             journal.refused(from(host), None, Refusal::NoCertificate, "many addresses");
         }
         let text = captured.text();
-        assert!(text.matches("many addresses").count() <= RECORDS * 2, "{text}");
+        assert!(text.matches("many addresses").count() <= MAX_RECORDS * 2, "{text}");
     }
 
     #[test]
@@ -197,7 +197,7 @@ mod tests {
         assert!(captured.text().contains("\"count\":34"), "{}", captured.text());
         ended(0);
         assert_eq!(warnings(), 1);
-        // A peer that refuses us is another matter.
+        // A peer that refuses this side is not part of the summary.
         journal.refused(from, None, Refusal::ByPeer, "it does not trust us");
         assert_eq!(warnings(), 2);
     }

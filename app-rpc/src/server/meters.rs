@@ -1,4 +1,4 @@
-//! The metrics of an endpoint, in the name of its service.
+//! The metrics of an endpoint, under the id of its service.
 
 use app_core::prelude::*;
 use app_metrics::{Counter, CounterVector, Gauge, MetricDoc, Metrics};
@@ -6,29 +6,29 @@ use app_metrics::{Counter, CounterVector, Gauge, MetricDoc, Metrics};
 use crate::{End, Refusal};
 
 ids! {
-    /// Counter: connections whose client was let in.
+    /// Counter: connections with an accepted client.
     pub RPC_CONNECTIONS_ESTABLISHED: MetricId = 0xe16c_e4c6_07fa_3849, "rpc_connections_established";
-    /// Counter vector, by `reason`: connections that were refused. The reasons are those of [`Refusal`].
+    /// Counter vector, by `reason`: refused connections. The reasons are those of [`Refusal`].
     pub RPC_CONNECTIONS_REFUSED: MetricId = 0xfa87_678b_4ee3_d9b1, "rpc_connections_refused";
-    /// Counter vector, by `reason`: connections that ended. The reasons are those of [`End`].
+    /// Counter vector, by `reason`: ended connections. The reasons are those of [`End`].
     pub RPC_CONNECTIONS_ENDED: MetricId = 0xe9d6_2a74_fde4_7c49, "rpc_connections_ended";
-    /// Gauge: connections that are open.
+    /// Gauge: open connections.
     pub RPC_CONNECTIONS_ACTIVE: MetricId = 0xf0ae_2f4d_7b7f_4ce8, "rpc_connections_active";
-    /// Counter: calls that were refused because a connection had too many.
+    /// Counter: refused calls of connections that have ended.
     pub RPC_CALLS_REFUSED: MetricId = 0x8c1c_2099_7791_a74d, "rpc_calls_refused";
 }
 
-/// Of no service yet: each endpoint has them in its own name.
-const NOBODY: ServiceId = ServiceId::new(0);
+/// No service yet: each endpoint has these metrics under its own id.
+const NO_SERVICE: ServiceId = ServiceId::new(0);
 
 const ESTABLISHED: MetricDoc =
-    MetricDoc::counter(NOBODY, RPC_CONNECTIONS_ESTABLISHED, "RPC connections whose client was let in.")
+    MetricDoc::counter(NO_SERVICE, RPC_CONNECTIONS_ESTABLISHED, "RPC connections whose client was let in.")
         .unit("connections")
         .meaning("By default a client keeps a connection for half an hour. A much higher rate means clients that lose their connections.")
         .queries(&[("Connections a second", "sum(rate(METRIC[5m]))")]);
 
 const REFUSED: MetricDoc = MetricDoc::counter_vector(
-    NOBODY,
+    NO_SERVICE,
     RPC_CONNECTIONS_REFUSED,
     "RPC connections that were refused, by reason.",
     &[(
@@ -54,7 +54,7 @@ const REFUSED: MetricDoc = MetricDoc::counter_vector(
 ]);
 
 const ENDED: MetricDoc = MetricDoc::counter_vector(
-    NOBODY,
+    NO_SERVICE,
     RPC_CONNECTIONS_ENDED,
     "RPC connections that were open and ended, by reason.",
     &[(
@@ -70,13 +70,13 @@ const ENDED: MetricDoc = MetricDoc::counter_vector(
     ("Handlers that panicked in the last hour", "sum(increase(METRIC{reason=\"panicked\"}[1h]))"),
 ]);
 
-const ACTIVE: MetricDoc = MetricDoc::gauge(NOBODY, RPC_CONNECTIONS_ACTIVE, "RPC connections that are open.")
+const ACTIVE: MetricDoc = MetricDoc::gauge(NO_SERVICE, RPC_CONNECTIONS_ACTIVE, "RPC connections that are open.")
     .unit("connections")
     .meaning("Further connections than `maxConns` of the config (1,024 by default) are refused. One sixteenth is kept for clients with a grant.")
     .queries(&[("Connections, by instance", "METRIC")]);
 
 const CALLS_REFUSED: MetricDoc = MetricDoc::counter(
-    NOBODY,
+    NO_SERVICE,
     RPC_CALLS_REFUSED,
     "RPC calls that were refused because their connection had too many; counted when the connection ends.",
 )
@@ -84,7 +84,7 @@ const CALLS_REFUSED: MetricDoc = MetricDoc::counter(
 .meaning("They were not executed. Clients of this platform retry them on another connection. See `limits` of the config.")
 .queries(&[("Refused a second", "sum(rate(METRIC[5m]))")]);
 
-/// The metrics of every endpoint; [`rpc_endpoint!`](crate::rpc_endpoint) documents them in the name of its service.
+/// The metrics of every endpoint. [`rpc_endpoint!`](crate::rpc_endpoint) documents them under the id of its service.
 pub const ENDPOINT_METRICS: [MetricDoc; 5] = [ESTABLISHED, REFUSED, ENDED, ACTIVE, CALLS_REFUSED];
 
 /// The metrics of an endpoint.
@@ -119,7 +119,7 @@ impl Meters {
     }
 }
 
-/// The counter of each label, there from the start: a rate of what has not happened is 0, not missing.
+/// The counter of each label. It exists from the start, so the rate of something that has not happened is 0.
 fn series<const N: usize>(vector: &CounterVector, labels: [&str; N]) -> Result<[Counter; N], Error> {
     let counters = labels.into_iter().map(|label| vector.with([label])).collect::<Result<Vec<_>, _>>()?;
     let wrong = |_| errors::BUG.error(ServiceId::new(0)).message("not as many counters as labels").build();

@@ -7,12 +7,12 @@ use app_core::prelude::Logger;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::admission::admit;
-use super::connection::converse;
+use super::connection::serve_client;
 use super::handshakes::Handshakes;
 use super::{Bootstrap, Counts, Descriptors, Shared};
 use crate::RpcServerConfig;
 
-/// What serves the connections that it is given, each a task of the caller's.
+/// A server that gets its connections from the caller.
 pub(crate) struct Simulated {
     shared: Arc<Shared>,
     handshakes: Handshakes,
@@ -30,7 +30,7 @@ impl Simulated {
         Ok(Self { shared: Arc::new(shared), handshakes: Handshakes::new(plenty.handshakes) })
     }
 
-    /// Serves a client until its connection ends.
+    /// Serves a client until its connection ends. The future is a task of the caller.
     pub(crate) fn serve<S>(&self, stream: S, from: SocketAddr) -> impl Future<Output = ()> + use<S>
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
@@ -38,12 +38,12 @@ impl Simulated {
         let (shared, handshake) = (Arc::clone(&self.shared), self.handshakes.begin(from));
         async move {
             if let Some(admitted) = admit(&shared, stream, from, handshake).await {
-                converse(&shared, admitted).await;
+                serve_client(&shared, admitted).await;
             }
         }
     }
 
-    /// Lets calls that run end within the drain limit, and takes no more.
+    /// Lets running calls end within the drain limit, and refuses new ones.
     pub(crate) fn stop(&self) {
         self.shared.stop.cancel();
     }

@@ -8,10 +8,10 @@ use tokio_util::sync::CancellationToken;
 use crate::Role;
 use crate::threads::{LocalSpawner, LocalThreads};
 
-/// The threads of a server: the first accepts and shakes hands, and the others serve.
+/// The threads of a server: the first accepts connections and runs handshakes, and the others serve clients.
 pub(super) struct ServerThreads {
     threads: LocalThreads,
-    /// How many serve clients that may do no more than read.
+    /// The number of threads for clients without a grant.
     count: usize,
 }
 
@@ -24,10 +24,11 @@ pub(super) struct Spawners {
 }
 
 impl ServerThreads {
-    /// Starts this many threads that serve connections, and one thread that accepts them. The admin interface has one more, for clients with a grant.
+    /// Starts `count` threads that serve connections, and one thread that accepts them. The admin interface has one more, for clients
+    /// with a grant.
     ///
     /// # Errors
-    /// A thread is refused: see [`LocalThreads::named`].
+    /// The system refuses a thread: see [`LocalThreads::named`].
     pub(super) fn start(name: &str, count: usize, is_admin: bool, log: &Logger) -> io::Result<Self> {
         let accepting = format!("{name}-accept");
         let readers = (0..count).map(|number| format!("{name}-{number}"));
@@ -43,7 +44,7 @@ impl ServerThreads {
 
     pub(super) fn spawners(&self) -> Spawners {
         let (readers, all) = (1..1 + self.count, self.threads.len());
-        // Without a thread for them, clients with a grant are served as the others.
+        // Without a thread of their own, clients with a grant use the threads of the others.
         let granted = if all > readers.end { readers.end..all } else { readers.clone() };
         Spawners {
             accepting: self.threads.spawner_of(0..1),
@@ -59,12 +60,12 @@ impl ServerThreads {
 }
 
 impl Spawners {
-    /// To the thread that accepts and shakes hands.
+    /// Spawns on the thread that accepts connections and runs handshakes.
     pub(super) fn accepting(&self) -> &LocalSpawner {
         &self.accepting
     }
 
-    /// To the threads that serve a client with this role.
+    /// Spawns on the threads that serve a client with this role.
     pub(super) fn serving(&self, role: Role) -> &LocalSpawner {
         if role > Role::Read { &self.granted } else { &self.readers }
     }
@@ -81,8 +82,8 @@ mod tests {
 
     /// The name of the thread that runs a job.
     fn runs_on(spawner: &LocalSpawner) -> Receiver<String> {
-        let (said, name) = channel();
-        let job = move || async move { said.send(thread::current().name().unwrap().to_owned()).unwrap() };
+        let (sender, name) = channel();
+        let job = move || async move { sender.send(thread::current().name().unwrap().to_owned()).unwrap() };
         spawner.spawn(job).unwrap();
         name
     }
@@ -93,7 +94,7 @@ mod tests {
         let threads = ServerThreads::start("test", 1, true, app.logger()).unwrap();
         let spawners = threads.spawners();
         assert_eq!(runs_on(spawners.serving(Role::Read)).recv().unwrap(), "test-0");
-        // What a reader called blocks its thread, and as many wait for it as may.
+        // A call of a reader blocks its thread, and the queue of the thread is full.
         let (go_on, blocked) = channel::<()>();
         let block = move || async move {
             let _ = blocked.recv();

@@ -2,7 +2,7 @@
 
 use capnp::message::ReaderOptions;
 
-use super::super::policy::{Judged, judge};
+use super::super::policy::{Checked, check};
 use super::*;
 
 /// A message with a list of elements without size, of as many as it says, in place of its capability table.
@@ -22,8 +22,8 @@ fn claiming(build: impl FnOnce(message::Builder<'_>), elements: u32) -> Reader<S
     Reader::new(whole, ReaderOptions::new())
 }
 
-fn judged(reader: &Reader<Segments>, limits: &Limits) -> capnp::Result<Judged> {
-    judge(reader.get_root().unwrap(), 100, limits)
+fn checked(reader: &Reader<Segments>, limits: &Limits) -> capnp::Result<Checked> {
+    check(reader.get_root().unwrap(), 100, limits)
 }
 
 #[test]
@@ -32,14 +32,14 @@ fn a_table_that_claims_half_a_million_capabilities_for_no_bytes_is_refused() {
         message.init_call().init_params().init_cap_table(1);
     };
     let limits = Limits { capabilities: 8, ..Limits::default() };
-    let refused = judged(&claiming(call, 500_000), &limits).unwrap_err();
+    let refused = checked(&claiming(call, 500_000), &limits).unwrap_err();
     assert!(refused.extra.contains("brings 500000 capabilities, where at most 8 are accepted"), "{refused}");
     let answer = |message: message::Builder<'_>| {
         message.init_return().init_results().init_cap_table(1);
     };
-    assert!(judged(&claiming(answer, 500_000), &limits).is_err());
+    assert!(checked(&claiming(answer, 500_000), &limits).is_err());
     // Few of no size are what they are: none.
-    assert_eq!(judged(&claiming(call, 8), &limits).unwrap().objection, None);
+    assert_eq!(checked(&claiming(call, 8), &limits).unwrap().objection, None);
 }
 
 #[tokio::test(start_paused = true)]
