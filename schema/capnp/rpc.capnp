@@ -28,7 +28,7 @@ struct RPCServerSpec @0xfc13c8456771ca68 $Rust.name("RpcServerSpec") {
 
   crl @5 :Data;
   # Revocation lists, PEM, one after another. Clients whose certificate is on a list are refused. When a list is past its "next update",
-  # every client is refused. Default: empty, which means that nothing is revoked. Bounds: none, or one of each authority in the chains
+  # every client whose chain has the list's authority is refused. Default: empty, which means that nothing is revoked. Bounds: none, or one of each authority in the chains
   # of clients' certificates. In JSON, give the name of a file, such as "@crl.pem".
 
   grants @6 :List(RPCGrant);
@@ -136,7 +136,7 @@ struct RPCClientSpec @0xbec6688394d29776 $Rust.name("RpcClientSpec") {
 
   crl @4 :Data;
   # Revocation lists, PEM, one after another. Servers whose certificate is on a list are refused. When a list is past its "next update",
-  # every server is refused. Default: empty, which means that nothing is revoked. Bounds: none, or one of each authority in the chains
+  # every server whose chain has the list's authority is refused. Default: empty, which means that nothing is revoked. Bounds: none, or one of each authority in the chains
   # of servers' certificates. In JSON, give the name of a file, such as "@crl.pem".
 
   maxConnections @5 :UInt16 = 8;

@@ -192,12 +192,12 @@ async fn capabilities_that_a_peer_does_not_let_go_of_are_counted() {
 fn a_peer_that_holds_too_many_capabilities_is_refused_until_it_lets_go_of_some() {
     use super::super::memory::Credit;
     use super::super::meter::{CallMeter, Decision};
-    use super::super::policy::Judged;
+    use super::super::policy::Checked;
     use super::super::refusal::Retry;
     let credit = Rc::new(Credit::of_connection(Memory::new(1 << 25)));
     let (mut meter, limits) = (CallMeter::new(Rc::clone(&credit)), Limits::default());
     let before = credit.used();
-    let paid = || Judged { paid: true, ..Judged::default() };
+    let paid = || Checked { paid: true, ..Checked::default() };
     let asked = |meter: &mut CallMeter, question| {
         let mut message = Builder::<HeapAllocator>::new_default();
         message.init_root::<message::Builder<'_>>().init_bootstrap().set_question_id(question);
