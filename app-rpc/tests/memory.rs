@@ -1,4 +1,4 @@
-//! What hostile clients can make a server take of memory. A program of its own, since it counts all of it.
+//! The memory that hostile clients can make a server use. A program of its own, because it counts the whole process.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -25,7 +25,7 @@ static ALLOCATED: PeakAlloc = PeakAlloc;
 
 const MIB: usize = 1024 * 1024;
 
-/// What is taken at the most while something happens, beyond what was taken before, in bytes.
+/// The most memory in use while something happens, beyond the memory before, in bytes.
 async fn taken<T>(happens: impl Future<Output = T>) -> (T, usize) {
     let before = ALLOCATED.current_usage();
     ALLOCATED.reset_peak_usage();
@@ -33,14 +33,14 @@ async fn taken<T>(happens: impl Future<Output = T>) -> (T, usize) {
     (result, ALLOCATED.peak_usage().saturating_sub(before))
 }
 
-/// One after another: what one takes must not be counted with the other.
+/// The parts run one after another, so that each counts only its own memory.
 #[tokio::test]
 async fn hostile_clients_take_little_and_the_others_are_served() {
     let stand = Stand::new().await;
     let client = stand.client();
     assert_eq!(client.call(|quota| ask(quota, "echo", 1)).await, Ok(1));
 
-    // A header that claims 64 MiB, and one that claims what may be and never comes.
+    // One header claims 64 MiB. Another claims the limit, and its body never comes.
     let mut open = vec![connected(stand.address()).await, connected(stand.address()).await];
     let ((), bytes) = taken(async {
         open[0].write_all(&[0, 0, 0, 0, 0, 0, 0x80, 0]).await.unwrap();
@@ -50,7 +50,7 @@ async fn hostile_clients_take_little_and_the_others_are_served() {
     .await;
     assert!(bytes < MIB, "{bytes} bytes for a claim");
 
-    // A million bootstraps whose answers nobody reads.
+    // A million bootstraps with answers that are never read.
     let mut request = capnp::message::Builder::new_default();
     request.init_root::<message::Builder<'_>>().init_bootstrap().set_question_id(0);
     let mut flood = connected(stand.address()).await;
@@ -76,10 +76,10 @@ async fn hostile_clients_take_little_and_the_others_are_served() {
     assert_eq!(client.call(|quota| ask(quota, "echo", 3)).await, Ok(3));
     drop((open, flood));
 
-    // Panics, which capnp-rpc does not clean up after, take what they take once.
+    // capnp-rpc does not clean up after panics. This is their memory the first time.
     let files = || std::fs::read_dir("/proc/self/fd").unwrap().count();
     let before = files();
-    // Printing them, and their stacks, would be most of it.
+    // Printing the panics and their stacks would take most of the memory.
     let print = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
     let ((), bytes) = taken(async {

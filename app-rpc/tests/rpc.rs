@@ -1,4 +1,4 @@
-//! Servers and clients over mutual TLS, as they meet in the network, and what neither can make the other do.
+//! Servers and clients over mutual TLS on a real network, and attacks of each on the other.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -1,6 +1,6 @@
-//! Shapes of what one client may send: the memory that each takes, and what other clients notice of it.
+//! Shapes of what one client may send: the memory of each, and its effect on other clients.
 //!
-//! A program of its own, since it counts all the memory that it takes. It writes the table of `docs/ATTACKS.md` with
+//! A program of its own, because it counts all memory of the process. It writes the table of `docs/ATTACKS.md` with
 //!
 //! ```text
 //! ATTACKS="$PWD/docs/ATTACKS.md" cargo test -p app-rpc --test shapes
@@ -49,19 +49,19 @@ static ALLOCATED: PeakAlloc = PeakAlloc;
 
 const MIB: usize = 1024 * 1024;
 
-/// What one client may take beyond what was taken before it, whatever it sends.
+/// The most memory that one client may take, beyond the memory before it, for every shape.
 const MOST: usize = 32 * MIB;
 
-/// What may be left a while after it is gone: caches, and buffers of the allocator's users.
+/// The most memory that may be left some time after the client is gone: caches and buffers.
 const LEFT: usize = 6 * MIB;
 
-/// How long a client of a shape goes on while the server takes nothing of it.
+/// How long a client tries to send while the server takes nothing.
 const BLOCKED: Duration = Duration::from_millis(1500);
 
-/// What is written at a time.
+/// Bytes of one write.
 const PIECE: usize = 64 * 1024;
 
-/// What came of a shape.
+/// The result of a shape.
 struct Outcome {
     sent: usize,
     peak: usize,
@@ -83,7 +83,7 @@ async fn whatever_one_client_sends_it_takes_little_and_the_others_are_served() {
     let mut table = String::new();
     let shapes = all();
     assert!(shapes.len() >= 60, "{} shapes", shapes.len());
-    // Before the first shape: a test that fails shows its stack, which takes memory.
+    // Before the first shape, because a failing test shows its stack, which takes memory.
     if std::env::var_os("ATTACKS").is_none() {
         check_page(&shapes);
     }
@@ -117,7 +117,7 @@ fn row(shape: &Shape, outcome: &Outcome) -> String {
     row
 }
 
-/// Sends all of it, while another client goes on calling.
+/// Sends everything of a shape, while another client makes calls.
 async fn play(
     shape: &Shape,
     stand: &Stand,
@@ -131,7 +131,7 @@ async fn play(
     let attack = async {
         let senders = (0..shape.connections).map(|_| send(shape, stand, tls, &sent));
         let connections = futures_util::future::join_all(senders).await;
-        // The client of a connection is done with the handshake before the server is.
+        // The client of a connection finishes the handshake before the server.
         eventually("handshakes end", || stand.counts().connecting == 0).await;
         drop(connections);
         over.store(true, Ordering::SeqCst);
@@ -158,14 +158,14 @@ async fn play(
     Outcome { sent: sent.into_inner(), peak, seconds, slowest, ends }
 }
 
-/// Connections that were accepted, and are neither refused nor over.
+/// Accepted connections that are neither refused nor over.
 fn open(counts: &ServerCounts) -> u64 {
     let refused: u64 = counts.refusals.iter().map(|(_, count)| count).sum();
     let ended: u64 = counts.ends.iter().map(|(_, count)| count).sum();
     counts.accepted - refused - ended
 }
 
-/// One connection. It reads nothing, and stays open until what this returns is dropped.
+/// One connection. It reads nothing, and stays open until the result is dropped.
 async fn send(
     shape: &Shape,
     stand: &Stand,
@@ -175,12 +175,12 @@ async fn send(
     let mut stream = raw::connect(stand.address(), tls).await.ok()?;
     if shape.asks {
         stream.write_all(&messages::bootstrap(0)).await.ok()?;
-        // A part of the answer: it is let in.
+        // The first bytes of the answer show that the client is accepted.
         let _ = timeout(PATIENCE, stream.read(&mut [0; 8])).await.ok()?;
     }
     for number in 0..shape.count {
         let length = (shape.bytes)(number).len();
-        // A large message is made anew for each piece, so that many connections hold little of it on this side.
+        // A large message is made again for each piece, so that many connections need little memory on this side.
         for begin in (0..length).step_by(PIECE) {
             let piece = (shape.bytes)(number)[begin..length.min(begin + PIECE)].to_vec();
             let Ok(Ok(())) = timeout(BLOCKED, stream.write_all(&piece)).await else { return Some(stream) };
@@ -194,7 +194,7 @@ async fn send(
     Some(stream)
 }
 
-/// Every row of the page is a shape, and every shape a row.
+/// Every row of the page is a shape, and every shape is a row.
 fn check_page(shapes: &[Shape]) {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/ATTACKS.md");
     let page = std::fs::read_to_string(page).unwrap();

@@ -72,7 +72,7 @@ fn a_folder_has_keys_for_its_owner_alone_and_what_peers_need() {
     Authorities::from_pem(&read(&pki.root()), &read(&pki.crl())).unwrap();
     let pair = KeyPair::from_pem(&read(&server.key), &read(&server.certificate)).unwrap();
     assert_eq!(pair.check(Purpose::Server, Some("d0_a0_5e"), std::time::SystemTime::now()), Ok(()));
-    // Nothing is left over beside it.
+    // Nothing else is left in the folder above.
     assert_eq!(files(folder.path()).into_keys().collect::<Vec<_>>(), ["pki"]);
 }
 
@@ -86,7 +86,7 @@ fn nothing_is_overwritten() {
     assert!(matches!(again, Err(DirectoryError::Exists(_))));
     assert!(matches!(Directory::init(Path::new("/"), &options("x"), 30), Err(DirectoryError::NoName(_))));
     assert_eq!(files(pki.path()), before);
-    // What is in the way may be a key, a link to nothing, or a folder.
+    // The path may have a key, a dangling link, or a folder.
     let elsewhere = folder.path().join("elsewhere");
     fs::create_dir(&elsewhere).unwrap();
     fs::write(elsewhere.join("client-b.key"), "mine").unwrap();
@@ -109,7 +109,7 @@ fn nothing_is_overwritten() {
             "{there}"
         );
     }
-    // An empty folder is as good as none.
+    // An empty folder counts as a missing one.
     let empty = folder.path().join("empty");
     fs::create_dir(&empty).unwrap();
     Directory::init(&empty, &options("x"), 30).unwrap();
@@ -145,7 +145,7 @@ fn a_revocation_is_on_the_list_and_stays_there() {
     let [list] = lists(&pki).try_into().unwrap();
     assert_eq!(list.revoked.len(), 1);
     assert_eq!((list.revoked[0].serial.clone(), list.number), (a.info.serial.clone(), 3));
-    // An index from before does not undo it, and numbers go on.
+    // An older index does not undo the revocation, and the numbers of lists still grow.
     let index = pki.path().join("index.json");
     let old = fs::read(&index).unwrap();
     pki.revoke_file(&b.certificate).unwrap();
@@ -180,7 +180,7 @@ fn only_ones_own_certificates_are_revoked_and_renewed() {
     pki.revoke(&own.info.serial).unwrap();
     let root = pki.renew(&pki.root(), None, KeyKind::P256, None).unwrap_err();
     assert!(matches!(root, DirectoryError::OtherKind(_)), "{root}");
-    // One that the index has forgotten is known by its signature.
+    // A certificate that the index lacks is recognized by its signature.
     fs::remove_file(pki.path().join("index.json")).unwrap();
     let empty = super::index::Index::new(30, None);
     empty.write(&pki.path().join("index.json")).unwrap();
@@ -199,7 +199,7 @@ fn lists_cover_every_authority_of_a_chain() {
     let placed = below.issue(&client("a")).unwrap();
     let chain = fs::read(&placed.certificate).unwrap();
     assert_eq!(super::super::info::certificates(&chain).unwrap().len(), 2);
-    // The one above goes on, and the one below takes its list along.
+    // The authority above makes a new list, and the one below includes it.
     top.refresh_crl().unwrap();
     below.refresh_crl().unwrap();
     assert_eq!(lists(&below).iter().map(|list| list.number).collect::<Vec<_>>(), [2, 2]);
@@ -207,7 +207,7 @@ fn lists_cover_every_authority_of_a_chain() {
     top.revoke(&of_below.serial).unwrap();
     below.refresh_crl().unwrap();
     assert_eq!(lists(&below)[1].revoked[0].serial, of_below.serial);
-    // The one above is in a safe: what is known of it is kept.
+    // The folder of the authority above is not available, so its known list stays.
     fs::rename(top.path(), folder.path().join("safe")).unwrap();
     below.refresh_crl().unwrap();
     assert_eq!(issuers(&below), ["CN=below", "CN=top"]);
@@ -236,7 +236,7 @@ fn what_others_could_read_or_change_is_not_used() {
     chmod(pki.path(), 0o770);
     assert!(matches!(Directory::open(pki.path()), Err(DirectoryError::Unsafe { .. })));
     chmod(pki.path(), 0o700);
-    // A certificate says who signed it, so that it may come from anybody.
+    // The signature shows who issued a certificate, so anybody may write its file.
     let placed = pki.issue(&client("a")).unwrap();
     chmod(&placed.certificate, 0o666);
     pki.renew(&placed.certificate, None, KeyKind::P256, None).unwrap();
@@ -266,7 +266,7 @@ fn damaged_files_are_named_and_nothing_is_done() {
     }
     put(&whole);
     assert_eq!(fs::read(pki.crl()).unwrap(), before);
-    // Another's key, or none.
+    // A certificate of another authority, and a text that is not a certificate.
     let (_other_folder, other) = self::pki();
     let key = pki.path().join("ca.key");
     let own = fs::read(&key).unwrap();
@@ -346,7 +346,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever was done: all that was issued is known, and the list has exactly what was revoked.
+    /// After any commands, the index has all issued certificates, and the list has exactly the revoked ones.
     #[test]
     fn the_index_and_the_list_say_what_was_done(steps in steps()) {
         let (_folder, pki) = pki();
@@ -379,7 +379,7 @@ proptest! {
         prop_assert_eq!(listed, revoked);
     }
 
-    /// A name is taken or refused, and what is taken is in the certificate as it was given, in lower case.
+    /// A name is accepted or refused. An accepted name is in the certificate in lower case.
     #[test]
     fn any_text_is_a_name_or_is_refused(name in "[a-zA-Z0-9._*\\-é /]{0,70}") {
         if let Ok(good) = ClientName::new(&name) {
@@ -400,7 +400,7 @@ fn after_a_revocation_both_issue_and_renew_make_a_new_certificate() {
     pki.revoke(&first.info.serial).unwrap();
     let second = pki.issue(&client("a")).unwrap();
     assert!(second.certificate.ends_with("client-a-2.pem") && second.key.ends_with("client-a-2.key"));
-    // The second is good, so one that is renewed, or revoked too, comes first.
+    // The second certificate is valid, so a new one needs `renew`, or a revocation of the second too.
     let refused = pki.issue(&client("a")).unwrap_err();
     assert!(
         matches!(&refused, DirectoryError::Issued(path) if path.ends_with("client-a-2.pem")),
@@ -410,7 +410,7 @@ fn after_a_revocation_both_issue_and_renew_make_a_new_certificate() {
     assert!(third.certificate.ends_with("client-a-3.pem"));
     let serials = [first, second, third].map(|placed| placed.info.serial);
     assert!(serials[0] != serials[1] && serials[1] != serials[2]);
-    // A name that something else has stays its own.
+    // A path that another file has is never used.
     fs::write(pki.path().join("client-b.key"), "").unwrap();
     assert!(matches!(pki.issue(&client("b")), Err(DirectoryError::Issued(_))));
 }

@@ -5,7 +5,7 @@ use std::fs;
 use capnp::message::{AllocationStrategy, Builder, HeapAllocator};
 use quota_schema::quota_capnp::quota_spec;
 
-// What is instrumented needs what counts coverage, and that is not linked unless something of it is used.
+// Instrumented code needs the runtime that counts coverage, which is only linked if something uses it.
 #[used]
 static COUNTS: fn(&mut [u8], usize, usize) -> usize = libfuzzer_sys::fuzzer_mutate;
 
@@ -39,7 +39,7 @@ fn main() {
         ("sum-wraps-around", numbers(&[3, u32::MAX, u32::MAX, 3, 0, 0])),
     ];
     for (name, bytes) in framing {
-        // The sizes of pieces come last, and then the length that libFuzzer's reader of pairs looks for.
+        // The sizes of pieces come last, then the length that libFuzzer's reader of pairs expects.
         write("framing", name, &bytes);
     }
     let bootstrap = [4, 0, 0, 0];

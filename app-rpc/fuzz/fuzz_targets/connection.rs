@@ -1,10 +1,10 @@
-//! A whole server connection under a client that says anything: it lives or ends, within its limits, and leaves nothing behind.
+//! A whole server connection with a client that sends anything: it stays or ends, within its limits, and leaves nothing behind.
 #![no_main]
 
 use app_rpc_fuzz::{conversation, memory};
 use libfuzzer_sys::fuzz_target;
 
-/// The most that one connection may take here: its limits are far below those of a server.
+/// The most memory of one connection here. Its limits are far below those of a server.
 const CONNECTION_BYTES: usize = 4 << 20;
 
 fuzz_target!(|input: &[u8]| {

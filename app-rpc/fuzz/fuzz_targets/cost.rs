@@ -1,10 +1,10 @@
-//! What a client says to a server with its usual limits costs so many bytes of memory for each byte that it sends, and no more.
+//! The memory of a server with default limits for each byte that a client sends.
 #![no_main]
 
 use app_rpc_fuzz::{conversation, memory};
 use libfuzzer_sys::fuzz_target;
 
-/// A connection before anything is said: two streams of 16 KiB, which grow by doubling, the tables and the tasks of both ends.
+/// A connection before the first message: two streams of 16 KiB, which grow by doubling, and the tables and tasks of both ends.
 const BASE: usize = 512 << 10;
 
 /// A call of least size has 72 bytes. It takes 4 KiB in capnp-rpc and its handler, and tables have up to twice the room that they need.

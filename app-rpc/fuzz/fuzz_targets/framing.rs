@@ -1,4 +1,4 @@
-//! The framing meter over any bytes in any pieces: it is the parser that has them all before it, and takes no more memory than came.
+//! The decoder with any bytes in any pieces: it agrees with a parser that has all bytes, and its memory depends on received bytes.
 #![no_main]
 
 use app_rpc_fuzz::pieces;

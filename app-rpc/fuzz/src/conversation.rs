@@ -1,4 +1,4 @@
-//! A client that says anything, to a whole server connection, and what has to hold of that.
+//! A client that sends anything to a whole server connection, and the properties that must hold.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use crate::connection::{Control, Memory, System, run};
 use crate::{End, Limits};
 
-/// Handlers that are there.
+/// Handlers that exist.
 #[derive(Default)]
 struct Handlers {
     there: Cell<usize>,
@@ -33,7 +33,7 @@ impl Drop for Here {
     }
 }
 
-/// Answers, waits, or fails, by what it is asked for.
+/// Answers, waits or fails, by the rule of the call.
 struct Server(Rc<Handlers>);
 
 impl quota::Server for Server {
@@ -55,7 +55,7 @@ impl quota::Server for Server {
     }
 }
 
-/// What the bytes of an input mean, one after another; past their end all are 0.
+/// Decodes an input. After its end all bytes are 0.
 struct Bytes<'a>(&'a [u8]);
 
 impl Bytes<'_> {
@@ -65,7 +65,7 @@ impl Bytes<'_> {
         *first
     }
 
-    /// A number of something. They are small, so that they meet, but for one in sixteen.
+    /// A small number, so that messages refer to each other. One in sixteen is large.
     fn id(&mut self) -> u32 {
         match self.next() {
             large @ 240.. => u32::from_le_bytes([self.next(), self.next(), self.next(), large]),
@@ -74,7 +74,7 @@ impl Bytes<'_> {
     }
 }
 
-/// What a server is that calls at most so many at a time.
+/// The limits of a server with this many calls at a time.
 fn limits() -> Limits {
     let mut limits = Limits::default();
     limits.calls = 8;
@@ -90,12 +90,12 @@ thread_local! {
         .enable_time().start_paused(true).build().expect("a runtime of one thread");
 }
 
-/// Says all of it to a server, then goes away. Nothing of it may panic, hang or leave a handler behind.
+/// Sends everything to a server, then disconnects. It must not panic, hang or leave a handler behind.
 pub fn with(input: &[u8]) -> End {
     RUNTIME.with(|runtime| LocalSet::new().block_on(runtime, talk(Bytes(input), limits()))).0
 }
 
-/// The same with the limits of a server, where a client takes as much as it can: how many bytes it sent.
+/// The same with the default limits of a server, where a client takes as much as it can. Returns the number of bytes that it sent.
 pub fn at_length(input: &[u8]) -> usize {
     let mut limits = Limits::default();
     limits.capabilities = 8;
@@ -126,7 +126,7 @@ async fn talk(mut bytes: Bytes<'_>, limits: Limits) -> (End, usize) {
     (end, sent.get())
 }
 
-/// Says one thing, or lets something happen.
+/// Sends one message, or lets something happen.
 async fn say(
     bytes: &mut Bytes<'_>,
     here: &mut DuplexStream,
@@ -153,7 +153,7 @@ async fn say(
         what => message(what, bytes, built.init_root()),
     }
     let mut framed = capnp::serialize::write_message_to_words(&built);
-    // What the writer of messages would not write: a word of it is another.
+    // Damages one word of a message, beyond what a writer of messages produces.
     match bytes.next() {
         1 => {
             let place = bytes.id() as usize * 8 % framed.len();
@@ -162,7 +162,7 @@ async fn say(
         2 => claim(&mut framed),
         _ => {}
     }
-    // A peer that does not read is not read: it says no more until it reads.
+    // The messages of a peer that does not read are not read, so it sends no more until it reads.
     let cut = usize::from(bytes.next()) % framed.len();
     sent.set(sent.get() + framed.len());
     for part in [&framed[..cut], &framed[cut..]] {
@@ -174,10 +174,10 @@ async fn say(
     Ok(())
 }
 
-/// Has each list of one struct claim half a million of them, which have no size.
+/// Makes each list of one struct claim half a million elements without a size.
 fn claim(framed: &mut [u8]) {
     for word in framed.chunks_exact_mut(8).skip(1) {
-        // What says of what size the elements of a list are. Other words may look like it: they are damaged.
+        // The tag with the size of a list's elements. Other words may look the same, and are damaged too.
         if word[..4] == [4, 0, 0, 0] && word[4] <= 2 && word[6] <= 2 {
             word.copy_from_slice(&(500_000_u64 << 2).to_le_bytes());
         }
@@ -278,7 +278,7 @@ fn call(bytes: &mut Bytes<'_>, message: message::Builder<'_>) {
 fn target(bytes: &mut Bytes<'_>, mut target: message_target::Builder<'_>) {
     match bytes.next() % 8 {
         0 => target.set_imported_cap(bytes.id()),
-        // A path into an answer, which mostly leads to nothing.
+        // A path into an answer, which usually leads nowhere.
         1 => {
             let mut answer = target.init_promised_answer();
             answer.set_question_id(bytes.id());
@@ -306,7 +306,7 @@ fn capability(bytes: &mut Bytes<'_>, mut to: cap_descriptor::Builder<'_>) {
     }
 }
 
-/// Lets everything go on that can.
+/// Lets all ready tasks run.
 async fn settle() {
     for _ in 0..30 {
         yield_now().await;

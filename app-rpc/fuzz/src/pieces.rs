@@ -1,30 +1,30 @@
-//! The framing meter against a parser that has all bytes before it, and so needs no state.
+//! The decoder against a parser that has all bytes and needs no state.
 
 use capnp::message::ReaderSegments;
 
 use crate::framing::{Decoder, FramingError};
 use crate::memory::within;
 
-/// The largest message, in bytes: small, so that inputs get to it.
+/// The largest message in bytes. It is small, so that inputs reach it.
 pub const LIMIT_BYTES: usize = 64 << 10;
 
 /// What the decoder may take beyond twice what came: a table, where its segments end, and the first words of a body, each twice
 /// while they grow.
 const BESIDES_BYTES: usize = 24 << 10;
 
-/// What bytes are.
+/// The meaning of bytes.
 #[derive(Debug, PartialEq, Eq)]
 enum Parsed<'a> {
-    /// A message of these segments, and what comes after it.
+    /// A message of these segments, and the rest of the bytes.
     Message(Vec<&'a [u8]>, &'a [u8]),
-    /// No message, for this reason.
+    /// The bytes are refused for this reason.
     Refused(FramingError),
-    /// The beginning of one.
+    /// The beginning of a message.
     Within,
     Nothing,
 }
 
-/// The format as it is written down, word for word.
+/// The format of the specification, word for word.
 fn parse(bytes: &[u8]) -> Parsed<'_> {
     let number = |place: usize| {
         let bytes = bytes.get(place * 4..place * 4 + 4)?;
@@ -33,7 +33,7 @@ fn parse(bytes: &[u8]) -> Parsed<'_> {
     if bytes.is_empty() {
         return Parsed::Nothing;
     }
-    // The first word is waited for, whatever its first half says.
+    // The first word must be complete, even if its first half is enough to refuse it.
     let Some(segments) = number(0).map(|last| last + 1).filter(|_| bytes.len() >= 8) else {
         return Parsed::Within;
     };
@@ -62,7 +62,7 @@ fn parse(bytes: &[u8]) -> Parsed<'_> {
     Parsed::Message(segments.collect(), rest)
 }
 
-/// Gives the bytes to the decoder in pieces of these sizes, over and over, and compares.
+/// Gives the bytes to the decoder in pieces of these sizes, repeatedly, and compares the results.
 pub fn check(bytes: &[u8], sizes: &[u8]) {
     within(2 * bytes.len() + BESIDES_BYTES, || compare(bytes, sizes));
 }
@@ -96,7 +96,7 @@ fn compare(bytes: &[u8], sizes: &[u8]) {
             }
         }
     }
-    // All there was to say was said: nothing is held back.
+    // The decoder has returned every message, and holds nothing back.
     match parse(expected) {
         Parsed::Nothing => assert!(!decoder.within_message()),
         Parsed::Within => assert!(decoder.within_message()),

@@ -1,4 +1,4 @@
-//! Two ends of a connection on paused time, with nothing between them but memory.
+//! Two ends of a connection on paused time, with only memory between them.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -25,7 +25,7 @@ mod policy;
 mod random;
 mod refusals;
 
-/// What handlers share with the test.
+/// The state that handlers share with the test.
 #[derive(Default)]
 struct Waiting {
     waiting: Cell<usize>,
@@ -40,7 +40,7 @@ impl Drop for Here {
     }
 }
 
-/// Waits under the rule `wait` until it is let go on.
+/// With the rule `wait` a call waits until the test lets it continue.
 struct Server(Rc<Waiting>);
 
 impl quota::Server for Server {
@@ -62,7 +62,7 @@ impl quota::Server for Server {
 
 type Ended = Rc<RefCell<Option<Result<(), capnp::Error>>>>;
 
-/// A server, and what it ended with.
+/// A server, and the reason of its end.
 struct Served {
     state: Rc<Waiting>,
     control: Rc<Control>,
@@ -95,7 +95,7 @@ fn drive(rpc: RpcSystem<Side>) -> Ended {
     ended
 }
 
-/// A server, and a client of capnp-rpc.
+/// A server and a capnp-rpc client.
 struct Pair {
     server: Served,
     client: Rc<Control>,
@@ -126,14 +126,14 @@ fn request(
     async move { Ok(answer.await?.get()?.get_remaining()) }
 }
 
-/// Lets everything go on that can.
+/// Lets all ready tasks run.
 async fn settle() {
     for _ in 0..200 {
         tokio::task::yield_now().await;
     }
 }
 
-/// A peer that writes messages of its own.
+/// A peer that writes its own messages.
 struct Peer {
     stream: DuplexStream,
     decoder: Decoder,
@@ -161,7 +161,7 @@ impl Peer {
         self.stream.write_all(&bytes).await
     }
 
-    /// Calls `acquire` of what the question on which it rests will be answered with.
+    /// Calls `acquire` on the future answer of another question.
     async fn call(&mut self, question: u32, rests_on: u32, rule: &str) -> std::io::Result<()> {
         self.send(|message| {
             let mut call = acquire(message, question, rests_on);
@@ -175,7 +175,7 @@ impl Peer {
         .await
     }
 
-    /// The next message; `None` once the server has closed.
+    /// The next message. `None` when the server has closed.
     async fn next(&mut self) -> Option<Reader<Segments>> {
         loop {
             let mut input = &self.rest[..];
@@ -194,7 +194,7 @@ impl Peer {
         }
     }
 
-    /// What the server says before it closes.
+    /// The last message of the server before it closes.
     async fn last_words(&mut self) -> Option<String> {
         while let Some(message) = self.next().await {
             if let Ok(message::Abort(abort)) = message.get_root::<message::Reader<'_>>().unwrap().which() {
@@ -205,7 +205,7 @@ impl Peer {
     }
 }
 
-/// A call of `acquire` that says nothing yet.
+/// A call of `acquire` without content.
 fn acquire(message: message::Builder<'_>, question: u32, rests_on: u32) -> call::Builder<'_> {
     let mut call = message.init_call();
     call.set_question_id(question);
@@ -214,7 +214,7 @@ fn acquire(message: message::Builder<'_>, question: u32, rests_on: u32) -> call:
     call
 }
 
-/// The question that is answered, and the reason if it is an exception.
+/// The answered question, and the reason if the answer is an exception.
 fn answer(message: &Reader<Segments>) -> Option<(u32, Option<String>)> {
     let message::Return(answer) = message.get_root::<message::Reader<'_>>().unwrap().which().unwrap() else {
         return None;
@@ -236,7 +236,7 @@ async fn a_call_is_answered_and_leaves_nothing_behind() {
         }
         settle().await;
         assert_eq!(pair.server.control.running(), 0);
-        // The bootstrap, which the client has not let go of.
+        // The bootstrap capability, which the client still holds.
         assert_eq!(pair.server.control.in_flight(), 1);
         assert_eq!(pair.server.control.queued(), 0);
         assert_eq!(pair.server.control.held_memory(), 0);

@@ -1,4 +1,4 @@
-//! Messages in whatever pieces they come, and what is no message.
+//! Messages in pieces of any size, and bytes that are not a message.
 
 use capnp::message::{Builder, HeapAllocator, Reader};
 use proptest::prelude::*;
@@ -7,7 +7,7 @@ use quota_schema::quota_capnp::quota_spec;
 use super::*;
 use crate::Limits;
 
-/// A message with segments of this many words, the names that are in it each in one of its own.
+/// A message with segments of this many words. Each name is in a segment of its own.
 fn message(names: &[String], first_words: u32) -> Builder<HeapAllocator> {
     let allocator = HeapAllocator::new()
         .first_segment_words(first_words)
@@ -44,7 +44,7 @@ proptest! {
         for list in &lists {
             let message = message(list, first_words);
             let bytes = encoded(&message);
-            // As capnp itself writes it.
+            // The encoding of capnp itself.
             prop_assert_eq!(&bytes, &capnp::serialize::write_message_to_words(&message));
             stream.extend(bytes);
         }
@@ -86,7 +86,7 @@ proptest! {
     }
 }
 
-/// What a table of these numbers comes to.
+/// The result of a table with these numbers.
 fn decode(numbers: &[u32]) -> Result<Option<Segments>, FramingError> {
     let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
     Decoder::new(1 << 20).decode(&mut &bytes[..])
@@ -99,7 +99,7 @@ fn a_claim_beyond_the_limit_is_refused_on_its_table_alone() {
     assert_eq!(refused(&[0, 8 << 20]), Some(FramingError::TooLarge { bytes: 64 << 20, limit }));
     assert_eq!(refused(&[0, (1 << 17) + 1]), Some(FramingError::TooLarge { bytes: (1 << 20) + 8, limit }));
     assert_eq!(refused(&[0, 1 << 17]), None);
-    // The sum of many does not wrap around.
+    // The sum of many numbers does not wrap around.
     let mut many = vec![511];
     many.extend([u32::MAX; 513]);
     assert_eq!(refused(&many), Some(FramingError::TooLarge { bytes: 512 * u64::from(u32::MAX) * 8, limit }));

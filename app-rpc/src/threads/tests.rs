@@ -75,7 +75,7 @@ async fn a_job_that_panics_ends_alone() {
     assert!(app.captured().text().contains("a task of an RPC thread failed"));
 }
 
-/// A panic's payload that panics when it is dropped, which is outside of the job that panicked.
+/// The payload of a panic that panics when it is dropped, outside of the job that panicked.
 struct Twice;
 
 impl Drop for Twice {

@@ -1,4 +1,4 @@
-//! What one client can't take from the others.
+//! Resources that one client can't take from the others.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ async fn connections_beyond_the_limit_are_refused_and_the_listener_stays() {
     let one = connected(stand.address()).await;
     let _other = connected(stand.address()).await;
     eventually("two", || stand.counts().active == 2).await;
-    // Before the handshake, which costs something.
+    // The refusal comes before the handshake, and saves its cost.
     let issued = AUTHORITY.issue(Leaf::client("raw.test"));
     assert!(raw::connect(stand.address(), &raw::tls(Some(&issued), rustls::ALL_VERSIONS)).await.is_err());
     let mut config = config(&[stand.address()], &AUTHORITY);

@@ -1,4 +1,4 @@
-//! What the connections of one certificate have together, and what is kept from them for others.
+//! The shared limits of one certificate's connections, and what is reserved for other clients.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::pki::{AUTHORITY, Issued, Leaf};
 use crate::raw;
 use crate::stand::{ENDPOINT, PATIENCE, Stand, ask, client_of, config, eventually};
 
-/// TLS 1.2: a client knows that it was let through the handshake.
+/// With TLS 1.2 a client knows when the server has accepted its handshake.
 fn tls(issued: &Issued) -> Arc<ClientConfig> {
     raw::tls(Some(issued), &[&TLS12])
 }
@@ -26,7 +26,7 @@ fn issue(name: &str) -> Arc<ClientConfig> {
     tls(&AUTHORITY.issue(Leaf::client(name)))
 }
 
-/// Connects, and waits until the server has the connection among those that are open.
+/// Connects, and waits until the server counts the connection as open.
 async fn open(stand: &Stand, tls: &Arc<ClientConfig>) -> TlsStream<TcpStream> {
     let before = stand.counts().active;
     let stream = raw::connect(stand.address(), tls).await.unwrap();
@@ -34,7 +34,7 @@ async fn open(stand: &Stand, tls: &Arc<ClientConfig>) -> TlsStream<TcpStream> {
     stream
 }
 
-/// What a client is told that is let through the handshake, and turned away.
+/// The text for a client that passes the handshake and is refused then.
 async fn turned_away(stand: &Stand, tls: &Arc<ClientConfig>) -> String {
     let mut stream = raw::connect(stand.address(), tls).await.unwrap();
     let mut said = Vec::new();
@@ -65,7 +65,7 @@ async fn one_certificate_takes_a_part_of_the_places_and_its_client_is_told() {
     }
     assert!(stand.app.metric(ENDPOINT, RPC_CONNECTIONS_REFUSED, ["too_many_of_certificate"]) > 2.0);
     assert!(stand.app.captured().text().contains("many.test"), "its name is in the log");
-    // Another certificate has places of its own; and one that is given back can be taken again.
+    // Another certificate has its own limit, and a free slot can be taken again.
     held.push(open(&stand, &other).await);
     drop(held.remove(0));
     eventually("given back", || stand.counts().active == 3).await;
@@ -74,14 +74,14 @@ async fn one_certificate_takes_a_part_of_the_places_and_its_client_is_told() {
     stand.app.stop().await.expect_clean();
 }
 
-/// An ECDSA signature has two forms. The second one of the authority's signature makes another file of the same certificate.
+/// An ECDSA signature has two forms. With the second form of its authority's signature, a certificate has another file.
 #[tokio::test]
 async fn another_form_of_a_certificate_is_the_same_client() {
     let stand = Stand::with(&|mut spec| spec.set_max_client_conns(1)).await;
     let issued = AUTHORITY.issue(Leaf::client("twin.test"));
     let twin = Issued { cert: other_form(&issued.cert), key: issued.key.clone() };
     assert_ne!(issued.cert, twin.cert);
-    // It is a good certificate.
+    // The certificate is valid.
     drop(open(&stand, &tls(&twin)).await);
     eventually("gone", || stand.counts().active == 0).await;
     let _held = open(&stand, &tls(&issued)).await;
@@ -99,7 +99,7 @@ fn other_form(pem: &str) -> String {
     ];
     let text: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
     let der = BASE64_STANDARD.decode(text).unwrap();
-    // SEQUENCE { what is signed, algorithm, BIT STRING { SEQUENCE { INTEGER r, INTEGER s } } }
+    // SEQUENCE { signed part, algorithm, BIT STRING { SEQUENCE { INTEGER r, INTEGER s } } }
     let (_, inner, _) = element(&der);
     let (signed, _, rest) = element(inner);
     let (algorithm, _, rest) = element(rest);
@@ -127,7 +127,7 @@ fn other_form(pem: &str) -> String {
     format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
 }
 
-/// The first element of DER: all of it, its content, and what follows.
+/// The first element of DER: the whole element, its content, and the rest.
 fn element(der: &[u8]) -> (&[u8], &[u8], &[u8]) {
     let (header, length) = match der[1] {
         short @ 0..=127 => (2, usize::from(short)),
@@ -157,7 +157,7 @@ async fn readers_can_not_take_the_places_that_are_kept_for_clients_with_a_grant(
         grant_admin(spec);
     })
     .await;
-    // Of the 16 places 4 are kept, and a certificate has 8 of the others.
+    // 4 of the 16 slots are reserved, and a certificate may have 8 of the others.
     let (mut held, mut of_operators) = (Vec::new(), Vec::new());
     for name in ["one.test", "two.test"] {
         let tls = issue(name);
@@ -167,7 +167,7 @@ async fn readers_can_not_take_the_places_that_are_kept_for_clients_with_a_grant(
     }
     let said = turned_away(&stand, &issue("three.test")).await;
     assert!(said.contains("[not executed] as many connections are open as may be (maxConns)"), "{said:?}");
-    // A certificate with a grant has two of them, so that it keeps out no other.
+    // A certificate with a grant can take two of them, and leaves the rest to others.
     for _ in 0..2 {
         let operator = issue("admin.test");
         for _ in 0..2 {
@@ -186,7 +186,7 @@ async fn readers_can_not_take_the_places_that_are_kept_for_clients_with_a_grant(
     stand.app.stop().await.expect_clean();
 }
 
-/// Whether there is no place, before the handshake or after it.
+/// Whether the client is refused for lack of a slot, before the handshake or after it.
 async fn turned_away_or_refused(stand: &Stand, tls: &Arc<ClientConfig>) -> bool {
     let Ok(mut stream) = raw::connect(stand.address(), tls).await else { return true };
     let mut said = Vec::new();
@@ -203,7 +203,7 @@ async fn clients_that_were_turned_away_and_do_not_go_make_room_for_others() {
     let mut stay = Vec::new();
     for _ in 0..60 {
         let mut stream = raw::connect(stand.address(), &many).await.unwrap();
-        // It goes on as if it had not heard, where it still can.
+        // The client continues as if it had read nothing, while it still can.
         let _ = stream.write_all(&[0; 64]).await;
         stay.push(stream);
     }

@@ -1,4 +1,4 @@
-//! Who is let in, and who is not, each for his own reason.
+//! Accepted and refused certificates, each refusal with its reason.
 
 use std::sync::atomic::Ordering;
 
@@ -26,7 +26,7 @@ async fn assert_refused(stand: &Stand, shown: Option<&Issued>, why: Refusal, ser
     assert!(record.contains("\"peer\":\"127.0.0.1:"), "{record}");
     let shows_none = shown.is_none();
     let serial = serial.unwrap_or("");
-    // Whoever shows a certificate is logged with its serial number, which is random where the test has none in mind.
+    // The record has the serial number of the certificate, which is random if the test sets none.
     let known = if serial.is_empty() && !shows_none {
         "\"serial\":\"".to_owned()
     } else {
@@ -51,7 +51,7 @@ async fn clients_without_a_good_certificate_are_refused_for_the_reason() {
     let server = AUTHORITY.issue(Leaf::server("client.test").serial(0x1a2b));
     assert_refused(&stand, Some(&server), Refusal::WrongPurpose, serial).await;
     assert_eq!(stand.counts().established, 0);
-    // The same, and good.
+    // The same certificate, but valid.
     let good = AUTHORITY.issue(leaf());
     for version in [&TLS13, &TLS12] {
         assert!(is_let_in(stand.address(), &tls(Some(&good), &[version])).await, "{version:?}");
@@ -76,7 +76,7 @@ async fn a_chain_is_let_in_to_a_depth_and_not_beyond() {
     assert!(is_let_in(stand.address(), &tls(Some(&issued(5)), ALL_VERSIONS)).await);
     let mut deep = issued(7);
     assert_refused(&stand, Some(&deep), Refusal::ChainTooLong, None).await;
-    // Neither is a chain of the same certificate many times over, which is not looked at to its end.
+    // A chain that repeats one certificate many times is refused too, and not checked to its end.
     deep.cert = format!("{}{}", deep.cert, between[0].pem().repeat(40));
     assert_refused(&stand, Some(&deep), Refusal::ChainTooLong, None).await;
     assert_eq!(stand.counts().established, 2);
@@ -93,11 +93,11 @@ async fn revocation_is_checked_and_a_stale_list_lets_nobody_in() {
     let with_list = stand(&AUTHORITY.pem(), &AUTHORITY.crl(&[0x1a2b], 2100)).await;
     assert!(is_let_in(with_list.address(), &tls(Some(&good), ALL_VERSIONS)).await);
     assert_refused(&with_list, Some(&revoked), Refusal::Revoked, Some("1a2b")).await;
-    // Of an authority that the list says nothing of.
+    // A certificate of an authority without a list.
     let between = AUTHORITY.intermediate("between");
     let unknown = between.issue_with(Leaf::client("unknown.test").serial(9), &[&between]);
     assert_refused(&with_list, Some(&unknown), Refusal::RevocationUnknown, Some("09")).await;
-    // A config that lets nobody in would be refused: one authority has a good list.
+    // One authority has a good list, because a config that accepts no peer would be refused.
     let another = Authority::new("another authority");
     let lists = format!("{}{}", AUTHORITY.crl(&[0x1a2b], 2021), another.crl(&[], 2100));
     let stale = stand(&format!("{}{}", AUTHORITY.pem(), another.pem()), &lists).await;
@@ -118,7 +118,7 @@ async fn nothing_is_resumed_so_a_revocation_takes_effect_at_the_next_connection(
             let mut stream = crate::raw::connect(stand.address(), tls).await.unwrap();
             let (_, session) = stream.get_ref();
             assert_eq!(session.handshake_kind(), Some(rustls::HandshakeKind::Full));
-            // What tickets there are come with the first thing that is read.
+            // Tickets come with the first read, if there are any.
             let mut byte = [0];
             let reading = tokio::io::AsyncReadExt::read(&mut stream, &mut byte);
             let _ = tokio::time::timeout(std::time::Duration::from_millis(50), reading).await;
@@ -145,7 +145,7 @@ async fn a_client_calls_no_server_but_the_one_it_means() {
     let (client, why) = (stand.client(), Refusal::UnknownAuthority);
     eventually(why.label(), || client.instances().iter().any(|one| one.refusal == Some(why))).await;
     stand.app.stop().await.expect_clean();
-    // What no config of ours says, but a thief may.
+    // No config has this certificate, but a thief may.
     let stand = Stand::new().await;
     let name = NAME.to_string();
     let mut between = vec![AUTHORITY.intermediate("1")];
@@ -170,7 +170,7 @@ async fn a_client_calls_no_server_but_the_one_it_means() {
             eventually(why.label(), refused).await;
         }
     }
-    // Of another name, which is a server of ours.
+    // The certificate has another name: that of another server.
     let mut elsewhere = config(&[stand.address()], &AUTHORITY);
     elsewhere.name.domain = app_ids::DomainId::new(0xd1);
     assert_eq!(elsewhere.name.to_string(), other_name);

@@ -1,4 +1,4 @@
-//! Configs of servers and clients: everything that is wrong with one is told at once, and no key is ever shown.
+//! Configs of servers and clients: every problem is reported at once, and a key is never shown.
 
 use app_config::parse;
 use app_rpc::{

@@ -1,4 +1,4 @@
-//! Very many at once, and too little for them.
+//! Very many clients at once, and too few resources for them.
 
 use std::fs::File;
 use std::process::Command;
@@ -18,12 +18,12 @@ use crate::pki::{AUTHORITY, Leaf};
 use crate::raw;
 use crate::stand::{PATIENCE, Stand, ask, client_of, config, eventually};
 
-/// Strangers that say nothing, and clients among them. Both ends of each are in this process, and those of other tests.
+/// Silent strangers, and clients among them. Both ends of each are in this process, with those of other tests.
 const STRANGERS: usize = 1850;
 const CLIENTS: usize = 150;
 const DESCRIPTORS: u64 = 2 * (STRANGERS + CLIENTS) as u64 + 1500;
 
-/// Lets the process have so many file descriptors, if it may.
+/// Raises the limit of file descriptors, if the process may.
 fn may_have(descriptors: u64) -> bool {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     if hard < descriptors {
@@ -36,7 +36,7 @@ fn may_have(descriptors: u64) -> bool {
     true
 }
 
-/// Connects until it is let in, as a client does that is put off. With TLS 1.2 it knows when it is.
+/// Connects until it is accepted, as a client does after a refusal. With TLS 1.2 it knows when it is accepted.
 async fn patient(to: std::net::SocketAddr, tls: Arc<ClientConfig>) -> TlsStream<TcpStream> {
     let mut again = tokio::time::interval(Duration::from_millis(50));
     loop {
@@ -47,13 +47,13 @@ async fn patient(to: std::net::SocketAddr, tls: Arc<ClientConfig>) -> TlsStream<
     }
 }
 
-/// There may be 512 handshakes at a time: one more, and the oldest makes room. So whoever says nothing keeps nobody out.
+/// There may be 512 handshakes at a time. A new one displaces the oldest, so silent clients keep nobody out.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_thousand_that_connect_at_once_all_clients_are_served() {
     if !may_have(DESCRIPTORS) {
         return;
     }
-    // However slow the machine is, room is made by those that come, and not by the time that a handshake may take.
+    // On a slow machine too, new handshakes displace old ones, and not the time limit of a handshake.
     let stand = Stand::with(&|mut spec| {
         spec.set_max_client_conns(200);
         spec.init_limits().set_handshake_millis(600_000);
@@ -85,7 +85,7 @@ async fn of_two_thousand_that_connect_at_once_all_clients_are_served() {
     stand.app.stop().await.expect_clean();
 }
 
-/// In a process of its own, since all of it runs out of them: this test starts itself again.
+/// This test starts itself again, because it uses all file descriptors of its process.
 #[test]
 fn without_file_descriptors_clients_are_refused_at_once_and_the_listener_stays() {
     const INSIDE: &str = "APP_RPC_TEST_OUT_OF_DESCRIPTORS";
@@ -102,7 +102,7 @@ fn without_file_descriptors_clients_are_refused_at_once_and_the_listener_stays()
     assert!(output.status.success() && said.contains("1 passed"), "{said}");
 }
 
-/// Takes all that there are.
+/// Takes all file descriptors.
 fn hoard() -> Vec<File> {
     std::iter::from_fn(|| File::open("/dev/null").ok()).collect()
 }
@@ -119,24 +119,24 @@ async fn run_out_of_descriptors() {
     all.extend(hoard());
     let began = tokio::time::Instant::now();
     for count in 1..=20 {
-        // One for the client's end, and none for the server's.
+        // One descriptor for the client's end, and none for the server's.
         drop(all.pop());
         let mut refused = TcpStream::connect(stand.address()).await.unwrap();
         let read = tokio::time::timeout(PATIENCE, refused.read(&mut [0])).await;
         assert!(matches!(read, Ok(Ok(0) | Err(_))), "it was kept waiting");
         eventually("counted", || stand.counts().refused(Refusal::OutOfDescriptors) == count).await;
         drop(refused);
-        // The server may hold a descriptor for a moment while it looks for more clients. It has settled after some calls.
+        // The server may hold a descriptor for a moment while it accepts. It has settled after some calls.
         for _ in 0..3 {
             all.extend(hoard());
             assert_eq!(client.call(|quota| ask(quota, "echo", 2)).await, Ok(2));
         }
     }
-    // None of them waited for a pause to be over: those get longer and longer.
+    // None of them waited for a pause of the server, because those get longer and longer.
     assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
     let log = stand.app.captured().text();
     assert!(log.contains("no file descriptor is left (ulimit -n)"), "{log}");
-    // It waits for clients, and does nothing else.
+    // The server waits for clients, and does nothing else.
     let spent = || {
         let usage = getrusage(UsageWho::RUSAGE_SELF).unwrap();
         usage.user_time().num_milliseconds() + usage.system_time().num_milliseconds()
@@ -147,7 +147,7 @@ async fn run_out_of_descriptors() {
         ticks.tick().await;
     }
     assert!(spent() - before < 200, "{} ms of processor time in 400", spent() - before);
-    // They are back.
+    // The descriptors are free again.
     drop(all);
     let other = client_of(&stand.app, "other", config(&[stand.address()], &AUTHORITY));
     assert_eq!(other.call(|quota| ask(quota, "echo", 3)).await, Ok(3));

@@ -1,4 +1,4 @@
-//! An endpoint that is declared by the macro, and endpoints without a config, or with one that comes later.
+//! An endpoint that the macro declares, and endpoints without a config or with a later one.
 
 use app_core::prelude::*;
 use app_core::testing::TestApp;

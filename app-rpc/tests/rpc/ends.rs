@@ -1,4 +1,4 @@
-//! Certificates that end while connections live that were made with them, and what is told of each refusal.
+//! Certificates that expire while their connections are open, and the reason of each refusal.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,10 +9,10 @@ use crate::pki::{AUTHORITY, Authority, Issued, Leaf};
 use crate::raw::{is_let_in, tls};
 use crate::stand::{NAME, Spec, Stand, ask, client_of, config, eventually};
 
-/// Longer than a handshake takes on a machine that is busy with other tests.
+/// Longer than a handshake on a machine that is busy with other tests.
 const SHORT: Duration = Duration::from_secs(12);
 
-/// With a certificate that ends soon.
+/// A client with a certificate that expires soon.
 fn short(mut leaf: Leaf) -> Issued {
     leaf.params.not_after = (SystemTime::now() + SHORT).into();
     AUTHORITY.issue(leaf)
@@ -26,7 +26,7 @@ async fn a_connection_ends_with_the_certificate_of_its_client() {
     let client = client_of(&stand.app, "short", config);
     assert_eq!(client.call(|quota| ask(quota, "echo", 3)).await, Ok(3));
     eventually("the end", || stand.counts().ended(End::Expired) == 1).await;
-    // It comes again, with what it has, and is refused by name.
+    // The client connects again with the expired certificate, and is refused with this reason.
     let why = Refusal::Expired;
     eventually("refused", || stand.counts().refused(why) > 0).await;
     let told = || client.instances().into_iter().find_map(|one| one.failure).unwrap_or_default();
@@ -81,7 +81,7 @@ async fn ends_of_all_that_is_in_use_are_metrics_and_what_ends_soon_is_warned_of(
     assert!(shown.iter().all(|line| line.contains("service=\"obedient-rpc\"")), "{shown:#?}");
     let log = stand.app.captured().text();
     assert_eq!(log.matches("in use ends soon").count(), 1, "{log}");
-    // What is used no more is shown no more.
+    // The gauge does not show it any more.
     let server = AUTHORITY.issue(Leaf::server(&NAME.to_string()));
     Spec { server: &server, ca: &AUTHORITY.pem(), crl: "", change: &|_| {} }.put(stand.app.config_dir());
     stand.app.reload();
@@ -89,7 +89,7 @@ async fn ends_of_all_that_is_in_use_are_metrics_and_what_ends_soon_is_warned_of(
     stand.app.stop().await.expect_clean();
 }
 
-/// The log of the server says this of a client with this certificate.
+/// The server's log has this text about a client with this certificate.
 async fn logged(stand: &Stand, shown: &Issued, why: Refusal, words: &str) {
     for version in [&TLS13, &TLS12] {
         let before = stand.counts().refused(why);
@@ -99,7 +99,7 @@ async fn logged(stand: &Stand, shown: &Issued, why: Refusal, words: &str) {
             let log = stand.app.captured().text();
             log.lines().rfind(|line| line.contains("RPC connection refused")).unwrap_or_default().to_owned()
         };
-        // It is counted before it is logged.
+        // The refusal is counted before it is logged.
         eventually(words, || record().contains(words)).await;
         let record = record();
         assert!(!record.contains("InvalidCertificate") && !record.contains("http"), "{record}");
@@ -125,7 +125,7 @@ async fn each_refusal_of_a_client_says_what_leads_to_its_cure() {
 #[tokio::test]
 async fn a_client_is_told_why_it_is_refused() {
     let server = AUTHORITY.issue(Leaf::server(&NAME.to_string()));
-    // A config that lets nobody in would be refused: one authority has a good list.
+    // One authority has a good list, because a config that accepts no peer would be refused.
     let another = Authority::new("another authority");
     let (ca, fresh) = (format!("{}{}", AUTHORITY.pem(), another.pem()), another.crl(&[], 2100));
     let stale = format!("{}{fresh}", AUTHORITY.crl(&[], 2021));

@@ -1,4 +1,4 @@
-//! Peers that misbehave, and a network that does.
+//! Peers and networks that misbehave.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::pki::AUTHORITY;
 use crate::raw::connected;
 use crate::stand::{PATIENCE, Stand, ask, client_of, config, eventually};
 
-/// A stranger's socket that is closed hard.
+/// The socket of a stranger, which is reset when it closes.
 fn reset(stream: TcpStream) {
     let socket = socket2::Socket::from(stream.into_std().unwrap());
     socket.set_linger(Some(Duration::ZERO)).unwrap();
@@ -43,7 +43,7 @@ async fn garbage_inside_tls_ends_its_connection_with_the_reason() {
         (&[0, 0, 0, 0, 0, 0, 0x80, 0], End::TooLarge, "a message of 67108864 bytes"),
         (&[0xff; 64], End::TooLarge, "segments"),
         (&[0, 0, 0, 0, 1, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], End::Protocol, ""),
-        // An empty message: a bootstrap is not 0, and "unimplemented" nothing that we asked for.
+        // An empty message: it is not a bootstrap, and this side has not sent the message that it calls unimplemented.
         (&[0, 0, 0, 0, 0, 0, 0, 0], End::Protocol, ""),
     ];
     for (bytes, end, reason) in garbage {
@@ -68,7 +68,7 @@ async fn resets_end_their_connections_only() {
     let stand = Stand::new().await;
     let client = stand.client();
     for _ in 0..20 {
-        // During the handshake, after it, and within a message.
+        // The cut is during the handshake, after it, or within a message.
         reset(TcpStream::connect(stand.address()).await.unwrap());
         let (socket, _) = connected(stand.address()).await.into_inner();
         reset(socket);
@@ -80,7 +80,7 @@ async fn resets_end_their_connections_only() {
     eventually("all noticed", || {
         let counts = stand.counts();
         let ended = counts.ended(End::Lost) + counts.ended(End::PeerClosed);
-        // A client of TLS 1.3 is done before the server is: some of the second kind are of the first.
+        // A TLS 1.3 client finishes before the server, so some cuts of the second kind are of the first.
         counts.refused(Refusal::Disconnected) + ended == 60
     })
     .await;
@@ -88,7 +88,7 @@ async fn resets_end_their_connections_only() {
     stand.app.stop().await.expect_clean();
 }
 
-/// Passes bytes on, unless the network is gone.
+/// Passes bytes on, unless the network is cut.
 async fn between(to: SocketAddr, network: watch::Receiver<bool>) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -1,4 +1,4 @@
-//! Two hosts, each a network namespace, and a bad network between them: Linux's own, with its own time-outs.
+//! Two hosts, each a network namespace, and a bad network between them. Linux provides both, with its own timeouts.
 //!
 //! Needs root and iproute2; loss and delay need the kernel's netem as well. Where the machine does not let it, the test says that it
 //! was skipped. It starts itself again in the namespaces.
@@ -30,7 +30,7 @@ fn ip(arguments: &str) -> bool {
         .is_ok_and(|status| status.success())
 }
 
-/// Two namespaces and the wire between them, until it is dropped.
+/// Two namespaces and the link between them, until this is dropped.
 struct Hosts {
     server: String,
     client: String,
@@ -38,7 +38,7 @@ struct Hosts {
 
 impl Hosts {
     fn new() -> Option<Self> {
-        // Their names are the whole machine's.
+        // The names are global on the machine.
         let number = app_ids::random_u64();
         let of = |host: &str| format!("app-rpc-{host}-{number:x}");
         let hosts = Self { server: of("s"), client: of("c") };
@@ -55,7 +55,7 @@ impl Hosts {
         made.then_some(hosts)
     }
 
-    /// This test, in one of them.
+    /// Runs this test in one of them.
     fn start(&self, namespace: &str, role: &str, dir: &Path) -> Host {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", namespace]).arg(std::env::current_exe().unwrap());
@@ -65,13 +65,13 @@ impl Hosts {
         Host { child, lines }
     }
 
-    /// Nothing gets through, or all does.
+    /// Cuts the network, or restores it.
     fn cut(&self, is_cut: bool) {
         let state = if is_cut { "down" } else { "up" };
         assert!(ip(&format!("-n {} link set wire {state}", self.server)));
     }
 
-    /// Loss and delay on both sides; `false` where the kernel can't.
+    /// Sets loss and delay on both sides. `false` if the kernel can't.
     fn netem(&self, what: &str) -> bool {
         [&self.server, &self.client].into_iter().all(|host| {
             let arguments = format!("-n {host} qdisc replace dev wire root netem {what}");
@@ -89,14 +89,14 @@ impl Drop for Hosts {
     }
 }
 
-/// This test in a namespace, until it is dropped.
+/// This test in a namespace, until this is dropped.
 struct Host {
     child: Child,
     lines: BufReader<ChildStdout>,
 }
 
 impl Host {
-    /// What it says next that is meant for us.
+    /// The next line of output for the test.
     fn line(&mut self) -> String {
         loop {
             let mut line = String::new();
@@ -107,14 +107,14 @@ impl Host {
         }
     }
 
-    /// Waits for so many answers in a row that are like this; how many lines came before them.
+    /// Waits for this many answers of one kind in a row. Returns the number of lines before them.
     fn until(&mut self, like: &str, count: usize) -> usize {
         let (mut in_a_row, mut lines, began) = (0, 0, std::time::Instant::now());
         while in_a_row < count {
             let line = self.line();
             in_a_row = if line.starts_with(like) { in_a_row + 1 } else { 0 };
             lines += 1;
-            // Of those that were answered before the network was cut there may be as many as a pipe holds.
+            // The pipe can hold many answers of calls before the cut.
             assert!(began.elapsed() < PATIENCE, "{line}");
         }
         lines - count
@@ -158,7 +158,7 @@ fn calls_over_a_bad_network_end_by_their_deadline_and_go_on_when_it_is_good_agai
     let Some((hosts, dir, _server)) = two_hosts() else { return };
     let mut client = hosts.start(&hosts.client, "client", dir.path());
     client.until("answered", 20);
-    // Both ends ask whether the other is there, on a connection that says nothing.
+    // Both ends probe each other on a silent connection.
     for host in [&hosts.server, &hosts.client] {
         let sockets =
             Command::new("ip").args(["netns", "exec", host, "ss", "-tnoH", "state", "established"]).output();
@@ -169,7 +169,7 @@ fn calls_over_a_bad_network_end_by_their_deadline_and_go_on_when_it_is_good_agai
     }
 
     if hosts.netem("loss 10% delay 10ms 5ms") {
-        // TCP makes it good, at a price.
+        // TCP repairs the loss, and takes time for it.
         client.until("answered", 20);
         assert!(hosts.netem("loss 0%"));
     } else {
@@ -215,7 +215,7 @@ fn issued(name: &str) -> Issued {
     Issued { cert: read(&format!("{name}.cert")), key: read(&format!("{name}.key")) }
 }
 
-/// For the test that started this.
+/// Reports to the test that started this.
 #[allow(clippy::print_stdout, reason = "that is how it hears of it")]
 fn tell(line: &str) {
     println!("host: {line}");
@@ -244,7 +244,7 @@ fn client(app: &TestApp) -> RpcClient<quota::Client> {
     client_of(app, "client", config)
 }
 
-/// Calls, one after another, and says what comes of each. No call takes longer than it may.
+/// Makes calls one after another, and prints each result. Each call ends within its limit.
 async fn call() {
     let (builder, _) = builder();
     let app = builder.start().await;
@@ -262,7 +262,7 @@ async fn call() {
     }
 }
 
-/// Makes one call, which nobody answers, with all the time that it takes.
+/// Makes one call without a deadline, which is never answered.
 async fn hang() {
     let (builder, _) = builder();
     let app = builder.start().await;

@@ -1,4 +1,4 @@
-//! What `app_pki` makes is what servers, clients and openssl take, and refuse for the right reasons.
+//! Certificates of `app_pki`: servers, clients and openssl accept them, or refuse them for the right reasons.
 
 use std::path::Path;
 use std::process::Command;
@@ -32,7 +32,7 @@ fn client() -> Subject {
     Subject::Client(ClientName::new("client.test").unwrap())
 }
 
-/// Valid in days from now, of which the first may be before.
+/// A validity in days from now. The first day may be in the past.
 fn days(from: i64, to: i64) -> LeafOptions {
     let now = SystemTime::now();
     let at = |days: i64| {
@@ -55,7 +55,7 @@ fn list(authority: &Authority, revoked: &[&Issued], until: i64) -> String {
     authority.crl(&revoked, 7, days(-3, until).validity).unwrap()
 }
 
-/// A server that lets in clients of this authority.
+/// A server that accepts clients of this authority.
 async fn stand(authority: &Authority, crl: &str) -> Stand {
     let server = AUTHORITY.issue(crate::pki::Leaf::server(&NAME.to_string()));
     Stand::of(Spec { server: &server, ca: authority.root_pem().unwrap(), crl, change: &|_| {} }).await
@@ -109,7 +109,7 @@ async fn every_refusal_of_a_certificate_can_be_made() {
     let other = Authority::root(&AuthorityOptions::new("another", Validity::days(10))).unwrap();
     let foreign = other.issue(&client(), &days(-1, 3)).unwrap();
     assert_refused(&current, &foreign, Refusal::UnknownAuthority).await;
-    // A config that lets nobody in would be refused: one authority has a good list.
+    // One authority has a good list, because a config that accepts no peer would be refused.
     let lists = format!("{}{}", list(&authority, &[], -1), list(&other, &[], 1));
     let both = format!("{}{}", authority.root_pem().unwrap(), other.root_pem().unwrap());
     let server = AUTHORITY.issue(crate::pki::Leaf::server(&NAME.to_string()));
@@ -117,7 +117,7 @@ async fn every_refusal_of_a_certificate_can_be_made() {
     assert_refused(&stale, &good, Refusal::RevocationListExpired).await;
     current.app.stop().await.expect_clean();
     stale.app.stop().await.expect_clean();
-    // Authorities under authorities: a list of one says nothing of the others', and a chain can be too long.
+    // Authorities under authorities: each needs its own list, and a chain can be too long.
     let top = root(7);
     let mut chain = vec![under(&top, "1", 6)];
     for depth in 2..=7u8 {
@@ -179,7 +179,7 @@ fn an_authority_makes_nothing_that_it_may_not() {
     for name in ["", " ", lines, &long] {
         assert_eq!(Authority::root(&options(name, 5)).unwrap_err(), PkiError::AuthorityName, "{name:?}");
     }
-    // Another's key, a leaf, no certificate.
+    // The key of another authority, a leaf, and a text that is not a certificate.
     let (other, leaf) = (root(0), top.issue(&client(), &LeafOptions::days(5)).unwrap());
     let read = |key: &[u8], chain: &str| Authority::from_pem(key, chain.as_bytes()).unwrap_err();
     assert_eq!(read(&other.key_pem(), top.chain_pem()), PkiError::KeyOfAnother);
@@ -187,13 +187,13 @@ fn an_authority_makes_nothing_that_it_may_not() {
     assert!(matches!(read(&leaf.key, "x"), PkiError::Pem(_)));
     assert!(matches!(read(b"x", top.chain_pem()), PkiError::Pem(_)));
     assert_eq!(top.check_issued(leaf.certificate.as_bytes()), Ok(()));
-    // Of the same name, and not the same.
+    // An authority with the same name and another key.
     assert_eq!(other.check_issued(leaf.certificate.as_bytes()), Err(PkiError::Foreign));
     let shown = format!("{:?} {:?}", top, leaf);
     assert!(!shown.contains("PRIVATE"), "{shown}");
 }
 
-/// What openssl says of these files, which are in a folder of their own.
+/// The answer of openssl about these files, which are in a temporary folder.
 fn openssl_says(dir: &Path, args: &[&str]) -> (bool, String) {
     let output = Command::new("openssl").args(args).current_dir(dir).output().unwrap();
     let said = [output.stdout, output.stderr].concat();

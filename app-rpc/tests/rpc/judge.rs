@@ -1,4 +1,4 @@
-//! Odd configs: sealing, a check of the directory, the start and a reload say the same of each, and say why.
+//! Unusual configs: sealing, a check of the directory, a start and a reload give the same answer with the same reason.
 
 use std::time::{Duration, SystemTime};
 
@@ -28,7 +28,7 @@ fn usages(leaf: Leaf, usages: &[ExtendedKeyUsagePurpose]) -> Leaf {
     leaf
 }
 
-/// A server certificate below an authority that says something unusual of itself.
+/// A server certificate under an authority with an unusual certificate.
 fn below(change: impl FnOnce(&mut CertificateParams)) -> Issued {
     let between = AUTHORITY.odd_intermediate("between", change);
     between.issue_with(good(), &[&between])
@@ -39,7 +39,7 @@ fn many_names(prefix: &str) -> Vec<rcgen::SanType> {
     names.map(|name| rcgen::SanType::DnsName(name.as_str().try_into().unwrap())).collect()
 }
 
-/// Full of names, with those that are needed.
+/// Many names, including the necessary ones.
 fn large() -> Issued {
     let between = AUTHORITY.odd_intermediate("between", |params| params.subject_alt_names = many_names("a"));
     let mut leaf = good();
@@ -255,7 +255,7 @@ async fn a_reload_with_a_config_of_another_application_is_refused_like_a_start()
     elsewhere.app = app_ids::AppId::new(0xa1);
     let server = AUTHORITY.issue(Leaf::server(&elsewhere.to_string()));
     let one = Odd { app: 0xa1, ..odd("another application").server(server) };
-    // Who seals it does not know the application.
+    // Sealing does not know the application.
     assert_eq!(one.sealed(), Vec::<String>::new());
     let line = format!(
         "rpcServiceSpec: is of {elsewhere}, this application is {NAME}; start it with --domain-id 0xd0 --app-id 0xa1"
@@ -301,7 +301,7 @@ async fn an_extended_key_usage_counts_for_clients_as_the_documentation_says() {
         (vec![ServerAuth], false),
     ] {
         let issued = AUTHORITY.issue(usages(Leaf::client("client.test"), &purposes));
-        // As the certificate is read here, and as it counts in a handshake.
+        // The purposes as read from the certificate, and as they count in a handshake.
         assert_eq!(issued.pair().certificate().serves(app_rpc::Purpose::Client), good, "{purposes:?}");
         assert_eq!(is_let_in(stand.address(), &tls(Some(&issued), ALL_VERSIONS)).await, good, "{purposes:?}");
     }

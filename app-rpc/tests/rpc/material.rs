@@ -1,4 +1,4 @@
-//! Every file that is wrong, as other programs make them: what a config with it is told, in our words.
+//! Wrong files as other programs write them, and the texts of this project about configs with them.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,7 +10,7 @@ use crate::openssl;
 use crate::pki::{AUTHORITY, Authority, Issued, Leaf};
 use crate::stand::{ENDPOINT, NAME, Spec};
 
-/// What the config of a server is told that has these files.
+/// The problems of a server config with these files.
 fn told(key: &[u8], cert: &[u8], ca: &[u8], crl: &[u8]) -> Vec<String> {
     let empty = Issued { cert: String::new(), key: String::new() };
     let change = |mut spec: schema::rpc_capnp::rpc_server_spec::Builder<'_>| {
@@ -28,7 +28,7 @@ fn told(key: &[u8], cert: &[u8], ca: &[u8], crl: &[u8]) -> Vec<String> {
     let told: Vec<_> = problems.map(app_config::Problems::into_vec).unwrap_or_default();
     let told: Vec<String> = told.iter().map(ToString::to_string).collect();
     for line in &told {
-        // No text of a library, nothing of a key, and nothing that was cut.
+        // The texts have no words of a library, no part of a key, and no cut texts.
         let foreign = ["rustls", "webpki", "http", "InvalidCertificate", "Error", "MII", "MC4C"];
         assert!(!foreign.iter().any(|part| line.contains(part)) && !line.ends_with(".."), "{line}");
     }
@@ -39,13 +39,13 @@ fn good() -> Issued {
     AUTHORITY.issue(Leaf::server(&NAME.to_string()))
 }
 
-/// With another file as the authorities of clients.
+/// A config with another file of authorities.
 fn with_ca(ca: &[u8]) -> Vec<String> {
     let good = good();
     told(good.key.as_bytes(), good.cert.as_bytes(), ca, b"")
 }
 
-/// With another file as the certificates.
+/// A config with another file of certificates.
 fn with_cert(issued: &Issued) -> Vec<String> {
     told(issued.key.as_bytes(), issued.cert.as_bytes(), AUTHORITY.pem().as_bytes(), b"")
 }
@@ -75,7 +75,7 @@ fn blocks_that_are_whole_are_read_however_they_are_laid_out() {
     ] {
         assert_eq!(with_ca(text.as_bytes()), NONE, "{how}");
     }
-    // That both are read is seen where too many are refused.
+    // A refusal of too many certificates shows that both are read.
     let good = good();
     let chain = Issued { cert: format!("{}{}", good.cert.trim_end(), one.repeat(8)), key: good.key };
     assert_eq!(with_cert(&chain), ["serverCert.cert: must have at most 8 certificates, found 9"]);
@@ -188,7 +188,7 @@ fn certificates_that_no_peer_would_take_are_refused() {
         with_cert(&foreign),
         ["serverCert.key: is not the key of the certificate; give the two that were made together"]
     );
-    // What follows the certificate may be in any order, and may be more than is needed.
+    // After the certificate, the order does not matter, and the chain may have more than necessary.
     let more = between.issue_with(Leaf::server(&name), &[&other, &between, &AUTHORITY]);
     assert_eq!(with_cert(&more), NONE);
     let good = good();
@@ -201,13 +201,13 @@ fn certificates_that_no_peer_would_take_are_refused() {
             "crl: block 1 (line 1) is stale since 2021-12-31T00:00:00Z, and would refuse everybody; make a new list (appctl pki crl)"
         ]
     );
-    // One that is good lets its own clients in.
+    // A good authority still accepts its own clients.
     let another = Authority::new("another");
     let both = format!("{}{}", AUTHORITY.pem(), another.pem());
     assert_eq!(told(&both, &format!("{stale}{}", another.crl(&[], 2100))), NONE);
 }
 
-/// Runs openssl in a folder, and gives the file that it made.
+/// Runs openssl in a folder, and returns the file that it made.
 fn made(folder: &Path, args: &str) -> Vec<u8> {
     let output = Command::new("openssl").current_dir(folder).args(args.split(' ')).output().unwrap();
     assert!(output.status.success(), "{args}: {}", String::from_utf8_lossy(&output.stderr));

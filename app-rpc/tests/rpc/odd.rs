@@ -1,4 +1,4 @@
-//! Odd configs, and what is said of them where configs are sealed, checked, started with and reloaded.
+//! Unusual configs, and the answers of sealing, checks, starts and reloads.
 
 use std::fs;
 use std::path::Path;
@@ -23,9 +23,9 @@ pub(crate) struct Odd {
     pub(crate) crl: String,
     pub(crate) grants: Vec<&'static str>,
     pub(crate) app: u64,
-    /// Lines that refuse it, each a part of one.
+    /// Parts of the lines that refuse it.
     pub(crate) refused: Vec<&'static str>,
-    /// Lines that warn of it.
+    /// Parts of the lines that warn of it.
     pub(crate) warned: Vec<&'static str>,
 }
 
@@ -75,7 +75,7 @@ impl Odd {
         Self { warned: warned.to_vec(), ..self }
     }
 
-    /// What its author writes, with the files that it names.
+    /// The JSON of its author, with the files that it names.
     pub(crate) fn json(&self, files: &Path) -> String {
         let put = |name: &str, content: &str| fs::write(files.join(name), content).unwrap();
         put("server.pem", &self.server.cert);
@@ -96,7 +96,7 @@ impl Odd {
         config.to_string()
     }
 
-    /// Puts it in its place whether it is good or not, as a config that was good once.
+    /// Puts it in place without a check, as a config that was good at another time.
     pub(crate) fn put(&self, dir: &Path) {
         let files = tempfile::tempdir().unwrap();
         let schema = schema();
@@ -112,7 +112,7 @@ impl Odd {
         fs::rename(beside, dir.join(app_config::compat::service_config_id(ENDPOINT))).unwrap();
     }
 
-    /// What sealing says: the lines that refuse it.
+    /// The lines of sealing that refuse it.
     pub(crate) fn sealed(&self) -> Vec<String> {
         let files = tempfile::tempdir().unwrap();
         let json = self.json(files.path());
@@ -121,7 +121,7 @@ impl Odd {
         refused.iter().map(ToString::to_string).collect()
     }
 
-    /// What a check of the directory says: the lines that refuse it, and the warnings.
+    /// The lines of a directory check: those that refuse it, and the warnings.
     pub(crate) fn checked(&self) -> (Vec<String>, Vec<String>) {
         let dir = tempfile::tempdir().unwrap();
         self.put(dir.path());
@@ -129,7 +129,7 @@ impl Odd {
         (checked.problems.iter().map(ToString::to_string).collect(), checked.warnings)
     }
 
-    /// What the log of a start says, and whether it failed.
+    /// The log of a start, and whether the start failed.
     pub(crate) async fn started(&self) -> (bool, String) {
         let (builder, _) = builder();
         self.put(builder.config_dir());
@@ -142,7 +142,7 @@ impl Odd {
         (failed, log)
     }
 
-    /// What the log says of a reload of a running server, and whether it was refused.
+    /// The log of a reload of a running server, and whether the reload was refused.
     pub(crate) async fn reloaded(&self, stand: &Stand) -> (bool, String) {
         let (text, before) = (|| stand.app.captured().text(), stand.app.captured().text().len());
         self.put(stand.app.config_dir());
@@ -161,13 +161,13 @@ pub(crate) fn schema() -> ConfigSchema {
     ConfigSchema::linked().into_iter().find(|schema| schema.service() == ENDPOINT).unwrap()
 }
 
-/// As a record of JSON has a text.
+/// A text as it is in a JSON record.
 pub(crate) fn in_json(text: &str) -> String {
     let quoted = serde_json::to_string(text).unwrap();
     quoted[1..quoted.len() - 1].to_owned()
 }
 
-/// Everybody says the same of it.
+/// All four give the same answer.
 pub(crate) async fn assert_one_judge(one: &Odd, stand: &Stand) {
     let what = one.what;
     let sealed = one.sealed();
@@ -202,13 +202,13 @@ pub(crate) async fn assert_one_judge(one: &Odd, stand: &Stand) {
     }
 }
 
-/// A client of the authority of tests, now.
+/// A client of the tests' authority, valid now.
 pub(crate) async fn is_good_client_let_in(stand: &Stand) -> bool {
     let client = AUTHORITY.issue(Leaf::client("client.test"));
     is_let_in(stand.address(), &tls(Some(&client), ALL_VERSIONS)).await
 }
 
-/// Everyone is judged against a server that runs. What is refused leaves that server as it was.
+/// Reloads each config on a running server. A refused config changes nothing there.
 pub(crate) async fn assert_all(odd: Vec<Odd>) {
     let stand = Stand::new().await;
     for one in &odd {
@@ -238,7 +238,7 @@ impl OpenSsl {
         fs::read_to_string(self.0.path().join(name)).unwrap()
     }
 
-    /// An authority with this kind of key, which may not sign lists by its key usage.
+    /// An authority with this kind of key. Its key usage does not allow signing lists.
     pub(crate) fn authority(&self, key: &str) -> String {
         self.run(&format!("genpkey {key} -out ca.key"));
         self.run("req -x509 -new -key ca.key -subj /CN=odd -days 9 -addext keyUsage=keyCertSign -out ca.pem");

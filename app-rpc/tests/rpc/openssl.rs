@@ -1,4 +1,4 @@
-//! A peer that we did not write: `openssl s_client`.
+//! A peer of another project: `openssl s_client`.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -9,7 +9,7 @@ use app_rpc::Refusal;
 use crate::pki::{AUTHORITY, Authority, Issued, Leaf};
 use crate::stand::{NAME, Spec, Stand, eventually};
 
-/// Whether the program is there. Where `REQUIRE_TOOLS=1` asks for it, it has to be.
+/// Whether openssl is installed. With `REQUIRE_TOOLS=1` it has to be.
 pub(crate) fn is_there() -> bool {
     let found = Command::new("openssl").arg("version").output().is_ok();
     assert!(
@@ -34,7 +34,7 @@ pub(crate) fn rsa_key() -> Option<String> {
     Some(String::from_utf8(made.stdout).unwrap())
 }
 
-/// A folder with what openssl reads from files.
+/// A folder with the files for openssl.
 fn folder(shown: Option<&Issued>) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("ca.pem"), AUTHORITY.pem()).unwrap();
@@ -45,7 +45,7 @@ fn folder(shown: Option<&Issued>) -> tempfile::TempDir {
     dir
 }
 
-/// Connects with what is in the folder, says nothing, and closes. With TLS 1.3 it reads until the server has said what it thinks.
+/// Connects with the files of the folder, sends nothing, and closes. With TLS 1.3 it reads until the server has answered.
 async fn s_client(to: SocketAddr, dir: &Path, more: &[&str]) -> Output {
     let mut command = tokio::process::Command::new("openssl");
     command.current_dir(dir).args(["s_client", "-connect", &to.to_string(), "-servername", "x"]).args(more);
@@ -70,7 +70,7 @@ async fn openssl_agrees_on_tls_1_3_and_1_2_and_on_nothing_older() {
         assert!(output.status.success() && said.contains(&format!("New, {protocol}")), "{said}");
     }
     eventually("both let in", || stand.counts().established == 2).await;
-    // Old versions, with whatever ciphers openssl still has.
+    // Old versions, with all ciphers that openssl still has.
     for (count, version) in (1..).zip(["-tls1_1", "-tls1"]) {
         let old = [version, "-cipher", "DEFAULT@SECLEVEL=0"];
         let output = s_client(stand.address(), dir.path(), &old).await;
@@ -81,7 +81,7 @@ async fn openssl_agrees_on_tls_1_3_and_1_2_and_on_nothing_older() {
     stand.app.stop().await.expect_clean();
 }
 
-/// A client of openssl is refused with TLS 1.3 and 1.2, told why, and counted and logged with its address and serial number.
+/// A client of openssl is refused with TLS 1.3 and 1.2. It learns the reason. The refusal is counted and logged with address and serial number.
 async fn assert_refused(stand: &Stand, shown: Option<&Issued>, why: Refusal, alert: &str) {
     let dir = folder(shown);
     for version in ["-tls1_3", "-tls1_2"] {
@@ -135,7 +135,7 @@ async fn openssl_is_refused_for_each_reason_and_told_it() {
     let stand = with_list(&AUTHORITY.crl(&[0x1a2b], 2100)).await;
     assert_refused(&stand, Some(&good), Refusal::Revoked, "certificate revoked").await;
     stand.app.stop().await.expect_clean();
-    // A config that lets nobody in would be refused: one authority has a good list.
+    // One authority has a good list, because a config that accepts no peer would be refused.
     let another = Authority::new("another");
     let ca = format!("{}{}", AUTHORITY.pem(), another.pem());
     let crl = format!("{}{}", AUTHORITY.crl(&[0x1a2b], 2021), another.crl(&[], 2100));
@@ -154,7 +154,7 @@ async fn openssl_has_nothing_to_resume_when_its_certificate_was_revoked() {
     let versions = ["-tls1_3", "-tls1_2"];
     let said = |output: &Output| String::from_utf8_lossy(&output.stdout).into_owned();
     for version in versions {
-        // The session that it had before, as it is, at once and five times more.
+        // The session of the first connection, used at once and five times more.
         let first = s_client(stand.address(), dir.path(), &[version, "-sess_out", version]).await;
         assert!(first.status.success() && !said(&first).contains("Reused"), "{}", said(&first));
         let again = s_client(stand.address(), dir.path(), &[version, "-reconnect"]).await;
@@ -167,7 +167,7 @@ async fn openssl_has_nothing_to_resume_when_its_certificate_was_revoked() {
     eventually("reloaded", || stand.app.captured().text().contains("goes on with its new config")).await;
     for (count, version) in (1..).zip(versions) {
         let mut resume = vec![version, "-ign_eof"];
-        // Without a ticket openssl may have nothing to write.
+        // Without a ticket, openssl may have nothing to write.
         if dir.path().join(version).exists() {
             resume.extend(["-sess_in", version]);
         }

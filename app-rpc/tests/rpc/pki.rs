@@ -26,19 +26,19 @@ impl Issued {
     }
 }
 
-/// What a certificate should say.
+/// The content of a certificate.
 pub(crate) struct Leaf {
     pub(crate) params: CertificateParams,
     pub(crate) key: KeyPair,
 }
 
 impl Leaf {
-    /// Of a server of this name.
+    /// The certificate of a server with this name.
     pub(crate) fn server(name: &str) -> Self {
         Self::of(name, ExtendedKeyUsagePurpose::ServerAuth)
     }
 
-    /// Of a client of this name.
+    /// The certificate of a client with this name.
     pub(crate) fn client(name: &str) -> Self {
         Self::of(name, ExtendedKeyUsagePurpose::ClientAuth)
     }
@@ -60,14 +60,14 @@ impl Leaf {
         self
     }
 
-    /// Valid in these years.
+    /// Sets the years of its validity.
     pub(crate) fn years(mut self, from: i32, to: i32) -> Self {
         self.params.not_before = date_time_ymd(from, 1, 1);
         self.params.not_after = date_time_ymd(to, 1, 1);
         self
     }
 
-    /// By itself.
+    /// Signs it with its own key.
     pub(crate) fn self_signed(self) -> Issued {
         let cert = self.params.self_signed(&self.key).unwrap().pem();
         Issued { cert, key: self.key.serialize_pem() }
@@ -80,14 +80,14 @@ impl Authority {
         Self { issuer: CertifiedIssuer::self_signed(params, key).unwrap() }
     }
 
-    /// An authority that says something unusual of itself.
+    /// A root authority with an unusual certificate.
     pub(crate) fn odd(name: &str, change: impl FnOnce(&mut CertificateParams)) -> Self {
         let (mut params, key) = Self::params(name);
         change(&mut params);
         Self { issuer: CertifiedIssuer::self_signed(params, key).unwrap() }
     }
 
-    /// An authority under this one that says something unusual of itself.
+    /// An authority under this one with an unusual certificate.
     pub(crate) fn odd_intermediate(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Self {
         let (mut params, key) = Self::params(name);
         change(&mut params);
@@ -123,7 +123,7 @@ impl Authority {
         Issued { cert, key: leaf.key.serialize_pem() }
     }
 
-    /// With the certificates between it and its root behind it.
+    /// Adds the certificates between it and its root.
     pub(crate) fn issue_with(&self, leaf: Leaf, between: &[&Self]) -> Issued {
         let mut issued = self.issue(leaf);
         for authority in between {
@@ -132,12 +132,12 @@ impl Authority {
         issued
     }
 
-    /// A revocation list of these serial numbers, good until the end of this year.
+    /// A revocation list of these serial numbers, valid until the end of this year.
     pub(crate) fn crl(&self, revoked: &[u64], until: i32) -> String {
         self.odd_crl(revoked, |params| params.next_update = date_time_ymd(until, 12, 31))
     }
 
-    /// A revocation list that says something unusual of itself.
+    /// An unusual revocation list.
     pub(crate) fn odd_crl(
         &self,
         revoked: &[u64],

@@ -1,11 +1,11 @@
-//! A client that we did not write: pycapnp, over Python's `ssl`.
+//! A client of another project: pycapnp, over Python's `ssl`.
 
 use std::process::Command;
 
 use crate::pki::{AUTHORITY, Leaf};
 use crate::stand::{NAME, Stand, eventually};
 
-/// Whether it is there. Where `REQUIRE_TOOLS=1` asks for it, it has to be.
+/// Whether it is installed. With `REQUIRE_TOOLS=1` it has to be.
 fn is_there() -> bool {
     let found = Command::new("python3").args(["-c", "import capnp"]).output();
     let found = found.is_ok_and(|output| output.status.success());

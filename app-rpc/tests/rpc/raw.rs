@@ -1,4 +1,4 @@
-//! A client that does what no good client does: TLS with whatever certificate, and bytes.
+//! A hostile client: TLS with any certificate, and any bytes.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use tokio_rustls::client::TlsStream;
 use crate::pki::{AUTHORITY, Issued, Leaf};
 use crate::stand::{NAME, PATIENCE};
 
-/// TLS as a client with this certificate does it, or with none.
+/// The TLS config of a client with this certificate, or with none.
 pub(crate) fn tls(
     shown: Option<&Issued>,
     versions: &[&'static SupportedProtocolVersion],
@@ -23,7 +23,7 @@ pub(crate) fn tls(
     tls_trusting(&AUTHORITY.pem(), shown, versions)
 }
 
-/// The same, with servers of this authority.
+/// The same, which accepts servers of this authority.
 pub(crate) fn tls_trusting(
     trusted: &str,
     shown: Option<&Issued>,
@@ -52,7 +52,7 @@ pub(crate) async fn connect(
     over(TcpStream::connect(to).await?, tls).await
 }
 
-/// The handshake, on a socket that is connected.
+/// Makes the handshake on a connected socket.
 pub(crate) async fn over(
     socket: TcpStream,
     tls: &Arc<ClientConfig>,
@@ -67,7 +67,7 @@ pub(crate) async fn connected(to: SocketAddr) -> TlsStream<TcpStream> {
     connect(to, &tls(Some(&issued), rustls::ALL_VERSIONS)).await.unwrap()
 }
 
-/// A server that shows this certificate, asks for none, and says nothing: its address.
+/// A server that shows this certificate, asks for none, and sends nothing. Returns its address.
 pub(crate) async fn server(shown: &Issued, versions: &[&'static SupportedProtocolVersion]) -> SocketAddr {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder =
@@ -87,13 +87,13 @@ pub(crate) async fn server(shown: &Issued, versions: &[&'static SupportedProtoco
     address
 }
 
-/// Whether the server lets this client in: whether it answers. A client of TLS 1.3 knows only then.
+/// Whether the server accepts this client and answers. A TLS 1.3 client only knows then.
 pub(crate) async fn is_let_in(to: SocketAddr, tls: &Arc<ClientConfig>) -> bool {
     let Ok(mut stream) = connect(to, tls).await else { return false };
     let mut request = capnp::message::Builder::new_default();
     request.init_root::<message::Builder<'_>>().init_bootstrap().set_question_id(0);
     let request = capnp::serialize::write_message_to_words(&request);
-    // Whatever comes of it: the answer says more.
+    // The result does not matter: the answer shows more.
     let _ = stream.write_all(&request).await;
     let mut byte = [0];
     let read = tokio::time::timeout(PATIENCE, stream.read(&mut byte)).await;

@@ -16,7 +16,7 @@ use crate::stand::{NAME, PATIENCE, Spec, Stand, ask, client_of, config, eventual
 
 type Change<'a> = &'a dyn Fn(rpc_server_spec::Builder<'_>);
 
-/// Puts a config in place, and waits until the endpoint goes on with it.
+/// Puts a config in place, and waits until the endpoint uses it.
 async fn reload(stand: &Stand, spec: Spec<'_>) {
     let taken = || stand.app.captured().text().matches("goes on with its new config").count();
     let before = taken();
@@ -33,7 +33,7 @@ fn trust(certificates: &str, crls: &str) -> Authorities {
     Authorities::from_pem(certificates.as_bytes(), crls.as_bytes()).unwrap()
 }
 
-/// Callers at full speed: so many of each client, each with a call in flight at any time. Every fourth call waits a while.
+/// Callers at full speed: this many tasks of each client, each with a call in flight. Every fourth call waits a while.
 struct Load {
     callers: JoinSet<()>,
     stop: Arc<AtomicBool>,
@@ -69,14 +69,14 @@ impl Load {
         self.answered.iter().map(|answered| answered.load(Ordering::Relaxed)).sum()
     }
 
-    /// Waits until every client had many more answers.
+    /// Waits until every client has many more answers.
     async fn goes_on(&self) {
         let count = || self.answered.iter().map(|answered| answered.load(Ordering::Relaxed));
         let before: Vec<_> = count().collect();
         eventually("calls go on", || count().zip(&before).all(|(now, before)| now >= before + 100)).await;
     }
 
-    /// How many calls were answered; all were.
+    /// The number of answered calls. Every call must have been answered.
     async fn stop(mut self) -> usize {
         self.stop.store(true, Ordering::Relaxed);
         while let Some(caller) = self.callers.join_next().await {
@@ -86,7 +86,7 @@ impl Load {
     }
 }
 
-/// The same call, without a change of threads: on a connection of its own.
+/// The same call without a change of threads, on a connection of its own.
 async fn request(
     client: &RpcClient<quota::Client>,
     rule: &'static str,
@@ -101,7 +101,7 @@ async fn request(
     client.request(ask, |answer| Ok(answer.get_remaining())).await
 }
 
-/// Lets those calls go on that wait, now and then.
+/// Lets waiting calls continue, now and then.
 fn keep_going(stand: &Stand) -> tokio::task::JoinHandle<()> {
     let seen = Arc::clone(&stand.seen);
     tokio::spawn(async move {
@@ -158,7 +158,7 @@ async fn everything_is_replaced_under_load_without_a_failed_call() {
     }
     load.goes_on().await;
 
-    // The old authority is refused from then on, by either side.
+    // From then on both sides refuse the old authority.
     let shown = AUTHORITY.issue(Leaf::client("client.test"));
     for (trusted, why) in [(&next, Refusal::UnknownAuthority), (&*AUTHORITY, Refusal::ByPeer)] {
         let old_client = raw::tls_trusting(&trusted.pem(), Some(&shown), rustls::ALL_VERSIONS);
@@ -200,7 +200,7 @@ async fn a_bad_config_is_refused_and_the_old_one_goes_on() {
         })
         .await;
     }
-    // Also for those that come now.
+    // New calls continue too.
     let other = client_of(&stand.app, "other", config(&[stand.address()], &AUTHORITY));
     assert_eq!(other.call(|quota| ask(quota, "echo", 2)).await, Ok(2));
     assert_eq!(client.call(|quota| ask(quota, "echo", 3)).await, Ok(3));
@@ -215,10 +215,10 @@ async fn a_revocation_closes_the_connections_of_that_client_in_good_order_and_no
     let stand = Stand::new().await;
     let (good, mut revoked) = (stand.client(), config(&[stand.address()], &AUTHORITY));
     revoked.key_pair = AUTHORITY.issue(Leaf::client("lost.test").serial(0x00ab_cdef)).pair();
-    // Time for an answer on a busy machine; less than what runs has to end, which is 8 s.
+    // Enough time for an answer on a busy machine, and less than the 8 s of the drain limit.
     revoked.call_timeout = Duration::from_secs(2);
     let revoked = client_of(&stand.app, "lost", revoked);
-    // One whose own certificate is in order, and that of the authority in between is not.
+    // A client with a valid certificate, and a revoked certificate between it and the root.
     let between = AUTHORITY.intermediate_of("between", 0x77);
     let chained = between.issue_with(Leaf::client("chained.test"), &[&between]);
     let mut chained =

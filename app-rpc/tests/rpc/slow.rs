@@ -14,14 +14,14 @@ use crate::pki::{AUTHORITY, Leaf};
 use crate::raw::{self, connected};
 use crate::stand::{PATIENCE, Stand, ask, eventually};
 
-/// A question, as it is sent.
+/// A bootstrap question in bytes.
 fn bootstrap(question: u32) -> Vec<u8> {
     let mut request = capnp::message::Builder::new_default();
     request.init_root::<message::Builder<'_>>().init_bootstrap().set_question_id(question);
     capnp::serialize::write_message_to_words(&request)
 }
 
-/// Sends a byte now and then, for as long as it is let; the last one again and again.
+/// Sends a byte now and then while it can, and repeats the last one.
 async fn trickle(stream: &mut TcpStream, bytes: &[u8]) {
     let mut ticks = interval(Duration::from_millis(20));
     let mut read = [0];
@@ -37,7 +37,7 @@ async fn trickle(stream: &mut TcpStream, bytes: &[u8]) {
 async fn a_handshake_byte_by_byte_does_not_get_more_time() {
     let stand = Stand::with(&|spec| spec.init_limits().set_handshake_millis(300)).await;
     let mut stream = TcpStream::connect(stand.address()).await.unwrap();
-    // A record of a handshake that says it is long.
+    // A record of a handshake that claims to be long.
     timeout(PATIENCE, trickle(&mut stream, &[22, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3, 0])).await.unwrap();
     eventually("refused", || stand.counts().refused(Refusal::HandshakeTimeout) == 1).await;
     stand.app.stop().await.expect_clean();
@@ -45,7 +45,7 @@ async fn a_handshake_byte_by_byte_does_not_get_more_time() {
 
 #[tokio::test]
 async fn a_record_that_never_ends_is_no_sign_of_life() {
-    // Between messages it is idle, within one it stalls.
+    // Between messages a silent connection is idle. Within a message it is stalled.
     for (begun, idle_seconds, end) in [(false, 1, End::Idle), (true, 600, End::Stalled)] {
         let stand = Stand::with(&|spec| {
             let mut limits = spec.init_limits();
@@ -61,7 +61,7 @@ async fn a_record_that_never_ends_is_no_sign_of_life() {
         session.writer().write_all(&bootstrap(0)).unwrap();
         let mut record = Vec::new();
         session.write_tls(&mut record).unwrap();
-        // All but its end, and that for ever.
+        // Everything but the end, which never comes.
         record[3..5].copy_from_slice(&[0x40, 0]);
         timeout(PATIENCE, trickle(&mut socket, &record)).await.unwrap();
         drop(socket);
@@ -77,7 +77,7 @@ async fn a_message_in_the_smallest_pieces_is_answered() {
     let mut stream = raw::connect(stand.address(), &raw::tls(Some(&issued), &[&TLS13])).await.unwrap();
     for question in 0..20 {
         for byte in bootstrap(question) {
-            // A record of its own.
+            // Each byte in a TLS record of its own.
             stream.write_all(&[byte]).await.unwrap();
             stream.flush().await.unwrap();
         }
@@ -86,7 +86,7 @@ async fn a_message_in_the_smallest_pieces_is_answered() {
         for _ in 0..segments {
             words += stream.read_u32_le().await.unwrap();
         }
-        // The table is whole words.
+        // The table has whole words.
         let mut rest = vec![0; words as usize * 8 + if segments % 2 == 0 { 4 } else { 0 }];
         stream.read_exact(&mut rest).await.unwrap();
     }

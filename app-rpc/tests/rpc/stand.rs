@@ -1,4 +1,4 @@
-//! A server that does what tests ask for, in an app, and clients of it.
+//! A server whose calls behave as a test asks, in an app, and clients of it.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -27,18 +27,18 @@ pub(crate) const ENDPOINT: ServiceId = ServiceId::new(0xa5d0_7e1c_3b94_f826);
 
 app_config::config! { app_rpc::EndpointConfig<{ ENDPOINT.as_u64() }>, "The endpoint of the tests." }
 
-/// As apps in tests are called.
+/// The name of apps in tests.
 pub(crate) const NAME: RpcName =
     RpcName { domain: DomainId::new(0xd0), app: AppId::new(0xa0), service: ENDPOINT };
 
-/// What the server's handlers share with the test.
+/// The state that the server's handlers share with the test.
 #[derive(Default)]
 pub(crate) struct Seen {
-    /// Calls that were begun.
+    /// Calls that have begun.
     pub(crate) begun: AtomicUsize,
-    /// Handlers that are there: running, and not cancelled.
+    /// Handlers that exist: running, and not cancelled.
     pub(crate) running: AtomicUsize,
-    /// Told to let those go on that wait for it.
+    /// Notified to let waiting handlers continue.
     pub(crate) go_on: Notify,
 }
 
@@ -81,7 +81,7 @@ impl quota::Server for Obedient {
         params: quota::AcquireParams,
         mut results: quota::AcquireResults,
     ) -> Result<(), capnp::Error> {
-        // Whoever sees that it runs may let it go on at once.
+        // A test that sees the running call may notify it at once.
         let go_on = self.seen.go_on.notified();
         self.seen.begun.fetch_add(1, Ordering::SeqCst);
         self.seen.running.fetch_add(1, Ordering::SeqCst);
@@ -101,7 +101,7 @@ impl quota::Server for Obedient {
         }
         let mut results = results.get();
         results.set_granted(true);
-        // Which of a client's connections it came on.
+        // The connection of the client that the call came on.
         let port = (rule == "port").then(|| self.peer.address.port().into());
         results.set_remaining(port.unwrap_or_else(|| params.get_permits()));
         let now = params.get_rule()?.to_str()? == "role now";
@@ -115,7 +115,7 @@ impl quota::Server for Obedient {
         _: quota::RulesParams,
         mut results: quota::RulesResults,
     ) -> Result<(), capnp::Error> {
-        // About 1 MiB and a half.
+        // About 1.5 MiB.
         let name = "x".repeat(1024);
         let mut rules = results.get().init_rules(1536);
         for index in 0..1536 {
@@ -125,7 +125,7 @@ impl quota::Server for Obedient {
     }
 }
 
-/// A config of the server, as a file has it.
+/// A config of the server, as it is in a file.
 pub(crate) struct Spec<'a> {
     pub(crate) server: &'a Issued,
     pub(crate) ca: &'a str,
@@ -153,7 +153,7 @@ impl Spec<'_> {
         message
     }
 
-    /// Puts it in its place, at once.
+    /// Puts it in place at once.
     pub(crate) fn put(&self, dir: &Path) {
         let mut content = Vec::new();
         app_config::codec::marshal(&self.message(), &mut content).unwrap();
@@ -170,7 +170,7 @@ pub(crate) struct Stand {
     pub(crate) seen: Arc<Seen>,
 }
 
-/// The server's descriptor, and what its handlers share with the test.
+/// The server's descriptor, and the state that its handlers share with the test.
 pub(crate) fn descriptor() -> (ServiceDescriptor, Arc<Seen>) {
     let seen = Arc::<Seen>::default();
     let shared = Arc::clone(&seen);
@@ -193,12 +193,12 @@ pub(crate) fn builder() -> (TestAppBuilder, Arc<Seen>) {
 }
 
 impl Stand {
-    /// With a good certificate, and clients of the authority of tests.
+    /// A server with a valid certificate, which accepts clients of the tests' authority.
     pub(crate) async fn new() -> Self {
         Self::with(&|_| {}).await
     }
 
-    /// With another config.
+    /// A server with another config.
     pub(crate) async fn with(change: &dyn Fn(rpc_server_spec::Builder<'_>)) -> Self {
         let server = AUTHORITY.issue(Leaf::server(&NAME.to_string()));
         Self::of(Spec { server: &server, ca: &AUTHORITY.pem(), crl: "", change }).await
@@ -222,7 +222,7 @@ impl Stand {
         self.endpoint().counts()
     }
 
-    /// A client of this server, in its app.
+    /// A client of this server in its app.
     pub(crate) fn client(&self) -> RpcClient<quota::Client> {
         client_of(&self.app, "client", config(&[self.address()], &AUTHORITY))
     }

@@ -10,12 +10,12 @@ use crate::messages::{
 /// What one client does.
 pub(crate) struct Shape {
     pub(crate) name: &'static str,
-    /// On so many connections at a time.
+    /// The number of connections at a time.
     pub(crate) connections: usize,
-    /// On each of them it sends the bytes for every number below this.
+    /// On each connection it sends the bytes for every number below this.
     pub(crate) count: u32,
     pub(crate) bytes: Box<dyn Fn(u32) -> Vec<u8>>,
-    /// It asks for what there is to call first.
+    /// Whether it asks for the bootstrap capability first.
     pub(crate) asks: bool,
 }
 
@@ -115,7 +115,7 @@ fn kinds() -> Vec<Shape> {
     ]
 }
 
-/// Large messages of each kind that has room for it.
+/// Large messages of each kind that has room for content.
 fn large() -> Vec<Shape> {
     let text = || "x".repeat(LARGE);
     vec![

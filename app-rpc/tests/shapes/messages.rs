@@ -1,4 +1,4 @@
-//! Messages that no good client sends, in bytes.
+//! Messages that only a hostile client sends, in bytes.
 
 use capnp::message::{Builder, HeapAllocator};
 use capnp::traits::HasTypeId;
@@ -15,7 +15,7 @@ pub(crate) fn built(build: impl FnOnce(message::Builder<'_>)) -> Vec<u8> {
     capnp::serialize::write_message_to_words(&built)
 }
 
-/// A call of `acquire` on what question 0 is answered with.
+/// A call of `acquire` on the answer to question 0.
 pub(crate) fn acquire(message: message::Builder<'_>, question: u32) -> call::Builder<'_> {
     let mut call = message.init_call();
     call.set_question_id(question);
@@ -50,7 +50,7 @@ pub(crate) fn finish(question: u32) -> Vec<u8> {
     built(|message| message.init_finish().set_question_id(question))
 }
 
-/// A call with a path of so many steps into an answer.
+/// A call with a path of this many steps into an answer.
 pub(crate) fn path(question: u32, steps: u32) -> Vec<u8> {
     built(|message| {
         let target = acquire(message, question).get_target().unwrap();
@@ -66,7 +66,7 @@ pub(crate) fn fill(mut answer: promised_answer::Builder<'_>, steps: u32) {
     }
 }
 
-/// Has the last list of one element with so many words of data and pointers claim that many elements without size.
+/// Changes the last list of one element with this many words of data and pointers: it claims `elements` elements without a size.
 pub(crate) fn claiming(mut bytes: Vec<u8>, (data, pointers): (u64, u64), elements: u32) -> Vec<u8> {
     let tag = 1 << 2 | data << 32 | pointers << 48;
     let word = |place: usize| u64::from_le_bytes(bytes[place * 8..place * 8 + 8].try_into().unwrap());
@@ -75,7 +75,7 @@ pub(crate) fn claiming(mut bytes: Vec<u8>, (data, pointers): (u64, u64), element
     bytes
 }
 
-/// A message of these segments, whatever is in them.
+/// A message of these segments, with any content.
 pub(crate) fn segments(segments: &[Vec<u64>]) -> Vec<u8> {
     let mut numbers = vec![segments.len() as u32 - 1];
     numbers.extend(segments.iter().map(|segment| segment.len() as u32));
@@ -94,8 +94,8 @@ pub(crate) fn with_empty_segments(bytes: &[u8], count: usize) -> Vec<u8> {
     segments(&all)
 }
 
-/// A root that is a struct of this kind, one of the union, whose content is what a word says.
+/// A root that is a struct of this kind, a variant of the union, with a word as its content.
 pub(crate) fn kind(kind: u64, pointer: u64) -> Vec<u8> {
-    // A pointer to a struct of a word of data and one pointer, right behind it.
+    // A pointer to a struct of one word of data and one pointer, right after it.
     segments(&[vec![1 << 32 | 1 << 48, kind, pointer]])
 }

@@ -1,4 +1,4 @@
-//! What is charged to a budget, and what comes back.
+//! Charges and refunds of a budget.
 
 use super::*;
 
@@ -28,7 +28,7 @@ fn small_charges_leave_the_budget_alone() {
         credit.refund(3050);
         assert_eq!((credit.used(), memory.taken()), (0, PIECE));
     }
-    // At the limit less than a piece is taken.
+    // Near the limit less than a piece is taken.
     assert!(credit.charge(PIECE + 100) && !credit.charge(1));
     assert_eq!(memory.taken(), PIECE + 100);
 }
@@ -84,7 +84,7 @@ fn calls_of_all_connections_of_a_client_are_counted_together() {
     assert!(!first.begin_call(3) && !second.begin_call(3), "three are in flight");
     second.end_call();
     assert!(second.begin_call(3));
-    // The calls of a connection that is over are over.
+    // The calls of a closed connection do not count.
     drop(first);
     assert!(second.begin_call(3) && second.begin_call(3) && !second.begin_call(3));
     drop(second);

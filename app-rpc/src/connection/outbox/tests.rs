@@ -1,4 +1,4 @@
-//! What waits to be written is bounded, whoever puts it in.
+//! The waiting output is limited.
 
 use super::super::memory::Memory;
 use super::*;
@@ -11,7 +11,7 @@ fn next(outbox: &mut Outbox) -> Option<Next> {
     let mut poll = || outbox.poll_next(false, &Context::from_waker(Waker::noop()));
     match poll() {
         Poll::Ready(next) => Some(next),
-        // The first time it lets others go first.
+        // The first time it lets other tasks run.
         Poll::Pending => match poll() {
             Poll::Ready(next) => Some(next),
             Poll::Pending => None,
@@ -31,7 +31,7 @@ fn what_more_comes_for_waits_and_is_written_together() {
     let Some(Next::Write(bytes)) = next(&mut outbox) else { panic!("nothing to write") };
     assert_eq!(bytes.len(), 4 * 112);
     outbox.reuse(bytes);
-    // A record of TLS does not wait, and nothing does when the end has come.
+    // A full TLS record does not wait, and nothing waits at the end.
     outbox.push(&[&[0; 16 * 1024]]);
     assert!(matches!(outbox.poll_next(true, context), Poll::Ready(Next::Write(_))));
     outbox.push(&[&[0; 104]]);

@@ -1,4 +1,4 @@
-//! How connections end, and what both sides are told.
+//! The ends of connections, and the reasons that both sides get.
 
 use super::*;
 
@@ -11,7 +11,7 @@ async fn a_message_that_is_begun_and_not_ended_ends_the_connection() {
         tokio::time::advance(limits.stall - Duration::from_millis(10)).await;
         settle().await;
         assert_eq!(server.control.end(), None);
-        // Slowly is not enough either: the rest of the table, and nothing of the body.
+        // Sending slowly does not help: only the rest of the table comes, and nothing of the body.
         peer.stream.write_all(&[0, 0, 0]).await.unwrap();
         settle().await;
         tokio::time::advance(limits.stall + Duration::from_millis(10)).await;
@@ -53,7 +53,7 @@ async fn a_peer_that_does_not_read_is_dropped_and_takes_no_more_than_its_queue()
         };
         tokio::time::timeout(Duration::from_secs(3600), flood).await.unwrap();
         settle().await;
-        // It is not read while it does not read, and that is what it is dropped for in the end.
+        // The peer does not read, so its messages are not read. In the end the connection is closed for that.
         assert_eq!(server.control.end(), Some(End::NotReading));
         assert!(server.has_ended());
     };
@@ -90,7 +90,7 @@ async fn whoever_closes_says_why_and_calls_that_go_on_fail_with_it() {
         settle().await;
         assert_eq!(pair.server.state.waiting.get(), 0);
         assert!(pair.server.has_ended());
-        // Also those that are made later.
+        // Later calls too.
         let failed = request(&pair.quota, "echo", 1).await.unwrap_err();
         assert!(failed.extra.ends_with("the server stops"), "{failed}");
     };
@@ -135,7 +135,7 @@ async fn nonsense_ends_the_connection_and_nothing_else() {
     LocalSet::new().run_until(test).await;
 }
 
-/// A stack that overflows ends the process. That of a test is a quarter of that of our threads.
+/// A stack overflow ends the process. The stack of a test is a quarter of that of an RPC thread.
 #[tokio::test(start_paused = true)]
 async fn chains_of_calls_that_rest_on_one_another_have_an_end() {
     let test = async {
@@ -161,7 +161,7 @@ async fn chains_of_promises_that_turn_out_to_be_promises_have_an_end() {
     let test = async {
         let (server, mut peer) = Peer::of(Limits { capabilities: 1, ..Limits::default() });
         peer.send(|message| message.init_bootstrap().set_question_id(0)).await.unwrap();
-        // A call that takes the first promise along, and is not answered.
+        // A call that brings the first promise, and is not answered.
         peer.send(|message| {
             let mut params = acquire(message, 1, 0).get_params().unwrap();
             params.reborrow().init_cap_table(1).get(0).set_sender_promise(0);
@@ -226,7 +226,7 @@ async fn promises_that_come_and_go_without_end_leave_nothing_behind() {
         peer.send(|message| message.init_bootstrap().set_question_id(0)).await.unwrap();
         peer.next().await.unwrap();
         for round in 0..500 {
-            // A call that takes a promise along, which turns out to be something before or after the call is answered.
+            // A call brings a promise, which resolves before or after the call is answered.
             peer.send(|message| {
                 let mut params = acquire(message, 1, 0).get_params().unwrap();
                 params.reborrow().init_cap_table(1).get(0).set_sender_promise(round);

@@ -1,4 +1,4 @@
-//! What a peer sends is charged to it, and comes back.
+//! Messages of a peer are charged to it, and refunded.
 
 use super::*;
 
@@ -23,19 +23,19 @@ async fn calls_are_refused_while_the_memory_of_the_client_is_taken_by_its_other_
         settle().await;
         assert!(one.control.refusals() > 150, "{}", one.control.refusals());
         assert_eq!(one.control.end(), None, "calls are refused one by one");
-        // What the second connection has taken already is enough for a few calls, and no more.
+        // The memory that the second connection holds already is enough for a few calls only.
         for question in 1..20 {
             second.call(question, 0, "wait").await.unwrap();
         }
         let (_, reason) = answer(&second.next().await.unwrap()).unwrap();
         assert!(reason.unwrap().contains("no memory left for more calls of this client"));
-        // Each connection may have a little that waits in any case, and keeps the numbers of what was refused.
+        // Each connection may have a little waiting output without memory, and keeps the numbers of refused questions.
         assert!(memory.taken() <= 512 * 1024 + 2 * 64 * 1024, "{}", memory.taken());
-        // What the first lets go of, the second may take.
+        // Memory that the first connection frees is available for the second.
         drop(first);
         settle().await;
         assert!(one.has_ended());
-        // As `run` does it at the end.
+        // As `run` does at the end.
         one.control.settle();
         assert_eq!(one.control.left(), 0);
         second.call(100, 0, "echo").await.unwrap();
@@ -53,7 +53,7 @@ async fn calls_of_all_connections_of_a_client_have_one_limit() {
         let limits = Limits { calls: 2, ..Limits::default() };
         let memory = Memory::new(limits.peer_memory_bytes);
         let mut peers: Vec<_> = (0..5).map(|_| Peer::within(limits, memory.clone())).collect();
-        // The bootstraps are not finished, so they are in flight too: eight are all that the client may have.
+        // The bootstraps are not finished, so they are in flight too. The client may have eight questions.
         for (_, peer) in &mut peers[..4] {
             peer.send(|message| message.init_bootstrap().set_question_id(0)).await.unwrap();
             peer.call(1, 0, "wait").await.unwrap();
@@ -93,7 +93,7 @@ async fn a_message_that_comes_slowly_is_charged_as_it_grows() {
     LocalSet::new().run_until(test).await;
 }
 
-/// A call that was cancelled while another rests on it goes on, and counts.
+/// A cancelled call continues and counts while another call depends on it.
 #[tokio::test(start_paused = true)]
 async fn calls_that_are_cancelled_and_go_on_count_until_they_are_gone() {
     let test = async {
@@ -162,7 +162,7 @@ async fn an_answer_that_nobody_reads_is_waited_for_and_calls_that_are_cancelled_
         }
         settle().await;
         timeout(Duration::from_millis(1), server.control.answered()).await.unwrap();
-        // One that is owed is waited for.
+        // The server waits for an answer that it owes.
         peer.call(100, 0, "wait").await.unwrap();
         settle().await;
         assert!(timeout(Duration::from_secs(5), server.control.answered()).await.is_err());

@@ -1,17 +1,17 @@
-//! Messages that nobody here needs, and those that cost more than they look.
+//! Messages that no client needs, and messages that cost more than their size.
 
 use capnp::message::ReaderOptions;
 
 use super::super::policy::{Checked, check};
 use super::*;
 
-/// A message with a list of elements without size, of as many as it says, in place of its capability table.
+/// Replaces the capability table of a message with a list that claims any number of elements without a size.
 fn claiming(build: impl FnOnce(message::Builder<'_>), elements: u32) -> Reader<Segments> {
     let mut built = Builder::<HeapAllocator>::new_default();
     build(built.init_root());
     let mut bytes = Vec::new();
     encode(&built.get_segments_for_output(), &mut bytes);
-    // The list of one capability: a pointer to a tag, which says one element of some size.
+    // The list of one capability is a pointer to a tag, which says one element of some size.
     let words: Vec<u64> =
         bytes.chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().unwrap())).collect();
     let tag = |word: u64| word as u32 == 1 << 2 && (word >> 32) == 1 | 1 << 16;
@@ -38,7 +38,7 @@ fn a_table_that_claims_half_a_million_capabilities_for_no_bytes_is_refused() {
         message.init_return().init_results().init_cap_table(1);
     };
     assert!(checked(&claiming(answer, 500_000), &limits).is_err());
-    // Few of no size are what they are: none.
+    // A few elements without a size are accepted: they are no capabilities.
     assert_eq!(checked(&claiming(call, 8), &limits).unwrap().objection, None);
 }
 
@@ -74,7 +74,7 @@ async fn a_call_is_refused_alone_for_what_it_brings_or_where_it_wants_its_result
             assert!(reason.contains("only results to the caller are supported"), "{reason}");
         }
         assert_eq!((server.control.running(), server.control.refusals()), (0, 3));
-        // What rests on it is refused as well, and the connection goes on.
+        // A call that depends on it is refused too, and the connection stays.
         peer.call(4, 2, "echo").await.unwrap();
         assert!(answer(&peer.next().await.unwrap()).unwrap().1.unwrap().contains("was refused"));
         peer.call(5, 0, "echo").await.unwrap();
@@ -155,7 +155,7 @@ async fn a_long_reason_is_not_kept_for_every_call_that_it_is_told_to() {
         let words = peer.last_words().await.unwrap();
         assert!(words.starts_with("remote exception: \u{e9}") && words.len() < 5000, "{}", words.len());
         assert_eq!(server.control.end(), Some(End::PeerClosed));
-        // A client's call that fails with one.
+        // A call of the client that fails with a long reason.
         let (here, there) = tokio::io::duplex(64 * 1024);
         let mut peer = Peer { stream: here, decoder: Decoder::new(1 << 26), rest: Vec::new() };
         let limits = Limits { capabilities: 16, ..Limits::default() };

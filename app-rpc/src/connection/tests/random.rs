@@ -1,4 +1,4 @@
-//! Whatever a peer says, in whatever order: its connection lives or ends, and nothing else happens.
+//! Random messages in random order: the connection stays or ends, and nothing else happens.
 
 use capnp::traits::HasTypeId;
 use capnp_rpc::rpc_capnp::cap_descriptor;
@@ -8,7 +8,7 @@ use tokio::runtime::Builder as RuntimeBuilder;
 
 use super::*;
 
-/// What a peer may say. Numbers are small, so that they meet.
+/// Everything that a peer may send. Numbers are small, so that messages refer to each other.
 #[derive(Debug, Clone)]
 enum Said {
     Bootstrap(u32),
@@ -30,7 +30,7 @@ enum Target {
     Answer(u32),
 }
 
-/// A capability that is taken along.
+/// A capability in a call.
 #[derive(Debug, Clone)]
 enum Takes {
     Hosted(u32),
@@ -146,7 +146,7 @@ impl Said {
     }
 }
 
-/// Says all of it to a server, and lets its handlers go on in between; then goes away.
+/// Sends everything to a server, with its handlers running in between, and then disconnects.
 async fn talk(all: &[Said]) -> End {
     let (here, there) = tokio::io::duplex(1 << 20);
     let state = Rc::<Waiting>::default();

@@ -1,4 +1,4 @@
-//! Calls beyond the limits, and what is answered to them.
+//! Calls beyond the limits, and their answers.
 
 use super::*;
 
@@ -11,7 +11,7 @@ async fn calls_beyond_the_limit_are_refused_and_the_others_go_on() {
     let test = async {
         let pair = pair(Limits { calls: 10, ..Limits::default() });
         request(&pair.quota, "echo", 1).await.unwrap();
-        // The bootstrap is one.
+        // The bootstrap is one question.
         let waiting: Vec<_> =
             (0..9).map(|permits| spawn_local(request(&pair.quota, "wait", permits))).collect();
         settle().await;
@@ -67,7 +67,7 @@ async fn what_rests_on_a_refused_call_is_refused_too() {
         for question in 0..2 {
             peer.send(|message| message.init_bootstrap().set_question_id(question)).await.unwrap();
         }
-        // On the one that is refused.
+        // A call on the refused question.
         peer.send(|message| {
             let mut call = message.init_call();
             call.set_question_id(2);
@@ -79,7 +79,7 @@ async fn what_rests_on_a_refused_call_is_refused_too() {
         let (question, reason) = answer(&peer.next().await.unwrap()).unwrap();
         assert_eq!(question, 1);
         assert!(reason.unwrap().starts_with(NOT_EXECUTED));
-        // It may have one refusal open.
+        // The client may have one refusal that it has not finished.
         assert!(peer.last_words().await.unwrap().contains("too many calls of this connection were refused"));
         assert_eq!(server.control.end(), Some(End::TooManyCalls));
     };
@@ -144,7 +144,7 @@ async fn a_call_or_an_answer_that_is_too_large_fails_alone() {
         let failed = large.send().promise.await.err().unwrap();
         assert!(failed.extra.contains(NOT_EXECUTED) && failed.extra.contains("are sent"), "{failed}");
         assert_eq!(request(&pair.quota, "echo", 3).await.unwrap(), 3);
-        // What goes on from here is over the server's limit, and costs the connection.
+        // Messages from here on are above the server's limit, and end the connection.
         let mut large = pair.quota.acquire_request();
         large.get().set_rule("x".repeat(100 << 10));
         let failed = large.send().promise.await.err().unwrap();
@@ -160,7 +160,7 @@ async fn a_call_or_an_answer_that_is_too_large_fails_alone() {
 async fn capabilities_that_a_peer_does_not_let_go_of_are_counted() {
     let test = async {
         let (server, mut peer) = Peer::of(Limits::default());
-        // Each answer has the bootstrap, which is one capability however often it is given.
+        // Each answer has the bootstrap, which counts as one capability in all answers together.
         for question in 0..100 {
             peer.send(|message| message.init_bootstrap().set_question_id(question)).await.unwrap();
             peer.next().await.unwrap();

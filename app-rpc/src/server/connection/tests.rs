@@ -1,4 +1,4 @@
-//! Connections that are to end, on paused time: what runs may end, and the peer knows what was not executed.
+//! Connections that have to end, on paused time: running calls may end, and the peer learns which calls were not executed.
 
 use app_tls::RevokedSet;
 use capnp::capability::FromClientHook;
@@ -38,7 +38,7 @@ fn served(stream: DuplexStream, limits: Limits) -> Served {
     served_until(stream, limits, clock::now() + AGE * 24 * 365)
 }
 
-/// The same for a client whose certificate ends then.
+/// The same for a client with a certificate that expires at this time.
 fn served_until(stream: DuplexStream, limits: Limits, valid_until: SystemTime) -> Served {
     let (go_on, stop) = (Rc::new(Notify::new()), CancellationToken::new());
     let client: quota::Client = capnp_rpc::new_client(Waits(Rc::clone(&go_on)));
@@ -46,7 +46,7 @@ fn served_until(stream: DuplexStream, limits: Limits, valid_until: SystemTime) -
     let control = Rc::new(Control::new(limits, Memory::new(limits.memory_bytes)));
     let (revoked, listed) = watch::channel(RevokedSet::default());
     let ended = spawn_local(async move {
-        // Kept as long as the server is.
+        // The sender lives as long as the server.
         let _revoked = revoked;
         let revocation = RevocationWatch::new(&[], listed);
         serve(stream, client, &control, Bounds { age: AGE, valid_until, revocation, stop: &stopped }).await
@@ -112,7 +112,7 @@ async fn a_call_that_crosses_the_end_of_its_connection_was_not_executed_and_its_
         let (mut here, there) = tokio::io::duplex(4096);
         let served = served(there, Limits::default());
         settle().await;
-        // Nothing runs, so that it ends at once; the question comes too late to be read.
+        // No call runs, so the connection ends at once. The question comes too late to be read.
         served.stop.cancel();
         let mut question = capnp::message::Builder::new_default();
         question.init_root::<message::Builder<'_>>().init_bootstrap().set_question_id(7);
@@ -149,7 +149,7 @@ async fn connections_end_when_they_are_too_old_or_idle_and_not_while_a_call_runs
     LocalSet::new().run_until(test).await;
 }
 
-/// capnp-rpc keeps something of every call that was cancelled.
+/// capnp-rpc keeps memory for every cancelled call.
 #[tokio::test(start_paused = true)]
 async fn a_client_that_cancels_without_end_has_to_make_another_connection() {
     let test = async {
@@ -181,7 +181,7 @@ async fn a_client_that_cancels_without_end_has_to_make_another_connection() {
             let all = said.concat();
             write.write_all(&all).await.unwrap();
         }
-        // The other end says why, and closes.
+        // The other side gives the reason, and closes.
         let said = said.await.unwrap();
         drop(write);
         assert_eq!(served.ended.await.unwrap().0, End::TooOld);
@@ -206,7 +206,7 @@ async fn a_connection_ends_with_its_clients_certificate() {
         tokio::time::sleep(valid - Duration::from_secs(5)).await;
         assert!(!served.ended.is_finished());
         tokio::time::sleep(Duration::from_secs(6)).await;
-        // What runs may end; what comes is refused, and safe to try again.
+        // Running calls may end. New calls are refused, and trying them again is safe.
         let refused = quota.acquire_request().send().promise.await.err().unwrap();
         let expected = format!("remote exception: {NOT_EXECUTED}the client's certificate has expired");
         assert_eq!(refused.extra, expected);
