@@ -27,7 +27,7 @@ pub use self::end::End;
 pub(crate) use self::memory::Credit;
 pub(crate) use self::memory::Memory;
 #[cfg(test)]
-use self::network::Network;
+use self::network::TwoPartyNetwork;
 pub(crate) use self::refusal::{NOT_EXECUTED, not_executed};
 pub(crate) use self::system::{System, run};
 

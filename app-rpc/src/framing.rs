@@ -77,7 +77,7 @@ impl ReaderSegments for Segments {
 }
 
 /// The position of the decoder in a message.
-enum State {
+enum DecoderState {
     /// Within the segment table. Its first four bytes give its length.
     Table { table: Vec<u8>, length: usize },
     /// Within the body. `filled` of its bytes have come.
@@ -86,7 +86,7 @@ enum State {
 
 /// Decodes messages from pieces of any size.
 pub(crate) struct Decoder {
-    state: State,
+    state: DecoderState,
     limit_bytes: usize,
 }
 
@@ -96,20 +96,20 @@ impl Decoder {
         Self { state: Self::start(), limit_bytes }
     }
 
-    fn start() -> State {
-        State::Table { table: Vec::new(), length: WORD }
+    fn start() -> DecoderState {
+        DecoderState::Table { table: Vec::new(), length: WORD }
     }
 
     /// Whether it has the beginning of a message without the end.
     pub(crate) fn within_message(&self) -> bool {
-        !matches!(&self.state, State::Table { table, .. } if table.is_empty())
+        !matches!(&self.state, DecoderState::Table { table, .. } if table.is_empty())
     }
 
     /// The memory of the incomplete message in bytes.
     pub(crate) fn memory(&self) -> usize {
         match &self.state {
-            State::Table { table, .. } => table.capacity(),
-            State::Body { segments, .. } => segments.memory(),
+            DecoderState::Table { table, .. } => table.capacity(),
+            DecoderState::Body { segments, .. } => segments.memory(),
         }
     }
 
@@ -117,7 +117,7 @@ impl Decoder {
     pub(crate) fn decode(&mut self, input: &mut &[u8]) -> Result<Option<Segments>, FramingError> {
         loop {
             match &mut self.state {
-                State::Table { table, length } => {
+                DecoderState::Table { table, length } => {
                     take(table, *length, input);
                     if table.len() < *length {
                         return Ok(None);
@@ -129,7 +129,7 @@ impl Decoder {
                         self.state = body(table, segments, self.limit_bytes)?;
                     }
                 }
-                State::Body { segments, total_words, filled } => {
+                DecoderState::Body { segments, total_words, filled } => {
                     fill(&mut segments.words, *total_words, filled, input);
                     if *filled < *total_words * WORD {
                         return Ok(None);
@@ -166,7 +166,7 @@ fn number(table: &[u8], place: usize) -> u32 {
     u32::from_le_bytes(bytes)
 }
 
-fn body(table: &[u8], segments: usize, limit_bytes: usize) -> Result<State, FramingError> {
+fn body(table: &[u8], segments: usize, limit_bytes: usize) -> Result<DecoderState, FramingError> {
     let words: u64 = (1..=segments).map(|place| u64::from(number(table, place))).sum();
     let bytes = words * WORD as u64;
     let total_words = match usize::try_from(bytes) {
@@ -181,7 +181,7 @@ fn body(table: &[u8], segments: usize, limit_bytes: usize) -> Result<State, Fram
     });
     let ends = ends.collect();
     let words = Vec::with_capacity(total_words.min(FIRST_WORDS));
-    Ok(State::Body { segments: Segments { words, ends }, total_words, filled: 0 })
+    Ok(DecoderState::Body { segments: Segments { words, ends }, total_words, filled: 0 })
 }
 
 fn fill(words: &mut Vec<Word>, total_words: usize, filled: &mut usize, input: &mut &[u8]) {

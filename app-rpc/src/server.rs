@@ -118,7 +118,7 @@ impl Live {
 }
 
 /// The state that all connections of a server share.
-struct Shared {
+struct ServerState {
     live: RwLock<Arc<Live>>,
     descriptors: Descriptors,
     grants: LiveGrants,
@@ -131,7 +131,7 @@ struct Shared {
     stop: CancellationToken,
 }
 
-impl Shared {
+impl ServerState {
     /// The state of a server with this config. It has fewer connections if there are too few descriptors.
     fn new(
         mut config: RpcServerConfig,
@@ -171,7 +171,7 @@ impl Shared {
 pub(crate) struct BoundServer {
     listener: std::net::TcpListener,
     address: SocketAddr,
-    shared: Arc<Shared>,
+    shared: Arc<ServerState>,
     threads: ServerThreads,
 }
 
@@ -184,7 +184,7 @@ pub(crate) enum ServerError {
 
 /// Changes the config of a running server.
 #[derive(Clone)]
-pub(crate) struct ServerControl(Arc<Shared>);
+pub(crate) struct ServerControl(Arc<ServerState>);
 
 impl ServerControl {
     /// How many connections may be open.
@@ -221,7 +221,8 @@ impl BoundServer {
     ) -> Result<Self, ServerError> {
         let count = config.threads.map_or_else(default_threads, |threads| threads.get().into());
         let (bind_address, port) = (config.bind_address, config.port);
-        let shared = Shared::new(config, descriptors, bootstrap, counts, log).map_err(ServerError::Tls)?;
+        let shared =
+            ServerState::new(config, descriptors, bootstrap, counts, log).map_err(ServerError::Tls)?;
         let Listening { listener, address, without_ipv6, .. } =
             listen(bind_address, port).map_err(ServerError::Bind)?;
         if let Some(error) = without_ipv6 {

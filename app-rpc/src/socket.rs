@@ -37,9 +37,9 @@ pub(crate) fn prepare(socket: &TcpStream) {
 /// A socket that can move from the runtime of one thread to that of another, even under TLS.
 ///
 /// Between the two it belongs to no runtime, and reading and writing fail.
-pub(crate) struct Movable(State);
+pub(crate) struct Movable(SocketState);
 
-enum State {
+enum SocketState {
     /// On the runtime of this thread.
     Attached(TcpStream),
     /// On no runtime.
@@ -50,7 +50,7 @@ enum State {
 
 impl Movable {
     pub(crate) fn new(socket: TcpStream) -> Self {
-        Self(State::Attached(socket))
+        Self(SocketState::Attached(socket))
     }
 
     /// Detaches it from its runtime.
@@ -58,8 +58,8 @@ impl Movable {
     /// # Errors
     /// The system refuses, and the socket is closed.
     pub(crate) fn leave(&mut self) -> io::Result<()> {
-        if let State::Attached(socket) = std::mem::replace(&mut self.0, State::Closed) {
-            self.0 = State::Detached(socket.into_std()?);
+        if let SocketState::Attached(socket) = std::mem::replace(&mut self.0, SocketState::Closed) {
+            self.0 = SocketState::Detached(socket.into_std()?);
         }
         Ok(())
     }
@@ -69,16 +69,16 @@ impl Movable {
     /// # Errors
     /// The system refuses, and the socket is closed.
     pub(crate) fn arrive(&mut self) -> io::Result<()> {
-        if let State::Detached(socket) = std::mem::replace(&mut self.0, State::Closed) {
-            self.0 = State::Attached(TcpStream::from_std(socket)?);
+        if let SocketState::Detached(socket) = std::mem::replace(&mut self.0, SocketState::Closed) {
+            self.0 = SocketState::Attached(TcpStream::from_std(socket)?);
         }
         Ok(())
     }
 
     fn attached(self: Pin<&mut Self>) -> io::Result<Pin<&mut TcpStream>> {
         match &mut self.get_mut().0 {
-            State::Attached(socket) => Ok(Pin::new(socket)),
-            State::Detached(_) | State::Closed => Err(io::ErrorKind::NotConnected.into()),
+            SocketState::Attached(socket) => Ok(Pin::new(socket)),
+            SocketState::Detached(_) | SocketState::Closed => Err(io::ErrorKind::NotConnected.into()),
         }
     }
 }

@@ -17,7 +17,7 @@ use tokio::task::{JoinSet, LocalSet};
 use tokio_util::sync::CancellationToken;
 
 /// Makes a task on the thread that it is sent to.
-type Job = Box<dyn FnOnce() -> LocalBoxFuture<'static, ()> + Send>;
+type LocalJob = Box<dyn FnOnce() -> LocalBoxFuture<'static, ()> + Send>;
 
 /// The most jobs in the queue of a thread.
 const QUEUE: usize = 1024;
@@ -47,7 +47,7 @@ struct Stop {
 
 struct LocalThread {
     name: String,
-    jobs: mpsc::Sender<Job>,
+    jobs: mpsc::Sender<LocalJob>,
     /// Jobs that were sent and have not ended yet.
     load: Arc<AtomicUsize>,
     ended: oneshot::Receiver<()>,
@@ -56,7 +56,7 @@ struct LocalThread {
 
 /// Sends jobs to threads. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct LocalSpawner(Arc<[(mpsc::Sender<Job>, Arc<AtomicUsize>)]>);
+pub(crate) struct LocalSpawner(Arc<[(mpsc::Sender<LocalJob>, Arc<AtomicUsize>)]>);
 
 /// A thread panicked. The panic is in the log.
 #[derive(Debug, PartialEq, Eq)]
@@ -72,7 +72,7 @@ impl ThreadPanicked {
 
 /// The queues of the threads are full, or the threads have ended.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Refused;
+pub(crate) struct SpawnRefused;
 
 impl LocalThreads {
     /// Starts this many threads with the names `{name}-{number}`.
@@ -182,25 +182,25 @@ impl LocalThread {
 
 impl LocalSpawner {
     /// Sends a job to the thread with the fewest jobs.
-    pub(crate) fn spawn<F, Fut>(&self, job: F) -> Result<(), Refused>
+    pub(crate) fn spawn<F, Fut>(&self, job: F) -> Result<(), SpawnRefused>
     where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = ()> + 'static,
     {
         // `Relaxed` is enough: an old number is good enough here, and the number guards no other data.
         let (jobs, load) =
-            self.0.iter().min_by_key(|(_, load)| load.load(Ordering::Relaxed)).ok_or(Refused)?;
+            self.0.iter().min_by_key(|(_, load)| load.load(Ordering::Relaxed)).ok_or(SpawnRefused)?;
         load.fetch_add(1, Ordering::Relaxed);
-        let job: Job = Box::new(move || Box::pin(job()));
+        let job: LocalJob = Box::new(move || Box::pin(job()));
         jobs.try_send(job).map_err(|_| {
             load.fetch_sub(1, Ordering::Relaxed);
-            Refused
+            SpawnRefused
         })
     }
 }
 
 /// Runs jobs until the queue is closed and empty, or until the abort.
-async fn run(mut queue: mpsc::Receiver<Job>, stop: Stop, load: Arc<AtomicUsize>, log: Logger) {
+async fn run(mut queue: mpsc::Receiver<LocalJob>, stop: Stop, load: Arc<AtomicUsize>, log: Logger) {
     let mut tasks = JoinSet::new();
     let mut open = true;
     while open || !tasks.is_empty() {

@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 use super::End;
 use super::control::{Control, Interruption};
-use super::network::Stream;
+use super::network::SharedStream;
 use crate::framing::{Decoder, FramingError, Segments};
 use crate::{Limits, words};
 
@@ -49,7 +49,7 @@ impl Drop for Incoming {
 
 /// Reads messages from a stream.
 pub(super) struct Input<S> {
-    stream: Stream<S>,
+    stream: SharedStream<S>,
     control: Rc<Control>,
     decoder: Decoder,
     buffer: Vec<u8>,
@@ -75,7 +75,7 @@ enum Filled {
 }
 
 impl<S: AsyncRead + Unpin> Input<S> {
-    pub(super) fn new(stream: Stream<S>, control: Rc<Control>) -> Self {
+    pub(super) fn new(stream: SharedStream<S>, control: Rc<Control>) -> Self {
         let decoder = Decoder::new(control.limits().message_bytes);
         Self { stream, control, decoder, buffer: Vec::new(), decoded: 0, partial: 0 }
     }

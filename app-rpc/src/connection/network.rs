@@ -17,14 +17,14 @@ use super::output;
 const FIRST_WORDS: u32 = 128;
 
 /// The reading side. A read in progress takes it, and puts it back.
-type Shared<S> = Rc<RefCell<Option<Input<S>>>>;
+type SharedInput<S> = Rc<RefCell<Option<Input<S>>>>;
 
 /// The stream, until it is closed.
-pub(super) type Stream<S> = Rc<RefCell<Option<S>>>;
+pub(super) type SharedStream<S> = Rc<RefCell<Option<S>>>;
 
 /// Closes the stream of a network when this is dropped. Without an orderly end, parts of capnp-rpc may refer to each other and stay
 /// for ever. They must not keep a socket.
-pub(crate) struct StreamCloser<S>(Stream<S>);
+pub(crate) struct StreamCloser<S>(SharedStream<S>);
 
 impl<S> Drop for StreamCloser<S> {
     fn drop(&mut self) {
@@ -33,17 +33,17 @@ impl<S> Drop for StreamCloser<S> {
 }
 
 /// One stream with a peer at its other end.
-pub(crate) struct Network<S> {
+pub(crate) struct TwoPartyNetwork<S> {
     side: Side,
-    stream: Stream<S>,
-    input: Shared<S>,
+    stream: SharedStream<S>,
+    input: SharedInput<S>,
     control: Rc<Control>,
     driver: Option<Promise<(), capnp::Error>>,
     /// Whether the only connection was accepted.
     accepted: bool,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Network<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin + 'static> TwoPartyNetwork<S> {
     pub(crate) fn new(stream: S, side: Side, control: Rc<Control>) -> Self {
         let stream = Rc::new(RefCell::new(Some(stream)));
         let input = Input::new(Rc::clone(&stream), Rc::clone(&control));
@@ -65,11 +65,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Network<S> {
 
     fn connection(&self) -> Box<dyn capnp_rpc::Connection<Side>> {
         let (input, control) = (Rc::clone(&self.input), Rc::clone(&self.control));
-        Box::new(Connection { input, control, side: self.side })
+        Box::new(NetworkConnection { input, control, side: self.side })
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + 'static> capnp_rpc::VatNetwork<Side> for Network<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin + 'static> capnp_rpc::VatNetwork<Side> for TwoPartyNetwork<S> {
     fn connect(&mut self, host: Side) -> Option<Box<dyn capnp_rpc::Connection<Side>>> {
         (host != self.side).then(|| self.connection())
     }
@@ -86,13 +86,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> capnp_rpc::VatNetwork<Side> fo
     }
 }
 
-struct Connection<S> {
-    input: Shared<S>,
+struct NetworkConnection<S> {
+    input: SharedInput<S>,
     control: Rc<Control>,
     side: Side,
 }
 
-impl<S: AsyncRead + Unpin + 'static> capnp_rpc::Connection<Side> for Connection<S> {
+impl<S: AsyncRead + Unpin + 'static> capnp_rpc::Connection<Side> for NetworkConnection<S> {
     fn get_peer_vat_id(&self) -> Side {
         match self.side {
             Side::Client => Side::Server,

@@ -14,7 +14,7 @@ use tokio::time::{error::Elapsed, timeout};
 use super::End;
 use super::control::Control;
 use super::input::lost;
-use super::network::Stream;
+use super::network::SharedStream;
 use super::outbox::Next;
 use crate::words;
 
@@ -25,7 +25,7 @@ const LINGER: Duration = Duration::from_secs(1);
 /// Writes the output of the control until the end.
 ///
 /// A failure goes to the reading side, where it ends capnp-rpc. Later output is dropped.
-pub(super) async fn drive<S>(stream: Stream<S>, control: Rc<Control>) -> capnp::Result<()>
+pub(super) async fn drive<S>(stream: SharedStream<S>, control: Rc<Control>) -> capnp::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -73,7 +73,7 @@ where
 type Failure = (End, capnp::Error);
 
 async fn write<S: AsyncWrite + Unpin>(
-    stream: &Stream<S>,
+    stream: &SharedStream<S>,
     control: &Control,
     bytes: &[u8],
 ) -> Result<(), Failure> {
@@ -91,14 +91,14 @@ async fn write<S: AsyncWrite + Unpin>(
     Ok(())
 }
 
-async fn flush<S: AsyncWrite + Unpin>(stream: &Stream<S>, control: &Control) -> Result<(), Failure> {
+async fn flush<S: AsyncWrite + Unpin>(stream: &SharedStream<S>, control: &Control) -> Result<(), Failure> {
     let flushing = poll_fn(|context| with(stream, context, |stream, context| stream.poll_flush(context)));
     taken(within(control.limits().stall, flushing).await, control)?;
     control.flushed();
     Ok(())
 }
 
-async fn close<S: AsyncRead + AsyncWrite + Unpin>(stream: &Stream<S>, control: &Control) {
+async fn close<S: AsyncRead + AsyncWrite + Unpin>(stream: &SharedStream<S>, control: &Control) {
     let shutdown = poll_fn(|context| with(stream, context, |stream, context| stream.poll_shutdown(context)));
     if matches!(timeout(control.limits().stall, shutdown).await, Ok(Ok(()))) {
         // The connection is over, with any result.
@@ -117,7 +117,7 @@ async fn within<F: Future>(limit: Duration, future: F) -> Result<F::Output, Elap
 
 /// Polls the stream, unless it is closed.
 fn with<S: Unpin, T>(
-    stream: &Stream<S>,
+    stream: &SharedStream<S>,
     context: &mut Context<'_>,
     poll: impl FnOnce(Pin<&mut S>, &mut Context<'_>) -> Poll<io::Result<T>>,
 ) -> Poll<io::Result<T>> {
@@ -141,7 +141,7 @@ fn taken<T>(result: Result<io::Result<T>, Elapsed>, control: &Control) -> Result
 }
 
 /// Reads until the peer closes.
-async fn discard<S: AsyncRead + Unpin>(stream: &Stream<S>) {
+async fn discard<S: AsyncRead + Unpin>(stream: &SharedStream<S>) {
     let reading = poll_fn(|context| {
         with(stream, context, |mut stream, context| {
             loop {

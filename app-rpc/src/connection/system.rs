@@ -12,7 +12,7 @@ use capnp_rpc::rpc_twoparty_capnp::Side;
 use futures_util::FutureExt;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::network::{Network, StreamCloser};
+use super::network::{StreamCloser, TwoPartyNetwork};
 use super::{Control, End};
 
 /// How long a closing connection may take to tell its peer.
@@ -28,14 +28,14 @@ pub(crate) struct System<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin + 'static> System<S> {
     /// The side of a server, with the capability that clients may call.
     pub(crate) fn server(stream: S, bootstrap: Option<Client>, control: &Rc<Control>) -> Self {
-        let network = Network::new(stream, Side::Server, Rc::clone(control));
+        let network = TwoPartyNetwork::new(stream, Side::Server, Rc::clone(control));
         let closer = network.closer();
         Self { rpc: RpcSystem::new(Box::new(network), bootstrap), control: Rc::clone(control), closer }
     }
 
     /// The side of a client, and the capability that it may call.
     pub(crate) fn client(stream: S, control: &Rc<Control>) -> (Self, Client) {
-        let network = Network::new(stream, Side::Client, Rc::clone(control));
+        let network = TwoPartyNetwork::new(stream, Side::Client, Rc::clone(control));
         let closer = network.closer();
         let mut rpc = RpcSystem::new(Box::new(network), None);
         let client = rpc.bootstrap(Side::Server);

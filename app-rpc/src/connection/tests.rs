@@ -74,7 +74,7 @@ impl Served {
         let state = Rc::<Waiting>::default();
         let bootstrap: quota::Client = capnp_rpc::new_client(Server(Rc::clone(&state)));
         let control = Rc::new(Control::new(limits, memory));
-        let network = Network::new(stream, Side::Server, Rc::clone(&control));
+        let network = TwoPartyNetwork::new(stream, Side::Server, Rc::clone(&control));
         let bootstrap = Client::new(bootstrap.into_client_hook());
         let ended = drive(RpcSystem::new(Box::new(network), Some(bootstrap)));
         Self { state, control, ended }
@@ -107,7 +107,7 @@ fn pair(limits: Limits) -> Pair {
     let server = Served::new(there, limits, Memory::new(limits.memory_bytes));
     let client = Limits { capabilities: 16, ..Limits::default() };
     let client = Rc::new(Control::new(client, Memory::new(1 << 25)));
-    let network = Network::new(here, Side::Client, Rc::clone(&client));
+    let network = TwoPartyNetwork::new(here, Side::Client, Rc::clone(&client));
     let mut rpc = RpcSystem::new(Box::new(network), None);
     let quota = rpc.bootstrap(Side::Server);
     drive(rpc);

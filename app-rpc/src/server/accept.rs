@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
-use super::Shared;
+use super::ServerState;
 use super::connection;
 use super::handshakes::Handshakes;
 use super::journal::SUMMARY_EVERY;
@@ -29,7 +29,7 @@ pub(crate) const ENFILE: i32 = 23;
 /// Accepts connections until `dying`, and runs their handshakes on this thread. Accepted clients go to the serving threads.
 pub(super) async fn accept(
     listener: std::net::TcpListener,
-    shared: &Arc<Shared>,
+    shared: &Arc<ServerState>,
     threads: &Spawners,
     dying: &CancellationToken,
 ) {
@@ -139,7 +139,7 @@ impl Reserve {
 fn take(
     socket: TcpStream,
     from: SocketAddr,
-    shared: &Arc<Shared>,
+    shared: &Arc<ServerState>,
     threads: &Spawners,
     handshakes: &Handshakes,
 ) {

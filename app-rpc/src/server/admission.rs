@@ -17,7 +17,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::counts::Active;
 use super::handshakes::Handshake;
-use super::{Live, Shared};
+use super::{Live, ServerState};
 use crate::accounts::AccountSlot;
 use crate::clock;
 use crate::connection::{self, Control, Memory, System, not_executed};
@@ -38,7 +38,7 @@ pub(super) struct Admitted<S> {
 
 /// Makes the handshake with a client, and takes its slots. A client that is refused is told the reason, counted and logged.
 pub(super) async fn admit<S>(
-    shared: &Shared,
+    shared: &ServerState,
     stream: S,
     from: SocketAddr,
     handshake: Handshake,
@@ -83,7 +83,7 @@ where
 
 /// Takes a slot of the certificate, and a slot of the server.
 fn take_slots(
-    shared: &Shared,
+    shared: &ServerState,
     live: &Live,
     certificate: &Certificate,
 ) -> Result<(AccountSlot, Active), (Refusal, &'static str)> {
@@ -129,7 +129,7 @@ type Established<S> = (TlsStream<S>, Certificate, (RevocationWatch, SystemTime))
 
 /// Makes the TLS handshake. The result comes with the certificate that the client showed.
 async fn run_handshake<S: AsyncRead + AsyncWrite + Unpin>(
-    shared: &Shared,
+    shared: &ServerState,
     live: &Live,
     socket: S,
     handshake: &Handshake,

@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::Shared;
+use super::ServerState;
 use super::admission::{Admitted, admit};
 use super::handshakes::Handshake;
 use super::threads::Spawners;
@@ -24,7 +24,7 @@ use crate::{End, Refusal, words};
 
 /// Makes the handshake with a client on this thread, and gives the client to a thread that serves its role.
 pub(super) async fn run(
-    shared: Arc<Shared>,
+    shared: Arc<ServerState>,
     socket: Movable,
     from: SocketAddr,
     handshake: Handshake,
@@ -47,7 +47,7 @@ pub(super) async fn run(
 }
 
 /// Serves an accepted client until the connection ends.
-pub(super) async fn serve_client<S>(shared: &Shared, admitted: Admitted<S>)
+pub(super) async fn serve_client<S>(shared: &ServerState, admitted: Admitted<S>)
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::meters::Meters;
-use super::slots::{Slot, SlotLimits, Slots};
+use super::slots::{ConnectionSlot, ConnectionSlots, SlotLimits};
 use crate::{End, Refusal};
 
 /// Counters of a server. `Relaxed` is enough: the counters do not depend on each other, and guard no other data.
 pub(crate) struct Counts {
     accepted: AtomicU64,
     established: AtomicU64,
-    slots: Arc<Slots>,
+    slots: Arc<ConnectionSlots>,
     connecting: AtomicUsize,
     calls_refused: AtomicU64,
     refusals: [AtomicU64; Refusal::ALL.len()],
@@ -60,7 +60,7 @@ impl Counts {
         self.slots.taken()
     }
 
-    /// Takes a slot for a connection, if there is one: see [`Slots::take`].
+    /// Takes a slot for a connection, if there is one: see [`ConnectionSlots::take`].
     pub(super) fn enter(
         self: &Arc<Self>,
         limits: SlotLimits,
@@ -93,7 +93,7 @@ impl Counts {
 /// A counted open connection, until this is dropped.
 pub(super) struct Active {
     counts: Arc<Counts>,
-    _slot: Slot,
+    _slot: ConnectionSlot,
 }
 
 impl Drop for Active {

@@ -9,12 +9,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::admission::admit;
 use super::connection::serve_client;
 use super::handshakes::Handshakes;
-use super::{Bootstrap, Counts, Descriptors, Shared};
+use super::{Bootstrap, Counts, Descriptors, ServerState};
 use crate::RpcServerConfig;
 
 /// A server that gets its connections from the caller.
 pub(crate) struct Simulated {
-    shared: Arc<Shared>,
+    shared: Arc<ServerState>,
     handshakes: Handshakes,
 }
 
@@ -26,7 +26,7 @@ impl Simulated {
         log: &Logger,
     ) -> Result<Self, rustls::Error> {
         let plenty = Descriptors::part(usize::MAX, 1);
-        let shared = Shared::new(config, plenty, bootstrap, counts, log)?;
+        let shared = ServerState::new(config, plenty, bootstrap, counts, log)?;
         Ok(Self { shared: Arc::new(shared), handshakes: Handshakes::new(plenty.handshakes) })
     }
 

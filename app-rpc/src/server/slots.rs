@@ -1,4 +1,4 @@
-//! Slots for open connections. Some of them are reserved for clients with a grant.
+//! ConnectionSlots for open connections. Some of them are reserved for clients with a grant.
 //!
 //! Only clients with a role above `read` can take reserved slots, so that other clients can't keep an operator out. One certificate
 //! can take only a few reserved slots, so that one operator can't keep the others out.
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// How many slots there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct SlotLimits {
-    /// Slots for all clients together.
+    /// ConnectionSlots for all clients together.
     pub(super) all: usize,
     /// The slots of these that are reserved for clients with a grant.
     pub(super) reserved: usize,
@@ -30,18 +30,18 @@ impl SlotLimits {
 
 /// The slots in use. `Relaxed` is enough: the numbers do not depend on each other, and guard no other data.
 #[derive(Default)]
-pub(super) struct Slots {
+pub(super) struct ConnectionSlots {
     ordinary: AtomicUsize,
     reserved: AtomicUsize,
 }
 
 /// A slot in use, until this is dropped.
-pub(super) struct Slot {
-    slots: Arc<Slots>,
+pub(super) struct ConnectionSlot {
+    slots: Arc<ConnectionSlots>,
     is_reserved: bool,
 }
 
-impl Slots {
+impl ConnectionSlots {
     /// How many slots are in use.
     pub(super) fn taken(&self) -> usize {
         self.ordinary.load(Ordering::Relaxed) + self.reserved.load(Ordering::Relaxed)
@@ -54,13 +54,13 @@ impl Slots {
         limits: SlotLimits,
         is_granted: bool,
         of_certificate: usize,
-    ) -> Option<Slot> {
+    ) -> Option<ConnectionSlot> {
         let may_be_reserved = is_granted && of_certificate <= limits.reserved_of_certificate();
         let is_reserved = may_be_reserved && add(&self.reserved, limits.reserved);
         if !is_reserved && !add(&self.ordinary, limits.all - limits.reserved) {
             return None;
         }
-        Some(Slot { slots: Arc::clone(self), is_reserved })
+        Some(ConnectionSlot { slots: Arc::clone(self), is_reserved })
     }
 }
 
@@ -69,7 +69,7 @@ fn add(taken: &AtomicUsize, limit: usize) -> bool {
     taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).is_ok()
 }
 
-impl Drop for Slot {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         let taken = if self.is_reserved { &self.slots.reserved } else { &self.slots.ordinary };
         taken.fetch_sub(1, Ordering::Relaxed);
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn clients_without_a_grant_can_not_take_all_slots() {
-        let (slots, limits) = (Arc::<Slots>::default(), SlotLimits::new(64, true));
+        let (slots, limits) = (Arc::<ConnectionSlots>::default(), SlotLimits::new(64, true));
         let readers: Vec<_> = std::iter::from_fn(|| slots.take(limits, false, 1)).collect();
         assert_eq!((readers.len(), slots.taken()), (60, 60));
         let operators: Vec<_> = std::iter::from_fn(|| slots.take(limits, true, 1)).collect();
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn one_certificate_with_a_grant_does_not_keep_out_the_others() {
-        let (slots, limits) = (Arc::<Slots>::default(), SlotLimits::new(1024, true));
+        let (slots, limits) = (Arc::<ConnectionSlots>::default(), SlotLimits::new(1024, true));
         let readers: Vec<_> = std::iter::from_fn(|| slots.take(limits, false, 1)).collect();
         assert_eq!(readers.len(), 960);
         let mut of_certificate = 0;

@@ -26,7 +26,7 @@ async fn jobs_go_to_the_thread_with_the_fewest_and_all_end_before_the_threads() 
     assert_eq!(names, ["test-0", "test-0", "test-1", "test-1"]);
     go_on.send(()).unwrap();
     threads.join(Duration::from_secs(10)).await;
-    assert_eq!(spawner.spawn(|| async {}), Err(Refused));
+    assert_eq!(spawner.spawn(|| async {}), Err(SpawnRefused));
     assert!(!app.captured().text().contains("given up"));
 }
 

@@ -160,7 +160,7 @@ async fn a_long_reason_is_not_kept_for_every_call_that_it_is_told_to() {
         let mut peer = Peer { stream: here, decoder: Decoder::new(1 << 26), rest: Vec::new() };
         let limits = Limits { capabilities: 16, ..Limits::default() };
         let client = Rc::new(Control::new(limits, Memory::new(1 << 25)));
-        let mut rpc = RpcSystem::new(Box::new(Network::new(there, Side::Client, client)), None);
+        let mut rpc = RpcSystem::new(Box::new(TwoPartyNetwork::new(there, Side::Client, client)), None);
         let quota: quota::Client = rpc.bootstrap(Side::Server);
         drive(rpc);
         let call = spawn_local(request(&quota, "echo", 1));
