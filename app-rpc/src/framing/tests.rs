@@ -80,7 +80,7 @@ proptest! {
                 Err(_) => return Ok(()),
             }
         }
-        if let State::Body { segments, .. } = &decoder.state {
+        if let DecoderState::Body { segments, .. } = &decoder.state {
             prop_assert!(segments.words.capacity() * WORD <= 2 * stream.len() + FIRST_WORDS * WORD);
         }
     }

@@ -79,13 +79,11 @@ fn the_file_of_identities_that_is_named_is_the_one() {
     let dir = dir_with(&sealed_to(&[right.recipient()]));
     put(dir.path(), "config.identity", &wrong.secret_text());
     put(dir.path(), "other", &right.secret_text());
-    let mut named = flags(&dir);
-    named.config_identity = Some(dir.path().join("other"));
-    assert_eq!(read(&named), "read");
+    let naming = |file| with_flags(&dir, |sealing| sealing.config_identity = Some(dir.path().join(file)));
+    assert_eq!(read(&naming("other")), "read");
     let expected = "config 0x1f: the file is sealed to others: the one identity in config.identity does not open it (file 0x1f)";
     assert_eq!(read(&flags(&dir)), expected);
-    named.config_identity = Some(dir.path().join("gone"));
-    assert_eq!(read(&named), "config identity: there is no such file (file gone)");
+    assert_eq!(read(&naming("gone")), "config identity: there is no such file (file gone)");
 }
 
 #[test]
@@ -118,11 +116,7 @@ fn a_sealed_file_without_an_identity_is_refused_and_the_cure_named() {
 #[test]
 fn plain_files_are_refused_where_sealing_is_required() {
     let identity = ConfigIdentity::generate();
-    let required = |dir: &TempDir| {
-        let mut flags = flags(dir);
-        flags.require_sealed = true;
-        flags
-    };
+    let required = |dir: &TempDir| with_flags(dir, |sealing| sealing.require_sealed = true);
     let expected = "config 0x1f: the file is not sealed, and --require-sealed refuses plain ones: seal it (config seal, or age --recipient age1..) (file 0x1f)";
     assert_eq!(read(&required(&dir_with(&plain()))), expected);
     assert_eq!(read(&required(&dir_with(b""))), "config 0x1f: the file is empty (file 0x1f)");
