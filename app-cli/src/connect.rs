@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use app_core::prelude::{Service, ServiceId};
-use app_core::{App, Identity, Log, LogLevel};
+use app_core::{AppBuilder, Identity, Log, LogLevel};
 use app_ids::{InstanceId, ReleaseId};
 use app_rpc::{CallError, CallFailure, InstanceState, RpcClient, RpcClientConfig, look_up_host};
 use schema::admin_capnp::app;
@@ -183,7 +183,7 @@ fn service(target: &Target) -> Result<Service, String> {
         instance: InstanceId::random(),
     };
     let (log, _) = Log::captured(&identity, LogLevel::Error);
-    let app = App::builder().identity(identity).services([]).log(log).build();
+    let app = AppBuilder::new().identity(identity).services([]).log(log).build();
     let app = app.map_err(|error| error.to_string())?;
     Service::new(&app, ServiceId::random(), "appctl").map_err(|error| error.to_string())
 }

@@ -6,7 +6,7 @@ mod restart_policies;
 use std::sync::Arc;
 
 use app_core::prelude::{App, Error, Service, info, warn};
-use app_core::{Preflight, ServiceDescriptor, preflight};
+use app_core::{Preflight, ServiceSpec, preflight};
 use parking_lot::Mutex;
 
 use crate::configs::{self, ConfigDir, Configs, DirectoryCheck, Kept, check_against};
@@ -26,7 +26,7 @@ struct KeptConfigs(Mutex<Option<Arc<Kept>>>);
 // `service!` takes an async function. This one has nothing to wait for.
 #[allow(clippy::unused_async, reason = "the kernel calls async functions")]
 async fn start(service: Service) -> Result<Configs, Error> {
-    let app = service.app();
+    let app = &App::of(&service);
     let slot = app.kept::<KeptConfigs>();
     let before = slot.0.lock().clone();
     let is_first = before.is_none();
@@ -51,7 +51,7 @@ fn check_configs(app: &App) -> Vec<Error> {
         return vec![problem];
     }
     let (dir, refused) = ConfigDir::of(app);
-    let services: Vec<_> = app.descriptors().iter().map(ServiceDescriptor::id).collect();
+    let services: Vec<_> = app.service_specs().iter().map(ServiceSpec::id).collect();
     let checked = check_against(&dir, &ConfigSchema::linked(), &services);
     directory.warn_of_no_configs(&dir);
     for warning in checked.warnings {

@@ -31,7 +31,9 @@ fn submit(c: &mut Criterion) {
     for capacity in [1, 256] {
         let mut group = c.benchmark_group(format!("submit, queue {capacity}"));
         group.throughput(Throughput::Elements(COMMANDS));
-        let server = runtime.block_on(async { service.command_server("count", capacity, 0_u64) }).unwrap();
+        let server = runtime
+            .block_on(async { CommandServer::builder("count", capacity).spawn(&service, 0_u64) })
+            .unwrap();
         group.bench_function("command server", |b| {
             b.to_async(&runtime).iter(|| async {
                 for _ in 0..COMMANDS {
@@ -59,7 +61,8 @@ fn call(c: &mut Criterion) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let app = runtime.block_on(TestApp::empty());
     let service = app.new_service(ServiceId::new(7), "seven");
-    let server = runtime.block_on(async { service.command_server("count", 256, 0_u64) }).unwrap();
+    let server =
+        runtime.block_on(async { CommandServer::builder("count", 256).spawn(&service, 0_u64) }).unwrap();
     let sender = runtime.block_on(async { bare(256) });
     let mut group = c.benchmark_group("call");
     group.bench_function("command server", |b| {
@@ -101,8 +104,9 @@ fn metering(c: &mut Criterion) {
     let app = runtime.block_on(TestApp::empty());
     let service = app.new_service(ServiceId::new(7), "seven");
     let inline = CommandServer::builder("inline", 256).inline();
-    let (server, bare) = runtime
-        .block_on(async { (service.command_server("count", 256, 0_u64).unwrap(), unmetered(&service)) });
+    let (server, bare) = runtime.block_on(async {
+        (CommandServer::builder("count", 256).spawn(&service, 0_u64).unwrap(), unmetered(&service))
+    });
     let inline = runtime.block_on(inline.start(&service, 0_u64)).unwrap();
     let channels = [
         ("command server", &*server),

@@ -43,7 +43,7 @@ fn life(c: &mut Criterion) {
         b.to_async(&runtime).iter(|| async {
             let service = Service::new(&app, id(1), "one").unwrap();
             app.register(&service).unwrap();
-            let server = service.command_server("count", 16, 0_u64).unwrap();
+            let server = CommandServer::builder("count", 16).spawn(&service, 0_u64).unwrap();
             service.kill("enough");
             service.wait().await.unwrap();
             server

@@ -126,7 +126,7 @@ fn life(runtime: &Runtime, app: &TestApp) {
 async fn lives(app: &TestApp, times: u64) {
     for _ in 0..times {
         let service = app.new_service(SERVICE, "quota");
-        let _server = service.command_server("count", 16, 0_u64).unwrap();
+        let _server = CommandServer::builder("count", 16).spawn(&service, 0_u64).unwrap();
         service.kill("enough");
         service.wait().await.unwrap();
     }

@@ -6,43 +6,16 @@ use app_errors::Error;
 use app_ids::ServiceId;
 use futures_util::future::BoxFuture;
 
-use crate::{HandleType, Planned, Restart, Start, StartContext};
+use crate::{
+    DEFAULT_STOP_TIMEOUT, HandleType, Origin, Planned, Restart, Start, StartContext, panics,
+    spec::ServiceSpec,
+};
 
 /// How long a start function may take, unless the descriptor says otherwise.
 pub const DEFAULT_START_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a killed service may take to finish its tasks, unless the descriptor says otherwise.
-pub const DEFAULT_STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What a start function comes to: the handle that dependents get, or the reason why there is none.
 pub type StartFuture = BoxFuture<'static, Result<Arc<dyn Any + Send + Sync>, Error>>;
-
-/// Where a descriptor was written, for messages about it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Origin {
-    /// Cargo package.
-    pub package: &'static str,
-    /// Version of that package.
-    pub version: &'static str,
-    /// Source file.
-    pub file: &'static str,
-    /// Line in it.
-    pub line: u32,
-}
-
-impl Origin {
-    /// The place in a package.
-    #[must_use]
-    pub const fn new(package: &'static str, version: &'static str, file: &'static str, line: u32) -> Self {
-        Self { package, version, file, line }
-    }
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at {}:{}", self.package, self.file, self.line)
-    }
-}
 
 #[derive(Clone)]
 enum Needs {
@@ -271,6 +244,20 @@ impl ServiceDescriptor {
     #[must_use]
     pub const fn restart_policy(&self) -> Restart {
         self.restart
+    }
+
+    /// The facts about the service, without its functions.
+    pub(crate) fn spec(&self) -> ServiceSpec {
+        ServiceSpec {
+            id: self.id,
+            name: self.shared_name(),
+            // A panic here is reported by the plan, which asks again.
+            needs: panics::quietly(|| self.needs()).unwrap_or_default(),
+            origin: self.origin,
+            infrastructure: self.infrastructure,
+            platform: self.platform,
+            restart: self.restart,
+        }
     }
 
     pub(crate) fn shared_name(&self) -> Cow<'static, str> {

@@ -1,46 +1,54 @@
-//! Lifecycle events: typed values, and the log event ids that are their log form.
+//! Lifecycle events: typed values, their log event ids, and the bus that publishes them.
 
 use std::{borrow::Cow, time::Duration};
 
 use app_errors::Error;
 use app_ids::{LogEventId, ServiceId, ids};
 
-use crate::{Abandoned, KillReason, StopCause};
+use crate::{Abandoned, StopCause};
+
+mod board;
+mod bus;
+mod event_log;
+mod kill_reason;
+
+pub(crate) use self::bus::{AppMoment, EventBus, EventSource};
+pub use self::kill_reason::KillReason;
 
 ids! {
     /// The application is ready: every service runs.
     pub APP_STARTED: LogEventId = 0xa482_715a_50d6_7a5f, "app_started";
     /// The application began to stop.
     pub APP_STOPPING: LogEventId = 0xbcda_e48c_0cb8_936e, "app_stopping";
-    /// The application did not stop in time; what was left of it was aborted.
+    /// The application did not stop in time. The remaining tasks were aborted.
     pub APP_STOPPING_TIMEOUT: LogEventId = 0xaa77_44d8_a20d_857a, "app_stopping_timeout";
     /// The application stopped.
     pub APP_STOPPED: LogEventId = 0xdd0c_7775_e42d_7841, "app_stopped";
-    /// A test took the application down and up again.
+    /// A test stopped the application and started it again.
     pub APP_RESET: LogEventId = 0xee31_7bbb_0fe0_fafe, "app_reset";
     /// A service's start function was called.
     pub SERVICE_STARTING: LogEventId = 0xa3c3_eb88_7d09_f9aa, "service_starting";
-    /// A service's start function came back well.
+    /// A service's start function succeeded.
     pub SERVICE_STARTED: LogEventId = 0xc27a_49a4_e5a2_a502, "service_started";
-    /// A service was killed: by the stop of the application, on request, or by a failure of its own.
+    /// A service was killed: by the stop of the application, on request, or by its own failure.
     pub SERVICE_KILLED: LogEventId = 0x85ad_f7d7_0dce_f626, "service_killed";
     /// The kernel waits for a killed service to finish.
     pub SERVICE_STOPPING: LogEventId = 0x85ad_bb66_1141_efce, "service_stopping";
     /// A service did not stop in time and was abandoned.
     pub SERVICE_STOPPING_TIMEOUT: LogEventId = 0x8ed2_e400_ce58_5f16, "service_stopping_timeout";
-    /// A service is dead: killed, and every task of it has finished.
+    /// A service is dead: it was killed, and every task has finished.
     pub SERVICE_STOPPED: LogEventId = 0xfd84_3c25_ce81_f841, "service_stopped";
-    /// A service was entered in the registry.
+    /// A service was added to the registry.
     pub SERVICE_REGISTERED: LogEventId = 0xd8f2_5797_ffa5_8858, "service_registered";
-    /// A service was taken out of the registry.
+    /// A service was removed from the registry.
     pub SERVICE_UNREGISTERED: LogEventId = 0xa611_d10b_1dfc_880d, "service_unregistered";
-    /// A restart of a service was asked for.
+    /// A restart of a service was requested.
     pub SERVICE_RESTART_REQUESTED: LogEventId = 0xeb54_2917_67f4_6945, "service_restart_requested";
-    /// A service died and is to be started again, after a wait.
+    /// A service died and will be started again after a delay.
     pub SERVICE_RESTART_SCHEDULED: LogEventId = 0xd500_547e_bb23_7b9e, "service_restart_scheduled";
-    /// A service was started again, after its own death or that of something that it depends on.
+    /// A service was started again, after its own death or the death of a service that it depends on.
     pub SERVICE_RESTARTED: LogEventId = 0x8c7b_f013_1253_65bb, "service_restarted";
-    /// A service died too often: the application stops.
+    /// A service died too often, so the application stops.
     pub SERVICE_RESTARTS_EXHAUSTED: LogEventId = 0x8cd9_7e04_ddca_d2e6, "service_restarts_exhausted";
 }
 
@@ -48,23 +56,23 @@ ids! {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum ServiceEventKind {
-    /// Entered in the registry.
+    /// Added to the registry.
     Registered,
     /// Its start function was called.
     Starting,
-    /// Its start function came back well after `took`.
+    /// Its start function succeeded.
     Started {
         /// How long the start function ran.
         took: Duration,
     },
-    /// Killed, and why. It may still have tasks that finish their work.
+    /// Killed. It may still have tasks that finish their work.
     Killed {
         /// Why.
         reason: KillReason,
     },
-    /// The kernel waits for it to finish.
+    /// The kernel waits for its tasks to finish.
     Stopping,
-    /// It did not finish in time and was abandoned.
+    /// Its tasks did not finish in time, and it was abandoned.
     StoppingTimeout {
         /// How long the kernel waited.
         waited: Duration,
@@ -73,37 +81,37 @@ pub enum ServiceEventKind {
     },
     /// Dead: killed, and every task has finished.
     Stopped {
-        /// The failure that ended it, if it was one.
+        /// The failure that ended it, if there was one.
         failure: Option<Error>,
     },
-    /// Taken out of the registry.
+    /// Removed from the registry.
     Unregistered,
-    /// Somebody asked for its restart.
+    /// A caller requested its restart.
     RestartRequested {
         /// Why.
         reason: String,
     },
-    /// It died and is to be started again. What depends on it stops in the meantime.
+    /// It died and will be started again. Its dependents stop in the meantime.
     RestartScheduled {
         /// Number of this restart within the window, starting at 1.
         attempt: u32,
-        /// How many there may be within the window.
+        /// Restarts allowed within the window.
         max_restarts: u32,
-        /// Over how long restarts are counted.
+        /// Length of the window in which restarts are counted.
         window: Duration,
-        /// How long it waits.
+        /// Delay before the restart.
         delay: Duration,
-        /// What it died of.
+        /// Why it died.
         reason: String,
     },
-    /// Started again: by its policy, on request, or because something that it depends on was.
+    /// Started again: by its policy, on request, or because a service that it depends on was started again.
     Restarted {
-        /// From the death of the incarnation before to now.
+        /// Time since the death of the previous incarnation.
         down: Duration,
     },
-    /// It died once more than its policy allows, or can't be restarted since it did not stop: the app stops.
+    /// It died once more than its policy allows, or it did not stop and so cannot be restarted. The app stops.
     RestartsExhausted {
-        /// Why, for people.
+        /// The reason.
         error: Error,
     },
 }
@@ -130,15 +138,15 @@ impl ServiceEventKind {
 
 /// A lifecycle event of the application or of one of its services.
 ///
-/// Log lines and metrics are adapters of these values; subscribe with [`App::events`](crate::App::events).
+/// Log lines and metrics are made from these values. Subscribe with [`App::events`](crate::App::events).
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum AppEvent {
-    /// Ready: every service runs.
+    /// The app is ready: every service runs.
     Started {
         /// How many services run.
         services: usize,
-        /// From the creation of the app to readiness.
+        /// Time from the creation of the app to readiness.
         took: Duration,
     },
     /// The app began to stop.
@@ -146,23 +154,23 @@ pub enum AppEvent {
         /// Why.
         cause: StopCause,
     },
-    /// The app did not stop in time; what was left was aborted.
+    /// The app did not stop in time. The remaining tasks were aborted.
     StoppingTimeout {
         /// How long the kernel waited.
         waited: Duration,
-        /// The services that were still there.
+        /// The services that had not stopped.
         services: Vec<Abandoned>,
     },
     /// The app stopped.
     Stopped {
         /// Why.
         cause: StopCause,
-        /// From the cause to the end.
+        /// Time from the cause to the end.
         took: Duration,
         /// The services that had to be abandoned.
         abandoned: Vec<Abandoned>,
     },
-    /// A test took the app down and up again.
+    /// A test stopped the app and started it again.
     Reset,
     /// Something happened to a service.
     Service {

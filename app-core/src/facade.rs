@@ -147,10 +147,9 @@ async fn reset_with(config_dir: PathBuf) -> Result<StopReport, Error> {
     let old = current()?;
     old.kill(StopCause::Killed("reset".to_owned()));
     let report = old.stopped().await;
-    let new =
-        old.remake(config_dir).map_err(|error| app_errors::service_init_error(crate::APP_SERVICE, error))?;
+    let new = old.remake(config_dir);
     install(&new);
-    new.emit(AppEvent::Reset);
+    new.host().emit(AppEvent::Reset);
     match new.start().await {
         Ok(()) => Ok(report),
         Err(failed) => Err(failed.into_error()),

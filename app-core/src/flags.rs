@@ -4,7 +4,7 @@ use std::{ops::RangeInclusive, path::PathBuf, sync::Arc, time::Duration};
 
 use app_ids::{AppId, DomainId, ReleaseId};
 
-use crate::{LogFormat, LogLevel, LogRecordLimit, args, linked_services, package::program_name};
+use crate::{LogFormat, LogLevel, LogRecordLimit, args, package::program_name, spec::ServiceSpec};
 
 mod duplicates;
 mod given;
@@ -188,12 +188,11 @@ impl Flags {
     ///
     /// # Errors
     /// What is wrong, for people.
-    pub(crate) fn check_service_levels(&self) -> Result<(), String> {
-        let services = linked_services();
+    pub(crate) fn check_service_levels(&self, services: &[ServiceSpec]) -> Result<(), String> {
         for (i, level) in self.service_log_level.iter().enumerate() {
-            let id = level.resolve(&services)?;
+            let id = level.resolve(services)?;
             for other in &self.service_log_level[..i] {
-                if other.resolve(&services)? == id {
+                if other.resolve(services)? == id {
                     return Err(format!("service {} has two log levels", level.service));
                 }
             }

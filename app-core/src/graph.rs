@@ -13,7 +13,7 @@ use std::{
 use app_errors::{Error, errors};
 use app_ids::ServiceId;
 
-use crate::{APP_SERVICE, ServiceDescriptor, panics};
+use crate::{ServiceDescriptor, ids::APP_SERVICE, panics};
 
 /// What may start when, and who depends on whom.
 #[derive(Debug, Default)]

@@ -36,7 +36,6 @@
 
 mod app;
 pub mod args;
-mod check;
 mod commands;
 mod context;
 mod descriptor;
@@ -46,6 +45,7 @@ mod facade;
 mod flags;
 mod graph;
 mod identity;
+mod ids;
 mod lifecycle;
 mod log;
 mod output;
@@ -56,13 +56,12 @@ mod planned;
 mod preflight;
 pub mod prelude;
 mod provided;
-mod registry;
 mod restart;
 mod run;
 mod service;
 mod signals;
+mod spec;
 mod stacks;
-mod startable;
 mod status;
 mod stop;
 mod subcommand;
@@ -70,23 +69,22 @@ pub mod testing;
 mod threads;
 
 pub use self::{
-    app::{APP_SERVICE, App, AppBuilder, DEFAULT_APP_STOP_TIMEOUT, KillOutcome},
+    app::{App, KillOutcome},
     commands::{
         Command, CommandReceiver, CommandServer, CommandServerBuilder, CommandServerStatus,
         DEFAULT_CALL_DEADLINE, ServiceCommandChannel, TimeHistogram,
     },
     context::ErrorContext,
-    descriptor::{
-        DEFAULT_START_TIMEOUT, DEFAULT_STOP_TIMEOUT, Origin, ServiceDescriptor, StartFuture, linked_services,
-    },
+    descriptor::{DEFAULT_START_TIMEOUT, ServiceDescriptor, StartFuture, linked_services},
     duration::{counted, parse_duration, show_duration},
-    events::{AppEvent, ServiceEventKind},
+    events::{AppEvent, KillReason, ServiceEventKind},
     facade::{
         alive, current, dead, domain, dump_all_stacks, dying, id, install, instance, kill, log_level, logger,
         release, reset, reset_with_config_dir, services, started_on,
     },
     flags::{FlagGroup, FlagSource, Flags, Given, GroupValues, ServiceLevel},
     identity::Identity,
+    ids::APP_SERVICE,
     log::{
         AuditLog, CapturedLog, LevelChange, LevelSetting, LevelSettings, Log, LogFormat, LogLevel,
         LogRecordLimit, ParseLogFormatError, ParseLogLevelError, ParseLogRecordLimitError, Receipt, Serde,
@@ -95,13 +93,17 @@ pub use self::{
     output::write_output,
     package::Package,
     panics::{Panicked, catch_panic},
-    param::{Dep, Exposed, Flag, Param, Params, Provided, Signature, Start, StartContext, StartOutput},
+    param::{Dep, Flag, Param, Params, Provided, Signature, Start, StartContext, StartOutput},
     planned::{HandleType, Planned},
     preflight::Preflight,
     restart::{Restart, SERVICE_RESTARTS_EXHAUSTED},
-    run::{check_descriptors, check_stack_limit, descriptor_limit, parse, run, run_with},
-    service::{KillReason, Service, ServiceState, TaskOutput},
-    status::{LastFailure, Readiness, Restarting, ServiceStatus},
+    run::{
+        AppBuilder, DEFAULT_APP_STOP_TIMEOUT, check_descriptors, check_stack_limit, descriptor_limit, parse,
+        run, run_with,
+    },
+    service::{Exposed, Host, Service, TaskOutput},
+    spec::{DEFAULT_STOP_TIMEOUT, Origin, ServiceSpec},
+    status::{LastFailure, Readiness, Restarting, ServiceState, ServiceStatus},
     stop::{Abandoned, ExitStatus, StopCause, StopReport},
     subcommand::Subcommand,
     threads::{run_blocking, spawn_thread, start_thread, thread_refused},

@@ -1,11 +1,12 @@
-//! How an app starts, runs and stops.
+//! The life of an app: its start, its supervision and its stop.
 
+mod descriptors;
+mod node;
+mod service_start;
 mod start;
+mod startable;
 mod stop;
-mod story;
 mod supervise;
+mod supervisor;
 
-pub(crate) use self::{
-    start::start,
-    story::{Stage, log_event, log_service_event, service_level},
-};
+pub(crate) use self::{descriptors::Descriptors, startable::plan};

@@ -1,13 +1,13 @@
 //! The package of an application: its name and version, for `--version`, `appctl status` and the metric `build_info`.
 
-use std::{borrow::Cow, path::PathBuf, process::ExitCode};
+use std::{borrow::Cow, path::PathBuf};
 
-use crate::{App, Flags, ServiceDescriptor, run};
+use crate::spec::ServiceSpec;
 
 /// The name and the version of an application.
 ///
-/// [`package!`](crate::package) makes one of the crate that says so, and [`main!`](crate::main) uses it. An application
-/// with flags of its own says:
+/// [`package!`](crate::package) makes one from the crate that calls it, and [`main!`](crate::main) uses it. An application
+/// with its own flags is run like this:
 ///
 /// ```no_run
 /// use app_core::clap;
@@ -22,9 +22,9 @@ use crate::{App, Flags, ServiceDescriptor, run};
 /// }
 ///
 /// fn main() -> std::process::ExitCode {
-///     let package = app_core::package!();
-///     match package.parse::<Cli>() {
-///         Ok(cli) => package.run_with(cli.app),
+///     let builder = app_core::AppBuilder::new().package(app_core::package!());
+///     match builder.parse::<Cli>() {
+///         Ok(cli) => builder.flags(cli.app).run(),
 ///         Err(exit) => exit,
 ///     }
 /// }
@@ -42,9 +42,9 @@ impl Package {
         Self { name: Cow::Borrowed(name), version: Cow::Borrowed(version) }
     }
 
-    /// The package that the program is probably of: it has the program's name, and its version is known when a service of
-    /// it is linked.
-    pub(crate) fn guessed(services: &[ServiceDescriptor]) -> Self {
+    /// The probable package of the program: the package with the program's name. Its version is known if a service of the
+    /// package is linked.
+    pub(crate) fn guessed(services: &[ServiceSpec]) -> Self {
         let name = program_name();
         let own = services.iter().find(|service| service.origin().package == name);
         let version = own.map_or("", |service| service.origin().version);
@@ -63,38 +63,10 @@ impl Package {
         &self.version
     }
 
-    /// Runs the application of this package: as [`run`](crate::run()).
-    #[must_use]
-    pub fn run(self) -> ExitCode {
-        run::run_as(Some(self))
-    }
-
-    /// Parses the command line of an application with flags of its own: as [`parse`](crate::parse).
-    ///
-    /// # Errors
-    /// What `main` returns at once.
-    pub fn parse<C: clap::Parser>(&self) -> Result<C, ExitCode> {
-        run::parse_guarded(|| C::command().version(self.described()))
-    }
-
-    /// Runs the application with flags that were parsed: as [`run_with`](crate::run_with).
-    #[must_use]
-    pub fn run_with(self, flags: Flags) -> ExitCode {
-        run::run_with_package(flags, Some(self))
-    }
-
     /// What `--version` shows.
     pub(crate) fn described(&self) -> String {
         let platform = concat!("app-core ", env!("CARGO_PKG_VERSION"));
         if self.version.is_empty() { platform.to_owned() } else { format!("{} ({platform})", self.version) }
-    }
-}
-
-impl App {
-    /// The name and the version of the application.
-    #[must_use]
-    pub fn package(&self) -> &Package {
-        &self.inner.package
     }
 }
 
@@ -128,7 +100,7 @@ macro_rules! package {
 /// use {app_config as _, app_health as _, app_metrics as _, app_rpc as _, orders as _};
 ///
 /// fn main() -> std::process::ExitCode {
-///     app_core::package!().run()
+///     app_core::AppBuilder::new().package(app_core::package!()).run()
 /// }
 /// ```
 #[macro_export]
@@ -137,7 +109,7 @@ macro_rules! main {
         $(use $service as _;)*
 
         fn main() -> ::std::process::ExitCode {
-            $crate::package!().run()
+            $crate::AppBuilder::new().package($crate::package!()).run()
         }
     };
 }

@@ -16,7 +16,7 @@ use app_errors::{errors, one_line};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use slog::{Logger, error};
 
-use crate::{APP_SERVICE, ExitStatus, log};
+use crate::{ExitStatus, ids::APP_SERVICE};
 
 thread_local! {
     /// Whether the hook stays silent, because code on this thread turns a panic into an error.
@@ -65,8 +65,14 @@ pub(crate) fn guard_main<T>(main: impl FnOnce() -> T) -> Result<T, ExitCode> {
 }
 
 /// Logs panics of all threads while `work` runs.
-pub(crate) fn logged<T>(logger: Logger, work: impl FnOnce() -> T) -> T {
-    with_hook(move |panic| log_panic(&logger, panic), work)
+///
+/// `log_refuses` says whether the log refuses records of the calling thread.
+pub(crate) fn logged<T>(logger: Logger, log_refuses: fn() -> bool, work: impl FnOnce() -> T) -> T {
+    let log = move |panic: &PanicHookInfo<'_>| {
+        // The log refuses its own thread. A panic of that thread is printed.
+        if log_refuses() { print(panic) } else { log_panic(&logger, panic) }
+    };
+    with_hook(log, work)
 }
 
 /// Runs `work` with a panic hook. Restores the previous hook afterwards, unless `work` panics.
@@ -93,10 +99,6 @@ pub(crate) fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, String> {
 }
 
 fn log_panic(logger: &Logger, panic: &PanicHookInfo<'_>) {
-    if log::refuses_records() {
-        // The thread that writes the log has panicked.
-        return print(panic);
-    }
     // Raised in the hook, so the stack of the error is that of the panic.
     let bug = errors::BUG.error(APP_SERVICE).message(message(panic.payload())).tag("PANIC").build();
     error!(logger, "panic: {}", message(panic.payload()); "thread" => thread_name(), "place" => place(panic), "err" => #&bug);

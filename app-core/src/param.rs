@@ -13,7 +13,7 @@ use app_errors::Error;
 use app_ids::ServiceId;
 use slog::Logger;
 
-use crate::{App, Planned, Service};
+use crate::{App, Exposed, Planned, Service};
 
 mod flag;
 mod provided;
@@ -25,25 +25,10 @@ pub use self::{
     start_function::{Params, Signature, Start, StartOutput, checked_start},
 };
 
-/// A handle type that a service exposes to its dependents.
-///
-/// Each incarnation of the service makes one. Once its service was killed, calls on it are to answer `ServiceNotAlive`.
-///
-/// Several services may return handles of one type. Then `SERVICE` is one of them, and dependents say which they take:
-/// [`Dep<T, ID>`](Dep).
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is not the handle of a service",
-    label = "`{Self}` does not implement `Exposed`",
-    note = "say which service returns it: `impl Exposed for {Self} {{ const SERVICE: ServiceId = ..; }}`"
-)]
-pub trait Exposed: Send + Sync + 'static {
-    /// The service whose start function returns this type.
-    const SERVICE: ServiceId;
-}
-
 /// What a start function is called with; parameters take their values from it.
 #[derive(Debug, Clone)]
 pub struct StartContext {
+    app: App,
     service: Service,
     history: StartHistory,
     second_try: Arc<AtomicBool>,
@@ -60,7 +45,7 @@ pub(crate) struct StartHistory {
 
 impl StartContext {
     pub(crate) fn new(service: Service, history: StartHistory) -> Self {
-        Self { service, history, second_try: Arc::default() }
+        Self { app: App::of(&service), service, history, second_try: Arc::default() }
     }
 
     /// The service that is being started.
@@ -72,7 +57,7 @@ impl StartContext {
     /// The app that it is started in.
     #[must_use]
     pub fn app(&self) -> &App {
-        self.service.app()
+        &self.app
     }
 
     /// Whether the incarnation before this one ran: its start function succeeded.
@@ -265,7 +250,7 @@ impl<T: Exposed, const ID: u64> Param for Option<Dep<T, ID>> {
     }
 
     fn take(context: &StartContext) -> Result<Self, Error> {
-        let is_linked = context.app().descriptors().iter().any(|service| service.id() == Dep::<T, ID>::OF);
+        let is_linked = context.app().service_specs().iter().any(|service| service.id() == Dep::<T, ID>::OF);
         is_linked.then(|| Dep::take(context)).transpose()
     }
 }

@@ -32,12 +32,17 @@ impl HandleType {
 #[derive(Debug, Clone, Copy)]
 pub struct Planned<'a> {
     app: &'a App,
+    services: &'a [ServiceDescriptor],
     service: &'a ServiceDescriptor,
 }
 
 impl<'a> Planned<'a> {
-    pub(crate) fn new(app: &'a App, service: &'a ServiceDescriptor) -> Self {
-        Self { app, service }
+    pub(crate) fn new(
+        app: &'a App,
+        services: &'a [ServiceDescriptor],
+        service: &'a ServiceDescriptor,
+    ) -> Self {
+        Self { app, services, service }
     }
 
     /// The app that will be started.
@@ -55,7 +60,7 @@ impl<'a> Planned<'a> {
     /// The service of this id, if it is one of the app's.
     #[must_use]
     pub fn find(&self, id: ServiceId) -> Option<&'a ServiceDescriptor> {
-        self.app.descriptors().iter().find(|service| service.id() == id)
+        self.services.iter().find(|service| service.id() == id)
     }
 
     /// Checks that the service of `T` exposes a `T`.
@@ -87,7 +92,7 @@ impl<'a> Planned<'a> {
     /// `ServiceNotAvailable` when several do: the parameter has to say which.
     pub fn expect_one_service_of<T: Exposed>(&self) -> Result<(), Error> {
         let wanted = HandleType::of::<T>();
-        let services = self.app.descriptors().iter().filter(|service| service.handle() == Some(wanted));
+        let services = self.services.iter().filter(|service| service.handle() == Some(wanted));
         let named: Vec<_> =
             services.map(|service| format!("{} ({})", service.name(), service.id())).collect();
         if named.len() < 2 {

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use app_errors::{Error, errors};
 
-use crate::{APP_SERVICE, App, panics};
+use crate::{App, ids::APP_SERVICE, panics};
 
 /// A check of what a start rests on, run before any service starts and by `--check`.
 ///

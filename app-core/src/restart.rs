@@ -1,4 +1,4 @@
-//! The restart policy: whether, and how often, a service that died is started again.
+//! The restart policy: whether a dead service is started again, and how often.
 
 use std::{fmt, time::Duration};
 
@@ -16,7 +16,7 @@ ids! {
 pub const SERVICE_RESTARTS_EXHAUSTED: ErrSpec =
     ErrSpec::new(RESTARTS_EXHAUSTED, ErrorType::KnownEdgeCase, ErrorSeverity::Fatal).without_stack();
 
-/// Restart policy of a service: whether a service that died is started again, and how often.
+/// The restart policy of a service: whether it is started again after its death, and how often.
 ///
 /// A service may be restarted [`max_restarts`](Self::max_restarts) times within [`window`](Self::window). One death
 /// more stops the app. The first restart within a window waits for the shortest time of [`backoff`](Self::backoff).
@@ -55,7 +55,7 @@ enum After {
     Everything,
 }
 
-/// The two extremes of chance, for tests.
+/// The two extremes of the random share, for tests.
 #[cfg(test)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Jitter {
@@ -121,7 +121,7 @@ impl Restart {
         self
     }
 
-    /// Whether a death is followed by a restart.
+    /// Whether a restart follows a death.
     pub(crate) fn follows(&self, failed: bool) -> bool {
         match self.after {
             After::Nothing => false,
@@ -130,19 +130,19 @@ impl Restart {
         }
     }
 
-    /// Whether it is ever restarted.
+    /// Whether the service is never restarted.
     pub(crate) fn is_never(&self) -> bool {
         self.after == After::Nothing
     }
 
-    /// How many restarts there may be within how long.
+    /// Number of restarts that a window allows, and the length of the window.
     pub(crate) const fn limits(&self) -> (u32, Duration) {
         (self.max_restarts, self.window)
     }
 
-    /// How long a restart waits. `attempt` is its number within the window, starting at 1.
+    /// Delay before a restart. `attempt` is its number within the window, starting at 1.
     pub(crate) fn delay(&self, attempt: u32) -> Duration {
-        // After so many doublings, the shortest wait is longer than any that makes sense.
+        // After this many doublings, even the shortest wait exceeds any sensible longest wait.
         const DOUBLED_ENOUGH: usize = 40;
         let before = usize::try_from(attempt).unwrap_or(usize::MAX).saturating_sub(1).min(DOUBLED_ENOUGH);
         let waits = ExponentialBuilder::new()
@@ -157,7 +157,7 @@ impl Restart {
         waits.with_jitter().build().nth(before).unwrap_or(self.longest)
     }
 
-    /// Takes chance away.
+    /// Replaces the random share.
     #[cfg(test)]
     pub(crate) fn jitter(mut self, jitter: Jitter) -> Self {
         self.jitter = Some(jitter);

@@ -1,4 +1,4 @@
-//! The process around an app: signals, flags, log, runtime, exit status.
+//! The process of an app: its command line, main thread, signals, limits and exit status.
 
 use std::{
     io::{self, Write},
@@ -10,25 +10,31 @@ use clap::{FromArgMatches, error::ErrorKind};
 use slog::warn;
 
 use crate::{
-    App, AppBuilder, ExitStatus, FlagSource, Flags, Package, Subcommand, args, check, flags, linked_services,
-    panics, signals,
+    App, ExitStatus, FlagSource, Flags, Package, ServiceDescriptor, Subcommand, args, flags, linked_services,
+    panics, signals, spec::ServiceSpec,
 };
 
+mod builder;
+mod check;
 mod limits;
 mod main_thread;
 mod workers;
 
-pub use self::limits::{check_descriptors, check_stack_limit, descriptor_limit};
+pub use self::{
+    builder::{AppBuilder, DEFAULT_APP_STOP_TIMEOUT},
+    limits::{check_descriptors, check_stack_limit, descriptor_limit},
+};
 
 /// How long the log may take to write what it holds, at the very end.
 const LOG_DEADLINE: Duration = Duration::from_secs(1);
 
-/// Runs the application: all services that are linked, until a signal, a kill or a fatal error.
+/// Runs the application with all linked services, until a signal, a kill or a fatal error.
 ///
-/// Parses the command line, with the subcommands that linked crates contribute. Returns what `main` is to return, one
-/// of [`ExitStatus`].
+/// Parses the command line, including the subcommands that linked crates contribute. Returns the value for `main` to
+/// return, which is one of [`ExitStatus`].
 ///
-/// It raises the soft limit of file descriptors (`ulimit -n`) to the hard one. Processes that the application starts inherit that.
+/// This function raises the soft limit of file descriptors (`ulimit -n`) to the hard limit. Processes that the application
+/// starts inherit the raised limit.
 ///
 /// ```no_run
 /// fn main() -> std::process::ExitCode {
@@ -37,25 +43,20 @@ const LOG_DEADLINE: Duration = Duration::from_secs(1);
 /// ```
 #[must_use]
 pub fn run() -> ExitCode {
-    run_as(None)
-}
-
-/// As [`run`], for an application whose package is known, or is to be guessed.
-pub(crate) fn run_as(package: Option<Package>) -> ExitCode {
-    package.into_iter().fold(App::builder(), AppBuilder::package).run()
+    AppBuilder::new().run()
 }
 
 impl AppBuilder {
-    /// Makes the app and runs it as the application of this process: as [`run`](crate::run()). The flags are those of the command
-    /// line, unless [`flags`](Self::flags) set them.
+    /// Makes the app and runs it as the application of this process, as [`run`](crate::run()). The flags are those of the
+    /// command line, unless [`flags`](Self::flags) set them.
     ///
     /// ```no_run
-    /// use app_core::App;
+    /// use app_core::AppBuilder;
     ///
     /// struct Greeting(&'static str);
     ///
     /// fn main() -> std::process::ExitCode {
-    ///     App::builder().package(app_core::package!()).provide(Greeting("hello")).run()
+    ///     AppBuilder::new().package(app_core::package!()).provide(Greeting("hello")).run()
     /// }
     /// ```
     #[must_use]
@@ -64,7 +65,7 @@ impl AppBuilder {
             if let Some(flags) = self.take_flags() {
                 return run_flags(flags, self);
             }
-            let known = self.known_package().cloned().unwrap_or_else(|| Package::guessed(&linked_services()));
+            let known = self.known_package().cloned().unwrap_or_else(|| Package::guessed(&linked_specs()));
             match parse_command(Flags::command().version(known.described())) {
                 Ok(flags) => run_flags(flags, self),
                 Err(exit) => exit,
@@ -72,31 +73,42 @@ impl AppBuilder {
         });
         exit.unwrap_or_else(|exit| exit)
     }
+
+    /// Parses the command line of an application with flags of its own, as [`parse`](crate::parse). `--version` shows the
+    /// [package](Self::package), if it was set.
+    ///
+    /// # Errors
+    /// What `main` returns at once: after a subcommand, help, version, or a usage error that was printed.
+    pub fn parse<C: clap::Parser>(&self) -> Result<C, ExitCode> {
+        let version = self.known_package().map(Package::described);
+        parse_guarded(|| match version {
+            Some(version) => C::command().version(version),
+            None => C::command(),
+        })
+    }
 }
 
-/// Parses the command line of an application with flags of its own, for [`run_with`]. Linked crates' subcommands are
-/// added to it, and run when they are asked for.
+/// Parses the command line of an application with flags of its own, for [`run_with`]. The subcommands of linked crates are
+/// part of it.
 ///
 /// # Errors
-/// What `main` is to return at once: after a subcommand, help, version, or a usage error that was printed.
+/// What `main` returns at once: after a subcommand, help, version, or a usage error that was printed.
 pub fn parse<C: clap::Parser>() -> Result<C, ExitCode> {
     parse_guarded(C::command)
 }
 
-/// Parses the command line, which is made and read on a stack that was checked.
-pub(crate) fn parse_guarded<C: FromArgMatches>(
-    command: impl FnOnce() -> clap::Command,
-) -> Result<C, ExitCode> {
+/// Makes and parses the command line, after the check of the stack limit.
+fn parse_guarded<C: FromArgMatches>(command: impl FnOnce() -> clap::Command) -> Result<C, ExitCode> {
     guarded(|| parse_command(command())).and_then(|parsed| parsed)
 }
 
-/// Runs the application with flags that were parsed; otherwise as [`run`].
+/// Runs the application with parsed flags; otherwise as [`run`].
 #[must_use]
 pub fn run_with(flags: Flags) -> ExitCode {
-    run_with_package(flags, None)
+    AppBuilder::new().flags(flags).run()
 }
 
-/// Runs what the main thread does, if its stack is large enough.
+/// Runs the main thread's work, if its stack is large enough.
 fn guarded<T>(main: impl FnOnce() -> T) -> Result<T, ExitCode> {
     check_stack_limit().map_err(|problem| cannot_start(&problem.to_string()))?;
     // The kernel and commands have runtimes of their own, which tokio does not nest.
@@ -108,12 +120,8 @@ fn guarded<T>(main: impl FnOnce() -> T) -> Result<T, ExitCode> {
     panics::guard_main(main)
 }
 
-pub(crate) fn run_with_package(flags: Flags, package: Option<Package>) -> ExitCode {
-    package.into_iter().fold(App::builder(), AppBuilder::package).flags(flags).run()
-}
-
 fn run_flags(flags: Flags, builder: AppBuilder) -> ExitCode {
-    if let Err(problem) = flags.check_service_levels() {
+    if let Err(problem) = flags.check_service_levels(&linked_specs()) {
         let variable = match flags.given.service_log_level {
             Some(FlagSource::Variable(name)) => format!(" (variable {name})"),
             _ => String::new(),
@@ -139,21 +147,21 @@ fn run_flags(flags: Flags, builder: AppBuilder) -> ExitCode {
     } else {
         main_thread::run(&app)
     };
-    // Where the sink is stuck, nothing more can be told, and nothing waits for it.
+    // Fails if the sink is stuck. Then the last records are lost.
     let _ = app.log().shut_down(LOG_DEADLINE);
     status.into()
 }
 
-/// Without a log, standard error is what is left.
+/// Prints why there is no app on standard error, because there is no log.
 fn cannot_start(why: &str) -> ExitCode {
     let _ = writeln!(io::stderr(), "cannot start: {}", app_errors::one_line(why));
     ExitStatus::StartFailed.into()
 }
 
 fn parse_command<C: FromArgMatches>(command: clap::Command) -> Result<C, ExitCode> {
-    // First of all: as process 1 a signal without a handler is lost. What goes wrong here is told by `run_with`.
+    // Before all else, because process 1 loses a signal without a handler. A failure here is reported by `run_with`.
     let _ = signals::install();
-    // A subcommand does without the flags that the application itself requires.
+    // A subcommand does not need the flags that the application itself requires.
     let mut command = Subcommand::add_all(command).subcommand_negates_reqs(true);
     // Before clap reads it: for clap a flag that is declared twice is a bug, and it panics.
     let duplicates = flags::duplicates(&command);
@@ -167,10 +175,14 @@ fn parse_command<C: FromArgMatches>(command: clap::Command) -> Result<C, ExitCod
     C::from_arg_matches(&matches).map_err(|usage| args::refuse(&usage.format(&mut command)))
 }
 
+/// The facts about all services that are linked into the program.
+fn linked_specs() -> Vec<ServiceSpec> {
+    linked_services().iter().map(ServiceDescriptor::spec).collect()
+}
+
 fn apply_service_levels(app: &App) {
-    let services = linked_services();
     for level in &app.flags().service_log_level {
-        if let Ok(id) = level.resolve(&services) {
+        if let Ok(id) = level.resolve(app.service_specs()) {
             app.set_service_log_level(id, Some(level.level), None);
         }
     }

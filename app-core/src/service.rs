@@ -1,4 +1,4 @@
-//! A service: a handle to a named set of tasks that live and die together.
+//! Services: named sets of tasks that live and die together, and the host that they share.
 //!
 //! `life` has the invariants.
 
@@ -19,61 +19,69 @@ use slog::{Logger, error};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use self::life::Inner;
-use crate::{App, CommandServer, ServiceEventKind};
+use self::life::ServiceInner;
+use crate::{KillReason, ServiceEventKind, ServiceState, spec::DEFAULT_STOP_TIMEOUT};
 
+mod app_state;
 mod current;
+mod handles;
+mod host;
+mod kept;
 mod life;
+mod mailbox;
 mod numbers;
 mod once;
-mod reason;
-mod state;
+mod registry;
 mod task;
 mod until_stopped;
 
 pub(crate) use self::{
+    app_state::{AppPhase, FirstKill},
     current::{Runner, current_service, current_service_id, describe_caller},
+    host::{Lifecycle, Settings},
+    mailbox::RestartRequest,
     numbers::ByNumber,
     once::Once,
 };
-pub use self::{reason::KillReason, state::ServiceState, task::TaskOutput};
+pub use self::{handles::Exposed, host::Host, task::TaskOutput};
 
-/// A service of an app: alive until it is killed, dead when its tasks have finished.
+/// A service of an app. It is alive until it is killed, and dead when its tasks have finished.
 ///
-/// A service fails when one of its tasks returns an error or panics: that kills it with this reason. A task that returns
-/// without error does not end its service. The handle is cheap to clone; clones are the same service.
+/// A service fails when one of its tasks returns an error or panics: this kills the service. A task that returns without
+/// an error does not end its service. The handle is cheap to clone; clones are the same service.
 #[derive(Clone)]
 pub struct Service {
-    inner: Arc<Inner>,
+    inner: Arc<ServiceInner>,
 }
 
-/// The stop timeout of a service that was made at run time.
-const STOP_TIMEOUT: Duration = crate::DEFAULT_STOP_TIMEOUT;
-
 impl Service {
-    /// Makes a service at run time. [`App::register`] lets others find it, and lets the app stop it.
+    /// Makes a service at run time. [`App::register`](crate::App::register) lets others find it, and lets the app stop it.
     ///
     /// # Errors
     /// `IllegalArgument` when the id is zero, which is the app's own.
-    pub fn new(app: &App, id: ServiceId, name: impl Into<Cow<'static, str>>) -> Result<Self, Error> {
+    pub fn new(
+        app: &impl AsRef<Arc<Host>>,
+        id: ServiceId,
+        name: impl Into<Cow<'static, str>>,
+    ) -> Result<Self, Error> {
         if id.is_zero() {
             return Err(app_errors::illegal_argument_error("a service id must not be zero"));
         }
-        Ok(Self::with(app.clone(), id, name.into(), None, STOP_TIMEOUT))
+        Ok(Self::with(Arc::clone(app.as_ref()), id, name.into(), None, DEFAULT_STOP_TIMEOUT))
     }
 
     pub(crate) fn with(
-        app: App,
+        host: Arc<Host>,
         id: ServiceId,
         name: Cow<'static, str>,
         parent: Option<(Service, u64)>,
         stop_timeout: Duration,
     ) -> Self {
-        let on_board = app.inner.board.has(id);
-        let inner = Inner {
+        let on_board = host.bus.board().has(id);
+        let inner = ServiceInner {
             id,
             name,
-            app,
+            host,
             on_board,
             log: OnceLock::new(),
             parent,
@@ -99,33 +107,27 @@ impl Service {
         &self.inner.name
     }
 
-    /// The app that it belongs to.
-    #[must_use]
-    pub fn app(&self) -> &App {
-        &self.inner.app
-    }
-
     /// The service's logger: its records carry the service's id and name, and follow its log level.
     pub fn log(&self) -> &Logger {
         self.inner.log.get_or_init(|| match self.parent() {
             Some(parent) => parent.log().clone(),
-            None => self.app().log().service_logger(self.id(), self.name()),
+            None => self.host().log.service_logger(self.id(), self.name()),
         })
     }
 
-    /// Its state.
+    /// The service's state.
     #[must_use]
     pub fn state(&self) -> ServiceState {
         ServiceState::from_u8(self.inner.state.load(Ordering::Acquire))
     }
 
-    /// Whether it was not killed yet.
+    /// Whether the service was not killed yet.
     #[must_use]
     pub fn alive(&self) -> bool {
         self.state() < ServiceState::Stopping
     }
 
-    /// Refuses to go on when the service was killed.
+    /// Returns an error if the service was killed.
     ///
     /// # Errors
     /// `ServiceNotAlive`.
@@ -134,7 +136,7 @@ impl Service {
         if self.alive() { Ok(()) } else { Err(service_not_alive_error(self.id())) }
     }
 
-    /// Waits until the service is killed: the signal to stop. Cancel safe.
+    /// Waits until the service is killed, which is the signal to stop. Cancel safe.
     pub async fn dying(&self) {
         self.inner.dying.wait().await;
     }
@@ -142,7 +144,7 @@ impl Service {
     /// A token that is cancelled when the service is killed, for code that does not know services.
     #[must_use]
     pub fn token(&self) -> CancellationToken {
-        // With the life locked: a kill came before, or sees the token.
+        // Under the lock, a kill has either come before or will see the token.
         let (killed, token) = {
             let life = self.inner.life.lock();
             (life.killed, self.inner.token.get_or_init(CancellationToken::new))
@@ -155,7 +157,7 @@ impl Service {
 
     /// Waits until the service is dead: killed, and every task finished. Cancel safe.
     ///
-    /// Inside one of its own tasks or commands, this returns once the service is dying: it would wait for itself.
+    /// Inside one of its own tasks or commands this returns once the service is dying, because it would wait for itself.
     pub async fn dead(&self) {
         if current::is_inside(self) { self.dying().await } else { self.fully_dead().await }
     }
@@ -163,8 +165,8 @@ impl Service {
     /// Waits until the service is dead, and returns its failure. Cancel safe.
     ///
     /// # Errors
-    /// The failure that ended it. `IllegalArgument`, at once, inside one of its own tasks or commands: it would wait for
-    /// itself.
+    /// The failure that ended it. `IllegalArgument`, at once, inside one of its own tasks or commands, because it would
+    /// wait for itself.
     pub async fn wait(&self) -> Result<(), Error> {
         if current::is_inside(self) {
             let message = format!(
@@ -184,19 +186,19 @@ impl Service {
         self.inner.life.lock().failure.clone()
     }
 
-    /// Why it was killed.
+    /// Why the service was killed, if it was.
     #[must_use]
     pub fn reason(&self) -> Option<KillReason> {
         self.inner.life.lock().reason.clone()
     }
 
-    /// Kills the service. The first reason stays. The first failure is kept too, as its [`error`](Self::error); a later
-    /// one replaces it only if it is FATAL and the first is not.
+    /// Kills the service. The first reason stays. The first failure stays too, as its [`error`](Self::error). A later
+    /// failure replaces it only if the later one is FATAL and the first is not.
     pub fn kill(&self, reason: impl Into<KillReason>) {
         self.kill_first(reason.into());
     }
 
-    /// Kills the service. Whether this is the first kill.
+    /// Kills the service. Returns whether this is the first kill.
     pub(crate) fn kill_first(&self, reason: KillReason) -> bool {
         let (first, turns_fatal, children) = {
             let mut life = self.inner.life.lock();
@@ -214,17 +216,17 @@ impl Service {
             (first, turns_fatal, children)
         };
         let is_root = self.parent().is_none();
-        // A service made at run time that dies at once leaves the supervisor nothing to do.
+        // The supervisor has nothing to do for a service that was made at run time and dies at once.
         let may_die_at_once = matches!(reason, KillReason::Requested(_)) && !self.is_on_board();
         if first {
             if let (KillReason::Failed(failure), false) = (&reason, is_root) {
-                // No lifecycle event tells of a part, so this record may be all that is seen of its failure.
+                // Parts have no lifecycle events, so this may be the only record of the failure.
                 error!(self.log(), "part of the service failed"; "part" => self.name(), "err" => #failure);
             }
             self.emit(ServiceEventKind::Killed { reason });
             self.emit(ServiceEventKind::Stopping);
             if is_root && !may_die_at_once {
-                self.app().fallen(self);
+                self.host().service_killed(self);
             }
             self.inner.dying.happens();
             if let Some(token) = self.inner.token.get() {
@@ -234,12 +236,12 @@ impl Service {
                 Self { inner }.kill(format!("its parent {} was killed", self.describe()));
             }
         } else if turns_fatal && is_root {
-            // The supervisor may have looked at it already.
-            self.app().fallen(self);
+            // The supervisor may have handled the first kill already.
+            self.host().service_killed(self);
         }
         let died = self.leave(|life| life.holds -= 1);
         if first && is_root && may_die_at_once && !died {
-            self.app().fallen(self);
+            self.host().service_killed(self);
         }
         first
     }
@@ -258,7 +260,7 @@ impl Service {
         F: Future + Send + 'static,
         F::Output: TaskOutput,
     {
-        // Before the task is entered: a panic here must leave nothing behind.
+        // Before the task is added, so that a panic here leaves nothing behind.
         let runtime = Handle::current();
         self.spawn_on(&runtime, name.into(), future)
     }
@@ -312,7 +314,7 @@ impl Service {
         let _ = self.spawn("every", work);
     }
 
-    /// Makes a part of the service that can be killed alone. The kill of the parent kills the child, and the parent is dead
+    /// Makes a part of the service that can be killed alone. The kill of the parent kills the child. The parent is dead
     /// after the child.
     ///
     /// A failure of the child ends only the child. To link them, let a task of the parent wait for the child:
@@ -328,29 +330,13 @@ impl Service {
         let number = life.number();
         let name = Cow::Owned(format!("{}/{name}", self.name()));
         let parent = Some((self.clone(), number));
-        let child = Self::with(self.app().clone(), self.id(), name, parent, self.inner.stop_timeout);
+        let child = Self::with(Arc::clone(self.host()), self.id(), name, parent, self.inner.stop_timeout);
         child.set_state(ServiceState::Running);
         life.children.insert(number, Arc::downgrade(&child.inner));
         Ok(child)
     }
 
-    /// Starts a command server without hooks: it owns `state` and runs commands on it one after another.
-    ///
-    /// # Errors
-    /// `ServiceNotAlive` when the service was killed; `IllegalArgument` when the capacity is zero.
-    ///
-    /// # Panics
-    /// Outside of a tokio runtime.
-    pub fn command_server<S: Send + 'static>(
-        &self,
-        name: impl Into<Cow<'static, str>>,
-        capacity: u16,
-        state: S,
-    ) -> Result<CommandServer<S>, Error> {
-        CommandServer::builder(name, capacity).spawn(self, state)
-    }
-
-    /// The names of its unfinished tasks in the order of their spawning, without those of its children.
+    /// The names of its unfinished tasks in the order of spawning, without those of its children.
     #[must_use]
     pub fn tasks(&self) -> Vec<Cow<'static, str>> {
         let life = self.inner.life.lock();
@@ -366,7 +352,7 @@ impl Service {
         Arc::ptr_eq(&self.inner, &other.inner)
     }
 
-    /// Whether it is dead: killed, and every task finished.
+    /// Whether the service is dead: killed, and every task finished.
     #[must_use]
     pub fn is_dead(&self) -> bool {
         self.inner.life.lock().dead

@@ -1,4 +1,4 @@
-//! Signals: received by a thread of their own from the first moment, and handed to the main thread.
+//! Signals: a thread receives them from the first moment, and passes them to the main thread.
 
 use std::{
     io,
@@ -18,11 +18,11 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::threads;
 
-/// The received signals, until [`run`](crate::run) takes the receiver: signals that came in the meantime wait in it.
+/// The received signals, until [`run`](crate::run) takes the receiver.
 static RECEIVED: OnceLock<Mutex<Option<Receiver<i32>>>> = OnceLock::new();
 
-/// No application runs: signals end the process, as they would without handlers. Written under the lock of
-/// [`RECEIVED`]. `SeqCst`: see `forward`.
+/// Whether signals end the process, as they would without handlers, because no application runs. Written under the lock
+/// of [`RECEIVED`]. `SeqCst`: see `forward`.
 static AT_ONCE: AtomicBool = AtomicBool::new(false);
 
 /// Whether a signal asks the process to stop.
@@ -30,10 +30,10 @@ pub(crate) fn asks_to_stop(signal: i32) -> bool {
     matches!(signal, SIGINT | SIGTERM | SIGQUIT)
 }
 
-/// Installs the handlers, once a process; from now on no signal is lost.
+/// Installs the handlers, once for the process. From now on no signal is lost.
 ///
 /// # Errors
-/// When a handler or the thread can't be made.
+/// When a handler cannot be installed, or the thread cannot be started.
 pub(crate) fn install() -> io::Result<()> {
     if RECEIVED.get().is_some() {
         return Ok(());
@@ -45,10 +45,10 @@ pub(crate) fn install() -> io::Result<()> {
     Ok(())
 }
 
-/// The signals that the installed handlers receive; once a process. The channel closes when their thread ends.
+/// Takes the receiver of signals, once for the process. The channel closes when the thread of the signals ends.
 ///
 /// # Errors
-/// When the handlers can't be installed, or the receiver was taken before.
+/// When the handlers cannot be installed, or the receiver was taken before.
 pub(crate) fn take() -> io::Result<Receiver<i32>> {
     install()?;
     let receiver = RECEIVED.get().and_then(|receiver| {
@@ -59,8 +59,8 @@ pub(crate) fn take() -> io::Result<Receiver<i32>> {
     receiver.ok_or_else(|| io::Error::other("an application runs in this process already, or did"))
 }
 
-/// Gives signals the effect that they have without handlers, also those that were received before. For what is no
-/// application, such as a subcommand. Does nothing where an app runs.
+/// Gives signals the effect that they have without handlers, including signals that were received before. This is for
+/// subcommands and other work without an application. Does nothing if an app runs.
 pub(crate) fn end_at_once() {
     let Some(receiver) = RECEIVED.get() else { return };
     if let Some(receiver) = &mut *receiver.lock() {
@@ -72,15 +72,15 @@ pub(crate) fn end_at_once() {
 }
 
 fn act_as_without_handler(signal: i32) {
-    // Fails for signals that it does not know; those taken here it knows.
+    // Fails only for unknown signals.
     let _ = signal_hook::low_level::emulate_default_handler(signal);
 }
 
 /// Registers the handlers, and unblocks their signals.
 ///
-/// The signals are blocked meanwhile: one that came before its handler is complete would be lost. A parent may have blocked
-/// them before it started this process (a JVM and Python's `pthread_sigmask` do), and `exec` keeps that. Threads inherit
-/// the mask of this thread, so it is set before any is started. `SIGURG` asks threads for their stack.
+/// The signals are blocked in the meantime, because a signal before its complete handler would be lost. The parent may have
+/// blocked them too: a JVM and Python's `pthread_sigmask` do, and `exec` keeps that. Threads inherit the mask of this
+/// thread, so it is set before any thread starts. `SIGURG` requests the stack of a thread.
 fn register() -> io::Result<Signals> {
     let handled = [SIGINT, SIGTERM, SIGQUIT, SIGHUP];
     let mut blocked = SigSet::empty();
@@ -89,8 +89,8 @@ fn register() -> io::Result<Signals> {
     }
     blocked.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
     let signals = Signals::new(handled);
-    // With a handler, a write beyond the limit of a file's size (`ulimit -f`) is an error of that write. Without one, the
-    // signal kills the process.
+    // Without a handler, a write beyond the file size limit (`ulimit -f`) kills the process. With a handler, that write
+    // fails.
     signal_hook::flag::register(SIGXFSZ, Arc::default())?;
     blocked.add(Signal::SIGURG);
     blocked.thread_unblock()?;
@@ -100,9 +100,10 @@ fn register() -> io::Result<Signals> {
 fn forward(mut signals: Signals, received: Sender<i32>) -> io::Result<()> {
     threads::spawn_thread("signals", move || {
         for signal in &mut signals {
-            // Full: sixteen signals wait already, and one more says nothing new.
+            // Fails if the channel is full. Sixteen signals wait then, and one more changes nothing.
             let _ = received.try_send(signal);
-            // After sending: `end_at_once` sets this before it looks into the channel, so one of both sees the signal.
+            // After the send: `end_at_once` sets the flag before it reads the channel. So either that function or this
+            // thread sees the signal.
             if AT_ONCE.load(Ordering::SeqCst) {
                 act_as_without_handler(signal);
             }

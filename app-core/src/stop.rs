@@ -1,4 +1,4 @@
-//! Why and how an app stopped, and the exit status that tells it to the outside.
+//! Why and how an app stopped, and the exit status for it.
 
 use std::{fmt, process::ExitCode, time::Duration};
 
@@ -11,11 +11,11 @@ use app_ids::ServiceId;
 pub enum StopCause {
     /// A signal, by its number.
     Signal(i32),
-    /// Somebody asked for it, and said why.
+    /// A caller requested it, with this reason.
     Killed(String),
     /// A service failed with an error of FATAL severity.
     Fatal(Error),
-    /// It could not start: every reason.
+    /// The app could not start, for these reasons.
     StartFailed(Vec<Error>),
     /// The kernel itself panicked.
     Internal(Error),
@@ -39,7 +39,7 @@ impl fmt::Display for StopCause {
     }
 }
 
-/// What the process says when it exits.
+/// The exit status of the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExitStatus {
     /// 0: stopped by a signal or a kill, and nothing was left behind.
@@ -88,7 +88,7 @@ impl From<ExitStatus> for ExitCode {
 pub struct StopReport {
     /// Why.
     pub cause: StopCause,
-    /// From the cause to the end.
+    /// Time from the cause to the end.
     pub took: Duration,
     /// The services that did not stop in time, with the names of the tasks that hung.
     pub abandoned: Vec<Abandoned>,
@@ -112,7 +112,7 @@ impl fmt::Display for Abandoned {
 }
 
 impl StopReport {
-    /// The exit status that goes with it.
+    /// The exit status for this report.
     #[must_use]
     pub fn exit_status(&self) -> ExitStatus {
         match &self.cause {
@@ -124,25 +124,25 @@ impl StopReport {
         }
     }
 
-    /// The first reason why the app did not start, or else the cause in words.
+    /// The first reason why the app did not start, or else the cause as an error.
     pub(crate) fn into_error(self) -> Error {
         match self.cause {
             StopCause::StartFailed(problems) if !problems.is_empty() => problems[0].clone(),
             StopCause::Fatal(error) | StopCause::Internal(error) => error,
-            cause => errors::APP_NOT_ALIVE.error(crate::APP_SERVICE).message(cause.to_string()).build(),
+            cause => errors::APP_NOT_ALIVE.error(crate::ids::APP_SERVICE).message(cause.to_string()).build(),
         }
     }
 
-    /// For tests: fails unless the app stopped on request and left nothing behind.
+    /// Checks, in a test, that the app stopped on request and abandoned no service.
     ///
     /// # Panics
-    /// When the stop was not clean; the message is the whole report.
+    /// When the stop was not clean. The message is the whole report.
     pub fn expect_clean(&self) {
         assert!(self.exit_status() == ExitStatus::Clean, "the app did not stop cleanly: {self:#?}");
     }
 }
 
-/// 78 when a config is among the reasons, else 1.
+/// 78 if a config is among the reasons, and 1 otherwise.
 pub(crate) fn start_failure_status(problems: &[Error]) -> ExitStatus {
     let config = problems.iter().any(|problem| problem.chain_has(&errors::CONFIG_FAILURE));
     if config { ExitStatus::Config } else { ExitStatus::StartFailed }

@@ -1,4 +1,4 @@
-//! For tests: an app of one's own, with its log captured, and services that go wrong on purpose.
+//! Support for tests: an isolated app with a captured log, and services that fail on purpose.
 
 mod faults;
 mod test_app;

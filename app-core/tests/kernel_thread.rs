@@ -68,7 +68,7 @@ fn fatal() -> Error {
 }
 
 async fn after_ready(service: Service, then: impl FnOnce() + Send) {
-    while !service.app().readiness().ready() {
+    while !App::of(&service).readiness().ready() {
         tokio::task::yield_now().await;
     }
     then();
@@ -178,7 +178,7 @@ fn the_start_timeout_holds_when_a_start_function_blocks_the_only_worker() {
     let (status, log) = running("start").ended();
     assert_eq!(status, 1, "{log}");
     let named =
-        "service blocker (5b1e77ab19c40e62) did not start: its start function did not come back within 3s";
+        "service blocker (5b1e77ab19c40e62) did not start: its start function did not return within 3s";
     assert!(log.contains(named), "{log}");
     assert!(log.contains(GIVEN_UP), "{log}");
 }

@@ -9,7 +9,7 @@
 use std::{future::pending, sync::Arc, time::Duration};
 
 use app_core::{
-    AppEvent, ExitStatus, ServiceDescriptor, ServiceEventKind, StopCause, StopReport, events,
+    AppBuilder, AppEvent, ExitStatus, ServiceDescriptor, ServiceEventKind, StopCause, StopReport, events,
     prelude::*,
     testing::{
         TestApp, TestAppBuilder, fails_after, fails_to_start, hangs_at_start, hangs_at_stop, panics_at_start,
@@ -147,7 +147,7 @@ async fn a_start_function_has_a_deadline() {
     let begun = tokio::time::Instant::now();
     let (report, _app) = failed_start(TestApp::builder().service(slow)).await;
     assert_eq!(begun.elapsed(), Duration::from_secs(7));
-    assert!(reasons(&report)[0].contains("did not come back within 7s"), "{report:?}");
+    assert!(reasons(&report)[0].contains("did not return within 7s"), "{report:?}");
     assert!(report.abandoned.is_empty(), "an aborted start function leaves nothing behind");
 }
 
@@ -413,7 +413,7 @@ async fn an_app_that_is_dropped_leaves_nothing_behind() {
         ServiceDescriptor::of(TOP, "top", move || std::future::ready(Ok(Arc::downgrade(&witness))))
     };
     let app = TestApp::builder().service(holds()).build();
-    drop(App::builder().log(app.log().clone()).services([holds()]).build().unwrap());
+    drop(AppBuilder::new().log(app.log().clone()).services([holds()]).build().unwrap());
     assert_eq!(Arc::strong_count(&witness), 2, "never started");
 
     app.start().await.unwrap();

@@ -47,6 +47,6 @@ fn a_program_without_a_service_is_refused_by_a_start_and_by_a_check() {
 fn the_package_of_a_program_is_its_own() {
     let package = app_core::package!();
     assert_eq!((package.name(), package.version()), ("app-core", env!("CARGO_PKG_VERSION")));
-    let app = app_core::App::builder().services([]).package(package.clone()).build().unwrap();
+    let app = app_core::AppBuilder::new().services([]).package(package.clone()).build().unwrap();
     assert_eq!(app.package(), &package);
 }

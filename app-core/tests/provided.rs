@@ -141,6 +141,6 @@ async fn a_missing_value_is_refused_with_the_service_the_type_and_the_cure() {
     let why = refusal([reader(asks)]).await;
     assert_eq!(
         why,
-        "service reader (a3) takes a value of type dyn provided::Clock, which the application does not provide: call `provide` on `App::builder()`, or in a test on `TestApp::builder()`"
+        "service reader (a3) takes a value of type dyn provided::Clock, which the application does not provide: call `provide` on the `AppBuilder`, or in a test on `TestApp::builder()`"
     );
 }

@@ -298,7 +298,7 @@ async fn a_service_that_does_not_stop_is_not_started_beside_itself() {
     let app = TestApp::builder().service(sticks(&runtime).restart(on_failure())).start().await;
     let report = app.stopped().await;
     assert_eq!(report.exit_status(), ExitStatus::Fatal);
-    let why = "service base (ba5e) can't be restarted, since it did not stop (tasks: stuck)";
+    let why = "service base (ba5e) cannot be restarted, because it did not stop (tasks: stuck)";
     assert!(matches!(&report.cause, StopCause::Fatal(error) if error.message() == why), "{report:?}");
     runtime.shutdown_background();
 }
@@ -309,7 +309,10 @@ async fn a_service_that_is_never_restarted_and_does_not_stop_is_gone_until_it_ha
     let app = TestApp::builder().service(sticks(&runtime)).start().await;
     sleep(secs(20)).await;
     let refused = app.restart(BASE, "try").await.unwrap_err();
-    assert_eq!(refused.message(), "service base (ba5e) can't be restarted: it has not stopped, tasks: stuck");
+    assert_eq!(
+        refused.message(),
+        "service base (ba5e) cannot be restarted: it has not stopped, tasks: stuck"
+    );
     assert_eq!(order(&app, events::SERVICE_STOPPING_TIMEOUT), ["base"]);
     runtime.shutdown_background();
     sleep(secs(1)).await;
@@ -331,4 +334,51 @@ async fn a_service_that_hangs_in_its_stop_is_aborted_and_then_comes_back() {
     assert!(app.readiness().ready(), "{:?}", app.readiness());
     assert_eq!(order(&app, events::SERVICE_STARTED), ["base", "top", "base", "top"]);
     app.stop().await;
+}
+
+/// Makes a command server whose init hook fails in the first `failures` incarnations, after the start function returned.
+fn fails_to_init_later(failures: usize) -> ServiceDescriptor {
+    let incarnations = Mutex::new(0);
+    ServiceDescriptor::of(BASE, "base", move |service: Service| {
+        *incarnations.lock().unwrap() += 1;
+        let incarnation = *incarnations.lock().unwrap();
+        async move {
+            let me = service.clone();
+            service.spawn("connects later", async move {
+                sleep(secs(5)).await;
+                let init = move |_: &mut ()| if incarnation <= failures { Err(disk_full()) } else { Ok(()) };
+                CommandServer::builder("server", 4).init(init).spawn(&me, ())?;
+                Ok::<(), Error>(())
+            })?;
+            Ok(Base(incarnation, service))
+        }
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_init_hook_that_fails_is_a_failure_that_the_restart_policy_decides_about() {
+    let services = [fails_to_init_later(2).restart(on_failure()), runs(TOP, "top").after([BASE])];
+    let app = TestApp::builder().services(services).start().await;
+    sleep(secs(60)).await;
+    assert!(app.readiness().ready(), "{:?}", app.readiness());
+    assert_eq!((app.get::<Base>().0, status(&app, BASE).deaths, status(&app, BASE).restarts), (3, 2, 2));
+    let why = status(&app, BASE).last_failure.unwrap().reason;
+    assert!(why.contains("disk full"), "{why}");
+    app.stop().await.expect_clean();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_init_hook_that_fails_too_often_stops_the_app_with_4_and_without_a_policy_only_its_service() {
+    let often = fails_to_init_later(usize::MAX).restart(on_failure().max_restarts(2));
+    let app = TestApp::builder().service(often).start().await;
+    let report = app.stopped().await;
+    assert_eq!(report.exit_status(), ExitStatus::Fatal);
+    let StopCause::Fatal(error) = &report.cause else { panic!("{report:?}") };
+    assert!(error.is(&SERVICE_RESTARTS_EXHAUSTED), "{error}");
+
+    let app = TestApp::builder().service(fails_to_init_later(usize::MAX)).start().await;
+    sleep(secs(60)).await;
+    assert!(app.alive(), "the app lives on");
+    assert_eq!(state(&app, BASE), ServiceState::Failed);
+    app.stop().await.expect_clean();
 }

@@ -32,7 +32,7 @@ async fn start(service: Service) -> Result<(), Error> {
     }
     let me = service.clone();
     service.spawn("fails", async move {
-        while !me.app().readiness().ready() {
+        while !App::of(&me).readiness().ready() {
             tokio::task::yield_now().await;
         }
         Err::<(), _>(errors::SERVICE_NOT_AVAILABLE.error(SEVEN).message("disk full").build())

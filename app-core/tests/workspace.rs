@@ -141,10 +141,10 @@ const REAL_SLEEP_IN: &[(&str, &str)] = &[];
 
 /// Where tasks are spawned that no service spawns.
 const UNOWNED_TASK_IN: &[(&str, &str)] = &[
-    ("app-core/src/app.rs", "to be given an owner"),
-    ("app-core/src/lifecycle/stop.rs", "to be given an owner"),
-    ("app-core/src/app/levels.rs", "to be given an owner"),
-    ("app-core/src/lifecycle/start.rs", "to be given an owner"),
+    (
+        "app-core/src/service/host.rs",
+        "`Host::spawn_kernel_task` itself: the kernel's own tasks get their names here",
+    ),
     ("app-core/src/service.rs", "`Service::spawn` itself: each task gets its name and its owner here"),
 ];
 

@@ -9,7 +9,7 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::SystemTime};
 
-use app_core::prelude::{Error, Exposed, HealthCheckId, Service, ServiceId};
+use app_core::prelude::{App, Error, Exposed, HealthCheckId, Service, ServiceId};
 use app_errors::{
     app_not_alive_error, health_check_kill_timeout_error, health_check_not_alive_error,
     health_check_not_registered_error,
@@ -80,9 +80,9 @@ impl HealthChecks {
         meters: Meters,
         wall_clock: WallClock,
     ) -> Self {
-        let check_queue = CheckQueue::new(service.app().clone(), config.max_concurrent_runs);
+        let check_queue = CheckQueue::new(App::of(&service), config.max_concurrent_runs);
         let events = EventSender::new(service.log().clone());
-        let paused_checks = service.app().kept::<PausedChecks>();
+        let paused_checks = App::of(&service).kept::<PausedChecks>();
         Self(Arc::new(Inner {
             shared: Arc::new(Shared { service, events, wall_clock, paused_checks }),
             runtime: Handle::current(),
@@ -127,8 +127,9 @@ impl HealthChecks {
     /// ```
     pub async fn run(&self, id: HealthCheckId) -> Result<HealthCheckResult, Error> {
         let service = self.service();
+        let app = App::of(service);
         service.ensure_alive()?;
-        if !service.app().alive() {
+        if !app.alive() {
             return Err(app_not_alive_error());
         }
         let (waiter, result) = oneshot::channel();
@@ -143,9 +144,9 @@ impl HealthChecks {
         let result = tokio::select! {
             biased;
             result = result => result.ok(),
-            () = service.app().dying() => None,
+            () = app.dying() => None,
         };
-        if result.is_none() && !service.app().alive() {
+        if result.is_none() && !app.alive() {
             return Err(app_not_alive_error());
         }
         service.ensure_alive()?;
@@ -222,7 +223,7 @@ impl HealthChecks {
     pub fn resume(&self, id: HealthCheckId) -> Result<(), Error> {
         let service = self.service();
         service.ensure_alive()?;
-        if !service.app().alive() {
+        if !App::of(service).alive() {
             return Err(app_not_alive_error());
         }
         // Under the registry's lock: otherwise a check could be registered as paused in between.

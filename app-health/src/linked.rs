@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, future::Future, sync::Arc};
 
 use app_core::{
-    App, Origin, Preflight, ServiceDescriptor, ServiceState, preflight,
+    App, Origin, Preflight, ServiceSpec, ServiceState, preflight,
     prelude::{Error, Exposed, HealthCheckId, Service, ServiceId, errors},
 };
 use app_errors::BoxError;
@@ -163,7 +163,7 @@ impl Linked {
 
     /// Validates the checks of all services that will start. A start and `--check` call this function.
     fn preflight(app: &App) -> Vec<Error> {
-        let services: Vec<_> = app.descriptors().iter().map(ServiceDescriptor::id).collect();
+        let services: Vec<_> = app.service_specs().iter().map(ServiceSpec::id).collect();
         let linked = inventory::iter::<LinkedCheck>.into_iter();
         Self::from(linked.filter(|check| services.contains(&check.owner))).err().into_iter().collect()
     }

@@ -20,10 +20,10 @@ async fn start(
 ) -> Result<HealthChecks, Error> {
     let meters = Meters::register(&metrics)?;
     let checks = HealthChecks::new(service.clone(), HealthConfig::clone(&config), meters);
-    let linked = Linked::of(service.app())?;
+    let linked = Linked::of(&App::of(&service))?;
     checks.set_pending(linked.pending());
     // Subscribe here: services may start before the task gets its first turn.
-    let events = service.app().events();
+    let events = App::of(&service).events();
     let sealed = config.is_sealed();
     service.spawn("schedule", scheduler::run(checks.clone()))?;
     service.spawn("follow", follow(service.clone(), checks.clone(), linked, events, sealed))?;
@@ -42,7 +42,7 @@ async fn follow(
     loop {
         checks.remove_orphans();
         linked
-            .follow(service.app(), &checks)
+            .follow(&App::of(&service), &checks)
             .or_else(|error| if service.alive() { Err(error) } else { Ok(()) })?;
         checks.set_pending(linked.pending());
         loop {

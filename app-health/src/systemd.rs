@@ -63,7 +63,7 @@ pub(crate) struct ServiceManager {
 /// # Errors
 /// `ServiceNotAlive`.
 pub(crate) fn spawn(service: &Service, configs: &Configs) -> Result<(), Error> {
-    if !is_the_process(service.app()) {
+    if !is_the_process(&App::of(service)) {
         return Ok(());
     }
     let socket = match ManagerSocket::from_environment() {
@@ -90,7 +90,7 @@ fn is_the_process(app: &App) -> bool {
 
 /// The task: sends notifications until the service is killed, and then once more.
 async fn notify(service: Service, configs: Configs, manager: ServiceManager) {
-    let app = service.app().clone();
+    let app = App::of(&service);
     let (mut reloads, mut reloaded) = (app.reloads(), configs.reloaded());
     let mut sent = SentState::new(*reloads.borrow());
     let mut notifier = Notifier { service, manager, warned: false, liveness_failed: false };

@@ -72,10 +72,10 @@ macro_rules! register {
 
 impl Metrics {
     pub(crate) fn new(service: Service, config: Configured<MetricsConfig>) -> Result<Self, Error> {
-        let registry = MetricRegistry::new(*service.app().identity(), config.max_series_per_vector)
+        let registry = MetricRegistry::new(*App::of(&service).identity(), config.max_series_per_vector)
             .carrying(&config.constant_labels)
             .hiding_values(config.is_sealed());
-        let platform = PlatformMetrics::register(&registry, service.app().package())?;
+        let platform = PlatformMetrics::register(&registry, App::of(&service).package())?;
         config.register(&registry)?;
         let (address, last_bytes) = (OnceLock::new(), AtomicUsize::new(0));
         Ok(Self(Arc::new(Inner { service, config, registry, platform, address, last_bytes })))
@@ -278,7 +278,7 @@ impl Metrics {
     /// Begins a scrape of the current metrics.
     pub(crate) fn scrape(&self, format: Format) -> Scrape {
         let Inner { service, registry, platform, .. } = &*self.0;
-        let snapshot = platform.refresh(service.app(), registry);
+        let snapshot = platform.refresh(&App::of(service), registry);
         let labels = registry.sample_labels(app_core::APP_SERVICE);
         Scrape::new(format, snapshot, ProcessMetrics::read(labels))
     }

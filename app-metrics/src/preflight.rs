@@ -17,7 +17,7 @@ use app_core::{Preflight, preflight};
 preflight! { Preflight::new("metrics", check) }
 
 fn check(app: &App) -> Vec<Error> {
-    let has = |id: ServiceId| app.descriptors().iter().any(|service| service.id() == id);
+    let has = |id: ServiceId| app.service_specs().iter().any(|service| service.id() == id);
     // The check of configs reports a config that is refused.
     let Some(config) = upcoming::<MetricsConfig>(app).filter(|_| has(METRICS_SERVICE_ID)) else {
         return Vec::new();

@@ -20,11 +20,11 @@ async fn start(service: Service, config: Configured<MetricsConfig>) -> Result<Me
     let meters = HttpMetrics::register(metrics.registry())?;
     let limits = Limits::default();
     let scrapes = Scrapes::new(metrics.clone(), meters.clone(), limits);
-    let router = router(service.app(), scrapes, Route::linked())?;
+    let router = router(&App::of(&service), scrapes, Route::linked())?;
 
     let log = service.log().clone();
     debug!(log, "metrics HTTP server is starting"; "event" => METRICS_HTTP_SERVER_STARTING.hex());
-    let port = if service.app().any_port() { 0 } else { config.http_port };
+    let port = if App::of(&service).any_port() { 0 } else { config.http_port };
     let bound = Bound::bind(config.bind_address, port).map_err(|error| {
         let failed = bind_failed(&error);
         error!(log, "metrics HTTP server cannot start"; "event" => METRICS_HTTP_REPORTER_START_ERROR.hex(), "err" => #&failed);

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use app_core::testing::TestApp;
-use app_core::{App, ExitStatus, Flags, Log, LogLevel, StopCause, linked_services};
+use app_core::{App, AppBuilder, ExitStatus, Flags, Log, LogLevel, StopCause, linked_services};
 use app_metrics::errors::HTTP_BIND_FAILED;
 use app_metrics::log_events::{
     METRICS_HTTP_SERVER_STARTED, METRICS_HTTP_SERVER_STARTING, METRICS_HTTP_SERVER_STOPPED,
@@ -139,7 +139,7 @@ async fn a_busy_port_is_one_clear_start_error() {
     let port = taken.local_addr().unwrap().port();
     let dir = tempfile::tempdir().unwrap();
     write_config(dir.path(), port);
-    let app = App::builder()
+    let app = AppBuilder::new()
         .flags(Flags::with_config_dir(dir.path()))
         .services(linked_services())
         .log(Log::captured(&TestApp::empty().await.identity().clone(), LogLevel::Info).0)

@@ -129,6 +129,7 @@ crate::rpc_endpoint! {
 
 /// What all connections of the interface share.
 struct Admin {
+    app: App,
     service: Service,
     audit: Audit,
     clients: Clients,
@@ -142,13 +143,14 @@ struct Admin {
 
 impl Admin {
     fn app(&self) -> &App {
-        self.service.app()
+        &self.app
     }
 }
 
 async fn bootstrap(service: Service) -> Result<Bootstrap, Error> {
     let runtime = Handle::current();
     let admin = Arc::new(Admin {
+        app: App::of(&service),
         audit: Audit::new(&service),
         clients: Clients::start(&service)?,
         offload: Offload::new(),

@@ -165,7 +165,7 @@ impl<const SERVICE: u64> Endpoint<SERVICE> {
         mut config: RpcServerConfig,
         bootstrap: &Bootstrap,
     ) -> Result<(BoundServer, ExpiryWatch), Error> {
-        let app = service.app();
+        let app = &App::of(service);
         if app.any_port() {
             config.port = 0;
         }

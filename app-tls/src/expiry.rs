@@ -99,7 +99,7 @@ impl ExpiryWatch {
     /// A watch for this service. Without the metrics service it only warns.
     #[must_use]
     pub fn new(service: &Service) -> Self {
-        let metrics = service.app().get::<Metrics>().ok();
+        let metrics = App::of(service).get::<Metrics>().ok();
         let gauges = metrics.and_then(|metrics| metrics.gauge_vector(END.gauge_vector_spec()).ok());
         Self {
             service: service.name().to_owned(),

@@ -108,7 +108,7 @@ async fn calls(server: &impl Server, allocated: &Counter<'_>) -> Result<f64, Fai
 }
 
 fn services(runtime: &Runtime, service: &Service, allocated: &Counter<'_>) -> Result<f64, Failure> {
-    let app = service.app();
+    let app = &App::of(service);
     let start = async |i: u64| -> Result<(Service, Ours), Failure> {
         let service = registered(app, ServiceId::new((i + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)))?;
         let server = Ours::queued(&service, 16)?;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use app_core::{
-    App, Identity, Log, LogLevel, Subcommand, args,
+    AppBuilder, Identity, Log, LogLevel, Subcommand, args,
     clap::{Arg, ArgAction, ArgMatches, Command},
     prelude::*,
 };
@@ -108,7 +108,7 @@ fn connect(config: RpcClientConfig) -> Result<QuotaClient, Error> {
     let (log, _) = Log::captured(&identity, LogLevel::Error);
     let wrong =
         |cause| errors::SERVICE_INIT_FAILED.error(QUOTA_RPC).cause(cause).message("no client").build();
-    let app = App::builder().identity(identity).services([]).log(log).build().map_err(wrong)?;
+    let app = AppBuilder::new().identity(identity).services([]).log(log).build().map_err(wrong)?;
     client(&Service::new(&app, ServiceId::random(), "acquire")?, config)
 }
 

@@ -13,7 +13,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use app_config::sealing::SealingFlags;
-use app_core::{ExitStatus, Flags, Package};
+use app_core::{AppBuilder, ExitStatus, Flags};
 
 use self::files::Folder;
 use self::ports::Ports;
@@ -26,7 +26,7 @@ const APP: u64 = 0xa0;
 type Problem = String;
 
 /// Makes the files, prints the commands to try, runs the service, and removes the files.
-pub(crate) fn run(package: Package, mut flags: Flags, port: u16) -> ExitCode {
+pub(crate) fn run(builder: AppBuilder, mut flags: Flags, port: u16) -> ExitCode {
     let prepared = prepare(&mut flags, port).and_then(|(folder, tour)| {
         let mut out = io::stdout().lock();
         let written = out.write_all(tour.as_bytes()).and_then(|()| out.flush());
@@ -34,7 +34,7 @@ pub(crate) fn run(package: Package, mut flags: Flags, port: u16) -> ExitCode {
     });
     match prepared {
         // The folder is dropped, and so removed, after the service has ended.
-        Ok(_folder) => package.run_with(flags),
+        Ok(_folder) => builder.flags(flags).run(),
         Err(problem) => {
             // If this fails, there is no place left to report it.
             let _ = writeln!(io::stderr(), "--dev: {}", app_errors::one_line(&problem));

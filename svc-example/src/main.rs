@@ -28,13 +28,13 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    let package = app_core::package!();
-    match package.parse::<Cli>() {
+    let builder = app_core::AppBuilder::new().package(app_core::package!());
+    match builder.parse::<Cli>() {
         #[cfg(feature = "dev")]
-        Ok(Cli { app, dev: Some(port) }) => dev::run(package, app, port),
+        Ok(Cli { app, dev: Some(port) }) => dev::run(builder, app, port),
         #[cfg(not(feature = "dev"))]
         Ok(Cli { dev: Some(_), .. }) => no_dev::refuse(&mut std::io::stderr()),
-        Ok(Cli { app, dev: None }) => package.run_with(app),
+        Ok(Cli { app, dev: None }) => builder.flags(app).run(),
         Err(exit) => exit,
     }
 }

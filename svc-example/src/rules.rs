@@ -4,7 +4,7 @@ use std::{fmt::Write, io, process::ExitCode};
 
 use app_config::{Configured, upcoming};
 use app_core::{
-    App, Flags, Identity, Log, LogLevel, Subcommand,
+    AppBuilder, Flags, Identity, Log, LogLevel, Subcommand,
     clap::{ArgMatches, Command},
 };
 
@@ -54,7 +54,7 @@ fn table(flags: &Flags) -> Result<String, (u8, String)> {
 /// The config that a start would read now.
 fn config(flags: &Flags) -> Result<Configured<QuotaConfig>, (u8, String)> {
     // An app that is not started, and whose log is not read.
-    let builder = App::builder().flags(flags.clone()).services([]);
+    let builder = AppBuilder::new().flags(flags.clone()).services([]);
     let identity = Identity::new(flags.domain_id, flags.app_id, flags.release_id);
     let made = builder.log(Log::captured(&identity, LogLevel::Error).0).build();
     let app = made.map_err(|problem| (1, format!("the log cannot be opened: {problem}")))?;

@@ -9,7 +9,7 @@
 use std::io;
 
 use app_core::prelude::{App, Error, ServiceId, info, warn};
-use app_core::{FlagSource, Flags, ServiceDescriptor};
+use app_core::{FlagSource, Flags, ServiceSpec};
 
 use super::dir::ConfigDir;
 use super::listing::{DirectoryError, explained};
@@ -101,10 +101,10 @@ impl<'a> DirectoryCheck<'a> {
     fn nearly_a_config(&self, name: &str) -> Option<ServiceId> {
         let stem = name.split('.').next()?;
         let digits = stem.strip_prefix("0X").unwrap_or(stem);
-        let is_of = |service: &&ServiceDescriptor| {
+        let is_of = |service: &&ServiceSpec| {
             let id = service.id().hex();
             digits.eq_ignore_ascii_case(&id) || name.eq_ignore_ascii_case(service.name())
         };
-        self.app.descriptors().iter().find(is_of).map(ServiceDescriptor::id)
+        self.app.service_specs().iter().find(is_of).map(ServiceSpec::id)
     }
 }

@@ -267,7 +267,7 @@ pub(crate) async fn watch(service: Service, configs: Configs, mut requests: watc
         };
         // Taken before the round: the round answers every request up to this number.
         let number = *requests.borrow();
-        let (reader, app) = (configs.clone(), service.app().clone());
+        let (reader, app) = (configs.clone(), App::of(&service));
         tokio::select! {
             biased;
             () = service.dying() => return,

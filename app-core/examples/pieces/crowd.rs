@@ -74,6 +74,6 @@ fn one(app: &App, number: u64) -> (Service, CommandServer<u64>) {
     let id = ServiceId::new(number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     let service = Service::new(app, id, "one of many").unwrap();
     app.register(&service).unwrap();
-    let server = service.command_server("count", 16, 0_u64).unwrap();
+    let server = CommandServer::builder("count", 16).spawn(&service, 0_u64).unwrap();
     (service, server)
 }

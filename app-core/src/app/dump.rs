@@ -1,4 +1,4 @@
-//! What an app is doing right now, for people who look at one that hangs.
+//! Dumps of an app's tasks and threads, to find out why it hangs.
 
 use std::io::{self, Write};
 
@@ -27,7 +27,7 @@ impl App {
     /// # Errors
     /// When writing fails.
     pub fn dump_stacks(&self, out: &mut dyn Write) -> io::Result<()> {
-        // The tasks tell much even where the threads can't be asked.
+        // The tasks are useful even if the threads cannot be dumped.
         let threads = crate::stacks::dump_threads(out);
         self.dump_tasks(out)?;
         threads

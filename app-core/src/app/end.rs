@@ -1,81 +1,77 @@
-//! How an app is ended: why, when, and after which delay.
+//! The end of an app: its cause, its drain delay and its deadline.
 
 use std::time::Duration;
 
 use slog::info;
 use tokio::time::Instant;
 
-use super::{App, Phase};
-use crate::{AppEvent, StopCause, StopReport, service::current_service};
+use super::App;
+use crate::{
+    AppEvent, StopCause, StopReport,
+    service::{AppPhase, FirstKill, current_service},
+};
 
-/// What the process may take past the deadlines of the stop: the last records of the log, and the threads.
+/// How long the process may take after the stop, to write the last log records and to end its threads.
 const EXIT_MARGIN: Duration = Duration::from_secs(2);
 
-/// The longest delay that a kill can have: nobody waits longer, and the clock can count it.
+/// The longest drain delay. Longer delays are cut to it, because the clock cannot add any duration.
 const LONGEST_DRAIN: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// The first kill of an app: its cause stays.
-pub(crate) struct Kill {
-    cause: StopCause,
-    at: Instant,
-}
-
-/// What a kill changed.
+/// The effect of a kill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KillOutcome {
-    /// It is the first: the app stops for its cause.
+    /// It is the first kill, and its cause stays.
     First,
-    /// The app was stopping already, and its drain ends sooner.
+    /// The app was stopping already. Its drain ends sooner.
     Sooner,
-    /// The app was stopping already, and nothing changed.
+    /// The app was stopping already. Nothing changed.
     Unchanged,
 }
 
 impl App {
-    /// Kills the app: readiness goes down, services stop in reverse order. The first cause stays.
+    /// Kills the app: readiness goes down, and services stop in reverse order. The first cause stays.
     ///
-    /// The delay between readiness going down and the first service stopping is that of the flags.
+    /// The flags set the drain delay, which is the time between readiness going down and the first service stopping.
     pub fn kill(&self, cause: StopCause) {
         self.kill_after(cause, None);
     }
 
-    /// As [`kill`](Self::kill), with a delay between readiness going down and the first service stopping. `None` is that of
-    /// the flags.
+    /// As [`kill`](Self::kill), with another drain delay. `None` is the drain delay of the flags.
     ///
-    /// A later kill with a shorter delay ends the drain sooner; one with a longer delay changes nothing. Both are logged.
+    /// A later kill with a shorter delay ends the drain sooner. A later kill with a longer delay changes nothing. Both are
+    /// logged.
     pub fn kill_after(&self, cause: StopCause, drain_delay: Option<Duration>) -> KillOutcome {
         let now = Instant::now();
-        let drain_delay = drain_delay.unwrap_or(self.inner.flags.drain_delay).min(LONGEST_DRAIN);
+        let drain_delay = drain_delay.unwrap_or(self.flags().drain_delay).min(LONGEST_DRAIN);
         let drain_end = now + drain_delay;
-        let sooner = self.inner.drain_end.send_if_modified(|end| {
+        let sooner = self.host.state.drain_end.send_if_modified(|end| {
             let sooner = end.is_none_or(|end| drain_end < end);
             if sooner {
                 *end = Some(drain_end);
             }
             sooner
         });
-        if self.inner.cause.set(Kill { cause: cause.clone(), at: now }).is_ok() {
-            self.inner.dying.cancel();
+        if self.host.state.kill(FirstKill { cause: cause.clone(), at: now }) {
             self.end_unstarted();
             return KillOutcome::First;
         }
-        self.tell_again(&cause, sooner, drain_delay);
+        self.log_later_kill(&cause, sooner, drain_delay);
         if sooner { KillOutcome::Sooner } else { KillOutcome::Unchanged }
     }
 
-    /// Ends an app that was never started: no kernel runs that would.
+    /// Ends an app that was never started, because no kernel runs that could stop it.
     fn end_unstarted(&self) {
-        if self.begin(Phase::Stopped) {
+        if self.host.state.begin(AppPhase::Stopped) {
             let cause = self.cause().unwrap_or_else(|| StopCause::Killed(String::new()));
-            self.emit(AppEvent::Stopping { cause: cause.clone() });
+            self.host.emit(AppEvent::Stopping { cause: cause.clone() });
             let (took, abandoned) = (Duration::ZERO, Vec::new());
-            self.emit(AppEvent::Stopped { cause: cause.clone(), took, abandoned });
+            self.host.emit(AppEvent::Stopped { cause: cause.clone(), took, abandoned });
             self.close(StopReport { cause, took, abandoned: Vec::new() });
         }
     }
 
-    fn tell_again(&self, cause: &StopCause, sooner: bool, delay: Duration) {
+    fn log_later_kill(&self, cause: &StopCause, sooner: bool, delay: Duration) {
         let first = self.cause().map(|first| first.to_string()).unwrap_or_default();
         let seconds = delay.as_secs_f64();
         if sooner {
@@ -89,60 +85,90 @@ impl App {
     /// Whether the app was not killed yet.
     #[must_use]
     pub fn alive(&self) -> bool {
-        self.inner.cause.get().is_none()
+        self.host.state.alive()
     }
 
     /// Waits until the app is killed. Cancel safe.
     pub async fn dying(&self) {
-        self.inner.dying.cancelled().await;
+        self.host.state.dying.cancelled().await;
     }
 
     /// Waits until the app has stopped. Cancel safe.
     ///
-    /// Inside a task or a command of one of its services, which the stop waits for, it returns once the app and that service
-    /// are dying.
+    /// The stop waits for the tasks and commands of the app's services. Inside one of them, this returns once the app and
+    /// that service are dying.
     pub async fn dead(&self) {
-        if let Some(service) = current_service(self) {
+        if let Some(service) = current_service(&self.host) {
             self.dying().await;
             return service.dying().await;
         }
-        self.inner.dead.cancelled().await;
+        self.host.state.dead.cancelled().await;
+    }
+
+    /// Waits until the app has stopped, and returns its report. Cancel safe.
+    ///
+    /// The stop waits for the tasks and commands of the app's services. Inside one of them, this returns once the app and
+    /// that service are dying. The report then has the cause, and what is known up to that moment.
+    pub async fn stopped(&self) -> StopReport {
+        self.dead().await;
+        // The report is kept before the app is dead.
+        let unknown = || StopReport {
+            cause: self.cause().unwrap_or_else(|| StopCause::Killed(String::new())),
+            took: self.killed_at().elapsed(),
+            abandoned: Vec::new(),
+        };
+        self.host.state.report().cloned().unwrap_or_else(unknown)
     }
 
     /// Why the app was killed, if it was.
     #[must_use]
     pub fn cause(&self) -> Option<StopCause> {
-        self.inner.cause.get().map(|kill| kill.cause.clone())
+        self.host.state.first_kill().map(|kill| kill.cause.clone())
     }
 
-    /// When the process has ended at the latest, once the app was killed: the end of the drain, the stop timeout of the app,
-    /// and a margin. A later kill may bring it forward.
+    /// The latest end of the process: the end of the drain, plus the stop timeout of the app and a margin. `None` while the
+    /// app was not killed. A later kill may bring it forward.
     #[must_use]
     pub fn stop_deadline(&self) -> Option<Instant> {
-        let drain_end = *self.inner.drain_end.borrow();
+        let drain_end = *self.host.state.drain_end.borrow();
         Some(drain_end? + self.stop_timeout() + EXIT_MARGIN)
     }
 
     /// Waits until the drain of a killed app is over.
     pub(crate) async fn drained(&self) {
-        let mut changes = self.inner.drain_end.subscribe();
+        let mut changes = self.host.state.drain_end.subscribe();
         loop {
             let Some(end) = *changes.borrow_and_update() else { return };
-            // A timer turns once a millisecond, which is most of what a stop without a drain takes.
+            // A timer has a resolution of a millisecond, and a stop without a drain takes less than that.
             if end <= Instant::now() {
                 return;
             }
             tokio::select! {
                 biased;
                 () = tokio::time::sleep_until(end) => return,
-                // It can't close: the app holds the sender.
+                // The channel cannot close, because the app holds the sender.
                 _ = changes.changed() => {}
             }
         }
     }
 
     pub(crate) fn killed_at(&self) -> Instant {
-        self.inner.cause.get().map_or_else(Instant::now, |kill| kill.at)
+        self.host.state.first_kill().map_or_else(Instant::now, |kill| kill.at)
+    }
+
+    /// Ends the app. Nothing waits for it after this.
+    pub(crate) fn close(&self, report: StopReport) {
+        let host = &self.host;
+        host.state.keep_report(report);
+        host.state.enter(AppPhase::Stopped);
+        host.mailbox.clear();
+        let handles = host.handles.take_all();
+        if !handles.is_empty() {
+            // Services that were abandoned exposed them. A drop is their own code and may block, so it runs on their
+            // runtime.
+            host.spawn_kernel_task(host.runtime(), "drop of abandoned handles", async move { drop(handles) });
+        }
+        host.state.dead.cancel();
     }
 }
 

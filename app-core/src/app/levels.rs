@@ -1,27 +1,28 @@
-//! Log levels of an app and its services, changed while it runs, with an optional time to live.
+//! The log levels of an app and its services. They change while the app runs, with an optional time to live.
 
 use std::time::Duration;
 
 use app_ids::ServiceId;
+use tokio::runtime::Handle;
 
 use super::App;
 use crate::{Flags, LogLevel, log::LevelChange};
 
 impl App {
-    /// The app's log level: that of every service without one of its own.
+    /// The app's log level, which every service without its own level has.
     #[must_use]
     pub fn log_level(&self) -> LogLevel {
         self.log().level()
     }
 
-    /// The log level of a service: its own, or the app's.
+    /// The log level of a service: its own level, or the app's.
     #[must_use]
     pub fn service_log_level(&self, id: ServiceId) -> LogLevel {
         self.log().service_level(id)
     }
 
-    /// Sets the app's log level; with a time to live, it then goes back to what it was, unless it was changed since.
-    /// So it does when the app stops.
+    /// Sets the app's log level. At the end of a time to live, or when the app stops, the earlier level returns, unless the
+    /// level was changed in the meantime.
     ///
     /// # Panics
     /// With a time to live, outside of a tokio runtime.
@@ -30,7 +31,7 @@ impl App {
         self.revert_after(change, time_to_live);
     }
 
-    /// Sets the log level of a service, or gives it back the app's; else as [`set_log_level`](Self::set_log_level).
+    /// Sets the log level of a service. `None` gives it the app's level. Otherwise as [`set_log_level`](Self::set_log_level).
     ///
     /// # Panics
     /// With a time to live, outside of a tokio runtime.
@@ -44,13 +45,13 @@ impl App {
         self.revert_after(change, time_to_live);
     }
 
-    /// Sets the app's level, or that of a service, back to what the app was started with. What was set for a time, and would
-    /// be taken back, is forgotten.
+    /// Resets the level of the app or of a service to the level that the app was started with. A pending return to an
+    /// earlier level is cancelled.
     pub fn reset_log_level(&self, service: Option<ServiceId>) {
         let Flags { log_level, service_log_level, .. } = self.flags();
         let own = |id| {
             let mut own = service_log_level.iter();
-            own.find(|own| own.resolve(&self.inner.services) == Ok(id)).map(|own| own.level)
+            own.find(|own| own.resolve(self.service_specs()) == Ok(id)).map(|own| own.level)
         };
         match service {
             None => self.log().reset_levels(None, Some(*log_level)),
@@ -62,9 +63,9 @@ impl App {
         let Some(time_to_live) = time_to_live else { return };
         let until = tokio::time::Instant::now() + time_to_live;
         self.log().expire(&change, until);
-        let (log, dead) = (self.log().clone(), self.inner.dead.clone());
-        tokio::spawn(async move {
-            // When the app stops it goes back too: its log may be that of the app which takes its place.
+        let (log, dead) = (self.log().clone(), self.host.state.dead.clone());
+        self.host.spawn_kernel_task(&Handle::current(), "return to a log level", async move {
+            // The stop of the app reverts the level too, because the next app in this process may share the log.
             dead.run_until_cancelled(tokio::time::sleep_until(until)).await;
             log.revert(change);
         });

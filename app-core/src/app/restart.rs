@@ -1,4 +1,4 @@
-//! Restarts on request, and the restart policies in effect.
+//! Requested restarts, and the restart policies in effect.
 
 use std::collections::BTreeMap;
 
@@ -6,37 +6,39 @@ use app_errors::{Error, app_not_alive_error, errors};
 use app_ids::ServiceId;
 use tokio::sync::oneshot;
 
-use super::{App, Phase};
-use crate::{Restart, ServiceDescriptor};
-
-/// A restart that was asked for, and where the supervisor says whether it takes place.
-pub(crate) struct RestartRequest {
-    pub(crate) service: ServiceId,
-    pub(crate) reason: String,
-    pub(crate) answer: oneshot::Sender<Result<(), Error>>,
-}
+use super::App;
+use crate::{
+    Restart,
+    service::{AppPhase, RestartRequest},
+    spec::ServiceSpec,
+};
 
 impl App {
-    /// Has a service that the app was made of restarted, with everything that depends on it: dependents stop first, then
-    /// it does, and they start in the reverse order. It is also the way to start one that died for good.
+    /// Restarts a service that the app is made of, with all its dependents. Dependents stop first and start last. This also
+    /// starts a service that its policy does not restart.
     ///
-    /// Comes back when the restart is decided, not when it is done: the caller may be part of it. How it goes on is told
-    /// by [`events`](Self::events) and [`service_statuses`](Self::service_statuses). The service's
-    /// [`Restart`](crate::Restart) does not matter to this, nor does this count; what it counted before is forgotten, and
-    /// a restart that waits takes place at once. Cancel safe: dropped, it may take place or not.
+    /// Returns when the supervisor has decided, not when the restart is done, because the caller may be part of the
+    /// restart. [`events`](Self::events) and [`service_statuses`](Self::service_statuses) show how the restart goes on.
+    ///
+    /// The [`Restart`](crate::Restart) policy of the service neither prevents nor counts this restart. Earlier restarts no
+    /// longer count, and a restart that waits for its delay takes place at once. Cancel safe: if the future is dropped, the
+    /// restart may or may not take place.
     ///
     /// # Errors
-    /// `ServiceNotRegistered` when the app was not made of such a service; `ServiceNotAvailable` while the app starts,
-    /// when something that the service depends on died for good, or when a task of it has not ended though it had to;
-    /// `AppNotAlive`.
+    /// - `ServiceNotRegistered` when the app is not made of such a service;
+    /// - `ServiceNotAvailable` while the app starts, when a service that this one depends on is dead and will not be
+    ///   restarted, or when a task of this service did not end within the stop timeout;
+    /// - `AppNotAlive` when the app stops.
     pub async fn restart(&self, service: ServiceId, reason: impl Into<String>) -> Result<(), Error> {
-        if self.alive() && self.phase() < Phase::Running {
-            let message = format!("service {} can't be restarted: the app is starting", service.describe());
+        if self.alive() && self.host.state.phase() < AppPhase::Running {
+            let message = format!(
+                "service {} cannot be restarted: the app is starting; wait until it is ready",
+                service.describe()
+            );
             return Err(errors::SERVICE_NOT_AVAILABLE.error(service).message(message).build());
         }
         let (answer, answered) = oneshot::channel();
-        self.inner.restarts.lock().push(RestartRequest { service, reason: reason.into(), answer });
-        self.inner.fell.notify_one();
+        self.host.mailbox.restart_requested(RestartRequest { service, reason: reason.into(), answer });
         tokio::select! {
             biased;
             () = self.dying() => Err(app_not_alive_error()),
@@ -44,36 +46,32 @@ impl App {
         }
     }
 
-    /// Sets restart policies in place of those in the descriptors, for example from an operator's settings. They replace
-    /// all that were set before, and count from the next death on.
+    /// Sets restart policies that replace those of the descriptors, for example from an operator's settings. All policies
+    /// that were set before are removed. The new ones apply from the next death on.
     ///
     /// # Errors
-    /// `ServiceNotRegistered` when the app was not made of one of the services: then nothing changes.
+    /// `ServiceNotRegistered` when the app is not made of one of the services. Nothing changes then.
     pub fn set_restart_policies(
         &self,
         policies: impl IntoIterator<Item = (ServiceId, Restart)>,
     ) -> Result<(), Error> {
         let policies: BTreeMap<_, _> = policies.into_iter().collect();
-        if let Some(unknown) = policies.keys().find(|id| self.descriptor(**id).is_none()) {
+        if let Some(unknown) = policies.keys().find(|id| self.spec(**id).is_none()) {
             return Err(app_errors::service_not_registered_error(*unknown));
         }
-        *self.inner.restart_policies.write() = policies;
+        *self.host.restart_policies.write() = policies;
         Ok(())
     }
 
-    /// The restart policy of a service that the app was made of: that of its descriptor, unless another one was
-    /// [set](Self::set_restart_policies).
+    /// The restart policy of a service that the app is made of. It is the policy of the descriptor, unless another policy
+    /// was [set](Self::set_restart_policies).
     #[must_use]
     pub fn restart_policy(&self, service: ServiceId) -> Option<Restart> {
-        let set = self.inner.restart_policies.read().get(&service).copied();
-        set.or_else(|| self.descriptor(service).map(ServiceDescriptor::restart_policy))
+        let set = self.host.restart_policies.read().get(&service).copied();
+        set.or_else(|| self.spec(service).map(ServiceSpec::restart_policy))
     }
 
-    fn descriptor(&self, id: ServiceId) -> Option<&ServiceDescriptor> {
-        self.descriptors().iter().find(|descriptor| descriptor.id() == id)
-    }
-
-    pub(crate) fn take_restarts(&self) -> Vec<RestartRequest> {
-        std::mem::take(&mut self.inner.restarts.lock())
+    fn spec(&self, id: ServiceId) -> Option<&ServiceSpec> {
+        self.service_specs().iter().find(|spec| spec.id() == id)
     }
 }

@@ -258,7 +258,7 @@ impl<S> ServiceCommandChannel<S> {
     /// # async fn main() -> Result<(), Error> {
     /// # let app = TestApp::empty().await;
     /// # let service = app.new_service(ServiceId::new(7), "counter");
-    /// let server = service.command_server("counter", 16, 0_u32)?;
+    /// let server = CommandServer::builder("counter", 16).spawn(&service, 0_u32)?;
     /// let count = server.within(Duration::from_secs(2)).call(|count| *count).await?;
     /// assert_eq!(count, 0);
     /// # app.stop().await.expect_clean();

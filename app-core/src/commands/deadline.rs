@@ -76,7 +76,7 @@ impl WaitLimit<'_> {
     /// The kernel's timer, which fires even if all worker threads are blocked. In an app that was not started, a timer of the
     /// caller's runtime.
     fn timer(self) -> Option<Sleep> {
-        let timer = self.runner.service().app().timer(self.deadline);
+        let timer = self.runner.service().host().timer(self.deadline);
         timer.or_else(|| Handle::try_current().is_ok().then(|| tokio::time::sleep(self.deadline)))
     }
 
@@ -101,7 +101,7 @@ impl WaitLimit<'_> {
 
     /// Whether the last record about a missed deadline was long enough ago.
     fn may_log(self) -> bool {
-        let created = self.runner.service().app().inner.created;
+        let created = self.runner.service().host().created;
         let now = u64::try_from(created.elapsed().as_millis()).unwrap_or(u64::MAX);
         let next =
             |last: u64| (last == 0 || now.saturating_sub(last) >= LOG_EVERY_MILLIS).then_some(now.max(1));

@@ -13,7 +13,7 @@ use app_ids::ServiceId;
 use parking_lot::Mutex;
 
 use super::{TimeHistogram, meter::Meter};
-use crate::{App, Service};
+use crate::Service;
 
 /// The status of a command server.
 #[derive(Debug, Clone)]
@@ -78,12 +78,17 @@ struct ServerEntry {
 }
 
 impl CommandServers {
+    /// The command servers of the app of a service.
+    pub(super) fn of(service: &Service) -> Arc<Self> {
+        service.host().kept.get()
+    }
+
     /// Adds a server, until its [`Listing`] ends.
     ///
     /// A service of the app's plan may be restarted. Then its new server continues the counts of the ended server of the
     /// same name.
     pub(super) fn enter(
-        &self,
+        self: &Arc<Self>,
         service: &Service,
         name: Cow<'static, str>,
         capacity: usize,
@@ -98,17 +103,17 @@ impl CommandServers {
             (entry.queue, entry.capacity) = (queue, capacity);
             entry.meter.serving.store(true, Release);
             let (key, meter) = (*key, Arc::clone(&entry.meter));
-            return Listing { app: service.app().clone(), key, meter, stays };
+            return Listing { servers: Arc::clone(self), key, meter, stays };
         }
         list.number += 1;
         let (key, meter) = ((id, list.number), Arc::<Meter>::default());
         let service_name = service.shared_name();
         let entry = ServerEntry { service_name, name, capacity, queue, meter: Arc::clone(&meter), stays };
         list.servers.insert(key, entry);
-        Listing { app: service.app().clone(), key, meter, stays }
+        Listing { servers: Arc::clone(self), key, meter, stays }
     }
 
-    fn statuses(&self) -> Vec<CommandServerStatus> {
+    pub(crate) fn statuses(&self) -> Vec<CommandServerStatus> {
         let mut queues = Vec::new();
         let list = self.list.lock();
         let statuses = list.servers.iter().map(|((service, number), entry)| {
@@ -127,7 +132,7 @@ impl CommandServers {
 
 /// The entry of a server in the list, owned by the server's task.
 pub(super) struct Listing {
-    app: App,
+    servers: Arc<CommandServers>,
     key: (ServiceId, u64),
     pub(super) meter: Arc<Meter>,
     stays: bool,
@@ -139,7 +144,7 @@ impl Listing {
         // Release: pairs with the load in `serves`, which then sees all counts.
         self.meter.serving.store(false, Release);
         if !self.stays {
-            let gone = self.app.inner.command_servers.list.lock().servers.remove(&self.key);
+            let gone = self.servers.list.lock().servers.remove(&self.key);
             // Dropped outside the lock.
             drop(gone);
         }
@@ -167,16 +172,5 @@ impl ServerEntry {
             wait: meter.waited.read(),
             run_time: meter.ran.read(),
         }
-    }
-}
-
-impl App {
-    /// The command servers, sorted by service and then by age.
-    ///
-    /// A server is listed until its task ends. The server of a service of the app's plan stays on the list after that: when
-    /// the service is restarted, its new server continues the counts.
-    #[must_use]
-    pub fn command_servers(&self) -> Vec<CommandServerStatus> {
-        self.inner.command_servers.statuses()
     }
 }

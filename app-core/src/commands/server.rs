@@ -19,6 +19,7 @@ use super::{
     ServiceCommandChannel,
     channel::Server,
     deadline::DEFAULT_CALL_DEADLINE,
+    list::CommandServers,
     meter::Meter,
     queue::{Command, CommandReceiver, queue},
     server_state::{ServerGuard, ServerState},
@@ -178,7 +179,7 @@ impl<S: Send + 'static> CommandServerBuilder<S> {
         let server = Arc::new(ServerState::new(queue.clone(), inline));
         let listing = {
             let queue = Arc::downgrade(&server);
-            service.app().inner.command_servers.enter(service, name.clone(), capacity.into(), queue)
+            CommandServers::of(service).enter(service, name.clone(), capacity.into(), queue)
         };
         let meter = Arc::clone(&listing.meter);
         let runner = Arc::new(Runner::new(Runner::SERVER, service.clone(), name.clone()));
@@ -215,7 +216,7 @@ struct Serving<S> {
 
 impl<S: Send> Serving<S> {
     async fn run(mut self) -> Result<(), Error> {
-        if self.runner.service().tells(Level::Debug) {
+        if self.runner.service().logs_at(Level::Debug) {
             debug!(self.log(), "command server running");
         }
         let result = match self.initialise() {
@@ -228,7 +229,9 @@ impl<S: Send> Serving<S> {
         };
         match &result {
             Err(failed) => error!(self.log(), "a hook of the command server failed"; "err" => #failed),
-            Ok(()) if self.runner.service().tells(Level::Debug) => debug!(self.log(), "command server ended"),
+            Ok(()) if self.runner.service().logs_at(Level::Debug) => {
+                debug!(self.log(), "command server ended")
+            }
             Ok(()) => {}
         }
         self.server.end(result.clone());

@@ -88,12 +88,13 @@ fn bad_values_are_usage_errors_that_name_the_flag() {
 
 #[test]
 fn the_service_of_a_level_must_be_known_by_name_and_named_once() {
-    let unknown = parse(&["--service-log-level=nobody=DEBUG"]).unwrap().check_service_levels().unwrap_err();
+    let unknown =
+        parse(&["--service-log-level=nobody=DEBUG"]).unwrap().check_service_levels(&[]).unwrap_err();
     assert!(unknown.starts_with("no service is named \"nobody\""), "{unknown}");
     let twice =
-        parse(&["--service-log-level=0x10=DEBUG,16=INFO"]).unwrap().check_service_levels().unwrap_err();
+        parse(&["--service-log-level=0x10=DEBUG,16=INFO"]).unwrap().check_service_levels(&[]).unwrap_err();
     assert_eq!(twice, "service 16 has two log levels");
-    parse(&["--service-log-level=0x10=DEBUG,17=INFO"]).unwrap().check_service_levels().unwrap();
+    parse(&["--service-log-level=0x10=DEBUG,17=INFO"]).unwrap().check_service_levels(&[]).unwrap();
 }
 
 #[test]

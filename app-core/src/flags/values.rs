@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use app_ids::ServiceId;
 
-use crate::{LogLevel, ServiceDescriptor};
+use crate::{LogLevel, spec::ServiceSpec};
 
 /// A service by id or name, and the log level that it is to have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,17 +41,16 @@ impl ServiceLevel {
     ///
     /// # Errors
     /// When no service has that name, or several have.
-    pub(crate) fn resolve(&self, services: &[ServiceDescriptor]) -> Result<ServiceId, String> {
+    pub(crate) fn resolve(&self, services: &[ServiceSpec]) -> Result<ServiceId, String> {
         if let Ok(id) = self.service.parse() {
             return Ok(id);
         }
-        let mut named =
-            services.iter().filter(|service| service.name() == self.service).map(ServiceDescriptor::id);
+        let mut named = services.iter().filter(|service| service.name() == self.service).map(ServiceSpec::id);
         match (named.next(), named.next()) {
             (Some(id), None) => Ok(id),
             (Some(_), Some(_)) => Err(format!("several services are named {:?}: use the id", self.service)),
             (None, _) => {
-                let names: Vec<_> = services.iter().map(ServiceDescriptor::name).collect();
+                let names: Vec<_> = services.iter().map(ServiceSpec::name).collect();
                 Err(format!("no service is named {:?}; there are: {}", self.service, names.join(", ")))
             }
         }

@@ -1,58 +1,59 @@
-//! Between start and stop: what the end of a service means for the rest, and restarts.
+//! Supervision, from the start of an app to its stop.
 //!
-//! One task decides, and only here; [`crew`] has the state and the decisions, this file has what takes time. Ends and
-//! starts run beside each other: a service that hangs holds up neither the dependents of others, nor the end that a
-//! FATAL error means.
+//! One task runs the [`Supervisor`], which decides. This file does what takes time. Ends and starts run in parallel, so a
+//! service that hangs delays neither the dependents of other services nor the stop after a FATAL error.
 
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use parking_lot::Mutex;
 
-use self::crew::{Crew, Job};
-use super::{start, stop};
+use super::{
+    service_start::{start_service, until},
+    stop,
+    supervisor::{Job, Supervisor},
+};
 use crate::{App, Service, ServiceDescriptor, StartContext, graph::Plan};
 
-mod crew;
-mod node;
-
-/// What has come to its end.
+/// A job that is done.
 enum Done {
     Ended(Option<usize>, Service),
     Started(usize, Service, bool),
 }
 
-/// Looks after the services until the app is killed. `services` are those that the start made.
+/// Supervises the services until the app is killed. `services` are those that the start made.
 pub(super) async fn until_killed(app: &App, plan: &Plan, services: Vec<Service>) {
-    let mut crew = Crew::new(app, plan, services);
+    let mailbox = &app.host().mailbox;
+    let mut supervisor = Supervisor::new(app, plan, services);
     let mut work = FuturesUnordered::new();
     loop {
-        work.extend(crew.settle().into_iter().map(|job| perform(app, plan, job)));
-        let next_try = crew.next_try();
+        work.extend(supervisor.settle().into_iter().map(|job| perform(app, plan, job)));
+        let next_try = supervisor.next_try();
         tokio::select! {
             biased;
             () = app.dying() => break,
-            // Before what fell: a service that started and failed since did start.
+            // Before the mailbox, because a service that started and failed since did start.
             Some(done) = work.next() => {
-                note(&mut crew, done);
-                // What is done by now needs no look of its own at all the rest.
+                note(&mut supervisor, done);
+                // One `settle` is enough for all jobs that are done by now.
                 while let Some(Some(done)) = work.next().now_or_never() {
-                    note(&mut crew, done);
+                    note(&mut supervisor, done);
                 }
             }
-            () = app.inner.fell.notified() => {
-                let fallen = app.take_fallen();
-                work.extend(fallen.into_iter().filter_map(|service| crew.fell(service)).map(|job| perform(app, plan, job)));
-                app.take_restarts().into_iter().for_each(|request| crew.asked(request));
+            () = mailbox.changed() => {
+                let killed = mailbox.take_killed();
+                let jobs = killed.into_iter().filter_map(|service| supervisor.killed(service));
+                work.extend(jobs.map(|job| perform(app, plan, job)));
+                mailbox.take_restarts().into_iter().for_each(|request| supervisor.restart_requested(request));
             }
-            () = start::passed(next_try) => {}
+            () = until(next_try) => {}
         }
     }
-    crew.abandon_starts();
+    supervisor.abandon_starts();
 }
 
-fn note(crew: &mut Crew<'_>, done: Done) {
+fn note(supervisor: &mut Supervisor<'_>, done: Done) {
     match done {
-        Done::Ended(node, service) => crew.ended(node, &service),
-        Done::Started(node, service, well) => crew.started(node, &service, well),
+        Done::Ended(node, service) => supervisor.ended(node, &service),
+        Done::Started(node, service, well) => supervisor.started(node, &service, well),
     }
 }
 
@@ -70,21 +71,21 @@ async fn perform(app: &App, plan: &Plan, job: Job) -> Done {
     }
 }
 
-/// Starts an incarnation. Whatever goes wrong kills it, which is how the supervisor learns of it.
+/// Starts an incarnation. Every failure kills it, and the supervisor learns of the kill.
 async fn start_again(app: &App, descriptor: &ServiceDescriptor, context: StartContext) -> bool {
     let service = &context.service().clone();
-    if let Err(refused) = app.enter(std::slice::from_ref(service)) {
+    if let Err(refused) = app.host().register(std::slice::from_ref(service)) {
         service.kill(refused);
         return false;
     }
     tokio::select! {
         biased;
         () = service.dying() => {
-            // It knows nothing of it: it is dropped, what it spawned is stopped as usual.
+            // The start function does not notice the kill, so it is dropped. What it spawned gets its time to stop.
             service.abort_start();
             false
         }
-        started = start::start_one(context, descriptor) => started.is_ok(),
+        started = start_service(context, descriptor) => started.is_ok(),
     }
 }
 

@@ -91,7 +91,7 @@ impl<T: ?Sized + Send + Sync + 'static> Param for Option<Provided<T>> {
 
 fn missing<T: ?Sized>(id: ServiceId, name: &str) -> Error {
     let message = format!(
-        "service {name} ({id}) takes a value of type {}, which the application does not provide: call `provide` on `App::builder()`, or in a test on `TestApp::builder()`",
+        "service {name} ({id}) takes a value of type {}, which the application does not provide: call `provide` on the `AppBuilder`, or in a test on `TestApp::builder()`",
         type_name::<T>(),
     );
     errors::SERVICE_NOT_AVAILABLE.error(id).message(message).build()

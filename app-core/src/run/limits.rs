@@ -1,23 +1,24 @@
-//! Limits that are too low to run at all: one line that names the limit, before anything needs it.
+//! Limits of the operating system that are too low for the application. Each is refused with one line, before the
+//! application needs it.
 
 use std::{fs::File, io};
 
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
 
-/// What the main thread needs: commands, help and the kernel run on it.
+/// The stack that the main thread needs. Subcommands, help and the kernel run on it.
 const STACK_BYTES: u64 = 512 * 1024;
 
-/// Descriptors that have to be free: for the sockets, runtimes and files of a small application with two RPC endpoints, which
-/// take 32 at most while it starts, and for some connections.
+/// Number of descriptors that must be free. A small application with two RPC endpoints needs at most 32 while it starts.
+/// The rest is for connections.
 pub(super) const DESCRIPTORS: usize = 40;
 
-/// Memory that has to be available. A program in Rust is aborted (SIGABRT) when memory is refused to it later.
+/// Memory that must be available. If an allocation fails later, the process aborts (SIGABRT).
 const MEMORY_BYTES: usize = 24 * 1024 * 1024;
 
-/// Refuses a stack limit (`ulimit -s`) that the main thread cannot live with: it would be aborted in the middle of its work.
+/// Refuses a stack limit (`ulimit -s`) that is too low for the main thread. The process would abort in the middle of its work.
 ///
 /// # Errors
-/// Names the limit, its value and the cure.
+/// The error names the limit, its value and the cure.
 pub fn check_stack_limit() -> io::Result<()> {
     let stack = getrlimit(Resource::RLIMIT_STACK).map_or(u64::MAX, |(soft, _)| soft);
     if stack >= STACK_BYTES {
@@ -28,12 +29,13 @@ pub fn check_stack_limit() -> io::Result<()> {
     )))
 }
 
-/// Refuses fewer than `wanted` free descriptors: work would start, and then fail one operation after the other.
+/// Refuses fewer than `wanted` free descriptors. The application would start, and then one operation after another would
+/// fail.
 ///
-/// Opens so many for a moment.
+/// The check opens as many descriptors for a moment.
 ///
 /// # Errors
-/// Names the limit, its value and the cure.
+/// The error names the limit, its value and the cure.
 pub fn check_descriptors(wanted: usize) -> io::Result<()> {
     let free: io::Result<Vec<_>> = (0..wanted).map(|_| File::open("/dev/null")).collect();
     match free {
@@ -46,14 +48,15 @@ pub fn check_descriptors(wanted: usize) -> io::Result<()> {
                 format!("{refused}: {limit}, and fewer than {wanted} descriptors are free; raise the limit");
             Err(io::Error::new(refused.kind(), text))
         }
-        // Without `/dev/null` nothing is known.
+        // Without `/dev/null`, the check cannot tell.
         _ => Ok(()),
     }
 }
 
-/// Raises the soft limit of descriptors to the hard one. The soft limit, mostly 1,024, is there for programs that use `select(2)`.
+/// Raises the soft limit of descriptors to the hard limit. The soft limit, often 1,024, protects programs that use
+/// `select(2)`.
 ///
-/// A system that refuses leaves the limit as it is.
+/// If the system refuses, the limit stays as it is.
 pub(super) fn raise_descriptor_limit() {
     if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
         && soft < hard
@@ -62,17 +65,17 @@ pub(super) fn raise_descriptor_limit() {
     }
 }
 
-/// How many descriptors this process may have open: its soft limit of RLIMIT_NOFILE.
+/// Number of descriptors that this process may have open: the soft limit of RLIMIT_NOFILE.
 #[must_use]
 pub fn descriptor_limit() -> usize {
     let soft = getrlimit(Resource::RLIMIT_NOFILE).map_or(RLIM_INFINITY, |(soft, _)| soft);
     usize::try_from(soft).unwrap_or(usize::MAX)
 }
 
-/// Refuses too little memory: the first allocation that fails would abort the process.
+/// Refuses too little memory, because the first allocation that fails aborts the process.
 ///
 /// # Errors
-/// Names the limits, their values and the cure.
+/// The error names the limits, their values and the cure.
 pub(super) fn check_memory() -> io::Result<()> {
     if Vec::<u8>::new().try_reserve_exact(MEMORY_BYTES).is_ok() {
         return Ok(());

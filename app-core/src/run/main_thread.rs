@@ -1,7 +1,7 @@
-//! What the main thread does: it is the kernel's thread.
+//! The main thread, which is the kernel's thread.
 //!
-//! The kernel starts, supervises and stops the services here, with a runtime and a timer of its own. So signals, start
-//! timeouts and the deadlines of the stop work when every worker thread of the services' runtime is blocked.
+//! The kernel starts, supervises and stops the services here, with its own runtime and timer. So signals, start timeouts
+//! and the deadlines of the stop work even if every worker thread of the services' runtime is blocked.
 
 use std::{
     io,
@@ -15,15 +15,18 @@ use tokio::{runtime::Runtime, sync::mpsc::Receiver};
 
 use super::workers::Workers;
 use crate::{
-    APP_SERVICE, App, ExitStatus, StopCause, StopReport, facade, log::capture_dependencies, panics, signals,
+    App, ExitStatus, StopCause, StopReport, facade,
+    ids::APP_SERVICE,
+    log::{capture_dependencies, refuses_records},
+    panics, signals,
 };
 
-/// A second signal within this time is an echo of the first: terminals and supervisors send several.
+/// A second signal within this time counts as the first signal, because terminals and supervisors send several.
 const SECOND_SIGNAL_AFTER: Duration = Duration::from_secs(1);
 
 /// Runs the app to its end.
 pub(super) fn run(app: &App) -> ExitStatus {
-    // Before the app becomes the process's: where another one runs, all stays as it is.
+    // Before the app becomes the process's current app. If another app runs already, nothing may change.
     let ready = signals::take()
         .and_then(|signals| Ok((signals, kernel_runtime()?, Workers::start(app.flags().worker_threads)?)));
     let (signals, kernel, workers) = match ready {
@@ -37,11 +40,11 @@ pub(super) fn run(app: &App) -> ExitStatus {
     };
     warn_of_variables(app);
     capture_dependencies(app.log());
-    app.run_services_on(workers.handle());
+    app.host().run_services_on(workers.handle());
     facade::install(app);
-    panics::logged(app.logger().clone(), || {
+    panics::logged(app.logger().clone(), refuses_records, || {
         let serving = AssertUnwindSafe(|| kernel.block_on(serve(app, signals)));
-        // The panic is on record, and nothing of the kernel can be trusted any more.
+        // The panic is in the log. The state of the kernel may be inconsistent.
         let Ok(status) = catch_unwind(serving) else { return ExitStatus::Internal };
         if matches!(status, ExitStatus::Signal(_) | ExitStatus::Internal) {
             drop(workers);
@@ -67,7 +70,7 @@ fn warn_of_variables(app: &App) {
     }
 }
 
-/// Starts the app, and waits for its end; meanwhile signals are answered.
+/// Starts the app, waits for its end, and handles signals in the meantime.
 async fn serve(app: &App, mut signals: Receiver<i32>) -> ExitStatus {
     let mut life = std::pin::pin!(live(app));
     let mut first_signal = None;
@@ -109,7 +112,7 @@ fn reload(app: &App) {
     }
 }
 
-/// A second signal: the process ends at once, with a word about what it was waiting for.
+/// Handles a second signal: the process ends at once, and the log says which services had not stopped.
 fn abort(app: &App, signal: i32) -> ExitStatus {
     let waiting = open_services(app);
     warn!(app.logger(), "second signal: aborted without waiting for {waiting}"; "signal" => signal);

@@ -1,4 +1,4 @@
-//! The runtime of the services: a multi-threaded tokio runtime that is complete, or an error.
+//! The runtime of the services: a multi-threaded tokio runtime with all its threads, or an error.
 
 use std::{
     io,
@@ -15,24 +15,24 @@ use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::{panics, threads};
 
-/// How long threads that services left blocked may hold up the exit.
+/// How long threads that services have blocked may delay the exit.
 const SHUTDOWN: Duration = Duration::from_millis(500);
-/// How long the worker threads may take to start before the operating system is asked whether it refuses threads.
+/// How long the worker threads may take to start before the kernel checks whether the operating system refuses threads.
 const QUICK: Duration = Duration::from_millis(50);
 /// How long a busy machine may take to start the worker threads.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The runtime of the services. Dropping it leaves threads behind that do not end by themselves.
+/// The runtime of the services. Dropping it does not wait for threads that are blocked.
 pub(super) struct Workers {
     /// `None` once it is shut down.
     runtime: Option<Runtime>,
     handle: Handle,
 }
 
-/// What building the runtime gave: an error, or the message of a panic.
+/// The result of building the runtime: the outer error is the message of a panic.
 type Built = Result<io::Result<Runtime>, String>;
 
-/// Counts the threads of the runtime that run.
+/// Counts the threads of the runtime that have started.
 #[derive(Default)]
 struct Started {
     count: Mutex<usize>,
@@ -40,15 +40,17 @@ struct Started {
 }
 
 impl Workers {
-    /// Starts the runtime with `count` worker threads, one a core without a number, and waits until all of them run.
+    /// Starts the runtime with `count` worker threads, and waits until all of them run. Without a count, there is one for
+    /// each core.
     ///
-    /// tokio panics when a worker thread is refused, and then waits for ever for the workers that did start. So it builds the
-    /// runtime on a thread that is left behind in that case.
+    /// If a worker thread is refused, tokio panics, and then waits for ever for the workers that did start. So a separate
+    /// thread builds the runtime, and is left behind in that case.
     ///
     /// # Errors
-    /// A thread is refused: names the thread, the limit and the cure. Or the runtime cannot be made for another reason.
+    /// A thread is refused: the error names the thread, the limit and the cure. Or the runtime cannot be made for another
+    /// reason.
     pub(super) fn start(count: Option<u16>) -> io::Result<Self> {
-        // Always given: tokio would read TOKIO_WORKER_THREADS otherwise, and panic when it is not a number above 0.
+        // Without a number, tokio would read TOKIO_WORKER_THREADS, and panic if that is not a number above 0.
         let count = match count {
             Some(count) => usize::from(count),
             None => thread::available_parallelism().map_or(1, usize::from),
@@ -64,7 +66,7 @@ impl Workers {
         builder.on_thread_start(move || counter.add_one());
         let (done, built) = channel();
         threads::spawn_thread("runtime", move || {
-            // The receiver may have given up.
+            // Fails if the receiver no longer waits.
             let _ = done.send(panics::quietly(|| builder.build()));
         })?;
         let runtime = started.wait_for(count, &built)?;
@@ -75,7 +77,7 @@ impl Workers {
         &self.handle
     }
 
-    /// Ends the runtime: tasks are dropped at their next await. A thread that is blocked is left behind.
+    /// Ends the runtime. Tasks are dropped at their next await. A blocked thread is left behind.
     pub(super) fn shut_down(mut self) {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_timeout(SHUTDOWN);
@@ -128,7 +130,7 @@ impl Started {
         }
     }
 
-    /// Fails when waiting for the rest of the worker threads is in vain.
+    /// Fails if the remaining worker threads will not start.
     fn check(&self, wanted: usize, deadline: Instant) -> io::Result<()> {
         if let Some(refused) = self.refusal(wanted) {
             return Err(refused);
@@ -141,11 +143,11 @@ impl Started {
         Err(io::Error::new(io::ErrorKind::TimedOut, message))
     }
 
-    /// Asks the operating system for one more thread: its refusal, if it refuses.
+    /// Tries to start one more thread, and returns the error if the operating system refuses it.
     fn refusal(&self, wanted: usize) -> Option<io::Error> {
         match thread::Builder::new().spawn(|| ()) {
             Ok(probe) => {
-                // It has nothing to do, so it ends at once.
+                // The thread does nothing, so it ends at once.
                 let _ = probe.join();
                 None
             }
@@ -153,7 +155,7 @@ impl Started {
         }
     }
 
-    /// Names the worker thread that does not start.
+    /// The name of the worker thread that does not start.
     fn next(&self, wanted: usize) -> String {
         format!("worker (number {} of {wanted})", (*self.count.lock() + 1).min(wanted))
     }

@@ -1,15 +1,14 @@
-//! Which commands run on this thread: so a command that would wait for itself is refused, and an error about a wait can say
-//! who waits.
+//! The tasks and commands that run on this thread. So a command that would wait for itself is refused, and an error about
+//! a wait names the caller.
 //!
 //! Commands are synchronous. A future that a command waits for is polled on the command's own thread, and finds the command
-//! here. A future that a command hands to another task or thread does not: a deadline ends such a wait.
+//! here. A future that a command hands to another task or thread does not find it. A deadline ends such a wait.
 
 use std::{borrow::Cow, cell::RefCell, fmt, ptr, sync::Arc};
 
 use app_ids::ServiceId;
 
-use super::{Service, task};
-use crate::App;
+use super::{Host, Service, task};
 
 /// Runs the commands of one queue: a command server, or the loop of a service behind a bare channel.
 pub(crate) struct Runner {
@@ -93,9 +92,9 @@ pub(super) fn is_inside(service: &Service) -> bool {
     task::with_current(within).unwrap_or(false) || any(|runner| within(&runner.service))
 }
 
-/// The service of this app that the caller is a task or a command of, if it is one.
-pub(crate) fn current_service(app: &App) -> Option<Service> {
-    let of_app = |service: &Service| service.app().is(app).then(|| service.clone());
+/// The service of this app whose task or command the caller is, if it is one.
+pub(crate) fn current_service(host: &Arc<Host>) -> Option<Service> {
+    let of_app = |service: &Service| Arc::ptr_eq(service.host(), host).then(|| service.clone());
     let of_command = innermost().and_then(|runner| of_app(&runner.service));
     of_command.or_else(|| task::with_current(of_app).flatten())
 }
@@ -106,7 +105,7 @@ pub(crate) fn current_service_id() -> Option<ServiceId> {
     of_command.or_else(|| task::with_current(Service::id))
 }
 
-/// Names the caller in a message about its wait.
+/// The caller's name, for a message about its wait.
 pub(crate) fn describe_caller() -> String {
     if let Some(runner) = innermost() {
         return format!("a command of {runner}");

@@ -1,17 +1,18 @@
 //! The life of a service: which tasks it has, and when it is dead.
 //!
-//! Invariants, all kept under the one lock of [`Life`]:
-//! 1. A service is dead once it was killed and has no task, no child and no hold. Dead is for ever.
-//! 2. A task is entered while the service is not dead, and removed when its future is dropped: a spawn can't race death.
-//! 3. The first reason stays. The first failure stays beside it, unless a FATAL one follows one that is not.
-//! 4. The event "killed" comes before "stopped": the killer holds the service alive until it has emitted the first.
+//! The lock of [`Life`] keeps these invariants:
+//! 1. A service is dead once it was killed and has no task, no child and no hold. A dead service stays dead.
+//! 2. A task is added while the service is not dead, and removed when its future is dropped. So a spawn cannot race the
+//!    death of the service.
+//! 3. The first reason stays. The first failure stays too, unless it is not FATAL and a later failure is.
+//! 4. The event "killed" comes before "stopped". The killer holds the service alive until it has emitted "killed".
 //!
-//! (A task tracker alone can't give 2: it accepts spawns after it was closed.)
+//! A task tracker alone cannot give invariant 2, because it accepts spawns after it was closed.
 
 use std::{
     borrow::Cow,
     sync::{
-        OnceLock, Weak,
+        Arc, OnceLock, Weak,
         atomic::{AtomicU8, Ordering},
     },
     time::Duration,
@@ -24,25 +25,26 @@ use slog::{Drain, Logger};
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{ByNumber, KillReason, Once, Service, ServiceState};
-use crate::{App, ServiceEventKind};
+use super::{ByNumber, Host, Once, Service};
+use crate::{KillReason, ServiceEventKind, ServiceState, events::EventSource};
 
-pub(super) struct Inner {
+/// What the handles of a service share.
+pub(super) struct ServiceInner {
     pub(super) id: ServiceId,
     pub(super) name: Cow<'static, str>,
-    pub(super) app: App,
-    /// Made at its first use: many services log nothing.
+    pub(super) host: Arc<Host>,
+    /// Made on first use, because many services log nothing.
     pub(super) log: OnceLock<Logger>,
-    /// The parent, and this child's number there.
+    /// The parent, and the number of this child in it.
     pub(super) parent: Option<(Service, u64)>,
     pub(super) stop_timeout: Duration,
-    /// Whether it is one of the services that the app was made of.
+    /// Whether the app is made of it.
     pub(super) on_board: bool,
-    /// Written under the lock of `life`, read anywhere: a reader that sees `Stopping` or later sees a killed service.
+    /// Written under the lock of `life` and read anywhere. A reader that sees `Stopping` or later sees a killed service.
     pub(super) state: AtomicU8,
     pub(super) life: Mutex<Life>,
     pub(super) dying: Once,
-    /// Made at its first use; cancelled with `dying`.
+    /// Made on first use, and cancelled with `dying`.
     pub(super) token: OnceLock<CancellationToken>,
     pub(super) dead: Once,
 }
@@ -51,16 +53,17 @@ pub(super) struct Inner {
 pub(super) struct Life {
     pub(super) killed: bool,
     pub(super) dead: bool,
-    /// Its stop timeout has passed: tasks that it spawns are aborted.
+    /// Its stop timeout has passed, so tasks that it spawns are aborted.
     pub(super) given_up: bool,
     pub(super) reason: Option<KillReason>,
     pub(super) failure: Option<Error>,
-    /// By number; the numbers are in the order of spawning.
+    /// By number, in the order of spawning.
     pub(super) tasks: ByNumber<Task>,
-    /// The children that are not dead. Weak: a child without tasks and handles is gone, and its parent need not wait for it.
-    pub(super) children: ByNumber<Weak<Inner>>,
+    /// The children that are not dead. Weak, so that a child without tasks and handles is dropped, and its parent does not
+    /// wait for it.
+    pub(super) children: ByNumber<Weak<ServiceInner>>,
     pub(super) next_number: u64,
-    /// Killers that have not yet emitted their event.
+    /// Number of killers that have not emitted their event yet.
     pub(super) holds: usize,
 }
 
@@ -70,7 +73,7 @@ impl Life {
         self.next_number
     }
 
-    /// Keeps a failure (invariant 3). Whether it is the first FATAL one.
+    /// Keeps a failure (invariant 3). Returns whether it is the first FATAL one.
     pub(super) fn keep_failure(&mut self, reason: &KillReason) -> bool {
         let KillReason::Failed(failure) = reason else { return false };
         let fatal = |failure: &Error| failure.severity() == ErrorSeverity::Fatal;
@@ -91,11 +94,11 @@ pub(super) struct Task {
     pub(super) abort: Option<AbortHandle>,
 }
 
-/// The name of the task that a start function runs as.
+/// The name of the task that runs a start function.
 const START: &str = "start";
 
 impl Service {
-    /// The names of its open tasks, those of its children included.
+    /// The names of its unfinished tasks, those of its children included.
     pub(crate) fn open_tasks(&self) -> Vec<Cow<'static, str>> {
         let children: Vec<_> = self.inner.life.lock().children.values().filter_map(Weak::upgrade).collect();
         let mut tasks = self.tasks();
@@ -117,12 +120,17 @@ impl Service {
         format!("{} ({})", self.name(), self.id())
     }
 
-    /// Its name; one that is static is not copied.
+    /// Its name, without a copy if it is static.
     pub(crate) fn shared_name(&self) -> Cow<'static, str> {
         self.inner.name.clone()
     }
 
-    /// Whether it is one of the services that the app was made of.
+    /// What it shares with the other services of its app.
+    pub(crate) fn host(&self) -> &Arc<Host> {
+        &self.inner.host
+    }
+
+    /// Whether the app is made of it.
     pub(crate) fn is_on_board(&self) -> bool {
         self.inner.on_board
     }
@@ -135,12 +143,12 @@ impl Service {
         self.inner.parent.as_ref().map(|(parent, _)| parent)
     }
 
-    /// Aborts tasks that are spawned from now on. Whether this is the first call.
+    /// Aborts tasks that are spawned from now on. Returns whether this is the first call.
     pub(crate) fn give_up(&self) -> bool {
         !std::mem::replace(&mut self.inner.life.lock().given_up, true)
     }
 
-    /// Drops its tasks at their next await. A task that blocks its thread can't be aborted.
+    /// Drops its tasks at their next await. A task that blocks its thread cannot be aborted.
     pub(crate) fn abort_tasks(&self) {
         self.give_up();
         self.abort(|_| true);
@@ -158,7 +166,7 @@ impl Service {
             let life = self.inner.life.lock();
             life.tasks.values().filter(|task| which(task)).filter_map(|task| task.abort.clone()).collect()
         };
-        // Outside the lock: dropping a future runs code of its author.
+        // Outside the lock, because dropping a future runs the author's code.
         handles.iter().for_each(AbortHandle::abort);
     }
 
@@ -167,10 +175,10 @@ impl Service {
     where
         F: Future<Output = Result<(), Error>> + Send + 'static,
     {
-        self.spawn_on(self.app().runtime(), START.into(), start)
+        self.spawn_on(self.host().runtime(), START.into(), start)
     }
 
-    /// Moves on to a later state, if the service was not killed in the meantime.
+    /// Moves to a later state, unless the service was killed in the meantime. Returns whether it moved.
     pub(crate) fn advance(&self, state: ServiceState) -> bool {
         let life = self.inner.life.lock();
         if !life.killed {
@@ -185,19 +193,19 @@ impl Service {
 
     pub(crate) fn emit(&self, kind: ServiceEventKind) {
         if self.inner.parent.is_none() {
-            self.app().emit_service(self, kind);
+            self.host().emit_service(self, kind);
         }
     }
 
-    /// Whether records of this level may be written. Does not make a logger for the answer.
-    pub(crate) fn tells(&self, level: slog::Level) -> bool {
+    /// Whether records of this level may be written. Makes no logger to find out.
+    pub(crate) fn logs_at(&self, level: slog::Level) -> bool {
         match self.inner.log.get() {
             Some(log) => log.is_enabled(level),
-            None => self.app().log().admits_somewhere(level),
+            None => self.host().log.admits_somewhere(level),
         }
     }
 
-    /// Enters a task (invariant 2).
+    /// Adds a task (invariant 2).
     pub(super) fn enter(&self, name: Cow<'static, str>) -> Result<u64, Error> {
         let mut life = self.inner.life.lock();
         if life.dead {
@@ -208,7 +216,8 @@ impl Service {
         Ok(number)
     }
 
-    /// Removes a task, a child or a hold, and declares the service dead if nothing is left (invariant 1). Whether it did.
+    /// Removes a task, a child or a hold, and declares the service dead if nothing is left (invariant 1). Returns whether
+    /// the service is dead because of this call.
     pub(super) fn leave(&self, take_out: impl FnOnce(&mut Life)) -> bool {
         let (died, failure) = {
             let mut life = self.inner.life.lock();
@@ -226,7 +235,7 @@ impl Service {
         };
         if died {
             if self.inner.parent.is_none() {
-                self.app().buried(self, failure);
+                self.host().service_dead(self, failure);
             }
             self.inner.dead.happens();
             self.inner.leave_parent();
@@ -234,7 +243,7 @@ impl Service {
         died
     }
 
-    /// The end of a task: called exactly once for each that was entered.
+    /// The end of a task. It is called exactly once for each task that was added.
     pub(super) fn finished(&self, number: u64, result: Result<(), Error>) {
         if let Err(error) = result {
             self.kill(error);
@@ -257,7 +266,25 @@ impl Service {
     }
 }
 
-impl Inner {
+impl EventSource for Service {
+    fn id(&self) -> app_ids::ServiceId {
+        self.inner.id
+    }
+
+    fn is_on_board(&self) -> bool {
+        self.inner.on_board
+    }
+
+    fn logs_at(&self, level: slog::Level) -> bool {
+        Self::logs_at(self, level)
+    }
+
+    fn logger(&self) -> &Logger {
+        self.log()
+    }
+}
+
+impl ServiceInner {
     fn leave_parent(&self) {
         if let Some((parent, number)) = &self.parent {
             parent.leave(|life| {
@@ -267,7 +294,7 @@ impl Inner {
     }
 }
 
-impl Drop for Inner {
+impl Drop for ServiceInner {
     fn drop(&mut self) {
         if !self.life.get_mut().dead {
             self.leave_parent();

@@ -1,4 +1,4 @@
-//! Maps whose keys nobody outside of the process chooses.
+//! Maps whose keys the process itself chooses.
 
 use std::{
     collections::HashMap,

@@ -12,7 +12,7 @@ pub(crate) struct Once {
 }
 
 impl Once {
-    /// Wakes all who wait. They see everything that was done before.
+    /// Wakes all waiters. They see everything that was done before.
     pub(crate) fn happens(&self) {
         self.happened.store(true, Ordering::Release);
         self.told.notify_waiters();
@@ -20,7 +20,7 @@ impl Once {
 
     /// Waits until it has happened. Cancel safe.
     pub(crate) async fn wait(&self) {
-        // Made before the look: it is told of what happens after that, polled or not.
+        // Made before the load, so that it is notified of a later event even before its first poll.
         let told = self.told.notified();
         if !self.happened.load(Ordering::Acquire) {
             told.await;

@@ -1,4 +1,4 @@
-//! Services that go wrong on purpose, each in one way.
+//! Services that fail on purpose, each in one way.
 
 use std::{borrow::Cow, future::pending, time::Duration};
 
@@ -7,17 +7,17 @@ use app_ids::ServiceId;
 
 use crate::{Service, ServiceDescriptor};
 
-type Name = Cow<'static, str>;
+type ServiceName = Cow<'static, str>;
 
 /// A service that runs and does nothing.
 #[track_caller]
-pub fn runs(id: ServiceId, name: impl Into<Name>) -> ServiceDescriptor {
+pub fn runs(id: ServiceId, name: impl Into<ServiceName>) -> ServiceDescriptor {
     ServiceDescriptor::of(id, name, |_: Service| async { Ok(()) })
 }
 
 /// A service whose start function returns an error.
 #[track_caller]
-pub fn fails_to_start(id: ServiceId, name: impl Into<Name>) -> ServiceDescriptor {
+pub fn fails_to_start(id: ServiceId, name: impl Into<ServiceName>) -> ServiceDescriptor {
     ServiceDescriptor::of(id, name, move |_: Service| async move {
         Err::<(), _>(on_purpose(id, "failed to start"))
     })
@@ -25,22 +25,27 @@ pub fn fails_to_start(id: ServiceId, name: impl Into<Name>) -> ServiceDescriptor
 
 /// A service whose start function panics.
 #[track_caller]
-pub fn panics_at_start(id: ServiceId, name: impl Into<Name>) -> ServiceDescriptor {
+pub fn panics_at_start(id: ServiceId, name: impl Into<ServiceName>) -> ServiceDescriptor {
     ServiceDescriptor::of(id, name, |service: Service| async move {
         panics(&service, "panicked at start, on purpose");
         Ok(())
     })
 }
 
-/// A service whose start function never comes back.
+/// A service whose start function never returns.
 #[track_caller]
-pub fn hangs_at_start(id: ServiceId, name: impl Into<Name>) -> ServiceDescriptor {
+pub fn hangs_at_start(id: ServiceId, name: impl Into<ServiceName>) -> ServiceDescriptor {
     ServiceDescriptor::of(id, name, |_: Service| pending::<Result<(), Error>>())
 }
 
 /// A service that runs for a while, and then fails with this error.
 #[track_caller]
-pub fn fails_after(id: ServiceId, name: impl Into<Name>, time: Duration, error: Error) -> ServiceDescriptor {
+pub fn fails_after(
+    id: ServiceId,
+    name: impl Into<ServiceName>,
+    time: Duration,
+    error: Error,
+) -> ServiceDescriptor {
     ServiceDescriptor::of(id, name, move |service: Service| {
         let error = error.clone();
         async move {
@@ -54,7 +59,7 @@ pub fn fails_after(id: ServiceId, name: impl Into<Name>, time: Duration, error: 
 
 /// A service that runs for a while, and then panics.
 #[track_caller]
-pub fn panics_after(id: ServiceId, name: impl Into<Name>, time: Duration) -> ServiceDescriptor {
+pub fn panics_after(id: ServiceId, name: impl Into<ServiceName>, time: Duration) -> ServiceDescriptor {
     ServiceDescriptor::of(id, name, move |service: Service| async move {
         let me = service.clone();
         service.spawn("panics", async move {
@@ -64,9 +69,9 @@ pub fn panics_after(id: ServiceId, name: impl Into<Name>, time: Duration) -> Ser
     })
 }
 
-/// A service with a task that does not care that it was killed.
+/// A service with a task that ignores the kill of the service.
 #[track_caller]
-pub fn hangs_at_stop(id: ServiceId, name: impl Into<Name>) -> ServiceDescriptor {
+pub fn hangs_at_stop(id: ServiceId, name: impl Into<ServiceName>) -> ServiceDescriptor {
     ServiceDescriptor::of(id, name, |service: Service| async move { service.spawn("hangs", pending::<()>()) })
 }
 

@@ -1,4 +1,4 @@
-//! An app for one test: any free port, a temporary config directory, a captured log.
+//! An app for one test, with free ports, a temporary config directory and a captured log.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,11 +9,11 @@ use app_ids::{AppId, DomainId, ReleaseId, ServiceId};
 use tempfile::TempDir;
 
 use crate::{
-    App, Exposed, Flags, Identity, Log, LogLevel, Service, ServiceDescriptor, StopCause, StopReport,
-    linked_services, log::CapturedLog, provided::ProvidedValues,
+    App, AppBuilder, Exposed, Flags, Host, Identity, Log, LogLevel, Service, ServiceDescriptor, StopCause,
+    StopReport, linked_services, log::CapturedLog, provided::ProvidedValues,
 };
 
-/// An app that runs for one test; apps of several tests run side by side in one process.
+/// An app that runs for one test. The apps of several tests run in parallel in one process.
 ///
 /// ```
 /// use app_core::{prelude::*, testing::{TestApp, runs}};
@@ -43,7 +43,7 @@ pub struct TestAppBuilder {
 }
 
 impl TestApp {
-    /// Runs these linked services and all that they need.
+    /// Runs these linked services, and every service that they need.
     ///
     /// # Panics
     /// When one is not linked into the test (`use quota as _;`), or the app does not start.
@@ -51,7 +51,7 @@ impl TestApp {
         Self::builder().linked(services).start().await
     }
 
-    /// Runs no service at all.
+    /// Runs an app without services.
     ///
     /// # Panics
     /// When the app does not start.
@@ -59,12 +59,12 @@ impl TestApp {
         Self::builder().start().await
     }
 
-    /// The settings of an app that is to be made.
+    /// The settings of an app that is about to be made.
     ///
     /// # Panics
     /// When there is no temporary directory.
     pub fn builder() -> TestAppBuilder {
-        #[expect(clippy::expect_used, reason = "a test can't go on without it")]
+        #[expect(clippy::expect_used, reason = "a test cannot go on without it")]
         let config_dir = tempfile::tempdir().expect("a temporary config directory");
         let mut flags = Flags::with_config_dir(config_dir.path());
         flags.log_level = LogLevel::Debug;
@@ -87,7 +87,7 @@ impl TestApp {
     /// Makes a service at run time and registers it.
     ///
     /// # Panics
-    /// When it can't be registered.
+    /// When it cannot be registered.
     #[must_use]
     #[track_caller]
     pub fn new_service(&self, id: ServiceId, name: &'static str) -> Service {
@@ -102,7 +102,7 @@ impl TestApp {
         &self.app
     }
 
-    /// What was logged.
+    /// The captured log.
     #[must_use]
     pub fn captured(&self) -> &CapturedLog {
         &self.log
@@ -121,6 +121,13 @@ impl TestApp {
     }
 }
 
+/// For [`Service::new`].
+impl AsRef<Arc<Host>> for TestApp {
+    fn as_ref(&self) -> &Arc<Host> {
+        self.app.host()
+    }
+}
+
 impl std::ops::Deref for TestApp {
     type Target = App;
 
@@ -136,7 +143,7 @@ impl Drop for TestApp {
 }
 
 impl TestAppBuilder {
-    /// Adds linked services and all that they need.
+    /// Adds linked services, and every service that they need.
     ///
     /// # Panics
     /// When one is not linked into the test.
@@ -201,15 +208,15 @@ impl TestAppBuilder {
         self.config_dir.path()
     }
 
-    /// Makes the app, not started.
+    /// Makes the app without starting it.
     ///
     /// # Panics
-    /// When it can't be made.
+    /// When the app cannot be made.
     #[must_use]
     pub fn build(self) -> TestApp {
         let identity = Identity::new(DomainId::new(0xd0), AppId::new(0xa0), ReleaseId::new(0x10));
         let (log, captured) = Log::captured(&identity, self.flags.log_level);
-        let builder = App::builder()
+        let builder = AppBuilder::new()
             .identity(identity)
             .flags(self.flags)
             .provided(self.provided)
@@ -225,7 +232,7 @@ impl TestAppBuilder {
     /// Makes the app and starts it.
     ///
     /// # Panics
-    /// When it does not start; the message has the reasons and the log.
+    /// When the app does not start. The message has the reasons and the log.
     pub async fn start(self) -> TestApp {
         let app = self.build();
         if let Err(report) = app.app.start().await {

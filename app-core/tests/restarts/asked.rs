@@ -40,7 +40,7 @@ async fn a_service_that_died_for_good_comes_back_on_request_and_with_it_who_went
     let refused = app.restart(TOP, "please").await.unwrap_err();
     assert_eq!(
         refused.message(),
-        "service top (709) can't be restarted: service base (ba5e), which it depends on, is gone: restart that"
+        "service top (709) cannot be restarted: service base (ba5e), which it depends on, is gone; restart that service"
     );
     app.restart(BASE, "wanted after all").await.unwrap();
     sleep(secs(1)).await;
@@ -95,7 +95,7 @@ async fn a_task_of_a_service_may_ask_for_its_own_restart() {
         async move {
             service.clone().spawn("asks", async move {
                 sleep(secs(1)).await;
-                if first { service.app().restart(BASE, "tired").await } else { Ok(()) }
+                if first { App::of(&service).restart(BASE, "tired").await } else { Ok(()) }
             })
         }
     });

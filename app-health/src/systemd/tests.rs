@@ -257,7 +257,7 @@ async fn a_service_that_is_restarted_makes_the_status_say_so_and_no_new_start() 
     const WEAK: ServiceId = ServiceId::new(0xea);
     let weak = ServiceDescriptor::of(WEAK, "weak", |service: Service| async move {
         // Starts at once the first time, and slowly after that.
-        if service.app().service_statuses().iter().any(|status| status.deaths > 0) {
+        if App::of(&service).service_statuses().iter().any(|status| status.deaths > 0) {
             pass(10 * SECOND).await;
         }
         Ok(())

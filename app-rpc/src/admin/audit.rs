@@ -150,7 +150,7 @@ pub(super) struct Audit(AuditLog);
 
 impl Audit {
     pub(super) fn new(service: &Service) -> Self {
-        Self(service.app().log().audit(service.id(), service.name()))
+        Self(App::of(service).log().audit(service.id(), service.name()))
     }
 
     /// Hands a record to the log, and does not wait.

@@ -50,7 +50,7 @@ impl EventFeed {
     pub(super) fn follow(service: &Service) -> Result<Self, Error> {
         let (sender, lost) = (channel(EVENTS).0, watch::Sender::new(0));
         let feed = Self { sender: sender.downgrade(), lost: lost.subscribe() };
-        let events = service.app().events();
+        let events = App::of(service).events();
         service.spawn("events", publish(service.clone(), events, sender, lost))?;
         Ok(feed)
     }
@@ -63,7 +63,7 @@ async fn publish(
     sender: Sender<Arc<Occurrence>>,
     lost: watch::Sender<u64>,
 ) {
-    let app = service.app();
+    let app = &App::of(&service);
     let health_events = || app.get::<HealthChecks>().ok().map(|checks| checks.events());
     let mut health = health_events();
     loop {

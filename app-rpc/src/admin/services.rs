@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use app_core::prelude::*;
-use app_core::{KillReason, ServiceDescriptor, ServiceState, ServiceStatus};
+use app_core::{KillReason, ServiceSpec, ServiceState, ServiceStatus};
 use capnp::Error as RpcError;
 use schema::admin_capnp::{self, r_p_c_service as rpc_service, service, service_info};
 
@@ -39,7 +39,7 @@ impl service::Server for ServiceServer {
         _: service::LogLevelParams,
         mut results: service::LogLevelResults,
     ) -> Result<(), RpcError> {
-        let level = self.service.app().service_log_level(self.service.id());
+        let level = App::of(&self.service).service_log_level(self.service.id());
         results.get().set_level(levels::to_wire(level));
         Ok(())
     }
@@ -132,8 +132,8 @@ pub(super) enum Info {
 /// All services: those with a descriptor, alive or not, and those that were registered at run time.
 pub(super) fn infos(app: &App) -> Vec<Info> {
     let needs = |id| {
-        let descriptor = app.descriptors().iter().find(|service| service.id() == id);
-        descriptor.map(ServiceDescriptor::needs).unwrap_or_default()
+        let spec = app.service_specs().iter().find(|service| service.id() == id);
+        spec.map(|spec| spec.needs().to_vec()).unwrap_or_default()
     };
     let statuses = app.service_statuses();
     let described =
@@ -197,8 +197,8 @@ pub(super) fn with_dependents(app: &App, id: ServiceId) -> Vec<ServiceId> {
     // The loop also visits the services that it appends.
     let mut at = 0;
     while let Some(need) = found.get(at).copied() {
-        let dependents = app.descriptors().iter().filter(|service| service.needs().contains(&need));
-        let new: Vec<_> = dependents.map(ServiceDescriptor::id).filter(|id| !found.contains(id)).collect();
+        let dependents = app.service_specs().iter().filter(|service| service.needs().contains(&need));
+        let new: Vec<_> = dependents.map(ServiceSpec::id).filter(|id| !found.contains(id)).collect();
         found.extend(new);
         at += 1;
     }

@@ -57,7 +57,8 @@ impl LinkedEndpoint {
     /// All endpoints of an app, sorted by id.
     #[must_use]
     pub fn all(app: &App) -> Vec<Self> {
-        let has = |endpoint: &&Self| app.descriptors().iter().any(|service| service.id() == endpoint.service);
+        let has =
+            |endpoint: &&Self| app.service_specs().iter().any(|service| service.id() == endpoint.service);
         let mut all: Vec<_> = inventory::iter::<Self>.into_iter().filter(has).copied().collect();
         all.sort_unstable_by_key(|endpoint| endpoint.service);
         all

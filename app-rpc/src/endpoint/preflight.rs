@@ -55,7 +55,7 @@ fn problem(app: &App, service: ServiceId, config: &RpcServerConfig) -> Option<Er
 
 /// The endpoints and the HTTP server of the metrics.
 fn listening(app: &App, configs: &[(ServiceId, RpcServerConfig)]) -> Vec<Listens> {
-    let has_metrics = app.descriptors().iter().any(|service| service.id() == METRICS_SERVICE_ID);
+    let has_metrics = app.service_specs().iter().any(|service| service.id() == METRICS_SERVICE_ID);
     let metrics = upcoming::<MetricsConfig>(app).filter(|_| has_metrics).map(|config| Listens {
         service: METRICS_SERVICE_ID,
         field: "httpPort",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use app_core::events::SERVICE_RESTART_REQUESTED;
-use app_core::{App, Flags, Identity, Log, LogFormat, LogLevel, linked_services};
+use app_core::{AppBuilder, Flags, Identity, Log, LogFormat, LogLevel, linked_services};
 use app_ids::InstanceId;
 use app_rpc::Role;
 use app_rpc::admin::AdminEndpoint;
@@ -162,7 +162,7 @@ async fn without_a_record_only_the_end_of_the_application_is_done() {
     let log = Log::to_writer(&identity, LogFormat::Json, LogLevel::Info, Box::new(sink.clone())).unwrap();
     put_config(dir.path(), &|_| {});
     let flags = Flags::with_config_dir(dir.path());
-    let builder = App::builder().identity(identity).flags(flags).services(linked_services());
+    let builder = AppBuilder::new().identity(identity).flags(flags).services(linked_services());
     let app = builder.log(log).any_port(true).build().unwrap();
     app.start().await.unwrap();
     let address = app.get::<AdminEndpoint>().unwrap().address().unwrap();

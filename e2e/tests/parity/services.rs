@@ -61,7 +61,7 @@ async fn the_app_has_a_logger_and_a_level_that_is_info_by_default() {
 #[tokio::test(start_paused = true)]
 async fn services_are_registered_found_and_unregistered() {
     let app = with_seven().await;
-    let eight = Service::new(&app, EIGHT, "eight").unwrap();
+    let eight = Service::new(&*app, EIGHT, "eight").unwrap();
     services::register(&eight).unwrap();
     assert!(services::service(EIGHT).unwrap().unwrap().same(&eight));
     assert_eq!(services::service_ids().unwrap(), [SEVEN, EIGHT]);
@@ -70,7 +70,7 @@ async fn services_are_registered_found_and_unregistered() {
         ["seven", "eight"]
     );
 
-    let another = Service::new(&app, EIGHT, "another").unwrap();
+    let another = Service::new(&*app, EIGHT, "another").unwrap();
     let refused = services::register(&another).unwrap_err();
     assert!(refused.is(&errors::SERVICE_ALREADY_REGISTERED), "{refused:#}");
 

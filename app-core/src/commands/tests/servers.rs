@@ -6,7 +6,9 @@ use app_errors::Error;
 use app_ids::ServiceId;
 
 use super::{ID, Mode, fixture};
-use crate::{CommandServerStatus, Service, ServiceDescriptor, TimeHistogram, events, testing::TestApp};
+use crate::{
+    CommandServer, CommandServerStatus, Service, ServiceDescriptor, TimeHistogram, events, testing::TestApp,
+};
 
 for_both_modes! {
     #[tokio::test]
@@ -50,7 +52,7 @@ async fn a_status_has_the_depth_and_the_numbers_of_run_and_refused_commands(mode
 #[tokio::test]
 async fn a_quiet_server_has_each_command_timed_and_waiting_begins_with_its_submission() {
     let (app, service) = fixture().await;
-    let server = service.command_server("slow", 8, ()).unwrap();
+    let server = CommandServer::builder("slow", 8).spawn(&service, ()).unwrap();
     let takes_long = |(): &mut ()| {
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_millis(3) {}

@@ -237,7 +237,7 @@ async fn a_command_that_waits_for_the_end_of_its_own_service_is_refused_in_whate
 #[tokio::test(start_paused = true)]
 async fn a_task_that_waits_for_the_end_of_its_app_is_let_go_when_the_app_stops() {
     async fn start(service: Service) -> Result<(), Error> {
-        let app: App = service.app().clone();
+        let app = App::of(&service);
         let part = service.child("part")?;
         let (one, two) = (app.clone(), app);
         service.spawn("waits for the app", async move {
@@ -268,14 +268,14 @@ fn a_deadline_holds_when_the_only_worker_of_the_services_is_blocked() {
     one_worker.worker_threads(1);
     let workers = runtime(one_worker);
     let app = TestApp::builder().build();
-    app.app().run_services_on(workers.handle());
+    app.app().host().run_services_on(workers.handle());
     // The kernel has a runtime of its own, as in a process.
     runtime(tokio::runtime::Builder::new_current_thread()).block_on(async {
         app.start().await.unwrap();
         let service = app.new_service(ID, "seven");
         let (first, second) = {
             let _inside = workers.enter();
-            let server = |name, n| service.command_server(name, 4, n).unwrap();
+            let server = |name, n| CommandServer::builder(name, 4).spawn(&service, n).unwrap();
             (server("first", 1), server("second", 2).within(Duration::from_millis(200)))
         };
         let handle = workers.handle().clone();

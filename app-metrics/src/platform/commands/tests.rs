@@ -23,7 +23,7 @@ fn seven(app: &TestApp, metric: MetricId) -> f64 {
 #[tokio::test]
 async fn a_scrape_shows_what_waits_what_was_run_and_for_how_long_and_what_was_refused() {
     let app = app().await;
-    let server = (*app).service(SEVEN).unwrap().command_server("loop", 2, ()).unwrap();
+    let server = CommandServer::builder("loop", 2).spawn(&(*app).service(SEVEN).unwrap(), ()).unwrap();
     for _ in 0..3 {
         server.call(|()| ()).await.unwrap();
     }
@@ -54,7 +54,7 @@ async fn a_scrape_shows_what_waits_what_was_run_and_for_how_long_and_what_was_re
 async fn a_panic_is_counted_and_the_counts_stay_when_the_server_has_ended() {
     let app = app().await;
     let service = (*app).service(SEVEN).unwrap();
-    let server = service.command_server("loop", 2, ()).unwrap();
+    let server = CommandServer::builder("loop", 2).spawn(&service, ()).unwrap();
     server.call(|()| ()).await.unwrap();
     server.call(|()| panic!("on purpose")).await.unwrap_err();
     service.dead().await;
@@ -72,7 +72,7 @@ async fn servers_of_one_name_add_up_and_are_shown_no_more_when_all_have_ended() 
         let name = format!("{}{{", COMMANDS_RUN.prometheus_name(APP_SERVICE));
         scraped.lines().any(|line| line.starts_with(&name) && line.contains("\"eight\""))
     };
-    let [one, two] = [(); 2].map(|()| other.command_server("loop", 2, ()).unwrap());
+    let [one, two] = [(); 2].map(|()| CommandServer::builder("loop", 2).spawn(&other, ()).unwrap());
     one.call(|()| ()).await.unwrap();
     app.scrape();
     two.call(|()| ()).await.unwrap();

@@ -84,8 +84,8 @@ fn name(app: &App, id: ServiceId) -> String {
     if let Some(service) = app.service(id) {
         return service.name().to_owned();
     }
-    let made = app.descriptors().iter().find(|service| service.id() == id);
-    made.map(app_core::ServiceDescriptor::name).or_else(|| id.name()).unwrap_or_default().to_owned()
+    let made = app.service_specs().iter().find(|service| service.id() == id);
+    made.map(app_core::ServiceSpec::name).or_else(|| id.name()).unwrap_or_default().to_owned()
 }
 
 fn of_app(event: &AppEvent) -> String {

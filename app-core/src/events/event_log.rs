@@ -1,15 +1,16 @@
-//! The adapter of lifecycle events to log lines: the story that a log tells of a start and a stop.
+//! The event log: writes lifecycle events as log records.
 
 use app_errors::errors;
 use app_ids::ServiceId;
 use slog::{Level, Logger, debug, error, info, o, warn};
 
-use crate::{AppEvent, KillReason, ServiceEventKind, StopCause, show_duration};
+use super::{AppEvent, KillReason, ServiceEventKind};
+use crate::{StopCause, show_duration};
 
-/// How far an incarnation of a service came.
+/// The stage that an incarnation of a service has reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stage {
-    /// It starts together with the app, which tells every reason why that fails.
+pub(super) enum Stage {
+    /// It starts together with the app, whose own record has every reason of a failed start.
     Starting,
     /// It is started again.
     Restarting,
@@ -17,8 +18,8 @@ pub(crate) enum Stage {
     HasRun,
 }
 
-/// The level at which an event of a service is logged. One record at info tells of a start, and one of a stop.
-pub(crate) fn service_level(kind: &ServiceEventKind, stage: Stage) -> Level {
+/// The log level of an event. A start is one record at info level, and so is a stop.
+pub(super) fn service_level(kind: &ServiceEventKind, stage: Stage) -> Level {
     use ServiceEventKind as Kind;
     match kind {
         Kind::Killed { .. } if stage == Stage::Starting => Level::Debug,
@@ -33,7 +34,7 @@ pub(crate) fn service_level(kind: &ServiceEventKind, stage: Stage) -> Level {
 }
 
 /// Logs an event of the application.
-pub(crate) fn log_event(logger: &Logger, event: &AppEvent) {
+pub(super) fn log_event(logger: &Logger, event: &AppEvent) {
     let id = event.log_event_id().hex();
     match event {
         AppEvent::Started { services, took } => {
@@ -50,7 +51,7 @@ pub(crate) fn log_event(logger: &Logger, event: &AppEvent) {
         AppEvent::Stopping { cause } => info!(logger, "app stopping: {cause}"; "event" => id),
         AppEvent::StoppingTimeout { waited, services } => {
             let services: Vec<_> = services.iter().map(ToString::to_string).collect();
-            error!(logger, "app did not stop in time: what is left is aborted";
+            error!(logger, "app did not stop in time: the remaining tasks are aborted";
                 "event" => id, "waited_seconds" => waited.as_secs_f64(), "services" => services.join(", "));
         }
         AppEvent::Stopped { cause, took, abandoned } if abandoned.is_empty() => {
@@ -67,7 +68,7 @@ pub(crate) fn log_event(logger: &Logger, event: &AppEvent) {
 }
 
 /// Logs an event of a service with its logger.
-pub(crate) fn log_service_event(logger: &Logger, service: ServiceId, kind: &ServiceEventKind, stage: Stage) {
+pub(super) fn log_service_event(logger: &Logger, service: ServiceId, kind: &ServiceEventKind, stage: Stage) {
     let logger = &logger.new(o!("event" => kind.log_event_id().hex()));
     match kind {
         ServiceEventKind::Registered => debug!(logger, "service registered"),
@@ -91,7 +92,7 @@ pub(crate) fn log_service_event(logger: &Logger, service: ServiceId, kind: &Serv
             error!(logger, "service did not stop in time and was abandoned";
                 "waited_seconds" => waited.as_secs_f64(), "tasks" => tasks.join(", "));
         }
-        // A failure was told when it happened.
+        // The failure itself was logged when it happened.
         ServiceEventKind::Stopped { failure } => stopped(logger, failure.is_some(), stage),
         ServiceEventKind::Unregistered => debug!(logger, "service unregistered"),
         ServiceEventKind::RestartRequested { reason } => {

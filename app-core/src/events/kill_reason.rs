@@ -7,9 +7,9 @@ use app_errors::Error;
 /// Why a service was killed.
 #[derive(Debug, Clone)]
 pub enum KillReason {
-    /// Somebody asked for it, and said why.
+    /// A caller requested it, with this reason.
     Requested(Cow<'static, str>),
-    /// It failed.
+    /// It failed with this error.
     Failed(Error),
 }
 

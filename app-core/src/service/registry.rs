@@ -4,7 +4,7 @@ use app_errors::{Error, app_not_alive_error, service_already_registered_error};
 use app_ids::ServiceId;
 use parking_lot::RwLock;
 
-use crate::{Service, service::ByNumber};
+use super::{ByNumber, Service};
 
 #[derive(Default)]
 pub(crate) struct Registry {
@@ -14,12 +14,12 @@ pub(crate) struct Registry {
 #[derive(Default)]
 struct Entries {
     services: ByNumber<Service>,
-    /// The app stops: nothing new is taken.
+    /// The app stops, and the registry refuses new services.
     closed: bool,
 }
 
 impl Registry {
-    /// Enters services, all or none.
+    /// Adds services, all or none.
     ///
     /// # Errors
     /// `AppNotAlive` once closed, `ServiceAlreadyRegistered` for an id that is taken.
@@ -40,7 +40,7 @@ impl Registry {
         Ok(())
     }
 
-    /// Removes this very incarnation; another one under its id stays. Whether it was there.
+    /// Removes this incarnation; another one with its id stays. Returns whether it was registered.
     pub(crate) fn unregister(&self, service: &Service) -> bool {
         let id = service.id().as_u64();
         let mut entries = self.entries.write();
@@ -51,7 +51,7 @@ impl Registry {
         registered
     }
 
-    /// Refuses all that comes from now on.
+    /// Refuses new services from now on.
     pub(crate) fn close(&self) {
         self.entries.write().closed = true;
     }

@@ -1,16 +1,16 @@
-//! The services of an app, and what is to become of each.
+//! The supervisor's decisions: the services of an app, and what happens to each.
 //!
-//! Nothing here waits. Facts come in (a service fell, ended, started; a restart was asked for), and [`Crew::settle`] says
-//! what follows from all of them together. So any fact may come at any moment, in the middle of a restart too.
+//! No code here waits. Facts come in: a service was killed, ended or started, or a restart was requested.
+//! [`Supervisor::settle`] derives the next steps from all facts together. So a fact may come at any moment, also in the
+//! middle of a restart.
 //!
 //! Invariants:
-//! 1. An incarnation is made when the one before it is dead, every task of it finished.
-//! 2. It is made when all that its service needs is running, and nothing that depends on the service has an
-//!    incarnation left.
-//! 3. The supervisor kills an incarnation when nothing that depends on its service has one left.
-//! 4. A service is up only as long as all that it needs is: else it is killed.
-//! 5. A service that fails while something that it needs is down was taken along: its own policy neither counts that
-//!    nor ends it. A failure up to [`TOGETHER`] before that of the need counts as one of the same cause.
+//! 1. An incarnation is made when the last one is dead, with every task finished.
+//! 2. It is made when every service that it needs runs, and no dependent has an incarnation left.
+//! 3. The supervisor kills an incarnation when no dependent has one left.
+//! 4. A service is up only while every service that it needs is up. Otherwise it is killed.
+//! 5. A service that fails while a service that it needs is down failed because of it. Its own restart policy then neither
+//!    counts the failure nor ends the service. A failure up to [`TOGETHER`] before that of the need counts as one of these.
 
 use std::time::Duration;
 
@@ -18,31 +18,35 @@ use app_errors::{Error, ErrorSeverity, errors};
 use app_ids::ServiceId;
 use tokio::time::Instant;
 
-use super::node::{Node, Phase};
+use super::{
+    node::{Node, NodePhase},
+    service_start::{abandon_start, is_start_failure, new_incarnation},
+};
 use crate::{
-    App, Restart, SERVICE_RESTARTS_EXHAUSTED, Service, ServiceEventKind, StartContext, StopCause,
-    app::RestartRequest, counted, graph::Plan, lifecycle::start, show_duration,
+    App, Restart, SERVICE_RESTARTS_EXHAUSTED, Service, ServiceEventKind, StartContext, StopCause, counted,
+    graph::Plan, service::RestartRequest, show_duration,
 };
 
-/// How far apart a service and what it needs may fail of one cause, the dependent first: it may notice first.
+/// How long before a need a dependent may fail of the same cause. The dependent may notice the cause first.
 const TOGETHER: Duration = Duration::from_secs(1);
 
-/// What takes time.
+/// Work that takes time.
 pub(super) enum Job {
-    /// Wait for the end of a service that was killed, that of a node or one that was made at run time.
+    /// Wait for the end of a killed service. It has a node, or it was made at run time.
     End(Option<usize>, Service),
     /// Start an incarnation.
     Start(usize, StartContext),
 }
 
-pub(super) struct Crew<'a> {
+/// Decides about failures and restarts.
+pub(super) struct Supervisor<'a> {
     app: &'a App,
     plan: &'a Plan,
-    /// By their place in the plan.
+    /// In the order of the plan's services.
     nodes: Vec<Node>,
 }
 
-impl<'a> Crew<'a> {
+impl<'a> Supervisor<'a> {
     pub(super) fn new(app: &'a App, plan: &'a Plan, services: Vec<Service>) -> Self {
         let mut nodes: Vec<_> = plan.services().iter().map(|_| Node::new()).collect();
         for need in 0..nodes.len() {
@@ -51,20 +55,20 @@ impl<'a> Crew<'a> {
         for service in services {
             if let Some(node) = plan.index(service.id()) {
                 (nodes[node].phase, nodes[node].service, nodes[node].ran) =
-                    (Phase::Running, Some(service), true);
+                    (NodePhase::Running, Some(service), true);
             }
         }
         Self { app, plan, nodes }
     }
 
-    /// When a restart that waits is due.
+    /// When the next delayed restart is due.
     pub(super) fn next_try(&self) -> Option<Instant> {
-        let waiting = self.nodes.iter().filter(|node| node.phase == Phase::Down && !node.gone);
+        let waiting = self.nodes.iter().filter(|node| node.phase == NodePhase::Down && !node.gone);
         waiting.filter_map(|node| node.not_before).min()
     }
 
-    /// A service was killed, by whomever.
-    pub(super) fn fell(&mut self, service: Service) -> Option<Job> {
+    /// Handles the kill of a service.
+    pub(super) fn killed(&mut self, service: Service) -> Option<Job> {
         let node = self.plan.index(service.id()).filter(|node| self.nodes[*node].is(&service));
         let Some(index) = node else {
             return (!self.is_fatal(&service)).then_some(Job::End(None, service));
@@ -72,84 +76,85 @@ impl<'a> Crew<'a> {
         let node = &mut self.nodes[index];
         let was_up = node.is_up();
         if was_up {
-            node.fell_starting = node.phase == Phase::Starting;
-            (node.phase, node.fell_at) = (Phase::Ending, Some(Instant::now()));
-            self.excuse_dependents();
+            node.killed_while_starting = node.phase == NodePhase::Starting;
+            (node.phase, node.killed_at) = (NodePhase::Stopping, Some(Instant::now()));
+            self.undo_deaths_of_dependents();
         }
-        // A start that fails, whatever of, is a restart that failed.
-        let is_fatal = !self.nodes[index].fell_starting && self.is_fatal(&service);
+        // A restart that fails counts as a death, even if the error is FATAL.
+        let is_fatal = !self.nodes[index].killed_while_starting && self.is_fatal(&service);
         (was_up && !is_fatal).then_some(Job::End(Some(index), service))
     }
 
-    /// A service that was killed is dead, or was given up.
+    /// Handles the end of a killed service: it is dead, or it was abandoned.
     pub(super) fn ended(&mut self, node: Option<usize>, service: &Service) {
         let Some(index) = node else {
-            // It may have failed while it stopped.
+            // It may have failed during its stop.
             self.is_fatal(service);
             return;
         };
         let node = &mut self.nodes[index];
-        node.phase = if service.is_dead() { Phase::Down } else { Phase::Stuck };
+        node.phase = if service.is_dead() { NodePhase::Down } else { NodePhase::Stuck };
         node.died_at = Some(Instant::now());
-        let (planned, asked) = (std::mem::take(&mut node.put_down), std::mem::take(&mut node.asked));
-        let fell_starting = std::mem::take(&mut node.fell_starting);
-        if !fell_starting && self.is_fatal(service) {
+        let planned = std::mem::take(&mut node.stopped_by_supervisor);
+        let requested = std::mem::take(&mut node.restart_requested);
+        let while_starting = std::mem::take(&mut node.killed_while_starting);
+        if !while_starting && self.is_fatal(service) {
             return;
         }
-        let stuck = self.nodes[index].phase == Phase::Stuck;
-        match (stuck, planned || asked) {
+        let stuck = self.nodes[index].phase == NodePhase::Stuck;
+        match (stuck, planned || requested) {
             (false, true) => {}
-            (false, false) if service.error().is_some() && self.fell_with_a_need(index) => {}
-            (false, false) if fell_starting && self.nodes[index].takes_second_try(service.error()) => {}
+            (false, false) if service.error().is_some() && self.failed_with_a_need(index) => {}
+            (false, false) if while_starting && self.nodes[index].takes_second_try(service.error()) => {}
             (false, false) => self.died(index, service),
             (true, planned) => self.stuck(index, service, planned),
         }
     }
 
-    /// The start of an incarnation came back.
+    /// Handles the end of a start.
     pub(super) fn started(&mut self, index: usize, service: &Service, well: bool) {
         let node = &mut self.nodes[index];
-        if well && node.phase == Phase::Starting && node.is(service) {
-            (node.phase, node.ran) = (Phase::Running, true);
+        if well && node.phase == NodePhase::Starting && node.is(service) {
+            (node.phase, node.ran) = (NodePhase::Running, true);
             let down = node.died_at.map(|at| at.elapsed()).unwrap_or_default();
             service.emit(ServiceEventKind::Restarted { down });
         }
     }
 
-    /// Somebody asked for a restart.
-    pub(super) fn asked(&mut self, request: RestartRequest) {
+    /// Handles the request for a restart.
+    pub(super) fn restart_requested(&mut self, request: RestartRequest) {
         let RestartRequest { service, reason, answer } = request;
-        // Who asked may be gone; the restart takes place all the same.
-        let _ = answer.send(self.ask(service, reason));
+        // Fails if the caller has gone. The restart takes place all the same.
+        let _ = answer.send(self.request_restart(service, reason));
     }
 
-    fn ask(&mut self, id: ServiceId, reason: String) -> Result<(), Error> {
+    fn request_restart(&mut self, id: ServiceId, reason: String) -> Result<(), Error> {
         let Some(index) = self.plan.index(id) else {
             return Err(app_errors::service_not_registered_error(id));
         };
         let refused = |why: String| {
-            let message = format!("service {} can't be restarted: {why}", self.name(index));
+            let message = format!("service {} cannot be restarted: {why}", self.name(index));
             Err(errors::SERVICE_NOT_AVAILABLE.error(id).message(message).build())
         };
         if let Some(gone) = self.gone_below(index) {
             return refused(format!(
-                "service {}, which it depends on, is gone: restart that",
+                "service {}, which it depends on, is gone; restart that service",
                 self.name(gone)
             ));
         }
         let node = &self.nodes[index];
-        if node.phase == Phase::Stuck {
+        if node.phase == NodePhase::Stuck {
             let alive = node.service.as_ref().filter(|service| !service.is_dead());
             if let Some(service) = alive {
                 return refused(format!("it has not stopped, tasks: {}", service.open_tasks().join(", ")));
             }
         }
         let node = &mut self.nodes[index];
-        node.forgive();
+        node.reset();
         match node.phase {
-            Phase::Stuck => node.phase = Phase::Down,
-            Phase::Down => {}
-            Phase::Starting | Phase::Running | Phase::Ending => node.asked = true,
+            NodePhase::Stuck => node.phase = NodePhase::Down,
+            NodePhase::Down => {}
+            NodePhase::Starting | NodePhase::Running | NodePhase::Stopping => node.restart_requested = true,
         }
         node.why.clone_from(&reason);
         if let Some(service) = &node.service {
@@ -158,7 +163,7 @@ impl<'a> Crew<'a> {
         Ok(())
     }
 
-    /// Something that a service needs, directly or not, and that is dead for good.
+    /// A direct or indirect need of a service that is gone.
     fn gone_below(&self, index: usize) -> Option<usize> {
         self.below(index, |need| need.gone)
     }
@@ -179,28 +184,29 @@ impl<'a> Crew<'a> {
         None
     }
 
-    /// Whether something that a service needs fell before it did, or a moment later, and is still down (invariant 5).
-    fn fell_with_a_need(&self, index: usize) -> bool {
-        let Some(fell_at) = self.nodes[index].fell_at else { return false };
+    /// Whether a need of a service was killed before the service, or a moment later, and is still down (invariant 5).
+    fn failed_with_a_need(&self, index: usize) -> bool {
+        let Some(killed_at) = self.nodes[index].killed_at else { return false };
         let together = |need: &Node| {
-            need.phase != Phase::Running && need.fell_at.is_some_and(|at| at <= fell_at + TOGETHER)
+            need.phase != NodePhase::Running && need.killed_at.is_some_and(|at| at <= killed_at + TOGETHER)
         };
         self.below(index, together).is_some()
     }
 
-    /// A service fell: what depends on it and has just died of a failure was taken along (invariant 5).
-    fn excuse_dependents(&mut self) {
+    /// Takes back the deaths of dependents that failed because of a service that was killed (invariant 5).
+    fn undo_deaths_of_dependents(&mut self) {
         let failed = |node: &Node| node.service.as_ref().is_some_and(|service| service.error().is_some());
         for index in 0..self.nodes.len() {
             let node = &self.nodes[index];
-            let died = node.phase == Phase::Down && (node.gone || node.not_before.is_some()) && failed(node);
-            if died && self.fell_with_a_need(index) {
-                self.nodes[index].excuse();
+            let died =
+                node.phase == NodePhase::Down && (node.gone || node.not_before.is_some()) && failed(node);
+            if died && self.failed_with_a_need(index) {
+                self.nodes[index].undo_death();
             }
         }
     }
 
-    /// A service died by itself: what its policy says.
+    /// Applies the restart policy of a service that died by itself.
     fn died(&mut self, index: usize, service: &Service) {
         let (policy, failure) = (self.policy(index), service.error());
         let why = failure.as_ref().map_or_else(|| why_killed(service), ToString::to_string);
@@ -225,7 +231,7 @@ impl<'a> Crew<'a> {
         self.escalate(index, service, format!("died once more after {times} in {window}: {why}"));
     }
 
-    /// A service did not stop, so that it can't be started again without being there twice.
+    /// Handles a service that did not stop. Starting it again would overlap two incarnations.
     fn stuck(&mut self, index: usize, service: &Service, planned: bool) {
         let policy = self.policy(index);
         let failure = service.error();
@@ -237,12 +243,12 @@ impl<'a> Crew<'a> {
             self.escalate(
                 index,
                 service,
-                format!("can't be restarted, since it did not stop (tasks: {tasks})"),
+                format!("cannot be restarted, because it did not stop (tasks: {tasks})"),
             );
         }
     }
 
-    /// More than a restart can cure: the app stops.
+    /// Stops the app, because a restart cannot help.
     fn escalate(&mut self, index: usize, service: &Service, what: String) {
         self.nodes[index].gone = true;
         let message = format!("service {} {what}", self.name(index));
@@ -256,36 +262,43 @@ impl<'a> Crew<'a> {
         self.app.kill(StopCause::Fatal(error));
     }
 
-    /// A failure that ends the app, at once.
+    /// Stops the app at once if the failure of a service is FATAL.
+    ///
+    /// A failed start of a service with a restart policy is a death. The init hook of a command server may run after the
+    /// start function has returned, and its failure is a failed start too.
     fn is_fatal(&self, service: &Service) -> bool {
-        let failure = service.error().filter(|failure| failure.severity() == ErrorSeverity::Fatal);
+        let failure = service.error().filter(|failure| {
+            let counts_as_death = service.is_on_board() && is_start_failure(service, failure);
+            failure.severity() == ErrorSeverity::Fatal && !counts_as_death
+        });
         let is_fatal = failure.is_some();
         failure.into_iter().for_each(|failure| self.app.kill(StopCause::Fatal(failure)));
         is_fatal
     }
 
-    /// What follows from all that is known: which services end, and which start.
+    /// Derives the next steps from all facts: which services end, and which start.
     pub(super) fn settle(&mut self) -> Vec<Job> {
         let order: Vec<_> = self.plan.order().collect();
-        let (accounts, occupied) = (self.accounts(&order), self.occupied(&order));
+        let (causes, occupied) = (self.causes(&order), self.occupied(&order));
         let mut jobs = Vec::new();
         for index in order.iter().rev().copied().filter(|index| !occupied[*index]) {
-            if let (true, Some(account)) = (self.nodes[index].is_up(), accounts[index]) {
-                jobs.extend(self.put_down(index, account));
+            if let (true, Some(cause)) = (self.nodes[index].is_up(), causes[index]) {
+                jobs.extend(self.stop_service(index, cause));
             }
         }
         let now = Instant::now();
         for index in order {
             let node = &mut self.nodes[index];
-            if node.phase != Phase::Down || node.gone {
+            if node.phase != NodePhase::Down || node.gone {
                 continue;
             }
-            // One that is due and waits for something else wakes nobody any more.
+            // A restart that is due and waits for a need must not wake the supervisor again.
             node.not_before = node.not_before.filter(|at| *at > now);
             let node = &self.nodes[index];
-            let ready = |need: &usize| self.nodes[*need].phase == Phase::Running && accounts[*need].is_none();
+            let ready =
+                |need: &usize| self.nodes[*need].phase == NodePhase::Running && causes[*need].is_none();
             if !node.needs.iter().all(ready) {
-                self.wait_for_needs(index, &accounts);
+                self.note_cause(index, &causes);
             } else if !occupied[index] && node.not_before.is_none() {
                 jobs.push(self.start(index));
             }
@@ -293,23 +306,24 @@ impl<'a> Crew<'a> {
         jobs
     }
 
-    /// By service, on whose account it can't be up as it is: its own, or that of something that it depends on.
-    fn accounts(&self, order: &[usize]) -> Vec<Option<usize>> {
-        let mut accounts = vec![None; self.nodes.len()];
+    /// By service, the service because of which it cannot stay up: the service itself, or one that it depends on.
+    fn causes(&self, order: &[usize]) -> Vec<Option<usize>> {
+        let mut causes = vec![None; self.nodes.len()];
         for index in order {
             let node = &self.nodes[*index];
             let of_need = |need: &usize| match self.nodes[*need].phase {
-                // One that dies by itself is told when it is dead: until then it is not known what follows.
-                Phase::Running | Phase::Ending => accounts[*need],
+                // What follows from the death of a service is only known when it is dead.
+                NodePhase::Running | NodePhase::Stopping => causes[*need],
                 _ if self.nodes[*need].gone => Some(*need),
-                _ => Some(accounts[*need].unwrap_or(*need)),
+                _ => Some(causes[*need].unwrap_or(*need)),
             };
-            accounts[*index] = if node.asked { Some(*index) } else { node.needs.iter().find_map(of_need) };
+            causes[*index] =
+                if node.restart_requested { Some(*index) } else { node.needs.iter().find_map(of_need) };
         }
-        accounts
+        causes
     }
 
-    /// By service, whether anything that depends on it has an incarnation left.
+    /// By service, whether a dependent has an incarnation left.
     fn occupied(&self, order: &[usize]) -> Vec<bool> {
         let mut occupied = vec![false; self.nodes.len()];
         for index in order.iter().rev() {
@@ -320,35 +334,37 @@ impl<'a> Crew<'a> {
         occupied
     }
 
-    fn put_down(&mut self, index: usize, account: usize) -> Option<Job> {
+    /// Kills a service that cannot stay up.
+    fn stop_service(&mut self, index: usize, cause: usize) -> Option<Job> {
         let service = self.nodes[index].service.clone()?;
-        let reason = self.reason(index, account);
+        let reason = self.reason(index, cause);
         let node = &mut self.nodes[index];
-        node.on_account_of = Some(account);
-        // Who was killed by somebody else in this moment has died by himself: that is told soon.
+        node.because_of = Some(cause);
+        // If another caller killed it first, it died by itself. The mailbox has that fact.
         if !service.kill_first(reason.into()) {
             return None;
         }
-        if node.phase == Phase::Starting {
+        if node.phase == NodePhase::Starting {
             service.abort_start();
         }
-        (node.phase, node.fell_at, node.put_down) = (Phase::Ending, Some(Instant::now()), true);
+        (node.phase, node.killed_at) = (NodePhase::Stopping, Some(Instant::now()));
+        node.stopped_by_supervisor = true;
         Some(Job::End(Some(index), service))
     }
 
-    /// Says on whose account a service is down, where that has changed.
-    fn wait_for_needs(&mut self, index: usize, accounts: &[Option<usize>]) {
-        let Some(account) = accounts[index].filter(|account| *account != index) else { return };
-        if self.nodes[account].gone && self.nodes[index].on_account_of != Some(account) {
-            self.nodes[index].on_account_of = Some(account);
+    /// Puts the cause on the board for a service that waits for a service that is gone.
+    fn note_cause(&mut self, index: usize, causes: &[Option<usize>]) {
+        let Some(cause) = causes[index].filter(|cause| *cause != index) else { return };
+        if self.nodes[cause].gone && self.nodes[index].because_of != Some(cause) {
+            self.nodes[index].because_of = Some(cause);
             let id = self.plan.services()[index].id();
-            self.app.inner.board.blame(id, self.reason(index, account));
+            self.app.host().bus.board().set_reason(id, self.reason(index, cause));
         }
     }
 
-    fn reason(&self, index: usize, account: usize) -> String {
-        let (name, Node { gone, why, .. }) = (self.name(account), &self.nodes[account]);
-        match (index == account, gone) {
+    fn reason(&self, index: usize, cause: usize) -> String {
+        let (name, Node { gone, why, .. }) = (self.name(cause), &self.nodes[cause]);
+        match (index == cause, gone) {
             (true, _) => format!("restart asked for: {why}"),
             (false, true) => format!("service {name}, which it depends on, is gone: {why}"),
             (false, false) => format!("service {name}, which it depends on, restarts: {why}"),
@@ -356,17 +372,14 @@ impl<'a> Crew<'a> {
     }
 
     fn start(&mut self, index: usize) -> Job {
-        let service = start::made(self.app, &self.plan.services()[index]);
+        let service = new_incarnation(self.app, &self.plan.services()[index]);
         Job::Start(index, self.nodes[index].next_start(service))
     }
 
-    /// The app stops: start functions that have not come back are dropped.
+    /// Drops the start functions that have not returned, because the app stops.
     pub(super) fn abandon_starts(&self) {
-        let starting = self.nodes.iter().filter(|node| node.phase == Phase::Starting);
-        for service in starting.filter_map(|node| node.service.as_ref()) {
-            service.kill("the app stops");
-            service.abort_start();
-        }
+        let starting = self.nodes.iter().filter(|node| node.phase == NodePhase::Starting);
+        starting.filter_map(|node| node.service.as_ref()).for_each(abandon_start);
     }
 
     fn policy(&self, index: usize) -> Restart {

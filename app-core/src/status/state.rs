@@ -1,27 +1,27 @@
-//! Where a service is in its life.
+//! The states of a service.
 
 use std::fmt;
 
-/// The states of a service, in the order in which they are passed.
+/// The state of a service. The order is that of a life: a later state never goes back to an earlier one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum ServiceState {
-    /// Made, not started yet.
+    /// Made, and not started yet.
     Registered = 0,
     /// Its start function runs.
     Starting = 1,
-    /// It is there for others.
+    /// It has started, and its dependents may use it.
     Running = 2,
-    /// Killed; tasks of it finish their work.
+    /// Killed. Its tasks finish their work.
     Stopping = 3,
-    /// Dead, and it was asked to.
+    /// Dead without a failure.
     Stopped = 4,
-    /// Dead of a failure.
+    /// Dead after a failure.
     Failed = 5,
 }
 
 impl ServiceState {
-    pub(super) const fn from_u8(state: u8) -> Self {
+    pub(crate) const fn from_u8(state: u8) -> Self {
         match state {
             0 => Self::Registered,
             1 => Self::Starting,

@@ -1,28 +1,32 @@
-//! Everything that a start can refuse before a service runs. `--check` asks the same, so the two agree.
+//! The checks before any service starts. A start and `--check` run the same checks.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use app_errors::{Error, errors};
 use slog::warn;
 
-use crate::{APP_SERVICE, App, Flags, Planned, Preflight, ServiceDescriptor, flags, graph::Plan, panics};
+use crate::{
+    App, Flags, Planned, Preflight, ServiceDescriptor, flags, graph::Plan, ids::APP_SERVICE, panics,
+};
 
-/// The plan of a start, or every reason why there can be none.
-pub(crate) fn plan(app: &App) -> Result<Plan, Vec<Error>> {
-    let services = app.descriptors();
-    if services.is_empty() && app.inner.linked {
+/// Makes the plan of a start. `linked` says that the services are all services that are linked into the program.
+///
+/// # Errors
+/// Every reason why the app cannot start.
+pub(crate) fn plan(app: &App, services: &[ServiceDescriptor], linked: bool) -> Result<Plan, Vec<Error>> {
+    if services.is_empty() && linked {
         return Err(vec![nothing_linked()]);
     }
     let (plan, mut problems) = match Plan::new(services.to_vec()) {
         Ok(plan) => (plan, Vec::new()),
         Err(problems) => (Plan::default(), problems),
     };
-    problems.extend(services.iter().flat_map(|service| parameters(app, service)));
-    if app.inner.linked {
+    problems.extend(services.iter().flat_map(|service| parameters(app, services, service)));
+    if linked {
         problems.extend(flags::duplicates(&Flags::command()).into_iter().map(ambiguous));
     }
     problems.extend(Preflight::run_all(app));
-    if app.inner.linked && services.iter().all(ServiceDescriptor::is_platform) {
+    if linked && services.iter().all(ServiceDescriptor::is_platform) {
         warn!(
             app.logger(),
             "only services of the platform are linked, and none of the application's own: name its crates in main.rs (`use my_service as _;`, or the link list of `app_core::main!`)"
@@ -40,9 +44,10 @@ fn ambiguous(problem: String) -> Error {
     errors::SERVICE_INIT_FAILED.error(APP_SERVICE).message(problem).build()
 }
 
-/// What the parameters of a start function find wrong, which is code of any crate.
-fn parameters(app: &App, service: &ServiceDescriptor) -> Vec<Error> {
-    catch_unwind(AssertUnwindSafe(|| service.check(&Planned::new(app, service)))).unwrap_or_else(|panic| {
+/// Runs the checks of a start function's parameters. They are code of any crate and may panic.
+fn parameters(app: &App, services: &[ServiceDescriptor], service: &ServiceDescriptor) -> Vec<Error> {
+    let planned = Planned::new(app, services, service);
+    catch_unwind(AssertUnwindSafe(|| service.check(&planned))).unwrap_or_else(|panic| {
         let what = panics::message(panic.as_ref());
         let message = format!(
             "service {} ({}): the check of its parameters panicked: {what}",

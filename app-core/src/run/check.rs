@@ -1,13 +1,16 @@
-//! `--check`: everything that can be found wrong before a start, and nothing started.
+//! `--check`: runs all checks of a start, and starts nothing.
 
 use std::io::{self, Write};
 
-use crate::{App, ExitStatus, counted, log::print_problem, startable, stop::start_failure_status};
+use crate::{
+    App, ExitStatus, counted, lifecycle::plan, linked_services, log::print_problem,
+    stop::start_failure_status,
+};
 
-/// Checks what a start would, prints every problem on standard error, or one line of approval on standard output.
-pub(crate) fn check(app: &App) -> ExitStatus {
-    // With a closed output the exit status still tells.
-    match startable::plan(app) {
+/// Prints every problem on standard error. Without a problem, prints one line on standard output.
+pub(super) fn check(app: &App) -> ExitStatus {
+    // The exit status is enough if the output is closed.
+    match plan(app, &linked_services(), true) {
         Ok(plan) => {
             let count = counted(plan.services().len() as u64, "service");
             let _ = writeln!(io::stdout(), "ok: {count}, configs in {}", app.config_dir().display());

@@ -1,0 +1,6 @@
+//! The ids that the kernel uses for itself.
+
+use app_ids::ServiceId;
+
+/// The id under which the app itself logs and raises errors. No service has it.
+pub const APP_SERVICE: ServiceId = ServiceId::new(0);

@@ -1,0 +1,166 @@
+//! Making an app: the settings that differ between a process and a test.
+
+use std::{io, sync::Arc, time::Duration};
+
+use crate::{
+    App, Flags, Identity, Log, Package, ServiceDescriptor, lifecycle::Descriptors, linked_services,
+    provided::ProvidedValues, service::Settings,
+};
+
+/// How long all services of an app together may take to stop.
+pub const DEFAULT_APP_STOP_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// The settings of an app that is about to be made.
+#[derive(Debug)]
+#[must_use]
+pub struct AppBuilder {
+    flags: Option<Flags>,
+    identity: Option<Identity>,
+    services: Option<Vec<ServiceDescriptor>>,
+    log: Option<Log>,
+    package: Option<Package>,
+    provided: ProvidedValues,
+    any_port: bool,
+    stop_timeout: Duration,
+}
+
+impl Default for AppBuilder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl AppBuilder {
+    /// The default settings.
+    pub fn new() -> Self {
+        Self {
+            flags: None,
+            identity: None,
+            services: None,
+            log: None,
+            package: None,
+            provided: ProvidedValues::default(),
+            any_port: false,
+            stop_timeout: DEFAULT_APP_STOP_TIMEOUT,
+        }
+    }
+
+    /// Takes the flags, if they were set.
+    pub(super) fn take_flags(&mut self) -> Option<Flags> {
+        self.flags.take()
+    }
+
+    /// The package, if it was set.
+    pub(super) fn known_package(&self) -> Option<&Package> {
+        self.package.as_ref()
+    }
+
+    /// Sets the flags. By default, each flag has its default value.
+    pub fn flags(mut self, flags: Flags) -> Self {
+        self.flags = Some(flags);
+        self
+    }
+
+    /// Sets the identity. By default it comes from the flags, with a new instance id.
+    pub fn identity(mut self, identity: Identity) -> Self {
+        self.identity = Some(identity);
+        self
+    }
+
+    /// Sets the services. By default, they are all linked services.
+    pub fn services(mut self, services: impl IntoIterator<Item = ServiceDescriptor>) -> Self {
+        self.services = Some(services.into_iter().collect());
+        self
+    }
+
+    /// Sets the log. By default it writes to standard error, as the flags say.
+    pub fn log(mut self, log: Log) -> Self {
+        self.log = Some(log);
+        self
+    }
+
+    /// Sets the package of the application. By default it is guessed from the name of the program.
+    pub fn package(mut self, package: Package) -> Self {
+        self.package = Some(package);
+        self
+    }
+
+    /// Provides a value for the services, by its type: they take it as the parameter [`Provided`](crate::Provided). A second
+    /// value of the same type replaces the first.
+    ///
+    /// ```
+    /// use app_core::{AppBuilder, Provided, ServiceDescriptor, prelude::*, testing::TestApp};
+    ///
+    /// struct Greeting(&'static str);
+    ///
+    /// async fn start(service: Service, greeting: Provided<Greeting>) -> Result<(), Error> {
+    ///     info!(service.log(), "{}", greeting.0);
+    ///     Ok(())
+    /// }
+    ///
+    /// fn main() -> std::process::ExitCode {
+    /// # if true { return std::process::ExitCode::SUCCESS; }
+    ///     AppBuilder::new().package(app_core::package!()).provide(Greeting("hello")).run()
+    /// }
+    /// ```
+    pub fn provide<T: Send + Sync + 'static>(self, value: T) -> Self {
+        self.provide_shared(Arc::new(value))
+    }
+
+    /// As [`provide`](Self::provide), for a value that is shared already, or that services know as a trait object:
+    /// `provide_shared::<dyn Clock>(Arc::new(clock))`.
+    pub fn provide_shared<T: ?Sized + Send + Sync + 'static>(mut self, value: Arc<T>) -> Self {
+        self.provided.insert(value);
+        self
+    }
+
+    /// Sets all values for the services.
+    pub(crate) fn provided(mut self, values: ProvidedValues) -> Self {
+        self.provided = values;
+        self
+    }
+
+    /// Lets services that listen take any free port instead of their default port.
+    pub fn any_port(mut self, any_port: bool) -> Self {
+        self.any_port = any_port;
+        self
+    }
+
+    /// Sets how long all services together may take to stop, [`DEFAULT_APP_STOP_TIMEOUT`] by default.
+    pub fn stop_timeout(mut self, timeout: Duration) -> Self {
+        self.stop_timeout = timeout;
+        self
+    }
+
+    /// Makes the app. Nothing runs yet.
+    ///
+    /// # Errors
+    /// When the log cannot be opened.
+    pub fn build(self) -> io::Result<App> {
+        let flags = self.flags.unwrap_or_default();
+        let identity = self.identity.unwrap_or_else(|| identity_of(&flags));
+        let log = match self.log {
+            Some(log) => log,
+            None => Log::to_stderr(&identity, flags.log_format, flags.log_level, flags.log_record_bytes)?,
+        };
+        let descriptors = match self.services {
+            Some(services) => Descriptors::given(services),
+            None => Descriptors::linked(linked_services()),
+        };
+        let services = descriptors.specs();
+        let settings = Settings {
+            identity,
+            flags,
+            package: self.package.unwrap_or_else(|| Package::guessed(&services)),
+            provided: self.provided,
+            services,
+            any_port: self.any_port,
+            stop_timeout: self.stop_timeout,
+        };
+        Ok(descriptors.host(settings, log).into())
+    }
+}
+
+fn identity_of(flags: &Flags) -> Identity {
+    Identity::new(flags.domain_id, flags.app_id, flags.release_id)
+}
