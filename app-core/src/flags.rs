@@ -4,17 +4,20 @@ use std::{ops::RangeInclusive, path::PathBuf, sync::Arc, time::Duration};
 
 use app_ids::{AppId, DomainId, ReleaseId};
 
-use crate::{LogFormat, LogLevel, LogRecordLimit, args, package::program_name, spec::ServiceSpec};
+use crate::{LogFormat, LogLevel, LogRecordLimit, package::program_name, spec::ServiceSpec};
 
+pub mod args;
 mod duplicates;
 mod given;
 mod group;
+mod subcommand;
 mod values;
 
 pub(crate) use self::duplicates::duplicates;
 pub use self::{
     given::{FlagSource, Given},
     group::{FlagGroup, GroupValues},
+    subcommand::Subcommand,
     values::ServiceLevel,
 };
 

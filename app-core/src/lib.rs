@@ -35,10 +35,8 @@
 //! new handles of its dependencies. What stays out: config, metrics, health and RPC, in crates of their own.
 
 mod app;
-pub mod args;
 mod commands;
 mod context;
-mod descriptor;
 mod duration;
 pub mod events;
 mod facade;
@@ -51,9 +49,7 @@ mod log;
 mod output;
 mod package;
 mod panics;
-mod param;
-mod planned;
-mod preflight;
+mod plugins;
 pub mod prelude;
 mod provided;
 mod restart;
@@ -64,7 +60,6 @@ mod spec;
 mod stacks;
 mod status;
 mod stop;
-mod subcommand;
 pub mod testing;
 mod threads;
 
@@ -75,14 +70,13 @@ pub use self::{
         DEFAULT_CALL_DEADLINE, ServiceCommandChannel, TimeHistogram,
     },
     context::ErrorContext,
-    descriptor::{DEFAULT_START_TIMEOUT, ServiceDescriptor, StartFuture, linked_services},
     duration::{counted, parse_duration, show_duration},
     events::{AppEvent, KillReason, ServiceEventKind},
     facade::{
         alive, current, dead, domain, dump_all_stacks, dying, id, install, instance, kill, log_level, logger,
         release, reset, reset_with_config_dir, services, started_on,
     },
-    flags::{FlagGroup, FlagSource, Flags, Given, GroupValues, ServiceLevel},
+    flags::{FlagGroup, FlagSource, Flags, Given, GroupValues, ServiceLevel, Subcommand, args},
     identity::Identity,
     ids::APP_SERVICE,
     log::{
@@ -93,9 +87,10 @@ pub use self::{
     output::write_output,
     package::Package,
     panics::{Panicked, catch_panic},
-    param::{Dep, Flag, Param, Params, Provided, Signature, Start, StartContext, StartOutput},
-    planned::{HandleType, Planned},
-    preflight::Preflight,
+    plugins::{
+        DEFAULT_START_TIMEOUT, Dep, Flag, HandleType, Param, Params, Planned, Preflight, Provided,
+        ServiceDescriptor, Signature, Start, StartContext, StartFuture, StartOutput, linked_services,
+    },
     restart::{Restart, SERVICE_RESTARTS_EXHAUSTED},
     run::{
         AppBuilder, DEFAULT_APP_STOP_TIMEOUT, check_descriptors, check_stack_limit, descriptor_limit, parse,
@@ -105,7 +100,6 @@ pub use self::{
     spec::{DEFAULT_STOP_TIMEOUT, Origin, ServiceSpec},
     status::{LastFailure, Readiness, Restarting, ServiceState, ServiceStatus},
     stop::{Abandoned, ExitStatus, StopCause, StopReport},
-    subcommand::Subcommand,
     threads::{run_blocking, spawn_thread, start_thread, thread_refused},
 };
 
@@ -115,7 +109,7 @@ pub use clap;
 /// For the macros of this crate.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::{log::is_enabled, param::checked_start};
+    pub use crate::{log::is_enabled, plugins::checked_start};
     pub use app_ids::{IdKind, IdName};
     pub use inventory;
     pub use slog;

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, time::Duration};
 use app_errors::Error;
 use tokio::time::Instant;
 
-use crate::{Restart, Service, StartContext, param::StartHistory};
+use crate::{Restart, Service, StartContext, plugins::StartHistory};
 
 /// The phase of a service, as the supervisor knows it. The service itself may be further along, but is never behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

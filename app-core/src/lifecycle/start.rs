@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     App, AppEvent, Service, ServiceDescriptor, ServiceState, StartContext, StopCause, StopReport,
-    graph::Plan, ids::APP_SERVICE, panics, param::StartHistory, service::AppPhase, show_duration,
+    graph::Plan, ids::APP_SERVICE, panics, plugins::StartHistory, service::AppPhase, show_duration,
 };
 
 /// How long the other start functions of a level may still take once one has failed.
