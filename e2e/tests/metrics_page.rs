@@ -130,6 +130,9 @@ fn everything_has_a_name_a_unit_and_a_query() {
         }
         // Endpoints have the same metrics, each under the id of its service.
         let other = names.insert((doc.service(), name), prometheus.clone());
-        assert!(other.is_none(), "{name} is {prometheus} and {other:?}: nobody could tell them apart");
+        assert!(
+            other.is_none(),
+            "{name} is {prometheus} and {other:?}: two metrics of a service have one name"
+        );
     }
 }

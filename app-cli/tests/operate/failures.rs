@@ -11,7 +11,7 @@ use crate::files::Files;
 use crate::fixture::{ENDPOINT, Fixture, appctl, eventually, object, run};
 
 /// An address without a listener. A socket that is bound but does not listen holds the port.
-pub(crate) fn nobody() -> (socket2::Socket, SocketAddr) {
+pub(crate) fn unreachable() -> (socket2::Socket, SocketAddr) {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
     let address = socket.local_addr().unwrap().as_socket().unwrap();
@@ -20,7 +20,7 @@ pub(crate) fn nobody() -> (socket2::Socket, SocketAddr) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_app_that_is_not_there_is_told_at_once_with_its_address() {
-    let (_held, address) = nobody();
+    let (_held, address) = unreachable();
     let files = Files::new();
     files.contexts(&address.to_string(), ENDPOINT);
     let said = run(appctl(files.path(), &["status"])).await.refused(3);
@@ -36,7 +36,7 @@ async fn an_app_that_is_not_there_is_told_at_once_with_its_address() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_first_address_that_answers_is_asked() {
-    let (_held, dead) = nobody();
+    let (_held, dead) = unreachable();
     let fixture = Fixture::new().await;
     let status = fixture.run(&["status", "--json"]).await.object();
     let alive = status["address"].as_str().unwrap().to_owned();

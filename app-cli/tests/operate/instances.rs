@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::failures::nobody;
+use crate::failures::unreachable;
 use crate::fixture::{Fixture, object};
 
 /// Every command that changes something, and the record of it in the fake app.
@@ -65,15 +65,15 @@ async fn a_change_to_one_of_several_addresses_is_refused_and_one_to_all_reaches_
 async fn with_all_each_is_reported_and_the_worst_is_the_status() {
     let fixture = Fixture::new().await;
     let address = fixture.address();
-    let (_socket, nobody) = nobody();
-    in_context(&fixture, &format!("[\"{nobody}\", \"{address}\", \"{address}\"]"));
+    let (_socket, unreachable) = unreachable();
+    in_context(&fixture, &format!("[\"{unreachable}\", \"{address}\", \"{address}\"]"));
     let ran = fixture.run(&["restart", "mail", "--all", "--reason", "why", "--json"]).await.harmless();
     assert_eq!(ran.status, Some(3), "{ran:?}");
     let done = object(ran.stdout.trim_end());
     assert_eq!((&done["target"], &done["name"]), (&json!(address.to_string()), &json!("mail")));
     let failed = object(ran.stderr.trim_end());
     let said = failed["error"].as_str().unwrap();
-    assert!(said.starts_with(&format!("{nobody}: connection refused")), "{said}");
+    assert!(said.starts_with(&format!("{unreachable}: connection refused")), "{said}");
     assert_eq!(fixture.fake.calls(), ["restart 0xbeef: why"], "once, though the address is there twice");
 
     let ran = fixture.run_as("reader", &["restart", "mail", "--all", "--reason", "why"]).await;

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use app_metrics::Metrics;
 use serde_json::json;
 
-use crate::failures::nobody;
+use crate::failures::unreachable;
 use crate::fixture::{Fixture, Ran, appctl, run};
 
 /// A command line without the variable `OP_CONTEXT`.
@@ -48,17 +48,17 @@ async fn with_an_address_it_is_asked_over_http_whatever_context_is_set() {
     let address = fixture.app.get::<Metrics>().bound_address().unwrap().port();
     let address = format!("127.0.0.1:{address}");
     assert_eq!(fixture.run(&["health", "live", "--address", &address]).await.printed(), "alive\n");
-    let (_socket, nobody) = nobody();
-    let nobody = nobody.to_string();
+    let (_socket, unreachable) = unreachable();
+    let unreachable = unreachable.to_string();
     let over_http = |ran: Ran| {
         assert_eq!(ran.status, Some(1), "{ran:?}");
         assert!(ran.stdout.contains("does not answer"), "{ran:?}");
     };
-    over_http(without_context(&fixture, &["health", "live", "--address", &nobody]).await);
+    over_http(without_context(&fixture, &["health", "live", "--address", &unreachable]).await);
     let mut command = fixture.appctl(&["health", "live"]);
-    command.env("OP_HEALTH_ADDRESS", &nobody);
+    command.env("OP_HEALTH_ADDRESS", &unreachable);
     over_http(run(command).await);
-    let mut command = appctl(fixture.files.path(), &["health", "live", "--address", &nobody]);
+    let mut command = appctl(fixture.files.path(), &["health", "live", "--address", &unreachable]);
     command.env("OP_CONTEXT", "");
     over_http(run(command).await);
     fixture.app.stop().await.expect_clean();
@@ -67,12 +67,12 @@ async fn with_an_address_it_is_asked_over_http_whatever_context_is_set() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn flags_that_contradict_each_other_are_refused() {
     let fixture = Fixture::new().await;
-    let (_socket, nobody) = nobody();
-    let nobody = nobody.to_string();
-    let both = ["health", "ready", "--context", "contexts.json", "--address", &nobody];
+    let (_socket, unreachable) = unreachable();
+    let unreachable = unreachable.to_string();
+    let both = ["health", "ready", "--context", "contexts.json", "--address", &unreachable];
     let said = fixture.run(&both).await.refused(2);
     assert!(said.starts_with("--address asks over HTTP, --context over RPC"), "{said}");
-    for flag in [["--address", &nobody], ["--wait", "1s"], ["--timeout", "1s"]] {
+    for flag in [["--address", &unreachable], ["--wait", "1s"], ["--timeout", "1s"]] {
         let said = fixture.run(&["health", flag[0], flag[1]]).await.refused(2);
         assert!(said.contains(" is for a question; name a question (live, ready"), "{said}");
     }

@@ -63,12 +63,12 @@ async fn a_test_sets_the_directory_of_its_app() {
     let elsewhere = tempfile::tempdir().unwrap();
     let path = elsewhere.path().to_owned();
     // An unlinked service, because the config of a linked service must match its schema.
-    let nobody = ServiceId::new(0x5e);
-    fs::write(ConfigDir::new(&path).file(nobody), file("mails")).unwrap();
+    let unlinked = ServiceId::new(0x5e);
+    fs::write(ConfigDir::new(&path).file(unlinked), file("mails")).unwrap();
     let builder =
         TestApp::builder().linked([CONFIG_SERVICE_ID]).flags(|flags| flags.config_dir = path.clone());
     let app = builder.start().await;
     assert_eq!(app.get::<Configs>().dir().path(), path);
-    assert_eq!(app.get::<Configs>().dir().service_ids().unwrap(), [nobody]);
+    assert_eq!(app.get::<Configs>().dir().service_ids().unwrap(), [unlinked]);
     app.stop().await.expect_clean();
 }

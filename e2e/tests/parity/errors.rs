@@ -90,8 +90,8 @@ fn an_error_is_known_by_its_id_whatever_type_it_comes_as() {
     let error = service_not_alive_error(SERVICE);
     assert!(is_error(&error, SERVICE_NOT_ALIVE.id));
     assert!(!is_error(&error, BUG.id));
-    assert!(!is_error(&std::fmt::Error, SERVICE_NOT_ALIVE.id), "the error of somebody else");
-    assert_eq!(BUG.id, ErrorId::new(0), "the id of what nobody foresaw");
+    assert!(!is_error(&std::fmt::Error, SERVICE_NOT_ALIVE.id), "the error of another crate");
+    assert_eq!(BUG.id, ErrorId::new(0), "the id of unexpected errors");
 }
 
 #[test]

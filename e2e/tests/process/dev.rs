@@ -19,7 +19,7 @@ use crate::{
 
 /// Starts the service with `--dev` on free ports. Returns its output, too.
 pub(crate) fn start() -> (Process, String) {
-    poll("ports that nobody takes in between", || {
+    poll("ports that no other program takes first", || {
         let process = Program::service().args(["--dev=0"]).start();
         let tour = process.printed("that was the tour'\n");
         let started = APP_STARTED.hex();
@@ -208,7 +208,7 @@ fn started_from(current: &Path, before: &str) -> PathBuf {
     assert!(contexts.contains("admin.dev"), "{contexts}");
     process.signal(Signal::SIGTERM);
     process.ended().expect_code(0);
-    assert!(!folder(&tour).exists(), "gone with the process");
+    assert!(!folder(&tour).exists(), "removed when the process ends");
     folder(&tour)
 }
 
@@ -229,7 +229,7 @@ fn keys_are_under_the_target_of_the_current_folder_or_in_a_temporary_one() {
     assert!(starts("umask 0777;").starts_with(current.join("target/dev")), "the umask does not matter");
     // A user who may add files to a folder may also remove files of others.
     fs::set_permissions(current.join("target"), fs::Permissions::from_mode(0o777)).unwrap();
-    assert!(starts("").starts_with(&temporary), "target is everybody's");
+    assert!(starts("").starts_with(&temporary), "all users may change target");
     fs::remove_dir_all(current.join("target")).unwrap();
     assert!(starts("mkdir gone; cd gone; rmdir ../gone;").starts_with(&temporary), "no current folder");
     assert_eq!(fs::read_dir(&temporary).unwrap().count(), 0, "nothing is left");

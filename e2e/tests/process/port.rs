@@ -68,5 +68,5 @@ fn a_busy_port_ends_the_start_with_one_clear_line() {
     let naming: Vec<_> = messages.iter().filter(|message| message.contains(&address)).collect();
     let [message] = naming.as_slice() else { panic!("not one line names {address}:\n{}", ended.stderr) };
     assert!(message.contains("already in use") && message.contains("httpPort"), "{message}");
-    assert!(!ended.stderr.contains(&events::APP_STARTED.hex()), "it never was ready");
+    assert!(!ended.stderr.contains(&events::APP_STARTED.hex()), "it was never ready");
 }
