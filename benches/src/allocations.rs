@@ -1,4 +1,4 @@
-//! Allocations of a command, and bytes of a service with a command server; in a program whose allocator counts.
+//! Allocations of a command, and memory of a service with a command server. The program has an allocator that counts.
 
 use std::process::ExitCode;
 
@@ -8,20 +8,20 @@ use tokio::runtime::Runtime;
 use crate::{
     commands::{
         by_mode, registered,
-        servers::{ACTIX, Actix, BARE, Bare, INLINE, KAMEO, Kameo, Ours, QUEUED, RACTOR, Ractor, Server},
+        servers::{ACTIX, Actix, BARE, Bare, INLINE, KAMEO, Kameo, Platform, QUEUED, RACTOR, Ractor, Server},
         service,
     },
-    driver::{Rows, exit_code},
     report::{Figure, Row},
     rounds::Failure,
+    rows::{Rows, exit_code},
 };
 
-/// What was asked of the allocator since the program began.
+/// Requests to the allocator since the program began.
 #[derive(Debug, Clone, Copy)]
 pub struct Allocated {
-    /// Allocations, and memory that was made larger or smaller.
+    /// Allocations and reallocations.
     pub times: u64,
-    /// Bytes that are in use.
+    /// Bytes in use.
     pub live_bytes: i64,
 }
 
@@ -29,7 +29,7 @@ const COMMANDS: u64 = 10_000;
 const SERVICES: u64 = 10_000;
 const CAPACITY: u16 = 256;
 
-/// What `main` of the counting program does; `allocated` reads its allocator.
+/// The body of the counting program. `allocated` reads its allocator.
 #[must_use]
 pub fn allocations(allocated: impl Fn() -> Allocated) -> ExitCode {
     exit_code(rows(&mut Rows::of_this_process(), &allocated))
@@ -38,11 +38,11 @@ pub fn allocations(allocated: impl Fn() -> Allocated) -> ExitCode {
 type Counter<'a> = dyn Fn() -> Allocated + 'a;
 
 fn rows(rows: &mut Rows, allocated: &Counter<'_>) -> Result<(), Failure> {
-    // One thread: nothing else allocates meanwhile.
+    // One thread, so that nothing else allocates meanwhile.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (_app, service) = service(&runtime)?;
     let _entered = runtime.enter();
-    let (queued, inline) = (Ours::queued(&service, CAPACITY)?, Ours::inline(&service, CAPACITY)?);
+    let (queued, inline) = (Platform::queued(&service, CAPACITY)?, Platform::inline(&service, CAPACITY)?);
     let (bare, kameo) = (Bare::start(CAPACITY), Kameo::start(CAPACITY));
     let ractor = runtime.block_on(Ractor::start())?;
     let arbiter = actix::System::new();
@@ -57,7 +57,7 @@ fn rows(rows: &mut Rows, allocated: &Counter<'_>) -> Result<(), Failure> {
         figure(ACTIX, arbiter.block_on(submits(&actix, allocated))),
     ];
     let [queued_row, inline_row] = by_mode("allocations of a submitted command", "", figures);
-    // The command's box, and the blocks that a queue takes.
+    // The box of the command, and the blocks of a queue.
     rows.add(queued_row.target(1.1));
     rows.add(inline_row.target(0.1));
     rows.begin("allocations of a call");
@@ -109,9 +109,9 @@ async fn calls(server: &impl Server, allocated: &Counter<'_>) -> Result<f64, Fai
 
 fn services(runtime: &Runtime, service: &Service, allocated: &Counter<'_>) -> Result<f64, Failure> {
     let app = &App::of(service);
-    let start = async |i: u64| -> Result<(Service, Ours), Failure> {
+    let start = async |i: u64| -> Result<(Service, Platform), Failure> {
         let service = registered(app, ServiceId::new((i + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)))?;
-        let server = Ours::queued(&service, 16)?;
+        let server = Platform::queued(&service, 16)?;
         Ok((service, server))
     };
     let mut next = 0;
@@ -124,7 +124,7 @@ fn services(runtime: &Runtime, service: &Service, allocated: &Counter<'_>) -> Re
     ))
 }
 
-/// Bytes for each of many that live at once and have answered.
+/// Bytes for each of many servers that live at the same time and have answered a call.
 async fn held<T>(
     mut start: impl AsyncFnMut() -> Result<T, Failure>,
     allocated: &Counter<'_>,
@@ -133,7 +133,7 @@ async fn held<T>(
     let before = allocated().live_bytes;
     for _ in 0..SERVICES {
         all.push(start().await?);
-        // Its task begins.
+        // The call makes sure that the task of the server has begun.
         tokio::task::yield_now().await;
     }
     Ok((allocated().live_bytes - before) as f64 / SERVICES as f64)

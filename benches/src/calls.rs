@@ -1,4 +1,4 @@
-//! Calls to a command server, with the answer.
+//! Calls to a command server that wait for the answer.
 
 use std::time::{Duration, Instant};
 
@@ -8,27 +8,27 @@ use crate::{
     commands::{
         DEADLINE, OVER_BARE, by_mode,
         servers::{
-            ACTIX, ACTORS, Actix, BARE, BOUNDED, Bare, INLINE, KAMEO, Kameo, Ours, QUEUED, RACTOR, Ractor,
-            Server,
+            ACTIX, ACTORS, Actix, BARE, BOUNDED, Bare, INLINE, KAMEO, Kameo, Platform, QUEUED, RACTOR,
+            Ractor, Server,
         },
         service,
     },
-    driver::Rows,
     pairs::{pin, processors},
     report::Figure,
     rounds::{Budget, Contender, Failure, in_turn, nanoseconds_each},
+    rows::Rows,
 };
 
-/// In one round.
+/// Calls in one round.
 const CALLS: u64 = 300;
 const CAPACITY: u16 = 256;
-/// At most this share of the best bounded actor crate's time for a call that goes through the queue.
+/// Target for a queued call, as a share of the time of the best bounded actor crate.
 const QUEUED_CALL: f64 = 0.9;
-/// Callers at once, for the time that calls take under load.
+/// Parallel callers in the rows under load.
 const CALLERS: usize = 64;
 const BUDGET: Budget = Budget::new(201, 10);
 
-/// All in turn: the same generic function for each type of server.
+/// All servers in turn. One generic function measures each type.
 macro_rules! everybody {
     ($all:expr, $round:path, $runtime:expr) => {
         in_turn(
@@ -53,8 +53,8 @@ pub(crate) fn rows(rows: &mut Rows) -> Result<(), Failure> {
     let all = {
         let _entered = theirs.enter();
         All {
-            queued: Ours::queued(&service, CAPACITY)?,
-            inline: Ours::inline(&service, CAPACITY)?,
+            queued: Platform::queued(&service, CAPACITY)?,
+            inline: Platform::inline(&service, CAPACITY)?,
             bare: Bare::start(CAPACITY),
             kameo: Kameo::start(CAPACITY),
             ractor: theirs.block_on(Ractor::start())?,
@@ -74,15 +74,15 @@ pub(crate) fn rows(rows: &mut Rows) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Rows in which nearly all of the time is the system's, which wakes a processor: no better than the best is expected.
+/// Rows in which the system wakes another processor, which takes nearly all of the time. Their target is the best peer.
 fn add(rows: &mut Rows, work: &str, unit: &str, figures: Vec<Figure>) {
     let [queued, inline] = by_mode(work, unit, figures);
     rows.add(queued.target_of(1.0, &ACTORS).target_of(OVER_BARE, &[BARE]));
     rows.add(inline.target_of(1.0, &ACTORS));
 }
 
-/// A runtime of one worker, on that processor. Left to itself the system puts some pairs of threads on one, others on two, for as long
-/// as they live, and to wake one on another processor takes ten times as long.
+/// A runtime with one worker, pinned to a processor. Otherwise the system would put some pairs of threads on one processor and
+/// others on two, and waking a thread on another processor takes ten times as long.
 fn worker(processor: usize) -> Result<Runtime, Failure> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     builder.worker_threads(1).enable_all().on_thread_start(move || drop(pin(processor)));
@@ -90,22 +90,22 @@ fn worker(processor: usize) -> Result<Runtime, Failure> {
 }
 
 struct All {
-    queued: Ours,
-    inline: Ours,
+    queued: Platform,
+    inline: Platform,
     bare: Bare,
     kameo: Kameo,
     ractor: Ractor,
     actix: Actix,
 }
 
-/// The caller and the server share a thread. The caller is a task, as in a service, and then the future that the thread blocks
-/// on, which polls the system for events at each wake-up.
+/// The caller and the server share a thread. In one row the caller is a task, as in a service. In the other it is the future that
+/// the thread blocks on, which polls the system for events at each wake-up.
 fn same_worker(rows: &mut Rows) -> Result<(), Failure> {
     rows.begin("call, same worker");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (_app, service) = service(&runtime)?;
     let _entered = runtime.enter();
-    let (queued, inline) = (Ours::queued(&service, CAPACITY)?, Ours::inline(&service, CAPACITY)?);
+    let (queued, inline) = (Platform::queued(&service, CAPACITY)?, Platform::inline(&service, CAPACITY)?);
     let bare = Bare::start(CAPACITY);
     let kameo = Kameo::start(CAPACITY);
     let ractor = runtime.block_on(Ractor::start())?;
@@ -164,7 +164,7 @@ fn from_a_worker<S: Server>(mine: &Runtime, server: &S) -> Result<f64, Failure> 
     mine.block_on(mine.spawn(async move { called(&server).await }))?
 }
 
-/// A thread that waits for each answer.
+/// A caller that is a thread and waits for each answer.
 fn from_outside(mine: &Runtime, server: &impl Server) -> Result<f64, Failure> {
     let began = Instant::now();
     for _ in 0..CALLS {
@@ -173,7 +173,7 @@ fn from_outside(mine: &Runtime, server: &impl Server) -> Result<f64, Failure> {
     Ok(nanoseconds_each(began.elapsed(), CALLS))
 }
 
-/// Each caller has one call on its way, always.
+/// Each caller always has one call in flight.
 fn under_load<S: Server>(mine: &Runtime, server: &S) -> Result<f64, Failure> {
     let caller = |server: S| async move {
         let mut took = Vec::with_capacity(50);

@@ -1,4 +1,4 @@
-//! Submitting to a command server.
+//! Submitting commands to a command server.
 
 pub(crate) mod servers;
 
@@ -8,31 +8,32 @@ use app_core::{App, LogLevel, prelude::*, testing::TestApp};
 use tokio::{runtime::Runtime, time::timeout};
 
 use self::servers::{
-    ACTIX, Actix, BARE, BOUNDED, Bare, INLINE, KAMEO, Kameo, Ours, QUEUED, RACTOR_UNBOUNDED, Ractor, Server,
+    ACTIX, Actix, BARE, BOUNDED, Bare, INLINE, KAMEO, Kameo, Platform, QUEUED, RACTOR_UNBOUNDED, Ractor,
+    Server,
 };
 use crate::{
-    driver::Rows,
     report::{Figure, Row},
     rounds::{Budget, Contender, Failure, in_turn, nanoseconds_each},
+    rows::Rows,
 };
 
-/// In one round; a fraction of a millisecond to some.
+/// Commands in one round, which takes a fraction of a millisecond for some servers.
 const COMMANDS: u64 = 2_000;
-/// At most this share of the best bounded actor crate's time for a command that goes through the queue.
+/// Target for a queued command, as a share of the time of the best bounded actor crate.
 const QUEUED_SUBMIT: f64 = 0.8;
-/// The same for a command that may run on the caller's thread: half as much throughput again is two thirds of the time.
+/// Target for an inline command: 1.5 times the throughput of the best bounded actor crate, which is two thirds of its time.
 const INLINE_SUBMIT: f64 = 1.0 / 1.5;
-/// At most so many times the cost of a bare channel, which contains no panic and counts nothing.
+/// Target in times of a bare channel, which catches no panics and counts nothing.
 pub(crate) const OVER_BARE: f64 = 1.3;
-/// For one round of one; it takes some milliseconds.
+/// Deadline of one round. A round takes a few milliseconds.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(5);
 
-/// A runtime as `app_core::run` makes it, of two workers.
+/// A runtime with two workers, as `app_core::run` makes it.
 pub(crate) fn runtime() -> Result<Runtime, Failure> {
     Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
 }
 
-/// An app that logs errors alone, and the service that everything is started on.
+/// An app that logs only errors, and the service that owns the servers.
 pub(crate) fn service(runtime: &Runtime) -> Result<(TestApp, Service), Failure> {
     let quiet = TestApp::builder().flags(|flags| flags.log_level = LogLevel::Error);
     let app = runtime.block_on(quiet.start());
@@ -51,8 +52,8 @@ pub(crate) fn rows(rows: &mut Rows) -> Result<(), Failure> {
     let (_app, service) = service(&runtime)?;
     for capacity in [1, 256] {
         let _entered = runtime.enter();
-        let queued = Ours::queued(&service, capacity)?;
-        let inline = Ours::inline(&service, capacity)?;
+        let queued = Platform::queued(&service, capacity)?;
+        let inline = Platform::inline(&service, capacity)?;
         let bare = Bare::start(capacity);
         let kameo = Kameo::start(capacity);
         let ractor = runtime.block_on(Ractor::start())?;
@@ -80,14 +81,14 @@ pub(crate) fn rows(rows: &mut Rows) -> Result<(), Failure> {
     rows.add_those_of("allocations")
 }
 
-/// A row for each of our modes, out of the same rounds: the peers are in both.
+/// Makes two rows of the same rounds, one for each mode of our server. The peers are in both.
 pub(crate) fn by_mode(work: &str, unit: &str, figures: Vec<Figure>) -> [Row; 2] {
     let without = |mode: &str| figures.iter().filter(|figure| figure.who != mode).cloned().collect();
     let (queued, inline) = (without(INLINE), without(QUEUED));
     [Row::new(format!("{work}; queued"), unit, queued), Row::new(format!("{work}; inline"), unit, inline)]
 }
 
-/// Nanoseconds a command, from the first to the answer to one after the last.
+/// Nanoseconds for each command, from the first submit to the answer of a call after the last one.
 fn submitted(runtime: &Runtime, server: &impl Server, producers: u64) -> Result<f64, Failure> {
     let each = COMMANDS / producers;
     let produce = |server| async move {

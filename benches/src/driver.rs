@@ -1,4 +1,4 @@
-//! The command: runs groups of rows, each in a process of its own with a deadline, and prints or writes the report.
+//! The driver: runs each group of rows in a process of its own, with a deadline, and prints or writes the report.
 
 use std::{
     env,
@@ -13,15 +13,15 @@ use crate::{
     calls, commands, errors, log, lookup, machine,
     markdown::{self, Section},
     metrics, process, programs,
-    report::Row,
     rounds::Failure,
+    rows::{Rows, exit_code},
     rpc, services,
 };
 
-/// The name of the group that this process is to measure.
+/// Environment variable with the group that this process measures.
 const GROUP: &str = "BENCH_GROUP";
 
-/// What is measured together.
+/// Rows that are measured in one process.
 struct Group {
     name: &'static str,
     rows: fn(&mut Rows) -> Result<(), Failure>,
@@ -44,40 +44,7 @@ const GROUPS: &[Group] = &[
     group("rpc", rpc::rows, 240),
 ];
 
-/// Where a group puts its rows as soon as it has them: what was measured before a failure is kept.
-pub(crate) struct Rows(());
-
-impl Rows {
-    /// Rows that go to the driver, which reads what this process writes.
-    pub(crate) fn of_this_process() -> Self {
-        Self(())
-    }
-
-    /// Adds those of another program, which writes its own.
-    pub(crate) fn add_those_of(&mut self, program: &str) -> Result<(), Failure> {
-        self.begin(program);
-        let status = Command::new(programs::path(program)?).stdin(Stdio::null()).status()?;
-        if status.success() { Ok(()) } else { Err(format!("{program} ended with {status}").into()) }
-    }
-
-    /// Says what is measured now, for whoever watches, or finds that it hangs.
-    #[expect(clippy::unused_self, reason = "only who has rows to add has something to begin")]
-    pub(crate) fn begin(&mut self, work: &str) {
-        let _ = writeln!(std::io::stderr(), "measuring: {work}");
-    }
-
-    #[expect(
-        clippy::unused_self,
-        reason = "only a group's process has one, and its output is for the driver"
-    )]
-    pub(crate) fn add(&mut self, row: Row) {
-        if let Ok(line) = serde_json::to_string(&row) {
-            let _ = writeln!(std::io::stdout(), "{line}");
-        }
-    }
-}
-
-/// What `main` does: all groups, or those that are named on the command line.
+/// The body of `main`: measures all groups, or the groups that the command line names.
 #[must_use]
 pub fn main() -> ExitCode {
     if let Some(ended) = rpc::play() {
@@ -88,16 +55,6 @@ pub fn main() -> ExitCode {
         Err(_) => compare(&env::args().skip(1).collect::<Vec<_>>()),
     };
     exit_code(outcome)
-}
-
-pub(crate) fn exit_code(outcome: Result<(), Failure>) -> ExitCode {
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            let _ = writeln!(std::io::stderr(), "{failure}");
-            ExitCode::FAILURE
-        }
-    }
 }
 
 fn find(name: &str) -> Result<&'static Group, Failure> {
@@ -126,7 +83,7 @@ fn compare(names: &[String]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The rows of a group, as far as it came before its deadline.
+/// Measures a group. Returns the rows that it added before its deadline.
 fn measured(group: &Group) -> Result<Section, Failure> {
     let mut process = Command::new(env::current_exe()?)
         .env(GROUP, group.name)
@@ -136,7 +93,7 @@ fn measured(group: &Group) -> Result<Section, Failure> {
         .spawn()?;
     let lines = lines(&mut process)?;
     let mut section = Section { name: group.name.to_owned(), rows: Vec::new(), failed: None };
-    let mut doing = "its start".to_owned();
+    let mut doing = "the start".to_owned();
     let end = Instant::now() + group.deadline;
     let late = loop {
         match lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
@@ -156,14 +113,15 @@ fn measured(group: &Group) -> Result<Section, Failure> {
     }
     let status = process.wait()?;
     if late {
-        section.failed = Some(format!("not done after {} s; it was at: {doing}", group.deadline.as_secs()));
+        section.failed =
+            Some(format!("not done after {} s; the last step was: {doing}", group.deadline.as_secs()));
     } else if !status.success() {
-        section.failed = Some(format!("ended with {status}; the last it said: {doing}"));
+        section.failed = Some(format!("ended with {status}; the last line was: {doing}"));
     }
     Ok(section)
 }
 
-/// What the process says on either output, to its end.
+/// The lines of the process on both outputs, up to its end.
 fn lines(process: &mut Child) -> Result<mpsc::Receiver<String>, Failure> {
     let (sender, lines) = mpsc::channel();
     let out: [Option<Box<dyn std::io::Read + Send>>; 2] = [

@@ -1,4 +1,4 @@
-//! Errors, with a stack and without, beside the standard library's backtrace at the same depth.
+//! Errors with and without a stack, compared with a backtrace of the standard library at the same depth.
 
 use std::{backtrace::Backtrace, hint::black_box};
 
@@ -6,24 +6,24 @@ use app_core::prelude::ServiceId;
 use app_errors::{Error, errors};
 
 use crate::{
-    driver::Rows,
     report::{Figure, Row},
     rounds::{Budget, Contender, Failure, in_turn, looped},
+    rows::Rows,
 };
 
 const SERVICE: ServiceId = ServiceId::new(0xce1f_32c6_80e1_ef0b);
 const OURS: &str = "app-errors";
 const STD: &str = "std force_capture";
-/// Calls below the measurement's own.
+/// Depth of calls above the measurement.
 const DEPTH: usize = 20;
-/// In one round.
+/// Errors in one round.
 const TIMES: u64 = 200;
 const BUDGET: Budget = Budget::new(201, 8);
 
-/// Does `work` at that depth.
+/// Runs `work` at this depth of calls.
 #[inline(never)]
 fn deep<T>(levels: usize, work: &dyn Fn() -> T) -> T {
-    // Something to do after the call, or it is no call but a jump.
+    // Work after the call. Without it, the compiler would turn the call into a jump.
     black_box(if levels == 0 { work() } else { deep(levels - 1, work) })
 }
 
@@ -35,7 +35,7 @@ fn without_stack() -> Error {
     errors::SERVICE_NOT_ALIVE.error(SERVICE).message("no such rule").build()
 }
 
-/// At that depth in a task of a service: where tasks are run, stacks of errors end.
+/// Runs `work` at this depth in a task of a service. Stacks of errors end at the task.
 fn at_depth<T>(times: u64, work: impl Fn() -> T) -> Result<f64, Failure> {
     let mut took = Ok(0.0);
     app_errors::outermost(&mut || took = looped(times, |_| drop(deep(DEPTH, &work))));
@@ -54,7 +54,7 @@ pub(crate) fn rows(rows: &mut Rows) -> Result<(), Failure> {
     rows.add(Row::new("error with its stack, 20 calls deep in a task", "ns", figures).target_of(0.5, &[STD]));
     let figures = in_turn(BUDGET, vec![Contender::new(OURS, || at_depth(TIMES * 10, without_stack))]);
     rows.add(Row::new("error whose spec asks for no stack", "ns", figures).target(200.0));
-    // The first to print reads the debug information: that round does not count.
+    // The first print reads the debug information. That round does not count.
     let figures = in_turn(
         Budget::new(21, 5),
         vec![
@@ -69,7 +69,7 @@ pub(crate) fn rows(rows: &mut Rows) -> Result<(), Failure> {
     Ok(())
 }
 
-/// How many of the calls of [`deep`] have their name, file and line in the printed stack.
+/// Number of calls of [`deep`] whose name, file and line are in the printed stack.
 fn named() -> usize {
     let error = deep(DEPTH, &with_stack);
     let printed = error.stack().map(ToString::to_string).unwrap_or_default();

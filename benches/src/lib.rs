@@ -1,6 +1,6 @@
-//! Comparisons of the platform with its peers: `cargo run --release -p benches`; see the README beside this.
+//! Comparisons of the platform with its peers. Run them with `cargo run --release -p benches`; see the README of this crate.
 //!
-//! The library has what the programs share. Everything is measured in rounds, everybody in turn.
+//! The library has the code that the programs share. Measurements are short rounds, with all candidates in turn.
 
 mod allocations;
 mod calls;
@@ -17,6 +17,7 @@ mod process;
 mod programs;
 mod report;
 mod rounds;
+mod rows;
 mod rpc;
 mod services;
 

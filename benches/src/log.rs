@@ -1,4 +1,4 @@
-//! A log record as whoever logs sees it, and what becomes of records when there are too many.
+//! The time that a log record costs its caller, and the loss of records when there are too many.
 
 mod flood;
 mod foundations;
@@ -7,12 +7,12 @@ mod loggers;
 use std::time::{Duration, Instant};
 
 use crate::{
-    driver::Rows,
     log::foundations::Foundations,
-    log::loggers::{Ours, SlogJson, Tracing, ten_fields, traced},
+    log::loggers::{PlatformLog, SlogJson, Tracing, ten_fields, traced},
     pairs::side_by_side,
     report::Row,
     rounds::{Budget, Contender, Failure, in_turn, looped, nanoseconds_each},
+    rows::Rows,
 };
 
 const OURS: &str = "app-core";
@@ -21,16 +21,16 @@ const SLOG_JSON_UNFLUSHED: &str = "slog-json, mutex, 8 KB";
 const TRACING: &str = "tracing-subscriber json";
 const FOUNDATIONS: &str = "foundations";
 const NON_BLOCKING: &str = "tracing-subscriber json, non-blocking";
-/// In one round: less than any of the buffers holds.
+/// Records in one round. All buffers can hold more.
 const RECORDS: u64 = 1_000;
-/// By each of two threads, and some times as many when one is late.
+/// Records of each of two threads. If one thread is late, the other logs several times as many.
 const OF_EACH: u64 = 500;
 const BUDGET: Budget = Budget::new(201, 8);
-/// For the writer to catch up after a round.
+/// Longest time for the writer to catch up after a round.
 const FLUSH: Duration = Duration::from_secs(2);
 
 pub(crate) fn rows(rows: &mut Rows) -> Result<(), Failure> {
-    let ours = Ours::new()?;
+    let ours = PlatformLog::new()?;
     let (flushed, unflushed) = (SlogJson::new(true)?, SlogJson::new(false)?);
     let (plain, non_blocking) = (Tracing::plain()?, Tracing::non_blocking()?);
     let mut foundations = Foundations::start(RECORDS);
@@ -80,8 +80,8 @@ pub(crate) fn rows(rows: &mut Rows) -> Result<(), Failure> {
     flood::rows(rows)
 }
 
-/// What the writer's thread does counts too.
-fn until_written(rows: &mut Rows, ours: &Ours, flushed: &SlogJson, plain: &Tracing) {
+/// Includes the work of the writer's thread.
+fn until_written(rows: &mut Rows, ours: &PlatformLog, flushed: &SlogJson, plain: &Tracing) {
     rows.begin("10 fields, until written");
     let figures = in_turn(
         BUDGET,
@@ -99,7 +99,7 @@ fn until_written(rows: &mut Rows, ours: &Ours, flushed: &SlogJson, plain: &Traci
     rows.add(Row::new("1,000 records with 10 fields, until all are written; of one", "ns", figures));
 }
 
-fn disabled(rows: &mut Rows, ours: &Ours, plain: &Tracing) {
+fn disabled(rows: &mut Rows, ours: &PlatformLog, plain: &Tracing) {
     rows.begin("disabled level");
     let debug = |_| app_core::debug!(ours.logger, "acquired"; "rule" => std::hint::black_box("default"));
     let figures = in_turn(

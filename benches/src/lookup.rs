@@ -1,4 +1,4 @@
-//! Looking a service up by its id, among few and many, while others come and go.
+//! Looking up a service by its id, among few and many services, while others are added and removed.
 
 use std::{
     collections::HashMap,
@@ -19,18 +19,18 @@ use crate::{
         servers::{KAMEO, Kameo, KameoCount, RACTOR, Ractor},
         service,
     },
-    driver::Rows,
     report::{Figure, Row},
     rounds::{Budget, Contender, Failure, in_turn, looped},
+    rows::Rows,
 };
 
 const OURS: &str = "App::service";
 const LOCKED: &str = "std RwLock<HashMap>";
-/// In one round.
+/// Lookups in one round.
 const LOOKUPS: u64 = 20_000;
-/// How many services one caller looks up in turn; it does not use all there are.
+/// Services that one caller looks up in turn. It does not use all of them.
 const USED: usize = 16;
-/// Between two changes of the registry; with the time that a sleeping thread takes to wake, some 6,000 a second.
+/// Pause between two changes of the registry. With the time that a thread needs to wake, this gives about 6,000 changes a second.
 const CHANGES: Duration = Duration::from_micros(100);
 
 pub(crate) fn rows(rows: &mut Rows) -> Result<(), Failure> {
@@ -51,7 +51,7 @@ pub(crate) fn rows(rows: &mut Rows) -> Result<(), Failure> {
 }
 
 fn id(i: u64) -> ServiceId {
-    // Spread over the numbers, as random ids are.
+    // Spread over the whole range, as random ids are.
     ServiceId::new((i + 100).wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }
 
@@ -71,7 +71,7 @@ fn among(services: u64) -> Result<Vec<Figure>, Failure> {
             look_up(|next| locked.read().is_ok_and(|map| black_box(map.get(&used[next]).cloned()).is_some()))
         }),
     ];
-    // 100,000 of their actors are more than a registry.
+    // Only with few services: 100,000 actors would measure more than a registry.
     if services < 100_000 {
         for name in (0..services).map(|i| name(id(i))) {
             Kameo::start(1).0.register(name.clone()).map_err(|problem| problem.to_string())?;
@@ -96,7 +96,7 @@ fn among(services: u64) -> Result<Vec<Figure>, Failure> {
     }))
 }
 
-/// Nanoseconds for one that finds it.
+/// Nanoseconds for one lookup that succeeds.
 fn look_up(mut found: impl FnMut(usize) -> bool) -> Result<f64, Failure> {
     let mut lost = 0;
     let took = looped(LOOKUPS, |time| {

@@ -1,8 +1,8 @@
-//! What the figures were measured on.
+//! The machine of a measurement.
 
 use std::{fs, process::Command, time::Duration};
 
-/// The head of the report.
+/// The heading of the report.
 pub(crate) fn heading(took: Duration) -> String {
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     format!(

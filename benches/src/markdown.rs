@@ -1,4 +1,4 @@
-//! Rows as a table for people.
+//! Writes rows as tables for people.
 
 use std::fmt::Write;
 
@@ -8,11 +8,11 @@ use crate::report::{Better, Figure, Of, Row, Spread, Target, Verdict};
 pub(crate) struct Section {
     pub(crate) name: String,
     pub(crate) rows: Vec<Row>,
-    /// Why there are no more.
+    /// Why there are no more rows.
     pub(crate) failed: Option<String>,
 }
 
-/// All tables, one for each group.
+/// The tables of all groups.
 pub(crate) fn sections(sections: &[Section]) -> String {
     let mut text = String::new();
     for section in sections {
@@ -29,7 +29,7 @@ pub(crate) fn sections(sections: &[Section]) -> String {
     text
 }
 
-/// One line for each who does the work.
+/// One line for each candidate.
 fn lines(text: &mut String, row: &Row) {
     for (at, figure) in row.figures.iter().enumerate() {
         let work = if at == 0 { row.work.as_str() } else { "" };
@@ -49,7 +49,7 @@ fn who(figure: &Figure, at: usize) -> String {
     if at == 0 { format!("**{}**", figure.who) } else { figure.who.clone() }
 }
 
-/// Two cells: the median, and the quartiles; or why there is none.
+/// Two cells: the median and the quartiles, or the reason why there are none.
 fn measured(spread: Option<Spread>, unit: &str, failed: Option<&str>) -> String {
     if let Some(failed) = failed {
         return format!("FAILED: {} |", failed.replace(['|', '\n'], " "));
@@ -59,7 +59,7 @@ fn measured(spread: Option<Spread>, unit: &str, failed: Option<&str>) -> String 
     format!("{}{space}{unit} | {} - {}", short(median), short(low), short(high))
 }
 
-/// Two cells: the targets that are judged by this figure, and what became of them.
+/// Two cells: the targets that refer to this figure, and their results.
 fn judged(row: &Row, at: usize) -> (String, String) {
     let (mut targets, mut verdicts) = (Vec::new(), Vec::new());
     for target in &row.targets {
@@ -95,7 +95,7 @@ fn bound(row: &Row, target: &Target) -> String {
     format!("{sign} {}{of}", short(target.bound))
 }
 
-/// Three digits that count, no less than the whole number.
+/// Three significant digits, and at least the whole number.
 fn short(figure: f64) -> String {
     match figure.abs() {
         0.0 => "0".to_owned(),

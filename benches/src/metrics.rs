@@ -1,4 +1,4 @@
-//! Counting, observing, counting by label values, and scraping. `cargo bench -p app-metrics` has more of it.
+//! Counters, histograms, vectors and scrapes. `cargo bench -p app-metrics` measures more.
 
 use std::{collections::HashMap, hint::black_box, sync::Arc, sync::atomic::AtomicU64};
 
@@ -12,10 +12,10 @@ use prometheus::Encoder as _;
 use prometheus_client::metrics::{counter, family::Family, gauge, histogram};
 
 use crate::{
-    driver::Rows,
     pairs::side_by_side,
     report::{Figure, Row},
     rounds::{Budget, Contender, Failure, in_turn, looped},
+    rows::Rows,
 };
 
 const OURS: &str = "app-metrics";
@@ -25,28 +25,27 @@ const METRICS: &str = "metrics";
 const PEERS: [&str; 3] = [CLIENT, PROMETHEUS, METRICS];
 const SERVICE: ServiceId = ServiceId::new(0xce1f_32c6_80e1_ef0b);
 const BUCKETS: [f64; 10] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
-/// Series of the vectors, of which eight are counted in turn.
+/// Series of the vectors. The loop uses eight of them in turn.
 const SERIES: usize = 100;
 const RULES: [&str; 8] = ["3", "14", "15", "92", "65", "35", "89", "79"];
-/// Series that are scraped.
+/// Series of a scrape.
 const SCRAPED: usize = 10_000;
 const BUDGET: Budget = Budget::new(201, 8);
 
-/// How often everybody has what is measured. Where a thing comes to lie, and where its hash puts a series, is chance: in each
-/// round it is the next one's turn, and the median is that of all.
+/// Instances of each candidate. The address of an instance and the hash of a series are random. Each round uses the next
+/// instance, and the median is over all of them.
 const INSTANCES: u64 = 8;
 
-/// How one does the work, so many times.
+/// The work of a candidate, repeated this number of times.
 ///
-/// The loop is in it, as it would be where people count: called for each time, the work would be measured with a call that
-/// costs as much, more of those who need a stack frame.
+/// The loop is part of the work, as in real code. A call for each repetition would cost as much as the work itself.
 type Work = (&'static str, Box<dyn Fn(u64) + Sync>);
 
 fn work(who: &'static str, run: impl Fn(u64) + Sync + 'static) -> Work {
     (who, Box::new(run))
 }
 
-/// So many calls of a closure, with the number of the call.
+/// Calls a closure this number of times, with the number of the call.
 macro_rules! times {
     ($work:expr) => {{
         let work = $work;
@@ -54,7 +53,7 @@ macro_rules! times {
     }};
 }
 
-/// One of each instance.
+/// Makes the work of each instance.
 fn instances(of: impl Fn(u64) -> Result<Vec<Work>, Failure>) -> Result<Vec<Vec<Work>>, Failure> {
     (0..INSTANCES).map(of).collect()
 }
@@ -70,7 +69,7 @@ pub(crate) fn rows(rows: &mut Rows) -> Result<(), Failure> {
     scrape(rows, &metrics)
 }
 
-/// The recorder of `metrics`: that crate's own registry, which its exporters are made of.
+/// A recorder of the crate `metrics` with the registry that its exporters use.
 fn install() {
     use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 
@@ -94,27 +93,27 @@ fn install() {
         }
     }
 
-    // This process has no other.
+    // This process sets no other recorder.
     let _ = metrics::set_global_recorder(Recording(Registry::new(AtomicStorage)));
 }
 
-/// A row of one thread, and one of two on the same metric, with their targets.
+/// Adds two rows with targets: one thread, and two threads on the same metric.
 fn both(rows: &mut Rows, name: &str, times: u64, alone: f64, shared: f64, instances: &[Vec<Work>]) {
     rows.begin(name);
     let figures = in_turn(BUDGET, contenders(instances, |run| each(times, looped(1, |_| run(times)))));
     rows.add(Row::new(format!("{name}, 1 thread"), "ns", figures).target_of(alone, &PEERS));
-    // One part of a round on two threads, of which there are ten or more.
+    // One part of a round on two threads. A round has ten parts or more.
     let part = times / 10;
     let figures = in_turn(BUDGET, contenders(instances, |run| each(part, side_by_side(1, |_| run(part)))));
     rows.add(Row::new(format!("{name}, 2 threads"), "ns", figures).target_of(shared, &PEERS));
 }
 
-/// What one of so many times took.
+/// The time of one repetition.
 fn each(times: u64, took: Result<f64, Failure>) -> Result<f64, Failure> {
     took.map(|nanoseconds| nanoseconds / times as f64)
 }
 
-/// Everybody, each round with the next of the instances.
+/// Measures all candidates, with the next instance in each round.
 fn contenders<'a>(
     instances: &'a [Vec<Work>],
     round: impl Fn(&(dyn Fn(u64) + Sync)) -> Result<f64, Failure> + Copy + 'a,
@@ -152,13 +151,13 @@ fn count(rows: &mut Rows, metrics: &Metrics) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Spread over all buckets, in no order that a branch predictor could learn.
+/// Values spread over all buckets, in an order that a branch predictor cannot learn.
 fn values() -> Arc<[f64; 1_024]> {
     let random = |index: usize| (index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
     Arc::new(std::array::from_fn(|index| 0.002 * 4_000_f64.powf(random(index) as f64 / f64::from(1 << 24))))
 }
 
-/// `metrics` keeps every value for its exporter to sort into buckets: other work, so it is left out.
+/// Without `metrics`, which keeps every value and lets its exporter sort them into buckets. That is other work.
 fn observe(rows: &mut Rows, metrics: &Metrics) -> Result<(), Failure> {
     let values = values();
     let histograms = instances(|number| {
@@ -182,7 +181,7 @@ fn observe(rows: &mut Rows, metrics: &Metrics) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Labels as users of `prometheus-client` write them.
+/// Labels in the style of `prometheus-client`.
 type Labels = [(&'static str, String); 2];
 
 fn labels(rule: &str) -> Labels {
@@ -216,7 +215,7 @@ fn count_by_value(rows: &mut Rows, metrics: &Metrics) -> Result<(), Failure> {
                 PROMETHEUS,
                 times!(move |time| black_box(&prometheus).with_label_values(&[rule(time), "granted"]).inc()),
             ),
-            // Its registry is the process', so its series are the same in all instances.
+            // Its registry belongs to the process, so all instances have the same series.
             work(
                 METRICS,
                 times!(move |time| {
@@ -277,7 +276,7 @@ fn scrape(rows: &mut Rows, metrics: &Metrics) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Nanoseconds of what may fail.
+/// Nanoseconds of work that may fail.
 fn timed<E: Into<Failure>>(work: impl FnOnce() -> Result<(), E>) -> Result<f64, Failure> {
     let began = std::time::Instant::now();
     work().map_err(Into::into)?;

@@ -1,7 +1,7 @@
-//! Two threads that do the same at once, each on a processor of its own.
+//! Two threads that do the same work at the same time, each on its own processor.
 //!
-//! Only what one does while the other is at work counts: work that contends looks fast when nobody else does it. Of its parts
-//! it is the median, since a thread may be preempted in some: by a thread that writes a log, by the machine.
+//! Only work that overlaps with work of the other thread counts, because contended work is fast when a thread is alone. The
+//! result is the median over the parts of a round, because other threads may preempt a thread in some parts.
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
@@ -16,15 +16,15 @@ use nix::{
 
 use crate::rounds::{Failure, Uncounted, message, nanoseconds_each};
 
-/// Parts of a round, at least.
+/// Fewest parts of a round.
 const PARTS: u64 = 10;
-/// Nobody waits for another longer than this many: what is logged meanwhile has to fit into a buffer.
+/// Most parts that a thread does while it waits for the other. The records of these parts must fit into a log buffer.
 const MOST: usize = 40;
 
-/// When a part began, and when it ended.
-type Part = (Instant, Instant);
+/// Begin and end of a part.
+type Interval = (Instant, Instant);
 
-/// A round of two threads: nanoseconds for each time, as one of them has it.
+/// A round of two threads. Returns the nanoseconds of one repetition on one thread.
 pub(crate) fn side_by_side(times: u64, work: impl Fn(u64) + Sync) -> Result<f64, Failure> {
     let [first, second] = processors()?;
     let (ready, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
@@ -39,7 +39,7 @@ pub(crate) fn side_by_side(times: u64, work: impl Fn(u64) + Sync) -> Result<f64,
     Ok(nanoseconds_each(both.0 + both.1, (times / PARTS).max(1) * 2))
 }
 
-/// Two that this process may use.
+/// Two processors that this process may use.
 pub(crate) fn processors() -> Result<[usize; 2], Failure> {
     let all = sched_getaffinity(Pid::from_raw(0))?;
     let mut processors = (0..CpuSet::count()).filter(|processor| all.is_set(*processor).unwrap_or_default());
@@ -50,23 +50,23 @@ pub(crate) fn processors() -> Result<[usize; 2], Failure> {
         .ok_or_else(|| "there is but one processor".into())
 }
 
-/// Keeps this thread on a processor.
+/// Pins this thread to a processor.
 pub(crate) fn pin(processor: usize) -> Result<(), Failure> {
     let mut only = CpuSet::new();
     only.set(processor)?;
     Ok(sched_setaffinity(Pid::from_raw(0), &only)?)
 }
 
-/// Goes on until both threads have done enough of them.
+/// Works until both threads have done enough parts.
 fn parts(
     processor: usize,
     times: u64,
     work: &impl Fn(u64),
     ready: &AtomicUsize,
     done: &AtomicUsize,
-) -> Result<Vec<Part>, Failure> {
+) -> Result<Vec<Interval>, Failure> {
     pin(processor)?;
-    // Whatever a thread does once.
+    // Work that a thread does only once.
     work(0);
     ready.fetch_add(1, Ordering::SeqCst);
     while ready.load(Ordering::SeqCst) < 2 {
@@ -84,8 +84,8 @@ fn parts(
     Ok(parts)
 }
 
-/// The median of the parts that were done while the other was at work, if they are not few.
-fn beside(one: &[Part], other: &[Part]) -> Option<Duration> {
+/// The median of the parts that overlap with the other thread, if there are enough.
+fn beside(one: &[Interval], other: &[Interval]) -> Option<Duration> {
     let (first, last) = (other.first()?.0, other.last()?.1);
     let beside = one.iter().filter(|(began, ended)| *began >= first && *ended <= last);
     let mut times: Vec<Duration> = beside.map(|(began, ended)| *ended - *began).collect();

@@ -1,5 +1,5 @@
-//! Whole processes, measured from outside: from exec to ready, from SIGTERM to exit, the memory in between, and the size
-//! of the program.
+//! Whole processes, measured from outside: the time from exec to ready and from SIGTERM to exit, the memory in between, and the
+//! size of the program.
 
 use std::{
     cell::RefCell,
@@ -18,21 +18,21 @@ use nix::{
 };
 
 use crate::{
-    driver::Rows,
     programs,
     report::{Figure, Row},
     rounds::{Budget, Contender, Failure, in_turn},
+    rows::Rows,
 };
 
 const OURS: &str = "platform";
-/// Each with the line of its log or output that says that it is ready.
+/// The programs. Each has the text in its output that shows that it is ready.
 const PEERS: [(&str, &str, &str); 3] = [
     ("foundations", "peer_foundations", "ready"),
     ("tokio-graceful-shutdown", "peer_lifecycle", "ready"),
     ("bare tokio", "peer_tokio", "ready"),
 ];
 const SIZES: [u64; 4] = [10, 100, 1_000, 10_000];
-/// For all that a process does.
+/// Deadline for a process.
 const DEADLINE: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Copy)]
@@ -70,7 +70,7 @@ pub(crate) fn rows(rows: &mut Rows) -> Result<(), Failure> {
     size(rows)
 }
 
-/// What one service adds, from ten on: of ten thousand, and that in what it is of a thousand.
+/// The memory that one service adds, from 10 to 10,000 services, compared with the same from 10 to 1,000.
 fn linear(rows: &mut Rows, what: &str, unit: &str, medians: &[Option<f64>]) {
     let [Some(ten), _, Some(thousand), Some(most)] = medians[..] else { return };
     let (of_thousand, of_most) = ((thousand - ten) / 990.0, (most - ten) / 9_990.0);
@@ -82,12 +82,12 @@ fn linear(rows: &mut Rows, what: &str, unit: &str, medians: &[Option<f64>]) {
 }
 
 fn part_of(figure: &Figure, runs: &[Run], part: fn(&Run) -> f64) -> Figure {
-    // The first is the one that warms up.
+    // The first round warms up.
     let rounds = runs.iter().skip(1).map(|run| Some(part(run))).collect();
     Figure { who: figure.who.clone(), rounds, failed: figure.failed.clone() }
 }
 
-/// What each round of each gave; as figures only who failed.
+/// The result of each round of each program, and the figures of programs that failed.
 fn runs(services: u64, config_dir: &Path) -> Vec<(Figure, Vec<Run>)> {
     let kept: Vec<RefCell<Vec<Run>>> = (0..=PEERS.len()).map(|_| RefCell::default()).collect();
     let event = format!("\"event\":\"{}\"", events::APP_STARTED);
@@ -113,7 +113,7 @@ fn program(name: &str, services: u64) -> Result<Command, Failure> {
     Ok(command)
 }
 
-/// A config of the metrics service that says "any free port", so that runs don't wait for each other's.
+/// A config of the metrics service with any free port, so that runs do not wait for each other.
 fn any_port(dir: &Path) -> Result<(), Failure> {
     let mut message = capnp::message::Builder::new_default();
     message.init_root::<schema::metrics_capnp::metrics_service_spec::Builder<'_>>().set_http_port(0);
@@ -123,7 +123,7 @@ fn any_port(dir: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Ends with the process that it owns.
+/// A process that is killed when this value is dropped.
 struct Owned(Child);
 
 impl Drop for Owned {
@@ -139,7 +139,7 @@ fn measure(mut command: Command, ready: &str) -> Result<Run, Failure> {
         Owned(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?);
     let (log, ready) = (process.0.stderr.take().ok_or("no log")?, ready.to_owned());
     let (sender, events) = mpsc::channel();
-    // Reads to the end, so that the pipe never fills; the end of the log is the end of the process.
+    // Reads to the end, so that the pipe never fills. The end of the log is the end of the process.
     let reader = std::thread::spawn(move || {
         for line in BufReader::new(log).lines().map_while(Result::ok) {
             if line.contains(&ready) {
@@ -164,14 +164,14 @@ fn measure(mut command: Command, ready: &str) -> Result<Run, Failure> {
     Ok(Run { ready: ready.as_secs_f64() * 1e3, exit: exit.as_secs_f64() * 1e3, resident })
 }
 
-/// In megabytes of a million bytes.
+/// Memory in megabytes of a million bytes.
 fn resident(process: u32) -> Result<f64, Failure> {
     let status = fs::read_to_string(format!("/proc/{process}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no resident set")?;
     Ok(line.trim().trim_end_matches(" kB").parse::<f64>()? * 1024.0 / 1e6)
 }
 
-/// Of the programs without their line tables.
+/// Sizes of the programs without their line tables.
 fn size(rows: &mut Rows) -> Result<(), Failure> {
     let dir = tempfile::tempdir()?;
     let stripped = |name: &str| -> Result<f64, Failure> {

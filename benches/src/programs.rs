@@ -1,4 +1,4 @@
-//! The programs that are measured from outside; they stand beside the one that measures.
+//! The programs that are measured from outside. They are in the folder of the measuring program.
 
 use std::{
     env, fs,
@@ -14,16 +14,17 @@ use nix::{
 
 use crate::rounds::Failure;
 
-/// Where it is.
+/// Path of a program.
 pub(crate) fn path(name: &str) -> Result<PathBuf, Failure> {
     let program = env::current_exe()?.with_file_name(name);
     if program.exists() { Ok(program) } else { Err(format!("{} was not built", program.display()).into()) }
 }
 
-/// The others.
+/// The measured programs.
 const PROGRAMS: [&str; 5] = ["allocations", "peer_foundations", "peer_lifecycle", "peer_tokio", "platform"];
 
-/// Builds them as this one was built: `cargo run` builds but one. What can't be built says so, and is missed later.
+/// Builds the programs with the profile of this one, because `cargo run` builds only one program. A failed build is reported, and
+/// its rows fail later.
 pub(crate) fn build() -> Result<(), Failure> {
     let own = env::current_exe()?;
     let (Some(folder), Some(target)) = (own.parent(), own.ancestors().nth(2)) else {
@@ -33,11 +34,11 @@ pub(crate) fn build() -> Result<(), Failure> {
     let mut build = Command::new(cargo);
     build.args(["build", "--locked", "--keep-going", "--package", "benches", "--target-dir"]);
     build.arg(target).current_dir(env!("CARGO_MANIFEST_DIR"));
-    // This program stays what it is: not even the same one may take its place while it runs.
+    // Does not build this program again, because the file must not change while it runs.
     for program in PROGRAMS {
         build.args(["--bin", program]);
     }
-    // What `cargo run` says of this package would be a changed environment to build scripts, and build all they are for anew.
+    // Removes the variables that `cargo run` sets for this package. Build scripts would see a changed environment and rebuild.
     for (name, _) in env::vars_os() {
         let told = name.to_str().is_some_and(|name| {
             ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"]
@@ -61,11 +62,11 @@ pub(crate) fn build() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Kills a process, and what it started.
+/// Kills a process and its children.
 pub(crate) fn kill_with_children(process: u32) {
     let children = fs::read_to_string(format!("/proc/{process}/task/{process}/children")).unwrap_or_default();
     if let Ok(process) = i32::try_from(process) {
-        // Who has gone already needs no killing.
+        // A process that has ended needs no signal.
         let _ = kill(Pid::from_raw(process), Signal::SIGKILL);
     }
     children.split_whitespace().filter_map(|child| child.parse().ok()).for_each(kill_with_children);

@@ -1,54 +1,54 @@
-//! Rows: what was measured of whom in one run, and the targets that it is held against.
+//! Rows: the figures of all candidates for one piece of work, and the targets for ours.
 
 use serde::{Deserialize, Serialize};
 
-/// A piece of work, and what it cost everybody who does it.
+/// A piece of work, and the figures of all candidates.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Row {
     pub(crate) work: String,
     pub(crate) unit: String,
     pub(crate) better: Better,
-    /// The first is ours.
+    /// The figures. The first one is ours.
     pub(crate) figures: Vec<Figure>,
     pub(crate) targets: Vec<Target>,
 }
 
-/// Which of two figures is the better one.
+/// Which of two figures is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Better {
-    /// Costs.
+    /// Costs: lower is better.
     Lower,
-    /// Throughput.
+    /// Throughput: higher is better.
     Higher,
 }
 
-/// What was measured of one.
+/// The measurements of one candidate.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Figure {
     pub(crate) who: String,
-    /// By round, all in the same order; `None` for a round that does not count.
+    /// The value of each round, in the same order for all candidates. `None` for a round that does not count.
     pub(crate) rounds: Vec<Option<f64>>,
     /// Why there are no more rounds.
     pub(crate) failed: Option<String>,
 }
 
-/// How good ours has to be: at most (where lower is better) or at least so much.
+/// The bound for our figure: the most if lower is better, otherwise the least.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Target {
     pub(crate) bound: f64,
     pub(crate) of: Of,
 }
 
-/// What the bound of a target is measured in.
+/// The unit of a bound.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum Of {
     /// The unit of the row.
     Unit,
-    /// The figure of the best of these, in the same round.
+    /// The figure of the best of these candidates in the same round.
     BestOf(Vec<String>),
 }
 
-/// The middle half of some figures.
+/// The median and the quartiles of some figures.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Spread {
     pub(crate) low: f64,
@@ -56,12 +56,12 @@ pub(crate) struct Spread {
     pub(crate) high: f64,
 }
 
-/// What became of a target.
+/// The result of a target.
 pub(crate) struct Verdict {
-    /// Whom ours was compared with; `None` for a target in the unit of the row.
+    /// The candidate that ours was compared with. `None` for a target in the unit of the row.
     pub(crate) peer: Option<usize>,
     pub(crate) met: bool,
-    /// The bound lies between the quartiles: the run can't tell.
+    /// The bound lies between the quartiles, so the run does not tell.
     pub(crate) even: bool,
 }
 
@@ -70,7 +70,7 @@ impl Row {
         Self { work: work.into(), unit: unit.to_owned(), better: Better::Lower, figures, targets: Vec::new() }
     }
 
-    /// More is better, as of calls a second.
+    /// Says that higher is better, as for calls a second.
     #[must_use]
     pub(crate) fn higher_is_better(mut self) -> Self {
         self.better = Better::Higher;
@@ -84,7 +84,7 @@ impl Row {
         self
     }
 
-    /// Adds a bound in what the best of these peers has.
+    /// Adds a bound relative to the best of these peers.
     #[must_use]
     pub(crate) fn target_of(mut self, bound: f64, peers: &[&str]) -> Self {
         let peers = peers.iter().map(|peer| (*peer).to_owned()).collect();
@@ -92,15 +92,15 @@ impl Row {
         self
     }
 
-    /// Ours in the figure of this one: the median of the ratios of the rounds, since a machine that is slow for a while
-    /// is slow for both.
+    /// Our figure as a multiple of another candidate's figure: the median of the ratios of all rounds. If the machine is slow for a
+    /// while, it is slow for both.
     pub(crate) fn ratio(&self, peer: usize) -> Option<Spread> {
         let ours = &self.figures.first()?.rounds;
         let theirs = &self.figures.get(peer)?.rounds;
         Spread::of(ours.iter().zip(theirs).filter_map(|(ours, theirs)| Some((*ours)? / (*theirs)?)).collect())
     }
 
-    /// `None` when there is nothing to judge by.
+    /// `None` if a figure is missing.
     pub(crate) fn verdict(&self, target: &Target) -> Option<Verdict> {
         let (peer, Spread { low, median, high }) = match &target.of {
             Of::Unit => (None, self.figures.first()?.spread()?),

@@ -1,4 +1,4 @@
-//! Short rounds, everybody in turn, so that whatever else the machine does hits all alike.
+//! Short rounds with all candidates in turn. So other work of the machine affects all of them alike.
 
 use std::{
     any::Any,
@@ -12,13 +12,13 @@ use crate::report::Figure;
 /// Why a measurement failed, for people.
 pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// Who does a piece of work, and how: each run is a round, and gives its figure.
+/// A candidate: its name, and its work. Each run of the work is a round and returns its figure.
 pub(crate) struct Contender<'a> {
     who: &'static str,
     run: Box<dyn FnMut() -> Result<f64, Failure> + 'a>,
 }
 
-/// The failure of a round that does not count: whoever had it goes on with the next.
+/// The failure of a round that does not count. The candidate continues with the next round.
 #[derive(Debug)]
 pub(crate) struct Uncounted;
 
@@ -30,11 +30,11 @@ impl fmt::Display for Uncounted {
 
 impl std::error::Error for Uncounted {}
 
-/// How long to go on.
+/// The number of rounds, and their time.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Budget {
     pub(crate) rounds: usize,
-    /// After this no round begins, if there were three.
+    /// No round begins after this time, except the first three.
     pub(crate) time: Duration,
 }
 
@@ -50,8 +50,8 @@ impl<'a> Contender<'a> {
     }
 }
 
-/// Everybody in turn, each round begun by another one. The first round warms up and does not count. Who fails or
-/// panics is out from then on, and says why.
+/// Runs all candidates in turn. Each round begins with another candidate. The first round warms up and does not count. A candidate
+/// that fails or panics is left out from then on, with the reason.
 pub(crate) fn in_turn(budget: Budget, mut contenders: Vec<Contender<'_>>) -> Vec<Figure> {
     let mut figures: Vec<Figure> = contenders.iter().map(|contender| Figure::new(contender.who)).collect();
     let began = Instant::now();
@@ -90,12 +90,12 @@ pub(crate) fn message(panic: &(dyn Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }
 
-/// Nanoseconds that one of so many took.
+/// Nanoseconds of one of `times` repetitions.
 pub(crate) fn nanoseconds_each(took: Duration, times: u64) -> f64 {
     took.as_nanos() as f64 / times as f64
 }
 
-/// A round of a loop on this thread: nanoseconds for each.
+/// A round of a loop on this thread. Returns the nanoseconds of one repetition.
 pub(crate) fn looped(times: u64, mut work: impl FnMut(u64)) -> Result<f64, Failure> {
     let began = Instant::now();
     (0..times).for_each(&mut work);

@@ -1,6 +1,6 @@
-//! Calls over mutual TLS, against tonic: the same call, the same keys and cipher suite, client and server in processes of their own.
+//! Calls over mutual TLS, compared with tonic: the same call, keys and cipher suite, with client and server in their own processes.
 //!
-//! The processes are this program again, told by their environment what to be. They end when who started them does.
+//! The processes run this program, too. An environment variable has their role. They end with the process that started them.
 
 mod bare;
 mod control;
@@ -24,21 +24,21 @@ use self::control::{Command, Part, Role, Said};
 use self::load::{Load, Shape};
 use self::material::Material;
 use self::process::Participant;
-use crate::driver::Rows;
 use crate::report::{Figure, Row};
 use crate::rounds::Failure;
+use crate::rows::Rows;
 
-/// What app-rpc's sides agree on by default, and so do others; they are held to it.
+/// The cipher suite that both sides of app-rpc choose by default. All candidates have to use it.
 const CIPHER_SUITE: CipherSuite = CipherSuite::TLS13_AES_256_GCM_SHA384;
 
 const ROUNDS: usize = 9;
 const ROUND: Duration = Duration::from_millis(1000);
-/// What a round may take beyond its time.
+/// Time that a round may take beyond its length.
 const SLACK: Duration = Duration::from_secs(15);
 const IDLE: usize = 10_000;
 const IDLE_ROUNDS: usize = 1;
 
-/// How many call at once, and how many times tonic's calls we want.
+/// The loads, with the target of each in times of tonic's throughput.
 const SHAPES: [(Shape, f64); 3] = [
     (Shape { connections: 1, in_flight: 1 }, 1.5),
     (Shape { connections: 1, in_flight: 64 }, 1.2),
@@ -47,10 +47,10 @@ const SHAPES: [(Shape, f64); 3] = [
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Who {
-    /// Ours, by `RpcClient::request`.
+    /// Ours, with `RpcClient::request`.
     Platform,
     Tonic,
-    /// Ours, by `RpcClient::call`.
+    /// Ours, with `RpcClient::call`.
     Calls,
     Bare,
 }
@@ -68,20 +68,20 @@ impl Who {
     }
 }
 
-/// A server, and a client of it.
-struct Pair {
+/// A server and its client.
+struct Processes {
     who: Who,
     server: Participant,
     client: Participant,
 }
 
-/// What a round gave, and the processor time of both sides for each call.
+/// The result of a round, and the processor time of both sides for each call.
 struct Measured {
     load: Load,
     processor_micros: f64,
 }
 
-impl Pair {
+impl Processes {
     fn start(who: Who, material: &Path) -> Result<Self, Failure> {
         let role = |part| Role { part, who, material: material.to_owned() };
         let mut server = Participant::start(&role(Part::Server))?;
@@ -106,17 +106,17 @@ impl Pair {
     }
 }
 
-/// The rows of this comparison.
+/// Measures the rows of this comparison.
 pub(crate) fn rows(rows: &mut Rows) -> Result<(), Failure> {
     let dir = tempfile::tempdir()?;
     Material::make(dir.path())?;
     let mut pairs =
-        Who::ALL.map(|who| Pair::start(who, dir.path())).into_iter().collect::<Result<Vec<_>, _>>()?;
+        Who::ALL.map(|who| Processes::start(who, dir.path())).into_iter().collect::<Result<Vec<_>, _>>()?;
     for (shape, times) in SHAPES {
         let Shape { connections, in_flight } = shape;
         let what = format!("RPC over mutual TLS, {connections} x {in_flight} in flight");
         rows.begin(&what);
-        // Connects, and warms up.
+        // Connects and warms up.
         for pair in &mut pairs {
             pair.round(shape, ROUND / 2)?;
         }
@@ -128,7 +128,7 @@ pub(crate) fn rows(rows: &mut Rows) -> Result<(), Failure> {
             }
         }
         let figures = |figure: fn(&Measured) -> f64| -> Vec<Figure> {
-            let of = |(pair, rounds): (&Pair, &Vec<Measured>)| Figure {
+            let of = |(pair, rounds): (&Processes, &Vec<Measured>)| Figure {
                 rounds: rounds.iter().map(|round| Some(figure(round))).collect(),
                 ..Figure::new(pair.who.name())
             };
@@ -163,7 +163,7 @@ fn idle(rows: &mut Rows, material: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Has rustls agree on the one cipher suite, whoever uses its default.
+/// Limits the default provider of rustls to this cipher suite.
 fn one_cipher_suite() -> Result<(), Failure> {
     let mut provider: CryptoProvider = ring::default_provider();
     provider.cipher_suites.retain(|suite| suite.suite() == CIPHER_SUITE);

@@ -1,4 +1,4 @@
-//! The life of a service with a command server, from making it to having waited for its end; one at a time, and many.
+//! The life of a service with a command server, from its start to its end. One service at a time, and many.
 
 use std::{future::Future, time::Instant};
 
@@ -10,25 +10,25 @@ use tokio_graceful_shutdown::{NestedSubsystem, SubsystemBuilder, SubsystemHandle
 use crate::{
     commands::{
         DEADLINE, registered, runtime,
-        servers::{ACTIX, ACTORS, Actix, KAMEO, Kameo, Ours, QUEUED, RACTOR, Ractor, Server as _},
+        servers::{ACTIX, ACTORS, Actix, KAMEO, Kameo, Platform, QUEUED, RACTOR, Ractor, Server as _},
         service,
     },
-    driver::Rows,
     report::{Figure, Row},
     rounds::{Budget, Contender, Failure, in_turn},
+    rows::Rows,
 };
 
 const CAPACITY: u16 = 16;
-/// The floor: no queue, no name, no state.
+/// The baseline: no queue, no name, no state.
 const TASK: &str = "tokio spawn";
 const LIFECYCLE: &str = "tokio-graceful-shutdown";
 
-/// Starts so many, ends all, waits for all; by who it is.
+/// Starts this number of services, ends all of them and waits for all.
 async fn ours(app: App, count: u64, calls: bool) -> Result<(), Failure> {
     let mut services = Vec::with_capacity(count as usize);
     for i in 0..count {
         let service = registered(&app, ServiceId::new((i + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)))?;
-        let server = Ours::queued(&service, CAPACITY)?;
+        let server = Platform::queued(&service, CAPACITY)?;
         services.push((service, server));
     }
     if calls {
@@ -107,7 +107,7 @@ async fn tasks(count: u64) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Subsystems live below a top level: one for each round.
+/// Subsystems belong to a top level. Each round has its own.
 async fn subsystems(lives: u64, at_once: u64) -> Result<(), Failure> {
     let (sender, done) = oneshot::channel();
     let top = Toplevel::new(async move |top: &mut SubsystemHandle| {
@@ -134,7 +134,7 @@ async fn waits(subsystem: &mut SubsystemHandle) -> Result<(), Failure> {
     Ok(())
 }
 
-/// How many lives one after another, how many of them at once, whether each is called once, and what that is called.
+/// The rows: the number of lives, the number at the same time, whether each server gets a call, and the name.
 const WORK: [(u64, u64, bool, &str); 4] = [
     (200, 1, false, "start, kill, wait"),
     (10, 100, false, "start 100, kill all, wait for all; of one"),
@@ -146,7 +146,7 @@ pub(crate) fn rows(rows: &mut Rows) -> Result<(), Failure> {
     let two_workers = runtime()?;
     on(rows, &two_workers, "2 workers", None)?;
     drop(two_workers);
-    // The actors of `actix` live on one thread, where nobody is woken on another: compared with who does too.
+    // The actors of `actix` share one thread and wake no other thread. So they are compared with others on one thread.
     let one_thread = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     on(rows, &one_thread, "1 thread", Some(&System::new()))
 }
@@ -168,7 +168,7 @@ fn on(
             let app = app.clone();
             round.on_worker(move || ours(app.clone(), at_once, calls))
         })];
-        // The others of these take no calls.
+        // The other candidates accept no calls.
         if !calls {
             contenders.push(Contender::new(TASK, || round.on_worker(move || tasks(at_once))));
             contenders.push(Contender::new(LIFECYCLE, || {
@@ -201,7 +201,7 @@ struct Round<'a> {
 }
 
 impl Round<'_> {
-    /// Microseconds for one life.
+    /// Microseconds of one life.
     fn timed(&self, run: impl FnOnce() -> Result<(), Failure>) -> Result<f64, Failure> {
         let began = Instant::now();
         run()?;

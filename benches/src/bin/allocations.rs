@@ -1,4 +1,4 @@
-//! Counts what is asked of the allocator. A program of its own: counting takes time, which no other row is to have in it.
+//! Counts requests to the allocator. It is a program of its own, because counting takes time that must not affect other rows.
 
 use std::{alloc::System, process::ExitCode};
 

@@ -1,5 +1,5 @@
-//! The processes of `foundations`, with its log and its telemetry server: one with so many tasks that wait for the end;
-//! and one that logs so many records for each line that it reads, and says what one took in nanoseconds.
+//! Two processes of `foundations` with its log and its telemetry server. One has tasks that wait for the end. The other one logs a
+//! number of records for each line that it reads, and prints the nanoseconds of one record.
 
 use std::{
     env,

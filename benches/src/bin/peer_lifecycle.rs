@@ -1,4 +1,4 @@
-//! The process of `tokio-graceful-shutdown`: so many subsystems that wait for their end. No log, no HTTP.
+//! A process of `tokio-graceful-shutdown` with subsystems that wait for their end. It has no log and no HTTP.
 
 use std::{env, error::Error, io::Write, time::Duration};
 

@@ -1,4 +1,4 @@
-//! The floor of a process: a runtime, so many tasks that wait for the end, and SIGTERM. No log, no HTTP, no names.
+//! The baseline of a process: a runtime with tasks that wait for the end, and SIGTERM. It has no log, no HTTP and no names.
 
 use std::{env, io::Write};
 

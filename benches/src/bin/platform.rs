@@ -1,4 +1,4 @@
-//! The process that is measured: config, metrics and health linked, and so many services more, which wait for their end.
+//! The measured process. It links config, metrics and health, and has a number of other services that wait for their end.
 
 use std::{env, process::ExitCode};
 

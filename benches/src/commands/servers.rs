@@ -1,7 +1,7 @@
-//! The servers that are compared: ours in both modes, the actor crates, and the floor, a bare channel of boxed closures.
-//! The command adds an amount, which it captured, to a number; the call reads the number.
+//! The compared servers: ours in both modes, the actor crates, and the baseline, which is a bare channel of boxed closures. The
+//! command adds a captured amount to a number, and the call reads the number.
 //!
-//! Each is written as its documentation says. All queues are bounded except that of `ractor`, which has no bounded one.
+//! Each server is written as its documentation recommends. All queues are bounded, except for `ractor`, which has no bounded queue.
 
 use std::{fmt::Debug, future::Future, hint::black_box, sync::mpsc as threads, thread};
 
@@ -15,9 +15,9 @@ use crate::rounds::Failure;
 
 /// A server that takes commands.
 pub(crate) trait Server: Clone + Send + Sync + 'static {
-    /// Submits a command; waits for room in a bounded queue.
+    /// Submits a command. Waits for room in a bounded queue.
     fn submit(&self) -> impl Future<Output = Result<(), Failure>> + Send;
-    /// Waits for the answer to a command.
+    /// Calls a command and waits for its answer.
     fn call(&self) -> impl Future<Output = Result<u64, Failure>> + Send;
 }
 
@@ -25,26 +25,26 @@ fn failed(error: impl Debug) -> Failure {
     format!("{error:?}").into()
 }
 
-/// The command server as it is by default: commands run in its task.
+/// Our command server by default: commands run in its task.
 pub(crate) const QUEUED: &str = "app-core, queued";
-/// The command server that lets callers run commands on their own threads.
+/// Our inline command server: callers may run commands on their own threads.
 pub(crate) const INLINE: &str = "app-core, inline";
 pub(crate) const BARE: &str = "bare tokio mpsc";
 pub(crate) const KAMEO: &str = "kameo";
 pub(crate) const ACTIX: &str = "actix";
 pub(crate) const RACTOR: &str = "ractor";
-/// It takes any number of messages.
+/// `ractor`, whose queue is unbounded.
 pub(crate) const RACTOR_UNBOUNDED: &str = "ractor, unbounded";
 /// The actor crates.
 pub(crate) const ACTORS: [&str; 3] = [ACTIX, KAMEO, RACTOR];
 /// The actor crates whose queues are bounded.
 pub(crate) const BOUNDED: [&str; 2] = [ACTIX, KAMEO];
 
-/// Ours.
+/// Our command server.
 #[derive(Clone)]
-pub(crate) struct Ours(CommandServer<u64>);
+pub(crate) struct Platform(CommandServer<u64>);
 
-impl Ours {
+impl Platform {
     pub(crate) fn queued(service: &Service, capacity: u16) -> Result<Self, Error> {
         CommandServer::builder("queued", capacity).spawn(service, 0).map(Self)
     }
@@ -54,7 +54,7 @@ impl Ours {
     }
 }
 
-impl Server for Ours {
+impl Server for Platform {
     async fn submit(&self) -> Result<(), Failure> {
         let amount = black_box(1);
         Ok(self.0.submit(move |count| *count += amount).await?)
@@ -67,7 +67,7 @@ impl Server for Ours {
 
 type Boxed = Box<dyn FnOnce(&mut u64) + Send>;
 
-/// The floor: contains no panic, has no name, can't be killed.
+/// The baseline: it catches no panic, has no name, and cannot be killed.
 #[derive(Clone)]
 pub(crate) struct Bare(mpsc::Sender<Boxed>);
 
@@ -210,7 +210,7 @@ struct ActixStop;
 pub(crate) struct ActixCount {
     capacity: usize,
     count: u64,
-    /// Tells that it has stopped.
+    /// Notified when the actor has stopped.
     stopped: Option<oneshot::Sender<()>>,
 }
 
@@ -252,17 +252,17 @@ impl actix::Handler<ActixRead> for ActixCount {
     }
 }
 
-/// Actors of `actix` live in an arbiter, which is a thread of its own.
+/// Actors of `actix` belong to an arbiter, which has its own thread.
 #[derive(Clone)]
 pub(crate) struct Actix(pub(crate) Addr<ActixCount>);
 
 impl Actix {
-    /// In the arbiter that this runs in.
+    /// An actor in the current arbiter.
     pub(crate) fn start(capacity: u16) -> Self {
         Self(ActixCount { capacity: usize::from(capacity), count: 0, stopped: None }.start())
     }
 
-    /// One that can be waited for.
+    /// An actor whose end the caller can wait for.
     pub(crate) fn start_mortal(capacity: u16) -> (Self, oneshot::Receiver<()>) {
         let (stopped, end) = oneshot::channel();
         let actor = ActixCount { capacity: usize::from(capacity), count: 0, stopped: Some(stopped) };
@@ -280,7 +280,7 @@ impl Actix {
             let system = actix::System::new();
             let actor = system.block_on(async move { Self::start(capacity) });
             let _ = sender.send(actor);
-            // Until the process ends.
+            // The arbiter lives until the process ends.
             let _ = system.run();
         })?;
         Ok(started.recv()?)
@@ -288,7 +288,7 @@ impl Actix {
 }
 
 impl Server for Actix {
-    /// Does not wait for the answer where there is room; where there is none, waiting for the answer is all there is.
+    /// Does not wait for the answer if the queue has room. If it has none, `actix` offers only a send that waits for the answer.
     async fn submit(&self) -> Result<(), Failure> {
         match self.0.try_send(ActixAdd(black_box(1))) {
             Ok(()) => Ok(()),

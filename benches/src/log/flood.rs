@@ -1,4 +1,4 @@
-//! Records at a rate that is to lose none, and more than the sink takes: what is lost is counted, each one.
+//! Records at a rate that must lose none, and at a rate above that of the sink. Every lost record must be counted.
 
 use std::{
     io::{self, Write},
@@ -12,29 +12,29 @@ use std::{
 
 use super::{
     OURS,
-    loggers::{Ours, ten_fields},
+    loggers::{PlatformLog, ten_fields},
 };
 use crate::{
-    driver::Rows,
     report::{Figure, Row},
     rounds::Failure,
+    rows::Rows,
 };
 
-/// Records a second of which none is lost, on a sink that takes them: what the documentation of `app_core::Log` says.
+/// Records a second without a loss, if the sink is fast enough. The documentation of `app_core::Log` promises this rate.
 const RATE: u64 = 100_000;
 const SECONDS: u64 = 3;
-/// Far more than the buffer holds.
+/// Far more records than the buffer holds.
 const FLOOD: u64 = 200_000;
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// What arrived.
+/// The records that arrived.
 #[derive(Default)]
 struct Arrived {
     lines: AtomicU64,
     bytes: AtomicU64,
 }
 
-/// Counts what arrives, and takes its time for each call.
+/// A sink that counts records and delays each write.
 struct Sink {
     arrived: Arc<Arrived>,
     pause: Duration,
@@ -43,7 +43,7 @@ struct Sink {
 impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         thread::sleep(self.pause);
-        // The line that tells of lost ones is not one of those that were logged.
+        // The record about lost records was not logged by the test.
         let logged = |line: &&[u8]| contains(line, b"\"acquired\"");
         for line in bytes.split_inclusive(|byte| *byte == b'\n').filter(logged) {
             self.arrived.lines.fetch_add(1, Relaxed);
@@ -92,10 +92,10 @@ fn one(measure: impl FnOnce() -> Result<f64, Failure>) -> Figure {
     }
 }
 
-/// How many did not arrive, and the mean size of those that did.
+/// Number of lost records, and mean size of the others.
 fn at_a_rate() -> Result<(u64, f64), Failure> {
     let arrived = Arc::new(Arrived::default());
-    let ours = Ours::on(Box::new(Sink { arrived: Arc::clone(&arrived), pause: Duration::ZERO }))?;
+    let ours = PlatformLog::on(Box::new(Sink { arrived: Arc::clone(&arrived), pause: Duration::ZERO }))?;
     let began = Instant::now();
     for millisecond in 1..=SECONDS * 1_000 {
         (0..RATE / 1_000).for_each(|_| ten_fields(&ours.logger));
@@ -109,11 +109,11 @@ fn at_a_rate() -> Result<(u64, f64), Failure> {
     Ok((RATE * SECONDS - lines, arrived.bytes.load(Relaxed) as f64 / lines as f64))
 }
 
-/// How many did not arrive, and how many the log says that it dropped.
+/// Number of lost records, and number of dropped records in the log.
 fn flood() -> Result<(u64, u64), Failure> {
     let arrived = Arc::new(Arrived::default());
     let sink = Sink { arrived: Arc::clone(&arrived), pause: Duration::from_millis(50) };
-    let ours = Ours::on(Box::new(sink))?;
+    let ours = PlatformLog::on(Box::new(sink))?;
     (0..FLOOD).for_each(|_| ten_fields(&ours.logger));
     if !ours.log().shut_down(DEADLINE) {
         return Err(format!("not written within {DEADLINE:?}").into());

@@ -1,4 +1,4 @@
-//! The log of `foundations`, which belongs to a whole process: one that logs when it is asked to.
+//! The log of `foundations`. It belongs to a whole process, so another process logs on request.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -19,7 +19,7 @@ pub(crate) struct Foundations {
 }
 
 impl Foundations {
-    /// A process that logs so many records a round.
+    /// Starts a process that logs this number of records in a round.
     pub(crate) fn start(records: u64) -> Result<Self, Failure> {
         let mut process = Command::new(programs::path("peer_foundations")?)
             .env("BENCH_RECORDS", records.to_string())
@@ -37,7 +37,7 @@ impl Foundations {
         Ok(Self { process, asks, answers })
     }
 
-    /// Nanoseconds that a record took its caller.
+    /// Nanoseconds of one record for its caller.
     pub(crate) fn round(&mut self) -> Result<f64, Failure> {
         writeln!(self.asks)?;
         Ok(self.answers.recv_timeout(DEADLINE)?.parse()?)

@@ -1,4 +1,4 @@
-//! Loggers on `/dev/null`, each as its documentation sets it up, and the record that all of them log.
+//! Loggers with `/dev/null` as their sink, each set up as its documentation recommends, and the record that all of them log.
 
 use std::{
     cell::Cell,
@@ -32,15 +32,15 @@ pub(crate) fn identity() -> Identity {
     }
 }
 
-/// Of a service.
-pub(crate) struct Ours {
+/// Our logger of a service.
+pub(crate) struct PlatformLog {
     log: Log,
-    /// How many records were dropped up to the last round.
+    /// Number of dropped records up to the last round.
     dropped: Cell<u64>,
     pub(crate) logger: Logger,
 }
 
-impl Ours {
+impl PlatformLog {
     pub(crate) fn new() -> Result<Self, Failure> {
         Self::on(Box::new(null()?))
     }
@@ -51,7 +51,7 @@ impl Ours {
         Ok(Self { log, dropped: Cell::new(0), logger })
     }
 
-    /// Waits until all is written. A round in which records were dropped does not count: that costs less.
+    /// Waits until all records are written. A round with dropped records does not count, because dropping costs less.
     pub(crate) fn written(&self, deadline: Duration) -> Result<(), Failure> {
         if !self.log.flush(deadline) {
             return Err(format!("not written within {deadline:?}").into());
@@ -65,13 +65,13 @@ impl Ours {
     }
 }
 
-/// The same constant values as ours, and the default ones: time, level and message.
+/// Has the same constant values as ours, and the default ones: time, level and message.
 pub(crate) struct SlogJson {
     pub(crate) logger: Logger,
 }
 
 impl SlogJson {
-    /// With every record flushed, as far as a buffer on a file goes, or only when the buffer is full.
+    /// Flushes each record to the file, or only full buffers.
     pub(crate) fn new(flushed: bool) -> Result<Self, Failure> {
         let json =
             slog_json::Json::new(BufWriter::new(null()?)).add_default_keys().set_flush(flushed).build();
@@ -84,7 +84,7 @@ impl SlogJson {
     }
 }
 
-/// Without the constant values, which would be those of a span there, and cost more.
+/// Without the constant values. In `tracing` they would belong to a span and cost more.
 pub(crate) struct Tracing {
     dispatch: Dispatch,
     _writer: Option<WorkerGuard>,

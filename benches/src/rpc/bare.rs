@@ -1,4 +1,4 @@
-//! capnp-rpc by itself on one thread, with the writer buffered: what there is without bounds, and without other threads' tasks.
+//! Plain capnp-rpc on one thread with a buffered writer. It has no limits, and exchanges no messages with other threads.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ use tokio_util::compat::TokioAsyncReadCompatExt;
 use super::control::{Commands, announce};
 use super::load::{self, Load, Shape};
 use super::material::Material;
-use super::platform::{self, Generous};
+use super::platform::{self, Granting};
 use crate::rounds::Failure;
 
 fn on_one_thread(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
@@ -42,7 +42,7 @@ fn network<S: AsyncRead + AsyncWrite + 'static>(
     ))
 }
 
-/// Serves until the process ends.
+/// The server. It runs until the process ends.
 pub(super) fn server(material: &Material, commands: Commands) -> Result<(), Failure> {
     super::one_cipher_suite()?;
     on_one_thread(async {
@@ -63,14 +63,14 @@ pub(super) fn server(material: &Material, commands: Commands) -> Result<(), Fail
             let acceptor = acceptor.clone();
             spawn_local(async move {
                 let Ok(stream) = acceptor.accept(socket).await else { return };
-                let quota: quota::Client = capnp_rpc::new_client(Generous);
+                let quota: quota::Client = capnp_rpc::new_client(Granting);
                 let _ = RpcSystem::new(network(stream, Side::Server), Some(quota.client)).await;
             });
         }
     })
 }
 
-/// Calls when it is told to, until the process ends.
+/// The client. It calls on request, until the process ends.
 pub(super) fn client(material: &Material, port: u16, commands: Commands) -> Result<(), Failure> {
     on_one_thread(async {
         let connector = connector(material)?;
@@ -87,7 +87,7 @@ pub(super) fn client(material: &Material, port: u16, commands: Commands) -> Resu
     })
 }
 
-/// What a client agrees to: what app-rpc's does.
+/// The TLS config of a client, the same as in app-rpc.
 pub(super) fn connector(material: &Material) -> Result<TlsConnector, Failure> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(material.authority.as_bytes())?)?;
@@ -102,7 +102,7 @@ pub(super) fn connector(material: &Material) -> Result<TlsConnector, Failure> {
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
-/// One connection; on a `LocalSet`.
+/// One connection, on a `LocalSet`.
 pub(super) async fn connect(
     connector: &TlsConnector,
     material: &Material,

@@ -1,4 +1,4 @@
-//! A process that takes part: what it is told on its standard input, and what it says. When its input ends, so does it.
+//! A process of a comparison: its commands on standard input, and its answers. It ends when its input ends.
 
 use std::env;
 use std::io::{self, BufRead, Write};
@@ -16,7 +16,7 @@ use super::material::Material;
 use super::{Who, bare, grpc, idle, platform};
 use crate::rounds::Failure;
 
-/// What a process is to be, as JSON in the environment.
+/// The role of a process, as JSON in the environment.
 pub(super) const ROLE: &str = "BENCH_RPC_ROLE";
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -29,22 +29,22 @@ pub(super) struct Role {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) enum Part {
     Server,
-    /// Of the server at this port.
+    /// A client of the server at this port.
     Client(u16),
-    /// Connects to the server at this port so many times, and calls nothing any more.
+    /// Opens this number of connections to the server at this port, and then stays idle.
     Idle(u16, usize),
-    /// Makes the certificates, and ends: for `benches/syscalls`, which starts the others itself.
+    /// Makes the certificates and ends. `benches/syscalls` uses it and starts the other processes itself.
     Material,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) enum Command {
     Run(Shape, Duration),
-    /// Processor time that was taken, by threads of the process that have ended too.
+    /// Processor time of the process, including threads that have ended.
     ProcessorTime,
 }
 
-/// What a process says, a line for each.
+/// The answers of a process, one on each line.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) enum Said {
     Port(u16),
@@ -54,7 +54,7 @@ pub(super) enum Said {
     Failed(String),
 }
 
-/// If this process is a part of the comparison, plays it.
+/// Runs the role of this process, if it has one.
 pub(crate) fn play() -> Option<ExitCode> {
     let role = env::var(ROLE).ok()?;
     let outcome = serde_json::from_str::<Role>(&role).map_err(Failure::from).and_then(|role| {
@@ -87,22 +87,22 @@ pub(crate) fn play() -> Option<ExitCode> {
 
 pub(super) fn say(said: &Said) {
     if let Ok(line) = serde_json::to_string(said) {
-        // Who started us may be gone; then so are we, soon.
+        // The starting process may have ended. Then this process ends soon, too.
         let _ = writeln!(io::stdout(), "{line}");
     }
 }
 
-/// A server is ready.
+/// Reports that a server is ready.
 pub(super) fn announce(port: u16) {
     say(&Said::Port(port));
 }
 
-/// As tokio makes it by default, which is what both sides get.
+/// The default runtime of tokio, for both sides.
 pub(super) fn multi_thread() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()
 }
 
-/// What the process is told.
+/// The commands of the process.
 pub(super) struct Commands(mpsc::UnboundedReceiver<Command>);
 
 impl Commands {
@@ -111,19 +111,19 @@ impl Commands {
         std::thread::spawn(move || {
             for line in io::stdin().lock().lines().map_while(Result::ok) {
                 match parse(&line) {
-                    // At any time: the answer must not wait for what is measured.
+                    // Answered by this thread at any time, so that the answer does not wait for the measurement.
                     Some(Command::ProcessorTime) => say(&processor_time()),
                     Some(command) => drop(sender.send(command)),
                     None => break,
                 }
             }
-            // Whatever goes on: nobody is there any more.
+            // The starting process has ended, so this process ends at once.
             std::process::exit(0);
         });
         Self(commands)
     }
 
-    /// Runs what it is told to, until there is nobody to tell.
+    /// Runs the commands until the input ends.
     pub(super) async fn obey(mut self, mut run: impl AsyncFnMut(Shape, Duration) -> Result<Load, Failure>) {
         while let Some(command) = self.0.recv().await {
             if let Command::Run(shape, time) = command {
@@ -135,13 +135,13 @@ impl Commands {
         }
     }
 
-    /// Waits until there is nobody to tell.
+    /// Waits until the input ends.
     pub(super) async fn until_the_end(mut self) {
         while self.0.recv().await.is_some() {}
     }
 }
 
-/// A line, if it is one of these.
+/// Parses a line as a command.
 pub(super) fn parse<T: DeserializeOwned>(line: &str) -> Option<T> {
     serde_json::from_str(line).ok()
 }

@@ -1,4 +1,5 @@
-//! tonic with mutual TLS, with what `tonic-build` would write written by hand: no router, no layers, its defaults, and no delay.
+//! tonic with mutual TLS and its defaults, without a router, layers or Nagle's delay. The code that `tonic-build` would generate is
+//! written by hand.
 
 use std::convert::Infallible;
 use std::task::{Context, Poll};
@@ -41,10 +42,10 @@ struct AcquireResponse {
     retry_after_millis: u32,
 }
 
-/// Grants what is asked for.
-struct Generous;
+/// A server that grants every call.
+struct GrantAll;
 
-impl UnaryService<AcquireRequest> for Generous {
+impl UnaryService<AcquireRequest> for GrantAll {
     type Response = AcquireResponse;
     type Future = std::future::Ready<Result<Response<AcquireResponse>, Status>>;
 
@@ -80,12 +81,12 @@ impl Service<http::Request<tonic::body::Body>> for QuotaServer {
                 return Ok(Status::unimplemented("unknown method").into_http());
             }
             let mut grpc = tonic::server::Grpc::new(ProstCodec::default());
-            Ok(grpc.unary(Generous, request).await)
+            Ok(grpc.unary(GrantAll, request).await)
         })
     }
 }
 
-/// Serves until the process ends.
+/// The server. It runs until the process ends.
 pub(super) fn server(material: &Material, commands: Commands) -> Result<(), Failure> {
     super::one_cipher_suite()?;
     multi_thread()?.block_on(async {
@@ -103,7 +104,7 @@ pub(super) fn server(material: &Material, commands: Commands) -> Result<(), Fail
     })
 }
 
-/// Calls when it is told to, until the process ends.
+/// The client. It calls on request, until the process ends.
 pub(super) fn client(material: &Material, port: u16, commands: Commands) -> Result<(), Failure> {
     super::one_cipher_suite()?;
     multi_thread()?.block_on(async {

@@ -1,4 +1,4 @@
-//! Connections that have made one call and are idle: what each takes of the server's memory.
+//! Memory of the server for each idle connection that has made one call.
 
 use std::time::Duration;
 
@@ -11,15 +11,15 @@ use super::process::Participant;
 use super::{Who, bare, grpc};
 use crate::rounds::Failure;
 
-/// How many connect at the same time.
+/// Connections that are opened at the same time.
 const AT_ONCE: usize = 16;
 
-/// How long connecting may take.
+/// Longest time to open all connections.
 const CONNECTING: Duration = Duration::from_secs(60);
 
-/// Raises the limit of open files, for this process and those that it starts, and says how many connections there may be.
+/// Raises the limit of open files for this process and its children. Returns the number of possible connections.
 pub(super) fn raise_open_files(connections: usize) -> Result<(), Failure> {
-    // Both sides' programs have some more.
+    // Both processes need some other files.
     let needed = connections as u64 + 200;
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     if soft >= needed {
@@ -35,7 +35,7 @@ pub(super) fn raise_open_files(connections: usize) -> Result<(), Failure> {
     Ok(setrlimit(Resource::RLIMIT_NOFILE, needed, hard)?)
 }
 
-/// Bytes of the server's resident set for each of so many idle connections.
+/// Bytes of the server's resident set for each idle connection.
 pub(super) fn measure(who: Who, material: &std::path::Path, connections: usize) -> Result<f64, Failure> {
     let role = |part| Role { part, who, material: material.to_owned() };
     let mut server = Participant::start(&role(Part::Server))?;
@@ -47,7 +47,7 @@ pub(super) fn measure(who: Who, material: &std::path::Path, connections: usize) 
         holder.hear(CONNECTING)?;
         Ok(holder)
     };
-    // What the first connections bring about is there once.
+    // The first connections cause allocations that happen only once.
     let _first = hold(AT_ONCE)?;
     let before = server.resident()?;
     let _held = hold(connections)?;
@@ -55,7 +55,7 @@ pub(super) fn measure(who: Who, material: &std::path::Path, connections: usize) 
     Ok(after.saturating_sub(before) as f64 * 1024.0 / connections as f64)
 }
 
-/// The other end: connects, calls once each, and waits until the process ends.
+/// The client: opens the connections, makes one call on each, and waits until the process ends.
 pub(super) fn hold(
     material: &Material,
     who: Who,

@@ -1,4 +1,4 @@
-//! What is asked of everybody: so many callers on so many connections, each with the next call when the last is answered.
+//! The load of all candidates: callers on connections. Each caller makes its next call when it has the answer to the last one.
 
 use std::time::{Duration, Instant};
 
@@ -7,16 +7,16 @@ use tokio::task::JoinSet;
 
 use crate::rounds::Failure;
 
-/// The call: `acquire` of the quota interface.
+/// The arguments of the call `acquire` of the quota interface.
 pub(super) const RULE: &str = "default";
 pub(super) const KEY: &str = "customer-4711";
 pub(super) const PERMITS: u32 = 1;
 
-/// The answer.
+/// The answer of the call.
 pub(super) const REMAINING: u32 = 999;
 pub(super) const RETRY_AFTER_MILLIS: u32 = 250;
 
-/// How many call at the same time.
+/// The number of parallel callers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Shape {
     pub(super) connections: usize,
@@ -24,7 +24,7 @@ pub(super) struct Shape {
     pub(super) in_flight: usize,
 }
 
-/// What a round gave.
+/// The result of a round.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Load {
     pub(super) calls: u64,
@@ -33,10 +33,10 @@ pub(super) struct Load {
     pub(super) p99_micros: f64,
 }
 
-/// How long each call took, in nanoseconds.
+/// Time of each call in nanoseconds.
 pub(super) type Times = Vec<u64>;
 
-/// Whether the answer is the one that every server gives.
+/// Whether the answer is the expected one.
 pub(super) fn check(granted: bool, remaining: u32, retry_after_millis: u32) -> Result<(), Failure> {
     if granted && remaining == REMAINING && retry_after_millis == RETRY_AFTER_MILLIS {
         return Ok(());
@@ -44,7 +44,7 @@ pub(super) fn check(granted: bool, remaining: u32, retry_after_millis: u32) -> R
     Err(format!("a wrong answer: {granted}, {remaining}, {retry_after_millis}").into())
 }
 
-/// One caller, until the time is up.
+/// One caller, until the end of the round.
 pub(super) async fn caller<F, Fut>(until: Instant, mut call: F) -> Result<Times, Failure>
 where
     F: FnMut() -> Fut,
@@ -61,7 +61,7 @@ where
     Ok(times)
 }
 
-/// All callers, which were spawned at `began`.
+/// All callers. They were spawned at `began`.
 pub(super) async fn gathered(
     began: Instant,
     mut callers: JoinSet<Result<Times, Failure>>,

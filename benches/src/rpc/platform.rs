@@ -1,4 +1,4 @@
-//! Ours: an endpoint of an app, with all its bounds and metrics, and `RpcClient` from tasks of an ordinary runtime.
+//! Ours: an endpoint of an app with all its limits and metrics, and an `RpcClient` in tasks of a multi-thread runtime.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -29,14 +29,14 @@ const ENDPOINT: ServiceId = ServiceId::new(0xa7c1_90e5_3b2d_4f68);
 app_config::config! { app_rpc::EndpointConfig<{ ENDPOINT.as_u64() }>, "The endpoint that is measured." }
 const CLIENT: ServiceId = ServiceId::new(0xd41f_6b08_97ae_c253);
 
-/// As apps for tests are called.
+/// The RPC name of the endpoint. A test app has this domain id and this app id.
 pub(super) const NAME: RpcName =
     RpcName { domain: app_ids::DomainId::new(0xd0), app: app_ids::AppId::new(0xa0), service: ENDPOINT };
 
-/// Grants what is asked for.
-pub(super) struct Generous;
+/// A server that grants every call.
+pub(super) struct Granting;
 
-impl quota::Server for Generous {
+impl quota::Server for Granting {
     async fn acquire(
         self: Rc<Self>,
         params: quota::AcquireParams,
@@ -52,11 +52,11 @@ impl quota::Server for Generous {
     }
 }
 
-/// Serves until the process ends.
+/// The server. It runs until the process ends.
 pub(super) fn server(material: &Material, commands: Commands) -> Result<(), Failure> {
     multi_thread()?.block_on(async {
         let bootstrap =
-            || async { Ok(Bootstrap::new(|_: &Peer| -> quota::Client { capnp_rpc::new_client(Generous) })) };
+            || async { Ok(Bootstrap::new(|_: &Peer| -> quota::Client { capnp_rpc::new_client(Granting) })) };
         let start = EndpointStart::<{ ENDPOINT.as_u64() }, _>::new(bootstrap);
         let builder = TestApp::builder()
             .service(ServiceDescriptor::of(ENDPOINT, "generous-rpc", start))
@@ -84,7 +84,7 @@ fn configure(material: &Material, dir: &Path) -> Result<(), Failure> {
     pair.set_cert(material.server.certificate.as_bytes());
     spec.set_ca_cert(material.authority.as_bytes());
     spec.set_max_conns(20_000);
-    // All of them have one certificate.
+    // All connections have the same certificate.
     spec.set_max_client_conns(20_000);
     let mut content = Vec::new();
     app_config::codec::marshal(&message, &mut content)?;
@@ -94,7 +94,7 @@ fn configure(material: &Material, dir: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Calls when it is told to, until the process ends.
+/// The client. It calls on request, until the process ends.
 pub(super) fn client(material: &Material, who: Who, port: u16, commands: Commands) -> Result<(), Failure> {
     let runtime = multi_thread()?;
     runtime.block_on(async {
@@ -113,7 +113,7 @@ pub(super) fn client(material: &Material, who: Who, port: u16, commands: Command
                     Some((_, client)) => client.clone(),
                     None => {
                         let mut config = RpcClientConfig::new(NAME, port, pair.clone(), servers.clone());
-                        // The server has all of these addresses, and is as many instances for the client.
+                        // The server listens on all of these addresses, so the client sees as many instances.
                         config.addresses =
                             (1..=shape.connections).map(|at| format!("127.0.0.{at}")).collect();
                         let service = app.new_service(
@@ -133,7 +133,7 @@ pub(super) fn client(material: &Material, who: Who, port: u16, commands: Command
     })
 }
 
-/// Waits until all connections are there.
+/// Waits until all connections are open.
 async fn connected(client: &RpcClient<quota::Client>, connections: usize) -> Result<(), Failure> {
     let mut ticks = tokio::time::interval(Duration::from_millis(5));
     for _ in 0..1000 {
@@ -167,7 +167,7 @@ async fn run(
     load::gathered(began, callers).await
 }
 
-/// As anybody would write it.
+/// The call in ordinary user code, with `request`.
 async fn acquire(client: RpcClient<quota::Client>) -> Result<(), Failure> {
     let ask = |quota: &quota::Client| {
         let mut request = quota.acquire_request();
@@ -189,7 +189,7 @@ async fn acquire_by_call(client: RpcClient<quota::Client>) -> Result<(), Failure
     load::check(answer.0, answer.1, answer.2)
 }
 
-/// The call of the interface, as anybody would write it.
+/// The call in ordinary user code, with `call`.
 pub(super) async fn call(quota: quota::Client) -> Result<(bool, u32, u32), capnp::Error> {
     let mut request = quota.acquire_request();
     let mut params = request.get();
@@ -201,7 +201,7 @@ pub(super) async fn call(quota: quota::Client) -> Result<(bool, u32, u32), capnp
     Ok((results.get_granted(), results.get_remaining(), results.get_retry_after_millis()))
 }
 
-/// How everybody else has it.
+/// The certificates in the form that other candidates use.
 pub(super) fn reader_options() -> capnp::message::ReaderOptions {
     let mut options = capnp::message::ReaderOptions::new();
     options.traversal_limit_in_words(Some(Limits::default().message_bytes / 8));

@@ -1,4 +1,4 @@
-//! The processes of a comparison, as who started them sees them. They end when they are dropped.
+//! The processes of a comparison, seen from the process that starts them. They are killed when they are dropped.
 
 use std::env;
 use std::fs;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::control::{Command, ROLE, Role, Said, parse};
 use crate::rounds::Failure;
 
-/// A process, and what it says.
+/// A process and its output.
 pub(super) struct Participant {
     process: Child,
     commands: ChildStdin,
@@ -42,7 +42,7 @@ impl Participant {
         Ok(writeln!(self.commands, "{}", serde_json::to_string(command)?)?)
     }
 
-    /// What it says next.
+    /// The next answer.
     pub(super) fn hear(&mut self, within: Duration) -> Result<Said, Failure> {
         match self.said.recv_timeout(within) {
             Ok(Said::Failed(failure)) => Err(format!("{}: {failure}", self.role).into()),
@@ -54,7 +54,7 @@ impl Participant {
         }
     }
 
-    /// What it says to this.
+    /// Sends a command and returns the answer.
     pub(super) fn ask(&mut self, command: &Command, within: Duration) -> Result<Said, Failure> {
         self.tell(command)?;
         self.hear(within)
@@ -67,7 +67,7 @@ impl Participant {
         }
     }
 
-    /// What it has of memory, in kilobytes.
+    /// Resident memory in kilobytes.
     pub(super) fn resident(&self) -> Result<u64, Failure> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no resident set")?;
@@ -77,7 +77,7 @@ impl Participant {
 
 impl Drop for Participant {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The process may have ended by itself.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
