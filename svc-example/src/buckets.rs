@@ -22,13 +22,24 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    Grant, Limits, Rule,
+    Limits, Rule,
     limits::Request,
     rate::{Rate, Ticks},
 };
 
 /// Full buckets that a call removes. A call adds one bucket at most, so their number falls.
 const CLEARED_BY_A_CALL: usize = 2;
+
+/// The answer to a call of [`Quota::acquire`](crate::Quota::acquire).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Grant {
+    /// Whether the permits were taken. A call takes all permits or none.
+    pub granted: bool,
+    /// Whole permits left in the bucket.
+    pub remaining: u32,
+    /// Time until the same call would be granted, if no other call takes permits meanwhile. Zero if the call was granted.
+    pub retry_after: Duration,
+}
 
 /// Buckets of permits by rule and key.
 pub struct Buckets {

@@ -3,12 +3,7 @@
 use app_core::prelude::*;
 use app_health::{HealthCheckSpec, HealthChecks};
 
-use crate::Buckets;
-
-ids! {
-    /// Critical: the command server answers within the timeout of the check.
-    pub COMMANDS_ANSWER: HealthCheckId = 0x8d0a_0181_c77f_e5ec, "quota_commands_answer";
-}
+use crate::{Buckets, COMMANDS_ANSWER};
 
 /// Short, so that an instance that hangs leaves the load balancer soon. The check costs one command.
 const INTERVAL: Duration = Duration::from_secs(10);

@@ -5,7 +5,8 @@
 //!
 //! | file | contents |
 //! |---|---|
-//! | `service.rs` | the service id, the descriptor, and the start function, whose parameters are the dependencies |
+//! | `ids.rs` | the ids of the service, its metrics and its health check |
+//! | `service.rs` | the descriptor, and the start function, whose parameters are the dependencies |
 //! | `quota.rs` | the handle that dependents call |
 //! | `config.rs` | the config: its type and its rules |
 //! | `flags.rs` | the flags of the service, which every application that links it has |
@@ -53,6 +54,7 @@ mod buckets;
 mod config;
 mod flags;
 mod health;
+mod ids;
 mod limits;
 mod metrics;
 mod quota;
@@ -62,13 +64,11 @@ mod rules;
 mod service;
 
 pub use self::{
-    buckets::Buckets,
+    buckets::{Buckets, Grant},
     config::{QuotaConfig, Rule},
     flags::QuotaFlags,
-    health::COMMANDS_ANSWER,
+    ids::{ACQUIRE_SECONDS, COMMANDS_ANSWER, GRANTS, KEYS, QUOTA, QUOTA_RPC},
     limits::{Limits, MAX_KEY_BYTES, Request},
-    metrics::{ACQUIRE_SECONDS, GRANTS, KEYS},
-    quota::{Grant, Quota, acquire},
-    rpc::{QUOTA_RPC, QuotaClient, client},
-    service::QUOTA,
+    quota::{Quota, acquire},
+    rpc::{QuotaClient, client},
 };

@@ -3,16 +3,7 @@
 use app_core::prelude::*;
 use app_metrics::{Counter, CounterVector, Gauge, Histogram, MetricDoc, Metrics};
 
-use crate::{Limits, QUOTA, Rule};
-
-ids! {
-    /// Counter vector: answered calls, by `rule` and `outcome` (`granted`, `denied`).
-    pub GRANTS: MetricId = 0x8408_7d0f_1533_d4a6, "quota_grants";
-    /// Histogram: seconds from the call to its answer.
-    pub ACQUIRE_SECONDS: MetricId = 0xfe7f_d1ac_fda4_1aa6, "quota_acquire_seconds";
-    /// Gauge: keys that have a bucket.
-    pub KEYS: MetricId = 0xe1b1_1f23_b006_8ec7, "quota_keys";
-}
+use crate::{ACQUIRE_SECONDS, GRANTS, KEYS, Limits, QUOTA, Rule};
 
 /// From a call that finds the command server idle to a call that waits behind a full queue.
 const LATENCIES_SECONDS: [f64; 14] =

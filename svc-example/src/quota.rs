@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use tokio::time::Instant;
 
 use crate::{
-    Buckets, Limits, QUOTA, QuotaConfig,
+    Buckets, Grant, Limits, QUOTA, QuotaConfig,
     metrics::{Outcomes, QuotaMetrics},
 };
 
@@ -28,17 +28,6 @@ struct RuleSet {
 
 impl Exposed for Quota {
     const SERVICE: ServiceId = QUOTA;
-}
-
-/// The answer to a call of [`Quota::acquire`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Grant {
-    /// Whether the permits were taken. A call takes all permits or none.
-    pub granted: bool,
-    /// Whole permits left in the bucket.
-    pub remaining: u32,
-    /// Time until the same call would be granted, if no other call takes permits meanwhile. Zero if the call was granted.
-    pub retry_after: Duration,
 }
 
 impl Quota {

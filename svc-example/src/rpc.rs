@@ -3,7 +3,4 @@
 mod client;
 mod server;
 
-pub use self::{
-    client::{QuotaClient, client},
-    server::QUOTA_RPC,
-};
+pub use self::client::{QuotaClient, client};

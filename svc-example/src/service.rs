@@ -1,4 +1,4 @@
-//! The service itself: its id, what it needs, how it starts.
+//! The descriptor and the start function of the service.
 
 use app_config::{Configured, LiveConfig};
 use app_core::{Flag, Restart, prelude::*};
@@ -6,10 +6,7 @@ use app_health::HealthChecks;
 use app_metrics::Metrics;
 use tokio::time::Instant;
 
-use crate::{Buckets, Limits, Quota, QuotaConfig, QuotaFlags, health, metrics::QuotaMetrics};
-
-/// Service id of the quota service.
-pub const QUOTA: ServiceId = ServiceId::new(0xce1f_32c6_80e1_ef0b);
+use crate::{Buckets, Limits, QUOTA, Quota, QuotaConfig, QuotaFlags, health, metrics::QuotaMetrics};
 
 /// Interval at which full buckets are removed. Calls remove some too; this one works when there are no calls.
 const CLEAR_EVERY: Duration = Duration::from_secs(1);

@@ -6,12 +6,7 @@ use app_core::prelude::*;
 use app_rpc::Bootstrap;
 use quota_schema::quota_capnp::quota;
 
-use crate::{Grant, Quota};
-
-ids! {
-    /// Service id of the endpoint. It listens if it has a config, which says which clients may connect.
-    pub QUOTA_RPC: ServiceId = 0x6e3d_dab0_aff3_37db, "quota-rpc";
-}
+use crate::{Grant, QUOTA_RPC, Quota};
 
 app_rpc::rpc_endpoint! { id: QUOTA_RPC, name: "quota-rpc", doc: "Who may ask for permits over RPC.", bootstrap: bootstrap }
 
