@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::End;
 use super::input::Incoming;
 use super::memory::{CONNECTION_BYTES, Credit, Memory};
-use super::meter::{CallMeter, Decision};
+use super::meter::{CallMeter, MessageDecision};
 use super::outbox::{Next, Outbox};
 use super::{policy, refusal};
 use crate::Limits;
@@ -262,7 +262,7 @@ impl Control {
         incoming.charged += if checked.paid { checked.cost } else { 0 };
         let decision = self.meter.borrow_mut().inbound(message, incoming.bytes, checked, &self.limits)?;
         match decision {
-            Decision::Pass { is_call } => {
+            MessageDecision::Pass { is_call } => {
                 incoming.is_call = is_call;
                 if let Some((question, kind, reason)) = policy::shortened(message) {
                     self.inject(&refusal::failure(question, kind, &reason));
@@ -272,12 +272,12 @@ impl Control {
                 self.notify_of_calls();
                 return Ok(true);
             }
-            Decision::NoMemory => {
+            MessageDecision::NoMemory => {
                 self.note(End::TooMuchMemory);
                 return Err(self.no_memory());
             }
-            Decision::Swallow => {}
-            Decision::Refuse { question, reason, retry } => {
+            MessageDecision::Swallow => {}
+            MessageDecision::Refuse { question, reason, retry } => {
                 for answer in refusal::answer(question, &reason, retry, message)? {
                     self.outbox.borrow_mut().push(&answer.get_segments_for_output());
                 }

@@ -56,7 +56,7 @@ const MAX_REPROMISES: u32 = 64;
 
 /// What happens with a received message.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Decision {
+pub(super) enum MessageDecision {
     /// It goes to capnp-rpc, and a call goes on to a handler.
     Pass { is_call: bool },
     /// It is not a call, and there is no memory for it.
@@ -68,7 +68,7 @@ pub(super) enum Decision {
 }
 
 /// It goes to capnp-rpc, and is not a call.
-const PASS: Decision = Decision::Pass { is_call: false };
+const PASS: MessageDecision = MessageDecision::Pass { is_call: false };
 
 /// The questions that a question depends on.
 #[derive(Default)]
@@ -200,7 +200,7 @@ impl CallMeter {
         bytes: usize,
         checked: Checked,
         limits: &Limits,
-    ) -> capnp::Result<Decision> {
+    ) -> capnp::Result<MessageDecision> {
         match message.which() {
             Ok(message::Bootstrap(bootstrap)) => {
                 let question = bootstrap?.get_question_id();
@@ -210,14 +210,14 @@ impl CallMeter {
                 let call = call?;
                 let dependencies = self.dependencies(call)?;
                 let decision = self.ask(call.get_question_id(), bytes, checked, dependencies, limits)?;
-                if let Decision::Pass { .. } = decision {
+                if let MessageDecision::Pass { .. } = decision {
                     self.take_in(call.get_params()?)?;
                     self.there += 1;
-                    return Ok(Decision::Pass { is_call: true });
+                    return Ok(MessageDecision::Pass { is_call: true });
                 }
                 Ok(decision)
             }
-            _ if !checked.paid => Ok(Decision::NoMemory),
+            _ if !checked.paid => Ok(MessageDecision::NoMemory),
             Ok(message::Return(answer)) => {
                 let answer = answer?;
                 if !self.given_up.remove(&answer.get_answer_id())
@@ -255,7 +255,7 @@ impl CallMeter {
         checked: Checked,
         dependencies: Dependencies,
         limits: &Limits,
-    ) -> capnp::Result<Decision> {
+    ) -> capnp::Result<MessageDecision> {
         if self.questions.contains_key(&question) || self.refused.contains(&question) {
             return Err(capnp::Error::failed(format!("question id {question} is in use already")));
         }
@@ -295,7 +295,7 @@ impl CallMeter {
         self.refused.insert(question);
         self.overdraw(REFUSED_BYTES);
         self.refusals += 1;
-        Ok(Decision::Refuse { question, reason, retry })
+        Ok(MessageDecision::Refuse { question, reason, retry })
     }
 
     /// The questions that a call depends on: by its target, and by the capabilities that it brings.
@@ -319,7 +319,7 @@ impl CallMeter {
         }
     }
 
-    fn resolve(&mut self, resolve: resolve::Reader<'_>) -> capnp::Result<Decision> {
+    fn resolve(&mut self, resolve: resolve::Reader<'_>) -> capnp::Result<MessageDecision> {
         if let Ok(resolve::Cap(capability)) = resolve.which() {
             let capability = capability?;
             self.take(&capability)?;
@@ -335,11 +335,11 @@ impl CallMeter {
         Ok(PASS)
     }
 
-    fn finish(&mut self, finish: finish::Reader<'_>) -> capnp::Result<Decision> {
+    fn finish(&mut self, finish: finish::Reader<'_>) -> capnp::Result<MessageDecision> {
         let id = finish.get_question_id();
         if self.refused.remove(&id) {
             self.refund(REFUSED_BYTES);
-            return Ok(Decision::Swallow);
+            return Ok(MessageDecision::Swallow);
         }
         let Some(question) = self.questions.remove(&id) else { return Ok(PASS) };
         self.credit.end_call();

@@ -191,7 +191,7 @@ async fn capabilities_that_a_peer_does_not_let_go_of_are_counted() {
 #[test]
 fn a_peer_that_holds_too_many_capabilities_is_refused_until_it_lets_go_of_some() {
     use super::super::memory::Credit;
-    use super::super::meter::{CallMeter, Decision};
+    use super::super::meter::{CallMeter, MessageDecision};
     use super::super::policy::Checked;
     use super::super::refusal::Retry;
     let credit = Rc::new(Credit::of_connection(Memory::new(1 << 25)));
@@ -209,15 +209,15 @@ fn a_peer_that_holds_too_many_capabilities_is_refused_until_it_lets_go_of_some()
     for id in 0..4096 {
         table.reborrow().get(id).set_sender_hosted(id);
     }
-    assert_eq!(asked(&mut meter, 0), Decision::Pass { is_call: false });
+    assert_eq!(asked(&mut meter, 0), MessageDecision::Pass { is_call: false });
     meter.outbound(answered.get_root_as_reader().unwrap(), 8).unwrap();
-    assert!(matches!(asked(&mut meter, 1), Decision::Refuse { question: 1, retry: Retry::Later, .. }));
+    assert!(matches!(asked(&mut meter, 1), MessageDecision::Refuse { question: 1, retry: Retry::Later, .. }));
     let mut released = Builder::<HeapAllocator>::new_default();
     let mut release = released.init_root::<message::Builder<'_>>().init_release();
     release.set_id(7);
     release.set_reference_count(1);
     meter.inbound(released.get_root_as_reader().unwrap(), 8, paid(), &limits).unwrap();
-    assert_eq!(asked(&mut meter, 2), Decision::Pass { is_call: false });
+    assert_eq!(asked(&mut meter, 2), MessageDecision::Pass { is_call: false });
     assert_eq!(meter.charged(), credit.used() - before);
     assert!(meter.charged() > 4095 * 512, "{} bytes for what it holds", meter.charged());
 }
