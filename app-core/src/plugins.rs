@@ -8,7 +8,10 @@ mod preflight;
 pub(crate) use self::param::StartHistory;
 pub use self::{
     descriptor::{DEFAULT_START_TIMEOUT, ServiceDescriptor, StartFuture, linked_services},
-    param::{Dep, Flag, Param, Params, Provided, Signature, Start, StartContext, StartOutput, checked_start},
+    param::{
+        CheckedStart, Dep, Flag, Param, Params, Provided, Signature, Start, StartContext, StartOutput,
+        checked_start,
+    },
     planned::{HandleType, Planned},
     preflight::Preflight,
 };

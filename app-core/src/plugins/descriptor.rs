@@ -6,6 +6,7 @@ use app_errors::Error;
 use app_ids::ServiceId;
 use futures_util::future::BoxFuture;
 
+use super::param::CheckedStart;
 use crate::{
     DEFAULT_STOP_TIMEOUT, HandleType, Origin, Planned, Restart, Start, StartContext, panics,
     spec::ServiceSpec,
@@ -20,12 +21,14 @@ pub type StartFuture = BoxFuture<'static, Result<Arc<dyn Any + Send + Sync>, Err
 #[derive(Clone)]
 enum Needs {
     Fixed(fn() -> Vec<ServiceId>),
+    Checked(fn() -> CheckedStart),
     Listed(Arc<[ServiceId]>),
 }
 
 #[derive(Clone)]
 enum StartFn {
     Fixed(fn(StartContext) -> StartFuture),
+    Checked(fn() -> CheckedStart),
     Shared(Arc<dyn Fn(StartContext) -> StartFuture + Send + Sync>),
 }
 
@@ -76,6 +79,34 @@ impl ServiceDescriptor {
             fixed_wants: Vec::new,
             listed_wants: Vec::new(),
             start: StartFn::Fixed(start),
+            fixed_checks: None,
+            shared_checks: None,
+            origin,
+            start_timeout: DEFAULT_START_TIMEOUT,
+            stop_timeout: DEFAULT_STOP_TIMEOUT,
+            infrastructure: false,
+            platform: false,
+            restart: Restart::never(),
+        }
+    }
+
+    /// A descriptor in a static of a function that the compiler has checked: for [`service!`](crate::service), which says the
+    /// name of the function once, so that the compiler tells a mistake once.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn of_checked(
+        id: ServiceId,
+        name: &'static str,
+        function: fn() -> CheckedStart,
+        origin: Origin,
+    ) -> Self {
+        Self {
+            id,
+            name: Cow::Borrowed(name),
+            needs: Needs::Checked(function),
+            fixed_wants: Vec::new,
+            listed_wants: Vec::new(),
+            start: StartFn::Checked(function),
             fixed_checks: None,
             shared_checks: None,
             origin,
@@ -200,6 +231,7 @@ impl ServiceDescriptor {
     pub fn needs(&self) -> Vec<ServiceId> {
         match &self.needs {
             Needs::Fixed(needs) => needs(),
+            Needs::Checked(function) => function().needs(),
             Needs::Listed(needs) => needs.to_vec(),
         }
     }
@@ -207,7 +239,8 @@ impl ServiceDescriptor {
     /// The services that start before this one if they are linked: those of parameters such as `Option<Dep<T>>`.
     #[must_use]
     pub fn wants(&self) -> Vec<ServiceId> {
-        [(self.fixed_wants)(), self.listed_wants.clone()].concat()
+        let of_function = self.checked().map_or_else(Vec::new, |function| function.wants());
+        [of_function, (self.fixed_wants)(), self.listed_wants.clone()].concat()
     }
 
     /// Where it was written.
@@ -228,14 +261,28 @@ impl ServiceDescriptor {
         self.platform || self.infrastructure
     }
 
+    /// The function that the compiler has checked, if [`service!`](crate::service) made the descriptor.
+    fn checked(&self) -> Option<CheckedStart> {
+        match self.start {
+            StartFn::Checked(function) => Some(function()),
+            StartFn::Fixed(_) | StartFn::Shared(_) => None,
+        }
+    }
+
     /// The type of the handle that its start function returns, if it is known.
     #[must_use]
     pub fn handle(&self) -> Option<HandleType> {
+        if let Some(function) = self.checked() {
+            return function.handle();
+        }
         let fixed = || self.fixed_checks.and_then(|(_, handle)| handle());
         self.shared_checks.as_ref().map_or_else(fixed, |(_, handle)| *handle)
     }
 
     pub(crate) fn check(&self, planned: &Planned<'_>) -> Vec<Error> {
+        if let Some(function) = self.checked() {
+            return function.check(planned);
+        }
         let fixed = || self.fixed_checks.map_or_else(Vec::new, |(check, _)| check(planned));
         self.shared_checks.as_ref().map_or_else(fixed, |(check, _)| check(planned))
     }
@@ -271,6 +318,7 @@ impl ServiceDescriptor {
     pub(crate) fn start(&self, context: StartContext) -> StartFuture {
         match &self.start {
             StartFn::Fixed(start) => start(context),
+            StartFn::Checked(function) => function().start(context),
             StartFn::Shared(start) => start(context),
         }
     }
@@ -367,17 +415,11 @@ macro_rules! __service {
     // All options are in their places.
     ([$id:expr] [$name:literal] [$start:path] [$($infra:expr)?] [$($restart:expr)?] [$($begin:expr)?] [$($stop:expr)?]) => {
         $crate::__private::inventory::submit! {
-            $crate::ServiceDescriptor::new(
+            $crate::ServiceDescriptor::of_checked(
                 $id,
                 $name,
-                || $crate::__private::checked_start($start).needs(),
-                |context| $crate::__private::checked_start($start).start(context),
+                || $crate::__private::checked_start($start),
                 $crate::__origin!(),
-            )
-            .wanting(|| $crate::__private::checked_start($start).wants())
-            .checked(
-                |planned| $crate::__private::checked_start($start).check(planned),
-                || $crate::__private::checked_start($start).handle(),
             )
             $(.infrastructure($infra))?
             $(.restart($restart))?

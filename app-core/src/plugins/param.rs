@@ -22,7 +22,7 @@ mod start_function;
 pub use self::{
     flag::Flag,
     provided::Provided,
-    start_function::{Params, Signature, Start, StartOutput, checked_start},
+    start_function::{CheckedStart, Params, Signature, Start, StartOutput, checked_start},
 };
 
 /// What a start function is called with; parameters take their values from it.

@@ -11,6 +11,6 @@ async fn start() -> Result<(), std::io::Error> {
 }
 
 //~ error: a start function cannot return `Result<(), std::io::Error>`
-//~ under: start
+//~ under: app_core::service! { id: SEVEN, name: "seven", start: start }
 //~ label: expected a start function that returns `Result<H, app_core::prelude::Error>`
 //~ note: `?` turns another error into `Error` after `.context("what was tried")`

@@ -11,6 +11,6 @@ async fn start(_service: Service, _port: u16) -> Result<(), Error> {
 }
 
 //~ error: `u16` cannot be a parameter of a start function
-//~ under: start
+//~ under: app_core::service! { id: SEVEN, name: "seven", start: start }
 //~ label: the start function has a parameter of type `u16`
 //~ note: parameters are `Service`, `App`, `Logger`, `Dep<T>`

@@ -11,5 +11,5 @@ fn start(_service: Service) -> Result<(), Error> {
 }
 
 //~ error: is not a future
-//~ under: start
+//~ under: app_core::service! { id: SEVEN, name: "seven", start: start }
 //~ label: is not a future

@@ -13,6 +13,6 @@ async fn start(_db: Dep<Db>) -> Result<(), Error> {
 }
 
 //~ error: `Db` is not the handle of a service
-//~ under: start
+//~ under: app_core::service! { id: SEVEN, name: "seven", start: start }
 //~ label: `Db` does not implement `Exposed`
 //~ note: say which service returns it: `impl Exposed for Db { const SERVICE: ServiceId = ..; }`

@@ -16,6 +16,6 @@ async fn start(service: Service) -> Result<(), Error> {
 }
 
 //~ error: future cannot be sent between threads safely
-//~ under: start
+//~ under: app_core::service! { id: SEVEN, name: "seven", start: start }
 //~ label: future returned by `start` is not `Send`
 //~ note: future is not `Send` as this value is used across an await

@@ -98,8 +98,7 @@ impl<H: Send + Sync + 'static> StartOutput for Result<H, Error> {
 #[doc(hidden)]
 pub struct CheckedStart(Box<dyn Checked>);
 
-/// For [`service!`](crate::service). Each use of the function asks the same of the compiler, so the compiler tells a mistake
-/// once. It takes the function by value, so the compiler underlines the function's name and not the macro.
+/// For [`service!`](crate::service): each bound is an error of its own, so the compiler names the part that is wrong.
 #[doc(hidden)]
 pub fn checked_start<F, P>(function: F) -> CheckedStart
 where
