@@ -62,7 +62,7 @@ fn command() -> Command {
 }
 
 fn main() -> ExitCode {
-    if let Err(problem) = app_core::check_stack_limit() {
+    if let Err(problem) = app_core::limits::check_stack_limit() {
         let _ =
             writeln!(io::stderr(), "appctl: cannot start: {}", app_errors::one_line(&problem.to_string()));
         return ExitCode::FAILURE;

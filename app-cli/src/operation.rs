@@ -125,7 +125,8 @@ const DESCRIPTORS: usize = 14;
 pub(crate) fn run(matches: &ArgMatches, command: impl AsyncFnOnce(&Operation<'_>) -> Outcome) -> ExitCode {
     let output = Output::of(matches);
     let outcome = prepare(matches, output).and_then(|operation| {
-        app_core::check_descriptors(DESCRIPTORS).map_err(|error| Failure::failed(error.to_string()))?;
+        app_core::limits::check_descriptors(DESCRIPTORS)
+            .map_err(|error| Failure::failed(error.to_string()))?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Failure::failed(format!("no runtime: {error}")))?;
         let outcome = runtime.block_on(command(&operation));

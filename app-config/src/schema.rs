@@ -3,7 +3,7 @@
 use std::any::{TypeId, type_name};
 
 use app_core::prelude::{Error, ServiceId, errors};
-use app_core::{Identity, Planned};
+use app_core::{Identity, plugins::Planned};
 use capnp::introspect::{Introspect, Type, TypeVariant};
 use capnp::schema::StructSchema;
 

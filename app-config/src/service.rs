@@ -6,7 +6,7 @@ mod restart_policies;
 use std::sync::Arc;
 
 use app_core::prelude::{App, Error, Service, info, warn};
-use app_core::{Preflight, ServiceSpec, preflight};
+use app_core::{Preflight, plugins::ServiceSpec, preflight};
 use parking_lot::Mutex;
 
 use crate::configs::{self, ConfigDir, Configs, DirectoryCheck, Kept, check_against};

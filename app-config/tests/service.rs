@@ -180,7 +180,7 @@ async fn a_file_that_turned_bad_after_the_start_is_refused_with_all_its_problems
 async fn the_functions_of_the_package_are_those_of_the_current_app() {
     assert!(app_config::compat::config_dir().unwrap_err().is(&errors::APP_NOT_ALIVE));
     let app = TestApp::with([CONFIG_SERVICE_ID]).await;
-    app_core::install(app.app());
+    app_core::compat::install(app.app());
     let service = ServiceId::new(0x74);
     assert_eq!(app_config::compat::config_dir().unwrap(), app.config_dir());
     assert!(app_config::compat::config_dir_exists().unwrap());

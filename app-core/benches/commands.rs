@@ -5,7 +5,7 @@
     reason = "a benchmark fails by panicking; criterion writes undocumented items"
 )]
 
-use app_core::{ServiceCommandChannel, prelude::*, testing::TestApp};
+use app_core::{commands::ServiceCommandChannel, prelude::*, testing::TestApp};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tokio::sync::{mpsc, oneshot};
 

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use app_core::Identity;
-use app_core::{Log, LogFormat, LogLevel};
+use app_core::{Log, LogLevel, log::LogFormat};
 use app_ids::{AppId, DomainId, InstanceId, ReleaseId, ServiceId};
 use criterion::{Criterion, criterion_group, criterion_main};
 use slog::Logger;

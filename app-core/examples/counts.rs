@@ -10,7 +10,11 @@ use std::{
 };
 
 use app_core::{
-    CommandServer, CommandServerBuilder, Identity, Log, LogFormat, LogLevel, prelude::*, testing::TestApp,
+    Identity, Log, LogLevel,
+    commands::{CommandServer, CommandServerBuilder},
+    log::LogFormat,
+    prelude::*,
+    testing::TestApp,
 };
 use app_errors::errors;
 use app_ids::{AppId, DomainId, InstanceId, ReleaseId};

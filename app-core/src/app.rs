@@ -13,9 +13,8 @@ use slog::Logger;
 use tokio::sync::{broadcast, watch};
 
 use crate::{
-    AppEvent, CommandServerStatus, Flags, Identity, Log, Package, Readiness, Service, ServiceStatus,
-    StopReport,
-    commands::CommandServers,
+    AppEvent, Flags, Identity, Log, Package, Readiness, Service, ServiceStatus, StopReport,
+    commands::{CommandServerStatus, CommandServers},
     service::{AppPhase, Host},
     spec::ServiceSpec,
 };
@@ -36,6 +35,17 @@ pub struct App {
 
 impl App {
     /// The app that a service belongs to.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// # let service = app.new_service(ServiceId::new(7), "seven");
+    /// assert_eq!(App::of(&service).id(), app.id());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn of(service: &Service) -> Self {
         Self { host: Arc::clone(service.host()) }
@@ -47,6 +57,18 @@ impl App {
     }
 
     /// Starts the services, level by level. The app is ready when this returns.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, StopCause, AppBuilder};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let app = AppBuilder::new().services([]).build()?;
+    /// app.start().await.expect("no service can fail");
+    /// app.kill(StopCause::Killed("enough".to_owned()));
+    /// app.stopped().await.expect_clean();
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// The report of an app that stopped before it was ready. Either a service failed to start, and all started services
@@ -61,36 +83,96 @@ impl App {
     }
 
     /// The ids of this instance.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// assert_eq!(app.identity().domain, app.domain());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn identity(&self) -> &Identity {
         &self.host.settings.identity
     }
 
     /// The domain that the app belongs to.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// assert_eq!(app.domain().hex(), "d0"); // what `TestApp` has
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn domain(&self) -> DomainId {
         self.identity().domain
     }
 
     /// The app's id.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// assert_eq!(app.id().hex(), "a0"); // what `TestApp` has
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn id(&self) -> AppId {
         self.identity().app
     }
 
     /// The release that runs.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// assert_eq!(app.release().hex(), "10"); // what `TestApp` has
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn release(&self) -> ReleaseId {
         self.identity().release
     }
 
     /// The id of this instance, which is new in every process.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// assert_ne!(app.instance(), TestApp::empty().await.instance());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn instance(&self) -> InstanceId {
         self.identity().instance
     }
 
     /// What a reporter adds to each error: the ids of this instance, its process and its machine.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// assert_eq!(app.error_origin().pid, std::process::id());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn error_origin(&self) -> ErrorOrigin {
         let Identity { domain, app, release, instance } = *self.identity();
@@ -98,36 +180,96 @@ impl App {
     }
 
     /// When the app was made.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// assert!(app.started_on() <= std::time::SystemTime::now());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn started_on(&self) -> SystemTime {
         self.host.started_on
     }
 
     /// The services that the app is made of, in no order.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::{TestApp, runs}};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::builder().service(runs(ServiceId::new(7), "seven")).start().await;
+    /// assert_eq!(app.service_specs()[0].name(), "seven");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn service_specs(&self) -> &[ServiceSpec] {
         &self.host.settings.services
     }
 
     /// The name and the version of the application.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// assert!(app.package().name().len() > 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn package(&self) -> &Package {
         &self.host.settings.package
     }
 
     /// The flags of the app.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// assert!(!app.flags().check);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn flags(&self) -> &Flags {
         &self.host.settings.flags
     }
 
     /// The directory of configs. Only app-config reads it.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// assert!(app.config_dir().is_dir()); // a temporary directory of the test
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn config_dir(&self) -> &Path {
         &self.flags().config_dir
     }
 
     /// Whether services that listen take any free port instead of their default port. Tests use this to run in parallel.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// assert!(app.any_port()); // so that tests run side by side
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn any_port(&self) -> bool {
         self.host.settings.any_port
@@ -138,17 +280,48 @@ impl App {
     }
 
     /// The app's logger.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// info!(app.logger(), "hello");
+    /// assert!(app.captured().text().contains("hello"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn logger(&self) -> &Logger {
         &self.host.logger
     }
 
     /// The app's log: its levels, and what it wrote and dropped.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// assert_eq!(app.log().dropped(), 0);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn log(&self) -> &Log {
         &self.host.log
     }
 
     /// Every service that the app is made of, alive or not, sorted by id.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::{TestApp, runs}};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::builder().service(runs(ServiceId::new(7), "seven")).start().await;
+    /// assert_eq!(app.service_statuses()[0].restarts, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn service_statuses(&self) -> Vec<ServiceStatus> {
         let mut statuses = self.host.bus.board().statuses();
@@ -162,12 +335,36 @@ impl App {
     ///
     /// A server is listed until its task ends. A server of a service that the app is made of stays on the list after that:
     /// when the service is started again, its new server continues the counts.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// # let service = app.new_service(ServiceId::new(7), "seven");
+    /// let _server = CommandServer::builder("sums", 16).spawn(&service, 0_u64)?;
+    /// assert_eq!(app.command_servers()[0].name, "sums");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn command_servers(&self) -> Vec<CommandServerStatus> {
         self.kept::<CommandServers>().statuses()
     }
 
     /// Whether the app can do its work: every service runs, and the app is not stopping.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp, StopCause};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// assert!(app.readiness().ready());
+    /// app.kill(StopCause::Killed("enough".to_owned()));
+    /// assert_eq!(app.readiness().reasons, ["stopping: killed: enough"]);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn readiness(&self) -> Readiness {
         let mut reasons = Vec::new();
@@ -181,18 +378,56 @@ impl App {
     }
 
     /// Subscribes to lifecycle events. A subscriber that lags too far behind learns how many events it missed.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp, AppEvent};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// # let service = app.new_service(ServiceId::new(7), "seven");
+    /// let mut events = app.events();
+    /// service.kill("enough");
+    /// assert!(matches!(events.recv().await, Ok(AppEvent::Service { id, .. }) if id == service.id()));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn events(&self) -> broadcast::Receiver<AppEvent> {
         self.host.bus.subscribe()
     }
 
     /// Requests a reload: services read their configs again, as on SIGHUP. Returns whether any service takes requests.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// assert!(!app.reload(), "no service reads its config again");
+    /// let mut reloads = app.reloads();
+    /// assert!(app.reload());
+    /// reloads.changed().await.expect("the app is there");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn reload(&self) -> bool {
         self.host.reloads.send_modify(|requested| *requested = requested.wrapping_add(1));
         self.host.reloads.receiver_count() > 0
     }
 
     /// A receiver that changes with each requested reload. Requests in quick succession may be one change.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// let mut reloads = app.reloads();
+    /// app.reload();
+    /// reloads.changed().await.expect("the app is there");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn reloads(&self) -> watch::Receiver<u64> {
         self.host.reloads.subscribe()

@@ -9,8 +9,8 @@ use std::{fmt, time::Duration};
 /// ```
 /// use std::time::Duration;
 ///
-/// assert_eq!(app_core::show_duration(Duration::from_micros(1_203_456)).to_string(), "1s 203ms");
-/// assert_eq!(app_core::show_duration(Duration::from_micros(3)).to_string(), "3us");
+/// assert_eq!(app_core::duration::show_duration(Duration::from_micros(1_203_456)).to_string(), "1s 203ms");
+/// assert_eq!(app_core::duration::show_duration(Duration::from_micros(3)).to_string(), "3us");
 /// ```
 pub fn show_duration(duration: Duration) -> impl fmt::Display {
     let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
@@ -22,9 +22,9 @@ pub fn show_duration(duration: Duration) -> impl fmt::Display {
 /// ```
 /// use std::time::Duration;
 ///
-/// assert_eq!(app_core::parse_duration("500ms"), Ok(Duration::from_millis(500)));
-/// assert_eq!(app_core::parse_duration("1.5"), Ok(Duration::from_millis(1500)));
-/// assert!(app_core::parse_duration("soon").is_err());
+/// assert_eq!(app_core::duration::parse_duration("500ms"), Ok(Duration::from_millis(500)));
+/// assert_eq!(app_core::duration::parse_duration("1.5"), Ok(Duration::from_millis(1500)));
+/// assert!(app_core::duration::parse_duration("soon").is_err());
 /// ```
 ///
 /// # Errors
@@ -48,8 +48,8 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 /// Shows a number of things: `1 restart`, `2 restarts`.
 ///
 /// ```
-/// assert_eq!(app_core::counted(1, "death"), "1 death");
-/// assert_eq!(app_core::counted(0, "death"), "0 deaths");
+/// assert_eq!(app_core::duration::counted(1, "death"), "1 death");
+/// assert_eq!(app_core::duration::counted(0, "death"), "0 deaths");
 /// ```
 #[must_use]
 pub fn counted(count: u64, thing: &str) -> String {

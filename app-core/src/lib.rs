@@ -35,21 +35,23 @@
 //! new handles of its dependencies. What stays out: config, metrics, health and RPC, in crates of their own.
 
 mod app;
-mod commands;
+pub mod commands;
+pub mod compat;
 mod context;
-mod duration;
+mod current;
+pub mod duration;
 pub mod events;
-mod facade;
-mod flags;
+pub mod flags;
 mod graph;
 mod identity;
 mod ids;
 mod lifecycle;
-mod log;
+pub mod limits;
+pub mod log;
 mod output;
 mod package;
-mod panics;
-mod plugins;
+pub mod panics;
+pub mod plugins;
 pub mod prelude;
 mod provided;
 mod restart;
@@ -58,49 +60,39 @@ mod service;
 mod signals;
 mod spec;
 mod stacks;
-mod status;
+pub mod status;
 mod stop;
 pub mod testing;
-mod threads;
+pub mod threads;
 
 pub use self::{
     app::{App, KillOutcome},
-    commands::{
-        Command, CommandReceiver, CommandServer, CommandServerBuilder, CommandServerStatus,
-        DEFAULT_CALL_DEADLINE, ServiceCommandChannel, TimeHistogram,
-    },
     context::ErrorContext,
-    duration::{counted, parse_duration, show_duration},
     events::{AppEvent, KillReason, ServiceEventKind},
-    facade::{
-        alive, current, dead, domain, dump_all_stacks, dying, id, install, instance, kill, log_level, logger,
-        release, reset, reset_with_config_dir, services, started_on,
-    },
-    flags::{FlagGroup, FlagSource, Flags, Given, GroupValues, ServiceLevel, Subcommand, args},
+    flags::{Flags, Subcommand, args},
     identity::Identity,
     ids::APP_SERVICE,
-    log::{
-        AuditLog, CapturedLog, LevelChange, LevelSetting, LevelSettings, Log, LogFormat, LogLevel,
-        LogRecordLimit, ParseLogFormatError, ParseLogLevelError, ParseLogRecordLimitError, Receipt, Serde,
-        capture_dependencies,
-    },
+    log::{Log, LogLevel},
     output::write_output,
     package::Package,
-    panics::{Panicked, catch_panic},
-    plugins::{
-        DEFAULT_START_TIMEOUT, Dep, Flag, HandleType, Param, Params, Planned, Preflight, Provided,
-        ServiceDescriptor, Signature, Start, StartContext, StartFuture, StartOutput, linked_services,
-    },
-    restart::{Restart, SERVICE_RESTARTS_EXHAUSTED},
-    run::{
-        AppBuilder, DEFAULT_APP_STOP_TIMEOUT, check_descriptors, check_stack_limit, descriptor_limit, parse,
-        run, run_with,
-    },
+    plugins::{Dep, Flag, Param, Preflight, Provided, ServiceDescriptor},
+    restart::Restart,
+    run::{AppBuilder, parse, run, run_with},
     service::{Exposed, Host, Service, TaskOutput},
-    spec::{DEFAULT_STOP_TIMEOUT, Origin, ServiceSpec},
-    status::{LastFailure, Readiness, Restarting, ServiceState, ServiceStatus},
+    status::ServiceState,
     stop::{Abandoned, ExitStatus, StopCause, StopReport},
-    threads::{run_blocking, spawn_thread, start_thread, thread_refused},
+};
+
+/// Short paths inside of the kernel.
+pub(crate) use self::{
+    commands::CommandServer,
+    duration::{counted, parse_duration, show_duration},
+    flags::{FlagGroup, FlagSource},
+    log::{LogFormat, LogRecordLimit},
+    plugins::{HandleType, Planned, Start, StartContext, StartFuture, linked_services},
+    restart::SERVICE_RESTARTS_EXHAUSTED,
+    spec::{DEFAULT_STOP_TIMEOUT, Origin},
+    status::{Readiness, ServiceStatus},
 };
 
 /// The command line parser, for flags and subcommands of one's own.
@@ -109,7 +101,10 @@ pub use clap;
 /// For the macros of this crate.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::{log::is_enabled, plugins::checked_start};
+    pub use crate::{
+        log::is_enabled,
+        plugins::{CheckedStart, checked_start},
+    };
     pub use app_ids::{IdKind, IdName};
     pub use inventory;
     pub use slog;

@@ -39,7 +39,7 @@ pub struct Panicked {
 /// Runs `work`, and catches a panic in it. The panic is not logged: the caller decides what to tell.
 ///
 /// ```
-/// let caught = app_core::catch_panic(|| "hunter2".parse::<u16>().unwrap());
+/// let caught = app_core::panics::catch_panic(|| "hunter2".parse::<u16>().unwrap());
 /// assert!(caught.is_err());
 /// ```
 ///

@@ -57,6 +57,18 @@ pub struct Service {
 impl Service {
     /// Makes a service at run time. [`App::register`](crate::App::register) lets others find it, and lets the app stop it.
     ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// let session = Service::new(&app, ServiceId::new(8), "session")?;
+    /// app.register(&session)?;
+    /// assert_eq!(session.name(), "session");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// `IllegalArgument` when the id is zero, which is the app's own.
     pub fn new(
@@ -96,18 +108,52 @@ impl Service {
     }
 
     /// The service's id.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// # let service = app.new_service(ServiceId::new(7), "seven");
+    /// assert_eq!(service.id(), ServiceId::new(7));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn id(&self) -> ServiceId {
         self.inner.id
     }
 
     /// The service's name.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// # let service = app.new_service(ServiceId::new(7), "seven");
+    /// assert_eq!(service.name(), "seven");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn name(&self) -> &str {
         &self.inner.name
     }
 
     /// The service's logger: its records carry the service's id and name, and follow its log level.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// # let service = app.new_service(ServiceId::new(7), "seven");
+    /// info!(service.log(), "hello");
+    /// assert!(app.captured().text().contains(r#""svc_name":"seven""#));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn log(&self) -> &Logger {
         self.inner.log.get_or_init(|| match self.parent() {
             Some(parent) => parent.log().clone(),
@@ -116,18 +162,57 @@ impl Service {
     }
 
     /// The service's state.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp, ServiceState};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// # let service = app.new_service(ServiceId::new(7), "seven");
+    /// assert_eq!(service.state(), ServiceState::Running);
+    /// service.kill("enough");
+    /// assert_eq!(service.state(), ServiceState::Stopped, "it had no tasks");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn state(&self) -> ServiceState {
         ServiceState::from_u8(self.inner.state.load(Ordering::Acquire))
     }
 
     /// Whether the service was not killed yet.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// # let service = app.new_service(ServiceId::new(7), "seven");
+    /// assert!(service.alive());
+    /// service.kill("enough");
+    /// assert!(!service.alive());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn alive(&self) -> bool {
         self.state() < ServiceState::Stopping
     }
 
     /// Returns an error if the service was killed.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// # let service = app.new_service(ServiceId::new(7), "seven");
+    /// service.ensure_alive()?;
+    /// service.kill("enough");
+    /// assert!(service.ensure_alive().unwrap_err().is(&errors::SERVICE_NOT_ALIVE));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// `ServiceNotAlive`.
@@ -137,11 +222,43 @@ impl Service {
     }
 
     /// Waits until the service is killed, which is the signal to stop. Cancel safe.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// # let service = app.new_service(ServiceId::new(7), "seven");
+    /// let me = service.clone();
+    /// service.spawn("works", async move {
+    ///     tokio::select! {
+    ///         () = me.dying() => {} // put things in order, and end
+    ///         () = tokio::time::sleep(Duration::from_secs(3600)) => {}
+    ///     }
+    /// })?;
+    /// service.kill("enough");
+    /// service.wait().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn dying(&self) {
         self.inner.dying.wait().await;
     }
 
     /// A token that is cancelled when the service is killed, for code that does not know services.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// # let service = app.new_service(ServiceId::new(7), "seven");
+    /// let token = service.token();
+    /// service.kill("enough");
+    /// token.cancelled().await;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn token(&self) -> CancellationToken {
         // Under the lock, a kill has either come before or will see the token.
@@ -158,11 +275,37 @@ impl Service {
     /// Waits until the service is dead: killed, and every task finished. Cancel safe.
     ///
     /// Inside one of its own tasks or commands this returns once the service is dying, because it would wait for itself.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// # let service = app.new_service(ServiceId::new(7), "seven");
+    /// service.kill("enough");
+    /// service.dead().await;
+    /// assert!(service.is_dead());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn dead(&self) {
         if current::is_inside(self) { self.dying().await } else { self.fully_dead().await }
     }
 
     /// Waits until the service is dead, and returns its failure. Cancel safe.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// # let service = app.new_service(ServiceId::new(7), "seven");
+    /// service.spawn("fails", async { Err::<(), _>("disk full") })?;
+    /// let failure = service.wait().await.unwrap_err();
+    /// assert!(failure.to_string().contains("disk full"));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// The failure that ended it. `IllegalArgument`, at once, inside one of its own tasks or commands, because it would
@@ -181,12 +324,37 @@ impl Service {
     }
 
     /// The failure that killed the service, or that occurred while it stopped.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// # let service = app.new_service(ServiceId::new(7), "seven");
+    /// service.spawn("fails", async { Err::<(), _>("disk full") })?;
+    /// service.dead().await;
+    /// assert!(service.error().is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn error(&self) -> Option<Error> {
         self.inner.life.lock().failure.clone()
     }
 
     /// Why the service was killed, if it was.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// # let service = app.new_service(ServiceId::new(7), "seven");
+    /// service.kill("enough");
+    /// assert_eq!(service.reason().unwrap().to_string(), "enough");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn reason(&self) -> Option<KillReason> {
         self.inner.life.lock().reason.clone()
@@ -194,6 +362,18 @@ impl Service {
 
     /// Kills the service. The first reason stays. The first failure stays too, as its [`error`](Self::error). A later
     /// failure replaces it only if the later one is FATAL and the first is not.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// # let service = app.new_service(ServiceId::new(7), "seven");
+    /// service.kill("enough");
+    /// service.wait().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn kill(&self, reason: impl Into<KillReason>) {
         self.kill_first(reason.into());
     }
@@ -250,6 +430,21 @@ impl Service {
     ///
     /// An error or a panic kills the service with that reason; an end without error does not.
     ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// # let service = app.new_service(ServiceId::new(7), "seven");
+    /// let me = service.clone();
+    /// service.spawn("says hello", async move {
+    ///     info!(me.log(), "hello");
+    ///     me.dying().await;
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// `ServiceNotAlive` when the service is dead. While it is dying, its tasks may still spawn others.
     ///
@@ -295,6 +490,19 @@ impl Service {
     ///
     /// On a dead service this does nothing.
     ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// # let service = app.new_service(ServiceId::new(7), "seven");
+    /// service.every(Duration::from_secs(60), |log| info!(log, "a minute is over"));
+    /// tokio::time::sleep(Duration::from_secs(61)).await;
+    /// assert!(app.captured().text().contains("a minute is over"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Panics
     /// Outside of a tokio runtime, or when the period is zero.
     pub fn every(&self, period: Duration, mut action: impl FnMut(&Logger) + Send + 'static) {
@@ -320,6 +528,20 @@ impl Service {
     /// A failure of the child ends only the child. To link them, let a task of the parent wait for the child:
     /// `service.spawn("child", async move { child.wait().await })`.
     ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// # let service = app.new_service(ServiceId::new(7), "seven");
+    /// let child = service.child("session")?;
+    /// assert_eq!(child.name(), "seven/session");
+    /// child.kill("it is over");
+    /// assert!(service.alive());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// `ServiceNotAlive` when the service was killed.
     pub fn child(&self, name: impl fmt::Display) -> Result<Self, Error> {
@@ -337,6 +559,18 @@ impl Service {
     }
 
     /// The names of its unfinished tasks in the order of spawning, without those of its children.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// # let service = app.new_service(ServiceId::new(7), "seven");
+    /// service.spawn("waits", std::future::pending::<()>())?;
+    /// assert_eq!(service.tasks(), ["waits"]);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn tasks(&self) -> Vec<Cow<'static, str>> {
         let life = self.inner.life.lock();
@@ -347,12 +581,35 @@ impl Service {
     }
 
     /// Whether two handles are of the same incarnation of the same service.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// # let service = app.new_service(ServiceId::new(7), "seven");
+    /// assert!(service.same(&service.clone()));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.inner, &other.inner)
     }
 
     /// Whether the service is dead: killed, and every task finished.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// # let service = app.new_service(ServiceId::new(7), "seven");
+    /// service.kill("enough");
+    /// assert!(service.is_dead(), "it had no tasks");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn is_dead(&self) -> bool {
         self.inner.life.lock().dead

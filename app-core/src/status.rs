@@ -67,12 +67,26 @@ pub struct LastFailure {
 
 /// Whether the app can do its work, and the reasons if it cannot.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Readiness {
     /// Every reason why it is not ready, as text for people. Empty when it is ready.
     pub reasons: Vec<String>,
 }
 
 impl Readiness {
+    /// Ready if there are no reasons against it.
+    ///
+    /// ```
+    /// use app_core::status::Readiness;
+    ///
+    /// assert!(Readiness::new(Vec::new()).ready());
+    /// assert!(!Readiness::new(vec!["the disk is full".to_owned()]).ready());
+    /// ```
+    #[must_use]
+    pub fn new(reasons: Vec<String>) -> Self {
+        Self { reasons }
+    }
+
     /// Whether every service runs and the app is not stopping.
     #[must_use]
     pub fn ready(&self) -> bool {

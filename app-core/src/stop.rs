@@ -41,6 +41,7 @@ impl fmt::Display for StopCause {
 
 /// The exit status of the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ExitStatus {
     /// 0: stopped by a signal or a kill, and nothing was left behind.
     Clean,
@@ -85,6 +86,7 @@ impl From<ExitStatus> for ExitCode {
 
 /// How an app stopped.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct StopReport {
     /// Why.
     pub cause: StopCause,
@@ -96,6 +98,7 @@ pub struct StopReport {
 
 /// A service that did not stop in time.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Abandoned {
     /// The service.
     pub id: ServiceId,

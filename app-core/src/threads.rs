@@ -17,7 +17,7 @@ use crate::panics;
 /// Starts a thread with a name.
 ///
 /// ```
-/// let answer = app_core::spawn_thread("answers", || 6 * 7)?;
+/// let answer = app_core::threads::spawn_thread("answers", || 6 * 7)?;
 /// assert_eq!(answer.join().unwrap(), 42);
 /// # Ok::<(), std::io::Error>(())
 /// ```
@@ -60,7 +60,7 @@ pub fn start_thread<T: Send + 'static>(
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> std::io::Result<()> {
-/// let text = app_core::run_blocking("reads", || std::fs::read_to_string("/proc/version")).await??;
+/// let text = app_core::threads::run_blocking("reads", || std::fs::read_to_string("/proc/version")).await??;
 /// assert!(text.contains("Linux"));
 /// # Ok(())
 /// # }

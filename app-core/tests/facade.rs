@@ -17,7 +17,7 @@ async fn the_functions_of_the_package_act_on_the_current_app() {
     without_an_app().await;
 
     let app = TestApp::builder().service(runs(SEVEN, "seven")).start().await;
-    app_core::install(&app);
+    app_core::compat::install(&app);
     identity(&app);
     services(&app).await;
     stacks();
@@ -26,29 +26,29 @@ async fn the_functions_of_the_package_act_on_the_current_app() {
 }
 
 async fn without_an_app() {
-    assert!(!app_core::alive());
-    assert!(app_core::domain().unwrap_err().is(&errors::APP_NOT_ALIVE));
-    assert!(app_core::reset().await.unwrap_err().is(&errors::APP_NOT_ALIVE));
-    assert!(app_core::services::service_ids().unwrap_err().is(&errors::APP_NOT_ALIVE));
-    app_core::kill();
-    app_core::dying().await;
-    app_core::dead().await;
+    assert!(!app_core::compat::alive());
+    assert!(app_core::compat::domain().unwrap_err().is(&errors::APP_NOT_ALIVE));
+    assert!(app_core::compat::reset().await.unwrap_err().is(&errors::APP_NOT_ALIVE));
+    assert!(app_core::compat::services::service_ids().unwrap_err().is(&errors::APP_NOT_ALIVE));
+    app_core::compat::kill();
+    app_core::compat::dying().await;
+    app_core::compat::dead().await;
 }
 
 fn identity(app: &TestApp) {
-    assert!(app_core::alive());
-    assert_eq!(app_core::domain().unwrap(), app.domain());
-    assert_eq!(app_core::id().unwrap(), app.id());
-    assert_eq!(app_core::release().unwrap(), app.release());
-    assert_eq!(app_core::instance().unwrap(), app.instance());
-    assert!(app_core::started_on().unwrap() <= SystemTime::now());
-    assert_eq!(app_core::log_level().unwrap(), app.log_level());
-    info!(app_core::logger().unwrap(), "through the facade");
+    assert!(app_core::compat::alive());
+    assert_eq!(app_core::compat::domain().unwrap(), app.domain());
+    assert_eq!(app_core::compat::id().unwrap(), app.id());
+    assert_eq!(app_core::compat::release().unwrap(), app.release());
+    assert_eq!(app_core::compat::instance().unwrap(), app.instance());
+    assert!(app_core::compat::started_on().unwrap() <= SystemTime::now());
+    assert_eq!(app_core::compat::log_level().unwrap(), app.log_level());
+    info!(app_core::compat::logger().unwrap(), "through the facade");
     assert!(app.captured().text().contains("through the facade"));
 }
 
 async fn services(app: &TestApp) {
-    use app_core::services;
+    use app_core::compat::services;
     let eight = Service::new(app, ServiceId::new(8), "eight").unwrap();
     services::register(&eight).unwrap();
     assert!(services::service(eight.id()).unwrap().unwrap().same(&eight));
@@ -68,27 +68,31 @@ async fn services(app: &TestApp) {
 
 fn stacks() {
     let mut dump = Vec::new();
-    app_core::dump_all_stacks(&mut dump).unwrap();
+    app_core::compat::dump_all_stacks(&mut dump).unwrap();
     let dump = String::from_utf8(dump).unwrap();
     assert!(dump.contains("tests/facade.rs"), "this very function is on a stack:\n{dump}");
     assert!(dump.contains("service eight (8) is running\n  task waits for its end\n"), "{dump}");
 }
 
 async fn reset(app: &TestApp) {
-    app_core::reset().await.unwrap().expect_clean();
-    assert!(app_core::alive() && !app.alive(), "another app took its place");
-    assert_eq!(app_core::services::service_ids().unwrap(), [SEVEN], "made of the services that were linked");
-    assert_eq!(app_core::instance().unwrap(), app.instance(), "in the same process");
+    app_core::compat::reset().await.unwrap().expect_clean();
+    assert!(app_core::compat::alive() && !app.alive(), "another app took its place");
+    assert_eq!(
+        app_core::compat::services::service_ids().unwrap(),
+        [SEVEN],
+        "made of the services that were linked"
+    );
+    assert_eq!(app_core::compat::instance().unwrap(), app.instance(), "in the same process");
     assert_eq!(app.captured().with_event(events::APP_RESET).len(), 1);
     let elsewhere = app.config_dir().join("elsewhere");
-    app_core::reset_with_config_dir(&elsewhere).await.unwrap().expect_clean();
-    assert_eq!(app_core::current().unwrap().config_dir(), elsewhere);
+    app_core::compat::reset_with_config_dir(&elsewhere).await.unwrap().expect_clean();
+    assert_eq!(app_core::compat::current().unwrap().config_dir(), elsewhere);
 }
 
 async fn end() {
-    app_core::kill();
-    app_core::dying().await;
-    app_core::dead().await;
-    assert!(!app_core::alive());
-    app_core::current().unwrap().stopped().await.expect_clean();
+    app_core::compat::kill();
+    app_core::compat::dying().await;
+    app_core::compat::dead().await;
+    assert!(!app_core::compat::alive());
+    app_core::compat::current().unwrap().stopped().await.expect_clean();
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use app_core::{
-    Flag, FlagSource, Flags, ServiceDescriptor, Subcommand, args, clap, prelude::*, testing::TestApp,
+    Flag, Flags, ServiceDescriptor, Subcommand, args, clap, flags::FlagSource, prelude::*, testing::TestApp,
 };
 use clap::{Args, FromArgMatches};
 

@@ -31,7 +31,7 @@ impl Exposed for Found {
     const SERVICE: ServiceId = READER;
 }
 
-fn reader<P>(start: impl app_core::Start<P>) -> ServiceDescriptor {
+fn reader<P>(start: impl app_core::plugins::Start<P>) -> ServiceDescriptor {
     ServiceDescriptor::of(READER, "reader", start)
 }
 

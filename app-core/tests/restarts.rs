@@ -8,9 +8,10 @@ use std::{
 };
 
 use app_core::{
-    App, AppEvent, ExitStatus, Restart, SERVICE_RESTARTS_EXHAUSTED, ServiceDescriptor, ServiceEventKind,
-    ServiceState, ServiceStatus, StopCause, events,
+    App, AppEvent, ExitStatus, Restart, ServiceDescriptor, ServiceEventKind, ServiceState, StopCause, events,
+    plugins::SERVICE_RESTARTS_EXHAUSTED,
     prelude::*,
+    status::ServiceStatus,
     testing::{TestApp, hangs_at_stop, runs},
 };
 use tokio::time::{Instant, sleep};

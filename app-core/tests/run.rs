@@ -91,10 +91,10 @@ fn a_signal_ends_a_subcommand_as_any_program() {
 fn panics_when_the_run_is_over() {
     if is_child() {
         let app = thread::spawn(|| run_with(flags()));
-        while !app_core::alive() {
+        while !app_core::compat::alive() {
             thread::yield_now();
         }
-        app_core::kill();
+        app_core::compat::kill();
         app.join().unwrap();
         std::panic::panic_any("when the log is closed");
     }
@@ -142,11 +142,15 @@ fn a_second_run_in_one_process_fails_and_leaves_the_first_alone() {
         return;
     }
     let first = thread::spawn(|| run_with(flags()));
-    while !app_core::current().is_ok_and(|app| app.readiness().ready()) {
+    while !app_core::compat::current().is_ok_and(|app| app.readiness().ready()) {
         thread::yield_now();
     }
     assert_eq!(run_with(flags()), ExitCode::from(ExitStatus::StartFailed));
-    assert_eq!(app_core::services::service_ids().unwrap(), [SEVEN], "the current app is still the first");
-    app_core::kill();
+    assert_eq!(
+        app_core::compat::services::service_ids().unwrap(),
+        [SEVEN],
+        "the current app is still the first"
+    );
+    app_core::compat::kill();
     assert_eq!(first.join().unwrap(), ExitCode::from(ExitStatus::Clean));
 }

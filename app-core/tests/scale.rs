@@ -24,7 +24,7 @@ fn id(i: u64) -> ServiceId {
     ServiceId::new(i + 1)
 }
 
-fn positions(app_log: &app_core::CapturedLog, event: LogEventId) -> Vec<u64> {
+fn positions(app_log: &app_core::log::CapturedLog, event: LogEventId) -> Vec<u64> {
     let number = |r: &serde_json::Value| r["svc_name"].as_str().unwrap()[1..].parse::<u64>().unwrap();
     app_log.with_event(event).iter().map(number).collect()
 }

@@ -2,7 +2,7 @@
 //! the whole process.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use app_core::dump_all_stacks;
+use app_core::compat::dump_all_stacks;
 use app_core::prelude::*;
 
 /// A line of `/proc/self/status`, in bytes.

@@ -12,8 +12,9 @@ use std::{
 };
 
 use app_core::{
-    ExitStatus, Subcommand, args, check_descriptors,
+    ExitStatus, Subcommand, args,
     clap::{Arg, ArgMatches, Command, builder::PossibleValue},
+    limits::check_descriptors,
     write_output,
 };
 use serde_json::Value;

@@ -132,7 +132,7 @@ pub fn paused() -> Result<Vec<HealthCheckId>, Error> {
 }
 
 fn checks() -> Result<Arc<HealthChecks>, Error> {
-    let app = app_core::current()?;
+    let app = app_core::compat::current()?;
     if app.service(HEALTHCHECK_SERVICE_ID).is_none() {
         return Err(service_not_registered_error(HEALTHCHECK_SERVICE_ID));
     }

@@ -2,8 +2,8 @@
 
 use std::{any::Any, time::Duration};
 
+use app_core::duration::show_duration;
 use app_core::prelude::{Error, ErrorId, HealthCheckId, errors};
-use app_core::show_duration;
 use app_errors::{BoxError, ErrSpec, ErrorSeverity, ErrorType};
 
 use crate::{HEALTHCHECK_SERVICE_ID, HealthCheckSpec};

@@ -98,6 +98,6 @@ pub use self::{
 /// Names that the expansion of [`health_check!`] needs.
 #[doc(hidden)]
 pub mod __private {
-    pub use app_core::Origin;
+    pub use app_core::plugins::Origin;
     pub use inventory;
 }

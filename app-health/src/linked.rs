@@ -3,7 +3,9 @@
 use std::{collections::BTreeMap, future::Future, sync::Arc};
 
 use app_core::{
-    App, Origin, Preflight, ServiceSpec, ServiceState, preflight,
+    App, Preflight, ServiceState,
+    plugins::{Origin, ServiceSpec},
+    preflight,
     prelude::{Error, Exposed, HealthCheckId, Service, ServiceId, errors},
 };
 use app_errors::BoxError;

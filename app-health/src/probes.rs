@@ -17,7 +17,7 @@
 use std::{sync::Arc, time::Duration};
 
 use app_config::Configs;
-use app_core::{App, Readiness, ServiceState, show_duration};
+use app_core::{App, ServiceState, duration::show_duration, status::Readiness};
 
 use crate::{
     HEALTHCHECK_SERVICE_ID, HealthCheckState, HealthChecks, HealthStatus, LIVENESS_GROUP, READINESS_GROUP,
@@ -57,7 +57,7 @@ pub fn liveness(app: &App) -> Readiness {
         HealthService::Down(reason) if app.alive() => reasons.push(reason),
         HealthService::Down(_) | HealthService::Absent => {}
     }
-    Readiness { reasons }
+    Readiness::new(reasons)
 }
 
 /// Whether the application can do its work, with every reason why not.
@@ -115,7 +115,7 @@ pub fn startup(app: &App) -> Readiness {
         HealthService::Absent if statuses.is_empty() => reasons.push("starting".to_owned()),
         HealthService::Absent | HealthService::Down(_) => {}
     }
-    Readiness { reasons }
+    Readiness::new(reasons)
 }
 
 /// The critical checks in `startup` that have never passed, with the reasons.

@@ -5,7 +5,7 @@ mod component;
 
 use std::collections::BTreeMap;
 
-use app_core::{App, Readiness};
+use app_core::{App, status::Readiness};
 use serde_json::{Value, json};
 
 use self::component::{component, details, shortened};

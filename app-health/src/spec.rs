@@ -167,7 +167,7 @@ impl HealthCheckSpec {
         }
         for (what, time) in [("interval", self.interval), ("timeout", self.timeout)] {
             if !(SHORTEST..=LONGEST).contains(&time) {
-                let time = app_core::show_duration(time);
+                let time = app_core::duration::show_duration(time);
                 return refused(format!(
                     "health check {self}: its {what} must be 1ms to 366days, not {time}"
                 ));

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use app_core::{prelude::ServiceId, show_duration};
+use app_core::{duration::show_duration, prelude::ServiceId};
 
 use crate::{HealthCheckResult, HealthCheckSpec, HealthStatus};
 

@@ -85,7 +85,7 @@ pub(crate) fn spawn(service: &Service, configs: &Configs) -> Result<(), Error> {
 
 /// Whether this is the process's own app. Other apps, such as those of tests, do not concern systemd.
 fn is_the_process(app: &App) -> bool {
-    app_core::current().is_ok_and(|current| current.instance() == app.instance())
+    app_core::compat::current().is_ok_and(|current| current.instance() == app.instance())
 }
 
 /// The task: sends notifications until the service is killed, and then once more.

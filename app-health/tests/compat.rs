@@ -12,12 +12,12 @@ async fn the_functions_of_the_package_are_those_of_the_current_app() {
     assert!(app_health::compat::ids().unwrap_err().is(&errors::APP_NOT_ALIVE));
 
     let without = TestApp::empty().await;
-    app_core::install(&without);
+    app_core::compat::install(&without);
     assert!(app_health::compat::run(CHECK).await.unwrap_err().is(&errors::SERVICE_NOT_REGISTERED));
     without.stop().await.expect_clean();
 
     let app = TestApp::with([HEALTHCHECK_SERVICE_ID]).await;
-    app_core::install(&app);
+    app_core::compat::install(&app);
     app_health::compat::register(HealthCheckSpec::new(CHECK), |_cancel| async { Ok::<(), Error>(()) })
         .unwrap();
     assert_eq!(app_health::compat::ids().unwrap(), [CHECK]);

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 fn current() -> Result<Arc<Metrics>, Error> {
-    app_core::current()?.get::<Metrics>()
+    app_core::compat::current()?.get::<Metrics>()
 }
 
 /// The constant labels of a service's metrics: names and values of `domain app svc release instance`.

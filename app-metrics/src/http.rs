@@ -29,7 +29,7 @@ pub(crate) use scrape::Scrapes;
 
 use std::time::Duration;
 
-use app_core::descriptor_limit;
+use app_core::limits::descriptor_limit;
 
 /// Limits for one client and for all of them.
 #[derive(Clone, Copy, Debug)]

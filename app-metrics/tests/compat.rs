@@ -29,7 +29,7 @@ fn register(metrics: &Metrics) -> Result<(), Error> {
 async fn the_functions_of_the_package_are_those_of_the_current_app() {
     assert!(app_metrics::compat::counter(A, id(1)).unwrap_err().is(&errors::APP_NOT_ALIVE));
     let app = TestApp::with([METRICS_SERVICE_ID]).await;
-    app_core::install(&app);
+    app_core::compat::install(&app);
     let metrics = app.get::<Metrics>();
     register(&metrics).unwrap();
 

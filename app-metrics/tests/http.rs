@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use app_core::testing::TestApp;
-use app_core::{App, AppBuilder, ExitStatus, Flags, Log, LogLevel, StopCause, linked_services};
+use app_core::{App, AppBuilder, ExitStatus, Flags, Log, LogLevel, StopCause, plugins::linked_services};
 use app_metrics::errors::HTTP_BIND_FAILED;
 use app_metrics::log_events::{
     METRICS_HTTP_SERVER_STARTED, METRICS_HTTP_SERVER_STARTING, METRICS_HTTP_SERVER_STOPPED,

@@ -9,7 +9,10 @@ use std::sync::Arc;
 
 use app_config::LiveConfig;
 use app_core::prelude::*;
-use app_core::{HandleType, Planned, Start, StartContext, StartFuture, descriptor_limit};
+use app_core::{
+    limits::descriptor_limit,
+    plugins::{HandleType, Planned, Start, StartContext, StartFuture},
+};
 use app_metrics::Metrics;
 use app_tls::{Expiry, ExpiryWatch};
 use parking_lot::RwLock;
@@ -291,24 +294,24 @@ macro_rules! rpc_endpoint {
             $crate::__private::app_core::ServiceDescriptor::new(
                 $id,
                 $name,
-                || $crate::__private::app_core::Start::needs(
+                || $crate::__private::app_core::plugins::Start::needs(
                     &$crate::EndpointStart::<{ $id.as_u64() }, _>::new($bootstrap),
                 ),
-                |context| $crate::__private::app_core::Start::start(
+                |context| $crate::__private::app_core::plugins::Start::start(
                     &$crate::EndpointStart::<{ $id.as_u64() }, _>::new($bootstrap),
                     context,
                 ),
                 $crate::__private::app_core::__origin!(),
             )
-            .wanting(|| $crate::__private::app_core::Start::wants(
+            .wanting(|| $crate::__private::app_core::plugins::Start::wants(
                 &$crate::EndpointStart::<{ $id.as_u64() }, _>::new($bootstrap),
             ))
             .checked(
-                |planned| $crate::__private::app_core::Start::check(
+                |planned| $crate::__private::app_core::plugins::Start::check(
                     &$crate::EndpointStart::<{ $id.as_u64() }, _>::new($bootstrap),
                     planned,
                 ),
-                || $crate::__private::app_core::Start::handle(
+                || $crate::__private::app_core::plugins::Start::handle(
                     &$crate::EndpointStart::<{ $id.as_u64() }, _>::new($bootstrap),
                 ),
             )

@@ -27,7 +27,7 @@ pub async fn look_up_host(host: &str, port: u16, deadline: Instant) -> io::Resul
     let asked = async {
         let turn = TURNS.acquire().await.map_err(io::Error::other)?;
         let host = host.to_owned();
-        app_core::run_blocking("look-up", move || {
+        app_core::threads::run_blocking("look-up", move || {
             let _turn = turn;
             (host.as_str(), port).to_socket_addrs().map(Vec::from_iter)
         })

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::{io, thread};
 
 use app_core::prelude::{Duration, Error, Logger, Service, error, errors};
-use app_core::start_thread;
+use app_core::threads::start_thread;
 use futures_util::future::LocalBoxFuture;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};

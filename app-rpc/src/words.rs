@@ -2,7 +2,7 @@
 
 use std::io::{self, ErrorKind};
 
-pub(crate) use app_core::show_duration as duration;
+pub(crate) use app_core::duration::show_duration as duration;
 use app_tls::HandshakeRecord;
 use capnp::ErrorKind as Kind;
 use rustls::Error as TlsError;

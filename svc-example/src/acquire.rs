@@ -53,7 +53,7 @@ fn command() -> Command {
 }
 
 fn run(matches: &ArgMatches) -> ExitCode {
-    if let Err(problem) = app_core::check_descriptors(DESCRIPTORS) {
+    if let Err(problem) = app_core::limits::check_descriptors(DESCRIPTORS) {
         return refuse(&problem.to_string(), 1);
     }
     let text = |name: &str| matches.get_one::<String>(name).map_or("", String::as_str);

@@ -105,5 +105,5 @@ impl RuleSet {
 /// # Errors
 /// `AppNotAlive` without an app, `ServiceNotAvailable` if the service does not run, otherwise as [`Quota::acquire`].
 pub async fn acquire(rule: &str, key: &str, permits: u32) -> Result<Grant, Error> {
-    app_core::current()?.get::<Quota>()?.acquire(rule, key, permits).await
+    app_core::compat::current()?.get::<Quota>()?.acquire(rule, key, permits).await
 }

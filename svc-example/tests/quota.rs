@@ -170,7 +170,7 @@ async fn the_package_function_asks_the_current_app() {
     assert!(refused.is(&errors::APP_NOT_ALIVE), "{refused:#}");
 
     let app = TestApp::with([QUOTA]).await;
-    app_core::install(&app);
+    app_core::compat::install(&app);
     assert_eq!(svc_example::acquire("default", "a", 1).await.unwrap().remaining, 99);
     app.stop().await.expect_clean();
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use app_core::clap::{Arg, ArgMatches, Command};
-use app_core::{Subcommand, counted};
+use app_core::{Subcommand, duration::counted};
 use schema::admin_capnp::app;
 use serde::Serialize;
 

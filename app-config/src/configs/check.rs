@@ -4,7 +4,7 @@ use std::path::Path;
 use std::{error, fmt};
 
 use app_core::prelude::{Error, ServiceId};
-use app_core::{ServiceDescriptor, linked_services};
+use app_core::{ServiceDescriptor, plugins::linked_services};
 
 use super::dir::ConfigDir;
 use super::load::{ConfigContent, LoadError};

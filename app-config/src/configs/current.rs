@@ -8,12 +8,12 @@ use crate::codec::Message;
 
 /// The config directory of the current app, without identities.
 pub(crate) fn current_dir() -> Result<ConfigDir, Error> {
-    app_core::current().map(|app| ConfigDir::new(app.config_dir()))
+    app_core::compat::current().map(|app| ConfigDir::new(app.config_dir()))
 }
 
 /// The config of a service, with the identities of the config service if it runs, else with those of the flags.
 pub(crate) fn current_config(service: ServiceId) -> Result<Option<Message>, Error> {
-    let app = app_core::current()?;
+    let app = app_core::compat::current()?;
     if let Ok(configs) = app.get::<Configs>() {
         return configs.dir().read(service);
     }

@@ -9,7 +9,7 @@
 use std::io;
 
 use app_core::prelude::{App, Error, ServiceId, info, warn};
-use app_core::{FlagSource, Flags, ServiceSpec};
+use app_core::{Flags, flags::FlagSource, plugins::ServiceSpec};
 
 use super::dir::ConfigDir;
 use super::listing::{DirectoryError, explained};

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use app_core::StartContext;
+use app_core::plugins::StartContext;
 use app_core::prelude::{App, Error, Exposed, Logger, ServiceId, error, warn};
 use parking_lot::RwLock;
 use tokio::sync::watch;

@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use app_core::prelude::{App, Error, Service, ServiceId, error, info, warn};
-use app_core::{run_blocking, thread_refused};
+use app_core::threads::{run_blocking, thread_refused};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};

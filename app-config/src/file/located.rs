@@ -4,7 +4,7 @@ use std::iter::successors;
 use std::path::{Path, PathBuf};
 use std::{error, fmt, io};
 
-use app_core::FlagSource;
+use app_core::flags::FlagSource;
 use app_core::prelude::{Error, ServiceId, errors};
 use app_errors::one_line;
 

@@ -1,7 +1,7 @@
 //! Configs as parameters of start functions.
 
+use app_core::plugins::{Planned, StartContext};
 use app_core::prelude::{Error, Param, ServiceId};
-use app_core::{Planned, StartContext};
 
 use crate::configs::Configs;
 use crate::ids::CONFIG_SERVICE_ID;

@@ -1,8 +1,8 @@
 //! A config as the code of its service sees it, and how a message becomes a config.
 
 use app_core::Identity;
+use app_core::panics::{Panicked, catch_panic};
 use app_core::prelude::ServiceId;
-use app_core::{Panicked, catch_panic};
 use capnp::introspect::Introspect;
 use capnp::message::Reader;
 use capnp::traits::Owned;

@@ -4,7 +4,7 @@
 
 use std::process::ExitCode;
 
-use app_core::{App, CommandServer, LogLevel, prelude::*, testing::TestApp};
+use app_core::{App, LogLevel, commands::CommandServer, prelude::*, testing::TestApp};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{Rows, valgrind};

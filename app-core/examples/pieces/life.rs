@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use app_core::{CommandServer, LogLevel, prelude::*, testing::TestApp};
+use app_core::{LogLevel, commands::CommandServer, prelude::*, testing::TestApp};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{Rows, valgrind};

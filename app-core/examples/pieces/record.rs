@@ -8,7 +8,7 @@ use std::{
     sync::mpsc::{Receiver, SyncSender, sync_channel},
 };
 
-use app_core::{Identity, Log, LogFormat, LogLevel, prelude::*};
+use app_core::{Identity, Log, LogLevel, log::LogFormat, prelude::*};
 use app_ids::{AppId, DomainId, InstanceId, ReleaseId};
 use slog::{Drain, KV, Key, Logger, Never, OwnedKVList, Record, Serializer};
 

@@ -33,6 +33,17 @@ impl App {
     /// Kills the app: readiness goes down, and services stop in reverse order. The first cause stays.
     ///
     /// The flags set the drain delay, which is the time between readiness going down and the first service stopping.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp, StopCause};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// app.kill(StopCause::Killed("enough".to_owned()));
+    /// app.stopped().await.expect_clean();
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn kill(&self, cause: StopCause) {
         self.kill_after(cause, None);
     }
@@ -41,6 +52,17 @@ impl App {
     ///
     /// A later kill with a shorter delay ends the drain sooner. A later kill with a longer delay changes nothing. Both are
     /// logged.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp, StopCause};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// app.kill_after(StopCause::Killed("enough".to_owned()), Some(Duration::ZERO));
+    /// app.stopped().await.expect_clean();
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn kill_after(&self, cause: StopCause, drain_delay: Option<Duration>) -> KillOutcome {
         let now = Instant::now();
         let drain_delay = drain_delay.unwrap_or(self.flags().drain_delay).min(LONGEST_DRAIN);
@@ -83,12 +105,35 @@ impl App {
     }
 
     /// Whether the app was not killed yet.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp, StopCause};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// assert!(app.alive());
+    /// app.kill(StopCause::Killed("enough".to_owned()));
+    /// assert!(!app.alive());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn alive(&self) -> bool {
         self.host.state.alive()
     }
 
     /// Waits until the app is killed. Cancel safe.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp, StopCause};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// app.kill(StopCause::Killed("enough".to_owned()));
+    /// app.dying().await;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn dying(&self) {
         self.host.state.dying.cancelled().await;
     }
@@ -97,6 +142,17 @@ impl App {
     ///
     /// The stop waits for the tasks and commands of the app's services. Inside one of them, this returns once the app and
     /// that service are dying.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp, StopCause};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// app.kill(StopCause::Killed("enough".to_owned()));
+    /// app.dead().await;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn dead(&self) {
         if let Some(service) = current_service(&self.host) {
             self.dying().await;
@@ -109,6 +165,18 @@ impl App {
     ///
     /// The stop waits for the tasks and commands of the app's services. Inside one of them, this returns once the app and
     /// that service are dying. The report then has the cause, and what is known up to that moment.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, StopCause, AppBuilder};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let app = AppBuilder::new().services([]).build()?;
+    /// app.start().await.expect("no service can fail");
+    /// app.kill(StopCause::Killed("enough".to_owned()));
+    /// assert_eq!(app.stopped().await.cause.to_string(), "killed: enough");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn stopped(&self) -> StopReport {
         self.dead().await;
         // The report is kept before the app is dead.
@@ -121,6 +189,18 @@ impl App {
     }
 
     /// Why the app was killed, if it was.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp, StopCause};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// assert!(app.cause().is_none());
+    /// app.kill(StopCause::Signal(15));
+    /// assert!(matches!(app.cause(), Some(StopCause::Signal(15))));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn cause(&self) -> Option<StopCause> {
         self.host.state.first_kill().map(|kill| kill.cause.clone())
@@ -128,6 +208,18 @@ impl App {
 
     /// The latest end of the process: the end of the drain, plus the stop timeout of the app and a margin. `None` while the
     /// app was not killed. A later kill may bring it forward.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp, StopCause};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// assert!(app.stop_deadline().is_none());
+    /// app.kill(StopCause::Killed("enough".to_owned()));
+    /// assert!(app.stop_deadline().is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn stop_deadline(&self) -> Option<Instant> {
         let drain_end = *self.host.state.drain_end.borrow();

@@ -10,12 +10,34 @@ use crate::{Flags, LogLevel, log::LevelChange};
 
 impl App {
     /// The app's log level, which every service without its own level has.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp, LogLevel};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// assert_eq!(app.log_level(), LogLevel::Debug); // what `TestApp` has
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn log_level(&self) -> LogLevel {
         self.log().level()
     }
 
     /// The log level of a service: its own level, or the app's.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp, LogLevel};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// # let service = app.new_service(ServiceId::new(7), "seven");
+    /// app.set_service_log_level(service.id(), Some(LogLevel::Warn), None);
+    /// assert_eq!(app.service_log_level(service.id()), LogLevel::Warn);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn service_log_level(&self, id: ServiceId) -> LogLevel {
         self.log().service_level(id)
@@ -23,6 +45,17 @@ impl App {
 
     /// Sets the app's log level. At the end of a time to live, or when the app stops, the earlier level returns, unless the
     /// level was changed in the meantime.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp, LogLevel};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// app.set_log_level(LogLevel::Warn, Some(Duration::from_secs(60)));
+    /// assert_eq!(app.log_level(), LogLevel::Warn);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Panics
     /// With a time to live, outside of a tokio runtime.
@@ -32,6 +65,18 @@ impl App {
     }
 
     /// Sets the log level of a service. `None` gives it the app's level. Otherwise as [`set_log_level`](Self::set_log_level).
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp, LogLevel};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// # let service = app.new_service(ServiceId::new(7), "seven");
+    /// app.set_service_log_level(service.id(), Some(LogLevel::Warn), None);
+    /// assert_eq!(app.service_log_level(service.id()), LogLevel::Warn);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Panics
     /// With a time to live, outside of a tokio runtime.
@@ -47,6 +92,18 @@ impl App {
 
     /// Resets the level of the app or of a service to the level that the app was started with. A pending return to an
     /// earlier level is cancelled.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp, LogLevel};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// app.set_log_level(LogLevel::Error, None);
+    /// app.reset_log_level(None);
+    /// assert_eq!(app.log_level(), LogLevel::Debug);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn reset_log_level(&self, service: Option<ServiceId>) {
         let Flags { log_level, service_log_level, .. } = self.flags();
         let own = |id| {

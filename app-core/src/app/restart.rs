@@ -24,6 +24,16 @@ impl App {
     /// longer count, and a restart that waits for its delay takes place at once. Cancel safe: if the future is dropped, the
     /// restart may or may not take place.
     ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::{TestApp, runs}};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::builder().service(runs(ServiceId::new(7), "seven")).start().await;
+    /// app.restart(ServiceId::new(7), "to read its files again").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// - `ServiceNotRegistered` when the app is not made of such a service;
     /// - `ServiceNotAvailable` while the app starts, when a service that this one depends on is dead and will not be
@@ -49,6 +59,17 @@ impl App {
     /// Sets restart policies that replace those of the descriptors, for example from an operator's settings. All policies
     /// that were set before are removed. The new ones apply from the next death on.
     ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::{TestApp, runs}, Restart};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::builder().service(runs(ServiceId::new(7), "seven")).start().await;
+    /// app.set_restart_policies([(ServiceId::new(7), Restart::always())].into());
+    /// assert_eq!(app.restart_policy(ServiceId::new(7)), Some(Restart::always()));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// `ServiceNotRegistered` when the app is not made of one of the services. Nothing changes then.
     pub fn set_restart_policies(
@@ -65,6 +86,16 @@ impl App {
 
     /// The restart policy of a service that the app is made of. It is the policy of the descriptor, unless another policy
     /// was [set](Self::set_restart_policies).
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::{TestApp, runs}, Restart};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::builder().service(runs(ServiceId::new(7), "seven")).start().await;
+    /// assert_eq!(app.restart_policy(ServiceId::new(7)), Some(Restart::never()));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn restart_policy(&self, service: ServiceId) -> Option<Restart> {
         let set = self.host.restart_policies.read().get(&service).copied();

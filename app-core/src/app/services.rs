@@ -11,6 +11,18 @@ use crate::{Exposed, Service, ServiceEventKind, ServiceState};
 impl App {
     /// Registers a service that was made at run time.
     ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// let session = Service::new(&app, ServiceId::new(8), "session")?;
+    /// app.register(&session)?;
+    /// assert!(app.service(session.id()).is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// `AppNotAlive`, `ServiceNotAlive`, or `ServiceAlreadyRegistered` when a service with this id is alive.
     pub fn register(&self, service: &Service) -> Result<(), Error> {
@@ -35,6 +47,18 @@ impl App {
 
     /// Removes this incarnation of a service from the registry; another one with its id stays. The service lives on.
     ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// # let service = app.new_service(ServiceId::new(7), "seven");
+    /// app.unregister(&service)?;
+    /// assert!(service.alive() && app.service(service.id()).is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// `ServiceNotRegistered` when it is not registered; `AppNotAlive` once the app was killed.
     pub fn unregister(&self, service: &Service) -> Result<(), Error> {
@@ -49,18 +73,51 @@ impl App {
     }
 
     /// The registered service with this id.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// # let service = app.new_service(ServiceId::new(7), "seven");
+    /// assert!(app.service(service.id()).is_some_and(|found| found.same(&service)));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn service(&self, id: ServiceId) -> Option<Service> {
         self.host.registry.service(id)
     }
 
     /// The ids of the registered services, sorted.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// # let service = app.new_service(ServiceId::new(7), "seven");
+    /// assert_eq!(app.service_ids(), [service.id()]);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn service_ids(&self) -> Vec<ServiceId> {
         self.services().iter().map(Service::id).collect()
     }
 
     /// The registered services, sorted by id.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// # let service = app.new_service(ServiceId::new(7), "seven");
+    /// assert_eq!(app.services().len(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn services(&self) -> Vec<Service> {
         self.host.registry.services()
@@ -68,6 +125,19 @@ impl App {
 
     /// The handle that a running service exposes, in its current incarnation. A dependent may keep the handle, because it
     /// stops with the service. Other callers ask again for each piece of work.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp, ServiceDescriptor};
+    /// # const CLOCK: ServiceId = ServiceId::new(7);
+    /// # struct Clock(u8);
+    /// # impl Exposed for Clock { const SERVICE: ServiceId = CLOCK; }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::builder().service(ServiceDescriptor::of(CLOCK, "clock", || async { Ok(Clock(12)) })).start().await;
+    /// assert_eq!(app.app().get::<Clock>()?.0, 12);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// `ServiceNotAvailable` when the service does not run, for example while it waits for a restart, or when it exposes
@@ -79,6 +149,19 @@ impl App {
     /// The handle that this service exposes, for a handle type that several services expose. Otherwise as
     /// [`get`](Self::get).
     ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp, ServiceDescriptor};
+    /// # const CLOCK: ServiceId = ServiceId::new(7);
+    /// # struct Clock(u8);
+    /// # impl Exposed for Clock { const SERVICE: ServiceId = CLOCK; }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::builder().service(ServiceDescriptor::of(CLOCK, "clock", || async { Ok(Clock(12)) })).start().await;
+    /// assert_eq!(app.get_of::<Clock>(CLOCK)?.0, 12);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`get`](Self::get).
     pub fn get_of<T: Exposed>(&self, service: ServiceId) -> Result<Arc<T>, Error> {
@@ -86,6 +169,17 @@ impl App {
     }
 
     /// The value of this type that the application provided; see [`AppBuilder::provide`](crate::AppBuilder::provide).
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// let app = TestApp::builder().provide(42_u64).start().await;
+    /// assert_eq!(app.provided::<u64>().as_deref(), Some(&42));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn provided<T: ?Sized + Send + Sync + 'static>(&self) -> Option<Arc<T>> {
         self.host.settings.provided.get()

@@ -30,7 +30,7 @@ use crate::{
 
 /// Pairs a bounded channel of commands with a service. Cheap to clone; clones send to the same receiver.
 ///
-/// A caller waits for [`DEFAULT_CALL_DEADLINE`](crate::DEFAULT_CALL_DEADLINE) at most, unless [`within`](Self::within) sets
+/// A caller waits for [`DEFAULT_CALL_DEADLINE`](crate::commands::DEFAULT_CALL_DEADLINE) at most, unless [`within`](Self::within) sets
 /// another deadline. A command that waits for its own channel is refused at once.
 pub struct ServiceCommandChannel<S = ()> {
     shared: Arc<Shared<S>>,
@@ -61,7 +61,7 @@ impl<S: Send + 'static> ServiceCommandChannel<S> {
     /// commands that are still in the queue:
     ///
     /// ```
-    /// # use app_core::{prelude::*, testing::TestApp, ServiceCommandChannel};
+    /// # use app_core::{prelude::*, testing::TestApp, commands::ServiceCommandChannel};
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Error> {
     /// # let app = TestApp::empty().await;
@@ -113,9 +113,21 @@ impl<S: Send + 'static> ServiceCommandChannel<S> {
 
     /// Submits a command. Waits for room in the queue, up to the deadline.
     ///
-    /// If an [`inline`](crate::CommandServerBuilder::inline) server is idle, the command runs before this returns.
+    /// If an [`inline`](crate::commands::CommandServerBuilder::inline) server is idle, the command runs before this returns.
     ///
     /// Cancel safe: if you drop the future before it is ready, the command was not accepted.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// # let service = app.new_service(ServiceId::new(7), "seven");
+    /// # let commands = CommandServer::builder("sums", 16).spawn(&service, 0_u64)?;
+    /// commands.submit(|sum| *sum += 2).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// In each case the command did not run and never will:
@@ -132,6 +144,18 @@ impl<S: Send + 'static> ServiceCommandChannel<S> {
     }
 
     /// Submits a command if there is room right now. Never waits, and never runs the command inline.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// # let service = app.new_service(ServiceId::new(7), "seven");
+    /// # let commands = CommandServer::builder("sums", 16).spawn(&service, 0_u64)?;
+    /// commands.try_submit(|sum| *sum += 2)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// In each case the command did not run and never will:
@@ -151,6 +175,18 @@ impl<S: Send + 'static> ServiceCommandChannel<S> {
     /// Submits a command and waits for its result, up to the deadline.
     ///
     /// If you drop the future before it is ready, the command may still run, and its result is lost.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// # let service = app.new_service(ServiceId::new(7), "seven");
+    /// # let commands = CommandServer::builder("sums", 16).spawn(&service, 0_u64)?;
+    /// assert_eq!(commands.call(|sum| { *sum += 2; *sum }).await?, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// - `ServiceNotAlive` when the service was killed before the command ran, or the command panicked;
@@ -273,24 +309,72 @@ impl<S> ServiceCommandChannel<S> {
     }
 
     /// The service that runs the commands.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// # let service = app.new_service(ServiceId::new(7), "seven");
+    /// # let commands = CommandServer::builder("sums", 16).spawn(&service, 0_u64)?;
+    /// assert!(commands.service().same(&service));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn service(&self) -> &Service {
         self.runner().service()
     }
 
     /// The channel's name, for logs.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// # let service = app.new_service(ServiceId::new(7), "seven");
+    /// # let commands = CommandServer::builder("sums", 16).spawn(&service, 0_u64)?;
+    /// assert_eq!(commands.name(), "sums");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn name(&self) -> &str {
         self.runner().name()
     }
 
     /// How many commands wait.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// # let service = app.new_service(ServiceId::new(7), "seven");
+    /// # let commands = CommandServer::builder("sums", 16).spawn(&service, 0_u64)?;
+    /// assert_eq!(commands.depth(), 0);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn depth(&self) -> usize {
         waiting(&self.shared.queue)
     }
 
     /// How many commands may wait.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// # let service = app.new_service(ServiceId::new(7), "seven");
+    /// # let commands = CommandServer::builder("sums", 16).spawn(&service, 0_u64)?;
+    /// assert_eq!(commands.capacity(), 16);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.shared.queue.max_capacity()

@@ -59,11 +59,44 @@ pub(super) fn waiting<T>(sender: &mpsc::Sender<T>) -> usize {
 
 impl<S> CommandReceiver<S> {
     /// Waits for the next command; `None` once closed and empty, or when every sender is gone. Cancel safe.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp, commands::ServiceCommandChannel};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// # let service = app.new_service(ServiceId::new(7), "seven");
+    /// # let (channel, mut commands) = ServiceCommandChannel::<u64>::new(&service, "sums", 16)?;
+    /// channel.submit(|sum| *sum += 2).await?;
+    /// let mut sum = 0;
+    /// let command = commands.recv().await.expect("there is one");
+    /// command.run(&mut sum);
+    /// assert_eq!(sum, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn recv(&mut self) -> Option<Command<S>> {
         self.commands.recv().await
     }
 
     /// Waits for commands and takes up to `limit` of them at once; 0 once closed and empty. Cancel safe.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp, commands::ServiceCommandChannel};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// # let service = app.new_service(ServiceId::new(7), "seven");
+    /// # let (channel, mut commands) = ServiceCommandChannel::<u64>::new(&service, "sums", 16)?;
+    /// channel.submit(|sum| *sum += 2).await?;
+    /// channel.submit(|sum| *sum += 3).await?;
+    /// let (mut sum, mut batch) = (0, Vec::new());
+    /// assert_eq!(commands.recv_many(&mut batch, 8).await, 2);
+    /// batch.into_iter().for_each(|command| command.run(&mut sum));
+    /// assert_eq!(sum, 5);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn recv_many(&mut self, batch: &mut Vec<Command<S>>, limit: usize) -> usize {
         self.commands.recv_many(batch, limit).await
     }
@@ -78,6 +111,19 @@ impl<S> CommandReceiver<S> {
     }
 
     /// Refuses new commands; those accepted are still received.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp, commands::ServiceCommandChannel};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// # let service = app.new_service(ServiceId::new(7), "seven");
+    /// # let (channel, mut commands) = ServiceCommandChannel::<u64>::new(&service, "sums", 16)?;
+    /// commands.close();
+    /// assert!(channel.try_submit(|sum| *sum += 2).is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn close(&mut self) {
         self.commands.close();
     }

@@ -60,6 +60,18 @@ pub struct CommandServerBuilder<S> {
 
 impl<S: Send + 'static> CommandServer<S> {
     /// Configures a server whose queue holds `capacity` commands. The name is for logs and metrics.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// # let service = app.new_service(ServiceId::new(7), "seven");
+    /// let sums = CommandServer::builder("sums", 16).spawn(&service, 0_u64)?;
+    /// assert_eq!(sums.call(|sum| { *sum += 2; *sum }).await?, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn builder(name: impl Into<Cow<'static, str>>, capacity: u16) -> CommandServerBuilder<S> {
         CommandServerBuilder {
             name: name.into(),
@@ -72,6 +84,19 @@ impl<S: Send + 'static> CommandServer<S> {
     }
 
     /// Waits until the server has ended, and returns the error of a hook that failed. Cancel safe.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// # let service = app.new_service(ServiceId::new(7), "seven");
+    /// let sums = CommandServer::builder("sums", 16).spawn(&service, 0_u64)?;
+    /// service.kill("enough");
+    /// sums.ended().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// - the error of the init or destroy hook;
@@ -89,6 +114,19 @@ impl<S: Send + 'static> CommandServer<S> {
 
 impl<S: Send + 'static> CommandServerBuilder<S> {
     /// Sets a hook that runs before any command. Its error kills the service and is returned by [`start`](Self::start).
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// # let service = app.new_service(ServiceId::new(7), "seven");
+    /// let server = CommandServer::builder("sums", 16).init(|sum: &mut u64| { *sum = 40; Ok(()) });
+    /// let sums = server.start(&service, 0).await?;
+    /// assert_eq!(sums.call(|sum| { *sum += 2; *sum }).await?, 42);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn init(mut self, hook: impl FnOnce(&mut S) -> Result<(), Error> + Send + 'static) -> Self {
         self.init = Some(Box::new(hook));
         self
@@ -96,6 +134,20 @@ impl<S: Send + 'static> CommandServerBuilder<S> {
 
     /// Sets a hook that runs after the last command, once the service was killed. Its error becomes the failure of the
     /// service and is returned by [`CommandServer::ended`].
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// # let service = app.new_service(ServiceId::new(7), "seven");
+    /// let server = CommandServer::builder("files", 16).destroy(|files: &mut Vec<u64>| { files.clear(); Ok(()) });
+    /// let files = server.spawn(&service, Vec::new())?;
+    /// service.kill("enough");
+    /// files.ended().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn destroy(mut self, hook: impl FnOnce(&mut S) -> Result<(), Error> + Send + 'static) -> Self {
         self.destroy = Some(Box::new(hook));
         self
@@ -138,12 +190,36 @@ impl<S: Send + 'static> CommandServerBuilder<S> {
 
     /// Sets how long a caller waits for an answer, or for room in the queue: [`DEFAULT_CALL_DEADLINE`] by default.
     /// [`within`](ServiceCommandChannel::within) sets it for single calls.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// # let service = app.new_service(ServiceId::new(7), "seven");
+    /// let sums = CommandServer::builder("sums", 16).deadline(Duration::from_secs(1)).spawn(&service, 0_u64)?;
+    /// assert_eq!(sums.call(|sum| *sum).await?, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
     }
 
     /// Starts the server and waits until its init hook has run.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// # let service = app.new_service(ServiceId::new(7), "seven");
+    /// let sums = CommandServer::builder("sums", 16).start(&service, 0_u64).await?;
+    /// assert_eq!(sums.call(|sum| *sum).await?, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// The error of the init hook as `ServiceInitFailed`; else as [`spawn`](Self::spawn).
@@ -167,6 +243,18 @@ impl<S: Send + 'static> CommandServerBuilder<S> {
     }
 
     /// Starts the server; commands wait until its init hook has run.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// # let service = app.new_service(ServiceId::new(7), "seven");
+    /// let sums = CommandServer::builder("sums", 16).spawn(&service, 0_u64)?;
+    /// assert_eq!(sums.call(|sum| *sum).await?, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// `ServiceNotAlive` when the service was killed; `IllegalArgument` when the capacity is zero.

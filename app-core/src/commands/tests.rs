@@ -15,7 +15,7 @@ use app_ids::ServiceId;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use crate::{CommandServer, CommandServerBuilder, Service, testing::TestApp};
+use crate::{CommandServer, Service, commands::CommandServerBuilder, testing::TestApp};
 
 /// Where a server runs its commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,7 +107,8 @@ async fn commands_run_one_after_another_in_the_order_of_their_submission(mode: M
 #[tokio::test]
 async fn a_full_queue_makes_submit_wait_and_try_submit_fail() {
     let (app, service) = fixture().await;
-    let (channel, mut commands) = crate::ServiceCommandChannel::<u32>::new(&service, "narrow", 2).unwrap();
+    let (channel, mut commands) =
+        crate::commands::ServiceCommandChannel::<u32>::new(&service, "narrow", 2).unwrap();
     channel.try_submit(|n| *n += 1).unwrap();
     channel.try_submit(|n| *n += 1).unwrap();
     let refused = channel.try_submit(|n| *n += 100).unwrap_err();
@@ -168,7 +169,8 @@ async fn commands_accepted_before_a_kill_run_before_destroy_and_later_ones_are_r
 #[tokio::test]
 async fn a_submit_that_waits_for_room_is_refused_when_the_service_is_killed() {
     let (app, service) = fixture().await;
-    let (channel, _commands) = crate::ServiceCommandChannel::<()>::new(&service, "stuck", 1).unwrap();
+    let (channel, _commands) =
+        crate::commands::ServiceCommandChannel::<()>::new(&service, "stuck", 1).unwrap();
     channel.submit(|()| ()).await.unwrap();
     let waiting = tokio::spawn({
         let channel = channel.clone();

@@ -6,6 +6,7 @@ use app_errors::Error;
 
 /// Why a service was killed.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub enum KillReason {
     /// A caller requested it, with this reason.
     Requested(Cow<'static, str>),

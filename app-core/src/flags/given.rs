@@ -6,6 +6,7 @@ use clap::{ArgMatches, Args, Command, FromArgMatches, parser::ValueSource};
 
 /// Where the value of a flag came from, when it is not the default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum FlagSource {
     /// The command line: the flag, such as `--config-dir`.
     Flag(&'static str),

@@ -212,7 +212,7 @@ impl Args for GroupValues {
 macro_rules! flag_group {
     ($group:ty) => {
         $crate::__private::inventory::submit! {
-            $crate::FlagGroup::of::<$group>(::std::stringify!($group), $crate::__origin!())
+            $crate::flags::FlagGroup::of::<$group>(::std::stringify!($group), $crate::__origin!())
         }
     };
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::FromArgMatches;
 
 use super::Flags;
-use crate::{LogFormat, LogLevel, ServiceLevel};
+use crate::{LogFormat, LogLevel, flags::ServiceLevel};
 
 fn parse(arguments: &[&str]) -> Result<Flags, String> {
     let arguments = ["app"].iter().chain(arguments);

@@ -8,6 +8,7 @@ use crate::{LogLevel, spec::ServiceSpec};
 
 /// A service by id or name, and the log level that it is to have.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ServiceLevel {
     /// The id (decimal, or hex with 0x) or the name of the service.
     pub service: String,

@@ -9,7 +9,7 @@ use std::str::FromStr;
 /// `… (N bytes cut)`, and `cut_keys` names the keys that were left out.
 ///
 /// ```
-/// use app_core::LogRecordLimit;
+/// use app_core::log::LogRecordLimit;
 ///
 /// assert_eq!(LogRecordLimit::default().bytes(), 16_000);
 /// assert!("65536".parse::<LogRecordLimit>().is_ok());

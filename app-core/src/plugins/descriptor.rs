@@ -479,7 +479,7 @@ macro_rules! __refused_option {
 #[macro_export]
 macro_rules! __origin {
     () => {
-        $crate::Origin::new(
+        $crate::plugins::Origin::new(
             ::std::env!("CARGO_PKG_NAME"),
             ::std::env!("CARGO_PKG_VERSION"),
             ::std::file!(),

@@ -32,6 +32,16 @@ impl Default for AppBuilder {
 
 impl AppBuilder {
     /// The default settings.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, AppBuilder};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let app = AppBuilder::new().services([]).build()?;
+    /// assert!(app.services().is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn new() -> Self {
         Self {
             flags: None,
@@ -56,30 +66,84 @@ impl AppBuilder {
     }
 
     /// Sets the flags. By default, each flag has its default value.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, Flags, AppBuilder};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let app = AppBuilder::new().services([]).flags(Flags::with_config_dir("/etc/app")).build()?;
+    /// assert_eq!(app.config_dir().to_str(), Some("/etc/app"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn flags(mut self, flags: Flags) -> Self {
         self.flags = Some(flags);
         self
     }
 
     /// Sets the identity. By default it comes from the flags, with a new instance id.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, Identity, AppBuilder};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let app = AppBuilder::new().services([]).identity(Identity::new(1.into(), 2.into(), 3.into())).build()?;
+    /// assert_eq!(app.domain().hex(), "1");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn identity(mut self, identity: Identity) -> Self {
         self.identity = Some(identity);
         self
     }
 
     /// Sets the services. By default, they are all linked services.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::runs, AppBuilder};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let app = AppBuilder::new().services([runs(ServiceId::new(7), "seven")]).build()?;
+    /// app.start().await.expect("it starts");
+    /// assert_eq!(app.service_ids(), [ServiceId::new(7)]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn services(mut self, services: impl IntoIterator<Item = ServiceDescriptor>) -> Self {
         self.services = Some(services.into_iter().collect());
         self
     }
 
     /// Sets the log. By default it writes to standard error, as the flags say.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, Identity, Log, LogLevel, AppBuilder};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let identity = Identity::new(1.into(), 2.into(), 3.into());
+    /// let (log, captured) = Log::captured(&identity, LogLevel::Info);
+    /// let app = AppBuilder::new().services([]).log(log).build()?;
+    /// info!(app.logger(), "hello");
+    /// assert!(captured.text().contains("hello"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn log(mut self, log: Log) -> Self {
         self.log = Some(log);
         self
     }
 
     /// Sets the package of the application. By default it is guessed from the name of the program.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, AppBuilder};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let app = AppBuilder::new().services([]).package(app_core::package!()).build()?;
+    /// assert_eq!(app.package().name(), env!("CARGO_PKG_NAME"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn package(mut self, package: Package) -> Self {
         self.package = Some(package);
         self
@@ -109,6 +173,16 @@ impl AppBuilder {
 
     /// As [`provide`](Self::provide), for a value that is shared already, or that services know as a trait object:
     /// `provide_shared::<dyn Clock>(Arc::new(clock))`.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, AppBuilder};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let app = AppBuilder::new().services([]).provide_shared::<str>("hello".into()).build()?;
+    /// assert_eq!(app.provided::<str>().as_deref(), Some("hello"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn provide_shared<T: ?Sized + Send + Sync + 'static>(mut self, value: Arc<T>) -> Self {
         self.provided.insert(value);
         self
@@ -121,18 +195,48 @@ impl AppBuilder {
     }
 
     /// Lets services that listen take any free port instead of their default port.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, AppBuilder};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let app = AppBuilder::new().services([]).any_port(true).build()?;
+    /// assert!(app.any_port());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn any_port(mut self, any_port: bool) -> Self {
         self.any_port = any_port;
         self
     }
 
     /// Sets how long all services together may take to stop, [`DEFAULT_APP_STOP_TIMEOUT`] by default.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, AppBuilder};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let app = AppBuilder::new().services([]).stop_timeout(Duration::from_secs(20)).build()?;
+    /// assert!(app.alive());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn stop_timeout(mut self, timeout: Duration) -> Self {
         self.stop_timeout = timeout;
         self
     }
 
     /// Makes the app. Nothing runs yet.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, AppBuilder};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let app = AppBuilder::new().services([]).build()?;
+    /// assert!(app.alive(), "made, not started");
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// When the log cannot be opened.

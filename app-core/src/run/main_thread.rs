@@ -15,7 +15,7 @@ use tokio::{runtime::Runtime, sync::mpsc::Receiver};
 
 use super::workers::Workers;
 use crate::{
-    App, ExitStatus, StopCause, StopReport, facade,
+    App, ExitStatus, StopCause, StopReport, current,
     ids::APP_SERVICE,
     log::{capture_dependencies, refuses_records},
     panics, signals,
@@ -41,7 +41,7 @@ pub(super) fn run(app: &App) -> ExitStatus {
     warn_of_variables(app);
     capture_dependencies(app.log());
     app.host().run_services_on(workers.handle());
-    facade::install(app);
+    current::install(app);
     panics::logged(app.logger().clone(), refuses_records, || {
         let serving = AssertUnwindSafe(|| kernel.block_on(serve(app, signals)));
         // The panic is in the log. The state of the kernel may be inconsistent.

@@ -39,7 +39,7 @@ impl Service {
     /// - An error or a panic fails the service. To go on after an error, log it and return `()`.
     /// - When the service is killed, a call that runs is dropped at its next await. So it never delays the stop.
     ///
-    /// Blocking work goes through [`run_blocking`](crate::run_blocking), which the function awaits.
+    /// Blocking work goes through [`run_blocking`](crate::threads::run_blocking), which the function awaits.
     ///
     /// ```
     /// use app_core::{prelude::*, testing::TestApp};

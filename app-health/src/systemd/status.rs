@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use app_config::Configs;
-use app_core::{App, ServiceState, counted};
+use app_core::{App, ServiceState, duration::counted};
 
 use crate::{one_line::one_line, probes};
 

@@ -28,7 +28,7 @@ struct Running {
     address: SocketAddr,
     dying: CancellationToken,
     served: JoinHandle<()>,
-    log: app_core::CapturedLog,
+    log: app_core::log::CapturedLog,
     registry: MetricRegistry,
 }
 

@@ -10,7 +10,10 @@ mod tests;
 use super::{Registrar, set};
 use crate::{CounterVector, GaugeVector, HistogramVector, MetricDoc};
 use app_core::prelude::*;
-use app_core::{APP_SERVICE, CommandServerStatus, TimeHistogram};
+use app_core::{
+    APP_SERVICE,
+    commands::{CommandServerStatus, TimeHistogram},
+};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -3,7 +3,7 @@
 use super::{Registrar, flag, raise, set};
 use crate::{CounterVector, GaugeVector, MetricDoc};
 use app_core::prelude::*;
-use app_core::{APP_SERVICE, ServiceState, ServiceStatus, linked_services};
+use app_core::{APP_SERVICE, ServiceState, plugins::linked_services, status::ServiceStatus};
 use std::time::SystemTime;
 
 ids! {

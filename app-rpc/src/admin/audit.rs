@@ -11,8 +11,8 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use app_core::log::{AuditLog, Receipt, Serde};
 use app_core::prelude::*;
-use app_core::{AuditLog, Receipt, Serde};
 use app_tls::{ShownNames, shown_names};
 use tokio::time::{Instant, sleep, timeout_at};
 

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use app_core::prelude::*;
-use app_core::{LevelSetting, LogLevel};
+use app_core::{LogLevel, log::LevelSetting};
 use capnp::{Error as RpcError, NotInSchema};
 use parking_lot::Mutex;
 use schema::admin_capnp::{self, level_setting, levels};

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use app_core::{prelude::Duration, run_blocking, show_duration};
+use app_core::{duration::show_duration, prelude::Duration, threads::run_blocking};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use app_core::prelude::*;
-use app_core::{KillReason, ServiceSpec, ServiceState, ServiceStatus};
+use app_core::{KillReason, ServiceState, plugins::ServiceSpec, status::ServiceStatus};
 use capnp::Error as RpcError;
 use schema::admin_capnp::{self, r_p_c_service as rpc_service, service, service_info};
 

@@ -5,7 +5,7 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use app_core::{App, spawn_thread};
+use app_core::{App, threads::spawn_thread};
 use capnp::Error as RpcError;
 use flate2::Compression;
 use flate2::write::ZlibEncoder;

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use app_core::show_duration;
+use app_core::duration::show_duration;
 use app_tls::{record_handshake, valid_until};
 use capnp::capability::Client;
 use tokio::io::{AsyncRead, AsyncWrite};

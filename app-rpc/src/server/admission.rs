@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
+use app_core::duration::show_duration;
 use app_core::prelude::Duration;
-use app_core::show_duration;
 use app_tls::{RevocationWatch, record_handshake, valid_until};
 use rustls::server::Acceptor;
 use tokio::io::{AsyncRead, AsyncWrite};

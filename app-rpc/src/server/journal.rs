@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use app_core::Serde;
+use app_core::log::Serde;
 use app_core::prelude::{Logger, debug, info, warn};
 use app_tls::{ShownNames, shown_names};
 use parking_lot::Mutex;

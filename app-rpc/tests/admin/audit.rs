@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use app_core::events::SERVICE_RESTART_REQUESTED;
-use app_core::{AppBuilder, Flags, Identity, Log, LogFormat, LogLevel, linked_services};
+use app_core::{AppBuilder, Flags, Identity, Log, LogLevel, log::LogFormat, plugins::linked_services};
 use app_ids::InstanceId;
 use app_rpc::Role;
 use app_rpc::admin::AdminEndpoint;

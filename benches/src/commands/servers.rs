@@ -6,7 +6,7 @@
 use std::{fmt::Debug, future::Future, hint::black_box, sync::mpsc as threads, thread};
 
 use actix::{Actor as _, ActorContext as _, Addr};
-use app_core::{CommandServer, prelude::*};
+use app_core::{commands::CommandServer, prelude::*};
 use kameo::{Actor, actor::Spawn as _, mailbox};
 use ractor::{ActorProcessingErr, RpcReplyPort};
 use tokio::sync::{mpsc, oneshot};

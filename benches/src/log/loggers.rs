@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use app_core::{Identity, Log, LogFormat, LogLevel};
+use app_core::{Identity, Log, LogLevel, log::LogFormat};
 use app_ids::{AppId, DomainId, InstanceId, ReleaseId, ServiceId};
 use slog::{Drain, Logger, o};
 use tracing::Dispatch;

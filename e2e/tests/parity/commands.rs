@@ -2,7 +2,11 @@
 
 use std::sync::mpsc;
 
-use app_core::{CommandServer, Service, ServiceCommandChannel, StopCause, testing::TestApp};
+use app_core::{
+    Service, StopCause,
+    commands::{CommandServer, ServiceCommandChannel},
+    testing::TestApp,
+};
 use app_errors::{errors, illegal_argument_error};
 use app_ids::ServiceId;
 

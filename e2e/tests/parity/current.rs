@@ -17,7 +17,7 @@ impl CurrentApp {
     pub(crate) async fn start(builder: TestAppBuilder) -> Self {
         let turn = TURN.lock().await;
         let app = builder.start().await;
-        app_core::install(&app);
+        app_core::compat::install(&app);
         Self { app, _turn: turn }
     }
 

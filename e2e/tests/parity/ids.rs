@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use app_config::CONFIG_SERVICE_ID;
-use app_core::{APP_SERVICE, linked_services};
+use app_core::{APP_SERVICE, plugins::linked_services};
 use app_health::HEALTHCHECK_SERVICE_ID;
 use app_ids::{
     AppId, DomainId, ErrorId, HealthCheckId, InstanceId, LogEventId, MetricId, ReleaseId, ServiceId,

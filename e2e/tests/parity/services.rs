@@ -3,7 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use app_core::{
-    Flags, LogLevel, Service, services,
+    Flags, LogLevel, Service,
+    compat::services,
     testing::{TestApp, runs},
 };
 use app_errors::{errors, illegal_argument_error};
@@ -21,23 +22,23 @@ async fn with_seven() -> CurrentApp {
 #[tokio::test(start_paused = true)]
 async fn the_app_says_who_it_is_and_since_when() {
     let app = with_seven().await;
-    assert_eq!(app_core::domain().unwrap(), DomainId::new(0xd0));
-    assert_eq!(app_core::id().unwrap(), AppId::new(0xa0));
-    assert_eq!(app_core::release().unwrap(), ReleaseId::new(0x10));
-    assert_eq!(app_core::instance().unwrap(), app.instance());
-    assert!(!app_core::instance().unwrap().is_zero());
-    assert!(app_core::started_on().unwrap() <= SystemTime::now());
+    assert_eq!(app_core::compat::domain().unwrap(), DomainId::new(0xd0));
+    assert_eq!(app_core::compat::id().unwrap(), AppId::new(0xa0));
+    assert_eq!(app_core::compat::release().unwrap(), ReleaseId::new(0x10));
+    assert_eq!(app_core::compat::instance().unwrap(), app.instance());
+    assert!(!app_core::compat::instance().unwrap().is_zero());
+    assert!(app_core::compat::started_on().unwrap() <= SystemTime::now());
     app.stop().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_app_is_alive_until_it_is_killed_and_dead_in_the_end() {
     let app = with_seven().await;
-    assert!(app_core::alive());
-    app_core::kill();
-    app_core::dying().await;
-    assert!(!app_core::alive());
-    app_core::dead().await;
+    assert!(app_core::compat::alive());
+    app_core::compat::kill();
+    app_core::compat::dying().await;
+    assert!(!app_core::compat::alive());
+    app_core::compat::dead().await;
     assert!(app.service(SEVEN).is_none_or(|seven| seven.is_dead()), "the services went first");
     app.stopped().await.expect_clean();
 }
@@ -46,8 +47,8 @@ async fn the_app_is_alive_until_it_is_killed_and_dead_in_the_end() {
 async fn the_app_has_a_logger_and_a_level_that_is_info_by_default() {
     let builder = TestApp::builder().flags(|flags| flags.log_level = Flags::default().log_level);
     let app = CurrentApp::start(builder).await;
-    assert_eq!(app_core::log_level().unwrap(), LogLevel::Info);
-    let logger = app_core::logger().unwrap();
+    assert_eq!(app_core::compat::log_level().unwrap(), LogLevel::Info);
+    let logger = app_core::compat::logger().unwrap();
     app_core::prelude::info!(logger, "hello");
     app_core::prelude::debug!(logger, "not to be seen");
     let records = app.captured().records();
@@ -78,7 +79,7 @@ async fn services_are_registered_found_and_unregistered() {
     assert!(services::service(EIGHT).unwrap().is_none());
     let refused = services::unregister(&eight).unwrap_err();
     assert!(refused.is(&errors::SERVICE_NOT_REGISTERED), "{refused:#}");
-    app_core::kill();
+    app_core::compat::kill();
     let refused = services::register(&another).unwrap_err();
     assert!(refused.is(&errors::APP_NOT_ALIVE), "{refused:#}");
     app.stopped().await.expect_clean();
@@ -87,7 +88,7 @@ async fn services_are_registered_found_and_unregistered() {
 #[tokio::test(start_paused = true)]
 async fn a_service_has_the_log_level_of_the_app_or_its_own() {
     let app = with_seven().await;
-    assert_eq!(services::log_level(SEVEN).unwrap(), app_core::log_level().unwrap());
+    assert_eq!(services::log_level(SEVEN).unwrap(), app_core::compat::log_level().unwrap());
     app.set_service_log_level(SEVEN, Some(LogLevel::Error), None);
     assert_eq!(services::log_level(SEVEN).unwrap(), LogLevel::Error);
     app.stop().await;
@@ -133,7 +134,7 @@ async fn the_stacks_of_all_threads_can_be_dumped() {
     let me = seven.clone();
     seven.spawn("waits for its end", async move { me.dying().await }).unwrap();
     let mut dump = Vec::new();
-    app_core::dump_all_stacks(&mut dump).unwrap();
+    app_core::compat::dump_all_stacks(&mut dump).unwrap();
     let dump = String::from_utf8(dump).unwrap();
     assert!(dump.contains("parity/services.rs"), "this function is on a stack:\n{dump}");
     assert!(dump.contains("waits for its end"), "{dump}");
@@ -143,13 +144,13 @@ async fn the_stacks_of_all_threads_can_be_dumped() {
 #[tokio::test(start_paused = true)]
 async fn a_reset_takes_the_app_down_and_up_again() {
     let app = with_seven().await;
-    app_core::reset().await.unwrap().expect_clean();
-    assert!(!app.alive() && app_core::alive(), "another app took its place");
+    app_core::compat::reset().await.unwrap().expect_clean();
+    assert!(!app.alive() && app_core::compat::alive(), "another app took its place");
     assert_eq!(services::service_ids().unwrap(), [SEVEN]);
 
     let elsewhere = app.config_dir().join("elsewhere");
-    app_core::reset_with_config_dir(&elsewhere).await.unwrap().expect_clean();
-    assert_eq!(app_core::current().unwrap().config_dir(), elsewhere);
-    app_core::kill();
-    app_core::dead().await;
+    app_core::compat::reset_with_config_dir(&elsewhere).await.unwrap().expect_clean();
+    assert_eq!(app_core::compat::current().unwrap().config_dir(), elsewhere);
+    app_core::compat::kill();
+    app_core::compat::dead().await;
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use app_config::compat::service_config_id;
-use app_core::{DEFAULT_APP_STOP_TIMEOUT, ExitStatus, Flags, clap::Args};
+use app_core::{ExitStatus, Flags, clap::Args, limits::DEFAULT_APP_STOP_TIMEOUT};
 use app_health::{LIVEZ_PATH, READYZ_PATH, STARTUP_PATH};
 use app_metrics::{DEFAULT_METRICS_HTTP_PORT, METRICS_SERVICE_ID};
 use nix::sys::signal::Signal;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use app_config::Configs;
-use app_core::{Restart, ServiceDescriptor, events, linked_services, prelude::*, testing::TestApp};
+use app_core::{Restart, ServiceDescriptor, events, plugins::linked_services, prelude::*, testing::TestApp};
 use app_health::HealthChecks;
 use app_metrics::testing::TestMetrics as _;
 use svc_example::{COMMANDS_ANSWER, GRANTS, KEYS, QUOTA, Quota};

@@ -100,7 +100,8 @@ async fn a_caller_is_told_what_it_did_wrong_and_that_it_was_not_the_network() {
 
 #[test]
 fn the_endpoint_runs_while_the_service_does() {
-    let endpoint = app_core::linked_services().into_iter().find(|linked| linked.id() == QUOTA_RPC).unwrap();
+    let endpoint =
+        app_core::plugins::linked_services().into_iter().find(|linked| linked.id() == QUOTA_RPC).unwrap();
     assert!(endpoint.needs().contains(&QUOTA));
     assert_eq!(QUOTA_RPC.describe().to_string(), "quota-rpc (6e3ddab0aff337db)");
 }

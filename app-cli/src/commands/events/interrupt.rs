@@ -19,6 +19,6 @@ pub(super) fn interrupted() -> Result<mpsc::Receiver<()>, Failure> {
             }
         }
     };
-    app_core::spawn_thread("signals", waiting).map_err(failed)?;
+    app_core::threads::spawn_thread("signals", waiting).map_err(failed)?;
     Ok(interrupted)
 }

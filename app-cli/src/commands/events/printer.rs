@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use app_core::counted;
+use app_core::duration::counted;
 use app_core::events::APP_STOPPING;
 use serde::Serialize;
 

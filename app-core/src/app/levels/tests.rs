@@ -5,7 +5,7 @@ use std::time::Duration;
 use app_ids::ServiceId;
 use slog::info;
 
-use crate::{LogLevel, ServiceLevel, testing::TestApp};
+use crate::{LogLevel, flags::ServiceLevel, testing::TestApp};
 
 const SERVICE: ServiceId = ServiceId::new(0x7e57);
 const OTHER: ServiceId = ServiceId::new(0x07e5);

@@ -7,7 +7,10 @@ use app_ids::ServiceId;
 
 use super::{ID, Mode, fixture};
 use crate::{
-    CommandServer, CommandServerStatus, Service, ServiceDescriptor, TimeHistogram, events, testing::TestApp,
+    CommandServer, Service, ServiceDescriptor,
+    commands::{CommandServerStatus, TimeHistogram},
+    events,
+    testing::TestApp,
 };
 
 for_both_modes! {

@@ -8,7 +8,8 @@ use tokio::{runtime::Handle, task::block_in_place, time::Instant};
 
 use super::{ID, Mode, fixture};
 use crate::{
-    App, CommandServer, DEFAULT_CALL_DEADLINE, Service, ServiceCommandChannel, ServiceDescriptor,
+    App, CommandServer, Service, ServiceDescriptor,
+    commands::{DEFAULT_CALL_DEADLINE, ServiceCommandChannel},
     testing::TestApp,
 };
 
@@ -148,7 +149,9 @@ async fn a_future_that_a_command_hands_to_a_task_is_not_taken_for_the_command(mo
 }
 
 /// A channel whose commands are not received. The caller has to keep the receiver.
-async fn unreceived(capacity: u16) -> (TestApp, ServiceCommandChannel<u32>, crate::CommandReceiver<u32>) {
+async fn unreceived(
+    capacity: u16,
+) -> (TestApp, ServiceCommandChannel<u32>, crate::commands::CommandReceiver<u32>) {
     let (app, service) = fixture().await;
     let (channel, receiver) = ServiceCommandChannel::new(&service, "deaf", capacity).unwrap();
     (app, channel, receiver)

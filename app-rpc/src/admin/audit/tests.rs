@@ -1,6 +1,6 @@
 //! What records show about a client, whatever its certificate contains.
 
-use app_core::{CapturedLog, Identity, Log, LogLevel};
+use app_core::{Identity, Log, LogLevel, log::CapturedLog};
 use app_ids::InstanceId;
 use rcgen::{CertificateParams, KeyPair, SanType};
 use serde_json::{Value, json};

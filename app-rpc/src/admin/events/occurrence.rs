@@ -3,7 +3,10 @@
 use std::time::SystemTime;
 
 use app_core::prelude::*;
-use app_core::{AppEvent, ServiceEventKind, StopCause, counted, show_duration};
+use app_core::{
+    AppEvent, ServiceEventKind, StopCause,
+    duration::{counted, show_duration},
+};
 use app_health::log_events::{
     HEALTHCHECK_PAUSED, HEALTHCHECK_REGISTERED, HEALTHCHECK_RESULT, HEALTHCHECK_RESUMED,
 };
@@ -85,7 +88,7 @@ fn name(app: &App, id: ServiceId) -> String {
         return service.name().to_owned();
     }
     let made = app.service_specs().iter().find(|service| service.id() == id);
-    made.map(app_core::ServiceSpec::name).or_else(|| id.name()).unwrap_or_default().to_owned()
+    made.map(app_core::plugins::ServiceSpec::name).or_else(|| id.name()).unwrap_or_default().to_owned()
 }
 
 fn of_app(event: &AppEvent) -> String {

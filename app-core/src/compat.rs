@@ -1,33 +1,17 @@
-//! The functions of the package: each is one line to the process's current app.
+//! The functions of the Go library that this project follows: each is one line to the process's current app.
 
 use std::{
     io::{self, Write},
     path::PathBuf,
-    sync::Arc,
     time::SystemTime,
 };
 
-use app_errors::{Error, app_not_alive_error};
+use app_errors::Error;
 use app_ids::{AppId, DomainId, InstanceId, ReleaseId};
-use arc_swap::ArcSwapOption;
 use slog::Logger;
 
-use crate::{App, AppEvent, LogLevel, StopCause, StopReport};
-
-static CURRENT: ArcSwapOption<App> = ArcSwapOption::const_empty();
-
-/// Makes an app the process's current one: [`run`](crate::run) does.
-pub fn install(app: &App) {
-    CURRENT.store(Some(Arc::new(app.clone())));
-}
-
-/// The process's current app.
-///
-/// # Errors
-/// `AppNotAlive` when none was installed.
-pub fn current() -> Result<App, Error> {
-    CURRENT.load().as_deref().cloned().ok_or_else(app_not_alive_error)
-}
+pub use crate::current::{current, install};
+use crate::{LogLevel, StopCause, StopReport, current as process};
 
 /// Whether the app runs and was not killed.
 #[must_use]
@@ -37,23 +21,17 @@ pub fn alive() -> bool {
 
 /// Kills the app: it stops, and [`run`](crate::run) returns. Does nothing without an app.
 pub fn kill() {
-    if let Ok(app) = current() {
-        app.kill(StopCause::Killed("on request".to_owned()));
-    }
+    current().map(|app| app.kill(StopCause::Killed("on request".to_owned()))).unwrap_or_default();
 }
 
 /// Waits until the app is killed; at once without an app. Cancel safe.
 pub async fn dying() {
-    if let Ok(app) = current() {
-        app.dying().await;
-    }
+    process::wait_for(|app| async move { app.dying().await }).await;
 }
 
 /// Waits until the app has stopped; at once without an app. Cancel safe.
 pub async fn dead() {
-    if let Ok(app) = current() {
-        app.dead().await;
-    }
+    process::wait_for(|app| async move { app.dead().await }).await;
 }
 
 /// The domain that the app belongs to.
@@ -115,15 +93,12 @@ pub fn log_level() -> Result<LogLevel, Error> {
 /// Writes the stack of every thread of the process, then the live tasks of every service by name.
 ///
 /// Blocks the calling thread, 100 ms for each thread that does not answer and 10 s at most: call it with
-/// [`run_blocking`](crate::run_blocking) from a task.
+/// [`run_blocking`](crate::threads::run_blocking) from a task.
 ///
 /// # Errors
 /// When writing fails.
 pub fn dump_all_stacks(out: &mut dyn Write) -> io::Result<()> {
-    match current() {
-        Ok(app) => app.dump_stacks(out),
-        Err(_) => crate::stacks::dump_threads(out),
-    }
+    process::dump_all_stacks(out)
 }
 
 /// For tests: stops the current app and starts another one of the same services, with the same flags and log.
@@ -131,8 +106,7 @@ pub fn dump_all_stacks(out: &mut dyn Write) -> io::Result<()> {
 /// # Errors
 /// `AppNotAlive` without an app; the first problem when the new app does not start.
 pub async fn reset() -> Result<StopReport, Error> {
-    let flags = current()?.flags().clone();
-    reset_with(flags.config_dir).await
+    process::reset_with(current()?.config_dir().to_owned()).await
 }
 
 /// For tests: as [`reset`], with another config directory.
@@ -140,20 +114,7 @@ pub async fn reset() -> Result<StopReport, Error> {
 /// # Errors
 /// As [`reset`].
 pub async fn reset_with_config_dir(config_dir: impl Into<PathBuf>) -> Result<StopReport, Error> {
-    reset_with(config_dir.into()).await
-}
-
-async fn reset_with(config_dir: PathBuf) -> Result<StopReport, Error> {
-    let old = current()?;
-    old.kill(StopCause::Killed("reset".to_owned()));
-    let report = old.stopped().await;
-    let new = old.remake(config_dir);
-    install(&new);
-    new.host().emit(AppEvent::Reset);
-    match new.start().await {
-        Ok(()) => Ok(report),
-        Err(failed) => Err(failed.into_error()),
-    }
+    process::reset_with(config_dir.into()).await
 }
 
 /// The services of the process's current app.
