@@ -85,7 +85,6 @@ pub use self::{
 
 /// Short paths inside of the kernel.
 pub(crate) use self::{
-    commands::CommandServer,
     duration::{counted, parse_duration, show_duration},
     flags::{FlagGroup, FlagSource},
     log::{LogFormat, LogRecordLimit},

@@ -7,5 +7,6 @@ pub use app_ids::{ErrorId, HealthCheckId, LogEventId, MetricId, ServiceId, ids};
 pub use slog::Logger;
 
 pub use crate::{
-    App, CommandServer, Dep, ErrorContext, Exposed, Flag, Param, Provided, Service, debug, error, info, warn,
+    App, Dep, ErrorContext, Exposed, Flag, Param, Provided, Service, commands::CommandServer, debug, error,
+    info, warn,
 };

@@ -15,7 +15,11 @@ use app_ids::ServiceId;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use crate::{CommandServer, Service, commands::CommandServerBuilder, testing::TestApp};
+use crate::{
+    Service,
+    commands::{CommandServer, CommandServerBuilder},
+    testing::TestApp,
+};
 
 /// Where a server runs its commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use app_errors::{Error, errors};
 use tokio::{runtime::Handle, task};
 
 use super::{ID, Mode, fixture};
-use crate::{CommandServer, Service, ServiceDescriptor, testing::TestApp};
+use crate::{Service, ServiceDescriptor, commands::CommandServer, testing::TestApp};
 
 for_both_modes! {
     #[tokio::test]

@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use tokio::{runtime::Handle, task};
 
 use super::{Mode, fixture};
-use crate::CommandServer;
+use crate::commands::CommandServer;
 
 /// The task that a command ran in.
 async fn runs_in<S: Send + 'static>(server: &CommandServer<S>) -> Option<task::Id> {

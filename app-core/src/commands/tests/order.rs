@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use tokio::task;
 
 use super::{Mode, fixture};
-use crate::CommandServer;
+use crate::commands::CommandServer;
 
 for_both_modes! {
     #[tokio::test]

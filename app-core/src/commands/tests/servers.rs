@@ -7,8 +7,8 @@ use app_ids::ServiceId;
 
 use super::{ID, Mode, fixture};
 use crate::{
-    CommandServer, Service, ServiceDescriptor,
-    commands::{CommandServerStatus, TimeHistogram},
+    Service, ServiceDescriptor,
+    commands::{CommandServer, CommandServerStatus, TimeHistogram},
     events,
     testing::TestApp,
 };

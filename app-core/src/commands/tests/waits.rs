@@ -8,8 +8,8 @@ use tokio::{runtime::Handle, task::block_in_place, time::Instant};
 
 use super::{ID, Mode, fixture};
 use crate::{
-    App, CommandServer, Service, ServiceDescriptor,
-    commands::{DEFAULT_CALL_DEADLINE, ServiceCommandChannel},
+    App, Service, ServiceDescriptor,
+    commands::{CommandServer, DEFAULT_CALL_DEADLINE, ServiceCommandChannel},
     testing::TestApp,
 };
 
