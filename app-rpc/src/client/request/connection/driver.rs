@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use app_core::show_duration;
+use app_core::duration::show_duration;
 use capnp::message::Reader;
 use capnp_rpc::rpc_capnp::message;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
