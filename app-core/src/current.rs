@@ -1,4 +1,4 @@
-//! The current app of the process: the one that [`run`](crate::run()) runs.
+//! The current app of the process, which [`run`](crate::run()) installs.
 
 use std::{
     io::{self, Write},

@@ -187,7 +187,7 @@ impl Flags {
         )
     }
 
-    /// Checks what single values can't tell.
+    /// Checks that each named service exists, and that no service has two levels.
     ///
     /// # Errors
     /// What is wrong, for people.

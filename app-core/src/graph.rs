@@ -15,7 +15,7 @@ use app_ids::ServiceId;
 
 use crate::{ServiceDescriptor, ids::APP_SERVICE, panics};
 
-/// What may start when, and who depends on whom.
+/// The order of the start, and the dependents of each service.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
     services: Vec<ServiceDescriptor>,
@@ -211,8 +211,10 @@ fn cycle(services: &[ServiceDescriptor], needs: &[Vec<usize>]) -> Error {
     errors::SERVICE_INIT_FAILED.error(id).message(message).build()
 }
 
-/// A path whose first and last service are the same. Follows, from a service in a cycle or above one, only needs
-/// that cannot be placed, which never ends but in a repetition.
+/// A path whose first and last service are the same.
+///
+/// Removes all services that can be placed. Each remaining service needs another remaining one, so a path along these needs
+/// comes to a service twice.
 fn find_cycle(needs: &[Vec<usize>]) -> Vec<usize> {
     let mut stuck: HashSet<usize> = (0..needs.len()).collect();
     loop {

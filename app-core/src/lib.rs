@@ -94,7 +94,7 @@ pub(crate) use self::{
     status::{Readiness, ServiceStatus},
 };
 
-/// The command line parser, for flags and subcommands of one's own.
+/// The command line parser, for your own flags and subcommands.
 pub use clap;
 
 /// For the macros of this crate.

@@ -3,7 +3,7 @@
 //! - An empty `OP_*` variable counts as unset ([`matches()`]).
 //! - Spaces and line breaks around a value are dropped, in flags and variables alike ([`trimmed`], [`number`], [`boolean`]).
 //! - A duration is written one way everywhere ([`duration_between`]).
-//! - A refused value is told in one line, with the variable that it came from.
+//! - The error for a refused value is one line, with the variable that the value came from.
 //! - A flag before a subcommand counts for the subcommand, or is refused.
 
 mod before;

@@ -41,7 +41,7 @@ pub(crate) fn duplicates(command: &Command) -> Vec<String> {
             "{kind}{name} is declared by {}: rename the flag in one of them",
             declared.join(" and by ")
         ));
-        // One problem is told once: a flag that is declared twice brings its variable and its field along.
+        // A flag that is declared twice has its variable and its field twice as well: one message is enough.
         if let Some(long) = name.strip_prefix("--") {
             let plain = long.replace('-', "_");
             told.extend([format!("OP_{}", plain.to_ascii_uppercase()), format!("{FIELD}{plain}")]);

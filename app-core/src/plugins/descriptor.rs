@@ -90,8 +90,8 @@ impl ServiceDescriptor {
         }
     }
 
-    /// A descriptor in a static of a function that the compiler has checked: for [`service!`](crate::service), which says the
-    /// name of the function once, so that the compiler tells a mistake once.
+    /// A descriptor in a static, of a function that the compiler has checked: for [`service!`](crate::service). The macro names
+    /// the function in one place, so the compiler reports a mistake once.
     #[doc(hidden)]
     #[must_use]
     pub const fn of_checked(

@@ -1,4 +1,4 @@
-//! What can be known of a start before anything runs: who is planned, and which handle each service will expose.
+//! What is known of a start before anything runs: the planned services, and the handle that each of them will expose.
 
 use std::any::{TypeId, type_name};
 

@@ -8,7 +8,7 @@ use crate::{App, ids::APP_SERVICE, panics};
 
 /// A check of what a start rests on, run before any service starts and by `--check`.
 ///
-/// App-config contributes the one that reads every config. Declared with `inventory::submit!`:
+/// app-config contributes a check that reads every config. [`preflight!`](crate::preflight) contributes another one:
 ///
 /// ```
 /// use app_core::{App, Preflight, prelude::*};

@@ -20,7 +20,7 @@ const MIN_PREFIX: usize = 7;
 /// What is said of names that are nearly right, found when the command line was read.
 static MISSPELT: OnceLock<Vec<String>> = OnceLock::new();
 
-/// The variables that are near a known name and are read by nobody, each with what was probably meant.
+/// Variables that nothing reads and that have nearly the name of a known one, each with that name.
 pub(crate) fn misspelt() -> &'static [String] {
     MISSPELT.get().map_or(&[], Vec::as_slice)
 }

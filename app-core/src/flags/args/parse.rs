@@ -15,7 +15,7 @@ use crate::{ExitStatus, Subcommand, signals};
 /// Reads the command line of this process for a tool with subcommands. Linked crates' subcommands have to be in the
 /// command already.
 ///
-/// An empty variable counts as unset, and a refused value is told with the variable that it came from.
+/// An empty variable counts as unset. The error for a refused value names the variable that the value came from.
 ///
 /// # Errors
 /// What `main` returns at once: after help, version, or a usage error, which was printed.
@@ -45,12 +45,12 @@ pub(crate) fn no_meaning(flag: &str, command: &str) -> clap::Error {
 }
 
 /// Prints help, version, or what is wrong with the arguments. Both quote arguments and variables, so colours are left out:
-/// nothing could tell those of clap from those in a value.
+/// clap's colours cannot be told from escape sequences in a value.
 pub(crate) fn refuse(usage: &clap::Error) -> ExitCode {
     signals::end_at_once();
     let text = usage.render().to_string();
     let text = many_lines(&text);
-    // Nobody to tell when even this fails.
+    // If standard error is closed too, the exit status still says it.
     if usage.use_stderr() {
         let _ = write!(io::stderr(), "{text}");
         ExitStatus::Usage.into()

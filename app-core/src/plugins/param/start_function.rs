@@ -1,4 +1,4 @@
-//! Start functions: which functions can be one, and how the compiler tells what is wrong with one that cannot.
+//! Start functions: the types that they may have, and the messages of the compiler for types that they may not have.
 
 use std::{any::Any, marker::PhantomData, sync::Arc};
 
