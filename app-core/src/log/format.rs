@@ -8,7 +8,6 @@ use clap::ValueEnum;
 /// The format of log records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 #[non_exhaustive]
-#[non_exhaustive]
 pub enum LogFormat {
     /// `Term` on a terminal, otherwise `Json`.
     #[default]

@@ -239,7 +239,7 @@ impl ServiceDescriptor {
     /// The services that start before this one if they are linked: those of parameters such as `Option<Dep<T>>`.
     #[must_use]
     pub fn wants(&self) -> Vec<ServiceId> {
-        let of_function = self.checked().map_or_else(Vec::new, |function| function.wants());
+        let of_function = self.checked_function().map_or_else(Vec::new, |function| function.wants());
         [of_function, (self.fixed_wants)(), self.listed_wants.clone()].concat()
     }
 
@@ -262,7 +262,7 @@ impl ServiceDescriptor {
     }
 
     /// The function that the compiler has checked, if [`service!`](crate::service) made the descriptor.
-    fn checked(&self) -> Option<CheckedStart> {
+    fn checked_function(&self) -> Option<CheckedStart> {
         match self.start {
             StartFn::Checked(function) => Some(function()),
             StartFn::Fixed(_) | StartFn::Shared(_) => None,
@@ -272,7 +272,7 @@ impl ServiceDescriptor {
     /// The type of the handle that its start function returns, if it is known.
     #[must_use]
     pub fn handle(&self) -> Option<HandleType> {
-        if let Some(function) = self.checked() {
+        if let Some(function) = self.checked_function() {
             return function.handle();
         }
         let fixed = || self.fixed_checks.and_then(|(_, handle)| handle());
@@ -280,7 +280,7 @@ impl ServiceDescriptor {
     }
 
     pub(crate) fn check(&self, planned: &Planned<'_>) -> Vec<Error> {
-        if let Some(function) = self.checked() {
+        if let Some(function) = self.checked_function() {
             return function.check(planned);
         }
         let fixed = || self.fixed_checks.map_or_else(Vec::new, |(check, _)| check(planned));
