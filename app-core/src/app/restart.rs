@@ -64,7 +64,7 @@ impl App {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let app = TestApp::builder().service(runs(ServiceId::new(7), "seven")).start().await;
-    /// app.set_restart_policies([(ServiceId::new(7), Restart::always())].into());
+    /// app.set_restart_policies([(ServiceId::new(7), Restart::always())])?;
     /// assert_eq!(app.restart_policy(ServiceId::new(7)), Some(Restart::always()));
     /// # Ok(())
     /// # }
