@@ -6,6 +6,7 @@
 //!
 //! - `tests/process`: the programs under signals, limits, broken files, other people's tools and orchestrators;
 //! - `tests/parity.rs`: every symbol of the Go original has a counterpart, and `docs/PARITY.md` lists it;
+//! - `tests/new_crate.rs`: a crate with a flag, a metric, an error, events and an endpoint needs no change elsewhere;
 //! - `tests/metrics_page.rs` and `tests/readme.rs`: pages of the documentation say what the programs do;
 //! - `src/bin/flapping.rs`: a service with a health check that you control, for `docs/OPERATING.md`.
 //!
