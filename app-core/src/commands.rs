@@ -18,7 +18,7 @@ pub use self::{
     deadline::DEFAULT_CALL_DEADLINE,
     list::CommandServerStatus,
     queue::{Command, CommandReceiver},
-    server::{CommandServer, CommandServerBuilder},
+    server::{CommandServer, CommandServerBuilder, ServiceCommands},
     times::TimeHistogram,
 };
 

@@ -103,6 +103,7 @@ pub mod __private {
     pub use crate::{
         log::is_enabled,
         plugins::{CheckedStart, checked_start},
+        spec::Origin,
     };
     pub use app_ids::{IdKind, IdName};
     pub use inventory;

@@ -87,29 +87,3 @@ macro_rules! package {
         $crate::Package::new(::std::env!("CARGO_PKG_NAME"), ::std::env!("CARGO_PKG_VERSION"))
     };
 }
-
-/// The whole of a `main.rs`: links the services of these crates, and runs them as the application of this package.
-///
-/// ```ignore
-/// app_core::main! { link: [app_config, app_health, app_metrics, app_rpc, orders] }
-/// ```
-///
-/// It is the same as:
-///
-/// ```ignore
-/// use {app_config as _, app_health as _, app_metrics as _, app_rpc as _, orders as _};
-///
-/// fn main() -> std::process::ExitCode {
-///     app_core::AppBuilder::new().package(app_core::package!()).run()
-/// }
-/// ```
-#[macro_export]
-macro_rules! main {
-    (link: [$($service:ident),* $(,)?] $(,)?) => {
-        $(use $service as _;)*
-
-        fn main() -> ::std::process::ExitCode {
-            $crate::AppBuilder::new().package($crate::package!()).run()
-        }
-    };
-}

@@ -7,6 +7,7 @@ pub use app_ids::{ErrorId, HealthCheckId, LogEventId, MetricId, ServiceId, ids};
 pub use slog::Logger;
 
 pub use crate::{
-    App, Dep, ErrorContext, Exposed, Flag, Param, Provided, Service, commands::CommandServer, debug, error,
-    info, warn,
+    App, Dep, ErrorContext, Exposed, Flag, Param, Provided, Service,
+    commands::{CommandServer, ServiceCommands},
+    debug, error, info, warn,
 };

@@ -92,3 +92,17 @@ impl ServiceSpec {
         self.restart
     }
 }
+
+/// The [`Origin`] of the code that calls it.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __origin {
+    () => {
+        $crate::__private::Origin::new(
+            ::std::env!("CARGO_PKG_NAME"),
+            ::std::env!("CARGO_PKG_VERSION"),
+            ::std::file!(),
+            ::std::line!(),
+        )
+    };
+}

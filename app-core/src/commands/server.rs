@@ -407,6 +407,48 @@ fn run<S>(runner: &Arc<Runner>, meter: &Meter, batch: &mut Vec<Command<S>>, stat
     });
 }
 
+/// Makes command servers from the [`Service`] that they belong to. The [prelude](crate::prelude) has this trait.
+pub trait ServiceCommands {
+    /// Starts a command server with the default settings. Its queue holds `capacity` commands; the name is for logs and
+    /// metrics. [`CommandServer::builder`] has more settings.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// # let service = app.new_service(ServiceId::new(7), "seven");
+    /// let sums = service.command_server("sums", 16, 0_u64)?;
+    /// sums.submit(|sum| *sum += 2).await?;
+    /// assert_eq!(sums.call(|sum| *sum).await?, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// `ServiceNotAlive` when the service was killed; `IllegalArgument` when the capacity is zero.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    fn command_server<S: Send + 'static>(
+        &self,
+        name: impl Into<Cow<'static, str>>,
+        capacity: u16,
+        state: S,
+    ) -> Result<CommandServer<S>, Error>;
+}
+
+impl ServiceCommands for Service {
+    fn command_server<S: Send + 'static>(
+        &self,
+        name: impl Into<Cow<'static, str>>,
+        capacity: u16,
+        state: S,
+    ) -> Result<CommandServer<S>, Error> {
+        CommandServer::builder(name, capacity).spawn(self, state)
+    }
+}
+
 impl<S> Deref for CommandServer<S> {
     type Target = ServiceCommandChannel<S>;
 

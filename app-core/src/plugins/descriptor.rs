@@ -473,17 +473,3 @@ macro_rules! __refused_option {
         ::core::compile_error! { ::core::concat!("service!: the option `", ::core::stringify!($option), "` ", $why) }
     };
 }
-
-/// The [`Origin`] of the code that says this.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __origin {
-    () => {
-        $crate::plugins::Origin::new(
-            ::std::env!("CARGO_PKG_NAME"),
-            ::std::env!("CARGO_PKG_VERSION"),
-            ::std::file!(),
-            ::std::line!(),
-        )
-    };
-}

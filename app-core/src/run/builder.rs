@@ -268,3 +268,29 @@ impl AppBuilder {
 fn identity_of(flags: &Flags) -> Identity {
     Identity::new(flags.domain_id, flags.app_id, flags.release_id)
 }
+
+/// The whole of a `main.rs`: links the services of these crates, and runs them as the application of this package.
+///
+/// ```ignore
+/// app_core::main! { link: [app_config, app_health, app_metrics, app_rpc, orders] }
+/// ```
+///
+/// It is the same as:
+///
+/// ```ignore
+/// use {app_config as _, app_health as _, app_metrics as _, app_rpc as _, orders as _};
+///
+/// fn main() -> std::process::ExitCode {
+///     app_core::AppBuilder::new().package(app_core::package!()).run()
+/// }
+/// ```
+#[macro_export]
+macro_rules! main {
+    (link: [$($service:ident),* $(,)?] $(,)?) => {
+        $(use $service as _;)*
+
+        fn main() -> ::std::process::ExitCode {
+            $crate::AppBuilder::new().package($crate::package!()).run()
+        }
+    };
+}

@@ -21,10 +21,14 @@ pub(crate) struct Modules {
 }
 
 /// What is needed to follow a path: modules at the top, and what the root exports from them.
+///
+/// A module that only exports names of others, in the file of the root, is a part of the root.
 #[derive(Default)]
 struct Root {
     modules: BTreeSet<String>,
     exports: BTreeMap<String, String>,
+    /// The modules that are a part of the root, and what each exports.
+    parts: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 /// A module in a file of its own, or in braces.
@@ -54,7 +58,7 @@ impl Modules {
             }
         }
         for module in &all {
-            let Some(top) = module.path.first() else { continue };
+            let Some(top) = module.path.first().filter(|top| root.modules.contains(*top)) else { continue };
             let mut paths = Paths { root: &root, path: &module.path, found: Vec::new() };
             module.items.iter().for_each(|item| paths.visit_item(item));
             for (to, name) in paths.found {
@@ -143,18 +147,18 @@ impl Modules {
 impl Root {
     fn of(all: &[Module]) -> Self {
         let mut root = Self::default();
-        root.modules.extend(all.iter().filter_map(|module| module.path.first().cloned()));
-        let at_root = all.iter().filter(|module| module.path.is_empty()).flat_map(|module| &module.items);
-        for item in at_root {
-            if let syn::Item::Use(item) = item {
-                for (path, name) in leaves(&item.tree) {
-                    let mut segments =
-                        path.iter().filter(|segment| *segment != "self" && *segment != "crate");
-                    if let Some(module) = segments.next().filter(|first| root.modules.contains(*first)) {
-                        root.exports.insert(name, module.clone());
-                    }
-                }
-            }
+        let file = all.iter().find(|module| module.path.is_empty()).map_or("", |module| &module.file);
+        let is_use = |item: &syn::Item| matches!(item, syn::Item::Use(_));
+        let (parts, modules): (Vec<_>, Vec<_>) =
+            all.iter().filter(|module| module.path.len() == 1).partition(|module| {
+                module.file == file && !module.items.is_empty() && module.items.iter().all(is_use)
+            });
+        root.modules.extend(modules.into_iter().map(|module| module.path[0].clone()));
+        for module in all.iter().filter(|module| module.path.is_empty()) {
+            root.exports.extend(root.exports_of(module));
+        }
+        for module in parts {
+            root.parts.insert(module.path[0].clone(), root.exports_of(module).into_iter().collect());
         }
         for module in all {
             let Some(top) = module.path.first() else { continue };
@@ -170,11 +174,32 @@ impl Root {
         root
     }
 
+    /// Each name that a module exports, and the module at the top that the name comes from.
+    fn exports_of(&self, module: &Module) -> Vec<(String, String)> {
+        let uses = module.items.iter().filter_map(|item| match item {
+            syn::Item::Use(item) => Some(leaves(&item.tree)),
+            _ => None,
+        });
+        let mut exports = Vec::new();
+        for (path, name) in uses.flatten() {
+            let mut segments =
+                path.iter().filter(|part| !["self", "super", "crate"].contains(&part.as_str()));
+            if let Some(from) = segments.next().filter(|first| self.modules.contains(*first)) {
+                exports.push((name, from.clone()));
+            }
+        }
+        exports
+    }
+
     /// The module at the top that a path from the crate's root leads to, and the name behind it.
     fn follow(&self, path: &[String]) -> Option<(String, String)> {
         let first = path.first()?;
         if self.modules.contains(first) {
             return Some((first.clone(), path.last()?.clone()));
+        }
+        if let Some(part) = self.parts.get(first) {
+            let name = path.get(1)?;
+            return part.get(name).map(|module| (module.clone(), name.clone()));
         }
         self.exports.get(first).map(|module| (module.clone(), first.clone()))
     }
@@ -410,6 +435,19 @@ mod violations {
             ("x/src/c.rs", "mod d { use super::super::a::A; }"),
         ]);
         assert!(of_three.circles("x")[0].starts_with("x: a circle of 3 modules"));
+    }
+
+    #[test]
+    fn a_module_that_only_exports_leads_to_where_its_names_come_from() {
+        let through_a_part = modules(&[
+            ("x/src/lib.rs", "mod a; mod b; pub mod private { pub use crate::b::B; }"),
+            ("x/src/a.rs", "macro_rules! m { () => { $crate::private::B::new() } }"),
+            ("x/src/b.rs", "use crate::a::A; pub struct B;"),
+        ]);
+        assert_eq!(
+            through_a_part.circles("x"),
+            ["x: a circle of 2 modules\n    a -> b: B\n    b -> a: A".to_owned()]
+        );
     }
 
     #[test]
