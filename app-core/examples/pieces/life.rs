@@ -71,7 +71,7 @@ fn make(app: &TestApp) -> Service {
 #[inline(never)]
 fn serve(runtime: &Runtime, service: &Service) -> CommandServer<u64> {
     let _entered = runtime.enter();
-    CommandServer::builder("count", 16).spawn(&service, 0_u64).unwrap()
+    CommandServer::builder("count", 16).spawn(service, 0_u64).unwrap()
 }
 
 #[inline(never)]

@@ -45,8 +45,10 @@ pub(crate) mod simulated {
 
     type Dialling = BoxFuture<'static, io::Result<Socket>>;
 
+    type Network = Box<dyn Fn(SocketAddr) -> Dialling>;
+
     thread_local! {
-        static NETWORK: RefCell<Option<Box<dyn Fn(SocketAddr) -> Dialling>>> = const { RefCell::new(None) };
+        static NETWORK: RefCell<Option<Network>> = const { RefCell::new(None) };
     }
 
     /// All clients on this thread connect through `dial` from now on.
