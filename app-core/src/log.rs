@@ -27,6 +27,7 @@ mod limit;
 mod line;
 mod macros;
 mod names;
+mod part;
 mod queue;
 mod serde_value;
 mod shrink;

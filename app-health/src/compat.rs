@@ -132,9 +132,8 @@ pub fn paused() -> Result<Vec<HealthCheckId>, Error> {
 }
 
 fn checks() -> Result<Arc<HealthChecks>, Error> {
-    let app = app_core::compat::current()?;
-    if app.service(HEALTHCHECK_SERVICE_ID).is_none() {
-        return Err(service_not_registered_error(HEALTHCHECK_SERVICE_ID));
-    }
-    app.get()
+    app_core::compat::current().and_then(|app| match app.service(HEALTHCHECK_SERVICE_ID) {
+        Some(_) => app.get(),
+        None => Err(service_not_registered_error(HEALTHCHECK_SERVICE_ID)),
+    })
 }

@@ -255,7 +255,7 @@ impl Fields {
     fn push_error_object(&mut self, error: &(dyn std::error::Error + 'static)) {
         let value = errors::to_json(error, self.with_stacks);
         if !serde_value::push(&mut self.buffer, &value, ROOM_FACTOR * self.limit) {
-            shrink::push_value(&mut self.buffer, &value, self.limit, 0);
+            shrink::push_value(&mut self.buffer, &value, self.limit);
         }
     }
 

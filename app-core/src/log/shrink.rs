@@ -1,8 +1,11 @@
 //! Shortens JSON values. The result is valid JSON, and has a mark wherever something was cut.
 
+use std::{borrow::Cow, collections::BTreeMap};
+
 use serde_json::Value;
 
 use super::escape::{Bounded, MARK_BYTES, push_cut_mark, push_string, split_cut_mark};
+use super::part::Part;
 
 /// A value is not cut below this: it has room for some of the text, and the mark.
 pub(super) const MIN_VALUE_BYTES: usize = 64;
@@ -39,10 +42,10 @@ pub(super) fn push_shorter(out: &mut Vec<u8>, json: &[u8], budget: usize) {
     }
     match json {
         [b'"', text @ .., b'"'] => push_shorter_text(out, text, budget),
-        _ => match serde_json::from_slice(json) {
-            Ok(value) => push_value(out, &value, budget, 0),
-            // Nested too deeply for serde_json.
-            Err(_) => push_text(out, &String::from_utf8_lossy(json), budget),
+        _ => match Part::parse(json) {
+            Some(part) => push_part(out, &part, budget, 0),
+            // Nested too deeply.
+            None => push_text(out, &String::from_utf8_lossy(json), budget),
         },
     }
 }
@@ -91,22 +94,24 @@ fn unit(text: &[u8]) -> (usize, usize) {
     (length.min(text.len()), bytes)
 }
 
-/// Appends `value` as JSON, cut to `budget` bytes. `budget` must be at least [`MIN_PART_BYTES`], or the value's length if
-/// that is less. `depth` is the nesting depth of the value.
-pub(super) fn push_value(out: &mut Vec<u8>, value: &Value, budget: usize, depth: usize) {
-    match value {
-        Value::Array(_) | Value::Object(_) if depth >= MAX_DEPTH => {
+/// Appends `value` as JSON, cut to `budget` bytes. `budget` must be at least [`MIN_VALUE_BYTES`].
+pub(super) fn push_value(out: &mut Vec<u8>, value: &Value, budget: usize) {
+    push_part(out, &Part::of(value, MAX_DEPTH), budget, 0);
+}
+
+/// Appends `part` as JSON, cut to `budget` bytes. `budget` must be at least [`MIN_PART_BYTES`], or the part's length if
+/// that is less. `depth` is the nesting depth of the part.
+fn push_part(out: &mut Vec<u8>, part: &Part<'_>, budget: usize, depth: usize) {
+    match part {
+        Part::Array(_) | Part::Object(_) if depth >= MAX_DEPTH => {
             out.extend_from_slice(TOO_DEEP.as_bytes());
         }
-        Value::Array(values) => push_array(out, values, budget, depth + 1),
-        Value::Object(members) => push_object(out, members, budget, depth + 1),
-        Value::String(text) => push_text(out, text, budget),
-        Value::Number(number) if number.to_string().len() > budget => {
-            push_text(out, &number.to_string(), budget);
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) => {
-            out.extend_from_slice(value.to_string().as_bytes())
-        }
+        Part::TooDeep => out.extend_from_slice(TOO_DEEP.as_bytes()),
+        Part::Array(parts) => push_array(out, parts, budget, depth + 1),
+        Part::Object(members) => push_object(out, members, budget, depth + 1),
+        Part::Text(text) => push_text(out, text, budget),
+        Part::Plain(number) if number.len() > budget => push_text(out, number, budget),
+        Part::Plain(plain) => out.extend_from_slice(plain.as_bytes()),
     }
 }
 
@@ -119,14 +124,14 @@ fn push_text(out: &mut Vec<u8>, text: &str, budget: usize) {
     }
 }
 
-fn push_array(out: &mut Vec<u8>, values: &[Value], budget: usize, depth: usize) {
+fn push_array(out: &mut Vec<u8>, values: &[Part<'_>], budget: usize, depth: usize) {
     let lengths: Vec<_> = values.iter().map(|value| length(value, depth)).collect();
     // The first values, each with one byte for its comma, within the brackets.
     let (kept, level) = share(&lengths, |_| 1, budget.saturating_sub(2));
     out.push(b'[');
     for (index, value) in values[..kept].iter().enumerate() {
         out.extend_from_slice(if index == 0 { b"" } else { b"," });
-        push_value(out, value, level, depth);
+        push_part(out, value, level, depth);
     }
     if kept < values.len() {
         out.extend_from_slice(if kept == 0 { b"" } else { b"," });
@@ -135,7 +140,7 @@ fn push_array(out: &mut Vec<u8>, values: &[Value], budget: usize, depth: usize) 
     out.push(b']');
 }
 
-fn push_object(out: &mut Vec<u8>, members: &serde_json::Map<String, Value>, budget: usize, depth: usize) {
+fn push_object(out: &mut Vec<u8>, members: &BTreeMap<Cow<'_, str>, Part<'_>>, budget: usize, depth: usize) {
     let mut order: Vec<_> = members.iter().map(|(key, value)| (key, value, length(value, depth))).collect();
     // The message of an error is most important. After that, short members give the most information for their length.
     order.sort_by_key(|(key, _, length)| (*key != "message", *length));
@@ -149,7 +154,7 @@ fn push_object(out: &mut Vec<u8>, members: &serde_json::Map<String, Value>, budg
         out.extend_from_slice(if index == 0 { b"" } else { b"," });
         push_string(out, key, usize::MAX);
         out.push(b':');
-        push_value(out, value, level, depth);
+        push_part(out, value, level, depth);
     }
     if kept < order.len() {
         out.extend_from_slice(if kept == 0 { b"" } else { b"," });
@@ -172,18 +177,19 @@ fn share(lengths: &[usize], cost: impl Fn(usize) -> usize, budget: usize) -> (us
     (kept, level(lengths[..kept].iter().copied(), budget.saturating_sub(costs)))
 }
 
-/// The length of a value as JSON. `depth` is the nesting depth of the value.
-fn length(value: &Value, depth: usize) -> usize {
-    let within = |value: &Value| length(value, depth + 1);
-    match value {
-        Value::Array(_) | Value::Object(_) if depth >= MAX_DEPTH => TOO_DEEP.len(),
-        Value::Array(values) => 2 + values.len().saturating_sub(1) + values.iter().map(within).sum::<usize>(),
-        Value::Object(members) => {
+/// The length of a part as JSON. `depth` is the nesting depth of the part.
+fn length(part: &Part<'_>, depth: usize) -> usize {
+    let within = |part: &Part<'_>| length(part, depth + 1);
+    match part {
+        Part::Array(_) | Part::Object(_) if depth >= MAX_DEPTH => TOO_DEEP.len(),
+        Part::TooDeep => TOO_DEEP.len(),
+        Part::Array(parts) => 2 + parts.len().saturating_sub(1) + parts.iter().map(within).sum::<usize>(),
+        Part::Object(members) => {
             let keys = members.keys().map(|key| text_length(key) + 1).sum::<usize>();
             2 + members.len().saturating_sub(1) + keys + members.values().map(within).sum::<usize>()
         }
-        Value::String(text) => text_length(text),
-        Value::Null | Value::Bool(_) | Value::Number(_) => value.to_string().len(),
+        Part::Text(text) => text_length(text),
+        Part::Plain(plain) => plain.len(),
     }
 }
 

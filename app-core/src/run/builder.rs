@@ -271,13 +271,17 @@ fn identity_of(flags: &Flags) -> Identity {
 
 /// The whole of a `main.rs`: links the services of these crates, and runs them as the application of this package.
 ///
-/// ```ignore
+/// ```no_run
+/// # use app_core as app_config; use app_core as app_health; use app_core as app_metrics; use app_core as app_rpc;
+/// # use app_core as orders;
 /// app_core::main! { link: [app_config, app_health, app_metrics, app_rpc, orders] }
 /// ```
 ///
 /// It is the same as:
 ///
-/// ```ignore
+/// ```no_run
+/// # use app_core as app_config; use app_core as app_health; use app_core as app_metrics; use app_core as app_rpc;
+/// # use app_core as orders;
 /// use {app_config as _, app_health as _, app_metrics as _, app_rpc as _, orders as _};
 ///
 /// fn main() -> std::process::ExitCode {

@@ -1,10 +1,10 @@
 //! The limit of a record: no line is longer, each is complete, and marks show what was cut.
 
-use std::sync::LazyLock;
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use app_errors::errors;
 use proptest::prelude::*;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value, json, value::RawValue};
 use slog::{KV, OwnedKVList, Record, Serializer, error, info};
 
 use super::super::drain::{LineFormat, TextFormat};
@@ -39,14 +39,17 @@ impl AnyValue {
         errors::BUG.error(QUOTA).message(message).cause(cause).context(context.clone()).build()
     }
 
-    /// The value in a record without a limit. `None` for an error, which differs each time.
-    fn whole(&self) -> Option<Value> {
+    /// Whether the JSON is this value, or has the mark of a cut. An error differs each time, but is an object.
+    fn is_whole_or_marked(&self, json: &str) -> bool {
+        let parsed = || serde_json::from_str::<Value>(json).unwrap();
+        let shows = |whole: Value| parsed() == whole || has_cut_mark(&parsed());
         match self {
-            AnyValue::Text(text) | AnyValue::Printed(text) => Some(json!(text)),
-            AnyValue::Serde(value) => Some(value.clone()),
-            AnyValue::Failure(..) => None,
-            AnyValue::Number(number) => Some(json!(number)),
-            AnyValue::Digits(digits) => serde_json::from_str(&"7".repeat(*digits)).ok(),
+            AnyValue::Text(text) | AnyValue::Printed(text) => shows(json!(text)),
+            AnyValue::Serde(value) => shows(value.clone()),
+            AnyValue::Failure(..) => parsed().is_object(),
+            AnyValue::Number(number) => shows(json!(number)),
+            // `Value` has no number with so many digits.
+            AnyValue::Digits(digits) => json == "7".repeat(*digits) || has_cut_mark(&parsed()),
         }
     }
 }
@@ -64,13 +67,17 @@ impl KV for Fields<'_> {
                     serializer.emit_error(key, &AnyValue::failure(message, context))?;
                 }
                 AnyValue::Number(number) => serializer.emit_u64(key, *number)?,
-                AnyValue::Digits(_) => {
-                    serializer.emit_serde(key, &slog::Serde(value.whole().unwrap_or_default()))?;
+                AnyValue::Digits(digits) => {
+                    serializer.emit_serde(key, &slog::Serde(raw("7".repeat(*digits))))?;
                 }
             }
         }
         Ok(())
     }
+}
+
+fn raw(json: String) -> Box<RawValue> {
+    RawValue::from_string(json).unwrap()
 }
 
 fn text() -> impl Strategy<Value = String> {
@@ -163,25 +170,25 @@ proptest! {
         prop_assert!(line.len() <= limit, "{} > {limit}", line.len());
         prop_assert_eq!(line.find('\n'), Some(line.len() - 1));
         let json = if for_journal { line.strip_prefix("<3>").unwrap() } else { &line };
-        let record: Map<String, Value> = serde_json::from_str(json).unwrap();
+        let record: BTreeMap<String, Box<RawValue>> = serde_json::from_str(json).unwrap();
+        let shown = |key: &str| serde_json::from_str::<Value>(record[key].get()).unwrap();
         for key in ["time", "level", "domain", "app", "release", "instance", "svc", "svc_name", "message"] {
             prop_assert!(record.contains_key(key), "{key} is missing");
         }
-        prop_assert_eq!(&record["svc"], &json!(QUOTA.hex()));
+        prop_assert_eq!(shown("svc"), QUOTA.hex());
         if with_event {
-            prop_assert_eq!(&record["event"], &json!(APP_STARTED.hex()));
-            prop_assert_eq!(&record["event_name"], "app_started");
+            prop_assert_eq!(shown("event"), APP_STARTED.hex());
+            prop_assert_eq!(shown("event_name"), "app_started");
         }
-        prop_assert!(record["message"] == message || has_cut_mark(&record["message"]));
+        prop_assert!(shown("message") == message || has_cut_mark(&shown("message")));
         for (at, (key, value)) in fields.iter().enumerate() {
             if fields[at + 1..].iter().any(|(later, _)| later == key) {
                 continue;
             }
-            match (record.get(*key), value.whole()) {
-                (Some(shown), Some(whole)) => prop_assert!(*shown == whole || has_cut_mark(shown), "{shown}"),
-                (Some(shown), None) => prop_assert!(shown.is_object()),
+            match record.get(*key) {
+                Some(shown) => prop_assert!(value.is_whole_or_marked(shown.get()), "{shown}"),
                 // The key was shortened, or the field was removed.
-                (None, _) => prop_assert!(key.len() > 100 || record.contains_key("cut_keys"), "{key}: {json}"),
+                None => prop_assert!(key.len() > 100 || record.contains_key("cut_keys"), "{key}: {json}"),
             }
         }
     }
@@ -263,6 +270,23 @@ fn long_keys_that_begin_alike_stay_apart() {
     let line = line(&json_format(LIMIT, false, "quota"), slog::Level::Info, "m", &fields, false);
     let record: Map<String, Value> = serde_json::from_str(&line).unwrap();
     assert_eq!(record.values().filter(|value| **value == json!(7)).count(), 3, "{line}");
+}
+
+#[test]
+fn numbers_in_a_structure_that_is_cut_keep_their_digits() {
+    let digits = "7".repeat(309);
+    let numbers = format!(
+        "{},{},{},{digits},0.30000000000000004,1.7976931348623157e+308,[-0.0]",
+        u128::MAX,
+        i128::MIN,
+        u64::MAX
+    );
+    let structure = format!("{{ \"numbers\" : [{numbers}], \"text\": \"{}\" }}", "x".repeat(20_000));
+    let (_log, captured, logger) = captured();
+    info!(logger, "cut"; "value" => slog::Serde(raw(structure)), "whole" => slog::Serde(raw(digits.clone())));
+    let text = captured.text();
+    assert!(text.contains(&format!("\"value\":{{\"numbers\":[{numbers}],\"text\":\"xxx")), "{text}");
+    assert!(text.contains(" bytes cut)\"}") && text.contains(&format!("\"whole\":{digits},")), "{text}");
 }
 
 #[test]
