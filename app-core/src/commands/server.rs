@@ -222,7 +222,9 @@ impl<S: Send + 'static> CommandServerBuilder<S> {
     /// ```
     ///
     /// # Errors
-    /// The error of the init hook as `ServiceInitFailed`; else as [`spawn`](Self::spawn).
+    /// - the error of the init hook as the cause of `ServiceInitFailed`;
+    /// - `ServiceNotAlive` when the init hook panicked, or the task was aborted before it;
+    /// - else as [`spawn`](Self::spawn).
     ///
     /// # Panics
     /// Outside of a tokio runtime.
@@ -289,8 +291,8 @@ impl<S: Send + 'static> CommandServerBuilder<S> {
     }
 }
 
-/// The data of the server's task. The order of the fields is that of their drops: first, callers of remaining commands
-/// learn of the end.
+/// The data of the server's task. When the task is aborted, the fields are dropped in this order: first, callers of
+/// remaining commands learn of the end.
 struct Serving<S> {
     commands: CommandReceiver<S>,
     /// `None` while the state is in the cell of an inline server.

@@ -264,8 +264,8 @@ impl<'a> Supervisor<'a> {
 
     /// Stops the app at once if the failure of a service is FATAL.
     ///
-    /// A failed start of a service with a restart policy is a death. The init hook of a command server may run after the
-    /// start function has returned, and its failure is a failed start too.
+    /// A failed start of a supervised service is a death, whatever its restart policy is. The init hook of a command server
+    /// may run after the start function has returned, and its failure is a failed start too.
     fn is_fatal(&self, service: &Service) -> bool {
         let failure = service.error().filter(|failure| {
             let counts_as_death = service.is_on_board() && is_start_failure(service, failure);
