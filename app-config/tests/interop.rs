@@ -155,6 +155,6 @@ fn the_capnp_program_reads_a_file_of_ours() {
 }
 
 fn capnp_program(action: &str, input: &[u8]) -> Vec<u8> {
-    let schema = format!("{SCHEMAS}/quota.capnp");
-    run(Command::new("capnp").args([action, "--packed", &schema, "QuotaSpec"]).env_remove("PWD"), input)
+    let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/../quota-schema/capnp/quota.capnp");
+    run(Command::new("capnp").args([action, "--packed", schema, "QuotaSpec"]).env_remove("PWD"), input)
 }

@@ -227,7 +227,10 @@ async fn a_config_whose_schema_is_not_registered_is_refused_without_any_file() {
         forgotten.contains("service 7a takes the config service::Taken<122> of service 7a"),
         "{forgotten}"
     );
-    assert!(forgotten.contains("no schema is registered for it: say `app_config::config!`"), "{forgotten}");
+    assert!(
+        forgotten.contains("no schema is registered for it: register the type with `app_config::config!`"),
+        "{forgotten}"
+    );
 
     let other_type = refusal::<{ LIMITS.as_u64() }>().await;
     assert!(other_type.contains("whose schema is registered for service::LimitsConfig"), "{other_type}");

@@ -39,6 +39,9 @@ impl Config for Rules {
     }
 }
 
+// As the quota service does in its program.
+inventory::submit! { SchemaDocs(quota_schema::DOCS) }
+
 const RULES: ConfigSchema = ConfigSchema::of::<Rules>("Rules, by name.", "here", 1);
 
 fn message(schema: capnp::schema::StructSchema, json: &str) -> Message {
@@ -80,13 +83,12 @@ fn an_explanation_has_type_default_bounds_and_meaning_of_every_field() {
 config 0xb5
 Rules, by name.
 
-Config of the quota service (0xce1f32c680e1ef0b): the rules by which permits are granted.
+Config of the quota service (0xce1f32c680e1ef0b): the rules for granting permits.
 
 rules: a list of objects
-    The rules. Default, when there is no config at all: a single rule \"default\" of 100 permits per
-    second. Bounds: at least one; no name twice.
-    A rate limit: each key has a bucket of permits of its own, which fills steadily and is never
-    fuller than the burst.
+    The rules. Default, without a config file: one rule \"default\" with 100 permits per second.
+    Bounds: at least one; no name twice.
+    A rate limit. Each key has its own bucket of permits, which fills steadily up to the burst.
 
 rules[].name: text
 ";
@@ -137,7 +139,7 @@ fn an_example_says_everything_and_can_be_read() {
 #[test]
 fn examples_in_the_comments_of_schemas_are_json() {
     let mut count = 0;
-    for (id, member, text) in schema::DOCS {
+    for (id, member, text) in schema::DOCS.iter().chain(quota_schema::DOCS) {
         assert_eq!(comment(*id, member), *text);
         if let Some(json) = example_in(text) {
             count += 1;
