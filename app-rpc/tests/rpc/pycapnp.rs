@@ -34,7 +34,7 @@ async fn pycapnp_is_answered_and_its_calls_are_cancelled_when_it_lets_go_of_them
     command
         .arg(format!("{root}/tests/rpc/quota.py"))
         .args([stand.address().ip().to_string(), stand.address().port().to_string()])
-        .arg(format!("{root}/../schema/capnp/quota.capnp"))
+        .arg(format!("{root}/../quota-schema/capnp/quota.capnp"))
         .args([
             file("cert.pem", &issued.cert),
             file("key.pem", &issued.key),

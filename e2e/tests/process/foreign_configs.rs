@@ -12,29 +12,32 @@ use svc_example::QUOTA;
 
 use crate::{files::Configs, http::get, program::Program, tools};
 
-fn schemas() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../schema/capnp")
+const METRICS_SCHEMA: &str = "schema/capnp/metrics.capnp";
+const QUOTA_SCHEMA: &str = "quota-schema/capnp/quota.capnp";
+
+fn schema(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file)
 }
 
-/// Writes two configs with pycapnp and Python's zlib. The arguments are the directories of the schemas and of the configs.
+/// Writes two configs with pycapnp and Python's zlib. The arguments are the two schemas and the directory of the configs.
 const PYTHON: &str = r#"
 import os, sys, zlib
 import capnp
 
-schemas, configs = sys.argv[1:]
+quota_schema, metrics_schema, configs = sys.argv[1:]
 
 def write(service, message):
     path = os.path.join(configs, "0x%x" % service)
     with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
         file.write(zlib.compress(message.to_bytes_packed()))
 
-quota = capnp.load(os.path.join(schemas, "quota.capnp"))
+quota = capnp.load(quota_schema)
 write(0xce1f32c680e1ef0b, quota.QuotaSpec.new_message(rules=[
     {"name": "mails", "permits": 3, "periodMillis": 60000, "burst": 9, "maxKeys": 10},
     {"name": "größte", "permits": 5},
 ]))
 
-metrics = capnp.load(os.path.join(schemas, "metrics.capnp"))
+metrics = capnp.load(metrics_schema)
 write(0xe3054017c1b1d214, metrics.MetricsServiceSpec.new_message(
     httpPort=0,
     bindAddress="127.0.0.1",
@@ -50,8 +53,8 @@ fn configs_that_pycapnp_wrote_are_in_effect() {
         return;
     }
     let configs = Configs::none();
-    let schemas = schemas();
-    tools::run("python3", [Path::new("-c"), Path::new(PYTHON), &schemas, configs.path()]);
+    let (quota, metrics) = (schema(QUOTA_SCHEMA), schema(METRICS_SCHEMA));
+    tools::run("python3", [Path::new("-c"), Path::new(PYTHON), &quota, &metrics, configs.path()]);
     let metrics = metrics_on(&configs, 2);
     assert!(metrics.contains("rule=\"mails\",outcome=\"granted\""), "{metrics}");
     assert!(metrics.contains("rule=\"größte\",outcome=\"granted\""), "{metrics}");
@@ -67,10 +70,10 @@ fn configs_that_the_capnp_program_wrote_are_in_effect() {
         return;
     }
     let configs = Configs::none();
-    let encode = |service: ServiceId, schema: &str, name: &str, text: &str| {
+    let encode = |service: ServiceId, file: &str, name: &str, text: &str| {
         let (input, output) = (configs.path().join("input"), configs.path_of(service));
         fs::write(&input, text).unwrap();
-        let schema = schemas().join(schema);
+        let schema = schema(file);
         // The output is binary, so it goes to a file.
         let script = r#"umask 077; exec capnp encode --packed "$0" "$1" <"$2" >"$3""#;
         let args = [
@@ -86,11 +89,11 @@ fn configs_that_the_capnp_program_wrote_are_in_effect() {
     };
     encode(
         METRICS_SERVICE_ID,
-        "metrics.capnp",
+        METRICS_SCHEMA,
         "MetricsServiceSpec",
         "(httpPort = 0, bindAddress = \"127.0.0.1\")",
     );
-    encode(QUOTA, "quota.capnp", "QuotaSpec", "(rules = [(name = \"logins\", permits = 5, burst = 50)])");
+    encode(QUOTA, QUOTA_SCHEMA, "QuotaSpec", "(rules = [(name = \"logins\", permits = 5, burst = 50)])");
     let metrics = metrics_on(&configs, 1);
     assert!(metrics.contains("rule=\"logins\",outcome=\"granted\""), "{metrics}");
 }
