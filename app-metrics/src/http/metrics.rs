@@ -32,7 +32,7 @@ const REQUESTS: MetricDoc = MetricDoc::counter_vector(
 const OPEN: MetricDoc = MetricDoc::gauge(
     METRICS_SERVICE_ID,
     HTTP_CONNECTIONS_OPEN,
-    "ConnectionCounters of the HTTP server that are open.",
+    "Connections of the HTTP server that are open.",
 )
 .unit("connections")
 .meaning("At 512, or at an eighth of the file descriptors if that is fewer, a new connection displaces the connection that has waited longest for its client.")
@@ -41,7 +41,7 @@ const OPEN: MetricDoc = MetricDoc::gauge(
 const CONNECTIONS: MetricDoc = MetricDoc::counter_vector(
     METRICS_SERVICE_ID,
     HTTP_CONNECTIONS,
-    "ConnectionCounters to the HTTP server, by event.",
+    "Connections to the HTTP server, by event.",
     &[(
         "event",
         "`accepted`; `refused`, because all connections were busy; `displaced`, closed while idle to make room; `timed_out`, too slow in sending the request or taking the answer; `malformed`, no HTTP/1 or too large a header; `broken_off`, the client left during a request or an answer; `accept_failed`, mostly for lack of file descriptors",
