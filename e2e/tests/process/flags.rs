@@ -165,7 +165,7 @@ fn a_subcommand_that_takes_the_flags_of_the_application_has_those_of_its_service
         is_usage_error(Program::service().args(args), "'--check' has no meaning for 'rules'");
     }
     is_usage_error(
-        Program::service().args(["--quota-queue=7", "acquire"]),
+        Program::service().args(["--quota-queue=7", "acquire", "--context", "none", "key"]),
         "'--quota-queue' has no meaning for",
     );
     let refused = Program::service().args(["rules", "--config-dir", dir]).args(["--require-sealed"]).run();

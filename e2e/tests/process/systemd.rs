@@ -250,7 +250,7 @@ fn a_socket_that_is_none_makes_one_warning_and_does_not_stop_the_start() {
 
 #[test]
 fn other_variables_of_systemd_that_lie_make_one_warning_at_most() {
-    check_warning("WATCHDOG_USEC", "soon", "WATCHDOG_USEC: \"soon\" is no number");
+    check_warning("WATCHDOG_USEC", "soon", "WATCHDOG_USEC: \"soon\" is not a number of microseconds");
     for time in ["18446744073709551615", "1", "0", ""] {
         check_warning("WATCHDOG_USEC", time, "");
     }
