@@ -108,9 +108,11 @@ pub fn run_with(flags: Flags) -> ExitCode {
     AppBuilder::new().flags(flags).run()
 }
 
-/// Runs the main thread's work, if its stack is large enough.
+/// Runs the main thread's work, if its stack is large enough and there is memory to read the command line.
 fn guarded<T>(main: impl FnOnce() -> T) -> Result<T, ExitCode> {
-    check_stack_limit().map_err(|problem| cannot_start(&problem.to_string()))?;
+    check_stack_limit()
+        .and_then(|()| limits::check_memory(limits::COMMAND_MEMORY_BYTES))
+        .map_err(|problem| cannot_start(&problem.to_string()))?;
     // The kernel and commands have runtimes of their own, which tokio does not nest.
     if tokio::runtime::Handle::try_current().is_ok() {
         return Err(cannot_start(
@@ -130,7 +132,9 @@ fn run_flags(flags: Flags, builder: AppBuilder) -> ExitCode {
         return args::refuse(&clap::Error::raw(ErrorKind::ValueValidation, text));
     }
     limits::raise_descriptor_limit();
-    if let Err(problem) = check_descriptors(limits::DESCRIPTORS).and_then(|()| limits::check_memory()) {
+    if let Err(problem) =
+        check_descriptors(limits::DESCRIPTORS).and_then(|()| limits::check_memory(limits::MEMORY_BYTES))
+    {
         return cannot_start(&problem.to_string());
     }
     let app = match builder.flags(flags).build() {

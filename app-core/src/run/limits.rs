@@ -12,8 +12,11 @@ const STACK_BYTES: u64 = 512 * 1024;
 /// The rest is for connections.
 pub(super) const DESCRIPTORS: usize = 40;
 
-/// Memory that must be available. If an allocation fails later, the process aborts (SIGABRT).
-const MEMORY_BYTES: usize = 24 * 1024 * 1024;
+/// Memory that must be available for the command line, its help and a subcommand.
+pub(super) const COMMAND_MEMORY_BYTES: usize = 2 * 1024 * 1024;
+
+/// Memory that must be available for the services.
+pub(super) const MEMORY_BYTES: usize = 24 * 1024 * 1024;
 
 /// Refuses a stack limit (`ulimit -s`) that is too low for the main thread. The process would abort in the middle of its work.
 ///
@@ -72,12 +75,12 @@ pub fn descriptor_limit() -> usize {
     usize::try_from(soft).unwrap_or(usize::MAX)
 }
 
-/// Refuses too little memory, because the first allocation that fails aborts the process.
+/// Refuses fewer than `bytes` of memory, because the first allocation that fails aborts the process (SIGABRT).
 ///
 /// # Errors
 /// The error names the limits, their values and the cure.
-pub(super) fn check_memory() -> io::Result<()> {
-    if Vec::<u8>::new().try_reserve_exact(MEMORY_BYTES).is_ok() {
+pub(super) fn check_memory(bytes: usize) -> io::Result<()> {
+    if Vec::<u8>::new().try_reserve_exact(bytes).is_ok() {
         return Ok(());
     }
     let limits =
@@ -88,7 +91,7 @@ pub(super) fn check_memory() -> io::Result<()> {
     });
     let set: Vec<_> = set.collect();
     let set = if set.is_empty() { "the machine has no more".to_owned() } else { set.join(", ") };
-    let text = format!("{MEMORY_BYTES} bytes of memory are refused: {set}; raise the limit");
+    let text = format!("{bytes} bytes of memory are refused: {set}; raise the limit");
     Err(io::Error::new(io::ErrorKind::OutOfMemory, text))
 }
 
@@ -103,6 +106,6 @@ mod tests {
     fn what_tests_run_with_is_enough() {
         check_stack_limit().unwrap();
         check_descriptors(DESCRIPTORS).unwrap();
-        check_memory().unwrap();
+        check_memory(MEMORY_BYTES).unwrap();
     }
 }
