@@ -110,6 +110,9 @@ pub fn run_with(flags: Flags) -> ExitCode {
 
 /// Runs the main thread's work, if its stack is large enough and there is memory to read the command line.
 fn guarded<T>(main: impl FnOnce() -> T) -> Result<T, ExitCode> {
+    if limits::out_of_memory() {
+        return Err(ExitStatus::StartFailed.into());
+    }
     check_stack_limit()
         .and_then(|()| limits::check_memory(limits::COMMAND_MEMORY_BYTES))
         .map_err(|problem| cannot_start(&problem.to_string()))?;

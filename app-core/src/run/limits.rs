@@ -1,7 +1,10 @@
 //! Limits of the operating system that are too low for the application. Each is refused with one line, before the
 //! application needs it.
 
-use std::{fs::File, io};
+use std::{
+    fs::File,
+    io::{self, Write},
+};
 
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
 
@@ -11,6 +14,9 @@ const STACK_BYTES: u64 = 512 * 1024;
 /// Number of descriptors that must be free. A small application with two RPC endpoints needs at most 32 while it starts.
 /// The rest is for connections.
 pub(super) const DESCRIPTORS: usize = 40;
+
+/// Memory that an error text may take.
+const TEXT_BYTES: usize = 64 * 1024;
 
 /// Memory that must be available for the command line, its help and a subcommand.
 pub(super) const COMMAND_MEMORY_BYTES: usize = 2 * 1024 * 1024;
@@ -93,6 +99,19 @@ pub(super) fn check_memory(bytes: usize) -> io::Result<()> {
     let set = if set.is_empty() { "the machine has no more".to_owned() } else { set.join(", ") };
     let text = format!("{bytes} bytes of memory are refused: {set}; raise the limit");
     Err(io::Error::new(io::ErrorKind::OutOfMemory, text))
+}
+
+/// Prints that there is no memory at all, not even for an error text. This function allocates nothing.
+///
+/// Returns false if there is memory.
+pub(super) fn out_of_memory() -> bool {
+    let no_memory = Vec::<u8>::new().try_reserve_exact(TEXT_BYTES).is_err();
+    if no_memory {
+        let text =
+            "cannot start: no memory is left; raise RLIMIT_AS (ulimit -v) or RLIMIT_DATA (ulimit -d)\n";
+        let _ = io::stderr().write_all(text.as_bytes());
+    }
+    no_memory
 }
 
 const EMFILE: i32 = nix::errno::Errno::EMFILE as i32;
