@@ -18,8 +18,9 @@ pub(super) const DESCRIPTORS: usize = 40;
 /// Memory that an error text may take.
 const TEXT_BYTES: usize = 64 * 1024;
 
-/// Memory that must be available for the command line, its help and a subcommand.
-pub(super) const COMMAND_MEMORY_BYTES: usize = 2 * 1024 * 1024;
+/// Memory that must be available for the command line, its help and a subcommand. Reading the command line of the example
+/// takes over 2 MiB in a debug build.
+pub(super) const COMMAND_MEMORY_BYTES: usize = 6 * 1024 * 1024;
 
 /// Memory that must be available for the services.
 pub(super) const MEMORY_BYTES: usize = 24 * 1024 * 1024;
