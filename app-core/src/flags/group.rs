@@ -57,10 +57,15 @@ impl FlagGroup {
         bare.get_arguments().cloned().map(with_variable).collect()
     }
 
-    /// Adds the flags to a command. What the group says of itself does not become what the command says of itself.
+    /// Adds the flags to a command. In its help they stand below the name of the package that has the group. What the group
+    /// says of itself does not become what the command says of itself.
     fn add_to(&self, command: Command) -> Command {
         let bare = (self.augment)(Command::new(self.name));
-        command.args(self.arguments()).groups(bare.get_groups().cloned())
+        let with_heading = |arg: Arg| match arg.get_help_heading() {
+            Some(_) => arg,
+            None => arg.help_heading(self.origin.package),
+        };
+        command.args(self.arguments().into_iter().map(with_heading)).groups(bare.get_groups().cloned())
     }
 }
 
