@@ -11,7 +11,7 @@ fn reload_fails(process: &Process, part: &str) {
         process.signal(Signal::SIGHUP);
         process.records(&format!("{times} failures with {part}"), times, |record| {
             let message = record["message"].as_str().unwrap_or_default();
-            message.contains("the values in effect stay") && message.contains(part)
+            message.contains("in effect stay") && message.contains(part)
         });
     }
 }
