@@ -18,7 +18,7 @@ fn libraries() -> PathBuf {
     env::current_exe().unwrap().parent().unwrap().to_owned()
 }
 
-/// The kernel's library: the one that was built last, if there are several.
+/// The kernel's library. Of several, the last one built.
 fn kernel() -> PathBuf {
     let files = fs::read_dir(libraries()).unwrap().map(|file| file.unwrap().path());
     let is_kernel = |path: &PathBuf| {

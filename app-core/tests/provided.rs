@@ -9,7 +9,7 @@ const FIRST: ServiceId = ServiceId::new(0xa1);
 const SECOND: ServiceId = ServiceId::new(0xa2);
 const READER: ServiceId = ServiceId::new(0xa3);
 
-/// A handle of which several services have one.
+/// A handle type that several services have.
 struct Db(&'static str);
 
 impl Exposed for Db {

@@ -270,7 +270,7 @@ async fn a_start_that_fails_is_an_attempt_even_if_its_error_is_fatal_otherwise()
     app.stop().await.expect_clean();
 }
 
-/// A runtime that nobody drives: a task on it is never polled, and so never dropped, as one that blocks its thread.
+/// A runtime that no thread drives. A task on it is never polled and so never dropped, like a task that blocks its thread.
 fn nowhere() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().build().unwrap()
 }

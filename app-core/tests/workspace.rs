@@ -56,8 +56,8 @@ const MAKES_CERTIFICATES: &[&str] = &["app-pki", "rcgen"];
 /// The programs and benchmarks that may make certificates, without their optional dependencies.
 const MAY_MAKE_CERTIFICATES: &[&str] = &["app-pki", "app-cli", "benches"];
 
-/// All that these may import of ours, whatever the floors allow: a kernel that knows nobody, schemas that
-/// anybody can use.
+/// The only crates of this workspace that these crates may import, whatever the floors allow. The kernel knows no service,
+/// and any crate can use the schemas.
 const AT_MOST: &[(&str, &[&str])] =
     &[("app-core", &["app-errors", "app-ids"]), ("quota-schema", &[]), ("schema", &[])];
 
@@ -112,7 +112,7 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
         "readers of configs, and RPC",
     ),
     ("capnpc", &[], "the generated code is committed; its test regenerates it"),
-    ("capnp-rpc", &["app-rpc", "app-cli", "svc-example"], "RPC, and whoever serves an interface"),
+    ("capnp-rpc", &["app-rpc", "app-cli", "svc-example"], "RPC, and crates that serve an interface"),
     ("rcgen", &["app-pki"], "making certificates"),
     ("rustls", &["app-tls", "app-pki", "app-rpc"], "TLS"),
     ("tokio-rustls", &["app-rpc"], "TLS"),

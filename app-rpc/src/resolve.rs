@@ -68,7 +68,7 @@ mod tests {
         let deadline = Instant::now() + Duration::from_millis(1);
         let late = look_up_host("localhost", 1, deadline).await.unwrap_err();
         assert_eq!(late.kind(), io::ErrorKind::TimedOut);
-        // A numeric address waits for nobody.
+        // A numeric address needs no lookup.
         assert_eq!(look_up_host("::1", 1, deadline).await.unwrap().len(), 1);
         drop(places);
     }

@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 use crate::{QUOTA_RPC, QuotaClient, client};
 
 const HELP: &str = "\
-The file of contexts is the one that appctl uses. Name a context whose service is quota-rpc.
+The file of contexts is that of appctl. Name a context whose service is quota-rpc.
 
 Examples:
   svc-example acquire --context contexts.json#quota alice

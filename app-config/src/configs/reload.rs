@@ -25,7 +25,7 @@ use crate::problems::Remark;
 use crate::sealing::IdentityError;
 use crate::value::{Config, LiveConfig};
 
-/// How often files are looked at. A changed file is read at the look after the one that saw the change.
+/// How often files are checked for a change. A changed file is read at the check after that which saw the change.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// One round of reading configs again.

@@ -8,7 +8,7 @@ use super::header::MAGIC;
 use super::*;
 use crate::limits::MAX_FILE_BYTES;
 
-const PLAIN: &[u8] = b"the plain content, which nobody may see";
+const PLAIN: &[u8] = b"the plain content, which must stay secret";
 
 fn keys(count: usize) -> (Vec<Recipient>, ConfigIdentities) {
     let keys: Vec<_> = (0..count).map(|_| ConfigIdentity::generate()).collect();

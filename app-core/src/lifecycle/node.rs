@@ -43,7 +43,7 @@ pub(super) struct Node {
     pub(super) start: Option<StartContext>,
     /// Why the last start failed, if a second try is due.
     pub(super) second_try: Option<Error>,
-    /// The service because of which this one was stopped, or cannot be started.
+    /// The service at fault for the stop of this one, or for its failed start.
     pub(super) because_of: Option<usize>,
     /// The earliest time of the next restart.
     pub(super) not_before: Option<Instant>,

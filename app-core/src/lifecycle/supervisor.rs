@@ -306,7 +306,7 @@ impl<'a> Supervisor<'a> {
         jobs
     }
 
-    /// By service, the service because of which it cannot stay up: the service itself, or one that it depends on.
+    /// For each service that cannot stay up, the service at fault: itself, or one of its dependencies.
     fn causes(&self, order: &[usize]) -> Vec<Option<usize>> {
         let mut causes = vec![None; self.nodes.len()];
         for index in order {

@@ -1,4 +1,4 @@
-//! Restarts that somebody asks for.
+//! Restarts on request.
 
 use app_core::LogLevel;
 

@@ -17,7 +17,7 @@ fn services(policy: Restart) -> [ServiceDescriptor; 2] {
     [fails.restart(policy), runs(API, "api").after([QUOTA])]
 }
 
-/// What readiness said over so many seconds, and then the log's messages with their events.
+/// The answers of readiness over this many seconds, and then the messages of the log with their events.
 async fn told(policy: Restart, seconds: u64) -> Vec<String> {
     let app = TestApp::builder().services(services(policy)).start().await;
     let mut told = Vec::new();

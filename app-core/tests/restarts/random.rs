@@ -12,13 +12,13 @@ use super::*;
 enum Way {
     /// Runs until it is killed.
     Runs,
-    /// Fails so many seconds after its start.
+    /// Fails this many seconds after its start.
     Fails(u64),
     /// Its start returns an error.
     FailsToStart,
-    /// Takes so many seconds to start.
+    /// Takes this many seconds to start.
     StartsSlowly(u64),
-    /// Takes so many seconds to stop.
+    /// Takes this many seconds to stop.
     StopsSlowly(u64),
     /// A task of it does not care that it was killed.
     HangsAtStop,

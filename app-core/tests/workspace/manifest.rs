@@ -222,7 +222,7 @@ pub(crate) fn unused_in_root(root: &str, manifests: &[Manifest]) -> Vec<String> 
         .filter(|name| {
             !is_ours(name) && !manifests.iter().any(|crate_| crate_.all().any(|used| used == name))
         })
-        .map(|name| format!("[workspace.dependencies]: nobody uses {name}"))
+        .map(|name| format!("[workspace.dependencies]: no crate uses {name}"))
         .collect()
 }
 
@@ -339,7 +339,7 @@ mod violations {
     #[test]
     fn a_version_that_nobody_takes_is_found() {
         let root = "[workspace.dependencies]\n# why\ntokio = \"1\"\nserde = { version = \"1\" }\napp-z.path = \"z\"\n\n[x]\n";
-        assert_eq!(unused_in_root(root, &[with("")]), ["[workspace.dependencies]: nobody uses serde"]);
+        assert_eq!(unused_in_root(root, &[with("")]), ["[workspace.dependencies]: no crate uses serde"]);
     }
 
     #[test]

@@ -52,7 +52,7 @@ pub(super) fn read(path: &Path, secrecy: Secrecy) -> Result<SecretBytes, Directo
         if secrecy == Secrecy::Secret && mode & 0o077 != 0 {
             let (may, cure) = (
                 "is a private key that others than its owner may use",
-                "chmod 0400, and make a new one if somebody may have read it",
+                "chmod 0400, and make a new one if another user may have read it",
             );
             return Err(DirectoryError::Unsafe { path, mode, may, cure });
         }

@@ -76,7 +76,7 @@ impl End {
         }
     }
 
-    /// Whether somebody should look at it: the peer misbehaved, or we did.
+    /// Whether an operator should look at it: the peer or this side misbehaved.
     #[must_use]
     pub const fn is_fault(self) -> bool {
         !matches!(

@@ -112,7 +112,7 @@ impl Outbox {
         usize::try_from(self.appended - self.written).unwrap_or(usize::MAX)
     }
 
-    /// Whether so many bytes wait that the peer's messages are not read until it has read some.
+    /// Whether too many bytes wait. Then the peer's messages are not read until the peer has read some.
     pub(super) fn congested(&self) -> bool {
         self.queued() > self.limit_bytes / 2 || (self.is_short && self.charged() > WITHOUT_MEMORY / 2)
     }

@@ -58,7 +58,7 @@ pub(super) struct SimulatedStream {
     arrival: Option<Pin<Box<Sleep>>>,
 }
 
-/// Both ends of a connection, and the link to break it by. It also breaks by itself at so many bytes in either direction.
+/// Both ends of a connection, and the link to break it by. The connection also breaks by itself after a number of bytes in either direction.
 pub(super) fn pair(
     routes: &Arc<Routes>,
     route: usize,

@@ -47,7 +47,7 @@ async fn patient(to: std::net::SocketAddr, tls: Arc<ClientConfig>) -> TlsStream<
     }
 }
 
-/// There may be 512 handshakes at a time. A new one displaces the oldest, so silent clients keep nobody out.
+/// There may be 512 handshakes at a time. A new one displaces the oldest, so silent clients keep no client out.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_thousand_that_connect_at_once_all_clients_are_served() {
     if !may_have(DESCRIPTORS) {

@@ -137,7 +137,7 @@ async fn a_partition_costs_what_is_on_the_way_and_others_are_called_until_it_is_
     let connected = || client.instances().iter().filter(|one| one.state == InstanceState::Connected).count();
     eventually("connected to both", || connected() == 2).await;
     network.send(false).unwrap();
-    // What goes there has no answer by its deadline, and nobody knows more. It is one call, or few, and then none. Two at a time, so
+    // A call to it has no answer by its deadline, and its outcome is unknown. It is one call, or few, and then none. Two at a time, so
     // that one goes there.
     let mut failed = 0;
     for _ in 0..25 {

@@ -1,4 +1,4 @@
-//! How servers and clients stop: what runs may end, what is new is refused, and nobody hangs.
+//! How servers and clients stop: running calls may end, new calls are refused, and no caller hangs.
 
 use std::time::Duration;
 

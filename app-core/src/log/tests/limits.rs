@@ -48,7 +48,7 @@ impl AnyValue {
             AnyValue::Serde(value) => shows(value.clone()),
             AnyValue::Failure(..) => parsed().is_object(),
             AnyValue::Number(number) => shows(json!(number)),
-            // `Value` has no number with so many digits.
+            // `Value` cannot hold a number with that many digits.
             AnyValue::Digits(digits) => json == "7".repeat(*digits) || has_cut_mark(&parsed()),
         }
     }
