@@ -145,7 +145,7 @@ const UNOWNED_TASK_IN: &[(&str, &str)] = &[
         "app-core/src/service/host.rs",
         "`Host::spawn_kernel_task` itself: the kernel's own tasks get their names here",
     ),
-    ("app-core/src/service.rs", "`Service::spawn` itself: each task gets its name and its owner here"),
+    ("app-core/src/service/spawn.rs", "`Service::spawn` itself: each task gets its name and its owner here"),
 ];
 
 /// Where the private API of capnp is used.
