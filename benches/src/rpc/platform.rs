@@ -86,6 +86,9 @@ fn configure(material: &Material, dir: &Path) -> Result<(), Failure> {
     spec.set_max_conns(20_000);
     // All connections have the same certificate.
     spec.set_max_client_conns(20_000);
+    let mut limits = spec.reborrow().init_limits();
+    limits.set_max_client_memory_bytes(1 << 30);
+    limits.set_max_memory_bytes(1 << 30);
     let mut content = Vec::new();
     app_config::codec::marshal(&message, &mut content)?;
     let file = dir.join(app_config::compat::service_config_id(ENDPOINT));
