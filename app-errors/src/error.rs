@@ -15,6 +15,8 @@ use serde_json::Value;
 
 use self::spec::{ErrSpec, ErrorSeverity, ErrorType};
 use crate::chain::Cause;
+use crate::origin::ErrorOrigin;
+use crate::remote::{PublicPart, RemoteFacts};
 use crate::{ErrorUid, Stack, chain, release};
 
 /// An owned error that may cross threads. [`ErrorBuilder::cause`](crate::ErrorBuilder::cause) takes one.
@@ -46,6 +48,10 @@ pub(crate) struct ErrorData {
     pub(crate) time: SystemTime,
     pub(crate) location: &'static Location<'static>,
     pub(crate) stack: Option<Stack>,
+    /// The part of the context that may go to other processes.
+    pub(crate) public: PublicPart,
+    /// Set if another process raised the error.
+    pub(crate) remote: Option<Arc<RemoteFacts>>,
 }
 
 impl Drop for ErrorData {
@@ -176,7 +182,27 @@ impl Error {
         self.0.stack.as_ref()
     }
 
-    /// The source location where the error was raised. Every error has one.
+    /// Whether another process raised the error, so that all it says is what that process claims: see [`ErrorRecord`](crate::ErrorRecord).
+    #[must_use]
+    pub fn is_remote(&self) -> bool {
+        self.0.remote.is_some()
+    }
+
+    /// The other process that raised the error, if it told.
+    #[must_use]
+    pub fn origin(&self) -> Option<&ErrorOrigin> {
+        self.remote()?.origin.as_ref()
+    }
+
+    pub(crate) fn remote(&self) -> Option<&RemoteFacts> {
+        self.0.remote.as_deref()
+    }
+
+    pub(crate) fn public_part(&self) -> &PublicPart {
+        &self.0.public
+    }
+
+    /// The source location where the error was raised, or received if it [is remote](Self::is_remote). Every error has one.
     #[must_use]
     pub fn location(&self) -> &'static Location<'static> {
         self.0.location

@@ -23,6 +23,12 @@ impl ErrorUid {
         Self(NEXT.fetch_add(STEP, Ordering::Relaxed))
     }
 
+    /// The id with this number, of an error that another process raised or that was stored.
+    #[must_use]
+    pub const fn from_u64(uid: u64) -> Self {
+        Self(uid)
+    }
+
     /// The id as a number.
     #[must_use]
     pub const fn as_u64(self) -> u64 {

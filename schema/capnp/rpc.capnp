@@ -49,6 +49,14 @@ struct RPCServerSpec @0xfc13c8456771ca68 $Rust.name("RpcServerSpec") {
   maxClientConns @10 :UInt32;
   # How many connections of one client may be open, in connections. Further ones are refused. A client is a certificate:
   # programs that share one are counted together. Default: 0, which means an eighth of "maxConns", at least 8.
+
+  maxCallsInFlight @11 :UInt32;
+  # How many calls may be in flight on all connections together, in calls. Further ones are refused at once. If a client has a grant,
+  # a sixteenth is kept for clients with a grant. Default: 0, which means 16384. Bounds: 0 to 16777216.
+
+  maxQueueMillis @12 :UInt32 = 100;
+  # How long calls may wait for their thread, in milliseconds. When they have waited longer for half a second, further calls
+  # are refused at once until the wait is shorter. Default: 100. Bounds: 0 to 60000, where 0 means any time.
 }
 
 struct RPCLimits @0xb0c5920e1f5892a0 $Rust.name("RpcLimits") {

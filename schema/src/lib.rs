@@ -34,6 +34,12 @@ pub mod config_capnp;
 #[allow(missing_docs, unreachable_pub, elided_lifetimes_in_paths, reason = "generated code")]
 #[allow(clippy::all, clippy::pedantic, clippy::restriction, reason = "generated code")]
 #[rustfmt::skip]
+#[path = "generated/errors_capnp.rs"]
+pub mod errors_capnp;
+
+#[allow(missing_docs, unreachable_pub, elided_lifetimes_in_paths, reason = "generated code")]
+#[allow(clippy::all, clippy::pedantic, clippy::restriction, reason = "generated code")]
+#[rustfmt::skip]
 #[path = "generated/health_capnp.rs"]
 pub mod health_capnp;
 

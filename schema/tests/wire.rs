@@ -5,7 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use contract::{Row, check, enumerants};
-use schema::{METHODS, config_capnp, health_capnp, metrics_capnp, rpc_capnp};
+use schema::{METHODS, config_capnp, errors_capnp, health_capnp, metrics_capnp, rpc_capnp};
 
 #[path = "wire/admin.rs"]
 mod admin;
@@ -33,6 +33,43 @@ fn the_schema_of_the_config_service_keeps_the_wire() {
     );
     let after = [(0, "never".to_owned()), (1, "onFailure".to_owned()), (2, "always".to_owned())];
     assert_eq!(enumerants::<config_capnp::RestartAfter>(), (0xbd1f_6fb7_c3f0_ae15, after.to_vec()));
+}
+
+#[test]
+fn the_schema_of_errors_keeps_the_wire() {
+    check::<errors_capnp::error::Owned>(
+        0xa0ba_fc3f_55e8_eeb4,
+        "Error",
+        &[
+            (0, "causes", "List(Text)", ""),
+            (1, "message", "Text", ""),
+            (2, "errorId", "UInt64", ""),
+            (3, "errorType", "ErrorType", ""),
+            (4, "severity", "ErrorSeverity", ""),
+            (5, "stack", "Text", ""),
+            (6, "tags", "List(Text)", ""),
+            (7, "context", "Text", ""),
+            (8, "uid", "UInt64", ""),
+            (9, "time", "Int64", ""),
+            (10, "domainId", "UInt64", ""),
+            (11, "appId", "UInt64", ""),
+            (12, "instanceId", "UInt64", ""),
+            (13, "releaseId", "UInt64", ""),
+            (14, "pid", "UInt32", ""),
+            (15, "hostname", "Text", ""),
+            (16, "serviceId", "UInt64", ""),
+            (17, "location", "Text", ""),
+        ],
+    );
+    let members = |names: &[&str]| (0..).zip(names.iter().map(|name| (*name).to_owned())).collect::<Vec<_>>();
+    assert_eq!(
+        enumerants::<errors_capnp::ErrorType>(),
+        (0xa9b3_1b39_a52b_74dd, members(&["bug", "knownEdgeCase", "config"]))
+    );
+    assert_eq!(
+        enumerants::<errors_capnp::ErrorSeverity>(),
+        (0xd9ff_7ad2_e267_df53, members(&["low", "medium", "high", "fatal"]))
+    );
 }
 
 #[test]
@@ -135,6 +172,8 @@ fn the_rpc_schema_keeps_the_wire() {
             (8, "maxConnectionAgeSeconds", "UInt32", "3600"),
             (9, "threads", "UInt16", ""),
             (10, "maxClientConns", "UInt32", ""),
+            (11, "maxCallsInFlight", "UInt32", ""),
+            (12, "maxQueueMillis", "UInt32", "100"),
         ],
     );
     check::<rpc_capnp::rpc_client_spec::Owned>(
@@ -200,6 +239,7 @@ fn the_limits_and_grants_of_rpc_servers_keep_the_wire() {
 #[test]
 fn every_file_keeps_its_id() {
     for (file, id) in [
+        ("errors", "@0xe6058e6a8b7d223d;"),
         ("health", "@0xe42204a141ec4e6f;"),
         ("metrics", "@0xdb8274f9144abc7e;"),
         ("rpc", "@0x99f3cbccce65aee8;"),

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::spec::{ErrSpec, ServiceErrSpec};
 use super::{BoxError, Error, ErrorData};
+use crate::remote::PublicPart;
 use crate::{ErrorUid, Stack};
 
 /// An error in the making; [`build`](Self::build) finishes it.
@@ -52,6 +53,8 @@ impl ErrorBuilder {
             time: SystemTime::now(),
             location,
             stack: spec.captures_stack.then(|| Stack::capture(location)),
+            public: PublicPart::Nothing,
+            remote: None,
         };
         Self { data, tags: BTreeSet::new() }
     }
@@ -71,6 +74,13 @@ impl ErrorBuilder {
     /// Sets values for machines that help to find the reason. Logs and reports show them, so put no secrets in.
     pub fn context(mut self, context: Value) -> Self {
         self.data.context = Some(context.into());
+        self
+    }
+
+    /// Lets other processes see these keys of the [context](Self::context), which is an object then. They see nothing else
+    /// of it.
+    pub fn public_context<T: Into<String>>(mut self, keys: impl IntoIterator<Item = T>) -> Self {
+        self.data.public = PublicPart::Keys(keys.into_iter().map(Into::into).collect());
         self
     }
 

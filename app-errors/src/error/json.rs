@@ -21,6 +21,7 @@ impl Error {
     /// | `time` | RFC 3339 with nanoseconds, UTC |
     /// | `service` | hexadecimal |
     /// | `location` | `file:line` |
+    /// | `remote` | for the error of another process: `domain`, `app`, `release` and `instance`, hexadecimal, as far as that process told; absent otherwise |
     /// | `stack` | array of `function (file:line)`, innermost first: the stack of the error, or of the first cause that has one; absent if none has |
     ///
     /// Looking up the names of the stack takes milliseconds, and more the first time.
@@ -60,6 +61,20 @@ impl Error {
             fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
         if let Some(name) = self.id().name() {
             object.insert("name".to_owned(), json!(name));
+        }
+        if self.is_remote() {
+            let origin = self.origin().map_or_else(
+                || json!({}),
+                |origin| {
+                    json!({
+                        "domain": origin.domain,
+                        "app": origin.app,
+                        "release": origin.release,
+                        "instance": origin.instance,
+                    })
+                },
+            );
+            object.insert("remote".to_owned(), origin);
         }
         if let Some(context) = self.context() {
             object.insert("context".to_owned(), context.clone());

@@ -47,6 +47,14 @@ pub(super) fn texts(error: &Error) -> Vec<String> {
     texts
 }
 
+impl Error {
+    /// The texts of the causes, the direct cause first, as they are printed.
+    pub(crate) fn cause_texts(&self) -> Vec<String> {
+        let skipped = usize::from(!self.message().is_empty() || self.cause().is_none());
+        texts(self).split_off(skipped)
+    }
+}
+
 /// The error's own text. Empty if there is no message but a cause, whose text then stands for the error.
 fn own_text(error: &Error) -> String {
     if error.message().is_empty() && error.cause().is_none() {
@@ -127,7 +135,11 @@ fn write_facts(error: &Error, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if at == 0 { "; tags " } else { ", " })?;
         write!(f, "{}", one_line(tag))?;
     }
-    write!(f, "; uid {}; at {}]", error.uid(), error.location())
+    write!(f, "; uid {}; ", error.uid())?;
+    if let Some(origin) = error.origin() {
+        write!(f, "from app {}, instance {}; ", origin.app, origin.instance)?;
+    }
+    write!(f, "{}at {}]", if error.is_remote() { "received " } else { "" }, error.location())
 }
 
 impl fmt::Debug for Error {

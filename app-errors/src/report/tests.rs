@@ -1,6 +1,6 @@
 //! The keys that a report adds.
 
-use app_ids::ServiceId;
+use app_ids::{AppId, DomainId, InstanceId, ReleaseId, ServiceId};
 
 use super::*;
 use crate::errors::SERVICE_NOT_ALIVE;
