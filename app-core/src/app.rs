@@ -22,6 +22,7 @@ use crate::{
 mod dump;
 mod end;
 mod levels;
+mod operations;
 mod restart;
 mod services;
 

@@ -2,5 +2,5 @@
 
 use app_ids::ServiceId;
 
-/// The id under which the app itself logs and raises errors. No service has it.
+/// The id under which the app itself logs and raises errors, and that its own operations are `of`. No service has it.
 pub const APP_SERVICE: ServiceId = ServiceId::new(0);

@@ -48,6 +48,8 @@ mod ids;
 mod lifecycle;
 pub mod limits;
 pub mod log;
+pub mod operations;
+mod operator;
 mod output;
 mod package;
 pub mod panics;
@@ -102,7 +104,7 @@ pub use clap;
 pub mod __private {
     pub use crate::{
         log::is_enabled,
-        plugins::{CheckedStart, checked_start},
+        plugins::{CheckedStart, checked_operation, checked_start},
         spec::Origin,
     };
     pub use app_ids::{IdKind, IdName};

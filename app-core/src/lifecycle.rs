@@ -2,6 +2,8 @@
 
 mod descriptors;
 mod node;
+mod operation_checks;
+mod operations;
 mod service_start;
 mod start;
 mod startable;

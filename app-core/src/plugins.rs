@@ -1,18 +1,28 @@
 //! What other crates plug in: services with their parameters, and checks before a start.
 
 mod descriptor;
+mod operation;
 mod param;
 mod planned;
 mod preflight;
 
-pub(crate) use self::param::StartHistory;
-#[doc(hidden)]
-pub use self::param::{CheckedStart, checked_start};
 pub use self::{
     descriptor::{DEFAULT_START_TIMEOUT, ServiceDescriptor, StartFuture, linked_services},
+    operation::{
+        CheckedOperation, Operation, OperationContext, OperationOutput, OperationParam, OperationParams,
+    },
     param::{Dep, Flag, Param, Params, Provided, Signature, Start, StartContext, StartOutput},
     planned::{HandleType, Planned},
     preflight::Preflight,
+};
+#[doc(hidden)]
+pub use self::{
+    operation::checked_operation,
+    param::{CheckedStart, checked_start},
+};
+pub(crate) use self::{
+    operation::{LinkedOperation, Mistake, linked_operations},
+    param::StartHistory,
 };
 pub use crate::{
     restart::SERVICE_RESTARTS_EXHAUSTED,

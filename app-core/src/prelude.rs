@@ -9,5 +9,7 @@ pub use slog::Logger;
 pub use crate::{
     App, Dep, ErrorContext, Exposed, Flag, Param, Provided, Service,
     commands::{CommandServer, ServiceCommands},
-    debug, error, info, warn,
+    debug, error, info,
+    operations::{Args, Caller, Job},
+    warn,
 };

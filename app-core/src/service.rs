@@ -30,6 +30,8 @@ mod life;
 mod mailbox;
 mod numbers;
 mod once;
+mod operator;
+mod own;
 mod registry;
 mod spawn;
 mod task;
@@ -42,6 +44,8 @@ pub(crate) use self::{
     mailbox::RestartRequest,
     numbers::ByNumber,
     once::Once,
+    operator::Operator,
+    own::APP_NAME,
 };
 pub use self::{handles::Exposed, host::Host, task::TaskOutput};
 

@@ -95,7 +95,11 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
         "the codec of configs, with its caps; scrapes; stack dumps",
     ),
     ("age", &["app-config"], "sealed configs"),
-    ("zeroize", &["app-config", "app-tls", "app-pki"], "what was in sealed configs, and private keys"),
+    (
+        "zeroize",
+        &["app-core", "app-config", "app-tls", "app-pki"],
+        "secrets in calls of operations, what was in sealed configs, and private keys",
+    ),
     (
         "capnp",
         &[

@@ -1,8 +1,10 @@
 //! The nine id types, all made by one macro.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::kind::IdKind;
@@ -118,6 +120,25 @@ macro_rules! id_types {
             impl Serialize for $name {
                 fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                     serializer.collect_str(self)
+                }
+            }
+
+            /// A hex string, with the format `id`.
+            impl JsonSchema for $name {
+                fn inline_schema() -> bool {
+                    true
+                }
+
+                fn schema_name() -> Cow<'static, str> {
+                    stringify!($name).into()
+                }
+
+                fn schema_id() -> Cow<'static, str> {
+                    concat!("app_ids::", stringify!($name)).into()
+                }
+
+                fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                    json_schema!({ "type": "string", "format": "id", "pattern": "^(0[xX])?[0-9a-fA-F]{1,16}$" })
                 }
             }
 

@@ -91,6 +91,7 @@ mod levels;
 mod methods;
 mod metrics;
 mod offload;
+mod operations;
 mod reason;
 mod runtime;
 mod services;

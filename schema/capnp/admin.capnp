@@ -82,6 +82,24 @@ interface App @0xf052e7e084b31199 {
   # Stops the application gracefully, as `kill` does. If `useDrainDelay` is set, `drainDelayMillis` is the drain delay in milliseconds.
   # Else the delay of the flags applies. Bounds: up to 3600000, an hour.
   # `reason`: why, for the log. Bounds: 1 to 1024 bytes.
+
+  operations @22 () -> (operations :List(OperationInfo));
+  # What the client may ask of the application and its services, in addition to the methods here. Ordered by service and name. The list
+  # has the operations that need a higher role than the client's, too.
+
+  describeOperation @23 (serviceId :UInt64, name :Text) -> (operation :OperationInfo, arguments :Text, results :Text);
+  # One operation, with the JSON Schemas (2020-12) of its arguments and its result. An unknown operation is an error.
+
+  callOperation @24 (serviceId :UInt64, name :Text, arguments :Text, reason :Text, requestId :Text, confirmed :Bool,
+      deadlineMillis :UInt32) -> (result :Text);
+  # Calls an operation. The call ends when its connection ends. The role that it needs is that of the operation.
+  # `arguments`: a JSON object; empty means none. Bounds: up to 1044480 bytes and 32 levels.
+  # `reason`: why, for the log. Bounds: up to 1024 bytes; may be empty if the operation only reads.
+  # `requestId`: a repeated call with the same id answers with the result of the first one; empty means none. Bounds: up to 128 bytes
+  # of printable ASCII.
+  # `confirmed`: must be set if the operation destroys something.
+  # `deadlineMillis`: how long the call may take, in milliseconds. 0 means 30000. Bounds: up to 600000.
+  # `result`: JSON, up to 1044480 bytes. For an operation with a job: `{"job":"0x.."}`, the id of the job.
 }
 
 interface Service @0xb25b411cec149334 {
@@ -444,6 +462,60 @@ struct ServiceInfo @0xc6b0ee0fcd7b48e4 {
 
   configNote @16 :Text;
   # What is wrong with the file of its config, and since when; empty while the file is good.
+}
+
+struct OperationInfo @0xe7428a3b2ea2b284 {
+  # An operation: what an operator may ask of a service.
+
+  serviceId @0 :UInt64;
+  # The service that offers it. 0 is the application itself.
+
+  serviceName @1 :Text;
+  # The name of that service; "app" for the application itself.
+
+  name @2 :Text;
+  # The name of the operation. Example: "forget"
+
+  about @3 :Text;
+  # What it does, in one sentence.
+
+  role @4 :OperationRole;
+  # The lowest role that may call it.
+
+  effect @5 :OperationEffect;
+  # What it does to the application.
+
+  job @6 :Bool;
+  # Whether a call answers with the id of a job, which then does the work.
+
+  mayCall @7 :Bool;
+  # Whether the client has the role that it needs.
+}
+
+enum OperationRole @0xad0fc221673a18b6 {
+  # What a client may do. Each role includes the ones before it.
+
+  read @0;
+  # Look.
+
+  operate @1;
+  # Change how the application runs.
+
+  admin @2;
+  # End the application.
+}
+
+enum OperationEffect @0xc95c2a1e5b426708 {
+  # What an operation does to the application.
+
+  reads @0;
+  # It changes nothing. A call needs no reason, and has no audit record.
+
+  changes @1;
+  # It changes something. A call needs a reason.
+
+  destroys @2;
+  # It destroys something that does not come back. A call needs a reason and `confirmed`.
 }
 
 enum ServiceState @0xb8a2f9dd0c8f4e53 {

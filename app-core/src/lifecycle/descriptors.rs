@@ -7,7 +7,7 @@ use futures_util::{FutureExt, future::BoxFuture};
 use super::start;
 use crate::{
     Log, ServiceDescriptor, StopReport,
-    service::{Host, Lifecycle, Settings},
+    service::{Host, Lifecycle, Operator, Settings},
     spec::ServiceSpec,
 };
 
@@ -61,5 +61,9 @@ impl Lifecycle for Descriptors {
             stop_timeout: *stop_timeout,
         };
         Self::given(self.services.to_vec()).host(settings, host.log.clone())
+    }
+
+    fn operator(&self) -> &dyn Operator {
+        self
     }
 }

@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use app_errors::{Error, errors};
 use slog::warn;
 
+use super::operation_checks;
 use crate::{
     App, Flags, Planned, Preflight, ServiceDescriptor, flags, graph::Plan, ids::APP_SERVICE, panics,
 };
@@ -25,6 +26,7 @@ pub(crate) fn plan(app: &App, services: &[ServiceDescriptor], linked: bool) -> R
     if linked {
         problems.extend(flags::duplicates(&Flags::command()).into_iter().map(ambiguous));
     }
+    problems.extend(operation_checks::problems(app, services, linked));
     problems.extend(Preflight::run_all(app));
     if linked && services.iter().all(ServiceDescriptor::is_platform) {
         warn!(

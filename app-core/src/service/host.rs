@@ -27,6 +27,8 @@ use super::{
     handles::{AnyHandle, Handles},
     kept::Kept,
     mailbox::Mailbox,
+    operator::Operator,
+    own::OwnService,
     registry::Registry,
 };
 use crate::{
@@ -53,6 +55,9 @@ pub(crate) trait Lifecycle: Send + Sync {
 
     /// Another host of the same services, with the same log, and with the same settings but for the config directory.
     fn remake(&self, host: &Host, config_dir: PathBuf) -> Arc<Host>;
+
+    /// Knows the operations.
+    fn operator(&self) -> &dyn Operator;
 }
 
 /// What the services of an app share. An [`App`](crate::App) is a handle to it.
@@ -68,6 +73,8 @@ pub struct Host {
     pub(crate) registry: Registry,
     pub(crate) handles: Handles,
     pub(crate) kept: Kept,
+    /// The service of the application itself.
+    pub(super) own: OwnService,
     /// Restart policies in place of those of the descriptors.
     pub(crate) restart_policies: RwLock<BTreeMap<ServiceId, Restart>>,
     /// How often a reload was requested.
@@ -94,6 +101,7 @@ impl Host {
             registry: Registry::default(),
             handles: Handles::default(),
             kept: Kept::default(),
+            own: OwnService::default(),
             restart_policies: RwLock::default(),
             reloads: watch::channel(0).0,
             runtime: OnceLock::new(),
@@ -149,6 +157,10 @@ impl Host {
 
     /// Publishes an event of a service.
     pub(crate) fn emit_service(&self, service: &Service, kind: ServiceEventKind) {
+        // The application itself has events of its own.
+        if service.id().is_zero() {
+            return;
+        }
         self.bus.publish_service(service, kind, self.state.moment());
     }
 

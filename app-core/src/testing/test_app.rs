@@ -10,7 +10,10 @@ use tempfile::TempDir;
 
 use crate::{
     App, AppBuilder, Exposed, Flags, Host, Identity, Log, LogLevel, Service, ServiceDescriptor, StopCause,
-    StopReport, linked_services, log::CapturedLog, provided::ProvidedValues,
+    StopReport, linked_services,
+    log::CapturedLog,
+    operations::{Caller, OperationCall, OperationRole},
+    provided::ProvidedValues,
 };
 
 /// An app that runs for one test. The apps of several tests run in parallel in one process.
@@ -94,6 +97,26 @@ impl TestApp {
         let service = Service::new(&self.app, id, name)
             .and_then(|service| self.app.register(&service).map(|()| service));
         service.unwrap_or_else(|error| panic!("{error:#}"))
+    }
+
+    /// Calls an operation of a service, by name: as an administrator with a reason, confirmed. The application itself is `app`.
+    ///
+    /// # Errors
+    /// As [`App::call_operation`].
+    ///
+    /// # Panics
+    /// When no service has the name.
+    pub async fn operation(
+        &self,
+        service: &str,
+        name: &str,
+        arguments: serde_json::Value,
+    ) -> Result<serde_json::Value, app_errors::Error> {
+        let of = self.app.operations().into_iter().find(|info| info.service_name == service);
+        let Some(of) = of else { panic!("no service {service:?} of this app has operations") };
+        let caller = Caller::new("test", OperationRole::Admin, "a test");
+        let call = OperationCall::new(of.service, name, arguments, caller);
+        self.app.call_operation(call.confirmed(true)).await
     }
 
     /// The app itself.

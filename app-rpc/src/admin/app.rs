@@ -13,6 +13,7 @@ use super::gate::Session;
 use super::health::HealthServer;
 use super::levels::{self, LevelsServer};
 use super::metrics::ReaderServer;
+use super::operations;
 use super::runtime::RuntimeServer;
 use super::services::{self, EndpointServer, ServiceServer};
 use super::text::short;
@@ -317,6 +318,31 @@ impl app::Server for AppServer {
             return Err(RpcError::failed(message));
         }
         Ok(())
+    }
+
+    async fn operations(
+        self: Rc<Self>,
+        _: app::OperationsParams,
+        mut results: app::OperationsResults,
+    ) -> Result<(), RpcError> {
+        operations::list(&self.session, results.get());
+        Ok(())
+    }
+
+    async fn describe_operation(
+        self: Rc<Self>,
+        params: app::DescribeOperationParams,
+        mut results: app::DescribeOperationResults,
+    ) -> Result<(), RpcError> {
+        operations::describe(&self.session, params.get()?, results.get())
+    }
+
+    async fn call_operation(
+        self: Rc<Self>,
+        params: app::CallOperationParams,
+        results: app::CallOperationResults,
+    ) -> Result<(), RpcError> {
+        operations::serve(Rc::clone(&self.session), params, results).await
     }
 }
 

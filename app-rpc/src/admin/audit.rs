@@ -4,7 +4,8 @@
 //! 1. A record goes to the log when its call is dispatched, before anything is awaited. So a client cannot prevent the record by
 //!    cancelling the call or closing the connection.
 //! 2. The log writes records in the order in which it received them.
-//! 3. A granted call has exactly one record `granted`. It has a second record if it fails or is cancelled.
+//! 3. A granted call has exactly one record `granted`. It has a second record if it fails or is cancelled. A call of an operation
+//!    always has a second record.
 //!
 //! Records belong to the service `rpc` and have the event [`ADMIN_CALL`]. Log levels do not suppress them.
 
@@ -17,9 +18,10 @@ use app_tls::{ShownNames, shown_names};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::methods::{About, Method};
+use super::operations::Called;
 use crate::grants::Granted;
 use crate::text::{bounded, short};
-use crate::{Certificate, Peer};
+use crate::{Certificate, Peer, Role};
 
 ids! {
     /// A client called, or tried to call, a method of the admin interface that needs more than the role `read`.
@@ -47,6 +49,8 @@ pub(super) enum Outcome {
     Denied,
     /// The role is high enough, but the reason is missing, too long or unreadable.
     Refused,
+    /// The call of an operation was granted, and has its result.
+    Done,
     /// The call was granted, and failed.
     Failed,
     /// The call was granted, and the client cancelled it or its connection ended.
@@ -59,6 +63,7 @@ impl Outcome {
             Self::Granted => "granted",
             Self::Denied => "denied",
             Self::Refused => "refused",
+            Self::Done => "done",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
         }
@@ -92,8 +97,10 @@ pub(super) struct Record {
     client: ShownClient,
     address: SocketAddr,
     granted: Granted,
+    needed: Role,
     target: String,
     reason: String,
+    called: Option<Called>,
 }
 
 impl Record {
@@ -105,8 +112,10 @@ impl Record {
             client: ShownClient::new(&peer.certificate, granted.by.as_deref()),
             address: peer.address,
             granted,
+            needed: about.needed,
             target: bounded(&about.target, MAX_TARGET_BYTES),
             reason: about.reason.text().to_owned(),
+            called: about.called.clone(),
         }
     }
 
@@ -122,21 +131,30 @@ impl Record {
     }
 
     fn log(&self, log: &Logger) {
-        let Self { method, outcome, detail, client, address, granted, target, reason } = self;
+        let Self { method, outcome, detail, client, address, granted, needed, target, reason, called } = self;
         let (event, colon) = (ADMIN_CALL.hex(), if detail.is_empty() { "" } else { ": " });
         let (name, outcome, by) = (method.name, outcome.as_str(), granted.by.as_deref());
         let (names, left_out) = (Serde(client.names.names.clone()), client.names.left_out);
         let serial = &client.serial;
-        if self.outcome == Outcome::Granted {
-            info!(log, "admin call {outcome}: {name}"; "event" => event, "method" => name, "outcome" => outcome,
-                "granted_by" => by, "role" => %granted.role, "role_needed" => %method.role, "names" => names,
-                "names_left_out" => left_out, "serial" => serial, "peer" => %address, "target" => target,
-                "reason" => reason);
-        } else {
-            warn!(log, "admin call {outcome}: {name}{colon}{detail}"; "event" => event, "method" => name,
-                "outcome" => outcome, "granted_by" => by, "role" => %granted.role, "role_needed" => %method.role,
-                "names" => names, "names_left_out" => left_out, "serial" => serial, "peer" => %address,
-                "target" => target, "reason" => reason);
+        // The keys of all records, and more keys of some.
+        macro_rules! record {
+            ($level:ident, $($more:tt)*) => {
+                $level!(log, "admin call {outcome}: {name}{colon}{detail}"; "event" => event, "method" => name,
+                    "outcome" => outcome, "granted_by" => by, "role" => %granted.role, "role_needed" => %needed,
+                    "names" => names, "names_left_out" => left_out, "serial" => serial, "peer" => %address,
+                    "target" => target, "reason" => reason $($more)*)
+            };
+        }
+        let is_good = matches!(self.outcome, Outcome::Granted | Outcome::Done);
+        match called {
+            None if is_good => record!(info,),
+            None => record!(warn,),
+            Some(Called { operation, arguments, request_id }) if is_good => {
+                record!(info, , "operation" => operation, "arguments" => arguments, "request_id" => request_id);
+            }
+            Some(Called { operation, arguments, request_id }) => {
+                record!(warn, , "operation" => operation, "arguments" => arguments, "request_id" => request_id);
+            }
         }
     }
 }
@@ -216,9 +234,11 @@ impl GrantedCall {
     /// Ends the call with this result.
     pub(super) fn end(mut self, result: &capnp::Result<()>) {
         let Some(record) = self.record.take() else { return };
-        if let Err(error) = result {
-            // No caller waits for this record.
-            drop(self.audit.write(&record.outcome(Outcome::Failed, &error.extra)));
+        // No caller waits for these records.
+        match result {
+            Ok(()) if record.called.is_some() => drop(self.audit.write(&record.outcome(Outcome::Done, ""))),
+            Ok(()) => {}
+            Err(error) => drop(self.audit.write(&record.outcome(Outcome::Failed, &error.extra))),
         }
     }
 }

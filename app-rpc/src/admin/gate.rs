@@ -28,6 +28,7 @@ use super::Admin;
 use super::audit::{GrantedCall, Outcome, Record};
 use super::clients::Client;
 use super::methods::{About, Method};
+use super::operations;
 use super::reason::Reason;
 use crate::Peer;
 use crate::grants::Granted;
@@ -45,6 +46,8 @@ pub(super) struct Session {
 
 /// What the gate decides about a call.
 enum Decision {
+    /// The call may act at once: it only looks, and needs no record.
+    Looks,
     /// The call may act, once its record has left for the log's sink.
     Granted(GrantedCall),
     /// The call may not act. The client gets this answer at this time.
@@ -74,15 +77,29 @@ impl Session {
         bounded(name.unwrap_or("a client without a name"), 256)
     }
 
-    /// Decides about a call of an audited method, and hands its record to the log.
+    /// Decides about a call, and hands its record to the log if it has one.
     fn decide(&self, method: &'static Method, params: &Params<any_pointer::Owned>) -> Decision {
-        let about = params.get().and_then(|params| method.about(params)).unwrap_or_else(|error| {
-            let wrong = format!("its parameters are unreadable: {error}");
-            About { target: String::new(), reason: Reason::Wrong(String::new(), wrong) }
-        });
         let granted = self.peer.granted_now();
-        let (outcome, detail, answer) = match about.reason.problem() {
-            _ if granted.role < method.role => (Outcome::Denied, "", self.denied(method, &granted)),
+        let about = if method.by_operation {
+            // Parameters that are unreadable call no operation. The method answers so.
+            let params = params.get().and_then(|params| params.get_as());
+            let Some(about) =
+                params.ok().and_then(|params| operations::about(self.admin.app(), granted.role, params))
+            else {
+                return Decision::Looks;
+            };
+            about
+        } else if method.is_audited() {
+            params.get().and_then(|params| method.about(params)).unwrap_or_else(|error| {
+                let wrong = format!("its parameters are unreadable: {error}");
+                let reason = Reason::Wrong(String::new(), wrong);
+                About { target: String::new(), reason, needed: method.role, refused: None, called: None }
+            })
+        } else {
+            return Decision::Looks;
+        };
+        let (outcome, detail, answer) = match about.reason.problem().or(about.refused.as_deref()) {
+            _ if granted.role < about.needed => (Outcome::Denied, "", self.denied(method, &about, &granted)),
             Some(wrong) => (Outcome::Refused, wrong, format!("{}: {wrong}", method.name)),
             None => {
                 let record = Record::new(method, &self.peer, granted, &about);
@@ -94,14 +111,14 @@ impl Session {
     }
 
     /// The answer to a denied call: the role that it needs, the client's role, and where to grant another one.
-    fn denied(&self, method: &Method, granted: &Granted) -> String {
+    fn denied(&self, method: &Method, about: &About, granted: &Granted) -> String {
         let names = &self.peer.certificate.names;
         let names = if names.is_empty() { "without a name".to_owned() } else { list_names(names) };
         format!(
             "denied: {} needs the role {}, and this client ({names}) has the role {}: grant it to one of its names, \
              in `grants` of config {:#x}",
-            method.name,
-            method.role,
+            about.called.as_ref().map_or(method.name, |called| &called.operation),
+            about.needed,
             granted.role,
             super::APP_RPC_SERVICE_ID
         )
@@ -156,11 +173,9 @@ impl<D: capability::Server + Clone + 'static> capability::Server for GateDispatc
             return DispatchCallResult::new(Promise::err(capnp::Error::unimplemented(unknown)), false);
         };
         let Gate { inner, session } = &*self.0;
-        // Methods that only look need no record: every client may call them.
-        if !method.is_audited() {
-            return inner.clone().dispatch_call(interface, ordinal, params, results);
-        }
         let mut granted = match session.decide(method, &params) {
+            // Every client may make these calls.
+            Decision::Looks => return inner.clone().dispatch_call(interface, ordinal, params, results),
             Decision::Granted(granted) => granted,
             Decision::Rejected(answer, at) => {
                 drop(params);

@@ -11,6 +11,7 @@ use schema::admin_capnp::{
     app, configs, event_stream, health, levels, r_p_c_service as rpc_service, runtime, service, text_reader,
 };
 
+use super::operations::Called;
 use super::reason::Reason;
 use crate::Role;
 
@@ -24,8 +25,10 @@ pub struct Method {
     pub ordinal: u16,
     /// The method's name, such as `App.kill`.
     pub name: &'static str,
-    /// The lowest role that may call the method.
+    /// The lowest role that may call the method. `App.callOperation` needs at least this, and the role of the operation.
     pub role: Role,
+    /// Whether the role, and whether there is a record, depend on the called operation.
+    pub(super) by_operation: bool,
     about: fn(any_pointer::Reader<'_>) -> capnp::Result<About>,
 }
 
@@ -35,10 +38,17 @@ pub(super) struct About {
     pub(super) target: String,
     /// Why the client makes the call.
     pub(super) reason: Reason,
+    /// The role that the call needs.
+    pub(super) needed: Role,
+    /// What else is wrong with the call.
+    pub(super) refused: Option<String>,
+    /// The operation that it calls.
+    pub(super) called: Option<Called>,
 }
 
 impl Method {
-    /// Whether every call of the method has an audit record, granted or not. All methods that need more than `read` do.
+    /// Whether every call of the method has an audit record, granted or not. All methods that need more than `read` do. Calls of
+    /// `App.callOperation` have one if the operation changes something, or if they are denied.
     #[must_use]
     pub fn is_audited(&self) -> bool {
         self.role > Role::Read
@@ -56,7 +66,7 @@ impl Method {
 
     /// What the audit record says about a call with these parameters.
     pub(super) fn about(&self, params: any_pointer::Reader<'_>) -> capnp::Result<About> {
-        (self.about)(params)
+        (self.about)(params).map(|about| About { needed: self.role, ..about })
     }
 }
 
@@ -109,6 +119,9 @@ pub static METHODS: &[Method] = &[
         let params: app::end_params::Reader<'_> = params.get_as()?;
         Ok(about("application", Reason::of(params.get_reason()?)))
     }),
+    read(APP, 22, "App.operations"),
+    read(APP, 23, "App.describeOperation"),
+    Method { by_operation: true, ..read(APP, 24, "App.callOperation") },
     read(SERVICE, 0, "Service.id"),
     read(SERVICE, 1, "Service.logLevel"),
     read(SERVICE, 2, "Service.alive"),
@@ -168,19 +181,20 @@ pub static METHODS: &[Method] = &[
 type AboutFn = fn(any_pointer::Reader<'_>) -> capnp::Result<About>;
 
 const fn read(interface: u64, ordinal: u16, name: &'static str) -> Method {
-    Method { interface, ordinal, name, role: Role::Read, about: |_| Ok(about("", Reason::NotTaken)) }
+    let about: AboutFn = |_| Ok(about("", Reason::NotTaken));
+    Method { interface, ordinal, name, role: Role::Read, by_operation: false, about }
 }
 
 const fn operate(interface: u64, ordinal: u16, name: &'static str, about: AboutFn) -> Method {
-    Method { interface, ordinal, name, role: Role::Operate, about }
+    Method { interface, ordinal, name, role: Role::Operate, by_operation: false, about }
 }
 
 const fn admin(interface: u64, ordinal: u16, name: &'static str, about: AboutFn) -> Method {
-    Method { interface, ordinal, name, role: Role::Admin, about }
+    Method { interface, ordinal, name, role: Role::Admin, by_operation: false, about }
 }
 
 fn about(target: impl Into<String>, reason: Reason) -> About {
-    About { target: target.into(), reason }
+    About { target: target.into(), reason, needed: Role::Read, refused: None, called: None }
 }
 
 fn of_service(id: u64) -> String {
@@ -254,6 +268,7 @@ mod tests {
             ("Levels.setService", schema_has_reason::<levels::set_service_params::Owned>()),
             ("Levels.reset", schema_has_reason::<levels::reset_params::Owned>()),
         ] {
+            // (`App.callOperation` has a reason, and the role of the operation.)
             assert!(params && role(name) > Some(Role::Read), "{name}");
         }
     }

@@ -51,4 +51,7 @@ pub(crate) static METHODS: &[(u64, &str, u16, &str)] = &[
     (0xf052e7e084b31199, "App", 19, "events"),
     (0xf052e7e084b31199, "App", 20, "reload"),
     (0xf052e7e084b31199, "App", 21, "end"),
+    (0xf052e7e084b31199, "App", 22, "operations"),
+    (0xf052e7e084b31199, "App", 23, "describeOperation"),
+    (0xf052e7e084b31199, "App", 24, "callOperation"),
 ];
