@@ -58,6 +58,7 @@ pub mod log_events;
 mod metrics;
 mod one_line;
 mod outcome;
+mod panels;
 mod paused_checks;
 mod probes;
 mod record;

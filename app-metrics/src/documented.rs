@@ -4,7 +4,6 @@
 //! [`document!`](crate::document) adds it to the page of all metrics, which the subcommand `metrics` of every
 //! application prints ([`metrics_page`]).
 
-mod command;
 mod page;
 #[cfg(test)]
 mod tests;
@@ -12,15 +11,14 @@ mod tests;
 pub use page::metrics_page;
 
 use crate::MetricRegistry;
+use crate::names::{Names, TOTAL, Vocabulary, readable, service_name};
 use crate::spec::Origin;
 use crate::{
     CounterSpec, CounterVectorSpec, GaugeSpec, GaugeVectorSpec, HistogramSpec, HistogramVectorSpec, Kind,
 };
+use app_core::App;
 use app_errors::Error;
 use app_ids::{MetricId, ServiceId};
-
-/// The suffix of counters in OpenMetrics.
-const TOTAL: &str = "_total";
 
 /// The placeholder for the metric's name in the queries of a [`MetricDoc`]: `rate(METRIC[5m])`, `METRIC_bucket`.
 pub const METRIC_PLACEHOLDER: &str = "METRIC";
@@ -206,11 +204,30 @@ impl MetricDoc {
     #[must_use]
     pub fn series_name(&self) -> String {
         let name = self.prometheus_name();
-        let counter = matches!(self.kind, Kind::Counter | Kind::CounterVector);
-        if counter && !name.ends_with(TOTAL) { name + TOTAL } else { name }
+        if self.kind.is_counter() && !name.ends_with(TOTAL) { name + TOTAL } else { name }
     }
 
-    /// The readable name that is recorded for the id, if there is one.
+    /// The name of the samples in a scrape with readable names, such as `quota_grants_total`: `None` if no name is
+    /// recorded for the id or for its service. The samples of a histogram end in `_bucket`, `_sum` and `_count`.
+    #[must_use]
+    pub fn readable_name(&self) -> Option<String> {
+        let Name::Id(metric) = self.name else { return Some(self.name().to_owned()) };
+        let name = readable(service_name(self.service)?, metric.name()?, self.unit, self.kind)?;
+        let suffix = if self.kind.is_counter() { TOTAL } else { "" };
+        Some(name.base + suffix)
+    }
+
+    /// The name of the samples in Prometheus, if it scrapes with these names. A metric without a readable name keeps its
+    /// id name.
+    #[must_use]
+    pub fn series_name_in(&self, names: Names) -> String {
+        match names {
+            Names::Ids => self.series_name(),
+            Names::Readable => self.readable_name().unwrap_or_else(|| self.series_name()),
+        }
+    }
+
+    /// The name that is recorded for the id; empty if there is none.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self.name {
@@ -234,6 +251,37 @@ impl MetricDoc {
     /// Names of the labels, without the constant labels.
     pub fn labels(&self) -> impl Iterator<Item = &'static str> {
         self.labels.iter().map(|(name, _)| *name)
+    }
+
+    /// The id of the metric; `None` for a metric of the process.
+    #[must_use]
+    pub const fn id(&self) -> Option<MetricId> {
+        match self.name {
+            Name::Id(metric) => Some(metric),
+            Name::Given(_) => None,
+        }
+    }
+
+    /// Whether the metric is of the process, with a name that all Prometheus client libraries use.
+    pub(crate) const fn is_of_the_process(&self) -> bool {
+        matches!(self.name, Name::Given(_))
+    }
+
+    /// What the readable names of an app's metrics are made of.
+    pub(crate) fn vocabulary(app: &App) -> Vocabulary {
+        let services = app.service_specs().iter().map(|spec| (spec.id(), spec.name().to_owned()));
+        let units = inventory::iter::<Self>.into_iter().map(|doc| ((doc.service, doc.metric()), doc.unit));
+        Vocabulary { services: services.collect(), units: units.collect() }
+    }
+
+    /// Keeps the names of the process's metrics from others.
+    pub(crate) fn reserve_names(registry: &MetricRegistry) {
+        let given = inventory::iter::<Self>.into_iter().filter_map(|doc| match doc.name {
+            Name::Given(name) if doc.kind.is_counter() => Some((name.strip_suffix(TOTAL)?, doc.kind)),
+            Name::Given(name) => Some((name, doc.kind)),
+            Name::Id(_) => None,
+        });
+        registry.reserve(given.map(|(base, kind)| (base, kind.suffixes())));
     }
 
     /// Titles and queries, ready for Prometheus.

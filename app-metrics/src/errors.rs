@@ -11,6 +11,10 @@ pub const METRIC_SPEC_INVALID: ErrSpec =
 pub const METRIC_SPEC_CONFLICT: ErrSpec =
     ErrSpec::new(ErrorId::new(0x9cba_a083_74fe_8f9c), ErrorType::KnownEdgeCase, ErrorSeverity::High);
 
+/// Two metrics have a readable name in common, or the name of a sample. The message names both.
+pub const METRIC_NAME_CONFLICT: ErrSpec =
+    ErrSpec::new(ErrorId::new(0xd3b1_7a52_0c4e_96f8), ErrorType::KnownEdgeCase, ErrorSeverity::High);
+
 /// The HTTP server cannot listen on its address. The error has no stack, because it concerns the machine and not the
 /// code.
 pub const HTTP_BIND_FAILED: ErrSpec =

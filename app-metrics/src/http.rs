@@ -14,6 +14,7 @@ mod connections;
 mod listener;
 mod metrics;
 mod negotiation;
+mod panels;
 mod router;
 mod scrape;
 mod server;

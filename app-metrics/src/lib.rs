@@ -34,9 +34,11 @@
 //! # }
 //! ```
 
+mod command;
 pub mod compat;
 mod config;
 mod counter;
+mod dashboards;
 mod documented;
 pub mod errors;
 mod exposition;
@@ -48,6 +50,7 @@ mod ids;
 pub mod listening;
 pub mod log_events;
 mod metrics;
+mod names;
 pub mod platform;
 mod preflight;
 mod registry;
@@ -63,6 +66,7 @@ mod vector;
 
 pub use config::{DEFAULT_METRICS_HTTP_PORT, DeclaredMetrics, MetricsConfig};
 pub use counter::Counter;
+pub use dashboards::{Group, Panel, Row, Rule, RuleKind, Severity, Target, grafana_dashboard, rules_file};
 pub use documented::{METRIC_PLACEHOLDER, MetricDoc, metrics_page};
 pub use exposition::{Exposition, Format};
 pub use family::{
@@ -76,6 +80,7 @@ pub use ids::{
     SCRAPES_REFUSED,
 };
 pub use metrics::Metrics;
+pub use names::Names;
 pub use registry::{ConstantLabels, DEFAULT_MAX_SERIES_PER_VECTOR, MetricRegistry};
 pub use route::{Route, RouteFuture, RouteRequest, RouteResponse};
 pub use spec::{

@@ -1,7 +1,9 @@
 //! The handle of the metrics service. Services register their metrics with it.
 
+use crate::documented::MetricDoc;
 use crate::exposition::{Exposition, Format, ProcessMetrics, Scrape};
 use crate::family::Spec;
+use crate::names::Names;
 use crate::platform::PlatformMetrics;
 use crate::spec::Origin;
 use crate::{
@@ -74,7 +76,9 @@ impl Metrics {
     pub(crate) fn new(service: Service, config: Configured<MetricsConfig>) -> Result<Self, Error> {
         let registry = MetricRegistry::new(*App::of(&service).identity(), config.max_series_per_vector)
             .carrying(&config.constant_labels)
-            .hiding_values(config.is_sealed());
+            .hiding_values(config.is_sealed())
+            .speaking(MetricDoc::vocabulary(&App::of(&service)));
+        MetricDoc::reserve_names(&registry);
         let platform = PlatformMetrics::register(&registry, App::of(&service).package())?;
         config.register(&registry)?;
         let (address, last_bytes) = (OnceLock::new(), AtomicUsize::new(0));
@@ -243,7 +247,7 @@ impl Metrics {
         // Space for a little growth, so that the text is seldom copied while it is written.
         let room = self.0.last_bytes.load(Ordering::Relaxed);
         let mut text = String::with_capacity(room + room / 16);
-        self.scrape(Format::Text).write(&mut text, usize::MAX);
+        self.scrape(Format::Text, Names::Ids).write(&mut text, usize::MAX);
         self.0.last_bytes.store(text.len(), Ordering::Relaxed);
         text
     }
@@ -272,15 +276,48 @@ impl Metrics {
     /// ```
     #[must_use]
     pub fn exposition(&self, format: Format) -> Exposition {
-        Exposition::new(self.scrape(format))
+        Exposition::new(self.scrape(format, Names::Ids))
+    }
+
+    /// Like [`exposition`](Self::exposition), with a choice of names.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # use app_metrics::{CounterSpec, METRICS_SERVICE_ID, Metrics};
+    /// use app_metrics::{Format, Names};
+    ///
+    /// ids! {
+    ///     /// The store.
+    ///     pub STORE: ServiceId = 0xb1d3_02a9_7c55_e011, "store";
+    ///     /// Writes.
+    ///     pub WRITES: MetricId = 0x9d1f_6a40_55c2_7b38, "writes";
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let app = TestApp::with([METRICS_SERVICE_ID]).await;
+    /// # let metrics = app.get::<Metrics>();
+    /// metrics.counter(CounterSpec::new(STORE, WRITES, "Writes."))?.inc();
+    /// let mut text = Vec::new();
+    /// metrics.exposition_named(Format::Text, Names::Readable).read(&mut text, usize::MAX);
+    /// assert!(String::from_utf8_lossy(&text).contains("\nstore_writes_total{"));
+    /// # app.stop().await.expect_clean();
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn exposition_named(&self, format: Format, names: Names) -> Exposition {
+        Exposition::new(self.scrape(format, names))
     }
 
     /// Begins a scrape of the current metrics.
-    pub(crate) fn scrape(&self, format: Format) -> Scrape {
+    pub(crate) fn scrape(&self, format: Format, names: Names) -> Scrape {
         let Inner { service, registry, platform, .. } = &*self.0;
         let snapshot = platform.refresh(&App::of(service), registry);
         let labels = registry.sample_labels(app_core::APP_SERVICE);
-        Scrape::new(format, snapshot, ProcessMetrics::read(labels))
+        Scrape::new(format, names, snapshot, ProcessMetrics::read(labels))
     }
 
     pub(crate) fn listens_on(&self, address: SocketAddr) {

@@ -9,11 +9,14 @@ mod build_info;
 mod commands;
 mod configs;
 mod log;
+mod panels;
 mod process;
+mod rules;
 mod services;
 #[cfg(test)]
 mod tests;
 mod vectors;
+mod work_panels;
 
 pub use build_info::{BUILD_INFO, RUSTC_VERSION};
 pub use commands::{

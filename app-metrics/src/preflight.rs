@@ -22,27 +22,27 @@ fn check(app: &App) -> Vec<Error> {
     let Some(config) = upcoming::<MetricsConfig>(app).filter(|_| has(METRICS_SERVICE_ID)) else {
         return Vec::new();
     };
-    let results = [metrics(app, &config, has), check_routes(Route::linked()), address(app, &config)];
-    results.into_iter().filter_map(Result::err).collect()
+    let mut problems = metrics(app, &config, has);
+    let results = [check_routes(Route::linked()), address(app, &config)];
+    problems.extend(results.into_iter().filter_map(Result::err));
+    problems
 }
 
-/// Registers every known metric in a registry of its own, to find conflicts.
-fn metrics(
-    app: &App,
-    config: &Configured<MetricsConfig>,
-    has: impl Fn(ServiceId) -> bool,
-) -> Result<(), Error> {
+/// Registers every known metric in a registry of its own, to find conflicts of specs and of readable names.
+fn metrics(app: &App, config: &Configured<MetricsConfig>, has: impl Fn(ServiceId) -> bool) -> Vec<Error> {
     let registry = MetricRegistry::new(*app.identity(), config.max_series_per_vector)
         .carrying(&config.constant_labels)
-        .hiding_values(config.is_sealed());
-    PlatformMetrics::register(&registry, app.package())?;
-    config.register(&registry)?;
-    HttpMetrics::register(&registry)?;
+        .hiding_values(config.is_sealed())
+        .speaking(MetricDoc::vocabulary(app));
+    MetricDoc::reserve_names(&registry);
+    let own = [
+        PlatformMetrics::register(&registry, app.package()).map(drop),
+        config.register(&registry),
+        HttpMetrics::register(&registry).map(drop),
+    ];
     let of_services = MetricDoc::linked().into_iter().filter(|doc| has(doc.service()));
-    for doc in of_services {
-        doc.register(&registry, Origin::Service)?;
-    }
-    Ok(())
+    let of_services = of_services.map(|doc| doc.register(&registry, Origin::Service));
+    own.into_iter().chain(of_services).filter_map(Result::err).collect()
 }
 
 fn address(app: &App, config: &MetricsConfig) -> Result<(), Error> {

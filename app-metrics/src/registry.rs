@@ -5,22 +5,28 @@
 //!    never changes its meaning.
 //! 2. The lock guards the list of metrics, not the values. Counting never takes it.
 //! 3. A scrape reads an immutable snapshot of the list. A new snapshot is made only after a registration.
+//! 4. No two metrics have a readable name in common, nor the name of a sample. So a scrape with readable names has each
+//!    family once.
 
+mod family;
 mod lookup;
 #[cfg(test)]
 mod tests;
 
-use crate::errors::{METRIC_SPEC_CONFLICT, METRIC_SPEC_INVALID};
+use crate::errors::{METRIC_NAME_CONFLICT, METRIC_SPEC_CONFLICT, METRIC_SPEC_INVALID};
 use crate::family::{Instrument, Registered, Spec};
+use crate::names::{ReadableName, Vocabulary, taken};
 use crate::spec::{CONSTANT_LABELS, Kind, Origin, Shape, constant_labels, label_text, problems};
 use app_core::Identity;
 use app_errors::Error;
 use app_ids::{MetricId, ServiceId};
 use arc_swap::ArcSwap;
 use parking_lot::RwLock;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, hash_map};
 use std::fmt;
 use std::sync::Arc;
+
+pub(crate) use family::Family;
 
 /// Upper bound of a vector's series, unless its spec or the config sets one.
 pub const DEFAULT_MAX_SERIES_PER_VECTOR: usize = 1_000;
@@ -40,6 +46,7 @@ pub struct MetricRegistry {
     carried: Vec<&'static str>,
     /// Whether errors leave out the content of specs.
     hides_values: bool,
+    vocabulary: Vocabulary,
     families: RwLock<Families>,
     snapshot: ArcSwap<Snapshot>,
 }
@@ -49,15 +56,16 @@ struct Families {
     by_key: BTreeMap<Key, Arc<Family>>,
     /// For each service: the constant labels, and the text of those that samples carry.
     labels: HashMap<ServiceId, (Arc<ConstantLabels>, Arc<str>)>,
+    /// Every name of a scrape with readable names, and what has it.
+    taken: HashMap<String, Owner>,
 }
 
-/// A registered metric with everything that a scrape writes about it except the values.
-#[derive(Debug)]
-pub(crate) struct Family {
-    pub(crate) name: String,
-    /// The constant labels as text.
-    pub(crate) label_text: Arc<str>,
-    pub(crate) instrument: Instrument,
+/// What has a name.
+#[derive(Clone, Copy, Debug)]
+enum Owner {
+    Metric(Key),
+    /// A metric of the process, with the name that all Prometheus client libraries use.
+    Process(&'static str),
 }
 
 /// The families in the order of their keys. No family is ever removed, so a snapshot with all of them is up to date.
@@ -73,6 +81,7 @@ impl MetricRegistry {
             max_series_per_vector,
             carried: CONSTANT_LABELS.to_vec(),
             hides_values: false,
+            vocabulary: Vocabulary::default(),
             families: RwLock::default(),
             snapshot: ArcSwap::default(),
         }
@@ -88,6 +97,33 @@ impl MetricRegistry {
     pub(crate) fn hiding_values(mut self, hides: bool) -> Self {
         self.hides_values = hides;
         self
+    }
+
+    /// Makes readable names of these words.
+    pub(crate) fn speaking(mut self, vocabulary: Vocabulary) -> Self {
+        self.vocabulary = vocabulary;
+        self
+    }
+
+    /// Keeps the names of the process's metrics from others. `bases` are without `_total`, each with its suffixes.
+    pub(crate) fn reserve(&self, bases: impl IntoIterator<Item = (&'static str, &'static [&'static str])>) {
+        let names = &mut self.families.write().taken;
+        for (base, suffixes) in bases {
+            names.extend(taken(base, suffixes).map(|name| (name, Owner::Process(base))));
+        }
+    }
+
+    /// Whether a metric of this registry has the name, with ids or with readable names.
+    pub(crate) fn has_name(&self, name: &str) -> bool {
+        self.families.read().taken.contains_key(name)
+    }
+
+    /// The readable name of a registered metric's samples, such as `quota_grants_total`; `None` if it is not
+    /// registered, or has no readable name.
+    #[must_use]
+    pub fn readable_name(&self, service: ServiceId, metric: MetricId) -> Option<String> {
+        let families = self.families.read();
+        families.by_key.get(&(service, metric))?.readable_series()
     }
 
     /// The constant labels of a service's metrics: names and values of `domain app svc release instance`. Computed once
@@ -115,6 +151,8 @@ impl MetricRegistry {
                 _ => Err(conflict(&family.instrument, &spec.shape())),
             };
         }
+        let readable = self.vocabulary.readable(key.0, key.1, spec.shape().kind);
+        families.take(key, &spec.shape(), readable.as_ref())?;
         let labels = || {
             let labels = constant_labels(&self.identity, key.0);
             let text = self.carried_text(&labels);
@@ -125,8 +163,7 @@ impl MetricRegistry {
             if origin == Origin::Identity { label_text(all.as_slice()).into() } else { Arc::clone(carried) };
         let registered = spec.register(self.max_series_per_vector);
         let metric = registered.metric().clone();
-        let name = key.1.prometheus_name(key.0);
-        families.by_key.insert(key, Arc::new(Family { name, label_text, instrument: S::wrap(registered) }));
+        families.by_key.insert(key, Arc::new(Family::new(readable, label_text, S::wrap(registered))));
         Ok(metric)
     }
 
@@ -191,6 +228,39 @@ impl MetricRegistry {
             }
         }
         ids
+    }
+}
+
+impl Families {
+    /// Takes the names of a new metric, or tells who has one of them.
+    fn take(&mut self, key: Key, shape: &Shape<'_>, readable: Option<&ReadableName>) -> Result<(), Error> {
+        let base = readable.map_or_else(|| shape.spec.prometheus_name(), |name| name.base.clone());
+        let names: Vec<String> = taken(&base, shape.kind.suffixes()).collect();
+        if let Some((name, owner)) = names.iter().find_map(|name| Some((name, *self.taken.get(name)?))) {
+            return Err(self.name_conflict(shape, &base, name, owner));
+        }
+        self.taken.extend(names.into_iter().map(|name| (name, Owner::Metric(key))));
+        // Its id name stays its own in scrapes with ids.
+        for name in taken(&shape.spec.prometheus_name(), shape.kind.suffixes()) {
+            if let hash_map::Entry::Vacant(free) = self.taken.entry(name) {
+                free.insert(Owner::Metric(key));
+            }
+        }
+        Ok(())
+    }
+
+    fn name_conflict(&self, shape: &Shape<'_>, base: &str, name: &str, owner: Owner) -> Error {
+        let owner = match owner {
+            Owner::Process(base) => format!("the metric {base} of the process"),
+            Owner::Metric(key) => self.by_key.get(&key).map_or_else(String::new, |family| {
+                format!("{}, readable name {}", subject(&family.instrument.shape()), family.readable_base())
+            }),
+        };
+        let message = format!(
+            "{}, readable name {base}: {name} is also a name of {owner}; record another name for one of the two ids",
+            subject(shape)
+        );
+        METRIC_NAME_CONFLICT.error(shape.spec.service).message(message).build()
     }
 }
 

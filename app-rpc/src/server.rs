@@ -16,6 +16,7 @@ mod descriptors;
 mod handshakes;
 mod journal;
 mod meters;
+mod panels;
 #[cfg(test)]
 mod simulated;
 mod slots;

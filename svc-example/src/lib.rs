@@ -57,6 +57,7 @@ mod health;
 mod ids;
 mod limits;
 mod metrics;
+mod panels;
 mod quota;
 mod rate;
 mod rpc;

@@ -13,9 +13,11 @@ Every metric of this program, with its meaning and with queries for Prometheus. 
 prints this page from the code. In your application the page includes the metrics of your services.
 
 A metric is named after ids in hexadecimal: `op_{id of its service}_{id of the metric}`. So dashboards and alerts outlive
-renamed code. To find a metric:
+renamed code. A Prometheus that scrapes `/metrics?names=readable` gets names that people can type instead, such as
+`app_service_up`. To find a metric:
 
-- **By its name in Prometheus**, from a dashboard or an alert: search this page. The help in `/metrics` is a short version.
+- **By its name in Prometheus**, from a dashboard or an alert: search this page. The help in `/metrics` is a short version,
+  and begins with the readable name. With readable names it begins with the id.
 - **By subject**: the tables list readable names, by service.
 - **In another or a newer program**: `<program> metrics | grep -i <word>`.
 
@@ -39,24 +41,33 @@ fn write_page(page: &mut String, docs: &[&MetricDoc]) -> fmt::Result {
          ours to `exported_instance`. A histogram has `_bucket`, `_sum` and `_count`.\n\n\
          `instance` is random at each start, so each start makes new series. `constantLabels` in the config of the metrics\n\
          service chooses the labels that samples carry. `build_info` always has all of them.\n\n\
-         **Counters have two names.** A scraper that asks for OpenMetrics, as Prometheus does, gets `op_.._total`, which that\n\
-         format demands. A scraper that asks for text format 0.0.4, as `curl` and some agents do, gets the exact name\n\
-         `op_..`. Names below are those of OpenMetrics; for text, leave out `_total`. The rules and the dashboard of this\n\
-         project work with both: they ask for either name, joined by `or`.",
+         **Counters.** A readable name of a counter ends in `_total`, in every format. A name that is an id has two forms. A\n\
+         scraper that asks for OpenMetrics, as Prometheus does, gets `op_.._total`, which that format demands. A scraper that\n\
+         asks for text format 0.0.4, as `curl` and some agents do, gets the exact name `op_..`. Names below are those of\n\
+         OpenMetrics; for text, leave out `_total`. The rules and the dashboard that `metrics --alerts`, `--rules` and\n\
+         `--grafana` print work with both: with ids they ask for either name, joined by `or`.\n\n\
+         **Readable names** are `{{service}}_{{metric}}[_unit][_total]`. The name of the service is left out if the metric's name\n\
+         begins with it, and that of service 0 is `app`. Characters that Prometheus refuses become `_`, and `queueDepth`\n\
+         becomes `queue_depth`. Only base units of Prometheus are appended, such as `_seconds` and `_bytes`. A metric without\n\
+         a recorded name keeps its id name. Two metrics whose names would collide are a start error.",
         labels.join(", ")
     )?;
     for metrics in docs.chunk_by(|one, other| one.service == other.service) {
         let Some(first) = metrics.first() else { continue };
         let title = title(first);
         writeln!(page, "\n## {title}\n")?;
-        writeln!(page, "| metric | name in Prometheus | kind | unit |\n|---|---|---|---|")?;
+        writeln!(
+            page,
+            "| metric | name in Prometheus | readable name | kind | unit |\n|---|---|---|---|---|"
+        )?;
         for doc in metrics {
             let (heading, prometheus) = (heading(doc, docs), doc.series_name());
             // GitHub makes this anchor from the heading.
             let anchor = heading.replace(' ', "-");
             writeln!(
                 page,
-                "| [{heading}](#{anchor}) | `{prometheus}` | {} | {} |",
+                "| [{heading}](#{anchor}) | `{prometheus}` | {} | {} | {} |",
+                readable(doc),
                 kind(doc.kind),
                 doc.unit
             )?;
@@ -83,6 +94,9 @@ fn heading(of: &MetricDoc, docs: &[&MetricDoc]) -> String {
 fn write_metric(page: &mut String, heading: &str, doc: &MetricDoc) -> fmt::Result {
     writeln!(page, "\n### {heading}\n\n{}{}", doc.help, space_before(doc.meaning))?;
     writeln!(page, "\n- name in Prometheus: `{}`", doc.series_name())?;
+    if !doc.is_of_the_process() {
+        writeln!(page, "- readable name: {}", readable(doc))?;
+    }
     if let Name::Id(metric) = doc.name {
         writeln!(page, "- id: {metric:#x}")?;
     }
@@ -98,6 +112,11 @@ fn write_metric(page: &mut String, heading: &str, doc: &MetricDoc) -> fmt::Resul
         writeln!(page, "\n{what}:\n\n```promql\n{query}\n```")?;
     }
     Ok(())
+}
+
+/// The readable name in Markdown; `none` for a metric that keeps its id name.
+fn readable(doc: &MetricDoc) -> String {
+    doc.readable_name().map_or_else(|| "none".to_owned(), |name| format!("`{name}`"))
 }
 
 fn space_before(text: &str) -> String {

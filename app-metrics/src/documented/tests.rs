@@ -49,9 +49,9 @@ fn the_page_has_all_that_is_to_be_known() {
     let page = metrics_page(&[&SENT, &SECONDS]);
     for part in [
         "\n## Service `without a name` (0x8f2c)\n",
-        "| `op_8f2c_1_total` | counter | mails |\n",
+        "| `op_8f2c_1_total` | none | counter | mails |\n",
         "\nMails sent. Refused ones are not tried again.\n",
-        "\n- name in Prometheus: `op_8f2c_1_total`\n- id: 0x1\n- kind: counter vector, unit: mails\n",
+        "\n- name in Prometheus: `op_8f2c_1_total`\n- readable name: none\n- id: 0x1\n- kind: counter vector, unit: mails\n",
         "\n- label `outcome`: `taken` or `refused`\n",
         "\nA second:\n\n```promql\nrate(op_8f2c_1_total[5m]) > 0\n```\n",
         "\n- label `server`: its name\n- label `outcome`: what came of it\n- buckets up to: 0.1, 2.5\n",

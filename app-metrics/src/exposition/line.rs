@@ -17,6 +17,8 @@ pub(super) struct SeriesNames<'a> {
     pub(super) format: Format,
     /// The name of the family.
     pub(super) name: &'a str,
+    /// The suffix of a counter's samples.
+    pub(super) counter_suffix: &'static str,
     /// The constant labels as text; never empty.
     pub(super) constant: &'a str,
     pub(super) names: &'a [String],
@@ -30,7 +32,7 @@ pub(super) trait Sample {
 
 impl Sample for Counter {
     fn write(&self, series: &SeriesNames<'_>, out: &mut String, _: &mut Vec<(f64, u64)>) {
-        series.begin(out, series.format.counter_suffix());
+        series.begin(out, series.counter_suffix);
         out.push_str("} ");
         match self.value() {
             Value::Whole(value) => whole(out, value),

@@ -1,10 +1,11 @@
 //! The walk of a scrape over all metrics, in slices.
 
+use super::format::{Announced, type_word};
 use super::line::{self, Sample, SeriesNames};
 use super::{Format, ProcessMetrics};
 use crate::family::Instrument;
+use crate::names::{Names, TOTAL};
 use crate::registry::{Family, Snapshot};
-use crate::spec::Kind;
 use crate::vector::{Metric, Vector};
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(crate) struct Scrape {
     format: Format,
+    names: Names,
     snapshot: Arc<Snapshot>,
     process: ProcessMetrics,
     /// The next family, or the family that was begun.
@@ -33,8 +35,13 @@ pub(crate) enum Progress {
 }
 
 impl Scrape {
-    pub(crate) fn new(format: Format, snapshot: Arc<Snapshot>, process: ProcessMetrics) -> Self {
-        Self { format, snapshot, process, family: 0, place: None, buckets: Vec::new() }
+    pub(crate) fn new(
+        format: Format,
+        names: Names,
+        snapshot: Arc<Snapshot>,
+        process: ProcessMetrics,
+    ) -> Self {
+        Self { format, names, snapshot, process, family: 0, place: None, buckets: Vec::new() }
     }
 
     /// Appends text until `out` has at least `bytes`. It exceeds that by less than the head of a family and one series.
@@ -56,11 +63,10 @@ impl Scrape {
     }
 
     fn family(&mut self, family: &Family, out: &mut String, bytes: usize) -> Progress {
-        let place = *self.place.get_or_insert_with(|| {
-            let shape = family.instrument.shape();
-            self.format.announce(out, &family.name, &shape.spec.help, shape.kind);
-            0
-        });
+        if self.place.is_none() {
+            self.announce(family, out);
+        }
+        let place = *self.place.get_or_insert(0);
         match &family.instrument {
             Instrument::Counter(counter) => self.single(family, counter.metric(), out),
             Instrument::Gauge(gauge) => self.single(family, gauge.metric(), out),
@@ -96,17 +102,30 @@ impl Scrape {
     }
 
     fn series<'a>(&self, family: &'a Family, names: &'a [String], values: &'a [Box<str>]) -> SeriesNames<'a> {
-        SeriesNames { format: self.format, name: &family.name, constant: &family.label_text, names, values }
+        let counter_suffix = self.format.counter_suffix(self.names);
+        let (format, name, constant) = (self.format, family.base(self.names), &*family.label_text);
+        SeriesNames { format, name, counter_suffix, constant, names, values }
+    }
+
+    fn announce(&self, family: &Family, out: &mut String) {
+        let kind = family.instrument.kind();
+        let suffix = if kind.is_counter() { self.format.counter_suffix(self.names) } else { "" };
+        let announced = Announced {
+            base: family.base(self.names),
+            suffix,
+            help: family.help(self.names),
+            kind: type_word(kind),
+            unit: family.unit(self.names),
+        };
+        self.format.announce(out, &announced);
     }
 
     fn process(&self, out: &mut String) {
         for sample in &self.process.samples {
-            let (kind, suffix) = if sample.counter { (Kind::Counter, "_total") } else { (Kind::Gauge, "") };
-            let name = match self.format {
-                Format::Text => sample.name,
-                Format::OpenMetrics => sample.name.strip_suffix(suffix).unwrap_or(sample.name),
-            };
-            self.format.announce(out, name, sample.help, kind);
+            let (kind, suffix) = if sample.counter { ("counter", TOTAL) } else { ("gauge", "") };
+            let base = sample.name.strip_suffix(suffix).unwrap_or(sample.name);
+            let announced = Announced { base, suffix, help: sample.help, kind, unit: "" };
+            self.format.announce(out, &announced);
             out.extend([sample.name, "{", &self.process.labels, "} "]);
             line::number(out, sample.value);
             out.push('\n');

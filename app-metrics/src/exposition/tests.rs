@@ -4,6 +4,7 @@ mod library;
 mod reader;
 
 use super::{Format, ProcessMetrics, Progress, Scrape};
+use crate::names::Names;
 use crate::registry::MetricRegistry;
 use crate::spec::Origin;
 use crate::{CounterSpec, CounterVectorSpec, GaugeSpec, GaugeVectorSpec, HistogramSpec, HistogramVectorSpec};
@@ -36,7 +37,7 @@ fn text(registry: &MetricRegistry) -> String {
 
 fn written(registry: &MetricRegistry, format: Format) -> String {
     let mut out = String::new();
-    let mut scrape = Scrape::new(format, registry.snapshot(), ProcessMetrics::default());
+    let mut scrape = Scrape::new(format, Names::Ids, registry.snapshot(), ProcessMetrics::default());
     assert_eq!(scrape.write(&mut out, usize::MAX), Progress::Done);
     out
 }
@@ -103,7 +104,7 @@ fn the_process_shows_itself_under_the_usual_names() {
     let registry = registry();
     let mut out = String::new();
     let process = ProcessMetrics::read("a=\"b\"".into());
-    Scrape::new(Format::Text, registry.snapshot(), process).write(&mut out, usize::MAX);
+    Scrape::new(Format::Text, Names::Ids, registry.snapshot(), process).write(&mut out, usize::MAX);
     for name in ["cpu_seconds_total", "open_fds", "max_fds", "resident_memory_bytes", "start_time_seconds"] {
         let line = out.lines().find(|line| line.starts_with(&format!("process_{name}{{"))).expect(name);
         let (_, value) = line.rsplit_once(' ').expect("a value");
@@ -177,7 +178,7 @@ fn openmetrics_has_total_and_quotes_escaped_and_an_end() {
     registry.register(counter, Origin::Service).unwrap().add_f64(0.5);
     let mut out = String::new();
     let process = ProcessMetrics::read("a=\"b\"".into());
-    Scrape::new(Format::OpenMetrics, registry.snapshot(), process).write(&mut out, usize::MAX);
+    Scrape::new(Format::OpenMetrics, Names::Ids, registry.snapshot(), process).write(&mut out, usize::MAX);
     let expected = [
         r#"# HELP op_a_b Back\\\\slash \"q\"."#.replace("\\\\", "\\"),
         "# TYPE op_a_b counter".into(),
@@ -208,7 +209,7 @@ fn what_is_written_in_slices_is_what_is_written_at_once() {
     for format in [Format::Text, Format::OpenMetrics] {
         let whole = written(&registry, format);
         for bytes in [0, 1, 100, 1_000, whole.len() - 1, whole.len(), whole.len() + 1] {
-            let mut scrape = Scrape::new(format, registry.snapshot(), ProcessMetrics::default());
+            let mut scrape = Scrape::new(format, Names::Ids, registry.snapshot(), ProcessMetrics::default());
             let mut slices: Vec<String> = Vec::new();
             loop {
                 let mut slice = String::new();
@@ -230,7 +231,7 @@ fn series_that_stay_are_there_once_whatever_comes_and_goes_between_two_slices() 
     let vector = GaugeVectorSpec::new(SERVICE, id(1), "G.", ["key"]);
     let gauges = registry.register(vector, Origin::Service).unwrap();
     (0..100).for_each(|key| gauges.with([&format!("stays{key}")]).unwrap().inc());
-    let mut scrape = Scrape::new(Format::Text, registry.snapshot(), ProcessMetrics::default());
+    let mut scrape = Scrape::new(Format::Text, Names::Ids, registry.snapshot(), ProcessMetrics::default());
     let mut out = String::new();
     for round in 0.. {
         let length = out.len();

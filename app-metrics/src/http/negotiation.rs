@@ -1,4 +1,5 @@
-//! Negotiation of format and coding from `Accept` and `Accept-Encoding` (RFC 9110, section 12.5).
+//! Negotiation of format and coding from `Accept` and `Accept-Encoding` (RFC 9110, section 12.5), and of names from the
+//! parameter `names`.
 //!
 //! A malformed element of such a list is ignored, and the rest counts. A client that accepts neither format gets the
 //! default, which RFC 9110 permits. A client that forbids every coding gets a 406.
@@ -7,6 +8,7 @@
 mod tests;
 
 use crate::exposition::Format;
+use crate::names::Names;
 use axum::http::HeaderMap;
 use axum::http::header::{ACCEPT, ACCEPT_ENCODING, HeaderName};
 
@@ -18,6 +20,33 @@ pub(super) const VARY: &str = "Accept, Accept-Encoding";
 pub(super) enum Coding {
     Identity,
     Gzip,
+}
+
+/// The parameter of a scrape that chooses names.
+const NAMES: &str = "names";
+
+/// The longest value that an error repeats.
+const MAX_REPEATED: usize = 40;
+
+/// The names that the query asks for; ids if it asks for none. Other parameters make no difference.
+///
+/// # Errors
+/// A text for the client: a value that is unknown, or two values that differ.
+pub(super) fn names(query: Option<&str>) -> Result<Names, String> {
+    let pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+    let mut asked = None;
+    for (_, value) in pairs.filter(|(name, _)| name == NAMES) {
+        let found: String = value.chars().take(MAX_REPEATED).collect();
+        let cure = "ask for names=ids, names=readable, or neither, which means ids";
+        let Some(names) = Names::of_word(&value) else {
+            return Err(format!("names: there is no {found:?}; {cure}\n"));
+        };
+        if asked.is_some_and(|other| other != names) {
+            return Err(format!("names: asked for twice, with two values; {cure}\n"));
+        }
+        asked = Some(names);
+    }
+    Ok(asked.unwrap_or_default())
 }
 
 /// The format that the client prefers; text if it prefers none.

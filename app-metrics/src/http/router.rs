@@ -30,7 +30,7 @@ pub(crate) fn router<'a>(
     scrapes: Scrapes,
     routes: impl IntoIterator<Item = &'a Route>,
 ) -> Result<Router, Error> {
-    let scrape = get(move |headers: HeaderMap| scrapes.answer(headers));
+    let scrape = get(move |uri: Uri, headers: HeaderMap| scrapes.answer(uri, headers));
     let mut router = Router::new().route(METRICS_PATH, marked(METRICS_PATH, scrape));
     for route in checked(routes)? {
         router = router.route(route.path, marked(route.path, answered_by(app.clone(), route.handler)));

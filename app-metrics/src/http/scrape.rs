@@ -22,10 +22,11 @@ use super::negotiation::{self, Coding, VARY};
 use super::router::response;
 use crate::Metrics;
 use crate::exposition::{Format, Progress, Scrape};
+use crate::names::Names;
 use crate::route::RouteResponse;
 use axum::body::Body;
-use axum::http::Response;
 use axum::http::header::{CONTENT_ENCODING, HeaderMap, HeaderValue, VARY as VARY_HEADER};
+use axum::http::{Response, Uri};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use futures_util::{StreamExt as _, future, stream};
@@ -71,7 +72,11 @@ impl Scrapes {
     }
 
     /// Answers a request with these headers. Cancel safe: an answer that is dropped leaves nothing behind.
-    pub(super) async fn answer(self, headers: HeaderMap) -> Response<Body> {
+    pub(super) async fn answer(self, uri: Uri, headers: HeaderMap) -> Response<Body> {
+        let names = match negotiation::names(uri.query()) {
+            Ok(names) => names,
+            Err(why) => return varied(RouteResponse::text(400, why)),
+        };
         let Some(coding) = negotiation::coding(&headers) else {
             return varied(RouteResponse::text(406, "supported codings: gzip, identity\n"));
         };
@@ -81,7 +86,7 @@ impl Scrapes {
             return varied(refused.header("Retry-After", "1"));
         };
         let format = negotiation::format(&headers);
-        match Answer::begin(self.0, format, coding, permit).await.body().await {
+        match Answer::begin(self.0, (format, names), coding, permit).await.body().await {
             Ok(body) => {
                 let mut response = varied(RouteResponse::new(200, format.content_type(), Vec::new()));
                 *response.body_mut() = body;
@@ -115,13 +120,13 @@ struct Answer {
 impl Answer {
     async fn begin(
         shared: Arc<ScrapeState>,
-        format: Format,
+        (format, names): (Format, Names),
         coding: Coding,
         permit: OwnedSemaphorePermit,
     ) -> Self {
         let began = Instant::now();
         let slice_permit = shared.slice_permits.acquire().await;
-        let scrape = Some(shared.metrics.scrape(format));
+        let scrape = Some(shared.metrics.scrape(format, names));
         drop(slice_permit);
         let gzip = (coding == Coding::Gzip).then(|| GzEncoder::new(Vec::new(), Compression::fast()));
         Self { shared, scrape, gzip, began, bytes: 0, _permit: permit }

@@ -1,4 +1,5 @@
-//! The dashboard and the rules of the service: every metric that they use exists, and every query has an answer.
+//! The dashboard and the rules of the service, with ids and with readable names: they are what the program prints, every metric
+//! that they use exists, and every query has an answer, whichever format Prometheus scrapes.
 
 use std::{
     collections::BTreeSet,
@@ -6,14 +7,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use app_metrics::MetricDoc;
+use app_metrics::{MetricDoc, Names};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::{
     files::Configs,
     formats::relay_asking_for_text,
-    program::{Process, poll},
+    program::{Process, Program, poll},
     scraper::{PACKAGE, Scraper},
     tools,
 };
@@ -32,8 +33,43 @@ fn path(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../svc-example/dashboards").join(file)
 }
 
-fn dashboard() -> Value {
-    serde_json::from_str(&fs::read_to_string(path("quota.json")).unwrap()).unwrap()
+/// The flags of `metrics`, with their files for ids and for readable names.
+const FILES: [(&str, [&str; 2]); 3] = [
+    ("--grafana", ["quota.json", "quota-readable.json"]),
+    ("--rules", ["rules.yml", "rules-readable.yml"]),
+    ("--alerts", ["alerts.yml", "alerts-readable.yml"]),
+];
+
+/// The file that a flag prints with these names.
+fn file(flag: &str, names: Names) -> PathBuf {
+    let (_, [ids, readable]) = FILES.into_iter().find(|(known, _)| *known == flag).unwrap();
+    path(if names == Names::Ids { ids } else { readable })
+}
+
+fn dashboard(names: Names) -> Value {
+    serde_json::from_str(&fs::read_to_string(file("--grafana", names)).unwrap()).unwrap()
+}
+
+fn rule_files(names: Names) -> [PathBuf; 2] {
+    ["--rules", "--alerts"].map(|flag| file(flag, names))
+}
+
+#[test]
+fn the_files_are_what_the_program_prints() {
+    for (flag, files) in FILES {
+        for (names, name) in Names::ALL.into_iter().zip(files) {
+            let command = ["metrics", flag, "--names", names.word()];
+            let printed = Program::new(e2e::svc_example()).args(command).run();
+            assert_eq!(printed.code(), Some(0), "{printed:?}");
+            let found = fs::read_to_string(path(name)).unwrap_or_default();
+            assert!(
+                found == printed.stdout,
+                "svc-example/dashboards/{name} is not what the code says. Make it anew: cargo run -p svc-example -- {} \
+                 > svc-example/dashboards/{name}",
+                command.join(" ")
+            );
+        }
+    }
 }
 
 fn list<'a>(of: &'a Value, name: &str) -> &'a [Value] {
@@ -71,14 +107,22 @@ fn variables(dashboard: &Value) -> impl Iterator<Item = &Value> {
 }
 
 #[test]
-fn the_dashboard_is_one_that_grafana_imports() {
-    let dashboard = dashboard();
+fn the_dashboards_are_such_that_grafana_imports_them() {
+    let uids = Names::ALL.map(|names| {
+        let dashboard = dashboard(names);
+        grafana_imports(&dashboard);
+        dashboard["uid"].clone()
+    });
+    assert_ne!(uids[0], uids[1], "an import would replace the other");
+}
+
+fn grafana_imports(dashboard: &Value) {
     assert!(dashboard["schemaVersion"].as_u64().unwrap() >= 36);
     assert_eq!(dashboard["id"], Value::Null, "Grafana gives it one");
-    let input = &list(&dashboard, "__inputs")[0];
+    let input = &list(dashboard, "__inputs")[0];
     assert_eq!((text(input, "name"), text(input, "pluginId")), ("DS_PROMETHEUS", "prometheus"));
     let (mut ids, mut places) = (BTreeSet::new(), BTreeSet::new());
-    for panel in list(&dashboard, "panels") {
+    for panel in list(dashboard, "panels") {
         let title = text(panel, "title");
         assert!(ids.insert(panel["id"].as_u64().unwrap()), "{title}: its id is another panel's too");
         assert!(places.insert(panel["gridPos"].to_string()), "{title}: its place is another panel's too");
@@ -91,17 +135,21 @@ fn the_dashboard_is_one_that_grafana_imports() {
         for source in sources.chain([&panel["datasource"]]) {
             assert_eq!(text(source, "uid"), "${DS_PROMETHEUS}", "{title}");
         }
-        for doc in MetricDoc::linked().into_iter().filter(|doc| asks(panel, &doc.prometheus_name())) {
+        for doc in MetricDoc::linked().into_iter().filter(|doc| asks(panel, doc)) {
             let description = text(panel, "description");
             assert!(description.contains(doc.name()), "{title} does not say that it shows {}", doc.name());
         }
     }
-    assert_eq!(variables(&dashboard).count(), 3);
+    assert_eq!(variables(dashboard).count(), 3);
 }
 
-/// Whether a query of a panel uses the metric, or a part of it if it is a histogram.
-fn asks(panel: &Value, metric: &str) -> bool {
-    list(panel, "targets").iter().any(|target| names(text(target, "expr")).contains(metric))
+/// Whether a query of a panel uses the metric, or a part of it if it is a histogram, under either of its names.
+fn asks(panel: &Value, doc: &MetricDoc) -> bool {
+    let metrics = Names::ALL.map(|names| metric_of(&doc.series_name_in(names)).to_owned());
+    list(panel, "targets").iter().any(|target| {
+        let used = names(text(target, "expr"));
+        metrics.iter().any(|metric| used.contains(metric.as_str()))
+    })
 }
 
 fn metric_of(name: &str) -> &str {
@@ -114,41 +162,79 @@ fn metric_of(name: &str) -> &str {
 /// The metric names in a text. Parts of a histogram count as the histogram.
 fn names(text: &str) -> BTreeSet<&str> {
     let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
-    let names = words.filter(|word| word.starts_with("op_") || word.starts_with("process_"));
-    names.map(metric_of).collect()
+    words.map(metric_of).filter(|word| is_of_a_service(word)).collect()
+}
+
+/// Whether a word is the name of a metric, or looks like one: it begins with an id, or with the name of a linked service.
+fn is_of_a_service(word: &str) -> bool {
+    let services = MetricDoc::linked().into_iter().filter_map(|doc| doc.service().name());
+    let mut prefixes =
+        services.map(|name| name.replace('-', "_")).chain(["op", "process", "app"].map(str::to_owned));
+    prefixes.any(|prefix| word.strip_prefix(&prefix).is_some_and(|rest| rest.starts_with('_')))
 }
 
 #[test]
 fn a_prometheus_that_scraped_the_service_answers_every_query() {
     let configs = Configs::any_port();
     let service = configs.service().start();
-    let Some(prometheus) = Scraper::of(service.ready(), &[path("alerts.yml")]) else { return };
-    answers_every_query(&prometheus, &service, "_total");
+    let Some(prometheus) = Scraper::of(service.ready(), &rule_files(Names::Ids)) else { return };
+    answers_every_query(&prometheus, &service, Names::Ids, "op_0_8c4ae2a35c989a43_total");
     prometheus.stop();
 }
 
 #[test]
 fn one_that_scrapes_the_text_format_without_the_instance_label_does_too() {
-    let configs = Configs::none().metrics(|mut spec| {
+    let configs = without_the_instance_label();
+    let service = configs.service().start();
+    let (text, _heads) = relay_asking_for_text(service.ready());
+    let Some(prometheus) = Scraper::of(text, &rule_files(Names::Ids)) else { return };
+    answers_every_query(&prometheus, &service, Names::Ids, "op_0_8c4ae2a35c989a43");
+    prometheus.stop();
+}
+
+#[test]
+fn so_does_one_that_scrapes_readable_names() {
+    let configs = Configs::any_port();
+    let service = configs.service().start();
+    let rules = rule_files(Names::Readable);
+    let Some(prometheus) = Scraper::with_names(service.ready(), &rules, Names::Readable) else { return };
+    answers_every_query(&prometheus, &service, Names::Readable, "app_service_deaths_total");
+    assert_eq!(
+        prometheus.samples("{__name__=~\"op_.*\"}"),
+        Vec::<Value>::new(),
+        "all of it has a readable name"
+    );
+    prometheus.stop();
+}
+
+#[test]
+fn so_does_one_that_scrapes_readable_names_in_the_text_format() {
+    let configs = without_the_instance_label();
+    let service = configs.service().start();
+    let (text, heads) = relay_asking_for_text(service.ready());
+    let rules = rule_files(Names::Readable);
+    let Some(prometheus) = Scraper::with_names(text, &rules, Names::Readable) else { return };
+    answers_every_query(&prometheus, &service, Names::Readable, "app_service_deaths_total");
+    let head = heads.recv().unwrap();
+    assert!(head.contains("content-type: text/plain; version=0.0.4;"), "{head}");
+    prometheus.stop();
+}
+
+fn without_the_instance_label() -> Configs {
+    Configs::none().metrics(|mut spec| {
         spec.set_http_port(0);
         spec.set_bind_address("127.0.0.1");
         let mut labels = spec.init_constant_labels(4);
         for (index, label) in (0..).zip(["domain", "app", "svc", "release"]) {
             labels.set(index, label);
         }
-    });
-    let service = configs.service().start();
-    let (text, _heads) = relay_asking_for_text(service.ready());
-    let Some(prometheus) = Scraper::of(text, &[path("alerts.yml")]) else { return };
-    answers_every_query(&prometheus, &service, "");
-    prometheus.stop();
+    })
 }
 
-/// Asserts that every query of the dashboard and every rule has an answer. Counters have this suffix.
-fn answers_every_query(prometheus: &Scraper, service: &Process, counters_end_in: &str) {
-    let deaths = format!("op_0_8c4ae2a35c989a43{counters_end_in}");
-    poll("a counter", || (!prometheus.samples(&deaths).is_empty()).then_some(()));
-    let dashboard = dashboard();
+/// Asserts that every query of the dashboard and every rule has an answer. `deaths` is the name of a counter.
+fn answers_every_query(prometheus: &Scraper, service: &Process, names: Names, deaths: &str) {
+    poll("a counter", || (!prometheus.samples(deaths).is_empty()).then_some(()));
+    let dashboard = dashboard(names);
     let queries = queries(&dashboard);
     assert!(queries.len() > 40, "{}", queries.len());
     for (panel, query) in &queries {
@@ -171,6 +257,7 @@ fn answers_every_query(prometheus: &Scraper, service: &Process, counters_end_in:
         let rules: Vec<_> = groups.flat_map(|group| list(group, "rules")).cloned().collect();
         rules.iter().all(|rule| rule["health"] != "unknown").then_some(rules)
     });
+    assert!(rules.len() > 20, "{}", rules.len());
     for rule in &rules {
         assert_eq!(rule["health"], "ok", "{rule}");
         if rule["type"] == "recording" {
@@ -183,34 +270,56 @@ fn answers_every_query(prometheus: &Scraper, service: &Process, counters_end_in:
     service.ended().expect_code(0);
 }
 
-/// The tests of the rules, once with counter names of OpenMetrics and once with those of the text format.
+/// The tests of the rules, with the names of each way to scrape: ids in OpenMetrics, ids in the text format, and readable
+/// names.
 #[test]
-fn the_rules_say_the_same_of_counters_under_both_names() {
+fn the_rules_say_the_same_of_each_metric_under_all_of_its_names() {
     if !tools::installed("promtool", &["--version"], PACKAGE) {
         return;
     }
-    let dir = tempfile::tempdir().unwrap();
-    fs::copy(path("alerts.yml"), dir.path().join("alerts.yml")).unwrap();
     let tests = fs::read_to_string(path("alerts_test.yml")).unwrap();
     let of_text = tests.replace("_total{", "{");
-    assert_ne!(tests, of_text);
-    let file = dir.path().join("of_text.yml");
-    fs::write(&file, of_text).unwrap();
-    tools::run("promtool", [Path::new("test"), Path::new("rules"), &file]);
+    let mut readable = tests.clone();
+    let mut docs = MetricDoc::linked();
+    // An id may begin with another.
+    docs.sort_by_key(|doc| std::cmp::Reverse(doc.series_name().len()));
+    for doc in docs {
+        readable = readable.replace(&doc.series_name(), &doc.series_name_in(Names::Readable));
+    }
+    for (case, names, tests) in [
+        ("ids", Names::Ids, &tests),
+        ("text", Names::Ids, &of_text),
+        ("readable", Names::Readable, &readable),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        for (flag, name) in [("--rules", "rules.yml"), ("--alerts", "alerts.yml")] {
+            fs::copy(file(flag, names), dir.path().join(name)).unwrap();
+        }
+        assert_eq!(tests.contains("_total{"), case != "text");
+        assert_eq!(tests.contains("op_0_"), case != "readable");
+        let file = dir.path().join("tests.yml");
+        fs::write(&file, tests).unwrap();
+        tools::run("promtool", [Path::new("test"), Path::new("rules"), &file]);
+    }
 }
 
 #[test]
-fn every_query_of_a_counter_has_both_of_its_names() {
-    let rules = fs::read_to_string(path("alerts.yml")).unwrap();
-    let dashboard = dashboard();
-    let queries = queries(&dashboard).into_iter().map(|(_, query)| query);
-    for query in queries.chain(rules.lines().map(str::to_owned)) {
+fn every_query_of_a_counter_has_both_of_its_names_with_ids() {
+    let mut asked: Vec<String> =
+        queries(&dashboard(Names::Ids)).into_iter().map(|(_, query)| query).collect();
+    for file in rule_files(Names::Ids) {
+        asked.extend(fs::read_to_string(file).unwrap().lines().map(str::to_owned));
+    }
+    let mut counters = 0;
+    for query in asked {
         let words: Vec<_> = query.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).collect();
         for total in words.iter().filter(|word| word.starts_with("op_")) {
             let Some(exact) = total.strip_suffix("_total") else { continue };
             assert!(words.contains(&exact), "{total} is asked for, and {exact} is not: {query}");
+            counters += 1;
         }
     }
+    assert!(counters > 30, "{counters}");
 }
 
 #[test]
@@ -218,35 +327,58 @@ fn promtool_finds_the_rules_good_and_their_alerts_as_they_should_be() {
     if !tools::installed("promtool", &["--version"], PACKAGE) {
         return;
     }
-    tools::run("promtool", [Path::new("check"), Path::new("rules"), &path("alerts.yml")]);
+    for file in Names::ALL.into_iter().flat_map(rule_files) {
+        tools::run("promtool", [Path::new("check"), Path::new("rules"), &file]);
+    }
     tools::run("promtool", [Path::new("test"), Path::new("rules"), &path("alerts_test.yml")]);
 }
 
 #[test]
 fn every_documented_metric_is_on_the_dashboard() {
-    let dashboard = dashboard();
-    let queries: Vec<_> = queries(&dashboard).into_iter().map(|(_, query)| query).collect();
-    let queries = queries.join(" ");
-    let shown = names(&queries);
-    for doc in MetricDoc::linked() {
-        let name = doc.prometheus_name();
-        assert!(
-            shown.contains(name.as_str()) || NOT_SHOWN.contains(&name.as_str()),
-            "{} is not shown",
-            doc.name()
-        );
+    for names in Names::ALL {
+        let dashboard = dashboard(names);
+        let panels = || list(&dashboard, "panels").iter().filter(|panel| panel["type"] != "row");
+        for doc in MetricDoc::linked() {
+            let shown = panels().any(|panel| asks(panel, doc));
+            assert!(
+                shown || NOT_SHOWN.contains(&doc.prometheus_name().as_str()),
+                "{} is not shown",
+                doc.name()
+            );
+        }
     }
 }
 
 #[test]
 fn everything_that_the_dashboard_and_the_rules_ask_for_is_a_documented_metric() {
-    let known: BTreeSet<String> = MetricDoc::linked().iter().map(|doc| doc.prometheus_name()).collect();
-    for file in ["quota.json", "alerts.yml", "alerts_test.yml"] {
-        let content = fs::read_to_string(path(file)).unwrap();
-        let names = names(&content);
-        assert!(names.len() > 5, "{file}: {names:?}");
-        for name in names.into_iter().filter(|name| *name != NO_METRIC) {
-            assert!(known.contains(name), "{file}: {name} is no metric");
+    let known: BTreeSet<String> = MetricDoc::linked()
+        .iter()
+        .flat_map(|doc| Names::ALL.map(|names| metric_of(&doc.series_name_in(names)).to_owned()))
+        .collect();
+    let of_dashboard =
+        |names| queries(&dashboard(names)).into_iter().map(|(_, query)| query).collect::<String>();
+    let of_rules = |file: PathBuf| {
+        let content = fs::read_to_string(file).unwrap();
+        let (_, rules) = content.split_once("groups:").unwrap();
+        rules
+            .lines()
+            .filter(|line| !line.contains("summary:") && !line.contains("description:"))
+            .collect::<String>()
+    };
+    let mut asked: Vec<String> = Names::ALL.map(of_dashboard).to_vec();
+    asked.extend(Names::ALL.into_iter().flat_map(rule_files).map(of_rules));
+    asked.push(
+        fs::read_to_string(path("alerts_test.yml"))
+            .unwrap()
+            .lines()
+            .filter(|line| line.contains("{ series:"))
+            .collect(),
+    );
+    for content in asked {
+        let names: BTreeSet<_> = names(&content).into_iter().filter(|name| *name != NO_METRIC).collect();
+        assert!(names.len() > 2, "{content}");
+        for name in names {
+            assert!(known.contains(name), "{name} is no metric: {content}");
         }
     }
 }

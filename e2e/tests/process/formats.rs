@@ -29,7 +29,7 @@ fn prometheus_reads_the_text_format_too() {
     prometheus.stop();
 }
 
-/// A proxy that asks the target for the text format. The channel gets the head of each answer. The proxy ends when the channel
+/// A proxy that asks the target for the text format, with the path that it was asked for. The channel gets the head of each answer. The proxy ends when the channel
 /// is dropped.
 pub(crate) fn relay_asking_for_text(target: SocketAddr) -> (SocketAddr, mpsc::Receiver<String>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
@@ -56,10 +56,13 @@ fn relay(mut client: TcpStream, target: SocketAddr) -> io::Result<String> {
     }
     let mut service = TcpStream::connect_timeout(&target, PATIENCE)?;
     service.set_read_timeout(Some(PATIENCE))?;
-    service.write_all(
-        b"GET /metrics HTTP/1.1\r\nHost: quota\r\nConnection: close\r\n\
-          Accept: text/plain;version=0.0.4\r\nAccept-Encoding: gzip\r\n\r\n",
-    )?;
+    let request = String::from_utf8_lossy(&request);
+    let path = request.split(' ').nth(1).unwrap_or("/metrics");
+    let asked = format!(
+        "GET {path} HTTP/1.1\r\nHost: quota\r\nConnection: close\r\n\
+         Accept: text/plain;version=0.0.4\r\nAccept-Encoding: gzip\r\n\r\n"
+    );
+    service.write_all(asked.as_bytes())?;
     let mut answer = Vec::new();
     service.read_to_end(&mut answer)?;
     client.write_all(&answer)?;

@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use app_metrics::Names;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -30,16 +31,25 @@ impl Scraper {
     /// Starts a Prometheus that scrapes the target five times a second and evaluates the rules of these files. `None` if none is
     /// installed.
     pub(crate) fn of(target: SocketAddr, rules: &[PathBuf]) -> Option<Self> {
+        Self::with_names(target, rules, Names::Ids)
+    }
+
+    /// Like [`of`](Self::of). Asks for these names; ids are the default, so for them it asks for none.
+    pub(crate) fn with_names(target: SocketAddr, rules: &[PathBuf], names: Names) -> Option<Self> {
         if !tools::installed("prometheus", &["--version"], PACKAGE) {
             return None;
         }
         let dir = tempfile::tempdir().unwrap();
         let config = dir.path().join("prometheus.yml");
         let rules: Vec<_> = rules.iter().map(|file| format!("'{}'", file.display())).collect();
+        let params = match names {
+            Names::Readable => "params: { names: [readable] }, ",
+            _ => "",
+        };
         let scrapes = format!(
             "global: {{ scrape_interval: 200ms, evaluation_interval: 200ms }}\n\
              rule_files: [{}]\n\
-             scrape_configs: [{{ job_name: quota, static_configs: [{{ targets: ['{target}'] }}] }}]\n",
+             scrape_configs: [{{ job_name: quota, {params}static_configs: [{{ targets: ['{target}'] }}] }}]\n",
             rules.join(", ")
         );
         fs::write(&config, scrapes).unwrap();

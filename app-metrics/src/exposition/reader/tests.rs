@@ -6,6 +6,7 @@ use app_ids::{AppId, DomainId, InstanceId, MetricId, ReleaseId, ServiceId};
 use super::super::{Format, ProcessMetrics, Progress, Scrape};
 use super::Exposition;
 use crate::GaugeVectorSpec;
+use crate::names::Names;
 use crate::registry::MetricRegistry;
 use crate::spec::Origin;
 
@@ -27,7 +28,7 @@ fn pieces_of_any_length_are_the_whole_and_the_last_is_the_end() {
         }
     }
     for format in [Format::Text, Format::OpenMetrics] {
-        let scrape = || Scrape::new(format, registry.snapshot(), ProcessMetrics::default());
+        let scrape = || Scrape::new(format, Names::Ids, registry.snapshot(), ProcessMetrics::default());
         let mut whole = String::new();
         assert_eq!(scrape().write(&mut whole, usize::MAX), Progress::Done);
         for bytes in [1, 2, 3, 7, 64, 1000, whole.len() - 1, whole.len(), whole.len() + 1, usize::MAX / 2] {

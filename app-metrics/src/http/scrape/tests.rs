@@ -6,8 +6,8 @@ use crate::testing::TestMetrics as _;
 use crate::{GaugeVectorSpec, METRICS_SERVICE_ID, Metrics, SCRAPES_REFUSED};
 use app_core::testing::TestApp;
 use app_ids::{MetricId, ServiceId};
-use axum::http::HeaderMap;
 use axum::http::header::{ACCEPT_ENCODING, HeaderValue};
+use axum::http::{HeaderMap, Uri};
 use futures_util::StreamExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -32,7 +32,7 @@ async fn long(scrapes: usize) -> (TestApp, Scrapes) {
 #[tokio::test]
 async fn an_answer_that_is_not_taken_in_time_is_broken_off() {
     let (app, scrapes) = long(1).await;
-    let mut pieces = scrapes.answer(HeaderMap::new()).await.into_body().into_data_stream();
+    let mut pieces = scrapes.answer(Uri::default(), HeaderMap::new()).await.into_body().into_data_stream();
     assert!(pieces.next().await.expect("a piece").is_ok());
     tokio::time::pause();
     // Some time has passed already.
@@ -48,16 +48,16 @@ async fn an_answer_that_is_not_taken_in_time_is_broken_off() {
 async fn one_scrape_more_than_there_may_be_is_told_to_come_again() {
     let (app, scrapes) = long(1).await;
     // The body is not read, so the scrape stays in progress.
-    let first = scrapes.clone().answer(HeaderMap::new()).await;
+    let first = scrapes.clone().answer(Uri::default(), HeaderMap::new()).await;
     assert_eq!(first.status(), 200);
-    let second = scrapes.clone().answer(HeaderMap::new()).await;
+    let second = scrapes.clone().answer(Uri::default(), HeaderMap::new()).await;
     assert_eq!(
         (second.status().as_u16(), &second.headers()["retry-after"]),
         (503, &HeaderValue::from_static("1"))
     );
     assert_eq!(app.metric(METRICS_SERVICE_ID, SCRAPES_REFUSED, []), 1.0);
     drop(first);
-    assert_eq!(scrapes.answer(HeaderMap::new()).await.status(), 200);
+    assert_eq!(scrapes.answer(Uri::default(), HeaderMap::new()).await.status(), 200);
     app.stop().await.expect_clean();
 }
 
@@ -77,7 +77,7 @@ async fn a_long_answer_is_never_there_as_a_whole_and_others_run_meanwhile() {
                 tokio::task::yield_now().await;
             }
         });
-        let answer = scrapes.clone().answer(headers).await;
+        let answer = scrapes.clone().answer(Uri::default(), headers).await;
         let pieces: Vec<usize> =
             answer.into_body().into_data_stream().map(|piece| piece.unwrap().len()).collect().await;
         other.abort();
