@@ -4,6 +4,7 @@ use std::any::{TypeId, type_name};
 
 use app_core::prelude::{Error, ServiceId, errors};
 use app_core::{Identity, plugins::Planned};
+use app_ids::{AppId, DomainId};
 use capnp::introspect::{Introspect, Type, TypeVariant};
 use capnp::schema::StructSchema;
 
@@ -21,6 +22,7 @@ pub struct ConfigSchema {
     doc: &'static str,
     introspect: fn() -> Type,
     judge: Judge,
+    example: fn(DomainId, AppId) -> Option<String>,
     config: fn() -> (TypeId, &'static str),
     place: (&'static str, u32),
 }
@@ -36,6 +38,7 @@ impl ConfigSchema {
             doc,
             introspect: <C::Schema as Introspect>::introspect,
             judge: judge::<C>,
+            example: C::example,
             config: || (TypeId::of::<C>(), type_name::<C>()),
             place: (file, line),
         }
@@ -92,6 +95,12 @@ impl ConfigSchema {
         problems: Problems,
     ) -> Result<Vec<Remark>, Problems> {
         (self.judge)(message, application, problems)
+    }
+
+    /// The values that the service has for an example of its config: [`Config::example`].
+    #[must_use]
+    pub fn example(&self, domain: DomainId, app: AppId) -> Option<String> {
+        (self.example)(domain, app)
     }
 
     /// Where it is registered: source file and line.

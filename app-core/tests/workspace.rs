@@ -39,9 +39,10 @@ const FLOORS: &[(&str, u8)] = &[
     ("app-pki", 5),
     ("app-rpc", 6),
     ("app-cli", 7),
-    ("svc-example", 7),
-    ("benches", 8),
-    ("e2e", 8),
+    ("quota-client", 7),
+    ("svc-example", 8),
+    ("benches", 9),
+    ("e2e", 9),
 ];
 
 /// Imports inside of a floor.
@@ -111,6 +112,7 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
             "app-tls",
             "app-rpc",
             "app-cli",
+            "quota-client",
             "svc-example",
         ],
         "readers of configs, and RPC",

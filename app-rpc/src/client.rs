@@ -4,12 +4,13 @@ mod call;
 mod connection;
 mod dial;
 mod error;
+mod fake;
+mod link;
 mod pool;
 mod request;
 mod setup;
 mod status;
 
-use std::marker::PhantomData;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -24,6 +25,8 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 pub use self::error::{CallError, CallFailure};
+use self::link::Link;
+pub(crate) use self::link::missing;
 pub use self::status::{InstanceState, InstanceStatus};
 #[cfg(test)]
 pub(crate) use self::{
@@ -58,8 +61,7 @@ type CallJob = Box<dyn FnOnce(Rc<Pool>) -> LocalBoxFuture<'static, ()> + Send>;
 /// There are two ways to call. [`request`](Self::request) makes a call that is one request and one answer, and is faster.
 /// [`call`](Self::call) can do all that capnp-rpc can.
 pub struct RpcClient<C> {
-    inner: Arc<Inner>,
-    interface: PhantomData<fn() -> C>,
+    link: Arc<Link<C>>,
 }
 
 struct Inner {
@@ -125,10 +127,11 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
             service: service.clone(),
         });
         service.spawn("rpc client", inner.keep(threads, stop, drain))?;
-        Ok(Self { inner, interface: PhantomData })
+        Ok(Self { link: Arc::new(Link::to_server(inner)) })
     }
 
-    /// Replaces the config. The client connects again; the old connections close when their calls have ended.
+    /// Replaces the config. The client connects again; the old connections close when their calls have ended. A client that had no
+    /// config begins to connect. A [fake](Self::fake) has no use for a config.
     ///
     /// ```
     /// use app_core::prelude::Error;
@@ -143,19 +146,25 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
     /// ```
     ///
     /// # Errors
-    /// [`RPC_CONFIG_UNUSABLE`]: TLS does not work with this config. The old config stays in use.
+    /// [`RPC_CONFIG_UNUSABLE`]: TLS does not work with this config. The old config stays in use. A client without a config also has
+    /// the errors of [`start`](Self::start).
+    ///
+    /// # Panics
+    /// As [`start`](Self::start), if the client had no config.
     pub fn reconfigure(&self, config: RpcClientConfig) -> Result<(), Error> {
+        let Some(config) = self.link.begin(config)? else { return Ok(()) };
+        let Some(inner) = self.link.server() else { return Ok(()) };
         let in_use = Expiry::of_client(&config.key_pair, &config.servers);
         let setup = Setup::new(config).map_err(|error| {
             let message = "RPC client: the new config cannot be used, the old one stays in use";
-            RPC_CONFIG_UNUSABLE.error(self.inner.service.id()).cause(error).message(message).build()
+            RPC_CONFIG_UNUSABLE.error(inner.service.id()).cause(error).message(message).build()
         })?;
-        self.inner.setup.send_replace(Arc::new(setup));
-        self.inner.ends.show(in_use);
+        inner.setup.send_replace(Arc::new(setup));
+        inner.ends.show(in_use);
         Ok(())
     }
 
-    /// The instances of the server that the client knows.
+    /// The instances of the server that the client knows. None without a config, and of a [fake](Self::fake).
     ///
     /// ```
     /// use app_rpc::{InstanceState, RpcClient};
@@ -167,7 +176,7 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
     /// ```
     #[must_use]
     pub fn instances(&self) -> Vec<InstanceStatus> {
-        self.inner.statuses.borrow().clone()
+        self.link.server().map_or_else(Vec::new, |inner| inner.statuses.borrow().clone())
     }
 
     /// Makes a call within the call timeout of the config. See [`call_by`](Self::call_by).
@@ -194,8 +203,7 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
         Fut: Future<Output = Result<T, capnp::Error>> + 'static,
         T: Send + 'static,
     {
-        let time = self.inner.setup.borrow().config.call_timeout;
-        self.call_by(Instant::now() + time, call).await
+        self.call_by(Instant::now() + self.link.call_timeout(), call).await
     }
 
     /// Makes a call. `call` runs on the client's thread. It receives the server's interface, sends requests, and turns the answers into
@@ -230,19 +238,22 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
         Fut: Future<Output = Result<T, capnp::Error>> + 'static,
         T: Send + 'static,
     {
+        let Some(inner) = self.link.server() else {
+            return self.link.call_without_server(deadline, call).await;
+        };
         let call = Arc::new(call);
-        let alive = || self.inner.service.alive();
-        call::retry(deadline, alive, || self.attempt(deadline, Arc::clone(&call))).await
+        let alive = || inner.service.alive();
+        call::retry(deadline, alive, || Self::attempt(inner, deadline, Arc::clone(&call))).await
     }
 
     /// Sends one attempt to the client's thread, and waits for its result.
-    async fn attempt<T, F, Fut>(&self, deadline: Instant, call: Arc<F>) -> Result<T, CallError>
+    async fn attempt<T, F, Fut>(inner: &Inner, deadline: Instant, call: Arc<F>) -> Result<T, CallError>
     where
         F: Fn(C) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<T, capnp::Error>> + 'static,
         T: Send + 'static,
     {
-        let name = self.inner.setup.borrow().config.name;
+        let name = inner.setup.borrow().config.name;
         let failed = |failure, reason: &str| Err(CallError::new(failure, name, reason));
         let (mut answer, answered) = oneshot::channel();
         let (begin, mut begun) = oneshot::channel();
@@ -259,10 +270,10 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
             })
         });
         let stopped = || failed(CallFailure::NotSent, "the client has stopped");
-        match self.inner.jobs.try_send(job) {
+        match inner.jobs.try_send(job) {
             Ok(()) => {}
             Err(TrySendError::Closed(_)) => return stopped(),
-            Err(TrySendError::Full(job)) => match timeout_at(deadline, self.inner.jobs.send(job)).await {
+            Err(TrySendError::Full(job)) => match timeout_at(deadline, inner.jobs.send(job)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(_)) => return stopped(),
                 Err(_) => return failed(CallFailure::NotSent, "the client is busy"),
@@ -272,7 +283,7 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
             biased;
             answered = answered => Ok(answered),
             () = sleep_until(deadline + GRACE) => Err(()),
-            () = self.inner.ended.cancelled() => Err(()),
+            () = inner.ended.cancelled() => Err(()),
         };
         match answered {
             Ok(Ok(result)) => result,
@@ -319,14 +330,13 @@ impl Inner {
 
 impl<C> Clone for RpcClient<C> {
     fn clone(&self) -> Self {
-        Self { inner: Arc::clone(&self.inner), interface: PhantomData }
+        Self { link: Arc::clone(&self.link) }
     }
 }
 
 impl<C> std::fmt::Debug for RpcClient<C> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let name = self.inner.setup.borrow().config.name;
-        f.debug_struct("RpcClient").field("server", &name.to_string()).finish_non_exhaustive()
+        f.debug_struct("RpcClient").field("server", &self.link.name().to_string()).finish_non_exhaustive()
     }
 }
 

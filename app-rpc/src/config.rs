@@ -1,6 +1,7 @@
 //! The configs of endpoints and of clients.
 
 mod client;
+mod example;
 mod limits;
 mod server;
 

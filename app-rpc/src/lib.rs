@@ -2,7 +2,7 @@
 //!
 //! Why a crate of its own: bytes from the network may come from an attacker, and the limits for peers are one subject. What stays
 //! out: certificates and the TLS configs (`app-tls`), making certificates (`app-pki`), and the interfaces. Each service has its own
-//! interface, declares an endpoint for it with [`rpc_endpoint!`], and offers a client as a function.
+//! interface, declares an endpoint for it with [`rpc_endpoint!`], and a client, in a crate of its own, with [`rpc_client!`].
 //!
 //! ```
 //! use app_core::{prelude::*, testing::TestApp};
@@ -68,14 +68,13 @@
 //!
 //! # Threads
 //!
-//! capnp-rpc can't leave the thread that it began on. An endpoint has threads of its own, and a client has one. Handlers run on these
-//! threads. A handler that blocks delays the other connections of its thread, so it should use the handle of a service and await.
-//!
-//! So a call changes threads twice. A single request with a single answer does not need that: see [`RpcClient::request`].
+//! capnp-rpc can't leave the thread that it began on. An endpoint has threads of its own, and a client has one. A handler that blocks
+//! delays the other connections of its thread, so it should await. [`RpcClient::request`] saves the client its change of threads.
 
 mod accounts;
 pub mod admin;
 mod client;
+mod client_service;
 mod clock;
 mod config;
 mod connection;
@@ -85,17 +84,20 @@ mod framing;
 mod grants;
 mod ids;
 mod limits;
+mod linked_client;
 mod peer;
 mod resolve;
 mod server;
 #[cfg(test)]
 mod simulation;
 mod socket;
+pub mod testing;
 mod text;
 mod threads;
 mod words;
 
 pub use self::client::{CallError, CallFailure, InstanceState, InstanceStatus, RpcClient};
+pub use self::client_service::{ClientType, start_client};
 pub use self::config::{ClientConfig, EndpointConfig, RpcClientConfig, RpcServerConfig};
 pub use self::connection::End;
 pub use self::endpoint::{Endpoint, EndpointStart, EndpointStatus, LinkedEndpoint};
@@ -106,7 +108,7 @@ pub use self::server::{
     RPC_CONNECTIONS_ESTABLISHED, RPC_CONNECTIONS_REFUSED, ServerCounts,
 };
 pub use self::words::UNKNOWN_CALL;
-pub use self::{limits::Limits, peer::Peer};
+pub use self::{limits::Limits, linked_client::LinkedClient, peer::Peer};
 pub use app_tls::pem::{PemContent, PemError, PemFault, Position};
 pub use app_tls::{
     Authorities, CERTIFICATE_END, Certificate, KeyPair, MaterialError, Purpose, Refusal, RpcName,

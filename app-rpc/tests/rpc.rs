@@ -16,6 +16,8 @@ mod config;
 mod crowds;
 #[path = "rpc/declared.rs"]
 mod declared;
+#[path = "rpc/declared_client.rs"]
+mod declared_client;
 #[path = "rpc/ends.rs"]
 mod ends;
 #[path = "rpc/faults.rs"]

@@ -35,14 +35,13 @@ impl RpcName {
         format!("{}_{}", self.domain, self.app)
     }
 
-    /// Reads the name and the port of a service, and adds every problem.
+    /// Reads the name and the port of a service, and adds every problem. The port may be 0.
     pub fn read(spec: rpc_service_spec::Reader<'_>, place: &mut Place<'_>) -> Option<(Self, u16)> {
         let ids = [
             ("domainID", spec.get_domain_id()),
             ("appId", spec.get_app_id()),
             ("serviceId", spec.get_service_id()),
         ];
-        let port = spec.get_port();
         let mut good = true;
         for (field, id) in ids {
             if id == 0 {
@@ -50,16 +49,12 @@ impl RpcName {
                 good = false;
             }
         }
-        if port == 0 {
-            place.field("port").add("must be 1 to 65535");
-            good = false;
-        }
         let name = Self {
             domain: DomainId::new(spec.get_domain_id()),
             app: AppId::new(spec.get_app_id()),
             service: ServiceId::new(spec.get_service_id()),
         };
-        good.then_some((name, port))
+        good.then_some((name, spec.get_port()))
     }
 }
 

@@ -19,6 +19,9 @@
 //! assert_eq!(rules.into_reader().get(0).get_max_keys(), 100_000);
 //! ```
 
+/// The id of the service whose endpoint serves the interface `Quota`. It is part of the name in the server's certificate.
+pub const QUOTA_RPC: u64 = 0x6e3d_dab0_aff3_37db;
+
 #[allow(missing_docs, unreachable_pub, elided_lifetimes_in_paths, reason = "generated code")]
 #[allow(clippy::all, clippy::pedantic, clippy::restriction, reason = "generated code")]
 #[rustfmt::skip]

@@ -12,10 +12,11 @@ use app_core::{
     clap::{Arg, ArgAction, ArgMatches, Command},
     prelude::*,
 };
-use app_rpc::{Authorities, KeyPair, RpcClientConfig, RpcName};
+use app_rpc::{Authorities, KeyPair, RpcClient, RpcClientConfig, RpcName};
+use quota_schema::quota_capnp::quota;
 use serde_json::{Map, Value};
 
-use crate::{QUOTA_RPC, QuotaClient, client};
+use crate::{Grant, QUOTA_RPC};
 
 const HELP: &str = "\
 The file of contexts is that of appctl. Name a context whose service is quota-rpc.
@@ -80,9 +81,25 @@ fn run(matches: &ArgMatches) -> ExitCode {
 }
 
 /// Calls until a call is denied, at most `most` times. Returns whether the last call was granted.
-async fn ask(client: &QuotaClient, rule: &str, key: &str, permits: u32, most: u32) -> Result<bool, String> {
+async fn ask(
+    client: &RpcClient<quota::Client>,
+    rule: &str,
+    key: &str,
+    permits: u32,
+    most: u32,
+) -> Result<bool, String> {
     for call in 1..=most {
-        let grant = client.acquire(rule, key, permits).await.map_err(|error| error.to_string())?;
+        let (rule, key) = (rule.to_owned(), key.to_owned());
+        let build = move |quota: &quota::Client| {
+            let mut request = quota.acquire_request();
+            let mut params = request.get();
+            params.set_rule(&rule);
+            params.set_key(&key);
+            params.set_permits(permits);
+            request
+        };
+        let grant =
+            client.request(build, |answer| Ok(Grant::of(answer))).await.map_err(|error| error.to_string())?;
         let mut out = io::stdout().lock();
         let told = if grant.granted {
             writeln!(out, "granted   {} left", grant.remaining)
@@ -98,7 +115,7 @@ async fn ask(client: &QuotaClient, rule: &str, key: &str, permits: u32, most: u3
 }
 
 /// A client in an app of its own, whose log is discarded.
-fn connect(config: RpcClientConfig) -> Result<QuotaClient, Error> {
+fn connect(config: RpcClientConfig) -> Result<RpcClient<quota::Client>, Error> {
     let identity = Identity {
         domain: config.name.domain,
         app: config.name.app,
@@ -109,7 +126,17 @@ fn connect(config: RpcClientConfig) -> Result<QuotaClient, Error> {
     let wrong =
         |cause| errors::SERVICE_INIT_FAILED.error(QUOTA_RPC).cause(cause).message("no client").build();
     let app = AppBuilder::new().identity(identity).services([]).log(log).build().map_err(wrong)?;
-    client(&Service::new(&app, ServiceId::random(), "acquire")?, config)
+    RpcClient::start(&Service::new(&app, ServiceId::random(), "acquire")?, config)
+}
+
+impl Grant {
+    fn of(answer: quota::acquire_results::Reader<'_>) -> Self {
+        Self {
+            granted: answer.get_granted(),
+            remaining: answer.get_remaining(),
+            retry_after: Duration::from_millis(answer.get_retry_after_millis().into()),
+        }
+    }
 }
 
 fn refuse(reason: &str, status: u8) -> ExitCode {

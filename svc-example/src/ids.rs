@@ -7,7 +7,7 @@ pub const QUOTA: ServiceId = ServiceId::new(0xce1f_32c6_80e1_ef0b);
 
 ids! {
     /// Service id of the endpoint. It listens if it has a config, which says which clients may connect.
-    pub QUOTA_RPC: ServiceId = 0x6e3d_dab0_aff3_37db, "quota-rpc";
+    pub QUOTA_RPC: ServiceId = quota_schema::QUOTA_RPC, "quota-rpc";
     /// Critical: the command server answers within the timeout of the check.
     pub COMMANDS_ANSWER: HealthCheckId = 0x8d0a_0181_c77f_e5ec, "quota_commands_answer";
     /// Counter vector: answered calls, by `rule` and `outcome` (`granted`, `denied`).

@@ -13,7 +13,7 @@
 //! | `limits.rs` | the rules in effect, which check the arguments of calls |
 //! | `buckets.rs`, `rate.rs` | the state, without tasks or locks, and its arithmetic |
 //! | `metrics.rs`, `health.rs` | the metrics and the health check |
-//! | `rpc.rs` | the service over RPC: the endpoint, and the client for other processes |
+//! | `rpc.rs` | the service over RPC: the endpoint. The client for other processes is the crate `quota-client` |
 //! | `acquire.rs` | the subcommand `acquire`, which asks a running application for permits |
 //! | `rules.rs` | the subcommand `rules`, which depends on flags of the application: prints the rules in effect |
 //! | `dev.rs` | the flag `--dev`, which makes everything that RPC needs; not for copying |
@@ -71,5 +71,4 @@ pub use self::{
     ids::{ACQUIRE_SECONDS, COMMANDS_ANSWER, GRANTS, KEYS, QUOTA, QUOTA_RPC},
     limits::{Limits, MAX_KEY_BYTES, Request},
     quota::{Quota, acquire},
-    rpc::{QuotaClient, client},
 };

@@ -1,6 +1,88 @@
-//! The service over RPC: the endpoint, and the client for services in other processes.
+//! The endpoint: serves the interface `Quota` of `quota.capnp`.
 
-mod client;
-mod server;
+use std::rc::Rc;
 
-pub use self::client::{QuotaClient, client};
+use app_core::prelude::*;
+use app_rpc::Bootstrap;
+use quota_schema::quota_capnp::quota;
+
+use crate::{Grant, QUOTA_RPC, Quota};
+
+app_rpc::rpc_endpoint! { id: QUOTA_RPC, name: "quota-rpc", doc: "Who may ask for permits over RPC.", bootstrap: bootstrap }
+
+// The parameters are the dependencies. So the quota service runs as long as the endpoint listens.
+async fn bootstrap(quota: Dep<Quota>) -> Result<Bootstrap, Error> {
+    let quota = Quota::clone(&quota);
+    Ok(Bootstrap::new(move |_peer| -> quota::Client { capnp_rpc::new_client(Remote(quota.clone())) }))
+}
+
+/// The capability that each client gets. Every client that may connect may call all methods.
+struct Remote(Quota);
+
+impl quota::Server for Remote {
+    async fn acquire(
+        self: Rc<Self>,
+        params: quota::AcquireParams,
+        mut results: quota::AcquireResults,
+    ) -> capnp::Result<()> {
+        let params = params.get()?;
+        let (rule, key) = (params.get_rule()?.to_str()?, params.get_key()?.to_str()?);
+        let grant =
+            self.0.acquire(rule, key, params.get_permits()).await.map_err(|error| exception(&error))?;
+        let mut results = results.get();
+        results.set_granted(grant.granted);
+        results.set_remaining(grant.remaining);
+        results.set_retry_after_millis(retry_after_millis(grant));
+        Ok(())
+    }
+
+    async fn rules(
+        self: Rc<Self>,
+        _: quota::RulesParams,
+        mut results: quota::RulesResults,
+    ) -> capnp::Result<()> {
+        let limits = self.0.limits();
+        let rules = limits.rules();
+        let mut list = results.get().init_rules(u32::try_from(rules.len()).unwrap_or(u32::MAX));
+        for (index, rule) in (0..list.len()).zip(rules) {
+            let mut spec = list.reborrow().get(index);
+            spec.set_name(&rule.name);
+            spec.set_permits(rule.permits.get());
+            spec.set_period_millis(rule.period_millis.get());
+            spec.set_burst(rule.burst.get());
+            spec.set_max_keys(rule.max_keys.get());
+        }
+        Ok(())
+    }
+}
+
+/// Rounded up, so that the same call is granted after this wait.
+fn retry_after_millis(grant: Grant) -> u32 {
+    let nanos = grant.retry_after.as_nanos();
+    u32::try_from(nanos.div_ceil(1_000_000)).unwrap_or(u32::MAX)
+}
+
+/// The error of a call as an exception of the protocol. A stopping service is `overloaded`, so clients may try another
+/// instance. Wrong arguments are `failed`, so clients do not try again.
+fn exception(error: &Error) -> capnp::Error {
+    if error.is(&errors::SERVICE_NOT_ALIVE) {
+        capnp::Error::overloaded(error.to_string())
+    } else {
+        capnp::Error::failed(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_rounded_up_to_milliseconds() {
+        let after = |nanos| {
+            let retry_after = Duration::from_nanos(nanos);
+            retry_after_millis(Grant { granted: false, remaining: 0, retry_after })
+        };
+        assert_eq!([after(0), after(1), after(1_000_000), after(1_000_001)], [0, 1, 1, 2]);
+        assert_eq!(after(u64::MAX), u32::MAX);
+    }
+}

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::answers::{Check, Identity, Service, elements, text, texts};
 use crate::connect::Effect;
 use crate::operation;
-use crate::output::{Moment, Page, Paint, human};
+use crate::output::{Hex, Moment, Page, Paint, human};
 
 const HELP: &str = "\
 Examples:
@@ -33,8 +33,18 @@ struct AppStatus {
     services: ServiceCounts,
     health_checks: CheckCounts,
     tasks: u64,
+    endpoints: Vec<EndpointAddress>,
     /// The certificates and revocation lists in use, sorted by their end.
     ends: Vec<CertificateEnd>,
+}
+
+/// Where an RPC endpoint listens.
+#[derive(Debug, Serialize)]
+struct EndpointAddress {
+    id: Hex,
+    name: String,
+    /// `None` while it does not listen.
+    address: Option<String>,
 }
 
 /// The end of a certificate or of a revocation list.
@@ -85,6 +95,7 @@ async fn ask(app: app::Client, address: String) -> capnp::Result<AppStatus> {
         app.health_request().send().pipeline.get_health().checks_request().send().promise,
     )?;
     let services = Service::all(services.get()?.get_services()?)?;
+    let endpoints = endpoints(&app, &services).await?;
     let checks = Check::all(checks.get()?.get_checks()?)?;
     let readiness = readiness.get()?;
     let in_state = |state: &str| services.iter().filter(|service| service.state == state).count();
@@ -108,8 +119,45 @@ async fn ask(app: app::Client, address: String) -> capnp::Result<AppStatus> {
             paused: checks.iter().filter(|check| check.paused).count(),
         },
         tasks: services.iter().map(|service| u64::from(service.tasks)).sum(),
+        endpoints,
         ends: elements(readiness.get_ends()?, CertificateEnd::of)?,
     })
+}
+
+/// The endpoints of the app, by id.
+async fn endpoints(app: &app::Client, services: &[Service]) -> capnp::Result<Vec<EndpointAddress>> {
+    let ids = app.rpc_service_ids_request().send().promise.await?;
+    let ids: Vec<u64> = elements(ids.get()?.get_service_ids()?, Ok)?;
+    // All are asked before the first answer is read.
+    let asked: Vec<_> = ids
+        .into_iter()
+        .map(|id| {
+            let mut request = app.rpc_service_request();
+            request.get().set_id(id);
+            (id, request.send().pipeline.get_service().listener_address_request().send().promise)
+        })
+        .collect();
+    let mut endpoints = Vec::new();
+    for (id, answer) in asked {
+        let address = text(answer.await?.get()?.get_address()?.get_address())?;
+        let service = services.iter().find(|service| service.id == Hex(id));
+        endpoints.push(EndpointAddress {
+            id: Hex(id),
+            name: service.map(|service| service.name.clone()).unwrap_or_default(),
+            address: Some(address).filter(|address| !address.is_empty()),
+        });
+    }
+    Ok(endpoints)
+}
+
+impl EndpointAddress {
+    fn shown(&self) -> String {
+        let name = if self.name.is_empty() { self.id.to_string() } else { self.name.clone() };
+        match &self.address {
+            Some(address) => format!("{name} at {address}"),
+            None => format!("{name} does not listen"),
+        }
+    }
 }
 
 impl CertificateEnd {
@@ -160,6 +208,10 @@ fn show(status: &AppStatus, page: &mut Page) {
         plain("instance", format!("{}, process {} on {}", identity.instance, identity.pid, identity.host)),
         plain("address", status.address.clone()),
     ];
+    if !status.endpoints.is_empty() {
+        let shown: Vec<_> = status.endpoints.iter().map(EndpointAddress::shown).collect();
+        facts.push(plain("endpoints", shown.join(", ")));
+    }
     let nearest = status.ends.first().map(CertificateEnd::line);
     facts.extend(nearest.map(|(line, paint)| ("certificates", line, paint)));
     page.facts(&facts);

@@ -1,5 +1,6 @@
 //! An example config with every field.
 
+use app_ids::{AppId, DomainId};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use capnp::introspect::{Type, TypeVariant};
@@ -7,6 +8,11 @@ use capnp::schema::StructSchema;
 
 use super::docs::{comment, example_in};
 use crate::json::{Member, Tree, default_of, leaf, members, parse, pretty};
+use crate::schema::ConfigSchema;
+
+/// The ids in an example that knows no application: those of the documentation.
+const DOMAIN: DomainId = DomainId::new(0xd0);
+const APP: AppId = AppId::new(0xa0);
 
 /// JSON with every field of the struct type. [`from_json`](super::from_json) accepts it.
 ///
@@ -14,9 +20,42 @@ use crate::json::{Member, Tree, default_of, leaf, members, parse, pretty};
 /// of the type. Ids differ. Of a union the first member is set. A struct inside a struct of its own type is left out.
 #[must_use]
 pub fn example(schema: StructSchema) -> String {
+    pretty(&tree(schema))
+}
+
+/// As [`example`], with the values that the service has for its own example: [`Config::example`](crate::Config::example). It is for an
+/// application with these ids; an id of 0 means that it is not known. `None` if the config is no struct.
+#[must_use]
+pub fn example_of(schema: &ConfigSchema, domain: DomainId, app: AppId) -> Option<String> {
+    let mut example = tree(schema.struct_schema()?);
+    let domain = if domain.as_u64() == 0 { DOMAIN } else { domain };
+    let app = if app.as_u64() == 0 { APP } else { app };
+    // JSON that can't be parsed is a mistake of the service. Then the general example is better than none.
+    if let Some(own) = schema.example(domain, app).and_then(|json| parse(&json).ok()) {
+        lay_over(&mut example, own);
+    }
+    Some(pretty(&example))
+}
+
+fn tree(schema: StructSchema) -> Tree {
     let mut example = Example { outside: Vec::new(), last_id: 0 };
     // The schema is compiled in, so reading it succeeds.
-    pretty(&example.structure(schema).unwrap_or(Tree::Object(Vec::new())))
+    example.structure(schema).unwrap_or(Tree::Object(Vec::new()))
+}
+
+/// Replaces the values of `below` by those of `above`. Objects are merged.
+fn lay_over(below: &mut Tree, above: Tree) {
+    match (below, above) {
+        (Tree::Object(fields), Tree::Object(own)) => {
+            for (name, value) in own {
+                match fields.iter_mut().find(|(field, _)| *field == name) {
+                    Some((_, field)) => lay_over(field, value),
+                    None => fields.push((name, value)),
+                }
+            }
+        }
+        (below, above) => *below = above,
+    }
 }
 
 struct Example {
@@ -36,6 +75,8 @@ impl Example {
             let told = example_in(comment).and_then(|json| parse(json).ok());
             let value = match told {
                 Some(value) => Some(value),
+                // Such a 0 has a meaning, as in "Default: 0, which means 1024".
+                None if comment.contains("Default: 0,") => Some(Tree::Number("0".to_owned())),
                 None => self.member(&member)?,
             };
             entries.extend(value.map(|value| (member.name.to_owned(), value)));

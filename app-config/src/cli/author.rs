@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use std::str::Utf8Error;
 
 use app_core::clap::{Arg, ArgAction, ArgMatches, Command};
-use app_core::write_output;
+use app_core::{args, write_output};
 use app_errors::one_line;
+use app_ids::{AppId, DomainId};
 
 use super::input::{
     DASH, identity_arg, json, message, path, path_arg, schema, schema_for, schema_of, service_arg, switch,
@@ -27,10 +28,17 @@ pub(super) fn explain_command() -> Command {
     let service = Arg::new("wanted")
         .value_name("SERVICE")
         .help("Name or id of the service [default: lists all services]");
+    let id = |name: &'static str, variable: &'static str, help: &'static str| {
+        Arg::new(name).long(name).env(variable).value_name("ID").default_value("0").help(help)
+    };
+    let domain = id("domain-id", "OP_DOMAIN_ID", "Domain that the example is for");
+    let app = id("app-id", "OP_APP_ID", "Application that the example is for");
     Command::new("explain")
         .about(about)
         .arg(service)
         .arg(switch("json", "Prints a full example to change and seal"))
+        .arg(domain.value_parser(args::trimmed::<DomainId>))
+        .arg(app.value_parser(args::trimmed::<AppId>))
 }
 
 pub(super) fn explain(matches: &ArgMatches) -> Result<ExitCode, Refused> {
@@ -41,8 +49,9 @@ pub(super) fn explain(matches: &ArgMatches) -> Result<ExitCode, Refused> {
     };
     let schema = schema_of(wanted)?;
     let text = if matches.get_flag("json") {
-        let of = schema.struct_schema().ok_or_else(|| Refused::config("its config is no struct"))?;
-        author::example(of)
+        let domain = matches.get_one("domain-id").copied().unwrap_or(DomainId::new(0));
+        let app = matches.get_one("app-id").copied().unwrap_or(AppId::new(0));
+        author::example_of(&schema, domain, app).ok_or_else(|| Refused::config("its config is no struct"))?
     } else {
         author::explain(&schema)
     };

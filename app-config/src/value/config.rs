@@ -3,6 +3,7 @@
 use app_core::Identity;
 use app_core::panics::{Panicked, catch_panic};
 use app_core::prelude::ServiceId;
+use app_ids::{AppId, DomainId};
 use capnp::introspect::Introspect;
 use capnp::message::Reader;
 use capnp::traits::Owned;
@@ -67,6 +68,15 @@ pub trait Config: Sized + Send + Sync + 'static {
     /// do not know the application, and do not call it. By default every application is accepted.
     fn check_application(&self, application: &Identity, problems: &mut Problems) {
         let _ = (application, problems);
+    }
+
+    /// Values for the example that `config explain --json` prints: a JSON object with some of the fields. The other fields have the
+    /// examples and defaults of the schema. `domain` and `app` are the ids of the application.
+    ///
+    /// By default no field has a value of its own.
+    fn example(domain: DomainId, app: AppId) -> Option<String> {
+        let _ = (domain, app);
+        None
     }
 
     /// The config of a service that has no config file.

@@ -2,15 +2,20 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt, mem,
+    pin::Pin,
     sync::Arc,
+    task::{Context, Poll},
 };
 
 use app_ids::{AppId, DomainId, ReleaseId, ServiceId};
+use futures_util::future::BoxFuture;
 use tempfile::TempDir;
 
+use super::replacement::{Replaced, Replacement};
 use crate::{
-    App, AppBuilder, Exposed, Flags, Host, Identity, Log, LogLevel, Service, ServiceDescriptor, StopCause,
-    StopReport, linked_services,
+    App, AppBuilder, Exposed, Flags, HandleType, Host, Identity, Log, LogLevel, Service, ServiceDescriptor,
+    StopCause, StopReport, linked_services,
     log::CapturedLog,
     operations::{Caller, OperationCall, OperationRole},
     provided::ProvidedValues,
@@ -32,26 +37,28 @@ use crate::{
 pub struct TestApp {
     app: App,
     log: CapturedLog,
-    config_dir: TempDir,
+    config_dir: Arc<TempDir>,
 }
 
-/// The settings of a [`TestApp`].
-#[derive(Debug)]
-#[must_use]
+/// The settings of a [`TestApp`]. `await` it to start the app, as [`start`](Self::start) does.
+#[must_use = "the app starts when you `await` this"]
 pub struct TestAppBuilder {
     services: Vec<ServiceDescriptor>,
     flags: Flags,
     provided: ProvidedValues,
-    config_dir: TempDir,
+    config_dir: Arc<TempDir>,
+    /// Set once it is awaited.
+    starting: Option<BoxFuture<'static, TestApp>>,
 }
 
 impl TestApp {
-    /// Runs these linked services, and every service that they need.
+    /// Runs these linked services, and every service that they need: `TestApp::with([QUOTA]).await`. Before the `await` you can
+    /// change the settings, as in `TestApp::with([ORDERS]).replace(STOCK_CLIENT, FakeStock::default()).await`.
     ///
     /// # Panics
     /// When one is not linked into the test (`use quota as _;`), or the app does not start.
-    pub async fn with(services: impl IntoIterator<Item = ServiceId>) -> Self {
-        Self::builder().linked(services).start().await
+    pub fn with(services: impl IntoIterator<Item = ServiceId>) -> TestAppBuilder {
+        Self::builder().linked(services)
     }
 
     /// Runs an app without services.
@@ -71,7 +78,8 @@ impl TestApp {
         let config_dir = tempfile::tempdir().expect("a temporary config directory");
         let mut flags = Flags::with_config_dir(config_dir.path());
         flags.log_level = LogLevel::Debug;
-        TestAppBuilder { services: Vec::new(), flags, provided: ProvidedValues::default(), config_dir }
+        let (config_dir, provided) = (Arc::new(config_dir), ProvidedValues::default());
+        TestAppBuilder { services: Vec::new(), flags, provided, config_dir, starting: None }
     }
 
     /// The handle that a service exposes.
@@ -176,18 +184,43 @@ impl TestAppBuilder {
         let mut wanted: Vec<_> = services.into_iter().collect();
         let mut taken: BTreeSet<_> = self.services.iter().map(ServiceDescriptor::id).collect();
         while let Some(id) = wanted.pop() {
+            if !taken.insert(id) {
+                continue;
+            }
             let Some(service) = linked.get(&id) else {
                 panic!(
                     "service {} is not linked into this test: name its crate (`use .. as _;`)",
                     id.describe()
                 );
             };
-            if taken.insert(id) {
-                wanted.extend(service.needs());
-                self.services.push(service.clone());
-            }
+            wanted.extend(service.needs());
+            self.services.push(service.clone());
         }
         self
+    }
+
+    /// Puts a value in the place of a service: its dependents get this handle, and the service itself does not start. `with` is a handle,
+    /// or a fake that becomes one: see [`Replacement`]. The service need not be linked.
+    ///
+    /// # Panics
+    /// When the service is linked, or was added before, and its handle is of another type.
+    #[track_caller]
+    pub fn replace<R: Replacement>(mut self, service: ServiceId, with: R) -> Self {
+        let replaced = HandleType::of::<R::Handle>();
+        let mut known = linked_services().into_iter().chain(self.services.iter().cloned());
+        let known = known.find(|known| known.id() == service);
+        let wanted = known.as_ref().and_then(ServiceDescriptor::handle);
+        if let Some(wanted) = wanted.filter(|wanted| *wanted != replaced) {
+            panic!(
+                "service {}: {} cannot replace it, because its handle is {}: replace it with that type, or implement `Replacement` for your fake",
+                service.describe(),
+                replaced.name(),
+                wanted.name()
+            );
+        }
+        let name = known.map_or("replaced".into(), |known| known.shared_name());
+        self.services.retain(|other| other.id() != service);
+        self.service(ServiceDescriptor::of(service, name, Replaced(Arc::new(with.into_handle()))))
     }
 
     /// Adds a service.
@@ -231,6 +264,17 @@ impl TestAppBuilder {
         self.config_dir.path()
     }
 
+    /// Moves the settings out.
+    fn take(&mut self) -> Self {
+        Self {
+            services: mem::take(&mut self.services),
+            flags: mem::take(&mut self.flags),
+            provided: mem::take(&mut self.provided),
+            config_dir: Arc::clone(&self.config_dir),
+            starting: None,
+        }
+    }
+
     /// Makes the app without starting it.
     ///
     /// # Panics
@@ -262,5 +306,25 @@ impl TestAppBuilder {
             panic!("the app did not start: {report:#?}\n{}", app.log.text());
         }
         app
+    }
+}
+
+/// Starts the app, as [`TestAppBuilder::start`] does.
+impl Future for TestAppBuilder {
+    type Output = TestApp;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<TestApp> {
+        let starting = match self.starting.take() {
+            Some(starting) => starting,
+            None => Box::pin(self.take().start()),
+        };
+        self.starting.insert(starting).as_mut().poll(context)
+    }
+}
+
+impl fmt::Debug for TestAppBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let services: Vec<_> = self.services.iter().map(ServiceDescriptor::id).collect();
+        f.debug_struct("TestAppBuilder").field("services", &services).finish_non_exhaustive()
     }
 }

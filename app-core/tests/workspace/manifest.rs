@@ -201,7 +201,7 @@ pub(crate) fn users_in_lock(lock: &str, name: &str) -> BTreeSet<String> {
 fn is_ours(name: &str) -> bool {
     name.starts_with("app-")
         || name.starts_with("svc-")
-        || ["quota-schema", "schema", "benches", "e2e"].contains(&name)
+        || ["quota-client", "quota-schema", "schema", "benches", "e2e"].contains(&name)
 }
 
 /// The texts of an array of the root manifest.

@@ -69,7 +69,8 @@ pub struct CallError {
 
 impl CallError {
     /// The reason may come from the server, and is cut after 1 KiB.
-    pub(crate) fn new(failure: CallFailure, name: RpcName, reason: impl Into<String>) -> Self {
+    #[must_use]
+    pub fn new(failure: CallFailure, name: RpcName, reason: impl Into<String>) -> Self {
         let reason: String = reason.into();
         Self { failure, name, reason: short(&reason) }
     }

@@ -61,8 +61,7 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
         R::Pipeline: FromTypelessPipeline,
         T: Send + 'static,
     {
-        let time = self.inner.setup.borrow().config.call_timeout;
-        self.request_by(Instant::now() + time, build, read).await
+        self.request_by(Instant::now() + self.link.call_timeout(), build, read).await
     }
 
     /// Makes a call that is one request and one answer. `build` builds the request and does not send it; `read` reads the results.
@@ -106,9 +105,11 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
         R::Pipeline: FromTypelessPipeline,
         T: Send + 'static,
     {
-        let name = self.inner.setup.borrow().config.name;
-        if let Some(outcome) = request_once(&self.inner.requests, name, deadline, &build, &read).await {
-            return outcome;
+        if let Some(inner) = self.link.server() {
+            let name = inner.setup.borrow().config.name;
+            if let Some(outcome) = request_once(&inner.requests, name, deadline, &build, &read).await {
+                return outcome;
+            }
         }
         let read = Arc::new(read);
         self.call_by(deadline, move |interface: C| {

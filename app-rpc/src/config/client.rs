@@ -3,13 +3,14 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use app_config::{Config, Place, Problems, quoted};
+use app_config::{Config, Expected, Place, Problems, quoted};
 use app_core::prelude::ServiceId;
+use app_ids::{AppId, DomainId};
 use app_tls::ConfigCheck;
 use schema::rpc_capnp::rpc_client_spec;
 
 use super::limits::{read_message_bytes, within};
-use crate::{Authorities, KeyPair, Limits, Purpose, RpcName};
+use crate::{Authorities, KeyPair, Limits, LinkedClient, Purpose, RpcName};
 
 /// The checked config of an RPC client.
 #[derive(Debug, Clone)]
@@ -81,6 +82,11 @@ impl RpcClientConfig {
         let message_bytes =
             read_message_bytes(spec.get_max_message_bytes(), &mut problems.at("maxMessageBytes"));
         let (name, port) = named?;
+        let has_port = |address: &String| host_and_port(address, 0).is_some_and(|(_, port)| port != 0);
+        if port == 0 && !(addresses.iter().all(has_port) && !addresses.is_empty()) {
+            let mut place = problems.at("rpcServiceSpec");
+            place.field("port").add("must be 1 to 65535, unless each of `addresses` has a port");
+        }
         let limits = Limits {
             message_bytes,
             queued_bytes: Limits::default().queued_bytes.max(message_bytes),
@@ -141,7 +147,21 @@ impl<const SERVICE: u64> Config for ClientConfig<SERVICE> {
     type Schema = rpc_client_spec::Owned;
 
     fn read(spec: rpc_client_spec::Reader<'_>, problems: &mut Problems) -> Option<Self> {
-        RpcClientConfig::read(spec, problems).map(|config| Self(Some(config)))
+        let config = RpcClientConfig::read(spec, problems)?;
+        let endpoint = LinkedClient::find(Self::SERVICE).and_then(|client| client.endpoint());
+        if let Some(endpoint) = endpoint.filter(|endpoint| *endpoint != config.name.service) {
+            let (name, found) = (endpoint.name().unwrap_or("the endpoint"), config.name.service);
+            let rule = format_args!("must be {endpoint:#x}: the client calls {name}");
+            let mut place = problems.at("rpcServiceSpec");
+            place.field("serviceId").add_found(Expected::of_code(rule), format_args!("{found:#x}"));
+        }
+        Some(Self(Some(config)))
+    }
+
+    fn example(domain: DomainId, app: AppId) -> Option<String> {
+        let endpoint = LinkedClient::find(Self::SERVICE).and_then(|client| client.endpoint());
+        let name = Self::SERVICE.name().map_or_else(|| Self::SERVICE.hex(), str::to_owned);
+        Some(super::example::of_client(domain, app, endpoint.unwrap_or(Self::SERVICE), &name))
     }
 
     fn without_file() -> Self {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use app_config::{Config, Expected, Problems};
 use app_core::Identity;
 use app_core::prelude::ServiceId;
+use app_ids::{AppId, DomainId};
 use app_tls::ConfigCheck;
 use schema::rpc_capnp::{rpc_grant, rpc_server_spec};
 
@@ -78,6 +79,11 @@ impl RpcServerConfig {
         let named = {
             let mut place = problems.at("rpcServiceSpec");
             let named = RpcName::read(place.value(spec.get_rpc_service_spec())?, &mut place);
+            if named.is_some_and(|(_, port)| port == 0) {
+                place.field("port").note(
+                    "is 0, so the endpoint listens on any free port; the log and `appctl status` have it",
+                );
+            }
             if let Some((name, _)) = named.filter(|(name, _)| name.service != service) {
                 let rule = Expected::of_code(format_args!("must be {service:#x}, whose config this is"));
                 place.field("serviceId").add_found(rule, format_args!("{:#x}", name.service));
@@ -159,6 +165,10 @@ impl<const SERVICE: u64> Config for EndpointConfig<SERVICE> {
                 found.domain, found.app
             ));
         }
+    }
+
+    fn example(domain: DomainId, app: AppId) -> Option<String> {
+        Some(super::example::of_endpoint(domain, app, Self::SERVICE))
     }
 
     fn without_file() -> Self {

@@ -102,7 +102,7 @@ pub(crate) static DOCS: &[(u64, &str, &str)] = &[
     (0xb6e32df5c504ebf2, "domainID", "The domain that the application belongs to. No default. Bounds: not 0."),
     (0xb6e32df5c504ebf2, "appId", "The application that runs the service. No default. Bounds: not 0."),
     (0xb6e32df5c504ebf2, "serviceId", "The service. No default. Bounds: not 0."),
-    (0xb6e32df5c504ebf2, "port", "TCP port of the service. No default. Bounds: 1 to 65535. Example: 44228"),
+    (0xb6e32df5c504ebf2, "port", "TCP port of the service. A server with port 0 listens on any free port, which the log and \"appctl status\" show. A client needs a port, unless each of its addresses has one. Default: 0. Bounds: 0 to 65535. Example: 44228"),
     (0xb8a2f9dd0c8f4e53, "", "The state of a service."),
     (0xb8a2f9dd0c8f4e53, "registered", "Not started yet."),
     (0xb8a2f9dd0c8f4e53, "starting", "Its start function runs."),

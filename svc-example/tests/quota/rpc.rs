@@ -8,9 +8,11 @@ use app_config::author::compile;
 use app_config::compat::service_config_id;
 use app_core::{prelude::*, testing::TestApp};
 use app_pki::{Authority, AuthorityOptions, ClientName, Issued, LeafOptions, Subject, Validity};
-use app_rpc::{Authorities, CallFailure, Endpoint, KeyPair, RpcClientConfig, RpcName};
+use app_rpc::testing::TestEndpoints as _;
+use app_rpc::{Authorities, CallFailure, KeyPair, RpcClient, RpcClientConfig, RpcName};
+use quota_client::QuotaClient;
 use serde_json::json;
-use svc_example::{Grant, QUOTA, QUOTA_RPC, Quota, QuotaClient, client};
+use svc_example::{QUOTA, QUOTA_RPC, Quota};
 
 /// The RPC name of the endpoint. A test app has this domain id and this app id.
 const NAME: RpcName =
@@ -35,13 +37,13 @@ impl Remote {
         crate::put(builder.config_dir(), &crate::content(&[("default", 1, 100, 10)]));
         put(builder.config_dir(), &server, &ca);
         let app = builder.start().await;
-        let address = app.get::<Endpoint<{ QUOTA_RPC.as_u64() }>>().address().unwrap();
+        let address = app.endpoint_address(QUOTA_RPC);
         let pair = KeyPair::from_pem(&caller.key, caller.certificate.as_bytes()).unwrap();
         let servers = Authorities::from_pem(ca.as_bytes(), b"").unwrap();
         let mut config = RpcClientConfig::new(NAME, 1, pair, servers);
         config.addresses = vec![address.to_string()];
-        let quota = client(&app.new_service(ServiceId::random(), "mailer"), config).unwrap();
-        Self { app, quota }
+        let client = RpcClient::start(&app.new_service(ServiceId::random(), "mailer"), config).unwrap();
+        Self { app, quota: QuotaClient::from(client) }
     }
 }
 
@@ -74,10 +76,14 @@ async fn permits_are_granted_and_denied_over_rpc_as_in_the_process() {
     assert!(!denied.granted && denied.retry_after > Duration::ZERO, "{denied:?}");
     assert!(denied.retry_after <= Duration::from_secs(90), "{denied:?}");
     // The same buckets as over RPC.
-    let Grant { granted, .. } = app.get::<Quota>().acquire("default", "alice", 100).await.unwrap();
-    assert!(!granted);
+    assert!(!app.get::<Quota>().acquire("default", "alice", 100).await.unwrap().granted);
     assert!(quota.acquire("default", "bob", 100).await.unwrap().granted);
-    assert_eq!(quota.rules().await.unwrap(), app.get::<Quota>().limits().rules());
+    let rules = quota.rules().await.unwrap();
+    let told: Vec<_> =
+        rules.iter().map(|rule| (&*rule.name, rule.permits, rule.burst, rule.max_keys)).collect();
+    let limits = app.get::<Quota>().limits();
+    let in_effect = limits.rules().iter().map(|rule| (&*rule.name, rule.permits, rule.burst, rule.max_keys));
+    assert_eq!(told, in_effect.collect::<Vec<_>>());
     app.stop().await.expect_clean();
 }
 

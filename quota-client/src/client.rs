@@ -1,39 +1,60 @@
-//! The RPC client, for services in other processes.
+//! What callers use: a method for each call of the interface.
 
 use std::num::NonZeroU32;
 
 use app_core::prelude::*;
-use app_rpc::{CallError, InstanceStatus, RpcClient, RpcClientConfig};
+use app_rpc::{CallError, InstanceStatus, RpcClient};
 use quota_schema::quota_capnp::{quota, quota_rule};
 
-use crate::{Grant, Rule};
-
-/// A client of the quota service of another process. It is cheap to clone and works in any task.
+/// A client of the quota service of another process. Callers take it as `Dep<QuotaClient>`. It is cheap to clone and works in any task.
 ///
 /// A call goes to any healthy instance of the server. Each instance grants by itself.
 #[derive(Debug, Clone)]
 pub struct QuotaClient(RpcClient<quota::Client>);
 
-/// Makes a client that belongs to `service` and ends with it. The client connects by itself.
-///
-/// # Errors
-/// As [`RpcClient::start`].
-///
-/// # Panics
-/// Outside of a tokio runtime.
-pub fn client(service: &Service, config: RpcClientConfig) -> Result<QuotaClient, Error> {
-    RpcClient::start(service, config).map(QuotaClient)
+/// The answer to [`QuotaClient::acquire`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Grant {
+    /// Whether the permits were taken. A call takes all permits or none.
+    pub granted: bool,
+    /// Whole permits left in the bucket.
+    pub remaining: u32,
+    /// Time until the same call would be granted, if no other call takes permits meanwhile, in whole milliseconds. Zero if the call was
+    /// granted.
+    pub retry_after: Duration,
+}
+
+/// A rate limit that is in effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Rule {
+    /// The name of the rule.
+    pub name: String,
+    /// Permits that a bucket gets in each period.
+    pub permits: NonZeroU32,
+    /// The period in milliseconds.
+    pub period_millis: NonZeroU32,
+    /// Permits of a full bucket.
+    pub burst: NonZeroU32,
+    /// The most keys that have a bucket.
+    pub max_keys: NonZeroU32,
+}
+
+impl From<RpcClient<quota::Client>> for QuotaClient {
+    fn from(client: RpcClient<quota::Client>) -> Self {
+        Self(client)
+    }
 }
 
 impl QuotaClient {
-    /// Takes `permits` from the bucket of `key` under `rule`, as [`Quota::acquire`](crate::Quota::acquire) does. `retry_after` is
-    /// in whole milliseconds.
+    /// Takes `permits` from the bucket of `key` under `rule`, if the bucket holds enough.
     ///
     /// Not cancel safe: a call that is dropped early may still take the permits.
     ///
     /// # Errors
-    /// [`CallFailure`](app_rpc::CallFailure) says whether the call ran. It is `Failed` for arguments that
-    /// [`Quota::acquire`](crate::Quota::acquire) refuses. A call that is `MaybeExecuted` may have taken the permits.
+    /// [`CallFailure`](app_rpc::CallFailure) says whether the call ran. It is `Failed` for arguments that the server refuses: an unknown
+    /// rule, no key, no permits, or more than the burst. A call that is `MaybeExecuted` may have taken the permits.
     pub async fn acquire(&self, rule: &str, key: &str, permits: u32) -> Result<Grant, CallError> {
         let (rule, key) = (rule.to_owned(), key.to_owned());
         let ask = move |quota: &quota::Client| {
@@ -67,14 +88,6 @@ impl QuotaClient {
     #[must_use]
     pub fn instances(&self) -> Vec<InstanceStatus> {
         self.0.instances()
-    }
-
-    /// Replaces the config of the client.
-    ///
-    /// # Errors
-    /// As [`RpcClient::reconfigure`].
-    pub fn reconfigure(&self, config: RpcClientConfig) -> Result<(), Error> {
-        self.0.reconfigure(config)
     }
 }
 
