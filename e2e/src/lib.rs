@@ -8,7 +8,8 @@
 //! - `tests/parity.rs`: every symbol of the Go original has a counterpart, and `docs/PARITY.md` lists it;
 //! - `tests/new_crate.rs`: a crate with a flag, a metric, an error, events and an endpoint needs no change elsewhere;
 //! - `tests/metrics_page.rs` and `tests/readme.rs`: pages of the documentation say what the programs do;
-//! - `src/bin/flapping.rs`: a service with a health check that you control, for `docs/OPERATING.md`.
+//! - `src/bin/flapping.rs`: a service with a health check that you control, for `docs/OPERATING.md`;
+//! - `src/bin/orders.rs`: an application that calls the quota service and does not contain it, for `docs/RPC.md`.
 //!
 //! [`svc_example`] and [`appctl`] find the programs:
 //!

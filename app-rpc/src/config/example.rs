@@ -16,7 +16,7 @@ fn port(endpoint: ServiceId) -> u16 {
         return ADMIN_PORT;
     }
     let offset = endpoint.as_u64() % 1000;
-    45_000 + u16::try_from(offset).unwrap_or_default()
+    24_000 + u16::try_from(offset).unwrap_or_default()
 }
 
 /// The files have the names that `appctl pki` gives them.

@@ -32,6 +32,39 @@ async fn a_declared_endpoint_is_a_service_that_does_not_listen_without_a_config(
 }
 
 #[tokio::test]
+async fn a_test_finds_the_port_that_an_endpoint_took_and_learns_why_there_is_none() {
+    use app_rpc::testing::TestEndpoints as _;
+    let name = app_rpc::RpcName { service: DECLARED, ..NAME };
+    let server = AUTHORITY.issue(Leaf::server(&name.to_string()));
+    let builder = TestApp::with([DECLARED]);
+    let change = |mut spec: schema::rpc_capnp::rpc_server_spec::Builder<'_>| {
+        let mut name = spec.reborrow().get_rpc_service_spec().unwrap();
+        name.set_service_id(DECLARED.as_u64());
+        name.set_port(0);
+        spec.set_bind_address("");
+    };
+    Spec { server: &server, ca: &AUTHORITY.pem(), crl: "", change: &change }.put(builder.config_dir());
+    let put = builder.config_dir().join(app_config::compat::service_config_id(ENDPOINT));
+    std::fs::rename(&put, put.with_file_name(app_config::compat::service_config_id(DECLARED))).unwrap();
+    let app = builder.await;
+    let address = app.endpoint_address(DECLARED);
+    assert!(address.ip().is_loopback() && address.port() != 0, "{address}");
+    assert!(tokio::net::TcpStream::connect(address).await.is_ok());
+    app.stop().await.expect_clean();
+    let told = |app: TestApp, endpoint| {
+        let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| app.endpoint_address(endpoint)));
+        panic.unwrap_err().downcast::<String>().unwrap()
+    };
+    let silent = told(TestApp::with([DECLARED]).await, DECLARED);
+    assert!(
+        silent.contains("endpoint declared-rpc (b8e31f0764a9c25d) does not listen: put its config"),
+        "{silent}"
+    );
+    let unknown = told(TestApp::with([DECLARED]).await, ServiceId::new(7));
+    assert!(unknown.contains("7 is no endpoint of this app; its endpoints are [declared-rpc"), "{unknown}");
+}
+
+#[tokio::test]
 async fn an_endpoint_listens_once_its_config_is_there() {
     let (builder, seen) = builder();
     let app = builder.start().await;

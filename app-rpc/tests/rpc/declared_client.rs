@@ -9,8 +9,7 @@ use app_config::ConfigSchema;
 use app_core::prelude::*;
 use app_core::testing::{Replacement, TestApp, TestAppBuilder};
 use app_health::{HealthChecks, HealthStatus};
-use app_rpc::testing::TestEndpoints as _;
-use app_rpc::{CallError, CallFailure, InstanceState, LinkedClient, RpcClient};
+use app_rpc::{CallError, CallFailure, Endpoint, InstanceState, LinkedClient, RpcClient};
 use quota_schema::quota_capnp::quota;
 use schema::rpc_capnp::rpc_client_spec;
 
@@ -108,7 +107,7 @@ async fn a_declared_client_follows_its_config_from_none_to_one_to_another() {
     );
     assert!(client.0.instances().is_empty());
     // The config comes. The handle that dependents hold works from now on.
-    put_address(app.config_dir(), &app_rpc_address(&app));
+    put_address(app.config_dir(), &server_address(&app));
     app.reload();
     eventually("it is connected", || {
         client.0.instances().iter().any(|instance| instance.state == InstanceState::Connected)
@@ -130,7 +129,7 @@ async fn a_declared_client_follows_its_config_from_none_to_one_to_another() {
     put(app.config_dir(), DECLARED, &|mut spec| spec.set_ca_cert(b"none"));
     app.reload();
     eventually("it is refused", || problems_of(&app).contains("caCert")).await;
-    put_address(app.config_dir(), &app_rpc_address(&app));
+    put_address(app.config_dir(), &server_address(&app));
     app.reload();
     eventually("it is back", || {
         client.0.instances().iter().any(|instance| instance.state == InstanceState::Connected)
@@ -142,8 +141,8 @@ async fn a_declared_client_follows_its_config_from_none_to_one_to_another() {
     app.stop().await.expect_clean();
 }
 
-fn app_rpc_address(app: &TestApp) -> String {
-    app.endpoint_address(ENDPOINT).to_string()
+fn server_address(app: &TestApp) -> String {
+    app.get::<Endpoint<{ ENDPOINT.as_u64() }>>().address().unwrap().to_string()
 }
 
 #[tokio::test]

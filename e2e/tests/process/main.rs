@@ -1,6 +1,6 @@
 //! The built programs, started as an operator starts them: with real processes, signals, files, sockets and tools.
 //!
-//! `program` starts a program and ends it with the test. `http` sends requests, and `files` writes configs. `tools` runs
+//! `program` starts a program and ends it with the test, on top of `app_core::testing`. `http` sends requests, and `files` writes configs. `tools` runs
 //! other programs, and `scraper` runs Prometheus. Every wait has a deadline.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -13,6 +13,7 @@ mod container;
 mod dashboards;
 mod deploy;
 mod dev;
+mod endpoints;
 mod files;
 mod flags;
 mod flapping;
@@ -34,6 +35,7 @@ mod prometheus;
 mod real_systemd;
 mod reload;
 mod restart_policies;
+mod rpc_page;
 mod scraper;
 mod service;
 mod signals;
