@@ -1,6 +1,7 @@
 //! A client as a service: its config, reloads, its health check, and the handle that dependents take.
 
 use app_config::LiveConfig;
+use app_core::plugins::{CheckedStart, checked_start};
 use app_core::prelude::*;
 use app_health::HealthChecks;
 use app_metrics::Metrics;
@@ -82,6 +83,18 @@ where
         }
     })?;
     Ok(T::of(client))
+}
+
+/// For [`rpc_client!`](crate::rpc_client): names the type in one place, so the compiler reports a mistake once.
+#[doc(hidden)]
+pub fn checked_client<const SERVICE: u64, T, C>(options: LinkedClient) -> CheckedStart
+where
+    T: ClientType<C>,
+    C: FromClientHook + 'static,
+{
+    checked_start(move |service, config, metrics, health| {
+        start_client::<SERVICE, T, C>(options, service, config, metrics, health)
+    })
 }
 
 /// Declares a client as a service. Every application that links the crate has it, and services take it as `Dep<StockClient>`.
@@ -185,10 +198,9 @@ macro_rules! __rpc_client {
             $crate::__private::app_core::ServiceDescriptor::of_checked(
                 $id,
                 $name,
-                || $crate::__private::app_core::__private::checked_start(|service, config, metrics, health| {
-                    let options = $crate::LinkedClient::of($id)$(.calls($calls))?$(.critical($critical))?;
-                    $crate::start_client::<{ $id.as_u64() }, $client, _>(options, service, config, metrics, health)
-                }),
+                || $crate::__private::checked_client::<{ $id.as_u64() }, $client, _>(
+                    $crate::LinkedClient::of($id)$(.calls($calls))?$(.critical($critical))?,
+                ),
                 $crate::__private::app_core::__origin!(),
             )
         }

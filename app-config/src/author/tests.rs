@@ -1,6 +1,7 @@
 //! Explanations of configs, and files from JSON.
 
 use app_core::prelude::ServiceId;
+use app_ids::{AppId, DomainId};
 use capnp::schema_capnp::node;
 use quota_schema::quota_capnp::quota_spec;
 use schema::metrics_capnp::metrics_service_spec;
@@ -225,4 +226,47 @@ fn secrets_are_shown_as_digests() {
     let changed = changes(quota, Some(r#"{"rules": [{}]}"#), Some(r#"{"rules": [{"maxKeys": 5}]}"#));
     assert_eq!(changed, ["rules[0].maxKeys: 100000 -> 5"]);
     assert_eq!(changes(type_of::<rpc_client_spec::Owned>(), None, Some("{}")), [""; 0]);
+}
+
+#[test]
+fn a_number_whose_default_is_0_is_0_in_an_example() {
+    let json = example(type_of::<rpc_server_spec::Owned>());
+    for line in ["\"maxConns\": 0", "\"threads\": 0", "\"maxClientMemoryBytes\": 0", "\"maxCalls\": 1024"] {
+        assert!(json.contains(line), "{line}: {json}");
+    }
+}
+
+struct Own;
+
+impl Config for Own {
+    const SERVICE: ServiceId = ServiceId::new(0x51);
+    type Schema = rpc_server_spec::Owned;
+
+    fn read(_: rpc_server_spec::Reader<'_>, _: &mut Problems) -> Option<Self> {
+        Some(Self)
+    }
+
+    fn example(domain: DomainId, app: AppId) -> Option<String> {
+        let name = format!("{domain:#x} {app:#x}");
+        Some(format!(r#"{{ "bindAddress": "{name}", "limits": {{ "maxCalls": 7 }}, "grants": [] }}"#))
+    }
+
+    fn without_file() -> Self {
+        Self
+    }
+}
+
+#[test]
+fn the_example_of_a_service_has_its_own_values_and_the_ids_of_the_application() {
+    let schema = ConfigSchema::of::<Own>("doc", "file", 1);
+    let json = example_of(&schema, DomainId::new(7), AppId::new(8)).unwrap();
+    let own = ["\"bindAddress\": \"0x7 0x8\"", "\"maxCalls\": 7", "\"grants\": []"];
+    let of_schema = ["\"maxMessageBytes\": 1048576", "\"serverCert\": {"];
+    for part in own.into_iter().chain(of_schema) {
+        assert!(json.contains(part), "{part}: {json}");
+    }
+    let unknown = example_of(&schema, DomainId::new(0), AppId::new(0)).unwrap();
+    assert!(unknown.contains("\"0xd0 0xa0\""), "{unknown}");
+    // It can be read.
+    let _message = message(schema.struct_schema().unwrap(), &json);
 }

@@ -17,6 +17,8 @@ use crate::{RpcClientConfig, RpcName};
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long [`RpcClient::check`] waits for a connection. A client that just started, or just lost one, connects meanwhile.
 const CONNECTS_WITHIN: Duration = Duration::from_secs(2);
+/// How often it looks meanwhile.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// The other end of a client's calls.
 pub(super) struct Link<C> {
@@ -157,10 +159,13 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
                 Otherwise::Fake(_) | Otherwise::Nothing => Ok(()),
             };
         };
-        let mut statuses = inner.statuses.clone();
-        let connected =
-            statuses.wait_for(|all| all.iter().any(|instance| instance.state == InstanceState::Connected));
-        if timeout(CONNECTS_WITHIN, connected).await.is_ok_and(|connected| connected.is_ok()) {
+        let connected = async {
+            let mut looks = tokio::time::interval(LOOK_EVERY);
+            while !self.instances().iter().any(|instance| instance.state == InstanceState::Connected) {
+                looks.tick().await;
+            }
+        };
+        if timeout(CONNECTS_WITHIN, connected).await.is_ok() {
             return Ok(());
         }
         let (name, service) = (self.link.name(), inner.service.id());
