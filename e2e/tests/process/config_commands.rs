@@ -120,7 +120,7 @@ fn of_many_who_seal_to_one_file_one_wins() {
     let output = target.path().join("output");
     let all = |force: &[&str]| -> Vec<Ended> {
         let running: Vec<Process> = (0..6).map(|_| seal(&json, &output).args(force).start()).collect();
-        running.iter().map(Process::ended).collect()
+        running.iter().map(|process| process.ended()).collect()
     };
     let ended = all(&[]);
     assert_eq!(ended.iter().filter(|ended| ended.code() == Some(0)).count(), 1, "{ended:?}");
