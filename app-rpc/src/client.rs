@@ -1,16 +1,29 @@
 //! The RPC client: calls the instances of a server, from any task.
 
+mod addresses;
+mod budget;
 mod call;
 mod connection;
+mod counts;
 mod dial;
 mod error;
 mod fake;
+mod health;
+mod instance;
+mod instances;
+mod keeper;
 mod link;
+mod load;
+mod pauses;
 mod pool;
 mod request;
 mod setup;
+mod spread;
 mod status;
+#[cfg(test)]
+mod testing;
 
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -24,6 +37,9 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use self::call::NextTry;
+pub(crate) use self::call::{FailedAttempt, Retries};
+pub use self::counts::CLIENT_METRICS;
 pub use self::error::{CallError, CallFailure};
 use self::link::Link;
 pub(crate) use self::link::missing;
@@ -32,13 +48,15 @@ pub use self::status::{InstanceState, InstanceStatus};
 pub(crate) use self::{
     call::attempt,
     call::retry,
+    counts::{ClientCounts, RetryReason},
     dial::simulated,
+    instances::Instances,
     pool::Pool,
-    request::{RequestPool, request_once},
+    request::{RequestOutcome, RequestPool, request_once},
     setup::Setup,
 };
 #[cfg(not(test))]
-use self::{pool::Pool, request::RequestPool, setup::Setup};
+use self::{counts::ClientCounts, instances::Instances, pool::Pool, request::RequestPool, setup::Setup};
 use crate::RpcClientConfig;
 use crate::errors::RPC_CONFIG_UNUSABLE;
 use crate::threads::{LocalThreads, ThreadPanicked};
@@ -54,20 +72,22 @@ type CallJob = Box<dyn FnOnce(Rc<Pool>) -> LocalBoxFuture<'static, ()> + Send>;
 
 /// Calls the interface `C` of a server. Cheap to clone.
 ///
-/// The client finds the instances of the server, connects to each, and reconnects when a connection ends. A call goes to the instance
-/// with the fewest calls of this client. If it is certain that a call was not executed, the client repeats it on another instance,
-/// until the deadline.
+/// The client finds the instances of the server, connects to each, and reconnects when a connection ends. A call goes to the better of
+/// two instances at random: the one with fewer calls in flight, or the faster one. If it is certain that a call was not executed, the
+/// client repeats it on another instance, until the deadline. `docs/RPC.md` has the details.
 ///
 /// There are two ways to call. [`request`](Self::request) makes a call that is one request and one answer, and is faster.
-/// [`call`](Self::call) can do all that capnp-rpc can.
+/// [`call`](Self::call) can do all that capnp-rpc can. Of a client that is [`idempotent`](Self::idempotent), both also repeat calls that
+/// may have been executed.
 pub struct RpcClient<C> {
     link: Arc<Link<C>>,
+    idempotent: bool,
 }
 
 struct Inner {
     jobs: mpsc::Sender<CallJob>,
     setup: watch::Sender<Arc<Setup>>,
-    statuses: watch::Receiver<Vec<InstanceStatus>>,
+    instances: Arc<Instances>,
     requests: Arc<RequestPool>,
     /// Cancelled when no call can end any more.
     ended: CancellationToken,
@@ -103,31 +123,33 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
             RPC_CONFIG_UNUSABLE.error(service.id()).cause(cause).message(message).build()
         };
         let in_use = Expiry::of_client(&config.key_pair, &config.servers);
+        let server = config.name;
         let setup = Setup::new(config).map_err(|error| unusable(error.into()))?;
         let (setup, setups) = watch::channel(Arc::new(setup));
         let name = format!("rpc-client-{}", service.name());
         let threads = LocalThreads::start(&name, 1, service.log()).map_err(|error| unusable(error.into()))?;
         let (jobs, queue) = mpsc::channel(QUEUE);
-        let (shown, statuses) = watch::channel(Vec::new());
         let (stop, log) = (CancellationToken::new(), service.log().clone());
-        let stopped = stop.clone();
+        let counts = ClientCounts::register(service, server);
+        let instances = Instances::new(setups.clone(), counts, log.clone());
+        let (stopped, shared) = (stop.clone(), Arc::clone(&instances));
         let spawned =
-            threads.spawner().spawn(move || run(Pool::new(setups, shown, log), queue, stopped, drain));
+            threads.spawner().spawn(move || run(Pool::new(setups, shared, log), queue, stopped, drain));
         spawned.map_err(|refused| unusable(format!("{refused:?}").into()))?;
-        let requests = Arc::new(RequestPool::new(service.clone()));
+        let requests = Arc::new(RequestPool::new(service.clone(), Arc::clone(&instances)));
         let ends = Arc::new(ExpiryWatch::new(service));
         ends.show(in_use);
         let inner = Arc::new(Inner {
             jobs,
             setup,
-            statuses,
+            instances,
             requests,
             ended: CancellationToken::new(),
             ends,
             service: service.clone(),
         });
         service.spawn("rpc client", inner.keep(threads, stop, drain))?;
-        Ok(Self { link: Arc::new(Link::to_server(inner)) })
+        Ok(Self { link: Arc::new(Link::to_server(inner)), idempotent: false })
     }
 
     /// Replaces the config. The client connects again; the old connections close when their calls have ended. A client that had no
@@ -176,7 +198,25 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
     /// ```
     #[must_use]
     pub fn instances(&self) -> Vec<InstanceStatus> {
-        self.link.server().map_or_else(Vec::new, |inner| inner.statuses.borrow().clone())
+        self.link.server().map_or_else(Vec::new, |inner| inner.instances.statuses())
+    }
+
+    /// This client for calls that may be executed twice: such a call is also repeated if it [may have been
+    /// executed](CallFailure::MaybeExecuted), as far as the deadline and the retry budget allow. Whether a method is idempotent is a
+    /// property of the method: reading is, and so is setting a value; adding to one is not.
+    ///
+    /// ```
+    /// # use app_rpc::{CallError, RpcClient};
+    /// # use quota_schema::quota_capnp::quota;
+    /// /// The number of rules. To ask twice changes nothing.
+    /// async fn rules(client: &RpcClient<quota::Client>) -> Result<u32, CallError> {
+    ///     let read = |rules: quota::rules_results::Reader<'_>| Ok(rules.get_rules()?.len());
+    ///     client.idempotent().request(quota::Client::rules_request, read).await
+    /// }
+    /// ```
+    #[must_use]
+    pub fn idempotent(&self) -> Self {
+        Self { idempotent: true, ..self.clone() }
     }
 
     /// Makes a call within the call timeout of the config. See [`call_by`](Self::call_by).
@@ -238,23 +278,46 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
         Fut: Future<Output = Result<T, capnp::Error>> + 'static,
         T: Send + 'static,
     {
+        self.retry(deadline, None, call).await
+    }
+
+    /// Makes a call until it ends. `failed` is an attempt that was made before.
+    async fn retry<T, F, Fut>(
+        &self,
+        deadline: Instant,
+        failed: Option<FailedAttempt>,
+        call: F,
+    ) -> Result<T, CallError>
+    where
+        F: Fn(C) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<T, capnp::Error>> + 'static,
+        T: Send + 'static,
+    {
         let Some(inner) = self.link.server() else {
             return self.link.call_without_server(deadline, call).await;
         };
-        let call = Arc::new(call);
+        let (call, retries) = (Arc::new(call), Retries { deadline, idempotent: self.idempotent });
         let alive = || inner.service.alive();
-        call::retry(deadline, alive, || Self::attempt(inner, deadline, Arc::clone(&call))).await
+        let attempt = |avoid| Self::attempt(inner, deadline, avoid, Arc::clone(&call));
+        call::retry(&inner.instances, retries, alive, failed, attempt).await
     }
 
     /// Sends one attempt to the client's thread, and waits for its result.
-    async fn attempt<T, F, Fut>(inner: &Inner, deadline: Instant, call: Arc<F>) -> Result<T, CallError>
+    async fn attempt<T, F, Fut>(
+        inner: &Inner,
+        deadline: Instant,
+        avoid: Option<SocketAddr>,
+        call: Arc<F>,
+    ) -> Result<T, FailedAttempt>
     where
         F: Fn(C) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<T, capnp::Error>> + 'static,
         T: Send + 'static,
     {
         let name = inner.setup.borrow().config.name;
-        let failed = |failure, reason: &str| Err(CallError::new(failure, name, reason));
+        let failed = |failure, reason: &str| {
+            Err(FailedAttempt::new(CallError::new(failure, name, reason), None, NextTry::Later))
+        };
         let (mut answer, answered) = oneshot::channel();
         let (begin, mut begun) = oneshot::channel();
         let job: CallJob = Box::new(move |pool| {
@@ -264,7 +327,7 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
                 let result = tokio::select! {
                     biased;
                     () = answer.closed() => return,
-                    result = call::attempt(&pool, name, &*call, deadline) => result,
+                    result = call::attempt(&pool, name, &*call, deadline, avoid) => result,
                 };
                 let _ = answer.send(result);
             })
@@ -306,14 +369,14 @@ impl Inner {
     ) -> impl Future<Output = Result<(), Error>> + Send + use<> {
         let (service, requests, ends) =
             (self.service.clone(), Arc::clone(&self.requests), Arc::clone(&self.ends));
-        let (instances, setups) = (self.statuses.clone(), self.setup.subscribe());
+        let (instances, setups) = (Arc::clone(&self.instances), self.setup.subscribe());
         let ended = self.ended.clone().drop_guard();
         async move {
             let broken = threads.broken();
             tokio::select! {
                 () = service.dying() => {}
                 () = broken.cancelled() => {}
-                () = requests.keep(instances, setups) => {}
+                () = requests.keep(setups) => {}
                 () = ends.run() => {}
             }
             ends.clear();
@@ -322,6 +385,8 @@ impl Inner {
             // Calls that have not ended after the drain limit are cancelled.
             let _ = tokio::join!(drained, threads.join(drain + Duration::from_secs(1)));
             requests.close("the client stops");
+            // The client's thread does this, too, unless it is blocked.
+            instances.replace(Vec::new());
             drop(ended);
             if broken.is_cancelled() { Err(ThreadPanicked.of(&service)) } else { Ok(()) }
         }
@@ -330,7 +395,7 @@ impl Inner {
 
 impl<C> Clone for RpcClient<C> {
     fn clone(&self) -> Self {
-        Self { link: Arc::clone(&self.link) }
+        Self { link: Arc::clone(&self.link), idempotent: self.idempotent }
     }
 }
 

@@ -96,7 +96,7 @@ mod text;
 mod threads;
 mod words;
 
-pub use self::client::{CallError, CallFailure, InstanceState, InstanceStatus, RpcClient};
+pub use self::client::{CLIENT_METRICS, CallError, CallFailure, InstanceState, InstanceStatus, RpcClient};
 pub use self::client_service::{ClientType, start_client};
 pub use self::config::{ClientConfig, EndpointConfig, RpcClientConfig, RpcServerConfig};
 pub use self::connection::End;

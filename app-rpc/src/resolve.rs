@@ -24,6 +24,10 @@ pub async fn look_up_host(host: &str, port: u16, deadline: Instant) -> io::Resul
     if let Ok(ip) = host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(ip, port)]);
     }
+    #[cfg(test)]
+    if let Some(found) = simulated::look_up(host) {
+        return found.map(|found| found.into_iter().map(|ip| SocketAddr::new(ip, port)).collect());
+    }
     let asked = async {
         let turn = TURNS.acquire().await.map_err(io::Error::other)?;
         let host = host.to_owned();
@@ -38,6 +42,30 @@ pub async fn look_up_host(host: &str, port: u16, deadline: Instant) -> io::Resul
     found.sort_unstable();
     found.dedup();
     Ok(found)
+}
+
+#[cfg(test)]
+pub(crate) mod simulated {
+    //! The names of a test's thread.
+
+    use std::cell::RefCell;
+    use std::collections::HashMap;
+    use std::io;
+    use std::net::IpAddr;
+
+    thread_local! {
+        static NAMES: RefCell<HashMap<String, Option<Vec<IpAddr>>>> = RefCell::default();
+    }
+
+    /// From now on this name has these addresses. `None`: the name server does not answer.
+    pub(crate) fn set(name: &str, addresses: Option<Vec<IpAddr>>) {
+        NAMES.with_borrow_mut(|names| names.insert(name.to_owned(), addresses));
+    }
+
+    pub(super) fn look_up(name: &str) -> Option<io::Result<Vec<IpAddr>>> {
+        let found = NAMES.with_borrow(|names| names.get(name).cloned());
+        found.map(|found| found.ok_or_else(|| io::Error::other("no answer of the name server")))
+    }
 }
 
 #[cfg(test)]

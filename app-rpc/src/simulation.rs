@@ -5,8 +5,12 @@
 //! and the servers do, and a failure names its seed. `APP_RPC_SEED=7 cargo test -p app-rpc simulation` repeats one seed,
 //! `APP_RPC_SEEDS=500` runs the seeds from 0 to 499.
 
+mod coming_back;
+mod faults;
 mod network;
+mod spread;
 mod stream;
+mod world;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -25,8 +29,11 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
 use tokio::time::{Instant, sleep};
 
-use self::network::{Random, SimulatedNetwork, address};
-use crate::client::{Pool, RequestPool, Setup, attempt, request_once, retry, simulated};
+use self::network::{PORT, Random, SimulatedNetwork, Weather, address};
+use crate::client::{
+    ClientCounts, FailedAttempt, Instances, Pool, RequestOutcome, RequestPool, Retries, Setup, attempt,
+    request_once, retry, simulated,
+};
 use crate::server::{Counts, Meters, Simulated};
 use crate::{
     Authorities, Bootstrap, CallError, CallFailure, KeyPair, RpcClientConfig, RpcName, RpcServerConfig,
@@ -90,21 +97,27 @@ impl Fixture {
     }
 
     fn server(&self, executed: &Executed) -> Simulated {
-        let mut config = RpcServerConfig::new(NAME, self.server.clone(), self.trust.clone());
-        config.max_connection_age = Duration::from_secs(4);
-        config.limits.drain = Duration::from_millis(100);
-        config.limits.stall = Duration::from_secs(2);
         let executed = Arc::clone(executed);
         let bootstrap = Bootstrap::new(move |_| -> quota::Client {
             capnp_rpc::new_client(NumberServer(Arc::clone(&executed)))
         });
+        self.server_with(bootstrap, |config| {
+            config.max_connection_age = Duration::from_secs(4);
+            config.limits.drain = Duration::from_millis(100);
+            config.limits.stall = Duration::from_secs(2);
+        })
+    }
+
+    fn server_with(&self, bootstrap: Bootstrap, change: impl FnOnce(&mut RpcServerConfig)) -> Simulated {
+        let mut config = RpcServerConfig::new(NAME, self.server.clone(), self.trust.clone());
+        change(&mut config);
         let counts = Arc::new(Counts::new(Meters::register(&self.metrics, NAME.service).unwrap()));
         Simulated::new(config, bootstrap, counts, self.service.log()).unwrap()
     }
 }
 
 /// How a client makes its calls.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
     /// As `RpcClient::call_by`.
     Call,
@@ -120,32 +133,43 @@ struct SimulatedClient {
     tasks: [JoinHandle<()>; 2],
     /// Requests that ended on a request connection.
     direct: Cell<usize>,
-    _setup: watch::Sender<Arc<Setup>>,
+    idempotent: Cell<bool>,
+    instances: Arc<Instances>,
+    setup: watch::Sender<Arc<Setup>>,
+    config: RpcClientConfig,
 }
 
 impl SimulatedClient {
-    fn start(fixture: &Fixture, way: Way) -> Rc<Self> {
-        let mut config = RpcClientConfig::new(NAME, 1, fixture.client.clone(), fixture.trust.clone());
+    fn start(fixture: &Fixture, way: Way, change: impl FnOnce(&mut RpcClientConfig)) -> Rc<Self> {
+        let mut config = RpcClientConfig::new(NAME, PORT, fixture.client.clone(), fixture.trust.clone());
         config.addresses = (0..SERVERS).map(|route| address(route).to_string()).collect();
-        config.connect_timeout = Duration::from_secs(1);
-        config.limits.stall = Duration::from_secs(2);
-        let (setup, setups) = watch::channel(Arc::new(Setup::new(config).unwrap()));
-        let (shown, instances) = watch::channel(Vec::new());
-        let pool = Pool::new(setups.clone(), shown, fixture.service.log().clone());
-        let requests = Arc::new(RequestPool::new(fixture.service.clone()));
+        change(&mut config);
+        let (setup, setups) = watch::channel(Arc::new(Setup::new(config.clone()).unwrap()));
+        let log = fixture.service.log().clone();
+        let instances = Instances::new(setups.clone(), ClientCounts::default(), log.clone());
+        let pool = Pool::new(setups.clone(), Arc::clone(&instances), log);
+        let requests = Arc::new(RequestPool::new(fixture.service.clone(), Arc::clone(&instances)));
         let (calling, requesting) = (Rc::clone(&pool), Arc::clone(&requests));
         let tasks = [
             spawn_local(async move { calling.run().await }),
-            spawn_local(async move { requesting.keep(instances, setups).await }),
+            spawn_local(async move { requesting.keep(setups).await }),
         ];
-        Rc::new(Self { way, pool, requests, tasks, direct: Cell::new(0), _setup: setup })
+        let (direct, idempotent) = (Cell::new(0), Cell::new(false));
+        Rc::new(Self { way, pool, requests, tasks, direct, idempotent, instances, setup, config })
+    }
+
+    /// As `RpcClient::reconfigure`.
+    fn reconfigure(&self, change: impl FnOnce(&mut RpcClientConfig)) {
+        let mut config = self.config.clone();
+        change(&mut config);
+        self.setup.send_replace(Arc::new(Setup::new(config).unwrap()));
     }
 
     /// Makes a call and returns its outcome.
     async fn call(&self, number: u32, time: Duration) -> Result<u32, CallError> {
         let deadline = Instant::now() + time;
         let outcome = match self.way {
-            Way::Call => self.call_by(number, deadline).await,
+            Way::Call => self.call_by(number, deadline, None).await,
             Way::Request => self.request_by(number, deadline).await,
         };
         assert!(
@@ -155,13 +179,20 @@ impl SimulatedClient {
         outcome
     }
 
-    async fn call_by(&self, number: u32, deadline: Instant) -> Result<u32, CallError> {
+    async fn call_by(
+        &self,
+        number: u32,
+        deadline: Instant,
+        failed: Option<FailedAttempt>,
+    ) -> Result<u32, CallError> {
         let call = |quota: quota::Client| async move {
             let mut request = quota.acquire_request();
             request.get().set_permits(number);
             Ok(request.send().promise.await?.get()?.get_remaining())
         };
-        retry(deadline, || true, || attempt(&self.pool, NAME, &call, deadline)).await
+        let retries = Retries { deadline, idempotent: self.idempotent.get() };
+        let attempt = |avoid| attempt(&self.pool, NAME, &call, deadline, avoid);
+        retry(&self.instances, retries, || true, failed, attempt).await
     }
 
     async fn request_by(&self, number: u32, deadline: Instant) -> Result<u32, CallError> {
@@ -171,13 +202,15 @@ impl SimulatedClient {
             request
         };
         let read = |results: quota::acquire_results::Reader<'_>| Ok(results.get_remaining());
-        match request_once(&self.requests, NAME, deadline, &build, &read).await {
-            Some(outcome) => {
+        let failed = match request_once(&self.requests, NAME, deadline, &build, &read).await {
+            RequestOutcome::Answered(answer) => {
                 self.direct.set(self.direct.get() + 1);
-                outcome
+                return Ok(answer);
             }
-            None => self.call_by(number, deadline).await,
-        }
+            RequestOutcome::Failed(failed) => Some(failed),
+            RequestOutcome::NotTaken => None,
+        };
+        self.call_by(number, deadline, failed).await
     }
 
     fn stop(&self) {
@@ -231,9 +264,12 @@ struct Summary {
 
 async fn run(seed: u64, way: Way, fixture: Rc<Fixture>) -> Summary {
     let (random, executed) = (Arc::new(Random::new(seed)), Executed::default());
-    let servers = (0..SERVERS).map(|_| fixture.server(&executed)).collect();
-    let network = SimulatedNetwork::install(&random, servers);
-    let client = SimulatedClient::start(&fixture, way);
+    let servers = (0..SERVERS).map(|_| Some(fixture.server(&executed))).collect();
+    let network = SimulatedNetwork::install(&random, Weather::Stormy, servers);
+    let client = SimulatedClient::start(&fixture, way, |config| {
+        config.connect_timeout = Duration::from_secs(1);
+        config.limits.stall = Duration::from_secs(2);
+    });
     let disturbing = spawn_local(disturb(Arc::clone(&network), Rc::clone(&fixture), Arc::clone(&executed)));
     let outcomes = Rc::<RefCell<Vec<_>>>::default();
     let mut calls: Vec<JoinHandle<()>> = Vec::new();
@@ -288,37 +324,44 @@ fn number_of(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|number| number.parse().unwrap())
 }
 
-/// Runs all seeds. Returns the number of requests that ended on a request connection, over all seeds, and the number of seeds.
-fn run_seeds(way: Way) -> (usize, usize) {
+/// Runs it with each of these seeds, on paused time. `APP_RPC_SEED` is the only seed, `APP_RPC_SEEDS` is how many there are.
+fn each_seed<F: Future>(seeds: u64, run: impl Fn(u64, Rc<Fixture>) -> F) -> Vec<F::Output> {
     let beside = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let app = beside.block_on(TestApp::with([METRICS_SERVICE_ID]));
     let fixture = Rc::new(beside.block_on(async { Fixture::new(&app) }));
     let seeds = match number_of("APP_RPC_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..number_of("APP_RPC_SEEDS").unwrap_or(4),
+        None => 0..number_of("APP_RPC_SEEDS").unwrap_or(seeds),
     };
-    let (mut direct, mut count) = (0, 0);
+    let mut outcomes = Vec::new();
     for seed in seeds {
         fastrand::seed(seed);
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
         let running = std::panic::AssertUnwindSafe(|| {
-            LocalSet::new().block_on(&runtime, run(seed, way, Rc::clone(&fixture)))
+            LocalSet::new().block_on(&runtime, run(seed, Rc::clone(&fixture)))
         });
         match std::panic::catch_unwind(running) {
-            Ok(run) => {
-                println!(
-                    "seed {seed}: {} calls were answered on {} connections, {} of them ended on a request connection",
-                    run.answered, run.connections, run.direct
-                );
-                assert!(run.answered > 50, "seed {seed}: only {} calls were answered", run.answered);
-                (direct, count) = (direct + run.direct, count + 1);
-            }
+            Ok(outcome) => outcomes.push(outcome),
             Err(_) => panic!("the run failed, repeat it with APP_RPC_SEED={seed}"),
         }
     }
     beside.block_on(app.stop()).expect_clean();
-    (direct, count)
+    outcomes
+}
+
+/// Runs all seeds with faults. Returns the number of requests that ended on a request connection, over all seeds, and the number of seeds.
+fn run_seeds(way: Way) -> (usize, usize) {
+    let runs = each_seed(4, |seed, fixture| async move {
+        let run = run(seed, way, fixture).await;
+        println!(
+            "seed {seed}: {} calls were answered on {} connections, {} of them ended on a request connection",
+            run.answered, run.connections, run.direct
+        );
+        assert!(run.answered > 50, "seed {seed}: only {} calls were answered", run.answered);
+        run
+    });
+    (runs.iter().map(|run| run.direct).sum(), runs.len())
 }
 
 #[test]

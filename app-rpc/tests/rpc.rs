@@ -46,6 +46,8 @@ mod request;
 mod rotation;
 #[path = "rpc/slow.rs"]
 mod slow;
+#[path = "rpc/spread.rs"]
+mod spread;
 #[path = "rpc/stand.rs"]
 mod stand;
 #[path = "rpc/stop.rs"]

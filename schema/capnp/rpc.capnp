@@ -148,7 +148,8 @@ struct RPCClientSpec @0xbec6688394d29776 $Rust.name("RpcClientSpec") {
   # of servers' certificates. In JSON, give the name of a file, such as "@crl.pem".
 
   maxConnections @5 :UInt16 = 8;
-  # How many instances of the server the client connects to, in connections. Calls are distributed over them. Default: 8. Bounds: 1 to 1024.
+  # The earlier name of "maxInstances". A value other than the default counts in its place. Default: 8, which means what "maxInstances"
+  # says. Bounds: 1 to 1024.
 
   callMillis @6 :UInt32 = 10000;
   # How long a call may take, in milliseconds, unless its caller sets another deadline. Default: 10000. Bounds: 1 or more.
@@ -161,6 +162,26 @@ struct RPCClientSpec @0xbec6688394d29776 $Rust.name("RpcClientSpec") {
 
   maxMessageBytes @9 :UInt32 = 1048576;
   # The largest message that is accepted from the server, in bytes. Default: 1048576, 1 MiB. Bounds: 4096 to 268435456.
+
+  maxInstances @10 :UInt16 = 64;
+  # How many instances of the server the client connects to, in instances. Of more addresses, it picks some at random. The client has up
+  # to two connections to each, and distributes its calls over them. Default: 64. Bounds: 1 to 1024.
+
+  retryPercent @11 :UInt16 = 20;
+  # How many of a hundred calls may be made again because the server refused them or, if they are idempotent, may have executed them.
+  # When this retry budget is used up, such calls fail at once. Calls that were not sent, or that the server moves because it stops, need
+  # no budget. Default: 20. Bounds: 0 to 100.
+
+  retriesPerSecond @12 :UInt16 = 10;
+  # How many calls a second may be made again beside those of "retryPercent", for clients with few calls. Default: 10.
+
+  ejectAfterFailures @13 :UInt16 = 5;
+  # After how many failed calls in a row an instance is ejected, while most of the others work: it gets no calls for a while. At most half
+  # of the instances are ejected. Default: 5. 0 means never.
+
+  ejectMillis @14 :UInt32 = 1000;
+  # How long an ejection lasts, in milliseconds. Then one call tries the instance. If it fails, the next ejection lasts twice as long, up
+  # to 64 times. Default: 1000. Bounds: 1 to 600000.
 }
 
 struct RPCServiceSpec @0xb6e32df5c504ebf2 $Rust.name("RpcServiceSpec") {

@@ -190,6 +190,11 @@ fn the_rpc_schema_keeps_the_wire() {
             (7, "connectMillis", "UInt32", "5000"),
             (8, "maxConnectionAgeSeconds", "UInt32", "1800"),
             (9, "maxMessageBytes", "UInt32", "1048576"),
+            (10, "maxInstances", "UInt16", "64"),
+            (11, "retryPercent", "UInt16", "20"),
+            (12, "retriesPerSecond", "UInt16", "10"),
+            (13, "ejectAfterFailures", "UInt16", "5"),
+            (14, "ejectMillis", "UInt32", "1000"),
         ],
     );
     check::<rpc_capnp::rpc_service_spec::Owned>(

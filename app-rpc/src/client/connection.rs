@@ -1,7 +1,6 @@
 //! One connection of a client for calls, from connecting to its end. It stays on its thread.
 
 use std::cell::{Cell, RefCell};
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -14,8 +13,11 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
 
-use super::dial::dial;
+use super::dial::dial_eagerly;
+use super::instance::{ConnectError, Instance};
+use super::pauses::FailedAt;
 use super::setup::Setup;
+use super::spread::Candidate;
 use crate::clock;
 use crate::connection::{self, Control, Memory, System};
 use crate::{End, Limits, Refusal, words};
@@ -25,7 +27,7 @@ const ANSWER_CAPABILITIES: usize = 4096;
 
 /// A connection to a server, for calls.
 pub(super) struct CallConnection {
-    pub(super) address: SocketAddr,
+    pub(super) instance: Arc<Instance>,
     pub(super) client: Client,
     pub(super) control: Rc<Control>,
     /// The earliest end of a certificate in the server's chain.
@@ -34,15 +36,16 @@ pub(super) struct CallConnection {
     calls: Cell<usize>,
     /// New calls go elsewhere.
     retired: Cell<bool>,
+    /// A call failed because the connection was lost. A lost connection counts as one failure, however many calls were on it.
+    blamed: Cell<bool>,
     pub(super) ended: CancellationToken,
     reason: RefCell<String>,
 }
 
-/// Why connecting failed.
-#[derive(Debug, Clone)]
-pub(super) struct ConnectError {
-    pub(super) refusal: Option<Refusal>,
-    pub(super) reason: String,
+/// An attempt to connect that failed.
+pub(super) struct FailedConnect {
+    pub(super) at: FailedAt,
+    pub(super) why: ConnectError,
 }
 
 /// Counts a call until it is dropped.
@@ -57,18 +60,23 @@ impl Drop for CallGuard {
 impl CallConnection {
     /// Connects, shakes hands, and waits for the server's first answer. A server may refuse a client after the client's handshake has
     /// succeeded, so the handshake alone does not show that the server accepts calls.
-    pub(super) async fn open(setup: &Setup, address: SocketAddr) -> Result<Rc<Self>, ConnectError> {
-        let limit = setup.config.connect_timeout;
-        timeout(limit, Self::connect(setup, address)).await.unwrap_or_else(|_| {
+    pub(super) async fn open(setup: &Setup, instance: &Arc<Instance>) -> Result<Rc<Self>, FailedConnect> {
+        let (limit, address) = (setup.config.connect_timeout, instance.address);
+        timeout(limit, Self::connect(setup, instance)).await.unwrap_or_else(|_| {
             let reason = format!("{address}: no connection within {}", show_duration(limit));
-            Err(ConnectError { refusal: Some(Refusal::HandshakeTimeout), reason })
+            let why = ConnectError { refusal: Some(Refusal::HandshakeTimeout), reason };
+            Err(FailedConnect { at: FailedAt::Handshake, why })
         })
     }
 
-    async fn connect(setup: &Setup, address: SocketAddr) -> Result<Rc<Self>, ConnectError> {
-        let failed =
-            |refusal, reason: String| ConnectError { refusal, reason: format!("{address}: {reason}") };
-        let socket = dial(address).await.map_err(|error| failed(None, words::of_io(&error)))?;
+    async fn connect(setup: &Setup, instance: &Arc<Instance>) -> Result<Rc<Self>, FailedConnect> {
+        let address = instance.address;
+        let why = |refusal, reason: String| ConnectError { refusal, reason: format!("{address}: {reason}") };
+        let failed = |refusal, reason| FailedConnect { at: FailedAt::Handshake, why: why(refusal, reason) };
+        let socket = dial_eagerly(address).await.map_err(|error| FailedConnect {
+            at: FailedAt::Dialling,
+            why: why(None, words::of_io(&error)),
+        })?;
         let connecting = TlsConnector::from(Arc::clone(&setup.tls)).connect(setup.server.clone(), socket);
         let (stream, mut shown) = record_handshake(connecting).await;
         let stream = stream.map_err(|error| {
@@ -82,12 +90,13 @@ impl CallConnection {
         let control = Rc::new(Control::new(limits, Memory::new(limits.peer_memory_bytes)));
         let (system, client) = System::client(stream, &control);
         let connection = Rc::new(Self {
-            address,
+            instance: Arc::clone(instance),
             client,
             control,
             valid_until,
             calls: Cell::new(0),
             retired: Cell::new(false),
+            blamed: Cell::new(false),
             ended: CancellationToken::new(),
             reason: RefCell::default(),
         });
@@ -120,9 +129,9 @@ impl CallConnection {
         self.reason.borrow().clone()
     }
 
-    /// Whether the connection takes new calls.
-    pub(super) fn is_usable(&self) -> bool {
-        !self.retired.get() && self.control.end().is_none() && !self.control.is_congested()
+    /// Whether this is the first call that fails because the connection was lost.
+    pub(super) fn is_first_loss(&self) -> bool {
+        !self.blamed.replace(true)
     }
 
     pub(super) fn calls(&self) -> usize {
@@ -147,6 +156,16 @@ impl CallConnection {
     pub(super) fn close(&self, end: End, reason: &str) {
         self.retire();
         self.control.close(end, capnp::Error::disconnected(reason.to_owned()));
+    }
+}
+
+impl Candidate for Rc<CallConnection> {
+    fn at(&self) -> &Instance {
+        &self.instance
+    }
+
+    fn takes_calls(&self) -> bool {
+        !self.retired.get() && self.control.end().is_none() && !self.control.is_congested()
     }
 }
 

@@ -2,8 +2,10 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use crate::socket;
 
@@ -11,6 +13,30 @@ use crate::socket;
 use self::simulated::Socket;
 #[cfg(not(test))]
 use tokio::net::TcpStream as Socket;
+
+/// After this time without an answer, another attempt begins.
+const AGAIN_AFTER: Duration = Duration::from_millis(200);
+
+/// Connects to an address, with a second attempt that begins anew all the time.
+///
+/// The system repeats a packet without an answer after one second, then after two, four and so on. If the host is back in between, it is
+/// not noticed. The first attempt goes on, for hosts that are far away.
+pub(super) async fn dial_eagerly(address: SocketAddr) -> io::Result<Socket> {
+    let mut first = std::pin::pin!(dial(address));
+    if let Ok(dialled) = timeout(AGAIN_AFTER, &mut first).await {
+        return dialled;
+    }
+    loop {
+        tokio::select! {
+            dialled = &mut first => return dialled,
+            again = timeout(AGAIN_AFTER, dial(address)) => {
+                if let Ok(dialled) = again {
+                    return dialled;
+                }
+            }
+        }
+    }
+}
 
 /// Connects to an address. The result is the stream below TLS.
 pub(super) async fn dial(address: SocketAddr) -> io::Result<Socket> {

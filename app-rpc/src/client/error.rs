@@ -75,6 +75,11 @@ impl CallError {
         Self { failure, name, reason: short(&reason) }
     }
 
+    /// The error with a reason why the call was not made again.
+    pub(super) fn because(self, why: &str) -> Self {
+        Self::new(self.failure, self.name, format!("{}; {why}", self.reason))
+    }
+
     /// What is known about the call.
     #[must_use]
     pub fn failure(&self) -> CallFailure {

@@ -102,7 +102,7 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
     /// A client of `service` that has no config yet. Its calls are not sent, and say so, until [`reconfigure`](Self::reconfigure).
     pub(crate) fn waiting(service: &Service) -> Self {
         let otherwise = Otherwise::Waits(service.clone(), Mutex::new(()));
-        Self { link: Arc::new(Link { server: OnceLock::new(), otherwise }) }
+        Self { link: Arc::new(Link { server: OnceLock::new(), otherwise }), idempotent: false }
     }
 
     /// A client for tests: its calls go to an object in this process, without a network. `make` makes the object for each call.
@@ -140,7 +140,7 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
     #[must_use]
     pub fn fake(make: impl Fn() -> Result<C, CallError> + Send + Sync + 'static) -> Self {
         let otherwise = Otherwise::Fake(Fake::new(make));
-        Self { link: Arc::new(Link { server: OnceLock::new(), otherwise }) }
+        Self { link: Arc::new(Link { server: OnceLock::new(), otherwise }), idempotent: false }
     }
 
     /// Checks that the client is connected to an instance of the server. Waits up to two seconds for a connection.
@@ -161,7 +161,7 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
         };
         let connected = async {
             let mut looks = tokio::time::interval(LOOK_EVERY);
-            while !self.instances().iter().any(|instance| instance.state == InstanceState::Connected) {
+            while self.instances().iter().all(|instance| instance.state == InstanceState::Connecting) {
                 looks.tick().await;
             }
         };

@@ -19,8 +19,9 @@ use capnp_rpc::rpc_capnp::{exception, message, return_};
 use tokio::time::{Instant, timeout_at};
 
 use self::capture::capture;
-use self::connection::NoAnswer;
+use self::connection::{Answered, NoAnswer};
 pub(crate) use self::pool::RequestPool;
+use super::call::{FailedAttempt, NextTry};
 use super::{CallError, CallFailure, RpcClient};
 use crate::connection::NOT_EXECUTED;
 use crate::framing::Segments;
@@ -105,75 +106,113 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
         R::Pipeline: FromTypelessPipeline,
         T: Send + 'static,
     {
-        if let Some(inner) = self.link.server() {
-            let name = inner.setup.borrow().config.name;
-            if let Some(outcome) = request_once(&inner.requests, name, deadline, &build, &read).await {
-                return outcome;
+        let failed = match self.link.server() {
+            Some(inner) => {
+                let name = inner.setup.borrow().config.name;
+                match request_once(&inner.requests, name, deadline, &build, &read).await {
+                    RequestOutcome::Answered(answer) => return Ok(answer),
+                    RequestOutcome::Failed(failed) => Some(failed),
+                    RequestOutcome::NotTaken => None,
+                }
             }
-        }
+            None => None,
+        };
         let read = Arc::new(read);
-        self.call_by(deadline, move |interface: C| {
+        let call = move |interface: C| {
             let (promise, read) = (build(&interface).send().promise, Arc::clone(&read));
             async move { read(promise.await?.get()?) }
-        })
-        .await
+        };
+        self.retry(deadline, failed, call).await
     }
 }
 
-/// Sends a request on a request connection. `None` if there is no such connection, or if nothing was executed and there is time left:
-/// then the caller makes a call instead.
+/// How a request on a request connection ended.
+pub(crate) enum RequestOutcome<T> {
+    Answered(T),
+    Failed(FailedAttempt),
+    /// No connection took the request.
+    NotTaken,
+}
+
+/// Sends a request on a request connection.
 pub(crate) async fn request_once<C, P, R, T>(
     pool: &RequestPool,
     name: RpcName,
     deadline: Instant,
     build: &(impl Fn(&C) -> Request<P, R> + Sync),
     read: &(impl Fn(R::Reader<'_>) -> capnp::Result<T> + Sync),
-) -> Option<Result<T, CallError>>
+) -> RequestOutcome<T>
 where
     C: FromClientHook,
     P: Owned,
     R: Owned + Pipelined + Unpin + 'static,
     R::Pipeline: FromTypelessPipeline,
 {
-    if Instant::now() >= deadline {
-        return None;
+    let now = Instant::now();
+    if now >= deadline {
+        return RequestOutcome::NotTaken;
     }
-    let connection = pool.least_busy()?;
-    let mut pending = connection.send(capture(build)?)?;
+    let Some(mut pending) = capture(build).and_then(|mut message| pool.send(&mut message, now)) else {
+        return RequestOutcome::NotTaken;
+    };
     let answered = match timeout_at(deadline, pending.answer()).await {
         Ok(answered) => answered,
         Err(_) => Err(pending.late()),
     };
-    let failed = |failure, reason: String| {
-        Some(Err(CallError::new(failure, name, format!("{}: {reason}", connection.address()))))
+    let (address, instances) = (pending.address(), &*pool.instances);
+    let failed = |failure, reason: &str, next| {
+        let error = CallError::new(failure, name, format!("{address}: {reason}"));
+        RequestOutcome::Failed(FailedAttempt::new(error, Some(address), next))
     };
-    let answer = match answered {
-        Ok(answer) => answer,
-        Err(NoAnswer { refused, unsent, .. }) if (refused || unsent) && Instant::now() < deadline => {
-            return None;
+    let Answered { at, message } = match answered {
+        Ok(answered) => answered,
+        Err(why) => {
+            pending.unanswered(&why, instances);
+            return match why {
+                NoAnswer { reason, refused: true, .. } => {
+                    failed(CallFailure::Refused, &reason, NextTry::Elsewhere)
+                }
+                NoAnswer { reason, unsent: true, .. } => {
+                    failed(CallFailure::NotSent, &reason, NextTry::Elsewhere)
+                }
+                NoAnswer { reason, .. } => failed(CallFailure::MaybeExecuted, &reason, NextTry::Elsewhere),
+            };
         }
-        Err(NoAnswer { reason, refused: true, .. }) => return failed(CallFailure::Refused, reason),
-        Err(NoAnswer { reason, unsent: true, .. }) => return failed(CallFailure::NotSent, reason),
-        Err(NoAnswer { reason, .. }) => return failed(CallFailure::MaybeExecuted, reason),
     };
-    let answer = Reader::new(answer, connection.reader_options());
+    let answer = Reader::new(message, pending.reader_options());
     let outcome = results(&answer).and_then(|results| match results {
         Ok(content) => content.get_as().and_then(read).map(Ok),
         Err(exception) => Ok(Err(exception)),
     });
     match outcome {
-        Ok(Ok(value)) => Some(Ok(value)),
-        Ok(Err(RemoteException { kind, reason })) if reason.starts_with(NOT_EXECUTED) => {
-            if kind == exception::Type::Disconnected {
-                connection.retire();
+        Ok(Ok(value)) => {
+            pending.succeeded(at, instances);
+            RequestOutcome::Answered(value)
+        }
+        Ok(Err(RemoteException { kind, reason })) => match reason.strip_prefix(NOT_EXECUTED) {
+            Some(reason) if kind == exception::Type::Disconnected => {
+                pending.retire();
+                pending.says_nothing();
+                failed(CallFailure::Refused, reason, NextTry::Elsewhere)
             }
-            None
+            Some(reason) => {
+                pending.failed(instances);
+                failed(CallFailure::Refused, reason, NextTry::Later)
+            }
+            // A server that does not know a call works.
+            None if kind == exception::Type::Unimplemented => {
+                pending.says_nothing();
+                failed(CallFailure::Failed, &words::unknown_call(), NextTry::Never)
+            }
+            None => {
+                pending.failed(instances);
+                failed(CallFailure::Failed, &reason, NextTry::Never)
+            }
+        },
+        Err(error) => {
+            pending.failed(instances);
+            failed(CallFailure::Failed, &words::of_call(&error), NextTry::Never)
         }
-        Ok(Err(RemoteException { kind: exception::Type::Unimplemented, .. })) => {
-            failed(CallFailure::Failed, words::unknown_call())
-        }
-        Ok(Err(RemoteException { reason, .. })) => failed(CallFailure::Failed, reason),
-        Err(error) => failed(CallFailure::Failed, words::of_call(&error)),
     }
 }
 

@@ -12,6 +12,10 @@ use schema::rpc_capnp::rpc_client_spec;
 use super::limits::{read_message_bytes, within};
 use crate::{Authorities, KeyPair, Limits, LinkedClient, Purpose, RpcName};
 
+/// The default of `maxInstances`, and of `maxConnections` before there was that.
+const MOST_INSTANCES: usize = 64;
+const EARLIER_MOST: u16 = 8;
+
 /// The checked config of an RPC client.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -36,6 +40,14 @@ pub struct RpcClientConfig {
     pub max_connection_age: Duration,
     /// The limits for the server.
     pub limits: Limits,
+    /// How many of a hundred calls may be made again because they were refused or, if they are idempotent, may have been executed.
+    pub retry_percent: u32,
+    /// How many calls a second may be made again beside these.
+    pub retries_per_second: u32,
+    /// After how many failed calls in a row an instance is ejected, while others work. 0 means never.
+    pub eject_after_failures: u32,
+    /// How long the first ejection of an instance lasts. Each one that follows at once lasts twice as long, up to 64 times.
+    pub eject_time: Duration,
 }
 
 impl RpcClientConfig {
@@ -48,11 +60,15 @@ impl RpcClientConfig {
             addresses: Vec::new(),
             key_pair,
             servers,
-            max_connections: 8,
+            max_connections: MOST_INSTANCES,
             call_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(5),
             max_connection_age: Duration::from_secs(1800),
             limits: Limits::default(),
+            retry_percent: 20,
+            retries_per_second: 10,
+            eject_after_failures: 5,
+            eject_time: Duration::from_secs(1),
         }
     }
 
@@ -72,6 +88,9 @@ impl RpcClientConfig {
         }
         let addresses = read_addresses(spec, &mut problems.at("addresses"))?;
         within(spec.get_max_connections().into(), 1, 1024, &mut problems.at("maxConnections"));
+        within(spec.get_max_instances().into(), 1, 1024, &mut problems.at("maxInstances"));
+        within(spec.get_retry_percent().into(), 0, 100, &mut problems.at("retryPercent"));
+        within(spec.get_eject_millis(), 1, 600_000, &mut problems.at("ejectMillis"));
         for (field, value) in [
             ("callMillis", spec.get_call_millis()),
             ("connectMillis", spec.get_connect_millis()),
@@ -95,7 +114,11 @@ impl RpcClientConfig {
         };
         Some(Self {
             addresses,
-            max_connections: spec.get_max_connections().into(),
+            max_connections: most_instances(spec),
+            retry_percent: spec.get_retry_percent().into(),
+            retries_per_second: spec.get_retries_per_second().into(),
+            eject_after_failures: spec.get_eject_after_failures().into(),
+            eject_time: Duration::from_millis(spec.get_eject_millis().into()),
             call_timeout: Duration::from_millis(spec.get_call_millis().into()),
             connect_timeout: Duration::from_millis(spec.get_connect_millis().into()),
             max_connection_age: Duration::from_secs(spec.get_max_connection_age_seconds().into()),
@@ -103,6 +126,12 @@ impl RpcClientConfig {
             ..Self::new(name, port, key_pair?, servers?)
         })
     }
+}
+
+/// `maxInstances`, unless the file has a limit under the earlier name.
+fn most_instances(spec: rpc_client_spec::Reader<'_>) -> usize {
+    let earlier = spec.get_max_connections();
+    if earlier == EARLIER_MOST { spec.get_max_instances().into() } else { earlier.into() }
 }
 
 fn read_addresses(spec: rpc_client_spec::Reader<'_>, place: &mut Place<'_>) -> Option<Vec<String>> {

@@ -1,7 +1,7 @@
 //! A simulated network: servers that come and go, and routes to them that are slow, interrupted, or break.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -41,9 +41,19 @@ impl Random {
     }
 }
 
+/// What the network does to connections.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Weather {
+    /// Bytes take up to 80 ms, and half of the connections break by themselves.
+    Stormy,
+    /// Bytes take up to 2 ms, and nothing breaks.
+    Calm,
+}
+
 /// The state of the routes.
 pub(super) struct Routes {
     random: Arc<Random>,
+    weather: Weather,
     /// The end of the last interruption of each route.
     interrupted_until: Mutex<Vec<Instant>>,
 }
@@ -55,7 +65,8 @@ impl Routes {
     }
 
     pub(super) fn delay(&self) -> Duration {
-        short(self.random.next(), Duration::from_millis(80))
+        let most = if self.weather == Weather::Stormy { 80 } else { 2 };
+        short(self.random.next(), Duration::from_millis(most))
     }
 }
 
@@ -66,29 +77,48 @@ pub(super) struct SimulatedNetwork {
     servers: Mutex<Vec<Option<Simulated>>>,
     links: Mutex<Vec<(usize, Weak<Mutex<Link>>)>>,
     connections: AtomicUsize,
+    attempts: AtomicUsize,
 }
+
+/// The port of all servers.
+pub(super) const PORT: u16 = 7;
 
 /// The address of a server.
 pub(super) fn address(route: usize) -> SocketAddr {
-    SocketAddr::from((Ipv4Addr::LOCALHOST, u16::try_from(route + 1).unwrap()))
+    SocketAddr::from((Ipv4Addr::new(192, 0, 2, u8::try_from(route + 1).unwrap()), PORT))
+}
+
+fn route_to(address: SocketAddr) -> usize {
+    let IpAddr::V4(ip) = address.ip() else { panic!("{address} is not of this network") };
+    usize::from(ip.octets()[3]) - 1
+}
+
+/// The address of the client's end of a connection.
+fn client_address(connection: usize) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, u16::try_from(1000 + connection % 60_000).unwrap()))
 }
 
 impl SimulatedNetwork {
     /// Makes a network with these servers, for all clients of this thread.
-    pub(super) fn install(random: &Arc<Random>, servers: Vec<Simulated>) -> Arc<Self> {
+    pub(super) fn install(
+        random: &Arc<Random>,
+        weather: Weather,
+        servers: Vec<Option<Simulated>>,
+    ) -> Arc<Self> {
         let interrupted_until = Mutex::new(vec![Instant::now(); servers.len()]);
         let network = Arc::new(Self {
             random: Arc::clone(random),
-            routes: Arc::new(Routes { random: Arc::clone(random), interrupted_until }),
-            servers: Mutex::new(servers.into_iter().map(Some).collect()),
+            routes: Arc::new(Routes { random: Arc::clone(random), weather, interrupted_until }),
+            servers: Mutex::new(servers),
             links: Mutex::default(),
             connections: AtomicUsize::new(0),
+            attempts: AtomicUsize::new(0),
         });
         let dialled = Arc::clone(&network);
         simulated::install(move |address| {
             let network = Arc::clone(&dialled);
             Box::pin(async move {
-                let stream = network.connect(usize::from(address.port()) - 1).await?;
+                let stream = network.connect(route_to(address)).await?;
                 Ok(Box::new(stream) as simulated::Socket)
             })
         });
@@ -96,11 +126,12 @@ impl SimulatedNetwork {
     }
 
     async fn connect(&self, route: usize) -> io::Result<SimulatedStream> {
+        self.attempts.fetch_add(1, Ordering::Relaxed);
         sleep(self.routes.delay()).await;
         sleep_until(self.routes.open_at(route, Instant::now())).await;
         // Half of the connections break by themselves: in the handshake, or later.
         let breaks_at = [(); 2].map(|()| match self.random.below(4) {
-            0 => 1 + self.random.below(30_000),
+            0 if self.routes.weather == Weather::Stormy => 1 + self.random.below(30_000),
             _ => u64::MAX,
         });
         let servers = self.servers.lock();
@@ -108,13 +139,18 @@ impl SimulatedNetwork {
         let (here, there, link) = pair(&self.routes, route, breaks_at);
         self.links.lock().push((route, link));
         let number = self.connections.fetch_add(1, Ordering::Relaxed) + 1;
-        spawn_local(server.serve(there, address(1000 + number)));
+        spawn_local(server.serve(there, client_address(number)));
         Ok(here)
     }
 
     /// How many connections were made.
     pub(super) fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
+    }
+
+    /// All attempts to connect to a server, also those that were refused.
+    pub(super) fn attempts(&self) -> usize {
+        self.attempts.load(Ordering::Relaxed)
     }
 
     /// Stops a server, gracefully or not.

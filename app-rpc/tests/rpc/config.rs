@@ -147,7 +147,9 @@ fn no_key_is_shown() {
     assert!(!shown.contains("PRIVATE") && !shown.contains(secret), "{shown}");
 }
 
-fn client_problems(change: &dyn Fn(rpc_client_spec::Builder<'_>)) -> Vec<String> {
+fn client_config(
+    change: &dyn Fn(rpc_client_spec::Builder<'_>),
+) -> Result<ClientConfig<7>, app_config::Problems> {
     let issued = AUTHORITY.issue(Leaf::client("client.test"));
     let mut message = capnp::message::Builder::new_default();
     let mut spec = message.init_root::<rpc_client_spec::Builder<'_>>();
@@ -164,11 +166,28 @@ fn client_problems(change: &dyn Fn(rpc_client_spec::Builder<'_>)) -> Vec<String>
     let mut content = Vec::new();
     app_config::codec::marshal(&message, &mut content).unwrap();
     let message = app_config::codec::unmarshal(&content[..]).unwrap();
-    let config = parse::<ClientConfig<7>>(message);
-    config
+    parse::<ClientConfig<7>>(message)
+}
+
+fn client_problems(change: &dyn Fn(rpc_client_spec::Builder<'_>)) -> Vec<String> {
+    client_config(change)
         .err()
         .map(|problems| problems.into_vec().iter().map(ToString::to_string).collect())
         .unwrap_or_default()
+}
+
+#[test]
+fn a_client_connects_to_as_many_instances_as_either_name_of_the_limit_says() {
+    for (earlier, now, most) in [(8, 64, 64), (8, 100, 100), (3, 64, 3), (500, 100, 500)] {
+        let config = client_config(&|mut spec| {
+            spec.set_max_connections(earlier);
+            spec.set_max_instances(now);
+        });
+        let config = config.unwrap().0.unwrap();
+        assert_eq!(config.max_connections, most);
+        assert_eq!((config.retry_percent, config.retries_per_second), (20, 10));
+        assert_eq!((config.eject_after_failures, config.eject_time.as_secs()), (5, 1));
+    }
 }
 
 #[test]
@@ -178,6 +197,9 @@ fn a_clients_config_is_checked_too() {
         spec.reborrow().get_client_cert().unwrap().set_cert(b"");
         spec.set_max_connections(0);
         spec.set_call_millis(0);
+        spec.set_max_instances(1025);
+        spec.set_retry_percent(101);
+        spec.set_eject_millis(0);
         let mut addresses = spec.init_addresses(8);
         let good = ["10.0.0.7", "10.0.0.7:44", "[fd00::7]:44", "::1", "d0_a0", "host.example:44"];
         for (index, address) in (0..).zip(good) {
@@ -193,6 +215,9 @@ fn a_clients_config_is_checked_too() {
             "addresses[6]: must be a host or an IP address, with a port or without, found \"host:port\"",
             "addresses[7]: must be a host or an IP address, with a port or without, found \"two words\"",
             "maxConnections: must be 1 to 1024, found 0",
+            "maxInstances: must be 1 to 1024, found 1025",
+            "retryPercent: must be 0 to 100, found 101",
+            "ejectMillis: must be 1 to 600000, found 0",
             "callMillis: must be 1 or more, found 0",
         ]
     );

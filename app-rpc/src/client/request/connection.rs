@@ -7,6 +7,7 @@ mod driver;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Waker};
 use std::time::SystemTime;
 
@@ -20,7 +21,10 @@ use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 
 use super::super::dial::dial;
+use super::super::instance::{Chosen, Instance, Visit};
+use super::super::instances::Instances;
 use super::super::setup::Setup;
+use super::super::spread::Candidate;
 use super::capture::{CallMessage, call_of};
 use crate::Limits;
 use crate::clock;
@@ -37,22 +41,26 @@ pub(super) struct NoAnswer {
     pub(super) refused: bool,
     /// No byte of the request was sent.
     pub(super) unsent: bool,
+    /// There was no answer by the deadline.
+    pub(super) late: bool,
 }
 
 impl NoAnswer {
     pub(super) fn because(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), refused: false, unsent: false }
+        Self { reason: reason.into(), refused: false, unsent: false, late: false }
     }
 }
 
 /// A connection for requests alone.
 pub(super) struct RequestConnection {
-    pub(super) address: SocketAddr,
+    pub(super) instance: Arc<Instance>,
     pub(super) made: Instant,
     /// The earliest end of a certificate in the server's chain.
     valid_until: Option<SystemTime>,
     limits: Limits,
     state: Mutex<RequestState>,
+    /// Whether it is retired or has ended, for a look without the lock. `Relaxed`: the state decides.
+    retired: AtomicBool,
     /// Notified when the connection retires or ends.
     changed: Arc<Notify>,
 }
@@ -61,7 +69,7 @@ pub(super) struct RequestConnection {
 struct RequestState {
     /// The import id of the server's interface; `None` until the server has told it.
     target: Option<u32>,
-    waiting: HashMap<u32, oneshot::Sender<Segments>>,
+    waiting: HashMap<u32, oneshot::Sender<Answered>>,
     next: u32,
     out: Vec<u8>,
     /// How many bytes were ever appended to `out`, and how many the driver has taken from there. Taken bytes may have left or not: the
@@ -75,6 +83,14 @@ struct RequestState {
     /// New requests go elsewhere.
     retired: bool,
     ended: Option<NoAnswer>,
+    /// A request failed because the connection was lost. A lost connection counts as one failure, however many requests were on it.
+    blamed: bool,
+}
+
+/// An answer, and when it arrived.
+pub(super) struct Answered {
+    pub(super) at: Instant,
+    pub(super) message: Segments,
 }
 
 /// A request that waits for its answer. Dropping it before cancels the request.
@@ -84,7 +100,8 @@ pub(super) struct PendingRequest {
     /// Where the request begins in all that was appended.
     begins: u64,
     sent: Instant,
-    answer: oneshot::Receiver<Segments>,
+    answer: oneshot::Receiver<Answered>,
+    visit: Option<Visit>,
 }
 
 impl RequestConnection {
@@ -92,31 +109,33 @@ impl RequestConnection {
     /// connected to the same instance, and reports what is wrong if it lasts.
     pub(super) async fn open(
         setup: &Setup,
-        address: SocketAddr,
+        instance: &Arc<Instance>,
         changed: &Arc<Notify>,
         service: &Service,
     ) -> Option<Arc<Self>> {
-        let connecting = Self::connect(setup, address, changed, service);
+        let connecting = Self::connect(setup, instance, changed, service);
         timeout(setup.config.connect_timeout, connecting).await.ok().flatten()
     }
 
     async fn connect(
         setup: &Setup,
-        address: SocketAddr,
+        instance: &Arc<Instance>,
         changed: &Arc<Notify>,
         service: &Service,
     ) -> Option<Arc<Self>> {
+        let address = instance.address;
         let socket = dial(address).await.ok()?;
         let connector = TlsConnector::from(Arc::clone(&setup.tls));
         let stream = connector.connect(setup.server.clone(), socket).await.ok()?;
         let valid_until =
             stream.get_ref().1.peer_certificates().and_then(|chain| valid_until(chain, clock::now()));
         let connection = Arc::new(Self {
-            address,
+            instance: Arc::clone(instance),
             made: Instant::now(),
             valid_until,
             limits: setup.config.limits,
             state: Mutex::default(),
+            retired: AtomicBool::new(false),
             changed: Arc::clone(changed),
         });
         let unless_opened =
@@ -124,14 +143,14 @@ impl RequestConnection {
         let driving = driver::run(Arc::clone(&connection), stream);
         service.spawn(format!("rpc requests to {address}"), driving).ok()?;
         let answer = connection.bootstrap().await.ok()?;
-        let answer = capnp::message::Reader::new(answer, connection.reader_options());
+        let answer = capnp::message::Reader::new(answer.message, connection.reader_options());
         let target = import_id(answer.get_root().ok()?)?;
         connection.state.lock().target = Some(target);
         unless_opened.disarm();
         Some(connection)
     }
 
-    fn bootstrap(&self) -> oneshot::Receiver<Segments> {
+    fn bootstrap(&self) -> oneshot::Receiver<Answered> {
         let mut built = Builder::new_default();
         built.init_root::<message::Builder<'_>>().init_bootstrap().set_question_id(BOOTSTRAP);
         let (sender, answer) = oneshot::channel();
@@ -142,18 +161,8 @@ impl RequestConnection {
         answer
     }
 
-    pub(super) fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    pub(super) fn reader_options(&self) -> ReaderOptions {
+    fn reader_options(&self) -> ReaderOptions {
         self.limits.reader_options()
-    }
-
-    /// How many requests wait for their answers. `None` if the connection takes no more.
-    pub(super) fn pending(&self) -> Option<usize> {
-        let state = self.state.lock();
-        state.is_usable(&self.limits).then_some(state.waiting.len())
     }
 
     /// Whether the server's certificate has expired.
@@ -171,8 +180,13 @@ impl RequestConnection {
         self.state.lock().ended.is_some()
     }
 
-    /// Sends a request. `None` if this connection does not take it.
-    pub(super) fn send(self: &Arc<Self>, mut message: CallMessage) -> Option<PendingRequest> {
+    /// Sends a request. `None` if this connection does not take it; the message is unchanged then, or has another target.
+    pub(super) fn send(
+        self: &Arc<Self>,
+        message: &mut CallMessage,
+        chosen: Chosen,
+        now: Instant,
+    ) -> Option<PendingRequest> {
         if message.size_in_words() * size_of::<capnp::Word>() > self.limits.message_bytes {
             return None;
         }
@@ -182,7 +196,7 @@ impl RequestConnection {
             return None;
         }
         let (question, target) = (state.next, state.target?);
-        let mut call = call_of(&mut message).ok()?;
+        let mut call = call_of(message).ok()?;
         call.set_question_id(question);
         call.get_target().ok()?.set_imported_cap(target);
         // Four thousand million requests use up the ids. Then another connection takes over.
@@ -191,11 +205,13 @@ impl RequestConnection {
         let begins = state.appended;
         state.append(&message.get_segments_for_output());
         drop(state);
-        Some(PendingRequest { connection: Arc::clone(self), question, begins, sent: Instant::now(), answer })
+        let visit = Some(Visit::begin(&self.instance, chosen, now));
+        Some(PendingRequest { connection: Arc::clone(self), question, begins, sent: now, answer, visit })
     }
 
     /// Sends new requests elsewhere. The connection closes when the last pending one has its answer.
     pub(super) fn retire(&self) {
+        self.retired.store(true, Ordering::Relaxed);
         let mut state = self.state.lock();
         state.retired = true;
         state.wake_driver();
@@ -205,6 +221,7 @@ impl RequestConnection {
 
     /// Ends the connection. All pending requests get the reason; the first reason stays.
     pub(super) fn end(&self, reason: NoAnswer) {
+        self.retired.store(true, Ordering::Relaxed);
         let waiting = {
             let mut state = self.state.lock();
             state.ended.get_or_insert(reason);
@@ -253,7 +270,7 @@ impl RequestState {
 
 impl PendingRequest {
     /// The answer: a message that is a `Return`. Cancel safe.
-    pub(super) async fn answer(&mut self) -> Result<Segments, NoAnswer> {
+    pub(super) async fn answer(&mut self) -> Result<Answered, NoAnswer> {
         if let Ok(answer) = (&mut self.answer).await {
             return Ok(answer);
         }
@@ -271,7 +288,57 @@ impl PendingRequest {
         if silent {
             self.connection.retire();
         }
-        NoAnswer::because("no answer by the deadline")
+        NoAnswer { late: true, ..NoAnswer::because("no answer by the deadline") }
+    }
+
+    /// The address of the instance.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.connection.instance.address
+    }
+
+    pub(super) fn reader_options(&self) -> ReaderOptions {
+        self.connection.reader_options()
+    }
+
+    /// Sends new requests elsewhere, because the server asked for it.
+    pub(super) fn retire(&self) {
+        self.connection.retire();
+    }
+
+    /// The request succeeded, by an answer that arrived at this time.
+    pub(super) fn succeeded(&mut self, at: Instant, instances: &Instances) {
+        if let Some(visit) = self.visit.take() {
+            visit.succeeded(at, instances);
+        }
+    }
+
+    /// The instance answered with an error, or refused the request because it has too much work.
+    pub(super) fn failed(&mut self, instances: &Instances) {
+        if let Some(visit) = self.visit.take() {
+            visit.failed(instances);
+        }
+    }
+
+    /// How the request ended says nothing about the instance.
+    pub(super) fn says_nothing(&mut self) {
+        if let Some(visit) = self.visit.take() {
+            visit.says_nothing();
+        }
+    }
+
+    /// The request has no answer, for this reason.
+    pub(super) fn unanswered(&mut self, why: &NoAnswer, instances: &Instances) {
+        let Some(visit) = self.visit.take() else { return };
+        if why.late {
+            visit.was_late(instances);
+        } else if why.refused
+            || why.unsent
+            || std::mem::replace(&mut self.connection.state.lock().blamed, true)
+        {
+            visit.says_nothing();
+        } else {
+            visit.failed(instances);
+        }
     }
 }
 
@@ -281,6 +348,17 @@ impl Drop for PendingRequest {
         if state.waiting.remove(&self.question).is_some() && state.ended.is_none() {
             state.finish(self.question);
         }
+    }
+}
+
+impl Candidate for Arc<RequestConnection> {
+    fn at(&self) -> &Instance {
+        &self.instance
+    }
+
+    /// Whether it is not retired. It may still have too many requests.
+    fn takes_calls(&self) -> bool {
+        !self.retired.load(Ordering::Relaxed)
     }
 }
 
@@ -344,8 +422,9 @@ impl RequestConnection {
 
     /// Gives an answer to its request.
     fn deliver(&self, question: u32, answer: Segments, finish: bool) {
+        let at = Instant::now();
         let mut state = self.state.lock();
-        state.heard = Some(Instant::now());
+        state.heard = Some(at);
         let sender = state.waiting.remove(&question);
         if finish {
             state.finish(question);
@@ -357,7 +436,7 @@ impl RequestConnection {
         drop(state);
         if let Some(sender) = sender {
             // The request may have been cancelled at this moment.
-            let _ = sender.send(answer);
+            let _ = sender.send(Answered { at, message: answer });
         }
     }
 }
@@ -370,17 +449,19 @@ mod tests {
 
     fn connection() -> Arc<RequestConnection> {
         Arc::new(RequestConnection {
-            address: ([192, 0, 2, 1], 1).into(),
+            instance: Instance::new(([192, 0, 2, 1], 1).into()),
             made: Instant::now(),
             valid_until: None,
             limits: Limits::default(),
             state: Mutex::new(RequestState { target: Some(1), ..RequestState::default() }),
+            retired: AtomicBool::new(false),
             changed: Arc::default(),
         })
     }
 
     fn request(connection: &Arc<RequestConnection>) -> PendingRequest {
-        connection.send(capture(&|quota: &quota::Client| quota.rules_request()).unwrap()).unwrap()
+        let mut message = capture(&|quota: &quota::Client| quota.rules_request()).unwrap();
+        connection.send(&mut message, Chosen::Usually, Instant::now()).unwrap()
     }
 
     #[tokio::test]

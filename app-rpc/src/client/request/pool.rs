@@ -1,22 +1,31 @@
 //! The request connections of a client: one to each instance that the client is connected to.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use app_core::prelude::Service;
-use futures_util::future::join_all;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use parking_lot::RwLock;
 use tokio::sync::{Notify, watch};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
+use super::super::instance::{Chosen, Instance};
+use super::super::instances::Instances;
 use super::super::setup::Setup;
-use super::super::status::{InstanceState, InstanceStatus};
-use super::connection::{NoAnswer, RequestConnection};
+use super::super::spread;
+use super::capture::CallMessage;
+use super::connection::{NoAnswer, PendingRequest, RequestConnection};
 
-/// The pause before another attempt to connect. The client's own pool has a backoff, and says when an instance is back.
-const PAUSE: Duration = Duration::from_secs(1);
+/// The pauses before another attempt to connect, which double. The client's own pool says when an instance is back.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// A connection that ended sooner is made again after this time: an instance may lose each of them at once.
+const SHORTEST_LIFE: Duration = Duration::from_millis(200);
 
 /// Requests before a connection is made for them. A command that makes one call and ends would never use it.
 const ENOUGH_REQUESTS: u32 = 8;
@@ -24,6 +33,7 @@ const ENOUGH_REQUESTS: u32 = 8;
 /// The request connections of a client.
 pub(crate) struct RequestPool {
     connections: RwLock<Vec<Arc<RequestConnection>>>,
+    pub(super) instances: Arc<Instances>,
     /// Requests that found no connection.
     missed: AtomicU32,
     /// Notified when [`keep`](Self::keep) or [`drain`](Self::drain) should look at the connections.
@@ -32,18 +42,37 @@ pub(crate) struct RequestPool {
     service: Service,
 }
 
+/// The attempts to connect to one instance.
+struct Connecting {
+    instance: Arc<Instance>,
+    /// Whether one is under way.
+    opening: bool,
+    failures: u32,
+    /// When the next one may begin.
+    next: Instant,
+}
+
 impl RequestPool {
-    pub(crate) fn new(service: Service) -> Self {
-        let connections = RwLock::default();
-        Self { connections, missed: AtomicU32::new(0), changed: Arc::default(), service }
+    pub(crate) fn new(service: Service, instances: Arc<Instances>) -> Self {
+        let (connections, changed) = (RwLock::default(), Arc::default());
+        Self { connections, instances, missed: AtomicU32::new(0), changed, service }
     }
 
-    /// The usable connection with the fewest requests.
-    pub(super) fn least_busy(&self) -> Option<Arc<RequestConnection>> {
+    /// Sends a request on the connection that the spread chooses. `None` if no connection takes it.
+    pub(super) fn send(&self, message: &mut CallMessage, now: Instant) -> Option<PendingRequest> {
         let connections = self.connections.read();
-        let usable = connections.iter().filter_map(|connection| Some((connection.pending()?, connection)));
-        if let Some((_, connection)) = usable.min_by_key(|(pending, _)| *pending) {
-            return Some(Arc::clone(connection));
+        if let Some((connection, chosen)) = spread::choose(&connections, None) {
+            if let Some(sent) = connection.send(message, chosen, now) {
+                return Some(sent);
+            }
+            if chosen == Chosen::ToTryIt {
+                connection.instance.health.not_tried();
+            }
+            // It has too many requests, or it retired in this moment.
+            let working = connections.iter().filter(|other| other.instance.health.is_in());
+            if let Some(sent) = working.filter_map(|other| other.send(message, Chosen::Usually, now)).next() {
+                return Some(sent);
+            }
         }
         drop(connections);
         // `Relaxed`: the notified task reads nothing but this counter.
@@ -54,62 +83,106 @@ impl RequestPool {
     }
 
     /// Keeps a connection to each instance that the client is connected to, once there were enough requests. Never returns.
-    pub(crate) async fn keep(
-        &self,
-        mut instances: watch::Receiver<Vec<InstanceStatus>>,
-        mut setups: watch::Receiver<Arc<Setup>>,
-    ) {
+    pub(crate) async fn keep(&self, mut setups: watch::Receiver<Arc<Setup>>) {
         while self.missed.load(Ordering::Relaxed) < ENOUGH_REQUESTS {
             self.changed.notified().await;
         }
+        let mut instances = self.instances.watch();
+        let mut connecting = HashMap::<SocketAddr, Connecting>::new();
+        let mut opening = FuturesUnordered::new();
         let mut made_with = Arc::clone(&setups.borrow());
         loop {
             let setup = Arc::clone(&setups.borrow_and_update());
             if !Arc::ptr_eq(&setup, &made_with) {
                 self.retire(|_| true);
+                connecting.clear();
+                opening.clear();
                 made_with = Arc::clone(&setup);
             }
-            let connected: Vec<SocketAddr> = {
-                let instances = instances.borrow_and_update();
-                let connected = instances.iter().filter(|one| one.state == InstanceState::Connected);
-                connected.map(|instance| instance.address).collect()
-            };
+            self.follow(&mut connecting, &instances.borrow_and_update());
             let max_age = setup.config.max_connection_age;
             self.retire(|connection| {
                 connection.made.elapsed() >= max_age
                     || connection.has_expired()
-                    || !connected.contains(&connection.address)
+                    || !connecting.contains_key(&connection.instance.address)
             });
-            let failed = self.connect(&setup, &connected).await;
+            for instance in self.missing(&mut connecting) {
+                let setup = Arc::clone(&setup);
+                opening.push(async move {
+                    let opened = RequestConnection::open(&setup, &instance, &self.changed, &self.service);
+                    (instance.address, opened.await)
+                });
+            }
             let oldest = self.connections.read().iter().map(|connection| connection.made + max_age).min();
+            let next = connecting.values().filter(|one| one.next > Instant::now()).map(|one| one.next).min();
+            let at = oldest.into_iter().chain(next).min();
             tokio::select! {
+                Some((address, opened)) = opening.next(), if !opening.is_empty() => {
+                    self.opened(&mut connecting, address, opened);
+                }
                 () = self.changed.notified() => {}
-                () = sleep(PAUSE), if failed => {}
-                () = sleep_until(oldest.unwrap_or_else(Instant::now)), if oldest.is_some() => {}
+                () = sleep_until(at.unwrap_or_else(Instant::now)), if at.is_some() => {}
                 Ok(()) = instances.changed() => {}
                 Ok(()) = setups.changed() => {}
             }
         }
     }
 
-    /// Connects to the instances without a connection. Returns whether that failed for any.
-    async fn connect(&self, setup: &Arc<Setup>, instances: &[SocketAddr]) -> bool {
-        let missing: Vec<SocketAddr> = {
-            let connections = self.connections.read();
-            let has = |address: &SocketAddr| connections.iter().any(|one| one.address == *address);
-            instances.iter().copied().filter(|address| !has(address)).collect()
-        };
-        let opening = missing
-            .iter()
-            .map(|address| RequestConnection::open(setup, *address, &self.changed, &self.service));
-        let mut failed = false;
-        for opened in join_all(opening).await {
-            match opened {
-                Some(connection) => self.connections.write().push(connection),
-                None => failed = true,
-            }
+    /// Takes new instances that the client is connected to into the list, and drops those that it is not connected to.
+    fn follow(&self, connecting: &mut HashMap<SocketAddr, Connecting>, instances: &[Arc<Instance>]) {
+        let connected = || instances.iter().filter(|instance| instance.is_connected());
+        connecting.retain(|_, one| connected().any(|instance| Arc::ptr_eq(instance, &one.instance)));
+        for instance in connected() {
+            connecting.entry(instance.address).or_insert_with(|| Connecting {
+                instance: Arc::clone(instance),
+                opening: false,
+                failures: 0,
+                next: Instant::now(),
+            });
         }
-        failed
+    }
+
+    /// The instances without a connection, to which an attempt may begin now.
+    fn missing(&self, connecting: &mut HashMap<SocketAddr, Connecting>) -> Vec<Arc<Instance>> {
+        let now = Instant::now();
+        let is_due = |one: &Connecting| !one.opening && one.next <= now;
+        let missing = connecting.iter_mut().filter(|(address, one)| is_due(one) && !self.has(**address));
+        missing
+            .map(|(_, one)| {
+                one.opening = true;
+                Arc::clone(&one.instance)
+            })
+            .collect()
+    }
+
+    fn has(&self, address: SocketAddr) -> bool {
+        self.connections.read().iter().any(|one| one.instance.address == address)
+    }
+
+    /// Takes a new connection into use.
+    fn opened(
+        &self,
+        connecting: &mut HashMap<SocketAddr, Connecting>,
+        address: SocketAddr,
+        opened: Option<Arc<RequestConnection>>,
+    ) {
+        let one = connecting.get_mut(&address);
+        match (one, opened) {
+            (Some(one), Some(connection))
+                if Arc::ptr_eq(&one.instance, &connection.instance) && !self.has(address) =>
+            {
+                (one.opening, one.failures, one.next) = (false, 0, Instant::now() + SHORTEST_LIFE);
+                self.connections.write().push(connection);
+            }
+            // The instance is gone, and perhaps another one has its address.
+            (_, Some(connection)) => connection.retire(),
+            (Some(one), None) => {
+                let pause = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(one.failures)).min(LONGEST_PAUSE);
+                one.failures = one.failures.saturating_add(1);
+                (one.opening, one.next) = (false, Instant::now() + pause);
+            }
+            (None, None) => {}
+        }
     }
 
     /// Retires the connections that `retires` picks, and forgets all that take no more requests.
