@@ -4,7 +4,6 @@
 
 mod compile;
 mod diff;
-mod docs;
 mod example;
 mod explain;
 mod place;
@@ -14,8 +13,8 @@ mod tests;
 pub(crate) use self::compile::compile_with_remarks;
 pub use self::compile::{compile, decompile};
 pub use self::diff::{Change, diff};
-pub use self::docs::SchemaDocs;
 pub use self::example::{example, example_of};
 pub use self::explain::{FieldDoc, explain, fields};
 pub use self::place::{Overwrite, PlaceError, place_file, place_file_with_mode};
+pub use crate::docs::SchemaDocs;
 pub use crate::json::{Draft, MAX_JSON_BYTES, from_json, to_json};

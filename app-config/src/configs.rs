@@ -17,7 +17,7 @@ pub use self::dir::ConfigDir;
 pub(crate) use self::directory_check::DirectoryCheck;
 pub use self::handle::Configs;
 pub(crate) use self::handle::Kept;
-pub use self::in_use::{ReloadStatus, StaleConfig, StaleKind};
+pub use self::in_use::{ConfigInEffect, ReloadStatus, StaleConfig, StaleKind};
 pub use self::listing::DirectoryError;
 pub use self::load::{LoadError, upcoming};
 pub(crate) use self::reload::watch;

@@ -62,10 +62,12 @@ mod cli;
 pub mod codec;
 pub mod compat;
 mod configs;
+mod docs;
 pub mod events;
 pub mod file;
 mod ids;
 mod json;
+mod leaves;
 mod limits;
 mod problems;
 mod schema;
@@ -77,14 +79,14 @@ mod value;
 
 pub use self::codec::Message;
 pub use self::configs::{
-    CheckError, Checked, ConfigDir, Configs, DirectoryError, LoadError, ReloadStatus, StaleConfig, StaleKind,
-    check_all, upcoming,
+    CheckError, Checked, ConfigDir, ConfigInEffect, Configs, DirectoryError, LoadError, ReloadStatus,
+    StaleConfig, StaleKind, check_all, upcoming,
 };
 pub use self::ids::{CONFIG_NOT_READ, CONFIG_SERVICE_ID};
 pub use self::problems::{Expected, Place, Problem, Problems, Remark, quoted};
 pub use self::schema::ConfigSchema;
 pub use self::secret::SecretBytes;
-pub use self::value::{Config, Configured, LiveConfig, parse};
+pub use self::value::{Config, Configured, FieldInEffect, FieldValue, LiveConfig, parse};
 
 /// For the macros of this crate.
 #[doc(hidden)]

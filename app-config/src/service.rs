@@ -2,6 +2,7 @@
 
 mod params;
 mod restart_policies;
+mod show;
 
 use std::sync::Arc;
 

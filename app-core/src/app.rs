@@ -15,6 +15,7 @@ use tokio::sync::{broadcast, watch};
 use crate::{
     AppEvent, Flags, Identity, Log, Package, Readiness, Service, ServiceStatus, StopReport,
     commands::{CommandServerStatus, CommandServers},
+    events::Journal,
     service::{AppPhase, Host},
     spec::ServiceSpec,
 };
@@ -395,6 +396,22 @@ impl App {
     #[must_use]
     pub fn events(&self) -> broadcast::Receiver<AppEvent> {
         self.host.bus.subscribe()
+    }
+
+    /// The last events of the app, from its first one on.
+    ///
+    /// ```
+    /// # use app_core::{prelude::*, testing::TestApp};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let app = TestApp::empty().await;
+    /// assert_eq!(app.journal().after(0, 10).last, 1); // "app started"
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn journal(&self) -> &Journal {
+        self.host.bus.journal()
     }
 
     /// Requests a reload: services read their configs again, as on SIGHUP. Returns whether any service takes requests.

@@ -10,10 +10,15 @@ use crate::{Abandoned, StopCause};
 mod board;
 mod bus;
 mod event_log;
+mod journal;
 mod kill_reason;
+mod text;
 
 pub(crate) use self::bus::{AppMoment, EventBus, EventSource};
-pub use self::kill_reason::KillReason;
+pub use self::{
+    journal::{Journal, JournalEvent, JournalPage},
+    kill_reason::KillReason,
+};
 
 ids! {
     /// The application is ready: every service runs.

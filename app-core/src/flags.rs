@@ -15,7 +15,7 @@ mod values;
 
 pub(crate) use self::duplicates::duplicates;
 pub use self::{
-    given::{FlagSource, Given},
+    given::{FlagSetting, FlagSettings, FlagSource, Given},
     group::{FlagGroup, GroupValues},
     subcommand::Subcommand,
     values::ServiceLevel,
@@ -61,6 +61,10 @@ pub struct Flags {
     /// Where the values below came from. It stands first: reading a value takes it away.
     #[command(flatten)]
     pub given: Given,
+
+    /// All values as text. They stand before the values for the same reason.
+    #[command(flatten)]
+    settings: FlagSettings,
 
     /// Domain that the application belongs to: decimal, or hex with 0x.
     #[arg(long, env = "OP_DOMAIN_ID", value_name = "ID", default_value = "0", value_parser = args::trimmed::<DomainId>)]
@@ -115,6 +119,7 @@ impl Default for Flags {
     fn default() -> Self {
         Self {
             given: Given::default(),
+            settings: FlagSettings::default(),
             domain_id: DomainId::new(0),
             app_id: AppId::new(0),
             release_id: ReleaseId::new(0),
@@ -163,6 +168,14 @@ impl Flags {
     #[must_use]
     pub fn group_source<T: 'static>(&self, field: &str) -> Option<FlagSource> {
         self.groups.source::<T>(field)
+    }
+
+    /// Every flag with its value as text, if the flags come from a command line. Empty if they were made in code.
+    ///
+    /// A value may be a secret.
+    #[must_use]
+    pub fn settings(&self) -> &[FlagSetting] {
+        &self.settings.0
     }
 
     /// Whether the flag in this field concerns a running application only, and no subcommand.

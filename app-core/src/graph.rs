@@ -67,6 +67,20 @@ impl Plan {
         self.levels.iter().flatten().copied()
     }
 
+    /// The services in start order, each with its level and all services that it directly needs.
+    pub(crate) fn edges(&self) -> Vec<(ServiceId, u32, Vec<ServiceId>)> {
+        let mut needs = vec![Vec::new(); self.services.len()];
+        for (need, dependents) in self.dependents.iter().enumerate() {
+            dependents.iter().for_each(|dependent| needs[*dependent].push(self.services[need].id()));
+        }
+        let levels = (0..).zip(&self.levels);
+        let of_level = |(number, level): (u32, &Vec<usize>)| {
+            let edges = level.iter().map(|i| (self.services[*i].id(), number, needs[*i].clone()));
+            edges.collect::<Vec<_>>()
+        };
+        levels.flat_map(of_level).collect()
+    }
+
     /// The places of those that directly need a service.
     pub(crate) fn dependents(&self, service: usize) -> &[usize] {
         &self.dependents[service]

@@ -29,6 +29,7 @@ mod macros;
 mod names;
 mod part;
 mod queue;
+mod recent;
 mod serde_value;
 mod shrink;
 mod stderr;
@@ -61,6 +62,7 @@ pub use self::level::{LogLevel, ParseLogLevelError};
 pub use self::levels::{LevelChange, LevelSetting, LevelSettings};
 pub use self::limit::{LogRecordLimit, ParseLogRecordLimitError};
 pub use self::macros::is_enabled;
+pub use self::recent::{RecentPage, RecentRecord};
 pub(crate) use self::stderr::print_problem;
 /// A value of a log record that is written as JSON, such as a list: `"names" => Serde(names)`.
 pub use slog::Serde;
@@ -70,6 +72,7 @@ pub(crate) use self::drain::refuses_records;
 use self::drain::{LineFormat, Output, ServiceDrain, TextFormat};
 use self::levels::{Levels, Threshold};
 use self::queue::{Producers, Queue};
+use self::recent::RecentLines;
 use self::writer::Sink;
 use crate::Identity;
 
@@ -96,6 +99,8 @@ struct LogInner {
     style: LogStyle,
     levels: Levels,
     output: Output,
+    /// The last records, for [`Log::recent`].
+    recent: Arc<RecentLines>,
     writer: Mutex<Option<JoinHandle<()>>>,
     /// Cancelled when the writer thread panics.
     writer_died: CancellationToken,
@@ -179,12 +184,14 @@ impl Log {
     /// ```
     #[must_use]
     pub fn captured(identity: &Identity, level: LogLevel) -> (Log, CapturedLog) {
-        let memory = Arc::new(Memory::default());
+        let recent = Arc::new(RecentLines::new());
+        let memory = Arc::new(Memory::new(Arc::clone(&recent)));
         let log = Log(Arc::new(LogInner {
             identity: *identity,
             style: LogStyle::of(TextStyle::Json),
             levels: Levels::new(level),
             output: Output::Memory(Arc::clone(&memory)),
+            recent,
             writer: Mutex::new(None),
             writer_died: CancellationToken::new(),
         }));
@@ -196,12 +203,15 @@ impl Log {
         let format = style.line_format(identity, None);
         let report = Box::new(move |dropped| drop_report(&format, dropped));
         let writer_died = CancellationToken::new();
-        let writer = writer::spawn(Arc::clone(&queue), sink, report, writer_died.clone())?;
+        let recent = Arc::new(RecentLines::new());
+        let kept = Arc::clone(&recent);
+        let writer = writer::spawn(Arc::clone(&queue), sink, report, kept, writer_died.clone())?;
         Ok(Log(Arc::new(LogInner {
             identity: *identity,
             style,
             levels: Levels::new(level),
             output: Output::Queue(Arc::new(Producers::new(queue))),
+            recent,
             writer: Mutex::new(Some(writer)),
             writer_died,
         })))
@@ -235,7 +245,8 @@ impl Log {
 
     fn drain(&self, threshold: Threshold, service: Option<(ServiceId, &str)>) -> ServiceDrain {
         let format = self.0.style.line_format(&self.0.identity, service);
-        ServiceDrain { threshold, format, output: AssertUnwindSafe(self.0.output.clone()) }
+        let service = service.map_or(0, |(id, _)| id.as_u64());
+        ServiceDrain { threshold, format, service, output: AssertUnwindSafe(self.0.output.clone()) }
     }
 
     /// The level of the application, and of services without a level of their own.
@@ -305,6 +316,24 @@ impl Log {
     #[must_use]
     pub fn written(&self, level: LogLevel) -> u64 {
         self.0.output.counters().written(level)
+    }
+
+    /// The first records after this number that are still in memory, at most `most` of them. Number 0 is before the first one.
+    ///
+    /// The writer thread keeps the last records, of together at most 1 MiB, with numbers from 1 on. It keeps a record before
+    /// it writes it, so you also see records that the sink does not take. Records that were dropped before that have no number;
+    /// [`dropped`](Self::dropped) counts them.
+    #[must_use]
+    pub fn recent(&self, number: u64, most: usize) -> RecentPage {
+        self.0.recent.after(number, most)
+    }
+
+    /// Waits until there is a record after this number.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub async fn recent_news(&self, number: u64) {
+        self.0.recent.news_after(number).await;
     }
 
     /// Blocks until all earlier records are written, or dropped and counted. Returns `false` if `deadline` passed first.

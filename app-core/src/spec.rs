@@ -43,6 +43,8 @@ pub struct ServiceSpec {
     pub(crate) id: ServiceId,
     pub(crate) name: Cow<'static, str>,
     pub(crate) needs: Vec<ServiceId>,
+    /// The services that start before it if they are linked.
+    pub(crate) wants: Vec<ServiceId>,
     pub(crate) origin: Origin,
     pub(crate) infrastructure: bool,
     pub(crate) platform: bool,

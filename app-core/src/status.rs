@@ -33,6 +33,8 @@ pub struct ServiceStatus {
     pub restarting: Option<Restarting>,
     /// Its last failure, in this incarnation or an earlier one.
     pub last_failure: Option<LastFailure>,
+    /// When its start function was last called.
+    pub start_began: Option<SystemTime>,
     /// When it last began to run.
     pub started_on: Option<SystemTime>,
     /// How long its start function ran when it last started.

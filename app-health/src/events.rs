@@ -3,9 +3,10 @@
 //! Status changes are logged as info or warning. Of failures in a row, the 1st, 2nd, 4th, 8th and so on are warnings,
 //! with their number. All other failures, and runs that pass, are logged as debug.
 
-use std::{sync::Arc, time::SystemTime};
+use std::{fmt, sync::Arc, time::SystemTime};
 
-use app_core::prelude::{HealthCheckId, Logger, debug, info, warn};
+use app_core::events::Journal;
+use app_core::prelude::{HealthCheckId, LogEventId, Logger, debug, info, warn};
 use tokio::sync::broadcast;
 
 use crate::{
@@ -53,6 +54,59 @@ pub enum HealthEventKind {
     Abandoned,
 }
 
+impl HealthEventKind {
+    /// The name of the kind, such as `healthcheck_result`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Unregistered => "healthcheck_unregistered",
+            Self::Abandoned => "healthcheck_abandoned",
+            _ => self.log_event_id().and_then(LogEventId::name).unwrap_or_default(),
+        }
+    }
+
+    /// The id under which the event is logged, if it has one.
+    #[must_use]
+    pub fn log_event_id(&self) -> Option<LogEventId> {
+        match self {
+            Self::Registered { .. } => Some(HEALTHCHECK_REGISTERED),
+            Self::Paused => Some(HEALTHCHECK_PAUSED),
+            Self::Resumed => Some(HEALTHCHECK_RESUMED),
+            Self::Changed(_) => Some(HEALTHCHECK_RESULT),
+            Self::Unregistered | Self::Abandoned => None,
+        }
+    }
+}
+
+/// What happened, in one sentence for people.
+impl fmt::Display for HealthEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "health check {}: ", self.spec)?;
+        match &self.kind {
+            HealthEventKind::Registered { replaced: false } => f.write_str("registered"),
+            HealthEventKind::Registered { replaced: true } => {
+                f.write_str("registered, replaces an earlier check")
+            }
+            HealthEventKind::Unregistered => f.write_str("unregistered"),
+            HealthEventKind::Paused => f.write_str("paused"),
+            HealthEventKind::Resumed => f.write_str("resumed"),
+            HealthEventKind::Changed(transition) => transition.fmt(f),
+            HealthEventKind::Abandoned => f.write_str("a cancelled run does not end: it blocks its thread"),
+        }
+    }
+}
+
+impl fmt::Display for HealthTransition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { from, to, result, .. } = self;
+        match result.as_ref().map(|result| &result.error) {
+            Some(Some(error)) => write!(f, "is {to}, was {from}: {error}"),
+            Some(None) => write!(f, "is {to}, was {from}"),
+            None => write!(f, "is {to}, was {from}: the last result is too old"),
+        }
+    }
+}
+
 /// A change of a health check's status.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -67,15 +121,16 @@ pub struct HealthTransition {
     pub result: Option<HealthCheckResult>,
 }
 
-/// Sends events to the subscribers and the log.
+/// Sends events to the log, the journal and the subscribers.
 pub(crate) struct EventSender {
     log: Logger,
+    journal: Journal,
     sender: broadcast::Sender<HealthEvent>,
 }
 
 impl EventSender {
-    pub(crate) fn new(log: Logger) -> Self {
-        Self { log, sender: broadcast::Sender::new(EVENTS) }
+    pub(crate) fn new(log: Logger, journal: Journal) -> Self {
+        Self { log, journal, sender: broadcast::Sender::new(EVENTS) }
     }
 
     pub(crate) fn subscribe(&self) -> broadcast::Receiver<HealthEvent> {
@@ -84,8 +139,11 @@ impl EventSender {
 
     pub(crate) fn send(&self, spec: &Arc<HealthCheckSpec>, kind: HealthEventKind) {
         self.log(spec, &kind);
+        let event = HealthEvent { spec: Arc::clone(spec), kind };
+        let kind = (event.kind.name(), event.kind.log_event_id());
+        self.journal.add_of_check((spec.id, spec.shown_name()), kind, &event.to_string());
         // Fails if there is no subscriber.
-        let _ = self.sender.send(HealthEvent { spec: Arc::clone(spec), kind });
+        let _ = self.sender.send(event);
     }
 
     fn log(&self, spec: &HealthCheckSpec, kind: &HealthEventKind) {

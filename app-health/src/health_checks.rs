@@ -81,7 +81,7 @@ impl HealthChecks {
         wall_clock: WallClock,
     ) -> Self {
         let check_queue = CheckQueue::new(App::of(&service), config.max_concurrent_runs);
-        let events = EventSender::new(service.log().clone());
+        let events = EventSender::new(service.log().clone(), App::of(&service).journal().clone());
         let paused_checks = App::of(&service).kept::<PausedChecks>();
         Self(Arc::new(Inner {
             shared: Arc::new(Shared { service, events, wall_clock, paused_checks }),

@@ -121,6 +121,11 @@ impl HealthCheckSpec {
         self
     }
 
+    /// Its own name, or else the name of its id; empty if there is neither.
+    pub(crate) fn shown_name(&self) -> &str {
+        self.name.as_deref().or_else(|| self.id.name()).unwrap_or_default()
+    }
+
     /// Sets a readable name.
     #[must_use]
     pub fn name(mut self, name: impl Into<Cow<'static, str>>) -> Self {

@@ -38,6 +38,8 @@ app_config::schema_docs! { quota_schema::DOCS }
 impl Config for QuotaConfig {
     const SERVICE: ServiceId = QUOTA;
     type Schema = quota_spec::Owned;
+    const WITHOUT_FILE: Option<&'static str> =
+        Some(r#"{"rules": [{"name": "default", "permits": 100, "burst": 100}]}"#);
 
     fn read(spec: quota_spec::Reader<'_>, problems: &mut Problems) -> Option<Self> {
         let mut place = problems.at("rules");

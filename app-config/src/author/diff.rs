@@ -3,18 +3,12 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use capnp::dynamic_value::Reader;
-use capnp::message::{Builder, ReaderSegments};
 use capnp::schema::StructSchema;
-use capnp::{dynamic_list, dynamic_struct};
 use sha2::{Digest, Sha256};
 
 use crate::codec::Message;
-use crate::json::{Tree, checked, default_of, init, is_active, leaf, members, read, scalar};
-use crate::problems::{Place, Problems, counted};
-
-/// Text is a secret if its field, or a struct around it, has one of these words in its name. All bytes are secrets.
-const SECRET_WORDS: [&str; 3] = ["key", "secret", "password"];
+use crate::leaves::{Leaf, LeafValue, leaves};
+use crate::problems::{Problems, counted};
 
 /// A field that differs. Prints as `rules[0].permits: 100 -> 200`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +57,7 @@ pub fn diff(
     before: Option<Message>,
     after: Option<Message>,
 ) -> Result<Vec<Change>, Problems> {
-    let (before, after) = (leaves(schema, before)?, leaves(schema, after)?);
+    let (before, after) = (shown(schema, before)?, shown(schema, after)?);
     let places: HashMap<_, _> =
         before.iter().enumerate().map(|(at, leaf)| (leaf.path.as_str(), at)).collect();
     let mut found = vec![false; before.len()];
@@ -95,110 +89,28 @@ pub fn diff(
     Ok(changes.into_iter().map(|(_, change)| change).collect())
 }
 
-/// A value in a config.
-struct Leaf {
+/// A field with its value as it is shown.
+struct Shown {
     path: String,
     shown: String,
     is_default: bool,
 }
 
-fn leaves(schema: StructSchema, message: Option<Message>) -> Result<Vec<Leaf>, Problems> {
-    match message {
-        Some(message) => leaves_of(schema, &message.into_segments()),
-        None => {
-            let mut message = Builder::new_default();
-            let mut problems = Problems::new();
-            problems.root().value(init(&mut message, schema));
-            leaves_of(schema, &message.get_segments_for_output())
-        }
-    }
-}
-
-fn leaves_of<S: ReaderSegments>(schema: StructSchema, segments: &S) -> Result<Vec<Leaf>, Problems> {
-    let message = checked(segments, schema)?;
-    let mut problems = Problems::new();
-    let mut leaves = Leaves { path: String::new(), found: Vec::new() };
-    let mut place = problems.root();
-    if let Some(root) = place.value(read(&message, schema)) {
-        leaves.structure(root, false, &mut place);
-    }
-    drop(place);
-    if problems.is_empty() { Ok(leaves.found) } else { Err(problems) }
-}
-
-struct Leaves {
-    path: String,
-    found: Vec<Leaf>,
-}
-
-impl Leaves {
-    fn structure(&mut self, from: dynamic_struct::Reader<'_>, secret: bool, place: &mut Place<'_>) {
-        for member in place.value(members(from.get_schema())).unwrap_or_default() {
-            let outside = self.path.len();
-            if outside > 0 {
-                self.path.push('.');
+fn shown(schema: StructSchema, message: Option<Message>) -> Result<Vec<Shown>, Problems> {
+    let show = |Leaf { path, value, is_default }| {
+        let shown = match value {
+            // No bytes are no secret.
+            LeafValue::Bytes(bytes) if bytes.is_empty() => "no bytes".to_owned(),
+            LeafValue::Bytes(bytes) => {
+                format!("{} ({})", digest(&bytes), counted(bytes.len() as u64, "byte"))
             }
-            self.path.push_str(member.name);
-            let secret = secret || is_secret(member.name);
-            let look = || -> capnp::Result<_> {
-                let active = is_active(from, &member)?;
-                let is_struct = matches!(member.what, capnp::introspect::TypeVariant::Struct(_));
-                // Unset structs are skipped: a type that contains itself would never end.
-                let there = active && (from.has(member.field)? || !is_struct);
-                if !there {
-                    return Ok(None);
-                }
-                let default = default_of(member.field)?.filter(|_| member.is_set_by_default());
-                Ok(Some((from.get(member.field)?, default.and_then(leaf))))
-            };
-            if let Some(Some((value, default))) = place.value(look()) {
-                self.value(value, default.as_ref(), secret, place);
-            }
-            self.path.truncate(outside);
-        }
-    }
-
-    fn value(&mut self, value: Reader<'_>, default: Option<&Tree>, secret: bool, place: &mut Place<'_>) {
-        match value {
-            Reader::Struct(value) => self.structure(value, secret, place),
-            Reader::List(value) => self.list(value, secret, place),
-            value => {
-                let Some(tree) = leaf(value) else { return };
-                let is_default = default == Some(&tree);
-                let shown = match value {
-                    // No bytes are no secret.
-                    Reader::Data([]) => "no bytes".to_owned(),
-                    Reader::Data(bytes) => {
-                        format!("{} ({})", digest(bytes), counted(bytes.len() as u64, "byte"))
-                    }
-                    Reader::Text(text) if secret && !text.is_empty() => digest(text.as_bytes()),
-                    _ => scalar(&tree),
-                };
-                self.found.push(Leaf { path: self.path.clone(), shown, is_default });
-            }
-        }
-    }
-
-    fn list(&mut self, from: dynamic_list::Reader<'_>, secret: bool, place: &mut Place<'_>) {
-        let shown = counted(from.len(), "element");
-        self.found.push(Leaf { path: self.path.clone(), shown, is_default: from.is_empty() });
-        if matches!(from.element_type().which(), capnp::introspect::TypeVariant::Void) {
-            return;
-        }
-        for (index, item) in from.iter().enumerate() {
-            let outside = self.path.len();
-            self.path.push_str(&format!("[{index}]"));
-            if let Some(item) = place.value(item) {
-                self.value(item, None, secret, place);
-            }
-            self.path.truncate(outside);
-        }
-    }
-}
-
-fn is_secret(name: &str) -> bool {
-    let name = name.to_lowercase();
-    SECRET_WORDS.iter().any(|word| name.contains(word))
+            LeafValue::Secret(text) => digest(text.as_bytes()),
+            LeafValue::Elements(number) => counted(number, "element"),
+            LeafValue::Plain(text) => text,
+        };
+        Shown { path, shown, is_default }
+    };
+    Ok(leaves(schema, message)?.into_iter().map(show).collect())
 }
 
 /// A short digest that shows whether a secret changed.

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use capnp::introspect::{Type, TypeVariant};
 use capnp::schema::StructSchema;
 
-use super::docs::{comment, example_in};
+use crate::docs::{comment, example_in};
 use crate::json::{Member, Tree, default_of, leaf, members, parse, pretty};
 use crate::schema::ConfigSchema;
 

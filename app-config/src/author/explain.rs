@@ -3,7 +3,7 @@
 use capnp::introspect::{Type, TypeVariant};
 use capnp::schema::{EnumSchema, StructSchema};
 
-use super::docs::comment;
+use crate::docs::comment;
 use crate::json::{Member, default_of, leaf, members, scalar};
 use crate::schema::ConfigSchema;
 

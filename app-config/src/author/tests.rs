@@ -7,9 +7,9 @@ use quota_schema::quota_capnp::quota_spec;
 use schema::metrics_capnp::metrics_service_spec;
 use schema::rpc_capnp::{rpc_client_spec, rpc_server_spec};
 
-use super::docs::{comment, example_in};
 use super::*;
 use crate::codec::{Message, decode, marshal};
+use crate::docs::{comment, example_in};
 use crate::json::samples::{all_types, type_of};
 use crate::json::{from_json, parse, to_json};
 use crate::problems::Problems;

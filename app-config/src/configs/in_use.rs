@@ -21,7 +21,7 @@ use super::load::LoadError;
 use crate::file::{IDENTITIES, Located};
 use crate::ids::label;
 use crate::sealing::IdentityError;
-use crate::value::Config;
+use crate::value::{Config, FieldInEffect, Fields};
 
 /// The state of a config's file since the config was loaded.
 #[derive(Debug, Clone)]
@@ -57,6 +57,28 @@ impl ReloadStatus {
     pub fn is(&self, kind: StaleKind) -> bool {
         self.stale.as_ref().is_some_and(|stale| stale.kind == kind)
     }
+}
+
+/// The config that a service runs on, as operators may see it.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ConfigInEffect {
+    /// The service whose config it is.
+    pub service: ServiceId,
+    /// Whether it is from a file; otherwise it is the default.
+    pub from_file: bool,
+    /// Whether the file is sealed.
+    pub sealed: bool,
+    /// When the service got it.
+    pub since: SystemTime,
+    /// Whether the file has another value, which takes effect at the next start.
+    pub waiting: bool,
+    /// What is wrong with the file, in one line for people; `None` while it is good.
+    pub problem: Option<String>,
+    /// The fields, without any secret. Empty if the service does nothing without a file, and there is none.
+    pub fields: Arc<[FieldInEffect]>,
+    /// How many more fields there are.
+    pub left_out: usize,
 }
 
 /// The service and the type of a config. As a rule a service has one type.
@@ -191,6 +213,25 @@ impl InUse {
     /// What is wrong with the identities, in one line for people.
     pub(super) fn identities_note(&self) -> Option<String> {
         self.stale_identities.lock().as_ref().map(|stale| stale.note(IDENTITIES))
+    }
+
+    /// What operators may see of the values in effect.
+    pub(super) fn in_effect(&self) -> Vec<ConfigInEffect> {
+        let entries = self.entries.lock();
+        let shown = |Entry { channel, status }: &Entry| {
+            let (Fields { fields, left_out }, sealed) = channel.in_effect();
+            ConfigInEffect {
+                service: status.service,
+                from_file: channel.is_from_file(),
+                sealed,
+                since: status.since,
+                waiting: channel.waiting(),
+                problem: status.note(),
+                fields,
+                left_out,
+            }
+        };
+        entries.values().map(shown).collect()
     }
 
     pub(super) fn statuses(&self) -> Vec<ReloadStatus> {

@@ -13,7 +13,7 @@ use crate::file::{self, FileError, FileKind, Located};
 use crate::limits::reader_options;
 use crate::problems::{Problem, Problems};
 use crate::sealing::{OpenError, is_sealed};
-use crate::value::{self, Accepted, Config, Configured, Loaded};
+use crate::value::{self, Config, Configured, Fields, Loaded};
 
 /// Why the config of a service is refused, or could not be read.
 #[derive(Debug)]
@@ -125,9 +125,11 @@ pub(crate) fn load<C: Config>(dir: &ConfigDir) -> Result<Loaded<C>, Located<Load
     };
     let segments = message.into_segments();
     let digest = digest(&segments);
+    // Of a message that does not match its schema there are none, and the check below refuses it.
+    let fields = Fields::of_message::<C, _>(&segments);
     let problems = Problems::of_source(sealed);
     match value::judge(Reader::new(segments, reader_options()), dir.application(), problems) {
-        Ok(Accepted { config, remarks }) => Ok(Loaded::of_file(config, sealed, digest, remarks)),
+        Ok(accepted) => Ok(Loaded::of_file(accepted, sealed, digest, fields)),
         Err(problems) => {
             Err(Located::in_file(dir.file(C::SERVICE), LoadError::Problems(problems.into_vec())))
         }

@@ -16,7 +16,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::dir::ConfigDir;
 use super::handle::Configs;
-use super::in_use::{Known, Look, ReloadStatus, Reread, StaleKind};
+use super::in_use::{ConfigInEffect, Known, Look, ReloadStatus, Reread, StaleKind};
 use super::load::LoadError;
 use crate::events::CONFIG_LOADING_ERR;
 use crate::file::Located;
@@ -69,6 +69,13 @@ impl Configs {
     #[must_use]
     pub fn reload_statuses(&self) -> Vec<ReloadStatus> {
         self.in_use().statuses()
+    }
+
+    /// The config that each service runs on, as operators may see it: field by field, without any secret. Ordered by service id.
+    /// Reads no file, so the call does not block.
+    #[must_use]
+    pub fn in_effect(&self) -> Vec<ConfigInEffect> {
+        self.in_use().in_effect()
     }
 
     /// What is wrong with the files of configs and of identities, one line each. Empty while every file is good.

@@ -54,6 +54,11 @@ pub trait Config: Sized + Send + Sync + 'static {
     /// The struct of the schema: the type `Owned` in its generated module.
     type Schema: Owned;
 
+    /// What [`without_file`](Self::without_file) stands for, as JSON of the schema: `appctl config show` shows it of a service
+    /// without a file. `"{}"` means the defaults of the schema. `None` means that the service has nothing to show then, because
+    /// it does nothing without a file.
+    const WITHOUT_FILE: Option<&'static str> = Some("{}");
+
     /// Reads and validates a message. Add *every* problem to `problems`, and go on. Return `None` only after you added a
     /// problem. After a problem the returned value is not used.
     ///

@@ -43,6 +43,7 @@ impl Board {
                 restarts: 0,
                 restarting: None,
                 last_failure: None,
+                start_began: None,
                 started_on: None,
                 start_took: None,
                 uptime: None,
@@ -104,6 +105,7 @@ impl BoardEntry {
             ServiceEventKind::Registered => self.has_run = false,
             ServiceEventKind::Starting => {
                 status.state = ServiceState::Starting;
+                status.start_began = Some(SystemTime::now());
                 status.restarts += u64::from(self.starts > 0);
                 self.starts += 1;
             }

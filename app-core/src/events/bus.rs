@@ -1,10 +1,12 @@
-//! The event bus: each event goes to the board, the log and every subscriber, in this order.
+//! The event bus: each event goes to the board, the log, the journal and every subscriber, in this order.
+
+use std::borrow::Cow;
 
 use slog::{Level, Logger};
 use tokio::sync::broadcast;
 
 use super::{
-    AppEvent, ServiceEventKind,
+    AppEvent, Journal, ServiceEventKind,
     board::Board,
     event_log::{Stage, log_event, log_service_event, service_level},
 };
@@ -16,6 +18,9 @@ const CAPACITY: usize = 1024;
 /// A service, as far as its events need it.
 pub(crate) trait EventSource {
     fn id(&self) -> ServiceId;
+
+    /// Its name, without a copy if it is static.
+    fn name(&self) -> Cow<'static, str>;
 
     /// Whether the app is made of it. Services that are made at run time are not on the board.
     fn is_on_board(&self) -> bool;
@@ -41,18 +46,29 @@ pub(crate) enum AppMoment {
 pub(crate) struct EventBus {
     logger: Logger,
     board: Board,
+    journal: Journal,
     subscribers: broadcast::Sender<AppEvent>,
 }
 
 impl EventBus {
     /// A bus whose events of the app go to this logger. Those of services go to the loggers of the services.
     pub(crate) fn new(logger: Logger) -> Self {
-        Self { logger, board: Board::default(), subscribers: broadcast::channel(CAPACITY).0 }
+        Self {
+            logger,
+            board: Board::default(),
+            journal: Journal::new(),
+            subscribers: broadcast::channel(CAPACITY).0,
+        }
     }
 
     /// The state of the services, as the events up to now tell it.
     pub(crate) fn board(&self) -> &Board {
         &self.board
+    }
+
+    /// The last events.
+    pub(crate) fn journal(&self) -> &Journal {
+        &self.journal
     }
 
     pub(crate) fn subscribe(&self) -> broadcast::Receiver<AppEvent> {
@@ -62,6 +78,7 @@ impl EventBus {
     /// Publishes an event of the app.
     pub(crate) fn publish(&self, event: AppEvent) {
         log_event(&self.logger, &event);
+        self.journal.add_of_app(&event);
         self.broadcast(event);
     }
 
@@ -77,6 +94,7 @@ impl EventBus {
         if service.logs_at(service_level(&kind, stage)) {
             log_service_event(service.logger(), id, &kind, stage);
         }
+        self.journal.add_of_service(id, service.name(), &kind);
         self.broadcast(AppEvent::Service { id, kind });
     }
 

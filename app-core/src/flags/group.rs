@@ -57,6 +57,11 @@ impl FlagGroup {
         bare.get_arguments().cloned().map(with_variable).collect()
     }
 
+    /// The package that has the group.
+    pub(super) const fn package(&self) -> &'static str {
+        self.origin.package
+    }
+
     /// Adds the flags to a command. In its help they stand below the name of the package that has the group. What the group
     /// says of itself does not become what the command says of itself.
     fn add_to(&self, command: Command) -> Command {
@@ -125,18 +130,23 @@ impl GroupValues {
     }
 
     fn note_source(&mut self, group: &FlagGroup, arg: &Arg, matches: &ArgMatches) {
-        let source = match matches.value_source(arg.get_id().as_str()) {
-            Some(ValueSource::CommandLine) => {
-                arg.get_long().map(|long| FlagSource::Flag(interned(&format!("--{long}"))))
-            }
-            Some(ValueSource::EnvVariable) => {
-                arg.get_env().and_then(OsStr::to_str).map(|name| FlagSource::Variable(interned(name)))
-            }
-            _ => None,
-        };
+        let source = source_of(arg, matches);
         if let Some(source) = source {
             self.sources.insert(((group.type_id)(), interned(arg.get_id().as_str())), source);
         }
+    }
+}
+
+/// Where the value of a flag came from; `None` for a default.
+pub(super) fn source_of(arg: &Arg, matches: &ArgMatches) -> Option<FlagSource> {
+    match matches.value_source(arg.get_id().as_str()) {
+        Some(ValueSource::CommandLine) => {
+            arg.get_long().map(|long| FlagSource::Flag(interned(&format!("--{long}"))))
+        }
+        Some(ValueSource::EnvVariable) => {
+            arg.get_env().and_then(OsStr::to_str).map(|name| FlagSource::Variable(interned(name)))
+        }
+        _ => None,
     }
 }
 

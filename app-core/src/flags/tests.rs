@@ -120,3 +120,19 @@ fn help_has_what_an_application_says_of_itself_and_not_what_these_flags_say_to_a
     assert_eq!(about(<Silent as clap::CommandFactory>::command()), (None, None));
     assert_eq!(about(<Greets as clap::CommandFactory>::command()), (Some("Greets".to_owned()), None));
 }
+
+#[test]
+fn every_flag_is_listed_with_its_value_as_it_was_given_and_its_source() {
+    let flags = parse(&["--drain-delay=1500ms", "--service-log-level=a=DEBUG,b=WARN"]).unwrap();
+    let of = |flag: &str| {
+        let found = flags.settings().iter().find(|setting| setting.flag == flag);
+        let found = found.unwrap_or_else(|| panic!("{flag} is not among {:?}", flags.settings()));
+        (found.value.clone(), found.source.map(|source| source.to_string()))
+    };
+    let given = |value: &str, flag: &str| (Some(value.to_owned()), Some(flag.to_owned()));
+    assert_eq!(of("--drain-delay"), given("1500ms", "--drain-delay"));
+    assert_eq!(of("--service-log-level"), given("a=DEBUG,b=WARN", "--service-log-level"));
+    assert_eq!(of("--log-level"), (Some("INFO".to_owned()), None));
+    assert_eq!(of("--worker-threads"), (None, None));
+    assert!(Flags::default().settings().is_empty(), "they were made in code");
+}

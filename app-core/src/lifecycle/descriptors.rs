@@ -2,11 +2,13 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use app_ids::ServiceId;
 use futures_util::{FutureExt, future::BoxFuture};
 
 use super::start;
 use crate::{
     Log, ServiceDescriptor, StopReport,
+    graph::Plan,
     service::{Host, Lifecycle, Operator, Settings},
     spec::ServiceSpec,
 };
@@ -45,6 +47,10 @@ impl Lifecycle for Descriptors {
     fn start(&self, host: Arc<Host>) -> BoxFuture<'static, Result<(), StopReport>> {
         let Self { services, linked } = self.clone();
         async move { start::start(&host.into(), services, linked).await }.boxed()
+    }
+
+    fn edges(&self) -> Vec<(ServiceId, u32, Vec<ServiceId>)> {
+        Plan::new(self.services.to_vec()).map(|plan| plan.edges()).unwrap_or_default()
     }
 
     fn remake(&self, host: &Host, config_dir: PathBuf) -> Arc<Host> {

@@ -71,13 +71,15 @@ async fn workers_blocked(app: &App, was_ready: bool) -> Duration {
 async fn stop_services(app: &App, plan: &Plan, abandoned: &Mutex<Vec<Abandoned>>) {
     // Closed first, because no later step would stop a service that registers now.
     app.host().registry.close();
-    let others = app.services().into_iter().filter(|service| !plan.contains(service.id()));
-    let others: Vec<_> = others.chain(app.host().close_own_service()).collect();
+    let others: Vec<_> = app.services().into_iter().filter(|service| !plan.contains(service.id())).collect();
     stop_all(&others, "the app stops", abandoned).await;
     for level in plan.levels().rev() {
         let level: Vec<_> = level.filter_map(|descriptor| app.service(descriptor.id())).collect();
         stop_all(&level, "the app stops", abandoned).await;
     }
+    // Last, so that operators see the stop: they follow the events and the log by operations of the app itself.
+    let own: Vec<_> = app.host().close_own_service().into_iter().collect();
+    stop_all(&own, "the app stops", abandoned).await;
 }
 
 /// Kills services, and waits until each is dead or its stop timeout has passed.

@@ -8,26 +8,32 @@ use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::sync::Notify;
 
-use super::LogLevel;
-use super::queue::{Counters, ReceiptSender};
+use super::queue::{Counters, LineTag, ReceiptSender};
+use super::recent::RecentLines;
 
 /// Records beyond this are dropped and counted.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Memory {
+    recent: Arc<RecentLines>,
     text: Mutex<String>,
     news: Notify,
     pub(super) counters: Counters,
 }
 
 impl Memory {
-    pub(super) fn submit(&self, line: &[u8], level: LogLevel, receipt: Option<ReceiptSender>) {
+    pub(super) fn new(recent: Arc<RecentLines>) -> Self {
+        Self { recent, text: Mutex::default(), news: Notify::new(), counters: Counters::default() }
+    }
+
+    pub(super) fn submit(&self, line: &[u8], tag: LineTag, receipt: Option<ReceiptSender>) {
         let mut text = self.text.lock();
         let fits = text.len() + line.len() <= MAX_BYTES;
         if fits {
             text.push_str(&String::from_utf8_lossy(line));
-            self.counters.count_written(level, 1);
+            self.counters.count_written(tag.level, 1);
+            self.recent.keep_line(line, tag);
             // Fails when the receipt was dropped.
             let _ = receipt.map(|receipt| receipt.send(()));
         } else {

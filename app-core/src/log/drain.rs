@@ -12,7 +12,7 @@ use super::captured::Memory;
 use super::journal;
 use super::json::JsonFormatter;
 use super::levels::Threshold;
-use super::queue::{Counters, Producers, ReceiptSender};
+use super::queue::{Counters, LineTag, Producers, ReceiptSender};
 use super::term::{self, LineStyle};
 
 /// A value may log while it is printed, and a value of that record may do so, too. Deeper nesting is a mistake.
@@ -29,10 +29,10 @@ pub(super) enum Output {
 
 impl Output {
     #[inline]
-    fn submit(&self, line: &[u8], level: LogLevel, receipt: Option<ReceiptSender>) {
+    fn submit(&self, line: &[u8], tag: LineTag, receipt: Option<ReceiptSender>) {
         match self {
-            Output::Queue(producers) => producers.queue.submit(line, level, receipt),
-            Output::Memory(memory) => memory.submit(line, level, receipt),
+            Output::Queue(producers) => producers.queue.submit(line, tag, receipt),
+            Output::Memory(memory) => memory.submit(line, tag, receipt),
         }
     }
 
@@ -81,6 +81,8 @@ pub(super) enum TextFormat {
 pub(super) struct ServiceDrain {
     pub(super) threshold: Threshold,
     pub(super) format: LineFormat,
+    /// The id of the service, or 0.
+    pub(super) service: u64,
     /// Unwind safe: the locks inside do not poison, and no panic crosses a held lock.
     pub(super) output: AssertUnwindSafe<Output>,
 }
@@ -114,9 +116,9 @@ impl Drain for ServiceDrain {
 impl ServiceDrain {
     /// Submits a record of any level.
     pub(super) fn submit(&self, record: &Record<'_>, values: &OwnedKVList, receipt: Option<ReceiptSender>) {
-        let level = LogLevel::from_slog(record.level());
+        let tag = LineTag { level: LogLevel::from_slog(record.level()), service: self.service };
         let submitted = with_scratch(|scratch| {
-            self.output.submit(self.format.line(scratch, record, values), level, receipt);
+            self.output.submit(self.format.line(scratch, record, values), tag, receipt);
         });
         if !submitted {
             self.output.counters().count_dropped(1);

@@ -38,23 +38,47 @@ pub(super) struct Batch {
     receipts: Vec<(u32, ReceiptSender)>,
 }
 
+/// What is known of a line without reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct LineTag {
+    pub(super) level: LogLevel,
+    /// The id of the service whose record it is, or 0.
+    pub(super) service: u64,
+}
+
+impl From<LogLevel> for LineTag {
+    fn from(level: LogLevel) -> Self {
+        Self { level, service: 0 }
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 struct RecordEnd {
     end: u32,
-    level: LogLevel,
+    tag: LineTag,
 }
 
 impl Batch {
-    fn push(&mut self, line: &[u8], level: LogLevel, receipt: Option<ReceiptSender>) {
+    fn push(&mut self, line: &[u8], tag: LineTag, receipt: Option<ReceiptSender>) {
         self.bytes.extend_from_slice(line);
         // The capacity is far below 4 GiB.
         let end = self.bytes.len() as u32;
-        self.records.push(RecordEnd { end, level });
+        self.records.push(RecordEnd { end, tag });
         self.receipts.extend(receipt.map(|receipt| (end, receipt)));
     }
 
-    fn len(&self) -> u64 {
+    pub(super) fn len(&self) -> u64 {
         self.records.len() as u64
+    }
+
+    /// The last lines that together have at most this many bytes, oldest first, with their tags. At least one line.
+    pub(super) fn last_lines(&self, most_bytes: usize) -> impl ExactSizeIterator<Item = (&[u8], LineTag)> {
+        let begin = |at: usize| at.checked_sub(1).map_or(0, |before| self.records[before].end as usize);
+        let first_byte = self.bytes.len().saturating_sub(most_bytes);
+        let fitting = (0..self.records.len()).rev().take_while(|at| begin(*at) >= first_byte).count();
+        let first = self.records.len() - fitting.max(1).min(self.records.len());
+        let lines = self.records.iter().enumerate().skip(first);
+        lines.map(move |(at, record)| (&self.bytes[begin(at)..record.end as usize], record.tag))
     }
 
     /// Empties the batch. Frees memory that an earlier burst allocated and this batch did not need.
@@ -158,14 +182,19 @@ impl Queue {
     }
 
     /// Puts a line into the queue. If there is no room, drops and counts the line. Never waits for the sink.
-    pub(super) fn submit(&self, line: &[u8], level: LogLevel, receipt: Option<ReceiptSender>) {
+    #[inline]
+    pub(super) fn submit(&self, line: &[u8], tag: impl Into<LineTag>, receipt: Option<ReceiptSender>) {
+        self.submit_tagged(line, tag.into(), receipt);
+    }
+
+    fn submit_tagged(&self, line: &[u8], tag: LineTag, receipt: Option<ReceiptSender>) {
         let mut state = self.state.lock();
         if state.closing || state.batch.bytes.len() + line.len() > self.capacity_bytes {
             drop(state);
             self.counters.count_dropped(1);
             return;
         }
-        state.batch.push(line, level, receipt);
+        state.batch.push(line, tag, receipt);
         state.accepted += 1;
         let wake = match state.writer {
             WriterState::Idle => true,
@@ -262,7 +291,7 @@ impl Queue {
         let written = batch.records.partition_point(|record| record.end as usize <= written_bytes);
         let mut by_level = [0_u64; 4];
         for record in &batch.records[..written] {
-            by_level[usize::from(record.level.as_u8())] += 1;
+            by_level[usize::from(record.tag.level.as_u8())] += 1;
         }
         for (level, records) in LogLevel::ALL.into_iter().zip(by_level) {
             if records > 0 {

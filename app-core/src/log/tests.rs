@@ -5,6 +5,7 @@ mod bridges;
 mod levels;
 mod limits;
 mod receipts;
+mod recent;
 mod records;
 mod sinks;
 mod terminal;

@@ -14,8 +14,10 @@ use std::time::Duration;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use tokio_util::sync::CancellationToken;
 
+use super::LogLevel;
 use super::drain;
 use super::queue::{Batch, Queue};
+use super::recent::RecentLines;
 use crate::{panics, threads};
 
 /// How long the thread waits for a sink before it checks whether the queue was abandoned.
@@ -65,9 +67,10 @@ pub(super) fn spawn(
     queue: Arc<Queue>,
     sink: Sink,
     report: DropReport,
+    recent: Arc<RecentLines>,
     died: CancellationToken,
 ) -> io::Result<JoinHandle<()>> {
-    let writer = LogWriter { queue, sink, report, cut_in_line: false, reported: 0 };
+    let writer = LogWriter { queue, sink, report, recent, cut_in_line: false, reported: 0 };
     threads::spawn_thread("log", move || writer.run(died))
 }
 
@@ -90,6 +93,7 @@ struct LogWriter {
     queue: Arc<Queue>,
     sink: Sink,
     report: DropReport,
+    recent: Arc<RecentLines>,
     /// Whether the last write ended in the middle of a line.
     cut_in_line: bool,
     /// How many dropped records were reported so far.
@@ -104,6 +108,8 @@ impl LogWriter {
         let mut batch = Batch::default();
         while let Some(next) = self.queue.next(batch) {
             batch = next;
+            // Before the write, which may block or fail: then the records are at least here.
+            self.recent.keep(&batch);
             let written = self.write(&batch.bytes);
             self.queue.count(&mut batch, written);
             if written == batch.bytes.len() {
@@ -121,6 +127,7 @@ impl LogWriter {
         if dropped > self.reported {
             let line = (self.report)(dropped - self.reported);
             if self.write(&line) == line.len() {
+                self.recent.keep_line(&line, LogLevel::Warn.into());
                 self.reported = dropped;
             }
         }
@@ -193,8 +200,10 @@ mod tests {
         // The first line does not fit. It is dropped, and the report of that panics.
         queue.submit(&[b'x'; 200], LogLevel::Info, None);
         queue.submit(b"a line\n", LogLevel::Info, None);
+        let recent = Arc::new(RecentLines::new());
         let writer =
-            spawn(Arc::clone(&queue), Sink::Writer(Box::new(io::sink())), report, died.clone()).unwrap();
+            spawn(Arc::clone(&queue), Sink::Writer(Box::new(io::sink())), report, recent, died.clone())
+                .unwrap();
         died.cancelled().await;
         assert!(writer.join().is_err());
         assert!(queue.stop(std::time::Instant::now()), "a stop does not wait for a dead writer");

@@ -300,6 +300,7 @@ impl ServiceDescriptor {
             name: self.shared_name(),
             // A panic here is reported by the plan, which asks again.
             needs: panics::quietly(|| self.needs()).unwrap_or_default(),
+            wants: panics::quietly(|| self.wants()).unwrap_or_default(),
             origin: self.origin,
             infrastructure: self.infrastructure,
             platform: self.platform,

@@ -53,6 +53,9 @@ pub(crate) trait Lifecycle: Send + Sync {
     /// Starts the services. The future ends when the app is ready.
     fn start(&self, host: Arc<Host>) -> BoxFuture<'static, Result<(), StopReport>>;
 
+    /// The services in start order, each with its level and all services that it directly needs. Empty if they cannot start.
+    fn edges(&self) -> Vec<(ServiceId, u32, Vec<ServiceId>)>;
+
     /// Another host of the same services, with the same log, and with the same settings but for the config directory.
     fn remake(&self, host: &Host, config_dir: PathBuf) -> Arc<Host>;
 

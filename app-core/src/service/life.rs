@@ -271,6 +271,10 @@ impl EventSource for Service {
         self.inner.id
     }
 
+    fn name(&self) -> Cow<'static, str> {
+        self.shared_name()
+    }
+
     fn is_on_board(&self) -> bool {
         self.inner.on_board
     }

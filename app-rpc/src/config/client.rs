@@ -174,6 +174,7 @@ pub struct ClientConfig<const SERVICE: u64>(pub Option<RpcClientConfig>);
 impl<const SERVICE: u64> Config for ClientConfig<SERVICE> {
     const SERVICE: ServiceId = ServiceId::new(SERVICE);
     type Schema = rpc_client_spec::Owned;
+    const WITHOUT_FILE: Option<&'static str> = None;
 
     fn read(spec: rpc_client_spec::Reader<'_>, problems: &mut Problems) -> Option<Self> {
         let config = RpcClientConfig::read(spec, problems)?;

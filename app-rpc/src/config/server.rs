@@ -150,6 +150,7 @@ pub struct EndpointConfig<const SERVICE: u64>(pub Option<RpcServerConfig>);
 impl<const SERVICE: u64> Config for EndpointConfig<SERVICE> {
     const SERVICE: ServiceId = ServiceId::new(SERVICE);
     type Schema = rpc_server_spec::Owned;
+    const WITHOUT_FILE: Option<&'static str> = None;
 
     fn read(spec: rpc_server_spec::Reader<'_>, problems: &mut Problems) -> Option<Self> {
         RpcServerConfig::read(Self::SERVICE, spec, problems).map(|config| Self(Some(config)))

@@ -140,3 +140,13 @@ fn a_name_is_a_line_of_text_of_limited_length() {
         ]
     );
 }
+
+#[test]
+fn what_is_shown_without_a_file_is_the_default() {
+    let linked = app_config::ConfigSchema::linked();
+    let schema = linked.iter().find(|schema| schema.service() == QUOTA).unwrap();
+    let json = <QuotaConfig as Config>::WITHOUT_FILE.unwrap();
+    let file = app_config::author::compile(schema, json, None).unwrap();
+    let read: QuotaConfig = parse(app_config::codec::decode(&file).unwrap()).unwrap();
+    assert_eq!(read, <QuotaConfig as Config>::without_file());
+}

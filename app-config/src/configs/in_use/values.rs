@@ -12,7 +12,7 @@ use crate::configs::dir::ConfigDir;
 use crate::configs::load::{LoadError, load};
 use crate::file::Located;
 use crate::problems::Remark;
-use crate::value::{Config, Configured, Loaded};
+use crate::value::{Config, Configured, Fields, Loaded};
 
 /// The result of reading a file again.
 pub(in crate::configs) type RereadResult = Result<Reread, Located<LoadError>>;
@@ -71,6 +71,9 @@ pub(crate) trait Channel: Any + Send + Sync {
     /// Whether the service runs on a value from a file.
     fn is_from_file(&self) -> bool;
 
+    /// What operators may see of the value that the service runs on, and whether its file is sealed.
+    fn in_effect(&self) -> (Fields, bool);
+
     /// Whether another value takes effect at the next start.
     fn waiting(&self) -> bool;
 
@@ -104,7 +107,8 @@ impl<C: Config> Values<C> {
     /// Reads the file, and puts the last good value in effect. Blocks.
     pub(crate) fn take(&self, dir: &ConfigDir) -> RereadResult {
         let result = self.read_now(&mut self.state.lock(), dir, true);
-        *self.in_effect.lock() = self.good.borrow().clone();
+        let good = self.good.borrow().clone();
+        self.put_in_effect(good);
         result
     }
 
@@ -129,7 +133,7 @@ impl<C: Config> Values<C> {
         };
         let value = self.good.borrow().clone();
         let has_other = state.started.as_ref().is_some_and(|started| started.digest != value.digest);
-        *self.in_effect.lock() = value.clone();
+        self.put_in_effect(value.clone());
         state.given = value;
         (result, has_other)
     }
@@ -156,6 +160,10 @@ impl<C: Config> Values<C> {
         Ok(self.offer(value))
     }
 
+    fn put_in_effect(&self, value: Loaded<C>) {
+        self.in_effect.lock().replace_by(value);
+    }
+
     /// Makes a good value the last good one.
     fn offer(&self, value: Loaded<C>) -> Reread {
         if value.digest == self.good.borrow().digest {
@@ -168,7 +176,7 @@ impl<C: Config> Values<C> {
             () => Reread::Waits,
         };
         if outcome == Reread::Taken {
-            *in_effect = value.clone();
+            in_effect.replace_by(value.clone());
         }
         self.good.send_replace(value);
         outcome
@@ -186,6 +194,11 @@ impl<C: Config> Channel for Values<C> {
 
     fn is_from_file(&self) -> bool {
         self.in_effect.lock().config.from_file()
+    }
+
+    fn in_effect(&self) -> (Fields, bool) {
+        let in_effect = self.in_effect.lock();
+        (in_effect.fields.clone(), in_effect.config.is_sealed())
     }
 
     fn waiting(&self) -> bool {

@@ -16,14 +16,14 @@ inventory::collect!(SchemaDocs);
 inventory::submit! { SchemaDocs(schema::DOCS) }
 
 /// The comment of a member, or of the node itself if `member` is empty. Empty if there is none.
-pub(super) fn comment(node: u64, member: &str) -> &'static str {
+pub(crate) fn comment(node: u64, member: &str) -> &'static str {
     let all = inventory::iter::<SchemaDocs>.into_iter().flat_map(|docs| docs.0);
     let mut found = all.filter(|(id, name, _)| *id == node && *name == member);
     found.next().map(|(_, _, text)| *text).unwrap_or_default()
 }
 
 /// The JSON of the example that a comment ends with.
-pub(super) fn example_in(comment: &str) -> Option<&str> {
+pub(crate) fn example_in(comment: &str) -> Option<&str> {
     comment.rsplit_once("Example: ").map(|(_, json)| json.trim())
 }
 
