@@ -14,6 +14,7 @@ mod instances;
 mod keeper;
 mod link;
 mod load;
+mod panels;
 mod pauses;
 mod pool;
 mod request;

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use super::network::address;
 use super::world::{HOST, World, set_name};
-use super::{Way, each_seed};
+use super::{Way, each_calm_seed};
 use crate::resolve;
 use crate::{CallFailure, RpcClientConfig};
 
@@ -23,7 +23,7 @@ fn way(seed: u64) -> Way {
 
 #[test]
 fn a_waiting_caller_is_served_soon_after_an_outage_however_long_it_was() {
-    each_seed(6, |seed, fixture| async move {
+    each_calm_seed(6, |seed, fixture| async move {
         let world = World::new(seed, way(seed), fixture, 2);
         world.connected(2).await;
         for outage in [3, 75] {
@@ -55,7 +55,7 @@ fn a_waiting_caller_is_served_soon_after_an_outage_however_long_it_was() {
 
 #[test]
 fn a_caller_that_comes_after_an_outage_is_served_soon() {
-    each_seed(4, |seed, fixture| async move {
+    each_calm_seed(4, |seed, fixture| async move {
         let world = World::new(seed, way(seed), fixture, 2);
         world.connected(2).await;
         (0..2).for_each(|route| world.stop(route, false));
@@ -73,7 +73,7 @@ fn a_caller_that_comes_after_an_outage_is_served_soon() {
 
 #[test]
 fn a_rollout_that_replaces_all_addresses_fails_no_call_but_what_may_have_been_executed() {
-    each_seed(8, |seed, fixture| async move {
+    each_calm_seed(8, |seed, fixture| async move {
         let gracefully = seed % 4 < 2;
         let world = Rc::new(World::new(seed, way(seed), fixture, 6));
         (3..6).for_each(|route| world.stop(route, false));
@@ -106,7 +106,7 @@ fn a_rollout_that_replaces_all_addresses_fails_no_call_but_what_may_have_been_ex
 
 #[test]
 fn all_addresses_of_a_name_may_change_at_once_while_callers_wait() {
-    each_seed(4, |seed, fixture| async move {
+    each_calm_seed(4, |seed, fixture| async move {
         let world = World::new(seed, way(seed), fixture, 4);
         (2..4).for_each(|route| world.stop(route, false));
         set_name(&[0, 1]);
@@ -127,7 +127,7 @@ fn all_addresses_of_a_name_may_change_at_once_while_callers_wait() {
 
 #[test]
 fn a_name_server_that_does_not_answer_takes_no_address_away() {
-    each_seed(2, |seed, fixture| async move {
+    each_calm_seed(2, |seed, fixture| async move {
         let world = World::new(seed, way(seed), fixture, 2);
         world.connected(2).await;
         resolve::simulated::set(HOST, None);
@@ -144,7 +144,7 @@ fn a_name_server_that_does_not_answer_takes_no_address_away() {
 
 #[test]
 fn a_new_config_is_used_at_once_while_the_client_backs_off() {
-    each_seed(4, |seed, fixture| async move {
+    each_calm_seed(4, |seed, fixture| async move {
         let world = World::new(seed, way(seed), fixture, 2);
         (0..2).for_each(|route| world.stop(route, false));
         world.start(1);
