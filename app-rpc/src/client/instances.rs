@@ -107,7 +107,7 @@ impl Instances {
         };
         let ejected = {
             let _deciding = self.ejecting.lock();
-            let again = chosen == Chosen::ToTryIt;
+            let again = chosen == Chosen::ToTryIt && !instance.health.is_in();
             let is_outlier =
                 || after > 0 && failures >= after && instance.health.is_in() && self.others_work(instance);
             (again || is_outlier()).then(|| instance.health.eject(first))

@@ -35,6 +35,8 @@ fn record(certificate: &Certificate, granted: Granted) -> Record {
         address: ([192, 0, 2, 1], 7).into(),
         granted,
         target: "application".to_owned(),
+        needed: Role::Admin,
+        called: None,
         reason: Reason::NotTaken.text().to_owned(),
     }
 }
