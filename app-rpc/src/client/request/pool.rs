@@ -43,7 +43,7 @@ pub(crate) struct RequestPool {
 }
 
 /// The attempts to connect to one instance.
-struct Connecting {
+struct ConnectAttempts {
     instance: Arc<Instance>,
     /// Whether one is under way.
     opening: bool,
@@ -88,7 +88,7 @@ impl RequestPool {
             self.changed.notified().await;
         }
         let mut instances = self.instances.watch();
-        let mut connecting = HashMap::<SocketAddr, Connecting>::new();
+        let mut connecting = HashMap::<SocketAddr, ConnectAttempts>::new();
         let mut opening = FuturesUnordered::new();
         let mut made_with = Arc::clone(&setups.borrow());
         loop {
@@ -129,11 +129,11 @@ impl RequestPool {
     }
 
     /// Takes new instances that the client is connected to into the list, and drops those that it is not connected to.
-    fn follow(&self, connecting: &mut HashMap<SocketAddr, Connecting>, instances: &[Arc<Instance>]) {
+    fn follow(&self, connecting: &mut HashMap<SocketAddr, ConnectAttempts>, instances: &[Arc<Instance>]) {
         let connected = || instances.iter().filter(|instance| instance.is_connected());
         connecting.retain(|_, one| connected().any(|instance| Arc::ptr_eq(instance, &one.instance)));
         for instance in connected() {
-            connecting.entry(instance.address).or_insert_with(|| Connecting {
+            connecting.entry(instance.address).or_insert_with(|| ConnectAttempts {
                 instance: Arc::clone(instance),
                 opening: false,
                 failures: 0,
@@ -143,9 +143,9 @@ impl RequestPool {
     }
 
     /// The instances without a connection, to which an attempt may begin now.
-    fn missing(&self, connecting: &mut HashMap<SocketAddr, Connecting>) -> Vec<Arc<Instance>> {
+    fn missing(&self, connecting: &mut HashMap<SocketAddr, ConnectAttempts>) -> Vec<Arc<Instance>> {
         let now = Instant::now();
-        let is_due = |one: &Connecting| !one.opening && one.next <= now;
+        let is_due = |one: &ConnectAttempts| !one.opening && one.next <= now;
         let missing = connecting.iter_mut().filter(|(address, one)| is_due(one) && !self.has(**address));
         missing
             .map(|(_, one)| {
@@ -162,7 +162,7 @@ impl RequestPool {
     /// Takes a new connection into use.
     fn opened(
         &self,
-        connecting: &mut HashMap<SocketAddr, Connecting>,
+        connecting: &mut HashMap<SocketAddr, ConnectAttempts>,
         address: SocketAddr,
         opened: Option<Arc<RequestConnection>>,
     ) {
