@@ -2,6 +2,7 @@
 
 mod configs;
 mod context;
+mod dashboard;
 mod events;
 pub(crate) mod health;
 mod kill;

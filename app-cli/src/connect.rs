@@ -1,6 +1,6 @@
 //! Connects to an app and calls it, within a deadline.
 
-mod explain;
+pub(crate) mod explain;
 pub(crate) mod instances;
 
 use std::io::ErrorKind;
@@ -169,6 +169,11 @@ impl Session {
 
     /// Disconnects and gives the app time to notice.
     pub(crate) async fn close(self) {
+        self.disconnect().await;
+    }
+
+    /// Disconnects as [`close`](Self::close) does. Calls that wait fail.
+    pub(crate) async fn disconnect(&self) {
         self.service.kill("done");
         let _ = timeout(GOODBYE * 2, self.service.dead()).await;
     }

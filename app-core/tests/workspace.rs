@@ -37,6 +37,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("app-health", 4),
     ("app-tls", 4),
     ("app-pki", 5),
+    ("app-dashboard", 6),
     ("app-rpc", 6),
     ("app-cli", 7),
     ("quota-client", 7),
@@ -65,12 +66,20 @@ const AT_MOST: &[(&str, &[&str])] =
 /// Dependencies that stay in one place, so that what they do has one place too. `benches` is exempt: it
 /// is there to use other people's crates.
 const ONLY_IN: &[(&str, &[&str], &str)] = &[
-    ("axum", &["app-metrics", "app-health"], "HTTP is served by metrics; health contributes routes"),
+    (
+        "axum",
+        &["app-metrics", "app-health", "app-dashboard"],
+        "HTTP is served by metrics; health contributes routes; the operator's page is not a service's",
+    ),
     ("http-body-util", &["app-metrics"], "HTTP is served by metrics"),
-    ("hyper", &["app-metrics"], "HTTP is served by metrics"),
-    ("hyper-util", &["app-metrics"], "HTTP is served by metrics"),
+    ("hyper", &["app-metrics", "app-dashboard"], "HTTP is served by metrics, and by the operator's page"),
+    (
+        "hyper-util",
+        &["app-metrics", "app-dashboard"],
+        "HTTP is served by metrics, and by the operator's page",
+    ),
     ("socket2", &["app-metrics", "app-rpc"], "who listens"),
-    ("tower", &["app-metrics"], "HTTP is served by metrics"),
+    ("tower", &["app-metrics", "app-dashboard"], "HTTP is served by metrics, and by the operator's page"),
     ("procfs", &["app-metrics"], "process metrics"),
     (
         "prometheus-client",
@@ -89,11 +98,11 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("backtrace", &["app-core", "app-errors"], "stacks of threads and of errors"),
     ("gimli", &["app-errors"], "names and lines of stacks"),
     ("object", &["app-errors"], "names and lines of stacks"),
-    ("getrandom", &["app-ids", "app-errors"], "random ids"),
+    ("getrandom", &["app-ids", "app-errors", "app-dashboard"], "random ids; tokens of the operator's page"),
     (
         "flate2",
-        &["app-config", "app-metrics", "app-rpc", "app-cli"],
-        "the codec of configs, with its caps; scrapes; stack dumps",
+        &["app-config", "app-metrics", "app-rpc", "app-dashboard", "app-cli"],
+        "the codec of configs, with its caps; scrapes; stack dumps; files of the operator's page",
     ),
     ("age", &["app-config"], "sealed configs"),
     (

@@ -23,7 +23,7 @@ Examples:
 app_core::subcommand! { Subcommand::new(command, run) }
 
 #[derive(Debug, Serialize)]
-struct Configs {
+pub(super) struct Configs {
     configs: Vec<Config>,
 }
 
@@ -39,7 +39,7 @@ fn run(matches: &ArgMatches) -> ExitCode {
     })
 }
 
-async fn ask(app: app::Client) -> capnp::Result<Configs> {
+pub(super) async fn ask(app: app::Client) -> capnp::Result<Configs> {
     let configs = app.configs_request().send().pipeline.get_configs();
     let answer = configs.statuses_request().send().promise.await?;
     Ok(Configs { configs: Config::all(answer.get()?.get_configs()?)? })

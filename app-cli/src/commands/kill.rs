@@ -108,7 +108,7 @@ async fn kill(operation: &Operation<'_>, session: &Session) -> Outcome {
     })
 }
 
-async fn identity(app: app::Client) -> capnp::Result<Identity> {
+pub(super) async fn identity(app: app::Client) -> capnp::Result<Identity> {
     let answer = app.identity_request().send().promise.await?;
     Identity::of(answer.get()?.get_identity()?)
 }

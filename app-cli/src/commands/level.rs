@@ -41,7 +41,7 @@ Examples:
 app_core::subcommand! { Subcommand::new(command, run) }
 
 #[derive(Debug, Serialize)]
-struct Levels {
+pub(super) struct Levels {
     app: Setting,
     services: Vec<ServiceLevel>,
 }
@@ -96,7 +96,7 @@ async fn get(operation: &Operation<'_>, session: &Session) -> Outcome {
     operation.output.print(&levels, |page| show(&levels, page))
 }
 
-async fn ask(app: app::Client) -> capnp::Result<Levels> {
+pub(super) async fn ask(app: app::Client) -> capnp::Result<Levels> {
     let levels = app.levels_request().send().pipeline.get_levels();
     let answer = levels.levels_request().send().promise.await?;
     let answer = answer.get()?;

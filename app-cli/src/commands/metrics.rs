@@ -110,7 +110,11 @@ async fn write_all(
 }
 
 /// Reads the whole text in pieces, as fast as it is printed.
-async fn read(app: app::Client, format: MetricsFormat, pieces: mpsc::Sender<Vec<u8>>) -> capnp::Result<()> {
+pub(super) async fn read(
+    app: app::Client,
+    format: MetricsFormat,
+    pieces: mpsc::Sender<Vec<u8>>,
+) -> capnp::Result<()> {
     let mut request = app.metrics_request();
     request.get().set_format(format);
     let reader = request.send().pipeline.get_text();

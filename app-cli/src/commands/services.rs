@@ -24,8 +24,8 @@ Examples:
 app_core::subcommand! { Subcommand::new(command, run) }
 
 #[derive(Debug, Serialize)]
-struct ServiceList {
-    services: Vec<Service>,
+pub(super) struct ServiceList {
+    pub(super) services: Vec<Service>,
 }
 
 fn command() -> Command {
@@ -56,7 +56,7 @@ pub(super) async fn all(session: &Session) -> Result<Vec<Service>, Failure> {
     session.call(Effect::Reads, ask).await
 }
 
-async fn ask(app: app::Client) -> capnp::Result<Vec<Service>> {
+pub(super) async fn ask(app: app::Client) -> capnp::Result<Vec<Service>> {
     let answer = app.service_infos_request().send().promise.await?;
     Service::all(answer.get()?.get_services()?)
 }

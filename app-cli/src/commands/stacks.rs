@@ -46,13 +46,13 @@ fn run(matches: &ArgMatches) -> ExitCode {
     })
 }
 
-async fn ask(app: app::Client) -> capnp::Result<Vec<u8>> {
+pub(super) async fn ask(app: app::Client) -> capnp::Result<Vec<u8>> {
     let runtime = app.runtime_request().send().pipeline.get_runtime();
     let answer = runtime.stack_dump_request().send().promise.await?;
     Ok(answer.get()?.get_stack_dump()?.to_vec())
 }
 
-fn unpack(packed: &[u8]) -> Result<String, Failure> {
+pub(super) fn unpack(packed: &[u8]) -> Result<String, Failure> {
     let mut bytes = Vec::new();
     let unpacked = ZlibDecoder::new(packed).take(MOST_BYTES + 1).read_to_end(&mut bytes);
     unpacked.map_err(|error| Failure::failed(format!("the stack dump cannot be unpacked: {error}")))?;

@@ -49,7 +49,7 @@ struct EndpointAddress {
 
 /// The end of a certificate or of a revocation list.
 #[derive(Debug, Serialize)]
-struct CertificateEnd {
+pub(super) struct CertificateEnd {
     at: Option<Moment>,
     service: String,
     what: String,
@@ -161,7 +161,7 @@ impl EndpointAddress {
 }
 
 impl CertificateEnd {
-    fn of(end: certificate_end::Reader<'_>) -> capnp::Result<Self> {
+    pub(super) fn of(end: certificate_end::Reader<'_>) -> capnp::Result<Self> {
         Ok(Self {
             at: Moment::known(end.get_at_millis()),
             service: text(end.get_service())?,

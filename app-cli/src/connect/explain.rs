@@ -9,6 +9,10 @@ use crate::failure::{Failure, Status};
 use crate::output::human;
 use crate::target::Target;
 
+/// What to do if the app is too old for a command.
+pub(crate) const TOO_OLD: &str =
+    "the app does not know this command, because it is older than appctl; use the appctl of its release";
+
 /// Why there is no connection, and what to do.
 pub(super) fn why_not(target: &Target, address: SocketAddr, refusal: Option<Refusal>, why: &str) -> String {
     let place = format!("{address}: ");
@@ -86,8 +90,7 @@ pub(super) fn answered_with_error(address: SocketAddr, reason: &str) -> Failure 
         return Failure::new(Status::Denied, format!("{address}: {denied}"));
     }
     if reason.starts_with(app_rpc::UNKNOWN_CALL) {
-        let cure = "the app does not know this command, because it is older than appctl; use the appctl of its release";
-        return Failure::failed(format!("{address}: {cure}"));
+        return Failure::failed(format!("{address}: {TOO_OLD}"));
     }
     Failure::failed(format!("{address}: {reason}"))
 }

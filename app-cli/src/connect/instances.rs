@@ -22,14 +22,7 @@ const WORST_FIRST: [Status; 5] =
 /// # Errors
 /// A usage error that lists the addresses if there are several and `all` is false.
 pub(crate) async fn of(target: &Target, all: bool, deadline: Instant) -> Result<Vec<Address>, Failure> {
-    let mut instances: Vec<Address> = Vec::new();
-    for address in &target.addresses {
-        for instance in behind(address, deadline).await {
-            if !instances.contains(&instance) {
-                instances.push(instance);
-            }
-        }
-    }
+    let instances = all_of(&target.addresses, deadline).await;
     if all || instances.len() == 1 {
         return Ok(instances);
     }
@@ -41,6 +34,19 @@ pub(crate) async fn of(target: &Target, all: bool, deadline: Instant) -> Result<
             listed.join(", ")
         ),
     ))
+}
+
+/// The instances behind all these addresses, each once.
+pub(crate) async fn all_of(addresses: &[Address], deadline: Instant) -> Vec<Address> {
+    let mut instances: Vec<Address> = Vec::new();
+    for address in addresses {
+        for instance in behind(address, deadline).await {
+            if !instances.contains(&instance) {
+                instances.push(instance);
+            }
+        }
+    }
+    instances
 }
 
 /// The instances of an address. A host with at most one IPv4 and one IPv6 address counts as one machine, as `localhost` does.

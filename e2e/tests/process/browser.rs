@@ -1,0 +1,13 @@
+//! The dashboard in a real browser, with real apps: what operators see and do.
+//!
+//! The tests need Debian's `chromium`, `node`, and `playwright-core` of npm; `.ci/run` installs them. Screenshots of all pages are in
+//! `target/dashboard-screenshots`. Those in `docs/dashboard` are made the same way: see `docs/DASHBOARD.md`.
+
+#[path = "browser/driver.rs"]
+mod driver;
+#[path = "browser/fleet.rs"]
+mod fleet;
+#[path = "browser/pages.rs"]
+mod pages;
+#[path = "browser/server.rs"]
+mod server;
