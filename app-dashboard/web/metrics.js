@@ -9,6 +9,8 @@ const MORE = 24;
 const GAP = 30e3;
 /** What operators look at first, then the rest by name. */
 const FIRST = ['process_resident_memory_bytes', 'process_cpu_seconds_total', 'process_threads', 'process_open_fds', 'log_records', 'service_tasks', 'command_queue_depth', 'command_run', 'command_wait'];
+/** Round steps for bytes. */
+const STEPS = Array.from({ length: 45 }, (_, at) => 2 ** at);
 const COLOURS = ['#2f6feb', '#d9730d', '#2a9d5c', '#c2388f', '#7a5af0', '#0f9fb5', '#b58b00', '#d64545', '#5b7083', '#84a021', '#a3623a', '#3f8ad8', '#e06c9a', '#4caf93', '#9a86d6', '#888'];
 
 function unit(family) {
@@ -54,7 +56,7 @@ function Chart({ family, points }) {
       padding: [8, 6, 0, 0],
       scales: { y: { range: (_, low, high) => (low === null ? [0, 1] : low === high ? [Math.min(0, low), high > 0 ? high * 1.25 : 1] : [low < high * 0.5 && low >= 0 ? 0 : low, high + (high - low) * 0.08]) } },
       axes: [{ ...axis, size: 22, space: 70, values: (_, times) => times.map((time) => clock(time * 1000).slice(0, 5)) },
-        { ...axis, size: 62, space: 34, values: (_, values) => values.map((value) => show(value)) }],
+        { ...axis, size: 62, space: 34, ...(show === bytes ? { incrs: STEPS } : {}), values: (_, values) => values.map((value) => show(value)) }],
       series: [{}, ...shown.map((line, at) => ({ label: line.label, stroke: COLOURS[at], width: 1.6, points: { show: (_, __, from, to) => to - from < 2, size: 4 } }))],
     }, withGaps(points.times, shown.map((line) => line.values)), element);
     const observer = new ResizeObserver(() => plot.current?.setSize({ width: element.clientWidth, height: 130 }));

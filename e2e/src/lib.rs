@@ -9,7 +9,8 @@
 //! - `tests/new_crate.rs`: a crate with a flag, a metric, an error, events and an endpoint needs no change elsewhere;
 //! - `tests/metrics_page.rs` and `tests/readme.rs`: pages of the documentation say what the programs do;
 //! - `src/bin/flapping.rs`: a service with a health check that you control, for `docs/OPERATING.md`;
-//! - `src/bin/orders.rs`: an application that calls the quota service and does not contain it, for `docs/RPC.md`.
+//! - `src/bin/orders.rs`: an application that calls the quota service and does not contain it, for `docs/RPC.md`;
+//! - `src/bin/hundred.rs`: an app with a hundred services, for measurements.
 //!
 //! [`svc_example`] and [`appctl`] find the programs:
 //!

@@ -8,6 +8,7 @@ mod change;
 mod fleet;
 mod link;
 mod open;
+mod operations;
 mod prompt;
 
 use std::io::{self, Write as _};

@@ -3,7 +3,7 @@
 use app_dashboard::{Answer, AppLink, Asked, Problem, ProblemKind, Question};
 use tokio::time::{Instant, timeout_at};
 
-use super::{ask, change};
+use super::{ask, change, operations};
 use crate::connect::Session;
 
 /// A connection to an instance.
@@ -29,6 +29,11 @@ impl AppLink for Link {
             let answered = async {
                 match question {
                     Question::Change(change) => change::make(&self.session, change, deadline).await,
+                    Question::Operations => operations::list(&self.session, deadline).await,
+                    Question::Describe { service, name } => {
+                        operations::describe(&self.session, service, name, deadline).await
+                    }
+                    Question::Call(call) => operations::call(&self.session, *call, deadline).await,
                     question => ask::ask(&self.session, question, deadline).await,
                 }
             };
