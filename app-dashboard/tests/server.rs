@@ -208,6 +208,20 @@ async fn only_what_the_page_shows_is_asked() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_the_role_does_not_allow_is_told_and_not_asked() {
+    let served = serve(Fake::with(1)).await;
+    let session = served.session().await;
+    let mut stream = served.stream(&session, "app=one&topics=summary,config").await;
+    let config = stream.event("config").await;
+    assert_eq!(config["effective"]["kind"], "denied", "{config}");
+    assert!(config["effective"]["error"].as_str().unwrap().contains("needs the role operate"), "{config}");
+    sleep(Duration::from_secs(10)).await;
+    assert!(served.fake.asked("one", "Configs") > 1);
+    assert_eq!(served.fake.asked("one", "name: \"show\""), 0);
+    assert!(served.fake.asked("one", "name: \"whoami\"") > 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_app_that_dies_and_comes_back_is_shown_as_such() {
     let served = serve(Fake::with(1)).await;
     let session = served.session().await;

@@ -98,6 +98,8 @@ impl Rounds {
         if !self.round.is_multiple_of(SELDOM) {
             return Ok(());
         }
+        // The grants may have changed.
+        self.operations = None;
         let identity = reached(link.ask(Question::Identity, deadline).await)?;
         let whoami = reached(self.call(link, ("app", "whoami"), json!({}), deadline).await?)?;
         watched.publish(|_, board, _| {
@@ -244,11 +246,16 @@ impl Rounds {
             Err(problem) => return Ok(Err(problem)),
         };
         let found = operations.iter().find(|known| known["service_name"] == service && known["name"] == name);
+        if let Some(found) = found.filter(|found| found["may_call"] == false) {
+            // Each denied call is on record in the app, so it is not made once a second.
+            let role = found["role"].as_str().unwrap_or("higher");
+            let denied =
+                format!("\"{service} {name}\" needs the role {role}, which your certificate does not have");
+            return Ok(Err(Problem::new(ProblemKind::Denied, denied)));
+        }
         let id = found.and_then(|found| found["service"].as_str()).and_then(|id| parse::hex_or_zero(id).ok());
         let Some(id) = id else {
-            let old = format!(
-                "the app has no operation \"{service} {name}\": it is older than this page; use a newer release of it"
-            );
+            let old = format!("it has no operation \"{service} {name}\", because it is older than this page");
             return Ok(Err(Problem::new(ProblemKind::TooOld, old)));
         };
         let call = Call {

@@ -48,7 +48,7 @@ impl Fake {
 
     pub(crate) fn asked(&self, key: &str, question: &str) -> usize {
         let state = self.state.lock();
-        state.asked.iter().filter(|(of, asked)| of == key && asked.starts_with(question)).count()
+        state.asked.iter().filter(|(of, asked)| of == key && asked.contains(question)).count()
     }
 
     pub(crate) fn changes(&self) -> usize {
@@ -106,7 +106,10 @@ impl Fake {
                 text("Memory.").replace('\n', " ")
             ) }),
             Question::Operations => {
-                json!({ "operations": [operation("app", "whoami"), operation("app", "events"), operation("app", "logs")] })
+                json!({ "operations": [
+                    operation("app", "whoami"), operation("app", "events"), operation("app", "logs"),
+                    json!({ "service": "0x5", "service_name": "config", "name": "show", "role": "operate", "may_call": false }),
+                ] })
             }
             Question::Call(call) if call.name == "whoami" => json!({ "names": ["me"], "role": "operate" }),
             Question::Call(call) if ["events", "logs"].contains(&call.name.as_str()) => {
