@@ -5,6 +5,8 @@
 
 #[path = "browser/driver.rs"]
 mod driver;
+#[path = "browser/evil.rs"]
+mod evil;
 #[path = "browser/fleet.rs"]
 mod fleet;
 #[path = "browser/pages.rs"]
