@@ -1,6 +1,6 @@
 // The shell: routes, the stream of the page, and what all pages show.
 
-import { render } from './vendor/preact.mjs';
+import { Component, render } from './vendor/preact.mjs';
 import { begin, onEnd, stream } from './net.js';
 import { Chip, Empty, Loading, html, useEffect, useState, useTicks } from './ui.js';
 import { since, text } from './format.js';
@@ -124,6 +124,15 @@ function Shell() {
     </main>`;
 }
 
+/** An answer that a page cannot show stops that page only. */
+class Boundary extends Component {
+  static getDerivedStateFromError(error) { return { error }; }
+
+  render({ children }, { error }) {
+    return error ? html`<${Empty} title="This page cannot show what the app answered">${text(error.message)}<//>` : children;
+  }
+}
+
 function Online({ state }) {
   const [tone, label] = state === 'live' ? ['ok', 'Live'] : state === 'paused' ? ['idle', 'Paused'] : state === 'connecting'
     ? ['idle', 'Connecting'] : ['bad', 'Lost'];
@@ -150,7 +159,7 @@ function AppFrame({ at, row, state }) {
     ${(row?.notes ?? []).map((note) => html`<div class="note warn">${text(note)}</div>`)}
     <nav class="tabs" aria-label="Pages of the app">${PAGES.map(([page, title]) => html`
       <a href=${appHref(at.key, page)} aria-current=${page === name ? 'page' : undefined}>${title}</a>`)}</nav>
-    <${Page} key=${name} app=${at.key} row=${row ?? {}} data=${state.data} items=${state.items} query=${at.query} />`;
+    <${Boundary} key=${name}><${Page} app=${at.key} row=${row ?? {}} data=${state.data} items=${state.items} query=${at.query} /><//>`;
 }
 
 function NoSession({ why }) {

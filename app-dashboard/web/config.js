@@ -3,6 +3,9 @@
 import { Action, Card, ChangeDialog, Chip, Empty, Loading, Problem, Search, html, useState } from './ui.js';
 import { bytes, clock, since, text } from './format.js';
 
+/** The objects of a list; none if it is no list. */
+const objects = (list) => (Array.isArray(list) ? list.filter((item) => item && typeof item === 'object') : []);
+
 function status(config) {
   if (config.file !== 'good') return html`<${Chip} state=${config.file} />`;
   return html`<${Chip} state="good" label=${config.from_file ? 'From its file' : 'Defaults'} />`;
@@ -21,7 +24,7 @@ function shown(field) {
 }
 
 function Effective({ service, words }) {
-  const fields = (Array.isArray(service.fields) ? service.fields : []).filter((field) => words.every((word) => `${service.name} ${field.path} ${text(field.value)} ${field.source}`.toLowerCase().includes(word)));
+  const fields = objects(service.fields).filter((field) => words.every((word) => `${service.name} ${field.path} ${text(field.value)} ${field.source}`.toLowerCase().includes(word)));
   if (words.length && !fields.length) return null;
   return html`<${Card} title=${text(service.name) || text(service.id)} aside=${html`<span class="quiet">${service.file ? text(service.file) : 'defaults'}${service.since_millis ? html`, since ${clock(service.since_millis, true)}` : ''}</span>`}>
     ${fields.length ? html`<div class="scroll"><table role="table"><thead role="rowgroup"><tr role="row">${['Field', 'Value', 'From'].map((name) => html`<th role="columnheader" scope="col">${name}</th>`)}</tr></thead><tbody role="rowgroup">${fields.map((field) => html`<tr role="row">
@@ -36,7 +39,7 @@ export function ConfigPage({ app, row, data }) {
   if (!answer) return row.state === 'unreachable' ? null : html`<${Loading} />`;
   const words = wanted.toLowerCase().split(/\s+/).filter(Boolean);
   const { statuses, effective } = answer;
-  const services = Array.isArray(effective?.services) ? effective.services : [];
+  const services = objects(effective?.services);
   return html`<div class="filters"><${Search} value=${wanted} onInput=${setWanted} label="Find a field" />
       <${Action} role=${row.role} needs="operate" onClick=${() => setDialog(true)}>Reload the files…<//></div>
     ${!words.length && (statuses?.error ? html`<${Problem} problem=${statuses} what="The state of the configs" />`

@@ -89,7 +89,7 @@ function Operation({ app, operation, role }) {
   if (schemas.problem) return html`<div class="note bad" role="alert">${text(schemas.problem.error)}</div>`;
   const root = schemas.arguments && typeof schemas.arguments === 'object' ? schemas.arguments : {};
   const fields = Object.entries(root.properties ?? {}).map(([field, schema]) => [field, resolved(schema, root)]);
-  const required = new Set(root.required ?? []);
+  const required = new Set(Array.isArray(root.required) ? root.required : []);
   const lacks = lacking(role, operation.role);
   const submit = async (event) => {
     event.preventDefault();
@@ -162,7 +162,7 @@ export function OperationsPage({ app, row, data }) {
         const lacks = lacking(role, operation.role);
         return html`<li><button type="button" class="operation-head" aria-expanded=${open === key} onClick=${() => setOpen(open === key ? null : key)}>
           <span><b>${text(operation.name)}</b><span>${text(operation.about)}</span></span>
-          <span class="badges"><span class=${`badge ${operation.effect === 'destroys' ? 'bad' : operation.effect === 'changes' ? 'strong' : ''}`}>${EFFECTS[operation.effect] ?? text(operation.effect)}</span>
+          <span class="badges"><span class=${`badge ${operation.effect === 'destroys' ? 'bad' : operation.effect === 'changes' ? 'strong' : ''}`}>${Object.hasOwn(EFFECTS, operation.effect) ? EFFECTS[operation.effect] : text(operation.effect)}</span>
             <span class="badge">${lacks ?? `role ${text(operation.role)}`}</span></span></button>
           ${open === key && html`<${Operation} app=${app} operation=${operation} role=${role} />`}</li>`;
       })}</ul><//>`)}

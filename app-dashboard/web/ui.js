@@ -21,7 +21,7 @@ const STATES = {
   error: ['bad', '✕', 'Error'], warn: ['warn', '!', 'Warn'], info: ['info', 'i', 'Info'], debug: ['idle', '·', 'Debug'],
   trace: ['idle', '·', 'Trace'],
 };
-export const stateOf = (name) => STATES[name] ?? ['idle', '?', text(name) || 'Unknown'];
+export const stateOf = (name) => (Object.hasOwn(STATES, name) ? STATES[name] : ['idle', '?', text(name) || 'Unknown']);
 export const toneOf = (name) => stateOf(name)[0];
 
 export function Chip({ state, label }) {

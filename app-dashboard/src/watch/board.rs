@@ -156,7 +156,8 @@ impl Ring {
         }
         let missed = page["missed"].as_u64().filter(|missed| *missed > 0);
         let note = missed.map(|missed| json!({ "missed": missed }).to_string());
-        for text in note.into_iter().chain(items.iter().map(Value::to_string)) {
+        let items = items.iter().filter(|item| item.is_object()).map(Value::to_string);
+        for text in note.into_iter().chain(items) {
             self.bytes += text.len();
             self.items.push_back(Item { version, text: text.into() });
         }
@@ -164,7 +165,7 @@ impl Ring {
             let Some(first) = self.items.pop_front() else { break };
             self.bytes -= first.text.len();
         }
-        !items.is_empty() || missed.is_some()
+        self.items.back().is_some_and(|last| last.version == version)
     }
 }
 
@@ -207,7 +208,7 @@ mod tests {
         assert_eq!(board.items(Topic::Events, 0).len(), MOST_ITEMS);
         let big = "x".repeat(MOST_BYTES / 4);
         for _ in 0..20 {
-            board.events.take(5, &json!({ "items": [big], "next": 1 }));
+            board.events.take(5, &json!({ "items": [{ "message": big }, "no object", null], "next": 1 }));
         }
         assert!(board.items(Topic::Events, 0).len() <= 4);
         assert!(board.events.take(6, &json!({ "items": [], "next": 9, "missed": 3 })));
