@@ -13,8 +13,12 @@ const FIRST = ['process_resident_memory_bytes', 'process_cpu_seconds_total', 'pr
 const STEPS = Array.from({ length: 45 }, (_, at) => 2 ** at);
 const COLOURS = ['#2f6feb', '#d9730d', '#2a9d5c', '#c2388f', '#7a5af0', '#0f9fb5', '#b58b00', '#d64545', '#5b7083', '#84a021', '#a3623a', '#3f8ad8', '#e06c9a', '#4caf93', '#9a86d6', '#888'];
 
+/** A label without ids that have a name beside them. */
+const shortLabel = (label) => label.replace(/\b(service|healthcheck)=[0-9a-f]+, (?=.*name=)/, '') || 'now';
+
 function unit(family) {
   const name = family.readable;
+  if (/since 1970/.test(family.help)) return (v) => clock(v * 1000, true).slice(0, 16);
   if (family.kind === 'counter') return /seconds/.test(name) ? (v) => `${number(v)} cores` : (v) => `${number(v)}/s`;
   if (/bytes/.test(name)) return bytes;
   if (family.kind === 'histogram' || /seconds|duration/.test(name)) return duration;
@@ -55,8 +59,8 @@ function Chart({ family, points }) {
       width: element.clientWidth, height: 130, legend: { show: false }, cursor: { y: false, drag: { x: false, y: false } },
       padding: [8, 6, 0, 0],
       scales: { y: { range: (_, low, high) => (low === null ? [0, 1] : low === high ? [Math.min(0, low), high > 0 ? high * 1.25 : 1] : [low < high * 0.5 && low >= 0 ? 0 : low, high + (high - low) * 0.08]) } },
-      axes: [{ ...axis, size: 22, space: 70, values: (_, times) => times.map((time) => clock(time * 1000).slice(0, 5)) },
-        { ...axis, size: 62, space: 34, ...(show === bytes ? { incrs: STEPS } : {}), values: (_, values) => values.map((value) => show(value)) }],
+      axes: [{ ...axis, size: 22, space: 70, values: (of, times) => times.map((time) => clock(time * 1000).slice(0, of.scales.x.max - of.scales.x.min < 600 ? 8 : 5)) },
+        { ...axis, size: 72, space: 34, ...(show === bytes ? { incrs: STEPS } : {}), values: (_, values) => values.map((value) => show(value)) }],
       series: [{}, ...shown.map((line, at) => ({ label: line.label, stroke: COLOURS[at], width: 1.6, points: { show: (_, __, from, to) => to - from < 2, size: 4 } }))],
     }, withGaps(points.times, shown.map((line) => line.values)), element);
     const observer = new ResizeObserver(() => plot.current?.setSize({ width: element.clientWidth, height: 130 }));
@@ -69,7 +73,7 @@ function Chart({ family, points }) {
   return html`<section class="card chart"><h3 title=${family.name}>${family.readable}</h3><p class="help">${text(family.help)}</p>
     <div ref=${box} class="plot" aria-hidden="true"></div>
     <ul class="legend">${shown.slice(0, 6).map((line, at) => html`<li><i style=${{ background: COLOURS[at] }} aria-hidden="true"></i>
-      <span>${line.label || 'now'}</span><b>${last(line) === undefined ? 'no value' : show(last(line))}</b></li>`)}
+      <span title=${line.label}>${shortLabel(line.label)}</span><b>${last(line) === undefined ? 'no value' : show(last(line))}</b></li>`)}
       ${rate !== false && html`<li><span>calls</span><b>${number(rate)}/s</b></li>`}
       ${all.length && family.series > shown.length && shown.length > 6 ? html`<li class="quiet">and more</li>` : shown.length > 6 && html`<li class="quiet">and ${shown.length - 6} more</li>`}</ul></section>`;
 }

@@ -255,7 +255,8 @@ impl Rounds {
         }
         let id = found.and_then(|found| found["service"].as_str()).and_then(|id| parse::hex_or_zero(id).ok());
         let Some(id) = id else {
-            let old = format!("it has no operation \"{service} {name}\", because it is older than this page");
+            let old =
+                format!("It has no operation \"{service} {name}\", because it is older than this page.");
             return Ok(Err(Problem::new(ProblemKind::TooOld, old)));
         };
         let call = Call {

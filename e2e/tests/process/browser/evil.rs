@@ -21,11 +21,7 @@ impl Apps for Evil {
         Box::pin(async { Ok(vec![instance]) })
     }
 
-    fn connect<'a>(
-        &'a self,
-        _: &'a Instance,
-        _: Instant,
-    ) -> Asked<'a, Result<Arc<dyn AppLink>, Problem>> {
+    fn connect<'a>(&'a self, _: &'a Instance, _: Instant) -> Asked<'a, Result<Arc<dyn AppLink>, Problem>> {
         Box::pin(async { Ok(Arc::new(Self) as Arc<dyn AppLink>) })
     }
 }
@@ -49,7 +45,8 @@ fn operation(service_name: &str, name: &str) -> Value {
 }
 
 fn answer(question: &Question) -> Value {
-    let run = json!({ "started_at": EVIL, "duration_seconds": 0.1, "outcome": EVIL, "error": EVIL, "failures": 1 });
+    let run =
+        json!({ "started_at": EVIL, "duration_seconds": 0.1, "outcome": EVIL, "error": EVIL, "failures": 1 });
     match question {
         Question::Identity => {
             json!({ "name": EVIL, "version": EVIL, "instance": EVIL, "host": EVIL, "pid": 1, "release": EVIL, "started_at": EVIL })
@@ -94,14 +91,18 @@ fn answer(question: &Question) -> Value {
         }),
         Question::Call(call) => match call.name.as_str() {
             "whoami" => json!({ "names": [EVIL], "role": EVIL }),
-            "events" | "logs" if call.arguments["after"].is_u64() => json!({ "items": [], "next": 1, "missed": 0 }),
+            "events" | "logs" if call.arguments["after"].is_u64() => {
+                json!({ "items": [], "next": 1, "missed": 0 })
+            }
             "events" | "logs" => json!({ "next": 1, "missed": 0, "items": [{
                 "number": 1, "at_millis": 1, "kind": EVIL, "level": EVIL, "service_name": EVIL, "message": EVIL,
                 "record": { "trace_id": EVIL, EVIL: { EVIL: EVIL } },
             }] }),
-            "show" => json!({ "services": [{ "id": EVIL, "name": EVIL, "file": EVIL, "since_millis": 1, "fields": [
+            "show" => {
+                json!({ "services": [{ "id": EVIL, "name": EVIL, "file": EVIL, "since_millis": 1, "fields": [
                 { "path": EVIL, "value": EVIL, "source": EVIL }, { "path": EVIL, "value": { "a": EVIL }, "source": EVIL },
-            ] }] }),
+            ] }] })
+            }
             _ => json!({ "items": [{ EVIL: EVIL }, { "constructor": EVIL }], "next": EVIL }),
         },
         _ => json!({ "notes": [EVIL], "outcome": EVIL }),
