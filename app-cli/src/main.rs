@@ -32,6 +32,7 @@ Examples:
   appctl context add --help                   how to tell appctl about an app
   appctl status                               identity and state of a running app
   appctl events --follow                      events of the app, as they happen
+  appctl dashboard                            all apps on a page in the browser
   appctl kill --reason 'release 7 is out'     stops the app
 
 The commands of an application know the services that it links: quota-app config explain quota.
