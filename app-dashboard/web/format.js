@@ -39,7 +39,7 @@ export function ago(at) {
   const passed = Date.now() - millis(at);
   if (!isFinite(passed)) return 'never';
   if (passed < 0) return `in ${duration(-passed / 1000)}`;
-  return passed < 1500 ? 'now' : `${duration(Math.floor(passed / 1000))} ago`;
+  return passed < 1500 ? 'now' : passed < 60e3 ? `${Math.floor(passed / 1000)}s ago` : `${duration(passed / 1000)} ago`;
 }
 
 export function bytes(count) {
