@@ -201,14 +201,14 @@ impl History {
     }
 
     /// The last value of all series of a family together; `None` if there is none.
-    pub(crate) fn last(&self, readable: &str, label: &str) -> Option<f64> {
-        self.values(readable, label).last().copied().filter(|value| value.is_finite())
+    pub(crate) fn last(&self, name: &str, label: &str) -> Option<f64> {
+        self.values(name, label).last().copied().filter(|value| value.is_finite())
     }
 
     /// The sums of all series of a family, by moment. `label` selects series.
-    fn values(&self, readable: &str, label: &str) -> Vec<f64> {
+    fn values(&self, name: &str, label: &str) -> Vec<f64> {
         let mut sums = vec![f64::NAN; self.moments.len()];
-        let families = self.families.values().filter(|family| family.readable == readable);
+        let families = self.families.get(name).into_iter();
         for (_, values) in
             families.flat_map(|family| &family.series).filter(|(known, _)| known.contains(label))
         {
@@ -220,8 +220,8 @@ impl History {
     }
 
     /// The last values of a family, oldest first, for a small line: at most `most`.
-    pub(crate) fn trend(&self, readable: &str, most: usize) -> Vec<Value> {
-        let values = self.values(readable, "");
+    pub(crate) fn trend(&self, name: &str, most: usize) -> Vec<Value> {
+        let values = self.values(name, "");
         values[values.len().saturating_sub(most)..].iter().map(|value| short(*value)).collect()
     }
 

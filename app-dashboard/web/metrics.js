@@ -8,7 +8,7 @@ const AT_FIRST = 12;
 const MORE = 24;
 const GAP = 30e3;
 /** What operators look at first, then the rest by name. */
-const FIRST = ['process_resident_memory_bytes', 'process_cpu_seconds_total', 'process_threads', 'process_open_fds', 'log_records', 'service_tasks', 'command_queue_depth', 'command_run', 'command_wait'];
+const FIRST = ['process_resident_memory_bytes', 'process_cpu_seconds', 'process_threads', 'process_open_fds', 'log_records', 'service_tasks', 'command_queue_depth', 'command_run', 'command_wait'];
 /** Round steps for bytes. */
 const STEPS = Array.from({ length: 45 }, (_, at) => 2 ** at);
 const COLOURS = ['#2f6feb', '#d9730d', '#2a9d5c', '#c2388f', '#7a5af0', '#0f9fb5', '#b58b00', '#d64545', '#5b7083', '#84a021', '#a3623a', '#3f8ad8', '#e06c9a', '#4caf93', '#9a86d6', '#888'];
@@ -86,7 +86,7 @@ export function MetricsPage({ app, row, data }) {
   const list = data.metrics;
   const families = list?.families ?? [];
   const words = wanted.toLowerCase().split(/\s+/).filter(Boolean);
-  const rank = (family) => { const at = FIRST.indexOf(family.readable); return at < 0 ? FIRST.length : at; };
+  const rank = (family) => { const at = FIRST.indexOf(family.readable.replace(/^app_/, '').replace(/_(total|seconds)$/, '')); return at < 0 ? FIRST.length : at; };
   const isOwn = (family) => family.service && family.service !== '0';
   const found = families
     .filter((family) => (!service || (service === 'own' ? isOwn(family) : !isOwn(family)))

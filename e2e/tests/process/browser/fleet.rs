@@ -24,7 +24,8 @@ fn the_fleet_is_shown_and_a_url_is_good_once() {
     browser.wait("text=6 of 6 running >> nth=0");
     browser.wait("td:has-text('MiB') >> nth=0");
     assert!(!browser.eval("location.href").as_str().unwrap().contains("token"), "the token is out of sight");
-    let painted = "performance.getEntriesByType('paint').find((e) => e.name === 'first-contentful-paint')?.startTime";
+    let painted =
+        "performance.getEntriesByType('paint').find((e) => e.name === 'first-contentful-paint')?.startTime";
     println!("first paint after {} ms", browser.eval(painted));
     browser.shot("fleet");
     // The session is the tab's. A reload keeps it, another tab has none.
