@@ -13,7 +13,7 @@ const MOST_REASONS: usize = 4;
 const MOST_TEXT: usize = 300;
 /// Points of the small line.
 const TREND: usize = 40;
-/// The count of log records by level, and the resident memory: their names.
+/// Names of metrics: log records by level, resident memory, processor time.
 const RECORDS: &str = "op_0_ddabce92f45675a0";
 const MEMORY: &str = "process_resident_memory_bytes";
 const CPU: &str = "process_cpu_seconds_total";
