@@ -70,12 +70,12 @@ fn joined(modules: &[&str]) -> String {
 }
 
 /// A file as it is sent.
-struct Served {
+struct Sent {
     plain: String,
     gzip: Vec<u8>,
 }
 
-static SERVED: LazyLock<Vec<Served>> = LazyLock::new(|| {
+static SERVED: LazyLock<Vec<Sent>> = LazyLock::new(|| {
     ASSETS
         .iter()
         .map(|asset| {
@@ -86,7 +86,7 @@ static SERVED: LazyLock<Vec<Served>> = LazyLock::new(|| {
                 _ => asset.text.to_owned(),
             };
             let gzip = zipped(plain.as_bytes());
-            Served { plain, gzip }
+            Sent { plain, gzip }
         })
         .collect()
 });

@@ -43,5 +43,6 @@ mod watch;
 pub use self::apps::{
     Answer, AppLink, Apps, Asked, Call, Change, Changed, Instance, Problem, ProblemKind, Question,
 };
-pub use self::listen::{Bound, loopback};
+pub use self::listen::loopback;
+pub use self::server::Bound;
 pub use self::sessions::Tokens;

@@ -1,11 +1,6 @@
-//! Listens, on loopback only.
+//! The addresses that the server may listen on, and the hosts under which a browser may know it: loopback only.
 
-use std::io;
 use std::net::{IpAddr, SocketAddr};
-
-use tokio::net::TcpListener;
-
-use crate::sessions::Tokens;
 
 /// Parses the address to listen on: `127.0.0.1:0`, `[::1]:8080`, `localhost:0`.
 ///
@@ -24,57 +19,13 @@ pub fn loopback(text: &str) -> Result<SocketAddr, String> {
 }
 
 /// Refuses an address that other machines can reach.
-fn check(address: SocketAddr) -> Result<(), String> {
+pub(crate) fn check(address: SocketAddr) -> Result<(), String> {
     if address.ip().is_loopback() {
         return Ok(());
     }
     let why = "is not loopback, and other machines could act with your certificate";
     let example = if address.is_ipv6() { "[::1]:0" } else { "127.0.0.1:0" };
     Err(format!("{} {why}; use {example}, and a tunnel (ssh -L) to come from another machine", address.ip()))
-}
-
-/// A server that listens and does not serve yet.
-pub struct Bound {
-    pub(crate) listener: TcpListener,
-    pub(crate) address: SocketAddr,
-    pub(crate) tokens: Tokens,
-}
-
-impl Bound {
-    /// Listens on an address. Port 0 is a free port.
-    ///
-    /// # Errors
-    /// The address is not loopback, or the port is in use.
-    pub async fn to(address: SocketAddr) -> io::Result<Self> {
-        check(address).map_err(|why| io::Error::new(io::ErrorKind::InvalidInput, why))?;
-        let failed = |error: io::Error| {
-            io::Error::new(
-                error.kind(),
-                format!("{address}: cannot listen: {error}; --listen names another port"),
-            )
-        };
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
-        Ok(Self { listener, address, tokens: Tokens::default() })
-    }
-
-    /// The address, with its port.
-    #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// The tokens of this server.
-    #[must_use]
-    pub fn tokens(&self) -> Tokens {
-        self.tokens.clone()
-    }
-
-    /// The URL of the page, with a token in its fragment. A browser does not send fragments.
-    #[must_use]
-    pub fn url(&self, token: &str) -> String {
-        format!("http://{}/#token={token}", self.address)
-    }
 }
 
 /// The hosts under which a browser may know the server.
@@ -122,16 +73,5 @@ mod tests {
             let refused = loopback(wrong).unwrap_err();
             assert!(refused.contains("expected HOST:PORT"), "{refused}");
         }
-    }
-
-    #[tokio::test]
-    async fn a_port_in_use_is_an_error_that_names_it() {
-        let first = Bound::to(loopback("127.0.0.1:0").unwrap()).await.unwrap();
-        let Err(refused) = Bound::to(first.address()).await else { panic!("it is in use") };
-        assert!(refused.to_string().contains(&first.address().to_string()), "{refused}");
-        let Err(refused) = Bound::to(SocketAddr::from(([0, 0, 0, 0], 0))).await else {
-            panic!("not loopback")
-        };
-        assert!(refused.to_string().contains("is not loopback"), "{refused}");
     }
 }

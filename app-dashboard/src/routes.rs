@@ -46,7 +46,7 @@ const ANSWER_TIME: Duration = Duration::from_secs(30);
 const MOST_METRICS: usize = 64;
 
 #[derive(Clone)]
-struct Shared {
+struct Served {
     fleet: Fleet,
     tokens: Tokens,
     streams: Arc<Semaphore>,
@@ -56,7 +56,7 @@ type Answered = Result<Response, Response>;
 
 /// All paths, behind the guard.
 pub(crate) fn router(guard: Guard, fleet: Fleet, tokens: Tokens) -> Router {
-    let shared = Shared { fleet, tokens, streams: Arc::new(Semaphore::new(MOST_STREAMS)) };
+    let shared = Served { fleet, tokens, streams: Arc::new(Semaphore::new(MOST_STREAMS)) };
     let mut router = Router::new()
         .route("/session", post(session))
         .route("/api/fleet", get(rows))
@@ -87,7 +87,7 @@ struct TokenBody {
     token: String,
 }
 
-async fn session(State(shared): State<Shared>, request: Request) -> Answered {
+async fn session(State(shared): State<Served>, request: Request) -> Answered {
     let body = body(request, 1024).await?;
     let body: TokenBody =
         serde_json::from_slice(&body).map_err(|error| bad(&format!("the body: {error}")))?;
@@ -101,7 +101,7 @@ async fn session(State(shared): State<Shared>, request: Request) -> Answered {
     }
 }
 
-async fn rows(State(shared): State<Shared>) -> Answered {
+async fn rows(State(shared): State<Served>) -> Answered {
     let rows = shared.fleet.rows().await.map_err(|problem| refused(&problem))?;
     #[derive(Serialize)]
     struct Rows<T> {
@@ -118,7 +118,7 @@ struct StreamQuery {
     topics: String,
 }
 
-async fn open_stream(State(shared): State<Shared>, query: QueryOf<StreamQuery>) -> Answered {
+async fn open_stream(State(shared): State<Served>, query: QueryOf<StreamQuery>) -> Answered {
     let Query(query) = parsed(query)?;
     let mut topics = Vec::new();
     for name in query.topics.split(',') {
@@ -149,7 +149,7 @@ struct PointsQuery {
 }
 
 async fn points(
-    State(shared): State<Shared>,
+    State(shared): State<Served>,
     Path(key): Path<String>,
     query: QueryOf<PointsQuery>,
 ) -> Answered {
@@ -168,7 +168,7 @@ struct OperationQuery {
 }
 
 async fn operation(
-    State(shared): State<Shared>,
+    State(shared): State<Served>,
     Path(key): Path<String>,
     query: QueryOf<OperationQuery>,
 ) -> Answered {
@@ -178,24 +178,24 @@ async fn operation(
     ask(&shared, &key, question, ANSWER_TIME).await
 }
 
-async fn change(State(shared): State<Shared>, Path(key): Path<String>, request: Request) -> Answered {
+async fn change(State(shared): State<Served>, Path(key): Path<String>, request: Request) -> Answered {
     let body = body(request, 64 * 1024).await?;
     let change = changes::change(&body).map_err(|why| bad(&why))?;
     ask(&shared, &key, Question::Change(change), ANSWER_TIME).await
 }
 
-async fn call(State(shared): State<Shared>, Path(key): Path<String>, request: Request) -> Answered {
+async fn call(State(shared): State<Served>, Path(key): Path<String>, request: Request) -> Answered {
     let body = body(request, MOST_BODY).await?;
     let call = changes::call(&body).map_err(|why| bad(&why))?;
     let time = call.time + Duration::from_secs(2);
     ask(&shared, &key, Question::Call(Box::new(call)), time).await
 }
 
-async fn stacks(State(shared): State<Shared>, Path(key): Path<String>) -> Answered {
+async fn stacks(State(shared): State<Served>, Path(key): Path<String>) -> Answered {
     ask(&shared, &key, Question::Stacks, ANSWER_TIME).await
 }
 
-async fn ask(shared: &Shared, key: &str, question: Question, time: Duration) -> Answered {
+async fn ask(shared: &Served, key: &str, question: Question, time: Duration) -> Answered {
     let watched = instance(shared, key).await?;
     let deadline = Instant::now() + time;
     let answer: Answer =
@@ -205,7 +205,7 @@ async fn ask(shared: &Shared, key: &str, question: Question, time: Duration) -> 
     answer.map(|answer| json_answer(StatusCode::OK, &answer)).map_err(|problem| refused(&problem))
 }
 
-async fn instance(shared: &Shared, key: &str) -> Result<Arc<Watched>, Response> {
+async fn instance(shared: &Served, key: &str) -> Result<Arc<Watched>, Response> {
     let found = shared.fleet.one(key).await.map_err(|problem| refused(&problem))?;
     found.ok_or_else(|| text(StatusCode::NOT_FOUND, "there is no such app in the contexts"))
 }

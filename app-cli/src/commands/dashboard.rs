@@ -22,7 +22,7 @@ use app_core::{AppBuilder, Identity, Log, LogLevel, Subcommand};
 use app_dashboard::{Bound, Tokens};
 use app_ids::{AppId, DomainId, InstanceId, ReleaseId};
 
-use self::fleet::Contexts;
+use self::fleet::ContextApps;
 use self::open::Opener;
 use self::prompt::{Asked, Prompt};
 use crate::contexts::Place;
@@ -53,7 +53,7 @@ fn command() -> Command {
     Command::new("dashboard")
         .about("Serves a web page that shows and operates all apps of the contexts file")
         .after_help(HELP)
-        .arg(names.help("Contexts to show [default: all]"))
+        .arg(names.help("ContextApps to show [default: all]"))
         .arg(
             listen
                 .value_parser(app_dashboard::loopback)
@@ -70,7 +70,7 @@ fn run(matches: &ArgMatches) -> ExitCode {
 fn serve(matches: &ArgMatches) -> Outcome {
     let place = Place::of(matches)?;
     let names: Vec<String> = matches.get_many("name").unwrap_or_default().cloned().collect();
-    let contexts = Contexts::new(place.file, names)?;
+    let contexts = ContextApps::new(place.file, names)?;
     app_core::limits::check_descriptors(DESCRIPTORS).map_err(|error| Failure::failed(error.to_string()))?;
     let prompt = Prompt::start()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -81,7 +81,7 @@ fn serve(matches: &ArgMatches) -> Outcome {
     outcome
 }
 
-async fn serve_until_interrupted(matches: &ArgMatches, contexts: Contexts, mut prompt: Prompt) -> Outcome {
+async fn serve_until_interrupted(matches: &ArgMatches, contexts: ContextApps, mut prompt: Prompt) -> Outcome {
     let listen = matches.get_one::<SocketAddr>("listen").copied();
     let listen = listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)));
     let failed = |error: io::Error| Failure::failed(format!("dashboard: {error}"));

@@ -18,13 +18,13 @@ use crate::target::{ADMIN, Target};
 const LOOK_UP: Duration = Duration::from_secs(3);
 
 /// The apps of a contexts file.
-pub(super) struct Contexts {
+pub(super) struct ContextApps {
     file: PathBuf,
     /// The contexts to show; empty: all.
     names: Vec<String>,
 }
 
-impl Contexts {
+impl ContextApps {
     /// Reads the file once, so that a wrong one is an error of the command.
     pub(super) fn new(file: PathBuf, names: Vec<String>) -> Result<Self, Failure> {
         let known = contexts::read(&file)?;
@@ -66,7 +66,7 @@ impl Contexts {
     }
 }
 
-impl Apps for Contexts {
+impl Apps for ContextApps {
     fn list(&self) -> Asked<'_, Result<Vec<Instance>, Problem>> {
         Box::pin(async {
             self.instances().await.map_err(|failure| Problem::new(ProblemKind::Unusable, failure.message))
