@@ -1,7 +1,7 @@
 //! The dashboard in a real browser, with real apps: what operators see and do.
 //!
 //! The tests need Debian's `chromium`, `node`, and `playwright-core` of npm; `.ci/run` installs them. Screenshots of all pages are in
-//! `target/dashboard-screenshots`. Those in `docs/dashboard` are made the same way: see `docs/DASHBOARD.md`.
+//! `target/dashboard-screenshots`. Those of `docs/DASHBOARD.md` are `docs-*.png` there.
 
 #[path = "browser/driver.rs"]
 mod driver;

@@ -33,8 +33,8 @@ const DO = {
   text: ({ at }) => page.locator(at).first().innerText(),
   count: ({ at }) => page.locator(at).count(),
   eval: ({ code }) => page.evaluate(code),
-  /** Keeps a screenshot of the whole page. */
-  shot: ({ name }) => page.screenshot({ path: `${shots}/${name}.png`, fullPage: true, animations: 'disabled' }).then(() => null),
+  /** Keeps a screenshot of the window, or of the whole page. */
+  shot: ({ name, whole }) => page.screenshot({ path: `${shots}/${name}.png`, fullPage: whole, animations: 'disabled' }).then(() => null),
   problems: () => problems,
 };
 

@@ -139,10 +139,16 @@ impl Browser {
         self.tell("eval", json!({ "code": code }))
     }
 
-    /// Keeps a screenshot. Fails if the page is wider than the window, or if a script failed.
+    /// Keeps a screenshot of the window, for `docs/DASHBOARD.md`.
+    #[track_caller]
+    pub(crate) fn shot_of_window(&mut self, name: &str) {
+        self.tell("shot", json!({ "name": name, "whole": false }));
+    }
+
+    /// Keeps a screenshot of the whole page. Fails if the page is wider than the window, or if a script failed.
     #[track_caller]
     pub(crate) fn shot(&mut self, name: &str) {
-        self.tell("shot", json!({ "name": name }));
+        self.tell("shot", json!({ "name": name, "whole": true }));
         let over = self.eval("document.documentElement.scrollWidth - innerWidth");
         assert!(over.as_i64().is_some_and(|over| over <= 0), "{name}: the page is {over} pixels too wide");
         self.expect_no_problems(name);

@@ -28,6 +28,7 @@ fn the_fleet_is_shown_and_a_url_is_good_once() {
         "performance.getEntriesByType('paint').find((e) => e.name === 'first-contentful-paint')?.startTime";
     println!("first paint after {} ms", browser.eval(painted));
     browser.shot("fleet");
+    browser.shot_of_window("docs-fleet");
     // The session is the tab's. A reload keeps it, another tab has none.
     browser.reload();
     browser.wait("tbody tr");

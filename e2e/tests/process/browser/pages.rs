@@ -35,6 +35,9 @@ fn each_page_is_readable_wide_and_narrow_light_and_dark() {
                 browser.eval("new Promise((done) => setTimeout(done, 5500))");
             }
             browser.shot(&format!("{page}-{name}"));
+            if name == "wide" && ["services", "metrics"].contains(&page) {
+                browser.shot_of_window(&format!("docs-{page}"));
+            }
         }
         let background = browser.eval("getComputedStyle(document.body).backgroundColor");
         let expected = if dark { "rgb(14, 18, 23)" } else { "rgb(245, 246, 248)" };
