@@ -10,7 +10,10 @@ use super::{
     driver::Browser,
     server::{self, Dashboard, get, send, session, start, start_app},
 };
-use crate::program::{Program, poll};
+use crate::{
+    program::{Program, poll},
+    tools,
+};
 
 #[test]
 fn the_fleet_is_shown_and_a_url_is_good_once() {
@@ -109,6 +112,23 @@ fn the_fleet_as_json_is_for_sessions_only() {
     let (_, fleet) = get(&one.base(), "/api/fleet", &session);
     assert_eq!(fleet["apps"].as_array().unwrap().len(), 1, "{fleet}");
     assert!(shown.app.seen(|record| record["event"] == APP_STARTED.hex()));
+}
+
+#[test]
+fn the_commands_for_programs_work_as_written() {
+    if !tools::installed("curl", &["--version"], "curl") {
+        return;
+    }
+    let page = include_str!("../../../../docs/DASHBOARD.md");
+    let block = page.split("```sh\n").find(|block| block.starts_with("session=")).unwrap();
+    let (commands, _) = block.split_once("```").unwrap();
+    let mut shown = start();
+    let url = shown.dashboard.url();
+    let (base, token) = url.split_once("/#token=").unwrap();
+    let port = base.rsplit(':').next().unwrap();
+    let ended = Program::new("sh").args(["-c", commands]).env("token", token).env("port", port).run();
+    ended.expect_code(0);
+    assert_eq!(states(&serde_json::from_str(&ended.stdout).unwrap()), ["ready"; 3]);
 }
 
 fn refused(contexts: &Path, more: &[&str]) -> (Option<i32>, String) {
