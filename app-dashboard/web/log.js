@@ -11,7 +11,7 @@ const TRACE = /^trace_?id$/i;
 
 const recordOf = (item) => {
   if (item.record && typeof item.record === 'object') return item.record;
-  try { return JSON.parse(item.record); } catch { return {}; }
+  try { return JSON.parse(item.record) ?? {}; } catch { return {}; }
 };
 const timeOf = (item) => item.at_millis ?? millis(item.at);
 const levelOf = (item) => text(item.level).toLowerCase();
