@@ -135,7 +135,7 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("backon", &["app-core", "app-rpc"], "restarts, and connections that are made again"),
     ("sd-notify", &["app-health"], "what systemd is told"),
     ("criterion", &[], "benchmarks"),
-    ("metrics", &[], "benchmarks"),
+    ("metrics", &["app-metrics"], "the recorder of what dependencies record"),
     ("metrics-util", &[], "benchmarks"),
     ("peak_alloc", &[], "benchmarks"),
     ("prometheus", &[], "benchmarks"),

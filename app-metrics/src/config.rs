@@ -5,7 +5,8 @@ mod declared;
 #[cfg(test)]
 mod tests;
 
-use crate::spec::Origin;
+use crate::included::DEFAULT_BUCKETS;
+use crate::spec::{Origin, buckets_problem};
 use crate::{
     CONSTANT_LABELS, CounterSpec, CounterVectorSpec, DEFAULT_MAX_SERIES_PER_VECTOR, GaugeSpec,
     GaugeVectorSpec, HistogramSpec, HistogramVectorSpec, METRICS_SERVICE_ID, MetricRegistry,
@@ -14,6 +15,7 @@ use app_config::{Config, Expected, Place, Problems, quoted};
 use app_core::prelude::*;
 use schema::metrics_capnp::metrics_service_spec;
 use std::net::IpAddr;
+use std::time::Duration;
 
 /// The port of the HTTP server, unless the config sets one.
 pub const DEFAULT_METRICS_HTTP_PORT: u16 = 4444;
@@ -32,6 +34,12 @@ pub struct MetricsConfig {
     pub metrics: DeclaredMetrics,
     /// The constant labels of every sample, in the order of [`CONSTANT_LABELS`]. `build_info` always has all of them.
     pub constant_labels: Vec<&'static str>,
+    /// How the names begin that dependencies record through the crate `metrics` and that scrapes show; none by default.
+    pub facade_prefixes: Vec<String>,
+    /// Upper bounds of the buckets of the histograms that dependencies record.
+    pub facade_buckets: Vec<f64>,
+    /// After how long a series that no dependency records is removed; `None` for never.
+    pub facade_idle: Option<Duration>,
 }
 
 /// The metrics that a config declares, by kind.
@@ -65,6 +73,9 @@ impl Config for MetricsConfig {
             problems.at("maxSeriesPerVector").add("must be 1 or more");
         }
         let constant_labels = read_labels(&spec, &mut problems.at("constantLabels"));
+        let facade_prefixes = read_prefixes(&spec, &mut problems.at("facadePrefixes"));
+        let facade_buckets = read_buckets(&spec, &mut problems.at("facadeBuckets"));
+        let idle = spec.get_facade_idle_seconds();
         let mut place = problems.at("metricSpecs");
         let metrics = DeclaredMetrics::read(place.value(spec.get_metric_specs())?, &mut place)?;
         Some(Self {
@@ -73,6 +84,9 @@ impl Config for MetricsConfig {
             max_series_per_vector: usize::try_from(max_series_per_vector).unwrap_or(usize::MAX),
             metrics,
             constant_labels,
+            facade_prefixes,
+            facade_buckets,
+            facade_idle: (idle > 0).then(|| Duration::from_secs(idle.into())),
         })
     }
 
@@ -83,6 +97,9 @@ impl Config for MetricsConfig {
             max_series_per_vector: DEFAULT_MAX_SERIES_PER_VECTOR,
             metrics: DeclaredMetrics::default(),
             constant_labels: CONSTANT_LABELS.to_vec(),
+            facade_prefixes: Vec::new(),
+            facade_buckets: DEFAULT_BUCKETS.to_vec(),
+            facade_idle: None,
         }
     }
 }
@@ -116,6 +133,44 @@ fn read_labels(spec: &metrics_service_spec::Reader<'_>, place: &mut Place<'_>) -
     }
     CONSTANT_LABELS.into_iter().filter(|label| named.is_empty() || named.contains(label)).collect()
 }
+
+/// The prefixes that the config names.
+fn read_prefixes(spec: &metrics_service_spec::Reader<'_>, place: &mut Place<'_>) -> Vec<String> {
+    let Some(list) = place.value(spec.get_facade_prefixes()) else { return Vec::new() };
+    let mut prefixes: Vec<String> = Vec::new();
+    for (index, prefix) in list.iter().enumerate() {
+        let mut place = place.index(index);
+        let Some(prefix) = place.text(prefix) else { continue };
+        if prefix.is_empty() {
+            place.add("must not be empty: it would be every name");
+        } else if prefix.len() > MAX_PREFIX_BYTES {
+            place.add("must have at most 200 bytes");
+        } else if prefixes.iter().any(|other| other == prefix) {
+            place.add_in_full("is listed twice", format_args!("{} is listed twice", quoted(prefix)));
+        }
+        prefixes.push(prefix.to_owned());
+    }
+    prefixes
+}
+
+/// The bounds that the config names, or the default if it names none.
+fn read_buckets(spec: &metrics_service_spec::Reader<'_>, place: &mut Place<'_>) -> Vec<f64> {
+    let Some(list) = place.value(spec.get_facade_buckets()) else { return Vec::new() };
+    let bounds: Vec<f64> = list.iter().collect();
+    if bounds.is_empty() {
+        return DEFAULT_BUCKETS.to_vec();
+    }
+    for (index, rule, reason) in buckets_problem(&bounds) {
+        match index {
+            Some(index) => place.index(index).add_in_full(rule, reason),
+            None => place.add_in_full(rule, reason),
+        }
+    }
+    bounds
+}
+
+/// Longest prefix of names, in bytes.
+const MAX_PREFIX_BYTES: usize = 200;
 
 impl MetricsConfig {
     /// Registers the declared metrics.

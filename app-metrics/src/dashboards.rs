@@ -15,9 +15,9 @@
 //!
 //! ids! {
 //!     /// Sends mail.
-//!     pub MAIL: ServiceId = 0x8f2c_66a1_03d5_be94, "mail";
+//!     pub MAIL: ServiceId = 0x3f6d_20b1_9ce4_7a58, "mail-out";
 //!     /// Mails sent.
-//!     pub SENT: MetricId = 0x1f7a_90c3_55d2_8e06, "sent";
+//!     pub SENT: MetricId = 0x72c8_e1f0_4b95_d36a, "sent";
 //! }
 //!
 //! const SENT_DOC: MetricDoc = MetricDoc::counter(MAIL, SENT, "Mails sent.").unit("mails");
@@ -28,15 +28,15 @@
 //!     Panel::lines(ROW, "Mails a second")
 //!         .about("Mails that the server took (sent).")
 //!         .unit("ops")
-//!         .targets(&[Target::new("{{instance}}", "rate(mail_sent_total{INSTANCES}[$__rate_interval])")]),
+//!         .targets(&[Target::new("{{instance}}", "rate(mail_out_sent_total{INSTANCES}[$__rate_interval])")]),
 //! }
 //! app_metrics::rules! {
-//!     Rule::alert(Group::new("mail", 200), "NoMail", "increase(mail_sent_total[1h]) == 0", Severity::Warning)
+//!     Rule::alert(Group::new("mail", 200), "NoMail", "increase(mail_out_sent_total[1h]) == 0", Severity::Warning)
 //!         .summary("{{ $labels.job }} sent no mail within an hour"),
 //! }
 //!
 //! let alerts = app_metrics::rules_file(app_metrics::Names::Ids, app_metrics::RuleKind::Alerts).unwrap();
-//! assert!(alerts.contains("(increase(op_8f2c66a103d5be94_1f7a90c355d28e06_total[1h]) or increase("));
+//! assert!(alerts.contains("(increase(op_3f6d20b19ce47a58_72c8e1f04b95d36a_total[1h]) or increase("));
 //! ```
 
 mod grafana;

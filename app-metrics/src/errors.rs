@@ -15,6 +15,10 @@ pub const METRIC_SPEC_CONFLICT: ErrSpec =
 pub const METRIC_NAME_CONFLICT: ErrSpec =
     ErrSpec::new(ErrorId::new(0xd3b1_7a52_0c4e_96f8), ErrorType::KnownEdgeCase, ErrorSeverity::High);
 
+/// The config asks for the metrics of the crate `metrics`, and the program has another recorder for them.
+pub const FACADE_TAKEN: ErrSpec =
+    ErrSpec::new(ErrorId::new(0x84c7_e1f2_6b30_5da9), ErrorType::KnownEdgeCase, ErrorSeverity::High);
+
 /// The HTTP server cannot listen on its address. The error has no stack, because it concerns the machine and not the
 /// code.
 pub const HTTP_BIND_FAILED: ErrSpec =

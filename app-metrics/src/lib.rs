@@ -4,7 +4,9 @@
 //! and counts with it, which is an atomic addition. Registration validates specs, because the exposition formats check
 //! nothing. A metric that is declared as a [`MetricDoc`] is also on the page that the subcommand `metrics` prints: the
 //! names of metrics are ids, which people cannot read. Vectors are capped, because label values may come from outside.
-//! Scraping takes no lock that counting needs.
+//! Scraping takes no lock that counting needs. A scrape may ask for [readable names](Names). It shows metrics of other
+//! libraries, too: what [`Metrics::include`] takes, and what dependencies record through the crate `metrics`, if the config
+//! names them. The dashboard and the rules come from the code: see [`Panel`] and [`Rule`].
 //!
 //! The crate also has the application's HTTP server, with `/metrics`. Other crates contribute [`Route`]s. The functions of
 //! the Go library that this project follows are in [`compat`]. Not in this crate: health checks and probes (app-health), and
@@ -47,6 +49,7 @@ mod gauge;
 mod histogram;
 mod http;
 mod ids;
+mod included;
 pub mod listening;
 pub mod log_events;
 mod metrics;
@@ -63,6 +66,7 @@ mod striped_float;
 mod sync;
 pub mod testing;
 mod vector;
+mod written;
 
 pub use config::{DEFAULT_METRICS_HTTP_PORT, DeclaredMetrics, MetricsConfig};
 pub use counter::Counter;
@@ -79,6 +83,7 @@ pub use ids::{
     HTTP_CONNECTIONS, HTTP_CONNECTIONS_OPEN, HTTP_REQUESTS, METRICS_SERVICE_ID, SCRAPE_DURATION, SCRAPE_SIZE,
     SCRAPES_REFUSED,
 };
+pub use included::{INCLUDED_DROPPED, Included, Source};
 pub use metrics::Metrics;
 pub use names::Names;
 pub use registry::{ConstantLabels, DEFAULT_MAX_SERIES_PER_VECTOR, MetricRegistry};
@@ -90,6 +95,9 @@ pub use spec::{
 pub use vector::{
     CounterVector, GaugeVector, HistogramVector, MAX_LABEL_VALUE_BYTES, OVERFLOW_LABEL_VALUE, Vector,
 };
+
+/// The library whose metrics [`Metrics::include`] takes, in the version that it takes.
+pub use prometheus_client;
 
 /// Names that the expansions of this crate's macros need.
 #[doc(hidden)]

@@ -144,20 +144,5 @@ pub(crate) fn taken(base: &str, suffixes: &[&str]) -> impl Iterator<Item = Strin
     std::iter::once(base.to_owned()).chain(with)
 }
 
-impl Kind {
-    pub(crate) const fn is_counter(self) -> bool {
-        matches!(self, Self::Counter | Self::CounterVector)
-    }
-
-    /// The suffixes that OpenMetrics reserves for samples of this kind.
-    pub(crate) const fn suffixes(self) -> &'static [&'static str] {
-        match self {
-            Self::Counter | Self::CounterVector => &[TOTAL, "_created"],
-            Self::Gauge | Self::GaugeVector => &[],
-            Self::Histogram | Self::HistogramVector => &["_bucket", "_count", "_created", "_sum"],
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests;

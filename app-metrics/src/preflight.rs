@@ -4,6 +4,7 @@
 //! the application that listens there.
 
 use crate::http::{HttpMetrics, check_routes};
+use crate::included::IncludedMeters;
 use crate::listening::try_address;
 use crate::platform::PlatformMetrics;
 use crate::route::Route;
@@ -39,6 +40,7 @@ fn metrics(app: &App, config: &Configured<MetricsConfig>, has: impl Fn(ServiceId
         PlatformMetrics::register(&registry, app.package()).map(drop),
         config.register(&registry),
         HttpMetrics::register(&registry).map(drop),
+        IncludedMeters::register(&registry).map(drop),
     ];
     let of_services = MetricDoc::linked().into_iter().filter(|doc| has(doc.service()));
     let of_services = of_services.map(|doc| doc.register(&registry, Origin::Service));

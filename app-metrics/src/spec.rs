@@ -14,7 +14,7 @@ pub use kinds::{
 };
 pub use names::{CONSTANT_LABELS, prometheus_name};
 pub(crate) use names::{constant_labels, label_text};
-pub(crate) use validate::{Field, Origin, Problem, Shape, problems};
+pub(crate) use validate::{Field, Origin, Problem, Shape, buckets_problem, problems};
 
 use app_ids::{MetricId, ServiceId};
 use std::fmt;
@@ -81,6 +81,22 @@ pub enum Kind {
     Histogram,
     /// Histograms that differ in their labels.
     HistogramVector,
+}
+
+impl Kind {
+    /// Whether samples end in `_total`.
+    pub(crate) const fn is_counter(self) -> bool {
+        matches!(self, Self::Counter | Self::CounterVector)
+    }
+
+    /// The suffixes that OpenMetrics reserves for samples of this kind.
+    pub(crate) const fn suffixes(self) -> &'static [&'static str] {
+        match self {
+            Self::Counter | Self::CounterVector => &["_total", "_created"],
+            Self::Gauge | Self::GaugeVector => &[],
+            Self::Histogram | Self::HistogramVector => &["_bucket", "_count", "_created", "_sum"],
+        }
+    }
 }
 
 impl fmt::Display for Kind {

@@ -174,9 +174,8 @@ async fn its_metric_is_scraped_and_on_the_page_of_metrics() {
     assert!(scraped(&app).ends_with("} 10"), "{}", scraped(&app));
     app.get::<Shop>().buy(4).unwrap();
     assert!(scraped(&app).ends_with("} 6"), "{}", scraped(&app));
-    assert!(
-        app.scrape().contains(&format!("# HELP {} Items that can be sold.", ITEMS.prometheus_name(SHOP)))
-    );
+    let help = format!("# HELP {} shop_items: Items that can be sold.", ITEMS.prometheus_name(SHOP));
+    assert!(app.scrape().contains(&help));
     assert!(metrics_page(&MetricDoc::linked()).contains("shop_items"));
     app.stop().await.expect_clean();
 }

@@ -26,6 +26,20 @@ struct MetricsServiceSpec @0xb9780f65d5146efb {
   # The constant labels that every sample has. The metric build_info always has all five, so you can join the left out ones.
   # A random label such as instance makes new series at each start. Default: empty, which means all five.
   # Bounds: from "domain", "app", "svc", "release", "instance", each at most once. Example: ["domain", "app", "svc"]
+
+  facadePrefixes @5 :List(Text);
+  # How the names begin that dependencies record through the crate `metrics` and that scrapes show. Each name has at most
+  # maxSeriesPerVector series, and there are at most 1000 names. Default: none, which records nothing and costs nothing.
+  # Bounds: at least one character, at most 200 bytes, each at most once. Example: ["tokio_", "sqlx_"]
+
+  facadeBuckets @6 :List(Float64);
+  # Upper bounds of the ranges of the histograms that dependencies record, each included, in the unit of the metric.
+  # Default: empty, which means 0.001 to 30 in 14 steps, for seconds. Bounds: finite, each above the one before, at most 256.
+  # Example: [0.005, 0.05, 0.5]
+
+  facadeIdleSeconds @7 :UInt32;
+  # After how many seconds a recorded series that nobody records any more is removed from scrapes. A series whose handle the
+  # dependency keeps stays. Default: 0, which means never. Bounds: none.
 }
 
 struct MetricSpecs @0x88542dcd70c6048b {

@@ -107,6 +107,9 @@ fn the_metrics_schema_keeps_the_wire() {
             (2, "bindAddress", "Text", ""),
             (3, "maxSeriesPerVector", "UInt32", "1000"),
             (4, "constantLabels", "List(Text)", ""),
+            (5, "facadePrefixes", "List(Text)", ""),
+            (6, "facadeBuckets", "List(Float64)", ""),
+            (7, "facadeIdleSeconds", "UInt32", "0"),
         ],
     );
     check::<metrics_capnp::metric_specs::Owned>(

@@ -151,3 +151,37 @@ fn a_struct_of_the_schema_becomes_a_spec_or_says_why_not() {
     assert!(error.is(&errors::CONFIG_FAILURE));
     assert_eq!(error.to_string(), "histogram_vector_metric_spec: metricSpec.metricId: must not be zero");
 }
+
+#[test]
+fn what_dependencies_record_is_chosen_by_prefixes() {
+    let config = read(|mut spec| {
+        let mut prefixes = spec.reborrow().init_facade_prefixes(2);
+        prefixes.set(0, "sqlx_");
+        prefixes.set(1, "tokio.");
+        spec.set_facade_buckets([0.5, 1.0].as_slice()).unwrap();
+        spec.set_facade_idle_seconds(60);
+    });
+    let config = config.unwrap();
+    assert_eq!(config.facade_prefixes, ["sqlx_", "tokio."]);
+    assert_eq!(config.facade_buckets, [0.5, 1.0]);
+    assert_eq!(config.facade_idle, Some(std::time::Duration::from_secs(60)));
+
+    let problems = read(|mut spec| {
+        let mut prefixes = spec.reborrow().init_facade_prefixes(4);
+        prefixes.set(0, "");
+        prefixes.set(1, "a");
+        prefixes.set(2, "a");
+        prefixes.set(3, &"x".repeat(201));
+        spec.set_facade_buckets([1.0, 1.0, f64::NAN].as_slice()).unwrap();
+    });
+    let problems = problems.unwrap_err();
+    for part in [
+        "facadePrefixes[0]: must not be empty",
+        "facadePrefixes[2]: \"a\" is listed twice",
+        "facadePrefixes[3]: must have at most 200 bytes",
+        "facadeBuckets[1]: must be above the bucket before it (1), found 1",
+        "facadeBuckets[2]: must be finite, found NaN",
+    ] {
+        assert!(problems.contains(part), "no {part:?} in {problems}");
+    }
+}

@@ -2,6 +2,7 @@
 
 use crate::names::{Names, TOTAL};
 use crate::spec::Kind;
+use crate::written::{escape, is_escaped_in_values};
 
 /// A text format that Prometheus reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,13 +42,14 @@ impl Format {
     /// Writes the first lines of a family. Text format 0.0.4 names a family as its samples, so `suffix`, that of a
     /// counter's samples, belongs to the name there.
     pub(super) fn announce(self, out: &mut String, family: &Announced<'_>) {
-        let Announced { base, suffix, help, kind, unit } = *family;
+        let Announced { base, suffix, help, plain_help, kind, unit } = *family;
         let suffix = match self {
             Self::Text => suffix,
             Self::OpenMetrics => "",
         };
         out.extend(["# HELP ", base, suffix, " "]);
         match self {
+            _ if plain_help => out.push_str(help),
             Self::Text => escape(out, help, |byte| matches!(byte, b'\\' | b'\n')),
             Self::OpenMetrics => escape(out, help, is_escaped_in_values),
         }
@@ -66,6 +68,8 @@ pub(super) struct Announced<'a> {
     /// What text format 0.0.4 adds to the name.
     pub(super) suffix: &'a str,
     pub(super) help: &'a str,
+    /// Whether nothing in the help is escaped.
+    pub(super) plain_help: bool,
     /// The type in the words of the format.
     pub(super) kind: &'a str,
     /// The unit that `base` ends with; empty for none.
@@ -79,28 +83,4 @@ pub(super) const fn type_word(kind: Kind) -> &'static str {
         Kind::Gauge | Kind::GaugeVector => "gauge",
         Kind::Histogram | Kind::HistogramVector => "histogram",
     }
-}
-
-/// Appends a label value. Both formats escape it in the same way.
-pub(super) fn escape_value(out: &mut String, value: &str) {
-    escape(out, value, is_escaped_in_values);
-}
-
-fn is_escaped_in_values(byte: u8) -> bool {
-    matches!(byte, b'\\' | b'"' | b'\n')
-}
-
-fn escape(out: &mut String, text: &str, escaped: impl Fn(u8) -> bool) {
-    let mut rest = text;
-    // Usually nothing is escaped, and all is appended at once.
-    while let Some(at) = rest.bytes().position(&escaped) {
-        let (plain, special) = rest.split_at(at);
-        out.push_str(plain);
-        // Every escaped character is one byte long.
-        let (special, after) = special.split_at(1);
-        out.push('\\');
-        out.push_str(if special == "\n" { "n" } else { special });
-        rest = after;
-    }
-    out.push_str(rest);
 }

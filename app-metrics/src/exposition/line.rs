@@ -1,12 +1,11 @@
 //! The lines of one series.
 
-use super::format::{Format, escape_value};
+use super::format::Format;
 use crate::counter::Value;
+use crate::included::{ForeignFamily, ForeignSample, Part};
+use crate::written::{escape_value, float, number, whole};
 use crate::{Counter, Gauge, Histogram};
 use std::ops::Range;
-
-/// Whole numbers below this are exact as `f64`.
-const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// The label of a histogram's buckets.
 const BUCKET_LABEL: &str = ",le=\"";
@@ -111,27 +110,29 @@ impl SeriesNames<'_> {
     }
 }
 
-/// Writes a value. Whole numbers have no point: that is shorter and faster, and what people expect of counts.
-pub(super) fn number(out: &mut String, value: f64) {
-    if value.abs() < EXACT && value.fract() == 0.0 {
-        out.push_str(itoa::Buffer::new().format(value as i64));
-    } else {
-        float(out, value);
+/// Writes the sample of another library.
+pub(super) fn foreign(
+    out: &mut String,
+    family: &ForeignFamily,
+    labels: &str,
+    sample: &ForeignSample,
+    exemplars: bool,
+) {
+    let suffix = match sample.part {
+        Part::Whole => family.kind.suffix(),
+        Part::Bucket(_) => "_bucket",
+        Part::Sum => "_sum",
+        Part::Count => "_count",
+    };
+    out.extend([&family.base, suffix, "{", labels]);
+    if let Part::Bucket(bound) = sample.part {
+        out.push_str(BUCKET_LABEL);
+        float(out, bound);
+        out.push('"');
     }
-}
-
-fn whole(out: &mut String, value: u64) {
-    out.push_str(itoa::Buffer::new().format(value));
-}
-
-/// Writes a float with a point or an exponent, which OpenMetrics requires for bounds of buckets. NaN and infinities are
-/// as Go prints them.
-fn float(out: &mut String, value: f64) {
-    if value.is_finite() {
-        out.push_str(ryu::Buffer::new().format_finite(value));
-    } else if value.is_nan() {
-        out.push_str("NaN");
-    } else {
-        out.push_str(if value > 0.0 { "+Inf" } else { "-Inf" });
+    out.extend(["} ", &sample.value]);
+    if let Some(exemplar) = sample.exemplar.as_deref().filter(|_| exemplars) {
+        out.extend([" # ", exemplar]);
     }
+    out.push('\n');
 }

@@ -4,6 +4,7 @@ use super::format::{Announced, type_word};
 use super::line::{self, Sample, SeriesNames};
 use super::{Format, ProcessMetrics};
 use crate::family::Instrument;
+use crate::included::{ForeignFamily, Part};
 use crate::names::{Names, TOTAL};
 use crate::registry::{Family, Snapshot};
 use crate::vector::{Metric, Vector};
@@ -23,6 +24,11 @@ pub(crate) struct Scrape {
     family: usize,
     /// The place in that family; `None` before its first line.
     place: Option<usize>,
+    /// The metrics of other libraries, which come last.
+    foreign: Vec<ForeignFamily>,
+    /// The next of them, and the next series of it.
+    foreign_place: (usize, usize),
+    process_written: bool,
     /// Scratch memory for the buckets of one histogram.
     buckets: Vec<(f64, u64)>,
 }
@@ -41,7 +47,24 @@ impl Scrape {
         snapshot: Arc<Snapshot>,
         process: ProcessMetrics,
     ) -> Self {
-        Self { format, names, snapshot, process, family: 0, place: None, buckets: Vec::new() }
+        Self {
+            format,
+            names,
+            snapshot,
+            process,
+            family: 0,
+            place: None,
+            foreign: Vec::new(),
+            foreign_place: (0, 0),
+            process_written: false,
+            buckets: Vec::new(),
+        }
+    }
+
+    /// Adds the metrics of other libraries.
+    pub(crate) fn with_foreign(mut self, families: Vec<ForeignFamily>) -> Self {
+        self.foreign = families;
+        self
     }
 
     /// Appends text until `out` has at least `bytes`. It exceeds that by less than the head of a family and one series.
@@ -57,8 +80,46 @@ impl Scrape {
                 return Progress::More;
             }
         }
-        self.process(out);
+        if !self.process_written {
+            self.process(out);
+            self.process_written = true;
+        }
+        if self.foreign(out, bytes) == Progress::More {
+            return Progress::More;
+        }
         out.push_str(self.format.end());
+        Progress::Done
+    }
+
+    fn foreign(&mut self, out: &mut String, bytes: usize) -> Progress {
+        while let Some(family) = self.foreign.get(self.foreign_place.0) {
+            if self.foreign_place.1 == 0 {
+                let kind = match self.format {
+                    Format::Text => family.kind.text(),
+                    Format::OpenMetrics => family.kind.open_metrics(),
+                };
+                let (base, suffix, help) = (&family.base, family.kind.suffix(), &family.help);
+                self.format.announce(
+                    out,
+                    &Announced { base, suffix, help, plain_help: false, kind, unit: &family.unit },
+                );
+            }
+            let exemplars = self.format == Format::OpenMetrics;
+            while let Some(series) = family.series.get(self.foreign_place.1) {
+                for sample in &series.samples {
+                    // OpenMetrics allows no sum that can go down, and no count without a sum.
+                    if exemplars && series.without_sum && matches!(sample.part, Part::Sum | Part::Count) {
+                        continue;
+                    }
+                    line::foreign(out, family, &series.labels, sample, exemplars);
+                }
+                self.foreign_place.1 += 1;
+                if out.len() >= bytes {
+                    return Progress::More;
+                }
+            }
+            self.foreign_place = (self.foreign_place.0 + 1, 0);
+        }
         Progress::Done
     }
 
@@ -114,6 +175,7 @@ impl Scrape {
             base: family.base(self.names),
             suffix,
             help: family.help(self.names),
+            plain_help: family.plain_help,
             kind: type_word(kind),
             unit: family.unit(self.names),
         };
@@ -124,10 +186,10 @@ impl Scrape {
         for sample in &self.process.samples {
             let (kind, suffix) = if sample.counter { ("counter", TOTAL) } else { ("gauge", "") };
             let base = sample.name.strip_suffix(suffix).unwrap_or(sample.name);
-            let announced = Announced { base, suffix, help: sample.help, kind, unit: "" };
+            let announced = Announced { base, suffix, help: sample.help, plain_help: true, kind, unit: "" };
             self.format.announce(out, &announced);
             out.extend([sample.name, "{", &self.process.labels, "} "]);
-            line::number(out, sample.value);
+            crate::written::number(out, sample.value);
             out.push('\n');
         }
     }

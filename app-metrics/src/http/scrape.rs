@@ -125,9 +125,7 @@ impl Answer {
         permit: OwnedSemaphorePermit,
     ) -> Self {
         let began = Instant::now();
-        let slice_permit = shared.slice_permits.acquire().await;
-        let scrape = Some(shared.metrics.scrape(format, names));
-        drop(slice_permit);
+        let scrape = Some(shared.metrics.scraped(format, names, &shared.slice_permits).await);
         let gzip = (coding == Coding::Gzip).then(|| GzEncoder::new(Vec::new(), Compression::fast()));
         Self { shared, scrape, gzip, began, bytes: 0, _permit: permit }
     }

@@ -14,6 +14,8 @@ pub(crate) struct Family {
     help: String,
     /// The help in a scrape with readable names, which begins with the id name.
     readable_help: String,
+    /// Whether no format escapes anything in the help, which is usual.
+    pub(crate) plain_help: bool,
     /// The constant labels as text.
     pub(crate) label_text: Arc<str>,
     pub(crate) instrument: Instrument,
@@ -23,12 +25,13 @@ impl Family {
     pub(super) fn new(readable: Option<ReadableName>, label_text: Arc<str>, instrument: Instrument) -> Self {
         let spec = instrument.shape().spec;
         let (name, own) = (spec.prometheus_name(), spec.help.clone());
+        let plain_help = !own.contains(['\\', '"']);
         let series = readable.as_ref().map(|readable| series_name(&readable.base, &instrument));
         let (help, readable_help) = match series {
             Some(series) => (format!("{series}: {own}"), format!("{name}: {own}")),
             None => (own.clone(), own),
         };
-        Self { name, readable, help, readable_help, label_text, instrument }
+        Self { name, readable, help, readable_help, plain_help, label_text, instrument }
     }
 
     /// The name of the family, without the suffix of counters.

@@ -158,3 +158,13 @@ fn check_buckets(buckets: &[f64], add: &mut impl FnMut(Field, &'static str, Opti
         }
     }
 }
+
+/// Every rule that these bounds break: the index of the bound, the rule, and the rule with the value that breaks it.
+pub(crate) fn buckets_problem(buckets: &[f64]) -> Vec<(Option<usize>, &'static str, String)> {
+    let mut found = Vec::new();
+    check_buckets(buckets, &mut |field, rule, reason: Option<String>| {
+        let index = if let Field::Bucket(index) = field { Some(index) } else { None };
+        found.push((index, rule, reason.unwrap_or_else(|| rule.to_owned())));
+    });
+    found
+}
