@@ -9,6 +9,9 @@ const MORE = 24;
 const GAP = 30e3;
 /** What operators look at first, then the rest by name. */
 const FIRST = ['process_resident_memory_bytes', 'process_cpu_seconds', 'process_threads', 'process_open_fds', 'log_records', 'service_tasks', 'command_queue_depth', 'command_run', 'command_wait'];
+/** The services of the platform: none, config, metrics, health, rpc. */
+const PLATFORM = ['', '0', '86813dd78fd207f5', 'e3054017c1b1d214', 'e105d0909fcc5ec5', 'e49214fa20b35ba8'];
+const isOwn = (family) => !PLATFORM.includes(family.service);
 /** Round steps for bytes. */
 const STEPS = Array.from({ length: 45 }, (_, at) => 2 ** at);
 const COLOURS = ['#2f6feb', '#d9730d', '#2a9d5c', '#c2388f', '#7a5af0', '#0f9fb5', '#b58b00', '#d64545', '#5b7083', '#84a021', '#a3623a', '#3f8ad8', '#e06c9a', '#4caf93', '#9a86d6', '#888'];
@@ -87,7 +90,6 @@ export function MetricsPage({ app, row, data }) {
   const families = list?.families ?? [];
   const words = wanted.toLowerCase().split(/\s+/).filter(Boolean);
   const rank = (family) => { const at = FIRST.indexOf(family.readable.replace(/^app_/, '').replace(/_(total|seconds)$/, '')); return at < 0 ? FIRST.length : at; };
-  const isOwn = (family) => family.service && family.service !== '0';
   const found = families
     .filter((family) => (!service || (service === 'own' ? isOwn(family) : !isOwn(family)))
       && words.every((word) => `${family.readable} ${family.name} ${family.help}`.toLowerCase().includes(word)))
