@@ -97,6 +97,8 @@ fn collect_crates(root: &Path, package: &str, crates: &mut BTreeSet<String>) {
 /// The time of the newest file of a package that is part of its library or its programs.
 fn newest(package: &Path) -> Option<SystemTime> {
     let sources = newest_in(&package.join("src"))?;
+    // A page of the dashboard is in its program, too.
+    let sources = newest_in(&package.join("web")).map_or(sources, |web| web.max(sources));
     Some(sources.max(modified(&package.join("Cargo.toml"))?))
 }
 

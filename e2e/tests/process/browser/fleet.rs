@@ -54,7 +54,8 @@ fn an_app_that_dies_and_comes_back_is_shown_as_such() {
     assert_eq!(states(&fleet), ["ready"; 3], "{fleet}");
     shown.app.signal(Signal::SIGKILL);
     shown.app.ended();
-    browser.wait("tr:has(a[href='#/app/admin/services']) .chip:has-text('Unreachable')");
+    // Each instance is asked on its own.
+    browser.wait(".chip:has-text('Unreachable') >> nth=2");
     browser.wait("text=connection refused");
     browser.shot("fleet-unreachable");
     assert_eq!(states(&browser.eval(FLEET)), ["unreachable"; 3]);
