@@ -105,7 +105,7 @@ fn the_fleet_as_json_is_for_sessions_only() {
     assert_eq!((status, states(&fleet)), (200, vec!["ready"; 3]), "{fleet}");
     let operator = &fleet["apps"][1];
     assert_eq!((&operator["key"], &operator["name"]), (&json!("operator"), &json!("svc-example")));
-    assert_eq!(operator["pid"], shown.app.pid().as_raw());
+    assert_eq!(operator["pid"], shown.app.pid());
     // Only the named contexts.
     let contexts = shown.folder.path().join("contexts.json");
     let mut one = Dashboard::start(&contexts, &["reader"]);
