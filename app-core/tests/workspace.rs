@@ -164,8 +164,10 @@ const UNOWNED_TASK_IN: &[(&str, &str)] = &[
 ];
 
 /// Where the private API of capnp is used.
-const CAPNP_PRIVATE_IN: &[(&str, &str)] =
-    &[("app-config/src/json/root.rs", "the public API builds no root of a type known only at run time")];
+const CAPNP_PRIVATE_IN: &[(&str, &str)] = &[
+    ("app-config/src/json/root.rs", "the public API builds no root of a type known only at run time"),
+    ("app-rpc/src/handlers.rs", "the public API does not let a capability wrap another one"),
+];
 
 /// Tests that may name a port.
 const FIXED_PORT_IN: &[(&str, &str)] = &[("app-core/tests/workspace/source.rs", "shows the rule failing")];
@@ -341,7 +343,7 @@ fn every_task_is_spawned_by_a_service() {
 }
 
 #[test]
-fn one_file_uses_the_private_api_of_capnp() {
+fn two_files_use_the_private_api_of_capnp() {
     let private = concat!("capnp::", "private");
     let uses = |path: &str, text: &str| -> Vec<String> {
         let lines = (1..).zip(text.lines()).filter(|(_, line)| line.contains(private));

@@ -60,6 +60,7 @@ pub(crate) use self::{
 use self::{counts::ClientCounts, instances::Instances, pool::Pool, request::RequestPool, setup::Setup};
 use crate::RpcClientConfig;
 use crate::errors::RPC_CONFIG_UNUSABLE;
+use crate::extra::deadline_within;
 use crate::threads::{LocalThreads, ThreadPanicked};
 
 /// Calls that wait for the client's thread to take them.
@@ -220,7 +221,8 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
         Self { idempotent: true, ..self.clone() }
     }
 
-    /// Makes a call within the call timeout of the config. See [`call_by`](Self::call_by).
+    /// Makes a call within the call timeout of the config, and within the [deadline](crate::deadline) of the call that this task serves.
+    /// See [`call_by`](Self::call_by).
     ///
     /// ```
     /// # use app_rpc::{CallError, RpcClient};
@@ -244,7 +246,7 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
         Fut: Future<Output = Result<T, capnp::Error>> + 'static,
         T: Send + 'static,
     {
-        self.call_by(Instant::now() + self.link.call_timeout(), call).await
+        self.call_by(deadline_within(self.link.call_timeout()), call).await
     }
 
     /// Makes a call. `call` runs on the client's thread. It receives the server's interface, sends requests, and turns the answers into

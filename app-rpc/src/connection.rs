@@ -20,6 +20,7 @@ mod output;
 mod policy;
 mod refusal;
 mod system;
+mod watch;
 
 pub(crate) use self::control::Control;
 pub use self::end::End;
@@ -28,8 +29,9 @@ pub(crate) use self::memory::Credit;
 pub(crate) use self::memory::Memory;
 #[cfg(test)]
 use self::network::TwoPartyNetwork;
-pub(crate) use self::refusal::{NOT_EXECUTED, not_executed};
+pub(crate) use self::refusal::{NOT_EXECUTED, not_executed, too_late};
 pub(crate) use self::system::{System, run};
+pub(crate) use self::watch::{CallOutcome, CallWatch, Method, RefusedCall};
 
 #[cfg(test)]
 mod tests;

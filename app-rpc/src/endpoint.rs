@@ -331,6 +331,10 @@ macro_rules! rpc_endpoint {
             $crate::ENDPOINT_METRICS[2].of_service($id),
             $crate::ENDPOINT_METRICS[3].of_service($id),
             $crate::ENDPOINT_METRICS[4].of_service($id),
+            $crate::ENDPOINT_METRICS[5].of_service($id),
+            $crate::ENDPOINT_METRICS[6].of_service($id),
+            $crate::ENDPOINT_METRICS[7].of_service($id),
+            $crate::ENDPOINT_METRICS[8].of_service($id),
         }
         $crate::__private::app_config::config! { $crate::EndpointConfig<{ $id.as_u64() }>, $doc }
     };

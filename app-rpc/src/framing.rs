@@ -11,7 +11,7 @@ use capnp::Word;
 use capnp::message::ReaderSegments;
 
 /// The most segments of a message. Other implementations have the same limit.
-const MAX_SEGMENTS: usize = 512;
+pub(crate) const MAX_SEGMENTS: usize = 512;
 
 const WORD: usize = size_of::<Word>();
 

@@ -7,6 +7,8 @@
 mod connection;
 #[path = "../fuzz/src/conversation.rs"]
 pub mod conversation;
+#[allow(dead_code, reason = "handlers and clients use a part of it")]
+mod extra;
 mod framing;
 #[allow(dead_code, reason = "configs and clients use a part of it")]
 mod limits;
@@ -14,6 +16,8 @@ mod limits;
 pub mod memory;
 #[path = "../fuzz/src/pieces.rs"]
 pub mod pieces;
+#[allow(dead_code, reason = "handlers and clients use a part of it")]
+mod trailer;
 
 /// Replaces the module of `app-rpc` with this name, which needs TLS and `app-core`. The fuzz targets do not test its texts.
 mod words {

@@ -79,13 +79,20 @@ mod clock;
 mod config;
 mod connection;
 mod endpoint;
+mod error_form;
 pub mod errors;
+mod exception;
+mod extra;
 mod framing;
 mod grants;
+mod handlers;
 mod ids;
 mod limits;
 mod linked_client;
+mod measured;
+mod methods;
 mod peer;
+mod queue;
 mod resolve;
 mod server;
 #[cfg(test)]
@@ -94,6 +101,7 @@ mod socket;
 pub mod testing;
 mod text;
 mod threads;
+mod trailer;
 mod words;
 
 pub use self::client::{CLIENT_METRICS, CallError, CallFailure, InstanceState, InstanceStatus, RpcClient};
@@ -101,11 +109,19 @@ pub use self::client_service::{ClientType, start_client};
 pub use self::config::{ClientConfig, EndpointConfig, RpcClientConfig, RpcServerConfig};
 pub use self::connection::End;
 pub use self::endpoint::{Endpoint, EndpointStart, EndpointStatus, LinkedEndpoint};
+pub use self::error_form::{read_error, write_error};
+pub use self::exception::{exception, exception_error, exception_text};
+pub use self::extra::deadline;
 pub use self::grants::{Grants, Role};
+pub use self::measured::{
+    RPC_CALL_SECONDS, RPC_CALLS, RPC_CALLS_IN_FLIGHT, RPC_CLIENT_CALL_SECONDS, RPC_CLIENT_CALLS,
+    RPC_CLIENT_CALLS_IN_FLIGHT,
+};
+pub use self::methods::{MethodNames, method_name};
 pub use self::resolve::look_up_host;
 pub use self::server::{
-    Bootstrap, ENDPOINT_METRICS, RPC_CALLS_REFUSED, RPC_CONNECTIONS_ACTIVE, RPC_CONNECTIONS_ENDED,
-    RPC_CONNECTIONS_ESTABLISHED, RPC_CONNECTIONS_REFUSED, ServerCounts,
+    Bootstrap, ENDPOINT_METRICS, RPC_CALL_REFUSALS, RPC_CALLS_REFUSED, RPC_CONNECTIONS_ACTIVE,
+    RPC_CONNECTIONS_ENDED, RPC_CONNECTIONS_ESTABLISHED, RPC_CONNECTIONS_REFUSED, ServerCounts,
 };
 pub use self::words::UNKNOWN_CALL;
 pub use self::{limits::Limits, linked_client::LinkedClient, peer::Peer};

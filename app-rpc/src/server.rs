@@ -10,6 +10,7 @@
 
 mod accept;
 mod admission;
+mod calls;
 mod connection;
 mod counts;
 mod descriptors;
@@ -35,13 +36,14 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::accept::{EMFILE, ENFILE};
+use self::calls::CallLimits;
 pub(crate) use self::counts::Counts;
 pub use self::counts::ServerCounts;
 pub(crate) use self::descriptors::Descriptors;
 use self::journal::Journal;
 pub(crate) use self::meters::Meters;
 pub use self::meters::{
-    ENDPOINT_METRICS, RPC_CALLS_REFUSED, RPC_CONNECTIONS_ACTIVE, RPC_CONNECTIONS_ENDED,
+    ENDPOINT_METRICS, RPC_CALL_REFUSALS, RPC_CALLS_REFUSED, RPC_CONNECTIONS_ACTIVE, RPC_CONNECTIONS_ENDED,
     RPC_CONNECTIONS_ESTABLISHED, RPC_CONNECTIONS_REFUSED,
 };
 #[cfg(test)]
@@ -49,6 +51,7 @@ pub(crate) use self::simulated::Simulated;
 use self::slots::SlotLimits;
 use self::threads::ServerThreads;
 use crate::accounts::Accounts;
+use crate::handlers::with_deadlines;
 use crate::peer::LiveGrants;
 use crate::threads::ThreadPanicked;
 use crate::{Certificate, Peer, Refusal, RpcServerConfig};
@@ -91,7 +94,7 @@ impl Bootstrap {
     }
 
     fn make(&self, peer: &Peer) -> capability::Client {
-        (self.make)(peer)
+        with_deadlines((self.make)(peer))
     }
 }
 
@@ -127,6 +130,7 @@ struct ServerState {
     /// The revoked certificates. Open connections check theirs whenever this changes.
     revoked: watch::Sender<RevokedSet>,
     bootstrap: Bootstrap,
+    call_limits: CallLimits,
     counts: Arc<Counts>,
     journal: Journal,
     stop: CancellationToken,
@@ -149,6 +153,7 @@ impl ServerState {
             grants: LiveGrants::new(live.config.grants.clone()),
             revoked: watch::Sender::new(live.config.clients.revoked()),
             accounts: Accounts::new(memory_bytes, kept),
+            call_limits: CallLimits::new(&live.config),
             live: RwLock::new(Arc::new(live)),
             bootstrap,
             counts,
@@ -202,6 +207,7 @@ impl ServerControl {
         // A connection that makes its handshake under the old lists checks the new lists afterwards.
         let (memory_bytes, kept) = live.memory();
         self.0.accounts.set_memory(memory_bytes, kept);
+        self.0.call_limits.set(&live.config);
         *self.0.live.write() = live;
         self.0.grants.replace(grants);
         self.0.revoked.send_replace(revoked);

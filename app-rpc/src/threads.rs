@@ -16,6 +16,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinSet, LocalSet};
 use tokio_util::sync::CancellationToken;
 
+use crate::queue;
+
 /// Makes a task on the thread that it is sent to.
 type LocalJob = Box<dyn FnOnce() -> LocalBoxFuture<'static, ()> + Send>;
 
@@ -160,17 +162,19 @@ impl Drop for LocalRuntime {
 
 impl LocalThread {
     fn start(name: String, stop: Stop, broken: CancellationToken, log: Logger) -> io::Result<Self> {
-        let (jobs, queue) = mpsc::channel(QUEUE);
+        let (jobs, sent) = mpsc::channel(QUEUE);
         let (end, ended) = oneshot::channel();
         let load = Arc::new(AtomicUsize::new(0));
-        let runtime = LocalRuntime(Some(Builder::new_current_thread().enable_all().build()?));
+        let mut builder = Builder::new_current_thread();
+        queue::watch(builder.enable_all());
+        let runtime = LocalRuntime(Some(builder.build()?));
         let settings = thread::Builder::new().stack_size(STACK_BYTES);
         let counted = Arc::clone(&load);
         let broken = broken.drop_guard();
         let handle = start_thread(settings, name.clone(), move || {
             if let Some(own) = &runtime.0 {
                 let local = LocalSet::new();
-                local.block_on(own, run(queue, stop, counted, log));
+                local.block_on(own, run(sent, stop, counted, log));
             }
             drop(runtime);
             broken.disarm();
@@ -200,21 +204,21 @@ impl LocalSpawner {
 }
 
 /// Runs jobs until the queue is closed and empty, or until the abort.
-async fn run(mut queue: mpsc::Receiver<LocalJob>, stop: Stop, load: Arc<AtomicUsize>, log: Logger) {
+async fn run(mut jobs: mpsc::Receiver<LocalJob>, stop: Stop, load: Arc<AtomicUsize>, log: Logger) {
     let mut tasks = JoinSet::new();
     let mut open = true;
     while open || !tasks.is_empty() {
         tokio::select! {
             biased;
             () = stop.abort.cancelled() => return,
-            () = stop.close.cancelled(), if !queue.is_closed() => queue.close(),
+            () = stop.close.cancelled(), if !jobs.is_closed() => jobs.close(),
             Some(ended) = tasks.join_next(), if !tasks.is_empty() => {
                 load.fetch_sub(1, Ordering::Relaxed);
                 if let Err(failure) = ended {
                     error!(log, "a task of an RPC thread failed: {failure}");
                 }
             }
-            job = queue.recv(), if open => match job {
+            job = jobs.recv(), if open => match job {
                 Some(job) => drop(tasks.spawn_local(async move { job().await })),
                 None => open = false,
             },

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+app_rpc::rpc_methods! { quota_schema::METHODS }
+
 #[path = "rpc/bounds.rs"]
 mod bounds;
 #[path = "rpc/budgets.rs"]
@@ -20,6 +22,8 @@ mod declared;
 mod declared_client;
 #[path = "rpc/ends.rs"]
 mod ends;
+#[path = "rpc/errors.rs"]
+mod errors;
 #[path = "rpc/faults.rs"]
 mod faults;
 #[path = "rpc/hosts.rs"]
@@ -34,6 +38,8 @@ mod material;
 mod odd;
 #[path = "rpc/openssl.rs"]
 mod openssl;
+#[path = "rpc/overload.rs"]
+mod overload;
 #[path = "rpc/pki.rs"]
 mod pki;
 #[path = "rpc/pycapnp.rs"]

@@ -12,9 +12,10 @@ use quota_schema::quota_capnp::quota;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::Notify;
 use tokio::task::{LocalSet, spawn_local, yield_now};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::connection::{Control, Memory, System, run};
+use crate::extra;
 use crate::{End, Limits};
 
 /// Handlers that exist.
@@ -160,6 +161,7 @@ async fn say(
             framed[place] ^= bytes.next();
         }
         2 => claim(&mut framed),
+        3..=8 => beside(bytes, &mut framed),
         _ => {}
     }
     // The messages of a peer that does not read are not read, so it sends no more until it reads.
@@ -182,6 +184,26 @@ fn claim(framed: &mut [u8]) {
             word.copy_from_slice(&(500_000_u64 << 2).to_le_bytes());
         }
     }
+}
+
+/// Adds a segment that no pointer refers to: a deadline, an error, or anything.
+fn beside(bytes: &mut Bytes<'_>, framed: &mut Vec<u8>) {
+    let count = framed[0];
+    let table = (usize::from(count) / 2 + 1) * 8;
+    let lengths: Vec<u8> = framed[4..8 + usize::from(count) * 4].to_vec();
+    let mut segment = extra::MAGIC.to_le_bytes().to_vec();
+    match bytes.next() % 4 {
+        0 => segment = extra::deadline_segment(Instant::now() + Duration::from_millis(bytes.id().into())).to_vec(),
+        1 => segment = extra::error_segment(&vec![bytes.next(); usize::from(bytes.next())]).unwrap_or_default(),
+        2 => segment.extend((0..usize::from(bytes.next() % 8) * 8).map(|_| bytes.next())),
+        _ => segment[0] = bytes.next(),
+    }
+    let mut header = vec![count + 1, 0, 0, 0];
+    header.extend(lengths);
+    header.extend(u32::try_from(segment.len() / 8).unwrap_or_default().to_le_bytes());
+    header.resize(header.len().next_multiple_of(8), 0);
+    framed.splice(..table, header);
+    framed.extend(segment);
 }
 
 async fn bytes_as_they_are(

@@ -15,6 +15,8 @@ use super::instances::Instances;
 use super::pool::Pool;
 use super::{CallError, CallFailure};
 use crate::connection::NOT_EXECUTED;
+use crate::exception::take_error;
+use crate::extra::{with_deadline, within_deadline};
 use crate::{RpcName, words};
 
 /// What capnp-rpc puts before an error of the server.
@@ -148,10 +150,10 @@ where
         attempt.visit.says_nothing();
         return not_sent("no time is left".to_owned());
     }
-    let answer = call(C::new(connection.client.clone().hook));
+    let answer = within_deadline(deadline, || call(C::new(connection.client.clone().hook)));
     let error = tokio::select! {
         biased;
-        answer = answer => match answer {
+        answer = with_deadline(deadline, answer) => match answer {
             Ok(answer) => {
                 attempt.visit.succeeded(connection.control.last_message(), &pool.instances);
                 return Ok(answer);
@@ -161,7 +163,7 @@ where
         () = connection.ended.cancelled() => return Err(attempt.lost(&connection.reason())),
         () = expired => return Err(attempt.late()),
     };
-    Err(attempt.failed(&error))
+    Err(attempt.failed(error))
 }
 
 /// An attempt at a call, on a connection.
@@ -216,7 +218,8 @@ impl<'a> Attempt<'a> {
     }
 
     /// The call ended with this error.
-    fn failed(self, error: &capnp::Error) -> FailedAttempt {
+    fn failed(self, mut error: capnp::Error) -> FailedAttempt {
+        let told = take_error(&mut error);
         let instances = &self.pool.instances;
         let remote = error.extra.strip_prefix(REMOTE);
         let refused = remote.unwrap_or(&error.extra).strip_prefix(NOT_EXECUTED);
@@ -238,7 +241,8 @@ impl<'a> Attempt<'a> {
         if self.connection.control.end().is_some() || self.connection.ended.is_cancelled() {
             return self.lost(remote.unwrap_or(&error.extra));
         }
-        let failed = self.error(CallFailure::Failed, &words::of_call(error), NextTry::Never);
+        let mut failed = self.error(CallFailure::Failed, &words::of_call(&error), NextTry::Never);
+        failed.error = failed.error.told(told);
         // A server that does not know a call works.
         if error.kind == capnp::ErrorKind::Unimplemented {
             self.visit.says_nothing();

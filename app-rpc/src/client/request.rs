@@ -12,6 +12,7 @@ mod pool;
 
 use std::sync::Arc;
 
+use app_errors::{Error, ErrorRecord};
 use capnp::capability::{FromClientHook, FromTypelessPipeline, Request};
 use capnp::message::Reader;
 use capnp::traits::{Owned, Pipelined};
@@ -24,6 +25,8 @@ pub(crate) use self::pool::RequestPool;
 use super::call::{FailedAttempt, NextTry};
 use super::{CallError, CallFailure, RpcClient};
 use crate::connection::NOT_EXECUTED;
+use crate::error_form::decode_bounded;
+use crate::extra::{Extra, deadline_within};
 use crate::framing::Segments;
 use crate::{RpcName, words};
 
@@ -31,10 +34,12 @@ use crate::{RpcName, words};
 struct RemoteException {
     kind: exception::Type,
     reason: String,
+    error: Option<Error>,
 }
 
 impl<C: FromClientHook + 'static> RpcClient<C> {
-    /// Makes a call that is one request and one answer, within the call timeout of the config. See [`request_by`](Self::request_by).
+    /// Makes a call that is one request and one answer, within the call timeout of the config and the [deadline](crate::deadline) of the
+    /// call that this task serves. See [`request_by`](Self::request_by).
     ///
     /// ```
     /// # use app_rpc::{CallError, RpcClient};
@@ -62,7 +67,7 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
         R::Pipeline: FromTypelessPipeline,
         T: Send + 'static,
     {
-        self.request_by(Instant::now() + self.link.call_timeout(), build, read).await
+        self.request_by(deadline_within(self.link.call_timeout()), build, read).await
     }
 
     /// Makes a call that is one request and one answer. `build` builds the request and does not send it; `read` reads the results.
@@ -152,7 +157,7 @@ where
     if now >= deadline {
         return RequestOutcome::NotTaken;
     }
-    let Some(mut pending) = capture(build).and_then(|mut message| pool.send(&mut message, now)) else {
+    let Some(mut pending) = capture(build).and_then(|mut message| pool.send(&mut message, now, deadline)) else {
         return RequestOutcome::NotTaken;
     };
     let answered = match timeout_at(deadline, pending.answer()).await {
@@ -189,7 +194,7 @@ where
             pending.succeeded(at, instances);
             RequestOutcome::Answered(value)
         }
-        Ok(Err(RemoteException { kind, reason })) => match reason.strip_prefix(NOT_EXECUTED) {
+        Ok(Err(RemoteException { kind, reason, error })) => match reason.strip_prefix(NOT_EXECUTED) {
             Some(reason) if kind == exception::Type::Disconnected => {
                 pending.retire();
                 pending.says_nothing();
@@ -206,7 +211,8 @@ where
             }
             None => {
                 pending.failed(instances);
-                failed(CallFailure::Failed, &reason, NextTry::Never)
+                let failed = CallError::new(CallFailure::Failed, name, format!("{address}: {reason}"));
+                RequestOutcome::Failed(FailedAttempt::new(failed.told(error), Some(address), NextTry::Never))
             }
         },
         Err(error) => {
@@ -221,6 +227,7 @@ fn results(
     answer: &Reader<Segments>,
 ) -> capnp::Result<Result<capnp::any_pointer::Reader<'_>, RemoteException>> {
     let unexpected = || capnp::Error::failed("the answer has neither results nor an error".to_owned());
+    let error = Extra::of(answer.get_segments()).error;
     let message::Return(answer) = answer.get_root::<message::Reader<'_>>()?.which()? else {
         return Err(unexpected());
     };
@@ -229,7 +236,8 @@ fn results(
         return_::Exception(exception) => {
             let exception = exception?;
             let reason = exception.get_reason()?.to_string()?;
-            Ok(Err(RemoteException { kind: exception.get_type()?, reason }))
+            let error = error.and_then(decode_bounded).map(ErrorRecord::into_error);
+            Ok(Err(RemoteException { kind: exception.get_type()?, reason, error }))
         }
         _ => Err(unexpected()),
     }

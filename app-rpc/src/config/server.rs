@@ -17,6 +17,14 @@ use crate::{Authorities, Grants, KeyPair, Limits, Purpose, RpcName};
 /// The default of `maxConns`.
 const DEFAULT_CONNECTIONS: usize = 1024;
 
+/// The default of `maxCallsInFlight`, and its largest value.
+const DEFAULT_CALLS: usize = 16 * 1024;
+const MAX_CALLS: u32 = 1 << 24;
+
+/// The default of `maxQueueMillis`, and its largest value in milliseconds.
+const DEFAULT_QUEUE: Duration = Duration::from_millis(100);
+const MAX_QUEUE_MILLIS: u32 = 60_000;
+
 /// The checked config of an RPC server.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -35,6 +43,10 @@ pub struct RpcServerConfig {
     pub max_connections: usize,
     /// The most open connections of one certificate. `None` is an eighth of all, at least 8.
     pub max_client_connections: Option<NonZero<u32>>,
+    /// The most calls in flight on all connections together. One in sixteen is kept for clients with a grant, if there are any.
+    pub max_calls_in_flight: usize,
+    /// The longest time that calls may wait for their thread. Beyond it for half a second, calls are refused. `None` is any time.
+    pub max_queue: Option<Duration>,
     /// What clients may do.
     pub grants: Grants,
     /// The limits of one connection.
@@ -57,6 +69,8 @@ impl RpcServerConfig {
             clients,
             max_connections: DEFAULT_CONNECTIONS,
             max_client_connections: None,
+            max_calls_in_flight: DEFAULT_CALLS,
+            max_queue: Some(DEFAULT_QUEUE),
             grants: Grants::default(),
             limits: Limits::default(),
             max_connection_age: Duration::from_secs(3600),
@@ -112,6 +126,9 @@ impl RpcServerConfig {
         let (age, threads) = (spec.get_max_connection_age_seconds(), spec.get_threads());
         within(age, 1, u32::MAX, &mut problems.at("maxConnectionAgeSeconds"));
         within(threads.into(), 0, 256, &mut problems.at("threads"));
+        let (calls, queue_millis) = (spec.get_max_calls_in_flight(), spec.get_max_queue_millis());
+        within(calls, 0, MAX_CALLS, &mut problems.at("maxCallsInFlight"));
+        within(queue_millis, 0, MAX_QUEUE_MILLIS, &mut problems.at("maxQueueMillis"));
         let max_connections = match usize::try_from(spec.get_max_conns()) {
             Ok(0) => DEFAULT_CONNECTIONS,
             Ok(connections) => connections,
@@ -130,6 +147,12 @@ impl RpcServerConfig {
             clients: clients?,
             max_connections,
             max_client_connections: NonZero::new(spec.get_max_client_conns()),
+            max_calls_in_flight: match usize::try_from(calls) {
+                Ok(0) => DEFAULT_CALLS,
+                Ok(calls) => calls,
+                Err(_) => usize::MAX,
+            },
+            max_queue: (queue_millis > 0).then(|| Duration::from_millis(queue_millis.into())),
             grants: grants?,
             limits,
             max_connection_age: Duration::from_secs(age.into()),

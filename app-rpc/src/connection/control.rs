@@ -16,9 +16,11 @@ use super::input::Incoming;
 use super::memory::{CONNECTION_BYTES, Credit, Memory};
 use super::meter::{CallMeter, MessageDecision};
 use super::outbox::{Next, Outbox};
+use super::watch::CallWatch;
 use super::{policy, refusal};
 use crate::Limits;
-use crate::framing::{Decoder, Segments};
+use crate::extra::{self, Extra};
+use crate::framing::{Decoder, MAX_SEGMENTS, Segments};
 
 /// The state of a connection. It belongs to one thread, and nothing is borrowed across an await.
 pub(crate) struct Control {
@@ -62,13 +64,18 @@ pub(super) enum Interruption {
 impl Control {
     /// A connection with these limits, which takes its memory from this budget.
     pub(crate) fn new(limits: Limits, memory: Memory) -> Self {
+        Self::watched(limits, memory, None)
+    }
+
+    /// A connection that also tells about its calls.
+    pub(crate) fn watched(limits: Limits, memory: Memory, watch: Option<Rc<dyn CallWatch>>) -> Self {
         let input =
             InputState { close: None, injected: VecDeque::new(), reader: None, last_message: Instant::now() };
         let credit = Rc::new(Credit::of_connection(memory));
         Self {
             limits,
             left: Cell::new(0),
-            meter: RefCell::new(CallMeter::new(Rc::clone(&credit))),
+            meter: RefCell::new(CallMeter::new(Rc::clone(&credit), watch)),
             outbox: RefCell::new(Outbox::new(limits.queued_bytes, Rc::clone(&credit))),
             credit,
             input: RefCell::new(input),
@@ -237,6 +244,7 @@ impl Control {
     /// Settles the account at the end of the connection. What is still charged now was leaked by a handler that panicked.
     pub(super) fn settle(&self) {
         self.left.set(self.held_memory());
+        self.meter.borrow_mut().lose_calls();
         self.credit.close();
     }
 
@@ -248,11 +256,17 @@ impl Control {
 
     /// Checks a received message, and answers it if it is refused. Returns whether it goes to capnp-rpc.
     pub(super) fn admit(&self, incoming: &mut Incoming) -> capnp::Result<bool> {
-        self.input.borrow_mut().last_message = Instant::now();
+        let now = Instant::now();
+        self.input.borrow_mut().last_message = now;
         if !self.was_heard.replace(true) {
             self.heard.cancel();
         }
         let message: message::Reader<'_> = incoming.reader.get_root()?;
+        let extra = Extra::of(incoming.reader.get_segments());
+        // The time that the message has waited here counts, too.
+        let read_by = |left| now.checked_sub(self.meter.borrow().waited()).unwrap_or(now).checked_add(left);
+        incoming.deadline = extra.remaining.and_then(read_by);
+        let late = incoming.deadline.is_some_and(|deadline| deadline <= now);
         if let Ok(message::Abort(reason)) = message.which() {
             self.note(End::PeerClosed);
             return Err(policy::aborted(reason?));
@@ -260,11 +274,12 @@ impl Control {
         let mut checked = policy::check(message, incoming.bytes, &self.limits)?;
         checked.paid = self.credit.charge(checked.cost);
         incoming.charged += if checked.paid { checked.cost } else { 0 };
-        let decision = self.meter.borrow_mut().inbound(message, incoming.bytes, checked, &self.limits)?;
+        let decision =
+            self.meter.borrow_mut().inbound(message, incoming.bytes, checked, late, &self.limits)?;
         match decision {
             MessageDecision::Pass { is_call } => {
                 incoming.is_call = is_call;
-                if let Some((question, kind, reason)) = policy::shortened(message) {
+                if let Some((question, kind, reason)) = policy::rewritten(message, extra.error) {
                     self.inject(&refusal::failure(question, kind, &reason));
                     return Ok(false);
                 }
@@ -291,13 +306,52 @@ impl Control {
         let segments = built.get_segments_for_output();
         let bytes: usize = segments.iter().map(|segment| segment.len()).sum();
         let message: message::Reader<'_> = built.get_root_as_reader()?;
+        if let Some(failed) = policy::failed_call(message) {
+            let policy::FailedCall { question, kind, text, error, has_trailer } = failed;
+            self.meter.borrow().failed(question, text, error.as_deref());
+            if has_trailer {
+                return self.send_with(&refusal::failure(question, kind, text), error.as_deref());
+            }
+        }
         if bytes > self.limits.message_bytes {
             return self.send_too_large(message, bytes);
         }
         self.meter.borrow_mut().outbound(message, bytes)?;
-        self.outbox.borrow_mut().push(&segments);
+        match extra::deadline() {
+            Some(deadline) if matches!(message.which(), Ok(message::Call(_))) => {
+                self.push(&segments, Some(&extra::deadline_segment(deadline)));
+            }
+            _ => self.push(&segments, None),
+        }
         self.notify_of_calls();
         Ok(())
+    }
+
+    /// Sends an answer with an error beside it.
+    fn send_with(&self, built: &Builder<HeapAllocator>, error: Option<&[u8]>) -> capnp::Result<()> {
+        let segments = built.get_segments_for_output();
+        let bytes: usize = segments.iter().map(|segment| segment.len()).sum();
+        if bytes > self.limits.message_bytes {
+            return self.send_too_large(built.get_root_as_reader()?, bytes);
+        }
+        self.meter.borrow_mut().outbound(built.get_root_as_reader()?, bytes)?;
+        self.push(&segments, error.and_then(extra::error_segment).as_deref());
+        self.notify_of_calls();
+        Ok(())
+    }
+
+    /// Queues a message, with what goes beside it if there is room for that.
+    fn push(&self, segments: &[&[u8]], beside: Option<&[u8]>) {
+        let mut outbox = self.outbox.borrow_mut();
+        let Some(beside) = beside else { return outbox.push(segments) };
+        let bytes: usize = segments.iter().map(|segment| segment.len()).sum();
+        match segments {
+            _ if bytes + beside.len() > self.limits.message_bytes || segments.len() >= MAX_SEGMENTS => {
+                outbox.push(segments);
+            }
+            [only] => outbox.push(&[only, beside]),
+            _ => outbox.push(&[segments, &[beside]].concat()),
+        }
     }
 
     fn notify_of_calls(&self) {

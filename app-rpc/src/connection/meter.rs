@@ -10,46 +10,32 @@
 //! A question may depend on another without an answer, which depends on a third. capnp-rpc resolves such chains by recursion, and a
 //! stack overflow would end the process. So their depth is limited, and so are chains of promises that resolve to promises.
 
+mod admission;
+mod capabilities;
+
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-use capnp_rpc::rpc_capnp::{
-    call, cap_descriptor, finish, message, message_target, payload, resolve, return_,
-};
+use capnp_rpc::rpc_capnp::{cap_descriptor, finish, message, resolve, return_};
 
+use self::admission::Dependencies;
+use self::capabilities::hosted;
 use super::memory::Credit;
 use super::policy::Checked;
-use super::refusal::Retry;
+use super::refusal::{NOT_EXECUTED, Retry};
+use super::watch::{CallOutcome, CallWatch, RunningCall, Watched};
 use crate::Limits;
-
-/// The longest chain of questions without answers that depend on each other.
-const MAX_DEPTH: u32 = 64;
 
 /// The most cancelled calls of one connection. capnp-rpc 0.27 does not answer a cancelled call, so both sides keep its number until
 /// the connection ends.
 const MAX_CANCELLED: u32 = if cfg!(test) { 2_000 } else { 8_000 };
-
-/// The memory of a call in capnp-rpc until the peer has finished with its answer.
-const QUESTION_BYTES: usize = 512;
 
 /// The memory of a cancelled call in capnp-rpc, and of its entry in the queue of the call that it depended on.
 const CANCELLED_BYTES: usize = 1024;
 
 /// The memory of a refused question.
 const REFUSED_BYTES: usize = 64;
-
-/// The memory in capnp-rpc of a capability of this side that the peer holds.
-const EXPORT_BYTES: usize = 512;
-
-/// The memory in capnp-rpc of a capability of the peer.
-const IMPORT_BYTES: usize = 1024;
-
-/// The most capabilities of the peer that this side holds.
-const MAX_IMPORTS: usize = 4096;
-
-/// The most capabilities of this side that a peer may hold.
-const MAX_EXPORTS: usize = 4096;
 
 /// How many promises of the peer may resolve to another promise, on one connection.
 const MAX_REPROMISES: u32 = 64;
@@ -70,14 +56,6 @@ pub(super) enum MessageDecision {
 /// It goes to capnp-rpc, and is not a call.
 const PASS: MessageDecision = MessageDecision::Pass { is_call: false };
 
-/// The questions that a question depends on.
-#[derive(Default)]
-struct Dependencies {
-    depth: u32,
-    /// Whether one of them was refused.
-    on_refused: bool,
-}
-
 /// A question in capnp-rpc.
 #[derive(Default)]
 struct Question {
@@ -90,6 +68,8 @@ struct Question {
     kept: usize,
     /// Bytes charged for it.
     charged: usize,
+    /// The call, until it has ended.
+    call: Option<RunningCall>,
 }
 
 /// Counts the questions and bytes of a connection.
@@ -119,11 +99,13 @@ pub(super) struct CallMeter {
     repromises: u32,
     /// Why no more calls are accepted.
     closed_to_calls: Option<&'static str>,
+    watched: Watched,
 }
 
 impl CallMeter {
-    pub(super) fn new(credit: Rc<Credit>) -> Self {
+    pub(super) fn new(credit: Rc<Credit>, watch: Option<Rc<dyn CallWatch>>) -> Self {
         Self {
+            watched: Watched::by(watch),
             credit,
             charged: 0,
             questions: HashMap::new(),
@@ -190,7 +172,26 @@ impl CallMeter {
         self.there -= usize::from(is_call);
     }
 
-    /// Checks a received message of this many bytes, which is [held](Self::hold) already.
+    /// How long the message that is read now may have waited for this thread, at most.
+    pub(super) fn waited(&self) -> std::time::Duration {
+        self.watched.waited()
+    }
+
+    /// A question is answered with an error.
+    pub(super) fn failed(&self, question: u32, text: &str, error: Option<&[u8]>) {
+        let call = self.questions.get(&question).and_then(|question| question.call);
+        self.watched.failed(call, text, error);
+    }
+
+    /// The connection has ended, and with it all calls.
+    pub(super) fn lose_calls(&mut self) {
+        for question in self.questions.values_mut() {
+            self.watched.end(question.call.take(), CallOutcome::Lost);
+        }
+        self.watched.lose_own();
+    }
+
+    /// Checks a received message of this many bytes, which is [held](Self::hold) already. `late`: the deadline of the call has passed.
     ///
     /// # Errors
     /// The peer sends more questions and does not look at their refusals, or the message is malformed.
@@ -199,6 +200,7 @@ impl CallMeter {
         message: message::Reader<'_>,
         bytes: usize,
         checked: Checked,
+        late: bool,
         limits: &Limits,
     ) -> capnp::Result<MessageDecision> {
         match message.which() {
@@ -208,7 +210,7 @@ impl CallMeter {
             }
             Ok(message::Call(call)) => {
                 let call = call?;
-                let dependencies = self.dependencies(call)?;
+                let dependencies = Dependencies { late, ..self.dependencies(call)? };
                 let decision = self.ask(call.get_question_id(), bytes, checked, dependencies, limits)?;
                 if let MessageDecision::Pass { .. } = decision {
                     self.take_in(call.get_params()?)?;
@@ -220,6 +222,7 @@ impl CallMeter {
             _ if !checked.paid => Ok(MessageDecision::NoMemory),
             Ok(message::Return(answer)) => {
                 let answer = answer?;
+                self.watched.answered(answer.get_answer_id(), outcome_of(answer)?);
                 if !self.given_up.remove(&answer.get_answer_id())
                     && let Ok(return_::Results(results)) = answer.which()
                 {
@@ -245,77 +248,6 @@ impl CallMeter {
             }
             Ok(message::Finish(finish)) => self.finish(finish?),
             _ => Ok(PASS),
-        }
-    }
-
-    fn ask(
-        &mut self,
-        question: u32,
-        bytes: usize,
-        checked: Checked,
-        dependencies: Dependencies,
-        limits: &Limits,
-    ) -> capnp::Result<MessageDecision> {
-        if self.questions.contains_key(&question) || self.refused.contains(&question) {
-            return Err(capnp::Error::failed(format!("question id {question} is in use already")));
-        }
-        let later = |reason: &'static str| (Cow::Borrowed(reason), Retry::Later);
-        let (reason, retry) = if let Some(reason) = self.closed_to_calls {
-            (reason.into(), Retry::Elsewhere)
-        } else if let Some(objection) = checked.objection {
-            (objection.into(), Retry::Never)
-        } else if dependencies.on_refused {
-            later("it rests on a call that was refused")
-        } else if dependencies.depth > MAX_DEPTH {
-            later("it rests on too many calls without an answer, one upon the other")
-        } else if self.questions.len().max(self.there) >= limits.calls {
-            later("too many calls of this connection are in flight")
-        } else if self.exports.len() >= MAX_EXPORTS || self.imports.len() >= MAX_IMPORTS {
-            later("this connection holds too many capabilities")
-        } else if self.held > limits.held_bytes && self.held > bytes {
-            later("the calls of this connection that are in flight are too large together")
-        } else if !self.credit.begin_call(limits.calls_of_peer()) {
-            later("too many calls of this client are in flight on all its connections together")
-        } else if !checked.paid || !self.credit.charge(QUESTION_BYTES) {
-            self.credit.end_call();
-            later("there is no memory left for more calls of this client")
-        } else {
-            self.charged += QUESTION_BYTES;
-            let asked =
-                Question { depth: dependencies.depth, charged: QUESTION_BYTES, ..Question::default() };
-            self.questions.insert(question, asked);
-            self.running += 1;
-            return Ok(PASS);
-        };
-        if self.refused.len() >= limits.calls {
-            return Err(capnp::Error::overloaded(
-                "too many calls of this connection were refused, and the answers not looked at".to_owned(),
-            ));
-        }
-        self.refused.insert(question);
-        self.overdraw(REFUSED_BYTES);
-        self.refusals += 1;
-        Ok(MessageDecision::Refuse { question, reason, retry })
-    }
-
-    /// The questions that a call depends on: by its target, and by the capabilities that it brings.
-    fn dependencies(&self, call: call::Reader<'_>) -> capnp::Result<Dependencies> {
-        let mut dependencies = Dependencies::default();
-        if let Ok(message_target::PromisedAnswer(answer)) = call.get_target()?.which() {
-            self.depend_on(answer?.get_question_id(), &mut dependencies);
-        }
-        for capability in call.get_params()?.get_cap_table()? {
-            if let Ok(cap_descriptor::ReceiverAnswer(answer)) = capability.which() {
-                self.depend_on(answer?.get_question_id(), &mut dependencies);
-            }
-        }
-        Ok(dependencies)
-    }
-
-    fn depend_on(&self, question: u32, dependencies: &mut Dependencies) {
-        dependencies.on_refused |= self.refused.contains(&question);
-        if let Some(asked) = self.questions.get(&question).filter(|asked| !asked.returned) {
-            dependencies.depth = dependencies.depth.max(asked.depth + 1);
         }
     }
 
@@ -352,6 +284,7 @@ impl CallMeter {
         }
         if !question.returned {
             // It is cancelled, and gets no answer.
+            self.watched.end(question.call, CallOutcome::Cancelled);
             self.running -= 1;
             self.cancelled += 1;
             self.overdraw(CANCELLED_BYTES);
@@ -368,7 +301,11 @@ impl CallMeter {
     pub(super) fn outbound(&mut self, message: message::Reader<'_>, bytes: usize) -> capnp::Result<()> {
         let answer = match message.which() {
             Ok(message::Return(answer)) => answer?,
-            Ok(message::Call(call)) => return self.give(call?.get_params()?).map(drop),
+            Ok(message::Call(call)) => {
+                let call = call?;
+                self.watched.ask(call.get_question_id(), (call.get_interface_id(), call.get_method_id()));
+                return self.give(call.get_params()?).map(drop);
+            }
             Ok(message::Resolve(resolve)) => {
                 if let Ok(resolve::Cap(capability)) = resolve?.which()
                     && let Some(id) = hosted(&capability?)
@@ -379,6 +316,7 @@ impl CallMeter {
             }
             Ok(message::Finish(finish)) => {
                 let finish = finish?;
+                self.watched.answered(finish.get_question_id(), CallOutcome::Cancelled);
                 if finish.get_release_result_caps() {
                     self.given_up.insert(finish.get_question_id());
                 }
@@ -406,6 +344,7 @@ impl CallMeter {
         if !question.returned {
             question.returned = true;
             self.running -= 1;
+            self.watched.end(question.call.take(), outcome_of(answer)?);
         }
         if answer.get_no_finish_needed() {
             let charged = question.charged;
@@ -422,70 +361,17 @@ impl CallMeter {
         }
         Ok(())
     }
-
-    /// Counts the capabilities of this side in a message to the peer.
-    fn give(&mut self, payload: payload::Reader<'_>) -> capnp::Result<Vec<u32>> {
-        let given: Vec<u32> =
-            payload.get_cap_table()?.iter().filter_map(|capability| hosted(&capability)).collect();
-        for id in &given {
-            self.give_one(*id);
-        }
-        Ok(given)
-    }
-
-    fn give_one(&mut self, id: u32) {
-        let count = self.exports.entry(id).or_default();
-        *count += 1;
-        if *count == 1 {
-            self.overdraw(EXPORT_BYTES);
-        }
-    }
-
-    /// Counts the capabilities of the peer in a received message.
-    fn take_in(&mut self, payload: payload::Reader<'_>) -> capnp::Result<()> {
-        payload.get_cap_table()?.iter().try_for_each(|capability| self.take(&capability))
-    }
-
-    fn take(&mut self, capability: &cap_descriptor::Reader<'_>) -> capnp::Result<()> {
-        let Some(id) = hosted(capability) else { return Ok(()) };
-        let count = self.imports.entry(id).or_default();
-        *count = count.saturating_add(1);
-        if *count == 1 {
-            self.overdraw(IMPORT_BYTES);
-        }
-        if self.imports.len() > 2 * MAX_IMPORTS {
-            return Err(capnp::Error::overloaded("too many capabilities of the peer are held".to_owned()));
-        }
-        Ok(())
-    }
-
-    /// Uncounts a capability of the peer that this side releases.
-    fn give_back(&mut self, id: u32, count: u32) {
-        if let Some(taken) = self.imports.get_mut(&id) {
-            *taken = taken.saturating_sub(count);
-            if *taken == 0 {
-                self.imports.remove(&id);
-                self.refund(IMPORT_BYTES);
-            }
-        }
-    }
-
-    /// Uncounts a capability that the peer releases. capnp-rpc refuses the release of a capability that the peer does not have.
-    fn let_go(&mut self, id: u32, count: u32) {
-        if let Some(given) = self.exports.get_mut(&id) {
-            *given = given.saturating_sub(count);
-            if *given == 0 {
-                self.exports.remove(&id);
-                self.refund(EXPORT_BYTES);
-            }
-        }
-    }
 }
 
-/// The id of a capability that its sender hosts.
-fn hosted(capability: &cap_descriptor::Reader<'_>) -> Option<u32> {
-    match capability.which() {
-        Ok(cap_descriptor::SenderHosted(id) | cap_descriptor::SenderPromise(id)) => Some(id),
-        _ => None,
-    }
+/// How the call of an answer ended.
+fn outcome_of(answer: return_::Reader<'_>) -> capnp::Result<CallOutcome> {
+    Ok(match answer.which() {
+        Ok(return_::Exception(exception)) => {
+            let reason = exception?.get_reason()?;
+            let refused = reason.as_bytes().starts_with(NOT_EXECUTED.as_bytes());
+            if refused { CallOutcome::Refused } else { CallOutcome::Failed }
+        }
+        Ok(return_::Canceled(())) => CallOutcome::Cancelled,
+        _ => CallOutcome::Answered,
+    })
 }

@@ -10,7 +10,7 @@ use capnp_rpc::rpc_capnp::{
     return_,
 };
 
-use crate::Limits;
+use crate::{Limits, trailer};
 
 /// The memory of a call in capnp-rpc beside its message: its tasks, its future and its results.
 const CALL_BYTES: usize = 3 * 1024;
@@ -203,13 +203,45 @@ fn reason(exception: exception::Reader<'_>) -> Option<String> {
     }
 }
 
-/// A replacement for an answer with a long reason, because each waiting call gets a copy of the reason.
-pub(super) fn shortened(message: message::Reader<'_>) -> Option<(u32, exception::Type, String)> {
-    let Ok(message::Return(Ok(answer))) = message.which() else { return None };
-    let Ok(return_::Exception(Ok(exception))) = answer.which() else { return None };
-    if exception.get_reason().ok()?.len() <= REASON_BYTES {
+/// A replacement for an answer with a long reason, because each waiting call gets a copy of the reason. And a replacement for an answer
+/// with an error beside it, because capnp-rpc passes nothing but the reason to the caller.
+pub(super) fn rewritten(
+    message: message::Reader<'_>,
+    error: Option<&[u8]>,
+) -> Option<(u32, exception::Type, String)> {
+    let (answer, exception) = failed(message)?;
+    if exception.get_reason().ok()?.len() <= REASON_BYTES && error.is_none() {
         return None;
     }
     let kind = exception.get_type().unwrap_or(exception::Type::Failed);
-    Some((answer.get_answer_id(), kind, reason(exception).unwrap_or_default()))
+    let reason = reason(exception).unwrap_or_default();
+    let reason = error.map_or_else(|| reason.clone(), |error| trailer::join(&reason, error));
+    Some((answer, kind, reason))
+}
+
+/// An answer that is an exception of this side.
+pub(super) struct FailedCall<'a> {
+    pub(super) question: u32,
+    pub(super) kind: exception::Type,
+    /// The reason without its trailer.
+    pub(super) text: &'a str,
+    /// The encoded error in the trailer.
+    pub(super) error: Option<Vec<u8>>,
+    pub(super) has_trailer: bool,
+}
+
+/// The call of an answer that is an exception.
+pub(super) fn failed_call(message: message::Reader<'_>) -> Option<FailedCall<'_>> {
+    let (question, exception) = failed(message)?;
+    let reason = exception.get_reason().ok()?.to_str().ok()?;
+    let (text, error) = trailer::split(reason);
+    let kind = exception.get_type().unwrap_or(exception::Type::Failed);
+    Some(FailedCall { question, kind, text, error, has_trailer: text.len() < reason.len() })
+}
+
+/// The exception of an answer that has one, and the number of its question.
+fn failed(message: message::Reader<'_>) -> Option<(u32, exception::Reader<'_>)> {
+    let Ok(message::Return(Ok(answer))) = message.which() else { return None };
+    let Ok(return_::Exception(Ok(exception))) = answer.which() else { return None };
+    Some((answer.get_answer_id(), exception))
 }

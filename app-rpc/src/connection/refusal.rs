@@ -9,6 +9,14 @@ use capnp_rpc::rpc_capnp::{cap_descriptor, exception, message};
 /// refusal of this one.
 pub(crate) const NOT_EXECUTED: &str = "[not executed] ";
 
+/// Why a call does not begin after its deadline.
+pub(crate) const TOO_LATE: &str = "its deadline has passed";
+
+/// The error of a call that begins too late. It has the kind of error of a server with too much work.
+pub(crate) fn too_late() -> capnp::Error {
+    capnp::Error::overloaded(format!("{NOT_EXECUTED}{TOO_LATE}"))
+}
+
 /// The error of a connection that ends, and has executed no call without an answer.
 pub(crate) fn not_executed(reason: &str) -> capnp::Error {
     capnp::Error::disconnected(format!("{NOT_EXECUTED}{reason}"))

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::ServerState;
 use super::admission::{Admitted, admit};
+use super::calls::PeerCalls;
 use super::handshakes::Handshake;
 use super::threads::Spawners;
 use crate::clock;
@@ -47,7 +48,7 @@ pub(super) async fn run(
 }
 
 /// Serves an accepted client until the connection ends.
-pub(super) async fn serve_client<S>(shared: &ServerState, admitted: Admitted<S>)
+pub(super) async fn serve_client<S>(shared: &Arc<ServerState>, admitted: Admitted<S>)
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
@@ -59,7 +60,8 @@ where
         shared.counts.ended(End::Panicked, 0);
         return shared.journal.ended(from, certificate, End::Panicked, "the bootstrap panicked");
     };
-    let control = Rc::new(Control::new(limits, account_slot.account().memory().clone()));
+    let memory = account_slot.account().memory().clone();
+    let control = Rc::new(Control::watched(limits, memory, Some(Rc::new(PeerCalls::new(shared, &peer)))));
     let bounds = Bounds { age, valid_until, revocation, stop: &shared.stop };
     let (end, detail) = serve(stream, bootstrap, &control, bounds).await;
     shared.counts.ended(end, control.refusals());

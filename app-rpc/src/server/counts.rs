@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::meters::Meters;
 use super::slots::{ConnectionSlot, ConnectionSlots, SlotLimits};
+use crate::connection::RefusedCall;
+use crate::measured::CallMeters;
 use crate::{End, Refusal};
 
 /// Counters of a server. `Relaxed` is enough: the counters do not depend on each other, and guard no other data.
@@ -48,6 +50,16 @@ impl Counts {
         self.calls_refused.fetch_add(calls_refused, Ordering::Relaxed);
         self.meters.ended(end).inc();
         self.meters.calls_refused.add(calls_refused);
+    }
+
+    /// A call was refused.
+    pub(super) fn call_refused(&self, why: RefusedCall) {
+        self.meters.call_refused(why).inc();
+    }
+
+    /// The metrics of the calls, by method.
+    pub(super) fn calls(&self) -> Arc<CallMeters> {
+        Arc::clone(&self.meters.calls)
     }
 
     pub(crate) fn established(&self) {

@@ -11,9 +11,11 @@ use std::time::{Duration, Instant};
 
 use app_core::log::Serde;
 use app_core::prelude::{Logger, debug, info, warn};
+use app_errors::ErrorType;
 use app_tls::{ShownNames, shown_names};
 use parking_lot::Mutex;
 
+use crate::error_form::decode_bounded;
 use crate::text::{MAX_TEXT_BYTES, short};
 use crate::{Certificate, End, Refusal};
 
@@ -32,6 +34,7 @@ pub(crate) struct Journal {
     log: Logger,
     refusals: [Mutex<Window>; Refusal::ALL.len()],
     ends: [Mutex<Window>; End::ALL.len()],
+    bugs: Mutex<Window>,
     /// Handshakes that peers have ended since the last summary.
     given_up: AtomicU64,
 }
@@ -48,7 +51,7 @@ impl Journal {
     pub(crate) fn new(log: Logger) -> Self {
         let refusals = Refusal::ALL.map(|_| Mutex::new(Window::new()));
         let ends = End::ALL.map(|_| Mutex::new(Window::new()));
-        Self { log, refusals, ends, given_up: AtomicU64::new(0) }
+        Self { log, refusals, ends, bugs: Mutex::new(Window::new()), given_up: AtomicU64::new(0) }
     }
 
     pub(crate) fn log(&self) -> &Logger {
@@ -95,6 +98,23 @@ impl Journal {
         }
     }
 
+    /// Logs a call whose handler returned an error. A bug is a warning.
+    pub(super) fn call_failed(&self, method: &str, from: SocketAddr, text: &str, error: Option<&[u8]>) {
+        let text = short(text);
+        let Some(error) = error.and_then(decode_bounded) else {
+            debug!(self.log, "RPC call failed: {text}"; "method" => method, "peer" => %from);
+            return;
+        };
+        let (id, name, uid) = (error.id, error.id.name(), error.uid.hex());
+        if error.error_type != ErrorType::Bug {
+            debug!(self.log, "RPC call failed: {text}"; "method" => method, "peer" => %from,
+                "error" => %id, "error_name" => name, "uid" => uid);
+        } else if self.may_log(&self.bugs, "bug", from) {
+            warn!(self.log, "RPC call failed: {text}"; "method" => method, "peer" => %from,
+                "error" => %id, "error_name" => name, "uid" => uid);
+        }
+    }
+
     /// Logs the number of handshakes that peers ended, if it is large. Call it once in [`SUMMARY_EVERY`].
     pub(super) fn summarize(&self) {
         let count = self.given_up.swap(0, Ordering::Relaxed);
@@ -108,7 +128,7 @@ impl Journal {
     fn may_log(&self, window: &Mutex<Window>, reason: &str, from: SocketAddr) -> bool {
         let (may, left_out) = window.lock().take(from.ip());
         if left_out > 0 {
-            info!(self.log, "more RPC connections were refused or ended, and are counted only"; "reason" => reason,
+            info!(self.log, "more RPC connections were refused or ended, or calls failed, and are counted only"; "reason" => reason,
                 "count" => left_out);
         }
         may

@@ -1,8 +1,12 @@
 //! The metrics of an endpoint, under the id of its service.
 
+use std::sync::Arc;
+
 use app_core::prelude::*;
 use app_metrics::{Counter, CounterVector, Gauge, MetricDoc, Metrics};
 
+use crate::connection::RefusedCall;
+use crate::measured::{CallMeters, SERVER};
 use crate::{End, Refusal};
 
 ids! {
@@ -16,6 +20,8 @@ ids! {
     pub RPC_CONNECTIONS_ACTIVE: MetricId = 0xf0ae_2f4d_7b7f_4ce8, "rpc_connections_active";
     /// Counter: refused calls of connections that have ended.
     pub RPC_CALLS_REFUSED: MetricId = 0x8c1c_2099_7791_a74d, "rpc_calls_refused";
+    /// Counter vector, by `reason`: refused calls, counted at once.
+    pub RPC_CALL_REFUSALS: MetricId = 0xaadc_fb6e_435c_0f29, "rpc_call_refusals";
 }
 
 /// No service yet: each endpoint has these metrics under its own id.
@@ -84,8 +90,39 @@ const CALLS_REFUSED: MetricDoc = MetricDoc::counter(
 .meaning("They were not executed. Clients of this platform retry them on another connection. See `limits` of the config.")
 .queries(&[("Refused a second", "sum(rate(METRIC[5m]))")]);
 
+const CALL_REFUSALS: MetricDoc = MetricDoc::counter_vector(
+    NO_SERVICE,
+    RPC_CALL_REFUSALS,
+    "RPC calls that were refused, by reason. Nothing of them was executed.",
+    &[(
+        "reason",
+        "overload: `server_calls`: more than `maxCallsInFlight`; `queue`: calls wait longer than `maxQueueMillis`; `deadline`: the client \
+         does not wait any more; limits of a client: `connection_calls`, `client_calls`, `held_bytes`, `memory`, `capabilities`; \
+         the call: `on_refused`, `too_deep`, `unsupported`; the end: `closing`",
+    )],
+)
+.unit("calls")
+.meaning(
+    "Clients of this platform make a refused call again, on another instance if there is one. `closing` is normal: connections have a \
+     maximum age.",
+)
+.queries(&[
+    ("Refused a second, by reason", "sum by (reason) (rate(METRIC[5m]))"),
+    ("Refused because of overload", "sum(rate(METRIC{reason=~\"server_calls|queue|deadline\"}[5m]))"),
+]);
+
 /// The metrics of every endpoint. [`rpc_endpoint!`](crate::rpc_endpoint) documents them under the id of its service.
-pub const ENDPOINT_METRICS: [MetricDoc; 5] = [ESTABLISHED, REFUSED, ENDED, ACTIVE, CALLS_REFUSED];
+pub const ENDPOINT_METRICS: [MetricDoc; 9] = [
+    ESTABLISHED,
+    REFUSED,
+    ENDED,
+    ACTIVE,
+    CALLS_REFUSED,
+    CALL_REFUSALS,
+    SERVER.calls,
+    SERVER.seconds,
+    SERVER.in_flight,
+];
 
 /// The metrics of an endpoint.
 pub(crate) struct Meters {
@@ -94,6 +131,8 @@ pub(crate) struct Meters {
     pub(super) calls_refused: Counter,
     refused: [Counter; Refusal::ALL.len()],
     ended: [Counter; End::ALL.len()],
+    call_refusals: [Counter; RefusedCall::ALL.len()],
+    pub(super) calls: Arc<CallMeters>,
 }
 
 impl Meters {
@@ -107,11 +146,17 @@ impl Meters {
             calls_refused: counter(CALLS_REFUSED)?,
             refused: series(&vector(REFUSED)?, Refusal::ALL.map(Refusal::label))?,
             ended: series(&vector(ENDED)?, End::ALL.map(End::label))?,
+            call_refusals: series(&vector(CALL_REFUSALS)?, RefusedCall::ALL.map(RefusedCall::label))?,
+            calls: Arc::new(CallMeters::of_server(metrics, service)?),
         })
     }
 
     pub(super) fn refused(&self, refusal: Refusal) -> &Counter {
         &self.refused[refusal as usize]
+    }
+
+    pub(super) fn call_refused(&self, why: RefusedCall) -> &Counter {
+        &self.call_refusals[why as usize]
     }
 
     pub(super) fn ended(&self, end: End) -> &Counter {
@@ -140,6 +185,11 @@ mod tests {
             line.split('`').skip(3).step_by(2).map(str::to_owned).collect()
         };
         assert_eq!(told(REFUSED), Refusal::ALL.map(|why| why.label().to_owned()).into());
+        let told_of_calls: BTreeSet<String> = told(CALL_REFUSALS)
+            .into_iter()
+            .filter(|word| !["maxCallsInFlight", "maxQueueMillis"].contains(&word.as_str()))
+            .collect();
+        assert_eq!(told_of_calls, RefusedCall::ALL.map(|why| why.label().to_owned()).into());
         assert_eq!(told(ENDED), End::ALL.map(|why| why.label().to_owned()).into());
     }
 }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::pki::AUTHORITY;
 use crate::stand::{self, PATIENCE, Stand, client_of, config, eventually};
 
-fn asking(
+pub(crate) fn asking(
     rule: &'static str,
 ) -> impl Fn(&quota::Client) -> Request<acquire_params::Owned, acquire_results::Owned> {
     move |quota| {
@@ -21,12 +21,12 @@ fn asking(
     }
 }
 
-async fn ask(client: &RpcClient<quota::Client>, rule: &'static str) -> Result<u32, CallError> {
+pub(crate) async fn ask(client: &RpcClient<quota::Client>, rule: &'static str) -> Result<u32, CallError> {
     client.request(asking(rule), |results| Ok(results.get_remaining())).await
 }
 
 /// Waits until requests have their connection.
-async fn connected(client: &RpcClient<quota::Client>) {
+pub(crate) async fn connected(client: &RpcClient<quota::Client>) {
     let usual = client.call(|quota| stand::ask(quota, "port", 0)).await.unwrap();
     let waiting = async {
         while ask(client, "port").await.unwrap() == usual {

@@ -69,7 +69,8 @@ impl Drop for Running {
     }
 }
 
-/// Does what the rule says: `echo`, `wait`, `hang`, `bomb`, `panic`, `fail`; all of them say the client's role, `role now` that of now.
+/// Does what the rule says: `echo`, `wait`, `hang`, `bomb`, `panic`, `fail`, `illegal`, `fatal`, `huge`, `bug`, `block`, `deadline`; all of
+/// them say the client's role, `role now` that of now.
 struct Obedient {
     seen: Arc<Seen>,
     peer: Peer,
@@ -97,12 +98,18 @@ impl quota::Server for Obedient {
             }
             "panic" => panic!("on purpose"),
             "fail" => return Err(capnp::Error::failed("on purpose".to_owned())),
+            "illegal" | "fatal" | "huge" | "bug" => return Err(app_rpc::exception(error(rule))),
+            "block" => std::thread::sleep(Duration::from_millis(params.get_permits().into())),
             _ => {}
         }
         let mut results = results.get();
         results.set_granted(true);
         // The connection of the client that the call came on.
-        let port = (rule == "port").then(|| self.peer.address.port().into());
+        let port = match rule {
+            "port" => Some(self.peer.address.port().into()),
+            "deadline" => Some(app_rpc::deadline().map_or(0, millis_until)),
+            _ => None,
+        };
         results.set_remaining(port.unwrap_or_else(|| params.get_permits()));
         let now = params.get_rule()?.to_str()? == "role now";
         let role = if now { self.peer.role_now() } else { self.peer.role };
@@ -123,6 +130,26 @@ impl quota::Server for Obedient {
         }
         Ok(())
     }
+}
+
+/// What a handler fails with.
+fn error(rule: &str) -> Error {
+    let illegal = app_errors::errors::ILLEGAL_ARGUMENT.error(ENDPOINT);
+    match rule {
+        "illegal" => {
+            let context = serde_json::json!({ "rule": "x", "key": "private" });
+            let raised = illegal.message("permits: found 7; ask for fewer").cause("the cause").tag("QUOTA");
+            raised.context(context).public_context(["rule"]).build()
+        }
+        "huge" => illegal.message("x".repeat(10_000)).cause("y".repeat(100_000)).build(),
+        "fatal" => app_errors::errors::APP_NOT_ALIVE.error(ENDPOINT).build(),
+        _ => app_errors::errors::BUG.error(ENDPOINT).message("an invariant").build(),
+    }
+}
+
+fn millis_until(deadline: tokio::time::Instant) -> u32 {
+    let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+    u32::try_from(left.as_millis()).unwrap_or(u32::MAX)
 }
 
 /// A config of the server, as it is in a file.

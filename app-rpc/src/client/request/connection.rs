@@ -28,6 +28,7 @@ use super::super::spread::Candidate;
 use super::capture::{CallMessage, call_of};
 use crate::Limits;
 use crate::clock;
+use crate::extra::deadline_segment;
 use crate::framing::{Segments, encode};
 
 /// The id of the first question, which asks for the server's interface.
@@ -186,8 +187,10 @@ impl RequestConnection {
         message: &mut CallMessage,
         chosen: Chosen,
         now: Instant,
+        deadline: Instant,
     ) -> Option<PendingRequest> {
-        if message.size_in_words() * size_of::<capnp::Word>() > self.limits.message_bytes {
+        let beside = deadline_segment(deadline);
+        if message.size_in_words() * size_of::<capnp::Word>() + beside.len() > self.limits.message_bytes {
             return None;
         }
         let (sender, answer) = oneshot::channel();
@@ -203,7 +206,10 @@ impl RequestConnection {
         state.next = question.checked_add(1)?;
         state.waiting.insert(question, sender);
         let begins = state.appended;
-        state.append(&message.get_segments_for_output());
+        match &*message.get_segments_for_output() {
+            [only] => state.append(&[only, &beside]),
+            segments => state.append(&[segments, &[&beside]].concat()),
+        }
         drop(state);
         let visit = Some(Visit::begin(&self.instance, chosen, now));
         Some(PendingRequest { connection: Arc::clone(self), question, begins, sent: now, answer, visit })
@@ -461,7 +467,7 @@ mod tests {
 
     fn request(connection: &Arc<RequestConnection>) -> PendingRequest {
         let mut message = capture(&|quota: &quota::Client| quota.rules_request()).unwrap();
-        connection.send(&mut message, Chosen::Usually, Instant::now()).unwrap()
+        connection.send(&mut message, Chosen::Usually, Instant::now(), Instant::now()).unwrap()
     }
 
     #[tokio::test]

@@ -59,10 +59,15 @@ impl RequestPool {
     }
 
     /// Sends a request on the connection that the spread chooses. `None` if no connection takes it.
-    pub(super) fn send(&self, message: &mut CallMessage, now: Instant) -> Option<PendingRequest> {
+    pub(super) fn send(
+        &self,
+        message: &mut CallMessage,
+        now: Instant,
+        deadline: Instant,
+    ) -> Option<PendingRequest> {
         let connections = self.connections.read();
         if let Some((connection, chosen)) = spread::choose(&connections, None) {
-            if let Some(sent) = connection.send(message, chosen, now) {
+            if let Some(sent) = connection.send(message, chosen, now, deadline) {
                 return Some(sent);
             }
             if chosen == Chosen::ToTryIt {
@@ -70,7 +75,8 @@ impl RequestPool {
             }
             // It has too many requests, or it retired in this moment.
             let working = connections.iter().filter(|other| other.instance.health.is_in());
-            if let Some(sent) = working.filter_map(|other| other.send(message, Chosen::Usually, now)).next() {
+            let sent = |other: &Arc<RequestConnection>| other.send(message, Chosen::Usually, now, deadline);
+            if let Some(sent) = working.filter_map(sent).next() {
                 return Some(sent);
             }
         }

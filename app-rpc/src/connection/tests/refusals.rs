@@ -195,13 +195,13 @@ fn a_peer_that_holds_too_many_capabilities_is_refused_until_it_lets_go_of_some()
     use super::super::policy::Checked;
     use super::super::refusal::Retry;
     let credit = Rc::new(Credit::of_connection(Memory::new(1 << 25)));
-    let (mut meter, limits) = (CallMeter::new(Rc::clone(&credit)), Limits::default());
+    let (mut meter, limits) = (CallMeter::new(Rc::clone(&credit), None), Limits::default());
     let before = credit.used();
     let paid = || Checked { paid: true, ..Checked::default() };
     let asked = |meter: &mut CallMeter, question| {
         let mut message = Builder::<HeapAllocator>::new_default();
         message.init_root::<message::Builder<'_>>().init_bootstrap().set_question_id(question);
-        meter.inbound(message.get_root_as_reader().unwrap(), 8, paid(), &limits).unwrap()
+        meter.inbound(message.get_root_as_reader().unwrap(), 8, paid(), false, &limits).unwrap()
     };
     let mut answered = Builder::<HeapAllocator>::new_default();
     let mut table =
@@ -216,7 +216,7 @@ fn a_peer_that_holds_too_many_capabilities_is_refused_until_it_lets_go_of_some()
     let mut release = released.init_root::<message::Builder<'_>>().init_release();
     release.set_id(7);
     release.set_reference_count(1);
-    meter.inbound(released.get_root_as_reader().unwrap(), 8, paid(), &limits).unwrap();
+    meter.inbound(released.get_root_as_reader().unwrap(), 8, paid(), false, &limits).unwrap();
     assert_eq!(asked(&mut meter, 2), MessageDecision::Pass { is_call: false });
     assert_eq!(meter.charged(), credit.used() - before);
     assert!(meter.charged() > 4095 * 512, "{} bytes for what it holds", meter.charged());

@@ -1,0 +1,180 @@
+//! What travels beside a message: the deadline of a call, and the error of a call that failed.
+//!
+//! Cap'n Proto has no place for them. So they are in one more segment at the end of the message. No pointer refers to it, so
+//! implementations that do not know it ignore it. The segment begins with [`MAGIC`]; then come entries:
+//!
+//! | bytes | meaning |
+//! |---|---|
+//! | 2 | the kind of the entry |
+//! | 2 | 0 |
+//! | 4 | the length of the value in bytes |
+//! | the length, padded to whole words | the value |
+//!
+//! | kind | value |
+//! |---|---|
+//! | 1 | the time that is left for the call, in milliseconds: four bytes. It is relative, so clocks need not agree |
+//! | 2 | the error of a failed call: a Cap'n Proto message with its segment table, whose root is the `Error` of `errors.capnp` |
+//!
+//! Numbers are little-endian. Kinds that a reader does not know are skipped, and so are further entries of one kind. A segment that is
+//! malformed or too long counts as absent: it never makes a call fail.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use capnp::message::ReaderSegments;
+use tokio::time::Instant;
+
+/// The first word of the segment. It is random, so that no segment of another program begins with it.
+pub(crate) const MAGIC: u64 = 0xd7e5_3a0c_91b4_f26d;
+
+const WORD: usize = size_of::<u64>();
+
+/// The longest segment that is read, in bytes.
+const MAX_BYTES: usize = 16 * 1024;
+
+/// The most entries that are read.
+const MAX_ENTRIES: usize = 16;
+
+/// The longest error, in bytes.
+pub(crate) const MAX_ERROR_BYTES: usize = 4096;
+
+const DEADLINE: u16 = 1;
+const ERROR: u16 = 2;
+
+tokio::task_local! {
+    /// When the call that this task serves or makes has to be answered.
+    static CALL_DEADLINE: Instant;
+}
+
+thread_local! {
+    /// The deadline in the message of the peer that was read last on this thread.
+    static READ_DEADLINE: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// When the caller of this handler stops waiting, if it told. Clients of this platform tell.
+///
+/// Use it in the handler of a call, before the first `spawn`: it belongs to the task of the handler. A call that an
+/// [`RpcClient`](crate::RpcClient) makes in this task ends at this time, too. Pass it on to work in other tasks.
+///
+/// The server does not begin a call whose deadline has passed. It does not end one that runs: the client cancels it.
+///
+/// The interface that a [`Bootstrap`](crate::Bootstrap) returns has deadlines. Capabilities that a handler returns have none.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use tokio::time::Instant;
+/// /// When work for this call has to end.
+/// fn work_until() -> Instant {
+///     app_rpc::deadline().unwrap_or_else(|| Instant::now() + Duration::from_secs(10))
+/// }
+/// ```
+#[must_use]
+pub fn deadline() -> Option<Instant> {
+    CALL_DEADLINE.try_with(|deadline| *deadline).ok()
+}
+
+/// The end of a call that begins now and may take this long. It is not after the deadline of the call that this task serves.
+pub(crate) fn deadline_within(time: Duration) -> Instant {
+    let end = Instant::now() + time;
+    deadline().map_or(end, |outer| outer.min(end))
+}
+
+/// Runs a future with this [`deadline`].
+pub(crate) fn with_deadline<F: Future>(deadline: Instant, future: F) -> impl Future<Output = F::Output> {
+    CALL_DEADLINE.scope(deadline, future)
+}
+
+/// Runs a function with this [`deadline`].
+pub(crate) fn within_deadline<T>(deadline: Instant, run: impl FnOnce() -> T) -> T {
+    CALL_DEADLINE.sync_scope(deadline, run)
+}
+
+/// Notes the deadline of a message that is being read. See [`deadline_read_by`].
+pub(crate) fn note_read(deadline: Option<Instant>) {
+    READ_DEADLINE.set(deadline);
+}
+
+/// The deadline in the message that `read` reads.
+pub(crate) fn deadline_read_by(read: impl FnOnce()) -> Option<Instant> {
+    READ_DEADLINE.set(None);
+    read();
+    READ_DEADLINE.take()
+}
+
+/// What came beside a message.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Extra<'a> {
+    /// The time that is left for the call.
+    pub(crate) remaining: Option<Duration>,
+    /// The error of a failed call, not decoded.
+    pub(crate) error: Option<&'a [u8]>,
+}
+
+impl<'a> Extra<'a> {
+    /// What came with a message of these segments.
+    pub(crate) fn of(message: &'a impl ReaderSegments) -> Self {
+        // The first segment has the root.
+        let last = u32::try_from(message.len()).unwrap_or_default().checked_sub(1).filter(|last| *last > 0);
+        let segment = last.and_then(|last| message.get_segment(last));
+        segment.and_then(Self::parse).unwrap_or_default()
+    }
+
+    fn parse(segment: &'a [u8]) -> Option<Self> {
+        let (magic, mut rest) = segment.split_first_chunk::<WORD>()?;
+        if u64::from_le_bytes(*magic) != MAGIC || segment.len() > MAX_BYTES {
+            return None;
+        }
+        let mut extra = Self::default();
+        for _ in 0..MAX_ENTRIES {
+            if rest.is_empty() {
+                return Some(extra);
+            }
+            let (&[kind_low, kind_high, _, _, length @ ..], values) = rest.split_first_chunk::<WORD>()?;
+            let length = usize::try_from(u32::from_le_bytes(length)).ok()?;
+            let (value, after) = values.split_at_checked(length.checked_next_multiple_of(WORD)?)?;
+            let value = value.get(..length)?;
+            match u16::from_le_bytes([kind_low, kind_high]) {
+                DEADLINE if extra.remaining.is_none() => {
+                    let millis = u32::from_le_bytes(value.try_into().ok()?);
+                    extra.remaining = Some(Duration::from_millis(millis.into()));
+                }
+                ERROR if extra.error.is_none() && length <= MAX_ERROR_BYTES => extra.error = Some(value),
+                _ => {}
+            }
+            rest = after;
+        }
+        rest.is_empty().then_some(extra)
+    }
+}
+
+/// The segment with this deadline. The time is rounded up: 0 means that none is left.
+pub(crate) fn deadline_segment(deadline: Instant) -> [u8; 3 * WORD] {
+    let remaining = deadline.saturating_duration_since(Instant::now()).as_micros().div_ceil(1000);
+    let millis = u32::try_from(remaining).unwrap_or(u32::MAX);
+    let mut segment = [0; 3 * WORD];
+    segment[..WORD].copy_from_slice(&MAGIC.to_le_bytes());
+    segment[WORD..2 * WORD].copy_from_slice(&entry(DEADLINE, 4));
+    segment[2 * WORD..2 * WORD + 4].copy_from_slice(&millis.to_le_bytes());
+    segment
+}
+
+/// The segment with this encoded error. `None` if it is too long.
+pub(crate) fn error_segment(error: &[u8]) -> Option<Vec<u8>> {
+    let length = u32::try_from(error.len()).ok().filter(|_| error.len() <= MAX_ERROR_BYTES)?;
+    let mut segment = Vec::with_capacity(2 * WORD + error.len().next_multiple_of(WORD));
+    segment.extend_from_slice(&MAGIC.to_le_bytes());
+    segment.extend_from_slice(&entry(ERROR, length));
+    segment.extend_from_slice(error);
+    segment.resize(segment.len().next_multiple_of(WORD), 0);
+    Some(segment)
+}
+
+fn entry(kind: u16, length: u32) -> [u8; WORD] {
+    let mut header = [0; WORD];
+    header[..2].copy_from_slice(&kind.to_le_bytes());
+    header[4..].copy_from_slice(&length.to_le_bytes());
+    header
+}
+
+#[cfg(test)]
+mod tests;
