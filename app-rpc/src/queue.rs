@@ -66,12 +66,13 @@ impl Overload {
     /// How long after a refusal one long wait is enough.
     const WARY: Duration = Duration::from_secs(2);
 
-    /// Whether a call is refused that came `now` and has waited this long.
-    pub(crate) fn refuses(&mut self, now: Instant, waited: Duration, most: Duration) -> bool {
-        if waited <= most {
-            self.long_since = None;
-            return false;
-        }
+    /// A call has waited a short time.
+    pub(crate) fn is_over(&mut self) {
+        self.long_since = None;
+    }
+
+    /// Whether a call is refused that came `now` and has waited too long.
+    pub(crate) fn refuses(&mut self, now: Instant) -> bool {
         let since = *self.long_since.get_or_insert(now);
         let lasts = now.duration_since(since) >= Self::PERIOD;
         let wary = self.refused.is_some_and(|refused| now.duration_since(refused) < Self::WARY);
@@ -88,34 +89,30 @@ mod tests {
 
     use super::*;
 
-    const MOST: Duration = Duration::from_millis(100);
-
     fn at(began: Instant, millis: u64) -> Instant {
         began + Duration::from_millis(millis)
     }
 
     #[test]
     fn one_long_wait_is_no_overload_and_waits_that_stay_long_are() {
-        let (began, long) = (Instant::now(), Duration::from_secs(3));
-        let mut overload = Overload::default();
-        assert!(!overload.refuses(began, long, MOST));
-        assert!(!overload.refuses(at(began, 499), long, MOST));
-        assert!(!overload.refuses(at(began, 499), MOST, MOST), "one short wait ends it");
-        assert!(!overload.refuses(at(began, 600), long, MOST));
-        assert!(!overload.refuses(at(began, 1099), long, MOST));
-        assert!(overload.refuses(at(began, 1100), long, MOST));
+        let (began, mut overload) = (Instant::now(), Overload::default());
+        assert!(!overload.refuses(began));
+        assert!(!overload.refuses(at(began, 499)));
+        overload.is_over();
+        assert!(!overload.refuses(at(began, 600)), "one short wait ends it");
+        assert!(!overload.refuses(at(began, 1099)));
+        assert!(overload.refuses(at(began, 1100)));
     }
 
     #[test]
     fn calls_are_taken_again_after_a_short_wait_and_one_long_wait_is_enough_for_a_while() {
-        let (began, long) = (Instant::now(), Duration::from_secs(3));
-        let mut overload = Overload::default();
-        overload.refuses(began, long, MOST);
-        assert!(overload.refuses(at(began, 500), long, MOST));
-        assert!(!overload.refuses(at(began, 510), Duration::ZERO, MOST));
-        assert!(overload.refuses(at(began, 520), long, MOST));
-        assert!(!overload.refuses(at(began, 530), Duration::ZERO, MOST));
-        assert!(!overload.refuses(at(began, 2520), long, MOST), "long ago");
+        let (began, mut overload) = (Instant::now(), Overload::default());
+        overload.refuses(began);
+        assert!(overload.refuses(at(began, 500)));
+        overload.is_over();
+        assert!(overload.refuses(at(began, 520)));
+        overload.is_over();
+        assert!(!overload.refuses(at(began, 2520)), "long ago");
     }
 
     #[test]

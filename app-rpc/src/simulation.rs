@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use app_core::prelude::{Service, ServiceId};
 use app_core::testing::TestApp;
+use app_errors::errors::ILLEGAL_ARGUMENT;
 use app_ids::{AppId, DomainId};
 use app_metrics::{METRICS_SERVICE_ID, Metrics};
 use app_pki::{Authority, AuthorityOptions, ClientName, KeyKind, LeafOptions, Subject, Validity};
@@ -59,9 +60,13 @@ impl quota::Server for NumberServer {
         let params = params.get()?;
         let call = params.get_permits();
         *self.0.lock().entry(call).or_default() += 1;
+        assert!(
+            crate::deadline().is_some_and(|deadline| deadline > Instant::now()),
+            "call {call} began late"
+        );
         sleep(Duration::from_millis(u64::from(call % 7) * 40)).await;
         if call % 11 == 0 {
-            return Err(capnp::Error::failed("on purpose".to_owned()));
+            return Err(crate::exception(ILLEGAL_ARGUMENT.error(NAME.service).message("on purpose").build()));
         }
         results.get().set_remaining(call);
         Ok(())
@@ -244,6 +249,8 @@ fn check(number: u32, outcome: &Result<u32, CallError>, executed: u32) {
         Ok(answer) => assert_eq!((*answer, executed), (number, 1), "call {number} was answered"),
         Err(CallFailure::Failed) => {
             assert_eq!((number % 11, executed), (0, 1), "call {number} failed: {outcome:?}");
+            let failed = outcome.as_ref().unwrap_err();
+            assert!(failed.is(&ILLEGAL_ARGUMENT), "the error of call {number} lost its id: {failed}");
         }
         Err(CallFailure::NotSent | CallFailure::Refused) => {
             assert_eq!(executed, 0, "call {number} was executed: {outcome:?}");

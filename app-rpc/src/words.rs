@@ -7,7 +7,7 @@ use app_tls::HandshakeRecord;
 use capnp::ErrorKind as Kind;
 use rustls::Error as TlsError;
 
-use crate::Refusal;
+use crate::{Refusal, trailer};
 
 /// The beginning of the reason when a server does not know the called method. [`CallError::reason`](crate::CallError::reason) has the
 /// address before it.
@@ -58,7 +58,8 @@ fn of_tls(error: &TlsError) -> String {
 
 /// The error of a call, as text for its caller.
 pub(crate) fn of_call(error: &capnp::Error) -> String {
-    let reason = error.extra.strip_prefix(REMOTE).unwrap_or(&error.extra);
+    let text = trailer::text_of(&error.extra);
+    let reason = text.strip_prefix(REMOTE).unwrap_or(text);
     match error.kind {
         Kind::Unimplemented => unknown_call(),
         Kind::Failed | Kind::Overloaded | Kind::Disconnected if reason.is_empty() => {

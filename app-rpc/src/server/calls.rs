@@ -65,8 +65,17 @@ impl CallLimits {
     /// Whether calls on this thread wait too long.
     fn is_overloaded(&self) -> bool {
         let most = Duration::from_millis(self.queue_millis.load(Ordering::Relaxed));
-        !most.is_zero()
-            && OVERLOAD.with_borrow_mut(|overload| overload.refuses(Instant::now(), queue::waited(), most))
+        if most.is_zero() {
+            return false;
+        }
+        let is_long = queue::waited() > most;
+        OVERLOAD.with_borrow_mut(|overload| {
+            if is_long {
+                return overload.refuses(Instant::now());
+            }
+            overload.is_over();
+            false
+        })
     }
 }
 
