@@ -10,6 +10,7 @@
 
 mod accept;
 mod admission;
+mod call_panels;
 mod calls;
 mod connection;
 mod counts;

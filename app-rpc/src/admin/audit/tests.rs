@@ -34,10 +34,12 @@ fn record(certificate: &Certificate, granted: Granted) -> Record {
         client: ShownClient::new(certificate, granted.by.as_deref()),
         address: ([192, 0, 2, 1], 7).into(),
         granted,
+        needed: Role::Admin,
         target: "application".to_owned(),
         needed: Role::Admin,
         called: None,
         reason: Reason::NotTaken.text().to_owned(),
+        called: None,
     }
 }
 
