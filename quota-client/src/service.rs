@@ -11,6 +11,8 @@ ids! {
     pub QUOTA_RPC: ServiceId = quota_schema::QUOTA_RPC, "quota-rpc";
 }
 
+app_rpc::rpc_methods! { quota_schema::METHODS }
+
 app_rpc::rpc_client! {
     id: QUOTA_CLIENT, name: "quota-client", client: QuotaClient, calls: QUOTA_RPC,
     doc: "Where the quota service is, and the certificate that it is asked with."

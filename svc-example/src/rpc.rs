@@ -8,6 +8,8 @@ use quota_schema::quota_capnp::quota;
 
 use crate::{Grant, QUOTA_RPC, Quota};
 
+app_rpc::rpc_methods! { quota_schema::METHODS }
+
 app_rpc::rpc_endpoint! { id: QUOTA_RPC, name: "quota-rpc", doc: "Who may ask for permits over RPC.", bootstrap: bootstrap }
 
 // The parameters are the dependencies. So the quota service runs as long as the endpoint listens.
@@ -27,8 +29,7 @@ impl quota::Server for Remote {
     ) -> capnp::Result<()> {
         let params = params.get()?;
         let (rule, key) = (params.get_rule()?.to_str()?, params.get_key()?.to_str()?);
-        let grant =
-            self.0.acquire(rule, key, params.get_permits()).await.map_err(|error| exception(&error))?;
+        let grant = self.0.acquire(rule, key, params.get_permits()).await.map_err(app_rpc::exception)?;
         let mut results = results.get();
         results.set_granted(grant.granted);
         results.set_remaining(grant.remaining);
@@ -60,16 +61,6 @@ impl quota::Server for Remote {
 fn retry_after_millis(grant: Grant) -> u32 {
     let nanos = grant.retry_after.as_nanos();
     u32::try_from(nanos.div_ceil(1_000_000)).unwrap_or(u32::MAX)
-}
-
-/// The error of a call as an exception of the protocol. A stopping service is `overloaded`, so clients may try another
-/// instance. Wrong arguments are `failed`, so clients do not try again.
-fn exception(error: &Error) -> capnp::Error {
-    if error.is(&errors::SERVICE_NOT_ALIVE) {
-        capnp::Error::overloaded(error.to_string())
-    } else {
-        capnp::Error::failed(error.to_string())
-    }
 }
 
 #[cfg(test)]

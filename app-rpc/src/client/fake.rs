@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{CallError, CallFailure};
 use crate::connection::NOT_EXECUTED;
+use crate::exception::exception_error;
 use crate::{RpcName, words};
 
 type Make<C> = dyn Fn() -> Result<C, CallError> + Send + Sync;
@@ -71,6 +72,12 @@ fn of_fake(failure: CallFailure, name: RpcName, reason: &str) -> CallError {
 fn failed(name: RpcName, error: &capnp::Error) -> CallError {
     match error.extra.strip_prefix(NOT_EXECUTED) {
         Some(reason) => of_fake(CallFailure::Refused, name, reason),
-        None => of_fake(CallFailure::Failed, name, &words::of_call(error)),
+        None => {
+            let failed = of_fake(CallFailure::Failed, name, &words::of_call(error));
+            match exception_error(error) {
+                Some(error) => failed.with_error(error),
+                None => failed,
+            }
+        }
     }
 }
