@@ -14,6 +14,7 @@ mod instances;
 mod keeper;
 mod link;
 mod load;
+mod measured;
 mod panels;
 mod pauses;
 mod pool;
@@ -44,6 +45,7 @@ pub use self::counts::CLIENT_METRICS;
 pub use self::error::{CallError, CallFailure};
 use self::link::Link;
 pub(crate) use self::link::missing;
+use self::measured::ClientCalls;
 pub use self::status::{InstanceState, InstanceStatus};
 #[cfg(test)]
 pub(crate) use self::{
@@ -126,7 +128,8 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
         };
         let in_use = Expiry::of_client(&config.key_pair, &config.servers);
         let server = config.name;
-        let setup = Setup::new(config).map_err(|error| unusable(error.into()))?;
+        let calls = ClientCalls::register(service, server);
+        let setup = Setup::new(config).map_err(|error| unusable(error.into()))?.measured(calls);
         let (setup, setups) = watch::channel(Arc::new(setup));
         let name = format!("rpc-client-{}", service.name());
         let threads = LocalThreads::start(&name, 1, service.log()).map_err(|error| unusable(error.into()))?;
@@ -183,7 +186,8 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
             let message = "RPC client: the new config cannot be used, the old one stays in use";
             RPC_CONFIG_UNUSABLE.error(inner.service.id()).cause(error).message(message).build()
         })?;
-        inner.setup.send_replace(Arc::new(setup));
+        let calls = inner.setup.borrow().calls.clone();
+        inner.setup.send_replace(Arc::new(setup.measured(calls)));
         inner.ends.show(in_use);
         Ok(())
     }

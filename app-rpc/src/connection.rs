@@ -27,6 +27,7 @@ pub use self::end::End;
 #[cfg(test)]
 pub(crate) use self::memory::Credit;
 pub(crate) use self::memory::Memory;
+pub(crate) use self::meter::outcome_of;
 #[cfg(test)]
 use self::network::TwoPartyNetwork;
 pub(crate) use self::refusal::{NOT_EXECUTED, not_executed, too_late};

@@ -143,7 +143,10 @@ where
     let (connection, chosen) = tokio::select! {
         biased;
         connection = pool.connection(avoid) => connection,
-        () = &mut expired => return not_sent(pool.failures()),
+        () = &mut expired => {
+            pool.setup().calls.unsent();
+            return not_sent(pool.failures());
+        }
     };
     let attempt = Attempt::begin(pool, &connection, chosen, name);
     if attempt.begun >= deadline {

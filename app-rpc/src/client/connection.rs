@@ -87,7 +87,8 @@ impl CallConnection {
             stream.get_ref().1.peer_certificates().and_then(|chain| valid_until(chain, clock::now()));
         // The limit on capabilities is for the server's answers. The server makes no calls; the limits would hold for those, too.
         let limits = Limits { capabilities: ANSWER_CAPABILITIES, ..setup.config.limits };
-        let control = Rc::new(Control::new(limits, Memory::new(limits.peer_memory_bytes)));
+        let control =
+            Rc::new(Control::watched(limits, Memory::new(limits.peer_memory_bytes), setup.calls.watch()));
         let (system, client) = System::client(stream, &control);
         let connection = Rc::new(Self {
             instance: Arc::clone(instance),

@@ -78,6 +78,10 @@ impl Pool {
         })
     }
 
+    pub(super) fn setup(&self) -> Arc<Setup> {
+        Arc::clone(&self.setup.borrow())
+    }
+
     /// A connection that takes calls. Waits until there is one. Cancel safe.
     pub(super) async fn connection(&self, avoid: Option<SocketAddr>) -> (Rc<CallConnection>, Chosen) {
         if let Some(chosen) = self.choose(avoid) {

@@ -157,7 +157,8 @@ where
     if now >= deadline {
         return RequestOutcome::NotTaken;
     }
-    let Some(mut pending) = capture(build).and_then(|mut message| pool.send(&mut message, now, deadline)) else {
+    let Some(mut pending) = capture(build).and_then(|mut message| pool.send(&mut message, now, deadline))
+    else {
         return RequestOutcome::NotTaken;
     };
     let answered = match timeout_at(deadline, pending.answer()).await {

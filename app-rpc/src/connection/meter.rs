@@ -364,7 +364,7 @@ impl CallMeter {
 }
 
 /// How the call of an answer ended.
-fn outcome_of(answer: return_::Reader<'_>) -> capnp::Result<CallOutcome> {
+pub(crate) fn outcome_of(answer: return_::Reader<'_>) -> capnp::Result<CallOutcome> {
     Ok(match answer.which() {
         Ok(return_::Exception(exception)) => {
             let reason = exception?.get_reason()?;

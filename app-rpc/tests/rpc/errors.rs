@@ -81,7 +81,7 @@ async fn a_huge_error_is_cut_and_keeps_its_id() {
 async fn failed_calls_are_in_the_log_with_their_ids_and_bugs_are_warnings() {
     let stand = Stand::new().await;
     let client = stand.client();
-    stand.app.set_service_log_level(ENDPOINT, Some(LogLevel::Debug), None);
+    stand.app.set_service_log_level(ENDPOINT, Some(app_core::LogLevel::Debug), None);
     client.call(|quota| ask(quota, "illegal", 7)).await.unwrap_err();
     client.call(|quota| ask(quota, "bug", 7)).await.unwrap_err();
     let log = stand.app.captured().text();

@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use app_metrics::testing::TestMetrics as _;
-use app_rpc::{CallFailure, RPC_CALL_REFUSALS, RPC_CALL_SECONDS, RPC_CALLS, RPC_CALLS_IN_FLIGHT};
+use app_rpc::admin::APP_RPC_SERVICE_ID;
+use app_rpc::{
+    CallFailure, RPC_CALL_REFUSALS, RPC_CALL_SECONDS, RPC_CALLS, RPC_CALLS_IN_FLIGHT, RPC_CLIENT_CALLS,
+    RPC_CLIENT_CALLS_IN_FLIGHT,
+};
 use capnp::message::Builder;
 use capnp::traits::HasTypeId;
 use capnp_rpc::rpc_capnp::{message, return_};
@@ -265,5 +269,36 @@ async fn every_end_of_a_call_is_counted_once() {
     eventually("lost", || count("lost") == 1.0).await;
     assert_eq!(["ok", "failed", "refused", "cancelled", "lost"].map(count), [1.0, 2.0, 0.0, 1.0, 1.0]);
     assert_eq!(stand.app.metric(ENDPOINT, RPC_CALLS_IN_FLIGHT, ["Quota.acquire"]), 0.0);
+    stand.app.stop().await.expect_clean();
+}
+
+#[tokio::test]
+async fn a_client_counts_each_attempt_by_method_on_both_ways_and_the_calls_that_no_instance_took() {
+    let stand = Stand::new().await;
+    let client = client_of(&stand.app, "shop", config(&[stand.address()], &AUTHORITY));
+    let name = crate::stand::NAME.to_string();
+    let count = |method: &str, outcome: &str| {
+        stand.app.metric(APP_RPC_SERVICE_ID, RPC_CLIENT_CALLS, ["shop", &name, method, outcome])
+    };
+    client.call(|quota| ask(quota, "echo", 1)).await.unwrap();
+    client.call(|quota| ask(quota, "illegal", 1)).await.unwrap_err();
+    assert_eq!(["ok", "failed"].map(|outcome| count("Quota.acquire", outcome)), [1.0, 1.0]);
+    request::connected(&client).await;
+    let before = count("Quota.acquire", "ok");
+    request::ask(&client, "echo").await.unwrap();
+    request::ask(&client, "fail").await.unwrap_err();
+    let soon = Instant::now() + Duration::from_millis(200);
+    client.request_by(soon, request::asking("hang"), |_| Ok(())).await.unwrap_err();
+    let counts = ["ok", "failed", "cancelled"].map(|outcome| count("Quota.acquire", outcome));
+    assert_eq!(counts, [before + 1.0, 2.0, 1.0]);
+    let in_flight =
+        stand.app.metric(APP_RPC_SERVICE_ID, RPC_CLIENT_CALLS_IN_FLIGHT, ["shop", &name, "Quota.acquire"]);
+    assert_eq!(in_flight, 0.0);
+    let gone = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+    let nowhere = client_of(&stand.app, "shop", config(&[gone], &AUTHORITY));
+    let soon = Instant::now() + Duration::from_millis(200);
+    let failed = nowhere.call_by(soon, |quota| ask(quota, "echo", 1)).await.unwrap_err();
+    assert_eq!(failed.failure(), CallFailure::NotSent);
+    assert_eq!(count("other", "refused"), 1.0);
     stand.app.stop().await.expect_clean();
 }

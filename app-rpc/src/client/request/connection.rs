@@ -23,11 +23,13 @@ use tokio_rustls::TlsConnector;
 use super::super::dial::dial;
 use super::super::instance::{Chosen, Instance, Visit};
 use super::super::instances::Instances;
+use super::super::measured::{ClientCalls, MeasuredRequest};
 use super::super::setup::Setup;
 use super::super::spread::Candidate;
 use super::capture::{CallMessage, call_of};
 use crate::Limits;
 use crate::clock;
+use crate::connection::CallOutcome;
 use crate::extra::deadline_segment;
 use crate::framing::{Segments, encode};
 
@@ -59,6 +61,7 @@ pub(super) struct RequestConnection {
     /// The earliest end of a certificate in the server's chain.
     valid_until: Option<SystemTime>,
     limits: Limits,
+    calls: ClientCalls,
     state: Mutex<RequestState>,
     /// Whether it is retired or has ended, for a look without the lock. `Relaxed`: the state decides.
     retired: AtomicBool,
@@ -103,6 +106,7 @@ pub(super) struct PendingRequest {
     sent: Instant,
     answer: oneshot::Receiver<Answered>,
     visit: Option<Visit>,
+    measured: Option<MeasuredRequest>,
 }
 
 impl RequestConnection {
@@ -135,6 +139,7 @@ impl RequestConnection {
             made: Instant::now(),
             valid_until,
             limits: setup.config.limits,
+            calls: setup.calls.clone(),
             state: Mutex::default(),
             retired: AtomicBool::new(false),
             changed: Arc::clone(changed),
@@ -201,6 +206,8 @@ impl RequestConnection {
         let (question, target) = (state.next, state.target?);
         let mut call = call_of(message).ok()?;
         call.set_question_id(question);
+        let method =
+            (call.reborrow_as_reader().get_interface_id(), call.reborrow_as_reader().get_method_id());
         call.get_target().ok()?.set_imported_cap(target);
         // Four thousand million requests use up the ids. Then another connection takes over.
         state.next = question.checked_add(1)?;
@@ -212,7 +219,8 @@ impl RequestConnection {
         }
         drop(state);
         let visit = Some(Visit::begin(&self.instance, chosen, now));
-        Some(PendingRequest { connection: Arc::clone(self), question, begins, sent: now, answer, visit })
+        let (connection, measured) = (Arc::clone(self), self.calls.begin(method));
+        Some(PendingRequest { connection, question, begins, sent: now, answer, visit, measured })
     }
 
     /// Sends new requests elsewhere. The connection closes when the last pending one has its answer.
@@ -278,7 +286,14 @@ impl PendingRequest {
     /// The answer: a message that is a `Return`. Cancel safe.
     pub(super) async fn answer(&mut self) -> Result<Answered, NoAnswer> {
         if let Ok(answer) = (&mut self.answer).await {
-            return Ok(answer);
+            let options = self.connection.reader_options();
+            return Ok(match self.measured.take() {
+                Some(measured) => Answered { message: measured.answered(answer.message, options), ..answer },
+                None => answer,
+            });
+        }
+        if let Some(measured) = self.measured.take() {
+            measured.ended(CallOutcome::Lost);
         }
         let state = self.connection.state.lock();
         let reason = state.ended.clone().unwrap_or_else(|| NoAnswer::because("the connection has ended"));
@@ -459,6 +474,7 @@ mod tests {
             made: Instant::now(),
             valid_until: None,
             limits: Limits::default(),
+            calls: ClientCalls::default(),
             state: Mutex::new(RequestState { target: Some(1), ..RequestState::default() }),
             retired: AtomicBool::new(false),
             changed: Arc::default(),
