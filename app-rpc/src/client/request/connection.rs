@@ -3,6 +3,7 @@
 //! A question id is used once. So an answer that arrives after its request was cancelled is never taken for another one's answer.
 
 mod driver;
+mod no_answer;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -20,6 +21,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 
+pub(super) use self::no_answer::NoAnswer;
 use super::super::dial::dial;
 use super::super::instance::{Chosen, Instance, Visit};
 use super::super::instances::Instances;
@@ -35,24 +37,6 @@ use crate::framing::{Segments, encode};
 
 /// The id of the first question, which asks for the server's interface.
 const BOOTSTRAP: u32 = 0;
-
-/// Why a request has no answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct NoAnswer {
-    pub(super) reason: String,
-    /// The server said that it executed nothing.
-    pub(super) refused: bool,
-    /// No byte of the request was sent.
-    pub(super) unsent: bool,
-    /// There was no answer by the deadline.
-    pub(super) late: bool,
-}
-
-impl NoAnswer {
-    pub(super) fn because(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), refused: false, unsent: false, late: false }
-    }
-}
 
 /// A connection for requests alone.
 pub(super) struct RequestConnection {
