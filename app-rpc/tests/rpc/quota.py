@@ -34,6 +34,15 @@ async def over(version):
         assert "on purpose" in str(error), error
     else:
         raise AssertionError("it did not fail")
+    # An error with an id is a text, as ever: what travels beside the message is ignored.
+    try:
+        await quota.acquire("illegal", "key", 1)
+    except capnp.KjException as error:
+        assert "permits: found 7; ask for fewer: the cause" in str(error), error
+        assert "\x1f" not in str(error) and "private" not in str(error), error
+    else:
+        raise AssertionError("it did not fail")
+    assert (await quota.acquire("deadline", "key", 1)).remaining == 0, "no deadline was sent"
     try:
         await asyncio.wait_for(forward(quota.acquire("hang", "key", 1)), 0.2)
     except asyncio.TimeoutError:
