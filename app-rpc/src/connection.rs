@@ -32,7 +32,7 @@ pub(crate) use self::meter::outcome_of;
 use self::network::TwoPartyNetwork;
 pub(crate) use self::refusal::{NOT_EXECUTED, not_executed, too_late};
 pub(crate) use self::system::{System, run};
-pub(crate) use self::watch::{CallOutcome, CallWatch, Method, RefusedCall};
+pub(crate) use self::watch::{CallOutcome, CallWatch, MethodKey, RefusedCall};
 
 #[cfg(test)]
 mod tests;

@@ -21,7 +21,7 @@ pub use self::docs::{
     RPC_CALL_SECONDS, RPC_CALLS, RPC_CALLS_IN_FLIGHT, RPC_CLIENT_CALL_SECONDS, RPC_CLIENT_CALLS,
     RPC_CLIENT_CALLS_IN_FLIGHT,
 };
-use crate::connection::{CallOutcome, Method};
+use crate::connection::{CallOutcome, MethodKey};
 use crate::methods::method_name;
 
 /// The most methods with series of their own, for each server and each client.
@@ -51,7 +51,7 @@ type Whose = Option<[String; 2]>;
 /// The metrics of the calls of a server or a client.
 pub(crate) struct CallMeters {
     vectors: Vectors,
-    methods: RwLock<HashMap<Method, Arc<MethodMeters>>>,
+    methods: RwLock<HashMap<MethodKey, Arc<MethodMeters>>>,
     other: Arc<MethodMeters>,
 }
 
@@ -83,7 +83,7 @@ impl CallMeters {
     }
 
     /// The metrics of a method, and whether they are its own.
-    pub(crate) fn of(&self, method: Method) -> (Arc<MethodMeters>, bool) {
+    pub(crate) fn of(&self, method: MethodKey) -> (Arc<MethodMeters>, bool) {
         if let Some(known) = self.methods.read().get(&method) {
             return (Arc::clone(known), true);
         }
@@ -156,7 +156,7 @@ impl MethodMeters {
 pub(crate) struct CalledMethods {
     meters: Arc<CallMeters>,
     /// The first is for all methods without metrics of their own.
-    known: RefCell<Vec<(Option<Method>, Arc<MethodMeters>)>>,
+    known: RefCell<Vec<(Option<MethodKey>, Arc<MethodMeters>)>>,
 }
 
 impl CalledMethods {
@@ -166,7 +166,7 @@ impl CalledMethods {
     }
 
     /// The number of a method.
-    pub(crate) fn number(&self, method: Method) -> usize {
+    pub(crate) fn number(&self, method: MethodKey) -> usize {
         let mut known = self.known.borrow_mut();
         if let Some(number) = known.iter().position(|(one, _)| *one == Some(method)) {
             return number;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use crate::connection::Method;
+use crate::connection::MethodKey;
 
 /// The methods of interfaces: the id of the interface, its name, the ordinal of the method and its name. The schema crates of this
 /// platform generate such a table (`schema::METHODS`). [`rpc_methods!`](crate::rpc_methods) registers it.
@@ -32,7 +32,7 @@ macro_rules! rpc_methods {
 }
 
 /// All names that are registered.
-static NAMES: LazyLock<HashMap<Method, String>> = LazyLock::new(|| {
+static NAMES: LazyLock<HashMap<MethodKey, String>> = LazyLock::new(|| {
     let rows = inventory::iter::<MethodNames>.into_iter().flat_map(|names| names.0);
     rows.map(|(id, interface, ordinal, method)| ((*id, *ordinal), format!("{interface}.{method}"))).collect()
 });

@@ -11,7 +11,7 @@ use capnp_rpc::rpc_capnp::message;
 use tokio::time::Instant;
 
 use crate::RpcName;
-use crate::connection::{CallOutcome, CallWatch, Method, RefusedCall, outcome_of};
+use crate::connection::{CallOutcome, CallWatch, MethodKey, RefusedCall, outcome_of};
 use crate::framing::Segments;
 use crate::measured::{CallMeters, CalledMethods, MethodMeters};
 
@@ -35,7 +35,7 @@ impl ClientCalls {
     }
 
     /// Measures a request that is sent now.
-    pub(super) fn begin(&self, method: Method) -> Option<MeasuredRequest> {
+    pub(super) fn begin(&self, method: MethodKey) -> Option<MeasuredRequest> {
         let (meters, _) = self.0.as_ref()?.of(method);
         meters.begin();
         Some(MeasuredRequest { meters, began: Instant::now(), outcome: CallOutcome::Cancelled })
@@ -53,7 +53,7 @@ impl ClientCalls {
 struct WatchedCalls(CalledMethods);
 
 impl CallWatch for WatchedCalls {
-    fn begin(&self, method: Method) -> usize {
+    fn begin(&self, method: MethodKey) -> usize {
         let number = self.0.number(method);
         self.0.with(number, MethodMeters::begin);
         number
@@ -64,7 +64,7 @@ impl CallWatch for WatchedCalls {
     }
 
     /// A client refuses all calls of servers, and they are not its own.
-    fn refuse(&self, _: Method, _: RefusedCall) {}
+    fn refuse(&self, _: MethodKey, _: RefusedCall) {}
 }
 
 /// A request, until this is dropped. Without an outcome the caller let go of it.

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::refusal::Retry;
 
 /// A method: the id of its interface, and its ordinal.
-pub(crate) type Method = (u64, u16);
+pub(crate) type MethodKey = (u64, u16);
 
 /// How a call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,13 +119,13 @@ pub(crate) trait CallWatch {
     }
 
     /// A call of this method begins. Returns the number by which [`end`](Self::end) knows the method.
-    fn begin(&self, method: Method) -> usize;
+    fn begin(&self, method: MethodKey) -> usize;
 
     /// A call has ended.
     fn end(&self, method: usize, outcome: CallOutcome, time: Duration);
 
     /// A call of the peer was refused.
-    fn refuse(&self, method: Method, why: RefusedCall);
+    fn refuse(&self, method: MethodKey, why: RefusedCall);
 
     /// A call is answered with an error, which may be encoded. [`end`](Self::end) follows.
     fn failed(&self, method: usize, text: &str, error: Option<&[u8]>) {
@@ -162,7 +162,7 @@ impl Watched {
         self.watch.as_ref().map_or(Ok(()), |watch| watch.admit())
     }
 
-    pub(super) fn begin(&self, method: Method) -> Option<RunningCall> {
+    pub(super) fn begin(&self, method: MethodKey) -> Option<RunningCall> {
         let watch = self.watch.as_ref()?;
         Some(RunningCall { method: watch.begin(method), began: Instant::now() })
     }
@@ -179,14 +179,14 @@ impl Watched {
         }
     }
 
-    pub(super) fn refuse(&self, method: Method, why: RefusedCall) {
+    pub(super) fn refuse(&self, method: MethodKey, why: RefusedCall) {
         if let Some(watch) = &self.watch {
             watch.refuse(method, why);
         }
     }
 
     /// This side asks the question.
-    pub(super) fn ask(&mut self, question: u32, method: Method) {
+    pub(super) fn ask(&mut self, question: u32, method: MethodKey) {
         if let Some(call) = self.begin(method) {
             self.own.insert(question, call);
         }

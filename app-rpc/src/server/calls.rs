@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::ServerState;
 use super::counts::Counts;
-use crate::connection::{CallOutcome, CallWatch, Method, RefusedCall};
+use crate::connection::{CallOutcome, CallWatch, MethodKey, RefusedCall};
 use crate::measured::CalledMethods;
 use crate::queue::{self, Overload};
 use crate::{Peer, Role, RpcServerConfig};
@@ -116,7 +116,7 @@ impl CallWatch for PeerCalls {
         if limits.begin(self.is_granted) { Ok(()) } else { Err(RefusedCall::ServerCalls) }
     }
 
-    fn begin(&self, method: Method) -> usize {
+    fn begin(&self, method: MethodKey) -> usize {
         let number = self.methods.number(method);
         self.methods.with(number, |meters| meters.begin());
         number
@@ -131,7 +131,7 @@ impl CallWatch for PeerCalls {
         self.methods.with(method, |meters| meters.end(outcome, time));
     }
 
-    fn refuse(&self, method: Method, why: RefusedCall) {
+    fn refuse(&self, method: MethodKey, why: RefusedCall) {
         self.counts().call_refused(why);
         self.methods.with(self.methods.number(method), |meters| meters.refused());
     }

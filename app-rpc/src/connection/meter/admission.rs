@@ -6,7 +6,7 @@ use super::capabilities::{MAX_EXPORTS, MAX_IMPORTS};
 use super::{CallMeter, MessageDecision, PASS, Question, REFUSED_BYTES};
 use crate::Limits;
 use crate::connection::policy::Checked;
-use crate::connection::watch::{Method, RefusedCall};
+use crate::connection::watch::{MethodKey, RefusedCall};
 
 /// The longest chain of questions without answers that depend on each other.
 const MAX_DEPTH: u32 = 64;
@@ -21,7 +21,7 @@ pub(super) struct Dependencies {
     /// Whether one of them was refused.
     pub(super) on_refused: bool,
     /// The method of a call.
-    pub(super) method: Option<Method>,
+    pub(super) method: Option<MethodKey>,
     /// Whether the deadline of the call has passed.
     pub(super) late: bool,
 }
