@@ -13,7 +13,7 @@ app_metrics::panels! {
         .size(8, 8)
         .targets(&[Target::each(RPC_CALLS, "SERVICE {{method}} {{outcome}}", "sum by (method, outcome) (rate(METRIC{INSTANCES}[$__rate_interval])) > 0")]),
     Panel::lines(Row::RPC, "Time of RPC calls")
-        .place(60)
+        .place(52)
         .about("From reading a call to its end, by endpoint and method (rpc_call_seconds): the fastest 99 of 100, and 50 of 100. It does not include the wait for a thread.")
         .unit("s")
         .size(8, 8)
@@ -22,12 +22,12 @@ app_metrics::panels! {
             Target::each(RPC_CALL_SECONDS, "SERVICE {{method}} 50 of 100", "histogram_quantile(0.5, sum by (le, method) (rate(METRIC_bucket{INSTANCES}[$__rate_interval])))"),
         ]),
     Panel::lines(Row::RPC, "RPC calls in flight")
-        .place(70)
+        .place(54)
         .about("Calls that have not ended, by endpoint (rpc_calls_in_flight). The config limits them with maxCallsInFlight.")
         .size(4, 8)
         .targets(&[Target::each(RPC_CALLS_IN_FLIGHT, "SERVICE", "sum(METRIC{INSTANCES})")]),
     Panel::bars(Row::RPC, "RPC calls refused")
-        .place(80)
+        .place(56)
         .about("Calls that were refused in the interval, by endpoint and reason (rpc_call_refusals). server_calls, queue and deadline mean overload.")
         .size(4, 8)
         .targets(&[Target::each(RPC_CALL_REFUSALS, "SERVICE {{reason}}", "sum by (reason) (increase(METRIC{INSTANCES}[$__rate_interval])) > 0")]),
@@ -52,25 +52,20 @@ app_metrics::rules! {
     Rule::alert(Group::RPC, "RpcCallsFail", r#"sum by (job, svc, method) (rate(METRIC{outcome="failed"}[10m]))
             / sum by (job, svc, method) (rate(METRIC[10m])) > 0.05"#, Severity::Warning)
         .each(RPC_CALLS)
-        .place(60)
+        .place(110)
         .lasting("10m")
         .summary("{{ $value | humanizePercentage }} of the calls of {{ $labels.method }} at the RPC endpoint {{ $labels.svc }} of {{ $labels.job }} fail")
         .description("The handler returns errors. At level debug the log has them with their ids: `appctl level set`."),
     Rule::alert(Group::RPC, "RpcCallsSlow", "histogram_quantile(0.99, sum by (job, svc, method, le) (rate(METRIC_bucket[10m]))) > 1", Severity::Warning)
         .each(RPC_CALL_SECONDS)
-        .place(70)
+        .place(120)
         .lasting("10m")
         .summary("the slowest percent of the calls of {{ $labels.method }} at the RPC endpoint {{ $labels.svc }} of {{ $labels.job }} takes {{ $value | humanizeDuration }}")
         .description("The handler waits for something, or blocks its thread. `appctl stacks` shows for what."),
     Rule::alert(Group::RPC, "RpcOverloaded", r#"sum by (job, instance, svc, reason) (increase(METRIC{reason=~"server_calls|queue|deadline"}[5m])) > 0"#, Severity::Warning)
         .each(RPC_CALL_REFUSALS)
-        .place(80)
+        .place(130)
         .lasting("5m")
         .summary("the RPC endpoint {{ $labels.svc }} of {{ $labels.job }} on {{ $labels.instance }} refused {{ $value | humanize }} calls in 5 minutes: {{ $labels.reason }}")
         .description("It has more work than it can do. Add instances or threads, or find the handler that blocks: `appctl stacks`."),
-    Rule::alert(Group::RPC, "RpcNoInstanceAnswers", r#"sum by (job, instance, service, server) (increase(rpc_client_calls_total{method="other",outcome="refused"}[5m])) > 0"#, Severity::Critical)
-        .place(90)
-        .lasting("2m")
-        .summary("no instance of {{ $labels.server }} answers service {{ $labels.service }} of {{ $labels.job }} on {{ $labels.instance }}")
-        .description("Calls wait until their deadline and are not sent. The log of the client says why it does not connect."),
 }
