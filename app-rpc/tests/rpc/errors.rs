@@ -90,7 +90,7 @@ async fn failed_calls_are_in_the_log_with_their_ids_and_bugs_are_warnings() {
     };
     let illegal = of("permits: found 7");
     for part in [
-        "\"DEBUG\"",
+        "\"level\":\"debug\"",
         "\"method\":\"Quota.acquire\"",
         "\"error\":\"9d95c5fac078b82c\"",
         "\"error_name\":\"IllegalArgument\"",
@@ -98,6 +98,6 @@ async fn failed_calls_are_in_the_log_with_their_ids_and_bugs_are_warnings() {
     ] {
         assert!(illegal.contains(part), "{part}: {illegal}");
     }
-    assert!(of("an invariant").contains("\"WARN\""), "{log}");
+    assert!(of("an invariant").contains("\"level\":\"warn\""), "{log}");
     stand.app.stop().await.expect_clean();
 }
