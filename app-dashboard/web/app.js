@@ -142,6 +142,7 @@ function Online({ state }) {
 function AppFrame({ at, row, state }) {
   useTicks();
   const [name, , , Page] = at.page;
+  useEffect(() => document.querySelector('.tabs [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'center' }), [name]);
   const lost = state.online !== 'live' && state.online !== 'connecting' && state.online !== 'paused';
   return html`
     <div class="app-head">

@@ -29,7 +29,8 @@ export async function begin() {
       session = String(body.session);
       sessionStorage.setItem(KEPT, session);
     } else if (!session) {
-      return body?.error ?? 'The server did not answer.';
+      const why = body?.error?.split(';')[0];
+      return why ? `${why[0].toUpperCase()}${why.slice(1)}.` : 'The server did not answer.';
     }
   }
   return session ? null : 'This page has no session.';

@@ -18,6 +18,8 @@ const CONFIG_EVERY: u64 = 3;
 /// Time between two readings of the metrics while somebody looks at them, and while somebody looks at the fleet.
 const METRICS_EVERY: Duration = Duration::from_secs(5);
 const METRICS_SELDOM: Duration = Duration::from_secs(10);
+/// Time until the second reading. There is no rate before it.
+const METRICS_AGAIN: Duration = Duration::from_secs(2);
 /// A reading may be early by this much, since rounds are not exact.
 const EARLY: Duration = Duration::from_millis(200);
 /// Most histories of checks in one round.
@@ -30,6 +32,8 @@ const PAGE: u64 = 500;
 pub(super) struct Rounds {
     round: u64,
     metrics_at: Option<Instant>,
+    /// How often the metrics were read.
+    metrics: u64,
     operations: Option<Result<Vec<Value>, Problem>>,
     /// The history of each check, and the run that was its last.
     histories: HashMap<String, (Value, Value)>,
@@ -195,10 +199,16 @@ impl Rounds {
         deadline: Instant,
     ) -> Result<(), Problem> {
         let wanted = watched.is_wanted(Topic::Metrics);
-        let every = if wanted { METRICS_EVERY } else { METRICS_SELDOM } - EARLY;
+        let every = match (self.metrics, wanted) {
+            (0 | 1, _) => METRICS_AGAIN,
+            (_, true) => METRICS_EVERY,
+            (_, false) => METRICS_SELDOM,
+        };
+        let every = every - EARLY;
         let due = self.metrics_at.is_none_or(|at| at.elapsed() >= every);
         if due {
             self.metrics_at = Some(Instant::now());
+            self.metrics += 1;
             let metrics = reached(link.ask(Question::Metrics, deadline).await)?;
             watched.publish(|_, board, instance| match &metrics {
                 Ok(metrics) => {

@@ -36,7 +36,7 @@ fn the_fleet_is_shown_and_a_url_is_good_once() {
     browser.reload();
     browser.wait("tbody tr");
     browser.open(&url, 1280, false);
-    browser.wait("text=the token was used");
+    browser.wait("text=The token was used");
     browser.shot("no-session");
     let again = shown.dashboard.url();
     assert_ne!(again, url);
