@@ -14,12 +14,10 @@
 //!
 //! app_rpc::rpc_endpoint! { id: GENEROUS, name: "generous-rpc", doc: "Who may ask.", bootstrap: bootstrap }
 //!
-//! // Its parameters are the dependencies of the endpoint, as in a start function.
 //! async fn bootstrap() -> Result<Bootstrap, Error> {
 //!     Ok(Bootstrap::new(|peer| -> quota::Client { capnp_rpc::new_client(Generous(peer.clone())) }))
 //! }
 //!
-//! /// Grants every request of every accepted client.
 //! struct Generous(app_rpc::Peer);
 //!
 //! impl quota::Server for Generous {
@@ -44,32 +42,19 @@
 //! identified by the names in its certificate ([`Peer`], [`Grants`]). Revocation lists are enforced, and so is their expiry. Nothing is
 //! resumed, so a decision holds for one connection, which has a maximum age.
 //!
-//! An endpoint follows its config while it runs. New connections use the new config. Open connections stay, except those of a revoked
-//! certificate. Grants count from the next call on ([`Peer::role_now`]). Every refusal has a reason ([`Refusal`]). It is counted, and
-//! logged with the address and the serial number of the certificate. `docs/RPC.md` has the details for operators.
+//! An endpoint follows its config while it runs: new connections use the new config, grants count from the next call on
+//! ([`Peer::role_now`]). Every refusal has a reason ([`Refusal`]), which is counted and logged. `docs/RPC.md` has the details.
 //!
-//! # Limits of a peer
+//! # Limits, failures and threads
 //!
-//! capnp-rpc has no limits, so this crate has its own network layer under it: see [`Limits`]. Each message is checked before capnp-rpc
-//! sees it. Its memory is charged to the client, over all connections of its certificate, and to the server. Calls beyond a limit are
-//! refused one by one. Calls may bring no capabilities unless [`Bootstrap::with_capabilities`] allows them. A peer with a failed
-//! machine or network is noticed in half a minute. The reason of each end is counted ([`End`]). `docs/ATTACKS.md` has the figures of
-//! many attacks.
+//! capnp-rpc has no limits, so this crate has its own network layer under it: see [`Limits`]. Each message is checked, and its memory is
+//! charged to the client, before capnp-rpc sees it. The reason of each end is counted ([`End`]). `docs/ATTACKS.md` has figures.
 //!
-//! # Failed calls
-//!
-//! [`CallFailure`] says whether a failed call was executed. A call that was not sent, or was refused, was not executed, and
-//! [`RpcClient`] retries it elsewhere until its deadline. To make this certain, the server marks refusals in the protocol, even when it
-//! closes a connection.
-//!
-//! # Operators
-//!
-//! Linking this crate also installs the admin interface, which is an endpoint like any other: see [`admin`].
-//!
-//! # Threads
+//! [`CallFailure`] says whether a failed call was executed; if not, [`RpcClient`] retries it until its deadline. A handler fails with an
+//! [`exception`], and its error keeps its id ([`CallError::is`]). Deadlines travel with calls ([`deadline`]).
 //!
 //! capnp-rpc can't leave the thread that it began on. An endpoint has threads of its own, and a client has one. A handler that blocks
-//! delays the other connections of its thread, so it should await. [`RpcClient::request`] saves the client its change of threads.
+//! delays the other connections of its thread, so it should await. Linking the crate also installs the admin interface: see [`admin`].
 
 mod accounts;
 pub mod admin;
@@ -107,24 +92,21 @@ mod words;
 pub use self::client::{CLIENT_METRICS, CallError, CallFailure, InstanceState, InstanceStatus, RpcClient};
 pub use self::client_service::{ClientType, start_client};
 pub use self::config::{ClientConfig, EndpointConfig, RpcClientConfig, RpcServerConfig};
-pub use self::connection::End;
 pub use self::endpoint::{Endpoint, EndpointStart, EndpointStatus, LinkedEndpoint};
 pub use self::error_form::{read_error, write_error};
 pub use self::exception::{exception, exception_error, exception_text};
-pub use self::extra::deadline;
 pub use self::grants::{Grants, Role};
 pub use self::measured::{
     RPC_CALL_SECONDS, RPC_CALLS, RPC_CALLS_IN_FLIGHT, RPC_CLIENT_CALL_SECONDS, RPC_CLIENT_CALLS,
     RPC_CLIENT_CALLS_IN_FLIGHT,
 };
 pub use self::methods::{MethodNames, method_name};
-pub use self::resolve::look_up_host;
 pub use self::server::{
     Bootstrap, ENDPOINT_METRICS, RPC_CALL_REFUSALS, RPC_CALLS_REFUSED, RPC_CONNECTIONS_ACTIVE,
     RPC_CONNECTIONS_ENDED, RPC_CONNECTIONS_ESTABLISHED, RPC_CONNECTIONS_REFUSED, ServerCounts,
 };
-pub use self::words::UNKNOWN_CALL;
-pub use self::{limits::Limits, linked_client::LinkedClient, peer::Peer};
+pub use self::{connection::End, extra::deadline, limits::Limits, linked_client::LinkedClient};
+pub use self::{peer::Peer, resolve::look_up_host, words::UNKNOWN_CALL};
 pub use app_tls::pem::{PemContent, PemError, PemFault, Position};
 pub use app_tls::{
     Authorities, CERTIFICATE_END, Certificate, KeyPair, MaterialError, Purpose, Refusal, RpcName,

@@ -99,7 +99,7 @@ impl quota::Server for Obedient {
             "panic" => panic!("on purpose"),
             "fail" => return Err(capnp::Error::failed("on purpose".to_owned())),
             "illegal" | "fatal" | "huge" | "bug" => return Err(app_rpc::exception(error(rule))),
-            "block" => std::thread::sleep(Duration::from_millis(params.get_permits().into())),
+            "block" => block(Duration::from_millis(params.get_permits().into())),
             _ => {}
         }
         let mut results = results.get();
@@ -130,6 +130,12 @@ impl quota::Server for Obedient {
         }
         Ok(())
     }
+}
+
+/// Blocks the thread of the handler.
+fn block(time: Duration) {
+    let (_open, never) = std::sync::mpsc::channel::<()>();
+    never.recv_timeout(time).unwrap_err();
 }
 
 /// What a handler fails with.
