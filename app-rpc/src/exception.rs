@@ -58,7 +58,7 @@ fn origin() -> Option<ErrorOrigin> {
     Some(ErrorOrigin::new(domain, app, release, instance, 0, String::new()))
 }
 
-/// The error that a handler failed with, if it told: see [`exception`]. It [is remote](Error::is_remote), and at most of high severity.
+/// The error that a handler failed with, if it told: see [`exception()`]. It [is remote](Error::is_remote), and at most of high severity.
 ///
 /// For code that uses capnp-rpc itself. [`CallError::error`](crate::CallError::error) has it for calls of an
 /// [`RpcClient`](crate::RpcClient).

@@ -51,7 +51,7 @@
 //! charged to the client, before capnp-rpc sees it. The reason of each end is counted ([`End`]). `docs/ATTACKS.md` has figures.
 //!
 //! [`CallFailure`] says whether a failed call was executed; if not, [`RpcClient`] retries it until its deadline. A handler fails with an
-//! [`exception`], and its error keeps its id ([`CallError::is`]). Deadlines travel with calls ([`deadline`]).
+//! [`exception()`], and its error keeps its id ([`CallError::is`]). Deadlines travel with calls ([`deadline`]).
 //!
 //! capnp-rpc can't leave the thread that it began on. An endpoint has threads of its own, and a client has one. A handler that blocks
 //! delays the other connections of its thread, so it should await. Linking the crate also installs the admin interface: see [`admin`].

@@ -61,7 +61,7 @@ impl CallFailure {
 /// }
 /// ```
 ///
-/// If the handler failed with an [`exception`](crate::exception), the error keeps its id on the way:
+/// If the handler failed with an [`exception`](crate::exception()), the error keeps its id on the way:
 ///
 /// ```
 /// use app_errors::errors::ILLEGAL_ARGUMENT;
