@@ -20,7 +20,7 @@ use super::setup::Setup;
 use super::spread;
 
 /// The time between two lookups of the addresses.
-const LOOK_UP_EVERY: Duration = Duration::from_secs(30);
+const LOOK_UP_EVERY: Duration = Duration::from_secs(10);
 
 /// The time between two lookups while no address is known.
 const LOOK_UP_AGAIN: Duration = Duration::from_secs(1);
