@@ -68,7 +68,8 @@ impl RetryBudget {
     pub(super) fn take(&self, limits: RetryLimits, calls: u32) -> bool {
         let now = Instant::now();
         let mut bucket = self.0.lock();
-        let made = u64::from(calls.wrapping_sub(bucket.calls));
+        // The counts of several threads may be a little behind each other. A difference below zero is none.
+        let made = Some(calls.wrapping_sub(bucket.calls)).filter(|made| *made <= u32::MAX / 2).unwrap_or(0);
         let passed = now.saturating_duration_since(bucket.filled);
         let earned = limits.earned_within(passed);
         bucket.filled = match limits.time_of(earned) {
@@ -76,8 +77,9 @@ impl RetryBudget {
             Some(time) if passed < LONGEST => bucket.filled + time,
             _ => now,
         };
-        let saved = bucket.saved.saturating_add(earned).saturating_add(made * u64::from(limits.percent));
-        bucket.calls = calls;
+        let saved =
+            bucket.saved.saturating_add(earned).saturating_add(u64::from(made) * u64::from(limits.percent));
+        bucket.calls = bucket.calls.wrapping_add(made);
         bucket.saved = saved.min(limits.most());
         let taken = bucket.saved.checked_sub(100);
         bucket.saved = taken.unwrap_or(bucket.saved);
@@ -117,6 +119,16 @@ mod tests {
             retries += taken(&budget, LIMITS, 0, 1);
         }
         assert!((9..=10).contains(&retries), "{retries} in a second");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_number_of_calls_may_wrap_and_may_be_a_little_behind() {
+        let budget =
+            RetryBudget(Mutex::new(Bucket { saved: 0, calls: u32::MAX - 99, filled: Instant::now() }));
+        assert_eq!(taken(&budget, LIMITS, u32::MAX - 150, 1000), 0, "behind");
+        assert_eq!(taken(&budget, LIMITS, 400, 1000), 100, "500 calls more");
+        assert_eq!(taken(&budget, LIMITS, 390, 1000), 0);
+        assert_eq!(taken(&budget, LIMITS, 405, 1000), 1);
     }
 
     #[tokio::test(start_paused = true)]

@@ -25,6 +25,8 @@ pub(crate) struct Instances {
     budget: RetryBudget,
     /// The calls at instances that are no longer in the list.
     calls_before: AtomicU32,
+    /// The calls that were made again. They allow no further retries.
+    made_again: AtomicU32,
     pub(crate) counts: ClientCounts,
     log: Logger,
 }
@@ -38,6 +40,7 @@ impl Instances {
             ejecting: Mutex::default(),
             budget,
             calls_before: AtomicU32::new(0),
+            made_again: AtomicU32::new(0),
             counts,
             log,
         })
@@ -73,11 +76,12 @@ impl Instances {
         self.counts.show(all.iter().map(|instance| instance.state()));
     }
 
-    /// All calls of this client. The number wraps.
+    /// All calls of this client, each counted once. The number wraps.
     fn calls(&self) -> u32 {
         let all = self.all.borrow();
         let before = self.calls_before.load(Ordering::Relaxed);
-        all.iter().fold(before, |calls, instance| calls.wrapping_add(instance.load.begun()))
+        let begun = all.iter().fold(before, |calls, instance| calls.wrapping_add(instance.load.begun()));
+        begun.wrapping_sub(self.made_again.load(Ordering::Relaxed))
     }
 
     /// Takes a retry out of the budget, if it needs one. `false` if the budget is used up.
@@ -91,6 +95,7 @@ impl Instances {
             }
         };
         if allowed {
+            self.made_again.fetch_add(1, Ordering::Relaxed);
             self.counts.retried(reason);
         } else {
             self.counts.retries_refused.inc();
