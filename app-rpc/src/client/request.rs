@@ -20,7 +20,7 @@ use capnp_rpc::rpc_capnp::{exception, message, return_};
 use tokio::time::{Instant, timeout_at};
 
 use self::capture::capture;
-use self::connection::{Answered, NoAnswer};
+use self::connection::Answered;
 pub(crate) use self::pool::RequestPool;
 use super::call::{FailedAttempt, NextTry};
 use super::{CallError, CallFailure, RpcClient};
@@ -174,15 +174,7 @@ where
         Ok(answered) => answered,
         Err(why) => {
             pending.unanswered(&why, instances);
-            return match why {
-                NoAnswer { reason, refused: true, .. } => {
-                    failed(CallFailure::Refused, &reason, NextTry::Elsewhere)
-                }
-                NoAnswer { reason, unsent: true, .. } => {
-                    failed(CallFailure::NotSent, &reason, NextTry::Elsewhere)
-                }
-                NoAnswer { reason, .. } => failed(CallFailure::MaybeExecuted, &reason, NextTry::Elsewhere),
-            };
+            return failed(why.failure(), &why.reason, NextTry::Elsewhere);
         }
     };
     let answer = Reader::new(message, pending.reader_options());

@@ -1,5 +1,7 @@
 //! Why a request has no answer.
 
+use crate::CallFailure;
+
 /// Why a request has no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::client::request) struct NoAnswer {
@@ -15,5 +17,14 @@ pub(in crate::client::request) struct NoAnswer {
 impl NoAnswer {
     pub(in crate::client::request) fn because(reason: impl Into<String>) -> Self {
         Self { reason: reason.into(), refused: false, unsent: false, late: false }
+    }
+
+    /// What is known about the request.
+    pub(in crate::client::request) fn failure(&self) -> CallFailure {
+        match self {
+            Self { refused: true, .. } => CallFailure::Refused,
+            Self { unsent: true, .. } => CallFailure::NotSent,
+            _ => CallFailure::MaybeExecuted,
+        }
     }
 }
