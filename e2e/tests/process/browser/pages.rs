@@ -35,13 +35,17 @@ fn each_page_is_readable_wide_and_narrow_light_and_dark() {
                 browser.eval("new Promise((done) => setTimeout(done, 5500))");
             }
             browser.shot(&format!("{page}-{name}"));
-            if name == "wide" && ["services", "metrics"].contains(&page) {
-                browser.shot_of_window(&format!("docs-{page}"));
-            }
         }
         let background = browser.eval("getComputedStyle(document.body).backgroundColor");
         let expected = if dark { "rgb(14, 18, 23)" } else { "rgb(245, 246, 248)" };
         assert_eq!(background, expected, "{name}");
+    }
+    // Now there is a history.
+    browser.open(&shown.dashboard.url(), 1280, false);
+    for (page, there) in PAGES.iter().filter(|(page, _)| ["services", "metrics"].contains(page)) {
+        browser.place(&format!("#/app/operator/{page}"));
+        browser.wait(there);
+        browser.shot_of_window(&format!("docs-{page}"));
     }
 }
 
