@@ -320,6 +320,8 @@ impl Metrics {
 
     /// The text that a scrape reads, in text format 0.0.4. It includes the metrics of the platform and of the process.
     ///
+    /// Blocks while what was [included](Self::include) answers, for a few seconds at most.
+    ///
     /// # Examples
     ///
     /// ```
@@ -349,6 +351,8 @@ impl Metrics {
 
     /// Begins a scrape in a chosen format, for reading in pieces. It needs the memory of one piece, whatever its
     /// length.
+    ///
+    /// Blocks while what was [included](Self::include) answers, for a few seconds at most.
     ///
     /// # Examples
     ///

@@ -52,7 +52,7 @@ pub(super) fn written(
         }
         y += height;
     }
-    Ok(dashboard(queries, program, names, panels)?)
+    dashboard(queries, program, names, panels)
 }
 
 fn source() -> Value {

@@ -52,9 +52,10 @@ impl Queries {
         for doc in &docs {
             let Some(readable) = doc.readable_name() else { continue };
             for suffix in series_suffixes(doc.kind()) {
-                let (id, counter) = match doc.is_of_the_process() {
-                    true => (format!("{readable}{suffix}"), false),
-                    false => (format!("{}{suffix}", doc.prometheus_name()), doc.kind().is_counter()),
+                let (id, counter) = if doc.is_of_the_process() {
+                    (format!("{readable}{suffix}"), false)
+                } else {
+                    (format!("{}{suffix}", doc.prometheus_name()), doc.kind().is_counter())
                 };
                 known.insert(format!("{readable}{suffix}"), (id, counter));
             }
