@@ -5,10 +5,17 @@ const two = (n) => String(n).padStart(2, '0');
 /** Milliseconds since 1970 of a number or of an RFC 3339 text; NaN for anything else. */
 export const millis = (at) => (typeof at === 'number' ? at : typeof at === 'string' ? Date.parse(at) : NaN);
 
+/** The time of day: "09:05:01". */
+export function timeOfDay(at) {
+  const date = new Date(millis(at));
+  return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
+}
+
+/** The time of day, with the day if it is not today or if that is wanted. */
 export function clock(at, withDay) {
   const date = new Date(millis(at));
   if (isNaN(date)) return '–';
-  const time = `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
+  const time = timeOfDay(at);
   const today = new Date().toDateString() === date.toDateString();
   return today && !withDay ? time : `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${time}`;
 }
