@@ -36,8 +36,6 @@ fn record(certificate: &Certificate, granted: Granted) -> Record {
         granted,
         needed: Role::Admin,
         target: "application".to_owned(),
-        needed: Role::Admin,
-        called: None,
         reason: Reason::NotTaken.text().to_owned(),
         called: None,
     }
