@@ -8,7 +8,7 @@ mod level;
 mod service;
 
 pub(crate) use self::config::Config;
-pub(crate) use self::event::Event;
+pub(crate) use self::event::{Event, moment};
 pub(crate) use self::health::{Check, CheckResult, CheckStatus, History};
 pub(crate) use self::identity::Identity;
 pub(crate) use self::level::{Level, Setting, parse_level};
@@ -28,6 +28,15 @@ pub(crate) fn text(text: capnp::Result<capnp::text::Reader<'_>>) -> capnp::Resul
     let mut text = String::from_utf8_lossy(&bytes[..MOST_TEXT]).into_owned();
     text.push_str("..");
     Ok(text)
+}
+
+/// A text of JSON, cut as [`text`] does.
+pub(crate) fn cut(text: &str) -> String {
+    if text.len() <= MOST_TEXT {
+        return text.to_owned();
+    }
+    let end = (0..=MOST_TEXT).rev().find(|at| text.is_char_boundary(*at));
+    format!("{}..", &text[..end.unwrap_or(0)])
 }
 
 /// Reads the elements of a list.

@@ -1,15 +1,20 @@
 //! The commands that operate a running app. Each has its own file.
 
+pub(crate) mod config_show;
 mod configs;
 mod context;
 mod dashboard;
 mod events;
+pub(crate) mod graph;
 pub(crate) mod health;
 mod kill;
 mod level;
+mod logs;
 pub(crate) mod metrics;
 mod reload;
 mod restart;
 mod services;
 mod stacks;
 mod status;
+mod wait;
+mod whoami;

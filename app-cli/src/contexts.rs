@@ -4,6 +4,7 @@
 
 mod addresses;
 mod file;
+mod groups;
 #[cfg(test)]
 mod tests;
 
@@ -27,8 +28,11 @@ pub(crate) const CURE: &str = "add one with: appctl context add NAME --address H
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Contexts {
-    #[serde(deserialize_with = "file::no_name_twice")]
+    #[serde(deserialize_with = "file::contexts")]
     pub(crate) contexts: BTreeMap<String, Context>,
+    /// Lists of contexts and of other groups, by the name of the group.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "file::groups")]
+    pub(crate) groups: BTreeMap<String, Vec<String>>,
     /// The context to use if the command line names none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) current: Option<String>,
@@ -95,7 +99,12 @@ impl Place {
         let Some(context) = contexts.contexts.remove(&name) else {
             return Err(contexts.unknown(self, &name));
         };
-        Ok((name, context.based_at(self.file.parent().unwrap_or(Path::new("")))))
+        Ok((name, self.based(context)))
+    }
+
+    /// The context with paths relative to the current folder.
+    fn based(&self, context: Context) -> Context {
+        context.based_at(self.file.parent().unwrap_or(Path::new("")))
     }
 }
 
@@ -140,6 +149,13 @@ impl Contexts {
 
     /// The failure that there is no context of this name.
     pub(crate) fn unknown(&self, place: &Place, name: &str) -> Failure {
+        if self.groups.contains_key(name) {
+            let members = self.members(name).join(", ");
+            return Failure::unusable(format!(
+                "{}: {name:?} is a group, and this command asks one app; name one of its contexts: {members}",
+                place.file.display()
+            ));
+        }
         let names = if self.contexts.is_empty() { "none".to_owned() } else { self.names() };
         Failure::unusable(format!("{} has no context {name:?}; it has: {names}", place.file.display()))
     }

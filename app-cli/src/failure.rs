@@ -20,10 +20,28 @@ pub(crate) enum Status {
     Unknown = 4,
     /// The role of the client's certificate is too low.
     Denied = 5,
-    /// The answer is no: the app is not ready, a check failed, or a config was refused.
+    /// The answer is no: the app is not ready, a check failed, a service did not start, or a config was refused.
     AnswerIsNo = 6,
+    /// The time to wait is over, and what was waited for has not happened.
+    NotInTime = 7,
     /// A context, or a file that it names, cannot be used (`EX_CONFIG` of sysexits.h).
     Unusable = 78,
+}
+
+impl Status {
+    /// The status in a table.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::Usage => "wrong usage",
+            Self::NotReached => "not reached",
+            Self::Unknown => "no answer",
+            Self::Denied => "denied",
+            Self::AnswerIsNo => "no",
+            Self::NotInTime => "not in time",
+            Self::Unusable => "unusable",
+        }
+    }
 }
 
 impl From<Status> for ExitCode {

@@ -15,11 +15,14 @@ mod completions;
 mod connect;
 mod contexts;
 mod failure;
+mod feed;
 mod id;
 mod lookup;
 mod operation;
 mod output;
 mod pki;
+mod remote;
+mod several;
 mod target;
 
 const ABOUT: &str = "Makes ids and certificates, writes and seals configs, and operates running apps.";
@@ -31,7 +34,9 @@ Examples:
   appctl config check /run/secrets            every mistake in a directory of configs
   appctl context add --help                   how to tell appctl about an app
   appctl status                               identity and state of a running app
-  appctl events --follow                      events of the app, as they happen
+  appctl events --follow                      what happened in the app, and what happens
+  appctl logs --follow --level warn           records of its log
+  appctl status --all                         all apps of the contexts file
   appctl dashboard                            all apps on a page in the browser
   appctl kill --reason 'release 7 is out'     stops the app
 
@@ -44,7 +49,8 @@ Exit status of commands that ask an app:
   3   not reached: nothing was changed, try again
   4   no answer: the change may have been made
   5   denied: the role of your certificate is too low
-  6   the answer is no: not ready, unhealthy, or a config was refused
+  6   the answer is no: not ready, unhealthy, not restarted, or a config was refused
+  7   not in time: the time to wait is over
   78  a context, or a file that it names, cannot be used
   130 interrupted";
 
@@ -52,9 +58,12 @@ Exit status of commands that ask an app:
 fn command() -> Command {
     let command = Command::new("appctl").version(env!("CARGO_PKG_VERSION")).about(ABOUT).after_help(HELP);
     let command = command.subcommand_required(true).arg_required_else_help(true);
-    // Crates below contribute `health` and `metrics`. This crate adds the forms that ask a running app over RPC.
+    // Crates below contribute `config`, `graph`, `health` and `metrics`. This crate adds the forms that ask a running app over
+    // RPC.
     Subcommand::linked().iter().map(Subcommand::command).fold(command, |command, linked| {
         command.subcommand(match linked.get_name() {
+            "config" => commands::config_show::extend(linked),
+            "graph" => commands::graph::command(),
             "health" => commands::health::extend(linked),
             "metrics" => commands::metrics::extend(linked),
             _ => linked,
@@ -73,6 +82,10 @@ fn main() -> ExitCode {
         Err(exit) => return exit,
     };
     match matches.subcommand() {
+        Some(("config", of_config)) if of_config.subcommand_name() == Some("show") => {
+            commands::config_show::run(of_config)
+        }
+        Some(("graph", of_graph)) => commands::graph::run(of_graph),
         Some(("health", of_health)) => commands::health::run(&matches, of_health),
         Some(("metrics", of_metrics)) => commands::metrics::run(&matches, of_metrics),
         // A subcommand is required, and crates contribute all others.

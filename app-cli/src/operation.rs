@@ -123,13 +123,24 @@ const DESCRIPTORS: usize = 14;
 
 /// Runs a command, and reports its failure.
 pub(crate) fn run(matches: &ArgMatches, command: impl AsyncFnOnce(&Operation<'_>) -> Outcome) -> ExitCode {
+    run_bare(matches, async |output, time| {
+        let operation = Operation { matches, output, target: Target::of(matches)?, time };
+        command(&operation).await
+    })
+}
+
+/// Runs a command that finds its apps itself, and reports its failure. The time is the longest for each app.
+pub(crate) fn run_bare(
+    matches: &ArgMatches,
+    command: impl AsyncFnOnce(Output, Duration) -> Outcome,
+) -> ExitCode {
     let output = Output::of(matches);
-    let outcome = prepare(matches, output).and_then(|operation| {
+    let outcome = time_of(matches).and_then(|time| {
         app_core::limits::check_descriptors(DESCRIPTORS)
             .map_err(|error| Failure::failed(error.to_string()))?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Failure::failed(format!("no runtime: {error}")))?;
-        let outcome = runtime.block_on(command(&operation));
+        let outcome = runtime.block_on(command(output, time));
         // Do not wait for a name lookup that is still running.
         runtime.shutdown_background();
         outcome
@@ -137,8 +148,7 @@ pub(crate) fn run(matches: &ArgMatches, command: impl AsyncFnOnce(&Operation<'_>
     outcome.unwrap_or_else(|failure| output::report(&failure, output.json))
 }
 
-fn prepare(matches: &ArgMatches, output: Output) -> Result<Operation<'_>, Failure> {
+fn time_of(matches: &ArgMatches) -> Result<Duration, Failure> {
     let time = matches.get_one::<Duration>("timeout").copied();
-    let time = time.ok_or_else(|| Failure::new(Status::Usage, "--timeout: a time is required"))?;
-    Ok(Operation { matches, output, target: Target::of(matches)?, time })
+    time.ok_or_else(|| Failure::new(Status::Usage, "--timeout: a time is required"))
 }

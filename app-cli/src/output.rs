@@ -3,6 +3,7 @@
 //! Names, reasons and messages of an app are untrusted text. No control character in them reaches a terminal, in either form.
 
 mod json;
+mod lines;
 mod page;
 mod table;
 #[cfg(test)]
@@ -22,6 +23,7 @@ use serde::Serialize;
 use crate::failure::{Failure, MOST_MESSAGE, Outcome, Status};
 
 pub(crate) use self::json::{Hex, Moment, json_line, seconds};
+pub(crate) use self::lines::{Lines, Note, NoteLine, print as print_text, say};
 pub(crate) use self::page::Page;
 pub(crate) use self::table::{Paint, Table};
 pub(crate) use self::text::{many_lines, one_line, replaced};

@@ -12,7 +12,7 @@ use app_ids::{AppId, DomainId, ServiceId};
 use app_rpc::{Authorities, KeyPair, RpcName};
 
 use crate::contexts::{Address, Addresses, Context, Place};
-use crate::failure::Failure;
+use crate::failure::{Failure, Status};
 
 pub(crate) use self::flags::{
     connection_args, context_arg, context_file, direct_args, json_arg, positive_time,
@@ -70,6 +70,28 @@ pub(crate) fn context_of(matches: &ArgMatches) -> Result<Context, Failure> {
     let place = Place::of(matches)?;
     let (_, context) = place.context()?;
     Ok(given.over(context))
+}
+
+/// The contexts of a command line that asks several apps, each with the fields that flags override.
+pub(crate) fn several_contexts(matches: &ArgMatches) -> Result<Vec<(Option<String>, Context)>, Failure> {
+    let (given, group) = (Given::of(matches), matches.get_one::<String>("group").map(String::as_str));
+    if matches.get_one::<String>("context").is_none()
+        && group.is_none()
+        && let Some(context) = given.clone().alone()
+    {
+        return Ok(vec![(None, context)]);
+    }
+    let mut place = Place::of(matches)?;
+    if group.is_none() && place.name.is_none() && given.address.is_some() {
+        // The addresses are of one app: the current one.
+        place.name = Some(place.read()?.1);
+    }
+    let contexts = place.several(group)?;
+    if contexts.len() > 1 && given.address.is_some() {
+        let why = "--address: names instances of one app, and several contexts are meant; leave it out, or name one context";
+        return Err(Failure::new(Status::Usage, why));
+    }
+    Ok(contexts.into_iter().map(|(name, context)| (Some(name), given.clone().over(context))).collect())
 }
 
 /// The fields of a context that flags give.

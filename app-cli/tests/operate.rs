@@ -29,3 +29,7 @@ mod page;
 mod probes;
 #[path = "operate/real.rs"]
 mod real;
+#[path = "operate/see.rs"]
+mod see;
+#[path = "operate/several.rs"]
+mod several;

@@ -21,6 +21,7 @@ use crate::failure::{Failure, Outcome};
 use crate::lookup;
 use crate::operation::{self, Operation};
 use crate::output::{self, Hex, Page, Paint, Table, ago, human};
+use crate::several::{self, Row, failed_cell};
 use crate::target::{context_arg, json_arg};
 
 const HELP: &str = "\
@@ -38,6 +39,7 @@ The checks themselves, over RPC:
 const LIST: &str = "\
 Examples:
   appctl health list
+  appctl health list --all              of every app of the contexts file
   appctl health list --json | jq -r '.checks[] | select(.status == \"unhealthy\") | .name'";
 const SHOW: &str =
     "Examples:\n  appctl health show quota-loop\n  appctl health show 0x8d0a0181c77fe5ec --json";
@@ -97,12 +99,25 @@ pub(crate) fn extend(linked: Command) -> Command {
         .after_help(HELP)
         .mut_arg("question", |question| question.required(false).help("Over HTTP: every answer must be yes"))
         .args([json_arg().conflicts_with("question"), context_arg()])
+        .args(several::args().map(|arg| arg.conflicts_with("question")))
         .args_conflicts_with_subcommands(true)
         .subcommands(commands)
 }
 
 fn list_command() -> Command {
-    operation::command("list", "Lists the health checks of a running app", LIST)
+    operation::command("list", "Lists the health checks of a running app", LIST).args(several::args())
+}
+
+async fn of_one(session: &Session) -> Result<CheckList, Failure> {
+    Ok(CheckList { checks: checks(session).await? })
+}
+
+/// Lists the checks of the app, or of several.
+fn list_of(matches: &ArgMatches) -> ExitCode {
+    if several::is_asked(matches) {
+        return several::ask(matches, async |_, session| of_one(session).await, |_| true, show_all);
+    }
+    operation::ask(matches, list)
 }
 
 /// Runs the command. `all` is the whole command line, and `matches` its part for `health`.
@@ -112,14 +127,14 @@ pub(crate) fn run(all: &ArgMatches, matches: &ArgMatches) -> ExitCode {
         Some(("run", matches)) => operation::change(matches, run_now),
         Some(("pause", matches)) => operation::change(matches, async |o, s| set_paused(o, s, true).await),
         Some(("resume", matches)) => operation::change(matches, async |o, s| set_paused(o, s, false).await),
-        Some((_, matches)) => operation::ask(matches, list),
+        Some((_, matches)) => list_of(matches),
         None if matches.contains_id("question") => match probes::transport(matches) {
             Ok(Transport::Http) => Subcommand::dispatch(all).unwrap_or(ExitCode::from(2)),
             Ok(Transport::Rpc) => probes::ask(matches, &as_list(matches)),
             Err(failure) => output::report(&failure, false),
         },
         None => match probes::refuse_http_flags(matches) {
-            Ok(()) => operation::ask(&as_list(matches), list),
+            Ok(()) => list_of(&as_list(matches)),
             Err(failure) => output::report(&failure, matches.get_flag("json")),
         },
     }
@@ -138,9 +153,10 @@ fn as_list(matches: &ArgMatches) -> ArgMatches {
     {
         line.push(format!("--timeout={}", humantime::format_duration(*timeout)));
     }
-    if matches.get_flag("json") {
-        line.push("--json".to_owned());
+    for flag in ["json", "all"] {
+        line.extend(matches.get_flag(flag).then(|| format!("--{flag}")));
     }
+    line.extend(matches.get_one::<String>("group").map(|group| format!("--group={group}")));
     list_command().get_matches_from(line)
 }
 
@@ -189,21 +205,49 @@ fn show_list(checks: &[Check], page: &mut Page) {
         return page.line("no health checks");
     }
     let mut table = Table::new(["NAME", "ID", "STATUS", "CRITICAL", "EVERY", "LAST RUN", "TOOK", "PROBLEM"]);
-    for check in checks {
-        let plain = |text: String| (text, Paint::Plain);
-        let result = check.result.as_ref();
-        table.row([
-            plain(check.name.clone()),
-            plain(check.id.to_string()),
-            (status(check), paint(check.status)),
-            plain(if check.critical { "yes" } else { "no" }.to_owned()),
-            plain(human(Duration::from_millis(check.interval_millis))),
-            plain(result.map_or_else(|| "never".to_owned(), |result| ago(result.started_at))),
-            plain(result.map_or_else(|| "-".to_owned(), |result| human(result.took))),
-            plain(check.problem.clone().unwrap_or_default()),
-        ]);
+    checks.iter().for_each(|check| table.row(cells(check)));
+    page.table(&table);
+}
+
+fn show_all(rows: &[Row<CheckList>], page: &mut Page) {
+    let heads = ["INSTANCE", "NAME", "ID", "STATUS", "CRITICAL", "EVERY", "LAST RUN", "TOOK", "PROBLEM"];
+    let mut table = Table::new(heads);
+    let (none, plain) = (|| ("-".to_owned(), Paint::Plain), |text: &str| (text.to_owned(), Paint::Plain));
+    for row in rows {
+        match &row.answer {
+            Ok(list) if list.checks.is_empty() => {
+                let empty = plain("no health checks");
+                table.row([row.cell(), none(), none(), none(), none(), none(), none(), none(), empty]);
+            }
+            Ok(list) => {
+                for check in &list.checks {
+                    let [name, id, status, critical, every, last, took, problem] = cells(check);
+                    table.row([row.cell(), name, id, status, critical, every, last, took, problem]);
+                }
+            }
+            Err(failure) => {
+                let message = plain(&failure.message);
+                let failed = failed_cell(failure);
+                table.row([row.cell(), none(), none(), failed, none(), none(), none(), none(), message]);
+            }
+        }
     }
     page.table(&table);
+}
+
+fn cells(check: &Check) -> [(String, Paint); 8] {
+    let plain = |text: String| (text, Paint::Plain);
+    let result = check.result.as_ref();
+    [
+        plain(check.name.clone()),
+        plain(check.id.to_string()),
+        (status(check), paint(check.status)),
+        plain(if check.critical { "yes" } else { "no" }.to_owned()),
+        plain(human(Duration::from_millis(check.interval_millis))),
+        plain(result.map_or_else(|| "never".to_owned(), |result| ago(result.started_at))),
+        plain(result.map_or_else(|| "-".to_owned(), |result| human(result.took))),
+        plain(check.problem.clone().unwrap_or_default()),
+    ]
 }
 
 async fn show(operation: &Operation<'_>, session: &Session) -> Outcome {

@@ -33,6 +33,7 @@ const HELP: &str = "\
 Examples:
   appctl metrics
   appctl metrics --filter quota                   metrics with this text in their name, help or labels
+  appctl metrics --filter app_service_up          the help begins with the readable name, so that name finds it, too
   appctl metrics --openmetrics | promtool check metrics
   appctl metrics --page                           the meaning of all metrics; asks no app";
 
@@ -52,7 +53,9 @@ pub(crate) fn extend(linked: Command) -> Command {
         .after_help(HELP)
         .args(connection_args())
         .arg(flag("openmetrics").help("Print OpenMetrics text 1.0 [default: Prometheus text format 0.0.4]"))
-        .arg(filter.help("Only metrics with this text in their name, help or labels; repeat for more texts"))
+        .arg(filter.help(
+            "Only metrics with this text in their name, readable name, help or labels; repeat for more texts",
+        ))
         .arg(page.help("Print the meaning of all metrics (Markdown); asks no app"))
 }
 

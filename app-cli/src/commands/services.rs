@@ -12,6 +12,7 @@ use crate::answers::Service;
 use crate::connect::{Effect, Session};
 use crate::failure::Failure;
 use crate::output::{Hex, Page, Paint, Table, ago, human};
+use crate::several::{self, Row, failed_cell};
 use crate::{lookup, operation};
 
 const HELP: &str = "\
@@ -19,6 +20,7 @@ Examples:
   appctl services                       all services
   appctl services quota                 one service with all details
   appctl services 0xce1f32c680e1ef0b
+  appctl services quota --all           of every app of the contexts file
   appctl services --json | jq -r '.services[] | select(.state != \"running\") | .name'";
 
 app_core::subcommand! { Subcommand::new(command, run) }
@@ -30,10 +32,15 @@ pub(super) struct ServiceList {
 
 fn command() -> Command {
     let service = Arg::new("service").value_name("SERVICE").help("Service, by name or id [default: all]");
-    operation::command("services", "Lists the services of a running app", HELP).arg(service)
+    operation::command("services", "Lists the services of a running app", HELP)
+        .arg(service)
+        .args(several::args())
 }
 
 fn run(matches: &ArgMatches) -> ExitCode {
+    if several::is_asked(matches) {
+        return several::ask(matches, async |_, session| of_one(matches, session).await, |_| true, list_all);
+    }
     operation::ask(matches, async |operation, session| {
         let mut services = all(session).await?;
         let Some(wanted) = matches.get_one::<String>("service") else {
@@ -65,6 +72,17 @@ pub(super) async fn ask(app: app::Client) -> capnp::Result<Vec<Service>> {
 pub(super) fn find(wanted: &str, services: &[Service]) -> Result<Hex, Failure> {
     let known: Vec<_> = services.iter().map(|service| (service.id, service.name.clone())).collect();
     lookup::find("service", wanted, &known)
+}
+
+/// The services of one app among several: all, or the named one.
+async fn of_one(matches: &ArgMatches, session: &Session) -> Result<ServiceList, Failure> {
+    let mut services = all(session).await?;
+    if let Some(wanted) = matches.get_one::<String>("service") {
+        let id = find(wanted, &services)?;
+        services.retain(|service| service.id == id);
+    }
+    services.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
+    Ok(ServiceList { services })
 }
 
 fn paint(service: &Service) -> Paint {
@@ -100,24 +118,56 @@ fn restarts(service: &Service) -> String {
 
 fn list(services: &[Service], page: &mut Page) {
     let mut table = Table::new(["NAME", "ID", "STATE", "UPTIME", "RESTARTS", "TASKS", "REASON"]);
-    for service in services {
-        let plain = |text: String| (text, Paint::Plain);
-        let uptime = if service.uptime_millis > 0 {
-            human(Duration::from_millis(service.uptime_millis))
-        } else {
-            "-".to_owned()
-        };
-        table.row([
-            plain(service.name.clone()),
-            plain(service.id.to_string()),
-            (state(service), paint(service)),
-            plain(uptime),
-            plain(service.restarts.to_string()),
-            plain(service.tasks.to_string()),
-            plain(why(service)),
-        ]);
+    services.iter().for_each(|service| table.row(cells(service)));
+    page.table(&table);
+}
+
+fn list_all(rows: &[Row<ServiceList>], page: &mut Page) {
+    let heads = ["INSTANCE", "NAME", "ID", "STATE", "UPTIME", "RESTARTS", "TASKS", "REASON"];
+    let mut table = Table::new(heads);
+    for row in rows {
+        match &row.answer {
+            Ok(list) => {
+                for service in &list.services {
+                    let [name, id, state, uptime, restarts, tasks, why] = cells(service);
+                    table.row([row.cell(), name, id, state, uptime, restarts, tasks, why]);
+                }
+            }
+            Err(failure) => {
+                let none = || ("-".to_owned(), Paint::Plain);
+                let message = (failure.message.clone(), Paint::Plain);
+                table.row([
+                    row.cell(),
+                    none(),
+                    none(),
+                    failed_cell(failure),
+                    none(),
+                    none(),
+                    none(),
+                    message,
+                ]);
+            }
+        }
     }
     page.table(&table);
+}
+
+fn cells(service: &Service) -> [(String, Paint); 7] {
+    let plain = |text: String| (text, Paint::Plain);
+    let uptime = if service.uptime_millis > 0 {
+        human(Duration::from_millis(service.uptime_millis))
+    } else {
+        "-".to_owned()
+    };
+    [
+        plain(service.name.clone()),
+        plain(service.id.to_string()),
+        (state(service), paint(service)),
+        plain(uptime),
+        plain(service.restarts.to_string()),
+        plain(service.tasks.to_string()),
+        plain(why(service)),
+    ]
 }
 
 fn show(service: &Service, known: &[(Hex, String)], page: &mut Page) {

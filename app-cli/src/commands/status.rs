@@ -9,15 +9,19 @@ use schema::admin_capnp::{app, certificate_end};
 use serde::Serialize;
 
 use crate::answers::{Check, Identity, Service, elements, text, texts};
-use crate::connect::Effect;
+use crate::connect::{Effect, Session};
+use crate::failure::Failure;
 use crate::operation;
-use crate::output::{Hex, Moment, Page, Paint, human};
+use crate::output::{Hex, Moment, Page, Paint, Table, human};
+use crate::several::{self, Row, failed_cell};
 
 const HELP: &str = "\
 Examples:
   appctl status                         the app of the current context
   appctl status --context '#prod'       the app of another context
   appctl status --ready                 exit status 6 if it is not ready
+  appctl status --all                   every app of the contexts file, one on a line
+  appctl status --group prod --ready    of the apps in a group
   appctl status --json | jq .ready";
 
 app_core::subcommand! { Subcommand::new(command, run) }
@@ -76,15 +80,55 @@ fn command() -> Command {
     let ready = Arg::new("ready").long("ready").action(ArgAction::SetTrue);
     operation::command("status", "Shows the identity of a running app, and whether it is ready", HELP)
         .arg(ready.help("Exit with status 6 if the app is not ready"))
+        .args(several::args())
 }
 
 fn run(matches: &ArgMatches) -> ExitCode {
+    if several::is_asked(matches) {
+        let well = |status: &AppStatus| status.ready || !matches.get_flag("ready");
+        return several::ask(matches, async |_, session| of(session).await, well, list);
+    }
     operation::ask(matches, async |operation, session| {
-        let address = session.address.to_string();
-        let status = session.call(Effect::Reads, move |app| ask(app, address.clone())).await?;
+        let status = of(session).await?;
         let well = status.ready || !matches.get_flag("ready");
         operation.output.print_verdict(well, &status, |page| show(&status, page))
     })
+}
+
+async fn of(session: &Session) -> Result<AppStatus, Failure> {
+    let address = session.address.to_string();
+    session.call(Effect::Reads, move |app| ask(app, address.clone())).await
+}
+
+/// One line for each app.
+fn list(rows: &[Row<AppStatus>], page: &mut Page) {
+    let heads = ["INSTANCE", "APP", "VERSION", "STATE", "UPTIME", "SERVICES", "CHECKS", "TASKS", "PROBLEM"];
+    let mut table = Table::new(heads);
+    let plain = |text: String| (text, Paint::Plain);
+    for row in rows {
+        table.row(match &row.answer {
+            Ok(status) => {
+                let AppStatus { identity, services, health_checks: checks, .. } = status;
+                [
+                    row.cell(),
+                    plain(identity.name.clone()),
+                    plain(identity.version.clone().unwrap_or_else(|| "-".to_owned())),
+                    state(status),
+                    plain(human(Duration::from_millis(identity.uptime_millis))),
+                    plain(format!("{} of {}", services.running, services.total)),
+                    plain(format!("{} of {}", checks.healthy, checks.total)),
+                    plain(status.tasks.to_string()),
+                    plain(status.reasons.join("; ")),
+                ]
+            }
+            Err(failure) => {
+                let none = || plain("-".to_owned());
+                let message = plain(failure.message.clone());
+                [row.cell(), none(), none(), failed_cell(failure), none(), none(), none(), none(), message]
+            }
+        });
+    }
+    page.table(&table);
 }
 
 async fn ask(app: app::Client, address: String) -> capnp::Result<AppStatus> {
@@ -191,12 +235,12 @@ const SOON: Duration = Duration::from_secs(14 * 24 * 3600);
 fn show(status: &AppStatus, page: &mut Page) {
     let AppStatus { identity, services, health_checks: checks, .. } = status;
     let version = identity.version.as_ref().map_or_else(String::new, |version| format!(" {version}"));
-    let (ready, paint) = if status.ready { ("ready", Paint::Good) } else { ("not ready", Paint::Bad) };
+    let (ready, paint) = state(status);
     let since = identity.started_at.map_or_else(String::new, |at| format!(" (since {at})"));
     let plain = |name, value| (name, value, Paint::Plain);
     let mut facts = vec![
         plain("app", format!("{}{version}, on platform {}", identity.name, identity.platform_version)),
-        ("state", ready.to_owned(), paint),
+        ("state", ready, paint),
         plain("uptime", format!("{}{since}", human(Duration::from_millis(identity.uptime_millis)))),
         plain("services", format!("{} running of {}", services.running, services.total)),
         plain("checks", shown(checks)),
@@ -221,6 +265,11 @@ fn show(status: &AppStatus, page: &mut Page) {
     for note in &status.notes {
         page.painted(format!("note: {note}"), Paint::Warning);
     }
+}
+
+fn state(status: &AppStatus) -> (String, Paint) {
+    let (text, paint) = if status.ready { ("ready", Paint::Good) } else { ("not ready", Paint::Bad) };
+    (text.to_owned(), paint)
 }
 
 fn shown(checks: &CheckCounts) -> String {

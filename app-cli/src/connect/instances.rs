@@ -14,8 +14,15 @@ use crate::failure::{Failure, Status};
 use crate::target::Target;
 
 /// Exit statuses from worst to best: changes that may have been made, then changes that were not made.
-const WORST_FIRST: [Status; 5] =
-    [Status::Unknown, Status::Failed, Status::Denied, Status::NotReached, Status::AnswerIsNo];
+const WORST_FIRST: [Status; 7] = [
+    Status::Unknown,
+    Status::Unusable,
+    Status::Failed,
+    Status::Denied,
+    Status::NotReached,
+    Status::NotInTime,
+    Status::AnswerIsNo,
+];
 
 /// The instances of an app, one address for each.
 ///

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
+use std::marker::PhantomData;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::{env, fmt};
 
 use serde::de::{Error, MapAccess, Visitor};
-use serde::{Deserializer, Serializer};
+use serde::{Deserialize, Deserializer, Serializer};
 
 use super::{CURE, Context, Contexts};
 use crate::failure::Failure;
@@ -50,7 +51,10 @@ pub(crate) fn read(path: &Path) -> Result<Contexts, Failure> {
     if text.len() as u64 > MOST_BYTES {
         return Err(Failure::unusable(format!("contexts {shown} has more than {MOST_BYTES} bytes")));
     }
-    serde_json::from_str(&text).map_err(|error| Failure::unusable(format!("contexts {shown}: {error}")))
+    let contexts: Contexts = serde_json::from_str(&text)
+        .map_err(|error| Failure::unusable(format!("contexts {shown}: {error}")))?;
+    contexts.check_groups(path)?;
+    Ok(contexts)
 }
 
 /// Replaces the file in one step, and follows a link to it. A reader sees the old content or the new content.
@@ -80,35 +84,46 @@ pub(crate) fn write(path: &Path, contexts: &Contexts) -> Result<(), Failure> {
     })
 }
 
-/// Reads a map, and refuses a duplicate name.
-pub(super) fn no_name_twice<'de, D: Deserializer<'de>>(
+/// Reads contexts by name.
+pub(super) fn contexts<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<BTreeMap<String, Context>, D::Error> {
-    struct Names;
+    deserializer.deserialize_map(Names { what: "context", of: PhantomData })
+}
 
-    impl<'de> Visitor<'de> for Names {
-        type Value = BTreeMap<String, Context>;
+/// Reads groups by name.
+pub(super) fn groups<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, Vec<String>>, D::Error> {
+    deserializer.deserialize_map(Names { what: "group", of: PhantomData })
+}
 
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("contexts by name")
-        }
+/// Reads a map, and refuses a duplicate name.
+struct Names<T> {
+    what: &'static str,
+    of: PhantomData<T>,
+}
 
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            let mut contexts = BTreeMap::new();
-            while let Some((name, context)) = map.next_entry::<String, Context>()? {
-                if name.is_empty() || name.contains('#') {
-                    return Err(A::Error::custom(format!("{name:?} cannot be the name of a context")));
-                }
-                if contexts.contains_key(&name) {
-                    return Err(A::Error::custom(format!("context {name:?} is there twice")));
-                }
-                contexts.insert(name, context);
-            }
-            Ok(contexts)
-        }
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Names<T> {
+    type Value = BTreeMap<String, T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}s by name", self.what)
     }
 
-    deserializer.deserialize_map(Names)
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let (mut named, what) = (BTreeMap::new(), self.what);
+        while let Some((name, value)) = map.next_entry::<String, T>()? {
+            if name.is_empty() || name.contains('#') {
+                return Err(A::Error::custom(format!("{name:?} cannot be the name of a {what}")));
+            }
+            if named.contains_key(&name) {
+                return Err(A::Error::custom(format!("{what} {name:?} is there twice")));
+            }
+            named.insert(name, value);
+        }
+        Ok(named)
+    }
 }
 
 /// Writes an id with `0x`, the form that flags take.

@@ -174,7 +174,9 @@ proptest! {
             ca: path.clone().into(), crl: service.map(|_| path.clone().into()), cert: path.clone().into(), key: path.into(),
         };
         let current = names.first().cloned();
-        let contexts = Contexts { contexts: names.into_iter().map(|name| (name, context.clone())).collect(), current };
+        let groups = BTreeMap::from([("a group of all contexts".to_owned(), names.iter().cloned().collect())]);
+        let contexts = names.into_iter().map(|name| (name, context.clone())).collect();
+        let contexts = Contexts { contexts, groups, current };
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("contexts.json");
         write(&file, &contexts).unwrap();

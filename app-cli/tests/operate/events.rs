@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 use crate::fake::{HOSTILE, STOPPING};
 use crate::fixture::{Fixture, eventually, object};
 
+/// The fake app has no operations.
+const OLD: &str = "-- this app is older than this command: events before now are not shown\n";
+
 /// A running `appctl events`, read line by line.
 struct Following {
     child: Child,
@@ -43,7 +46,7 @@ impl Following {
         let waiting = tokio::task::spawn_blocking(move || {
             let mut said = String::new();
             self.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-            (self.child.wait().unwrap().code(), said)
+            (self.child.wait().unwrap().code(), said.replace(OLD, ""))
         });
         tokio::time::timeout(Duration::from_secs(30), waiting).await.unwrap().unwrap()
     }
@@ -85,7 +88,7 @@ async fn each_line_for_programs_is_an_object_and_the_last_says_that_the_app_stop
     assert_eq!(missed, json!({ "type": "missed", "count": 2 }));
     let (following, event) = following.object().await;
     let expected = json!({
-        "type": "event", "at": "2026-01-01T00:00:00.000Z", "kind": "service_started", "event_id": "0xe0",
+        "type": "event", "number": null, "at": "2026-01-01T00:00:00.000Z", "kind": "service_started", "event_id": "0xe0",
         "service": "0xce1f", "service_name": "quota", "health_check": null, "health_check_name": null,
         "message": HOSTILE,
     });
@@ -152,6 +155,9 @@ async fn without_follow_it_ends_by_itself() {
     assert_eq!((text.status, text.stdout.lines().count()), (Some(0), 3), "{text:?}");
     let none = fixture.run(&["events", "--for", "300ms"]).await;
     assert_eq!((none.status, none.stdout.as_str()), (Some(0), ""), "{none:?}");
+    assert!(none.stderr.starts_with(OLD), "{none:?}");
+    let said = fixture.run(&["events", "--no-follow"]).await.refused(1);
+    assert!(said.contains("keeps no events; use --follow, or --for TIME"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

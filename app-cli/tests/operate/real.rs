@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use crate::files::Files;
 use crate::fixture::{Ran, appctl, object, put_config, run};
 
-const STORE: ServiceId = ServiceId::new(0x5707_e000_0000_0001);
+pub(crate) const STORE: ServiceId = ServiceId::new(0x5707_e000_0000_0001);
 const DISK: HealthCheckId = HealthCheckId::new(0xd15c);
 
 struct Store;
@@ -28,19 +28,29 @@ impl Exposed for Store {
 }
 
 /// An app with a service that has a health check, and contexts for the app.
-struct Real {
-    app: TestApp,
-    files: Files,
-    disk_is_full: Arc<AtomicBool>,
+pub(crate) struct Real {
+    pub(crate) app: TestApp,
+    pub(crate) files: Files,
+    pub(crate) disk_is_full: Arc<AtomicBool>,
+    /// Whether the service does not start.
+    pub(crate) is_locked: Arc<AtomicBool>,
 }
 
 impl Real {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let disk_is_full = Arc::<AtomicBool>::default();
-        let shared = Arc::clone(&disk_is_full);
+        let is_locked = Arc::<AtomicBool>::default();
+        let (shared, locked) = (Arc::clone(&disk_is_full), Arc::clone(&is_locked));
         let start = move |service: Service, health: Dep<HealthChecks>| {
             let shared = Arc::clone(&shared);
+            let locked = locked.load(Ordering::SeqCst);
             async move {
+                if locked {
+                    return Err(errors::SERVICE_INIT_FAILED
+                        .error(STORE)
+                        .message("the store is locked")
+                        .build());
+                }
                 let spec =
                     HealthCheckSpec::new(DISK).name("disk").interval(Duration::from_secs(3600)).critical();
                 health.register_unbound(spec, move |_cancel| {
@@ -60,14 +70,14 @@ impl Real {
         let app = builder.start().await;
         let address = app.get::<AdminEndpoint>().address().unwrap();
         files.contexts(&address.to_string(), APP_RPC_SERVICE_ID);
-        Self { app, files, disk_is_full }
+        Self { app, files, disk_is_full, is_locked }
     }
 
-    async fn run(&self, args: &[&str]) -> Ran {
+    pub(crate) async fn run(&self, args: &[&str]) -> Ran {
         run(appctl(self.files.path(), args)).await
     }
 
-    async fn ready(&self) {
+    pub(crate) async fn ready(&self) {
         let waiting = async { while self.run(&["status", "--ready"]).await.status != Some(0) {} };
         tokio::time::timeout(Duration::from_secs(30), waiting).await.unwrap();
     }

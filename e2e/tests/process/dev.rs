@@ -30,14 +30,14 @@ pub(crate) fn start() -> (Process, String) {
 }
 
 /// The printed command lines. Each has the line that sets the environment in front.
-fn lines(tour: &str) -> Vec<String> {
+pub(crate) fn lines(tour: &str) -> Vec<String> {
     let tried: Vec<_> = tour.lines().skip_while(|line| !line.starts_with("export ")).collect();
     let (export, lines) = tried.split_first().unwrap();
     let lines = lines.iter().filter(|line| !line.is_empty() && !line.starts_with('#'));
     lines.map(|line| format!("{export}\n{line}")).collect()
 }
 
-fn shell(line: &str) -> Program {
+pub(crate) fn shell(line: &str) -> Program {
     Program::new("sh").args(["-c", line])
 }
 

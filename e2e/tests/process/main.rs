@@ -38,6 +38,7 @@ mod reload;
 mod restart_policies;
 mod rpc_page;
 mod scraper;
+mod seeing;
 mod service;
 mod signals;
 mod sinks;
