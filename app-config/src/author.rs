@@ -18,3 +18,11 @@ pub use self::explain::{FieldDoc, explain, fields};
 pub use self::place::{Overwrite, PlaceError, place_file, place_file_with_mode};
 pub use crate::docs::SchemaDocs;
 pub use crate::json::{Draft, MAX_JSON_BYTES, from_json, to_json};
+
+/// Registers the comments of a schema, for [`explain`](crate::author::explain): `schema_docs! { DOCS }`.
+#[macro_export]
+macro_rules! schema_docs {
+    ($table:expr) => {
+        $crate::__private::inventory::submit! { $crate::author::SchemaDocs($table) }
+    };
+}

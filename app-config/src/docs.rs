@@ -26,11 +26,3 @@ pub(crate) fn comment(node: u64, member: &str) -> &'static str {
 pub(crate) fn example_in(comment: &str) -> Option<&str> {
     comment.rsplit_once("Example: ").map(|(_, json)| json.trim())
 }
-
-/// Registers the comments of a schema, for [`explain`](crate::author::explain): `schema_docs! { DOCS }`.
-#[macro_export]
-macro_rules! schema_docs {
-    ($table:expr) => {
-        $crate::__private::inventory::submit! { $crate::author::SchemaDocs($table) }
-    };
-}
