@@ -11,6 +11,7 @@ use app_core::operations::{
 use app_core::prelude::*;
 use capnp::Error as RpcError;
 use schema::admin_capnp::{self, app, operation_info};
+use tokio::time::sleep;
 
 use super::gate::Session;
 use super::methods::About;
@@ -18,6 +19,9 @@ use super::reason::Reason;
 use super::{count, failed};
 use crate::Role;
 use crate::text::bounded;
+
+/// How long a call that only reads goes on once the endpoint stops.
+const GRACE_OF_READS: Duration = Duration::from_millis(250);
 
 /// The longest arguments in a record, in bytes.
 const MAX_SHOWN_BYTES: usize = 1024;
@@ -161,16 +165,26 @@ pub(super) async fn serve(
     mut results: app::CallOperationResults,
 ) -> Result<(), RpcError> {
     let app = session.admin.app().clone();
-    let call = {
+    let (call, reads) = {
         let params = params.get()?;
         let (service, name) = (ServiceId::new(params.get_service_id()), params.get_name()?.to_str()?);
         let info = app.operation_info(service, name).map_err(|error| failed(&error))?;
         let names = session.peer.certificate.names.clone();
-        call(&info, session.peer.role_now(), names, params).map_err(RpcError::failed)?
+        let called = call(&info, session.peer.role_now(), names, params).map_err(RpcError::failed)?;
+        (called, info.effect == Effect::Reads)
     };
     // The request may be large, and the call may take long.
     drop(params);
-    let answer = app.call_operation_text(call).await;
+    // A reader may wait for something new. It must not delay the end of the endpoint, and asks again elsewhere.
+    let stops = async {
+        session.admin.service.dying().await;
+        sleep(GRACE_OF_READS).await;
+    };
+    let answer = tokio::select! {
+        biased;
+        answer = app.call_operation_text(call) => answer,
+        () = stops, if reads => return Err(RpcError::disconnected("the endpoint stops".to_owned())),
+    };
     let json = answer.map_err(|error| failed(&error))?;
     results.get().set_result(&*json);
     Ok(())
