@@ -1,5 +1,6 @@
 //! `appctl context`: lists, shows, selects and adds contexts.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -43,6 +44,9 @@ struct Listed<'a> {
     file: String,
     current: Option<&'a str>,
     contexts: Vec<ShownContext<'a>>,
+    /// By group, its members as the file has them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    groups: &'a BTreeMap<String, Vec<String>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -126,7 +130,8 @@ fn list(place: &Place, output: Output) -> Outcome {
         }
     };
     let shown: Vec<_> = contexts.contexts.iter().map(of).collect();
-    let listed = Listed { file: place.file.display().to_string(), current, contexts: shown };
+    let (file, groups) = (place.file.display().to_string(), &contexts.groups);
+    let listed = Listed { file, current, contexts: shown, groups };
     output.print(&listed, |page| {
         let mut table = Table::new(["", "NAME", "ADDRESS", "DOMAIN", "APP"]);
         for ShownContext { name, current, context, .. } in &listed.contexts {
@@ -140,6 +145,9 @@ fn list(place: &Place, output: Output) -> Outcome {
             table.row(cells.map(|text| (text, Paint::Plain)));
         }
         page.table(&table);
+        for (group, members) in listed.groups {
+            page.line(format!("group {group}: {}", members.join(", ")));
+        }
     })
 }
 

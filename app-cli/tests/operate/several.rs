@@ -70,6 +70,9 @@ async fn all_apps_are_in_one_table_and_one_that_does_not_answer_is_a_row() {
     let table = fixture.run(&["health", "--all"]).await.harmless();
     assert!(table.stdout.lines().next().unwrap().starts_with("INSTANCE  "), "{table:?}");
 
+    let listed = fixture.run(&["context", "list"]).await.printed();
+    assert!(listed.ends_with("group most: pair, gone\ngroup pair: b, a\n"), "{listed}");
+
     // Of a named context, every address.
     let ran = fixture.run(&["status", "--all", "--context", "#b", "--json"]).await.printed();
     assert_eq!(rows(&ran).len(), 1);
