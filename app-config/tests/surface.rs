@@ -7,7 +7,7 @@ const MODULES: [&str; 6] = ["author", "codec", "compat", "events", "file", "seal
 
 const MACROS: [&str; 2] = ["config", "schema_docs"];
 
-const ITEMS: [&str; 26] = [
+const ITEMS: [&str; 29] = [
     "CONFIG_NOT_READ",
     "CONFIG_SERVICE_ID",
     "CheckError",
