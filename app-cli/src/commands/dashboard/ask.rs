@@ -58,7 +58,7 @@ pub(super) fn problem(failure: Failure) -> Problem {
         Status::Denied => ProblemKind::Denied,
         Status::Unusable => ProblemKind::Unusable,
         Status::Failed if failure.message.ends_with(explain::TOO_OLD) => ProblemKind::TooOld,
-        Status::Failed | Status::Usage | Status::AnswerIsNo => ProblemKind::Refused,
+        Status::Failed | Status::Usage | Status::AnswerIsNo | Status::NotInTime => ProblemKind::Refused,
     };
     Problem::new(kind, failure.message)
 }
