@@ -1,4 +1,4 @@
-//! The nine id types, all made by one macro.
+//! The id types, all made by one macro.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -171,6 +171,12 @@ id_types! {
     MetricId Metric;
     /// A health check.
     HealthCheckId HealthCheck;
+    /// A type of message.
+    MessageId Message;
+    /// A stream that stores messages.
+    StreamId Stream;
+    /// A bucket: values by key, shared by instances.
+    BucketId Bucket;
 }
 
 impl MetricId {

@@ -22,6 +22,12 @@ pub enum IdKind {
     Metric,
     /// The kind of a [`HealthCheckId`](crate::HealthCheckId).
     HealthCheck,
+    /// The kind of a [`MessageId`](crate::MessageId).
+    Message,
+    /// The kind of a [`StreamId`](crate::StreamId).
+    Stream,
+    /// The kind of a [`BucketId`](crate::BucketId).
+    Bucket,
 }
 
 impl IdKind {
@@ -36,6 +42,9 @@ impl IdKind {
         Self::LogEvent,
         Self::Metric,
         Self::HealthCheck,
+        Self::Message,
+        Self::Stream,
+        Self::Bucket,
     ];
 
     /// The name of the kind for people, such as `service id`.
@@ -51,6 +60,9 @@ impl IdKind {
             Self::LogEvent => "log event id",
             Self::Metric => "metric id",
             Self::HealthCheck => "health check id",
+            Self::Message => "message id",
+            Self::Stream => "stream id",
+            Self::Bucket => "bucket id",
         }
     }
 }

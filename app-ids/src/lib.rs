@@ -38,7 +38,8 @@ mod parse;
 mod random;
 
 pub use id::{
-    AppId, DomainId, ErrorId, HealthCheckId, InstanceId, LogEventId, MetricId, ReleaseId, ServiceId,
+    AppId, BucketId, DomainId, ErrorId, HealthCheckId, InstanceId, LogEventId, MessageId, MetricId,
+    ReleaseId, ServiceId, StreamId,
 };
 pub use kind::IdKind;
 pub use names::{Described, IdName};

@@ -6,7 +6,8 @@ use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 
 use app_ids::{
-    AppId, DomainId, ErrorId, HealthCheckId, InstanceId, LogEventId, MetricId, ReleaseId, ServiceId,
+    AppId, BucketId, DomainId, ErrorId, HealthCheckId, InstanceId, LogEventId, MessageId, MetricId,
+    ReleaseId, ServiceId, StreamId,
 };
 use proptest::prelude::*;
 
@@ -59,7 +60,10 @@ round_trips! {
     ErrorId every_form_of_an_error_id_reads_back,
     LogEventId every_form_of_a_log_event_id_reads_back,
     MetricId every_form_of_a_metric_id_reads_back,
-    HealthCheckId every_form_of_a_health_check_id_reads_back
+    HealthCheckId every_form_of_a_health_check_id_reads_back,
+    MessageId every_form_of_a_message_id_reads_back,
+    StreamId every_form_of_a_stream_id_reads_back,
+    BucketId every_form_of_a_bucket_id_reads_back
 }
 
 /// What reading ought to do, said another way: all digits of the radix, and in range.

@@ -1,4 +1,4 @@
-//! What all nine types have in common, and the names of metrics.
+//! What all types have in common, and the names of metrics.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -16,7 +16,10 @@ macro_rules! every_type {
             ErrorId,
             LogEventId,
             MetricId,
-            HealthCheckId
+            HealthCheckId,
+            MessageId,
+            StreamId,
+            BucketId
         );
     };
 }
@@ -58,8 +61,8 @@ fn every_type_has_a_kind_of_its_own() {
         ($($id:ident),+) => {{
             let kinds = [$($id::KIND),+];
             assert_eq!(kinds, IdKind::ALL);
-            assert_eq!(kinds.iter().collect::<HashSet<_>>().len(), 9);
-            assert_eq!(kinds.iter().map(|kind| kind.noun()).collect::<HashSet<_>>().len(), 9);
+            assert_eq!(kinds.iter().collect::<HashSet<_>>().len(), 12);
+            assert_eq!(kinds.iter().map(|kind| kind.noun()).collect::<HashSet<_>>().len(), 12);
         }};
     }
     every_type!(test);
