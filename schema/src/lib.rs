@@ -46,6 +46,12 @@ pub mod health_capnp;
 #[allow(missing_docs, unreachable_pub, elided_lifetimes_in_paths, reason = "generated code")]
 #[allow(clippy::all, clippy::pedantic, clippy::restriction, reason = "generated code")]
 #[rustfmt::skip]
+#[path = "generated/messaging_capnp.rs"]
+pub mod messaging_capnp;
+
+#[allow(missing_docs, unreachable_pub, elided_lifetimes_in_paths, reason = "generated code")]
+#[allow(clippy::all, clippy::pedantic, clippy::restriction, reason = "generated code")]
+#[rustfmt::skip]
 #[path = "generated/metrics_capnp.rs"]
 pub mod metrics_capnp;
 

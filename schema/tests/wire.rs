@@ -5,7 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use contract::{Row, check, enumerants};
-use schema::{METHODS, config_capnp, errors_capnp, health_capnp, metrics_capnp, rpc_capnp};
+use schema::{METHODS, config_capnp, errors_capnp, health_capnp, messaging_capnp, metrics_capnp, rpc_capnp};
 
 #[path = "wire/admin.rs"]
 mod admin;
@@ -245,6 +245,53 @@ fn the_limits_and_grants_of_rpc_servers_keep_the_wire() {
 }
 
 #[test]
+fn the_messaging_schema_keeps_the_wire() {
+    check::<messaging_capnp::messaging_spec::Owned>(
+        0xdee8_97c4_26e5_3517,
+        "MessagingSpec",
+        &[
+            (0, "servers", "List(Text)", ""),
+            (1, "credentials", "Data", ""),
+            (2, "nkeySeed", "Data", ""),
+            (3, "user", "Text", ""),
+            (4, "password", "Text", ""),
+            (5, "token", "Text", ""),
+            (6, "caCert", "Data", ""),
+            (7, "clientCert", "X509KeyPair", ""),
+            (8, "tlsFirst", "Bool", ""),
+            (9, "connectMillis", "UInt32", "5000"),
+            (10, "sendMillis", "UInt32", "5000"),
+            (11, "maxMessageBytes", "UInt32", "262144"),
+            (12, "maxWaitingAcks", "UInt16", "1024"),
+            (13, "required", "Bool", ""),
+            (14, "provision", "Provision", ""),
+            (15, "streams", "List(StreamOverride)", ""),
+            (16, "publishServices", "Bool", "1"),
+            (17, "inProcess", "Bool", ""),
+            (18, "inboxPrefix", "Text", ""),
+            (19, "domain", "Text", ""),
+        ],
+    );
+    check::<messaging_capnp::stream_override::Owned>(
+        0xce12_a40b_70eb_b3a0,
+        "StreamOverride",
+        &[
+            (0, "id", "UInt64", ""),
+            (1, "replicas", "UInt8", ""),
+            (2, "storage", "Storage", ""),
+            (3, "maxAgeSeconds", "UInt32", ""),
+            (4, "maxBytes", "UInt64", ""),
+            (5, "duplicateWindowSeconds", "UInt32", ""),
+        ],
+    );
+    let provision = [(0, "ensure".to_owned()), (1, "verify".to_owned())];
+    assert_eq!(enumerants::<messaging_capnp::Provision>(), (0x8ea6_4045_743d_da61, provision.to_vec()));
+    let storage =
+        [(0, "asDeclared"), (1, "file"), (2, "memory")].map(|(value, name)| (value, name.to_owned()));
+    assert_eq!(enumerants::<messaging_capnp::Storage>(), (0xcc33_01ff_6dee_c050, storage.to_vec()));
+}
+
+#[test]
 fn every_file_keeps_its_id() {
     for (file, id) in [
         ("errors", "@0xe6058e6a8b7d223d;"),
@@ -252,6 +299,7 @@ fn every_file_keeps_its_id() {
         ("metrics", "@0xdb8274f9144abc7e;"),
         ("rpc", "@0x99f3cbccce65aee8;"),
         ("admin", "@0xfdc27db3942316f7;"),
+        ("messaging", "@0xbf8f5d580cca8dd4;"),
     ] {
         let path = format!("{}/capnp/{file}.capnp", env!("CARGO_MANIFEST_DIR"));
         assert!(std::fs::read_to_string(path).unwrap().lines().any(|line| line == id), "{file}: {id}");
