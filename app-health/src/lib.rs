@@ -56,6 +56,7 @@ mod jitter;
 mod linked;
 pub mod log_events;
 mod metrics;
+mod note;
 mod one_line;
 mod outcome;
 mod panels;
@@ -87,6 +88,7 @@ pub use self::{
     },
     linked::{LinkedCheck, LinkedFunction, LinkedRun},
     metrics::HEALTHCHECK_METRIC_LABEL,
+    note::LinkedNotes,
     probes::{liveness, notes, readiness, startup},
     record::{HISTORY_LENGTH, TRANSITIONS_LENGTH},
     result::{HealthCheckResult, HealthOutcome},

@@ -20,8 +20,8 @@ use app_config::Configs;
 use app_core::{App, ServiceState, duration::show_duration, status::Readiness};
 
 use crate::{
-    HEALTHCHECK_SERVICE_ID, HealthCheckState, HealthChecks, HealthStatus, LIVENESS_GROUP, READINESS_GROUP,
-    STARTUP_GROUP,
+    HEALTHCHECK_SERVICE_ID, HealthCheckState, HealthChecks, HealthStatus, LIVENESS_GROUP, LinkedNotes,
+    READINESS_GROUP, STARTUP_GROUP,
 };
 
 /// The health service, as the probes see it.
@@ -88,11 +88,13 @@ pub(crate) fn paused(app: &App) -> Vec<String> {
 
 /// Problems that need attention although the application can do its work.
 ///
-/// These are configs and identities whose files went bad ([`Configs::notes`]), and critical checks that are paused.
+/// These are configs and identities whose files went bad ([`Configs::notes`]), critical checks that are paused, and the notes of
+/// linked crates ([`LinkedNotes`](crate::LinkedNotes)).
 #[must_use]
 pub fn notes(app: &App) -> Vec<String> {
     let mut notes = stale_configs(app);
     notes.extend(paused(app));
+    notes.extend(LinkedNotes::all(app));
     notes
 }
 

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 use self::component::{component, details, shortened};
 use crate::{
-    HealthCheckState, HealthChecks, HealthStatus, LIVENESS_GROUP, READINESS_GROUP, STARTUP_GROUP,
+    HealthCheckState, HealthChecks, HealthStatus, LIVENESS_GROUP, LinkedNotes, READINESS_GROUP,
+    STARTUP_GROUP,
     probes::{self, HealthService},
 };
 
@@ -34,7 +35,13 @@ pub(crate) fn verdict(app: &App, verdict: Readiness) -> Report {
 pub(crate) fn readiness(app: &App) -> Report {
     let (readiness, stale) = (probes::readiness(app), probes::stale_configs(app));
     let status = worst([grade(&readiness), u8::from(!stale.is_empty())]);
-    let notes = readiness.reasons.into_iter().chain(stale).chain(probes::paused(app)).collect();
+    let notes = readiness
+        .reasons
+        .into_iter()
+        .chain(stale)
+        .chain(probes::paused(app))
+        .chain(LinkedNotes::all(app))
+        .collect();
     report(app, status, notes, None)
 }
 
