@@ -1,0 +1,202 @@
+//! The transport inside of this process: what NATS with JetStream does, for one process, in memory, within limits.
+//!
+//! It is gone with the process. So it serves where nothing can be lost by that. Time is tokio's, so paused time works. No task
+//! and no timer of its own runs: what is due is found when someone asks for it.
+//!
+//! Bounds: 100,000 subscriptions; 1,000,000 stored messages and 256 MiB of them; 1,048,576 remembered ids of a stream; 64 MiB
+//! of a bucket. Beyond the bounds of messages and buckets it refuses, and says so.
+
+mod bucket;
+mod calls;
+mod consumer;
+mod faults;
+mod stream;
+mod subjects;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, SystemTime};
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use self::bucket::KeptBucket;
+use self::consumer::Durable;
+pub use self::faults::Faults;
+use self::faults::{AckFate, Dice};
+use self::stream::{Kept, Stream, weight};
+use self::subjects::{Listeners, MAX_SUBSCRIPTIONS, is_pattern, is_subject};
+use crate::transport::{Incoming, Outgoing, StoreAck, TransportError};
+use crate::wire::header;
+
+/// The most messages of all streams.
+const MAX_MESSAGES: u64 = 1_000_000;
+
+/// The most bytes of all streams.
+const MAX_BYTES: u64 = 256 << 20;
+
+/// The transport. Clones are one transport.
+#[derive(Clone)]
+pub(crate) struct InProcess {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    state: Mutex<State>,
+    /// A moment on both clocks, so that wall time follows paused time.
+    epoch: (Instant, SystemTime),
+}
+
+struct State {
+    listeners: Listeners,
+    streams: Vec<Stream>,
+    buckets: HashMap<String, KeptBucket>,
+    dice: Dice,
+    inboxes: u64,
+}
+
+impl InProcess {
+    pub(crate) fn new(faults: Faults) -> Self {
+        let state = State {
+            listeners: Listeners::default(),
+            streams: Vec::new(),
+            buckets: HashMap::new(),
+            dice: Dice::new(faults),
+            inboxes: 0,
+        };
+        let epoch = (Instant::now(), SystemTime::now());
+        Self { inner: Arc::new(Inner { state: Mutex::new(state), epoch }) }
+    }
+}
+
+impl Inner {
+    fn wall(&self, now: Instant) -> SystemTime {
+        self.epoch.1 + now.saturating_duration_since(self.epoch.0)
+    }
+
+    /// Does something with the state, if there is a connection.
+    fn with<T>(
+        &self,
+        act: impl FnOnce(&mut State, Instant) -> Result<T, TransportError>,
+    ) -> Result<T, TransportError> {
+        let now = Instant::now();
+        let mut state = self.state.lock();
+        if !state.dice.connected(now) {
+            return Err(TransportError::NotConnected);
+        }
+        act(&mut state, now)
+    }
+}
+
+/// What a message reached.
+struct Reached {
+    listeners: usize,
+    stored: Option<StoreAck>,
+}
+
+impl State {
+    fn stream(&mut self, name: &str) -> Result<&mut Stream, TransportError> {
+        let found = self.streams.iter_mut().find(|stream| &*stream.name == name);
+        found.ok_or_else(|| TransportError::NotFound(format!("stream {name}")))
+    }
+
+    fn durable(
+        &mut self,
+        stream: &str,
+        consumer: &str,
+    ) -> Result<(&mut Durable, &KeptMessages), TransportError> {
+        let stream = self.stream(stream)?;
+        let Stream { durables, messages, name, .. } = stream;
+        let durable = durables.get_mut(consumer);
+        let durable = durable
+            .ok_or_else(|| TransportError::NotFound(format!("consumer {consumer} of stream {name}")))?;
+        Ok((durable, messages))
+    }
+
+    fn bucket(&mut self, name: &str) -> Result<&mut KeptBucket, TransportError> {
+        self.buckets.get_mut(name).ok_or_else(|| TransportError::NotFound(format!("bucket {name}")))
+    }
+
+    /// Stores the message, if a stream has its subject, and gives it to who listens.
+    fn send(&mut self, message: Outgoing, now: Instant, wall: SystemTime) -> Result<Reached, TransportError> {
+        if !is_subject(&message.subject) {
+            return Err(TransportError::Refused(format!("{:?} is no subject", message.subject)));
+        }
+        let incoming = Incoming {
+            subject: message.subject.into(),
+            reply: message.reply.map(Arc::from),
+            headers: Arc::new(message.headers),
+            payload: message.payload,
+        };
+        let stored = self.keep(&incoming, now, wall)?;
+        let listeners = self.listeners.route(&incoming, &mut self.dice);
+        Ok(Reached { listeners, stored })
+    }
+
+    /// Stores the message, if a stream has its subject.
+    fn keep(
+        &mut self,
+        message: &Incoming,
+        now: Instant,
+        wall: SystemTime,
+    ) -> Result<Option<StoreAck>, TransportError> {
+        let Some(at) = self.streams.iter().position(|stream| stream.stores(&message.subject)) else {
+            return Ok(None);
+        };
+        let id = message.headers.get(header::MSG_ID).map(str::to_owned);
+        let stream = &mut self.streams[at];
+        stream.expire(now);
+        let name = Arc::clone(&stream.name);
+        if let Some(sequence) = id.as_deref().and_then(|id| stream.sequence_of(id, now)) {
+            return Ok(Some(StoreAck { stream: name, sequence, duplicate: true }));
+        }
+        if !self.has_room(message) {
+            self.streams.iter_mut().for_each(|stream| stream.expire(now));
+        }
+        if !self.has_room(message) {
+            return Err(TransportError::Refused(
+                "the streams in this process are full: they hold 1,000,000 messages and 256 MiB; limit them, or name a server"
+                    .to_owned(),
+            ));
+        }
+        let mut kept = message.clone();
+        kept.reply = None;
+        let sequence = self.streams[at].add(kept, id.as_deref(), now, wall);
+        Ok(Some(StoreAck { stream: name, sequence, duplicate: false }))
+    }
+}
+
+impl State {
+    fn has_room(&self, message: &Incoming) -> bool {
+        let states = self.streams.iter().map(Stream::state);
+        let (messages, bytes) =
+            states.fold((0, 0), |(messages, bytes), state| (messages + state.messages, bytes + state.bytes));
+        messages < MAX_MESSAGES && bytes + weight(message) <= MAX_BYTES
+    }
+}
+
+/// The messages of a stream.
+type KeptMessages = std::collections::BTreeMap<u64, Kept>;
+
+/// How long a call waits whose answer is lost.
+async fn lost(timeout: Duration) -> TransportError {
+    tokio::time::sleep(timeout).await;
+    TransportError::NoAnswer
+}
+
+/// Ends a subscription when it is dropped.
+struct Unsubscribe {
+    inner: Weak<Inner>,
+    pattern: String,
+    id: u64,
+}
+
+impl Drop for Unsubscribe {
+    fn drop(&mut self) {
+        if let Some(inner) = self.inner.upgrade() {
+            inner.state.lock().listeners.remove(&self.pattern, self.id);
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! A bucket: keys with revisions, their history, and who watches.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::broadcast;
+
+use crate::transport::{BucketConfig, Expected, RawEntry, TransportError};
+
+/// How many changes a watcher may be behind. Beyond it the watcher gets the present state.
+const MAX_BEHIND: usize = 1024;
+
+/// The most bytes of a bucket.
+const MAX_BUCKET_BYTES: usize = 64 << 20;
+
+/// A bucket.
+pub(super) struct KeptBucket {
+    config: BucketConfig,
+    last_revision: u64,
+    keys: BTreeMap<Arc<str>, VecDeque<RawEntry>>,
+    bytes: usize,
+    changes: broadcast::Sender<RawEntry>,
+}
+
+impl KeptBucket {
+    pub(super) fn new(config: BucketConfig) -> Self {
+        let changes = broadcast::Sender::new(MAX_BEHIND);
+        Self { config, last_revision: 0, keys: BTreeMap::new(), bytes: 0, changes }
+    }
+
+    pub(super) fn get(&self, key: &str) -> Option<RawEntry> {
+        self.keys.get(key).and_then(VecDeque::back).cloned()
+    }
+
+    pub(super) fn history(&self, key: &str) -> Vec<RawEntry> {
+        self.keys.get(key).into_iter().flatten().cloned().collect()
+    }
+
+    /// The last entry of each key that has a value, newer than this revision, by revision.
+    pub(super) fn present(&self, key: Option<&str>, after: u64) -> VecDeque<RawEntry> {
+        let wanted = self.keys.iter().filter(|(name, _)| key.is_none_or(|key| key == &***name));
+        let last = wanted.filter_map(|(_, entries)| entries.back().cloned());
+        // Before anything was seen, a deleted key is as one that never was.
+        let mut present: Vec<_> =
+            last.filter(|entry| entry.revision > after && (after > 0 || entry.value.is_some())).collect();
+        present.sort_by_key(|entry| entry.revision);
+        present.into()
+    }
+
+    pub(super) fn watch(&self) -> broadcast::Receiver<RawEntry> {
+        self.changes.subscribe()
+    }
+
+    pub(super) fn put(
+        &mut self,
+        key: &str,
+        value: Option<Bytes>,
+        expected: Expected,
+    ) -> Result<u64, TransportError> {
+        let last = self.keys.get(key).and_then(VecDeque::back);
+        let as_expected = match expected {
+            Expected::Any => true,
+            Expected::Absent => last.is_none_or(|entry| entry.value.is_none()),
+            Expected::Revision(revision) => last.is_some_and(|entry| entry.revision == revision),
+        };
+        if !as_expected {
+            return Err(TransportError::WrongRevision);
+        }
+        let size = value.as_ref().map_or(0, Bytes::len);
+        if size > self.config.max_value_bytes {
+            let limit = self.config.max_value_bytes;
+            return Err(TransportError::Refused(format!(
+                "the value has {size} bytes, at most {limit} are allowed"
+            )));
+        }
+        if self.bytes + size + key.len() > MAX_BUCKET_BYTES {
+            return Err(TransportError::Refused(
+                "the bucket in this process is full: it holds 64 MiB; delete keys, or name a server"
+                    .to_owned(),
+            ));
+        }
+        self.last_revision += 1;
+        let entry = RawEntry { key: key.into(), value, revision: self.last_revision };
+        let entries = self.keys.entry(Arc::clone(&entry.key)).or_default();
+        self.bytes += size + key.len();
+        entries.push_back(entry.clone());
+        while entries.len() > self.config.history.max(1) {
+            let Some(old) = entries.pop_front() else { break };
+            self.bytes -= old.value.map_or(0, |value| value.len()) + key.len();
+        }
+        // Without a watcher nobody gets it.
+        let _ = self.changes.send(entry);
+        Ok(self.last_revision)
+    }
+}

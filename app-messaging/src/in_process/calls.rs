@@ -1,0 +1,379 @@
+//! The calls of the seam, on the state in this process.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use tokio::sync::{broadcast, mpsc};
+use tokio::time::Instant;
+
+use super::{
+    AckFate, Durable, InProcess, Inner, KeptBucket, MAX_SUBSCRIPTIONS, Stream, Unsubscribe, is_pattern, lost,
+};
+use crate::transport::{
+    AckToken, BucketConfig, Call, ConsumerConfig, ConsumerState, Delivered, Expected, Incoming, Outgoing,
+    Pull, RawEntry, Settlement, StoreAck, StreamConfig, StreamState, Subscription, Transport, TransportError,
+    Watch,
+};
+use crate::wire::Headers;
+
+/// A result that is there at once.
+fn ready<'a, T: Send + 'a>(result: Result<T, TransportError>) -> Call<'a, T> {
+    Box::pin(std::future::ready(result))
+}
+
+impl InProcess {
+    fn listen(
+        &self,
+        pattern: &str,
+        queue: Option<&str>,
+        capacity: usize,
+    ) -> Result<Subscription, TransportError> {
+        if !is_pattern(pattern) {
+            return Err(TransportError::Refused(format!("{pattern:?} is no subject")));
+        }
+        let (sender, messages) = mpsc::channel(capacity.max(1));
+        let dropped: Arc<AtomicU64> = Arc::default();
+        let id = self.inner.with(|state, _| {
+            let id = state.listeners.add(pattern, queue, sender, Arc::clone(&dropped));
+            id.ok_or_else(|| {
+                TransportError::Refused(format!("there are {MAX_SUBSCRIPTIONS} subscriptions already"))
+            })
+        })?;
+        let guard = Unsubscribe { inner: Arc::downgrade(&self.inner), pattern: pattern.to_owned(), id };
+        Ok(Subscription { messages, dropped, _guard: Box::new(guard) })
+    }
+
+    fn send_out(&self, message: Outgoing) -> Result<usize, TransportError> {
+        self.inner.with(|state, now| {
+            let (reply, wall) = (message.reply.clone(), self.inner.wall(now));
+            let reached = state.send(message, now, wall)?;
+            // A stream answers whoever asks on its subject.
+            if let (Some(reply), Some(stored)) = (reply, &reached.stored) {
+                let StoreAck { stream, sequence, duplicate } = stored;
+                let answer = format!(r#"{{"stream":"{stream}","seq":{sequence},"duplicate":{duplicate}}}"#);
+                let headers = Headers::new();
+                let answer = Outgoing { subject: reply, reply: None, headers, payload: answer.into() };
+                state.send(answer, now, wall)?;
+            }
+            Ok(reached.listeners + usize::from(reached.stored.is_some()))
+        })
+    }
+}
+
+impl Transport for InProcess {
+    fn publish(&self, message: Outgoing) -> Call<'_, ()> {
+        ready(self.send_out(message).map(drop))
+    }
+
+    fn request(&self, mut message: Outgoing, timeout: Duration) -> Call<'_, Incoming> {
+        Box::pin(async move {
+            let inbox = {
+                let mut state = self.inner.state.lock();
+                state.inboxes += 1;
+                format!("_INBOX.{}", state.inboxes)
+            };
+            let mut answers = self.listen(&inbox, None, 1)?;
+            message.reply = Some(inbox);
+            if self.send_out(message)? == 0 {
+                return Err(TransportError::NoResponders);
+            }
+            let answer = tokio::time::timeout(timeout, answers.messages.recv()).await;
+            answer.ok().flatten().ok_or(TransportError::NoAnswer)
+        })
+    }
+
+    fn subscribe(&self, subject: String, queue: Option<String>, capacity: usize) -> Call<'_, Subscription> {
+        ready(self.listen(&subject, queue.as_deref(), capacity))
+    }
+
+    fn store(&self, message: Outgoing, timeout: Duration) -> Call<'_, StoreAck> {
+        let subject = message.subject.clone();
+        let done = self.inner.with(|state, now| {
+            let fate = state.dice.ack_fate();
+            if fate == AckFate::LostBefore {
+                return Ok((None, fate));
+            }
+            if !state.streams.iter().any(|stream| stream.stores(&message.subject)) {
+                return Err(TransportError::NotFound(format!(
+                    "a stream with the subject {}",
+                    message.subject
+                )));
+            }
+            let wall = self.inner.wall(now);
+            Ok((state.send(message, now, wall)?.stored, fate))
+        });
+        Box::pin(async move {
+            match done? {
+                (Some(ack), AckFate::Arrives) => Ok(ack),
+                (None, AckFate::Arrives) => {
+                    Err(TransportError::NotFound(format!("a stream with the subject {subject}")))
+                }
+                _ => Err(lost(timeout).await),
+            }
+        })
+    }
+
+    fn ensure_stream(&self, config: StreamConfig) -> Call<'_, StreamState> {
+        ready(self.inner.with(|state, _| {
+            if let Some(bad) = config.subjects.iter().find(|subject| !is_pattern(subject)) {
+                return Err(TransportError::Refused(format!("{bad:?} is no subject")));
+            }
+            let taken = state.streams.iter().filter(|stream| *stream.name != *config.name);
+            for other in taken {
+                if let Some(shared) =
+                    config.subjects.iter().find(|subject| other.subjects().contains(subject))
+                {
+                    return Err(TransportError::Refused(format!(
+                        "stream {} has the subject {shared} already",
+                        other.name
+                    )));
+                }
+            }
+            if let Ok(stream) = state.stream(&config.name) {
+                stream.extend(&config);
+                return Ok(stream.state());
+            }
+            let stream = Stream::new(config);
+            let new = stream.state();
+            state.streams.push(stream);
+            Ok(new)
+        }))
+    }
+
+    fn stream_state(&self, name: &str) -> Call<'_, StreamState> {
+        ready(self.inner.with(|state, now| {
+            let stream = state.stream(name)?;
+            stream.expire(now);
+            Ok(stream.state())
+        }))
+    }
+
+    fn ensure_consumer(&self, stream: &str, config: ConsumerConfig) -> Call<'_, ConsumerState> {
+        ready(self.inner.with(|state, _| {
+            let Stream { durables, messages, last_sequence, .. } = state.stream(stream)?;
+            let name: Arc<str> = config.name.as_str().into();
+            match durables.get_mut(&name) {
+                Some(durable) if durable.filter() != config.filter.as_deref() => {
+                    let reason = format!(
+                        "consumer {name} has another filter; delete it, or give the new one another name"
+                    );
+                    return Err(TransportError::Refused(reason));
+                }
+                Some(durable) => durable.change(&config),
+                None => {
+                    durables.insert(Arc::clone(&name), Durable::new(config, messages, *last_sequence));
+                }
+            }
+            Ok(durables.get(&name).map(|durable| durable.state(messages)).unwrap_or_default())
+        }))
+    }
+
+    fn consumer_state(&self, stream: &str, consumer: &str) -> Call<'_, ConsumerState> {
+        ready(self.inner.with(|state, now| {
+            state.stream(stream)?.expire(now);
+            let (durable, messages) = state.durable(stream, consumer)?;
+            Ok(durable.state(messages))
+        }))
+    }
+
+    fn delete_consumer(&self, stream: &str, consumer: &str) -> Call<'_, ()> {
+        ready(self.inner.with(|state, _| {
+            let removed = state.stream(stream)?.durables.remove(consumer);
+            let removed = removed.ok_or_else(|| TransportError::NotFound(format!("consumer {consumer}")))?;
+            removed.changed.notify_waiters();
+            Ok(())
+        }))
+    }
+
+    fn pull(&self, stream: &str, consumer: &str, batch: usize, expires: Duration) -> Call<'_, Box<dyn Pull>> {
+        let (inner, until) = (Arc::clone(&self.inner), Instant::now() + expires);
+        let exists = self.inner.with(|state, _| state.durable(stream, consumer).map(drop));
+        let pull = OpenPull { inner, stream: stream.into(), consumer: consumer.into(), left: batch, until };
+        ready(exists.map(|()| Box::new(pull) as Box<dyn Pull>))
+    }
+
+    fn settle(&self, token: AckToken, settlement: Settlement, timeout: Duration) -> Call<'_, ()> {
+        let fate = self.inner.with(|state, now| {
+            let fate = state.dice.ack_fate();
+            if fate != AckFate::LostBefore {
+                state.durable(&token.stream, &token.consumer)?.0.settle(token.sequence, settlement, now);
+            }
+            Ok(fate)
+        });
+        Box::pin(async move { if fate? == AckFate::Arrives { Ok(()) } else { Err(lost(timeout).await) } })
+    }
+
+    fn ensure_bucket(&self, config: BucketConfig) -> Call<'_, ()> {
+        ready(self.inner.with(|state, _| {
+            state.buckets.entry(config.name.clone()).or_insert_with(|| KeptBucket::new(config));
+            Ok(())
+        }))
+    }
+
+    fn bucket_get(&self, bucket: &str, key: &str) -> Call<'_, Option<RawEntry>> {
+        ready(self.inner.with(|state, _| Ok(state.bucket(bucket)?.get(key))))
+    }
+
+    fn bucket_put(
+        &self,
+        bucket: &str,
+        key: &str,
+        value: Option<Bytes>,
+        expected: Expected,
+        timeout: Duration,
+    ) -> Call<'_, u64> {
+        let done = self.inner.with(|state, _| {
+            let fate = state.dice.ack_fate();
+            let put = if fate == AckFate::LostBefore {
+                Ok(0)
+            } else {
+                state.bucket(bucket)?.put(key, value, expected)
+            };
+            Ok((put, fate))
+        });
+        Box::pin(async move {
+            let (put, fate) = done?;
+            if fate == AckFate::Arrives { put } else { Err(lost(timeout).await) }
+        })
+    }
+
+    fn bucket_history(&self, bucket: &str, key: &str) -> Call<'_, Vec<RawEntry>> {
+        ready(self.inner.with(|state, _| Ok(state.bucket(bucket)?.history(key))))
+    }
+
+    fn bucket_watch(&self, bucket: &str, key: Option<&str>) -> Call<'_, Box<dyn Watch>> {
+        let opened = self.inner.with(|state, _| {
+            let found = state.bucket(bucket)?;
+            Ok((found.watch(), found.present(key, 0)))
+        });
+        let opened = opened.map(|(changes, waiting)| OpenWatch {
+            inner: Arc::clone(&self.inner),
+            bucket: bucket.to_owned(),
+            key: key.map(str::to_owned),
+            changes,
+            waiting,
+            seen: 0,
+        });
+        ready(opened.map(|watch| Box::new(watch) as Box<dyn Watch>))
+    }
+}
+
+struct OpenPull {
+    inner: Arc<Inner>,
+    stream: Arc<str>,
+    consumer: Arc<str>,
+    left: usize,
+    until: Instant,
+}
+
+impl OpenPull {
+    /// The next delivery, or when to look again.
+    fn take(&mut self) -> Result<Result<Delivered, Option<Instant>>, TransportError> {
+        let Self { inner, stream, consumer, .. } = self;
+        let taken = inner.with(|state, now| {
+            let twice = state.dice.delivers_twice();
+            let found = state.stream(stream)?;
+            found.expire(now);
+            let last = found.last_sequence;
+            let (durable, messages) = state.durable(stream, consumer)?;
+            let Some(taken) = durable.take(messages, last, now) else { return Ok(Err(durable.next_due())) };
+            if twice {
+                durable.repeat(&taken);
+            }
+            let kept = messages.get(&taken.sequence);
+            Ok(kept.map_or(Err(Some(now)), |kept| {
+                Ok(Delivered {
+                    message: kept.message.clone(),
+                    token: AckToken {
+                        stream: Arc::clone(stream),
+                        consumer: Arc::clone(consumer),
+                        sequence: taken.sequence,
+                    },
+                    sequence: taken.sequence,
+                    deliveries: taken.deliveries,
+                    stored_at: kept.stored_at,
+                    pending: taken.pending,
+                })
+            }))
+        })?;
+        if taken.is_ok() {
+            self.left -= 1;
+        }
+        Ok(taken)
+    }
+}
+
+impl Pull for OpenPull {
+    fn next(&mut self) -> Call<'_, Option<Delivered>> {
+        Box::pin(async move {
+            loop {
+                if self.left == 0 {
+                    return Ok(None);
+                }
+                let changed = self.inner.with(|state, _| {
+                    Ok(Arc::clone(&state.durable(&self.stream, &self.consumer)?.0.changed))
+                })?;
+                let changed = changed.notified();
+                tokio::pin!(changed);
+                // Before looking, so that no change is missed.
+                changed.as_mut().enable();
+                let again = match self.take()? {
+                    Ok(delivered) => return Ok(Some(delivered)),
+                    Err(again) => again.map_or(self.until, |again| again.min(self.until)),
+                };
+                if Instant::now() >= self.until {
+                    return Ok(None);
+                }
+                tokio::select! {
+                    () = changed => {}
+                    () = tokio::time::sleep_until(again) => {}
+                }
+            }
+        })
+    }
+
+    fn close(self: Box<Self>) -> BoxFuture<'static, Vec<Delivered>> {
+        // Nothing is fetched ahead.
+        Box::pin(std::future::ready(Vec::new()))
+    }
+}
+
+struct OpenWatch {
+    inner: Arc<Inner>,
+    bucket: String,
+    key: Option<String>,
+    changes: broadcast::Receiver<RawEntry>,
+    waiting: VecDeque<RawEntry>,
+    seen: u64,
+}
+
+impl Watch for OpenWatch {
+    fn next(&mut self) -> Call<'_, Option<RawEntry>> {
+        Box::pin(async move {
+            loop {
+                if let Some(entry) = self.waiting.pop_front() {
+                    self.seen = self.seen.max(entry.revision);
+                    return Ok(Some(entry));
+                }
+                match self.changes.recv().await {
+                    Ok(entry) => {
+                        let wanted = self.key.as_deref().is_none_or(|key| key == &*entry.key);
+                        if wanted && entry.revision > self.seen {
+                            self.waiting.push_back(entry);
+                        }
+                    }
+                    Err(broadcast::error::RecvError::Lagged(_)) => {
+                        let (key, seen) = (self.key.as_deref(), self.seen);
+                        self.waiting =
+                            self.inner.with(|state, _| Ok(state.bucket(&self.bucket)?.present(key, seen)))?;
+                    }
+                    Err(broadcast::error::RecvError::Closed) => return Ok(None),
+                }
+            }
+        })
+    }
+}

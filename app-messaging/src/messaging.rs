@@ -1,0 +1,253 @@
+//! The handle of the messaging service.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use app_core::{App, prelude::*};
+use app_ids::{MessageId, StreamId};
+use capnp::traits::Owned;
+use tokio::sync::Semaphore;
+
+use crate::bucket::{Bucket, BucketError, BucketSpec};
+use crate::catalog::Catalog;
+use crate::config::{MessagingConfig, StreamSettings};
+use crate::consumer::{ConsumerBuilder, Consumers};
+use crate::context::Context;
+use crate::errors::AskError;
+use crate::ids::MESSAGING_SERVICE_ID;
+use crate::lead::Leadership;
+use crate::metrics::MessagingMetrics;
+use crate::place::{NO_SERVER, Place};
+use crate::sender::{Publisher, Sender};
+use crate::subscriber::{Answer, Responder, Subscriber, ask, question};
+use crate::transport::{StreamConfig, StreamState, Transport};
+use crate::types::{EventMessage, RequestMessage, StoredMessage, StreamSpec};
+use crate::wire::{Limits, dead_stream, dead_subject, filter, stream_name};
+
+/// The pause before a stream that could not be made is tried again.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// The handle of the messaging service: `Dep<Messaging>`. Cheap to clone.
+///
+/// What a service starts with it belongs to that service: it ends with the service, and its tasks have names.
+#[derive(Clone)]
+pub struct Messaging {
+    context: Arc<Context>,
+    consumers: Arc<Consumers>,
+}
+
+impl Exposed for Messaging {
+    const SERVICE: ServiceId = MESSAGING_SERVICE_ID;
+}
+
+impl Messaging {
+    pub(crate) async fn new(
+        service: &Service,
+        config: &MessagingConfig,
+        catalog: Catalog,
+        place: Place,
+        transport: Arc<dyn Transport>,
+        metrics: MessagingMetrics,
+    ) -> Self {
+        let context = Context {
+            transport,
+            identity: *App::of(service).identity(),
+            place,
+            limits: Limits::new(config.max_message_bytes),
+            send_timeout: config.send_timeout,
+            catalog,
+            metrics,
+            waiting: Semaphore::new(config.max_waiting_acks),
+            log: service.log().clone(),
+        };
+        if place == Place::Inside {
+            for stream in context.catalog.streams() {
+                let settings = config.streams.get(&stream.id()).copied().unwrap_or_default();
+                for config in stream_configs(&context, stream, settings) {
+                    // In this process it fails only while a test takes the connection away.
+                    while context.transport.ensure_stream(config.clone()).await.is_err() {
+                        tokio::time::sleep(PAUSE).await;
+                    }
+                }
+            }
+        }
+        Self { context: Arc::new(context), consumers: Arc::default() }
+    }
+
+    /// Sends messages of this type to their stream: stored at least once.
+    #[must_use]
+    pub fn sender<T: StoredMessage>(&self) -> Sender<T> {
+        Sender::new(Arc::clone(&self.context))
+    }
+
+    /// Publishes events of this type: at most once, to who listens now.
+    #[must_use]
+    pub fn publisher<T: EventMessage>(&self) -> Publisher<T> {
+        Publisher::new(Arc::clone(&self.context))
+    }
+
+    /// Calls a handler for every event of this type, in every instance.
+    pub fn subscriber<T: EventMessage>(&self) -> Subscriber<T> {
+        Subscriber::new(Arc::clone(&self.context))
+    }
+
+    /// Answers requests of this type; one instance answers each.
+    pub fn responder<T: RequestMessage>(&self) -> Responder<T> {
+        Responder::new(Arc::clone(&self.context))
+    }
+
+    /// Asks, and waits for the answer up to the `sendMillis` of the config.
+    ///
+    /// # Errors
+    /// See [`AskFailure`](crate::AskFailure).
+    pub async fn ask<T: RequestMessage>(
+        &self,
+        fill: impl FnOnce(&mut <T::Schema as Owned>::Builder<'_>),
+    ) -> Result<Answer<T>, AskError> {
+        self.ask_within(self.context.send_timeout, fill).await
+    }
+
+    /// As [`ask`](Self::ask), with another deadline.
+    ///
+    /// # Errors
+    /// As [`ask`](Self::ask).
+    pub async fn ask_within<T: RequestMessage>(
+        &self,
+        timeout: Duration,
+        fill: impl FnOnce(&mut <T::Schema as Owned>::Builder<'_>),
+    ) -> Result<Answer<T>, AskError> {
+        let made = question::<T>(&self.context, fill);
+        let answer = ask::<T>(&self.context, made, timeout).await;
+        if let Err(error) = &answer {
+            self.context.metrics.failed(T::INFO.name(), error.failure().word());
+        }
+        answer
+    }
+
+    /// A durable consumer of this name: every message is handled by one instance of the service, at least once, also those that
+    /// were sent while no instance ran. Say which types it takes with [`of`](ConsumerBuilder::of).
+    ///
+    /// The name has 1 to 64 characters of `[a-z0-9_-]`. Together with the id of the service it is where the fleet remembers how far
+    /// it is, so it stays the same over releases.
+    pub fn consumer(&self, name: impl Into<String>) -> ConsumerBuilder<()> {
+        ConsumerBuilder::new(Arc::clone(&self.context), Arc::clone(&self.consumers), name.into())
+    }
+
+    /// A bucket of values of the struct `S`. It is made if it is missing.
+    ///
+    /// # Errors
+    /// See [`BucketFailure`](crate::BucketFailure).
+    pub async fn bucket<S: Owned + 'static>(&self, spec: BucketSpec) -> Result<Bucket<S>, BucketError> {
+        Bucket::open(Arc::clone(&self.context), spec).await
+    }
+
+    /// One leader among all instances in the domain, of this name of the service that [`run`](Leadership::run) gets.
+    ///
+    /// A leader that crashed is followed within twice the lease, one that stopped within a second. The lease is at least 1 s.
+    pub fn lead(&self, name: impl Into<String>, lease: Duration) -> Leadership {
+        Leadership::new(Arc::clone(&self.context), name.into(), lease)
+    }
+
+    /// What the stream that stores this type holds. `None` while it can't be asked.
+    pub async fn stream_held<T: StoredMessage>(&self) -> Option<Held> {
+        self.held(self.stream_of(T::INFO.id(), stream_name)?).await
+    }
+
+    /// What the stream of dead letters for this type holds. `None` while it can't be asked.
+    pub async fn dead_letters_held<T: StoredMessage>(&self) -> Option<Held> {
+        self.held(self.stream_of(T::INFO.id(), dead_stream)?).await
+    }
+
+    fn stream_of(
+        &self,
+        message: MessageId,
+        name: fn(app_ids::DomainId, StreamId) -> String,
+    ) -> Option<String> {
+        let stream = self.context.catalog.stream_of(message)?;
+        Some(name(self.context.identity.domain, stream.id()))
+    }
+
+    async fn held(&self, stream: String) -> Option<Held> {
+        let StreamState { messages, bytes, first_sequence, last_sequence } =
+            self.context.transport.stream_state(&stream).await.ok()?;
+        Some(Held { messages, bytes, first_sequence, last_sequence })
+    }
+
+    /// What `/readyz` says.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        let mut notes = self.consumers.notes();
+        if self.context.place == Place::NoServer {
+            notes.push(format!("messaging: {NO_SERVER}"));
+        }
+        notes
+    }
+
+    pub(crate) fn place(&self) -> Place {
+        self.context.place
+    }
+
+    pub(crate) fn consumers(&self) -> &Consumers {
+        &self.consumers
+    }
+
+    #[cfg(test)]
+    pub(crate) fn context(&self) -> &Arc<Context> {
+        &self.context
+    }
+
+    #[cfg(test)]
+    pub(crate) fn transport(&self) -> &Arc<dyn Transport> {
+        &self.context.transport
+    }
+}
+
+/// What a stream holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Held {
+    /// How many messages.
+    pub messages: u64,
+    /// How many bytes.
+    pub bytes: u64,
+    /// The sequence of the oldest message; one above the last sequence in an empty stream.
+    pub first_sequence: u64,
+    /// The sequence of the newest message, 0 if there never was one.
+    pub last_sequence: u64,
+}
+
+/// The stream and its dead letters, as declared and as the config changes them.
+fn stream_configs(context: &Context, stream: &StreamSpec, settings: StreamSettings) -> [StreamConfig; 2] {
+    let domain = context.identity.domain;
+    let (max_age, max_bytes, window) = stream.limits();
+    let max_age = settings.max_age.unwrap_or(max_age);
+    // A window that was declared for another age, or is too short for the retries of a send, is brought into its bounds.
+    let window = settings.duplicate_window.unwrap_or(window).max(context.send_timeout * 2);
+    let window = if max_age.is_zero() { window } else { window.min(max_age) };
+    let (dead_age, dead_bytes) = stream.dead_limits();
+    let stores = || stream.stores().iter();
+    [
+        StreamConfig {
+            name: stream_name(domain, stream.id()),
+            subjects: stores().map(|message| filter(domain, message.of(), message.id(), None)).collect(),
+            max_age,
+            max_bytes: settings.max_bytes.unwrap_or(max_bytes),
+            max_messages: 0,
+            duplicate_window: window,
+        },
+        StreamConfig {
+            name: dead_stream(domain, stream.id()),
+            subjects: stores().map(|message| dead_subject(domain, stream.id(), message.id())).collect(),
+            max_age: dead_age,
+            max_bytes: dead_bytes,
+            max_messages: 0,
+            duplicate_window: window,
+        },
+    ]
+}
+
+impl fmt::Debug for Messaging {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Messaging").field("place", &self.context.place).finish_non_exhaustive()
+    }
+}

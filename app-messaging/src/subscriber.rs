@@ -1,0 +1,365 @@
+//! Subscribers of events, and responders of requests.
+
+use std::marker::PhantomData;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use app_core::prelude::*;
+use capnp::message::Builder;
+use capnp::traits::Owned;
+use futures_util::FutureExt;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use crate::context::Context;
+use crate::errors::{AskError, AskFailure};
+use crate::ids::{HANDLER_FAILED, SUBSCRIPTION_DROPS};
+use crate::message::{Message, panic_text, read_payload};
+use crate::transport::{Incoming, Outgoing, Subscription, TransportError};
+use crate::types::{EventMessage, MessageInfo, MessageType, RequestMessage};
+use crate::wire::{Payload, filter, header, pack};
+
+/// How many messages wait for a slow handler. Newer ones are dropped, and counted.
+pub const SUBSCRIPTION_CAPACITY: usize = 1024;
+
+/// How many requests a responder handles at once.
+pub const RESPONDER_MAX_IN_FLIGHT: usize = 64;
+
+/// The first and the longest pause before a subscription is made again.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+
+/// The least time between two records about dropped messages.
+const REPORT_EVERY: Duration = Duration::from_secs(10);
+
+/// A subscriber of one type of events, before it starts.
+#[must_use = "a subscriber does nothing before `start`"]
+pub struct Subscriber<T> {
+    context: Arc<Context>,
+    of: PhantomData<fn() -> T>,
+}
+
+impl<T: EventMessage> Subscriber<T> {
+    pub(crate) fn new(context: Arc<Context>) -> Self {
+        Self { context, of: PhantomData }
+    }
+
+    /// Calls the handler for each event, one after another, until the service ends. Every instance gets every event.
+    ///
+    /// An error or a panic of the handler is logged and counted. While the handler is slow, 1,024 events wait; newer ones are
+    /// dropped and counted.
+    ///
+    /// # Errors
+    /// `ServiceNotAlive` when the service is dead.
+    pub fn start<H, Run>(self, service: &Service, handler: H) -> Result<(), Error>
+    where
+        H: Fn(Message<T>) -> Run + Send + Sync + 'static,
+        Run: Future<Output = Result<(), Error>> + Send + 'static,
+    {
+        let (context, me) = (self.context, service.clone());
+        service.spawn(format!("subscriber {}", T::INFO.name()), async move {
+            let mut listens = Listens::new(context, me, T::INFO, None, "subscriber");
+            while let Some(incoming) = listens.next().await {
+                listens.event::<T, _, _>(&handler, incoming).await;
+            }
+        })
+    }
+}
+
+/// A responder for one type of requests, before it starts.
+#[must_use = "a responder does nothing before `start`"]
+pub struct Responder<T> {
+    context: Arc<Context>,
+    of: PhantomData<fn() -> T>,
+}
+
+impl<T: RequestMessage> Responder<T> {
+    pub(crate) fn new(context: Arc<Context>) -> Self {
+        Self { context, of: PhantomData }
+    }
+
+    /// Answers requests until the service ends, up to 64 at once. One instance of the service answers each request.
+    ///
+    /// An error or a panic of the handler is the answer; whoever asks gets [`AskFailure::Failed`].
+    ///
+    /// # Errors
+    /// `ServiceNotAlive` when the service is dead.
+    pub fn start<H, Run>(self, service: &Service, handler: H) -> Result<(), Error>
+    where
+        H: Fn(Message<T>) -> Run + Send + Sync + 'static,
+        Run: Future<Output = Result<Answer<T>, Error>> + Send + 'static,
+    {
+        let (context, me, handler) = (self.context, service.clone(), Arc::new(handler));
+        let slots = Arc::new(Semaphore::new(RESPONDER_MAX_IN_FLIGHT));
+        service.spawn(format!("responder {}", T::INFO.name()), async move {
+            let queue = Some(T::INFO.of().hex());
+            let mut listens = Listens::new(context, me, T::INFO, queue, "responder");
+            while let Some(incoming) = listens.next().await {
+                let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
+                let (context, handler) = (Arc::clone(&listens.context), Arc::clone(&handler));
+                let work = async move {
+                    answer::<T, _, _>(&context, &*handler, incoming).await;
+                    drop(slot);
+                };
+                // Only a dead service refuses it. Then the request has no answer in time.
+                let _ = listens.service.spawn(format!("responder {}: request", T::INFO.name()), work);
+            }
+        })
+    }
+}
+
+/// A subscription that is made again when it ends.
+struct Listens {
+    context: Arc<Context>,
+    service: Service,
+    info: &'static MessageInfo,
+    queue: Option<String>,
+    consumer: &'static str,
+    subscription: Option<Subscription>,
+    pause: Duration,
+    reported: Option<Instant>,
+}
+
+impl Listens {
+    fn new(
+        context: Arc<Context>,
+        service: Service,
+        info: &'static MessageInfo,
+        queue: Option<String>,
+        consumer: &'static str,
+    ) -> Self {
+        Self { context, service, info, queue, consumer, subscription: None, pause: PAUSES.0, reported: None }
+    }
+
+    /// The next message. `None` when the service is dying.
+    async fn next(&mut self) -> Option<Incoming> {
+        loop {
+            let Some(subscription) = &mut self.subscription else {
+                self.subscribe().await?;
+                continue;
+            };
+            let incoming = tokio::select! {
+                biased;
+                () = self.service.dying() => return None,
+                incoming = subscription.messages.recv() => incoming,
+            };
+            let dropped = subscription.take_dropped();
+            self.report(dropped);
+            match incoming {
+                Some(incoming) => {
+                    if let Ok(received) = self.context.metrics.received.with([self.consumer]) {
+                        received.inc();
+                    }
+                    return Some(incoming);
+                }
+                None => self.subscription = None,
+            }
+        }
+    }
+
+    /// Subscribes, or waits before the next try. `None` when the service is dying.
+    async fn subscribe(&mut self) -> Option<()> {
+        let subject = filter(self.context.identity.domain, self.info.of(), self.info.id(), None);
+        let made = self.context.transport.subscribe(subject, self.queue.clone(), SUBSCRIPTION_CAPACITY).await;
+        if let Ok(subscription) = made {
+            self.pause = PAUSES.0;
+            self.subscription = Some(subscription);
+            return Some(());
+        }
+        tokio::select! {
+            () = self.service.dying() => return None,
+            () = tokio::time::sleep(self.pause) => {}
+        }
+        self.pause = (self.pause * 2).min(PAUSES.1);
+        Some(())
+    }
+
+    fn report(&mut self, dropped: u64) {
+        if dropped == 0 {
+            return;
+        }
+        if let Ok(counter) = self.context.metrics.dropped.with([self.info.name()]) {
+            counter.add(dropped);
+        }
+        if self.reported.is_none_or(|when| when.elapsed() >= REPORT_EVERY) {
+            self.reported = Some(Instant::now());
+            warn!(self.service.log(), "messages were dropped because the handler is too slow; make it faster, or store them in a stream";
+                "event" => SUBSCRIPTION_DROPS.hex(), "type" => self.info.name(), "dropped" => dropped);
+        }
+    }
+
+    async fn event<T, H, Run>(&self, handler: &H, incoming: Incoming)
+    where
+        T: EventMessage,
+        H: Fn(Message<T>) -> Run,
+        Run: Future<Output = Result<(), Error>>,
+    {
+        let failed = match Message::decode(&incoming, None, 1, self.context.limits) {
+            Ok(message) => match AssertUnwindSafe(async { handler(message).await }).catch_unwind().await {
+                Ok(Ok(())) => None,
+                Ok(Err(error)) => Some(error.to_string()),
+                Err(panic) => Some(format!("the handler panicked: {}", panic_text(panic.as_ref()))),
+            },
+            Err(error) => Some(error.to_string()),
+        };
+        count(&self.context, self.consumer, if failed.is_some() { "failed" } else { "done" });
+        if let Some(failed) = failed {
+            error!(self.service.log(), "an event was not handled"; "event" => HANDLER_FAILED.hex(), "type" => self.info.name(), "reason" => failed);
+        }
+    }
+}
+
+fn count(context: &Context, consumer: &str, outcome: &str) {
+    if let Ok(counter) = context.metrics.handled.with([consumer, outcome]) {
+        counter.inc();
+    }
+}
+
+/// The answer to a request: made by a responder, or read by whoever asked.
+pub struct Answer<T: RequestMessage> {
+    content: Content<T::Answer>,
+}
+
+enum Content<S> {
+    Made(Builder<capnp::message::HeapAllocator>),
+    Read(Payload<S>),
+}
+
+impl<T: RequestMessage> Answer<T> {
+    /// Makes an answer.
+    ///
+    /// ```
+    /// # use app_core::prelude::*;
+    /// # use quota_schema::quota_capnp::{quota_rule, quota_spec};
+    /// # const SHOP: ServiceId = ServiceId::new(7);
+    /// # app_messaging::message! {
+    /// #     pub struct RulesOf(quota_rule::Owned) -> quota_spec::Owned; id: 0x881d_7968_594e_cafb, of: SHOP, name: "rules_of", kind: Request
+    /// # }
+    /// use app_messaging::{Answer, Messaging};
+    ///
+    /// fn answer_all(service: &Service, messaging: &Messaging) -> Result<(), Error> {
+    ///     messaging.responder::<RulesOf>().start(service, |_ask| async {
+    ///         Ok(Answer::<RulesOf>::new(|answer| drop(answer.reborrow().init_rules(3))))
+    ///     })
+    /// }
+    /// # fn main() {}
+    /// ```
+    #[must_use]
+    pub fn new(fill: impl FnOnce(&mut <T::Answer as Owned>::Builder<'_>)) -> Self {
+        let mut message = Builder::new_default();
+        fill(&mut message.init_root::<<T::Answer as Owned>::Builder<'_>>());
+        Self { content: Content::Made(message) }
+    }
+
+    /// Reads values of the answer. They have to be copied out: what the reader borrows ends with the function.
+    ///
+    /// # Errors
+    /// [`MESSAGE_MALFORMED`](crate::errors::MESSAGE_MALFORMED), when the function returns an error.
+    pub fn read<R>(
+        &self,
+        read: impl FnOnce(<T::Answer as Owned>::Reader<'_>) -> capnp::Result<R>,
+    ) -> Result<R, Error> {
+        match &self.content {
+            Content::Read(payload) => read_payload(payload, T::INFO, read),
+            Content::Made(message) => {
+                let value = message.get_root_as_reader().and_then(read);
+                value.map_err(|error| {
+                    let told = format!("answer to {}: can't be read: {error}", T::INFO.describe());
+                    crate::errors::MESSAGE_MALFORMED.error(T::INFO.of()).message(told).build()
+                })
+            }
+        }
+    }
+}
+
+impl<T: RequestMessage> std::fmt::Debug for Answer<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Answer").field("to", &T::INFO.name()).finish_non_exhaustive()
+    }
+}
+
+/// Handles a request, and sends the answer.
+async fn answer<T, H, Run>(context: &Context, handler: &H, incoming: Incoming)
+where
+    T: RequestMessage,
+    H: Fn(Message<T>) -> Run,
+    Run: Future<Output = Result<Answer<T>, Error>>,
+{
+    let Some(reply) = &incoming.reply else {
+        // Nobody waits for it.
+        return count(context, "responder", "dropped");
+    };
+    let made = match Message::decode(&incoming, None, 1, context.limits) {
+        Ok(message) => match AssertUnwindSafe(async { handler(message).await }).catch_unwind().await {
+            Ok(made) => made,
+            Err(panic) => {
+                let told = format!("the handler panicked: {}", panic_text(panic.as_ref()));
+                Err(errors::BUG.error(T::INFO.of()).message(told).build())
+            }
+        },
+        Err(error) => {
+            Err(crate::errors::MESSAGE_MALFORMED.error(T::INFO.of()).message(error.to_string()).build())
+        }
+    };
+    let packed = made.and_then(|answer| {
+        let packed = match &answer.content {
+            Content::Made(message) => pack(message, context.limits),
+            Content::Read(payload) => payload.pack(context.limits),
+        };
+        packed.map_err(|error| {
+            crate::errors::MESSAGE_TOO_LARGE.error(T::INFO.of()).message(error.to_string()).build()
+        })
+    });
+    let mut headers = context.headers(T::INFO, None);
+    let failed = packed.as_ref().err().cloned();
+    let payload = packed.unwrap_or_else(|error| {
+        let text = app_errors::one_line(&error.to_string()).to_string();
+        headers.append(header::ERROR, &error.id().hex());
+        headers.append(header::SERVICE_ERROR, &text);
+        headers.append(header::SERVICE_ERROR_CODE, "500");
+        text.into()
+    });
+    if let Some(error) = failed {
+        count(context, "responder", "failed");
+        warn!(context.log, "a request was answered with an error"; "event" => HANDLER_FAILED.hex(), "type" => T::INFO.name(), "err" => #error);
+    } else {
+        count(context, "responder", "done");
+    }
+    let answer = Outgoing { subject: reply.to_string(), reply: None, headers, payload };
+    // Without a connection whoever asked gets no answer in time.
+    let _ = tokio::time::timeout(context.send_timeout, context.transport.publish(answer)).await;
+}
+
+/// Asks, and returns the answer.
+pub(crate) async fn ask<T: RequestMessage>(
+    context: &Context,
+    made: Result<Outgoing, AskError>,
+    timeout: Duration,
+) -> Result<Answer<T>, AskError> {
+    let asked = tokio::time::timeout(timeout, context.transport.request(made?, timeout)).await;
+    let incoming =
+        asked.unwrap_or(Err(TransportError::NoAnswer)).map_err(|error| AskError::of(&error, T::INFO))?;
+    let error = incoming.headers.get(header::ERROR).and_then(|id| u64::from_str_radix(id, 16).ok());
+    if error.is_some() || incoming.headers.get(header::SERVICE_ERROR).is_some() {
+        let text = String::from_utf8_lossy(&incoming.payload);
+        let text: String = app_errors::one_line(&text).to_string().chars().take(1024).collect();
+        return Err(AskError::new(
+            AskFailure::Failed(ErrorId::new(error.unwrap_or_default())),
+            T::INFO,
+            text,
+        ));
+    }
+    let payload = Payload::decode(&incoming.payload, context.limits);
+    let payload =
+        payload.map_err(|error| AskError::new(AskFailure::Malformed, T::INFO, error.to_string()))?;
+    Ok(Answer { content: Content::Read(payload) })
+}
+
+/// The question, ready to be sent.
+pub(crate) fn question<T: MessageType>(
+    context: &Context,
+    fill: impl FnOnce(&mut <T::Schema as Owned>::Builder<'_>),
+) -> Result<Outgoing, AskError> {
+    let made = context.make::<T>(fill, None).map(|made| made.outgoing);
+    made.map_err(|error| AskError::new(AskFailure::TooLarge, T::INFO, error.reason()))
+}

@@ -1,0 +1,405 @@
+//! What every transport has to do. Each function takes a transport and must pass on all of them.
+//!
+//! Names of streams and subjects are the test's own, so that tests share a server. Nothing here needs paused time, and nothing breaks
+//! under it. Times are short, and compared with room for a slow server.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::transport::{
+    BucketConfig, ConsumerConfig, DeliverPolicy, Delivered, Expected, Outgoing, RawEntry, Settlement,
+    StreamConfig, Transport, TransportError,
+};
+use crate::wire::{Headers, header};
+
+/// The timeout of calls that have an answer.
+const SOON: Duration = Duration::from_secs(5);
+
+/// How long something is waited for that should not come.
+const NEVER: Duration = Duration::from_millis(200);
+
+pub(crate) type Any = Arc<dyn Transport>;
+
+fn message(subject: &str, payload: &str) -> Outgoing {
+    let (reply, headers) = (None, Headers::new());
+    Outgoing {
+        subject: subject.to_owned(),
+        reply,
+        headers,
+        payload: Bytes::copy_from_slice(payload.as_bytes()),
+    }
+}
+
+fn with_id(subject: &str, payload: &str, id: &str) -> Outgoing {
+    let mut message = message(subject, payload);
+    message.headers.append(header::MSG_ID, id);
+    message
+}
+
+fn stream(name: &str) -> StreamConfig {
+    StreamConfig {
+        name: name.to_owned(),
+        subjects: vec![format!("{name}.>")],
+        max_age: Duration::ZERO,
+        max_bytes: 0,
+        max_messages: 0,
+        duplicate_window: Duration::from_secs(10),
+    }
+}
+
+fn consumer(name: &str) -> ConsumerConfig {
+    ConsumerConfig {
+        name: name.to_owned(),
+        filter: None,
+        ack_wait: Duration::from_secs(1),
+        max_ack_pending: 100,
+        deliver: DeliverPolicy::All,
+    }
+}
+
+/// A stream of this name with these payloads, and a consumer `c`.
+async fn filled(any: &Any, name: &str, payloads: &[&str], change: impl FnOnce(&mut ConsumerConfig)) {
+    any.ensure_stream(stream(name)).await.unwrap();
+    let mut config = consumer("c");
+    change(&mut config);
+    any.ensure_consumer(name, config).await.unwrap();
+    for payload in payloads {
+        any.store(message(&format!("{name}.x"), payload), SOON).await.unwrap();
+    }
+}
+
+/// What comes within a time, up to a number.
+async fn pulled(any: &Any, name: &str, batch: usize, within: Duration) -> Vec<Delivered> {
+    let mut pull = any.pull(name, "c", batch, within).await.unwrap();
+    let mut all = Vec::new();
+    while let Some(delivered) = pull.next().await.unwrap() {
+        all.push(delivered);
+    }
+    all
+}
+
+fn texts(all: &[Delivered]) -> Vec<String> {
+    all.iter().map(|one| String::from_utf8_lossy(&one.message.payload).into_owned()).collect()
+}
+
+async fn settle(any: &Any, delivered: &Delivered, settlement: Settlement) {
+    any.settle(delivered.token.clone(), settlement, SOON).await.unwrap();
+}
+
+pub(crate) async fn subscriptions_with_wildcards_get_what_they_cover(any: Any) {
+    let mut star = any.subscribe("sub1.*.c".to_owned(), None, 8).await.unwrap();
+    let mut arrow = any.subscribe("sub1.>".to_owned(), None, 8).await.unwrap();
+    for subject in ["sub1.b.c", "sub1.b", "sub1.b.d.c", "sub2.b.c"] {
+        any.publish(message(subject, subject)).await.unwrap();
+    }
+    let first = tokio::time::timeout(SOON, star.messages.recv()).await.unwrap().unwrap();
+    assert_eq!(&*first.subject, "sub1.b.c");
+    for subject in ["sub1.b.c", "sub1.b", "sub1.b.d.c"] {
+        let next = tokio::time::timeout(SOON, arrow.messages.recv()).await.unwrap().unwrap();
+        assert_eq!(&*next.subject, subject);
+    }
+    assert!(tokio::time::timeout(NEVER, arrow.messages.recv()).await.is_err());
+    assert!(tokio::time::timeout(NEVER, star.messages.recv()).await.is_err());
+}
+
+pub(crate) async fn one_member_of_a_queue_gets_each_message(any: Any) {
+    let mut members = Vec::new();
+    for _ in 0..3 {
+        members.push(any.subscribe("queue.x".to_owned(), Some("q".to_owned()), 100).await.unwrap());
+    }
+    let mut other = any.subscribe("queue.*".to_owned(), Some("other".to_owned()), 100).await.unwrap();
+    for _ in 0..60 {
+        any.publish(message("queue.x", "m")).await.unwrap();
+    }
+    for _ in 0..60 {
+        tokio::time::timeout(SOON, other.messages.recv()).await.unwrap().unwrap();
+    }
+    tokio::time::sleep(NEVER).await;
+    let counts: Vec<_> = members.iter().map(|member| member.messages.len()).collect();
+    assert_eq!(counts.iter().sum::<usize>(), 60, "{counts:?}");
+    assert!(counts.iter().all(|count| *count > 0), "{counts:?}");
+}
+
+pub(crate) async fn a_full_subscription_drops_the_newest_and_counts(any: Any) {
+    let mut slow = any.subscribe("slow.x".to_owned(), None, 4).await.unwrap();
+    for number in 0..10 {
+        any.publish(message("slow.x", &number.to_string())).await.unwrap();
+    }
+    tokio::time::sleep(NEVER).await;
+    let mut kept = Vec::new();
+    while let Ok(one) = slow.messages.try_recv() {
+        kept.push(String::from_utf8_lossy(&one.payload).into_owned());
+    }
+    assert_eq!(kept, ["0", "1", "2", "3"]);
+    assert_eq!((slow.take_dropped(), slow.take_dropped()), (6, 0));
+}
+
+pub(crate) async fn a_request_without_a_responder_ends_at_once(any: Any) {
+    let began = tokio::time::Instant::now();
+    let failed = any.request(message("nobody.x", ""), SOON).await.unwrap_err();
+    assert_eq!(failed, TransportError::NoResponders);
+    assert!(began.elapsed() < Duration::from_secs(1));
+}
+
+pub(crate) async fn a_request_gets_the_answer_or_none_in_time(any: Any) {
+    let mut asked = any.subscribe("ask.x".to_owned(), Some("q".to_owned()), 8).await.unwrap();
+    let answers = async {
+        let one = asked.messages.recv().await.unwrap();
+        any.publish(message(one.reply.as_deref().unwrap(), "pong")).await.unwrap();
+    };
+    let (answer, ()) = tokio::join!(any.request(message("ask.x", "ping"), SOON), answers);
+    assert_eq!(&answer.unwrap().payload[..], b"pong");
+    let failed = any.request(message("ask.x", "ping"), NEVER).await.unwrap_err();
+    assert_eq!(failed, TransportError::NoAnswer);
+}
+
+pub(crate) async fn a_request_on_a_stored_subject_is_answered_by_the_stream(any: Any) {
+    any.ensure_stream(stream("stored-ask")).await.unwrap();
+    let answer = any.request(message("stored-ask.x", "m"), SOON).await.unwrap();
+    assert!(String::from_utf8_lossy(&answer.payload).contains("\"stream\":\"stored-ask\""), "{answer:?}");
+}
+
+pub(crate) async fn a_store_says_the_sequence_and_finds_duplicates(any: Any) {
+    any.ensure_stream(stream("dedup")).await.unwrap();
+    let first = any.store(with_id("dedup.x", "1", "a"), SOON).await.unwrap();
+    let second = any.store(with_id("dedup.x", "2", "b"), SOON).await.unwrap();
+    let again = any.store(with_id("dedup.x", "1", "a"), SOON).await.unwrap();
+    assert_eq!((&*first.stream, first.sequence, first.duplicate), ("dedup", 1, false));
+    assert_eq!((second.sequence, second.duplicate), (2, false));
+    assert_eq!((again.sequence, again.duplicate), (1, true));
+    assert_eq!(any.stream_state("dedup").await.unwrap().messages, 2);
+    let failed = any.store(message("no-stream.x", ""), SOON).await.unwrap_err();
+    assert!(matches!(failed, TransportError::NotFound(_)), "{failed}");
+}
+
+pub(crate) async fn a_stream_keeps_within_its_limits(any: Any) {
+    any.ensure_stream(StreamConfig { max_messages: 3, ..stream("limit-m") }).await.unwrap();
+    for _ in 0..5 {
+        any.store(message("limit-m.x", "m"), SOON).await.unwrap();
+    }
+    let state = any.stream_state("limit-m").await.unwrap();
+    assert_eq!((state.messages, state.first_sequence, state.last_sequence), (3, 3, 5));
+    any.ensure_stream(StreamConfig { max_bytes: 4_000, ..stream("limit-b") }).await.unwrap();
+    for _ in 0..10 {
+        any.store(message("limit-b.x", &"m".repeat(1_000)), SOON).await.unwrap();
+    }
+    let state = any.stream_state("limit-b").await.unwrap();
+    assert!(state.messages < 5 && state.messages > 1 && state.bytes <= 4_000, "{state:?}");
+    let age = Duration::from_secs(1);
+    let short = StreamConfig { max_age: age, duplicate_window: age, ..stream("limit-a") };
+    any.ensure_stream(short).await.unwrap();
+    any.store(message("limit-a.x", "m"), SOON).await.unwrap();
+    tokio::time::sleep(age * 2).await;
+    assert_eq!(any.stream_state("limit-a").await.unwrap().messages, 0);
+}
+
+pub(crate) async fn a_stream_is_extended_and_never_narrowed(any: Any) {
+    any.ensure_stream(StreamConfig { max_messages: 3, ..stream("extend") }).await.unwrap();
+    let subjects = vec!["extend.>".to_owned(), "extend2.>".to_owned()];
+    any.ensure_stream(StreamConfig { max_messages: 5, subjects, ..stream("extend") }).await.unwrap();
+    any.ensure_stream(StreamConfig { max_messages: 1, ..stream("extend") }).await.unwrap();
+    for _ in 0..9 {
+        any.store(message("extend2.x", "m"), SOON).await.unwrap();
+    }
+    assert_eq!(any.stream_state("extend").await.unwrap().messages, 5);
+    let subjects = vec!["extend.>".to_owned()];
+    let taken = any.ensure_stream(StreamConfig { subjects, ..stream("extend-other") }).await.unwrap_err();
+    assert!(matches!(taken, TransportError::Refused(_)), "{taken}");
+}
+
+pub(crate) async fn what_is_acknowledged_does_not_come_again(any: Any) {
+    filled(&any, "acks", &["1", "2", "3"], |_| ()).await;
+    let all = pulled(&any, "acks", 3, SOON).await;
+    assert_eq!(texts(&all), ["1", "2", "3"]);
+    assert_eq!(all.iter().map(|one| one.sequence).collect::<Vec<_>>(), [1, 2, 3]);
+    settle(&any, &all[0], Settlement::Ack).await;
+    settle(&any, &all[2], Settlement::Term).await;
+    let state = any.consumer_state("acks", "c").await.unwrap();
+    assert_eq!((state.pending, state.ack_pending), (0, 1));
+    let again = pulled(&any, "acks", 3, Duration::from_millis(1_700)).await;
+    assert_eq!(texts(&again)[..1], ["2".to_owned()], "after its ack wait");
+    assert!(again[0].deliveries >= 2);
+    settle(&any, &again[0], Settlement::Ack).await;
+    // A delivery that was settled before is confirmed too.
+    settle(&any, &all[1], Settlement::Ack).await;
+}
+
+pub(crate) async fn a_delayed_nak_comes_after_its_delay(any: Any) {
+    filled(&any, "naks", &["1", "2"], |config| config.ack_wait = Duration::from_secs(30)).await;
+    let all = pulled(&any, "naks", 2, SOON).await;
+    settle(&any, &all[0], Settlement::Nak(Duration::from_millis(700))).await;
+    settle(&any, &all[1], Settlement::Nak(Duration::ZERO)).await;
+    let began = tokio::time::Instant::now();
+    let again = pulled(&any, "naks", 2, SOON).await;
+    assert_eq!(texts(&again), ["2", "1"]);
+    assert!(began.elapsed() >= Duration::from_millis(600), "{:?}", began.elapsed());
+    assert_eq!(again.iter().map(|one| one.deliveries).collect::<Vec<_>>(), [2, 2]);
+}
+
+pub(crate) async fn a_sign_of_life_begins_the_ack_wait_again(any: Any) {
+    filled(&any, "wpi", &["1"], |_| ()).await;
+    let one = pulled(&any, "wpi", 1, SOON).await;
+    for _ in 0..4 {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        settle(&any, &one[0], Settlement::Progress).await;
+    }
+    assert!(pulled(&any, "wpi", 1, NEVER).await.is_empty(), "2 s after its delivery");
+    settle(&any, &one[0], Settlement::Ack).await;
+    assert!(pulled(&any, "wpi", 1, Duration::from_millis(1_500)).await.is_empty());
+}
+
+pub(crate) async fn no_more_than_max_ack_pending_is_delivered(any: Any) {
+    filled(&any, "limited", &["1", "2", "3", "4"], |config| {
+        config.max_ack_pending = 2;
+        config.ack_wait = Duration::from_secs(30);
+    })
+    .await;
+    let two = pulled(&any, "limited", 4, NEVER).await;
+    assert_eq!(texts(&two), ["1", "2"]);
+    // One that waits for its retry counts too.
+    settle(&any, &two[0], Settlement::Nak(Duration::from_secs(30))).await;
+    assert!(pulled(&any, "limited", 4, NEVER).await.is_empty());
+    settle(&any, &two[1], Settlement::Ack).await;
+    assert_eq!(texts(&pulled(&any, "limited", 4, NEVER).await), ["3"]);
+}
+
+pub(crate) async fn a_pull_waits_for_messages_that_come_later(any: Any) {
+    filled(&any, "later", &[], |_| ()).await;
+    let sends = async {
+        tokio::time::sleep(NEVER).await;
+        any.store(message("later.x", "1"), SOON).await.unwrap();
+    };
+    let (all, ()) = tokio::join!(pulled(&any, "later", 1, SOON), sends);
+    assert_eq!(texts(&all), ["1"]);
+}
+
+pub(crate) async fn two_pulls_of_one_consumer_share_its_messages(any: Any) {
+    filled(&any, "share", &["1", "2", "3", "4"], |config| config.ack_wait = Duration::from_secs(30)).await;
+    let (one, other) = tokio::join!(pulled(&any, "share", 2, NEVER), pulled(&any, "share", 2, NEVER));
+    let mut all = texts(&one);
+    all.extend(texts(&other));
+    all.sort();
+    assert_eq!(all, ["1", "2", "3", "4"]);
+}
+
+pub(crate) async fn a_consumer_gets_what_its_filter_covers(any: Any) {
+    filled(&any, "filter", &[], |config| config.filter = Some("filter.a.*".to_owned())).await;
+    for subject in ["filter.a.1", "filter.b.1", "filter.a.2", "filter.a"] {
+        any.store(message(subject, subject), SOON).await.unwrap();
+    }
+    assert_eq!(texts(&pulled(&any, "filter", 4, NEVER).await), ["filter.a.1", "filter.a.2"]);
+}
+
+pub(crate) async fn a_consumer_begins_where_it_is_told(any: Any) {
+    any.ensure_stream(stream("begin")).await.unwrap();
+    for payload in ["1", "2"] {
+        any.store(message("begin.x", payload), SOON).await.unwrap();
+    }
+    let from = ConsumerConfig { deliver: DeliverPolicy::FromSequence(2), ..consumer("c") };
+    any.ensure_consumer("begin", from.clone()).await.unwrap();
+    assert_eq!(texts(&pulled(&any, "begin", 4, NEVER).await), ["2"]);
+    // Where it is stays when it is provided again.
+    any.ensure_consumer("begin", ConsumerConfig { ack_wait: Duration::from_secs(30), ..from }).await.unwrap();
+    assert!(pulled(&any, "begin", 4, NEVER).await.is_empty());
+    let stored = any.pull("begin", "c", 1, NEVER).await;
+    drop(stored);
+    any.delete_consumer("begin", "c").await.unwrap();
+    any.ensure_consumer("begin", consumer("c")).await.unwrap();
+    let all = pulled(&any, "begin", 1, SOON).await;
+    let time = all[0].stored_at + Duration::from_secs(3600);
+    any.delete_consumer("begin", "c").await.unwrap();
+    let later = ConsumerConfig { deliver: DeliverPolicy::FromTime(time), ..consumer("c") };
+    any.ensure_consumer("begin", later).await.unwrap();
+    assert!(pulled(&any, "begin", 4, NEVER).await.is_empty());
+}
+
+pub(crate) async fn a_pull_of_a_deleted_consumer_ends_with_an_error(any: Any) {
+    filled(&any, "deleted", &[], |_| ()).await;
+    let mut pull = any.pull("deleted", "c", 1, SOON).await.unwrap();
+    let deletes = async {
+        tokio::time::sleep(NEVER).await;
+        any.delete_consumer("deleted", "c").await.unwrap();
+    };
+    let (next, ()) = tokio::join!(pull.next(), deletes);
+    assert!(matches!(next, Err(TransportError::NotFound(_))), "{next:?}");
+    drop(pull);
+    assert!(matches!(any.pull("deleted", "c", 1, SOON).await, Err(TransportError::NotFound(_))));
+}
+
+async fn bucket(any: &Any, name: &str) {
+    let config = BucketConfig { name: name.to_owned(), history: 3, max_value_bytes: 1_000 };
+    any.ensure_bucket(config).await.unwrap();
+}
+
+fn value(text: &str) -> Option<Bytes> {
+    Some(Bytes::copy_from_slice(text.as_bytes()))
+}
+
+pub(crate) async fn a_bucket_changes_by_revision(any: Any) {
+    bucket(&any, "bucket-r").await;
+    let put = |value: Option<Bytes>, expected| any.bucket_put("bucket-r", "k", value, expected, SOON);
+    assert_eq!(any.bucket_get("bucket-r", "k").await.unwrap(), None);
+    let first = put(value("1"), Expected::Absent).await.unwrap();
+    assert_eq!(put(value("x"), Expected::Absent).await.unwrap_err(), TransportError::WrongRevision);
+    let second = put(value("2"), Expected::Revision(first)).await.unwrap();
+    assert!(second > first);
+    assert_eq!(put(value("x"), Expected::Revision(first)).await.unwrap_err(), TransportError::WrongRevision);
+    let entry = any.bucket_get("bucket-r", "k").await.unwrap().unwrap();
+    assert_eq!((entry.value, entry.revision), (value("2"), second));
+    put(None, Expected::Revision(second)).await.unwrap();
+    assert_eq!(any.bucket_get("bucket-r", "k").await.unwrap().and_then(|entry| entry.value), None);
+    put(value("3"), Expected::Absent).await.unwrap();
+    put(value("4"), Expected::Any).await.unwrap();
+    let history = any.bucket_history("bucket-r", "k").await.unwrap();
+    let values: Vec<_> = history.into_iter().map(|entry| entry.value).collect();
+    assert_eq!(values, [None, value("3"), value("4")]);
+    let large = put(value(&"x".repeat(1_001)), Expected::Any).await.unwrap_err();
+    assert!(matches!(large, TransportError::Refused(_)), "{large}");
+}
+
+pub(crate) async fn a_watch_shows_what_is_there_and_every_change(any: Any) {
+    bucket(&any, "bucket-w").await;
+    for (key, text) in [("a", "1"), ("b", "2"), ("a", "3")] {
+        any.bucket_put("bucket-w", key, value(text), Expected::Any, SOON).await.unwrap();
+    }
+    let mut all = any.bucket_watch("bucket-w", None).await.unwrap();
+    let mut only_a = any.bucket_watch("bucket-w", Some("a")).await.unwrap();
+    any.bucket_put("bucket-w", "b", None, Expected::Any, SOON).await.unwrap();
+    any.bucket_put("bucket-w", "a", value("4"), Expected::Any, SOON).await.unwrap();
+    let mut seen = Vec::new();
+    for _ in 0..4 {
+        let next = tokio::time::timeout(SOON, all.next()).await.unwrap().unwrap();
+        let RawEntry { key, value, .. } = next.unwrap();
+        seen.push((key.to_string(), value));
+    }
+    let expected = [("b", value("2")), ("a", value("3")), ("b", None), ("a", value("4"))];
+    assert_eq!(seen, expected.map(|(key, value)| (key.to_owned(), value)));
+    for text in ["3", "4"] {
+        let next = tokio::time::timeout(SOON, only_a.next()).await.unwrap().unwrap();
+        assert_eq!(next.unwrap().value, value(text));
+    }
+    assert!(tokio::time::timeout(NEVER, only_a.next()).await.is_err());
+}
+
+pub(crate) async fn what_is_no_subject_is_refused(any: Any) {
+    for bad in ["", "a..b", "a b", "a.*", "a.>"] {
+        let refused = any.publish(message(bad, "")).await.unwrap_err();
+        assert!(matches!(refused, TransportError::Refused(_)), "{bad}: {refused}");
+    }
+    assert!(any.subscribe("a.>.b".to_owned(), None, 1).await.is_err());
+}
+
+/// Makes a test of each function of the suite, for one transport.
+macro_rules! transport_suite {
+    ($make:expr; $($test:ident),+ $(,)?) => {
+        $(
+            #[tokio::test(start_paused = true)]
+            async fn $test() {
+                crate::suite::$test($make).await;
+            }
+        )+
+    };
+}
+pub(crate) use transport_suite;

@@ -1,0 +1,285 @@
+//! The seam between this crate and what carries messages: exactly what the crate needs of NATS with JetStream.
+//!
+//! Two rules hold for every transport. They are why the seam has this form:
+//!
+//! - **Only an answer proves anything.** [`store`](Transport::store) and [`settle`](Transport::settle) end with the answer of the
+//!   server, or with [`TransportError::NoAnswer`]: what was asked may have happened. [`publish`](Transport::publish) proves nothing.
+//! - **A pull asks for as much as there is room for.** Nothing is fetched ahead: the ack wait of a fetched message runs.
+//!
+//! Every call ends: by the timeout that it is given, or at once.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use tokio::sync::mpsc;
+
+use crate::wire::Headers;
+
+/// A message on its way out.
+#[derive(Debug, Clone)]
+pub(crate) struct Outgoing {
+    pub(crate) subject: String,
+    /// The subject that an answer goes to.
+    pub(crate) reply: Option<String>,
+    pub(crate) headers: Headers,
+    pub(crate) payload: Bytes,
+}
+
+/// A message that arrived.
+#[derive(Debug, Clone)]
+pub(crate) struct Incoming {
+    pub(crate) subject: Arc<str>,
+    pub(crate) reply: Option<Arc<str>>,
+    pub(crate) headers: Arc<Headers>,
+    pub(crate) payload: Bytes,
+}
+
+/// A message that a stream delivered to a durable consumer.
+#[derive(Debug, Clone)]
+pub(crate) struct Delivered {
+    pub(crate) message: Incoming,
+    /// Names the delivery in [`Transport::settle`]. In NATS it is the reply subject.
+    pub(crate) token: AckToken,
+    pub(crate) sequence: u64,
+    /// How many times it was delivered, this one included. Hand-backs raise it, and a crash of a server may lower it.
+    pub(crate) deliveries: u64,
+    /// When the stream stored it.
+    pub(crate) stored_at: SystemTime,
+    /// How many messages wait behind it.
+    pub(crate) pending: u64,
+}
+
+/// What names a delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AckToken {
+    pub(crate) stream: Arc<str>,
+    pub(crate) consumer: Arc<str>,
+    pub(crate) sequence: u64,
+}
+
+/// What becomes of a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Settlement {
+    /// It was handled.
+    Ack,
+    /// It is delivered again after this time.
+    Nak(Duration),
+    /// It is being handled: its ack wait begins again.
+    Progress,
+    #[cfg_attr(not(test), allow(dead_code, reason = "operations on consumers will use it"))]
+    /// It is not delivered again. Without a reason: servers before 2.10.4 ignore one that has it.
+    Term,
+}
+
+/// What a stream answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StoreAck {
+    pub(crate) stream: Arc<str>,
+    pub(crate) sequence: u64,
+    /// Whether the stream had the message already, by its id.
+    pub(crate) duplicate: bool,
+}
+
+/// A stream to provide.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StreamConfig {
+    pub(crate) name: String,
+    pub(crate) subjects: Vec<String>,
+    /// Zero means without limit, here and below.
+    pub(crate) max_age: Duration,
+    pub(crate) max_bytes: u64,
+    pub(crate) max_messages: u64,
+    pub(crate) duplicate_window: Duration,
+}
+
+/// What a stream holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct StreamState {
+    pub(crate) messages: u64,
+    pub(crate) bytes: u64,
+    pub(crate) first_sequence: u64,
+    pub(crate) last_sequence: u64,
+}
+
+/// Where a new durable consumer begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DeliverPolicy {
+    All,
+    FromSequence(u64),
+    FromTime(SystemTime),
+}
+
+/// A durable consumer to provide. Acks are explicit, and deliveries have no limit of their own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ConsumerConfig {
+    pub(crate) name: String,
+    /// One filter at most: servers before 2.10 ignore a list.
+    pub(crate) filter: Option<String>,
+    pub(crate) ack_wait: Duration,
+    pub(crate) max_ack_pending: usize,
+    pub(crate) deliver: DeliverPolicy,
+}
+
+/// How far a consumer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct ConsumerState {
+    /// Messages that were not delivered yet.
+    pub(crate) pending: u64,
+    /// Messages that were delivered and not settled.
+    pub(crate) ack_pending: u64,
+}
+
+/// An entry of a bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RawEntry {
+    pub(crate) key: Arc<str>,
+    /// `None` for a deleted key.
+    pub(crate) value: Option<Bytes>,
+    pub(crate) revision: u64,
+}
+
+/// A bucket to provide.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BucketConfig {
+    pub(crate) name: String,
+    /// How many revisions of a key are kept, 1 to 64.
+    pub(crate) history: usize,
+    pub(crate) max_value_bytes: usize,
+}
+
+/// On which revision of a key a change is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Expected {
+    Any,
+    /// The key is absent, or was deleted.
+    Absent,
+    Revision(u64),
+}
+
+/// Why a transport did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum TransportError {
+    /// It did not leave the process: there is no connection.
+    NotConnected,
+    /// It left, and no answer came in time. It may have happened.
+    NoAnswer,
+    /// Nobody listens on the subject.
+    NoResponders,
+    /// No stream stores the subject, or the stream, the consumer or the bucket does not exist.
+    NotFound(String),
+    /// The server refused it, with this reason.
+    Refused(String),
+    /// The key has another revision.
+    WrongRevision,
+}
+
+impl fmt::Display for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotConnected => f.write_str("there is no connection to a server"),
+            Self::NoAnswer => f.write_str("no answer came in time"),
+            Self::NoResponders => f.write_str("nobody listens on the subject"),
+            Self::NotFound(what) => write!(f, "{what} does not exist"),
+            Self::Refused(reason) => write!(f, "the server refused it: {reason}"),
+            Self::WrongRevision => f.write_str("the key has another revision"),
+        }
+    }
+}
+
+/// The result of a call.
+pub(crate) type Call<'a, T> = BoxFuture<'a, Result<T, TransportError>>;
+
+/// Messages of a subscription. Dropping it unsubscribes.
+pub(crate) struct Subscription {
+    pub(crate) messages: mpsc::Receiver<Incoming>,
+    /// Messages that were dropped because the queue was full.
+    pub(crate) dropped: Arc<AtomicU64>,
+    /// Ends the subscription when it is dropped.
+    pub(crate) _guard: Box<dyn Send + Sync>,
+}
+
+impl Subscription {
+    /// How many messages were dropped since the last call.
+    pub(crate) fn take_dropped(&self) -> u64 {
+        // A count alone: it orders nothing.
+        self.dropped.swap(0, Ordering::Relaxed)
+    }
+}
+
+/// Deliveries that were asked for.
+pub(crate) trait Pull: Send {
+    /// The next delivery. `None` when all that were asked for came, or the time is over. Cancel safe: a delivery is not lost.
+    fn next(&mut self) -> Call<'_, Option<Delivered>>;
+
+    /// Ends the pull, and returns what had arrived and was not taken.
+    fn close(self: Box<Self>) -> BoxFuture<'static, Vec<Delivered>>;
+}
+
+/// Changes of a bucket, in order.
+pub(crate) trait Watch: Send {
+    /// The next change. `None` when the bucket is gone. Cancel safe.
+    fn next(&mut self) -> Call<'_, Option<RawEntry>>;
+}
+
+/// What carries messages. See the module for its two rules.
+pub(crate) trait Transport: Send + Sync + 'static {
+    /// Sends to whoever listens now. A stream with the subject stores it too.
+    fn publish(&self, message: Outgoing) -> Call<'_, ()>;
+
+    /// Sends, and waits for the first answer.
+    fn request(&self, message: Outgoing, timeout: Duration) -> Call<'_, Incoming>;
+
+    /// Listens. Members of one `queue` share messages. `capacity` bounds what waits; newer messages are dropped and counted.
+    fn subscribe(&self, subject: String, queue: Option<String>, capacity: usize) -> Call<'_, Subscription>;
+
+    /// Sends to the stream of the subject, once, and waits for its acknowledgement. The header `Nats-Msg-Id` finds duplicates.
+    fn store(&self, message: Outgoing, timeout: Duration) -> Call<'_, StoreAck>;
+
+    /// Makes a stream, or extends it: limits are raised and never lowered, subjects are added and never taken away.
+    fn ensure_stream(&self, config: StreamConfig) -> Call<'_, StreamState>;
+
+    /// What a stream holds.
+    fn stream_state(&self, name: &str) -> Call<'_, StreamState>;
+
+    /// Makes a durable consumer, or changes its ack wait and its limit. Where it is stays.
+    fn ensure_consumer(&self, stream: &str, config: ConsumerConfig) -> Call<'_, ConsumerState>;
+
+    /// How far a consumer is.
+    fn consumer_state(&self, stream: &str, consumer: &str) -> Call<'_, ConsumerState>;
+
+    #[cfg_attr(not(test), allow(dead_code, reason = "operations on consumers will use it"))]
+    /// Deletes a consumer. Pulls of it end with [`TransportError::NotFound`].
+    fn delete_consumer(&self, stream: &str, consumer: &str) -> Call<'_, ()>;
+
+    /// Asks for up to `batch` deliveries within a time.
+    fn pull(&self, stream: &str, consumer: &str, batch: usize, expires: Duration) -> Call<'_, Box<dyn Pull>>;
+
+    /// Says what becomes of a delivery, and waits until the server confirms it. A delivery that was settled before is confirmed too.
+    fn settle(&self, token: AckToken, settlement: Settlement, timeout: Duration) -> Call<'_, ()>;
+
+    /// Makes a bucket, if it is missing.
+    fn ensure_bucket(&self, config: BucketConfig) -> Call<'_, ()>;
+
+    /// The last entry of a key, if there is one. A deleted key has an entry without a value.
+    fn bucket_get(&self, bucket: &str, key: &str) -> Call<'_, Option<RawEntry>>;
+
+    /// Sets a key, or deletes it without a value. Returns the new revision.
+    fn bucket_put(
+        &self,
+        bucket: &str,
+        key: &str,
+        value: Option<Bytes>,
+        expected: Expected,
+        timeout: Duration,
+    ) -> Call<'_, u64>;
+
+    /// The kept entries of a key, oldest first.
+    fn bucket_history(&self, bucket: &str, key: &str) -> Call<'_, Vec<RawEntry>>;
+
+    /// The last entry of every key that has a value, then every change. `key` limits it to one key.
+    fn bucket_watch(&self, bucket: &str, key: Option<&str>) -> Call<'_, Box<dyn Watch>>;
+}

@@ -1,0 +1,111 @@
+//! What the headers say about a message: its id, and where it comes from.
+
+use std::fmt::Write;
+use std::time::SystemTime;
+
+use app_ids::{AppId, InstanceId, MessageId, ReleaseId};
+
+use super::header;
+use super::{Headers, dedup_id};
+
+/// The most bytes of a message's id.
+pub const MAX_ID_BYTES: usize = 128;
+
+/// The most bytes of a header that is read.
+const MAX_VALUE_BYTES: usize = 1024;
+
+/// The instance that sent a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Source {
+    /// The application.
+    pub app: AppId,
+    /// The instance of the application.
+    pub instance: InstanceId,
+    /// The release of the application.
+    pub release: ReleaseId,
+}
+
+impl Source {
+    /// A sender with these ids.
+    #[must_use]
+    pub const fn new(app: AppId, instance: InstanceId, release: ReleaseId) -> Self {
+        Self { app, instance, release }
+    }
+}
+
+/// The meaning of a message's headers. Each part may be missing: programs that know nothing of this project may send messages.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Envelope {
+    pub(crate) id: Option<String>,
+    pub(crate) source: Option<Source>,
+    pub(crate) sent_at: Option<SystemTime>,
+    pub(crate) trace_parent: Option<String>,
+    pub(crate) trace_state: Option<String>,
+}
+
+impl Envelope {
+    /// Writes the headers of a message of this type.
+    pub(crate) fn write(&self, message: MessageId) -> Headers {
+        let mut headers = Headers::new();
+        if let Some(id) = &self.id {
+            headers.append(header::MSG_ID, &dedup_id(message, id));
+        }
+        headers.append(header::MESSAGE, &message.hex());
+        if let Some(source) = self.source {
+            headers.append(header::APP, &source.app.hex());
+            headers.append(header::INSTANCE, &source.instance.hex());
+            headers.append(header::RELEASE, &source.release.hex());
+        }
+        if let Some(sent_at) = self.sent_at {
+            headers.append(header::SENT, &humantime::format_rfc3339_nanos(sent_at).to_string());
+        }
+        if let Some(parent) = &self.trace_parent {
+            headers.append(header::TRACE_PARENT, parent);
+        }
+        if let Some(state) = &self.trace_state {
+            headers.append(header::TRACE_STATE, state);
+        }
+        headers
+    }
+
+    /// Reads the headers. A header that is missing or makes no sense is as unknown: it never makes a message unusable.
+    pub(crate) fn read(headers: &Headers, message: MessageId) -> Self {
+        let value = |name| headers.get(name).filter(|value| value.len() <= MAX_VALUE_BYTES);
+        let id_of = |name| value(name).and_then(hex);
+        let prefix = dedup_id(message, "");
+        let id = value(header::MSG_ID).map(|id| id.strip_prefix(&prefix).unwrap_or(id));
+        let source = match (id_of(header::APP), id_of(header::INSTANCE), id_of(header::RELEASE)) {
+            (Some(app), Some(instance), Some(release)) => {
+                Some(Source::new(app.into(), instance.into(), release.into()))
+            }
+            _ => None,
+        };
+        Self {
+            id: id.filter(|id| is_good_id(id)).map(str::to_owned),
+            source,
+            sent_at: value(header::SENT).and_then(|text| humantime::parse_rfc3339(text).ok()),
+            trace_parent: value(header::TRACE_PARENT).map(str::to_owned),
+            trace_state: value(header::TRACE_STATE).map(str::to_owned),
+        }
+    }
+}
+
+/// An id in hex. Zero is an id too: that of an application without one.
+fn hex(text: &str) -> Option<u64> {
+    let good = !text.is_empty() && text.len() <= 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if good { u64::from_str_radix(text, 16).ok() } else { None }
+}
+
+/// Whether a sender may give a message this id: 1 to 128 visible ASCII characters.
+pub(crate) fn is_good_id(id: &str) -> bool {
+    (1..=MAX_ID_BYTES).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// A new id: 32 hex digits.
+pub(crate) fn random_id() -> String {
+    let mut id = String::with_capacity(32);
+    // Writing to a string succeeds.
+    let _ = write!(id, "{:016x}{:016x}", app_ids::random_u64(), app_ids::random_u64());
+    id
+}

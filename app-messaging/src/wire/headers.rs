@@ -1,0 +1,79 @@
+//! The headers of a message: names and values, in order.
+
+/// The most headers of a message that are kept. Further ones are left out.
+const MAX_HEADERS: usize = 64;
+
+/// The names of headers. NATS compares them with their case.
+pub(crate) mod names {
+    pub(crate) const MSG_ID: &str = "Nats-Msg-Id";
+    pub(crate) const MESSAGE: &str = "Op-Message";
+    pub(crate) const APP: &str = "Op-App";
+    pub(crate) const INSTANCE: &str = "Op-Instance";
+    pub(crate) const RELEASE: &str = "Op-Release";
+    pub(crate) const SENT: &str = "Op-Sent";
+    pub(crate) const TRACE_PARENT: &str = "traceparent";
+    pub(crate) const TRACE_STATE: &str = "tracestate";
+    pub(crate) const ERROR: &str = "Op-Error";
+    pub(crate) const SERVICE_ERROR: &str = "Nats-Service-Error";
+    pub(crate) const SERVICE_ERROR_CODE: &str = "Nats-Service-Error-Code";
+    pub(crate) const DEAD_REASON: &str = "Op-Dead-Reason";
+    pub(crate) const DEAD_ERROR: &str = "Op-Dead-Error";
+    pub(crate) const DEAD_CONSUMER: &str = "Op-Dead-Consumer";
+    pub(crate) const DEAD_ATTEMPTS: &str = "Op-Dead-Attempts";
+    pub(crate) const DEAD_SEQUENCE: &str = "Op-Dead-Sequence";
+    pub(crate) const DEAD_SUBJECT: &str = "Op-Dead-Subject";
+    pub(crate) const DEAD_ID: &str = "Op-Dead-Id";
+    pub(crate) const DEAD_ROUND: &str = "Op-Dead-Round";
+}
+
+/// The headers of a message. Names are compared with their case, as NATS does. A name may occur more than once.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Headers(Vec<(String, String)>);
+
+impl Headers {
+    /// No headers.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a header. A name or a value that NATS can't carry is left out: names are visible ASCII without `:`, and values have no
+    /// line breaks. Headers beyond the 64th are left out too.
+    pub fn append(&mut self, name: &str, value: &str) {
+        let good_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':');
+        if good_name && !value.contains(['\r', '\n']) && self.0.len() < MAX_HEADERS {
+            self.0.push((name.to_owned(), value.trim().to_owned()));
+        }
+    }
+
+    /// Sets a header, in place of all of this name.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.0.retain(|(found, _)| found != name);
+        self.append(name, value);
+    }
+
+    /// The first value of a name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
+    }
+
+    /// All names and values, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many bytes they have on the wire: `NATS/1.0`, a line for each, and an empty line.
+    pub(crate) fn wire_bytes(&self) -> usize {
+        if self.is_empty() {
+            return 0;
+        }
+        12 + self.0.iter().map(|(name, value)| name.len() + value.len() + 4).sum::<usize>()
+    }
+}

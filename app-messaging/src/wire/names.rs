@@ -1,0 +1,166 @@
+//! Subjects, and the names of streams, consumers and buckets. Ids are in lower-case hex, without padding.
+
+use app_ids::{BucketId, DomainId, MessageId, ServiceId, StreamId};
+
+use super::KeyHash;
+
+/// The most characters of a consumer's name.
+const MAX_CONSUMER_NAME: usize = 64;
+
+/// The subject of a message: `op.{domain}.{service}.{message}.{k1}.{k15}`.
+///
+/// The last two tokens are the first digit and the other 15 digits of the key's hash. A type without a key has `_._`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Subject {
+    /// The domain of the application.
+    pub domain: DomainId,
+    /// The service that the type of the message belongs to.
+    pub service: ServiceId,
+    /// The type of the message.
+    pub message: MessageId,
+    /// The hash of the key, if the type has a key.
+    pub key: Option<KeyHash>,
+}
+
+impl Subject {
+    /// Reads a subject in exactly the form of the contract. `None` for any other text.
+    ///
+    /// ```
+    /// use app_messaging::Subject;
+    ///
+    /// let subject = Subject::parse("op.d0.ce1f32c680e1ef0b.86afee450feaf860.c.21eb846cc96c11e").unwrap();
+    /// assert_eq!(subject.key.unwrap().partition(), 0xc);
+    /// assert!(Subject::parse("op.d0.ce1f32c680e1ef0b.86afee450feaf860._._").unwrap().key.is_none());
+    /// assert_eq!(Subject::parse("op.d0.CE1F.86._._"), None);
+    /// ```
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut tokens = text.split('.');
+        let mut next = || tokens.next();
+        if next()? != "op" {
+            return None;
+        }
+        let (domain, service, message) = (hex(next()?)?, hex(next()?)?, hex(next()?)?);
+        let key = match (next()?, next()?) {
+            ("_", "_") => None,
+            (first, rest) if first.len() == 1 && rest.len() == 15 => {
+                Some(KeyHash::new(digits(first)? << 60 | digits(rest)?))
+            }
+            _ => return None,
+        };
+        let subject = Self { domain: domain.into(), service: service.into(), message: message.into(), key };
+        tokens.next().is_none().then_some(subject)
+    }
+}
+
+impl std::fmt::Display for Subject {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&subject(self.domain, self.service, self.message, self.key))
+    }
+}
+
+/// An id as it is printed: no padding, except the single digit 0.
+fn hex(token: &str) -> Option<u64> {
+    let padded = token.len() > 1 && token.starts_with('0');
+    if padded { None } else { digits(token) }
+}
+
+/// 1 to 16 lower-case hex digits.
+fn digits(token: &str) -> Option<u64> {
+    let good = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    if token.is_empty() || token.len() > 16 || !token.bytes().all(good) {
+        return None;
+    }
+    u64::from_str_radix(token, 16).ok()
+}
+
+/// The subject of a message.
+pub(crate) fn subject(
+    domain: DomainId,
+    service: ServiceId,
+    message: MessageId,
+    key: Option<KeyHash>,
+) -> String {
+    match key {
+        None => format!("op.{domain}.{service}.{message}._._"),
+        Some(key) => {
+            let hash = key.to_string();
+            let (first, rest) = hash.split_at(1);
+            format!("op.{domain}.{service}.{message}.{first}.{rest}")
+        }
+    }
+}
+
+/// The filter for all messages of a type, or for one of its 16 partitions.
+pub(crate) fn filter(
+    domain: DomainId,
+    service: ServiceId,
+    message: MessageId,
+    partition: Option<u8>,
+) -> String {
+    match partition {
+        None => format!("op.{domain}.{service}.{message}.*.*"),
+        Some(partition) => format!("op.{domain}.{service}.{message}.{:x}.*", partition & 0xf),
+    }
+}
+
+/// The name of a stream in NATS.
+pub(crate) fn stream_name(domain: DomainId, stream: StreamId) -> String {
+    format!("OP_{domain}_{stream}")
+}
+
+/// The stream of the dead letters of a stream.
+pub(crate) fn dead_stream(domain: DomainId, stream: StreamId) -> String {
+    format!("OP_{domain}_{stream}_DEAD")
+}
+
+/// The subject of the dead letters of a type.
+pub(crate) fn dead_subject(domain: DomainId, stream: StreamId, message: MessageId) -> String {
+    format!("op.{domain}.dead.{stream}.{message}")
+}
+
+/// The stream of replays.
+#[cfg_attr(not(test), allow(dead_code, reason = "replays will use it"))]
+pub(crate) fn replay_stream(domain: DomainId) -> String {
+    format!("OP_{domain}_REPLAY")
+}
+
+/// The subject of the replays for one consumer.
+#[cfg_attr(not(test), allow(dead_code, reason = "replays will use it"))]
+pub(crate) fn replay_subject(domain: DomainId, service: ServiceId, consumer: &str) -> String {
+    format!("op.{domain}.replay.{service}.{consumer}")
+}
+
+/// The name of a bucket in NATS.
+///
+/// ```
+/// use app_messaging::bucket_name;
+///
+/// assert_eq!(bucket_name(0xd0.into(), 0xb1.into()), "OP_d0_b1");
+/// ```
+#[must_use]
+pub fn bucket_name(domain: DomainId, bucket: BucketId) -> String {
+    format!("OP_{domain}_{bucket}")
+}
+
+/// The name of a durable consumer in NATS.
+pub(crate) fn consumer_name(service: ServiceId, name: &str) -> String {
+    format!("{service}_{name}")
+}
+
+/// Whether a consumer may have this name: 1 to 64 of `[a-z0-9_-]`.
+pub(crate) fn is_consumer_name(name: &str) -> bool {
+    let good = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
+    (1..=MAX_CONSUMER_NAME).contains(&name.len()) && name.bytes().all(good)
+}
+
+/// The id by which a stream finds duplicates. The type is part of it, since a stream has several types.
+pub(crate) fn dedup_id(message: MessageId, id: &str) -> String {
+    format!("{message}.{id}")
+}
+
+/// The id of a dead letter. A replay that fails again is another round, and so another letter.
+pub(crate) fn dead_letter_id(stream: &str, consumer: &str, sequence: u64, round: u64) -> String {
+    format!("{stream}.{consumer}.{sequence}.{round}")
+}
