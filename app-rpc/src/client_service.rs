@@ -1,5 +1,7 @@
 //! A client as a service: its config, reloads, its health check, and the handle that dependents take.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use app_config::LiveConfig;
 use app_core::plugins::{CheckedStart, checked_start};
 use app_core::prelude::*;
@@ -9,6 +11,9 @@ use capnp::capability::FromClientHook;
 
 use crate::client::missing;
 use crate::{ClientConfig, LinkedClient, RpcClient};
+
+/// How long the first run of the health check waits for a connection.
+const FIRST_CONNECTS_WITHIN: Duration = Duration::from_secs(3);
 
 /// A type that [`rpc_client!`](crate::rpc_client) can hand out: one that is made from a client of the interface `C`.
 ///
@@ -67,10 +72,11 @@ where
         Some(first) => client.reconfigure(first)?,
         None => warn!(service.log(), "RPC client: calls are not sent: {}", missing(&service)),
     }
-    let checked = client.clone();
+    let (checked, ran) = (client.clone(), AtomicBool::new(false));
     health.register(&service, options.spec(&service), move |_cancelled| {
-        let client = checked.clone();
-        async move { client.check().await }
+        let (client, ran) = (checked.clone(), ran.swap(true, Ordering::Relaxed));
+        // The first run is at once, when the client has only begun to connect.
+        async move { if ran { client.check().await } else { client.check_within(FIRST_CONNECTS_WITHIN).await } }
     })?;
     let (follows, log) = (client.clone(), service.log().clone());
     service.spawn("rpc client config", async move {

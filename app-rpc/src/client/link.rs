@@ -15,8 +15,8 @@ use crate::{RpcClientConfig, RpcName};
 
 /// The time limit of a call without a config to say another: the default of the config.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long [`RpcClient::check`] waits for a connection. A client that just started, or just lost one, connects meanwhile.
-const CONNECTS_WITHIN: Duration = Duration::from_secs(2);
+/// How long [`RpcClient::check`] waits for a connection. A client that just lost one connects again meanwhile.
+const CONNECTS_WITHIN: Duration = Duration::from_millis(500);
 /// How often it looks meanwhile.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
@@ -143,7 +143,7 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
         Self { link: Arc::new(Link { server: OnceLock::new(), otherwise }), idempotent: false }
     }
 
-    /// Checks that the client is connected to an instance of the server. Waits up to two seconds for a connection.
+    /// Checks that the client is connected to an instance of the server. Waits up to half a second for a connection.
     ///
     /// It is the health check of [`rpc_client!`](crate::rpc_client). A fake always passes.
     ///
@@ -153,6 +153,10 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
     /// # Cancel safety
     /// Cancel safe.
     pub async fn check(&self) -> Result<(), Error> {
+        self.check_within(CONNECTS_WITHIN).await
+    }
+
+    pub(crate) async fn check_within(&self, time: Duration) -> Result<(), Error> {
         let Some(inner) = self.link.server() else {
             return match &self.link.otherwise {
                 Otherwise::Waits(service, _) => Err(no_config(service)),
@@ -165,7 +169,7 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
                 looks.tick().await;
             }
         };
-        if timeout(CONNECTS_WITHIN, connected).await.is_ok() {
+        if timeout(time, connected).await.is_ok() {
             return Ok(());
         }
         let (name, service) = (self.link.name(), inner.service.id());
