@@ -64,12 +64,12 @@ fn records_are_the_lines_that_are_json_and_a_wait_sees_those_that_come_later() {
 #[test]
 fn an_address_is_that_of_the_service_and_one_that_a_test_can_reach() {
     let process = shell(
-        r#"echo '{"svc":"8","addr":"127.0.0.1:1"}' >&2; echo '{"svc":"7","addr":"nowhere"}' >&2
-           echo '{"svc":"7","addr":"[::]:4444"}' >&2; sleep 60"#,
+        r#"echo '{"svc":"8","addr":"127.0.0.2:1"}' >&2; echo '{"svc":"7","addr":"nowhere"}' >&2
+           echo '{"svc":"7","addr":"[::0]:4444"}' >&2; sleep 60"#,
     )
     .start();
-    assert_eq!(process.address_of(SEVEN).to_string(), "127.0.0.1:4444");
-    assert_eq!(process.address_of(ServiceId::new(8)).to_string(), "127.0.0.1:1");
+    assert_eq!(process.address_of(SEVEN), ([127, 0, 0, 1], 4444).into());
+    assert_eq!(process.address_of(ServiceId::new(8)).to_string(), "127.0.0.2:1");
 }
 
 #[test]

@@ -115,7 +115,7 @@ async fn a_declared_client_follows_its_config_from_none_to_one_to_another() {
     .await;
     assert_eq!(client.permits().await, Ok(7));
     // Another config: nothing listens there.
-    put_address(app.config_dir(), "127.0.0.1:1");
+    put_address(app.config_dir(), "127.0.0.2:1");
     app.reload();
     eventually("it looks elsewhere", || {
         client.0.instances().iter().any(|instance| instance.address.port() == 1)
@@ -124,7 +124,7 @@ async fn a_declared_client_follows_its_config_from_none_to_one_to_another() {
     let check = LinkedClient::of(DECLARED).health_check();
     let result = app.get::<HealthChecks>().run(check).await.unwrap();
     let error = result.error.unwrap().to_string();
-    assert!(error.contains("no instance of d0_a0_a5d07e1c3b94f826 answers: 127.0.0.1:1: "), "{error}");
+    assert!(error.contains("no instance of d0_a0_a5d07e1c3b94f826 answers: 127.0.0.2:1: "), "{error}");
     // A bad config: the client stays with the one that it has.
     put(app.config_dir(), DECLARED, &|mut spec| spec.set_ca_cert(b"none"));
     app.reload();
@@ -190,8 +190,8 @@ async fn a_port_is_needed_unless_each_address_has_one() {
     for (addresses, good) in [
         (&[][..], false),
         (&["127.0.0.1"][..], false),
-        (&["127.0.0.1:1", "localhost"][..], false),
-        (&["127.0.0.1:1"][..], true),
+        (&["127.0.0.2:1", "localhost"][..], false),
+        (&["127.0.0.2:1"][..], true),
     ] {
         let app = refused(&|spec| {
             let mut list = spec.init_addresses(u32::try_from(addresses.len()).unwrap());
