@@ -11,7 +11,7 @@ app_metrics::panels! {
         .about("Calls that ended, by endpoint, method and outcome (rpc_calls): failed is an error of the handler, refused was not executed.")
         .unit("reqps")
         .size(8, 8)
-        .targets(&[Target::each(RPC_CALLS, "SERVICE {{method}} {{outcome}}", "sum by (method, outcome) (rate(METRIC{INSTANCES}[$__rate_interval])) > 0")]),
+        .targets(&[Target::each(RPC_CALLS, "SERVICE {{method}} {{outcome}}", "sum by (method, outcome) (rate(METRIC{INSTANCES}[$__rate_interval]))")]),
     Panel::lines(Row::RPC, "Time of RPC calls")
         .place(52)
         .about("From reading a call to its end, by endpoint and method (rpc_call_seconds): the fastest 99 of 100, and 50 of 100. It does not include the wait for a thread.")
@@ -30,7 +30,7 @@ app_metrics::panels! {
         .place(56)
         .about("Calls that were refused in the interval, by endpoint and reason (rpc_call_refusals). server_calls, queue and deadline mean overload.")
         .size(4, 8)
-        .targets(&[Target::each(RPC_CALL_REFUSALS, "SERVICE {{reason}}", "sum by (reason) (increase(METRIC{INSTANCES}[$__rate_interval])) > 0")]),
+        .targets(&[Target::each(RPC_CALL_REFUSALS, "SERVICE {{reason}}", "sum by (reason) (increase(METRIC{INSTANCES}[$__rate_interval]))")]),
     Panel::lines(Row::RPC, "RPC calls of clients a second")
         .place(90)
         .about("Attempts of the program's own clients that ended, by server, method and outcome (rpc_client_calls). refused of the method other: no instance took the call.")
