@@ -16,6 +16,12 @@ const recordOf = (item) => {
 const timeOf = (item) => item.at_millis ?? millis(item.at);
 const levelOf = (item) => text(item.level).toLowerCase();
 
+/** Whether the level of a record is this one or worse. A level of another name is shown always. */
+const isFrom = (item, from) => {
+  const at = LOG_LEVELS.indexOf(levelOf(item));
+  return at < 0 || at >= from;
+};
+
 /** A list that grows at its end, and stays there while it is followed. */
 function Tail({ rows, follow, label, children }) {
   const box = useRef();
@@ -56,7 +62,7 @@ export function LogPage({ row, data, items, query }) {
   if (data.logs?.error) return html`<${Problem} problem=${data.logs} what="The log" />`;
   if (!data.logs) return row.state === 'unreachable' ? null : html`<${Loading} />`;
   const from = LOG_LEVELS.indexOf(level);
-  const found = records.filter((item) => filter.matches(item) && (item.missed || !(LOG_LEVELS.indexOf(levelOf(item)) < from)));
+  const found = records.filter((item) => filter.matches(item) && (item.missed || isFrom(item, from)));
   const shown = found.slice(-MOST_ROWS);
   return html`<${Controls} ...${filter} shown=${shown.length} total=${records.length} what="records">
       <${Select} label="Level" value=${level} onChange=${setLevel}>${LOG_LEVELS.map((name) => html`<option value=${name}>${name === 'debug' ? 'all' : `${name} and worse`}</option>`)}<//><//>
