@@ -62,7 +62,7 @@ function Chart({ family, points }) {
       width: element.clientWidth, height: 130, legend: { show: false }, cursor: { y: false, drag: { x: false, y: false } },
       padding: [8, 6, 0, 0],
       scales: { y: { range: (_, low, high) => (low === null ? [0, 1] : low === high ? [Math.min(0, low), high > 0 ? high * 1.25 : 1] : [low < high * 0.5 && low >= 0 ? 0 : low, high + (high - low) * 0.08]) } },
-      axes: [{ ...axis, size: 22, space: 70, values: (of, times) => times.map((time) => timeOfDay(time * 1000).slice(0, of.scales.x.max - of.scales.x.min < 600 ? 8 : 5)) },
+      axes: [{ ...axis, size: 28, gap: 8, space: 70, values: (of, times) => times.map((time) => timeOfDay(time * 1000).slice(0, of.scales.x.max - of.scales.x.min < 600 ? 8 : 5)) },
         { ...axis, size: 72, space: 34, ...(show === bytes ? { incrs: STEPS } : {}), values: (_, values) => values.map((value) => show(value)) }],
       series: [{}, ...shown.map((line, at) => ({ label: line.label, stroke: COLOURS[at], width: 1.6, points: { show: (_, __, from, to) => to - from < 2, size: 4 } }))],
     }, withGaps(points.times, shown.map((line) => line.values)), element);
