@@ -5,6 +5,7 @@ mod event;
 mod health;
 mod identity;
 mod level;
+mod operation;
 mod service;
 
 pub(crate) use self::config::Config;
@@ -12,6 +13,7 @@ pub(crate) use self::event::{Event, moment};
 pub(crate) use self::health::{Check, CheckResult, CheckStatus, History};
 pub(crate) use self::identity::Identity;
 pub(crate) use self::level::{Level, Setting, parse_level};
+pub(crate) use self::operation::OperationInfo;
 pub(crate) use self::service::Service;
 
 /// Most elements of a list in an answer. An element may take no byte on the wire and hundreds of bytes here.

@@ -11,6 +11,7 @@ mod kill;
 mod level;
 mod logs;
 pub(crate) mod metrics;
+mod operations;
 mod reload;
 mod restart;
 mod services;

@@ -85,24 +85,30 @@ pub(crate) fn change(
     matches: &ArgMatches,
     command: impl AsyncFn(&Operation<'_>, &Session) -> Outcome,
 ) -> ExitCode {
-    run(matches, async |operation| {
-        let all = matches.get_flag("all");
-        let instances = instances::of(&operation.target, all, Instant::now() + operation.time).await?;
-        if !all {
-            return change_one(operation, &command).await;
-        }
-        let mut worst = ExitCode::SUCCESS;
-        for instance in instances {
-            let target = Target { addresses: vec![instance], ..operation.target.clone() };
-            let one = Operation { target, ..*operation };
-            let ended = match change_one(&one, &command).await {
-                Ok(ended) => ended,
-                Err(failure) => output::report(&failure, one.output.json),
-            };
-            worst = instances::worse(worst, ended);
-        }
-        Ok(worst)
-    })
+    run(matches, async |operation| change_in(operation, command).await)
+}
+
+/// As [`change`], for a command that is running already.
+pub(crate) async fn change_in(
+    operation: &Operation<'_>,
+    command: impl AsyncFn(&Operation<'_>, &Session) -> Outcome,
+) -> Outcome {
+    let all = operation.matches.get_flag("all");
+    let instances = instances::of(&operation.target, all, Instant::now() + operation.time).await?;
+    if !all {
+        return change_one(operation, &command).await;
+    }
+    let mut worst = ExitCode::SUCCESS;
+    for instance in instances {
+        let target = Target { addresses: vec![instance], ..operation.target.clone() };
+        let one = Operation { target, ..*operation };
+        let ended = match change_one(&one, &command).await {
+            Ok(ended) => ended,
+            Err(failure) => output::report(&failure, one.output.json),
+        };
+        worst = instances::worse(worst, ended);
+    }
+    Ok(worst)
 }
 
 async fn change_one(

@@ -23,6 +23,8 @@ mod flood;
 mod floods;
 #[path = "operate/instances.rs"]
 mod instances;
+#[path = "operate/operations.rs"]
+mod operations;
 #[path = "operate/page.rs"]
 mod page;
 #[path = "operate/probes.rs"]

@@ -70,7 +70,7 @@ pub(crate) use self::{
     jobs::{JobOf, Jobs},
     json::{check_arguments, print},
     run::{Answer, Run, Waiter},
-    schema::{hide_secrets, no_arguments, of_arguments, of_result, secret_texts, unknown_field},
+    schema::{no_arguments, of_arguments, of_result, secret_texts, unknown_field},
     secret::wipe,
 };
 pub use self::{
@@ -80,5 +80,6 @@ pub use self::{
     job::{Job, Progress},
     jobs::{JobState, JobStatus},
     json::{MAX_BYTES, MAX_DEPTH, parse},
+    schema::hide_secrets,
     secret::Secret,
 };

@@ -39,7 +39,7 @@ mod store {
 
     #[derive(Deserialize, JsonSchema)]
     pub(crate) struct Put {
-        key: String,
+        entry: String,
         #[serde(default)]
         count: u32,
         kind: Option<Kind>,
@@ -65,7 +65,7 @@ mod store {
     #[derive(Serialize, JsonSchema)]
     pub(crate) struct Stored {
         run: u64,
-        key: String,
+        entry: String,
         count: u32,
         kind: Option<Kind>,
         xs: Vec<u8>,
@@ -82,16 +82,16 @@ mod store {
     async fn put(store: Dep<Store>, args: Args<Put>, caller: Caller) -> Result<Stored, Error> {
         let run = store.runs.fetch_add(1, Ordering::SeqCst) + 1;
         tokio::time::sleep(Duration::from_millis(50)).await;
-        if args.key == "bad" {
+        if args.entry == "bad" {
             return Err(errors::ILLEGAL_ARGUMENT
                 .error(STORE)
-                .message("arguments.key: is bad; use another")
+                .message("arguments.entry: is bad; use another")
                 .build());
         }
         drop(args.pin.as_ref().map(Secret::expose));
         Ok(Stored {
             run,
-            key: args.key.clone(),
+            entry: args.entry.clone(),
             count: args.count,
             kind: args.kind,
             xs: args.inner.iter().map(|inner| inner.x).collect(),

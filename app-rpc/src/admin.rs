@@ -26,7 +26,10 @@
 //!
 //! # Audit records
 //!
-//! Every call that needs more than `read` has a log record with the event [`ADMIN_CALL`] (`admin_call`), whether it is granted or not.
+//! `App.callOperation` calls an operation of a service ([`app_core::operations`]). Its role is that of the operation. It has records if
+//! the operation changes something, or if the call is denied.
+//!
+//! Every other call that needs more than `read` has a log record with the event [`ADMIN_CALL`] (`admin_call`), whether it is granted or not.
 //! Its level is `info` if the call is granted, and `warn` otherwise. Log levels do not suppress it:
 //!
 //! | key | |
@@ -34,7 +37,8 @@
 //! | `method`, `target`, `reason` | what the client called, on what, and why; `target` and `reason` have up to 1,024 bytes |
 //! | `outcome` | see below |
 //! | `role`, `granted_by` | the client's role, and the name in its certificate that the role was granted to; `null` without a grant |
-//! | `role_needed` | the role that the method needs |
+//! | `role_needed` | the role that the call needs: that of the method, or of the called operation |
+//! | `operation`, `arguments`, `request_id` | of `App.callOperation`: what is called, with which arguments (1 KiB, without secrets) |
 //! | `names`, `names_left_out` | the names in the client's certificate, as a list, and how many more there are |
 //! | `serial`, `peer` | the serial number of the certificate, and the client's address |
 //!
@@ -44,8 +48,9 @@
 //! |---|---|
 //! | `granted` | the call may act |
 //! | `denied` | the client's role is too low |
-//! | `refused` | the reason is missing, longer than 1,024 bytes, or unreadable |
+//! | `refused` | the reason is missing, longer than 1,024 bytes, or unreadable; or a call of an operation is wrong in another way |
 //! | `failed` | the call was granted and failed: a second record, with the error |
+//! | `done` | the call of an operation was granted and has a result: a second record |
 //! | `cancelled` | the call was granted, and the client cancelled it or its connection ended: a second record, which says whether the call had begun to act |
 //!
 //! The record goes to the log when the call arrives, before anything else happens. A client that cancels its call, or closes the

@@ -16,6 +16,8 @@ mod events;
 mod hostile;
 #[path = "admin/metrics.rs"]
 mod metrics;
+#[path = "admin/operations.rs"]
+mod operations;
 #[path = "admin/pycapnp.rs"]
 mod pycapnp;
 #[path = "admin/raw.rs"]

@@ -106,6 +106,15 @@ impl Buckets {
         self.first_to_clear = 0;
     }
 
+    /// Removes all buckets of a rule, and returns how many. Their keys start again with full buckets. `None` if there is no such rule.
+    pub fn forget(&mut self, rule: &str) -> Option<usize> {
+        let position = self.limits.position(rule)?;
+        let (rule, table) = (self.limits.rules().get(position)?, self.tables.get_mut(position)?);
+        let before = std::mem::replace(table, Table::new(rule));
+        table.displaced = before.displaced;
+        Some(before.keys.len())
+    }
+
     /// The rules in effect.
     #[must_use]
     pub fn limits(&self) -> &Limits {

@@ -13,6 +13,7 @@
 //! | `limits.rs` | the rules in effect, which check the arguments of calls |
 //! | `buckets.rs`, `rate.rs` | the state, without tasks or locks, and its arithmetic |
 //! | `metrics.rs`, `health.rs` | the metrics and the health check |
+//! | `operations.rs` | what an operator may ask of the service while it runs |
 //! | `rpc.rs` | the service over RPC: the endpoint. The client for other processes is the crate `quota-client` |
 //! | `acquire.rs` | the subcommand `acquire`, which asks a running application for permits |
 //! | `rules.rs` | the subcommand `rules`, which depends on flags of the application: prints the rules in effect |
@@ -57,6 +58,7 @@ mod health;
 mod ids;
 mod limits;
 mod metrics;
+mod operations;
 mod panels;
 mod quota;
 mod rate;

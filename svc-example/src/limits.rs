@@ -103,8 +103,9 @@ impl Limits {
         Ok(Request { limits: self.number(), rule: index, key: key.into(), permits })
     }
 
+    /// The error for a rule that is not among these.
     #[track_caller]
-    fn unknown(&self, rule: &str) -> Error {
+    pub(crate) fn unknown(&self, rule: &str) -> Error {
         let known: Vec<_> = self.rules().iter().take(SHOWN_RULES).map(|rule| quoted(&rule.name)).collect();
         let more = if self.rules().len() > SHOWN_RULES { " and others" } else { "" };
         illegal(format!("rule: there is no rule {}; there are {}{more}", quoted(rule), known.join(", ")))

@@ -73,6 +73,10 @@ impl Real {
         Self { app, files, disk_is_full, is_locked }
     }
 
+    pub(crate) async fn stop(self) {
+        self.app.stop().await.expect_clean();
+    }
+
     pub(crate) async fn run(&self, args: &[&str]) -> Ran {
         run(appctl(self.files.path(), args)).await
     }

@@ -179,8 +179,19 @@ fn short(name: &str) -> String {
     }
 }
 
-/// A copy of the arguments for a record, without secrets and without what the schema does not have.
-pub(crate) fn hide_secrets(schema: &Value, value: &Value) -> Value {
+/// A copy of arguments, with `(secret)` in place of each secret, and `(unknown field)` in place of each value that the schema does not
+/// have: it may be a secret under a mistyped name.
+///
+/// ```
+/// use app_core::operations::hide_secrets;
+/// use serde_json::json;
+///
+/// let schema = json!({ "type": "object", "properties": { "password": { "type": "string", "writeOnly": true } } });
+/// let hidden = hide_secrets(&schema, &json!({ "password": "hunter2", "pasword": "hunter2" }));
+/// assert_eq!(hidden, json!({ "password": "(secret)", "pasword": "(unknown field)" }));
+/// ```
+#[must_use]
+pub fn hide_secrets(schema: &Value, value: &Value) -> Value {
     hide(&Place::of(schema), value)
 }
 

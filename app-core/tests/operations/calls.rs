@@ -27,11 +27,11 @@ async fn refusal(app: &TestApp, call: OperationCall) -> String {
 async fn a_call_runs_with_its_arguments_and_its_caller() {
     let app = app().await;
     let arguments = json!({
-        "key": "k", "count": 7, "kind": "very-large", "inner": [{ "x": 1 }, { "x": 2 }], "of": "0x5", "password": "hunter2",
+        "entry": "k", "count": 7, "kind": "very-large", "inner": [{ "x": 1 }, { "x": 2 }], "of": "0x5", "password": "hunter2",
     });
     let stored = app.call_operation(call("put", arguments)).await.unwrap();
     let expected = json!({
-        "run": 1, "key": "k", "count": 7, "kind": "very-large", "xs": [1, 2], "of": "5", "password_bytes": 7,
+        "run": 1, "entry": "k", "count": 7, "kind": "very-large", "xs": [1, 2], "of": "5", "password_bytes": 7,
         "by": ["a.test"], "reason": "a test",
     });
     assert_eq!(stored, expected);
@@ -55,7 +55,7 @@ async fn the_operations_of_the_apps_services_are_listed_and_described() {
     assert!(all.iter().all(|info| info.name != "no"), "its service is not there");
     let put = app.describe_operation(STORE, "put").unwrap();
     assert_eq!((put.operation.role, put.operation.effect), (OperationRole::Operate, Effect::Changes));
-    assert_eq!(put.arguments["required"], json!(["key"]));
+    assert_eq!(put.arguments["required"], json!(["entry"]));
     assert_eq!(put.arguments["properties"]["password"]["writeOnly"], true);
     assert_eq!(put.results["properties"]["run"]["type"], "integer");
     let get = app.describe_operation(STORE, "get").unwrap();
@@ -68,21 +68,21 @@ async fn bad_arguments_are_refused_with_their_path_before_anything_runs() {
     let app = app().await;
     let deep = (0..40).fold(json!(1), |inner, _| json!([inner]));
     for (arguments, says) in [
-        (json!({}), "arguments.key: missing field; the operation needs it"),
-        (json!({ "key": 1 }), "arguments.key: invalid type: integer `1`, expected a string"),
-        (json!({ "kye": "k" }), "arguments.kye: unknown field; did you mean key?"),
-        (json!({ "key": "k", "count": -1 }), "arguments.count: invalid value: integer `-1`, expected u32"),
-        (json!({ "key": "k", "count": 5_000_000_000_u64 }), "arguments.count: invalid value"),
-        (json!({ "key": "k", "kind": "tiny" }), "arguments.kind: unknown variant `tiny`"),
-        (json!({ "key": "k", "inner": [{ "x": 1 }, { "x": 256 }] }), "arguments.inner[1].x: invalid value"),
-        (json!({ "key": "k", "inner": [{ "x": 1 }, {}] }), "arguments.inner[1].x: missing field"),
-        (json!({ "key": "k", "inner": [{ "x": 1, "y": 2 }] }), "arguments.inner[0].y: unknown field"),
-        (json!({ "key": "k", "of": 5 }), "arguments.of: invalid type: integer `5`"),
-        (json!({ "key": "k", "password": ["hunter2"] }), "arguments.password: "),
+        (json!({}), "arguments.entry: missing field; the operation needs it"),
+        (json!({ "entry": 1 }), "arguments.entry: invalid type: integer `1`, expected a string"),
+        (json!({ "enrty": "k" }), "arguments.enrty: unknown field; did you mean entry?"),
+        (json!({ "entry": "k", "count": -1 }), "arguments.count: invalid value: integer `-1`, expected u32"),
+        (json!({ "entry": "k", "count": 5_000_000_000_u64 }), "arguments.count: invalid value"),
+        (json!({ "entry": "k", "kind": "tiny" }), "arguments.kind: unknown variant `tiny`"),
+        (json!({ "entry": "k", "inner": [{ "x": 1 }, { "x": 256 }] }), "arguments.inner[1].x: invalid value"),
+        (json!({ "entry": "k", "inner": [{ "x": 1 }, {}] }), "arguments.inner[1].x: missing field"),
+        (json!({ "entry": "k", "inner": [{ "x": 1, "y": 2 }] }), "arguments.inner[0].y: unknown field"),
+        (json!({ "entry": "k", "of": 5 }), "arguments.of: invalid type: integer `5`"),
+        (json!({ "entry": "k", "password": ["hunter2"] }), "arguments.password: "),
         (json!([1]), "arguments: are no object"),
         (json!("x"), "arguments: are no object"),
-        (json!({ "key": deep }), "nested too deep"),
-        (json!({ "key": "x".repeat(MAX_BYTES) }), "give at most 1044480"),
+        (json!({ "entry": deep }), "nested too deep"),
+        (json!({ "entry": "x".repeat(MAX_BYTES) }), "give at most 1044480"),
     ] {
         let refused = refusal(&app, call("put", arguments)).await;
         assert!(refused.contains(says), "{says}: {refused}");
@@ -96,20 +96,20 @@ async fn bad_arguments_are_refused_with_their_path_before_anything_runs() {
 async fn no_error_and_no_record_tells_a_secret() {
     let app = app().await;
     for arguments in [
-        json!({ "key": "k", "password": 771_234_567 }),
-        json!({ "key": "k", "pin": "hunter2" }),
-        json!({ "key": "k", "pin": 99_771_234_567_u64 }),
-        json!({ "key": "k", "password": { "hunter2": "hunter2" } }),
+        json!({ "entry": "k", "password": 771_234_567 }),
+        json!({ "entry": "k", "pin": "hunter2" }),
+        json!({ "entry": "k", "pin": 99_771_234_567_u64 }),
+        json!({ "entry": "k", "password": { "hunter2": "hunter2" } }),
     ] {
         let refused = refusal(&app, call("put", arguments)).await;
         assert!(!refused.contains("hunter2") && !refused.contains("771234567"), "{refused}");
         assert!(refused.contains("arguments.p"), "{refused}");
     }
-    let arguments = json!({ "key": "k", "password": "hunter2", "pin": 771_234_567, "pasword": "hunter2" });
+    let arguments = json!({ "entry": "k", "password": "hunter2", "pin": 771_234_567, "pasword": "hunter2" });
     let shown = app.show_arguments(STORE, "put", &arguments).unwrap();
     assert_eq!(
         shown,
-        json!({ "key": "k", "password": "(secret)", "pin": "(secret)", "pasword": "(unknown field)" })
+        json!({ "entry": "k", "password": "(secret)", "pin": "(secret)", "pasword": "(unknown field)" })
     );
     app.stop().await.expect_clean();
 }
@@ -174,7 +174,7 @@ async fn the_role_the_reason_and_the_confirmation_count() {
 #[tokio::test(start_paused = true)]
 async fn a_repeated_request_id_answers_with_the_first_result() {
     let app = app().await;
-    let put = |key: &str, id: &str| call("put", json!({ "key": key })).request_id(id);
+    let put = |entry: &str, id: &str| call("put", json!({ "entry": entry })).request_id(id);
     let first = app.call_operation(put("k", "1")).await.unwrap();
     assert_eq!(app.call_operation(put("k", "1")).await.unwrap(), first);
     let other = app.call_operation(put("other", "1")).await.unwrap_err().to_string();
@@ -187,7 +187,7 @@ async fn a_repeated_request_id_answers_with_the_first_result() {
     others.caller.names = vec!["b.test".to_owned()];
     assert_eq!(app.call_operation(others).await.unwrap()["run"], 3);
     // Without an id each call runs.
-    assert_eq!(app.call_operation(call("put", json!({ "key": "k" }))).await.unwrap()["run"], 4);
+    assert_eq!(app.call_operation(call("put", json!({ "entry": "k" }))).await.unwrap()["run"], 4);
     app.stop().await.expect_clean();
 }
 
@@ -198,7 +198,7 @@ async fn concurrent_calls_with_one_request_id_share_one_run() {
     for _ in 0..100 {
         let app = app.app().clone();
         calls.spawn(
-            async move { app.call_operation(call("put", json!({ "key": "k" })).request_id("7")).await },
+            async move { app.call_operation(call("put", json!({ "entry": "k" })).request_id("7")).await },
         );
     }
     while let Some(done) = calls.join_next().await {

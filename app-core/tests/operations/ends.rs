@@ -80,7 +80,7 @@ async fn a_call_without_its_caller_is_cancelled() {
 #[tokio::test(start_paused = true)]
 async fn a_change_with_a_request_id_waits_for_a_retry() {
     let app = app().await;
-    let put = || call("put", json!({ "key": "k" })).request_id("7");
+    let put = || call("put", json!({ "entry": "k" })).request_id("7");
     begun(&app, put()).await.abort();
     // The run ends meanwhile, and the retry finds its result.
     sleep(Duration::from_secs(1)).await;
@@ -91,8 +91,8 @@ async fn a_change_with_a_request_id_waits_for_a_retry() {
 #[tokio::test(start_paused = true)]
 async fn one_of_two_callers_may_leave() {
     let app = app().await;
-    let first = begun(&app, call("put", json!({ "key": "k" })).request_id("7")).await;
-    let (other, put) = (app.app().clone(), call("put", json!({ "key": "k" })).request_id("7"));
+    let first = begun(&app, call("put", json!({ "entry": "k" })).request_id("7")).await;
+    let (other, put) = (app.app().clone(), call("put", json!({ "entry": "k" })).request_id("7"));
     let second = tokio::spawn(async move { other.call_operation(put).await });
     tokio::task::yield_now().await;
     first.abort();
@@ -162,7 +162,7 @@ async fn too_many_calls_are_refused_and_changes_have_their_own_room() {
     }
     let refused = error(&app, misbehaves("")).await;
     assert!(refused.contains("too many operations run"), "{refused}");
-    assert!(app.call_operation(call("put", json!({ "key": "k" }))).await.is_ok());
+    assert!(app.call_operation(call("put", json!({ "entry": "k" }))).await.is_ok());
     calls.abort_all();
     while calls.join_next().await.is_some() {}
     dropped(&store, 256).await;

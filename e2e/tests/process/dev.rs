@@ -85,6 +85,19 @@ fn the_lines_that_dev_prints_do_what_they_say() {
     assert!(wrong.code() == Some(1) && wrong.stderr.contains("there is no rule \"nosuch\""), "{wrong:?}");
     let unknown = ask("--context \"$OP_CONTEXT#nosuch\" alice");
     assert!(unknown.code() == Some(78) && unknown.stderr.contains("no such context"), "{unknown:?}");
+    assert_says(&run(&lines, "do quota forget"), &["buckets  1", "rule     slow"]);
+    let record = audit(&process, "App.callOperation", "done");
+    assert_eq!(
+        (&record["operation"], &record["names"]),
+        (&"quota forget".into(), &json!(["operator.dev"])),
+        "{record}"
+    );
+    assert_eq!(
+        (&record["arguments"], &record["reason"]),
+        (&r#"{"rule":"slow"}"#.into(), &"start afresh".into())
+    );
+    let again = ask("--context '#quota' alice --rule slow");
+    assert!(again.code() == Some(0) && again.stdout.starts_with("granted "), "{again:?}");
     assert_says(&run(&lines, "level set debug --for 10s"), &["debug for 10s"]);
     let level = lines.iter().find(|line| line.ends_with("\nappctl level")).unwrap();
     assert_says(&shell(level).run(), &["debug"]);
@@ -118,7 +131,7 @@ fn the_lines_that_dev_prints_do_what_they_say() {
     let followed = events.printed("that was the tour (by admin.dev over RPC)");
     assert!(followed.contains("app_stopping"), "{followed}");
     // The test has tried all lines, and the folder is removed.
-    assert_eq!(lines.len(), 12, "{lines:#?}");
+    assert_eq!(lines.len(), 13, "{lines:#?}");
     assert!(!folder(&tour).exists());
 }
 

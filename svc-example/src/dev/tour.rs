@@ -34,6 +34,8 @@ appctl status
 appctl services
 # Three permits a minute: ask until it is denied.
 svc-example acquire --context \"$OP_CONTEXT#quota\" alice --rule slow --until-denied
+# Give every key of the rule a full bucket again.
+appctl do quota forget --rule slow --reason 'start afresh'
 # More of the log, for ten seconds.
 appctl level set debug --for 10s --reason 'what does it do?'
 appctl level
