@@ -189,6 +189,22 @@ fn the_page_of_the_tour_has_the_lines_that_dev_prints() {
 }
 
 #[test]
+fn the_commands_of_the_page_on_operations_work() {
+    let (process, tour) = start();
+    let export = lines(&tour)[0].lines().next().unwrap().to_owned();
+    let page = include_str!("../../../docs/OPERATIONS.md");
+    let commands: Vec<_> = page.lines().filter_map(|line| line.strip_prefix("$ ")).collect();
+    assert_eq!(commands.len(), 3, "{commands:?}");
+    for command in commands {
+        let ended = shell(&format!("{export}\n{command}")).run();
+        ended.expect_code(0);
+        assert!(ended.stdout.contains("forget") || ended.stdout.contains("buckets"), "{command}: {ended:?}");
+    }
+    process.signal(Signal::SIGTERM);
+    process.ended().expect_code(0);
+}
+
+#[test]
 fn dev_has_configs_of_its_own_and_says_so() {
     for args in [
         &["--dev", "--config-dir", "/tmp"][..],

@@ -48,9 +48,9 @@ pub(super) fn is_help(word: &str) -> bool {
 /// What is wrong, without the usage lines of clap.
 pub(super) fn first_line(error: &app_core::clap::Error) -> String {
     let text = error.render().to_string();
-    let lines: Vec<_> = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:")).collect();
-    let text = lines.join(" ");
-    text.trim().trim_start_matches("error: ").to_owned()
+    let is_advice = |line: &&str| line.starts_with("Usage:") || line.starts_with("For more information");
+    let lines: Vec<_> = text.lines().map(str::trim).take_while(|line| !is_advice(line)).collect();
+    lines.join(" ").trim().trim_start_matches("error: ").to_owned()
 }
 
 /// A flag that stood before the words, or that a variable gives, as an argument.
