@@ -112,7 +112,8 @@ fn records(stand: &Stand) -> Vec<(String, String, String)> {
 #[tokio::test]
 async fn the_list_says_what_the_client_may_call() {
     let stand = Stand::new().await;
-    let listed = on(&stand.client(Role::Operate), |app| async move {
+    let (operator, reader) = (stand.client(Role::Operate), stand.client(Role::Read));
+    let listed = on(&operator, |app| async move {
         let answer = app.operations_request().send().promise.await?;
         let mut listed = Vec::new();
         for info in answer.get()?.get_operations()? {
@@ -130,7 +131,7 @@ async fn the_list_says_what_the_client_may_call() {
         ("secrets", true, OperationEffect::Reads),
     ];
     assert_eq!(listed.await.unwrap(), expected.map(|(name, may, effect)| (name.to_owned(), may, effect)));
-    let schema = on(&stand.client(Role::Read), |app| async move {
+    let schema = on(&reader, |app| async move {
         let mut request = app.describe_operation_request();
         request.get().set_service_id(STORE.as_u64());
         request.get().set_name("destroy");
