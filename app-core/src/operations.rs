@@ -69,7 +69,7 @@ pub(crate) use self::{
     info::is_operation_name,
     jobs::{JobOf, Jobs},
     json::{check_arguments, print},
-    run::{Answer, Run, Waiter},
+    run::{OperationAnswer, OperationRun, Waiter},
     schema::{no_arguments, of_arguments, of_result, secret_texts, unknown_field},
     secret::wipe,
 };

@@ -26,6 +26,11 @@ mod store {
 
     pub(crate) const STORE: ServiceId = ServiceId::new(0x5707_e000_0000_0011);
 
+    /// Work for so many milliseconds. Tests pause the clock.
+    async fn takes(millis: u64) {
+        let _ = tokio::time::timeout(Duration::from_millis(millis), std::future::pending::<()>()).await;
+    }
+
     /// The handle of the service.
     #[derive(Debug, Default)]
     pub(crate) struct Store {
@@ -81,14 +86,14 @@ mod store {
 
     async fn put(store: Dep<Store>, args: Args<Put>, caller: Caller) -> Result<Stored, Error> {
         let run = store.runs.fetch_add(1, Ordering::SeqCst) + 1;
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        takes(50).await;
         if args.entry == "bad" {
             return Err(errors::ILLEGAL_ARGUMENT
                 .error(STORE)
                 .message("arguments.entry: is bad; use another")
                 .build());
         }
-        drop(args.pin.as_ref().map(Secret::expose));
+        assert!(args.pin.as_ref().is_none_or(|pin| *pin.expose() > 0));
         Ok(Stored {
             run,
             entry: args.entry.clone(),
@@ -165,7 +170,7 @@ mod store {
         let _counts = CountsDrop(store);
         for done in 0..10 {
             job.progress(done, Some(10), format!("{done} of 10"));
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            takes(100).await;
         }
         match args.how.as_str() {
             "panic" => panic!("on purpose"),

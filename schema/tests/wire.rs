@@ -11,6 +11,8 @@ use schema::{METHODS, config_capnp, errors_capnp, health_capnp, messaging_capnp,
 mod admin;
 #[path = "wire/contract.rs"]
 mod contract;
+#[path = "wire/operations.rs"]
+mod operations;
 
 #[test]
 fn the_schema_of_the_config_service_keeps_the_wire() {

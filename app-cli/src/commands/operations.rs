@@ -19,7 +19,7 @@ use schema::admin_capnp::app;
 use serde::Serialize;
 use serde_json::Value;
 
-use self::flags::Given;
+use self::flags::CallFlags;
 use self::words::Words;
 use crate::answers::{OperationInfo, elements};
 use crate::connect::{Effect, Session};
@@ -133,7 +133,7 @@ async fn ask(
     operation: &Operation<'_>,
     session: &Session,
     words: &Words,
-) -> Result<Option<(Described, Given)>, Failure> {
+) -> Result<Option<(Described, CallFlags)>, Failure> {
     let Some(service) = &words.service else {
         list(operation.output, all(session).await?)?;
         return Ok(None);
@@ -153,7 +153,7 @@ async fn ask(
             app_core::write_output(|out| std::io::Write::write_all(out, text.as_bytes()));
             Ok(None)
         }
-        flags::Read::Given(given) => Ok(Some((described, given))),
+        flags::Read::CallFlags(given) => Ok(Some((described, given))),
     }
 }
 

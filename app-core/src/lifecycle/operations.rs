@@ -23,8 +23,8 @@ use crate::{
     App, Service, ServiceState, StartContext,
     ids::APP_SERVICE,
     operations::{
-        Answer, Answers, Effect, Entered, JobOf, JobState, Jobs, MAX_DEADLINE, MAX_REASON_BYTES,
-        OperationCall, OperationInfo, OperationSchemas, Run, Waiter, check_arguments, hide_secrets,
+        Answers, Effect, Entered, JobOf, JobState, Jobs, MAX_DEADLINE, MAX_REASON_BYTES, OperationAnswer,
+        OperationCall, OperationInfo, OperationRun, OperationSchemas, Waiter, check_arguments, hide_secrets,
         secret_texts, unknown_field,
     },
     panics,
@@ -89,7 +89,7 @@ impl Operator for Descriptors {
         check(operation, &info, call)
     }
 
-    fn call(&self, host: Arc<Host>, call: OperationCall) -> BoxFuture<'static, Answer> {
+    fn call(&self, host: Arc<Host>, call: OperationCall) -> BoxFuture<'static, OperationAnswer> {
         run(host, call).boxed()
     }
 }
@@ -205,7 +205,7 @@ fn shortened(mut text: String) -> String {
     app_errors::one_line(&text).to_string()
 }
 
-async fn run(host: Arc<Host>, mut call: OperationCall) -> Answer {
+async fn run(host: Arc<Host>, mut call: OperationCall) -> OperationAnswer {
     let (operation, info) = find(&host, call.service, &call.name)?;
     check(operation, &info, &call)?;
     if call.arguments.is_null() {
@@ -214,7 +214,7 @@ async fn run(host: Arc<Host>, mut call: OperationCall) -> Answer {
     let what = format!("{} {}", info.service_name, info.name);
     let (deadline, id) = (call.deadline, call.request_id.clone());
     let lingers = if id.is_some() && operation.effect() > Effect::Reads { LINGERS } else { Duration::ZERO };
-    let run = Run::new(lingers);
+    let run = OperationRun::new(lingers);
     // Before the run begins, since a run without callers ends.
     let first = Waiter::new(&run);
     let answers = host.kept.get::<Answers>();
@@ -255,14 +255,15 @@ fn start(
     operation: &'static LinkedOperation,
     info: OperationInfo,
     call: OperationCall,
-    run: &Arc<Run>,
+    run: &Arc<OperationRun>,
 ) -> Result<(), Error> {
     let service = running(host, &info)?;
     let permit = permit(host, operation.effect(), &info)?;
     let OperationCall { arguments, caller, deadline, .. } = call;
     let context = StartContext::new(service.clone(), StartHistory::default());
     let wipes = operation.schemas().has_secrets;
-    let of_task = Task { service: service.clone(), what: format!("{} {}", info.service_name, info.name) };
+    let of_task =
+        OperationTask { service: service.clone(), what: format!("{} {}", info.service_name, info.name) };
     if operation.is_job() {
         let begun = host.kept.get::<Jobs>().begin(info, caller.clone());
         let job = begun.map_err(|full| unavailable(service.id(), full))?;
@@ -312,7 +313,7 @@ fn unavailable(service: ServiceId, message: String) -> Error {
 }
 
 /// Answers a run that is dropped before its end.
-struct EndsRun(Arc<Run>, Error);
+struct EndsRun(Arc<OperationRun>, Error);
 
 impl Drop for EndsRun {
     fn drop(&mut self) {
@@ -330,12 +331,12 @@ impl Drop for EndsJob {
 }
 
 /// The task of a run.
-struct Task {
+struct OperationTask {
     service: Service,
     what: String,
 }
 
-impl Task {
+impl OperationTask {
     async fn run(
         self,
         operation: &'static LinkedOperation,

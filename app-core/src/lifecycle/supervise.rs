@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use super::{
     service_start::{start_service, until},
     stop,
-    supervisor::{Job, Supervisor},
+    supervisor::{Step, Supervisor},
 };
 use crate::{App, Service, ServiceDescriptor, StartContext, graph::Plan};
 
@@ -57,13 +57,13 @@ fn note(supervisor: &mut Supervisor<'_>, done: Done) {
     }
 }
 
-async fn perform(app: &App, plan: &Plan, job: Job) -> Done {
+async fn perform(app: &App, plan: &Plan, job: Step) -> Done {
     match job {
-        Job::End(node, service) => {
+        Step::End(node, service) => {
             stop::wait_for(&service, &Mutex::default()).await;
             Done::Ended(node, service)
         }
-        Job::Start(node, context) => {
+        Step::Start(node, context) => {
             let service = context.service().clone();
             let well = start_again(app, &plan.services()[node], context).await;
             Done::Started(node, service, well)

@@ -31,7 +31,7 @@ use crate::{
 const TOGETHER: Duration = Duration::from_secs(1);
 
 /// Work that takes time.
-pub(super) enum Job {
+pub(super) enum Step {
     /// Wait for the end of a killed service. It has a node, or it was made at run time.
     End(Option<usize>, Service),
     /// Start an incarnation.
@@ -68,10 +68,10 @@ impl<'a> Supervisor<'a> {
     }
 
     /// Handles the kill of a service.
-    pub(super) fn killed(&mut self, service: Service) -> Option<Job> {
+    pub(super) fn killed(&mut self, service: Service) -> Option<Step> {
         let node = self.plan.index(service.id()).filter(|node| self.nodes[*node].is(&service));
         let Some(index) = node else {
-            return (!self.is_fatal(&service)).then_some(Job::End(None, service));
+            return (!self.is_fatal(&service)).then_some(Step::End(None, service));
         };
         let node = &mut self.nodes[index];
         let was_up = node.is_up();
@@ -82,7 +82,7 @@ impl<'a> Supervisor<'a> {
         }
         // A restart that fails counts as a death, even if the error is FATAL.
         let is_fatal = !self.nodes[index].killed_while_starting && self.is_fatal(&service);
-        (was_up && !is_fatal).then_some(Job::End(Some(index), service))
+        (was_up && !is_fatal).then_some(Step::End(Some(index), service))
     }
 
     /// Handles the end of a killed service: it is dead, or it was abandoned.
@@ -277,7 +277,7 @@ impl<'a> Supervisor<'a> {
     }
 
     /// Derives the next steps from all facts: which services end, and which start.
-    pub(super) fn settle(&mut self) -> Vec<Job> {
+    pub(super) fn settle(&mut self) -> Vec<Step> {
         let order: Vec<_> = self.plan.order().collect();
         let (causes, occupied) = (self.causes(&order), self.occupied(&order));
         let mut jobs = Vec::new();
@@ -335,7 +335,7 @@ impl<'a> Supervisor<'a> {
     }
 
     /// Kills a service that cannot stay up.
-    fn stop_service(&mut self, index: usize, cause: usize) -> Option<Job> {
+    fn stop_service(&mut self, index: usize, cause: usize) -> Option<Step> {
         let service = self.nodes[index].service.clone()?;
         let reason = self.reason(index, cause);
         let node = &mut self.nodes[index];
@@ -349,7 +349,7 @@ impl<'a> Supervisor<'a> {
         }
         (node.phase, node.killed_at) = (NodePhase::Stopping, Some(Instant::now()));
         node.stopped_by_supervisor = true;
-        Some(Job::End(Some(index), service))
+        Some(Step::End(Some(index), service))
     }
 
     /// Puts the cause on the board for a service that waits for a service that is gone.
@@ -371,9 +371,9 @@ impl<'a> Supervisor<'a> {
         }
     }
 
-    fn start(&mut self, index: usize) -> Job {
+    fn start(&mut self, index: usize) -> Step {
         let service = new_incarnation(self.app, &self.plan.services()[index]);
-        Job::Start(index, self.nodes[index].next_start(service))
+        Step::Start(index, self.nodes[index].next_start(service))
     }
 
     /// Drops the start functions that have not returned, because the app stops.

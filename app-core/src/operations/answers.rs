@@ -11,7 +11,7 @@ use std::{
 use parking_lot::Mutex;
 use serde_json::Value;
 
-use super::{OperationCall, run::Run};
+use super::{OperationCall, run::OperationRun};
 
 /// The most answers that are kept.
 const MOST_ANSWERS: usize = 256;
@@ -40,7 +40,7 @@ type Key = (Vec<String>, String);
 struct KeptAnswer {
     /// Of the operation and its arguments.
     hash: u64,
-    run: Arc<Run>,
+    run: Arc<OperationRun>,
 }
 
 /// How a call with a request id goes on.
@@ -49,14 +49,14 @@ pub(crate) enum Entered {
     /// It is the first one, and has to run.
     First,
     /// An earlier call has this run.
-    Again(Arc<Run>),
+    Again(Arc<OperationRun>),
     /// The request id belongs to another call.
     Other,
 }
 
 impl Answers {
     /// Enters a call: keeps `run` for it, or finds the run of an earlier call.
-    pub(crate) fn enter(&self, call: &OperationCall, id: &str, run: &Arc<Run>) -> Entered {
+    pub(crate) fn enter(&self, call: &OperationCall, id: &str, run: &Arc<OperationRun>) -> Entered {
         let key = (call.caller.names.clone(), id.to_owned());
         let hash = self.hash(call);
         let mut kept = self.kept.lock();
@@ -142,11 +142,11 @@ mod tests {
         OperationCall::new(ServiceId::new(7), "forget", arguments, caller)
     }
 
-    fn run() -> Arc<Run> {
-        Run::new(std::time::Duration::ZERO)
+    fn run() -> Arc<OperationRun> {
+        OperationRun::new(std::time::Duration::ZERO)
     }
 
-    fn answered(bytes: usize) -> Arc<Run> {
+    fn answered(bytes: usize) -> Arc<OperationRun> {
         let run = run();
         run.end(Ok("x".repeat(bytes).into()));
         run

@@ -20,7 +20,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Caller, OperationInfo, OperationRole, Progress, run::Answer};
+use super::{Caller, OperationInfo, OperationRole, Progress, run::OperationAnswer};
 
 /// The most jobs that run at a time.
 const MOST_RUNNING: usize = 16;
@@ -97,7 +97,7 @@ struct Course {
     state: JobState,
     progress: Progress,
     ended: Option<SystemTime>,
-    answer: Option<Answer>,
+    answer: Option<OperationAnswer>,
 }
 
 impl JobOf {
@@ -121,7 +121,7 @@ impl JobOf {
     }
 
     /// Ends the job, unless it has ended.
-    pub(crate) fn end(&self, state: JobState, answer: Answer) {
+    pub(crate) fn end(&self, state: JobState, answer: OperationAnswer) {
         self.state.send_if_modified(|course| {
             let runs = course.ended.is_none();
             if runs {

@@ -51,7 +51,7 @@ pub(crate) fn check_arguments(arguments: &Value) -> Result<(), String> {
     if !is_within(arguments, MAX_DEPTH) {
         return Err(format!("arguments: {}", too_deep()));
     }
-    let mut counts = Bounded { text: None, bytes: 0, most: MAX_BYTES };
+    let mut counts = BoundedText { text: None, bytes: 0, most: MAX_BYTES };
     match serde_json::to_writer(&mut counts, arguments) {
         Ok(()) => Ok(()),
         Err(_) => Err(format!("arguments: have more than {MAX_BYTES} bytes of JSON; give at most that")),
@@ -78,7 +78,7 @@ pub(crate) fn print<T: Serialize + ?Sized>(
     value: &T,
     most: usize,
 ) -> Result<Option<String>, serde_json::Error> {
-    let mut printed = Bounded { text: Some(Vec::new()), bytes: 0, most };
+    let mut printed = BoundedText { text: Some(Vec::new()), bytes: 0, most };
     match serde_json::to_writer(&mut printed, value) {
         Ok(()) => Ok(printed.text.and_then(|text| String::from_utf8(text).ok())),
         Err(_) if printed.bytes > most => Ok(None),
@@ -87,13 +87,13 @@ pub(crate) fn print<T: Serialize + ?Sized>(
 }
 
 /// Takes up to so many bytes, and keeps them or only counts them.
-struct Bounded {
+struct BoundedText {
     text: Option<Vec<u8>>,
     bytes: usize,
     most: usize,
 }
 
-impl Write for Bounded {
+impl Write for BoundedText {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.bytes += bytes.len();
         if self.bytes > self.most {

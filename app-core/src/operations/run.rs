@@ -13,24 +13,24 @@ use tokio::{
 };
 
 /// What a run comes to: JSON, or an error.
-pub(crate) type Answer = Result<Arc<str>, Error>;
+pub(crate) type OperationAnswer = Result<Arc<str>, Error>;
 
 /// A run of an operation.
 #[derive(Debug)]
-pub(crate) struct Run {
-    answer: watch::Sender<Option<Answer>>,
+pub(crate) struct OperationRun {
+    answer: watch::Sender<Option<OperationAnswer>>,
     callers: watch::Sender<usize>,
     /// How long the run goes on without callers.
     lingers: Duration,
 }
 
-impl Run {
+impl OperationRun {
     pub(crate) fn new(lingers: Duration) -> Arc<Self> {
         Arc::new(Self { answer: watch::Sender::new(None), callers: watch::Sender::new(0), lingers })
     }
 
     /// Sets the answer, unless there is one.
-    pub(crate) fn end(&self, answer: Answer) {
+    pub(crate) fn end(&self, answer: OperationAnswer) {
         self.answer.send_if_modified(|slot| {
             let first = slot.is_none();
             if first {
@@ -60,16 +60,16 @@ impl Run {
 
 /// A caller that waits for a run. Dropping it may end the run.
 #[derive(Debug)]
-pub(crate) struct Waiter(Arc<Run>);
+pub(crate) struct Waiter(Arc<OperationRun>);
 
 impl Waiter {
-    pub(crate) fn new(run: &Arc<Run>) -> Self {
+    pub(crate) fn new(run: &Arc<OperationRun>) -> Self {
         run.callers.send_modify(|callers| *callers += 1);
         Self(Arc::clone(run))
     }
 
     /// The answer. `None` if there is none by the deadline.
-    pub(crate) async fn answer(&self, deadline: Instant) -> Option<Answer> {
+    pub(crate) async fn answer(&self, deadline: Instant) -> Option<OperationAnswer> {
         let mut answers = self.0.answer.subscribe();
         let answered = timeout_at(deadline, answers.wait_for(Option::is_some)).await;
         answered.ok()?.ok().and_then(|answer| answer.clone())

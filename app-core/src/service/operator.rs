@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 use super::Host;
-use crate::operations::{Answer, OperationCall, OperationInfo, OperationSchemas};
+use crate::operations::{OperationAnswer, OperationCall, OperationInfo, OperationSchemas};
 
 /// Knows the operations of an app, and calls them.
 pub(crate) trait Operator: Send + Sync {
@@ -34,5 +34,5 @@ pub(crate) trait Operator: Send + Sync {
     fn check(&self, host: &Arc<Host>, call: &OperationCall) -> Result<(), Error>;
 
     /// Makes a call.
-    fn call(&self, host: Arc<Host>, call: OperationCall) -> BoxFuture<'static, Answer>;
+    fn call(&self, host: Arc<Host>, call: OperationCall) -> BoxFuture<'static, OperationAnswer>;
 }

@@ -82,7 +82,7 @@ async fn bad_arguments_are_refused_with_their_path_before_anything_runs() {
         (json!([1]), "arguments: are no object"),
         (json!("x"), "arguments: are no object"),
         (json!({ "entry": deep }), "nested too deep"),
-        (json!({ "entry": "x".repeat(MAX_BYTES) }), "give at most 1044480"),
+        (json!({ "entry": "x".repeat(MAX_BYTES) }), "1044480 bytes of JSON"),
     ] {
         let refused = refusal(&app, call("put", arguments)).await;
         assert!(refused.contains(says), "{says}: {refused}");

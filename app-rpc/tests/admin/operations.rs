@@ -42,7 +42,10 @@ async fn act(args: Args<Do>, caller: Caller) -> Result<Value, Error> {
         "fail" => Err(errors::BUG.error(STORE).message("disk full").build()),
         "count" => Ok(json!(RUNS.fetch_add(1, Ordering::SeqCst))),
         "long" => Ok(Value::String("x".repeat(app_core::operations::MAX_BYTES - 2))),
-        _ => Ok(json!({ "by": caller.names, "role": caller.role, "reason": caller.reason })),
+        _ => {
+            let token = args.token.as_ref().map_or(0, |token| token.expose().len());
+            Ok(json!({ "by": caller.names, "role": caller.role, "reason": caller.reason, "token": token }))
+        }
     }
 }
 

@@ -3,10 +3,10 @@
 use capnp::introspect::Introspect;
 use capnp::traits::HasTypeId;
 use schema::admin_capnp::{
-    ConfigFile, HealthStatus, LogLevel, MetricsFormat, OperationEffect, OperationRole, ServiceState, app,
-    by_size, certificate_end, config_status, configs, event, event_stream, health, health_check,
-    health_result, health_transition, identity, level_setting, levels, mem_stats, network_address,
-    operation_info, r_p_c_service, runtime, service, service_info, service_level, text_reader,
+    ConfigFile, HealthStatus, LogLevel, MetricsFormat, ServiceState, app, by_size, certificate_end,
+    config_status, configs, event, event_stream, health, health_check, health_result, health_transition,
+    identity, level_setting, levels, mem_stats, network_address, r_p_c_service, runtime, service,
+    service_info, service_level, text_reader,
 };
 
 use super::contract::{check, enumerants, fields};
@@ -40,7 +40,7 @@ fn list<T: Introspect>() -> String {
     format!("({})", rows.collect::<Vec<_>>().join(", "))
 }
 
-fn members<T: Introspect>(id: u64, expected: &[&str]) {
+pub(super) fn members<T: Introspect>(id: u64, expected: &[&str]) {
     let expected: Vec<_> = (0..).zip(expected.iter().map(|name| (*name).to_owned())).collect();
     assert_eq!(enumerants::<T>(), (id, expected));
 }
@@ -409,26 +409,6 @@ fn what_applications_and_services_say_keeps_the_wire() {
         0xb8a2_f9dd_0c8f_4e53,
         &["registered", "starting", "running", "stopping", "stopped", "failed"],
     );
-}
-
-#[test]
-fn what_operations_say_keeps_the_wire() {
-    check::<operation_info::Owned>(
-        0xe742_8a3b_2ea2_b284,
-        "OperationInfo",
-        &[
-            (0, "serviceId", "UInt64", ""),
-            (1, "serviceName", "Text", ""),
-            (2, "name", "Text", ""),
-            (3, "about", "Text", ""),
-            (4, "role", "OperationRole", ""),
-            (5, "effect", "OperationEffect", ""),
-            (6, "job", "Bool", ""),
-            (7, "mayCall", "Bool", ""),
-        ],
-    );
-    members::<OperationRole>(0xad0f_c221_673a_18b6, &["read", "operate", "admin"]);
-    members::<OperationEffect>(0xc95c_2a1e_5b42_6708, &["reads", "changes", "destroys"]);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use schema::admin_capnp::app;
 use tokio::time::{Instant, sleep};
 
-use super::flags::Given;
+use super::flags::CallFlags;
 use super::{Described, job, result};
 use crate::connect::{Effect, Session};
 use crate::contexts::Address;
@@ -37,7 +37,7 @@ pub(super) async fn call(
     operation: &Operation<'_>,
     session: &Session,
     described: &Described,
-    given: &Given,
+    given: &CallFlags,
 ) -> Outcome {
     let request = Request {
         service: described.info.service,

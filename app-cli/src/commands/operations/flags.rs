@@ -2,7 +2,7 @@
 
 mod field;
 
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::process::ExitCode;
 
 use app_core::clap::error::ErrorKind;
@@ -23,12 +23,12 @@ const HEADING: &str = "Arguments";
 pub(super) enum Read {
     /// It asks for help, which is this text.
     Help(String),
-    Given(Given),
+    CallFlags(CallFlags),
 }
 
 /// What the command line gives for a call.
 #[derive(Debug)]
-pub(super) struct Given {
+pub(super) struct CallFlags {
     pub(super) arguments: String,
     pub(super) reason: String,
     pub(super) confirmed: bool,
@@ -89,7 +89,7 @@ pub(super) fn read(described: &Described, words: &Words, common: &ArgMatches) ->
         )));
     }
     let id = common.get_one::<String>("request-id").cloned();
-    Ok(Read::Given(Given {
+    Ok(Read::CallFlags(CallFlags {
         arguments,
         reason,
         confirmed,

@@ -9,7 +9,7 @@ use crate::failure::{Failure, Outcome};
 use crate::output::{Output, Page, Paint};
 
 #[derive(Debug, Serialize)]
-struct Answer {
+struct Printed {
     result: Value,
 }
 
@@ -21,7 +21,7 @@ pub(super) fn parse(session: &Session, json: &str) -> Result<Value, Failure> {
 
 /// Prints a result.
 pub(super) fn print(output: Output, result: Value) -> Outcome {
-    let answer = Answer { result };
+    let answer = Printed { result };
     output.print(&answer, |page| show(&answer.result, page))
 }
 

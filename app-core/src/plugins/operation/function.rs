@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::params::{ArgumentsOf, OperationContext, OperationParams};
 use crate::{
     Planned,
-    operations::{Answer, MAX_BYTES, of_result, print},
+    operations::{MAX_BYTES, OperationAnswer, of_result, print},
     plugins::Signature,
 };
 
@@ -43,7 +43,7 @@ impl<R: Serialize + JsonSchema + Send + 'static> OperationOutput for Result<R, E
 }
 
 /// A function that the compiler has checked as the function of an operation.
-pub struct CheckedOperation(Box<dyn Checked>);
+pub struct CheckedOperation(Box<dyn AnyOperation>);
 
 /// For [`operation!`](crate::operation): each bound is an error of its own, so the compiler names the part that is wrong.
 #[doc(hidden)]
@@ -84,24 +84,24 @@ impl CheckedOperation {
     }
 
     /// Takes the parameters, calls the function and prints its result.
-    pub(crate) fn run(self, context: OperationContext) -> BoxFuture<'static, Answer> {
+    pub(crate) fn run(self, context: OperationContext) -> BoxFuture<'static, OperationAnswer> {
         self.0.run(context)
     }
 }
 
 /// A function, without the types of its parameters.
-trait Checked {
+trait AnyOperation {
     fn needs(&self) -> Vec<ServiceId>;
     fn check(&self, planned: &Planned<'_>) -> Vec<Error>;
     fn arguments(&self) -> Vec<ArgumentsOf>;
     fn takes_job(&self) -> bool;
     fn result_schema(&self) -> Value;
-    fn run(&self, context: OperationContext) -> BoxFuture<'static, Answer>;
+    fn run(&self, context: OperationContext) -> BoxFuture<'static, OperationAnswer>;
 }
 
 struct TypedOperation<F, P>(F, PhantomData<fn() -> P>);
 
-impl<F, P> Checked for TypedOperation<F, P>
+impl<F, P> AnyOperation for TypedOperation<F, P>
 where
     F: Signature<P>,
     P: OperationParams,
@@ -128,13 +128,13 @@ where
         of_result::<<<F::Running as Future>::Output as OperationOutput>::Result>()
     }
 
-    fn run(&self, context: OperationContext) -> BoxFuture<'static, Answer> {
+    fn run(&self, context: OperationContext) -> BoxFuture<'static, OperationAnswer> {
         let running = P::take(&context).map(|parameters| self.0.call(parameters));
         Box::pin(async move { printed(&running?.await.into_result()?) })
     }
 }
 
-fn printed<R: Serialize>(result: &R) -> Answer {
+fn printed<R: Serialize>(result: &R) -> OperationAnswer {
     match print(result, MAX_BYTES) {
         Ok(Some(json)) => Ok(json.into()),
         Ok(None) => {

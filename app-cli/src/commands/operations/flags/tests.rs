@@ -56,7 +56,7 @@ fn read_line(effect: &'static str, line: &[&str]) -> Result<Read, String> {
 
 fn arguments(line: &[&str]) -> Result<Value, String> {
     match read_line("reads", line)? {
-        Read::Given(given) => Ok(serde_json::from_str(&given.arguments).unwrap()),
+        Read::CallFlags(given) => Ok(serde_json::from_str(&given.arguments).unwrap()),
         Read::Help(help) => panic!("{help}"),
     }
 }
