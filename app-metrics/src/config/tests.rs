@@ -171,7 +171,7 @@ fn what_dependencies_record_is_chosen_by_prefixes() {
         prefixes.set(0, "");
         prefixes.set(1, "a");
         prefixes.set(2, "a");
-        prefixes.set(3, &"x".repeat(201));
+        prefixes.set(3, "x".repeat(201));
         spec.set_facade_buckets([1.0, 1.0, f64::NAN].as_slice()).unwrap();
     });
     let problems = problems.unwrap_err();

@@ -116,7 +116,7 @@ impl<'a> Intake<'a> {
                 self.state = IntakeState::Samples(String::new());
                 self.said(head, &last);
             }
-            _ => words.push(word[..word.floor_char_boundary(room)].to_owned()),
+            _ => words.push(cut(word, room).to_owned()),
         }
     }
 
@@ -283,6 +283,15 @@ impl fmt::Write for Intake<'_> {
         }
         Ok(())
     }
+}
+
+/// The beginning of a text, of at most `bytes`.
+fn cut(text: &str, bytes: usize) -> &str {
+    let mut end = bytes.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default()
 }
 
 /// The name and the help of a family, from the words of the first line: the name, a space, the help, a line break.

@@ -23,7 +23,9 @@ pub trait Source<K> {
 
 /// Writes a source in the library's encoding.
 #[doc(hidden)]
-pub struct Encoder(pub(super) Box<dyn Fn(&mut dyn fmt::Write) -> fmt::Result + Send + Sync>);
+pub struct Encoder(pub(super) Box<Encode>);
+
+type Encode = dyn Fn(&mut dyn fmt::Write) -> fmt::Result + Send + Sync;
 
 impl Encoder {
     fn of(registry: Registry) -> Self {
