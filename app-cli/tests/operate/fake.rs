@@ -109,6 +109,16 @@ impl app::Server for App {
         Ok(())
     }
 
+    /// The fake app has no endpoints.
+    async fn rpc_service_ids(
+        self: Rc<Self>,
+        _: app::RpcServiceIdsParams,
+        mut results: app::RpcServiceIdsResults,
+    ) -> Result<(), Error> {
+        results.get().init_service_ids(0);
+        Ok(())
+    }
+
     async fn readiness(
         self: Rc<Self>,
         _: app::ReadinessParams,
