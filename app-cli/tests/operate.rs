@@ -13,6 +13,8 @@ mod failures;
 mod fake;
 #[path = "operate/fake_configs.rs"]
 mod fake_configs;
+#[path = "operate/fake_state.rs"]
+mod fake_state;
 #[path = "operate/files.rs"]
 mod files;
 #[path = "operate/fixture.rs"]

@@ -37,7 +37,7 @@ pub(crate) struct Fake {
     pub(crate) over: AtomicBool,
     /// Whether the app stops after the next event. It answers calls that wait for events by then, and no later ones.
     pub(crate) stops: AtomicBool,
-    happened: AtomicBool,
+    pub(crate) happened: AtomicBool,
     /// Calls for events that wait for an answer.
     pub(crate) waiting: AtomicUsize,
     /// Makes the app answer these calls in the order in which they came.
@@ -48,24 +48,6 @@ pub(crate) struct Fake {
     /// The note of a restart, if any.
     pub(crate) note_on_restart: Mutex<Option<String>>,
     pub(crate) streams: AtomicU64,
-}
-
-impl Fake {
-    fn note(&self, call: impl Into<String>) {
-        self.calls.lock().unwrap().push(call.into());
-    }
-
-    pub(crate) fn calls(&self) -> Vec<String> {
-        std::mem::take(&mut *self.calls.lock().unwrap())
-    }
-
-    /// Adds events.
-    pub(crate) fn happen(&self, messages: &[&str], missed: u64) {
-        let messages = messages.iter().map(|message| (*message).to_owned()).collect();
-        self.happened.store(true, Ordering::SeqCst);
-        self.events.lock().unwrap().push_back((messages, missed));
-        self.more.notify_one();
-    }
 }
 
 /// The capability of one client.
