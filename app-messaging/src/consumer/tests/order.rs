@@ -97,7 +97,7 @@ async fn a_message_that_came_twice_without_an_end_runs_alone() {
         })
         .unwrap();
     sleep(SECOND * 30).await;
-    let beside = beside.lock();
+    let beside = beside.lock().clone();
     assert_eq!(beside.len(), 11);
     assert_eq!(beside["suspect"], 1, "{beside:?}");
     assert!(beside.values().any(|most| *most == 4), "{beside:?}");
