@@ -114,7 +114,7 @@ impl<'a> Place<'a> {
                 && !schema.contains_key("additionalProperties")
                 && !["$ref", "allOf", "anyOf", "oneOf"].iter().any(|key| schema.contains_key(*key))
         };
-        (self.fields().is_empty() && self.schemas.iter().any(|schema| says_nothing(schema)))
+        (self.fields().is_empty() && self.schemas.iter().any(says_nothing))
             .then_some(others)
     }
 
