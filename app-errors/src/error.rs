@@ -3,6 +3,8 @@
 pub(crate) mod builder;
 mod json;
 mod print;
+pub(crate) mod record;
+mod remote;
 pub(crate) mod spec;
 
 use std::error::Error as StdError;
@@ -13,10 +15,10 @@ use std::time::SystemTime;
 use app_ids::{ErrorId, ServiceId};
 use serde_json::Value;
 
+use self::remote::{PublicPart, RemoteFacts};
 use self::spec::{ErrSpec, ErrorSeverity, ErrorType};
 use crate::chain::Cause;
 use crate::origin::ErrorOrigin;
-use crate::remote::{PublicPart, RemoteFacts};
 use crate::{ErrorUid, Stack, chain, release};
 
 /// An owned error that may cross threads. [`ErrorBuilder::cause`](crate::ErrorBuilder::cause) takes one.

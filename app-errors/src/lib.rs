@@ -43,9 +43,7 @@ mod error;
 pub mod errors;
 mod frame;
 mod origin;
-mod record;
 mod release;
-mod remote;
 mod report;
 mod stack;
 mod symbols;
@@ -60,11 +58,11 @@ pub use constructors::{
     service_not_available_error, service_not_registered_error, service_shutdown_error,
 };
 pub use error::builder::ErrorBuilder;
+pub use error::record::ErrorRecord;
 pub use error::spec::{ErrSpec, ErrorSeverity, ErrorType, ServiceErrSpec};
 pub use error::{BoxError, Error, is_error};
 pub use frame::Frame;
 pub use origin::ErrorOrigin;
-pub use record::ErrorRecord;
 pub use report::ErrorReport;
 pub use stack::{Stack, outermost};
 pub use symbols::{FramesAt, frames_at};

@@ -7,9 +7,9 @@ use std::time::SystemTime;
 use app_ids::ServiceId;
 use serde_json::Value;
 
+use super::remote::PublicPart;
 use super::spec::{ErrSpec, ServiceErrSpec};
 use super::{BoxError, Error, ErrorData};
-use crate::remote::PublicPart;
 use crate::{ErrorUid, Stack};
 
 /// An error in the making; [`build`](Self::build) finishes it.

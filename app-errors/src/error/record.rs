@@ -7,9 +7,9 @@ use std::time::SystemTime;
 use app_ids::{ErrorId, ServiceId};
 use serde_json::Value;
 
+use super::ErrorData;
+use super::remote::{CauseText, PublicPart, RemoteFacts};
 use crate::chain::Cause;
-use crate::error::ErrorData;
-use crate::remote::{CauseText, PublicPart, RemoteFacts};
 use crate::{ErrSpec, Error, ErrorOrigin, ErrorSeverity, ErrorType, ErrorUid};
 
 /// An error as plain data: what a store keeps, and what another process receives.

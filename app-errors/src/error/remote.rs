@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::error::spec::ErrorSeverity;
+use super::spec::ErrorSeverity;
 use crate::origin::ErrorOrigin;
 
 /// What is known about the process that raised an error, if that is another one.
