@@ -99,7 +99,7 @@ async fn ask(
             request
         };
         let grant =
-            client.request(build, |answer| Ok(Grant::of(answer))).await.map_err(|error| error.to_string())?;
+            client.request(build, |answer| Ok(grant_of(answer))).await.map_err(|error| error.to_string())?;
         let mut out = io::stdout().lock();
         let told = if grant.granted {
             writeln!(out, "granted   {} left", grant.remaining)
@@ -129,13 +129,11 @@ fn connect(config: RpcClientConfig) -> Result<RpcClient<quota::Client>, Error> {
     RpcClient::start(&Service::new(&app, ServiceId::random(), "acquire")?, config)
 }
 
-impl Grant {
-    fn of(answer: quota::acquire_results::Reader<'_>) -> Self {
-        Self {
-            granted: answer.get_granted(),
-            remaining: answer.get_remaining(),
-            retry_after: Duration::from_millis(answer.get_retry_after_millis().into()),
-        }
+fn grant_of(answer: quota::acquire_results::Reader<'_>) -> Grant {
+    Grant {
+        granted: answer.get_granted(),
+        remaining: answer.get_remaining(),
+        retry_after: Duration::from_millis(answer.get_retry_after_millis().into()),
     }
 }
 
