@@ -114,8 +114,7 @@ impl<'a> Place<'a> {
                 && !schema.contains_key("additionalProperties")
                 && !["$ref", "allOf", "anyOf", "oneOf"].iter().any(|key| schema.contains_key(*key))
         };
-        (self.fields().is_empty() && self.schemas.iter().any(says_nothing))
-            .then_some(others)
+        (self.fields().is_empty() && self.schemas.iter().any(says_nothing)).then_some(others)
     }
 
     /// The item of a list at this index.

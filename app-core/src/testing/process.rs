@@ -56,7 +56,7 @@ pub struct Process {
     pid: Pid,
     started: Instant,
     patience: Duration,
-    shared: Arc<Shared>,
+    shared: Arc<Watched>,
 }
 
 /// How a process ended, and its whole output.
@@ -74,7 +74,7 @@ pub struct Ended {
 }
 
 #[derive(Default)]
-struct Shared {
+struct Watched {
     state: Mutex<State>,
     news: Condvar,
 }
@@ -368,7 +368,7 @@ impl Ended {
 
 /// Appends the lines of a stream as they arrive.
 fn collect(
-    shared: &Arc<Shared>,
+    shared: &Arc<Watched>,
     stream: Option<impl Read + Send + 'static>,
     part: fn(&mut State) -> &mut String,
 ) -> io::Result<()> {
@@ -398,7 +398,7 @@ fn collect(
 }
 
 /// Waits without reaping, and reaps under the lock. So no signal goes to an id that another process has by now.
-fn reap(pid: Pid, mut child: Child, shared: &Shared) {
+fn reap(pid: Pid, mut child: Child, shared: &Watched) {
     while waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT)
         .is_err_and(|error| error == nix::errno::Errno::EINTR)
     {}
