@@ -77,11 +77,6 @@ impl Browser {
     }
 
     #[track_caller]
-    pub(crate) fn goto(&mut self, url: &str) {
-        self.tell("goto", json!({ "url": url }));
-    }
-
-    #[track_caller]
     pub(crate) fn reload(&mut self) {
         self.tell("reload", json!({}));
     }
