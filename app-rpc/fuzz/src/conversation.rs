@@ -193,8 +193,13 @@ fn beside(bytes: &mut Bytes<'_>, framed: &mut Vec<u8>) {
     let lengths: Vec<u8> = framed[4..8 + usize::from(count) * 4].to_vec();
     let mut segment = extra::MAGIC.to_le_bytes().to_vec();
     match bytes.next() % 4 {
-        0 => segment = extra::deadline_segment(Instant::now() + Duration::from_millis(bytes.id().into())).to_vec(),
-        1 => segment = extra::error_segment(&vec![bytes.next(); usize::from(bytes.next())]).unwrap_or_default(),
+        0 => {
+            segment =
+                extra::deadline_segment(Instant::now() + Duration::from_millis(bytes.id().into())).to_vec()
+        }
+        1 => {
+            segment = extra::error_segment(&vec![bytes.next(); usize::from(bytes.next())]).unwrap_or_default()
+        }
         2 => segment.extend((0..usize::from(bytes.next() % 8) * 8).map(|_| bytes.next())),
         _ => segment[0] = bytes.next(),
     }
