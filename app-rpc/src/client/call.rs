@@ -246,8 +246,8 @@ impl<'a> Attempt<'a> {
         }
         let mut failed = self.error(CallFailure::Failed, &words::of_call(&error), NextTry::Never);
         failed.error = failed.error.told(told);
-        // A server that does not know a call works.
-        if error.kind == capnp::ErrorKind::Unimplemented {
+        // A server that does not know a call works, and so does one that refuses its arguments.
+        if error.kind == capnp::ErrorKind::Unimplemented || failed.error.is_fault_of_caller() {
             self.visit.says_nothing();
         } else {
             self.visit.failed(instances);

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use app_core::prelude::Error;
+use app_errors::errors::ILLEGAL_ARGUMENT;
 use app_errors::{ErrSpec, ErrorSeverity};
 
 use crate::RpcName;
@@ -124,6 +125,11 @@ impl CallError {
         self.error().is_some_and(|error| error.is(spec))
     }
 
+    /// Whether the handler refused the arguments of the call. The instance works then: the same call would fail at any other one.
+    pub(super) fn is_fault_of_caller(&self) -> bool {
+        self.is(&ILLEGAL_ARGUMENT)
+    }
+
     /// The error with a reason why the call was not made again.
     pub(super) fn because(self, why: &str) -> Self {
         Self::new(self.failure, self.name, format!("{}; {why}", self.reason)).told(self.error)
@@ -213,7 +219,7 @@ impl From<CallError> for Error {
 
 #[cfg(test)]
 mod tests {
-    use app_errors::errors::{APP_NOT_ALIVE, ILLEGAL_ARGUMENT};
+    use app_errors::errors::APP_NOT_ALIVE;
     use app_ids::{AppId, DomainId, ServiceId};
     use serde_json::json;
 

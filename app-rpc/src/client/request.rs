@@ -20,9 +20,10 @@ use capnp_rpc::rpc_capnp::{exception, message, return_};
 use tokio::time::{Instant, timeout_at};
 
 use self::capture::capture;
-use self::connection::Answered;
+use self::connection::{Answered, PendingRequest};
 pub(crate) use self::pool::RequestPool;
 use super::call::{FailedAttempt, NextTry};
+use super::instances::Instances;
 use super::{CallError, CallFailure, RpcClient};
 use crate::connection::NOT_EXECUTED;
 use crate::error_form::decode_bounded;
@@ -187,30 +188,51 @@ where
             pending.succeeded(at, instances);
             RequestOutcome::Answered(value)
         }
-        Ok(Err(RemoteException { kind, reason, error })) => match reason.strip_prefix(NOT_EXECUTED) {
-            Some(reason) if kind == exception::Type::Disconnected => {
-                pending.retire();
-                pending.says_nothing();
-                failed(CallFailure::Refused, reason, NextTry::Elsewhere)
-            }
-            Some(reason) => {
-                pending.failed(instances);
-                failed(CallFailure::Refused, reason, NextTry::Later)
-            }
-            // A server that does not know a call works.
-            None if kind == exception::Type::Unimplemented => {
-                pending.says_nothing();
-                failed(CallFailure::Failed, &words::unknown_call(), NextTry::Never)
-            }
-            None => {
-                pending.failed(instances);
-                let failed = CallError::new(CallFailure::Failed, name, format!("{address}: {reason}"));
-                RequestOutcome::Failed(FailedAttempt::new(failed.told(error), Some(address), NextTry::Never))
-            }
-        },
+        Ok(Err(exception)) => RequestOutcome::Failed(of_exception(exception, &mut pending, instances, name)),
         Err(error) => {
             pending.failed(instances);
             failed(CallFailure::Failed, &words::of_call(&error), NextTry::Never)
+        }
+    }
+}
+
+/// The attempt at a request that the server answered with an exception, and what it says about the instance.
+fn of_exception(
+    exception: RemoteException,
+    pending: &mut PendingRequest,
+    instances: &Instances,
+    name: RpcName,
+) -> FailedAttempt {
+    let RemoteException { kind, reason, error } = exception;
+    let address = pending.address();
+    let failed = |failure, reason: &str, next| {
+        let error = CallError::new(failure, name, format!("{address}: {reason}"));
+        FailedAttempt::new(error, Some(address), next)
+    };
+    match reason.strip_prefix(NOT_EXECUTED) {
+        Some(reason) if kind == exception::Type::Disconnected => {
+            pending.retire();
+            pending.says_nothing();
+            failed(CallFailure::Refused, reason, NextTry::Elsewhere)
+        }
+        Some(reason) => {
+            pending.failed(instances);
+            failed(CallFailure::Refused, reason, NextTry::Later)
+        }
+        // A server that does not know a call works.
+        None if kind == exception::Type::Unimplemented => {
+            pending.says_nothing();
+            failed(CallFailure::Failed, &words::unknown_call(), NextTry::Never)
+        }
+        None => {
+            let mut failed = failed(CallFailure::Failed, &reason, NextTry::Never);
+            failed.error = failed.error.told(error);
+            if failed.error.is_fault_of_caller() {
+                pending.says_nothing();
+            } else {
+                pending.failed(instances);
+            }
+            failed
         }
     }
 }

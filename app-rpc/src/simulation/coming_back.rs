@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(200);
 const SOON: Duration = Duration::from_millis(300);
 
 fn way(seed: u64) -> Way {
-    if seed % 2 == 0 { Way::Call } else { Way::Request }
+    if seed.is_multiple_of(2) { Way::Call } else { Way::Request }
 }
 
 #[test]

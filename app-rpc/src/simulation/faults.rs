@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use app_errors::errors::ILLEGAL_ARGUMENT;
 use tokio::task::spawn_local;
 use tokio::time::{Instant, sleep};
 
@@ -14,7 +15,7 @@ use crate::client::{InstanceState, RetryReason};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn way(seed: u64) -> Way {
-    if seed % 2 == 0 { Way::Call } else { Way::Request }
+    if seed.is_multiple_of(2) { Way::Call } else { Way::Request }
 }
 
 #[test]
@@ -100,6 +101,21 @@ fn an_instance_that_only_fails_is_ejected_and_comes_back() {
         assert!(failures.is_empty(), "{failures:?}");
         assert!(shares(&made)[0] > 0.4, "{callers}, {way:?}: {made:?}");
         assert!(world.states().iter().all(|state| *state == InstanceState::Connected));
+        world.end().await;
+    });
+}
+
+#[test]
+fn an_instance_that_refuses_the_arguments_of_its_callers_is_not_ejected() {
+    each_calm_seed(4, |seed, fixture| async move {
+        let world = World::new(seed, way(seed), fixture, 3);
+        world.connected(3).await;
+        world.answers(0, Answers::RefusesArguments);
+        let (made, failures) = world.run(8, 600, PATIENCE).await;
+        assert!(shares(&made)[0] > 0.5, "{made:?}");
+        assert!(failures.iter().all(|failed| failed.is(&ILLEGAL_ARGUMENT)), "{failures:?}");
+        assert_eq!(failures.len(), usize::try_from(made[0]).unwrap());
+        assert!(world.client.instances.counts.ejections.get() < 0.5);
         world.end().await;
     });
 }

@@ -6,13 +6,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use app_errors::errors::ILLEGAL_ARGUMENT;
 use parking_lot::Mutex;
 use quota_schema::quota_capnp::quota;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::network::{Random, SimulatedNetwork, Weather, address};
-use super::{Fixture, SimulatedClient, Way, simulated};
+use super::{Fixture, NAME, SimulatedClient, Way, simulated};
 use crate::client::InstanceState;
 use crate::resolve;
 use crate::{Bootstrap, CallError, RpcClientConfig, RpcServerConfig};
@@ -26,6 +27,8 @@ pub(super) enum Answers {
     AfterMillis(u64),
     Fails,
     Panics,
+    /// It refuses the arguments.
+    RefusesArguments,
 }
 
 /// A server, on whatever route it is.
@@ -57,6 +60,10 @@ impl quota::Server for Obedient {
             Answers::AfterMillis(millis) => sleep(Duration::from_millis(millis)).await,
             Answers::Fails => return Err(capnp::Error::failed("on purpose".to_owned())),
             Answers::Panics => panic!("on purpose"),
+            Answers::RefusesArguments => {
+                let illegal = ILLEGAL_ARGUMENT.error(NAME.service).message("on purpose").build();
+                return Err(crate::exception(illegal));
+            }
         }
         results.get().set_remaining(params.get()?.get_permits());
         Ok(())
