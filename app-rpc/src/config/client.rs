@@ -16,6 +16,11 @@ use crate::{Authorities, KeyPair, Limits, LinkedClient, Purpose, RpcName};
 const MOST_INSTANCES: usize = 64;
 const EARLIER_MOST: u16 = 8;
 
+/// The largest `retriesPerSecond`. With more, the floor would be no budget: a client repeats each call of a server that is overloaded.
+const MOST_RETRIES_PER_SECOND: u32 = 1000;
+/// The largest `ejectAfterFailures`. After more failures in a row, an instance has failed for long, and an ejection helps nobody.
+const MOST_FAILURES: u32 = 1000;
+
 /// The checked config of an RPC client.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -90,6 +95,10 @@ impl RpcClientConfig {
         within(spec.get_max_connections().into(), 1, 1024, &mut problems.at("maxConnections"));
         within(spec.get_max_instances().into(), 1, 1024, &mut problems.at("maxInstances"));
         within(spec.get_retry_percent().into(), 0, 100, &mut problems.at("retryPercent"));
+        let floor = spec.get_retries_per_second().into();
+        within(floor, 0, MOST_RETRIES_PER_SECOND, &mut problems.at("retriesPerSecond"));
+        let failures = spec.get_eject_after_failures().into();
+        within(failures, 0, MOST_FAILURES, &mut problems.at("ejectAfterFailures"));
         within(spec.get_eject_millis(), 1, 600_000, &mut problems.at("ejectMillis"));
         for (field, value) in [
             ("callMillis", spec.get_call_millis()),
@@ -102,7 +111,7 @@ impl RpcClientConfig {
             read_message_bytes(spec.get_max_message_bytes(), &mut problems.at("maxMessageBytes"));
         let (name, port) = named?;
         let has_port = |address: &String| host_and_port(address, 0).is_some_and(|(_, port)| port != 0);
-        if port == 0 && !(addresses.iter().all(has_port) && !addresses.is_empty()) {
+        if port == 0 && (addresses.is_empty() || !addresses.iter().all(has_port)) {
             let mut place = problems.at("rpcServiceSpec");
             place.field("port").add("must be 1 to 65535, unless each of `addresses` has a port");
         }

@@ -4,12 +4,12 @@ use std::net::IpAddr;
 use std::num::NonZero;
 use std::time::Duration;
 
-use app_config::{Config, Expected, Problems};
+use app_config::{Config, Expected, Place, Problems};
 use app_core::Identity;
 use app_core::prelude::ServiceId;
 use app_ids::{AppId, DomainId};
 use app_tls::ConfigCheck;
-use schema::rpc_capnp::{rpc_grant, rpc_server_spec};
+use schema::rpc_capnp::{rpc_grant, rpc_server_spec, rpc_service_spec};
 
 use super::limits::{read_limits, within};
 use crate::{Authorities, Grants, KeyPair, Limits, Purpose, RpcName};
@@ -92,17 +92,7 @@ impl RpcServerConfig {
     ) -> Option<Self> {
         let named = {
             let mut place = problems.at("rpcServiceSpec");
-            let named = RpcName::read(place.value(spec.get_rpc_service_spec())?, &mut place);
-            if named.is_some_and(|(_, port)| port == 0) {
-                place.field("port").note(
-                    "is 0, so the endpoint listens on any free port; the log and `appctl status` have it",
-                );
-            }
-            if let Some((name, _)) = named.filter(|(name, _)| name.service != service) {
-                let rule = Expected::of_code(format_args!("must be {service:#x}, whose config this is"));
-                place.field("serviceId").add_found(rule, format_args!("{:#x}", name.service));
-            }
-            named
+            read_name(service, place.value(spec.get_rpc_service_spec())?, &mut place)
         };
         let server = named.map(|(name, _)| name.to_string());
         let key_pair = {
@@ -159,6 +149,25 @@ impl RpcServerConfig {
             threads: NonZero::new(threads),
         })
     }
+}
+
+/// The name and the port of the server of `service`.
+fn read_name(
+    service: ServiceId,
+    spec: rpc_service_spec::Reader<'_>,
+    place: &mut Place<'_>,
+) -> Option<(RpcName, u16)> {
+    let named = RpcName::read(spec, place);
+    if named.is_some_and(|(_, port)| port == 0) {
+        place
+            .field("port")
+            .note("is 0, so the endpoint listens on any free port; the log and `appctl status` have it");
+    }
+    if let Some((name, _)) = named.filter(|(name, _)| name.service != service) {
+        let rule = Expected::of_code(format_args!("must be {service:#x}, whose config this is"));
+        place.field("serviceId").add_found(rule, format_args!("{:#x}", name.service));
+    }
+    named
 }
 
 /// The name that has a grant.

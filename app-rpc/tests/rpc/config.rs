@@ -199,6 +199,8 @@ fn a_clients_config_is_checked_too() {
         spec.set_call_millis(0);
         spec.set_max_instances(1025);
         spec.set_retry_percent(101);
+        spec.set_retries_per_second(1001);
+        spec.set_eject_after_failures(1001);
         spec.set_eject_millis(0);
         let mut addresses = spec.init_addresses(8);
         let good = ["10.0.0.7", "10.0.0.7:44", "[fd00::7]:44", "::1", "d0_a0", "host.example:44"];
@@ -217,6 +219,8 @@ fn a_clients_config_is_checked_too() {
             "maxConnections: must be 1 to 1024, found 0",
             "maxInstances: must be 1 to 1024, found 1025",
             "retryPercent: must be 0 to 100, found 101",
+            "retriesPerSecond: must be 0 to 1000, found 1001",
+            "ejectAfterFailures: must be 0 to 1000, found 1001",
             "ejectMillis: must be 1 to 600000, found 0",
             "callMillis: must be 1 or more, found 0",
         ]
