@@ -49,7 +49,7 @@ enum Decision {
     /// The call may act at once: it only looks, and needs no record.
     Looks,
     /// The call may act, once its record has left for the log's sink.
-    Granted(GrantedCall),
+    Granted(Box<GrantedCall>),
     /// The call may not act. The client gets this answer at this time.
     Rejected(capnp::Error, tokio::time::Instant),
 }
@@ -103,7 +103,7 @@ impl Session {
             Some(wrong) => (Outcome::Refused, wrong, format!("{}: {wrong}", method.name)),
             None => {
                 let record = Record::new(method, &self.peer, granted, &about);
-                return Decision::Granted(GrantedCall::begin(&self.admin.audit, record));
+                return Decision::Granted(Box::new(GrantedCall::begin(&self.admin.audit, record)));
             }
         };
         let record = Record::new(method, &self.peer, granted, &about).outcome(outcome, detail);
