@@ -119,7 +119,7 @@ struct StreamQuery {
 }
 
 async fn open_stream(State(shared): State<Served>, query: QueryOf<StreamQuery>) -> Answered {
-    let Query(query) = parsed(query)?;
+    let Query(query) = parsed(query).map_err(|answer| *answer)?;
     let mut topics = Vec::new();
     for name in query.topics.split(',') {
         let topic = Topic::ALL.into_iter().find(|topic| topic.name() == name);
@@ -153,7 +153,7 @@ async fn points(
     Path(key): Path<String>,
     query: QueryOf<PointsQuery>,
 ) -> Answered {
-    let Query(query) = parsed(query)?;
+    let Query(query) = parsed(query).map_err(|answer| *answer)?;
     let watched = instance(&shared, &key).await?;
     let names: Vec<_> = query.names.split(',').take(MOST_METRICS).collect();
     let points = watched.board.lock().history.points(&names, query.after);
@@ -172,7 +172,7 @@ async fn operation(
     Path(key): Path<String>,
     query: QueryOf<OperationQuery>,
 ) -> Answered {
-    let Query(query) = parsed(query)?;
+    let Query(query) = parsed(query).map_err(|answer| *answer)?;
     let id = parse::hex_or_zero(&query.service).map_err(|why| bad(&format!("service: {why}")))?;
     let question = Question::Describe { service: app_core::prelude::ServiceId::new(id), name: query.name };
     ask(&shared, &key, question, ANSWER_TIME).await
@@ -229,8 +229,8 @@ async fn body(request: Request, most: usize) -> Result<Vec<u8>, Response> {
 
 type QueryOf<T> = Result<Query<T>, axum::extract::rejection::QueryRejection>;
 
-fn parsed<T>(query: QueryOf<T>) -> Result<Query<T>, Response> {
-    query.map_err(|error| bad(&error.to_string()))
+fn parsed<T>(query: QueryOf<T>) -> Result<Query<T>, Box<Response>> {
+    query.map_err(|error| Box::new(bad(&error.to_string())))
 }
 
 fn bad(why: &str) -> Response {
