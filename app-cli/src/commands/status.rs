@@ -168,9 +168,13 @@ async fn ask(app: app::Client, address: String) -> capnp::Result<AppStatus> {
     })
 }
 
-/// The endpoints of the app, by id.
+/// The endpoints of the app, by id. None of an app that is too old to tell them.
 async fn endpoints(app: &app::Client, services: &[Service]) -> capnp::Result<Vec<EndpointAddress>> {
-    let ids = app.rpc_service_ids_request().send().promise.await?;
+    let is_unknown = |error: &capnp::Error| error.kind == capnp::ErrorKind::Unimplemented;
+    let ids = match app.rpc_service_ids_request().send().promise.await {
+        Err(error) if is_unknown(&error) => return Ok(Vec::new()),
+        ids => ids?,
+    };
     let ids: Vec<u64> = elements(ids.get()?.get_service_ids()?, Ok)?;
     // All are asked before the first answer is read.
     let asked: Vec<_> = ids
@@ -183,7 +187,11 @@ async fn endpoints(app: &app::Client, services: &[Service]) -> capnp::Result<Vec
         .collect();
     let mut endpoints = Vec::new();
     for (id, answer) in asked {
-        let address = text(answer.await?.get()?.get_address()?.get_address())?;
+        let answer = match answer.await {
+            Err(error) if is_unknown(&error) => continue,
+            answer => answer?,
+        };
+        let address = text(answer.get()?.get_address()?.get_address())?;
         let service = services.iter().find(|service| service.id == Hex(id));
         endpoints.push(EndpointAddress {
             id: Hex(id),

@@ -46,6 +46,16 @@ async fn status_says_who_it_is_and_whether_it_is_ready() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_status_of_an_app_that_is_too_old_to_list_its_endpoints_has_the_rest() {
+    let fixture = Fixture::new().await;
+    fixture.fake.is_old.store(true, Ordering::SeqCst);
+    let text = fixture.run(&["status"]).await.printed();
+    assert!(text.contains("state     ready\n") && !text.contains("endpoints"), "{text}");
+    let status = fixture.run(&["status", "--json"]).await.object();
+    assert_eq!((&status["ready"], &status["endpoints"]), (&json!(true), &json!([])));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn services_are_listed_and_one_is_shown_and_restarted() {
     let fixture = Fixture::new().await;
     let text = fixture.run(&["services"]).await.printed();

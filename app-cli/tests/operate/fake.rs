@@ -45,6 +45,8 @@ pub(crate) struct Fake {
     /// Whether the app answers no call.
     pub(crate) silent: AtomicBool,
     pub(crate) not_ready: AtomicBool,
+    /// Whether the app is of a release that did not list its endpoints.
+    pub(crate) is_old: AtomicBool,
     /// The note of a restart, if any.
     pub(crate) note_on_restart: Mutex<Option<String>>,
     pub(crate) streams: AtomicU64,
@@ -91,12 +93,15 @@ impl app::Server for App {
         Ok(())
     }
 
-    /// The fake app has no endpoints.
+    /// The fake app has no endpoints, or is too old to tell.
     async fn rpc_service_ids(
         self: Rc<Self>,
         _: app::RpcServiceIdsParams,
         mut results: app::RpcServiceIdsResults,
     ) -> Result<(), Error> {
+        if self.fake.is_old.load(Ordering::SeqCst) {
+            return Err(Error::unimplemented("no such method".to_owned()));
+        }
         results.get().init_service_ids(0);
         Ok(())
     }
