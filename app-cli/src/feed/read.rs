@@ -76,6 +76,15 @@ pub(super) async fn read(
     })
 }
 
+/// What the operation of the feed is asked for the next page.
+fn arguments(feed: &Feed, known: u64, wait: Duration) -> Value {
+    let mut arguments = feed.arguments.clone();
+    arguments.insert("after".to_owned(), known.into());
+    arguments.insert("limit".to_owned(), LIMIT.into());
+    arguments.insert("wait_millis".to_owned(), u64::try_from(wait.as_millis()).unwrap_or(0).into());
+    Value::Object(arguments)
+}
+
 async fn read_all(
     app: app::Client,
     feed: Feed,
@@ -99,12 +108,8 @@ async fn read_all(
         let waits = follow != Follow::No && !skips && connected.is_none();
         let wait = if waits { WAIT } else { Duration::ZERO };
         let known = last_read(&after);
-        let mut arguments = feed.arguments.clone();
-        arguments.insert("after".to_owned(), known.into());
-        arguments.insert("limit".to_owned(), LIMIT.into());
-        arguments.insert("wait_millis".to_owned(), u64::try_from(wait.as_millis()).unwrap_or(0).into());
         let began = Instant::now();
-        let arguments = Value::Object(arguments);
+        let arguments = arguments(&feed, known, wait);
         let asked = remote::call(&app, 0, feed.operation, &arguments, wait + GRACE);
         let Ok(answer) = timeout(wait + GRACE, asked).await else {
             return Ok(PageEnd::Lost("no answer".to_owned()));
