@@ -99,7 +99,9 @@ async fn what_has_no_end_ends_with_the_deadline() {
     ] {
         let ran = flooding.run(shape, &[&args[..], more].concat(), short).await;
         assert_eq!((ran.status, ran.stderr.lines().count()), (Some(3), 1), "{shape:?}: {}", ran.stderr);
-        assert!(ran.stderr.contains(": no answer: "), "{shape:?}: {}", ran.stderr);
+        // The last of many calls may reach the app at the deadline, and the app says so.
+        let ended = [": no answer: ", ": its deadline has passed"].iter().any(|end| ran.stderr.contains(end));
+        assert!(ended, "{shape:?}: {}", ran.stderr);
     }
     let said = flooding.run(Shape::EndlessLine, &["metrics"], DEADLINE).await.refused(1);
     assert!(said.contains("metrics: a line has more than 1048576 bytes"), "{said}");
