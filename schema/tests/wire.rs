@@ -111,7 +111,7 @@ fn the_metrics_schema_keeps_the_wire() {
             (4, "constantLabels", "List(Text)", ""),
             (5, "facadePrefixes", "List(Text)", ""),
             (6, "facadeBuckets", "List(Float64)", ""),
-            (7, "facadeIdleSeconds", "UInt32", "0"),
+            (7, "facadeIdleSeconds", "UInt32", ""),
         ],
     );
     check::<metrics_capnp::metric_specs::Owned>(
