@@ -66,6 +66,7 @@ mod docs;
 pub mod events;
 pub mod file;
 mod ids;
+pub mod in_effect;
 mod json;
 mod leaves;
 mod limits;
@@ -79,14 +80,14 @@ mod value;
 
 pub use self::codec::Message;
 pub use self::configs::{
-    CheckError, Checked, ConfigDir, ConfigInEffect, Configs, DirectoryError, LoadError, ReloadStatus,
-    StaleConfig, StaleKind, check_all, upcoming,
+    CheckError, Checked, ConfigDir, Configs, DirectoryError, LoadError, ReloadStatus, StaleConfig, StaleKind,
+    check_all, upcoming,
 };
 pub use self::ids::{CONFIG_NOT_READ, CONFIG_SERVICE_ID};
 pub use self::problems::{Expected, Place, Problem, Problems, Remark, quoted};
 pub use self::schema::ConfigSchema;
 pub use self::secret::SecretBytes;
-pub use self::value::{Config, Configured, FieldInEffect, FieldValue, LiveConfig, parse};
+pub use self::value::{Config, Configured, LiveConfig, parse};
 
 /// For the macros of this crate.
 #[doc(hidden)]

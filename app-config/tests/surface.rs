@@ -3,25 +3,22 @@
 /// The most names at the root, macros included.
 const MOST: usize = 35;
 
-const MODULES: [&str; 6] = ["author", "codec", "compat", "events", "file", "sealing"];
+const MODULES: [&str; 7] = ["author", "codec", "compat", "events", "file", "in_effect", "sealing"];
 
 const MACROS: [&str; 2] = ["config", "schema_docs"];
 
-const ITEMS: [&str; 29] = [
+const ITEMS: [&str; 26] = [
     "CONFIG_NOT_READ",
     "CONFIG_SERVICE_ID",
     "CheckError",
     "Checked",
     "Config",
     "ConfigDir",
-    "ConfigInEffect",
     "ConfigSchema",
     "Configs",
     "Configured",
     "DirectoryError",
     "Expected",
-    "FieldInEffect",
-    "FieldValue",
     "LiveConfig",
     "LoadError",
     "Message",
