@@ -226,9 +226,12 @@ async fn calls_are_refused_while_they_wait_too_long_for_a_thread_and_taken_again
         spec.set_max_queue_millis(20);
     };
     let stand = Stand::with(&change).await;
+    // So many callers that the thread always has work, even if each of them is slow to call again.
+    let clients: Vec<_> =
+        (0..8).map(|_| client_of(&stand.app, "crowd", config(&[stand.address()], &AUTHORITY))).collect();
     let mut callers = Vec::new();
-    for _ in 0..8 {
-        let client = client_of(&stand.app, "crowd", config(&[stand.address()], &AUTHORITY));
+    for client in clients.iter().cycle().take(32) {
+        let client = client.clone();
         callers.push(tokio::spawn(async move {
             let until = Instant::now() + Duration::from_secs(2);
             while Instant::now() < until {
