@@ -2,7 +2,8 @@
 //!
 //! Invariants:
 //! 1. A function is called after its arguments were checked, and only while its service runs.
-//! 2. A run is a task of the incarnation that ran when the call came. It ends with that incarnation.
+//! 2. A run is a task of the incarnation that ran when the call came. It ends with that incarnation. A run of an
+//!    operation of the app has half a second more, for a last page of what it shows of the stop.
 //! 3. Whatever the function does, its call has an answer by its deadline, and the service lives on.
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
@@ -44,6 +45,9 @@ const LINGERS: Duration = Duration::from_secs(2);
 
 /// How much later than its deadline a caller gives up. The run has the same deadline and knows more.
 const GRACE: Duration = Duration::from_millis(100);
+
+/// How long a call of an operation of the app goes on once the app stops: longer than a page of events or of the log waits then.
+const LAST_ANSWER: Duration = Duration::from_millis(500);
 
 /// The room for calls.
 struct Room {
@@ -349,7 +353,7 @@ impl OperationTask {
         let work = async {
             tokio::select! {
                 biased;
-                () = self.service.dying() => Err(self.stopped()),
+                () = self.must_end() => Err(self.stopped()),
                 () = run.abandoned() => Err(self.cancelled("its caller is gone")),
                 // Within the task, so that a panic of the function is caught here.
                 answer = timeout(deadline, async { operation.function().run(context).await }) => {
@@ -377,6 +381,14 @@ impl OperationTask {
         let panicked = |message: &str| (JobState::Failed, Err(self.panicked(message)));
         let (state, answer) = ended.unwrap_or_else(|panic| panicked(panics::message(panic.as_ref())));
         job.end(state, answer);
+    }
+
+    /// Waits until the run must end: when its service is killed. An operation of the app then gets time for a last answer.
+    async fn must_end(&self) {
+        self.service.dying().await;
+        if self.service.id() == APP_SERVICE {
+            tokio::time::sleep(LAST_ANSWER).await;
+        }
     }
 
     fn stopped(&self) -> Error {
