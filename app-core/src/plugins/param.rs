@@ -153,9 +153,9 @@ pub trait Param: Sized + Send {
 /// ```
 /// use app_core::{prelude::*, testing::TestApp};
 ///
-/// const PRIMARY: ServiceId = ServiceId::new(0x51);
-/// const REPLICA: ServiceId = ServiceId::new(0x52);
-/// const READER: ServiceId = ServiceId::new(0x53);
+/// const PRIMARY: ServiceId = ServiceId::new(0x61);
+/// const REPLICA: ServiceId = ServiceId::new(0x62);
+/// const READER: ServiceId = ServiceId::new(0x63);
 ///
 /// struct Db(&'static str);
 /// impl Exposed for Db { const SERVICE: ServiceId = PRIMARY; }
