@@ -8,6 +8,9 @@ import { duration, text } from './format.js';
 const EFFECTS = { reads: 'Reads', changes: 'Changes', destroys: 'Destroys' };
 const SCALARS = ['string', 'integer', 'number', 'boolean'];
 
+/** The value of this name, which comes from the app: never what every object inherits, such as `constructor`. */
+const own = (of, name) => (Object.hasOwn(of, name) ? of[name] : undefined);
+
 /** The schema that `$ref` names, and the type without null. */
 function resolved(schema, root) {
   let found = schema === true ? {} : schema ?? {};
@@ -65,7 +68,7 @@ export function Result({ value }) {
   if (items?.length && items.every((item) => item && typeof item === 'object' && !Array.isArray(item))) {
     const columns = [...new Set(items.flatMap(Object.keys))].slice(0, 8);
     return html`<div class="scroll"><table role="table"><thead role="rowgroup"><tr role="row">${columns.map((name) => html`<th role="columnheader" scope="col">${name}</th>`)}</tr></thead>
-      <tbody role="rowgroup">${items.slice(0, 500).map((item) => html`<tr role="row">${columns.map((name) => html`<td role="cell" data-label=${name}>${text(item[name])}</td>`)}</tr>`)}</tbody></table></div>
+      <tbody role="rowgroup">${items.slice(0, 500).map((item) => html`<tr role="row">${columns.map((name) => html`<td role="cell" data-label=${name}>${text(own(item, name))}</td>`)}</tr>`)}</tbody></table></div>
       ${value.next !== undefined && html`<p class="quiet">There may be more: ask again with after ${text(value.next)}.</p>`}`;
   }
   if (value && typeof value === 'object' && !Array.isArray(value) && Object.values(value).every((part) => part === null || typeof part !== 'object')) {
@@ -93,22 +96,22 @@ function Operation({ app, operation, role }) {
   const lacks = lacking(role, operation.role);
   const submit = async (event) => {
     event.preventDefault();
-    const [found, wrong] = [{}, {}];
+    const [found, wrong] = [[], []];
     for (const [field, schema] of fields) {
       try {
-        const value = valueOf(schema, raw[field], required.has(field), root);
-        if (value !== undefined) found[field] = value;
-      } catch (error) { wrong[field] = error.message; }
+        const value = valueOf(schema, own(raw, field), required.has(field), root);
+        if (value !== undefined) found.push([field, value]);
+      } catch (error) { wrong.push([field, error.message]); }
     }
-    setErrors(wrong);
-    if (Object.keys(wrong).length) return;
+    setErrors(Object.fromEntries(wrong));
+    if (wrong.length) return;
     setState({ busy: true });
     const began = performance.now();
-    const { ok, body } = await ask(appPath(app, 'call'), { service, name, arguments: found, reason: effect === 'reads' ? '' : reason, confirmed: sure, request_id: crypto.randomUUID?.() ?? '' });
+    const { ok, body } = await ask(appPath(app, 'call'), { service, name, arguments: Object.fromEntries(found), reason: effect === 'reads' ? '' : reason, confirmed: sure, request_id: crypto.randomUUID?.() ?? '' });
     setState({ ok, body, took: (performance.now() - began) / 1000 });
   };
   return html`<form class="operation" onSubmit=${submit}>
-    ${fields.map(([field, schema]) => html`<${Field} key=${field} name=${field} schema=${schema} required=${required.has(field)} raw=${raw[field]} error=${errors[field]} root=${root} set=${(value) => setRaw({ ...raw, [field]: value })} />`)}
+    ${fields.map(([field, schema]) => html`<${Field} key=${field} name=${field} schema=${schema} required=${required.has(field)} raw=${own(raw, field)} error=${own(errors, field)} root=${root} set=${(value) => setRaw({ ...raw, [field]: value })} />`)}
     ${effect !== 'reads' && html`<label class="field"><span>Reason <small>for the log of the app</small></span><input value=${reason} required maxlength="1024" onInput=${(e) => setReason(e.target.value)} /></label>`}
     ${effect === 'destroys' && html`<label class="check"><input type="checkbox" checked=${sure} required onChange=${(e) => setSure(e.target.checked)} /> I know that this cannot be undone</label>`}
     <div class="buttons"><button class=${effect === 'destroys' ? 'danger' : 'primary'} disabled=${state.busy || !!lacks}>${state.busy ? 'Asking…' : effect === 'reads' ? 'Ask' : 'Do it'}</button>
