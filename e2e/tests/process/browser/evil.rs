@@ -44,9 +44,11 @@ fn operation(service_name: &str, name: &str) -> Value {
     json!({ "service": "0x1", "service_name": service_name, "name": name, "about": EVIL, "role": "read", "effect": "reads" })
 }
 
+fn run() -> Value {
+    json!({ "started_at": EVIL, "duration_seconds": 0.1, "outcome": EVIL, "error": EVIL, "failures": 1 })
+}
+
 fn answer(question: &Question) -> Value {
-    let run =
-        json!({ "started_at": EVIL, "duration_seconds": 0.1, "outcome": EVIL, "error": EVIL, "failures": 1 });
     match question {
         Question::Identity => {
             json!({ "name": EVIL, "version": EVIL, "instance": EVIL, "host": EVIL, "pid": 1, "release": EVIL, "started_at": EVIL })
@@ -62,9 +64,9 @@ fn answer(question: &Question) -> Value {
         Question::Checks | Question::Check(_) => {
             let check = json!({
                 "id": "0x2", "name": EVIL, "status": EVIL, "since": EVIL, "problem": EVIL, "critical": true, "groups": [EVIL],
-                "interval_seconds": 1.0, "timeout_seconds": 1.0, "result": run,
+                "interval_seconds": 1.0, "timeout_seconds": 1.0, "result": run(),
             });
-            json!({ "checks": [check], "check": check, "results": [run], "transitions": [] })
+            json!({ "checks": [check], "check": check, "results": [run()], "transitions": [] })
         }
         Question::Configs => json!({ "configs": [
             { "service": EVIL, "name": EVIL, "file": EVIL, "problem": EVIL, "reloads": 0, "refusals": 0 },
