@@ -18,7 +18,7 @@ pub type Answer = Result<Value, Problem>;
 
 /// The apps that a page shows. The page knows them through this interface only.
 pub trait Apps: Send + Sync + 'static {
-    /// The instances of all apps, each once. The page asks again while somebody looks at the fleet.
+    /// The instances of all apps, each once. The page asks again while the fleet page is open.
     fn list(&self) -> Asked<'_, Result<Vec<Instance>, Problem>>;
 
     /// Connects to an instance. The certificate that it shows was checked.

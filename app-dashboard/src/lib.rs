@@ -6,7 +6,7 @@
 //!
 //! - [`Bound`] listens on loopback only, then serves until its service stops.
 //! - [`Tokens`] makes the token of the URL. A token is good once, and for a minute.
-//! - An app is asked only while somebody looks at it.
+//! - An app is asked only while a page shows it.
 //! - Texts of apps are data. The page shows them as text, never as markup.
 //!
 //! What stays out: how to reach an app, what it answers, and roles. They are in `app-cli`, `app-rpc` and the apps.

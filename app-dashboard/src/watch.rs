@@ -1,4 +1,4 @@
-//! Watches one instance while somebody looks at it.
+//! Watches one instance while a page shows it.
 //!
 //! A viewer holds a [`Look`] for each topic that its page shows. While there is one, a task of the dashboard's service asks the
 //! instance once a second, and puts the answers on the board. All viewers read the same board. Without a viewer the task asks
@@ -47,7 +47,7 @@ pub(crate) struct Watched {
     versions: AtomicU64,
 }
 
-/// Somebody looks at a topic of an instance, until this is dropped.
+/// A page shows a topic of an instance, until this is dropped.
 pub(crate) struct Look {
     watched: Arc<Watched>,
     topic: Topic,

@@ -1,4 +1,4 @@
-// Charts of an app's metrics over the last hour, as far as somebody looked.
+// Charts of an app's metrics over the last hour, with gaps for times without an open page.
 
 import { Empty, Loading, Problem, Search, Select, html, useEffect, useRef, useState } from './ui.js';
 import { ask, appPath } from './net.js';

@@ -12,7 +12,7 @@ use wire::{DeadLetterHeaders, Envelope, Headers, Limits, Payload, Subject};
 /// The limits of a payload here.
 const PACKED_BYTES: usize = 4 << 10;
 
-/// Lines of the form `name: value`, the first of which is a subject.
+/// A subject, then lines of the form `name: value`.
 ///
 /// # Panics
 /// When something was found.

@@ -80,7 +80,7 @@ impl<T: RequestMessage> Responder<T> {
 
     /// Answers requests until the service ends, up to 64 at once. One instance of the service answers each request.
     ///
-    /// An error or a panic of the handler is the answer; whoever asks gets [`AskFailure::Failed`].
+    /// An error or a panic of the handler is the answer; the caller gets [`AskFailure::Failed`].
     ///
     /// # Errors
     /// `ServiceNotAlive` when the service is dead.
@@ -215,7 +215,7 @@ fn count(context: &Context, consumer: &str, outcome: &str) {
     }
 }
 
-/// The answer to a request: made by a responder, or read by whoever asked.
+/// The answer to a request: made by a responder, or read by the caller.
 pub struct Answer<T: RequestMessage> {
     content: Content<T::Answer>,
 }
@@ -326,7 +326,7 @@ where
         count(context, "responder", "done");
     }
     let answer = Outgoing { subject: reply.to_string(), reply: None, headers, payload };
-    // Without a connection whoever asked gets no answer in time.
+    // Without a connection the caller gets no answer in time.
     let _ = tokio::time::timeout(context.send_timeout, context.transport.publish(answer)).await;
 }
 

@@ -227,7 +227,7 @@ pub(crate) trait Watch: Send {
 
 /// What carries messages. See the module for its two rules.
 pub(crate) trait Transport: Send + Sync + 'static {
-    /// Sends to whoever listens now. A stream with the subject stores it too.
+    /// Sends to the subscribers of this moment. A stream with the subject stores it too.
     fn publish(&self, message: Outgoing) -> Call<'_, ()>;
 
     /// Sends, and waits for the first answer.

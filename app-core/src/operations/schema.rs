@@ -32,7 +32,7 @@ pub(crate) fn no_arguments() -> Value {
     serde_json::json!({ "type": "object", "properties": {}, "additionalProperties": false })
 }
 
-/// The schemas of which a value may have one or all.
+/// Alternative schemas of a value: it may match one of them, or all.
 struct Place<'a> {
     root: &'a Value,
     schemas: Vec<&'a Map<String, Value>>,
@@ -107,7 +107,7 @@ impl<'a> Place<'a> {
         {
             return Some(others);
         }
-        // An object of which the schema says nothing more may have any field.
+        // An object may have any field if its schema says nothing more.
         let says_nothing = |schema: &&Map<String, Value>| {
             schema.get("type").is_some_and(|of| is_or_has(of, "object"))
                 && !schema.contains_key("properties")

@@ -15,7 +15,7 @@ use crate::parse;
 const SELDOM: u64 = 30;
 /// Rounds between two readings of the configs.
 const CONFIG_EVERY: u64 = 3;
-/// Time between two readings of the metrics while somebody looks at them, and while somebody looks at the fleet.
+/// Time between two readings of the metrics while their page is open, and while the fleet page is open.
 const METRICS_EVERY: Duration = Duration::from_secs(5);
 const METRICS_SELDOM: Duration = Duration::from_secs(10);
 /// Time until the second reading. There is no rate before it.

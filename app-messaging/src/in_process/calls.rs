@@ -51,7 +51,7 @@ impl InProcess {
         self.inner.with(|state, now| {
             let (reply, wall) = (message.reply.clone(), self.inner.wall(now));
             let reached = state.send(message, now, wall)?;
-            // A stream answers whoever asks on its subject.
+            // A stream answers a request on its subject.
             if let (Some(reply), Some(stored)) = (reply, &reached.stored) {
                 let StoreAck { stream, sequence, duplicate } = stored;
                 let answer = format!(r#"{{"stream":"{stream}","seq":{sequence},"duplicate":{duplicate}}}"#);

@@ -30,7 +30,7 @@ impl Group {
 pub enum Severity {
     /// Users are affected, or will be soon.
     Critical,
-    /// Somebody should look at it today.
+    /// An operator should look at it today.
     Warning,
 }
 
