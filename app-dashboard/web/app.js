@@ -1,8 +1,8 @@
 // The shell: routes, the stream of the page, and what all pages show.
 
 import { Component, render } from './vendor/preact.mjs';
-import { begin, onEnd, stream } from './net.js';
-import { Chip, Empty, Loading, html, useEffect, useState, useTicks } from './ui.js';
+import { begin, hasToken, onEnd, stream } from './net.js';
+import { Chip, Empty, Loading, html, useEffect, useRef, useState, useTicks } from './ui.js';
 import { since, text } from './format.js';
 import { FleetPage } from './fleet.js';
 import { ServicesPage } from './services.js';
@@ -92,6 +92,7 @@ function useTheme() {
 
 function Shell() {
   const [at, setAt] = useState(route);
+  const drawn = useRef(location.hash);
   const [theme, setTheme] = useTheme();
   useEffect(() => {
     const moved = () => {
@@ -100,6 +101,8 @@ function Shell() {
       scrollTo(0, 0);
     };
     addEventListener('hashchange', moved);
+    // The address may have changed after the first render, before this listener.
+    if (location.hash !== drawn.current) moved();
     return () => removeEventListener('hashchange', moved);
   }, []);
   const query = at.page ? `app=${encodeURIComponent(at.key)}&topics=summary,${at.page[2]}` : 'topics=summary';
@@ -173,5 +176,7 @@ const root = document.getElementById('app');
 const show = (content) => render(content, root);
 onEnd((why) => show(html`<${NoSession} why=${why} />`));
 show(html`<main class="alone"><${Loading} /></main>`);
+// A new URL in the same tab differs only behind the `#`, so the browser does not load it by itself.
+addEventListener('hashchange', () => { if (hasToken()) location.reload(); });
 const why = await begin();
 show(why ? html`<${NoSession} why=${why} />` : html`<${Shell} />`);

@@ -13,16 +13,21 @@ function end(why) {
   ended(why);
 }
 
+const tokenOf = (hash) => /^#token=([0-9a-zA-Z]+)$/.exec(hash)?.[1];
+
+/** Whether the URL has a token. */
+export const hasToken = () => tokenOf(location.hash) !== undefined;
+
 /** Exchanges the token of the URL, if there is one, for a session. Returns why there is none. */
 export async function begin() {
-  const token = /^#token=([0-9a-zA-Z]+)$/.exec(location.hash);
+  const token = tokenOf(location.hash);
   if (token) {
     // The token is in no history and in no bookmark.
     history.replaceState(null, '', '/#/');
     const answer = await fetch('/session', {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ token: token[1] }),
+      body: JSON.stringify({ token }),
     }).catch(() => null);
     const body = answer && (await answer.json().catch(() => null));
     if (answer?.ok) {

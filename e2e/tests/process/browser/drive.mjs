@@ -23,6 +23,8 @@ const DO = {
     // A request that fails is what some tests are about; a rule of the policy that stops something is not.
     page.on('console', (message) => /Content Security Policy|Trusted/i.test(message.text()) && problems.push(message.text()));
   },
+  /** Runs a script at the start of each document from now on. */
+  first: ({ code }) => page.addInitScript(code),
   goto: ({ url }) => page.goto(url).then(() => null),
   reload: () => page.reload().then(() => null),
   click: ({ at }) => page.locator(at).first().click(),

@@ -73,6 +73,20 @@ impl Browser {
     #[track_caller]
     pub(crate) fn open(&mut self, url: &str, width: u32, dark: bool) {
         self.tell("open", json!({ "width": width, "height": 800, "dark": dark }));
+        self.go(url);
+    }
+
+    /// Like [`open`](Self::open), with a script that runs before those of the page.
+    #[track_caller]
+    pub(crate) fn open_with(&mut self, url: &str, script: &str) {
+        self.tell("open", json!({ "width": 1280, "height": 800 }));
+        self.tell("first", json!({ "code": script }));
+        self.go(url);
+    }
+
+    /// Enters a URL in the tab that is open.
+    #[track_caller]
+    pub(crate) fn go(&mut self, url: &str) {
         self.tell("goto", json!({ "url": url }));
     }
 

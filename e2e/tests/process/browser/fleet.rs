@@ -40,8 +40,13 @@ fn the_fleet_is_shown_and_a_url_is_good_once() {
     browser.shot("no-session");
     let again = shown.dashboard.url();
     assert_ne!(again, url);
-    browser.open(&again, 1280, false);
+    // The same tab takes it, although only what is behind the `#` differs.
+    browser.go(&again);
     browser.wait("tbody tr");
+    // Another page that is opened while the first one is being drawn is shown.
+    let moves = "new MutationObserver(() => { if (document.querySelector('header') && location.hash === '#/') location.hash = '#/app/operator/services'; }).observe(document, { childList: true, subtree: true })";
+    browser.open_with(&shown.dashboard.url(), moves);
+    browser.wait(".node:has-text('quota-rpc')");
 }
 
 #[test]
