@@ -35,7 +35,7 @@ const ROUNDS: usize = 9;
 const ROUND: Duration = Duration::from_millis(1000);
 /// Time that a round may take beyond its length.
 const SLACK: Duration = Duration::from_secs(15);
-const IDLE: usize = 10_000;
+const IDLE: usize = 8_000;
 const IDLE_ROUNDS: usize = 1;
 
 /// The loads, with the target of each in times of tonic's throughput.

@@ -19,8 +19,8 @@ const CONNECTING: Duration = Duration::from_secs(60);
 
 /// Raises the limit of open files for this process and its children. Returns the number of possible connections.
 pub(super) fn raise_open_files(connections: usize) -> Result<(), Failure> {
-    // Both processes need some other files.
-    let needed = connections as u64 + 200;
+    // An endpoint uses half of the files that its process may open for connections. Both processes need some other files.
+    let needed = 2 * (connections + AT_ONCE) as u64 + 200;
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     if soft >= needed {
         return Ok(());
