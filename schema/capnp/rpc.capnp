@@ -174,10 +174,11 @@ struct RPCClientSpec @0xbec6688394d29776 $Rust.name("RpcClientSpec") {
 
   retriesPerSecond @12 :UInt16 = 10;
   # How many calls a second may be made again beside those of "retryPercent", for clients with few calls. Default: 10.
+  # Bounds: 0 to 1000.
 
   ejectAfterFailures @13 :UInt16 = 5;
   # After how many failed calls in a row an instance is ejected, while most of the others work: it gets no calls for a while. At most half
-  # of the instances are ejected. Default: 5. 0 means never.
+  # of the instances are ejected. Default: 5. 0 means never. Bounds: 0 to 1000.
 
   ejectMillis @14 :UInt32 = 1000;
   # How long an ejection lasts, in milliseconds. Then one call tries the instance. If it fails, the next ejection lasts twice as long, up

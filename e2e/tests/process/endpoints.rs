@@ -7,13 +7,14 @@ use std::{
     process::Command,
 };
 
+use app_metrics::MetricDoc;
 use app_pki::{AuthorityOptions, ClientName, Directory, IssueOptions, Subject, Validity};
 use app_rpc::{RpcName, admin::APP_RPC_SERVICE_ID};
 use nix::sys::signal::Signal;
 use quota_client::{QUOTA_CLIENT, QUOTA_RPC};
 use serde_json::{Value, json};
 
-use crate::{files::Configs, program::Program};
+use crate::{files::Configs, http, program::Program};
 
 const ORDERS: &str = env!("CARGO_BIN_EXE_orders");
 const IDS: [&str; 4] = ["--domain-id", "0xd0", "--app-id", "0xa0"];
@@ -70,6 +71,23 @@ fn accepts(address: SocketAddr) -> bool {
     TcpStream::connect(address).is_ok()
 }
 
+/// The server's own program shows no metrics of clients, so the tests of its page leave them out.
+fn each_metric_of_a_client_is_shown(scrape: &str) {
+    let docs = MetricDoc::linked();
+    let of_clients: Vec<_> = docs.iter().filter(|doc| doc.name().starts_with("rpc_client_")).collect();
+    assert!(!of_clients.is_empty());
+    for doc in of_clients {
+        let name = doc.prometheus_name();
+        let help = format!("# HELP {name} {}: {}\n", doc.name(), doc.help());
+        assert!(scrape.contains(&help), "no {help}in {scrape}");
+        let of_metric = |line: &&str| !line.starts_with('#') && line.starts_with(&name);
+        let sample = scrape.lines().find(of_metric).unwrap_or_else(|| panic!("{} has no sample", doc.name()));
+        for label in doc.labels() {
+            assert!(sample.contains(&format!("{label}=\"")), "{sample} has no {label}");
+        }
+    }
+}
+
 #[test]
 fn the_examples_of_an_endpoint_and_of_a_client_work_as_they_are_printed() {
     let pki = Pki::new();
@@ -107,6 +125,7 @@ fn the_examples_of_an_endpoint_and_of_a_client_work_as_they_are_printed() {
     pki.seal(ORDERS, "quota-client", &example, &caller.path_of(QUOTA_CLIENT));
     let orders = Program::new(ORDERS).args([Path::new("--config-dir"), caller.path()]).start();
     orders.record("an order", |record| record["granted"] == true);
+    each_metric_of_a_client_is_shown(&http::get(orders.address(), "/metrics").body);
 
     // The server goes away and comes back on another port. The new config reaches the client while it runs.
     process.signal(Signal::SIGTERM);
