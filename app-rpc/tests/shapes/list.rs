@@ -3,7 +3,7 @@
 use capnp_rpc::rpc_capnp::{cap_descriptor, message};
 
 use crate::messages::{
-    LARGE, acquire, bootstrap, built, call, claiming, fill, finish, kind, path, resting, segments,
+    LARGE, acquire, beside, bootstrap, built, call, claiming, fill, finish, kind, path, resting, segments,
     with_empty_segments,
 };
 
@@ -28,7 +28,34 @@ fn one(name: &'static str, count: u32, bytes: impl Fn(u32) -> Vec<u8> + 'static)
 }
 
 pub(crate) fn all() -> Vec<Shape> {
-    [kinds(), large(), tables(), paths(), pointers(), crowds()].into_iter().flatten().collect()
+    [kinds(), besides(), large(), tables(), paths(), pointers(), crowds()].into_iter().flatten().collect()
+}
+
+/// What travels beside calls, in a segment that no pointer refers to: `src/extra.rs` documents its form.
+fn besides() -> Vec<Shape> {
+    const MANY: u32 = 3000;
+    const MAGIC: u64 = 0xd7e5_3a0c_91b4_f26d;
+    /// The first word of an entry: its kind, and its length in bytes.
+    fn entry(kind: u16, length: u32) -> u64 {
+        u64::from(kind) | u64::from(length) << 32
+    }
+    let each = |name, words: Vec<u64>| {
+        one(name, MANY, move |number| beside(&call(number + 1, "echo", ""), words.clone()))
+    };
+    vec![
+        each("call with a deadline that is over", vec![MAGIC, entry(1, 4), 0]),
+        each("call with the latest deadline", vec![MAGIC, entry(1, 4), u64::MAX]),
+        each("call with an entry longer than its segment", vec![MAGIC, entry(1, u32::MAX), 5]),
+        each("call with an entry of an unknown kind", vec![MAGIC, entry(999, 8), u64::MAX]),
+        each("call with a thousand entries beside it", [vec![MAGIC], vec![entry(1, 0); 1000]].concat()),
+        one("call with a large error beside it", 200, |number| {
+            let error = [vec![MAGIC, entry(2, 65_536)], vec![u64::MAX; 8192]].concat();
+            beside(&call(number + 1, "echo", ""), error)
+        }),
+        one("call with a megabyte beside it", 40, |number| {
+            beside(&call(number + 1, "echo", ""), [vec![MAGIC], vec![0; 120_000]].concat())
+        }),
+    ]
 }
 
 /// Many small messages of each kind.

@@ -94,6 +94,12 @@ pub(crate) fn with_empty_segments(bytes: &[u8], count: usize) -> Vec<u8> {
     segments(&all)
 }
 
+/// The same message with these words as a further segment.
+pub(crate) fn beside(bytes: &[u8], words: Vec<u64>) -> Vec<u8> {
+    let first = bytes[8..].chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().unwrap())).collect();
+    segments(&[first, words])
+}
+
 /// A root that is a struct of this kind, a variant of the union, with a word as its content.
 pub(crate) fn kind(kind: u64, pointer: u64) -> Vec<u8> {
     // A pointer to a struct of one word of data and one pointer, right after it.
