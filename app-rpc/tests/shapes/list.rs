@@ -39,22 +39,22 @@ fn besides() -> Vec<Shape> {
     fn entry(kind: u16, length: u32) -> u64 {
         u64::from(kind) | u64::from(length) << 32
     }
-    let each = |name, words: Vec<u64>| {
-        one(name, MANY, move |number| beside(&call(number + 1, "echo", ""), words.clone()))
+    let shape = |name, count, words: &[u64]| {
+        let segment: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        one(name, count, move |number| beside(&call(number + 1, "echo", ""), &segment))
     };
     vec![
-        each("call with a deadline that is over", vec![MAGIC, entry(1, 4), 0]),
-        each("call with the latest deadline", vec![MAGIC, entry(1, 4), u64::MAX]),
-        each("call with an entry longer than its segment", vec![MAGIC, entry(1, u32::MAX), 5]),
-        each("call with an entry of an unknown kind", vec![MAGIC, entry(999, 8), u64::MAX]),
-        each("call with a thousand entries beside it", [vec![MAGIC], vec![entry(1, 0); 1000]].concat()),
-        one("call with a large error beside it", 200, |number| {
-            let error = [vec![MAGIC, entry(2, 65_536)], vec![u64::MAX; 8192]].concat();
-            beside(&call(number + 1, "echo", ""), error)
-        }),
-        one("call with a megabyte beside it", 40, |number| {
-            beside(&call(number + 1, "echo", ""), [vec![MAGIC], vec![0; 120_000]].concat())
-        }),
+        shape("call with a deadline that is over", MANY, &[MAGIC, entry(1, 4), 0]),
+        shape("call with the latest deadline", MANY, &[MAGIC, entry(1, 4), u64::MAX]),
+        shape("call with an entry longer than its segment", MANY, &[MAGIC, entry(1, u32::MAX), 5]),
+        shape("call with an entry of an unknown kind", MANY, &[MAGIC, entry(999, 8), u64::MAX]),
+        shape("call with a thousand entries", MANY, &[vec![MAGIC], vec![entry(1, 0); 1000]].concat()),
+        shape(
+            "call with a large error",
+            200,
+            &[vec![MAGIC, entry(2, 65_536)], vec![u64::MAX; 8192]].concat(),
+        ),
+        shape("call with a megabyte beside it", 40, &[vec![MAGIC], vec![0; 120_000]].concat()),
     ]
 }
 

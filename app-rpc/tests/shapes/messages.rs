@@ -94,10 +94,11 @@ pub(crate) fn with_empty_segments(bytes: &[u8], count: usize) -> Vec<u8> {
     segments(&all)
 }
 
-/// The same message with these words as a further segment.
-pub(crate) fn beside(bytes: &[u8], words: Vec<u64>) -> Vec<u8> {
-    let first = bytes[8..].chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().unwrap())).collect();
-    segments(&[first, words])
+/// The same message with a further segment.
+pub(crate) fn beside(bytes: &[u8], segment: &[u8]) -> Vec<u8> {
+    let first = &bytes[8..];
+    let table = [1, first.len() as u32 / 8, segment.len() as u32 / 8, 0];
+    [&table.map(u32::to_le_bytes).concat(), first, segment].concat()
 }
 
 /// A root that is a struct of this kind, a variant of the union, with a word as its content.
