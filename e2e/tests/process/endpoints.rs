@@ -78,7 +78,7 @@ fn each_metric_of_a_client_is_shown(scrape: &str) {
     assert!(!of_clients.is_empty());
     for doc in of_clients {
         let name = doc.prometheus_name();
-        let help = format!("# HELP {name} {}: {}\n", doc.name(), doc.help());
+        let help = format!("# HELP {name} {}: {}\n", doc.readable_name().unwrap(), doc.help());
         assert!(scrape.contains(&help), "no {help}in {scrape}");
         let of_metric = |line: &&str| !line.starts_with('#') && line.starts_with(&name);
         let sample = scrape.lines().find(of_metric).unwrap_or_else(|| panic!("{} has no sample", doc.name()));
