@@ -1,10 +1,9 @@
 //! The schema of the quota service keeps the wire: node ids, ordinals, types and defaults are those of existing files and clients.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-#![allow(dead_code, reason = "this schema has no enum")]
 
 use capnp::traits::HasTypeId;
-use contract::{check, fields, rows};
+use contract::{Row, check, enumerants, fields, rows};
 use quota_schema::{METHODS, quota_capnp};
 
 #[path = "../../schema/tests/wire/contract.rs"]
@@ -26,7 +25,50 @@ fn the_quota_schema_keeps_the_wire() {
             (2, "periodMillis", "UInt32", "1000"),
             (3, "burst", "UInt32", ""),
             (4, "maxKeys", "UInt32", "100000"),
+            (5, "scope", "RuleScope", ""),
+            (6, "whenAway", "WhenAway", ""),
+            (7, "instances", "UInt16", ""),
         ],
+    );
+    let members = |names: &[&str]| (0..).zip(names.iter().map(|name| (*name).to_owned())).collect::<Vec<_>>();
+    assert_eq!(
+        enumerants::<quota_capnp::RuleScope>(),
+        (0xe8f7_41b5_1f65_513e, members(&["instance", "fleet"]))
+    );
+    assert_eq!(
+        enumerants::<quota_capnp::WhenAway>(),
+        (0x89da_472c_5966_7b6d, members(&["deny", "localShare"]))
+    );
+}
+
+#[test]
+fn the_messages_keep_the_wire() {
+    let rule_and_key: [Row; 2] = [(0, "rule", "Text", ""), (1, "key", "Text", "")];
+    check::<quota_capnp::exhausted::Owned>(
+        0x93e3_4e54_a29d_a1a9,
+        "Exhausted",
+        &[
+            rule_and_key[0],
+            rule_and_key[1],
+            (2, "retryAfterMillis", "UInt32", ""),
+            (3, "atMillis", "Int64", ""),
+        ],
+    );
+    check::<quota_capnp::refill::Owned>(0xab01_b1a0_857a_ea8d, "Refill", &rule_and_key);
+    check::<quota_capnp::remaining_ask::Owned>(0xa44e_7f52_2c4e_61a2, "RemainingAsk", &rule_and_key);
+    check::<quota_capnp::remaining_answer::Owned>(
+        0x8ea5_910a_a0d9_94b5,
+        "RemainingAnswer",
+        &[(0, "remaining", "UInt32", "")],
+    );
+}
+
+#[test]
+fn what_the_instances_share_keeps_the_wire() {
+    check::<quota_capnp::shared_bucket::Owned>(
+        0xa9f0_45e7_79e9_614a,
+        "SharedBucket",
+        &[(0, "fullAtNanos", "Int64", ""), (1, "atNanos", "Int64", "")],
     );
 }
 
