@@ -3,7 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use app_core::prelude::{Error, ServiceId};
 use app_ids::BucketId;
@@ -54,13 +54,14 @@ pub struct BucketSpec {
     of: ServiceId,
     name: &'static str,
     history: usize,
+    max_age: Duration,
 }
 
 impl BucketSpec {
     /// A bucket that keeps the last value of each key.
     #[must_use]
     pub const fn new(id: BucketId, of: ServiceId, name: &'static str) -> Self {
-        Self { id, of, name, history: 1 }
+        Self { id, of, name, history: 1, max_age: Duration::ZERO }
     }
 
     /// How many revisions of a key are kept, 1 to 64.
@@ -71,6 +72,14 @@ impl BucketSpec {
             more if more > MAX_HISTORY => MAX_HISTORY,
             within => within,
         };
+        self
+    }
+
+    /// How long a value is kept after it was set. Then its key is as one that never was; a watch does not tell of it. The clock is that
+    /// of the servers. Zero, the default, means without limit. A bucket that has a longer age keeps it.
+    #[must_use]
+    pub const fn max_age(mut self, age: Duration) -> Self {
+        self.max_age = age;
         self
     }
 
@@ -151,6 +160,7 @@ impl<S: Owned + 'static> Bucket<S> {
             name: bucket.name.to_string(),
             history: spec.history,
             max_value_bytes: bucket.context.limits.packed_bytes(),
+            max_age: spec.max_age,
         };
         bucket.call(bucket.context.transport.ensure_bucket(config)).await?;
         Ok(bucket)
@@ -301,7 +311,7 @@ impl<S: Owned + 'static> Bucket<S> {
             .ok_or_else(|| malformed(format!("the key {} is no hex of a text", raw.key)))?;
         let value = raw.value.map(|value| Payload::decode(&value, self.context.limits)).transpose();
         let value = value.map_err(|error| malformed(format!("the value of key {key:?}: {error}")))?;
-        Ok(Entry { key, revision: raw.revision, value, bucket: self.spec })
+        Ok(Entry { key, revision: raw.revision, stored_at: raw.stored_at, value, bucket: self.spec })
     }
 }
 
@@ -316,6 +326,7 @@ fn from_hex(hex: &str) -> Option<String> {
 pub struct Entry<S> {
     key: String,
     revision: u64,
+    stored_at: SystemTime,
     value: Option<Payload<S>>,
     bucket: BucketSpec,
 }
@@ -331,6 +342,12 @@ impl<S: Owned> Entry<S> {
     #[must_use]
     pub fn revision(&self) -> u64 {
         self.revision
+    }
+
+    /// When it was stored, by the clock of the server.
+    #[must_use]
+    pub fn stored_at(&self) -> SystemTime {
+        self.stored_at
     }
 
     /// Whether the key was deleted.

@@ -115,8 +115,11 @@ impl State {
         Ok((durable, messages))
     }
 
-    fn bucket(&mut self, name: &str) -> Result<&mut KeptBucket, TransportError> {
-        self.buckets.get_mut(name).ok_or_else(|| TransportError::NotFound(format!("bucket {name}")))
+    fn bucket(&mut self, name: &str, now: Instant) -> Result<&mut KeptBucket, TransportError> {
+        let found = self.buckets.get_mut(name);
+        let bucket = found.ok_or_else(|| TransportError::NotFound(format!("bucket {name}")))?;
+        bucket.expire(now);
+        Ok(bucket)
     }
 
     /// Stores the message, if a stream has its subject, and gives it to who listens.

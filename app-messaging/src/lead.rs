@@ -183,7 +183,12 @@ impl Stands {
 
     /// Waits until this instance leads. Returns the term, and when it was asked for.
     async fn take(&self) -> (Term, Instant) {
-        let config = BucketConfig { name: self.bucket.clone(), history: 1, max_value_bytes: MAX_VALUE_BYTES };
+        let config = BucketConfig {
+            name: self.bucket.clone(),
+            history: 1,
+            max_value_bytes: MAX_VALUE_BYTES,
+            max_age: Duration::ZERO,
+        };
         while self.context.transport.ensure_bucket(config.clone()).await.is_err() {
             tokio::time::sleep(PAUSE).await;
         }

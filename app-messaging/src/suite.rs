@@ -329,7 +329,8 @@ pub(crate) async fn a_pull_of_a_deleted_consumer_ends_with_an_error(any: Any) {
 }
 
 async fn bucket(any: &Any, name: &str) {
-    let config = BucketConfig { name: name.to_owned(), history: 3, max_value_bytes: 1_000 };
+    let config =
+        BucketConfig { name: name.to_owned(), history: 3, max_value_bytes: 1_000, max_age: Duration::ZERO };
     any.ensure_bucket(config).await.unwrap();
 }
 
@@ -357,6 +358,36 @@ pub(crate) async fn a_bucket_changes_by_revision(any: Any) {
     assert_eq!(values, [None, value("3"), value("4")]);
     let large = put(value(&"x".repeat(1_001)), Expected::Any).await.unwrap_err();
     assert!(matches!(large, TransportError::Refused(_)), "{large}");
+}
+
+pub(crate) async fn a_bucket_says_when_it_stored_and_forgets_after_its_age(any: Any) {
+    let config = |max_age| BucketConfig {
+        name: "bucket-a".to_owned(),
+        history: 1,
+        max_value_bytes: 1_000,
+        max_age: Duration::from_secs(max_age),
+    };
+    any.ensure_bucket(config(1)).await.unwrap();
+    // An age is raised, and never lowered.
+    any.ensure_bucket(config(2)).await.unwrap();
+    any.ensure_bucket(config(1)).await.unwrap();
+    let put = |key: &'static str, expected| any.bucket_put("bucket-a", key, value("1"), expected, SOON);
+    let before = put("k", Expected::Absent).await.unwrap();
+    let stored = any.bucket_get("bucket-a", "k").await.unwrap().unwrap().stored_at;
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    put("later", Expected::Absent).await.unwrap();
+    let later = any.bucket_get("bucket-a", "later").await.unwrap().unwrap().stored_at;
+    let apart = later.duration_since(stored).unwrap();
+    assert!((Duration::from_millis(1_100)..Duration::from_secs(60)).contains(&apart), "{apart:?}");
+    assert!(any.bucket_get("bucket-a", "k").await.unwrap().is_some(), "kept for two seconds");
+    let gone = async {
+        while any.bucket_get("bucket-a", "k").await.unwrap().is_some() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), gone).await.unwrap();
+    assert_eq!(put("k", Expected::Revision(before)).await.unwrap_err(), TransportError::WrongRevision);
+    put("k", Expected::Absent).await.unwrap();
 }
 
 pub(crate) async fn a_watch_shows_what_is_there_and_every_change(any: Any) {

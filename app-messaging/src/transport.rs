@@ -140,6 +140,8 @@ pub(crate) struct RawEntry {
     /// `None` for a deleted key.
     pub(crate) value: Option<Bytes>,
     pub(crate) revision: u64,
+    /// When the bucket stored it, by the clock of the server.
+    pub(crate) stored_at: SystemTime,
 }
 
 /// A bucket to provide.
@@ -149,6 +151,8 @@ pub(crate) struct BucketConfig {
     /// How many revisions of a key are kept, 1 to 64.
     pub(crate) history: usize,
     pub(crate) max_value_bytes: usize,
+    /// How long an entry is kept. Then its key is as one that never was, and no watch tells of it. Zero means without limit.
+    pub(crate) max_age: Duration,
 }
 
 /// On which revision of a key a change is made.
@@ -261,7 +265,7 @@ pub(crate) trait Transport: Send + Sync + 'static {
     /// Says what becomes of a delivery, and waits until the server confirms it. A delivery that was settled before is confirmed too.
     fn settle(&self, token: AckToken, settlement: Settlement, timeout: Duration) -> Call<'_, ()>;
 
-    /// Makes a bucket, if it is missing.
+    /// Makes a bucket, or raises its `max_age`, which is never lowered.
     fn ensure_bucket(&self, config: BucketConfig) -> Call<'_, ()>;
 
     /// The last entry of a key, if there is one. A deleted key has an entry without a value.

@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use tokio::sync::broadcast;
+use tokio::time::Instant;
 
 use crate::transport::{BucketConfig, Expected, RawEntry, TransportError};
 
@@ -21,12 +23,48 @@ pub(super) struct KeptBucket {
     keys: BTreeMap<Arc<str>, VecDeque<RawEntry>>,
     bytes: usize,
     changes: broadcast::Sender<RawEntry>,
+    /// When entries were put, oldest first, if they end with their age.
+    ages: VecDeque<(Instant, Arc<str>, u64)>,
 }
 
 impl KeptBucket {
     pub(super) fn new(config: BucketConfig) -> Self {
         let changes = broadcast::Sender::new(MAX_BEHIND);
-        Self { config, last_revision: 0, keys: BTreeMap::new(), bytes: 0, changes }
+        Self { config, last_revision: 0, keys: BTreeMap::new(), bytes: 0, changes, ages: VecDeque::new() }
+    }
+
+    /// Raises the age. Entries that were put before there was one keep what they have: no limit.
+    pub(super) fn extend(&mut self, max_age: Duration) {
+        let present = self.config.max_age;
+        let unlimited = present.is_zero() || max_age.is_zero();
+        self.config.max_age = if unlimited { Duration::ZERO } else { present.max(max_age) };
+    }
+
+    /// Removes entries that are too old.
+    pub(super) fn expire(&mut self, now: Instant) {
+        let max_age = self.config.max_age;
+        while !max_age.is_zero()
+            && let Some((when, ..)) = self.ages.front()
+            && now.saturating_duration_since(*when) >= max_age
+        {
+            let Some((_, key, revision)) = self.ages.pop_front() else { break };
+            self.forget(&key, revision);
+        }
+    }
+
+    /// Removes one entry, if it is there.
+    pub(super) fn forget(&mut self, key: &str, revision: u64) {
+        let Some(entries) = self.keys.get_mut(key) else { return };
+        let mut freed = 0;
+        entries.retain(|entry| {
+            let goes = entry.revision == revision;
+            freed += if goes { entry.value.as_ref().map_or(0, Bytes::len) + key.len() } else { 0 };
+            !goes
+        });
+        self.bytes -= freed;
+        if entries.is_empty() {
+            self.keys.remove(key);
+        }
     }
 
     pub(super) fn get(&self, key: &str) -> Option<RawEntry> {
@@ -57,6 +95,7 @@ impl KeptBucket {
         key: &str,
         value: Option<Bytes>,
         expected: Expected,
+        (now, wall): (Instant, SystemTime),
     ) -> Result<u64, TransportError> {
         let last = self.keys.get(key).and_then(VecDeque::back);
         let as_expected = match expected {
@@ -81,10 +120,13 @@ impl KeptBucket {
             ));
         }
         self.last_revision += 1;
-        let entry = RawEntry { key: key.into(), value, revision: self.last_revision };
+        let entry = RawEntry { key: key.into(), value, revision: self.last_revision, stored_at: wall };
         let entries = self.keys.entry(Arc::clone(&entry.key)).or_default();
         self.bytes += size + key.len();
         entries.push_back(entry.clone());
+        if !self.config.max_age.is_zero() {
+            self.ages.push_back((now, Arc::clone(&entry.key), entry.revision));
+        }
         while entries.len() > self.config.history.max(1) {
             let Some(old) = entries.pop_front() else { break };
             self.bytes -= old.value.map_or(0, |value| value.len()) + key.len();

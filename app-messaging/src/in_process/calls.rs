@@ -209,13 +209,15 @@ impl Transport for InProcess {
 
     fn ensure_bucket(&self, config: BucketConfig) -> Call<'_, ()> {
         ready(self.inner.with(|state, _| {
-            state.buckets.entry(config.name.clone()).or_insert_with(|| KeptBucket::new(config));
+            let max_age = config.max_age;
+            let bucket = state.buckets.entry(config.name.clone()).or_insert_with(|| KeptBucket::new(config));
+            bucket.extend(max_age);
             Ok(())
         }))
     }
 
     fn bucket_get(&self, bucket: &str, key: &str) -> Call<'_, Option<RawEntry>> {
-        ready(self.inner.with(|state, _| Ok(state.bucket(bucket)?.get(key))))
+        ready(self.inner.with(|state, now| Ok(state.bucket(bucket, now)?.get(key))))
     }
 
     fn bucket_put(
@@ -226,12 +228,12 @@ impl Transport for InProcess {
         expected: Expected,
         timeout: Duration,
     ) -> Call<'_, u64> {
-        let done = self.inner.with(|state, _| {
+        let done = self.inner.with(|state, now| {
             let fate = state.dice.ack_fate();
             let put = if fate == AckFate::LostBefore {
                 Ok(0)
             } else {
-                state.bucket(bucket)?.put(key, value, expected)
+                state.bucket(bucket, now)?.put(key, value, expected, (now, self.inner.wall(now)))
             };
             Ok((put, fate))
         });
@@ -242,12 +244,12 @@ impl Transport for InProcess {
     }
 
     fn bucket_history(&self, bucket: &str, key: &str) -> Call<'_, Vec<RawEntry>> {
-        ready(self.inner.with(|state, _| Ok(state.bucket(bucket)?.history(key))))
+        ready(self.inner.with(|state, now| Ok(state.bucket(bucket, now)?.history(key))))
     }
 
     fn bucket_watch(&self, bucket: &str, key: Option<&str>) -> Call<'_, Box<dyn Watch>> {
-        let opened = self.inner.with(|state, _| {
-            let found = state.bucket(bucket)?;
+        let opened = self.inner.with(|state, now| {
+            let found = state.bucket(bucket, now)?;
             Ok((found.watch(), found.present(key, 0)))
         });
         let opened = opened.map(|(changes, waiting)| OpenWatch {
@@ -368,8 +370,9 @@ impl Watch for OpenWatch {
                     }
                     Err(broadcast::error::RecvError::Lagged(_)) => {
                         let (key, seen) = (self.key.as_deref(), self.seen);
-                        self.waiting =
-                            self.inner.with(|state, _| Ok(state.bucket(&self.bucket)?.present(key, seen)))?;
+                        self.waiting = self
+                            .inner
+                            .with(|state, now| Ok(state.bucket(&self.bucket, now)?.present(key, seen)))?;
                     }
                     Err(broadcast::error::RecvError::Closed) => return Ok(None),
                 }

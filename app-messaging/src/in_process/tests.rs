@@ -34,6 +34,7 @@ transport_suite! {
     a_consumer_begins_where_it_is_told,
     a_pull_of_a_deleted_consumer_ends_with_an_error,
     a_bucket_changes_by_revision,
+    a_bucket_says_when_it_stored_and_forgets_after_its_age,
     a_watch_shows_what_is_there_and_every_change,
     what_is_no_subject_is_refused,
 }

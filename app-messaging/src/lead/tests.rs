@@ -85,7 +85,12 @@ async fn a_leader_that_vanished_is_followed_within_twice_the_lease() {
     let messaging = app.get::<Messaging>();
     let transport = messaging.transport();
     let bucket = bucket_name(app.domain(), LEADERS);
-    let config = BucketConfig { name: bucket.clone(), history: 1, max_value_bytes: MAX_VALUE_BYTES };
+    let config = BucketConfig {
+        name: bucket.clone(),
+        history: 1,
+        max_value_bytes: MAX_VALUE_BYTES,
+        max_age: Duration::ZERO,
+    };
     transport.ensure_bucket(config).await.unwrap();
     let key: String = consumer_name(BILLING, "billing").bytes().map(|byte| format!("{byte:02x}")).collect();
     let old = transport.bucket_put(&bucket, &key, Some("gone".into()), Expected::Any, LEASE).await.unwrap();
