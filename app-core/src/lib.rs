@@ -69,6 +69,7 @@ pub mod status;
 mod stop;
 pub mod testing;
 pub mod threads;
+pub mod trace;
 
 pub use self::{
     app::{App, KillOutcome},

@@ -12,7 +12,7 @@ use std::{
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 use tokio::sync::oneshot;
 
-use crate::panics;
+use crate::{panics, trace::CallerSpan};
 
 /// Starts a thread with a name.
 ///
@@ -52,7 +52,7 @@ pub fn start_thread<T: Send + 'static>(
     builder.name(name.clone()).spawn(work).map_err(|refused| thread_refused(&name, &refused))
 }
 
-/// Runs blocking work on a thread of its own, and waits for the result without blocking.
+/// Runs blocking work on a thread of its own, in the [span](crate::trace) of its caller, and waits for the result without blocking.
 ///
 /// If you drop the future, the thread still runs to its end, and the result is lost. This function sets no limit on the
 /// number of threads and no deadline: the caller has to.
@@ -73,8 +73,9 @@ pub async fn run_blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<T> {
     let (done, result) = oneshot::channel();
+    let caller = CallerSpan::here();
     spawn_thread(name, move || {
-        let outcome = catch_unwind(AssertUnwindSafe(work));
+        let outcome = catch_unwind(AssertUnwindSafe(|| caller.run(work)));
         // The caller may have stopped waiting.
         let _ = done.send(outcome.map_err(|panic| panics::message(panic.as_ref()).to_owned()));
     })?;

@@ -95,7 +95,7 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("slog", &["app-core"], "services log through the prelude"),
     ("slog-json", &["app-core"], "log drains"),
     ("log", &["app-core"], "the bridge from dependencies' logs"),
-    ("tracing-core", &["app-core"], "the bridge from dependencies' logs"),
+    ("tracing-core", &["app-core"], "the receiver of dependencies' logs and of all spans"),
     ("backtrace", &["app-core", "app-errors"], "stacks of threads and of errors"),
     ("gimli", &["app-errors"], "names and lines of stacks"),
     ("object", &["app-errors"], "names and lines of stacks"),
@@ -147,7 +147,7 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("proc-macro2", &[], "tests of the modules"),
     ("saphyr", &[], "tests of what is deployed"),
     ("syn", &[], "tests of the modules"),
-    ("tracing", &[], "tests of the bridge"),
+    ("tracing", &["app-rpc"], "spans of the platform, and tests"),
 ];
 
 /// Where `unsafe` may be written.

@@ -26,12 +26,14 @@ use super::{
 use crate::{
     Service,
     service::{Runner, describe_caller},
+    trace::{self, CallerSpan},
 };
 
 /// Pairs a bounded channel of commands with a service. Cheap to clone; clones send to the same receiver.
 ///
 /// A caller waits for [`DEFAULT_CALL_DEADLINE`](crate::commands::DEFAULT_CALL_DEADLINE) at most, unless [`within`](Self::within) sets
-/// another deadline. A command that waits for its own channel is refused at once.
+/// another deadline. A command that waits for its own channel is refused at once. A command runs in the [span](crate::trace) of
+/// its caller.
 pub struct ServiceCommandChannel<S = ()> {
     shared: Arc<Shared<S>>,
     /// How long a caller waits.
@@ -244,9 +246,26 @@ impl<S: Send + 'static> ServiceCommandChannel<S> {
         self.server()?.state.inline.as_ref().map(StateCell::enqueue)
     }
 
-    /// The command as it enters the queue. Some commands of a server measure their time. A command of a loop runs through the
-    /// runner, so that calls to its own channel are found.
+    /// The command as it enters the queue. It runs in the span of its caller, if there is one.
     fn boxed(&self, command: impl FnOnce(&mut S) + Send + 'static) -> BoxedCommand<S> {
+        let command = self.measured(command);
+        if trace::in_use() { self.in_callers_span(command) } else { command }
+    }
+
+    #[inline(never)]
+    fn in_callers_span(&self, command: BoxedCommand<S>) -> BoxedCommand<S> {
+        let caller = match CallerSpan::here() {
+            // The task of a server has no context. The loop of a service may have one, which is not that of the command.
+            none if none.is_none() && self.server().is_some() => return command,
+            none if none.is_none() => CallerSpan::nothing(),
+            caller => caller,
+        };
+        Box::new(move |state| caller.run(|| command(state)))
+    }
+
+    /// Some commands of a server measure their time. A command of a loop runs through the runner, so that calls to its own
+    /// channel are found.
+    fn measured(&self, command: impl FnOnce(&mut S) + Send + 'static) -> BoxedCommand<S> {
         let Some(server) = self.server() else {
             let runner = Arc::clone(&self.shared.runner);
             return Box::new(move |state| runner.run(|| command(state)));

@@ -24,7 +24,7 @@ use super::{
     queue::{Command, CommandReceiver, queue},
     server_state::{ServerGuard, ServerState},
 };
-use crate::{Service, service::Runner};
+use crate::{Service, service::Runner, trace};
 
 /// The most commands that the server's task takes from the queue at once.
 const BATCH: usize = 64;
@@ -38,6 +38,8 @@ type Hook<S> = Box<dyn FnOnce(&mut S) -> Result<(), Error> + Send>;
 ///
 /// After a kill of the service, new commands are refused. The accepted commands run, and then the destroy hook. A command
 /// that panics fails the service: the state is dropped, and waiting callers get `ServiceNotAlive`.
+///
+/// A command runs in the [span](crate::trace) of its caller, whichever thread runs it.
 ///
 /// [`inline`](CommandServerBuilder::inline) makes a server for short, pure commands, which may run on the caller's thread.
 ///
@@ -285,7 +287,8 @@ impl<S: Send + 'static> CommandServerBuilder<S> {
         if serving.init.is_none() {
             serving.open();
         }
-        service.spawn(name, serving.run())?;
+        // Commands have the context of their callers, and not that of the code that makes the server.
+        trace::without(|| service.spawn(name, serving.run()))?;
         let server = Server { state: server, meter };
         Ok(CommandServer { channel: ServiceCommandChannel::of(runner, queue, deadline, Some(server)) })
     }

@@ -11,7 +11,10 @@ use std::{
 use app_errors::{Error, errors};
 use tokio::sync::oneshot;
 
-use crate::{App, Service, ServiceDescriptor, ServiceEventKind, ServiceState, StartContext, show_duration};
+use crate::{
+    App, Service, ServiceDescriptor, ServiceEventKind, ServiceState, StartContext, show_duration,
+    trace::{self, Timeline, TraceContext},
+};
 
 /// Waits until a deadline. Without a deadline, waits for ever.
 pub(super) async fn until(deadline: Option<tokio::time::Instant>) {
@@ -34,10 +37,28 @@ pub(super) fn abandon_start(service: &Service) {
     service.abort_start();
 }
 
-/// Runs one start function as a task of its service, so that its panic, its error and its end belong to the service.
+/// Starts a service, with a span in this timeline.
 pub(super) async fn start_service(
     context: StartContext,
     descriptor: &ServiceDescriptor,
+    timeline: &Timeline,
+) -> Result<(), Error> {
+    let mut span = timeline.span(format!("start {}", descriptor.name()));
+    span.set("app.service.name", descriptor.name());
+    span.set("app.service.id", &*descriptor.id().hex());
+    let result = run_start(context, descriptor, timeline.context_of(&span)).await;
+    if let Err(error) = &result {
+        span.fail(error);
+    }
+    timeline.ended(span);
+    result
+}
+
+/// Runs one start function as a task of its service, so that its panic, its error and its end belong to the service.
+async fn run_start(
+    context: StartContext,
+    descriptor: &ServiceDescriptor,
+    trace_context: Option<TraceContext>,
 ) -> Result<(), Error> {
     let service = &context.service().clone();
     let begun = Instant::now();
@@ -47,14 +68,14 @@ pub(super) async fn start_service(
     let (me, descriptor_start) = (service.clone(), descriptor.clone());
     let called = Arc::new(AtomicBool::new(false));
     let calls = Arc::clone(&called);
-    service.spawn_start(async move {
+    service.spawn_start(trace::within(trace_context, async move {
         calls.store(true, Ordering::Relaxed);
         let handle = descriptor_start.start(context).await.map_err(|error| start_failure(&me, error))?;
         me.host().handles.insert(&me, handle);
         // Fails if the kernel has abandoned this start.
         let _ = done.send(());
         Ok::<(), Error>(())
-    })?;
+    }))?;
     let (start_timeout, _) = descriptor.timeouts();
     let timely = tokio::select! {
         biased;

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     App, AppEvent, Service, ServiceDescriptor, ServiceState, StartContext, StopCause, StopReport,
     graph::Plan, ids::APP_SERVICE, panics, plugins::StartHistory, service::AppPhase, show_duration,
+    trace::Timeline,
 };
 
 /// How long the other start functions of a level may still take once one has failed.
@@ -68,7 +69,13 @@ pub(super) async fn start(
 /// The whole life of an app that has a plan.
 async fn live(app: &App, plan: &Plan, ready: oneshot::Sender<()>) {
     let mut services = Vec::with_capacity(plan.services().len());
-    let result = start_levels(app, plan, &mut services).await;
+    let timeline = Timeline::begin("app start", app.host().created);
+    let result = start_levels(app, plan, &timeline, &mut services).await;
+    timeline.change(|root| {
+        root.set("app.services", i64::try_from(services.len()).unwrap_or(i64::MAX));
+        result.as_ref().err().into_iter().flatten().for_each(|error| root.fail(error));
+    });
+    timeline.finish();
     if let Err(problems) = result {
         app.kill(StopCause::StartFailed(problems));
     } else if app.alive() {
@@ -111,7 +118,12 @@ async fn plan(app: &App, services: Arc<[ServiceDescriptor]>, linked: bool) -> Re
 }
 
 /// Starts level by level. Adds every service that was made to `all`.
-async fn start_levels(app: &App, plan: &Plan, all: &mut Vec<Service>) -> Result<(), Vec<Error>> {
+async fn start_levels(
+    app: &App,
+    plan: &Plan,
+    timeline: &Timeline,
+    all: &mut Vec<Service>,
+) -> Result<(), Vec<Error>> {
     for level in plan.levels() {
         let services: Vec<_> =
             level.map(|descriptor| (new_incarnation(app, descriptor), descriptor)).collect();
@@ -120,7 +132,7 @@ async fn start_levels(app: &App, plan: &Plan, all: &mut Vec<Service>) -> Result<
         all.extend(handles);
         let failures = tokio::select! {
             biased;
-            failures = start_level(&services) => failures,
+            failures = start_level(&services, timeline) => failures,
             () = app.dying() => {
                 abandon_starts(&services);
                 return Ok(());
@@ -141,10 +153,13 @@ async fn start_levels(app: &App, plan: &Plan, all: &mut Vec<Service>) -> Result<
 
 /// Starts the services of a level in parallel. Once one has failed, the others get a moment to report their own failures.
 /// So the caller learns of a port in use at once, and not after the start timeout of another service.
-async fn start_level(services: &[(Service, &ServiceDescriptor)]) -> Vec<(Service, Error)> {
+async fn start_level(
+    services: &[(Service, &ServiceDescriptor)],
+    timeline: &Timeline,
+) -> Vec<(Service, Error)> {
     let starts = services.iter().map(|(service, descriptor)| {
         let context = StartContext::new(service.clone(), StartHistory::default());
-        start_service(context, descriptor).map(move |result| (service, result))
+        start_service(context, descriptor, timeline).map(move |result| (service, result))
     });
     let mut starts: FuturesUnordered<_> = starts.collect();
     let mut failures = Vec::new();

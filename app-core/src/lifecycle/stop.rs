@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 
 use crate::{
     Abandoned, App, AppEvent, DEFAULT_STOP_TIMEOUT, Service, ServiceEventKind, StopCause, StopReport,
-    graph::Plan, service::AppPhase,
+    graph::Plan, service::AppPhase, trace::Timeline,
 };
 
 /// How long the tasks of an abandoned service may take to notice that they were aborted.
@@ -27,19 +27,24 @@ pub(super) async fn stop(app: &App, plan: &Plan) -> StopReport {
     let was_ready = state.phase() == AppPhase::Running;
     state.enter(AppPhase::Stopping);
     app.host().emit(AppEvent::Stopping { cause: cause.clone() });
+    let timeline = Timeline::begin("app stop", app.killed_at().into_std());
+    timeline.change(|root| root.set("app.stop.cause", &*cause.to_string()));
     // An app that was never ready got no work, so it has nothing to drain.
     if was_ready {
+        let drain = timeline.span("drain");
         app.drained().await;
+        timeline.ended(drain);
     }
     let abandoned = Arc::new(Mutex::new(Vec::new()));
     let limit = app.stop_timeout();
     let waited = tokio::select! {
         biased;
-        () = stop_services(app, plan, &abandoned) => None,
+        () = stop_services(app, plan, &abandoned, &timeline) => None,
         () = tokio::time::sleep(limit) => Some(limit),
         waited = workers_blocked(app, was_ready) => Some(waited),
     };
     if let Some(waited) = waited {
+        timeline.finish();
         give_up(app, waited, &abandoned).await;
     }
     let abandoned = std::mem::take(&mut *abandoned.lock());
@@ -68,24 +73,47 @@ async fn workers_blocked(app: &App, was_ready: bool) -> Duration {
     }
 }
 
-async fn stop_services(app: &App, plan: &Plan, abandoned: &Mutex<Vec<Abandoned>>) {
+async fn stop_services(app: &App, plan: &Plan, abandoned: &Mutex<Vec<Abandoned>>, timeline: &Timeline) {
     // Closed first, because no later step would stop a service that registers now.
     app.host().registry.close();
     let others: Vec<_> = app.services().into_iter().filter(|service| !plan.contains(service.id())).collect();
-    stop_all(&others, "the app stops", abandoned).await;
+    stop_all(&others, abandoned, timeline).await;
     for level in plan.levels().rev() {
-        let level: Vec<_> = level.filter_map(|descriptor| app.service(descriptor.id())).collect();
-        stop_all(&level, "the app stops", abandoned).await;
+        let level: Vec<_> = level.collect();
+        // The sink of the spans stops with the infrastructure.
+        if level.iter().any(|descriptor| descriptor.is_infrastructure()) {
+            timeline.finish();
+        }
+        let services: Vec<_> =
+            level.into_iter().filter_map(|descriptor| app.service(descriptor.id())).collect();
+        stop_all(&services, abandoned, timeline).await;
     }
     // Last, so that operators see the stop: they follow the events and the log by operations of the app itself.
     let own: Vec<_> = app.host().close_own_service().into_iter().collect();
-    stop_all(&own, "the app stops", abandoned).await;
+    stop_all(&own, abandoned, timeline).await;
+    timeline.finish();
 }
 
 /// Kills services, and waits until each is dead or its stop timeout has passed.
-async fn stop_all(services: &[Service], reason: &'static str, abandoned: &Mutex<Vec<Abandoned>>) {
-    services.iter().for_each(|service| service.kill(reason));
-    join_all(services.iter().map(|service| wait_for(service, abandoned))).await;
+async fn stop_all(services: &[Service], abandoned: &Mutex<Vec<Abandoned>>, timeline: &Timeline) {
+    let stop = |service: &Service| {
+        let mut span = timeline.span(format!("stop {}", service.name()));
+        span.set("app.service.name", service.name());
+        span.set("app.service.id", &*service.id().hex());
+        service.kill("the app stops");
+        span
+    };
+    let spans: Vec<_> = services.iter().map(stop).collect();
+    let ends = services.iter().zip(spans).map(|(service, mut span)| async move {
+        wait_for(service, abandoned).await;
+        match service.error() {
+            _ if !service.is_dead() => span.fail_because("timeout", "it did not stop in time"),
+            Some(error) => span.fail(&error),
+            None => {}
+        }
+        timeline.ended(span);
+    });
+    join_all(ends).await;
 }
 
 /// Waits until a killed service is dead. After its stop timeout, abandons it.

@@ -3,6 +3,9 @@
 //! One task runs the [`Supervisor`], which decides. This file does what takes time. Ends and starts run in parallel, so a
 //! service that hangs delays neither the dependents of other services nor the stop after a FATAL error.
 
+use std::time::Instant;
+
+use app_errors::Error;
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use parking_lot::Mutex;
 
@@ -11,7 +14,7 @@ use super::{
     stop,
     supervisor::{Step, Supervisor},
 };
-use crate::{App, Service, ServiceDescriptor, StartContext, graph::Plan};
+use crate::{App, Service, ServiceDescriptor, StartContext, graph::Plan, trace::Timeline};
 
 /// A job that is done.
 enum Done {
@@ -85,8 +88,19 @@ async fn start_again(app: &App, descriptor: &ServiceDescriptor, context: StartCo
             service.abort_start();
             false
         }
-        started = start_service(context, descriptor) => started.is_ok(),
+        started = restart_service(context, descriptor) => started.is_ok(),
     }
+}
+
+/// Starts a service again, with a trace of its own.
+async fn restart_service(context: StartContext, descriptor: &ServiceDescriptor) -> Result<(), Error> {
+    let timeline = Timeline::begin("service restart", Instant::now());
+    let result = start_service(context, descriptor, &timeline).await;
+    if let Err(error) = &result {
+        timeline.change(|root| root.fail(error));
+    }
+    timeline.finish();
+    result
 }
 
 #[cfg(test)]

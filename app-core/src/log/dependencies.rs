@@ -1,7 +1,8 @@
 //! A bridge from the `log` and `tracing` crates, which dependencies use, to a [`Log`].
 //!
 //! Both crates have one receiver for the process. The receiver here passes records to the [`Log`] that was set last. Trace
-//! records and spans are left out.
+//! records are left out. What becomes of spans is in [`crate::trace`], which is the receiver of `tracing` and passes its
+//! events on.
 
 use std::fmt::{self, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,11 +11,11 @@ use std::sync::{Arc, Once};
 use arc_swap::ArcSwapOption;
 use slog::{Drain, KV, Key, Level, Record, RecordLocation, RecordStatic, Serializer};
 use tracing_core::field::{Field, Visit};
-use tracing_core::subscriber::Interest;
-use tracing_core::{Event, LevelFilter, Metadata, Subscriber, span};
+use tracing_core::{Event, LevelFilter, Metadata};
 
 use super::text::CappedText;
 use super::{Log, LogLevel, LogRecordLimit, drain};
+use crate::trace::{EventReceiver, receive_events};
 
 static RECEIVER: ArcSwapOption<Receiver> = ArcSwapOption::const_empty();
 static INSTALL: Once = Once::new();
@@ -34,8 +35,7 @@ pub fn capture_dependencies(log: &Log) {
     RECEIVER.store(Some(Arc::new(Receiver { log: log.clone(), logger: log.logger() })));
     INSTALL.call_once(|| {
         OWNS_LOG_CRATE.store(log::set_logger(&Bridge).is_ok(), Ordering::Relaxed);
-        // Fails when the program has set a subscriber of its own, which stays.
-        let _ = tracing_core::dispatcher::set_global_default(tracing_core::Dispatch::new(Bridge));
+        receive_events(&Bridge);
     });
     level_changed(log);
 }
@@ -110,27 +110,23 @@ fn level_of_tracing(metadata: &Metadata<'_>) -> Option<Level> {
     }
 }
 
-impl Subscriber for Bridge {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        receiver_for(level_of_tracing(metadata)).is_some()
-    }
-
-    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+impl EventReceiver for Bridge {
+    fn admits(&self, metadata: &Metadata<'_>) -> bool {
         // `level_changed` has this called again.
-        let enabled = match (level_of_tracing(metadata), &*RECEIVER.load()) {
+        match (level_of_tracing(metadata), &*RECEIVER.load()) {
             (Some(level), Some(receiver)) => receiver.logger.is_enabled(level),
             _ => false,
-        };
-        if enabled { Interest::always() } else { Interest::never() }
+        }
     }
 
-    fn max_level_hint(&self) -> Option<LevelFilter> {
-        Some(match RECEIVER.load().as_ref()?.log.level() {
-            LogLevel::Debug => LevelFilter::DEBUG,
-            LogLevel::Info => LevelFilter::INFO,
-            LogLevel::Warn => LevelFilter::WARN,
-            LogLevel::Error => LevelFilter::ERROR,
-        })
+    fn max_level(&self) -> LevelFilter {
+        match RECEIVER.load().as_ref().map(|receiver| receiver.log.level()) {
+            Some(LogLevel::Debug) => LevelFilter::DEBUG,
+            Some(LogLevel::Info) => LevelFilter::INFO,
+            Some(LogLevel::Warn) => LevelFilter::WARN,
+            Some(LogLevel::Error) => LevelFilter::ERROR,
+            None => LevelFilter::OFF,
+        }
     }
 
     fn event(&self, event: &Event<'_>) {
@@ -147,19 +143,6 @@ impl Subscriber for Bridge {
             ));
         }
     }
-
-    // Spans are never enabled, so none of these functions is called with a span.
-    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
-        span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
-
-    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
-
-    fn enter(&self, _: &span::Id) {}
-
-    fn exit(&self, _: &span::Id) {}
 }
 
 const MESSAGE: &str = "message";

@@ -9,7 +9,7 @@ use super::escape::{push_string, string_end};
 use super::shrink::{MIN_VALUE_BYTES, level, push_shorter};
 
 /// The keys that stay. A record's own key cannot have such a name.
-const KEPT: [&[u8]; 11] = [
+const KEPT: [&[u8]; 13] = [
     b"time",
     b"level",
     b"domain",
@@ -18,6 +18,8 @@ const KEPT: [&[u8]; 11] = [
     b"instance",
     b"svc",
     b"svc_name",
+    b"trace_id",
+    b"span_id",
     b"event",
     b"event_name",
     b"message",

@@ -1,7 +1,7 @@
 //! A record as one line of JSON.
 //!
-//! `time level domain app release instance [svc svc_name] [event event_name]`, the logger's own keys, the record's own keys
-//! in the order of the code, `message`.
+//! `time level domain app release instance [svc svc_name] [trace_id span_id] [event event_name]`, the logger's own keys, the
+//! record's own keys in the order of the code, `message`.
 
 use std::time::SystemTime;
 
@@ -13,7 +13,7 @@ use super::fields::{Fields, push_fixed};
 use super::fit::{self, CutKeys};
 use super::line::{Line, block};
 use super::timestamp::Timestamp;
-use crate::Identity;
+use crate::{Identity, trace};
 
 /// The most bytes of a key.
 pub(super) const MAX_KEY_BYTES: usize = 256;
@@ -46,6 +46,9 @@ impl JsonFormatter {
         fields.finish();
 
         let line = &mut fields.line;
+        if trace::in_use() {
+            push_trace(line);
+        }
         line.push(prefix);
         let (level, length) = match level {
             LogLevel::Debug => const { block(b"\",\"level\":\"debug\"") },
@@ -60,6 +63,18 @@ impl JsonFormatter {
             fit_line(line, limit, &mut fields.cut);
         }
         line
+    }
+}
+
+/// Puts the ids of the current span in front, if there is one.
+#[inline(never)]
+fn push_trace(line: &mut Line) {
+    if let Some((trace_id, span_id)) = trace::current_ids() {
+        line.push(b"\"");
+        line.push(&span_id.hex());
+        line.push(b"\",\"span_id\":\"");
+        line.push(&trace_id.hex());
+        line.push(b",\"trace_id\":\"");
     }
 }
 

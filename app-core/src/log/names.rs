@@ -9,7 +9,7 @@ use super::line::{BLOCK, Block, block};
 type Seen = [u64; 4];
 
 /// The platform's keys. A record's own key of that name gets an underscore.
-const RESERVED: [(&str, &str); 11] = [
+const RESERVED: [(&str, &str); 13] = [
     ("app", "app_"),
     ("svc", "svc_"),
     ("time", "time_"),
@@ -17,9 +17,11 @@ const RESERVED: [(&str, &str); 11] = [
     ("domain", "domain_"),
     ("message", "message_"),
     ("release", "release_"),
+    ("span_id", "span_id_"),
     ("instance", "instance_"),
     ("svc_name", "svc_name_"),
     ("cut_keys", "cut_keys_"),
+    ("trace_id", "trace_id_"),
     ("event_name", "event_name_"),
 ];
 /// The key that is written before all others.

@@ -16,6 +16,7 @@ use super::fit::CutKeys;
 use super::serde_value;
 use super::shrink::{MIN_VALUE_BYTES, level};
 use super::text::{self, CappedText};
+use crate::trace;
 
 /// The most bytes of the name of a service.
 const MAX_NAME_BYTES: usize = 200;
@@ -29,6 +30,9 @@ const ROOM_FACTOR: usize = 4;
 const EVENT: &str = "event";
 /// The key after `event`, if the event has a name.
 const EVENT_NAME: &str = "event_name";
+/// The keys at the end, of a record inside a span.
+const TRACE_ID: &str = "trace_id";
+const SPAN_ID: &str = "span_id";
 
 /// The name of a service as its lines show it: escaped and shortened.
 pub(super) fn shown_name(name: &str) -> String {
@@ -143,7 +147,12 @@ impl Printed {
     }
 
     fn push(&mut self, key: Key, text: String) {
-        let key = if key == EVENT_NAME { "event_name_" } else { key };
+        let key = match key {
+            EVENT_NAME => "event_name_",
+            TRACE_ID => "trace_id_",
+            SPAN_ID => "span_id_",
+            key => key,
+        };
         if self.fields.iter().any(|(name, _)| *name == key) {
             return;
         }
@@ -156,7 +165,7 @@ impl Printed {
         self.fields.push((key, text));
     }
 
-    /// Brings the fields into the order of the code, with the event last: people look for other fields first.
+    /// Brings the fields into the order of the code, with the event and the span last: people look for other fields first.
     fn finish(&mut self) {
         self.fields.reverse();
         if let Some(at) = self.fields.iter().position(|(key, _)| *key == EVENT) {
@@ -164,6 +173,10 @@ impl Printed {
             let name = event_name(&id);
             self.fields.push((key, id));
             self.fields.extend(name.map(|name| (EVENT_NAME, name.to_owned())));
+        }
+        if let Some((trace_id, span_id)) = trace::in_use().then(trace::current_ids).flatten() {
+            self.fields.push((TRACE_ID, trace_id.to_string()));
+            self.fields.push((SPAN_ID, span_id.to_string()));
         }
     }
 
@@ -189,7 +202,7 @@ impl Printed {
             budget =
                 budget.saturating_sub("cut_keys".len() + style.around_field() + CutKeys::room(self.limit));
             for ((key, value), stays) in shown.fields.iter().zip(&mut stays) {
-                if taken > budget && key != EVENT && key != EVENT_NAME {
+                if taken > budget && ![EVENT, EVENT_NAME, TRACE_ID, SPAN_ID].contains(&key.as_str()) {
                     let around = key.len() + style.around_field();
                     (*stays, taken, frame) = (false, taken - around - min_bytes(value), frame - around);
                     self.cut.push(key);

@@ -7,12 +7,19 @@ use slog::Logger;
 use tokio::runtime::Handle;
 
 use super::{Service, TaskOutput, task};
-use crate::ServiceState;
+use crate::{
+    ServiceState,
+    trace::{self, TaskContext},
+};
 
 impl Service {
     /// Spawns a task of the service. The task has to end when the service is [`dying`](Self::dying).
     ///
     /// An error or a panic kills the service with that reason; an end without error does not.
+    ///
+    /// The task has the [context](crate::trace) of its caller: its log records have the ids of the caller's span, and its
+    /// spans are of the same trace. A task that outlives the request that spawned it should not have it: spawn it
+    /// [`without`](crate::trace::without) one.
     ///
     /// ```
     /// # use app_core::{prelude::*, testing::TestApp};
@@ -56,7 +63,8 @@ impl Service {
         F::Output: TaskOutput,
     {
         let number = self.enter(name)?;
-        let handle = runtime.spawn(task::run(self.clone(), number, future)).abort_handle();
+        let context = if trace::in_use() { TaskContext::here() } else { None };
+        let handle = runtime.spawn(task::run(self.clone(), number, context, future)).abort_handle();
         let mut life = self.inner.life.lock();
         let given_up = life.given_up;
         if let Some(task) = life.tasks.get_mut(&number) {

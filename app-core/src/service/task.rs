@@ -9,6 +9,7 @@ use app_errors::{BoxError, Error, errors};
 use futures_util::FutureExt;
 
 use super::Service;
+use crate::trace::TaskContext;
 
 tokio::task_local! {
     static CURRENT: Service;
@@ -117,7 +118,12 @@ impl Drop for Presence {
 }
 
 /// Wraps a task that was entered under `number`.
-pub(super) fn run<F>(service: Service, number: u64, future: F) -> impl Future<Output = ()> + Send
+pub(super) fn run<F>(
+    service: Service,
+    number: u64,
+    trace: Option<TaskContext>,
+    future: F,
+) -> impl Future<Output = ()> + Send
 where
     F: Future + Send + 'static,
     F::Output: TaskOutput,
@@ -128,7 +134,11 @@ where
         let outcome = poll_fn(|context| {
             let mut polled = Poll::Pending;
             // Stacks of errors leave out the frames that run the task.
-            app_errors::outermost(&mut || polled = running.as_mut().poll(context));
+            let mut poll = || app_errors::outermost(&mut || polled = running.as_mut().poll(context));
+            match &trace {
+                None => poll(),
+                Some(trace) => trace.run(poll),
+            }
             polled
         });
         let outcome = outcome.await;
