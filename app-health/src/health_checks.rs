@@ -35,6 +35,7 @@ mod actions;
 mod reads;
 mod registration;
 mod run;
+mod spans;
 #[cfg(test)]
 mod tests;
 

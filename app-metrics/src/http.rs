@@ -10,6 +10,7 @@
 //! runs. Its `serve` runs until it is told to stop, and owns every task of the server.
 
 mod body;
+mod caller;
 mod connections;
 mod listener;
 mod metrics;

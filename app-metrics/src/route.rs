@@ -10,7 +10,8 @@ use std::pin::Pin;
 /// A path of the HTTP server and its handler, contributed by a linked crate.
 ///
 /// Only GET and HEAD reach a handler, and no request body does: HTTP changes nothing. A handler should answer from a
-/// snapshot. If it takes longer than 10 s, the client gets a 503.
+/// snapshot. If it takes longer than 10 s, the client gets a 503. It runs within the [trace](app_core::trace) of its client, if the
+/// request has the header `traceparent`.
 ///
 /// ```
 /// use app_core::App;

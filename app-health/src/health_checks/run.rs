@@ -5,10 +5,11 @@
 use std::{any::Any, panic::AssertUnwindSafe, sync::Arc};
 
 use app_core::prelude::Error;
+use app_core::trace;
 use futures_util::FutureExt;
 use tokio::time::Instant;
 
-use super::HealthChecks;
+use super::{HealthChecks, spans};
 use crate::{
     HealthOutcome, entry::Entry, errors, outcome::RunOutcome, run_handle::RunHandle, timetable::RunKey,
 };
@@ -29,8 +30,9 @@ pub(crate) fn start(checks: &HealthChecks, entry: Arc<Entry>, key: RunKey, handl
                 () = drop.cancelled() => None,
             }
         });
+        let span = spans::begin(&entry);
         // After this line, the check's future is dropped.
-        let result = body.catch_unwind().await;
+        let result = spans::within(span.as_ref(), body.catch_unwind()).await;
         let ended = Instant::now();
         let outcome = outcome(&entry, result).map(|(kind, error)| RunOutcome {
             kind,
@@ -39,11 +41,13 @@ pub(crate) fn start(checks: &HealthChecks, entry: Arc<Entry>, key: RunKey, handl
             duration: ended - began,
             ended,
         });
+        spans::end(span, &entry.spec, ended - began, outcome.as_ref());
         in_flight.end(outcome);
     };
     // Only a dead service refuses the task. The task is then dropped here, which tells the timetable.
     let _runtime = checks.runtime().enter();
-    let _ = checks.service().spawn(name, run);
+    // A run belongs to all who wait for it, so its trace is its own.
+    let _ = trace::without(|| checks.service().spawn(name, run));
 }
 
 type Caught = Result<Option<Result<(), Error>>, Box<dyn Any + Send>>;

@@ -4,6 +4,7 @@
 mod tests;
 
 use super::Scrapes;
+use super::caller::within_callers_context;
 use crate::METRICS_SERVICE_ID;
 use crate::errors::ROUTE_INVALID;
 use crate::route::{Handler, Route, RouteRequest, RouteResponse};
@@ -70,9 +71,11 @@ pub(super) fn marked(path: &'static str, methods: MethodRouter) -> MethodRouter 
 
 fn answered_by(app: App, handler: Handler) -> MethodRouter {
     match handler {
-        Handler::Exact(handler) => get(move || async move { response(handler(app).await) }),
+        Handler::Exact(handler) => get(move |headers: HeaderMap| async move {
+            response(within_callers_context(&headers, async { handler(app).await }).await)
+        }),
         Handler::Parameters(handler) => {
-            get(move |uri: Uri, parameters: Result<RawPathParams, _>| async move {
+            get(move |uri: Uri, headers: HeaderMap, parameters: Result<RawPathParams, _>| async move {
                 let Ok(parameters) = parameters else {
                     return response(RouteResponse::text(400, "the path is not valid UTF-8\n"));
                 };
@@ -83,7 +86,8 @@ fn answered_by(app: App, handler: Handler) -> MethodRouter {
                     // The router accepts an empty segment unless it is the last.
                     return not_found();
                 }
-                response(handler(app, RouteRequest { path, parameters }).await)
+                let request = RouteRequest { path, parameters };
+                response(within_callers_context(&headers, async { handler(app, request).await }).await)
             })
         }
     }
