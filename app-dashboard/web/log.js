@@ -7,7 +7,11 @@ const LOG_LEVELS = ['debug', 'info', 'warn', 'error'];
 const MOST_ROWS = 400;
 /** Keys of a record that the row shows in other places, or that all records of the app share. */
 const SHOWN = new Set(['time', 'level', 'message', 'svc_name', 'domain', 'app', 'release', 'instance']);
-const TRACE = /^trace_?id$/i;
+const TRACE_ID = /^[0-9a-f]{32}$/;
+/** The trace that a record belongs to, if its id is one. */
+const traceOf = (record) => (TRACE_ID.test(record?.trace_id) ? record.trace_id : '');
+/** The page of now with another query. A link to it can be shared. */
+const here = (query) => `${location.hash.split('?')[0]}${query}`;
 
 const recordOf = (item) => {
   if (item.record && typeof item.record === 'object') return item.record;
@@ -29,10 +33,11 @@ function Tail({ rows, follow, label, children }) {
   return html`<div class="card flush tail" ref=${box} tabindex="0" role="log" aria-live="off" aria-label=${label}>${children}</div>`;
 }
 
-function Controls({ wanted, setWanted, services, service, setService, follow, setFollow, children, shown, total, what }) {
+function Controls({ wanted, setWanted, services, service, setService, follow, setFollow, trace, children, shown, total, what }) {
   return html`<div class="filters"><${Search} value=${wanted} onInput=${setWanted} label=${`Find in ${what}`} />
     <${Select} label="Service" value=${service} onChange=${setService}><option value="">all</option>${services.map((name) => html`<option>${name}</option>`)}<//>
     ${children}
+    ${trace && html`<p class="badge">Trace ${trace} <a href=${here('')}>show all records</a></p>`}
     <label class="check"><input type="checkbox" checked=${follow} onChange=${(e) => setFollow(e.target.checked)} /> Follow</label>
     <p class="quiet" role="status">${shown} of ${total} ${what}</p></div>`;
 }
@@ -41,17 +46,20 @@ function useFilter(items, query) {
   const [wanted, setWanted] = useState(query?.get('find') ?? '');
   const [service, setService] = useState('');
   const [follow, setFollow] = useState(true);
+  // From the address, so that a link shows the same records to others.
+  const trace = query?.get('trace') ?? '';
   const services = [...new Set(items.map((item) => text(item.service_name)).filter(Boolean))].sort();
   const words = wanted.toLowerCase().split(/\s+/).filter(Boolean);
-  const matches = (item) => item.missed || ((!service || text(item.service_name) === service)
+  const matches = (item) => (item.missed && !trace) || ((!service || text(item.service_name) === service)
+    && (!trace || traceOf(recordOf(item)) === trace)
     && words.every((word) => JSON.stringify(item).toLowerCase().includes(word)));
-  return { wanted, setWanted, service, setService, services, follow, setFollow, matches };
+  return { wanted, setWanted, service, setService, services, follow, setFollow, trace, matches };
 }
 
 const Missed = ({ item, what }) => html`<p class="missed">${text(item.missed)} ${what} are missing here: the app keeps the last thousand.</p>`;
 
-function Value({ name, value, find }) {
-  if (TRACE.test(name)) return html`<button type="button" class="link" title="Show all records of this trace" onClick=${() => find(text(value))}>${text(value)}</button>`;
+function Value({ name, value }) {
+  if (name === 'trace_id' && TRACE_ID.test(value)) return html`<a href=${here(`?trace=${value}`)} title="Show all records of this trace">${value}</a>`;
   return html`<code>${typeof value === 'object' && value ? JSON.stringify(value, null, 1) : text(value)}</code>`;
 }
 
@@ -71,7 +79,7 @@ export function LogPage({ row, data, items, query }) {
       const record = recordOf(item);
       const more = Object.entries(record).filter(([name]) => !SHOWN.has(name));
       const line = html`<${Clock} at=${timeOf(item)} /><${Chip} state=${levelOf(item)} label=${levelOf(item)} /><span class="from">${text(item.service_name)}</span><span class="message">${text(item.message)}</span>`;
-      return more.length ? html`<details key=${item.number} class=${`line ${levelOf(item)}`}><summary>${line}</summary><dl>${more.map(([name, value]) => html`<dt>${name}</dt><dd><${Value} name=${name} value=${value} find=${filter.setWanted} /></dd>`)}</dl></details>`
+      return more.length ? html`<details key=${item.number} class=${`line ${levelOf(item)}`}><summary>${line}</summary><dl>${more.map(([name, value]) => html`<dt>${name}</dt><dd><${Value} name=${name} value=${value} /></dd>`)}</dl></details>`
         : html`<div key=${item.number} class=${`line ${levelOf(item)}`}>${line}</div>`;
     })}<//>` : html`<${Empty} title=${records.length ? 'No record matches' : 'No records yet'}>${records.length ? 'Choose another service or level, or clear the search.' : 'The log is quiet. To see more, set the level to debug on the page Operations.'}<//>`}`;
 }

@@ -5,16 +5,22 @@
 //! 2. The count of a histogram is the sum of its buckets, computed from the same reads, and stored nowhere else. So a
 //!    scrape sees a count that agrees with the buckets, without any lock.
 //! 3. No observation is lost: each is one addition to one bucket and one addition to the sum.
+//!
+//! An observation of a sampled trace is also kept as the exemplar of its bucket (`exemplars`). Any other one pays a branch for that.
 
+mod exemplars;
 #[cfg(test)]
 mod tests;
 mod timer;
 
+pub(crate) use exemplars::Exemplar;
 pub use timer::HistogramTimer;
 
 use crate::stripe;
 use crate::striped::Striped;
 use crate::sync::AtomicU64;
+use app_core::trace::TraceContext;
+use exemplars::Exemplars;
 use std::sync::Arc;
 
 /// Observed values, counted in buckets: latencies in seconds, sizes in bytes.
@@ -35,6 +41,7 @@ struct Cells {
     bounds: Arc<[f64]>,
     /// The sum as the bits of an `f64`, then the buckets.
     sums: Striped<Box<[AtomicU64]>>,
+    exemplars: Exemplars,
 }
 
 const SUM: usize = 0;
@@ -67,12 +74,13 @@ impl Histogram {
     /// `bounds` are those of a validated spec.
     pub(crate) fn new(bounds: Arc<[f64]>) -> Self {
         let words = (0..2 * (BUCKETS + bounds.len() + 1)).map(|_| AtomicU64::new(0)).collect();
-        Self(Arc::new(Cells { bounds, sums: Striped::new(words) }))
+        Self(Arc::new(Cells { bounds, sums: Striped::new(words), exemplars: Exemplars::new() }))
     }
 
     /// Counts `value` in the first bucket whose bound is not below it.
     ///
-    /// Ignores a value that is not finite, because it would spoil the sum for good.
+    /// Ignores a value that is not finite, because it would spoil the sum for good. Within a sampled trace, the value becomes the
+    /// exemplar of its bucket: OpenMetrics shows it with the ids of the trace and the span.
     #[inline]
     pub fn observe(&self, value: f64) {
         if !value.is_finite() {
@@ -85,6 +93,9 @@ impl Histogram {
                 own.add_f64(SUM, value);
             }
             None => self.observe_beside_others(bucket, value),
+        }
+        if let Some(ids) = TraceContext::current_sampled() {
+            self.0.exemplars.keep(self.0.bounds.len() + 1, bucket - BUCKETS, value, ids);
         }
     }
 
@@ -168,6 +179,11 @@ impl Histogram {
             counts: self.counts().collect(),
             sum: self.sum(),
         }
+    }
+
+    /// The last observation in a bucket that belongs to a sampled trace, if it is one of the past five minutes.
+    pub(crate) fn exemplar(&self, bucket: usize) -> Option<Exemplar> {
+        self.0.exemplars.of(bucket)
     }
 
     /// Writes the upper bound and the observations of each bucket into `buckets`, and returns the sum. The last bound

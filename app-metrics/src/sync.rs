@@ -4,7 +4,7 @@
 pub(crate) use arc_swap::ArcSwapOption;
 pub(crate) use parking_lot::Mutex;
 pub(crate) use std::sync::OnceLock;
-pub(crate) use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
+pub(crate) use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
 
 /// How many threads this machine runs at once.
 pub(crate) fn parallelism() -> usize {

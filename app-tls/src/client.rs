@@ -20,6 +20,31 @@ pub fn client_config(key_pair: &KeyPair, servers: &Authorities) -> Result<Arc<Cl
     client_config_with(key_pair.certified(), servers, crypto_provider()).map(Arc::new)
 }
 
+/// The TLS config of a client of a server that is no part of this platform, such as a collector of traces. It accepts servers of
+/// these authorities. It shows the certificate of the key pair, if there is one, to a server that asks.
+///
+/// The name of the server is sent in the open, because such servers often have several names.
+///
+/// # Errors
+/// As [`client_config`].
+pub fn collector_config(
+    key_pair: Option<&KeyPair>,
+    servers: &Authorities,
+) -> Result<Arc<ClientConfig>, rustls::Error> {
+    let provider = crypto_provider();
+    let verifier = Arc::new(ServerVerifier::new(servers, &provider)?);
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&TLS13, &TLS12])?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier);
+    let mut config = match key_pair {
+        Some(pair) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(pair.certified()))),
+        None => builder.with_no_client_auth(),
+    };
+    config.resumption = Resumption::disabled();
+    Ok(Arc::new(config))
+}
+
 /// The same as [`client_config`] with this cryptography.
 pub(crate) fn client_config_with(
     certified: Arc<CertifiedKey>,

@@ -52,23 +52,30 @@ impl Expiry {
     /// What a server with this key pair uses, which accepts clients of these authorities. The earliest comes first.
     #[must_use]
     pub fn of_server(pair: &KeyPair, clients: &Authorities) -> Vec<Self> {
-        Self::all("server", pair, clients)
+        Self::all("server", Some(pair), clients)
     }
 
     /// What a client with this key pair uses, which accepts servers of these authorities. The earliest comes first.
     #[must_use]
     pub fn of_client(pair: &KeyPair, servers: &Authorities) -> Vec<Self> {
+        Self::all("client", Some(pair), servers)
+    }
+
+    /// What a client uses that accepts servers of these authorities, and shows a certificate or not. The earliest comes first.
+    #[must_use]
+    pub fn of_collector(pair: Option<&KeyPair>, servers: &Authorities) -> Vec<Self> {
         Self::all("client", pair, servers)
     }
 
-    fn all(what: &'static str, pair: &KeyPair, authorities: &Authorities) -> Vec<Self> {
+    fn all(what: &'static str, pair: Option<&KeyPair>, authorities: &Authorities) -> Vec<Self> {
         let named = |what, one: &Certificate| {
             let name = if one.names.is_empty() { one.subject.clone() } else { one.names.join(",") };
             Self { at: one.not_after, what, name }
         };
         let subject = |what, one: &Certificate| Self { at: one.not_after, what, name: one.subject.clone() };
-        let own = pair.chain().take(1).map(|one| named(what, one));
-        let between = pair.chain().skip(1).map(|one| subject("intermediate", one));
+        let chain = || pair.into_iter().flat_map(KeyPair::chain);
+        let own = chain().take(1).map(|one| named(what, one));
+        let between = chain().skip(1).map(|one| subject("intermediate", one));
         let above = authorities.certificates().map(|one| subject("authority", one));
         let lists = authorities.lists().iter().filter_map(|list| {
             Some(Self { at: list.next_update?, what: "revocation_list", name: list.issuer.clone() })

@@ -59,7 +59,7 @@ mod verifiers;
 pub use self::alert::alert_text;
 pub use self::authorities::Authorities;
 pub use self::certificate::{Certificate, Purpose, system_time, valid_until};
-pub use self::client::{client_config, server_name};
+pub use self::client::{client_config, collector_config, server_name};
 pub use self::config_check::ConfigCheck;
 pub use self::errors::MaterialError;
 pub use self::expiry::{Expiry, ExpiryWatch, ServiceExpiry, expiries_of};

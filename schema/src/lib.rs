@@ -61,6 +61,12 @@ pub mod metrics_capnp;
 #[path = "generated/rpc_capnp.rs"]
 pub mod rpc_capnp;
 
+#[allow(missing_docs, unreachable_pub, elided_lifetimes_in_paths, reason = "generated code")]
+#[allow(clippy::all, clippy::pedantic, clippy::restriction, reason = "generated code")]
+#[rustfmt::skip]
+#[path = "generated/tracing_capnp.rs"]
+pub mod tracing_capnp;
+
 #[rustfmt::skip]
 #[path = "generated/docs.rs"]
 mod docs;

@@ -13,6 +13,8 @@ mod admin;
 mod contract;
 #[path = "wire/operations.rs"]
 mod operations;
+#[path = "wire/tracing.rs"]
+mod tracing;
 
 #[test]
 fn the_schema_of_the_config_service_keeps_the_wire() {
@@ -302,6 +304,7 @@ fn every_file_keeps_its_id() {
         ("rpc", "@0x99f3cbccce65aee8;"),
         ("admin", "@0xfdc27db3942316f7;"),
         ("messaging", "@0xbf8f5d580cca8dd4;"),
+        ("tracing", "@0xd5cb1e911765aeda;"),
     ] {
         let path = format!("{}/capnp/{file}.capnp", env!("CARGO_MANIFEST_DIR"));
         assert!(std::fs::read_to_string(path).unwrap().lines().any(|line| line == id), "{file}: {id}");

@@ -2,9 +2,11 @@
 
 use super::format::Format;
 use crate::counter::Value;
+use crate::histogram::Exemplar;
 use crate::included::{ForeignFamily, ForeignSample, Part};
 use crate::written::{escape_value, float, number, whole};
 use crate::{Counter, Gauge, Histogram};
+use std::fmt::Write as _;
 use std::ops::Range;
 
 /// The label of a histogram's buckets.
@@ -57,13 +59,18 @@ impl Sample for Histogram {
         // Where the labels of the first line are, for copies into the other lines.
         let mut labels: Option<Range<usize>> = None;
         let mut count = 0_u64;
-        for (bound, observed) in &*buckets {
+        for (bucket, (bound, observed)) in buckets.iter().enumerate() {
             count = count.wrapping_add(*observed);
             series.begin_again(out, "_bucket", &mut labels);
             out.push_str(BUCKET_LABEL);
             float(out, *bound);
             out.push_str("\"} ");
             whole(out, count);
+            if series.format == Format::OpenMetrics
+                && let Some(exemplar) = self.exemplar(bucket)
+            {
+                write_exemplar(out, &exemplar);
+            }
             out.push('\n');
         }
         // OpenMetrics allows no sum that can go down, and no count without a sum.
@@ -79,6 +86,15 @@ impl Sample for Histogram {
         whole(out, count);
         out.push('\n');
     }
+}
+
+/// Writes an exemplar behind the value of its bucket. Its labels have 63 characters, and OpenMetrics allows 128.
+fn write_exemplar(out: &mut String, exemplar: &Exemplar) {
+    let Exemplar { trace_id, span_id, value, at_millis } = exemplar;
+    // Writing to a string succeeds.
+    let _ = write!(out, " # {{trace_id=\"{trace_id}\",span_id=\"{span_id}\"}} ");
+    number(out, *value);
+    let _ = write!(out, " {}.{:03}", at_millis / 1000, at_millis % 1000);
 }
 
 impl SeriesNames<'_> {

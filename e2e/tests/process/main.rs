@@ -47,3 +47,4 @@ mod startable;
 mod surroundings;
 mod systemd;
 mod tools;
+mod traces;

@@ -53,6 +53,7 @@ fn default(of: value::Reader<'_>) -> String {
         value::Data(data) => return String::from_utf8(data.unwrap().to_vec()).unwrap(),
         value::Int64(number) => number.unsigned_abs(),
         value::Float64(0.0) | value::Interface(()) => 0,
+        value::Float64(number) => return number.to_string(),
         value::List(list) if list.is_null() => 0,
         value::Struct(inner) if inner.is_null() => 0,
         _ => panic!("no field of these schemas has such a default"),
