@@ -400,6 +400,11 @@ fn every_path_and_link_on_a_page_leads_to_a_file() {
 }
 
 #[test]
+fn no_span_records_all_arguments_of_its_function() {
+    assert_none(&in_sources(source::records_all_arguments));
+}
+
+#[test]
 fn every_queue_has_a_bound() {
     assert_none(&in_sources(claims::unbounded_queue));
 }

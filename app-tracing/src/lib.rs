@@ -12,9 +12,9 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() {
-//! let variables = Variables::of([("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")]);
+//! let variables = Variables::of([("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318")]);
 //! let app = TestApp::builder().linked([TRACING_SERVICE_ID]).provide(variables).start().await;
-//! assert_eq!(app.get::<Tracing>().destination().as_deref(), Some("http://127.0.0.1:1/v1/traces"));
+//! assert_eq!(app.get::<Tracing>().destination().as_deref(), Some("http://collector:4318/v1/traces"));
 //! app.stop().await.expect_clean();
 //! # }
 //! ```

@@ -88,6 +88,28 @@ pub(crate) fn fixed_port(path: &str, text: &str) -> Vec<String> {
     lines.map(|line| format!("{path}:{line}: a fixed port")).collect()
 }
 
+/// Spans that record all arguments of their functions, secrets too: `#[instrument]` without `skip_all`.
+pub(crate) fn records_all_arguments(path: &str, text: &str) -> Vec<String> {
+    let code = code_only(text);
+    let mut found = Vec::new();
+    for (at, _) in code.match_indices("instrument") {
+        let (before, rest) = (&code[..at], &code[at + "instrument".len()..]);
+        let is_attribute =
+            before.ends_with("#[") || before.ends_with("#[tracing::") || before.ends_with(", ");
+        let opened = before.rfind("#[").is_some_and(|open| !before[open..].contains(']'));
+        // The options end where the attribute does.
+        let options = rest.split(']').next().unwrap_or_default();
+        let ends = rest.starts_with(['(', ']']);
+        if is_attribute && opened && ends && !has_word(options, "skip_all") {
+            let line = 1 + before.matches('\n').count();
+            found.push(format!(
+                "{path}:{line}: #[instrument] records all arguments; say `skip_all`, and name the fields"
+            ));
+        }
+    }
+    found
+}
+
 /// Threads that are made where a refusal is a panic, or is never told: tokio's pool for blocking work, and `thread::spawn`.
 pub(crate) fn unplanned_thread(path: &str, text: &str) -> Vec<String> {
     if !is_product(path) {
@@ -334,6 +356,25 @@ mod violations {
             unplanned_thread("a/src/x.rs", "// spawn_blocking(\n#[cfg(test)]\nthread::spawn(x)").is_empty()
         );
         assert!(unplanned_thread(TEST, "thread::spawn(work)").is_empty());
+    }
+
+    #[test]
+    fn a_span_that_records_all_arguments_is_found() {
+        for text in [
+            "#[instrument]\nfn f() {}",
+            "#[tracing::instrument(level = \"debug\", ret)]\nfn f() {}",
+            "#[cfg_attr(test, instrument)]\nfn f() {}",
+        ] {
+            assert_eq!(records_all_arguments("a/src/x.rs", text).len(), 1, "{text}");
+        }
+        for text in [
+            "#[instrument(skip_all, fields(rule = %rule))]\nfn f() {}",
+            "#[tracing::instrument(\n    skip_all,\n)]\nfn f() {}",
+            "// #[instrument]\nfuture.instrument(span)",
+            "use tracing::instrument::Instrument;\nfn instrument() {}",
+        ] {
+            assert!(records_all_arguments("a/src/x.rs", text).is_empty(), "{text}");
+        }
     }
 
     #[test]

@@ -137,7 +137,7 @@ async fn sampling_is_changed_for_a_time_and_comes_back() {
 async fn a_wrong_variable_is_a_warning_and_the_application_runs() {
     let _one = ONE.lock();
     let variables = [
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1".to_owned()),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318".to_owned()),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc".to_owned()),
         ("OTEL_SERVICENAME", "x".to_owned()),
     ];
