@@ -8,6 +8,7 @@
 
 use app_core::prelude::*;
 use app_core::testing::TestApp;
+use app_core::trace::TraceContext;
 use app_metrics::testing::TestMetrics as _;
 use app_metrics::{
     CounterSpec, CounterVectorSpec, GaugeSpec, GaugeVectorSpec, HistogramSpec, HistogramVectorSpec,
@@ -25,6 +26,11 @@ use tokio::net::TcpStream;
 
 const SERVICE: ServiceId = ServiceId::new(0xce1f_32c6_80e1_ef0b);
 
+/// A sampled trace.
+const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+/// What OpenMetrics shows of an observation in it.
+const EXEMPLAR: &str = "# {trace_id=\"4bf92f3577b34da6a3ce929d0e0e4736\",span_id=\"00f067aa0ba902b7\"} 0.05 ";
+
 /// Exit status of promtool for valid text with lint warnings.
 const REMARKS: i32 = 3;
 
@@ -36,7 +42,10 @@ fn fill(metrics: &Metrics) -> Result<(), Error> {
     let id = MetricId::new;
     metrics.counter(CounterSpec::new(SERVICE, id(1), "A \\ counter \"of\" é."))?.add_f64(1.5);
     metrics.gauge(GaugeSpec::new(SERVICE, id(2), "A gauge."))?.set(f64::NEG_INFINITY);
-    metrics.histogram(HistogramSpec::new(SERVICE, id(3), "A histogram.", [0.001, 0.1, 10.0]))?.observe(0.05);
+    let histogram =
+        metrics.histogram(HistogramSpec::new(SERVICE, id(3), "A histogram.", [0.001, 0.1, 10.0]))?;
+    // Within a sampled trace, so that it is an exemplar.
+    TraceContext::parse(TRACE, None).expect("it is well-formed").run(|| histogram.observe(0.05));
     let vector = metrics.counter_vector(CounterVectorSpec::new(SERVICE, id(4), "Counters.", ["a", "b"]))?;
     vector.with(["quote \" back \\ line \n end", ""])?.inc();
     vector.with(["{a=\"b\"} 1", "\r\t\u{0}\u{2028}"])?.inc();
@@ -103,6 +112,10 @@ parse = {'text': parser, 'openmetrics': openmetrics}[sys.argv[1]].text_string_to
 families = list(parse(sys.stdin.buffer.read().decode()))
 names = [family.name for family in families]
 assert len(names) == len(set(names)), names
+exemplars = [s.exemplar for family in families for s in family.samples if s.exemplar]
+assert len(exemplars) == (sys.argv[1] == 'openmetrics'), exemplars
+for e in exemplars:
+    assert e.value == 0.05 and e.timestamp and e.labels['span_id'] == '00f067aa0ba902b7', e
 json.dump([[s.name, s.labels, repr(s.value)] for family in families for s in family.samples], sys.stdout)
 ";
     const PACKAGE: &str = "prometheus_client (PyPI package prometheus-client)";
@@ -133,6 +146,7 @@ async fn python_understands_both_formats_as_they_are_meant() {
         ("text", scrape(&app, "text/plain").await),
         ("openmetrics", scrape(&app, "application/openmetrics-text").await),
     ];
+    assert!(!scrapes[0].1.contains(" # {") && scrapes[1].1.contains(EXEMPLAR), "{}", scrapes[1].1);
     let constant: BTreeMap<_, _> = metrics
         .registry()
         .metric_spec_labels(SERVICE)
