@@ -5,7 +5,8 @@
 //! 2. One request is on its way at a time. A batch is sent again only if the collector may not have taken it, and not for longer
 //!    than [`BATCH_TIME`]. What comes meanwhile waits in the queue, or is dropped and counted there.
 //! 3. After the stop every wait ends at the deadline of the stop.
-//! 4. However much goes wrong, one record a minute is logged.
+//! 4. A batch that was not taken when there is other work is sent again by that work.
+//! 5. However much goes wrong, one record a minute is logged.
 
 mod complaints;
 
@@ -69,6 +70,18 @@ pub(crate) struct Exporter<T, E: Encode, O> {
     pub(crate) not_before: Option<Instant>,
     /// How many dropped spans were told in the log.
     pub(crate) told_dropped: u64,
+    /// A batch with its number of spans, which waits for other work.
+    pub(crate) pending: Option<(u64, Body)>,
+}
+
+/// What became of a batch.
+enum Sent {
+    /// The collector took it, but for so many spans, and said this.
+    Accepted(u64, String),
+    /// A reason in one word and in a sentence.
+    Failed(&'static str, String),
+    /// There is other work, which the batch waits for.
+    Changed,
 }
 
 /// Why a request ended.
@@ -87,16 +100,19 @@ impl<T: Transport, E: Encode, O: Outcomes> Exporter<T, E, O> {
                 self.work = change();
                 self.not_before = None;
             }
-            self.linger().await;
+            self.export_pending().await;
+            let mut due = if self.linger().await { self.queue.waiting() } else { 0 };
             while self.goes_on()
-                && let Some(batch) = self.queue.take()
+                && let Some(batch) = if due > 0 { self.queue.take() } else { self.queue.take_full() }
             {
+                due = due.saturating_sub(batch.len());
                 self.export(batch).await;
             }
             self.outcomes.waiting(self.queue.waiting());
             self.tell_dropped();
         }
         // Invariant 3.
+        self.export_pending().await;
         while let Some(batch) = self.queue.take() {
             self.export(batch).await;
         }
@@ -104,15 +120,16 @@ impl<T: Transport, E: Encode, O: Outcomes> Exporter<T, E, O> {
         self.tell_dropped();
     }
 
-    /// Waits until a batch is full, or for as long as a span may wait, or for the stop or other work.
-    async fn linger(&mut self) {
+    /// Waits until a batch is full, or for as long as a span may wait, or for the stop or other work. Returns whether a span may
+    /// have waited for that long.
+    async fn linger(&mut self) -> bool {
         let (mut stop, mut changes) = (self.stop.clone(), self.changes.clone());
         let is_on = self.work.is_some();
         tokio::select! {
             // Without a collector there are no spans, and nothing wakes the thread.
-            _ = timeout(LINGER, self.queue.batch_is_full()), if is_on => {}
-            _ = stop_time(&mut stop) => {}
-            _ = changes.changed() => {}
+            full = timeout(LINGER, self.queue.batch_is_full()), if is_on => full.is_err(),
+            _ = stop_time(&mut stop) => false,
+            _ = changes.changed() => false,
         }
     }
 
@@ -137,27 +154,36 @@ impl<T: Transport, E: Encode, O: Outcomes> Exporter<T, E, O> {
             self.queue.give_back(batch);
             return self.trouble("stopped", spans, "the application stopped before".to_owned());
         }
-        let body = match &mut self.work {
-            Some(work) => Some(work.encoder.request(&batch)),
-            None => None,
-        };
+        let body = self.work.as_mut().map(|work| work.encoder.request(&batch));
         self.queue.give_back(batch);
+        self.finish(spans, body).await;
+    }
+
+    /// Exports the batch that waits for other work.
+    async fn export_pending(&mut self) {
+        if let Some((spans, body)) = self.pending.take() {
+            let body = self.work.is_some().then_some(body);
+            self.finish(spans, body).await;
+        }
+    }
+
+    async fn finish(&mut self, spans: u64, body: Option<Body>) {
         let Some(body) = body else {
-            self.outcomes.failed(spans, "off");
-            return;
+            return self.outcomes.failed(spans, "off");
         };
-        match self.send(body).await {
-            Ok((rejected, said)) => {
+        match self.send(body.clone()).await {
+            Sent::Accepted(rejected, said) => {
                 let rejected = rejected.min(spans);
                 self.outcomes.exported(spans - rejected);
                 if rejected > 0 {
-                    let said = if said.is_empty() { String::new() } else { format!(" and said {said}") };
+                    let said = if said.is_empty() { said } else { format!(" and said {said}") };
                     self.trouble("rejected", rejected, format!("the collector rejected spans{said}"));
                 } else {
                     self.outcomes.trouble(None);
                 }
             }
-            Err((reason, why)) => self.trouble(reason, spans, why),
+            Sent::Failed(reason, why) => self.trouble(reason, spans, why),
+            Sent::Changed => self.pending = Some((spans, body)),
         }
     }
 
@@ -180,9 +206,8 @@ impl<T: Transport, E: Encode, O: Outcomes> Exporter<T, E, O> {
         }
     }
 
-    /// Sends a request until it is answered for good (invariant 2). Returns how many spans were rejected, or a reason in one word
-    /// and in a sentence.
-    async fn send(&mut self, body: Body) -> Result<(u64, String), (&'static str, String)> {
+    /// Sends a request until it is answered for good (invariant 2), or there is other work.
+    async fn send(&mut self, body: Body) -> Sent {
         let began = Instant::now();
         let mut pause = PAUSES.0;
         let mut why = String::new();
@@ -191,16 +216,19 @@ impl<T: Transport, E: Encode, O: Outcomes> Exporter<T, E, O> {
                 self.pause(not_before).await;
             }
             if self.is_late() {
-                return Err(("stopped", stopped(&why)));
+                return Sent::Failed("stopped", stopped(&why));
+            }
+            if self.stop_by().is_none() && !self.goes_on() {
+                return Sent::Changed;
             }
             match self.request(body.clone()).await {
                 Waited::Over(Answer::Accepted { rejected, said }) => {
                     self.not_before = None;
-                    return Ok((rejected, said));
+                    return Sent::Accepted(rejected, said);
                 }
                 Waited::Over(Answer::Refused(why)) => {
                     self.not_before = None;
-                    return Err(("refused", why));
+                    return Sent::Failed("refused", why);
                 }
                 Waited::Over(Answer::Later { after, why: reason }) => {
                     // Jitter, so that a fleet does not come back all at once.
@@ -209,11 +237,11 @@ impl<T: Transport, E: Encode, O: Outcomes> Exporter<T, E, O> {
                     self.not_before = Some(Instant::now() + after);
                     why = reason;
                 }
-                Waited::Stopped => return Err(("stopped", stopped(&why))),
+                Waited::Stopped => return Sent::Failed("stopped", stopped(&why)),
             }
             // After the stop its deadline holds.
             if self.stop_by().is_none() && began.elapsed() + self.left_to_wait() > BATCH_TIME {
-                return Err(("unanswered", why));
+                return Sent::Failed("unanswered", why);
             }
         }
     }
@@ -222,11 +250,12 @@ impl<T: Transport, E: Encode, O: Outcomes> Exporter<T, E, O> {
         self.not_before.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()))
     }
 
-    /// Waits until this time. The stop makes the wait short.
+    /// Waits until this time, or for other work. The stop makes the wait short.
     async fn pause(&self, until: Instant) {
-        let mut stop = self.stop.clone();
+        let (mut stop, mut changes) = (self.stop.clone(), self.changes.clone());
         tokio::select! {
             () = tokio::time::sleep_until(until) => {}
+            Ok(()) = changes.changed() => {}
             by = stop_time(&mut stop) => {
                 tokio::time::sleep_until(until.min(by).min(Instant::now() + PAUSES.0)).await;
             }

@@ -81,6 +81,14 @@ impl<T> Queue<T> {
         true
     }
 
+    /// The oldest full batch.
+    pub(crate) fn take_full(&self) -> Option<Vec<T>> {
+        let mut state = self.state.lock();
+        let batch = state.batches.pop_front()?;
+        state.waiting -= batch.len();
+        Some(batch)
+    }
+
     /// The oldest batch: a full one, or else what there is. `None` if nothing waits.
     pub(crate) fn take(&self) -> Option<Vec<T>> {
         let mut state = self.state.lock();

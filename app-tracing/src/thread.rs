@@ -116,6 +116,7 @@ async fn run(parts: ExportParts, stop: watch::Receiver<Option<Instant>>) {
         complaints: Complaints::new(log),
         not_before: None,
         told_dropped: 0,
+        pending: None,
     };
     exporter.run(work).await;
     // What ends from now on is counted as dropped.
