@@ -10,7 +10,7 @@ use hyper::header::{CONTENT_TYPE, RETRY_AFTER};
 use crate::wire::{Fields, Value};
 
 /// The longest time that a collector may ask for before the next request.
-pub(crate) const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
+pub(crate) const MAX_RETRY_AFTER: Duration = Duration::from_secs(30);
 
 /// The outcome of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]

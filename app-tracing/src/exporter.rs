@@ -25,7 +25,7 @@ use crate::transport::{Body, Transport};
 const LINGER: Duration = Duration::from_secs(1);
 
 /// How long a batch is sent again.
-const BATCH_TIME: Duration = Duration::from_secs(30);
+const BATCH_TIME: Duration = Duration::from_secs(60);
 
 /// The first and the longest pause before a batch is sent again.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(8));

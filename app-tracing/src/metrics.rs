@@ -28,7 +28,7 @@ const FAILED_DOC: MetricDoc = MetricDoc::counter_vector(
     "Spans that the collector did not accept, by reason.",
     &[(
         "reason",
-        "`unanswered` after half a minute of attempts, `refused` as a whole, `rejected` one by one, `stopped` by the end of the application, `off` by a new config",
+        "`unanswered` after a minute of attempts, `refused` as a whole, `rejected` one by one, `stopped` by the end of the application, `off` by a new config",
     )],
 )
 .unit("spans")

@@ -84,7 +84,7 @@ async fn start(
             let settings = Arc::new(Settings::new(&app, &config, &variables));
             show_expiries(&expiries, &settings);
             if let Err(error) = of.apply(&settings) {
-                error!(log, "spans stay off"; "event" => SPANS_GO.hex(), "err" => error);
+                error!(log, "spans stay off"; "event" => SPANS_GO.hex(), "err" => #&error);
             }
         }
     })?;
