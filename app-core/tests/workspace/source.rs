@@ -99,7 +99,7 @@ pub(crate) fn records_all_arguments(path: &str, text: &str) -> Vec<String> {
         let opened = before.rfind("#[").is_some_and(|open| !before[open..].contains(']'));
         // The options end where the attribute does.
         let options = rest.split(']').next().unwrap_or_default();
-        let ends = rest.starts_with(['(', ']']);
+        let ends = rest.starts_with(['(', ')', ']']);
         if is_attribute && opened && ends && !has_word(options, "skip_all") {
             let line = 1 + before.matches('\n').count();
             found.push(format!(
