@@ -153,7 +153,7 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("proc-macro2", &[], "tests of the modules"),
     ("saphyr", &[], "tests of what is deployed"),
     ("syn", &[], "tests of the modules"),
-    ("tracing", &["app-rpc"], "spans of the platform, and tests"),
+    ("tracing", &["app-messaging", "app-rpc", "e2e"], "spans of the platform, of an example, and tests"),
 ];
 
 /// Where `unsafe` may be written.
