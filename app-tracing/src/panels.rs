@@ -22,8 +22,8 @@ app_metrics::panels! {
 }
 
 app_metrics::rules! {
-    Rule::alert(Group::PLATFORM, "SpansNotExported", "sum by (job, instance) (increase(tracing_spans_failed_total[10m])) + sum by (job, instance) (increase(tracing_spans_dropped_total[10m])) > 0", Severity::Warning)
-        .place(90)
+    Rule::alert(Group::PLATFORM, "SpansNotExported", "sum by (job, instance) (increase(tracing_spans_failed_total[10m]) or increase(tracing_spans_dropped_total[10m])) > 0", Severity::Warning)
+        .place(300)
         .lasting("10m")
         .summary("{{ $value | humanize }} spans of {{ $labels.job }} on {{ $labels.instance }} did not reach the collector in 10 minutes")
         .description("Traces have holes; the application itself is well. Its log and the health check `tracing` have the reason."),
