@@ -235,7 +235,11 @@ impl<T: Transport, E: Encode, O: Outcomes> Exporter<T, E, O> {
                     let after = after.unwrap_or_else(|| pause.mul_f64(0.5 + fastrand::f64() / 2.0));
                     pause = (pause * 2).min(PAUSES.1);
                     self.not_before = Some(Instant::now() + after);
-                    why = reason;
+                    // One attempt may fail, and the next one is fine.
+                    if !std::mem::replace(&mut why, reason).is_empty() {
+                        self.outcomes.trouble(Some(&why));
+                        self.complaints.add(Trouble { why: why.clone(), ..Trouble::default() });
+                    }
                 }
                 Waited::Stopped => return Sent::Failed("stopped", stopped(&why)),
             }

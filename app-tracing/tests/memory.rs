@@ -40,7 +40,8 @@ async fn without_growth(spans: u64) {
     let metrics = app.get::<Metrics>();
     app.stop().await.expect_clean();
     assert!(growth < MOST_GROWTH, "{growth} bytes more after {spans} spans");
-    let counted: f64 = ["spans_exported", "spans_dropped", "spans_failed"].map(|name| sum(&metrics, name)).iter().sum();
+    let counted: f64 =
+        ["spans_exported", "spans_dropped", "spans_failed"].map(|name| sum(&metrics, name)).iter().sum();
     // Those of the start and the stop come on top.
     let all = (spans + 20_000) as f64;
     assert!((all..all + 200.0).contains(&counted), "{counted} of {all} are counted");
@@ -57,7 +58,8 @@ fn sum(metrics: &Metrics, name: &str) -> f64 {
     let id = app_ids::MetricId::named(name).expect("it has a name");
     let prefix = id.prometheus_name(TRACING_SERVICE_ID);
     let text = metrics.encode();
-    let values = text.lines().filter(|line| line.starts_with(&prefix)).map(|line| line.rsplit(' ').next().unwrap());
+    let values =
+        text.lines().filter(|line| line.starts_with(&prefix)).map(|line| line.rsplit(' ').next().unwrap());
     values.map(|value| value.parse::<f64>().unwrap()).sum()
 }
 

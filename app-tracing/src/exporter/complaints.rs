@@ -46,6 +46,6 @@ impl Complaints {
         }
         self.told = Some(Instant::now());
         let Trouble { failed, dropped, why } = std::mem::take(&mut self.untold);
-        warn!(self.log, "spans were not exported: {why}"; "event" => SPANS_NOT_EXPORTED.hex(), "failed" => failed, "dropped" => dropped);
+        warn!(self.log, "spans do not reach the collector: {why}"; "event" => SPANS_NOT_EXPORTED.hex(), "failed" => failed, "dropped" => dropped);
     }
 }
