@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use app_core::clap;
-use {app_config as _, app_health as _, app_metrics as _, app_rpc as _, app_tracing as _, svc_example as _};
+use {app_config as _, app_health as _, app_metrics as _, app_rpc as _, svc_example as _};
 
 #[cfg(feature = "dev")]
 mod dev;

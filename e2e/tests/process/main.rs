@@ -47,4 +47,3 @@ mod startable;
 mod surroundings;
 mod systemd;
 mod tools;
-mod traces;
