@@ -73,6 +73,7 @@ mod lead;
 mod message;
 mod messaging;
 mod metrics;
+mod panels;
 mod place;
 mod sender;
 mod service;

@@ -67,6 +67,16 @@ struct Place {
     full_at: Ticks,
     /// Number of the last call for this key. It is unique among the buckets of a rule.
     asked: u64,
+    /// Whether a call for this key was denied since one was granted. The order does not depend on it: `asked` is unique.
+    denied: bool,
+}
+
+/// What a call of [`Buckets::answer`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Answered {
+    pub(crate) grant: Grant,
+    /// Whether the key was denied for the first time since it was last granted.
+    pub(crate) ran_out: bool,
 }
 
 impl Buckets {
@@ -82,11 +92,33 @@ impl Buckets {
     /// Takes all permits of the request, or none. Returns `None` if other rules checked the request; the caller then makes the
     /// request again.
     pub fn acquire(&mut self, request: &Request) -> Option<Grant> {
+        self.answer(request).map(|answered| answered.grant)
+    }
+
+    /// As [`acquire`](Self::acquire). Says whether the key ran out by this call, too.
+    pub(crate) fn answer(&mut self, request: &Request) -> Option<Answered> {
         if request.limits != self.limits.number() {
             return None;
         }
         let elapsed = self.elapsed();
         self.tables.get_mut(request.rule).map(|table| table.acquire(request, elapsed))
+    }
+
+    /// Permits left of a key. `None` if there is no such rule.
+    #[must_use]
+    pub fn remaining(&self, rule: &str, key: &str) -> Option<u32> {
+        let table = self.tables.get(self.limits.position(rule)?)?;
+        let now = table.rate.moment(self.elapsed());
+        Some(table.rate.remaining(table.keys.get(key).map_or(now, |place| place.full_at), now))
+    }
+
+    /// Makes the bucket of a key full. `None` if there is no such rule.
+    pub fn refill(&mut self, rule: &str, key: &str) -> Option<()> {
+        let table = self.tables.get_mut(self.limits.position(rule)?)?;
+        if let Some(place) = table.keys.remove(key) {
+            table.order.remove(&place);
+        }
+        Some(())
     }
 
     /// Replaces the rules. A rule that keeps its name keeps its buckets. Each of them keeps its permits up to the new burst, and a
@@ -194,19 +226,22 @@ impl Table {
         self
     }
 
-    fn acquire(&mut self, request: &Request, elapsed: Duration) -> Grant {
+    fn acquire(&mut self, request: &Request, elapsed: Duration) -> Answered {
         let now = self.rate.moment(elapsed);
         self.calls += 1;
         self.clear(now, CLEARED_BY_A_CALL);
-        let before = self.keys.get(&*request.key).map_or(now, |place| place.full_at);
+        let (before, was_denied) =
+            self.keys.get(&*request.key).map_or((now, false), |place| (place.full_at, place.denied));
         let taken = self.rate.take(before, now, request.permits);
         let full_at = *taken.as_ref().unwrap_or(&before);
-        self.put(&request.key, Place { full_at, asked: self.calls });
-        Grant {
-            granted: taken.is_ok(),
+        let denied = taken.is_err();
+        self.put(&request.key, Place { full_at, asked: self.calls, denied });
+        let grant = Grant {
+            granted: !denied,
             remaining: self.rate.remaining(full_at, now),
             retry_after: taken.err().unwrap_or_default(),
-        }
+        };
+        Answered { grant, ran_out: denied && !was_denied }
     }
 
     /// Gives a key its new place. If the key is new and the table is full, another bucket makes room.

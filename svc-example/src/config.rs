@@ -1,11 +1,15 @@
 //! The config: reads the rules from the schema's struct into the types that the code uses.
 
-use std::{collections::HashMap, num::NonZeroU32, time::Duration};
+use std::{
+    collections::HashMap,
+    num::{NonZeroU16, NonZeroU32},
+    time::Duration,
+};
 
 use app_config::{Config, Expected, Place, Problems, quoted};
 use app_core::prelude::ServiceId;
 use app_metrics::MAX_LABEL_VALUE_BYTES;
-use quota_schema::quota_capnp::{quota_rule, quota_spec};
+use quota_schema::quota_capnp::{RuleScope, WhenAway as SpecWhenAway, quota_rule, quota_spec};
 
 use crate::QUOTA;
 
@@ -29,7 +33,32 @@ pub struct Rule {
     pub burst: NonZeroU32,
     /// Most keys that can have a bucket at the same time.
     pub max_keys: NonZeroU32,
+    /// Whose budget it is.
+    pub scope: Scope,
 }
+
+/// Whose budget a rule is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Scope {
+    /// Each instance has buckets of its own.
+    #[default]
+    Instance,
+    /// All instances in the domain share the buckets.
+    Fleet(WhenAway),
+}
+
+/// What a rule of the fleet grants while the servers of messaging can't be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WhenAway {
+    /// Nothing.
+    #[default]
+    Deny,
+    /// The part of the budget of one of this many instances.
+    LocalShare(NonZeroU16),
+}
+
+/// The longest time in which a shared bucket may fill. The servers keep its state for that long.
+pub const LONGEST_FILL: Duration = Duration::from_secs(366 * 86_400);
 
 app_config::config! { QuotaConfig, "Rate limits by key." }
 
@@ -74,6 +103,7 @@ impl Default for Rule {
             period_millis: THOUSAND,
             burst: HUNDRED,
             max_keys: HUNDRED_THOUSAND,
+            scope: Scope::Instance,
         }
     }
 }
@@ -83,6 +113,16 @@ impl Rule {
     #[must_use]
     pub fn period(&self) -> Duration {
         Duration::from_millis(self.period_millis.get().into())
+    }
+
+    /// The time from an empty bucket to a full one, rounded up to nanoseconds.
+    #[must_use]
+    pub fn fill_time(&self) -> Duration {
+        let nanos = self.period().as_nanos() * u128::from(self.burst.get());
+        let nanos = nanos.div_ceil(u128::from(self.permits.get()));
+        // Below 2^85 nanoseconds, so the seconds fit.
+        let seconds = u64::try_from(nanos / 1_000_000_000).unwrap_or(u64::MAX);
+        Duration::new(seconds, u32::try_from(nanos % 1_000_000_000).unwrap_or_default())
     }
 
     fn read(name: Option<String>, spec: quota_rule::Reader<'_>, place: &mut Place<'_>) -> Option<Self> {
@@ -101,7 +141,57 @@ impl Rule {
                 ),
             );
         }
-        Some(Self { name: name?, permits, period_millis: period_millis?, burst, max_keys: max_keys? })
+        let scope = scope_of(spec, place);
+        let rule = Self {
+            name: name?,
+            permits,
+            period_millis: period_millis?,
+            burst,
+            max_keys: max_keys?,
+            scope: scope?,
+        };
+        if rule.scope != Scope::Instance && rule.fill_time() > LONGEST_FILL {
+            let days = rule.fill_time().as_secs() / 86_400;
+            place.field("burst").add_in_full(
+                "must be such that an empty bucket is full within 366 days, since its state is kept for that long (lower burst, or \
+                 let permits be more often)",
+                format_args!(
+                    "must be such that an empty bucket is full within 366 days, since its state is kept for that long; found {days} \
+                     days (lower burst, or let permits be more often)"
+                ),
+            );
+        }
+        Some(rule)
+    }
+}
+
+/// Whose budget a rule is, if that is valid. Otherwise adds a problem.
+fn scope_of(spec: quota_rule::Reader<'_>, place: &mut Place<'_>) -> Option<Scope> {
+    let scope = place.field("scope").value(spec.get_scope().map_err(capnp::Error::from))?;
+    let away = place.field("whenAway").value(spec.get_when_away().map_err(capnp::Error::from))?;
+    let instances = spec.get_instances();
+    if scope == RuleScope::Instance && away != SpecWhenAway::Deny {
+        place
+            .field("whenAway")
+            .add("is only for a rule with the scope \"fleet\"; set the scope, or remove it");
+        return None;
+    }
+    match (away, NonZeroU16::new(instances)) {
+        (SpecWhenAway::LocalShare, Some(instances)) => Some(Scope::Fleet(WhenAway::LocalShare(instances))),
+        (SpecWhenAway::LocalShare, None) => {
+            place
+                .field("instances")
+                .add("must be at least 1 with \"localShare\", which grants this part of the budget");
+            None
+        }
+        (SpecWhenAway::Deny, Some(_)) => {
+            place.field("instances").add("is only for \"whenAway\": \"localShare\"; set that, or remove it");
+            None
+        }
+        (SpecWhenAway::Deny, None) => Some(match scope {
+            RuleScope::Instance => Scope::Instance,
+            RuleScope::Fleet => Scope::Fleet(WhenAway::Deny),
+        }),
     }
 }
 

@@ -26,8 +26,8 @@ const APP: u64 = 0xa0;
 type Problem = String;
 
 /// Makes the files, prints the commands to try, runs the service, and removes the files.
-pub(crate) fn run(builder: AppBuilder, mut flags: Flags, port: u16) -> ExitCode {
-    let prepared = prepare(&mut flags, port).and_then(|(folder, tour)| {
+pub(crate) fn run(builder: AppBuilder, mut flags: Flags, port: u16, nats: Option<&str>) -> ExitCode {
+    let prepared = prepare(&mut flags, port, nats).and_then(|(folder, tour)| {
         let mut out = io::stdout().lock();
         let written = out.write_all(tour.as_bytes()).and_then(|()| out.flush());
         written.map(|()| folder).map_err(|error| format!("standard output can't be written: {error}"))
@@ -43,7 +43,7 @@ pub(crate) fn run(builder: AppBuilder, mut flags: Flags, port: u16) -> ExitCode 
     }
 }
 
-fn prepare(flags: &mut Flags, port: u16) -> Result<(Folder, String), Problem> {
+fn prepare(flags: &mut Flags, port: u16, nats: Option<&str>) -> Result<(Folder, String), Problem> {
     if flags.domain_id.as_u64() == 0 {
         flags.domain_id = DOMAIN.into();
     }
@@ -52,11 +52,11 @@ fn prepare(flags: &mut Flags, port: u16) -> Result<(Folder, String), Problem> {
     }
     let folder = Folder::new()?;
     let ports = Ports::find(port)?;
-    configs::make(&folder, flags, &ports)?;
+    configs::make(&folder, flags, &ports, nats)?;
     flags.config_dir = folder.configs();
     let mut sealing = SealingFlags::default();
     sealing.require_sealed = true;
     flags.set_group(sealing);
-    let tour = tour::text(&folder, &ports)?;
+    let tour = tour::text(&folder, flags, &ports, nats)?;
     Ok((folder, tour))
 }

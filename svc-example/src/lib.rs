@@ -13,6 +13,9 @@
 //! | `limits.rs` | the rules in effect, which check the arguments of calls |
 //! | `buckets.rs`, `rate.rs` | the state, without tasks or locks, and its arithmetic |
 //! | `metrics.rs`, `health.rs` | the metrics and the health check |
+//! | `messages.rs`, `handlers.rs` | the messages, and what the service does with them |
+//! | `notices.rs` | sends messages without a call waiting for it |
+//! | `fleet.rs` | rules whose budget all instances share |
 //! | `operations.rs` | what an operator may ask of the service while it runs |
 //! | `rpc.rs` | the service over RPC: the endpoint. The client for other processes is the crate `quota-client` |
 //! | `acquire.rs` | the subcommand `acquire`, which asks a running application for permits |
@@ -47,17 +50,23 @@
 //! the new burst. If a rule is removed, its buckets and its series of metrics are removed too, and a call under it is an
 //! illegal argument. A config that is refused changes nothing.
 //!
-//! The crate does not share buckets between processes. Each instance grants by itself, so `n` instances together grant up to
-//! `n` times the permits of a rule.
+//! Whose budget a rule is, its `scope` says. With `instance`, each instance grants by itself, so `n` instances together grant up to `n`
+//! times the permits. With `fleet`, they share one bucket for each key, through messaging. **The bound**: in any time T, all instances
+//! together grant at most burst + rate × (T + L + S) of a key. L is [`LIFE`], how long leased permits may be spent. S is [`SKEW`], the
+//! skew of clocks beyond which an instance leases nothing.
 
 mod acquire;
 mod buckets;
 mod config;
 mod flags;
+mod fleet;
+mod handlers;
 mod health;
 mod ids;
 mod limits;
+mod messages;
 mod metrics;
+mod notices;
 mod operations;
 mod panels;
 mod quota;
@@ -68,9 +77,14 @@ mod service;
 
 pub use self::{
     buckets::{Buckets, Grant},
-    config::{QuotaConfig, Rule},
+    config::{LONGEST_FILL, QuotaConfig, Rule, Scope, WhenAway},
     flags::QuotaFlags,
-    ids::{ACQUIRE_SECONDS, COMMANDS_ANSWER, GRANTS, KEYS, QUOTA, QUOTA_RPC},
+    fleet::{LIFE, SKEW},
+    ids::{
+        ACQUIRE_SECONDS, COMMANDS_ANSWER, EXHAUSTED_DROPPED, FLEET_AWAY, FLEET_LEASES, FLEET_PERMITS, GRANTS,
+        KEYS, NOTICES_DROPPED, QUOTA, QUOTA_RPC,
+    },
     limits::{Limits, MAX_KEY_BYTES, Request},
+    messages::{Exhausted, QUOTA_EVENTS, QUOTA_FLEET, QUOTA_REQUESTS, Refill, Remaining},
     quota::{Quota, acquire},
 };

@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 use app_core::clap;
-use {app_config as _, app_health as _, app_metrics as _, app_rpc as _, svc_example as _};
+use {
+    app_config as _, app_health as _, app_messaging as _, app_metrics as _, app_rpc as _, svc_example as _,
+};
 
 #[cfg(feature = "dev")]
 mod dev;
@@ -25,16 +27,21 @@ struct Cli {
         conflicts_with_all = ["config_dir", "config_identity", "check"],
     )]
     dev: Option<u16>,
+
+    /// With --dev: sends messages through this NATS server, such as nats://127.0.0.1:4222. It needs JetStream. Instances with one
+    /// server and one domain id share streams, consumers and the budget of the rule "shared". Without it, messages stay inside.
+    #[arg(long, value_name = "URL", requires = "dev")]
+    nats: Option<String>,
 }
 
 fn main() -> ExitCode {
     let builder = app_core::AppBuilder::new().package(app_core::package!());
     match builder.parse::<Cli>() {
         #[cfg(feature = "dev")]
-        Ok(Cli { app, dev: Some(port) }) => dev::run(builder, app, port),
+        Ok(Cli { app, dev: Some(port), nats }) => dev::run(builder, app, port, nats.as_deref()),
         #[cfg(not(feature = "dev"))]
         Ok(Cli { dev: Some(_), .. }) => no_dev::refuse(&mut std::io::stderr()),
-        Ok(Cli { app, dev: None }) => builder.flags(app).run(),
+        Ok(Cli { app, dev: None, .. }) => builder.flags(app).run(),
         Err(exit) => exit,
     }
 }

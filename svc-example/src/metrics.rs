@@ -3,7 +3,9 @@
 use app_core::prelude::*;
 use app_metrics::{Counter, CounterVector, Gauge, Histogram, MetricDoc, Metrics};
 
-use crate::{ACQUIRE_SECONDS, GRANTS, KEYS, Limits, QUOTA, Rule};
+use crate::{
+    ACQUIRE_SECONDS, EXHAUSTED_DROPPED, FLEET_LEASES, FLEET_PERMITS, GRANTS, KEYS, Limits, QUOTA, Rule,
+};
 
 /// From a call that finds the command server idle to a call that waits behind a full queue.
 const LATENCIES_SECONDS: [f64; 14] =
@@ -43,7 +45,39 @@ const KEYS_DOC: MetricDoc = MetricDoc::gauge(QUOTA, KEYS, "Keys that have a buck
     .meaning("Over all rules, as of the last second. A key whose bucket is full again is removed.")
     .queries(&[("Keys, by instance", "METRIC")]);
 
-app_metrics::document! { GRANTS_DOC, ACQUIRE_SECONDS_DOC, KEYS_DOC }
+const EXHAUSTED_DROPPED_DOC: MetricDoc = MetricDoc::counter(
+    QUOTA,
+    EXHAUSTED_DROPPED,
+    "Messages about exhausted keys that were given up.",
+)
+.unit("messages")
+.meaning("More than 1,024 waited while no server answered, a server refused them, or the service stopped. No call of acquire waits for them.")
+.queries(&[("Given up in an hour, by instance", "increase(METRIC[1h])")]);
+
+const FLEET_LEASES_DOC: MetricDoc = MetricDoc::counter_vector(
+    QUOTA,
+    FLEET_LEASES,
+    "Attempts to lease permits of rules that the fleet shares, by outcome.",
+    &[("outcome", "`leased`, `too_few`, `contended`, `skewed` or `away`")],
+)
+.unit("attempts")
+.meaning("`too_few`: the shared bucket is empty. `contended`: other instances were faster each time. `skewed`: a clock is too far from the others. `away`: the servers of messaging did not answer.")
+.queries(&[("Attempts a second, by outcome", "sum by (outcome) (rate(METRIC[5m]))")]);
+
+const FLEET_PERMITS_DOC: MetricDoc = MetricDoc::counter_vector(
+    QUOTA,
+    FLEET_PERMITS,
+    "Permits of rules that the fleet shares, by what became of them.",
+    &[("fate", "`leased`, `returned` or `lost`")],
+)
+.unit("permits")
+.meaning("`returned` and `lost` were leased too, and not granted in time. Lost ones could not be given back.")
+.queries(&[(
+    "Share that is lost",
+    "sum(rate(METRIC{fate=\"lost\"}[5m])) / sum(rate(METRIC{fate=\"leased\"}[5m]))",
+)]);
+
+app_metrics::document! { GRANTS_DOC, ACQUIRE_SECONDS_DOC, KEYS_DOC, EXHAUSTED_DROPPED_DOC, FLEET_LEASES_DOC, FLEET_PERMITS_DOC }
 
 /// The handles of the metrics. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -51,6 +85,21 @@ pub(crate) struct QuotaMetrics {
     grants: CounterVector,
     pub(crate) acquire_seconds: Histogram,
     pub(crate) keys: Gauge,
+    pub(crate) exhausted_dropped: Counter,
+    pub(crate) fleet: FleetCounts,
+}
+
+/// What becomes of leases, and of the permits.
+#[derive(Debug, Clone)]
+pub(crate) struct FleetCounts {
+    leased: Counter,
+    too_few: Counter,
+    contended: Counter,
+    skewed: Counter,
+    away: Counter,
+    permits_leased: Counter,
+    permits_returned: Counter,
+    permits_lost: Counter,
 }
 
 /// The counters of one set of rules: granted and denied, for each rule in the order of the rules.
@@ -67,6 +116,8 @@ impl QuotaMetrics {
             grants: metrics.counter_vector(grants.max_series(usize::MAX))?,
             acquire_seconds: metrics.histogram(ACQUIRE_SECONDS_DOC.histogram_spec())?,
             keys: metrics.gauge(KEYS_DOC.gauge_spec())?,
+            exhausted_dropped: metrics.counter(EXHAUSTED_DROPPED_DOC.counter_spec())?,
+            fleet: FleetCounts::register(metrics)?,
         })
     }
 
@@ -86,6 +137,52 @@ impl QuotaMetrics {
             }
         }
         Ok(())
+    }
+}
+
+impl FleetCounts {
+    fn register(metrics: &Metrics) -> Result<Self, Error> {
+        let leases = metrics.counter_vector(FLEET_LEASES_DOC.counter_vector_spec())?;
+        let permits = metrics.counter_vector(FLEET_PERMITS_DOC.counter_vector_spec())?;
+        Ok(Self {
+            leased: leases.with(["leased"])?,
+            too_few: leases.with(["too_few"])?,
+            contended: leases.with(["contended"])?,
+            skewed: leases.with(["skewed"])?,
+            away: leases.with(["away"])?,
+            permits_leased: permits.with(["leased"])?,
+            permits_returned: permits.with(["returned"])?,
+            permits_lost: permits.with(["lost"])?,
+        })
+    }
+
+    pub(crate) fn leased(&self, permits: u32) {
+        self.leased.inc();
+        self.permits_leased.add(permits.into());
+    }
+
+    pub(crate) fn too_few(&self) {
+        self.too_few.inc();
+    }
+
+    pub(crate) fn contended(&self) {
+        self.contended.inc();
+    }
+
+    pub(crate) fn skewed(&self) {
+        self.skewed.inc();
+    }
+
+    pub(crate) fn away(&self) {
+        self.away.inc();
+    }
+
+    pub(crate) fn returned(&self, permits: u32) {
+        self.permits_returned.add(permits.into());
+    }
+
+    pub(crate) fn lost(&self, permits: u32) {
+        self.permits_lost.add(permits.into());
     }
 }
 

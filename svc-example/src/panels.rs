@@ -27,6 +27,23 @@ app_metrics::panels! {
         .about("Keys that have a bucket, over all rules (quota_keys).")
         .size(6, 7)
         .targets(&[Target::new("{{instance}}", "quota_keys{INSTANCES}")]),
+    Panel::lines(QUOTA_ROW, "Leases of the fleet a second")
+        .place(50)
+        .about("Attempts to lease permits of rules that the fleet shares, by outcome (quota_fleet_leases).")
+        .unit("ops")
+        .size(6, 7)
+        .targets(&[Target::new("{{outcome}}", "sum by (outcome) (rate(quota_fleet_leases_total{INSTANCES}[$__rate_interval]))")]),
+    Panel::lines(QUOTA_ROW, "Permits of the fleet a second")
+        .place(60)
+        .about("Permits that were leased, given back, and lost (quota_fleet_permits).")
+        .unit("ops")
+        .size(6, 7)
+        .targets(&[Target::new("{{fate}}", "sum by (fate) (rate(quota_fleet_permits_total{INSTANCES}[$__rate_interval]))")]),
+    Panel::bars(QUOTA_ROW, "Messages about exhausted keys that were given up")
+        .place(70)
+        .about("In the interval (quota_exhausted_dropped).")
+        .size(6, 7)
+        .targets(&[Target::new("{{instance}}", "sum by (instance) (increase(quota_exhausted_dropped_total{INSTANCES}[$__rate_interval]))")]),
 }
 
 app_metrics::rules! {
@@ -46,4 +63,9 @@ app_metrics::rules! {
         .lasting("15m")
         .summary("rule {{ $labels.rule }} of {{ $labels.job }} denies {{ $value | humanizePercentage }} of the calls")
         .description("A client asks too often, or the rule grants too few permits."),
+    Rule::alert(QUOTA_RULES, "QuotaFleetAway", r#"sum by (job, instance, outcome) (increase(quota_fleet_leases_total{outcome=~"away|skewed"}[5m])) > 2"#, Severity::Critical)
+        .place(30)
+        .lasting("2m")
+        .summary("{{ $labels.job }} on {{ $labels.instance }} leases no permits of the fleet: {{ $labels.outcome }}")
+        .description("Rules of the fleet grant what whenAway says. Away: the servers of messaging do not answer. Skewed: a clock is more than half a second off."),
 }

@@ -71,6 +71,11 @@ impl Rate {
     }
 }
 
+/// Milliseconds, rounded up. `u32::MAX` means that or more.
+pub(crate) fn whole_millis(time: Duration) -> u32 {
+    u32::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u32::MAX)
+}
+
 fn nanoseconds(nanoseconds: u128) -> Duration {
     let seconds = u64::try_from(nanoseconds / SECOND).unwrap_or(u64::MAX);
     // The rest is below a second, so it fits.

@@ -4,9 +4,10 @@ use std::rc::Rc;
 
 use app_core::prelude::*;
 use app_rpc::Bootstrap;
-use quota_schema::quota_capnp::quota;
+use quota_schema::quota_capnp::{RuleScope, WhenAway as SpecWhenAway, quota};
 
-use crate::{Grant, QUOTA_RPC, Quota};
+use crate::rate::whole_millis;
+use crate::{Grant, QUOTA_RPC, Quota, Scope, WhenAway};
 
 app_rpc::rpc_methods! { quota_schema::METHODS }
 
@@ -52,6 +53,13 @@ impl quota::Server for Remote {
             spec.set_period_millis(rule.period_millis.get());
             spec.set_burst(rule.burst.get());
             spec.set_max_keys(rule.max_keys.get());
+            if let Scope::Fleet(away) = rule.scope {
+                spec.set_scope(RuleScope::Fleet);
+                if let WhenAway::LocalShare(instances) = away {
+                    spec.set_when_away(SpecWhenAway::LocalShare);
+                    spec.set_instances(instances.get());
+                }
+            }
         }
         Ok(())
     }
@@ -59,8 +67,7 @@ impl quota::Server for Remote {
 
 /// Rounded up, so that the same call is granted after this wait.
 fn retry_after_millis(grant: Grant) -> u32 {
-    let nanos = grant.retry_after.as_nanos();
-    u32::try_from(nanos.div_ceil(1_000_000)).unwrap_or(u32::MAX)
+    whole_millis(grant.retry_after)
 }
 
 #[cfg(test)]

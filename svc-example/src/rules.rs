@@ -8,7 +8,7 @@ use app_core::{
     clap::{ArgMatches, Command},
 };
 
-use crate::{QuotaConfig, QuotaFlags};
+use crate::{QuotaConfig, QuotaFlags, Scope};
 
 const UNUSABLE: u8 = 78;
 
@@ -40,12 +40,13 @@ fn table(flags: &Flags) -> Result<String, (u8, String)> {
         // To write to a text does not fail.
         let _ = writeln!(
             table,
-            "rule {}: {} permits every {:?}, burst {}, at most {} keys",
+            "rule {}: {} permits every {:?}, burst {}, at most {} keys{}",
             rule.name,
             rule.permits,
             rule.period(),
             rule.burst,
-            rule.max_keys
+            rule.max_keys,
+            if rule.scope == Scope::Instance { "" } else { ", shared by the fleet" }
         );
     }
     Ok(table)

@@ -3,10 +3,17 @@
 use app_config::{Configured, LiveConfig};
 use app_core::{Flag, Restart, prelude::*};
 use app_health::HealthChecks;
+use app_messaging::Messaging;
 use app_metrics::Metrics;
 use tokio::time::Instant;
 
-use crate::{Buckets, Limits, QUOTA, Quota, QuotaConfig, QuotaFlags, health, metrics::QuotaMetrics};
+use crate::{
+    Buckets, Limits, QUOTA, Quota, QuotaConfig, QuotaFlags,
+    fleet::{Fleet, WallClock},
+    handlers, health,
+    metrics::QuotaMetrics,
+    notices::Notices,
+};
 
 /// Interval at which full buckets are removed. Calls remove some too; this one works when there are no calls.
 const CLEAR_EVERY: Duration = Duration::from_secs(1);
@@ -23,6 +30,7 @@ async fn start(
     config: LiveConfig<QuotaConfig>,
     metrics: Dep<Metrics>,
     health: Dep<HealthChecks>,
+    messaging: Dep<Messaging>,
 ) -> Result<Quota, Error> {
     let rules = config.current();
     let limits = Limits::new(&rules);
@@ -33,7 +41,12 @@ async fn start(
     let commands = buckets.spawn(&service, Buckets::new(&limits, Instant::now))?;
     health::register(&health, &service, &commands)?;
     clear_regularly(&service, &commands, &metrics);
-    let quota = Quota::new(commands, limits, metrics)?;
+    let notices = Notices::start(&service, &messaging, &metrics.exhausted_dropped)?;
+    let clock = WallClock::of(&App::of(&service));
+    let fleet = Fleet::start(&service, &messaging, clock, &metrics, &notices, flags.quota_queue)?;
+    let quota = Quota::new(commands, limits, metrics, fleet, notices)?;
+    quota.share_rules().await?;
+    handlers::start(&service, &messaging, &quota)?;
     apply_changes(&service, config, quota.clone())?;
     log_rules(service.log(), &rules);
     Ok(quota)

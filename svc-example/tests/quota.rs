@@ -12,6 +12,10 @@ use app_metrics::testing::TestMetrics as _;
 use quota_schema::quota_capnp::quota_spec;
 use svc_example::{ACQUIRE_SECONDS, GRANTS, Grant, KEYS, QUOTA, Quota, Rule};
 
+#[path = "quota/fleet.rs"]
+mod fleet;
+#[path = "quota/messages.rs"]
+mod messages;
 #[path = "quota/operations.rs"]
 mod operations;
 #[path = "quota/reload.rs"]

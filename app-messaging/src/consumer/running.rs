@@ -46,6 +46,8 @@ pub(super) struct Meters {
 
 impl Meters {
     pub(super) fn of(metrics: &MessagingMetrics, consumer: &str) -> Result<Self, Error> {
+        // From the start, so that the first dead letter is an increase.
+        metrics.handled.with([consumer, "dead_lettered"])?;
         Ok(Self {
             received: metrics.received.with([consumer])?,
             handled: metrics.handled.clone(),

@@ -73,7 +73,7 @@ fn the_lines_that_dev_prints_do_what_they_say() {
     let lines = lines(&tour);
     assert_says(&run(&lines, "appctl status"), &["svc-example", "ready", "domain 0xd0, app 0xa0"]);
     assert_says(&run(&lines, "appctl services"), &["quota-rpc", "rpc", "running"]);
-    let asked = run(&lines, "svc-example acquire");
+    let asked = run(&lines, "alice --rule slow");
     assert_says(&asked, &["granted   2 left", "granted   1 left", "granted   0 left", "denied    0 left"]);
     assert_eq!(asked.stdout.lines().count(), 4);
     let export = lines[0].lines().next().unwrap();
@@ -86,6 +86,11 @@ fn the_lines_that_dev_prints_do_what_they_say() {
     let unknown = ask("--context \"$OP_CONTEXT#nosuch\" alice");
     assert!(unknown.code() == Some(78) && unknown.stderr.contains("no such context"), "{unknown:?}");
     assert_says(&run(&lines, "do quota forget"), &["buckets  1", "rule     slow"]);
+    let asked = run(&lines, "bob --rule shared");
+    assert_says(&asked, &["granted   5 left", "granted   0 left", "denied    0 left"]);
+    assert_says(&run(&lines, "do quota refill"), &["sequence  1", "OP_d0_59e39d8d10c4dfdd"]);
+    let full = || ask("--context '#quota' bob --rule shared").stdout.starts_with("granted   5 left");
+    poll("the bucket of the fleet is full again", || full().then_some(()));
     let record = audit(&process, "App.callOperation", "done");
     assert_eq!(
         (&record["operation"], &record["names"]),
@@ -131,7 +136,7 @@ fn the_lines_that_dev_prints_do_what_they_say() {
     let followed = events.printed("that was the tour (by admin.dev over RPC)");
     assert!(followed.contains("app_stopping"), "{followed}");
     // The test has tried all lines, and the folder is removed.
-    assert_eq!(lines.len(), 13, "{lines:#?}");
+    assert_eq!(lines.len(), 15, "{lines:#?}");
     assert!(!folder(&tour).exists());
 }
 

@@ -119,7 +119,7 @@ fn errors_have_their_priority_in_the_journal_with_a_log_and_without() {
 fn the_log_at_info_is_short_and_has_one_record_for_each_start_and_stop() {
     let configs = Configs::any_port();
     let records = started_and_stopped(configs.service()).records();
-    for service in ["config", "metrics", "health", "quota", "rpc", "quota-rpc"] {
+    for service in ["config", "metrics", "health", "messaging", "quota", "rpc", "quota-rpc"] {
         let told = |event: LogEventId| {
             let of = |record: &&Value| record["svc_name"] == service && record["event"] == event.hex();
             records.iter().filter(of).count()
@@ -135,7 +135,7 @@ fn the_log_at_info_is_short_and_has_one_record_for_each_start_and_stop() {
             assert_eq!(told(event), 0, "{service}: {}", event.describe());
         }
     }
-    assert!(records.len() < 24, "{records:#?}");
+    assert!(records.len() < 30, "{records:#?}");
 }
 
 #[test]

@@ -75,6 +75,7 @@ fn rule(name: &str, permits: u32, period_millis: u32, burst: u32, max_keys: u32)
         period_millis: positive(period_millis),
         burst: positive(burst),
         max_keys: positive(max_keys),
+        scope: crate::Scope::Instance,
     }
 }
 

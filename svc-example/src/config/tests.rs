@@ -4,9 +4,9 @@
 
 use app_config::{Config, Problems, parse};
 use capnp::message::Builder;
-use quota_schema::quota_capnp::{quota_rule, quota_spec};
+use quota_schema::quota_capnp::{RuleScope, WhenAway as SpecWhenAway, quota_rule, quota_spec};
 
-use crate::{QUOTA, QuotaConfig, Rule};
+use crate::{QUOTA, QuotaConfig, Rule, Scope, WhenAway};
 
 /// Writes a spec to the bytes of a file, and reads the config or its problems from them.
 fn read(build: impl FnOnce(quota_spec::Builder<'_>)) -> Result<QuotaConfig, Vec<String>> {
@@ -149,4 +149,71 @@ fn what_is_shown_without_a_file_is_the_default() {
     let file = app_config::author::compile(schema, json, None).unwrap();
     let read: QuotaConfig = parse(app_config::codec::decode(&file).unwrap()).unwrap();
     assert_eq!(read, <QuotaConfig as Config>::without_file());
+}
+
+#[test]
+fn a_rule_says_whose_budget_it_is_and_what_holds_while_servers_are_away() {
+    let config = read_rules(&[
+        |mut rule| {
+            rule.set_name("of the instance");
+            rule.set_permits(1);
+        },
+        |mut rule| {
+            rule.set_name("of the fleet");
+            rule.set_permits(1);
+            rule.set_scope(RuleScope::Fleet);
+        },
+        |mut rule| {
+            rule.set_name("shared");
+            rule.set_permits(1);
+            rule.set_scope(RuleScope::Fleet);
+            rule.set_when_away(SpecWhenAway::LocalShare);
+            rule.set_instances(3);
+        },
+    ]);
+    let scopes: Vec<_> = config.unwrap().rules.iter().map(|rule| rule.scope).collect();
+    let three = std::num::NonZeroU16::new(3).unwrap();
+    assert_eq!(
+        scopes,
+        [Scope::Instance, Scope::Fleet(WhenAway::Deny), Scope::Fleet(WhenAway::LocalShare(three))]
+    );
+}
+
+#[test]
+fn what_does_not_fit_the_scope_of_a_rule_is_refused() {
+    let found = read_rules(&[
+        |mut rule| {
+            rule.set_name("a");
+            rule.set_permits(1);
+            rule.set_when_away(SpecWhenAway::LocalShare);
+            rule.set_instances(3);
+        },
+        |mut rule| {
+            rule.set_name("b");
+            rule.set_permits(1);
+            rule.set_scope(RuleScope::Fleet);
+            rule.set_when_away(SpecWhenAway::LocalShare);
+        },
+        |mut rule| {
+            rule.set_name("c");
+            rule.set_permits(1);
+            rule.set_scope(RuleScope::Fleet);
+            rule.set_instances(3);
+        },
+        |mut rule| {
+            rule.set_name("d");
+            rule.set_permits(1);
+            rule.set_period_millis(u32::MAX);
+            rule.set_burst(8);
+            rule.set_scope(RuleScope::Fleet);
+        },
+    ]);
+    let found = found.unwrap_err();
+    let places: Vec<_> = found.iter().map(|problem| problem.split(':').next().unwrap()).collect();
+    assert_eq!(
+        places,
+        ["rules[0].whenAway", "rules[1].instances", "rules[2].instances", "rules[3].burst"],
+        "{found:#?}"
+    );
+    assert!(found[3].contains("full within 366 days") && found[3].contains("found 397 days"), "{found:#?}");
 }

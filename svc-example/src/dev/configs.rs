@@ -11,6 +11,7 @@ use app_config::compat::service_config_id;
 use app_config::sealing::{ConfigIdentity, seal};
 use app_core::Flags;
 use app_core::prelude::ServiceId;
+use app_messaging::MESSAGING_SERVICE_ID;
 use app_metrics::METRICS_SERVICE_ID;
 use app_pki::{AuthorityOptions, ClientName, Directory, IssueOptions, Subject, Validity};
 use app_rpc::RpcName;
@@ -28,7 +29,7 @@ const CLIENTS: [&str; 3] = ["admin", "operator", "reader"];
 const DAYS: u32 = 30;
 
 /// Makes all certificates, configs and contexts.
-pub(super) fn make(folder: &Folder, flags: &Flags, ports: &Ports) -> Result<(), Problem> {
+pub(super) fn make(folder: &Folder, flags: &Flags, ports: &Ports, nats: Option<&str>) -> Result<(), Problem> {
     let pki = folder.pki();
     let name = format!("svc-example --dev {:x}", ServiceId::random());
     let options = AuthorityOptions::new(name, Validity::days(DAYS));
@@ -51,7 +52,13 @@ pub(super) fn make(folder: &Folder, flags: &Flags, ports: &Ports) -> Result<(), 
     sealing.seal(METRICS_SERVICE_ID, &json!({ "httpPort": ports.http, "bindAddress": "127.0.0.1" }))?;
     let slow = json!({ "name": "slow", "permits": 3, "periodMillis": 60_000 });
     let default = json!({ "name": "default", "permits": 100, "periodMillis": 1_000 });
-    sealing.seal(QUOTA, &json!({ "rules": [default, slow] }))?;
+    let shared = json!({ "name": "shared", "permits": 6, "periodMillis": 3_600_000, "scope": "fleet" });
+    sealing.seal(QUOTA, &json!({ "rules": [default, slow, shared] }))?;
+    let messaging = match nats {
+        Some(url) => json!({ "servers": [url] }),
+        None => json!({ "inProcess": true }),
+    };
+    sealing.seal(MESSAGING_SERVICE_ID, &messaging).map_err(|problem| format!("--nats: {problem}"))?;
     contexts(folder, flags, ports)
 }
 

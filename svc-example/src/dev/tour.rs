@@ -3,12 +3,19 @@
 use std::env;
 use std::path::Path;
 
+use app_core::Flags;
+
 use super::Problem;
 use super::files::Folder;
 use super::ports::Ports;
 
 /// The text for standard output: commands for a second terminal that you can copy as they are.
-pub(super) fn text(folder: &Folder, ports: &Ports) -> Result<String, Problem> {
+pub(super) fn text(
+    folder: &Folder,
+    flags: &Flags,
+    ports: &Ports,
+    nats: Option<&str>,
+) -> Result<String, Problem> {
     // Without /proc the program cannot find its own folder. Then the reader has to set `PATH`.
     let program = env::current_exe().ok();
     let programs = program.as_deref().and_then(Path::parent);
@@ -20,10 +27,19 @@ pub(super) fn text(folder: &Folder, ports: &Ports) -> Result<String, Problem> {
         None => String::new(),
     };
     let (http, contexts) = (ports.http, quoted(&folder.contexts())?);
+    let domain = flags.domain_id;
+    let messages = match nats {
+        Some(url) => {
+            format!("go through {url}, in the domain {domain:#x}: start more instances with the same --nats")
+        }
+        None => "stay inside of this process; --nats URL sends them through a server, to other instances"
+            .to_owned(),
+    };
     Ok(format!(
         "\
 Keys, certificates and sealed configs of this run are in {folder}, and gone when it ends.
 Metrics and probes: http://127.0.0.1:{http}/metrics
+Messages {messages}.
 
 In a second terminal:
 
@@ -36,6 +52,10 @@ appctl services
 svc-example acquire --context \"$OP_CONTEXT#quota\" alice --rule slow --until-denied
 # Give every key of the rule a full bucket again.
 appctl do quota forget --rule slow --reason 'start afresh'
+# Six permits an hour for all instances together.
+svc-example acquire --context \"$OP_CONTEXT#quota\" bob --rule shared --until-denied
+# A stored message makes the bucket full again, whichever instance handles it.
+appctl do quota refill --rule shared --bucket bob --reason 'bob may go on'
 # More of the log, for ten seconds.
 appctl level set debug --for 10s --reason 'what does it do?'
 appctl level
