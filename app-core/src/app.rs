@@ -23,6 +23,7 @@ use crate::{
 mod dump;
 mod end;
 mod levels;
+mod listeners;
 mod operations;
 mod restart;
 mod services;

@@ -4,7 +4,7 @@ use std::{ops::RangeInclusive, path::PathBuf, sync::Arc, time::Duration};
 
 use app_ids::{AppId, DomainId, ReleaseId};
 
-use crate::{LogFormat, LogLevel, LogRecordLimit, package::program_name, spec::ServiceSpec};
+use crate::{LogFormat, LogLevel, LogRecordLimit, handover, package::program_name, spec::ServiceSpec};
 
 pub mod args;
 mod duplicates;
@@ -98,6 +98,10 @@ pub struct Flags {
     #[arg(long, env = "OP_CONFIG_DIR", value_name = "DIR", default_value = CONFIG_DIR)]
     pub config_dir: PathBuf,
 
+    /// Unix socket at which a starting process takes the listeners over from the running one, so that no client is refused.
+    #[arg(long, env = "OP_HANDOVER", value_name = "PATH", value_parser = handover_path())]
+    pub handover: Option<PathBuf>,
+
     /// How long to wait between readiness going down and the first service stopping: 5s, 500ms, or seconds.
     #[arg(long, env = "OP_DRAIN_DELAY", value_name = "TIME", default_value = "0", value_parser = args::duration_between(DRAIN_DELAYS))]
     pub drain_delay: Duration,
@@ -128,6 +132,7 @@ impl Default for Flags {
             log_format: LogFormat::Auto,
             log_record_bytes: LogRecordLimit::default(),
             config_dir: CONFIG_DIR.into(),
+            handover: None,
             drain_delay: Duration::ZERO,
             worker_threads: None,
             check: false,
@@ -185,6 +190,7 @@ impl Flags {
             "service_log_level",
             "log_format",
             "log_record_bytes",
+            "handover",
             "drain_delay",
             "worker_threads",
             "check",
@@ -215,6 +221,12 @@ impl Flags {
         }
         Ok(())
     }
+}
+
+/// Parses the path of the handover socket.
+fn handover_path() -> impl clap::builder::TypedValueParser<Value = PathBuf> {
+    use clap::builder::TypedValueParser as _;
+    clap::builder::PathBufValueParser::new().try_map(handover::parse_path)
 }
 
 #[cfg(test)]

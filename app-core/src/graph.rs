@@ -53,6 +53,17 @@ impl Plan {
         &self.services
     }
 
+    /// The services that these depend on, directly or not, and these.
+    pub(crate) fn below(&self, is_top: impl Fn(&ServiceDescriptor) -> bool) -> HashSet<ServiceId> {
+        let mut below = vec![false; self.services.len()];
+        // Dependents come first, so each is known when its dependency asks.
+        for service in self.levels.iter().rev().flatten() {
+            let is_needed = self.dependents[*service].iter().any(|dependent| below[*dependent]);
+            below[*service] = is_needed || is_top(&self.services[*service]);
+        }
+        self.services.iter().zip(below).filter(|(_, below)| *below).map(|(service, _)| service.id()).collect()
+    }
+
     pub(crate) fn contains(&self, id: ServiceId) -> bool {
         self.index.contains_key(&id)
     }

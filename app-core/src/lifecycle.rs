@@ -10,5 +10,6 @@ mod startable;
 mod stop;
 mod supervise;
 mod supervisor;
+mod takeover;
 
 pub(crate) use self::{descriptors::Descriptors, startable::plan};

@@ -1,19 +1,23 @@
-//! What other crates plug in: services with their parameters, and checks before a start.
+//! What other crates plug in: services with their parameters, what listens, and checks before a start.
 
 mod descriptor;
+mod listening;
 mod operation;
 mod param;
 mod planned;
 mod preflight;
+mod readiness;
 
 pub use self::{
     descriptor::{DEFAULT_START_TIMEOUT, ServiceDescriptor, StartFuture, linked_services},
+    listening::ListeningService,
     operation::{
         CheckedOperation, Operation, OperationContext, OperationOutput, OperationParam, OperationParams,
     },
     param::{Dep, Flag, Param, Params, Provided, Signature, Start, StartContext, StartOutput},
     planned::{HandleType, Planned},
     preflight::Preflight,
+    readiness::ReadyWhen,
 };
 #[doc(hidden)]
 pub use self::{

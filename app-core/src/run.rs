@@ -11,12 +11,13 @@ use slog::warn;
 
 use crate::{
     App, ExitStatus, FlagSource, Flags, Package, ServiceDescriptor, Subcommand, args, flags, linked_services,
-    panics, signals, spec::ServiceSpec,
+    listeners::Inherited, panics, signals, spec::ServiceSpec,
 };
 
 mod builder;
 mod check;
 mod limits;
+mod listeners;
 mod main_thread;
 mod workers;
 
@@ -110,6 +111,8 @@ pub fn run_with(flags: Flags) -> ExitCode {
 
 /// Runs the main thread's work, if its stack is large enough and there is memory to read the command line.
 fn guarded<T>(main: impl FnOnce() -> T) -> Result<T, ExitCode> {
+    // Before any thread starts.
+    Inherited::take_early();
     if limits::out_of_memory() {
         return Err(ExitStatus::StartFailed.into());
     }
@@ -125,7 +128,7 @@ fn guarded<T>(main: impl FnOnce() -> T) -> Result<T, ExitCode> {
     panics::guard_main(main)
 }
 
-fn run_flags(flags: Flags, builder: AppBuilder) -> ExitCode {
+fn run_flags(flags: Flags, mut builder: AppBuilder) -> ExitCode {
     if let Err(problem) = flags.check_service_levels(&linked_specs()) {
         let variable = match flags.given.service_log_level {
             Some(FlagSource::Variable(name)) => format!(" (variable {name})"),
@@ -140,10 +143,18 @@ fn run_flags(flags: Flags, builder: AppBuilder) -> ExitCode {
     {
         return cannot_start(&problem.to_string());
     }
-    let app = match builder.flags(flags).build() {
+    let listeners::FirstListeners { listeners, handover, notes } =
+        match listeners::given(&flags, builder.identity_for(&flags)) {
+            Ok(given) => given,
+            Err(exit) => return exit,
+        };
+    let app = match builder.flags(flags).listeners(listeners, handover).build() {
         Ok(app) => app,
         Err(problem) => return cannot_start(&format!("the log cannot be opened: {problem}")),
     };
+    for note in notes {
+        warn!(app.logger(), "{note}");
+    }
     apply_service_levels(&app);
     for misspelt in args::misspelt() {
         warn!(app.logger(), "{misspelt}");

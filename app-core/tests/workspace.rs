@@ -84,7 +84,7 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
         &["app-metrics", "app-dashboard", "app-tracing"],
         "HTTP is served by metrics, and by the operator's page; traces go to a collector over HTTP",
     ),
-    ("socket2", &["app-metrics", "app-rpc"], "who listens"),
+    ("socket2", &["app-core", "app-rpc"], "who listens"),
     ("tower", &["app-metrics", "app-dashboard"], "HTTP is served by metrics, and by the operator's page"),
     ("procfs", &["app-metrics"], "process metrics"),
     (

@@ -17,7 +17,7 @@
 use std::{sync::Arc, time::Duration};
 
 use app_config::Configs;
-use app_core::{App, ServiceState, duration::show_duration, status::Readiness};
+use app_core::{App, ServiceState, duration::show_duration, plugins::ReadyWhen, status::Readiness};
 
 use crate::{
     HEALTHCHECK_SERVICE_ID, HealthCheckState, HealthChecks, HealthStatus, LIVENESS_GROUP, LinkedNotes,
@@ -59,6 +59,8 @@ pub fn liveness(app: &App) -> Readiness {
     }
     Readiness::new(reasons)
 }
+
+inventory::submit! { ReadyWhen::new(|app| readiness(app).reasons) }
 
 /// Whether the application can do its work, with every reason why not.
 ///

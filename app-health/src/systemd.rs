@@ -7,6 +7,8 @@
 //! | the status line changes | `STATUS` |
 //! | a reload is requested (SIGHUP) | `RELOADING=1` with the time; `READY=1` once the configs were read again |
 //! | the stop begins | `STOPPING=1`, and the time that it may take, again every 5 s |
+//! | a service listens | `FDSTORE=1`, `FDNAME=` with its name, and the listener |
+//! | the config of a service moved its listener | `FDSTOREREMOVE=1`, `FDNAME=` |
 //! | twice within the watchdog's time | `WATCHDOG=1`, unless the liveness probe says no |
 //!
 //! Without `NOTIFY_SOCKET`, this module does nothing. A socket that is full or gone neither delays nor fails the
@@ -18,9 +20,10 @@
 mod notifications;
 mod socket;
 mod status;
+mod store;
 mod watchdog;
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use app_config::Configs;
 use app_core::{
@@ -102,6 +105,8 @@ async fn notify(service: Service, configs: Configs, manager: ServiceManager) {
         let alive = notifier.service.alive();
         let now = AppStatus::of(&app, &configs, *reloads.borrow_and_update(), *reloaded.borrow_and_update());
         let was_stopping = sent.is_stopping();
+        // Before the first `READY=1`: a restart that follows at once finds the listeners.
+        notifier.store_listeners(&app);
         notifier.send_due(&mut sent, &now);
         if sent.is_stopping() && !was_stopping {
             // The message of the stop contains the extension.
@@ -165,6 +170,17 @@ impl Notifier {
         }
     }
 
+    /// Hands listeners over to be kept, and takes back those that have moved. What cannot be sent is due again next time.
+    fn store_listeners(&mut self, app: &App) {
+        for step in app.listeners_to_store() {
+            let sent = store::send(&self.manager.socket, &step);
+            if !self.note(&sent) {
+                return;
+            }
+            app.listener_stored(&step);
+        }
+    }
+
     fn ping(&mut self, app: &App) {
         let liveness = probes::liveness(app);
         if liveness.ready() {
@@ -181,7 +197,12 @@ impl Notifier {
 
     fn send(&mut self, message: &str) -> bool {
         let sent = self.manager.socket.send(message);
-        if let Err(problem) = &sent
+        self.note(&sent)
+    }
+
+    /// Warns of the first failure.
+    fn note(&mut self, sent: &io::Result<()>) -> bool {
+        if let Err(problem) = sent
             && !std::mem::replace(&mut self.warned, true)
         {
             warn!(

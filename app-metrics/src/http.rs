@@ -52,6 +52,8 @@ pub(crate) struct Limits {
     pub(crate) connections: usize,
     /// Scrapes in progress at the same time; each may take about 1.5 MB.
     pub(crate) scrapes: usize,
+    /// How long a stopping server waits for a request that has begun, or for the first one of a connection.
+    pub(crate) last_request: Duration,
     /// How long answers in progress may take once the server stops.
     pub(crate) drain: Duration,
 }
@@ -68,6 +70,7 @@ impl Default for Limits {
             // Other servers of the process need descriptors too.
             connections: (descriptor_limit() / 8).clamp(8, 512),
             scrapes: 64,
+            last_request: Duration::from_millis(500),
             drain: Duration::from_secs(1),
         }
     }

@@ -50,7 +50,6 @@ mod histogram;
 mod http;
 mod ids;
 mod included;
-pub mod listening;
 pub mod log_events;
 mod metrics;
 mod names;

@@ -5,13 +5,13 @@
 
 use crate::http::{HttpMetrics, check_routes};
 use crate::included::IncludedMeters;
-use crate::listening::try_address;
 use crate::platform::PlatformMetrics;
 use crate::route::Route;
 use crate::service::bind_failed;
 use crate::spec::Origin;
 use crate::{METRICS_SERVICE_ID, MetricDoc, MetricRegistry, MetricsConfig};
 use app_config::{Configured, upcoming};
+use app_core::listeners::try_address;
 use app_core::prelude::*;
 use app_core::{Preflight, preflight};
 
@@ -48,7 +48,9 @@ fn metrics(app: &App, config: &Configured<MetricsConfig>, has: impl Fn(ServiceId
 }
 
 fn address(app: &App, config: &MetricsConfig) -> Result<(), Error> {
-    if app.any_port() || config.http_port == 0 {
+    let service = app.service_specs().iter().find(|service| service.id() == METRICS_SERVICE_ID);
+    let has_listener = service.is_some_and(|service| app.has_listener_for(service.name()));
+    if app.any_port() || config.http_port == 0 || has_listener {
         return Ok(());
     }
     try_address(config.bind_address, config.http_port).map_err(|error| bind_failed(&error))

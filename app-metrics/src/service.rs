@@ -2,7 +2,6 @@
 
 use crate::errors::HTTP_BIND_FAILED;
 use crate::http::{Bound, HttpMetrics, Limits, Scrapes, router};
-use crate::listening::ListenError;
 use crate::log_events::{
     METRICS_HTTP_REPORTER_SHUTDOWN_WHILE_SERVICE_RUNNING, METRICS_HTTP_REPORTER_START_ERROR,
     METRICS_HTTP_SERVER_STARTED, METRICS_HTTP_SERVER_STARTING, METRICS_HTTP_SERVER_STOPPED,
@@ -10,10 +9,21 @@ use crate::log_events::{
 use crate::route::Route;
 use crate::{METRICS_SERVICE_ID, Metrics, MetricsConfig};
 use app_config::Configured;
+use app_core::listeners::{ListenError, ListenPlace};
+use app_core::plugins::ListeningService;
 use app_core::prelude::*;
 use serde_json::json;
 
 app_core::service! { id: METRICS_SERVICE_ID, name: "metrics", start: start, infrastructure: true }
+
+inventory::submit! { ListeningService::new(METRICS_SERVICE_ID, listen_place) }
+
+/// Where the HTTP server will listen.
+fn listen_place(app: &App) -> Option<ListenPlace> {
+    let config = app_config::upcoming::<MetricsConfig>(app)?;
+    let port = if app.any_port() { 0 } else { config.http_port };
+    Some(ListenPlace { address: config.bind_address, port, field: "httpPort" })
+}
 
 async fn start(service: Service, config: Configured<MetricsConfig>) -> Result<Metrics, Error> {
     let metrics = Metrics::new(service.clone(), config.clone())?;
@@ -25,19 +35,22 @@ async fn start(service: Service, config: Configured<MetricsConfig>) -> Result<Me
     let log = service.log().clone();
     debug!(log, "metrics HTTP server is starting"; "event" => METRICS_HTTP_SERVER_STARTING.hex());
     let port = if App::of(&service).any_port() { 0 } else { config.http_port };
-    let bound = Bound::bind(config.bind_address, port).map_err(|error| {
+    let app = App::of(&service);
+    let listener = app.listen(service.name(), config.bind_address, port).map_err(|error| {
         let failed = bind_failed(&error);
         error!(log, "metrics HTTP server cannot start"; "event" => METRICS_HTTP_REPORTER_START_ERROR.hex(), "err" => #&failed);
         failed
     })?;
-    let address = bound.address();
-    if let Some(error) = bound.without_ipv6() {
+    let (address, origin) = (listener.address(), listener.origin());
+    if let Some(error) = listener.without_ipv6() {
         info!(log, "metrics HTTP server listens on IPv4 alone: IPv6 is not available"; "err" => error.to_string());
     }
+    let bound = Bound::new(listener, Some(app)).context("watch the listener of the metrics HTTP server")?;
     metrics.listens_on(address);
     let (token, me) = (service.token(), service.clone());
     service.spawn("http server", async move {
-        info!(log, "metrics HTTP server started"; "event" => METRICS_HTTP_SERVER_STARTED.hex(), "addr" => address.to_string());
+        info!(log, "metrics HTTP server started"; "event" => METRICS_HTTP_SERVER_STARTED.hex(), "addr" => address.to_string(),
+            "origin" => origin.label());
         bound.serve(router, limits, meters, log.clone(), token).await;
         debug!(log, "metrics HTTP server stopped"; "event" => METRICS_HTTP_SERVER_STOPPED.hex());
         if me.alive() {

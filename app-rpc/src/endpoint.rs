@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use app_config::LiveConfig;
+use app_core::listeners::ListenError;
 use app_core::prelude::*;
 use app_core::{
     limits::descriptor_limit,
@@ -17,11 +18,18 @@ use app_metrics::Metrics;
 use app_tls::{Expiry, ExpiryWatch};
 use parking_lot::RwLock;
 
+#[doc(hidden)]
+pub use self::linked::listen_place;
 pub use self::linked::{EndpointStatus, LinkedEndpoint};
 use crate::errors::{RPC_BIND_FAILED, RPC_CONFIG_UNUSABLE};
 use crate::ids::APP_RPC_SERVICE_ID;
-use crate::server::{BoundServer, Counts, Descriptors, EMFILE, ENFILE, Meters, ServerControl, ServerError};
+use crate::server::{
+    BoundServer, Counts, Descriptors, EMFILE, ENFILE, Meters, ServedAs, ServerControl, ServerError,
+};
 use crate::{Bootstrap, EndpointConfig, RpcServerConfig, ServerCounts};
+
+/// The field of the port in the config of an endpoint.
+const PORT_FIELD: &str = "rpcServiceSpec.port";
 
 /// The start function of an endpoint, made from a function that returns the [`Bootstrap`]. The parameters of that function are the
 /// dependencies of the endpoint. [`rpc_endpoint!`](crate::rpc_endpoint) expands to it:
@@ -172,17 +180,20 @@ impl<const SERVICE: u64> Endpoint<SERVICE> {
         if app.any_port() {
             config.port = 0;
         }
+        let listener = app.listen(service.name(), config.bind_address, config.port);
+        let listener = listener.map_err(|failed| not_listening(service.id(), &failed))?;
         let in_use = Expiry::of_server(&config.key_pair, &config.clients);
         let name = format!("rpc-{}", service.name());
-        let is_admin = service.id() == APP_RPC_SERVICE_ID;
+        let served_as = ServedAs { name: &name, is_admin: service.id() == APP_RPC_SERVICE_ID };
         let endpoints = LinkedEndpoint::all(app).len();
         let descriptors = Descriptors::part(descriptor_limit(), endpoints);
         let (bootstrap, counts) = (bootstrap.clone(), Arc::clone(&self.counts));
-        let bound = BoundServer::bind(config, descriptors, bootstrap, counts, &name, is_admin, service.log());
+        let bound =
+            BoundServer::new(listener, config, descriptors, bootstrap, counts, served_as, service.log());
         let bound = bound.map_err(|failed| unusable(service.id(), failed))?;
-        let listening = Listening { address: bound.address(), control: bound.control() };
-        *self.listening.write() = Some(listening);
-        info!(service.log(), "RPC endpoint listens"; "addr" => %bound.address());
+        let (address, origin) = (bound.listener().address(), bound.listener().origin());
+        *self.listening.write() = Some(Listening { address, control: bound.control() });
+        info!(service.log(), "RPC endpoint listens"; "addr" => %address, "origin" => origin.label());
         let ends = ExpiryWatch::new(service);
         ends.show(in_use);
         Ok((bound, ends))
@@ -240,14 +251,16 @@ fn reconfigure(control: &ServerControl, config: RpcServerConfig, log: &Logger) -
     reconfigured.is_ok()
 }
 
+/// The error of an endpoint that can't listen.
+fn not_listening(service: ServiceId, failed: &ListenError) -> Error {
+    let message = failed.explain("RPC endpoint", PORT_FIELD, &format!("config {service:#x}"));
+    RPC_BIND_FAILED.error(service).message(message).build()
+}
+
 /// The error of an endpoint that can't start: what, why, and what to do.
 fn unusable(service: ServiceId, failed: ServerError) -> Error {
     let config = format!("config {service:#x}");
     match failed {
-        ServerError::Bind(error) => {
-            let message = error.explain("RPC endpoint", "rpcServiceSpec.port", &config);
-            RPC_BIND_FAILED.error(service).message(message).build()
-        }
         ServerError::Tls(error) => {
             let message = format!("RPC endpoint: no TLS with what {config} has");
             RPC_CONFIG_UNUSABLE.error(service).cause(error).message(message).build()
@@ -325,6 +338,9 @@ macro_rules! rpc_endpoint {
             )
         }
         $crate::__private::inventory::submit! { $crate::LinkedEndpoint::of::<{ $id.as_u64() }>() }
+        $crate::__private::inventory::submit! {
+            $crate::__private::app_core::plugins::ListeningService::new($id, $crate::__private::listen_place::<{ $id.as_u64() }>)
+        }
         $crate::__private::app_metrics::document! {
             $crate::ENDPOINT_METRICS[0].of_service($id),
             $crate::ENDPOINT_METRICS[1].of_service($id),

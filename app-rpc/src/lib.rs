@@ -115,6 +115,6 @@ pub use app_tls::{
 /// Used by the macros of this crate.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::client_service::checked_client;
+    pub use crate::{client_service::checked_client, endpoint::listen_place};
     pub use {app_config, app_core, app_metrics, inventory};
 }

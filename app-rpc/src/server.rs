@@ -15,6 +15,7 @@ mod calls;
 mod connection;
 mod counts;
 mod descriptors;
+mod generations;
 mod handshakes;
 mod journal;
 mod meters;
@@ -27,8 +28,8 @@ mod threads;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use app_core::listeners::Listener;
 use app_core::prelude::*;
-use app_metrics::listening::{ListenError, Listening, listen};
 use app_tls::{RevokedSet, server_config};
 use capnp::capability;
 use parking_lot::RwLock;
@@ -41,6 +42,7 @@ use self::calls::CallLimits;
 pub(crate) use self::counts::Counts;
 pub use self::counts::ServerCounts;
 pub(crate) use self::descriptors::Descriptors;
+use self::generations::Generations;
 use self::journal::Journal;
 pub(crate) use self::meters::Meters;
 pub use self::meters::{
@@ -134,6 +136,7 @@ struct ServerState {
     call_limits: CallLimits,
     counts: Arc<Counts>,
     journal: Journal,
+    generations: Generations,
     stop: CancellationToken,
 }
 
@@ -159,6 +162,7 @@ impl ServerState {
             bootstrap,
             counts,
             journal: Journal::new(log.clone()),
+            generations: Generations::default(),
             stop: CancellationToken::new(),
         })
     }
@@ -176,15 +180,21 @@ impl ServerState {
 
 /// A server that listens, and does not accept yet.
 pub(crate) struct BoundServer {
-    listener: std::net::TcpListener,
-    address: SocketAddr,
+    listener: Listener,
     shared: Arc<ServerState>,
     threads: ServerThreads,
 }
 
+/// What a server is.
+pub(crate) struct ServedAs<'a> {
+    /// The beginning of the names of its threads.
+    pub(crate) name: &'a str,
+    /// Whether it is the admin interface, which has a thread for clients with a grant.
+    pub(crate) is_admin: bool,
+}
+
 /// Why a server does not start.
 pub(crate) enum ServerError {
-    Bind(ListenError),
     Tls(rustls::Error),
     Threads(std::io::Error),
 }
@@ -217,33 +227,30 @@ impl ServerControl {
 }
 
 impl BoundServer {
-    /// Listens. Needs a tokio runtime.
-    pub(crate) fn bind(
+    /// Makes the server of a listener.
+    pub(crate) fn new(
+        listener: Listener,
         config: RpcServerConfig,
         descriptors: Descriptors,
         bootstrap: Bootstrap,
         counts: Arc<Counts>,
-        name: &str,
-        is_admin: bool,
+        served_as: ServedAs<'_>,
         log: &Logger,
     ) -> Result<Self, ServerError> {
+        let ServedAs { name, is_admin } = served_as;
         let count = config.threads.map_or_else(default_threads, |threads| threads.get().into());
-        let (bind_address, port) = (config.bind_address, config.port);
         let shared =
             ServerState::new(config, descriptors, bootstrap, counts, log).map_err(ServerError::Tls)?;
-        let Listening { listener, address, without_ipv6, .. } =
-            listen(bind_address, port).map_err(ServerError::Bind)?;
-        if let Some(error) = without_ipv6 {
+        if let Some(error) = listener.without_ipv6() {
             info!(log, "RPC endpoint listens on IPv4 alone: there is no IPv6 here"; "err" => %error);
         }
-        let listener = listener.into_std().map_err(ServerError::Threads)?;
         let threads = ServerThreads::start(name, count, is_admin, log).map_err(ServerError::Threads)?;
-        Ok(Self { listener, address, shared: Arc::new(shared), threads })
+        Ok(Self { listener, shared: Arc::new(shared), threads })
     }
 
-    /// The address that it listens on, with the actual port.
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
+    /// Its listener.
+    pub(crate) fn listener(&self) -> &Listener {
+        &self.listener
     }
 
     pub(crate) fn control(&self) -> ServerControl {
@@ -251,7 +258,9 @@ impl BoundServer {
     }
 
     /// Accepts connections until `dying`. Then running calls may end within the drain limit, the others are cancelled, and the
-    /// threads end.
+    /// threads end. New calls are refused, and their clients go elsewhere.
+    ///
+    /// If the listener outlives the process, connections are still accepted while the earlier ones are drained.
     ///
     /// # Errors
     /// One of the threads panicked. The others have ended too.
@@ -259,22 +268,34 @@ impl BoundServer {
         let Self { listener, shared, threads, .. } = self;
         let (broken, threads_of) = (threads.broken(), threads.spawners());
         let (accepting, accepted) = tokio::sync::oneshot::channel::<()>();
-        let (own, told) = (Arc::clone(&shared), dying.clone());
+        let accepts_last = listener.accepts_last();
+        let accept_until = CancellationToken::new();
+        let (own, told) = (Arc::clone(&shared), accept_until.clone());
         let accept_thread = threads_of.accepting().clone();
         let sent = accept_thread.spawn(move || async move {
             accept::accept(listener, &own, &threads_of, &told).await;
             drop(accepting);
         });
+        let stopping = async {
+            dying.cancelled().await;
+            shared.generations.begin_stop(shared.live().config.limits.drain);
+            if accepts_last.holds() {
+                shared.generations.retire().await;
+            }
+            accept_until.cancel();
+            std::future::pending::<()>().await;
+        };
         if sent.is_ok() {
             tokio::select! {
                 _ = accepted => {}
                 () = broken.cancelled() => {}
+                () = stopping => {}
             }
         }
         shared.stop.cancel();
-        let limits = shared.live().config.limits;
         // A connection has its own drain limit, and then a moment to tell its client.
-        threads.join(limits.drain + Duration::from_secs(1)).await;
+        let left = shared.generations.drain(shared.live().config.limits.drain);
+        threads.join(left + Duration::from_secs(1)).await;
         // Without a stop or a panic, accepting does not end.
         if broken.is_cancelled() || !dying.is_cancelled() { Err(ThreadPanicked) } else { Ok(()) }
     }

@@ -100,6 +100,26 @@ interface App @0xf052e7e084b31199 {
   # `confirmed`: must be set if the operation destroys something.
   # `deadlineMillis`: how long the call may take, in milliseconds. 0 means 30000. Bounds: up to 600000.
   # `result`: JSON, up to 1044480 bytes. For an operation with a job: `{"job":"0x.."}`, the id of the job.
+
+  listeners @25 () -> (listeners :List(ListenerInfo));
+  # The listening sockets of its services, ordered by name.
+}
+
+struct ListenerInfo @0xa498af81f5f1fce6 {
+  # A listening socket of a service.
+
+  name @0 :Text;
+  # The name of the service. Example: "quota-rpc"
+
+  address @1 :NetworkAddress;
+  # Where it listens.
+
+  origin @2 :Text;
+  # Where it came from: "bound" by this process, "inherited" from the process that started this one (LISTEN_FDS), from the "store" of the
+  # service manager, or by "handover" from the process that this one replaced.
+
+  stored @3 :Bool;
+  # Whether the service manager was asked to keep it, so that it outlives this process.
 }
 
 interface Service @0xb25b411cec149334 {

@@ -9,7 +9,7 @@ struct MetricsServiceSpec @0xb9780f65d5146efb {
 
   httpPort @0 :UInt16 = 4444;
   # TCP port of the HTTP server with the metrics and the probes. Default: 4444. Bounds: 0 to 65535, where an explicit 0 means any free
-  # port. The log says which one.
+  # port, or that of the listener that the process inherited. The log says which one.
 
   metricSpecs @1 :MetricSpecs;
   # Metrics to register before any service starts, so that code finds them by service and id. Default: none.

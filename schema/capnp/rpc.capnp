@@ -198,8 +198,8 @@ struct RPCServiceSpec @0xb6e32df5c504ebf2 $Rust.name("RpcServiceSpec") {
   # The service. No default. Bounds: not 0.
 
   port @3 :UInt16;
-  # TCP port of the service. A server with port 0 listens on any free port, which the log and "appctl status" show. A client needs a port,
-  # unless each of its addresses has one. Default: 0. Bounds: 0 to 65535. Example: 44228
+  # TCP port of the service. A server with port 0 listens on any free port, or on that of the listener that the process inherited. The log
+  # and "appctl status" show it. A client needs a port, unless each of its addresses has one. Default: 0. Bounds: 0 to 65535. Example: 44228
 }
 
 struct X509KeyPair @0xf4dd73213f6e70a6 {

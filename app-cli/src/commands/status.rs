@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use app_core::Subcommand;
 use app_core::clap::{Arg, ArgAction, ArgMatches, Command};
-use schema::admin_capnp::{app, certificate_end};
+use schema::admin_capnp::{app, certificate_end, listener_info};
 use serde::Serialize;
 
 use crate::answers::{Check, Identity, Service, elements, text, texts};
@@ -38,6 +38,7 @@ struct AppStatus {
     health_checks: CheckCounts,
     tasks: u64,
     endpoints: Vec<EndpointAddress>,
+    listeners: Vec<OpenListener>,
     /// The certificates and revocation lists in use, sorted by their end.
     ends: Vec<CertificateEnd>,
 }
@@ -49,6 +50,17 @@ struct EndpointAddress {
     name: String,
     /// `None` while it does not listen.
     address: Option<String>,
+}
+
+/// A listening socket, and where it came from.
+#[derive(Debug, Serialize)]
+struct OpenListener {
+    name: String,
+    address: String,
+    /// `bound`, `inherited`, `store` or `handover`.
+    origin: String,
+    /// Whether the service manager keeps it.
+    stored: bool,
 }
 
 /// The end of a certificate or of a revocation list.
@@ -140,6 +152,7 @@ async fn ask(app: app::Client, address: String) -> capnp::Result<AppStatus> {
     )?;
     let services = Service::all(services.get()?.get_services()?)?;
     let endpoints = endpoints(&app, &services).await?;
+    let listeners = listeners(&app).await?;
     let checks = Check::all(checks.get()?.get_checks()?)?;
     let readiness = readiness.get()?;
     let in_state = |state: &str| services.iter().filter(|service| service.state == state).count();
@@ -164,6 +177,7 @@ async fn ask(app: app::Client, address: String) -> capnp::Result<AppStatus> {
         },
         tasks: services.iter().map(|service| u64::from(service.tasks)).sum(),
         endpoints,
+        listeners,
         ends: elements(readiness.get_ends()?, CertificateEnd::of)?,
     })
 }
@@ -200,6 +214,31 @@ async fn endpoints(app: &app::Client, services: &[Service]) -> capnp::Result<Vec
         });
     }
     Ok(endpoints)
+}
+
+/// The listeners of the app. None of an app that is too old to tell them.
+async fn listeners(app: &app::Client) -> capnp::Result<Vec<OpenListener>> {
+    let answer = match app.listeners_request().send().promise.await {
+        Err(error) if error.kind == capnp::ErrorKind::Unimplemented => return Ok(Vec::new()),
+        answer => answer?,
+    };
+    elements(answer.get()?.get_listeners()?, OpenListener::of)
+}
+
+impl OpenListener {
+    fn of(listener: listener_info::Reader<'_>) -> capnp::Result<Self> {
+        Ok(Self {
+            name: text(listener.get_name())?,
+            address: text(listener.get_address()?.get_address())?,
+            origin: text(listener.get_origin())?,
+            stored: listener.get_stored(),
+        })
+    }
+
+    fn shown(&self) -> String {
+        let stored = if self.stored && self.origin != "store" { ", stored" } else { "" };
+        format!("{} at {} ({}{stored})", self.name, self.address, self.origin)
+    }
 }
 
 impl EndpointAddress {
@@ -263,6 +302,10 @@ fn show(status: &AppStatus, page: &mut Page) {
     if !status.endpoints.is_empty() {
         let shown: Vec<_> = status.endpoints.iter().map(EndpointAddress::shown).collect();
         facts.push(plain("endpoints", shown.join(", ")));
+    }
+    if !status.listeners.is_empty() {
+        let shown: Vec<_> = status.listeners.iter().map(OpenListener::shown).collect();
+        facts.push(plain("listeners", shown.join(", ")));
     }
     let nearest = status.ends.first().map(CertificateEnd::line);
     facts.extend(nearest.map(|(line, paint)| ("certificates", line, paint)));

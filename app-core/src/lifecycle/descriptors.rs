@@ -9,6 +9,8 @@ use super::start;
 use crate::{
     Log, ServiceDescriptor, StopReport,
     graph::Plan,
+    handover::Handover,
+    listeners::Listeners,
     service::{Host, Lifecycle, Operator, Settings},
     spec::ServiceSpec,
 };
@@ -38,8 +40,14 @@ impl Descriptors {
     }
 
     /// The host of an app of these services.
-    pub(crate) fn host(self, settings: Settings, log: Log) -> Arc<Host> {
-        Arc::new(Host::new(settings, log, Box::new(self)))
+    pub(crate) fn host(
+        self,
+        settings: Settings,
+        log: Log,
+        listeners: Listeners,
+        handover: Option<Handover>,
+    ) -> Arc<Host> {
+        Arc::new(Host::new(settings, log, listeners, handover, Box::new(self)))
     }
 }
 
@@ -66,7 +74,7 @@ impl Lifecycle for Descriptors {
             any_port: *any_port,
             stop_timeout: *stop_timeout,
         };
-        Self::given(self.services.to_vec()).host(settings, host.log.clone())
+        Self::given(self.services.to_vec()).host(settings, host.log.clone(), Listeners::default(), None)
     }
 
     fn operator(&self) -> &dyn Operator {

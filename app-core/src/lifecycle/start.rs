@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use super::{
     service_start::{abandon_start, new_incarnation, start_failure, start_service, until},
-    startable, stop, supervise,
+    startable, stop, supervise, takeover,
 };
 use crate::{
     App, AppEvent, Service, ServiceDescriptor, ServiceState, StartContext, StopCause, StopReport,
@@ -84,6 +84,7 @@ async fn live(app: &App, plan: &Plan, ready: oneshot::Sender<()>) {
         host.emit(AppEvent::Started { services: plan.services().len(), took: host.created.elapsed() });
         // Fails if the caller no longer waits for the start.
         let _ = ready.send(());
+        takeover::begin(app);
     }
     supervise::until_killed(app, plan, services).await;
     stop::stop(app, plan).await;

@@ -8,6 +8,7 @@ use slog::warn;
 use super::operation_checks;
 use crate::{
     App, Flags, Planned, Preflight, ServiceDescriptor, flags, graph::Plan, ids::APP_SERVICE, panics,
+    plugins::ListeningService,
 };
 
 /// Makes the plan of a start. `linked` says that the services are all services that are linked into the program.
@@ -27,6 +28,8 @@ pub(crate) fn plan(app: &App, services: &[ServiceDescriptor], linked: bool) -> R
         problems.extend(flags::duplicates(&Flags::command()).into_iter().map(ambiguous));
     }
     problems.extend(operation_checks::problems(app, services, linked));
+    // Before the checks, which ask who has a listener already.
+    problems.extend(assign_listeners(app));
     problems.extend(Preflight::run_all(app));
     if linked && services.iter().all(ServiceDescriptor::is_platform) {
         warn!(
@@ -40,6 +43,16 @@ pub(crate) fn plan(app: &App, services: &[ServiceDescriptor], linked: bool) -> R
 fn nothing_linked() -> Error {
     let message = "no service is linked into this program: name the crates of its services in main.rs (`use my_service as _;`, or the link list of `app_core::main!`)";
     errors::SERVICE_INIT_FAILED.error(APP_SERVICE).message(message).build()
+}
+
+/// Finds the service of each listener that came from elsewhere.
+fn assign_listeners(app: &App) -> Vec<Error> {
+    let listeners = &app.host().listeners;
+    if listeners.are_all_new() {
+        return Vec::new();
+    }
+    let wrong = |problem| errors::SERVICE_INIT_FAILED.error(APP_SERVICE).message(problem).build();
+    listeners.assign(&ListeningService::all(app)).into_iter().map(wrong).collect()
 }
 
 fn ambiguous(problem: String) -> Error {

@@ -74,19 +74,28 @@ async fn workers_blocked(app: &App, was_ready: bool) -> Duration {
 }
 
 async fn stop_services(app: &App, plan: &Plan, abandoned: &Mutex<Vec<Abandoned>>, timeline: &Timeline) {
+    let accept_last = app.host().listeners.accept_last();
     // Closed first, because no later step would stop a service that registers now.
     app.host().registry.close();
     let others: Vec<_> = app.services().into_iter().filter(|service| !plan.contains(service.id())).collect();
     stop_all(&others, abandoned, timeline).await;
-    for level in plan.levels().rev() {
-        let level: Vec<_> = level.collect();
-        // The sink of the spans stops with the infrastructure.
-        if level.iter().any(|descriptor| descriptor.is_infrastructure()) {
-            timeline.finish();
+    // What accepts for the next process stops last, with what it needs: clients wait from then on. Infrastructure serves it, too.
+    let last = plan.below(|descriptor| {
+        let listens = accept_last.iter().any(|name| *name == descriptor.name());
+        listens || (!accept_last.is_empty() && descriptor.is_infrastructure())
+    });
+    for is_last in [false, true] {
+        for level in plan.levels().rev() {
+            let level: Vec<_> =
+                level.filter(|descriptor| last.contains(&descriptor.id()) == is_last).collect();
+            // The sink of the spans stops with the infrastructure.
+            if level.iter().any(|descriptor| descriptor.is_infrastructure()) {
+                timeline.finish();
+            }
+            let services: Vec<_> =
+                level.into_iter().filter_map(|descriptor| app.service(descriptor.id())).collect();
+            stop_all(&services, abandoned, timeline).await;
         }
-        let services: Vec<_> =
-            level.into_iter().filter_map(|descriptor| app.service(descriptor.id())).collect();
-        stop_all(&services, abandoned, timeline).await;
     }
     // Last, so that operators see the stop: they follow the events and the log by operations of the app itself.
     let own: Vec<_> = app.host().close_own_service().into_iter().collect();

@@ -3,8 +3,8 @@
 use std::{io, sync::Arc, time::Duration};
 
 use crate::{
-    App, Flags, Identity, Log, Package, ServiceDescriptor, lifecycle::Descriptors, linked_services,
-    provided::ProvidedValues, service::Settings,
+    App, Flags, Identity, Log, Package, ServiceDescriptor, handover::Handover, lifecycle::Descriptors,
+    linked_services, listeners::Listeners, provided::ProvidedValues, service::Settings,
 };
 
 /// How long all services of an app together may take to stop.
@@ -20,6 +20,8 @@ pub struct AppBuilder {
     log: Option<Log>,
     package: Option<Package>,
     provided: ProvidedValues,
+    listeners: Listeners,
+    handover: Option<Handover>,
     any_port: bool,
     stop_timeout: Duration,
 }
@@ -50,6 +52,8 @@ impl AppBuilder {
             log: None,
             package: None,
             provided: ProvidedValues::default(),
+            listeners: Listeners::default(),
+            handover: None,
             any_port: false,
             stop_timeout: DEFAULT_APP_STOP_TIMEOUT,
         }
@@ -194,6 +198,18 @@ impl AppBuilder {
         self
     }
 
+    /// Sets the listeners that came from elsewhere.
+    pub(super) fn listeners(mut self, listeners: Listeners, handover: Option<Handover>) -> Self {
+        self.listeners = listeners;
+        self.handover = handover;
+        self
+    }
+
+    /// The identity, which stays from now on.
+    pub(super) fn identity_for(&mut self, flags: &Flags) -> Identity {
+        *self.identity.get_or_insert_with(|| identity_of(flags))
+    }
+
     /// Lets services that listen take any free port instead of their default port.
     ///
     /// ```
@@ -261,7 +277,7 @@ impl AppBuilder {
             any_port: self.any_port,
             stop_timeout: self.stop_timeout,
         };
-        Ok(descriptors.host(settings, log).into())
+        Ok(descriptors.host(settings, log, self.listeners, self.handover).into())
     }
 }
 

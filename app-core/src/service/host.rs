@@ -12,7 +12,7 @@ use std::{
 use app_errors::Error;
 use app_ids::ServiceId;
 use futures_util::{FutureExt, future::BoxFuture};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use slog::{Logger, error};
 use tokio::{
     runtime::Handle,
@@ -32,8 +32,8 @@ use super::{
     registry::Registry,
 };
 use crate::{
-    AppEvent, Flags, Identity, Log, Package, Restart, ServiceEventKind, StopReport, events::EventBus, panics,
-    provided::ProvidedValues, spec::ServiceSpec,
+    AppEvent, Flags, Identity, Log, Package, Restart, ServiceEventKind, StopReport, events::EventBus,
+    handover::Handover, listeners::Listeners, panics, provided::ProvidedValues, spec::ServiceSpec,
 };
 
 /// What an app is made of. Nothing of it changes.
@@ -72,6 +72,9 @@ pub struct Host {
     pub(crate) logger: Logger,
     pub(crate) state: AppState,
     pub(crate) bus: EventBus,
+    pub(crate) listeners: Listeners,
+    /// Until the app runs.
+    pub(crate) handover: Mutex<Option<Handover>>,
     pub(crate) mailbox: Mailbox,
     pub(crate) registry: Registry,
     pub(crate) handles: Handles,
@@ -90,7 +93,13 @@ pub struct Host {
 }
 
 impl Host {
-    pub(crate) fn new(settings: Settings, log: Log, lifecycle: Box<dyn Lifecycle>) -> Self {
+    pub(crate) fn new(
+        settings: Settings,
+        log: Log,
+        listeners: Listeners,
+        handover: Option<Handover>,
+        lifecycle: Box<dyn Lifecycle>,
+    ) -> Self {
         let logger = log.logger();
         Self {
             settings,
@@ -99,6 +108,8 @@ impl Host {
             bus: EventBus::new(logger.clone()),
             logger,
             log,
+            listeners,
+            handover: Mutex::new(handover),
             state: AppState::default(),
             mailbox: Mailbox::default(),
             registry: Registry::default(),

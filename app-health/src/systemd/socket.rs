@@ -3,8 +3,10 @@
 use std::{
     env,
     ffi::{OsStr, OsString},
-    io,
+    io::{self, IoSlice},
+    mem::MaybeUninit,
     os::{
+        fd::BorrowedFd,
         linux::net::SocketAddrExt,
         unix::{
             ffi::OsStrExt,
@@ -12,6 +14,8 @@ use std::{
         },
     },
 };
+
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, sendmsg_addr};
 
 /// Environment variable with the address of the service manager's socket.
 const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
@@ -56,5 +60,24 @@ impl ManagerSocket {
     pub(crate) fn send(&self, message: &str) -> io::Result<()> {
         // Connects for each message: a restarted manager has another socket of the same name.
         self.socket.send_to_addr(message.as_bytes(), &self.manager).map(drop)
+    }
+
+    /// Sends a message with a descriptor, as one datagram.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub(super) fn send_with(&self, message: &str, descriptor: BorrowedFd<'_>) -> io::Result<()> {
+        let manager = match (self.manager.as_pathname(), self.manager.as_abstract_name()) {
+            (Some(path), _) => SocketAddrUnix::new(path)?,
+            (_, Some(name)) => SocketAddrUnix::new_abstract_name(name)?,
+            (None, None) => return Err(io::ErrorKind::AddrNotAvailable.into()),
+        };
+        let descriptors = [descriptor];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut rights = SendAncillaryBuffer::new(&mut space);
+        rights.push(SendAncillaryMessage::ScmRights(&descriptors));
+        let message = [IoSlice::new(message.as_bytes())];
+        sendmsg_addr(&self.socket, &manager, &message, &mut rights, SendFlags::NOSIGNAL)?;
+        Ok(())
     }
 }

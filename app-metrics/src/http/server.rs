@@ -11,6 +11,7 @@ use crate::log_events::METRICS_HTTP_REPORTER_SHUTDOWN_ERROR;
 use app_core::prelude::*;
 use axum::Router;
 use axum::body::Body;
+use axum::http::header::{CONNECTION, HeaderValue};
 use axum::http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -33,8 +34,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
 impl Bound {
-    /// Answers requests until `dying` is cancelled. Then it stops accepting, and closes connections that wait for their
-    /// clients. Answers in progress may end within the drain limit; the rest is closed.
+    /// Answers requests until `dying` is cancelled. Then it stops accepting, and closes connections between two requests. A
+    /// client that was accepted, and one that has sent a part of a request, get their answer if the rest comes soon. Answers
+    /// in progress may end within the drain limit; the rest is closed.
     pub(crate) async fn serve(
         self,
         router: Router,
@@ -43,14 +45,16 @@ impl Bound {
         log: Logger,
         dying: CancellationToken,
     ) {
-        let mut server = Server { router, limits, meters, log, dying, connections: Connections::default() };
+        let Self { accepting: listener, app } = self;
+        let mut server =
+            Server { router, limits, meters, log, dying, app, connections: Connections::default() };
         let mut accepting = Accepting::default();
         loop {
             server.meters.open.set(server.connections.len() as f64);
             tokio::select! {
                 () = server.dying.cancelled() => break,
                 panic = server.connections.ended() => server.report(panic),
-                accepted = self.listener.accept() => match accepted {
+                accepted = listener.accept() => match accepted {
                     Ok((socket, _)) => {
                         accepting.succeeded(&server.log);
                         server.take(socket).await;
@@ -59,7 +63,7 @@ impl Bound {
                 },
             }
         }
-        drop(self.listener);
+        drop(listener);
         let drained = tokio::time::timeout(limits.drain, server.connections.all_ended()).await;
         if drained.is_err() {
             let left = server.connections.len();
@@ -75,6 +79,7 @@ struct Server {
     meters: HttpMetrics,
     log: Logger,
     dying: CancellationToken,
+    app: Option<App>,
     connections: Connections,
 }
 
@@ -97,8 +102,10 @@ impl Server {
             meters: self.meters.clone(),
             log: self.log.clone(),
             activity: Arc::clone(&activity),
+            dying: self.dying.clone(),
+            app: self.app.clone(),
         };
-        self.connections.add(activity, client.answer(socket, self.dying.clone()));
+        self.connections.add(activity, client.answer(socket));
     }
 
     fn report(&self, panic: Option<tokio::task::JoinError>) {
@@ -159,15 +166,17 @@ struct Client {
     meters: HttpMetrics,
     log: Logger,
     activity: Arc<Activity>,
+    dying: CancellationToken,
+    app: Option<App>,
 }
 
 impl Client {
     /// Answers until the connection ends or the server stops.
-    async fn answer(self, socket: TcpStream, dying: CancellationToken) {
+    async fn answer(self, socket: TcpStream) {
         // Each answer is written in one step, so there is nothing to wait for.
         let _ = socket.set_nodelay(true);
         let (limits, activity) = (self.limits, Arc::clone(&self.activity));
-        let (meters, log) = (self.meters.clone(), self.log.clone());
+        let (meters, log, dying) = (self.meters.clone(), self.log.clone(), self.dying.clone());
         let stream = Stream::new(socket, limits, Arc::clone(&activity));
         let mut wait_timeout = WaitTimeout::new(Arc::clone(&activity), limits);
         let mut connection = http1::Builder::new()
@@ -189,11 +198,18 @@ impl Client {
                 return;
             }
             () = dying.cancelled() => {
-                if activity.wait().is_some() {
+                if activity.is_between_requests() {
                     return;
                 }
-                Pin::new(&mut connection).graceful_shutdown();
-                (&mut connection).await
+                if activity.wait().is_none() {
+                    Pin::new(&mut connection).graceful_shutdown();
+                }
+                // Hyper would close a connection that has read no whole request. The answer will close it.
+                tokio::select! {
+                    biased;
+                    ended = &mut connection => ended,
+                    () = no_request_within(limits.last_request, &activity) => return,
+                }
             }
         };
         if let Err(error) = ended {
@@ -201,6 +217,10 @@ impl Client {
             meters.count(event);
             debug!(log, "an HTTP connection ended early"; "outcome" => event.name(), "err" => error.to_string());
         }
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.dying.is_cancelled() || self.app.as_ref().is_some_and(|app| !app.alive())
     }
 
     async fn handle(mut self, mut request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
@@ -214,7 +234,20 @@ impl Client {
             Ok(late)
         });
         self.meters.answered(mark.path(), &method, response.status());
+        let mut response = response;
+        if self.is_stopping() {
+            // The client's next request belongs on another connection: to another instance, or to the next process.
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         Ok(response.map(|body| Body::new(Tracked::new(body, self.activity))))
+    }
+}
+
+/// Waits for a time, and then for ever if the connection has a request by then.
+async fn no_request_within(limit: Duration, activity: &Activity) {
+    tokio::time::sleep(limit).await;
+    if activity.wait().is_none() {
+        std::future::pending::<()>().await;
     }
 }
 

@@ -26,6 +26,8 @@ pub(super) struct Activity {
     /// Whether the bytes that were read last end with a complete header. If so, they contain nothing of the next
     /// request.
     ended_header: AtomicBool,
+    /// Whether a request was answered.
+    answered: AtomicBool,
 }
 
 /// The connection waits for its client: for a request, or for the rest of one.
@@ -53,6 +55,7 @@ impl Activity {
             waiting_since: AtomicU64::new(0),
             header_since: AtomicU64::new(NOTHING),
             ended_header: AtomicBool::new(true),
+            answered: AtomicBool::new(false),
         }
     }
 
@@ -83,6 +86,11 @@ impl Activity {
         waits.then(|| self.began + Duration::from_millis(since))
     }
 
+    /// Whether a request was answered, and no byte of the next one has arrived. Clients expect such a connection to close.
+    pub(super) fn is_between_requests(&self) -> bool {
+        self.answered.load(Ordering::Relaxed) && matches!(self.wait(), Some(Wait::Idle(_)))
+    }
+
     /// Notes bytes from the client.
     fn read(&self, bytes: &[u8]) {
         if bytes.is_empty() {
@@ -98,6 +106,7 @@ impl Activity {
     /// Notes that everything was written.
     fn written(&self) {
         if self.phase.load(Ordering::Relaxed) == WRITING {
+            self.answered.store(true, Ordering::Relaxed);
             let now = self.now();
             // A part of the next request may have arrived with the end of this request.
             let header_since = if self.ended_header.load(Ordering::Relaxed) { NOTHING } else { now };

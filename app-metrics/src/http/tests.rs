@@ -6,6 +6,7 @@ mod unusual;
 use super::router::marked;
 use super::{Bound, HttpMetrics, Limits};
 use crate::{HTTP_CONNECTIONS, HTTP_CONNECTIONS_OPEN, HTTP_REQUESTS, METRICS_SERVICE_ID, MetricRegistry};
+use app_core::listeners::listen;
 use app_core::{Log, LogLevel};
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -34,11 +35,13 @@ struct Running {
 
 impl Running {
     fn start(router: Router, limits: Limits) -> Self {
-        let bound = Bound::bind(Some(LOCALHOST), 0).expect("a free port");
+        let listener = listen(Some(LOCALHOST), 0).expect("a free port");
+        let address = listener.address();
+        let bound = Bound::new(listener, None).unwrap();
         let identity =
             app_core::Identity { domain: 1.into(), app: 2.into(), release: 3.into(), instance: 4.into() };
         let (log, captured) = Log::captured(&identity, LogLevel::Debug);
-        let (address, dying) = (bound.address(), CancellationToken::new());
+        let dying = CancellationToken::new();
         let registry = MetricRegistry::new(identity, 1_000);
         let meters = HttpMetrics::register(&registry).unwrap();
         let served = tokio::spawn(bound.serve(router, limits, meters, log.logger(), dying.clone()));
@@ -303,14 +306,27 @@ async fn a_stop_lets_answers_end_and_holds_for_nobody_else() {
     };
     let server = Running::start(Router::new().route("/slow", get(slow)), Limits::default());
     let half = server.send("GET /slow HTTP/1.1\r\n").await;
+    let mut slowly = server.send("GET /slow HTTP/1.1\r\nhost: x").await;
+    let silent = server.connect().await;
+    let mut idle = server.send(&request("GET", "/nothing").replace("connection: close\r\n", "")).await;
+    assert!(first(&mut idle).await.starts_with("HTTP/1.1 404"));
     let busy = server.send(&request("GET", "/slow")).await;
     within(arrivals.recv()).await.unwrap();
     server.dying.cancel();
     release.notify_waiters();
-    assert!(rest(busy).await.ends_with("slow"));
+    let answer = rest(busy).await;
+    assert!(answer.contains("connection: close\r\n") && answer.ends_with("slow"), "{answer}");
+    assert_eq!(rest(idle).await, "");
+    // A byte of this request was read, so it is answered.
+    slowly.write_all(b"\r\n\r\n").await.unwrap();
+    within(arrivals.recv()).await.unwrap();
+    release.notify_waiters();
+    let answer = rest(slowly).await;
+    assert!(answer.contains("connection: close\r\n") && answer.ends_with("slow"), "{answer}");
     let address = server.address;
     within(server.served).await.unwrap();
     assert_eq!(rest(half).await, "");
+    assert_eq!(rest(silent).await, "");
     assert_eq!(TcpStream::connect(address).await.unwrap_err().kind(), ErrorKind::ConnectionRefused);
 }
 

@@ -344,6 +344,23 @@ impl app::Server for AppServer {
     ) -> Result<(), RpcError> {
         operations::serve(Rc::clone(&self.session), params, results).await
     }
+
+    async fn listeners(
+        self: Rc<Self>,
+        _: app::ListenersParams,
+        mut results: app::ListenersResults,
+    ) -> Result<(), RpcError> {
+        let listeners = self.app().listeners();
+        let mut list = results.get().init_listeners(count(listeners.len()));
+        for (place, listener) in (0..).zip(&listeners) {
+            let mut info = list.reborrow().get(place);
+            info.set_name(short(&listener.name));
+            info.set_origin(listener.origin.label());
+            info.set_stored(listener.stored);
+            services::write_address(listener.address, info.init_address());
+        }
+        Ok(())
+    }
 }
 
 fn write_texts(texts: &[String], mut list: capnp::text_list::Builder<'_>) {

@@ -122,6 +122,7 @@ pub static METHODS: &[Method] = &[
     read(APP, 22, "App.operations"),
     read(APP, 23, "App.describeOperation"),
     Method { by_operation: true, ..read(APP, 24, "App.callOperation") },
+    read(APP, 25, "App.listeners"),
     read(SERVICE, 0, "Service.id"),
     read(SERVICE, 1, "Service.logLevel"),
     read(SERVICE, 2, "Service.alive"),

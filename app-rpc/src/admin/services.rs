@@ -1,12 +1,13 @@
 //! The interfaces `Service` and `RPCService`, and the list of all services.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::rc::Rc;
 
 use app_core::prelude::*;
 use app_core::{KillReason, ServiceState, plugins::ServiceSpec, status::ServiceStatus};
 use capnp::Error as RpcError;
-use schema::admin_capnp::{self, r_p_c_service as rpc_service, service, service_info};
+use schema::admin_capnp::{self, network_address, r_p_c_service as rpc_service, service, service_info};
 
 use super::levels;
 use super::text::short;
@@ -94,10 +95,9 @@ impl rpc_service::Server for EndpointServer {
         _: rpc_service::ListenerAddressParams,
         mut results: rpc_service::ListenerAddressResults,
     ) -> Result<(), RpcError> {
-        let mut address = results.get().init_address();
+        let address = results.get().init_address();
         if let Some(listens_on) = self.status().address {
-            address.set_network("tcp");
-            address.set_address(listens_on.to_string());
+            write_address(listens_on, address);
         }
         Ok(())
     }
@@ -232,4 +232,10 @@ fn state(state: ServiceState) -> admin_capnp::ServiceState {
         ServiceState::Stopped => admin_capnp::ServiceState::Stopped,
         ServiceState::Failed => admin_capnp::ServiceState::Failed,
     }
+}
+
+/// Writes where something listens.
+pub(super) fn write_address(listens_on: SocketAddr, mut address: network_address::Builder<'_>) {
+    address.set_network("tcp");
+    address.set_address(listens_on.to_string());
 }

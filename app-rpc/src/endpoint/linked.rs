@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use app_core::App;
+use app_core::listeners::ListenPlace;
 use app_core::prelude::ServiceId;
 
 use super::Endpoint;
@@ -67,6 +68,15 @@ impl LinkedEndpoint {
 
 fn upcoming<const SERVICE: u64>(app: &App) -> Option<RpcServerConfig> {
     app_config::upcoming::<EndpointConfig<SERVICE>>(app)?.0.clone()
+}
+
+/// Where the endpoint of this service will listen, for [`rpc_endpoint!`](crate::rpc_endpoint).
+#[doc(hidden)]
+#[must_use]
+pub fn listen_place<const SERVICE: u64>(app: &App) -> Option<ListenPlace> {
+    let config = upcoming::<SERVICE>(app)?;
+    let port = if app.any_port() { 0 } else { config.port };
+    Some(ListenPlace { address: config.bind_address, port, field: super::PORT_FIELD })
 }
 
 fn status<const SERVICE: u64>(app: &App) -> EndpointStatus {

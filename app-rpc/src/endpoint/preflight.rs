@@ -6,14 +6,13 @@
 use std::net::{IpAddr, SocketAddr};
 
 use app_config::upcoming;
+use app_core::listeners::try_address;
 use app_core::prelude::*;
 use app_core::{Preflight, preflight};
-use app_metrics::listening::try_address;
 use app_metrics::{METRICS_SERVICE_ID, MetricsConfig};
 
-use super::{LinkedEndpoint, unusable};
+use super::{LinkedEndpoint, PORT_FIELD, not_listening};
 use crate::RpcServerConfig;
-use crate::server::ServerError;
 
 preflight! { Preflight::new("rpc endpoints", check) }
 
@@ -46,11 +45,12 @@ fn check(app: &App) -> Vec<Error> {
 
 /// Why the endpoint can't listen on the address of its config, if it can't.
 fn problem(app: &App, service: ServiceId, config: &RpcServerConfig) -> Option<Error> {
-    if app.any_port() || config.port == 0 {
+    let name = app.service_specs().iter().find(|spec| spec.id() == service).map(|spec| spec.name());
+    if app.any_port() || config.port == 0 || name.is_some_and(|name| app.has_listener_for(name)) {
         return None;
     }
-    let failed = try_address(config.bind_address, config.port).map_err(ServerError::Bind);
-    failed.err().map(|failed| unusable(service, failed))
+    let failed = try_address(config.bind_address, config.port);
+    failed.err().map(|failed| not_listening(service, &failed))
 }
 
 /// The endpoints and the HTTP server of the metrics.
@@ -64,7 +64,7 @@ fn listening(app: &App, configs: &[(ServiceId, RpcServerConfig)]) -> Vec<Listens
     });
     let endpoints = configs.iter().map(|(service, config)| Listens {
         service: *service,
-        field: "rpcServiceSpec.port",
+        field: PORT_FIELD,
         address: config.bind_address,
         port: config.port,
     });

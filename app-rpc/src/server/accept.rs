@@ -5,9 +5,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use app_core::listeners::{Accepting, Listener};
 use app_core::prelude::*;
 use futures_util::FutureExt;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use super::ServerState;
@@ -28,12 +29,12 @@ pub(crate) const ENFILE: i32 = 23;
 
 /// Accepts connections until `dying`, and runs their handshakes on this thread. Accepted clients go to the serving threads.
 pub(super) async fn accept(
-    listener: std::net::TcpListener,
+    listener: Listener,
     shared: &Arc<ServerState>,
     threads: &Spawners,
     dying: &CancellationToken,
 ) {
-    let listener = match TcpListener::from_std(listener) {
+    let listener = match listener.accepting() {
         Ok(listener) => listener,
         Err(failed) => {
             error!(shared.journal.log(), "can't accept RPC connections: {failed}");
@@ -125,7 +126,7 @@ impl Reserve {
     }
 
     /// Accepts a connection and closes it. `None` if there is no spare descriptor, or another thread took it.
-    fn accept(&mut self, listener: &TcpListener) -> Option<Result<SocketAddr, NoneWaiting>> {
+    fn accept(&mut self, listener: &Accepting) -> Option<Result<SocketAddr, NoneWaiting>> {
         drop(self.0.take()?);
         let accepted = listener.accept().now_or_never().map(|accepted| accepted.map(|(_, from)| from));
         self.fill();

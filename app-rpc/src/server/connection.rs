@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::ServerState;
 use super::admission::{Admitted, admit};
 use super::calls::PeerCalls;
+use super::generations::Generations;
 use super::handshakes::Handshake;
 use super::threads::Spawners;
 use crate::clock;
@@ -62,7 +63,8 @@ where
     };
     let memory = account_slot.account().memory().clone();
     let control = Rc::new(Control::watched(limits, memory, Some(Rc::new(PeerCalls::new(shared, &peer)))));
-    let bounds = Bounds { age, valid_until, revocation, stop: &shared.stop };
+    let bounds =
+        Bounds { age, valid_until, revocation, stop: &shared.stop, generations: &shared.generations };
     let (end, detail) = serve(stream, bootstrap, &control, bounds).await;
     shared.counts.ended(end, control.refusals());
     shared.journal.ended(from, certificate, end, &detail);
@@ -76,6 +78,7 @@ struct Bounds<'a> {
     valid_until: SystemTime,
     revocation: RevocationWatch,
     stop: &'a CancellationToken,
+    generations: &'a Generations,
 }
 
 /// Serves calls until the connection ends, and returns the reason.
@@ -102,10 +105,12 @@ where
 
 /// Waits until the connection has to end, and ends it.
 async fn close_when_due(control: &Control, bounds: Bounds<'_>) {
-    let Bounds { age, valid_until, revocation, stop } = bounds;
+    let Bounds { age, valid_until, revocation, stop, generations } = bounds;
+    let generation = generations.current();
     let (end, reason) = tokio::select! {
         biased;
         () = stop.cancelled() => (End::Stopping, "the server stops"),
+        () = generation.retired() => (End::Stopping, "the server stops"),
         () = revocation.revoked() => (End::Revoked, "the client's certificate was revoked"),
         () = clock::passed(valid_until) => (End::Expired, "the client's certificate has expired"),
         () = control.worn_out() => (End::TooOld, "the connection is worn out, make a new one"),
@@ -113,7 +118,7 @@ async fn close_when_due(control: &Control, bounds: Bounds<'_>) {
         () = idle(control) => (End::Idle, "the connection was idle"),
     };
     control.refuse_calls(reason);
-    let drained = timeout(control.limits().drain, control.answered()).await.is_ok();
+    let drained = timeout(generations.drain(control.limits().drain), control.answered()).await.is_ok();
     // If no call runs now, a call without an answer was not executed. Otherwise it may have been.
     control.close(
         end,

@@ -17,13 +17,13 @@ use serde_json::{Value, json};
 use crate::{files::Configs, http, program::Program};
 
 const ORDERS: &str = env!("CARGO_BIN_EXE_orders");
-const IDS: [&str; 4] = ["--domain-id", "0xd0", "--app-id", "0xa0"];
+pub(crate) const IDS: [&str; 4] = ["--domain-id", "0xd0", "--app-id", "0xa0"];
 
 /// An authority, with certificates for both endpoints of the example, its client and an operator.
-struct Pki(tempfile::TempDir);
+pub(crate) struct Pki(tempfile::TempDir);
 
 impl Pki {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let pki = folder.path().join("pki");
         let authority = Directory::init(&pki, &AuthorityOptions::new("test", Validity::days(9)), 9).unwrap();
@@ -43,19 +43,33 @@ impl Pki {
         Self(folder)
     }
 
-    fn folder(&self) -> PathBuf {
+    pub(crate) fn folder(&self) -> PathBuf {
         self.0.path().join("pki")
     }
 
     /// The example that the program prints for a service of an application with the ids of the test.
-    fn example(&self, program: &str, service: &str) -> Value {
+    pub(crate) fn example(&self, program: &str, service: &str) -> Value {
         let explained = Program::new(program).args(IDS).args(["config", "explain", service, "--json"]).run();
         explained.expect_code(0);
         serde_json::from_str(&explained.stdout).unwrap()
     }
 
+    /// What `appctl` prints about the application whose admin interface is at this address.
+    #[track_caller]
+    pub(crate) fn appctl(&self, admin: SocketAddr, args: &[&str]) -> String {
+        let context = json!({ "current": "test", "contexts": { "test": {
+            "address": admin.to_string(), "domain": "0xd0", "app": "0xa0", "ca": "ca.pem", "crl": "crl.pem",
+            "cert": "client-ops.example.com.pem", "key": "client-ops.example.com.key",
+        } } });
+        let contexts = self.folder().join("contexts.json");
+        fs::write(&contexts, context.to_string()).unwrap();
+        let ended = Program::new(e2e::appctl()).args(args).args([Path::new("--context"), &contexts]).run();
+        ended.expect_code(0);
+        ended.stdout
+    }
+
     /// Seals a config into the directory. Its `@` files are those of the authority.
-    fn seal(&self, program: &str, service: &str, config: &Value, output: &Path) {
+    pub(crate) fn seal(&self, program: &str, service: &str, config: &Value, output: &Path) {
         let json = self.folder().join(format!("{service}.json"));
         fs::write(&json, config.to_string()).unwrap();
         let sealed = Program::new(program)
@@ -158,18 +172,7 @@ fn the_status_has_the_address_of_an_endpoint_on_a_free_port() {
     let process = server.service().args(IDS).start();
     process.started();
     let (admin, quota) = (process.address_of(APP_RPC_SERVICE_ID), process.address_of(QUOTA_RPC));
-    let context = json!({ "current": "test", "contexts": { "test": {
-        "address": admin.to_string(), "domain": "0xd0", "app": "0xa0", "ca": "ca.pem", "crl": "crl.pem",
-        "cert": "client-ops.example.com.pem", "key": "client-ops.example.com.key",
-    } } });
-    let contexts = pki.folder().join("contexts.json");
-    fs::write(&contexts, context.to_string()).unwrap();
-    let status = |more: &[&str]| {
-        let status = Program::new(e2e::appctl()).args(["status", "--context"]).args([&contexts]).args(more);
-        let ended = status.run();
-        ended.expect_code(0);
-        ended.stdout
-    };
+    let status = |more: &[&str]| pki.appctl(admin, &[&["status"], more].concat());
     let shown = status(&[]);
     assert!(shown.contains(&format!("quota-rpc at {quota}")), "{shown}");
     assert!(shown.contains(&format!("rpc at {admin}")), "{shown}");

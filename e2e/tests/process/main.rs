@@ -42,6 +42,7 @@ mod seeing;
 mod service;
 mod signals;
 mod sinks;
+mod sockets;
 mod stale_configs;
 mod startable;
 mod surroundings;

@@ -12,6 +12,9 @@ const START: &str = "flapping 2> flapping.log &";
 const START_HERE: &str = "rm -f flapping.log; flapping --config-dir . --interval-millis=200 2> flapping.log & \
     until grep -qs HTTP.*started flapping.log; do sleep 0.05; done; \
     export OP_HEALTH_ADDRESS=$(grep -o '\"addr\":\"[^\"]*' flapping.log | cut -d'\"' -f4)";
+/// The page's command that starts a program which hands its listeners over, and how those commands begin.
+const FIRST: &str = "flapping --handover ./handover 2> flapping.log &";
+const HANDOVER: &str = "flapping --handover";
 /// The address of the program without the port, because the port differs from the page.
 const ADDRESS: &str = "127.0.0.1:";
 
@@ -24,6 +27,15 @@ fn every_command_works_as_written_and_prints_what_the_page_shows() {
         .filter(|step| !step.command.starts_with("curl "))
         .map(|step| match step.command.as_str() {
             START => Step { command: START_HERE.to_owned(), ..step },
+            FIRST => Step {
+                command: START_HERE.replace("--config-dir", "--handover ./handover --config-dir"),
+                ..step
+            },
+            command if command.starts_with(HANDOVER) => {
+                let command =
+                    command.replace(HANDOVER, "flapping --config-dir . --interval-millis=200 --handover");
+                Step { command, ..step }
+            }
             _ => step,
         })
         .map(|step| Step {

@@ -19,6 +19,7 @@ use crate::{
     program::{Program, pass, poll},
 };
 
+const SOCKET: &str = include_str!("../../../svc-example/deploy/systemd/svc-example.socket");
 const UNIT: &str = include_str!("../../../svc-example/deploy/systemd/svc-example.service");
 const PAGE: &str = include_str!("../../../docs/OPERATING.md");
 /// Path of the unit in the repository, as the header of the unit names it.
@@ -232,4 +233,88 @@ fn a_kill_with_a_long_drain_delay_outlives_the_stop_timeout_and_is_not_started_a
     assert!(begun.elapsed() >= Duration::from_secs(6), "{:?}", begun.elapsed());
     assert_eq!((unit.show("Result"), unit.show("ExecMainStatus")), ("success".into(), "0".into()));
     assert_eq!(unit.restarts(), 0, "{}", unit.log());
+}
+
+/// Restarts the unit a few times while a client in the machine asks all the time. Returns what the client printed: how many answers it
+/// got, and its longest wait. It fails at the first request that is refused or lost.
+fn restarts_under_load(machine: &Machine, unit: &Unit<'_>, name: &str, port: u16) -> String {
+    let folder = format!("/tmp/client-of-{name}");
+    let client = format!(
+        r#"mkdir {folder}; n=0; worst=0
+while [ ! -e {folder}/enough ]; do
+  begun=$(date +%s%N); : > {folder}/began
+  svc-example health live --address 127.0.0.1:{port} --timeout 30s > {folder}/answer || {{ cat {folder}/answer; exit 1; }}
+  took=$((($(date +%s%N) - begun) / 1000000)); [ $took -le $worst ] || worst=$took; n=$((n + 1))
+done; echo "$n answers, the longest wait $worst ms""#
+    );
+    let client = machine.shell(&client).start();
+    poll("the first request", || {
+        (machine.shell(&format!("test -e {folder}/began")).run().code() == Some(0)).then_some(())
+    });
+    for _ in 0..5 {
+        unit.does("restart");
+    }
+    machine.run(&format!("touch {folder}/enough"));
+    let ended = client.ended();
+    assert_eq!(ended.code(), Some(0), "{}{}\n{}", ended.stdout, ended.stderr, unit.log());
+    ended.stdout
+}
+
+#[test]
+fn a_socket_unit_starts_the_program_and_no_client_notices_a_restart() {
+    let Some(machine) = machine() else { return };
+    let name = "with-a-socket";
+    // Below the range that the kernel assigns from. The machine has no other network.
+    let address = std::net::SocketAddr::from(([127, 0, 0, 1], 7_998));
+    let loaded = Loaded::of(machine, name);
+    let unit = machine.install(name, UNIT, &format!("{QUICK}\n{}", loaded.settings));
+    let (folder, inside) = machine.folder_of("the-socket-unit");
+    // As it is shipped, on a free port of the machine's own network.
+    fs::write(folder.join("socket"), SOCKET.replace("ListenStream=4444", &format!("ListenStream={address}")))
+        .unwrap();
+    let reloads = machine.reloads();
+    machine.run(&format!(
+        "install -D -m 0644 {inside}/socket /etc/systemd/system/{name}.socket && systemctl daemon-reload"
+    ));
+    drop(reloads);
+    machine.run(&format!("systemctl start {name}.socket"));
+    assert_eq!(unit.show("ActiveState"), "inactive");
+    // The first client starts it, and waits.
+    machine.run(&format!("svc-example health live --address {address} --timeout 60s"));
+    unit.becomes("ActiveState", "active");
+    assert!(unit.log().contains("\"origin\":\"inherited\""), "{}", unit.log());
+    println!("socket unit: {}", restarts_under_load(machine, &unit, name, address.port()));
+    // A stop and a start, too: the client waits between them.
+    unit.does("stop");
+    machine.run(&format!("svc-example health live --address {address} --timeout 60s"));
+    machine.run(&format!("systemctl stop {name}.socket {name}.service"));
+    assert!(!unit.log().contains("\"level\":\"error\""), "{}", unit.log());
+}
+
+#[test]
+fn the_store_keeps_a_listener_over_restarts_and_a_stop_that_takes_its_time() {
+    let Some(machine) = machine() else { return };
+    let name = "with-a-store";
+    // A drain of a second, in which it works on.
+    let drain = "RestartSec=300ms\nExecStart=\n\
+        ExecStart=/usr/local/bin/svc-example --config-dir=%d --log-format=json --drain-delay=1s\n";
+    let loaded = Loaded::of(machine, name);
+    let unit = machine.install(name, UNIT, &format!("{drain}{}", loaded.settings));
+    unit.does("start");
+    poll("a listener in the store", || (unit.show("NFileDescriptorStore") == "1").then_some(()));
+    let address = |log: &str| {
+        let started = log.lines().rev().find(|line| line.contains("metrics HTTP server started")).unwrap();
+        let address = started.split("\"addr\":\"").nth(1).unwrap().split('"').next().unwrap();
+        address.parse::<std::net::SocketAddr>().unwrap()
+    };
+    let first = address(&unit.log());
+    let waits = restarts_under_load(machine, &unit, name, first.port());
+    println!("store: {waits}");
+    let log = unit.log();
+    assert_eq!(address(&log), first, "any port is that of the first process");
+    assert_eq!(log.matches("\"origin\":\"store\"").count(), 5, "{log}");
+    assert!(!log.contains("\"level\":\"error\""), "{log}");
+    // It answered during the drain, so no client waited for a second.
+    unit.does("stop");
+    assert_eq!((unit.show("Result"), unit.show("ExecMainStatus")), ("success".into(), "0".into()));
 }

@@ -67,11 +67,13 @@ impl Systemd {
         String::from_utf8(buffer[..length].to_vec()).unwrap()
     }
 
-    /// The next message other than watchdog notifications and extensions of a timeout.
+    /// The next message other than watchdog notifications, extensions of a timeout, and listeners to keep.
     fn is_told(&self) -> String {
         loop {
             let message = self.hears();
-            if message != "WATCHDOG=1" && !message.starts_with("EXTEND_TIMEOUT_USEC=") {
+            let is_aside =
+                ["EXTEND_TIMEOUT_USEC=", "FDSTORE=1\n"].iter().any(|start| message.starts_with(start));
+            if message != "WATCHDOG=1" && !is_aside {
                 return message;
             }
         }

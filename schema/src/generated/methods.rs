@@ -54,4 +54,5 @@ pub(crate) static METHODS: &[(u64, &str, u16, &str)] = &[
     (0xf052e7e084b31199, "App", 22, "operations"),
     (0xf052e7e084b31199, "App", 23, "describeOperation"),
     (0xf052e7e084b31199, "App", 24, "callOperation"),
+    (0xf052e7e084b31199, "App", 25, "listeners"),
 ];

@@ -49,7 +49,19 @@ fn served_until(stream: DuplexStream, limits: Limits, valid_until: SystemTime) -
         // The sender lives as long as the server.
         let _revoked = revoked;
         let revocation = RevocationWatch::new(&[], listed);
-        serve(stream, client, &control, Bounds { age: AGE, valid_until, revocation, stop: &stopped }).await
+        serve(
+            stream,
+            client,
+            &control,
+            Bounds {
+                age: AGE,
+                valid_until,
+                revocation,
+                stop: &stopped,
+                generations: &Generations::default(),
+            },
+        )
+        .await
     });
     Served { go_on, stop, ended }
 }

@@ -1,4 +1,4 @@
-//! Listening on one address or on all addresses, for the HTTP server and for RPC endpoints.
+//! Binding: one address, or all addresses of the machine.
 //!
 //! All addresses are one socket for IPv6 and IPv4. Where IPv6 is missing, switched off or forbidden, the socket is IPv4
 //! alone. The lack of IPv6 must not fail a start.
@@ -6,10 +6,19 @@
 #[cfg(test)]
 mod tests;
 
-use socket2::{Domain, Protocol, Socket, Type};
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use tokio::net::TcpListener;
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
+    sync::Arc,
+    time::Duration,
+};
+
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+
+use super::{
+    Listener, ListenerOrigin,
+    accepting::{Gate, InUse},
+};
 
 /// Connections that the kernel holds until they are accepted.
 const BACKLOG: i32 = 1_024;
@@ -21,16 +30,19 @@ const FIRST_FREE_PORT: u16 = 1_024;
 /// for both.
 const EACCES: i32 = 13;
 
-/// A listening socket.
+/// The send timeout of a listening socket that this platform bound and a service manager keeps.
+///
+/// It marks the socket: a process that gets it back knows that it may close it if its config moved, where the socket of a `.socket`
+/// unit belongs to that unit. The value has no effect, because nothing sends on a listening socket, and connections do not block.
+const MARK: Duration = Duration::from_secs(254_254);
+
+/// A socket that listens.
 #[derive(Debug)]
-#[non_exhaustive]
-pub struct Listening {
-    /// Accepts connections.
-    pub listener: TcpListener,
-    /// Where it listens, with the actual port.
-    pub address: SocketAddr,
+pub(super) struct Bound {
+    pub(super) socket: TcpListener,
+    pub(super) address: SocketAddr,
     /// Why it listens on IPv4 alone, if all addresses were requested.
-    pub without_ipv6: Option<io::Error>,
+    pub(super) without_ipv6: Option<io::Error>,
 }
 
 /// Why listening failed, and on which address.
@@ -41,15 +53,39 @@ pub struct ListenError {
     pub address: SocketAddr,
     /// The error of the system.
     pub error: io::Error,
+    /// The listener that came from elsewhere, if that is in the way: its name, and where it listens.
+    pub inherited: Option<(String, SocketAddr)>,
 }
 
-/// Listens on `address`, or on all addresses if it is `None`. Port 0 is any free port. Needs a tokio runtime.
+/// Listens on `address`, or on all addresses if it is `None`. Port 0 is any free port.
+///
+/// The listener ends with the process. Services use [`App::listen`](crate::App::listen), whose listeners may outlive it.
 ///
 /// # Errors
 /// [`ListenError`] if the address cannot be used. For all addresses, if IPv4 cannot be used either, or the port is in
 /// use.
-pub fn listen(address: Option<IpAddr>, port: u16) -> Result<Listening, ListenError> {
+pub fn listen(address: Option<IpAddr>, port: u16) -> Result<Listener, ListenError> {
+    let Bound { socket, address, without_ipv6 } = bind(address, port)?;
+    let (gate, in_use) = (Arc::new(Gate::opened()), Arc::new(InUse::default()));
+    Ok(Listener { socket, address, origin: ListenerOrigin::Bound, without_ipv6, gate, in_use })
+}
+
+/// As [`listen`], without a gate.
+pub(super) fn bind(address: Option<IpAddr>, port: u16) -> Result<Bound, ListenError> {
     choose(address, port, open)
+}
+
+/// Marks a socket as bound by this platform.
+///
+/// # Errors
+/// Those of the system.
+pub(super) fn mark(socket: &TcpListener) -> io::Result<()> {
+    SockRef::from(socket).set_write_timeout(Some(MARK))
+}
+
+/// Whether this platform bound the socket, in this process or an earlier one.
+pub(super) fn is_marked(socket: &TcpListener) -> bool {
+    SockRef::from(socket).write_timeout().is_ok_and(|timeout| timeout == Some(MARK))
 }
 
 /// Checks that this machine and this user can listen on the address. Nothing listens afterwards. A port in use is not
@@ -61,7 +97,9 @@ pub fn try_address(address: Option<IpAddr>, port: u16) -> Result<(), ListenError
     let bind = |ip: IpAddr| {
         let address = SocketAddr::new(ip, port);
         match bound(address) {
-            Err(error) if error.kind() != io::ErrorKind::AddrInUse => Err(ListenError { address, error }),
+            Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
+                Err(ListenError { address, error, inherited: None })
+            }
             _ => Ok(()),
         }
     };
@@ -75,12 +113,12 @@ fn choose(
     address: Option<IpAddr>,
     port: u16,
     open: impl Fn(SocketAddr) -> io::Result<(TcpListener, SocketAddr)>,
-) -> Result<Listening, ListenError> {
+) -> Result<Bound, ListenError> {
     let open = |ip: IpAddr, without_ipv6| {
         let address = SocketAddr::new(ip, port);
         match open(address) {
-            Ok((listener, address)) => Ok(Listening { listener, address, without_ipv6 }),
-            Err(error) => Err(ListenError { address, error }),
+            Ok((socket, address)) => Ok(Bound { socket, address, without_ipv6 }),
+            Err(error) => Err(ListenError { address, error, inherited: None }),
         }
     };
     if let Some(address) = address {
@@ -90,14 +128,14 @@ fn choose(
         // Another program has the port. With IPv4 alone, IPv6 clients would reach that program.
         Err(failed) if failed.error.kind() == io::ErrorKind::AddrInUse => Err(failed),
         Err(failed) => open(Ipv4Addr::UNSPECIFIED.into(), Some(failed.error)),
-        listening => listening,
+        bound => bound,
     }
 }
 
 fn open(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
     let socket = bound(address)?;
     socket.listen(BACKLOG)?;
-    let listener = TcpListener::from_std(socket.into())?;
+    let listener = TcpListener::from(socket);
     let address = listener.local_addr()?;
     Ok((listener, address))
 }
@@ -119,7 +157,13 @@ impl ListenError {
     /// A message with the address, the reason and the cure. `what` listens, and `field` of `config` is its port.
     #[must_use]
     pub fn explain(&self, what: &str, field: &str, config: &str) -> String {
-        let Self { address, error } = self;
+        let Self { address, error, inherited } = self;
+        if let Some((name, inherited)) = inherited {
+            let port = inherited.port();
+            return format!(
+                "{what}: {config} says {address}, and the listener {name:?} that this process inherited is at {inherited}; set {field} in {config} to {port} or 0, or pass on another listener"
+            );
+        }
         let (reason, cure) = match error.kind() {
             io::ErrorKind::AddrInUse => (
                 "is already in use".to_owned(),

@@ -1,8 +1,10 @@
 //! Tests of listening, with simulated answers of the system about IPv6.
 
-use super::*;
 use std::io::ErrorKind;
+
 use tokio::net::TcpStream;
+
+use super::*;
 
 const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const EPERM: i32 = 1;
@@ -20,7 +22,7 @@ fn machine(v6: i32, v4: Option<i32>) -> impl Fn(SocketAddr) -> io::Result<(TcpLi
 
 #[tokio::test]
 async fn all_addresses_are_ipv4_and_ipv6() {
-    let bound = listen(None, 0).unwrap();
+    let bound = bind(None, 0).unwrap();
     let port = bound.address.port();
     assert_ne!(port, 0);
     TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.unwrap();
@@ -31,13 +33,13 @@ async fn all_addresses_are_ipv4_and_ipv6() {
 
 #[tokio::test]
 async fn a_busy_port_is_an_error_that_names_the_address() {
-    let bound = listen(None, 0).unwrap();
+    let bound = bind(None, 0).unwrap();
     let port = bound.address.port();
     for address in [None, Some(LOCALHOST)] {
-        let failed = listen(address, port).unwrap_err();
+        let failed = bind(address, port).unwrap_err();
         assert_eq!((failed.error.kind(), failed.address.port()), (ErrorKind::AddrInUse, port));
     }
-    let foreign = listen(Some("192.0.2.1".parse().unwrap()), 0).unwrap_err();
+    let foreign = bind(Some("192.0.2.1".parse().unwrap()), 0).unwrap_err();
     assert_eq!(foreign.error.kind(), ErrorKind::AddrNotAvailable);
 }
 
