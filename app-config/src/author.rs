@@ -17,7 +17,7 @@ pub use self::example::{example, example_of};
 pub use self::explain::{FieldDoc, explain, fields};
 pub use self::place::{Overwrite, PlaceError, place_file, place_file_with_mode};
 pub use crate::docs::SchemaDocs;
-pub use crate::json::{Draft, MAX_JSON_BYTES, from_json, to_json};
+pub use crate::json::{Draft, MAX_JSON_BYTES, from_json, reader_to_json, to_json};
 
 /// Registers the comments of a schema, for [`explain`](crate::author::explain): `schema_docs! { DOCS }`.
 #[macro_export]

@@ -40,5 +40,5 @@ pub(crate) use self::print::{pretty, scalar};
 pub use self::read::{MAX_JSON_BYTES, from_json};
 pub(crate) use self::root::{checked, init, read};
 pub(crate) use self::tree::Tree;
-pub use self::write::to_json;
 pub(crate) use self::write::{is_active, leaf};
+pub use self::write::{reader_to_json, to_json};

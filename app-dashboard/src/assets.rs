@@ -41,7 +41,7 @@ pub(crate) static ASSETS: &[Asset] = &[
 
 /// The modules of the page, each behind those that it imports. `app.js` comes last. They are sent as one file, which is smaller than
 /// its parts: a compressor finds in one module what it knows from another.
-const MODULES: [&str; 11] = [
+const MODULES: [&str; 12] = [
     include_str!("../web/format.js"),
     include_str!("../web/net.js"),
     include_str!("../web/ui.js"),
@@ -52,6 +52,7 @@ const MODULES: [&str; 11] = [
     include_str!("../web/log.js"),
     include_str!("../web/config.js"),
     include_str!("../web/operations.js"),
+    include_str!("../web/messages.js"),
     include_str!("../web/app.js"),
 ];
 

@@ -17,6 +17,8 @@ const TREND: usize = 40;
 const RECORDS: &str = "op_0_ddabce92f45675a0";
 const MEMORY: &str = "process_resident_memory_bytes";
 const CPU: &str = "process_cpu_seconds_total";
+/// The id of the messaging service.
+const MESSAGING: &str = "e5fd6a364d10d023";
 
 /// The last answers of an instance.
 #[derive(Default)]
@@ -66,6 +68,9 @@ pub(crate) fn row(
     }
     if let Some(services) = known.services.as_ref().and_then(|services| services["services"].as_array()) {
         put("services", of_services(services));
+        // Its page is shown only where there is something to show.
+        let is_messaging = |service: &Value| service["id"].as_str().is_some_and(|id| id.ends_with(MESSAGING));
+        put("messages", json!(services.iter().any(is_messaging)));
     }
     if let Some(checks) = known.checks.as_ref().and_then(|checks| checks["checks"].as_array()) {
         put("checks", of_checks(checks));
@@ -160,6 +165,12 @@ mod tests {
             services: Some(json!({ "services": [null, 1, { "state": 5, "restarts": "many" }] })),
             checks: Some(json!({ "checks": [{ "status": "unhealthy", "name": long }] })),
         };
+        let messages = |id: &str| {
+            let services = Some(json!({ "services": [{ "id": "0x7" }, { "id": id }] }));
+            let known = Known { services, ..Known::default() };
+            row(&instance(), &known, None, true, &History::default())["messages"].clone()
+        };
+        assert_eq!((messages("0xe5fd6a364d10d023"), messages("0x8")), (json!(true), json!(false)));
         let row = row(&instance(), &known, None, true, &History::default());
         assert!(row.to_string().len() < 5_000, "{}", row.to_string().len());
         assert_eq!(row["services"]["total"], 3);

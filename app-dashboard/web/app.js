@@ -11,6 +11,7 @@ import { MetricsPage } from './metrics.js';
 import { EventsPage, LogPage } from './log.js';
 import { ConfigPage } from './config.js';
 import { OperationsPage } from './operations.js';
+import { MessagesPage } from './messages.js';
 
 /** The pages of an app: name in the address, title, topics of its stream, component. */
 const PAGES = [
@@ -20,6 +21,7 @@ const PAGES = [
   ['log', 'Log', 'logs', LogPage],
   ['events', 'Events', 'events', EventsPage],
   ['config', 'Config', 'config', ConfigPage],
+  ['messages', 'Messages', 'checks', MessagesPage],
   ['operations', 'Operations', 'operations,levels,services', OperationsPage],
 ];
 const MOST_ITEMS = 1000;
@@ -161,7 +163,7 @@ function AppFrame({ at, row, state }) {
     ${lost && html`<div class="note bad" role="alert">${text(state.online)}</div>`}
     ${row?.state === 'not_ready' && html`<div class="note warn" role="status">Not ready: ${(row.reasons ?? []).map(text).join('; ') || 'it gave no reason'}</div>`}
     ${(row?.notes ?? []).map((note) => html`<div class="note warn">${text(note)}</div>`)}
-    <nav class="tabs" aria-label="Pages of the app">${PAGES.map(([page, title]) => html`
+    <nav class="tabs" aria-label="Pages of the app">${PAGES.filter(([page]) => page !== 'messages' || page === name || row?.messages).map(([page, title]) => html`
       <a href=${appHref(at.key, page)} aria-current=${page === name ? 'page' : undefined}>${title}</a>`)}</nav>
     <${Boundary} key=${name}><${Page} app=${at.key} row=${row ?? {}} data=${state.data} items=${state.items} query=${at.query} /><//>`;
 }

@@ -15,8 +15,9 @@ use tokio::time::timeout;
 use crate::context::Context;
 use crate::errors::{BUCKET_FAILED, MESSAGE_MALFORMED};
 use crate::place::{NO_SERVER, Place};
+use crate::provision::{self, ProvisionError};
 use crate::transport::{BucketConfig, Call, Expected, RawEntry, TransportError, Watch};
-use crate::wire::{Payload, bucket_name, pack};
+use crate::wire::{Payload, bucket_name, hex_of, pack, text_of};
 
 /// The most bytes of a key.
 pub const MAX_KEY_BYTES: usize = 256;
@@ -161,9 +162,16 @@ impl<S: Owned + 'static> Bucket<S> {
             history: spec.history,
             max_value_bytes: bucket.context.limits.packed_bytes(),
             max_age: spec.max_age,
+            max_bytes: 0,
         };
-        bucket.call(bucket.context.transport.ensure_bucket(config)).await?;
-        Ok(bucket)
+        let context = &bucket.context;
+        let provided = provision::bucket(&*context.transport, &config, context.streams.provisioning());
+        match timeout(context.send_timeout, provided).await {
+            Ok(Ok(())) => Ok(bucket),
+            Ok(Err(ProvisionError::Transport(error))) => Err(bucket.of_transport(&error)),
+            Ok(Err(differs)) => Err(bucket.failed(BucketFailure::Refused, differs.to_string())),
+            Err(_) => Err(bucket.of_transport(&TransportError::NoAnswer)),
+        }
     }
 
     /// The last value of a key. `None` for a key that never was, or was deleted.
@@ -273,15 +281,17 @@ impl<S: Owned + 'static> Bucket<S> {
         // The transport keeps the time too. This one holds if it does not.
         let within = self.context.send_timeout + Duration::from_millis(100);
         let answer = timeout(within, call).await.unwrap_or(Err(TransportError::NoAnswer));
-        answer.map_err(|error| {
-            let failure = match error {
-                TransportError::NotConnected => BucketFailure::NotSent,
-                TransportError::NoAnswer => BucketFailure::MaybeDone,
-                TransportError::WrongRevision => BucketFailure::WrongRevision,
-                _ => BucketFailure::Refused,
-            };
-            self.failed(failure, error.to_string())
-        })
+        answer.map_err(|error| self.of_transport(&error))
+    }
+
+    fn of_transport(&self, error: &TransportError) -> BucketError {
+        let failure = match error {
+            TransportError::NotConnected => BucketFailure::NotSent,
+            TransportError::NoAnswer => BucketFailure::MaybeDone,
+            TransportError::WrongRevision => BucketFailure::WrongRevision,
+            _ => BucketFailure::Refused,
+        };
+        self.failed(failure, error.to_string())
     }
 
     fn failed(&self, failure: BucketFailure, reason: impl Into<String>) -> BucketError {
@@ -302,24 +312,17 @@ impl<S: Owned + 'static> Bucket<S> {
                 format!("a key has 1 to {MAX_KEY_BYTES} bytes, this one has {}; choose another", key.len());
             return Err(self.failed(BucketFailure::Refused, wrong));
         }
-        Ok(key.bytes().map(|byte| format!("{byte:02x}")).collect())
+        Ok(hex_of(key))
     }
 
     fn entry(&self, raw: RawEntry) -> Result<Entry<S>, BucketError> {
         let malformed = |why: String| self.failed(BucketFailure::Malformed, why);
-        let key = from_hex(&raw.key)
-            .ok_or_else(|| malformed(format!("the key {} is no hex of a text", raw.key)))?;
+        let key =
+            text_of(&raw.key).ok_or_else(|| malformed(format!("the key {} is no hex of a text", raw.key)))?;
         let value = raw.value.map(|value| Payload::decode(&value, self.context.limits)).transpose();
         let value = value.map_err(|error| malformed(format!("the value of key {key:?}: {error}")))?;
         Ok(Entry { key, revision: raw.revision, stored_at: raw.stored_at, value, bucket: self.spec })
     }
-}
-
-/// The text whose bytes have this hex.
-fn from_hex(hex: &str) -> Option<String> {
-    let (pairs, []) = hex.as_bytes().as_chunks::<2>() else { return None };
-    let byte = |pair: &[u8; 2]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    String::from_utf8(pairs.iter().map(byte).collect::<Option<_>>()?).ok()
 }
 
 /// A value of a bucket, or the deletion of one.

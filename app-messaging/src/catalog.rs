@@ -13,6 +13,7 @@ use crate::types::{MessageInfo, MessageKind, StreamSpec};
 pub(crate) struct Catalog {
     streams: BTreeMap<StreamId, StreamSpec>,
     stream_of: BTreeMap<MessageId, StreamId>,
+    messages: BTreeMap<MessageId, MessageInfo>,
 }
 
 impl Catalog {
@@ -71,6 +72,7 @@ impl Catalog {
         let stream_of = homes.into_iter().filter_map(|(message, homes)| Some((message, *homes.first()?)));
         Ok(Self {
             stream_of: stream_of.collect(),
+            messages: messages.into_iter().map(|message| (message.id(), message)).collect(),
             streams: streams.into_iter().map(|stream| (stream.id(), stream)).collect(),
         })
     }
@@ -78,6 +80,11 @@ impl Catalog {
     /// The stream that stores a type.
     pub(crate) fn stream_of(&self, message: MessageId) -> Option<&StreamSpec> {
         self.streams.get(self.stream_of.get(&message)?)
+    }
+
+    /// The type with this id.
+    pub(crate) fn message(&self, message: MessageId) -> Option<&MessageInfo> {
+        self.messages.get(&message)
     }
 
     /// Every stream, by id.

@@ -2,16 +2,24 @@
 //!
 //! Invariants, referred to by number:
 //!
-//! 1. A message is acknowledged only after its handler ended well, or its dead letter was stored.
-//! 2. An attempt counts when a handler began and ended. What was handed back, or was cut off by a crash, is no attempt.
-//! 3. No more is asked for than there are free slots, so no ack wait runs for a message that waits in this process for a slot.
+//! 1. A message is acknowledged only after its handler ended well, or its dead letter or its retry was stored.
+//! 2. An attempt counts when a handler began and ended. What was handed back is no attempt. A crash is one only for a message that
+//!    ran alone. Every instance of the fleet knows the count.
+//! 3. A stream is asked for no more than there are free slots, so no ack wait runs for a message that waits in this process for a
+//!    slot. Of retries and replays one each may wait, and signs of life are sent for it.
 //! 4. A message that was delivered more than twice without a known end runs alone. If it aborts the process, it takes none along.
 //! 5. After the service is killed nothing begins. What came and did not begin is handed back at once.
+//! 6. Where order counts, a handler without a confirmed sign of life inside of the ack wait is cancelled, and settles nothing.
+//! 7. A message is worked on once at a time in this instance, however often it is delivered.
 
 mod attempts;
 mod builder;
 mod delivery;
+mod feed;
 mod lanes;
+mod letters;
+mod members;
+mod operators;
 mod outcome;
 mod pauses;
 mod received;
@@ -19,9 +27,13 @@ mod retry;
 mod running;
 #[cfg(test)]
 mod tests;
+mod work;
 
+pub(crate) use self::attempts::bucket as attempts_bucket;
 pub use self::builder::ConsumerBuilder;
+pub(crate) use self::feed::waiting_streams;
+pub(crate) use self::members::{Consumers, Member};
+pub(crate) use self::operators::{bucket as pauses_bucket, decide as decide_pause, follow as follow_pauses};
 pub use self::outcome::Outcome;
-pub(crate) use self::pauses::Consumers;
 pub use self::received::{Consumed, OneOf2, OneOf3, OneOf4, RawMessage};
 pub use self::retry::Retry;

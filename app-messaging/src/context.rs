@@ -11,6 +11,7 @@ use crate::catalog::Catalog;
 use crate::errors::{SendError, SendFailure};
 use crate::metrics::MessagingMetrics;
 use crate::place::Place;
+use crate::provision::Streams;
 use crate::transport::{Outgoing, Transport};
 use crate::types::{MessageInfo, MessageType};
 use crate::wire::{Envelope, Headers, Limits, PayloadError, Source, pack, subject};
@@ -23,6 +24,7 @@ pub(crate) struct Context {
     pub(crate) limits: Limits,
     pub(crate) send_timeout: Duration,
     pub(crate) catalog: Catalog,
+    pub(crate) streams: Arc<Streams>,
     pub(crate) metrics: MessagingMetrics,
     /// One permit for each message that may wait for its acknowledgement.
     pub(crate) waiting: Semaphore,
@@ -45,6 +47,7 @@ impl Context {
             limits: self.limits,
             send_timeout: self.send_timeout,
             catalog: Catalog::default(),
+            streams: Arc::clone(&self.streams),
             metrics: self.metrics.clone(),
             waiting: Semaphore::new(1),
             log: self.log.clone(),

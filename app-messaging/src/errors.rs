@@ -116,6 +116,7 @@ impl SendError {
             TransportError::NoAnswer => SendFailure::MaybeStored,
             TransportError::NotFound(_) | TransportError::NoResponders => SendFailure::NoStream,
             TransportError::Refused(_) | TransportError::WrongRevision => SendFailure::Refused,
+            TransportError::TooLarge { .. } => SendFailure::TooLarge,
         };
         Self::new(failure, message, error.to_string())
     }
@@ -208,6 +209,7 @@ impl AskError {
         let failure = match error {
             TransportError::NoAnswer => AskFailure::NoAnswer,
             TransportError::NoResponders => AskFailure::NoResponder,
+            TransportError::TooLarge { .. } => AskFailure::TooLarge,
             _ => AskFailure::NotSent,
         };
         Self::new(failure, message, error.to_string())

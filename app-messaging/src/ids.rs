@@ -50,6 +50,17 @@ ids! {
     /// A handler of an event or a request failed.
     pub HANDLER_FAILED: LogEventId = 0xc14e_a343_a857_b26c, "message_handler_failed";
 
+    /// A stream is not as the program needs it.
+    pub STREAM_WAITS: LogEventId = 0xff80_8d3c_9a7f_b121, "stream_waits";
+    /// Messages are handed to a consumer again.
+    pub MESSAGES_REPLAYED: LogEventId = 0x9309_8bed_f0ff_1f65, "messages_replayed";
+    /// Dead letters were dropped.
+    pub DEAD_LETTERS_DROPPED: LogEventId = 0x5318_8210_a001_5bc7, "dead_letters_dropped";
+    /// The bucket of attempts of messages that failed.
+    pub ATTEMPTS: BucketId = 0xb7bc_6382_f998_f101, "attempts";
+    /// The bucket of consumers that operators paused.
+    pub PAUSED_CONSUMERS: BucketId = 0xb313_0903_3bdc_d809, "paused_consumers";
+
     /// Whether consumers work.
     pub CONSUMERS_CHECK: HealthCheckId = 0xacdb_ee92_ee2d_af9c, "consumers";
     /// The bucket that says who leads.

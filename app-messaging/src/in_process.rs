@@ -3,13 +3,14 @@
 //! It is gone with the process. So it serves where nothing can be lost by that. Time is tokio's, so paused time works. No task
 //! and no timer of its own runs: what is due is found when someone asks for it.
 //!
-//! Bounds: 100,000 subscriptions; 1,000,000 stored messages and 256 MiB of them; 1,048,576 remembered ids of a stream; 64 MiB
-//! of a bucket. Beyond the bounds of messages and buckets it refuses, and says so.
+//! Bounds: 100,000 subscriptions; 1,000,000 stored messages and 256 MiB of them; 65 MiB of a message; 1,048,576 remembered ids
+//! of a stream; 64 MiB of a bucket. Beyond the bounds of messages and buckets it refuses, and says so.
 
 mod bucket;
 mod calls;
 mod consumer;
 mod faults;
+mod open;
 mod stream;
 mod subjects;
 #[cfg(test)]
@@ -19,7 +20,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use self::bucket::KeptBucket;
@@ -37,6 +38,9 @@ const MAX_MESSAGES: u64 = 1_000_000;
 /// The most bytes of all streams.
 const MAX_BYTES: u64 = 256 << 20;
 
+/// The most bytes of a message with its headers: the largest `maxMessageBytes`, and room for headers.
+const MAX_MESSAGE_BYTES: usize = 65 << 20;
+
 /// The transport. Clones are one transport.
 #[derive(Clone)]
 pub(crate) struct InProcess {
@@ -47,6 +51,7 @@ struct Inner {
     state: Mutex<State>,
     /// A moment on both clocks, so that wall time follows paused time.
     epoch: (Instant, SystemTime),
+    max_message_bytes: usize,
 }
 
 struct State {
@@ -55,19 +60,26 @@ struct State {
     buckets: HashMap<String, KeptBucket>,
     dice: Dice,
     inboxes: u64,
+    max_bytes: u64,
+    #[cfg(test)]
+    calls: u64,
 }
 
 impl InProcess {
     pub(crate) fn new(faults: Faults) -> Self {
+        let max_message_bytes = faults.message_bytes.unwrap_or(MAX_MESSAGE_BYTES);
         let state = State {
             listeners: Listeners::default(),
             streams: Vec::new(),
             buckets: HashMap::new(),
+            max_bytes: faults.memory_bytes.unwrap_or(MAX_BYTES),
             dice: Dice::new(faults),
             inboxes: 0,
+            #[cfg(test)]
+            calls: 0,
         };
         let epoch = (Instant::now(), SystemTime::now());
-        Self { inner: Arc::new(Inner { state: Mutex::new(state), epoch }) }
+        Self { inner: Arc::new(Inner { state: Mutex::new(state), epoch, max_message_bytes }) }
     }
 }
 
@@ -83,10 +95,37 @@ impl Inner {
     ) -> Result<T, TransportError> {
         let now = Instant::now();
         let mut state = self.state.lock();
+        state.dice.roll(now);
+        Self::connected(state, now, act)
+    }
+
+    /// As [`with`](Self::with), and the connection does not go away by this call: a start must get through.
+    fn with_calm<T>(
+        &self,
+        act: impl FnOnce(&mut State, Instant) -> Result<T, TransportError>,
+    ) -> Result<T, TransportError> {
+        Self::connected(self.state.lock(), Instant::now(), act)
+    }
+
+    fn connected<T>(
+        mut state: MutexGuard<'_, State>,
+        now: Instant,
+        act: impl FnOnce(&mut State, Instant) -> Result<T, TransportError>,
+    ) -> Result<T, TransportError> {
+        #[cfg(test)]
+        {
+            state.calls += 1;
+        }
         if !state.dice.connected(now) {
             return Err(TransportError::NotConnected);
         }
         act(&mut state, now)
+    }
+
+    /// A message that is larger does not leave the process.
+    fn fits(&self, message: &Outgoing) -> Result<(), TransportError> {
+        let (bytes, limit) = (message.payload.len() + message.headers.wire_bytes(), self.max_message_bytes);
+        if bytes > limit { Err(TransportError::TooLarge { bytes, limit }) } else { Ok(()) }
     }
 }
 
@@ -159,11 +198,12 @@ impl State {
             self.streams.iter_mut().for_each(|stream| stream.expire(now));
         }
         if !self.has_room(message) {
-            return Err(TransportError::Refused(
-                "the streams in this process are full: they hold 1,000,000 messages and 256 MiB; limit them, or name a server"
-                    .to_owned(),
-            ));
+            return Err(TransportError::Refused(format!(
+                "the streams in this process are full: they hold 1,000,000 messages and {} bytes; limit them, or name a server",
+                self.max_bytes
+            )));
         }
+        self.streams[at].takes(message)?;
         let mut kept = message.clone();
         kept.reply = None;
         let sequence = self.streams[at].add(kept, id.as_deref(), now, wall);
@@ -176,7 +216,7 @@ impl State {
         let states = self.streams.iter().map(Stream::state);
         let (messages, bytes) =
             states.fold((0, 0), |(messages, bytes), state| (messages + state.messages, bytes + state.bytes));
-        messages < MAX_MESSAGES && bytes + weight(message) <= MAX_BYTES
+        messages < MAX_MESSAGES && bytes + weight(message) <= self.max_bytes
     }
 }
 

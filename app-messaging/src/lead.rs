@@ -22,14 +22,18 @@ use tokio::time::{Instant, timeout};
 use crate::context::Context;
 use crate::ids::{LEADERS, LEADERSHIP, MESSAGING_SERVICE_ID};
 use crate::place::Place;
-use crate::transport::{BucketConfig, Expected, RawEntry, TransportError};
-use crate::wire::{bucket_name, consumer_name, is_consumer_name};
+use crate::provision;
+use crate::transport::{BucketConfig, Expected, RawEntry, TransportError, Watch};
+use crate::wire::{bucket_name, consumer_name, hex_of, is_consumer_name};
 
 /// The shortest lease.
 const SHORTEST: Duration = Duration::from_secs(1);
 
 /// The most bytes of an entry.
 const MAX_VALUE_BYTES: usize = 256;
+
+/// The longest pause between two looks without a watch.
+const SHORT: Duration = Duration::from_millis(900);
 
 /// The pause after a call failed.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -90,9 +94,10 @@ impl Leadership {
         let key = consumer_name(service.id(), &self.name);
         let stands = Stands {
             bucket: bucket_name(self.context.identity.domain, LEADERS),
-            mine: format!("{}", self.context.identity.instance).into(),
+            // Unique, so that a stand never takes the entry of another one of this instance for its own.
+            mine: format!("{}.{:016x}", self.context.identity.instance, app_ids::random_u64()).into(),
             leads: self.context.metrics.leads.with([key.as_str()])?,
-            hex: key.bytes().map(|byte| format!("{byte:02x}")).collect(),
+            hex: hex_of(&key),
             key,
             context: self.context,
             lease: self.lease,
@@ -181,23 +186,30 @@ impl Stands {
         timeout(self.lease / 4, get).await.unwrap_or(Err(TransportError::NoAnswer))
     }
 
-    /// Waits until this instance leads. Returns the term, and when it was asked for.
-    async fn take(&self) -> (Term, Instant) {
+    /// Makes the bucket, if it is missing. Returns whether it is there.
+    async fn ensure(&self) -> bool {
         let config = BucketConfig {
             name: self.bucket.clone(),
             history: 1,
             max_value_bytes: MAX_VALUE_BYTES,
             max_age: Duration::ZERO,
+            max_bytes: 0,
         };
-        while self.context.transport.ensure_bucket(config.clone()).await.is_err() {
+        let made = provision::bucket(&*self.context.transport, &config, self.context.streams.provisioning());
+        matches!(timeout(self.lease, made).await, Ok(Ok(())))
+    }
+
+    /// Waits until this instance leads. Returns the term, and when it was asked for.
+    async fn take(&self) -> (Term, Instant) {
+        while !self.ensure().await {
             tokio::time::sleep(PAUSE).await;
         }
+        let mut watch = None;
         // The revision that was seen last, and since when.
         let mut seen: Option<(u64, Instant)> = None;
         loop {
             let expected = match self.get().await {
-                Ok(None) => Some(Expected::Absent),
-                Ok(Some(RawEntry { value: None, .. })) => Some(Expected::Absent),
+                Ok(None | Some(RawEntry { value: None, .. })) => Some(Expected::Absent),
                 Ok(Some(RawEntry { revision, .. })) => {
                     let now = Instant::now();
                     let since = seen.filter(|(last, _)| *last == revision).map_or(now, |(_, since)| since);
@@ -207,8 +219,12 @@ impl Stands {
                         .then_some(Expected::Revision(revision))
                 }
                 // While nothing is known, time that passes counts for nothing.
-                Err(_) => {
-                    seen = None;
+                Err(error) => {
+                    (seen, watch) = (None, None);
+                    if matches!(error, TransportError::NotFound(_)) {
+                        // The server lost it.
+                        self.ensure().await;
+                    }
                     None
                 }
             };
@@ -219,14 +235,41 @@ impl Stands {
                     return (Term(revision), asked);
                 }
             }
-            self.until_it_may_be_free().await;
+            self.until_it_may_be_free(&mut watch, seen).await;
         }
     }
 
-    /// Waits for the next look: soon, or at once when the leader gives up.
-    async fn until_it_may_be_free(&self) {
-        let pause = (self.lease / 8).mul_f64(0.75 + fastrand::f64() / 2.0).min(Duration::from_millis(900));
-        tokio::time::sleep(pause).await;
+    /// Waits for the next look: until the entry changes, as when the leader gives up, or its lease may be over. A watch may be dead
+    /// without a sign. So that costs time only, there is a look at every half of the lease.
+    async fn until_it_may_be_free(&self, watch: &mut Option<Box<dyn Watch>>, seen: Option<(u64, Instant)>) {
+        if watch.is_none() {
+            let opened = self.context.transport.bucket_watch(&self.bucket, Some(&self.hex));
+            *watch = timeout(self.lease / 4, opened).await.ok().and_then(Result::ok);
+        }
+        let now = Instant::now();
+        let over = seen.map_or(now + PAUSE, |(_, since)| since + self.lease + self.lease / 4);
+        let Some(open) = watch else {
+            let pause = (self.lease / 8).mul_f64(0.75 + fastrand::f64() / 2.0).min(SHORT);
+            return tokio::time::sleep(pause).await;
+        };
+        let news = async {
+            loop {
+                match open.next().await {
+                    // What is known already comes first.
+                    Ok(Some(entry)) if seen.is_some_and(|(revision, _)| entry.revision <= revision) => {}
+                    Ok(Some(_)) => return true,
+                    Ok(None) | Err(_) => return false,
+                }
+            }
+        };
+        let look = (now + self.lease / 2).min(over.max(now + self.lease / 32));
+        match tokio::time::timeout_at(look, news).await {
+            Ok(true) | Err(_) => {}
+            Ok(false) => {
+                *watch = None;
+                tokio::time::sleep(PAUSE.min(self.lease / 8)).await;
+            }
+        }
     }
 
     /// Renews until that is impossible. Invariant 1.

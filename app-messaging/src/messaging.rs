@@ -4,25 +4,28 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use app_core::{App, prelude::*};
+use app_core::{App, Identity, prelude::*};
 use app_ids::{MessageId, StreamId};
 use capnp::traits::Owned;
 use tokio::sync::Semaphore;
 
 use crate::bucket::{Bucket, BucketError, BucketSpec};
 use crate::catalog::Catalog;
-use crate::config::{MessagingConfig, StreamSettings};
-use crate::consumer::{ConsumerBuilder, Consumers};
+use crate::config::{MessagingConfig, StreamStorage};
+use crate::consumer::{
+    ConsumerBuilder, Consumers, attempts_bucket, follow_pauses, pauses_bucket, waiting_streams,
+};
 use crate::context::Context;
 use crate::errors::AskError;
 use crate::ids::MESSAGING_SERVICE_ID;
 use crate::lead::Leadership;
 use crate::metrics::MessagingMetrics;
 use crate::place::{NO_SERVER, Place};
+use crate::provision::Streams;
 use crate::sender::{Publisher, Sender};
 use crate::subscriber::{Answer, Responder, Subscriber, ask, question};
-use crate::transport::{StreamConfig, StreamState, Transport};
-use crate::types::{EventMessage, RequestMessage, StoredMessage, StreamSpec};
+use crate::transport::{BucketConfig, StreamConfig, StreamState, Transport, WhenFull};
+use crate::types::{DEFAULT_DUPLICATE_WINDOW, EventMessage, RequestMessage, StoredMessage, StreamSpec};
 use crate::wire::{Limits, dead_stream, dead_subject, filter, stream_name};
 
 /// The pause before a stream that could not be made is tried again.
@@ -49,30 +52,46 @@ impl Messaging {
         place: Place,
         transport: Arc<dyn Transport>,
         metrics: MessagingMetrics,
-    ) -> Self {
+    ) -> Result<Self, Error> {
+        let identity = *App::of(service).identity();
+        let (streams, buckets) = wanted(&catalog, config, &identity);
+        let streams = Arc::new(Streams::new(Arc::clone(&transport), config.provision, streams, buckets));
         let context = Context {
             transport,
-            identity: *App::of(service).identity(),
+            identity,
             place,
             limits: Limits::new(config.max_message_bytes),
             send_timeout: config.send_timeout,
             catalog,
+            streams,
             metrics,
             waiting: Semaphore::new(config.max_waiting_acks),
             log: service.log().clone(),
         };
-        if place == Place::Inside {
-            for stream in context.catalog.streams() {
-                let settings = config.streams.get(&stream.id()).copied().unwrap_or_default();
-                for config in stream_configs(&context, stream, settings) {
-                    // In this process it fails only while a test takes the connection away.
-                    while context.transport.ensure_stream(config.clone()).await.is_err() {
-                        tokio::time::sleep(PAUSE).await;
-                    }
-                }
+        let messaging = Self { context: Arc::new(context), consumers: Arc::default() };
+        if place != Place::NoServer {
+            messaging.provide(service).await?;
+        }
+        Ok(messaging)
+    }
+
+    /// Provides the streams, and follows what operators decide about consumers.
+    async fn provide(&self, service: &Service) -> Result<(), Error> {
+        let context = &self.context;
+        if context.catalog.streams().next().is_none() {
+            return Ok(());
+        }
+        if context.place == Place::Inside {
+            // In this process it fails only while a test takes the connection away.
+            while !context.streams.provide(service.log()).await {
+                tokio::time::sleep(PAUSE).await;
             }
         }
-        Self { context: Arc::new(context), consumers: Arc::default() }
+        let (streams, me) = (Arc::clone(&context.streams), service.clone());
+        service.spawn("streams", async move { streams.keep(me).await })?;
+        let (transport, consumers) = (Arc::clone(&context.transport), Arc::clone(&self.consumers));
+        let (me, domain) = (service.clone(), context.identity.domain);
+        service.spawn("pauses of consumers", follow_pauses(me, transport, consumers, domain))
     }
 
     /// Sends messages of this type to their stream: stored at least once.
@@ -176,11 +195,19 @@ impl Messaging {
 
     /// What `/readyz` says.
     pub(crate) fn notes(&self) -> Vec<String> {
-        let mut notes = self.consumers.notes();
+        let mut notes = self.context.streams.notes();
+        notes.extend(self.consumers.notes());
         if self.context.place == Place::NoServer {
             notes.push(format!("messaging: {NO_SERVER}"));
         }
         notes
+    }
+
+    /// What is wrong with streams and consumers.
+    pub(crate) fn troubles(&self) -> Vec<String> {
+        let mut troubles = self.context.streams.notes();
+        troubles.extend(self.consumers.troubles());
+        troubles
     }
 
     pub(crate) fn place(&self) -> Place {
@@ -191,12 +218,10 @@ impl Messaging {
         &self.consumers
     }
 
-    #[cfg(test)]
     pub(crate) fn context(&self) -> &Arc<Context> {
         &self.context
     }
 
-    #[cfg(test)]
     pub(crate) fn transport(&self) -> &Arc<dyn Transport> {
         &self.context.transport
     }
@@ -216,34 +241,58 @@ pub struct Held {
     pub last_sequence: u64,
 }
 
+/// Every stream and bucket that the application needs.
+fn wanted(
+    catalog: &Catalog,
+    config: &MessagingConfig,
+    identity: &Identity,
+) -> (Vec<StreamConfig>, Vec<BucketConfig>) {
+    let domain = identity.domain;
+    let mut all: Vec<_> =
+        catalog.streams().flat_map(|stream| stream_configs(stream, config, identity)).collect();
+    let Some(like) = all.first() else { return (all, Vec::new()) };
+    let like = StreamConfig { storage: StreamStorage::File, replicas: 0, ..like.clone() };
+    all.extend(waiting_streams(domain, window(DEFAULT_DUPLICATE_WINDOW, config), &like));
+    (all, vec![attempts_bucket(domain), pauses_bucket(domain)])
+}
+
+/// A window that is too short for the retries of a send is made longer.
+fn window(declared: Duration, config: &MessagingConfig) -> Duration {
+    declared.max(config.send_timeout * 2)
+}
+
 /// The stream and its dead letters, as declared and as the config changes them.
-fn stream_configs(context: &Context, stream: &StreamSpec, settings: StreamSettings) -> [StreamConfig; 2] {
-    let domain = context.identity.domain;
-    let (max_age, max_bytes, window) = stream.limits();
+fn stream_configs(stream: &StreamSpec, config: &MessagingConfig, identity: &Identity) -> [StreamConfig; 2] {
+    let settings = config.streams.get(&stream.id()).copied().unwrap_or_default();
+    let domain = identity.domain;
+    let (max_age, max_bytes, declared) = stream.limits();
     let max_age = settings.max_age.unwrap_or(max_age);
-    // A window that was declared for another age, or is too short for the retries of a send, is brought into its bounds.
-    let window = settings.duplicate_window.unwrap_or(window).max(context.send_timeout * 2);
-    let window = if max_age.is_zero() { window } else { window.min(max_age) };
+    let window = window(settings.duplicate_window.unwrap_or(declared), config);
+    // A window that was declared for another age is brought into its bounds.
+    let within = |age: Duration| if age.is_zero() { window } else { window.min(age) };
     let (dead_age, dead_bytes) = stream.dead_limits();
     let stores = || stream.stores().iter();
-    [
-        StreamConfig {
-            name: stream_name(domain, stream.id()),
-            subjects: stores().map(|message| filter(domain, message.of(), message.id(), None)).collect(),
-            max_age,
-            max_bytes: settings.max_bytes.unwrap_or(max_bytes),
-            max_messages: 0,
-            duplicate_window: window,
-        },
-        StreamConfig {
-            name: dead_stream(domain, stream.id()),
-            subjects: stores().map(|message| dead_subject(domain, stream.id(), message.id())).collect(),
-            max_age: dead_age,
-            max_bytes: dead_bytes,
-            max_messages: 0,
-            duplicate_window: window,
-        },
-    ]
+    let own = StreamConfig {
+        name: stream_name(domain, stream.id()),
+        subjects: stores().map(|message| filter(domain, message.of(), message.id(), None)).collect(),
+        max_age,
+        max_bytes: settings.max_bytes.unwrap_or(max_bytes),
+        max_messages: 0,
+        duplicate_window: within(max_age),
+        storage: settings.storage.unwrap_or_default(),
+        replicas: settings.replicas.unwrap_or_default(),
+        when_full: WhenFull::DropOldest,
+        release: identity.release.as_u64(),
+    };
+    let dead = StreamConfig {
+        name: dead_stream(domain, stream.id()),
+        subjects: stores().map(|message| dead_subject(domain, stream.id(), message.id())).collect(),
+        max_age: dead_age,
+        max_bytes: dead_bytes,
+        duplicate_window: within(dead_age),
+        ..own.clone()
+    };
+    [own, dead]
 }
 
 impl fmt::Debug for Messaging {

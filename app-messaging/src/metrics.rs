@@ -16,7 +16,7 @@ const SECONDS: [f64; 14] =
 /// From a message that was just sent to one of a week.
 const AGES_SECONDS: [f64; 10] = [1e-3, 1e-2, 0.1, 1.0, 10.0, 60.0, 600.0, 3_600.0, 86_400.0, 604_800.0];
 
-const MESSAGE: (&str, &str) = ("message", "name of the type");
+const MESSAGE: (&str, &str) = ("message", "name of the type; `other` if the consumer does not take it");
 const CONSUMER: (&str, &str) = ("consumer", "id of the service and name, or `subscriber`, or `responder`");
 
 const PUBLISHED_DOC: MetricDoc = MetricDoc::counter_vector(
@@ -60,8 +60,8 @@ const SEND_SECONDS_DOC: MetricDoc = MetricDoc::histogram_vector(
 const RECEIVED_DOC: MetricDoc = MetricDoc::counter_vector(
     MESSAGING_SERVICE_ID,
     MESSAGES_RECEIVED,
-    "Messages that arrived, by consumer.",
-    &[CONSUMER],
+    "Messages that arrived, by type and consumer.",
+    &[MESSAGE, CONSUMER],
 )
 .unit("messages")
 .meaning("A message that is delivered again counts again.");
@@ -69,11 +69,11 @@ const RECEIVED_DOC: MetricDoc = MetricDoc::counter_vector(
 const HANDLED_DOC: MetricDoc = MetricDoc::counter_vector(
     MESSAGING_SERVICE_ID,
     MESSAGES_HANDLED,
-    "Messages that were handled, by consumer and outcome.",
-    &[CONSUMER, ("outcome", "`done`, `retried`, `dead_lettered`, `dropped`, `handed_back` or `failed`")],
+    "Messages that were handled, by type, consumer and outcome.",
+    &[MESSAGE, CONSUMER, ("outcome", "`done`, `retried`, `dead_lettered`, `dropped`, `handed_back`, `lost` or `failed`")],
 )
 .unit("messages")
-.meaning("`handed_back` is a message that a stop interrupted. `failed` is an event or a request whose handler failed.")
+.meaning("`handed_back` is a message that a stop interrupted. `lost` is one that was left to another instance, since no sign of life was confirmed in time. `failed` is an event or a request whose handler failed.")
 .queries(&[("Dead letters a minute", "60 * sum by (consumer) (rate(METRIC{outcome=\"dead_lettered\"}[5m]))")]);
 
 const HANDLE_SECONDS_DOC: MetricDoc = MetricDoc::histogram_vector(

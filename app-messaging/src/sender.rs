@@ -144,7 +144,12 @@ impl<T: StoredMessage> Sender<T> {
                 Err(error) if maybe_stored => {
                     return Err(SendError::new(SendFailure::MaybeStored, T::INFO, error.to_string()));
                 }
-                Err(error) => return Err(SendError::of(&error, T::INFO)),
+                Err(error) => {
+                    if matches!(error, TransportError::NotFound(_)) {
+                        context.streams.missed();
+                    }
+                    return Err(SendError::of(&error, T::INFO));
+                }
             }
             tokio::time::sleep(PAUSE.min(until.saturating_duration_since(Instant::now()))).await;
         }

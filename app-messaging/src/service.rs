@@ -47,8 +47,8 @@ async fn messages_can_be_stored(messaging: Arc<Messaging>, _: CancellationToken)
 }
 
 async fn consumers_work(messaging: Arc<Messaging>, _: CancellationToken) -> Result<(), String> {
-    let notes = messaging.consumers().notes();
-    if notes.is_empty() { Ok(()) } else { Err(notes.join("; ")) }
+    let troubles = messaging.troubles();
+    if troubles.is_empty() { Ok(()) } else { Err(troubles.join("; ")) }
 }
 
 async fn start(
@@ -73,7 +73,7 @@ async fn start(
     let transport = InProcess::new(faults.map(|faults| (*faults).clone()).unwrap_or_default());
     let metrics = MessagingMetrics::register(&metrics)?;
     metrics.connected.set(if place == Place::Inside { 1.0 } else { 0.0 });
-    Ok(Messaging::new(&service, &config, catalog, place, Arc::new(transport), metrics).await)
+    Messaging::new(&service, &config, catalog, place, Arc::new(transport), metrics).await
 }
 
 /// What `/readyz` says.

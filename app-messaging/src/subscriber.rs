@@ -147,7 +147,9 @@ impl Listens {
             self.report(dropped);
             match incoming {
                 Some(incoming) => {
-                    if let Ok(received) = self.context.metrics.received.with([self.consumer]) {
+                    if let Ok(received) =
+                        self.context.metrics.received.with([self.info.name(), self.consumer])
+                    {
                         received.inc();
                     }
                     return Some(incoming);
@@ -202,15 +204,15 @@ impl Listens {
             },
             Err(error) => Some(error.to_string()),
         };
-        count(&self.context, self.consumer, if failed.is_some() { "failed" } else { "done" });
+        count(&self.context, self.info, self.consumer, if failed.is_some() { "failed" } else { "done" });
         if let Some(failed) = failed {
             error!(self.service.log(), "an event was not handled"; "event" => HANDLER_FAILED.hex(), "type" => self.info.name(), "reason" => failed);
         }
     }
 }
 
-fn count(context: &Context, consumer: &str, outcome: &str) {
-    if let Ok(counter) = context.metrics.handled.with([consumer, outcome]) {
+fn count(context: &Context, info: &MessageInfo, consumer: &str, outcome: &str) {
+    if let Ok(counter) = context.metrics.handled.with([info.name(), consumer, outcome]) {
         counter.inc();
     }
 }
@@ -287,7 +289,7 @@ where
 {
     let Some(reply) = &incoming.reply else {
         // Nobody waits for it.
-        return count(context, "responder", "dropped");
+        return count(context, T::INFO, "responder", "dropped");
     };
     let made = match Message::decode(&incoming, None, 1, context.limits) {
         Ok(message) => match AssertUnwindSafe(async { handler(message).await }).catch_unwind().await {
@@ -320,10 +322,10 @@ where
         text.into()
     });
     if let Some(error) = failed {
-        count(context, "responder", "failed");
+        count(context, T::INFO, "responder", "failed");
         warn!(context.log, "a request was answered with an error"; "event" => HANDLER_FAILED.hex(), "type" => T::INFO.name(), "err" => #error);
     } else {
-        count(context, "responder", "done");
+        count(context, T::INFO, "responder", "done");
     }
     let answer = Outgoing { subject: reply.to_string(), reply: None, headers, payload };
     // Without a connection the caller gets no answer in time.

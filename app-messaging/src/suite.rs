@@ -3,14 +3,18 @@
 //! Names of streams and subjects are the test's own, so that tests share a server. Nothing here needs paused time, and nothing breaks
 //! under it. Times are short, and compared with room for a slow server.
 
+mod buckets;
+mod streams;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::StreamStorage;
 use crate::transport::{
     BucketConfig, ConsumerConfig, DeliverPolicy, Delivered, Expected, Outgoing, RawEntry, Settlement,
-    StreamConfig, Transport, TransportError,
+    StreamConfig, Transport, TransportError, WhenFull,
 };
 use crate::wire::{Headers, header};
 
@@ -19,6 +23,9 @@ const SOON: Duration = Duration::from_secs(5);
 
 /// How long something is waited for that should not come.
 const NEVER: Duration = Duration::from_millis(200);
+
+pub(crate) use self::buckets::*;
+pub(crate) use self::streams::*;
 
 pub(crate) type Any = Arc<dyn Transport>;
 
@@ -46,7 +53,16 @@ fn stream(name: &str) -> StreamConfig {
         max_bytes: 0,
         max_messages: 0,
         duplicate_window: Duration::from_secs(10),
+        storage: StreamStorage::Memory,
+        replicas: 1,
+        when_full: WhenFull::DropOldest,
+        release: 1,
     }
+}
+
+/// Makes a stream that does not exist.
+async fn make(any: &Any, config: StreamConfig) {
+    any.put_stream(config, false).await.unwrap();
 }
 
 fn consumer(name: &str) -> ConsumerConfig {
@@ -56,12 +72,13 @@ fn consumer(name: &str) -> ConsumerConfig {
         ack_wait: Duration::from_secs(1),
         max_ack_pending: 100,
         deliver: DeliverPolicy::All,
+        release: 1,
     }
 }
 
 /// A stream of this name with these payloads, and a consumer `c`.
 async fn filled(any: &Any, name: &str, payloads: &[&str], change: impl FnOnce(&mut ConsumerConfig)) {
-    any.ensure_stream(stream(name)).await.unwrap();
+    make(any, stream(name)).await;
     let mut config = consumer("c");
     change(&mut config);
     any.ensure_consumer(name, config).await.unwrap();
@@ -156,57 +173,9 @@ pub(crate) async fn a_request_gets_the_answer_or_none_in_time(any: Any) {
 }
 
 pub(crate) async fn a_request_on_a_stored_subject_is_answered_by_the_stream(any: Any) {
-    any.ensure_stream(stream("stored-ask")).await.unwrap();
+    make(&any, stream("stored-ask")).await;
     let answer = any.request(message("stored-ask.x", "m"), SOON).await.unwrap();
     assert!(String::from_utf8_lossy(&answer.payload).contains("\"stream\":\"stored-ask\""), "{answer:?}");
-}
-
-pub(crate) async fn a_store_says_the_sequence_and_finds_duplicates(any: Any) {
-    any.ensure_stream(stream("dedup")).await.unwrap();
-    let first = any.store(with_id("dedup.x", "1", "a"), SOON).await.unwrap();
-    let second = any.store(with_id("dedup.x", "2", "b"), SOON).await.unwrap();
-    let again = any.store(with_id("dedup.x", "1", "a"), SOON).await.unwrap();
-    assert_eq!((&*first.stream, first.sequence, first.duplicate), ("dedup", 1, false));
-    assert_eq!((second.sequence, second.duplicate), (2, false));
-    assert_eq!((again.sequence, again.duplicate), (1, true));
-    assert_eq!(any.stream_state("dedup").await.unwrap().messages, 2);
-    let failed = any.store(message("no-stream.x", ""), SOON).await.unwrap_err();
-    assert!(matches!(failed, TransportError::NotFound(_)), "{failed}");
-}
-
-pub(crate) async fn a_stream_keeps_within_its_limits(any: Any) {
-    any.ensure_stream(StreamConfig { max_messages: 3, ..stream("limit-m") }).await.unwrap();
-    for _ in 0..5 {
-        any.store(message("limit-m.x", "m"), SOON).await.unwrap();
-    }
-    let state = any.stream_state("limit-m").await.unwrap();
-    assert_eq!((state.messages, state.first_sequence, state.last_sequence), (3, 3, 5));
-    any.ensure_stream(StreamConfig { max_bytes: 4_000, ..stream("limit-b") }).await.unwrap();
-    for _ in 0..10 {
-        any.store(message("limit-b.x", &"m".repeat(1_000)), SOON).await.unwrap();
-    }
-    let state = any.stream_state("limit-b").await.unwrap();
-    assert!(state.messages < 5 && state.messages > 1 && state.bytes <= 4_000, "{state:?}");
-    let age = Duration::from_secs(1);
-    let short = StreamConfig { max_age: age, duplicate_window: age, ..stream("limit-a") };
-    any.ensure_stream(short).await.unwrap();
-    any.store(message("limit-a.x", "m"), SOON).await.unwrap();
-    tokio::time::sleep(age * 2).await;
-    assert_eq!(any.stream_state("limit-a").await.unwrap().messages, 0);
-}
-
-pub(crate) async fn a_stream_is_extended_and_never_narrowed(any: Any) {
-    any.ensure_stream(StreamConfig { max_messages: 3, ..stream("extend") }).await.unwrap();
-    let subjects = vec!["extend.>".to_owned(), "extend2.>".to_owned()];
-    any.ensure_stream(StreamConfig { max_messages: 5, subjects, ..stream("extend") }).await.unwrap();
-    any.ensure_stream(StreamConfig { max_messages: 1, ..stream("extend") }).await.unwrap();
-    for _ in 0..9 {
-        any.store(message("extend2.x", "m"), SOON).await.unwrap();
-    }
-    assert_eq!(any.stream_state("extend").await.unwrap().messages, 5);
-    let subjects = vec!["extend.>".to_owned()];
-    let taken = any.ensure_stream(StreamConfig { subjects, ..stream("extend-other") }).await.unwrap_err();
-    assert!(matches!(taken, TransportError::Refused(_)), "{taken}");
 }
 
 pub(crate) async fn what_is_acknowledged_does_not_come_again(any: Any) {
@@ -293,7 +262,7 @@ pub(crate) async fn a_consumer_gets_what_its_filter_covers(any: Any) {
 }
 
 pub(crate) async fn a_consumer_begins_where_it_is_told(any: Any) {
-    any.ensure_stream(stream("begin")).await.unwrap();
+    make(&any, stream("begin")).await;
     for payload in ["1", "2"] {
         any.store(message("begin.x", payload), SOON).await.unwrap();
     }
@@ -328,6 +297,7 @@ pub(crate) async fn a_pull_of_a_deleted_consumer_ends_with_an_error(any: Any) {
     assert!(matches!(any.pull("deleted", "c", 1, SOON).await, Err(TransportError::NotFound(_))));
 }
 
+<<<<<<< HEAD
 async fn bucket(any: &Any, name: &str) {
     let config =
         BucketConfig { name: name.to_owned(), history: 3, max_value_bytes: 1_000, max_age: Duration::ZERO };
@@ -414,6 +384,8 @@ pub(crate) async fn a_watch_shows_what_is_there_and_every_change(any: Any) {
     assert!(tokio::time::timeout(NEVER, only_a.next()).await.is_err());
 }
 
+=======
+>>>>>>> 35858cb (app-messaging: complete delivery, retries, replays and operations)
 pub(crate) async fn what_is_no_subject_is_refused(any: Any) {
     for bad in ["", "a..b", "a b", "a.*", "a.>"] {
         let refused = any.publish(message(bad, "")).await.unwrap_err();

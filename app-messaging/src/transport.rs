@@ -17,6 +17,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 
+use crate::config::StreamStorage;
 use crate::wire::Headers;
 
 /// A message on its way out.
@@ -70,7 +71,7 @@ pub(crate) enum Settlement {
     Nak(Duration),
     /// It is being handled: its ack wait begins again.
     Progress,
-    #[cfg_attr(not(test), allow(dead_code, reason = "operations on consumers will use it"))]
+    #[cfg_attr(not(test), allow(dead_code, reason = "nothing is given up without a dead letter"))]
     /// It is not delivered again. Without a reason: servers before 2.10.4 ignore one that has it.
     Term,
 }
@@ -84,7 +85,16 @@ pub(crate) struct StoreAck {
     pub(crate) duplicate: bool,
 }
 
-/// A stream to provide.
+/// What a stream does with a message beyond its limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WhenFull {
+    /// The oldest messages go.
+    DropOldest,
+    /// The new message is refused.
+    Refuse,
+}
+
+/// A stream to provide, or as it is. Messages stay until a limit, or [`Transport::stream_delete`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StreamConfig {
     pub(crate) name: String,
@@ -94,6 +104,29 @@ pub(crate) struct StreamConfig {
     pub(crate) max_bytes: u64,
     pub(crate) max_messages: u64,
     pub(crate) duplicate_window: Duration,
+    pub(crate) storage: StreamStorage,
+    /// How many servers keep a copy. Zero, for a stream to provide, leaves it to the transport: three in a cluster, else one.
+    pub(crate) replicas: u8,
+    pub(crate) when_full: WhenFull,
+    /// The release that provided it last. Zero is unknown. In NATS it is in the description.
+    pub(crate) release: u64,
+}
+
+/// A stream as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StreamInfo {
+    pub(crate) config: StreamConfig,
+    pub(crate) state: StreamState,
+    /// What this crate never sets and can't work with, each as `retention is workqueue, and must be limits`.
+    pub(crate) unfit: Vec<String>,
+}
+
+/// A message that a stream keeps.
+#[derive(Debug, Clone)]
+pub(crate) struct Record {
+    pub(crate) message: Incoming,
+    pub(crate) sequence: u64,
+    pub(crate) stored_at: SystemTime,
 }
 
 /// What a stream holds.
@@ -121,7 +154,20 @@ pub(crate) struct ConsumerConfig {
     pub(crate) filter: Option<String>,
     pub(crate) ack_wait: Duration,
     pub(crate) max_ack_pending: usize,
+    /// Only for a new consumer. Where an existing one is stays.
     pub(crate) deliver: DeliverPolicy,
+    /// The release that provided it last. Zero is unknown. In NATS it is in the description.
+    pub(crate) release: u64,
+}
+
+/// A consumer as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ConsumerInfo {
+    /// As provided. `deliver` may be any.
+    pub(crate) config: ConsumerConfig,
+    pub(crate) state: ConsumerState,
+    /// What this crate never sets and can't work with, each as `ack policy is none, and must be explicit`.
+    pub(crate) unfit: Vec<String>,
 }
 
 /// How far a consumer is.
@@ -131,6 +177,8 @@ pub(crate) struct ConsumerState {
     pub(crate) pending: u64,
     /// Messages that were delivered and not settled.
     pub(crate) ack_pending: u64,
+    /// The last sequence of the stream that was delivered, 0 before the first one.
+    pub(crate) delivered_sequence: u64,
 }
 
 /// An entry of a bucket.
@@ -151,8 +199,11 @@ pub(crate) struct BucketConfig {
     /// How many revisions of a key are kept, 1 to 64.
     pub(crate) history: usize,
     pub(crate) max_value_bytes: usize,
-    /// How long an entry is kept. Then its key is as one that never was, and no watch tells of it. Zero means without limit.
+    /// How long an entry is kept. Then its key is as one that never was, and no watch tells of it. Zero means without limit, here and
+    /// below.
     pub(crate) max_age: Duration,
+    /// Beyond it, new entries are refused.
+    pub(crate) max_bytes: u64,
 }
 
 /// On which revision of a key a change is made.
@@ -177,6 +228,8 @@ pub(crate) enum TransportError {
     NotFound(String),
     /// The server refused it, with this reason.
     Refused(String),
+    /// The message, headers included, is larger than the server takes. It did not leave the process.
+    TooLarge { bytes: usize, limit: usize },
     /// The key has another revision.
     WrongRevision,
 }
@@ -189,6 +242,12 @@ impl fmt::Display for TransportError {
             Self::NoResponders => f.write_str("nobody listens on the subject"),
             Self::NotFound(what) => write!(f, "{what} does not exist"),
             Self::Refused(reason) => write!(f, "the server refused it: {reason}"),
+            Self::TooLarge { bytes, limit } => {
+                write!(
+                    f,
+                    "it has {bytes} bytes with its headers, and the server takes {limit}; send less, or raise max_payload there"
+                )
+            }
             Self::WrongRevision => f.write_str("the key has another revision"),
         }
     }
@@ -231,6 +290,20 @@ pub(crate) trait Watch: Send {
 
 /// What carries messages. See the module for its two rules.
 pub(crate) trait Transport: Send + Sync + 'static {
+    /// Takes the connection away for a time, where a test can.
+    #[cfg(test)]
+    fn cut_off(&self, _: Duration) {}
+
+    /// How many calls there were, where a test can tell.
+    #[cfg(test)]
+    fn calls(&self) -> u64 {
+        0
+    }
+
+    /// Loses a stream, where a test can.
+    #[cfg(test)]
+    fn lose_stream(&self, _: &str) {}
+
     /// Sends to the subscribers of this moment. A stream with the subject stores it too.
     fn publish(&self, message: Outgoing) -> Call<'_, ()>;
 
@@ -243,19 +316,42 @@ pub(crate) trait Transport: Send + Sync + 'static {
     /// Sends to the stream of the subject, once, and waits for its acknowledgement. The header `Nats-Msg-Id` finds duplicates.
     fn store(&self, message: Outgoing, timeout: Duration) -> Call<'_, StoreAck>;
 
-    /// Makes a stream, or extends it: limits are raised and never lowered, subjects are added and never taken away.
-    fn ensure_stream(&self, config: StreamConfig) -> Call<'_, StreamState>;
+    /// The most bytes of a message with its headers. A message that is larger fails with [`TransportError::TooLarge`].
+    fn max_bytes(&self) -> usize;
+
+    /// The time on the clock that stamps what is stored.
+    fn wall_clock(&self) -> SystemTime {
+        SystemTime::now()
+    }
+
+    /// Makes a stream, or sets the config of one that exists. Refuses subjects of another stream. `provision` decides what to set.
+    fn put_stream(&self, config: StreamConfig, exists: bool) -> Call<'_, ()>;
+
+    /// A stream as it is.
+    fn stream_info(&self, name: &str) -> Call<'_, StreamInfo>;
 
     /// What a stream holds.
     fn stream_state(&self, name: &str) -> Call<'_, StreamState>;
 
-    /// Makes a durable consumer, or changes its ack wait and its limit. Where it is stays.
+    /// The first message with this sequence or a later one, whose subject the filter covers. `None` if there is none.
+    fn stream_next(&self, stream: &str, from: u64, filter: Option<&str>) -> Call<'_, Option<Record>>;
+
+    /// Removes a message, so that no consumer gets it any more. Returns whether it was there.
+    fn stream_delete(&self, stream: &str, sequence: u64) -> Call<'_, bool>;
+
+    /// Makes a durable consumer, or changes its ack wait, its limit and its release. Where it is stays.
     fn ensure_consumer(&self, stream: &str, config: ConsumerConfig) -> Call<'_, ConsumerState>;
 
     /// How far a consumer is.
     fn consumer_state(&self, stream: &str, consumer: &str) -> Call<'_, ConsumerState>;
 
-    #[cfg_attr(not(test), allow(dead_code, reason = "operations on consumers will use it"))]
+    /// A consumer as it is.
+    fn consumer_info(&self, stream: &str, consumer: &str) -> Call<'_, ConsumerInfo>;
+
+    /// The consumers of a stream by name, at most 1,024.
+    fn consumers(&self, stream: &str) -> Call<'_, Vec<ConsumerInfo>>;
+
+    #[cfg_attr(not(test), allow(dead_code, reason = "consumers are never deleted by the program"))]
     /// Deletes a consumer. Pulls of it end with [`TransportError::NotFound`].
     fn delete_consumer(&self, stream: &str, consumer: &str) -> Call<'_, ()>;
 
@@ -280,6 +376,9 @@ pub(crate) trait Transport: Send + Sync + 'static {
         expected: Expected,
         timeout: Duration,
     ) -> Call<'_, u64>;
+
+    /// Removes the entry of a key with this revision, if it is still there, without an entry for the deletion. Watches are not told.
+    fn bucket_forget(&self, bucket: &str, key: &str, revision: u64) -> Call<'_, ()>;
 
     /// The kept entries of a key, oldest first.
     fn bucket_history(&self, bucket: &str, key: &str) -> Call<'_, Vec<RawEntry>>;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use app_ids::{MessageId, ServiceId, StreamId};
+use capnp::introspect::Type;
 use capnp::traits::Owned;
 
 use crate::wire::KeyHash;
@@ -29,14 +30,26 @@ pub enum MessageKind {
 }
 
 /// The description of a type of message. [`message!`](crate::message) makes it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub struct MessageInfo {
     id: MessageId,
     of: ServiceId,
     name: &'static str,
     kind: MessageKind,
     place: (&'static str, u32),
+    has_key: bool,
+    schema: Option<fn() -> Type>,
 }
+
+/// Descriptions are the same when they say the same. Their schemas follow from that.
+impl PartialEq for MessageInfo {
+    fn eq(&self, other: &Self) -> bool {
+        (self.id, self.of, self.name, self.kind, self.place, self.has_key)
+            == (other.id, other.of, other.name, other.kind, other.place, other.has_key)
+    }
+}
+
+impl Eq for MessageInfo {}
 
 inventory::collect!(MessageInfo);
 
@@ -51,7 +64,32 @@ impl MessageInfo {
         file: &'static str,
         line: u32,
     ) -> Self {
-        Self { id, of, name, kind, place: (file, line) }
+        Self { id, of, name, kind, place: (file, line), has_key: false, schema: None }
+    }
+
+    /// Whether its messages have a key. Without this they have none.
+    #[must_use]
+    pub const fn keyed(mut self, has_key: bool) -> Self {
+        self.has_key = has_key;
+        self
+    }
+
+    /// Its struct, so that operators can be shown what is in a message.
+    #[must_use]
+    pub const fn schema(mut self, schema: fn() -> Type) -> Self {
+        self.schema = Some(schema);
+        self
+    }
+
+    /// Whether its messages have a key.
+    #[must_use]
+    pub const fn has_key(&self) -> bool {
+        self.has_key
+    }
+
+    /// Its struct. `None` for a description without one.
+    pub(crate) fn introspected(&self) -> Option<Type> {
+        self.schema.map(|schema| schema())
     }
 
     /// The id of the type.
@@ -313,7 +351,12 @@ macro_rules! message {
                 $crate::MessageKind::$kind,
                 ::std::file!(),
                 ::std::line!(),
-            );
+            )
+            .keyed({
+                let key: &[&str] = &[$(::std::stringify!($message))?];
+                !key.is_empty()
+            })
+            .schema(<$schema as $crate::__private::capnp::introspect::Introspect>::introspect);
 
             $(
                 fn key(

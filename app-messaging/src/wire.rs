@@ -9,6 +9,7 @@ mod headers;
 mod key;
 mod names;
 mod payload;
+mod retry;
 #[cfg(test)]
 mod tests;
 
@@ -19,12 +20,12 @@ pub use self::envelope::{MAX_ID_BYTES, Source};
 pub use self::headers::Headers;
 pub(crate) use self::headers::names as header;
 pub use self::key::{KeyHash, MessageKey};
-pub use self::names::{Subject, bucket_name};
 pub(crate) use self::names::{
-    consumer_name, dead_letter_id, dead_stream, dead_subject, dedup_id, filter, is_consumer_name,
-    stream_name, subject,
+    PARTITIONS, consumer_name, dead_letter_id, dead_stream, dead_subject, dedup_id, filter, hex_of,
+    is_consumer_name, partition_filter, partition_name, replay_stream, replay_subject, retry_stream,
+    retry_subject, stream_name, subject, text_of,
 };
-#[cfg(test)]
-use self::names::{replay_stream, replay_subject};
-pub(crate) use self::payload::{Limits, pack};
+pub use self::names::{Subject, bucket_name};
+pub(crate) use self::payload::{Limits, pack, payload_json};
 pub use self::payload::{Payload, PayloadError};
+pub(crate) use self::retry::{Origin, RetryOf, replay_headers, retry_headers};

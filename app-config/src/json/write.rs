@@ -42,6 +42,25 @@ pub(crate) fn segments_to_json<S: ReaderSegments>(
     }
 }
 
+/// As [`to_json`], for a message that is no config: what the type has no field for is left out, since types of messages evolve. The
+/// limits are those of the reader.
+///
+/// # Errors
+/// The message can't be read as the type, or has what JSON can't express (capabilities, pointers of any type).
+pub fn reader_to_json<S: ReaderSegments>(
+    schema: StructSchema,
+    message: &capnp::message::Reader<S>,
+) -> Result<String, Problems> {
+    let mut problems = Problems::new();
+    let mut place = problems.root();
+    let tree = place.value(root::read(message, schema)).map(|root| structure(root, &mut place));
+    drop(place);
+    match tree {
+        Some(tree) if problems.is_empty() => Ok(pretty(&tree)),
+        _ => Err(problems),
+    }
+}
+
 fn structure(from: dynamic_struct::Reader<'_>, place: &mut Place<'_>) -> Tree {
     let mut entries = Vec::new();
     for member in place.value(members(from.get_schema())).unwrap_or_default() {

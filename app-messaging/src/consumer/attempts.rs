@@ -1,63 +1,205 @@
-//! What this instance knows about earlier deliveries of messages.
+//! What is known about earlier deliveries of messages, in this instance and in the others.
+//!
+//! A message that is delivered for the first time has no entry, so nothing is asked. What is known of a message that failed, or was
+//! handed back more than once, is an entry of a bucket. An instance that gets such a message reads it. The entry is forgotten with
+//! the message. While the bucket can't be reached, an instance goes on with what it knows itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
 use parking_lot::Mutex;
+use tokio::time::timeout;
 
-/// The most messages that are remembered. Beyond it the oldest is forgotten, and its attempts begin again.
+use super::feed::Feed;
+use crate::ids::ATTEMPTS;
+use crate::transport::{BucketConfig, Delivered, Expected, Transport};
+use crate::wire::bucket_name;
+use app_ids::DomainId;
+
+/// The most messages that are remembered here. Beyond it the oldest is forgotten, and the bucket alone knows it.
 const MAX_REMEMBERED: usize = 65_536;
 
 /// How many deliveries may have an unknown end before a message runs alone.
 const UNKNOWN_ENDS: u64 = 2;
 
-#[derive(Debug, Clone, Copy, Default)]
-struct Known {
-    attempts: u64,
-    ends: u64,
+/// How long a call of the bucket may take.
+const WITHIN: Duration = Duration::from_secs(2);
+
+/// How long an entry is kept. It is renewed by every attempt. Entries of messages that their stream dropped end by it.
+const MAX_AGE: Duration = Duration::from_secs(7 * 86_400);
+
+/// The most bytes of all entries.
+const MAX_BYTES: u64 = 64 << 20;
+
+/// The most bytes of an entry.
+const MAX_VALUE_BYTES: usize = 256;
+
+/// The bucket.
+pub(crate) fn bucket(domain: DomainId) -> BucketConfig {
+    BucketConfig {
+        name: bucket_name(domain, ATTEMPTS),
+        history: 1,
+        max_value_bytes: MAX_VALUE_BYTES,
+        max_age: MAX_AGE,
+        max_bytes: MAX_BYTES,
+    }
 }
 
-/// Attempts and known ends of messages that are not settled, by sequence.
-#[derive(Debug, Default)]
-pub(super) struct Attempts(Mutex<BTreeMap<u64, Known>>);
+/// What is known of a message that is not settled.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Known {
+    /// Handlers that began and ended.
+    pub(super) attempts: u64,
+    /// Deliveries whose end is known: attempts, and what was handed back.
+    pub(super) ends: u64,
+    /// Whether it began alone, and its end is not known yet.
+    pub(super) alone: bool,
+    /// The revision of its entry, if it has one.
+    revision: Option<u64>,
+}
 
-impl Attempts {
-    /// How many attempts a message had.
-    pub(super) fn of(&self, sequence: u64) -> u64 {
-        self.0.lock().get(&sequence).map_or(0, |known| known.attempts)
-    }
-
-    /// Counts an attempt that ended. Returns how many there were.
-    pub(super) fn ended(&self, sequence: u64) -> u64 {
-        self.change(sequence, |known| {
-            known.attempts += 1;
-            known.ends += 1;
-            known.attempts
-        })
+impl Known {
+    /// Counts an attempt that ended.
+    pub(super) fn attempted(&mut self) {
+        self.attempts += 1;
+        self.handed_back();
     }
 
     /// Counts a delivery that was handed back: its end is known, and it was no attempt.
-    pub(super) fn handed_back(&self, sequence: u64) {
-        self.change(sequence, |known| known.ends += 1);
+    pub(super) fn handed_back(&mut self) {
+        self.ends += 1;
+        self.alone = false;
     }
 
     /// Whether a message, with this many deliveries in all, was delivered more than twice without a known end.
-    pub(super) fn is_suspicious(&self, sequence: u64, deliveries: u64) -> bool {
-        let ends = self.0.lock().get(&sequence).map_or(0, |known| known.ends);
-        deliveries.saturating_sub(ends) > UNKNOWN_ENDS
+    pub(super) fn is_suspicious(&self, deliveries: u64) -> bool {
+        deliveries.saturating_sub(self.ends) > UNKNOWN_ENDS
+    }
+
+    /// When a stream was made anew, its sequences begin again. So the time of the message is part of its entry.
+    fn write(&self, stored_at: SystemTime) -> Bytes {
+        let Self { attempts, ends, alone, .. } = self;
+        format!("attempts={attempts} ends={ends} alone={alone} stored={}", millis(stored_at)).into()
+    }
+
+    /// `None` for an entry of another message, or none of ours.
+    fn read(value: &[u8], stored_at: SystemTime) -> Option<Self> {
+        let mut known = Self::default();
+        for part in std::str::from_utf8(value).ok()?.split(' ') {
+            let (name, value) = part.split_once('=')?;
+            match name {
+                "attempts" => known.attempts = value.parse().ok()?,
+                "ends" => known.ends = value.parse().ok()?,
+                "alone" => known.alone = value.parse().ok()?,
+                "stored" => (value.parse() == Ok(millis(stored_at))).then_some(())?,
+                _ => {}
+            }
+        }
+        Some(known)
+    }
+}
+
+fn millis(time: SystemTime) -> u128 {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()
+}
+
+/// A message of a feed.
+type Place = (usize, u64);
+
+/// What is known, and which messages are worked on here.
+pub(super) struct Attempts {
+    transport: Arc<dyn Transport>,
+    bucket: String,
+    local: Mutex<BTreeMap<Place, Known>>,
+    here: Arc<Mutex<BTreeSet<Place>>>,
+}
+
+/// Says that a message is worked on here, until it is dropped.
+pub(super) struct Here(Arc<Mutex<BTreeSet<Place>>>, Place);
+
+impl Drop for Here {
+    fn drop(&mut self) {
+        self.0.lock().remove(&self.1);
+    }
+}
+
+impl Attempts {
+    pub(super) fn new(transport: Arc<dyn Transport>, domain: DomainId) -> Self {
+        let bucket = bucket_name(domain, ATTEMPTS);
+        Self { transport, bucket, local: Mutex::default(), here: Arc::default() }
+    }
+
+    /// Enters a message. `None` if it is worked on here already: then it was delivered twice.
+    pub(super) fn enter(&self, feed: &Feed, sequence: u64) -> Option<Here> {
+        let place = (feed.index, sequence);
+        let new = self.here.lock().insert(place);
+        if new {
+            return Some(Here(Arc::clone(&self.here), place));
+        }
+        self.remember(place, |known| known.ends += 1);
+        None
+    }
+
+    /// What is known of a message that was delivered.
+    pub(super) async fn of(&self, feed: &Feed, delivered: &Delivered) -> Known {
+        let place = (feed.index, delivered.sequence);
+        let local = self.local.lock().get(&place).copied();
+        if delivered.deliveries <= 1 && local.is_none() {
+            return Known::default();
+        }
+        let local = local.unwrap_or_default();
+        let key = key(feed, delivered.sequence);
+        let found = timeout(WITHIN, self.transport.bucket_get(&self.bucket, &key)).await;
+        let Ok(Ok(Some(entry))) = found else { return local };
+        let read = entry.value.and_then(|value| Known::read(&value, delivered.stored_at));
+        read.map_or(local, |shared| Known {
+            attempts: shared.attempts.max(local.attempts),
+            ends: shared.ends.max(local.ends),
+            alone: shared.alone,
+            revision: Some(entry.revision),
+        })
+    }
+
+    /// Notes what is known, for this instance and for the others.
+    pub(super) async fn note(&self, feed: &Feed, delivered: &Delivered, known: &mut Known) {
+        let value = known.write(delivered.stored_at);
+        let key = key(feed, delivered.sequence);
+        let put = self.transport.bucket_put(&self.bucket, &key, Some(value), Expected::Any, WITHIN);
+        if let Ok(Ok(revision)) = timeout(WITHIN, put).await {
+            known.revision = Some(revision);
+        }
+        self.note_here(feed, delivered.sequence, known);
+    }
+
+    /// Notes what is known, for this instance alone.
+    pub(super) fn note_here(&self, feed: &Feed, sequence: u64, known: &Known) {
+        self.remember((feed.index, sequence), |kept| *kept = *known);
     }
 
     /// Forgets a message that is settled.
-    pub(super) fn forget(&self, sequence: u64) {
-        self.0.lock().remove(&sequence);
+    pub(super) async fn forget(&self, feed: &Feed, sequence: u64, known: &Known) {
+        self.local.lock().remove(&(feed.index, sequence));
+        if let Some(revision) = known.revision {
+            let key = key(feed, sequence);
+            // What stays ends by its age.
+            let _ = timeout(WITHIN, self.transport.bucket_forget(&self.bucket, &key, revision)).await;
+        }
     }
 
-    fn change<T>(&self, sequence: u64, change: impl FnOnce(&mut Known) -> T) -> T {
-        let mut all = self.0.lock();
-        if all.len() >= MAX_REMEMBERED && !all.contains_key(&sequence) {
+    fn remember(&self, place: Place, change: impl FnOnce(&mut Known)) {
+        let mut all = self.local.lock();
+        if all.len() >= MAX_REMEMBERED && !all.contains_key(&place) {
             all.pop_first();
         }
-        change(all.entry(sequence).or_default())
+        change(all.entry(place).or_default());
     }
+}
+
+/// The key of a message in the bucket.
+fn key(feed: &Feed, sequence: u64) -> String {
+    crate::wire::hex_of(&format!("{}.{}.{sequence}", feed.stream, feed.config.name))
 }
 
 #[cfg(test)]
@@ -66,36 +208,31 @@ mod tests {
 
     #[test]
     fn a_message_whose_deliveries_all_have_a_known_end_is_not_suspicious() {
-        let attempts = Attempts::default();
+        let mut known = Known::default();
         for delivery in 1..20 {
-            assert!(!attempts.is_suspicious(7, delivery), "{delivery}");
-            if delivery % 2 == 0 {
-                attempts.handed_back(7);
-            } else {
-                attempts.ended(7);
-            }
+            assert!(!known.is_suspicious(delivery), "{delivery}");
+            if delivery % 2 == 0 { known.handed_back() } else { known.attempted() }
         }
-        assert_eq!(attempts.of(7), 10, "a hand-back is no attempt");
+        assert_eq!(known.attempts, 10, "a hand-back is no attempt");
     }
 
     #[test]
     fn the_third_delivery_without_a_known_end_is_suspicious() {
-        let attempts = Attempts::default();
-        assert!(!attempts.is_suspicious(7, 2));
-        assert!(attempts.is_suspicious(7, 3));
-        attempts.ended(7);
-        assert!(!attempts.is_suspicious(7, 3));
-        attempts.forget(7);
-        assert!(attempts.is_suspicious(7, 3));
+        let mut known = Known::default();
+        assert!(!known.is_suspicious(2));
+        assert!(known.is_suspicious(3));
+        known.attempted();
+        assert!(!known.is_suspicious(3));
     }
 
     #[test]
-    fn no_more_than_the_bound_is_remembered() {
-        let attempts = Attempts::default();
-        for sequence in 0..70_000 {
-            attempts.ended(sequence);
-        }
-        assert_eq!(attempts.0.lock().len(), MAX_REMEMBERED);
-        assert_eq!((attempts.of(0), attempts.of(69_999)), (0, 1));
+    fn an_entry_is_that_of_its_message_alone() {
+        let stored = UNIX_EPOCH + Duration::from_millis(1_700_000_000_123);
+        let known = Known { attempts: 3, ends: 5, alone: true, revision: None };
+        let written = known.write(stored);
+        assert_eq!(Known::read(&written, stored), Some(known));
+        assert_eq!(Known::read(&written, stored + Duration::from_millis(1)), None, "another message");
+        assert_eq!(Known::read(b"attempts=x", stored), None);
+        assert_eq!(Known::read(b"\xff", stored), None);
     }
 }

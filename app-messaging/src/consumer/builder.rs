@@ -6,22 +6,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use app_core::prelude::*;
-use app_ids::{DomainId, StreamId};
+use app_ids::StreamId;
 use tokio::sync::Semaphore;
 
 use super::attempts::Attempts;
+use super::feed::{Feed, FeedKind, Stand, feeds};
 use super::lanes::Lanes;
+use super::members::{Consumers, Entered, Entering, MemberFeed};
 use super::outcome::Outcome;
-use super::pauses::Consumers;
 use super::received::Consumed;
 use super::retry::Retry;
 use super::running::{Meters, Running};
 use crate::context::Context;
 use crate::ids::MESSAGING_SERVICE_ID;
 use crate::place::Place;
-use crate::transport::{ConsumerConfig, DeliverPolicy};
+use crate::transport::DeliverPolicy;
 use crate::types::{MessageInfo, StoredMessage};
-use crate::wire::{consumer_name, filter, is_consumer_name, stream_name};
+use crate::wire::{PARTITIONS, consumer_name, is_consumer_name, stream_name};
 
 /// How long a message may go without an acknowledgement or a sign of life.
 const ACK_WAIT: Duration = Duration::from_secs(30);
@@ -50,16 +51,45 @@ pub struct ConsumerBuilder<Types> {
 /// The settings.
 #[derive(Debug, Clone)]
 pub(super) struct Options {
-    name: String,
+    pub(super) name: String,
     pub(super) max_in_flight: usize,
-    max_ack_pending: usize,
+    pub(super) max_ack_pending: usize,
     pub(super) ack_wait: Duration,
     pub(super) max_run: Duration,
     pub(super) stop_grace: Duration,
     pub(super) retry: Retry,
     pub(super) by_key: bool,
-    pub(super) ordered: bool,
-    deliver: DeliverPolicy,
+    ordered: bool,
+    pub(super) partitioned: bool,
+    pub(super) deliver: DeliverPolicy,
+}
+
+impl Options {
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether the fleet keeps an order through retries, so that a message that fails must not give way to others.
+    pub(super) fn keeps_order(&self) -> bool {
+        self.ordered || self.partitioned
+    }
+
+    /// Whether a stale handler could break an order: of the fleet, or of a key within this instance.
+    pub(super) fn keeps_an_order(&self) -> bool {
+        self.keeps_order() || self.by_key
+    }
+
+    /// Whatever was set after `ordered` or `partitioned`.
+    fn settled(mut self) -> Self {
+        if self.ordered {
+            (self.max_in_flight, self.max_ack_pending) = (1, 1);
+        } else if self.partitioned {
+            (self.max_in_flight, self.max_ack_pending) = (PARTITIONS.into(), 1);
+        } else {
+            self.max_ack_pending = self.max_ack_pending.max(self.max_in_flight);
+        }
+        self
+    }
 }
 
 impl ConsumerBuilder<()> {
@@ -74,6 +104,7 @@ impl ConsumerBuilder<()> {
             retry: Retry::default(),
             by_key: false,
             ordered: false,
+            partitioned: false,
             deliver: DeliverPolicy::All,
         };
         Self { context, consumers, options, types: PhantomData }
@@ -164,6 +195,16 @@ impl<Types> ConsumerBuilder<Types> {
         self
     }
 
+    /// Messages of one key one after another over the whole fleet, in the order of the stream, through retries. Keys are in 16
+    /// partitions by their hashes. Each partition has one message in flight, so a message that is retried stops its partition.
+    /// Other limits do not count then. Messages of a type without a key are in no partition, so such a type is refused.
+    ///
+    /// The fleet reads the partitions by consumers of their own. So the name stands for a new consumer, which begins at the start.
+    pub fn partitioned(mut self) -> Self {
+        self.options.partitioned = true;
+        self
+    }
+
     /// Where a consumer that does not exist yet begins: at this sequence of the stream, in place of the oldest message.
     pub fn from_sequence(mut self, sequence: u64) -> Self {
         self.options.deliver = DeliverPolicy::FromSequence(sequence);
@@ -184,31 +225,21 @@ impl<Types: Consumed> ConsumerBuilder<Types> {
     /// consumer.
     ///
     /// # Errors
-    /// `IllegalArgument` when the name is not allowed or taken, when the types are of different streams, or when a type is named
-    /// twice. `ServiceNotAlive` when the service is dead.
+    /// `IllegalArgument` when the name is not allowed or taken, when the types are of different streams, when a type is named
+    /// twice, or when a type of a `partitioned` consumer has no key. `ServiceNotAlive` when the service is dead.
     pub fn start<H, Run>(self, service: &Service, handler: H) -> Result<(), Error>
     where
         H: Fn(Types::Received) -> Run + Send + Sync + 'static,
         Run: Future<Output = Result<Outcome, Error>> + Send + 'static,
     {
-        let Self { context, consumers, mut options, .. } = self;
-        let wrong = |why: String| {
-            let message =
-                format!("consumer {:?} of service {}: {why}", options.name, service.id().describe());
-            Err(errors::ILLEGAL_ARGUMENT.error(MESSAGING_SERVICE_ID).message(message).build())
-        };
-        if !is_consumer_name(&options.name) {
-            return wrong("a name has 1 to 64 characters of a-z, 0-9, _ and -; choose another".to_owned());
-        }
+        let Self { context, consumers, options, .. } = self;
         let infos = Types::infos();
-        let stream = match one_stream(&context, &infos) {
-            Ok(stream) => stream,
-            Err(why) => return wrong(why),
-        };
-        let durable = consumer_name(service.id(), &options.name);
-        let Some(entered) = consumers.enter(&durable) else {
-            return wrong("it runs already in this application; give one of them another name".to_owned());
-        };
+        let named = options.name.clone();
+        let admitted = admit(&context, &consumers, options, service.id(), &infos).map_err(|why| {
+            let message = format!("consumer {named:?} of service {}: {why}", service.id().describe());
+            errors::ILLEGAL_ARGUMENT.error(MESSAGING_SERVICE_ID).message(message).build()
+        })?;
+        let Admitted { options, durable, stream_id, stream, feeds, entered } = admitted;
         if context.place == Place::NoServer {
             // It gets nothing. The service has said so, and how to change it.
             let me = service.clone();
@@ -217,27 +248,21 @@ impl<Types: Consumed> ConsumerBuilder<Types> {
                 drop(entered);
             });
         }
-        if options.ordered {
-            // Whatever was set after `ordered`.
-            (options.max_in_flight, options.max_ack_pending) = (1, 1);
-        }
-        options.max_ack_pending = options.max_ack_pending.max(options.max_in_flight);
-        let domain = context.identity.domain;
-        let config = durable_config(&options, &durable, domain, &infos);
-        let meters = Meters::of(&context.metrics, &durable)?;
         let running = Arc::new(Running::<Types, H> {
             slots: Arc::new(Semaphore::new(options.max_in_flight)),
-            attempts: Attempts::default(),
+            attempts: Attempts::new(Arc::clone(&context.transport), context.identity.domain),
             lanes: Lanes::default(),
             task: format!("consumer {}", options.name),
-            stream: stream_name(domain, stream),
-            stream_id: stream,
+            meters: Meters::of(&context.metrics, &durable)?,
+            stream,
+            stream_id,
             durable,
-            config,
+            infos,
+            feeds,
             entered,
-            meters,
             options,
             context,
+            consumers,
             service: service.clone(),
             handler,
             types: PhantomData,
@@ -247,25 +272,62 @@ impl<Types: Consumed> ConsumerBuilder<Types> {
     }
 }
 
-/// What the transport provides.
-fn durable_config(
-    options: &Options,
-    durable: &str,
-    domain: DomainId,
+/// A consumer that may run.
+struct Admitted {
+    options: Options,
+    durable: String,
+    stream_id: StreamId,
+    stream: String,
+    feeds: Vec<Arc<Feed>>,
+    entered: Entered,
+}
+
+/// Checks what was asked for, and enters the consumer. The error says what is wrong, with the cure.
+fn admit(
+    context: &Context,
+    consumers: &Arc<Consumers>,
+    options: Options,
+    service: ServiceId,
     infos: &[&'static MessageInfo],
-) -> ConsumerConfig {
-    // Several types have no filter: servers before 2.10 ignore a list of filters. Other types are acknowledged unread.
-    let filter = match infos {
-        [one] => Some(filter(domain, one.of(), one.id(), None)),
-        _ => None,
-    };
-    ConsumerConfig {
-        name: durable.to_owned(),
-        filter,
-        ack_wait: options.ack_wait,
-        max_ack_pending: options.max_ack_pending,
-        deliver: options.deliver,
+) -> Result<Admitted, String> {
+    if !is_consumer_name(&options.name) {
+        return Err("a name has 1 to 64 characters of a-z, 0-9, _ and -; choose another".to_owned());
     }
+    let stream_id = one_stream(context, infos)?;
+    if options.ordered && options.partitioned {
+        return Err("it is ordered and partitioned; choose one".to_owned());
+    }
+    if let Some(info) = infos.iter().find(|info| options.partitioned && !info.has_key()) {
+        return Err(format!(
+            "it is partitioned, and message {} has no key; declare the type with `key`, or use `ordered`",
+            info.describe()
+        ));
+    }
+    let options = options.settled();
+    let domain = context.identity.domain;
+    let durable = consumer_name(service, &options.name);
+    let stream = stream_name(domain, stream_id);
+    let release = context.identity.release.as_u64();
+    let stand = Stand { domain, service, release, stream: stream.clone() };
+    let feeds: Vec<_> = feeds(&options, &stand, infos).into_iter().map(Arc::new).collect();
+    let entering = Entering {
+        durable: durable.clone(),
+        stream_id,
+        infos: infos.to_vec(),
+        feeds: feeds.iter().map(|feed| member_feed(feed)).collect(),
+    };
+    let entered = consumers.enter(entering).map_err(|taken| match taken {
+        None => "it runs already in this application; give one of them another name".to_owned(),
+        Some(taken) => format!(
+            "another consumer of this application has {taken} in the server; give one of them another name"
+        ),
+    })?;
+    Ok(Admitted { options, durable, stream_id, stream, feeds, entered })
+}
+
+fn member_feed(feed: &Feed) -> MemberFeed {
+    let is_aside = feed.kind != FeedKind::Stream;
+    MemberFeed { stream: feed.stream.clone(), name: feed.config.name.clone(), is_aside }
 }
 
 /// The stream of all types.

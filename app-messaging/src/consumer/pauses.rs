@@ -1,8 +1,7 @@
-//! When consumers pause, and the list of those that do.
+//! When consumers pause.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -18,23 +17,37 @@ const TOO_MANY: usize = 25;
 /// How long a consumer pauses then.
 pub(super) const PAUSE: Duration = Duration::from_secs(30);
 
-/// Why a consumer does not take messages.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Pause {
-    /// Half of the last 50 messages became dead letters. It goes on at this moment.
-    DeadLetters(Instant),
-    /// Dead letters can't be stored, for this reason. It goes on when they can.
-    NotStored(String),
+/// Why a consumer does not take messages. It goes on when nothing is left of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Pause {
+    /// Half of the last 50 messages became dead letters. That pause ends at this moment.
+    pub(super) until: Option<Instant>,
+    /// Dead letters can't be stored, for this reason.
+    pub(super) not_stored: Option<String>,
+    /// An operator paused it: who, and why.
+    pub(super) operator: Option<String>,
+}
+
+impl Pause {
+    pub(super) fn is_over(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether it pauses by itself, which means that something is wrong.
+    pub(super) fn is_trouble(&self) -> bool {
+        self.until.is_some() || self.not_stored.is_some()
+    }
 }
 
 impl fmt::Display for Pause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::DeadLetters(_) => {
-                f.write_str("half of its last 50 messages became dead letters; look at their reasons")
-            }
-            Self::NotStored(reason) => write!(f, "its dead letters can't be stored: {reason}"),
-        }
+        let too_many = self
+            .until
+            .map(|_| "half of its last 50 messages became dead letters; look at their reasons".to_owned());
+        let not_stored =
+            self.not_stored.as_ref().map(|why| format!("its dead letters can't be stored: {why}"));
+        let all: Vec<_> = [too_many, not_stored, self.operator.clone()].into_iter().flatten().collect();
+        f.write_str(&all.join("; "))
     }
 }
 
@@ -42,12 +55,12 @@ impl fmt::Display for Pause {
 #[derive(Debug)]
 pub(super) struct Pauses {
     recent: Mutex<VecDeque<bool>>,
-    now: watch::Sender<Option<Pause>>,
+    now: watch::Sender<Pause>,
 }
 
 impl Default for Pauses {
     fn default() -> Self {
-        Self { recent: Mutex::default(), now: watch::Sender::new(None) }
+        Self { recent: Mutex::default(), now: watch::Sender::new(Pause::default()) }
     }
 }
 
@@ -64,85 +77,41 @@ impl Pauses {
         }
         recent.clear();
         drop(recent);
-        self.now.send_replace(Some(Pause::DeadLetters(now + PAUSE)));
+        self.now.send_modify(|pause| pause.until = Some(now + PAUSE));
         true
     }
 
-    /// Says that dead letters can't be stored. Returns whether that is news.
+    /// Says that a dead letter can't be stored. Returns whether that is news.
     pub(super) fn not_stored(&self, reason: String) -> bool {
         let mut news = false;
-        self.now.send_if_modified(|pause| {
-            news = !matches!(pause, Some(Pause::NotStored(_)));
-            *pause = Some(Pause::NotStored(reason));
-            news
-        });
+        self.now.send_modify(|pause| news = pause.not_stored.replace(reason).is_none());
         news
     }
 
-    /// Says that dead letters are stored again.
+    /// Says that dead letters are stored again, or not tried any more.
     pub(super) fn stored(&self) {
-        self.now.send_if_modified(|pause| {
-            let over = matches!(pause, Some(Pause::NotStored(_)));
-            if over {
-                *pause = None;
-            }
-            over
-        });
+        self.now.send_if_modified(|pause| pause.not_stored.take().is_some());
     }
 
-    pub(super) fn watch(&self) -> watch::Receiver<Option<Pause>> {
+    /// Sets what an operator decided. Returns whether that is news.
+    pub(super) fn by_operator(&self, why: Option<String>) -> bool {
+        self.now.send_if_modified(|pause| {
+            let news = pause.operator != why;
+            pause.operator.clone_from(&why);
+            news
+        })
+    }
+
+    pub(super) fn now(&self) -> Pause {
+        self.now.borrow().clone()
+    }
+
+    pub(super) fn watch(&self) -> watch::Receiver<Pause> {
         self.now.subscribe()
     }
 
     /// Ends a pause whose time is over.
     pub(super) fn expire(&self, now: Instant) {
-        self.now.send_if_modified(|pause| {
-            let over = matches!(pause, Some(Pause::DeadLetters(until)) if *until <= now);
-            if over {
-                *pause = None;
-            }
-            over
-        });
-    }
-}
-
-/// The consumers that run, by service and name.
-#[derive(Debug, Default)]
-pub(crate) struct Consumers(Mutex<BTreeMap<String, Arc<Pauses>>>);
-
-impl Consumers {
-    /// Enters a consumer. `None` when one with this name runs already.
-    pub(super) fn enter(self: &Arc<Self>, name: &str) -> Option<Entered> {
-        let mut all = self.0.lock();
-        if all.contains_key(name) {
-            return None;
-        }
-        let pauses = Arc::new(Pauses::default());
-        all.insert(name.to_owned(), Arc::clone(&pauses));
-        Some(Entered { consumers: Arc::clone(self), name: name.to_owned(), pauses })
-    }
-
-    /// A note for each consumer that pauses.
-    pub(crate) fn notes(&self) -> Vec<String> {
-        let all = self.0.lock();
-        let note = |(name, pauses): (&String, &Arc<Pauses>)| {
-            let pause = pauses.now.borrow();
-            pause.as_ref().map(|pause| format!("consumer {name} is paused: {pause}"))
-        };
-        all.iter().filter_map(note).collect()
-    }
-}
-
-/// A consumer that runs. Its name is free again when this is dropped.
-#[derive(Debug)]
-pub(super) struct Entered {
-    consumers: Arc<Consumers>,
-    name: String,
-    pub(super) pauses: Arc<Pauses>,
-}
-
-impl Drop for Entered {
-    fn drop(&mut self) {
-        self.consumers.0.lock().remove(&self.name);
+        self.now.send_if_modified(|pause| pause.until.take_if(|until| *until <= now).is_some());
     }
 }

@@ -8,14 +8,15 @@ use crate::wire::{Limits, PayloadError, Subject};
 /// A message as it was delivered. Opaque: for [`Consumed`].
 pub struct RawMessage<'a> {
     pub(crate) delivered: &'a Delivered,
+    /// In the stream of the message, also of a retry or a replay.
+    pub(crate) sequence: u64,
     pub(crate) deliveries: u64,
     pub(crate) limits: Limits,
 }
 
 impl RawMessage<'_> {
     fn decode<T: StoredMessage>(&self) -> Result<Message<T>, PayloadError> {
-        let Delivered { message, sequence, .. } = self.delivered;
-        Message::decode(message, Some(*sequence), self.deliveries, self.limits)
+        Message::decode(&self.delivered.message, Some(self.sequence), self.deliveries, self.limits)
     }
 
     fn is<T: StoredMessage>(&self) -> bool {

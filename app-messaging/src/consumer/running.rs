@@ -1,4 +1,4 @@
-//! A consumer that runs: it provides the consumer, and asks for messages while there are free slots.
+//! A consumer that runs: it provides its consumers in the server, and asks for messages while there are free slots.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -6,22 +6,29 @@ use std::time::Duration;
 
 use app_core::prelude::*;
 use app_ids::StreamId;
-use app_metrics::{Counter, CounterVector, Gauge, Histogram};
-use tokio::sync::{Semaphore, watch};
+use app_metrics::{CounterVector, Gauge, Histogram};
+use futures_util::future::join_all;
+use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 
 use super::attempts::Attempts;
 use super::builder::Options;
-use super::delivery::Life;
+use super::feed::{Feed, FeedKind};
 use super::lanes::{Lanes, Ticket};
+use super::members::{Consumers, Entered};
+use super::operators;
 use super::outcome::Outcome;
-use super::pauses::{Entered, Pause};
+use super::pauses::Pause;
 use super::received::Consumed;
+use super::work::{Life, Work, restored};
 use crate::context::Context;
 use crate::ids::{CONSUMER_RESUMES, CONSUMER_WAITS};
 use crate::metrics::MessagingMetrics;
-use crate::transport::{ConsumerConfig, Delivered, Pull, Settlement, TransportError};
-use crate::wire::Subject;
+use crate::provision::{self, ProvisionError};
+use crate::transport::{Delivered, Pull, Settlement, TransportError};
+use crate::types::MessageInfo;
+use crate::wire::{Subject, header};
 
 /// How long one pull waits for messages.
 const PULL: Duration = Duration::from_secs(30);
@@ -34,7 +41,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(15);
 
 /// The metrics of one consumer.
 pub(super) struct Meters {
-    pub(super) received: Counter,
+    pub(super) received: CounterVector,
     pub(super) handled: CounterVector,
     pub(super) seconds: Histogram,
     pub(super) age: Histogram,
@@ -49,7 +56,7 @@ impl Meters {
         // From the start, so that the first dead letter is an increase.
         metrics.handled.with([consumer, "dead_lettered"])?;
         Ok(Self {
-            received: metrics.received.with([consumer])?,
+            received: metrics.received.clone(),
             handled: metrics.handled.clone(),
             seconds: metrics.handle_seconds.with([consumer])?,
             age: metrics.age_seconds.with([consumer])?,
@@ -64,6 +71,7 @@ impl Meters {
 /// A consumer that runs.
 pub(super) struct Running<Types, H> {
     pub(super) context: Arc<Context>,
+    pub(super) consumers: Arc<Consumers>,
     pub(super) service: Service,
     pub(super) handler: H,
     pub(super) options: Options,
@@ -71,7 +79,9 @@ pub(super) struct Running<Types, H> {
     pub(super) stream: String,
     pub(super) stream_id: StreamId,
     pub(super) durable: String,
-    pub(super) config: ConsumerConfig,
+    /// The types that it takes.
+    pub(super) infos: Vec<&'static MessageInfo>,
+    pub(super) feeds: Vec<Arc<Feed>>,
     pub(super) entered: Entered,
     pub(super) meters: Meters,
     pub(super) slots: Arc<Semaphore>,
@@ -81,9 +91,9 @@ pub(super) struct Running<Types, H> {
 }
 
 /// Waits until the consumer pauses.
-async fn paused(pauses: &mut watch::Receiver<Option<Pause>>) {
+async fn paused(pauses: &mut watch::Receiver<Pause>) {
     // An error would mean that the consumer is gone, and this task with it.
-    let _ = pauses.wait_for(Option::is_some).await.map(drop);
+    let _ = pauses.wait_for(|pause| !pause.is_over()).await.map(drop);
 }
 
 /// Why a pull ended.
@@ -92,7 +102,7 @@ enum Ended {
     Paused,
     /// All that was asked for came, or the time is over.
     Over,
-    Failed(TransportError),
+    Failed(ProvisionError),
 }
 
 impl<Types, H, Run> Running<Types, H>
@@ -102,29 +112,42 @@ where
     Run: Future<Output = Result<Outcome, Error>> + Send + 'static,
 {
     pub(super) async fn run(self: Arc<Self>) {
+        let domain = self.context.identity.domain;
+        tokio::select! {
+            () = self.service.dying() => return,
+            () = operators::look(&*self.context.transport, &self.consumers, domain, &self.durable) => {}
+        }
+        join_all(self.feeds.iter().map(|feed| self.read(feed))).await;
+    }
+
+    /// Reads one feed until the service ends.
+    async fn read(self: &Arc<Self>, feed: &Arc<Feed>) {
         let mut pause = PAUSES.0;
         let mut provided = false;
         let mut looked: Option<Instant> = None;
-        let mut told = false;
-        while self.goes_on().await {
+        while self.goes_on(feed).await {
             let ended = if provided {
-                self.look(&mut looked).await;
-                self.pull().await
+                self.look(feed, &mut looked).await;
+                self.pull(feed).await
             } else {
-                let made = self.context.transport.ensure_consumer(&self.stream, self.config.clone()).await;
+                let provisioning = self.context.streams.provisioning();
+                let made =
+                    provision::consumer(&*self.context.transport, &feed.stream, &feed.config, provisioning)
+                        .await;
                 provided = made.is_ok();
                 made.err().map_or(Ended::Over, Ended::Failed)
             };
             let Ended::Failed(error) = ended else {
-                (pause, told) = (PAUSES.0, false);
+                // Only a pull shows that it works.
+                if provided {
+                    pause = PAUSES.0;
+                    self.entered.member.waits(feed.index, None);
+                }
                 continue;
             };
+            self.gets_nothing(feed, &error);
             // It may have been deleted: make it again.
-            provided = provided && !matches!(error, TransportError::NotFound(_));
-            if !std::mem::replace(&mut told, true) {
-                warn!(self.service.log(), "the consumer gets no messages at the moment, and tries again";
-                    "event" => CONSUMER_WAITS.hex(), "consumer" => &self.durable, "reason" => error.to_string());
-            }
+            provided = provided && !matches!(error, ProvisionError::Transport(TransportError::NotFound(_)));
             tokio::select! {
                 () = self.service.dying() => {}
                 // Jitter, so that a fleet does not come back all at once.
@@ -134,31 +157,48 @@ where
         }
     }
 
+    /// Notes that a feed gets no messages. One record for each time, not for each try.
+    fn gets_nothing(&self, feed: &Feed, error: &ProvisionError) {
+        if matches!(error, ProvisionError::Transport(TransportError::NotFound(_))) {
+            self.context.streams.missed();
+        }
+        let reason = error.to_string();
+        if self.entered.member.waits(feed.index, Some(reason.clone())) && feed.index == 0 {
+            warn!(self.service.log(), "the consumer gets no messages at the moment, and tries again";
+                "event" => CONSUMER_WAITS.hex(), "consumer" => &self.durable, "reason" => reason);
+        }
+    }
+
     /// Waits until the consumer may ask for messages. Returns false when the service is dying.
-    async fn goes_on(&self) -> bool {
-        let mut pauses = self.entered.pauses.watch();
+    async fn goes_on(&self, feed: &Feed) -> bool {
+        let mut pauses = self.entered.member.pauses.watch();
         let mut paused = false;
         loop {
             if !self.service.alive() {
                 return false;
             }
             let pause = pauses.borrow_and_update().clone();
-            let until = match pause {
-                None => break,
-                Some(Pause::DeadLetters(until)) => until,
-                Some(Pause::NotStored(_)) => Instant::now() + Duration::from_secs(3600),
-            };
+            if pause.is_over() {
+                break;
+            }
             paused = true;
             self.meters.paused.set(1.0);
+            let until = pause.until.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
             tokio::select! {
                 () = self.service.dying() => return false,
-                () = tokio::time::sleep_until(until) => self.entered.pauses.expire(Instant::now()),
+                () = tokio::time::sleep_until(until) => self.entered.member.pauses.expire(Instant::now()),
                 _ = pauses.changed() => {}
             }
         }
         if paused {
             self.meters.paused.set(0.0);
-            info!(self.service.log(), "the consumer goes on after its pause"; "event" => CONSUMER_RESUMES.hex(), "consumer" => &self.durable);
+            if feed.index == 0 {
+                info!(self.service.log(), "the consumer goes on after its pause"; "event" => CONSUMER_RESUMES.hex(), "consumer" => &self.durable);
+            }
+        }
+        if feed.kind != FeedKind::Stream {
+            // Rarely has something: it takes its slot when a message came, so that it holds none meanwhile.
+            return true;
         }
         // Invariant 3: one slot at least is free before anything is asked for.
         tokio::select! {
@@ -167,28 +207,38 @@ where
         }
     }
 
-    async fn look(&self, looked: &mut Option<Instant>) {
-        if looked.is_some_and(|when| when.elapsed() < LOOK_EVERY) {
+    /// Reads the gauges: of all feeds together, in the rhythm of the first.
+    async fn look(&self, feed: &Feed, looked: &mut Option<Instant>) {
+        if feed.index != 0 || looked.is_some_and(|when| when.elapsed() < LOOK_EVERY) {
             return;
         }
         *looked = Some(Instant::now());
-        let state = self.context.transport.consumer_state(&self.stream, &self.durable).await;
-        if let Ok(state) = state {
-            self.meters.pending.set(state.pending as f64);
-            self.meters.ack_pending.set(state.ack_pending as f64);
+        let (mut pending, mut ack_pending) = (0, 0);
+        for feed in &self.feeds {
+            let Ok(state) = self.context.transport.consumer_state(&feed.stream, &feed.config.name).await
+            else {
+                return;
+            };
+            (pending, ack_pending) = (pending + state.pending, ack_pending + state.ack_pending);
         }
+        self.meters.pending.set(pending as f64);
+        self.meters.ack_pending.set(ack_pending as f64);
     }
 
     /// Asks once for as many messages as there are free slots, and begins them.
-    async fn pull(self: &Arc<Self>) -> Ended {
-        // Only this task takes slots, so those that are free now stay free.
-        let free = self.slots.available_permits();
-        let opened = self.context.transport.pull(&self.stream, &self.durable, free, PULL).await;
+    async fn pull(self: &Arc<Self>, feed: &Arc<Feed>) -> Ended {
+        // Invariant 3.
+        let most =
+            if feed.config.max_ack_pending == 1 || feed.removes() { 1 } else { self.options.max_in_flight };
+        let batch = self.slots.available_permits().clamp(1, most);
+        let opened = self.context.transport.pull(&feed.stream, &feed.config.name, batch, PULL).await;
         let mut pull = match opened {
             Ok(pull) => pull,
-            Err(error) => return Ended::Failed(error),
+            Err(error) => return Ended::Failed(error.into()),
         };
-        let mut pauses = self.entered.pauses.watch();
+        // The server answered: it works.
+        self.entered.member.waits(feed.index, None);
+        let mut pauses = self.entered.member.pauses.watch();
         let ended = loop {
             tokio::select! {
                 biased;
@@ -196,71 +246,138 @@ where
                 () = paused(&mut pauses) => break Ended::Paused,
                 next = pull.next() => match next {
                     Ok(Some(delivered)) => {
-                        if !self.begin(delivered).await {
+                        if !self.begin(feed, delivered).await {
                             break Ended::Dying;
                         }
                     }
                     Ok(None) => break Ended::Over,
-                    Err(error) => break Ended::Failed(error),
+                    Err(error) => break Ended::Failed(error.into()),
                 },
             }
         };
-        self.hand_back_rest(pull).await;
+        self.hand_back_rest(feed, pull).await;
         ended
     }
 
     /// Invariant 5.
-    async fn hand_back_rest(&self, pull: Box<dyn Pull>) {
+    async fn hand_back_rest(&self, feed: &Arc<Feed>, pull: Box<dyn Pull>) {
         for delivered in pull.close().await {
-            self.hand_back(&delivered).await;
+            if let Some(work) = self.work_on(feed, delivered).await {
+                self.hand_back(&work).await;
+            }
         }
     }
 
+    /// What is to do with a delivery. `None` for one that is worked on here already, and for a retry that is not due.
+    async fn work_on(&self, feed: &Arc<Feed>, delivered: Delivered) -> Option<Work> {
+        // Of two deliveries the first settles both.
+        let here = self.attempts.enter(feed, delivered.sequence)?;
+        let life = Life::begins(self.options.ack_wait);
+        if let Some(left) = self.waits_for(feed, &delivered) {
+            let token = delivered.token.clone();
+            let settled =
+                self.context.transport.settle(token, Settlement::Nak(left), super::delivery::CONFIRMATION);
+            // Not confirmed, it comes again after its ack wait.
+            let _ = tokio::time::timeout(super::delivery::CONFIRMATION, settled).await;
+            return None;
+        }
+        let known = self.attempts.of(feed, &delivered).await;
+        let (mut delivered, origin) = restored(feed, delivered, self.context.identity.domain, &self.infos);
+        if delivered.message.headers.get(header::DEAD_LEFT_OUT).is_some() {
+            self.fetch(&mut delivered, origin.sequence).await;
+        }
+        let (feed, known) = (Arc::clone(feed), Mutex::new(known));
+        Some(Work { feed, delivered, origin, known, life, crashed: false, _here: here })
+    }
+
+    /// Reads a payload that a replay leaves out from the stream of the message. If it is gone, the message is malformed.
+    async fn fetch(&self, delivered: &mut Delivered, sequence: u64) {
+        let found = self.context.transport.stream_next(&self.stream, sequence, None);
+        if let Ok(Ok(Some(record))) = tokio::time::timeout(super::delivery::CONFIRMATION, found).await
+            && record.sequence == sequence
+        {
+            delivered.message.payload = record.message.payload;
+        }
+    }
+
+    fn waits_for(&self, feed: &Feed, delivered: &Delivered) -> Option<Duration> {
+        if feed.kind == FeedKind::Retries { self.waits(delivered) } else { None }
+    }
+
     /// Begins a message. Returns false when the service is dying; then the message was handed back.
-    async fn begin(self: &Arc<Self>, delivered: Delivered) -> bool {
-        self.meters.received.inc();
-        self.meters.pending.set(delivered.pending as f64);
-        let alone = self.attempts.is_suspicious(delivered.sequence, delivered.deliveries);
+    async fn begin(self: &Arc<Self>, feed: &Arc<Feed>, delivered: Delivered) -> bool {
+        if feed.index == 0 && feed.config.max_ack_pending > 1 {
+            // In between, as of the last message.
+            self.meters.pending.set(delivered.pending as f64);
+        }
+        let Some(mut work) = self.work_on(feed, delivered).await else { return true };
+        if let Ok(counter) = self.meters.received.with([self.type_of(&work), self.durable.as_str()]) {
+            counter.inc();
+        }
+        self.count_crash(&mut work);
         // Invariant 4: it takes every slot.
-        let wanted = if alone { u32::try_from(self.options.max_in_flight).unwrap_or(1) } else { 1 };
-        let life = Life::begins();
-        let slots = Arc::clone(&self.slots).acquire_many_owned(wanted);
+        let alone = work.known.lock().is_suspicious(work.delivered.deliveries);
+        let wanted = if alone { self.options.max_in_flight } else { 1 };
+        let slots = Arc::clone(&self.slots).acquire_many_owned(u32::try_from(wanted).unwrap_or(1));
         let slots = tokio::select! {
             biased;
             () = self.service.dying() => None,
-            slots = self.alive_while(&delivered, &life, slots) => slots.ok(),
+            slots = self.alive_while(&work, slots) => slots.and_then(Result::ok),
         };
         let Some(slots) = slots else {
-            self.hand_back(&delivered).await;
+            if self.service.alive() {
+                // Another instance may have it by now.
+                self.count(&work, "lost");
+                return true;
+            }
+            self.hand_back(&work).await;
             return false;
         };
-        let ticket = self.ticket(&delivered);
-        let (me, for_later) = (Arc::clone(self), delivered.clone());
-        let work = async move {
-            me.handle(delivered, life, ticket).await;
-            drop(slots);
+        if alone {
+            // So that a crash counts, whoever gets the message then.
+            work.known.lock().alone = true;
+            self.note(&work).await;
+        }
+        self.spawn(work, slots).await
+    }
+
+    /// A message that began alone, and whose end nobody knows, took a process along.
+    fn count_crash(&self, work: &mut Work) {
+        let mut known = work.known.lock();
+        if known.alone {
+            known.attempted();
+            work.crashed = true;
+        }
+    }
+
+    async fn spawn(self: &Arc<Self>, work: Work, slots: OwnedSemaphorePermit) -> bool {
+        let ticket = self.ticket(&work);
+        let (me, work) = (Arc::clone(self), Arc::new(work));
+        let mine = Arc::clone(&work);
+        let handles = async move {
+            me.handle(&mine, ticket).await;
+            drop((mine, slots));
         };
-        if self.service.spawn(self.task.clone(), work).is_err() {
-            self.hand_back(&for_later).await;
+        if self.service.spawn(self.task.clone(), handles).is_err() {
+            self.hand_back(&work).await;
             return false;
         }
         true
     }
 
-    fn ticket(&self, delivered: &Delivered) -> Option<Ticket> {
-        let subject = Subject::parse(&delivered.message.subject).filter(|_| self.options.by_key)?;
+    fn ticket(&self, work: &Work) -> Option<Ticket> {
+        let subject = Subject::parse(&work.delivered.message.subject).filter(|_| self.options.by_key)?;
         Some(self.lanes.ticket(subject.key?.as_u64()))
     }
 
-    /// Gives a message back, so that another instance gets it at once.
-    pub(super) async fn hand_back(&self, delivered: &Delivered) {
-        self.attempts.handed_back(delivered.sequence);
-        self.count("handed_back");
-        self.settle(delivered, Settlement::Nak(Duration::ZERO)).await;
+    /// The name of the type, for metrics. A foreign type has none of its own, so that others can't make series.
+    fn type_of(&self, work: &Work) -> &'static str {
+        let message = work.message();
+        self.infos.iter().find(|info| info.id() == message).map_or("other", |info| info.name())
     }
 
-    pub(super) fn count(&self, outcome: &str) {
-        if let Ok(counter) = self.meters.handled.with([self.durable.as_str(), outcome]) {
+    pub(super) fn count(&self, work: &Work, outcome: &str) {
+        if let Ok(counter) = self.meters.handled.with([self.type_of(work), self.durable.as_str(), outcome]) {
             counter.inc();
         }
     }

@@ -12,12 +12,16 @@ use quota_schema::quota_capnp::quota_rule;
 use tokio::time::{Instant, sleep};
 
 use super::Retry;
-use crate::transport::{ConsumerConfig, DeliverPolicy, Delivered, Outgoing, StreamConfig};
+use crate::transport::{ConsumerConfig, DeliverPolicy, Delivered, Outgoing};
 use crate::wire::{DeadLetterHeaders, Headers, dead_stream, stream_name, subject};
 use crate::{DeadLetter, Done, Drop, Faults, MESSAGING_SERVICE_ID, Message, Messaging, OneOf2, RetryAfter};
 
 mod faults;
+mod fleet;
+mod operations;
 mod order;
+mod partitions;
+mod retries;
 mod stop;
 
 const SHOP: ServiceId = ServiceId::new(0x51ab_0c3e_94d7_2f68);
@@ -83,6 +87,7 @@ impl Shop {
             ack_wait: SECOND,
             max_ack_pending: 1_000,
             deliver: DeliverPolicy::All,
+            release: 0,
         };
         transport.ensure_consumer(&stream, config).await.unwrap();
         let mut pull = transport.pull(&stream, "reads", 1_000, Duration::from_millis(1)).await.unwrap();
@@ -374,8 +379,9 @@ async fn metrics_count_what_became_of_messages() {
     shop.orders(&["good", "bad", "good"]).await;
     sleep(SECOND * 5).await;
     let name = format!("{SHOP}_c");
-    let of = |outcome| shop.app.metric(MESSAGING_SERVICE_ID, MESSAGES_HANDLED, [name.as_str(), outcome]);
+    let of =
+        |outcome| shop.app.metric(MESSAGING_SERVICE_ID, MESSAGES_HANDLED, ["order", name.as_str(), outcome]);
     assert_eq!((of("done"), of("retried"), of("dead_lettered")), (2.0, 1.0, 1.0));
-    assert_eq!(shop.app.metric(MESSAGING_SERVICE_ID, MESSAGES_RECEIVED, [name.as_str()]), 4.0);
+    assert_eq!(shop.app.metric(MESSAGING_SERVICE_ID, MESSAGES_RECEIVED, ["order", name.as_str()]), 4.0);
     assert_eq!(shop.app.metric(MESSAGING_SERVICE_ID, MESSAGES_SENT, ["order"]), 3.0);
 }

@@ -113,11 +113,14 @@ impl KeptBucket {
                 "the value has {size} bytes, at most {limit} are allowed"
             )));
         }
-        if self.bytes + size + key.len() > MAX_BUCKET_BYTES {
-            return Err(TransportError::Refused(
-                "the bucket in this process is full: it holds 64 MiB; delete keys, or name a server"
-                    .to_owned(),
-            ));
+        let limit = match usize::try_from(self.config.max_bytes) {
+            Ok(0) | Err(_) => MAX_BUCKET_BYTES,
+            Ok(bytes) => bytes.min(MAX_BUCKET_BYTES),
+        };
+        if self.bytes + size + key.len() > limit {
+            return Err(TransportError::Refused(format!(
+                "the bucket in this process is full: it holds {limit} bytes; delete keys, or name a server"
+            )));
         }
         self.last_revision += 1;
         let entry = RawEntry { key: key.into(), value, revision: self.last_revision, stored_at: wall };

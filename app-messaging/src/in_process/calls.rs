@@ -1,24 +1,26 @@
 //! The calls of the seam, on the state in this process.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::open::{OpenPull, OpenWatch};
 use super::{
-    AckFate, Durable, InProcess, Inner, KeptBucket, MAX_SUBSCRIPTIONS, Stream, Unsubscribe, is_pattern, lost,
+    AckFate, Durable, InProcess, KeptBucket, MAX_SUBSCRIPTIONS, Stream, Unsubscribe, is_pattern, lost,
 };
 use crate::transport::{
-    AckToken, BucketConfig, Call, ConsumerConfig, ConsumerState, Delivered, Expected, Incoming, Outgoing,
-    Pull, RawEntry, Settlement, StoreAck, StreamConfig, StreamState, Subscription, Transport, TransportError,
-    Watch,
+    AckToken, BucketConfig, Call, ConsumerConfig, ConsumerInfo, ConsumerState, Expected, Incoming, Outgoing,
+    Pull, RawEntry, Record, Settlement, StoreAck, StreamConfig, StreamInfo, StreamState, Subscription,
+    Transport, TransportError, Watch,
 };
 use crate::wire::Headers;
+
+/// The most consumers that are listed.
+const MAX_LISTED: usize = 1_024;
 
 /// A result that is there at once.
 fn ready<'a, T: Send + 'a>(result: Result<T, TransportError>) -> Call<'a, T> {
@@ -48,6 +50,7 @@ impl InProcess {
     }
 
     fn send_out(&self, message: Outgoing) -> Result<usize, TransportError> {
+        self.inner.fits(&message)?;
         self.inner.with(|state, now| {
             let (reply, wall) = (message.reply.clone(), self.inner.wall(now));
             let reached = state.send(message, now, wall)?;
@@ -65,6 +68,21 @@ impl InProcess {
 }
 
 impl Transport for InProcess {
+    #[cfg(test)]
+    fn cut_off(&self, time: Duration) {
+        self.inner.state.lock().dice.cut_off(Instant::now() + time);
+    }
+
+    #[cfg(test)]
+    fn calls(&self) -> u64 {
+        self.inner.state.lock().calls
+    }
+
+    #[cfg(test)]
+    fn lose_stream(&self, name: &str) {
+        self.inner.state.lock().streams.retain(|stream| *stream.name != *name);
+    }
+
     fn publish(&self, message: Outgoing) -> Call<'_, ()> {
         ready(self.send_out(message).map(drop))
     }
@@ -91,6 +109,9 @@ impl Transport for InProcess {
     }
 
     fn store(&self, message: Outgoing, timeout: Duration) -> Call<'_, StoreAck> {
+        if let Err(large) = self.inner.fits(&message) {
+            return ready(Err(large));
+        }
         let subject = message.subject.clone();
         let done = self.inner.with(|state, now| {
             let fate = state.dice.ack_fate();
@@ -117,8 +138,16 @@ impl Transport for InProcess {
         })
     }
 
-    fn ensure_stream(&self, config: StreamConfig) -> Call<'_, StreamState> {
-        ready(self.inner.with(|state, _| {
+    fn max_bytes(&self) -> usize {
+        self.inner.max_message_bytes
+    }
+
+    fn wall_clock(&self) -> SystemTime {
+        self.inner.wall(Instant::now())
+    }
+
+    fn put_stream(&self, config: StreamConfig, exists: bool) -> Call<'_, ()> {
+        ready(self.inner.with_calm(|state, now| {
             if let Some(bad) = config.subjects.iter().find(|subject| !is_pattern(subject)) {
                 return Err(TransportError::Refused(format!("{bad:?} is no subject")));
             }
@@ -133,14 +162,44 @@ impl Transport for InProcess {
                     )));
                 }
             }
-            if let Ok(stream) = state.stream(&config.name) {
-                stream.extend(&config);
-                return Ok(stream.state());
+            match state.stream(&config.name) {
+                Ok(_) if !exists => {
+                    Err(TransportError::Refused(format!("stream {} exists already", config.name)))
+                }
+                Ok(stream) => {
+                    stream.set(config, now);
+                    Ok(())
+                }
+                Err(missing) if exists => Err(missing),
+                Err(_) => {
+                    state.streams.push(Stream::new(config));
+                    Ok(())
+                }
             }
-            let stream = Stream::new(config);
-            let new = stream.state();
-            state.streams.push(stream);
-            Ok(new)
+        }))
+    }
+
+    fn stream_info(&self, name: &str) -> Call<'_, StreamInfo> {
+        ready(self.inner.with_calm(|state, now| {
+            let stream = state.stream(name)?;
+            stream.expire(now);
+            Ok(stream.info())
+        }))
+    }
+
+    fn stream_next(&self, stream: &str, from: u64, filter: Option<&str>) -> Call<'_, Option<Record>> {
+        ready(self.inner.with(|state, now| {
+            let stream = state.stream(stream)?;
+            stream.expire(now);
+            Ok(stream.next(from, filter))
+        }))
+    }
+
+    fn stream_delete(&self, stream: &str, sequence: u64) -> Call<'_, bool> {
+        ready(self.inner.with(|state, now| {
+            let stream = state.stream(stream)?;
+            stream.expire(now);
+            Ok(stream.delete(sequence))
         }))
     }
 
@@ -180,6 +239,26 @@ impl Transport for InProcess {
         }))
     }
 
+    fn consumer_info(&self, stream: &str, consumer: &str) -> Call<'_, ConsumerInfo> {
+        ready(self.inner.with(|state, now| {
+            state.stream(stream)?.expire(now);
+            let (durable, messages) = state.durable(stream, consumer)?;
+            Ok(durable.info(messages))
+        }))
+    }
+
+    fn consumers(&self, stream: &str) -> Call<'_, Vec<ConsumerInfo>> {
+        ready(self.inner.with(|state, now| {
+            let stream = state.stream(stream)?;
+            stream.expire(now);
+            let Stream { durables, messages, .. } = stream;
+            let mut all: Vec<_> = durables.values().map(|durable| durable.info(messages)).collect();
+            all.sort_by(|one, other| one.config.name.cmp(&other.config.name));
+            all.truncate(MAX_LISTED);
+            Ok(all)
+        }))
+    }
+
     fn delete_consumer(&self, stream: &str, consumer: &str) -> Call<'_, ()> {
         ready(self.inner.with(|state, _| {
             let removed = state.stream(stream)?.durables.remove(consumer);
@@ -208,10 +287,15 @@ impl Transport for InProcess {
     }
 
     fn ensure_bucket(&self, config: BucketConfig) -> Call<'_, ()> {
+<<<<<<< HEAD
         ready(self.inner.with(|state, _| {
             let max_age = config.max_age;
             let bucket = state.buckets.entry(config.name.clone()).or_insert_with(|| KeptBucket::new(config));
             bucket.extend(max_age);
+=======
+        ready(self.inner.with_calm(|state, _| {
+            state.buckets.entry(config.name.clone()).or_insert_with(|| KeptBucket::new(config));
+>>>>>>> 35858cb (app-messaging: complete delivery, retries, replays and operations)
             Ok(())
         }))
     }
@@ -233,7 +317,11 @@ impl Transport for InProcess {
             let put = if fate == AckFate::LostBefore {
                 Ok(0)
             } else {
+<<<<<<< HEAD
                 state.bucket(bucket, now)?.put(key, value, expected, (now, self.inner.wall(now)))
+=======
+                state.bucket(bucket, now)?.put(key, value, expected, now)
+>>>>>>> 35858cb (app-messaging: complete delivery, retries, replays and operations)
             };
             Ok((put, fate))
         });
@@ -241,6 +329,13 @@ impl Transport for InProcess {
             let (put, fate) = done?;
             if fate == AckFate::Arrives { put } else { Err(lost(timeout).await) }
         })
+    }
+
+    fn bucket_forget(&self, bucket: &str, key: &str, revision: u64) -> Call<'_, ()> {
+        ready(self.inner.with(|state, now| {
+            state.bucket(bucket, now)?.forget(key, revision);
+            Ok(())
+        }))
     }
 
     fn bucket_history(&self, bucket: &str, key: &str) -> Call<'_, Vec<RawEntry>> {
@@ -263,6 +358,7 @@ impl Transport for InProcess {
         ready(opened.map(|watch| Box::new(watch) as Box<dyn Watch>))
     }
 }
+<<<<<<< HEAD
 
 struct OpenPull {
     inner: Arc<Inner>,
@@ -380,3 +476,5 @@ impl Watch for OpenWatch {
         })
     }
 }
+=======
+>>>>>>> 35858cb (app-messaging: complete delivery, retries, replays and operations)

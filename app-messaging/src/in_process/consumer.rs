@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::stream::Kept;
 use super::subjects::covers;
-use crate::transport::{ConsumerConfig, ConsumerState, DeliverPolicy, Settlement};
+use crate::transport::{ConsumerConfig, ConsumerInfo, ConsumerState, DeliverPolicy, Settlement};
 
 struct Pending {
     due: Instant,
@@ -22,6 +22,8 @@ pub(super) struct Durable {
     config: ConsumerConfig,
     /// The first sequence that was not looked at.
     next: u64,
+    /// The last sequence that was delivered.
+    delivered: u64,
     pending: BTreeMap<u64, Pending>,
     due: BTreeSet<(Instant, u64)>,
     /// Messages that a fault delivers once more, whatever was said of them meanwhile, with the number of the delivery.
@@ -49,13 +51,22 @@ impl Durable {
             }
         };
         let changed = Arc::default();
-        Self { config, next, pending: BTreeMap::new(), due: BTreeSet::new(), again: VecDeque::new(), changed }
+        Self {
+            config,
+            next,
+            delivered: next.saturating_sub(1),
+            pending: BTreeMap::new(),
+            due: BTreeSet::new(),
+            again: VecDeque::new(),
+            changed,
+        }
     }
 
-    /// Takes over the ack wait and the limit. Where the consumer is stays.
+    /// Takes over the ack wait, the limit and the release. Where the consumer is stays.
     pub(super) fn change(&mut self, to: &ConsumerConfig) {
         self.config.ack_wait = to.ack_wait;
         self.config.max_ack_pending = to.max_ack_pending;
+        self.config.release = to.release;
         self.changed.notify_waiters();
     }
 
@@ -101,6 +112,7 @@ impl Durable {
             return None;
         };
         self.next = sequence + 1;
+        self.delivered = sequence;
         let due = now + self.config.ack_wait;
         self.pending.insert(sequence, Pending { due, deliveries: 1 });
         self.due.insert((due, sequence));
@@ -145,6 +157,13 @@ impl Durable {
             self.config.filter.as_deref().is_none_or(|filter| covers(filter, &kept.message.subject))
         };
         let pending = messages.range(self.next..).filter(|(_, kept)| wanted(kept)).count() as u64;
-        ConsumerState { pending, ack_pending: self.pending.len() as u64 }
+        // A message that was deleted has nothing to wait for.
+        let ack_pending =
+            self.pending.keys().filter(|sequence| messages.contains_key(sequence)).count() as u64;
+        ConsumerState { pending, ack_pending, delivered_sequence: self.delivered }
+    }
+
+    pub(super) fn info(&self, messages: &BTreeMap<u64, Kept>) -> ConsumerInfo {
+        ConsumerInfo { config: self.config.clone(), state: self.state(messages), unfit: Vec::new() }
     }
 }

@@ -23,6 +23,8 @@ pub struct Faults {
     twice: f64,
     lost_acks: f64,
     disconnects: f64,
+    pub(super) memory_bytes: Option<u64>,
+    pub(super) message_bytes: Option<usize>,
 }
 
 impl Faults {
@@ -46,7 +48,21 @@ impl Faults {
         self
     }
 
-    /// At this share of calls, 0 to 1, the connection goes away for up to 2 s.
+    /// The streams hold this many bytes in all, in place of 256 MiB. Beyond it they refuse messages.
+    #[must_use]
+    pub fn hold_at_most(mut self, bytes: u64) -> Self {
+        self.memory_bytes = Some(bytes);
+        self
+    }
+
+    /// A message has at most this many bytes with its headers, as a server has a limit (`max_payload`).
+    #[must_use]
+    pub fn take_at_most(mut self, bytes: usize) -> Self {
+        self.message_bytes = Some(bytes);
+        self
+    }
+
+    /// At this share of calls, 0 to 1, the connection goes away for up to 2 s. Calls that provide streams and buckets do not count.
     #[must_use]
     pub fn disconnect(mut self, share: f64) -> Self {
         self.disconnects = share;
@@ -94,16 +110,22 @@ impl Dice {
         }
     }
 
-    /// Whether there is a connection.
-    pub(super) fn connected(&mut self, now: Instant) -> bool {
-        if self.away_until.is_some_and(|until| now < until) {
-            return false;
-        }
-        self.away_until = None;
-        if self.falls(self.faults.disconnects) {
+    /// The connection may go away.
+    pub(super) fn roll(&mut self, now: Instant) {
+        if self.connected(now) && self.falls(self.faults.disconnects) {
             self.away_until = Some(now + Duration::from_millis(self.random.u64(1..2_000)));
         }
-        self.away_until.is_none()
+    }
+
+    /// Whether there is a connection.
+    pub(super) fn connected(&self, now: Instant) -> bool {
+        self.away_until.is_none_or(|until| now >= until)
+    }
+
+    /// Takes the connection away.
+    #[cfg(test)]
+    pub(super) fn cut_off(&mut self, until: Instant) {
+        self.away_until = Some(until);
     }
 
     pub(super) fn index(&mut self, length: usize) -> usize {

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::consumer::Durable;
 use super::subjects::covers;
-use crate::transport::{Incoming, StreamConfig, StreamState};
+use crate::transport::{Incoming, Record, StreamConfig, StreamInfo, StreamState, TransportError, WhenFull};
 
 /// The most ids that a stream remembers. Beyond it the oldest is forgotten.
 const MAX_IDS: usize = 1 << 20;
@@ -48,23 +48,46 @@ impl Stream {
         }
     }
 
-    /// Raises limits and adds subjects. Zero is without limit, and so the highest.
-    pub(super) fn extend(&mut self, with: &StreamConfig) {
-        let own = &mut self.config;
-        for subject in &with.subjects {
-            if !own.subjects.contains(subject) {
-                own.subjects.push(subject.clone());
+    /// Sets the config.
+    pub(super) fn set(&mut self, config: StreamConfig, now: Instant) {
+        self.config = config;
+        self.expire(now);
+    }
+
+    pub(super) fn info(&self) -> StreamInfo {
+        StreamInfo { config: self.config.clone(), state: self.state(), unfit: Vec::new() }
+    }
+
+    /// Whether there is room for the message, in a stream that refuses what is beyond its limits.
+    pub(super) fn takes(&self, message: &Incoming) -> Result<(), TransportError> {
+        let StreamConfig { max_bytes, max_messages, when_full, .. } = self.config;
+        let full = match when_full {
+            WhenFull::DropOldest => None,
+            WhenFull::Refuse if max_messages > 0 && self.messages.len() as u64 >= max_messages => {
+                Some("messages")
             }
-        }
-        let higher = |own: u64, other: u64| if own == 0 || other == 0 { 0 } else { own.max(other) };
-        own.max_bytes = higher(own.max_bytes, with.max_bytes);
-        own.max_messages = higher(own.max_messages, with.max_messages);
-        own.max_age = if own.max_age.is_zero() || with.max_age.is_zero() {
-            std::time::Duration::ZERO
-        } else {
-            own.max_age.max(with.max_age)
+            WhenFull::Refuse if max_bytes > 0 && self.bytes + weight(message) > max_bytes => Some("bytes"),
+            WhenFull::Refuse => None,
         };
-        own.duplicate_window = own.duplicate_window.max(with.duplicate_window);
+        full.map_or(Ok(()), |what| Err(TransportError::Refused(format!("maximum {what} exceeded"))))
+    }
+
+    /// The first message with this sequence or a later one, whose subject the filter covers.
+    pub(super) fn next(&self, from: u64, filter: Option<&str>) -> Option<Record> {
+        let wanted = |kept: &Kept| filter.is_none_or(|filter| covers(filter, &kept.message.subject));
+        let found = self.messages.range(from..).find(|(_, kept)| wanted(kept));
+        found.map(|(&sequence, kept)| Record {
+            message: kept.message.clone(),
+            sequence,
+            stored_at: kept.stored_at,
+        })
+    }
+
+    /// Removes a message. Returns whether it was there.
+    pub(super) fn delete(&mut self, sequence: u64) -> bool {
+        let removed = self.messages.remove(&sequence);
+        self.bytes -= removed.as_ref().map_or(0, |kept| kept.bytes);
+        removed.is_some()
     }
 
     pub(super) fn stores(&self, subject: &str) -> bool {

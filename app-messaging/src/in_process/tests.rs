@@ -5,12 +5,13 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::*;
+use crate::StreamStorage;
 use crate::suite::transport_suite;
-use crate::transport::{ConsumerConfig, DeliverPolicy, Settlement, StreamConfig, Transport};
+use crate::transport::{ConsumerConfig, DeliverPolicy, Settlement, StreamConfig, Transport, WhenFull};
 use crate::wire::Headers;
 
 fn plain() -> Arc<dyn Transport> {
-    Arc::new(InProcess::new(Faults::default()))
+    Arc::new(InProcess::new(Faults::default().take_at_most(64 << 10)))
 }
 
 transport_suite! {
@@ -23,7 +24,12 @@ transport_suite! {
     a_request_on_a_stored_subject_is_answered_by_the_stream,
     a_store_says_the_sequence_and_finds_duplicates,
     a_stream_keeps_within_its_limits,
-    a_stream_is_extended_and_never_narrowed,
+    a_stream_says_what_it_is_and_takes_changes,
+    a_stream_that_refuses_keeps_what_it_has,
+    messages_are_read_by_sequence_and_subject,
+    a_deleted_message_is_not_delivered_any_more,
+    consumers_are_listed_with_how_far_they_are,
+    a_message_beyond_the_limit_does_not_leave_the_process,
     what_is_acknowledged_does_not_come_again,
     a_delayed_nak_comes_after_its_delay,
     a_sign_of_life_begins_the_ack_wait_again,
@@ -36,6 +42,8 @@ transport_suite! {
     a_bucket_changes_by_revision,
     a_bucket_says_when_it_stored_and_forgets_after_its_age,
     a_watch_shows_what_is_there_and_every_change,
+    an_entry_is_forgotten_without_a_trace,
+    entries_end_with_their_age,
     what_is_no_subject_is_refused,
 }
 
@@ -52,25 +60,33 @@ fn stream() -> StreamConfig {
         max_bytes: 0,
         max_messages: 0,
         duplicate_window: Duration::from_secs(120),
+        storage: StreamStorage::Memory,
+        replicas: 1,
+        when_full: WhenFull::DropOldest,
+        release: 0,
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_full_memory_refuses_and_says_so() {
-    let transport = plain();
-    transport.ensure_stream(stream()).await.unwrap();
-    let store = || transport.store(message(64 << 20), Duration::from_secs(1));
+    let transport = InProcess::new(Faults::default().hold_at_most(64 << 10));
+    transport.put_stream(stream(), false).await.unwrap();
+    let store = || transport.store(message(16 << 10), Duration::from_secs(1));
     for _ in 0..3 {
         store().await.unwrap();
     }
     let refused = store().await.unwrap_err().to_string();
-    assert!(refused.contains("are full: they hold 1,000,000 messages and 256 MiB; limit them"), "{refused}");
+    assert!(
+        refused.contains("are full: they hold 1,000,000 messages and 65536 bytes; limit them"),
+        "{refused}"
+    );
+    assert_eq!(InProcess::new(Faults::default()).inner.state.lock().max_bytes, 256 << 20);
 }
 
 #[tokio::test(start_paused = true)]
 async fn ids_are_forgotten_after_the_window() {
     let transport = plain();
-    transport.ensure_stream(stream()).await.unwrap();
+    transport.put_stream(stream(), false).await.unwrap();
     let store = async || {
         let mut message = message(1);
         message.headers.append(header::MSG_ID, "a");
@@ -99,7 +115,7 @@ async fn a_dropped_subscription_leaves_nothing_behind() {
 /// Sends and handles 200 messages with these faults. Returns deliveries, and failed stores and settlements.
 async fn through(faults: Faults) -> (Vec<u64>, usize) {
     let transport = InProcess::new(faults);
-    while transport.ensure_stream(stream()).await.is_err() {
+    while transport.put_stream(stream(), false).await.is_err() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let config = ConsumerConfig {
@@ -108,6 +124,7 @@ async fn through(faults: Faults) -> (Vec<u64>, usize) {
         ack_wait: Duration::from_secs(5),
         max_ack_pending: 1_000,
         deliver: DeliverPolicy::All,
+        release: 0,
     };
     while transport.ensure_consumer("s", config.clone()).await.is_err() {
         tokio::time::sleep(Duration::from_millis(100)).await;

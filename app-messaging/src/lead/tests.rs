@@ -90,9 +90,10 @@ async fn a_leader_that_vanished_is_followed_within_twice_the_lease() {
         history: 1,
         max_value_bytes: MAX_VALUE_BYTES,
         max_age: Duration::ZERO,
+        max_bytes: 0,
     };
     transport.ensure_bucket(config).await.unwrap();
-    let key: String = consumer_name(BILLING, "billing").bytes().map(|byte| format!("{byte:02x}")).collect();
+    let key: String = hex_of(&consumer_name(BILLING, "billing"));
     let old = transport.bucket_put(&bucket, &key, Some("gone".into()), Expected::Any, LEASE).await.unwrap();
     let (events, began) = (Events::default(), Instant::now());
     let _service = stand(&app, "a", &events, began);
@@ -144,4 +145,47 @@ async fn without_a_server_nobody_leads() {
     let _service = stand(&app, "a", &events, began);
     sleep(LEASE * 10).await;
     assert!(events.lock().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_stands_of_one_instance_do_not_take_each_other_for_themselves() {
+    let faults = Faults::seeded(11).lose_acks(0.3);
+    let app = TestApp::builder().provide(faults).linked([MESSAGING_SERVICE_ID]).start().await;
+    let (events, began) = (Events::default(), Instant::now());
+    let service = app.new_service(BILLING, "billing");
+    for who in ["a", "b"] {
+        let events = Arc::clone(&events);
+        let leadership = app.get::<Messaging>().lead("billing", LEASE);
+        leadership
+            .run(&service, move |term| {
+                events.lock().push(("begins", who, term.as_u64(), began.elapsed()));
+                let ends = Ends(Arc::clone(&events), who, term, began);
+                async move {
+                    let _ends = ends;
+                    std::future::pending().await
+                }
+            })
+            .unwrap();
+    }
+    sleep(LEASE * 200).await;
+    assert!(check(&events) >= 2, "{:?}", events.lock());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_follower_does_not_wake_more_than_once_a_second() {
+    let app = TestApp::with([MESSAGING_SERVICE_ID]).await;
+    let (events, began) = (Events::default(), Instant::now());
+    let _leader = stand(&app, "a", &events, began);
+    sleep(Duration::from_secs(1)).await;
+    let transport = Arc::clone(app.get::<Messaging>().transport());
+    let before = transport.calls();
+    sleep(LEASE * 100).await;
+    let of_the_leader = transport.calls() - before;
+    let _follower = stand(&app, "b", &events, began);
+    sleep(Duration::from_secs(1)).await;
+    let before = transport.calls();
+    sleep(LEASE * 100).await;
+    let more = transport.calls() - before - of_the_leader;
+    assert!(more > 0 && more <= LEASE.as_secs() * 100, "{more} calls in {:?}", LEASE * 100);
+    assert_eq!(events.lock().len(), 1);
 }

@@ -28,6 +28,8 @@ pub struct DeadLetterHeaders {
     pub id: Option<String>,
     /// How many times the message was replayed before.
     pub round: u64,
+    /// The size of a payload that was left out, since it did not fit beside these headers. The message is in its stream.
+    pub left_out_bytes: Option<usize>,
 }
 
 impl DeadLetterHeaders {
@@ -45,6 +47,7 @@ impl DeadLetterHeaders {
             subject: headers.get(header::DEAD_SUBJECT)?.to_owned(),
             id: headers.get(header::DEAD_ID).map(str::to_owned),
             round: number(header::DEAD_ROUND)?,
+            left_out_bytes: number(header::DEAD_LEFT_OUT).and_then(|bytes| usize::try_from(bytes).ok()),
         })
     }
 }
@@ -57,7 +60,8 @@ pub(crate) struct Letter<'a> {
 
 /// The headers of a dead letter: those of the original without `Nats-*`, and the description.
 pub(crate) fn dead_letter_headers(original: &Headers, of: &Letter<'_>) -> Headers {
-    let DeadLetterHeaders { reason, error, consumer, attempts, sequence, subject, id, round } = of.letter;
+    let DeadLetterHeaders { reason, error, consumer, attempts, sequence, subject, id, round, left_out_bytes } =
+        of.letter;
     let mut headers = Headers::new();
     headers.append(header::MSG_ID, &dead_letter_id(of.stream, consumer, *sequence, *round));
     headers.append(header::DEAD_REASON, &one_line(reason));
@@ -72,9 +76,13 @@ pub(crate) fn dead_letter_headers(original: &Headers, of: &Letter<'_>) -> Header
         headers.append(header::DEAD_ID, id);
     }
     headers.append(header::DEAD_ROUND, &round.to_string());
+    if let Some(bytes) = left_out_bytes {
+        headers.append(header::DEAD_LEFT_OUT, &bytes.to_string());
+    }
     // After the description, so that a flood of foreign headers can't push it out. A header of an earlier letter gives way too.
     for (name, value) in original.iter() {
-        if !name.starts_with("Nats-") && !name.starts_with("Op-Dead-") {
+        let ours = ["Nats-", "Op-Dead-", "Op-Retry-"].iter().any(|prefix| name.starts_with(prefix));
+        if !ours {
             headers.append(name, value);
         }
     }

@@ -24,6 +24,12 @@ pub(crate) mod names {
     pub(crate) const DEAD_SUBJECT: &str = "Op-Dead-Subject";
     pub(crate) const DEAD_ID: &str = "Op-Dead-Id";
     pub(crate) const DEAD_ROUND: &str = "Op-Dead-Round";
+    pub(crate) const DEAD_LEFT_OUT: &str = "Op-Dead-Left-Out";
+    pub(crate) const RETRY_SUBJECT: &str = "Op-Retry-Subject";
+    pub(crate) const RETRY_SEQUENCE: &str = "Op-Retry-Sequence";
+    pub(crate) const RETRY_ID: &str = "Op-Retry-Id";
+    pub(crate) const RETRY_ATTEMPTS: &str = "Op-Retry-Attempts";
+    pub(crate) const RETRY_DELAY: &str = "Op-Retry-Delay";
 }
 
 /// The headers of a message. Names are compared with their case, as NATS does. A name may occur more than once.
@@ -48,8 +54,13 @@ impl Headers {
 
     /// Sets a header, in place of all of this name.
     pub fn set(&mut self, name: &str, value: &str) {
-        self.0.retain(|(found, _)| found != name);
+        self.remove(name);
         self.append(name, value);
+    }
+
+    /// Removes every header of this name.
+    pub fn remove(&mut self, name: &str) {
+        self.0.retain(|(found, _)| found != name);
     }
 
     /// The first value of a name.

@@ -4,6 +4,9 @@ use app_ids::{BucketId, DomainId, MessageId, ServiceId, StreamId};
 
 use super::KeyHash;
 
+/// How many partitions keys have: one for each first hex digit of their hash.
+pub(crate) const PARTITIONS: u8 = 16;
+
 /// The most characters of a consumer's name.
 const MAX_CONSUMER_NAME: usize = 64;
 
@@ -105,6 +108,11 @@ pub(crate) fn filter(
     }
 }
 
+/// The filter for one partition of every type with a key.
+pub(crate) fn partition_filter(domain: DomainId, partition: u8) -> String {
+    format!("op.{domain}.*.*.{:x}.*", partition & 0xf)
+}
+
 /// The name of a stream in NATS.
 pub(crate) fn stream_name(domain: DomainId, stream: StreamId) -> String {
     format!("OP_{domain}_{stream}")
@@ -121,15 +129,23 @@ pub(crate) fn dead_subject(domain: DomainId, stream: StreamId, message: MessageI
 }
 
 /// The stream of replays.
-#[cfg_attr(not(test), allow(dead_code, reason = "replays will use it"))]
 pub(crate) fn replay_stream(domain: DomainId) -> String {
     format!("OP_{domain}_REPLAY")
 }
 
 /// The subject of the replays for one consumer.
-#[cfg_attr(not(test), allow(dead_code, reason = "replays will use it"))]
 pub(crate) fn replay_subject(domain: DomainId, service: ServiceId, consumer: &str) -> String {
     format!("op.{domain}.replay.{service}.{consumer}")
+}
+
+/// The stream of retries that wait for longer than a minute.
+pub(crate) fn retry_stream(domain: DomainId) -> String {
+    format!("OP_{domain}_RETRY")
+}
+
+/// The subject of the retries of one consumer.
+pub(crate) fn retry_subject(domain: DomainId, service: ServiceId, consumer: &str) -> String {
+    format!("op.{domain}.retry.{service}.{consumer}")
 }
 
 /// The name of a bucket in NATS.
@@ -147,6 +163,23 @@ pub fn bucket_name(domain: DomainId, bucket: BucketId) -> String {
 /// The name of a durable consumer in NATS.
 pub(crate) fn consumer_name(service: ServiceId, name: &str) -> String {
     format!("{service}_{name}")
+}
+
+/// The durable consumer of one partition.
+pub(crate) fn partition_name(durable: &str, partition: u8) -> String {
+    format!("{durable}_{:x}", partition & 0xf)
+}
+
+/// The hex of a text: the key of a bucket, since a subject can't have every character.
+pub(crate) fn hex_of(text: &str) -> String {
+    text.bytes().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The text whose bytes have this hex.
+pub(crate) fn text_of(hex: &str) -> Option<String> {
+    let (pairs, []) = hex.as_bytes().as_chunks::<2>() else { return None };
+    let byte = |pair: &[u8; 2]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    String::from_utf8(pairs.iter().map(byte).collect::<Option<_>>()?).ok()
 }
 
 /// Whether a consumer may have this name: 1 to 64 of `[a-z0-9_-]`.

@@ -9,9 +9,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use capnp::message::{self, ReaderOptions, TypedReader};
+use capnp::schema::StructSchema;
 use capnp::serialize::{BufferSegments, SEGMENTS_COUNT_LIMIT};
 use capnp::traits::Owned;
-use capnp::{Word, word};
+use capnp::{Word, any_pointer, word};
 
 /// How many times its packed limit a payload may have unpacked.
 const UNPACKED_FACTOR: usize = 8;
@@ -175,6 +176,23 @@ impl<S: Owned> Payload<S> {
             .nesting_limit(MAX_NESTING);
         options
     }
+}
+
+/// A payload as JSON, by the struct of its type: for operators.
+///
+/// # Errors
+/// Why it can't be shown.
+pub(crate) fn payload_json(packed: &[u8], schema: StructSchema, limits: Limits) -> Result<String, String> {
+    // Any struct will do here: the type decides how it is read.
+    let payload = Payload::<any_pointer::Owned>::decode(packed, limits).map_err(|error| error.to_string())?;
+    let mut options = ReaderOptions::new();
+    // Pointers may share what they point to. Shown, it is there as often.
+    options
+        .traversal_limit_in_words(Some(payload.words.len().saturating_mul(2) + 64))
+        .nesting_limit(MAX_NESTING);
+    let segments = BufferSegments::new(payload.bytes(), options).map_err(|error| error.to_string())?;
+    let message = message::Reader::new(segments, options);
+    app_config::author::reader_to_json(schema, &message).map_err(|problems| problems.to_string())
 }
 
 impl<S> Clone for Payload<S> {

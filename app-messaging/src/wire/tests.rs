@@ -157,6 +157,7 @@ fn letter() -> DeadLetterHeaders {
         subject: "op.d0.1.2._._".to_owned(),
         id: Some("order-7".to_owned()),
         round: 2,
+        left_out_bytes: None,
     }
 }
 

@@ -9,6 +9,8 @@ mod driver;
 mod evil;
 #[path = "browser/fleet.rs"]
 mod fleet;
+#[path = "browser/messages.rs"]
+mod messages;
 #[path = "browser/pages.rs"]
 mod pages;
 #[path = "browser/server.rs"]

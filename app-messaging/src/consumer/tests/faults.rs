@@ -1,6 +1,11 @@
 //! What goes wrong around a consumer: a bad release, dead letters that can't be stored, and a bad network.
 
 use super::*;
+use crate::StreamStorage;
+use crate::transport::{StreamConfig, WhenFull};
+
+/// The most bytes that the streams of a test hold.
+const MEMORY: usize = 64 << 10;
 
 #[tokio::test(start_paused = true)]
 async fn a_bad_release_pauses_before_it_moved_the_backlog() {
@@ -27,7 +32,7 @@ async fn a_bad_release_pauses_before_it_moved_the_backlog() {
 
 #[tokio::test(start_paused = true)]
 async fn while_dead_letters_cannot_be_stored_the_consumer_pauses_and_keeps_the_message() {
-    let shop = Shop::open().await;
+    let shop = Shop::with(Faults::default().hold_at_most(MEMORY as u64)).await;
     // Fills the memory of the transport for a minute.
     let fill = StreamConfig {
         name: "fill".to_owned(),
@@ -36,15 +41,19 @@ async fn while_dead_letters_cannot_be_stored_the_consumer_pauses_and_keeps_the_m
         max_bytes: 0,
         max_messages: 0,
         duplicate_window: Duration::ZERO,
+        storage: StreamStorage::Memory,
+        replicas: 1,
+        when_full: WhenFull::DropOldest,
+        release: 0,
     };
     let transport = shop.messaging.transport();
-    transport.ensure_stream(fill).await.unwrap();
+    transport.put_stream(fill, false).await.unwrap();
     shop.orders(&["a", "b"]).await;
     let fill = |bytes: usize| {
         let (subject, payload) = ("fill.x".to_owned(), vec![0; bytes].into());
         transport.store(Outgoing { subject, reply: None, headers: Headers::new(), payload }, SECOND)
     };
-    fill((256 << 20) - 2_000).await.unwrap();
+    fill(MEMORY - 2_000).await.unwrap();
     while fill(100).await.is_ok() {}
     let consumer = shop.messaging.consumer("c").of::<Order>().max_in_flight(1);
     consumer.start(&shop.service, |_| async { Ok(DeadLetter("bad".to_owned())) }).unwrap();

@@ -66,6 +66,7 @@ async fn a_message_that_came_twice_without_an_end_runs_alone() {
         ack_wait: SECOND,
         max_ack_pending: 100,
         deliver: DeliverPolicy::All,
+        release: 0,
     };
     transport.ensure_consumer(&stream, config).await.unwrap();
     for _ in 0..2 {
