@@ -287,15 +287,10 @@ impl Transport for InProcess {
     }
 
     fn ensure_bucket(&self, config: BucketConfig) -> Call<'_, ()> {
-<<<<<<< HEAD
-        ready(self.inner.with(|state, _| {
+        ready(self.inner.with_calm(|state, _| {
             let max_age = config.max_age;
             let bucket = state.buckets.entry(config.name.clone()).or_insert_with(|| KeptBucket::new(config));
             bucket.extend(max_age);
-=======
-        ready(self.inner.with_calm(|state, _| {
-            state.buckets.entry(config.name.clone()).or_insert_with(|| KeptBucket::new(config));
->>>>>>> 35858cb (app-messaging: complete delivery, retries, replays and operations)
             Ok(())
         }))
     }
@@ -317,11 +312,7 @@ impl Transport for InProcess {
             let put = if fate == AckFate::LostBefore {
                 Ok(0)
             } else {
-<<<<<<< HEAD
                 state.bucket(bucket, now)?.put(key, value, expected, (now, self.inner.wall(now)))
-=======
-                state.bucket(bucket, now)?.put(key, value, expected, now)
->>>>>>> 35858cb (app-messaging: complete delivery, retries, replays and operations)
             };
             Ok((put, fate))
         });
@@ -358,123 +349,3 @@ impl Transport for InProcess {
         ready(opened.map(|watch| Box::new(watch) as Box<dyn Watch>))
     }
 }
-<<<<<<< HEAD
-
-struct OpenPull {
-    inner: Arc<Inner>,
-    stream: Arc<str>,
-    consumer: Arc<str>,
-    left: usize,
-    until: Instant,
-}
-
-impl OpenPull {
-    /// The next delivery, or when to look again.
-    fn take(&mut self) -> Result<Result<Delivered, Option<Instant>>, TransportError> {
-        let Self { inner, stream, consumer, .. } = self;
-        let taken = inner.with(|state, now| {
-            let twice = state.dice.delivers_twice();
-            let found = state.stream(stream)?;
-            found.expire(now);
-            let last = found.last_sequence;
-            let (durable, messages) = state.durable(stream, consumer)?;
-            let Some(taken) = durable.take(messages, last, now) else { return Ok(Err(durable.next_due())) };
-            if twice {
-                durable.repeat(&taken);
-            }
-            let kept = messages.get(&taken.sequence);
-            Ok(kept.map_or(Err(Some(now)), |kept| {
-                Ok(Delivered {
-                    message: kept.message.clone(),
-                    token: AckToken {
-                        stream: Arc::clone(stream),
-                        consumer: Arc::clone(consumer),
-                        sequence: taken.sequence,
-                    },
-                    sequence: taken.sequence,
-                    deliveries: taken.deliveries,
-                    stored_at: kept.stored_at,
-                    pending: taken.pending,
-                })
-            }))
-        })?;
-        if taken.is_ok() {
-            self.left -= 1;
-        }
-        Ok(taken)
-    }
-}
-
-impl Pull for OpenPull {
-    fn next(&mut self) -> Call<'_, Option<Delivered>> {
-        Box::pin(async move {
-            loop {
-                if self.left == 0 {
-                    return Ok(None);
-                }
-                let changed = self.inner.with(|state, _| {
-                    Ok(Arc::clone(&state.durable(&self.stream, &self.consumer)?.0.changed))
-                })?;
-                let changed = changed.notified();
-                tokio::pin!(changed);
-                // Before looking, so that no change is missed.
-                changed.as_mut().enable();
-                let again = match self.take()? {
-                    Ok(delivered) => return Ok(Some(delivered)),
-                    Err(again) => again.map_or(self.until, |again| again.min(self.until)),
-                };
-                if Instant::now() >= self.until {
-                    return Ok(None);
-                }
-                tokio::select! {
-                    () = changed => {}
-                    () = tokio::time::sleep_until(again) => {}
-                }
-            }
-        })
-    }
-
-    fn close(self: Box<Self>) -> BoxFuture<'static, Vec<Delivered>> {
-        // Nothing is fetched ahead.
-        Box::pin(std::future::ready(Vec::new()))
-    }
-}
-
-struct OpenWatch {
-    inner: Arc<Inner>,
-    bucket: String,
-    key: Option<String>,
-    changes: broadcast::Receiver<RawEntry>,
-    waiting: VecDeque<RawEntry>,
-    seen: u64,
-}
-
-impl Watch for OpenWatch {
-    fn next(&mut self) -> Call<'_, Option<RawEntry>> {
-        Box::pin(async move {
-            loop {
-                if let Some(entry) = self.waiting.pop_front() {
-                    self.seen = self.seen.max(entry.revision);
-                    return Ok(Some(entry));
-                }
-                match self.changes.recv().await {
-                    Ok(entry) => {
-                        let wanted = self.key.as_deref().is_none_or(|key| key == &*entry.key);
-                        if wanted && entry.revision > self.seen {
-                            self.waiting.push_back(entry);
-                        }
-                    }
-                    Err(broadcast::error::RecvError::Lagged(_)) => {
-                        let (key, seen) = (self.key.as_deref(), self.seen);
-                        self.waiting = self
-                            .inner
-                            .with(|state, now| Ok(state.bucket(&self.bucket, now)?.present(key, seen)))?;
-                    }
-                    Err(broadcast::error::RecvError::Closed) => return Ok(None),
-                }
-            }
-        })
-    }
-}
-=======
->>>>>>> 35858cb (app-messaging: complete delivery, retries, replays and operations)

@@ -43,7 +43,6 @@ transport_suite! {
     a_bucket_says_when_it_stored_and_forgets_after_its_age,
     a_watch_shows_what_is_there_and_every_change,
     an_entry_is_forgotten_without_a_trace,
-    entries_end_with_their_age,
     what_is_no_subject_is_refused,
 }
 

@@ -75,12 +75,33 @@ pub(crate) async fn an_entry_is_forgotten_without_a_trace(any: Any) {
     assert!(put("3", Expected::Absent).await.unwrap() > second);
 }
 
-pub(crate) async fn entries_end_with_their_age(any: Any) {
-    let age = Duration::from_secs(1);
-    any.ensure_bucket(BucketConfig { max_age: age, ..bucket_config("bucket-a") }).await.unwrap();
-    any.bucket_put("bucket-a", "k", value("1"), Expected::Absent, SOON).await.unwrap();
-    assert!(any.bucket_get("bucket-a", "k").await.unwrap().is_some());
-    tokio::time::sleep(age * 3).await;
-    assert_eq!(any.bucket_get("bucket-a", "k").await.unwrap(), None);
-    any.bucket_put("bucket-a", "k", value("2"), Expected::Absent, SOON).await.unwrap();
+pub(crate) async fn a_bucket_says_when_it_stored_and_forgets_after_its_age(any: Any) {
+    let config = |max_age| BucketConfig {
+        name: "bucket-a".to_owned(),
+        history: 1,
+        max_value_bytes: 1_000,
+        max_age: Duration::from_secs(max_age),
+        max_bytes: 0,
+    };
+    any.ensure_bucket(config(1)).await.unwrap();
+    // An age is raised, and never lowered.
+    any.ensure_bucket(config(2)).await.unwrap();
+    any.ensure_bucket(config(1)).await.unwrap();
+    let put = |key: &'static str, expected| any.bucket_put("bucket-a", key, value("1"), expected, SOON);
+    let before = put("k", Expected::Absent).await.unwrap();
+    let stored = any.bucket_get("bucket-a", "k").await.unwrap().unwrap().stored_at;
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    put("later", Expected::Absent).await.unwrap();
+    let later = any.bucket_get("bucket-a", "later").await.unwrap().unwrap().stored_at;
+    let apart = later.duration_since(stored).unwrap();
+    assert!((Duration::from_millis(1_100)..Duration::from_secs(60)).contains(&apart), "{apart:?}");
+    assert!(any.bucket_get("bucket-a", "k").await.unwrap().is_some(), "kept for two seconds");
+    let gone = async {
+        while any.bucket_get("bucket-a", "k").await.unwrap().is_some() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), gone).await.unwrap();
+    assert_eq!(put("k", Expected::Revision(before)).await.unwrap_err(), TransportError::WrongRevision);
+    put("k", Expected::Absent).await.unwrap();
 }
