@@ -1,5 +1,6 @@
 //! The config of the messaging service: what `schema/capnp/messaging.capnp` says, read strictly.
 
+mod credentials;
 mod read;
 mod server;
 #[cfg(test)]
@@ -15,6 +16,7 @@ use app_ids::StreamId;
 use app_tls::{Authorities, KeyPair};
 use schema::messaging_capnp::messaging_spec;
 
+pub(crate) use self::credentials::{read_credentials, user_key};
 pub use self::server::ServerAddress;
 use crate::ids::MESSAGING_SERVICE_ID;
 
@@ -137,14 +139,7 @@ impl Config for MessagingConfig {
     type Schema = messaging_spec::Owned;
 
     fn read(spec: messaging_spec::Reader<'_>, problems: &mut Problems) -> Option<Self> {
-        let config = read::read(spec, problems)?;
-        if !config.servers.is_empty() {
-            // Refused, because a stored message that stays in memory would be a lie.
-            problems.at("servers").add(
-                "names servers, and this build has no transport to them; remove it and set inProcess to keep messages inside",
-            );
-        }
-        Some(config)
+        read::read(spec, problems)
     }
 
     fn without_file() -> Self {
@@ -153,6 +148,24 @@ impl Config for MessagingConfig {
 }
 
 impl MessagingConfig {
+    /// The fields that differ and that only a start takes over. A connection follows all others while it runs.
+    pub(crate) fn changes_for_the_next_start(&self, to: &Self) -> Vec<&'static str> {
+        [
+            (self.servers.is_empty() != to.servers.is_empty(), "servers"),
+            (self.in_process != to.in_process, "inProcess"),
+            (self.send_timeout != to.send_timeout, "sendMillis"),
+            (self.max_message_bytes != to.max_message_bytes, "maxMessageBytes"),
+            (self.max_waiting_acks != to.max_waiting_acks, "maxWaitingAcks"),
+            (self.required != to.required, "required"),
+            (self.provision != to.provision, "provision"),
+            (self.streams != to.streams, "streams"),
+            (self.publish_services != to.publish_services, "publishServices"),
+        ]
+        .into_iter()
+        .filter_map(|(differs, field)| differs.then_some(field))
+        .collect()
+    }
+
     /// What holds without a config: the defaults, and no place for stored messages.
     pub(crate) fn without_config() -> Self {
         Self {

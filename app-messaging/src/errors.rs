@@ -17,6 +17,7 @@ ids! {
     NO_STREAM_ID: ErrorId = 0xd580_27be_4c9d_1f63, "MessageNoStream";
     MALFORMED_ID: ErrorId = 0xe0c4_8a73_15fb_6d29, "MessageMalformed";
     ASK_FAILED_ID: ErrorId = 0x8b72_f41d_d069_3ae5, "MessageAskFailed";
+    CONNECTION_UNUSABLE_ID: ErrorId = 0x7ae1_94c6_0d35_b82f, "MessagingConnectionUnusable";
     BUCKET_FAILED_ID: ErrorId = 0x9c83_05f2_e17b_4ad6, "BucketFailed";
 }
 
@@ -47,6 +48,10 @@ pub const MESSAGE_ASK_FAILED: ErrSpec = spec(ASK_FAILED_ID, ErrorSeverity::High)
 
 /// A call of a bucket failed.
 pub const BUCKET_FAILED: ErrSpec = spec(BUCKET_FAILED_ID, ErrorSeverity::High);
+
+/// No connection to a server can be made with the config.
+pub const CONNECTION_UNUSABLE: ErrSpec =
+    ErrSpec::new(CONNECTION_UNUSABLE_ID, ErrorType::Config, ErrorSeverity::High).without_stack();
 
 /// What is known about a message that was not sent well. These are all cases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

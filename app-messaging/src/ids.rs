@@ -37,6 +37,14 @@ ids! {
 
     /// Where messages go was decided.
     pub MESSAGES_STAY_INSIDE: LogEventId = 0x1277_92e3_19ec_dcb4, "messages_stay_inside";
+    /// A connection to a server was made.
+    pub CONNECTION_MADE: LogEventId = 0x1e50_bf4e_b549_d023, "messaging_connection_made";
+    /// There is no connection to a server.
+    pub CONNECTION_LOST: LogEventId = 0x9698_974d_873a_96c0, "messaging_connection_lost";
+    /// The connection to a server is changed.
+    pub CONNECTION_CHANGES: LogEventId = 0x5335_2fea_d471_6a71, "messaging_connection_changes";
+    /// The account may not have a subscription.
+    pub SUBSCRIPTION_DENIED: LogEventId = 0xc7da_2b58_056e_4d78, "messaging_subscription_denied";
     /// A message became a dead letter.
     pub DEAD_LETTERED: LogEventId = 0x23ce_f777_670c_36bb, "message_dead_lettered";
     /// A consumer paused.

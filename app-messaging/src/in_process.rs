@@ -28,7 +28,8 @@ use self::consumer::Durable;
 pub use self::faults::Faults;
 use self::faults::{AckFate, Dice};
 use self::stream::{Kept, Stream, weight};
-use self::subjects::{Listeners, MAX_SUBSCRIPTIONS, is_pattern, is_subject};
+use self::subjects::{Listeners, MAX_SUBSCRIPTIONS};
+pub(crate) use self::subjects::{is_pattern, is_subject};
 use crate::transport::{Incoming, Outgoing, StoreAck, TransportError};
 use crate::wire::header;
 

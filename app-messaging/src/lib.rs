@@ -4,9 +4,9 @@
 //! crate turns them into few promises that hold. What stays out: the structs of messages (each service has its own schema), and
 //! calls with a connection (`app-rpc`).
 //!
-//! **So far there is the transport inside of this process.** It serves tests, an application with the domain id 0, and a config with
-//! `inProcess`. In another domain nothing is stored without a server: a send says so ([`SendFailure::NotSent`]). A config that names
-//! servers is refused.
+//! A config that names servers connects to them. The application starts while they are away, says so, and tries again.
+//! Without such a config there is the transport inside of this process. It serves tests, an application with the domain id 0, and a
+//! config with `inProcess`. In another domain nothing is stored without a server: a send says so ([`SendFailure::NotSent`]).
 //!
 //! ```
 //! use app_core::{prelude::*, testing::TestApp};
@@ -64,6 +64,7 @@
 mod bucket;
 mod catalog;
 mod config;
+mod connection;
 mod consumer;
 mod context;
 pub mod errors;
@@ -73,6 +74,11 @@ mod lead;
 mod message;
 mod messaging;
 mod metrics;
+mod nats;
+#[cfg(test)]
+#[path = "../tests/support/nats.rs"]
+#[allow(unreachable_pub, reason = "integration tests compile the file too")]
+mod nats_servers;
 mod operations;
 mod panels;
 mod place;

@@ -2,19 +2,21 @@
 
 use std::sync::Arc;
 
-use app_config::Configured;
+use app_config::LiveConfig;
 use app_core::{App, Preflight, Provided, preflight, prelude::*};
-use app_health::{HealthCheckSpec, health_check, health_notes};
+use app_health::{HealthCheckSpec, HealthChecks, health_check, health_notes};
 use app_metrics::Metrics;
 use tokio_util::sync::CancellationToken;
 
 use crate::catalog::{Catalog, as_errors};
 use crate::config::MessagingConfig;
+use crate::connection;
 use crate::ids::{CONSUMERS_CHECK, MESSAGES_STAY_INSIDE, MESSAGING_CHECK, MESSAGING_SERVICE_ID};
 use crate::in_process::{Faults, InProcess};
 use crate::messaging::Messaging;
 use crate::metrics::MessagingMetrics;
 use crate::place::{NO_SERVER, Place};
+use crate::transport::Transport;
 
 app_core::service! { id: MESSAGING_SERVICE_ID, name: "messaging", start: start }
 
@@ -32,18 +34,8 @@ fn check_declarations(app: &App) -> Vec<Error> {
 
 health_check! {
     service: MESSAGING_SERVICE_ID,
-    spec: HealthCheckSpec::new(MESSAGING_CHECK).name("messaging"),
-    check: messages_can_be_stored
-}
-
-health_check! {
-    service: MESSAGING_SERVICE_ID,
     spec: HealthCheckSpec::new(CONSUMERS_CHECK).name("consumers"),
     check: consumers_work
-}
-
-async fn messages_can_be_stored(messaging: Arc<Messaging>, _: CancellationToken) -> Result<(), String> {
-    if messaging.place() == Place::NoServer { Err(NO_SERVER.to_owned()) } else { Ok(()) }
 }
 
 async fn consumers_work(messaging: Arc<Messaging>, _: CancellationToken) -> Result<(), String> {
@@ -53,8 +45,9 @@ async fn consumers_work(messaging: Arc<Messaging>, _: CancellationToken) -> Resu
 
 async fn start(
     service: Service,
-    config: Configured<MessagingConfig>,
+    config: LiveConfig<MessagingConfig>,
     metrics: Dep<Metrics>,
+    health: Dep<HealthChecks>,
     faults: Option<Provided<Faults>>,
     place: Option<Provided<Place>>,
 ) -> Result<Messaging, Error> {
@@ -63,23 +56,52 @@ async fn start(
     let catalog = Catalog::linked().map_err(|problems| {
         errors::SERVICE_INIT_FAILED.error(MESSAGING_SERVICE_ID).message(problems.join("; ")).build()
     })?;
-    let place = place.map_or_else(|| Place::of(&config, app.domain(), app.any_port()), |place| *place);
+    let current = config.current();
+    let place = place.map_or_else(|| Place::of(&current, app.domain(), app.any_port()), |place| *place);
     match place {
+        Place::Servers => {}
         Place::Inside => {
             info!(service.log(), "messages stay inside of this process and are gone with it; to reach others, name servers in the config of messaging"; "event" => MESSAGES_STAY_INSIDE.hex());
         }
         Place::NoServer => warn!(service.log(), "{}", NO_SERVER; "event" => MESSAGES_STAY_INSIDE.hex()),
     }
-    let transport = InProcess::new(faults.map(|faults| (*faults).clone()).unwrap_or_default());
     let metrics = MessagingMetrics::register(&metrics)?;
     metrics.connected.set(if place == Place::Inside { 1.0 } else { 0.0 });
-    Messaging::new(&service, &config, catalog, place, Arc::new(transport), metrics).await
+    let transport: Arc<dyn Transport> = if place == Place::Servers {
+        Arc::new(connection::start(&service, config, metrics.connected.clone()).await?)
+    } else {
+        Arc::new(InProcess::new(faults.map(|faults| (*faults).clone()).unwrap_or_default()))
+    };
+    register_check(&service, &health, place, &current)?;
+    Messaging::new(&service, &current, catalog, place, transport, metrics).await
+}
+
+/// The check whether messages can be stored. It is critical if the config says so.
+fn register_check(
+    service: &Service,
+    health: &HealthChecks,
+    place: Place,
+    config: &MessagingConfig,
+) -> Result<(), Error> {
+    let spec = HealthCheckSpec::new(MESSAGING_CHECK).name("messaging");
+    let spec = if config.required && place == Place::Servers { spec.critical() } else { spec };
+    let app = App::of(service);
+    health.register(service, spec, move |_cancelled| {
+        let trouble = match place {
+            Place::Servers => connection::trouble(&app),
+            Place::Inside => None,
+            Place::NoServer => Some(NO_SERVER.to_owned()),
+        };
+        std::future::ready(trouble.map_or(Ok(()), Err))
+    })
 }
 
 /// What `/readyz` says.
 fn notes(app: &App) -> Vec<String> {
     let Ok(messaging) = app.get::<Messaging>() else { return Vec::new() };
-    messaging.notes()
+    let mut notes = messaging.notes();
+    notes.extend(connection::trouble(app).map(|trouble| format!("messaging: {trouble}")));
+    notes
 }
 
 #[cfg(test)]

@@ -60,6 +60,8 @@ pub(crate) struct AckToken {
     pub(crate) stream: Arc<str>,
     pub(crate) consumer: Arc<str>,
     pub(crate) sequence: u64,
+    /// The subject of the acknowledgement, in NATS.
+    pub(crate) reply: Option<Arc<str>>,
 }
 
 /// What becomes of a delivery.

@@ -8,6 +8,7 @@ use app_ids::StreamId;
 use app_tls::{Authorities, KeyPair, Purpose};
 use schema::messaging_capnp::{Provision, Storage, messaging_spec, stream_override};
 
+use super::credentials::{read_credentials, user_key};
 use super::{
     Account, MessagingConfig, Provisioning, ServerAddress, StreamSettings, StreamStorage, TlsConfig,
 };
@@ -131,6 +132,9 @@ fn read_account(spec: messaging_spec::Reader<'_>, problems: &mut Problems) -> Op
             problems
                 .at("nkeySeed")
                 .add("must be the seed of a user: 58 characters of A-Z and 2-7 that begin with SU");
+        } else if let Err(wrong) = user_key(seed) {
+            let rule = Expected::of_code(format_args!("must be the seed of a user: {wrong}"));
+            problems.at("nkeySeed").add(rule);
         }
         return Some(Account::NkeySeed(secret(seed)));
     }
@@ -148,6 +152,8 @@ fn check_credentials(credentials: &[u8], place: &mut Place<'_>) {
         place.add("must be text: the content of a .creds file");
     } else if !has(b"-----BEGIN NATS USER JWT-----") || !has(b"-----BEGIN USER NKEY SEED-----") {
         place.add("must have the blocks NATS USER JWT and USER NKEY SEED: give the whole .creds file");
+    } else if let Err(wrong) = read_credentials(credentials) {
+        place.add(Expected::of_code(format_args!("must be the content of a .creds file: {wrong}")));
     }
 }
 

@@ -20,7 +20,7 @@ pub struct ServerAddress {
 
 impl ServerAddress {
     /// Reads an address. The error says what is wrong, without a part of the address.
-    pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
+    pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
         let (tls, rest) = match (text.strip_prefix("nats://"), text.strip_prefix("tls://")) {
             (Some(rest), _) => (false, rest),
             (None, Some(rest)) => (true, rest),
@@ -53,13 +53,16 @@ impl ServerAddress {
     }
 }
 
+impl ServerAddress {
+    /// `host:port`, or `[host]:port` for an IPv6 address.
+    pub(crate) fn authority(&self) -> String {
+        let Self { host, port, .. } = self;
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+    }
+}
+
 impl fmt::Display for ServerAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.tls { "tls" } else { "nats" };
-        if self.host.contains(':') {
-            write!(f, "{scheme}://[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{scheme}://{}:{}", self.host, self.port)
-        }
+        write!(f, "{}://{}", if self.tls { "tls" } else { "nats" }, self.authority())
     }
 }

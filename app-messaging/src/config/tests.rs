@@ -53,22 +53,6 @@ fn a_config_that_only_names_servers_has_the_defaults_of_the_schema() {
 }
 
 #[test]
-fn a_config_with_servers_is_refused_by_a_build_without_a_transport_to_them() {
-    let message = spec(|spec| servers(spec, &["nats://a"]));
-    let mut problems = Problems::new();
-    let _ = MessagingConfig::read(message.get_root_as_reader().unwrap(), &mut problems);
-    let told = problems.to_string();
-    assert!(
-        told.starts_with("servers: names servers, and this build has no transport to them; remove it"),
-        "{told}"
-    );
-    let message = spec(|mut spec| spec.set_in_process(true));
-    let mut problems = Problems::new();
-    assert!(MessagingConfig::read(message.get_root_as_reader().unwrap(), &mut problems).unwrap().in_process);
-    assert!(problems.is_empty());
-}
-
-#[test]
 fn an_address_says_what_is_wrong_with_it() {
     for (address, wrong) in [
         ("a:4222", "must begin with nats:// or tls://"),
@@ -141,8 +125,18 @@ fn an_account_is_proved_in_one_way() {
     assert!(two.1.contains("at most one of") && !two.1.contains("t0ken"), "{}", two.1);
     let half = of(&|spec| spec.set_credentials(b"-----BEGIN NATS USER JWT-----"));
     assert!(half.1.starts_with("credentials: must have the blocks"), "{}", half.1);
-    let whole = b"-----BEGIN NATS USER JWT-----\nx\n-----BEGIN USER NKEY SEED-----\ny";
-    assert!(matches!(of(&|spec| spec.set_credentials(whole)).0.unwrap().account, Account::Credentials(_)));
+    let file = |seed: &str| {
+        format!(
+            "-----BEGIN NATS USER JWT-----\nx\n------END NATS USER JWT------\n-----BEGIN USER NKEY SEED-----\n{seed}\n------END"
+        )
+    };
+    let (config, none) = of(&|spec| spec.set_credentials(file(SEED).as_bytes()));
+    assert_eq!(none, "");
+    assert!(matches!(config.unwrap().account, Account::Credentials(_)));
+    let typo = of(&|spec| spec.set_credentials(file(&SEED.replace("AHUD", "AHUE")).as_bytes()));
+    assert!(typo.1.contains("its checksum is wrong") && !typo.1.contains("UXKFS"), "{}", typo.1);
+    let typo = of(&|spec| spec.set_nkey_seed(SEED.replace("AHUD", "AHUE").as_bytes()));
+    assert!(typo.1.contains("its checksum is wrong") && !typo.1.contains("UXKFS"), "{}", typo.1);
 }
 
 #[test]
@@ -177,6 +171,26 @@ fn numbers_have_bounds() {
     assert!(of(|spec| spec.set_inbox_prefix("a..b")).starts_with("inboxPrefix: must be tokens"));
     assert!(of(|spec| spec.set_inbox_prefix("a.*")).starts_with("inboxPrefix: must be tokens"));
     assert!(of(|spec| spec.set_domain("hub.leaf")).starts_with("domain: must be at most 64"));
+}
+
+#[test]
+fn the_changes_that_need_a_start_are_named() {
+    let config = |fill: fn(&mut messaging_spec::Builder<'_>)| {
+        accepted(|mut spec| {
+            servers(spec.reborrow(), &["nats://a"]);
+            fill(&mut spec);
+        })
+    };
+    let before = config(|_| ());
+    assert_eq!(before.changes_for_the_next_start(&config(|spec| spec.set_token("t"))), Vec::<&str>::new());
+    let after = config(|spec| {
+        spec.set_required(true);
+        spec.set_send_millis(1);
+        spec.set_connect_millis(1);
+    });
+    assert_eq!(before.changes_for_the_next_start(&after), ["sendMillis", "required"]);
+    let inside = accepted(|mut spec| spec.set_in_process(true));
+    assert_eq!(before.changes_for_the_next_start(&inside), ["servers", "inProcess"]);
 }
 
 #[test]

@@ -40,6 +40,7 @@ impl OpenPull {
                         stream: Arc::clone(stream),
                         consumer: Arc::clone(consumer),
                         sequence: taken.sequence,
+                        reply: None,
                     },
                     sequence: taken.sequence,
                     deliveries: taken.deliveries,

@@ -16,12 +16,12 @@ const MAX_SUBJECT_BYTES: usize = 1024;
 pub(super) const MAX_SUBSCRIPTIONS: usize = 100_000;
 
 /// Whether a message may have this subject: tokens without spaces and wildcards, separated by dots.
-pub(super) fn is_subject(text: &str) -> bool {
+pub(crate) fn is_subject(text: &str) -> bool {
     is_pattern(text) && !text.split('.').any(|token| token == "*" || token == ">")
 }
 
 /// Whether a subscription may have this subject: `*` stands for a token, and `>` at the end for one or more.
-pub(super) fn is_pattern(text: &str) -> bool {
+pub(crate) fn is_pattern(text: &str) -> bool {
     let mut tokens = text.split('.').peekable();
     let good =
         |token: &str| !token.is_empty() && !token.contains(|c: char| c.is_whitespace() || c.is_control());

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::StreamStorage;
-use crate::suite::transport_suite;
+use crate::suite::{transport_suite, with_suite};
 use crate::transport::{ConsumerConfig, DeliverPolicy, Settlement, StreamConfig, Transport, WhenFull};
 use crate::wire::Headers;
 
@@ -14,37 +14,7 @@ fn plain() -> Arc<dyn Transport> {
     Arc::new(InProcess::new(Faults::default().take_at_most(64 << 10)))
 }
 
-transport_suite! {
-    plain();
-    subscriptions_with_wildcards_get_what_they_cover,
-    one_member_of_a_queue_gets_each_message,
-    a_full_subscription_drops_the_newest_and_counts,
-    a_request_without_a_responder_ends_at_once,
-    a_request_gets_the_answer_or_none_in_time,
-    a_request_on_a_stored_subject_is_answered_by_the_stream,
-    a_store_says_the_sequence_and_finds_duplicates,
-    a_stream_keeps_within_its_limits,
-    a_stream_says_what_it_is_and_takes_changes,
-    a_stream_that_refuses_keeps_what_it_has,
-    messages_are_read_by_sequence_and_subject,
-    a_deleted_message_is_not_delivered_any_more,
-    consumers_are_listed_with_how_far_they_are,
-    a_message_beyond_the_limit_does_not_leave_the_process,
-    what_is_acknowledged_does_not_come_again,
-    a_delayed_nak_comes_after_its_delay,
-    a_sign_of_life_begins_the_ack_wait_again,
-    no_more_than_max_ack_pending_is_delivered,
-    a_pull_waits_for_messages_that_come_later,
-    two_pulls_of_one_consumer_share_its_messages,
-    a_consumer_gets_what_its_filter_covers,
-    a_consumer_begins_where_it_is_told,
-    a_pull_of_a_deleted_consumer_ends_with_an_error,
-    a_bucket_changes_by_revision,
-    a_bucket_says_when_it_stored_and_forgets_after_its_age,
-    a_watch_shows_what_is_there_and_every_change,
-    an_entry_is_forgotten_without_a_trace,
-    what_is_no_subject_is_refused,
-}
+with_suite!(transport_suite, plain());
 
 fn message(payload: usize) -> Outgoing {
     let payload = Bytes::from(vec![0; payload]);

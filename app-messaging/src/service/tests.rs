@@ -1,5 +1,7 @@
 //! The service: where messages go, sending, events, requests.
 
+mod servers;
+
 use std::sync::Arc;
 use std::time::Duration;
 
