@@ -210,10 +210,6 @@ impl Messaging {
         troubles
     }
 
-    pub(crate) fn place(&self) -> Place {
-        self.context.place
-    }
-
     pub(crate) fn consumers(&self) -> &Consumers {
         &self.consumers
     }

@@ -197,7 +197,7 @@ impl NatsPull {
     /// The server sends no more.
     fn ends(&mut self) {
         self.left = 0;
-        if let Some(guard) = &mut self.guard {
+        if let Some(mut guard) = self.guard.take() {
             guard.is_over();
         }
     }
