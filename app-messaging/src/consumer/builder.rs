@@ -253,7 +253,7 @@ impl<Types: Consumed> ConsumerBuilder<Types> {
             attempts: Attempts::new(Arc::clone(&context.transport), context.identity.domain),
             lanes: Lanes::default(),
             task: format!("consumer {}", options.name),
-            meters: Meters::of(&context.metrics, &durable)?,
+            meters: Meters::of(&context.metrics, &durable, &infos)?,
             stream,
             stream_id,
             durable,

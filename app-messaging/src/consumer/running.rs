@@ -52,9 +52,15 @@ pub(super) struct Meters {
 }
 
 impl Meters {
-    pub(super) fn of(metrics: &MessagingMetrics, consumer: &str) -> Result<Self, Error> {
+    pub(super) fn of(
+        metrics: &MessagingMetrics,
+        consumer: &str,
+        messages: &[&'static MessageInfo],
+    ) -> Result<Self, Error> {
         // From the start, so that the first dead letter is an increase.
-        metrics.handled.with([consumer, "dead_lettered"])?;
+        for message in messages {
+            metrics.handled.with([message.name(), consumer, "dead_lettered"])?;
+        }
         Ok(Self {
             received: metrics.received.clone(),
             handled: metrics.handled.clone(),
