@@ -20,11 +20,11 @@ const FIRST: Duration = Duration::from_secs(5);
 
 /// The connection of an app, while its service runs.
 #[derive(Default)]
-struct Kept(Mutex<Weak<Shared>>);
+struct CurrentConnection(Mutex<Weak<Shared>>);
 
 /// What is wrong with the connection of this app, if it has one and anything is.
 pub(crate) fn trouble(app: &App) -> Option<String> {
-    let kept = app.kept::<Kept>();
+    let kept = app.kept::<CurrentConnection>();
     let shared = kept.0.lock().upgrade()?;
     Nats::from(shared).trouble()
 }
@@ -60,7 +60,7 @@ pub(crate) async fn start(
     service.spawn("messaging config", async move { follow(follower, config, changes, watcher).await })?;
     let wait = FIRST.min(first.connect_timeout);
     let nats = Nats::start(service, wanted, connected, wait).await?;
-    *app.kept::<Kept>().0.lock() = nats.downgrade();
+    *app.kept::<CurrentConnection>().0.lock() = nats.downgrade();
     Ok(nats)
 }
 

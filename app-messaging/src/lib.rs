@@ -1,12 +1,10 @@
 //! Messages between services: stored and handled at least once, events, requests with answers.
 //!
 //! Why a crate of its own: the engine is NATS with JetStream, whose promises differ from what users expect in many small ways. This
-//! crate turns them into few promises that hold. What stays out: the structs of messages (each service has its own schema), and
-//! calls with a connection (`app-rpc`).
+//! crate turns them into few promises that hold. What stays out: the structs of messages, and calls with a connection (`app-rpc`).
 //!
-//! A config that names servers connects to them. The application starts while they are away, says so, and tries again.
-//! Without such a config there is the transport inside of this process. It serves tests, an application with the domain id 0, and a
-//! config with `inProcess`. In another domain nothing is stored without a server: a send says so ([`SendFailure::NotSent`]).
+//! A config that names servers connects to them, and the application starts while they are away. Without servers, messages stay inside
+//! of this process with the domain id 0, in tests, and with `inProcess`. Else a send says that it is [`SendFailure::NotSent`].
 //!
 //! ```
 //! use app_core::{prelude::*, testing::TestApp};
@@ -75,10 +73,6 @@ mod message;
 mod messaging;
 mod metrics;
 mod nats;
-#[cfg(test)]
-#[path = "../tests/support/nats.rs"]
-#[allow(unreachable_pub, reason = "integration tests compile the file too")]
-mod nats_servers;
 mod operations;
 mod panels;
 mod place;

@@ -6,6 +6,10 @@
 mod buckets;
 mod streams;
 
+#[path = "../tests/support/nats.rs"]
+#[allow(unreachable_pub, reason = "integration tests compile the file too")]
+pub(crate) mod servers;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -106,18 +106,18 @@ fn millis(time: SystemTime) -> u128 {
 }
 
 /// A message of a feed.
-type Place = (usize, u64);
+type FeedSequence = (usize, u64);
 
 /// What is known, and which messages are worked on here.
 pub(super) struct Attempts {
     transport: Arc<dyn Transport>,
     bucket: String,
-    local: Mutex<BTreeMap<Place, Known>>,
-    here: Arc<Mutex<BTreeSet<Place>>>,
+    local: Mutex<BTreeMap<FeedSequence, Known>>,
+    here: Arc<Mutex<BTreeSet<FeedSequence>>>,
 }
 
 /// Says that a message is worked on here, until it is dropped.
-pub(super) struct Here(Arc<Mutex<BTreeSet<Place>>>, Place);
+pub(super) struct Here(Arc<Mutex<BTreeSet<FeedSequence>>>, FeedSequence);
 
 impl Drop for Here {
     fn drop(&mut self) {
@@ -188,7 +188,7 @@ impl Attempts {
         }
     }
 
-    fn remember(&self, place: Place, change: impl FnOnce(&mut Known)) {
+    fn remember(&self, place: FeedSequence, change: impl FnOnce(&mut Known)) {
         let mut all = self.local.lock();
         if all.len() >= MAX_REMEMBERED && !all.contains_key(&place) {
             all.pop_first();

@@ -11,7 +11,7 @@ use futures_util::FutureExt;
 use tokio::time::timeout;
 
 use super::Settings;
-use super::link::{Link, Signs, shown};
+use super::link::{Link, ServerSigns, shown};
 
 /// How often a server is asked for a sign of life. Two that have no answer end the connection.
 const PING_EVERY: Duration = Duration::from_secs(10);
@@ -29,7 +29,7 @@ pub(super) async fn connect(
     let scheme = if settings.tls.is_some() { "tls" } else { "nats" };
     let address: ServerAddr =
         format!("{scheme}://{address}").parse().map_err(|error| format!("it is no address: {error}"))?;
-    let signs = Arc::new(Signs::default());
+    let signs = Arc::new(ServerSigns::default());
     let options = options(settings, &signs);
     // A server may answer what the client panics at. The panic is in this task until the connection is made.
     let connecting = AssertUnwindSafe(async_nats::connect_with_options(address, options)).catch_unwind();
@@ -52,7 +52,7 @@ pub(super) async fn connect(
     Link::take_over(client, signs, settings, number, service).await
 }
 
-fn options(settings: &Arc<Settings>, signs: &Arc<Signs>) -> ConnectOptions {
+fn options(settings: &Arc<Settings>, signs: &Arc<ServerSigns>) -> ConnectOptions {
     let (proves, used) = (Arc::clone(settings), Arc::clone(signs));
     let answer = move |nonce: Vec<u8>| {
         std::future::ready(if used.used.load(Ordering::Acquire) {

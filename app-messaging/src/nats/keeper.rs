@@ -43,7 +43,7 @@ impl Backoff {
 }
 
 /// Why a link is not current any more.
-enum Ended {
+enum LinkEnd {
     Dying,
     Lost,
     /// The config has changed, or the server will stop.
@@ -104,9 +104,9 @@ impl Keeper {
                 },
             };
             match self.hold(&current).await {
-                Ended::Dying => return self.stop(&current).await,
-                Ended::Lost => self.lose(&current),
-                Ended::Change => link = Some(self.change(current).await),
+                LinkEnd::Dying => return self.stop(&current).await,
+                LinkEnd::Lost => self.lose(&current),
+                LinkEnd::Change => link = Some(self.change(current).await),
             }
         }
     }
@@ -202,24 +202,24 @@ impl Keeper {
     }
 
     /// Invariant 3.
-    async fn hold(&mut self, link: &Link) -> Ended {
+    async fn hold(&mut self, link: &Link) -> LinkEnd {
         let service = self.service().clone();
         // The last config that worked is in use, and not the wanted one.
         if self.proven.as_ref().is_some_and(|proven| !Arc::ptr_eq(proven, &self.wanted.borrow())) {
-            return Ended::Change;
+            return LinkEnd::Change;
         }
         let mut look = tokio::time::interval(LOOK_EVERY);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 biased;
-                () = service.dying() => return Ended::Dying,
-                () = link.gone() => return Ended::Lost,
-                Ok(()) = self.wanted.changed() => return Ended::Change,
-                () = link.leaving() => return Ended::Change,
+                () = service.dying() => return LinkEnd::Dying,
+                () = link.gone() => return LinkEnd::Lost,
+                Ok(()) = self.wanted.changed() => return LinkEnd::Change,
+                () = link.leaving() => return LinkEnd::Change,
                 _ = look.tick() => {
                     if !link.is_connected() {
-                        return Ended::Lost;
+                        return LinkEnd::Lost;
                     }
                     self.tell_denied(link);
                 }

@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::replies::{Answer, CallGuard, Replies, Routed};
+use super::replies::{CallGuard, Replies, ReplyResult, Routed};
 use super::violations::Violation;
 use crate::transport::TransportError;
 
@@ -39,7 +39,7 @@ const MAX_DENIED: usize = 256;
 
 /// What a server said or did. The callbacks of the client write it.
 #[derive(Default)]
-pub(super) struct Signs {
+pub(super) struct ServerSigns {
     /// The connection is gone.
     pub(super) gone: CancellationToken,
     /// The server will stop soon.
@@ -55,7 +55,7 @@ pub(super) struct Signs {
     pub(super) replies: Arc<Replies>,
 }
 
-impl Signs {
+impl ServerSigns {
     /// Takes an event of the client. Events may be lost, so each is known another way too.
     pub(super) fn take(&self, event: &Event) {
         match event {
@@ -99,7 +99,7 @@ pub(super) fn shown(text: &str) -> String {
 /// A connection.
 pub(super) struct Link {
     client: Client,
-    signs: Arc<Signs>,
+    signs: Arc<ServerSigns>,
     /// What the subjects of answers begin with, with the dot at its end.
     inbox: String,
     /// What the subjects of JetStream's calls begin with.
@@ -117,7 +117,7 @@ impl Link {
     /// Takes over a client that has just connected. Subscribes to its inbox, and proves that answers arrive.
     pub(super) async fn take_over(
         client: Client,
-        signs: Arc<Signs>,
+        signs: Arc<ServerSigns>,
         settings: &super::Settings,
         number: u64,
         service: &Service,
@@ -302,7 +302,7 @@ impl Link {
     async fn answered(
         &self,
         _guard: CallGuard,
-        answer: tokio::sync::oneshot::Receiver<Answer>,
+        answer: tokio::sync::oneshot::Receiver<ReplyResult>,
         until: Instant,
     ) -> Result<Message, TransportError> {
         match timeout_at(until, answer).await {

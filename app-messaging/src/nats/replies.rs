@@ -19,16 +19,16 @@ use crate::transport::TransportError;
 pub(super) const MAX_WAITING: usize = 65_536;
 
 /// What a call gets: a message, or why the account may not do it.
-pub(super) type Answer = Result<Message, String>;
+pub(super) type ReplyResult = Result<Message, String>;
 
-struct Call {
+struct WaitingCall {
     /// Permission violations name it.
     subject: Subject,
-    to: oneshot::Sender<Answer>,
+    to: oneshot::Sender<ReplyResult>,
 }
 
 /// A pull that was asked for.
-struct Open {
+struct AskedPull {
     token: u64,
     /// `None` after the pull ended here. The server may still send for it.
     to: Option<mpsc::Sender<Message>>,
@@ -40,9 +40,9 @@ struct Open {
 #[derive(Default)]
 struct Waiting {
     last: u64,
-    calls: HashMap<u64, Call>,
+    calls: HashMap<u64, WaitingCall>,
     /// By `{stream}.{consumer}`.
-    pulls: HashMap<Box<str>, Vec<Open>>,
+    pulls: HashMap<Box<str>, Vec<AskedPull>>,
     keys: HashMap<u64, Box<str>>,
     /// When something came last that no pull took.
     late: Option<Instant>,
@@ -80,11 +80,11 @@ impl Replies {
     pub(super) fn call(
         self: &Arc<Self>,
         subject: impl FnOnce(u64) -> Subject,
-    ) -> Result<(CallGuard, oneshot::Receiver<Answer>), TransportError> {
+    ) -> Result<(CallGuard, oneshot::Receiver<ReplyResult>), TransportError> {
         let (to, answer) = oneshot::channel();
         let mut waiting = self.waiting.lock();
         let token = self.enter(&mut waiting)?;
-        waiting.calls.insert(token, Call { subject: subject(token), to });
+        waiting.calls.insert(token, WaitingCall { subject: subject(token), to });
         Ok((CallGuard { replies: Arc::clone(self), token }, answer))
     }
 
@@ -99,7 +99,7 @@ impl Replies {
         let (to, messages) = mpsc::channel(batch.min(MAX_WAITING) + 8);
         let mut waiting = self.waiting.lock();
         let token = self.enter(&mut waiting)?;
-        let open = Open { token, to: Some(to), left: batch, until };
+        let open = AskedPull { token, to: Some(to), left: batch, until };
         waiting.pulls.entry(key.into()).or_default().push(open);
         waiting.keys.insert(token, key.into());
         Ok((PullGuard { replies: Arc::clone(self), token, keeps: true }, messages))
@@ -165,7 +165,7 @@ impl Replies {
         self.fail(|_| true, why);
     }
 
-    fn fail(&self, which: impl Fn(&Call) -> bool, why: &str) {
+    fn fail(&self, which: impl Fn(&WaitingCall) -> bool, why: &str) {
         let mut waiting = self.waiting.lock();
         let tokens: Vec<_> =
             waiting.calls.iter().filter(|(_, call)| which(call)).map(|(token, _)| *token).collect();
@@ -210,7 +210,7 @@ impl Waiting {
 
     /// Forgets pulls that ended here, and at the server too.
     fn expire(&mut self, now: Instant) {
-        let over = |open: &&Open| open.to.is_none() && open.until <= now;
+        let over = |open: &&AskedPull| open.to.is_none() && open.until <= now;
         let tokens: Vec<_> = self.pulls.values().flatten().filter(over).map(|open| open.token).collect();
         for token in tokens {
             self.forget(token);

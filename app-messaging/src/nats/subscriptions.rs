@@ -32,7 +32,7 @@ struct Registered {
 }
 
 #[derive(Default)]
-struct All {
+struct SubscriptionMap {
     last: u64,
     registered: BTreeMap<u64, Arc<Registered>>,
 }
@@ -40,7 +40,7 @@ struct All {
 /// All subscriptions.
 #[derive(Default)]
 pub(super) struct Subscriptions {
-    all: Mutex<All>,
+    all: Mutex<SubscriptionMap>,
     /// The number of the link that forwards.
     live: AtomicU64,
 }

@@ -19,7 +19,7 @@ use super::*;
 use crate::config::StreamStorage;
 use crate::config::{MessagingConfig, ServerAddress};
 use crate::metrics::MessagingMetrics;
-use crate::nats_servers::{NatsProgram, NatsServer};
+use crate::suite::servers::{NatsProgram, NatsServer};
 use crate::transport::{ConsumerConfig, DeliverPolicy, StreamConfig, Transport as _, WhenFull};
 use crate::wire::Headers;
 

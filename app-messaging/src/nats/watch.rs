@@ -27,7 +27,7 @@ const KEPT: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// A watch that is open on a connection.
-struct Open {
+struct OpenPush {
     link: Arc<Link>,
     messages: Subscriber,
     /// The number of the next delivery.
@@ -36,7 +36,7 @@ struct Open {
     delete: String,
 }
 
-impl Drop for Open {
+impl Drop for OpenPush {
     fn drop(&mut self) {
         // Otherwise the server finds out by itself, later.
         self.link.send_without_waiting(std::mem::take(&mut self.delete), b"");
@@ -52,7 +52,7 @@ pub(super) struct NatsWatch {
     seen: u64,
     /// Deletions up to this revision are as keys that never were.
     there: Option<u64>,
-    open: Option<Open>,
+    open: Option<OpenPush>,
 }
 
 impl NatsWatch {
@@ -98,7 +98,7 @@ impl NatsWatch {
         let what = || format!("bucket {}", self.bucket);
         call(&link, &format!("CONSUMER.CREATE.{stream}.{name}"), &body, what).await?;
         let delete = format!("{}.CONSUMER.DELETE.{stream}.{name}", link.api);
-        self.open = Some(Open { link, messages, next: 1, heard: Instant::now(), delete });
+        self.open = Some(OpenPush { link, messages, next: 1, heard: Instant::now(), delete });
         Ok(())
     }
 

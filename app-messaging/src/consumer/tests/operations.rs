@@ -57,7 +57,7 @@ async fn dead_letters_are_listed_by_pages_and_shown_by_their_type() {
         shop.messaging
             .sender::<Order>()
             .send_with_id(&format!("order-{number}"), |order| {
-                order.set_name(&format!("bad-{number}"));
+                order.set_name(format!("bad-{number}"));
                 order.set_max_keys(7);
             })
             .await

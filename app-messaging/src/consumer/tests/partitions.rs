@@ -2,9 +2,12 @@
 
 use super::*;
 
+/// By key, whether a message runs, and the sequences that were seen.
+type Seen = BTreeMap<String, (bool, Vec<u64>)>;
+
 /// Notes the begin and the end of each message, by key. Panics when two of a key overlap.
 #[derive(Clone, Default)]
-struct Strict(Arc<Mutex<BTreeMap<String, (bool, Vec<u64>)>>>);
+struct Strict(Arc<Mutex<Seen>>);
 
 impl Strict {
     fn begins(&self, key: &str, sequence: u64) {
@@ -49,7 +52,7 @@ async fn partitions_keep_the_order_of_each_key_through_retries() {
         shop.order(&format!("key-{}", number % 12)).await;
     }
     sleep(SECOND * 3600).await;
-    let all = strict.0.lock();
+    let all = strict.0.lock().clone();
     assert_eq!(all.len(), 12);
     for (key, (_, seen)) in all.iter() {
         assert!(seen.len() == 5 && seen.is_sorted(), "{key}: {seen:?}");

@@ -42,7 +42,7 @@ proptest! {
 
 #[test]
 fn what_the_server_says_reaches_who_waits_for_it() {
-    let signs = Signs::default();
+    let signs = ServerSigns::default();
     let (_guard, mut answer) = signs.replies.call(|_| "a.b".into()).unwrap();
     let (_other, mut waits) = signs.replies.call(|_| "a.c".into()).unwrap();
     let told = |text: &str| Event::ServerError(ServerError::Other(text.to_owned()));
@@ -63,7 +63,7 @@ fn what_the_server_says_reaches_who_waits_for_it() {
 
 #[test]
 fn a_denied_inbox_fails_every_call() {
-    let signs = Signs::default();
+    let signs = ServerSigns::default();
     signs.inbox.set("_INBOX.1.*".to_owned()).unwrap();
     let (_guard, mut answer) = signs.replies.call(|_| "a.b".into()).unwrap();
     let text = "Permissions Violation for Subscription to \"_INBOX.1.*\"";

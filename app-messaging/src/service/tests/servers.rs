@@ -5,7 +5,7 @@ use schema::messaging_capnp::messaging_spec;
 
 use super::*;
 use crate::ids::CONNECTED;
-use crate::nats_servers::{NatsProgram, NatsServer};
+use crate::suite::servers::{NatsProgram, NatsServer};
 use crate::types::MessageType as _;
 
 /// How long anything may take that has to happen.
