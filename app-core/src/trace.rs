@@ -107,8 +107,9 @@ pub fn leave_out_this_thread() {
     thread::leave_out();
 }
 
-/// Records an error in the current span, if its trace is sampled: as its status, with id, type and severity as attributes,
-/// and with its stack as an event.
+/// Records an error in the current span, if its trace is sampled: as its status, with its stack as an event, and with these
+/// attributes: `error.type` (the name of its id), `error.id`, `error.category` (bug, known edge case or config),
+/// `error.severity`, and `error.uid`, which its log record has, too.
 ///
 /// A `tracing` event of level ERROR does the same with the error in its field: `tracing::error!(error = &error as &dyn
 /// std::error::Error)`.

@@ -24,12 +24,14 @@ mod spread;
 mod status;
 #[cfg(test)]
 mod testing;
+mod traced;
 
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use app_core::prelude::*;
+use app_core::trace::{self, CallerSpan};
 use app_tls::{Expiry, ExpiryWatch};
 use capnp::capability::FromClientHook;
 use futures_util::future::LocalBoxFuture;
@@ -153,7 +155,8 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
             ends,
             service: service.clone(),
         });
-        service.spawn("rpc client", inner.keep(threads, stop, drain))?;
+        // It outlives the request in which a caller may have made the client.
+        trace::without(|| service.spawn("rpc client", inner.keep(threads, stop, drain)))?;
         Ok(Self { link: Arc::new(Link::to_server(inner)), idempotent: false })
     }
 
@@ -285,7 +288,7 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
         Fut: Future<Output = Result<T, capnp::Error>> + 'static,
         T: Send + 'static,
     {
-        self.retry(deadline, None, call).await
+        traced::client_call(|| self.link.name(), self.retry(deadline, None, call)).await
     }
 
     /// Makes a call until it ends. `failed` is an attempt that was made before.
@@ -327,17 +330,18 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
         };
         let (mut answer, answered) = oneshot::channel();
         let (begin, mut begun) = oneshot::channel();
+        let caller = CallerSpan::here();
         let job: CallJob = Box::new(move |pool| {
             // The caller may be gone by now, and when the answer is there.
             let _ = begin.send(());
-            Box::pin(async move {
+            Box::pin(caller.scope(async move {
                 let result = tokio::select! {
                     biased;
                     () = answer.closed() => return,
                     result = call::attempt(&pool, name, &*call, deadline, avoid) => result,
                 };
                 let _ = answer.send(result);
-            })
+            }))
         });
         let stopped = || failed(CallFailure::NotSent, "the client has stopped");
         match inner.jobs.try_send(job) {

@@ -1,4 +1,4 @@
-//! What travels beside a message: the deadline of a call, and the error of a call that failed.
+//! What travels beside a message: the deadline of a call, the trace that it belongs to, and the error of a call that failed.
 //!
 //! Cap'n Proto has no place for them. So they are in one more segment at the end of the message. No pointer refers to it, so
 //! implementations that do not know it ignore it. The segment begins with [`MAGIC`]; then come entries:
@@ -14,6 +14,7 @@
 //! |---|---|
 //! | 1 | the time that is left for the call, in milliseconds: four bytes. It is relative, so clocks need not agree |
 //! | 2 | the error of a failed call: a Cap'n Proto message with its segment table, whose root is the `Error` of `errors.capnp` |
+//! | 3 | the caller's span, as in W3C Trace Context: 16 bytes of the trace, 8 bytes of the span, both most significant byte first; one byte of flags, whose lowest bit says that the trace is sampled; then the tracestate, as text |
 //!
 //! Numbers are little-endian. Kinds that a reader does not know are skipped, and so are further entries of one kind. A segment that is
 //! malformed or too long counts as absent: it never makes a call fail.
@@ -40,15 +41,39 @@ pub(crate) const MAX_ERROR_BYTES: usize = 4096;
 
 const DEADLINE: u16 = 1;
 const ERROR: u16 = 2;
+const TRACE: u16 = 3;
+
+/// The length of a trace entry without tracestate.
+const TRACE_BYTES: usize = 25;
+
+/// The longest tracestate that is read, in bytes. What this platform sends has at most half of it.
+const MAX_STATE_BYTES: usize = 1024;
 
 tokio::task_local! {
     /// When the call that this task serves or makes has to be answered.
     static CALL_DEADLINE: Instant;
 }
 
+/// What a message of the peer says about its call.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct CallExtra {
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) caller: Option<CallerTrace>,
+}
+
+/// The span of a caller, as it travels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CallerTrace {
+    pub(crate) trace: [u8; 16],
+    pub(crate) span: [u8; 8],
+    pub(crate) sampled: bool,
+    /// The tracestate. Empty if there is none.
+    pub(crate) state: String,
+}
+
 thread_local! {
-    /// The deadline in the message of the peer that was read last on this thread.
-    static READ_DEADLINE: Cell<Option<Instant>> = const { Cell::new(None) };
+    /// What the message of the peer says that was read last on this thread.
+    static READ: Cell<CallExtra> = const { Cell::new(CallExtra { deadline: None, caller: None }) };
 }
 
 /// When the caller of this handler stops waiting, if it told. Clients of this platform tell.
@@ -89,16 +114,16 @@ pub(crate) fn within_deadline<T>(deadline: Instant, run: impl FnOnce() -> T) -> 
     CALL_DEADLINE.sync_scope(deadline, run)
 }
 
-/// Notes the deadline of a message that is being read. See [`deadline_read_by`].
-pub(crate) fn note_read(deadline: Option<Instant>) {
-    READ_DEADLINE.set(deadline);
+/// Notes what a message says that is being read. See [`read_by`].
+pub(crate) fn note_read(extra: &CallExtra) {
+    READ.set(extra.clone());
 }
 
-/// The deadline in the message that `read` reads.
-pub(crate) fn deadline_read_by(read: impl FnOnce()) -> Option<Instant> {
-    READ_DEADLINE.set(None);
+/// What the message says that `read` reads.
+pub(crate) fn read_by(read: impl FnOnce()) -> CallExtra {
+    READ.take();
     read();
-    READ_DEADLINE.take()
+    READ.take()
 }
 
 /// What came beside a message.
@@ -108,6 +133,8 @@ pub(crate) struct Extra<'a> {
     pub(crate) remaining: Option<Duration>,
     /// The error of a failed call, not decoded.
     pub(crate) error: Option<&'a [u8]>,
+    /// The span of the caller, not decoded.
+    trace: Option<&'a [u8]>,
 }
 
 impl<'a> Extra<'a> {
@@ -139,11 +166,57 @@ impl<'a> Extra<'a> {
                     extra.remaining = Some(Duration::from_millis(millis.into()));
                 }
                 ERROR if extra.error.is_none() && length <= MAX_ERROR_BYTES => extra.error = Some(value),
+                TRACE if extra.trace.is_none() => extra.trace = Some(value),
                 _ => {}
             }
             rest = after;
         }
         rest.is_empty().then_some(extra)
+    }
+}
+
+impl Extra<'_> {
+    /// The span of the caller. One that is too short counts as absent.
+    pub(crate) fn caller(&self) -> Option<CallerTrace> {
+        let (fixed, state) = self.trace?.split_first_chunk::<TRACE_BYTES>()?;
+        let (trace, rest) = fixed.split_first_chunk()?;
+        let (span, flags) = rest.split_first_chunk()?;
+        let state = std::str::from_utf8(state).ok().filter(|state| state.len() <= MAX_STATE_BYTES);
+        let state = state.unwrap_or_default().to_owned();
+        Some(CallerTrace { trace: *trace, span: *span, sampled: flags.first()? & 1 != 0, state })
+    }
+}
+
+/// The segment beside a call: its deadline, and the span that makes it. `None` if there is neither.
+pub(crate) fn call_segment(deadline: Option<Instant>, caller: Option<&CallerTrace>) -> Option<CallSegment> {
+    let deadline = deadline.map(deadline_segment);
+    let Some(caller) = caller else { return deadline.map(CallSegment::Deadline) };
+    let mut segment = Vec::with_capacity(8 * WORD + caller.state.len().next_multiple_of(WORD));
+    match deadline {
+        Some(deadline) => segment.extend_from_slice(&deadline),
+        None => segment.extend_from_slice(&MAGIC.to_le_bytes()),
+    }
+    segment.extend_from_slice(&entry(TRACE, u32::try_from(TRACE_BYTES + caller.state.len()).ok()?));
+    segment.extend_from_slice(&caller.trace);
+    segment.extend_from_slice(&caller.span);
+    segment.push(caller.sampled.into());
+    segment.extend_from_slice(caller.state.as_bytes());
+    segment.resize(segment.len().next_multiple_of(WORD), 0);
+    Some(CallSegment::Traced(segment))
+}
+
+/// The segment beside a call.
+pub(crate) enum CallSegment {
+    Deadline([u8; 3 * WORD]),
+    Traced(Vec<u8>),
+}
+
+impl CallSegment {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Deadline(segment) => segment,
+            Self::Traced(segment) => segment,
+        }
     }
 }
 

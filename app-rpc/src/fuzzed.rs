@@ -32,5 +32,14 @@ mod words {
     }
 }
 
+/// Replaces the module with this name, too.
+mod spans {
+    use crate::extra::CallerTrace;
+
+    pub(crate) fn client_sends(_: (u64, u16)) -> Option<CallerTrace> {
+        None
+    }
+}
+
 pub use self::connection::End;
 pub use self::limits::Limits;

@@ -1,7 +1,10 @@
-//! Handlers of an interface run with the [deadline](crate::deadline) of their call, and do not begin after it.
+//! Handlers of an interface run with the [deadline](crate::deadline) of their call, and do not begin after it. They run in a span of
+//! their own, which is a child of the caller's span.
 //!
 //! capnp-rpc gives the future of a handler to no one. So the capability that clients get is wrapped. The wrapper passes everything on,
-//! and gives the future of a call its deadline.
+//! and gives the future of a call its deadline and its span.
+
+use std::net::SocketAddr;
 
 use capnp::capability::{Client, Promise, Request};
 use capnp::private::capability::{ClientHook, ParamsHook, ResultsHook};
@@ -9,18 +12,19 @@ use capnp::{Error, MessageSize, any_pointer};
 use tokio::time::Instant;
 
 use crate::connection::too_late;
-use crate::extra::{deadline_read_by, with_deadline, within_deadline};
+use crate::extra::{CallExtra, read_by, with_deadline, within_deadline};
+use crate::spans;
 
-/// The capability, whose handlers have the deadlines of their calls.
-pub(crate) fn with_deadlines(capability: Client) -> Client {
-    Client::new(Box::new(WithDeadlines(capability.hook)))
+/// The capability for the client at this address. Its handlers have the deadlines and the spans of their calls.
+pub(crate) fn served(capability: Client, client: SocketAddr) -> Client {
+    Client::new(Box::new(Served(capability.hook, client)))
 }
 
-struct WithDeadlines(Box<dyn ClientHook>);
+struct Served(Box<dyn ClientHook>, SocketAddr);
 
-impl ClientHook for WithDeadlines {
+impl ClientHook for Served {
     fn add_ref(&self) -> Box<dyn ClientHook> {
-        Box::new(Self(self.0.add_ref()))
+        Box::new(Self(self.0.add_ref(), self.1))
     }
 
     fn new_call(
@@ -40,13 +44,18 @@ impl ClientHook for WithDeadlines {
         results: Box<dyn ResultsHook>,
     ) -> Promise<(), Error> {
         // Reading the parameters tells which message they are in. A malformed message is the handler's to notice.
-        let deadline = deadline_read_by(|| drop(params.get()));
-        let Some(deadline) = deadline else { return self.0.call(interface, method, params, results) };
-        if deadline <= Instant::now() {
+        let CallExtra { deadline, caller } = read_by(|| drop(params.get()));
+        if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             return Promise::err(too_late());
         }
-        let handler = within_deadline(deadline, || self.0.call(interface, method, params, results));
-        Promise::from_future(with_deadline(deadline, handler))
+        let begin = || self.0.call(interface, method, params, results);
+        spans::server_call((interface, method), self.1, caller, || match deadline {
+            Some(deadline) => {
+                let handler = within_deadline(deadline, begin);
+                Promise::from_future(with_deadline(deadline, handler))
+            }
+            None => begin(),
+        })
     }
 
     fn get_brand(&self) -> usize {

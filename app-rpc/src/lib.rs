@@ -83,6 +83,7 @@ mod server;
 #[cfg(test)]
 mod simulation;
 mod socket;
+mod spans;
 pub mod testing;
 mod text;
 mod threads;
@@ -105,12 +106,11 @@ pub use self::server::{
     Bootstrap, ENDPOINT_METRICS, RPC_CALL_REFUSALS, RPC_CALLS_REFUSED, RPC_CONNECTIONS_ACTIVE,
     RPC_CONNECTIONS_ENDED, RPC_CONNECTIONS_ESTABLISHED, RPC_CONNECTIONS_REFUSED, ServerCounts,
 };
-pub use self::{connection::End, extra::deadline, limits::Limits, linked_client::LinkedClient};
-pub use self::{peer::Peer, resolve::look_up_host, words::UNKNOWN_CALL};
+pub use self::{connection::End, extra::deadline, limits::Limits, linked_client::LinkedClient, peer::Peer};
+pub use self::{resolve::look_up_host, words::UNKNOWN_CALL};
 pub use app_tls::pem::{PemContent, PemError, PemFault, Position};
-pub use app_tls::{
-    Authorities, CERTIFICATE_END, Certificate, KeyPair, MaterialError, Purpose, Refusal, RpcName,
-};
+pub use app_tls::{Authorities, CERTIFICATE_END, Certificate, KeyPair};
+pub use app_tls::{MaterialError, Purpose, Refusal, RpcName};
 
 /// Used by the macros of this crate.
 #[doc(hidden)]

@@ -1,9 +1,11 @@
 //! The names of methods, for metrics and logs. Generated code has only numbers.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use crate::connection::MethodKey;
+/// A method: the id of its interface, and its ordinal.
+type MethodIds = (u64, u16);
 
 /// The methods of interfaces: the id of the interface, its name, the ordinal of the method and its name. The schema crates of this
 /// platform generate such a table (`schema::METHODS`). [`rpc_methods!`](crate::rpc_methods) registers it.
@@ -32,10 +34,22 @@ macro_rules! rpc_methods {
 }
 
 /// All names that are registered.
-static NAMES: LazyLock<HashMap<MethodKey, String>> = LazyLock::new(|| {
+static NAMES: LazyLock<HashMap<MethodIds, String>> = LazyLock::new(|| {
     let rows = inventory::iter::<MethodNames>.into_iter().flat_map(|names| names.0);
     rows.map(|(id, interface, ordinal, method)| ((*id, *ordinal), format!("{interface}.{method}"))).collect()
 });
+
+/// The names of spans, as OpenTelemetry's conventions ask.
+static SPAN_NAMES: LazyLock<HashMap<MethodIds, String>> =
+    LazyLock::new(|| NAMES.iter().map(|(method, name)| (*method, name.replacen('.', "/", 1))).collect());
+
+/// The name of a call's span: `Interface/method`, or `0x{interface id}/{ordinal}` if none is registered.
+pub(crate) fn span_name(method: MethodIds) -> Cow<'static, str> {
+    match SPAN_NAMES.get(&method) {
+        Some(name) => Cow::Borrowed(name),
+        None => Cow::Owned(format!("{:#x}/{}", method.0, method.1)),
+    }
+}
 
 /// The name of a method: `Interface.method`, or `0x{interface id}.{ordinal}` if none is registered.
 #[must_use]

@@ -54,7 +54,7 @@ pub(crate) use self::simulated::Simulated;
 use self::slots::SlotLimits;
 use self::threads::ServerThreads;
 use crate::accounts::Accounts;
-use crate::handlers::with_deadlines;
+use crate::handlers::served;
 use crate::peer::LiveGrants;
 use crate::threads::ThreadPanicked;
 use crate::{Certificate, Peer, Refusal, RpcServerConfig};
@@ -97,7 +97,7 @@ impl Bootstrap {
     }
 
     fn make(&self, peer: &Peer) -> capability::Client {
-        with_deadlines((self.make)(peer))
+        served((self.make)(peer), peer.address)
     }
 }
 

@@ -45,8 +45,8 @@ pub struct TraceBegin<'a> {
     pub trace_id: TraceId,
     /// The span of another process that it belongs to. `None` if the trace begins here.
     pub parent: Option<&'a TraceContext>,
-    /// Whether the other process showed who it is, such as by a certificate: then do as it decided. Whoever has not can ask
-    /// for as many sampled traces as they like.
+    /// Whether the other process showed who it is, such as by a certificate. Then do as it decided. Any other process could ask
+    /// for as many sampled traces as it likes.
     pub trusted: bool,
     /// The name of the span, as in its macro.
     pub name: &'a str,

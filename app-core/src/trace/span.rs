@@ -266,7 +266,9 @@ impl SpanData {
         self.set_failed(&error.to_string());
         self.set("error.type", &*error_type(error));
         self.set("error.id", &*error.id().hex());
+        self.set("error.category", &*error.error_type().to_string());
         self.set("error.severity", &*error.severity().to_string());
+        self.set("error.uid", &*error.uid().to_string());
         self.add_event(SpanEvent::of_error(error));
     }
 

@@ -9,7 +9,7 @@ use app_core::{
     prelude::*,
     trace::{self, AttributeValue, Level, SpanKind, SpanStatus, TraceContext},
 };
-use tracing::{debug_span, field, info_span};
+use tracing::{Instrument, debug_span, field, info_span, instrument};
 
 use crate::sink::{UNSAMPLED, assert_nested, ended, here, named, on, spans_of};
 
@@ -163,10 +163,38 @@ fn an_error_has_its_id_type_and_severity_and_its_stack() {
         assert!(matches!(span.attributes().get("error.type"), Some(AttributeValue::Text(_))), "{name}");
         let severity = errors::CONFIG_FAILURE.severity.to_string();
         assert_eq!(span.attributes().get("error.severity"), Some(AttributeValue::Text(&severity)), "{name}");
+        let uid = error.uid().to_string();
+        assert_eq!(span.attributes().get("error.uid"), Some(AttributeValue::Text(&uid)), "{name}");
+        assert_eq!(span.attributes().get("error.category"), Some(AttributeValue::Text("config")), "{name}");
         let event = span.events().iter().find(|event| event.name() == "exception").unwrap();
         assert_eq!(event.attributes().get("exception.message"), Some(AttributeValue::Text("no rule")));
         assert_eq!(event.stacktrace().is_some(), error.stack().is_some());
     }
+}
+
+#[tokio::test]
+async fn a_function_with_the_attribute_is_a_span_and_its_error_the_status() {
+    #[instrument(skip_all, fields(permits), err)]
+    async fn acquire(secret: &str, permits: u32) -> Result<(), Error> {
+        tokio::task::yield_now().await;
+        tracing::Span::current().record("permits", permits);
+        inner(secret);
+        Err(errors::CONFIG_FAILURE.error(ServiceId::new(7)).message("no rule").build())
+    }
+
+    #[instrument(skip_all)]
+    fn inner(_: &str) {}
+
+    on();
+    let root = info_span!(parent: None, "root");
+    let id = root.in_scope(|| here().trace_id());
+    acquire("secret", 3).instrument(root).await.unwrap_err();
+    let spans = ended(id);
+    assert_nested(&spans, &["root", "acquire", "inner"]);
+    let acquire = named(&spans, "acquire");
+    assert_eq!(acquire.attributes().iter().collect::<Vec<_>>(), [("permits", AttributeValue::Int(3))]);
+    assert_eq!(acquire.status(), &SpanStatus::Error("no rule".into()));
+    assert!(!format!("{spans:?}").contains("secret"));
 }
 
 #[test]

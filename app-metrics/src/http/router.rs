@@ -69,7 +69,7 @@ pub(super) fn marked(path: &'static str, methods: MethodRouter) -> MethodRouter 
     }))
 }
 
-fn answered_by(app: App, handler: Handler) -> MethodRouter {
+pub(super) fn answered_by(app: App, handler: Handler) -> MethodRouter {
     match handler {
         Handler::Exact(handler) => get(move |headers: HeaderMap| async move {
             response(within_callers_context(&headers, async { handler(app).await }).await)

@@ -1,6 +1,7 @@
 //! Tests of the HTTP server over real sockets, with short limits.
 
 mod keep_alive;
+mod traced;
 mod unusual;
 
 use super::router::marked;

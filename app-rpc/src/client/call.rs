@@ -17,7 +17,7 @@ use super::{CallError, CallFailure};
 use crate::connection::NOT_EXECUTED;
 use crate::exception::take_error;
 use crate::extra::{with_deadline, within_deadline};
-use crate::{RpcName, words};
+use crate::{RpcName, spans, words};
 
 /// What capnp-rpc puts before an error of the server.
 const REMOTE: &str = "remote exception: ";
@@ -153,6 +153,7 @@ where
         attempt.visit.says_nothing();
         return not_sent("no time is left".to_owned());
     }
+    spans::client_connected(connection.instance.address);
     let answer = within_deadline(deadline, || call(C::new(connection.client.clone().hook)));
     let error = tokio::select! {
         biased;

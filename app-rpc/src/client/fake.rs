@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use app_core::threads::{run_blocking, spawn_thread};
+use app_core::trace::CallerSpan;
 use tokio::runtime::{Builder, Handle, RuntimeFlavor};
 use tokio::sync::oneshot;
 use tokio::task::LocalSet;
@@ -39,6 +40,7 @@ impl<C: 'static> Fake<C> {
         let left = deadline.saturating_duration_since(Instant::now());
         let (alive, gone) = oneshot::channel::<()>();
         let make = Arc::clone(&self.0);
+        let caller = CallerSpan::here();
         let work = move || -> io::Result<Result<T, CallError>> {
             let runtime = Builder::new_current_thread().enable_all().build()?;
             let answer = async {
@@ -50,7 +52,7 @@ impl<C: 'static> Fake<C> {
                     _ = gone => Err(of_fake(CallFailure::MaybeExecuted, name, "its caller is gone")),
                 }
             };
-            Ok(runtime.block_on(LocalSet::new().run_until(answer)))
+            Ok(runtime.block_on(LocalSet::new().run_until(caller.scope(answer))))
         };
         let ran = if Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread {
             // Only tests have such a runtime, and its time may be paused. It must not pass while a thread works.

@@ -24,6 +24,7 @@ use self::connection::{Answered, PendingRequest};
 pub(crate) use self::pool::RequestPool;
 use super::call::{FailedAttempt, NextTry};
 use super::instances::Instances;
+use super::traced::client_call;
 use super::{CallError, CallFailure, RpcClient};
 use crate::connection::NOT_EXECUTED;
 use crate::error_form::decode_bounded;
@@ -112,23 +113,26 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
         R::Pipeline: FromTypelessPipeline,
         T: Send + 'static,
     {
-        let failed = match self.link.server() {
-            Some(inner) => {
-                let name = inner.setup.borrow().config.name;
-                match request_once(&inner.requests, name, deadline, &build, &read).await {
-                    RequestOutcome::Answered(answer) => return Ok(answer),
-                    RequestOutcome::Failed(failed) => Some(failed),
-                    RequestOutcome::NotTaken => None,
+        let calling = async {
+            let failed = match self.link.server() {
+                Some(inner) => {
+                    let name = inner.setup.borrow().config.name;
+                    match request_once(&inner.requests, name, deadline, &build, &read).await {
+                        RequestOutcome::Answered(answer) => return Ok(answer),
+                        RequestOutcome::Failed(failed) => Some(failed),
+                        RequestOutcome::NotTaken => None,
+                    }
                 }
-            }
-            None => None,
+                None => None,
+            };
+            let read = Arc::new(read);
+            let call = move |interface: C| {
+                let (promise, read) = (build(&interface).send().promise, Arc::clone(&read));
+                async move { read(promise.await?.get()?) }
+            };
+            self.retry(deadline, failed, call).await
         };
-        let read = Arc::new(read);
-        let call = move |interface: C| {
-            let (promise, read) = (build(&interface).send().promise, Arc::clone(&read));
-            async move { read(promise.await?.get()?) }
-        };
-        self.retry(deadline, failed, call).await
+        client_call(|| self.link.name(), calling).await
     }
 }
 

@@ -18,9 +18,9 @@ use super::meter::{CallMeter, MessageDecision};
 use super::outbox::{Next, Outbox};
 use super::watch::CallWatch;
 use super::{policy, refusal};
-use crate::Limits;
-use crate::extra::{self, Extra};
+use crate::extra::{self, CallExtra, CallSegment, Extra};
 use crate::framing::{Decoder, MAX_SEGMENTS, Segments};
+use crate::{Limits, spans};
 
 /// The state of a connection. It belongs to one thread, and nothing is borrowed across an await.
 pub(crate) struct Control {
@@ -265,8 +265,8 @@ impl Control {
         let extra = Extra::of(incoming.reader.get_segments());
         // The time that the message has waited here counts, too.
         let read_by = |left| now.checked_sub(self.meter.borrow().waited()).unwrap_or(now).checked_add(left);
-        incoming.deadline = extra.remaining.and_then(read_by);
-        let late = incoming.deadline.is_some_and(|deadline| deadline <= now);
+        incoming.extra = CallExtra { deadline: extra.remaining.and_then(read_by), caller: extra.caller() };
+        let late = incoming.extra.deadline.is_some_and(|deadline| deadline <= now);
         if let Ok(message::Abort(reason)) = message.which() {
             self.note(End::PeerClosed);
             return Err(policy::aborted(reason?));
@@ -317,9 +317,12 @@ impl Control {
             return self.send_too_large(message, bytes);
         }
         self.meter.borrow_mut().outbound(message, bytes)?;
-        match extra::deadline() {
-            Some(deadline) if matches!(message.which(), Ok(message::Call(_))) => {
-                self.push(&segments, Some(&extra::deadline_segment(deadline)));
+        match message.which() {
+            Ok(message::Call(call)) => {
+                let call = call?;
+                let caller = spans::client_sends((call.get_interface_id(), call.get_method_id()));
+                let beside = extra::call_segment(extra::deadline(), caller.as_ref());
+                self.push(&segments, beside.as_ref().map(CallSegment::bytes));
             }
             _ => self.push(&segments, None),
         }

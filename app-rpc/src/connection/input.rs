@@ -8,13 +8,13 @@ use std::task::{Poll, ready};
 
 use capnp::message::Reader;
 use tokio::io::{AsyncRead, ReadBuf};
-use tokio::time::Instant;
 
 use super::End;
 use super::control::{Control, Interruption};
 use super::network::SharedStream;
+use crate::extra::{self, CallExtra};
 use crate::framing::{Decoder, FramingError, Segments};
-use crate::{Limits, extra, words};
+use crate::{Limits, words};
 
 /// The most bytes of one read.
 const CHUNK: usize = 16 * 1024;
@@ -33,15 +33,15 @@ pub(super) struct Incoming {
     pub(super) charged: usize,
     /// Whether it is a call that goes to a handler.
     pub(super) is_call: bool,
-    /// The deadline of a call, if the peer told.
-    pub(super) deadline: Option<Instant>,
+    /// What the peer told about a call.
+    pub(super) extra: CallExtra,
     control: Rc<Control>,
 }
 
 impl capnp_rpc::IncomingMessage for Incoming {
     fn get_body(&self) -> capnp::Result<capnp::any_pointer::Reader<'_>> {
         if self.is_call {
-            extra::note_read(self.deadline);
+            extra::note_read(&self.extra);
         }
         self.reader.get_root()
     }
@@ -136,7 +136,8 @@ impl<S: AsyncRead + Unpin> Input<S> {
         let (bytes, charged) = (segments.bytes(), segments.memory() + MESSAGE_BYTES);
         let reader = Reader::new(segments, Limits::options_for(bytes));
         self.control.hold(bytes, charged);
-        Incoming { reader, bytes, charged, is_call: false, deadline: None, control: Rc::clone(&self.control) }
+        let extra = CallExtra::default();
+        Incoming { reader, bytes, charged, is_call: false, extra, control: Rc::clone(&self.control) }
     }
 
     fn decode(&mut self) -> capnp::Result<Option<Segments>> {

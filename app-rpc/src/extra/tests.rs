@@ -50,6 +50,52 @@ fn what_is_unknown_is_skipped_and_the_first_of_a_kind_counts() {
     assert_eq!(of(&segment), (Some(Duration::from_millis(5)), None));
 }
 
+fn caller_of(last: &[u8]) -> Option<CallerTrace> {
+    let segments = [&[0_u8; 8][..], last];
+    Extra::of(&SegmentArray::new(&segments)).caller()
+}
+
+fn caller(state: &str) -> CallerTrace {
+    CallerTrace { trace: [0xab; 16], span: [0xcd; 8], sampled: true, state: state.to_owned() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_callers_span_is_sent_with_the_deadline_and_without() {
+    let deadline = Instant::now() + Duration::from_millis(5);
+    for state in ["", "a=1", "vendor=value,other=2", &"x".repeat(512)] {
+        for sampled in [true, false] {
+            let sent = CallerTrace { sampled, ..caller(state) };
+            let segment = call_segment(Some(deadline), Some(&sent)).unwrap();
+            assert_eq!(caller_of(segment.bytes()), Some(sent.clone()));
+            assert_eq!(of(segment.bytes()).0, Some(Duration::from_millis(5)));
+            assert_eq!(segment.bytes().len() % WORD, 0);
+            let segment = call_segment(None, Some(&sent)).unwrap();
+            assert_eq!((caller_of(segment.bytes()), of(segment.bytes())), (Some(sent), nothing()));
+        }
+    }
+    let segment = call_segment(Some(deadline), None).unwrap();
+    assert_eq!((caller_of(segment.bytes()), segment.bytes()), (None, &deadline_segment(deadline)[..]));
+    assert!(call_segment(None, None).is_none());
+}
+
+#[test]
+fn a_span_that_is_too_short_counts_as_absent_and_spoils_nothing_else() {
+    let magic = MAGIC.to_le_bytes().to_vec();
+    let short = [magic.clone(), entry(TRACE, 24).to_vec(), vec![1; 24]].concat();
+    assert_eq!(caller_of(&short), None);
+    let with_deadline = [short, deadline_segment_of(7)[8..].to_vec()].concat();
+    assert_eq!((caller_of(&with_deadline), of(&with_deadline).0), (None, Some(Duration::from_millis(7))));
+    // A state that is too long is left out.
+    for (length, expected) in [(MAX_STATE_BYTES, MAX_STATE_BYTES), (MAX_STATE_BYTES + 1, 0)] {
+        let segment = call_segment(None, Some(&caller(&"x".repeat(length)))).unwrap();
+        assert_eq!(caller_of(segment.bytes()).unwrap().state.len(), expected);
+    }
+    // Flags beyond the lowest bit have no meaning, and a state that is no text is left out.
+    let odd = [magic, entry(TRACE, 27).to_vec(), vec![1; 24], vec![0xfe, 0xff, 0xff], vec![0; 5]].concat();
+    let read = caller_of(&odd).unwrap();
+    assert_eq!((read.sampled, read.state.as_str()), (false, ""));
+}
+
 #[test]
 fn what_is_malformed_counts_as_absent() {
     let magic = MAGIC.to_le_bytes().to_vec();
@@ -87,6 +133,7 @@ proptest! {
     fn any_bytes_are_read_without_a_panic(rest in prop::collection::vec(any::<u8>(), 0..200)) {
         let segment = [MAGIC.to_le_bytes().to_vec(), rest].concat();
         let (_, error) = of(&segment);
+        let _ = caller_of(&segment);
         prop_assert!(error.is_none_or(|error| error.len() <= segment.len()));
     }
 }

@@ -5,14 +5,15 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use app_config::CONFIG_SERVICE_ID;
 use app_core::ServiceDescriptor;
 use app_core::prelude::*;
 use app_core::testing::{TestApp, TestAppBuilder};
+use app_core::trace::TraceContext;
 use app_ids::{AppId, DomainId};
 use app_metrics::METRICS_SERVICE_ID;
 use app_rpc::{Bootstrap, Endpoint, EndpointStart, Peer, RpcClient, RpcClientConfig, RpcName, ServerCounts};
@@ -40,6 +41,8 @@ pub(crate) struct Seen {
     pub(crate) running: AtomicUsize,
     /// Notified to let waiting handlers continue.
     pub(crate) go_on: Notify,
+    /// The contexts of the calls that had one.
+    pub(crate) contexts: Mutex<Vec<TraceContext>>,
 }
 
 impl Seen {
@@ -87,6 +90,7 @@ impl quota::Server for Obedient {
         self.seen.begun.fetch_add(1, Ordering::SeqCst);
         self.seen.running.fetch_add(1, Ordering::SeqCst);
         let _running = Running(Arc::clone(&self.seen));
+        self.seen.contexts.lock().unwrap().extend(TraceContext::current());
         let params = params.get()?;
         let rule = params.get_rule()?.to_str()?;
         match rule {

@@ -30,10 +30,10 @@ use super::super::setup::Setup;
 use super::super::spread::Candidate;
 use super::capture::{CallMessage, call_of};
 use crate::Limits;
-use crate::clock;
 use crate::connection::CallOutcome;
-use crate::extra::deadline_segment;
+use crate::extra::call_segment;
 use crate::framing::{Segments, encode};
+use crate::{clock, spans};
 
 /// The id of the first question, which asks for the server's interface.
 const BOOTSTRAP: u32 = 0;
@@ -178,7 +178,10 @@ impl RequestConnection {
         now: Instant,
         deadline: Instant,
     ) -> Option<PendingRequest> {
-        let beside = deadline_segment(deadline);
+        let method = call_of(message).ok()?.into_reader();
+        let method = (method.get_interface_id(), method.get_method_id());
+        let beside = call_segment(Some(deadline), spans::client_sends(method).as_ref())?;
+        let beside = beside.bytes();
         if message.size_in_words() * size_of::<capnp::Word>() + beside.len() > self.limits.message_bytes {
             return None;
         }
@@ -190,18 +193,17 @@ impl RequestConnection {
         let (question, target) = (state.next, state.target?);
         let mut call = call_of(message).ok()?;
         call.set_question_id(question);
-        let method =
-            (call.reborrow_as_reader().get_interface_id(), call.reborrow_as_reader().get_method_id());
         call.get_target().ok()?.set_imported_cap(target);
         // Four thousand million requests use up the ids. Then another connection takes over.
         state.next = question.checked_add(1)?;
         state.waiting.insert(question, sender);
         let begins = state.appended;
         match &*message.get_segments_for_output() {
-            [only] => state.append(&[only, &beside]),
-            segments => state.append(&[segments, &[&beside]].concat()),
+            [only] => state.append(&[only, beside]),
+            segments => state.append(&[segments, &[beside]].concat()),
         }
         drop(state);
+        spans::client_connected(self.instance.address);
         let visit = Some(Visit::begin(&self.instance, chosen, now));
         let (connection, measured) = (Arc::clone(self), self.calls.begin(method));
         Some(PendingRequest { connection, question, begins, sent: now, answer, visit, measured })
