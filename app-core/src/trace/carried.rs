@@ -63,11 +63,9 @@ impl CallerSpan {
     ///
     /// # Cancel safety
     /// As cancel safe as the future.
-    pub fn scope<F: Future>(self, future: F) -> impl Future<Output = F::Output> {
-        async move {
-            let mut future = pin!(future);
-            poll_fn(|polled| self.run(|| future.as_mut().poll(polled))).await
-        }
+    pub async fn scope<F: Future>(self, future: F) -> F::Output {
+        let mut future = pin!(future);
+        poll_fn(|polled| self.run(|| future.as_mut().poll(polled))).await
     }
 }
 

@@ -168,15 +168,13 @@ impl TraceContext {
 }
 
 /// Runs a future within a context. `None` stands for no context.
-pub(super) fn scope<F: Future>(context: Option<TraceContext>, future: F) -> impl Future<Output = F::Output> {
-    async move {
-        let mut future = pin!(future);
-        std::future::poll_fn(|polled| {
-            let _inside = thread::attach(Frame::of(context.clone()));
-            future.as_mut().poll(polled)
-        })
-        .await
-    }
+pub(super) async fn scope<F: Future>(context: Option<TraceContext>, future: F) -> F::Output {
+    let mut future = pin!(future);
+    std::future::poll_fn(|polled| {
+        let _inside = thread::attach(Frame::of(context.clone()));
+        future.as_mut().poll(polled)
+    })
+    .await
 }
 
 impl fmt::Debug for TraceContext {
