@@ -2,7 +2,10 @@
 //! installs it, as in a program.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::sync::{Arc, Mutex};
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex},
+};
 
 use app_core::{
     Exposed, ServiceDescriptor,
@@ -78,96 +81,124 @@ fn assert_timeline(spans: &[SpanData], root: &str) {
     }
 }
 
-#[tokio::test]
-async fn the_start_and_the_stop_are_traces_with_a_span_for_each_service() {
-    let kept = Arc::new(Kept::default());
-    let seen = Arc::new(Mutex::new(Vec::new()));
-    let notes = |seen: &Arc<Mutex<Vec<Option<TraceContext>>>>| {
-        let seen = Arc::clone(seen);
-        move |service: Service| {
-            let seen = Arc::clone(&seen);
-            async move {
-                info!(service.log(), "in the start function");
-                seen.lock().unwrap().push(TraceContext::current());
-                let of_task = Arc::clone(&seen);
-                service.spawn("task", async move { of_task.lock().unwrap().push(TraceContext::current()) })
-            }
-        }
-    };
-    let installs = {
-        let kept = Arc::clone(&kept);
-        move || {
+type Started = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
+type Seen = Arc<Mutex<Vec<Option<TraceContext>>>>;
+
+/// The services of the apps, which share a sink, and what their start functions saw.
+#[derive(Default)]
+struct Stand {
+    kept: Arc<Kept>,
+    seen: Seen,
+}
+
+/// A start function that notes its context, and that of a task that it spawns.
+fn notes(seen: &Seen) -> impl Fn(Service) -> Started + Send + Sync + use<> {
+    let seen = Arc::clone(seen);
+    move |service| {
+        let seen = Arc::clone(&seen);
+        Box::pin(async move {
+            info!(service.log(), "in the start function");
+            seen.lock().unwrap().push(TraceContext::current());
+            let of_task = Arc::clone(&seen);
+            service.spawn("task", async move { of_task.lock().unwrap().push(TraceContext::current()) })
+        })
+    }
+}
+
+impl Stand {
+    /// One service before the sink is there, the sink, and one after it.
+    fn services(&self) -> [ServiceDescriptor; 3] {
+        let kept = Arc::clone(&self.kept);
+        let installs = move || {
             let kept = Arc::clone(&kept);
             async move { Ok(Installs(trace::install(kept, Arc::new(All))?)) }
-        }
-    };
-    let services = || {
-        [
-            ServiceDescriptor::of(EARLY, "early", notes(&seen)).infrastructure(true),
-            ServiceDescriptor::of(SINK, "sink", installs.clone()).infrastructure(true).after([EARLY]),
-            ServiceDescriptor::of(LATE, "late", notes(&seen)),
-        ]
-    };
-    let app = TestApp::builder().services(services()).start().await;
-    let spans = kept.take();
-    assert_eq!(names(&spans), ["app start", "start early", "start late", "start sink"]);
-    assert_timeline(&spans, "app start");
-    let root = named(&spans, "app start");
-    assert_eq!(root.attributes().get("app.services"), Some(AttributeValue::Int(3)));
-    let late = named(&spans, "start late");
-    assert_eq!(late.attributes().get("app.service.id"), Some(AttributeValue::Text("3")));
-    assert_eq!(late.attributes().get("app.service.name"), Some(AttributeValue::Text("late")));
-    assert!(late.start() >= named(&spans, "start early").end());
-
-    // Log records of a start function are in the trace, once there is a sink. What it spawns is not.
-    let record = |svc: &str| {
-        let records = app.captured().records();
-        let is_it = |record: &&serde_json::Value| {
-            record["message"] == "in the start function" && record["svc_name"] == svc
         };
-        records.iter().find(is_it).unwrap().clone()
-    };
-    assert!(record("early").get("trace_id").is_none());
-    assert_eq!(record("late")["trace_id"], late.context().trace_id().to_string());
-    assert_eq!(record("late")["span_id"], late.context().span_id().to_string());
-
-    app.stop().await.expect_clean();
-    let of_functions: Vec<_> = seen.lock().unwrap().iter().flatten().cloned().collect();
-    assert_eq!(of_functions.len(), 1, "that of the late start function alone: {:?}", seen.lock().unwrap());
-    let spans = kept.take();
-    // The sink gets what ends before itself.
-    assert_eq!(names(&spans), ["app stop", "drain", "stop late"]);
-    assert_timeline(&spans, "app stop");
-    let cause = named(&spans, "app stop").attributes().get("app.stop.cause").map(|cause| cause.to_string());
-    assert!(cause.is_some_and(|cause| cause.contains("killed")));
-
-    // A service that is started again has a trace of its own; a start that fails says why.
-    let error = errors::SERVICE_NOT_AVAILABLE.error(FAILS).message("disk full").build();
-    let restarts =
-        fails_after(FAILS, "fails", Duration::ZERO, error).restart(app_core::Restart::on_failure());
-    let app = TestApp::builder().services(services()).service(restarts).start().await;
-    let again = || {
-        let spans = kept.0.lock().unwrap().clone();
-        spans.iter().filter(|span| span.name() == "service restart").count() > 0
-    };
-    let waiting = async {
-        let mut ticks = tokio::time::interval(Duration::from_millis(2));
-        while !again() {
-            ticks.tick().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(60), waiting).await.unwrap();
-    app.stop().await;
-    kept.take();
-
-    let fails = || async { Err::<(), _>(errors::CONFIG_FAILURE.error(FAILS).message("no rules").build()) };
-    let broken = ServiceDescriptor::of(FAILS, "fails", fails);
-    let app = TestApp::builder().services(services()).service(broken).build();
-    app.app().start().await.unwrap_err();
-    let spans = kept.take();
-    for name in ["app start", "start fails"] {
-        let status = named(&spans, name).status();
-        assert!(matches!(status, SpanStatus::Error(why) if why.contains("no rules")), "{name}: {status:?}");
+        let (early, late) = (notes(&self.seen), notes(&self.seen));
+        [
+            ServiceDescriptor::of(EARLY, "early", move |service: Service| early(service))
+                .infrastructure(true),
+            ServiceDescriptor::of(SINK, "sink", installs).infrastructure(true).after([EARLY]),
+            ServiceDescriptor::of(LATE, "late", move |service: Service| late(service)),
+        ]
     }
-    assert_eq!(named(&spans, "start late").status(), &SpanStatus::Unset);
+
+    async fn starts_and_stops(&self) {
+        let app = TestApp::builder().services(self.services()).start().await;
+        let spans = self.kept.take();
+        assert_eq!(names(&spans), ["app start", "start early", "start late", "start sink"]);
+        assert_timeline(&spans, "app start");
+        let root = named(&spans, "app start");
+        assert_eq!(root.attributes().get("app.services"), Some(AttributeValue::Int(3)));
+        let late = named(&spans, "start late");
+        assert_eq!(late.attributes().get("app.service.id"), Some(AttributeValue::Text("3")));
+        assert_eq!(late.attributes().get("app.service.name"), Some(AttributeValue::Text("late")));
+        assert!(late.start() >= named(&spans, "start early").end());
+
+        // Log records of a start function are in the trace, once there is a sink. What it spawns is not.
+        let record = |svc: &str| {
+            let records = app.captured().records();
+            let is_it = |record: &&serde_json::Value| {
+                record["message"] == "in the start function" && record["svc_name"] == svc
+            };
+            records.iter().find(is_it).unwrap().clone()
+        };
+        assert!(record("early").get("trace_id").is_none());
+        assert_eq!(record("late")["trace_id"], late.context().trace_id().to_string());
+        assert_eq!(record("late")["span_id"], late.context().span_id().to_string());
+        self.stops(app).await;
+    }
+
+    async fn stops(&self, app: TestApp) {
+        app.stop().await.expect_clean();
+        let of_functions = self.seen.lock().unwrap().iter().flatten().count();
+        assert_eq!(of_functions, 1, "the late start function alone: {:?}", self.seen.lock().unwrap());
+        let spans = self.kept.take();
+        // The sink gets what ends before itself.
+        assert_eq!(names(&spans), ["app stop", "drain", "stop late"]);
+        assert_timeline(&spans, "app stop");
+        let cause = named(&spans, "app stop").attributes().get("app.stop.cause");
+        assert!(cause.is_some_and(|cause| cause.to_string().contains("killed")), "{cause:?}");
+    }
+
+    /// A service that is started again has a trace of its own.
+    async fn restarts(&self) {
+        let error = errors::SERVICE_NOT_AVAILABLE.error(FAILS).message("disk full").build();
+        let fails =
+            fails_after(FAILS, "fails", Duration::ZERO, error).restart(app_core::Restart::on_failure());
+        let app = TestApp::builder().services(self.services()).service(fails).start().await;
+        let again = || self.kept.0.lock().unwrap().iter().any(|span| span.name() == "service restart");
+        let waiting = async {
+            let mut ticks = tokio::time::interval(Duration::from_millis(2));
+            while !again() {
+                ticks.tick().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), waiting).await.unwrap();
+        app.stop().await;
+        self.kept.take();
+    }
+
+    /// A start that fails says why.
+    async fn fails_to_start(&self) {
+        let fails =
+            || async { Err::<(), _>(errors::CONFIG_FAILURE.error(FAILS).message("no rules").build()) };
+        let broken = ServiceDescriptor::of(FAILS, "fails", fails);
+        let app = TestApp::builder().services(self.services()).service(broken).build();
+        app.app().start().await.unwrap_err();
+        let spans = self.kept.take();
+        for name in ["app start", "start fails"] {
+            let status = named(&spans, name).status();
+            let says_why = matches!(status, SpanStatus::Error(why) if why.contains("no rules"));
+            assert!(says_why, "{name}: {status:?}");
+        }
+        assert_eq!(named(&spans, "start late").status(), &SpanStatus::Unset);
+    }
+}
+
+#[tokio::test]
+async fn the_start_and_the_stop_are_traces_with_a_span_for_each_service() {
+    let stand = Stand::default();
+    stand.starts_and_stops().await;
+    stand.restarts().await;
+    stand.fails_to_start().await;
 }

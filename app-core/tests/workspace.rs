@@ -351,11 +351,6 @@ fn every_task_is_spawned_by_a_service() {
 }
 
 #[test]
-fn a_span_of_a_function_does_not_record_all_arguments() {
-    assert_none(&in_sources(source::instrument_with_arguments));
-}
-
-#[test]
 fn two_files_use_the_private_api_of_capnp() {
     let private = concat!("capnp::", "private");
     let uses = |path: &str, text: &str| -> Vec<String> {

@@ -55,7 +55,7 @@ fn kept() -> Arc<Kept> {
 /// The context of the running code.
 #[track_caller]
 pub(crate) fn here() -> TraceContext {
-    TraceContext::current().expect("there is a span")
+    TraceContext::current().unwrap()
 }
 
 /// The spans of a trace that have ended, in this order.

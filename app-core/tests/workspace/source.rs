@@ -140,20 +140,6 @@ pub(crate) fn unowned_task(path: &str, text: &str) -> Vec<String> {
     lines.map(|line| format!("{path}:{line}: a task without an owner; see `Service::spawn`")).collect()
 }
 
-/// Spans that record every argument of their function, which may be a secret.
-pub(crate) fn instrument_with_arguments(path: &str, text: &str) -> Vec<String> {
-    let code = code_only(text);
-    let found = code.match_indices("#[").filter(|(at, _)| {
-        let attribute = &code[*at..];
-        let attribute = &attribute[..attribute.find(']').unwrap_or(attribute.len())];
-        has_word(attribute, "instrument") && !has_word(attribute, "skip_all")
-    });
-    let line = |at: usize| code[..at].lines().count().max(1);
-    found
-        .map(|(at, _)| format!("{path}:{}: `#[instrument]` records all arguments; use skip_all", line(at)))
-        .collect()
-}
-
 /// The code of a file without comments, strings, and the tests that close it.
 pub(crate) fn product_only(text: &str) -> String {
     let code = code_only(text);
@@ -403,14 +389,6 @@ mod violations {
         );
         assert!(unowned_task("a/src/x.rs", "// tokio::spawn(x)\n#[cfg(test)]\ntokio::spawn(x)").is_empty());
         assert!(unowned_task(TEST, "tokio::spawn(work)").is_empty());
-    }
-
-    #[test]
-    fn a_span_with_all_arguments_is_found() {
-        let spans = "#[instrument]\nfn a() {}\n#[tracing::instrument(\n    name = \"x\",\n)]\nfn b() {}";
-        assert_eq!(instrument_with_arguments("a/src/x.rs", spans).len(), 2);
-        let fine = "// #[instrument]\n#[instrument(skip_all, fields(id))]\nfn a() {}\n#[cfg(test)] mod x;";
-        assert!(instrument_with_arguments("a/src/x.rs", fine).is_empty());
     }
 
     #[test]
