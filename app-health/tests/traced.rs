@@ -43,30 +43,34 @@ impl Sampler for All {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_run_that_fails_is_a_span_and_its_log_records_have_its_ids() {
+async fn a_run_that_fails_is_a_span_and_one_that_passes_is_none() {
     let kept = Arc::new(Kept::default());
     let _installed = trace::install(kept.clone(), Arc::new(All)).unwrap();
     let app = TestApp::with([HEALTHCHECK_SERVICE_ID]).await;
     let health = app.get::<HealthChecks>();
-    let seen = Arc::new(Mutex::new(Vec::new()));
-    let check = |result: Result<(), &'static str>| {
-        let seen = Arc::clone(&seen);
+    let (of_passing, of_failing) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
+    let check = |seen: &Arc<Mutex<Vec<TraceContext>>>, result: Result<(), &'static str>| {
+        let seen = Arc::clone(seen);
         move |_cancel| {
             seen.lock().unwrap().push(TraceContext::current().unwrap());
             async move { result }
         }
     };
     let seldom = |id| HealthCheckSpec::new(id).interval(Duration::from_secs(3600));
-    health.register_unbound(seldom(PASSES).name("passes"), check(Ok(()))).unwrap();
-    health.register_unbound(seldom(FAILS).name("fails").critical(), check(Err("disk full"))).unwrap();
+    health.register_unbound(seldom(PASSES).name("passes"), check(&of_passing, Ok(()))).unwrap();
+    health
+        .register_unbound(seldom(FAILS).name("fails").critical(), check(&of_failing, Err("disk full")))
+        .unwrap();
     assert!(health.run(PASSES).await.unwrap().error.is_none());
-    let of_passing = seen.lock().unwrap().clone();
     // Several callers may wait for one run, so it is in the trace of none.
     let caller =
         TraceContext::parse("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", None).unwrap();
     assert!(caller.clone().scope(health.run(FAILS)).await.unwrap().error.is_some());
-    let contexts = seen.lock().unwrap().clone();
-    assert!(contexts.iter().all(|context| !context.sampled() && context.trace_id() != caller.trace_id()));
+    let (of_passing, of_failing) = (of_passing.lock().unwrap().clone(), of_failing.lock().unwrap().clone());
+    let is_of_its_own =
+        |context: &TraceContext| !context.sampled() && context.trace_id() != caller.trace_id();
+    assert!(!of_passing.is_empty() && of_passing.iter().all(is_of_its_own));
+    assert!(of_failing.iter().all(is_of_its_own));
 
     let spans = std::mem::take(&mut *kept.0.lock().unwrap());
     assert!(!spans.is_empty());
@@ -78,7 +82,7 @@ async fn a_run_that_fails_is_a_span_and_its_log_records_have_its_ids() {
         assert_eq!(span.attributes().get("app.healthcheck.outcome"), Some(AttributeValue::Text("failed")));
         assert!(matches!(span.status(), SpanStatus::Error(why) if why.contains("disk full")), "{span:?}");
         let id = span.context().span_id();
-        assert!(contexts.iter().any(|context| context.span_id() == id), "the check ran inside of it");
+        assert!(of_failing.iter().any(|context| context.span_id() == id), "the check ran inside of it");
         assert!(of_passing.iter().all(|context| context.span_id() != id));
     }
 

@@ -10,7 +10,7 @@ use app_core::{
 };
 use tracing::{Instrument, info_span};
 
-use crate::sink::{assert_nested, ended, here, named, on};
+use crate::sink::{assert_nested, ended, ended_soon, here, named, on};
 
 const SEVEN: ServiceId = ServiceId::new(7);
 
@@ -44,7 +44,7 @@ async fn a_command_runs_in_its_callers_span_and_has_none_of_its_own() {
             assert_eq!(seen.await.unwrap(), context, "{mode}");
         };
         call.instrument(caller).await;
-        let spans = ended(context.trace_id());
+        let spans = ended_soon(context.trace_id(), 2).await;
         assert_nested(&spans, &["caller", "inside"]);
         assert_eq!(spans.len(), 2, "{mode}: no span of the command: {spans:?}");
         assert!(named(&spans, "caller").attributes().get("seen").is_some(), "{mode}");

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, OnceLock},
+    time::Duration,
 };
 
 use app_core::trace::{
@@ -61,6 +62,18 @@ pub(crate) fn here() -> TraceContext {
 /// The spans of a trace that have ended, in this order.
 pub(crate) fn ended(id: TraceId) -> Vec<SpanData> {
     kept().0.lock().unwrap().get(&id).cloned().unwrap_or_default()
+}
+
+/// The same, once there are so many. A command that has answered may hold its caller's span for a moment longer.
+pub(crate) async fn ended_soon(id: TraceId, count: usize) -> Vec<SpanData> {
+    let waiting = async {
+        let mut ticks = tokio::time::interval(Duration::from_millis(2));
+        while ended(id).len() < count {
+            ticks.tick().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), waiting).await.unwrap();
+    ended(id)
 }
 
 /// Runs a function in a span of its own trace. Returns the spans of the trace, the span itself last.

@@ -11,7 +11,7 @@ use app_core::{
 use tokio::sync::{mpsc, oneshot};
 use tracing::{Instrument, Span, info_span};
 
-use crate::sink::{assert_nested, ended, here, on, spans_of};
+use crate::sink::{assert_nested, ended, ended_soon, here, on, spans_of};
 
 const SEVEN: ServiceId = ServiceId::new(7);
 
@@ -155,7 +155,7 @@ fn a_runtime_of_one_thread_is_enough() {
             }
         };
         call.instrument(span).await;
-        assert_eq!(ended(context.trace_id()).len(), 1);
+        assert_eq!(ended_soon(context.trace_id(), 1).await.len(), 1);
         app.stop().await.expect_clean();
     });
 }
