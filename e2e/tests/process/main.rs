@@ -48,3 +48,4 @@ mod startable;
 mod surroundings;
 mod systemd;
 mod tools;
+mod traces;
