@@ -14,7 +14,10 @@ app_messaging::message! {
     pub struct Parcel(quota_rule::Owned);
     id: 0xb2d5_6e1f_8ca3_4079, of: LETTERS, name: "parcel", kind: Stored, key: |parcel| parcel.get_name()
 }
-app_messaging::stream! { pub PARCELS: id 0xc3e6_7f20_9db4_518a, of: LETTERS, name: "parcels", stores: [Parcel] }
+app_messaging::stream! {
+    /// Keeps parcels.
+    pub PARCELS: id 0xc3e6_7f20_9db4_518a, of: LETTERS, name: "parcels", stores: [Parcel]
+}
 
 async fn start(service: Service, messaging: Dep<Messaging>) -> Result<(), Error> {
     let me = service.clone();
