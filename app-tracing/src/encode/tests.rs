@@ -122,6 +122,7 @@ impl Span {
 }
 
 /// Keeps the spans of this test.
+#[expect(clippy::vec_box, reason = "spans come in boxes")]
 struct KeptSpans(Mutex<Vec<Box<SpanData>>>);
 
 impl SpanSink for KeptSpans {
@@ -147,6 +148,7 @@ impl Sampler for All {
 }
 
 /// The spans that `work` makes. One test at a time: the sink is that of the process.
+#[expect(clippy::vec_box, reason = "spans come in boxes")]
 fn spans_of(work: impl FnOnce()) -> Vec<Box<SpanData>> {
     static ONE: Mutex<()> = Mutex::new(());
     let _one = ONE.lock();
@@ -154,8 +156,7 @@ fn spans_of(work: impl FnOnce()) -> Vec<Box<SpanData>> {
     let installed = trace::install(Arc::<KeptSpans>::clone(&kept), Arc::new(All)).unwrap();
     work();
     drop(installed);
-    let spans = std::mem::take(&mut *kept.0.lock());
-    spans
+    std::mem::take(&mut *kept.0.lock())
 }
 
 fn read(body: &Body) -> Request {

@@ -130,7 +130,9 @@ impl Bench {
     }
 
     fn push(&self, spans: u64) {
-        (0..spans).for_each(|span| drop(self.queue.push(span)));
+        for span in 0..spans {
+            let _ = self.queue.push(span);
+        }
     }
 }
 

@@ -67,6 +67,26 @@ fn audit(process: &Process, method: &str, outcome: &str) -> Value {
     })
 }
 
+/// The operations on the rules of an instance and of the fleet.
+fn operations_do_what_they_say(process: &Process, lines: &[String], ask: &impl Fn(&str) -> Ended) {
+    assert_says(&run(lines, "do quota forget"), &["buckets  1", "rule     slow"]);
+    let asked = run(lines, "bob --rule shared");
+    assert_says(&asked, &["granted   5 left", "granted   0 left", "denied    0 left"]);
+    assert_says(&run(lines, "do quota refill"), &["sequence  1", "OP_d0_59e39d8d10c4dfdd"]);
+    let full = || ask("--context '#quota' bob --rule shared").stdout.starts_with("granted   5 left");
+    poll("the bucket of the fleet is full again", || full().then_some(()));
+    let record = audit(process, "App.callOperation", "done");
+    assert_eq!(
+        (&record["operation"], &record["names"]),
+        (&"quota forget".into(), &json!(["operator.dev"])),
+        "{record}"
+    );
+    assert_eq!(
+        (&record["arguments"], &record["reason"]),
+        (&r#"{"rule":"slow"}"#.into(), &"start afresh".into())
+    );
+}
+
 #[test]
 fn the_lines_that_dev_prints_do_what_they_say() {
     let (process, tour) = start();
@@ -85,22 +105,7 @@ fn the_lines_that_dev_prints_do_what_they_say() {
     assert!(wrong.code() == Some(1) && wrong.stderr.contains("there is no rule \"nosuch\""), "{wrong:?}");
     let unknown = ask("--context \"$OP_CONTEXT#nosuch\" alice");
     assert!(unknown.code() == Some(78) && unknown.stderr.contains("no such context"), "{unknown:?}");
-    assert_says(&run(&lines, "do quota forget"), &["buckets  1", "rule     slow"]);
-    let asked = run(&lines, "bob --rule shared");
-    assert_says(&asked, &["granted   5 left", "granted   0 left", "denied    0 left"]);
-    assert_says(&run(&lines, "do quota refill"), &["sequence  1", "OP_d0_59e39d8d10c4dfdd"]);
-    let full = || ask("--context '#quota' bob --rule shared").stdout.starts_with("granted   5 left");
-    poll("the bucket of the fleet is full again", || full().then_some(()));
-    let record = audit(&process, "App.callOperation", "done");
-    assert_eq!(
-        (&record["operation"], &record["names"]),
-        (&"quota forget".into(), &json!(["operator.dev"])),
-        "{record}"
-    );
-    assert_eq!(
-        (&record["arguments"], &record["reason"]),
-        (&r#"{"rule":"slow"}"#.into(), &"start afresh".into())
-    );
+    operations_do_what_they_say(&process, &lines, &ask);
     let again = ask("--context '#quota' alice --rule slow");
     assert!(again.code() == Some(0) && again.stdout.starts_with("granted "), "{again:?}");
     assert_says(&run(&lines, "level set debug --for 10s"), &["debug for 10s"]);
