@@ -1,5 +1,6 @@
 //! The commands that operate a running app. Each has its own file.
 
+mod apps;
 pub(crate) mod config_show;
 mod configs;
 mod context;

@@ -39,6 +39,7 @@ pub mod commands;
 pub mod compat;
 mod context;
 mod current;
+pub mod discovery;
 pub mod duration;
 pub mod events;
 pub mod flags;

@@ -19,6 +19,7 @@ ids! {
     ASK_FAILED_ID: ErrorId = 0x8b72_f41d_d069_3ae5, "MessageAskFailed";
     CONNECTION_UNUSABLE_ID: ErrorId = 0x7ae1_94c6_0d35_b82f, "MessagingConnectionUnusable";
     BUCKET_FAILED_ID: ErrorId = 0x9c83_05f2_e17b_4ad6, "BucketFailed";
+    DISCOVERY_FAILED_ID: ErrorId = 0xad94_16f3_b28c_5be7, "DiscoveryFailed";
 }
 
 const fn spec(id: ErrorId, severity: ErrorSeverity) -> ErrSpec {
@@ -52,6 +53,9 @@ pub const BUCKET_FAILED: ErrSpec = spec(BUCKET_FAILED_ID, ErrorSeverity::High);
 /// No connection to a server can be made with the config.
 pub const CONNECTION_UNUSABLE: ErrSpec =
     ErrSpec::new(CONNECTION_UNUSABLE_ID, ErrorType::Config, ErrorSeverity::High).without_stack();
+
+/// Other instances can't be asked.
+pub const DISCOVERY_FAILED: ErrSpec = spec(DISCOVERY_FAILED_ID, ErrorSeverity::High);
 
 /// What is known about a message that was not sent well. These are all cases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

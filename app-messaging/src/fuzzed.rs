@@ -6,6 +6,11 @@
 #[allow(dead_code, unused_imports, missing_docs, reason = "fuzz targets use a part of it")]
 mod wire;
 
+#[path = "discovery/instance.rs"]
+#[allow(dead_code, missing_docs, unreachable_pub, reason = "fuzz targets use a part of it")]
+mod instance;
+
+use instance::Instance;
 use quota_schema::quota_capnp::quota_spec;
 use wire::{DeadLetterHeaders, Envelope, Headers, Limits, Payload, Subject};
 
@@ -44,5 +49,21 @@ pub fn payload(input: &[u8]) {
     let Ok(rules) = reader.get().expect("it was decoded").get_rules() else { return };
     for rule in rules {
         let _ = rule.get_name().map(|name| name.to_str().is_ok());
+    }
+}
+
+/// What answers `$SRV.INFO`.
+///
+/// # Panics
+/// When something was found.
+pub fn instance(input: &[u8]) {
+    let Some(read) = Instance::read(input) else { return };
+    let ids = [&read.app, &read.domain, &read.instance, &read.release];
+    assert!(ids.iter().all(|id| u64::from_str_radix(id, 16).is_ok()), "ids are ids");
+    assert!(!read.state.contains(char::is_control) && read.state.len() <= 64, "the state is a word");
+    assert!(read.endpoints.len() <= 256, "within the limit");
+    for endpoint in &read.endpoints {
+        assert!(endpoint.address.parse::<std::net::SocketAddr>().is_ok(), "an address is one");
+        assert!(read.addresses_of(&endpoint.server_name).count() > 0, "it is found by its name");
     }
 }

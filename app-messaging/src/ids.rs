@@ -68,6 +68,8 @@ ids! {
     pub ATTEMPTS: BucketId = 0xb7bc_6382_f998_f101, "attempts";
     /// The bucket of consumers that operators paused.
     pub PAUSED_CONSUMERS: BucketId = 0xb313_0903_3bdc_d809, "paused_consumers";
+    /// Other instances can't find this one.
+    pub DISCOVERY_DENIED: LogEventId = 0x8e41_d2f0_7b6c_5a93, "discovery_denied";
 
     /// Whether consumers work.
     pub CONSUMERS_CHECK: HealthCheckId = 0xacdb_ee92_ee2d_af9c, "consumers";

@@ -65,9 +65,11 @@ mod config;
 mod connection;
 mod consumer;
 mod context;
+mod discovery;
 pub mod errors;
 mod ids;
 mod in_process;
+mod instances;
 mod lead;
 mod message;
 mod messaging;
@@ -93,6 +95,7 @@ pub use self::config::{
     StreamStorage, TlsConfig,
 };
 pub use self::consumer::{Consumed, ConsumerBuilder, OneOf2, OneOf3, OneOf4, Outcome, RawMessage, Retry};
+pub use self::discovery::{Instance, InstanceEndpoint};
 pub use self::errors::{AskError, AskFailure, SendError, SendFailure};
 pub use self::ids::{LEADERS, MESSAGING_SERVICE_ID};
 pub use self::in_process::Faults;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use app_core::{App, Identity, prelude::*};
+use app_core::{App, Identity, discovery::Discovery, prelude::*};
 use app_ids::{MessageId, StreamId};
 use capnp::traits::Owned;
 use tokio::sync::Semaphore;
@@ -16,6 +16,7 @@ use crate::consumer::{
     ConsumerBuilder, Consumers, attempts_bucket, follow_pauses, pauses_bucket, waiting_streams,
 };
 use crate::context::Context;
+use crate::discovery::{Asker, Instance, answer_requests};
 use crate::errors::AskError;
 use crate::ids::MESSAGING_SERVICE_ID;
 use crate::lead::Leadership;
@@ -38,6 +39,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub struct Messaging {
     context: Arc<Context>,
     consumers: Arc<Consumers>,
+    asker: Asker,
 }
 
 impl Exposed for Messaging {
@@ -68,7 +70,9 @@ impl Messaging {
             waiting: Semaphore::new(config.max_waiting_acks),
             log: service.log().clone(),
         };
-        let messaging = Self { context: Arc::new(context), consumers: Arc::default() };
+        let context = Arc::new(context);
+        let asker = Asker::new(Arc::clone(&context), &config.inbox_prefix);
+        let messaging = Self { context, consumers: Arc::default(), asker };
         if place != Place::NoServer {
             messaging.provide(service).await?;
         }
@@ -92,6 +96,15 @@ impl Messaging {
         let (transport, consumers) = (Arc::clone(&context.transport), Arc::clone(&self.consumers));
         let (me, domain) = (service.clone(), context.identity.domain);
         service.spawn("pauses of consumers", follow_pauses(me, transport, consumers, domain))
+    }
+
+    /// Lets other instances find this one, unless the config says otherwise, and this one the others.
+    pub(crate) fn discover(&self, service: &Service, config: &MessagingConfig) -> Result<(), Error> {
+        if config.publish_services {
+            answer_requests(service, Arc::clone(&self.context), config.servers.clone())?;
+        }
+        Discovery::of(&App::of(service)).provide(self.asker.finder(service)?);
+        Ok(())
     }
 
     /// Sends messages of this type to their stream: stored at least once.
@@ -166,6 +179,17 @@ impl Messaging {
     /// A leader that crashed is followed within twice the lease, one that stopped within a second. The lease is at least 1 s.
     pub fn lead(&self, name: impl Into<String>, lease: Duration) -> Leadership {
         Leadership::new(Arc::clone(&self.context), name.into(), lease)
+    }
+
+    /// All instances of all applications in the domain that answer within a second or so. Each tells of itself.
+    ///
+    /// # Errors
+    /// [`DISCOVERY_FAILED`](crate::errors::DISCOVERY_FAILED): they can't be asked, such as without a connection to a server.
+    pub async fn instances(&self) -> Result<Vec<Instance>, Error> {
+        self.asker.all().await.map_err(|error| {
+            let told = format!("instances can't be asked: {error}");
+            crate::errors::DISCOVERY_FAILED.error(MESSAGING_SERVICE_ID).message(told).build()
+        })
     }
 
     /// What the stream that stores this type holds. `None` while it can't be asked.

@@ -73,7 +73,9 @@ async fn start(
         Arc::new(InProcess::new(faults.map(|faults| (*faults).clone()).unwrap_or_default()))
     };
     register_check(&service, &health, place, &current)?;
-    Messaging::new(&service, &current, catalog, place, transport, metrics).await
+    let messaging = Messaging::new(&service, &current, catalog, place, transport, metrics).await?;
+    messaging.discover(&service, &current)?;
+    Ok(messaging)
 }
 
 /// The check whether messages can be stored. It is critical if the config says so.

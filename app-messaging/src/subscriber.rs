@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::context::Context;
+use crate::discovery::Responders;
 use crate::errors::{AskError, AskFailure};
 use crate::ids::{HANDLER_FAILED, SUBSCRIPTION_DROPS};
 use crate::message::{Message, panic_text, read_payload};
@@ -91,14 +92,16 @@ impl<T: RequestMessage> Responder<T> {
     {
         let (context, me, handler) = (self.context, service.clone(), Arc::new(handler));
         let slots = Arc::new(Semaphore::new(RESPONDER_MAX_IN_FLIGHT));
+        let listed = Responders::list(service, T::INFO);
         service.spawn(format!("responder {}", T::INFO.name()), async move {
             let queue = Some(T::INFO.of().hex());
             let mut listens = Listens::new(context, me, T::INFO, queue, "responder");
             while let Some(incoming) = listens.next().await {
                 let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
                 let (context, handler) = (Arc::clone(&listens.context), Arc::clone(&handler));
+                let counted = Arc::clone(&listed.responding);
                 let work = async move {
-                    answer::<T, _, _>(&context, &*handler, incoming).await;
+                    counted.count(answer::<T, _, _>(&context, &*handler, incoming)).await;
                     drop(slot);
                 };
                 // Only a dead service refuses it. Then the request has no answer in time.
@@ -280,8 +283,8 @@ impl<T: RequestMessage> std::fmt::Debug for Answer<T> {
     }
 }
 
-/// Handles a request, and sends the answer.
-async fn answer<T, H, Run>(context: &Context, handler: &H, incoming: Incoming)
+/// Handles a request, and sends the answer. The error is what the answer tells of a failure.
+async fn answer<T, H, Run>(context: &Context, handler: &H, incoming: Incoming) -> Result<(), String>
 where
     T: RequestMessage,
     H: Fn(Message<T>) -> Run,
@@ -289,7 +292,8 @@ where
 {
     let Some(reply) = &incoming.reply else {
         // Nobody waits for it.
-        return count(context, T::INFO, "responder", "dropped");
+        count(context, T::INFO, "responder", "dropped");
+        return Ok(());
     };
     let made = match Message::decode(&incoming, None, 1, context.limits) {
         Ok(message) => match AssertUnwindSafe(async { handler(message).await }).catch_unwind().await {
@@ -321,7 +325,7 @@ where
         headers.append(header::SERVICE_ERROR_CODE, "500");
         text.into()
     });
-    if let Some(error) = failed {
+    if let Some(error) = &failed {
         count(context, T::INFO, "responder", "failed");
         warn!(context.log, "a request was answered with an error"; "event" => HANDLER_FAILED.hex(), "type" => T::INFO.name(), "err" => #error);
     } else {
@@ -330,6 +334,7 @@ where
     let answer = Outgoing { subject: reply.to_string(), reply: None, headers, payload };
     // Without a connection the caller gets no answer in time.
     let _ = tokio::time::timeout(context.send_timeout, context.transport.publish(answer)).await;
+    failed.map_or(Ok(()), |error| Err(app_errors::one_line(&error.to_string()).to_string()))
 }
 
 /// Asks, and returns the answer.

@@ -6,6 +6,7 @@ mod call;
 mod connection;
 mod counts;
 mod dial;
+mod discovered;
 mod error;
 mod fake;
 mod health;
@@ -30,8 +31,8 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use app_core::prelude::*;
 use app_core::trace::{self, CallerSpan};
+use app_core::{discovery::Discovery, prelude::*};
 use app_tls::{Expiry, ExpiryWatch};
 use capnp::capability::FromClientHook;
 use futures_util::future::LocalBoxFuture;
@@ -132,6 +133,7 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
         let server = config.name;
         let calls = ClientCalls::register(service, server);
         let setup = Setup::new(config).map_err(|error| unusable(error.into()))?.measured(calls);
+        let setup = setup.finding(Discovery::of(&App::of(service)));
         let (setup, setups) = watch::channel(Arc::new(setup));
         let name = format!("rpc-client-{}", service.name());
         let threads = LocalThreads::start(&name, 1, service.log()).map_err(|error| unusable(error.into()))?;
@@ -189,8 +191,11 @@ impl<C: FromClientHook + 'static> RpcClient<C> {
             let message = "RPC client: the new config cannot be used, the old one stays in use";
             RPC_CONFIG_UNUSABLE.error(inner.service.id()).cause(error).message(message).build()
         })?;
-        let calls = inner.setup.borrow().calls.clone();
-        inner.setup.send_replace(Arc::new(setup.measured(calls)));
+        let (calls, discovery) = {
+            let old = inner.setup.borrow();
+            (old.calls.clone(), Arc::clone(&old.discovery))
+        };
+        inner.setup.send_replace(Arc::new(setup.measured(calls).finding(discovery)));
         inner.ends.show(in_use);
         Ok(())
     }

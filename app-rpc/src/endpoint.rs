@@ -26,7 +26,7 @@ use crate::ids::APP_RPC_SERVICE_ID;
 use crate::server::{
     BoundServer, Counts, Descriptors, EMFILE, ENFILE, Meters, ServedAs, ServerControl, ServerError,
 };
-use crate::{Bootstrap, EndpointConfig, RpcServerConfig, ServerCounts};
+use crate::{Bootstrap, EndpointConfig, RpcName, RpcServerConfig, ServerCounts};
 
 /// The field of the port in the config of an endpoint.
 const PORT_FIELD: &str = "rpcServiceSpec.port";
@@ -113,6 +113,7 @@ pub struct Endpoint<const SERVICE: u64> {
 /// A listening server.
 struct Listening {
     address: SocketAddr,
+    name: RpcName,
     control: ServerControl,
 }
 
@@ -125,6 +126,12 @@ impl<const SERVICE: u64> Endpoint<SERVICE> {
     #[must_use]
     pub fn address(&self) -> Option<SocketAddr> {
         self.listening.read().as_ref().map(|listening| listening.address)
+    }
+
+    /// The name in its certificate. `None` while it does not listen.
+    #[must_use]
+    pub fn name(&self) -> Option<RpcName> {
+        self.listening.read().as_ref().map(|listening| listening.name)
     }
 
     /// The most open connections. `None` while it does not listen.
@@ -184,6 +191,7 @@ impl<const SERVICE: u64> Endpoint<SERVICE> {
         let listener = listener.map_err(|failed| not_listening(service.id(), &failed))?;
         let in_use = Expiry::of_server(&config.key_pair, &config.clients);
         let name = format!("rpc-{}", service.name());
+        let server_name = config.name;
         let served_as = ServedAs { name: &name, is_admin: service.id() == APP_RPC_SERVICE_ID };
         let endpoints = LinkedEndpoint::all(app).len();
         let descriptors = Descriptors::part(descriptor_limit(), endpoints);
@@ -192,7 +200,7 @@ impl<const SERVICE: u64> Endpoint<SERVICE> {
             BoundServer::new(listener, config, descriptors, bootstrap, counts, served_as, service.log());
         let bound = bound.map_err(|failed| unusable(service.id(), failed))?;
         let (address, origin) = (bound.listener().address(), bound.listener().origin());
-        *self.listening.write() = Some(Listening { address, control: bound.control() });
+        *self.listening.write() = Some(Listening { address, name: server_name, control: bound.control() });
         info!(service.log(), "RPC endpoint listens"; "addr" => %address, "origin" => origin.label());
         let ends = ExpiryWatch::new(service);
         ends.show(in_use);

@@ -20,6 +20,8 @@ mod crowds;
 mod declared;
 #[path = "rpc/declared_client.rs"]
 mod declared_client;
+#[path = "rpc/discovered.rs"]
+mod discovered;
 #[path = "rpc/ends.rs"]
 mod ends;
 #[path = "rpc/errors.rs"]

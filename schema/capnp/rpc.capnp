@@ -183,6 +183,11 @@ struct RPCClientSpec @0xbec6688394d29776 $Rust.name("RpcClientSpec") {
   ejectMillis @14 :UInt32 = 1000;
   # How long an ejection lasts, in milliseconds. Then one call tries the instance. If it fails, the next ejection lasts twice as long, up
   # to 64 times. Default: 1000. Bounds: 1 to 600000.
+
+  discover @15 :Bool;
+  # Whether to ask the instances of the server for their addresses, over the NATS servers of service messaging. Such an address is a hint:
+  # the server's certificate decides. Found addresses are used beside "addresses"; without "addresses", they take the place of the
+  # host, and no port is needed. Default: false.
 }
 
 struct RPCServiceSpec @0xb6e32df5c504ebf2 $Rust.name("RpcServiceSpec") {

@@ -202,6 +202,7 @@ fn the_rpc_schema_keeps_the_wire() {
             (12, "retriesPerSecond", "UInt16", "10"),
             (13, "ejectAfterFailures", "UInt16", "5"),
             (14, "ejectMillis", "UInt32", "1000"),
+            (15, "discover", "Bool", ""),
         ],
     );
     check::<rpc_capnp::rpc_service_spec::Owned>(

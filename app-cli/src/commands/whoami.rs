@@ -32,6 +32,7 @@ const COMMANDS: [(&str, &[&str]); 3] = [
             "metrics",
             "events",
             "configs",
+            "apps",
             "whoami",
             "wait",
         ],

@@ -1,13 +1,14 @@
-//! The addresses of the server's instances: those of the config, and those behind its names.
+//! The addresses of the server's instances: those of the config, those behind its names, and those that instances tell.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use tokio::time::{Duration, Instant};
 
+use super::discovered::Discovered;
 use super::setup::Setup;
 use crate::config::host_and_port;
 use crate::resolve::look_up_host;
@@ -16,6 +17,7 @@ use crate::resolve::look_up_host;
 #[derive(Default)]
 pub(super) struct Addresses {
     found: RefCell<HashMap<String, Vec<SocketAddr>>>,
+    discovered: Discovered,
     /// Each client picks others if there are more addresses than it may connect to.
     order: RandomState,
 }
@@ -27,12 +29,19 @@ impl Addresses {
     /// No address is known.
     pub(super) async fn look_up(&self, setup: &Setup) -> Result<Vec<SocketAddr>, String> {
         let config = &setup.config;
-        let hosts =
-            if config.addresses.is_empty() { vec![config.name.host()] } else { config.addresses.clone() };
+        let hosts = if config.addresses.is_empty() && !config.discover {
+            vec![config.name.host()]
+        } else {
+            config.addresses.clone()
+        };
         let deadline = Instant::now() + config.connect_timeout;
         let look_ups = hosts.iter().map(|host| look_up(host, config.port, deadline));
-        let looked_up = join_all(look_ups).await;
+        let (looked_up, told) = join(join_all(look_ups), self.ask(setup, deadline)).await;
         let (mut addresses, mut failures) = (Vec::new(), Vec::new());
+        match told {
+            Ok(told) => addresses = told,
+            Err(reason) => failures.push(reason),
+        }
         let mut found = self.found.borrow_mut();
         found.retain(|host, _| hosts.contains(host));
         for (host, result) in hosts.into_iter().zip(looked_up) {
@@ -50,6 +59,15 @@ impl Addresses {
         addresses.sort_unstable();
         addresses.dedup();
         if addresses.is_empty() { Err(failures.join("; ")) } else { Ok(addresses) }
+    }
+
+    /// The addresses that instances tell. None, if the config does not ask for them.
+    async fn ask(&self, setup: &Setup, deadline: Instant) -> Result<Vec<SocketAddr>, String> {
+        if setup.config.discover {
+            return self.discovered.ask(&setup.discovery, setup.config.name, deadline).await;
+        }
+        self.discovered.clear();
+        Ok(Vec::new())
     }
 
     /// At most so many of the addresses. Those that are known stay; the others are picked at random, so that the clients of a server

@@ -31,6 +31,8 @@ pub struct RpcClientConfig {
     pub port: u16,
     /// Host names or IP addresses, with or without a port. An empty list is the host of the application.
     pub addresses: Vec<String>,
+    /// Whether the instances are asked for their addresses too, over messaging. With an empty list, only they are.
+    pub discover: bool,
     /// The client's certificate and its key.
     pub key_pair: KeyPair,
     /// The authorities that servers are accepted from.
@@ -63,6 +65,7 @@ impl RpcClientConfig {
             name,
             port,
             addresses: Vec::new(),
+            discover: false,
             key_pair,
             servers,
             max_connections: MOST_INSTANCES,
@@ -111,9 +114,13 @@ impl RpcClientConfig {
             read_message_bytes(spec.get_max_message_bytes(), &mut problems.at("maxMessageBytes"));
         let (name, port) = named?;
         let has_port = |address: &String| host_and_port(address, 0).is_some_and(|(_, port)| port != 0);
-        if port == 0 && (addresses.is_empty() || !addresses.iter().all(has_port)) {
+        // Instances tell their ports.
+        let asks_alone = spec.get_discover() && addresses.is_empty();
+        if port == 0 && !asks_alone && (addresses.is_empty() || !addresses.iter().all(has_port)) {
             let mut place = problems.at("rpcServiceSpec");
-            place.field("port").add("must be 1 to 65535, unless each of `addresses` has a port");
+            place
+                .field("port")
+                .add("must be 1 to 65535, unless each of `addresses` has a port, or `discover` finds all");
         }
         let limits = Limits {
             message_bytes,
@@ -123,6 +130,7 @@ impl RpcClientConfig {
         };
         Some(Self {
             addresses,
+            discover: spec.get_discover(),
             max_connections: most_instances(spec),
             retry_percent: spec.get_retry_percent().into(),
             retries_per_second: spec.get_retries_per_second().into(),

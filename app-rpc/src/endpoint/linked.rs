@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 
 use app_core::App;
+use app_core::discovery::{AnnouncedEndpoint, EndpointList};
 use app_core::listeners::ListenPlace;
 use app_core::prelude::ServiceId;
 
 use super::Endpoint;
-use crate::{EndpointConfig, RpcServerConfig};
+use crate::{EndpointConfig, RpcName, RpcServerConfig};
 
 /// An endpoint that is linked into the program. [`rpc_endpoint!`](crate::rpc_endpoint) submits it through inventory.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +26,8 @@ inventory::collect!(LinkedEndpoint);
 pub struct EndpointStatus {
     /// The address that it listens on. `None` if it does not listen.
     pub address: Option<SocketAddr>,
+    /// The name in its certificate. `None` if it does not listen.
+    pub name: Option<RpcName>,
     /// Open connections with an accepted client.
     pub active_connections: usize,
     /// The most open connections. 0 while it does not listen.
@@ -66,6 +69,18 @@ impl LinkedEndpoint {
     }
 }
 
+inventory::submit! { EndpointList::new(announced) }
+
+/// What other processes may learn of the endpoints that listen.
+fn announced(app: &App) -> Vec<AnnouncedEndpoint> {
+    let told = |endpoint: &LinkedEndpoint| {
+        let status = endpoint.status(app);
+        let server_name = status.name?.to_string();
+        Some(AnnouncedEndpoint { service: endpoint.service, server_name, address: status.address? })
+    };
+    LinkedEndpoint::all(app).iter().filter_map(told).collect()
+}
+
 fn upcoming<const SERVICE: u64>(app: &App) -> Option<RpcServerConfig> {
     app_config::upcoming::<EndpointConfig<SERVICE>>(app)?.0.clone()
 }
@@ -83,6 +98,7 @@ fn status<const SERVICE: u64>(app: &App) -> EndpointStatus {
     let Ok(endpoint) = app.get::<Endpoint<SERVICE>>() else { return EndpointStatus::default() };
     EndpointStatus {
         address: endpoint.address(),
+        name: endpoint.name(),
         active_connections: endpoint.counts().active,
         max_connections: endpoint.max_connections().unwrap_or_default(),
     }

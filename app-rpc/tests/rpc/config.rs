@@ -191,6 +191,34 @@ fn a_client_connects_to_as_many_instances_as_either_name_of_the_limit_says() {
 }
 
 #[test]
+fn a_client_that_asks_instances_for_their_addresses_needs_no_port() {
+    let no_port = |spec: &mut rpc_client_spec::Builder<'_>| {
+        spec.reborrow().get_rpc_service_spec().unwrap().set_port(0);
+    };
+    let config = client_config(&|mut spec| {
+        no_port(&mut spec);
+        spec.set_discover(true);
+    });
+    let config = config.unwrap().0.unwrap();
+    assert!(config.discover && config.addresses.is_empty());
+    for discover in [true, false] {
+        let found = client_problems(&|mut spec| {
+            no_port(&mut spec);
+            spec.set_discover(discover);
+            if discover {
+                spec.init_addresses(1).set(0, "10.0.0.7");
+            }
+        });
+        assert_eq!(
+            found,
+            [
+                "rpcServiceSpec.port: must be 1 to 65535, unless each of `addresses` has a port, or `discover` finds all"
+            ]
+        );
+    }
+}
+
+#[test]
 fn a_clients_config_is_checked_too() {
     assert_eq!(client_problems(&|_| {}), Vec::<String>::new());
     let found = client_problems(&|mut spec| {

@@ -160,6 +160,7 @@ pub(crate) static DOCS: &[(u64, &str, &str)] = &[
     (0xbec6688394d29776, "retriesPerSecond", "How many calls a second may be made again beside those of \"retryPercent\", for clients with few calls. Default: 10. Bounds: 0 to 1000."),
     (0xbec6688394d29776, "ejectAfterFailures", "After how many failed calls in a row an instance is ejected, while most of the others work: it gets no calls for a while. At most half of the instances are ejected. Default: 5. 0 means never. Bounds: 0 to 1000."),
     (0xbec6688394d29776, "ejectMillis", "How long an ejection lasts, in milliseconds. Then one call tries the instance. If it fails, the next ejection lasts twice as long, up to 64 times. Default: 1000. Bounds: 1 to 600000."),
+    (0xbec6688394d29776, "discover", "Whether to ask the instances of the server for their addresses, over the NATS servers of service messaging. Such an address is a hint: the server's certificate decides. Found addresses are used beside \"addresses\"; without \"addresses\", they take the place of the host, and no port is needed. Default: false."),
     (0xc076dc748ae87068, "", "What a client may do."),
     (0xc076dc748ae87068, "name", "The client: a name (DNS) in its certificate. No default. Bounds: 1 to 255 bytes. Example: \"deploy.example.com\""),
     (0xc076dc748ae87068, "role", "The role of the client. Default: read."),
