@@ -122,7 +122,7 @@ fn an_unknown_field_is_refused_and_the_one_that_was_meant_named() {
         quota(r#"{"rules": [{"period_millis": 1, "zzz": 1}]}"#),
         [
             "rules[0].period_millis: is no field here: did you mean periodMillis?",
-            "rules[0].zzz: is no field here; there are: name, permits, periodMillis, burst, maxKeys",
+            "rules[0].zzz: is no field here; there are: name, permits, periodMillis, burst, maxKeys, scope, whenAway, instances",
         ]
     );
     assert_eq!(

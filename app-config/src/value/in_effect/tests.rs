@@ -53,6 +53,9 @@ fn each_field_is_there_with_its_value_and_whether_the_file_sets_it() {
         ("rules[0].periodMillis", plain("1000"), true),
         ("rules[0].burst", plain("0"), true),
         ("rules[0].maxKeys", plain("100000"), true),
+        ("rules[0].scope", plain("\"instance\""), true),
+        ("rules[0].whenAway", plain("\"deny\""), true),
+        ("rules[0].instances", plain("0"), true),
     ];
     assert_eq!(told, expected);
 }
@@ -95,7 +98,7 @@ fn without_a_file_the_default_of_the_service_is_shown() {
 fn a_large_config_is_cut_and_the_rest_is_counted() {
     let rules: Vec<_> = (0..1_000).map(|n| format!(r#"{{"name": "{n}"}}"#)).collect();
     let fields = fields::<Rules>(&format!(r#"{{"rules": [{}]}}"#, rules.join(",")));
-    assert_eq!((fields.fields.len(), fields.left_out), (MOST_FIELDS, 5_001 - MOST_FIELDS));
+    assert_eq!((fields.fields.len(), fields.left_out), (MOST_FIELDS, 8_001 - MOST_FIELDS));
     let long = fields_of_long_name();
     let FieldValue::Plain(text) = &find(&long, "rules[0].name").value else { panic!("{long:?}") };
     assert!(text.len() <= MOST_VALUE + 2 && text.ends_with(".."));
