@@ -64,7 +64,8 @@ const RECEIVED_DOC: MetricDoc = MetricDoc::counter_vector(
     &[MESSAGE, CONSUMER],
 )
 .unit("messages")
-.meaning("A message that is delivered again counts again.");
+.meaning("A message that is delivered again counts again.")
+.queries(&[("Messages a second, by consumer", "sum by (consumer) (rate(METRIC[5m]))")]);
 
 const HANDLED_DOC: MetricDoc = MetricDoc::counter_vector(
     MESSAGING_SERVICE_ID,
@@ -83,7 +84,11 @@ const HANDLE_SECONDS_DOC: MetricDoc = MetricDoc::histogram_vector(
     &[CONSUMER],
     &SECONDS,
 )
-.unit("seconds");
+.unit("seconds")
+.queries(&[(
+    "99th percentile, by consumer",
+    "histogram_quantile(0.99, sum by (consumer, le) (rate(METRIC_bucket[5m])))",
+)]);
 
 const AGE_SECONDS_DOC: MetricDoc = MetricDoc::histogram_vector(
     MESSAGING_SERVICE_ID,
@@ -93,7 +98,11 @@ const AGE_SECONDS_DOC: MetricDoc = MetricDoc::histogram_vector(
     &AGES_SECONDS,
 )
 .unit("seconds")
-.meaning("It grows when a consumer is too slow, or was away.");
+.meaning("It grows when a consumer is too slow, or was away.")
+.queries(&[(
+    "99th percentile, by consumer",
+    "histogram_quantile(0.99, sum by (consumer, le) (rate(METRIC_bucket[5m])))",
+)]);
 
 const DROPPED_DOC: MetricDoc = MetricDoc::counter_vector(
     MESSAGING_SERVICE_ID,
@@ -101,11 +110,13 @@ const DROPPED_DOC: MetricDoc = MetricDoc::counter_vector(
     "Messages of subscriptions that were dropped because the handler was too slow, by type.",
     &[MESSAGE],
 )
-.unit("messages");
+.unit("messages")
+.queries(&[("Dropped in an hour, by type", "sum by (message) (increase(METRIC[1h]))")]);
 
 const IN_FLIGHT_DOC: MetricDoc =
     MetricDoc::gauge_vector(MESSAGING_SERVICE_ID, IN_FLIGHT, "Handlers that run, by consumer.", &[CONSUMER])
-        .unit("handlers");
+        .unit("handlers")
+        .queries(&[("Handlers, by consumer", "sum by (consumer) (METRIC)")]);
 
 const PENDING_DOC: MetricDoc = MetricDoc::gauge_vector(
     MESSAGING_SERVICE_ID,
@@ -114,7 +125,8 @@ const PENDING_DOC: MetricDoc = MetricDoc::gauge_vector(
     &[CONSUMER],
 )
 .unit("messages")
-.meaning("Of the whole fleet, as of the last half minute. If it stays above zero and nothing is delivered, something is wrong.");
+.meaning("Of the whole fleet, as of the last half minute. If it stays above zero and nothing is delivered, something is wrong.")
+.queries(&[("Messages, by consumer", "max by (consumer) (METRIC)")]);
 
 const ACK_PENDING_DOC: MetricDoc = MetricDoc::gauge_vector(
     MESSAGING_SERVICE_ID,
@@ -123,7 +135,8 @@ const ACK_PENDING_DOC: MetricDoc = MetricDoc::gauge_vector(
     &[CONSUMER],
 )
 .unit("messages")
-.meaning("Of the whole fleet, as of the last half minute. Messages that wait for a retry are among them.");
+.meaning("Of the whole fleet, as of the last half minute. Messages that wait for a retry are among them.")
+.queries(&[("Messages, by consumer", "max by (consumer) (METRIC)")]);
 
 const PAUSED_DOC: MetricDoc = MetricDoc::gauge_vector(
     MESSAGING_SERVICE_ID,
@@ -132,10 +145,13 @@ const PAUSED_DOC: MetricDoc = MetricDoc::gauge_vector(
     &[CONSUMER],
 )
 .unit("1 or 0")
-.meaning("A consumer pauses when half of its last 50 messages became dead letters, or when dead letters can't be stored.");
+.meaning("A consumer pauses when half of its last 50 messages became dead letters, or when dead letters can't be stored.")
+.queries(&[("Paused consumers", "METRIC == 1")]);
 
 const CONNECTED_DOC: MetricDoc =
-    MetricDoc::gauge(MESSAGING_SERVICE_ID, CONNECTED, "Whether messages can be stored.").unit("1 or 0");
+    MetricDoc::gauge(MESSAGING_SERVICE_ID, CONNECTED, "Whether messages can be stored.")
+        .unit("1 or 0")
+        .queries(&[("Instances that cannot store messages", "METRIC == 0")]);
 
 const LEADS_DOC: MetricDoc = MetricDoc::gauge_vector(
     MESSAGING_SERVICE_ID,
