@@ -138,9 +138,10 @@ fn run_flags(flags: Flags, mut builder: AppBuilder) -> ExitCode {
         return args::refuse(&clap::Error::raw(ErrorKind::ValueValidation, text));
     }
     limits::raise_descriptor_limit();
-    if let Err(problem) =
-        check_descriptors(limits::DESCRIPTORS).and_then(|()| limits::check_memory(limits::MEMORY_BYTES))
-    {
+    let checked = check_descriptors(limits::DESCRIPTORS)
+        .and_then(|()| limits::check_memory(limits::MEMORY_BYTES))
+        .and_then(|()| limits::check_address_space(flags.worker_threads));
+    if let Err(problem) = checked {
         return cannot_start(&problem.to_string());
     }
     let listeners::FirstListeners { listeners, handover, notes } =

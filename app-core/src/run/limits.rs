@@ -2,8 +2,11 @@
 //! application needs it.
 
 use std::{
+    env,
     fs::File,
     io::{self, Write},
+    num::NonZero,
+    thread,
 };
 
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
@@ -22,8 +25,18 @@ const TEXT_BYTES: usize = 64 * 1024;
 /// takes over 2 MiB in a debug build.
 pub(super) const COMMAND_MEMORY_BYTES: usize = 6 * 1024 * 1024;
 
-/// Memory that must be available for the services.
-pub(super) const MEMORY_BYTES: usize = 24 * 1024 * 1024;
+/// Memory that must be available for the services. The example takes 20 MiB less in a debug build.
+pub(super) const MEMORY_BYTES: usize = 48 * 1024 * 1024;
+
+/// Address space that glibc reserves for each thread that allocates, up to a number of them (`HEAP_MAX_SIZE` in
+/// malloc/arena.c).
+const ARENA_BYTES: usize = 64 * 1024 * 1024;
+
+/// Such reservations of a 64-bit process for each core, unless `MALLOC_ARENA_MAX` says how many.
+const ARENAS_PER_CORE: usize = 8;
+
+/// Threads of the kernel and for blocking work, besides the workers.
+const OTHER_THREADS: usize = 8;
 
 /// Refuses a stack limit (`ulimit -s`) that is too low for the main thread. The process would abort in the middle of its work.
 ///
@@ -99,6 +112,36 @@ pub(super) fn check_memory(bytes: usize) -> io::Result<()> {
     let set: Vec<_> = set.collect();
     let set = if set.is_empty() { "the machine has no more".to_owned() } else { set.join(", ") };
     let text = format!("{bytes} bytes of memory are refused: {set}; raise the limit");
+    Err(io::Error::new(io::ErrorKind::OutOfMemory, text))
+}
+
+/// Refuses too small a limit of address space (`ulimit -v`). Threads reserve most of what such a limit leaves, and whether the
+/// rest is enough is a matter of chance. Without a limit, a reservation costs nothing.
+///
+/// # Errors
+/// The error names the limit, its value and the cures.
+pub(super) fn check_address_space(workers: Option<u16>) -> io::Result<()> {
+    let Some((limit, _)) = getrlimit(Resource::RLIMIT_AS).ok().filter(|(soft, _)| *soft != RLIM_INFINITY)
+    else {
+        return Ok(());
+    };
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    let set = env::var("MALLOC_ARENA_MAX").ok().and_then(|set| set.parse().ok());
+    let most = set.filter(|arenas| *arenas > 0).unwrap_or(ARENAS_PER_CORE.saturating_mul(cores));
+    // The first arena reserves nothing.
+    let arenas = (workers.map_or(cores, usize::from) + OTHER_THREADS).min(most - 1);
+    let bytes = MEMORY_BYTES.saturating_add(ARENA_BYTES.saturating_mul(arenas));
+    if Vec::<u8>::new().try_reserve_exact(bytes).is_ok() {
+        return Ok(());
+    }
+    let mut text = format!(
+        "RLIMIT_AS (ulimit -v) is {limit} bytes, and does not leave the {bytes} that this program reserves"
+    );
+    text += if arenas == 0 {
+        "; raise the limit"
+    } else {
+        ", most of it for memory of threads; raise the limit, or set the environment variable MALLOC_ARENA_MAX=1"
+    };
     Err(io::Error::new(io::ErrorKind::OutOfMemory, text))
 }
 

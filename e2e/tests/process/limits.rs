@@ -179,10 +179,20 @@ fn with_little_memory_it_works_or_names_the_limit() {
         let of = |name: &str, megabytes: &[u64]| -> Vec<Vec<String>> {
             megabytes.iter().map(|megabytes| vec![format!("--{name}={}", megabytes << 20)]).collect()
         };
-        let sizes = [20, 30, 34, 38, 42, 44, 46, 48, 50, 52, 54, 58, 64, 80, 120];
+        let sizes = [20, 30, 34, 38, 42, 44, 46, 48, 50, 52, 54, 58, 64, 80, 120, 140, 192, 200, 264];
         let mut cases = of("as", &sizes);
         cases.extend(of("data", &[1, 2, 4, 6, 7, 8, 10, 16, 22, 24, 25, 26, 28, 32, 64]));
         all(&cases, &["RLIMIT_AS", "RLIMIT_DATA"]);
+        // Without memory of each thread's own, little is enough.
+        some_at_a_time(&of("as", &[64, 80, 96, 112, 128, 192, 264]), |limits| {
+            let configs = Configs::any_port();
+            let process = limited(&configs, limits).env("MALLOC_ARENA_MAX", "1").start();
+            started_works_or_names(&process, limits, &["RLIMIT_AS"]);
+        });
+        let configs = Configs::any_port();
+        let limits = ["--as=314572800".to_owned()];
+        let process = limited(&configs, &limits).env("MALLOC_ARENA_MAX", "1").start();
+        works(&process, &limits);
     }
 }
 
