@@ -30,7 +30,9 @@ pub(crate) enum HealthService {
     Running(Arc<HealthChecks>),
     /// The app has no health service, and so no checks.
     Absent,
-    /// The service does not run, with the reason.
+    /// The service starts, or is about to.
+    Starting,
+    /// The service has ended, with the reason.
     Down(String),
 }
 
@@ -55,7 +57,8 @@ pub fn liveness(app: &App) -> Readiness {
             reasons.extend(checks.critical(LIVENESS_GROUP).iter().filter(|check| fails(check)).map(failure));
         }
         HealthService::Down(reason) if app.alive() => reasons.push(reason),
-        HealthService::Down(_) | HealthService::Absent => {}
+        // Its start has a deadline of its own. Whoever probes an inherited listener comes before the health service runs.
+        HealthService::Starting | HealthService::Down(_) | HealthService::Absent => {}
     }
     Readiness::new(reasons)
 }
@@ -117,7 +120,7 @@ pub fn startup(app: &App) -> Readiness {
     match health_service(app) {
         HealthService::Running(checks) => reasons.extend(unstarted(&checks)),
         HealthService::Absent if statuses.is_empty() => reasons.push("starting".to_owned()),
-        HealthService::Absent | HealthService::Down(_) => {}
+        HealthService::Absent | HealthService::Starting | HealthService::Down(_) => {}
     }
     Readiness::new(reasons)
 }
@@ -143,9 +146,7 @@ pub(crate) fn health_service(app: &App) -> HealthService {
     let status = app.service_statuses().into_iter().find(|status| status.id == HEALTHCHECK_SERVICE_ID);
     match status {
         None => HealthService::Absent,
-        Some(status) if status.state <= ServiceState::Running => {
-            HealthService::Down("starting: the health service does not run yet".to_owned())
-        }
+        Some(status) if status.state <= ServiceState::Running => HealthService::Starting,
         Some(status) => {
             let reason = status.reason.unwrap_or_default();
             HealthService::Down(format!("the health service is {}: {reason}", status.state))

@@ -102,7 +102,7 @@ fn single(app: &App, found: &[HealthCheckState]) -> Report {
     });
     let checks = match probes::health_service(app) {
         HealthService::Running(checks) => Some(checks),
-        HealthService::Absent | HealthService::Down(_) => None,
+        HealthService::Absent | HealthService::Starting | HealthService::Down(_) => None,
     };
     let mut by_label: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     for check in found {
@@ -153,6 +153,7 @@ fn states(
     match probes::health_service(app) {
         HealthService::Running(checks) => read(&checks).map_err(|error| error.to_string()),
         HealthService::Absent => Ok(Vec::new()),
+        HealthService::Starting => Err("starting: the health service does not run yet".to_owned()),
         HealthService::Down(reason) => Err(reason),
     }
 }
