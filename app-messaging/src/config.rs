@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use app_config::{Config, Problems, SecretBytes};
 use app_core::prelude::ServiceId;
-use app_ids::StreamId;
+use app_ids::{AppId, DomainId, StreamId};
 use app_tls::{Authorities, KeyPair};
 use schema::messaging_capnp::messaging_spec;
 
@@ -134,12 +134,23 @@ pub struct StreamSettings {
     pub duplicate_window: Option<Duration>,
 }
 
+/// The values of the example that is printed: a server without TLS, and what is empty by default.
+const EXAMPLE: &str = r#"{
+    "servers": ["nats://127.0.0.1:4222"], "credentials": "", "nkeySeed": "", "user": "", "password": "", "token": "", "caCert": "",
+    "clientCert": { "key": "", "cert": "" }, "tlsFirst": false, "required": false, "streams": [], "inProcess": false,
+    "inboxPrefix": "", "domain": ""
+}"#;
+
 impl Config for MessagingConfig {
     const SERVICE: ServiceId = MESSAGING_SERVICE_ID;
     type Schema = messaging_spec::Owned;
 
     fn read(spec: messaging_spec::Reader<'_>, problems: &mut Problems) -> Option<Self> {
         read::read(spec, problems)
+    }
+
+    fn example(_: DomainId, _: AppId) -> Option<String> {
+        Some(EXAMPLE.to_owned())
     }
 
     fn without_file() -> Self {

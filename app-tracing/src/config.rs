@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use app_config::{Config, Expected, Place, Problems, quoted};
 use app_core::prelude::ServiceId;
+use app_ids::{AppId, DomainId};
 use app_tls::{Authorities, KeyPair, Purpose};
 use schema::tracing_capnp::{header, tracing_spec};
 
@@ -38,9 +39,19 @@ pub(crate) struct TracingConfig {
     pub(crate) filter: Filter,
 }
 
+/// The values of the example that is printed: a collector without TLS, and what is empty by default.
+const EXAMPLE: &str = r#"{
+    "endpoint": "http://127.0.0.1:4318", "headers": [], "caCert": "", "clientCert": { "key": "", "cert": "" },
+    "attributes": [{ "name": "deployment.environment.name", "value": "test" }], "filter": "info"
+}"#;
+
 impl Config for TracingConfig {
     const SERVICE: ServiceId = TRACING_SERVICE_ID;
     type Schema = tracing_spec::Owned;
+
+    fn example(_: DomainId, _: AppId) -> Option<String> {
+        Some(EXAMPLE.to_owned())
+    }
 
     fn read(spec: tracing_spec::Reader<'_>, problems: &mut Problems) -> Option<Self> {
         let endpoint = read_endpoint(spec, &mut problems.at("endpoint"));
