@@ -57,8 +57,9 @@ impl Meters {
         consumer: &str,
         messages: &[&'static MessageInfo],
     ) -> Result<Self, Error> {
-        // From the start, so that the first dead letter is an increase.
+        // From the start, so that the first message and the first dead letter are increases.
         for message in messages {
+            metrics.received.with([message.name(), consumer])?;
             metrics.handled.with([message.name(), consumer, "dead_lettered"])?;
         }
         Ok(Self {
