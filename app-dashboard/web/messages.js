@@ -4,7 +4,7 @@ import { Action, Ago, Card, ChangeDialog, Chip, Empty, Loading, Problem, Select,
 import { ask, appPath } from './net.js';
 import { bytes, count, number, text } from './format.js';
 
-const MESSAGING = 'e5fd6a364d10d023';
+const MESSAGING = '0xe5fd6a364d10d023';
 const LOOK_MILLIS = 3000;
 const PAGE_LETTERS = 50;
 

@@ -24,7 +24,7 @@ fn the_fleet_is_shown_and_a_url_is_good_once() {
     browser.wait("a[href='#/app/operator/services']");
     browser.wait("tr:has(a[href='#/app/reader/services']) .chip:has-text('Ready')");
     assert_eq!(browser.count("tbody tr"), 3, "the context of the quota service is no app");
-    browser.wait("text=6 of 6 running >> nth=0");
+    browser.wait("text=8 of 8 running >> nth=0");
     browser.wait("td:has-text('MiB') >> nth=0");
     assert!(!browser.eval("location.href").as_str().unwrap().contains("token"), "the token is out of sight");
     let painted =

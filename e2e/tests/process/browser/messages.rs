@@ -22,7 +22,12 @@ fn letters(folder: &Path) -> Process {
     let config = configs.join("0xe5fd6a364d10d023");
     fs::write(&config, content).unwrap();
     fs::set_permissions(&config, fs::Permissions::from_mode(0o600)).unwrap();
-    let app = Program::new(env!("CARGO_BIN_EXE_letters")).without_environment().args([
+    app(env!("CARGO_BIN_EXE_letters"), &configs)
+}
+
+/// Another application with the keys and the port of the example.
+fn app(program: &str, configs: &Path) -> Process {
+    let app = Program::new(program).without_environment().args([
         "--domain-id",
         "0xd0",
         "--app-id",
@@ -109,10 +114,13 @@ fn dead_letters_are_shown_replayed_and_dropped_and_consumers_paused() {
 fn an_app_without_messages_has_no_page_of_them() {
     let Some(mut browser) = Browser::start() else { return };
     let mut shown = start();
+    shown.app.signal(Signal::SIGTERM);
+    shown.app.ended();
+    let _app = app(env!("CARGO_BIN_EXE_hundred"), &shown.folder.path().join("configs"));
     browser.open(&shown.dashboard.url(), 1280, false);
     browser.wait("tbody tr .chip:has-text('Ready')");
     browser.place("#/app/operator/services");
     browser.wait("nav.tabs a:has-text('Operations')");
-    browser.wait(".node:has-text('quota-rpc')");
+    browser.wait(".node:has-text('maker')");
     assert_eq!(browser.count("nav.tabs a:has-text('Messages')"), 0);
 }
