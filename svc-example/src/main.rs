@@ -29,8 +29,9 @@ struct Cli {
     )]
     dev: Option<u16>,
 
-    /// With --dev: sends messages through this NATS server, such as nats://127.0.0.1:4222. It needs JetStream. Instances with one
-    /// server and one domain id share streams, consumers and the budget of the rule "shared". Without it, messages stay inside.
+    /// With the flag above, sends messages through this NATS server, such as nats://127.0.0.1:4222. It needs JetStream. Instances
+    /// with one server and one domain id share streams, consumers and the budget of the rule "shared". Without it, messages stay
+    /// inside.
     #[arg(long, value_name = "URL", requires = "dev")]
     nats: Option<String>,
 }

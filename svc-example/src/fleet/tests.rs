@@ -8,15 +8,16 @@ use std::time::SystemTime;
 
 use app_core::prelude::*;
 use app_core::testing::TestApp;
-use app_messaging::{Faults, MESSAGING_SERVICE_ID, Messaging};
+use app_messaging::{BucketId, BucketSpec, Faults, MESSAGING_SERVICE_ID, Messaging};
 use app_metrics::{METRICS_SERVICE_ID, Metrics};
+use quota_schema::quota_capnp::shared_bucket;
 use tokio::time::{Instant, sleep};
 
 use super::shared::SharedRate;
 use super::{Fleet, FleetRule, LIFE, SKEW, WallClock};
 use crate::metrics::QuotaMetrics;
 use crate::notices::Notices;
-use crate::{Grant, Rule, Scope, WhenAway};
+use crate::{Grant, QUOTA, Rule, Scope, WhenAway};
 
 mod simulation;
 
@@ -26,6 +27,23 @@ struct Fixture {
     metrics: QuotaMetrics,
     notices: Notices,
     start: (Instant, SystemTime),
+}
+
+/// Now, on the transport's clock. The app's start took real time, which is not on paused clocks.
+async fn transport_time(app: &TestApp) -> SystemTime {
+    ids! { /// Its entries bear the time.
+    CLOCK: BucketId = 0x8d1f_6a3c_0be9_7d24, "clock"; }
+    let spec = BucketSpec::new(CLOCK, QUOTA, "clock");
+    let bucket = app.get::<Messaging>().bucket::<shared_bucket::Owned>(spec).await.unwrap();
+    // The faults of a test may refuse a call. Where they refuse all, no stamp is compared with any clock.
+    for _ in 0..20 {
+        let put = bucket.put("now", |value| value.set_at_nanos(0)).await;
+        if let (Ok(_), Ok(Some(entry))) = (put, bucket.get("now").await) {
+            return entry.stored_at();
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+    SystemTime::now()
 }
 
 /// An instance: its clock is ahead of the transport's, or behind it.
@@ -38,7 +56,7 @@ impl Fixture {
     async fn with(faults: Faults) -> Self {
         let services = [MESSAGING_SERVICE_ID, METRICS_SERVICE_ID];
         let app = TestApp::builder().provide(faults).linked(services).start().await;
-        let start = (Instant::now(), SystemTime::now());
+        let start = (Instant::now(), transport_time(&app).await);
         let service = app.new_service(ServiceId::random(), "notices");
         let metrics = QuotaMetrics::register(&app.get::<Metrics>()).unwrap();
         let notices = Notices::start(&service, &app.get::<Messaging>(), &metrics.exhausted_dropped).unwrap();
