@@ -36,6 +36,7 @@ const BAD_VALUES: &[(&str, &[&str])] = &[
     ("--log-format", &["", "xml"]),
     ("--config-dir", &[""]),
     ("--config-identity", &[""]),
+    ("--handover", &["", "/tmp/", "/"]),
     ("--drain-delay", &["", "soon", "-1", "5 parsecs", "99999999999999999999999s"]),
     ("--quota-queue", &["", "x", "0", "-1", "65536"]),
     ("--worker-threads", &["", "x", "0", "-1", "1025", "99999999999999999999999"]),
@@ -304,7 +305,7 @@ fn help_shows_every_flag_with_its_variable() {
         let shown: BTreeSet<_> =
             ended.stdout.split_whitespace().filter(|word| word.starts_with("--") && word.len() > 2).collect();
         let known = BAD_VALUES.iter().map(|(flag, _)| *flag).chain(SWITCHES.iter().copied());
-        assert_eq!(shown, known.chain(["--help", "--version", "--dev[=<PORT>]"]).collect());
+        assert_eq!(shown, known.chain(["--help", "--version", "--dev[=<PORT>]", "--nats"]).collect());
     }
 }
 
@@ -324,7 +325,7 @@ fn a_check_approves_of_good_configs_and_starts_nothing() {
     {
         let ended = configs.service().args(["--check"]).run();
         ended.expect_code(0);
-        assert!(ended.stdout.starts_with("ok: 6 services"), "{}", ended.stdout);
+        assert!(ended.stdout.starts_with("ok: 8 services"), "{}", ended.stdout);
         assert_eq!(ended.stderr, "", "nothing started, nothing to log");
     }
     let ended = Program::service().env("OP_CHECK", "true").run();

@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use {app_messaging as _, app_tracing as _};
+
 mod browser;
 mod canaries;
 mod certificates;

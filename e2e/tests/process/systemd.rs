@@ -136,7 +136,7 @@ fn reloads(systemd: &Systemd, process: &Process) -> String {
 fn systemd_is_told_of_readiness_reloads_life_and_the_stop_in_this_order() {
     let (systemd, configs) = (Systemd::at_a_path(), Configs::any_port());
     let process = systemd.starts(configs.service());
-    assert_eq!(systemd.is_told_of("READY=1"), "READY=1\nSTATUS=6 services, ready");
+    assert_eq!(systemd.is_told_of("READY=1"), "READY=1\nSTATUS=8 services, ready");
     assert_eq!(get(process.address(), "/readyz").status, 200, "what it was told is true");
     systemd.is_told_of_life();
     systemd.is_told_of_life();

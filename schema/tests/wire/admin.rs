@@ -132,6 +132,7 @@ fn the_application_keeps_the_wire() {
                 call_operation_results,
                 "(serviceId :UInt64, name :Text, arguments :Text, reason :Text, requestId :Text, confirmed :Bool, deadlineMillis :UInt32) -> (result :Text)"
             ),
+            (25, "listeners", listeners_params, listeners_results, "() -> (listeners :List(ListenerInfo))"),
         ]
     );
 }
