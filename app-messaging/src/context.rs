@@ -12,6 +12,7 @@ use crate::errors::{SendError, SendFailure};
 use crate::metrics::MessagingMetrics;
 use crate::place::Place;
 use crate::provision::Streams;
+use crate::traces;
 use crate::transport::{Outgoing, Transport};
 use crate::types::{MessageInfo, MessageType};
 use crate::wire::{Envelope, Headers, Limits, PayloadError, Source, pack, subject};
@@ -60,12 +61,13 @@ impl Context {
 
     /// The headers of a message that this instance sends now.
     pub(crate) fn headers(&self, message: &MessageInfo, id: Option<&str>) -> Headers {
+        let (trace_parent, trace_state) = traces::context();
         let envelope = Envelope {
             id: id.map(str::to_owned),
             source: Some(self.source()),
             sent_at: Some(SystemTime::now()),
-            trace_parent: None,
-            trace_state: None,
+            trace_parent,
+            trace_state,
         };
         envelope.write(message.id())
     }

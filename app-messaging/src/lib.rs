@@ -84,6 +84,7 @@ mod service;
 mod subscriber;
 #[cfg(test)]
 mod suite;
+mod traces;
 mod transport;
 mod types;
 mod wire;

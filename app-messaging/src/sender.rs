@@ -8,10 +8,12 @@ use std::time::Duration;
 use app_metrics::{Counter, Histogram};
 use capnp::traits::Owned;
 use tokio::time::{Instant, timeout_at};
+use tracing::Instrument;
 
 use crate::context::Context;
 use crate::errors::{SendError, SendFailure};
 use crate::place::{NO_SERVER, Place};
+use crate::traces::{self, Sending};
 use crate::transport::{Outgoing, TransportError};
 use crate::types::{EventMessage, StoredMessage};
 use crate::wire::{MAX_ID_BYTES, is_good_id, random_id};
@@ -83,23 +85,27 @@ impl<T: StoredMessage> Sender<T> {
         id: &str,
         fill: impl FnOnce(&mut <T::Schema as Owned>::Builder<'_>),
     ) -> Result<Receipt, SendError> {
+        let span = traces::sending(Sending::Send, T::INFO, Some(id));
         // Built before the first await, so that the future does not hold the message's builder.
         let made = if is_good_id(id) {
-            self.context.make::<T>(fill, Some(id)).map(|made| made.outgoing)
+            span.in_scope(|| self.context.make::<T>(fill, Some(id))).map(|made| made.outgoing)
         } else {
             let wrong = format!("its id must be 1 to {MAX_ID_BYTES} visible ASCII characters");
             Err(SendError::new(SendFailure::Refused, T::INFO, wrong))
         };
         let began = Instant::now();
         let sent = match made {
-            Ok(message) => self.store(message).await,
+            Ok(message) => self.store(message).instrument(span.clone()).await,
             Err(error) => Err(error),
         };
+        if let Err(error) = &sent {
+            traces::failed(&span, error.failure().word(), &error);
+        }
         match &sent {
             Ok(_) => {
                 if let (Some(sent), Some(seconds)) = (&self.sent, &self.seconds) {
                     sent.inc();
-                    seconds.observe(began.elapsed().as_secs_f64());
+                    span.in_scope(|| seconds.observe(began.elapsed().as_secs_f64()));
                 }
             }
             Err(error) => self.context.metrics.failed(T::INFO.name(), error.failure().word()),
@@ -177,16 +183,20 @@ impl<T: EventMessage> Publisher<T> {
         &self,
         fill: impl FnOnce(&mut <T::Schema as Owned>::Builder<'_>),
     ) -> Result<(), SendError> {
-        let made = self.context.make::<T>(fill, None).map(|made| made.outgoing);
+        let span = traces::sending(Sending::Publish, T::INFO, None);
+        let made = span.in_scope(|| self.context.make::<T>(fill, None)).map(|made| made.outgoing);
         let published = match made {
             Ok(message) => {
                 let sent =
                     tokio::time::timeout(self.context.send_timeout, self.context.transport.publish(message));
-                let sent = sent.await.unwrap_or(Err(TransportError::NotConnected));
+                let sent = sent.instrument(span.clone()).await.unwrap_or(Err(TransportError::NotConnected));
                 sent.map_err(|error| SendError::of(&error, T::INFO))
             }
             Err(error) => Err(error),
         };
+        if let Err(error) = &published {
+            traces::failed(&span, error.failure().word(), &error);
+        }
         match (&published, &self.published) {
             (Ok(()), Some(counter)) => counter.inc(),
             (Ok(()), None) => {}

@@ -17,6 +17,7 @@ use crate::discovery::Responders;
 use crate::errors::{AskError, AskFailure};
 use crate::ids::{HANDLER_FAILED, SUBSCRIPTION_DROPS};
 use crate::message::{Message, panic_text, read_payload};
+use crate::traces::{self, Handling};
 use crate::transport::{Incoming, Outgoing, Subscription, TransportError};
 use crate::types::{EventMessage, MessageInfo, MessageType, RequestMessage};
 use crate::wire::{Payload, filter, header, pack};
@@ -200,11 +201,17 @@ impl Listens {
         Run: Future<Output = Result<(), Error>>,
     {
         let failed = match Message::decode(&incoming, None, 1, self.context.limits) {
-            Ok(message) => match AssertUnwindSafe(async { handler(message).await }).catch_unwind().await {
-                Ok(Ok(())) => None,
-                Ok(Err(error)) => Some(error.to_string()),
-                Err(panic) => Some(format!("the handler panicked: {}", panic_text(panic.as_ref()))),
-            },
+            Ok(message) => {
+                let work = async {
+                    match AssertUnwindSafe(async { handler(message).await }).catch_unwind().await {
+                        Ok(Ok(())) => None,
+                        Ok(Err(error)) => Some(error.to_string()),
+                        Err(panic) => Some(format!("the handler panicked: {}", panic_text(panic.as_ref()))),
+                    }
+                };
+                let of = handling(self.info, &incoming, self.consumer);
+                traces::handled(of, work, |failed| Some(("handler_failed", failed.clone()?))).await
+            }
             Err(error) => Some(error.to_string()),
         };
         count(&self.context, self.info, self.consumer, if failed.is_some() { "failed" } else { "done" });
@@ -212,6 +219,11 @@ impl Listens {
             error!(self.service.log(), "an event was not handled"; "event" => HANDLER_FAILED.hex(), "type" => self.info.name(), "reason" => failed);
         }
     }
+}
+
+/// What the span of a handler says.
+fn handling<'a>(info: &MessageInfo, incoming: &'a Incoming, consumer: &'a str) -> Handling<'a> {
+    Handling { message: info.id(), headers: &incoming.headers, consumer, deliveries: None }
 }
 
 fn count(context: &Context, info: &MessageInfo, consumer: &str, outcome: &str) {
@@ -296,13 +308,23 @@ where
         return Ok(());
     };
     let made = match Message::decode(&incoming, None, 1, context.limits) {
-        Ok(message) => match AssertUnwindSafe(async { handler(message).await }).catch_unwind().await {
-            Ok(made) => made,
-            Err(panic) => {
-                let told = format!("the handler panicked: {}", panic_text(panic.as_ref()));
-                Err(errors::BUG.error(T::INFO.of()).message(told).build())
-            }
-        },
+        Ok(message) => {
+            let work = async {
+                match AssertUnwindSafe(async { handler(message).await }).catch_unwind().await {
+                    Ok(made) => made,
+                    Err(panic) => {
+                        let told = format!("the handler panicked: {}", panic_text(panic.as_ref()));
+                        Err(errors::BUG.error(T::INFO.of()).message(told).build())
+                    }
+                }
+            };
+            let of = handling(T::INFO, &incoming, "responder");
+            let failure = |made: &Result<Answer<T>, Error>| {
+                let error = made.as_ref().err()?;
+                Some((error.id().name().unwrap_or("handler_failed"), error.to_string()))
+            };
+            traces::handled(of, work, failure).await
+        }
         Err(error) => {
             Err(crate::errors::MESSAGE_MALFORMED.error(T::INFO.of()).message(error.to_string()).build())
         }

@@ -15,6 +15,7 @@ use super::running::Running;
 use super::work::Work;
 use crate::ids::CONSUMER_PAUSES;
 use crate::message::panic_text;
+use crate::traces::{self, Handling};
 use crate::transport::Settlement;
 
 /// How many times a confirmation is asked for.
@@ -50,6 +51,18 @@ pub(super) struct Failed {
 impl Failed {
     pub(super) fn because(reason: impl Into<String>) -> Self {
         Self { reason: reason.into(), ..Self::default() }
+    }
+}
+
+/// Why an attempt failed, for its span.
+fn failure(worked: &Worked) -> Option<(&'static str, String)> {
+    match worked {
+        Worked::Failed(failed) => {
+            let kind = failed.error.and_then(ErrorId::name).unwrap_or("handler_failed");
+            Some((kind, failed.reason.clone()))
+        }
+        Worked::Outcome(Outcome::DeadLetter(reason)) => Some(("dead_letter", reason.clone())),
+        Worked::Outcome(_) | Worked::Stopped | Worked::Lost => None,
     }
 }
 
@@ -109,7 +122,14 @@ where
                 }
             };
             let began = Instant::now();
-            let worked = self.guarded(work, self.attempt(received)).await;
+            let of = Handling {
+                message: work.message(),
+                headers: &work.delivered.message.headers,
+                consumer: &self.durable,
+                deliveries: Some(work.delivered.deliveries),
+            };
+            let attempt = traces::handled(of, self.attempt(received), failure);
+            let worked = self.guarded(work, attempt).await;
             self.meters.seconds.observe(began.elapsed().as_secs_f64());
             let Then::Again(delay) = self.judge(work, worked).await else { return };
             self.count(work, "retried");
