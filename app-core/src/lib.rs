@@ -39,7 +39,6 @@ pub mod commands;
 pub mod compat;
 mod context;
 mod current;
-pub mod discovery;
 pub mod duration;
 pub mod events;
 pub mod flags;

@@ -1,6 +1,7 @@
 //! What other crates plug in: services with their parameters, what listens, and checks before a start.
 
 mod descriptor;
+pub mod discovery;
 mod listening;
 mod operation;
 mod param;

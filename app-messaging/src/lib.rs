@@ -117,8 +117,4 @@ pub use app_ids::{BucketId, MessageId, StreamId};
 
 /// For the macros of this crate.
 #[doc(hidden)]
-pub mod __private {
-    pub use crate::types::stored;
-    pub use app_ids::{IdName, MessageId, StreamId};
-    pub use {capnp, inventory};
-}
+pub mod __private;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use app_core::{App, Identity, discovery::Discovery, prelude::*};
+use app_core::{App, Identity, plugins::discovery::Discovery, prelude::*};
 use app_ids::{MessageId, StreamId};
 use capnp::traits::Owned;
 use tokio::sync::Semaphore;

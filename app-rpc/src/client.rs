@@ -32,7 +32,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use app_core::trace::{self, CallerSpan};
-use app_core::{discovery::Discovery, prelude::*};
+use app_core::{plugins::discovery::Discovery, prelude::*};
 use app_tls::{Expiry, ExpiryWatch};
 use capnp::capability::FromClientHook;
 use futures_util::future::LocalBoxFuture;

@@ -170,6 +170,14 @@ impl KeyPair {
         Ok(())
     }
 
+    /// Whether a key or a certificate is there, for configs where a key pair may be left out. Both empty is left out.
+    #[must_use]
+    pub fn is_given(spec: capnp::Result<x509_key_pair::Reader<'_>>) -> bool {
+        // What can't be read is there, and reading it says why.
+        let given = |part: &capnp::Result<&[u8]>| part.as_ref().map_or(true, |bytes| !bytes.is_empty());
+        spec.map_or(true, |pair| [pair.get_key(), pair.get_cert()].iter().any(given))
+    }
+
     /// Reads a key pair, and adds every problem.
     pub fn read(
         spec: x509_key_pair::Reader<'_>,

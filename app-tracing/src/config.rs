@@ -201,7 +201,7 @@ fn read_authorities(spec: tracing_spec::Reader<'_>, place: &mut Place<'_>) -> Op
 
 #[expect(clippy::option_option, reason = "the outer one says that it could not be read")]
 fn read_key_pair(spec: tracing_spec::Reader<'_>, place: &mut Place<'_>) -> Option<Option<KeyPair>> {
-    if !spec.has_client_cert() {
+    if !KeyPair::is_given(spec.get_client_cert()) {
         return Some(None);
     }
     let pair = place.value(spec.get_client_cert())?;

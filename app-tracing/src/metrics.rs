@@ -54,10 +54,15 @@ pub(crate) struct TracingMetrics {
 
 impl TracingMetrics {
     pub(crate) fn register(metrics: &Metrics) -> Result<Self, Error> {
+        let failed = metrics.counter_vector(FAILED_DOC.counter_vector_spec())?;
+        // From the start, so that the first failure is an increase.
+        for reason in ["unanswered", "refused", "rejected", "stopped", "off"] {
+            failed.with([reason])?;
+        }
         Ok(Self {
             exported: metrics.counter(EXPORTED_DOC.counter_spec())?,
             dropped: metrics.counter(DROPPED_DOC.counter_spec())?,
-            failed: metrics.counter_vector(FAILED_DOC.counter_vector_spec())?,
+            failed,
             queue: metrics.gauge(QUEUE_DOC.gauge_spec())?,
             trouble: Arc::default(),
         })

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use app_core::prelude::*;
+use app_core::trace::TraceContext;
 use app_messaging::{Messaging, SendFailure, Sender};
 use app_metrics::Counter;
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -42,19 +43,23 @@ pub(crate) struct Notice {
     retry_after: Duration,
     at: SystemTime,
     id: String,
+    /// Of the call that was denied.
+    trace: Option<TraceContext>,
 }
 
 impl Notice {
     /// Of a bucket of this instance.
     pub(crate) fn of_instance(rule: &str, key: &str, retry_after: Duration) -> Self {
         let id = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
-        Self { rule: rule.into(), key: key.into(), retry_after, at: SystemTime::now(), id }
+        let at = SystemTime::now();
+        Self { rule: rule.into(), key: key.into(), retry_after, at, id, trace: TraceContext::current() }
     }
 
     /// Of a shared bucket at this revision. Every instance gives the message the same id, so that the stream stores it once.
     pub(crate) fn of_fleet(rule: &Arc<str>, key: &Arc<str>, retry_after: Duration, revision: u64) -> Self {
         let id = format!("{:016x}{revision:016x}", QUOTA_FLEET.as_u64());
-        Self { rule: Arc::clone(rule), key: Arc::clone(key), retry_after, at: SystemTime::now(), id }
+        let (rule, key, at) = (Arc::clone(rule), Arc::clone(key), SystemTime::now());
+        Self { rule, key, retry_after, at, id, trace: TraceContext::current() }
     }
 }
 
@@ -155,7 +160,11 @@ async fn send(service: &Service, sender: &Sender<Exhausted>, notice: Notice, giv
             message.set_retry_after_millis(whole_millis(notice.retry_after));
             message.set_at_millis(millis(notice.at));
         });
-        let Err(failed) = sent.await else { return };
+        let sent = match notice.trace.clone() {
+            Some(trace) => trace.scope(sent).await,
+            None => sent.await,
+        };
+        let Err(failed) = sent else { return };
         let again = matches!(failed.failure(), SendFailure::NotSent | SendFailure::MaybeStored);
         if !again {
             return given_up.count(1, failed.reason());

@@ -71,6 +71,8 @@ async fn what_happens_is_shown_until_it_is_interrupted() {
     assert_eq!(missed, "-- missed 7 events: they came faster than they were read\n");
     let (following, later) = following.line().await;
     assert!(later.ends_with("quota: later\n"));
+    // As timeout(1) does: to the process, and then to its group.
+    following.interrupt();
     following.interrupt();
     let (status, said) = following.ended().await;
     assert_eq!(status, Some(0));

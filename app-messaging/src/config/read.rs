@@ -167,7 +167,7 @@ fn read_tls(
     problems: &mut Problems,
 ) -> Option<Option<TlsConfig>> {
     let ca_cert = problems.at("caCert").value(spec.get_ca_cert())?.to_vec();
-    let shows = spec.has_client_cert();
+    let shows = KeyPair::is_given(spec.get_client_cert());
     if ca_cert.is_empty() {
         for (field, asks) in [
             ("servers", servers.iter().any(|server| server.tls)),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use app_core::{App, discovery, prelude::*};
+use app_core::{App, plugins::discovery, prelude::*};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::time::sleep;

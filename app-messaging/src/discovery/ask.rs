@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use app_core::discovery::{AddressFinder, SoughtServer};
+use app_core::plugins::discovery::{AddressFinder, SoughtServer};
 use app_core::prelude::Service;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;

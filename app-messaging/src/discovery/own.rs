@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use app_core::App;
-use app_core::discovery::AnnouncedEndpoint;
+use app_core::plugins::discovery::AnnouncedEndpoint;
 
 use super::instance::{ADDRESS, RPC, SERVER_NAME};
 use super::service_name;

@@ -6,7 +6,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _, UdpSocket};
 use std::time::Duration;
 
-use app_core::discovery::AnnouncedEndpoint;
+use app_core::plugins::discovery::AnnouncedEndpoint;
 use tokio::time::{Instant, timeout};
 
 use crate::config::ServerAddress;

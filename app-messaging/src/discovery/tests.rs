@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use app_core::discovery::{AnnouncedEndpoint, Discovery, EndpointList, SoughtServer};
+use app_core::plugins::discovery::{AnnouncedEndpoint, Discovery, EndpointList, SoughtServer};
 use app_core::prelude::*;
 use app_core::testing::{TestApp, TestAppBuilder};
 use app_ids::{AppId, DomainId};

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use app_core::discovery::{Discovery, SoughtServer};
+use app_core::plugins::discovery::{Discovery, SoughtServer};
 use tokio::time::Instant;
 
 use crate::RpcName;
@@ -61,7 +61,7 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use app_core::discovery::AddressFinder;
+    use app_core::plugins::discovery::AddressFinder;
     use app_core::prelude::ServiceId;
     use app_ids::{AppId, DomainId};
     use futures_util::future::BoxFuture;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use app_core::discovery::Discovery;
+use app_core::plugins::discovery::Discovery;
 use app_tls::{client_config, server_name};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;

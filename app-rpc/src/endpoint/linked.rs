@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 
 use app_core::App;
-use app_core::discovery::{AnnouncedEndpoint, EndpointList};
 use app_core::listeners::ListenPlace;
+use app_core::plugins::discovery::{AnnouncedEndpoint, EndpointList};
 use app_core::prelude::ServiceId;
 
 use super::Endpoint;

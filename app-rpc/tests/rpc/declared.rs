@@ -50,7 +50,7 @@ async fn a_test_finds_the_port_that_an_endpoint_took_and_learns_why_there_is_non
     let address = app.endpoint_address(DECLARED);
     assert!(address.ip().is_loopback() && address.port() != 0, "{address}");
     assert!(tokio::net::TcpStream::connect(address).await.is_ok());
-    let announced = app_core::discovery::endpoints(&app);
+    let announced = app_core::plugins::discovery::endpoints(&app);
     let announced = announced.iter().find(|endpoint| endpoint.service == DECLARED).unwrap();
     assert_eq!((&announced.server_name, announced.address.port()), (&name.to_string(), address.port()));
     assert!(announced.address.ip().is_unspecified(), "as it is: {}", announced.address);

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use app_core::discovery::{AddressFinder, Discovery, SoughtServer};
+use app_core::plugins::discovery::{AddressFinder, Discovery, SoughtServer};
 use app_ids::AppId;
 use app_rpc::{InstanceState, RpcName};
 use futures_util::future::BoxFuture;

@@ -21,8 +21,9 @@ app_messaging::stream! {
 
 async fn start(service: Service, messaging: Dep<Messaging>) -> Result<(), Error> {
     let me = service.clone();
-    let consumer =
-        messaging.consumer("deliverer").of::<Parcel>().retry(Retry::after(Duration::from_millis(1)).times(1));
+    // One at a time, so that the letters have the order of the parcels.
+    let once = Retry::after(Duration::from_millis(1)).times(1);
+    let consumer = messaging.consumer("deliverer").of::<Parcel>().max_in_flight(1).retry(once);
     consumer.start(&service, move |parcel| {
         let me = me.clone();
         async move {

@@ -1,12 +1,19 @@
 //! Traces over processes, at a collector that is not of this project: the PyPI package `oteltap`.
 
 use std::collections::BTreeMap;
-use std::{fs, net::TcpListener};
+use std::fs;
+use std::net::{TcpListener, TcpStream};
 
 use serde_json::Value;
 
+use crate::dev::shell;
 use crate::page::{Step, follow, steps};
+use crate::program::{Process, Program, poll};
 use crate::tools::installed;
+
+#[allow(dead_code, reason = "other tests use the rest")]
+#[path = "../../../app-messaging/tests/support/nats.rs"]
+mod nats;
 
 const PAGE: &str = include_str!("../../../docs/TRACING.md");
 
@@ -79,4 +86,60 @@ fn check_trace(spans: &[Value], caller: &[Value]) {
     for span in [client, server] {
         assert!(span["name"].as_str().unwrap().contains("acquire"), "{span:#}");
     }
+}
+
+/// An instance of the quota service with a collector of its own and a message server, and the line that sets the contexts of its
+/// commands.
+fn instance(server: &nats::NatsServer) -> (Process, Process, String) {
+    let port = free_port();
+    let collector =
+        Program::new("oteltap").args(["--port", &port.to_string()]).env("PYTHONUNBUFFERED", "1").start();
+    poll("the collector", || TcpStream::connect(("127.0.0.1", port)).ok());
+    let endpoint = format!("http://127.0.0.1:{port}");
+    let process = Program::service().args(["--dev=0", "--nats", &server.url()]);
+    let process = process.env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint).start();
+    process.started();
+    let tour = process.printed("that was the tour'\n");
+    let export = tour.lines().find(|line| line.starts_with("export ")).unwrap().to_owned();
+    (process, collector, export)
+}
+
+/// `appctl` calls an operation of one instance, which stores a message. Either instance may handle it.
+#[test]
+fn a_message_is_in_the_trace_of_the_call_that_sent_it() {
+    if !installed("oteltap", &["--help"], "the PyPI package oteltap") {
+        return;
+    }
+    let Some(server) = nats::NatsProgram::newest().map(|program| program.start()) else { return };
+    let (sender, of_sender, export) = instance(&server);
+    let (other, of_other, _) = instance(&server);
+    let (call, send, process) = poll("a message from one process to the other", || {
+        let refill = "appctl do quota refill --rule default --bucket bob --reason 'a trace'";
+        shell(&format!("{export}\n{refill}")).run().expect_code(0);
+        crossed(&lines_of_json(&of_sender.printed("")), &lines_of_json(&of_other.printed("")))
+    });
+    // A server, a producer and a consumer.
+    assert_eq!((&call["kind"], &send["kind"], &process["kind"]), (&2.into(), &4.into(), &5.into()));
+    assert!(name(&call).ends_with("/callOperation"), "{call:#}");
+    assert_eq!((&*name(&send), &*name(&process)), ("send quota_refill", "process quota_refill"));
+    for running in [sender, other] {
+        running.signal(nix::sys::signal::Signal::SIGTERM);
+        running.ended().expect_code(0);
+    }
+}
+
+fn name(span: &Value) -> String {
+    span["name"].as_str().unwrap_or_default().to_owned()
+}
+
+/// A call, the message that it sent, and its handling in the other process. Each is the parent of the next one.
+fn crossed(of_sender: &[Value], of_other: &[Value]) -> Option<(Value, Value, Value)> {
+    let parent =
+        |span: &Value| of_sender.iter().find(|other| other["spanId"] == span["parentSpanId"]).cloned();
+    of_other.iter().filter(|span| name(span).starts_with("process ")).find_map(|process| {
+        let send = parent(process)?;
+        let call = parent(&send)?;
+        assert!([&send, &call].iter().all(|span| span["traceId"] == process["traceId"]), "{process:#}");
+        Some((call, send, process.clone()))
+    })
 }

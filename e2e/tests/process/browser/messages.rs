@@ -22,7 +22,9 @@ fn letters(folder: &Path) -> Process {
     let config = configs.join("0xe5fd6a364d10d023");
     fs::write(&config, content).unwrap();
     fs::set_permissions(&config, fs::Permissions::from_mode(0o600)).unwrap();
-    app(env!("CARGO_BIN_EXE_letters"), &configs)
+    let app = app(env!("CARGO_BIN_EXE_letters"), &configs);
+    app.ready();
+    app
 }
 
 /// Another application with the keys and the port of the example.
@@ -36,7 +38,7 @@ fn app(program: &str, configs: &Path) -> Process {
         configs.to_str().unwrap(),
     ]);
     let app = app.start();
-    app.ready();
+    app.started();
     app
 }
 

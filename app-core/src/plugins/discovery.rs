@@ -4,7 +4,7 @@
 //! [`AddressFinder`] for clients. Neither knows the other.
 //!
 //! ```
-//! use app_core::{discovery::{AnnouncedEndpoint, EndpointList, endpoints}, prelude::*, testing::TestApp};
+//! use app_core::{plugins::discovery::{AnnouncedEndpoint, EndpointList, endpoints}, prelude::*, testing::TestApp};
 //!
 //! const STORE: ServiceId = ServiceId::new(0x57);
 //!
