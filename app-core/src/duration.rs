@@ -1,6 +1,58 @@
-//! Durations and counts as text for people, in the same format everywhere.
+//! Durations and counts as text for people, in the same format everywhere, and the wall time of tokio's clock.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
+
+use tokio::time::Instant;
+
+/// Turns moments of tokio's clock into wall time, also of a clock that a test pauses. It does not follow changes of the system's
+/// clock.
+///
+/// Two of them agree, whenever each was made.
+///
+/// ```
+/// use app_core::duration::WallTime;
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() {
+/// let wall = WallTime::new();
+/// let (began, at) = (wall.now(), tokio::time::Instant::now());
+/// tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+/// assert_eq!(wall.now(), began + at.elapsed());
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct WallTime {
+    /// The same moment on both clocks. Pauses of tokio's clock do not stop the system's.
+    base: (std::time::Instant, SystemTime),
+}
+
+impl WallTime {
+    /// Reads the clocks of the system.
+    #[must_use]
+    #[expect(clippy::new_without_default, reason = "the value is not the same each time")]
+    pub fn new() -> Self {
+        Self { base: (std::time::Instant::now(), SystemTime::now()) }
+    }
+
+    /// The wall time at a moment.
+    #[must_use]
+    pub fn at(&self, moment: Instant) -> SystemTime {
+        let (moment, (instant, wall)) = (moment.into_std(), self.base);
+        // A clock that was paused is behind.
+        moment
+            .checked_duration_since(instant)
+            .map_or_else(|| wall - instant.duration_since(moment), |since| wall + since)
+    }
+
+    /// The wall time now.
+    #[must_use]
+    pub fn now(&self) -> SystemTime {
+        self.at(Instant::now())
+    }
+}
 
 /// Shows a duration: `1m 30s`, `1s 203ms`. A duration of a millisecond or more is cut to whole milliseconds.
 ///

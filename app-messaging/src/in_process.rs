@@ -20,6 +20,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
+use app_core::duration::WallTime;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
@@ -50,8 +51,8 @@ pub(crate) struct InProcess {
 
 struct Inner {
     state: Mutex<State>,
-    /// A moment on both clocks, so that wall time follows paused time.
-    epoch: (Instant, SystemTime),
+    /// Follows paused time.
+    clock: WallTime,
     max_message_bytes: usize,
 }
 
@@ -79,14 +80,14 @@ impl InProcess {
             #[cfg(test)]
             calls: 0,
         };
-        let epoch = (Instant::now(), SystemTime::now());
-        Self { inner: Arc::new(Inner { state: Mutex::new(state), epoch, max_message_bytes }) }
+        let clock = WallTime::new();
+        Self { inner: Arc::new(Inner { state: Mutex::new(state), clock, max_message_bytes }) }
     }
 }
 
 impl Inner {
     fn wall(&self, now: Instant) -> SystemTime {
-        self.epoch.1 + now.saturating_duration_since(self.epoch.0)
+        self.clock.at(now)
     }
 
     /// Does something with the state, if there is a connection.

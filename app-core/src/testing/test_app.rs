@@ -235,7 +235,7 @@ impl TestAppBuilder {
         self
     }
 
-    /// Changes the flags.
+    /// Changes the flags. Ids of 0 stand for those of every test: domain 0xd0, app 0xa0, release 0x10.
     pub fn flags(mut self, change: impl FnOnce(&mut Flags)) -> Self {
         change(&mut self.flags);
         self
@@ -281,7 +281,12 @@ impl TestAppBuilder {
     /// When the app cannot be made.
     #[must_use]
     pub fn build(self) -> TestApp {
-        let identity = Identity::new(DomainId::new(0xd0), AppId::new(0xa0), ReleaseId::new(0x10));
+        let Flags { domain_id: domain, app_id: app, release_id: release, .. } = self.flags;
+        let identity = Identity::new(
+            if domain == DomainId::default() { DomainId::new(0xd0) } else { domain },
+            if app == AppId::default() { AppId::new(0xa0) } else { app },
+            if release == ReleaseId::default() { ReleaseId::new(0x10) } else { release },
+        );
         let (log, captured) = Log::captured(&identity, self.flags.log_level);
         let builder = AppBuilder::new()
             .identity(identity)

@@ -5,6 +5,7 @@ use std::{
     collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
+    sync::LazyLock,
 };
 
 use app_metrics::{MetricDoc, Names};
@@ -135,7 +136,8 @@ fn grafana_imports(dashboard: &Value) {
         for source in sources.chain([&panel["datasource"]]) {
             assert_eq!(text(source, "uid"), "${DS_PROMETHEUS}", "{title}");
         }
-        for doc in MetricDoc::linked().into_iter().filter(|doc| asks(panel, doc)) {
+        let used = used(panel);
+        for doc in MetricDoc::linked().into_iter().filter(|doc| asks(&used, doc)) {
             let description = text(panel, "description");
             assert!(description.contains(doc.name()), "{title} does not say that it shows {}", doc.name());
         }
@@ -143,13 +145,14 @@ fn grafana_imports(dashboard: &Value) {
     assert_eq!(variables(dashboard).count(), 3);
 }
 
-/// Whether a query of a panel uses the metric, or a part of it if it is a histogram, under either of its names.
-fn asks(panel: &Value, doc: &MetricDoc) -> bool {
-    let metrics = Names::ALL.map(|names| metric_of(&doc.series_name_in(names)).to_owned());
-    list(panel, "targets").iter().any(|target| {
-        let used = names(text(target, "expr"));
-        metrics.iter().any(|metric| used.contains(metric.as_str()))
-    })
+/// The names in the queries of a panel.
+fn used(panel: &Value) -> BTreeSet<&str> {
+    list(panel, "targets").iter().flat_map(|target| names(text(target, "expr"))).collect()
+}
+
+/// Whether the metric is among these names, or a part of it if it is a histogram, under either of its names.
+fn asks(used: &BTreeSet<&str>, doc: &MetricDoc) -> bool {
+    Names::ALL.iter().any(|names| used.contains(metric_of(&doc.series_name_in(*names))))
 }
 
 fn metric_of(name: &str) -> &str {
@@ -174,10 +177,14 @@ fn names(text: &str) -> BTreeSet<&str> {
 
 /// Whether a word is the name of a metric, or looks like one: it begins with an id, or with the name of a linked service.
 fn is_of_a_service(word: &str) -> bool {
-    let services = MetricDoc::linked().into_iter().filter_map(|doc| doc.service().name());
-    let mut prefixes =
-        services.map(|name| name.replace('-', "_")).chain(["op", "process", "app"].map(str::to_owned));
-    prefixes.any(|prefix| word.strip_prefix(&prefix).is_some_and(|rest| rest.starts_with('_')))
+    static PREFIXES: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
+        let services = MetricDoc::linked().into_iter().filter_map(|doc| doc.service().name());
+        services
+            .map(|name| name.replace('-', "_"))
+            .chain(["op", "process", "app"].map(str::to_owned))
+            .collect()
+    });
+    PREFIXES.iter().any(|prefix| word.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('_')))
 }
 
 #[test]
@@ -365,11 +372,11 @@ fn promtool_finds_the_rules_good_and_their_alerts_as_they_should_be() {
 fn every_documented_metric_is_on_the_dashboard() {
     for names in Names::ALL {
         let dashboard = dashboard(names);
-        let panels = || list(&dashboard, "panels").iter().filter(|panel| panel["type"] != "row");
+        let panels = list(&dashboard, "panels").iter().filter(|panel| panel["type"] != "row");
+        let used: BTreeSet<_> = panels.flat_map(used).collect();
         for doc in MetricDoc::linked() {
-            let shown = panels().any(|panel| asks(panel, doc));
             assert!(
-                shown || NOT_SHOWN.contains(&doc.prometheus_name().as_str()),
+                asks(&used, doc) || NOT_SHOWN.contains(&doc.prometheus_name().as_str()),
                 "{} is not shown",
                 doc.name()
             );

@@ -8,6 +8,7 @@
 use {app_messaging as _, app_tracing as _};
 
 mod browser;
+mod budget;
 mod canaries;
 mod certificates;
 mod config_commands;
@@ -26,6 +27,9 @@ mod http;
 mod limits;
 mod log;
 mod machine;
+mod messaging_page;
+#[path = "../../../app-messaging/tests/support/nats.rs"]
+mod nats;
 mod no_ipv6;
 mod operating_page;
 mod operator;

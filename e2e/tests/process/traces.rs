@@ -7,13 +7,10 @@ use std::net::{TcpListener, TcpStream};
 use serde_json::Value;
 
 use crate::dev::shell;
+use crate::nats;
 use crate::page::{Step, follow, steps};
 use crate::program::{Process, Program, poll};
 use crate::tools::installed;
-
-#[allow(dead_code, reason = "other tests use the rest")]
-#[path = "../../../app-messaging/tests/support/nats.rs"]
-mod nats;
 
 const PAGE: &str = include_str!("../../../docs/TRACING.md");
 

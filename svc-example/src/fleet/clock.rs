@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use app_core::App;
+use app_core::duration::WallTime;
 use tokio::time::Instant;
 
 use super::shared::Nanos;
@@ -41,8 +42,8 @@ impl WallClock {
     /// The clock of the system; in a test the clock that the test pauses.
     pub(crate) fn of(app: &App) -> Self {
         if app.any_port() {
-            let start = (SystemTime::now(), Instant::now());
-            return Self::new(move || start.0 + start.1.elapsed());
+            let clock = WallTime::new();
+            return Self::new(move || clock.now());
         }
         Self::new(SystemTime::now)
     }

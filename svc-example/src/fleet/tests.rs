@@ -4,20 +4,19 @@
 
 use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::Arc;
-use std::time::SystemTime;
 
+use app_core::duration::WallTime;
 use app_core::prelude::*;
 use app_core::testing::TestApp;
-use app_messaging::{BucketId, BucketSpec, Faults, MESSAGING_SERVICE_ID, Messaging};
+use app_messaging::{Faults, MESSAGING_SERVICE_ID, Messaging};
 use app_metrics::{METRICS_SERVICE_ID, Metrics};
-use quota_schema::quota_capnp::shared_bucket;
 use tokio::time::{Instant, sleep};
 
 use super::shared::SharedRate;
 use super::{Fleet, FleetRule, LIFE, SKEW, WallClock};
 use crate::metrics::QuotaMetrics;
 use crate::notices::Notices;
-use crate::{Grant, QUOTA, Rule, Scope, WhenAway};
+use crate::{Grant, Rule, Scope, WhenAway};
 
 mod simulation;
 
@@ -26,24 +25,7 @@ struct Fixture {
     app: TestApp,
     metrics: QuotaMetrics,
     notices: Notices,
-    start: (Instant, SystemTime),
-}
-
-/// Now, on the transport's clock. The app's start took real time, which is not on paused clocks.
-async fn transport_time(app: &TestApp) -> SystemTime {
-    ids! { /// Its entries bear the time.
-    CLOCK: BucketId = 0x8d1f_6a3c_0be9_7d24, "clock"; }
-    let spec = BucketSpec::new(CLOCK, QUOTA, "clock");
-    let bucket = app.get::<Messaging>().bucket::<shared_bucket::Owned>(spec).await.unwrap();
-    // The faults of a test may refuse a call. Where they refuse all, no stamp is compared with any clock.
-    for _ in 0..20 {
-        let put = bucket.put("now", |value| value.set_at_nanos(0)).await;
-        if let (Ok(_), Ok(Some(entry))) = (put, bucket.get("now").await) {
-            return entry.stored_at();
-        }
-        sleep(Duration::from_millis(100)).await;
-    }
-    SystemTime::now()
+    clock: WallTime,
 }
 
 /// An instance: its clock is ahead of the transport's, or behind it.
@@ -56,18 +38,18 @@ impl Fixture {
     async fn with(faults: Faults) -> Self {
         let services = [MESSAGING_SERVICE_ID, METRICS_SERVICE_ID];
         let app = TestApp::builder().provide(faults).linked(services).start().await;
-        let start = (Instant::now(), transport_time(&app).await);
+        let clock = WallTime::new();
         let service = app.new_service(ServiceId::random(), "notices");
         let metrics = QuotaMetrics::register(&app.get::<Metrics>()).unwrap();
         let notices = Notices::start(&service, &app.get::<Messaging>(), &metrics.exhausted_dropped).unwrap();
-        Self { app, metrics, notices, start }
+        Self { app, metrics, notices, clock }
     }
 
     async fn instance(&self, ahead_millis: i64, rule: &Arc<FleetRule>) -> Instance {
         let service = self.app.new_service(ServiceId::random(), "instance");
-        let start = self.start;
+        let clock = self.clock;
         let clock = WallClock::new(move || {
-            let now = start.1 + start.0.elapsed();
+            let now = clock.now();
             let by = Duration::from_millis(ahead_millis.unsigned_abs());
             if ahead_millis < 0 { now - by } else { now + by }
         });
