@@ -18,10 +18,7 @@
 //!     pub struct RuleChanged(quota_rule::Owned);
 //!     id: 0x91d6_02f3_7ab4_5c18, of: SHOP, name: "rule_changed", kind: Stored, key: |rule| rule.get_name()
 //! }
-//! app_messaging::stream! {
-//!     pub RULES: id 0xc4d9_3d2c_150a_86b7, of: SHOP, name: "rules", stores: [RuleChanged],
-//!     max_age: Duration::from_secs(7 * 86_400)
-//! }
+//! app_messaging::stream! { pub RULES: id 0xc4d9_3d2c_150a_86b7, of: SHOP, name: "rules", stores: [RuleChanged] }
 //! app_core::service! { id: SHOP, name: "shop", start: start }
 //!
 //! async fn start(service: Service, messaging: Dep<Messaging>) -> Result<(), Error> {
@@ -117,4 +114,8 @@ pub use app_ids::{BucketId, MessageId, StreamId};
 
 /// For the macros of this crate.
 #[doc(hidden)]
-pub mod __private;
+pub mod __private {
+    pub use crate::types::stored;
+    pub use app_ids::{IdName, MessageId, StreamId};
+    pub use {capnp, inventory};
+}

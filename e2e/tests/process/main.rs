@@ -5,7 +5,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use {app_messaging as _, app_tracing as _};
+// The last one is for `nats`.
+use {app_messaging as _, app_tracing as _, fastrand as _};
 
 mod browser;
 mod budget;
@@ -30,6 +31,7 @@ mod machine;
 mod messaging_page;
 #[path = "../../../app-messaging/tests/support/nats.rs"]
 mod nats;
+mod nats_account;
 mod no_ipv6;
 mod operating_page;
 mod operator;
