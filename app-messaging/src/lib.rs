@@ -20,7 +20,6 @@
 //! }
 //! app_messaging::stream! { pub RULES: id 0xc4d9_3d2c_150a_86b7, of: SHOP, name: "rules", stores: [RuleChanged] }
 //! app_core::service! { id: SHOP, name: "shop", start: start }
-//!
 //! async fn start(service: Service, messaging: Dep<Messaging>) -> Result<(), Error> {
 //!     let me = service.clone();
 //!     messaging.consumer("audit").of::<RuleChanged>().max_in_flight(8).retry(Retry::after(Duration::from_secs(1)).times(3)).start(
