@@ -51,7 +51,11 @@ fn stream_of(messaging: &Messaging, asked: Option<&str>) -> Result<OfStream, Err
         }
         Some(asked) => {
             let id = u64::from_str_radix(asked.trim_start_matches("0x"), 16).ok();
-            let is = |stream: &&&StreamSpec| stream.name() == asked || Some(stream.id().as_u64()) == id;
+            let domain = context.identity.domain;
+            let is = |stream: &&&StreamSpec| {
+                let by_id = Some(stream.id().as_u64()) == id || stream_name(domain, stream.id()) == asked;
+                stream.name() == asked || by_id
+            };
             all.iter().find(is)
         }
     };

@@ -18,7 +18,7 @@ fn every_command_works_as_written_and_prints_what_the_page_shows() {
         .into_iter()
         .map(|Step { command, shown }| Step { command: command.replace(PORT, &port), shown })
         .collect();
-    assert!(steps.len() > 12, "the page has lost its commands");
+    assert!(steps.len() > 16, "the page has lost its commands");
     let folder = tempfile::tempdir().unwrap();
     let known = format!(
         "export PATH={}:\"$PATH\"; trap 'kill $(jobs -p) 2> /dev/null || true; wait' EXIT",

@@ -143,11 +143,11 @@ fn systemd_is_told_of_readiness_reloads_life_and_the_stop_in_this_order() {
 
     let rule = rules_content(&[("mail", |mut rule| rule.set_permits(1))]);
     let configs = configs.file(QUOTA, &rule);
-    assert_eq!(reloads(&systemd, &process), "READY=1\nSTATUS=6 services, ready");
+    assert_eq!(reloads(&systemd, &process), "READY=1\nSTATUS=8 services, ready");
     process.line("configs were read again");
     let _configs = configs.file(QUOTA, b"no config");
     let told = reloads(&systemd, &process);
-    let refused = "STATUS=6 services, ready; config refused, the old one stays: quota (ce1f32c680e1ef0b)";
+    let refused = "STATUS=8 services, ready; config refused, the old one stays: quota (ce1f32c680e1ef0b)";
     assert_eq!(told, format!("READY=1\n{refused}"));
 
     process.signal(Signal::SIGTERM);
