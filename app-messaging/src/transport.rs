@@ -280,6 +280,9 @@ pub(crate) trait Pull: Send {
     /// The next delivery. `None` when all that were asked for came, or the time is over. Cancel safe: a delivery is not lost.
     fn next(&mut self) -> Call<'_, Option<Delivered>>;
 
+    /// Whether the server may send more for it, also after it was closed here.
+    fn lingers(&self) -> bool;
+
     /// Ends the pull, and returns what had arrived and was not taken.
     fn close(self: Box<Self>) -> BoxFuture<'static, Vec<Delivered>>;
 }

@@ -157,7 +157,8 @@ impl Attempts {
         read.map_or(local, |shared| Known {
             attempts: shared.attempts.max(local.attempts),
             ends: shared.ends.max(local.ends),
-            alone: shared.alone,
+            // An end that is known here, and whose note was lost, is no crash.
+            alone: shared.alone && shared.ends >= local.ends,
             revision: Some(entry.revision),
         })
     }

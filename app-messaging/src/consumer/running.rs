@@ -36,6 +36,12 @@ const PULL: Duration = Duration::from_secs(30);
 /// The first and the longest pause after a call failed.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 
+/// How long nothing may have come for a pull that is to end.
+const QUIET: Duration = Duration::from_millis(100);
+
+/// How often a pause is looked at while its pull goes on.
+const LOOK_AT_PAUSE: Duration = Duration::from_secs(1);
+
 /// How often the gauges of what waits are read.
 const LOOK_EVERY: Duration = Duration::from_secs(15);
 
@@ -130,9 +136,9 @@ where
     /// Reads one feed until the service ends.
     async fn read(self: &Arc<Self>, feed: &Arc<Feed>) {
         let mut pause = PAUSES.0;
-        let mut provided = false;
+        let (mut provided, mut paused) = (false, false);
         let mut looked: Option<Instant> = None;
-        while self.goes_on(feed).await {
+        while self.goes_on(feed, paused).await {
             let ended = if provided {
                 self.look(feed, &mut looked).await;
                 self.pull(feed).await
@@ -144,6 +150,7 @@ where
                 provided = made.is_ok();
                 made.err().map_or(Ended::Over, Ended::Failed)
             };
+            paused = matches!(ended, Ended::Paused);
             let Ended::Failed(error) = ended else {
                 // Only a pull shows that it works.
                 if provided {
@@ -176,10 +183,9 @@ where
         }
     }
 
-    /// Waits until the consumer may ask for messages. Returns false when the service is dying.
-    async fn goes_on(&self, feed: &Feed) -> bool {
+    /// Waits until the consumer may ask for messages; `paused` says that it paused until now. Returns false when the service is dying.
+    async fn goes_on(&self, feed: &Feed, mut paused: bool) -> bool {
         let mut pauses = self.entered.member.pauses.watch();
-        let mut paused = false;
         loop {
             if !self.service.alive() {
                 return false;
@@ -262,16 +268,50 @@ where
                 },
             }
         };
-        self.hand_back_rest(feed, pull).await;
+        if matches!(ended, Ended::Paused) {
+            self.meters.paused.set(1.0);
+        }
+        if matches!(ended, Ended::Dying | Ended::Paused) {
+            self.empty(feed, &mut *pull).await;
+        }
+        for delivered in pull.close().await {
+            self.hand_back_delivery(feed, delivered).await;
+        }
         ended
     }
 
-    /// Invariant 5.
-    async fn hand_back_rest(&self, feed: &Arc<Feed>, pull: Box<dyn Pull>) {
-        for delivered in pull.close().await {
-            if let Some(work) = self.work_on(feed, delivered).await {
-                self.hand_back(&work).await;
+    /// Invariant 5. A server may go on sending for the pull, also what running handlers hand back. So what comes is handed back, and
+    /// counted, until the handlers are over and nothing comes any more.
+    async fn empty(self: &Arc<Self>, feed: &Arc<Feed>, pull: &mut dyn Pull) {
+        let pauses = &self.entered.member.pauses;
+        let mut changes = pauses.watch();
+        while pull.lingers() {
+            let alive = self.service.alive();
+            pauses.expire(Instant::now());
+            if alive && changes.borrow_and_update().is_over() {
+                return;
             }
+            let runs = self.slots.available_permits() < self.options.max_in_flight;
+            tokio::select! {
+                biased;
+                next = pull.next() => match next {
+                    Ok(Some(delivered)) => self.hand_back_delivery(feed, delivered).await,
+                    Ok(None) | Err(_) => return,
+                },
+                () = self.service.dying(), if alive => {}
+                _ = changes.changed(), if alive => {}
+                () = tokio::time::sleep(if alive { LOOK_AT_PAUSE } else { QUIET }) => {
+                    if !alive && !runs {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn hand_back_delivery(&self, feed: &Arc<Feed>, delivered: Delivered) {
+        if let Some(work) = self.work_on(feed, delivered).await {
+            self.hand_back(&work).await;
         }
     }
 

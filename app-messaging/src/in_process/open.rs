@@ -85,6 +85,10 @@ impl Pull for OpenPull {
         })
     }
 
+    fn lingers(&self) -> bool {
+        false
+    }
+
     fn close(self: Box<Self>) -> BoxFuture<'static, Vec<Delivered>> {
         // Nothing is fetched ahead.
         Box::pin(std::future::ready(Vec::new()))

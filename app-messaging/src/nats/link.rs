@@ -28,6 +28,10 @@ const ACK_PREFIX: &str = "$JS.ACK.";
 /// How long nothing may have come late before a connection closes.
 const QUIET: Duration = Duration::from_millis(300);
 
+/// When what came late is delivered again. Longer than [`QUIET`]: at once, it would come here again and again, and each time count
+/// as a delivery without a known end.
+const LATE_NAK: Duration = Duration::from_millis(400);
+
 /// How long closing waits for calls under way.
 const CALLS: Duration = Duration::from_secs(4);
 
@@ -202,9 +206,8 @@ impl Link {
     /// Gives a delivery back that nobody here takes. It does not wait: the ack wait of the delivery does the same, later.
     pub(super) fn hand_back(&self, message: &Message) {
         if let Some(reply) = &message.reply {
-            // Never without a delay: a bare one would ignore all others.
-            let nak = Bytes::from_static(b"-NAK {\"delay\": 1000000}");
-            let _ = self.client.publish(reply.clone(), nak).now_or_never();
+            let nak = format!("-NAK {{\"delay\": {}}}", LATE_NAK.as_nanos());
+            let _ = self.client.publish(reply.clone(), nak.into()).now_or_never();
         }
     }
 

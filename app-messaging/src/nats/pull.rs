@@ -208,6 +208,11 @@ impl Pull for NatsPull {
         Box::pin(self.take())
     }
 
+    fn lingers(&self) -> bool {
+        // No call ends a pull in the server.
+        self.left > 0 && self.guard.is_some() && Instant::now() < self.until
+    }
+
     fn close(mut self: Box<Self>) -> BoxFuture<'static, Vec<Delivered>> {
         // From here on what arrives is handed back. What arrived before is returned.
         drop(self.guard.take());

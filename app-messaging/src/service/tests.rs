@@ -3,6 +3,7 @@
 mod servers;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use app_core::testing::TestApp;

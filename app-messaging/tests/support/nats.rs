@@ -293,6 +293,13 @@ impl NatsServer {
         all.iter().find(|one| one["name"] == consumer)?["num_ack_pending"].as_u64()
     }
 
+    /// How many deliveries a consumer made, those of one message included. `None` while there is no such consumer.
+    pub(crate) fn deliveries(&self, stream: &str, consumer: &str) -> Option<u64> {
+        let detail = self.stream_detail(stream)?;
+        let all = detail["consumer_detail"].as_array()?;
+        all.iter().find(|one| one["name"] == consumer)?["delivered"]["consumer_seq"].as_u64()
+    }
+
     /// Whether a client listens on exactly this subject, or on one with wildcards in the last two places.
     pub(crate) fn has_subscription(&self, subject: &str) -> bool {
         let wild = subject.rsplitn(3, '.').last().map(|begin| format!("{begin}.*.*"));

@@ -107,3 +107,48 @@ async fn over_a_bad_network_every_message_is_stored_once_and_handled_at_least_on
         shop.app.stop().await.expect_clean();
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_acknowledged_is_handled_whatever_the_network_does() {
+    let shapes = ["any", "by key", "ordered", "parts"];
+    for (seed, shape) in [1, 2, 7].into_iter().flat_map(|seed| shapes.map(|shape| (seed, shape))) {
+        let faults = Faults::seeded(seed).deliver_twice(0.2).lose_acks(0.1).disconnect(0.001);
+        let shop = Shop::with(faults).await;
+        let seen = Seen::new();
+        let notes = seen.clone();
+        let consumer = shop.messaging.consumer("c").of::<Order>();
+        let consumer = match shape {
+            "any" => consumer,
+            "by key" => consumer.by_key(),
+            "ordered" => consumer.ordered(),
+            _ => consumer.partitioned(),
+        };
+        consumer
+            .start(&shop.service, move |message| {
+                notes.note(&message);
+                async { Ok(Done) }
+            })
+            .unwrap();
+        let sender = shop.messaging.sender::<Order>();
+        let mut acknowledged = Vec::new();
+        for number in 0..100_u32 {
+            let name = number.to_string();
+            while sender.send(|order| order.set_name(name.as_str())).await.is_err() {
+                sleep(Duration::from_millis(300)).await;
+            }
+            acknowledged.push(name);
+        }
+        sleep(SECOND * 3_600).await;
+        let names = seen.names();
+        let lost: Vec<_> = acknowledged.iter().filter(|name| !names.contains(name)).collect();
+        let log = shop.app.captured().text();
+        assert!(
+            lost.is_empty(),
+            "{shape}, seed {seed}: {} of {}: {lost:?}; {log}",
+            lost.len(),
+            acknowledged.len()
+        );
+        assert!(shop.dead().await.is_empty(), "{shape}, seed {seed}: {log}");
+        shop.app.stop().await.expect_clean();
+    }
+}

@@ -148,6 +148,25 @@ async fn an_entry_of_a_stream_that_was_made_anew_counts_for_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_end_that_is_known_here_is_no_crash_though_its_note_was_lost() {
+    let shop = Shop::open().await;
+    shop.order("a").await;
+    let seen = shop.fails(&shop.service, Retry::after(SECOND * 30).times(3));
+    sleep(SECOND).await;
+    let entry = shop.entries().await.pop().unwrap();
+    let value = String::from_utf8_lossy(entry.value.as_deref().unwrap()).into_owned();
+    assert!(value.starts_with("attempts=1 ends=1 alone=false "), "{value}");
+    // As it was when the message began alone.
+    let began = value.replace("attempts=1 ends=1 alone=false", "attempts=0 ends=0 alone=true");
+    let bucket = bucket_name(shop.app.domain(), crate::ids::ATTEMPTS);
+    let (transport, expected) = (shop.messaging.transport(), crate::transport::Expected::Any);
+    transport.bucket_put(&bucket, &entry.key, Some(began.into()), expected, SECOND).await.unwrap();
+    sleep(SECOND * 300).await;
+    assert_eq!(seen.names().len(), 3);
+    assert_eq!(shop.dead().await[0].0.reason, "no stock");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_message_that_is_delivered_twice_is_worked_on_once_at_a_time() {
     let shop = Shop::with(Faults::seeded(3).deliver_twice(0.8)).await;
     let (now, most) = (Arc::new(Mutex::new(BTreeMap::<String, usize>::new())), Arc::new(AtomicUsize::new(0)));

@@ -97,6 +97,60 @@ async fn messages_events_and_requests_go_over_a_server() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_that_come_in_a_pause_run_side_by_side_after_it() {
+    for program in NatsProgram::all() {
+        let server = program.start();
+        let (app, messaging, service) = app(to(&server.url())).await;
+        let (began, together) = (Arc::new(AtomicUsize::new(0)), Arc::new(tokio::sync::Barrier::new(2)));
+        let counts = Arc::clone(&began);
+        messaging
+            .consumer("c")
+            .of::<Paid>()
+            .start(&service, move |_| {
+                let (counts, together) = (Arc::clone(&counts), Arc::clone(&together));
+                async move {
+                    together.wait().await;
+                    counts.fetch_add(1, Ordering::SeqCst);
+                    Ok(Done)
+                }
+            })
+            .unwrap();
+        let two = async || {
+            let mut sent = 0;
+            while sent < 2 {
+                sent += usize::from(messaging.sender::<Paid>().send(|paid| paid.set_name("a")).await.is_ok());
+            }
+        };
+        two().await;
+        until("the first two", || began.load(Ordering::SeqCst) == 2).await;
+        let durable = format!("{BANK}_c");
+        let pause = async |why| {
+            let transport = &**messaging.transport();
+            // Its bucket is made in the background.
+            let tries = async {
+                while crate::consumer::decide_pause(transport, app.domain(), &durable, why).await.is_err() {
+                    tokio::task::yield_now().await;
+                }
+            };
+            tokio::time::timeout(PATIENCE, tries).await.unwrap();
+        };
+        let is_paused =
+            || app.metric(MESSAGING_SERVICE_ID, crate::ids::CONSUMER_PAUSED, [durable.as_str()]) > 0.5;
+        pause(Some(("a test", "it looks"))).await;
+        until("the pause", is_paused).await;
+        two().await;
+        let stream = "OP_d0_5261d708f9eacbb5";
+        // The server goes on sending for the pull that it has.
+        until("hand backs", || server.deliveries(stream, &durable) > Some(12)).await;
+        assert_eq!(began.load(Ordering::SeqCst), 2);
+        pause(None).await;
+        until("the next two", || began.load(Ordering::SeqCst) == 4).await;
+        until("the end of the pause", || !is_paused()).await;
+        app.stop().await.expect_clean();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_required_server_decides_about_readiness_and_any_other_is_a_note() {
     let Some(program) = NatsProgram::newest() else { return };
     let mut server = program.start();
