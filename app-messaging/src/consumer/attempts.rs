@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 use super::feed::Feed;
 use crate::ids::ATTEMPTS;
@@ -26,6 +26,9 @@ const UNKNOWN_ENDS: u64 = 2;
 
 /// How long a call of the bucket may take.
 const WITHIN: Duration = Duration::from_secs(2);
+
+/// How long a message that was given back may take to leave.
+const LEAVES: Duration = Duration::from_millis(100);
 
 /// How long an entry is kept. It is renewed by every attempt. Entries of messages that their stream dropped end by it.
 const MAX_AGE: Duration = Duration::from_secs(7 * 86_400);
@@ -129,6 +132,14 @@ impl Attempts {
     pub(super) fn new(transport: Arc<dyn Transport>, domain: DomainId) -> Self {
         let bucket = bucket_name(domain, ATTEMPTS);
         Self { transport, bucket, local: Mutex::default(), here: Arc::default() }
+    }
+
+    /// Gives a message a moment to leave: it may have come again before the handler that gave it back knew of that.
+    pub(super) async fn leaves(&self, feed: &Feed, sequence: u64) {
+        let until = Instant::now() + LEAVES;
+        while self.here.lock().contains(&(feed.index, sequence)) && Instant::now() < until {
+            sleep(LEAVES / 20).await;
+        }
     }
 
     /// Enters a message. `None` if it is worked on here already: then it was delivered twice.

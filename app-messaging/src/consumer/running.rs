@@ -317,6 +317,7 @@ where
 
     /// What is to do with a delivery. `None` for one that is worked on here already, and for a retry that is not due.
     async fn work_on(&self, feed: &Arc<Feed>, delivered: Delivered) -> Option<Work> {
+        self.attempts.leaves(feed, delivered.sequence).await;
         // Of two deliveries the first settles both.
         let here = self.attempts.enter(feed, delivered.sequence)?;
         let life = Life::begins(self.options.ack_wait);

@@ -151,6 +151,36 @@ async fn messages_that_come_in_a_pause_run_side_by_side_after_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_retry_that_comes_at_once_does_not_wait_for_the_ack_wait() {
+    const MESSAGES: usize = 200;
+    let Some(program) = NatsProgram::newest() else { return };
+    let server = program.start();
+    let (app, messaging, service) = app(to(&server.url())).await;
+    let done = Arc::new(AtomicUsize::new(0));
+    let counts = Arc::clone(&done);
+    let retry = crate::Retry::after(Duration::ZERO).times(10);
+    let consumer = messaging.consumer("c").of::<Paid>().ack_wait(PATIENCE * 2).retry(retry);
+    consumer
+        .start(&service, move |paid| {
+            let counts = Arc::clone(&counts);
+            async move {
+                if paid.delivery() < 6 {
+                    return Err(errors::SERVICE_NOT_AVAILABLE.error(BANK).message("later").build());
+                }
+                counts.fetch_add(1, Ordering::SeqCst);
+                Ok(Done)
+            }
+        })
+        .unwrap();
+    let mut sent = 0;
+    while sent < MESSAGES {
+        sent += usize::from(messaging.sender::<Paid>().send(|paid| paid.set_name("a")).await.is_ok());
+    }
+    until("the last try", || done.load(Ordering::SeqCst) == MESSAGES).await;
+    app.stop().await.expect_clean();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_required_server_decides_about_readiness_and_any_other_is_a_note() {
     let Some(program) = NatsProgram::newest() else { return };
     let mut server = program.start();
