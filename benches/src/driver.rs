@@ -12,10 +12,10 @@ use std::{
 use crate::{
     calls, commands, errors, log, lookup, machine,
     markdown::{self, Section},
-    metrics, process, programs,
+    messaging, metrics, process, programs,
     rounds::Failure,
     rows::{Rows, exit_code},
-    rpc, services,
+    rpc, services, tracing,
 };
 
 /// Environment variable with the group that this process measures.
@@ -26,22 +26,37 @@ struct Group {
     name: &'static str,
     rows: fn(&mut Rows) -> Result<(), Failure>,
     deadline: Duration,
+    /// The programs that it starts.
+    programs: &'static [&'static str],
 }
 
 const fn group(name: &'static str, rows: fn(&mut Rows) -> Result<(), Failure>, seconds: u64) -> Group {
-    Group { name, rows, deadline: Duration::from_secs(seconds) }
+    Group { name, rows, deadline: Duration::from_secs(seconds), programs: &[] }
+}
+
+impl Group {
+    const fn with(self, programs: &'static [&'static str]) -> Self {
+        Self { programs, ..self }
+    }
 }
 
 const GROUPS: &[Group] = &[
-    group("commands", commands::rows, 120),
+    group("commands", commands::rows, 120).with(&["allocations"]),
     group("calls", calls::rows, 120),
     group("lookup", lookup::rows, 120),
     group("services", services::rows, 150),
     group("errors", errors::rows, 120),
-    group("log", log::rows, 120),
-    group("process", process::rows, 150),
+    group("log", log::rows, 120).with(&["peer_foundations"]),
+    group("process", process::rows, 150).with(&[
+        "peer_foundations",
+        "peer_lifecycle",
+        "peer_tokio",
+        "platform",
+    ]),
     group("metrics", metrics::rows, 120),
     group("rpc", rpc::rows, 240),
+    group("tracing", tracing::rows, 180).with(&["peer_traces"]),
+    group("messaging", messaging::rows, 240).with(&["message_allocations"]),
 ];
 
 /// The body of `main`: measures all groups, or the groups that the command line names.
@@ -69,7 +84,7 @@ fn compare(names: &[String]) -> Result<(), Failure> {
         [] => GROUPS.iter().collect(),
         names => names.iter().map(|name| find(name)).collect::<Result<Vec<_>, _>>()?,
     };
-    programs::build()?;
+    programs::build(&chosen.iter().flat_map(|group| group.programs).copied().collect())?;
     let began = Instant::now();
     let sections = chosen.iter().map(|group| measured(group)).collect::<Result<Vec<_>, _>>()?;
     let tables = markdown::sections(&sections);

@@ -11,6 +11,7 @@ mod log;
 mod lookup;
 mod machine;
 mod markdown;
+mod messaging;
 mod metrics;
 mod pairs;
 mod process;
@@ -20,6 +21,8 @@ mod rounds;
 mod rows;
 mod rpc;
 mod services;
+mod tracing;
 
 pub use allocations::{Allocated, allocations};
 pub use driver::main;
+pub use messaging::message_allocations;

@@ -1,6 +1,7 @@
 //! The programs that are measured from outside. They are in the folder of the measuring program.
 
 use std::{
+    collections::BTreeSet,
     env, fs,
     io::Write,
     path::PathBuf,
@@ -20,12 +21,12 @@ pub(crate) fn path(name: &str) -> Result<PathBuf, Failure> {
     if program.exists() { Ok(program) } else { Err(format!("{} was not built", program.display()).into()) }
 }
 
-/// The measured programs.
-const PROGRAMS: [&str; 5] = ["allocations", "peer_foundations", "peer_lifecycle", "peer_tokio", "platform"];
-
-/// Builds the programs with the profile of this one, because `cargo run` builds only one program. A failed build is reported, and
+/// Builds these programs with the profile of this one, because `cargo run` builds only one program. A failed build is reported, and
 /// its rows fail later.
-pub(crate) fn build() -> Result<(), Failure> {
+pub(crate) fn build(programs: &BTreeSet<&str>) -> Result<(), Failure> {
+    if programs.is_empty() {
+        return Ok(());
+    }
     let own = env::current_exe()?;
     let (Some(folder), Some(target)) = (own.parent(), own.ancestors().nth(2)) else {
         return Err("this program is in no target folder".into());
@@ -35,7 +36,7 @@ pub(crate) fn build() -> Result<(), Failure> {
     build.args(["build", "--locked", "--keep-going", "--package", "benches", "--target-dir"]);
     build.arg(target).current_dir(env!("CARGO_MANIFEST_DIR"));
     // Does not build this program again, because the file must not change while it runs.
-    for program in PROGRAMS {
+    for program in programs {
         build.args(["--bin", program]);
     }
     // Removes the variables that `cargo run` sets for this package. Build scripts would see a changed environment and rebuild.

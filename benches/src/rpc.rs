@@ -33,6 +33,9 @@ const CIPHER_SUITE: CipherSuite = CipherSuite::TLS13_AES_256_GCM_SHA384;
 
 const ROUNDS: usize = 9;
 const ROUND: Duration = Duration::from_millis(1000);
+/// Many short rounds, because the difference is small.
+const UNSAMPLED_ROUNDS: usize = 61;
+const UNSAMPLED_ROUND: Duration = Duration::from_millis(250);
 /// Time that a round may take beyond its length.
 const SLACK: Duration = Duration::from_secs(15);
 const IDLE: usize = 8_000;
@@ -53,9 +56,12 @@ enum Who {
     /// Ours, with `RpcClient::call`.
     Calls,
     Bare,
+    /// Ours, with tracing on and no trace sampled.
+    Unsampled,
 }
 
 impl Who {
+    /// The candidates of the comparison with peers.
     const ALL: [Self; 4] = [Self::Platform, Self::Tonic, Self::Calls, Self::Bare];
 
     const fn name(self) -> &'static str {
@@ -64,6 +70,7 @@ impl Who {
             Self::Tonic => "tonic 0.14",
             Self::Calls => "app-rpc, call",
             Self::Bare => "capnp-rpc alone",
+            Self::Unsampled => "app-rpc, tracing on, unsampled",
         }
     }
 }
@@ -116,24 +123,8 @@ pub(crate) fn rows(rows: &mut Rows) -> Result<(), Failure> {
         let Shape { connections, in_flight } = shape;
         let what = format!("RPC over mutual TLS, {connections} x {in_flight} in flight");
         rows.begin(&what);
-        // Connects and warms up.
-        for pair in &mut pairs {
-            pair.round(shape, ROUND / 2)?;
-        }
-        let mut measured: Vec<Vec<Measured>> = pairs.iter().map(|_| Vec::new()).collect();
-        for round in 0..ROUNDS {
-            for place in 0..pairs.len() {
-                let at = (round + place) % pairs.len();
-                measured[at].push(pairs[at].round(shape, ROUND)?);
-            }
-        }
-        let figures = |figure: fn(&Measured) -> f64| -> Vec<Figure> {
-            let of = |(pair, rounds): (&Processes, &Vec<Measured>)| Figure {
-                rounds: rounds.iter().map(|round| Some(figure(round))).collect(),
-                ..Figure::new(pair.who.name())
-            };
-            pairs.iter().zip(&measured).map(of).collect()
-        };
+        let measured = in_turn(&mut pairs, shape, ROUNDS, ROUND)?;
+        let figures = |figure: fn(&Measured) -> f64| figures(&pairs, &measured, figure);
         let tonic = &[Who::Tonic.name()];
         let calls = figures(|round| round.load.calls as f64 / round.load.seconds);
         rows.add(Row::new(&what, "calls/s", calls).higher_is_better().target_of(times, tonic));
@@ -146,6 +137,54 @@ pub(crate) fn rows(rows: &mut Rows) -> Result<(), Failure> {
     }
     drop(pairs);
     idle(rows, dir.path())
+}
+
+/// Measures what tracing costs a call when no trace is sampled.
+pub(crate) fn unsampled_rows(rows: &mut Rows) -> Result<(), Failure> {
+    let dir = tempfile::tempdir()?;
+    Material::make(dir.path())?;
+    let mut pairs = [Who::Unsampled, Who::Platform]
+        .map(|who| Processes::start(who, dir.path()))
+        .into_iter()
+        .collect::<Result<Vec<_>, _>>()?;
+    let shape = Shape { connections: 1, in_flight: 64 };
+    let what = "RPC over mutual TLS, 1 x 64 in flight, tracing on and unsampled";
+    rows.begin(what);
+    let measured = in_turn(&mut pairs, shape, UNSAMPLED_ROUNDS, UNSAMPLED_ROUND)?;
+    let without = &[Who::Platform.name()];
+    let calls = figures(&pairs, &measured, |round| round.load.calls as f64 / round.load.seconds);
+    rows.add(Row::new(what, "calls/s", calls).higher_is_better().target_of(0.97, without));
+    let processor = figures(&pairs, &measured, |round| round.processor_micros);
+    rows.add(Row::new(format!("{what}: processor time of client and server a call"), "us", processor));
+    Ok(())
+}
+
+/// Rounds of all candidates in turn, after one that connects and warms up.
+fn in_turn(
+    pairs: &mut [Processes],
+    shape: Shape,
+    rounds: usize,
+    time: Duration,
+) -> Result<Vec<Vec<Measured>>, Failure> {
+    for pair in &mut *pairs {
+        pair.round(shape, time / 2)?;
+    }
+    let mut measured: Vec<Vec<Measured>> = pairs.iter().map(|_| Vec::new()).collect();
+    for round in 0..rounds {
+        for place in 0..pairs.len() {
+            let at = (round + place) % pairs.len();
+            measured[at].push(pairs[at].round(shape, time)?);
+        }
+    }
+    Ok(measured)
+}
+
+fn figures(pairs: &[Processes], measured: &[Vec<Measured>], figure: fn(&Measured) -> f64) -> Vec<Figure> {
+    let of = |(pair, rounds): (&Processes, &Vec<Measured>)| Figure {
+        rounds: rounds.iter().map(|round| Some(figure(round))).collect(),
+        ..Figure::new(pair.who.name())
+    };
+    pairs.iter().zip(measured).map(of).collect()
 }
 
 fn idle(rows: &mut Rows, material: &Path) -> Result<(), Failure> {

@@ -64,10 +64,12 @@ pub(crate) fn play() -> Option<ExitCode> {
         let material = Material::read(&role.material)?;
         let commands = Commands::listen();
         match (role.part, role.who) {
-            (Part::Server, Who::Platform | Who::Calls) => platform::server(&material, commands),
+            (Part::Server, who @ (Who::Platform | Who::Calls | Who::Unsampled)) => {
+                platform::server(&material, who, commands)
+            }
             (Part::Server, Who::Tonic) => grpc::server(&material, commands),
             (Part::Server, Who::Bare) => bare::server(&material, commands),
-            (Part::Client(port), who @ (Who::Platform | Who::Calls)) => {
+            (Part::Client(port), who @ (Who::Platform | Who::Calls | Who::Unsampled)) => {
                 platform::client(&material, who, port, commands)
             }
             (Part::Client(port), Who::Tonic) => grpc::client(&material, port, commands),

@@ -7,13 +7,14 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use app_config::CONFIG_SERVICE_ID;
-use app_core::testing::TestApp;
+use app_core::testing::{TestApp, TestAppBuilder};
 use app_core::{LogLevel, ServiceDescriptor, prelude::*};
 use app_metrics::METRICS_SERVICE_ID;
 use app_rpc::{
     Authorities, Bootstrap, Endpoint, EndpointStart, KeyPair, Limits, Peer, RpcClient, RpcClientConfig,
     RpcName,
 };
+use app_tracing::{TRACING_SERVICE_ID, Variables};
 use quota_schema::quota_capnp::quota;
 use schema::rpc_capnp::rpc_server_spec;
 use tokio::task::JoinSet;
@@ -52,16 +53,27 @@ impl quota::Server for Granting {
     }
 }
 
+/// The app of either side.
+fn app(who: Who) -> TestAppBuilder {
+    let app = TestApp::builder()
+        .linked([METRICS_SERVICE_ID, CONFIG_SERVICE_ID])
+        .flags(|flags| flags.log_level = LogLevel::Error);
+    if who != Who::Unsampled {
+        return app;
+    }
+    // Nothing is sent there, because no trace is sampled.
+    let variables =
+        [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318"), ("OTEL_TRACES_SAMPLER", "always_off")];
+    app.linked([TRACING_SERVICE_ID]).provide(Variables::of(variables))
+}
+
 /// The server. It runs until the process ends.
-pub(super) fn server(material: &Material, commands: Commands) -> Result<(), Failure> {
+pub(super) fn server(material: &Material, who: Who, commands: Commands) -> Result<(), Failure> {
     multi_thread()?.block_on(async {
         let bootstrap =
             || async { Ok(Bootstrap::new(|_: &Peer| -> quota::Client { capnp_rpc::new_client(Granting) })) };
         let start = EndpointStart::<{ ENDPOINT.as_u64() }, _>::new(bootstrap);
-        let builder = TestApp::builder()
-            .service(ServiceDescriptor::of(ENDPOINT, "generous-rpc", start))
-            .linked([METRICS_SERVICE_ID, CONFIG_SERVICE_ID])
-            .flags(|flags| flags.log_level = LogLevel::Error);
+        let builder = app(who).service(ServiceDescriptor::of(ENDPOINT, "generous-rpc", start));
         configure(material, builder.config_dir())?;
         let app = builder.start().await;
         let address = app.get::<Endpoint<{ ENDPOINT.as_u64() }>>().address().ok_or("it does not listen")?;
@@ -103,11 +115,7 @@ fn configure(material: &Material, dir: &Path) -> Result<(), Failure> {
 pub(super) fn client(material: &Material, who: Who, port: u16, commands: Commands) -> Result<(), Failure> {
     let runtime = multi_thread()?;
     runtime.block_on(async {
-        let app = TestApp::builder()
-            .linked([METRICS_SERVICE_ID, CONFIG_SERVICE_ID])
-            .flags(|flags| flags.log_level = LogLevel::Error)
-            .start()
-            .await;
+        let app = app(who).start().await;
         let pair = KeyPair::from_pem(material.client.key.as_bytes(), material.client.certificate.as_bytes())?;
         let servers = Authorities::from_pem(material.authority.as_bytes(), b"")?;
         let mut clients: Vec<(usize, RpcClient<quota::Client>)> = Vec::new();

@@ -1,0 +1,46 @@
+//! Handlers wait behind a gate while their stream is filled.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use tokio::sync::{Notify, watch};
+
+pub(super) struct Gate {
+    open: watch::Sender<bool>,
+    /// How many messages may still come.
+    left: AtomicU64,
+    all: Notify,
+}
+
+impl Gate {
+    pub(super) fn closed() -> Arc<Self> {
+        Arc::new(Self { open: watch::Sender::new(false), left: AtomicU64::new(0), all: Notify::new() })
+    }
+
+    /// What a handler does.
+    pub(super) async fn pass(&self) {
+        if !*self.open.borrow() {
+            // The gate outlives its handlers.
+            let _ = self.open.subscribe().wait_for(|open| *open).await;
+        }
+        if self.left.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.all.notify_one();
+        }
+    }
+
+    /// Opens until so many messages passed. Returns how long that took.
+    pub(super) async fn lets_through(&self, count: u64) -> Duration {
+        self.left.store(count, Ordering::Relaxed);
+        let began = Instant::now();
+        self.open.send_replace(true);
+        self.all.notified().await;
+        let took = began.elapsed();
+        self.open.send_replace(false);
+        took
+    }
+}
