@@ -17,6 +17,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+// The support of tests with servers takes ports at random.
+use fastrand as _;
 use tokio::{runtime::Runtime, task::JoinSet, time::timeout};
 
 pub use self::allocated::message_allocations;

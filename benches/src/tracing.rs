@@ -126,7 +126,7 @@ fn accept_all(stream: TcpStream) -> std::io::Result<()> {
             if reader.read_line(&mut line)? == 0 {
                 return Ok(());
             }
-            if let Some(bytes) = line.strip_prefix("content-length: ") {
+            if let Some(bytes) = line.to_ascii_lowercase().strip_prefix("content-length:") {
                 length = bytes.trim().parse().unwrap_or(0);
             }
             if line == "\r\n" {

@@ -109,6 +109,16 @@ impl Ours {
                 Ok(())
             }
         })?;
+        // The subscription is made in the background. What is published before it is lost.
+        let publisher = ours.messaging.publisher::<Noticed>();
+        let until = Instant::now() + PATIENCE;
+        while ours.received.count.load(Ordering::Relaxed) == 0 {
+            if Instant::now() > until {
+                return Err(format!("no event arrived within {PATIENCE:?}").into());
+            }
+            publisher.publish(content::fill).await?;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
         Ok(ours)
     }
 
@@ -192,7 +202,7 @@ impl Ours {
     }
 }
 
-async fn stores<T: StoredMessage>(sender: Sender<T>, count: u64) -> Result<(), Failure>
+async fn stores<T>(sender: Sender<T>, count: u64) -> Result<(), Failure>
 where
     T: StoredMessage<Schema = exhausted::Owned>,
 {
