@@ -13,6 +13,8 @@ mod machine;
 mod markdown;
 mod messaging;
 mod metrics;
+#[path = "../../app-messaging/tests/support/nats.rs"]
+mod nats;
 mod pairs;
 mod process;
 mod programs;

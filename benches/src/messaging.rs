@@ -6,8 +6,6 @@
 mod allocated;
 mod content;
 mod gate;
-#[path = "../../app-messaging/tests/support/nats.rs"]
-mod nats;
 mod ours;
 mod peer;
 
@@ -23,11 +21,11 @@ use tokio::{runtime::Runtime, task::JoinSet, time::timeout};
 
 pub use self::allocated::message_allocations;
 use self::{
-    nats::{NatsProgram, NatsServer},
     ours::Ours,
     peer::{Acks, Form, Peer},
 };
 use crate::{
+    nats::{NatsProgram, NatsServer},
     report::{Figure, Row},
     rounds::{Budget, Contender, Failure, in_turn},
     rows::Rows,
