@@ -57,7 +57,7 @@ pub fn liveness(app: &App) -> Readiness {
             reasons.extend(checks.critical(LIVENESS_GROUP).iter().filter(|check| fails(check)).map(failure));
         }
         HealthService::Down(reason) if app.alive() => reasons.push(reason),
-        // Its start has a deadline of its own. Whoever probes an inherited listener comes before the health service runs.
+        // Its start has a deadline of its own. A probe of an inherited listener may come before the health service runs.
         HealthService::Starting | HealthService::Down(_) | HealthService::Absent => {}
     }
     Readiness::new(reasons)

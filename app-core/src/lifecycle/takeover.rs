@@ -1,4 +1,4 @@
-//! Taking over from the process that runs, and handing over to the one that comes next: see [`handover`](crate::handover).
+//! Taking over from the process that runs, and handing over to the next process: see [`handover`](crate::handover).
 
 use std::{os::unix::net::UnixStream, sync::Arc, time::Duration};
 

@@ -8,7 +8,7 @@ use super::ids::{SpanId, TraceId};
 use super::thread::{self, Frame};
 use super::w3c;
 
-/// Which span the running code belongs to, in this process or in the one that called it.
+/// Which span the running code belongs to, in this process or in its caller's process.
 ///
 /// Spans that begin inside are its children, and log records inside have its ids. Cheap to clone.
 ///

@@ -1,4 +1,4 @@
-//! Where spans go: one sink for the process, and the one that decides which traces it gets.
+//! Where spans go: one sink for the process, and the sampler that decides which traces it gets.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};

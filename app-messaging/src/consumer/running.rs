@@ -382,7 +382,7 @@ where
             return false;
         };
         if alone {
-            // So that a crash counts, whoever gets the message then.
+            // So that a crash counts, whichever instance gets the message then.
             work.known.lock().alone = true;
             self.note(&work).await;
         }

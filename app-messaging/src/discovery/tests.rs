@@ -180,7 +180,7 @@ async fn instances_are_listed_and_found_by_their_servers() {
     let soon = || Instant::now() + Duration::from_secs(5);
     let found = Discovery::of(&app).find(server, soon()).await.unwrap();
     let expected = [SocketAddr::from(([127, 0, 0, 1], 4422)), SocketAddr::from(([192, 0, 2, 2], 4422))];
-    assert_eq!(found, expected, "without the one that stops");
+    assert_eq!(found, expected, "without the instance that stops");
     let other = SoughtServer { service: ServiceId::new(0x58), ..server };
     assert_eq!(Discovery::of(&app).find(other, soon()).await, Ok(Vec::new()));
     let listed = app.operation("messaging", "instances", json!({})).await.unwrap();

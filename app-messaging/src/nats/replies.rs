@@ -57,7 +57,7 @@ pub(super) struct Replies {
 
 /// What became of a message.
 pub(super) enum Routed {
-    /// Somebody got it, or nobody needs it.
+    /// A receiver got it, or no receiver needs it.
     Done,
     /// A pull that ended would have got it: it is to be handed back.
     Late(Message),

@@ -1,6 +1,6 @@
 //! Subscriptions outlive connections: each is made again on every new one.
 //!
-//! 1. Each instance gets an event at most once. So while two connections overlap, only the one that is `live` forwards; queue
+//! 1. Each instance gets an event at most once. So while two connections overlap, only the `live` one forwards; queue
 //!    groups get a message over one connection anyway.
 //! 2. The queue of a subscription is bounded. What does not fit is dropped, the newest first, and counted.
 

@@ -69,7 +69,7 @@ pub(crate) fn retry_headers(original: &Headers, of: &RetryOf<'_>) -> Headers {
     headers
 }
 
-/// The headers of a replay: those of the dead letter, or of the message, with another id. So whoever reads it knows the message again.
+/// The headers of a replay: those of the dead letter, or of the message, with another id. So a reader recognises the message.
 pub(crate) fn replay_headers(from: &Headers, id: &str) -> Headers {
     let mut headers = Headers::new();
     headers.append(header::MSG_ID, id);

@@ -97,7 +97,7 @@ impl Cell {
         if !free {
             return;
         }
-        // Pairs with the fence of `read`: whoever reads one of these words reads an odd or a later version after it.
+        // Pairs with the fence of `read`: a reader of one of these words reads an odd or a later version after it.
         fence(Ordering::Release);
         for (place, word) in self.words.iter().zip(words) {
             place.store(word, Ordering::Relaxed);

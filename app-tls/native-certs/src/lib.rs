@@ -1,4 +1,4 @@
-//! The certificates of the system, of which there are none.
+//! The certificates of the system: none, on purpose.
 //!
 //! It stands for the crate of this name from crates.io, which `async-nats` calls before each handshake, also when it was given a
 //! config of TLS. That crate reads every certificate of the system, and fails on a file that it can't read. Here only the configured
