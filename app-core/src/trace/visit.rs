@@ -78,6 +78,52 @@ fn status(text: &str) -> Option<SpanStatus> {
     }
 }
 
+/// The methods of [`Visit`] that hand a value to `set` of the type, whatever the value's own type is.
+macro_rules! hands_values_to_set {
+    () => {
+        fn record_f64(&mut self, field: &Field, value: f64) {
+            self.set(field, AttributeValue::Float(value));
+        }
+
+        fn record_i64(&mut self, field: &Field, value: i64) {
+            self.set(field, AttributeValue::Int(value));
+        }
+
+        fn record_u64(&mut self, field: &Field, value: u64) {
+            with_integer(value, |value| self.set(field, value));
+        }
+
+        fn record_i128(&mut self, field: &Field, value: i128) {
+            with_integer(value, |value| self.set(field, value));
+        }
+
+        fn record_u128(&mut self, field: &Field, value: u128) {
+            with_integer(value, |value| self.set(field, value));
+        }
+
+        fn record_bool(&mut self, field: &Field, value: bool) {
+            self.set(field, AttributeValue::Bool(value));
+        }
+
+        fn record_str(&mut self, field: &Field, value: &str) {
+            self.set(field, AttributeValue::Text(value));
+        }
+
+        fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+            let text = print(&format_args!("{value:?}"));
+            self.set(field, AttributeValue::Text(&text));
+        }
+    };
+}
+
+/// Calls a function with an integer, which is text if it does not fit.
+fn with_integer<T: Copy + ToString + TryInto<i64>>(value: T, set: impl FnOnce(AttributeValue<'_>)) {
+    match value.try_into() {
+        Ok(value) => set(AttributeValue::Int(value)),
+        Err(_) => set(AttributeValue::Text(&value.to_string())),
+    }
+}
+
 /// Collects the fields of a span.
 pub(super) struct SpanFields<'a> {
     attributes: &'a mut Attributes,
@@ -113,53 +159,13 @@ impl<'a> SpanFields<'a> {
 }
 
 impl Visit for SpanFields<'_> {
-    fn record_f64(&mut self, field: &Field, value: f64) {
-        self.set(field, AttributeValue::Float(value));
-    }
-
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.set(field, AttributeValue::Int(value));
-    }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        match i64::try_from(value) {
-            Ok(value) => self.set(field, AttributeValue::Int(value)),
-            Err(_) => self.set(field, AttributeValue::Text(&value.to_string())),
-        }
-    }
-
-    fn record_i128(&mut self, field: &Field, value: i128) {
-        match i64::try_from(value) {
-            Ok(value) => self.set(field, AttributeValue::Int(value)),
-            Err(_) => self.set(field, AttributeValue::Text(&value.to_string())),
-        }
-    }
-
-    fn record_u128(&mut self, field: &Field, value: u128) {
-        match i64::try_from(value) {
-            Ok(value) => self.set(field, AttributeValue::Int(value)),
-            Err(_) => self.set(field, AttributeValue::Text(&value.to_string())),
-        }
-    }
-
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.set(field, AttributeValue::Bool(value));
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.set(field, AttributeValue::Text(value));
-    }
+    hands_values_to_set! {}
 
     fn record_error(&mut self, field: &Field, value: &(dyn StdError + 'static)) {
         if let Some(error) = value.downcast_ref::<Error>() {
             self.special.error = Some(error.clone());
         }
         let text = with_causes(value);
-        self.set(field, AttributeValue::Text(&text));
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        let text = print(&format_args!("{value:?}"));
         self.set(field, AttributeValue::Text(&text));
     }
 }
@@ -194,39 +200,13 @@ impl EventFieldsOf<'_> {
 }
 
 impl Visit for EventFieldsOf<'_> {
-    fn record_f64(&mut self, field: &Field, value: f64) {
-        self.set(field, AttributeValue::Float(value));
-    }
-
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.set(field, AttributeValue::Int(value));
-    }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        match i64::try_from(value) {
-            Ok(value) => self.set(field, AttributeValue::Int(value)),
-            Err(_) => self.set(field, AttributeValue::Text(&value.to_string())),
-        }
-    }
-
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.set(field, AttributeValue::Bool(value));
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.set(field, AttributeValue::Text(value));
-    }
+    hands_values_to_set! {}
 
     fn record_error(&mut self, field: &Field, value: &(dyn StdError + 'static)) {
         if let Some(error) = value.downcast_ref::<Error>() {
             self.text.known = Some(error.clone());
         }
         let text = with_causes(value);
-        self.set(field, AttributeValue::Text(&text));
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        let text = print(&format_args!("{value:?}"));
         self.set(field, AttributeValue::Text(&text));
     }
 }

@@ -124,6 +124,23 @@ fn events_inside_are_events_of_the_span_and_an_error_is_its_status() {
 }
 
 #[test]
+fn values_of_an_event_have_the_types_of_those_of_a_span() {
+    let spans = spans_of(|| {
+        let _entered = info_span!("with values").entered();
+        tracing::info!(small = 7_u128, below = -7_i128, huge = u128::MAX, "told");
+    });
+    let event = &named(&spans, "with values").events()[0];
+    let expected = [
+        ("small", AttributeValue::Int(7)),
+        ("below", AttributeValue::Int(-7)),
+        ("huge", AttributeValue::Text("340282366920938463463374607431768211455")),
+    ];
+    for (name, value) in expected {
+        assert_eq!(event.attributes().get(name), Some(value), "{name}");
+    }
+}
+
+#[test]
 fn events_and_links_are_bounded_and_counted() {
     let spans = spans_of(|| {
         let span = info_span!("many");

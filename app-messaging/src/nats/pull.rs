@@ -1,8 +1,8 @@
 //! Pulls: asking for exactly as many messages as there is room for.
 //!
 //! The server sends a sign of life while a pull waits. When two are missed, the pull ends, and the next one begins anew: the server
-//! that knew of it may be gone. Or the consumer is gone. Old servers do not say so, so the state of the consumer is read. What arrives after a pull
-//! ended is handed back at once.
+//! that knew of it may be gone. Or the consumer is gone. Old servers do not say so, so the state of the consumer is read. What arrives
+//! after a pull ended is handed back at once.
 
 use std::sync::Arc;
 use std::time::Duration;
