@@ -37,7 +37,7 @@ mod place;
 mod table;
 
 pub use self::{
-    accepting::{Accepting, AcceptsLast, Listener},
+    accepting::{Accepting, AcceptsLast, Listener, is_out_of_descriptors},
     bind::{ListenError, listen, try_address},
     offer::ListenerOrigin,
     place::ListenPlace,

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use app_config::LiveConfig;
-use app_core::listeners::ListenError;
+use app_core::listeners::{ListenError, is_out_of_descriptors};
 use app_core::prelude::*;
 use app_core::{
     limits::descriptor_limit,
@@ -23,9 +23,7 @@ pub use self::linked::listen_place;
 pub use self::linked::{EndpointStatus, LinkedEndpoint};
 use crate::errors::{RPC_BIND_FAILED, RPC_CONFIG_UNUSABLE};
 use crate::ids::APP_RPC_SERVICE_ID;
-use crate::server::{
-    BoundServer, Counts, Descriptors, EMFILE, ENFILE, Meters, ServedAs, ServerControl, ServerError,
-};
+use crate::server::{BoundServer, Counts, Descriptors, Meters, ServedAs, ServerControl, ServerError};
 use crate::{Bootstrap, EndpointConfig, RpcName, RpcServerConfig, ServerCounts};
 
 /// The field of the port in the config of an endpoint.
@@ -274,10 +272,8 @@ fn unusable(service: ServiceId, failed: ServerError) -> Error {
             RPC_CONFIG_UNUSABLE.error(service).cause(error).message(message).build()
         }
         ServerError::Threads(error) => {
-            let cure = match error.raw_os_error() {
-                Some(EMFILE | ENFILE) => ": no file descriptor is left (RLIMIT_NOFILE); raise ulimit -n",
-                _ => "",
-            };
+            let lack = ": no file descriptor is left (RLIMIT_NOFILE); raise ulimit -n";
+            let cure = if is_out_of_descriptors(&error) { lack } else { "" };
             let message = format!("RPC endpoint: its threads could not be started{cure}");
             RPC_BIND_FAILED.error(service).cause(error).message(message).build()
         }

@@ -37,7 +37,6 @@ use rustls::ServerConfig;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use self::accept::{EMFILE, ENFILE};
 use self::calls::CallLimits;
 pub(crate) use self::counts::Counts;
 pub use self::counts::ServerCounts;

@@ -3,13 +3,20 @@
 use std::{
     io,
     net::{SocketAddr, TcpListener},
+    os::fd::AsFd,
     sync::{Arc, Weak},
+    time::Duration,
 };
 
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use super::ListenerOrigin;
+
+/// How often a process without file descriptors looks whether a connection waits. A client waits this long until it is refused.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// When the listeners of a process accept. All of its listeners share this.
 #[derive(Debug, Default)]
@@ -124,7 +131,7 @@ impl Accepting {
     /// In both cases this waits, and the connections go to the other process.
     ///
     /// # Errors
-    /// Those of the system, such as a lack of file descriptors.
+    /// Those of the system. A lack of file descriptors is an error only while a connection waits.
     pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         let Gate { open, released } = &*self.gate;
         if !open.is_cancelled() {
@@ -133,9 +140,33 @@ impl Accepting {
         tokio::select! {
             biased;
             () = released.cancelled() => std::future::pending().await,
-            accepted = self.listener.accept() => accepted,
+            accepted = self.accept_when_one_waits() => accepted,
         }
     }
+
+    async fn accept_when_one_waits(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        loop {
+            match self.listener.accept().await {
+                // Without a descriptor, the system fails before it looks whether a connection waits.
+                Err(error) if is_out_of_descriptors(&error) && !waits(&self.listener) => {
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                }
+                accepted => return accepted,
+            }
+        }
+    }
+}
+
+/// Whether this error says that the process, or the machine, has no file descriptor left (`ulimit -n`).
+#[must_use]
+pub fn is_out_of_descriptors(error: &io::Error) -> bool {
+    matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::EMFILE | Errno::ENFILE))
+}
+
+/// Whether a connection waits to be accepted. True if the system does not say.
+fn waits(listener: &impl AsFd) -> bool {
+    let mut asked = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
+    poll(&mut asked, PollTimeout::ZERO).map_or(true, |ready| ready > 0)
 }
 
 /// Whether a listener goes on accepting while the connections of its service are drained. Cheap to clone.

@@ -11,6 +11,8 @@ use std::{
 
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
 
+use crate::listeners::is_out_of_descriptors;
+
 /// The stack that the main thread needs. Subcommands, help and the kernel run on it.
 const STACK_BYTES: u64 = 512 * 1024;
 
@@ -62,7 +64,7 @@ pub fn check_stack_limit() -> io::Result<()> {
 pub fn check_descriptors(wanted: usize) -> io::Result<()> {
     let free: io::Result<Vec<_>> = (0..wanted).map(|_| File::open("/dev/null")).collect();
     match free {
-        Err(refused) if [Some(EMFILE), Some(ENFILE)].contains(&refused.raw_os_error()) => {
+        Err(refused) if is_out_of_descriptors(&refused) => {
             let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or_else(
                 |_| "the limit RLIMIT_NOFILE (ulimit -n)".to_owned(),
                 |(soft, _)| format!("the limit RLIMIT_NOFILE (ulimit -n) is {soft}"),
@@ -157,9 +159,6 @@ pub(super) fn out_of_memory() -> bool {
     }
     no_memory
 }
-
-const EMFILE: i32 = nix::errno::Errno::EMFILE as i32;
-const ENFILE: i32 = nix::errno::Errno::ENFILE as i32;
 
 #[cfg(test)]
 mod tests {

@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use app_core::listeners::{Accepting, Listener};
+use app_core::listeners::{Accepting, Listener, is_out_of_descriptors};
 use app_core::prelude::*;
 use futures_util::FutureExt;
 use tokio::net::TcpStream;
@@ -22,10 +22,6 @@ use crate::socket::{self, Movable};
 /// The first pause after a failure to accept. Each following pause is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-
-/// The process or the machine has no file descriptor left. The standard library has no constants for these.
-pub(crate) const EMFILE: i32 = 24;
-pub(crate) const ENFILE: i32 = 23;
 
 /// Accepts connections until `dying`, and runs their handshakes on this thread. Accepted clients go to the serving threads.
 pub(super) async fn accept(
@@ -69,19 +65,20 @@ pub(super) async fn accept(
                     warn!(shared.journal.log(), "can't accept RPC connections, will try again"; "err" => %error);
                 }
                 failures += 1;
-                if out_of_descriptors(&error) && handshakes.make_room() {
+                reserve.fill();
+                if is_out_of_descriptors(&error) && handshakes.make_room() {
                     // A silent client gives its descriptor back.
                     tokio::task::yield_now().await;
                     continue;
                 }
-                match if out_of_descriptors(&error) { reserve.accept(&listener) } else { None } {
+                match if is_out_of_descriptors(&error) { reserve.accept(&listener) } else { None } {
                     Some(Ok(from)) => {
                         shared.counts.accepted();
                         let detail = "no file descriptor is left (ulimit -n)";
                         shared.refuse(from, None, Refusal::OutOfDescriptors, detail);
                         continue;
                     }
-                    // Without a descriptor, `accept` fails even if no connection waits. The reserve has shown that none does.
+                    // The client has gone, or another process took it.
                     Some(Err(NoneWaiting)) => continue,
                     None => {}
                 }
@@ -99,10 +96,6 @@ pub(super) async fn accept(
 fn of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
-}
-
-fn out_of_descriptors(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(EMFILE | ENFILE))
 }
 
 /// No connection waits to be accepted.
