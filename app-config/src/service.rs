@@ -7,7 +7,10 @@ mod show;
 use std::sync::Arc;
 
 use app_core::prelude::{App, Error, Service, info, warn};
-use app_core::{Preflight, plugins::ServiceSpec, preflight};
+use app_core::{
+    plugins::{Preflight, ServiceSpec},
+    preflight,
+};
 use parking_lot::Mutex;
 
 use crate::configs::{self, ConfigDir, Configs, DirectoryCheck, Kept, check_against};

@@ -13,9 +13,9 @@ use slog::Logger;
 use tokio::sync::{broadcast, watch};
 
 use crate::{
-    AppEvent, Flags, Identity, Log, Package, Readiness, Service, ServiceStatus, StopReport,
+    Flags, Identity, Log, Package, Readiness, Service, ServiceStatus, StopReport,
     commands::{CommandServerStatus, CommandServers},
-    events::Journal,
+    events::{AppEvent, Journal},
     service::{AppPhase, Host},
     spec::ServiceSpec,
 };
@@ -383,7 +383,7 @@ impl App {
     /// Subscribes to lifecycle events. A subscriber that lags too far behind learns how many events it missed.
     ///
     /// ```
-    /// # use app_core::{prelude::*, testing::TestApp, AppEvent};
+    /// # use app_core::{events::AppEvent, prelude::*, testing::TestApp};
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let app = TestApp::empty().await;

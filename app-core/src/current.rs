@@ -9,7 +9,7 @@ use std::{
 use app_errors::{Error, app_not_alive_error};
 use arc_swap::ArcSwapOption;
 
-use crate::{App, AppEvent, StopCause, StopReport};
+use crate::{App, StopCause, StopReport, events::AppEvent};
 
 static CURRENT: ArcSwapOption<App> = ArcSwapOption::const_empty();
 

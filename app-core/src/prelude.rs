@@ -7,9 +7,10 @@ pub use app_ids::{ErrorId, HealthCheckId, LogEventId, MetricId, ServiceId, ids};
 pub use slog::Logger;
 
 pub use crate::{
-    App, Dep, ErrorContext, Exposed, Flag, Param, Provided, Service,
+    App, Dep, ErrorContext, Exposed, Flag, Provided, Service,
     commands::{CommandServer, ServiceCommands},
     debug, error, info,
     operations::{Args, Caller, Job},
+    plugins::Param,
     warn,
 };

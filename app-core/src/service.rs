@@ -19,7 +19,11 @@ use slog::{Logger, error};
 use tokio_util::sync::CancellationToken;
 
 use self::life::ServiceInner;
-use crate::{KillReason, ServiceEventKind, ServiceState, spec::DEFAULT_STOP_TIMEOUT};
+use crate::{
+    ServiceState,
+    events::{KillReason, ServiceEventKind},
+    spec::DEFAULT_STOP_TIMEOUT,
+};
 
 mod app_state;
 mod current;

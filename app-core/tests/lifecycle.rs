@@ -9,7 +9,8 @@
 use std::{future::pending, sync::Arc, time::Duration};
 
 use app_core::{
-    AppBuilder, AppEvent, ExitStatus, ServiceDescriptor, ServiceEventKind, StopCause, StopReport, events,
+    AppBuilder, ExitStatus, ServiceDescriptor, StopCause, StopReport, events,
+    events::{AppEvent, ServiceEventKind},
     prelude::*,
     testing::{
         TestApp, TestAppBuilder, fails_after, fails_to_start, hangs_at_start, hangs_at_stop, panics_at_start,

@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use app_core::{
-    App, ExitStatus, Preflight, StopCause, events,
+    App, ExitStatus, StopCause, events,
+    plugins::Preflight,
     prelude::*,
     testing::{TestApp, runs},
 };

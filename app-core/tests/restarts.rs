@@ -8,7 +8,8 @@ use std::{
 };
 
 use app_core::{
-    App, AppEvent, ExitStatus, Restart, ServiceDescriptor, ServiceEventKind, ServiceState, StopCause, events,
+    App, ExitStatus, Restart, ServiceDescriptor, ServiceState, StopCause, events,
+    events::{AppEvent, ServiceEventKind},
     plugins::SERVICE_RESTARTS_EXHAUSTED,
     prelude::*,
     status::ServiceStatus,

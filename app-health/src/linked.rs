@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, future::Future, sync::Arc};
 
 use app_core::{
-    App, Preflight, ServiceState,
-    plugins::{Origin, ServiceSpec},
+    App, ServiceState,
+    plugins::{Origin, Preflight, ServiceSpec},
     preflight,
     prelude::{Error, Exposed, HealthCheckId, Service, ServiceId, errors},
 };

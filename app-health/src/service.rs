@@ -1,7 +1,10 @@
 //! The service `health`: it registers and runs checks, and follows the services that checks belong to.
 
 use app_config::{Configs, Configured};
-use app_core::{AppEvent, ServiceEventKind, prelude::*};
+use app_core::{
+    events::{AppEvent, ServiceEventKind},
+    prelude::*,
+};
 use app_metrics::Metrics;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use app_config::LiveConfig;
-use app_core::{App, Preflight, Provided, preflight, prelude::*};
+use app_core::{App, Provided, plugins::Preflight, preflight, prelude::*};
 use app_health::{HealthCheckSpec, HealthChecks, health_check, health_notes};
 use app_metrics::Metrics;
 use tokio_util::sync::CancellationToken;

@@ -13,7 +13,7 @@ use crate::{METRICS_SERVICE_ID, MetricDoc, MetricRegistry, MetricsConfig};
 use app_config::{Configured, upcoming};
 use app_core::listeners::try_address;
 use app_core::prelude::*;
-use app_core::{Preflight, preflight};
+use app_core::{plugins::Preflight, preflight};
 
 preflight! { Preflight::new("metrics", check) }
 

@@ -11,7 +11,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use app_config::{ConfigSchema, author::compile, compat::service_config_id};
 use app_core::testing::TestApp;
-use app_core::{AppEvent, Flags, ServiceEventKind, args, clap, prelude::*};
+use app_core::{
+    Flags, args, clap,
+    events::{AppEvent, ServiceEventKind},
+    prelude::*,
+};
 use app_errors::{ErrSpec, ErrorSeverity, ErrorType};
 use app_ids::{AppId, DomainId};
 use app_metrics::{Gauge, MetricDoc, Metrics, metrics_page, testing::TestMetrics as _};

@@ -136,7 +136,7 @@ pub(crate) fn load<C: Config>(dir: &ConfigDir) -> Result<Loaded<C>, Located<Load
     }
 }
 
-/// The config of type `C` that the application would start with, for a [`Preflight`](app_core::Preflight).
+/// The config of type `C` that the application would start with, for a [`Preflight`](app_core::plugins::Preflight).
 ///
 /// `None` if the config is refused: the check of all configs reports why.
 #[must_use]

@@ -5,7 +5,9 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use app_core::{
-    Preflight, Restart, preflight,
+    Restart,
+    plugins::Preflight,
+    preflight,
     prelude::{App, Error, ServiceId, error, info},
 };
 use schema::config_capnp::{RestartAfter, config_service_spec, restart_policy_spec};

@@ -7,7 +7,8 @@ use tokio::time::Instant;
 
 use super::App;
 use crate::{
-    AppEvent, StopCause, StopReport,
+    StopCause, StopReport,
+    events::AppEvent,
     service::{AppPhase, FirstKill, current_service},
 };
 

@@ -6,7 +6,7 @@ use app_errors::{Error, illegal_argument_error, service_not_alive_error};
 use app_ids::ServiceId;
 
 use super::App;
-use crate::{Exposed, Service, ServiceEventKind, ServiceState};
+use crate::{Exposed, Service, ServiceState, events::ServiceEventKind};
 
 impl App {
     /// Registers a service that was made at run time.

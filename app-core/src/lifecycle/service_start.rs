@@ -12,7 +12,9 @@ use app_errors::{Error, errors};
 use tokio::sync::oneshot;
 
 use crate::{
-    App, Service, ServiceDescriptor, ServiceEventKind, ServiceState, StartContext, show_duration,
+    App, Service, ServiceDescriptor, ServiceState, StartContext,
+    events::ServiceEventKind,
+    show_duration,
     trace::{self, Timeline, TraceContext},
 };
 

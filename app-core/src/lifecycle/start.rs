@@ -11,7 +11,7 @@ use super::{
     startable, stop, supervise, takeover,
 };
 use crate::{
-    App, AppEvent, Service, ServiceDescriptor, ServiceState, StartContext, StopCause, StopReport,
+    App, Service, ServiceDescriptor, ServiceState, StartContext, StopCause, StopReport, events::AppEvent,
     graph::Plan, ids::APP_SERVICE, panics, plugins::StartHistory, service::AppPhase, show_duration,
     trace::Timeline,
 };

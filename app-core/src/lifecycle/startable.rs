@@ -7,8 +7,11 @@ use slog::warn;
 
 use super::operation_checks;
 use crate::{
-    App, Flags, Planned, Preflight, ServiceDescriptor, flags, graph::Plan, ids::APP_SERVICE, panics,
-    plugins::ListeningService,
+    App, Flags, Planned, ServiceDescriptor, flags,
+    graph::Plan,
+    ids::APP_SERVICE,
+    panics,
+    plugins::{ListeningService, Preflight},
 };
 
 /// Makes the plan of a start. `linked` says that the services are all services that are linked into the program.

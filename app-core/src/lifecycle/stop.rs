@@ -9,8 +9,11 @@ use futures_util::future::join_all;
 use parking_lot::Mutex;
 
 use crate::{
-    Abandoned, App, AppEvent, DEFAULT_STOP_TIMEOUT, Service, ServiceEventKind, StopCause, StopReport,
-    graph::Plan, service::AppPhase, trace::Timeline,
+    Abandoned, App, DEFAULT_STOP_TIMEOUT, Service, StopCause, StopReport,
+    events::{AppEvent, ServiceEventKind},
+    graph::Plan,
+    service::AppPhase,
+    trace::Timeline,
 };
 
 /// How long the tasks of an abandoned service may take to notice that they were aborted.

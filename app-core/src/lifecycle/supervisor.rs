@@ -23,8 +23,8 @@ use super::{
     service_start::{abandon_start, is_start_failure, new_incarnation},
 };
 use crate::{
-    App, Restart, SERVICE_RESTARTS_EXHAUSTED, Service, ServiceEventKind, StartContext, StopCause, counted,
-    graph::Plan, service::RestartRequest, show_duration,
+    App, Restart, SERVICE_RESTARTS_EXHAUSTED, Service, StartContext, StopCause, counted,
+    events::ServiceEventKind, graph::Plan, service::RestartRequest, show_duration,
 };
 
 /// How long before a need a dependent may fail of the same cause. The dependent may notice the cause first.

@@ -348,7 +348,7 @@ pub fn linked_services() -> Vec<ServiceDescriptor> {
 
 /// Installs a service: linking the crate that says this is all it takes.
 ///
-/// `start` is an `async fn(P1, .. Pn) -> Result<H, Error>` whose parameters implement [`Param`](crate::Param);
+/// `start` is an `async fn(P1, .. Pn) -> Result<H, Error>` whose parameters implement [`Param`](crate::plugins::Param);
 /// the services that they need are the edges of the start-up graph, and `H` is the handle that dependents get.
 ///
 /// The options come in any order, each at most once:

@@ -11,7 +11,7 @@ use crate::{App, ids::APP_SERVICE, panics};
 /// app-config contributes a check that reads every config. [`preflight!`](crate::preflight) contributes another one:
 ///
 /// ```
-/// use app_core::{App, Preflight, prelude::*};
+/// use app_core::{App, plugins::Preflight, prelude::*};
 ///
 /// fn clock_is_sane(app: &App) -> Vec<Error> {
 ///     if app.started_on() > std::time::UNIX_EPOCH + Duration::from_secs(1_700_000_000) { return Vec::new() }

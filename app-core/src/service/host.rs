@@ -32,8 +32,13 @@ use super::{
     registry::Registry,
 };
 use crate::{
-    AppEvent, Flags, Identity, Log, Package, Restart, ServiceEventKind, StopReport, events::EventBus,
-    handover::Handover, listeners::Listeners, panics, provided::ProvidedValues, spec::ServiceSpec,
+    Flags, Identity, Log, Package, Restart, StopReport,
+    events::{AppEvent, EventBus, ServiceEventKind},
+    handover::Handover,
+    listeners::Listeners,
+    panics,
+    provided::ProvidedValues,
+    spec::ServiceSpec,
 };
 
 /// What an app is made of. Nothing of it changes.

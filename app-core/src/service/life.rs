@@ -26,7 +26,10 @@ use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{ByNumber, Host, Once, Service};
-use crate::{KillReason, ServiceEventKind, ServiceState, events::EventSource};
+use crate::{
+    ServiceState,
+    events::{EventSource, KillReason, ServiceEventKind},
+};
 
 /// What the handles of a service share.
 pub(super) struct ServiceInner {

@@ -10,7 +10,7 @@ use crate::testing::TestMetrics as _;
 use crate::{CounterVectorSpec, METRICS_SERVICE_ID, Metrics};
 use app_core::prelude::*;
 use app_core::testing::{TestApp, fails_after, runs};
-use app_core::{APP_SERVICE, KillReason, Restart, ServiceDescriptor};
+use app_core::{APP_SERVICE, Restart, ServiceDescriptor, events::KillReason};
 use capnp::message::Builder;
 use schema::metrics_capnp::metrics_service_spec;
 use std::fs;

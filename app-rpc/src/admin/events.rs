@@ -8,8 +8,8 @@ mod occurrence;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use app_core::events::{AppEvent, ServiceEventKind};
 use app_core::prelude::*;
-use app_core::{AppEvent, ServiceEventKind};
 use app_health::{HEALTHCHECK_SERVICE_ID, HealthChecks, HealthEvent};
 use capnp::{Error as RpcError, struct_list};
 use schema::admin_capnp::{event, event_stream};

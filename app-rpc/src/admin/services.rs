@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use app_core::prelude::*;
-use app_core::{KillReason, ServiceState, plugins::ServiceSpec, status::ServiceStatus};
+use app_core::{ServiceState, events::KillReason, plugins::ServiceSpec, status::ServiceStatus};
 use capnp::Error as RpcError;
 use schema::admin_capnp::{self, network_address, r_p_c_service as rpc_service, service, service_info};
 

@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use app_config::upcoming;
 use app_core::listeners::try_address;
 use app_core::prelude::*;
-use app_core::{Preflight, preflight};
+use app_core::{plugins::Preflight, preflight};
 use app_metrics::{METRICS_SERVICE_ID, MetricsConfig};
 
 use super::{LinkedEndpoint, PORT_FIELD, not_listening};

@@ -5,8 +5,8 @@ use std::{fs, time::Duration};
 use app_config::events::{CAPNP_ERR, CONFIG_LOADING_ERR};
 use app_config::{CONFIG_SERVICE_ID, ConfigDir, Configs};
 use app_core::{
-    AppEvent, ServiceEventKind,
     events::*,
+    events::{AppEvent, ServiceEventKind},
     testing::{CapturedLog, TestApp, hangs_at_stop, runs},
 };
 use app_errors::Error;

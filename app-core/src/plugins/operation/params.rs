@@ -9,8 +9,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::{
-    Param, Planned, StartContext,
+    Planned, StartContext,
     operations::{Args, Caller, Job, JobOf, of_arguments, wipe},
+    plugins::Param,
 };
 
 /// What an operation is called with; parameters take their values from it.

@@ -5,7 +5,10 @@ use std::{fmt, ops::Deref, sync::Arc};
 use app_errors::{Error, errors};
 use app_ids::ServiceId;
 
-use crate::{FlagGroup, Flags, Param, Planned, StartContext};
+use crate::{
+    FlagGroup, Flags,
+    plugins::{Param, Planned, StartContext},
+};
 
 /// The values of a [flag group](crate::flag_group) `T`, as this application got them on its command line, from the environment,
 /// or in code. Two applications of one process may have different ones.

@@ -5,7 +5,7 @@ use std::{any::type_name, fmt, ops::Deref, sync::Arc};
 use app_errors::{Error, errors};
 use app_ids::ServiceId;
 
-use crate::{Param, Planned, StartContext};
+use crate::plugins::{Param, Planned, StartContext};
 
 /// A value that the application provides: [`AppBuilder::provide`](crate::AppBuilder::provide).
 ///

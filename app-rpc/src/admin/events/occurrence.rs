@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use app_core::AppEvent;
+use app_core::events::AppEvent;
 use app_core::prelude::*;
 use app_health::HealthEvent;
 
