@@ -62,14 +62,20 @@ impl CallConnection {
     /// succeeded, so the handshake alone does not show that the server accepts calls.
     pub(super) async fn open(setup: &Setup, instance: &Arc<Instance>) -> Result<Rc<Self>, FailedConnect> {
         let (limit, address) = (setup.config.connect_timeout, instance.address);
-        timeout(limit, Self::connect(setup, instance)).await.unwrap_or_else(|_| {
+        let at = Cell::new(FailedAt::Dialling);
+        timeout(limit, Self::connect(setup, instance, &at)).await.unwrap_or_else(|_| {
             let reason = format!("{address}: no connection within {}", show_duration(limit));
             let why = ConnectError { refusal: Some(Refusal::HandshakeTimeout), reason };
-            Err(FailedConnect { at: FailedAt::Handshake, why })
+            Err(FailedConnect { at: at.get(), why })
         })
     }
 
-    async fn connect(setup: &Setup, instance: &Arc<Instance>) -> Result<Rc<Self>, FailedConnect> {
+    /// Sets `at` to the handshake once it begins.
+    async fn connect(
+        setup: &Setup,
+        instance: &Arc<Instance>,
+        at: &Cell<FailedAt>,
+    ) -> Result<Rc<Self>, FailedConnect> {
         let address = instance.address;
         let why = |refusal, reason: String| ConnectError { refusal, reason: format!("{address}: {reason}") };
         let failed = |refusal, reason| FailedConnect { at: FailedAt::Handshake, why: why(refusal, reason) };
@@ -77,6 +83,7 @@ impl CallConnection {
             at: FailedAt::Dialling,
             why: why(None, words::of_io(&error)),
         })?;
+        at.set(FailedAt::Handshake);
         let connecting = TlsConnector::from(Arc::clone(&setup.tls)).connect(setup.server.clone(), socket);
         let (stream, mut shown) = record_handshake(connecting).await;
         let stream = stream.map_err(|error| {
