@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use app_core::{Identity, prelude::Logger};
-use capnp::message::Builder;
+use capnp::message::{Builder, ScratchSpaceHeapAllocator};
+use capnp::{Word, word};
 use tokio::sync::Semaphore;
 
 use crate::catalog::Catalog;
@@ -31,6 +32,9 @@ pub(crate) struct Context {
     pub(crate) waiting: Semaphore,
     pub(crate) log: Logger,
 }
+
+/// The first words of a message are on the stack: most messages need no more.
+const SCRATCH_WORDS: usize = 128;
 
 /// What a message is made into.
 pub(crate) struct Made {
@@ -78,7 +82,9 @@ impl Context {
         fill: impl FnOnce(&mut <T::Schema as capnp::traits::Owned>::Builder<'_>),
         id: Option<&str>,
     ) -> Result<Made, SendError> {
-        let mut message = Builder::new_default();
+        let mut scratch = [word(0, 0, 0, 0, 0, 0, 0, 0); SCRATCH_WORDS];
+        let scratch = ScratchSpaceHeapAllocator::new(Word::words_to_bytes_mut(&mut scratch));
+        let mut message = Builder::new(scratch);
         fill(&mut message.init_root::<<T::Schema as capnp::traits::Owned>::Builder<'_>>());
         let unreadable = |error: capnp::Error| {
             SendError::new(SendFailure::Refused, T::INFO, format!("its key can't be read: {error}"))

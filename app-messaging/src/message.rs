@@ -11,7 +11,7 @@ use capnp::traits::Owned;
 use crate::errors::MESSAGE_MALFORMED;
 use crate::transport::Incoming;
 use crate::types::{MessageInfo, MessageType};
-use crate::wire::{Envelope, Headers, Limits, Payload, PayloadError, Source};
+use crate::wire::{Headers, Limits, Payload, PayloadError, Source, id_of, sent_at_of, source_of};
 
 /// A message that arrived. Cheap to clone.
 ///
@@ -23,7 +23,6 @@ pub struct Message<T: MessageType> {
 }
 
 struct Arrived {
-    envelope: Envelope,
     headers: Arc<Headers>,
     sequence: Option<u64>,
     deliveries: u64,
@@ -37,9 +36,8 @@ impl<T: MessageType> Message<T> {
         limits: Limits,
     ) -> Result<Self, PayloadError> {
         let payload = Payload::decode(&incoming.payload, limits)?;
-        let envelope = Envelope::read(&incoming.headers, T::INFO.id());
         let headers = Arc::clone(&incoming.headers);
-        Ok(Self { arrived: Arc::new(Arrived { envelope, headers, sequence, deliveries }), payload })
+        Ok(Self { arrived: Arc::new(Arrived { headers, sequence, deliveries }), payload })
     }
 
     /// Reads values of the message. They have to be copied out: what the reader borrows ends with the function.
@@ -70,19 +68,19 @@ impl<T: MessageType> Message<T> {
     /// The id that its sender gave it. Messages with one id are one message that was sent more than once.
     #[must_use]
     pub fn id(&self) -> Option<&str> {
-        self.arrived.envelope.id.as_deref()
+        id_of(&self.arrived.headers, T::INFO.id())
     }
 
     /// When it was sent, by the clock of its sender.
     #[must_use]
     pub fn sent_at(&self) -> Option<SystemTime> {
-        self.arrived.envelope.sent_at
+        sent_at_of(&self.arrived.headers)
     }
 
     /// The instance that sent it.
     #[must_use]
     pub fn from(&self) -> Option<Source> {
-        self.arrived.envelope.source
+        source_of(&self.arrived.headers)
     }
 
     /// How many times it was delivered at least, this one included. It is 1 for events and requests.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use app_core::prelude::*;
+use app_metrics::Counter;
 use capnp::message::Builder;
 use capnp::traits::Owned;
 use futures_util::FutureExt;
@@ -30,6 +31,9 @@ pub const RESPONDER_MAX_IN_FLIGHT: usize = 64;
 
 /// The first and the longest pause before a subscription is made again.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+
+/// The outcome of what was handled.
+const DONE: &str = "done";
 
 /// The least time between two records about dropped messages.
 const REPORT_EVERY: Duration = Duration::from_secs(10);
@@ -122,6 +126,8 @@ struct Listens {
     subscription: Option<Subscription>,
     pause: Duration,
     reported: Option<Instant>,
+    received: Option<Counter>,
+    done: Option<Counter>,
 }
 
 impl Listens {
@@ -132,7 +138,10 @@ impl Listens {
         queue: Option<String>,
         consumer: &'static str,
     ) -> Self {
-        Self { context, service, info, queue, consumer, subscription: None, pause: PAUSES.0, reported: None }
+        let received = context.metrics.received.with([info.name(), consumer]).ok();
+        let done = context.metrics.handled.with([info.name(), consumer, DONE]).ok();
+        let (subscription, pause, reported) = (None, PAUSES.0, None);
+        Self { context, service, info, queue, consumer, subscription, pause, reported, received, done }
     }
 
     /// The next message. `None` when the service is dying.
@@ -151,9 +160,7 @@ impl Listens {
             self.report(dropped);
             match incoming {
                 Some(incoming) => {
-                    if let Ok(received) =
-                        self.context.metrics.received.with([self.info.name(), self.consumer])
-                    {
+                    if let Some(received) = &self.received {
                         received.inc();
                     }
                     return Some(incoming);
@@ -214,10 +221,14 @@ impl Listens {
             }
             Err(error) => Some(error.to_string()),
         };
-        count(&self.context, self.info, self.consumer, if failed.is_some() { "failed" } else { "done" });
-        if let Some(failed) = failed {
-            error!(self.service.log(), "an event was not handled"; "event" => HANDLER_FAILED.hex(), "type" => self.info.name(), "reason" => failed);
-        }
+        let Some(failed) = failed else {
+            if let Some(done) = &self.done {
+                done.inc();
+            }
+            return;
+        };
+        count(&self.context, self.info, self.consumer, "failed");
+        error!(self.service.log(), "an event was not handled"; "event" => HANDLER_FAILED.hex(), "type" => self.info.name(), "reason" => failed);
     }
 }
 

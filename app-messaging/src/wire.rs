@@ -15,7 +15,7 @@ mod tests;
 
 pub use self::dead::DeadLetterHeaders;
 pub(crate) use self::dead::{Letter, dead_letter_headers};
-pub(crate) use self::envelope::{Envelope, is_good_id, random_id};
+pub(crate) use self::envelope::{Envelope, id_of, is_good_id, random_id, sent_at_of, source_of};
 pub use self::envelope::{MAX_ID_BYTES, Source};
 pub use self::headers::Headers;
 pub(crate) use self::headers::names as header;

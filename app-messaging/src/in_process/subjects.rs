@@ -23,8 +23,10 @@ pub(crate) fn is_subject(text: &str) -> bool {
 /// Whether a subscription may have this subject: `*` stands for a token, and `>` at the end for one or more.
 pub(crate) fn is_pattern(text: &str) -> bool {
     let mut tokens = text.split('.').peekable();
-    let good =
-        |token: &str| !token.is_empty() && !token.contains(|c: char| c.is_whitespace() || c.is_control());
+    let odd = |c: char| c.is_whitespace() || c.is_control();
+    let good = |token: &str| {
+        !token.is_empty() && (token.bytes().all(|byte| byte.is_ascii_graphic()) || !token.contains(odd))
+    };
     while let Some(token) = tokens.next() {
         if !good(token) || (token == ">" && tokens.peek().is_some()) {
             return false;

@@ -4,8 +4,10 @@ use std::fmt::Write;
 use std::time::SystemTime;
 
 use app_ids::{AppId, InstanceId, MessageId, ReleaseId};
+use smol_str::ToSmolStr as _;
 
 use super::header;
+use super::names::hex_text;
 use super::{Headers, dedup_id};
 
 /// The most bytes of a message's id.
@@ -47,18 +49,18 @@ pub(crate) struct Envelope {
 impl Envelope {
     /// Writes the headers of a message of this type.
     pub(crate) fn write(&self, message: MessageId) -> Headers {
-        let mut headers = Headers::new();
+        let mut headers = Headers::with_capacity(8);
         if let Some(id) = &self.id {
             headers.append(header::MSG_ID, &dedup_id(message, id));
         }
-        headers.append(header::MESSAGE, &message.hex());
+        headers.push(header::MESSAGE, hex_text(message.as_u64()));
         if let Some(source) = self.source {
-            headers.append(header::APP, &source.app.hex());
-            headers.append(header::INSTANCE, &source.instance.hex());
-            headers.append(header::RELEASE, &source.release.hex());
+            headers.push(header::APP, hex_text(source.app.as_u64()));
+            headers.push(header::INSTANCE, hex_text(source.instance.as_u64()));
+            headers.push(header::RELEASE, hex_text(source.release.as_u64()));
         }
         if let Some(sent_at) = self.sent_at {
-            headers.append(header::SENT, &humantime::format_rfc3339_nanos(sent_at).to_string());
+            headers.push(header::SENT, humantime::format_rfc3339_nanos(sent_at).to_smolstr());
         }
         if let Some(parent) = &self.trace_parent {
             headers.append(header::TRACE_PARENT, parent);
@@ -71,24 +73,37 @@ impl Envelope {
 
     /// Reads the headers. A header that is missing or makes no sense is as unknown: it never makes a message unusable.
     pub(crate) fn read(headers: &Headers, message: MessageId) -> Self {
-        let value = |name| headers.get(name).filter(|value| value.len() <= MAX_VALUE_BYTES);
-        let id_of = |name| value(name).and_then(hex);
-        let prefix = dedup_id(message, "");
-        let id = value(header::MSG_ID).map(|id| id.strip_prefix(&prefix).unwrap_or(id));
-        let source = match (id_of(header::APP), id_of(header::INSTANCE), id_of(header::RELEASE)) {
-            (Some(app), Some(instance), Some(release)) => {
-                Some(Source::new(app.into(), instance.into(), release.into()))
-            }
-            _ => None,
-        };
         Self {
-            id: id.filter(|id| is_good_id(id)).map(str::to_owned),
-            source,
-            sent_at: value(header::SENT).and_then(|text| humantime::parse_rfc3339(text).ok()),
-            trace_parent: value(header::TRACE_PARENT).map(str::to_owned),
-            trace_state: value(header::TRACE_STATE).map(str::to_owned),
+            id: id_of(headers, message).map(str::to_owned),
+            source: source_of(headers),
+            sent_at: sent_at_of(headers),
+            trace_parent: value_of(headers, header::TRACE_PARENT).map(str::to_owned),
+            trace_state: value_of(headers, header::TRACE_STATE).map(str::to_owned),
         }
     }
+}
+
+fn value_of<'a>(headers: &'a Headers, name: &str) -> Option<&'a str> {
+    headers.get(name).filter(|value| value.len() <= MAX_VALUE_BYTES)
+}
+
+/// The id that the sender gave a message.
+pub(crate) fn id_of(headers: &Headers, message: MessageId) -> Option<&str> {
+    let id = value_of(headers, header::MSG_ID)?;
+    let own = id.strip_prefix(hex_text(message.as_u64()).as_str()).and_then(|rest| rest.strip_prefix('.'));
+    own.or(Some(id)).filter(|id| is_good_id(id))
+}
+
+/// The instance that sent a message.
+pub(crate) fn source_of(headers: &Headers) -> Option<Source> {
+    let id = |name| value_of(headers, name).and_then(hex);
+    let (app, instance, release) = (id(header::APP)?, id(header::INSTANCE)?, id(header::RELEASE)?);
+    Some(Source::new(app.into(), instance.into(), release.into()))
+}
+
+/// When a message was sent.
+pub(crate) fn sent_at_of(headers: &Headers) -> Option<SystemTime> {
+    humantime::parse_rfc3339(value_of(headers, header::SENT)?).ok()
 }
 
 /// An id in hex. Zero is an id too: that of an application without one.

@@ -1,4 +1,8 @@
 //! The headers of a message: names and values, in order.
+//!
+//! Names of this project are not copied, and short values such as ids are kept without memory of their own.
+
+use smol_str::SmolStr;
 
 /// The most headers of a message that are kept. Further ones are left out.
 const MAX_HEADERS: usize = 64;
@@ -32,9 +36,28 @@ pub(crate) mod names {
     pub(crate) const RETRY_DELAY: &str = "Op-Retry-Delay";
 }
 
+/// A name that NATS can carry. One that each message has is not copied.
+fn good_name(name: &str) -> Option<SmolStr> {
+    const OFTEN: [&str; 8] = [
+        names::MSG_ID,
+        names::MESSAGE,
+        names::APP,
+        names::INSTANCE,
+        names::RELEASE,
+        names::SENT,
+        names::TRACE_PARENT,
+        names::TRACE_STATE,
+    ];
+    if let Some(known) = OFTEN.into_iter().find(|known| *known == name) {
+        return Some(SmolStr::new_static(known));
+    }
+    let good = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':');
+    good.then(|| name.into())
+}
+
 /// The headers of a message. Names are compared with their case, as NATS does. A name may occur more than once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Headers(Vec<(String, String)>);
+pub struct Headers(Vec<(SmolStr, SmolStr)>);
 
 impl Headers {
     /// No headers.
@@ -46,10 +69,23 @@ impl Headers {
     /// Adds a header. A name or a value that NATS can't carry is left out: names are visible ASCII without `:`, and values have no
     /// line breaks. Headers beyond the 64th are left out too.
     pub fn append(&mut self, name: &str, value: &str) {
-        let good_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':');
-        if good_name && !value.contains(['\r', '\n']) && self.0.len() < MAX_HEADERS {
-            self.0.push((name.to_owned(), value.trim().to_owned()));
+        let good_value = !value.bytes().any(|byte| byte == b'\r' || byte == b'\n');
+        if good_value
+            && self.0.len() < MAX_HEADERS
+            && let Some(name) = good_name(name)
+        {
+            self.0.push((name, value.trim().into()));
         }
+    }
+
+    /// Room for this many headers.
+    pub(crate) fn with_capacity(count: usize) -> Self {
+        Self(Vec::with_capacity(count))
+    }
+
+    /// Adds a header of this project. Its value is one that NATS can carry: an id, a number or a time.
+    pub(crate) fn push(&mut self, name: &'static str, value: impl Into<SmolStr>) {
+        self.0.push((SmolStr::new_static(name), value.into()));
     }
 
     /// Sets a header, in place of all of this name.

@@ -1,6 +1,7 @@
 //! Subjects, and the names of streams, consumers and buckets. Ids are in lower-case hex, without padding.
 
 use app_ids::{BucketId, DomainId, MessageId, ServiceId, StreamId};
+use smol_str::SmolStr;
 
 use super::KeyHash;
 
@@ -85,14 +86,38 @@ pub(crate) fn subject(
     message: MessageId,
     key: Option<KeyHash>,
 ) -> String {
+    let mut text = String::with_capacity(MAX_SUBJECT);
+    text.push_str("op.");
+    for id in [domain.as_u64(), service.as_u64(), message.as_u64()] {
+        text.push_str(&hex_text(id));
+        text.push('.');
+    }
     match key {
-        None => format!("op.{domain}.{service}.{message}._._"),
+        None => text.push_str("_._"),
         Some(key) => {
             let hash = key.to_string();
             let (first, rest) = hash.split_at(1);
-            format!("op.{domain}.{service}.{message}.{first}.{rest}")
+            text.extend([first, ".", rest]);
         }
     }
+    text
+}
+
+/// The bytes of the longest subject of a message: three ids and a hash, and what separates them.
+const MAX_SUBJECT: usize = "op".len() + 4 * 16 + 5;
+
+/// An id in lower-case hex, without memory of its own.
+pub(crate) fn hex_text(id: u64) -> SmolStr {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = [b'0'; 16];
+    let mut rest = id;
+    for digit in text.iter_mut().rev() {
+        *digit = DIGITS[(rest & 0xf) as usize];
+        rest >>= 4;
+    }
+    let zeros = (id.leading_zeros() as usize / 4).min(text.len() - 1);
+    // The digits are ASCII.
+    SmolStr::new(std::str::from_utf8(&text[zeros..]).unwrap_or_default())
 }
 
 /// The filter for all messages of a type, or for one of its 16 partitions.

@@ -102,7 +102,8 @@ pub(crate) fn pack<A: message::Allocator>(
         let (bytes, limit) = (words * size_of::<Word>(), limits.words() * size_of::<Word>());
         return Err(PayloadError::UnpacksTooFar { bytes, limit });
     }
-    let mut packed = Vec::new();
+    // Packed is seldom larger.
+    let mut packed = Vec::with_capacity(words.saturating_mul(size_of::<Word>()).min(limits.packed_bytes));
     capnp::serialize_packed::write_message(&mut packed, message)
         .map_err(|error| PayloadError::Malformed(error.to_string()))?;
     if packed.len() > limits.packed_bytes {
