@@ -6,7 +6,10 @@
 use std::{
     hint::black_box,
     io,
-    sync::mpsc::{Receiver, SyncSender, sync_channel},
+    sync::{
+        Arc,
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
 };
 
 use app_core::{
@@ -15,6 +18,7 @@ use app_core::{
     log::LogFormat,
     prelude::*,
     testing::TestApp,
+    trace::{self, Level, LevelFilter, Sampler, SpanData, SpanSink, TraceBegin},
 };
 use app_errors::errors;
 use app_ids::{AppId, DomainId, InstanceId, ReleaseId};
@@ -75,6 +79,9 @@ fn main() {
             raise(WARM_UP);
             error();
         }
+        "span_off" => with_spans(None, span_off),
+        "span_unsampled" => with_spans(Some(false), span_unsampled),
+        "span_sampled" => with_spans(Some(true), span_sampled),
         "life" => {
             runtime.block_on(lives(&app, WARM_UP));
             life(&runtime, &app);
@@ -82,6 +89,74 @@ fn main() {
         _ => panic!("no operation {operation:?}"),
     }
     runtime.block_on(app.stop()).expect_clean();
+}
+
+/// A sink that drops what it gets.
+struct Forgets;
+
+impl SpanSink for Forgets {
+    fn admits(&self, _: &str, level: Level) -> bool {
+        level <= Level::INFO
+    }
+
+    fn max_level(&self) -> LevelFilter {
+        LevelFilter::INFO
+    }
+
+    fn ended(&self, span: Box<SpanData>) {
+        drop(black_box(span));
+    }
+}
+
+/// Samples all traces, or none.
+struct Samples(bool);
+
+impl Sampler for Samples {
+    fn sample(&self, _: &TraceBegin<'_>) -> bool {
+        self.0
+    }
+}
+
+/// Counts spans with a sink that samples all of them, or none, or without a sink.
+fn with_spans(sampled: Option<bool>, count: fn()) {
+    let install = |sampled| trace::install(Arc::new(Forgets), Arc::new(Samples(sampled))).unwrap();
+    let _installed = sampled.map(install);
+    spans(WARM_UP);
+    count();
+}
+
+/// Spans that no sink wants.
+#[inline(never)]
+fn span_off() {
+    spans(TIMES);
+}
+
+/// Spans of traces that are not sampled.
+#[inline(never)]
+fn span_unsampled() {
+    spans(TIMES);
+}
+
+/// Spans that the sink gets.
+#[inline(never)]
+fn span_sampled() {
+    spans(TIMES);
+}
+
+/// Spans with five attributes, one after another.
+fn spans(times: u64) {
+    for number in 0..times {
+        let number = black_box(number);
+        let span = tracing::info_span!(
+            "acquire",
+            rule = "default",
+            key = "alice",
+            permits = number,
+            granted = true,
+            wait_seconds = 0.5,
+        );
+        span.in_scope(|| black_box(number));
+    }
 }
 
 fn server(runtime: &Runtime, app: &TestApp, server: CommandServerBuilder<u64>) -> CommandServer<u64> {

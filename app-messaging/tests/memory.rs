@@ -112,8 +112,7 @@ async fn send(sender: &Sender<Work>, keys: std::ops::Range<u64>) {
 fn memory_does_not_grow_with_subjects_nor_with_events_that_nobody_takes() {
     let Some(program) = nats::NatsProgram::newest() else { return };
     let server = program.start();
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         with_many_subjects(&server.url()).await;
         with_a_flood(&server.url()).await;

@@ -122,14 +122,14 @@ fn handling(rows: &mut Rows, runtime: &Runtime, ours: &Ours, peer: &Peer) -> Res
     let confirmed = runtime.block_on(peer.consume(Acks::Confirmed))?;
     let unconfirmed = runtime.block_on(peer.consume(Acks::Unconfirmed))?;
     let by_peer = |acks, gate: &Arc<gate::Gate>| {
-        runtime.block_on(timeout(DEADLINE, peer.fill(acks, HANDLED)))??;
+        runtime.block_on(async { timeout(DEADLINE, peer.fill(acks, HANDLED)).await })??;
         handled(runtime, gate)
     };
     let figures = in_turn(
         BUDGET,
         vec![
             Contender::new(OURS, || {
-                runtime.block_on(timeout(DEADLINE, ours.fill(HANDLED)))??;
+                runtime.block_on(async { timeout(DEADLINE, ours.fill(HANDLED)).await })??;
                 handled(runtime, &ours_handles)
             }),
             Contender::new(CONFIRMED, || by_peer(Acks::Confirmed, &confirmed)),

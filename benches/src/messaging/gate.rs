@@ -22,14 +22,24 @@ impl Gate {
         Arc::new(Self { open: watch::Sender::new(false), left: AtomicU64::new(0), all: Notify::new() })
     }
 
-    /// What a handler does.
+    /// What a handler does. The last one that may pass closes the gate.
     pub(super) async fn pass(&self) {
-        if !*self.open.borrow() {
-            // The gate outlives its handlers.
-            let _ = self.open.subscribe().wait_for(|open| *open).await;
-        }
-        if self.left.fetch_sub(1, Ordering::Relaxed) == 1 {
-            self.all.notify_one();
+        loop {
+            if !*self.open.borrow() {
+                // The gate outlives its handlers.
+                let _ = self.open.subscribe().wait_for(|open| *open).await;
+            }
+            let one_less = |left: u64| left.checked_sub(1);
+            match self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less) {
+                Ok(1) => {
+                    self.open.send_replace(false);
+                    self.all.notify_one();
+                    return;
+                }
+                Ok(_) => return,
+                // Another one was the last.
+                Err(_) => tokio::task::yield_now().await,
+            }
         }
     }
 
@@ -39,8 +49,6 @@ impl Gate {
         let began = Instant::now();
         self.open.send_replace(true);
         self.all.notified().await;
-        let took = began.elapsed();
-        self.open.send_replace(false);
-        took
+        began.elapsed()
     }
 }
