@@ -7,7 +7,7 @@
 //! change, with the program installed (Debian: `capnproto`):
 //!
 //! ```sh
-//! cargo run -p quota-schema --example generate_quota
+//! cargo run -p app-build --example generate
 //! ```
 //!
 //! ```
@@ -22,32 +22,4 @@
 /// The id of the service whose endpoint serves the interface `Quota`. It is part of the name in the server's certificate.
 pub const QUOTA_RPC: u64 = 0x6e3d_dab0_aff3_37db;
 
-#[allow(missing_docs, unreachable_pub, elided_lifetimes_in_paths, reason = "generated code")]
-#[allow(clippy::all, clippy::pedantic, clippy::restriction, reason = "generated code")]
-#[rustfmt::skip]
-#[path = "generated/quota_capnp.rs"]
-pub mod quota_capnp;
-
-#[rustfmt::skip]
-#[path = "generated/docs.rs"]
-mod docs;
-
-/// The comments of the schema, in the form of `schema::DOCS`.
-///
-/// ```
-/// let of = |id: u64, member: &str| quota_schema::DOCS.iter().find(|(node, name, _)| (*node, *name) == (id, member));
-/// let (_, _, text) = of(0xae3d_c0d2_7a25_5b5c, "periodMillis").unwrap();
-/// assert!(text.starts_with("The period, in milliseconds."));
-/// ```
-pub static DOCS: &[(u64, &str, &str)] = docs::DOCS;
-
-#[rustfmt::skip]
-#[path = "generated/methods.rs"]
-mod methods;
-
-/// The methods of the interface, in the form of `schema::METHODS`.
-///
-/// ```
-/// assert!(quota_schema::METHODS.contains(&(0xe472_019f_31e4_976f, "Quota", 0, "acquire")));
-/// ```
-pub static METHODS: &[(u64, &str, u16, &str)] = methods::METHODS;
+include!("generated/schemas.rs");

@@ -1,7 +1,7 @@
 //! The committed code is what the committed schema generates.
 
-// The included file uses both.
-use {capnpc as _, tempfile as _};
+// The included file uses it.
+use app_build as _;
 
 #[path = "../../schema/tests/generated.rs"]
 mod generated;
