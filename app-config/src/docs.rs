@@ -1,7 +1,7 @@
 //! The comments of schemas, at run time.
 
-/// The comments of a schema: a text for each node by id, and for its members by name. If you have schemas of your own, generate
-/// such a table from them, as the crate `schema` does, and register it:
+/// The comments of a schema: a text for each node by id, and for its members by name. `app-build` and `appctl schema` generate such
+/// a table, `DOCS`, from schemas of your own. Register it:
 ///
 /// ```
 /// // Generated: id of the node, name of the member (empty for the node itself), text.

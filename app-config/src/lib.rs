@@ -56,6 +56,7 @@
 //! gets the new value when it passed every check. A bad config is refused, and the old value stays.
 //!
 //! Authors write configs as JSON, with the functions of [`author`]. Schemas and the meaning of configs are not part of this crate.
+//! `docs/SCHEMAS.md` says how you get a schema of your own. Its generated code uses [`capnp`] from here, in the version that fits.
 
 pub mod author;
 mod cli;
@@ -88,6 +89,7 @@ pub use self::problems::{Expected, Place, Problem, Problems, Remark, quoted};
 pub use self::schema::ConfigSchema;
 pub use self::secret::SecretBytes;
 pub use self::value::{Config, Configured, LiveConfig, parse};
+pub use capnp;
 
 /// For the macros of this crate.
 #[doc(hidden)]
