@@ -6,7 +6,7 @@
 //!
 //! ```
 //! use app_core::{prelude::*, testing::TestApp};
-//! use app_rpc::{Bootstrap, Endpoint};
+//! use app_rpc::{Bootstrap, Endpoint, capnp, capnp_rpc};
 //! use quota_schema::quota_capnp::quota;
 //! use std::rc::Rc;
 //!
@@ -27,8 +27,7 @@
 //!     }
 //! }
 //!
-//! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() {
+//! # #[tokio::main(flavor = "current_thread")] async fn main() {
 //! let app = TestApp::with([GENEROUS]).await;
 //! // Without a config it does not listen; with one, it does.
 //! assert_eq!(app.get::<Endpoint<{ GENEROUS.as_u64() }>>().address(), None);
@@ -55,6 +54,7 @@
 //!
 //! capnp-rpc can't leave the thread that it began on. An endpoint has threads of its own, and a client has one. A handler that blocks
 //! delays the other connections of its thread, so it should await. Linking the crate also installs the admin interface: see [`admin`].
+//! For your own interfaces, use [`capnp`] and [`capnp_rpc`] from here: they fit the code that `app-build` generates.
 
 mod accounts;
 pub mod admin;
@@ -107,10 +107,10 @@ pub use self::server::{
     RPC_CONNECTIONS_ENDED, RPC_CONNECTIONS_ESTABLISHED, RPC_CONNECTIONS_REFUSED, ServerCounts,
 };
 pub use self::{connection::End, extra::deadline, limits::Limits, linked_client::LinkedClient, peer::Peer};
-pub use self::{resolve::look_up_host, words::UNKNOWN_CALL};
 pub use app_tls::pem::{PemContent, PemError, PemFault, Position};
 pub use app_tls::{Authorities, CERTIFICATE_END, Certificate, KeyPair};
 pub use app_tls::{MaterialError, Purpose, Refusal, RpcName};
+pub use {capnp, capnp_rpc, resolve::look_up_host, words::UNKNOWN_CALL};
 
 /// Used by the macros of this crate.
 #[doc(hidden)]

@@ -7,8 +7,8 @@ use std::sync::LazyLock;
 /// A method: the id of its interface, and its ordinal.
 type MethodIds = (u64, u16);
 
-/// The methods of interfaces: the id of the interface, its name, the ordinal of the method and its name. The schema crates of this
-/// platform generate such a table (`schema::METHODS`). [`rpc_methods!`](crate::rpc_methods) registers it.
+/// The methods of interfaces: the id of the interface, its name, the ordinal of the method and its name. `app-build` and
+/// `appctl schema` generate such a table from schemas, such as `schema::METHODS`. [`rpc_methods!`](crate::rpc_methods) registers it.
 pub struct MethodNames(pub &'static [(u64, &'static str, u16, &'static str)]);
 
 inventory::collect!(MethodNames);
