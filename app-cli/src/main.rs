@@ -1,4 +1,4 @@
-//! `appctl`: makes ids and certificates, writes and seals configs, and operates running apps.
+//! `appctl`: makes ids, certificates and code of schemas, writes and seals configs, and operates running apps.
 //!
 //! Each command is a subcommand that a crate contributes. Linking a crate here adds its configs and commands. Every
 //! application has the `config` commands too, for the services that it links.
@@ -22,13 +22,16 @@ mod operation;
 mod output;
 mod pki;
 mod remote;
+mod schema;
 mod several;
 mod target;
 
-const ABOUT: &str = "Makes ids and certificates, writes and seals configs, and operates running apps.";
+const ABOUT: &str =
+    "Makes ids, certificates and code of schemas, writes and seals configs, and operates running apps.";
 const HELP: &str = "\
 Examples:
   appctl id --count 3                         three new random ids
+  appctl schema                               code from the schemas in the folder capnp
   appctl config explain metrics               the fields of the config of the metrics service
   appctl config keygen --output my.identity   a new key; prints the recipient to seal configs for
   appctl config check /run/secrets            every mistake in a directory of configs
