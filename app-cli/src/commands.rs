@@ -12,6 +12,7 @@ mod kill;
 mod level;
 mod logs;
 pub(crate) mod metrics;
+mod new;
 mod operations;
 mod reload;
 mod restart;

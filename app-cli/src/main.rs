@@ -1,4 +1,4 @@
-//! `appctl`: makes ids, certificates and code of schemas, writes and seals configs, and operates running apps.
+//! `appctl`: makes new services, ids, certificates and code of schemas, writes and seals configs, and operates running apps.
 //!
 //! Each command is a subcommand that a crate contributes. Linking a crate here adds its configs and commands. Every
 //! application has the `config` commands too, for the services that it links.
@@ -30,6 +30,7 @@ const ABOUT: &str =
     "Makes ids, certificates and code of schemas, writes and seals configs, and operates running apps.";
 const HELP: &str = "\
 Examples:
+  appctl new shop                             a workspace with a service of your own, ready to run
   appctl id --count 3                         three new random ids
   appctl schema                               code from the schemas in the folder capnp
   appctl config explain metrics               the fields of the config of the metrics service
