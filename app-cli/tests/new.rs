@@ -7,6 +7,9 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
+// The included file uses it.
+use capnpc as _;
+
 #[path = "new/build.rs"]
 mod build;
 #[allow(dead_code, reason = "of this file, only the function that generates code is needed")]

@@ -20,7 +20,7 @@ pub(super) const LOCK: &str = include_str!("../../../../Cargo.lock");
 /// The workspace, without its service.
 pub(super) const WORKSPACE: &[Template] = &[
     ("Cargo.toml", template!("workspace/Cargo.toml")),
-    ("README.md", template!("workspace/README.md")),
+    ("README.md", template!("workspace/readme")),
     ("Dockerfile", template!("workspace/Dockerfile")),
     (".dockerignore", template!("workspace/dockerignore")),
     (".gitignore", template!("workspace/gitignore")),
@@ -60,7 +60,7 @@ pub(super) const SERVICE: &[Template] = &[
 /// An application of one file.
 pub(super) const MINIMAL: &[Template] = &[
     ("Cargo.toml", template!("minimal/Cargo.toml")),
-    ("README.md", template!("minimal/README.md")),
+    ("README.md", template!("minimal/readme")),
     (".gitignore", template!("workspace/gitignore")),
     ("src/main.rs", template!("minimal/src/main.rs")),
 ];
