@@ -79,7 +79,6 @@ mod service;
 mod shape;
 mod value;
 
-pub use self::codec::Message;
 pub use self::configs::{
     CheckError, Checked, ConfigDir, Configs, DirectoryError, LoadError, ReloadStatus, StaleConfig, StaleKind,
     check_all, upcoming,

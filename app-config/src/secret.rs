@@ -10,7 +10,7 @@ use std::ops::Deref;
 /// # What is overwritten, and what is not
 ///
 /// A core dump, a swapped page or a later bug should show as little of a sealed config as possible. These are overwritten as soon
-/// as they are not needed: the file, the opened content, the inflated content, the words of the [`Message`](crate::Message), the
+/// as they are not needed: the file, the opened content, the inflated content, the words of the [`Message`](crate::codec::Message), the
 /// text and the tree of JSON, files that JSON names, the [`Draft`](crate::author::Draft) of a message, and private keys (by age).
 ///
 /// These are not overwritten:
