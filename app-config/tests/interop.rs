@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 use std::{env, fs};
 
-use app_config::Message;
+use app_config::codec::Message;
 use app_config::codec::{decode, marshal, unmarshal};
 use capnp::message::{Builder, HeapAllocator};
 use flate2::Compression;

@@ -1,7 +1,7 @@
 //! JSON that people write. The first byte chooses the type of config, the rest is the text.
 #![no_main]
 
-use app_config::Message;
+use app_config::codec::Message;
 use app_config::author::{from_json, to_json};
 
 use app_config::codec::{decode, marshal};

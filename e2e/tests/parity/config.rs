@@ -21,7 +21,7 @@ fn file(rule: &str) -> Vec<u8> {
     file
 }
 
-fn rule_in(message: &app_config::Message) -> String {
+fn rule_in(message: &app_config::codec::Message) -> String {
     let spec: quota_spec::Reader<'_> = message.get_root().unwrap();
     spec.get_rules().unwrap().get(0).get_name().unwrap().to_string().unwrap()
 }
