@@ -1,6 +1,16 @@
 //! Tests of the messages, on a pair of sockets.
 
-use std::{net::TcpListener, os::fd::AsFd, thread};
+use std::{
+    env, fs,
+    io::{ErrorKind, Read},
+    net::TcpListener,
+    os::{
+        fd::AsFd,
+        unix::{fs::PermissionsExt, net::UnixListener, process::CommandExt},
+    },
+    process::Command,
+    thread,
+};
 
 use app_ids::{AppId, DomainId, ReleaseId};
 
@@ -75,4 +85,48 @@ fn only_a_process_of_the_same_app_and_the_same_version_replaces_another() {
     }
     let newer = Who { version: 2, ..who(1, 2, 3) };
     assert!(who(1, 2, 3).objection(&newer).unwrap().contains("version 2"));
+}
+
+/// This test starts itself again as another user. Only root can do so.
+#[test]
+fn a_process_of_another_user_is_refused() {
+    const NAME: &str = "handover::wire::tests::a_process_of_another_user_is_refused";
+    const PLACE: &str = "APP_CORE_TEST_PLACE_OF_THE_SOCKET";
+    const NOBODY: u32 = 65_534;
+    if let Some(place) = env::var_os(PLACE) {
+        let mut stream = UnixStream::connect(place).unwrap();
+        // Until the other side has looked.
+        let _ = stream.read(&mut [0]);
+        return;
+    }
+    if own_user() != 0 {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("socket");
+    let listener = UnixListener::bind(&place).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    for (path, mode) in [(folder.path(), 0o755), (place.as_path(), 0o666)] {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+    // In a folder that the other user can read.
+    let program = folder.path().join("test");
+    fs::copy(env::current_exe().unwrap(), &program).unwrap();
+    let mut again = Command::new(&program);
+    let mut other = match again.args(["--exact", NAME]).env(PLACE, &place).uid(NOBODY).spawn() {
+        // Nothing may run from the folder for temporary files.
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => return,
+        started => started.unwrap(),
+    };
+    let until = Instant::now() + PATIENCE;
+    let stream = loop {
+        match listener.accept() {
+            Ok((stream, _)) => break stream,
+            Err(none) => assert!(Instant::now() < until, "{none}: {:?}", other.try_wait()),
+        }
+        thread::sleep(Duration::from_millis(10));
+    };
+    let refused = Channel::new(stream).map(|_| ()).unwrap_err();
+    assert_eq!(refused, "it belongs to user 65534, and this process to user 0; run both as one user");
+    assert!(other.wait().unwrap().success());
 }
