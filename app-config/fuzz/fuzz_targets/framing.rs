@@ -1,8 +1,8 @@
 //! A plain config file, from its first byte to a message of each type, as every file in a config directory is read.
 #![no_main]
 
-use app_config::codec::Message;
 use app_config::author::{from_json, to_json};
+use app_config::codec::Message;
 
 use app_config::codec::{decode, marshal};
 use app_config_fuzz::file;

@@ -1,8 +1,8 @@
 //! JSON that people write. The first byte chooses the type of config, the rest is the text.
 #![no_main]
 
-use app_config::codec::Message;
 use app_config::author::{from_json, to_json};
+use app_config::codec::Message;
 
 use app_config::codec::{decode, marshal};
 use app_config_fuzz::memory::{READING_BYTES, within};

@@ -35,7 +35,10 @@ fn an_overloaded_server_gets_few_calls_again() {
             failures.iter().filter(|failed| failed.reason().contains("retry budget")).count();
         assert!(without_budget > 300, "{without_budget} of {}: {:?}", failures.len(), failures.first());
         assert_eq!(counts.retries_refused.get().to_string(), without_budget.to_string());
-        assert!(failures.iter().all(|failed| failed.failure() == CallFailure::Refused), "{failures:?}");
+        // The last attempt of a call may begin just before its deadline.
+        let late = failures.iter().filter(|failed| failed.failure() != CallFailure::Refused);
+        let late: Vec<_> = late.map(|failed| failed.reason().to_owned()).collect();
+        assert!(late.len() < 30 && late.iter().all(|why| why.contains("by the deadline")), "{late:?}");
         world.end().await;
     });
 }
@@ -87,14 +90,20 @@ fn an_instance_that_only_fails_is_ejected_and_comes_back() {
         let (way, callers) = (way(seed), [1, 8, 64][usize::try_from(seed / 2 % 3).unwrap()]);
         let world = World::new(seed, way, fixture, 3);
         world.connected(3).await;
-        world.answers(0, if seed % 4 < 2 { Answers::Fails } else { Answers::Panics });
+        let panics = seed % 4 >= 2;
+        world.answers(0, if panics { Answers::Panics } else { Answers::Fails });
         world.run(callers, 600, PATIENCE).await;
         let (made, _) = world.run(callers, 900, PATIENCE).await;
         assert!(shares(&made)[0] < 0.2, "{callers}, {way:?}: {made:?}");
         let statuses = world.client.instances.statuses();
         let ejected: Vec<_> = statuses.iter().filter(|status| status.ejected_until.is_some()).collect();
-        assert_eq!(ejected.len(), 1, "{statuses:?}");
-        assert!(world.client.instances.counts.ejections.get() >= 1.0);
+        // A panic ends the connection, with all calls on it. So the pauses between connections keep calls away from this server, and
+        // it need not be ejected yet.
+        assert!(ejected.len() <= 1, "{statuses:?}");
+        if !panics {
+            assert_eq!(ejected.len(), 1, "{statuses:?}");
+            assert!(world.client.instances.counts.ejections.get() >= 1.0);
+        }
         world.answers(0, Answers::AfterMillis(5));
         sleep(Duration::from_secs(70)).await;
         let (made, failures) = world.run(callers, 600, PATIENCE).await;
