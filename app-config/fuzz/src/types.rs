@@ -1,6 +1,7 @@
 //! The types of configs that inputs are read as.
 
-use app_config::{Config, Message, Problems, parse};
+use app_config::codec::Message;
+use app_config::{Config, Problems, parse};
 use app_ids::ServiceId;
 use capnp::introspect::{Introspect, TypeVariant};
 use capnp::schema::StructSchema;
