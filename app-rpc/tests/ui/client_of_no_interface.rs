@@ -14,4 +14,4 @@ impl From<app_rpc::RpcClient<u32>> for StockClient {
     }
 }
 
-//~ error: the trait bound `u32: capnp::capability::FromClientHook` is not satisfied
+//~ error: the trait bound `u32: FromClientHook` is not satisfied
