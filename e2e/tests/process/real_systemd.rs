@@ -288,7 +288,9 @@ fn a_socket_unit_starts_the_program_and_no_client_notices_a_restart() {
     unit.does("stop");
     machine.run(&format!("svc-example health live --address {address} --timeout 60s"));
     machine.run(&format!("systemctl stop {name}.socket {name}.service"));
-    assert!(!unit.log().contains("\"level\":\"error\""), "{}", unit.log());
+    let log = unit.log();
+    assert!(!log.contains("\"level\":\"error\""), "{log}");
+    println!("the journal:\n{log}");
 }
 
 #[test]
