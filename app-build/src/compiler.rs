@@ -56,7 +56,7 @@ pub(crate) fn request(folder: &Path, schemas: &[String]) -> Result<Vec<u8>, Sche
     let mut prefix = OsString::from("--src-prefix=");
     prefix.push(folder);
     let mut command = Command::new("capnp");
-    // A schema is found beside the one that imports it. What is installed on a machine must not count.
+    // Imports are found in the same folder. What is installed on a machine must not count.
     command.args(["compile", "-o-", "--no-standard-import"]).arg(prefix);
     command.args(schemas.iter().map(|name| folder.join(format!("{name}.capnp"))));
     // `capnp` warns of this variable if it names another folder.
