@@ -54,6 +54,29 @@ fn a_waiting_caller_is_served_soon_after_an_outage_however_long_it_was() {
 }
 
 #[test]
+fn a_waiting_caller_is_served_soon_after_a_silence_that_ends_at_any_moment_of_an_attempt() {
+    each_calm_seed(2, |seed, fixture| async move {
+        let world = World::new(seed, way(seed), fixture, 1);
+        // Attempts time out all the while. Each silence ends a little later in an attempt, or in the pause after it.
+        for step in 0..20 {
+            world.connected(1).await;
+            let away = Duration::from_millis(60_000 + 300 * step);
+            world.stop(0, false);
+            world.network.interrupt(0, away);
+            let client = Rc::clone(&world.client);
+            let waiting = spawn_local(async move { (client.call(1, PATIENCE).await, Instant::now()) });
+            sleep(away).await;
+            world.start(0);
+            let listens = Instant::now();
+            let (answer, answered) = waiting.await.unwrap();
+            assert_eq!(answer, Ok(1));
+            assert!(answered - listens <= SOON, "after {away:?}: {:?}", answered - listens);
+        }
+        world.end().await;
+    });
+}
+
+#[test]
 fn a_caller_that_comes_after_an_outage_is_served_soon() {
     each_calm_seed(4, |seed, fixture| async move {
         let world = World::new(seed, way(seed), fixture, 2);

@@ -124,7 +124,15 @@ async fn run_out_of_descriptors() {
         let mut refused = TcpStream::connect(stand.address()).await.unwrap();
         let read = tokio::time::timeout(PATIENCE, refused.read(&mut [0])).await;
         assert!(matches!(read, Ok(Ok(0) | Err(_))), "it was kept waiting");
-        eventually("counted", || stand.counts().refused(Refusal::OutOfDescriptors) == count).await;
+        // From the moment on that it is counted, the server gives no descriptor back, not even for a moment: it would be taken.
+        let until = std::time::Instant::now() + PATIENCE;
+        while stand.counts().refused(Refusal::OutOfDescriptors) < count {
+            assert!(std::time::Instant::now() < until, "it was not counted");
+            std::hint::spin_loop();
+        }
+        for _ in 0..2_000 {
+            assert!(hoard().is_empty(), "the server gave its descriptor back");
+        }
         drop(refused);
         all.extend(hoard());
         assert_eq!(client.call(|quota| ask(quota, "echo", 2)).await, Ok(2));
