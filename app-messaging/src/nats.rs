@@ -15,9 +15,11 @@ mod buckets;
 mod connect;
 mod consumers;
 mod headers;
+mod in_use;
 mod keeper;
 mod link;
 mod pull;
+mod recent;
 mod replies;
 mod settings;
 mod streams;
@@ -41,6 +43,7 @@ use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch as latest};
 use tokio::time::Instant;
 
+use self::in_use::LinkInUse;
 use self::keeper::Keeper;
 use self::link::Link;
 pub(crate) use self::settings::Settings;
@@ -134,8 +137,19 @@ impl Nats {
         Some(format!("the account may not subscribe to {}; allow it", denied.join(", ")))
     }
 
-    fn link(&self) -> Result<Arc<Link>, TransportError> {
-        self.shared.current.load_full().filter(|link| link.is_connected()).ok_or(TransportError::NotConnected)
+    /// The current link. It stays open as long as this is held, up to a limit.
+    fn link(&self) -> Result<LinkInUse, TransportError> {
+        let current =
+            || self.shared.current.load_full().map(LinkInUse::new).ok_or(TransportError::NotConnected);
+        let mut link = current()?;
+        while link.is_closing() {
+            let next = current()?;
+            if next.number == link.number {
+                return Err(TransportError::NotConnected);
+            }
+            link = next;
+        }
+        if link.is_connected() { Ok(link) } else { Err(TransportError::NotConnected) }
     }
 
     /// Whether the server takes a message of this subject and size. One that is too large would end the connection.

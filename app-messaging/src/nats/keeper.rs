@@ -188,16 +188,23 @@ impl Keeper {
 
     /// Invariant 1.
     async fn become_current(&self, link: &Arc<Link>) -> Result<(), String> {
+        self.subscribe_and_use(link).await?;
+        info!(self.service().log(), "connected to NATS";
+            "event" => CONNECTION_MADE.hex(), "server" => &link.server, "version" => &link.version);
+        Ok(())
+    }
+
+    /// Makes all subscriptions on the link, and lets calls use it.
+    async fn subscribe_and_use(&self, link: &Arc<Link>) -> Result<(), String> {
         let shared = &self.shared;
-        shared.subscriptions.live(link);
-        let attached = shared.subscriptions.attach_all(link, self.service()).await;
-        if let Err(error) = attached {
+        if let Err(error) = shared.subscriptions.attach_all(link, self.service()).await {
             link.abandon();
             return Err(format!("{}: the connection was made, and then lost: {error}", link.server));
         }
         shared.set_current(Some(Arc::clone(link)));
-        info!(self.service().log(), "connected to NATS";
-            "event" => CONNECTION_MADE.hex(), "server" => &link.server, "version" => &link.version);
+        // Some were entered after that list was made, and have seen no link or the old one. If this fails, the connection is lost,
+        // and the next one has them.
+        let _ = shared.subscriptions.attach_all(link, self.service()).await;
         Ok(())
     }
 
@@ -255,6 +262,7 @@ impl Keeper {
     /// Invariant 2. Returns the link that is current then, or the old one when it is gone.
     async fn change(&mut self, old: Arc<Link>) -> Arc<Link> {
         let (service, mut backoff, mut told) = (self.service().clone(), Backoff::new(), false);
+        self.shared.subscriptions.begin_change(&old);
         loop {
             let wanted = self.wanted.borrow_and_update().clone();
             let reason = match self.connect_to_any(&wanted).await {
@@ -270,11 +278,11 @@ impl Keeper {
             } else {
                 "the new config does not work"
             };
+            self.shared.note(Some(format!("{why}, so the old connection stays: {reason}")));
             if !std::mem::replace(&mut told, true) {
                 error!(service.log(), "messaging keeps its old connection: {}", why;
                     "event" => CONNECTION_CHANGES.hex(), "reason" => &reason);
             }
-            self.shared.note(Some(format!("{why}, so the old connection stays: {reason}")));
             tokio::select! {
                 () = service.dying() => return old,
                 () = old.gone() => return old,
@@ -285,16 +293,10 @@ impl Keeper {
     }
 
     async fn hand_over(&self, old: &Arc<Link>, new: &Arc<Link>) -> Result<(), String> {
-        let shared = &self.shared;
-        if let Err(error) = shared.subscriptions.attach_all(new, self.service()).await {
-            new.abandon();
-            return Err(format!("{}: the connection was made, and then lost: {error}", new.server));
-        }
-        shared.set_current(Some(Arc::clone(new)));
-        old.retire();
-        // What the old subscriptions got is forwarded before the new ones begin to.
+        self.subscribe_and_use(new).await?;
+        // What was published before over the old connection has come back over it after this.
         let _ = old.round_trip(Duration::from_secs(1)).await;
-        shared.subscriptions.live(new);
+        old.retire();
         info!(self.service().log(), "messaging goes on with a new connection to NATS";
             "event" => CONNECTION_CHANGES.hex(), "server" => &new.server, "version" => &new.version);
         let closes = Arc::clone(old);

@@ -18,6 +18,7 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use super::in_use::Uses;
 use super::replies::{CallGuard, Replies, ReplyResult, Routed};
 use super::violations::Violation;
 use crate::transport::TransportError;
@@ -115,6 +116,7 @@ pub(super) struct Link {
     send_timeout: Duration,
     /// Set when another link takes over.
     retired: CancellationToken,
+    uses: Uses,
 }
 
 impl Link {
@@ -139,6 +141,7 @@ impl Link {
             in_cluster: info.cluster.is_some(),
             send_timeout: settings.send_timeout,
             retired: CancellationToken::new(),
+            uses: Uses::default(),
         });
         let pattern = format!("{}*", link.inbox);
         // Whatever goes wrong, or who stops waiting: the connection ends then.
@@ -214,6 +217,10 @@ impl Link {
     /// Sends if there is room at once. Nobody waits for what becomes of it.
     pub(super) fn send_without_waiting(&self, subject: String, payload: &'static [u8]) {
         let _ = self.client.publish(subject, Bytes::from_static(payload)).now_or_never();
+    }
+
+    pub(super) fn uses(&self) -> &Uses {
+        &self.uses
     }
 
     pub(super) fn replies(&self) -> &Arc<Replies> {
@@ -375,8 +382,10 @@ impl Link {
     /// Ends the connection when its calls have their answers, and nothing comes late any more.
     pub(super) async fn close(&self) {
         self.retire();
+        self.uses.begin_close();
         let until = Instant::now() + self.send_timeout.min(CALLS);
-        while self.is_connected() && self.signs.replies.calls() > 0 && Instant::now() < until {
+        let busy = || self.signs.replies.calls() > 0 || self.uses.count() > 0;
+        while self.is_connected() && busy() && Instant::now() < until {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         let until = Instant::now() + LATE;

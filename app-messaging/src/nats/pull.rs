@@ -57,7 +57,7 @@ enum Kind {
 impl NatsPull {
     /// Asks for up to `batch` messages.
     pub(super) async fn open(
-        link: Arc<Link>,
+        link: &Arc<Link>,
         stream: &str,
         consumer: &str,
         batch: usize,
@@ -89,7 +89,7 @@ impl NatsPull {
             until,
             heartbeat,
             heard: now,
-            link,
+            link: Arc::clone(link),
         })
     }
 

@@ -80,9 +80,9 @@ impl Nats {
         }
         let shared = &self.shared;
         let (id, subscription) = shared.subscriptions.enter(subject, queue, capacity)?;
-        // Without a connection the next one gets it.
+        // Without a connection the next one gets it. A link that becomes current later finds it entered.
         if let Ok(link) = self.link()
-            && shared.subscriptions.attach(id, &link, &shared.service).await.is_ok()
+            && shared.subscriptions.attach(id, link.link(), &shared.service).await.is_ok()
         {
             // What is published from now on arrives. If the connection is lost meanwhile, the next one has the subscription.
             let _ = link.round_trip(link.timeout()).await;
@@ -168,7 +168,7 @@ impl Transport for Nats {
     fn pull(&self, stream: &str, consumer: &str, batch: usize, expires: Duration) -> Call<'_, Box<dyn Pull>> {
         let (stream, consumer) = (stream.to_owned(), consumer.to_owned());
         Box::pin(async move {
-            let pull = NatsPull::open(self.link()?, &stream, &consumer, batch, expires).await?;
+            let pull = NatsPull::open(self.link()?.link(), &stream, &consumer, batch, expires).await?;
             Ok(Box::new(pull) as Box<dyn Pull>)
         })
     }

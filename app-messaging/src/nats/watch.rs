@@ -98,7 +98,13 @@ impl NatsWatch {
         let what = || format!("bucket {}", self.bucket);
         call(&link, &format!("CONSUMER.CREATE.{stream}.{name}"), &body, what).await?;
         let delete = format!("{}.CONSUMER.DELETE.{stream}.{name}", link.api);
-        self.open = Some(OpenPush { link, messages, next: 1, heard: Instant::now(), delete });
+        self.open = Some(OpenPush {
+            link: Arc::clone(link.link()),
+            messages,
+            next: 1,
+            heard: Instant::now(),
+            delete,
+        });
         Ok(())
     }
 

@@ -43,11 +43,19 @@ async fn a_new_config_moves_to_another_server_and_loses_nothing_on_the_way() {
     assert!(!stand.log().contains("the connection to NATS is lost"), "{}", stand.log());
     let state = stand.nats.stream_state("s").await.unwrap();
     assert_eq!(state.messages, stored, "every acknowledged message, once");
-    let mut pull = stand.nats.pull("s", "c", stored as usize, SOON).await.unwrap();
-    for _ in 0..stored {
-        let delivered = pull.next().await.unwrap().unwrap();
-        stand.nats.settle(delivered.token, Settlement::Ack, SOON).await.unwrap();
-    }
+    let handles_all = async || {
+        // A server may learn late of the consumer.
+        let mut pull = stand.nats.pull("s", "c", stored as usize, SOON).await?;
+        while let Some(delivered) = pull.next().await? {
+            stand.nats.settle(delivered.token, Settlement::Ack, SOON).await?;
+            let state = stand.nats.consumer_state("s", "c").await?;
+            if state.pending + state.ack_pending == 0 {
+                return Ok(());
+            }
+        }
+        Err(TransportError::NoAnswer)
+    };
+    until_ok("all messages", handles_all).await;
     // Events at most once each, in order.
     stand.nats.publish(message("event.last", "last")).await.unwrap();
     let mut seen = Vec::new();
@@ -59,9 +67,52 @@ async fn a_new_config_moves_to_another_server_and_loses_nothing_on_the_way() {
         seen.push(String::from_utf8_lossy(&event.payload).parse::<u64>().unwrap());
     }
     assert!(seen.windows(2).all(|pair| pair[0] < pair[1]), "{seen:?}");
+    assert_eq!(seen.len() as u64, stored, "no event is lost");
     let mut queued = std::collections::BTreeSet::new();
     while let Ok(event) = queue.messages.try_recv() {
         assert!(queued.insert(String::from_utf8_lossy(&event.payload).into_owned()), "twice");
+    }
+    // A server that learns late that a member of the group has left loses what it sends there.
+    assert!(queued.len() as u64 + 4 >= stored, "{} of {stored}", queued.len());
+    stand.ends().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_subscribed_while_connections_change_is_subscribed_once() {
+    let Some(program) = NatsProgram::newest() else { return };
+    let servers = [program.start(), program.start()];
+    let stand = stand(&config_of(&servers[0].url())).await;
+    stand.connects().await;
+    let stop = tokio_util::sync::CancellationToken::new();
+    let subscribes = async {
+        let mut all = Vec::new();
+        while !stop.is_cancelled() && all.len() < 5_000 {
+            all.push(stand.nats.subscribe(format!("late.{}", all.len()), None, 10).await.unwrap());
+        }
+        all
+    };
+    let reloads = async {
+        for round in 1..=6 {
+            stand.config.send(settings_of(&config_of(&servers[round % 2].url()))).unwrap();
+            let all = || stand.log().matches("goes on with a new connection").count() == round;
+            until("the new connection", all).await;
+        }
+        stop.cancel();
+    };
+    let (mut all, ()) = tokio::join!(subscribes, reloads);
+    for _ in 0..2 {
+        for number in 0..all.len() {
+            stand.nats.publish(message(&format!("late.{number}"), &number.to_string())).await.unwrap();
+        }
+        for (number, subscription) in all.iter_mut().enumerate() {
+            let event = tokio::time::timeout(PATIENCE, subscription.messages.recv()).await;
+            let event = event.unwrap_or_else(|_| panic!("nothing came to subscription {number}")).unwrap();
+            assert_eq!(event.payload, number.to_string());
+        }
+    }
+    stand.nats.link().unwrap().round_trip(SOON).await.unwrap();
+    for subscription in &mut all {
+        assert!(subscription.messages.try_recv().is_err(), "an event came twice");
     }
     stand.ends().await;
 }
