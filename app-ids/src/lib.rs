@@ -30,12 +30,19 @@
 //! assert_eq!(MetricId::new(0x1f).prometheus_name(QUOTA), "op_ce1f32c680e1ef0b_1f");
 //! ```
 
+// Each crate of the platform that runs something depends on this one.
+#[cfg(not(target_os = "linux"))]
+compile_error!(
+    "the application service platform runs on Linux alone: build for a Linux target, or inside of a Linux container or virtual machine"
+);
+
 mod hex;
 mod id;
 mod kind;
 mod names;
 mod parse;
 mod random;
+mod unique;
 
 pub use id::{
     AppId, BucketId, DomainId, ErrorId, HealthCheckId, InstanceId, LogEventId, MessageId, MetricId,
@@ -45,6 +52,7 @@ pub use kind::IdKind;
 pub use names::{Described, IdName};
 pub use parse::{IdFlaw, ParseIdError};
 pub use random::random_u64;
+pub use unique::{unique_u64, unique_u128};
 
 /// For the macros of this crate and of those above it: they expand to `inventory::submit!`.
 #[doc(hidden)]

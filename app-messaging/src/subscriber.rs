@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use app_core::prelude::*;
 use app_metrics::Counter;
-use capnp::message::Builder;
+use capnp::message::{Builder, HeapAllocator};
 use capnp::traits::Owned;
 use futures_util::FutureExt;
 use tokio::sync::Semaphore;
@@ -31,6 +31,9 @@ pub const RESPONDER_MAX_IN_FLIGHT: usize = 64;
 
 /// The first and the longest pause before a subscription is made again.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+
+/// The words that an answer begins with. Most answers need no more.
+const FIRST_WORDS: u32 = 64;
 
 /// The outcome of what was handled.
 const DONE: &str = "done";
@@ -249,7 +252,7 @@ pub struct Answer<T: RequestMessage> {
 }
 
 enum Content<S> {
-    Made(Builder<capnp::message::HeapAllocator>),
+    Made(Builder<HeapAllocator>),
     Read(Payload<S>),
 }
 
@@ -274,7 +277,7 @@ impl<T: RequestMessage> Answer<T> {
     /// ```
     #[must_use]
     pub fn new(fill: impl FnOnce(&mut <T::Answer as Owned>::Builder<'_>)) -> Self {
-        let mut message = Builder::new_default();
+        let mut message = Builder::new(HeapAllocator::new().first_segment_words(FIRST_WORDS));
         fill(&mut message.init_root::<<T::Answer as Owned>::Builder<'_>>());
         Self { content: Content::Made(message) }
     }

@@ -18,7 +18,7 @@ pub(crate) use self::dead::{Letter, dead_letter_headers};
 pub(crate) use self::envelope::{Envelope, id_of, is_good_id, random_id, sent_at_of, source_of};
 pub use self::envelope::{MAX_ID_BYTES, Source};
 pub use self::headers::Headers;
-pub(crate) use self::headers::names as header;
+pub(crate) use self::headers::{OFTEN, names as header};
 pub use self::key::{KeyHash, MessageKey};
 pub(crate) use self::names::{
     PARTITIONS, consumer_name, dead_letter_id, dead_stream, dead_subject, dedup_id, filter, hex_of,

@@ -1,8 +1,6 @@
-//! The ids of traces and spans: random numbers, made without a lock.
+//! The ids of traces and spans: unique numbers, made without a lock.
 
-use std::cell::RefCell;
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
 
 /// Identifies a trace: 16 bytes, not all zero. Shows as 32 hexadecimal digits.
 ///
@@ -48,14 +46,8 @@ impl TraceId {
 
     /// A random id. Its lower 7 bytes are random in each id, as sampling by ratio needs it.
     pub(super) fn random() -> Self {
-        with_source(|source| {
-            loop {
-                let id = Self { high: source.next() ^ source.keys[0], low: source.next() ^ source.keys[1] };
-                if id.high | id.low != 0 {
-                    return id;
-                }
-            }
-        })
+        let number = app_ids::unique_u128();
+        Self { high: (number >> 64) as u64, low: number as u64 }
     }
 }
 
@@ -79,14 +71,7 @@ impl SpanId {
 
     /// A random id.
     pub(super) fn random() -> Self {
-        with_source(|source| {
-            loop {
-                let id = source.next() ^ source.keys[2];
-                if id != 0 {
-                    return Self(id);
-                }
-            }
-        })
+        Self(app_ids::unique_u64())
     }
 }
 
@@ -97,40 +82,6 @@ fn hex_of(number: u64) -> [u8; 16] {
         hex[2 * at + 1] = DIGITS[usize::from(byte & 15)];
     }
     hex
-}
-
-/// The id generator of a thread.
-///
-/// The generator has 64 bits of state. Keys that the thread keeps to itself are added to its numbers: so the state does not
-/// follow from ids, and two threads whose states meet make different ids all the same. All of it comes from the system's
-/// random numbers.
-struct IdSource {
-    generator: fastrand::Rng,
-    keys: [u64; 3],
-}
-
-impl IdSource {
-    fn new() -> Self {
-        // Its keys are random, and the hash of a number by unknown keys is, too.
-        let random = RandomState::new();
-        Self {
-            generator: fastrand::Rng::with_seed(random.hash_one(0_u8)),
-            keys: [random.hash_one(1_u8), random.hash_one(2_u8), random.hash_one(3_u8)],
-        }
-    }
-
-    fn next(&mut self) -> u64 {
-        self.generator.u64(..)
-    }
-}
-
-thread_local! {
-    static SOURCE: RefCell<IdSource> = RefCell::new(IdSource::new());
-}
-
-fn with_source<T>(make: impl FnOnce(&mut IdSource) -> T) -> T {
-    // Has no destructor, so it is there until the thread ends. No id is made while another one is being made.
-    SOURCE.with_borrow_mut(make)
 }
 
 impl fmt::Display for TraceId {

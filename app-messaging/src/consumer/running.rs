@@ -42,6 +42,9 @@ const QUIET: Duration = Duration::from_millis(100);
 /// How often a pause is looked at while its pull goes on.
 const LOOK_AT_PAUSE: Duration = Duration::from_secs(1);
 
+/// How long a pull waits for more free slots.
+const GATHER: Duration = Duration::from_millis(1);
+
 /// How often the gauges of what waits are read.
 const LOOK_EVERY: Duration = Duration::from_secs(15);
 
@@ -214,9 +217,16 @@ where
             return true;
         }
         // Invariant 3: one slot at least is free before anything is asked for.
+        let free = async {
+            let one = self.slots.acquire().await.is_ok();
+            // Handlers that are quick free more in a moment. Then one pull asks for all of them.
+            let some = u32::try_from(self.options.max_in_flight / 4).unwrap_or(1);
+            let _ = tokio::time::timeout(GATHER, self.slots.acquire_many(some)).await;
+            one
+        };
         tokio::select! {
             () = self.service.dying() => false,
-            slot = self.slots.acquire() => slot.is_ok(),
+            one = free => one,
         }
     }
 

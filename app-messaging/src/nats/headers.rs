@@ -2,13 +2,17 @@
 
 use std::sync::{Arc, LazyLock};
 
-use async_nats::{HeaderMap, Message};
+use async_nats::{HeaderMap, HeaderName, Message};
 
 use crate::transport::Incoming;
-use crate::wire::Headers;
+use crate::wire::{Headers, OFTEN};
 
 /// The headers of most answers.
 static NONE: LazyLock<Arc<Headers>> = LazyLock::new(Arc::default);
+
+/// The names that most messages have, as the client has them.
+static KNOWN: LazyLock<[(&str, HeaderName); OFTEN.len()]> =
+    LazyLock::new(|| OFTEN.map(|name| (name, HeaderName::from_static(name))));
 
 /// Headers for the client. `None` if there are none.
 pub(super) fn outgoing(headers: &Headers) -> Option<HeaderMap> {
@@ -16,8 +20,14 @@ pub(super) fn outgoing(headers: &Headers) -> Option<HeaderMap> {
         return None;
     }
     let mut map = HeaderMap::new();
-    for (name, value) in headers.iter() {
-        map.append(name, value);
+    for (index, (name, value)) in headers.iter().enumerate() {
+        let again = headers.iter().take(index).any(|(earlier, _)| earlier == name);
+        match KNOWN.iter().find(|(known, _)| *known == name) {
+            // Neither checked nor copied, and looked up once.
+            Some((_, known)) if !again => map.insert(known.clone(), value),
+            Some((_, known)) => map.append(known.clone(), value),
+            None => map.append(name, value),
+        }
     }
     Some(map)
 }

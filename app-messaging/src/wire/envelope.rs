@@ -1,6 +1,5 @@
 //! What the headers say about a message: its id, and where it comes from.
 
-use std::fmt::Write;
 use std::time::SystemTime;
 
 use app_ids::{AppId, InstanceId, MessageId, ReleaseId};
@@ -119,8 +118,5 @@ pub(crate) fn is_good_id(id: &str) -> bool {
 
 /// A new id: 32 hex digits.
 pub(crate) fn random_id() -> String {
-    let mut id = String::with_capacity(32);
-    // Writing to a string succeeds.
-    let _ = write!(id, "{:016x}{:016x}", app_ids::random_u64(), app_ids::random_u64());
-    id
+    format!("{:032x}", app_ids::unique_u128())
 }

@@ -36,18 +36,20 @@ pub(crate) mod names {
     pub(crate) const RETRY_DELAY: &str = "Op-Retry-Delay";
 }
 
-/// A name that NATS can carry. One that each message has is not copied.
+/// The names that most messages have.
+pub(crate) const OFTEN: [&str; 8] = [
+    names::MSG_ID,
+    names::MESSAGE,
+    names::APP,
+    names::INSTANCE,
+    names::RELEASE,
+    names::SENT,
+    names::TRACE_PARENT,
+    names::TRACE_STATE,
+];
+
+/// A name that NATS can carry. One that most messages have is not copied.
 fn good_name(name: &str) -> Option<SmolStr> {
-    const OFTEN: [&str; 8] = [
-        names::MSG_ID,
-        names::MESSAGE,
-        names::APP,
-        names::INSTANCE,
-        names::RELEASE,
-        names::SENT,
-        names::TRACE_PARENT,
-        names::TRACE_STATE,
-    ];
     if let Some(known) = OFTEN.into_iter().find(|known| *known == name) {
         return Some(SmolStr::new_static(known));
     }
