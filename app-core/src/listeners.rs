@@ -40,7 +40,7 @@ pub use self::{
     accepting::{Accepting, AcceptsLast, Listener, is_out_of_descriptors},
     bind::{ListenError, listen, try_address},
     offer::ListenerOrigin,
-    place::ListenPlace,
+    place::{ListenPlace, SetBy},
     table::{ListenerStatus, StoreStep},
 };
 pub(crate) use self::{

@@ -6,7 +6,7 @@
 mod client;
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     process::ExitCode,
     time::{Duration, Instant},
 };
@@ -60,9 +60,8 @@ fn command() -> Command {
         .long("address")
         .value_name("IP:PORT")
         .env("OP_HEALTH_ADDRESS")
-        .default_value("127.0.0.1:4444")
         .value_parser(args::trimmed::<SocketAddr>)
-        .help("Address of its HTTP server");
+        .help("Address of its HTTP server [default: that of OP_METRICS_ADDRESS, or 127.0.0.1:4444]");
     let timeout = Arg::new("timeout")
         .long("timeout")
         .value_name("TIME")
@@ -80,12 +79,23 @@ fn command() -> Command {
         .args([question, address, timeout, wait])
 }
 
+/// Where the application of this environment listens. One that listens everywhere answers on loopback.
+fn default_address() -> SocketAddr {
+    let given = std::env::var("OP_METRICS_ADDRESS").ok().and_then(|given| given.trim().parse().ok());
+    let mut address: SocketAddr = given.unwrap_or_else(|| (Ipv4Addr::LOCALHOST, 4444).into());
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    address
+}
+
 fn run(matches: &ArgMatches) -> ExitCode {
-    let (Some(questions), Some(address), Some(timeout)) = (
-        matches.get_many::<String>("question"),
-        matches.get_one::<SocketAddr>("address"),
-        matches.get_one::<Duration>("timeout"),
-    ) else {
+    let address = matches.get_one::<SocketAddr>("address").copied().unwrap_or_else(default_address);
+    let (Some(questions), Some(timeout)) =
+        (matches.get_many::<String>("question"), matches.get_one::<Duration>("timeout"))
+    else {
         // Clap refuses a command line without them.
         return ExitStatus::Usage.into();
     };
@@ -97,7 +107,7 @@ fn run(matches: &ArgMatches) -> ExitCode {
         questions.filter_map(|name| QUESTIONS.into_iter().find(|question| question.0 == name)).collect();
     let deadline = matches.get_one::<Duration>("wait").and_then(|wait| Instant::now().checked_add(*wait));
     let (all_yes, lines) = loop {
-        let (all_yes, lines) = ask(&asked, *address, *timeout);
+        let (all_yes, lines) = ask(&asked, address, *timeout);
         if all_yes || deadline.is_none_or(|deadline| Instant::now() + ASK_EVERY >= deadline) {
             break (all_yes, lines);
         }

@@ -36,6 +36,7 @@
 //! # }
 //! ```
 
+mod address;
 mod command;
 pub mod compat;
 mod config;
@@ -67,6 +68,7 @@ pub mod testing;
 mod vector;
 mod written;
 
+pub use address::MetricsFlags;
 pub use config::{DEFAULT_METRICS_HTTP_PORT, DeclaredMetrics, MetricsConfig};
 pub use counter::Counter;
 pub use dashboards::{Group, Panel, Row, Rule, RuleKind, Severity, Target, grafana_dashboard, rules_file};

@@ -50,8 +50,9 @@ fn metrics(app: &App, config: &Configured<MetricsConfig>, has: impl Fn(ServiceId
 fn address(app: &App, config: &MetricsConfig) -> Result<(), Error> {
     let service = app.service_specs().iter().find(|service| service.id() == METRICS_SERVICE_ID);
     let has_listener = service.is_some_and(|service| app.has_listener_for(service.name()));
-    if app.any_port() || config.http_port == 0 || has_listener {
+    let place = config.listen_place(app);
+    if place.port == 0 || has_listener {
         return Ok(());
     }
-    try_address(config.bind_address, config.http_port).map_err(|error| bind_failed(&error))
+    try_address(place.address, place.port).map_err(|error| bind_failed(&error, place.set_by))
 }

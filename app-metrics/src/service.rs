@@ -9,7 +9,7 @@ use crate::log_events::{
 use crate::route::Route;
 use crate::{METRICS_SERVICE_ID, Metrics, MetricsConfig};
 use app_config::Configured;
-use app_core::listeners::{ListenError, ListenPlace};
+use app_core::listeners::{ListenError, ListenPlace, SetBy};
 use app_core::plugins::ListeningService;
 use app_core::prelude::*;
 use serde_json::json;
@@ -20,9 +20,7 @@ inventory::submit! { ListeningService::new(METRICS_SERVICE_ID, listen_place) }
 
 /// Where the HTTP server will listen.
 fn listen_place(app: &App) -> Option<ListenPlace> {
-    let config = app_config::upcoming::<MetricsConfig>(app)?;
-    let port = if app.any_port() { 0 } else { config.http_port };
-    Some(ListenPlace { address: config.bind_address, port, field: "httpPort" })
+    Some(app_config::upcoming::<MetricsConfig>(app)?.listen_place(app))
 }
 
 async fn start(service: Service, config: Configured<MetricsConfig>) -> Result<Metrics, Error> {
@@ -34,10 +32,10 @@ async fn start(service: Service, config: Configured<MetricsConfig>) -> Result<Me
 
     let log = service.log().clone();
     debug!(log, "metrics HTTP server is starting"; "event" => METRICS_HTTP_SERVER_STARTING.hex());
-    let port = if App::of(&service).any_port() { 0 } else { config.http_port };
     let app = App::of(&service);
-    let listener = app.listen(service.name(), config.bind_address, port).map_err(|error| {
-        let failed = bind_failed(&error);
+    let place = config.listen_place(&app);
+    let listener = app.listen(service.name(), place.address, place.port).map_err(|error| {
+        let failed = bind_failed(&error, place.set_by);
         error!(log, "metrics HTTP server cannot start"; "event" => METRICS_HTTP_REPORTER_START_ERROR.hex(), "err" => #&failed);
         failed
     })?;
@@ -63,9 +61,8 @@ async fn start(service: Service, config: Configured<MetricsConfig>) -> Result<Me
     Ok(metrics)
 }
 
-pub(crate) fn bind_failed(failed: &ListenError) -> Error {
-    let message =
-        failed.explain("metrics HTTP server", "httpPort", &format!("config {METRICS_SERVICE_ID:#x}"));
+pub(crate) fn bind_failed(failed: &ListenError, set_by: SetBy) -> Error {
+    let message = failed.explain("metrics HTTP server", set_by);
     let event = METRICS_HTTP_REPORTER_START_ERROR.hex();
     HTTP_BIND_FAILED
         .error(METRICS_SERVICE_ID)

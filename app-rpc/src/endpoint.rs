@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use app_config::LiveConfig;
-use app_core::listeners::{ListenError, is_out_of_descriptors};
+use app_core::listeners::{ListenError, SetBy, is_out_of_descriptors};
 use app_core::prelude::*;
 use app_core::{
     limits::descriptor_limit,
@@ -25,9 +25,6 @@ use crate::errors::{RPC_BIND_FAILED, RPC_CONFIG_UNUSABLE};
 use crate::ids::APP_RPC_SERVICE_ID;
 use crate::server::{BoundServer, Counts, Descriptors, Meters, ServedAs, ServerControl, ServerError};
 use crate::{Bootstrap, EndpointConfig, RpcName, RpcServerConfig, ServerCounts};
-
-/// The field of the port in the config of an endpoint.
-const PORT_FIELD: &str = "rpcServiceSpec.port";
 
 /// The start function of an endpoint, made from a function that returns the [`Bootstrap`]. The parameters of that function are the
 /// dependencies of the endpoint. [`rpc_endpoint!`](crate::rpc_endpoint) expands to it:
@@ -257,9 +254,14 @@ fn reconfigure(control: &ServerControl, config: RpcServerConfig, log: &Logger) -
     reconfigured.is_ok()
 }
 
+/// What says where an endpoint listens.
+fn in_config(service: ServiceId) -> SetBy {
+    SetBy::Config { service, port: "rpcServiceSpec.port" }
+}
+
 /// The error of an endpoint that can't listen.
 fn not_listening(service: ServiceId, failed: &ListenError) -> Error {
-    let message = failed.explain("RPC endpoint", PORT_FIELD, &format!("config {service:#x}"));
+    let message = failed.explain("RPC endpoint", in_config(service));
     RPC_BIND_FAILED.error(service).message(message).build()
 }
 

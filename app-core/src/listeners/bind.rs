@@ -18,6 +18,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use super::{
     Listener, ListenerOrigin,
     accepting::{Gate, InUse},
+    place::SetBy,
 };
 
 /// Connections that the kernel holds until they are accepted.
@@ -170,33 +171,38 @@ impl std::error::Error for ListenError {
 }
 
 impl ListenError {
-    /// A message with the address, the reason and the cure. `what` listens, and `field` of `config` is its port.
+    /// A message with the address, the reason and the cure. `what` listens, where `set_by` says.
     #[must_use]
-    pub fn explain(&self, what: &str, field: &str, config: &str) -> String {
+    pub fn explain(&self, what: &str, set_by: SetBy) -> String {
+        let (field, bind_address) = (set_by.port(), set_by.address());
         let Self { address, error, inherited } = self;
         if let Some((name, inherited)) = inherited {
             let port = inherited.port();
             return format!(
-                "{what}: {config} says {address}, and the listener {name:?} that this process inherited is at {inherited}; set {field} in {config} to {port} or 0, or pass on another listener"
+                "{what}: {set_by} says {address}, and the listener {name:?} that this process inherited is at {inherited}; set {field} in {set_by} to {port} or 0, or pass on another listener"
             );
         }
         let (reason, cure) = match error.kind() {
             io::ErrorKind::AddrInUse => (
                 "is already in use".to_owned(),
-                format!("set {field} in {config}, or stop the other process"),
+                format!("set {field} in {set_by}, or stop the other process"),
             ),
             io::ErrorKind::AddrNotAvailable => {
-                ("does not belong to this machine".to_owned(), format!("set bindAddress in {config}"))
+                ("does not belong to this machine".to_owned(), format!("set {bind_address} in {set_by}"))
             }
             io::ErrorKind::PermissionDenied if self.lacks_privilege() => (
                 "may not be used by this user".to_owned(),
-                format!("set {field} in {config} to 1024 or above"),
+                format!("set {field} in {set_by} to 1024 or above"),
             ),
             io::ErrorKind::PermissionDenied => (
                 format!("is forbidden: {error}"),
-                format!("permit it in the seccomp filter or security module, or set bindAddress in {config}"),
+                format!(
+                    "permit it in the seccomp filter or security module, or set {bind_address} in {set_by}"
+                ),
             ),
-            _ => (format!("cannot be used: {error}"), format!("check {field} and bindAddress in {config}")),
+            _ => {
+                (format!("cannot be used: {error}"), format!("check {field} and {bind_address} in {set_by}"))
+            }
         };
         format!("{what}: address {address} {reason}; {cure}")
     }

@@ -1,6 +1,52 @@
-//! Where a service listens, as its config says.
+//! Where a service listens, as its config or a flag says.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+
+use app_ids::ServiceId;
+
+use crate::flags::FlagSource;
+
+/// What says where a service listens. It is for messages, and prints as `config 0x1f` or as the flag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SetBy {
+    /// The config of a service, and its field for the port. The field for the address is `bindAddress`.
+    Config {
+        /// The service.
+        service: ServiceId,
+        /// The field for the port.
+        port: &'static str,
+    },
+    /// A flag or a variable, with the address and the port as one value.
+    Flag(FlagSource),
+}
+
+impl SetBy {
+    /// The port, in words for messages.
+    #[must_use]
+    pub fn port(&self) -> &'static str {
+        match self {
+            Self::Config { port, .. } => port,
+            Self::Flag(_) => "the port",
+        }
+    }
+
+    pub(crate) fn address(&self) -> &'static str {
+        match self {
+            Self::Config { .. } => "bindAddress",
+            Self::Flag(_) => "the address",
+        }
+    }
+}
+
+impl fmt::Display for SetBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config { service, .. } => write!(f, "config {service:#x}"),
+            Self::Flag(source) => write!(f, "{source}"),
+        }
+    }
+}
 
 /// Where a service will listen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,11 +55,24 @@ pub struct ListenPlace {
     pub address: Option<IpAddr>,
     /// The port; 0 for any.
     pub port: u16,
-    /// The field of the port in the config of the service, for messages.
-    pub field: &'static str,
+    /// What says so, for messages.
+    pub set_by: SetBy,
 }
 
 impl ListenPlace {
+    pub(crate) fn spot(&self) -> Spot {
+        Spot { address: self.address, port: self.port }
+    }
+}
+
+/// An address and a port, each of them open or not.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Spot {
+    pub(crate) address: Option<IpAddr>,
+    pub(crate) port: u16,
+}
+
+impl Spot {
     /// Whether a listener at `address` is where the config wants it. A port that the config leaves open, and an address that it does
     /// not name, agree with any.
     pub(crate) fn agrees(&self, address: SocketAddr) -> bool {
@@ -45,7 +104,5 @@ fn both_unspecified(one: IpAddr, other: IpAddr) -> bool {
 #[derive(Debug, Clone)]
 pub(crate) struct Listening {
     pub(crate) name: String,
-    /// The config of the service, for messages.
-    pub(crate) config: String,
     pub(crate) place: Option<ListenPlace>,
 }

@@ -18,9 +18,10 @@ use std::{
 use parking_lot::Mutex;
 
 use super::{
-    Inherited, ListenError, ListenPlace, Listener, ListenerOrigin, Listening, Offer,
+    Inherited, ListenError, Listener, ListenerOrigin, Listening, Offer,
     accepting::{Gate, InUse},
     bind::{self, Bound},
+    place::Spot,
 };
 
 /// The listeners of an app.
@@ -164,14 +165,14 @@ impl Listeners {
         address: Option<IpAddr>,
         port: u16,
     ) -> Result<Listener, ListenError> {
-        let place = ListenPlace { address, port, field: "" };
+        let spot = Spot { address, port };
         let mut state = self.state.lock();
         if let Some(open) = state.open.get(name) {
-            if let Some(again) = again(open, &place) {
+            if let Some(again) = again(open, spot) {
                 return Ok(self.enter(&mut state, name, again, None));
             }
-            if open.origin == ListenerOrigin::Inherited && !place.agrees(open.address) {
-                return Err(disagree(name, &place, open.address));
+            if open.origin == ListenerOrigin::Inherited && !spot.agrees(open.address) {
+                return Err(disagree(name, spot, open.address));
             }
             // Dropped before the new one is bound: both may want one port.
             let is_stored = open.is_stored;
@@ -179,14 +180,14 @@ impl Listeners {
             state.forget.extend(is_stored.then(|| name.to_owned()));
         }
         if let Some(offer) = state.assigned.remove(name) {
-            if place.agrees(offer.address) {
+            if spot.agrees(offer.address) {
                 let Offer { socket, address, origin, .. } = offer;
                 return Ok(self.enter(&mut state, name, (socket, address, origin), None));
             }
             if offer.origin == ListenerOrigin::Inherited {
                 let at = offer.address;
                 state.assigned.insert(name.to_owned(), offer);
-                return Err(disagree(name, &place, at));
+                return Err(disagree(name, spot, at));
             }
             state.forget.extend((offer.origin == ListenerOrigin::Store).then(|| name.to_owned()));
         }
@@ -298,14 +299,14 @@ impl Listeners {
 }
 
 /// The listener that was kept for a service which asks again.
-fn again(open: &Open, place: &ListenPlace) -> Option<(TcpListener, SocketAddr, ListenerOrigin)> {
-    let socket = open.kept.as_ref().filter(|_| place.agrees(open.address))?.try_clone().ok()?;
+fn again(open: &Open, spot: Spot) -> Option<(TcpListener, SocketAddr, ListenerOrigin)> {
+    let socket = open.kept.as_ref().filter(|_| spot.agrees(open.address))?.try_clone().ok()?;
     Some((socket, open.address, open.origin))
 }
 
 /// The error of a service whose config does not agree with the listener that it inherited.
-fn disagree(name: &str, place: &ListenPlace, inherited: SocketAddr) -> ListenError {
-    let address = SocketAddr::new(place.address.unwrap_or(IpAddr::from([0, 0, 0, 0])), place.port);
+fn disagree(name: &str, spot: Spot, inherited: SocketAddr) -> ListenError {
+    let address = SocketAddr::new(spot.address.unwrap_or(IpAddr::from([0, 0, 0, 0])), spot.port);
     let error = io::Error::other("another listener was inherited");
     ListenError { address, error, inherited: Some((name.to_owned(), inherited)) }
 }
@@ -315,7 +316,7 @@ fn choose(offer: &Offer, services: &[Listening], taken: &BTreeMap<String, Offer>
     let address = offer.address;
     let named = services.iter().find(|service| Some(&service.name) == offer.name.as_ref());
     let by_address =
-        || services.iter().find(|service| service.place.is_some_and(|place| place.names(address)));
+        || services.iter().find(|service| service.place.is_some_and(|place| place.spot().names(address)));
     let Some(service) = named.or_else(by_address) else {
         let mut known: Vec<_> = services.iter().map(|service| service.name.as_str()).collect();
         known.sort_unstable();
@@ -334,12 +335,12 @@ fn choose(offer: &Offer, services: &[Listening], taken: &BTreeMap<String, Offer>
         ));
     }
     match service.place {
-        Some(place) if !place.agrees(address) => Err(format!(
+        Some(place) if !place.spot().agrees(address) => Err(format!(
             "{}: {} says {}; set {} to {} or 0 there, or pass on another listener",
             offer.describe(),
-            service.config,
-            place.describe(),
-            place.field,
+            place.set_by,
+            place.spot().describe(),
+            place.set_by.port(),
             address.port()
         )),
         // The manager's own listener waits for a config. The others would only hold a port.

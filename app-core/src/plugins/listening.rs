@@ -11,11 +11,13 @@ use crate::{
 /// A service that listens, and where its config wants it to. The crate of the service submits it through inventory.
 ///
 /// ```
-/// use app_core::{App, listeners::ListenPlace, plugins::ListeningService, prelude::*};
+/// use app_core::{App, listeners::{ListenPlace, SetBy}, plugins::ListeningService, prelude::*};
 ///
 /// const ECHO: ServiceId = ServiceId::new(0x5b0c_9f31_a86e_d274);
 ///
-/// inventory::submit! { ListeningService::new(ECHO, |_app| Some(ListenPlace { address: None, port: 7007, field: "port" })) }
+/// const IN_CONFIG: SetBy = SetBy::Config { service: ECHO, port: "port" };
+///
+/// inventory::submit! { ListeningService::new(ECHO, |_app| Some(ListenPlace { address: None, port: 7007, set_by: IN_CONFIG })) }
 /// # fn main() {}
 /// ```
 #[derive(Debug, Clone, Copy)]
@@ -38,11 +40,7 @@ impl ListeningService {
     pub(crate) fn all(app: &App) -> Vec<Listening> {
         let listening = |linked: &Self| {
             let spec = app.service_specs().iter().find(|spec: &&ServiceSpec| spec.id() == linked.service)?;
-            Some(Listening {
-                name: spec.name().to_owned(),
-                config: format!("config {:#x}", linked.service),
-                place: (linked.place)(app),
-            })
+            Some(Listening { name: spec.name().to_owned(), place: (linked.place)(app) })
         };
         let mut all: Vec<_> = inventory::iter::<Self>.into_iter().filter_map(listening).collect();
         all.sort_by(|one, other| one.name.cmp(&other.name));

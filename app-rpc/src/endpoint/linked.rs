@@ -91,7 +91,11 @@ fn upcoming<const SERVICE: u64>(app: &App) -> Option<RpcServerConfig> {
 pub fn listen_place<const SERVICE: u64>(app: &App) -> Option<ListenPlace> {
     let config = upcoming::<SERVICE>(app)?;
     let port = if app.any_port() { 0 } else { config.port };
-    Some(ListenPlace { address: config.bind_address, port, field: super::PORT_FIELD })
+    Some(ListenPlace {
+        address: config.bind_address,
+        port,
+        set_by: super::in_config(ServiceId::new(SERVICE)),
+    })
 }
 
 fn status<const SERVICE: u64>(app: &App) -> EndpointStatus {

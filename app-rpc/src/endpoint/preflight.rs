@@ -6,12 +6,12 @@
 use std::net::{IpAddr, SocketAddr};
 
 use app_config::upcoming;
-use app_core::listeners::try_address;
+use app_core::listeners::{ListenPlace, try_address};
 use app_core::prelude::*;
 use app_core::{plugins::Preflight, preflight};
 use app_metrics::{METRICS_SERVICE_ID, MetricsConfig};
 
-use super::{LinkedEndpoint, PORT_FIELD, not_listening};
+use super::{LinkedEndpoint, in_config, not_listening};
 use crate::RpcServerConfig;
 
 preflight! { Preflight::new("rpc endpoints", check) }
@@ -19,16 +19,15 @@ preflight! { Preflight::new("rpc endpoints", check) }
 /// A service that will listen.
 struct Listens {
     service: ServiceId,
-    field: &'static str,
-    address: Option<IpAddr>,
-    port: u16,
+    place: ListenPlace,
 }
 
 impl Listens {
     fn overlaps(&self, other: &Self) -> bool {
         let every = |address: Option<IpAddr>| address.is_none_or(|address| address.is_unspecified());
-        let same = self.address == other.address || every(self.address) || every(other.address);
-        self.port != 0 && self.port == other.port && same
+        let (one, other) = (self.place, other.place);
+        let same = one.address == other.address || every(one.address) || every(other.address);
+        one.port != 0 && one.port == other.port && same
     }
 }
 
@@ -56,17 +55,12 @@ fn problem(app: &App, service: ServiceId, config: &RpcServerConfig) -> Option<Er
 /// The endpoints and the HTTP server of the metrics.
 fn listening(app: &App, configs: &[(ServiceId, RpcServerConfig)]) -> Vec<Listens> {
     let has_metrics = app.service_specs().iter().any(|service| service.id() == METRICS_SERVICE_ID);
-    let metrics = upcoming::<MetricsConfig>(app).filter(|_| has_metrics).map(|config| Listens {
-        service: METRICS_SERVICE_ID,
-        field: "httpPort",
-        address: config.bind_address,
-        port: config.http_port,
-    });
+    let metrics = upcoming::<MetricsConfig>(app)
+        .filter(|_| has_metrics)
+        .map(|config| Listens { service: METRICS_SERVICE_ID, place: config.listen_place(app) });
     let endpoints = configs.iter().map(|(service, config)| Listens {
         service: *service,
-        field: PORT_FIELD,
-        address: config.bind_address,
-        port: config.port,
+        place: ListenPlace { address: config.bind_address, port: config.port, set_by: in_config(*service) },
     });
     metrics.into_iter().chain(endpoints).collect()
 }
@@ -76,13 +70,14 @@ fn shared_ports(all: &[Listens]) -> Vec<Error> {
     let mut problems = Vec::new();
     for (i, first) in all.iter().enumerate() {
         for second in all[i + 1..].iter().filter(|second| first.overlaps(second)) {
-            let address = SocketAddr::new(second.address.unwrap_or(IpAddr::from([0, 0, 0, 0])), second.port);
+            let ListenPlace { address, port, set_by } = second.place;
+            let address = SocketAddr::new(address.unwrap_or(IpAddr::from([0, 0, 0, 0])), port);
             let message = format!(
-                "config {:#x}: {} {address} is also where service {} listens (its {}): give one of them another port",
-                second.service,
-                second.field,
+                "{set_by}: {} {address} is also where service {} listens ({} in {}): give one of them another port",
+                set_by.port(),
                 first.service.describe(),
-                first.field,
+                first.place.set_by.port(),
+                first.place.set_by,
             );
             problems.push(errors::CONFIG_FAILURE.error(second.service).message(message).build());
         }

@@ -50,6 +50,52 @@ fn runs(process: &Process) -> bool {
 }
 
 #[test]
+fn a_variable_moves_the_port_without_a_config_and_before_one() {
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let taken = taken.local_addr().unwrap();
+    let busy = Configs::none().metrics(|mut spec| spec.set_http_port(taken.port()));
+    for program in [Program::service(), busy.service()] {
+        let process = program.env("OP_METRICS_ADDRESS", " 127.0.0.1:0\n").start();
+        let address = process.ready();
+        assert!(address.ip().is_loopback() && ![taken.port(), 4444].contains(&address.port()), "{address}");
+        // The health check of an image asks there too.
+        let asks = Program::service().args(["health", "ready"]);
+        let asked = asks.env("OP_METRICS_ADDRESS", address.to_string()).run();
+        asked.expect_code(0);
+        process.signal(Signal::SIGINT);
+        process.ended().expect_code(0);
+    }
+    let every = Program::service().args(["--metrics-address", "[::]:0"]).start();
+    let port = every.ready().port();
+    assert_eq!(get(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), "/readyz").status, 200);
+}
+
+#[test]
+fn a_bad_or_a_busy_address_in_the_variable_is_one_line_that_names_it() {
+    for bad in ["4444", "localhost:4444", "127.0.0.1:99999", ":4444"] {
+        let ended = Program::service().env("OP_METRICS_ADDRESS", bad).run();
+        ended.expect_code(2);
+        assert!(
+            ended.stderr.contains("OP_METRICS_ADDRESS") && ended.stderr.contains(bad),
+            "{}",
+            ended.stderr
+        );
+    }
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for (program, name) in [
+        (Program::service().env("OP_METRICS_ADDRESS", &address), "OP_METRICS_ADDRESS"),
+        (Program::service().args(["--metrics-address", &address]), "--metrics-address"),
+    ] {
+        let ended = program.run();
+        ended.expect_code(1);
+        let cure =
+            format!("address {address} is already in use; set the port in {name}, or stop the other process");
+        assert!(ended.stderr.contains(&cure), "{}", ended.stderr);
+    }
+}
+
+#[test]
 fn a_busy_port_ends_the_start_with_one_clear_line() {
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = taken.local_addr().unwrap();

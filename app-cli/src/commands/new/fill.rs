@@ -65,7 +65,7 @@ impl<'a> Filling<'a> {
 
     /// Replaces `@version:CRATE@`, `@platform:FOLDER@` and the words of the platform.
     fn tokens(&self, template: &str) -> String {
-        let mut text = template.replace("@rust-version@", templates::rust_version().unwrap_or("1.89"));
+        let mut text = template.replace("@rust-version@", templates::rust_version().unwrap_or("1.95"));
         text =
             replaced_with(&text, "@version:", |name| templates::version(name).unwrap_or("\"*\"").to_owned());
         let Some(platform) = self.platform else { return text };

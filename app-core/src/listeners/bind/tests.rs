@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use tokio::net::TcpStream;
 
 use super::*;
+use app_ids::ServiceId;
 
 const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const EPERM: i32 = 1;
@@ -64,7 +65,7 @@ async fn a_port_of_ipv6_that_is_in_use_is_not_left_to_the_other_program() {
 async fn where_ipv4_fails_too_its_reason_is_told_with_a_cure_that_helps() {
     let explained = |port, code| {
         let failed = choose(None, port, machine(EPERM, Some(code))).unwrap_err();
-        failed.explain("metrics HTTP server", "httpPort", "config 0x1")
+        failed.explain("metrics HTTP server", SetBy::Config { service: ServiceId::new(1), port: "httpPort" })
     };
     assert_eq!(
         explained(PRIVILEGED, EACCES),

@@ -2,8 +2,11 @@
 
 use std::net::Ipv4Addr;
 
+use super::super::place::{ListenPlace, SetBy};
 use super::*;
+use app_ids::ServiceId;
 
+const IN_CONFIG: SetBy = SetBy::Config { service: ServiceId::new(1), port: "port" };
 const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 fn offer(name: Option<&str>, origin: ListenerOrigin) -> Offer {
@@ -12,8 +15,8 @@ fn offer(name: Option<&str>, origin: ListenerOrigin) -> Offer {
 }
 
 fn listening(name: &str, port: Option<u16>) -> Listening {
-    let place = port.map(|port| ListenPlace { address: None, port, field: "port" });
-    Listening { name: name.to_owned(), config: format!("config of {name}"), place }
+    let place = port.map(|port| ListenPlace { address: None, port, set_by: IN_CONFIG });
+    Listening { name: name.to_owned(), place }
 }
 
 /// The listeners of a process that inherited these.
@@ -48,7 +51,7 @@ fn what_is_inherited_and_fits_nothing_is_a_problem_that_names_it() {
         "are both for the service \"metrics\"",
         "\"none\"",
         "without a name",
-        "config of rpc says port 1; set port to",
+        "config 0x1 says port 1; set port to",
     ];
     assert_eq!(problems.len(), texts.len(), "{problems:#?}");
     for (problem, text) in problems.iter().zip(texts) {
@@ -109,7 +112,7 @@ fn an_inherited_listener_does_not_follow_a_config() {
     assert_eq!(listeners.assign(&[listening("rpc", None)]), [""; 0]);
     for _ in 0..2 {
         let failed = listeners.listen("rpc", Some(LOCALHOST), 1).unwrap_err();
-        let explained = failed.explain("RPC endpoint", "port", "config 0x1");
+        let explained = failed.explain("RPC endpoint", IN_CONFIG);
         assert!(
             explained
                 .contains(&format!("is at {address}; set port in config 0x1 to {} or 0", address.port())),
