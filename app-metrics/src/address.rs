@@ -4,9 +4,7 @@ use std::net::SocketAddr;
 
 use app_core::listeners::{ListenPlace, SetBy};
 use app_core::prelude::*;
-use app_core::{args, clap};
-
-use crate::{METRICS_SERVICE_ID, MetricsConfig};
+use app_core::{args, clap, flags::FlagSource};
 
 /// The flags of the HTTP server for metrics and probes. Every application that links this crate has them.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -19,22 +17,24 @@ pub struct MetricsFlags {
 
 app_core::flag_group! { MetricsFlags }
 
-impl MetricsConfig {
-    /// Where the HTTP server of this app listens. The flag `--metrics-address` goes before the config. In tests, and with `--dev`,
-    /// the port may be any.
-    #[must_use]
-    pub fn listen_place(&self, app: &App) -> ListenPlace {
-        let flags = app.flags();
-        let given = flags.group::<MetricsFlags>().ok().and_then(|group| group.metrics_address);
-        let source = flags.group_source::<MetricsFlags>("metrics_address");
-        let in_config = SetBy::Config { service: METRICS_SERVICE_ID, port: "httpPort" };
-        let (address, port, set_by) = match given {
-            Some(given) => {
-                let all = given.ip().is_unspecified() && given.is_ipv6();
-                ((!all).then(|| given.ip()), given.port(), source.map_or(in_config, SetBy::Flag))
-            }
-            None => (self.bind_address, self.http_port, in_config),
-        };
-        ListenPlace { address, port: if app.any_port() { 0 } else { port }, set_by }
+/// Where the HTTP server of this app listens: `configured`, unless a flag says otherwise. In tests, and with `--dev`, the port may be
+/// any.
+pub(crate) fn listen_place(app: &App, configured: ListenPlace) -> ListenPlace {
+    let flags = app.flags();
+    let given = flags.group::<MetricsFlags>().ok().and_then(|group| group.metrics_address);
+    let mut place = configured;
+    if let Some(given) = given {
+        // As in a config, every address means IPv4 too.
+        let is_every = given.is_ipv6() && given.ip().is_unspecified();
+        (place.address, place.port) = ((!is_every).then(|| given.ip()), given.port());
     }
+    if let Some(FlagSource::Flag(name) | FlagSource::Variable(name)) =
+        flags.group_source::<MetricsFlags>("metrics_address")
+    {
+        place.set_by = SetBy::Flag(name);
+    }
+    if app.any_port() {
+        place.port = 0;
+    }
+    place
 }

@@ -12,6 +12,7 @@ use crate::{
     GaugeVectorSpec, HistogramSpec, HistogramVectorSpec, METRICS_SERVICE_ID, MetricRegistry,
 };
 use app_config::{Config, Expected, Place, Problems, quoted};
+use app_core::listeners::{ListenPlace, SetBy};
 use app_core::prelude::*;
 use schema::metrics_capnp::metrics_service_spec;
 use std::net::IpAddr;
@@ -101,6 +102,18 @@ impl Config for MetricsConfig {
             facade_buckets: DEFAULT_BUCKETS.to_vec(),
             facade_idle: None,
         }
+    }
+}
+
+impl MetricsConfig {
+    /// Where the HTTP server of this app listens. The flag `--metrics-address` goes before the config.
+    #[must_use]
+    pub fn listen_place(&self, app: &App) -> ListenPlace {
+        let set_by = SetBy::Config { service: METRICS_SERVICE_ID, port: "httpPort" };
+        crate::address::listen_place(
+            app,
+            ListenPlace { address: self.bind_address, port: self.http_port, set_by },
+        )
     }
 }
 

@@ -5,8 +5,6 @@ use std::net::{IpAddr, SocketAddr};
 
 use app_ids::ServiceId;
 
-use crate::flags::FlagSource;
-
 /// What says where a service listens. It is for messages, and prints as `config 0x1f` or as the flag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SetBy {
@@ -17,8 +15,8 @@ pub enum SetBy {
         /// The field for the port.
         port: &'static str,
     },
-    /// A flag or a variable, with the address and the port as one value.
-    Flag(FlagSource),
+    /// A flag or a variable of this name, with the address and the port as one value.
+    Flag(&'static str),
 }
 
 impl SetBy {
@@ -43,7 +41,7 @@ impl fmt::Display for SetBy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Config { service, .. } => write!(f, "config {service:#x}"),
-            Self::Flag(source) => write!(f, "{source}"),
+            Self::Flag(name) => f.write_str(name),
         }
     }
 }

@@ -22,12 +22,12 @@ const MOST: usize = 4_096;
 pub(super) struct Recent {
     hasher: RandomState,
     /// In the order of time.
-    order: VecDeque<Entry>,
+    order: VecDeque<Forwarded>,
     /// How many entries have a hash.
     counts: HashMap<u64, u32>,
 }
 
-struct Entry {
+struct Forwarded {
     at: Instant,
     /// The number of the last link that got the event.
     link: u64,
@@ -42,7 +42,7 @@ impl Recent {
             self.forget_first();
         }
         let hash = self.hash(event);
-        self.order.push_back(Entry { at: Instant::now(), link, hash });
+        self.order.push_back(Forwarded { at: Instant::now(), link, hash });
         *self.counts.entry(hash).or_default() += 1;
     }
 
@@ -56,7 +56,7 @@ impl Recent {
         if !self.counts.contains_key(&hash) {
             return false;
         }
-        let same = |entry: &&mut Entry| entry.hash == hash && entry.link != link;
+        let same = |entry: &&mut Forwarded| entry.hash == hash && entry.link != link;
         let Some(entry) = self.order.iter_mut().find(same) else { return false };
         // The next link may get its copy later still.
         entry.link = link;
