@@ -70,3 +70,8 @@ mod tables;
 pub use self::errors::{Difference, SchemaError};
 pub use self::files::Changes;
 pub use self::folder::{Schemas, schemas};
+
+/// Compiles the examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

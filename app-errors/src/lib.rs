@@ -68,3 +68,8 @@ pub use stack::{Stack, outermost};
 pub use symbols::{FramesAt, frames_at};
 pub use terminal::{Hostile, is_hostile, json_text, many_lines, one_line};
 pub use uid::ErrorUid;
+
+/// Compiles the examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

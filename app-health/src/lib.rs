@@ -104,3 +104,8 @@ pub mod __private {
     pub use app_core::plugins::Origin;
     pub use inventory;
 }
+
+/// Compiles the examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

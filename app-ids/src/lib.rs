@@ -57,3 +57,8 @@ pub use unique::{unique_u64, unique_u128};
 /// For the macros of this crate and of those above it: they expand to `inventory::submit!`.
 #[doc(hidden)]
 pub use inventory as __inventory;
+
+/// Compiles the examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

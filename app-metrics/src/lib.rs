@@ -105,3 +105,8 @@ pub use prometheus_client;
 pub mod __private {
     pub use inventory;
 }
+
+/// Compiles the examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

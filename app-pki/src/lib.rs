@@ -48,3 +48,8 @@ pub use self::key::KeyKind;
 pub use self::revocation::Revoked;
 pub use self::serial::Serial;
 pub use self::validity::Validity;
+
+/// Compiles the examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

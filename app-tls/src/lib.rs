@@ -73,3 +73,8 @@ pub use self::server::server_config;
 pub use self::shown_names::{ShownNames, list_names, shown_names};
 pub use self::text::bounded;
 pub use self::verifiers::{HandshakeRecord, record_handshake};
+
+/// Compiles the examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

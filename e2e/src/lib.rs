@@ -23,7 +23,8 @@ mod programs;
 
 pub use self::programs::{appctl, folder, svc_example};
 
-/// Compiles the README's service.
+/// Compiles the services of the README and of the kernel's README.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
+#[doc = include_str!("../../app-core/README.md")]
 struct Readme;

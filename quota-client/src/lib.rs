@@ -58,3 +58,8 @@ pub use self::{
     client::{Grant, QuotaClient, Rule},
     service::{QUOTA_CLIENT, QUOTA_RPC},
 };
+
+/// Compiles the examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

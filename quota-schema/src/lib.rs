@@ -23,3 +23,8 @@
 pub const QUOTA_RPC: u64 = 0x6e3d_dab0_aff3_37db;
 
 include!("generated/schemas.rs");
+
+/// Compiles the examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -20,3 +20,8 @@
 //! ```
 
 include!("generated/schemas.rs");
+
+/// Compiles the examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
