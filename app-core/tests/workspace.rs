@@ -283,6 +283,16 @@ fn versions_lints_and_the_edition_are_set_in_the_root_manifest_alone() {
 }
 
 #[test]
+fn every_crate_has_a_readme() {
+    assert_none(&claims::without_readme(&tree::crates(), tree::find));
+}
+
+#[test]
+fn the_index_lists_every_page_of_docs() {
+    assert_none(&claims::index(&tree::read("docs/README.md"), &tree::pages()));
+}
+
+#[test]
 fn every_dependency_is_used_by_the_crate_that_declares_it() {
     let code_of = |name: &str| -> String {
         let in_crate = format!("{name}/");

@@ -51,6 +51,36 @@ fn difference<T: Ord + std::fmt::Debug>(table: &str, said: &BTreeSet<T>, held: &
     missing.chain(false_ones).collect()
 }
 
+/// Crates without a page that says what they are. `read` returns the text of a file, if there is one.
+pub(crate) fn without_readme<'a>(
+    crates: impl IntoIterator<Item = &'a String>,
+    read: impl Fn(&str) -> Option<String>,
+) -> Vec<String> {
+    let mut found = Vec::new();
+    for krate in crates {
+        match read(&format!("{krate}/README.md")) {
+            None => found.push(format!("{krate}: has no README.md")),
+            Some(text) if !text.starts_with("# ") => {
+                found.push(format!("{krate}/README.md: does not open with `# ` and its subject"));
+            }
+            Some(_) => {}
+        }
+    }
+    found
+}
+
+/// Compares the tables of docs/README.md with the pages beside it: each page has one row, with a link to it.
+pub(crate) fn index(index: &str, pages: &[String]) -> Vec<String> {
+    let beside =
+        pages.iter().filter_map(|page| page.strip_prefix("docs/")).filter(|page| *page != "README.md");
+    let rows =
+        |page: &str| index.lines().filter(|line| line.starts_with(&format!("| [{page}]({page}) | "))).count();
+    let found = beside.map(|page| (page, rows(page))).filter(|(_, rows)| *rows != 1);
+    found
+        .map(|(page, rows)| format!("docs/README.md: {rows} rows `| [{page}]({page}) | ..`, expected one"))
+        .collect()
+}
+
 /// Paths between backticks and links to files that lead nowhere.
 ///
 /// A path with a crate or a folder of the root in front is meant from the root, another one from the folder of the
@@ -178,6 +208,31 @@ mod violations {
         assert!(plugins(page, &code).is_empty());
         let moved = sources(&[("app-y/src/a.rs", "inventory::collect!(Route);")]);
         assert_eq!(plugins(page, &moved).len(), 2);
+    }
+
+    #[test]
+    fn a_crate_without_a_readme_is_found() {
+        let read = |path: &str| match path {
+            "app-a/README.md" => Some("# app-a\n".to_owned()),
+            "app-b/README.md" => Some("\n".to_owned()),
+            _ => None,
+        };
+        let crates = ["app-a".to_owned(), "app-b".to_owned(), "app-c".to_owned()];
+        let found = without_readme(&crates, read);
+        assert_eq!(
+            found,
+            ["app-b/README.md: does not open with `# ` and its subject", "app-c: has no README.md"]
+        );
+    }
+
+    #[test]
+    fn a_page_that_the_index_does_not_list_once_is_found() {
+        let pages = ["app-a/README.md", "docs/A.md", "docs/README.md", "docs/more/B.md"].map(str::to_owned);
+        let (a, b) = ("| [A.md](A.md) | x |\n", "| [more/B.md](more/B.md) | x |\n");
+        assert!(index(&format!("{a}{b}"), &pages).is_empty());
+        assert_eq!(index(a, &pages).len(), 1);
+        assert_eq!(index(&format!("{a}{a}{b}"), &pages).len(), 1);
+        assert_eq!(index("Read [A.md](A.md), then [more/B.md](more/B.md).", &pages).len(), 2);
     }
 
     #[test]
