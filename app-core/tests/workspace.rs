@@ -283,6 +283,11 @@ fn versions_lints_and_the_edition_are_set_in_the_root_manifest_alone() {
 }
 
 #[test]
+fn every_manifest_names_its_readme_and_the_platform_of_its_documentation() {
+    assert_none(&manifests().iter().flat_map(Manifest::pages).collect::<Vec<_>>());
+}
+
+#[test]
 fn every_crate_has_a_readme() {
     assert_none(&claims::without_readme(&tree::crates(), tree::find));
 }
@@ -307,6 +312,11 @@ fn every_dependency_is_used_by_the_crate_that_declares_it() {
 #[test]
 fn every_version_in_the_root_manifest_is_used_by_some_crate() {
     assert_none(&manifest::unused_in_root(&tree::read("Cargo.toml"), &manifests()));
+}
+
+#[test]
+fn every_crate_of_ours_has_its_version_in_the_root_manifest() {
+    assert_none(&manifest::without_version(&tree::read("Cargo.toml")));
 }
 
 #[test]

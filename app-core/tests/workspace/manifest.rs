@@ -11,6 +11,7 @@ use super::source;
 /// adding it here.
 const SECTIONS: &[&str] = &[
     "[package]",
+    "[package.metadata.docs.rs]",
     "[features]",
     "[lints]",
     "[lib]",
@@ -21,12 +22,19 @@ const SECTIONS: &[&str] = &[
     "[dev-dependencies]",
 ];
 
-const INHERITED: &[&str] = &["version", "edition", "rust-version", "license", "publish"];
+const INHERITED: &[&str] = &["version", "edition", "rust-version", "license", "publish", "keywords"];
+
+/// The page of a crate on crates.io.
+const README: &str = "readme = \"README.md\"";
+
+/// The only platform, in the section for docs.rs. Without this line docs.rs also builds for systems that no crate supports.
+const DOCS_RS: &str = "targets = [\"x86_64-unknown-linux-gnu\"]";
 
 /// A crate's manifest, as far as the rules ask.
 pub(crate) struct Manifest {
     pub(crate) name: String,
     package: BTreeSet<String>,
+    docs_rs: BTreeSet<String>,
     lints: BTreeSet<String>,
     features: Vec<String>,
     dependencies: Vec<String>,
@@ -50,6 +58,7 @@ impl Manifest {
         let mut manifest = Self {
             name: name.to_owned(),
             package: BTreeSet::new(),
+            docs_rs: BTreeSet::new(),
             lints: BTreeSet::new(),
             features: vec![],
             dependencies: vec![],
@@ -68,6 +77,7 @@ impl Manifest {
             }
             match section {
                 "[package]" => drop(manifest.package.insert(line.to_owned())),
+                "[package.metadata.docs.rs]" => drop(manifest.docs_rs.insert(line.to_owned())),
                 "[lints]" => drop(manifest.lints.insert(line.to_owned())),
                 "[features]" => manifest.features.push(line.to_owned()),
                 "[dependencies]" | "[dev-dependencies]" => {
@@ -158,6 +168,18 @@ impl Manifest {
         found
     }
 
+    /// What crates.io and docs.rs need and the manifest lacks.
+    pub(crate) fn pages(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        if !self.package.contains(README) {
+            found.push(format!("{}: lacks {README}", self.name));
+        }
+        if self.docs_rs != BTreeSet::from([DOCS_RS.to_owned()]) {
+            found.push(format!("{}: [package.metadata.docs.rs] is not `{DOCS_RS}` alone", self.name));
+        }
+        found
+    }
+
     /// Dependencies that the crate's code never names.
     pub(crate) fn unused(&self, code: &str) -> Vec<String> {
         let named = |name: &String| source::has_word(code, &name.replace('-', "_"));
@@ -226,13 +248,30 @@ pub(crate) fn unused_in_root(root: &str, manifests: &[Manifest]) -> Vec<String> 
         .collect()
 }
 
+/// Crates of ours that the root manifest does not give with the path and the version of the workspace. Without a version
+/// `cargo package` refuses every crate that depends on them.
+pub(crate) fn without_version(root: &str) -> Vec<String> {
+    let (_, package) = root.split_once("\n[workspace.package]\n").unwrap();
+    let version = package.lines().find(|line| line.starts_with("version = ")).unwrap();
+    let (_, rest) = root.split_once("[workspace.dependencies]\n").unwrap();
+    let section = rest.split("\n[").next().unwrap_or_default();
+    let ours = section.lines().filter_map(|line| Some((line.split(['.', ' ']).next()?, line)));
+    ours.filter(|(name, line)| {
+        is_ours(name) && *line != format!("{name} = {{ path = \"{name}\", {version} }}")
+    })
+    .map(|(name, _)| format!("[workspace.dependencies]: {name} is not its path with {version}"))
+    .collect()
+}
+
 mod violations {
     //! Each rule catches what it is there to catch.
 
-    use super::{Manifest, list, reached, unused_in_root, users_in_lock};
+    use super::{Manifest, list, reached, unused_in_root, users_in_lock, without_version};
 
     const PLAIN: &str = "[package]\nname = \"app-b\"\nversion.workspace = true\nedition.workspace = true\n\
-        rust-version.workspace = true\nlicense.workspace = true\npublish.workspace = true\n\n\
+        rust-version.workspace = true\nlicense.workspace = true\npublish.workspace = true\n\
+        keywords.workspace = true\nreadme = \"README.md\"\n\n\
+        [package.metadata.docs.rs]\ntargets = [\"x86_64-unknown-linux-gnu\"]\n\n\
         [lints]\nworkspace = true\n\n[dependencies]\ntokio = { workspace = true, features = [\"rt\"] }\n\n\
         app-a.workspace = true\n";
     const FLOORS: &[(&str, u8)] = &[("app-a", 0), ("app-a2", 0), ("app-b", 1), ("app-c", 2)];
@@ -246,6 +285,7 @@ mod violations {
         let plain = with("app-a.workspace = true\n");
         assert!(plain.inherits().is_empty(), "{:?}", plain.inherits());
         assert!(plain.floors(FLOORS, &[]).is_empty());
+        assert!(plain.pages().is_empty(), "{:?}", plain.pages());
     }
 
     #[test]
@@ -323,6 +363,17 @@ mod violations {
     }
 
     #[test]
+    fn a_readme_or_a_platform_that_the_manifest_does_not_name_is_found() {
+        let other_file = PLAIN.replace("README.md", "readme.txt");
+        assert_eq!(Manifest::parse("app-b", &other_file).pages(), ["app-b: lacks readme = \"README.md\""]);
+        let section = "[package.metadata.docs.rs]\ntargets = [\"x86_64-unknown-linux-gnu\"]\n";
+        for other in ["", "[package.metadata.docs.rs]\n", "[package.metadata.docs.rs]\nall-features = true\n"]
+        {
+            assert_eq!(Manifest::parse("app-b", &PLAIN.replace(section, other)).pages().len(), 1, "{other}");
+        }
+    }
+
+    #[test]
     fn a_local_crate_before_others_is_found() {
         assert_eq!(
             with("app-a.workspace = true\nserde.workspace = true\n").inherits(),
@@ -340,6 +391,22 @@ mod violations {
     fn a_version_that_nobody_takes_is_found() {
         let root = "[workspace.dependencies]\n# why\ntokio = \"1\"\nserde = { version = \"1\" }\napp-z.path = \"z\"\n\n[x]\n";
         assert_eq!(unused_in_root(root, &[with("")]), ["[workspace.dependencies]: no crate uses serde"]);
+    }
+
+    #[test]
+    fn a_crate_of_ours_without_the_version_of_the_workspace_is_found() {
+        let root = |line: &str| {
+            format!(
+                "\n[workspace.package]\nversion = \"0.2.0\"\n\n[workspace.dependencies]\nrand = \"1\"\n{line}\n\n[x]\n"
+            )
+        };
+        assert!(without_version(&root("app-a = { path = \"app-a\", version = \"0.2.0\" }")).is_empty());
+        for line in ["app-a.path = \"app-a\"", "app-a = { path = \"app-a\", version = \"0.1.0\" }"] {
+            assert_eq!(
+                without_version(&root(line)),
+                ["[workspace.dependencies]: app-a is not its path with version = \"0.2.0\""]
+            );
+        }
     }
 
     #[test]
