@@ -92,7 +92,6 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ),
     ("socket2", &["app-core", "app-rpc"], "who listens"),
     ("tower", &["app-metrics", "app-dashboard"], "HTTP is served by metrics, and by the operator's page"),
-    ("procfs", &["app-metrics"], "process metrics"),
     (
         "prometheus-client",
         &["app-metrics"],

@@ -8,7 +8,6 @@
 use app_core::prelude::*;
 use app_core::testing::TestApp;
 use app_metrics::{GaugeVectorSpec, METRICS_SERVICE_ID, Metrics};
-use procfs::process::Process;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::Instant;
@@ -106,8 +105,12 @@ struct Resident {
 }
 
 fn resident() -> Result<Resident, Failure> {
-    let status = Process::myself()?.status()?;
-    Ok(Resident { now: status.vmrss.ok_or("no VmRSS")?, highest: status.vmhwm.ok_or("no VmHWM")? })
+    let status = fs::read_to_string("/proc/self/status")?;
+    let kilobytes = |field: &str| -> Result<u64, Failure> {
+        let line = status.lines().find_map(|line| line.strip_prefix(field)).ok_or("no such field")?;
+        Ok(line.trim().trim_end_matches(" kB").parse()?)
+    };
+    Ok(Resident { now: kilobytes("VmRSS:")?, highest: kilobytes("VmHWM:")? })
 }
 
 /// The highest resident set while these clients are connected.

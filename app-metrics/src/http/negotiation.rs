@@ -11,6 +11,8 @@ use crate::exposition::Format;
 use crate::names::Names;
 use axum::http::HeaderMap;
 use axum::http::header::{ACCEPT, ACCEPT_ENCODING, HeaderName};
+use percent_encoding::percent_decode_str;
+use std::borrow::Cow;
 
 /// The request headers that the answer depends on, for caches.
 pub(super) const VARY: &str = "Accept, Accept-Encoding";
@@ -33,9 +35,8 @@ const MAX_REPEATED: usize = 40;
 /// # Errors
 /// A text for the client: a value that is unknown, or two values that differ.
 pub(super) fn names(query: Option<&str>) -> Result<Names, String> {
-    let pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
     let mut asked = None;
-    for (_, value) in pairs.filter(|(name, _)| name == NAMES) {
+    for (_, value) in parameters(query.unwrap_or_default()).filter(|(name, _)| name == NAMES) {
         let found: String = value.chars().take(MAX_REPEATED).collect();
         let cure = "ask for names=ids, names=readable, or neither, which means ids";
         let Some(names) = Names::of_word(&value) else {
@@ -47,6 +48,15 @@ pub(super) fn names(query: Option<&str>) -> Result<Names, String> {
         asked = Some(names);
     }
     Ok(asked.unwrap_or_default())
+}
+
+/// The parameters of a query, decoded. A parameter without a value has an empty one.
+fn parameters(query: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+    let decoded = |text| percent_decode_str(text).decode_utf8_lossy();
+    query.split('&').map(move |pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (decoded(name), decoded(value))
+    })
 }
 
 /// The format that the client prefers; text if it prefers none.
