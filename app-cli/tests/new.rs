@@ -9,6 +9,10 @@ use std::process::{Command, Output};
 
 #[path = "new/build.rs"]
 mod build;
+#[path = "new/place.rs"]
+mod place;
+
+use place::has;
 
 fn appctl(folder: &Path, args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_appctl")).args(args).current_dir(folder).output().unwrap()
@@ -47,20 +51,6 @@ fn files(folder: &Path) -> BTreeMap<String, String> {
         }
     }
     found
-}
-
-/// Whether a program is there. With `REQUIRE_TOOLS`, it has to be.
-fn has(program: &str) -> bool {
-    let has = Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success());
-    if !has {
-        let skipped = format!("SKIPPED: the program {program} is not installed");
-        assert!(
-            env::var("REQUIRE_TOOLS").as_deref() != Ok("1"),
-            "{skipped}, and REQUIRE_TOOLS=1 asks for it"
-        );
-        eprintln!("{skipped}");
-    }
-    has
 }
 
 #[test]

@@ -1,10 +1,10 @@
-//! What `appctl new` makes is built, tested, run, and thrown away. It takes minutes: `cargo test -p app-cli --test new -- --ignored`.
+//! What `appctl new` makes is built, tested and run. It takes minutes: `cargo test -p app-cli --test new -- --ignored`.
 
 use std::env;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -12,17 +12,16 @@ use app_core::testing::{Process, Program, Signal};
 use app_metrics::METRICS_SERVICE_ID;
 
 use crate::made;
+use crate::place::{settings, target};
 
-/// A folder for workspaces, and one folder for all that is built from them. Both are removed at the end.
+/// A folder for workspaces. It is removed at the end.
 struct Builds {
     folder: tempfile::TempDir,
-    target: PathBuf,
 }
 
 impl Builds {
     fn new() -> Self {
-        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("new");
-        Self { folder: tempfile::tempdir().unwrap(), target }
+        Self { folder: tempfile::tempdir().unwrap() }
     }
 
     /// Runs cargo in a workspace. It must succeed, without a warning.
@@ -30,8 +29,7 @@ impl Builds {
     fn cargo(&self, workspace: &str, args: &[&str]) {
         let cargo = env::var_os("CARGO").unwrap_or("cargo".into());
         let mut cargo = Command::new(cargo);
-        cargo.args(args).arg("--offline").current_dir(self.folder.path().join(workspace));
-        cargo.env("CARGO_TARGET_DIR", &self.target).env("CARGO_INCREMENTAL", "0");
+        cargo.args(args).current_dir(self.folder.path().join(workspace)).envs(settings());
         if args.contains(&"clippy") {
             cargo.args(["--", "-D", "warnings"]);
         }
@@ -55,15 +53,8 @@ impl Builds {
                 &["config", "seal", "--service", "metrics", "--plain", "--output", file, json],
             );
         }
-        let program = self.target.join("debug").join(workspace);
+        let program = target().join("debug").join(workspace);
         Program::new(program).args([Path::new("--config-dir"), &configs]).start()
-    }
-}
-
-impl Drop for Builds {
-    fn drop(&mut self) {
-        // They are large. If the folder stays, the next run uses it.
-        let _ = fs::remove_dir_all(&self.target);
     }
 }
 
