@@ -7,7 +7,7 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use app_core::{Subcommand, args, clap::Command};
-use {app_config as _, app_health as _, app_metrics as _};
+use {app_config as _, app_health as _, app_metrics as _, app_sealing as _};
 
 mod answers;
 mod commands;

@@ -1,4 +1,4 @@
-//! Decoding and encoding a config file, compared with bare `capnp` and `flate2`. Sealing and opening it, compared with `age`.
+//! Decoding and encoding a config file, compared with bare `capnp` and `flate2`.
 //!
 //! The file is a metrics config with 100 counters and 100 histogram vectors.
 
@@ -9,7 +9,6 @@ use std::hint::black_box;
 use std::io::BufReader;
 
 use app_config::codec::{decode, marshal};
-use app_config::sealing::{ConfigIdentities, ConfigIdentity, open, seal};
 use capnp::message::{Builder, HeapAllocator, ReaderOptions};
 use criterion::{Criterion, criterion_group, criterion_main};
 use flate2::Compression;
@@ -86,49 +85,5 @@ fn encoding(c: &mut Criterion) {
     group.finish();
 }
 
-fn sealing(c: &mut Criterion) {
-    let mut file = Vec::new();
-    marshal(&spec(), &mut file).expect("the spec is within the limits");
-    let identity = ConfigIdentity::generate();
-    let recipients = [identity.recipient()];
-    let age_recipient: age::x25519::Recipient =
-        recipients[0].to_string().parse().expect("what is a recipient here is one there");
-    let mut group = c.benchmark_group("seal 100 counters and 100 histogram vectors");
-    group.bench_function("app-config", |b| {
-        b.iter(|| seal(black_box(&file), &recipients).expect("within the limits"));
-    });
-    group.bench_function("age bare", |b| {
-        b.iter(|| age::encrypt(&age_recipient, black_box(&file)).expect("a recipient"));
-    });
-    group.finish();
-
-    let sealed = seal(&file, &recipients).expect("within the limits");
-    let secret = identity.secret_text();
-    let age_identity: age::x25519::Identity = std::str::from_utf8(&secret)
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .expect("what is an identity here is one there");
-    let one = ConfigIdentities::of([identity.clone()]).expect("there is one");
-    let others = (0..7).map(|_| ConfigIdentity::generate());
-    let eight = ConfigIdentities::of(others.chain([identity.clone()])).expect("there are eight");
-    let mut group = c.benchmark_group("open 100 counters and 100 histogram vectors");
-    group.bench_function("app-config", |b| {
-        b.iter(|| open(black_box(&sealed), &one).expect("sealed to the identity"));
-    });
-    group.bench_function("app-config, the eighth identity", |b| {
-        b.iter(|| open(black_box(&sealed), &eight).expect("sealed to the identity"));
-    });
-    group.bench_function("app-config, and decode", |b| {
-        b.iter(|| {
-            let plain = open(black_box(&sealed), &one).expect("sealed to the identity");
-            decode(&plain).expect("a config")
-        });
-    });
-    group.bench_function("age bare", |b| {
-        b.iter(|| age::decrypt(&age_identity, black_box(&sealed)).expect("sealed to the identity"));
-    });
-    group.finish();
-}
-
-criterion_group!(benches, decoding, encoding, sealing);
+criterion_group!(benches, decoding, encoding);
 criterion_main!(benches);

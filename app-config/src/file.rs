@@ -47,12 +47,15 @@ impl FileKind {
 }
 
 /// What was read.
-pub(crate) struct FileContent {
-    pub(crate) bytes: SecretBytes,
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct FileContent {
+    /// The whole content.
+    pub bytes: SecretBytes,
     /// The permissions of the file.
-    pub(crate) mode: u32,
+    pub mode: u32,
     /// Whether [`is_private`] holds.
-    pub(crate) private: bool,
+    pub private: bool,
 }
 
 /// Why a file was not read.
@@ -133,7 +136,10 @@ impl From<OwnerError> for FileError {
 const ATTEMPTS: usize = 3;
 
 /// The content of the file, or `None` if there is no such file.
-pub(crate) fn read(path: &Path, kind: FileKind) -> Result<Option<FileContent>, FileError> {
+///
+/// # Errors
+/// It is no regular file, may be changed by others, is larger than it may be, or can't be read.
+pub fn read(path: &Path, kind: FileKind) -> Result<Option<FileContent>, FileError> {
     for _ in 0..ATTEMPTS {
         match read_once(path, kind) {
             Err(FileError::Replaced) => {}

@@ -7,7 +7,7 @@
 //! | layer | what is checked | items |
 //! |---|---|---|
 //! | directory | names are service ids; files are regular, within a limit, and other users may not write them | [`ConfigDir`] |
-//! | seal | a config identity opens a sealed file, whole and authenticated; a plain file is refused where sealing is required | [`sealing`] |
+//! | seal | a config identity opens a sealed file, whole and authenticated, if `app-sealing` is linked; a plain file is refused where sealing is required | [`sealing`] |
 //! | framing | zlib, packing and segment table are whole, exact and within limits | [`codec`] |
 //! | schema | every field is as the schema says, and no data is outside of it | [`ConfigSchema`] |
 //! | meaning | the service's own rules, all problems with their paths | [`Config`], [`Problems`] |

@@ -7,26 +7,22 @@
 //! 2. the config identities, one of them must open the file;
 //! 3. the whole content. It is authenticated to its end before the caller sees a byte of it.
 //!
+//! This crate does the first step. The crate `app-sealing` does the others: it contributes a [`Sealer`] to every application that
+//! links it. An application without a sealer reads plain configs, and refuses sealed ones with [`OpenError::NotLinked`].
+//!
 //! A seal does not say who made it: everyone who knows a recipient can seal to it. The permissions of the config directory
 //! decide who may add files.
 
 mod flags;
 mod header;
-mod identities;
-mod key;
-mod open;
+mod opener;
 mod policy;
-mod seal;
-#[cfg(test)]
-mod tests;
+mod sealer;
 
 pub use self::flags::SealingFlags;
 pub use self::header::{HeaderError, SealedHeader, is_sealed};
-pub(crate) use self::identities::DEFAULT_IDENTITY_FILE;
-pub use self::identities::{ConfigIdentities, IdentityError};
-pub use self::key::{ConfigIdentity, KeyError, Recipient};
-pub use self::open::{OpenError, open};
+pub use self::opener::{IdentityError, OpenError, Opener};
 pub use self::policy::Sealing;
-pub(crate) use self::policy::sealing_flags;
-pub use self::seal::{SealError, seal};
+pub use self::sealer::{ConfigCommand, NamedFile, Sealer, SealerError};
+pub(crate) use self::sealer::{DEFAULT_IDENTITY_FILE, named_identities};
 pub use crate::limits::{MAX_HEADER_BYTES, MAX_RECIPIENTS};

@@ -25,12 +25,15 @@ use std::ops::Deref;
 pub struct SecretBytes(Vec<u8>);
 
 impl SecretBytes {
-    pub(crate) fn with_capacity(bytes: usize) -> Self {
+    /// No bytes, and room for this many.
+    #[must_use]
+    pub fn with_capacity(bytes: usize) -> Self {
         Self(Vec::with_capacity(bytes))
     }
 
     /// Fill it up to its capacity, and no further: a vector that grows by itself leaves a copy behind.
-    pub(crate) fn vec_mut(&mut self) -> &mut Vec<u8> {
+    #[must_use]
+    pub fn vec_mut(&mut self) -> &mut Vec<u8> {
         &mut self.0
     }
 

@@ -17,7 +17,7 @@ use crate::configs::{self, ConfigDir, Configs, DirectoryCheck, Kept, check_again
 use crate::events::CONFIG_LOADING_ERR;
 use crate::ids::{CONFIG_SERVICE_ID, label};
 use crate::schema::ConfigSchema;
-use crate::sealing::SealingFlags;
+use crate::sealing::named_identities;
 
 app_core::service! { id: CONFIG_SERVICE_ID, name: "config", start: start, infrastructure: true }
 
@@ -69,7 +69,7 @@ fn check_configs(app: &App) -> Vec<Error> {
             "event" => %CONFIG_LOADING_ERR, "config" => %service);
     }
     let identities = refused.map(|refused| {
-        refused.named_by(app.flags().group_source::<SealingFlags>("config_identity")).of_identities()
+        refused.named_by(named_identities(app.flags()).and_then(|named| named.source)).of_identities()
     });
     identities.into_iter().chain(checked.problems).collect()
 }

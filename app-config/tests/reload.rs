@@ -7,7 +7,6 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use app_config::codec::marshal;
-use app_config::sealing::{ConfigIdentity, SealingFlags, seal};
 use app_config::{Config, ConfigDir, Configs, Configured, LiveConfig, Problems, ReloadStatus, StaleKind};
 use app_core::prelude::*;
 use app_core::testing::{TestApp, TestAppBuilder};
@@ -143,13 +142,6 @@ async fn record(app: &TestApp, part: &str) -> Value {
 fn count(app: &TestApp, part: &str) -> usize {
     let records = app.captured().records();
     records.iter().filter(|record| record["message"].as_str().is_some_and(|text| text.contains(part))).count()
-}
-
-/// Flags that refuse plain configs.
-fn sealed_only() -> SealingFlags {
-    let mut flags = SealingFlags::default();
-    flags.require_sealed = true;
-    flags
 }
 
 #[tokio::test(start_paused = true)]
@@ -332,64 +324,6 @@ async fn who_loads_a_config_that_others_follow_takes_nothing_from_them() {
     record(&app, "now c").await;
     look().await;
     assert_eq!((loaded.0.as_slice(), told(&app, FOLLOWS)), (&["b".to_owned()][..], (2, 0, false)));
-    app.stop().await.expect_clean();
-}
-
-/// An application with a sealed config, the file, and the file of identities.
-async fn sealed_app(identity: &ConfigIdentity) -> (TestApp, PathBuf, PathBuf) {
-    let builder = TestApp::builder().linked([FOLLOWS]).flag_group(sealed_only());
-    let (file, identities) = (file(&builder, FOLLOWS), builder.config_dir().join("config.identity"));
-    replace(&identities, &identity.secret_text());
-    replace(&file, &seal(&content(&["a"]), &[identity.recipient()]).unwrap());
-    (builder.start().await, file, identities)
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_sealed_file_is_reloaded_and_a_plain_or_foreign_one_is_refused() {
-    let identity = ConfigIdentity::generate();
-    let (app, file, _) = sealed_app(&identity).await;
-    replace(&file, &seal(&content(&["b"]), &[identity.recipient()]).unwrap());
-    record(&app, "now b").await;
-    replace(&file, &content(&["c"]));
-    record(&app, "the file is not sealed").await;
-    replace(&file, &seal(&content(&["c"]), &[ConfigIdentity::generate().recipient()]).unwrap());
-    look().await;
-    assert_eq!((names(&app), told(&app, FOLLOWS)), (vec!["b".to_owned()], (1, 2, true)));
-    app.stop().await.expect_clean();
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_file_that_was_only_sealed_anew_is_no_change() {
-    let identity = ConfigIdentity::generate();
-    let (app, file, _) = sealed_app(&identity).await;
-    replace(&file, &seal(&content(&["a"]), &[identity.recipient()]).unwrap());
-    look().await;
-    assert_eq!((told(&app, FOLLOWS), count(&app, "reloaded")), ((0, 0, false), 0));
-    app.stop().await.expect_clean();
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_key_is_changed_without_a_restart_in_whatever_order_its_files_arrive() {
-    let (old, new) = (ConfigIdentity::generate(), ConfigIdentity::generate());
-    let (app, file, identities) = sealed_app(&old).await;
-    replace(&file, &seal(&content(&["b"]), &[new.recipient()]).unwrap());
-    record(&app, "not reloaded, the value in effect stays").await;
-    replace(&identities, &new.secret_text());
-    record(&app, "now b").await;
-    look().await;
-    assert_eq!(told(&app, FOLLOWS), (1, 1, false));
-
-    // Bad identities are refused, and the earlier ones stay in use.
-    replace(&identities, b"no identity");
-    record(&app, "identities were not read again").await;
-    replace(&file, &seal(&content(&["c"]), &[new.recipient()]).unwrap());
-    record(&app, "now c").await;
-    fs::remove_file(&identities).unwrap();
-    record(&app, "there is no such file").await;
-    replace(&file, &seal(&content(&["d"]), &[new.recipient()]).unwrap());
-    record(&app, "now d").await;
-    let log = app.captured().text();
-    assert!(!log.contains("SECRET-KEY"), "{log}");
     app.stop().await.expect_clean();
 }
 

@@ -7,10 +7,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use app_config::codec::marshal;
-use app_config::sealing::{ConfigIdentity, SealingFlags, seal};
-use app_config::{
-    CONFIG_SERVICE_ID, Config, ConfigDir, Configs, Configured, LiveConfig, Problems, ReloadStatus, StaleKind,
-};
+use app_config::{Config, ConfigDir, Configs, Configured, LiveConfig, Problems, ReloadStatus, StaleKind};
 use app_core::prelude::*;
 use app_core::testing::{TestApp, TestAppBuilder};
 use app_core::{Restart, ServiceState};
@@ -43,8 +40,6 @@ impl<const SERVICE: u64> Config for Names<SERVICE> {
             let mut place = place.field("name");
             match place.text(rule.get_name())? {
                 "" => place.add("must not be empty"),
-                name if name.starts_with("secret") => place.add_found("must be no secret", name),
-                name if name.starts_with("broken") => panic!("broken by {name}"),
                 name => names.push(name.to_owned()),
             }
         }
@@ -97,6 +92,10 @@ fn content(names: &[&str]) -> Vec<u8> {
     marshal(&message, &mut content).unwrap();
     content
 }
+
+/// A sealed file. Nothing in this program opens it.
+const SEALED: &[u8] =
+    b"age-encryption.org/v1\n-> X25519 a\nb\n--- AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\nsealed";
 
 /// Replaces a file.
 type PutFile = fn(&Path);
@@ -176,13 +175,6 @@ async fn restarts_on_the_last_good_value(app: TestApp, files: [PathBuf; 2], kind
     app.stop().await.expect_clean();
 }
 
-/// Flags that refuse plain configs.
-fn sealed_only() -> SealingFlags {
-    let mut flags = SealingFlags::default();
-    flags.require_sealed = true;
-    flags
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_service_restarts_on_the_last_good_value_whatever_is_in_the_place_of_its_file() {
     let whole = content(&["a"]);
@@ -190,7 +182,7 @@ async fn a_service_restarts_on_the_last_good_value_whatever_is_in_the_place_of_i
         (b"nonsense", "zlib"),
         (b"", "empty"),
         (&whole[..whole.len() - 3], "cut short"),
-        (&seal(&whole, &[ConfigIdentity::generate().recipient()]).unwrap(), "no identity to open it"),
+        (SEALED, "link app-sealing"),
         (&content(&[""]), "rules[0].name: must not be empty"),
     ];
     for (bad, why) in refused {
@@ -246,66 +238,6 @@ async fn a_service_restarts_on_the_last_good_value_when_the_whole_directory_is_g
     restart_both(&app).await;
     assert_eq!((names(&app), app.get::<Configs>().notes()), (both("a"), vec![]));
     app.stop().await.expect_clean();
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_restart_of_the_config_service_itself_forgets_neither_values_nor_identities() {
-    let identity = ConfigIdentity::generate();
-    let builder = TestApp::builder().linked([FOLLOWS, STAYS]).flag_group(sealed_only());
-    let identities = builder.config_dir().join("config.identity");
-    replace(&identities, &identity.secret_text());
-    let sealed = |names: &[&str]| seal(&content(names), &[identity.recipient()]).unwrap();
-    let files = [FOLLOWS, STAYS].map(|service| file(&builder, service));
-    files.iter().for_each(|file| replace(file, &sealed(&["a"])));
-    let app = builder.start().await;
-    fs::remove_file(&identities).unwrap();
-    replace(&files[0], b"nonsense");
-    restart(&app, CONFIG_SERVICE_ID).await;
-    assert_eq!(names(&app), both("a"));
-    let notes = app.get::<Configs>().notes();
-    assert!(notes.len() == 2 && notes[0].contains("config identity is refused since 2"), "{notes:?}");
-    assert!(!notes.concat().contains("SECRET-KEY"), "{notes:?}");
-
-    // The identities in use still open a new file.
-    replace(&files[0], &sealed(&["b"]));
-    restart(&app, CONFIG_SERVICE_ID).await;
-    assert_eq!(names(&app), [vec!["b".to_owned()], vec!["a".to_owned()]]);
-    replace(&identities, &identity.secret_text());
-    restart(&app, CONFIG_SERVICE_ID).await;
-    assert_eq!(app.get::<Configs>().notes(), Vec::<String>::new());
-    app.stop().await.expect_clean();
-}
-
-#[tokio::test(start_paused = true)]
-async fn of_a_sealed_config_that_is_refused_no_value_is_told() {
-    let identity = ConfigIdentity::generate();
-    let builder = TestApp::builder().linked([FOLLOWS]);
-    replace(&builder.config_dir().join("config.identity"), &identity.secret_text());
-    let file = file(&builder, FOLLOWS);
-    replace(&file, &seal(&content(&["a"]), &[identity.recipient()]).unwrap());
-    let app = builder.start().await;
-    replace(&file, &seal(&content(&["secret-value"]), &[identity.recipient()]).unwrap());
-    app.app().restart(FOLLOWS, "as the test wants it").await.unwrap();
-    let refused = record(&app, "is the last good one").await;
-    let text = refused["message"].as_str().unwrap();
-    assert!(text.contains("rules[0].name: must be no secret (file "), "{text}");
-    assert!(!app.captured().text().contains("secret-value"), "{}", app.captured().text());
-    app.stop().await.expect_clean();
-}
-
-#[tokio::test(start_paused = true)]
-async fn of_a_sealed_config_whose_validator_panics_no_value_is_told() {
-    let identity = ConfigIdentity::generate();
-    let builder = TestApp::builder().linked([FOLLOWS]);
-    replace(&builder.config_dir().join("config.identity"), &identity.secret_text());
-    let file = file(&builder, FOLLOWS);
-    replace(&file, &seal(&content(&["broken-secret"]), &[identity.recipient()]).unwrap());
-    let app = builder.build();
-    let report = app.start().await.unwrap_err();
-    assert_eq!(report.exit_status().code(), 78);
-    let text = format!("{report:?}\n{}", app.captured().text());
-    assert!(text.contains("its service panicked when it read it"), "{text}");
-    assert!(!text.contains("broken"), "{text}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -35,6 +35,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("app-core", 1),
     ("app-config", 2),
     ("app-metrics", 3),
+    ("app-sealing", 3),
     ("app-health", 4),
     ("app-tls", 4),
     ("app-pki", 5),
@@ -115,7 +116,7 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
         &["app-config", "app-metrics", "app-rpc", "app-dashboard", "app-cli", "app-tracing"],
         "the codec of configs, with its caps; scrapes; stack dumps; files of the operator's page; requests with spans",
     ),
-    ("age", &["app-config"], "sealed configs"),
+    ("age", &["app-sealing"], "sealed configs"),
     (
         "zeroize",
         &["app-core", "app-config", "app-tls", "app-pki"],

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use app_core::clap;
 use {
-    app_config as _, app_health as _, app_messaging as _, app_metrics as _, app_rpc as _, app_tracing as _,
-    svc_example as _,
+    app_config as _, app_health as _, app_messaging as _, app_metrics as _, app_rpc as _, app_sealing as _,
+    app_tracing as _, svc_example as _,
 };
 
 #[cfg(feature = "dev")]

@@ -152,6 +152,12 @@ fn line_fits(line: &str, shown: &str) -> bool {
     (0..=left.len()).filter_map(|at| left.get(at..)).any(|end| line_fits(end, rest))
 }
 
+impl fmt::Debug for Shell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shell").finish_non_exhaustive()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,11 +186,5 @@ mod tests {
         shell.succeed("mkdir sub && cd sub && x=1");
         assert_eq!(shell.succeed("echo \"$x ${PWD##*/}\"; printf end"), ["1 sub", "end"]);
         assert_eq!(shell.run("cat; echo wrong >&2; false").status, "1");
-    }
-}
-
-impl fmt::Debug for Shell {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shell").finish_non_exhaustive()
     }
 }

@@ -8,9 +8,8 @@ use std::iter::repeat_n;
 
 use app_config::author::{example, from_json};
 use app_config::codec::{decode, marshal};
-
-use app_config::sealing::{ConfigIdentity, seal};
 use app_config_fuzz::{keys, types};
+use app_sealing::{ConfigIdentity, seal};
 use capnp::message::{AllocationStrategy, Builder, HeapAllocator};
 use flate2::Compression;
 use flate2::write::ZlibEncoder;

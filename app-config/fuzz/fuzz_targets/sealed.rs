@@ -5,9 +5,10 @@ use std::collections::HashSet;
 use std::sync::{LazyLock, Mutex};
 
 use app_config::codec::decode;
-use app_config::sealing::{ConfigIdentities, Recipient, SealedHeader, is_sealed, open, seal};
+use app_config::sealing::{SealedHeader, is_sealed};
 use app_config_fuzz::memory::{READING_BYTES, within};
 use app_config_fuzz::{keys, seal as sealed_file};
+use app_sealing::{ConfigIdentities, Recipient, open, seal};
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
 
 static IDENTITIES: LazyLock<ConfigIdentities> = LazyLock::new(keys::opener);

@@ -1,6 +1,6 @@
 //! The config identities that the seeds are sealed to. They open nothing else.
 
-use app_config::sealing::{ConfigIdentities, ConfigIdentity};
+use app_sealing::{ConfigIdentities, ConfigIdentity};
 
 const TEXT: &str = include_str!("../test.identity");
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::Utf8Error;
 
-use app_core::clap::{Arg, ArgAction, ArgMatches, Command};
+use app_core::clap::{Arg, ArgMatches, Command};
 use app_core::{args, write_output};
 use app_errors::one_line;
 use app_ids::{AppId, DomainId};
@@ -13,14 +13,14 @@ use app_ids::{AppId, DomainId};
 use super::input::{
     DASH, identity_arg, json, message, path, path_arg, schema, schema_for, schema_of, service_arg, switch,
 };
-use super::keys::chain;
-use super::refused::Refused;
+use super::recipients::{RECIPIENT, Recipients, recipient_arg};
+use super::refused::{Refused, chain};
 use crate::author::{self, Overwrite, compile_with_remarks, decompile, place_file};
 use crate::configs::ConfigDir;
 use crate::ids::label;
 use crate::problems::Remark;
 use crate::schema::ConfigSchema;
-use crate::sealing::{self, ConfigIdentities, Recipient};
+use crate::sealing::Sealer;
 use crate::secret::SecretBytes;
 
 pub(super) fn explain_command() -> Command {
@@ -58,29 +58,35 @@ pub(super) fn explain(matches: &ArgMatches) -> Result<ExitCode, Refused> {
     Ok(write_output(|out| writeln!(out, "{}", text.trim_end())))
 }
 
+const SEAL_HELP: &str = "\
+Every problem is reported with its path. Then nothing is written. Ids are hex strings (\"0x1f\"); bytes are base64, or
+\"@name\" for a file.";
+
+const SEALED_FOR: &str =
+    "Without --recipient it is sealed for the identities of --identity (OP_CONFIG_IDENTITY).";
+
+const NEVER_SEALED: &str = "Pass --plain: only a program that links app-sealing seals.";
+
 pub(super) fn seal_command() -> Command {
     let about = "Makes a config file from JSON: checks it, reads it back and compares it, seals it";
-    let help = "\
-Every problem is reported with its path. Then nothing is written. Ids are hex strings (\"0x1f\"); bytes are base64, or
-\"@name\" for a file. Without --recipient it is sealed for the identities of --identity (OP_CONFIG_IDENTITY).";
     let input = path_arg("input", "JSON", "File with the JSON [default: standard input]");
-    let recipient =
-        Arg::new("recipient").long("recipient").short('r').value_name("AGE1..").action(ArgAction::Append);
     let output = path_arg(
         "output",
         "FILE",
         "File to write, - for standard output [default: 0x<id> in the current folder]",
     );
+    let has_sealer = Sealer::linked().is_some();
+    let identity_help = "File of identities: seals for them, and opens the result to compare it";
     Command::new("seal")
         .about(about)
-        .after_help(help)
+        .after_help(format!("{SEAL_HELP} {}", if has_sealer { SEALED_FOR } else { NEVER_SEALED }))
         .arg(service_arg(true))
         .arg(input)
-        .arg(recipient.help("Recipient to seal for; may be given several times"))
-        .arg(identity_arg().help("File of identities: seals for them, and opens the result to compare it"))
+        .args(recipient_arg())
+        .args(identity_arg().map(|arg| arg.help(identity_help)))
         .arg(
             switch("plain", "Does not seal: everyone who can read the file can read the config")
-                .conflicts_with("recipient"),
+                .conflicts_with_all(has_sealer.then_some(RECIPIENT)),
         )
         .arg(output.long("output").short('o'))
         .arg(
@@ -93,9 +99,7 @@ Every problem is reported with its path. Then nothing is written. Ids are hex st
 pub(super) fn seal(matches: &ArgMatches) -> Result<ExitCode, Refused> {
     let schema =
         schema(matches)?.ok_or_else(|| Refused::usage("no service is named: name it with --service"))?;
-    let identities =
-        path(matches, "identity").map(ConfigIdentities::read).transpose().map_err(Refused::config)?;
-    let recipients = recipients(matches, identities.as_ref())?;
+    let recipients = Recipients::read(matches)?;
     let input = path(matches, "input");
     let text = json(input)?;
     let text = std::str::from_utf8(&text).map_err(|error| Refused::config(not_utf8(&text, &error)))?;
@@ -106,12 +110,11 @@ pub(super) fn seal(matches: &ArgMatches) -> Result<ExitCode, Refused> {
     let (plain, remarks) = compile_with_remarks(&schema, text, Some(files))
         .map_err(|problems| Refused::problems(schema.service(), problems))?;
     print_remarks(&schema, &remarks);
-    let content = if recipients.is_empty() {
-        plain.to_vec().into()
-    } else {
-        sealed(&plain, &recipients, identities.as_ref())?
+    let content = match &recipients {
+        Some(recipients) => recipients.seal(&plain)?,
+        None => plain,
     };
-    write(matches, &schema, &content, recipients.len())
+    write(matches, &schema, &content, recipients.map_or(0, |recipients| recipients.count()))
 }
 
 /// Prints the remarks on a config to standard error: standard output may be the config itself.
@@ -138,50 +141,6 @@ fn not_utf8(text: &[u8], error: &Utf8Error) -> String {
     }
 }
 
-/// The recipients to seal for. Empty only with `--plain`.
-fn recipients(
-    matches: &ArgMatches,
-    identities: Option<&ConfigIdentities>,
-) -> Result<Vec<Recipient>, Refused> {
-    if matches.get_flag("plain") {
-        return Ok(Vec::new());
-    }
-    let mut recipients = Vec::new();
-    for (i, text) in matches.get_many::<String>("recipient").into_iter().flatten().enumerate() {
-        let refuse = |error| Refused::usage(format!("recipient {}: {error}", i + 1));
-        recipients.push(text.parse::<Recipient>().map_err(refuse)?);
-    }
-    if recipients.is_empty() {
-        recipients.extend(identities.map(ConfigIdentities::recipients).unwrap_or_default());
-    }
-    if recipients.is_empty() {
-        return Err(Refused::usage(
-            "there is no recipient to seal for: name one with --recipient age1.. (config keygen makes one) or --identity FILE; --plain does not seal",
-        ));
-    }
-    Ok(recipients)
-}
-
-/// Seals content. If one of the identities opens it, it is opened again and compared.
-fn sealed(
-    plain: &SecretBytes,
-    recipients: &[Recipient],
-    identities: Option<&ConfigIdentities>,
-) -> Result<SecretBytes, Refused> {
-    let sealed = sealing::seal(plain, recipients).map_err(Refused::config)?;
-    if let Some(identities) = identities
-        && identities.recipients().iter().any(|ours| recipients.contains(ours))
-    {
-        let opened = sealing::open(&sealed, identities).map_err(Refused::config)?;
-        if opened[..] != plain[..] {
-            return Err(Refused::config(
-                "the sealed config does not open to the same content: nothing was written",
-            ));
-        }
-    }
-    Ok(sealed.into())
-}
-
 fn write(
     matches: &ArgMatches,
     schema: &ConfigSchema,
@@ -202,7 +161,7 @@ fn write(
 pub(super) fn open_command() -> Command {
     let about = "Makes JSON from a config file, sealed or not";
     let file = path_arg("file", "FILE", "The config").required(true);
-    Command::new("open").about(about).arg(file).arg(service_arg(false)).arg(identity_arg())
+    Command::new("open").about(about).arg(file).arg(service_arg(false)).args(identity_arg())
 }
 
 pub(super) fn open(matches: &ArgMatches) -> Result<ExitCode, Refused> {

@@ -10,7 +10,7 @@ use app_core::{ExitStatus, Flags, args, write_output};
 use app_errors::{json_text, one_line};
 use serde_json::{Value, json};
 
-use super::input::{identity_arg, message, path, path_arg, schema_for, service_arg, switch};
+use super::input::{identity, identity_arg, message, path, path_arg, schema_for, service_arg, switch};
 use super::refused::Refused;
 use crate::author;
 use crate::configs::{CheckError, Checked, ConfigDir, DirectoryError, LoadError, check_all};
@@ -27,7 +27,7 @@ pub(super) fn check_command() -> Command {
         .about(about)
         .arg(path_arg("dir", "DIR", "The directory [default: that of --config-dir]"))
         .arg(dir)
-        .arg(identity_arg())
+        .args(identity_arg())
         .arg(sealed.value_parser(args::boolean))
         .arg(switch("json", "Prints the result as JSON"))
 }
@@ -37,8 +37,7 @@ pub(super) fn check(matches: &ArgMatches) -> Result<ExitCode, Refused> {
     if !dir.is_dir() {
         return Err(Refused::config(format!("{} is not a directory", dir.display())));
     }
-    let (sealing, refused) =
-        Sealing::read(path(matches, "identity"), dir, matches.get_flag("require-sealed"));
+    let (sealing, refused) = Sealing::read(identity(matches), dir, matches.get_flag("require-sealed"));
     let dir = ConfigDir::new(dir).with_sealing(sealing);
     let mut checked = check_all(&dir);
     checked.problems.extend(refused.map(Located::of_identities));
@@ -121,7 +120,7 @@ pub(super) fn diff_command() -> Command {
             "The second config, of the same service [default: the defaults of the schema]",
         ))
         .arg(service_arg(false))
-        .arg(identity_arg())
+        .args(identity_arg())
 }
 
 pub(super) fn diff(matches: &ArgMatches) -> Result<ExitCode, Refused> {

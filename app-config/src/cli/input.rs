@@ -14,11 +14,13 @@ use crate::configs::LoadError;
 use crate::file::{self, FileKind, Located};
 use crate::json::MAX_JSON_BYTES;
 use crate::schema::ConfigSchema;
-use crate::sealing::Sealing;
+use crate::sealing::{Sealer, Sealing};
 use crate::secret::SecretBytes;
 
 /// Stands for standard input or output.
 pub(super) const DASH: &str = "-";
+
+const IDENTITY: &str = "identity";
 
 pub(super) fn service_arg(required: bool) -> Arg {
     let help = "Service that the config is for: its name, or its id in hex with 0x or decimal";
@@ -26,12 +28,20 @@ pub(super) fn service_arg(required: bool) -> Arg {
     arg.help(if required { help.to_owned() } else { format!("{help} [default: by the file's name]") })
 }
 
-pub(super) fn identity_arg() -> Arg {
+/// The argument that names the file of identities. Without a sealer there is none.
+pub(super) fn identity_arg() -> Option<Arg> {
+    Sealer::linked()?;
     let help =
         "File of age identities that open sealed configs [default: config.identity beside the configs]";
-    let arg = Arg::new("identity").long("identity").short('i').value_name("FILE").env("OP_CONFIG_IDENTITY");
+    let arg = Arg::new(IDENTITY).long("identity").short('i').value_name("FILE").env("OP_CONFIG_IDENTITY");
     // The alias is the name of the application's flag.
-    arg.visible_alias("config-identity").value_parser(value_parser!(PathBuf)).help(help)
+    Some(arg.visible_alias("config-identity").value_parser(value_parser!(PathBuf)).help(help))
+}
+
+/// The file of identities that was named.
+pub(super) fn identity(matches: &ArgMatches) -> Option<&Path> {
+    // Without a sealer there is no such argument, which is an error here.
+    matches.try_get_one::<PathBuf>(IDENTITY).ok().flatten().map(PathBuf::as_path)
 }
 
 pub(super) fn path_arg(id: &'static str, name: &'static str, help: &'static str) -> Arg {
@@ -88,7 +98,7 @@ pub(super) fn schema_for(matches: &ArgMatches, file: &Path) -> Result<ConfigSche
 /// The message in a config file. A sealed file is opened with the given identities, or those beside it.
 pub(super) fn message(matches: &ArgMatches, path: &Path) -> Result<Message, Refused> {
     let beside = path.parent().unwrap_or(Path::new(""));
-    let (sealing, refused) = Sealing::read(self::path(matches, "identity"), beside, false);
+    let (sealing, refused) = Sealing::read(identity(matches), beside, false);
     if let Some(refused) = refused {
         return Err(Refused::config(refused));
     }

@@ -6,7 +6,7 @@ use app_core::Identity as AppIdentity;
 use app_core::prelude::{App, ServiceId};
 
 use crate::file::{Located, owner};
-use crate::sealing::{ConfigIdentities, IdentityError, Sealing};
+use crate::sealing::{IdentityError, Opener, Sealing};
 
 /// A config directory. It need not exist: then there are no configs.
 ///
@@ -84,7 +84,7 @@ impl ConfigDir {
 
     /// Problems that do not refuse anything.
     pub(crate) fn warnings(&self) -> Vec<String> {
-        let identities = self.sealing.identities().map(ConfigIdentities::warnings).unwrap_or_default();
+        let identities = self.sealing.identities().map(Opener::warnings).unwrap_or_default();
         identities.iter().cloned().chain(owner::warnings(&self.path)).collect()
     }
 }

@@ -14,7 +14,7 @@ use super::load::LoadError;
 use crate::codec::Message;
 use crate::file::Located;
 use crate::ids::{CONFIG_SERVICE_ID, label};
-use crate::sealing::{DEFAULT_IDENTITY_FILE, sealing_flags};
+use crate::sealing::{DEFAULT_IDENTITY_FILE, named_identities};
 use crate::value::{Config, Configured};
 
 /// The configs of an application's services: the handle of the config service. Cheap to clone.
@@ -56,7 +56,7 @@ impl Kept {
 }
 
 fn identities_file(app: &App) -> PathBuf {
-    let named = sealing_flags(app.flags()).config_identity.clone();
+    let named = named_identities(app.flags()).map(|named| named.path);
     named.unwrap_or_else(|| app.config_dir().join(DEFAULT_IDENTITY_FILE))
 }
 

@@ -180,7 +180,7 @@ impl Configs {
             return false;
         }
         if let Some(identities) = after {
-            info!(self.log(), "identities were read again"; "identities" => identities.len());
+            info!(self.log(), "identities were read again"; "identities" => identities.identities());
         }
         self.set_dir(fresh);
         true

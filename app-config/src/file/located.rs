@@ -29,7 +29,8 @@ pub struct Located<E> {
 
 impl<E: error::Error + Send + Sync + 'static> Located<E> {
     /// An error about a file.
-    pub(crate) fn in_file(path: impl Into<PathBuf>, error: E) -> Self {
+    #[must_use]
+    pub fn in_file(path: impl Into<PathBuf>, error: E) -> Self {
         Self { error, path: path.into(), noun: "file", named_by: None }
     }
 
@@ -89,8 +90,9 @@ impl<E: error::Error + Send + Sync + 'static> Located<E> {
     }
 
     /// The error about the identities that open configs.
+    #[must_use]
     #[track_caller]
-    pub(crate) fn of_identities(self) -> Error {
+    pub fn of_identities(self) -> Error {
         self.into_error(CONFIG_SERVICE_ID, IDENTITIES.to_owned())
     }
 

@@ -1,4 +1,4 @@
-//! The header of a sealed file. It is checked before the `age` crate sees a byte of it.
+//! The header of a sealed file. It is checked before the `age` crate sees a byte of it: the crate `app-sealing` uses that one.
 //!
 //! Source: <https://c2sp.org/age#header>. The parser of that crate has no limit, and its time grows with the square of the
 //! header's length. So it only gets headers that have the right form and end within the limit.
@@ -9,7 +9,7 @@ use crate::limits::MAX_HEADER_BYTES;
 use crate::problems::quoted;
 
 /// The first bytes of every file that age seals. The version follows.
-pub(super) const MAGIC: &[u8] = b"age-encryption.org/";
+const MAGIC: &[u8] = b"age-encryption.org/";
 
 /// The same in age's text form.
 const ARMOR: &[u8] = b"-----BEGIN AGE ENCRYPTED FILE-----";
@@ -149,8 +149,11 @@ impl SealedHeader {
         &self.stanza_types
     }
 
-    /// Whether an X25519 identity could open it.
-    pub(super) fn check(&self) -> Result<(), HeaderError> {
+    /// Checks that an X25519 identity could open the file.
+    ///
+    /// # Errors
+    /// It is sealed with a passphrase, or only to recipients of types that are not supported.
+    pub fn check(&self) -> Result<(), HeaderError> {
         if self.stanza_types.iter().any(|name| name == SCRYPT) {
             return Err(HeaderError::Passphrase);
         }

@@ -9,8 +9,8 @@ use app_core::prelude::Error;
 
 use super::flags::SealingFlags;
 use super::header::{SealedHeader, is_sealed};
-use super::identities::{ConfigIdentities, IdentityError};
-use super::open::{OpenError, open};
+use super::opener::{IdentityError, OpenError, Opener};
+use super::sealer::{Sealer, named_identities};
 use crate::file::Located;
 use crate::secret::SecretBytes;
 
@@ -29,21 +29,18 @@ enum Keys {
     None,
     /// There is a file of identities, and it is refused.
     Refused,
-    Loaded(Arc<ConfigIdentities>),
+    Loaded(Arc<dyn Opener>),
 }
 
 impl Sealing {
     /// Opens sealed files with these identities. Accepts plain files unless sealing is `required`.
     #[must_use]
-    pub fn new(identities: Option<ConfigIdentities>, required: bool) -> Self {
-        Self {
-            keys: identities.map_or(Keys::None, |identities| Keys::Loaded(Arc::new(identities))),
-            required,
-        }
+    pub fn new(identities: Option<Arc<dyn Opener>>, required: bool) -> Self {
+        Self { keys: identities.map_or(Keys::None, Keys::Loaded), required }
     }
 
     /// What the flags say. `--config-identity` names the file of identities. The default is `config.identity` in the config
-    /// directory, if it exists. `--require-sealed` refuses plain files.
+    /// directory, if it exists. Without a [`Sealer`] there are no identities. `--require-sealed` refuses plain files.
     ///
     /// # Errors
     /// `ConfigFailure`: the file of identities is refused.
@@ -54,8 +51,8 @@ impl Sealing {
 
     /// As [`Sealing::of_flags`], for this config directory.
     pub(crate) fn read_flags(flags: &Flags, dir: &Path) -> (Self, Option<Located<IdentityError>>) {
-        let sealing = sealing_flags(flags);
-        Self::read(sealing.config_identity.as_deref(), dir, sealing.require_sealed)
+        let named = named_identities(flags).map(|named| named.path);
+        Self::read(named.as_deref(), dir, sealing_flags(flags).require_sealed)
     }
 
     /// As [`Sealing::of_flags`]. If the file of identities is refused, you also get a value that can still check plain files.
@@ -64,11 +61,12 @@ impl Sealing {
         dir: &Path,
         required: bool,
     ) -> (Self, Option<Located<IdentityError>>) {
+        let Some(sealer) = Sealer::linked() else { return (Self::new(None, required), None) };
         let identities = match identity {
-            Some(file) => ConfigIdentities::read(file).map(Some),
+            Some(file) => sealer.read_file(file).map(Some),
             // The listing reports that the directory can't be read. Once is enough.
             None if is_closed(dir) => Ok(None),
-            None => ConfigIdentities::read_default(dir),
+            None => sealer.read_default(dir),
         };
         match identities {
             Ok(identities) => (Self::new(identities, required), None),
@@ -78,9 +76,9 @@ impl Sealing {
 
     /// The identities, if there are any.
     #[must_use]
-    pub fn identities(&self) -> Option<&ConfigIdentities> {
+    pub fn identities(&self) -> Option<&dyn Opener> {
         match &self.keys {
-            Keys::Loaded(identities) => Some(identities),
+            Keys::Loaded(identities) => Some(&**identities),
             Keys::None | Keys::Refused => None,
         }
     }
@@ -104,15 +102,16 @@ impl Sealing {
         // An error of the header does not depend on the identities, so it comes first.
         let check = || Ok::<_, OpenError>(SealedHeader::read(file)?.check()?);
         match &self.keys {
-            Keys::Loaded(identities) => open(file, identities),
+            Keys::Loaded(identities) => identities.open(file),
+            Keys::None if Sealer::linked().is_none() => check().and(Err(OpenError::NotLinked)),
             Keys::None => check().and(Err(OpenError::NoIdentity)),
             Keys::Refused => check().and(Err(OpenError::IdentityRefused)),
         }
     }
 }
 
-/// The flags of sealed configs. They have defaults, so a group that was not set is not an error.
-pub(crate) fn sealing_flags(flags: &Flags) -> Arc<SealingFlags> {
+/// The flags have defaults, so a group that was not set is not an error.
+fn sealing_flags(flags: &Flags) -> Arc<SealingFlags> {
     flags.group().unwrap_or_default()
 }
 

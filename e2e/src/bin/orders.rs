@@ -6,7 +6,7 @@ use app_core::prelude::*;
 use quota_client::QuotaClient;
 use tracing::{Instrument as _, info_span};
 
-app_core::main! { link: [app_config, app_health, app_metrics, app_rpc, app_tracing] }
+app_core::main! { link: [app_config, app_health, app_metrics, app_rpc, app_sealing, app_tracing] }
 app_core::service! { id: ORDERS, name: "orders", start: start }
 ids! { /// Places orders.
 pub ORDERS: ServiceId = 0x93d1_70ab_5e2c_4f86, "orders"; }

@@ -11,11 +11,10 @@ use std::{
 
 use app_config::ConfigSchema;
 use app_config::author::{example, from_json};
-
 use app_config::codec::marshal;
-use app_config::sealing::{ConfigIdentity, seal};
 use app_core::prelude::ServiceId;
 use app_metrics::METRICS_SERVICE_ID;
+use app_sealing::{ConfigIdentity, seal};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use svc_example as _;

@@ -89,7 +89,7 @@ fn an_identity_of_a_stranger_is_refused_there() {
     let configs = Configs::any_port();
     open(configs.path(), 0o1777);
     let path = configs.path().join("config.identity");
-    fs::write(&path, &*app_config::sealing::ConfigIdentity::generate().secret_text()).unwrap();
+    fs::write(&path, &*app_sealing::ConfigIdentity::generate().secret_text()).unwrap();
     open(&path, 0o444);
     configs.service().args(["--check"]).run().expect_code(0);
     chown(&path, Some(STRANGER), Some(STRANGER)).unwrap();

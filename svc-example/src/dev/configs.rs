@@ -6,9 +6,7 @@ use std::path::Path;
 
 use app_config::ConfigSchema;
 use app_config::author::{Overwrite, compile, place_file};
-
 use app_config::compat::service_config_id;
-use app_config::sealing::{ConfigIdentity, seal};
 use app_core::Flags;
 use app_core::prelude::ServiceId;
 use app_messaging::MESSAGING_SERVICE_ID;
@@ -16,6 +14,7 @@ use app_metrics::METRICS_SERVICE_ID;
 use app_pki::{AuthorityOptions, ClientName, Directory, IssueOptions, Subject, Validity};
 use app_rpc::RpcName;
 use app_rpc::admin::APP_RPC_SERVICE_ID;
+use app_sealing::{ConfigIdentity, seal};
 use serde_json::{Value, json};
 use svc_example::{QUOTA, QUOTA_RPC};
 

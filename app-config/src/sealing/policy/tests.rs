@@ -1,4 +1,4 @@
-//! How a directory treats sealed and plain files, by its flags.
+//! A program that links no sealer: it reads plain files, and says what is missing for sealed ones.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -11,15 +11,12 @@ use tempfile::TempDir;
 use super::*;
 use crate::codec::marshal;
 use crate::configs::{ConfigDir, check_all};
-use crate::sealing::{ConfigIdentity, Recipient, SealingFlags, seal};
 
-const SERVICE: ServiceId = ServiceId::new(0x1f);
+/// A sealed file of the right form.
+const SEALED: &[u8] =
+    b"age-encryption.org/v1\n-> X25519 a\nb\n--- AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\nsealed";
 
-fn put(dir: &Path, name: &str, content: &[u8]) {
-    let path = dir.join(name);
-    fs::write(&path, content).unwrap();
-    fs::set_permissions(&path, Permissions::from_mode(0o400)).unwrap();
-}
+const REFUSAL: &str = "config 0x1f: the file is sealed, and this program can't open sealed files: link app-sealing (use app_sealing as _;) (file 0x1f)";
 
 fn plain() -> Vec<u8> {
     let mut message = Builder::new_default();
@@ -29,157 +26,52 @@ fn plain() -> Vec<u8> {
     file
 }
 
-fn sealed_to(recipients: &[Recipient]) -> Vec<u8> {
-    seal(&plain(), recipients).unwrap()
+fn put(dir: &TempDir, name: &str, content: &[u8]) {
+    let path = dir.path().join(name);
+    fs::write(&path, content).unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o400)).unwrap();
 }
 
 fn dir_with(content: &[u8]) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
-    put(dir.path(), "0x1f", content);
+    put(&dir, "0x1f", content);
     dir
 }
 
-fn flags(dir: &TempDir) -> Flags {
-    Flags::with_config_dir(dir.path())
-}
-
-/// Flags with this config directory and these values of the group.
-fn with_flags(dir: &TempDir, set: impl FnOnce(&mut SealingFlags)) -> Flags {
-    let (mut flags, mut sealing) = (flags(dir), SealingFlags::default());
-    set(&mut sealing);
-    flags.set_group(sealing);
-    flags
-}
-
 /// The result of reading the file of the service: `read`, or the error without the directory.
-fn read(flags: &Flags) -> String {
-    let dir = format!("{}/", flags.config_dir.display());
-    let sealing = match Sealing::of_flags(flags) {
-        Ok(sealing) => sealing,
-        Err(error) => return error.to_string().replace(&dir, ""),
-    };
-    match ConfigDir::new(&flags.config_dir).with_sealing(sealing).read(SERVICE) {
-        Ok(message) => message.map_or("absent", |_| "read").to_owned(),
-        Err(error) => error.to_string().replace(&dir, ""),
-    }
-}
-
-#[test]
-fn a_sealed_file_is_opened_with_the_identity_of_the_directory() {
-    let identity = ConfigIdentity::generate();
-    let dir = dir_with(&sealed_to(&[identity.recipient()]));
-    put(dir.path(), "config.identity", &identity.secret_text());
-    assert_eq!(read(&flags(&dir)), "read");
-    assert_eq!(ConfigDir::new(dir.path()).service_ids().unwrap(), [SERVICE]);
-}
-
-#[test]
-fn the_file_of_identities_that_is_named_is_the_one() {
-    let (right, wrong) = (ConfigIdentity::generate(), ConfigIdentity::generate());
-    let dir = dir_with(&sealed_to(&[right.recipient()]));
-    put(dir.path(), "config.identity", &wrong.secret_text());
-    put(dir.path(), "other", &right.secret_text());
-    let naming = |file| with_flags(&dir, |sealing| sealing.config_identity = Some(dir.path().join(file)));
-    assert_eq!(read(&naming("other")), "read");
-    let expected = "config 0x1f: the file is sealed to others: the one identity in config.identity does not open it (file 0x1f)";
-    assert_eq!(read(&flags(&dir)), expected);
-    assert_eq!(read(&naming("gone")), "config identity: there is no such file (file gone)");
-}
-
-#[test]
-fn while_a_key_is_changed_the_old_one_and_the_new_one_go() {
-    let (old, new) = (ConfigIdentity::generate(), ConfigIdentity::generate());
-    let both = [&*old.secret_text(), b"\n", &*new.secret_text()].concat();
-    for recipients in [&[old.recipient()][..], &[new.recipient()], &[old.recipient(), new.recipient()]] {
-        let dir = dir_with(&sealed_to(recipients));
-        put(dir.path(), "config.identity", &both);
-        assert_eq!(read(&flags(&dir)), "read");
-    }
-    for identity in [&old, &new] {
-        let dir = dir_with(&sealed_to(&[old.recipient(), new.recipient()]));
-        put(dir.path(), "config.identity", &identity.secret_text());
-        assert_eq!(read(&flags(&dir)), "read");
-    }
-}
-
-#[test]
-fn a_sealed_file_without_an_identity_is_refused_and_the_cure_named() {
-    let dir = dir_with(&sealed_to(&[ConfigIdentity::generate().recipient()]));
-    let expected = "config 0x1f: the file is sealed, and there is no identity to open it: put one into a file \
-                    config.identity in the config directory, or name its file with --config-identity (file 0x1f)";
-    assert_eq!(read(&flags(&dir)), expected);
-    // If no identity could help, the error says so.
-    let dir = dir_with(b"age-encryption.org/v1\n-> X25");
-    assert_eq!(read(&flags(&dir)), "config 0x1f: the sealed file is cut short (file 0x1f)");
-}
-
-#[test]
-fn plain_files_are_refused_where_sealing_is_required() {
-    let identity = ConfigIdentity::generate();
-    let required = |dir: &TempDir| with_flags(dir, |sealing| sealing.require_sealed = true);
-    let expected = "config 0x1f: the file is not sealed, and --require-sealed refuses plain ones: seal it (config seal, or age --recipient age1..) (file 0x1f)";
-    assert_eq!(read(&required(&dir_with(&plain()))), expected);
-    assert_eq!(read(&required(&dir_with(b""))), "config 0x1f: the file is empty (file 0x1f)");
-    assert_eq!(read(&required(&tempfile::tempdir().unwrap())), "absent");
-    let dir = dir_with(&sealed_to(&[identity.recipient()]));
-    put(dir.path(), "config.identity", &identity.secret_text());
-    assert_eq!(read(&required(&dir)), "read");
-    assert_eq!(read(&flags(&dir_with(&plain()))), "read");
-}
-
-#[test]
-fn what_is_inside_of_a_sealed_file_is_checked_as_a_plain_one_is() {
-    let identity = ConfigIdentity::generate();
-    let recipients = [identity.recipient()];
-    let inside = |content: &[u8]| {
-        let dir = dir_with(&seal(content, &recipients).unwrap());
-        put(dir.path(), "config.identity", &identity.secret_text());
-        read(&flags(&dir))
-    };
-    assert_eq!(inside(&plain()), "read");
-    assert_eq!(inside(b""), "config 0x1f: the file is empty (file 0x1f)");
-    let text = inside(b"hunter2");
-    assert_eq!(text, "config 0x1f: the file is no config: it does not begin as zlib data (file 0x1f)");
-    let text = inside(&plain()[..20]);
-    assert_eq!(text, "config 0x1f: the file is cut short: its compressed data has no end (file 0x1f)");
-}
-
-#[test]
-fn a_file_that_was_sealed_twice_is_refused() {
-    let identity = ConfigIdentity::generate();
-    // Sealed with age itself, since `seal` refuses it.
-    let key: age::x25519::Recipient = identity.recipient().to_string().parse().unwrap();
-    let twice = age::encrypt(&key, &sealed_to(&[identity.recipient()])).unwrap();
-    let dir = dir_with(&twice);
-    put(dir.path(), "config.identity", &identity.secret_text());
-    assert!(read(&flags(&dir)).contains("the file is sealed (age): open it first"));
-}
-
-#[test]
-fn with_identities_that_are_refused_the_rest_is_checked_all_the_same() {
-    let dir = dir_with(&sealed_to(&[ConfigIdentity::generate().recipient()]));
-    put(dir.path(), "0x2f", b"no config");
-    put(
-        dir.path(),
-        "0x3f",
-        b"age-encryption.org/v1\n-> scrypt a 18\n\n--- AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n",
-    );
-    put(dir.path(), "config.identity", b"hunter2");
-    let (sealing, fault) = Sealing::read(None, dir.path(), false);
-    let place = format!("{}/", dir.path().display());
-    let text = |error: &Error| error.to_string().replace(&place, "");
-    assert_eq!(
-        text(&fault.unwrap().of_identities()),
-        "config identity: line 1 is no identity: it is no age key (file config.identity)"
-    );
+fn read(dir: &TempDir, require_sealed: bool) -> String {
+    let mut flags = Flags::with_config_dir(dir.path());
+    flags.set_group(SealingFlags { require_sealed });
+    let sealing = Sealing::of_flags(&flags).unwrap();
     assert!(sealing.identities().is_none());
-    let checked = check_all(&ConfigDir::new(dir.path()).with_sealing(sealing));
-    let problems: Vec<_> = checked.problems.iter().map(text).collect();
-    assert_eq!(
-        problems,
-        [
-            "config 0x2f: the file is no config: it does not begin as zlib data (file 0x2f)",
-            "config 0x3f: the file is sealed with a passphrase: seal it to a recipient (age --recipient age1..) (file 0x3f)",
-        ]
-    );
+    match ConfigDir::new(dir.path()).with_sealing(sealing).read(ServiceId::new(0x1f)) {
+        Ok(_) => "read".to_owned(),
+        Err(error) => error.to_string().replace(&format!("{}/", dir.path().display()), ""),
+    }
+}
+
+#[test]
+fn a_sealed_file_is_refused_and_the_crate_that_opens_it_named() {
+    let dir = dir_with(SEALED);
+    assert_eq!(read(&dir, false), REFUSAL);
+    assert_eq!(read(&dir, true), REFUSAL);
+    // A file of identities changes nothing, and is not read.
+    put(&dir, "config.identity", b"no identity");
+    assert_eq!(read(&dir, false), REFUSAL);
+    let problems = check_all(&ConfigDir::new(dir.path())).problems;
+    assert!(problems.len() == 1 && problems[0].to_string().contains("link app-sealing"), "{problems:?}");
+}
+
+#[test]
+fn a_sealed_file_that_nothing_could_open_says_so_first() {
+    let cut = dir_with(b"age-encryption.org/v1\n-> X25");
+    assert_eq!(read(&cut, false), "config 0x1f: the sealed file is cut short (file 0x1f)");
+}
+
+#[test]
+fn plain_files_are_read_unless_sealed_ones_are_required() {
+    let dir = dir_with(&plain());
+    assert_eq!(read(&dir, false), "read");
+    let expected = "config 0x1f: the file is not sealed, and --require-sealed refuses plain ones: seal it (config seal, or age --recipient age1..) (file 0x1f)";
+    assert_eq!(read(&dir, true), expected);
 }

@@ -1,14 +1,33 @@
-//! Opens a sealed file. No error repeats a byte of the content, or of a key.
+//! What opens sealed files, and why a file is not opened. No error repeats a byte of the content, or of a key.
 
-use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::{error, fmt};
 
-use super::header::{HeaderError, SealedHeader};
-use super::identities::ConfigIdentities;
-use super::key::ConfigIdentity;
+use super::header::HeaderError;
+use crate::file::FileError;
 use crate::limits::MAX_FILE_BYTES;
 use crate::secret::SecretBytes;
+
+/// The config identities of a process: they open sealed files. A [`Sealer`](super::Sealer) reads them.
+pub trait Opener: fmt::Debug + Send + Sync {
+    /// Opens a sealed file. Returns the whole content as it was sealed.
+    ///
+    /// # Errors
+    /// The file is not sealed in a supported way, no identity opens it, or it was changed since.
+    fn open(&self, sealed: &[u8]) -> Result<SecretBytes, OpenError>;
+
+    /// How many identities there are, at least one.
+    fn identities(&self) -> usize;
+
+    /// The file that they were read from.
+    fn file(&self) -> &Path;
+
+    /// The recipient of each identity, in order.
+    fn recipients(&self) -> Vec<String>;
+
+    /// Problems of a file that is not refused. Never repeats the content.
+    fn warnings(&self) -> &[String];
+}
 
 /// Why a file is not opened.
 #[derive(Debug)]
@@ -18,6 +37,8 @@ pub enum OpenError {
     TooLarge,
     /// Its header is wrong, or no config identity could open it.
     Header(HeaderError),
+    /// No linked crate opens sealed files.
+    NotLinked,
     /// There is no config identity to open it with.
     NoIdentity,
     /// The file of config identities was refused. That is an error of its own.
@@ -44,6 +65,9 @@ impl fmt::Display for OpenError {
                 write!(f, "the file is larger than {MAX_FILE_BYTES} bytes, the most that a config may have")
             }
             Self::Header(error) => error.fmt(f),
+            Self::NotLinked => f.write_str(
+                "the file is sealed, and this program can't open sealed files: link app-sealing (use app_sealing as _;)",
+            ),
             Self::NoIdentity => f.write_str(
                 "the file is sealed, and there is no identity to open it: put one into a file config.identity in the \
                  config directory, or name its file with --config-identity",
@@ -80,33 +104,34 @@ impl From<HeaderError> for OpenError {
     }
 }
 
-/// Opens a sealed file. Returns the whole content as it was sealed.
-///
-/// # Errors
-/// The file is not sealed in a supported way, no config identity opens it, or it was changed since.
-pub fn open(sealed: &[u8], identities: &ConfigIdentities) -> Result<SecretBytes, OpenError> {
-    if sealed.len() > MAX_FILE_BYTES {
-        return Err(OpenError::TooLarge);
-    }
-    SealedHeader::read(sealed)?.check()?;
-    let file = age::Decryptor::new_buffered(sealed).map_err(|error| refusal(&error, identities))?;
-    let keys = identities.iter().map(ConfigIdentity::as_age);
-    let content = file.decrypt(keys).map_err(|error| refusal(&error, identities))?;
-    // The content is smaller than the sealed file, so the buffer never grows.
-    let mut plain = SecretBytes::with_capacity(sealed.len());
-    let limit = MAX_FILE_BYTES as u64 + 1;
-    content.take(limit).read_to_end(plain.vec_mut()).map_err(|_| OpenError::Changed)?;
-    if plain.len() > MAX_FILE_BYTES { Err(OpenError::TooLarge) } else { Ok(plain) }
+/// Why a file of config identities is refused. Never repeats its content.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum IdentityError {
+    /// It was named, and does not exist.
+    Missing,
+    /// It can't be read.
+    File(FileError),
+    /// Its content is wrong. The [`Sealer`](super::Sealer) says why.
+    Content(Box<dyn error::Error + Send + Sync>),
 }
 
-/// Replaces the texts of age, which are for users of its program and in their language.
-fn refusal(error: &age::DecryptError, identities: &ConfigIdentities) -> OpenError {
-    match error {
-        age::DecryptError::NoMatchingKeys => {
-            OpenError::NoneOpens { identities: identities.len(), file: identities.file().to_owned() }
+impl fmt::Display for IdentityError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("there is no such file"),
+            Self::File(error) => error.fmt(f),
+            Self::Content(error) => error.fmt(f),
         }
-        age::DecryptError::InvalidMac => OpenError::HeaderChanged,
-        age::DecryptError::Io(_) => HeaderError::CutShort.into(),
-        _ => HeaderError::Malformed.into(),
+    }
+}
+
+impl error::Error for IdentityError {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match self {
+            Self::File(error) => error.source(),
+            Self::Content(error) => error.source(),
+            Self::Missing => None,
+        }
     }
 }

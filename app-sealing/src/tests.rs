@@ -2,11 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use app_config::codec::MAX_FILE_BYTES;
+use app_config::sealing::{MAX_HEADER_BYTES, MAX_RECIPIENTS, SealedHeader, is_sealed};
 use proptest::prelude::*;
 
-use super::header::MAGIC;
 use super::*;
-use crate::limits::MAX_FILE_BYTES;
+
+/// The first bytes of every sealed file.
+const MAGIC: &[u8] = b"age-encryption.org/";
 
 const PLAIN: &[u8] = b"the plain content, which must stay secret";
 

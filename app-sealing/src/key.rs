@@ -6,8 +6,7 @@ use std::str::FromStr;
 use std::{error, fmt};
 
 use age::secrecy::ExposeSecret;
-
-use crate::secret::SecretBytes;
+use app_config::SecretBytes;
 
 /// A public key that a file is sealed to, such as
 /// `age1t7rxyev2z3rw82stdlrrepyc39nvn86l5078zqkf5uasdy86jp6svpy7pa`.
@@ -17,7 +16,7 @@ pub struct Recipient(age::x25519::Recipient);
 /// A secret key that opens the files that are sealed to its [`Recipient`]. `Debug` does not show it.
 ///
 /// ```
-/// use app_config::sealing::ConfigIdentity;
+/// use app_sealing::ConfigIdentity;
 ///
 /// let identity = ConfigIdentity::generate();
 /// let text = identity.secret_text();

@@ -1,17 +1,13 @@
 //! The config identities of a process, read from a file under the rules for configs and stricter ones.
 
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::{error, fmt};
 
+use app_config::file::{self, FileKind, Located};
+use app_config::sealing::{IdentityError, is_sealed};
 use app_core::prelude::Error;
 
-use super::header::is_sealed;
-use super::key::{ConfigIdentity, KeyError, Recipient};
-use crate::file::{self, FileError, FileKind, Located};
-
-/// The name of the file of identities in a config directory.
-pub(crate) const DEFAULT_IDENTITY_FILE: &str = "config.identity";
+use crate::key::{ConfigIdentity, KeyError, Recipient};
 
 /// How many lines get a warning each. Further lines are counted.
 const NAMED_LINES: usize = 8;
@@ -33,14 +29,12 @@ struct Parsed {
     skipped: Vec<(usize, &'static str)>,
 }
 
-/// Why a file of config identities is refused. Never repeats its content.
+/// Why the content of a file of config identities is refused. Never repeats the content.
+///
+/// It is the [`IdentityError::Content`] of the file's error.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum IdentityError {
-    /// It was named, and does not exist.
-    Missing,
-    /// It can't be read.
-    File(FileError),
+pub enum KeyFileError {
     /// It is itself sealed.
     Sealed,
     /// A line is not an identity.
@@ -62,42 +56,30 @@ impl ConfigIdentities {
     /// # Errors
     /// `ConfigFailure`: the file does not exist, can't be read, has a line that is not an identity, or has no identity.
     pub fn load(file: impl AsRef<Path>) -> Result<Self, Error> {
-        Self::read(file.as_ref()).map_err(Located::of_identities)
+        let file = file.as_ref();
+        Self::read(file).map_err(|error| Located::in_file(file, error).of_identities())
     }
 
-    /// ConfigIdentities that do not come from a file.
+    /// Identities that do not come from a file.
     ///
     /// # Errors
     /// There are none.
-    pub fn of(keys: impl IntoIterator<Item = ConfigIdentity>) -> Result<Self, IdentityError> {
+    pub fn of(keys: impl IntoIterator<Item = ConfigIdentity>) -> Result<Self, KeyFileError> {
         let keys: Vec<_> = keys.into_iter().collect();
         if keys.is_empty() {
-            Err(IdentityError::Empty)
+            Err(KeyFileError::Empty)
         } else {
             Ok(Self { keys, file: "memory".into(), warnings: Vec::new() })
         }
     }
 
-    pub(crate) fn read(file: &Path) -> Result<Self, Located<IdentityError>> {
-        let refuse = |error| Located::in_file(file, error);
-        match file::read(file, FileKind::Identities) {
-            Ok(Some(content)) => {
-                let Parsed { keys, skipped } = parse(&content.bytes).map_err(refuse)?;
-                let mode = (!content.private).then_some(content.mode);
-                Ok(Self { keys, file: file.to_owned(), warnings: warnings(file, mode, &skipped) })
-            }
-            Ok(None) => Err(refuse(IdentityError::Missing)),
-            Err(error) => Err(refuse(IdentityError::File(error))),
-        }
-    }
-
-    /// The identities in a config directory; `None` if there is no file of them.
-    pub(crate) fn read_default(dir: &Path) -> Result<Option<Self>, Located<IdentityError>> {
-        match Self::read(&dir.join(DEFAULT_IDENTITY_FILE)) {
-            Ok(identities) => Ok(Some(identities)),
-            Err(refused) if is_absent(refused.error()) => Ok(None),
-            Err(refused) => Err(refused),
-        }
+    pub(crate) fn read(file: &Path) -> Result<Self, IdentityError> {
+        let content = file::read(file, FileKind::Identities).map_err(IdentityError::File)?;
+        let content = content.ok_or(IdentityError::Missing)?;
+        let parsed = parse(&content.bytes).map_err(|error| IdentityError::Content(Box::new(error)))?;
+        let mode = (!content.private).then_some(content.mode);
+        let warnings = warnings(file, mode, &parsed.skipped);
+        Ok(Self { keys: parsed.keys, file: file.to_owned(), warnings })
     }
 
     /// How many there are, at least one.
@@ -128,15 +110,6 @@ impl ConfigIdentities {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &ConfigIdentity> {
         self.keys.iter()
-    }
-}
-
-/// Whether there is no file. If its directory is not a directory, the listing reports that.
-fn is_absent(error: &IdentityError) -> bool {
-    match error {
-        IdentityError::Missing => true,
-        IdentityError::File(FileError::Open(error)) => error.kind() == ErrorKind::NotADirectory,
-        _ => false,
     }
 }
 
@@ -173,12 +146,12 @@ fn other_type(text: &[u8]) -> &'static str {
     }
 }
 
-fn parse(content: &[u8]) -> Result<Parsed, IdentityError> {
+fn parse(content: &[u8]) -> Result<Parsed, KeyFileError> {
     if is_sealed(content) {
-        return Err(IdentityError::Sealed);
+        return Err(KeyFileError::Sealed);
     }
     if content.starts_with("\u{feff}".as_bytes()) {
-        return Err(IdentityError::ByteOrderMark);
+        return Err(KeyFileError::ByteOrderMark);
     }
     let (mut keys, mut skipped) = (Vec::new(), Vec::new());
     for (line, text) in (1..).zip(content.split(|&byte| byte == b'\n')) {
@@ -190,13 +163,13 @@ fn parse(content: &[u8]) -> Result<Parsed, IdentityError> {
         match key {
             Ok(key) => keys.push(key),
             Err(KeyError::OtherType) => skipped.push((line, other_type(text))),
-            Err(problem) => return Err(IdentityError::Line { line, problem }),
+            Err(problem) => return Err(KeyFileError::Line { line, problem }),
         }
     }
     match skipped.first() {
         _ if !keys.is_empty() => Ok(Parsed { keys, skipped }),
-        Some((line, _)) => Err(IdentityError::Line { line: *line, problem: KeyError::OtherType }),
-        None => Err(IdentityError::Empty),
+        Some((line, _)) => Err(KeyFileError::Line { line: *line, problem: KeyError::OtherType }),
+        None => Err(KeyFileError::Empty),
     }
 }
 
@@ -209,11 +182,9 @@ impl fmt::Debug for ConfigIdentities {
     }
 }
 
-impl fmt::Display for IdentityError {
+impl fmt::Display for KeyFileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Missing => f.write_str("there is no such file"),
-            Self::File(error) => error.fmt(f),
             Self::Sealed => f.write_str(
                 "the file is itself sealed, so it can't be opened: put the identities there unsealed, readable by their owner \
                  alone (mode 0400)",
@@ -229,14 +200,7 @@ impl fmt::Display for IdentityError {
     }
 }
 
-impl error::Error for IdentityError {
-    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
-        match self {
-            Self::File(error) => error.source(),
-            _ => None,
-        }
-    }
-}
+impl error::Error for KeyFileError {}
 
 #[cfg(test)]
 mod tests;

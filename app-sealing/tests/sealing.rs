@@ -7,10 +7,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use app_config::codec::marshal;
-use app_config::sealing::{ConfigIdentity, SealingFlags, seal};
+use app_config::sealing::SealingFlags;
 use app_config::{Config, ConfigDir, Configs, Configured, Problems};
 use app_core::prelude::*;
 use app_core::testing::{TestApp, TestAppBuilder};
+use app_sealing::{ConfigIdentity, IdentityFlags, seal};
 use quota_schema::quota_capnp::quota_spec;
 
 const LIMITS: ServiceId = ServiceId::new(0x5ea1_ed00_7e3f_2846);
@@ -66,6 +67,13 @@ fn put_config(dir: &Path, content: &[u8]) {
     put(&ConfigDir::new(dir).file(LIMITS), content);
 }
 
+/// Flags that name this file of identities.
+fn naming(file: &Path) -> IdentityFlags {
+    let mut flags = IdentityFlags::default();
+    flags.config_identity = Some(file.to_owned());
+    flags
+}
+
 /// The whole text of the refused start.
 async fn refusal(builder: TestAppBuilder) -> String {
     let app = builder.build();
@@ -96,10 +104,9 @@ async fn the_flags_name_the_identity_and_require_sealing() {
     let path = elsewhere.path().join("key");
     put(&path, &identity.secret_text());
     let with_flags = |content: &[u8]| {
-        let mut flags = SealingFlags::default();
-        flags.config_identity = Some(path.clone());
-        flags.require_sealed = true;
-        let builder = TestApp::builder().linked([LIMITS]).flag_group(flags);
+        let mut required = SealingFlags::default();
+        required.require_sealed = true;
+        let builder = TestApp::builder().linked([LIMITS]).flag_group(naming(&path)).flag_group(required);
         put_config(builder.config_dir(), content);
         builder
     };
@@ -115,8 +122,7 @@ async fn the_flags_name_the_identity_and_require_sealing() {
 
 #[tokio::test(start_paused = true)]
 async fn an_identity_that_is_named_and_not_there_stops_the_start() {
-    let mut flags = SealingFlags::default();
-    flags.config_identity = Some("/no/such/identity".into());
+    let flags = naming(Path::new("/no/such/identity"));
     let text = refusal(TestApp::builder().linked([LIMITS]).flag_group(flags)).await;
     assert!(text.contains("config identity: there is no such file (file /no/such/identity)"), "{text}");
 }

@@ -9,12 +9,15 @@ use tempfile::TempDir;
 
 use super::*;
 
+/// The name that the file has in a config directory.
+const FILE: &str = "config.identity";
+
 const SECRET: &str = "AGE-SECRET-KEY-1GQ9778VQXMMJVE8SK7J6VT8UJ4HDQAJUVSFCWCM02D8GEWQ72PVQ2Y5J33";
 const PUBLIC: &str = "age1t7rxyev2z3rw82stdlrrepyc39nvn86l5078zqkf5uasdy86jp6svpy7pa";
 
 fn with_file(content: impl AsRef<[u8]>, mode: u32) -> (TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join(DEFAULT_IDENTITY_FILE);
+    let path = dir.path().join(FILE);
     fs::write(&path, content).unwrap();
     fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
     (dir, path)
@@ -71,7 +74,7 @@ fn a_file_without_an_identity_is_refused() {
     for content in ["", "\n\n", "# public key: age1..\n"] {
         assert_eq!(refusal(content), expected);
     }
-    assert!(matches!(ConfigIdentities::of([]), Err(IdentityError::Empty)));
+    assert!(matches!(ConfigIdentities::of([]), Err(KeyFileError::Empty)));
 }
 
 #[test]
@@ -200,14 +203,7 @@ fn a_file_over_the_limit_is_refused() {
 }
 
 #[test]
-fn a_file_that_is_named_has_to_be_there_and_the_default_one_has_not() {
+fn a_file_that_is_named_has_to_be_there() {
     let dir = tempfile::tempdir().unwrap();
     assert_eq!(refusal_of(&dir.path().join("identity")), "there is no such file");
-    assert!(ConfigIdentities::read_default(dir.path()).unwrap().is_none());
-    assert!(ConfigIdentities::read_default(Path::new("/no/such/directory")).unwrap().is_none());
-    assert!(ConfigIdentities::read_default(Path::new("/dev/null")).unwrap().is_none());
-    symlink("nowhere", dir.path().join(DEFAULT_IDENTITY_FILE)).unwrap();
-    assert!(ConfigIdentities::read_default(dir.path()).is_err());
-    let (dir, path) = with_file(SECRET, 0o400);
-    assert_eq!(ConfigIdentities::read_default(dir.path()).unwrap().unwrap().file(), path);
 }

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::{env, io::Write};
 
-use app_config::sealing::{ConfigIdentities, ConfigIdentity, Recipient, SealedHeader, open, seal};
+use app_config::sealing::SealedHeader;
+use app_sealing::{ConfigIdentities, ConfigIdentity, Recipient, open, seal};
 use tempfile::TempDir;
 
 const PLAIN: &[u8] = b"the content of a config\0\xff";

@@ -3,9 +3,10 @@
 use std::io::{self, Write};
 use std::{error, fmt};
 
-use super::header::is_sealed;
-use super::key::Recipient;
-use crate::limits::{MAX_FILE_BYTES, MAX_HEADER_BYTES, MAX_RECIPIENTS};
+use app_config::codec::MAX_FILE_BYTES;
+use app_config::sealing::{MAX_HEADER_BYTES, MAX_RECIPIENTS, is_sealed};
+
+use crate::key::Recipient;
 
 /// Why content is not sealed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,16 +51,6 @@ impl error::Error for SealError {}
 
 /// Seals content. Each recipient can open it with one of its identities.
 ///
-/// ```
-/// use app_config::sealing::{ConfigIdentities, ConfigIdentity, open, seal};
-///
-/// let identity = ConfigIdentity::generate();
-/// let sealed = seal(b"the content of a config file", &[identity.recipient()])?;
-/// let identities = ConfigIdentities::of([identity])?;
-/// assert_eq!(&*open(&sealed, &identities)?, b"the content of a config file");
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-///
 /// # Errors
 /// There is no recipient, or there are too many. The content is sealed already. The sealed file would be too large for a
 /// config.
@@ -85,7 +76,7 @@ pub fn seal(plain: &[u8], recipients: &[Recipient]) -> Result<Vec<u8>, SealError
     Ok(sealed)
 }
 
-pub(super) fn write(encryptor: age::Encryptor, plain: &[u8]) -> io::Result<Vec<u8>> {
+pub(crate) fn write(encryptor: age::Encryptor, plain: &[u8]) -> io::Result<Vec<u8>> {
     let mut writer = encryptor.wrap_output(Vec::with_capacity(plain.len() + MAX_HEADER_BYTES))?;
     writer.write_all(plain)?;
     writer.finish()
