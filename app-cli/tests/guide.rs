@@ -68,22 +68,18 @@ fn the_code_of_the_page_on_your_application_is_that_of_a_test() {
 }
 
 #[test]
-fn the_profile_of_the_page_is_that_of_the_platform() {
+fn the_profile_and_the_version_of_rust_are_those_of_the_platform() {
     let platform = include_str!("../../Cargo.toml");
     let profile = page::of_language(YOUR_APPLICATION, "toml").pop().unwrap();
     for section in profile.split(|line| line.is_empty()) {
         assert!(platform.contains(&section.join("\n")), "{section:?}");
     }
     assert!(platform.contains("panic = \"unwind\""));
-}
-
-#[test]
-fn the_commands_of_the_page_on_your_application_work() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut shell = Shell::start(folder.path());
-    let blocks = page::of_language(YOUR_APPLICATION, "console");
-    assert_eq!(blocks.len(), 1);
-    page::commands(&blocks[0]).iter().for_each(|command| shell.expect(command));
+    let (_, rust) = platform.split_once("\nrust-version = \"").unwrap();
+    let (rust, _) = rust.split_once('"').unwrap();
+    assert!(
+        PAGE.contains(&format!("Rust {rust} or later")) && YOUR_APPLICATION.contains(&format!("is {rust} ("))
+    );
 }
 
 /// Does what a step says. If it changed code, the whole workspace is tested.

@@ -2,7 +2,7 @@
 
 use app_core::prelude::*;
 
-app_core::main! { link: [app_config, app_health, app_metrics, app_rpc] }
+app_core::main! { link: [app_config, app_health, app_metrics, app_rpc, app_sealing] }
 
 ids! {
     /// Makes the others.

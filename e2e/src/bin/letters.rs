@@ -4,7 +4,7 @@ use app_core::prelude::*;
 use app_messaging::{Done, Messaging, Retry};
 use quota_schema::quota_capnp::quota_rule;
 
-app_core::main! { link: [app_config, app_health, app_messaging, app_metrics, app_rpc] }
+app_core::main! { link: [app_config, app_health, app_messaging, app_metrics, app_rpc, app_sealing] }
 app_core::service! { id: LETTERS, name: "letters", start: start }
 ids! { /// Consumes parcels.
 pub LETTERS: ServiceId = 0xa1c4_5d0e_7b92_3f68, "letters"; }
