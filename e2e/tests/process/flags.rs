@@ -36,6 +36,7 @@ const BAD_VALUES: &[(&str, &[&str])] = &[
     ("--log-format", &["", "xml"]),
     ("--config-dir", &[""]),
     ("--config-identity", &[""]),
+    ("--metrics-address", &["", "1", "localhost:0", "127.0.0.1", "127.0.0.1:"]),
     ("--handover", &["", "/tmp/", "/"]),
     ("--drain-delay", &["", "soon", "-1", "5 parsecs", "99999999999999999999999s"]),
     ("--quota-queue", &["", "x", "0", "-1", "65536"]),
