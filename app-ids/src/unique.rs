@@ -36,8 +36,8 @@ fn with_source<T>(make: impl FnOnce(&mut Source) -> T) -> T {
     SOURCE.with_borrow_mut(make)
 }
 
-/// A number that no other call returns, here or elsewhere: of 2^32 calls, two are the same with a probability of one half. Never
-/// zero. It takes nanoseconds, so it is for ids that are made with each request; [`random_u64`](crate::random_u64) is for those of
+/// A number that other calls return as seldom as chance has it, here and in other processes: among 2^32 numbers, two are equal with a
+/// probability of 0.4. Never zero. It takes nanoseconds, so it is for ids that are made with each request; [`random_u64`](crate::random_u64) is for those of
 /// configs and code. It is a name, never a secret.
 ///
 /// ```
