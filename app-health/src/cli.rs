@@ -17,6 +17,7 @@ use app_core::{
     limits::check_descriptors,
     write_output,
 };
+use app_metrics::DEFAULT_METRICS_HTTP_PORT;
 use serde_json::Value;
 
 use crate::{HEALTHZ_PATH, LIVEZ_PATH, READYZ_PATH, STARTUP_PATH, one_line::one_line};
@@ -80,19 +81,31 @@ fn command() -> Command {
 }
 
 /// Where the application of this environment listens. One that listens everywhere answers on loopback.
-fn default_address() -> SocketAddr {
-    let given = std::env::var("OP_METRICS_ADDRESS").ok().and_then(|given| given.trim().parse().ok());
-    let mut address: SocketAddr = given.unwrap_or_else(|| (Ipv4Addr::LOCALHOST, 4444).into());
+fn default_address() -> Result<SocketAddr, String> {
+    let given = std::env::var("OP_METRICS_ADDRESS").unwrap_or_default();
+    let mut address = match given.trim() {
+        "" => SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_METRICS_HTTP_PORT)),
+        given => given.parse().map_err(|_| {
+            format!("OP_METRICS_ADDRESS is {given:?}, which is no address and port; set it as 127.0.0.1:4450")
+        })?,
+    };
     match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
         IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
         _ => {}
     }
-    address
+    Ok(address)
 }
 
 fn run(matches: &ArgMatches) -> ExitCode {
-    let address = matches.get_one::<SocketAddr>("address").copied().unwrap_or_else(default_address);
+    let given = matches.get_one::<SocketAddr>("address").copied();
+    let address = match given.map_or_else(default_address, Ok) {
+        Ok(address) => address,
+        Err(problem) => {
+            let _ = write_output(|out| writeln!(out, "cannot ask: {problem}"));
+            return ExitStatus::Usage.into();
+        }
+    };
     let (Some(questions), Some(timeout)) =
         (matches.get_many::<String>("question"), matches.get_one::<Duration>("timeout"))
     else {
