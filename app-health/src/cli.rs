@@ -61,7 +61,7 @@ fn command() -> Command {
         .long("address")
         .value_name("IP:PORT")
         .env("OP_HEALTH_ADDRESS")
-        .value_parser(args::trimmed::<SocketAddr>)
+        .value_parser(args::address)
         .help("Address of its HTTP server [default: that of OP_METRICS_ADDRESS, or 127.0.0.1:4444]");
     let timeout = Arg::new("timeout")
         .long("timeout")
@@ -85,9 +85,7 @@ fn default_address() -> Result<SocketAddr, String> {
     let given = std::env::var("OP_METRICS_ADDRESS").unwrap_or_default();
     let mut address = match given.trim() {
         "" => SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_METRICS_HTTP_PORT)),
-        given => given.parse().map_err(|_| {
-            format!("OP_METRICS_ADDRESS is {given:?}, which is no address and port; set it as 127.0.0.1:4450")
-        })?,
+        given => args::address(given).map_err(|why| format!("OP_METRICS_ADDRESS is {given:?}: {why}"))?,
     };
     match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),

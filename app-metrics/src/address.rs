@@ -11,7 +11,7 @@ use app_core::{args, clap, flags::FlagSource};
 #[non_exhaustive]
 pub struct MetricsFlags {
     /// Where metrics and probes are served, instead of what the config says; port 0 is any free port
-    #[arg(long, env = "OP_METRICS_ADDRESS", value_name = "IP:PORT", value_parser = args::trimmed::<SocketAddr>)]
+    #[arg(long, env = "OP_METRICS_ADDRESS", value_name = "IP:PORT", value_parser = args::address)]
     pub metrics_address: Option<SocketAddr>,
 }
 

@@ -1,6 +1,6 @@
 //! Value parsers: one way to write a value, for every flag of every program.
 
-use std::{fmt::Display, ops::RangeInclusive, str::FromStr, time::Duration};
+use std::{fmt::Display, net::SocketAddr, ops::RangeInclusive, str::FromStr, time::Duration};
 
 use crate::{parse_duration, show_duration};
 
@@ -18,6 +18,15 @@ use crate::{parse_duration, show_duration};
 /// Those of the type.
 pub fn trimmed<T: FromStr>(text: &str) -> Result<T, T::Err> {
     text.trim().parse()
+}
+
+/// An IP address and a port. Host names are not looked up.
+///
+/// # Errors
+/// When the text is something else. The error shows an example.
+pub fn address(text: &str) -> Result<SocketAddr, String> {
+    let wrong = "expected an IP address and a port, such as 127.0.0.1:4444 or [::1]:4444";
+    text.trim().parse().map_err(|_| wrong.to_owned())
 }
 
 /// A yes or no in words or as a digit, in any case: `true`, `yes`, `on`, `1` and their opposites.
