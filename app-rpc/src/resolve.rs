@@ -25,7 +25,7 @@ pub async fn look_up_host(host: &str, port: u16, deadline: Instant) -> io::Resul
         return Ok(vec![SocketAddr::new(ip, port)]);
     }
     #[cfg(test)]
-    if let Some(found) = simulated::look_up(host) {
+    if let Some(found) = simulated::look_up(host, deadline).await {
         return found.map(|found| found.into_iter().map(|ip| SocketAddr::new(ip, port)).collect());
     }
     let asked = async {
@@ -53,18 +53,40 @@ pub(crate) mod simulated {
     use std::io;
     use std::net::IpAddr;
 
+    use tokio::time::{Instant, sleep_until};
+
+    /// What the name server answers.
+    #[derive(Clone)]
+    enum Answer {
+        Found(Vec<IpAddr>),
+        Fails,
+        Never,
+    }
+
     thread_local! {
-        static NAMES: RefCell<HashMap<String, Option<Vec<IpAddr>>>> = RefCell::default();
+        static NAMES: RefCell<HashMap<String, Answer>> = RefCell::default();
     }
 
-    /// From now on this name has these addresses. `None`: the name server does not answer.
+    /// From now on this name has these addresses. `None`: the name server fails.
     pub(crate) fn set(name: &str, addresses: Option<Vec<IpAddr>>) {
-        NAMES.with_borrow_mut(|names| names.insert(name.to_owned(), addresses));
+        let answer = addresses.map_or(Answer::Fails, Answer::Found);
+        NAMES.with_borrow_mut(|names| names.insert(name.to_owned(), answer));
     }
 
-    pub(super) fn look_up(name: &str) -> Option<io::Result<Vec<IpAddr>>> {
-        let found = NAMES.with_borrow(|names| names.get(name).cloned());
-        found.map(|found| found.ok_or_else(|| io::Error::other("no answer of the name server")))
+    /// From now on the name server does not answer for this name.
+    pub(crate) fn silence(name: &str) {
+        NAMES.with_borrow_mut(|names| names.insert(name.to_owned(), Answer::Never));
+    }
+
+    pub(super) async fn look_up(name: &str, deadline: Instant) -> Option<io::Result<Vec<IpAddr>>> {
+        match NAMES.with_borrow(|names| names.get(name).cloned())? {
+            Answer::Found(found) => Some(Ok(found)),
+            Answer::Fails => Some(Err(io::Error::other("no answer of the name server"))),
+            Answer::Never => {
+                sleep_until(deadline).await;
+                Some(Err(io::ErrorKind::TimedOut.into()))
+            }
+        }
     }
 }
 

@@ -331,23 +331,14 @@ fn number_of(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|number| number.parse().unwrap())
 }
 
-/// The most seeds of a test on a calm network, where a seed changes little.
-const CALM_SEEDS: u64 = 36;
-
-/// As [`each_seed`], for a test on a calm network.
-fn each_calm_seed<F: Future>(seeds: u64, run: impl Fn(u64, Rc<Fixture>) -> F) -> Vec<F::Output> {
-    each_seed(seeds, CALM_SEEDS, run)
-}
-
-/// Runs it with each of these seeds, on paused time. `APP_RPC_SEED` is the only seed, `APP_RPC_SEEDS` is how many there are, `most` at
-/// most.
-fn each_seed<F: Future>(seeds: u64, most: u64, run: impl Fn(u64, Rc<Fixture>) -> F) -> Vec<F::Output> {
+/// Runs it with each of these seeds, on paused time. `APP_RPC_SEED` is the only seed, `APP_RPC_SEEDS` is how many there are.
+fn each_seed<F: Future>(seeds: u64, run: impl Fn(u64, Rc<Fixture>) -> F) -> Vec<F::Output> {
     let beside = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let app = beside.block_on(TestApp::with([METRICS_SERVICE_ID]));
     let fixture = Rc::new(beside.block_on(async { Fixture::new(&app) }));
     let seeds = match number_of("APP_RPC_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..number_of("APP_RPC_SEEDS").unwrap_or(seeds).min(most),
+        None => 0..number_of("APP_RPC_SEEDS").unwrap_or(seeds),
     };
     let mut outcomes = Vec::new();
     for seed in seeds {
@@ -368,7 +359,7 @@ fn each_seed<F: Future>(seeds: u64, most: u64, run: impl Fn(u64, Rc<Fixture>) ->
 
 /// Runs all seeds with faults. Returns the number of requests that ended on a request connection, over all seeds, and the number of seeds.
 fn run_seeds(way: Way) -> (usize, usize) {
-    let runs = each_seed(4, u64::MAX, |seed, fixture| async move {
+    let runs = each_seed(4, |seed, fixture| async move {
         let run = run(seed, way, fixture).await;
         println!(
             "seed {seed}: {} calls were answered on {} connections, {} of them ended on a request connection",

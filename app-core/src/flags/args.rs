@@ -14,7 +14,7 @@ mod values;
 
 pub use self::{
     parse::matches,
-    values::{boolean, duration_between, number, trimmed},
+    values::{address, boolean, duration_between, number, trimmed},
 };
 
 pub(crate) use self::{

@@ -2,10 +2,10 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 
-use futures_util::future::{join, join_all};
+use futures_util::future::{FutureExt as _, LocalBoxFuture};
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::time::{Duration, Instant};
 
 use super::discovered::Discovered;
@@ -18,72 +18,96 @@ use crate::resolve::look_up_host;
 pub(super) struct Addresses {
     found: RefCell<HashMap<String, Vec<SocketAddr>>>,
     discovered: Discovered,
-    /// Each client picks others if there are more addresses than it may connect to.
-    order: RandomState,
+}
+
+/// What a client knows of an address, the best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Known {
+    /// The client is connected to it, or connects and has not failed yet.
+    Works,
+    New,
+    Fails,
 }
 
 impl Addresses {
     /// Looks up the names of a config, at the same time. A name whose lookup fails keeps the addresses that it had.
     ///
+    /// `found_so_far` gets the addresses that are known while some lookups have not ended. So a slow name server holds back only its own
+    /// names.
+    ///
     /// # Errors
     /// No address is known.
-    pub(super) async fn look_up(&self, setup: &Setup) -> Result<Vec<SocketAddr>, String> {
+    pub(super) async fn look_up(
+        &self,
+        setup: &Setup,
+        found_so_far: impl Fn(Vec<SocketAddr>),
+    ) -> Result<Vec<SocketAddr>, String> {
         let config = &setup.config;
         let hosts = if config.addresses.is_empty() && !config.discover {
             vec![config.name.host()]
         } else {
             config.addresses.clone()
         };
+        self.found.borrow_mut().retain(|host, _| hosts.contains(host));
         let deadline = Instant::now() + config.connect_timeout;
-        let look_ups = hosts.iter().map(|host| look_up(host, config.port, deadline));
-        let (looked_up, told) = join(join_all(look_ups), self.ask(setup, deadline)).await;
-        let (mut addresses, mut failures) = (Vec::new(), Vec::new());
-        match told {
-            Ok(told) => addresses = told,
-            Err(reason) => failures.push(reason),
+        let mut running = FuturesUnordered::<LocalBoxFuture<'_, Result<(), String>>>::new();
+        running.push(self.ask(setup, deadline).boxed_local());
+        for host in hosts {
+            running.push(self.look_up_one(host, config.port, deadline).boxed_local());
         }
-        let mut found = self.found.borrow_mut();
-        found.retain(|host, _| hosts.contains(host));
-        for (host, result) in hosts.into_iter().zip(looked_up) {
-            match result {
-                Ok(new) => {
-                    addresses.extend(&new);
-                    found.insert(host, new);
-                }
-                Err(reason) => {
-                    addresses.extend(found.get(&host).into_iter().flatten());
-                    failures.push(format!("{host}: {reason}"));
-                }
+        let mut failures = Vec::new();
+        while let Some(ended) = running.next().await {
+            failures.extend(ended.err());
+            while let Some(Some(ended)) = running.next().now_or_never() {
+                failures.extend(ended.err());
+            }
+            let known = self.known();
+            if !running.is_empty() && !known.is_empty() {
+                found_so_far(known);
             }
         }
-        addresses.sort_unstable();
-        addresses.dedup();
-        if addresses.is_empty() { Err(failures.join("; ")) } else { Ok(addresses) }
+        let known = self.known();
+        failures.sort_unstable();
+        if known.is_empty() { Err(failures.join("; ")) } else { Ok(known) }
     }
 
-    /// The addresses that instances tell. None, if the config does not ask for them.
-    async fn ask(&self, setup: &Setup, deadline: Instant) -> Result<Vec<SocketAddr>, String> {
+    async fn look_up_one(&self, host: String, port: u16, deadline: Instant) -> Result<(), String> {
+        let found = look_up(&host, port, deadline).await.map_err(|reason| format!("{host}: {reason}"))?;
+        self.found.borrow_mut().insert(host, found);
+        Ok(())
+    }
+
+    /// Asks for the addresses that instances tell, if the config says so.
+    async fn ask(&self, setup: &Setup, deadline: Instant) -> Result<(), String> {
         if setup.config.discover {
             return self.discovered.ask(&setup.discovery, setup.config.name, deadline).await;
         }
         self.discovered.clear();
-        Ok(Vec::new())
+        Ok(())
     }
 
-    /// At most so many of the addresses. Those that are known stay; the others are picked at random, so that the clients of a server
-    /// do not all leave out the same instances.
-    pub(super) fn pick(
-        &self,
-        mut addresses: Vec<SocketAddr>,
-        most: usize,
-        is_known: impl Fn(&SocketAddr) -> bool,
-    ) -> Vec<SocketAddr> {
-        if addresses.len() > most {
-            addresses.sort_by_cached_key(|address| (!is_known(address), self.order.hash_one(address)));
-            addresses.truncate(most);
-        }
-        addresses
+    /// All addresses, each once.
+    fn known(&self) -> Vec<SocketAddr> {
+        let mut known = self.discovered.known();
+        known.extend(self.found.borrow().values().flatten());
+        known.sort_unstable();
+        known.dedup();
+        known
     }
+}
+
+/// At most so many of the addresses. Those that work stay. The others are picked at random, so that the clients of a server do not all
+/// leave out the same instances. One that fails makes room for one that was not tried.
+pub(super) fn pick(
+    mut addresses: Vec<SocketAddr>,
+    most: usize,
+    known: impl Fn(&SocketAddr) -> Known,
+) -> Vec<SocketAddr> {
+    if addresses.len() > most {
+        addresses.sort_by_cached_key(|address| (known(address), fastrand::u64(..)));
+        addresses.truncate(most);
+    }
+    addresses
 }
 
 async fn look_up(host: &str, port: u16, deadline: Instant) -> Result<Vec<SocketAddr>, String> {
@@ -107,20 +131,39 @@ mod tests {
     use super::*;
 
     #[test]
-    fn known_addresses_stay_and_clients_pick_different_ones_of_the_others() {
+    fn addresses_that_work_stay_and_clients_pick_different_ones_of_the_others() {
         let all: Vec<SocketAddr> = (1..=64).map(|port| SocketAddr::from(([192, 0, 2, 1], port))).collect();
-        let known = all[60];
+        let works = all[60];
+        let known = |address: &SocketAddr| if *address == works { Known::Works } else { Known::New };
         let picks: Vec<_> = (0..4)
             .map(|_| {
-                let addresses = Addresses::default();
-                let picked = addresses.pick(all.clone(), 4, |address| *address == known);
+                let picked = pick(all.clone(), 4, known);
                 assert_eq!(picked.len(), 4);
-                assert!(picked.contains(&known));
-                assert_eq!(addresses.pick(all.clone(), 4, |address| *address == known), picked, "it stays");
+                assert!(picked.contains(&works));
+                let again = |address: &SocketAddr| {
+                    if picked.contains(address) { Known::Works } else { Known::New }
+                };
+                let mut stays = pick(all.clone(), 4, again);
+                stays.sort_unstable();
+                let mut picked = picked.clone();
+                picked.sort_unstable();
+                assert_eq!(stays, picked);
                 picked
             })
             .collect();
         assert!(picks.iter().any(|picked| *picked != picks[0]));
-        assert_eq!(Addresses::default().pick(all.clone(), 64, |_| false), all);
+        assert_eq!(pick(all.clone(), 64, |_| Known::New), all);
+    }
+
+    #[test]
+    fn each_address_has_its_turn_while_others_fail() {
+        let all: Vec<SocketAddr> = (1..=5).map(|port| SocketAddr::from(([192, 0, 2, 1], port))).collect();
+        let (mut tried, mut now) = (Vec::<SocketAddr>::new(), Vec::<SocketAddr>::new());
+        for _ in 0..200 {
+            let known = |address: &SocketAddr| if now.contains(address) { Known::Fails } else { Known::New };
+            now = pick(all.clone(), 2, known);
+            tried.extend(&now);
+        }
+        assert!(all.iter().all(|address| tried.contains(address)), "{tried:?}");
     }
 }

@@ -165,9 +165,21 @@ where
             Err(error) => error,
         },
         () = connection.ended.cancelled() => return Err(attempt.lost(&connection.reason())),
-        () = expired => return Err(attempt.late()),
+        () = &mut expired => return Err(attempt.late()),
     };
+    if !is_refusal(&error) && connection.control.end().is_some() {
+        // What is queued may still leave for the server, until the connection has ended.
+        tokio::select! {
+            () = connection.ended.cancelled() => {}
+            () = expired => return Err(attempt.late()),
+        }
+    }
     Err(attempt.failed(error))
+}
+
+/// Whether the error says that the call was not executed.
+fn is_refusal(error: &capnp::Error) -> bool {
+    error.extra.strip_prefix(REMOTE).unwrap_or(&error.extra).starts_with(NOT_EXECUTED)
 }
 
 /// An attempt at a call, on a connection.

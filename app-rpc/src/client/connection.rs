@@ -28,6 +28,8 @@ const ANSWER_CAPABILITIES: usize = 4096;
 /// A connection to a server, for calls.
 pub(super) struct CallConnection {
     pub(super) instance: Arc<Instance>,
+    /// What it was made with.
+    pub(super) setup: Arc<Setup>,
     pub(super) client: Client,
     pub(super) control: Rc<Control>,
     /// The earliest end of a certificate in the server's chain.
@@ -60,7 +62,10 @@ impl Drop for CallGuard {
 impl CallConnection {
     /// Connects, shakes hands, and waits for the server's first answer. A server may refuse a client after the client's handshake has
     /// succeeded, so the handshake alone does not show that the server accepts calls.
-    pub(super) async fn open(setup: &Setup, instance: &Arc<Instance>) -> Result<Rc<Self>, FailedConnect> {
+    pub(super) async fn open(
+        setup: &Arc<Setup>,
+        instance: &Arc<Instance>,
+    ) -> Result<Rc<Self>, FailedConnect> {
         let (limit, address) = (setup.config.connect_timeout, instance.address);
         let at = Cell::new(FailedAt::Dialling);
         timeout(limit, Self::connect(setup, instance, &at)).await.unwrap_or_else(|_| {
@@ -72,7 +77,7 @@ impl CallConnection {
 
     /// Sets `at` to the handshake once it begins.
     async fn connect(
-        setup: &Setup,
+        setup: &Arc<Setup>,
         instance: &Arc<Instance>,
         at: &Cell<FailedAt>,
     ) -> Result<Rc<Self>, FailedConnect> {
@@ -99,6 +104,7 @@ impl CallConnection {
         let (system, client) = System::client(stream, &control);
         let connection = Rc::new(Self {
             instance: Arc::clone(instance),
+            setup: Arc::clone(setup),
             client,
             control,
             valid_until,
@@ -130,6 +136,11 @@ impl CallConnection {
         self.reason.borrow_mut().push_str(&reason);
         self.retired.set(true);
         self.ended.cancel();
+    }
+
+    /// Whether the server's certificate has expired.
+    pub(super) fn has_expired(&self) -> bool {
+        self.valid_until.is_some_and(|end| end < clock::now())
     }
 
     /// Why the connection has ended.

@@ -29,7 +29,7 @@ impl Discovered {
         discovery: &Discovery,
         name: RpcName,
         deadline: Instant,
-    ) -> Result<Vec<SocketAddr>, String> {
+    ) -> Result<(), String> {
         let RpcName { domain, app, service } = name;
         let told = discovery.find(SoughtServer { domain, app, service }, deadline).await;
         let mut known = self.0.borrow_mut();
@@ -47,7 +47,12 @@ impl Discovered {
             }
             Err(reason) => reason,
         };
-        if known.is_empty() { Err(reason) } else { Ok(known.keys().copied().collect()) }
+        if known.is_empty() { Err(reason) } else { Ok(()) }
+    }
+
+    /// The addresses, as far as they are known.
+    pub(super) fn known(&self) -> Vec<SocketAddr> {
+        self.0.borrow().keys().copied().collect()
     }
 
     /// Forgets all, for a config that does not ask.
@@ -103,8 +108,8 @@ mod tests {
         async fn ask(&self, told: Option<&[u16]>) -> Result<Vec<u16>, String> {
             *self.told.0.lock() = told.map(Vec::from);
             let deadline = Instant::now() + Duration::from_secs(60);
-            let known = self.discovered.ask(&self.discovery, NAME, deadline).await?;
-            Ok(known.iter().map(SocketAddr::port).collect())
+            self.discovered.ask(&self.discovery, NAME, deadline).await?;
+            Ok(self.discovered.known().iter().map(SocketAddr::port).collect())
         }
     }
 

@@ -112,6 +112,14 @@ impl Health {
         due && exchange(OUT, TRYING).is_ok()
     }
 
+    /// The next call may try the instance, because another process may have its address now.
+    pub(super) fn try_soon(&self) {
+        let mut ejection = self.ejection.lock();
+        if !self.is_in() {
+            ejection.until = Some(Instant::now());
+        }
+    }
+
     /// Nothing is known of the call that tried the instance. The next call tries it.
     pub(super) fn not_tried(&self) {
         let _ = self.state.compare_exchange(TRYING, OUT, Ordering::Relaxed, Ordering::Relaxed);

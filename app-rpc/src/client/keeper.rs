@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use app_core::prelude::{Duration, info, warn};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use super::addresses::Known;
 use super::connection::{CallConnection, FailedConnect};
 use super::instance::Instance;
 use super::pauses::{NextAttempt, Pauses};
@@ -38,7 +39,13 @@ impl Keeper {
         self.current.borrow().clone().filter(|connection| !connection.is_retired())
     }
 
-    /// Asks for another connection.
+    /// What is known of the address.
+    pub(super) fn known(&self) -> Known {
+        let fails = self.usable().is_none() && self.instance.failure().is_some();
+        if fails { Known::Fails } else { Known::Works }
+    }
+
+    /// Asks for another connection in place of one that is retired.
     pub(super) fn renew(&self) {
         self.renew.notify_one();
     }
@@ -72,13 +79,15 @@ impl Keeper {
     async fn reconnect(&self, pool: &Pool) {
         let (mut pauses, mut lost) = (Pauses::default(), false);
         loop {
-            let (connection, made_with) = self.connect(pool, &mut pauses).await;
+            let connection = self.connect(pool, &mut pauses).await;
             let (made, address) = (Instant::now(), self.instance.address);
+            let made_with = Arc::clone(&connection.setup);
             info!(pool.log, "RPC client: connected to the server"; "server" => %made_with.config.name, "peer" => %address);
             if std::mem::take(&mut lost) {
                 pool.instances.counts.reconnects.inc();
                 // Another process may have the address now.
                 self.instance.load.forget_latency();
+                self.instance.health.try_soon();
             }
             if let Some(old) = self.current.replace(Some(Rc::clone(&connection))) {
                 drain(old);
@@ -91,7 +100,9 @@ impl Keeper {
                 continue;
             }
             let age = made_with.config.max_connection_age;
-            tokio::select! {
+            let paused = tokio::select! {
+                // First: a connection that has ended is retired, too.
+                biased;
                 () = connection.ended.cancelled() => {
                     info!(pool.log, "RPC client: a connection has ended: {}", connection.reason(); "peer" => %address);
                     self.current.take();
@@ -99,8 +110,7 @@ impl Keeper {
                     lost = true;
                     // The instance may have another address now.
                     pool.look_up_soon();
-                    let next = pauses.lost(made.elapsed());
-                    pool.pause(next).await;
+                    Some(pauses.lost(made.elapsed()))
                 }
                 () = expired(connection.valid_until) => {
                     info!(pool.log, "RPC client: the server's certificate has expired, connecting again"; "peer" => %address);
@@ -108,17 +118,37 @@ impl Keeper {
                         drain(expired);
                     }
                     pool.publish();
+                    None
                 }
                 // With jitter, so that the clients of a server do not reconnect at the same time.
-                () = sleep(age.mul_f64(0.9 + 0.1 * fastrand::f64())) => {}
-                () = self.renew.notified() => {}
-                Ok(()) = setup.changed() => {}
+                () = sleep(age.mul_f64(0.9 + 0.1 * fastrand::f64())) => None,
+                () = self.retires(&connection) => Some(pauses.lost(made.elapsed())),
+                Ok(()) = setup.changed() => None,
+            };
+            if let Some(next) = paused {
+                pause_unless_changed(pool, next, &mut setup, &mut pauses).await;
             }
         }
     }
 
+    /// Waits until a call has retired the connection. An older notice, for a connection that was replaced since, says nothing.
+    async fn retires(&self, connection: &CallConnection) {
+        while !connection.is_retired() {
+            self.renew.notified().await;
+        }
+    }
+
+    /// Takes the connection out of use if it was made with another config, or if the server's certificate has expired: connecting with
+    /// this config fails. One that is only old stays until another one takes its place.
+    fn drop_outdated(&self, setup: &Arc<Setup>) {
+        let is_outdated = |old: &mut Rc<CallConnection>| !Arc::ptr_eq(&old.setup, setup) || old.has_expired();
+        if let Some(outdated) = self.current.borrow_mut().take_if(is_outdated) {
+            drain(outdated);
+        }
+    }
+
     /// Tries to connect until it works. A new config is used at once.
-    async fn connect(&self, pool: &Pool, pauses: &mut Pauses) -> (Rc<CallConnection>, Arc<Setup>) {
+    async fn connect(&self, pool: &Pool, pauses: &mut Pauses) -> Rc<CallConnection> {
         let mut setups = pool.setup.clone();
         loop {
             let setup = Arc::clone(&setups.borrow_and_update());
@@ -133,7 +163,7 @@ impl Keeper {
             let FailedConnect { at, why } = match opened {
                 Ok(connection) => {
                     self.instance.set_failure(None);
-                    return (connection, setup);
+                    return connection;
                 }
                 Err(failed) => failed,
             };
@@ -142,15 +172,26 @@ impl Keeper {
                 warn!(pool.log, "RPC client: not connected to the server, will try again: {reason}";
                     "server" => %setup.config.name, "peer" => %self.instance.address);
             }
+            self.drop_outdated(&setup);
             pool.publish();
             // The instance may have another address now.
             pool.look_up_soon();
-            let next: NextAttempt = pauses.failed(at);
-            tokio::select! {
-                () = pool.pause(next) => {}
-                Ok(()) = setups.changed() => pauses.reset(),
-            }
+            let next = pauses.failed(at);
+            pause_unless_changed(pool, next, &mut setups, pauses).await;
         }
+    }
+}
+
+/// Waits until the time of the next attempt. A new config ends the wait.
+async fn pause_unless_changed(
+    pool: &Pool,
+    next: NextAttempt,
+    setups: &mut watch::Receiver<Arc<Setup>>,
+    pauses: &mut Pauses,
+) {
+    tokio::select! {
+        () = pool.pause(next) => {}
+        Ok(()) = setups.changed() => pauses.reset(),
     }
 }
 

@@ -10,7 +10,7 @@ use app_core::prelude::{Duration, Logger, warn};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::addresses::{Addresses, shortest_gap};
+use super::addresses::{Addresses, Known, pick, shortest_gap};
 use super::connection::CallConnection;
 use super::instance::{Chosen, Instance};
 use super::instances::Instances;
@@ -145,8 +145,12 @@ impl Pool {
         if failures.is_empty() { "no connection yet".to_owned() } else { failures.join("; ") }
     }
 
-    /// Retires a connection and asks for another one to the same instance.
+    /// Retires a connection and asks for another one to the same instance. Does nothing if it is retired: another one takes its place
+    /// already.
     pub(super) fn replace(&self, connection: &CallConnection) {
+        if connection.is_retired() {
+            return;
+        }
         connection.retire();
         if let Some(keeper) = self.keepers.borrow().get(&connection.instance.address) {
             keeper.renew();
@@ -159,8 +163,9 @@ impl Pool {
         let mut setups = self.setup.clone();
         loop {
             let setup = Arc::clone(&setups.borrow_and_update());
+            let found_so_far = |addresses| self.reconcile(addresses, &setup);
             let looked_up = tokio::select! {
-                looked_up = self.addresses.look_up(&setup) => looked_up,
+                looked_up = self.addresses.look_up(&setup, found_so_far) => looked_up,
                 Ok(()) = setups.changed() => continue,
             };
             match looked_up {
@@ -206,7 +211,8 @@ impl Pool {
         self.no_address.replace(None);
         let mut keepers = self.keepers.borrow_mut();
         let most = setup.config.max_connections;
-        let addresses = self.addresses.pick(addresses, most, |address| keepers.contains_key(address));
+        let addresses =
+            pick(addresses, most, |address| keepers.get(address).map_or(Known::New, |keeper| keeper.known()));
         keepers.retain(|address, keeper| {
             let stays = addresses.contains(address);
             if !stays {

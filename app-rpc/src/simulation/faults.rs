@@ -8,7 +8,7 @@ use tokio::task::spawn_local;
 use tokio::time::{Instant, sleep};
 
 use super::world::{Answers, World, shares};
-use super::{Way, each_calm_seed};
+use super::{Way, each_seed};
 use crate::CallFailure;
 use crate::client::{InstanceState, RetryReason};
 
@@ -20,7 +20,7 @@ fn way(seed: u64) -> Way {
 
 #[test]
 fn an_overloaded_server_gets_few_calls_again() {
-    each_calm_seed(4, |seed, fixture| async move {
+    each_seed(4, |seed, fixture| async move {
         let world = World::with(seed, way(seed), fixture, 1, |_| {}, |config| config.limits.calls = 32);
         world.connected(1).await;
         world.answers(0, Answers::AfterMillis(50));
@@ -45,7 +45,7 @@ fn an_overloaded_server_gets_few_calls_again() {
 
 #[test]
 fn refused_calls_move_to_an_instance_that_has_room() {
-    each_calm_seed(4, |seed, fixture| async move {
+    each_seed(4, |seed, fixture| async move {
         let world = World::with(seed, way(seed), fixture, 4, |_| {}, |config| config.limits.calls = 4);
         world.connected(4).await;
         let (_, failures) = world.run(8, 800, PATIENCE).await;
@@ -56,7 +56,7 @@ fn refused_calls_move_to_an_instance_that_has_room() {
 
 #[test]
 fn only_a_call_that_is_idempotent_is_made_again_after_its_connection_was_lost() {
-    each_calm_seed(4, |seed, fixture| async move {
+    each_seed(4, |seed, fixture| async move {
         let world = World::new(seed, way(seed), fixture, 3);
         for idempotent in [false, true] {
             world.client.idempotent.set(idempotent);
@@ -86,7 +86,7 @@ fn only_a_call_that_is_idempotent_is_made_again_after_its_connection_was_lost() 
 
 #[test]
 fn an_instance_that_only_fails_is_ejected_and_comes_back() {
-    each_calm_seed(6, |seed, fixture| async move {
+    each_seed(6, |seed, fixture| async move {
         let (way, callers) = (way(seed), [1, 8, 64][usize::try_from(seed / 2 % 3).unwrap()]);
         let world = World::new(seed, way, fixture, 3);
         world.connected(3).await;
@@ -116,7 +116,7 @@ fn an_instance_that_only_fails_is_ejected_and_comes_back() {
 
 #[test]
 fn an_instance_that_refuses_the_arguments_of_its_callers_is_not_ejected() {
-    each_calm_seed(4, |seed, fixture| async move {
+    each_seed(4, |seed, fixture| async move {
         let world = World::new(seed, way(seed), fixture, 3);
         world.connected(3).await;
         world.answers(0, Answers::RefusesArguments);
@@ -131,7 +131,7 @@ fn an_instance_that_refuses_the_arguments_of_its_callers_is_not_ejected() {
 
 #[test]
 fn calls_that_fail_at_all_instances_leave_at_least_half_of_them_in_use() {
-    each_calm_seed(4, |seed, fixture| async move {
+    each_seed(4, |seed, fixture| async move {
         let world = World::new(seed, way(seed), fixture, 4);
         world.connected(4).await;
         (0..4).for_each(|route| world.answers(route, Answers::Fails));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::world::{Answers, World, shares};
-use super::{Way, each_calm_seed};
+use super::{Way, each_seed};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -18,7 +18,7 @@ fn are_fair(shares: &[f64]) -> bool {
 }
 
 fn each_instance_has_its_share(way: Way) {
-    each_calm_seed(9, |seed, fixture| async move {
+    each_seed(9, |seed, fixture| async move {
         let (callers, count) = combination(seed);
         let world = World::new(seed, way, fixture, count);
         world.connected(count).await;
@@ -51,7 +51,7 @@ fn each_instance_gets_its_share_of_requests_and_one_that_returns_gets_it_at_once
 
 #[test]
 fn an_instance_that_is_ten_times_slower_gets_less() {
-    each_calm_seed(6, |seed, fixture| async move {
+    each_seed(6, |seed, fixture| async move {
         let way = if seed % 2 == 0 { Way::Call } else { Way::Request };
         let (callers, count) = ([1, 8, 64][usize::try_from(seed / 2 % 3).unwrap()], 3);
         let world = World::new(seed, way, fixture, count);
@@ -72,7 +72,7 @@ fn an_instance_that_is_ten_times_slower_gets_less() {
 
 #[test]
 fn a_client_that_may_connect_to_fewer_instances_than_there_are_uses_as_many() {
-    each_calm_seed(2, |seed, fixture| async move {
+    each_seed(2, |seed, fixture| async move {
         let world = World::with(seed, Way::Call, fixture, 6, |config| config.max_connections = 3, |_| {});
         world.connected(3).await;
         let (made, failures) = world.run(8, 300, PATIENCE).await;

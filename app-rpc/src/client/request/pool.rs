@@ -9,7 +9,7 @@ use std::time::Duration;
 use app_core::prelude::Service;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until};
 
@@ -33,6 +33,8 @@ const ENOUGH_REQUESTS: u32 = 8;
 /// The request connections of a client.
 pub(crate) struct RequestPool {
     connections: RwLock<Vec<Arc<RequestConnection>>>,
+    /// Connections that take no more requests, and have not ended.
+    retired: Mutex<Vec<Arc<RequestConnection>>>,
     pub(super) instances: Arc<Instances>,
     /// Requests that found no connection.
     missed: AtomicU32,
@@ -54,8 +56,14 @@ struct ConnectAttempts {
 
 impl RequestPool {
     pub(crate) fn new(service: Service, instances: Arc<Instances>) -> Self {
-        let (connections, changed) = (RwLock::default(), Arc::default());
-        Self { connections, instances, missed: AtomicU32::new(0), changed, service }
+        Self {
+            connections: RwLock::default(),
+            retired: Mutex::default(),
+            instances,
+            missed: AtomicU32::new(0),
+            changed: Arc::default(),
+            service,
+        }
     }
 
     /// Sends a request on the connection that the spread chooses. `None` if no connection takes it.
@@ -181,7 +189,10 @@ impl RequestPool {
                 self.connections.write().push(connection);
             }
             // The instance is gone, and perhaps another one has its address.
-            (_, Some(connection)) => connection.retire(),
+            (_, Some(connection)) => {
+                connection.retire();
+                self.retired.lock().push(connection);
+            }
             (Some(one), None) => {
                 let pause = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(one.failures)).min(LONGEST_PAUSE);
                 one.failures = one.failures.saturating_add(1);
@@ -191,20 +202,26 @@ impl RequestPool {
         }
     }
 
-    /// Retires the connections that `retires` picks, and forgets all that take no more requests.
+    /// Retires the connections that `retires` picks. Those that take no more requests are kept apart until they have ended.
     fn retire(&self, retires: impl Fn(&RequestConnection) -> bool) {
+        let mut retired = self.retired.lock();
+        retired.retain(|connection| !connection.has_ended());
         self.connections.write().retain(|connection| {
             if retires(connection) {
                 connection.retire();
             }
-            !connection.is_retired()
+            let stays = !connection.is_retired();
+            if !stays && !connection.has_ended() {
+                retired.push(Arc::clone(connection));
+            }
+            stays
         });
     }
 
     /// Takes no more requests, and waits until the pending ones have ended. Call it after [`keep`](Self::keep) was dropped. Cancel safe.
     pub(crate) async fn drain(&self) {
-        let connections = self.connections.read().clone();
-        connections.iter().for_each(|connection| connection.retire());
+        self.retire(|_| true);
+        let connections = self.retired.lock().clone();
         while !connections.iter().all(|connection| connection.has_ended()) {
             self.changed.notified().await;
         }
@@ -212,7 +229,9 @@ impl RequestPool {
 
     /// Ends all connections.
     pub(crate) fn close(&self, reason: &str) {
-        for connection in std::mem::take(&mut *self.connections.write()) {
+        let retired = std::mem::take(&mut *self.retired.lock());
+        let connections = std::mem::take(&mut *self.connections.write());
+        for connection in connections.into_iter().chain(retired) {
             connection.end(NoAnswer::because(reason));
         }
     }
