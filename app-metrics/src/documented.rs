@@ -294,7 +294,7 @@ impl MetricDoc {
     #[must_use]
     pub fn linked() -> Vec<&'static Self> {
         let mut all: Vec<_> = inventory::iter::<Self>.into_iter().collect();
-        all.sort_by_key(|doc| (doc.service, doc.name(), doc.prometheus_name()));
+        all.sort_by_cached_key(|doc| (doc.service, doc.name(), doc.prometheus_name()));
         all
     }
 

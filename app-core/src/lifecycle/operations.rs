@@ -73,8 +73,14 @@ impl Operator for Descriptors {
 
     fn describe(&self, host: &Arc<Host>, service: ServiceId, name: &str) -> Result<OperationSchemas, Error> {
         let (operation, info) = find(host, service, name)?;
-        let schemas = operation.schemas();
-        Ok(OperationSchemas::new(info, schemas.arguments.clone(), schemas.results.clone()))
+        let arguments = operation.schemas().arguments.clone();
+        // The type's own code may panic.
+        let results = panics::catch_panic(|| operation.result_schema()).map_err(|panicked| {
+            let message =
+                format!("making the schema of the results of {name:?} panicked: {}", panicked.message);
+            errors::BUG.error(service).message(message).build()
+        })?;
+        Ok(OperationSchemas::new(info, arguments, results))
     }
 
     fn show(

@@ -53,11 +53,10 @@ impl Deref for LinkedOperation {
     }
 }
 
-/// The schemas of an operation.
+/// What calls of an operation need of its schemas.
 #[derive(Debug)]
 pub(crate) struct Schemas {
     pub(crate) arguments: Value,
-    pub(crate) results: Value,
     /// Whether any argument is secret.
     pub(crate) has_secrets: bool,
 }
@@ -147,9 +146,14 @@ impl LinkedOperation {
             let function = self.function();
             let arguments = function.arguments_schema().unwrap_or_else(operations::no_arguments);
             let has_secrets = arguments.to_string().contains("\"writeOnly\":true");
-            Arc::new(Schemas { arguments, results: function.result_schema(), has_secrets })
+            Arc::new(Schemas { arguments, has_secrets })
         });
         Arc::clone(made)
+    }
+
+    /// The schema of its results. It is made anew each time, because only people ask for it.
+    pub(crate) fn result_schema(&self) -> Value {
+        self.function().result_schema()
     }
 }
 

@@ -6,6 +6,7 @@ use std::{
     fs::File,
     io::{self, Write},
     num::NonZero,
+    os::fd::AsRawFd as _,
     thread,
 };
 
@@ -37,6 +38,9 @@ const ARENA_BYTES: usize = 64 * 1024 * 1024;
 /// Such reservations of a 64-bit process for each core, unless `MALLOC_ARENA_MAX` says how many.
 const ARENAS_PER_CORE: usize = 8;
 
+/// With so many descriptors between the lowest that is free and the limit, enough of them are free: a parent rarely leaves more open.
+const FAR: usize = 1_000;
+
 /// Threads of the kernel and for blocking work, besides the workers.
 const OTHER_THREADS: usize = 8;
 
@@ -57,12 +61,21 @@ pub fn check_stack_limit() -> io::Result<()> {
 /// Refuses fewer than `wanted` free descriptors. The application would start, and then one operation after another would
 /// fail.
 ///
-/// The check opens as many descriptors for a moment.
+/// The check opens one descriptor for a moment, and all of them if the limit is close.
 ///
 /// # Errors
 /// The error names the limit, its value and the cure.
 pub fn check_descriptors(wanted: usize) -> io::Result<()> {
-    let free: io::Result<Vec<_>> = (0..wanted).map(|_| File::open("/dev/null")).collect();
+    let open = |count: usize| (0..count).map(|_| File::open("/dev/null")).collect::<io::Result<Vec<_>>>();
+    let is_far = |first: &[File]| {
+        let lowest = first.first().and_then(|file| usize::try_from(file.as_raw_fd()).ok());
+        lowest.is_some_and(|lowest| lowest.saturating_add(FAR + wanted) <= descriptor_limit())
+    };
+    let free = match open(1) {
+        Ok(first) if is_far(&first) => return Ok(()),
+        Ok(_) => open(wanted),
+        Err(refused) => Err(refused),
+    };
     match free {
         Err(refused) if is_out_of_descriptors(&refused) => {
             let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or_else(

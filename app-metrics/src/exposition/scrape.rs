@@ -175,7 +175,7 @@ impl Scrape {
             base: family.base(self.names),
             suffix,
             help: family.help(self.names),
-            plain_help: family.plain_help,
+            plain_help: family.has_plain_help(),
             kind: type_word(kind),
             unit: family.unit(self.names),
         };

@@ -40,7 +40,7 @@ impl Vectors {
     pub(super) fn update(&self, snapshot: &Snapshot) {
         for family in &snapshot.families {
             if let Some(overflowed) = family.instrument.overflowed().filter(|overflowed| *overflowed > 0) {
-                raise(&self.overflowed, [&family.name], overflowed);
+                raise(&self.overflowed, [family.name()], overflowed);
             }
         }
     }

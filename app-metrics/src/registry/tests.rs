@@ -134,7 +134,7 @@ fn a_spec_that_breaks_rules_is_refused_with_all_of_them() {
 fn a_snapshot_has_all_in_order_and_is_made_once() {
     let registry = with_one_of_each().unwrap();
     let first = registry.snapshot();
-    assert!(first.families.iter().map(|family| family.name.as_str()).is_sorted());
+    assert!(first.families.iter().map(|family| family.name()).is_sorted());
     assert!(std::sync::Arc::ptr_eq(&first, &registry.snapshot()));
     registry.register(CounterSpec::new(A, id(9), "Help."), Origin::Service).unwrap();
     assert_eq!(registry.snapshot().families.len(), first.families.len() + 1);
