@@ -56,18 +56,34 @@ const MODULES: [&str; 12] = [
     include_str!("../web/app.js"),
 ];
 
-/// One module made of all: without the imports between them, and without `export`. So no two of them may have the same name for
-/// different things; a test checks that.
+/// One module made of all: without the imports between them, without `export`, and without comments. So no two of them may have
+/// the same name for different things; a test checks that.
 fn joined(modules: &[&str]) -> String {
     let mut joined = String::with_capacity(modules.iter().map(|module| module.len()).sum());
+    let mut in_comment = false;
     for line in modules.iter().flat_map(|module| module.lines()) {
         let between = line.starts_with("import ") && line.ends_with(".js';");
-        if !between && !line.trim_start().starts_with("//") {
+        let trimmed = line.trim_start();
+        let begins = trimmed.starts_with("/**");
+        if !between && !begins && !in_comment && !trimmed.starts_with("//") {
             joined.push_str(line.strip_prefix("export ").unwrap_or(line).trim_start());
             joined.push('\n');
         }
+        in_comment = (begins || in_comment) && !trimmed.ends_with("*/");
     }
     joined
+}
+
+/// A style sheet without comments, which have lines of their own, and without the white space that has no meaning.
+fn squeezed(style: &str) -> String {
+    let lines = style.lines().map(str::trim).filter(|line| !line.starts_with("/*"));
+    let mut squeezed = lines.collect::<Vec<_>>().join("\n");
+    for (long, short) in
+        [(" {", "{"), ("{ ", "{"), (" }", "}"), ("; ", ";"), (": ", ":"), (", ", ","), (";}", "}")]
+    {
+        squeezed = squeezed.replace(long, short);
+    }
+    squeezed
 }
 
 /// A file as it is sent.
@@ -83,6 +99,7 @@ static SERVED: LazyLock<Vec<Sent>> = LazyLock::new(|| {
             // The library names another file of its own without a path, which a browser does not resolve.
             let plain = match asset.path {
                 "/app.js" => joined(&MODULES),
+                "/style.css" => squeezed(asset.text),
                 "/vendor/hooks.mjs" => asset.text.replacen("from\"preact\"", "from\"./preact.mjs\"", 1),
                 _ => asset.text.to_owned(),
             };
@@ -236,6 +253,18 @@ mod tests {
             }
         }
         assert!(names.len() > 60, "{names:?}");
+        let comment =
+            joined.lines().find(|line| ["//", "/*", "* "].iter().any(|begin| line.starts_with(begin)));
+        assert_eq!(comment, None, "comments are not sent");
+    }
+
+    #[test]
+    fn a_style_sheet_is_sent_without_what_has_no_meaning() {
+        let style = "/* Colours. */\n:root { --ok: #2a9; }\n\n@media (max-width: 9px) {\n  td:first-child, a { margin: 0 1px; }\n}\n";
+        assert_eq!(
+            squeezed(style),
+            ":root{--ok:#2a9}\n\n@media (max-width:9px){\ntd:first-child,a{margin:0 1px}\n}"
+        );
     }
 
     #[test]
