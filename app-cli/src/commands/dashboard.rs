@@ -6,6 +6,7 @@
 mod ask;
 mod change;
 mod fleet;
+mod keys;
 mod link;
 mod open;
 mod operations;
@@ -38,7 +39,7 @@ safe, and how to come from another machine.
 Examples:
   appctl dashboard                            all apps of the contexts file
   appctl dashboard --open                     in the browser at once
-  appctl dashboard prod-eu prod-us            two contexts only
+  appctl dashboard prod-eu prod-us            two contexts, or groups of contexts, only
   appctl dashboard --listen 127.0.0.1:8080";
 
 /// File descriptors that the command needs: runtimes, signals, the server, and connections to a browser and to apps.
@@ -53,7 +54,7 @@ fn command() -> Command {
     Command::new("dashboard")
         .about("Serves a web page that shows and operates all apps of the contexts file")
         .after_help(HELP)
-        .arg(names.help("ContextApps to show [default: all]"))
+        .arg(names.help("Contexts and groups to show [default: all]"))
         .arg(
             listen
                 .value_parser(app_dashboard::loopback)

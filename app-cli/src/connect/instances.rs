@@ -56,16 +56,30 @@ pub(crate) async fn all_of(addresses: &[Address], deadline: Instant) -> Vec<Addr
     instances
 }
 
-/// The instances of an address. A host with at most one IPv4 and one IPv6 address counts as one machine, as `localhost` does.
 async fn behind(address: &Address, deadline: Instant) -> Vec<Address> {
     // The connection reports an unknown host later.
-    let found = look_up(address, deadline).await.unwrap_or_default();
-    let (v4, v6): (Vec<_>, Vec<_>) = found.into_iter().partition(SocketAddr::is_ipv4);
-    if v4.len() < 2 && v6.len() < 2 {
+    split(address, &look_up(address, deadline).await.unwrap_or_default())
+}
+
+/// What a lookup finds behind an address; `None` if it fails.
+pub(crate) async fn found_behind(address: &Address, deadline: Instant) -> Option<Vec<SocketAddr>> {
+    look_up(address, deadline).await.ok()
+}
+
+/// The instances of an address. A host with at most one IPv4 and one IPv6 address counts as one machine, as `localhost` does.
+pub(crate) fn split(address: &Address, found: &[SocketAddr]) -> Vec<Address> {
+    let v4 = found.iter().filter(|found| found.is_ipv4()).count();
+    if v4 < 2 && found.len() - v4 < 2 {
         return vec![address.clone()];
     }
-    let family = if v4.is_empty() { v6 } else { v4 };
-    family.iter().map(|found| Address { host: found.ip().to_string(), port: found.port() }).collect()
+    each(found)
+}
+
+/// An instance for each address of a lookup: those of IPv4, or those of IPv6 if there are no others.
+pub(crate) fn each(found: &[SocketAddr]) -> Vec<Address> {
+    let v4 = found.iter().any(SocketAddr::is_ipv4);
+    let family = found.iter().filter(|found| found.is_ipv4() == v4);
+    family.map(|found| Address { host: found.ip().to_string(), port: found.port() }).collect()
 }
 
 /// The worse of two exit statuses.
