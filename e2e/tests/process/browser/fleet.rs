@@ -1,9 +1,12 @@
 //! The fleet page, sessions, and apps that come and go.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Stdio};
 
 use app_core::events::APP_STARTED;
-use nix::sys::signal::Signal;
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -158,6 +161,30 @@ fn addresses_that_others_reach_and_wrong_contexts_are_refused() {
     assert_eq!(code, Some(78), "{stderr}");
     assert!(stderr.contains("no context \"nosuch\""), "{stderr}");
     assert_eq!(refused(&folder.path().join("missing.json"), &[]).0, Some(78));
+}
+
+#[test]
+fn in_the_background_of_a_terminal_it_serves_on() {
+    if !tools::installed("script", &["--version"], "bsdutils") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let contexts = folder.path().join("contexts.json");
+    fs::write(&contexts, r#"{ "contexts": {} }"#).unwrap();
+    // With job control, a process in the background that reads the terminal is stopped.
+    let (appctl, contexts) = (e2e::appctl(), contexts.display());
+    let line = format!("sh -mc '{appctl} dashboard --context {contexts} & echo runs as $!; wait'");
+    let shell = Program::new("script").args(["-qec", &line, "/dev/null"]).stdin(Stdio::piped()).start();
+    let printed = shell.printed("#token=");
+    let url = printed.lines().find(|line| line.contains("#token=")).unwrap().trim();
+    assert_eq!(
+        get(url.split("/#").next().unwrap(), "/api/fleet", &session(url)),
+        (200, json!({ "apps": [] }))
+    );
+    let printed = shell.printed("runs as ");
+    let pid = printed.lines().find_map(|line| line.trim().strip_prefix("runs as ")).unwrap();
+    kill(Pid::from_raw(pid.parse().unwrap()), Signal::SIGTERM).unwrap();
+    shell.ended().expect_code(0);
 }
 
 #[test]
