@@ -36,6 +36,13 @@ struct Shared {
     changed: watch::Sender<u64>,
 }
 
+/// The instances that are known.
+pub(crate) struct Listed {
+    pub(crate) instances: Vec<Arc<Watched>>,
+    /// Why the last attempt to list them failed. The instances are those of the list before.
+    pub(crate) problem: Option<Problem>,
+}
+
 struct Watching {
     watched: Arc<Watched>,
     /// The part of the service that has the task.
@@ -66,7 +73,7 @@ impl Fleet {
     }
 
     /// All instances, by key. Lists them anew if the last list is old.
-    pub(crate) async fn all(&self) -> Result<Vec<Arc<Watched>>, Problem> {
+    pub(crate) async fn list(&self) -> Listed {
         let mut listed = self.shared.listed.lock().await;
         if listed.is_none_or(|at| at.elapsed() >= LIST_EVERY) {
             let list = self.shared.apps.list().await;
@@ -83,18 +90,21 @@ impl Fleet {
         drop(listed);
         let instances: Vec<_> =
             self.shared.instances.lock().values().map(|watching| Arc::clone(&watching.watched)).collect();
-        match self.shared.problem.lock().clone() {
-            Some(problem) if instances.is_empty() => Err(problem),
-            _ => Ok(instances),
-        }
+        Listed { instances, problem: self.shared.problem.lock().clone() }
     }
 
-    /// The instance with a key.
+    /// The instance with a key. A known one is found at once, without a new list.
     pub(crate) async fn one(&self, key: &str) -> Result<Option<Arc<Watched>>, Problem> {
         let known = self.shared.instances.lock().get(key).map(|watching| Arc::clone(&watching.watched));
         match known {
             Some(known) => Ok(Some(known)),
-            None => Ok(self.all().await?.into_iter().find(|watched| watched.instance.key == key)),
+            None => {
+                let Listed { instances, problem } = self.list().await;
+                match (instances.into_iter().find(|watched| watched.instance.key == key), problem) {
+                    (None, Some(problem)) => Err(problem),
+                    (found, _) => Ok(found),
+                }
+            }
         }
     }
 
@@ -128,9 +138,16 @@ impl Fleet {
         self.shared.changed.send_modify(|changes| *changes += 1);
     }
 
-    /// The rows of all instances. Looks at them until each was asked, at most [`PATIENCE`].
-    pub(crate) async fn rows(&self) -> Result<Vec<Box<RawValue>>, Problem> {
-        let instances = self.all().await?;
+    /// The rows of all instances, and why the list is old if it is. Looks at the instances until each was asked, at most
+    /// [`PATIENCE`].
+    ///
+    /// # Errors
+    /// There is no list.
+    pub(crate) async fn rows(&self) -> Result<(Vec<Box<RawValue>>, Option<Problem>), Problem> {
+        let Listed { instances, problem } = self.list().await;
+        if let Some(problem) = problem.as_ref().filter(|_| instances.is_empty()) {
+            return Err(problem.clone());
+        }
         let looks: Vec<Look> = instances.iter().flat_map(|watched| watched.look(&[Topic::Summary])).collect();
         let mut changes = self.changes();
         // Those that are late are in the answer as they are.
@@ -144,6 +161,7 @@ impl Fleet {
         .await;
         drop(looks);
         let texts = instances.iter().filter_map(|watched| watched.board.lock().text(Topic::Summary));
-        Ok(texts.filter_map(|(_, text)| RawValue::from_string(text.to_string()).ok()).collect())
+        let rows = texts.filter_map(|(_, text)| RawValue::from_string(text.to_string()).ok());
+        Ok((rows.collect(), problem))
     }
 }

@@ -102,12 +102,15 @@ async fn session(State(shared): State<Served>, request: Request) -> Answered {
 }
 
 async fn rows(State(shared): State<Served>) -> Answered {
-    let rows = shared.fleet.rows().await.map_err(|problem| refused(&problem))?;
+    let (apps, problem) = shared.fleet.rows().await.map_err(|problem| refused(&problem))?;
     #[derive(Serialize)]
     struct Rows<T> {
         apps: T,
+        /// Why the list of apps is old.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        problem: Option<Problem>,
     }
-    Ok(json_answer(StatusCode::OK, &Rows { apps: rows }))
+    Ok(json_answer(StatusCode::OK, &Rows { apps, problem }))
 }
 
 #[derive(Deserialize)]

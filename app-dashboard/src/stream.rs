@@ -2,7 +2,8 @@
 //!
 //! The format is that of server-sent events. A page reads it with `fetch`, since `EventSource` cannot send the session. Each
 //! event has the topic as its name, and `{"key": .., "data": ..}` as its data. `data` of events and log records is a list of
-//! the new ones; `items` says so in the name: `events_items`, `logs_items`.
+//! the new ones; `items` says so in the name: `events_items`, `logs_items`. The first list has `"first": true`, and stands for
+//! all that was sent before.
 
 use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
@@ -20,7 +21,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::apps::Problem;
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, Listed};
 use crate::watch::{Look, Topic, Watched};
 
 /// A comment after this time without an event, so that both sides notice that the other has gone.
@@ -55,8 +56,9 @@ struct Viewer {
 /// What was sent of an instance.
 struct Seen {
     watched: Arc<Watched>,
+    /// The version of what was sent last, by topic.
     texts: [u64; Topic::COUNT],
-    items: u64,
+    items: [u64; Topic::COUNT],
     _looks: Vec<Look>,
 }
 
@@ -120,14 +122,10 @@ impl Viewer {
 
     /// Looks at the instances that the page shows.
     async fn list(&mut self) {
-        let listed = match &self.wanted.key {
-            None => self.fleet.all().await,
-            Some(key) => self.fleet.one(key).await.map(|one| one.into_iter().collect()),
-        };
-        let (instances, problem) = match listed {
-            Ok(instances) => (instances, None),
-            Err(problem) => (vec![], Some(problem)),
-        };
+        let Listed { mut instances, problem } = self.fleet.list().await;
+        if let Some(key) = &self.wanted.key {
+            instances.retain(|watched| watched.instance.key == *key);
+        }
         let changed = self.problem != problem
             || instances.len() != self.seen.len()
             || instances.iter().any(|watched| !self.sees(watched));
@@ -137,7 +135,8 @@ impl Viewer {
         for watched in instances {
             if !self.sees(&watched) {
                 let looks = watched.look(&self.wanted.topics);
-                let seen = Seen { watched, texts: [0; Topic::COUNT], items: 0, _looks: looks };
+                let seen =
+                    Seen { watched, texts: [0; Topic::COUNT], items: [0; Topic::COUNT], _looks: looks };
                 self.seen.insert(seen.watched.instance.key.clone(), seen);
             }
         }
@@ -165,11 +164,13 @@ impl Viewer {
                     let data = format!("{{\"key\":{key},\"data\":{text}}}");
                     self.ready.push_back(event(topic.name(), &data));
                 }
-                let items = board.items(*topic, seen.items);
+                let sent = &mut seen.items[*topic as usize];
+                let items = board.items(*topic, *sent);
                 if let Some(last) = items.last() {
-                    seen.items = last.version;
+                    let first = *sent == 0;
+                    *sent = last.version;
                     let list: Vec<_> = items.iter().map(|item| &*item.text).collect();
-                    let data = format!("{{\"key\":{key},\"data\":[{}]}}", list.join(","));
+                    let data = format!("{{\"key\":{key},\"data\":[{}],\"first\":{first}}}", list.join(","));
                     self.ready.push_back(event(&format!("{}_items", topic.name()), &data));
                 }
             }

@@ -41,10 +41,11 @@ pub(crate) fn row(
     let ready = known.readiness.as_ref().and_then(|readiness| readiness["ready"].as_bool());
     let state = match (problem, ready) {
         (Some(_), _) => "unreachable",
+        // What is known is of an earlier connection, or there is nothing yet.
+        (None, _) if !asked => "connecting",
         (None, Some(true)) => "ready",
         (None, Some(false)) => "not_ready",
-        (None, None) if asked => "unknown",
-        (None, None) => "connecting",
+        (None, None) => "unknown",
     };
     let mut row = Map::new();
     let mut put = |name: &str, value: Value| drop(row.insert(name.to_owned(), value));
@@ -148,6 +149,11 @@ mod tests {
         assert_eq!(state(&known, None, false), "connecting");
         assert_eq!(state(&known, None, true), "unknown");
         known.readiness = Some(json!({ "ready": true }));
+        assert_eq!(
+            state(&known, None, false),
+            "connecting",
+            "it was ready at the end of an earlier connection"
+        );
         assert_eq!(state(&known, None, true), "ready");
         known.readiness = Some(json!({ "ready": false, "reasons": ["quota is failed"] }));
         assert_eq!(state(&known, None, true), "not_ready");

@@ -144,7 +144,10 @@ impl Watched {
         loop {
             if !self.is_watched() {
                 // What is known is old when the next viewer comes.
-                self.board.lock().asked = false;
+                self.publish(|_, board, instance| {
+                    board.asked = false;
+                    board.row(instance)
+                });
             }
             while !self.is_watched() {
                 self.wake.notified().await;

@@ -234,6 +234,49 @@ async fn an_app_that_dies_and_comes_back_is_shown_as_such() {
     stream.summary_until("ready").await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_page_is_told_when_its_instance_is_no_longer_listed_and_when_it_is_again() {
+    let served = serve(Fake::with(2)).await;
+    let session = served.session().await;
+    let mut stream = served.stream(&session, "app=one&topics=summary").await;
+    assert_eq!(stream.whole("fleet").await["keys"], json!(["one"]));
+    served.fake.unlist("one");
+    assert_eq!(stream.whole("fleet").await, json!({ "keys": [], "problem": null }));
+    served.fake.list_again("one");
+    assert_eq!(stream.whole("fleet").await["keys"], json!(["one"]));
+    stream.summary_until("ready").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_cannot_be_read_is_told_while_the_known_instances_stay() {
+    let served = serve(Fake::with(2)).await;
+    let session = served.session().await;
+    let mut stream = served.stream(&session, "topics=summary").await;
+    assert_eq!(stream.whole("fleet").await, json!({ "keys": ["one", "two"], "problem": null }));
+    served.fake.cannot_list(Some("contexts.json: expected a comma"));
+    let told = stream.whole("fleet").await;
+    assert_eq!((&told["keys"], &told["problem"]["kind"]), (&json!(["one", "two"]), &json!("unusable")));
+    let fleet = served.get(&session, "/api/fleet").await;
+    assert_eq!(fleet["apps"].as_array().unwrap().len(), 2);
+    assert_eq!(fleet["problem"]["error"], "contexts.json: expected a comma");
+    served.fake.cannot_list(None);
+    assert_eq!(stream.whole("fleet").await["problem"], Value::Null);
+    assert!(served.get(&session, "/api/fleet").await.get("problem").is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_gets_all_events_and_all_records_in_whichever_order_it_asks() {
+    let served = serve(Fake::with(1)).await;
+    let session = served.session().await;
+    for topics in ["logs,events", "events,logs"] {
+        let mut stream = served.stream(&session, &format!("app=one&topics=summary,{topics}")).await;
+        for topic in topics.split(',') {
+            let items = stream.whole(&format!("{topic}_items")).await;
+            assert_eq!((&items["data"][0]["number"], &items["first"]), (&json!(1), &json!(true)), "{topics}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_change_reaches_the_app_with_its_reason_and_a_denial_is_told() {
     let served = serve(Fake::with(2)).await;

@@ -4,7 +4,7 @@ import { Component, render } from './vendor/preact.mjs';
 import { begin, hasToken, onEnd, stream } from './net.js';
 import { Chip, Empty, Loading, html, useEffect, useRef, useState, useTicks } from './ui.js';
 import { since, text } from './format.js';
-import { FleetPage } from './fleet.js';
+import { FleetPage, href } from './fleet.js';
 import { ServicesPage } from './services.js';
 import { HealthPage } from './health.js';
 import { MetricsPage } from './metrics.js';
@@ -36,8 +36,6 @@ function route() {
   return { key: name, page: PAGES.find(([known]) => known === page) ?? PAGES[0], query: new URLSearchParams(query) };
 }
 
-export const appHref = (key, page = 'services') => `#/app/${encodeURIComponent(key)}/${page}`;
-
 /** What the stream of a page has brought. */
 function useStream(query) {
   const [state, setState] = useState({ query, rows: {}, data: {}, items: {}, online: 'connecting', keys: null });
@@ -68,14 +66,14 @@ function step(state, [name, data]) {
     if (data === 'live') state.items = {};
     state.online = data;
   } else if (name === 'fleet') {
-    if (!state.query.startsWith('topics=')) return state;
-    state.keys = data.keys;
     state.problem = data.problem;
+    if (state.query.startsWith('topics=')) state.keys = data.keys;
+    else state.gone = !data.keys.length && !data.problem;
   } else if (name === 'summary') {
     state.rows[data.key] = data.data;
   } else if (name.endsWith('_items')) {
     const topic = name.slice(0, -6);
-    state.items[topic] = [...(state.items[topic] ?? []), ...data.data].slice(-MOST_ITEMS);
+    state.items[topic] = [...(data.first ? [] : state.items[topic] ?? []), ...data.data].slice(-MOST_ITEMS);
   } else {
     state.data[name] = data.data;
   }
@@ -117,7 +115,7 @@ function Shell() {
     <a class="skip" href="#main" onClick=${(e) => { e.preventDefault(); document.getElementById('main').focus(); }}>To the content</a>
     <header class="top"><nav aria-label="Place">
       <a class="brand" href="#/"><img src="/icon.svg" alt="" width="24" height="24" />Fleet</a>
-      ${at.key && html`<span class="crumb" aria-hidden="true">/</span><a class="here" href=${appHref(at.key)}>${at.key}</a>`}</nav>
+      ${at.key && html`<span class="crumb" aria-hidden="true">/</span><a class="here" href=${href(at.key)}>${at.key}</a>`}</nav>
       <div class="top-right"><${Online} state=${state.online} />
       <button type="button" class="ghost" onClick=${() => setTheme(next)} title=${`Colours: ${theme}. Switch to ${next}.`}
         aria-label=${`Colours: ${theme}. Switch to ${next}.`}>${{ auto: '◐', light: '☀', dark: '☾' }[theme]}</button></div>
@@ -148,6 +146,7 @@ function AppFrame({ at, row, state }) {
   useTicks();
   const [name, , , Page] = at.page;
   useEffect(() => document.querySelector('.tabs [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'center' }), [name]);
+  const problem = state.gone ? 'The contexts no longer lead to this instance. What you see is what was known last.' : state.problem && `The contexts cannot be read: ${text(state.problem.error)}`;
   const lost = state.online !== 'live' && state.online !== 'connecting' && state.online !== 'paused';
   return html`
     <div class="app-head">
@@ -157,14 +156,15 @@ function AppFrame({ at, row, state }) {
           ${row?.host && html`<span>on ${row.host}, pid ${text(row.pid)}</span>`}
           ${row && html`<span>at ${row.address}</span>`}
           ${row?.role && html`<span>your role: <b>${row.role}</b></span>`}</p></div>
-      ${row && html`<${Chip} state=${row.state} />`}
+      ${row && html`<${Chip} state=${state.gone ? 'gone' : row.state} />`}
     </div>
+    ${problem && html`<div class="note bad" role="alert">${problem}</div>`}
     ${row?.problem && html`<div class="note bad" role="alert">${row.problem}${row.name && html` What you see is what was known last.`}</div>`}
     ${lost && html`<div class="note bad" role="alert">${text(state.online)}</div>`}
     ${row?.state === 'not_ready' && html`<div class="note warn" role="status">Not ready: ${(row.reasons ?? []).map(text).join('; ') || 'it gave no reason'}</div>`}
     ${(row?.notes ?? []).map((note) => html`<div class="note warn">${text(note)}</div>`)}
     <nav class="tabs" aria-label="Pages of the app">${PAGES.filter(([page]) => page !== 'messages' || page === name || row?.messages).map(([page, title]) => html`
-      <a href=${appHref(at.key, page)} aria-current=${page === name ? 'page' : undefined}>${title}</a>`)}</nav>
+      <a href=${href(at.key, page)} aria-current=${page === name ? 'page' : undefined}>${title}</a>`)}</nav>
     <${Boundary} key=${name}><${Page} app=${at.key} row=${row ?? {}} data=${state.data} items=${state.items} query=${at.query} /><//>`;
 }
 

@@ -10,7 +10,7 @@ const SHOWN = new Set(['time', 'level', 'message', 'svc_name', 'domain', 'app', 
 const TRACE_ID = /^[0-9a-f]{32}$/;
 /** The trace that a record belongs to, if its id is one. */
 const traceOf = (record) => (TRACE_ID.test(record?.trace_id) ? record.trace_id : '');
-/** The page of now with another query. A link to it can be shared. */
+/** The page of now with another query. */
 const here = (query) => `${location.hash.split('?')[0]}${query}`;
 
 const recordOf = (item) => {
@@ -46,17 +46,19 @@ function useFilter(items, query) {
   const [wanted, setWanted] = useState(query?.get('find') ?? '');
   const [service, setService] = useState('');
   const [follow, setFollow] = useState(true);
-  // From the address, so that a link shows the same records to others.
+  // From the address, so that the same link shows the same records.
   const trace = query?.get('trace') ?? '';
   const services = [...new Set(items.map((item) => text(item.service_name)).filter(Boolean))].sort();
   const words = wanted.toLowerCase().split(/\s+/).filter(Boolean);
-  const matches = (item) => (item.missed && !trace) || ((!service || text(item.service_name) === service)
+  const matches = (item) => (isNote(item) && !trace) || ((!service || text(item.service_name) === service)
     && (!trace || traceOf(recordOf(item)) === trace)
     && words.every((word) => JSON.stringify(item).toLowerCase().includes(word)));
   return { wanted, setWanted, service, setService, services, follow, setFollow, trace, matches };
 }
 
-const Missed = ({ item, what }) => html`<p class="missed">${text(item.missed)} ${what} are missing here: the app keeps the last thousand.</p>`;
+/** A row that is no item: what is missing, or where another process begins. */
+const isNote = (item) => item.missed || item.restarted;
+const Note = ({ item, what }) => html`<p class="missed">${item.restarted ? 'Another process of the app begins here.' : `${text(item.missed)} ${what} are missing here: the app keeps the last thousand.`}</p>`;
 
 function Value({ name, value }) {
   if (name === 'trace_id' && TRACE_ID.test(value)) return html`<a href=${here(`?trace=${value}`)} title="Show all records of this trace">${value}</a>`;
@@ -70,17 +72,17 @@ export function LogPage({ row, data, items, query }) {
   if (data.logs?.error) return html`<${Problem} problem=${data.logs} what="The log" />`;
   if (!data.logs) return row.state === 'unreachable' ? null : html`<${Loading} />`;
   const from = LOG_LEVELS.indexOf(level);
-  const found = records.filter((item) => filter.matches(item) && (item.missed || isFrom(item, from)));
+  const found = records.filter((item) => filter.matches(item) && (isNote(item) || isFrom(item, from)));
   const shown = found.slice(-MOST_ROWS);
   return html`<${Controls} ...${filter} shown=${shown.length} total=${records.length} what="records">
       <${Select} label="Level" value=${level} onChange=${setLevel}>${LOG_LEVELS.map((name) => html`<option value=${name}>${name === 'debug' ? 'all' : `${name} and worse`}</option>`)}<//><//>
     ${shown.length ? html`<${Tail} rows=${shown} follow=${filter.follow} label="Log records">${shown.map((item) => {
-      if (item.missed) return html`<${Missed} item=${item} what="records" />`;
+      if (isNote(item)) return html`<${Note} key=${item.seq} item=${item} what="records" />`;
       const record = recordOf(item);
       const more = Object.entries(record).filter(([name]) => !SHOWN.has(name));
       const line = html`<${Clock} at=${timeOf(item)} /><${Chip} state=${levelOf(item)} label=${levelOf(item)} /><span class="from">${text(item.service_name)}</span><span class="message">${text(item.message)}</span>`;
-      return more.length ? html`<details key=${item.number} class=${`line ${levelOf(item)}`}><summary>${line}</summary><dl>${more.map(([name, value]) => html`<dt>${name}</dt><dd><${Value} name=${name} value=${value} /></dd>`)}</dl></details>`
-        : html`<div key=${item.number} class=${`line ${levelOf(item)}`}>${line}</div>`;
+      return more.length ? html`<details key=${item.seq} class=${`line ${levelOf(item)}`}><summary>${line}</summary><dl>${more.map(([name, value]) => html`<dt>${name}</dt><dd><${Value} name=${name} value=${value} /></dd>`)}</dl></details>`
+        : html`<div key=${item.seq} class=${`line ${levelOf(item)}`}>${line}</div>`;
     })}<//>` : html`<${Empty} title=${records.length ? 'No record matches' : 'No records yet'}>${records.length ? 'Choose another service or level, or clear the search.' : 'The log is quiet. To see more, set the level to debug on the page Operations.'}<//>`}`;
 }
 
@@ -91,8 +93,8 @@ export function EventsPage({ row, data, items }) {
   if (!data.events) return row.state === 'unreachable' ? null : html`<${Loading} />`;
   const shown = events.filter(filter.matches).slice(-MOST_ROWS);
   return html`<${Controls} ...${filter} shown=${shown.length} total=${events.length} what="events" />
-    ${shown.length ? html`<${Tail} rows=${shown} follow=${filter.follow} label="Events">${shown.map((item) => (item.missed
-      ? html`<${Missed} item=${item} what="events" />`
-      : html`<div key=${item.number} class="line event"><${Clock} at=${timeOf(item)} /><span class="badge">${text(item.kind)}</span><span class="from">${text(item.service_name)}</span><span class="message">${text(item.message)}</span></div>`))}<//>`
+    ${shown.length ? html`<${Tail} rows=${shown} follow=${filter.follow} label="Events">${shown.map((item) => (isNote(item)
+      ? html`<${Note} key=${item.seq} item=${item} what="events" />`
+      : html`<div key=${item.seq} class="line event"><${Clock} at=${timeOf(item)} /><span class="badge">${text(item.kind)}</span><span class="from">${text(item.service_name)}</span><span class="message">${text(item.message)}</span></div>`))}<//>`
       : html`<${Empty} title=${events.length ? 'No event matches' : 'No events yet'}>${events.length ? 'Choose another service, or clear the search.' : 'Starts, stops, failures and health checks are here when they happen.'}<//>`}`;
 }

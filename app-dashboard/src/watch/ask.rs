@@ -106,14 +106,18 @@ impl Rounds {
         self.operations = None;
         let identity = reached(link.ask(Question::Identity, deadline).await)?;
         let whoami = reached(self.call(link, ("app", "whoami"), json!({}), deadline).await?)?;
-        watched.publish(|_, board, _| {
-            let instance = identity.as_ref().ok().and_then(|identity| identity["instance"].as_str());
-            for ring in [&mut board.events, &mut board.logs] {
-                ring.of_instance(instance.unwrap_or_default());
+        watched.publish(|version, board, _| {
+            let mut new = false;
+            // If the app does not say which process it is, it counts as the one before.
+            if let Some(instance) = identity.as_ref().ok().and_then(|identity| identity["instance"].as_str())
+            {
+                for ring in [&mut board.events, &mut board.logs] {
+                    new |= ring.of_instance(version, instance);
+                }
             }
             board.known.identity = identity.ok();
             board.known.whoami = whoami.ok();
-            false
+            new
         });
         Ok(())
     }

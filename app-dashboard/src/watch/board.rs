@@ -80,8 +80,10 @@ pub(super) struct Ring {
     bytes: usize,
     /// The number to ask after.
     pub(super) after: Option<u64>,
-    /// The process that the items are of.
+    /// The process that the last items are of.
     instance: String,
+    /// How many items there were.
+    count: u64,
 }
 
 /// One event or one log record.
@@ -140,12 +142,30 @@ impl Board {
 }
 
 impl Ring {
-    /// Forgets the place in the list of an earlier process.
-    pub(super) fn of_instance(&mut self, instance: &str) {
-        if self.instance != instance {
-            instance.clone_into(&mut self.instance);
-            self.after = None;
+    /// Forgets the place in the list of an earlier process. Another process numbers its items from the beginning, so a note stands
+    /// before them. Returns whether there is such a note.
+    pub(super) fn of_instance(&mut self, version: u64, instance: &str) -> bool {
+        if self.instance == instance {
+            return false;
         }
+        instance.clone_into(&mut self.instance);
+        self.after = None;
+        let follows = !self.items.is_empty();
+        if follows {
+            self.push(version, json!({ "restarted": true }));
+        }
+        follows
+    }
+
+    /// Adds an item. Its `seq` is a number that no other item of this list has.
+    fn push(&mut self, version: u64, mut item: Value) {
+        self.count += 1;
+        if let Some(fields) = item.as_object_mut() {
+            fields.insert("seq".to_owned(), json!(self.count));
+        }
+        let text = item.to_string();
+        self.bytes += text.len();
+        self.items.push_back(Item { version, text: text.into() });
     }
 
     /// Takes a page `{items, next, missed}`. Returns whether it has items.
@@ -155,11 +175,9 @@ impl Ring {
             self.after = Some(next);
         }
         let missed = page["missed"].as_u64().filter(|missed| *missed > 0);
-        let note = missed.map(|missed| json!({ "missed": missed }).to_string());
-        let items = items.iter().filter(|item| item.is_object()).map(Value::to_string);
-        for text in note.into_iter().chain(items) {
-            self.bytes += text.len();
-            self.items.push_back(Item { version, text: text.into() });
+        let note = missed.map(|missed| json!({ "missed": missed }));
+        for item in note.into_iter().chain(items.iter().filter(|item| item.is_object()).cloned()) {
+            self.push(version, item);
         }
         while self.items.len() > MOST_ITEMS || self.bytes > MOST_BYTES {
             let Some(first) = self.items.pop_front() else { break };
@@ -192,7 +210,7 @@ mod tests {
             let items: Vec<_> = (from..to).map(|number| json!({ "number": number })).collect();
             json!({ "items": items, "next": to, "missed": 0 })
         };
-        board.events.of_instance("a");
+        assert!(!board.events.of_instance(1, "a"));
         assert!(board.events.take(1, &page(0, 10)));
         assert!(!board.events.take(2, &page(10, 10)));
         assert!(board.events.take(3, &page(10, 12)));
@@ -200,9 +218,9 @@ mod tests {
         assert_eq!(board.items(Topic::Events, 0).len(), 12);
         assert_eq!(board.items(Topic::Events, 1).len(), 2);
         assert!(board.items(Topic::Logs, 0).is_empty());
-        board.events.of_instance("a");
+        assert!(!board.events.of_instance(4, "a"));
         assert_eq!(board.events.after, Some(12));
-        board.events.of_instance("b");
+        assert!(board.events.of_instance(4, "b"));
         assert_eq!(board.events.after, None, "another process counts anew");
         assert!(board.events.take(4, &page(0, 5_000)));
         assert_eq!(board.items(Topic::Events, 0).len(), MOST_ITEMS);
@@ -213,7 +231,24 @@ mod tests {
         assert!(board.items(Topic::Events, 0).len() <= 4);
         assert!(board.events.take(6, &json!({ "items": [], "next": 9, "missed": 3 })));
         let last = board.items(Topic::Events, 5);
-        assert_eq!(last.last().map(|item| &*item.text), Some("{\"missed\":3}"));
+        assert!(last.last().unwrap().text.contains("\"missed\":3"), "{}", last.last().unwrap().text);
         assert!(!board.events.take(7, &json!("no page")));
+    }
+
+    #[test]
+    fn items_of_another_process_come_behind_a_note_and_no_two_have_the_same_sequence_number() {
+        let mut board = Board::default();
+        let page = json!({ "items": [{ "number": 1, "seq": 7 }, { "number": 2 }], "next": 2 });
+        assert!(!board.logs.of_instance(1, "a"), "nothing was before");
+        board.logs.take(1, &page);
+        board.logs.of_instance(2, "b");
+        board.logs.take(2, &page);
+        let items = board.items(Topic::Logs, 0);
+        let items: Vec<Value> = items.iter().map(|item| serde_json::from_str(&item.text).unwrap()).collect();
+        let numbers: Vec<_> = items.iter().map(|item| item["number"].as_u64()).collect();
+        assert_eq!(numbers, [Some(1), Some(2), None, Some(1), Some(2)]);
+        assert_eq!(items[2]["restarted"], true);
+        let sequence: Vec<_> = items.iter().map(|item| item["seq"].as_u64().unwrap()).collect();
+        assert_eq!(sequence, [1, 2, 3, 4, 5]);
     }
 }

@@ -151,13 +151,17 @@ impl Stream {
 
     /// The data of the next event of a topic.
     pub(crate) async fn event(&mut self, topic: &str) -> Value {
+        self.whole(topic).await["data"].clone()
+    }
+
+    /// The next event of a name, with all that it has.
+    pub(crate) async fn whole(&mut self, topic: &str) -> Value {
         loop {
             if self.line().await.trim() != format!("event: {topic}") {
                 continue;
             }
             let line = self.line().await;
-            let data: Value = serde_json::from_str(line.trim().strip_prefix("data: ").unwrap()).unwrap();
-            return data["data"].clone();
+            return serde_json::from_str(line.trim().strip_prefix("data: ").unwrap()).unwrap();
         }
     }
 

@@ -30,6 +30,10 @@ struct State {
     asked: Vec<(String, String)>,
     dead: BTreeSet<String>,
     hanging: BTreeSet<String>,
+    /// Apps that the list does not have.
+    unlisted: BTreeSet<String>,
+    /// Why there is no list.
+    unreadable: Option<&'static str>,
 }
 
 impl Fake {
@@ -74,6 +78,18 @@ impl Fake {
 
     pub(crate) fn live(&self, key: &str) {
         self.state.lock().dead.remove(key);
+    }
+
+    pub(crate) fn unlist(&self, key: &str) {
+        self.state.lock().unlisted.insert(key.to_owned());
+    }
+
+    pub(crate) fn list_again(&self, key: &str) {
+        self.state.lock().unlisted.remove(key);
+    }
+
+    pub(crate) fn cannot_list(&self, why: Option<&'static str>) {
+        self.state.lock().unreadable = why;
     }
 
     pub(crate) fn hang(&self, key: &str) {
@@ -147,8 +163,10 @@ impl Apps for Shared {
             context: (*key).to_owned(),
             address: "host:1".to_owned(),
         };
-        let all = self.0.keys.iter().map(instance).collect();
-        Box::pin(async { Ok(all) })
+        let state = self.0.state.lock();
+        let all = self.0.keys.iter().filter(|key| !state.unlisted.contains(**key)).map(instance).collect();
+        let list = state.unreadable.map_or(Ok(all), |why| Err(Problem::new(ProblemKind::Unusable, why)));
+        Box::pin(async { list })
     }
 
     fn connect<'a>(
