@@ -1,6 +1,6 @@
 // The health checks of an app, with their last runs.
 
-import { Action, Ago, ChangeDialog, Chip, Clock, Empty, Loading, Problem, html, useState } from './ui.js';
+import { Action, Ago, ChangeDialog, Chip, Clock, Empty, Loading, Old, Problem, html, useKnown, useState } from './ui.js';
 import { clock, duration, since, text } from './format.js';
 
 const RUNS = 32;
@@ -45,12 +45,13 @@ function Check({ check, role, open }) {
 export function HealthPage({ app, row, data }) {
   const [dialog, setDialog] = useState(null);
   const answer = data.checks;
+  const known = useKnown(answer);
   if (!answer) return row.state === 'unreachable' ? null : html`<${Loading} />`;
-  if (answer.error) return html`<${Problem} problem=${answer} what="Health" />`;
-  const checks = [...(answer.checks ?? [])].sort((a, b) => ORDER.indexOf(a.status) - ORDER.indexOf(b.status) || (text(a.name) < text(b.name) ? -1 : 1));
+  if (!known) return html`<${Problem} problem=${answer} what="Health" />`;
+  const checks = [...(known.checks ?? [])].sort((a, b) => ORDER.indexOf(a.status) - ORDER.indexOf(b.status) || (text(a.name) < text(b.name) ? -1 : 1));
   if (!checks.length) return html`<${Empty} title="No health checks">A service declares one with <code>health_check!</code>; then it is here.<//>`;
   const title = { run_check: 'Run', pause_check: 'Pause', resume_check: 'Resume' }[dialog?.kind];
-  return html`<ul class="checks">${checks.map((check) => html`<${Check} key=${check.id} check=${check} role=${row.role} open=${(kind, of) => setDialog({ kind, of })} />`)}</ul>
+  return html`<${Old} problem=${answer.error} /><ul class="checks">${checks.map((check) => html`<${Check} key=${check.id} check=${check} role=${row.role} open=${(kind, of) => setDialog({ kind, of })} />`)}</ul>
     ${dialog && html`<${ChangeDialog} app=${app} title=${`${title} ${text(dialog.of.name) || dialog.of.id}?`} button=${title} onDone=${() => setDialog(null)}
       change=${() => ({ change: dialog.kind, check: dialog.of.id })}>${dialog.kind === 'pause_check' && html`<p>It stays paused until it is resumed, also over restarts of its service.</p>`}<//>`}`;
 }

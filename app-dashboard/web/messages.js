@@ -1,6 +1,7 @@
 // Streams, consumers and dead letters of an app, by the operations of its messaging service.
 
-import { Action, Ago, Card, ChangeDialog, Chip, Empty, Loading, Problem, Select, html, useEffect, useRef, useState } from './ui.js';
+import { Action, Ago, Card, ChangeDialog, Chip, Empty, Loading, Old, Problem, Select, html, useEffect, useKnown, useRef, useState } from './ui.js';
+import { Job } from './operations.js';
 import { ask, appPath } from './net.js';
 import { bytes, count, number, text } from './format.js';
 
@@ -53,8 +54,8 @@ function ConsumerTable({ consumers, role, open }) {
     <td role="cell" data-label="Waiting">${number(consumer.pending)}</td><td role="cell" data-label="In flight">${number(consumer.ack_pending)}</td><td role="cell" data-label="Retries">${number(consumer.retries)}</td><td role="cell" data-label="Replays">${number(consumer.replays)}</td>
     <td role="cell" data-label="State"><${ConsumerState} consumer=${consumer} /></td>
     <td role="cell" data-label="">${consumer.paused
-      ? html`<${Action} role=${role} needs="operate" quiet label=${`Resume ${name}`} onClick=${() => open('resume-consumer', { consumer: name })}>Resume…<//>`
-      : html`<${Action} role=${role} needs="operate" quiet label=${`Pause ${name}`} onClick=${() => open('pause-consumer', { consumer: name })}>Pause…<//>`}</td></tr>`;
+      ? html`<${Action} role=${role} needs="operate" label=${`Resume ${name}`} onClick=${() => open('resume-consumer', { consumer: name })}>Resume…<//>`
+      : html`<${Action} role=${role} needs="operate" label=${`Pause ${name}`} onClick=${() => open('pause-consumer', { consumer: name })}>Pause…<//>`}</td></tr>`;
   })}</tbody></table></div>`;
 }
 
@@ -75,7 +76,7 @@ function Letter({ app, stream, item, role, open }) {
     <p>${text(item.reason)}</p>
     <div class="buttons"><${Action} role=${role} needs="operate" quiet label=${`${shows ? 'Hide' : 'Show'} letter ${item.number}`} onClick=${() => setShows(!shows)}>${shows ? 'Hide' : 'Show'}<//>
       <${Action} role=${role} needs="operate" quiet label=${`Replay letter ${item.number}`} onClick=${() => open('replay-dead-letter', args)}>Replay…<//>
-      <${Action} role=${role} needs="operate" quiet class="danger" label=${`Drop letter ${item.number}`} onClick=${() => open('drop-dead-letter', args)}>Drop…<//></div>
+      <${Action} role=${role} needs="operate" class="danger" label=${`Drop letter ${item.number}`} onClick=${() => open('drop-dead-letter', args)}>Drop…<//></div>
     ${shows && html`<${LetterContent} app=${app} stream=${stream} letter=${item.number} />`}</li>`;
 }
 
@@ -96,7 +97,7 @@ function DeadLetters({ app, streams, role, open, again }) {
       : html`<ul class="checks">${items.map((item) => html`<${Letter} key=${item.number} app=${app} stream=${stream} item=${item} role=${role} open=${open} />`)}</ul>`}
     <div class="buttons">${after > 0 && html`<button type="button" onClick=${() => setAfter(0)}>Oldest</button>`}
       ${shown?.body?.next && html`<button type="button" onClick=${() => setAfter(shown.body.next)}>Next ${PAGE_LETTERS}</button>`}
-      ${items.length > 0 && html`<${Action} role=${role} needs="operate" quiet onClick=${() => open('replay-dead-letters', { stream })}>Replay all…<//><${Action} role=${role} needs="operate" quiet class="danger" onClick=${() => open('drop-dead-letters', { stream })}>Drop all…<//>`}</div><//>`;
+      ${items.length > 0 && html`<${Action} role=${role} needs="operate" quiet onClick=${() => open('replay-dead-letters', { stream })}>Replay all…<//><${Action} role=${role} needs="operate" class="danger" onClick=${() => open('drop-dead-letters', { stream })}>Drop all…<//>`}</div><//>`;
 }
 
 /** Each change: what it asks, the word of its button, and what it means. */
@@ -113,15 +114,17 @@ export function MessagesPage({ app, row }) {
   const [dialog, setDialog] = useState(null);
   const [again, setAgain] = useState(0);
   const answer = useReading(app, 'consumers', {}, again, LOOK_MILLIS);
+  const known = useKnown(answer?.body);
   if (!answer) return row.state === 'unreachable' ? null : html`<${Loading} />`;
-  if (answer.problem) return html`<${Problem} problem=${answer.problem} what="Messaging" />`;
-  const streams = listOf(answer.body.streams);
-  const consumers = listOf(answer.body.consumers);
+  if (!known) return html`<${Problem} problem=${answer.problem ?? {}} what="Messaging" />`;
+  const streams = listOf(known.streams);
+  const consumers = listOf(known.consumers);
   const open = (name, args) => setDialog({ name, args });
   const [title, button, about] = (dialog && MESSAGE_CHANGES[dialog.name]) ?? [];
-  return html`<${Card} title="Consumers">${consumers.length ? html`<${ConsumerTable} consumers=${consumers} role=${row.role} open=${open} />` : html`<${Empty} title="No consumers">No service reads a stream.<//>`}
-      ${answer.body.left_out > 0 && html`<p class="quiet">${number(answer.body.left_out)} more are not shown.</p>`}<//>
+  const isJob = dialog?.name.endsWith('letters');
+  return html`<${Old} problem=${answer.problem?.error} /><${Card} title="Consumers">${consumers.length ? html`<${ConsumerTable} consumers=${consumers} role=${row.role} open=${open} />` : html`<${Empty} title="No consumers">No service reads a stream.<//>`}
+      ${known.left_out > 0 && html`<p class="quiet">${number(known.left_out)} more are not shown.</p>`}<//>
     ${streams.length > 0 && html`<${Card} title="Streams"><${StreamTable} streams=${streams} /><//><${DeadLetters} app=${app} streams=${streams} role=${row.role} open=${open} again=${again} />`}
-    ${dialog && html`<${ChangeDialog} app=${app} path="call" title=${title(dialog.args)} button=${button} destroys=${dialog.name.startsWith('drop')} onDone=${() => { setDialog(null); setAgain(again + 1); }}
-      change=${() => callOf(dialog.name, dialog.args)}><p>${about}</p><//>`}`;
+    ${dialog && html`<${ChangeDialog} app=${app} calls title=${title(dialog.args)} button=${button} destroys=${dialog.name.startsWith('drop')} onDone=${() => { setDialog(null); setAgain(again + 1); }}
+      said=${isJob ? 'The job has begun.' : 'Done.'} answer=${(body) => isJob && html`<${Job} app=${app} id=${text(body?.job)} />`} change=${() => callOf(dialog.name, dialog.args)}><p>${about}</p><//>`}`;
 }

@@ -57,6 +57,21 @@ export async function ask(path, body) {
   }
 }
 
+/**
+ * Returns a function that calls an operation. A repeated call has the request id of the one before until an answer is known, so
+ * that the app does not act twice.
+ */
+export function caller(app) {
+  let last = {};
+  return async (call) => {
+    const what = JSON.stringify([call.service, call.name, call.arguments]);
+    if (last.what !== what) last = { what, id: crypto.randomUUID?.() ?? '' };
+    const answer = await ask(appPath(app, 'call'), { ...call, request_id: last.id });
+    if (answer.ok || answer.body.kind !== 'unknown') last = {};
+    return answer;
+  };
+}
+
 export const appPath = (key, rest) => `apps/${encodeURIComponent(key)}/${rest}`;
 
 /**
@@ -87,7 +102,8 @@ export function stream(query, on, state) {
       const parts = (rest + value).split('\n\n');
       rest = parts.pop();
       for (const part of parts) {
-        const event = /^event: (.*)\ndata: (.*)$/.exec(part);
+        // The data is JSON, which may have U+2028 as it is. `.` does not match that.
+        const event = /^event: (.*)\ndata: ([^]*)$/.exec(part);
         if (event && !stopped) on(event[1], JSON.parse(event[2]));
       }
     }

@@ -1,6 +1,6 @@
 // The services of an app: who needs whom, in which state, and how the start went.
 
-import { Action, Ago, Card, ChangeDialog, Chip, Clock, Empty, Loading, Problem, html, stateOf, useEffect, useRef, useState } from './ui.js';
+import { Action, Ago, Card, ChangeDialog, Chip, Clock, Empty, Loading, Old, Problem, html, stateOf, useEffect, useKnown, useRef, useState } from './ui.js';
 import { count, duration, millis, text } from './format.js';
 
 const [WIDTH, HEIGHT, GAP_X, GAP_Y, LANE] = [186, 54, 14, 12, 34];
@@ -186,15 +186,17 @@ export function ServicesPage({ app, row, data, items }) {
   const [chosen, choose] = useState(null);
   const [dialog, setDialog] = useState(null);
   const answer = data.services;
+  const known = useKnown(answer);
   if (!answer) return row.state === 'unreachable' ? null : html`<${Loading} />`;
-  if (answer.error) return html`<${Problem} problem=${answer} what="The list of services" />`;
-  const plain = (Array.isArray(answer.services) ? answer.services : []).filter((service) => service && typeof service === 'object');
+  if (!known) return html`<${Problem} problem=${answer} what="The list of services" />`;
+  const plain = (Array.isArray(known.services) ? known.services : []).filter((service) => service && typeof service === 'object');
   if (!plain.length) return html`<${Empty} title="No services">The app has none. Its link list is empty.<//>`;
   const services = graph(plain.map((service) => ({ ...service, level_name: service.level })));
-  const service = services.find((known) => known.id === chosen);
+  const service = services.find((one) => one.id === chosen);
+  const restarts = services.find((one) => one.id === dialog?.of.id) ?? dialog?.of;
   const recent = (items.events ?? []).filter((event) => /fail|restart|died|death|killed|stopp/.test(text(event.kind))).slice(-8).reverse();
   const views = [['graph', 'Graph'], ['table', 'Table'], ['start', 'Start-up']];
-  return html`<div class=${`split ${service ? 'with-detail' : ''}`}>
+  return html`<${Old} problem=${answer.error} /><div class=${`split ${service ? 'with-detail' : ''}`}>
     <${Card} title="Services" aside=${html`<div class="segments" role="group" aria-label="View">${views.map(([name, title]) => html`
       <button type="button" aria-pressed=${view === name} onClick=${() => setView(name)}>${title}</button>`)}</div>`}>
       ${view === 'graph' && html`<${Graph} services=${services} chosen=${chosen} choose=${choose} />
@@ -206,6 +208,8 @@ export function ServicesPage({ app, row, data, items }) {
     ${recent.length > 0 && html`<${Card} title="Stops and restarts"><ol class="recent">${recent.map((event) => html`<li><${Clock} at=${event.at_millis ?? millis(event.at)} />
       <b>${text(event.service_name)}</b> ${text(event.message)}</li>`)}</ol><//>`}
     ${dialog?.kind === 'restart' && html`<${ChangeDialog} app=${app} title=${`Restart ${nameOf(dialog.of)}?`} button="Restart" onDone=${() => setDialog(null)}
-      change=${() => ({ change: 'restart', service: dialog.of.id })}><p>${dialog.along ? html`It takes along <b>${count(dialog.along, 'service')}</b> that depend on it.` : 'Nothing depends on it.'}</p><//>`}
+      said="The restart is decided. The state below shows how it goes." change=${() => ({ change: 'restart', service: dialog.of.id })}>
+      <p>${dialog.along ? html`It takes along <b>${count(dialog.along, 'service')}</b> that depend on it.` : 'Nothing depends on it.'}</p>
+      <p>${nameOf(dialog.of)}: <${Chip} state=${stateName(restarts)} />${restarts.restarts > 0 && ` ${count(restarts.restarts, 'restart')}`} ${text(restarts.reason)}</p><//>`}
     ${dialog?.kind === 'level' && html`<${LevelDialog} app=${app} service=${dialog.of} onDone=${() => setDialog(null)} />`}`;
 }

@@ -3,7 +3,7 @@
 import { h, Fragment } from './vendor/preact.mjs';
 import { useEffect, useRef, useState } from './vendor/hooks.mjs';
 import htm from './vendor/htm.mjs';
-import { ask, appPath } from './net.js';
+import { ask, appPath, caller } from './net.js';
 import { ago, clock, text, utc } from './format.js';
 
 export const html = htm.bind(h);
@@ -15,7 +15,7 @@ const STATES = {
   connecting: ['idle', '…', 'Connecting'], unknown: ['idle', '?', 'Unknown'],
   running: ['ok', '✓', 'Running'], starting: ['warn', '…', 'Starting'], stopping: ['warn', '…', 'Stopping'],
   stopped: ['idle', '■', 'Stopped'], failed: ['bad', '✕', 'Failed'], registered: ['idle', '○', 'Registered'],
-  restarting: ['warn', '↻', 'Restarting'],
+  restarting: ['warn', '↻', 'Restarting'], done: ['ok', '✓', 'Done'], cancelled: ['idle', '■', 'Cancelled'],
   healthy: ['ok', '✓', 'Healthy'], unhealthy: ['bad', '✕', 'Unhealthy'], paused: ['idle', '‖', 'Paused'],
   good: ['ok', '✓', 'Good'], refused: ['bad', '✕', 'Refused'], gone: ['warn', '!', 'Gone'], unread: ['bad', '✕', 'Unread'],
   error: ['bad', '✕', 'Error'], warn: ['warn', '!', 'Warn'], info: ['info', 'i', 'Info'], debug: ['idle', '·', 'Debug'],
@@ -46,6 +46,16 @@ export function Problem({ problem, what = 'This' }) {
   return html`<div class="empty"><p class="empty-title">${kind ?? `${what} is not available`}</p><p>${text(problem.error)}</p></div>`;
 }
 
+/** The last answer that is no problem. A failed question takes away neither what is shown nor an open dialog. */
+export function useKnown(answer) {
+  const known = useRef(null);
+  if (answer && !answer.error) known.current = answer;
+  return known.current;
+}
+
+/** Says that an answer is old because the last question failed. */
+export const Old = ({ problem }) => problem && html`<div class="note bad" role="alert">${text(problem)} What you see is what was known last.</div>`;
+
 /** Renders again every second, for times that pass. */
 export function useTicks() {
   const [, tick] = useState(0);
@@ -70,9 +80,13 @@ export function Action({ role, needs, onClick, children, class: name = '', label
     ${lacks && !quiet && html`<small class="lacks">${lacks}</small>`}</span>`;
 }
 
-/** A dialog that asks for a reason, then changes something. `change` makes the body of the request. */
-export function ChangeDialog({ app, title, children, destroys, path = 'change', change, onDone, button = 'Do it' }) {
+/**
+ * A dialog that asks for a reason, then changes something. `change` makes the body of the request, which is that of an operation
+ * if `calls`. When the app has answered, the dialog says `said` and what `answer` makes of the answer.
+ */
+export function ChangeDialog({ app, title, children, destroys, calls, change, onDone, button = 'Do it', said = 'Done.', answer }) {
   const dialog = useRef();
+  const [call] = useState(() => caller(app));
   const [reason, setReason] = useState('');
   const [sure, setSure] = useState(false);
   const [state, setState] = useState({});
@@ -80,7 +94,8 @@ export function ChangeDialog({ app, title, children, destroys, path = 'change', 
   const submit = async (event) => {
     event.preventDefault();
     setState({ busy: true });
-    const { ok, body } = await ask(appPath(app, path), { ...change(), reason, ...(destroys ? { confirmed: sure } : {}) });
+    const asked = { ...change(), reason, ...(destroys ? { confirmed: sure } : {}) };
+    const { ok, body } = await (calls ? call(asked) : ask(appPath(app, 'change'), asked));
     setState({ done: ok, body });
   };
   const { busy, done, body } = state;
@@ -88,7 +103,7 @@ export function ChangeDialog({ app, title, children, destroys, path = 'change', 
     <form method="dialog" onSubmit=${submit}>
       <h2 id="dialog-title">${title}</h2>
       ${children}
-      ${done ? html`<div class="note ok" role="status">${changed(body)}</div>` : html`
+      ${done ? html`<div class="note ok" role="status">${said}${changed(body)}</div>${answer?.(body)}` : html`
         <label class="field"><span>Reason <small>for the log of the app</small></span>
           <input value=${reason} onInput=${(e) => setReason(e.target.value)} required maxlength="1024" autofocus placeholder="why?" /></label>
         ${destroys && html`<label class="check"><input type="checkbox" checked=${sure} required onChange=${(e) => setSure(e.target.checked)} />
@@ -105,7 +120,7 @@ const denied = (body) => (body.kind === 'denied' ? `Denied. ${text(body.error)}`
 
 function changed(body) {
   const notes = Array.isArray(body?.notes) ? body.notes : [];
-  return html`Done.${notes.map((note) => html` <p>${text(note)}</p>`)}
+  return html`${notes.map((note) => html` <p>${text(note)}</p>`)}
     ${body?.outcome && html` The check ${text(body.outcome)}.`}`;
 }
 

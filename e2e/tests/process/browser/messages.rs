@@ -95,6 +95,14 @@ fn dead_letters_are_shown_replayed_and_dropped_and_consumers_paused() {
     browser.click("dialog button:has-text('Close')");
     browser.wait("tr:has-text('deliverer') .chip:has-text('Running')");
 
+    browser.click("button:has-text('Replay all…')");
+    browser.fill("dialog input", "all streets have names now");
+    browser.click("dialog button.primary");
+    browser.wait("dialog .note:has-text('The job has begun')");
+    browser.wait("dialog .job .chip:has-text('Done')");
+    browser.click("dialog button:has-text('Close')");
+    browser.wait("button[aria-label='Show letter 6']");
+
     for (name, width, dark) in [("narrow", 400, false), ("dark", 1280, true)] {
         browser.open(&dashboard.url(), width, dark);
         browser.place("#/app/operator/messages");

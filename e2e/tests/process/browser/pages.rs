@@ -108,7 +108,9 @@ fn a_change_is_made_with_a_reason_and_is_on_record() {
     browser.wait("dialog:has-text('takes along 1 service')");
     browser.fill("dialog input", "new rules");
     browser.click("dialog button.primary");
-    browser.wait("dialog .note:has-text('Done')");
+    browser.wait("dialog .note:has-text('The restart is decided')");
+    // The dialog follows the restart, which may still fail.
+    browser.wait("dialog p:has-text('quota'):has-text('1 restart') .chip:has-text('Running')");
     assert_eq!(audit(&shown, "App.restart", "granted")["reason"], "new rules");
     browser.click("dialog button:has-text('Close')");
     browser.wait(".node:has-text('quota-rpc') em:has-text('1')");
