@@ -1,7 +1,7 @@
 // The configs that the services run with, field by field.
 
-import { Action, Card, ChangeDialog, Chip, Empty, Loading, Problem, Search, html, useState } from './ui.js';
-import { bytes, clock, since, text } from './format.js';
+import { Action, Card, ChangeDialog, Chip, Clock, Empty, Loading, Problem, Search, html, useState } from './ui.js';
+import { bytes, clock, number, since, text } from './format.js';
 
 /** The objects of a list; none if it is no list. */
 const objects = (list) => (Array.isArray(list) ? list.filter((item) => item && typeof item === 'object') : []);
@@ -27,9 +27,11 @@ function Effective({ service, words }) {
   const fields = objects(service.fields).filter((field) => words.every((word) => `${service.name} ${field.path} ${text(field.value)} ${field.source}`.toLowerCase().includes(word)));
   if (words.length && !fields.length) return null;
   return html`<${Card} title=${text(service.name) || text(service.id)} aside=${html`<span class="quiet">${service.file ? text(service.file) : 'defaults'}${service.since_millis ? html`, since ${clock(service.since_millis, true)}` : ''}</span>`}>
-    ${fields.length ? html`<div class="scroll"><table role="table"><thead role="rowgroup"><tr role="row">${['Field', 'Value', 'From'].map((name) => html`<th role="columnheader" scope="col">${name}</th>`)}</tr></thead><tbody role="rowgroup">${fields.map((field) => html`<tr role="row">
+    ${fields.length ? html`<div class="scroll"><table role="table"><thead role="rowgroup"><tr role="row">${['Field', 'Value', 'From', 'Since'].map((name) => html`<th role="columnheader" scope="col">${name}</th>`)}</tr></thead><tbody role="rowgroup">${fields.map((field) => html`<tr role="row">
       <td role="cell" data-label="Field"><code>${text(field.path)}</code></td><td role="cell" data-label="Value" class="wide">${shown(field)}</td>
-      <td role="cell" data-label="From"><span class=${`badge ${field.source === 'default' ? '' : 'strong'}`}>${text(field.source)}</span></td></tr>`)}</tbody></table></div>` : html`<p class="quiet">It has no fields.</p>`}<//>`;
+      <td role="cell" data-label="From"><span class=${`badge ${field.source === 'default' ? '' : 'strong'}`}>${text(field.source)}</span>${field.from && html` <code>${text(field.from)}</code>`}</td>
+      <td role="cell" data-label="Since">${field.since_millis ? html`<${Clock} at=${field.since_millis} />` : '–'}</td></tr>`)}</tbody></table></div>` : html`<p class="quiet">It has no fields.</p>`}
+    ${service.left_out > 0 && html`<p class="quiet">${number(service.left_out)} more fields are not shown. <code>appctl config show ${text(service.name) || text(service.id)}</code> shows them.</p>`}<//>`;
 }
 
 export function ConfigPage({ app, row, data }) {

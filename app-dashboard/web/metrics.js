@@ -9,8 +9,8 @@ const MORE = 24;
 const GAP = 30e3;
 /** What operators look at first, then the rest by name. */
 const FIRST = ['process_resident_memory_bytes', 'process_cpu_seconds', 'process_threads', 'process_open_fds', 'log_records', 'service_tasks', 'command_queue_depth', 'command_run', 'command_wait'];
-/** The services of the platform: none, config, metrics, health, rpc. */
-const PLATFORM = ['', '0', '86813dd78fd207f5', 'e3054017c1b1d214', 'e105d0909fcc5ec5', 'e49214fa20b35ba8'];
+/** The services of the platform: none, config, metrics, health, rpc, tracing, messaging. */
+const PLATFORM = ['', '0', '86813dd78fd207f5', 'e3054017c1b1d214', 'e105d0909fcc5ec5', 'e49214fa20b35ba8', '53056b9052ac5986', 'e5fd6a364d10d023'];
 const isOwn = (family) => !PLATFORM.includes(family.service);
 /** Round steps for bytes. */
 const STEPS = Array.from({ length: 45 }, (_, at) => 2 ** at);
@@ -19,13 +19,17 @@ const COLOURS = ['#2f6feb', '#d9730d', '#2a9d5c', '#c2388f', '#7a5af0', '#0f9fb5
 /** A label without ids that have a name beside them. */
 const shortLabel = (label) => label.replace(/\b(service|healthcheck)=[0-9a-f]+, (?=.*name=)/, '') || 'now';
 
-function unit(family) {
-  const name = family.readable;
-  if (/since 1970/.test(family.help)) return (v) => clock(v * 1000, true).slice(0, 16);
-  if (family.kind === 'counter') return /seconds/.test(name) ? (v) => `${number(v)} cores` : (v) => `${number(v)}/s`;
-  if (/bytes/.test(name)) return bytes;
-  if (family.kind === 'histogram' || /seconds|duration/.test(name)) return duration;
-  return number;
+const UNITS = { bytes, seconds: duration, milliseconds: (v) => duration(v / 1e3), microseconds: (v) => duration(v / 1e6), nanoseconds: (v) => duration(v / 1e9) };
+const UNIT_OF_HELP = /(?:^|\bin )(bytes|(?:nano|micro|milli)?seconds)\b/i;
+
+/** How a value is shown: by the unit at the end of the name, else by that of the help. Without one it is a plain number. */
+function unit({ kind, readable, help }) {
+  if (/since 1970/.test(help)) return (v) => clock(v * 1000, true).slice(0, 16);
+  const last = /_([a-z]+)(?:_total)?$/.exec(readable)?.[1];
+  if (/(^|_)cpu_seconds(_total)?$/.test(readable)) return (v) => `${number(v)} cores`;
+  const name = Object.hasOwn(UNITS, last ?? '') ? last : UNIT_OF_HELP.exec(help)?.[1].toLowerCase();
+  const show = UNITS[name] ?? number;
+  return kind === 'counter' ? (v) => `${show(v)}/s` : show;
 }
 
 /** Adds a gap where the time between two points is long. */
