@@ -1,47 +1,22 @@
 //! An app that answers markup and scripts in each text: the page shows them as text, and runs nothing.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::collections::BTreeSet;
 
-use app_core::{prelude::ServiceId, testing::TestApp};
-use app_dashboard::{Answer, AppLink, Apps, Asked, Bound, Instance, Problem, Question, loopback};
+use app_dashboard::{Instance, Question};
 use serde_json::{Value, json};
-use tokio::time::Instant;
 
-use super::driver::Browser;
+use super::{answers::serve, driver::Browser};
 
-/// What an attacker puts into each text.
-const EVIL: &str = "</script><script>window.hit = 1</script><img src=x onerror='window.hit = 1'><a href='javascript:window.hit=1'>x</a>\" onclick=\"window.hit=1\" {{hit}} ${window.hit=1}";
-
-struct Evil;
-
-impl Apps for Evil {
-    fn list(&self) -> Asked<'_, Result<Vec<Instance>, Problem>> {
-        let instance =
-            Instance { key: "evil".to_owned(), context: EVIL.to_owned(), address: EVIL.to_owned() };
-        Box::pin(async { Ok(vec![instance]) })
-    }
-
-    fn connect<'a>(&'a self, _: &'a Instance, _: Instant) -> Asked<'a, Result<Arc<dyn AppLink>, Problem>> {
-        Box::pin(async { Ok(Arc::new(Self) as Arc<dyn AppLink>) })
-    }
-}
-
-impl AppLink for Evil {
-    fn is_connected(&self) -> bool {
-        true
-    }
-
-    fn ask(&self, question: Question, _: Instant) -> Asked<'_, Answer> {
-        Box::pin(async move { Ok(answer(&question)) })
-    }
-
-    fn close(&self) -> Asked<'_, ()> {
-        Box::pin(async {})
-    }
-}
+/// What an attacker puts into each text. U+2028 and U+2029 end a line in some languages, and stand in JSON as they are.
+const EVIL: &str = "</script><script>window.hit = 1</script><img src=x onerror='window.hit = 1'><a href='javascript:window.hit=1'>x</a>\" onclick=\"window.hit=1\" {{hit}} ${window.hit=1} \u{2028}event: fleet\u{2029}data: {}";
 
 fn operation(service_name: &str, name: &str) -> Value {
     json!({ "service": "0x1", "service_name": service_name, "name": name, "about": EVIL, "role": "read", "effect": "reads" })
+}
+
+fn job(mut operation: Value) -> Value {
+    operation["job"] = json!(true);
+    operation
 }
 
 fn run() -> Value {
@@ -56,11 +31,13 @@ fn answer(question: &Question) -> Value {
         Question::Readiness => {
             json!({ "ready": false, "reasons": [EVIL], "notes": [EVIL], "ends": [{ "at": EVIL }] })
         }
-        Question::Services => json!({ "services": [{
+        Question::Services => {
+            json!({ "services": [{ "id": "0xe5fd6a364d10d023", "name": EVIL, "state": "running", "needs": [] }, {
             "id": EVIL, "name": EVIL, "state": EVIL, "reason": EVIL, "restarts": 1, "deaths": 1, "planned_stops": 1,
             "restart_policy": EVIL, "last_failure": EVIL, "last_failure_at": EVIL, "uptime_seconds": 1.0,
             "start_seconds": 0.1, "tasks": 1, "level": EVIL, "needs": [EVIL, "__proto__"], "config_note": EVIL,
-        }] }),
+        }] })
+        }
         Question::Checks | Question::Check(_) => {
             let check = json!({
                 "id": "0x2", "name": EVIL, "status": EVIL, "since": EVIL, "problem": EVIL, "critical": true, "groups": [EVIL],
@@ -81,7 +58,7 @@ fn answer(question: &Question) -> Value {
         Question::Stacks => json!({ "text": EVIL }),
         Question::Operations => json!({ "operations": [
             operation("app", "whoami"), operation("app", "events"), operation("app", "logs"), operation("config", "show"),
-            operation(EVIL, EVIL),
+            operation(EVIL, EVIL), job(operation(EVIL, "begins-a-job")),
         ] }),
         Question::Describe { .. } => json!({
             "operation": operation(EVIL, EVIL), "results": {},
@@ -105,6 +82,18 @@ fn answer(question: &Question) -> Value {
                 { "path": EVIL, "value": EVIL, "source": EVIL }, { "path": EVIL, "value": { "a": EVIL }, "source": EVIL },
             ] }] })
             }
+            "consumers" => json!({
+                "streams": [{ "stream": EVIL, "messages": EVIL, "bytes": EVIL, "dead_letters": 1, "problem": EVIL }], "left_out": 1,
+                "consumers": [{ "consumer": EVIL, "stream": EVIL, "messages": [EVIL], "pending": EVIL, "paused": EVIL }],
+            }),
+            "dead-letters" => json!({ "next": EVIL, "items": [
+                { "number": 1, "message": EVIL, "sequence": EVIL, "consumer": EVIL, "at_millis": EVIL, "reason": EVIL },
+            ] }),
+            "dead-letter" => json!({ "content": { EVIL: EVIL }, "headers": { EVIL: EVIL } }),
+            "begins-a-job" | "replay-dead-letters" => json!({ "job": EVIL }),
+            "job" => json!({
+                "state": EVIL, "progress": { "done": EVIL, "total": EVIL, "text": EVIL }, "result": { EVIL: EVIL }, "error": EVIL,
+            }),
             _ => json!({ "items": [{ EVIL: EVIL }, { "constructor": EVIL }], "next": EVIL }),
         },
         _ => json!({ "notes": [EVIL], "outcome": EVIL }),
@@ -112,7 +101,8 @@ fn answer(question: &Question) -> Value {
 }
 
 /// Each page, something that is there when the page is, and what a click opens.
-const PAGES: [(&str, &str, &str); 7] = [
+const PAGES: [(&str, &str, &str); 8] = [
+    ("messages", ".check", "button[aria-label^='Show letter']"),
     ("services", ".node", ".node"),
     ("health", ".check", "summary"),
     ("metrics", ".chart", ".chart h3"),
@@ -122,20 +112,19 @@ const PAGES: [(&str, &str, &str); 7] = [
     ("operations", ".operation-head", ".operation-head"),
 ];
 
+/// Pages with a change, and what opens its dialog.
+const CHANGES: [(&str, &str); 3] = [
+    ("health", ".check button:has-text('Run now')"),
+    ("config", "button:has-text('Reload the files')"),
+    ("messages", "button:has-text('Replay all')"),
+];
+
 #[test]
 fn markup_and_scripts_of_an_app_are_shown_as_text() {
     let Some(mut browser) = Browser::start() else { return };
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let (url, app) = runtime.block_on(async {
-        let app = TestApp::empty().await;
-        let service = app.new_service(ServiceId::new(7), "dashboard");
-        let bound = Bound::to(loopback("127.0.0.1:0").unwrap()).await.unwrap();
-        let url = bound.url(&bound.tokens().renew().unwrap());
-        let serving = service.clone();
-        service.spawn("serves", async move { bound.serve(&serving, Arc::new(Evil)).await }).unwrap();
-        (url, app)
-    });
-    browser.open(&url, 400, false);
+    let instance = || Instance { key: "evil".to_owned(), context: EVIL.to_owned(), address: EVIL.to_owned() };
+    let served = serve(move || vec![instance()], |question| Ok(answer(question)));
+    browser.open(&served.url, 400, false);
     browser.wait("td:has-text('onerror')");
     let mut elements = BTreeSet::new();
     let mut look = |browser: &mut Browser, place: &str| {
@@ -156,6 +145,19 @@ fn markup_and_scripts_of_an_app_are_shown_as_text() {
     browser.click(".operation button.primary");
     browser.wait(".answer");
     look(&mut browser, "answer");
-    assert_eq!(elements.len(), PAGES.len() + 2);
-    drop(app);
+    browser.click("li:has-text('begins-a-job') .operation-head");
+    browser.click(".operation button.primary");
+    browser.wait(".job:has-text('onerror')");
+    look(&mut browser, "job");
+    for (page, opens) in CHANGES {
+        browser.place(&format!("#/app/evil/{page}"));
+        browser.click(opens);
+        browser.fill("dialog input:not([type=checkbox])", "a reason");
+        browser.click("dialog footer button >> nth=1");
+        browser.wait("dialog .note.ok");
+        look(&mut browser, &format!("changed-{page}"));
+        browser.click("dialog button:has-text('Close')");
+        browser.wait_gone("dialog");
+    }
+    assert_eq!(elements.len(), PAGES.len() + CHANGES.len() + 3);
 }
