@@ -369,6 +369,27 @@ fn promtool_finds_the_rules_good_and_their_alerts_as_they_should_be() {
 }
 
 #[test]
+fn every_alert_fires_in_a_test() {
+    let alerts = fs::read_to_string(file("--alerts", Names::Ids)).unwrap();
+    let tests = fs::read_to_string(path("alerts_test.yml")).unwrap();
+    let fires = |alert: &str| {
+        let cases = tests.split("alertname: ").skip(1);
+        cases.filter(|case| case.lines().next() == Some(alert)).any(|case| {
+            let mut lines = case.lines().skip(1);
+            lines.next().is_some_and(|line| line.trim() == "exp_alerts:")
+        })
+    };
+    let names: Vec<_> = alerts
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("- alert: \"")?.strip_suffix('"'))
+        .collect();
+    assert!(names.len() > 20, "{names:?}");
+    for name in names {
+        assert!(fires(name), "{name} fires in no test of alerts_test.yml");
+    }
+}
+
+#[test]
 fn every_documented_metric_is_on_the_dashboard() {
     for names in Names::ALL {
         let dashboard = dashboard(names);
