@@ -1,6 +1,6 @@
 // The configs that the services run with, field by field.
 
-import { Action, Card, ChangeDialog, Chip, Clock, Empty, Loading, Problem, Search, html, useState } from './ui.js';
+import { Action, Card, ChangeDialog, Chip, Clock, Empty, Heads, Loading, Problem, Search, html, useState } from './ui.js';
 import { bytes, clock, number, since, text } from './format.js';
 
 /** The objects of a list; none if it is no list. */
@@ -11,7 +11,7 @@ function status(config) {
   return html`<${Chip} state="good" label=${config.from_file ? 'From its file' : 'Defaults'} />`;
 }
 
-const Statuses = ({ configs }) => html`<div class="scroll"><table role="table"><thead role="rowgroup"><tr role="row">${['Service', 'Config', 'Reloads', 'Note'].map((name) => html`<th role="columnheader" scope="col">${name}</th>`)}</tr></thead>
+const Statuses = ({ configs }) => html`<div class="scroll"><table role="table"><${Heads} names=${['Service', 'Config', 'Reloads', 'Note']} />
   <tbody role="rowgroup">${configs.map((config) => html`<tr role="row"><td role="cell" data-label="Service">${text(config.name) || text(config.service)}</td><td role="cell" data-label="Config">${status(config)}</td>
     <td role="cell" data-label="Reloads">${text(config.reloads)}${config.refusals > 0 && `, ${config.refusals} refused`}</td>
     <td role="cell" data-label="Note" class="wide">${config.problem ? text(config.problem) : config.waiting ? 'A new value takes effect at the next start.' : config.reloadable ? 'Takes new values while it runs.' : 'Takes new values at its start.'}
@@ -27,7 +27,7 @@ function Effective({ service, words }) {
   const fields = objects(service.fields).filter((field) => words.every((word) => `${service.name} ${field.path} ${text(field.value)} ${field.source}`.toLowerCase().includes(word)));
   if (words.length && !fields.length) return null;
   return html`<${Card} title=${text(service.name) || text(service.id)} aside=${html`<span class="quiet">${service.file ? text(service.file) : 'defaults'}${service.since_millis ? html`, since ${clock(service.since_millis, true)}` : ''}</span>`}>
-    ${fields.length ? html`<div class="scroll"><table role="table"><thead role="rowgroup"><tr role="row">${['Field', 'Value', 'From', 'Since'].map((name) => html`<th role="columnheader" scope="col">${name}</th>`)}</tr></thead><tbody role="rowgroup">${fields.map((field) => html`<tr role="row">
+    ${fields.length ? html`<div class="scroll"><table role="table"><${Heads} names=${['Field', 'Value', 'From', 'Since']} /><tbody role="rowgroup">${fields.map((field) => html`<tr role="row">
       <td role="cell" data-label="Field"><code>${text(field.path)}</code></td><td role="cell" data-label="Value" class="wide">${shown(field)}</td>
       <td role="cell" data-label="From"><span class=${`badge ${field.source === 'default' ? '' : 'strong'}`}>${text(field.source)}</span>${field.from && html` <code>${text(field.from)}</code>`}</td>
       <td role="cell" data-label="Since">${field.since_millis ? html`<${Clock} at=${field.since_millis} />` : '–'}</td></tr>`)}</tbody></table></div>` : html`<p class="quiet">It has no fields.</p>`}

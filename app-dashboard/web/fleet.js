@@ -1,6 +1,6 @@
 // The fleet: each instance in one row, the worst first.
 
-import { Ago, Chip, Empty, Loading, Search, Spark, html, useState, useTicks } from './ui.js';
+import { Ago, Chip, Empty, Heads, Loading, Search, Spark, html, useState, useTicks } from './ui.js';
 import { bytes, count, number, since, text } from './format.js';
 
 const WORST_FIRST = ['unreachable', 'not_ready', 'unknown', 'connecting', 'ready'];
@@ -42,9 +42,7 @@ export function FleetPage({ state }) {
       <${Tile} value=${down} label="services not running" tone=${down && 'warn'} />
       <${Tile} value=${failing} label="checks unhealthy" tone=${failing && 'bad'} />
     </ul>
-    ${rows.length ? html`<div class="card flush"><table class="fleet" role="table"><thead role="rowgroup"><tr role="row">
-      ${['App', 'State', 'Services', 'Checks', 'Restarts', 'Memory', 'Errors', 'Uptime'].map((name) => html`<th role="columnheader" scope="col">${name}</th>`)}
-      </tr></thead><tbody role="rowgroup">${rows.map((row) => html`<${Row} key=${row.key} row=${row} />`)}</tbody></table></div>`
+    ${rows.length ? html`<div class="card flush"><table class="fleet" role="table"><${Heads} names=${['App', 'State', 'Services', 'Checks', 'Restarts', 'Memory', 'Errors', 'Uptime']} /><tbody role="rowgroup">${rows.map((row) => html`<${Row} key=${row.key} row=${row} />`)}</tbody></table></div>`
     : html`<${Empty} title="No app matches">Nothing has “${wanted}” in its name, host, version or state.<//>`}`;
 }
 

@@ -1,6 +1,6 @@
 // Streams, consumers and dead letters of an app, by the operations of its messaging service.
 
-import { Action, Ago, Card, ChangeDialog, Chip, Empty, Loading, Old, Problem, Select, html, useEffect, useKnown, useRef, useState } from './ui.js';
+import { Action, Ago, Card, ChangeDialog, Chip, Empty, Heads, Loading, Old, Problem, Select, html, useEffect, useKnown, useRef, useState } from './ui.js';
 import { Job } from './operations.js';
 import { ask, appPath } from './net.js';
 import { bytes, count, number, text } from './format.js';
@@ -32,8 +32,6 @@ function useReading(app, name, args, again, every) {
   }, [app, name, asked, again]);
   return answer?.asked === asked ? answer : null;
 }
-
-const Heads = ({ names }) => html`<thead role="rowgroup"><tr role="row">${names.map((name) => html`<th role="columnheader" scope="col">${name}</th>`)}</tr></thead>`;
 
 function StreamTable({ streams }) {
   return html`<div class="scroll"><table role="table"><${Heads} names=${['Stream', 'Messages', 'Size', 'Dead letters']} /><tbody role="rowgroup">${streams.map((stream) => html`<tr role="row">

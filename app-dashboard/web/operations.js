@@ -1,6 +1,6 @@
 // What operators may do: forms for the operations of the services, made from their schemas, and for what each app has.
 
-import { Action, Card, ChangeDialog, Chip, Empty, Loading, Search, html, lacking, useEffect, useState } from './ui.js';
+import { Action, Card, ChangeDialog, Chip, Empty, Heads, Loading, Search, html, lacking, useEffect, useState } from './ui.js';
 import { href } from './fleet.js';
 import { LevelDialog } from './services.js';
 import { ask, appPath, caller } from './net.js';
@@ -110,7 +110,7 @@ export function Result({ value }) {
   const items = Array.isArray(value?.items) ? value.items : Array.isArray(value) ? value : null;
   if (items?.length && items.every((item) => item && typeof item === 'object' && !Array.isArray(item))) {
     const columns = [...new Set(items.flatMap(Object.keys))].slice(0, 8);
-    return html`<div class="scroll"><table role="table"><thead role="rowgroup"><tr role="row">${columns.map((name) => html`<th role="columnheader" scope="col">${name}</th>`)}</tr></thead>
+    return html`<div class="scroll"><table role="table"><${Heads} names=${columns} />
       <tbody role="rowgroup">${items.slice(0, 500).map((item) => html`<tr role="row">${columns.map((name) => html`<td role="cell" data-label=${name}>${text(own(item, name))}</td>`)}</tr>`)}</tbody></table></div>
       ${value.next !== null && value.next !== undefined && html`<p class="quiet">To go on from here, ask with after ${text(value.next)}.</p>`}`;
   }

@@ -1,6 +1,6 @@
 // The services of an app: who needs whom, in which state, and how the start went.
 
-import { Action, Ago, Card, ChangeDialog, Chip, Clock, Empty, Loading, Old, Problem, html, stateOf, useEffect, useKnown, useRef, useState } from './ui.js';
+import { Action, Ago, Card, ChangeDialog, Chip, Clock, Empty, Heads, Loading, Old, Problem, html, stateOf, useEffect, useKnown, useRef, useState } from './ui.js';
 import { count, duration, millis, text } from './format.js';
 
 const [WIDTH, HEIGHT, GAP_X, GAP_Y, LANE] = [186, 54, 14, 12, 34];
@@ -136,7 +136,7 @@ function Timeline({ services }) {
 
 function Table({ services, chosen, choose }) {
   const sorted = [...services].sort((a, b) => (a.state === 'running') - (b.state === 'running') || (nameOf(a) < nameOf(b) ? -1 : 1));
-  return html`<div class="scroll"><table role="table"><thead role="rowgroup"><tr role="row">${['Service', 'State', 'Uptime', 'Restarts', 'Tasks', 'Level', 'Why'].map((name) => html`<th role="columnheader" scope="col">${name}</th>`)}</tr></thead>
+  return html`<div class="scroll"><table role="table"><${Heads} names=${['Service', 'State', 'Uptime', 'Restarts', 'Tasks', 'Level', 'Why']} />
     <tbody role="rowgroup">${sorted.map((service) => html`<tr role="row" key=${service.id} class=${service.id === chosen ? 'chosen' : ''}>
       <td role="cell" data-label="Service"><button type="button" class="link" onClick=${() => choose(service.id)}>${nameOf(service)}</button></td>
       <td role="cell" data-label="State"><${Chip} state=${stateName(service)} /></td>

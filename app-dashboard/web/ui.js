@@ -36,6 +36,9 @@ export const Clock = ({ at }) => html`<time datetime=${utc(at)} title=${utc(at)}
 export const Card = ({ title, aside, children, class: name = '' }) => html`<section class=${`card ${name}`}>
   ${title && html`<header><h2>${title}</h2>${aside}</header>`}${children}</section>`;
 
+/** The heads of a table. The roles keep it a table where the style makes cards of its rows. */
+export const Heads = ({ names }) => html`<thead role="rowgroup"><tr role="row">${names.map((name) => html`<th role="columnheader" scope="col">${name}</th>`)}</tr></thead>`;
+
 export const Empty = ({ title, children }) => html`<div class="empty"><p class="empty-title">${title}</p><p>${children}</p></div>`;
 
 export const Loading = () => html`<p class="loading" role="status">Asking the app…</p>`;
