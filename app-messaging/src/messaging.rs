@@ -94,8 +94,8 @@ impl Messaging {
         let (streams, me) = (Arc::clone(&context.streams), service.clone());
         service.spawn("streams", async move { streams.keep(me).await })?;
         let (transport, consumers) = (Arc::clone(&context.transport), Arc::clone(&self.consumers));
-        let (me, domain) = (service.clone(), context.identity.domain);
-        service.spawn("pauses of consumers", follow_pauses(me, transport, consumers, domain))
+        let (me, streams, domain) = (service.clone(), Arc::clone(&context.streams), context.identity.domain);
+        service.spawn("pauses of consumers", follow_pauses(me, transport, streams, consumers, domain))
     }
 
     /// Lets other instances find this one, unless the config says otherwise, and this one the others.

@@ -309,6 +309,10 @@ pub(crate) trait Transport: Send + Sync + 'static {
     #[cfg(test)]
     fn lose_stream(&self, _: &str) {}
 
+    /// Loses the answers to settlements for a time, where a test can.
+    #[cfg(test)]
+    fn lose_answers(&self, _: Duration) {}
+
     /// Sends to the subscribers of this moment. A stream with the subject stores it too.
     fn publish(&self, message: Outgoing) -> Call<'_, ()>;
 

@@ -14,7 +14,8 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::feed::Feed;
 use crate::ids::ATTEMPTS;
-use crate::transport::{BucketConfig, Delivered, Expected, Transport};
+use crate::provision::Streams;
+use crate::transport::{BucketConfig, Delivered, Expected, Transport, TransportError};
 use crate::wire::bucket_name;
 use app_ids::DomainId;
 
@@ -53,9 +54,9 @@ pub(crate) fn bucket(domain: DomainId) -> BucketConfig {
 /// What is known of a message that is not settled.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Known {
-    /// Handlers that began and ended.
+    /// Handlers that began and failed.
     pub(super) attempts: u64,
-    /// Deliveries whose end is known: attempts, and what was handed back.
+    /// Deliveries whose end is known: attempts, what was handed back, and what was handled without a confirmed acknowledgement.
     pub(super) ends: u64,
     /// Whether it began alone, and its end is not known yet.
     pub(super) alone: bool,
@@ -64,14 +65,14 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// Counts an attempt that ended.
+    /// Counts an attempt that failed.
     pub(super) fn attempted(&mut self) {
         self.attempts += 1;
-        self.handed_back();
+        self.ended();
     }
 
-    /// Counts a delivery that was handed back: its end is known, and it was no attempt.
-    pub(super) fn handed_back(&mut self) {
+    /// Counts a delivery whose end is known, and which was no failed attempt: it was handled, or handed back.
+    pub(super) fn ended(&mut self) {
         self.ends += 1;
         self.alone = false;
     }
@@ -111,11 +112,20 @@ fn millis(time: SystemTime) -> u128 {
 /// A message of a feed.
 type FeedSequence = (usize, u64);
 
+/// What this instance knows of a message by itself.
+#[derive(Debug, Clone, Copy)]
+struct KnownHere {
+    known: Known,
+    /// When the message was stored. A stream that was made anew has another message with this sequence.
+    stored_at: SystemTime,
+}
+
 /// What is known, and which messages are worked on here.
 pub(super) struct Attempts {
     transport: Arc<dyn Transport>,
+    streams: Arc<Streams>,
     bucket: String,
-    local: Mutex<BTreeMap<FeedSequence, Known>>,
+    local: Mutex<BTreeMap<FeedSequence, KnownHere>>,
     here: Arc<Mutex<BTreeSet<FeedSequence>>>,
 }
 
@@ -129,9 +139,9 @@ impl Drop for Here {
 }
 
 impl Attempts {
-    pub(super) fn new(transport: Arc<dyn Transport>, domain: DomainId) -> Self {
+    pub(super) fn new(transport: Arc<dyn Transport>, streams: Arc<Streams>, domain: DomainId) -> Self {
         let bucket = bucket_name(domain, ATTEMPTS);
-        Self { transport, bucket, local: Mutex::default(), here: Arc::default() }
+        Self { transport, streams, bucket, local: Mutex::default(), here: Arc::default() }
     }
 
     /// Gives a message a moment to leave: it may have come again before the handler that gave it back knew of that.
@@ -143,13 +153,13 @@ impl Attempts {
     }
 
     /// Enters a message. `None` if it is worked on here already: then it was delivered twice.
-    pub(super) fn enter(&self, feed: &Feed, sequence: u64) -> Option<Here> {
-        let place = (feed.index, sequence);
+    pub(super) fn enter(&self, feed: &Feed, delivered: &Delivered) -> Option<Here> {
+        let place = (feed.index, delivered.sequence);
         let new = self.here.lock().insert(place);
         if new {
             return Some(Here(Arc::clone(&self.here), place));
         }
-        self.remember(place, |known| known.ends += 1);
+        self.remember(feed, delivered, |known| known.ends += 1);
         None
     }
 
@@ -157,12 +167,16 @@ impl Attempts {
     pub(super) async fn of(&self, feed: &Feed, delivered: &Delivered) -> Known {
         let place = (feed.index, delivered.sequence);
         let local = self.local.lock().get(&place).copied();
+        let local = local.filter(|local| local.stored_at == delivered.stored_at).map(|local| local.known);
         if delivered.deliveries <= 1 && local.is_none() {
             return Known::default();
         }
         let local = local.unwrap_or_default();
         let key = key(feed, delivered.sequence);
         let found = timeout(WITHIN, self.transport.bucket_get(&self.bucket, &key)).await;
+        if let Ok(found) = &found {
+            self.look_for(found);
+        }
         let Ok(Ok(Some(entry))) = found else { return local };
         let read = entry.value.and_then(|value| Known::read(&value, delivered.stored_at));
         read.map_or(local, |shared| Known {
@@ -179,15 +193,23 @@ impl Attempts {
         let value = known.write(delivered.stored_at);
         let key = key(feed, delivered.sequence);
         let put = self.transport.bucket_put(&self.bucket, &key, Some(value), Expected::Any, WITHIN);
-        if let Ok(Ok(revision)) = timeout(WITHIN, put).await {
-            known.revision = Some(revision);
+        if let Ok(put) = timeout(WITHIN, put).await {
+            self.look_for(&put);
+            known.revision = put.ok().or(known.revision);
         }
-        self.note_here(feed, delivered.sequence, known);
+        self.note_here(feed, delivered, known);
     }
 
     /// Notes what is known, for this instance alone.
-    pub(super) fn note_here(&self, feed: &Feed, sequence: u64, known: &Known) {
-        self.remember((feed.index, sequence), |kept| *kept = *known);
+    pub(super) fn note_here(&self, feed: &Feed, delivered: &Delivered, known: &Known) {
+        self.remember(feed, delivered, |kept| *kept = *known);
+    }
+
+    /// A bucket that is lost is made again.
+    fn look_for<T>(&self, answer: &Result<T, TransportError>) {
+        if let Err(TransportError::NotFound(_)) = answer {
+            self.streams.missed();
+        }
     }
 
     /// Forgets a message that is settled.
@@ -200,12 +222,18 @@ impl Attempts {
         }
     }
 
-    fn remember(&self, place: FeedSequence, change: impl FnOnce(&mut Known)) {
+    fn remember(&self, feed: &Feed, delivered: &Delivered, change: impl FnOnce(&mut Known)) {
+        let place = (feed.index, delivered.sequence);
+        let new = KnownHere { known: Known::default(), stored_at: delivered.stored_at };
         let mut all = self.local.lock();
         if all.len() >= MAX_REMEMBERED && !all.contains_key(&place) {
             all.pop_first();
         }
-        change(all.entry(place).or_default());
+        let kept = all.entry(place).or_insert(new);
+        if kept.stored_at != delivered.stored_at {
+            *kept = new;
+        }
+        change(&mut kept.known);
     }
 }
 
@@ -223,7 +251,7 @@ mod tests {
         let mut known = Known::default();
         for delivery in 1..20 {
             assert!(!known.is_suspicious(delivery), "{delivery}");
-            if delivery % 2 == 0 { known.handed_back() } else { known.attempted() }
+            if delivery % 2 == 0 { known.ended() } else { known.attempted() }
         }
         assert_eq!(known.attempts, 10, "a hand-back is no attempt");
     }

@@ -250,7 +250,11 @@ impl<Types: Consumed> ConsumerBuilder<Types> {
         }
         let running = Arc::new(Running::<Types, H> {
             slots: Arc::new(Semaphore::new(options.max_in_flight)),
-            attempts: Attempts::new(Arc::clone(&context.transport), context.identity.domain),
+            attempts: Attempts::new(
+                Arc::clone(&context.transport),
+                Arc::clone(&context.streams),
+                context.identity.domain,
+            ),
             lanes: Lanes::default(),
             task: format!("consumer {}", options.name),
             meters: Meters::of(&context.metrics, &durable, &infos)?,

@@ -12,11 +12,11 @@ use super::lanes::Ticket;
 use super::outcome::Outcome;
 use super::received::{Consumed, RawMessage};
 use super::running::Running;
-use super::work::Work;
+use super::work::{Life, Work};
 use crate::ids::CONSUMER_PAUSES;
 use crate::message::panic_text;
 use crate::traces::{self, Handling};
-use crate::transport::Settlement;
+use crate::transport::{AckToken, Settlement, TransportError};
 
 /// How many times a confirmation is asked for.
 const CONFIRMATIONS: usize = 3;
@@ -26,6 +26,9 @@ pub(super) const CONFIRMATION: Duration = Duration::from_secs(2);
 
 /// The longest delay of a message that stays in its stream. One that waits there counts against `max_ack_pending`.
 const LONGEST_NAK: Duration = Duration::from_secs(60);
+
+/// The longest delay of a retry: a year. Clocks and servers count no further than some centuries.
+pub(super) const LONGEST_DELAY: Duration = Duration::from_secs(365 * 86_400);
 
 /// How the work on a delivery ended.
 pub(super) enum Worked {
@@ -89,7 +92,7 @@ where
             };
             match self.guarded(work, turn).await {
                 Worked::Stopped => return self.hand_back(work).await,
-                Worked::Lost => return,
+                Worked::Lost => return self.ends_here(work),
                 Worked::Outcome(_) | Worked::Failed(_) => {}
             }
         }
@@ -132,6 +135,7 @@ where
             let worked = self.guarded(work, attempt).await;
             self.meters.seconds.observe(began.elapsed().as_secs_f64());
             let Then::Again(delay) = self.judge(work, worked).await else { return };
+            let delay = delay.min(LONGEST_DELAY);
             self.count(work, "retried");
             if !self.options.by_key {
                 return self.again_after(work, delay).await;
@@ -157,6 +161,8 @@ where
             Worked::Stopped => self.hand_back(work).await,
             Worked::Lost => {
                 self.count(work, "lost");
+                // The handler was cancelled. Another instance may have the entry by now.
+                self.ends_here(work);
                 debug!(self.service.log(), "a message was left to another instance, since no sign of life was confirmed in time"; "consumer" => &self.durable, "sequence" => sequence);
             }
             Worked::Outcome(Outcome::Done) => self.finish(work, "done").await,
@@ -229,32 +235,31 @@ where
         tokio::select! {
             biased;
             worked = does => worked,
-            () = self.signs_of_life(work) => Worked::Lost,
+            () = self.signs_of_life(&work.life, &work.delivered.token) => Worked::Lost,
             () = stopped => Worked::Stopped,
         }
     }
 
     /// Waits for something while signs of life are sent.
-    pub(super) async fn alive_while<T>(&self, work: &Work, wait: impl Future<Output = T>) -> Option<T> {
+    pub(super) async fn alive_while<T>(
+        &self,
+        life: &Life,
+        token: &AckToken,
+        wait: impl Future<Output = T>,
+    ) -> Option<T> {
         tokio::select! {
             biased;
             value = wait => Some(value),
-            () = self.signs_of_life(work) => None,
+            () = self.signs_of_life(life, token) => None,
         }
     }
 
     /// Sends a sign of life at half of the ack wait. Ends when the order could be at risk (invariant 6).
-    async fn signs_of_life(&self, work: &Work) {
-        let patience = work.life.patience();
+    async fn signs_of_life(&self, life: &Life, token: &AckToken) {
         loop {
-            tokio::time::sleep_until(work.life.next()).await;
-            let asked = Instant::now();
-            let token = work.delivered.token.clone();
-            let settled = self.context.transport.settle(token, Settlement::Progress, patience);
-            let is_confirmed = matches!(timeout(patience, settled).await, Ok(Ok(())));
-            // Only now: a sign that was cut off is sent again at once.
-            work.life.sent(asked, is_confirmed);
-            if self.options.keeps_an_order() && work.life.is_over() {
+            tokio::time::sleep_until(life.next()).await;
+            life.sign(&*self.context.transport, token).await;
+            if self.is_too_late(life) {
                 return;
             }
         }
@@ -263,8 +268,30 @@ where
     /// A message that was handled.
     async fn finish(&self, work: &Work, outcome: &str) {
         self.count(work, outcome);
+        let ran_alone = {
+            let mut known = work.known.lock();
+            let ran_alone = known.alone;
+            known.ended();
+            ran_alone
+        };
+        if ran_alone {
+            // Before the acknowledgement, which may get lost: without this the next delivery would count a crash.
+            self.note(work).await;
+        }
         self.settled(work).await;
         self.ended(work, false);
+    }
+
+    /// Whether a stale handler could break an order now (invariant 6).
+    pub(super) fn is_too_late(&self, life: &Life) -> bool {
+        self.options.keeps_an_order() && life.is_over()
+    }
+
+    /// Notes for this instance alone that the delivery has a known end.
+    pub(super) fn ends_here(&self, work: &Work) {
+        let mut known = work.known.lock();
+        known.ended();
+        self.attempts.note_here(&work.feed, &work.delivered, &known);
     }
 
     /// Delivers a message again after this time.
@@ -280,12 +307,14 @@ where
     pub(super) async fn settled(&self, work: &Work) {
         let Work { feed, delivered, .. } = work;
         // In this order: what is deleted is not delivered again, whatever becomes of the acknowledgement.
-        if feed.removes() && !self.delete(work).await {
-            return;
-        }
-        self.settle(work, Settlement::Ack).await;
+        let deleted = !feed.removes() || self.delete(work).await;
         let known = *work.known.lock();
-        self.attempts.forget(feed, delivered.sequence, &known).await;
+        if deleted && self.settle(work, Settlement::Ack).await {
+            self.attempts.forget(feed, delivered.sequence, &known).await;
+        } else {
+            // It comes again, and what is known of it still counts.
+            self.attempts.note_here(feed, delivered, &known);
+        }
     }
 
     async fn delete(&self, work: &Work) -> bool {
@@ -299,31 +328,47 @@ where
         false
     }
 
-    /// Says what becomes of a delivery. If it is not confirmed, the message comes again after its ack wait, which costs nothing but time.
-    pub(super) async fn settle(&self, work: &Work, settlement: Settlement) {
+    /// Says what becomes of a delivery, and returns whether that is confirmed. If it is not, the message comes again after its ack
+    /// wait, which costs nothing but time.
+    pub(super) async fn settle(&self, work: &Work, settlement: Settlement) -> bool {
+        let began = Instant::now();
         for _ in 0..CONFIRMATIONS {
             // Invariant 6.
-            if self.options.keeps_an_order() && work.life.is_over() {
-                return;
+            if self.is_too_late(&work.life) {
+                return false;
             }
             let token = work.delivered.token.clone();
             let settled = self.context.transport.settle(token, settlement, CONFIRMATION);
-            if matches!(timeout(CONFIRMATION, settled).await, Ok(Ok(()))) {
-                return;
+            match timeout(CONFIRMATION, settled).await {
+                Ok(Ok(())) => return true,
+                // It did not leave this process.
+                Ok(Err(TransportError::NotConnected)) => {}
+                _ if self.may_be_stale(settlement, began) => return false,
+                _ => {}
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        false
+    }
+
+    /// Whether another instance could have the message before this settlement arrives once more. An earlier one without an answer
+    /// may have counted. A late nak would deliver the message a second time, beside the first or after those behind it.
+    fn may_be_stale(&self, settlement: Settlement, began: Instant) -> bool {
+        match settlement {
+            Settlement::Nak(delay) => self.options.keeps_order() && began.elapsed() + CONFIRMATION >= delay,
+            Settlement::Ack | Settlement::Progress | Settlement::Term => false,
         }
     }
 
     /// Gives a message back, so that another instance gets it at once.
     pub(super) async fn hand_back(&self, work: &Work) {
         self.count(work, "handed_back");
-        work.known.lock().handed_back();
         if work.delivered.deliveries > 1 {
+            work.known.lock().ended();
             self.note(work).await;
         } else {
             // One end may be unknown to the others.
-            self.attempts.note_here(&work.feed, work.delivered.sequence, &work.known.lock());
+            self.ends_here(work);
         }
         self.settle(work, Settlement::Nak(Duration::ZERO)).await;
     }

@@ -5,13 +5,13 @@ use std::time::Duration;
 use app_core::prelude::*;
 use bytes::Bytes;
 
-use super::delivery::{CONFIRMATION, Failed, Worked};
+use super::delivery::{CONFIRMATION, Failed, LONGEST_DELAY, Worked};
 use super::outcome::Outcome;
 use super::received::Consumed;
 use super::running::Running;
 use super::work::Work;
 use crate::ids::{CONSUMER_PAUSES, DEAD_LETTERED};
-use crate::transport::Outgoing;
+use crate::transport::{Outgoing, TransportError};
 use crate::wire::{
     DeadLetterHeaders, Headers, Letter, RetryOf, dead_letter_headers, dead_subject, header, retry_headers,
     retry_subject,
@@ -37,7 +37,13 @@ where
                 let stored = self.context.transport.store(letter.clone(), CONFIRMATION);
                 let why = match tokio::time::timeout(CONFIRMATION * 2, stored).await {
                     Ok(Ok(_)) => return Worked::Outcome(Outcome::Done),
-                    Ok(Err(why)) => why.to_string(),
+                    Ok(Err(why)) => {
+                        if matches!(why, TransportError::NotFound(_)) {
+                            // The stream of dead letters is lost: it is made again.
+                            self.context.streams.missed();
+                        }
+                        why.to_string()
+                    }
                     Err(_) => "no answer came in time".to_owned(),
                 };
                 if pauses.not_stored(why.clone()) {
@@ -53,7 +59,10 @@ where
                 pauses.stored();
                 return self.hand_back(work).await;
             }
-            Worked::Lost => return pauses.stored(),
+            Worked::Lost => {
+                self.ends_here(work);
+                return pauses.stored();
+            }
             Worked::Outcome(_) | Worked::Failed(_) => {}
         }
         pauses.stored();
@@ -140,8 +149,10 @@ where
 
     /// How long a message of the stream of retries has to wait still.
     pub(super) fn waits(&self, delivered: &crate::transport::Delivered) -> Option<Duration> {
-        let millis = delivered.message.headers.get(header::RETRY_DELAY)?.parse().ok()?;
-        let due = delivered.stored_at.checked_add(Duration::from_millis(millis))?;
+        // Earlier releases wrote longer ones too.
+        let millis: u128 = delivered.message.headers.get(header::RETRY_DELAY)?.parse().ok()?;
+        let delay = Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX)).min(LONGEST_DELAY);
+        let due = delivered.stored_at.checked_add(delay)?;
         due.duration_since(self.context.transport.wall_clock()).ok().filter(|left| !left.is_zero())
     }
 }

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use super::members::Consumers;
 use crate::ids::{CONSUMER_PAUSES, CONSUMER_RESUMES, PAUSED_CONSUMERS};
+use crate::provision::Streams;
 use crate::transport::{BucketConfig, Expected, RawEntry, Transport, TransportError};
 use crate::wire::{bucket_name, hex_of, text_of};
 
@@ -78,10 +79,28 @@ pub(super) async fn look(transport: &dyn Transport, consumers: &Consumers, domai
     }
 }
 
+/// Takes over an entry. Only a consumer that runs here, and only news, is told of.
+fn take(service: &Service, consumers: &Consumers, entry: &RawEntry) {
+    let Some(durable) = text_of(&entry.key) else { return };
+    let why = why(entry);
+    if consumers.by_operator(&durable, why.clone()).is_none() {
+        return;
+    }
+    match why {
+        Some(why) => {
+            info!(service.log(), "the consumer pauses"; "event" => CONSUMER_PAUSES.hex(), "consumer" => durable, "reason" => why)
+        }
+        None => {
+            info!(service.log(), "the pause of an operator is over"; "event" => CONSUMER_RESUMES.hex(), "consumer" => durable)
+        }
+    }
+}
+
 /// Follows what operators decide, until the service ends.
 pub(crate) async fn follow(
     service: Service,
     transport: Arc<dyn Transport>,
+    streams: Arc<Streams>,
     consumers: Arc<Consumers>,
     domain: DomainId,
 ) {
@@ -89,24 +108,16 @@ pub(crate) async fn follow(
     let mut pause = PAUSES.0;
     let watches = async {
         loop {
-            if let Ok(Ok(mut watch)) = timeout(WITHIN, transport.bucket_watch(&bucket, None)).await {
-                while let Ok(Some(entry)) = watch.next().await {
-                    pause = PAUSES.0;
-                    let Some(durable) = text_of(&entry.key) else { continue };
-                    let why = why(&entry);
-                    // Only a consumer that runs here, and only news.
-                    if consumers.by_operator(&durable, why.clone()).is_none() {
-                        continue;
-                    }
-                    match why {
-                        Some(why) => {
-                            info!(service.log(), "the consumer pauses"; "event" => CONSUMER_PAUSES.hex(), "consumer" => durable, "reason" => why)
-                        }
-                        None => {
-                            info!(service.log(), "the pause of an operator is over"; "event" => CONSUMER_RESUMES.hex(), "consumer" => durable)
-                        }
+            match timeout(WITHIN, transport.bucket_watch(&bucket, None)).await {
+                Ok(Ok(mut watch)) => {
+                    while let Ok(Some(entry)) = watch.next().await {
+                        pause = PAUSES.0;
+                        take(&service, &consumers, &entry);
                     }
                 }
+                // The bucket is lost: it is made again.
+                Ok(Err(TransportError::NotFound(_))) => streams.missed(),
+                Ok(Err(_)) | Err(_) => {}
             }
             // Jitter, so that a fleet does not come back all at once.
             tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;

@@ -8,7 +8,7 @@ use std::time::Duration;
 pub enum Outcome {
     /// It is handled.
     Done,
-    /// Try it again after this time. This has no last attempt.
+    /// Try it again after this time, a year at most. This has no last attempt.
     RetryAfter(Duration),
     /// It can't be handled: keep it as a dead letter, with this reason.
     DeadLetter(String),

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::attempts::Attempts;
 use super::builder::Options;
 use super::feed::{Feed, FeedKind};
+use super::intake::{Buffered, Intake};
 use super::lanes::{Lanes, Ticket};
 use super::members::{Consumers, Entered};
 use super::operators;
@@ -113,7 +114,7 @@ async fn paused(pauses: &mut watch::Receiver<Pause>) {
 }
 
 /// Why a pull ended.
-enum Ended {
+pub(super) enum Ended {
     Dying,
     Paused,
     /// All that was asked for came, or the time is over.
@@ -133,17 +134,20 @@ where
             () = self.service.dying() => return,
             () = operators::look(&*self.context.transport, &self.consumers, domain, &self.durable) => {}
         }
-        join_all(self.feeds.iter().map(|feed| self.read(feed))).await;
+        let reads = join_all(self.feeds.iter().map(|feed| self.read(feed)));
+        tokio::select! {
+            biased;
+            _ = reads => {}
+            () = self.look() => {}
+        }
     }
 
     /// Reads one feed until the service ends.
     async fn read(self: &Arc<Self>, feed: &Arc<Feed>) {
         let mut pause = PAUSES.0;
         let (mut provided, mut paused) = (false, false);
-        let mut looked: Option<Instant> = None;
         while self.goes_on(feed, paused).await {
             let ended = if provided {
-                self.look(feed, &mut looked).await;
                 self.pull(feed).await
             } else {
                 let provisioning = self.context.streams.provisioning();
@@ -230,22 +234,31 @@ where
         }
     }
 
-    /// Reads the gauges: of all feeds together, in the rhythm of the first.
-    async fn look(&self, feed: &Feed, looked: &mut Option<Instant>) {
-        if feed.index != 0 || looked.is_some_and(|when| when.elapsed() < LOOK_EVERY) {
-            return;
+    /// Reads the gauges again and again, also while every handler hangs or the consumer pauses.
+    async fn look(&self) {
+        let mut pause = PAUSES.0;
+        loop {
+            pause = match self.held().await {
+                Ok((pending, ack_pending)) => {
+                    self.meters.pending.set(pending as f64);
+                    self.meters.ack_pending.set(ack_pending as f64);
+                    LOOK_EVERY
+                }
+                // It may not be provided yet.
+                Err(_) => (pause * 2).min(LOOK_EVERY),
+            };
+            tokio::time::sleep(pause).await;
         }
-        *looked = Some(Instant::now());
+    }
+
+    /// What waits, and what is not settled, in all feeds together.
+    async fn held(&self) -> Result<(u64, u64), TransportError> {
         let (mut pending, mut ack_pending) = (0, 0);
         for feed in &self.feeds {
-            let Ok(state) = self.context.transport.consumer_state(&feed.stream, &feed.config.name).await
-            else {
-                return;
-            };
+            let state = self.context.transport.consumer_state(&feed.stream, &feed.config.name).await?;
             (pending, ack_pending) = (pending + state.pending, ack_pending + state.ack_pending);
         }
-        self.meters.pending.set(pending as f64);
-        self.meters.ack_pending.set(ack_pending as f64);
+        Ok((pending, ack_pending))
     }
 
     /// Asks once for as many messages as there are free slots, and begins them.
@@ -255,8 +268,8 @@ where
             if feed.config.max_ack_pending == 1 || feed.removes() { 1 } else { self.options.max_in_flight };
         let batch = self.slots.available_permits().clamp(1, most);
         let opened = self.context.transport.pull(&feed.stream, &feed.config.name, batch, PULL).await;
-        let mut pull = match opened {
-            Ok(pull) => pull,
+        let mut intake = match opened {
+            Ok(pull) => Intake::new(pull, self.options.ack_wait),
             Err(error) => return Ended::Failed(error.into()),
         };
         // The server answered: it works.
@@ -267,27 +280,35 @@ where
                 biased;
                 () = self.service.dying() => break Ended::Dying,
                 () = paused(&mut pauses) => break Ended::Paused,
-                next = pull.next() => match next {
-                    Ok(Some(delivered)) => {
-                        if !self.begin(feed, delivered).await {
+                next = intake.next() => match next {
+                    Ok(arrived) => {
+                        let transport = &*self.context.transport;
+                        if !intake.meanwhile(self.begin(feed, arrived), transport).await {
                             break Ended::Dying;
                         }
                     }
-                    Ok(None) => break Ended::Over,
-                    Err(error) => break Ended::Failed(error.into()),
+                    Err(ended) => break ended,
                 },
             }
         };
         if matches!(ended, Ended::Paused) {
             self.meters.paused.set(1.0);
         }
+        let (rest, mut pull) = intake.into_rest();
+        for arrived in rest {
+            self.hand_back_delivery(feed, arrived).await;
+        }
         if matches!(ended, Ended::Dying | Ended::Paused) {
             self.empty(feed, &mut *pull).await;
         }
         for delivered in pull.close().await {
-            self.hand_back_delivery(feed, delivered).await;
+            self.hand_back_delivery(feed, self.arrives(delivered)).await;
         }
         ended
+    }
+
+    fn arrives(&self, delivered: Delivered) -> Buffered {
+        Buffered { delivered, life: Life::begins(self.options.ack_wait) }
     }
 
     /// Invariant 5. A server may go on sending for the pull, also what running handlers hand back. So what comes is handed back, and
@@ -305,7 +326,7 @@ where
             tokio::select! {
                 biased;
                 next = pull.next() => match next {
-                    Ok(Some(delivered)) => self.hand_back_delivery(feed, delivered).await,
+                    Ok(Some(delivered)) => self.hand_back_delivery(feed, self.arrives(delivered)).await,
                     Ok(None) | Err(_) => return,
                 },
                 () = self.service.dying(), if alive => {}
@@ -319,33 +340,41 @@ where
         }
     }
 
-    async fn hand_back_delivery(&self, feed: &Arc<Feed>, delivered: Delivered) {
-        if let Some(work) = self.work_on(feed, delivered).await {
+    async fn hand_back_delivery(&self, feed: &Arc<Feed>, arrived: Buffered) {
+        if let Some(work) = self.work_on(feed, arrived).await {
             self.hand_back(&work).await;
         }
     }
 
     /// What is to do with a delivery. `None` for one that is worked on here already, and for a retry that is not due.
-    async fn work_on(&self, feed: &Arc<Feed>, delivered: Delivered) -> Option<Work> {
+    async fn work_on(&self, feed: &Arc<Feed>, arrived: Buffered) -> Option<Work> {
+        let Buffered { delivered, life } = arrived;
         self.attempts.leaves(feed, delivered.sequence).await;
         // Of two deliveries the first settles both.
-        let here = self.attempts.enter(feed, delivered.sequence)?;
-        let life = Life::begins(self.options.ack_wait);
-        if let Some(left) = self.waits_for(feed, &delivered) {
-            let token = delivered.token.clone();
-            let settled =
-                self.context.transport.settle(token, Settlement::Nak(left), super::delivery::CONFIRMATION);
-            // Not confirmed, it comes again after its ack wait.
-            let _ = tokio::time::timeout(super::delivery::CONFIRMATION, settled).await;
+        let here = self.attempts.enter(feed, &delivered)?;
+        let left = self.waits_for(feed, &delivered);
+        let known = self.attempts.of(feed, &delivered);
+        let known = self.alive_while(&life, &delivered.token, known).await?;
+        let (delivered, origin) = restored(feed, delivered, self.context.identity.domain, &self.infos);
+        let (feed, known) = (Arc::clone(feed), Mutex::new(known));
+        let mut work = Work { feed, delivered, origin, known, life, crashed: false, _here: here };
+        if let Some(left) = left {
+            self.not_due(&work, left).await;
             return None;
         }
-        let known = self.attempts.of(feed, &delivered).await;
-        let (mut delivered, origin) = restored(feed, delivered, self.context.identity.domain, &self.infos);
-        if delivered.message.headers.get(header::DEAD_LEFT_OUT).is_some() {
-            self.fetch(&mut delivered, origin.sequence).await;
+        if work.delivered.message.headers.get(header::DEAD_LEFT_OUT).is_some() {
+            self.fetch(&mut work.delivered, work.origin.sequence).await;
         }
-        let (feed, known) = (Arc::clone(feed), Mutex::new(known));
-        Some(Work { feed, delivered, origin, known, life, crashed: false, _here: here })
+        Some(work)
+    }
+
+    /// Gives a retry back until it is due. Each is delivered once before it is due; any further such delivery has a known end too.
+    async fn not_due(&self, work: &Work, left: Duration) {
+        if work.delivered.deliveries > 1 {
+            work.known.lock().ended();
+            self.note(work).await;
+        }
+        self.settle(work, Settlement::Nak(left)).await;
     }
 
     /// Reads a payload that a replay leaves out from the stream of the message. If it is gone, the message is malformed.
@@ -363,29 +392,32 @@ where
     }
 
     /// Begins a message. Returns false when the service is dying; then the message was handed back.
-    async fn begin(self: &Arc<Self>, feed: &Arc<Feed>, delivered: Delivered) -> bool {
+    async fn begin(self: &Arc<Self>, feed: &Arc<Feed>, arrived: Buffered) -> bool {
         if feed.index == 0 && feed.config.max_ack_pending > 1 {
             // In between, as of the last message.
-            self.meters.pending.set(delivered.pending as f64);
+            self.meters.pending.set(arrived.delivered.pending as f64);
         }
-        let Some(mut work) = self.work_on(feed, delivered).await else { return true };
+        let Some(mut work) = self.work_on(feed, arrived).await else { return true };
         if let Ok(counter) = self.meters.received.with([self.type_of(&work), self.durable.as_str()]) {
             counter.inc();
         }
         self.count_crash(&mut work);
         // Invariant 4: it takes every slot.
-        let alone = work.known.lock().is_suspicious(work.delivered.deliveries);
+        let alone = work.known.lock().is_suspicious(work.deliveries_to_begin());
         let wanted = if alone { self.options.max_in_flight } else { 1 };
         let slots = Arc::clone(&self.slots).acquire_many_owned(u32::try_from(wanted).unwrap_or(1));
         let slots = tokio::select! {
             biased;
             () = self.service.dying() => None,
-            slots = self.alive_while(&work, slots) => slots.and_then(Result::ok),
+            slots = self.alive_while(&work.life, &work.delivered.token, slots) => slots.and_then(Result::ok),
         };
+        // Invariant 6: it may have waited for long behind others.
+        let slots = slots.filter(|_| !self.is_too_late(&work.life));
         let Some(slots) = slots else {
             if self.service.alive() {
                 // Another instance may have it by now.
                 self.count(&work, "lost");
+                self.ends_here(&work);
                 return true;
             }
             self.hand_back(&work).await;

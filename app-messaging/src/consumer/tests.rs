@@ -20,6 +20,7 @@ mod faults;
 mod fleet;
 mod operations;
 mod order;
+mod outages;
 mod partitions;
 mod retries;
 mod stop;

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use app_ids::{DomainId, MessageId};
 use parking_lot::Mutex;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::attempts::{Here, Known};
 use super::feed::{Feed, FeedKind};
-use crate::transport::Delivered;
+use crate::transport::{AckToken, Delivered, Settlement, Transport};
 use crate::types::MessageInfo;
 use crate::wire::{Envelope, Origin, Subject, dedup_id, header, subject};
 
@@ -31,6 +31,11 @@ impl Work {
     /// How many attempts the message had, on all its ways.
     pub(super) fn attempts(&self) -> u64 {
         self.origin.attempts + self.known.lock().attempts
+    }
+
+    /// How many times the message was delivered to begin. A retry comes once before it is due.
+    pub(super) fn deliveries_to_begin(&self) -> u64 {
+        self.delivered.deliveries.saturating_sub(u64::from(self.feed.kind == FeedKind::Retries))
     }
 
     /// The type of the message.
@@ -99,7 +104,7 @@ struct Signs {
 }
 
 impl Life {
-    /// The delivery itself begins the ack wait.
+    /// The ack wait of a delivery that arrives now.
     pub(super) fn begins(ack_wait: Duration) -> Self {
         let now = Instant::now();
         Self { signs: Mutex::new(Signs { next: now + ack_wait / 2, confirmed: now }), ack_wait }
@@ -110,13 +115,12 @@ impl Life {
         self.signs.lock().next
     }
 
-    /// How long a sign may take. So there is time for three of them.
-    pub(super) fn patience(&self) -> Duration {
-        self.ack_wait / 8
-    }
-
-    /// Notes a sign that was sent at this moment, and whether it was confirmed.
-    pub(super) fn sent(&self, asked: Instant, confirmed: bool) {
+    /// Sends a sign for this delivery. It may take an eighth of the ack wait, so there is time for three of them.
+    pub(super) async fn sign(&self, transport: &dyn Transport, token: &AckToken) {
+        let (asked, patience) = (Instant::now(), self.ack_wait / 8);
+        let settled = transport.settle(token.clone(), Settlement::Progress, patience);
+        let confirmed = matches!(timeout(patience, settled).await, Ok(Ok(())));
+        // Only now: a sign that was cut off is sent again at once.
         let mut signs = self.signs.lock();
         if confirmed {
             *signs = Signs { next: asked + self.ack_wait / 2, confirmed: asked };

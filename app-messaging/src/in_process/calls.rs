@@ -1,5 +1,6 @@
 //! The calls of the seam, on the state in this process.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, SystemTime};
@@ -80,7 +81,14 @@ impl Transport for InProcess {
 
     #[cfg(test)]
     fn lose_stream(&self, name: &str) {
-        self.inner.state.lock().streams.retain(|stream| *stream.name != *name);
+        let mut state = self.inner.state.lock();
+        state.streams.retain(|stream| *stream.name != *name);
+        state.buckets.remove(name);
+    }
+
+    #[cfg(test)]
+    fn lose_answers(&self, time: Duration) {
+        self.inner.state.lock().dice.answer_nothing(Instant::now() + time);
     }
 
     fn publish(&self, message: Outgoing) -> Call<'_, ()> {
@@ -271,13 +279,14 @@ impl Transport for InProcess {
     fn pull(&self, stream: &str, consumer: &str, batch: usize, expires: Duration) -> Call<'_, Box<dyn Pull>> {
         let (inner, until) = (Arc::clone(&self.inner), Instant::now() + expires);
         let exists = self.inner.with(|state, _| state.durable(stream, consumer).map(drop));
-        let pull = OpenPull { inner, stream: stream.into(), consumer: consumer.into(), left: batch, until };
+        let (stream, consumer, ahead) = (stream.into(), consumer.into(), VecDeque::new());
+        let pull = OpenPull { inner, stream, consumer, left: batch, until, ahead };
         ready(exists.map(|()| Box::new(pull) as Box<dyn Pull>))
     }
 
     fn settle(&self, token: AckToken, settlement: Settlement, timeout: Duration) -> Call<'_, ()> {
         let fate = self.inner.with(|state, now| {
-            let fate = state.dice.ack_fate();
+            let fate = state.dice.settlement_fate(now);
             if fate != AckFate::LostBefore {
                 state.durable(&token.stream, &token.consumer)?.0.settle(token.sequence, settlement, now);
             }

@@ -23,6 +23,7 @@ pub struct Faults {
     twice: f64,
     lost_acks: f64,
     disconnects: f64,
+    pub(super) fetches_ahead: bool,
     pub(super) memory_bytes: Option<u64>,
     pub(super) message_bytes: Option<usize>,
 }
@@ -62,6 +63,13 @@ impl Faults {
         self
     }
 
+    /// A pull gets all that it asked for at once, as from a server, and not one by one.
+    #[cfg(test)]
+    pub(crate) fn fetch_ahead(mut self) -> Self {
+        self.fetches_ahead = true;
+        self
+    }
+
     /// At this share of calls, 0 to 1, the connection goes away for up to 2 s. Calls that provide streams and buckets do not count.
     #[must_use]
     pub fn disconnect(mut self, share: f64) -> Self {
@@ -86,12 +94,14 @@ pub(super) struct Dice {
     faults: Faults,
     random: fastrand::Rng,
     away_until: Option<Instant>,
+    /// Settlements count until then, and nobody learns of that.
+    unanswered_until: Option<Instant>,
 }
 
 impl Dice {
     pub(super) fn new(faults: Faults) -> Self {
         let random = faults.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
-        Self { faults, random, away_until: None }
+        Self { faults, random, away_until: None, unanswered_until: None }
     }
 
     fn falls(&mut self, share: f64) -> bool {
@@ -120,6 +130,25 @@ impl Dice {
     /// Whether there is a connection.
     pub(super) fn connected(&self, now: Instant) -> bool {
         self.away_until.is_none_or(|until| now >= until)
+    }
+
+    /// What becomes of a settlement and its answer.
+    pub(super) fn settlement_fate(&mut self, now: Instant) -> AckFate {
+        if self.unanswered_until.is_some_and(|until| now < until) {
+            return AckFate::LostAfter;
+        }
+        self.ack_fate()
+    }
+
+    /// Whether a pull gets all that it asked for at once.
+    pub(super) fn fetches_ahead(&self) -> bool {
+        self.faults.fetches_ahead
+    }
+
+    /// Loses the answers to settlements.
+    #[cfg(test)]
+    pub(super) fn answer_nothing(&mut self, until: Instant) {
+        self.unanswered_until = Some(until);
     }
 
     /// Takes the connection away.

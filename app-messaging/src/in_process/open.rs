@@ -16,6 +16,8 @@ pub(super) struct OpenPull {
     pub(super) consumer: Arc<str>,
     pub(super) left: usize,
     pub(super) until: Instant,
+    /// What was fetched and not taken.
+    pub(super) ahead: VecDeque<Delivered>,
 }
 
 impl OpenPull {
@@ -54,12 +56,24 @@ impl OpenPull {
         }
         Ok(taken)
     }
+
+    /// Takes the rest at once, as a server sends it.
+    fn fetch(&mut self) {
+        let fetches_ahead = self.inner.state.lock().dice.fetches_ahead();
+        while fetches_ahead && self.left > 0 {
+            let Ok(Ok(delivered)) = self.take() else { break };
+            self.ahead.push_back(delivered);
+        }
+    }
 }
 
 impl Pull for OpenPull {
     fn next(&mut self) -> Call<'_, Option<Delivered>> {
         Box::pin(async move {
             loop {
+                if let Some(delivered) = self.ahead.pop_front() {
+                    return Ok(Some(delivered));
+                }
                 if self.left == 0 {
                     return Ok(None);
                 }
@@ -71,7 +85,10 @@ impl Pull for OpenPull {
                 // Before looking, so that no change is missed.
                 changed.as_mut().enable();
                 let again = match self.take()? {
-                    Ok(delivered) => return Ok(Some(delivered)),
+                    Ok(delivered) => {
+                        self.fetch();
+                        return Ok(Some(delivered));
+                    }
                     Err(again) => again.map_or(self.until, |again| again.min(self.until)),
                 };
                 if Instant::now() >= self.until {
@@ -90,8 +107,7 @@ impl Pull for OpenPull {
     }
 
     fn close(self: Box<Self>) -> BoxFuture<'static, Vec<Delivered>> {
-        // Nothing is fetched ahead.
-        Box::pin(std::future::ready(Vec::new()))
+        Box::pin(std::future::ready(Vec::from(self.ahead)))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Retries: those that wait for longer than a minute, and letters that do not fit.
 
 use super::*;
+use crate::transport::{AckToken, Settlement};
 use crate::wire::{consumer_name, retry_stream};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -124,4 +125,69 @@ async fn a_payload_that_does_not_fit_beside_the_letter_is_left_out() {
     assert_eq!((letter.sequence, letter.consumer.as_str()), (2, &*consumer_name(SHOP, "c")));
     assert_eq!(raw.message.headers.get("Op-App"), Some("a0"), "the rest is there");
     assert_eq!(shop.left().await, (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_that_comes_early_again_and_again_does_not_run_alone() {
+    let shop = Shop::open().await;
+    let seen = Seen::new();
+    let notes = seen.clone();
+    let consumer = shop.messaging.consumer("c").of::<Order>().max_in_flight(4);
+    consumer
+        .start(&shop.service, move |message| {
+            let (name, times) = notes.note(&message);
+            async move {
+                if name == "long" {
+                    sleep(MINUTE * 9).await;
+                } else if times == 1 {
+                    return Ok(RetryAfter(MINUTE * 30));
+                }
+                Ok(Done)
+            }
+        })
+        .unwrap();
+    shop.order("a").await;
+    sleep(SECOND * 5).await;
+    assert_eq!(shop.waiting().await, 1);
+    // Clocks that differ, and servers that restart.
+    for _ in 0..4 {
+        let token = AckToken {
+            stream: retry_stream(shop.app.domain()).into(),
+            consumer: consumer_name(SHOP, "c").into(),
+            sequence: 1,
+            reply: None,
+        };
+        let early = Settlement::Nak(Duration::ZERO);
+        shop.messaging.transport().settle(token, early, SECOND).await.unwrap();
+        sleep(SECOND).await;
+    }
+    sleep(MINUTE * 29).await;
+    shop.order("long").await;
+    sleep(MINUTE * 5).await;
+    assert_eq!(seen.names(), ["a", "long", "a"], "it does not wait for the other one");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_after_the_longest_time_does_not_come_at_once() {
+    for shape in ["any", "by key", "ordered"] {
+        let shop = Shop::open().await;
+        let seen = Seen::new();
+        let notes = seen.clone();
+        let consumer = shop.messaging.consumer("c").of::<Order>();
+        let consumer = match shape {
+            "any" => consumer,
+            "by key" => consumer.by_key(),
+            _ => consumer.ordered(),
+        };
+        consumer
+            .start(&shop.service, move |message| {
+                notes.note(&message);
+                async { Ok(RetryAfter(Duration::MAX)) }
+            })
+            .unwrap();
+        shop.order("a").await;
+        sleep(MINUTE * 60).await;
+        assert_eq!(seen.names(), ["a"], "{shape}");
+        assert!(!shop.app.captured().text().contains("panic"), "{shape}");
+    }
 }
