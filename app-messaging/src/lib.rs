@@ -14,7 +14,6 @@
 //! const SHOP: ServiceId = ServiceId::new(0x8c41_992a_1487_1b30);
 //!
 //! app_messaging::message! {
-//!     /// A rule was changed.
 //!     pub struct RuleChanged(quota_rule::Owned);
 //!     id: 0x91d6_02f3_7ab4_5c18, of: SHOP, name: "rule_changed", kind: Stored, key: |rule| rule.get_name()
 //! }
@@ -72,6 +71,7 @@ mod messaging;
 mod metrics;
 mod nats;
 mod operations;
+mod pace;
 mod panels;
 mod place;
 mod provision;

@@ -1,5 +1,7 @@
 //! Subscribers of events, and responders of requests.
 
+mod answers;
+
 use std::marker::PhantomData;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -10,24 +12,36 @@ use app_metrics::Counter;
 use capnp::message::{Builder, HeapAllocator};
 use capnp::traits::Owned;
 use futures_util::FutureExt;
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
-use tokio::time::Instant;
+use tokio::time::timeout;
 
+use self::answers::{RequestHandler, answer, publish, write_failure};
 use crate::context::Context;
 use crate::discovery::Responders;
 use crate::errors::{AskError, AskFailure};
 use crate::ids::{HANDLER_FAILED, SUBSCRIPTION_DROPS};
 use crate::message::{Message, panic_text, read_payload};
+use crate::pace::Pace;
 use crate::traces::{self, Handling};
 use crate::transport::{Incoming, Outgoing, Subscription, TransportError};
 use crate::types::{EventMessage, MessageInfo, MessageType, RequestMessage};
-use crate::wire::{Payload, filter, header, pack};
+use crate::wire::{Payload, filter, header};
 
 /// How many messages wait for a slow handler. Newer ones are dropped, and counted.
 pub const SUBSCRIPTION_CAPACITY: usize = 1024;
 
 /// How many requests a responder handles at once.
 pub const RESPONDER_MAX_IN_FLIGHT: usize = 64;
+
+/// How long a handler of a responder may run by default. Its caller waits for less as a rule.
+const RESPONDER_MAX_RUN: Duration = Duration::from_secs(600);
+
+/// How long a stop may answer requests that did not begin.
+const REFUSALS: Duration = Duration::from_secs(2);
+
+/// How long nothing more may have come of a subscription that ended.
+const QUIET: Duration = Duration::from_millis(100);
 
 /// The first and the longest pause before a subscription is made again.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
@@ -37,9 +51,6 @@ const FIRST_WORDS: u32 = 64;
 
 /// The outcome of what was handled.
 const DONE: &str = "done";
-
-/// The least time between two records about dropped messages.
-const REPORT_EVERY: Duration = Duration::from_secs(10);
 
 /// A subscriber of one type of events, before it starts.
 #[must_use = "a subscriber does nothing before `start`"]
@@ -55,7 +66,7 @@ impl<T: EventMessage> Subscriber<T> {
 
     /// Calls the handler for each event, one after another, until the service ends. Every instance gets every event.
     ///
-    /// An error or a panic of the handler is logged and counted. While the handler is slow, 1,024 events wait; newer ones are
+    /// An error or a panic of the handler is counted, and logged every ten seconds at most. While the handler is slow, 1,024 events wait; newer ones are
     /// dropped and counted.
     ///
     /// # Errors
@@ -79,17 +90,25 @@ impl<T: EventMessage> Subscriber<T> {
 #[must_use = "a responder does nothing before `start`"]
 pub struct Responder<T> {
     context: Arc<Context>,
+    max_run: Duration,
     of: PhantomData<fn() -> T>,
 }
 
 impl<T: RequestMessage> Responder<T> {
     pub(crate) fn new(context: Arc<Context>) -> Self {
-        Self { context, of: PhantomData }
+        Self { context, max_run: RESPONDER_MAX_RUN, of: PhantomData }
+    }
+
+    /// How long a handler may run. Then it is cancelled, and an error is the answer. The default is 10 minutes.
+    pub fn max_run(mut self, time: Duration) -> Self {
+        self.max_run = time;
+        self
     }
 
     /// Answers requests until the service ends, up to 64 at once. One instance of the service answers each request.
     ///
-    /// An error or a panic of the handler is the answer; the caller gets [`AskFailure::Failed`].
+    /// An error or a panic of the handler is the answer; the caller gets [`AskFailure::Failed`]. So it does when the service stops
+    /// before the request began.
     ///
     /// # Errors
     /// `ServiceNotAlive` when the service is dead.
@@ -98,23 +117,33 @@ impl<T: RequestMessage> Responder<T> {
         H: Fn(Message<T>) -> Run + Send + Sync + 'static,
         Run: Future<Output = Result<Answer<T>, Error>> + Send + 'static,
     {
-        let (context, me, handler) = (self.context, service.clone(), Arc::new(handler));
+        let (context, me, max_run) = (self.context, service.clone(), self.max_run);
+        let answering = Arc::new(RequestHandler { handler, max_run, failures: Mutex::default() });
         let slots = Arc::new(Semaphore::new(RESPONDER_MAX_IN_FLIGHT));
         let listed = Responders::list(service, T::INFO);
         service.spawn(format!("responder {}", T::INFO.name()), async move {
             let queue = Some(T::INFO.of().hex());
             let mut listens = Listens::new(context, me, T::INFO, queue, "responder");
             while let Some(incoming) = listens.next().await {
-                let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
-                let (context, handler) = (Arc::clone(&listens.context), Arc::clone(&handler));
+                let slot = tokio::select! {
+                    biased;
+                    () = listens.service.dying() => None,
+                    slot = Arc::clone(&slots).acquire_owned() => slot.ok(),
+                };
+                let Some(slot) = slot else {
+                    listens.refuse(&incoming).await;
+                    break;
+                };
+                let (context, answering) = (Arc::clone(&listens.context), Arc::clone(&answering));
                 let counted = Arc::clone(&listed.responding);
                 let work = async move {
-                    counted.count(answer::<T, _, _>(&context, &*handler, incoming)).await;
+                    counted.count(answer::<T, _, _>(&context, &answering, incoming)).await;
                     drop(slot);
                 };
                 // Only a dead service refuses it. Then the request has no answer in time.
                 let _ = listens.service.spawn(format!("responder {}: request", T::INFO.name()), work);
             }
+            listens.refuse_rest().await;
         })
     }
 }
@@ -128,7 +157,8 @@ struct Listens {
     consumer: &'static str,
     subscription: Option<Subscription>,
     pause: Duration,
-    reported: Option<Instant>,
+    drops: Pace,
+    failures: Pace,
     received: Option<Counter>,
     done: Option<Counter>,
 }
@@ -143,8 +173,9 @@ impl Listens {
     ) -> Self {
         let received = context.metrics.received.with([info.name(), consumer]).ok();
         let done = context.metrics.handled.with([info.name(), consumer, DONE]).ok();
-        let (subscription, pause, reported) = (None, PAUSES.0, None);
-        Self { context, service, info, queue, consumer, subscription, pause, reported, received, done }
+        let (drops, failures) = (Pace::default(), Pace::default());
+        let (subscription, pause) = (None, PAUSES.0);
+        Self { context, service, info, queue, consumer, subscription, pause, drops, failures, received, done }
     }
 
     /// The next message. `None` when the service is dying.
@@ -197,14 +228,13 @@ impl Listens {
         if let Ok(counter) = self.context.metrics.dropped.with([self.info.name()]) {
             counter.add(dropped);
         }
-        if self.reported.is_none_or(|when| when.elapsed() >= REPORT_EVERY) {
-            self.reported = Some(Instant::now());
+        if let Some(dropped) = self.drops.take(dropped) {
             warn!(self.service.log(), "messages were dropped because the handler is too slow; make it faster, or store them in a stream";
                 "event" => SUBSCRIPTION_DROPS.hex(), "type" => self.info.name(), "dropped" => dropped);
         }
     }
 
-    async fn event<T, H, Run>(&self, handler: &H, incoming: Incoming)
+    async fn event<T, H, Run>(&mut self, handler: &H, incoming: Incoming)
     where
         T: EventMessage,
         H: Fn(Message<T>) -> Run,
@@ -231,7 +261,33 @@ impl Listens {
             return;
         };
         count(&self.context, self.info, self.consumer, "failed");
-        error!(self.service.log(), "an event was not handled"; "event" => HANDLER_FAILED.hex(), "type" => self.info.name(), "reason" => failed);
+        if let Some(failures) = self.failures.take(1) {
+            error!(self.service.log(), "an event was not handled"; "event" => HANDLER_FAILED.hex(), "type" => self.info.name(), "failures" => failures, "reason" => failed);
+        }
+    }
+
+    /// Answers a request that does not begin, so that its caller can ask another instance.
+    async fn refuse(&self, incoming: &Incoming) {
+        let Some(reply) = &incoming.reply else { return };
+        count(&self.context, self.info, self.consumer, "dropped");
+        let told = "the service stops; ask again";
+        let stops = errors::SERVICE_NOT_AVAILABLE.error(self.info.of()).message(told).build();
+        let mut headers = self.context.headers(self.info, None);
+        let payload = write_failure(&mut headers, &stops);
+        publish(&self.context, Outgoing { subject: reply.to_string(), reply: None, headers, payload }).await;
+    }
+
+    /// Ends the subscription, and answers the requests that came and did not begin.
+    async fn refuse_rest(&mut self) {
+        let Some(Subscription { mut messages, _guard: guard, .. }) = self.subscription.take() else { return };
+        drop(guard);
+        let refuses = async {
+            while let Ok(Some(incoming)) = timeout(QUIET, messages.recv()).await {
+                self.refuse(&incoming).await;
+            }
+        };
+        // Those that are left have no answer in time.
+        let _ = timeout(REFUSALS, refuses).await;
     }
 }
 
@@ -309,77 +365,13 @@ impl<T: RequestMessage> std::fmt::Debug for Answer<T> {
     }
 }
 
-/// Handles a request, and sends the answer. The error is what the answer tells of a failure.
-async fn answer<T, H, Run>(context: &Context, handler: &H, incoming: Incoming) -> Result<(), String>
-where
-    T: RequestMessage,
-    H: Fn(Message<T>) -> Run,
-    Run: Future<Output = Result<Answer<T>, Error>>,
-{
-    let Some(reply) = &incoming.reply else {
-        // Nobody waits for it.
-        count(context, T::INFO, "responder", "dropped");
-        return Ok(());
-    };
-    let made = match Message::decode(&incoming, None, 1, context.limits) {
-        Ok(message) => {
-            let work = async {
-                match AssertUnwindSafe(async { handler(message).await }).catch_unwind().await {
-                    Ok(made) => made,
-                    Err(panic) => {
-                        let told = format!("the handler panicked: {}", panic_text(panic.as_ref()));
-                        Err(errors::BUG.error(T::INFO.of()).message(told).build())
-                    }
-                }
-            };
-            let of = handling(T::INFO, &incoming, "responder");
-            let failure = |made: &Result<Answer<T>, Error>| {
-                let error = made.as_ref().err()?;
-                Some((error.id().name().unwrap_or("handler_failed"), error.to_string()))
-            };
-            traces::handled(of, work, failure).await
-        }
-        Err(error) => {
-            Err(crate::errors::MESSAGE_MALFORMED.error(T::INFO.of()).message(error.to_string()).build())
-        }
-    };
-    let packed = made.and_then(|answer| {
-        let packed = match &answer.content {
-            Content::Made(message) => pack(message, context.limits),
-            Content::Read(payload) => payload.pack(context.limits),
-        };
-        packed.map_err(|error| {
-            crate::errors::MESSAGE_TOO_LARGE.error(T::INFO.of()).message(error.to_string()).build()
-        })
-    });
-    let mut headers = context.headers(T::INFO, None);
-    let failed = packed.as_ref().err().cloned();
-    let payload = packed.unwrap_or_else(|error| {
-        let text = app_errors::one_line(&error.to_string()).to_string();
-        headers.append(header::ERROR, &error.id().hex());
-        headers.append(header::SERVICE_ERROR, &text);
-        headers.append(header::SERVICE_ERROR_CODE, "500");
-        text.into()
-    });
-    if let Some(error) = &failed {
-        count(context, T::INFO, "responder", "failed");
-        warn!(context.log, "a request was answered with an error"; "event" => HANDLER_FAILED.hex(), "type" => T::INFO.name(), "err" => #error);
-    } else {
-        count(context, T::INFO, "responder", "done");
-    }
-    let answer = Outgoing { subject: reply.to_string(), reply: None, headers, payload };
-    // Without a connection the caller gets no answer in time.
-    let _ = tokio::time::timeout(context.send_timeout, context.transport.publish(answer)).await;
-    failed.map_or(Ok(()), |error| Err(app_errors::one_line(&error.to_string()).to_string()))
-}
-
 /// Asks, and returns the answer.
 pub(crate) async fn ask<T: RequestMessage>(
     context: &Context,
     made: Result<Outgoing, AskError>,
-    timeout: Duration,
+    within: Duration,
 ) -> Result<Answer<T>, AskError> {
-    let asked = tokio::time::timeout(timeout, context.transport.request(made?, timeout)).await;
+    let asked = timeout(within, context.transport.request(made?, within)).await;
     let incoming =
         asked.unwrap_or(Err(TransportError::NoAnswer)).map_err(|error| AskError::of(&error, T::INFO))?;
     let error = incoming.headers.get(header::ERROR).and_then(|id| u64::from_str_radix(id, 16).ok());

@@ -1,5 +1,6 @@
 //! The service: where messages go, sending, events, requests.
 
+mod handlers;
 mod servers;
 
 use std::sync::Arc;
