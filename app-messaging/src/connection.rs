@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use app_config::{Configured, LiveConfig};
 use app_core::{App, prelude::*};
-use app_metrics::Gauge;
 use app_tls::{Expiry, ExpiryWatch};
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -13,7 +12,7 @@ use tokio::sync::watch;
 use crate::config::MessagingConfig;
 use crate::errors::CONNECTION_UNUSABLE;
 use crate::ids::{CONNECTION_CHANGES, MESSAGING_SERVICE_ID};
-use crate::nats::{Nats, Settings, Shared};
+use crate::nats::{LinkMeters, Nats, Settings, Shared};
 
 /// The longest time that a start waits for the first connection.
 const FIRST: Duration = Duration::from_secs(5);
@@ -49,7 +48,7 @@ fn settings(config: &MessagingConfig, app: &App) -> Result<Arc<Settings>, Error>
 pub(crate) async fn start(
     service: &Service,
     config: LiveConfig<MessagingConfig>,
-    connected: Gauge,
+    meters: LinkMeters,
 ) -> Result<Nats, Error> {
     let app = App::of(service);
     let first = config.current();
@@ -59,7 +58,7 @@ pub(crate) async fn start(
     let (follower, watcher) = (service.clone(), Arc::clone(&expiry));
     service.spawn("messaging config", async move { follow(follower, config, changes, watcher).await })?;
     let wait = FIRST.min(first.connect_timeout);
-    let nats = Nats::start(service, wanted, connected, wait).await?;
+    let nats = Nats::start(service, wanted, meters, wait).await?;
     *app.kept::<CurrentConnection>().0.lock() = nats.downgrade();
     Ok(nats)
 }

@@ -6,7 +6,8 @@
 //!    from before the request, on the leader's own monotonic clock.
 //! 2. A follower takes over only after it saw one revision unchanged for a lease and a quarter, on its own monotonic clock. No two
 //!    clocks are compared.
-//! 3. The term is the revision at take-over. Revisions only rise, so terms do.
+//! 3. The term is the revision at take-over. Revisions only rise, so terms do, as long as the bucket is there. One that was lost and made
+//!    anew begins with low ones.
 //!
 //! A frozen process can overlap with the next leader: it does not run, so it cannot cancel its work. So side effects carry the term,
 //! and what they change refuses a term that is older than the last one that it saw.
@@ -40,6 +41,9 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 /// A term of leadership. A later leader has a higher one. Send it along with side effects, so that what they change can refuse those
 /// of an earlier leader.
+///
+/// Terms rise as long as their bucket is there. After its servers lost it, they begin again with low numbers: what refuses older terms
+/// has to be told then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Term(u64);
 

@@ -10,6 +10,7 @@
 //! - A payload over the limit of the server would end the connection, so sizes are checked before ([`Nats::send`]).
 
 mod account;
+mod ack_info;
 mod api;
 mod buckets;
 mod connect;
@@ -35,7 +36,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use app_core::prelude::*;
-use app_metrics::Gauge;
+use app_metrics::{Counter, Gauge};
 use arc_swap::ArcSwapOption;
 use async_nats::message::OutboundMessage;
 use async_nats::{HeaderMap, Message};
@@ -56,6 +57,14 @@ const DEFAULT_MAX_PAYLOAD: usize = 1 << 20;
 
 /// What the subjects of NATS' services protocol begin with.
 const SERVICES: &str = "$SRV.";
+
+/// The metrics of the connection.
+#[derive(Clone)]
+pub(crate) struct LinkMeters {
+    pub(crate) connected: Gauge,
+    /// Messages that the client dropped before anything here could read them.
+    pub(crate) dropped: Counter,
+}
 
 /// What the keeper and the calls share.
 pub(crate) struct Shared {
@@ -99,7 +108,7 @@ impl Nats {
     pub(crate) async fn start(
         service: &Service,
         settings: latest::Receiver<Arc<Settings>>,
-        connected: Gauge,
+        meters: LinkMeters,
         wait: Duration,
     ) -> Result<Self, Error> {
         let shared = Arc::new(Shared {
@@ -109,7 +118,7 @@ impl Nats {
             note: Mutex::new(Some("connecting to NATS".to_owned())),
         });
         let (tried, first) = oneshot::channel();
-        let keeper = Keeper::new(Arc::clone(&shared), settings, connected, tried);
+        let keeper = Keeper::new(Arc::clone(&shared), settings, meters, tried);
         service.spawn("messaging connection", keeper.run())?;
         // Without a server the application starts all the same.
         let _ = tokio::time::timeout(wait, first).await;

@@ -15,6 +15,7 @@ use crate::ids::{CONSUMERS_CHECK, MESSAGES_STAY_INSIDE, MESSAGING_CHECK, MESSAGI
 use crate::in_process::{Faults, InProcess};
 use crate::messaging::Messaging;
 use crate::metrics::MessagingMetrics;
+use crate::nats::LinkMeters;
 use crate::place::{NO_SERVER, Place};
 use crate::transport::Transport;
 
@@ -68,7 +69,9 @@ async fn start(
     let metrics = MessagingMetrics::register(&metrics)?;
     metrics.connected.set(if place == Place::Inside { 1.0 } else { 0.0 });
     let transport: Arc<dyn Transport> = if place == Place::Servers {
-        Arc::new(connection::start(&service, config, metrics.connected.clone()).await?)
+        let dropped = metrics.dropped.with(["other"])?;
+        let meters = LinkMeters { connected: metrics.connected.clone(), dropped };
+        Arc::new(connection::start(&service, config, meters).await?)
     } else {
         Arc::new(InProcess::new(faults.map(|faults| (*faults).clone()).unwrap_or_default()))
     };

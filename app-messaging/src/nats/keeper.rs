@@ -9,14 +9,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use app_core::prelude::*;
-use app_metrics::Gauge;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::connect::connect;
 use super::link::Link;
-use super::{SERVICES, Settings, Shared};
-use crate::ids::{CONNECTION_CHANGES, CONNECTION_LOST, CONNECTION_MADE, SUBSCRIPTION_DENIED};
+use super::{LinkMeters, SERVICES, Settings, Shared};
+use crate::ids::{
+    CONNECTION_CHANGES, CONNECTION_LOST, CONNECTION_MADE, SUBSCRIPTION_DENIED, SUBSCRIPTION_DROPS,
+};
+use crate::pace::Pace;
 
 /// The first and the longest pause before connecting is tried again.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(8));
@@ -63,7 +65,8 @@ pub(super) struct Keeper {
     denied: BTreeSet<String>,
     /// Whether it was told that others do not find this instance.
     hidden: bool,
-    connected: Gauge,
+    meters: LinkMeters,
+    overflows: Pace,
     /// Told after the first try.
     tried: Option<tokio::sync::oneshot::Sender<()>>,
 }
@@ -72,7 +75,7 @@ impl Keeper {
     pub(super) fn new(
         shared: Arc<Shared>,
         wanted: watch::Receiver<Arc<Settings>>,
-        connected: Gauge,
+        meters: LinkMeters,
         tried: tokio::sync::oneshot::Sender<()>,
     ) -> Self {
         let (others, denied) = (Vec::new(), BTreeSet::new());
@@ -84,7 +87,8 @@ impl Keeper {
             links: 0,
             denied,
             hidden: false,
-            connected,
+            meters,
+            overflows: Pace::default(),
             tried: Some(tried),
         }
     }
@@ -138,7 +142,7 @@ impl Keeper {
             let reason = match made {
                 Ok(link) => match self.become_current(&link).await {
                     Ok(()) => {
-                        self.connected.set(1.0);
+                        self.meters.connected.set(1.0);
                         self.tried.take();
                         return Some(link);
                     }
@@ -211,6 +215,13 @@ impl Keeper {
     /// Invariant 3.
     async fn hold(&mut self, link: &Link) -> LinkEnd {
         let service = self.service().clone();
+        if !service.alive() {
+            return LinkEnd::Dying;
+        }
+        // Before the config: while a new one does not work, the last one that worked gets a new link.
+        if !link.is_connected() {
+            return LinkEnd::Lost;
+        }
         // The last config that worked is in use, and not the wanted one.
         if self.proven.as_ref().is_some_and(|proven| !Arc::ptr_eq(proven, &self.wanted.borrow())) {
             return LinkEnd::Change;
@@ -229,6 +240,7 @@ impl Keeper {
                         return LinkEnd::Lost;
                     }
                     self.tell_denied(link);
+                    self.tell_overflows(link);
                 }
             }
         }
@@ -249,8 +261,22 @@ impl Keeper {
         }
     }
 
-    fn lose(&self, link: &Link) {
-        self.connected.set(0.0);
+    /// Counts what the client dropped before anything here could read it, and says so now and then.
+    fn tell_overflows(&mut self, link: &Link) {
+        let dropped = link.take_overflows();
+        if dropped == 0 {
+            return;
+        }
+        self.meters.dropped.add(dropped);
+        if let Some(untold) = self.overflows.take(dropped) {
+            warn!(self.service().log(), "messages were dropped before they were read, since this process is too slow; give it more CPU time, or let it get less";
+                "event" => SUBSCRIPTION_DROPS.hex(), "dropped" => untold);
+        }
+    }
+
+    fn lose(&mut self, link: &Link) {
+        self.tell_overflows(link);
+        self.meters.connected.set(0.0);
         link.abandon();
         self.shared.set_current(None);
         let reason = link.last_error().unwrap_or_else(|| "the server is gone, or the network".to_owned());
@@ -265,7 +291,14 @@ impl Keeper {
         self.shared.subscriptions.begin_change(&old);
         loop {
             let wanted = self.wanted.borrow_and_update().clone();
-            let reason = match self.connect_to_any(&wanted).await {
+            // Servers that do not answer take a while, and there may be many.
+            let made = tokio::select! {
+                biased;
+                () = service.dying() => return old,
+                () = old.gone() => return old,
+                made = self.connect_to_any(&wanted) => made,
+            };
+            let reason = match made {
                 Ok(new) => match self.hand_over(&old, &new).await {
                     Ok(()) => return new,
                     Err(reason) => reason,
@@ -310,7 +343,7 @@ impl Keeper {
         let began = Instant::now();
         link.close().await;
         self.shared.set_current(None);
-        self.connected.set(0.0);
+        self.meters.connected.set(0.0);
         debug!(self.service().log(), "the connection to NATS is closed"; "millis" => began.elapsed().as_millis() as u64);
     }
 }

@@ -3,7 +3,7 @@
 //! The client of a link never connects again by itself: that is the keeper's work, which makes a new link. So each connection is
 //! probed, errors are told in full, and a client that ended with a panic (as it does after `-ERR` without a text) is noticed.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -18,13 +18,11 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use super::ack_info::delivery_key;
 use super::in_use::Uses;
 use super::replies::{CallGuard, Replies, ReplyResult, Routed};
 use super::violations::Violation;
 use crate::transport::TransportError;
-
-/// What the reply subject of a delivery begins with.
-const ACK_PREFIX: &str = "$JS.ACK.";
 
 /// How long nothing may have come late before a connection closes.
 const QUIET: Duration = Duration::from_millis(300);
@@ -39,6 +37,9 @@ const CALLS: Duration = Duration::from_secs(4);
 /// How long closing waits for what comes late.
 const LATE: Duration = Duration::from_secs(2);
 
+/// How many messages beside deliveries may be on the way to an inbox that ends.
+const BESIDE: u64 = 64;
+
 /// The most subjects that are remembered as denied.
 const MAX_DENIED: usize = 256;
 
@@ -51,6 +52,8 @@ pub(super) struct ServerSigns {
     pub(super) leaving: CancellationToken,
     /// Whether the connection was made. The client must not make it again.
     pub(super) used: AtomicBool,
+    /// Messages that the client dropped since its queue was full.
+    overflows: AtomicU64,
     /// The last error that the server told.
     error: Mutex<Option<String>>,
     /// Subscriptions that the account may not have.
@@ -67,6 +70,10 @@ impl ServerSigns {
             Event::Disconnected | Event::Closed => self.gone.cancel(),
             Event::LameDuckMode => self.leaving.cancel(),
             Event::ServerError(error) => self.take_error(error),
+            // One event for each message that the client dropped, as far as events arrive. A count alone: it orders nothing.
+            Event::SlowConsumer(_) => {
+                self.overflows.fetch_add(1, Ordering::Relaxed);
+            }
             _ => {}
         }
     }
@@ -116,6 +123,8 @@ pub(super) struct Link {
     send_timeout: Duration,
     /// Set when another link takes over.
     retired: CancellationToken,
+    /// Set when the inbox is to end.
+    closing: CancellationToken,
     uses: Uses,
 }
 
@@ -141,6 +150,7 @@ impl Link {
             in_cluster: info.cluster.is_some(),
             send_timeout: settings.send_timeout,
             retired: CancellationToken::new(),
+            closing: CancellationToken::new(),
             uses: Uses::default(),
         });
         let pattern = format!("{}*", link.inbox);
@@ -175,20 +185,43 @@ impl Link {
     async fn route_all(&self, mut subscriber: Subscriber) {
         let gone = self.signs.gone.cancelled();
         tokio::pin!(gone);
+        let (mut received, mut ends) = (0, false);
         loop {
             // Messages first: tokio gives the other a turn every now and then.
             let message = tokio::select! {
                 biased;
                 message = subscriber.next() => message,
                 () = &mut gone => break,
+                () = self.closing.cancelled(), if !ends => {
+                    ends = true;
+                    self.end_inbox(&mut subscriber, received).await;
+                    continue;
+                }
             };
-            match message {
-                Some(message) => self.route(message),
-                None => break,
-            }
+            let Some(message) = message else { break };
+            received += 1;
+            self.route(message);
         }
         self.signs.gone.cancel();
         self.signs.replies.close();
+    }
+
+    /// Ends the subscription of the inbox behind all that the server may have sent by now. No call of the client does that: after a
+    /// drain it does not read what is on the way. So the server is told after how many messages the subscription ends, and sends
+    /// itself as many as are missing.
+    async fn end_inbox(&self, subscriber: &mut Subscriber, received: u64) {
+        let more = self.signs.replies.on_the_way() as u64 + BESIDE;
+        if subscriber.unsubscribe_after(received + more).await.is_err() {
+            return;
+        }
+        for _ in 0..more {
+            // No token of a call.
+            let subject = format!("{}end", self.inbox).into();
+            let message = OutboundMessage { subject, reply: None, payload: Bytes::new(), headers: None };
+            if self.client.publish_message(message).await.is_err() {
+                return;
+            }
+        }
     }
 
     fn route(&self, message: Message) {
@@ -358,6 +391,11 @@ impl Link {
         }
     }
 
+    /// How many messages the client dropped since the last call, since its queue was full.
+    pub(super) fn take_overflows(&self) -> u64 {
+        self.signs.overflows.swap(0, Ordering::Relaxed)
+    }
+
     /// Whether the server has said that the account may not have this subscription.
     pub(super) fn denies(&self, subject: &str) -> bool {
         self.signs.is_denied(subject)
@@ -399,6 +437,11 @@ impl Link {
         if self.is_connected() {
             // What was handed back last has arrived after this.
             let _ = self.round_trip(Duration::from_secs(1)).await;
+            if self.signs.replies.on_the_way() > 0 {
+                self.closing.cancel();
+                // It is gone with its inbox, after everything that came there was handed back.
+                let _ = timeout(Duration::from_secs(1), self.gone()).await;
+            }
             let _ = timeout(Duration::from_millis(500), self.client.drain()).await;
         }
         self.abandon();
@@ -411,56 +454,6 @@ fn publish_error(error: &async_nats::PublishError) -> TransportError {
         async_nats::PublishErrorKind::Send => TransportError::NotConnected,
         _ => TransportError::Refused(error.to_string()),
     }
-}
-
-/// What names the consumer of a delivery, `{stream}.{consumer}`, in its reply subject.
-pub(super) fn delivery_key(reply: &str) -> Option<&str> {
-    let rest = reply.strip_prefix(ACK_PREFIX)?;
-    let (begin, tokens) = ack_tokens(rest)?;
-    let end = begin + tokens[0].len() + 1 + tokens[1].len();
-    rest.get(begin..end)
-}
-
-/// What the reply subject of a delivery says.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct AckInfo {
-    pub(super) deliveries: u64,
-    pub(super) sequence: u64,
-    /// Counts what the consumer delivered.
-    pub(super) consumer_sequence: u64,
-    pub(super) stored_nanos: u64,
-    pub(super) pending: u64,
-}
-
-impl AckInfo {
-    pub(super) fn parse(reply: &str) -> Option<Self> {
-        let (_, tokens) = ack_tokens(reply.strip_prefix(ACK_PREFIX)?)?;
-        let number = |at: usize| tokens[at].parse().ok();
-        Some(Self {
-            deliveries: number(2)?,
-            sequence: number(3)?,
-            consumer_sequence: number(4)?,
-            stored_nanos: number(5)?,
-            pending: number(6)?,
-        })
-    }
-}
-
-/// Stream, consumer, deliveries, two sequences, time and pending, and where the stream begins. Newer servers put a domain and an
-/// account before them, and a token of their own behind.
-fn ack_tokens(rest: &str) -> Option<(usize, [&str; 7])> {
-    let count = rest.split('.').count();
-    let skip = match count {
-        7 => 0,
-        9 | 10 => 2,
-        _ => return None,
-    };
-    let begin = rest.split('.').take(skip).map(|token| token.len() + 1).sum();
-    let mut tokens = [""; 7];
-    for (slot, token) in tokens.iter_mut().zip(rest.split('.').skip(skip)) {
-        *slot = token;
-    }
-    Some((begin, tokens))
 }
 
 #[cfg(test)]

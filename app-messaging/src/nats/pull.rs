@@ -14,9 +14,10 @@ use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
+use super::ack_info::AckInfo;
 use super::consumers;
 use super::headers::incoming;
-use super::link::{AckInfo, Link, shown};
+use super::link::{Link, shown};
 use super::replies::PullGuard;
 use crate::transport::{AckToken, Call, Delivered, Pull, TransportError};
 

@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_nats::{Message, Subject};
 use parking_lot::Mutex;
@@ -17,6 +18,9 @@ use crate::transport::TransportError;
 
 /// The most calls and pulls that wait on one connection.
 pub(super) const MAX_WAITING: usize = 65_536;
+
+/// How much longer than the time of a pull a delivery may be on its way. It is short beside an ack wait.
+const ON_THE_WAY: Duration = Duration::from_secs(2);
 
 /// What a call gets: a message, or why the account may not do it.
 pub(super) type ReplyResult = Result<Message, String>;
@@ -35,6 +39,13 @@ struct AskedPull {
     /// How many messages the server may still send.
     left: usize,
     until: Instant,
+}
+
+impl AskedPull {
+    /// Whether nothing more can be on the way. A process that was frozen for longer must not hand back what others work on by now.
+    fn is_over(&self, now: Instant) -> bool {
+        self.until + ON_THE_WAY <= now
+    }
 }
 
 #[derive(Default)]
@@ -195,6 +206,13 @@ impl Replies {
         let ended = waiting.pulls.values().flatten().filter(|open| open.to.is_none()).count();
         (ended, waiting.late)
     }
+
+    /// How many deliveries the server may still send for pulls that ended here.
+    pub(super) fn on_the_way(&self) -> usize {
+        let mut waiting = self.waiting.lock();
+        waiting.expire(Instant::now());
+        waiting.pulls.values().flatten().filter(|open| open.to.is_none()).map(|open| open.left).sum()
+    }
 }
 
 impl Waiting {
@@ -210,7 +228,7 @@ impl Waiting {
 
     /// Forgets pulls that ended here, and at the server too.
     fn expire(&mut self, now: Instant) {
-        let over = |open: &&AskedPull| open.to.is_none() && open.until <= now;
+        let over = |open: &&AskedPull| open.to.is_none() && open.is_over(now);
         let tokens: Vec<_> = self.pulls.values().flatten().filter(over).map(|open| open.token).collect();
         for token in tokens {
             self.forget(token);
@@ -266,7 +284,7 @@ impl Drop for PullGuard {
             .and_then(|key| pulls.get_mut(key))
             .and_then(|all| all.iter_mut().find(|open| open.token == self.token));
         match open {
-            Some(open) if self.keeps && open.left > 0 && open.until > now => {
+            Some(open) if self.keeps && open.left > 0 && !open.is_over(now) => {
                 open.to = None;
                 *late = Some(now);
             }

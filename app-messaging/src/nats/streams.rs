@@ -3,6 +3,7 @@
 //! Of a stream that exists only the fields that this crate sets are changed; what else is in its config is sent back as it was.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -158,6 +159,12 @@ fn unfit(config: &Value) -> Vec<String> {
 pub(super) async fn state(link: &Link, name: &str) -> Result<StreamState, TransportError> {
     let found = call(link, &format!("STREAM.INFO.{name}"), &Value::Null, || format!("stream {name}")).await?;
     Ok(read_state(&found["state"]))
+}
+
+/// When a stream was made, and what it holds.
+pub(super) async fn made_at(link: &Link, name: &str) -> Result<(SystemTime, StreamState), TransportError> {
+    let found = call(link, &format!("STREAM.INFO.{name}"), &Value::Null, || format!("stream {name}")).await?;
+    Ok((time_of(found.get("created")), read_state(&found["state"])))
 }
 
 /// The message that a request of `STREAM.MSG.GET` names. `None` if there is none.

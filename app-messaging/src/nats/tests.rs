@@ -53,9 +53,11 @@ fn settings_of(config: &MessagingConfig) -> Arc<Settings> {
 async fn stand(config: &MessagingConfig) -> Stand {
     let app = TestApp::with([METRICS_SERVICE_ID]).await;
     let service = app.new_service(crate::MESSAGING_SERVICE_ID, "messaging");
-    let connected = MessagingMetrics::register(&app.get::<Metrics>()).unwrap().connected;
+    let metrics = MessagingMetrics::register(&app.get::<Metrics>()).unwrap();
+    let (connected, dropped) = (metrics.connected, metrics.dropped.with(["other"]).unwrap());
+    let meters = LinkMeters { connected: connected.clone(), dropped };
     let (config, wanted) = latest::channel(settings_of(config));
-    let nats = Nats::start(&service, wanted, connected.clone(), SOON).await.unwrap();
+    let nats = Nats::start(&service, wanted, meters, SOON).await.unwrap();
     Stand { app, service, nats, config, connected }
 }
 

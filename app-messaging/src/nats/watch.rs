@@ -1,7 +1,8 @@
 //! Watching a bucket: what is there, then every change, in order, over reconnects.
 //!
 //! The server pushes to a consumer that lives as long as its subscriber. When a change is missed, or no sign of life comes, or the
-//! connection is another one, a new consumer begins behind the last revision that was seen.
+//! connection is another one, a new consumer begins behind the last revision that was seen. If another bucket has the name by then,
+//! the watch ends, as if it had seen that its bucket was gone.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -11,9 +12,10 @@ use futures_util::StreamExt;
 use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
+use super::ack_info::AckInfo;
 use super::api::{as_nanos, call};
 use super::headers::incoming;
-use super::link::{AckInfo, Link};
+use super::link::Link;
 use super::{Nats, buckets, streams};
 use crate::transport::{Call, RawEntry, Record, TransportError, Watch};
 
@@ -43,6 +45,14 @@ impl Drop for OpenPush {
     }
 }
 
+/// A bucket as it was when the watch began.
+struct Began {
+    /// When it was made. Another one of this name has revisions of its own.
+    made_at: SystemTime,
+    /// Deletions up to this revision are as keys that never were.
+    last_revision: u64,
+}
+
 /// Changes of a bucket.
 pub(super) struct NatsWatch {
     nats: Nats,
@@ -50,8 +60,8 @@ pub(super) struct NatsWatch {
     filter: String,
     /// The last revision that was seen.
     seen: u64,
-    /// Deletions up to this revision are as keys that never were.
-    there: Option<u64>,
+    /// The bucket that is watched.
+    began: Option<Began>,
     open: Option<OpenPush>,
 }
 
@@ -59,7 +69,7 @@ impl NatsWatch {
     /// Begins to watch.
     pub(super) async fn begin(nats: Nats, bucket: &str, key: Option<&str>) -> Result<Self, TransportError> {
         let filter = buckets::subject(bucket, key.unwrap_or(">"));
-        let mut watch = Self { nats, bucket: bucket.to_owned(), filter, seen: 0, there: None, open: None };
+        let mut watch = Self { nats, bucket: bucket.to_owned(), filter, seen: 0, began: None, open: None };
         watch.reopen().await?;
         Ok(watch)
     }
@@ -68,9 +78,11 @@ impl NatsWatch {
         self.open = None;
         let link = self.nats.link()?;
         let stream = buckets::stream(&self.bucket);
-        if self.there.is_none() {
-            let state = streams::state(&link, &stream).await.map_err(|error| self.about(error))?;
-            self.there = Some(state.last_sequence);
+        let (made_at, state) = streams::made_at(&link, &stream).await.map_err(|error| self.about(error))?;
+        let last_revision = state.last_sequence;
+        let began = self.began.get_or_insert(Began { made_at, last_revision });
+        if began.made_at != made_at {
+            return Err(TransportError::NotFound(format!("bucket {}", self.bucket)));
         }
         let name = format!("op{:016x}", app_ids::random_u64());
         // A subscription of its own: servers push nothing to one with a wildcard, as that of the answers is.
@@ -135,7 +147,7 @@ impl NatsWatch {
             return Some(None);
         }
         self.seen = sequence;
-        let gone_before = self.there.is_some_and(|there| sequence <= there);
+        let gone_before = self.began.as_ref().is_some_and(|began| sequence <= began.last_revision);
         Some(found.filter(|entry| entry.value.is_some() || !gone_before))
     }
 

@@ -1,7 +1,5 @@
 //! Every entry of the map has an end, and every delivery goes to a pull or back.
 
-use std::time::Duration;
-
 use async_nats::StatusCode;
 
 use super::*;
@@ -83,10 +81,13 @@ async fn what_comes_after_a_pull_ended_is_handed_back_until_the_server_knows() {
     assert!(matches!(replies.deliver("S.c", message("m", None)), Routed::Late(_)));
     assert_eq!(replies.late().0, 0, "all three came");
     // One whose time is over at the server too.
-    let (guard, messages) = replies.pull("S.c", 3, soon()).unwrap();
+    let (guard, messages) = replies.pull("S.d", 3, soon()).unwrap();
     drop((guard, messages));
     tokio::time::advance(Duration::from_secs(11)).await;
+    assert!(matches!(replies.deliver("S.d", message("m", None)), Routed::Late(_)), "it was on its way");
+    tokio::time::advance(ON_THE_WAY).await;
     assert_eq!(replies.late().0, 0);
+    assert!(matches!(replies.deliver("S.d", message("m", None)), Routed::Done), "nobody knows how old it is");
 }
 
 #[tokio::test]

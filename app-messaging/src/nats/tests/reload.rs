@@ -141,6 +141,46 @@ async fn a_config_that_does_not_work_keeps_the_old_connection_and_says_so() {
     stand.ends().await;
 }
 
+/// A server that takes connections and says nothing.
+async fn silent() -> (tokio::net::TcpListener, String) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("nats://{}", listener.local_addr().unwrap());
+    (listener, url)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_does_not_wait_for_a_server_of_a_new_config_that_says_nothing() {
+    let Some(program) = NatsProgram::newest() else { return };
+    let server = program.start();
+    let stand = stand(&config_of(&server.url())).await;
+    let (listener, url) = silent().await;
+    let slow = MessagingConfig { connect_timeout: PATIENCE * 10, ..config_of(&url) };
+    stand.config.send(settings_of(&slow)).unwrap();
+    let _socket = listener.accept().await.unwrap();
+    let began = Instant::now();
+    stand.ends().await;
+    assert!(began.elapsed() < PATIENCE / 2, "{:?}", began.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_is_lost_while_a_new_config_is_tried_is_noticed_and_made_again() {
+    let Some(program) = NatsProgram::newest() else { return };
+    let mut server = program.start();
+    let stand = stand(&config_of(&server.url())).await;
+    let (listener, url) = silent().await;
+    let slow = MessagingConfig { connect_timeout: PATIENCE * 10, ..config_of(&url) };
+    stand.config.send(settings_of(&slow)).unwrap();
+    let socket = listener.accept().await.unwrap();
+    server.kill();
+    until("gauge", || stand.connected.get() < 0.5).await;
+    assert!(!stand.is_connected() && stand.trouble().contains("no NATS server can be used"));
+    server.restart();
+    // The new config is tried first. When it fails, the last one that worked is in use again.
+    drop((listener, socket));
+    stand.connects().await;
+    stand.ends().await;
+}
+
 /// An authority for tests.
 struct Authority(CertifiedIssuer<'static, rcgen::KeyPair>);
 
