@@ -8,6 +8,7 @@ use app_errors::illegal_argument_error;
 use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use super::consumers::consumer_of;
 use super::letters::{LetterWanted, headers_of, one, read};
@@ -73,6 +74,9 @@ const WITHIN: Duration = Duration::from_secs(5);
 
 /// The pause of a job while the stream of replays is full.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// How long a job that is refused tries again. Then what it has left fails.
+const REFUSED: Duration = Duration::from_secs(30);
 
 /// How many letters or messages pass between two reports of a job.
 const REPORT_EACH: u64 = 50;
@@ -370,7 +374,7 @@ async fn replay_stream_again(
     let last = wanted.to_sequence.unwrap_or(last).min(last);
     // Each replay has rounds of its own, so that a letter of it is none of an earlier one.
     let round = messaging.transport().wall_clock().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let (mut done, mut from) = (JobDone::default(), begin);
+    let (mut done, mut from, mut refused) = (JobDone::default(), begin, None);
     loop {
         let next = messaging.transport().stream_next(&of.name, from, None).await;
         let next = next.map_err(|error| failed(&format!("stream {}", of.name), &error))?;
@@ -382,7 +386,7 @@ async fn replay_stream_again(
         if !takes || record.stored_at < time {
             continue;
         }
-        match again(&messaging, &of, &consumer, &subject, &record, round).await {
+        match again(&messaging, &of, &consumer, &subject, &record, round, &mut refused).await {
             Ok(()) => done.done += 1,
             Err(error) => done.failed(&format!("message {sequence}"), &error),
         }
@@ -403,6 +407,7 @@ async fn again(
     subject: &str,
     record: &Record,
     round: u64,
+    refused: &mut Option<Instant>,
 ) -> Result<(), Error> {
     let mut headers = record.message.headers.as_ref().clone();
     let message = Subject::parse(&record.message.subject).map(|subject| subject.message).unwrap_or_default();
@@ -420,14 +425,33 @@ async fn again(
     }
     let (subject, payload) = (subject.to_owned(), record.message.payload.clone());
     let outgoing = Outgoing { subject, reply: None, headers: all, payload };
+    store_when_there_is_room(messaging, outgoing, refused)
+        .await
+        .map_err(|error| failed(&format!("message {}", record.sequence), &error))
+}
+
+/// Stores a replay. While the stream of replays is full, it waits: what the stream holds is handled meanwhile. The job can be
+/// cancelled. `refused` is since when the job is refused for other reasons.
+async fn store_when_there_is_room(
+    messaging: &Messaging,
+    outgoing: Outgoing,
+    refused: &mut Option<Instant>,
+) -> Result<(), TransportError> {
     loop {
-        match store(messaging, outgoing.clone()).await {
-            Ok(()) => return Ok(()),
-            // What it holds is handled meanwhile. The job can be cancelled.
-            Err(TransportError::Refused(_) | TransportError::NoAnswer | TransportError::NotConnected) => {
-                tokio::time::sleep(PAUSE).await;
-            }
-            Err(error) => return Err(failed(&format!("message {}", record.sequence), &error)),
+        let Err(error) = store(messaging, outgoing.clone()).await else {
+            *refused = None;
+            return Ok(());
+        };
+        let may_pass = match &error {
+            TransportError::NoAnswer | TransportError::NotConnected => true,
+            // Servers name the limit. Other refusals may stay, such as a permission that is missing.
+            TransportError::Refused(reason) if reason.contains("exceeded") => true,
+            TransportError::Refused(_) => refused.get_or_insert_with(Instant::now).elapsed() < REFUSED,
+            _ => false,
+        };
+        if !may_pass {
+            return Err(error);
         }
+        tokio::time::sleep(PAUSE).await;
     }
 }
