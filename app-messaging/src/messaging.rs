@@ -220,6 +220,7 @@ impl Messaging {
     /// What `/readyz` says.
     pub(crate) fn notes(&self) -> Vec<String> {
         let mut notes = self.context.streams.notes();
+        notes.extend(self.context.streams.warnings());
         notes.extend(self.consumers.notes());
         if self.context.place == Place::NoServer {
             notes.push(format!("messaging: {NO_SERVER}"));

@@ -208,6 +208,20 @@ pub(crate) struct BucketConfig {
     pub(crate) max_bytes: u64,
 }
 
+/// What has copies.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum CopiesOf<'a> {
+    Stream(&'a str),
+    Bucket(&'a str),
+}
+
+impl CopiesOf<'_> {
+    pub(crate) fn name(&self) -> &str {
+        let (Self::Stream(name) | Self::Bucket(name)) = self;
+        name
+    }
+}
+
 /// On which revision of a key a change is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Expected {
@@ -305,7 +319,7 @@ pub(crate) trait Transport: Send + Sync + 'static {
         0
     }
 
-    /// Loses a stream, where a test can.
+    /// Loses a stream or a bucket, where a test can.
     #[cfg(test)]
     fn lose_stream(&self, _: &str) {}
 
@@ -335,6 +349,12 @@ pub(crate) trait Transport: Send + Sync + 'static {
 
     /// Makes a stream, or sets the config of one that exists. Refuses subjects of another stream. `provision` decides what to set.
     fn put_stream(&self, config: StreamConfig, exists: bool) -> Call<'_, ()>;
+
+    /// Raises the copies of a stream or a bucket to the number for new ones, if it may `change` it. Servers that were away
+    /// when it was made may be there now. Returns why it has fewer, or `None`.
+    fn raise_copies(&self, _of: CopiesOf<'_>, _change: bool) -> Call<'_, Option<String>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
 
     /// A stream as it is.
     fn stream_info(&self, name: &str) -> Call<'_, StreamInfo>;

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::api::{API_TIMEOUT, as_nanos, call, limit, nanos, store_ack, try_call};
 use super::link::Link;
+use super::streams::{REPLICAS, TOO_FEW_SERVERS};
 use super::{one_header, streams};
 use crate::transport::{BucketConfig, Expected, RawEntry, Record, TransportError};
 
@@ -21,12 +22,6 @@ const EXPECTED: &str = "Nats-Expected-Last-Subject-Sequence";
 
 /// The longest time that ids of messages are remembered, which a stream can't be without.
 const WINDOW: Duration = Duration::from_secs(120);
-
-/// The most copies of a bucket in a cluster.
-const REPLICAS: u8 = 3;
-
-/// What JetStream says when it has not the servers for so many copies.
-const TOO_FEW_SERVERS: [u64; 2] = [10_005, 10_074];
 
 /// The stream of a bucket.
 pub(super) fn stream(bucket: &str) -> String {
@@ -45,20 +40,26 @@ fn about(bucket: &str) -> impl Fn(TransportError) -> TransportError {
     }
 }
 
-/// Makes a bucket, or raises its limits.
-pub(super) async fn ensure(link: &Link, config: &BucketConfig) -> Result<(), TransportError> {
+/// Makes a bucket, or raises its limits and its copies. Returns why a new one has fewer copies than others in its cluster.
+pub(super) async fn ensure(link: &Link, config: &BucketConfig) -> Result<Option<String>, TransportError> {
     let name = stream(&config.name);
     let what = || format!("bucket {}", config.name);
     match try_call(link, &format!("STREAM.INFO.{name}"), &Value::Null, API_TIMEOUT).await? {
-        Ok(mut found) => raise(link, &name, found["config"].take(), config).await,
+        Ok(mut found) => {
+            raise(link, &name, found["config"].take(), config).await?;
+            // Why it was made with fewer was said then.
+            let _ = streams::raise_copies(link, &name, true).await;
+            Ok(None)
+        }
         Err(error) if error.code == 404 => {
             let mut made = new_config(config, if link.in_cluster { REPLICAS } else { 1 });
             let create = format!("STREAM.CREATE.{name}");
             match try_call(link, &create, &made, API_TIMEOUT).await? {
-                Ok(_) => Ok(()),
+                Ok(_) => Ok(None),
                 Err(error) if TOO_FEW_SERVERS.contains(&error.err_code) => {
                     made["num_replicas"] = json!(1);
-                    call(link, &create, &made, what).await.map(drop)
+                    call(link, &create, &made, what).await?;
+                    streams::raise_copies(link, &name, true).await
                 }
                 Err(error) => Err(error.about(&what())),
             }

@@ -17,10 +17,10 @@ use crate::config::StreamStorage;
 use crate::transport::{Incoming, Record, StreamConfig, StreamInfo, StreamState, TransportError, WhenFull};
 
 /// How many copies a stream in a cluster has, unless the config says another number.
-const REPLICAS: u8 = 3;
+pub(super) const REPLICAS: u8 = 3;
 
 /// What JetStream says when it has not the servers for so many copies.
-const TOO_FEW_SERVERS: [u64; 2] = [10_005, 10_074];
+pub(super) const TOO_FEW_SERVERS: [u64; 2] = [10_005, 10_074];
 
 /// What JetStream says when there is no message.
 const NO_MESSAGE: [u64; 2] = [10_037, 10_043];
@@ -83,13 +83,43 @@ pub(super) async fn put(link: &Link, config: &StreamConfig, exists: bool) -> Res
     let create = format!("STREAM.CREATE.{name}");
     match try_call(link, &create, &made, API_TIMEOUT).await? {
         Ok(_) => Ok(()),
-        // A cluster of two, or one whose third server is away for good.
+        // A cluster of two, or one whose third server is away. `raise_copies` looks whether it is back.
         Err(error) if chosen.is_none() && TOO_FEW_SERVERS.contains(&error.err_code) => {
             made["num_replicas"] = json!(1);
             call(link, &create, &made, what).await.map(drop)
         }
         Err(error) => Err(error.about(&what())),
     }
+}
+
+/// Raises the copies of a stream in a cluster, if it may change it. Returns why it has fewer than a new one.
+pub(super) async fn raise_copies(
+    link: &Link,
+    name: &str,
+    change: bool,
+) -> Result<Option<String>, TransportError> {
+    if !link.in_cluster {
+        return Ok(None);
+    }
+    let mut found =
+        call(link, &format!("STREAM.INFO.{name}"), &Value::Null, || format!("stream {name}")).await?;
+    let copies = number(&found["config"], "num_replicas").max(1);
+    if copies >= REPLICAS.into() {
+        return Ok(None);
+    }
+    let why = if change {
+        let mut config = found["config"].take();
+        config["num_replicas"] = json!(REPLICAS);
+        match try_call(link, &format!("STREAM.UPDATE.{name}"), &config, API_TIMEOUT).await? {
+            Ok(_) => return Ok(None),
+            Err(error) => error.description,
+        }
+    } else {
+        "the config says that nothing is changed".to_owned()
+    };
+    Ok(Some(format!(
+        "has {copies} of {REPLICAS} copies in its cluster, so the loss of one server may lose it: {why}; raise it (nats stream edit {name} --replicas {REPLICAS})"
+    )))
 }
 
 /// A stream as it is.

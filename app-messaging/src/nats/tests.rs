@@ -4,6 +4,7 @@ mod accounts;
 mod broken;
 mod calls;
 mod connection;
+mod made_anew;
 mod reload;
 mod server_facts;
 mod stop;

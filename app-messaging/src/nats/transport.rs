@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use app_core::prelude::*;
 use async_nats::Subject;
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -9,11 +10,12 @@ use tokio::time::Instant;
 use super::pull::NatsPull;
 use super::watch::NatsWatch;
 use super::{DEFAULT_MAX_PAYLOAD, Nats, api, buckets, consumers, headers, streams};
+use crate::ids::STREAM_WAITS;
 use crate::in_process::is_pattern;
 use crate::transport::{
-    AckToken, BucketConfig, Call, ConsumerConfig, ConsumerInfo, ConsumerState, Expected, Incoming, Outgoing,
-    Pull, RawEntry, Record, Settlement, StoreAck, StreamConfig, StreamInfo, StreamState, Subscription,
-    Transport, TransportError, Watch,
+    AckToken, BucketConfig, Call, ConsumerConfig, ConsumerInfo, ConsumerState, CopiesOf, Expected, Incoming,
+    Outgoing, Pull, RawEntry, Record, Settlement, StoreAck, StreamConfig, StreamInfo, StreamState,
+    Subscription, Transport, TransportError, Watch,
 };
 
 /// The pause before a message for which no stream listens is sent again: it may be choosing its leader.
@@ -120,6 +122,14 @@ impl Transport for Nats {
         Box::pin(async move { streams::put(&*self.link()?, &config, exists).await })
     }
 
+    fn raise_copies(&self, of: CopiesOf<'_>, change: bool) -> Call<'_, Option<String>> {
+        let name = match of {
+            CopiesOf::Stream(name) => name.to_owned(),
+            CopiesOf::Bucket(name) => buckets::stream(name),
+        };
+        Box::pin(async move { streams::raise_copies(&*self.link()?, &name, change).await })
+    }
+
     fn stream_info(&self, name: &str) -> Call<'_, StreamInfo> {
         let name = name.to_owned();
         Box::pin(async move { streams::info(&*self.link()?, &name).await })
@@ -178,7 +188,12 @@ impl Transport for Nats {
     }
 
     fn ensure_bucket(&self, config: BucketConfig) -> Call<'_, ()> {
-        Box::pin(async move { buckets::ensure(&*self.link()?, &config).await })
+        Box::pin(async move {
+            if let Some(why) = buckets::ensure(&*self.link()?, &config).await? {
+                warn!(self.shared.service.log(), "a bucket has too few copies"; "event" => STREAM_WAITS.hex(), "bucket" => config.name, "reason" => why);
+            }
+            Ok(())
+        })
     }
 
     fn bucket_get(&self, bucket: &str, key: &str) -> Call<'_, Option<RawEntry>> {

@@ -11,10 +11,13 @@ use tokio::sync::Notify;
 use super::ProvisionError;
 use crate::config::Provisioning;
 use crate::ids::STREAM_WAITS;
-use crate::transport::{BucketConfig, StreamConfig, Transport, TransportError};
+use crate::transport::{BucketConfig, CopiesOf, StreamConfig, Transport, TransportError};
 
 /// The first and the longest pause between two tries.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+
+/// How often streams with too few copies are looked at again.
+const RAISE_EVERY: Duration = Duration::from_secs(60);
 
 /// How long a try may take, for each stream.
 const WITHIN: Duration = Duration::from_secs(10);
@@ -27,6 +30,8 @@ pub(crate) struct Streams {
     buckets: Vec<BucketConfig>,
     /// By name: why.
     problems: Mutex<BTreeMap<String, String>>,
+    /// Those with too few copies, by name: why. They work.
+    few_copies: Mutex<BTreeMap<String, String>>,
     missed: Notify,
 }
 
@@ -37,7 +42,8 @@ impl Streams {
         streams: Vec<StreamConfig>,
         buckets: Vec<BucketConfig>,
     ) -> Self {
-        Self { transport, provisioning, streams, buckets, problems: Mutex::default(), missed: Notify::new() }
+        let (problems, few_copies, missed) = (Mutex::default(), Mutex::default(), Notify::new());
+        Self { transport, provisioning, streams, buckets, problems, few_copies, missed }
     }
 
     pub(crate) fn provisioning(&self) -> Provisioning {
@@ -54,19 +60,54 @@ impl Streams {
         self.problems.lock().values().cloned().collect()
     }
 
+    /// A note for each stream that works, and has too few copies.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        self.few_copies.lock().values().cloned().collect()
+    }
+
     /// Provides everything once. Returns whether all is provided.
     pub(crate) async fn provide(&self, log: &Logger) -> bool {
         for stream in &self.streams {
             let provided = super::stream(&*self.transport, stream, self.provisioning);
             let provided = tokio::time::timeout(WITHIN, provided).await;
-            self.note(log, &stream.name, provided.unwrap_or(Err(TransportError::NoAnswer.into())));
+            let provided = provided.unwrap_or(Err(TransportError::NoAnswer.into()));
+            let is_there = provided.is_ok();
+            self.note(log, &stream.name, provided);
+            // A number in the config is part of what is provided.
+            if is_there && stream.replicas == 0 {
+                self.raise_copies(log, CopiesOf::Stream(&stream.name)).await;
+            }
         }
         for bucket in &self.buckets {
             let provided = super::bucket(&*self.transport, bucket, self.provisioning);
             let provided = tokio::time::timeout(WITHIN, provided).await;
-            self.note(log, &bucket.name, provided.unwrap_or(Err(TransportError::NoAnswer.into())));
+            let provided = provided.unwrap_or(Err(TransportError::NoAnswer.into()));
+            let is_there = provided.is_ok();
+            self.note(log, &bucket.name, provided);
+            if is_there {
+                self.raise_copies(log, CopiesOf::Bucket(&bucket.name)).await;
+            }
         }
         self.problems.lock().is_empty()
+    }
+
+    /// What was made while servers were away has fewer copies. It gets them when the servers are back.
+    async fn raise_copies(&self, log: &Logger, of: CopiesOf<'_>) {
+        let raised = self.transport.raise_copies(of, self.provisioning == Provisioning::Ensure);
+        let Ok(Ok(why)) = tokio::time::timeout(WITHIN, raised).await else {
+            // Nothing is known at the moment.
+            return;
+        };
+        let name = of.name();
+        let Some(why) = why else {
+            self.few_copies.lock().remove(name);
+            return;
+        };
+        // One record, not one for each look.
+        let news = self.few_copies.lock().insert(name.to_owned(), format!("stream {name}: {why}")).is_none();
+        if news {
+            warn!(log, "a stream has too few copies"; "event" => STREAM_WAITS.hex(), "stream" => name, "reason" => why);
+        }
     }
 
     fn note(&self, log: &Logger, name: &str, provided: Result<(), ProvisionError>) {
@@ -99,9 +140,12 @@ impl Streams {
                 provided = self.provide(service.log()) => provided,
             };
             let wait = async {
-                if provided {
+                if provided && self.few_copies.lock().is_empty() {
                     missed.await;
                     // Those who miss a stream say so again and again.
+                    tokio::time::sleep(PAUSES.0).await;
+                } else if provided {
+                    let _ = tokio::time::timeout(RAISE_EVERY, missed).await;
                     tokio::time::sleep(PAUSES.0).await;
                 } else {
                     // Jitter, so that a fleet does not come back all at once.
