@@ -1,5 +1,6 @@
 //! The service: where messages go, sending, events, requests.
 
+mod failing;
 mod handlers;
 mod servers;
 

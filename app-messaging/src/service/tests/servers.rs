@@ -9,7 +9,7 @@ use crate::suite::servers::{NatsProgram, NatsServer};
 use crate::types::MessageType as _;
 
 /// How long anything may take that has to happen.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 fn put_config(folder: &std::path::Path, fill: impl FnOnce(messaging_spec::Builder<'_>)) {
     let mut message = capnp::message::Builder::new_default();
@@ -23,18 +23,20 @@ fn put_config(folder: &std::path::Path, fill: impl FnOnce(messaging_spec::Builde
     std::fs::rename(new, folder.join(app_config::compat::service_config_id(MESSAGING_SERVICE_ID))).unwrap();
 }
 
-fn to(url: &str) -> impl Fn(messaging_spec::Builder<'_>) {
+pub(super) fn to(url: &str) -> impl Fn(messaging_spec::Builder<'_>) {
     let url = url.to_owned();
     move |spec| spec.init_servers(1).set(0, url.as_str())
 }
 
-async fn app(fill: impl FnOnce(messaging_spec::Builder<'_>)) -> (TestApp, Arc<Messaging>, Service) {
+pub(super) async fn app(
+    fill: impl FnOnce(messaging_spec::Builder<'_>),
+) -> (TestApp, Arc<Messaging>, Service) {
     let builder = TestApp::builder().linked([MESSAGING_SERVICE_ID]);
     put_config(builder.config_dir(), fill);
     of(builder.start().await)
 }
 
-async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(super) async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let mut looks = tokio::time::interval(Duration::from_millis(10));
     let waits = async {
         while !is_so() {
