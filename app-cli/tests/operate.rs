@@ -1,6 +1,8 @@
 //! `appctl` as operators run it, with well-behaved and with misbehaving apps.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "operate/apps.rs"]
+mod apps;
 #[path = "operate/commands.rs"]
 mod commands;
 #[path = "operate/contexts.rs"]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use app_config::CONFIG_SERVICE_ID;
 use app_core::ServiceDescriptor;
 use app_core::prelude::*;
-use app_core::testing::TestApp;
+use app_core::testing::{TestApp, TestAppBuilder};
 use app_health::{HEALTHCHECK_SERVICE_ID, HealthCheckSpec, HealthChecks};
 use app_metrics::METRICS_SERVICE_ID;
 use app_rpc::admin::{APP_RPC_SERVICE_ID, AdminEndpoint};
@@ -38,6 +38,11 @@ pub(crate) struct Real {
 
 impl Real {
     pub(crate) async fn new() -> Self {
+        Self::with(|builder| builder).await
+    }
+
+    /// As `new`, with more in the app.
+    pub(crate) async fn with(more: impl FnOnce(TestAppBuilder) -> TestAppBuilder) -> Self {
         let disk_is_full = Arc::<AtomicBool>::default();
         let is_locked = Arc::<AtomicBool>::default();
         let (shared, locked) = (Arc::clone(&disk_is_full), Arc::clone(&is_locked));
@@ -67,7 +72,7 @@ impl Real {
             .service(ServiceDescriptor::of(STORE, "store", start));
         let files = Files::new();
         put_config(builder.config_dir(), &files, APP_RPC_SERVICE_ID, "");
-        let app = builder.start().await;
+        let app = more(builder).start().await;
         let address = app.get::<AdminEndpoint>().address().unwrap();
         files.contexts(&address.to_string(), APP_RPC_SERVICE_ID);
         Self { app, files, disk_is_full, is_locked }
