@@ -1,4 +1,4 @@
-//! Buckets that were lost and made anew, and streams that were made while a server of their cluster was away.
+//! Buckets that were lost and made anew, and streams with fewer copies than their cluster has servers.
 
 use serde_json::Value;
 
@@ -47,41 +47,34 @@ async fn a_watch_ends_when_another_bucket_has_the_name() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_made_while_a_server_was_away_gets_its_copies_when_it_is_back() {
+async fn what_has_one_copy_in_a_cluster_of_three_gets_three() {
     for program in NatsProgram::all() {
-        let mut cluster = program.start_cluster();
-        cluster.servers[2].stop();
+        let cluster = program.start_cluster();
         let stand = stand(&config_of(&cluster.servers[0].url())).await;
         stand.connects().await;
-        // A server learns after a moment that another one is gone. Before, it plans with it.
-        let made = async || {
-            stand.nats.put_stream(stream("s"), false).await?;
-            let copies = stand.nats.stream_info("s").await?.config.replicas;
-            if copies == 1 {
-                return Ok(());
-            }
-            let link = stand.nats.link()?;
-            let _ = api::try_call(&link, "STREAM.DELETE.s", &Value::Null, SOON).await;
-            Err(TransportError::NoAnswer)
+        // As they are made while a server is away.
+        let single = |name: &str, subject: &str| {
+            let subjects = vec![subject.to_owned()];
+            StreamConfig { name: name.to_owned(), subjects, replicas: 1, ..stream("s") }
         };
-        until_ok("stream with one copy", made).await;
-        until_ok("bucket", async || stand.nats.ensure_bucket(bucket("b")).await).await;
-        assert!(stand.log().contains("a bucket has too few copies"), "{}", stand.log());
+        for (name, subject) in [("s", "s.>"), ("KV_b", "$KV.b.>")] {
+            until_ok("stream", async || stand.nats.put_stream(single(name, subject), false).await).await;
+        }
         let all = [CopiesOf::Stream("s"), CopiesOf::Bucket("b")];
         for of in all {
-            let why = stand.nats.raise_copies(of, true).await.unwrap().unwrap();
+            let why = stand.nats.raise_copies(of, false).await.unwrap().unwrap();
             assert!(why.contains("has 1 of 3 copies in its cluster"), "{why}");
         }
-        cluster.servers[2].restart();
+        let raised = async |of| match stand.nats.raise_copies(of, true).await? {
+            None => Ok(()),
+            Some(why) => Err(TransportError::Refused(why)),
+        };
         for of in all {
-            let raised = async || match stand.nats.raise_copies(of, true).await? {
-                None => Ok(()),
-                Some(why) => Err(TransportError::Refused(why)),
-            };
-            until_ok("copies", raised).await;
+            until_ok("copies", async || raised(of).await).await;
         }
-        assert_eq!(stand.nats.stream_info("s").await.unwrap().config.replicas, 3);
-        assert_eq!(stand.nats.stream_info("KV_b").await.unwrap().config.replicas, 3);
+        for name in ["s", "KV_b"] {
+            assert_eq!(stand.nats.stream_info(name).await.unwrap().config.replicas, 3, "{name}");
+        }
         stand.ends().await;
     }
 }

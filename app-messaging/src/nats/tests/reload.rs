@@ -157,9 +157,9 @@ async fn a_stop_does_not_wait_for_a_server_of_a_new_config_that_says_nothing() {
     let slow = MessagingConfig { connect_timeout: PATIENCE * 10, ..config_of(&url) };
     stand.config.send(settings_of(&slow)).unwrap();
     let _socket = listener.accept().await.unwrap();
-    let began = Instant::now();
     stand.ends().await;
-    assert!(began.elapsed() < PATIENCE / 2, "{:?}", began.elapsed());
+    // Otherwise the keeper is cut off at the stop timeout.
+    assert!(stand.log().contains("the connection to NATS is closed"), "{}", stand.log());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
