@@ -34,6 +34,7 @@ mod descriptors;
 mod environment;
 mod offer;
 mod place;
+mod store;
 mod table;
 
 pub use self::{
@@ -47,5 +48,5 @@ pub(crate) use self::{
     environment::{Inherited, take_inherited},
     offer::Offer,
     place::Listening,
-    table::Listeners,
+    table::{Assignment, Listeners},
 };

@@ -12,6 +12,9 @@ impl App {
     /// that came from elsewhere. A service that is restarted asks again, and may get its earlier listener, with the clients that wait.
     /// The module [`listeners`](crate::listeners) has an example.
     ///
+    /// If the port belongs to a listener that the service manager has just been told to forget, this blocks the thread until the
+    /// manager has closed it, for at most three seconds.
+    ///
     /// # Errors
     /// [`ListenError`] if the address cannot be used, or if the process inherited a listener for this service that is elsewhere.
     pub fn listen(&self, name: &str, address: Option<IpAddr>, port: u16) -> Result<Listener, ListenError> {

@@ -3,13 +3,14 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use app_errors::{Error, errors};
-use slog::warn;
+use slog::{info, warn};
 
 use super::operation_checks;
 use crate::{
     App, Flags, Planned, ServiceDescriptor, flags,
     graph::Plan,
     ids::APP_SERVICE,
+    listeners::Assignment,
     panics,
     plugins::{ListeningService, Preflight},
 };
@@ -54,8 +55,15 @@ fn assign_listeners(app: &App) -> Vec<Error> {
     if listeners.are_all_new() {
         return Vec::new();
     }
+    let Assignment { problems, warnings, notes } = listeners.assign(&ListeningService::all(app));
+    for warning in warnings {
+        warn!(app.logger(), "{warning}");
+    }
+    for note in notes {
+        info!(app.logger(), "{note}");
+    }
     let wrong = |problem| errors::SERVICE_INIT_FAILED.error(APP_SERVICE).message(problem).build();
-    listeners.assign(&ListeningService::all(app)).into_iter().map(wrong).collect()
+    problems.into_iter().map(wrong).collect()
 }
 
 fn ambiguous(problem: String) -> Error {

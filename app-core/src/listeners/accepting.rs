@@ -39,6 +39,10 @@ impl Gate {
         self.open.cancel();
     }
 
+    pub(super) fn is_open(&self) -> bool {
+        self.open.is_cancelled()
+    }
+
     pub(super) fn release(&self) {
         self.released.cancel();
     }

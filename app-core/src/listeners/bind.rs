@@ -58,6 +58,22 @@ pub struct ListenError {
     pub inherited: Option<(String, SocketAddr)>,
 }
 
+/// The process that this one replaces listens there.
+#[derive(Debug)]
+struct HeldByPredecessor {
+    name: String,
+    at: SocketAddr,
+}
+
+impl fmt::Display for HeldByPredecessor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, at } = self;
+        write!(f, "the running process listens at {at} ({name:?}) until this one has taken over")
+    }
+}
+
+impl std::error::Error for HeldByPredecessor {}
+
 /// Listens on `address`, or on all addresses if it is `None`. Port 0 is any free port.
 ///
 /// The listener ends with the process. Services use [`App::listen`](crate::App::listen), whose listeners may outlive it.
@@ -98,9 +114,7 @@ pub fn try_address(address: Option<IpAddr>, port: u16) -> Result<(), ListenError
     let bind = |ip: IpAddr| {
         let address = SocketAddr::new(ip, port);
         match bound(address) {
-            Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
-                Err(ListenError { address, error, inherited: None })
-            }
+            Err(error) if error.kind() != io::ErrorKind::AddrInUse => Err(ListenError::new(address, error)),
             _ => Ok(()),
         }
     };
@@ -119,7 +133,7 @@ fn choose(
         let address = SocketAddr::new(ip, port);
         match open(address) {
             Ok((socket, address)) => Ok(Bound { socket, address, without_ipv6 }),
-            Err(error) => Err(ListenError { address, error, inherited: None }),
+            Err(error) => Err(ListenError::new(address, error)),
         }
     };
     if let Some(address) = address {
@@ -171,6 +185,16 @@ impl std::error::Error for ListenError {
 }
 
 impl ListenError {
+    pub(super) fn new(address: SocketAddr, error: io::Error) -> Self {
+        Self { address, error, inherited: None }
+    }
+
+    /// As this error, whose address is in use by the listener `name` of the process that this one replaces, at `at`.
+    pub(super) fn held_by_predecessor(self, name: &str, at: SocketAddr) -> Self {
+        let held = HeldByPredecessor { name: name.to_owned(), at };
+        Self { error: io::Error::new(io::ErrorKind::AddrInUse, held), ..self }
+    }
+
     /// A message with the address, the reason and the cure. `what` listens, where `set_by` says.
     #[must_use]
     pub fn explain(&self, what: &str, set_by: SetBy) -> String {
@@ -180,6 +204,11 @@ impl ListenError {
             let port = inherited.port();
             return format!(
                 "{what}: {set_by} says {address}, and the listener {name:?} that this process inherited is at {inherited}; set {field} in {set_by} to {port} or 0, or pass on another listener"
+            );
+        }
+        if let Some(held) = error.get_ref().and_then(|inner| inner.downcast_ref::<HeldByPredecessor>()) {
+            return format!(
+                "{what}: {set_by} says {address}, and {held}; a handover cannot move a listener there: stop the running process first, then start this one"
             );
         }
         let (reason, cure) = match error.kind() {

@@ -5,10 +5,16 @@ use std::{fs, io, net::TcpListener};
 use listenfd::ListenFd;
 
 /// The first descriptor that is passed on.
-const FIRST: usize = 3;
+pub(super) const FIRST: usize = 3;
 
-/// Takes this many descriptors from 3 on, and removes `LISTEN_FDS` and `LISTEN_PID` from the environment. Each is closed when this
-/// process executes another program.
+/// Removes `LISTEN_FDS` and `LISTEN_PID` from the environment, and leaves the descriptors alone.
+pub(super) fn leave() {
+    // It reads the variables, and touches no descriptor before one is taken.
+    drop(ListenFd::from_env());
+}
+
+/// Takes this many descriptors from [`FIRST`] on, and removes `LISTEN_FDS` and `LISTEN_PID` from the environment. Each is closed when
+/// this process executes another program.
 ///
 /// A descriptor that is no TCP socket stays open, and its entry says what it is.
 pub(super) fn take(count: usize) -> Vec<Result<TcpListener, String>> {

@@ -6,23 +6,34 @@
 //! 2. A kept listener stays open until the process ends or its service listens elsewhere. So a service that restarts gets it again,
 //!    and clients wait in the meantime.
 //! 3. Without a service manager, a predecessor or a handover path, nothing is kept: a listener closes when its service drops it.
+//! 4. The manager keeps at most one listener under a name, and `is_stored` is true for that listener only. A name is forgotten before
+//!    the next listener of that name is stored.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
     net::{IpAddr, SocketAddr, TcpListener},
-    os::fd::OwnedFd,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::{Arc, Weak},
+    thread,
+    time::{Duration, Instant},
 };
 
 use parking_lot::Mutex;
+use rustix::fs::fstat;
 
 use super::{
     Inherited, ListenError, Listener, ListenerOrigin, Listening, Offer,
     accepting::{Gate, InUse},
     bind::{self, Bound},
     place::Spot,
+    store::ListenerStore,
 };
+
+/// How long the service manager may take to close a listener that it was told to forget. A new one may need the port.
+const FORGOTTEN_WITHIN: Duration = Duration::from_secs(3);
+/// How often binding is tried in that time.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// The listeners of an app.
 #[derive(Debug)]
@@ -30,8 +41,10 @@ pub(crate) struct Listeners {
     gate: Arc<Gate>,
     /// Whether listeners stay open while their service does not run.
     keeps: bool,
-    /// Whether a service manager may keep listeners.
-    is_managed: bool,
+    /// The store of the service manager, if one watches this process.
+    store: Option<ListenerStore>,
+    /// The names and addresses of the listeners of the process that this one replaces.
+    predecessor: Vec<(String, SocketAddr)>,
     /// Why listeners cannot be taken. Each stops the start.
     problems: Vec<String>,
     state: Mutex<TableState>,
@@ -46,6 +59,19 @@ struct TableState {
     open: BTreeMap<String, Open>,
     /// Names that the service manager shall forget.
     forget: BTreeSet<String>,
+    /// When it was told the last such name.
+    told_to_forget: Option<Instant>,
+}
+
+/// What came of giving each listener to a service.
+#[derive(Debug, Default)]
+pub(crate) struct Assignment {
+    /// Why the app cannot start.
+    pub(crate) problems: Vec<String>,
+    /// What clients will notice, for the log.
+    pub(crate) warnings: Vec<String>,
+    /// What an operator may want to know, for the log.
+    pub(crate) notes: Vec<String>,
 }
 
 /// A listener that a service asked for.
@@ -95,7 +121,8 @@ impl Default for Listeners {
         Self {
             gate: Arc::new(Gate::opened()),
             keeps: false,
-            is_managed: false,
+            store: None,
+            predecessor: Vec::new(),
             problems: Vec::new(),
             state: Mutex::default(),
         }
@@ -105,15 +132,17 @@ impl Default for Listeners {
 impl Listeners {
     /// The listeners of the process's own app. `hands_over` is whether the next process gets them from this one.
     pub(crate) fn new(inherited: Inherited, hands_over: bool) -> Self {
-        let Inherited { offers, problems, is_managed, .. } = inherited;
-        let keeps = is_managed || hands_over || !offers.is_empty();
+        let Inherited { offers, problems, store, .. } = inherited;
+        let keeps = store.is_some() || hands_over || !offers.is_empty();
         let state = Mutex::new(TableState { offers, ..TableState::default() });
-        Self { gate: Arc::new(Gate::opened()), keeps, is_managed, problems, state }
+        Self { keeps, store, problems, state, ..Self::default() }
     }
 
     /// Adds the listeners of the process that runs. Nothing is accepted before [`open_gate`](Self::open_gate).
     pub(crate) fn wait_for(mut self, handed: Vec<Offer>) -> Self {
         self.gate = Arc::default();
+        let of = |offer: &Offer| (offer.name.clone().unwrap_or_default(), offer.address);
+        self.predecessor = handed.iter().map(of).collect();
         self.state.get_mut().offers.extend(handed);
         self
     }
@@ -131,26 +160,27 @@ impl Listeners {
 
     /// Gives each listener to a service: by its name, or else by its address. What fits no service is closed.
     ///
-    /// Returns what is wrong. Listeners that this platform bound itself are never wrong: a config may have moved since.
-    pub(crate) fn assign(&self, services: &[Listening]) -> Vec<String> {
-        let mut problems = self.problems.clone();
+    /// Listeners that this platform bound itself are never wrong: a config may have moved since.
+    pub(crate) fn assign(&self, services: &[Listening]) -> Assignment {
+        let mut done = Assignment { problems: self.problems.clone(), ..Assignment::default() };
         let mut state = self.state.lock();
         let mut offers = std::mem::take(&mut state.offers);
         // What this process inherited goes first, because nothing else can replace it.
         offers.sort_by_key(|offer| offer.origin != ListenerOrigin::Inherited);
         for offer in offers {
             match choose(&offer, services, &state.assigned) {
-                Ok(name) => {
-                    state.assigned.insert(name, offer);
+                Ok(service) => {
+                    remark(&offer, service, &mut done);
+                    state.assigned.insert(service.name.clone(), offer);
                 }
-                Err(problem) if offer.origin == ListenerOrigin::Inherited => problems.push(problem),
+                Err(problem) if offer.origin == ListenerOrigin::Inherited => done.problems.push(problem),
                 Err(_) => {
                     let name = offer.name.filter(|_| offer.origin == ListenerOrigin::Store);
                     state.forget.extend(name);
                 }
             }
         }
-        problems
+        done
     }
 
     /// Whether a listener waits for this service.
@@ -158,7 +188,7 @@ impl Listeners {
         self.state.lock().assigned.contains_key(name)
     }
 
-    /// The listener of a service.
+    /// The listener of a service. Blocks the thread for at most three seconds, if the service manager still holds its port.
     pub(crate) fn listen(
         &self,
         name: &str,
@@ -166,37 +196,78 @@ impl Listeners {
         port: u16,
     ) -> Result<Listener, ListenError> {
         let spot = Spot { address, port };
+        if let Some(given) = self.given(name, spot)? {
+            return Ok(given);
+        }
+        let Bound { socket, address, without_ipv6 } = self.bind(spot)?;
+        if self.store.is_some() {
+            // Without the mark, the next process takes the listener for one of the manager's own.
+            bind::mark(&socket).map_err(|error| ListenError::new(address, error))?;
+        }
+        let bound = (socket, address, ListenerOrigin::Bound);
+        Ok(self.enter(&mut self.state.lock(), name, bound, without_ipv6))
+    }
+
+    /// The listener that is there for a service. One that is elsewhere than its config says is closed, so that it is not in the way.
+    fn given(&self, name: &str, spot: Spot) -> Result<Option<Listener>, ListenError> {
         let mut state = self.state.lock();
         if let Some(open) = state.open.get(name) {
             if let Some(again) = again(open, spot) {
-                return Ok(self.enter(&mut state, name, again, None));
+                return Ok(Some(self.enter(&mut state, name, again, None)));
             }
-            if open.origin == ListenerOrigin::Inherited && !spot.agrees(open.address) {
+            if open.origin == ListenerOrigin::Inherited && !spot.fits(open.address, open.origin) {
                 return Err(disagree(name, spot, open.address));
             }
-            // Dropped before the new one is bound: both may want one port.
             let is_stored = open.is_stored;
             state.open.remove(name);
             state.forget.extend(is_stored.then(|| name.to_owned()));
         }
-        if let Some(offer) = state.assigned.remove(name) {
-            if spot.agrees(offer.address) {
-                let Offer { socket, address, origin, .. } = offer;
-                return Ok(self.enter(&mut state, name, (socket, address, origin), None));
-            }
-            if offer.origin == ListenerOrigin::Inherited {
-                let at = offer.address;
-                state.assigned.insert(name.to_owned(), offer);
-                return Err(disagree(name, spot, at));
-            }
-            state.forget.extend((offer.origin == ListenerOrigin::Store).then(|| name.to_owned()));
+        let Some(offer) = state.assigned.remove(name) else { return Ok(None) };
+        if spot.fits(offer.address, offer.origin) {
+            let Offer { socket, address, origin, .. } = offer;
+            return Ok(Some(self.enter(&mut state, name, (socket, address, origin), None)));
         }
-        let Bound { socket, address, without_ipv6 } = bind::bind(address, port)?;
-        if self.is_managed {
-            // Without the mark, the next process takes the listener for one of the manager's own.
-            bind::mark(&socket).map_err(|error| ListenError { address, error, inherited: None })?;
+        if offer.origin == ListenerOrigin::Inherited {
+            let at = offer.address;
+            state.assigned.insert(name.to_owned(), offer);
+            return Err(disagree(name, spot, at));
         }
-        Ok(self.enter(&mut state, name, (socket, address, ListenerOrigin::Bound), without_ipv6))
+        state.forget.extend((offer.origin == ListenerOrigin::Store).then(|| name.to_owned()));
+        Ok(None)
+    }
+
+    /// Binds. If a listener that the service manager shall forget may be in the way, waits until the manager has closed it.
+    fn bind(&self, spot: Spot) -> Result<Bound, ListenError> {
+        let began = Instant::now();
+        loop {
+            let failed = match bind::bind(spot.address, spot.port) {
+                Err(failed) if failed.error.kind() == io::ErrorKind::AddrInUse => failed,
+                bound => return bound,
+            };
+            if !self.waits_for_the_manager() || began.elapsed() >= FORGOTTEN_WITHIN {
+                let theirs = self.predecessor.iter().find(|(_, at)| spot.overlaps(*at));
+                // Once this process accepts, the other one is about to end.
+                return Err(match theirs.filter(|_| !self.gate.is_open()) {
+                    Some((name, at)) => failed.held_by_predecessor(name, *at),
+                    None => failed,
+                });
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+
+    /// Tells the manager what it shall forget. Returns whether it may still have to close a listener.
+    fn waits_for_the_manager(&self) -> bool {
+        let Some(store) = &self.store else { return false };
+        let mut state = self.state.lock();
+        let TableState { forget, told_to_forget, .. } = &mut *state;
+        let before = forget.len();
+        // Under the lock, so that no listener of this name is stored in between (invariant 4).
+        forget.retain(|name| store.forget(name).is_err());
+        if forget.len() < before {
+            *told_to_forget = Some(Instant::now());
+        }
+        !forget.is_empty() || told_to_forget.is_some_and(|at| at.elapsed() < FORGOTTEN_WITHIN)
     }
 
     fn enter(
@@ -244,7 +315,7 @@ impl Listeners {
 
     /// What the service manager is still to be told, removals first. Empty without a manager.
     pub(crate) fn to_store(&self) -> Vec<StoreStep> {
-        if !self.is_managed {
+        if self.store.is_none() {
             return Vec::new();
         }
         let state = self.state.lock();
@@ -265,9 +336,15 @@ impl Listeners {
         match step {
             StoreStep::Remove { name } => {
                 state.forget.remove(name);
+                state.told_to_forget = Some(Instant::now());
             }
-            StoreStep::Put { name, .. } => {
-                let Some(open) = state.open.get_mut(name) else { return };
+            StoreStep::Put { name, socket } => {
+                let same = |open: &&mut Open| open.kept.as_ref().is_some_and(|kept| is_same(kept, socket));
+                let Some(open) = state.open.get_mut(name).filter(same) else {
+                    // The service listens elsewhere by now.
+                    state.forget.insert(name.clone());
+                    return;
+                };
                 open.is_stored = true;
                 if let Some(in_use) = open.in_use.upgrade() {
                     in_use.set_outlives();
@@ -300,19 +377,29 @@ impl Listeners {
 
 /// The listener that was kept for a service which asks again.
 fn again(open: &Open, spot: Spot) -> Option<(TcpListener, SocketAddr, ListenerOrigin)> {
-    let socket = open.kept.as_ref().filter(|_| spot.agrees(open.address))?.try_clone().ok()?;
+    let socket = open.kept.as_ref().filter(|_| spot.fits(open.address, open.origin))?.try_clone().ok()?;
     Some((socket, open.address, open.origin))
+}
+
+/// Whether two descriptors are of one socket.
+fn is_same(one: impl AsFd, other: impl AsFd) -> bool {
+    let file = |socket: BorrowedFd<'_>| fstat(socket).map(|found| (found.st_dev, found.st_ino)).ok();
+    file(one.as_fd()).is_some_and(|one| Some(one) == file(other.as_fd()))
 }
 
 /// The error of a service whose config does not agree with the listener that it inherited.
 fn disagree(name: &str, spot: Spot, inherited: SocketAddr) -> ListenError {
     let address = SocketAddr::new(spot.address.unwrap_or(IpAddr::from([0, 0, 0, 0])), spot.port);
     let error = io::Error::other("another listener was inherited");
-    ListenError { address, error, inherited: Some((name.to_owned(), inherited)) }
+    ListenError { inherited: Some((name.to_owned(), inherited)), ..ListenError::new(address, error) }
 }
 
 /// The service that a listener is for.
-fn choose(offer: &Offer, services: &[Listening], taken: &BTreeMap<String, Offer>) -> Result<String, String> {
+fn choose<'a>(
+    offer: &Offer,
+    services: &'a [Listening],
+    taken: &BTreeMap<String, Offer>,
+) -> Result<&'a Listening, String> {
     let address = offer.address;
     let named = services.iter().find(|service| Some(&service.name) == offer.name.as_ref());
     let by_address =
@@ -335,7 +422,7 @@ fn choose(offer: &Offer, services: &[Listening], taken: &BTreeMap<String, Offer>
         ));
     }
     match service.place {
-        Some(place) if !place.spot().agrees(address) => Err(format!(
+        Some(place) if !place.spot().fits(address, offer.origin) => Err(format!(
             "{}: {} says {}; set {} to {} or 0 there, or pass on another listener",
             offer.describe(),
             place.set_by,
@@ -345,7 +432,25 @@ fn choose(offer: &Offer, services: &[Listening], taken: &BTreeMap<String, Offer>
         )),
         // The manager's own listener waits for a config. The others would only hold a port.
         None if offer.origin != ListenerOrigin::Inherited => Err(format!("{} is not used", offer.describe())),
-        _ => Ok(service.name.clone()),
+        _ => Ok(service),
+    }
+}
+
+/// What the log is to say of a listener that goes to this service.
+fn remark(offer: &Offer, service: &Listening, done: &mut Assignment) {
+    let Listening { name, place } = service;
+    match place {
+        None => done.warnings.push(format!(
+            "{}: the service {name:?} has no config, so it accepts nothing; clients that connect wait until they give up; add a config, or do not pass the listener on",
+            offer.describe()
+        )),
+        Some(place) if place.spot().is_wider_than(offer.address) => done.notes.push(format!(
+            "{}: {} names no address, so the listener decides, and only {} is reached",
+            offer.describe(),
+            place.set_by,
+            offer.address.ip()
+        )),
+        Some(_) => {}
     }
 }
 

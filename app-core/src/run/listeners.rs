@@ -28,7 +28,7 @@ pub(super) fn given(flags: &Flags, identity: Identity) -> Result<FirstListeners,
     let Some(path) = &flags.handover else {
         return Ok(FirstListeners { listeners: Listeners::new(inherited, false), handover: None, notes });
     };
-    if inherited.is_managed {
+    if inherited.store.is_some() {
         return Err(args::refuse(&clap::Error::raw(ErrorKind::ArgumentConflict, UNDER_A_MANAGER)));
     }
     let path = HandoverPath::new(path);

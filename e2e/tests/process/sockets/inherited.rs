@@ -117,3 +117,19 @@ fn descriptors_of_another_process_are_left_alone() {
     process.signal(Signal::SIGTERM);
     process.ended().expect_code(0);
 }
+
+#[test]
+fn a_listener_of_a_service_without_a_config_makes_a_warning() {
+    let ((of_metrics, metrics), (of_rpc, _)) = (listener(), listener());
+    let configs = Configs::any_port();
+    let process = with_listeners("metrics:rpc", &[&of_metrics, &of_rpc])
+        .args([Path::new("--config-dir"), configs.path()])
+        .start();
+    assert_eq!(process.ready(), metrics);
+    process.record("a warning", |record| {
+        let text = record["message"].as_str().unwrap_or_default();
+        record["level"] == "warn" && text.contains("the service \"rpc\" has no config, so it accepts nothing")
+    });
+    process.signal(Signal::SIGTERM);
+    process.ended().expect_code(0);
+}

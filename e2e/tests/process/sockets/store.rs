@@ -117,3 +117,21 @@ fn a_config_that_moves_the_port_makes_the_manager_forget_the_old_one() {
     drop(manager);
     assert!(std::net::TcpStream::connect(old).is_err(), "nobody holds the old port");
 }
+
+#[test]
+fn a_config_that_moves_the_address_gets_the_port_that_the_manager_still_holds() {
+    let (mut manager, configs) = (Manager::new(), Configs::any_port());
+    let process = manager.starts(|program| program.args([Path::new("--config-dir"), configs.path()]));
+    let port = process.address().port();
+    ends(process);
+    let configs = Configs::none().metrics(|mut spec| spec.set_http_port(port));
+    for origin in ["bound", "store"] {
+        let process = manager.starts(|program| program.args([Path::new("--config-dir"), configs.path()]));
+        let address = process.address();
+        assert!(address.ip().is_unspecified() && address.port() == port, "{address}");
+        assert_eq!(process.event(METRICS_HTTP_SERVER_STARTED)["origin"], origin);
+        ends(process);
+        assert_eq!(manager.removed, ["metrics"], "it is told once");
+        assert_eq!(manager.store.len(), 1, "{:?}", manager.store);
+    }
+}
