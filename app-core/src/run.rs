@@ -111,7 +111,13 @@ pub fn run_with(flags: Flags) -> ExitCode {
 
 /// Runs the main thread's work, if its stack is large enough and there is memory to read the command line.
 fn guarded<T>(main: impl FnOnce() -> T) -> Result<T, ExitCode> {
-    // Before any thread starts.
+    // The kernel and commands have runtimes of their own, which tokio does not nest.
+    if tokio::runtime::Handle::try_current().is_ok() {
+        return Err(cannot_start(
+            "`main` runs inside of a tokio runtime; make it a plain function, without #[tokio::main]",
+        ));
+    }
+    // Before any thread starts. A runtime has some, so this comes after the check for one.
     Inherited::take_early();
     if limits::out_of_memory() {
         return Err(ExitStatus::StartFailed.into());
@@ -119,12 +125,6 @@ fn guarded<T>(main: impl FnOnce() -> T) -> Result<T, ExitCode> {
     check_stack_limit()
         .and_then(|()| limits::check_memory(limits::COMMAND_MEMORY_BYTES))
         .map_err(|problem| cannot_start(&problem.to_string()))?;
-    // The kernel and commands have runtimes of their own, which tokio does not nest.
-    if tokio::runtime::Handle::try_current().is_ok() {
-        return Err(cannot_start(
-            "`main` runs inside of a tokio runtime; make it a plain function, without #[tokio::main]",
-        ));
-    }
     panics::guard_main(main)
 }
 
