@@ -144,8 +144,9 @@ fn run_flags(flags: Flags, mut builder: AppBuilder) -> ExitCode {
     if let Err(problem) = checked {
         return cannot_start(&problem.to_string());
     }
+    let identity = builder.identity_for(&flags);
     let listeners::FirstListeners { listeners, handover, notes } =
-        match listeners::given(&flags, builder.identity_for(&flags)) {
+        match listeners::given(&flags, identity, builder.known_package()) {
             Ok(given) => given,
             Err(exit) => return exit,
         };

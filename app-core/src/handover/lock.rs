@@ -8,7 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::fs::{FlockOperation, OFlags, flock};
+use rustix::{
+    fs::{FlockOperation, OFlags, flock},
+    io::Errno,
+};
 
 use super::HandoverPath;
 
@@ -42,8 +45,8 @@ impl HandoverLock {
         loop {
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => return Ok(Self { _file: file }),
-                Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < deadline => thread::sleep(PAUSE),
-                Err(rustix::io::Errno::WOULDBLOCK) => {
+                Err(Errno::WOULDBLOCK) if Instant::now() < deadline => thread::sleep(PAUSE),
+                Err(Errno::WOULDBLOCK) => {
                     return Err(path.problem(
                         "another process starts with this path and is not ready yet; wait for it, or stop it",
                     ));
@@ -54,8 +57,45 @@ impl HandoverLock {
     }
 }
 
-/// Opens the file for this user alone. A link in its place is refused.
+/// Opens the file for this user alone. A link in its place is refused, and so is what is no file. Never waits: opening a pipe would.
 fn open(path: &HandoverPath) -> io::Result<File> {
-    let no_links = OFlags::NOFOLLOW.bits().cast_signed();
-    OpenOptions::new().create(true).append(true).mode(0o600).custom_flags(no_links).open(path.lock())
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    let opened =
+        OpenOptions::new().create(true).append(true).mode(0o600).custom_flags(flags).open(path.lock());
+    let no_file = || io::Error::other("it is no file; remove it");
+    match opened {
+        Ok(file) if !file.metadata()?.is_file() => Err(no_file()),
+        Err(error) if error.raw_os_error() == Some(Errno::NXIO.raw_os_error()) => Err(no_file()),
+        opened => opened,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::{sys::stat::Mode, unistd::mkfifo};
+
+    use super::*;
+
+    #[test]
+    fn one_process_at_a_time_has_the_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = HandoverPath::new(&dir.path().join("handover"));
+        let lock = HandoverLock::take(&path).unwrap();
+        assert!(HandoverLock::take_free(&path).is_none());
+        drop(lock);
+        assert!(HandoverLock::take_free(&path).is_some());
+    }
+
+    #[test]
+    fn a_pipe_in_the_place_of_the_lock_is_refused_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = HandoverPath::new(&dir.path().join("handover"));
+        mkfifo(&path.lock(), Mode::S_IRWXU).unwrap();
+        let refused = |path: &HandoverPath| HandoverLock::take(path).map(drop).unwrap_err();
+        assert!(refused(&path).contains("it is no file; remove it"), "{}", refused(&path));
+        // With a process at its other end, it can be opened.
+        let flags = OFlags::NONBLOCK.bits().cast_signed();
+        let _reader = OpenOptions::new().read(true).custom_flags(flags).open(path.lock()).unwrap();
+        assert!(refused(&path).contains("it is no file; remove it"), "{}", refused(&path));
+    }
 }

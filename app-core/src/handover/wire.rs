@@ -3,7 +3,7 @@
 use std::{
     io::{self, IoSlice, IoSliceMut, Write},
     mem::MaybeUninit,
-    net::SocketAddr,
+    net::{Shutdown, SocketAddr},
     os::{
         fd::{BorrowedFd, OwnedFd},
         unix::net::UnixStream,
@@ -11,20 +11,27 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, recvmsg, sendmsg, sockopt,
+use rustix::{
+    io::retry_on_intr,
+    net::{
+        RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
+        SendAncillaryMessage, SendFlags, recvmsg, sendmsg, sockopt,
+    },
 };
 use serde::{Deserialize, Serialize};
 
 use super::path::own_user;
-use crate::Identity;
+use crate::{Identity, Package};
 
-/// The version of these messages. Another version is refused.
-const VERSION: u32 = 1;
+/// The version of these messages. Another version is refused. Every version has it in `who.version`, and has `refused` as it is here,
+/// so that two versions can tell each other.
+pub(super) const VERSION: u32 = 1;
 
 /// The most listeners of an offer. The system passes at most 253 descriptors at once.
 pub(super) const MOST_LISTENERS: usize = 200;
+
+/// What is wrong with a message that does not belong there.
+pub(super) const UNEXPECTED: &str = "it sends another message than expected";
 
 /// The longest message in bytes: an offer of that many listeners with long names.
 const MOST_BYTES: usize = 64 * 1024;
@@ -35,6 +42,9 @@ pub(super) struct Who {
     version: u32,
     domain: String,
     app: String,
+    /// Empty if it is not known.
+    #[serde(default)]
+    package: String,
     pub(super) release: String,
     pub(super) instance: String,
     pub(super) pid: u32,
@@ -59,12 +69,42 @@ pub(super) enum HandoverMessage {
     Accepting,
 }
 
+/// The part of a message that every version has.
+#[derive(Deserialize)]
+struct Versioned {
+    who: VersionOfSender,
+}
+
+#[derive(Deserialize)]
+struct VersionOfSender {
+    version: u32,
+}
+
+impl HandoverMessage {
+    fn parse(line: &[u8]) -> Result<Self, Missing> {
+        match serde_json::from_slice::<Versioned>(line) {
+            Ok(Versioned { who }) if who.version != VERSION => Err(Missing::Version(who.version)),
+            _ => serde_json::from_slice(line)
+                .map_err(|error| Missing::Wrong(format!("it sends no message of a handover: {error}"))),
+        }
+    }
+}
+
+/// Why a process of another version is refused, for the process of version `own`.
+pub(super) fn other_version(its: u32, own: u32) -> String {
+    format!(
+        "it speaks version {its} of the handover, and this process speaks version {own}; restart without a handover once"
+    )
+}
+
 impl Who {
-    pub(super) fn of(identity: &Identity) -> Self {
+    /// The package is only given if the program names it. Its file name is none: releases may have different ones.
+    pub(super) fn of(identity: &Identity, package: Option<&Package>) -> Self {
         Self {
             version: VERSION,
             domain: identity.domain.hex(),
             app: identity.app.hex(),
+            package: package.map(|package| package.name().to_owned()).unwrap_or_default(),
             release: identity.release.hex(),
             instance: identity.instance.hex(),
             pid: std::process::id(),
@@ -73,19 +113,19 @@ impl Who {
 
     /// Why this process and `other` cannot replace each other.
     pub(super) fn objection(&self, other: &Self) -> Option<String> {
-        if self.version != other.version {
-            return Some(format!(
-                "it speaks version {} of the handover, and this process speaks version {}; restart without a handover once",
-                other.version, self.version
-            ));
-        }
         if (&self.domain, &self.app) != (&other.domain, &other.app) {
             return Some(format!(
                 "it is app {} of domain {}, and this process is app {} of domain {}; give each app a path of its own",
                 other.app, other.domain, self.app, self.domain
             ));
         }
-        None
+        let are_known = !self.package.is_empty() && !other.package.is_empty();
+        (are_known && self.package != other.package).then(|| {
+            format!(
+                "it is of package {}, and this process is of package {}; give each app a path of its own, or restart without a handover if the package has a new name",
+                other.package, self.package
+            )
+        })
     }
 
     pub(super) fn describe(&self) -> String {
@@ -108,6 +148,8 @@ pub(super) enum Missing {
     Gone,
     /// No message came in time.
     Late,
+    /// A message of another version.
+    Version(u32),
     /// Something else came.
     Wrong(String),
 }
@@ -117,6 +159,7 @@ impl std::fmt::Display for Missing {
         match self {
             Self::Gone => f.write_str("it is gone"),
             Self::Late => f.write_str("it does not answer"),
+            Self::Version(its) => f.write_str(&other_version(*its, VERSION)),
             Self::Wrong(what) => f.write_str(what),
         }
     }
@@ -162,7 +205,9 @@ impl Channel {
         if !descriptors.is_empty() && !rights.push(SendAncillaryMessage::ScmRights(descriptors)) {
             return Err(Missing::Wrong("too many descriptors".to_owned()));
         }
-        let sent = sendmsg(&self.stream, &[IoSlice::new(&line)], &mut rights, SendFlags::NOSIGNAL);
+        // A signal ends the call: every dump of stacks sends one.
+        let sent =
+            retry_on_intr(|| sendmsg(&self.stream, &[IoSlice::new(&line)], &mut rights, SendFlags::NOSIGNAL));
         let sent = sent.map_err(|error| failed(error.into()))?;
         (&self.stream).write_all(&line[sent..]).map_err(failed)
     }
@@ -176,8 +221,7 @@ impl Channel {
         loop {
             if let Some(end) = self.bytes.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = self.bytes.drain(..=end).collect();
-                let message = serde_json::from_slice(&line)
-                    .map_err(|error| Missing::Wrong(format!("it sends no message of a handover: {error}")))?;
+                let message = HandoverMessage::parse(&line)?;
                 return Ok((message, std::mem::take(&mut self.descriptors)));
             }
             if self.bytes.len() > MOST_BYTES {
@@ -189,6 +233,15 @@ impl Channel {
             }
             self.read(left)?;
         }
+    }
+
+    /// Ends receiving. What the other side has sent can still be received. What it sends from now on fails at its side with
+    /// [`Missing::Gone`].
+    ///
+    /// The system puts this and each message in an order. So a message is either received, or its sender knows that it is not.
+    pub(super) fn close_incoming(&self) {
+        // Fails only for a socket without another side.
+        let _ = self.stream.shutdown(Shutdown::Read);
     }
 
     fn read(&mut self, within: Duration) -> Result<(), Missing> {

@@ -27,8 +27,9 @@ pub(super) fn begin(app: &App) {
 }
 
 async fn live(app: &App, mut handover: Handover) {
-    if let Some(mut predecessor) = handover.take_predecessor() {
-        info!(app.logger(), "{} accepts until this process is ready", predecessor.describe());
+    if let Some(predecessor) = handover.take_predecessor() {
+        let name = predecessor.describe();
+        info!(app.logger(), "{name} accepts until this process is ready");
         let ready = tokio::select! {
             biased;
             () = app.dying() => return,
@@ -37,23 +38,17 @@ async fn live(app: &App, mut handover: Handover) {
         if let Err(problem) = ready {
             return give_up(app, problem);
         }
-        let told = threads::run_blocking("handover", move || predecessor.ready().map(|()| predecessor)).await;
-        let predecessor = match told.map_err(|refused| refused.to_string()).and_then(|told| told) {
-            Ok(predecessor) => predecessor,
-            Err(problem) => return give_up(app, problem),
-        };
-        app.host().listeners.open_gate();
-        let name = predecessor.describe();
-        let heard = threads::run_blocking("handover", move || predecessor.accepts()).await;
-        match heard.map_err(|refused| refused.to_string()).and_then(|heard| heard) {
-            Ok(()) => info!(app.logger(), "took over from {name}"),
-            Err(problem) => error!(
-                app.logger(),
-                "this process accepts, and {name} does not know it: {problem}; stop it with SIGTERM"
-            ),
+        let taken = threads::run_blocking("handover", move || predecessor.take_over()).await;
+        if let Err(problem) = taken.map_err(|refused| refused.to_string()).and_then(|taken| taken) {
+            return give_up(app, problem);
         }
+        app.host().listeners.open_gate();
+        info!(app.logger(), "took over from {name}");
     }
-    match handover.serve(app.identity()) {
+    if let Some(path) = handover.stale_socket() {
+        info!(app.logger(), "no process listens on the handover socket {}: it is replaced", path.display());
+    }
+    match handover.serve() {
         Ok(serving) => serve(app, serving).await,
         Err(failed) => error!(
             app.logger(),

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 
 use crate::{
-    Flags, Identity, args,
+    Flags, Identity, Package, args,
     handover::{Handover, HandoverPath},
     listeners::{Inherited, Listeners, take_inherited},
 };
@@ -18,11 +18,16 @@ pub(super) struct FirstListeners {
     pub(super) notes: Vec<String>,
 }
 
-/// Takes the listeners. With a handover path, asks the process that runs, if there is one.
+/// Takes the listeners. With a handover path, asks the process that runs, if there is one. `package` is that of the program, if it
+/// names one.
 ///
 /// # Errors
 /// A usage error, after it was printed. Every other problem is a problem of the start.
-pub(super) fn given(flags: &Flags, identity: Identity) -> Result<FirstListeners, ExitCode> {
+pub(super) fn given(
+    flags: &Flags,
+    identity: Identity,
+    package: Option<&Package>,
+) -> Result<FirstListeners, ExitCode> {
     let mut inherited: Inherited = take_inherited();
     let notes: Vec<_> = inherited.note.take().into_iter().collect();
     let Some(path) = &flags.handover else {
@@ -41,7 +46,7 @@ pub(super) fn given(flags: &Flags, identity: Identity) -> Result<FirstListeners,
         };
         return Ok(FirstListeners { listeners, handover: None, notes });
     }
-    Ok(match Handover::begin(path, &identity) {
+    Ok(match Handover::begin(path, &identity, package) {
         Ok((handover, _)) if !handover.has_predecessor() => {
             FirstListeners { listeners, handover: Some(handover), notes }
         }

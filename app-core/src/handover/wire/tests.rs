@@ -27,7 +27,7 @@ fn pair() -> (Channel, Channel) {
 }
 
 fn who(domain: u64, app: u64, release: u64) -> Who {
-    Who::of(&Identity::new(DomainId::new(domain), AppId::new(app), ReleaseId::new(release)))
+    Who::of(&Identity::new(DomainId::new(domain), AppId::new(app), ReleaseId::new(release)), None)
 }
 
 #[test]
@@ -85,8 +85,68 @@ fn only_a_process_of_the_same_app_and_the_same_version_replaces_another() {
         let why = who(1, 2, 3).objection(&other).unwrap();
         assert!(why.contains("this process is app 2 of domain 1"), "{why}");
     }
-    let newer = Who { version: 2, ..who(1, 2, 3) };
-    assert!(who(1, 2, 3).objection(&newer).unwrap().contains("version 2"));
+    // An app without an id of its own has the same as every other one. A process that does not know its package has none.
+    let of = |package| Who { package: String::from(package), ..who(0, 0, 3) };
+    for (one, other) in [("shop", "shop"), ("shop", ""), ("", "shop")] {
+        assert_eq!(of(one).objection(&of(other)), None, "{one}, {other}");
+    }
+    let why = of("shop").objection(&of("bank")).unwrap();
+    assert!(why.starts_with("it is of package bank, and this process is of package shop; "), "{why}");
+}
+
+#[test]
+fn a_message_of_another_version_is_known_by_its_version_whatever_its_shape_is() {
+    let (mut one, mut other) = pair();
+    let lines = [
+        r#"{"message":"ask","who":{"version":2,"name":"of another shape"}}"#,
+        r#"{"message":"question","who":{"version":2},"more":[1]}"#,
+    ];
+    for line in lines {
+        writeln!(other.stream, "{line}").unwrap();
+        let missing = one.receive(PATIENCE).unwrap_err();
+        assert!(matches!(missing, Missing::Version(2)), "{missing}");
+        assert!(missing.to_string().starts_with("it speaks version 2 of the handover, and this process "));
+    }
+    // An earlier process of this version does not say its package.
+    let ask = HandoverMessage::Ask { who: who(1, 2, 3) };
+    let mut earlier = serde_json::to_value(&ask).unwrap();
+    earlier["who"].as_object_mut().unwrap().remove("package").unwrap();
+    writeln!(other.stream, "{earlier}").unwrap();
+    assert_eq!(one.receive(PATIENCE).unwrap().0, ask);
+}
+
+#[test]
+fn after_the_end_of_receiving_a_message_was_received_or_its_sender_knows_that_it_was_not() {
+    let (mut one, mut other) = pair();
+    other.send(&HandoverMessage::Accepting, &[], PATIENCE).unwrap();
+    one.close_incoming();
+    assert!(matches!(other.send(&HandoverMessage::Ready, &[], PATIENCE), Err(Missing::Gone)));
+    assert!(matches!(one.receive(PATIENCE), Ok((HandoverMessage::Accepting, _))));
+    assert!(matches!(one.receive(PATIENCE), Err(Missing::Gone)));
+    let refused = HandoverMessage::Refused { why: "a test".to_owned() };
+    one.send(&refused, &[], PATIENCE).unwrap();
+    drop(one);
+    assert_eq!(other.receive(PATIENCE).unwrap().0, refused);
+    assert!(matches!(other.receive(PATIENCE), Err(Missing::Gone)));
+}
+
+/// A dump of stacks sends a signal to every thread.
+#[test]
+fn a_signal_does_not_end_a_message() {
+    let (mut one, mut other) = pair();
+    one.stream.set_nonblocking(true).unwrap();
+    let mut filled = 0;
+    while let Ok(written) = one.stream.write(&[b' '; 1024]) {
+        filled += written as u64;
+    }
+    one.stream.set_nonblocking(false).unwrap();
+    let sending = thread::spawn(move || one.send(&HandoverMessage::Ready, &[], PATIENCE));
+    for _ in 0..10 {
+        crate::stacks::dump_threads(&mut io::sink()).unwrap();
+    }
+    io::copy(&mut (&other.stream).take(filled), &mut io::sink()).unwrap();
+    sending.join().unwrap().unwrap();
+    assert!(matches!(other.receive(PATIENCE), Ok((HandoverMessage::Ready, _))));
 }
 
 /// This test starts itself again as another user. Only root can do so.
@@ -102,6 +162,7 @@ fn a_process_of_another_user_is_refused() {
         return;
     }
     if own_user() != 0 {
+        eprintln!("skipped: only root can start a process of another user");
         return;
     }
     let folder = tempfile::tempdir().unwrap();

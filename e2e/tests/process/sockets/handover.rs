@@ -133,6 +133,35 @@ fn another_app_and_another_domain_are_refused() {
 }
 
 #[test]
+fn another_program_with_the_same_ids_is_refused() {
+    let place = Place::new();
+    let (first, address) = place.running();
+    let other = Program::new(FLAPPING).without_environment();
+    let ended = place.handing_over(other.args([Path::new("--config-dir"), place.configs.path()])).run();
+    ended.expect_code(1);
+    let text = "it is of package svc-example, and this process is of package e2e";
+    assert!(ended.stderr.contains(text), "{}", ended.stderr);
+    goes_on(&first, address);
+}
+
+#[test]
+fn a_config_that_moves_the_address_on_the_port_of_the_running_process_is_an_error_with_the_cure() {
+    let place = Place::new();
+    let (first, address) = place.running();
+    let everywhere = Configs::none().metrics(|mut spec| spec.set_http_port(address.port()));
+    let ended = place.handing_over(everywhere.service()).run();
+    ended.expect_code(1);
+    let texts = [
+        format!("the running process listens at {address}"),
+        "stop the running process first, then start this one".to_owned(),
+    ];
+    for text in texts {
+        assert!(ended.stderr.contains(&text), "{text}: {}", ended.stderr);
+    }
+    goes_on(&first, address);
+}
+
+#[test]
 fn the_socket_of_a_process_that_was_killed_is_stale_and_stops_nobody() {
     let place = Place::new();
     let (first, _) = place.running();
@@ -141,6 +170,7 @@ fn the_socket_of_a_process_that_was_killed_is_stale_and_stops_nobody() {
     assert!(place.socket().exists());
     let (second, address) = place.running();
     assert_eq!(origin(&second), "bound");
+    second.record("the stale socket", |record| has(record, "no process listens on the handover socket"));
     goes_on(&second, address);
 }
 
