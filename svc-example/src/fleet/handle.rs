@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use app_core::prelude::*;
+use app_core::trace::CallerSpan;
 use app_messaging::Messaging;
 use tokio::sync::{mpsc, oneshot};
 
@@ -34,9 +35,18 @@ impl FleetRule {
 /// What is asked of a key.
 #[derive(Debug)]
 pub(super) enum Ask {
-    Take { permits: u32, reply: Reply<Grant> },
-    Look { reply: Reply<u32> },
-    Fill { reply: Reply<()> },
+    /// `caller` is the span of the call, for the message that the key ran out.
+    Take {
+        permits: u32,
+        caller: CallerSpan,
+        reply: Reply<Grant>,
+    },
+    Look {
+        reply: Reply<u32>,
+    },
+    Fill {
+        reply: Reply<()>,
+    },
 }
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, Error>>;
@@ -72,7 +82,8 @@ impl Fleet {
 
     /// Takes permits of a key.
     pub(crate) async fn take(&self, rule: &Arc<FleetRule>, key: &str, permits: u32) -> Result<Grant, Error> {
-        self.ask(rule, key, |reply| Ask::Take { permits, reply }).await
+        let caller = CallerSpan::here();
+        self.ask(rule, key, |reply| Ask::Take { permits, caller, reply }).await
     }
 
     /// Permits that are left of a key.

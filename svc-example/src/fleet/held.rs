@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use app_core::prelude::Error;
+use app_core::trace::CallerSpan;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -32,6 +33,7 @@ pub(super) struct Chunk {
 pub(super) struct Waiter {
     pub(super) permits: u32,
     pub(super) until: Instant,
+    pub(super) caller: CallerSpan,
     pub(super) reply: oneshot::Sender<Result<Grant, Error>>,
 }
 

@@ -6,6 +6,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use app_core::prelude::*;
+use app_core::trace::CallerSpan;
 use app_messaging::Messaging;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -147,7 +148,9 @@ impl Task {
     fn command(&mut self, command: Command) {
         match command {
             Command::Rules(rules) => self.set_rules(&rules),
-            Command::Ask(rule, key, Ask::Take { permits, reply }) => self.take(&rule, &key, permits, reply),
+            Command::Ask(rule, key, Ask::Take { permits, caller, reply }) => {
+                self.take(&rule, &key, permits, caller, reply);
+            }
             Command::Ask(rule, key, ask) => {
                 let id = KeyId { rule: rule.rule.name.as_str().into(), key: Arc::from(&*key) };
                 self.waiting += 1;
@@ -168,7 +171,14 @@ impl Task {
         self.shares.set_rules(rules);
     }
 
-    fn take(&mut self, rule: &Arc<FleetRule>, key: &str, permits: u32, reply: Reply<Grant>) {
+    fn take(
+        &mut self,
+        rule: &Arc<FleetRule>,
+        key: &str,
+        permits: u32,
+        caller: CallerSpan,
+        reply: Reply<Grant>,
+    ) {
         let (now, time) = (Instant::now(), nanos(self.clock.now()));
         let is_away = self.is_away(now);
         let Some((id, held)) = self.keys.entry(rule, key) else {
@@ -180,13 +190,14 @@ impl Task {
                 return answer(reply, granted(rule, held, now, time));
             }
             if let Some(wait) = held.too_few(permits, &rule.rate, time, now) {
-                return answer(reply, deny(rule, &id, held, wait, (now, time), &self.notices));
+                let grant = caller.run(|| deny(rule, &id, held, wait, (now, time), &self.notices));
+                return answer(reply, grant);
             }
             if is_away {
                 return answer(reply, by_itself(&mut self.shares, &id, permits));
             }
         }
-        held.waiting.push_back(Waiter { permits, until: now + PATIENCE, reply });
+        held.waiting.push_back(Waiter { permits, until: now + PATIENCE, caller, reply });
         self.waiting += 1;
         if !std::mem::replace(&mut held.watched, true) {
             self.deadlines.insert((now + PATIENCE, id.clone()));
@@ -322,7 +333,9 @@ impl Task {
                             continue;
                         };
                         self.waiting -= 1;
-                        answer(waiter.reply, deny(rule, &id, held, wait, (now, time), &self.notices));
+                        let deny = || deny(rule, &id, held, wait, (now, time), &self.notices);
+                        let grant = waiter.caller.run(deny);
+                        answer(waiter.reply, grant);
                     }
                 }
             }

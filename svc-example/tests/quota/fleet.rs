@@ -1,8 +1,11 @@
 //! Rules that the whole fleet shares, as dependents see them.
 
+use std::sync::{Arc, Mutex};
+
 use app_core::prelude::*;
 use app_core::testing::{TestApp, TestAppBuilder};
-use app_messaging::Messaging;
+use app_core::trace::TraceContext;
+use app_messaging::{Done, Messaging};
 use app_metrics::testing::TestMetrics as _;
 use quota_schema::quota_capnp::{RuleScope, quota_rule, quota_spec};
 use serde_json::json;
@@ -63,6 +66,30 @@ async fn a_shared_bucket_that_runs_out_is_told_once() {
         assert_eq!(told().await, round);
         sleep(Duration::from_secs(10)).await;
     }
+    app.stop().await.expect_clean();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_message_about_a_shared_bucket_is_in_the_trace_of_the_call_that_was_denied() {
+    let app = with_rule(|_| ()).start().await;
+    let quota = app.get::<Quota>();
+    let traces = Arc::<Mutex<Vec<_>>>::default();
+    let got = Arc::clone(&traces);
+    let mailer = app.new_service(ServiceId::random(), "mailer");
+    let consumer = app.get::<Messaging>().consumer("mailer").of::<Exhausted>();
+    let note = move |_| {
+        got.lock().unwrap().push(TraceContext::current().map(|context| context.trace_id()));
+        async { Ok(Done) }
+    };
+    consumer.start(&mailer, note).unwrap();
+    let granted =
+        TraceContext::parse("00-11111111111111111111111111111111-b7ad6b7169203331-01", None).unwrap();
+    let denied =
+        TraceContext::parse("00-22222222222222222222222222222222-b7ad6b7169203331-01", None).unwrap();
+    assert!(granted.scope(quota.acquire("shared", "a", 6)).await.unwrap().granted);
+    assert!(!denied.clone().scope(quota.acquire("shared", "a", 1)).await.unwrap().granted);
+    sleep(Duration::from_millis(10)).await;
+    assert_eq!(*traces.lock().unwrap(), [Some(denied.trace_id())]);
     app.stop().await.expect_clean();
 }
 
