@@ -23,7 +23,7 @@ use crate::errors::{AskError, AskFailure};
 use crate::ids::{HANDLER_FAILED, SUBSCRIPTION_DROPS};
 use crate::message::{Message, panic_text, read_payload};
 use crate::pace::Pace;
-use crate::traces::{self, Handling};
+use crate::traces::{self, HandlerFailure, Handling};
 use crate::transport::{Incoming, Outgoing, Subscription, TransportError};
 use crate::types::{EventMessage, MessageInfo, MessageType, RequestMessage};
 use crate::wire::{Payload, filter, header};
@@ -242,15 +242,9 @@ impl Listens {
     {
         let failed = match Message::decode(&incoming, None, 1, self.context.limits) {
             Ok(message) => {
-                let work = async {
-                    match AssertUnwindSafe(async { handler(message).await }).catch_unwind().await {
-                        Ok(Ok(())) => None,
-                        Ok(Err(error)) => Some(error.to_string()),
-                        Err(panic) => Some(format!("the handler panicked: {}", panic_text(panic.as_ref()))),
-                    }
-                };
                 let of = handling(self.info, &incoming, self.consumer);
-                traces::handled(of, work, |failed| Some(("handler_failed", failed.clone()?))).await
+                let handled = handled(of, self.info, async { handler(message).await }).await;
+                handled.err().map(|error| error.to_string())
             }
             Err(error) => Some(error.to_string()),
         };
@@ -294,6 +288,21 @@ impl Listens {
 /// What the span of a handler says.
 fn handling<'a>(info: &MessageInfo, incoming: &'a Incoming, consumer: &'a str) -> Handling<'a> {
     Handling { message: info.id(), headers: &incoming.headers, consumer, deliveries: None }
+}
+
+/// Runs a handler in its span. A panic becomes an error.
+async fn handled<R>(
+    of: Handling<'_>,
+    info: &MessageInfo,
+    run: impl Future<Output = Result<R, Error>>,
+) -> Result<R, Error> {
+    let work = async {
+        AssertUnwindSafe(run).catch_unwind().await.unwrap_or_else(|panic| {
+            let told = format!("the handler panicked: {}", panic_text(panic.as_ref()));
+            Err(errors::BUG.error(info.of()).message(told).build())
+        })
+    };
+    traces::handled(of, work, |result| result.as_ref().err().map(HandlerFailure::Error)).await
 }
 
 fn count(context: &Context, info: &MessageInfo, consumer: &str, outcome: &str) {

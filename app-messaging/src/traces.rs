@@ -4,6 +4,7 @@
 //! span too, a child of the sender's, and each delivery has one of its own. Who may publish in this domain is decided by the servers
 //! and their accounts, so the sender's decision about sampling holds.
 
+use app_core::prelude::Error;
 use app_core::trace::{self, TraceContext};
 use app_ids::MessageId;
 use tracing::{Instrument, Span, field, info_span};
@@ -74,11 +75,20 @@ pub(crate) struct Handling<'a> {
     pub(crate) deliveries: Option<u64>,
 }
 
-/// Runs the handler of a message in a span, a child of the sender's. `failure` is the kind and the reason, if it failed.
+/// Why the handler of a message failed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum HandlerFailure<'a> {
+    /// The error that it returned.
+    Error(&'a Error),
+    /// A kind in one word, and the reason.
+    Other(&'static str, &'a str),
+}
+
+/// Runs the handler of a message in a span, a child of the sender's. `failure` says why it failed, if it did.
 pub(crate) async fn handled<T>(
     of: Handling<'_>,
     handler: impl Future<Output = T>,
-    failure: impl FnOnce(&T) -> Option<(&'static str, String)>,
+    failure: impl FnOnce(&T) -> Option<HandlerFailure<'_>>,
 ) -> T {
     let sender = sender(of.headers);
     let span = within(sender.clone(), || processing(&of));
@@ -90,8 +100,10 @@ pub(crate) async fn handled<T>(
         };
     }
     let result = handler.instrument(span.clone()).await;
-    if let Some((kind, reason)) = failure(&result) {
-        failed(&span, kind, &reason);
+    match failure(&result) {
+        Some(HandlerFailure::Error(error)) => span.in_scope(|| trace::record_error(error)),
+        Some(HandlerFailure::Other(kind, reason)) => failed(&span, kind, &reason),
+        None => {}
     }
     result
 }

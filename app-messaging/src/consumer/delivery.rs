@@ -15,7 +15,7 @@ use super::running::Running;
 use super::work::{Life, Work};
 use crate::ids::CONSUMER_PAUSES;
 use crate::message::panic_text;
-use crate::traces::{self, Handling};
+use crate::traces::{self, HandlerFailure, Handling};
 use crate::transport::{AckToken, Settlement, TransportError};
 
 /// How many times a confirmation is asked for.
@@ -45,8 +45,8 @@ pub(super) enum Worked {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Failed {
     pub(super) reason: String,
-    /// The id of the error.
-    pub(super) error: Option<ErrorId>,
+    /// The error of the handler, if it returned one.
+    pub(super) error: Option<Error>,
     /// Whether trying again can't help.
     pub(super) for_good: bool,
 }
@@ -58,13 +58,11 @@ impl Failed {
 }
 
 /// Why an attempt failed, for its span.
-fn failure(worked: &Worked) -> Option<(&'static str, String)> {
+fn failure(worked: &Worked) -> Option<HandlerFailure<'_>> {
     match worked {
-        Worked::Failed(failed) => {
-            let kind = failed.error.and_then(ErrorId::name).unwrap_or("handler_failed");
-            Some((kind, failed.reason.clone()))
-        }
-        Worked::Outcome(Outcome::DeadLetter(reason)) => Some(("dead_letter", reason.clone())),
+        Worked::Failed(Failed { error: Some(error), .. }) => Some(HandlerFailure::Error(error)),
+        Worked::Failed(failed) => Some(HandlerFailure::Other("handler_failed", &failed.reason)),
+        Worked::Outcome(Outcome::DeadLetter(reason)) => Some(HandlerFailure::Other("dead_letter", reason)),
         Worked::Outcome(_) | Worked::Stopped | Worked::Lost => None,
     }
 }
@@ -212,8 +210,8 @@ where
             Ok(Ok(Err(error))) => Failed {
                 for_good: matches!(error.error_type(), ErrorType::Config | ErrorType::Bug)
                     || error.is(&crate::errors::MESSAGE_MALFORMED),
-                error: Some(error.id()),
                 reason: error.to_string(),
+                error: Some(error),
             },
             Ok(Err(panic)) => {
                 Failed::because(format!("the handler panicked: {}", panic_text(panic.as_ref())))

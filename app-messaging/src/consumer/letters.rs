@@ -78,7 +78,7 @@ where
         let message = &work.delivered.message;
         let mut letter = DeadLetterHeaders {
             reason: failed.reason.clone(),
-            error: failed.error,
+            error: failed.error.as_ref().map(Error::id),
             consumer: self.durable.clone(),
             attempts,
             sequence: work.origin.sequence,

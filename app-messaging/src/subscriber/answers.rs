@@ -1,20 +1,17 @@
-//! RequestHandler requests.
+//! Answers to requests.
 
-use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use app_core::prelude::*;
 use bytes::Bytes;
-use futures_util::FutureExt;
 use parking_lot::Mutex;
 use tokio::time::timeout;
 
-use super::{Answer, Content, count, handling};
+use super::{Answer, Content, count, handled, handling};
 use crate::context::Context;
 use crate::ids::HANDLER_FAILED;
-use crate::message::{Message, panic_text};
+use crate::message::Message;
 use crate::pace::Pace;
-use crate::traces;
 use crate::transport::{Incoming, Outgoing};
 use crate::types::RequestMessage;
 use crate::wire::{Headers, header, pack};
@@ -45,11 +42,7 @@ where
     let made = match Message::decode(&incoming, None, 1, context.limits) {
         Ok(message) => {
             let of = handling(T::INFO, &incoming, "responder");
-            let failure = |made: &Result<Answer<T>, Error>| {
-                let error = made.as_ref().err()?;
-                Some((error.id().name().unwrap_or("handler_failed"), error.to_string()))
-            };
-            traces::handled(of, run::<T, _, _>(answering, message), failure).await
+            handled(of, T::INFO, run::<T, _, _>(answering, message)).await
         }
         Err(error) => {
             Err(crate::errors::MESSAGE_MALFORMED.error(T::INFO.of()).message(error.to_string()).build())
@@ -88,17 +81,10 @@ where
     Run: Future<Output = Result<Answer<T>, Error>>,
 {
     let RequestHandler { handler, max_run, .. } = answering;
-    match timeout(*max_run, AssertUnwindSafe(async { handler(message).await }).catch_unwind()).await {
-        Ok(Ok(made)) => made,
-        Ok(Err(panic)) => {
-            let told = format!("the handler panicked: {}", panic_text(panic.as_ref()));
-            Err(errors::BUG.error(T::INFO.of()).message(told).build())
-        }
-        Err(_) => {
-            let told = format!("the handler ran for longer than {max_run:?}, and was cancelled");
-            Err(errors::SERVICE_NOT_AVAILABLE.error(T::INFO.of()).message(told).build())
-        }
-    }
+    timeout(*max_run, async { handler(message).await }).await.unwrap_or_else(|_| {
+        let told = format!("the handler ran for longer than {max_run:?}, and was cancelled");
+        Err(errors::SERVICE_NOT_AVAILABLE.error(T::INFO.of()).message(told).build())
+    })
 }
 
 /// Writes what an answer says of a failure into its headers, and returns its payload.
