@@ -87,7 +87,7 @@ impl Tracing {
     /// What the exporter works with.
     pub(crate) fn export_parts(&self, log: &Logger) -> ExportParts {
         ExportParts {
-            queue: Arc::clone(&self.sink.queue),
+            sink: Arc::clone(&self.sink),
             settings: Arc::clone(&self.settings),
             changes: self.changes.subscribe(),
             metrics: self.metrics.clone(),
@@ -137,7 +137,7 @@ impl Tracing {
     /// Takes the sink away for good, and says why.
     pub(crate) fn give_up(&self, why: &str) {
         self.remove();
-        self.sink.queue.close();
+        self.sink.close();
         self.metrics.trouble(Some(why));
         error!(self.log, "{why}"; "event" => SPANS_NOT_EXPORTED.hex());
     }

@@ -133,16 +133,17 @@ impl<T> Queue<T> {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// Drops and counts what waits, and everything that comes later.
-    pub(crate) fn close(&self) {
+    /// Drops and counts what waits, and everything that comes later. Returns how many items waited.
+    pub(crate) fn close(&self) -> u64 {
         let mut state = self.state.lock();
         state.closed = true;
-        let left = std::mem::take(&mut state.waiting);
+        let left = std::mem::take(&mut state.waiting) as u64;
         let (batches, last) = (std::mem::take(&mut state.batches), std::mem::take(&mut state.last));
         drop(state);
-        self.dropped.fetch_add(left as u64, Ordering::Relaxed);
+        self.dropped.fetch_add(left, Ordering::Relaxed);
         // Outside of the lock: it may be much.
         drop((batches, last));
+        left
     }
 }
 
@@ -162,9 +163,10 @@ mod tests {
         assert_eq!(queue.take().unwrap().len(), 489);
         assert!(queue.take().is_none());
         queue.push(1);
-        queue.close();
+        assert_eq!(queue.close(), 1);
         assert!(!queue.push(2));
         assert_eq!((queue.waiting(), queue.dropped(), queue.take()), (0, 502, None));
+        assert_eq!(queue.close(), 0);
     }
 
     #[test]

@@ -21,6 +21,13 @@ pub(crate) struct QueueSink {
     pub(crate) sampling: Sampling,
 }
 
+impl QueueSink {
+    /// Drops and counts the spans that wait, and all that end later.
+    pub(crate) fn close(&self) {
+        self.dropped.add(self.queue.close());
+    }
+}
+
 impl SpanSink for QueueSink {
     fn admits(&self, target: &str, level: Level) -> bool {
         self.filter.load().lets_through(target, level)

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use app_core::prelude::*;
 use app_core::threads::spawn_thread;
-use app_core::trace::{self, SpanData};
+use app_core::trace;
 use arc_swap::ArcSwap;
 use tokio::runtime::Builder;
 use tokio::sync::{oneshot, watch};
@@ -20,8 +20,8 @@ use crate::encode::Encoder;
 use crate::exporter::{Complaints, Exporter, Outcomes, Work};
 use crate::ids::SPANS_NOT_EXPORTED;
 use crate::metrics::TracingMetrics;
-use crate::queue::Queue;
 use crate::settings::Settings;
+use crate::sink::QueueSink;
 use crate::transport::HttpTransport;
 
 /// How long a stop waits for spans to be exported.
@@ -42,7 +42,7 @@ pub(crate) struct ExportThread {
 
 /// What the thread works with.
 pub(crate) struct ExportParts {
-    pub(crate) queue: Arc<Queue<Box<SpanData>>>,
+    pub(crate) sink: Arc<QueueSink>,
     pub(crate) settings: Arc<ArcSwap<Settings>>,
     pub(crate) changes: watch::Receiver<u64>,
     pub(crate) metrics: TracingMetrics,
@@ -91,7 +91,7 @@ impl ExportThread {
 }
 
 async fn run(parts: ExportParts, stop: watch::Receiver<Option<Instant>>) {
-    let ExportParts { queue, settings, changes, metrics, log } = parts;
+    let ExportParts { sink, settings, changes, metrics, log } = parts;
     let work = {
         let metrics = metrics.clone();
         move || {
@@ -108,7 +108,7 @@ async fn run(parts: ExportParts, stop: watch::Receiver<Option<Instant>>) {
         }
     };
     let exporter = Exporter {
-        queue: Arc::clone(&queue),
+        queue: Arc::clone(&sink.queue),
         work: work(),
         changes,
         stop,
@@ -120,5 +120,5 @@ async fn run(parts: ExportParts, stop: watch::Receiver<Option<Instant>>) {
     };
     exporter.run(work).await;
     // What ends from now on is counted as dropped.
-    queue.close();
+    sink.close();
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use app_core::testing::TestApp;
 use app_core::trace::TraceContext;
+use app_metrics::testing::TestMetrics as _;
 use parking_lot::Mutex;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -11,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::*;
-use crate::ids::SPANS_FAILED;
+use crate::ids::{SPANS_DROPPED, SPANS_FAILED};
 
 /// The sink is that of the process: one app at a time.
 static ONE: Mutex<()> = Mutex::new(());
@@ -165,4 +166,25 @@ async fn a_collector_that_is_away_fails_the_check_and_nothing_else() {
     let line = text.lines().find(|line| line.starts_with(&failed) && line.contains("reason=\"stopped\""));
     // The span of the test, and those of the start.
     assert!(line.is_some_and(|line| !line.ends_with("} 0")), "{line:?}");
+}
+
+#[expect(clippy::await_holding_lock, reason = "each test has a runtime of its own")]
+#[tokio::test]
+async fn spans_that_wait_when_the_exporter_is_given_up_count_as_dropped() {
+    let _one = ONE.lock();
+    let collector = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let app = app(&plain(collector.local_addr().unwrap())).await;
+    tracing::info_span!("first").in_scope(|| {});
+    // It never answers, so the exporter waits with its first batch and takes no other.
+    let connection = tokio::time::timeout(PATIENCE, collector.accept()).await.unwrap().unwrap();
+    for _ in 0..7 {
+        tracing::info_span!("waits").in_scope(|| {});
+    }
+    let tracing = app.get::<Tracing>();
+    let waiting = tracing.sink.queue.waiting();
+    assert!(waiting >= 7, "{waiting}");
+    tracing.give_up("the test");
+    assert_eq!(app.metric(TRACING_SERVICE_ID, SPANS_DROPPED, []), waiting as f64);
+    drop((connection, collector));
+    app.stop().await.expect_clean();
 }
