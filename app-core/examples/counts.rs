@@ -18,7 +18,7 @@ use app_core::{
     log::LogFormat,
     prelude::*,
     testing::TestApp,
-    trace::{self, Level, LevelFilter, Sampler, SpanData, SpanSink, TraceBegin},
+    trace::{self, Level, LevelFilter, Sampler, SamplingHint, SpanData, SpanSink, TraceBegin},
 };
 use app_errors::errors;
 use app_ids::{AppId, DomainId, InstanceId, ReleaseId};
@@ -114,6 +114,12 @@ struct Samples(bool);
 impl Sampler for Samples {
     fn sample(&self, _: &TraceBegin<'_>) -> bool {
         self.0
+    }
+
+    // As the sampler of app-tracing does.
+    fn hint(&self) -> SamplingHint {
+        let bound = if self.0 { u64::MAX } else { 0 };
+        SamplingHint::default().new_traces_below(bound).verified_peers_decide(true)
     }
 }
 

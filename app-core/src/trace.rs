@@ -46,7 +46,7 @@ pub use self::carried::CallerSpan;
 pub use self::context::TraceContext;
 pub use self::ids::{SpanId, TraceId};
 pub use self::own::OwnSpan;
-pub use self::sink::{InstalledSink, Sampler, SpanSink, TraceBegin, install, lost_spans};
+pub use self::sink::{InstalledSink, Sampler, SamplingHint, SpanSink, TraceBegin, install, lost_spans};
 pub use self::span::{SpanData, SpanEvent, SpanKind, SpanParent, SpanStatus};
 pub(crate) use self::{
     carried::TaskContext,

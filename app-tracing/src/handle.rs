@@ -113,8 +113,8 @@ impl Tracing {
         self.sink.filter.store(Arc::new(settings.filter.clone()));
         self.sink.queue.set_limit(settings.queue_spans);
         self.settings.store(Arc::clone(settings));
-        self.set_rule();
         self.sink.exports.store(exports, Ordering::Relaxed);
+        self.set_rule();
         self.changes.send_modify(|change| *change += 1);
         let mut installed = self.installed.lock();
         match (&*installed, exports) {
@@ -142,9 +142,15 @@ impl Tracing {
         error!(self.log, "{why}"; "event" => SPANS_NOT_EXPORTED.hex());
     }
 
+    /// Samples by the rule that is in effect now.
     fn set_rule(&self) {
+        // Held until the rule is set, so that of two threads the second one reads what both have changed.
+        let installed = self.installed.lock();
         let rule = self.settings.load().rule;
         self.sink.sampling.set(SamplingRule { ratio: self.ratio(), ..rule });
+        if let Some(installed) = &*installed {
+            installed.sampling_changed();
+        }
     }
 
     /// Samples by another ratio for a time. A later call replaces it.

@@ -76,15 +76,25 @@ impl Sampling {
         self.by_parent.store(rule.by_parent, Ordering::Relaxed);
     }
 
+    /// The rule for new traces as a number (invariant 1): one is sampled if the number of its id is below.
+    pub(crate) fn bound(&self) -> u64 {
+        self.bound.load(Ordering::Relaxed)
+    }
+
+    /// Whether a verified parent decides for its trace.
+    pub(crate) fn is_by_parent(&self) -> bool {
+        self.by_parent.load(Ordering::Relaxed)
+    }
+
     /// Whether a new trace with this id is sampled (invariant 1).
     pub(crate) fn of_id(&self, trace_id: [u8; 16]) -> bool {
         let [.., a, b, c, d, e, f, g, h] = trace_id;
-        u64::from_be_bytes([a, b, c, d, e, f, g, h]) >> 1 < self.bound.load(Ordering::Relaxed)
+        u64::from_be_bytes([a, b, c, d, e, f, g, h]) >> 1 < self.bound()
     }
 
     /// Whether the part of a trace that begins in this process is sampled.
     pub(crate) fn decide(&self, trace_id: [u8; 16], parent: Option<RemoteParent>) -> bool {
-        match parent.filter(|_| self.by_parent.load(Ordering::Relaxed)) {
+        match parent.filter(|_| self.is_by_parent()) {
             None => self.of_id(trace_id),
             Some(RemoteParent { sampled, verified: true }) => sampled,
             // Invariant 2. The peer may have chosen the id too, so the cap holds for what the ratio lets through.

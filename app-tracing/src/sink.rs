@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use app_core::trace::{Level, LevelFilter, Sampler, SpanData, SpanSink, TraceBegin};
+use app_core::trace::{Level, LevelFilter, Sampler, SamplingHint, SpanData, SpanSink, TraceBegin};
 use app_metrics::Counter;
 use arc_swap::ArcSwap;
 
@@ -52,5 +52,14 @@ impl Sampler for QueueSampler {
         let parent =
             begin.parent.map(|parent| RemoteParent { sampled: parent.sampled(), verified: begin.trusted });
         self.0.exports.load(Ordering::Relaxed) && self.0.sampling.decide(begin.trace_id.to_bytes(), parent)
+    }
+
+    /// The same decisions as those of `sample`, but for parents that are not verified.
+    fn hint(&self) -> SamplingHint {
+        let exports = self.0.exports.load(Ordering::Relaxed);
+        let bound = if exports { self.0.sampling.bound() } else { 0 };
+        SamplingHint::default()
+            .new_traces_below(bound)
+            .verified_peers_decide(exports && self.0.sampling.is_by_parent())
     }
 }

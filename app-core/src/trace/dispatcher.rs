@@ -16,7 +16,7 @@ use tracing_core::{Event, Level, LevelFilter, Metadata, Subscriber};
 use super::attributes::{AttributeValue, Attributes, MOST_BYTES};
 use super::context::{ContextFlags, TraceContext};
 use super::ids::{SpanId, TraceId};
-use super::sink::{self, TraceBegin};
+use super::sink;
 use super::span::{SpanData, SpanEvent, SpanParent};
 use super::table::{self, NOTHING};
 use super::thread::{self, Frame};
@@ -193,15 +193,12 @@ pub(super) fn child_of(parent: Option<&TraceContext>, name: &str, target: &str) 
     let span_id = SpanId::random();
     let Some(parent) = parent else {
         let trace_id = TraceId::random();
-        let sampled = sink::is_sampled(&TraceBegin::new(trace_id, None, name, target));
+        let sampled = sink::samples_new(trace_id, name, target);
         let flags = ContextFlags::default().with(ContextFlags::SAMPLED, sampled);
         return TraceContext { trace_id, span_id, flags, state: None };
     };
-    let sampled = if parent.is_remote() {
-        sink::is_sampled(&TraceBegin::new(parent.trace_id, Some(parent), name, target))
-    } else {
-        parent.sampled()
-    };
+    let sampled =
+        if parent.is_remote() { sink::samples_remote(parent, name, target) } else { parent.sampled() };
     let kept = ContextFlags::NOT_FOR_TASKS | ContextFlags::HAS_STATE;
     let flags = ContextFlags(parent.flags.0 & kept).with(ContextFlags::SAMPLED, sampled);
     TraceContext { trace_id: parent.trace_id, span_id, flags, state: parent.state.clone() }

@@ -9,7 +9,7 @@ use super::attributes::AttributeValue;
 use super::clock;
 use super::context::{ContextFlags, TraceContext};
 use super::ids::{SpanId, TraceId};
-use super::sink::{self, TraceBegin};
+use super::sink;
 use super::span::{SpanData, SpanParent};
 
 /// A span that only reaches the sink if [`deliver`](Self::deliver) is called. For what is worth a span only if it ends in
@@ -82,8 +82,7 @@ impl OwnSpan {
     /// It ends now, and goes to the sink if its trace is to be sampled.
     pub fn deliver(mut self) {
         let data = &self.0;
-        let begin = TraceBegin::new(data.context().trace_id(), None, data.name(), data.target());
-        if sink::is_sampled(&begin) {
+        if sink::samples_new(data.context().trace_id(), data.name(), data.target()) {
             self.0.set_sampled();
             self.0.end_now();
             sink::deliver(self.0);
@@ -179,8 +178,8 @@ impl TimelineState {
     fn is_sampled(&mut self, context: &TraceContext) -> Option<bool> {
         if self.sampled.is_none() && super::in_use() && sink::is_installed() {
             let name = self.root.as_ref().map_or("", |root| root.0.name());
-            let begin = TraceBegin::new(context.trace_id, None, name, KERNEL);
-            self.sampled = Some(sink::admits(KERNEL, super::Level::INFO) && sink::is_sampled(&begin));
+            let is_sampled = || sink::samples_new(context.trace_id, name, KERNEL);
+            self.sampled = Some(sink::admits(KERNEL, super::Level::INFO) && is_sampled());
         }
         self.sampled
     }

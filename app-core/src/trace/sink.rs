@@ -3,10 +3,11 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use app_errors::Error;
 use arc_swap::ArcSwapOption;
+use parking_lot::Mutex;
 use tracing_core::{Level, LevelFilter};
 
 use super::context::TraceContext;
@@ -35,6 +36,45 @@ pub trait SpanSink: Send + Sync + 'static {
 pub trait Sampler: Send + Sync + 'static {
     /// Whether the spans go to the sink.
     fn sample(&self, begin: &TraceBegin<'_>) -> bool;
+
+    /// The decisions that need no question, because numbers say them. By default there are none.
+    ///
+    /// The answer is kept. Call [`InstalledSink::sampling_changed`] when it changes.
+    fn hint(&self) -> SamplingHint {
+        SamplingHint::default()
+    }
+}
+
+/// Decisions of a [`Sampler`] that follow from numbers. A span that is not sampled costs less if its sampler is not asked.
+///
+/// ```
+/// use app_core::trace::SamplingHint;
+///
+/// // A quarter of the new traces, and those that verified peers have sampled.
+/// let hint = SamplingHint::default().new_traces_below(1 << 61).verified_peers_decide(true);
+/// # let _ = hint;
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SamplingHint {
+    pub(super) new_traces: Option<u64>,
+    pub(super) verified_peers_decide: bool,
+}
+
+impl SamplingHint {
+    /// A trace that begins here is sampled if the upper 63 bits of the last 8 bytes of its id, as a number, are below `bound`: this is
+    /// the rule of OpenTelemetry's `TraceIdRatioBased`. 0 samples none, and 2<sup>63</sup> or more samples all.
+    #[must_use]
+    pub fn new_traces_below(mut self, bound: u64) -> Self {
+        self.new_traces = Some(bound.min(ALL_TRACES));
+        self
+    }
+
+    /// A trace of a peer that showed who it is is sampled if the peer has sampled it.
+    #[must_use]
+    pub fn verified_peers_decide(mut self, decide: bool) -> Self {
+        self.verified_peers_decide = decide;
+        self
+    }
 }
 
 /// What is known of a trace when its first span in this process begins.
@@ -71,8 +111,35 @@ pub(super) struct Installed {
     pub(super) sampler: Arc<dyn Sampler>,
 }
 
-pub(super) static INSTALLED: ArcSwapOption<Installed> = ArcSwapOption::const_empty();
+static INSTALLED: ArcSwapOption<Installed> = ArcSwapOption::const_empty();
 static LOST: AtomicU64 = AtomicU64::new(0);
+
+/// The bound that samples all new traces. Ids count by 63 bits.
+const ALL_TRACES: u64 = 1 << 63;
+/// In place of a bound: the sampler is asked.
+const ASK: u64 = u64::MAX;
+/// Which new traces are sampled, by the hint of the sampler that is installed. 0 without one.
+static NEW_TRACES: AtomicU64 = AtomicU64::new(0);
+/// Whether verified peers decide for their traces, by the same hint.
+static VERIFIED_PEERS_DECIDE: AtomicBool = AtomicBool::new(false);
+/// Held while the hint is read and kept. So what is kept last is the hint of the sampler that was installed last.
+static KEEPS_HINT: Mutex<()> = Mutex::new(());
+
+/// Asks the sampler that is installed for its hint, and keeps the answer.
+fn keep_hint() {
+    let _turn = KEEPS_HINT.lock();
+    let hint = |installed: &Arc<Installed>| {
+        catch_unwind(AssertUnwindSafe(|| installed.sampler.hint())).unwrap_or_default()
+    };
+    let hint = INSTALLED.load().as_ref().map(hint);
+    let (new_traces, decide) = match hint {
+        Some(hint) => (hint.new_traces.unwrap_or(ASK), hint.verified_peers_decide),
+        None => (0, false),
+    };
+    // Relaxed: a decision uses one of them, and other threads may use the old one for a moment.
+    NEW_TRACES.store(new_traces, Ordering::Relaxed);
+    VERIFIED_PEERS_DECIDE.store(decide, Ordering::Relaxed);
+}
 
 /// Turns spans on: `sink` gets those that `sampler` wants, from now on. The sink is that of the whole process; a later one
 /// takes its place.
@@ -114,6 +181,7 @@ pub fn install(sink: Arc<dyn SpanSink>, sampler: Arc<dyn Sampler>) -> Result<Ins
     super::note_use();
     let installed = Arc::new(Installed { sink, sampler });
     INSTALLED.store(Some(Arc::clone(&installed)));
+    keep_hint();
     tracing_core::callsite::rebuild_interest_cache();
     Ok(InstalledSink(installed))
 }
@@ -127,6 +195,11 @@ impl InstalledSink {
     pub fn filter_changed(&self) {
         tracing_core::callsite::rebuild_interest_cache();
     }
+
+    /// Asks the sampler again for its [hint](Sampler::hint). Spans that this thread begins later are sampled by it.
+    pub fn sampling_changed(&self) {
+        keep_hint();
+    }
 }
 
 impl Drop for InstalledSink {
@@ -136,6 +209,7 @@ impl Drop for InstalledSink {
         };
         // A later sink stays.
         INSTALLED.rcu(|installed| if is_own(installed) { None } else { installed.clone() });
+        keep_hint();
         tracing_core::callsite::rebuild_interest_cache();
     }
 }
@@ -170,7 +244,27 @@ pub(super) fn max_level() -> LevelFilter {
     INSTALLED.load().as_ref().map_or(LevelFilter::OFF, |installed| installed.sink.max_level())
 }
 
-pub(super) fn is_sampled(begin: &TraceBegin<'_>) -> bool {
+/// Whether a trace that begins with a span of this name and target is sampled.
+#[inline]
+pub(super) fn samples_new(trace_id: TraceId, name: &str, target: &str) -> bool {
+    match NEW_TRACES.load(Ordering::Relaxed) {
+        ASK => is_sampled(&TraceBegin::new(trace_id, None, name, target)),
+        bound => trace_id.low >> 1 < bound,
+    }
+}
+
+/// Whether the part of a trace is sampled that begins with a span of this name and target, a child of another process's span.
+#[inline]
+pub(super) fn samples_remote(parent: &TraceContext, name: &str, target: &str) -> bool {
+    if VERIFIED_PEERS_DECIDE.load(Ordering::Relaxed) && parent.is_trusted() {
+        return parent.sampled();
+    }
+    is_sampled(&TraceBegin::new(parent.trace_id, Some(parent), name, target))
+}
+
+/// Asks the sampler.
+#[inline(never)]
+fn is_sampled(begin: &TraceBegin<'_>) -> bool {
     let installed = INSTALLED.load();
     let sample = |installed: &Arc<Installed>| {
         catch_unwind(AssertUnwindSafe(|| installed.sampler.sample(begin))).unwrap_or(false)
