@@ -14,6 +14,8 @@ use tokio::sync::watch;
 use super::*;
 use crate::ids::{SPANS_DROPPED, SPANS_FAILED};
 
+mod reload;
+
 /// The sink is that of the process: one app at a time.
 static ONE: Mutex<()> = Mutex::new(());
 
