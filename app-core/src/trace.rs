@@ -90,7 +90,7 @@ pub fn without<T>(function: impl FnOnce() -> T) -> T {
     if !in_use() {
         return function();
     }
-    let _inside = thread::attach(thread::Frame::of(None));
+    let _inside = thread::attach(thread::Current::of(None));
     function()
 }
 
@@ -115,8 +115,8 @@ pub fn leave_out_this_thread() {
 /// std::error::Error)`.
 pub fn record_error(error: &Error) {
     if in_use()
-        && let Some(top) = thread::top()
+        && let Some(span) = thread::top_span()
     {
-        table::change(top.id, |span| span.set_error(error));
+        table::change(span, |span| span.set_error(error));
     }
 }

@@ -22,6 +22,7 @@ impl Source {
         }
     }
 
+    #[inline]
     fn next(&mut self, key: usize) -> u64 {
         self.generator.u64(..) ^ self.keys[key]
     }
@@ -31,6 +32,7 @@ thread_local! {
     static SOURCE: RefCell<Source> = RefCell::new(Source::new());
 }
 
+#[inline]
 fn with_source<T>(make: impl FnOnce(&mut Source) -> T) -> T {
     // It has no destructor, so it is there until the thread ends. No number is made while another one is being made.
     SOURCE.with_borrow_mut(make)
@@ -44,6 +46,7 @@ fn with_source<T>(make: impl FnOnce(&mut Source) -> T) -> T {
 /// assert_ne!(app_ids::unique_u64(), app_ids::unique_u64());
 /// ```
 #[must_use]
+#[inline]
 pub fn unique_u64() -> u64 {
     with_source(|source| {
         loop {
@@ -61,6 +64,7 @@ pub fn unique_u64() -> u64 {
 /// assert_ne!(app_ids::unique_u128(), app_ids::unique_u128());
 /// ```
 #[must_use]
+#[inline]
 pub fn unique_u128() -> u128 {
     with_source(|source| {
         loop {

@@ -7,7 +7,7 @@ use std::pin::pin;
 use super::context::TraceContext;
 use super::dispatcher;
 use super::table;
-use super::thread::{self, Frame};
+use super::thread::{self, Current};
 
 /// The span of a caller, for work that another thread does for it.
 ///
@@ -27,7 +27,7 @@ use super::thread::{self, Frame};
 /// }
 /// ```
 #[derive(Clone)]
-pub struct CallerSpan(Option<Frame>);
+pub struct CallerSpan(Option<Current>);
 
 impl CallerSpan {
     /// The span of the running code, if it is inside of one.
@@ -38,7 +38,7 @@ impl CallerSpan {
 
     /// No span, for work that runs in another context than that of the code around it.
     pub(crate) fn nothing() -> Self {
-        Self(Some(Frame::of(None)))
+        Self(Some(Current::of(None)))
     }
 
     /// Whether the code was inside of no span.
@@ -49,13 +49,13 @@ impl CallerSpan {
 
     /// Calls a function in the span.
     pub fn run<T>(&self, function: impl FnOnce() -> T) -> T {
-        let Some(frame) = &self.0 else { return function() };
-        let mut frame = frame.clone();
-        let handle = (frame.id != 0 && table::upgrade(frame.id)).then(|| SpanHandle(frame.id));
+        let Some(caller) = &self.0 else { return function() };
+        let mut caller = caller.clone();
+        let handle = (caller.id != 0 && table::upgrade(caller.id)).then(|| SpanHandle(caller.id));
         if handle.is_none() {
-            frame.id = 0;
+            caller.id = 0;
         }
-        let _inside = thread::attach(frame);
+        let _inside = thread::attach(caller);
         function()
     }
 
@@ -71,7 +71,9 @@ impl CallerSpan {
 
 impl fmt::Debug for CallerSpan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("CallerSpan").field(&self.0.as_ref().and_then(|frame| frame.context.as_ref())).finish()
+        f.debug_tuple("CallerSpan")
+            .field(&self.0.as_ref().and_then(|caller| caller.context.as_ref()))
+            .finish()
     }
 }
 
@@ -94,7 +96,7 @@ impl TaskContext {
 
     /// Runs one poll of the task.
     pub(crate) fn run<T>(&self, function: impl FnOnce() -> T) -> T {
-        let _inside = thread::attach(Frame::of(Some((*self.0).clone())));
+        let _inside = thread::attach(Current::of(Some((*self.0).clone())));
         function()
     }
 }

@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use super::ids::{SpanId, TraceId};
-use super::thread::{self, Frame};
+use super::thread::{self, Current};
 use super::w3c;
 
 /// Which span the running code belongs to, in this process or in its caller's process.
@@ -55,10 +55,12 @@ impl ContextFlags {
     /// The context has a tracestate.
     pub(super) const HAS_STATE: u8 = 32;
 
+    #[inline]
     pub(super) fn has(self, bit: u8) -> bool {
         self.0 & bit != 0
     }
 
+    #[inline]
     pub(super) fn with(self, bit: u8, set: bool) -> Self {
         Self(if set { self.0 | bit } else { self.0 & !bit })
     }
@@ -123,12 +125,14 @@ impl TraceContext {
     }
 
     /// Whether the trace is sampled: its spans are exported.
+    #[inline]
     #[must_use]
     pub fn sampled(&self) -> bool {
         self.flags.has(ContextFlags::SAMPLED)
     }
 
     /// Whether the span is of another process.
+    #[inline]
     #[must_use]
     pub fn is_remote(&self) -> bool {
         self.flags.has(ContextFlags::REMOTE)
@@ -162,7 +166,7 @@ impl TraceContext {
 
     /// Calls a function within this context.
     pub fn run<T>(self, function: impl FnOnce() -> T) -> T {
-        let _inside = thread::attach(Frame::of(Some(self)));
+        let _inside = thread::attach(Current::of(Some(self)));
         function()
     }
 }
@@ -171,7 +175,7 @@ impl TraceContext {
 pub(super) async fn scope<F: Future>(context: Option<TraceContext>, future: F) -> F::Output {
     let mut future = pin!(future);
     std::future::poll_fn(|polled| {
-        let _inside = thread::attach(Frame::of(context.clone()));
+        let _inside = thread::attach(Current::of(context.clone()));
         future.as_mut().poll(polled)
     })
     .await

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Once, OnceLock};
 
 use app_errors::{Error, errors};
-use tracing_core::span::{Attributes as NewSpan, Current, Id, Record};
+use tracing_core::span::{Attributes as NewSpan, Current as CurrentSpan, Id, Record};
 use tracing_core::subscriber::Interest;
 use tracing_core::{Event, Level, LevelFilter, Metadata, Subscriber};
 
@@ -19,7 +19,7 @@ use super::ids::{SpanId, TraceId};
 use super::sink;
 use super::span::{SpanData, SpanEvent, SpanParent};
 use super::table::{self, NOTHING};
-use super::thread::{self, Frame};
+use super::thread::{self, Current};
 use super::visit::{EventFieldsOf, SpanFields};
 
 /// Gets the events of the crate `tracing`.
@@ -97,18 +97,12 @@ impl Subscriber for Dispatcher {
             None => thread::current(),
         };
         let metadata = new.metadata();
-        let mut context = child_of(parent.as_ref(), metadata.name(), metadata.target());
-        let data = context.sampled().then(|| {
-            context.flags = context.flags.with(ContextFlags::RECORDED, true);
-            let parent =
-                parent.map(|parent| SpanParent { id: parent.span_id, is_remote: parent.is_remote() });
-            let mut data = Box::new(SpanData::begin(metadata, context.clone(), parent));
-            let mut fields = SpanFields::of_new(&mut data.attributes);
-            new.record(&mut fields);
-            fields.special().apply(&mut data);
-            data
-        });
-        let id = table::begin(metadata, &context, data);
+        let context = child_of(parent.as_ref(), metadata.name(), metadata.target());
+        let id = if context.sampled() {
+            begin_sampled(new, context, parent.as_ref())
+        } else {
+            table::begin(metadata, &context, None)
+        };
         if id == NOTHING {
             sink::lost();
         }
@@ -137,32 +131,29 @@ impl Subscriber for Dispatcher {
     }
 
     fn event(&self, event: &Event<'_>) {
-        let frame = match event.parent() {
-            Some(parent) => {
-                let id = parent.into_u64();
-                Some(Frame::new(id, table::context(id)))
-            }
-            None if event.is_root() => None,
-            None => thread::top(),
-        };
-        if let Some(frame) = &frame
-            && frame.context.as_ref().is_some_and(|context| context.flags.has(ContextFlags::RECORDED))
-        {
-            add_event(frame.id, event);
-        }
-        let Some(receiver) = RECEIVER.get() else { return };
         if event.is_contextual() {
-            receiver.event(event);
-        } else {
-            let _inside = thread::attach(frame.unwrap_or_else(|| Frame::of(None)));
+            if let Some(span) = thread::top_recorded() {
+                add_event(span, event);
+            }
+            if let Some(receiver) = RECEIVER.get() {
+                receiver.event(event);
+            }
+            return;
+        }
+        let parent = event.parent().map_or(0, Id::into_u64);
+        if table::is_recorded(parent) {
+            add_event(parent, event);
+        }
+        if let Some(receiver) = RECEIVER.get() {
+            let _inside = thread::attach(Current { id: parent, context: table::context(parent) });
             receiver.event(event);
         }
     }
 
     fn enter(&self, id: &Id) {
         let id = id.into_u64();
-        if let Some(context) = table::context(id) {
-            thread::push(Frame::new(id, Some(context)));
+        if let Some(slot) = table::find(id) {
+            thread::push(id, slot);
         }
     }
 
@@ -179,17 +170,30 @@ impl Subscriber for Dispatcher {
         close(id.into_u64())
     }
 
-    fn current_span(&self) -> Current {
-        let current = thread::top().filter(|top| top.id != 0);
-        match current.and_then(|top| Some((top.id, table::metadata(top.id)?))) {
-            Some((id, metadata)) => Current::new(Id::from_u64(id), metadata),
-            None => Current::none(),
+    fn current_span(&self) -> CurrentSpan {
+        match thread::top_span().and_then(|id| Some((id, table::metadata(id)?))) {
+            Some((id, metadata)) => CurrentSpan::new(Id::from_u64(id), metadata),
+            None => CurrentSpan::none(),
         }
     }
 }
 
+/// Keeps a sampled span that begins, with its data for the sink.
+#[inline(never)]
+fn begin_sampled(new: &NewSpan<'_>, mut context: TraceContext, parent: Option<&TraceContext>) -> u64 {
+    context.flags = context.flags.with(ContextFlags::RECORDED, true);
+    let parent = parent.map(|parent| SpanParent { id: parent.span_id, is_remote: parent.is_remote() });
+    let metadata = new.metadata();
+    let mut data = Box::new(SpanData::begin(metadata, context.clone(), parent));
+    let mut fields = SpanFields::of_new(&mut data.attributes);
+    new.record(&mut fields);
+    fields.special().apply(&mut data);
+    table::begin(metadata, &context, Some(data))
+}
+
 /// The context of a span that begins.
-pub(super) fn child_of(parent: Option<&TraceContext>, name: &str, target: &str) -> TraceContext {
+#[inline]
+fn child_of(parent: Option<&TraceContext>, name: &str, target: &str) -> TraceContext {
     let span_id = SpanId::random();
     let Some(parent) = parent else {
         let trace_id = TraceId::random();

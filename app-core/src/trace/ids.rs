@@ -45,6 +45,7 @@ impl TraceId {
     }
 
     /// A random id. Its lower 7 bytes are random in each id, as sampling by ratio needs it.
+    #[inline]
     pub(super) fn random() -> Self {
         let number = app_ids::unique_u128();
         Self { high: (number >> 64) as u64, low: number as u64 }
@@ -70,6 +71,7 @@ impl SpanId {
     }
 
     /// A random id.
+    #[inline]
     pub(super) fn random() -> Self {
         Self(app_ids::unique_u64())
     }

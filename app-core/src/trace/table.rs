@@ -1,6 +1,6 @@
 //! The spans that have begun and not ended, in the whole process.
 //!
-//! A span has a slot. Its number and its generation are the span's id for the crate `tracing`, so an id that is kept too
+//! A span has a slot. The slot's place and generation are the span's id for the crate `tracing`, so an id that is kept too
 //! long finds nothing. Threads keep some free slots, so that most spans take no lock.
 //!
 //! Invariants:
@@ -8,8 +8,8 @@
 //! 2. The last handle to go ends the span: it takes the details, raises the generation and frees the slot.
 //! 3. `life` has the generation and the count in one number. So a handle is made only of a span that has not ended.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use crossbeam_utils::atomic::AtomicCell;
 use parking_lot::Mutex;
@@ -29,20 +29,28 @@ pub(super) const MOST_SPANS: u32 = FIRST_PAGE * ((1 << PAGES) - 1);
 /// How many slots a thread takes and gives back at once.
 const BATCH: usize = 64;
 
+/// Bits of the lower half of an id that say the place within the page. The bits above say the page. Both together count from 1.
+const PLACE_BITS: u32 = 20;
+
 /// The id of spans that are not kept: the table is full, or the thread is left out.
 pub(super) const NOTHING: u64 = u64::MAX;
 
 static TABLE: [OnceLock<Box<[SpanSlot]>>; PAGES] = [const { OnceLock::new() }; PAGES];
 static FREE: Mutex<FreeSlots> = Mutex::new(FreeSlots { free: Vec::new(), unused: 0 });
 
+/// A slot that no span has.
+pub(super) type FreeSlot = &'static SpanSlot;
+
 struct FreeSlots {
-    free: Vec<u32>,
+    free: Vec<FreeSlot>,
     /// Slots from this number on were never used.
     unused: u32,
 }
 
-#[derive(Default)]
-struct SpanSlot {
+/// The slot of a span.
+pub(super) struct SpanSlot {
+    /// The lower half of the ids of its spans.
+    place: u32,
     /// The generation in the upper half, and the number of handles in the lower half.
     life: AtomicU64,
     trace_high: AtomicU64,
@@ -57,20 +65,19 @@ struct SpanSlot {
 #[derive(Default)]
 pub(super) struct Details {
     /// The tracestate.
-    state: Option<std::sync::Arc<str>>,
+    state: Option<Arc<str>>,
     /// The data for the sink, of a sampled span.
     pub(super) data: Option<Box<SpanData>>,
 }
 
 /// Keeps a span that begins. Returns its id with one handle, or [`NOTHING`] if the table is full.
+#[inline]
 pub(super) fn begin(
     metadata: &'static Metadata<'static>,
     context: &TraceContext,
     data: Option<Box<SpanData>>,
 ) -> u64 {
-    let Some((index, slot)) = thread::take_slot().and_then(|index| Some((index, slot(index)?))) else {
-        return NOTHING;
-    };
+    let Some(slot) = thread::take_slot() else { return NOTHING };
     // Relaxed: the release of `life` publishes these, and so does whatever passes the id to another thread.
     slot.trace_high.store(context.trace_id.high, Ordering::Relaxed);
     slot.trace_low.store(context.trace_id.low, Ordering::Relaxed);
@@ -83,12 +90,13 @@ pub(super) fn begin(
     let generation = slot.life.load(Ordering::Relaxed) & !u64::from(u32::MAX);
     // Pairs with the acquires of `find` and `upgrade`.
     slot.life.store(generation | 1, Ordering::Release);
-    generation | u64::from(index + 1)
+    generation | u64::from(slot.place)
 }
 
 /// The context of a span that has not ended.
+#[inline]
 pub(super) fn context(id: u64) -> Option<TraceContext> {
-    find(id).map(|slot| slot.context())
+    find(id).map(SpanSlot::context)
 }
 
 /// The metadata of a span that has not ended.
@@ -104,6 +112,7 @@ pub(super) fn upgrade(id: u64) -> bool {
 }
 
 /// Gives back a handle. If it was the last one, the span ends. Returns whether it ended, and its data.
+#[inline]
 pub(super) fn close(id: u64) -> (bool, Option<Box<SpanData>>) {
     let Some(slot) = find(id) else { return (false, None) };
     // The only handle is the caller's: no other thread can make or give back one.
@@ -112,22 +121,18 @@ pub(super) fn close(id: u64) -> (bool, Option<Box<SpanData>>) {
     if !is_last {
         return (false, None);
     }
-    let flags = ContextFlags(slot.flags.load(Ordering::Relaxed));
-    let details = if flags.has(ContextFlags::RECORDED) || flags.has(ContextFlags::HAS_STATE) {
-        std::mem::take(&mut *slot.details.lock())
-    } else {
-        Details::default()
-    };
+    let data =
+        if slot.has(ContextFlags::RECORDED | ContextFlags::HAS_STATE) { slot.take_data() } else { None };
     // Release: pairs with the load of `begin` in the thread that takes the slot next, through the list of free slots.
     slot.life.store((id >> 32).wrapping_add(1) << 32, Ordering::Release);
-    thread::free_slot(index(id));
-    (true, details.data)
+    thread::free_slot(slot);
+    (true, data)
 }
 
 /// Changes the data of a span that is recorded.
 pub(super) fn change(id: u64, change: impl FnOnce(&mut SpanData)) {
     if let Some(slot) = find(id)
-        && ContextFlags(slot.flags.load(Ordering::Relaxed)).has(ContextFlags::RECORDED)
+        && slot.has(ContextFlags::RECORDED)
         && let Some(data) = &mut slot.details.lock().data
     {
         change(data);
@@ -136,53 +141,88 @@ pub(super) fn change(id: u64, change: impl FnOnce(&mut SpanData)) {
 
 /// Whether a span has data to change.
 pub(super) fn is_recorded(id: u64) -> bool {
-    find(id).is_some_and(|slot| ContextFlags(slot.flags.load(Ordering::Relaxed)).has(ContextFlags::RECORDED))
+    find(id).is_some_and(|slot| slot.has(ContextFlags::RECORDED))
 }
 
 impl SpanSlot {
-    fn context(&self) -> TraceContext {
-        let flags = ContextFlags(self.flags.load(Ordering::Relaxed));
-        let state = if flags.has(ContextFlags::HAS_STATE) { self.details.lock().state.clone() } else { None };
-        TraceContext {
-            trace_id: TraceId {
-                high: self.trace_high.load(Ordering::Relaxed),
-                low: self.trace_low.load(Ordering::Relaxed),
-            },
-            span_id: SpanId(self.span.load(Ordering::Relaxed)),
-            flags,
-            state,
+    fn new(place: u32) -> Self {
+        Self {
+            place,
+            life: AtomicU64::new(0),
+            trace_high: AtomicU64::new(0),
+            trace_low: AtomicU64::new(0),
+            span: AtomicU64::new(0),
+            flags: AtomicU8::new(0),
+            metadata: AtomicCell::new(None),
+            details: Mutex::default(),
         }
+    }
+
+    /// Whether its span is this one, and has not ended.
+    #[inline]
+    pub(super) fn is_of(&self, id: u64) -> bool {
+        let life = self.life.load(Ordering::Acquire);
+        life >> 32 == id >> 32 && life as u32 != 0
+    }
+
+    /// Whether its span has any of these flags.
+    #[inline]
+    pub(super) fn has(&self, flags: u8) -> bool {
+        self.flags.load(Ordering::Relaxed) & flags != 0
+    }
+
+    #[inline]
+    pub(super) fn ids(&self) -> (TraceId, SpanId) {
+        let high = self.trace_high.load(Ordering::Relaxed);
+        let low = self.trace_low.load(Ordering::Relaxed);
+        (TraceId { high, low }, SpanId(self.span.load(Ordering::Relaxed)))
+    }
+
+    #[inline]
+    pub(super) fn context(&self) -> TraceContext {
+        let flags = ContextFlags(self.flags.load(Ordering::Relaxed));
+        let state = if flags.has(ContextFlags::HAS_STATE) { self.state() } else { None };
+        let (trace_id, span_id) = self.ids();
+        TraceContext { trace_id, span_id, flags, state }
+    }
+
+    #[inline(never)]
+    fn state(&self) -> Option<Arc<str>> {
+        self.details.lock().state.clone()
+    }
+
+    #[inline(never)]
+    fn take_data(&self) -> Option<Box<SpanData>> {
+        std::mem::take(&mut *self.details.lock()).data
     }
 }
 
 /// The slot of a span that has not ended.
-fn find(id: u64) -> Option<&'static SpanSlot> {
-    let slot = at(id)?;
-    let life = slot.life.load(Ordering::Acquire);
-    (life >> 32 == id >> 32 && life as u32 != 0).then_some(slot)
+#[inline]
+pub(super) fn find(id: u64) -> Option<&'static SpanSlot> {
+    at(id).filter(|slot| slot.is_of(id))
 }
 
+/// The slot at the place that an id says.
+#[inline]
 fn at(id: u64) -> Option<&'static SpanSlot> {
-    slot(index(id))
+    let place = (id as u32).wrapping_sub(1);
+    let page = TABLE.get((place >> PLACE_BITS) as usize)?.get()?;
+    page.get((place & ((1 << PLACE_BITS) - 1)) as usize)
 }
 
-fn index(id: u64) -> u32 {
-    (id as u32).wrapping_sub(1)
-}
-
-fn slot(index: u32) -> Option<&'static SpanSlot> {
-    if index >= MOST_SPANS {
-        return None;
-    }
-    let page = (index / FIRST_PAGE + 1).ilog2();
+/// The slot of this number.
+fn slot(number: u32) -> Option<&'static SpanSlot> {
+    let page = (number / FIRST_PAGE + 1).ilog2();
     let first = FIRST_PAGE * ((1 << page) - 1);
-    let length = (FIRST_PAGE << page) as usize;
-    let slots = TABLE.get(page as usize)?.get_or_init(|| (0..length).map(|_| SpanSlot::default()).collect());
-    slots.get((index - first) as usize)
+    let of_page = 0..FIRST_PAGE << page;
+    let make = || of_page.map(|place| SpanSlot::new((page << PLACE_BITS | place) + 1)).collect();
+    TABLE.get(page as usize)?.get_or_init(make).get((number - first) as usize)
 }
 
 /// Takes a batch of free slots. Takes none if all are in use.
-pub(super) fn refill(into: &mut Vec<u32>) {
+#[inline(never)]
+pub(super) fn refill(into: &mut Vec<FreeSlot>) {
     let mut slots = FREE.lock();
     let keep = slots.free.len().saturating_sub(BATCH);
     into.extend(slots.free.drain(keep..));
@@ -190,19 +230,21 @@ pub(super) fn refill(into: &mut Vec<u32>) {
         let first = slots.unused;
         slots.unused = (first + BATCH as u32).min(MOST_SPANS);
         // The lowest number first.
-        into.extend((first..slots.unused).rev());
+        into.extend((first..slots.unused).rev().filter_map(slot));
     }
 }
 
 /// Gives back a batch if a thread has many free slots, because it ends spans that other threads begin.
-pub(super) fn spill(free: &mut Vec<u32>) {
+#[inline]
+pub(super) fn spill(free: &mut Vec<FreeSlot>) {
     if free.len() > 2 * BATCH {
         give_back(free, BATCH);
     }
 }
 
 /// Gives back all but some free slots.
-pub(super) fn give_back(free: &mut Vec<u32>, keep: usize) {
+#[inline(never)]
+pub(super) fn give_back(free: &mut Vec<FreeSlot>, keep: usize) {
     if free.len() > keep {
         FREE.lock().free.extend(free.drain(keep..));
     }

@@ -10,37 +10,84 @@ use std::marker::PhantomData;
 
 use super::context::{ContextFlags, TraceContext};
 use super::ids::{SpanId, TraceId};
-use super::table;
+use super::table::{self, FreeSlot, SpanSlot};
 
 /// The most frames of a thread. Spans that are entered beyond it do not become the current one.
 const MOST_FRAMES: usize = 4096;
 
-/// A span that was entered, or a context that was attached.
+/// A span that the running code belongs to, with its context at this moment.
 #[derive(Debug, Clone)]
-pub(super) struct Frame {
-    /// The id of the span for the crate `tracing`. 0 for an attached context.
+pub(super) struct Current {
+    /// The id of the span for the crate `tracing`. 0 without a span of this process.
     pub(super) id: u64,
     /// `None` for code that runs without a context.
     pub(super) context: Option<TraceContext>,
-    /// Marks an attached frame on its thread. 0 for a span that was entered.
-    mark: u64,
+}
+
+impl Current {
+    /// A context without a span of this process.
+    pub(super) fn of(context: Option<TraceContext>) -> Self {
+        Self { id: 0, context }
+    }
+}
+
+/// A span that was entered, or a context that was attached.
+struct Frame {
+    /// As in [`Current`].
+    id: u64,
+    within: Within,
+}
+
+enum Within {
+    /// The slot of a span that was entered. Code that enters a span has a handle of it, so it has not ended.
+    Span(&'static SpanSlot),
+    /// A context that was attached, and the mark of its guard.
+    Context(Option<TraceContext>, u64),
 }
 
 impl Frame {
-    /// A frame without a span of this process.
-    pub(super) fn of(context: Option<TraceContext>) -> Self {
-        Self::new(0, context)
+    /// The span that was entered, if it has not ended.
+    #[inline]
+    fn span(&self, slot: &'static SpanSlot) -> Option<&'static SpanSlot> {
+        Some(slot).filter(|slot| slot.is_of(self.id))
     }
 
-    pub(super) fn new(id: u64, context: Option<TraceContext>) -> Self {
-        Self { id, context, mark: 0 }
+    #[inline]
+    fn context(&self) -> Option<TraceContext> {
+        match &self.within {
+            Within::Span(slot) => self.span(slot).map(SpanSlot::context),
+            Within::Context(context, _) => context.clone(),
+        }
+    }
+
+    /// The ids of its context, if the context has this flag.
+    #[inline]
+    fn ids(&self, flag: Option<u8>) -> Option<(TraceId, SpanId)> {
+        match &self.within {
+            Within::Span(slot) => {
+                let slot = self.span(slot)?;
+                flag.is_none_or(|flag| slot.has(flag)).then(|| slot.ids())
+            }
+            Within::Context(context, _) => {
+                let context = context.as_ref()?;
+                flag.is_none_or(|flag| context.flags.has(flag)).then_some((context.trace_id, context.span_id))
+            }
+        }
+    }
+
+    /// The mark of its guard. 0 for a span that was entered.
+    fn mark(&self) -> u64 {
+        match self.within {
+            Within::Span(_) => 0,
+            Within::Context(_, mark) => mark,
+        }
     }
 }
 
 struct Here {
     frames: RefCell<Vec<Frame>>,
     /// Slots of the span table for new spans of this thread.
-    free: RefCell<Vec<u32>>,
+    free: RefCell<Vec<FreeSlot>>,
     left_out: Cell<bool>,
     /// The mark of the frame that was attached last.
     last_mark: Cell<u64>,
@@ -63,27 +110,41 @@ impl Drop for Here {
     }
 }
 
-/// The top frame, or `None`.
-pub(super) fn top() -> Option<Frame> {
-    HERE.try_with(|here| here.frames.borrow().last().cloned()).ok().flatten()
+/// Reads the top frame. `None` without one.
+#[inline]
+fn with_top<T>(read: impl FnOnce(&Frame) -> Option<T>) -> Option<T> {
+    HERE.try_with(|here| here.frames.borrow().last().and_then(read)).ok().flatten()
 }
 
+/// The span and the context of the running code. `None` outside of any frame.
+pub(super) fn top() -> Option<Current> {
+    with_top(|top| Some(Current { id: top.id, context: top.context() }))
+}
+
+/// The id of the span of the running code.
+pub(super) fn top_span() -> Option<u64> {
+    with_top(|top| Some(top.id).filter(|id| *id != 0))
+}
+
+/// The same, if the span keeps data for the sink.
+pub(super) fn top_recorded() -> Option<u64> {
+    with_top(|top| top.ids(Some(ContextFlags::RECORDED)).map(|_| top.id).filter(|id| *id != 0))
+}
+
+#[inline]
 pub(super) fn current() -> Option<TraceContext> {
-    HERE.try_with(|here| here.frames.borrow().last().and_then(|top| top.context.clone())).ok().flatten()
+    with_top(Frame::context)
 }
 
+#[inline]
 pub(super) fn current_sampled() -> Option<(TraceId, SpanId)> {
-    let ids = |top: &Frame| {
-        let context = top.context.as_ref()?;
-        context.sampled().then_some((context.trace_id, context.span_id))
-    };
-    HERE.try_with(|here| here.frames.borrow().last().and_then(ids)).ok().flatten()
+    with_top(|top| top.ids(Some(ContextFlags::SAMPLED)))
 }
 
 /// The ids of the running code.
+#[inline]
 pub(super) fn current_ids() -> Option<(TraceId, SpanId)> {
-    let ids = |top: &Frame| top.context.as_ref().map(|context| (context.trace_id, context.span_id));
-    HERE.try_with(|here| here.frames.borrow().last().and_then(ids)).ok().flatten()
+    with_top(|top| top.ids(None))
 }
 
 /// The context for a task that is spawned here.
@@ -92,38 +153,45 @@ pub(super) fn for_task() -> Option<TraceContext> {
 }
 
 /// Enters a span.
-pub(super) fn push(frame: Frame) {
+#[inline]
+pub(super) fn push(id: u64, slot: &'static SpanSlot) {
     let _ = HERE.try_with(|here| {
         let mut frames = here.frames.borrow_mut();
         if frames.len() < MOST_FRAMES {
-            frames.push(frame);
+            frames.push(Frame { id, within: Within::Span(slot) });
         }
     });
 }
 
 /// Exits a span (invariant 3).
+#[inline]
 pub(super) fn pop(id: u64) {
     let _ = HERE.try_with(|here| {
-        let popped = {
-            let mut frames = here.frames.borrow_mut();
-            if frames.last().is_some_and(|top| top.id == id) {
-                frames.pop()
-            } else {
-                let at = frames.iter().rposition(|frame| frame.id == id);
-                at.map(|at| frames.remove(at))
-            }
-        };
-        drop(popped);
+        let mut frames = here.frames.borrow_mut();
+        if frames.last().is_some_and(|top| top.id == id) {
+            frames.pop();
+        } else {
+            remove(&mut frames, id);
+        }
     });
 }
 
-/// Runs the rest of the caller's scope within a frame.
-pub(super) fn attach(frame: Frame) -> Attached {
+/// Removes the frame of a span that is not the top one.
+#[inline(never)]
+fn remove(frames: &mut Vec<Frame>, id: u64) {
+    if let Some(at) = frames.iter().rposition(|frame| frame.id == id) {
+        frames.remove(at);
+    }
+}
+
+/// Runs the rest of the caller's scope within a span or a context.
+pub(super) fn attach(current: Current) -> Attached {
     super::note_use();
+    let Current { id, context } = current;
     let mark = HERE.try_with(|here| {
         let mark = here.last_mark.get() + 1;
         here.last_mark.set(mark);
-        here.frames.borrow_mut().push(Frame { mark, ..frame });
+        here.frames.borrow_mut().push(Frame { id, within: Within::Context(context, mark) });
         mark
     });
     Attached { mark: mark.unwrap_or_default(), _stays_on_its_thread: PhantomData }
@@ -139,7 +207,7 @@ impl Drop for Attached {
     fn drop(&mut self) {
         let _ = HERE.try_with(|here| {
             let mut frames = here.frames.borrow_mut();
-            if let Some(at) = frames.iter().rposition(|frame| frame.mark == self.mark) {
+            if let Some(at) = frames.iter().rposition(|frame| frame.mark() == self.mark) {
                 frames.truncate(at);
             }
         });
@@ -163,25 +231,27 @@ pub(super) fn without_spans<T>(function: impl FnOnce() -> T) -> T {
     function()
 }
 
+#[inline]
 pub(super) fn is_left_out() -> bool {
     HERE.try_with(|here| here.left_out.get()).unwrap_or(true)
 }
 
 /// A free slot of the span table. `None` if there is none.
-pub(super) fn take_slot() -> Option<u32> {
-    HERE.try_with(|here| {
+#[inline]
+pub(super) fn take_slot() -> Option<FreeSlot> {
+    let slot = HERE.try_with(|here| {
         let mut free = here.free.borrow_mut();
         if free.is_empty() {
             table::refill(&mut free);
         }
         free.pop()
-    })
-    .ok()
-    .flatten()
+    });
+    slot.ok().flatten()
 }
 
 /// Takes back a slot.
-pub(super) fn free_slot(slot: u32) {
+#[inline]
+pub(super) fn free_slot(slot: FreeSlot) {
     let kept = HERE.try_with(|here| {
         let mut free = here.free.borrow_mut();
         free.push(slot);

@@ -51,7 +51,9 @@ async fn a_new_config_changes_collector_ratio_and_filter_and_can_turn_spans_off_
     let _one = ONE.lock();
     let ((first, _), (second, mut got)) = (collector().await, collector().await);
     let (first, second) = (format!("http://{first}"), format!("http://{second}"));
-    let builder = TestApp::builder().linked([TRACING_SERVICE_ID]).provide(Variables::of(std::iter::empty::<(String, String)>()));
+    let builder = TestApp::builder()
+        .linked([TRACING_SERVICE_ID])
+        .provide(Variables::of(std::iter::empty::<(String, String)>()));
     put(builder.config_dir(), &first, 0.0, "info");
     let app = builder.start().await;
     let tracing = app.get::<Tracing>();
