@@ -46,6 +46,9 @@ const TRACE: u16 = 3;
 /// The length of a trace entry without tracestate.
 const TRACE_BYTES: usize = 25;
 
+/// The length of a segment with a deadline and a trace entry without tracestate.
+const TRACED_BYTES: usize = 4 * WORD + TRACE_BYTES.next_multiple_of(WORD);
+
 /// The longest tracestate that is read, in bytes. What this platform sends has at most half of it.
 const MAX_STATE_BYTES: usize = 1024;
 
@@ -191,31 +194,46 @@ impl Extra<'_> {
 pub(crate) fn call_segment(deadline: Option<Instant>, caller: Option<&CallerTrace>) -> Option<CallSegment> {
     let deadline = deadline.map(deadline_segment);
     let Some(caller) = caller else { return deadline.map(CallSegment::Deadline) };
-    let mut segment = Vec::with_capacity(8 * WORD + caller.state.len().next_multiple_of(WORD));
-    match deadline {
-        Some(deadline) => segment.extend_from_slice(&deadline),
-        None => segment.extend_from_slice(&MAGIC.to_le_bytes()),
+    let mut fixed = [0; TRACED_BYTES];
+    let before = match deadline {
+        Some(deadline) => put(&mut fixed, 0, &deadline),
+        None => put(&mut fixed, 0, &MAGIC.to_le_bytes()),
+    };
+    let length = u32::try_from(TRACE_BYTES + caller.state.len()).ok()?;
+    let header = put(&mut fixed, before, &entry(TRACE, length));
+    let trace = put(&mut fixed, header, &caller.trace);
+    let span = put(&mut fixed, trace, &caller.span);
+    let end = put(&mut fixed, span, &[caller.sampled.into()]);
+    if caller.state.is_empty() {
+        return Some(CallSegment::Traced(fixed, end.next_multiple_of(WORD)));
     }
-    segment.extend_from_slice(&entry(TRACE, u32::try_from(TRACE_BYTES + caller.state.len()).ok()?));
-    segment.extend_from_slice(&caller.trace);
-    segment.extend_from_slice(&caller.span);
-    segment.push(caller.sampled.into());
+    let mut segment = Vec::with_capacity((end + caller.state.len()).next_multiple_of(WORD));
+    segment.extend_from_slice(&fixed[..end]);
     segment.extend_from_slice(caller.state.as_bytes());
     segment.resize(segment.len().next_multiple_of(WORD), 0);
-    Some(CallSegment::Traced(segment))
+    Some(CallSegment::WithState(segment))
+}
+
+/// Writes bytes at a place. Returns the place after them.
+fn put(segment: &mut [u8; TRACED_BYTES], at: usize, bytes: &[u8]) -> usize {
+    segment[at..at + bytes.len()].copy_from_slice(bytes);
+    at + bytes.len()
 }
 
 /// The segment beside a call.
 pub(crate) enum CallSegment {
     Deadline([u8; 3 * WORD]),
-    Traced(Vec<u8>),
+    /// A span without a tracestate: the bytes and their number.
+    Traced([u8; TRACED_BYTES], usize),
+    WithState(Vec<u8>),
 }
 
 impl CallSegment {
     pub(crate) fn bytes(&self) -> &[u8] {
         match self {
             Self::Deadline(segment) => segment,
-            Self::Traced(segment) => segment,
+            Self::Traced(segment, length) => &segment[..*length],
+            Self::WithState(segment) => segment,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The names of methods, for metrics and logs. Generated code has only numbers.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::LazyLock;
 
 /// A method: the id of its interface, and its ordinal.
@@ -43,11 +43,17 @@ static NAMES: LazyLock<HashMap<MethodIds, String>> = LazyLock::new(|| {
 static SPAN_NAMES: LazyLock<HashMap<MethodIds, String>> =
     LazyLock::new(|| NAMES.iter().map(|(method, name)| (*method, name.replacen('.', "/", 1))).collect());
 
-/// The name of a call's span: `Interface/method`, or `0x{interface id}/{ordinal}` if none is registered.
-pub(crate) fn span_name(method: MethodIds) -> Cow<'static, str> {
-    match SPAN_NAMES.get(&method) {
-        Some(name) => Cow::Borrowed(name),
-        None => Cow::Owned(format!("{:#x}/{}", method.0, method.1)),
+/// Shows the name of a call's span: `Interface/method`, or `0x{interface id}/{ordinal}` if none is registered.
+///
+/// The name is looked up when it is shown, which only sampled spans do.
+pub(crate) struct SpanName(pub(crate) MethodIds);
+
+impl fmt::Display for SpanName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match SPAN_NAMES.get(&self.0) {
+            Some(name) => f.write_str(name),
+            None => write!(f, "{:#x}/{}", self.0.0, self.0.1),
+        }
     }
 }
 

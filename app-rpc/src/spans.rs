@@ -11,7 +11,7 @@ use tracing::{Instrument, Level, Span, field, info_span, span_enabled};
 
 use crate::exception::{exception_error, exception_text};
 use crate::extra::CallerTrace;
-use crate::methods::span_name;
+use crate::methods::SpanName;
 
 /// The name of a span whose method is not known, as the conventions ask: the name of the system.
 pub(crate) const SYSTEM: &str = "capnproto";
@@ -42,9 +42,8 @@ fn of_this_call() -> Option<Span> {
 pub(crate) fn client_sends(method: (u64, u16)) -> Option<CallerTrace> {
     let context = TraceContext::current()?;
     if let Some(span) = of_this_call() {
-        let name = span_name(method);
-        span.record("otel.name", &*name);
-        span.record("rpc.method", &*name);
+        span.record("otel.name", field::display(SpanName(method)));
+        span.record("rpc.method", field::display(SpanName(method)));
     }
     Some(CallerTrace {
         trace: context.trace_id().to_bytes(),
@@ -75,14 +74,13 @@ pub(crate) fn server_call(
 ) -> Promise<(), capnp::Error> {
     let caller = caller.and_then(received);
     let make = || {
-        let name = span_name(method);
         info_span!(
             target: TARGET,
             "capnproto",
             otel.kind = "server",
-            otel.name = &*name,
+            otel.name = %SpanName(method),
             rpc.system.name = SYSTEM,
-            rpc.method = &*name,
+            rpc.method = %SpanName(method),
             network.peer.address = %client.ip(),
             network.peer.port = i64::from(client.port()),
             "error.type" = field::Empty,

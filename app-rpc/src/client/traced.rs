@@ -1,5 +1,7 @@
 //! The span of a client's call, whatever its attempts. What it sends and where is recorded in [`crate::spans`].
 
+use std::fmt;
+
 use app_core::trace;
 use tracing::{Instrument, Span, field, info_span};
 
@@ -7,9 +9,18 @@ use super::{CallError, CallFailure};
 use crate::RpcName;
 use crate::spans::{SYSTEM, SpanEnd, TARGET, is_sampled, record_failure};
 
+/// Shows the host of a server, which is asked for when it is shown.
+struct Host<F>(F);
+
+impl<F: Fn() -> RpcName> fmt::Display for Host<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&(self.0)().host())
+    }
+}
+
 /// Runs the call of a client in a span.
 pub(super) async fn client_call<T>(
-    server: impl FnOnce() -> RpcName,
+    server: impl Fn() -> RpcName,
     call: impl Future<Output = Result<T, CallError>>,
 ) -> Result<T, CallError> {
     let span = info_span!(
@@ -19,7 +30,7 @@ pub(super) async fn client_call<T>(
         otel.name = field::Empty,
         rpc.system.name = SYSTEM,
         rpc.method = field::Empty,
-        server.address = %server().host(),
+        server.address = %Host(server),
         network.peer.address = field::Empty,
         network.peer.port = field::Empty,
         "error.type" = field::Empty,
