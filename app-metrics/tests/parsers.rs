@@ -45,7 +45,8 @@ fn fill(metrics: &Metrics) -> Result<(), Error> {
     let histogram =
         metrics.histogram(HistogramSpec::new(SERVICE, id(3), "A histogram.", [0.001, 0.1, 10.0]))?;
     // Within a sampled trace, so that it is an exemplar.
-    TraceContext::parse(TRACE, None).expect("it is well-formed").run(|| histogram.observe(0.05));
+    let traced = TraceContext::parse(TRACE, None).expect("it is well-formed").verified();
+    traced.run(|| histogram.observe(0.05));
     let vector = metrics.counter_vector(CounterVectorSpec::new(SERVICE, id(4), "Counters.", ["a", "b"]))?;
     vector.with(["quote \" back \\ line \n end", ""])?.inc();
     vector.with(["{a=\"b\"} 1", "\r\t\u{0}\u{2028}"])?.inc();

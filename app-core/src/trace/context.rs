@@ -76,7 +76,8 @@ impl TraceContext {
         if super::in_use() { thread::current() } else { None }
     }
 
-    /// The ids of the running code, if its trace is sampled. Cheaper than [`current`](Self::current).
+    /// The ids of the running code, if its trace is sampled by this process or a verified peer. Cheaper than
+    /// [`current`](Self::current).
     #[inline]
     #[must_use]
     pub fn current_sampled() -> Option<(TraceId, SpanId)> {

@@ -138,7 +138,11 @@ pub(super) fn current() -> Option<TraceContext> {
 
 #[inline]
 pub(super) fn current_sampled() -> Option<(TraceId, SpanId)> {
-    with_top(|top| top.ids(Some(ContextFlags::SAMPLED)))
+    with_top(|top| match &top.within {
+        // What a peer that is not verified says of its trace is no decision of ours.
+        Within::Context(Some(context), _) if !context.is_trusted() => None,
+        _ => top.ids(Some(ContextFlags::SAMPLED)),
+    })
 }
 
 /// The ids of the running code.

@@ -284,6 +284,8 @@ fn a_remote_parent_continues_its_trace_and_only_a_verified_one_decides_about_sam
     ] {
         let parent = remote(id, sampled);
         let parent = if verified { parent.verified() } else { parent };
+        let trusted = parent.clone().run(TraceContext::current_sampled);
+        assert_eq!(trusted.is_some(), verified && sampled == "01", "{id}");
         let (trace, is_sampled, state) = span(parent.clone());
         assert_eq!((trace, is_sampled), (parent.trace_id(), expected), "{id}");
         assert_eq!(state.as_deref(), Some("a=1"));
