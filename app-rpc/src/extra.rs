@@ -14,7 +14,7 @@
 //! |---|---|
 //! | 1 | the time that is left for the call, in milliseconds: four bytes. It is relative, so clocks need not agree |
 //! | 2 | the error of a failed call: a Cap'n Proto message with its segment table, whose root is the `Error` of `errors.capnp` |
-//! | 3 | the caller's span, as in W3C Trace Context: 16 bytes of the trace, 8 bytes of the span, both most significant byte first; one byte of flags, whose lowest bit says that the trace is sampled; then the tracestate, as text |
+//! | 3 | the caller's span, as in W3C Trace Context: 16 bytes of the trace, 8 bytes of the span, both most significant byte first; one byte of flags: 1 says that the trace is sampled, and 2 that this is the word of a peer that did not show who it is; then the tracestate, as text |
 //!
 //! Numbers are little-endian. Kinds that a reader does not know are skipped, and so are further entries of one kind. A segment that is
 //! malformed or too long counts as absent: it never makes a call fail.
@@ -49,6 +49,10 @@ const TRACE_BYTES: usize = 25;
 /// The length of a segment with a deadline and a trace entry without tracestate.
 const TRACED_BYTES: usize = 4 * WORD + TRACE_BYTES.next_multiple_of(WORD);
 
+/// Flags of a trace entry.
+const SAMPLED: u8 = 1;
+const UNTRUSTED: u8 = 2;
+
 /// The longest tracestate that is read, in bytes. What this platform sends has at most half of it.
 const MAX_STATE_BYTES: usize = 1024;
 
@@ -70,6 +74,8 @@ pub(crate) struct CallerTrace {
     pub(crate) trace: [u8; 16],
     pub(crate) span: [u8; 8],
     pub(crate) sampled: bool,
+    /// Whether that was decided by the caller, or by a peer of the caller that showed who it is.
+    pub(crate) trusted: bool,
     /// The tracestate. Empty if there is none.
     pub(crate) state: String,
 }
@@ -186,7 +192,9 @@ impl Extra<'_> {
         let (span, flags) = rest.split_first_chunk()?;
         let state = std::str::from_utf8(state).ok().filter(|state| state.len() <= MAX_STATE_BYTES);
         let state = state.unwrap_or_default().to_owned();
-        Some(CallerTrace { trace: *trace, span: *span, sampled: flags.first()? & 1 != 0, state })
+        let flags = *flags.first()?;
+        let (sampled, trusted) = (flags & SAMPLED != 0, flags & UNTRUSTED == 0);
+        Some(CallerTrace { trace: *trace, span: *span, sampled, trusted, state })
     }
 }
 
@@ -203,7 +211,8 @@ pub(crate) fn call_segment(deadline: Option<Instant>, caller: Option<&CallerTrac
     let header = put(&mut fixed, before, &entry(TRACE, length));
     let trace = put(&mut fixed, header, &caller.trace);
     let span = put(&mut fixed, trace, &caller.span);
-    let end = put(&mut fixed, span, &[caller.sampled.into()]);
+    let flags = u8::from(caller.sampled) * SAMPLED | u8::from(!caller.trusted) * UNTRUSTED;
+    let end = put(&mut fixed, span, &[flags]);
     if caller.state.is_empty() {
         return Some(CallSegment::Traced(fixed, end.next_multiple_of(WORD)));
     }

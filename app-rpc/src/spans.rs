@@ -1,7 +1,8 @@
 //! Spans of calls on both sides, with the names and attributes of OpenTelemetry's semantic conventions, version 1.45.0.
 //!
 //! A call of a client is one span, whatever its attempts. The server's span is its child: the context travels [beside the
-//! message](crate::extra). Every client of a server has shown its certificate, so its decision about sampling holds.
+//! message](crate::extra). Every client of a server has shown its certificate, so its decision about sampling holds. A client without
+//! spans decides nothing: it passes on what it got, and whether that came from a peer that showed who it is.
 
 use std::net::SocketAddr;
 
@@ -49,6 +50,7 @@ pub(crate) fn client_sends(method: (u64, u16)) -> Option<CallerTrace> {
         trace: context.trace_id().to_bytes(),
         span: context.span_id().to_bytes(),
         sampled: context.sampled(),
+        trusted: context.is_trusted(),
         state: context.tracestate().unwrap_or_default().to_owned(),
     })
 }
@@ -114,9 +116,10 @@ pub(crate) fn server_call(
 
 /// The context of a caller. Ids of zeros count as absent.
 fn received(caller: CallerTrace) -> Option<TraceContext> {
-    let CallerTrace { trace, span, sampled, state } = caller;
+    let CallerTrace { trace, span, sampled, trusted, state } = caller;
     let (trace, span) = (TraceId::from_bytes(trace)?, SpanId::from_bytes(span)?);
-    Some(TraceContext::received(trace, span, sampled, Some(&state)).verified())
+    let context = TraceContext::received(trace, span, sampled, Some(&state));
+    Some(if trusted { context.verified() } else { context })
 }
 
 fn server_failed(span: &Span, error: &capnp::Error) {

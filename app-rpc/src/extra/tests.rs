@@ -56,15 +56,15 @@ fn caller_of(last: &[u8]) -> Option<CallerTrace> {
 }
 
 fn caller(state: &str) -> CallerTrace {
-    CallerTrace { trace: [0xab; 16], span: [0xcd; 8], sampled: true, state: state.to_owned() }
+    CallerTrace { trace: [0xab; 16], span: [0xcd; 8], sampled: true, trusted: true, state: state.to_owned() }
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_callers_span_is_sent_with_the_deadline_and_without() {
     let deadline = Instant::now() + Duration::from_millis(5);
     for state in ["", "a=1", "vendor=value,other=2", &"x".repeat(512)] {
-        for sampled in [true, false] {
-            let sent = CallerTrace { sampled, ..caller(state) };
+        for (sampled, trusted) in [(true, true), (false, true), (true, false), (false, false)] {
+            let sent = CallerTrace { sampled, trusted, ..caller(state) };
             let segment = call_segment(Some(deadline), Some(&sent)).unwrap();
             assert_eq!(caller_of(segment.bytes()), Some(sent.clone()));
             assert_eq!(of(segment.bytes()).0, Some(Duration::from_millis(5)));
@@ -90,10 +90,10 @@ fn a_span_that_is_too_short_counts_as_absent_and_spoils_nothing_else() {
         let segment = call_segment(None, Some(&caller(&"x".repeat(length)))).unwrap();
         assert_eq!(caller_of(segment.bytes()).unwrap().state.len(), expected);
     }
-    // Flags beyond the lowest bit have no meaning, and a state that is no text is left out.
-    let odd = [magic, entry(TRACE, 27).to_vec(), vec![1; 24], vec![0xfe, 0xff, 0xff], vec![0; 5]].concat();
+    // Flags beyond the two lowest bits have no meaning, and a state that is no text is left out.
+    let odd = [magic, entry(TRACE, 27).to_vec(), vec![1; 24], vec![0xfc, 0xff, 0xff], vec![0; 5]].concat();
     let read = caller_of(&odd).unwrap();
-    assert_eq!((read.sampled, read.state.as_str()), (false, ""));
+    assert_eq!((read.sampled, read.trusted, read.state.as_str()), (false, true, ""));
 }
 
 #[test]
