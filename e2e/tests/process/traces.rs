@@ -1,16 +1,20 @@
-//! Traces over processes, at a collector that is not of this project: the PyPI package `oteltap`.
+//! Traces over processes, at a collector that is not of this project: the PyPI package `oteltap`. The other party of a message is a
+//! program of this project, or a Python program with OpenTelemetry's SDK.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::{TcpListener, TcpStream};
 
+use app_messaging::MessageType as _;
+use quota_schema::quota_capnp::refill;
 use serde_json::Value;
+use svc_example::{QUOTA, Refill};
 
 use crate::dev::shell;
 use crate::nats;
 use crate::page::{Step, follow, steps};
 use crate::program::{Process, Program, poll};
-use crate::tools::installed;
+use crate::tools::{installed, run};
 
 const PAGE: &str = include_str!("../../../docs/TRACING.md");
 
@@ -85,20 +89,28 @@ fn check_trace(spans: &[Value], caller: &[Value]) {
     }
 }
 
-/// An instance of the quota service with a collector of its own and a message server, and the line that sets the contexts of its
-/// commands.
-fn instance(server: &nats::NatsServer) -> (Process, Process, String) {
+/// An instance of the quota service with a collector of its own and a message server.
+struct Instance {
+    process: Process,
+    collector: Process,
+    /// The line that sets the contexts of its commands.
+    export: String,
+    /// The URL of the collector.
+    endpoint: String,
+}
+
+fn instance(server: &nats::NatsServer) -> Instance {
     let port = free_port();
     let collector =
         Program::new("oteltap").args(["--port", &port.to_string()]).env("PYTHONUNBUFFERED", "1").start();
     poll("the collector", || TcpStream::connect(("127.0.0.1", port)).ok());
     let endpoint = format!("http://127.0.0.1:{port}");
     let process = Program::service().args(["--dev=0", "--nats", &server.url()]);
-    let process = process.env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint).start();
+    let process = process.env("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint).start();
     process.started();
     let tour = process.printed("that was the tour'\n");
     let export = tour.lines().find(|line| line.starts_with("export ")).unwrap().to_owned();
-    (process, collector, export)
+    Instance { process, collector, export, endpoint }
 }
 
 /// `appctl` calls an operation of one instance, which stores a message. Either instance may handle it.
@@ -108,8 +120,8 @@ fn a_message_is_in_the_trace_of_the_call_that_sent_it() {
         return;
     }
     let Some(server) = nats::NatsProgram::newest().map(|program| program.start()) else { return };
-    let (sender, of_sender, export) = instance(&server);
-    let (other, of_other, _) = instance(&server);
+    let Instance { process: sender, collector: of_sender, export, .. } = instance(&server);
+    let Instance { process: other, collector: of_other, .. } = instance(&server);
     let (call, send, process) = poll("a message from one process to the other", || {
         let refill = "appctl do quota refill --rule default --bucket bob --reason 'a trace'";
         shell(&format!("{export}\n{refill}")).run().expect_code(0);
@@ -123,6 +135,81 @@ fn a_message_is_in_the_trace_of_the_call_that_sent_it() {
         running.signal(nix::sys::signal::Signal::SIGTERM);
         running.ended().expect_code(0);
     }
+}
+
+/// Sends a message in a span of its own, and reads one of the service in another.
+const PYTHON: &str = r#"
+import asyncio, sys
+import nats
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.propagate import extract, inject
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+
+COLLECTOR, URL, STREAM, SUBJECT, PAYLOAD = sys.argv[1:]
+
+provider = TracerProvider()
+provider.add_span_processor(SimpleSpanProcessor(OTLPSpanExporter(endpoint=COLLECTOR + "/v1/traces")))
+tracer = provider.get_tracer("other party")
+
+async def main():
+    client = await nats.connect(URL)
+    stream = client.jetstream()
+    reads = await stream.pull_subscribe("", durable="python", stream=STREAM)
+    message = (await reads.fetch(1, timeout=30))[0]
+    with tracer.start_as_current_span("python reads", context=extract(message.headers)):
+        await message.ack()
+    with tracer.start_as_current_span("python sends"):
+        headers = {}
+        inject(headers)
+        await stream.publish(SUBJECT, bytes.fromhex(PAYLOAD), headers=headers)
+    await client.close()
+
+asyncio.run(main())
+provider.shutdown()
+"#;
+
+/// A message that asks for a full bucket, as the contract says it: one Cap'n Proto message, packed.
+fn refill() -> String {
+    let mut message = capnp::message::Builder::new_default();
+    let mut refill = message.init_root::<refill::Builder<'_>>();
+    refill.set_rule("default");
+    refill.set_key("carol");
+    let mut packed = Vec::new();
+    capnp::serialize_packed::write_message(&mut packed, &message).unwrap();
+    packed.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn a_trace_goes_on_in_a_program_with_the_sdk_of_opentelemetry_and_comes_back() {
+    let sdk = "import nats, opentelemetry.sdk.trace, opentelemetry.exporter.otlp.proto.http";
+    if !installed("oteltap", &["--help"], "the PyPI package oteltap")
+        || !installed("python3", &["-c", sdk], "the PyPI packages that .ci/run names")
+    {
+        return;
+    }
+    let Some(server) = nats::NatsProgram::newest().map(|program| program.start()) else { return };
+    let Instance { process, collector, export, endpoint } = instance(&server);
+    let ask = "appctl do quota refill --rule default --bucket bob --reason 'a trace'";
+    shell(&format!("{export}\n{ask}")).run().expect_code(0);
+    let subject = format!("op.d0.{:x}.{:x}._._", QUOTA.as_u64(), Refill::INFO.id().as_u64());
+    let args = ["-c", PYTHON, &endpoint, &server.url(), "OP_d0_59e39d8d10c4dfdd", &subject, &refill()];
+    run("python3", args);
+    let pairs = poll("spans of both parties", || {
+        let spans = lines_of_json(&collector.printed(""));
+        let child_of = |parent: &str, child: &str| {
+            let parent = spans.iter().find(|span| name(span) == parent)?;
+            let is_child = |span: &&Value| name(span) == child && span["parentSpanId"] == parent["spanId"];
+            Some((parent.clone(), spans.iter().find(is_child)?.clone()))
+        };
+        let read = child_of("send quota_refill", "python reads")?;
+        Some([read, child_of("python sends", "process quota_refill")?])
+    });
+    for (parent, child) in pairs {
+        assert_eq!(parent["traceId"], child["traceId"], "{child:#}");
+    }
+    process.signal(nix::sys::signal::Signal::SIGTERM);
+    process.ended().expect_code(0);
 }
 
 fn name(span: &Value) -> String {
