@@ -211,7 +211,8 @@ pub(crate) fn call_segment(deadline: Option<Instant>, caller: Option<&CallerTrac
     let header = put(&mut fixed, before, &entry(TRACE, length));
     let trace = put(&mut fixed, header, &caller.trace);
     let span = put(&mut fixed, trace, &caller.span);
-    let flags = u8::from(caller.sampled) * SAMPLED | u8::from(!caller.trusted) * UNTRUSTED;
+    let sampled = if caller.sampled { SAMPLED } else { 0 };
+    let flags = if caller.trusted { sampled } else { sampled | UNTRUSTED };
     let end = put(&mut fixed, span, &[flags]);
     if caller.state.is_empty() {
         return Some(CallSegment::Traced(fixed, end.next_multiple_of(WORD)));
