@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use app_dashboard::{Instance, Question};
+use app_dashboard::{Call, Instance, Question};
 use serde_json::{Value, json};
 
 use super::{answers::serve, driver::Browser};
@@ -68,35 +68,40 @@ fn answer(question: &Question) -> Value {
                 "__proto__": { "type": "boolean", "description": EVIL },
             } },
         }),
-        Question::Call(call) => match call.name.as_str() {
-            "whoami" => json!({ "names": [EVIL], "role": EVIL }),
-            "events" | "logs" if call.arguments["after"].is_u64() => {
-                json!({ "items": [], "next": 1, "missed": 0 })
-            }
-            "events" | "logs" => json!({ "next": 1, "missed": 0, "items": [{
-                "number": 1, "at_millis": 1, "kind": EVIL, "level": EVIL, "service_name": EVIL, "message": EVIL,
-                "record": { "trace_id": EVIL, EVIL: { EVIL: EVIL } },
-            }] }),
-            "show" => {
-                json!({ "services": [{ "id": EVIL, "name": EVIL, "file": EVIL, "since_millis": 1, "fields": [
-                { "path": EVIL, "value": EVIL, "source": EVIL }, { "path": EVIL, "value": { "a": EVIL }, "source": EVIL },
-            ] }] })
-            }
-            "consumers" => json!({
-                "streams": [{ "stream": EVIL, "messages": EVIL, "bytes": EVIL, "dead_letters": 1, "problem": EVIL }], "left_out": 1,
-                "consumers": [{ "consumer": EVIL, "stream": EVIL, "messages": [EVIL], "pending": EVIL, "paused": EVIL }],
-            }),
-            "dead-letters" => json!({ "next": EVIL, "items": [
-                { "number": 1, "message": EVIL, "sequence": EVIL, "consumer": EVIL, "at_millis": EVIL, "reason": EVIL },
-            ] }),
-            "dead-letter" => json!({ "content": { EVIL: EVIL }, "headers": { EVIL: EVIL } }),
-            "begins-a-job" | "replay-dead-letters" => json!({ "job": EVIL }),
-            "job" => json!({
-                "state": EVIL, "progress": { "done": EVIL, "total": EVIL, "text": EVIL }, "result": { EVIL: EVIL }, "error": EVIL,
-            }),
-            _ => json!({ "items": [{ EVIL: EVIL }, { "constructor": EVIL }], "next": EVIL }),
-        },
+        Question::Call(call) => result(call),
         _ => json!({ "notes": [EVIL], "outcome": EVIL }),
+    }
+}
+
+/// The result of an operation.
+fn result(call: &Call) -> Value {
+    match call.name.as_str() {
+        "whoami" => json!({ "names": [EVIL], "role": EVIL }),
+        "events" | "logs" if call.arguments["after"].is_u64() => {
+            json!({ "items": [], "next": 1, "missed": 0 })
+        }
+        "events" | "logs" => json!({ "next": 1, "missed": 0, "items": [{
+            "number": 1, "at_millis": 1, "kind": EVIL, "level": EVIL, "service_name": EVIL, "message": EVIL,
+            "record": { "trace_id": EVIL, EVIL: { EVIL: EVIL } },
+        }] }),
+        "show" => {
+            json!({ "services": [{ "id": EVIL, "name": EVIL, "file": EVIL, "since_millis": 1, "fields": [
+            { "path": EVIL, "value": EVIL, "source": EVIL }, { "path": EVIL, "value": { "a": EVIL }, "source": EVIL },
+        ] }] })
+        }
+        "consumers" => json!({
+            "streams": [{ "stream": EVIL, "messages": EVIL, "bytes": EVIL, "dead_letters": 1, "problem": EVIL }], "left_out": 1,
+            "consumers": [{ "consumer": EVIL, "stream": EVIL, "messages": [EVIL], "pending": EVIL, "paused": EVIL }],
+        }),
+        "dead-letters" => json!({ "next": EVIL, "items": [
+            { "number": 1, "message": EVIL, "sequence": EVIL, "consumer": EVIL, "at_millis": EVIL, "reason": EVIL },
+        ] }),
+        "dead-letter" => json!({ "content": { EVIL: EVIL }, "headers": { EVIL: EVIL } }),
+        "begins-a-job" | "replay-dead-letters" => json!({ "job": EVIL }),
+        "job" => json!({
+            "state": EVIL, "progress": { "done": EVIL, "total": EVIL, "text": EVIL }, "result": { EVIL: EVIL }, "error": EVIL,
+        }),
+        _ => json!({ "items": [{ EVIL: EVIL }, { "constructor": EVIL }], "next": EVIL }),
     }
 }
 

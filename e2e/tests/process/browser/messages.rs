@@ -42,6 +42,15 @@ fn app(program: &str, configs: &Path) -> Process {
     app
 }
 
+/// Makes the change that a button opens, and waits until the dialog shows `made`.
+fn change(browser: &mut Browser, button: &str, reason: &str, made: &str) {
+    browser.click(button);
+    browser.fill("dialog input", reason);
+    browser.click("dialog button.primary");
+    browser.wait(made);
+    browser.click("dialog button:has-text('Close')");
+}
+
 #[test]
 fn dead_letters_are_shown_replayed_and_dropped_and_consumers_paused() {
     let Some(mut browser) = Browser::start() else { return };
@@ -80,27 +89,20 @@ fn dead_letters_are_shown_replayed_and_dropped_and_consumers_paused() {
     browser.click("dialog button:has-text('Close')");
     browser.wait_gone("button[aria-label='Show letter 2']");
 
-    browser.click("button:has-text('Pause…')");
-    browser.fill("dialog input", "the truck is being washed");
-    browser.click("dialog button.primary");
-    browser.wait("dialog .note:has-text('Done')");
-    browser.click("dialog button:has-text('Close')");
+    change(
+        &mut browser,
+        "button:has-text('Pause…')",
+        "the truck is being washed",
+        "dialog .note:has-text('Done')",
+    );
     browser.wait("tr:has-text('deliverer') .chip:has-text('Paused')");
     browser.wait("tr:has-text('operator.dev paused it: the truck is being washed')");
     browser.wait(".note:has-text('consumer a1c45d0e7b923f68_deliverer is paused')");
-    browser.click("button:has-text('Resume…')");
-    browser.fill("dialog input", "it is clean");
-    browser.click("dialog button.primary");
-    browser.wait("dialog .note:has-text('Done')");
-    browser.click("dialog button:has-text('Close')");
+    change(&mut browser, "button:has-text('Resume…')", "it is clean", "dialog .note:has-text('Done')");
     browser.wait("tr:has-text('deliverer') .chip:has-text('Running')");
 
-    browser.click("button:has-text('Replay all…')");
-    browser.fill("dialog input", "all streets have names now");
-    browser.click("dialog button.primary");
-    browser.wait("dialog .note:has-text('The job has begun')");
-    browser.wait("dialog .job .chip:has-text('Done')");
-    browser.click("dialog button:has-text('Close')");
+    let ended = "dialog:has-text('The job has begun') .job .chip:has-text('Done')";
+    change(&mut browser, "button:has-text('Replay all…')", "all streets have names now", ended);
     browser.wait("button[aria-label='Show letter 6']");
 
     for (name, width, dark) in [("narrow", 400, false), ("dark", 1280, true)] {
