@@ -88,9 +88,9 @@ fn a_bad_or_a_busy_address_in_the_variable_is_one_line_that_names_it() {
         );
         let asked = Program::service().args(["health", "ready"]).env("OP_METRICS_ADDRESS", bad).run();
         asked.expect_code(2);
-        let said = format!("cannot ask: OP_METRICS_ADDRESS is {bad:?}: expected an IP address and a port");
-        let answer = format!("{}{}", asked.stdout, asked.stderr);
-        assert!(answer.starts_with(&said) && answer.lines().count() == 1, "{answer}");
+        let said = asked.stderr;
+        let names_it = said.contains("OP_METRICS_ADDRESS") && said.contains("such as 127.0.0.1:");
+        assert!(names_it && said.lines().count() == 1, "{said}");
     }
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = taken.local_addr().unwrap().to_string();

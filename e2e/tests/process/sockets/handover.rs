@@ -178,7 +178,7 @@ fn the_socket_of_a_process_that_was_killed_is_stale_and_stops_nobody() {
 fn flapping(place: &Place, healthy: &Path) -> Process {
     let program =
         Program::new(FLAPPING).without_environment().args([Path::new("--config-dir"), place.configs.path()]);
-    let watched = program.args([Path::new("--file"), healthy]).args(["--interval-millis", "20"]);
+    let watched = program.args([Path::new("--file"), healthy]).args(["--interval-millis", "200"]);
     place.handing_over(watched).start()
 }
 
