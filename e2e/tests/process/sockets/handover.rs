@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use crate::{
     files::Configs,
     http::{get, try_get},
-    program::{Process, Program},
+    program::{Process, Program, poll},
 };
 
 const FLAPPING: &str = env!("CARGO_BIN_EXE_flapping");
@@ -68,7 +68,8 @@ fn origin(process: &Process) -> Value {
 #[track_caller]
 fn goes_on(process: &Process, address: SocketAddr) {
     assert!(process.runs());
-    assert_eq!(get(address, "/readyz").status, 200);
+    let answer = get(address, "/readyz");
+    assert_eq!(answer.status, 200, "{}", answer.body);
 }
 
 #[test]
@@ -182,14 +183,21 @@ fn flapping(place: &Place, healthy: &Path) -> Process {
     place.handing_over(watched).start()
 }
 
+/// Waits until the health check has passed often enough.
+fn is_ready(process: &Process) -> SocketAddr {
+    process.started();
+    let address = process.address();
+    poll("it is ready", || (get(address, "/readyz").status == 200).then_some(()));
+    address
+}
+
 #[test]
 fn a_process_that_is_not_ready_accepts_nothing_and_may_hang_or_be_killed() {
     let place = Place::new();
     let (healthy, never) = (place.folder.path().join("healthy"), place.folder.path().join("never"));
     fs::write(&healthy, "").unwrap();
     let first = flapping(&place, &healthy);
-    first.started();
-    let address = first.address();
+    let address = is_ready(&first);
     place.is_found(&first);
     for signal in [Signal::SIGKILL, Signal::SIGTERM] {
         let second = flapping(&place, &never);
@@ -221,8 +229,7 @@ fn a_process_that_loses_its_predecessor_takes_over_all_the_same() {
     let (healthy, later) = (place.folder.path().join("healthy"), place.folder.path().join("later"));
     fs::write(&healthy, "").unwrap();
     let first = flapping(&place, &healthy);
-    first.started();
-    let address = first.address();
+    let address = is_ready(&first);
     place.is_found(&first);
     let second = flapping(&place, &later);
     second.record("a handover", |record| has(record, "accepts until this process is ready"));
